@@ -1,0 +1,117 @@
+"""What the pipelines say while they run.
+
+An answer: `Status`, `Sources`, `Status`, `Token`..., `Citations`, and exactly one `Done` or `Error`, always
+last; a `Notice` may come anywhere before that. `tests/test_pipeline.py` holds the pipeline to it.
+
+An ingest: `IngestStarted`, then `DocumentSeen`, `IngestProgress` and `Notice` in any number, and exactly one
+`IngestDone` or `Error`, always last.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from streamrag_cli.model import Citation, Source, Timings, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    status: Literal["retrieving", "generating", "retrying"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """One piece of answer text. Concatenated in order, they are the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citations:
+    """Which markers in the answer point to which source; `unknown` are markers that point nowhere."""
+
+    citations: tuple[Citation, ...]
+    unknown: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something the reader should know; `code` is a stable word for programs."""
+
+    message: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The answer is complete. `finish_reason` is the model server's word, or `stop` for quotes."""
+
+    finish_reason: str
+    model: str
+    usage: Usage | None
+    timings: Timings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Error:
+    """The stream ends here, unfinished. `exit_code` is the process's, not part of the wire format."""
+
+    message: str
+    code: str
+    hint: str
+    retryable: bool
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestStarted:
+    """Files found; nothing is read yet. `documents` is how many will be looked at."""
+
+    documents: int
+    collection: str
+    embedding: str
+
+
+DocumentAction: TypeAlias = Literal["added", "changed", "unchanged", "deleted", "skipped", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentSeen:
+    """What became of one file. `reason` says why it was skipped or failed."""
+
+    source: str
+    action: DocumentAction
+    chunks: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestProgress:
+    """How far the ingest is; documents and chunks are counted from its start."""
+
+    documents_done: int
+    documents_total: int
+    chunks_done: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestDone:
+    """The store is in line with the files, but for those that failed.
+
+    `counts` has one entry for each action; `chunks` is the number in the collection now.
+    """
+
+    counts: Mapping[DocumentAction, int]
+    chunks_written: int
+    chunks: int
+    elapsed_ms: float
+    dry_run: bool
+
+
+AskEvent: TypeAlias = Status | Sources | Token | Citations | Notice | Done | Error
+IngestEvent: TypeAlias = IngestStarted | DocumentSeen | IngestProgress | Notice | IngestDone | Error

@@ -1,0 +1,148 @@
+"""The things streamrag is about, as plain values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A run of a document's text under one heading path and, in a paged format, on one page.
+
+    `start` and `end` are character offsets into `Document.text`.
+    """
+
+    start: int
+    end: int
+    headings: tuple[str, ...] = ()
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One loaded source.
+
+    `sections` cover `text` from first to last character, in order, without gap or overlap.
+    `line_numbers[i]` is the line of the file that line `i` of `text` (counted from 0, split at
+    newlines) came from, counted from 1; it is None where the format has no lines (PDF, DOCX, notebooks).
+    `title` is the document's own name for itself, or "".
+    `remarks` are things its reader should know, such as a lossy decode; one short line each.
+    """
+
+    path: str
+    text: str
+    title: str
+    sections: tuple[Section, ...]
+    line_numbers: Sequence[int] | None
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A contiguous span of a document: `text == document.text[char_start:char_end]`.
+
+    `id` is derived from the document's path, the headings and the text, so that changed text never
+    keeps an old vector. Lines are the file's, counted from 1, both inclusive.
+    """
+
+    id: str
+    ordinal: int
+    text: str
+    headings: tuple[str, ...]
+    page: int | None
+    line_start: int | None
+    line_end: int | None
+    char_start: int
+    char_end: int
+
+    @property
+    def title(self) -> str:
+        """The heading path as one line."""
+        return " > ".join(self.headings)
+
+    @property
+    def text_to_embed(self) -> str:
+        """The text under its heading path: a chunk rarely repeats what it is about."""
+        return f"{self.title}\n{self.text}" if self.headings else self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A chunk that retrieval found. `rank` counts from 1; `score` is 0 to 1, higher is better.
+
+    `source` is the document's name as shown to a person; `path` is its absolute path on this machine.
+    """
+
+    chunk: Chunk
+    source: str
+    path: str
+    score: float
+    rank: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A numbered hit as shown to a person and to the model. `content` is an excerpt of the chunk."""
+
+    n: int
+    source: str
+    page: int | None
+    line_start: int | None
+    line_end: int | None
+    title: str
+    content: str
+    score: float
+    chunk_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """A `[n]` in the answer that points to the source numbered `n`."""
+
+    n: int
+    source: str
+    chunk_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Model tokens as the model's server counted them."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Milliseconds since the question was accepted; `startup_ms` lies before that.
+
+    A stage that did not happen is None.
+    """
+
+    startup_ms: float | None = None
+    retrieval_ms: float | None = None
+    context_ms: float | None = None
+    request_ms: float | None = None
+    first_token_ms: float | None = None
+    total_ms: float | None = None
+    tokens_per_second: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentRecord:
+    """What the store remembers of a document, to tell whether the file has changed.
+
+    `path` is absolute; `source` is the name shown to people. `mtime_ns` and `read_at_ns` are
+    nanoseconds since the epoch; `sha256` is the hex digest of the file's bytes.
+    `recipe` names the loader and chunker that made the chunks: another recipe, other chunks.
+    """
+
+    path: str
+    source: str
+    size: int
+    mtime_ns: int
+    read_at_ns: int
+    sha256: str
+    recipe: str
+    title: str = ""
+    chunk_ids: tuple[str, ...] = field(default=())

@@ -1,0 +1,62 @@
+"""Makes untrusted text safe to show. Every text from a document, a model, a file name or an error passes here.
+
+The rule works per code point and keeps no state, so a sequence split over two pieces of text cannot slip
+through: `sanitise(a) + sanitise(b) == sanitise(a + b)`.
+"""
+
+from typing import Final
+
+REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+
+
+def _replacements() -> dict[int, str | None]:
+    table: dict[int, str | None] = {}
+    for code in (*range(0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000)):  # C0, DEL and C1, lone surrogates
+        table[code] = REPLACEMENT
+    for code in (
+        *(0x200B, 0x200E, 0x200F, 0x2060, 0x2061, 0x2062, 0x2063, 0x2064, 0xFEFF, 0x180E),  # zero width, marks
+        *(0x061C, *range(0x202A, 0x202F), *range(0x2066, 0x206A)),  # bidirectional controls
+        *range(0x206A, 0x2070),  # deprecated format characters
+        *range(0xFFF9, 0xFFFC),  # interlinear annotation
+        *range(0xE0000, 0xE0080),  # tag characters
+        *range(0xE0100, 0xE01F0),  # variation selectors supplement
+        ord("\r"),
+    ):
+        table[code] = None
+    for code in (0x2028, 0x2029):
+        table[code] = "\n"
+    for kept in "\n\t":
+        del table[ord(kept)]
+    return table
+
+
+_SAFE: Final = _replacements()
+_SAFE_LINE: Final = _SAFE | {ord("\n"): " ", ord("\t"): " ", 0x2028: " ", 0x2029: " "}
+
+
+def sanitise(text: str) -> str:
+    """Return `text` without anything that could command a terminal or reorder what a reader sees.
+
+    >>> sanitise("a\\x1b[31mb\\r\\n")
+    'a\N{REPLACEMENT CHARACTER}[31mb\\n'
+    """
+    return text.translate(_SAFE)
+
+
+def sanitise_line(text: str) -> str:
+    """The same for what must stay on one line: file names, titles, error messages.
+
+    >>> sanitise_line("name\\nwith newline")
+    'name with newline'
+    """
+    return text.translate(_SAFE_LINE)
+
+
+def excerpt(text: str, *, limit: int = 150) -> str:
+    """The first `limit` characters of `text` with its white space folded, and `...` where it goes on.
+
+    >>> excerpt("one  two three", limit=7)
+    'one two...'
+    """
+    folded = " ".join(sanitise(text[: limit * 8]).split())
+    return folded if len(folded) <= limit else folded[:limit].rstrip() + "..."
