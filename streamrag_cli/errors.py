@@ -6,7 +6,7 @@
     ├── ModelServerError      4   unreachable, limits, cut off, stalled, malformed
     ├── StoreError            5   missing, empty, damaged, locked, another embedding
     ├── DocumentError         6   one file could not be read; never stops an ingest
-    └── NothingRelevant       7   the store holds nothing on the question
+    └── NothingRelevantError  7   the store holds nothing on the question
 
 A foreign library's exception is translated into one of these once, at the edge where the library
 is called. Whatever else is raised is a bug: exit code 1.
@@ -68,5 +68,5 @@ class DocumentError(StreamragError):
     exit_code = ExitCode.SOME_FILES_FAILED
 
 
-class NothingRelevant(StreamragError):
+class NothingRelevantError(StreamragError):
     exit_code = ExitCode.NOTHING_RELEVANT

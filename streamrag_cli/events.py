@@ -3,15 +3,17 @@
 An answer: `Status`, `Sources`, `Status`, `Token`..., `Citations`, and exactly one `Done` or `Error`, always
 last; a `Notice` may come anywhere before that. `tests/test_pipeline.py` holds the pipeline to it.
 
-An ingest: `IngestStarted`, then `DocumentSeen`, `IngestProgress` and `Notice` in any number, and exactly one
-`IngestDone` or `Error`, always last.
+An ingest: `IngestStarted`, then `DocumentSeen` and `Notice` in any number, and exactly one `IngestDone` or
+`Error`, always last. A document is reported once it is safe in the store.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from streamrag_cli.errors import StreamragError
 from streamrag_cli.model import Citation, Source, Timings, Usage
+from streamrag_cli.text import sanitise_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,15 +93,6 @@ class DocumentSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IngestProgress:
-    """How far the ingest is; documents and chunks are counted from its start."""
-
-    documents_done: int
-    documents_total: int
-    chunks_done: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class IngestDone:
     """The store is in line with the files, but for those that failed.
 
@@ -114,4 +107,15 @@ class IngestDone:
 
 
 AskEvent: TypeAlias = Status | Sources | Token | Citations | Notice | Done | Error
-IngestEvent: TypeAlias = IngestStarted | DocumentSeen | IngestProgress | Notice | IngestDone | Error
+IngestEvent: TypeAlias = IngestStarted | DocumentSeen | Notice | IngestDone | Error
+
+
+def as_event(error: StreamragError) -> Error:
+    """The terminal event of a stream that an expected failure ended."""
+    return Error(
+        message=sanitise_line(error.message),
+        code=error.code,
+        hint=sanitise_line(error.hint),
+        retryable=error.retryable,
+        exit_code=error.exit_code,
+    )

@@ -81,7 +81,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A numbered hit as shown to a person and to the model. `content` is an excerpt of the chunk."""
+    """A numbered hit as shown to a person and to the model. `content` is an excerpt of the chunk.
+
+    `path` is the file's absolute path on this machine, for links on its own terminal; it never leaves the machine.
+    """
 
     n: int
     source: str
@@ -92,6 +95,7 @@ class Source:
     content: str
     score: float
     chunk_id: str
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

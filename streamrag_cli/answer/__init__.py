@@ -1,0 +1,1 @@
+"""From sources to an answer: prompt, chat model or quotes, citations; one stream of events."""

@@ -1,0 +1,215 @@
+"""Which model answers: what was asked for, what a server offers, or none at all.
+
+Reads the list of models with the standard library alone: the chat client costs more than a second to import, and
+who has no model yet should not wait for it.
+"""
+
+import json
+import shlex
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from typing import Final, Protocol
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from streamrag_cli.answer import model_errors
+from streamrag_cli.answer.model_endpoint import OPENAI_HOST, ModelEndpoint, checked_base_url
+from streamrag_cli.errors import ConfigurationError
+from streamrag_cli.text import sanitise_line
+
+__all__ = ["DEFAULT_MODEL", "LOCAL_PORTS", "LocalServer", "ModelEndpoint", "choose_endpoint", "find_local_servers"]
+
+DEFAULT_MODEL: Final = "gpt-5.4-mini"  # small, and it answers without a pause for reasoning unless asked to
+LOCAL_PORTS: Final[Mapping[str, int]] = {"Ollama": 11434, "llama.cpp": 8080, "LM Studio": 1234, "vLLM": 8000}
+LIST_TIMEOUT_S: Final = 5.0
+_PROBE_TIMEOUT_S: Final = 0.15
+_LIST_BYTES: Final = 4_000_000
+_SHOWN_MODELS: Final = 10
+_SHOWN_CHARS: Final = 80
+
+
+class _Readable(Protocol):
+    def read1(self, n: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalServer:
+    """A model server found on this machine. `models` can answer questions; their names are safe to show."""
+
+    name: str
+    base_url: str
+    models: tuple[str, ...]
+
+
+def choose_endpoint(
+    *, model: str | None, base_url: str | None, api_key: str | None, timeout_s: float = LIST_TIMEOUT_S
+) -> ModelEndpoint | None:
+    """The model to ask, or None where nothing names one and the answer is to be made of quotes.
+
+    | given                  | the model                                                       |
+    |------------------------|-----------------------------------------------------------------|
+    | nothing                | None                                                            |
+    | key                    | `DEFAULT_MODEL` at OpenAI                                       |
+    | model, key             | that model at OpenAI                                            |
+    | model                  | error `key_missing`                                             |
+    | base URL               | the one model the server lists; error `several_models` if more  |
+    | base URL, model        | that model, unchecked                                           |
+
+    With a base URL the key, if there is one, goes to that server. Asking for the list takes at most `timeout_s`,
+    and never more than 5 s. Raises ConfigurationError and ModelServerError.
+    """
+    model, base_url, api_key = (_given(text) for text in (model, base_url, api_key))
+    if base_url is not None:
+        base_url = checked_base_url(base_url)
+    if api_key is not None and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
+        raise ConfigurationError(
+            "the key holds characters that no key has: was it pasted with quotes around it?",
+            code="key_refused",
+            hint="export OPENAI_API_KEY=KEY",
+        )
+    if base_url is None:
+        return _at_openai(model, api_key)
+    endpoint = ModelEndpoint(model=model or "", base_url=base_url, api_key=api_key)
+    if model is None:
+        is_openai = endpoint.address.startswith(f"{OPENAI_HOST}:")
+        chosen = DEFAULT_MODEL if is_openai else _only_model(endpoint, min(timeout_s, LIST_TIMEOUT_S))
+        endpoint = ModelEndpoint(model=chosen, base_url=base_url, api_key=api_key)
+    return endpoint
+
+
+def find_local_servers(ports: Mapping[str, int] = LOCAL_PORTS) -> list[LocalServer]:
+    """The model servers that run on this machine, by name and port. Takes a fraction of a second, and fails never.
+
+    Only this machine is asked, and no proxy; a server of another kind on the port is not listed.
+    """
+    with ThreadPoolExecutor(max_workers=max(1, len(ports)), thread_name_prefix="probe") as probes:
+        found = list(probes.map(_probe, ports.keys(), ports.values()))
+    return [server for server in found if server is not None]
+
+
+def _given(text: str | None) -> str | None:
+    """A setting that is blank was not given: `OPENAI_API_KEY=` is how a shell unsets one for a command."""
+    return (text or "").strip() or None
+
+
+def _at_openai(model: str | None, api_key: str | None) -> ModelEndpoint | None:
+    if api_key is not None:
+        return ModelEndpoint(model=model or DEFAULT_MODEL, api_key=api_key)
+    if model is None:
+        return None
+    raise ConfigurationError(
+        f"no key is set to ask {sanitise_line(model)} with", code="key_missing", hint="export OPENAI_API_KEY=KEY"
+    )
+
+
+def _only_model(endpoint: ModelEndpoint, timeout_s: float) -> str:
+    body = _fetched_list(endpoint, timeout_s)
+    try:
+        models = _chat_models(body)
+    except ValueError:
+        raise model_errors.malformed("does not list its models the way OpenAI servers do", endpoint) from None
+    if not models:
+        raise ConfigurationError(
+            f"{endpoint.address} lists no chat model",
+            code="no_such_model",
+            hint=f"streamrag ask -m MODEL --base-url {shlex.quote(endpoint.url)} QUESTION",
+        )
+    if len(models) > 1:
+        shown = [_shown(name) for name in models[:_SHOWN_MODELS]]
+        more = f" and {len(models) - len(shown)} more" if len(models) > len(shown) else ""
+        raise ConfigurationError(
+            f"{endpoint.address} serves several models: {', '.join(shown)}{more}",
+            code="several_models",
+            hint=f"streamrag ask -m {shlex.quote(shown[0])} --base-url {shlex.quote(endpoint.url)} QUESTION",
+        )
+    return models[0]
+
+
+def _fetched_list(endpoint: ModelEndpoint, timeout_s: float) -> bytes:
+    request = Request(f"{endpoint.url}/models", headers={"Accept": "application/json"})  # noqa: S310  (scheme is checked)
+    if endpoint.api_key:
+        # A redirect must not carry the key to another server.
+        request.add_unredirected_header("Authorization", f"Bearer {endpoint.api_key}")
+    try:
+        with urlopen(request, timeout=timeout_s) as response:  # noqa: S310
+            return _read_within(response, timeout_s)
+    except HTTPError as error:
+        with error:
+            code, text = _code_and_text(_error_body(error))
+        raise model_errors.status_error(error.code, code=code, text=text, endpoint=endpoint) from None
+    except URLError as error:
+        cause = error.reason if isinstance(error.reason, BaseException) else error
+        raise model_errors.unreachable(model_errors.reason_of(cause), endpoint) from None
+    except TimeoutError:
+        raise model_errors.stalled(timeout_s, endpoint) from None
+    except HTTPException:
+        raise model_errors.malformed("does not speak HTTP", endpoint) from None
+    except OSError as error:
+        raise model_errors.unreachable(model_errors.reason_of(error), endpoint) from None
+
+
+def _error_body(error: HTTPError) -> bytes:
+    try:
+        return error.read(_LIST_BYTES)
+    except (OSError, HTTPException):
+        return b""
+
+
+def _read_within(response: _Readable, timeout_s: float) -> bytes:
+    """The body, or TimeoutError: each read has its own limit, and a server can drip for ever."""
+    deadline_s = time.monotonic() + timeout_s
+    body = bytearray()
+    while piece := response.read1(65536):
+        body += piece
+        if time.monotonic() > deadline_s:
+            raise TimeoutError
+        if len(body) > _LIST_BYTES:
+            break
+    return bytes(body)
+
+
+def _chat_models(body: bytes) -> list[str]:
+    """The ids in a list of models, without those that only embed. Raises ValueError where it is no such list."""
+    try:
+        listed = json.loads(body)
+    except RecursionError:
+        raise ValueError("too deep") from None
+    if not isinstance(listed, dict) or "data" not in listed or not isinstance(listed["data"], list | None):
+        raise ValueError("no list of models")
+    entries = listed["data"] or []
+    ids = [entry["id"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
+    if len(ids) < len(entries):
+        raise ValueError("a model without a name")
+    return [name for name in ids if "embed" not in name.lower()]
+
+
+def _probe(name: str, port: int) -> LocalServer | None:
+    connection = HTTPConnection("127.0.0.1", port, timeout=_PROBE_TIMEOUT_S)
+    try:
+        connection.request("GET", "/v1/models")
+        response = connection.getresponse()
+        if response.status != 200:
+            return None
+        models = _chat_models(_read_within(response, _PROBE_TIMEOUT_S))
+    except (OSError, HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+    return LocalServer(name=name, base_url=f"http://127.0.0.1:{port}/v1", models=tuple(_shown(each) for each in models))
+
+
+def _shown(model: str) -> str:
+    return sanitise_line(model)[:_SHOWN_CHARS]
+
+
+def _code_and_text(body: bytes) -> tuple[str, str]:
+    """The code and the message of an OpenAI error, or the body as it is."""
+    text = body.decode("utf-8", "replace")
+    try:
+        error = json.loads(text)["error"]
+        return str(error.get("code") or ""), str(error.get("message") or "")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return "", text

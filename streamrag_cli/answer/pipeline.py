@@ -1,0 +1,244 @@
+"""From a question to events: retrieve, show sources, answer, resolve citations.
+
+Every face consumes this one stream. It ends with exactly one `Done` or `Error`, whatever happens, unless the
+consumer itself goes away; then the connection to the model is closed on the way out.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Final
+
+from streamrag_cli.answer.chat_model import ModelAlive, ModelFinished, ModelRetrying, ModelText, stream_chat
+from streamrag_cli.answer.citations import resolve
+from streamrag_cli.answer.model_choice import LocalServer, ModelEndpoint, choose_endpoint, find_local_servers
+from streamrag_cli.answer.prompt import messages
+from streamrag_cli.answer.quoting import pick_quotes, pieces
+from streamrag_cli.errors import ExitCode, ModelServerError, StreamragError, UsageError
+from streamrag_cli.events import AskEvent, Done, Error, Notice, Sources, Status, Token, as_event
+from streamrag_cli.model import Hit, Source, Timings, Usage
+from streamrag_cli.retrieval.retriever import Retriever
+from streamrag_cli.retrieval.search import Retrieved
+from streamrag_cli.settings import Settings
+from streamrag_cli.text import excerpt, sanitise, sanitise_line
+
+QUOTING_MODEL: Final = "quotes"
+MAX_QUESTION_CHARS: Final = 20_000
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question as accepted: `accepted_at` is a `perf_counter` reading, the zero of all timings.
+
+    `extra` is text given beside the question; it is shown to the model, not searched for.
+    """
+
+    text: str
+    accepted_at: float
+    extra: str = ""
+    startup_ms: float | None = None
+
+
+async def ask(
+    question: Question, settings: Settings, open_retriever: Callable[[], Retriever]
+) -> AsyncGenerator[AskEvent, None]:
+    """Answer a question; see `events` for the order. `open_retriever` is called in a thread."""
+    events = _answer(question, settings, open_retriever)
+    async with aclosing(events):
+        try:
+            async for event in events:
+                yield event
+        except StreamragError as error:
+            yield as_event(error)
+        except Exception:  # noqa: BLE001 - said as an event, logged, and not swallowed
+            # A consumer over HTTP has its 200 already: the stream is the only place left to say so.
+            _log.exception("a bug")
+            yield Error(
+                message="internal error: this is a bug in streamrag",
+                code="internal_error",
+                hint="run the same command with --debug and report what it prints",
+                retryable=False,
+                exit_code=ExitCode.BUG,
+            )
+
+
+class _Clock:
+    """Collects the timings of one question."""
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self.marks: dict[str, float] = {}
+        self.pieces = 0
+
+    def mark(self, stage: str) -> None:
+        self.marks[stage] = (perf_counter() - self._question.accepted_at) * 1000
+
+    def token(self) -> None:
+        self.pieces += 1
+        if self.pieces == 1:
+            self.mark("first_token_ms")
+
+    def timings(self, usage: Usage | None) -> Timings:
+        self.mark("total_ms")
+        writing_s = (self.marks["total_ms"] - self.marks.get("first_token_ms", 0.0)) / 1000
+        count = usage.output_tokens if usage and usage.output_tokens else self.pieces
+        rate = count / writing_s if writing_s > 0 and self.pieces > 1 else None
+        return Timings(startup_ms=self._question.startup_ms, tokens_per_second=rate, **self.marks)
+
+
+async def _answer(
+    question: Question, settings: Settings, open_retriever: Callable[[], Retriever]
+) -> AsyncGenerator[AskEvent, None]:
+    clock = _Clock(question)
+    _check(question.text)
+    yield Status(status="retrieving")
+    retriever = await asyncio.to_thread(open_retriever)
+    found = await asyncio.to_thread(
+        retriever.retrieve, question.text, top_k=settings.top_k, min_score=settings.min_score
+    )
+    clock.mark("retrieval_ms")
+    sources = tuple(as_source(hit) for hit in found.hits)
+    yield Sources(sources=sources)
+    endpoint = await asyncio.to_thread(
+        choose_endpoint,
+        model=settings.model,
+        base_url=settings.base_url,
+        api_key=settings.api_key,
+        timeout_s=settings.timeout_s,
+    )
+    if endpoint is None:
+        answering = _quote(question, found, retriever, clock)
+    else:
+        answering = _generate(question, found.hits, endpoint, settings.timeout_s, clock)
+    answer: list[str] = []
+    async with aclosing(answering):
+        async for event in answering:
+            if isinstance(event, Token):
+                answer.append(event.text)
+            if isinstance(event, Done):
+                yield resolve("".join(answer), sources)
+            yield event
+
+
+def find_sources(query: str, settings: Settings, retriever: Retriever) -> tuple[Source, ...]:
+    """The sources alone. Raises what retrieval raises."""
+    _check(query)
+    found = retriever.retrieve(query, top_k=settings.top_k, min_score=settings.min_score)
+    return tuple(as_source(hit) for hit in found.hits)
+
+
+def _check(question: str) -> None:
+    if not question.strip():
+        raise UsageError("the question is empty", code="empty_question", hint='streamrag ask "QUESTION"')
+    if len(question) > MAX_QUESTION_CHARS:
+        raise UsageError(
+            f"the question has {len(question)} characters; at most {MAX_QUESTION_CHARS} are read",
+            code="question_too_long",
+            hint='pass long text beside it: streamrag ask --stdin "QUESTION" < FILE',
+        )
+
+
+async def _generate(
+    question: Question, hits: Sequence[Hit], endpoint: ModelEndpoint, timeout_s: float, clock: _Clock
+) -> AsyncGenerator[AskEvent, None]:
+    prompt = messages(question.text, hits, extra=question.extra)
+    clock.mark("context_ms")
+    yield Status(status="generating")
+    clock.mark("request_ms")
+    stream = stream_chat(prompt, endpoint=endpoint, timeout_s=timeout_s)
+    async with aclosing(stream):
+        async for part in stream:
+            match part:
+                case ModelText(text=text):
+                    if safe := sanitise(text):
+                        clock.token()
+                        yield Token(text=safe)
+                case ModelRetrying(message=message):
+                    yield Status(status="retrying")
+                    yield Notice(message=sanitise_line(message), code="retrying")
+                case ModelAlive():
+                    pass
+                case ModelFinished() as finished:
+                    for event in _finish(finished, clock):
+                        yield event
+
+
+def _finish(finished: ModelFinished, clock: _Clock) -> list[AskEvent]:
+    if not clock.pieces:
+        raise ModelServerError(
+            "the model ended without an answer",
+            code="empty_answer",
+            hint="ask again, or another model: streamrag ask -m MODEL",
+        )
+    cut_short = {
+        "length": "the model reached its limit of tokens: the answer is cut short",
+        "content_filter": "the model's server withheld the rest of the answer (content filter)",
+    }
+    events: list[AskEvent] = []
+    if finished.finish_reason in cut_short:
+        events.append(Notice(message=cut_short[finished.finish_reason], code=f"finish_{finished.finish_reason}"))
+    done = Done(
+        finish_reason=finished.finish_reason,
+        model=sanitise_line(finished.model),
+        usage=finished.usage,
+        timings=clock.timings(finished.usage),
+    )
+    return [*events, done]
+
+
+async def _quote(
+    question: Question, found: Retrieved, retriever: Retriever, clock: _Clock
+) -> AsyncGenerator[AskEvent, None]:
+    clock.mark("context_ms")
+    yield Status(status="generating")
+    picking = asyncio.to_thread(
+        pick_quotes, question.text, found.hits, term_weights=found.term_weights, embedder=retriever.embedder
+    )
+    quotes, servers = await asyncio.gather(picking, asyncio.to_thread(find_local_servers))
+    yield Notice(message=_no_model(servers), code="quotes_only")
+    if not quotes:
+        raise UsageError(
+            "the sources hold no sentence to quote", code="nothing_to_quote", hint="streamrag search QUESTION"
+        )
+    for piece in pieces(quotes):
+        clock.token()
+        yield Token(text=sanitise(piece))
+    yield Done(finish_reason="stop", model=QUOTING_MODEL, usage=None, timings=clock.timings(None))
+
+
+def _no_model(servers: Sequence[LocalServer]) -> str:
+    said = "no model is connected, so these are quotes from the documents"
+    for server in servers:
+        if server.models:
+            command = f"streamrag ask --base-url {server.base_url} -m {server.models[0]} QUESTION"
+            return f"{said}; {server.name} runs here: {command}"
+    return f"{said}; to connect one: export OPENAI_API_KEY=KEY, or streamrag ask --base-url URL QUESTION"
+
+
+def as_source(hit: Hit) -> Source:
+    """A hit as it is shown: names and excerpt are safe for any terminal."""
+    return Source(
+        n=hit.rank,
+        source=sanitise_line(hit.source),
+        page=hit.chunk.page,
+        line_start=hit.chunk.line_start,
+        line_end=hit.chunk.line_end,
+        title=sanitise_line(hit.chunk.title),
+        content=excerpt(_without_heading(hit)),
+        score=hit.score,
+        chunk_id=hit.chunk.id,
+        path=hit.path,
+    )
+
+
+def _without_heading(hit: Hit) -> str:
+    """The chunk's text behind its own headings, which a source shows beside it."""
+    lines = hit.chunk.text.split("\n")
+    while lines and (not re.search(r"\w", lines[0]) or lines[0].strip("# \t") in hit.chunk.headings):
+        del lines[0]
+    return "\n".join(lines) or hit.chunk.text

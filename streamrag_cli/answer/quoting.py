@@ -1,0 +1,119 @@
+"""Answers without a model: the sentences of the sources that bear on the question, quoted.
+
+A sentence is judged by how much of the question's weight its words cover, by BM25 among the sentences, by the
+cosine of its embedding, by its chunk's score and by whether it holds the kind of thing asked for (a number, a
+date, a name). On SQuAD the gold answer is among three sentences picked so from five chunks for nine questions of ten.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from streamrag_cli.answer.sentences import Sentence, sentences
+from streamrag_cli.model import Hit
+from streamrag_cli.retrieval.embeddings import Embedder
+from streamrag_cli.retrieval.lexical import stems
+
+QUOTES: Final = 3
+_BM25_K1: Final = 1.2
+_BM25_B: Final = 0.3
+_WEIGHTS: Final = {"coverage": 0.5, "bm25": 0.5, "cosine": 1.0, "chunk": 0.1, "kind": 0.2}
+
+_DATE_WORDS = (
+    "january|february|march|april|may|june|july|august|september|october|november|december|century|centuries|"
+    "monday|tuesday|wednesday|thursday|friday|saturday|sunday"
+)
+_KINDS: Final = (
+    (re.compile(r"\bhow (?:many|much|long|old|far|large|big|tall|often|fast)\b|\bwhat (?:percent\w*|number)\b"), r"\d"),
+    (
+        re.compile(r"\bwhen\b|\b(?:what|which) (?:year|date|day|month|century|decade)\b"),
+        rf"\d|(?i:\b(?:{_DATE_WORDS})\b)",
+    ),
+    (
+        re.compile(r"\bwho(?:se|m)?\b|\bwhere\b|\b(?:what|which) (?:country|city|person|company)\b"),
+        r"(?<!^)(?<![.!?] )\b[A-Z]",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """A sentence taken from the source numbered `n`, as it reads without markup."""
+
+    n: int
+    text: str
+
+
+def pick_quotes(
+    question: str, hits: Sequence[Hit], *, term_weights: Mapping[str, float], embedder: Embedder, limit: int = QUOTES
+) -> list[Quote]:
+    """The best sentences, best first, no sentence twice.
+
+    `term_weights` maps each stemmed term of the question to its inverse document frequency in the collection.
+    """
+    candidates = [(hit, sentence) for hit in hits for sentence in sentences(hit.chunk.text)]
+    if not candidates:
+        return []
+    texts = [sentence.text for _, sentence in candidates]
+    vectors = embedder.embed_documents(texts)
+    cosines = vectors @ embedder.embed_query(question)
+    lexical = _lexical(texts, term_weights)
+    best_chunk = max(hit.score for hit in hits) or 1.0
+    scores = [
+        _WEIGHTS["coverage"] * coverage
+        + _WEIGHTS["bm25"] * bm25
+        + _WEIGHTS["cosine"] * float(cosine)
+        + _WEIGHTS["chunk"] * hit.score / best_chunk
+        + _WEIGHTS["kind"] * _holds_what_is_asked(question, sentence)
+        for (hit, sentence), (coverage, bm25), cosine in zip(candidates, lexical, cosines, strict=True)
+    ]
+    order = sorted(range(len(candidates)), key=lambda index: -scores[index])
+    return _without_repeats([Quote(n=candidates[i][0].rank, text=candidates[i][1].text) for i in order], limit)
+
+
+def _lexical(texts: Sequence[str], term_weights: Mapping[str, float]) -> list[tuple[float, float]]:
+    """For each text its coverage of the terms' weight and its BM25, both 0 to 1."""
+    stemmed = [Counter(each) for each in stems(texts)]
+    lengths = [each.total() for each in stemmed]
+    mean_length = sum(lengths) / len(lengths) or 1.0
+    total = sum(term_weights.values()) or 1.0
+
+    def bm25(counts: Counter[str], length: int) -> float:
+        norm = _BM25_K1 * (1 - _BM25_B + _BM25_B * length / mean_length)
+        return sum(weight * counts[t] * (_BM25_K1 + 1) / (counts[t] + norm) for t, weight in term_weights.items())
+
+    scores = [bm25(counts, length) for counts, length in zip(stemmed, lengths, strict=True)]
+    best = max(scores) or 1.0
+    covered = [sum(weight for term, weight in term_weights.items() if counts[term]) / total for counts in stemmed]
+    return [(coverage, score / best) for coverage, score in zip(covered, scores, strict=True)]
+
+
+def _holds_what_is_asked(question: str, sentence: Sentence) -> bool:
+    asked = question.lower()
+    return any(bool(re.search(answer, sentence.text)) for pattern, answer in _KINDS if pattern.search(asked))
+
+
+def _without_repeats(quotes: Sequence[Quote], limit: int) -> list[Quote]:
+    """The first `limit` quotes whose words are not all in one taken before."""
+    taken: list[Quote] = []
+    seen: list[set[str]] = []
+    for quote in quotes:
+        found = set(re.findall(r"\w+", quote.text.lower()))
+        if any(len(found & other) >= 0.9 * len(found) for other in seen):
+            continue
+        taken.append(quote)
+        seen.append(found)
+        if len(taken) == limit:
+            break
+    return taken
+
+
+def pieces(quotes: Sequence[Quote]) -> Iterator[str]:
+    """The answer as Markdown, word by word: each sentence in quotation marks with its source behind it."""
+    for position, quote in enumerate(quotes):
+        opening = "\n\n" if position else ""
+        yield from re.findall(
+            r"\s*\S+", f"{opening}\N{LEFT DOUBLE QUOTATION MARK}{quote.text}\N{RIGHT DOUBLE QUOTATION MARK} [{quote.n}]"
+        )

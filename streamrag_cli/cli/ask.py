@@ -1,0 +1,72 @@
+"""`streamrag ask QUESTION`"""
+
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from streamrag_cli.cli import options
+from streamrag_cli.cli.process import environment, settings_from, startup_ms
+from streamrag_cli.errors import UsageError
+
+
+def command(
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question; - reads it from stdin.")],
+    stdin: Annotated[bool, typer.Option("--stdin", help="Add the text on stdin to the question.")] = False,
+    model: options.Model = None,
+    base_url: options.BaseUrl = None,
+    top_k: options.TopK = None,
+    min_score: options.MinScore = None,
+    collection: options.Collection = None,
+    store: options.Store = None,
+    embedding: options.Embedding = None,
+    json: options.Json = False,
+    jsonl: options.JsonLines = False,
+    no_stream: options.NoStream = False,
+    quiet: options.Quiet = False,
+    plain: options.Plain = False,
+    debug: options.Debug = False,  # noqa: ARG001 - read before any command runs
+) -> int:
+    """Answer a question from the documents: sources, then the answer as it is written, then timings.
+
+    The answer goes to stdout, all else to stderr. Without a model the answer is made of quotes.
+    """
+    accepted_at = time.perf_counter()
+    settings = settings_from(
+        {
+            "model": model,
+            "base_url": base_url,
+            "top_k": top_k,
+            "min_score": min_score,
+            "collection": collection,
+            "store": store,
+            "embedding": embedding,
+        }
+    )
+    text, extra = read_question(question, stdin=stdin)
+
+    from streamrag_cli.answer.pipeline import Question, ask
+    from streamrag_cli.cli.drive import drive
+    from streamrag_cli.render.renderer import Face, renderer_for
+    from streamrag_cli.retrieval.retriever import Retriever
+
+    face = Face(json=json, jsonl=jsonl, stream=not no_stream, quiet=quiet, plain=plain)
+    renderer = renderer_for(face, out=sys.stdout, err=sys.stderr, terminal_type=environment().get("TERM", ""))
+    asked = Question(text=text, extra=extra, accepted_at=accepted_at, startup_ms=startup_ms(accepted_at))
+    return drive(ask(asked, settings, lambda: Retriever.open(settings)), renderer)
+
+
+def read_question(question: str, *, stdin: bool) -> tuple[str, str]:
+    """The question and the text beside it. Only `-` and `--stdin` read stdin: an open pipe must not hang us."""
+    if question == "-" and stdin:
+        raise UsageError("- and --stdin both want stdin", code="usage", hint='streamrag ask --stdin "QUESTION"')
+    if question == "-":
+        return _stdin(), ""
+    return question, _stdin() if stdin else ""
+
+
+def _stdin() -> str:
+    if sys.stdin.isatty():
+        sys.stderr.write("streamrag: reading from the terminal; end with Ctrl-D\n")
+    return sys.stdin.buffer.read().decode("utf-8", errors="replace")

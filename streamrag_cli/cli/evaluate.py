@@ -1,0 +1,44 @@
+"""`streamrag eval DIR`"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamrag_cli.cli import options
+from streamrag_cli.cli.process import settings_from
+
+
+def command(
+    folder: Annotated[
+        str, typer.Argument(metavar="DIR", help="Folder with corpus.jsonl, queries.jsonl and qrels.tsv (BEIR layout).")
+    ],
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Take N questions, evenly spread.")
+    ] = None,
+    base_url: options.BaseUrl = None,
+    top_k: options.TopK = None,
+    embedding: options.Embedding = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    plain: options.Plain = False,
+    debug: options.Debug = False,  # noqa: ARG001 - read before any command runs
+) -> int:
+    """Measure retrieval on questions with known answers, in a throw-away store.
+
+    Documents are ranked by their best chunk. The answer rate is the share of questions whose quoted answer, made
+    from the best -k chunks, contains a known answer.
+    """
+    settings = settings_from({"base_url": base_url, "top_k": top_k, "embedding": embedding})
+
+    from streamrag_cli.evaluation import evaluate
+    from streamrag_cli.render.evaluation import EvaluationView, show_report
+
+    view = EvaluationView(sys.stderr, quiet=quiet, plain=plain)
+    try:
+        report = evaluate(Path(folder), settings, limit=limit, on_ingest=view.on_ingest, on_question=view.on_question)
+    finally:
+        view.close()
+    show_report(report, out=sys.stdout, json=json, plain=plain)
+    return 0

@@ -1,0 +1,17 @@
+"""The entry point: the one place that reads the process's arguments and environment and ends the process."""
+
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run `streamrag` as the process's arguments say, and exit."""
+    if sys.argv[1:] == ["--version"]:
+        from streamrag_cli import __version__
+
+        sys.stdout.write(f"streamrag {__version__}\n")
+        sys.exit(0)
+
+    from streamrag_cli.cli.process import run  # typer: 50 ms, which `--version` does not need
+
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,35 @@
+"""The flags that mean the same everywhere, each said once."""
+
+from typing import Annotated
+
+import typer
+
+Model = Annotated[str | None, typer.Option("-m", "--model", metavar="MODEL", help="Model that writes the answer.")]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option("--base-url", metavar="URL", help="Server that speaks the OpenAI protocol."),
+]
+TopK = Annotated[
+    str | None, typer.Option("-k", "--top-k", metavar="N", help="How many sources, 1 to 100. [default: 5]")
+]
+MinScore = Annotated[
+    str | None,
+    typer.Option("--min-score", metavar="S", help="Drop sources that score lower, 0 to 1. [default: {min_score}]"),
+]
+Collection = Annotated[
+    str | None, typer.Option("-c", "--collection", metavar="NAME", help="Collection. [default: default]")
+]
+Store = Annotated[
+    str | None,
+    typer.Option("--store", metavar="DIR", help="Directory of the store. [default: $XDG_DATA_HOME/streamrag]"),
+]
+Embedding = Annotated[
+    str | None,
+    typer.Option("--embedding", metavar="NAME", help="builtin or openai:MODEL. [default: the collection's own]"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")]
+JsonLines = Annotated[bool, typer.Option("--jsonl", help="Print one JSON event a line as it happens.")]
+NoStream = Annotated[bool, typer.Option("--no-stream", help="Print the answer once it is whole.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print the answer and errors only.")]
+Plain = Annotated[bool, typer.Option("--plain", help="No colour, no live redraw.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Print tracebacks.")]

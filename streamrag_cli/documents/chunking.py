@@ -1,0 +1,239 @@
+"""Cuts a document into chunks for retrieval.
+
+A chunk is about `target_chars` long, since the embedding model reads no further, and stays within a section, so that
+its heading path is true of all of it. It ends where a block ends if it can: then, in this order, where a sentence or an
+item ends, a line, a word, a mark of punctuation, and at last anywhere. Fenced code is whole where it fits.
+
+Small neighbouring sections become one chunk under the headings that they share: alone they would say too little.
+"""
+
+import hashlib
+import json
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from streamrag_cli.model import Chunk, Document, Section
+
+TARGET_CHARS: Final = 1000
+SMALL_SECTION_CHARS: Final = 300
+"""A section up to this long may join its neighbours, as long as all together fit the target."""
+
+BARE_SECTION_CHARS: Final = 120
+"""A section up to this long is a heading with hardly any text: it goes in front of its first subsection."""
+
+SHORTEST_SHARE: Final = 0.25
+"""A chunk is not cut at a good place that would leave less than this share of the target in it."""
+
+LAST_PIECE_SHARE: Final = 0.15
+"""What is left of a section at its end, if shorter than this share, stays with the chunk before."""
+
+_BLOCK_END: Final = re.compile(r"\n[ \t\f\v]*\n")
+_SENTENCE_END: Final = re.compile(
+    r"""[.!?…]["'”’»)\]*_]*\s+(?![a-z])|[。！？]["”’」』)]*|\n(?=[ \t]*[-+*•|>#"'({\[<@\d])"""
+)
+_LINE_END: Final = re.compile(r"\n")
+_WORD_END: Final = re.compile(r"\s+")
+_PUNCTUATION: Final = re.compile(r"[,;:)\]}>]+")
+_CUTS: Final = (_BLOCK_END, _SENTENCE_END, _LINE_END, _WORD_END, _PUNCTUATION)
+_FENCE: Final = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
+
+
+def chunk(document: Document, *, target_chars: int = TARGET_CHARS, overlap_chars: int = 0) -> Iterator[Chunk]:
+    """Yield the document's chunks in order; every character that is not blank is in one.
+
+    A chunk begins up to `overlap_chars` before the end of the one before it in the same section.
+    """
+    lines = _Lines(document)
+    seen: Counter[bytes] = Counter()
+    ordinal = 0
+    for group in _groups(document, target_chars):
+        headings = _with_title(document.title, group.headings)
+        for start, end in _spans(document.text, group, target_chars, overlap_chars):
+            text = document.text[start:end]
+            line_start, line_end = lines.of(start, end)
+            yield Chunk(
+                id=_chunk_id(document.path, headings, group.page, text, seen),
+                ordinal=ordinal,
+                text=text,
+                headings=headings,
+                page=group.page,
+                line_start=line_start,
+                line_end=line_end,
+                char_start=start,
+                char_end=end,
+            )
+            ordinal += 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Sections made one. `chars` counts without the blanks around each; `largest` is the longest one's count."""
+
+    start: int
+    end: int
+    headings: tuple[str, ...]
+    page: int | None
+    chars: int
+    largest: int
+
+    def with_section(self, section: Section, chars: int, headings: tuple[str, ...]) -> "_Group":
+        page = self.page if self.chars else section.page
+        return _Group(self.start, section.end, headings, page, self.chars + chars, max(self.largest, chars))
+
+
+def _groups(document: Document, target_chars: int) -> Iterator[_Group]:
+    """The sections, those that belong together made one; what is blank belongs to its neighbours."""
+    group: _Group | None = None
+    for section in document.sections:
+        chars = len(document.text[section.start : section.end].strip())
+        headings = section.headings if group is None else _shared_headings(group, section, chars, target_chars)
+        if group is not None and headings is not None:
+            group = group.with_section(section, chars, headings)
+        else:
+            if group is not None:
+                yield group
+            group = _Group(section.start, section.end, section.headings, section.page, chars, chars)
+    if group is not None and group.chars:
+        yield group
+
+
+def _shared_headings(group: _Group, section: Section, chars: int, target_chars: int) -> tuple[str, ...] | None:
+    """The heading path of `group` and `section` as one; None if they are better apart."""
+    if not group.chars:
+        return section.headings
+    if not chars:
+        return group.headings
+    if group.page != section.page:
+        return None
+    is_beneath = section.headings[: len(group.headings)] == group.headings
+    if is_beneath and len(section.headings) > len(group.headings) and group.chars <= BARE_SECTION_CHARS:
+        return section.headings
+    if group.chars + chars > target_chars:
+        return None
+    if group.headings == section.headings:
+        return group.headings
+    if max(group.largest, chars) > SMALL_SECTION_CHARS:
+        return None
+    parent = group.headings if is_beneath else group.headings[:-1]
+    return parent if section.headings[: len(parent)] == parent else None
+
+
+def _with_title(title: str, headings: tuple[str, ...]) -> tuple[str, ...]:
+    return (title, *headings) if title and headings[:1] != (title,) else headings
+
+
+def _spans(text: str, group: _Group, target_chars: int, overlap_chars: int) -> Iterator[tuple[int, int]]:
+    previous = at = group.start
+    for end in _cuts(text, group, target_chars):
+        start = at
+        if overlap_chars and at > group.start:
+            reach = max(previous, at - overlap_chars)
+            word = _WORD_END.search(text, reach, at)
+            start = word.end() if word else reach
+        span = _stripped(text, start, end)
+        if span and not text[at:end].isspace():
+            yield span
+        previous, at = at, end
+
+
+def _cuts(text: str, group: _Group, target_chars: int) -> Iterator[int]:
+    """The end of each chunk of `group`; the last is the group's end."""
+    fences = _fences(text, group.start, group.end)
+    at = group.start
+    end = at + len(text[at : group.end].rstrip())
+    while end - at > _at_most(target_chars):
+        at = _best_cut(text, at, target_chars, fences)
+        yield at
+    yield group.end
+
+
+def _at_most(target_chars: int) -> int:
+    return int(target_chars * (1 + LAST_PIECE_SHARE))
+
+
+def _best_cut(text: str, at: int, target_chars: int, fences: Sequence[tuple[int, int]]) -> int:
+    """Where to end the chunk that begins at `at`: the last good place within the target, of the best kind there is."""
+    earliest, latest = at + max(1, int(target_chars * SHORTEST_SHARE)), at + target_chars
+    fence = _fence_around(fences, latest)
+    if fence:
+        begins, ends = fence
+        fits = ends - begins <= target_chars
+        if fits and ends - at <= _at_most(target_chars):
+            return ends
+        if begins >= earliest or (fits and begins > at):
+            return begins
+    for kind in _CUTS:
+        place = 0
+        for found in kind.finditer(text, earliest, latest + 1):
+            inside = _fence_around(fences, found.start())
+            if inside is None or inside[1] - inside[0] > target_chars:
+                place = found.end()
+        if place:
+            return place
+    return latest
+
+
+def _fences(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """Where fenced code begins and ends; a fence left open ends with the section."""
+    fences: list[tuple[int, int]] = []
+    opener: re.Match[str] | None = None
+    for found in _FENCE.finditer(text, start, end):
+        if opener is None:
+            opener = None if "`" in found[1] and "`" in found[2] else found
+        elif found[1].startswith(opener[1]) and not found[2].strip():
+            fences.append((opener.start(), found.end()))
+            opener = None
+    if opener is not None:
+        fences.append((opener.start(), end))
+    return fences
+
+
+def _fence_around(fences: Sequence[tuple[int, int]], place: int) -> tuple[int, int] | None:
+    index = bisect_right(fences, (place, -1)) - 1
+    return fences[index] if index >= 0 and fences[index][0] < place < fences[index][1] else None
+
+
+def _stripped(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """The span without blank lines around it; the first line keeps its indentation."""
+    span = text[start:end]
+    body = span.lstrip()
+    if not body:
+        return None
+    first = len(span) - len(body)
+    indentation = span.rfind("\n", 0, first) + 1
+    return start + (indentation if indentation or _begins_a_line(text, start) else first), start + len(span.rstrip())
+
+
+def _begins_a_line(text: str, place: int) -> bool:
+    return place == 0 or text[place - 1] == "\n"
+
+
+def _chunk_id(path: str, headings: tuple[str, ...], page: int | None, text: str, seen: Counter[bytes]) -> str:
+    """32 hex digits. Equal chunks of one document are told apart by how many came before."""
+    digest = hashlib.sha256(json.dumps([path, headings, page, text]).encode("ascii"))
+    twin = digest.digest()
+    digest.update(b"%d" % seen[twin])
+    seen[twin] += 1
+    return digest.hexdigest()[:32]
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Turns offsets, asked for in order of their start, into lines of the file."""
+
+    document: Document
+    _offset: int = 0
+    _index: int = 0
+
+    def of(self, start: int, end: int) -> tuple[int | None, int | None]:
+        numbers = self.document.line_numbers
+        if numbers is None:
+            return None, None
+        self._index += self.document.text.count("\n", self._offset, start)
+        self._offset = start
+        last = self._index + self.document.text.count("\n", start, end)
+        return numbers[self._index], numbers[last]

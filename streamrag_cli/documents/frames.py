@@ -1,0 +1,64 @@
+"""What the sandbox and its worker say to each other: length-prefixed frames, JSON and raw bytes, never pickles.
+
+A request is a JSON frame, `{"path", "time_limit_s"}`, and a frame with the file's bytes. An answer is one JSON frame,
+`{"document"}` or `{"error"}`. The worker's first frame, `{"ready": true}`, says that it has started.
+"""
+
+import json
+from dataclasses import asdict
+from typing import Any, Final, Protocol
+
+from streamrag_cli.errors import DocumentError
+from streamrag_cli.model import Document, Section
+
+_LENGTH_BYTES: Final = 8
+_LONGEST_FRAME: Final = 1 << 30
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class _Writable(Protocol):
+    def write(self, data: bytes, /) -> int | None: ...
+
+
+def write_frame(stream: _Writable, payload: bytes) -> None:
+    stream.write(len(payload).to_bytes(_LENGTH_BYTES))
+    stream.write(payload)
+
+
+def read_frame(stream: _Readable) -> bytes:
+    """The next frame. Raises `EOFError` if the stream ends before it does, or what comes is no frame."""
+    length = int.from_bytes(_exactly(stream, _LENGTH_BYTES))
+    if length > _LONGEST_FRAME:
+        raise EOFError
+    return _exactly(stream, length)
+
+
+def document_to_json(document: Document) -> bytes:
+    lines = document.line_numbers
+    plain = asdict(document) | {"line_numbers": None if lines is None else list(lines)}
+    return json.dumps({"document": plain}).encode("ascii")
+
+
+def error_to_json(error: DocumentError) -> bytes:
+    plain = {"message": error.message, "code": error.code, "hint": error.hint}
+    return json.dumps({"error": plain}).encode("ascii")
+
+
+def document_from_json(payload: bytes) -> Document:
+    """The answer's document; raises the answer's error."""
+    answer: dict[str, Any] = json.loads(payload)
+    if "error" in answer:
+        raise DocumentError(**answer["error"])
+    plain = answer["document"]
+    sections = tuple(Section(**{**each, "headings": tuple(each["headings"])}) for each in plain["sections"])
+    return Document(**{**plain, "sections": sections, "remarks": tuple(plain["remarks"])})
+
+
+def _exactly(stream: _Readable, length: int) -> bytes:
+    data = stream.read(length)
+    if len(data) < length:
+        raise EOFError
+    return data

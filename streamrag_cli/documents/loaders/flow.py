@@ -1,0 +1,143 @@
+"""Builds a document's text out of pieces of inline text and the ends of blocks, as a browser lays out a page.
+
+White space folds, blocks are set apart by a blank line, rows of a table become one line with ` | ` between cells.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from streamrag_cli.documents.outline import Heading, clean_heading
+
+_SPACES = re.compile(r"[ \t\n\f]+")
+
+
+@dataclass(slots=True)
+class Flow:
+    """Text so far, and the line that is open. Lines of the file are counted from 1.
+
+    `line` is that of the last piece of text; a piece whose line is not known goes on from there.
+    """
+
+    preformatted: int = 0
+    line: int = 1
+    _lines: list[str] = field(default_factory=list)
+    _line_numbers: list[int] = field(default_factory=list)
+    _open: list[str] = field(default_factory=list)
+    _open_number: int = 1
+    _length: int = 0
+    _blank_due: bool = False
+    _marker: str = ""
+    _rows: list[int] = field(default_factory=list)
+    _headings: list[Heading] = field(default_factory=list)
+    _heading: tuple[int, int, int] | None = None
+
+    def add(self, text: str, line: int | None) -> None:
+        """Inline text that starts on `line` of the file, or goes on where the last piece ended."""
+        self.line = line if line is not None and line >= self.line else self.line
+        if self.preformatted and not self._rows:
+            first, *rest = text.split("\n")
+            self._append(first, self.line)
+            for each in rest:
+                self.end_line(None)
+                self.line += 1
+                self._append(each, self.line)
+            return
+        folded = _SPACES.sub(" ", text)
+        if folded.strip(" "):
+            before = text[: len(text) - len(text.lstrip(" \t\n\f"))].count("\n")
+            self._append(folded, self.line + before)
+        elif folded and self._open:
+            self._append(" ", self.line)
+        self.line += text.count("\n")
+
+    def end_line(self, line: int | None) -> None:
+        """A line break inside a block."""
+        self.line = max(self.line, line or 0)
+        if self._rows:
+            self._append(" ", self.line)
+        elif self.preformatted:
+            self._emit("".join(self._open).rstrip())
+        else:
+            self._flush()
+
+    def end_block(self, *, tight: bool) -> None:
+        """The open line ends. A blank line follows before the next text, unless the block is `tight`."""
+        if self._rows:
+            self._append(" ", self.line)
+            return
+        self._flush()
+        self._blank_due = self._blank_due or not tight
+
+    def mark(self, marker: str) -> None:
+        """Put `marker` in front of the next line of text."""
+        self._marker = marker
+
+    def open_row(self) -> None:
+        """A table's row: until it is closed everything is one line. A table inside a cell starts lines of its own."""
+        if self._rows:
+            self._flush()
+        self._rows.append(0)
+
+    def open_cell(self) -> None:
+        if self._rows:
+            if self._rows[-1]:
+                self._append(" | ", self.line)
+            self._rows[-1] += 1
+
+    def close_row(self) -> None:
+        if self._rows:
+            self._flush()
+            self._rows.pop()
+
+    def open_heading(self, level: int) -> None:
+        if self._rows:
+            self._flush()
+        self._heading = (level, len(self._lines), self._length)
+
+    def close_heading(self) -> None:
+        self._flush()
+        if self._heading is None:
+            return
+        level, first_line, start = self._heading
+        self._heading = None
+        text = clean_heading(" ".join(self._lines[first_line:]))
+        self._headings.append(Heading(start=start, level=level, text=text))
+        self._blank_due = True
+
+    def finish(self) -> tuple[str, list[Heading], list[int]]:
+        """The text, its headings, and for each line of the text the file's line."""
+        self._flush()
+        return "\n".join(self._lines), self._headings, self._line_numbers or [1]
+
+    def _append(self, piece: str, line: int) -> None:
+        if piece and not self._open:
+            self._open_number = line
+        if piece:
+            self._open.append(piece)
+
+    def _flush(self) -> None:
+        text = "".join(self._open)
+        text = text.rstrip() if self.preformatted else _SPACES.sub(" ", text).strip(" ")
+        if self._rows:
+            text = "" if not text.strip("| ") else text.removeprefix("| ")
+        if text:
+            self._emit(text)
+        self._open.clear()
+
+    def _emit(self, text: str) -> None:
+        if not text and (self._blank_due or not self._lines):
+            return
+        if self._blank_due:
+            self._blank_due = False
+            if self._lines:
+                self._put("", self._open_number)
+        self._put(self._marker + text if text else text, self._open_number)
+        if text:
+            self._marker = ""
+        self._open.clear()
+        self._open_number = self.line
+
+    def _put(self, line: str, number: int) -> None:
+        self._lines.append(line)
+        self._line_numbers.append(max(number, self._line_numbers[-1] if self._line_numbers else 1))
+        self._length += len(line) + 1

@@ -1,0 +1,122 @@
+"""Jupyter notebooks, format 3 and 4: Markdown cells as they are, code cells in fences, short outputs after them.
+
+Read as the JSON that it is, not with `nbformat`: that brings a JSON schema validator, warns of missing cell ids,
+and refuses notebooks whose text is perfectly readable.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from streamrag_cli.documents.loaders.markdown import find_headings
+from streamrag_cli.documents.outline import Heading, clean_heading, only_top_heading, sections_from
+from streamrag_cli.errors import DocumentError
+from streamrag_cli.model import Document
+from streamrag_cli.text import REPLACEMENT
+
+OUTPUT_CHARS: Final = 500
+"""A longer output is a table, a log or a dump; what the cell does is in its code."""
+
+_BACKTICKS: Final = re.compile(r"`{3,}")
+_ESCAPE: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+def load_notebook(path: str, source: str) -> Document:
+    try:
+        notebook = json.loads(source)
+    except (ValueError, RecursionError) as error:
+        raise DocumentError("corrupt: not JSON", code="corrupt") from error
+    cells = _cells(notebook)
+    if cells is None:
+        raise DocumentError("corrupt, or not a notebook", code="corrupt")
+    language = _language(notebook)
+    pieces: list[str] = []
+    headings: list[Heading] = []
+    length = 0
+    for cell in cells:
+        for is_markdown, text in _rendered(cell, language):
+            if is_markdown:
+                headings.extend(
+                    Heading(start=length + found.start, level=found.level, text=found.text)
+                    for found in find_headings(text)
+                )
+            pieces.append(text + "\n\n")
+            length += len(text) + 2
+    return Document(
+        path=path,
+        text="".join(pieces),
+        title=_title(notebook) or only_top_heading(headings),
+        sections=sections_from(headings, length),
+        line_numbers=None,
+        remarks=() if pieces else ("no text in it",),
+    )
+
+
+def _cells(notebook: Any) -> list[dict[str, Any]] | None:
+    """The cells of format 4, or of all worksheets of format 3; None if this is no notebook."""
+    match notebook:
+        case {"cells": list(cells)}:
+            pass
+        case {"worksheets": list(sheets)}:
+            cells = [cell for sheet in sheets if isinstance(sheet, dict) for cell in sheet.get("cells") or ()]
+        case _:
+            return None
+    return [cell for cell in cells if isinstance(cell, dict)]
+
+
+def _rendered(cell: dict[str, Any], language: str) -> Iterator[tuple[bool, str]]:
+    """(whether it is Markdown, text) for a cell's source and each output worth keeping; nothing that is blank."""
+    kind = cell.get("cell_type")
+    source = _joined(cell.get("source", cell.get("input")))
+    if not source:
+        return
+    if kind == "markdown":
+        yield True, source
+    elif kind == "heading":
+        level = cell.get("level")
+        yield True, "#" * (level if isinstance(level, int) and 1 <= level <= 6 else 1) + " " + " ".join(source.split())
+    elif kind == "code":
+        yield False, _fenced(source, language)
+        for output in cell.get("outputs") or ():
+            text = _output_text(output) if isinstance(output, dict) else ""
+            if text and len(text) <= OUTPUT_CHARS:
+                yield False, _fenced(text, "output")
+    else:
+        yield False, source
+
+
+def _output_text(output: dict[str, Any]) -> str:
+    data = output.get("data")
+    plain = data.get("text/plain") if isinstance(data, dict) else output.get("text")
+    return _ESCAPE.sub("", _joined(plain))
+
+
+def _joined(source: Any) -> str:
+    """A cell's text, which is a string or a list of strings."""
+    text = "".join(str(piece) for piece in source) if isinstance(source, list) else source
+    if not isinstance(text, str):
+        return ""
+    return _NOT_TEXT.sub(REPLACEMENT, text.replace("\r\n", "\n").replace("\r", "\n")).strip("\n").rstrip()
+
+
+def _fenced(text: str, language: str) -> str:
+    fence = "`" * max(3, *(len(run) + 1 for run in _BACKTICKS.findall(text)), 3)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _metadata(notebook: Any, *path: str) -> str:
+    value = notebook
+    for name in ("metadata", *path):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _language(notebook: Any) -> str:
+    language = _metadata(notebook, "kernelspec", "language") or _metadata(notebook, "language_info", "name")
+    return language if re.fullmatch(r"[\w+#.-]{1,20}", language) else ""
+
+
+def _title(notebook: Any) -> str:
+    return clean_heading(_NOT_TEXT.sub(REPLACEMENT, _metadata(notebook, "title")))

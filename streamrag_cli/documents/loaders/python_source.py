@@ -1,0 +1,79 @@
+"""Python source: the text is the file's, cut at the top-level definitions and the methods of top-level classes."""
+
+import ast
+import warnings
+from collections.abc import Iterator
+from typing import Final, NamedTuple, TypeAlias
+
+from streamrag_cli.documents.loaders.plain import of_sections
+from streamrag_cli.documents.outline import line_starts
+from streamrag_cli.model import Document, Section
+
+PARSED_CHARS: Final = 2_000_000
+"""Larger files are generated; they go without sections."""
+
+_Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+class _Cut(NamedTuple):
+    """From `start` on the text is under `headings`. At one place ends come first, and what is inside comes inside."""
+
+    start: int
+    begins: int
+    depth: int
+    headings: tuple[str, ...]
+
+
+def load_python(path: str, text: str) -> Document:
+    sections = _sections(text) or ((Section(start=0, end=len(text)),) if text else ())
+    return of_sections(path, text, sections)
+
+
+def _sections(text: str) -> tuple[Section, ...]:
+    """Sections by symbol; none if this Python cannot parse the file: it may be older, newer, or a template."""
+    if len(text) > PARSED_CHARS:
+        return ()
+    try:
+        with warnings.catch_warnings(action="ignore"):  # an invalid escape in somebody's file is not our warning
+            tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # MemoryError: nesting beyond the parser's stack
+        return ()
+    lines = text.split("\n")
+    starts = line_starts(text)
+    cuts: list[_Cut] = [_Cut(0, 1, 0, ())]
+    floor = 0
+    for first_line, last_line, headings in _definitions(tree):
+        start = starts[_with_comments_above(lines, first_line, floor=floor)]
+        end = starts[min(last_line, len(starts) - 1)]
+        cuts.append(_Cut(start, 1, len(headings), headings))
+        cuts.append(_Cut(end, 0, -len(headings), headings[:-1]))
+        floor = first_line + 1 if last_line - first_line > 1 else last_line
+    return tuple(_between(sorted(cuts), len(text)))
+
+
+def _definitions(tree: ast.Module) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+    """First line (from 0), line after the last, and path of each definition; a method's class comes around it."""
+    for node in tree.body:
+        if isinstance(node, _DEFINITIONS):
+            yield _first_line(node), node.end_lineno or node.lineno, (node.name,)
+        if isinstance(node, ast.ClassDef):
+            for method in node.body:
+                if isinstance(method, _DEFINITIONS):
+                    yield _first_line(method), method.end_lineno or method.lineno, (node.name, method.name)
+
+
+def _first_line(node: _Definition) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]) - 1
+
+
+def _with_comments_above(lines: list[str], line: int, *, floor: int) -> int:
+    while line > floor and lines[line - 1].lstrip().startswith("#"):
+        line -= 1
+    return line
+
+
+def _between(cuts: list[_Cut], length: int) -> Iterator[Section]:
+    for cut, end in zip(cuts, [*(cut.start for cut in cuts[1:]), length], strict=True):
+        if end > cut.start:
+            yield Section(start=cut.start, end=end, headings=cut.headings)

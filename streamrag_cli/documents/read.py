@@ -1,0 +1,177 @@
+"""Reads one file whole, and turns its bytes into text.
+
+Whatever can be wrong with a file ends here as a `DocumentError` whose code says what: `permission_denied`, `vanished`,
+`too_large`, `not_a_regular_file`, `changed_while_reading`, `unreadable`, `binary`. Opening never blocks, so a FIFO put
+in a file's place cannot hang an ingest.
+"""
+
+import codecs
+import errno
+import hashlib
+import os
+import re
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from streamrag_cli.errors import DocumentError
+from streamrag_cli.text import REPLACEMENT
+
+_BLOCK_BYTES: Final = 1 << 20
+_SNIFFED_BYTES: Final = 8192
+_DETECTED_BYTES: Final = 1 << 16
+_BYTE_ORDER_MARKS: Final = (  # UTF-32's little-endian mark begins with UTF-16's
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
+_NEEDS_A_MARK: Final = ["utf_7", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawFile:
+    """A file's bytes as they were at one moment.
+
+    `mtime_ns` and `read_at_ns` are nanoseconds since the epoch; `read_at_ns` is before the first byte was read, so a
+    file with `mtime_ns` well before it cannot have changed since unnoticed. `sha256` is a hex digest.
+    """
+
+    data: bytes
+    size: int
+    mtime_ns: int
+    read_at_ns: int
+    sha256: str
+
+
+def read_file(
+    path: Path, *, limit_bytes: int, follow_links: bool = True, now_ns: Callable[[], int] = time.time_ns
+) -> RawFile:
+    """Read the regular file at `path`, at most `limit_bytes` long. Raises `DocumentError`.
+
+    Which links may be followed is for whoever found the path to say; see `discover`.
+    """
+    read_at_ns = now_ns()
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | (0 if follow_links else os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(path, flags)
+        try:
+            before = os.fstat(descriptor)
+            _check(before, limit_bytes)
+            data = _read_at_most(descriptor, limit_bytes)
+            after = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _translated(error) from error
+    if len(data) > limit_bytes:
+        raise _too_large(limit_bytes)
+    if len(data) != after.st_size or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise DocumentError("changed while it was read", code="changed_while_reading", retryable=True)
+    return RawFile(
+        data=data,
+        size=len(data),
+        mtime_ns=after.st_mtime_ns,
+        read_at_ns=read_at_ns,
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+
+
+def decode(data: bytes, *, declared: str | None = None) -> tuple[str, str | None]:
+    """Text of a file's bytes, and a remark where the text may not be what its author wrote.
+
+    In order: a byte order mark, the `declared` encoding if it fits, UTF-8, a guess. NUL in the first 8 KiB means
+    binary: `DocumentError`. Every line break becomes a newline, and NUL U+FFFD, so that lines stay the file's.
+    """
+    text, remark = _decode(data, declared)
+    return text.replace("\r\n", "\n").replace("\r", "\n"), remark
+
+
+def _decode(data: bytes, declared: str | None) -> tuple[str, str | None]:
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return _decode_as(data[len(mark) :], encoding)
+    if b"\0" in data[:_SNIFFED_BYTES]:
+        raise DocumentError("binary, not text", code="binary")
+    if declared is not None:
+        try:
+            return _NOT_TEXT.sub(REPLACEMENT, data.decode(declared)), None
+        except (LookupError, UnicodeError, ValueError):
+            pass  # the file says it is what it is not: as if it had said nothing
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return _decode_guessing(data)
+    return (text.replace("\0", REPLACEMENT) if "\0" in text else text), None
+
+
+def _decode_as(data: bytes, encoding: str) -> tuple[str, str | None]:
+    try:
+        return _NOT_TEXT.sub(REPLACEMENT, data.decode(encoding)), None
+    except UnicodeDecodeError:
+        text = data.decode(encoding, errors="replace")
+        return _NOT_TEXT.sub(REPLACEMENT, text), f"not all of it is {encoding}: damaged characters were replaced"
+
+
+def _decode_guessing(data: bytes) -> tuple[str, str | None]:
+    """A damaged UTF-8 file has more sound characters beyond ASCII than broken ones; any other encoding has not."""
+    text = data.decode(errors="replace")
+    broken = text.count(REPLACEMENT)
+    if sum(1 for _ in re.finditer(r"[^\x00-\x7f]", text)) - broken > broken:
+        return _decode_as(data, "utf-8")
+    encoding = _guess(data[:_DETECTED_BYTES])
+    text, remark = _decode_as(data, encoding)
+    return text, remark or f"not UTF-8: read as {encoding}"
+
+
+def _guess(data: bytes) -> str:
+    """The likeliest encoding; Windows-1252 among equals, since short texts fit many and most are that."""
+    from charset_normalizer import from_bytes  # 30 ms
+
+    matches = from_bytes(data, cp_exclusion=_NEEDS_A_MARK)
+    best = matches.best()
+    if best is None:
+        return "cp1252"
+    for match in matches:
+        encodings = {match.encoding, *match.could_be_from_charset}
+        if encodings & {"cp1252", "latin_1"} and (match.chaos, -match.coherence) <= (best.chaos, -best.coherence):
+            return "cp1252"
+    return best.encoding
+
+
+def _check(status: os.stat_result, limit_bytes: int) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise DocumentError("not a regular file", code="not_a_regular_file")
+    if status.st_size > limit_bytes:
+        raise _too_large(limit_bytes)
+
+
+def _read_at_most(descriptor: int, limit_bytes: int) -> bytes:
+    """What is there, or one byte more than the limit: a file may grow while it is read."""
+    blocks: list[bytes] = []
+    left = limit_bytes + 1
+    while left and (block := os.read(descriptor, min(left, _BLOCK_BYTES))):
+        blocks.append(block)
+        left -= len(block)
+    return b"".join(blocks)
+
+
+def _too_large(limit_bytes: int) -> DocumentError:
+    return DocumentError(f"larger than {limit_bytes / (1 << 20):,.4g} MiB", code="too_large")
+
+
+def _translated(error: OSError) -> DocumentError:
+    match error.errno:
+        case errno.EACCES | errno.EPERM:
+            return DocumentError("permission denied", code="permission_denied")
+        case errno.ENOENT | errno.ENOTDIR:
+            return DocumentError("no longer there", code="vanished")
+        case errno.ELOOP | errno.ENXIO | errno.ENODEV | errno.EISDIR:  # a link, a socket or device, a directory
+            return DocumentError("not a regular file", code="not_a_regular_file")
+        case _:
+            return DocumentError(f"cannot be read: {error.strerror or error}", code="unreadable")

@@ -1,0 +1,141 @@
+"""Loads documents, risky formats in a process that can be killed.
+
+PDF, Word and HTML files may come from anywhere and their parsers are C code. In a process of its own a parser that
+hangs, crashes or eats memory costs one file. The process gets no descriptor, no environment and no terminal of ours,
+and lives until a file kills it or the `Loader` is closed.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, Self, cast
+
+from streamrag_cli.documents.formats import format_of
+from streamrag_cli.documents.frames import document_from_json, read_frame, write_frame
+from streamrag_cli.documents.load import RISKY_FORMATS, load
+from streamrag_cli.documents.read import RawFile
+from streamrag_cli.errors import DocumentError
+from streamrag_cli.model import Document
+
+_START_LIMIT_S: Final = 30.0
+
+
+class Loader:
+    """Loads one document at a time; not to be shared between threads. Closing it ends its worker.
+
+    `time_limit_s` is for one file, wall-clock; the worker's start does not count. `memory_limit_bytes` is the
+    worker's whole address space.
+    """
+
+    def __init__(self, *, time_limit_s: float = 60.0, memory_limit_bytes: int = 2 << 30) -> None:
+        self._time_limit_s = time_limit_s
+        self._memory_limit_bytes = memory_limit_bytes
+        self._worker: _Worker | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker = None
+
+    def load(self, path: Path, raw: RawFile) -> Document:
+        """Load what was read from `path`.
+
+        Raises `DocumentError`; besides the loaders' own codes `timed_out`, `parser_crashed` and `out_of_memory`.
+        """
+        if format_of(path) not in RISKY_FORMATS:
+            return load(path, raw)
+        if self._worker is None:
+            self._worker = _Worker(self._memory_limit_bytes)
+        try:
+            answer = self._worker.ask(path, raw.data, time_limit_s=self._time_limit_s)
+        except BaseException:
+            self.close()  # an answer may still be on its way: it must not be taken for the next file's
+            raise
+        return document_from_json(answer)
+
+
+class _Worker:
+    """One process. After any exception from `ask` it is of no more use."""
+
+    def __init__(self, memory_limit_bytes: int) -> None:
+        import_paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 - resolve() would follow links
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-B", "-m", "streamrag_cli.documents.worker", str(memory_limit_bytes)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"PYTHONPATH": os.pathsep.join(import_paths), "PYTHONUTF8": "1"},
+            start_new_session=True,  # Ctrl-C is for the parent to act on
+        )
+        self._requests = cast("BinaryIO", self._process.stdin)
+        self._answers = cast("BinaryIO", self._process.stdout)
+        with _Deadline(_START_LIMIT_S, self._process):
+            try:
+                read_frame(self._answers)
+            except EOFError as error:
+                self.kill()
+                raise DocumentError("its parser could not be started", code="parser_crashed") from error
+
+    def ask(self, path: Path, data: bytes, *, time_limit_s: float) -> bytes:
+        """The worker's answer. Raises `DocumentError` if none came, or none in time."""
+        header = json.dumps({"path": str(path), "time_limit_s": time_limit_s}).encode("ascii")
+        with _Deadline(time_limit_s, self._process) as deadline:
+            try:
+                write_frame(self._requests, header)
+                write_frame(self._requests, data)
+                self._requests.flush()
+                answer = read_frame(self._answers)
+            except (EOFError, BrokenPipeError) as error:
+                deadline.cancel()
+                if deadline.passed:
+                    raise DocumentError(f"not parsed within {time_limit_s:g} s", code="timed_out") from error
+                raise DocumentError("its parser crashed", code="parser_crashed") from error
+        if deadline.passed:
+            raise DocumentError(f"not parsed within {time_limit_s:g} s", code="timed_out")
+        return answer
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._requests, self._answers):
+            with contextlib.suppress(BrokenPipeError):  # a request not sent to its end
+                stream.close()
+
+
+class _Deadline:
+    """Kills a process when the time is up, which ends every read from it and write to it."""
+
+    def __init__(self, limit_s: float, process: "subprocess.Popen[bytes]") -> None:
+        self.passed = False
+        self._process = process
+        self._timer = threading.Timer(limit_s, self._pass)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()
+
+    def cancel(self) -> None:
+        """After this `passed` is final."""
+        self._timer.cancel()
+        self._timer.join()
+
+    def _pass(self) -> None:
+        self.passed = True
+        self._process.kill()

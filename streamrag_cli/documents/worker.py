@@ -1,0 +1,86 @@
+"""The process in which risky formats are parsed: `python -m streamrag_cli.documents.worker MEMORY_LIMIT_BYTES`.
+
+Requests come on stdin, answers go to stdout (`frames`). It ends as soon as stdin does, even amid a parse: that is
+how it learns that its parent is gone. (The kernel's parent-death signal fires when the parent's *thread* ends, so it
+would kill workers of live parents.) It can write no file, and its memory and processor time are limited.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import resource
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from streamrag_cli.documents.frames import document_to_json, error_to_json, read_frame, write_frame
+from streamrag_cli.documents.load import load
+from streamrag_cli.documents.read import RawFile
+from streamrag_cli.errors import DocumentError
+
+_OPEN_FILES: Final = 64
+
+
+def main(memory_limit_bytes: int, requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer requests until `requests` ends."""
+    _limit(resource.RLIMIT_AS, memory_limit_bytes)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
+    _send(answers, b'{"ready": true}')
+    pending: queue.Queue[tuple[bytes, bytes]] = queue.Queue()
+    threading.Thread(target=_read_requests, args=(requests, pending), daemon=True).start()
+    while True:
+        header, data = pending.get()
+        _send(answers, _answer(header, data))
+
+
+def _read_requests(requests: BinaryIO, pending: "queue.Queue[tuple[bytes, bytes]]") -> None:
+    try:
+        while True:
+            pending.put((read_frame(requests), read_frame(requests)))
+    except (EOFError, OSError):
+        os._exit(0)
+    except MemoryError:
+        os._exit(1)
+
+
+def _answer(header: bytes, data: bytes) -> bytes:
+    request = json.loads(header)
+    _limit_processor_time(request["time_limit_s"])
+    raw = RawFile(data=data, size=len(data), mtime_ns=0, read_at_ns=0, sha256="")
+    try:
+        return document_to_json(load(Path(request["path"]), raw))
+    except DocumentError as error:
+        return error_to_json(error)
+    except MemoryError:
+        return error_to_json(DocumentError("needs more memory than it is allowed", code="out_of_memory"))
+    except Exception as error:  # noqa: BLE001 - a foreign parser on hostile bytes raises anything; it costs one file
+        return error_to_json(DocumentError(f"its parser failed: {type(error).__name__}", code="parser_crashed"))
+
+
+def _limit_processor_time(more_s: float) -> None:
+    """Let this process use `more_s` more, rounded up: the backstop when nobody is left to kill it."""
+    _limit(resource.RLIMIT_CPU, int(time.process_time() + more_s) + 2)
+
+
+def _limit(which: int, value: int) -> None:
+    """Lower a soft limit as far as the system allows; some systems know a limit by name only."""
+    _, hard = resource.getrlimit(which)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(which, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+
+
+def _send(answers: BinaryIO, payload: bytes) -> None:
+    try:
+        write_frame(answers, payload)
+        answers.flush()
+    except BrokenPipeError:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.stdin.buffer, sys.stdout.buffer)

@@ -1,0 +1,39 @@
+"""Whether a file is what the store has of it, told with as little reading as is safe."""
+
+from dataclasses import replace
+from typing import Final
+
+from streamrag_cli.documents.discover import FoundFile
+from streamrag_cli.documents.read import RawFile, read_file
+from streamrag_cli.model import DocumentRecord
+
+# A file written within the clock's grain of being read may be written again under the same time stamp.
+_STAMP_GRAIN_NS: Final = 2_000_000_000
+
+
+def is_unchanged_by_stat(found: FoundFile, record: DocumentRecord, *, recipe: str) -> bool:
+    """True only where size and time stamp prove it; False may still turn out to be unchanged."""
+    same = (record.size, record.mtime_ns, record.recipe) == (found.size, found.mtime_ns, recipe)
+    return same and record.mtime_ns < record.read_at_ns - _STAMP_GRAIN_NS
+
+
+def read_record(found: FoundFile, source: str, *, recipe: str, limit_bytes: int) -> tuple[DocumentRecord, RawFile]:
+    """Read the file; the record says what would be stored of it, but for its title. Raises DocumentError."""
+    raw = read_file(found.path, limit_bytes=limit_bytes)
+    record = DocumentRecord(
+        path=str(found.path),
+        source=source,
+        size=raw.size,
+        mtime_ns=raw.mtime_ns,
+        read_at_ns=raw.read_at_ns,
+        sha256=raw.sha256,
+        recipe=recipe,
+    )
+    return record, raw
+
+
+def renewed(record: DocumentRecord, read: DocumentRecord) -> DocumentRecord | None:
+    """`record` with the stat of `read`, if both are of the same content made by the same recipe."""
+    if (record.sha256, record.recipe) != (read.sha256, read.recipe):
+        return None
+    return replace(read, title=record.title)

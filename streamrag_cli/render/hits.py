@@ -1,0 +1,29 @@
+"""What `search` prints: a table on a terminal, a line a hit in a pipe, JSON for programs."""
+
+from collections.abc import Sequence
+from typing import TextIO
+
+from streamrag_cli.model import Source
+from streamrag_cli.render.machine import write_line
+from streamrag_cli.render.tables import location, print_sources
+from streamrag_cli.wire import FORMAT_VERSION, encode, source_mapping
+
+
+def show_hits(
+    sources: Sequence[Source], *, query: str, out: TextIO, json: bool = False, jsonl: bool = False, plain: bool = False
+) -> None:
+    """Print the hits. In a pipe each is `path:line`, score and excerpt, separated by tabs."""
+    if json:
+        hits = [source_mapping(source) for source in sources]
+        write_line(out, encode({"version": FORMAT_VERSION, "query": query, "hits": hits}))
+    elif jsonl:
+        for source in sources:
+            write_line(out, encode(source_mapping(source)))
+    elif out.isatty() and not plain:
+        from streamrag_cli.render.consoles import console_for
+
+        print_sources(console_for(out, plain=False), sources)
+    else:
+        for source in sources:
+            out.write(f"{location(source)}\t{source.score:.2f}\t{source.content}\n")
+        out.flush()

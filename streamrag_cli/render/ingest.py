@@ -1,0 +1,135 @@
+"""An ingest on a terminal: a progress bar while it runs, a line a failed file, one line at the end. All on stderr."""
+
+from typing import TYPE_CHECKING, TextIO
+
+from streamrag_cli.events import DocumentSeen, Error, IngestDone, IngestEvent, IngestStarted, Notice
+from streamrag_cli.render.complaint import complain
+from streamrag_cli.render.consoles import console_for
+from streamrag_cli.render.machine import JsonLines, write_line
+from streamrag_cli.render.timings import duration
+from streamrag_cli.wire import FORMAT_VERSION, encode, to_mapping
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_SHOWN_WITHOUT_ASKING = frozenset({"failed"})
+
+
+class IngestView:
+    """For people."""
+
+    def __init__(self, err: TextIO, *, quiet: bool, plain: bool, verbose: bool) -> None:
+        self._err = err
+        self._quiet = quiet
+        self._verbose = verbose
+        self._console = console_for(err, plain=plain)
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._moves = err.isatty() and not (plain or quiet)
+
+    def handle(self, event: IngestEvent) -> None:
+        match event:
+            case IngestStarted(documents=documents) if self._moves:
+                self._start_bar(documents)
+            case DocumentSeen():
+                self._document(event)
+            case Notice(message=message) if not self._quiet:
+                self._line(f"note: {message}")
+            case IngestDone():
+                self._stop_bar()
+                if not self._quiet:
+                    self._line(summary(event))
+            case Error(message=message, hint=hint):
+                self._stop_bar()
+                complain(self._err, message, hint)
+            case _:
+                pass
+
+    def close(self) -> None:
+        self._stop_bar()
+
+    def _document(self, event: DocumentSeen) -> None:
+        if self._bar is not None and self._task is not None and event.action not in {"skipped", "deleted"}:
+            self._bar.advance(self._task)
+        if (
+            self._verbose
+            or event.action in _SHOWN_WITHOUT_ASKING
+            or (event.reason and event.action in {"added", "changed"})
+        ):
+            because = f": {event.reason}" if event.reason else ""
+            self._line(f"{event.action:9} {event.source}{because}")
+
+    def _line(self, text: str) -> None:
+        from rich.text import Text
+
+        console = self._bar.console if self._bar else self._console
+        console.print(Text(text), soft_wrap=True)
+
+    def _start_bar(self, documents: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("ingesting"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("ingesting", total=documents, rate="")
+        self._bar.start()
+
+    def _stop_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+class IngestObject:
+    """For programs: the last event and what failed, as one object."""
+
+    def __init__(self, out: TextIO, err: TextIO) -> None:
+        self._out = out
+        self._err = err
+        self._result: dict[str, object] = {"version": FORMAT_VERSION, "failed": [], "error": None}
+        self._failed: list[dict[str, str]] = []
+
+    def handle(self, event: IngestEvent) -> None:
+        match event:
+            case DocumentSeen(action="failed"):
+                self._failed.append({"source": event.source, "reason": event.reason})
+            case IngestDone():
+                said = to_mapping(event)
+                self._result |= {key: value for key, value in said.items() if key not in {"type", "done"}}
+            case Error(message=message, code=code, hint=hint):
+                self._result["error"] = {"message": message, "code": code, "hint": hint}
+                complain(self._err, message, hint)
+            case _:
+                pass
+
+    def close(self) -> None:
+        write_line(self._out, encode(self._result | {"failed": self._failed}))
+
+
+def summary(done: IngestDone) -> str:
+    """What the ingest did, as one line.
+
+    >>> counts = {"added": 2, "changed": 0, "unchanged": 40, "deleted": 1, "skipped": 3, "failed": 0}
+    >>> summary(IngestDone(counts=counts, chunks_written=19, chunks=310, elapsed_ms=1234.5, dry_run=False))
+    '2 added, 40 unchanged, 1 deleted, 3 skipped; 310 chunks in the store; 1.2 s'
+    """
+    counted = ", ".join(f"{count} {action}" for action, count in done.counts.items() if count) or "nothing to do"
+    would = "dry run, nothing written: " if done.dry_run else ""
+    return f"{would}{counted}; {done.chunks} chunks in the store; {duration(done.elapsed_ms)}"
+
+
+def ingest_renderer(
+    *, json: bool, jsonl: bool, quiet: bool, plain: bool, verbose: bool, out: TextIO, err: TextIO
+) -> IngestView | IngestObject | JsonLines:
+    """The renderer that the flags of `ingest` ask for."""
+    if jsonl:
+        return JsonLines(out, err)
+    if json:
+        return IngestObject(out, err)
+    return IngestView(err, quiet=quiet, plain=plain, verbose=verbose)

@@ -1,0 +1,48 @@
+"""JSON for programs: `--json`, one object at the end; `--jsonl`, one event a line as it happens.
+
+JSON is UTF-8 whatever the locale says, so the bytes are written as such.
+"""
+
+from typing import TextIO
+
+from streamrag_cli.events import AskEvent, Error, IngestEvent
+from streamrag_cli.render.complaint import complain
+from streamrag_cli.wire import answer_object, encode, to_json
+
+
+class JsonLines:
+    """Writes each event the moment it comes: the very bytes that the server sends after `data: `."""
+
+    def __init__(self, out: TextIO, err: TextIO) -> None:
+        self._out = out
+        self._err = err
+
+    def handle(self, event: AskEvent | IngestEvent) -> None:
+        write_line(self._out, to_json(event))
+        if isinstance(event, Error):
+            complain(self._err, event.message, event.hint)
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+class JsonObject:
+    """Collects the events and writes one object when the stream has ended, however it ended."""
+
+    def __init__(self, out: TextIO, err: TextIO) -> None:
+        self._out = out
+        self._err = err
+        self._events: list[AskEvent] = []
+
+    def handle(self, event: AskEvent) -> None:
+        self._events.append(event)
+        if isinstance(event, Error):
+            complain(self._err, event.message, event.hint)
+
+    def close(self) -> None:
+        write_line(self._out, encode(answer_object(self._events)))
+
+
+def write_line(out: TextIO, line: str) -> None:
+    out.buffer.write(line.encode("utf-8") + b"\n")
+    out.buffer.flush()

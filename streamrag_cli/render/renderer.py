@@ -1,0 +1,46 @@
+"""What a face of the answer is, and which one suits where."""
+
+from dataclasses import dataclass
+from typing import Protocol, TextIO
+
+from streamrag_cli.events import AskEvent
+
+
+class Renderer(Protocol):
+    """Shows one stream of events. `close` is called however the stream ends, also after an interruption."""
+
+    def handle(self, event: AskEvent) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Face:
+    """How the answer is wanted: the flags of `ask`, as they are."""
+
+    json: bool = False
+    jsonl: bool = False
+    stream: bool = True
+    quiet: bool = False
+    plain: bool = False
+
+
+def renderer_for(face: Face, *, out: TextIO, err: TextIO, terminal_type: str) -> Renderer:
+    """The renderer for these streams. A terminal that cannot move its cursor (`dumb`) gets plain text."""
+    if face.json or face.jsonl:
+        from streamrag_cli.render.machine import JsonLines, JsonObject
+
+        return JsonLines(out, err) if face.jsonl else JsonObject(out, err)
+
+    from streamrag_cli.render.side import Quiet, SidePanel  # rich: 60 ms, which machine output does not need
+
+    plain = face.plain or terminal_type == "dumb"
+    side = Quiet(err) if face.quiet else SidePanel(err, plain=plain)
+    if out.isatty() and not plain:
+        from streamrag_cli.render.live import LiveMarkdown
+
+        return LiveMarkdown(out, side, stream=face.stream)
+
+    from streamrag_cli.render.plain import PlainText
+
+    return PlainText(out, side, stream=face.stream)

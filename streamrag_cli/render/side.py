@@ -1,0 +1,86 @@
+"""What stands beside the answer, on stderr: sources, notices, timings, errors."""
+
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, Sources
+from streamrag_cli.model import Source
+from streamrag_cli.render.complaint import complain
+from streamrag_cli.render.timings import timings_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Side(Protocol):
+    """Shows every event but the answer's tokens."""
+
+    def handle(self, event: AskEvent) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Quiet:
+    """Errors only."""
+
+    def __init__(self, err: TextIO) -> None:
+        self._err = err
+
+    def handle(self, event: AskEvent) -> None:
+        if isinstance(event, Error):
+            complain(self._err, event.message, event.hint)
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+class SidePanel:
+    """The sources as a table, then notices, timings and errors as lines."""
+
+    def __init__(self, err: TextIO, *, plain: bool) -> None:
+        self._err = err
+        self._plain = plain
+        self._sources: tuple[Source, ...] = ()
+
+    def handle(self, event: AskEvent) -> None:
+        match event:
+            case Sources(sources=sources):
+                self._sources = sources
+                self._print_sources()
+            case Citations(unknown=unknown) if unknown:
+                markers = " ".join(f"[{n}]" for n in unknown)
+                count = len(self._sources)
+                self._note(f"the answer cites {markers}, but there {_are(count, 'source')}")
+            case Notice(message=message):
+                self._note(message)
+            case Done():
+                self._line(timings_line(event), style="dim")
+            case Error(message=message, hint=hint):
+                complain(self._err, message, hint)
+            case _:
+                pass
+
+    def close(self) -> None:
+        self._err.flush()
+
+    def _print_sources(self) -> None:
+        from streamrag_cli.render.tables import print_sources
+
+        if self._sources:
+            print_sources(self._console(), self._sources)
+
+    def _note(self, message: str) -> None:
+        self._line(f"note: {message}", style="yellow")
+
+    def _line(self, text: str, *, style: str) -> None:
+        from rich.text import Text
+
+        self._console().print(Text(text, style=style), soft_wrap=True)
+
+    def _console(self) -> "Console":
+        from streamrag_cli.render.consoles import console_for
+
+        return console_for(self._err, plain=self._plain)
+
+
+def _are(count: int, noun: str) -> str:
+    return f"is 1 {noun}" if count == 1 else f"are {count} {noun}s"

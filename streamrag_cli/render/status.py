@@ -1,0 +1,36 @@
+"""What `status` prints."""
+
+from typing import TextIO
+
+from streamrag_cli.render.machine import write_line
+from streamrag_cli.store.status import StoreStatus
+from streamrag_cli.text import sanitise_line
+from streamrag_cli.wire import FORMAT_VERSION, encode
+from streamrag_cli.wire import plain as as_mapping
+
+
+def show_status(status: StoreStatus, *, out: TextIO, json: bool, plain: bool) -> None:
+    """Print the store's collections, as text or as one JSON object."""
+    if json:
+        found = [as_mapping(each) for each in status.collections]
+        write_line(out, encode({"version": FORMAT_VERSION, "store": str(status.store), "collections": found}))
+        return
+    from rich.text import Text
+
+    from streamrag_cli.render.consoles import console_for
+
+    console = console_for(out, plain=plain)
+    console.print(Text(sanitise_line(f"store       {status.store}")), soft_wrap=True)
+    for each in status.collections:
+        lines = {
+            "collection": each.collection,
+            "documents": f"{each.documents:,}",
+            "chunks": f"{each.chunks:,}",
+            "embedding": f"{each.embedding}, {each.dimension} dimensions" if each.dimension else each.embedding,
+            "size": f"{each.size_bytes / 1e6:,.1f} MB",
+            "last ingest": each.last_ingest or "never finished",
+            "from": ", ".join(each.roots) or "nothing",
+        }
+        console.print()
+        for name, value in lines.items():
+            console.print(Text(sanitise_line(f"{name:<12}{value}")), soft_wrap=True)

@@ -1,0 +1,42 @@
+"""The line after the answer: how long it took, who wrote it, what it used."""
+
+from streamrag_cli.events import Done
+
+
+def timings_line(done: Done) -> str:
+    """Say the timings that there are.
+
+    >>> from streamrag_cli.model import Timings, Usage
+    >>> usage = Usage(input_tokens=812, output_tokens=97, total_tokens=909)
+    >>> times = Timings(retrieval_ms=41.3, first_token_ms=320.0, total_ms=2140.0, tokens_per_second=53.1)
+    >>> timings_line(Done(finish_reason="stop", model="llama3.2", usage=usage, timings=times))
+    'retrieval 41 ms | first token 320 ms | total 2.1 s | 53 tokens/s | llama3.2 | 812 tokens in, 97 out'
+    """
+    times = done.timings
+    parts = [
+        f"{label} {duration(value)}"
+        for label, value in (
+            ("retrieval", times.retrieval_ms),
+            ("first token", times.first_token_ms),
+            ("total", times.total_ms),
+        )
+        if value is not None
+    ]
+    if times.tokens_per_second is not None and done.usage is not None:
+        parts.append(f"{times.tokens_per_second:.0f} tokens/s")
+    parts.append(done.model)
+    if done.usage is not None:
+        parts.append(f"{done.usage.input_tokens} tokens in, {done.usage.output_tokens} out")
+    return " | ".join(parts)
+
+
+def duration(milliseconds: float) -> str:
+    """A time as people read it.
+
+    >>> [duration(each) for each in (0.4, 41.3, 2140, 187_000)]
+    ['0 ms', '41 ms', '2.1 s', '3 min 07 s']
+    """
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    seconds = milliseconds / 1000
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60):02d} s"

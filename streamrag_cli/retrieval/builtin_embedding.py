@@ -1,0 +1,137 @@
+"""The embedding that ships with the package: all-MiniLM-L6-v2 in int8, run by onnxruntime, without a network.
+
+A text is run on its own and never padded, one text to a core. The int8 model scales its activations by the
+largest in the run, so a text's vector would depend on its neighbours in a batch (cosine between alone and batched:
+.995 on average, .989 at worst, as much as quantising itself costs). Run alone, the same text has the same vector,
+bit for bit, in whatever company, and throughput is higher than with batches (`docs/decisions/embedding.md`).
+"""
+
+import hashlib
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrag_cli.errors import ConfigurationError
+from streamrag_cli.retrieval.embeddings import BUILTIN, encodable
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+MODEL_DIRECTORY: Final = Path(__file__).parent / "models" / "all-MiniLM-L6-v2"
+DIMENSION: Final = 384
+MAX_TOKENS: Final = 256
+_MAX_CHARS: Final = 20_000
+"""More than 256 tokens of any real text; without it, a text of 5 MB would be tokenised whole, for seconds."""
+_FILES: Final = ("model.onnx", "tokenizer.json")
+_FATAL: Final = 4
+
+
+class BuiltinEmbedder:
+    """Embeds the first 256 tokens of a text. Safe to share between threads; the model is loaded at the first text.
+
+    Any call raises ConfigurationError `embedding_damaged` where a file of the model is missing or changed.
+    """
+
+    name: Final = BUILTIN
+    dimension: Final = DIMENSION
+
+    def __init__(self, directory: Path = MODEL_DIRECTORY, *, threads: int | None = None) -> None:
+        """`threads` is how many texts are run at once: by default one for each core this process may use."""
+        self._directory = directory
+        self._threads = threads or _usable_cores()
+        self._lock = threading.Lock()
+        self._loaded: _Model | None = None
+
+    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        vectors = np.empty((len(texts), DIMENSION), dtype=np.float32)
+        if texts:
+            model = self._model()
+            with ThreadPoolExecutor(min(self._threads, len(texts)), thread_name_prefix="embed") as pool:
+                for row, vector in enumerate(pool.map(model.embed, texts)):
+                    vectors[row] = vector
+        return vectors
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        return self._model().embed(text)
+
+    def _model(self) -> "_Model":
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = _load(self._directory)
+            return self._loaded
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    tokenizer: "Tokenizer"
+    session: Any
+
+    def embed(self, text: str) -> NDArray[np.float32]:
+        # `encode`, not `encode_batch`: the latter starts threads of its own, and warns on stderr after a fork.
+        ids = np.array([self.tokenizer.encode(encodable(text[:_MAX_CHARS])).ids], dtype=np.int64)
+        (states,) = self.session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        mean: NDArray[np.float32] = states[0].mean(axis=0)
+        unit: NDArray[np.float32] = mean / np.linalg.norm(mean)
+        return unit
+
+
+def _load(directory: Path) -> _Model:
+    """Load tokenizer and session, about 130 ms in a fresh process.
+
+    20 ms of them check every byte: a damaged weight would otherwise go unnoticed, and spoil a store.
+    """
+    _check_files(directory)
+    import onnxruntime  # about 30 ms
+    from tokenizers import Tokenizer  # about 5 ms
+
+    tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    tokenizer.no_padding()  # the file asks for padding to 128 tokens
+    tokenizer.enable_truncation(MAX_TOKENS)
+
+    onnxruntime.set_default_logger_severity(_FATAL)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _FATAL
+    options.intra_op_num_threads = 1  # the texts are what runs in parallel; nothing spins while idle
+    session = onnxruntime.InferenceSession(
+        str(directory / "model.onnx"),
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=["SkipLayerNormFusion"],  # the fused operator is the slower one: 15 % of the whole
+    )
+    return _Model(tokenizer, session)
+
+
+def _check_files(directory: Path) -> None:
+    """Raise ConfigurationError unless the model's files are there and each is what SHA256SUMS says."""
+    try:
+        lines = (directory / "SHA256SUMS").read_text("ascii").splitlines()
+        expected = {name: digest for digest, name in (line.split() for line in lines)}
+        found = {name: _sha256(directory / name) for name in _FILES}
+    except (OSError, ValueError) as error:
+        raise _damaged() from error
+    if found != expected:
+        raise _damaged()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _damaged() -> ConfigurationError:
+    return ConfigurationError(
+        "the built-in embedding model is missing or damaged",
+        code="embedding_damaged",
+        hint="pip install --force-reinstall streamrag",
+    )
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,60 @@
+"""A collection and its embedder, open together: what it takes to answer questions about documents."""
+
+from typing import Self
+
+from streamrag_cli.errors import NothingRelevantError
+from streamrag_cli.retrieval.embeddings import Embedder, make_embedder
+from streamrag_cli.retrieval.search import Retrieved, retrieve
+from streamrag_cli.settings import Settings
+from streamrag_cli.store.reader import CollectionReader
+from streamrag_cli.store.writer import another_embedding
+
+
+class Retriever:
+    """Finds the chunks that bear on a question. May be shared between threads."""
+
+    def __init__(self, reader: CollectionReader, embedder: Embedder) -> None:
+        self.reader = reader
+        self.embedder = embedder
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Open the collection that the settings name, with the embedding it was made with.
+
+        Raises StoreError: `store_missing`, `store_damaged`, or `another_embedding` where the settings ask for
+        one the collection was not made with; nothing was sent anywhere then.
+        """
+        reader = CollectionReader(settings.store, settings.collection)
+        try:
+            embedder = embedder_for(settings, made_with=reader.embedding)
+            if embedder.name != reader.embedding:
+                raise another_embedding(settings.collection, made_with=reader.embedding, asked=embedder.name)
+        except BaseException:
+            reader.close()
+            raise
+        return cls(reader, embedder)
+
+    def close(self) -> None:
+        self.reader.close()
+
+    def retrieve(self, question: str, *, top_k: int, min_score: float) -> Retrieved:
+        """The best chunks. Raises NothingRelevantError where none reaches `min_score`."""
+        found = retrieve(self.reader, self.embedder, question, top_k=top_k, min_score=min_score)
+        if not found.hits:
+            raise NothingRelevantError(
+                f"nothing relevant in the documents: the best match scores {found.best_score:.2f},"
+                f" below the least score of {min_score:.2f}",
+                code="nothing_relevant",
+                hint="ask in other words, or accept weaker matches: streamrag ask --min-score 0 QUESTION",
+            )
+        return found
+
+
+def embedder_for(settings: Settings, *, made_with: str | None) -> Embedder:
+    """The embedder that the settings ask for, else the collection's own, else the built-in one."""
+    return make_embedder(
+        settings.embedding or made_with or "builtin",
+        base_url=settings.base_url,
+        api_key=settings.api_key,
+        timeout_s=settings.timeout_s,
+    )

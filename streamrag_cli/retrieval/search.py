@@ -1,0 +1,113 @@
+"""From a question to hits: one batch call.
+
+Full text and vectors each name their best hundred chunks; every candidate gets both scores, and the two are
+added at equal weight after each is scaled to its best. That decides the order. What a score means is another
+matter and is settled in `relevance`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Final
+
+from streamrag_cli.errors import StoreError
+from streamrag_cli.model import Hit
+from streamrag_cli.retrieval.embeddings import Embedder
+from streamrag_cli.retrieval.lexical import content_words, inverse_document_frequency, match_expression, stems
+from streamrag_cli.retrieval.relevance import Evidence, relevance
+from streamrag_cli.store.reader import CollectionReader
+
+CANDIDATES: Final = 100  # of each side
+LEXICAL_WEIGHT: Final = 0.5  # flat between .40 and .55 on seven public sets: fixed, not tuned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrieved:
+    """The hits, best first, and what the question's terms weigh in this collection.
+
+    `term_weights` maps each stemmed term of the question to its inverse document frequency. `best_score` is the
+    score of the best chunk, whether or not it reached the least score asked for; 0 where there is none.
+    """
+
+    hits: tuple[Hit, ...]
+    term_weights: dict[str, float]
+    best_score: float
+    retrieval_ms: float
+
+
+def retrieve(
+    reader: CollectionReader, embedder: Embedder, question: str, *, top_k: int, min_score: float = 0.0
+) -> Retrieved:
+    """The `top_k` best chunks that score at least `min_score`.
+
+    Raises StoreError (`store_empty` where there is nothing to search) and what the embedder raises.
+    """
+    started = perf_counter()
+    with reader.reading():
+        total = reader.counts().chunks
+        if not total:
+            raise StoreError(
+                "the store is empty: nothing was ingested", code="store_empty", hint="streamrag ingest PATH"
+            )
+        terms = list(dict.fromkeys(stems([" ".join(content_words(question))])[0]))
+        frequencies = reader.document_frequencies(terms)
+        weights = {term: inverse_document_frequency(frequencies[term], total) for term in terms}
+        lexical, cosines = _candidates(reader, embedder, question)
+        ranked = _fused(lexical, cosines)
+        scored = _scored(ranked, lexical, cosines, weights)
+        kept = [(chunk_id, score) for chunk_id, score in scored[:top_k] if score >= min_score]
+        hits = _hits(reader, kept)
+    return Retrieved(
+        hits=hits,
+        term_weights=weights,
+        best_score=scored[0][1] if scored else 0.0,
+        retrieval_ms=(perf_counter() - started) * 1000,
+    )
+
+
+def _candidates(
+    reader: CollectionReader, embedder: Embedder, question: str
+) -> tuple[dict[str, float], dict[str, float]]:
+    """BM25 of what full text found, and the exact cosine of every candidate of either side."""
+    match = match_expression(question)
+    lexical = dict(reader.search_text(match, CANDIDATES)) if match else {}
+    vector = embedder.embed_query(question)
+    nearest = [chunk_id for chunk_id, _ in reader.nearest(vector, CANDIDATES)]
+    candidates = sorted({*lexical, *reader.known(nearest)})  # Chroma may hold what an ingest is still writing
+    return lexical, reader.cosines(vector, candidates)
+
+
+def _fused(lexical: dict[str, float], cosines: dict[str, float]) -> list[str]:
+    """Chunk ids, best first. Without any full-text hit the cosine alone decides."""
+    best_lexical = max(lexical.values(), default=0.0) or 1.0
+    best_cosine = max(cosines.values(), default=0.0)
+    best_cosine = best_cosine if best_cosine > 0 else 1.0
+
+    def fused(chunk_id: str) -> float:
+        words = lexical.get(chunk_id, 0.0) / best_lexical
+        return LEXICAL_WEIGHT * words + (1 - LEXICAL_WEIGHT) * cosines[chunk_id] / best_cosine
+
+    return sorted(cosines, key=lambda chunk_id: (-fused(chunk_id), chunk_id))
+
+
+def _scored(
+    ranked: Sequence[str], lexical: dict[str, float], cosines: dict[str, float], weights: dict[str, float]
+) -> list[tuple[str, float]]:
+    """Each chunk with its score, never below the score of one ranked after it."""
+    attainable = sum(weights.values())
+    scored: list[tuple[str, float]] = []
+    floor = 0.0
+    for chunk_id in reversed(ranked):
+        evidence = Evidence(cosine=cosines[chunk_id], lexical=lexical.get(chunk_id, 0.0) / (attainable or 1.0))
+        floor = max(floor, relevance(evidence))
+        scored.append((chunk_id, floor))
+    return scored[::-1]
+
+
+def _hits(reader: CollectionReader, kept: Sequence[tuple[str, float]]) -> tuple[Hit, ...]:
+    stored = reader.chunks(chunk_id for chunk_id, _ in kept)
+    found = [(stored[chunk_id], score) for chunk_id, score in kept if chunk_id in stored]
+    return tuple(
+        Hit(chunk=each.chunk, source=each.source, path=each.path, score=score, rank=rank)
+        for rank, (each, score) in enumerate(found, start=1)
+    )

@@ -1,0 +1,324 @@
+"""The catalog: one SQLite file that says what a collection holds. It is the truth; Chroma follows it.
+
+A chunk is in the collection if and only if its row is here. Every change of a batch of documents is one
+transaction and raises the generation by one, so a reader can tell that something is new.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from typing import Any, Final
+
+from streamrag_cli.errors import StoreError
+from streamrag_cli.model import Chunk, DocumentRecord
+
+SCHEMA_VERSION: Final = "1"
+_AT_A_TIME: Final = 500  # below SQLite's limit on the variables of one statement
+_CHUNK_COLUMNS: Final = (
+    "chunks.chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end, source, path"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredChunk:
+    """A chunk and its document's shown name and absolute path."""
+
+    chunk: Chunk
+    source: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How much a collection holds."""
+
+    documents: int
+    chunks: int
+
+
+class Catalog:
+    """One open catalog. Safe to share between threads; one statement runs at a time.
+
+    Raises StoreError `store_damaged` where the file is not a sound catalog.
+    """
+
+    def __init__(self, file: Path, *, write: bool = False) -> None:
+        self._file = file
+        self._lock = RLock()
+        with self._translated():
+            self._db = self._connect("rwc" if write else "rw")
+            try:
+                self._prepare(write=write)
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        uri = f"{self._file.absolute().as_uri()}?mode={mode}"
+        return sqlite3.connect(uri, uri=True, timeout=5, check_same_thread=False, isolation_level=None)
+
+    def _prepare(self, *, write: bool) -> None:
+        self._db.execute("PRAGMA temp_store = MEMORY")
+        if not write:
+            self._db.execute("PRAGMA query_only = ON")
+        else:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            if not self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+                schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+                self._db.executescript(f"BEGIN; {schema} COMMIT;")
+                self.set_meta("schema_version", SCHEMA_VERSION)
+                self.set_meta("generation", "0")
+        found = self.meta("schema_version")
+        if found != SCHEMA_VERSION:
+            raise StoreError(
+                f"the catalog {self._file} has format {found}; this version reads format {SCHEMA_VERSION}",
+                code="store_format",
+                hint="streamrag ingest --rebuild",
+            )
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    # What is in it
+
+    def meta(self, key: str) -> str | None:
+        rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
+        return rows[0][0] if rows else None
+
+    @property
+    def generation(self) -> int:
+        return int(self.meta("generation") or 0)
+
+    def counts(self) -> Counts:
+        documents, chunks = self._rows("SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM chunks)")[0]
+        return Counts(documents=documents, chunks=chunks)
+
+    def roots(self) -> list[str]:
+        return [path for (path,) in self._rows("SELECT path FROM roots ORDER BY path")]
+
+    def document(self, path: str) -> DocumentRecord | None:
+        """The record of the document at this absolute path, without its chunk ids."""
+        found = list(self._records("WHERE path = ?", (path,)))
+        return found[0] if found else None
+
+    def documents_under(self, root: str) -> Iterator[DocumentRecord]:
+        """Records, without their chunk ids, of the documents at `root` or below it, ordered by path."""
+        below = root.rstrip("/") + "/"
+        # A range over the index on path; `LIKE` would need escapes and fold case.
+        return self._records("WHERE path = ? OR (path >= ? AND path < ?)", (root, below, below[:-1] + "0"))
+
+    def _records(self, where: str, values: Sequence[object]) -> Iterator[DocumentRecord]:
+        columns = "path, source, size, mtime_ns, read_at_ns, sha256, recipe, title"
+        for row in self._rows(f"SELECT {columns} FROM documents {where} ORDER BY path", values):
+            yield DocumentRecord(**dict(zip(columns.split(", "), row, strict=True)))
+
+    def chunk_ids(self) -> set[str]:
+        return {chunk_id for (chunk_id,) in self._rows("SELECT chunk_id FROM chunks")}
+
+    def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
+        """The chunks with these ids; an id that is not in the collection is left out."""
+        found: dict[str, StoredChunk] = {}
+        for part in _parts(list(chunk_ids)):
+            query = (
+                f"SELECT {_CHUNK_COLUMNS} FROM chunks JOIN documents ON documents.id = document_id"
+                f" WHERE chunks.chunk_id IN ({_marks(part)})"
+            )
+            for row in self._rows(query, part):
+                found[row[0]] = _stored_chunk(row)
+        return found
+
+    def known(self, chunk_ids: Iterable[str]) -> set[str]:
+        """Which of these ids are in the collection."""
+        query = "SELECT chunk_id FROM chunks WHERE chunk_id IN ({})"
+        parts = _parts(list(chunk_ids))
+        return {found for part in parts for (found,) in self._rows(query.format(_marks(part)), part)}
+
+    # Full text
+
+    def search_text(self, match: str, limit: int) -> list[tuple[str, float]]:
+        """Chunk ids with their BM25 score, higher is better, best first. `match` is an FTS5 expression."""
+        query = (
+            "SELECT chunk_id, -bm25(chunks_fts, 1.0, 1.0) AS score FROM chunks_fts JOIN chunks ON chunks.id ="
+            " chunks_fts.rowid WHERE chunks_fts MATCH ? ORDER BY score DESC, chunks.id LIMIT ?"
+        )
+        return [(chunk_id, score) for chunk_id, score in self._rows(query, (match, limit))]
+
+    def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
+        """In how many chunks each stemmed term stands."""
+        wanted = list(dict.fromkeys(terms))
+        rows = self._rows(f"SELECT term, doc FROM chunks_terms WHERE term IN ({_marks(wanted)})", wanted)
+        return dict.fromkeys(wanted, 0) | dict(rows)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything read inside sees one state, whatever another process commits meanwhile."""
+        with self._lock, self._translated():
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("ROLLBACK")
+
+    # Changing it
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, also under `kill -9`."""
+        with self._lock, self._translated():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def set_meta(self, key: str, value: str) -> None:
+        self._rows("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def raise_generation(self) -> None:
+        self.set_meta("generation", str(self.generation + 1))
+
+    def add_root(self, path: str) -> None:
+        self._rows("INSERT OR IGNORE INTO roots VALUES (?)", (path,))
+
+    def remove_roots(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            self._rows("DELETE FROM roots WHERE path = ?", (path,))
+
+    def doubt(self, chunk_ids: Iterable[str]) -> None:
+        """Note vectors that are about to be written or deleted."""
+        self._many("INSERT OR IGNORE INTO vectors_in_doubt VALUES (?)", [(each,) for each in chunk_ids])
+
+    def settle(self, chunk_ids: Iterable[str]) -> None:
+        self._many("DELETE FROM vectors_in_doubt WHERE chunk_id = ?", [(each,) for each in chunk_ids])
+
+    def in_doubt(self) -> set[str]:
+        return {chunk_id for (chunk_id,) in self._rows("SELECT chunk_id FROM vectors_in_doubt")}
+
+    def put(self, record: DocumentRecord, chunks: Sequence[Chunk]) -> set[str]:
+        """Replace the document at `record.path`; return the ids of its former chunks."""
+        former = self.remove(record.path)
+        cursor = self._execute(
+            "INSERT INTO documents (path, source, size, mtime_ns, read_at_ns, sha256, recipe, title)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                record.path,
+                record.source,
+                record.size,
+                record.mtime_ns,
+                record.read_at_ns,
+                record.sha256,
+                record.recipe,
+                record.title,
+            ),
+        )
+        self._many(
+            "INSERT INTO chunks (chunk_id, document_id, ordinal, headings, title, body, page, line_start, line_end,"
+            " char_start, char_end) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [_chunk_row(chunk, cursor.lastrowid) for chunk in chunks],
+        )
+        return former
+
+    def remove(self, path: str) -> set[str]:
+        """Remove the document at `path`, if there is one; return the ids of its chunks."""
+        rows = self._rows("SELECT id FROM documents WHERE path = ?", (path,))
+        if not rows:
+            return set()
+        gone = {each for (each,) in self._rows("SELECT chunk_id FROM chunks WHERE document_id = ?", rows[0])}
+        self._rows("DELETE FROM chunks WHERE document_id = ?", rows[0])
+        self._rows("DELETE FROM documents WHERE id = ?", rows[0])
+        return gone
+
+    def touch(self, record: DocumentRecord) -> None:
+        """Renew what is known of an unchanged file, so that next time a stat is enough."""
+        self._rows(
+            "UPDATE documents SET source = ?, size = ?, mtime_ns = ?, read_at_ns = ? WHERE path = ?",
+            (record.source, record.size, record.mtime_ns, record.read_at_ns, record.path),
+        )
+
+    # SQLite underneath
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        with self._lock, self._translated():
+            return self._db.execute(query, values).fetchall()
+
+    def _execute(self, query: str, values: Sequence[object]) -> sqlite3.Cursor:
+        with self._lock, self._translated():
+            return self._db.execute(query, values)
+
+    def _many(self, query: str, rows: Sequence[Sequence[object]]) -> None:
+        with self._lock, self._translated():
+            self._db.executemany(query, rows)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _store_error(error, self._file) from error
+
+
+def _store_error(error: sqlite3.Error, file: Path) -> StoreError:
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")):
+        return StoreError(
+            f"the store at {file.parent.parent} cannot be written: {error}",
+            code="store_not_writable",
+            hint="streamrag ingest --store DIR PATH",
+        )
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StoreError(
+            f"the store is busy: {file} is locked", code="store_busy", hint="try again in a moment", retryable=True
+        )
+    return StoreError(
+        f"the catalog {file} is damaged: {error}", code="store_damaged", hint="streamrag ingest --rebuild"
+    )
+
+
+def _parts(values: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(values), _AT_A_TIME):
+        yield values[start : start + _AT_A_TIME]
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _chunk_row(chunk: Chunk, document_id: int | None) -> tuple[object, ...]:
+    return (
+        chunk.id,
+        document_id,
+        chunk.ordinal,
+        json.dumps(chunk.headings, ensure_ascii=False),
+        chunk.title,
+        chunk.text,
+        chunk.page,
+        chunk.line_start,
+        chunk.line_end,
+        chunk.char_start,
+        chunk.char_end,
+    )
+
+
+def _stored_chunk(row: Sequence[Any]) -> StoredChunk:
+    chunk_id, ordinal, text, headings, page, line_start, line_end, char_start, char_end, source, path = row
+    chunk = Chunk(
+        id=chunk_id,
+        ordinal=ordinal,
+        text=text,
+        headings=tuple(json.loads(headings)),
+        page=page,
+        line_start=line_start,
+        line_end=line_end,
+        char_start=char_start,
+        char_end=char_end,
+    )
+    return StoredChunk(chunk=chunk, source=source, path=path)

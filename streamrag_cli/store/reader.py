@@ -1,0 +1,134 @@
+"""A collection, open for reading."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from streamrag_cli.errors import StoreError
+from streamrag_cli.store.catalog import Catalog, Counts, StoredChunk
+from streamrag_cli.store.layout import Layout
+from streamrag_cli.store.vectors import Vectors
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class CollectionReader:
+    """Finds chunks; never sees half a document and notices what another process ingests.
+
+    Wrap what belongs to one question in `reading()`: it reopens the files where they have changed and keeps
+    other threads from doing so meanwhile. Raises StoreError: `store_missing`, `store_empty`, `store_damaged`.
+    """
+
+    def __init__(self, store: Path, collection: str) -> None:
+        self._layout = Layout(store, collection)
+        self._lock = RLock()
+        self._epoch = ""
+        self._opened_at = -1
+        self._catalog: Catalog | None = None
+        self._vectors: Vectors | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        with self._lock:
+            self._open_catalog()
+            with self.catalog.snapshot():
+                self._drop_outdated_vectors()
+                yield
+
+    def close(self) -> None:
+        with self._lock:
+            for each in (self._vectors, self._catalog):
+                if each is not None:
+                    each.close()
+            self._vectors = self._catalog = None
+
+    @property
+    def catalog(self) -> Catalog:
+        with self._lock:
+            if self._catalog is None:
+                self._open_catalog()
+            assert self._catalog is not None  # noqa: S101 - the line above opens it or raises
+            return self._catalog
+
+    @property
+    def embedding(self) -> str:
+        """The name of the embedding that made the vectors."""
+        return self.catalog.meta("embedding") or ""
+
+    def counts(self) -> Counts:
+        return self.catalog.counts()
+
+    def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
+        return self.catalog.chunks(chunk_ids)
+
+    def known(self, chunk_ids: Iterable[str]) -> set[str]:
+        return self.catalog.known(chunk_ids)
+
+    def search_text(self, match: str, limit: int) -> list[tuple[str, float]]:
+        return self.catalog.search_text(match, limit)
+
+    def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
+        return self.catalog.document_frequencies(terms)
+
+    def nearest(self, vector: "NDArray[np.float32]", limit: int) -> list[tuple[str, float]]:
+        return self._open_vectors().nearest(vector, limit)
+
+    def cosines(self, vector: "NDArray[np.float32]", ids: Sequence[str]) -> dict[str, float]:
+        return self._open_vectors().cosines(vector, ids)
+
+    def _open_catalog(self) -> None:
+        current = self._layout.current()
+        if current is None:
+            raise StoreError(
+                f"no collection {self._layout.collection!r} in {self._layout.store}",
+                code="store_missing",
+                hint="streamrag ingest PATH",
+            )
+        if self._catalog is None or current.epoch != self._epoch:
+            self.close()
+            self._catalog = Catalog(self._layout.catalog(current.epoch))
+            self._epoch = current.epoch
+
+    def _drop_outdated_vectors(self) -> None:
+        # Chroma shows an open client the new count and searches the old index.
+        if self._vectors is not None and self.catalog.generation != self._opened_at:
+            self._vectors.close()
+            self._vectors = None
+
+    def _open_vectors(self) -> Vectors:
+        """Open Chroma; it is slow to open and not every caller needs it."""
+        with self._lock:
+            catalog = self.catalog
+            if self._vectors is None:
+                self._opened_at = catalog.generation
+                self._check_files(catalog)
+                vectors = Vectors(self._layout.vectors(self._epoch), self._layout.collection)
+                try:
+                    self._check_count(catalog, vectors)
+                except BaseException:
+                    vectors.close()
+                    raise
+                self._vectors = vectors
+            return self._vectors
+
+    def _check_files(self, catalog: Catalog) -> None:
+        recorded = catalog.meta("vector_files")
+        if recorded and recorded != self._layout.fingerprint(self._epoch) and recorded == catalog.meta("vector_files"):
+            raise self._damaged("its index files are not those that were written")
+
+    def _check_count(self, catalog: Catalog, vectors: Vectors) -> None:
+        # A writer adds vectors before their chunks and deletes them after, so there are never too few.
+        expected = catalog.counts().chunks
+        found = vectors.count()
+        if found < expected and catalog.generation == self._opened_at:
+            raise self._damaged(f"it holds {found} of {expected} vectors")
+
+    def _damaged(self, why: str) -> StoreError:
+        directory = self._layout.vectors(self._epoch)
+        return StoreError(
+            f"the vectors in {directory} are damaged: {why}", code="store_damaged", hint="streamrag ingest --rebuild"
+        )

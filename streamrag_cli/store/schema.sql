@@ -1,0 +1,56 @@
+-- The catalog of one collection: what was ingested, the chunks, and their full-text index.
+-- Vectors live in Chroma under chunks.chunk_id.
+
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE roots (
+    path TEXT PRIMARY KEY
+) WITHOUT ROWID;
+
+CREATE TABLE documents (
+    id         INTEGER PRIMARY KEY,
+    path       TEXT NOT NULL UNIQUE,
+    source     TEXT NOT NULL,
+    size       INTEGER NOT NULL,
+    mtime_ns   INTEGER NOT NULL,
+    read_at_ns INTEGER NOT NULL,
+    sha256     TEXT NOT NULL,
+    recipe     TEXT NOT NULL,
+    title      TEXT NOT NULL
+);
+
+CREATE TABLE chunks (
+    id          INTEGER PRIMARY KEY,
+    chunk_id    TEXT NOT NULL UNIQUE,
+    document_id INTEGER NOT NULL REFERENCES documents (id),
+    ordinal     INTEGER NOT NULL,
+    headings    TEXT NOT NULL,
+    title       TEXT NOT NULL,
+    body        TEXT NOT NULL,
+    page        INTEGER,
+    line_start  INTEGER,
+    line_end    INTEGER,
+    char_start  INTEGER NOT NULL,
+    char_end    INTEGER NOT NULL
+);
+CREATE INDEX chunks_of_document ON chunks (document_id, ordinal);
+
+CREATE VIRTUAL TABLE chunks_fts USING fts5 (
+    title, body, content = 'chunks', content_rowid = 'id', tokenize = 'porter unicode61'
+);
+CREATE VIRTUAL TABLE chunks_terms USING fts5vocab ('chunks_fts', 'row');
+
+CREATE TRIGGER chunks_inserted AFTER INSERT ON chunks BEGIN
+    INSERT INTO chunks_fts (rowid, title, body) VALUES (new.id, new.title, new.body);
+END;
+CREATE TRIGGER chunks_deleted AFTER DELETE ON chunks BEGIN
+    INSERT INTO chunks_fts (chunks_fts, rowid, title, body) VALUES ('delete', old.id, old.title, old.body);
+END;
+
+-- Vectors that may be in Chroma though no chunk has them: being written, or about to be deleted.
+CREATE TABLE vectors_in_doubt (
+    chunk_id TEXT PRIMARY KEY
+) WITHOUT ROWID;

@@ -1,0 +1,192 @@
+"""Vectors in Chroma, and everything that has to be known about Chroma.
+
+Writing goes through `langchain-chroma`, so that any LangChain program can open the same collection. Reading
+uses chromadb itself, as the other import only costs time there; `tests/store/test_vectors.py` holds both to the
+same answer. A distance never leaves this module: callers see cosines, 1 for the same direction.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from streamrag_cli.errors import StoreError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from chromadb.api.client import Client
+    from chromadb.api.models.Collection import Collection as ChromaCollection
+    from numpy.typing import NDArray
+
+AT_A_TIME: Final = 2000  # Chroma refuses more than 5461 records in one call
+_COSINE: Final = {"hnsw": {"space": "cosine"}}
+_import_lock = Lock()
+
+
+class Vectors:
+    """One Chroma collection in a directory of its own.
+
+    Raises StoreError `store_damaged` where Chroma cannot read its files or does not find what it holds.
+    """
+
+    def __init__(self, directory: Path, name: str, *, create: bool = False) -> None:
+        self._directory = directory
+        self._name = name
+        if not create and not (directory / "chroma.sqlite3").is_file():
+            raise _damaged(directory, "its database is missing")
+        with self._translated():
+            self._client = _open(directory)
+            try:
+                self._collection: ChromaCollection = self._found(create=create)
+            except BaseException:
+                self._client.close()
+                raise
+
+    def _found(self, *, create: bool) -> "ChromaCollection":
+        # No embedding function, ever: one that a foreign store persisted would be executed.
+        if create:
+            return self._client.get_or_create_collection(
+                self._name,
+                embedding_function=None,
+                configuration=_COSINE,  # type: ignore[arg-type]
+            )
+        return self._client.get_collection(self._name, embedding_function=None)
+
+    def close(self) -> None:
+        with self._translated():
+            self._client.close()
+
+    def count(self) -> int:
+        with self._translated():
+            return self._collection.count()
+
+    def ids(self) -> set[str]:
+        with self._translated():
+            return set(self._collection.get(include=[])["ids"])
+
+    def add(
+        self,
+        ids: Sequence[str],
+        texts: Sequence[str],
+        metadatas: Sequence[dict[str, Any]],
+        vectors: "NDArray[np.float32]",
+    ) -> None:
+        """Write vectors of shape (len(ids), dimension), replacing those with the same ids."""
+        from langchain_chroma import Chroma  # 0.3 s beyond chromadb; only an ingest pays it
+
+        for start in range(0, len(ids), AT_A_TIME):
+            part = slice(start, start + AT_A_TIME)
+            with self._translated():
+                Chroma(
+                    client=self._client,
+                    collection_name=self._name,
+                    embedding_function=_Known(vectors[part]),  # type: ignore[arg-type]
+                    collection_configuration=_COSINE,  # type: ignore[arg-type]
+                ).add_texts(list(texts[part]), metadatas=list(metadatas[part]), ids=list(ids[part]))
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Delete vectors; ids that are not there are passed over."""
+        for start in range(0, len(ids), AT_A_TIME):
+            with self._translated():
+                self._collection.delete(ids=list(ids[start : start + AT_A_TIME]))
+
+    def nearest(self, vector: "NDArray[np.float32]", limit: int) -> list[tuple[str, float]]:
+        """Ids with their cosine, best first; `vector` has unit length.
+
+        The search is approximate. One that finds next to nothing although there is enough to find means that
+        index files are gone: Chroma says nothing of that.
+        """
+        with self._translated():
+            count = self._collection.count()
+            if not count:
+                return []
+            found = self._collection.query(
+                query_embeddings=vector[None, :],
+                n_results=min(limit, count),
+                include=["distances"],
+            )
+        distances = found["distances"]
+        if distances is None or len(found["ids"][0]) < min(limit, count) / 2:
+            raise _damaged(self._directory, f"its index finds {len(found['ids'][0])} of {min(limit, count)} vectors")
+        return [(each, 1.0 - distance) for each, distance in zip(found["ids"][0], distances[0], strict=True)]
+
+    def cosines(self, vector: "NDArray[np.float32]", ids: Sequence[str]) -> dict[str, float]:
+        """The exact cosine of each id to `vector`, which has unit length; ids that are not there are left out."""
+        import numpy as np
+
+        with self._translated():
+            found = self._collection.get(ids=list(ids), include=["embeddings"])
+        if not found["ids"]:
+            return {}
+        matrix = np.asarray(found["embeddings"], dtype=np.float32)
+        # Chroma keeps what it is given, but for rounding; the length is divided out to be exact.
+        values = matrix @ vector / np.maximum(np.linalg.norm(matrix, axis=1), 1e-12)
+        return dict(zip(found["ids"], values.tolist(), strict=True))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreError:
+            raise
+        except OSError as error:
+            raise _damaged(self._directory, str(error)) from error
+        except BaseException as error:
+            # A panic in Chroma's Rust part derives from BaseException alone and has no importable name.
+            if type(error).__module__.startswith("chromadb") or type(error).__name__ == "PanicException":
+                raise _damaged(self._directory, str(error)) from error
+            raise
+
+
+class _Known:
+    """Hands `langchain-chroma` vectors that are made already; it would embed again otherwise."""
+
+    def __init__(self, vectors: "NDArray[np.float32]") -> None:
+        self._vectors = vectors
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        if len(texts) != len(self._vectors):
+            raise ValueError("one vector a text")
+        return list(self._vectors)  # rows serve as lists, without 384 objects each
+
+
+def _open(directory: Path) -> "Client":
+    with _import_lock, _away_from_the_working_directory():
+        import chromadb  # 0.7 s
+        from chromadb.config import Settings
+
+        settings = Settings(
+            _env_file=None,  # type: ignore[call-arg]
+            anonymized_telemetry=False,
+            chroma_api_impl="chromadb.api.rust.RustBindingsAPI",
+            is_persistent=True,
+            persist_directory=str(directory),
+        )
+        return cast("Client", chromadb.PersistentClient(path=directory, settings=settings))
+
+
+@contextmanager
+def _away_from_the_working_directory() -> Iterator[None]:
+    """chromadb reads `.env` from the working directory while it is imported; nobody asked for that file."""
+    try:
+        home = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:  # the working directory is gone, so there is no file in it either
+        yield
+        return
+    try:
+        os.chdir("/")
+        yield
+    finally:
+        os.fchdir(home)
+        os.close(home)
+
+
+def _damaged(directory: Path, why: str) -> StoreError:
+    first_line = why.strip().splitlines()[0] if why.strip() else "unreadable"
+    return StoreError(
+        f"the vectors in {directory} are damaged: {first_line}",
+        code="store_damaged",
+        hint="streamrag ingest --rebuild",
+    )

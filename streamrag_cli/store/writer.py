@@ -1,0 +1,237 @@
+"""A collection, open for writing.
+
+The order of the writes is what makes it safe to be killed between any two of them:
+
+1. catalog: note the new vectors as in doubt
+2. Chroma:  add the new vectors
+3. catalog: in one transaction, replace the documents, clear the doubt, note the former vectors as in doubt
+4. Chroma:  delete the former vectors
+5. catalog: clear that doubt
+
+A reader follows the catalog, so it sees step 3 or nothing. The next writer looks at what is in doubt and
+puts Chroma in line with the catalog.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from streamrag_cli.errors import StoreError
+from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.store.catalog import Catalog, Counts
+from streamrag_cli.store.layout import Current, Layout
+from streamrag_cli.store.lock import not_writable, writing
+from streamrag_cli.store.vectors import Vectors
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Embed: TypeAlias = "Callable[[Sequence[str]], NDArray[np.float32]]"
+
+
+@contextmanager
+def open_for_writing(
+    store: Path, collection: str, *, embedding: str, rebuild: bool = False
+) -> "Iterator[CollectionWriter]":
+    """Hold the collection for writing; it is made if it does not exist.
+
+    With `rebuild` everything goes into a new epoch that replaces the old one at a clean end. Raises
+    StoreError: `store_busy`, `store_not_writable`, `store_damaged`, `another_embedding`.
+    """
+    layout = Layout(store, collection)
+    try:
+        layout.make()
+        with writing(layout.directory):
+            writer = CollectionWriter(layout, embedding=embedding, rebuild=rebuild)
+            try:
+                yield writer
+                writer.finish()
+            finally:
+                writer.close()
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise not_writable(store, error) from error
+
+
+class CollectionWriter:
+    """The one writer of a collection; made by `open_for_writing`."""
+
+    def __init__(self, layout: Layout, *, embedding: str, rebuild: bool) -> None:
+        self._layout = layout
+        self._rebuild = rebuild
+        current = None if rebuild else layout.current()
+        self._epoch = current.epoch if current else layout.new_epoch()
+        self._vectors: Vectors | None = None
+        self._changed = rebuild
+        self._catalog = Catalog(layout.catalog(self._epoch), write=True)
+        try:
+            self._claim(embedding)
+            if current is None and not rebuild:
+                layout.make_current(Current(epoch=self._epoch, roots=()))
+        except BaseException:
+            self._catalog.close()
+            raise
+        if current:
+            layout.remove_epochs_but(self._epoch)
+
+    def _claim(self, embedding: str) -> None:
+        made_with = self._catalog.meta("embedding")
+        if made_with is None:
+            self._catalog.set_meta("embedding", embedding)
+        elif made_with != embedding:
+            raise another_embedding(self._layout.collection, made_with=made_with, asked=embedding)
+
+    def close(self) -> None:
+        if self._vectors is not None:
+            self._vectors.close()
+        self._catalog.close()
+
+    @property
+    def catalog(self) -> Catalog:
+        return self._catalog
+
+    def counts(self) -> Counts:
+        return self._catalog.counts()
+
+    def repair(self, embed: Embed) -> int:
+        """Put Chroma in line with the catalog after an interrupted run; return how many vectors it took.
+
+        `embed` makes vectors anew from the catalog's own text where they are missing.
+        """
+        expected = self._catalog.counts().chunks
+        doubted = self._catalog.in_doubt()
+        ended_cleanly = self._catalog.meta("vector_files") == self._layout.fingerprint(self._epoch)
+        if not doubted and (ended_cleanly or not expected or self._open_vectors().count() == expected):
+            return 0
+        self._begin_change()
+        there, wanted = self._open_vectors().ids(), self._catalog.chunk_ids()
+        self._open_vectors().delete(sorted(there - wanted))
+        missing = sorted(wanted - there)
+        for start in range(0, len(missing), 256):
+            stored = list(self._catalog.chunks(missing[start : start + 256]).values())
+            chunks = [each.chunk for each in stored]
+            self._add_vectors([each.source for each in stored], chunks, embed([each.text_to_embed for each in chunks]))
+        self._catalog.settle(doubted)
+        self._catalog.raise_generation()
+        return len(there ^ wanted)
+
+    def write(
+        self, documents: Sequence[tuple[DocumentRecord, Sequence[Chunk]]], vectors: "NDArray[np.float32]"
+    ) -> None:
+        """Replace documents as one step. `vectors` has one row for each chunk, in order."""
+        self._begin_change()
+        self._check_dimension(vectors)
+        chunks = [chunk for _, chunks in documents for chunk in chunks]
+        new = [chunk.id for chunk in chunks]
+        with self._catalog.transaction():
+            self._catalog.doubt(new)
+        self._add_vectors([record.source for record, chunks in documents for _ in chunks], chunks, vectors)
+        with self._catalog.transaction():
+            former: set[str] = set()
+            for record, of_document in documents:
+                former |= self._catalog.put(record, of_document)
+            self._catalog.settle(new)
+            former -= set(new)
+            self._catalog.doubt(former)
+            self._catalog.raise_generation()
+        self._drop_vectors(former)
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove the documents at these absolute paths as one step."""
+        self._begin_change()
+        with self._catalog.transaction():
+            former: set[str] = set()
+            for path in paths:
+                former |= self._catalog.remove(path)
+            self._catalog.doubt(former)
+            self._catalog.raise_generation()
+        self._drop_vectors(former)
+
+    def touch(self, records: Iterable[DocumentRecord]) -> None:
+        """Renew what is known of unchanged files."""
+        with self._catalog.transaction():
+            for record in records:
+                self._catalog.touch(record)
+
+    def add_roots(self, roots: Iterable[str]) -> None:
+        with self._catalog.transaction():
+            for root in roots:
+                self._catalog.add_root(root)
+
+    def remove_roots(self, roots: Iterable[str]) -> None:
+        with self._catalog.transaction():
+            self._catalog.remove_roots(roots)
+
+    def finish(self) -> None:
+        """A clean end: note the state of the index files and, after a rebuild, let the new epoch count."""
+        if self._vectors is not None:
+            self._vectors.close()
+            self._vectors = None
+        if self._changed:
+            self._catalog.set_meta("vector_files", self._layout.fingerprint(self._epoch))
+        self._catalog.set_meta("last_ingest", datetime.now(UTC).isoformat(timespec="seconds"))
+        roots = tuple(self._catalog.roots())
+        current = self._layout.current() if not self._rebuild else None
+        if current is None or current.roots != roots:
+            self._layout.make_current(Current(epoch=self._epoch, roots=roots))
+        if self._rebuild:
+            self._layout.remove_epochs_but(self._epoch)
+
+    def _begin_change(self) -> None:
+        self._changed = True
+        self._catalog.set_meta("vector_files", "")  # readers stop comparing until the clean end
+
+    def _check_dimension(self, vectors: "NDArray[np.float32]") -> None:
+        known = self._catalog.meta("dimension")
+        dimension = str(vectors.shape[1])
+        if known is None and len(vectors):
+            self._catalog.set_meta("dimension", dimension)
+        elif len(vectors) and known != dimension:
+            raise another_embedding(
+                self._layout.collection, made_with=f"{known} dimensions", asked=f"{dimension} dimensions"
+            )
+
+    def _add_vectors(self, sources: Sequence[str], chunks: Sequence[Chunk], vectors: "NDArray[np.float32]") -> None:
+        if not chunks:
+            return
+        metadatas = [_metadata(source, chunk) for source, chunk in zip(sources, chunks, strict=True)]
+        texts = [chunk.text_to_embed for chunk in chunks]
+        self._open_vectors().add([chunk.id for chunk in chunks], texts, metadatas, vectors)
+
+    def _drop_vectors(self, former: set[str]) -> None:
+        if former:
+            self._open_vectors().delete(sorted(former))
+            self._catalog.settle(former)
+
+    def _open_vectors(self) -> Vectors:
+        if self._vectors is None:
+            directory = self._layout.vectors(self._epoch)
+            lost = self._catalog.counts().chunks > 0 and not (directory / "chroma.sqlite3").is_file()
+            self._vectors = Vectors(directory, self._layout.collection, create=not lost)
+        return self._vectors
+
+
+def another_embedding(collection: str, *, made_with: str, asked: str) -> StoreError:
+    return StoreError(
+        f"the collection {collection!r} was made with {made_with}, not with {asked}",
+        code="another_embedding",
+        hint="use another collection (-c NAME), or make this one anew: streamrag ingest --rebuild",
+    )
+
+
+def _metadata(source: str, chunk: Chunk) -> dict[str, str | int]:
+    """What a foreign LangChain program sees of a chunk; Chroma takes no None."""
+    found = {
+        "source": source,
+        "title": chunk.title,
+        "page": chunk.page,
+        "line_start": chunk.line_start,
+        "line_end": chunk.line_end,
+        "char_start": chunk.char_start,
+        "char_end": chunk.char_end,
+    }
+    return {key: value for key, value in found.items() if value is not None}

@@ -1,0 +1,136 @@
+"""Events as JSON: the only place that knows the wire format.
+
+`--jsonl` prints these lines and the server sends the same bytes after `data: `. An event carries its `type`
+and, among `status`, `sources`, `token`, `done` and `error`, only its own key, so a client that tells
+events apart by the key present works too.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any, Final
+
+from streamrag_cli.events import (
+    AskEvent,
+    Citations,
+    DocumentSeen,
+    Done,
+    Error,
+    IngestDone,
+    IngestEvent,
+    IngestStarted,
+    Notice,
+    Sources,
+    Status,
+    Token,
+)
+from streamrag_cli.model import Citation, Source, Timings, Usage
+
+FORMAT_VERSION: Final = 1
+
+
+def to_json(event: AskEvent | IngestEvent) -> str:
+    """One event as one line of JSON, without a newline at its end."""
+    return encode(to_mapping(event))
+
+
+def encode(value: object) -> str:
+    """JSON as all of streamrag writes it: compact, one line, real characters rather than escapes."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def to_mapping(event: AskEvent | IngestEvent) -> dict[str, object]:
+    match event:
+        case Status():
+            return {"type": "status", "status": event.status}
+        case Sources():
+            return {"type": "sources", "sources": [source_mapping(source) for source in event.sources]}
+        case Token():
+            return {"type": "token", "token": event.text}
+        case Citations():
+            found = [plain(citation) for citation in event.citations]
+            return {"type": "citations", "citations": found, "unknown": list(event.unknown)}
+        case Notice():
+            return {"type": "notice", "message": event.message, "code": event.code}
+        case Done():
+            return {"type": "done", "done": True, **plain(event)}
+        case Error():
+            retry = {"hint": event.hint, "retryable": event.retryable}
+            return {"type": "error", "error": event.message, "code": event.code, **retry}
+        case IngestStarted():
+            return {"type": "started", **plain(event)}
+        case DocumentSeen():
+            return {"type": "document", **plain(event)}
+        case IngestDone():
+            return {"type": "done", "done": True, **plain(event), "counts": dict(event.counts)}
+
+
+def source_mapping(source: Source) -> dict[str, Any]:
+    """A source as others see it: without the absolute path on this machine."""
+    return {key: value for key, value in plain(source).items() if key != "path"}
+
+
+def plain(value: object) -> dict[str, Any]:
+    """A dataclass of this project as a mapping; its numbers are rounded to four decimals."""
+    return {each.name: _plain_value(getattr(value, each.name)) for each in fields(value)}  # type: ignore[arg-type]
+
+
+def _plain_value(value: object) -> object:
+    match value:
+        case Timings() | Usage() | Source() | Citation():
+            return plain(value)
+        case float():
+            return round(value, 4)
+        case tuple():
+            return [_plain_value(each) for each in value]
+        case _:
+            return value
+
+
+def answer_object(events: Iterable[AskEvent]) -> dict[str, object]:
+    """The whole stream as the one object that `--json` prints.
+
+    Every key is always there; what did not happen is null or empty. `error` holds what the error event
+    says, and `answer` then holds what had arrived.
+    """
+    answer: list[str] = []
+    notices: list[dict[str, object]] = []
+    result: dict[str, object] = {
+        "version": FORMAT_VERSION,
+        "answer": "",
+        "complete": False,
+        "sources": [],
+        "citations": [],
+        "unknown_citations": [],
+        "notices": notices,
+        "finish_reason": None,
+        "model": None,
+        "usage": None,
+        "timings": None,
+        "error": None,
+    }
+    for event in events:
+        said = to_mapping(event)
+        match event:
+            case Token():
+                answer.append(event.text)
+            case Sources():
+                result["sources"] = said["sources"]
+            case Citations():
+                result |= {"citations": said["citations"], "unknown_citations": said["unknown"]}
+            case Notice():
+                notices.append({"message": event.message, "code": event.code})
+            case Done():
+                result |= {key: said[key] for key in ("finish_reason", "model", "usage", "timings")}
+                result["complete"] = True
+            case Error():
+                result["error"] = {
+                    "message": event.message,
+                    "code": event.code,
+                    "hint": event.hint,
+                    "retryable": event.retryable,
+                }
+            case Status():
+                pass
+    result["answer"] = "".join(answer)
+    return result

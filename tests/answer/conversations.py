@@ -1,0 +1,92 @@
+"""Runs a conversation with the test model server and keeps everything it said."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from streamrag_cli.answer.chat_model import ModelFinished, ModelPiece, ModelRetrying, ModelText, stream_chat
+from streamrag_cli.answer.model_choice import ModelEndpoint
+from streamrag_cli.errors import StreamragError
+
+Result = TypeVar("Result")
+
+KEY = "sk-test-0123456789abcdef"
+QUESTION = [("system", "Answer {briefly}."), ("user", "What is {this}?")]
+
+
+@dataclass(slots=True, kw_only=True)
+class Conversation:
+    """What came of one question: the pieces, the error that ended them, the waits before retries."""
+
+    pieces: list[ModelPiece] = field(default_factory=list)
+    error: StreamragError | None = None
+    waits_s: list[float] = field(default_factory=list)
+
+    @property
+    def tokens(self) -> list[str]:
+        return [piece.text for piece in self.pieces if isinstance(piece, ModelText)]
+
+    @property
+    def retries(self) -> list[ModelRetrying]:
+        return [piece for piece in self.pieces if isinstance(piece, ModelRetrying)]
+
+    @property
+    def finished(self) -> ModelFinished | None:
+        last = self.pieces[-1] if self.pieces else None
+        return last if isinstance(last, ModelFinished) else None
+
+    @property
+    def code(self) -> str | None:
+        return self.error.code if self.error else None
+
+
+def converse(
+    base_url: str,
+    *,
+    messages: list[tuple[str, str]] | None = None,
+    api_key: str | None = KEY,
+    timeout_s: float = 10.0,
+    on_piece: Callable[[ModelPiece], None] = lambda piece: None,
+) -> Conversation:
+    """Ask, and collect all of the answer or as much as there is; waits before retries are noted, not waited."""
+    conversation = Conversation()
+
+    async def note_wait(wait_s: float) -> None:
+        conversation.waits_s.append(wait_s)
+
+    async def ask() -> None:
+        endpoint = ModelEndpoint(model="some-model", base_url=base_url, api_key=api_key)
+        stream = stream_chat(messages or QUESTION, endpoint=endpoint, timeout_s=timeout_s, sleep=note_wait)
+        try:
+            async with aclosing(stream):
+                async for piece in stream:
+                    conversation.pieces.append(piece)
+                    on_piece(piece)
+        except StreamragError as error:
+            conversation.error = error
+
+    run_cleanly(ask())
+    return conversation
+
+
+def stream_from(base_url: str, *, timeout_s: float = 10.0) -> AsyncGenerator[ModelPiece, None]:
+    endpoint = ModelEndpoint(model="some-model", base_url=base_url, api_key=KEY)
+    return stream_chat(QUESTION, endpoint=endpoint, timeout_s=timeout_s)
+
+
+def run_cleanly(conversation: Coroutine[Any, Any, Result]) -> Result:
+    """`asyncio.run`, and fail if a task is left behind or the loop had something to complain about."""
+    complaints: list[dict[str, Any]] = []
+
+    async def watched() -> Result:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        result = await conversation
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not left, left
+        return result
+
+    result = asyncio.run(watched())
+    assert complaints == []
+    return result

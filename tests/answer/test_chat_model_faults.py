@@ -1,0 +1,314 @@
+"""What the model's server can do wrong: what arrived is kept, one error says what happened, and nothing is repeated."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from streamrag_cli.answer.chat_model import ModelAlive, ModelRetrying
+from streamrag_cli.errors import ConfigurationError, ExitCode, ModelServerError
+from tests.answer.conversations import KEY, converse
+from tests.openai_replies import (
+    DONE,
+    HTML,
+    Cut,
+    Reply,
+    Stall,
+    answer,
+    chunk,
+    event,
+    failure,
+    finish,
+    reasoning,
+    stream,
+    token,
+    whole_body,
+)
+from tests.openai_server import OpenAIServer
+
+TOKENS = ["One", " two", " three", " four", " five", " six"]
+UNUSED_PORT = 1
+
+
+@pytest.mark.parametrize("ending", ["reset", "FIN", "clean end", "end of connection"])
+@pytest.mark.parametrize("count", range(len(TOKENS) + 1))
+def test_an_answer_cut_after_n_tokens_keeps_them_and_is_never_asked_for_again(count: int, ending: str) -> None:
+    steps = [token(text) for text in TOKENS[:count]]
+    if ending in {"reset", "FIN"}:
+        reply = stream(*steps, Cut(reset=ending == "reset"))
+    else:
+        reply = replace(stream(*steps), framing="chunked" if ending == "clean end" else "close")
+    with OpenAIServer(chat=reply) as server:
+        conversation = converse(server.base_url)
+        requests = len(server.requests)
+
+    assert conversation.tokens == TOKENS[:count]
+    # A stream that ends cleanly before its first piece is no stream at all.
+    expected = "malformed" if count == 0 and ending not in {"reset", "FIN"} else "cut_off"
+    assert (conversation.code, requests) == (expected, 1)
+
+
+def test_a_stream_that_ends_with_done_but_without_a_finish_reason_is_cut_off() -> None:
+    with OpenAIServer(chat=stream(token("Half"), DONE)) as server:
+        conversation = converse(server.base_url)
+
+    assert (conversation.tokens, conversation.code) == (["Half"], "cut_off")
+
+
+def test_a_connection_that_ends_before_the_status_line_is_cut_off() -> None:
+    with OpenAIServer(chat=Reply(before_headers=(Cut(reset=False),))) as server:
+        conversation = converse(server.base_url)
+        requests = len(server.requests)
+
+    assert (conversation.code, requests) == ("cut_off", 1)
+
+
+@pytest.mark.parametrize("ping_every_s", [None, 0.05], ids=["silent", "with pings"])
+@pytest.mark.parametrize(
+    ("where", "steps", "tokens"),
+    [("before tokens", [], []), ("amid tokens", [token("One")], ["One"]), ("amid reasoning", [reasoning("Hm")], [])],
+)
+def test_a_stall_is_an_error_at_the_limit(
+    where: str, steps: Sequence[bytes], tokens: list[str], ping_every_s: float | None
+) -> None:
+    with OpenAIServer(chat=stream(*steps, Stall(ping_every_s=ping_every_s))) as server:
+        asked_at_s = time.monotonic()
+        conversation = converse(server.base_url, timeout_s=0.3)
+        elapsed_s = time.monotonic() - asked_at_s
+        closed = server.requests[0].closed_by_client.wait(timeout=1.0)
+
+    assert (conversation.tokens, conversation.code, closed) == (tokens, "stalled", True)
+    assert 0.3 <= elapsed_s < 1.3 + 2.0  # the first question pays for an import
+
+
+def test_a_server_that_takes_the_question_and_says_nothing_at_all_has_stalled() -> None:
+    with OpenAIServer(chat=Reply(before_headers=(Stall(),))) as server:
+        conversation = converse(server.base_url, timeout_s=0.3)
+        closed = server.requests[0].closed_by_client.wait(timeout=1.0)
+
+    assert (conversation.code, closed) == ("stalled", True)
+
+
+@pytest.mark.parametrize(
+    ("what", "steps"),
+    [
+        ("broken JSON", [b"data: {broken\n\n"]),
+        ("broken UTF-8", [b'data: {"choices": "\xff\xfe"}\n\n']),
+        ("an error object", [event({"error": {"message": "engine crashed", "code": 500}})]),
+        ("an error event", [b"event: error\n" + event({"error": "engine crashed"})]),
+        ("null", [b"data: null\n\n"]),
+        ("a number", [b"data: 12\n\n"]),
+        ("a list", [b"data: []\n\n"]),
+        ("choices that are text", [event({"choices": "x"})]),
+        ("a choice that is text", [event({"choices": ["x"]})]),
+        ("content that is a number", [chunk({"content": 5})]),
+        ("JSON nested too deep", [b"data: " + b"[" * 100_000 + b"\n\n"]),
+    ],
+)
+@pytest.mark.parametrize("tokens", [[], ["Half"]], ids=["at first", "amid tokens"])
+def test_what_is_no_piece_of_an_answer_is_an_error_and_the_partial_answer_is_kept(
+    what: str, steps: list[bytes], tokens: list[str]
+) -> None:
+    with OpenAIServer(chat=stream(*(token(text) for text in tokens), *steps, token("!"), Stall())) as server:
+        conversation = converse(server.base_url)
+        closed = server.requests[0].closed_by_client.wait(timeout=1.0)
+        requests = len(server.requests)
+
+    assert (conversation.tokens, conversation.code, closed, requests) == (tokens, "malformed", True, 1)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [whole_body(HTML), whole_body(b'{"choices": [{"message": {"content": "Hi"}}]}'), whole_body(b"")],
+    ids=["HTML", "JSON", "nothing"],
+)
+def test_a_body_that_is_no_stream_is_an_error(reply: Reply) -> None:
+    with OpenAIServer(chat=reply) as server:
+        conversation = converse(server.base_url)
+
+    assert (conversation.tokens, conversation.code) == ([], "malformed")
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (stream(finish(), DONE), "some-model gave no answer"),
+        (answer(""), "some-model gave no answer"),
+        (
+            stream(reasoning("Hm"), finish("length"), DONE),
+            "some-model gave no answer (it reached its limit of tokens before the first word)",
+        ),
+        (
+            stream(chunk({"refusal": "I can"}), chunk({"refusal": "not."}), finish(), DONE),
+            "some-model refused to answer: I cannot.",
+        ),
+    ],
+    ids=["no token", "an empty token", "reasoning alone", "a refusal"],
+)
+def test_an_answer_without_a_word_is_an_error(reply: Reply, message: str) -> None:
+    with OpenAIServer(chat=reply) as server:
+        conversation = converse(server.base_url)
+
+    assert conversation.error is not None
+    assert (conversation.code, conversation.error.message) == ("empty_answer", message)
+
+
+@pytest.mark.parametrize(
+    ("reply", "code", "kind", "hint"),
+    [
+        (failure(401, "no"), "key_refused", ConfigurationError, "export OPENAI_API_KEY=KEY"),
+        (failure(403, "no"), "key_refused", ConfigurationError, "export OPENAI_API_KEY=KEY"),
+        (failure(404, "no model x"), "no_such_model", ConfigurationError, "streamrag ask -m MODEL QUESTION"),
+        (
+            failure(400, "no", code="model_not_found"),
+            "no_such_model",
+            ConfigurationError,
+            "streamrag ask -m MODEL QUESTION",
+        ),
+        (failure(429, "no", code="insufficient_quota"), "quota_exhausted", ModelServerError, "streamrag doctor"),
+        (
+            failure(429, "no", headers={"Retry-After": "60"}),
+            "rate_limited",
+            ModelServerError,
+            "wait a minute, then: streamrag ask QUESTION",
+        ),
+        (
+            failure(400, "no", code="context_length_exceeded"),
+            "context_too_long",
+            ModelServerError,
+            "streamrag ask -k 3 QUESTION",
+        ),
+        (
+            failure(500, "the request exceeds the available context size"),
+            "context_too_long",
+            ModelServerError,
+            "streamrag ask -k 3 QUESTION",
+        ),
+        (failure(418, "no"), "request_refused", ModelServerError, "streamrag doctor"),
+    ],
+)
+def test_what_asking_again_cannot_mend_is_asked_once(
+    reply: Reply, code: str, kind: type[ModelServerError | ConfigurationError], hint: str
+) -> None:
+    with OpenAIServer(chat=reply) as server:
+        conversation = converse(server.base_url)
+        requests = len(server.requests)
+
+    assert (conversation.code, requests, conversation.pieces) == (code, 1, [])
+    assert isinstance(conversation.error, kind)
+    assert conversation.error.hint == hint
+
+
+def test_a_server_that_wants_a_key_when_none_is_set_is_told_apart_from_a_refused_key() -> None:
+    with OpenAIServer(chat=failure(401, "no")) as server:
+        conversation = converse(server.base_url, api_key=None)
+
+    assert conversation.code == "key_missing"
+
+
+@pytest.mark.parametrize(
+    ("reply", "code", "waits_s"),
+    [
+        (failure(429, "slow down", headers={"Retry-After": "1"}), "rate_limited", [1.0, 1.0]),
+        (failure(429, "slow down", headers={"Retry-After-Ms": "1500"}), "rate_limited", [1.5, 1.5]),
+        (failure(429, "slow down"), "rate_limited", [0.5, 1.0]),
+        (whole_body(HTML, status=500), "server_error", [0.5, 1.0]),
+        (whole_body(HTML, status=502), "server_error", [0.5, 1.0]),
+    ],
+)
+def test_what_may_pass_is_asked_twice_more_each_announced_and_then_is_an_error(
+    reply: Reply, code: str, waits_s: list[float]
+) -> None:
+    with OpenAIServer(chat=reply) as server:
+        conversation = converse(server.base_url)
+        requests = len(server.requests)
+
+    assert conversation.error is not None
+    message = conversation.error.message
+    assert conversation.pieces == [
+        ModelRetrying(message=message, attempt=attempt, wait_s=wait_s)
+        for attempt, wait_s in enumerate(waits_s, start=1)
+    ]
+    assert (conversation.code, conversation.error.exit_code) == (code, ExitCode.MODEL_SERVER)
+    assert (conversation.waits_s, requests) == (waits_s, 3)
+    assert "<" not in message
+
+
+def test_a_retry_that_succeeds_is_an_answer_like_any_other() -> None:
+    with OpenAIServer(chat=[failure(429, "slow down"), answer("Hello")]) as server:
+        conversation = converse(server.base_url)
+
+    assert (len(conversation.retries), conversation.tokens, conversation.error) == (1, ["Hello"], None)
+
+
+def test_after_a_sign_of_life_nothing_is_retried() -> None:
+    busy = event({"error": {"message": "busy", "code": "rate_limit_exceeded"}})
+    with OpenAIServer(chat=[stream(reasoning("Hm"), busy), answer("Hello")]) as server:
+        conversation = converse(server.base_url)
+        requests = len(server.requests)
+
+    assert (conversation.pieces, conversation.code, requests) == ([ModelAlive()], "malformed", 1)
+
+
+def test_a_refused_connection_names_host_and_port() -> None:
+    conversation = converse(f"http://127.0.0.1:{UNUSED_PORT}/v1")
+
+    assert conversation.error is not None
+    assert conversation.error.message == "cannot reach the model server at 127.0.0.1:1: connection refused"
+    assert (conversation.code, conversation.error.exit_code) == ("unreachable", ExitCode.MODEL_SERVER)
+
+
+def test_a_name_that_does_not_resolve_is_named() -> None:
+    conversation = converse("http://no-such-host.invalid/v1")
+
+    assert conversation.error is not None
+    assert conversation.error.message == "cannot reach the model server at no-such-host.invalid:80: no such host"
+
+
+def test_a_server_without_tls_behind_an_https_address_is_unreachable() -> None:
+    with OpenAIServer() as server:
+        conversation = converse(server.base_url.replace("http:", "https:"))
+
+    assert conversation.error is not None
+    assert conversation.code == "unreachable"
+    assert conversation.error.message.startswith(f"cannot reach the model server at 127.0.0.1:{server.port}: no TLS: ")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
+@pytest.mark.parametrize(
+    "echo",
+    [KEY, f"key {KEY}, " * 40, "\u200b".join(KEY), "x" * 190 + KEY],
+    ids=["plain", "often", "split", "at the cut"],
+)
+def test_a_key_that_the_server_repeats_is_shown_nowhere(status: int, echo: str) -> None:
+    with OpenAIServer(chat=failure(status, f"bad key: {echo}", headers={"Retry-After": "60"})) as server:
+        conversation = converse(server.base_url)
+
+    assert KEY not in shown(conversation.error)
+
+
+@pytest.mark.parametrize("steps", [[event({"error": {"message": f"bad {KEY}"}})], [chunk({"refusal": KEY}), finish()]])
+def test_a_key_in_the_stream_is_shown_nowhere(steps: list[bytes]) -> None:
+    with OpenAIServer(chat=stream(*steps)) as server:
+        conversation = converse(server.base_url)
+
+    assert KEY not in shown(conversation.error)
+
+
+def test_the_servers_own_words_are_quoted_on_one_safe_short_line() -> None:
+    with OpenAIServer(chat=failure(418, "I am\n\x1b[31ma teapot\u202e" + "!" * 1000)) as server:
+        conversation = converse(server.base_url)
+
+    assert conversation.error is not None
+    said = "I am \N{REPLACEMENT CHARACTER}[31ma teapot" + "!" * (200 - 20) + "..."
+    expected = f"127.0.0.1:{server.port} refused the request with status 418: {said}"
+    assert conversation.error.message == expected
+
+
+def shown(error: BaseException | None) -> str:
+    """All that any face could show of an error: its text, and the traceback under --debug."""
+    import traceback
+
+    assert error is not None
+    return "".join(traceback.format_exception(error)) + repr(vars(error))

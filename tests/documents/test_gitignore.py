@@ -1,0 +1,190 @@
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from streamrag_cli.documents.discover import FoundFile, SkippedPath, UnreadableDirectory, discover
+from streamrag_cli.documents.gitignore import IGNORE_FILE_LIMIT_BYTES
+
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is the oracle")
+
+DIRECTORIES = st.sampled_from(["", "a/", "b/", "ab/", "a/a/", "a/b/", "a/ab/", "a/b/a/", "b/a/b/"])
+FILES = st.builds(
+    lambda directory, name: directory + name,
+    DIRECTORIES,
+    st.sampled_from(["a.md", "b.md", "ab.md", "abb.md", "[a].md", "é.md", "a b.md", "!a.md", "#a.md", "-.md", "a .md"]),
+)
+PATTERNS = st.one_of(
+    st.sampled_from(
+        [
+            "a",
+            "a/",
+            "/a",
+            "*.md",
+            "*.md/",
+            "a.md/",
+            "a/**",
+            "**/b",
+            "a/**/b",
+            "!a.md",
+            "!a/",
+            "!*.md",
+            "/*",
+            "!/a",
+            "*/",
+            "**",
+        ]
+    ),
+    st.lists(
+        st.sampled_from(
+            [
+                "a",
+                "b",
+                "*",
+                "**",
+                "?",
+                "/",
+                ".md",
+                "[ab]",
+                "[!a]",
+                "[^b]",
+                "[a-b]",
+                "[b-a]",
+                "[]a]",
+                "[-a]",
+                "[[:alpha:]]",
+            ]
+            + ["[[:x:]]", "[\\a]", "[", "]", "\\", "\\ ", " ", "#", "!", "é", "\r", "***", "-"]
+        ),
+        min_size=1,
+        max_size=6,
+    ).map("".join),
+).flatmap(lambda pattern: st.sampled_from([pattern, pattern, "!" + pattern]))
+IGNORE_FILES = st.dictionaries(DIRECTORIES, st.lists(PATTERNS, min_size=1, max_size=5), max_size=3)
+
+
+@pytest.fixture(scope="module")
+def work_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("tree")
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    return root
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(files=st.sets(FILES, min_size=1, max_size=12), ignore_files=IGNORE_FILES)
+def test_what_is_found_in_a_work_tree_is_what_git_would_add(
+    work_tree: Path, files: set[str], ignore_files: Mapping[str, list[str]]
+) -> None:
+    for entry in work_tree.iterdir():
+        if entry.name != ".git":
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    for file in files:
+        write(work_tree / file, "")
+    for directory, patterns in ignore_files.items():
+        write(work_tree / directory / ".gitignore", "\n".join(patterns))
+
+    assert found_under(work_tree) == added_by_git(work_tree)
+    for part in ("a", "a/b"):
+        if (work_tree / part).is_dir() and not ignored_by_git(work_tree, part):
+            assert found_under(work_tree / part) == added_by_git(work_tree / part)
+
+
+def test_a_directory_that_is_named_is_read_though_it_is_ignored(work_tree: Path, tmp_path: Path) -> None:
+    write(tmp_path / ".git", "")
+    write(tmp_path / ".gitignore", "build/\n*.txt\n")
+    write(tmp_path / "build" / "a.md", "")
+    write(tmp_path / "build" / "b.txt", "")
+
+    assert found_under(tmp_path) == set()
+    assert found_under(tmp_path / "build") == {"a.md"}
+
+
+def test_rules_end_at_the_root_of_a_nested_work_tree(tmp_path: Path) -> None:
+    write(tmp_path / ".git", "")
+    write(tmp_path / ".gitignore", "*.md\n")
+    write(tmp_path / "nested" / ".git", "")
+    write(tmp_path / "nested" / "a.md", "")
+    write(tmp_path / "plain" / "a.md", "")
+
+    assert found_under(tmp_path) == {"nested/a.md"}
+    assert found_under(tmp_path / "nested") == {"a.md"}
+
+
+def test_rules_above_hold_when_the_path_is_a_link_into_the_work_tree(tmp_path: Path) -> None:
+    write(tmp_path / "repository" / ".git", "")
+    write(tmp_path / "repository" / ".gitignore", "/docs/draft.md\n")
+    write(tmp_path / "repository" / "docs" / "draft.md", "")
+    write(tmp_path / "repository" / "docs" / "final.md", "")
+    (tmp_path / "link").symlink_to("repository/docs")
+
+    assert found_under(tmp_path / "link") == {"final.md"}
+
+
+def test_an_ignored_directory_is_reported_once_and_not_entered(tmp_path: Path) -> None:
+    write(tmp_path / ".gitignore", "node_modules\n")
+    write(tmp_path / "node_modules" / "a" / "readme.md", "")
+
+    assert [item for item in discover([tmp_path]) if item.path.name != ".gitignore"] == [
+        SkippedPath(path=tmp_path / "node_modules", code="gitignored", reason="ignored by .gitignore", expected=True)
+    ]
+
+
+def test_a_directory_whose_gitignore_cannot_be_read_is_left_alone(tmp_path: Path) -> None:
+    write(tmp_path / "a" / ".gitignore", "x" * (IGNORE_FILE_LIMIT_BYTES + 1))
+    write(tmp_path / "a" / "secret.md", "")
+
+    assert list(discover([tmp_path])) == [
+        UnreadableDirectory(path=tmp_path / "a", reason=".gitignore: larger than 1 MiB")
+    ]
+
+
+def test_a_gitignore_that_is_not_a_regular_file_says_nothing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".gitignore")
+    write(tmp_path / "a.md", "")
+
+    assert found_under(tmp_path) == {"a.md"}
+
+
+def test_what_is_below_an_open_directory_can_be_taken_back(tmp_path: Path) -> None:
+    write(tmp_path / ".gitignore", "/*\n!/docs/\n/docs/**\n!/docs/keep.md\nbuild\n")
+    write(tmp_path / "docs" / "build.md" / ".gitignore", "!x.md")
+    for name in ("other.md", "docs/keep.md", "docs/drop.md", "docs/build.md/x.md"):
+        write(tmp_path / name, "")
+
+    assert found_under(tmp_path) == {"docs/keep.md"}
+
+
+@pytest.mark.timeout(20)
+def test_no_pattern_makes_matching_slow(tmp_path: Path) -> None:
+    write(tmp_path / ".gitignore", "*a" * 40 + "b\n" + "**/a/" * 40 + "b\n")
+    write(tmp_path / ("a/" * 60) / ("a" * 200 + ".md"), "")
+
+    assert len(found_under(tmp_path)) == 1
+
+
+def found_under(root: Path) -> set[str]:
+    return {str(item.path.relative_to(root)) for item in discover([root]) if isinstance(item, FoundFile)}
+
+
+def added_by_git(root: Path) -> set[str]:
+    listed = git(root, "ls-files", "--others", "--exclude-standard", "-z")
+    return {name for name in os.fsdecode(listed).split("\0") if name.endswith(".md")}
+
+
+def ignored_by_git(root: Path, path: str) -> bool:
+    return bool(git(root, "check-ignore", path))
+
+
+def git(root: Path, *arguments: str) -> bytes:
+    command = ["git", "-C", str(root), "-c", "core.excludesFile=", *arguments]
+    return subprocess.run(command, check=False, capture_output=True).stdout
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode())

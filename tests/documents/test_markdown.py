@@ -1,0 +1,105 @@
+import pytest
+
+from tests.documents.loading import loaded, outline
+
+
+def test_headings_make_nested_sections_and_the_text_is_the_file() -> None:
+    text = "Before.\n\n# Guide\n\nIntro.\n\n## Use\n\nHow.\n\n### Fast\n\nSo.\n\nSetext\n------\n\nEnd.\n"
+
+    document = loaded("a.md", text)
+
+    assert (document.text, document.title, document.remarks) == (text, "Guide", ())
+    assert document.line_numbers == range(1, 20)
+    assert outline(document) == [
+        ("", "Before."),
+        ("Guide", "# Guide\n\nIntro."),
+        ("Guide > Use", "## Use\n\nHow."),
+        ("Guide > Use > Fast", "### Fast\n\nSo."),
+        ("Guide > Setext", "Setext\n------\n\nEnd."),
+    ]
+
+
+def test_what_looks_like_a_heading_in_a_fence_a_list_or_a_quote_is_none() -> None:
+    text = (
+        "# A\n\n```sh\n# not\n```\n\n~~~\n# nor\n\n- # nor this\n~~~\n\n- # in a list\n\n> # in a quote\n\n    # code\n"
+    )
+
+    assert [path for path, _ in outline(loaded("a.md", text))] == ["A"]
+
+
+@pytest.mark.parametrize(
+    ("source", "heading"),
+    [
+        ('# DynamoDB Sizes<a name="CapacityUnitCalculations"></a>', "DynamoDB Sizes"),
+        (r"# mysql\.rds\_enable\_gsh\_collector", "mysql.rds_enable_gsh_collector"),
+        (
+            "# Use `snake_case` and *this* [link](http://x.example) ![logo](y.png) now",
+            "Use snake_case and this link logo now",
+        ),
+        ("# AT&amp;T &lt;b&gt; #", "AT&T <b>"),
+        ("# Install {#install .wide}", "Install"),
+        ("Two\nlines\n=====", "Two lines"),
+        ("<h1 align='center'>\n  <b>Logo</b> &amp; name\n</h1>", "Logo & name"),
+    ],
+)
+def test_headings_are_freed_of_markup(source: str, heading: str) -> None:
+    assert loaded("a.md", source + "\n\nText.\n").title == heading
+
+
+def test_a_heading_without_words_ends_a_section_and_names_none() -> None:
+    text = '# A\n\n## B\n\nx\n\n## <a name="c"></a>\n\ny\n'
+
+    assert outline(loaded("a.md", text)) == [("A", "# A"), ("A > B", "## B\n\nx"), ("A", '## <a name="c"></a>\n\ny')]
+
+
+def test_the_title_is_in_the_front_matter_whose_end_is_no_heading() -> None:
+    text = '---\ntitle: "The Guide"\ntags: [a]\n---\n\n# One\n\nx\n\n# Two\n\ny\n'
+
+    document = loaded("a.md", text)
+
+    assert document.title == "The Guide"
+    assert [path for path, _ in outline(document)] == ["", "One", "Two"]
+    assert loaded("b.md", "+++\ntitle = 'T'\n+++\nx\n").title == "T"
+
+
+def test_a_rule_at_the_top_is_no_front_matter() -> None:
+    assert [path for path, _ in outline(loaded("a.md", "---\n\n# One\n\nx\n\n---\n\n## Two\n\ny"))] == [
+        "",
+        "One",
+        "One > Two",
+    ]
+
+
+def test_one_of_several_top_headings_is_not_the_title() -> None:
+    assert loaded("a.md", "# 2.0\n\nx\n\n# 1.0\n\ny\n").title == ""
+
+
+def test_a_heading_as_long_as_a_page_is_cut() -> None:
+    document = loaded("a.md", "word " * 1000 + "\n===\n\ntext\n")
+
+    assert len(document.title) <= 160
+    assert document.title.endswith("word…")
+
+
+def test_windows_line_ends_keep_offsets_and_lines_true() -> None:
+    document = loaded("a.md", b"# A\r\n\r\nx\r\n\r\n## B\r\n\r\ny\r\n")
+
+    assert document.text == "# A\n\nx\n\n## B\n\ny\n"
+    assert outline(document) == [("A", "# A\n\nx"), ("A > B", "## B\n\ny")]
+
+
+def test_separators_that_are_not_newlines_do_not_shift_sections() -> None:
+    document = loaded("a.md", "# A\n\nx\u2028y\x0bz\x0c\x1c\x85\n\n## B\n\ny\n")
+
+    assert [path for path, _ in outline(document)] == ["A", "A > B"]
+    assert outline(document)[1][1] == "## B\n\ny"
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "text",
+    ["<h1>" * 100_000, "# " + "[" * 50_000, "> " * 20_000 + "# x", "- " * 20_000, "`" * 100_000, "# " + "*a " * 50_000],
+    ids=["html", "brackets", "quotes", "lists", "backticks", "stars"],
+)
+def test_hostile_markdown_is_read_in_time(text: str) -> None:
+    assert loaded("a.md", text).text == text

