@@ -25,7 +25,6 @@ from tests.openai_replies import (
     whole_body,
 )
 
-
 _TLS_HELLO = 0x16
 
 

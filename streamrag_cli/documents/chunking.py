@@ -71,7 +71,10 @@ def chunk(document: Document, *, target_chars: int = TARGET_CHARS, overlap_chars
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Sections made one. `chars` counts without the blanks around each; `largest` is the longest one's count."""
+    """Sections made one. `chars` counts without the blanks around each; `largest` is the longest one's count.
+
+    `is_chain` is true as long as each section is beneath the one before it, and so has the headings of the last.
+    """
 
     start: int
     end: int
@@ -79,10 +82,19 @@ class _Group:
     page: int | None
     chars: int
     largest: int
+    is_chain: bool = True
 
     def with_section(self, section: Section, chars: int, headings: tuple[str, ...]) -> "_Group":
         page = self.page if self.chars else section.page
-        return _Group(self.start, section.end, headings, page, self.chars + chars, max(self.largest, chars))
+        return _Group(
+            start=self.start,
+            end=section.end,
+            headings=headings,
+            page=page,
+            chars=self.chars + chars,
+            largest=max(self.largest, chars),
+            is_chain=self.is_chain and (not chars or headings == section.headings),
+        )
 
 
 def _groups(document: Document, target_chars: int) -> Iterator[_Group]:
@@ -110,7 +122,8 @@ def _shared_headings(group: _Group, section: Section, chars: int, target_chars: 
     if group.page != section.page:
         return None
     is_beneath = section.headings[: len(group.headings)] == group.headings
-    if is_beneath and len(section.headings) > len(group.headings) and group.chars <= BARE_SECTION_CHARS:
+    is_deeper = is_beneath and len(section.headings) > len(group.headings)
+    if is_deeper and group.is_chain and group.chars <= BARE_SECTION_CHARS:
         return section.headings
     if group.chars + chars > target_chars:
         return None
@@ -127,17 +140,18 @@ def _with_title(title: str, headings: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _spans(text: str, group: _Group, target_chars: int, overlap_chars: int) -> Iterator[tuple[int, int]]:
-    previous = at = group.start
+    at = group.start
+    previous_start = -1
     for end in _cuts(text, group, target_chars):
         start = at
-        if overlap_chars and at > group.start:
-            reach = max(previous, at - overlap_chars)
+        if overlap_chars and previous_start >= 0:
+            reach = max(previous_start + 1, at - overlap_chars)
             word = _WORD_END.search(text, reach, at)
             start = word.end() if word else reach
-        span = _stripped(text, start, end)
-        if span and not text[at:end].isspace():
+        if _stripped(text, at, end) and (span := _stripped(text, start, end)):
             yield span
-        previous, at = at, end
+            previous_start = span[0]
+        at = end
 
 
 def _cuts(text: str, group: _Group, target_chars: int) -> Iterator[int]:

@@ -1,7 +1,7 @@
 """From a file's bytes to a `Document`, by the format that its name stands for.
 
-`load` runs in this process. Formats in `RISKY_FORMATS` go through C code or unpack archives: `sandbox.Loader` sends
-them to a process of their own.
+`load` runs in this process. The parsers of `RISKY_FORMATS` are C code, or unpack archives, or take quadratic time on
+some texts: `sandbox.Loader` sends these to a process of their own.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from streamrag_cli.documents.loaders.rst import load_rst
 from streamrag_cli.documents.read import RawFile, decode
 from streamrag_cli.model import Document
 
-RISKY_FORMATS: Final[frozenset[FormatName]] = frozenset({"pdf", "docx", "html"})
+RISKY_FORMATS: Final[frozenset[FormatName]] = frozenset({"pdf", "docx", "html", "rst"})
 
 _FROM_BYTES: Final[dict[FormatName, Callable[[str, bytes], Document]]] = {
     "pdf": load_pdf,

@@ -1,8 +1,8 @@
 """Loads documents, risky formats in a process that can be killed.
 
-PDF, Word and HTML files may come from anywhere and their parsers are C code. In a process of its own a parser that
-hangs, crashes or eats memory costs one file. The process gets no descriptor, no environment and no terminal of ours,
-and lives until a file kills it or the `Loader` is closed.
+Files may come from anywhere. In a process of its own a parser that hangs, crashes or eats memory costs one file. The
+process gets no descriptor, no environment and no terminal of ours, and lives until a file kills it or the `Loader` is
+closed.
 """
 
 import contextlib

@@ -6,7 +6,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from streamrag_cli.answer.chat_model import ModelFinished, ModelPiece, ModelRetrying, ModelText, stream_chat
+from streamrag_cli.answer.chat_model import (
+    ModelFinished,
+    ModelPiece,
+    ModelRetrying,
+    ModelText,
+    import_chat_library,
+    stream_chat,
+)
 from streamrag_cli.answer.model_choice import ModelEndpoint
 from streamrag_cli.errors import StreamragError
 
@@ -72,6 +79,8 @@ def converse(
 
 
 def stream_from(base_url: str, *, timeout_s: float = 10.0) -> AsyncGenerator[ModelPiece, None]:
+    """The stream itself, for a test that stops it half-way; the import is paid for before."""
+    import_chat_library()
     endpoint = ModelEndpoint(model="some-model", base_url=base_url, api_key=KEY)
     return stream_chat(QUESTION, endpoint=endpoint, timeout_s=timeout_s)
 

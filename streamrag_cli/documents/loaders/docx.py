@@ -81,7 +81,6 @@ def _document(path: str, title: str, blocks: list[tuple[int, str]]) -> Document:
         title=title,
         sections=sections_from(headings, length),
         line_numbers=None,
-        remarks=() if pieces else ("no text in it",),
     )
 
 

@@ -48,12 +48,13 @@ def find_headings(text: str, *, start: int = 0) -> list[Heading]:
     starts = line_starts(body)
     headings: list[Heading] = []
     tokens = _blocks().parse(body)
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+    for index, token in enumerate(tokens):
         if token.level or token.map is None:
             continue
         at = start + starts[token.map[0]]
-        if token.type == "heading_open" and following is not None:
-            headings.append(Heading(start=at, level=int(token.tag[1]), text=_heading_text(following.content)))
+        if token.type == "heading_open":
+            words = _heading_text(tokens[index + 1].content)
+            headings.append(Heading(start=at, level=int(token.tag[1]), text=words))
         elif token.type == "html_block" and (found := _HTML_HEADING.search(token.content[:_SHOWN_CHARS])):
             words = clean_heading(unescape(_TAG.sub(" ", found[2])))
             headings.append(Heading(start=at, level=int(found[1]), text=words))

@@ -50,7 +50,6 @@ def load_notebook(path: str, source: str) -> Document:
         title=_title(notebook) or only_top_heading(headings),
         sections=sections_from(headings, length),
         line_numbers=None,
-        remarks=() if pieces else ("no text in it",),
     )
 
 

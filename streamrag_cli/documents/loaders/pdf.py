@@ -27,12 +27,12 @@ def load_pdf(path: str, data: bytes) -> Document:
     try:
         pdf = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
-        raise _translated(error) from error
+        raise _translated(error, data) from error
     try:
         title = _title(pdf.get_metadata_dict().get("Title", ""))
         pages = [_page_text(pdf, index) for index in range(len(pdf))]
     except pypdfium2.PdfiumError as error:
-        raise _translated(error) from error
+        raise _translated(error, data) from error
     finally:
         pdf.close()
     return _document(path, title, pages)
@@ -79,10 +79,12 @@ def _title(stored: str) -> str:
     return "" if title.casefold() in _NO_TITLE or _FILE_NAME.search(title) else clean_heading(title)
 
 
-def _translated(error: Exception) -> DocumentError:
+def _translated(error: Exception, data: bytes) -> DocumentError:
+    """pdfium's error number may be left over from the file before: a file without `/Encrypt` is not encrypted."""
     from pypdfium2 import raw
 
-    if getattr(error, "err_code", None) in {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}:
+    refused = getattr(error, "err_code", None) in {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}
+    if refused and b"/Encrypt" in data:
         return DocumentError(
             "encrypted: it asks for a password", code="encrypted", hint="qpdf --decrypt IN.pdf OUT.pdf"
         )

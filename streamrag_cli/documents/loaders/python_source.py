@@ -45,7 +45,7 @@ def _sections(text: str) -> tuple[Section, ...]:
     floor = 0
     for first_line, last_line, headings in _definitions(tree):
         start = starts[_with_comments_above(lines, first_line, floor=floor)]
-        end = starts[min(last_line, len(starts) - 1)]
+        end = starts[_after_blank_lines(lines, last_line)]
         cuts.append(_Cut(start, 1, len(headings), headings))
         cuts.append(_Cut(end, 0, -len(headings), headings[:-1]))
         floor = first_line + 1 if last_line - first_line > 1 else last_line
@@ -70,6 +70,12 @@ def _first_line(node: _Definition) -> int:
 def _with_comments_above(lines: list[str], line: int, *, floor: int) -> int:
     while line > floor and lines[line - 1].lstrip().startswith("#"):
         line -= 1
+    return line
+
+
+def _after_blank_lines(lines: list[str], line: int) -> int:
+    while line < len(lines) and not lines[line].strip():
+        line += 1
     return line
 
 

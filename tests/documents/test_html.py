@@ -1,0 +1,120 @@
+import pytest
+
+from tests.documents.loading import loaded, outline
+
+PAGE = """<!DOCTYPE html>
+<html>
+<head><title>Guide
+ to it</title><style>p {}</style></head>
+<body>
+<nav><a href="/">Home</a></nav>
+<h1>Guide<a class="headerlink" href="#g">¶</a></h1>
+<p>First <b>bold</b>
+  words &amp; more.<script>alert(1)</script></p>
+<!-- a comment
+of two lines -->
+<p>Second.<br>New line.</p>
+<h2>Use</h2>
+<ul><li>one</li><li>two <i>x</i></li></ul>
+<pre>
+def f():
+    return 1
+
+  # end
+</pre>
+<table>
+<tr><th>Name</th><th>Age</th></tr>
+<tr><td><p>Ada</p><p>L.</p></td><td>36</td></tr>
+</table>
+<div hidden>no</div><div style="display: none">no</div><template>no</template><noscript>no</noscript>
+Tail.
+</body>
+</html>
+"""
+
+
+def test_a_page_becomes_the_text_that_a_reader_sees() -> None:
+    document = loaded("a.html", PAGE)
+
+    assert document.title == "Guide to it"
+    assert outline(document) == [
+        ("Guide", "Guide¶\n\nFirst bold words & more.\n\nSecond.\nNew line."),
+        (
+            "Guide > Use",
+            "Use\n\n- one\n- two x\n\ndef f():\n    return 1\n\n  # end\n\nName | Age\nAda L. | 36\n\nTail.",
+        ),
+    ]
+
+
+def test_lines_are_the_files() -> None:
+    document = loaded("a.html", PAGE)
+    assert document.line_numbers is not None
+    lines = dict(zip(document.text.split("\n"), document.line_numbers, strict=True))
+
+    assert {text: lines[text] for text in ("Guide¶", "Second.", "New line.", "- two x", "Name | Age", "Tail.")} == {
+        "Guide¶": 7,
+        "Second.": 12,
+        "New line.": 12,
+        "- two x": 14,
+        "Name | Age": 22,
+        "Tail.": 26,
+    }
+    assert abs(lines["    return 1"] - 17) <= 1
+
+
+@pytest.mark.parametrize(
+    ("declaration", "encoding"),
+    [
+        ('<meta charset="koi8-r">', "koi8-r"),
+        ('<meta http-equiv="Content-Type" content="text/html; charset=windows-1251">', "cp1251"),
+        ('<?xml version="1.0" encoding="windows-1251"?>', "cp1251"),
+        ('<meta charset="koi8-r">', "utf-16"),
+        ('<meta charset="utf-8">', "utf-8"),
+        ('<meta charset="nonsense">', "utf-8"),
+        ("", "utf-8"),
+    ],
+)
+def test_the_encoding_is_the_marked_or_the_declared_one(declaration: str, encoding: str) -> None:
+    document = loaded("a.html", f"{declaration}<p>Привет, мир</p>".encode(encoding))
+
+    assert (document.text, document.remarks) == ("Привет, мир", ())
+
+
+def test_tables_within_tables_keep_rows_of_their_own() -> None:
+    page = "<table><tr><td>left<table><tr><td>a</td><td>b</td></tr></table></td><td>right</td></tr></table>"
+
+    assert loaded("a.html", page).text == "left\na | b\nright"
+
+
+def test_headings_inside_a_layout_table_are_headings() -> None:
+    page = "<table><tr><td><h2>Use</h2><p>So.</p></td></tr></table>"
+
+    assert [path for path, _ in outline(loaded("a.html", page))] == ["Use"]
+
+
+def test_entities_of_the_page_are_not_expanded_and_nothing_is_read_from_elsewhere() -> None:
+    page = '<!DOCTYPE html [<!ENTITY x SYSTEM "file:///etc/passwd"><!ENTITY y "yyyy">]><p>a&x;&y;b</p>'
+
+    assert "root:" not in loaded("a.html", page).text
+    assert "yyyy" not in loaded("a.html", page).text.replace('"yyyy"', "")
+
+
+def test_lines_beyond_what_the_parser_counts_are_unknown() -> None:
+    assert loaded("a.html", "<p>x</p>\n" * 70_000).line_numbers is None
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<div>" * 100_000 + "x",
+        "<table><tr><td>" * 50_000 + "x",
+        "<p>" * 300_000,
+        "<" * 300_000,
+        "&amp" * 300_000,
+        "<pre>" + "\n" * 500_000,
+    ],
+    ids=["divs", "tables", "paragraphs", "brackets", "entities", "newlines"],
+)
+def test_hostile_pages_are_read_in_time(page: str) -> None:
+    loaded("a.html", page)

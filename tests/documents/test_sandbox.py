@@ -1,0 +1,180 @@
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.documents.frames import document_from_json, document_to_json, read_frame, write_frame
+from streamrag_cli.documents.load import load
+from streamrag_cli.documents.sandbox import Loader
+from streamrag_cli.errors import DocumentError
+from tests.documents.loading import loaded, raw_file
+from tests.documents.pdf_bytes import pdf_bytes
+
+PDF = pdf_bytes([["Page one."], ["Page two."]])
+PROC = Path("/proc/self/task")
+
+pytestmark = pytest.mark.skipif(not PROC.exists(), reason="children are found in /proc")
+
+
+@pytest.fixture
+def loader() -> Iterator[Loader]:
+    with Loader() as loader:
+        yield loader
+
+
+def test_a_risky_format_gives_the_same_document_as_in_this_process(loader: Loader) -> None:
+    page = "<title>T</title><h1>Größe</h1><p>x</p>".encode()
+
+    assert loader.load(Path("/a.pdf"), raw_file(PDF)) == load(Path("/a.pdf"), raw_file(PDF))
+    assert loader.load(Path("/b.html"), raw_file(page)) == load(Path("/b.html"), raw_file(page))
+
+
+def test_a_safe_format_starts_no_process(loader: Loader) -> None:
+    before = children()
+
+    assert loader.load(Path("/a.md"), raw_file(b"# A\n")).title == "A"
+    assert children() == before
+
+
+def test_one_process_serves_many_files_and_ends_with_the_loader() -> None:
+    before = children()
+    with Loader() as loader:
+        loader.load(Path("/a.pdf"), raw_file(PDF))
+        (first,) = children() - before
+        loader.load(Path("/b.pdf"), raw_file(PDF))
+        assert children() - before == {first}
+
+    assert children() == before
+
+
+def test_what_a_file_lacks_is_named_and_the_process_goes_on(loader: Loader) -> None:
+    assert code_of(lambda: loader.load(Path("/a.pdf"), raw_file(b"%PDF"))) == "corrupt"
+    (worker,) = children()
+    assert code_of(lambda: loader.load(Path("/a.pdf"), raw_file(pdf_bytes([["x"]], encrypted=True)))) == "encrypted"
+    assert loader.load(Path("/a.pdf"), raw_file(PDF)).text == "Page one.\n\nPage two.\n\n"
+    assert children() == {worker}
+
+
+def test_a_file_that_takes_too_long_fails_and_the_next_is_loaded() -> None:
+    long = pdf_bytes([["word " * 12] * 45] * 400)
+    with Loader(time_limit_s=0.01) as loader:
+        assert code_of(lambda: loader.load(Path("/long.pdf"), raw_file(long))) == "timed_out"
+    with Loader(time_limit_s=60) as loader:
+        assert len(loader.load(Path("/long.pdf"), raw_file(long)).sections) == 400
+
+
+def test_a_process_that_hangs_is_killed_at_the_limit_and_replaced() -> None:
+    with Loader(time_limit_s=1) as loader:
+        loader.load(Path("/a.pdf"), raw_file(PDF))
+        (hung,) = children()
+        os.kill(hung, signal.SIGSTOP)
+
+        assert code_of(lambda: loader.load(Path("/a.pdf"), raw_file(PDF + b" " * (1 << 20)))) == "timed_out"
+        assert hung not in children()
+        assert loader.load(Path("/a.pdf"), raw_file(PDF)).text.startswith("Page one.")
+
+
+def test_a_process_that_dies_costs_one_file(loader: Loader) -> None:
+    loader.load(Path("/a.pdf"), raw_file(PDF))
+    (worker,) = children()
+    os.kill(worker, signal.SIGSEGV)
+
+    assert code_of(lambda: loader.load(Path("/a.pdf"), raw_file(PDF))) == "parser_crashed"
+    assert loader.load(Path("/a.pdf"), raw_file(PDF)).text.startswith("Page one.")
+
+
+def test_memory_is_limited() -> None:
+    page = b"<p>x</p>" * 4_000_000
+    with Loader(memory_limit_bytes=600 << 20) as loader:
+        assert code_of(lambda: loader.load(Path("/a.html"), raw_file(page))) in {"out_of_memory", "parser_crashed"}
+        assert loader.load(Path("/a.html"), raw_file(b"<p>x")).text == "x"
+
+
+def test_an_interrupt_leaves_no_answer_for_the_next_file(loader: Loader) -> None:
+    loader.load(Path("/a.pdf"), raw_file(PDF))
+    (worker,) = children()
+    os.kill(worker, signal.SIGSTOP)
+    interrupt = threading.Timer(0.2, lambda: signal.raise_signal(signal.SIGINT))
+    interrupt.start()
+
+    with pytest.raises(KeyboardInterrupt):
+        loader.load(Path("/first.pdf"), raw_file(PDF))
+
+    assert loader.load(Path("/second.pdf"), raw_file(PDF)).path == "/second.pdf"
+
+
+def test_the_process_gets_no_environment_and_no_descriptors_of_ours(
+    loader: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "a-secret")
+    leaking = os.open("/dev/null", os.O_RDONLY)
+    os.set_inheritable(leaking, True)
+    try:
+        loader.load(Path("/a.pdf"), raw_file(PDF))
+    finally:
+        os.close(leaking)
+    (worker,) = children()
+
+    assert b"a-secret" not in Path(f"/proc/{worker}/environ").read_bytes()
+    assert sorted(int(entry.name) for entry in Path(f"/proc/{worker}/fd").iterdir()) == [0, 1, 2]
+    assert os.getsid(worker) == worker
+
+
+def test_the_process_ends_when_its_parent_is_killed() -> None:
+    program = (
+        "import sys, time\nfrom pathlib import Path\n"
+        "from streamrag_cli.documents.sandbox import Loader\nfrom tests.documents.test_sandbox import PDF, children\n"
+        "from tests.documents.loading import raw_file\n"
+        "loader = Loader()\nloader.load(Path('/a.pdf'), raw_file(PDF))\n"
+        "print(*children(), flush=True)\ntime.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        parent.kill()
+
+    deadline = time.monotonic() + 10
+    while is_running(worker) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_running(worker)
+
+
+def test_documents_survive_the_frames() -> None:
+    for document in (loaded("a.pdf", PDF), loaded("a.html", "<h1>A</h1><p>x"), loaded("caf\udce9.csv", "a,b\n1,2\n")):
+        stream = io.BytesIO()
+        write_frame(stream, document_to_json(document))
+        stream.seek(0)
+        received = document_from_json(read_frame(stream))
+
+        assert (received.path, received.text, received.sections) == (document.path, document.text, document.sections)
+        assert list(received.line_numbers or ()) == list(document.line_numbers or ())
+
+
+@pytest.mark.parametrize("data", [b"", b"\0\0\0", b"\0\0\0\0\0\0\0\5abc", b"\x7f" * 40])
+def test_a_stream_that_ends_within_a_frame_is_an_error(data: bytes) -> None:
+    with pytest.raises(EOFError):
+        read_frame(io.BytesIO(data))
+
+
+def children() -> set[int]:
+    return {int(pid) for task in PROC.iterdir() for pid in (task / "children").read_text().split()}
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def code_of(action: Callable[[], object]) -> str:
+    with pytest.raises(DocumentError) as caught:
+        action()
+    return caught.value.code

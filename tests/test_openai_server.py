@@ -1,0 +1,52 @@
+"""The test model server is what the other tests stand on: what it says, and that it says it from the shell too."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.openai_server import OpenAIServer, embedding_of
+
+
+def post(url: str, body: dict[str, Any]) -> Any:
+    with urlopen(Request(url, data=json.dumps(body).encode()), timeout=5) as response:
+        return json.load(response)
+
+
+def test_without_stream_the_whole_answer_comes_at_once() -> None:
+    with OpenAIServer() as server:
+        answered = post(f"{server.base_url}/chat/completions", {"model": "m", "messages": []})
+
+    assert answered["choices"][0]["message"] == {"role": "assistant", "content": "Hello there."}
+
+
+def test_an_embedding_is_the_same_for_ever_and_near_to_what_shares_its_words() -> None:
+    with OpenAIServer(dimension=64) as server:
+        answered = post(f"{server.base_url}/embeddings", {"model": "m", "input": ["red apples", "red pears", "a boat"]})
+    apples, pears, boat = [entry["embedding"] for entry in answered["data"]]
+
+    assert apples == embedding_of("red apples", dimension=64)
+    assert sum(a * b for a, b in zip(apples, pears, strict=True)) > sum(
+        a * b for a, b in zip(apples, boat, strict=True)
+    )
+    assert sum(value * value for value in boat) == pytest.approx(1.0)
+
+
+def test_by_hand_it_prints_its_base_url_and_streams_the_answer_it_was_given() -> None:
+    command = [sys.executable, "-m", "tests.openai_server", "--answer", "Two words", "--delay-ms", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            base_url = process.stdout.readline().strip()
+            body = {"model": "m", "messages": [], "stream": True}
+            with urlopen(
+                Request(f"{base_url}/chat/completions", data=json.dumps(body).encode()), timeout=5
+            ) as response:
+                lines = [json.loads(line[6:]) for line in response if line.startswith(b"data: {")]
+        finally:
+            process.terminate()
+
+    assert [line["choices"][0]["delta"].get("content") for line in lines] == ["", "Two", " words", None]
