@@ -28,7 +28,7 @@ class Settings:
     base_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
     top_k: int = 5
-    min_score: float = 0.25
+    min_score: float = 0.3
     timeout_s: float = 60.0
     max_file_mb: int = 50
 

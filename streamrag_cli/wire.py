@@ -6,6 +6,7 @@ events apart by the key present works too.
 """
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, Final
@@ -27,6 +28,10 @@ from streamrag_cli.events import (
 from streamrag_cli.model import Citation, Source, Timings, Usage
 
 FORMAT_VERSION: Final = 1
+# DEL and C1, lone surrogates, bidirectional controls, zero width and tag characters
+_UNSAFE: Final = re.compile(
+    "[\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e01ef]"
+)
 
 
 def to_json(event: AskEvent | IngestEvent) -> str:
@@ -35,8 +40,17 @@ def to_json(event: AskEvent | IngestEvent) -> str:
 
 
 def encode(value: object) -> str:
-    """JSON as all of streamrag writes it: compact, one line, real characters rather than escapes."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """JSON as all of streamrag writes it: compact, one line, real characters rather than escapes.
+
+    But what could command a terminal, or cannot be written as UTF-8, is escaped: names of files may hold it.
+    """
+    line = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return line if line.isprintable() else _UNSAFE.sub(_escape, line)
+
+
+def _escape(unsafe: re.Match[str]) -> str:
+    units = unsafe.group().encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
 def to_mapping(event: AskEvent | IngestEvent) -> dict[str, object]:

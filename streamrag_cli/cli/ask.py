@@ -8,6 +8,7 @@ import typer
 
 from streamrag_cli.cli import options
 from streamrag_cli.cli.process import environment, settings_from, startup_ms
+from streamrag_cli.cli.streams import read_stdin
 from streamrag_cli.errors import UsageError
 
 
@@ -62,11 +63,7 @@ def read_question(question: str, *, stdin: bool) -> tuple[str, str]:
     if question == "-" and stdin:
         raise UsageError("- and --stdin both want stdin", code="usage", hint='streamrag ask --stdin "QUESTION"')
     if question == "-":
-        return _stdin(), ""
-    return question, _stdin() if stdin else ""
-
-
-def _stdin() -> str:
-    if sys.stdin.isatty():
-        sys.stderr.write("streamrag: reading from the terminal; end with Ctrl-D\n")
-    return sys.stdin.buffer.read().decode("utf-8", errors="replace")
+        return read_stdin(), ""
+    # Bytes that are no UTF-8 come from the command line as lone surrogates, which nothing further on can encode.
+    text = question.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text, read_stdin() if stdin else ""

@@ -12,6 +12,14 @@ def main() -> NoReturn:
         sys.stdout.write(f"streamrag {__version__}\n")
         sys.exit(0)
 
-    from streamrag_cli.cli.process import run  # typer: 50 ms, which `--version` does not need
+    from streamrag_cli.cli.interruption import Interrupted, raise_on_signals, stop_catching
 
-    sys.exit(run(sys.argv[1:]))
+    try:
+        raise_on_signals()
+        from streamrag_cli.cli.process import run  # typer: 50 ms, which `--version` does not need
+
+        code = run(sys.argv[1:])
+        stop_catching()
+    except Interrupted as interruption:
+        code = interruption.code
+    sys.exit(code)

@@ -4,17 +4,22 @@ from typing import Annotated
 
 import typer
 
+from streamrag_cli.settings import defaults
+
+_TOP_K, _MIN_SCORE = (defaults()[name] for name in ("top_k", "min_score"))
+
 Model = Annotated[str | None, typer.Option("-m", "--model", metavar="MODEL", help="Model that writes the answer.")]
 BaseUrl = Annotated[
     str | None,
     typer.Option("--base-url", metavar="URL", help="Server that speaks the OpenAI protocol."),
 ]
 TopK = Annotated[
-    str | None, typer.Option("-k", "--top-k", metavar="N", help="How many sources, 1 to 100. [default: 5]")
+    str | None,
+    typer.Option("-k", "--top-k", metavar="N", help=f"How many sources, 1 to 100. [default: {_TOP_K}]"),
 ]
 MinScore = Annotated[
     str | None,
-    typer.Option("--min-score", metavar="S", help="Drop sources that score lower, 0 to 1. [default: {min_score}]"),
+    typer.Option("--min-score", metavar="S", help=f"Drop sources that score lower, 0 to 1. [default: {_MIN_SCORE}]"),
 ]
 Collection = Annotated[
     str | None, typer.Option("-c", "--collection", metavar="NAME", help="Collection. [default: default]")

@@ -1,63 +1,58 @@
-"""What every command has in common with the shell that started it: streams, signals, errors, exit codes."""
+"""What every command has in common with the shell that started it: settings, errors, exit codes."""
 
 import contextlib
 import errno
 import logging
 import os
-import signal
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import typer
 
+from streamrag_cli.cli import streams
+from streamrag_cli.cli.interruption import Interrupted
 from streamrag_cli.errors import ExitCode, StreamragError
 from streamrag_cli.render.complaint import complain
-from streamrag_cli.settings import Settings, read_settings
+from streamrag_cli.settings import SETTING_NAMES, Settings, read_settings
 from streamrag_cli.text import sanitise
 
 # click's, which recent versions of typer carry inside
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
-
-
-class Terminated(BaseException):
-    """SIGTERM came; unwinds like KeyboardInterrupt, so that screens and sockets are put back in order."""
+_UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EBADF, errno.EFBIG})
+_SHORTEST_KEY: Final = 8  # shorter ones are the `x` and `none` that local servers are given
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code. An expected failure is two lines on stderr."""
-    _prepare_streams()
-    signal.signal(signal.SIGTERM, _on_sigterm)
-    debug = "--debug" in arguments
-    if debug:
-        logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
-    else:
-        logging.getLogger("streamrag_cli").addHandler(logging.NullHandler())
+    streams.prepare()
+    debug = "--debug" in arguments[: arguments.index("--") if "--" in arguments else None]
+    _tame_libraries(debug=debug)
+    interrupted = False
     try:
         code = _run(arguments)
-        _flush()
+        streams.flush()
     except StreamragError as error:
         _complain(error.message, error.hint)
         code = error.exit_code
-    except KeyboardInterrupt:
-        code = ExitCode.INTERRUPTED
-    except Terminated:
-        code = ExitCode.TERMINATED
+    except Interrupted as interruption:
+        interrupted = True
+        code = interruption.code
     except BrokenPipeError:
         code = ExitCode.BROKEN_PIPE
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EBADF}:
+        if error.errno not in _UNWRITABLE:
             code = _bug(error, debug=debug)
         else:
             _complain(f"the output cannot be written: {error.strerror}", "write it somewhere else")
             code = ExitCode.BUG
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback unless asked for
         code = _bug(error, debug=debug)
-    _abandon_unwritten_output()
+    streams.abandon_unwritten(blocked=interrupted)
     return code
 
 
@@ -71,6 +66,9 @@ def _run(arguments: Sequence[str]) -> ExitCode:
     except typer.Exit as request:
         return ExitCode(request.exit_code)
     except _UsageError as error:
+        if not arguments:
+            sys.stderr.write(f"{error.format_message()}\n")  # it is the help
+            return ExitCode.USAGE
         command = next((each for each in arguments if not each.startswith("-")), "")
         known = command if command in _command_names() else ""
         _complain(error.format_message(), f"streamrag {known} --help".replace("  ", " "))
@@ -104,52 +102,51 @@ def environment() -> Mapping[str, str]:
     return os.environ
 
 
+def leave_at_once(code: int) -> NoReturn:
+    """End the process without waiting for threads in the middle of an import or a computation."""
+    with contextlib.suppress(OSError, ValueError):
+        streams.flush()
+    os._exit(code)
+
+
+class _SafeFormatter(logging.Formatter):
+    """Log lines of any library, safe for a terminal and without the key."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _without_keys(sanitise(super().format(record)))
+
+
+def _tame_libraries(*, debug: bool) -> None:
+    """Without --debug what libraries log or warn of stays off stderr, which is a person's."""
+    if debug:
+        handler: logging.Handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_SafeFormatter("%(name)s: %(message)s"))
+    else:
+        handler = logging.NullHandler()
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")
+    logging.getLogger().addHandler(handler)
+
+
 def _complain(message: str, hint: str = "") -> None:
     with contextlib.suppress(OSError, ValueError):  # nobody reads stdout or stderr: the exit code still says it
         sys.stdout.flush()
     with contextlib.suppress(OSError, ValueError):
-        complain(sys.stderr, message, hint)
-
-
-def leave_at_once(code: int) -> NoReturn:
-    """End the process without waiting for threads in the middle of an import or a computation."""
-    with contextlib.suppress(OSError, ValueError):
-        _flush()
-    os._exit(code)
+        complain(sys.stderr, _without_keys(message), hint)
 
 
 def _bug(error: BaseException, *, debug: bool) -> ExitCode:
     if debug:
-        sys.stderr.write(sanitise("".join(traceback.format_exception(error))))
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(_without_keys(sanitise("".join(traceback.format_exception(error)))))
     _complain(f"internal error: {type(error).__name__}: {error}", "run it again with --debug and report what it prints")
     return ExitCode.BUG
 
 
-def _prepare_streams() -> None:
-    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
-        if (
-            getattr(sys, name) is None
-        ):  # closed by the caller; Python leaves None, and the next file would get its number
-            mode = "r" if number == 0 else "w"
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors="replace", newline="\n")  # type: ignore[union-attr]
-
-
-def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated
-
-
-def _flush() -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-
-
-def _abandon_unwritten_output() -> None:
-    """Keep the interpreter from failing once more on what could not be written."""
-    try:
-        _flush()
-    except (OSError, ValueError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 1)
+def _without_keys(text: str) -> str:
+    """`text` without the keys of this environment: exceptions and log lines of other libraries may hold one."""
+    for variable in next(setting.variables for setting in SETTING_NAMES if setting.name == "api_key"):
+        key = os.environ.get(variable, "").strip()
+        if len(key) >= _SHORTEST_KEY:
+            text = text.replace(key, "[key]")
+    return text

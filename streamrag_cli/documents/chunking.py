@@ -86,6 +86,7 @@ class _Group:
 
     def with_section(self, section: Section, chars: int, headings: tuple[str, ...]) -> "_Group":
         page = self.page if self.chars else section.page
+        descends = headings == section.headings and headings[: len(self.headings)] == self.headings
         return _Group(
             start=self.start,
             end=section.end,
@@ -93,7 +94,7 @@ class _Group:
             page=page,
             chars=self.chars + chars,
             largest=max(self.largest, chars),
-            is_chain=self.is_chain and (not chars or headings == section.headings),
+            is_chain=not self.chars or (self.is_chain and (not chars or descends)),
         )
 
 

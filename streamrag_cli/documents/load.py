@@ -1,7 +1,7 @@
 """From a file's bytes to a `Document`, by the format that its name stands for.
 
-`load` runs in this process. The parsers of `RISKY_FORMATS` are C code, or unpack archives, or take quadratic time on
-some texts: `sandbox.Loader` sends these to a process of their own.
+`load` runs in this process. The parsers of `RISKY_FORMATS` are C code, or unpack archives, or take minutes on some
+texts: `sandbox.Loader` sends these to a process of their own.
 """
 
 from collections.abc import Callable

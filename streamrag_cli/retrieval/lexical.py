@@ -7,7 +7,6 @@ a question, of a chunk and of a sentence is the same word everywhere.
 import re
 import sqlite3
 from collections.abc import Sequence
-from math import log
 from typing import Final
 
 TOKENIZER: Final = "porter unicode61"
@@ -54,12 +53,3 @@ def stems(texts: Sequence[str]) -> list[list[str]]:
             found[row].append(term)
     db.close()
     return found
-
-
-def inverse_document_frequency(frequency: int, chunks: int) -> float:
-    """How telling a term is that stands in `frequency` of `chunks` chunks; never below 0.
-
-    The form of Robertson and Sparck Jones with one added inside the logarithm, so that a word that stands in
-    most chunks counts little but not negatively.
-    """
-    return log(1 + (chunks - frequency + 0.5) / (frequency + 0.5))

@@ -5,7 +5,7 @@ added at equal weight after each is scaled to its best. That decides the order. 
 matter and is settled in `relevance`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
@@ -13,8 +13,9 @@ from typing import Final
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.embeddings import Embedder
-from streamrag_cli.retrieval.lexical import content_words, inverse_document_frequency, match_expression, stems
-from streamrag_cli.retrieval.relevance import Evidence, relevance
+from streamrag_cli.retrieval.lexical import content_words, match_expression, stems
+from streamrag_cli.retrieval.relevance import coverage, relevance, term_weight
+from streamrag_cli.store.catalog import StoredChunk
 from streamrag_cli.store.reader import CollectionReader
 
 CANDIDATES: Final = 100  # of each side
@@ -25,8 +26,8 @@ LEXICAL_WEIGHT: Final = 0.5  # flat between .40 and .55 on seven public sets: fi
 class Retrieved:
     """The hits, best first, and what the question's terms weigh in this collection.
 
-    `term_weights` maps each stemmed term of the question to its inverse document frequency. `best_score` is the
-    score of the best chunk, whether or not it reached the least score asked for; 0 where there is none.
+    `term_weights` maps each stemmed term of the question to its weight. `best_score` is the score of the best chunk,
+    whether or not it reached the least score asked for; 0 where there is none.
     """
 
     hits: tuple[Hit, ...]
@@ -51,16 +52,14 @@ def retrieve(
             )
         terms = list(dict.fromkeys(stems([" ".join(content_words(question))])[0]))
         frequencies = reader.document_frequencies(terms)
-        weights = {term: inverse_document_frequency(frequencies[term], total) for term in terms}
+        weights = {term: term_weight(frequencies[term], total) for term in terms}
         lexical, cosines = _candidates(reader, embedder, question)
-        ranked = _fused(lexical, cosines)
-        scored = _scored(ranked, lexical, cosines, weights)
-        kept = [(chunk_id, score) for chunk_id, score in scored[:top_k] if score >= min_score]
-        hits = _hits(reader, kept)
+        ranked = _fused(lexical, cosines)[:top_k]
+        hits = _hits(ranked, reader.chunks(ranked), cosines, weights)
     return Retrieved(
-        hits=hits,
+        hits=tuple(hit for hit in hits if hit.score >= min_score),
         term_weights=weights,
-        best_score=scored[0][1] if scored else 0.0,
+        best_score=hits[0].score if hits else 0.0,
         retrieval_ms=(perf_counter() - started) * 1000,
     )
 
@@ -90,24 +89,16 @@ def _fused(lexical: dict[str, float], cosines: dict[str, float]) -> list[str]:
     return sorted(cosines, key=lambda chunk_id: (-fused(chunk_id), chunk_id))
 
 
-def _scored(
-    ranked: Sequence[str], lexical: dict[str, float], cosines: dict[str, float], weights: dict[str, float]
-) -> list[tuple[str, float]]:
-    """Each chunk with its score, never below the score of one ranked after it."""
-    attainable = sum(weights.values())
-    scored: list[tuple[str, float]] = []
-    floor = 0.0
-    for chunk_id in reversed(ranked):
-        evidence = Evidence(cosine=cosines[chunk_id], lexical=lexical.get(chunk_id, 0.0) / (attainable or 1.0))
-        floor = max(floor, relevance(evidence))
-        scored.append((chunk_id, floor))
-    return scored[::-1]
-
-
-def _hits(reader: CollectionReader, kept: Sequence[tuple[str, float]]) -> tuple[Hit, ...]:
-    stored = reader.chunks(chunk_id for chunk_id, _ in kept)
-    found = [(stored[chunk_id], score) for chunk_id, score in kept if chunk_id in stored]
-    return tuple(
-        Hit(chunk=each.chunk, source=each.source, path=each.path, score=score, rank=rank)
-        for rank, (each, score) in enumerate(found, start=1)
-    )
+def _hits(
+    ranked: Sequence[str], stored: Mapping[str, StoredChunk], cosines: Mapping[str, float], weights: dict[str, float]
+) -> list[Hit]:
+    """The chunks with their scores. None is above that of a hit ranked before it: the order is the fusion's."""
+    found = [stored[chunk_id] for chunk_id in ranked]
+    words = stems([each.chunk.text_to_embed for each in found])
+    hits: list[Hit] = []
+    ceiling = 1.0
+    for rank, (each, of_chunk) in enumerate(zip(found, words, strict=True), start=1):
+        covered = coverage(frozenset(of_chunk), weights)
+        ceiling = min(ceiling, relevance(cosine=cosines[each.chunk.id], coverage=covered))
+        hits.append(Hit(chunk=each.chunk, source=each.source, path=each.path, score=ceiling, rank=rank))
+    return hits

@@ -10,9 +10,9 @@ from streamrag_cli.model import Chunk, Document, Section
 from tests.documents.loading import loaded
 
 PIECES = st.sampled_from(
-    ["word ", "word", "\n", "\n\n", " ", "\t", "End. ", "Next? ", "```\n", "\n```\n", "~~~\n", "- item\n", "    code\n"]
-    + ["# Heading\n", "。", "\u2028", "\x1c", "\x85", "é", "🧀", "x" * 50, "," * 9, "\n \n", "a,b;c)"]
-)
+    ["word ", "word", "\n", "\n\n", " ", "\t", "End. ", "Next? ", "```\n", "\n```\n", "~~~\n", "- item\n", "    code\n",
+     "# Heading\n", "。", "\u2028", "\x1c", "\x85", "é", "🧀", "x" * 50, "," * 9, "\n \n", "a,b;c)"]
+)  # fmt: skip
 TEXTS = st.lists(PIECES, max_size=60).map("".join)
 PATHS = st.lists(st.sampled_from("AB"), max_size=3).map(tuple)
 

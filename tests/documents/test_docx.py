@@ -5,6 +5,7 @@ from typing import Any
 
 import docx
 import pytest
+from docx.enum.style import WD_STYLE_TYPE
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 
@@ -59,7 +60,7 @@ def test_a_title_paragraph_names_the_document() -> None:
 
 def test_a_style_based_on_a_heading_is_one() -> None:
     def write(document: Any) -> None:
-        style = document.styles.add_style("Chapter", docx.enum.style.WD_STYLE_TYPE.PARAGRAPH)
+        style = document.styles.add_style("Chapter", WD_STYLE_TYPE.PARAGRAPH)
         style.base_style = document.styles["Heading 2"]
         document.add_paragraph("One", style="Chapter")
         document.add_paragraph("x")

@@ -132,7 +132,8 @@ def test_json_lines_are_cut_between_lines() -> None:
 def test_python_is_cut_at_definitions_and_methods() -> None:
     text = (
         '"""Module."""\n\nimport os\n\n\n# about f\n@decorated\ndef f():\n    return 1\n\n\n'
-        "class C:\n    x = 1\n\n    def m(self):\n        return 2\n\n    async def n(self):\n        pass\n\n\nlast = 1\n"
+        "class C:\n    x = 1\n\n    def m(self):\n        return 2\n\n"
+        "    async def n(self):\n        pass\n\n\nlast = 1\n"
     )
 
     assert outline(loaded("a.py", text)) == [

@@ -87,6 +87,8 @@ def _parse(source: str) -> _Element | None:
     except etree.XMLSyntaxError as error:
         if not source.strip():
             return None
+        if error.code == etree.ErrorTypes.ERR_NO_MEMORY:
+            raise MemoryError from error
         raise DocumentError(f"not HTML: {error.msg}", code="corrupt") from error
     return root
 

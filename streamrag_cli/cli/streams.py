@@ -1,0 +1,85 @@
+"""stdin, stdout and stderr as the shell gave them: closed, full, abandoned, in any encoding."""
+
+import contextlib
+import fcntl
+import os
+import stat
+import sys
+from typing import Final, TextIO
+
+from streamrag_cli.errors import UsageError
+
+_STDIN_BYTES: Final = 1_000_000  # more is no question, and would not fit into a model's context
+
+
+def prepare() -> None:
+    """Make the three streams safe to use.
+
+    Python leaves None where the caller closed one, and the next file opened would get its number. A closed stdin
+    reads as empty, a closed stderr swallows, and a closed stdout refuses: an answer that nobody can get is a failure.
+    """
+    for name, number, file_mode, mode in (
+        ("stdin", 0, os.O_RDONLY, "r"),
+        ("stdout", 1, os.O_RDONLY, "w"),
+        ("stderr", 2, os.O_WRONLY, "w"),
+    ):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, file_mode)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="replace", newline="\n")  # type: ignore[union-attr]
+
+
+def read_stdin() -> str:
+    """All of stdin. Raises UsageError where it cannot be read or holds more than a megabyte."""
+    if sys.stdin.isatty():
+        sys.stderr.write("streamrag: reading from the terminal; end with Ctrl-D\n")
+        sys.stderr.flush()
+    hint = 'streamrag ask --stdin "QUESTION" < FILE'
+    try:
+        found = sys.stdin.buffer.read(_STDIN_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"stdin cannot be read: {error.strerror}", code="stdin_unreadable", hint=hint) from None
+    if len(found) > _STDIN_BYTES:
+        raise UsageError("stdin holds more than a megabyte", code="stdin_too_long", hint="streamrag ingest FILE")
+    return found.decode("utf-8", errors="replace")
+
+
+def stdout_pipe() -> int | None:
+    """The file descriptor of stdout where it is the writing end of a pipe, else None."""
+    try:
+        number = sys.stdout.fileno()
+        is_pipe = stat.S_ISFIFO(os.fstat(number).st_mode)
+        writes_only = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY
+    except (OSError, ValueError):
+        return None
+    return number if is_pipe and writes_only else None
+
+
+def flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def abandon_unwritten(*, blocked: bool) -> None:
+    """Keep the interpreter from failing once more on what could not be written.
+
+    `blocked` says that even trying might last for ever.
+    """
+    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+        if blocked or not _flushes(stream):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, number)
+            os.close(null)
+
+
+def _flushes(stream: TextIO) -> bool:
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        return False
+    return True

@@ -1,0 +1,128 @@
+"""Flag > environment > settings file > default, and nothing from the working directory."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.errors import ConfigurationError, UsageError
+from streamrag_cli.settings import SETTING_NAMES, Settings, read_settings
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    return {"HOME": str(tmp_path)}
+
+
+def write_file(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / ".config" / "streamrag" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_without_anything_given_the_defaults_hold(home: dict[str, str], tmp_path: Path) -> None:
+    assert read_settings({}, home) == Settings(store=tmp_path / ".local/share/streamrag")
+
+
+def test_a_flag_beats_the_environment_which_beats_the_file(home: dict[str, str], tmp_path: Path) -> None:
+    write_file(tmp_path, 'model = "from-file"\ncollection = "from-file"\ntop_k = 9\n')
+    environment = home | {"STREAMRAG_MODEL": "from-variable", "STREAMRAG_COLLECTION": "from-variable"}
+
+    settings = read_settings({"model": "from-flag", "collection": None}, environment)
+
+    assert (settings.model, settings.collection, settings.top_k) == ("from-flag", "from-variable", 9)
+
+
+def test_the_variables_of_openai_are_read_and_our_own_come_first(home: dict[str, str]) -> None:
+    openai = home | {"OPENAI_API_KEY": "k1", "OPENAI_API_BASE": "http://old/v1"}
+
+    assert read_settings({}, openai).base_url == "http://old/v1"
+    assert read_settings({}, openai | {"OPENAI_BASE_URL": "http://new/v1"}).base_url == "http://new/v1"
+    assert read_settings({}, openai | {"STREAMRAG_API_KEY": "k2"}).api_key == "k2"
+
+
+def test_an_empty_variable_counts_as_not_set(home: dict[str, str]) -> None:
+    assert read_settings({}, home | {"OPENAI_API_KEY": "", "STREAMRAG_TOP_K": " "}) == read_settings({}, home)
+
+
+def test_a_file_in_the_working_directory_is_not_read(
+    home: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "cloned"
+    project.mkdir()
+    for name in (".env", "config.toml", "streamrag.toml", ".streamrag.toml"):
+        (project / name).write_text('base_url = "http://evil.example"\nOPENAI_BASE_URL=http://evil.example\n')
+    monkeypatch.chdir(project)
+
+    assert read_settings({}, home).base_url is None
+
+
+def test_relative_xdg_directories_are_ignored_as_the_specification_says(home: dict[str, str], tmp_path: Path) -> None:
+    settings = read_settings({}, home | {"XDG_DATA_HOME": "relative"})
+
+    assert settings.store == tmp_path / ".local/share/streamrag"
+
+
+def test_the_store_is_always_absolute(home: dict[str, str]) -> None:
+    assert read_settings({"store": "here"}, home).store == Path.cwd() / "here"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"top_k": "0"}, "--top-k: '0' must be a whole number from 1 to 100"),
+        ({"top_k": "many"}, "--top-k: 'many' must be a whole number from 1 to 100"),
+        ({"min_score": "nan"}, "--min-score: 'nan' must be a number from 0 to 1"),
+        ({"collection": "../up"}, "--collection: '../up' must be 3 to 63 letters, digits, dots, dashes or underscores"),
+    ],
+)
+def test_a_flag_that_makes_no_sense_is_a_usage_error(flags: dict[str, str], message: str, home: dict[str, str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_settings(flags, home)
+
+    assert caught.value.message == message
+
+
+def test_a_variable_that_makes_no_sense_is_a_configuration_error(home: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings({}, home | {"STREAMRAG_TIMEOUT": "soon"})
+
+    assert (caught.value.message, caught.value.hint) == (
+        "STREAMRAG_TIMEOUT: 'soon' must be a number from 0.1 to 3600",
+        "correct STREAMRAG_TIMEOUT",
+    )
+
+
+def test_an_unknown_name_in_the_file_is_refused_with_the_known_ones(home: dict[str, str], tmp_path: Path) -> None:
+    file = write_file(tmp_path, 'modle = "x"\n')
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings({}, home)
+
+    assert caught.value.message == f"the settings file {file} has unknown names: modle"
+
+
+def test_the_key_is_not_taken_from_the_file_and_not_shown(home: dict[str, str], tmp_path: Path) -> None:
+    write_file(tmp_path, 'api_key = "secret"\n')
+
+    with pytest.raises(ConfigurationError, match="unknown names: api_key"):
+        read_settings({}, home)
+    assert "secret" not in repr(Settings(store=tmp_path, api_key="secret"))
+
+
+@pytest.mark.parametrize("broken", ["model = ", "\xff\xfe", "= 3"])
+def test_a_broken_file_is_one_clear_error(broken: str, home: dict[str, str], tmp_path: Path) -> None:
+    write_file(tmp_path, "").write_bytes(broken.encode("latin-1"))
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings({}, home)
+
+    assert caught.value.code == "bad_settings_file"
+
+
+def test_every_setting_has_a_variable_of_its_own() -> None:
+    own = {variable for each in SETTING_NAMES for variable in each.variables if variable.startswith("STREAMRAG_")}
+
+    assert len(own) == len(SETTING_NAMES)
+    assert not own & set(os.environ)

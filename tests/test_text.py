@@ -1,0 +1,64 @@
+"""Whatever a document, a model or a file name holds, no terminal is commanded by it."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamrag_cli.text import excerpt, sanitise, sanitise_line
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()))
+
+
+@given(ANY_TEXT, st.integers(min_value=0, max_value=200))
+def test_no_sequence_slips_through_at_any_split(text: str, at: int) -> None:
+    assert sanitise(text[:at]) + sanitise(text[at:]) == sanitise(text)
+
+
+@given(ANY_TEXT)
+def test_nothing_is_left_that_commands_a_terminal(text: str) -> None:
+    left = [c for c in sanitise(text) if unicodedata.category(c) in {"Cc", "Cs"} and c not in "\n\t"]
+
+    assert left == []
+
+
+@given(ANY_TEXT)
+def test_sanitising_twice_changes_nothing(text: str) -> None:
+    assert sanitise(sanitise(text)) == sanitise(text)
+
+
+@given(ANY_TEXT)
+def test_a_line_stays_one_line(text: str) -> None:
+    assert len(sanitise_line(text).splitlines()) <= 1
+
+
+@given(ANY_TEXT)
+def test_sanitised_text_can_always_be_encoded(text: str) -> None:
+    assert sanitise(text).encode("utf-8").decode("utf-8") == sanitise(text)
+
+
+@pytest.mark.parametrize(
+    ("raw", "safe"),
+    [
+        ("tab\tand newline\n", "tab\tand newline\n"),
+        ("\r\n", "\n"),
+        ("\x1b]52;c;aGk=\x07", "\ufffd]52;c;aGk=\ufffd"),
+        ("\x9b31m", "\ufffd31m"),
+        ("a\u202eb\u2066c", "abc"),
+        ("one\u2028two", "one\ntwo"),
+        ("hidden\U000e0041\U000e0042", "hidden"),
+        ("\ud800", "\ufffd"),
+        ("zero\u200bwidth", "zerowidth"),
+        ("family \U0001f468\u200d\U0001f469", "family \U0001f468\u200d\U0001f469"),
+        ("heart \u2764\ufe0f", "heart \u2764\ufe0f"),
+        ("café, 漢字, עברית", "café, 漢字, עברית"),
+    ],
+)
+def test_what_is_kept_and_what_is_not(raw: str, safe: str) -> None:
+    assert sanitise(raw) == safe
+
+
+def test_an_excerpt_is_one_line_of_at_most_150_characters_and_dots() -> None:
+    assert excerpt("abcd " * 100) == ("abcd " * 30).rstrip() + "..."
+    assert excerpt("  short\n text ") == "short text"
