@@ -12,7 +12,7 @@ from streamrag_cli.errors import UsageError
 
 
 def command(
-    paths: Annotated[list[str] | None, typer.Argument(metavar="PATH...", help="Files and folders.")] = None,
+    paths: Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Files and folders.")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take PATH out of the store instead.")] = False,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Make the collection anew; without PATH from what was ingested before.")

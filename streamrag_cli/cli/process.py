@@ -59,12 +59,18 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> ExitCode:
     from streamrag_cli.cli.app import app
 
+    out, err = sys.stdout, sys.stderr
     try:
         result = app(args=list(arguments), prog_name="streamrag", standalone_mode=False)
     except typer.Abort:
         return ExitCode.INTERRUPTED
     except typer.Exit as request:
         return ExitCode(request.exit_code)
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # typer makes it an exit with 1 and wraps the streams
+            sys.stdout, sys.stderr = out, err
+            raise leaving.__context__ from None
+        raise
     except _UsageError as error:
         if not arguments:
             sys.stderr.write(f"{error.format_message()}\n")  # it is the help

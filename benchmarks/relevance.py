@@ -1,0 +1,81 @@
+"""How well the score tells a question about the documents from one about something else.
+
+    python -m benchmarks.relevance DOCUMENTS OTHER
+
+Both are folders in BEIR layout. The documents of the first are ingested; its own questions should find something,
+the questions of the second nothing, nor should twenty questions about daily life. What is printed is the share of
+each that gets an answer at several least scores; the rest get exit code 7.
+"""
+
+import argparse
+import json
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from streamrag_cli.ingest.pipeline import IngestRequest, ingest_or_raise
+from streamrag_cli.retrieval.retriever import Retriever
+from streamrag_cli.settings import Settings
+
+LEAST_SCORES: Final = (0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
+DAILY_LIFE: Final = (
+    "How do I bake sourdough bread?",
+    "Who won the football world cup in 1998?",
+    "What is the best way to prune roses in winter?",
+    "When did the Roman Empire fall?",
+    "How tall is Mount Everest?",
+    "What are the symptoms of vitamin D deficiency?",
+    "How long should I boil an egg?",
+    "Who painted the Mona Lisa?",
+    "What is the plot of Hamlet?",
+    "How do I knit a scarf?",
+    "What causes thunder?",
+    "How do whales sleep?",
+    "Which planet has the most moons?",
+    "How can I train a puppy not to bite?",
+    "What is a good recipe for lasagne?",
+    "How do I change a bicycle tyre?",
+    "Where do penguins live?",
+    "Can cats eat chocolate?",
+    "How do I get rid of moths in my wardrobe?",
+    "What should I wear to a wedding?",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("documents", type=Path)
+    parser.add_argument("other", type=Path)
+    parser.add_argument("--limit", type=int, default=300)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        pages = Path(scratch, "pages")
+        pages.mkdir()
+        for number, entry in enumerate(_lines(arguments.documents / "corpus.jsonl")):
+            (pages / f"{number:06d}.md").write_text(f"# {entry['title']}\n\n{entry['text']}\n", encoding="utf-8")
+        settings = Settings(store=Path(scratch, "store"))
+        for _ in ingest_or_raise(IngestRequest(paths=(pages,), working_directory=pages), settings):
+            pass
+        with closing(Retriever.open(settings)) as retriever:
+            for name, questions in (
+                ("its own", _questions(arguments.documents, arguments.limit)),
+                ("other", _questions(arguments.other, arguments.limit)),
+                ("daily life", list(DAILY_LIFE)),
+            ):
+                scores = [retriever.retrieve(each, top_k=1, min_score=0).best_score for each in questions]
+                shares = (f"{least:g}: {sum(s >= least for s in scores) / len(scores):.3f}" for least in LEAST_SCORES)
+                print(f"{name:<11} {len(questions):4} questions   {'   '.join(shares)}")
+
+
+def _questions(folder: Path, limit: int) -> list[str]:
+    found = [str(entry["text"]) for entry in _lines(folder / "queries.jsonl")]
+    return found[:: max(1, len(found) // limit)][:limit]
+
+
+def _lines(file: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""stdout into a pipe: the model's text, as it comes, and nothing else."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from tests.cli.command_line import CommandLine, Outcome, ended_within, read_until
+from tests.cli.conftest import QUESTION
+from tests.openai_replies import Hold, answer, stream, token
+from tests.openai_server import OpenAIServer, Script
+
+
+def ask(user: CommandLine, chat: Script, *flags: str) -> Outcome:
+    """Ask a model that answers `chat`, with stdout in a pipe."""
+    with OpenAIServer(chat=chat) as server:
+        return user.run("ask", QUESTION, "--base-url", server.base_url, *flags)
+
+
+def test_a_pipe_gets_the_text_byte_for_byte_and_one_newline_and_the_model_is_asked_once(reader: CommandLine) -> None:
+    pieces = (
+        "**Bold**, `code`",
+        " and [/b]",
+        " and [link=http://evil] [1].",
+        "\n\n- Grüße, 世界 🎉\n",
+        "\t# no heading  ",
+    )
+    with OpenAIServer(chat=answer(*pieces)) as server:
+        outcome = reader.run("ask", QUESTION, "--base-url", server.base_url, "-m", "m")
+        paths = [request.path for request in server.requests]
+
+    assert outcome.stdout == "".join(pieces).encode() + b"\n"
+    assert (outcome.code, "\x1b" in outcome.stderr) == (0, False)
+    assert paths == ["/v1/chat/completions"]
+
+
+def test_the_first_token_comes_out_while_the_model_holds_back_the_rest(reader: CommandLine) -> None:
+    release = threading.Event()
+    with (
+        OpenAIServer(chat=answer("Half", " and half.", between=(Hold(release),))) as server,
+        reader.running("ask", QUESTION, "--base-url", server.base_url, "-q") as process,
+    ):
+        first = read_until(process.stdout, b"Half")
+        release.set()
+        rest, _ = process.communicate()
+
+    assert (first, rest, process.returncode) == (b"Half", b" and half.\n", 0)
+
+
+def test_with_no_stream_nothing_comes_before_the_end_and_then_the_same_text(reader: CommandLine) -> None:
+    assert ask(reader, answer("One ", "two."), "--no-stream", "-q") == Outcome(code=0, stdout=b"One two.\n", stderr="")
+
+
+def test_what_could_command_a_terminal_is_made_harmless_though_it_is_split_over_tokens(reader: CommandLine) -> None:
+    pieces = (
+        "a\x1b",
+        "[31mb\x1b]5",
+        "2;c;aGk=\x07c",
+        "\u202e",
+        "d\U000e0041\u200b",
+        "e\x9b2Jf",
+        "\r\ng\u2028h",
+        "\ud83d",
+        ".",
+    )
+
+    outcome = ask(reader, answer(*pieces), "-q")
+
+    assert outcome.stdout.decode() == "a\ufffd[31mb\ufffd]52;c;aGk=\ufffdcde\ufffd2Jf\ng\nh\ufffd.\n"
+
+
+def test_one_token_of_five_megabytes_arrives_whole(reader: CommandLine) -> None:
+    outcome = ask(reader, answer("word " * 1_000_000), "-q")
+
+    assert (outcome.code, outcome.stdout == b"word " * 1_000_000 + b"\n", outcome.stderr) == (0, True, "")
+
+
+@pytest.mark.parametrize("flag", ["--json", "--jsonl"])
+def test_json_is_utf_8_in_an_ascii_locale_too(reader: CommandLine, flag: str) -> None:
+    in_ascii = reader.having(LANG="C", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+
+    assert "“" in in_ascii.run("ask", QUESTION, flag).stdout.decode("utf-8")
+
+
+def test_in_an_ascii_locale_what_it_cannot_write_becomes_a_question_mark(reader: CommandLine) -> None:
+    in_ascii = reader.having(LANG="C", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+
+    outcome = ask(in_ascii, answer("Grüße, ", "世界."))
+
+    assert (outcome.code, outcome.stdout) == (0, b"Gr??e, ??.\n")
+    assert outcome.stderr.isascii()
+    assert "sample_docs/" in outcome.stderr
+
+
+def test_a_reader_that_leaves_after_one_line_ends_it_quietly_with_141(reader: CommandLine) -> None:
+    release = threading.Event()
+    with (
+        OpenAIServer(chat=answer("One\n", "two\n", "three\n", between=(Hold(release),))) as server,
+        reader.running("ask", QUESTION, "--base-url", server.base_url, "-q") as process,
+    ):
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"One\n"
+        process.stdout.close()
+        closed = server.wait_for_requests(2)[1].closed_by_client.wait(1.0)  # the model is still holding back
+        code = ended_within(process, 1.0)
+        assert process.stderr is not None
+        said = process.stderr.read()
+
+    assert (closed, code, said) == (True, 141, b"")
+
+
+def test_a_pipeline_with_head_is_quiet(reader: CommandLine) -> None:
+    release = threading.Event()
+    with OpenAIServer(chat=answer("One\n", "two", between=(Hold(release),))) as server:
+        line = f"streamrag ask -q --base-url {server.base_url} '{QUESTION}' | head -1; echo ${{PIPESTATUS[0]}}"
+        outcome = reader.shell(line)
+
+    assert outcome == Outcome(code=0, stdout=b"One\n141\n", stderr="")
+
+
+@pytest.mark.parametrize(
+    "arguments", ["search tokens", "search --jsonl tokens", "ask -q --jsonl tokens", "ask -q --json tokens", "status"]
+)
+def test_a_reader_that_is_gone_before_the_first_byte_means_141(reader: CommandLine, arguments: str) -> None:
+    gone, stdout = os.pipe()
+    os.close(gone)
+    with os.fdopen(stdout, "wb"), reader.running(*arguments.split(), stdout=stdout) as process:
+        _, said = process.communicate()
+
+    assert (process.returncode, said) == (141, b"")
+
+
+@pytest.mark.parametrize("command", ["ask", "search"])
+def test_a_full_disk_is_said_and_is_no_success(reader: CommandLine, command: str) -> None:
+    outcome = reader.shell(f"streamrag {command} '{QUESTION}' >/dev/full")
+
+    assert (outcome.code, outcome.stderr.splitlines()[-2:]) == (
+        1,
+        ["streamrag: the output cannot be written: No space left on device", "hint: write it somewhere else"],
+    )
+
+
+def test_a_closed_stdout_is_no_success_either(reader: CommandLine) -> None:
+    outcome = reader.shell(f"streamrag ask -q '{QUESTION}' >&-")
+
+    assert (outcome.code, outcome.stderr) == (
+        1,
+        "streamrag: the output cannot be written: Bad file descriptor\nhint: write it somewhere else\n",
+    )
+
+
+def test_with_stdin_and_stderr_closed_the_answer_still_comes(reader: CommandLine) -> None:
+    usual = reader.run("search", QUESTION)
+
+    assert reader.shell(f"streamrag search '{QUESTION}' <&- 2>&-") == usual
+
+
+def test_with_all_three_closed_the_exit_code_still_speaks(newcomer: CommandLine) -> None:
+    outcomes = [newcomer.shell(f"streamrag {line} <&- >&- 2>&-") for line in ("search x", "status", "search")]
+
+    assert outcomes == [Outcome(code=code, stdout=b"", stderr="") for code in (5, 5, 2)]
+
+
+def test_an_open_pipe_that_stays_silent_on_stdin_does_not_hold_it_up(reader: CommandLine) -> None:
+    ours, theirs = os.pipe()
+    try:
+        assert reader.run("search", QUESTION, stdin=ours).code == 0
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_sigterm_ends_it_though_nobody_empties_the_pipe(reader: CommandLine) -> None:
+    release = threading.Event()
+    chat = stream(token("x" * 1_000_000), Hold(release))
+    with (
+        OpenAIServer(chat=chat) as server,
+        reader.running("ask", QUESTION, "--base-url", server.base_url, stderr=subprocess.DEVNULL) as process,
+    ):
+        read_until(process.stdout, b"x")
+        process.send_signal(signal.SIGTERM)
+        started_s = time.monotonic()
+        code = ended_within(process, 5.0)
+
+    assert (code, time.monotonic() - started_s < 1.2) == (143, True)

@@ -1,0 +1,61 @@
+"""stdin is read when it is asked for, and only then."""
+
+import pytest
+
+from tests.cli.command_line import CommandLine, Outcome
+from tests.cli.conftest import QUESTION
+from tests.openai_replies import answer
+from tests.openai_server import OpenAIServer
+
+EMPTY = Outcome(code=2, stdout=b"", stderr='streamrag: the question is empty\nhint: streamrag ask "QUESTION"\n')
+
+
+@pytest.mark.parametrize("command", ["ask", "search"])
+def test_a_dash_with_nothing_on_stdin_is_a_usage_error(reader: CommandLine, command: str) -> None:
+    assert [reader.run(command, "-", stdin=nothing) for nothing in (b"", b" \n")] == [EMPTY, EMPTY]
+
+
+def test_a_dash_reads_the_question_from_stdin(reader: CommandLine) -> None:
+    assert reader.run("search", "-", stdin=QUESTION.encode() + b"\n") == reader.run("search", QUESTION)
+
+
+def test_stdin_is_shown_to_the_model_beside_the_question_and_not_searched_for(reader: CommandLine) -> None:
+    with OpenAIServer(chat=answer("Yes.")) as server:
+        outcome = reader.run(
+            "ask", QUESTION, "--stdin", "--base-url", server.base_url, "-m", "m", stdin=b"the log says {zebra} \xff"
+        )
+        messages = str(server.requests[0].json["messages"])
+
+    assert (outcome.code, outcome.stdout) == (0, b"Yes.\n")
+    assert QUESTION in messages
+    assert "the log says {zebra} \ufffd" in messages
+
+
+def test_a_dash_and_stdin_together_are_a_usage_error(newcomer: CommandLine) -> None:
+    assert newcomer.run("ask", "-", "--stdin", stdin=b"x") == Outcome(
+        code=2,
+        stdout=b"",
+        stderr='streamrag: - and --stdin both want stdin\nhint: streamrag ask --stdin "QUESTION"\n',
+    )
+
+
+def test_more_than_a_megabyte_on_stdin_is_refused_and_not_read_for_ever(newcomer: CommandLine) -> None:
+    outcome = newcomer.shell("streamrag ask --stdin why < /dev/zero")
+
+    assert (outcome.code, outcome.stderr) == (
+        2,
+        "streamrag: stdin holds more than a megabyte\nhint: streamrag ingest FILE\n",
+    )
+
+
+def test_a_stdin_that_cannot_be_read_is_said(newcomer: CommandLine) -> None:
+    outcome = newcomer.shell("streamrag ask - 0>scrap")
+
+    assert (outcome.code, outcome.stderr.splitlines()[0]) == (2, "streamrag: stdin cannot be read: Bad file descriptor")
+
+
+def test_a_question_that_is_no_utf_8_is_asked_all_the_same(reader: CommandLine) -> None:
+    outcome = reader.run("search", b"--json", QUESTION.encode() + b" \xff")
+
+    assert outcome.code == 0
+    assert f'"query":"{QUESTION} \ufffd"'.encode() in outcome.stdout

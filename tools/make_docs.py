@@ -1,0 +1,65 @@
+"""Writes the parts of the documentation that the program knows itself: `docs/commands.md` and `docs/settings.md`.
+
+    python -m tools.make_docs
+
+`tests/test_docs.py` fails where they are not what this writes.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from streamrag_cli.cli.app import app
+from streamrag_cli.settings import SETTING_NAMES, defaults, flag_name
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+_WIDTH = 100
+
+
+def commands_page() -> str:
+    """`docs/commands.md`: the help of every command, as `--help` prints it."""
+    group: Any = typer.main.get_command(app)
+    parts = [
+        "# Commands\n",
+        "What `--help` says, command by command. The answer, and for `search`, `status` and `eval` the result, goes to",
+        "stdout; everything else goes to stderr. `--json` and `--jsonl`: [events.md](events.md). What the exit codes mean:",
+        "[exit-codes.md](exit-codes.md).\n",
+    ]
+    for name, command in [
+        ("streamrag", group),
+        *((f"streamrag {each}", group.commands[each]) for each in group.commands),
+    ]:
+        with command.make_context(name, [], resilient_parsing=True, terminal_width=_WIDTH) as context:
+            parts += [f"## {name}\n", "```", command.get_help(context).rstrip(), "```\n"]
+    return "\n".join(parts)
+
+
+def settings_page() -> str:
+    """`docs/settings.md`: every setting with its names and its default."""
+    fixed = defaults()
+    flags = {parameter.name for command in _commands() for parameter in command.params}
+    lines = [
+        "# Settings\n",
+        "A flag beats a variable, a variable beats the settings file, the file beats the default. The file is",
+        "`$XDG_CONFIG_HOME/streamrag/config.toml` (without that variable `~/.config/streamrag/config.toml`), with the names",
+        "of the first column: `top_k = 8`. No file is read from the working directory.\n",
+        "| setting | flag | variable | default | meaning |",
+        "|---|---|---|---|---|",
+    ]
+    for setting in SETTING_NAMES:
+        flag = f"`--{flag_name(setting.name)}`" if setting.name in flags else ""
+        variables = ", ".join(f"`{variable}`" for variable in setting.variables)
+        default = f"`{fixed[setting.name]}`" if setting.name in fixed else ""
+        lines.append(f"| `{setting.name}` | {flag} | {variables} | {default} | {setting.meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _commands() -> list[Any]:
+    group: Any = typer.main.get_command(app)
+    return list(group.commands.values())
+
+
+if __name__ == "__main__":
+    (DOCS / "commands.md").write_text(commands_page(), encoding="utf-8")
+    (DOCS / "settings.md").write_text(settings_page(), encoding="utf-8")
