@@ -9,7 +9,7 @@ def write_pages(corpus: Path, folder: Path, pages: int) -> int:
 
     Returns the bytes written. The line keeps equal pages from being equal files.
     """
-    entries = [json.loads(line) for line in corpus.read_text(encoding="utf-8").splitlines()]
+    entries = read_lines(corpus)
     written = 0
     for number in range(pages):
         entry = entries[number % len(entries)]
@@ -17,3 +17,8 @@ def write_pages(corpus: Path, folder: Path, pages: int) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         written += path.write_bytes(f"{entry['text']}\n\nPage {number}.\n".encode())
     return written
+
+
+def read_lines(file: Path) -> list[dict[str, str]]:
+    """The objects of a JSON Lines file. Not `splitlines`: JSON leaves other line separators as they are."""
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]

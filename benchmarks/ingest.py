@@ -162,11 +162,11 @@ def light_ingest(folder: Path, store: Path) -> None:
         dimension = 384
 
         def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-            vectors: NDArray[np.float32] = table[[hash(text) % 1024 for text in texts]]
-            return vectors
+            return np.stack([table[hash(text) % 1024] for text in texts])
 
         def embed_query(self, text: str) -> NDArray[np.float32]:
-            return self.embed_documents([text])[0]
+            vector: NDArray[np.float32] = self.embed_documents([text])[0]
+            return vector
 
     vars(pipeline)["embedder_for"] = lambda *_args, **_kwargs: Light()
     request = pipeline.IngestRequest(paths=(folder,), working_directory=folder)

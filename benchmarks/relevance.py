@@ -8,12 +8,12 @@ each that gets an answer at several least scores; the rest get exit code 7.
 """
 
 import argparse
-import json
 import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from benchmarks.corpora import read_lines
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest_or_raise
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
@@ -52,7 +52,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         pages = Path(scratch, "pages")
         pages.mkdir()
-        for number, entry in enumerate(_lines(arguments.documents / "corpus.jsonl")):
+        for number, entry in enumerate(read_lines(arguments.documents / "corpus.jsonl")):
             (pages / f"{number:06d}.md").write_text(f"# {entry['title']}\n\n{entry['text']}\n", encoding="utf-8")
         settings = Settings(store=Path(scratch, "store"))
         for _ in ingest_or_raise(IngestRequest(paths=(pages,), working_directory=pages), settings):
@@ -69,12 +69,8 @@ def main() -> None:
 
 
 def _questions(folder: Path, limit: int) -> list[str]:
-    found = [str(entry["text"]) for entry in _lines(folder / "queries.jsonl")]
+    found = [str(entry["text"]) for entry in read_lines(folder / "queries.jsonl")]
     return found[:: max(1, len(found) // limit)][:limit]
-
-
-def _lines(file: Path) -> list[dict[str, str]]:
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ def commands_page() -> str:
     group: Any = typer.main.get_command(app)
     parts = [
         "# Commands\n",
-        "What `--help` says, command by command. The answer, and for `search`, `status` and `eval` the result, goes to",
-        "stdout; everything else goes to stderr. `--json` and `--jsonl`: [events.md](events.md). What the exit codes mean:",
+        "What `--help` says, command by command. The answer, and for `search`, `status` and `eval` the result, goes",
+        "to stdout, everything else to stderr. `--json` and `--jsonl`: [events.md](events.md). Exit codes:",
         "[exit-codes.md](exit-codes.md).\n",
     ]
     for name, command in [
@@ -42,8 +42,8 @@ def settings_page() -> str:
     lines = [
         "# Settings\n",
         "A flag beats a variable, a variable beats the settings file, the file beats the default. The file is",
-        "`$XDG_CONFIG_HOME/streamrag/config.toml` (without that variable `~/.config/streamrag/config.toml`), with the names",
-        "of the first column: `top_k = 8`. No file is read from the working directory.\n",
+        "`$XDG_CONFIG_HOME/streamrag/config.toml`, without that variable `~/.config/streamrag/config.toml`, with the",
+        "names of the first column: `top_k = 8`. No file is read from the working directory.\n",
         "| setting | flag | variable | default | meaning |",
         "|---|---|---|---|---|",
     ]
