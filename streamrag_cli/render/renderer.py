@@ -1,9 +1,12 @@
 """What a face of the answer is, and which one suits where."""
 
+import os
 from dataclasses import dataclass
-from typing import Protocol, TextIO
+from typing import Final, Protocol, TextIO
 
 from streamrag_cli.events import AskEvent
+
+_NARROWEST_COLUMNS: Final = 12  # Rich takes a list's indent off the width, and drops the text where nothing is left
 
 
 class Renderer(Protocol):
@@ -26,7 +29,10 @@ class Face:
 
 
 def renderer_for(face: Face, *, out: TextIO, err: TextIO, terminal_type: str) -> Renderer:
-    """The renderer for these streams. A terminal that cannot move its cursor (`dumb`) gets plain text."""
+    """The renderer for these streams.
+
+    A terminal that cannot move its cursor (`dumb`) gets plain text, and one so narrow that no list fits into it, too.
+    """
     if face.json or face.jsonl:
         from streamrag_cli.render.machine import JsonLines, JsonObject
 
@@ -36,7 +42,7 @@ def renderer_for(face: Face, *, out: TextIO, err: TextIO, terminal_type: str) ->
 
     plain = face.plain or terminal_type == "dumb"
     side = Quiet(err) if face.quiet else SidePanel(err, plain=plain)
-    if out.isatty() and not plain:
+    if out.isatty() and not plain and columns_of(out) >= _NARROWEST_COLUMNS:
         from streamrag_cli.render.live import LiveMarkdown
 
         return LiveMarkdown(out, side, stream=face.stream)
@@ -44,3 +50,11 @@ def renderer_for(face: Face, *, out: TextIO, err: TextIO, terminal_type: str) ->
     from streamrag_cli.render.plain import PlainText
 
     return PlainText(out, side, stream=face.stream)
+
+
+def columns_of(terminal: TextIO) -> int:
+    """How wide a terminal is; 80 where it does not say."""
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80

@@ -1,9 +1,17 @@
-"""One writer at a time.
+"""Locks between processes. The kernel drops them when the process dies, however it dies.
 
-Two processes writing one Chroma directory both succeed and lose about a fifth of the vectors, so the
-lock is not a courtesy. The kernel drops it when the process dies, however it dies.
+Two processes that write one Chroma directory both succeed and lose about a fifth of the vectors, and one that
+opens it while another writes fails, or never returns, or, as Chroma brings its index up to date when it is
+opened, writes too. So none of these is a courtesy:
+
+- `writing`: one ingest into a collection at a time;
+- `alone`: one process at a time opens Chroma's files or writes to them;
+- `using`: shared by those who read an epoch, so that a rebuild does not take the files away amid a question.
 """
 
+import fcntl
+import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,35 +20,88 @@ from typing import Final
 from streamrag_cli.errors import StoreError
 
 BUSY_AFTER_S: Final = 3.0
+_CHROMA_BUSY_AFTER_S: Final = 30.0  # a writer holds it for one batch, about a second
+_POLL_S: Final = 0.01
 
 
 @contextmanager
 def writing(directory: Path, *, wait_s: float = BUSY_AFTER_S) -> Iterator[None]:
-    """Hold the writer's lock of `directory`, or raise StoreError `busy` after `wait_s` seconds."""
-    from filelock import FileLock, Timeout
+    """Hold the writer's lock of a collection, or raise StoreError `store_busy` after `wait_s` seconds."""
+    with _held(directory / "writer.lock", wait_s=wait_s) as held:
+        if not held:
+            raise StoreError(
+                f"the store is busy: another ingest is writing to {directory}",
+                code="store_busy",
+                hint="wait for it to end, or use another collection: streamrag ingest -c NAME PATH",
+                retryable=True,
+            )
+        yield
 
-    lock = FileLock(directory / "writer.lock")
+
+@contextmanager
+def alone(file: Path) -> Iterator[None]:
+    """Hold the lock `file` of a Chroma directory, or raise StoreError `store_busy`."""
+    with _held(file, wait_s=_CHROMA_BUSY_AFTER_S) as held:
+        if not held:
+            raise StoreError(
+                f"the store is busy: another process holds {file}",
+                code="store_busy",
+                hint="try again in a moment",
+                retryable=True,
+            )
+        yield
+
+
+@contextmanager
+def using(directory: Path) -> Iterator[None]:
+    """Keep the files in `directory` from being removed. Raises FileNotFoundError where there is none."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        lock.acquire(timeout=wait_s, poll_interval=0.05)
-    except Timeout:
-        raise StoreError(
-            f"the store is busy: another ingest is writing to {directory}",
-            code="store_busy",
-            hint="wait for it to end, or use another collection: streamrag ingest -c NAME PATH",
-            retryable=True,
-        ) from None
-    except OSError as error:
-        raise not_writable(directory, error) from error
-    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield
     finally:
-        lock.release()
+        os.close(descriptor)
 
 
-def not_writable(directory: Path, error: OSError) -> StoreError:
+@contextmanager
+def unused(directory: Path) -> Iterator[bool]:
+    """Whether nobody is `using` the directory; nobody begins to inside the block."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield _locked(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def not_writable(directory: Path, why: OSError | str) -> StoreError:
     """The store's directory refuses a write: read-only, no space, no permission."""
+    reason = why if isinstance(why, str) else why.strerror or str(why)
     return StoreError(
-        f"the store at {directory} cannot be written: {error.strerror or error}",
+        f"the store at {directory} cannot be written: {reason}",
         code="store_not_writable",
         hint="streamrag ingest --store DIR PATH",
     )
+
+
+@contextmanager
+def _held(file: Path, *, wait_s: float) -> Iterator[bool]:
+    """Hold the lock, if that can be had within `wait_s` seconds."""
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise not_writable(file.parent, error) from error
+    try:
+        until = time.monotonic() + wait_s
+        while not (held := _locked(descriptor)) and time.monotonic() < until:
+            time.sleep(_POLL_S)
+        yield held
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

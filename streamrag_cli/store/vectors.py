@@ -13,6 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from streamrag_cli.errors import StoreError
+from streamrag_cli.store.lock import alone, not_writable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,18 +29,21 @@ _import_lock = Lock()
 class Vectors:
     """One Chroma collection in a directory of its own.
 
-    Raises StoreError `store_damaged` where Chroma cannot read its files or does not find what it holds.
+    Raises StoreError: `store_damaged` where Chroma cannot read its files or does not find what it holds,
+    `store_not_writable` and, where another process holds the files for long, `store_busy`.
     """
 
     def __init__(self, directory: Path, name: str, *, create: bool = False) -> None:
         self._directory = directory
         self._name = name
+        self._lock_file = directory.with_name("vectors.lock")
         if not create and not (directory / "chroma.sqlite3").is_file():
             raise _damaged(directory, "its database is missing")
-        with self._translated():
+        with alone(self._lock_file), self._translated():
             self._client = _open(directory)
             try:
                 self._collection: ChromaCollection = self._found(create=create)
+                self._loaded = self._load()
             except BaseException:
                 self._client.close()
                 raise
@@ -54,8 +58,13 @@ class Vectors:
             )
         return self._client.get_collection(self._name, embedding_function=None)
 
+    def _load(self) -> int:
+        """Have Chroma load its index now, while no other process writes to it; return how many vectors that has."""
+        self._collection.get(limit=1, include=["embeddings"])
+        return self._collection.count()
+
     def close(self) -> None:
-        with self._translated():
+        with alone(self._lock_file), self._translated():
             self._client.close()
 
     def count(self) -> int:
@@ -78,7 +87,7 @@ class Vectors:
 
         for start in range(0, len(ids), AT_A_TIME):
             part = slice(start, start + AT_A_TIME)
-            with self._translated():
+            with alone(self._lock_file), self._translated():
                 Chroma(
                     client=self._client,
                     collection_name=self._name,
@@ -89,7 +98,7 @@ class Vectors:
     def delete(self, ids: Sequence[str]) -> None:
         """Delete vectors; ids that are not there are passed over."""
         for start in range(0, len(ids), AT_A_TIME):
-            with self._translated():
+            with alone(self._lock_file), self._translated():
                 self._collection.delete(ids=list(ids[start : start + AT_A_TIME]))
 
     def nearest(self, vector: "NDArray[np.float32]", limit: int) -> list[tuple[str, float]]:
@@ -99,17 +108,18 @@ class Vectors:
         index files are gone: Chroma says nothing of that.
         """
         with self._translated():
-            count = self._collection.count()
-            if not count:
+            # Chroma counts what another process has added since, and searches what it has loaded.
+            within_reach = min(limit, self._loaded, self._collection.count())
+            if not within_reach:
                 return []
             found = self._collection.query(
                 query_embeddings=vector[None, :],
-                n_results=min(limit, count),
+                n_results=within_reach,
                 include=["distances"],
             )
         distances = found["distances"]
-        if distances is None or len(found["ids"][0]) < min(limit, count) / 2:
-            raise _damaged(self._directory, f"its index finds {len(found['ids'][0])} of {min(limit, count)} vectors")
+        if distances is None or len(found["ids"][0]) < within_reach / 2:
+            raise _damaged(self._directory, f"its index finds {len(found['ids'][0])} of {within_reach} vectors")
         return [(each, 1.0 - distance) for each, distance in zip(found["ids"][0], distances[0], strict=True)]
 
     def cosines(self, vector: "NDArray[np.float32]", ids: Sequence[str]) -> dict[str, float]:

@@ -9,7 +9,10 @@ from tests.cli.command_line import ROOT, CommandLine
 
 QUESTION = "Why is a token flushed at once into a pipe?"
 EVIL_NAME = "\x1b[31mred[bold][link=http:evil]\nname\u202e.md"
-EVIL_TEXT = "# \x1b]52;c;aGVsbG8=\x07Heading [/b] [bold]\n\nThe zebra \x1b[31mcrossing [/red] is painted [link=x]white[/link].\n"
+EVIL_TEXT = """# \x1b]52;c;aGVsbG8=\x07Heading [/b] [bold]
+
+The zebra \x1b[31mcrossing [/red] is painted [link=x]white[/link].
+"""
 HANDBOOK = """# Handbook
 
 ## Opening hours

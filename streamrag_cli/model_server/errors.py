@@ -1,23 +1,24 @@
-"""What went wrong at the model's server, in our words: one place for every message, code and hint.
+"""What went wrong at a model's server, in our words: one place for every message, code and hint.
 
 A server's own text is quoted, but it is foreign text: HTML is never shown, control characters are replaced, the
 key is masked wherever it turns up (servers do echo it), and it is short.
 """
 
-import math
 import re
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+import shlex
+from collections.abc import Iterator
 from typing import Final
 
-from streamrag_cli.answer.model_endpoint import OPENAI_HOST, ModelEndpoint
 from streamrag_cli.errors import ConfigurationError, ModelServerError, StreamragError
+from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.text import sanitise_line
 
 QUOTED_CHARS: Final = 200
+_MODEL_CHARS: Final = 80
+_LONGEST_TIMEOUT_S: Final = 3600
 _MASK: Final = "[key]"
 _LOOKS_LIKE_A_KEY: Final = re.compile(r"\bsk-[\w-]{8,}")
+_KEY_HINT: Final = "export OPENAI_API_KEY=KEY"
 _CONTEXT_TOO_LONG: Final = (
     "context_length_exceeded",
     "context length",
@@ -49,6 +50,11 @@ def quoted(text: str, endpoint: ModelEndpoint) -> str:
     return line if len(line) <= QUOTED_CHARS else line[:QUOTED_CHARS].rstrip() + "..."
 
 
+def shown_url(endpoint: ModelEndpoint, path: str = "") -> str:
+    """The base URL as a word of a shell command; some gateways have a key in its path."""
+    return shlex.quote(masked(endpoint.url + path, endpoint))
+
+
 def status_error(status: int, *, code: str, text: str, endpoint: ModelEndpoint) -> StreamragError:
     """An HTTP status of 400 or more, with the server's own error code and text, as our error."""
     words = f"{code} {text}".lower()
@@ -58,40 +64,26 @@ def status_error(status: int, *, code: str, text: str, endpoint: ModelEndpoint) 
         return problem
     if status == 404 or any(word in words for word in _NO_SUCH_MODEL):
         return _no_such_model(said, endpoint)
-    if status in {401, 403} and endpoint.api_key is None:
-        return ConfigurationError(
-            f"{server} wants a key, and none is set{said}", code="key_missing", hint="export OPENAI_API_KEY=KEY"
-        )
     if status in {401, 403}:
-        return ConfigurationError(
-            f"{server} refused the key ({status}){said}", code="key_refused", hint="export OPENAI_API_KEY=KEY"
-        )
+        return key_missing(endpoint, said) if endpoint.api_key is None else _key_refused(status, said, endpoint)
     if status == 402:
         return _quota_exhausted(said, endpoint)
     if status == 429:
-        return ModelServerError(
-            f"{server} limits the rate of requests{said}",
-            code="rate_limited",
-            hint="wait a minute, then: streamrag ask QUESTION",
-            retryable=True,
-        )
+        message = f"{server} limits the rate of requests{said}"
+        hint = f"wait a minute, then: {endpoint.purpose.again}"
+        return ModelServerError(message, code="rate_limited", hint=hint, retryable=True)
     if status == 408 or status >= 500:
-        return ModelServerError(
-            f"{server} failed with status {status}{said}", code="server_error", hint="streamrag doctor", retryable=True
-        )
-    return ModelServerError(
-        f"{server} refused the request with status {status}{said}", code="request_refused", hint="streamrag doctor"
-    )
+        message = f"{server} failed with status {status}{said}"
+        return ModelServerError(message, code="server_error", hint=_does_it_answer(endpoint), retryable=True)
+    message = f"{server} refused the request with status {status}{said}"
+    return ModelServerError(message, code="request_refused", hint=endpoint.purpose.other_model)
 
 
 def known_problem(words: str, said: str, endpoint: ModelEndpoint) -> ModelServerError | None:
     """What the server's words alone tell, whatever the status; `words` is its code and text in lower case."""
     if any(word in words for word in _CONTEXT_TOO_LONG):
-        return ModelServerError(
-            f"the sources are too long for {endpoint.model}{said}",
-            code="context_too_long",
-            hint="streamrag ask -k 3 QUESTION",
-        )
+        message = f"{endpoint.purpose.sent} too long for {shown_model(endpoint.model) or 'the model'}{said}"
+        return ModelServerError(message, code="context_too_long", hint=endpoint.purpose.shorter)
     if any(word in words for word in _QUOTA_EXHAUSTED):
         return _quota_exhausted(said, endpoint)
     return None
@@ -104,32 +96,48 @@ def stream_error(*, code: str, text: str, endpoint: ModelEndpoint) -> StreamragE
     return known or malformed(f"broke the answer off with an error{said}", endpoint)
 
 
+def key_missing(endpoint: ModelEndpoint, said: str = "") -> ConfigurationError:
+    wanted_for = f" for {shown_model(endpoint.model)}" if endpoint.model else ""
+    message = f"{endpoint.address} wants a key{wanted_for}, and none is set{said}"
+    return ConfigurationError(message, code="key_missing", hint=_KEY_HINT)
+
+
 def unreachable(reason: str, endpoint: ModelEndpoint) -> ModelServerError:
-    hint = "ollama serve" if endpoint.address.endswith(":11434") else "streamrag doctor"
+    is_ollama_here = endpoint.address in {"localhost:11434", "127.0.0.1:11434", "[::1]:11434"}
+    hint = "ollama serve" if is_ollama_here else _does_it_answer(endpoint)
     message = f"cannot reach the model server at {endpoint.address}{_said(reason, endpoint)}"
     return ModelServerError(message, code="unreachable", hint=hint, retryable=True)
 
 
 def stalled(timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
-    return ModelServerError(
-        f"{endpoint.address} has been silent for {timeout_s:g} s",
-        code="stalled",
-        hint=f"STREAMRAG_TIMEOUT={max(300, round(timeout_s * 5))} streamrag ask QUESTION",
-        retryable=True,
-    )
+    message = f"{endpoint.address} has been silent for {timeout_s:g} s"
+    return ModelServerError(message, code="stalled", hint=_more_patience(timeout_s), retryable=True)
+
+
+def dripped(limit_s: float, timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
+    """Never silent for `timeout_s`, and not done after `limit_s`."""
+    message = f"{endpoint.address} has not sent a whole reply in {limit_s:g} s"
+    return ModelServerError(message, code="stalled", hint=_more_patience(timeout_s), retryable=True)
+
+
+def no_list_in_time(timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
+    """The list of models alone was waited for, which no setting prolongs."""
+    message = f"{endpoint.address} has not listed its models in {timeout_s:g} s"
+    return ModelServerError(message, code="stalled", hint=endpoint.purpose.other_server, retryable=True)
 
 
 def cut_off(endpoint: ModelEndpoint) -> ModelServerError:
-    return ModelServerError(
-        f"{endpoint.address} ended the answer before it was complete",
-        code="cut_off",
-        hint="streamrag ask QUESTION",
-        retryable=True,
-    )
+    message = f"{endpoint.address} ended the answer before it was complete"
+    return ModelServerError(message, code="cut_off", hint=endpoint.purpose.again, retryable=True)
 
 
 def malformed(what: str, endpoint: ModelEndpoint) -> ModelServerError:
-    return ModelServerError(f"{endpoint.address} {what}", code="malformed", hint="streamrag doctor")
+    """`what` the server did instead of answering, as a verb and what follows it."""
+    return ModelServerError(f"{endpoint.address} {what}", code="malformed", hint=_does_it_answer(endpoint))
+
+
+def not_a_reply(endpoint: ModelEndpoint) -> ModelServerError:
+    return malformed(f"sent something that is not {endpoint.purpose.reply}", endpoint)
 
 
 def empty_answer(finish_reason: str, refusal: str, endpoint: ModelEndpoint) -> ModelServerError:
@@ -137,20 +145,22 @@ def empty_answer(finish_reason: str, refusal: str, endpoint: ModelEndpoint) -> M
         "length": " (it reached its limit of tokens before the first word)",
         "content_filter": " (the server's content filter withheld it)",
     }.get(finish_reason, "")
-    message = f"{endpoint.model} gave no answer{because}"
+    message = f"{shown_model(endpoint.model)} gave no answer{because}"
     if refusal:
-        message = f"{endpoint.model} refused to answer{_said(refusal, endpoint)}"
-    return ModelServerError(message, code="empty_answer", hint="streamrag ask -m MODEL QUESTION")
+        message = f"{shown_model(endpoint.model)} refused to answer{_said(refusal, endpoint)}"
+    return ModelServerError(message, code="empty_answer", hint=endpoint.purpose.other_model)
 
 
-def connection_problem(error: BaseException, endpoint: ModelEndpoint) -> ModelServerError:
-    """A connection that could not be made, or broke before or during the answer."""
+def connection_problem(error: BaseException, timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
+    """A connection that could not be made, or broke or fell silent before or during the answer."""
     causes = list(_causes(error))
     # By name: the HTTP library under the OpenAI client has changed once, and its names stayed.
     names = {type(cause).__name__ for cause in causes}
     if names & {"ConnectTimeout", "PoolTimeout"}:
         return unreachable("no connection in time", endpoint)
-    if names & {"ReadError", "WriteError", "RemoteProtocolError", "ReadTimeout", "WriteTimeout"}:
+    if names & {"ReadTimeout", "WriteTimeout"}:
+        return stalled(timeout_s, endpoint)
+    if names & {"ReadError", "WriteError", "RemoteProtocolError"}:
         return cut_off(endpoint)
     return unreachable(reason_of(causes[-1]), endpoint)
 
@@ -171,21 +181,8 @@ def reason_of(cause: BaseException) -> str:
     return str(cause) or type(cause).__name__
 
 
-def retry_after_s(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
-    """How many seconds the server asks to wait, or None. `Retry-After` may be a number or a date."""
-    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            wait_s = float(headers.get(name, "")) * unit_s
-        except ValueError:
-            continue
-        return None if math.isnan(wait_s) else max(0.0, wait_s)
-    try:
-        then = parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    if then.tzinfo is None:
-        then = then.replace(tzinfo=UTC)
-    return max(0.0, (then - (now or datetime.now(UTC))).total_seconds())
+def shown_model(name: str) -> str:
+    return sanitise_line(name)[:_MODEL_CHARS]
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -199,20 +196,28 @@ def _said(text: str, endpoint: ModelEndpoint) -> str:
     return f": {shown}" if shown else ""
 
 
+def _does_it_answer(endpoint: ModelEndpoint) -> str:
+    return f"curl {shown_url(endpoint, '/models')}"
+
+
+def _more_patience(timeout_s: float) -> str:
+    return f"export STREAMRAG_TIMEOUT={min(_LONGEST_TIMEOUT_S, max(300, round(timeout_s * 5)))}"
+
+
+def _key_refused(status: int, said: str, endpoint: ModelEndpoint) -> ConfigurationError:
+    message = f"{endpoint.address} refused the key ({status}){said}"
+    return ConfigurationError(message, code="key_refused", hint=_KEY_HINT)
+
+
 def _quota_exhausted(said: str, endpoint: ModelEndpoint) -> ModelServerError:
-    hint = "streamrag ask --base-url URL QUESTION" if endpoint.address.startswith(OPENAI_HOST) else "streamrag doctor"
-    return ModelServerError(f"the quota at {endpoint.address} is used up{said}", code="quota_exhausted", hint=hint)
+    message = f"the quota at {endpoint.address} is used up{said}"
+    return ModelServerError(message, code="quota_exhausted", hint=endpoint.purpose.without_quota)
 
 
 def _no_such_model(said: str, endpoint: ModelEndpoint) -> ConfigurationError:
+    purpose = endpoint.purpose
     if said:
-        return ConfigurationError(
-            f"{endpoint.address} does not serve {endpoint.model or 'this'}{said}",
-            code="no_such_model",
-            hint="streamrag ask -m MODEL QUESTION",
-        )
-    return ConfigurationError(
-        f"there is no chat model at {endpoint.url} (404)",
-        code="no_such_model",
-        hint="streamrag ask --base-url http://HOST:PORT/v1 -m MODEL QUESTION",
-    )
+        message = f"{endpoint.address} does not serve {shown_model(endpoint.model) or 'this'}{said}"
+        return ConfigurationError(message, code="no_such_model", hint=purpose.other_model)
+    message = f"there is no {purpose.model} at {masked(endpoint.url, endpoint)} (404)"
+    return ConfigurationError(message, code="no_such_model", hint=purpose.other_server)

@@ -1,0 +1,41 @@
+"""Which failed request is made again, how often, and after how long a wait."""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+BACKOFF_S: Final = (0.5, 1.0)
+LONGEST_RETRY_AFTER_S: Final = 5.0
+
+
+def wait_before_retry_s(retries_made: int, *, asked_s: float | None) -> float | None:
+    """Seconds to wait before the next retry, or None where there is to be none.
+
+    `asked_s` is what the server asked for. A wait longer than a person would sit through is an answer, not a reason
+    to wait.
+
+    >>> wait_before_retry_s(0, asked_s=None), wait_before_retry_s(0, asked_s=2.0), wait_before_retry_s(0, asked_s=60.0)
+    (0.5, 2.0, None)
+    """
+    if retries_made >= len(BACKOFF_S) or (asked_s or 0.0) > LONGEST_RETRY_AFTER_S:
+        return None
+    return asked_s or BACKOFF_S[retries_made]
+
+
+def retry_after_s(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
+    """How many seconds the server asks to wait, or None. `Retry-After` may be a number or a date."""
+    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            wait_s = float(headers.get(name, "")) * unit_s
+        except ValueError:
+            continue
+        return None if math.isnan(wait_s) else max(0.0, wait_s)
+    try:
+        then = parsedate_to_datetime(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    if then.tzinfo is None:
+        then = then.replace(tzinfo=UTC)
+    return max(0.0, (then - (now or datetime.now(UTC))).total_seconds())

@@ -1,0 +1,212 @@
+"""The stream of an answer: its order, and that it always ends with exactly one `Done` or `Error`."""
+
+import asyncio
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.answer.pipeline import Question, ask
+from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, Sources, Status, Token
+from streamrag_cli.retrieval.retriever import Retriever
+from streamrag_cli.settings import Settings
+from tests.library import make_collection
+from tests.openai_replies import HTML, Cut, Stall, answer, event, failure, finish, reasoning, stream, token
+from tests.openai_server import OpenAIServer, Script
+
+QUESTION = "Who built the lighthouse?"
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return replace(make_collection(tmp_path_factory.mktemp("pipeline")), timeout_s=5.0)
+
+
+def ask_quotes(question: str, settings: Settings) -> list[AskEvent]:
+    async def collect() -> list[AskEvent]:
+        asked = Question(text=question, accepted_at=time.perf_counter())
+        return [event async for event in ask(asked, settings, lambda: Retriever.open(settings))]
+
+    return asyncio.run(collect())
+
+
+def ask_model(script: Script, settings: Settings, *, key: str | None = None) -> tuple[list[AskEvent], int]:
+    """The events and how many requests for an answer the server got."""
+    with OpenAIServer(chat=script) as server:
+        events = ask_quotes(QUESTION, replace(settings, base_url=server.base_url, model="m", api_key=key))
+        return events, len([each for each in server.requests if each.path.endswith("/chat/completions")])
+
+
+def kinds(events: list[AskEvent]) -> list[str]:
+    """The types in order, a run of tokens as one."""
+    names = [type(each).__name__ for each in events]
+    return [name for at, name in enumerate(names) if name != "Token" or names[at - 1] != "Token"]
+
+
+def text(events: list[AskEvent]) -> str:
+    return "".join(each.text for each in events if isinstance(each, Token))
+
+
+def test_an_answer_comes_in_the_order_of_the_contract(settings: Settings) -> None:
+    events, requests = ask_model(answer("Ada ", "Brandt ", "[1]."), settings)
+
+    assert kinds(events) == ["Status", "Sources", "Status", "Token", "Citations", "Done"]
+    assert [each.status for each in events if isinstance(each, Status)] == ["retrieving", "generating"]
+    assert text(events) == "Ada Brandt [1]."
+    assert requests == 1
+
+
+def test_the_end_says_who_wrote_it_what_it_used_and_how_long_it_took(settings: Settings) -> None:
+    events, _ = ask_model(answer("Ada."), settings)
+    done = events[-1]
+
+    assert isinstance(done, Done)
+    assert (done.finish_reason, done.usage is not None) == ("stop", True)
+    times = done.timings
+    stages = [times.retrieval_ms, times.context_ms, times.request_ms, times.first_token_ms, times.total_ms]
+    assert stages == sorted(each or 0.0 for each in stages)
+
+
+def test_citations_are_resolved_and_unknown_ones_told(settings: Settings) -> None:
+    events, _ = ask_model(answer("Ada Brandt [1", "][9]."), settings)
+    sources = next(each for each in events if isinstance(each, Sources)).sources
+    found = next(each for each in events if isinstance(each, Citations))
+
+    assert [(each.n, each.source) for each in found.citations] == [(1, sources[0].source)]
+    assert found.unknown == (9,)
+
+
+def test_without_a_model_the_answer_is_quotes_and_says_so(settings: Settings) -> None:
+    events = ask_quotes(QUESTION, settings)
+
+    assert kinds(events) == ["Status", "Sources", "Status", "Notice", "Token", "Citations", "Done"]
+    assert next(each for each in events if isinstance(each, Notice)).code == "quotes_only"
+    assert "The lighthouse was built in 1874 by Ada Brandt." in text(events)
+    assert isinstance(events[-1], Done)
+    assert events[-1].model == "quotes"
+
+
+def test_nothing_relevant_ends_before_any_model_is_called(settings: Settings) -> None:
+    with OpenAIServer(chat=answer("never")) as server:
+        asked = replace(settings, base_url=server.base_url, model="m")
+        events = ask_quotes("Which programming language has the best macros?", asked)
+
+        assert kinds(events) == ["Status", "Error"]
+        assert isinstance(events[-1], Error)
+        assert (events[-1].code, events[-1].exit_code) == ("nothing_relevant", 7)
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_an_answer_cut_after_n_tokens_keeps_them_and_ends_with_one_error(count: int, settings: Settings) -> None:
+    steps = [token(f"w{number} ") for number in range(count)]
+
+    events, requests = ask_model(stream(*steps, Cut(reset=True)), settings)
+
+    assert text(events) == "".join(f"w{number} " for number in range(count))
+    assert [type(each) for each in events if isinstance(each, Done | Error)] == [Error]
+    assert isinstance(events[-1], Error)
+    assert (events[-1].exit_code, requests) == (4, 1)
+
+
+def test_a_retry_is_announced_and_the_answer_is_whole(settings: Settings) -> None:
+    events, requests = ask_model([failure(429, "slow down", headers={"Retry-After": "0"}), answer("Ada.")], settings)
+
+    assert kinds(events) == ["Status", "Sources", "Status", "Status", "Notice", "Token", "Citations", "Done"]
+    assert [each.status for each in events if isinstance(each, Status)] == ["retrieving", "generating", "retrying"]
+    assert requests == 2
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "exit_code"),
+    [
+        (failure(401, "bad key"), "key_missing", 3),
+        (failure(404, "no model m"), "no_such_model", 3),
+        (failure(400, "maximum context length exceeded", code="context_length_exceeded"), "context_too_long", 4),
+        (stream(finish()), "empty_answer", 4),
+        (stream(token("Half"), event({"error": {"message": "boom"}})), "malformed", 4),
+    ],
+)
+def test_a_failing_server_is_one_error_after_the_sources(
+    script: Script, code: str, exit_code: int, settings: Settings
+) -> None:
+    events, _ = ask_model(script, settings)
+    end = events[-1]
+
+    assert isinstance(end, Error)
+    assert (end.code, end.exit_code) == (code, exit_code)
+    assert any(isinstance(each, Sources) for each in events)
+    assert end.hint
+
+
+def test_a_stalled_model_is_given_up(settings: Settings) -> None:
+    events, _ = ask_model(stream(token("Half"), Stall(ping_every_s=0.1)), replace(settings, timeout_s=0.5))
+
+    assert text(events) == "Half"
+    assert isinstance(events[-1], Error)
+    assert events[-1].code == "stalled"
+
+
+def test_reasoning_is_not_part_of_the_answer(settings: Settings) -> None:
+    events, _ = ask_model(stream(reasoning("Hmm."), token("Ada."), finish()), settings)
+
+    assert text(events) == "Ada."
+
+
+def test_an_answer_that_hits_the_limit_is_whole_but_for_a_notice(settings: Settings) -> None:
+    events, _ = ask_model(answer("Half an", finish_reason="length"), settings)
+
+    assert kinds(events)[-3:] == ["Notice", "Citations", "Done"]
+    assert next(each for each in events if isinstance(each, Notice)).code == "finish_length"
+
+
+def test_tokens_are_sanitised_and_no_html_of_an_error_is_shown(settings: Settings) -> None:
+    events, _ = ask_model(answer("a\x1b", "]52;c;x\x07b\u202e"), settings)
+    assert text(events) == "a\ufffd]52;c;x\ufffdb"
+
+    events, _ = ask_model([failure(502, HTML.decode())] * 3, settings)
+    assert isinstance(events[-1], Error)
+    assert "<" not in events[-1].message + events[-1].hint
+
+
+def test_a_consumer_that_leaves_closes_the_connection_to_the_model(settings: Settings) -> None:
+    async def leave_after_the_first_token(asked: Settings) -> None:
+        events = ask(Question(text=QUESTION, accepted_at=0.0), asked, lambda: Retriever.open(asked))
+        async for each in events:
+            if isinstance(each, Token):
+                break
+        await events.aclose()
+
+    with OpenAIServer(chat=stream(token("Ada"), Stall())) as server:
+        asyncio.run(leave_after_the_first_token(replace(settings, base_url=server.base_url, model="m")))
+
+        assert server.requests[-1].closed_by_client.wait(timeout=1.0)
+
+
+@pytest.mark.parametrize(("question", "code"), [("  ", "empty_question"), ("x" * 20_001, "question_too_long")])
+def test_a_question_that_is_none_is_a_usage_error(question: str, code: str, settings: Settings) -> None:
+    events = ask_quotes(question, settings)
+
+    assert isinstance(events[-1], Error)
+    assert (len(events), events[-1].code, events[-1].exit_code) == (1, code, 2)
+
+
+def test_a_bug_ends_the_stream_with_an_error_too(settings: Settings) -> None:
+    def broken() -> Retriever:
+        raise ZeroDivisionError
+
+    async def collect() -> list[AskEvent]:
+        return [event async for event in ask(Question(text="Why?", accepted_at=0.0), settings, broken)]
+
+    *_, end = asyncio.run(collect())
+
+    assert isinstance(end, Error)
+    assert (end.code, end.exit_code) == ("internal_error", 1)
+
+
+def test_the_absolute_path_of_a_source_stays_on_this_machine(settings: Settings, tmp_path: Path) -> None:
+    sources = next(each for each in ask_quotes(QUESTION, settings) if isinstance(each, Sources)).sources
+
+    assert Path(sources[0].path).is_absolute()
+    assert sources[0].source == "docs/lighthouse.md"

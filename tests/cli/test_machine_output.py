@@ -1,0 +1,185 @@
+"""`--json` and `--jsonl` of `ask`: exact keys, the order of events, and one end, whatever it is."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cli.command_line import CommandLine, Outcome
+from tests.cli.conftest import QUESTION
+from tests.openai_replies import Cut, Reply, answer, failure, stream, token
+from tests.openai_server import OpenAIServer
+
+NONSENSE = "zxqv wvkj qqqq"
+SOURCE_KEYS = ["n", "source", "page", "line_start", "line_end", "title", "content", "score", "chunk_id"]
+TIMING_KEYS = [
+    "startup_ms",
+    "retrieval_ms",
+    "context_ms",
+    "request_ms",
+    "first_token_ms",
+    "total_ms",
+    "tokens_per_second",
+]
+OBJECT_KEYS = [
+    "version",
+    "answer",
+    "complete",
+    "sources",
+    "citations",
+    "unknown_citations",
+    "notices",
+    "finish_reason",
+    "model",
+    "usage",
+    "timings",
+    "error",
+]
+EVENT_KEYS = {
+    "status": ["type", "status"],
+    "sources": ["type", "sources"],
+    "token": ["type", "token"],
+    "citations": ["type", "citations", "unknown"],
+    "notice": ["type", "message", "code"],
+    "done": ["type", "done", "finish_reason", "model", "usage", "timings"],
+    "error": ["type", "error", "code", "hint", "retryable"],
+}
+CITING = answer("It is [1]", " and [9].", finish_reason="length")
+CUT_OFF = stream(token("Half"), token(" an"), Cut(reset=True))
+
+
+def ask(user: CommandLine, chat: Reply, *flags: str, question: str = QUESTION) -> Outcome:
+    with OpenAIServer(chat=chat) as server:
+        return user.run("ask", question, "--base-url", server.base_url, *flags)
+
+
+def events_of(outcome: Outcome) -> list[dict[str, Any]]:
+    """The events on stdout; each line is one, and the last line is ended."""
+    assert outcome.stdout.endswith(b"\n")
+    return [json.loads(line) for line in outcome.stdout.decode().split("\n")[:-1]]
+
+
+def kinds_of(events: list[dict[str, Any]]) -> list[str]:
+    return [event["type"] for event in events]
+
+
+def assert_exact_keys(events: list[dict[str, Any]]) -> None:
+    for event in events:
+        assert list(event) == EVENT_KEYS[event["type"]]
+        assert len(event.keys() & {"status", "sources", "token", "done", "error"}) <= 1
+    assert [kind in {"done", "error"} for kind in kinds_of(events)] == [False] * (len(events) - 1) + [True]
+
+
+def test_jsonl_of_a_success_has_every_event_in_order_with_exactly_its_keys(reader: CommandLine) -> None:
+    outcome = ask(reader, CITING, "--jsonl", "-k", "2")
+    events = events_of(outcome)
+
+    assert kinds_of(events) == ["status", "sources", "status", "token", "token", "notice", "citations", "done"]
+    assert_exact_keys(events)
+    _, sources, _, first, second, notice, citations, done = events
+    assert [list(source) for source in sources["sources"]] == [SOURCE_KEYS] * 2
+    assert first["token"] + second["token"] == "It is [1] and [9]."
+    assert (notice["code"], citations["unknown"], done["finish_reason"]) == ("finish_length", [9], "length")
+    cited = {key: sources["sources"][0][key] for key in ("n", "source", "chunk_id")}
+    assert citations["citations"] == [cited]
+    assert done["usage"] == {"input_tokens": 7, "output_tokens": 2, "total_tokens": 9}
+    assert (outcome.code, outcome.stderr) == (0, "")
+
+
+def test_what_a_success_says_of_itself_is_of_the_right_kind(reader: CommandLine) -> None:
+    events = events_of(ask(reader, CITING, "--jsonl"))
+    timings = events[-1]["timings"]
+
+    assert list(timings) == TIMING_KEYS
+    stages = [timings[name] for name in TIMING_KEYS[1:6]]
+    assert stages == sorted(stages)
+    assert timings["startup_ms"] > 0
+    for n, source in enumerate(events[1]["sources"], start=1):
+        assert source["n"] == n
+        assert 0.25 <= source["score"] <= 1
+        assert len(source["content"]) <= 153
+        assert not source["source"].startswith("/")
+
+
+def test_json_of_a_success_is_one_object_with_exactly_its_keys(reader: CommandLine) -> None:
+    outcome = ask(reader, CITING, "--json", "-k", "2")
+    (found,) = events_of(outcome)
+
+    assert list(found) == OBJECT_KEYS
+    assert [list(source) for source in found.pop("sources")] == [SOURCE_KEYS] * 2
+    assert list(found.pop("timings")) == TIMING_KEYS
+    assert [cited["n"] for cited in found.pop("citations")] == [1]
+    assert found == {
+        "version": 1,
+        "answer": "It is [1] and [9].",
+        "complete": True,
+        "unknown_citations": [9],
+        "notices": [
+            {"message": "the model reached its limit of tokens: the answer is cut short", "code": "finish_length"}
+        ],
+        "finish_reason": "length",
+        "model": "test-model",
+        "usage": {"input_tokens": 7, "output_tokens": 2, "total_tokens": 9},
+        "error": None,
+    }
+    assert (outcome.code, outcome.stderr) == (0, "")
+
+
+def test_jsonl_of_a_failure_amid_the_answer_keeps_the_part_and_ends_with_one_error(reader: CommandLine) -> None:
+    outcome = ask(reader, CUT_OFF, "--jsonl")
+    events = events_of(outcome)
+
+    assert kinds_of(events) == ["status", "sources", "status", "token", "token", "error"]
+    assert_exact_keys(events)
+    assert [event["token"] for event in events[3:5]] == ["Half", " an"]
+    assert (events[-1]["code"], events[-1]["retryable"], outcome.code) == ("cut_off", True, 4)
+    assert outcome.stderr == f"streamrag: {events[-1]['error']}\nhint: {events[-1]['hint']}\n"
+
+
+def test_json_of_a_failure_amid_the_answer_keeps_the_part_and_says_the_error(reader: CommandLine) -> None:
+    outcome = ask(reader, CUT_OFF, "--json")
+    (found,) = events_of(outcome)
+
+    assert list(found) == OBJECT_KEYS
+    assert (found["answer"], found["complete"], found["timings"]) == ("Half an", False, None)
+    assert list(found["error"]) == ["message", "code", "hint", "retryable"]
+    assert found["error"]["code"] == "cut_off"
+    assert outcome.stderr == f"streamrag: {found['error']['message']}\nhint: {found['error']['hint']}\n"
+
+
+def test_each_retry_is_an_event_and_the_answer_comes_after_it(reader: CommandLine) -> None:
+    busy = failure(429, "slow down", headers={"Retry-After": "0.01"})
+    with OpenAIServer(chat=[busy, answer("At last.")]) as server:
+        outcome = reader.run("ask", QUESTION, "--base-url", server.base_url, "--jsonl")
+    events = events_of(outcome)
+
+    assert kinds_of(events) == ["status", "sources", "status", "status", "notice", "token", "citations", "done"]
+    assert_exact_keys(events)
+    assert [event["status"] for event in events if event["type"] == "status"] == [
+        "retrieving",
+        "generating",
+        "retrying",
+    ]
+    assert (events[4]["code"], outcome.code) == ("retrying", 0)
+
+
+@pytest.mark.parametrize("flag", ["--json", "--jsonl"])
+def test_where_nothing_is_relevant_the_error_is_all_there_is(reader: CommandLine, flag: str) -> None:
+    outcome = reader.run("ask", NONSENSE, flag)
+    events = events_of(outcome)
+
+    error = events[-1]["error"] if flag == "--json" else {"message": events[-1]["error"], **events[-1]}
+    assert (error["code"], error["retryable"], outcome.code) == ("nothing_relevant", False, 7)
+    assert outcome.stderr == f"streamrag: {error['message']}\nhint: {error['hint']}\n"
+    if flag == "--jsonl":
+        assert kinds_of(events) == ["status", "error"]
+        assert_exact_keys(events)
+    else:
+        assert (list(events[0]), events[0]["answer"], events[0]["sources"]) == (OBJECT_KEYS, "", [])
+
+
+def test_no_path_of_this_machine_leaves_in_machine_output(reader: CommandLine) -> None:
+    for arguments in (("ask", "--json"), ("ask", "--jsonl"), ("search", "--json"), ("search", "--jsonl")):
+        outcome = reader.run(*arguments, QUESTION)
+
+        assert str(reader.home).encode() not in outcome.stdout

@@ -1,0 +1,52 @@
+"""The documentation says what the program does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.cli.app import app
+from tools.make_docs import DOCS, commands_page, settings_page
+
+ROOT = DOCS.parent
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+
+
+def test_the_commands_page_is_what_help_says() -> None:
+    assert (DOCS / "commands.md").read_text(encoding="utf-8") == commands_page(), "run: python -m tools.make_docs"
+
+
+def test_the_settings_page_is_what_the_program_reads() -> None:
+    assert (DOCS / "settings.md").read_text(encoding="utf-8") == settings_page(), "run: python -m tools.make_docs"
+
+
+@pytest.mark.parametrize("command", [command.name for command in app.registered_commands])
+def test_every_command_is_shown_in_the_readme(command: str) -> None:
+    assert f"streamrag {command}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_code_of_an_error_that_ends_a_command_is_documented() -> None:
+    documented = set(re.findall(r"`([a-z_]+)`", (DOCS / "exit-codes.md").read_text(encoding="utf-8")))
+    rooms = [path for path in (ROOT / "streamrag_cli").rglob("*.py") if "documents" not in path.parts]
+    raised = {
+        code
+        for path in rooms
+        for code in re.findall(
+            r'(?:Error|error)\((?:[^()]|\([^()]*\))*?code="([a-z_]+)"', path.read_text(encoding="utf-8")
+        )
+    }
+
+    assert raised - documented == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if not target.startswith(("http", "#"))]
+    missing = [target for target in targets if not (page.parent / target.split("#")[0]).exists()]
+
+    assert missing == []
+
+
+def test_the_architecture_fits_one_page() -> None:
+    assert len((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").splitlines()) <= 70
