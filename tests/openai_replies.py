@@ -145,6 +145,13 @@ def failure(
     return whole_body(body, status=status, content_type="application/json", headers=headers)
 
 
+def vectors(*embeddings: object) -> Reply:
+    """A well-formed reply that carries these as its embeddings, whatever was asked."""
+    data = [{"object": "embedding", "index": index, "embedding": each} for index, each in enumerate(embeddings)]
+    body = {"object": "list", "model": MODEL, "data": data, "usage": usage_counts(len(embeddings), 0)}
+    return whole_body(encoded(body), content_type="application/json")
+
+
 def whole_body(
     body: bytes, *, status: int = 200, content_type: str = "text/html", headers: Mapping[str, str] | None = None
 ) -> Reply:

@@ -38,7 +38,7 @@ from tests.openai_replies import (
     answer,
     encoded,
     failure,
-    usage_counts,
+    vectors,
     whole_body,
 )
 
@@ -133,14 +133,9 @@ class OpenAIServer:
     def _embed(self, request: LoggedRequest) -> Reply:
         asked = request.json
         texts = asked["input"] if isinstance(asked["input"], list) else [asked["input"]]
-        vectors = [embedding_of(str(text), dimension=self._dimension) for text in texts]
+        embeddings = [embedding_of(str(text), dimension=self._dimension) for text in texts]
         as_base64 = asked.get("encoding_format") == "base64"
-        data = [
-            {"object": "embedding", "index": index, "embedding": _packed(vector) if as_base64 else vector}
-            for index, vector in enumerate(vectors)
-        ]
-        body = {"object": "list", "model": asked["model"], "data": data, "usage": usage_counts(len(texts), 0)}
-        return whole_body(encoded(body), content_type="application/json")
+        return vectors(*(_packed(each) if as_base64 else each for each in embeddings))
 
 
 def embedding_of(text: str, *, dimension: int) -> list[float]:

@@ -1,8 +1,8 @@
 """Embeddings over the OpenAI protocol, against a real server on this machine that fails on demand."""
 
-import errno
 import json
 import socket
+import time
 import traceback
 
 import numpy as np
@@ -10,194 +10,315 @@ import pytest
 from numpy.typing import NDArray
 
 from streamrag_cli.errors import ConfigurationError, ModelServerError, StreamragError
+from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint
+from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.retrieval.openai_embedding import OpenAIEmbedder
-from tests.embedding_server import GOOD, EmbeddingServer, Fault, reply_with, vector_of
+from tests.openai_replies import HTML, Cut, Reply, Stall, failure, stream, vectors, whole_body
+from tests.openai_server import OpenAIServer, embedding_of
 
 KEY = "sk-very-secret-0123456789"
+GOOD = vectors([1.0, 2.0, 2.0])
 
 
-def embedder_of(base_url: str, *, waits_s: list[float] | None = None, timeout_s: float = 5.0) -> OpenAIEmbedder:
+def embedder_of(
+    base_url: str, *, api_key: str | None = KEY, waits_s: list[float] | None = None, timeout_s: float = 5.0
+) -> OpenAIEmbedder:
     """An embedder whose waits are noted instead of waited."""
-    sleep = (waits_s if waits_s is not None else []).append
-    return OpenAIEmbedder("some-model", base_url=base_url, api_key=KEY, timeout_s=timeout_s, sleep=sleep)
+    endpoint = ModelEndpoint(model="some-model", base_url=base_url, api_key=api_key, purpose=EMBEDDING)
+    return OpenAIEmbedder(endpoint, timeout_s=timeout_s, sleep=(waits_s if waits_s is not None else []).append)
 
 
-def failure_of(*replies: Fault | None, timeout_s: float = 5.0) -> tuple[StreamragError, str, int]:
+def failure_of(*replies: Reply, timeout_s: float = 5.0) -> tuple[StreamragError, str, int]:
     """What one question meets, the server's `host:port`, and how many requests it took."""
-    with EmbeddingServer(replies) as server:
+    with OpenAIServer(embeddings=replies) as server:
         with pytest.raises(StreamragError) as caught:
             embedder_of(server.base_url, timeout_s=timeout_s).embed_query("a question")
-        assert KEY not in "".join(traceback.format_exception(caught.value))
+        assert KEY not in "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value))
         return caught.value, f"127.0.0.1:{server.port}", len(server.requests)
 
 
-def unit(vector: list[float]) -> NDArray[np.float32]:
-    exact = np.array(vector, dtype=np.float64)
-    return np.asarray(exact / np.linalg.norm(exact), dtype=np.float32)
+def unit_vectors(*texts: str) -> NDArray[np.float32]:
+    """What the test server's own embeddings of `texts` become."""
+    exact = np.array([embedding_of(text, dimension=32) for text in texts], dtype=np.float64)
+    return np.asarray(exact / np.linalg.norm(exact, axis=1, keepdims=True), dtype=np.float32)
 
 
 def test_documents_become_unit_vectors_in_their_order() -> None:
     texts = ["one", "three", "a longer one"]
-    with EmbeddingServer() as server:
+    with OpenAIServer() as server:
         embedder = embedder_of(server.base_url)
         before = embedder.dimension
-        vectors = embedder.embed_documents(texts)
+        embedded = embedder.embed_documents(texts)
+        request = server.requests[0]
 
-    np.testing.assert_array_equal(vectors, np.stack([unit(vector_of(text)) for text in texts]))
-    assert vectors.dtype == np.float32
-    assert (embedder.name, before, embedder.dimension) == ("openai:some-model", None, 3)
-    assert server.requests == [{"input": texts, "model": "some-model", "encoding_format": "float"}]
-    assert server.authorizations == [f"Bearer {KEY}"]
+    np.testing.assert_array_equal(embedded, unit_vectors(*texts))
+    assert embedded.dtype == np.float32
+    assert (embedder.name, before, embedder.dimension) == ("openai:some-model", None, 32)
+    assert request.json == {"input": texts, "model": "some-model", "encoding_format": "float"}
+    assert request.headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_a_question_becomes_one_unit_vector() -> None:
-    with EmbeddingServer() as server:
-        np.testing.assert_array_equal(embedder_of(server.base_url).embed_query("who"), unit(vector_of("who")))
+def test_a_question_becomes_one_unit_vector_of_any_length_the_server_sends() -> None:
+    with OpenAIServer(embeddings=vectors([3.0, 4.0])) as server:
+        embedded = embedder_of(server.base_url).embed_query("who")
+
+    np.testing.assert_array_equal(embedded, np.array([0.6, 0.8], dtype=np.float32))
 
 
 def test_no_texts_send_no_request() -> None:
-    with EmbeddingServer() as server:
+    with OpenAIServer() as server:
         assert embedder_of(server.base_url).embed_documents([]).shape == (0, 0)
-    assert server.requests == []
+        assert server.requests == []
 
 
 def test_a_request_carries_at_most_128_texts() -> None:
     texts = [f"text {number}" for number in range(300)]
-    with EmbeddingServer() as server:
-        vectors = embedder_of(server.base_url).embed_documents(texts)
+    with OpenAIServer() as server:
+        embedded = embedder_of(server.base_url).embed_documents(texts)
+        sizes = [len(request.json["input"]) for request in server.requests]
 
-    np.testing.assert_array_equal(vectors, np.stack([unit(vector_of(text)) for text in texts]))
-    assert [len(request["input"]) for request in server.requests] == [128, 128, 44]
+    np.testing.assert_array_equal(embedded, unit_vectors(*texts))
+    assert sizes == [128, 128, 44]
 
 
 def test_vectors_are_taken_by_index_not_by_arrival() -> None:
     data = [{"index": 1, "embedding": [0.0, 2.0]}, {"index": 0, "embedding": [3.0, 0.0]}]
-    with EmbeddingServer([Fault(body=json.dumps({"data": data}))]) as server:
-        vectors = embedder_of(server.base_url).embed_documents(["first", "second"])
+    with OpenAIServer(embeddings=whole_body(json.dumps({"data": data}).encode())) as server:
+        embedded = embedder_of(server.base_url).embed_documents(["first", "second"])
 
-    np.testing.assert_array_equal(vectors, np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32))
+    np.testing.assert_array_equal(embedded, np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32))
 
 
 def test_a_lone_surrogate_is_sent_as_a_question_mark() -> None:
-    with EmbeddingServer() as server:
+    with OpenAIServer() as server:
         embedder_of(server.base_url).embed_query("why \udcff")
-    assert [request["input"] for request in server.requests] == [["why ?"]]
+        assert server.requests[0].json["input"] == ["why ?"]
 
 
 def test_a_server_of_ones_own_needs_no_key() -> None:
-    with EmbeddingServer() as server:
-        OpenAIEmbedder("m", base_url=server.base_url, api_key=None, timeout_s=5.0).embed_query("x")
-    assert server.authorizations == ["Bearer none"]
+    with OpenAIServer() as server:
+        embedder_of(server.base_url, api_key=None).embed_query("x")
+        assert server.requests[0].headers["authorization"] == "Bearer none"
+
+
+@pytest.mark.parametrize("key", [None, "", "  "])
+def test_openai_itself_needs_a_key(key: str | None) -> None:
+    embedder = make_embedder("openai:m", base_url=None, api_key=key, timeout_s=1.0)
+    with pytest.raises(ConfigurationError) as caught:
+        embedder.embed_query("x")
+
+    assert (caught.value.code, caught.value.message) == ("key_missing", "no key is set to ask m with")
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 def test_a_limit_or_a_failing_server_is_asked_up_to_three_times(status: int) -> None:
     waits_s: list[float] = []
-    with EmbeddingServer([Fault(status=status), Fault(status=status), GOOD]) as server:
-        vector = embedder_of(server.base_url, waits_s=waits_s).embed_query("who")
+    with OpenAIServer(embeddings=[failure(status, "no"), failure(status, "no"), GOOD]) as server:
+        embedded = embedder_of(server.base_url, waits_s=waits_s).embed_query("who")
+        requests = len(server.requests)
 
-    np.testing.assert_array_equal(vector, unit(vector_of("who")))
-    assert (len(server.requests), waits_s) == (3, [0.5, 1.0])
+    np.testing.assert_array_equal(embedded, np.array([1 / 3, 2 / 3, 2 / 3], dtype=np.float32))
+    assert (requests, waits_s) == (3, [0.5, 1.0])
 
 
 def test_a_short_retry_after_is_obeyed() -> None:
     waits_s: list[float] = []
-    with EmbeddingServer([Fault(status=429, headers={"Retry-After": "2"})]) as server:
+    with OpenAIServer(embeddings=[failure(429, "no", headers={"Retry-After": "2"}), GOOD]) as server:
         embedder_of(server.base_url, waits_s=waits_s).embed_query("who")
+
     assert waits_s == [2.0]
 
 
-HTML = Fault(status=502, body="<html><b>Bad Gateway</b></html>", headers={"Content-Type": "text/html"})
-ECHO = Fault(status=401, body=json.dumps({"error": {"message": f"bad key {KEY}\n\x1b[31m" + "x" * 300}}))
-QUOTA = Fault(status=429, body='{"error": {"message": "pay first", "code": "insufficient_quota"}}')
+ECHO = failure(401, f"bad key {KEY}\n\x1b[31m" + "x" * 300)
+CURL = "curl http://HOST/v1/models"
+OTHER_MODEL = "export STREAMRAG_EMBEDDING=openai:MODEL"
 
 
 @pytest.mark.parametrize(
-    ("reply", "kind", "code", "message", "requests"),
+    ("reply", "kind", "code", "message", "hint", "requests"),
     [
-        (ECHO, ConfigurationError, "key_refused", "HOST refused the key: bad key *** �[31m" + "x" * 183 + "...", 1),
-        (Fault(status=403), ConfigurationError, "key_refused", "HOST refused the key: no", 1),
-        (Fault(status=404), ConfigurationError, "unknown_model", "HOST has no embedding model 'some-model': no", 1),
-        (Fault(status=400), ModelServerError, "request_refused", "HOST refused the request with status 400: no", 1),
-        (Fault(status=429), ModelServerError, "rate_limited", "HOST: too many requests: no", 3),
         (
-            Fault(status=429, headers={"Retry-After": "60"}),
-            ModelServerError,
-            "rate_limited",
-            "HOST: too many requests: no",
+            ECHO,
+            ConfigurationError,
+            "key_refused",
+            "HOST refused the key (401): bad key [key] \N{REPLACEMENT CHARACTER}[31m" + "x" * 181 + "...",
+            "export OPENAI_API_KEY=KEY",
             1,
         ),
-        (QUOTA, ModelServerError, "quota_exhausted", "HOST: the quota is exhausted: pay first", 1),
-        (HTML, ModelServerError, "server_failed", "HOST failed with status 502", 3),
+        (
+            failure(403, "no"),
+            ConfigurationError,
+            "key_refused",
+            "HOST refused the key (403): no",
+            "export OPENAI_API_KEY=KEY",
+            1,
+        ),
+        (
+            failure(404, "no"),
+            ConfigurationError,
+            "no_such_model",
+            "HOST does not serve some-model: no",
+            OTHER_MODEL,
+            1,
+        ),
+        (
+            whole_body(HTML, status=404),
+            ConfigurationError,
+            "no_such_model",
+            "there is no embedding model at http://HOST/v1 (404)",
+            "export STREAMRAG_BASE_URL=http://HOST:PORT/v1",
+            1,
+        ),
+        (
+            failure(400, "no"),
+            ModelServerError,
+            "request_refused",
+            "HOST refused the request with status 400: no",
+            OTHER_MODEL,
+            1,
+        ),
+        (
+            failure(400, "maximum context length is 512"),
+            ModelServerError,
+            "context_too_long",
+            "a text is too long for some-model: maximum context length is 512",
+            f"{OTHER_MODEL}   (one that reads longer texts)",
+            1,
+        ),
+        (
+            failure(429, "no"),
+            ModelServerError,
+            "rate_limited",
+            "HOST limits the rate of requests: no",
+            "wait a minute, then: run the same command again",
+            3,
+        ),
+        (
+            failure(429, "no", headers={"Retry-After": "60"}),
+            ModelServerError,
+            "rate_limited",
+            "HOST limits the rate of requests: no",
+            "wait a minute, then: run the same command again",
+            1,
+        ),
+        (
+            failure(429, "pay first", code="insufficient_quota"),
+            ModelServerError,
+            "quota_exhausted",
+            "the quota at HOST is used up: pay first",
+            "export STREAMRAG_EMBEDDING=builtin",
+            1,
+        ),
+        (whole_body(HTML, status=502), ModelServerError, "server_error", "HOST failed with status 502", CURL, 3),
+        (
+            stream(b'{"data": [', Cut(reset=False)),
+            ModelServerError,
+            "cut_off",
+            "HOST ended the answer before it was complete",
+            "run the same command again",
+            1,
+        ),
+        (
+            whole_body(b"no gzip", headers={"Content-Encoding": "gzip"}),
+            ModelServerError,
+            "malformed",
+            "HOST sent something that is not a list of vectors",
+            CURL,
+            1,
+        ),
     ],
 )
-def test_a_refusal_is_named(reply: Fault, kind: type[StreamragError], code: str, message: str, requests: int) -> None:
-    error, place, seen = failure_of(reply, reply, reply, reply)
+def test_a_failure_is_named(
+    *, reply: Reply, kind: type[StreamragError], code: str, message: str, hint: str, requests: int
+) -> None:
+    error, place, seen = failure_of(reply)
 
-    assert (type(error), error.code, error.message.replace(place, "HOST"), seen) == (kind, code, message, requests)
-    assert error.hint.startswith(("export ", "streamrag "))
+    assert (type(error), error.code, error.message, error.hint, seen) == (
+        kind,
+        code,
+        message.replace("HOST", place),
+        hint.replace("HOST/", f"{place}/"),
+        requests,
+    )
+
+
+def json_body(text: str) -> Reply:
+    return whole_body(text.encode(), content_type="application/json")
+
+
+NO_VECTORS = "something that is not a list of vectors"
+NO_DIRECTION = "a vector without a direction (zero, NaN or infinite)"
 
 
 @pytest.mark.parametrize(
     ("reply", "what"),
     [
-        (Fault(body="<html>", headers={"Content-Type": "text/html"}), "not a list of vectors"),
-        (Fault(body='{"data": ['), "not a list of vectors"),
-        (Fault(body="[" * 100_000), "not a list of vectors"),
-        (Fault(body="{}"), "not a list of vectors"),
-        (Fault(body="null"), "not a list of vectors"),
-        (Fault(body='{"error": {"message": "no"}}'), "not a list of vectors"),
-        (Fault(body='{"data": [null]}'), "not a list of vectors"),
-        (Fault(body='{"data": [{"index": 0}]}'), "not a list of vectors"),
-        (Fault(body='{"data": [{"index": 7, "embedding": [1.0]}]}'), "not a list of vectors"),
-        (Fault(body=f'{{"data": [{{"embedding": [{"9" * 400}]}}]}}'), "not a list of vectors"),
-        (reply_with("AACAPwAAAAA="), "not a list of vectors"),
-        (reply_with(1.0), "not a list of vectors"),
-        (reply_with([]), "a vector without a direction (zero, NaN or infinite)"),
-        (reply_with([0.0, 0.0]), "a vector without a direction (zero, NaN or infinite)"),
-        (reply_with([float("nan"), 1.0]), "a vector without a direction (zero, NaN or infinite)"),
-        (reply_with([None, 1.0]), "a vector without a direction (zero, NaN or infinite)"),
-        (reply_with([1e300, 1e300]), "a vector without a direction (zero, NaN or infinite)"),
-        (reply_with(), "0 vectors for 1 texts"),
-        (reply_with([1.0], [2.0]), "2 vectors for 1 texts"),
+        (whole_body(HTML), NO_VECTORS),
+        (whole_body(b""), NO_VECTORS),
+        (json_body('{"data": ['), NO_VECTORS),
+        (json_body("[" * 100_000), NO_VECTORS),
+        (json_body("{}"), NO_VECTORS),
+        (json_body("null"), NO_VECTORS),
+        (json_body('{"error": {"message": "no"}}'), NO_VECTORS),
+        (json_body('{"data": [null]}'), NO_VECTORS),
+        (json_body('{"data": [{"index": 0}]}'), NO_VECTORS),
+        (json_body('{"data": [{"index": 7, "embedding": [1.0]}]}'), NO_VECTORS),
+        (json_body(f'{{"data": [{{"embedding": [{"9" * 400}]}}]}}'), NO_VECTORS),
+        (vectors("AACAPwAAAAA="), NO_VECTORS),
+        (vectors(1.0), NO_VECTORS),
+        (vectors([]), NO_DIRECTION),
+        (vectors([0.0, 0.0]), NO_DIRECTION),
+        (vectors([float("nan"), 1.0]), NO_DIRECTION),
+        (vectors([None, 1.0]), NO_DIRECTION),
+        (vectors([1e300, 1e300]), NO_DIRECTION),
+        (vectors(), "0 vectors for 1 texts"),
+        (vectors([1.0], [2.0]), "2 vectors for 1 texts"),
     ],
 )
-def test_a_malformed_answer_is_named_and_not_asked_for_again(reply: Fault, what: str) -> None:
+def test_a_malformed_answer_is_named_and_not_asked_for_again(reply: Reply, what: str) -> None:
     error, place, seen = failure_of(reply)
 
     assert (type(error), error.code, error.message, error.hint, seen) == (
         ModelServerError,
-        "malformed_answer",
-        f"{place} sent a malformed answer: {what}",
-        "streamrag doctor",
+        "malformed",
+        f"{place} sent {what}",
+        f"curl http://{place}/v1/models",
         1,
     )
 
 
 def test_vectors_of_another_length_than_before_are_malformed() -> None:
-    with EmbeddingServer([GOOD, reply_with([1.0, 2.0])]) as server:
+    with OpenAIServer(embeddings=[GOOD, vectors([1.0, 2.0])]) as server:
         embedder = embedder_of(server.base_url)
         embedder.embed_query("one")
-        with pytest.raises(ModelServerError, match="vectors of 2 numbers, before of 3"):
+        with pytest.raises(ModelServerError, match="sent vectors of 2 numbers, before of 3"):
             embedder.embed_query("two")
 
 
-def test_a_silent_server_is_named_after_the_time_limit() -> None:
-    error, place, seen = failure_of(Fault(stall=True), timeout_s=0.2)
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (Reply(before_headers=(Stall(),)), "HOST has been silent for 0.2 s"),
+        (stream(b'{"data": [', Stall()), "HOST has been silent for 0.2 s"),
+        (stream(Stall(ping_every_s=0.02)), "HOST has not sent a whole reply in 0.8 s"),
+        (Reply(status=500, steps=(Stall(ping_every_s=0.02),)), "HOST has not sent a whole reply in 0.8 s"),
+    ],
+    ids=["at once", "amid the reply", "dripping", "dripping an error"],
+)
+def test_a_server_that_does_not_come_to_an_end_is_given_up(reply: Reply, message: str) -> None:
+    failure_of(whole_body(b""))  # the import's second is not the server's
+    asked_at_s = time.monotonic()
+    error, place, seen = failure_of(reply, timeout_s=0.2)
+    elapsed_s = time.monotonic() - asked_at_s
 
-    assert (type(error), error.code, error.message, seen) == (
+    assert (type(error), error.code, error.message, error.hint, seen) == (
         ModelServerError,
-        "server_stalled",
-        f"{place} was silent for 0.2 s",
+        "stalled",
+        message.replace("HOST", place),
+        "export STREAMRAG_TIMEOUT=300",
         1,
     )
-
-
-def test_an_answer_that_is_cut_off_is_a_failure_of_the_server() -> None:
-    error, place, seen = failure_of(Fault(body="x" * 100, cut=True))
-
-    assert (type(error), error.code, seen) == (ModelServerError, "server_unreachable", 1)
-    assert error.message.startswith(f"cannot reach {place}: peer closed connection")
+    assert elapsed_s < 2.0
 
 
 def test_a_refused_connection_names_host_and_port() -> None:
@@ -206,29 +327,55 @@ def test_a_refused_connection_names_host_and_port() -> None:
     with pytest.raises(ModelServerError) as caught:
         embedder_of(f"http://127.0.0.1:{port}/v1").embed_query("x")
 
-    assert caught.value.code == "server_unreachable"
-    assert caught.value.message == f"cannot reach 127.0.0.1:{port}: [Errno {errno.ECONNREFUSED}] Connection refused"
+    assert caught.value.code == "unreachable"
+    assert caught.value.message == f"cannot reach the model server at 127.0.0.1:{port}: connection refused"
 
 
-@pytest.mark.parametrize(
-    "base_url", ["localhost:11434", "ftp://host/v1", "http://", "http://[::1", "http://h:99999/v1"]
-)
-def test_a_base_url_that_is_none_is_refused(base_url: str) -> None:
+def test_a_base_url_without_a_path_gets_v1() -> None:
+    with OpenAIServer(embeddings=GOOD) as server:
+        base_url = f"http://127.0.0.1:{server.port}/"
+        make_embedder("openai:m", base_url=base_url, api_key=None, timeout_s=5.0).embed_query("x")
+        assert [request.path for request in server.requests] == ["/v1/embeddings"]
+
+
+@pytest.mark.parametrize("base_url", ["localhost:11434", "http://user:secret@host/v1", "http://h:99999/v1"])
+def test_a_base_url_that_is_none_is_refused_before_the_first_text(base_url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        embedder_of(base_url).embed_query("x")
+        make_embedder("openai:m", base_url=base_url, api_key=KEY, timeout_s=1.0)
+
     assert caught.value.code == "bad_base_url"
 
 
 @pytest.mark.parametrize("key", ["sk-broken\nkey", "sk-ключ", "two words"])
 def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        OpenAIEmbedder("m", base_url="http://127.0.0.1:9/v1", api_key=key, timeout_s=1.0).embed_query("x")
+        make_embedder("openai:m", base_url="http://127.0.0.1:9/v1", api_key=key, timeout_s=1.0)
+
     assert caught.value.code == "key_refused"
     assert key not in "".join(traceback.format_exception(caught.value))
 
 
-@pytest.mark.parametrize("key", [None, ""])
-def test_openai_itself_needs_a_key(key: str | None) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        OpenAIEmbedder("m", base_url=None, api_key=key, timeout_s=1.0).embed_query("x")
-    assert (caught.value.code, caught.value.message) == ("key_missing", "openai:m needs a key, and none is set")
+def test_the_connection_is_kept_from_one_request_to_the_next_and_closed_with_the_embedder() -> None:
+    with OpenAIServer() as server:
+        embedder = embedder_of(server.base_url)
+        embedder.embed_query("one")
+        embedder.embed_query("two")
+        first, second = server.requests
+        kept = not first.closed_by_client.is_set()
+        del embedder
+        closed = second.closed_by_client.wait(timeout=1.0)
+
+    assert (kept, closed) == (True, True)
+
+
+def test_nothing_that_the_environment_holds_for_openai_reaches_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY"):
+        monkeypatch.setenv(name, "not-for-you")
+    names = ("X-Secret", "Authorization", "User-Agent", "accept")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "\n".join(f"{name}: not-for-you" for name in names))
+    with OpenAIServer() as server:
+        embedder_of(server.base_url, api_key=None).embed_query("x")
+        headers = server.requests[0].headers
+
+    assert [name for name, value in headers.items() if "not-for-you" in value] == []
+    assert headers["authorization"] == "Bearer none"

@@ -8,27 +8,22 @@ However the stream ends, the connection to the server is closed before the gener
 """
 
 import asyncio
-import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from streamrag_cli.answer import model_errors
 from streamrag_cli.answer.chat_chunks import ChatCompletions
-from streamrag_cli.answer.model_endpoint import ModelEndpoint
-from streamrag_cli.errors import StreamragError
 from streamrag_cli.model import Usage
+from streamrag_cli.model_server import errors
+from streamrag_cli.model_server.endpoint import ModelEndpoint
 
 if TYPE_CHECKING:
-    import openai
     from langchain_core.runnables import Runnable
 
-BACKOFF_S: Final = (0.5, 1.0)
-LONGEST_RETRY_AFTER_S: Final = 5.0
-_CONNECT_TIMEOUT_S: Final = 10.0
+    from streamrag_cli.model_server.client import Failure
+
 _AFTER_FINISH_S: Final = 2.0
-_NO_KEY: Final = "none"  # the client insists on one; servers that need none ignore it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +86,14 @@ async def stream_chat(
                 async for piece in pieces:
                     alive = True
                     yield piece
-        except _RequestFailedError as failure:
-            if with_usage and failure.refuses_usage:
+        except _RequestFailedError as failed:
+            failure = failed.failure
+            if with_usage and failure.status in {400, 422} and "stream_options" in failure.said:
                 with_usage = False
                 continue
-            if alive or retries == len(BACKOFF_S) or not failure.may_be_retried:
+            wait_s = failure.wait_before_retry_s(retries)
+            if alive or wait_s is None:
                 raise failure.error from failure.cause
-            wait_s = failure.retry_after_s or BACKOFF_S[retries]
             retries += 1
             yield ModelRetrying(message=failure.error.message, attempt=retries, wait_s=wait_s)
             await sleep(wait_s)
@@ -106,39 +102,21 @@ async def stream_chat(
 
 
 class _RequestFailedError(Exception):
-    """One request failed with `error`; `cause` is the foreign exception, unless it would show the key."""
-
-    def __init__(self, error: StreamragError, foreign: BaseException | None, endpoint: ModelEndpoint) -> None:
-        super().__init__(error.message)
-        self.error = error
-        told = "".join(traceback.format_exception(foreign)) if foreign else ""
-        self.cause = foreign if model_errors.masked(told, endpoint) == told else None
-        response = getattr(foreign, "response", None)
-        self.status: int | None = getattr(response, "status_code", None)
-        self.retry_after_s = model_errors.retry_after_s(response.headers) if response is not None else None
-        self.refuses_usage = self.status in {400, 422} and "stream_options" in _response_text(foreign)
-
-    @property
-    def may_be_retried(self) -> bool:
-        """Whether the server answered, with an error that passes, and asks for no long wait."""
-        return (
-            self.status is not None
-            and self.error.retryable
-            and (self.retry_after_s is None or self.retry_after_s <= LONGEST_RETRY_AFTER_S)
-        )
+    def __init__(self, failure: "Failure") -> None:
+        super().__init__(failure.error.message)
+        self.failure = failure
 
 
 async def _stream_once(
     messages: Sequence[tuple[str, str]], endpoint: ModelEndpoint, timeout_s: float, *, with_usage: bool
 ) -> AsyncGenerator[ModelPiece, None]:
     """One request, one answer. Raises _RequestFailedError."""
-    # Costs nothing more here: `stream_chat` has imported both.
-    import openai
+    # Costs nothing more here: `stream_chat` has imported the library beneath.
+    from streamrag_cli.model_server.client import FOREIGN_ERRORS, Failure, StreamingClient
 
-    foreign_errors = (openai.OpenAIError, TimeoutError, ValueError, RecursionError)
     finished: ModelFinished | None = None
     answered = False
-    async with _client(endpoint, timeout_s) as client:
+    async with StreamingClient(endpoint, timeout_s=timeout_s) as client:
         completions = ChatCompletions(client)
         chain, variables = _chain(messages, endpoint, completions, with_usage=with_usage)
         chunks = chain.astream(variables)
@@ -148,10 +126,10 @@ async def _stream_once(
                     # Not LangChain's own `stream_chunk_timeout`: that starts with the headers, and it logs to stderr.
                     async with asyncio.timeout(min(timeout_s, _AFTER_FINISH_S) if finished else timeout_s):
                         chunk = await anext(chunks, None)
-                except foreign_errors as error:
+                except FOREIGN_ERRORS as error:
                     if finished is not None:
                         break  # the answer is whole; only the count of its tokens was still to come
-                    raise _RequestFailedError(_translated(error, timeout_s, endpoint), error, endpoint) from None
+                    raise _RequestFailedError(Failure.of(error, endpoint, timeout_s=timeout_s)) from None
                 if chunk is None:
                     break
                 finished = _finish(finished, chunk, endpoint)
@@ -165,29 +143,11 @@ async def _stream_once(
             async for _ in chunks:
                 pass
     if finished is None:
-        raise _RequestFailedError(model_errors.cut_off(endpoint), None, endpoint)
+        raise _RequestFailedError(Failure(error=errors.cut_off(endpoint)))
     if not answered:
-        empty = model_errors.empty_answer(finished.finish_reason, completions.refusal, endpoint)
-        raise _RequestFailedError(empty, None, endpoint)
+        empty = errors.empty_answer(finished.finish_reason, completions.refusal, endpoint)
+        raise _RequestFailedError(Failure(error=empty))
     yield finished
-
-
-def _client(endpoint: ModelEndpoint, timeout_s: float) -> "openai.AsyncOpenAI":
-    """A client of its own for each request, so that closing it closes the connection.
-
-    Everything is given, so that no OPENAI_* variable decides where a question goes. The organisation and project
-    that they may name belong to OpenAI and are kept from any other server.
-    """
-    import openai
-
-    theirs = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
-    return openai.AsyncOpenAI(
-        api_key=endpoint.api_key or _NO_KEY,
-        base_url=endpoint.url,
-        max_retries=0,
-        timeout=openai.Timeout(None, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
-        default_headers=theirs if endpoint.base_url else None,  # type: ignore[arg-type]
-    )
 
 
 def _chain(
@@ -197,12 +157,14 @@ def _chain(
     from langchain_core.prompts import ChatPromptTemplate
     from langchain_openai import ChatOpenAI
 
+    from streamrag_cli.model_server.client import NO_KEY
+
     prompt = ChatPromptTemplate.from_messages([(role, f"{{text_{n}}}") for n, (role, _) in enumerate(messages)])
     model = ChatOpenAI(
         model=endpoint.model,
         client=completions,
         async_client=completions,
-        api_key=_NO_KEY,  # type: ignore[arg-type]  # the key stays in the client, out of LangChain's sight
+        api_key=NO_KEY,  # type: ignore[arg-type]  # the key stays in the client, out of LangChain's sight
         base_url=endpoint.url,
         openai_proxy=None,
         streaming=True,
@@ -233,35 +195,3 @@ def _finish(finished: ModelFinished | None, chunk: Any, endpoint: ModelEndpoint)
         return None
     model = finished.model if finished else chunk.response_metadata.get("model_name")
     return ModelFinished(finish_reason=reason, usage=usage, model=model or endpoint.model)
-
-
-def _translated(error: Exception, timeout_s: float, endpoint: ModelEndpoint) -> StreamragError:
-    """A foreign exception in our words; the only place where one is."""
-    import openai
-
-    match error:
-        case openai.APIStatusError():
-            code, text = _code_and_text(error)
-            return model_errors.status_error(error.status_code, code=code, text=text, endpoint=endpoint)
-        case openai.APIConnectionError():
-            return model_errors.connection_problem(error, endpoint)
-        case openai.APIError():
-            code, text = _code_and_text(error)
-            return model_errors.stream_error(code=code, text=text, endpoint=endpoint)
-        case TimeoutError():
-            return model_errors.stalled(timeout_s, endpoint)
-        case _:
-            return model_errors.malformed("sent something that is not a stream of answer pieces", endpoint)
-
-
-def _code_and_text(error: "openai.APIError") -> tuple[str, str]:
-    body = error.body
-    if not isinstance(body, dict):
-        return "", _response_text(error) or str(body or "")
-    text = next((body[name] for name in ("message", "detail", "error") if isinstance(body.get(name), str)), "")
-    return f"{body.get('code') or ''} {body.get('type') or ''}".strip(), text
-
-
-def _response_text(error: BaseException | None) -> str:
-    """The body of the HTTP response behind `error`, or ""."""
-    return str(getattr(getattr(error, "response", None), "text", "") or "")

@@ -9,18 +9,15 @@ import shlex
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
 from typing import Final, Protocol
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from streamrag_cli.answer import model_errors
-from streamrag_cli.answer.model_endpoint import OPENAI_HOST, ModelEndpoint, checked_base_url
 from streamrag_cli.errors import ConfigurationError
-from streamrag_cli.text import sanitise_line
-
-__all__ = ["DEFAULT_MODEL", "LOCAL_PORTS", "LocalServer", "ModelEndpoint", "choose_endpoint", "find_local_servers"]
+from streamrag_cli.model_server import errors
+from streamrag_cli.model_server.endpoint import ModelEndpoint
 
 DEFAULT_MODEL: Final = "gpt-5.4-mini"  # small, and it answers without a pause for reasoning unless asked to
 LOCAL_PORTS: Final[Mapping[str, int]] = {"Ollama": 11434, "llama.cpp": 8080, "LM Studio": 1234, "vLLM": 8000}
@@ -28,7 +25,6 @@ LIST_TIMEOUT_S: Final = 5.0
 _PROBE_TIMEOUT_S: Final = 0.15
 _LIST_BYTES: Final = 4_000_000
 _SHOWN_MODELS: Final = 10
-_SHOWN_CHARS: Final = 80
 
 
 class _Readable(Protocol):
@@ -61,23 +57,15 @@ def choose_endpoint(
     With a base URL the key, if there is one, goes to that server. Asking for the list takes at most `timeout_s`,
     and never more than 5 s. Raises ConfigurationError and ModelServerError.
     """
-    model, base_url, api_key = (_given(text) for text in (model, base_url, api_key))
-    if base_url is not None:
-        base_url = checked_base_url(base_url)
-    if api_key is not None and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
-        raise ConfigurationError(
-            "the key holds characters that no key has: was it pasted with quotes around it?",
-            code="key_refused",
-            hint="export OPENAI_API_KEY=KEY",
-        )
-    if base_url is None:
-        return _at_openai(model, api_key)
-    endpoint = ModelEndpoint(model=model or "", base_url=base_url, api_key=api_key)
-    if model is None:
-        is_openai = endpoint.address.startswith(f"{OPENAI_HOST}:")
-        chosen = DEFAULT_MODEL if is_openai else _only_model(endpoint, min(timeout_s, LIST_TIMEOUT_S))
-        endpoint = ModelEndpoint(model=chosen, base_url=base_url, api_key=api_key)
-    return endpoint
+    endpoint = ModelEndpoint.checked(model=model, base_url=base_url, api_key=api_key)
+    if endpoint == ModelEndpoint(model=""):
+        return None
+    if endpoint.is_openai and endpoint.api_key is None:
+        raise errors.no_key(endpoint)
+    if endpoint.model:
+        return endpoint
+    chosen = DEFAULT_MODEL if endpoint.is_openai else _only_model(endpoint, min(timeout_s, LIST_TIMEOUT_S))
+    return replace(endpoint, model=chosen)
 
 
 def find_local_servers(ports: Mapping[str, int] = LOCAL_PORTS) -> list[LocalServer]:
@@ -90,40 +78,25 @@ def find_local_servers(ports: Mapping[str, int] = LOCAL_PORTS) -> list[LocalServ
     return [server for server in found if server is not None]
 
 
-def _given(text: str | None) -> str | None:
-    """A setting that is blank was not given: `OPENAI_API_KEY=` is how a shell unsets one for a command."""
-    return (text or "").strip() or None
-
-
-def _at_openai(model: str | None, api_key: str | None) -> ModelEndpoint | None:
-    if api_key is not None:
-        return ModelEndpoint(model=model or DEFAULT_MODEL, api_key=api_key)
-    if model is None:
-        return None
-    raise ConfigurationError(
-        f"no key is set to ask {sanitise_line(model)} with", code="key_missing", hint="export OPENAI_API_KEY=KEY"
-    )
-
-
 def _only_model(endpoint: ModelEndpoint, timeout_s: float) -> str:
     body = _fetched_list(endpoint, timeout_s)
     try:
         models = _chat_models(body)
     except ValueError:
-        raise model_errors.malformed("does not list its models the way OpenAI servers do", endpoint) from None
+        raise errors.malformed("does not list its models the way OpenAI servers do", endpoint) from None
     if not models:
         raise ConfigurationError(
             f"{endpoint.address} lists no chat model",
             code="no_such_model",
-            hint=f"streamrag ask -m MODEL --base-url {shlex.quote(endpoint.url)} QUESTION",
+            hint=f"streamrag ask -m MODEL --base-url {errors.shown_url(endpoint)} QUESTION",
         )
     if len(models) > 1:
-        shown = [_shown(name) for name in models[:_SHOWN_MODELS]]
+        shown = [errors.shown_model(name) for name in models[:_SHOWN_MODELS]]
         more = f" and {len(models) - len(shown)} more" if len(models) > len(shown) else ""
         raise ConfigurationError(
             f"{endpoint.address} serves several models: {', '.join(shown)}{more}",
             code="several_models",
-            hint=f"streamrag ask -m {shlex.quote(shown[0])} --base-url {shlex.quote(endpoint.url)} QUESTION",
+            hint=f"streamrag ask -m {shlex.quote(shown[0])} --base-url {errors.shown_url(endpoint)} QUESTION",
         )
     return models[0]
 
@@ -138,24 +111,29 @@ def _fetched_list(endpoint: ModelEndpoint, timeout_s: float) -> bytes:
             return _read_within(response, timeout_s)
     except HTTPError as error:
         with error:
-            code, text = _code_and_text(_error_body(error))
-        raise model_errors.status_error(error.code, code=code, text=text, endpoint=endpoint) from None
+            code, text = errors.code_and_text(*_error_body(error))
+        raise errors.status_error(error.code, code=code, text=text, endpoint=endpoint) from None
     except URLError as error:
         cause = error.reason if isinstance(error.reason, BaseException) else error
-        raise model_errors.unreachable(model_errors.reason_of(cause), endpoint) from None
+        raise errors.unreachable(errors.reason_of(cause), endpoint) from None
     except TimeoutError:
-        raise model_errors.stalled(timeout_s, endpoint) from None
+        raise errors.no_list_in_time(timeout_s, endpoint) from None
     except HTTPException:
-        raise model_errors.malformed("does not speak HTTP", endpoint) from None
+        raise errors.malformed("does not speak HTTP", endpoint) from None
     except OSError as error:
-        raise model_errors.unreachable(model_errors.reason_of(error), endpoint) from None
+        raise errors.unreachable(errors.reason_of(error), endpoint) from None
 
 
-def _error_body(error: HTTPError) -> bytes:
+def _error_body(error: HTTPError) -> tuple[object, str]:
+    """The body as JSON, or None where it is none, and as text."""
     try:
-        return error.read(_LIST_BYTES)
+        text = error.read(_LIST_BYTES).decode("utf-8", "replace")
     except (OSError, HTTPException):
-        return b""
+        return None, ""
+    try:
+        return json.loads(text), text
+    except (ValueError, RecursionError):
+        return None, text
 
 
 def _read_within(response: _Readable, timeout_s: float) -> bytes:
@@ -198,18 +176,6 @@ def _probe(name: str, port: int) -> LocalServer | None:
         return None
     finally:
         connection.close()
-    return LocalServer(name=name, base_url=f"http://127.0.0.1:{port}/v1", models=tuple(_shown(each) for each in models))
-
-
-def _shown(model: str) -> str:
-    return sanitise_line(model)[:_SHOWN_CHARS]
-
-
-def _code_and_text(body: bytes) -> tuple[str, str]:
-    """The code and the message of an OpenAI error, or the body as it is."""
-    text = body.decode("utf-8", "replace")
-    try:
-        error = json.loads(text)["error"]
-        return str(error.get("code") or ""), str(error.get("message") or "")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return "", text
+    return LocalServer(
+        name=name, base_url=f"http://127.0.0.1:{port}/v1", models=tuple(errors.shown_model(each) for each in models)
+    )

@@ -7,6 +7,7 @@ consumer itself goes away; then the connection to the model is closed on the way
 import asyncio
 import logging
 import re
+import shlex
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from typing import Final
 
 from streamrag_cli.answer.chat_model import ModelAlive, ModelFinished, ModelRetrying, ModelText, stream_chat
 from streamrag_cli.answer.citations import resolve
-from streamrag_cli.answer.model_choice import LocalServer, ModelEndpoint, choose_endpoint, find_local_servers
+from streamrag_cli.answer.model_choice import LocalServer, choose_endpoint, find_local_servers
 from streamrag_cli.answer.prompt import messages
 from streamrag_cli.answer.quoting import pick_quotes, pieces
-from streamrag_cli.errors import ExitCode, ModelServerError, StreamragError, UsageError
+from streamrag_cli.errors import ExitCode, StreamragError, UsageError
 from streamrag_cli.events import AskEvent, Done, Error, Notice, Sources, Status, Token, as_event
 from streamrag_cli.model import Hit, Source, Timings, Usage
+from streamrag_cli.model_server.endpoint import ModelEndpoint
+from streamrag_cli.model_server.errors import empty_answer
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.settings import Settings
@@ -164,17 +167,13 @@ async def _generate(
                 case ModelAlive():
                     pass
                 case ModelFinished() as finished:
-                    for event in _finish(finished, clock):
+                    for event in _finish(finished, endpoint, clock):
                         yield event
 
 
-def _finish(finished: ModelFinished, clock: _Clock) -> list[AskEvent]:
+def _finish(finished: ModelFinished, endpoint: ModelEndpoint, clock: _Clock) -> list[AskEvent]:
     if not clock.pieces:
-        raise ModelServerError(
-            "the model ended without an answer",
-            code="empty_answer",
-            hint="ask again, or another model: streamrag ask -m MODEL",
-        )
+        raise empty_answer(finished.finish_reason, "", endpoint)
     cut_short = {
         "length": "the model reached its limit of tokens: the answer is cut short",
         "content_filter": "the model's server withheld the rest of the answer (content filter)",
@@ -215,7 +214,8 @@ def _no_model(servers: Sequence[LocalServer]) -> str:
     said = "no model is connected, so these are quotes from the documents"
     for server in servers:
         if server.models:
-            command = f"streamrag ask --base-url {server.base_url} -m {server.models[0]} QUESTION"
+            base_url, model = shlex.quote(server.base_url), shlex.quote(server.models[0])
+            command = f"streamrag ask --base-url {base_url} -m {model} QUESTION"
             return f"{said}; {server.name} runs here: {command}"
     return f"{said}; to connect one: export OPENAI_API_KEY=KEY, or streamrag ask --base-url URL QUESTION"
 

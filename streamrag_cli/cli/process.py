@@ -127,6 +127,7 @@ def _tame_libraries(*, debug: bool) -> None:
     if debug:
         handler: logging.Handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(_SafeFormatter("%(name)s: %(message)s"))
+        logging.captureWarnings(True)
     else:
         handler = logging.NullHandler()
         if not sys.warnoptions:

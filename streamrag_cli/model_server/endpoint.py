@@ -14,14 +14,15 @@ OPENAI_BASE_URL: Final = f"https://{OPENAI_HOST}/v1"
 class Purpose:
     """What a server is asked for. A failure has the same code whatever that is; the advice is not the same.
 
-    The first three are words for messages, the others hints: how to ask again, another model, another server, one
-    that is paid for, and for less.
+    The first three are words for messages, the others hints: how to ask again, with more patience (a template that
+    takes `timeout_s`), another model, another server, one that is paid for, and for less.
     """
 
     model: str
     sent: str
     reply: str
     again: str
+    more_patience: str
     other_model: str
     other_server: str
     without_quota: str
@@ -33,6 +34,7 @@ ANSWERING: Final = Purpose(
     sent="the sources are",
     reply="a stream of answer pieces",
     again="streamrag ask QUESTION",
+    more_patience="STREAMRAG_TIMEOUT={timeout_s} streamrag ask QUESTION",
     other_model="streamrag ask -m MODEL QUESTION",
     other_server="streamrag ask --base-url http://HOST:PORT/v1 -m MODEL QUESTION",
     without_quota="streamrag ask --base-url URL QUESTION",
@@ -43,6 +45,7 @@ EMBEDDING: Final = Purpose(
     sent="a text is",
     reply="a list of vectors",
     again="run the same command again",
+    more_patience="export STREAMRAG_TIMEOUT={timeout_s}",
     other_model="export STREAMRAG_EMBEDDING=openai:MODEL",
     other_server="export STREAMRAG_BASE_URL=http://HOST:PORT/v1",
     without_quota="export STREAMRAG_EMBEDDING=builtin",

@@ -50,6 +50,16 @@ def quoted(text: str, endpoint: ModelEndpoint) -> str:
     return line if len(line) <= QUOTED_CHARS else line[:QUOTED_CHARS].rstrip() + "..."
 
 
+def code_and_text(error: object, raw: str) -> tuple[str, str]:
+    """A server's own error code and message from its error object, parsed, or else `raw` as the message."""
+    if isinstance(error, dict) and isinstance(error.get("error"), dict):
+        error = error["error"]
+    if not isinstance(error, dict):
+        return "", raw
+    text = next((error[name] for name in ("message", "detail", "error") if isinstance(error.get(name), str)), "")
+    return f"{error.get('code') or ''} {error.get('type') or ''}".strip(), text
+
+
 def shown_url(endpoint: ModelEndpoint, path: str = "") -> str:
     """The base URL as a word of a shell command; some gateways have a key in its path."""
     return shlex.quote(masked(endpoint.url + path, endpoint))
@@ -65,7 +75,7 @@ def status_error(status: int, *, code: str, text: str, endpoint: ModelEndpoint) 
     if status == 404 or any(word in words for word in _NO_SUCH_MODEL):
         return _no_such_model(said, endpoint)
     if status in {401, 403}:
-        return key_missing(endpoint, said) if endpoint.api_key is None else _key_refused(status, said, endpoint)
+        return _key_wanted(status, said, endpoint)
     if status == 402:
         return _quota_exhausted(said, endpoint)
     if status == 429:
@@ -96,9 +106,9 @@ def stream_error(*, code: str, text: str, endpoint: ModelEndpoint) -> StreamragE
     return known or malformed(f"broke the answer off with an error{said}", endpoint)
 
 
-def key_missing(endpoint: ModelEndpoint, said: str = "") -> ConfigurationError:
-    wanted_for = f" for {shown_model(endpoint.model)}" if endpoint.model else ""
-    message = f"{endpoint.address} wants a key{wanted_for}, and none is set{said}"
+def no_key(endpoint: ModelEndpoint) -> ConfigurationError:
+    """Nothing was sent: OpenAI itself refuses whoever has none."""
+    message = f"no key is set to ask {shown_model(endpoint.model) or endpoint.address} with"
     return ConfigurationError(message, code="key_missing", hint=_KEY_HINT)
 
 
@@ -111,13 +121,13 @@ def unreachable(reason: str, endpoint: ModelEndpoint) -> ModelServerError:
 
 def stalled(timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
     message = f"{endpoint.address} has been silent for {timeout_s:g} s"
-    return ModelServerError(message, code="stalled", hint=_more_patience(timeout_s), retryable=True)
+    return ModelServerError(message, code="stalled", hint=_more_patience(timeout_s, endpoint), retryable=True)
 
 
 def dripped(limit_s: float, timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
     """Never silent for `timeout_s`, and not done after `limit_s`."""
     message = f"{endpoint.address} has not sent a whole reply in {limit_s:g} s"
-    return ModelServerError(message, code="stalled", hint=_more_patience(timeout_s), retryable=True)
+    return ModelServerError(message, code="stalled", hint=_more_patience(timeout_s, endpoint), retryable=True)
 
 
 def no_list_in_time(timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
@@ -162,6 +172,8 @@ def connection_problem(error: BaseException, timeout_s: float, endpoint: ModelEn
         return stalled(timeout_s, endpoint)
     if names & {"ReadError", "WriteError", "RemoteProtocolError"}:
         return cut_off(endpoint)
+    if "DecodingError" in names:
+        return not_a_reply(endpoint)
     return unreachable(reason_of(causes[-1]), endpoint)
 
 
@@ -200,11 +212,15 @@ def _does_it_answer(endpoint: ModelEndpoint) -> str:
     return f"curl {shown_url(endpoint, '/models')}"
 
 
-def _more_patience(timeout_s: float) -> str:
-    return f"export STREAMRAG_TIMEOUT={min(_LONGEST_TIMEOUT_S, max(300, round(timeout_s * 5)))}"
+def _more_patience(timeout_s: float, endpoint: ModelEndpoint) -> str:
+    longer_s = min(_LONGEST_TIMEOUT_S, max(300, round(timeout_s * 5)))
+    return endpoint.purpose.more_patience.format(timeout_s=longer_s)
 
 
-def _key_refused(status: int, said: str, endpoint: ModelEndpoint) -> ConfigurationError:
+def _key_wanted(status: int, said: str, endpoint: ModelEndpoint) -> ConfigurationError:
+    if endpoint.api_key is None:
+        message = f"{endpoint.address} wants a key, and none is set{said}"
+        return ConfigurationError(message, code="key_missing", hint=_KEY_HINT)
     message = f"{endpoint.address} refused the key ({status}){said}"
     return ConfigurationError(message, code="key_refused", hint=_KEY_HINT)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from streamrag_cli.errors import ConfigurationError
+from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint
 from streamrag_cli.text import sanitise_line
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class Embedder(Protocol):
 def make_embedder(name: str, *, base_url: str | None, api_key: str | None, timeout_s: float) -> Embedder:
     """The embedder called `name`: `builtin`, its full name, or `openai:MODEL`. Nothing is loaded or sent yet.
 
-    Raises ConfigurationError `unknown_embedding` for any other name. The rest is for `openai:` alone.
+    Raises ConfigurationError `unknown_embedding` for any other name. The rest is for `openai:` alone, which refuses
+    a base URL or a key that cannot be one: `bad_base_url`, `key_refused`.
     """
     if name in {"builtin", BUILTIN}:
         from streamrag_cli.retrieval.builtin_embedding import BuiltinEmbedder  # brings numpy, about 100 ms
@@ -51,7 +53,8 @@ def make_embedder(name: str, *, base_url: str | None, api_key: str | None, timeo
     if name.startswith(_OPENAI) and model:
         from streamrag_cli.retrieval.openai_embedding import OpenAIEmbedder  # brings numpy, about 100 ms
 
-        return OpenAIEmbedder(model, base_url=base_url, api_key=api_key, timeout_s=timeout_s)
+        endpoint = ModelEndpoint.checked(model=model, base_url=base_url, api_key=api_key, purpose=EMBEDDING)
+        return OpenAIEmbedder(endpoint, timeout_s=timeout_s)
     raise ConfigurationError(
         f"no embedding is called {sanitise_line(name[:100])!r}",
         code="unknown_embedding",

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.store.lock import not_writable
 
 SCHEMA_VERSION: Final = "1"
 _AT_A_TIME: Final = 500  # below SQLite's limit on the variables of one statement
@@ -43,16 +44,16 @@ class Counts:
 class Catalog:
     """One open catalog. Safe to share between threads; one statement runs at a time.
 
-    Raises StoreError `store_damaged` where the file is not a sound catalog.
+    Raises StoreError `store_damaged` where the file is not a sound catalog. `create` makes a new one, to write to.
     """
 
-    def __init__(self, file: Path, *, write: bool = False) -> None:
+    def __init__(self, file: Path, *, write: bool = False, create: bool = False) -> None:
         self._file = file
         self._lock = RLock()
         with self._translated():
-            self._db = self._connect("rwc" if write else "rw")
+            self._db = self._connect("rwc" if create else "rw")
             try:
-                self._prepare(write=write)
+                self._prepare(write=write or create, create=create)
             except BaseException:
                 self._db.close()
                 raise
@@ -61,7 +62,7 @@ class Catalog:
         uri = f"{self._file.absolute().as_uri()}?mode={mode}"
         return sqlite3.connect(uri, uri=True, timeout=5, check_same_thread=False, isolation_level=None)
 
-    def _prepare(self, *, write: bool) -> None:
+    def _prepare(self, *, write: bool, create: bool) -> None:
         self._db.execute("PRAGMA temp_store = MEMORY")
         if not write:
             self._db.execute("PRAGMA query_only = ON")
@@ -69,11 +70,11 @@ class Catalog:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA foreign_keys = ON")
-            if not self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-                self._db.executescript(f"BEGIN; {schema} COMMIT;")
-                self.set_meta("schema_version", SCHEMA_VERSION)
-                self.set_meta("generation", "0")
+        if create:
+            schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+            self._db.executescript(f"BEGIN; {schema} COMMIT;")
+            self.set_meta("schema_version", SCHEMA_VERSION)
+            self.set_meta("generation", "0")
         found = self.meta("schema_version")
         if found != SCHEMA_VERSION:
             raise StoreError(
@@ -164,7 +165,7 @@ class Catalog:
             try:
                 yield
             finally:
-                self._db.execute("ROLLBACK")
+                self._roll_back()
 
     # Changing it
 
@@ -175,10 +176,14 @@ class Catalog:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                self._roll_back()
                 raise
-            self._db.execute("COMMIT")
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:  # SQLite does it of itself where a disk is full
+            self._db.execute("ROLLBACK")
 
     def set_meta(self, key: str, value: str) -> None:
         self._rows("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
@@ -268,12 +273,9 @@ class Catalog:
 
 def _store_error(error: sqlite3.Error, file: Path) -> StoreError:
     name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")):
-        return StoreError(
-            f"the store at {file.parent.parent} cannot be written: {error}",
-            code="store_not_writable",
-            hint="streamrag ingest --store DIR PATH",
-        )
+    refused = ("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")
+    if name.startswith(refused) or (name.startswith("SQLITE_CANTOPEN") and file.is_file()):
+        return not_writable(file.parent.parent, str(error))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreError(
             f"the store is busy: {file} is locked", code="store_busy", hint="try again in a moment", retryable=True

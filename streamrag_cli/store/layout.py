@@ -4,25 +4,25 @@
         current.json       which epoch counts, and the roots that were ingested
         writer.lock        held by the one process that writes
         EPOCH/catalog.sqlite3
-        EPOCH/vectors/     Chroma's directory
+        EPOCH/vectors/     Chroma's directory, and its locks beside it
 
 A rebuild fills a new epoch and then replaces `current.json` in one step, so whatever interrupts it, the
 collection is either the old one or the new one.
 """
 
-import hashlib
 import json
 import os
+import secrets
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from streamrag_cli.errors import StoreError
+from streamrag_cli.store.lock import unused
 
-_FINGERPRINTED_BYTES: Final = 65536
-# Chroma saves an index from its thousandth vector on; before, its files are blanks, and differ each time it is opened.
-_SAVED: Final = "*/index_metadata.pickle"
+_EPOCH_PREFIX: Final = "epoch-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,14 @@ class Layout:
     def _current_file(self) -> Path:
         return self.directory / "current.json"
 
+    def epoch_directory(self, epoch: str) -> Path:
+        return self.directory / epoch
+
     def catalog(self, epoch: str) -> Path:
-        return self.directory / epoch / "catalog.sqlite3"
+        return self.epoch_directory(epoch) / "catalog.sqlite3"
 
     def vectors(self, epoch: str) -> Path:
-        return self.directory / epoch / "vectors"
+        return self.epoch_directory(epoch) / "vectors"
 
     def current(self) -> "Current | None":
         """What counts now, or None where nothing was ever ingested."""
@@ -72,16 +75,20 @@ class Layout:
         fresh.replace(self._current_file)
 
     def new_epoch(self) -> str:
-        """Make the directory of an epoch that does not exist yet, and return its name."""
-        numbers = [int(each.name) for each in self._epochs()]
-        epoch = f"{max(numbers, default=0) + 1:04d}"
+        """Make the directory of a new epoch and return its name, which no epoch ever had: a reader may have one open
+        whose store was removed and made again.
+        """
+        epoch = f"{_EPOCH_PREFIX}{secrets.token_hex(6)}"
         self.vectors(epoch).mkdir(parents=True)
         return epoch
 
     def remove_epochs_but(self, epoch: str) -> None:
-        for each in self._epochs():
+        """Remove what no longer counts; what a reader still uses is left for the next writer."""
+        for each in self.directory.glob(f"{_EPOCH_PREFIX}*"):
             if each.name != epoch:
-                shutil.rmtree(each, ignore_errors=True)
+                with suppress(OSError), unused(each) as free:
+                    if free:
+                        shutil.rmtree(each)
 
     def make(self) -> None:
         """Make the collection's directory, readable by its owner alone."""
@@ -91,28 +98,10 @@ class Layout:
         except (FileExistsError, NotADirectoryError):
             raise self._not_a_directory() from None
 
-    def _epochs(self) -> list[Path]:
-        return [each for each in self.directory.iterdir() if each.is_dir() and each.name.isdigit()]
-
     def _not_a_directory(self) -> StoreError:
         return StoreError(
             f"{self.store} is not a directory", code="store_not_a_directory", hint="streamrag ingest --store DIR PATH"
         )
-
-    def fingerprint(self, epoch: str) -> str:
-        """Sizes and edges of Chroma's index files, enough to notice a truncated or overwritten one.
-
-        Chroma reads a damaged index without complaint, or dies of it, so it is not asked.
-        """
-        seen = hashlib.sha256()
-        for file in sorted(each for saved in self.vectors(epoch).glob(_SAVED) for each in saved.parent.iterdir()):
-            size = file.stat().st_size
-            seen.update(f"{file.name} {size}\n".encode())
-            with file.open("rb") as data:
-                seen.update(data.read(_FINGERPRINTED_BYTES))
-                data.seek(max(0, size - _FINGERPRINTED_BYTES))
-                seen.update(data.read(_FINGERPRINTED_BYTES))
-        return seen.hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

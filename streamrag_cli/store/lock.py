@@ -13,7 +13,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +41,10 @@ def writing(directory: Path, *, wait_s: float = BUSY_AFTER_S) -> Iterator[None]:
 @contextmanager
 def alone(file: Path) -> Iterator[None]:
     """Hold the lock `file` of a Chroma directory, or raise StoreError `store_busy`."""
-    with _held(file, wait_s=_CHROMA_BUSY_AFTER_S) as held:
+    with ExitStack() as stack:
+        # Who waits holds the turnstile meanwhile: else a writer would take the lock again before a reader notices.
+        with _held(file.with_suffix(".turnstile"), wait_s=_CHROMA_BUSY_AFTER_S) as is_next:
+            held = is_next and stack.enter_context(_held(file, wait_s=_CHROMA_BUSY_AFTER_S))
         if not held:
             raise StoreError(
                 f"the store is busy: another process holds {file}",

@@ -1,14 +1,17 @@
 """A collection, open for reading."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
 
 from streamrag_cli.errors import StoreError
+from streamrag_cli.store import index_files
 from streamrag_cli.store.catalog import Catalog, Counts, StoredChunk
+from streamrag_cli.store.index_files import damaged
 from streamrag_cli.store.layout import Layout
+from streamrag_cli.store.lock import using
 from streamrag_cli.store.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ class CollectionReader:
         self._lock = RLock()
         self._epoch = ""
         self._opened_at = -1
+        self._in_use = ExitStack()
         self._catalog: Catalog | None = None
         self._vectors: Vectors | None = None
 
@@ -45,6 +49,7 @@ class CollectionReader:
                 if each is not None:
                     each.close()
             self._vectors = self._catalog = None
+            self._in_use.close()
 
     @property
     def catalog(self) -> Catalog:
@@ -78,9 +83,37 @@ class CollectionReader:
         return self._open_vectors().nearest(vector, limit)
 
     def cosines(self, vector: "NDArray[np.float32]", ids: Sequence[str]) -> dict[str, float]:
-        return self._open_vectors().cosines(vector, ids)
+        """The exact cosine of each id to `vector`; ids that are not in the collection are left out."""
+        found = self._open_vectors().cosines(vector, ids)
+        lost = self.known(set(ids).difference(found)) if len(found) < len(ids) else ()
+        if lost:
+            self._complain(f"{len(lost)} of {len(ids)} vectors cannot be read")
+        return found
 
     def _open_catalog(self) -> None:
+        epoch = self._current_epoch()
+        while self._catalog is None or epoch != self._epoch:
+            self.close()
+            try:
+                self._open_epoch(epoch)
+            except StoreError:
+                # A rebuild may have ended, and removed the epoch, since it was looked up.
+                if self._current_epoch() == epoch:
+                    raise
+            epoch = self._current_epoch()
+
+    def _open_epoch(self, epoch: str) -> None:
+        directory = self._layout.epoch_directory(epoch)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(using(directory))
+            except OSError as error:
+                raise damaged(directory, error.strerror or str(error)) from error
+            self._catalog = Catalog(self._layout.catalog(epoch))
+            self._epoch = epoch
+            self._in_use = stack.pop_all()
+
+    def _current_epoch(self) -> str:
         current = self._layout.current()
         if current is None:
             raise StoreError(
@@ -88,10 +121,7 @@ class CollectionReader:
                 code="store_missing",
                 hint="streamrag ingest PATH",
             )
-        if self._catalog is None or current.epoch != self._epoch:
-            self.close()
-            self._catalog = Catalog(self._layout.catalog(current.epoch))
-            self._epoch = current.epoch
+        return current.epoch
 
     def _drop_outdated_vectors(self) -> None:
         # Chroma shows an open client the new count and searches the old index.
@@ -105,30 +135,23 @@ class CollectionReader:
             catalog = self.catalog
             if self._vectors is None:
                 self._opened_at = catalog.generation
-                self._check_files(catalog)
-                vectors = Vectors(self._layout.vectors(self._epoch), self._layout.collection)
+                directory = self._layout.vectors(self._epoch)
+                if not index_files.are_as_noted(catalog, directory):
+                    self._complain("its index files are not those that were written")
+                vectors = Vectors(directory, self._layout.collection)
                 try:
-                    self._check_count(catalog, vectors)
+                    # A writer adds vectors before their chunks and deletes them after, so there are never too few.
+                    found, expected = vectors.count(), catalog.counts().chunks
+                    if found < expected:
+                        self._complain(f"it holds {found} of {expected} vectors")
                 except BaseException:
                     vectors.close()
                     raise
                 self._vectors = vectors
             return self._vectors
 
-    def _check_files(self, catalog: Catalog) -> None:
-        recorded = catalog.meta("vector_files")
-        if recorded and recorded != self._layout.fingerprint(self._epoch) and recorded == catalog.meta("vector_files"):
-            raise self._damaged("its index files are not those that were written")
-
-    def _check_count(self, catalog: Catalog, vectors: Vectors) -> None:
-        # A writer adds vectors before their chunks and deletes them after, so there are never too few.
-        expected = catalog.counts().chunks
-        found = vectors.count()
-        if found < expected and catalog.generation == self._opened_at:
-            raise self._damaged(f"it holds {found} of {expected} vectors")
-
-    def _damaged(self, why: str) -> StoreError:
-        directory = self._layout.vectors(self._epoch)
-        return StoreError(
-            f"the vectors in {directory} are damaged: {why}", code="store_damaged", hint="streamrag ingest --rebuild"
-        )
+    def _complain(self, why: str) -> None:
+        """Raise `store_damaged`, unless an ingest has changed the vectors since this question's snapshot was taken."""
+        with closing(Catalog(self._layout.catalog(self._epoch))) as now:
+            if now.generation == self.catalog.generation and index_files.noted(now) == index_files.noted(self.catalog):
+                raise damaged(self._layout.vectors(self._epoch), why)

@@ -8,11 +8,13 @@ same answer. A distance never leaves this module: callers see cosines, 1 for the
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from streamrag_cli.errors import StoreError
+from streamrag_cli.store.index_files import damaged
 from streamrag_cli.store.lock import alone, not_writable
 
 if TYPE_CHECKING:
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
 AT_A_TIME: Final = 2000  # Chroma refuses more than 5461 records in one call
 _COSINE: Final = {"hnsw": {"space": "cosine"}}
-_import_lock = Lock()
+_REFUSALS: Final = ("disk is full", "readonly", "read-only", "no space left", "permission denied", "unable to open")
+_opening = Lock()
+_open_paths: set[str] = set()
 
 
 class Vectors:
@@ -38,14 +42,14 @@ class Vectors:
         self._name = name
         self._lock_file = directory.with_name("vectors.lock")
         if not create and not (directory / "chroma.sqlite3").is_file():
-            raise _damaged(directory, "its database is missing")
+            raise damaged(directory, "its database is missing")
         with alone(self._lock_file), self._translated():
             self._client = _open(directory)
             try:
                 self._collection: ChromaCollection = self._found(create=create)
                 self._loaded = self._load()
             except BaseException:
-                self._client.close()
+                _close(self._client)
                 raise
 
     def _found(self, *, create: bool) -> "ChromaCollection":
@@ -64,8 +68,8 @@ class Vectors:
         return self._collection.count()
 
     def close(self) -> None:
-        with alone(self._lock_file), self._translated():
-            self._client.close()
+        with self._translated():
+            _close(self._client)
 
     def count(self) -> int:
         with self._translated():
@@ -119,7 +123,7 @@ class Vectors:
             )
         distances = found["distances"]
         if distances is None or len(found["ids"][0]) < within_reach / 2:
-            raise _damaged(self._directory, f"its index finds {len(found['ids'][0])} of {within_reach} vectors")
+            raise damaged(self._directory, f"its index finds {len(found['ids'][0])} of {within_reach} vectors")
         return [(each, 1.0 - distance) for each, distance in zip(found["ids"][0], distances[0], strict=True)]
 
     def cosines(self, vector: "NDArray[np.float32]", ids: Sequence[str]) -> dict[str, float]:
@@ -142,12 +146,18 @@ class Vectors:
         except StoreError:
             raise
         except OSError as error:
-            raise _damaged(self._directory, str(error)) from error
+            raise not_writable(self._directory, error) from error
         except BaseException as error:
             # A panic in Chroma's Rust part derives from BaseException alone and has no importable name.
             if type(error).__module__.startswith("chromadb") or type(error).__name__ == "PanicException":
-                raise _damaged(self._directory, str(error)) from error
+                raise self._translation(str(error)) from error
             raise
+
+    def _translation(self, message: str) -> StoreError:
+        first_line = message.strip().splitlines()[0] if message.strip() else "unreadable"
+        if any(refusal in message.lower() for refusal in _REFUSALS):
+            return not_writable(self._directory, first_line)
+        return damaged(self._directory, first_line)
 
 
 class _Known:
@@ -163,18 +173,31 @@ class _Known:
 
 
 def _open(directory: Path) -> "Client":
-    with _import_lock, _away_from_the_working_directory():
+    with _opening, _away_from_the_working_directory():
         import chromadb  # 0.7 s
         from chromadb.config import Settings
 
+        # Clients of one path share one loaded index, so a second one would see what the first saw: each gets a path
+        # of its own spelling.
+        spellings = (f"{directory}{'/.' * repeats}" for repeats in count())
+        path = next(each for each in spellings if each not in _open_paths)
         settings = Settings(
             _env_file=None,  # type: ignore[call-arg]
             anonymized_telemetry=False,
             chroma_api_impl="chromadb.api.rust.RustBindingsAPI",
             is_persistent=True,
-            persist_directory=str(directory),
+            persist_directory=path,
         )
-        return cast("Client", chromadb.PersistentClient(path=directory, settings=settings))
+        client = cast("Client", chromadb.PersistentClient(path=path, settings=settings))
+        _open_paths.add(path)
+        return client
+
+
+def _close(client: "Client") -> None:
+    with _opening:
+        path = client.get_settings().persist_directory
+        client.close()
+        _open_paths.discard(path)
 
 
 @contextmanager
@@ -191,12 +214,3 @@ def _away_from_the_working_directory() -> Iterator[None]:
     finally:
         os.fchdir(home)
         os.close(home)
-
-
-def _damaged(directory: Path, why: str) -> StoreError:
-    first_line = why.strip().splitlines()[0] if why.strip() else "unreadable"
-    return StoreError(
-        f"the vectors in {directory} are damaged: {first_line}",
-        code="store_damaged",
-        hint="streamrag ingest --rebuild",
-    )

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.store import index_files
 from streamrag_cli.store.catalog import Catalog, Counts
+from streamrag_cli.store.index_files import damaged
 from streamrag_cli.store.layout import Current, Layout
 from streamrag_cli.store.lock import not_writable, writing
 from streamrag_cli.store.vectors import Vectors
@@ -42,18 +44,24 @@ def open_for_writing(
     StoreError: `store_busy`, `store_not_writable`, `store_damaged`, `another_embedding`.
     """
     layout = Layout(store, collection)
-    try:
+    with _refusals(store):
         layout.make()
-        with writing(layout.directory):
+    with writing(layout.directory):
+        with _refusals(store):
             writer = CollectionWriter(layout, embedding=embedding, rebuild=rebuild)
-            try:
-                yield writer
+        try:
+            yield writer
+            with _refusals(store):
                 writer.finish()
-            finally:
-                writer.close()
+        finally:
+            writer.close()
+
+
+@contextmanager
+def _refusals(store: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            raise
         raise not_writable(store, error) from error
 
 
@@ -67,9 +75,10 @@ class CollectionWriter:
         self._epoch = current.epoch if current else layout.new_epoch()
         self._vectors: Vectors | None = None
         self._changed = rebuild
-        self._catalog = Catalog(layout.catalog(self._epoch), write=True)
+        self._catalog = Catalog(layout.catalog(self._epoch), write=True, create=current is None)
         try:
             self._claim(embedding)
+            self._check_files()
             if current is None and not rebuild:
                 layout.make_current(Current(epoch=self._epoch, roots=()))
         except BaseException:
@@ -84,6 +93,12 @@ class CollectionWriter:
             self._catalog.set_meta("embedding", embedding)
         elif made_with != embedding:
             raise another_embedding(self._layout.collection, made_with=made_with, asked=embedding)
+
+    def _check_files(self) -> None:
+        """Refuse index files that changed since a clean end: what is written now would pass them off as sound."""
+        directory = self._layout.vectors(self._epoch)
+        if not index_files.are_as_noted(self._catalog, directory):
+            raise damaged(directory, "its index files are not those that were written")
 
     def close(self) -> None:
         if self._vectors is not None:
@@ -104,7 +119,7 @@ class CollectionWriter:
         """
         expected = self._catalog.counts().chunks
         doubted = self._catalog.in_doubt()
-        ended_cleanly = self._catalog.meta("vector_files") == self._layout.fingerprint(self._epoch)
+        ended_cleanly = index_files.are_noted(self._catalog)
         if not doubted and (ended_cleanly or not expected or self._open_vectors().count() == expected):
             return 0
         self._begin_change()
@@ -172,7 +187,7 @@ class CollectionWriter:
             self._vectors.close()
             self._vectors = None
         if self._changed:
-            self._catalog.set_meta("vector_files", self._layout.fingerprint(self._epoch))
+            index_files.note(self._catalog, self._layout.vectors(self._epoch))
         self._catalog.set_meta("last_ingest", datetime.now(UTC).isoformat(timespec="seconds"))
         roots = tuple(self._catalog.roots())
         current = self._layout.current() if not self._rebuild else None
@@ -183,7 +198,7 @@ class CollectionWriter:
 
     def _begin_change(self) -> None:
         self._changed = True
-        self._catalog.set_meta("vector_files", "")  # readers stop comparing until the clean end
+        index_files.forget(self._catalog)
 
     def _check_dimension(self, vectors: "NDArray[np.float32]") -> None:
         known = self._catalog.meta("dimension")
@@ -209,9 +224,8 @@ class CollectionWriter:
 
     def _open_vectors(self) -> Vectors:
         if self._vectors is None:
-            directory = self._layout.vectors(self._epoch)
-            lost = self._catalog.counts().chunks > 0 and not (directory / "chroma.sqlite3").is_file()
-            self._vectors = Vectors(directory, self._layout.collection, create=not lost)
+            empty = not self._catalog.counts().chunks  # else it was there, and if it is not now, that is damage
+            self._vectors = Vectors(self._layout.vectors(self._epoch), self._layout.collection, create=empty)
         return self._vectors
 
 

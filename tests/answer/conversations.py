@@ -14,8 +14,8 @@ from streamrag_cli.answer.chat_model import (
     import_chat_library,
     stream_chat,
 )
-from streamrag_cli.answer.model_choice import ModelEndpoint
 from streamrag_cli.errors import StreamragError
+from streamrag_cli.model_server.endpoint import ModelEndpoint
 
 Result = TypeVar("Result")
 

@@ -246,6 +246,7 @@ def test_no_variable_of_the_environment_changes_where_a_question_goes_or_sends_a
             monkeypatch.setenv(name, elsewhere.base_url)
         for name in ("OPENAI_API_KEY", "LANGSMITH_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
             monkeypatch.setenv(name, "not-for-you")
+        monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Secret: not-for-you\nAuthorization: not-for-you")
         conversation = converse(server.base_url, api_key=None)
         headers = server.requests[0].headers
         sent_elsewhere = elsewhere.requests

@@ -168,7 +168,12 @@ def test_an_answer_without_a_word_is_an_error(reply: Reply, message: str) -> Non
             ConfigurationError,
             "streamrag ask -m MODEL QUESTION",
         ),
-        (failure(429, "no", code="insufficient_quota"), "quota_exhausted", ModelServerError, "streamrag doctor"),
+        (
+            failure(429, "no", code="insufficient_quota"),
+            "quota_exhausted",
+            ModelServerError,
+            "streamrag ask --base-url URL QUESTION",
+        ),
         (
             failure(429, "no", headers={"Retry-After": "60"}),
             "rate_limited",
@@ -187,7 +192,7 @@ def test_an_answer_without_a_word_is_an_error(reply: Reply, message: str) -> Non
             ModelServerError,
             "streamrag ask -k 3 QUESTION",
         ),
-        (failure(418, "no"), "request_refused", ModelServerError, "streamrag doctor"),
+        (failure(418, "no"), "request_refused", ModelServerError, "streamrag ask -m MODEL QUESTION"),
     ],
 )
 def test_what_asking_again_cannot_mend_is_asked_once(

@@ -10,11 +10,11 @@ import pytest
 from streamrag_cli.answer.model_choice import (
     DEFAULT_MODEL,
     LocalServer,
-    ModelEndpoint,
     choose_endpoint,
     find_local_servers,
 )
 from streamrag_cli.errors import ConfigurationError, ModelServerError, StreamragError
+from streamrag_cli.model_server.endpoint import ModelEndpoint
 from tests.openai_replies import HTML, Cut, Reply, Stall, failure, whole_body
 from tests.openai_server import OpenAIServer
 
@@ -51,6 +51,10 @@ def test_a_model_without_a_key_or_a_server_is_an_error() -> None:
 
     assert isinstance(error, ConfigurationError)
     assert (error.code, error.hint) == ("key_missing", "export OPENAI_API_KEY=KEY")
+
+
+def test_openais_own_address_without_a_key_is_an_error_before_anything_is_sent() -> None:
+    assert failing(base_url="https://api.openai.com/v1").code == "key_missing"
 
 
 def test_openais_own_address_needs_no_list_of_models() -> None:

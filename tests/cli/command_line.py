@@ -10,7 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
+
+from tests.openai_server import OpenAIServer, Script
+
+Result = TypeVar("Result")
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = (sys.executable, "-m", "streamrag_cli")
@@ -71,6 +75,11 @@ class CommandLine:
         )
         return Outcome(code=ended.returncode, stdout=ended.stdout, stderr=ended.stderr.decode())
 
+    def ask(self, chat: Script, question: str, *flags: str) -> Outcome:
+        """Ask a model that answers with `chat`, to the end."""
+        with OpenAIServer(chat=chat) as server:
+            return self.run("ask", question, "--base-url", server.base_url, *flags)
+
     def shell(self, script: str) -> Outcome:
         """Run a line of shell in which `streamrag` is the program."""
         program = " ".join(self.program)
@@ -101,10 +110,10 @@ class CommandLine:
                 process.kill()
 
 
-def at_once(runs: Sequence[Callable[[], Outcome]]) -> list[Outcome]:
-    """Run several processes side by side: most of what one costs is its imports."""
+def at_once(runs: Mapping[str, Callable[[], Result]]) -> dict[str, Result]:
+    """Run several things side by side, a thread for each core: most of what a process costs is its imports."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return list(pool.map(lambda run: run(), runs))
+        return dict(zip(runs, pool.map(lambda run: run(), runs.values()), strict=True))
 
 
 def read_until(stream: IO[bytes] | None, wanted: bytes, *, limit_s: float = LIMIT_S) -> bytes:
@@ -125,7 +134,3 @@ def read_until(stream: IO[bytes] | None, wanted: bytes, *, limit_s: float = LIMI
 def ended_within(process: subprocess.Popen[bytes], limit_s: float) -> int:
     """The exit code of a process that ends in time."""
     return process.wait(timeout=limit_s)
-
-
-def text(outcome: Outcome) -> str:
-    return outcome.stdout.decode()

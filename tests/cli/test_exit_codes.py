@@ -1,13 +1,15 @@
 """Every exit code, with the line that says what happened and the line that says what to do."""
 
+import re
 import socket
+from dataclasses import replace
 
 import pytest
 
-from tests.cli.command_line import CommandLine, Outcome
+from tests.cli.command_line import CommandLine, Outcome, at_once
 from tests.cli.conftest import QUESTION
 from tests.openai_replies import HTML, Cut, Stall, answer, failure, stream, token, whole_body
-from tests.openai_server import OpenAIServer, Script
+from tests.openai_server import OpenAIServer
 
 KEY = "sk-secret-0123456789abcdefghij"
 
@@ -18,11 +20,25 @@ def said(outcome: Outcome) -> tuple[int, list[str]]:
     return outcome.code, outcome.stderr.splitlines()[-2:]
 
 
-def asked(user: CommandLine, chat: Script, *flags: str) -> tuple[Outcome, str]:
-    """What came of a question to a server with that script, and the server's address."""
-    with OpenAIServer(chat=chat) as server:
-        outcome = user.run("ask", QUESTION, "--base-url", server.base_url, "-m", "m", *flags)
-        return outcome, f"127.0.0.1:{server.port}"
+@pytest.fixture(scope="module")
+def outcomes(reader: CommandLine) -> dict[str, Outcome]:
+    """What came of questions to servers that fail."""
+    refusal = failure(401, f"Incorrect API key provided: {KEY}.", code="invalid_api_key")
+    with_key, impatient = reader.having(OPENAI_API_KEY=KEY), reader.having(STREAMRAG_TIMEOUT="0.5")
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    refused = ("ask", QUESTION, "--base-url", f"http://127.0.0.1:{port}/v1", "-m", "m")
+    outcomes = at_once(
+        {
+            "key refused": lambda: with_key.ask(refusal, QUESTION, "-m", "m"),
+            "key refused --debug": lambda: with_key.ask(refusal, QUESTION, "-m", "m", "--debug", "--json"),
+            "connection refused": lambda: reader.run(*refused),
+            "cut off": lambda: reader.ask(stream(token("Half"), token(" an"), Cut(reset=False)), QUESTION),
+            "silent": lambda: impatient.ask(stream(token("Half"), Stall(ping_every_s=0.05)), QUESTION),
+            "web page": lambda: reader.ask(whole_body(HTML, status=404), QUESTION, "-m", "m"),
+        }
+    )
+    return {name: replace(each, stderr=re.sub(r":\d{5}\b", ":PORT", each.stderr)) for name, each in outcomes.items()}
 
 
 @pytest.mark.parametrize(
@@ -67,18 +83,18 @@ def test_3_a_model_without_a_key(reader: CommandLine) -> None:
     )
 
 
-def test_3_a_refused_key_is_not_shown_though_the_server_repeats_it(reader: CommandLine) -> None:
-    with_key = reader.having(OPENAI_API_KEY=KEY)
-    refusal = failure(401, f"Incorrect API key provided: {KEY}.", code="invalid_api_key")
-    for flags in ((), ("--debug",), ("--json",), ("--jsonl", "--debug")):
-        outcome, address = asked(with_key, refusal, *flags)
+@pytest.mark.parametrize("run", ["key refused", "key refused --debug"])
+def test_3_a_refused_key_is_not_shown_though_the_server_repeats_it(outcomes: dict[str, Outcome], run: str) -> None:
+    outcome = outcomes[run]
 
-        assert outcome.code == 3
-        assert outcome.stderr.splitlines()[-2:] == [
-            f"streamrag: {address} refused the key (401): Incorrect API key provided: [key].",
+    assert said(outcome) == (
+        3,
+        [
+            "streamrag: 127.0.0.1:PORT refused the key (401): Incorrect API key provided: [key].",
             "hint: export OPENAI_API_KEY=KEY",
-        ]
-        assert KEY not in outcome.stderr + outcome.stdout.decode()
+        ],
+    )
+    assert KEY not in outcome.stderr + outcome.stdout.decode()
 
 
 def test_3_several_models_are_named_and_the_command_that_takes_one(reader: CommandLine) -> None:
@@ -109,53 +125,28 @@ def test_3_a_settings_file_that_makes_no_sense(newcomer: CommandLine, file: str,
     assert first.replace(str(path), "FILE").startswith(f"streamrag: {message}")
 
 
-def test_4_a_refused_connection_names_the_server_and_the_sources_are_shown(reader: CommandLine) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    outcome = reader.run("ask", QUESTION, "--base-url", f"http://127.0.0.1:{port}/v1", "-m", "m")
+@pytest.mark.parametrize(
+    ("run", "answer_part", "message"),
+    [
+        ("connection refused", b"", "cannot reach the model server at 127.0.0.1:PORT: connection refused"),
+        ("cut off", b"Half an\n", "127.0.0.1:PORT ended the answer before it was complete"),
+        ("silent", b"Half\n", "127.0.0.1:PORT has been silent for 0.5 s"),
+    ],
+)
+def test_4_when_the_model_server_fails_sources_and_the_part_of_the_answer_stay(
+    outcomes: dict[str, Outcome], run: str, answer_part: bytes, message: str
+) -> None:
+    code, (first, second) = said(outcomes[run])
 
-    assert said(outcome) == (
-        4,
-        [
-            f"streamrag: cannot reach the model server at 127.0.0.1:{port}: connection refused",
-            "hint: streamrag doctor",
-        ],
-    )
-    assert "sample_docs/" in outcome.stderr
-
-
-def test_4_an_answer_that_is_cut_off_stays(reader: CommandLine) -> None:
-    outcome, address = asked(reader, stream(token("Half"), token(" an"), Cut(reset=False)))
-
-    assert (outcome.stdout, *said(outcome)) == (
-        b"Half an\n",
-        4,
-        [f"streamrag: {address} ended the answer before it was complete", "hint: streamrag ask QUESTION"],
-    )
+    assert (code, outcomes[run].stdout, first) == (4, answer_part, f"streamrag: {message}")
+    assert second.startswith("hint: ")
+    assert "sample_docs/" in outcomes[run].stderr
 
 
-def test_4_a_server_that_falls_silent(reader: CommandLine) -> None:
-    impatient = reader.having(STREAMRAG_TIMEOUT="0.5")
-    outcome, address = asked(impatient, stream(token("Half"), Stall(ping_every_s=0.05)))
+def test_3_a_web_page_instead_of_an_answer_is_not_printed(outcomes: dict[str, Outcome]) -> None:
+    code, (first, second) = said(outcomes["web page"])
 
-    assert (outcome.stdout, *said(outcome)) == (
-        b"Half\n",
-        4,
-        [
-            f"streamrag: {address} has been silent for 0.5 s",
-            "hint: STREAMRAG_TIMEOUT=300 streamrag ask QUESTION",
-        ],
-    )
-
-
-def test_4_a_web_page_instead_of_an_answer_is_not_printed(reader: CommandLine) -> None:
-    code, (first, second) = said(asked(reader, whole_body(HTML, status=404))[0])
-
-    assert (code, "<" in first, second) == (
-        3,
-        False,
-        "hint: streamrag ask --base-url http://HOST:PORT/v1 -m MODEL QUESTION",
-    )
+    assert (code, "<" in first, second.startswith("hint: ")) == (3, False, True)
 
 
 @pytest.mark.parametrize("command", ["ask x", "search x", "status"])

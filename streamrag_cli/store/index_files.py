@@ -1,0 +1,71 @@
+"""Whether Chroma's index files are still the ones that were written.
+
+Chroma reads a damaged index without complaint, or takes the interpreter down with it, so it is not asked: what
+the files were at a writer's clean end is noted in the catalog. From a writer's first change to its clean end
+nothing is noted. Chroma's database is not among the files: opening it to read already changes it.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+from streamrag_cli.errors import StoreError
+from streamrag_cli.store.catalog import Catalog
+
+# Chroma saves an index from its thousandth vector on; before, its files are blanks, and differ each time it is opened.
+_SAVED: Final = "*/index_metadata.pickle"
+_DIGEST: Final = "vector_files"
+_STAMPS: Final = "vector_stamps"
+
+
+def note(catalog: Catalog, vectors: Path) -> None:
+    """Note the files in Chroma's directory as they are now."""
+    with catalog.transaction():
+        catalog.set_meta(_STAMPS, _stamps(vectors))
+        catalog.set_meta(_DIGEST, _digest(vectors))
+
+
+def forget(catalog: Catalog) -> None:
+    """They are about to change."""
+    if are_noted(catalog):
+        catalog.set_meta(_DIGEST, "")
+
+
+def are_noted(catalog: Catalog) -> bool:
+    """Whether the last writer came to a clean end."""
+    return bool(noted(catalog))
+
+
+def noted(catalog: Catalog) -> str:
+    return catalog.meta(_DIGEST) or ""
+
+
+def are_as_noted(catalog: Catalog, vectors: Path) -> bool:
+    """True also where nothing is noted. Reads the files only where their sizes or times differ, as in a copy."""
+    try:
+        return not are_noted(catalog) or catalog.meta(_STAMPS) == _stamps(vectors) or noted(catalog) == _digest(vectors)
+    except FileNotFoundError:
+        return False
+
+
+def damaged(vectors: Path, why: str) -> StoreError:
+    return StoreError(
+        f"the vectors in {vectors} are damaged: {why}", code="store_damaged", hint="streamrag ingest --rebuild"
+    )
+
+
+def _stamps(vectors: Path) -> str:
+    status = {file.name: file.stat() for file in _saved(vectors)}
+    return " ".join(f"{name}:{each.st_size}:{each.st_mtime_ns}" for name, each in status.items())
+
+
+def _digest(vectors: Path) -> str:
+    seen = hashlib.sha256()
+    for path in _saved(vectors):
+        with path.open("rb") as file:
+            seen.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return seen.hexdigest()
+
+
+def _saved(vectors: Path) -> list[Path]:
+    return sorted(each for marker in vectors.glob(_SAVED) for each in marker.parent.iterdir())

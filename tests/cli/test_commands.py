@@ -1,0 +1,188 @@
+"""What each command prints on each face, as transcripts in `golden/`; and the exact keys of its JSON."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.command_line import CommandLine, Outcome
+from tests.cli.transcripts import assert_same_transcript, in_a_pipe, on_a_terminal
+
+LIBRARY = {
+    "rules/lending.md": (
+        "# Lending\n\nA book may be kept for four weeks.\n\n"
+        "## Late books\n\nWhoever returns a book late pays twenty cents a day.\n"
+    ),
+    "rules/hours.txt": "The library opens at nine in the morning.\n",
+    "garden.md": "# Garden\n\nTomatoes are watered at dawn.\n",
+}
+OPENING = '"When does the library open?"'
+EVALUATION: dict[str, list[dict[str, Any]]] = {
+    "corpus.jsonl": [
+        {"_id": "a", "title": "Lending", "text": "A book may be kept for four weeks."},
+        {"_id": "b", "title": "", "text": "The library opens at nine in the morning."},
+        {"_id": "c", "title": "Garden", "text": "Tomatoes are watered at dawn."},
+    ],
+    "queries.jsonl": [
+        {"_id": "1", "text": "When does the library open?", "answers": ["nine"]},
+        {"_id": "2", "text": "When are tomatoes watered?", "answers": ["at dusk"]},
+    ],
+}
+
+
+def write_library(folder: Path) -> None:
+    for name, text in LIBRARY.items():
+        file = folder / "library" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def librarian(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """A user who has ingested three small files."""
+    home = tmp_path_factory.mktemp("librarian")
+    write_library(home)
+    user = CommandLine(home=home, directory=home)
+    assert user.run("ingest", "library").code == 0
+    return user
+
+
+def objects(outcome: Outcome) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in outcome.stdout.decode().split("\n")[:-1]]
+
+
+def test_ask(librarian: CommandLine) -> None:
+    assert_same_transcript(
+        "ask",
+        in_a_pipe(librarian, f"streamrag ask {OPENING}"),
+        in_a_pipe(librarian, f"streamrag ask -q {OPENING}"),
+        in_a_pipe(librarian, f"streamrag ask --json -k 1 {OPENING}"),
+        in_a_pipe(librarian, f"streamrag ask --jsonl -k 1 {OPENING}"),
+        on_a_terminal(librarian, f"streamrag ask {OPENING}"),
+    )
+
+
+def test_search(librarian: CommandLine) -> None:
+    assert_same_transcript(
+        "search",
+        in_a_pipe(librarian, f"streamrag search {OPENING}"),
+        in_a_pipe(librarian, f"streamrag search --json -k 1 {OPENING}"),
+        in_a_pipe(librarian, "streamrag search --jsonl -k 1 books"),
+        on_a_terminal(librarian, "streamrag search books"),
+        on_a_terminal(librarian, "streamrag search --plain books"),
+        on_a_terminal(librarian, "streamrag search books", columns=40),
+    )
+
+
+def test_status(librarian: CommandLine) -> None:
+    assert_same_transcript(
+        "status",
+        in_a_pipe(librarian, "streamrag status"),
+        in_a_pipe(librarian, "streamrag status --json"),
+        in_a_pipe(librarian, "streamrag status -c elsewhere"),
+        on_a_terminal(librarian, "streamrag status", columns=60),
+    )
+
+
+def test_ingest(newcomer: CommandLine) -> None:
+    write_library(newcomer.directory)
+    library = newcomer.directory / "library"
+    parts = [
+        in_a_pipe(newcomer, "streamrag ingest --dry-run library"),
+        in_a_pipe(newcomer, "streamrag ingest library"),
+    ]
+    (library / "garden.md").write_text("# Garden\n\nTomatoes are watered at dusk.\n", encoding="utf-8")
+    (library / "rules" / "hours.txt").unlink()
+    (library / "empty.txt").touch()
+    (library / "picture.md").write_bytes(b"\0\1\2")
+    (library / "broken.pdf").write_bytes(b"%PDF-1.7 and then nothing")
+    parts += [
+        in_a_pipe(newcomer, "streamrag ingest -v library"),
+        in_a_pipe(newcomer, "streamrag ingest --json library"),
+        in_a_pipe(newcomer, "streamrag ingest --jsonl library"),
+        in_a_pipe(newcomer, "streamrag ingest -q library"),
+        in_a_pipe(newcomer, "streamrag ingest --remove library/rules"),
+        in_a_pipe(newcomer, "streamrag ingest nowhere"),
+    ]
+    assert_same_transcript("ingest", *parts)
+
+
+def test_ingest_on_a_terminal_leaves_one_line(newcomer: CommandLine) -> None:
+    write_library(newcomer.directory)
+
+    assert_same_transcript("ingest-terminal", on_a_terminal(newcomer, "streamrag ingest library"))
+
+
+def test_eval(newcomer: CommandLine) -> None:
+    folder = newcomer.directory / "questions"
+    folder.mkdir()
+    for name, entries in EVALUATION.items():
+        (folder / name).write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+    (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n1\tb\t1\n2\tc\t1\n", encoding="utf-8")
+
+    assert_same_transcript(
+        "eval",
+        in_a_pipe(newcomer, "streamrag eval questions"),
+        in_a_pipe(newcomer, "streamrag eval --json --quiet --limit 1 questions"),
+    )
+    assert not newcomer.store.exists()
+
+
+def test_a_search_in_a_pipe_is_a_line_a_hit_with_three_fields(librarian: CommandLine) -> None:
+    outcome = librarian.run("search", "books")
+
+    fields = [line.split("\t") for line in outcome.stdout.decode().splitlines()]
+    assert [len(each) for each in fields] == [3] * len(fields)
+    assert fields[0][0] == "library/rules/lending.md:1"
+    assert [float(score) for _, score, _ in fields] == sorted((float(score) for _, score, _ in fields), reverse=True)
+
+
+def test_the_json_of_every_other_command_has_exactly_its_keys(librarian: CommandLine) -> None:
+    (found,) = objects(librarian.run("search", "--json", "books"))
+    hits = objects(librarian.run("search", "--jsonl", "books"))
+    (status,) = objects(librarian.run("status", "--json"))
+    (ingested,) = objects(librarian.run("ingest", "--json", "--dry-run", "library"))
+    lines = objects(librarian.run("ingest", "--jsonl", "--dry-run", "library"))
+
+    source = ["n", "source", "page", "line_start", "line_end", "title", "content", "score", "chunk_id"]
+    assert (list(found), found["hits"]) == (["version", "query", "hits"], hits)
+    assert [list(hit) for hit in hits] == [source] * len(hits)
+    assert list(status) == ["version", "store", "collections"]
+    assert list(status["collections"][0]) == [
+        "collection",
+        "documents",
+        "chunks",
+        "embedding",
+        "dimension",
+        "size_bytes",
+        "last_ingest",
+        "generation",
+        "roots",
+    ]
+    assert list(ingested) == [
+        "version",
+        "failed",
+        "error",
+        "counts",
+        "chunks_written",
+        "chunks",
+        "elapsed_ms",
+        "dry_run",
+    ]
+    assert [list(line) for line in lines] == [
+        ["type", "documents", "collection", "embedding"],
+        *[["type", "source", "action", "chunks", "reason"]] * 3,
+        ["type", "done", "counts", "chunks_written", "chunks", "elapsed_ms", "dry_run"],
+    ]
+
+
+def test_json_escapes_what_a_terminal_would_obey_and_loses_none_of_it(newcomer: CommandLine) -> None:
+    name = "a\x9b2J\u202eb"
+    shutil.copytree(Path(__file__).parent / "golden", newcomer.directory / name)
+    newcomer.run("ingest", name)
+    outcome = newcomer.run("status", "--json")
+
+    assert b"\\u009b2J\\u202e" in outcome.stdout
+    assert objects(outcome)[0]["collections"][0]["roots"] == [str(newcomer.directory / name)]

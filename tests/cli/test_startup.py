@@ -1,0 +1,75 @@
+"""What a command does not need is not loaded: help and version are there before a person notices."""
+
+import sys
+from dataclasses import replace
+
+import pytest
+
+from streamrag_cli import __version__
+from streamrag_cli.settings import defaults
+from tests.cli.command_line import CommandLine
+
+HEAVY = {"chromadb", "fastapi", "langchain", "langchain_chroma", "langchain_core", "langchain_openai", "numpy"} | {
+    "onnxruntime",
+    "openai",
+    "pydantic",
+    "rich.markdown",
+    "tokenizers",
+}
+
+# Typer 0.29 checks the parameters of every command with it, 65 ms; streamrag itself does not use it.
+TYPERS_OWN = {"pydantic"}
+
+
+def loaded(user: CommandLine, *arguments: str) -> set[str]:
+    """The modules that a fresh process imports for these arguments, and the packages they are in."""
+    outcome = replace(user, program=(sys.executable, "-X", "importtime", *arguments)).run()
+    assert outcome.code == 0, outcome
+    lines = outcome.stderr.splitlines()
+    modules = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
+    return modules | {module.partition(".")[0] for module in modules}
+
+
+@pytest.mark.parametrize("arguments", ["--help", "--version"])
+def test_help_and_version_load_nothing_heavy(newcomer: CommandLine, arguments: str) -> None:
+    modules = loaded(newcomer, "-m", "streamrag_cli", arguments)
+
+    assert "streamrag_cli" in modules
+    assert modules & HEAVY == set()
+
+
+@pytest.mark.parametrize("command", ["ask", "search", "ingest", "status", "eval"])
+def test_the_help_of_a_command_loads_nothing_heavy(newcomer: CommandLine, command: str) -> None:
+    modules = loaded(newcomer, "-m", "streamrag_cli", command, "--help")
+
+    assert modules & (HEAVY - TYPERS_OWN) == set()
+
+
+def test_version_does_not_even_load_the_command_line(newcomer: CommandLine) -> None:
+    modules = loaded(newcomer, "-m", "streamrag_cli", "--version")
+
+    assert modules & {"typer", "click", "rich", "streamrag_cli.cli.app", "asyncio"} == set()
+
+
+def test_the_pipeline_is_there_before_the_libraries_behind_it(newcomer: CommandLine) -> None:
+    modules = loaded(newcomer, "-c", "import streamrag_cli.answer.pipeline")
+
+    assert modules & {"langchain_core", "langchain_openai", "openai", "chromadb", "onnxruntime"} == set()
+
+
+def test_a_status_loads_neither_the_index_nor_a_model(reader: CommandLine) -> None:
+    modules = loaded(reader, "-m", "streamrag_cli", "status")
+
+    assert modules & (HEAVY - TYPERS_OWN) == set()
+
+
+def test_version_says_the_version_and_nothing_else(newcomer: CommandLine) -> None:
+    assert newcomer.run("--version").stdout.decode() == f"streamrag {__version__}\n"
+
+
+def test_the_help_of_every_command_names_its_real_defaults(newcomer: CommandLine) -> None:
+    text = newcomer.run("ask", "--help").stdout.decode()
+
+    assert f"[default: {defaults()['top_k']}]" in text
+    assert f"[default: {defaults()['min_score']}]" in text
+    assert "{" not in text.partition("Options:")[2]

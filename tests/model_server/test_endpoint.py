@@ -1,0 +1,58 @@
+"""An endpoint is read from settings in one way, whoever asks."""
+
+import pytest
+
+from streamrag_cli.errors import ConfigurationError
+from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint, checked_base_url
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("http://localhost:11434", "http://localhost:11434/v1"),
+        ("http://localhost:11434/", "http://localhost:11434/v1"),
+        ("http://localhost:11434/v1/", "http://localhost:11434/v1"),
+        ("https://gateway.example/openai/v2", "https://gateway.example/openai/v2"),
+        ("http://[::1]:8080", "http://[::1]:8080/v1"),
+    ],
+)
+def test_a_base_url_is_used_without_a_last_slash_and_with_v1_where_it_has_no_path(given: str, used: str) -> None:
+    assert checked_base_url(given) == used
+
+
+def test_what_is_blank_is_not_given() -> None:
+    assert ModelEndpoint.checked(model=" ", base_url="", api_key=None) == ModelEndpoint(model="")
+
+
+def test_what_is_given_is_stripped_and_made_fit_to_send() -> None:
+    checked = ModelEndpoint.checked(
+        model=" caf\udce9 ", base_url=" http://host ", api_key=" sk-key\n", purpose=EMBEDDING
+    )
+
+    assert checked == ModelEndpoint(model="caf?", base_url="http://host/v1", api_key="sk-key", purpose=EMBEDDING)
+
+
+@pytest.mark.parametrize("key", ["\u201csk-secret\u201d", "sk-\nsecret", "two secret words", "sk-secret\x7f"])
+def test_a_key_that_no_header_can_carry_is_refused_without_repeating_it(key: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ModelEndpoint.checked(model="m", base_url=None, api_key=key)
+
+    assert (caught.value.code, caught.value.hint) == ("key_refused", "export OPENAI_API_KEY=KEY")
+    assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("base_url", "address", "is_openai"),
+    [
+        (None, "api.openai.com:443", True),
+        ("https://api.openai.com/v1", "api.openai.com:443", True),
+        ("https://API.OpenAI.com:443/v1", "api.openai.com:443", True),
+        ("http://api.openai.com/v1", "api.openai.com:80", False),
+        ("https://api.openai.com.evil.example/v1", "api.openai.com.evil.example:443", False),
+        ("http://[::1]:8080/v1", "[::1]:8080", False),
+    ],
+)
+def test_openai_itself_is_known_by_its_host_over_tls(base_url: str | None, address: str, is_openai: bool) -> None:
+    endpoint = ModelEndpoint(model="m", base_url=base_url)
+
+    assert (endpoint.address, endpoint.is_openai) == (address, is_openai)

@@ -1,0 +1,140 @@
+"""Stores under one small interface, so that every store can be held to the same contract."""
+
+import atexit
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.store.reader import CollectionReader
+from streamrag_cli.store.writer import CollectionWriter, open_for_writing
+from tests.fake_embedder import FakeEmbedder
+from tests.fork_server import ForkServer
+
+Document = tuple[DocumentRecord, Sequence[Chunk]]
+
+
+@dataclass(frozen=True)
+class LocalStore:
+    """SQLite and Chroma in a directory."""
+
+    directory: Path
+    collection: str = "default"
+
+    @contextmanager
+    def writing(self, *, embedding: str = "fake", rebuild: bool = False) -> Iterator[CollectionWriter]:
+        with open_for_writing(self.directory, self.collection, embedding=embedding, rebuild=rebuild) as writer:
+            yield writer
+
+    @contextmanager
+    def reading(self) -> Iterator[CollectionReader]:
+        reader = CollectionReader(self.directory, self.collection)
+        try:
+            yield reader
+        finally:
+            reader.close()
+
+    def put(self, *documents: Document, rebuild: bool = False) -> None:
+        with self.writing(rebuild=rebuild) as writer:
+            write(writer, *documents)
+
+    def remove(self) -> None:
+        """As a person removes a store."""
+        shutil.rmtree(self.directory)
+
+    def other_process(self, command: str, *words: str) -> "subprocess.Popen[str]":
+        """Start `command` of `second_process`; it says what it does on stdout and waits for lines on stdin."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.store.second_process", str(self.directory), command, *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+
+    def run_other_process(self, command: str, *words: str) -> str:
+        """What it said. A process that crashes or does not end in time fails the test."""
+        ended = _fork_server().run(str(self.directory), command, *words)
+        assert ended.status == 0, f"{command} ended with {ended}"
+        return ended.said.strip()
+
+
+@cache
+def _fork_server() -> ForkServer:
+    server = ForkServer("tests.store.second_process")
+    atexit.register(server.__exit__, None, None, None)
+    return server
+
+
+def document(path: str, *texts: str) -> Document:
+    """A document whose chunks are the texts."""
+    starts = [sum(map(len, texts[:ordinal])) for ordinal in range(len(texts))]
+    chunks = [
+        Chunk(
+            id=hashlib.sha256(f"{path}\0{text}".encode()).hexdigest()[:24],
+            ordinal=ordinal,
+            text=text,
+            headings=("Guide", path),
+            page=None,
+            line_start=ordinal + 1,
+            line_end=ordinal + 1,
+            char_start=start,
+            char_end=start + len(text),
+        )
+        for ordinal, (text, start) in enumerate(zip(texts, starts, strict=True))
+    ]
+    record = DocumentRecord(
+        path=f"/docs/{path}",
+        source=path,
+        size=len("".join(texts)),
+        mtime_ns=1,
+        read_at_ns=2,
+        sha256=hashlib.sha256("".join(texts).encode()).hexdigest(),
+        recipe="1",
+        title="",
+    )
+    return record, chunks
+
+
+def many_chunks(path: str, count: int) -> Document:
+    """A document of so many different chunks."""
+    return document(path, *(f"{path} number {each} word{each % 97}x{each % 89}" for each in range(count)))
+
+
+def write(writer: CollectionWriter, *documents: Document) -> None:
+    texts = [chunk.text_to_embed for _, chunks in documents for chunk in chunks]
+    writer.write(documents, FakeEmbedder().embed_documents(texts))
+
+
+def by_text(reader: CollectionReader, word: str) -> set[str]:
+    """The texts of the chunks that full text finds."""
+    ids = [chunk_id for chunk_id, _ in reader.search_text(f'"{word}"', 100)]
+    return {each.chunk.text for each in reader.chunks(ids).values()}
+
+
+def by_vector(reader: CollectionReader, limit: int = 100) -> set[str]:
+    """The texts of every chunk whose vector a search with that very vector finds first."""
+    found = set()
+    for chunk_id in reader.catalog.chunk_ids():
+        chunk = reader.chunks([chunk_id])[chunk_id].chunk
+        vector = FakeEmbedder().embed_query(chunk.text_to_embed)
+        best = reader.nearest(vector, limit)
+        if chunk_id in [each for each, cosine in best if cosine > 0.999]:
+            found.add(chunk.text)
+    return found
+
+
+def texts(reader: CollectionReader) -> set[str]:
+    """The texts of all chunks of the catalog."""
+    return {each.chunk.text for each in reader.chunks(reader.catalog.chunk_ids()).values()}
+
+
+def vector_ids(store: LocalStore) -> set[str]:
+    """What Chroma holds, told in a process of its own."""
+    return set(store.run_other_process("vector-ids").split())

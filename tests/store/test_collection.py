@@ -1,0 +1,285 @@
+"""What every store must do. The readers and writers of two processes are those of two processes."""
+
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from streamrag_cli.errors import StoreError
+from streamrag_cli.retrieval.search import retrieve
+from streamrag_cli.store.catalog import Counts
+from tests.fake_embedder import FakeEmbedder
+from tests.store.stores import LocalStore, by_text, by_vector, document, many_chunks, texts, vector_ids, write
+
+APPLES = document("fruit.md", "apples are red", "pears are green")
+SHIPS = document("ships.md", "ships cross the sea")
+
+
+def test_what_is_written_is_found_by_text_by_vector_and_by_id(store: LocalStore) -> None:
+    store.put(APPLES, SHIPS)
+
+    with store.reading() as reader, reader.reading():
+        apples, pears = APPLES[1]
+        assert by_text(reader, "apples") == {"apples are red"}
+        assert by_vector(reader) == {"apples are red", "pears are green", "ships cross the sea"}
+        stored = reader.chunks([apples.id, pears.id, "no such id"])
+        assert {key: (each.chunk, each.source, each.path) for key, each in stored.items()} == {
+            apples.id: (apples, "fruit.md", "/docs/fruit.md"),
+            pears.id: (pears, "fruit.md", "/docs/fruit.md"),
+        }
+        assert reader.known([apples.id, "no such id"]) == {apples.id}
+        assert (reader.counts(), reader.embedding) == (Counts(documents=2, chunks=3), "fake")
+        assert reader.document_frequencies(["appl", "ar", "comet"]) == {"appl": 1, "ar": 2, "comet": 0}
+
+
+def test_the_cosines_are_those_of_the_vectors_given(store: LocalStore) -> None:
+    store.put(APPLES, SHIPS)
+    question = FakeEmbedder().embed_query("red apples")
+
+    with store.reading() as reader:
+        cosines = reader.cosines(question, [chunk.id for chunk in APPLES[1]] + ["no such id"])
+
+    expected = {chunk.id: FakeEmbedder().embed_query(chunk.text_to_embed) @ question for chunk in APPLES[1]}
+    assert cosines == pytest.approx(expected, abs=1e-6)
+
+
+def test_replacing_a_document_replaces_all_its_chunks_everywhere(store: LocalStore) -> None:
+    store.put(APPLES, SHIPS)
+    store.put(document("fruit.md", "pears are green", "plums are blue"))
+
+    with store.reading() as reader:
+        expected = {"pears are green", "plums are blue", "ships cross the sea"}
+        assert (texts(reader), by_vector(reader), by_text(reader, "apples")) == (expected, expected, set())
+        assert reader.catalog.chunk_ids() == vector_ids(store)
+
+
+def test_removing_a_document_removes_it_everywhere(store: LocalStore) -> None:
+    store.put(APPLES, SHIPS)
+    with store.writing() as writer:
+        writer.remove(["/docs/fruit.md", "/docs/never-there.md"])
+
+    with store.reading() as reader:
+        assert (texts(reader), by_text(reader, "apples")) == ({"ships cross the sea"}, set())
+        assert vector_ids(store) == {SHIPS[1][0].id}
+        assert reader.counts() == Counts(documents=1, chunks=1)
+
+
+def test_a_document_without_chunks_is_remembered(store: LocalStore) -> None:
+    store.put(document("empty.md"))
+
+    with store.reading() as reader:
+        assert reader.counts() == Counts(documents=1, chunks=0)
+
+
+def test_every_change_raises_the_generation_and_nothing_else_does(store: LocalStore) -> None:
+    def generation() -> int:
+        with store.reading() as reader:
+            return reader.catalog.generation
+
+    with store.writing():
+        pass
+    seen = [generation()]
+    store.put(APPLES)
+    seen.append(generation())
+    with store.writing() as writer:
+        writer.touch([APPLES[0]])
+        writer.add_roots(["/docs"])
+    seen.append(generation())
+    with store.writing() as writer:
+        writer.remove([APPLES[0].path])
+    seen.append(generation())
+
+    assert seen == [0, 1, 1, 2]
+
+
+def test_the_text_index_stays_true_to_the_chunks(store: LocalStore) -> None:
+    store.put(APPLES, SHIPS)
+    store.put(document("fruit.md", "plums are blue"))
+    with store.writing() as writer:
+        writer.remove([SHIPS[0].path])
+        writer.catalog._rows("INSERT INTO chunks_fts(chunks_fts, rank) VALUES('integrity-check', 1)")
+
+
+def test_an_open_reader_sees_what_another_process_ingests_at_the_next_question(store: LocalStore) -> None:
+    store.put(APPLES)
+    with store.reading() as reader:
+        with reader.reading():
+            assert by_vector(reader) == {"apples are red", "pears are green"}
+        assert store.run_other_process("put", "ships.md", "ships cross the sea") == "done"
+        with reader.reading():
+            expected = {"apples are red", "pears are green", "ships cross the sea"}
+            assert (texts(reader), by_vector(reader)) == (expected, expected)
+        assert store.run_other_process("remove", "fruit.md") == "done"
+        with reader.reading():
+            assert (texts(reader), by_vector(reader)) == ({"ships cross the sea"}, {"ships cross the sea"})
+
+
+def test_an_open_reader_sees_a_rebuilt_collection_at_the_next_question(store: LocalStore) -> None:
+    store.put(APPLES)
+    with store.reading() as reader:
+        with reader.reading():
+            assert by_vector(reader) == {"apples are red", "pears are green"}
+        assert store.run_other_process("rebuild", "ships.md", "ships cross the sea") == "done"
+        with reader.reading():
+            assert (texts(reader), by_vector(reader)) == ({"ships cross the sea"}, {"ships cross the sea"})
+
+
+@pytest.mark.parametrize("command", ["put", "rebuild"])
+def test_one_question_sees_one_state_whatever_another_process_does(store: LocalStore, command: str) -> None:
+    store.put(APPLES)
+    with store.reading() as reader, reader.reading():
+        assert reader.counts() == Counts(documents=1, chunks=2)
+        assert store.run_other_process(command, "ships.md", "ships cross the sea") == "done"
+
+        assert (texts(reader), by_text(reader, "ships")) == ({"apples are red", "pears are green"}, set())
+        assert by_vector(reader) == {"apples are red", "pears are green"}
+
+
+def test_a_question_during_which_its_documents_are_removed_is_no_error(store: LocalStore) -> None:
+    store.put(APPLES, SHIPS)
+    with store.reading() as reader, reader.reading():
+        reader.counts()
+        assert store.run_other_process("remove", "fruit.md") == "done"
+
+        assert by_vector(reader) <= texts(reader)
+        cosines = reader.cosines(np.ones(16, dtype=np.float32), [chunk.id for chunk in APPLES[1]])
+        assert cosines == {}
+
+
+def test_a_question_between_an_ingests_two_writes_finds_the_former_documents(store: LocalStore) -> None:
+    store.put(APPLES)
+    with store.reading() as reader, store.other_process("put-slowly", "many.md", "1200") as other:
+        assert other.stdin
+        assert other.stdout
+        with reader.reading():
+            assert by_vector(reader) == {"apples are red", "pears are green"}
+        assert other.stdout.readline() == "vectors written\n"
+        with reader.reading():
+            assert by_vector(reader) == {"apples are red", "pears are green"}
+        with store.reading() as fresh:
+            assert retrieve(fresh, FakeEmbedder(), "apples", top_k=1).hits[0].chunk.text == "apples are red"
+        other.communicate("\n", timeout=20)
+        with reader.reading():
+            assert reader.counts() == Counts(documents=2, chunks=1202)
+            assert len(reader.nearest(FakeEmbedder().embed_query("number 7"), 100)) == 100
+
+
+def test_a_second_writer_is_told_that_the_store_is_busy_and_writes_nothing(store: LocalStore) -> None:
+    store.put(APPLES)
+    with store.writing() as writer:
+        write(writer, SHIPS)
+        said = store.run_other_process("put", "late.md", "a late text")
+
+    assert said.startswith("store_busy hint=wait for it to end")
+    with store.reading() as reader:
+        assert texts(reader) == {"apples are red", "pears are green", "ships cross the sea"}
+
+
+def test_a_writer_that_was_killed_leaves_no_lock(store: LocalStore) -> None:
+    with store.other_process("hold") as other:
+        assert other.stdout
+        assert other.stdout.readline() == "holding\n"
+        other.kill()
+
+    store.put(APPLES)
+
+
+def test_another_embedding_is_refused_with_both_named(store: LocalStore) -> None:
+    store.put(APPLES)
+
+    with pytest.raises(StoreError) as caught, store.writing(embedding="openai:other"):
+        pass
+
+    assert (caught.value.code, caught.value.message) == (
+        "another_embedding",
+        "the collection 'default' was made with fake, not with openai:other",
+    )
+
+
+def test_vectors_of_another_dimension_are_refused_and_nothing_is_written(store: LocalStore) -> None:
+    store.put(APPLES)
+
+    with pytest.raises(StoreError) as caught, store.writing() as writer:
+        writer.write([SHIPS], FakeEmbedder(dimension=8).embed_documents(["ships cross the sea"]))
+
+    assert (caught.value.code, caught.value.message) == (
+        "another_embedding",
+        "the collection 'default' was made with 16 dimensions, not with 8 dimensions",
+    )
+    with store.reading() as reader:
+        assert by_vector(reader) == {"apples are red", "pears are green"}
+
+
+def test_a_store_that_does_not_exist_is_missing(store: LocalStore) -> None:
+    with pytest.raises(StoreError) as caught, store.reading() as reader, reader.reading():
+        pass
+
+    assert (caught.value.code, caught.value.hint) == ("store_missing", "streamrag ingest PATH")
+    assert not store.directory.exists()
+
+
+def test_a_store_in_which_nothing_is_has_no_answer(store: LocalStore) -> None:
+    with store.writing():
+        pass
+
+    with pytest.raises(StoreError) as caught, store.reading() as reader:
+        retrieve(reader, FakeEmbedder(), "apples", top_k=3)
+
+    assert (caught.value.code, caught.value.hint) == ("store_empty", "streamrag ingest PATH")
+
+
+def test_a_rebuild_counts_when_it_ends_and_not_before(store: LocalStore) -> None:
+    store.put(APPLES)
+    with store.reading() as reader:
+        with store.writing(rebuild=True) as writer:
+            write(writer, SHIPS)
+            with reader.reading():
+                assert by_vector(reader) == {"apples are red", "pears are green"}
+        with reader.reading():
+            assert by_vector(reader) == {"ships cross the sea"}
+
+
+def test_a_rebuild_that_fails_leaves_the_former_collection(store: LocalStore) -> None:
+    store.put(APPLES)
+
+    with suppress(KeyboardInterrupt), store.writing(rebuild=True, embedding="another") as writer:
+        write(writer, SHIPS)
+        raise KeyboardInterrupt
+
+    store.put(document("more.md", "more fruit"))
+    with store.reading() as reader:
+        assert by_vector(reader) == {"apples are red", "pears are green", "more fruit"}
+
+
+def test_a_rebuild_may_change_the_embedding_and_its_dimension(store: LocalStore) -> None:
+    store.put(APPLES)
+    other = FakeEmbedder("another", dimension=8)
+    with store.writing(rebuild=True, embedding="another") as writer:
+        writer.write([SHIPS], other.embed_documents(["ships cross the sea"]))
+
+    with store.reading() as reader:
+        assert reader.embedding == "another"
+        assert [chunk_id for chunk_id, _ in reader.nearest(other.embed_query("ships"), 5)] == [SHIPS[1][0].id]
+
+
+def test_more_chunks_than_chroma_takes_at_once_are_all_written(store: LocalStore) -> None:
+    store.put(many_chunks("many.md", 4100))
+
+    with store.reading() as reader:
+        assert reader.counts() == Counts(documents=1, chunks=4100)
+        for chunk in many_chunks("many.md", 4100)[1][::500]:
+            vector = FakeEmbedder().embed_query(chunk.text_to_embed)
+            assert [chunk_id for chunk_id, _ in reader.nearest(vector, 1)] == [chunk.id]
+
+
+def test_a_store_made_again_under_an_open_reader_is_seen(store: LocalStore) -> None:
+    store.put(APPLES)
+    with store.reading() as reader:
+        with reader.reading():
+            assert by_vector(reader) == {"apples are red", "pears are green"}
+        store.remove()
+        with pytest.raises(StoreError, match="no collection"), reader.reading():
+            pass
+        assert store.run_other_process("put", "ships.md", "ships cross the sea") == "done"
+        with reader.reading():
+            assert (texts(reader), by_vector(reader)) == ({"ships cross the sea"}, {"ships cross the sea"})

@@ -1,0 +1,136 @@
+"""What the store says when its files are not what was written: the right answer or `store_damaged`, nothing else.
+
+Each question is asked by a process of its own, as a damaged index can take the interpreter down.
+"""
+
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.store.stores import LocalStore, document, many_chunks
+
+QUESTION = "zebras have stripes"
+ANSWER = "zebras have stripes"
+DAMAGED = "store_damaged hint=streamrag ingest --rebuild"
+SIZES = {"small": 40, "large": 1500}  # Chroma saves an index from its thousandth vector on
+
+
+def truncated(file: Path) -> None:
+    with file.open("r+b") as opened:
+        opened.truncate(file.stat().st_size // 2)
+
+
+def emptied(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def removed(file: Path) -> None:
+    file.unlink()
+
+
+def noise(file: Path) -> None:
+    file.write_bytes(random.Random(1).randbytes(file.stat().st_size))
+
+
+def noise_in_the_middle(file: Path) -> None:
+    with file.open("r+b") as opened:
+        opened.seek(file.stat().st_size // 2)
+        opened.write(random.Random(1).randbytes(min(4096, file.stat().st_size // 4)))
+
+
+@pytest.fixture(scope="module")
+def sound_stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LocalStore]:
+    made = {name: LocalStore(tmp_path_factory.mktemp(name) / "store") for name in SIZES}
+    for name, store in made.items():
+        store.put(many_chunks("many.md", SIZES[name]), document("zebras.md", ANSWER))
+        assert ask(store) == ANSWER
+    return made
+
+
+def ask(store: LocalStore) -> str:
+    return store.run_other_process("ask", QUESTION).partition(" | ")[0]
+
+
+def kinds_of_file(store: LocalStore) -> list[str]:
+    """Paths of the store's files; Chroma's and the epochs' random names as `*`."""
+    files = (file.relative_to(store.directory) for file in store.directory.rglob("*") if file.is_file())
+    shown = ("/".join("*" if len(part) in {18, 36} else part for part in file.parts) for file in files)
+    return sorted(path for path in shown if not path.endswith((".lock", ".turnstile")))
+
+
+def test_the_files_are_those_that_are_damaged_below(sound_stores: dict[str, LocalStore]) -> None:
+    of_the_large = {f"collections/default/{each}" for each in FILES}
+    assert set(kinds_of_file(sound_stores["large"])) == of_the_large
+    assert set(kinds_of_file(sound_stores["small"])) == {each for each in of_the_large if "pickle" not in each}
+
+
+FILES = [
+    "current.json",
+    "*/catalog.sqlite3",
+    "*/vectors/chroma.sqlite3",
+    "*/vectors/*/data_level0.bin",
+    "*/vectors/*/header.bin",
+    "*/vectors/*/length.bin",
+    "*/vectors/*/link_lists.bin",
+    "*/vectors/*/index_metadata.pickle",
+]
+
+
+def outcomes() -> Iterator[tuple[tuple[str, Callable[[Path], None], str], str]]:
+    """Where the outcome is not that the store is called damaged."""
+    for damage in (truncated, emptied, removed, noise, noise_in_the_middle):
+        for size in SIZES:
+            lost = "store_missing hint=streamrag ingest PATH" if damage is removed else f"{DAMAGED} PATH"
+            yield ("current.json", damage, size), lost
+        for file in FILES[3:]:
+            yield (file, damage, "small"), ANSWER  # blanks that Chroma does not read
+    for size in SIZES:
+        # SQLite may not notice; the vectors that this question needs are elsewhere.
+        yield ("*/vectors/chroma.sqlite3", noise_in_the_middle, size), ANSWER
+
+
+EXPECTED = dict(outcomes())
+
+
+@pytest.mark.parametrize("damage", [truncated, emptied, removed, noise, noise_in_the_middle])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_damaged_file_never_makes_a_wrong_answer_and_a_rebuild_mends_it(
+    sound_stores: dict[str, LocalStore], tmp_path: Path, size: str, damage: Callable[[Path], None]
+) -> None:
+    said: dict[str, tuple[str, str]] = {}
+    for number, file in enumerate(FILES):
+        store = copy_of(sound_stores[size], tmp_path / str(number))
+        for each in (store.directory / "collections/default").glob(file):
+            damage(each)
+        asked = ask(store)
+        assert store.run_other_process("rebuild", "zebras.md", ANSWER) == "done"
+        said[file] = (asked, ask(store))
+
+    assert said == {file: (EXPECTED.get((file, damage, size), DAMAGED), ANSWER) for file in FILES}
+
+
+@pytest.mark.parametrize("damage", [truncated, emptied, removed, noise, noise_in_the_middle])
+@pytest.mark.parametrize("size", SIZES)
+def test_an_ingest_into_a_damaged_store_does_not_pass_it_off_as_sound(
+    sound_stores: dict[str, LocalStore], tmp_path: Path, size: str, damage: Callable[[Path], None]
+) -> None:
+    for number, file in enumerate(FILES[1:]):
+        store = copy_of(sound_stores[size], tmp_path / str(number))
+        for each in (store.directory / "collections/default").glob(file):
+            damage(each)
+        wrote = store.run_other_process("put", "more.md", "more of it")
+        assert (file, wrote) in {(file, "done"), (file, DAMAGED)}
+        assert (file, ask(store)) in {(file, ANSWER), (file, DAMAGED)}
+
+
+def test_a_copy_of_a_store_is_sound(sound_stores: dict[str, LocalStore], tmp_path: Path) -> None:
+    shutil.copytree(sound_stores["large"].directory, tmp_path / "copy", copy_function=shutil.copyfile)
+
+    assert ask(LocalStore(tmp_path / "copy")) == ANSWER
+
+
+def copy_of(store: LocalStore, directory: Path) -> LocalStore:
+    return LocalStore(shutil.copytree(store.directory, directory))

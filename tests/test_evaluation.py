@@ -1,0 +1,104 @@
+"""`eval`: the figures of a set small enough to work out by hand, and a guard on a public set where it is at hand."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.errors import UsageError
+from streamrag_cli.evaluation import evaluate
+from streamrag_cli.settings import Settings
+from tests.library import DOCUMENTS
+
+SETS = Path(os.environ.get("STREAMRAG_EVALUATION_SETS") or Path(__file__).parents[2] / "shared" / "data")
+
+
+def write_set(folder: Path, *, corpus: object = None, queries: object = None, qrels: str | None = None) -> Path:
+    entries = corpus or [{"_id": name, "title": name, "text": text} for name, text in DOCUMENTS.items()]
+    asked = queries or [
+        {"_id": "q1", "text": "Who built the lighthouse?", "answers": ["Ada Brandt"]},
+        {"_id": "q2", "text": "What is the range at springs?", "answer": "4.1 metres"},
+        {"_id": "q3", "text": "How is chowder made?", "answers": ["with a blender"]},
+        {"_id": "unjudged", "text": "Why?"},
+    ]
+    for name, lines in (("corpus.jsonl", entries), ("queries.jsonl", asked)):
+        assert isinstance(lines, list)
+        (folder / name).write_text("\n".join(json.dumps(line) for line in lines) + "\n", encoding="utf-8")
+    default = "query-id\tcorpus-id\tscore\nq1\tlighthouse.md\t1\nq2\ttides.txt\t1\nq3\trecipes.md\t1\n"
+    (folder / "qrels.tsv").write_text(qrels or default, encoding="utf-8")
+    return folder
+
+
+def test_the_figures_of_a_small_set_are_those_worked_out_by_hand(tmp_path: Path) -> None:
+    report = evaluate(write_set(tmp_path), Settings(store=tmp_path / "unused"))
+
+    found = report.as_mapping()
+    assert list(found) == [
+        "ndcg@10",
+        "recall@5",
+        "mrr@10",
+        "answer_rate",
+        "ms_per_query",
+        "documents",
+        "chunks",
+        "queries",
+    ]
+    assert {key: value for key, value in found.items() if key not in {"ms_per_query", "chunks"}} == {
+        "ndcg@10": 1.0,
+        "recall@5": 1.0,
+        "mrr@10": 1.0,
+        "answer_rate": 0.6667,
+        "documents": 4,
+        "queries": 3,
+    }
+    assert not (tmp_path / "unused").exists()
+
+
+def test_a_wrong_judgement_is_counted_as_one(tmp_path: Path) -> None:
+    report = evaluate(write_set(tmp_path, qrels="q1\tnot-there\t1\nq2\ttides.txt\t1\n"), Settings(store=tmp_path / "s"))
+
+    assert (report.queries, report.ndcg_at_10, report.recall_at_5, report.mrr_at_10) == (2, 0.5, 0.5, 0.5)
+
+
+def test_without_known_answers_the_answer_rate_is_unknown(tmp_path: Path) -> None:
+    write_set(tmp_path, queries=[{"_id": "q1", "text": "Who built the lighthouse?"}])
+
+    assert evaluate(tmp_path, Settings(store=tmp_path / "s")).answer_rate is None
+
+
+def test_a_limit_takes_questions_spread_over_the_file(tmp_path: Path) -> None:
+    assert evaluate(write_set(tmp_path), Settings(store=tmp_path / "s"), limit=2).queries == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"qrels": "q1\tlighthouse.md\t1\nq2 tides.txt 1\n"}, "qrels.tsv, line 2: not query, document and grade"),
+        ({"qrels": "other\tlighthouse.md\t1\n"}, "has a relevant document in qrels.tsv"),
+        ({"corpus": [{"text": "no id"}]}, "corpus.jsonl, line 1: not a JSON object with _id and text"),
+        ({"queries": ["a string"]}, "queries.jsonl, line 1: not a JSON object with _id and text"),
+    ],
+)
+def test_a_folder_in_another_layout_is_a_usage_error(changes: dict[str, object], message: str, tmp_path: Path) -> None:
+    write_set(tmp_path, **changes)  # type: ignore[arg-type]
+
+    with pytest.raises(UsageError) as caught:
+        evaluate(tmp_path, Settings(store=tmp_path / "s"))
+
+    assert message in caught.value.message
+
+
+def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="No such file or directory"):
+        evaluate(tmp_path / "nowhere", Settings(store=tmp_path / "s"))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not (SETS / "squad").is_dir(), reason="the public question sets are not at hand")
+def test_retrieval_and_quotes_stay_as_good_as_they_were_on_squad(tmp_path: Path) -> None:
+    report = evaluate(SETS / "squad", Settings(store=tmp_path / "s"), limit=300)
+
+    assert report.ndcg_at_10 >= 0.88
+    assert report.answer_rate is not None
+    assert report.answer_rate >= 0.85
