@@ -18,7 +18,7 @@ $(VENV)/installed: pyproject.toml requirements.lock
 # Ingest the sample documents and ask them a question, without a key, a model or a network.
 demo: install
 	$(BIN)/streamrag ingest --store $(DEMO) sample_docs
-	$(BIN)/streamrag ask --store $(DEMO) "Why does the browser ask the same question twice?"
+	$(BIN)/streamrag ask --store $(DEMO) "Why does the browser ask twice after a clean end of an event stream?"
 
 # Lint, types, the import contract, then the tests.
 test: check

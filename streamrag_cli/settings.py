@@ -48,6 +48,14 @@ def _text(raw: str) -> str:
     return raw
 
 
+def _directory(raw: str) -> Path:
+    try:
+        raw.encode()  # bytes that are no UTF-8 come as lone surrogates, which no database takes
+    except UnicodeEncodeError:
+        raise ValueError("must be UTF-8") from None
+    return Path(raw).expanduser()
+
+
 def _collection(raw: str) -> str:
     # Chroma's own rule for names; it also keeps the name a harmless file name.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", raw) or ".." in raw:
@@ -85,7 +93,7 @@ SETTING_NAMES: Final = (
     SettingName(
         name="store",
         variables=("STREAMRAG_STORE",),
-        parse=lambda raw: Path(raw).expanduser(),
+        parse=_directory,
         meaning="Directory of the store. Default: `$XDG_DATA_HOME/streamrag`.",
     ),
     SettingName(

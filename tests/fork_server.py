@@ -5,6 +5,7 @@ request; the child calls `MODULE.main` with the request's words. Forking is safe
 nothing: neither Chroma's threads nor a database are there before the fork.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -108,4 +109,5 @@ def _all_of(read_end: int, child: int, time_limit_s: float) -> str:
 if __name__ == "__main__":
     importlib.import_module("chromadb.api.rust")
     importlib.import_module("langchain_chroma")
+    gc.freeze()  # no collection in a child touches, and so copies, what the server imported
     serve(importlib.import_module(sys.argv[1]).main, float(sys.argv[2]))

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Protocol
 
-from streamrag_cli.cli.interruption import Interrupted, on_signal
+from streamrag_cli.cli.interruption import Interrupted, on_signal, received
 from streamrag_cli.cli.process import leave_at_once
 from streamrag_cli.cli.streams import stdout_pipe
 from streamrag_cli.errors import ExitCode
@@ -104,6 +104,8 @@ def drive_ingest(events: Iterable[IngestEvent], renderer: IngestRenderer) -> Exi
     code = ExitCode.BUG
     try:
         for event in events:
+            if isinstance(event, Error) and (interrupted := received()):
+                raise Interrupted(interrupted)
             match event:
                 case Error():
                     code = ExitCode(event.exit_code)

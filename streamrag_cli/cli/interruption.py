@@ -19,6 +19,7 @@ from streamrag_cli.errors import ExitCode
 _Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 _CODES: Final = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 _GRACE_S: Final = 0.8
+_received: Final[list[ExitCode]] = []
 
 
 class Interrupted(BaseException):
@@ -27,6 +28,14 @@ class Interrupted(BaseException):
     def __init__(self, code: ExitCode) -> None:
         super().__init__(code)
         self.code = code
+
+
+def received() -> ExitCode | None:
+    """The code of the first signal that came, if one did.
+
+    Ask before you believe an error: foreign code in C turns an Interrupted that passes through it into one of its own.
+    """
+    return _received[0] if _received else None
 
 
 def raise_on_signals() -> None:
@@ -59,6 +68,7 @@ def _handle(act: Callable[[ExitCode], None] | None) -> dict[signal.Signals, _Han
 
     def handle(number: int, _frame: FrameType | None) -> None:
         code = _CODES[signal.Signals(number)]
+        _received.append(code)
         # Not a `Timer`: its start takes a lock that the interrupted code may hold.
         _thread.start_new_thread(_leave_later, (code,))
         assert act is not None  # noqa: S101 - with None the system's own handler is set, not this one

@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 import sys
+import threading
 import time
 import traceback
 import warnings
@@ -15,7 +16,7 @@ from typing import Final, NoReturn
 import typer
 
 from streamrag_cli.cli import streams
-from streamrag_cli.cli.interruption import Interrupted
+from streamrag_cli.cli.interruption import received
 from streamrag_cli.errors import ExitCode, StreamragError
 from streamrag_cli.render.complaint import complain
 from streamrag_cli.settings import SETTING_NAMES, Settings, read_settings
@@ -32,28 +33,29 @@ def run(arguments: Sequence[str]) -> int:
     streams.prepare()
     debug = "--debug" in arguments[: arguments.index("--") if "--" in arguments else None]
     _tame_libraries(debug=debug)
-    interrupted = False
     try:
         code = _run(arguments)
         streams.flush()
-    except StreamragError as error:
-        _complain(error.message, error.hint)
-        code = error.exit_code
-    except Interrupted as interruption:
-        interrupted = True
-        code = interruption.code
-    except BrokenPipeError:
-        code = ExitCode.BROKEN_PIPE
-    except OSError as error:
-        if error.errno not in _UNWRITABLE:
-            code = _bug(error, debug=debug)
-        else:
+    except BaseException as error:  # noqa: BLE001 - the last line of defence: no traceback unless asked for
+        code = received() or _explained(error, debug=debug)
+    streams.abandon_unwritten(blocked=received() is not None)
+    return received() or code
+
+
+def _explained(error: BaseException, *, debug: bool) -> ExitCode:
+    """Say what ended the command, and return the code for it."""
+    match error:
+        case StreamragError():
+            _complain(error.message, error.hint)
+            return error.exit_code
+        case BrokenPipeError():
+            return ExitCode.BROKEN_PIPE
+        case OSError() if error.errno in _UNWRITABLE:
             _complain(f"the output cannot be written: {error.strerror}", "write it somewhere else")
-            code = ExitCode.BUG
-    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback unless asked for
-        code = _bug(error, debug=debug)
-    streams.abandon_unwritten(blocked=interrupted)
-    return code
+            return ExitCode.BUG
+        case SystemExit():
+            raise error
+    return _bug(error, debug=debug)
 
 
 def _run(arguments: Sequence[str]) -> ExitCode:
@@ -130,6 +132,8 @@ def _tame_libraries(*, debug: bool) -> None:
         logging.captureWarnings(True)
     else:
         handler = logging.NullHandler()
+        sys.unraisablehook = lambda _: None
+        threading.excepthook = lambda _: None
         if not sys.warnoptions:
             warnings.simplefilter("ignore")
     logging.getLogger().addHandler(handler)

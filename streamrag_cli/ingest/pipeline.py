@@ -27,6 +27,7 @@ from streamrag_cli.settings import Settings
 from streamrag_cli.store.catalog import Catalog
 from streamrag_cli.store.layout import Layout
 from streamrag_cli.store.writer import CollectionWriter, open_for_writing
+from streamrag_cli.text import sanitise_line
 
 _ACTIONS: Final[tuple[DocumentAction, ...]] = get_args(DocumentAction)
 _BYTES_PER_MB: Final = 1_000_000
@@ -156,6 +157,9 @@ class _Run:
 
     def _take(self, found: FoundFile) -> Iterator[DocumentSeen]:
         source = self._name(found.path, found.root)
+        if not _has_utf_8_name(found.path):
+            yield seen(source, "failed", reason="its name is not UTF-8")
+            return
         known = self._sink.record(str(found.path))
         if known and is_unchanged_by_stat(found, known, recipe=RECIPE):
             self._kept.add(known.path)
@@ -221,6 +225,15 @@ def _done(
     )
 
 
+def _has_utf_8_name(path: Path) -> bool:
+    """Whether the store can keep the path: bytes that are no UTF-8 come as lone surrogates, which SQLite refuses."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _absolute(path: Path, working_directory: Path) -> Path:
     return Path(os.path.normpath(working_directory / path))
 
@@ -233,6 +246,11 @@ def _roots(request: IngestRequest, settings: Settings) -> list[Path]:
         given = [Path(root) for root in (current.roots if current else ()) if Path(root).exists()]
     if not given:
         raise UsageError("no path to ingest", code="no_path", hint="streamrag ingest PATH")
+    for root in given:
+        if not _has_utf_8_name(root):
+            raise UsageError(
+                f"the name of {sanitise_line(str(root))} is not UTF-8", code="not_utf_8", hint="mv OLD NEW"
+            )
     return [root for root in dict.fromkeys(given) if not any(root != up and root.is_relative_to(up) for up in given)]
 
 

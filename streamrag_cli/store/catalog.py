@@ -106,19 +106,24 @@ class Catalog:
 
     def document(self, path: str) -> DocumentRecord | None:
         """The record of the document at this absolute path, without its chunk ids."""
-        found = list(self._records("WHERE path = ?", (path,)))
+        found = self._records("WHERE path = ?", (path,))
         return found[0] if found else None
 
     def documents_under(self, root: str) -> Iterator[DocumentRecord]:
         """Records, without their chunk ids, of the documents at `root` or below it, ordered by path."""
         below = root.rstrip("/") + "/"
         # A range over the index on path; `LIKE` would need escapes and fold case.
-        return self._records("WHERE path = ? OR (path >= ? AND path < ?)", (root, below, below[:-1] + "0"))
+        under, values = "(path = ? OR (path >= ? AND path < ?))", (root, below, below[:-1] + "0")
+        page = self._records(f"WHERE {under} ORDER BY path LIMIT ?", (*values, _AT_A_TIME))
+        while page:
+            yield from page
+            more = f"WHERE {under} AND path > ? ORDER BY path LIMIT ?"
+            page = self._records(more, (*values, page[-1].path, _AT_A_TIME))
 
-    def _records(self, where: str, values: Sequence[object]) -> Iterator[DocumentRecord]:
+    def _records(self, where: str, values: Sequence[object]) -> list[DocumentRecord]:
         columns = "path, source, size, mtime_ns, read_at_ns, sha256, recipe, title"
-        for row in self._rows(f"SELECT {columns} FROM documents {where} ORDER BY path", values):
-            yield DocumentRecord(**dict(zip(columns.split(", "), row, strict=True)))
+        rows = self._rows(f"SELECT {columns} FROM documents {where}", values)
+        return [DocumentRecord(**dict(zip(columns.split(", "), row, strict=True))) for row in rows]
 
     def chunk_ids(self) -> set[str]:
         return {chunk_id for (chunk_id,) in self._rows("SELECT chunk_id FROM chunks")}

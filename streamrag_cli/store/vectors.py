@@ -98,6 +98,7 @@ class Vectors:
                     embedding_function=_Known(vectors[part]),  # type: ignore[arg-type]
                     collection_configuration=_COSINE,  # type: ignore[arg-type]
                 ).add_texts(list(texts[part]), metadatas=list(metadatas[part]), ids=list(ids[part]))
+                self._loaded = self._collection.count()
 
     def delete(self, ids: Sequence[str]) -> None:
         """Delete vectors; ids that are not there are passed over."""
@@ -177,9 +178,9 @@ def _open(directory: Path) -> "Client":
         import chromadb  # 0.7 s
         from chromadb.config import Settings
 
-        # Clients of one path share one loaded index, so a second one would see what the first saw: each gets a path
-        # of its own spelling.
-        spellings = (f"{directory}{'/.' * repeats}" for repeats in count())
+        # Within a process, clients of one path share their settings and one loaded index, so that a second one would
+        # see what the first saw: each gets a path of its own spelling.
+        spellings = (f"{directory}{'/.' * repeats}" for repeats in count(1))
         path = next(each for each in spellings if each not in _open_paths)
         settings = Settings(
             _env_file=None,  # type: ignore[call-arg]

@@ -84,7 +84,7 @@ class CollectionWriter:
         except BaseException:
             self._catalog.close()
             raise
-        if current:
+        if not rebuild:
             layout.remove_epochs_but(self._epoch)
 
     def _claim(self, embedding: str) -> None:

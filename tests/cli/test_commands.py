@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command_line import CommandLine, Outcome
-from tests.cli.transcripts import assert_same_transcript, in_a_pipe, on_a_terminal
+from tests.cli.command_line import CommandLine
+from tests.cli.transcripts import assert_same_transcript, in_a_pipe, json_in, on_a_terminal, side_by_side
 
 LIBRARY = {
     "rules/lending.md": (
@@ -49,31 +49,27 @@ def librarian(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
     return user
 
 
-def objects(outcome: Outcome) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in outcome.stdout.decode().split("\n")[:-1]]
-
-
 def test_ask(librarian: CommandLine) -> None:
-    assert_same_transcript(
-        "ask",
-        in_a_pipe(librarian, f"streamrag ask {OPENING}"),
-        in_a_pipe(librarian, f"streamrag ask -q {OPENING}"),
-        in_a_pipe(librarian, f"streamrag ask --json -k 1 {OPENING}"),
-        in_a_pipe(librarian, f"streamrag ask --jsonl -k 1 {OPENING}"),
-        on_a_terminal(librarian, f"streamrag ask {OPENING}"),
+    parts = side_by_side(
+        lambda: in_a_pipe(librarian, f"streamrag ask {OPENING}"),
+        lambda: in_a_pipe(librarian, f"streamrag ask -q {OPENING}"),
+        lambda: in_a_pipe(librarian, f"streamrag ask --json -k 1 {OPENING}"),
+        lambda: in_a_pipe(librarian, f"streamrag ask --jsonl -k 1 {OPENING}"),
+        lambda: on_a_terminal(librarian, f"streamrag ask {OPENING}", columns=200),
     )
+    assert_same_transcript("ask", *parts)
 
 
 def test_search(librarian: CommandLine) -> None:
-    assert_same_transcript(
-        "search",
-        in_a_pipe(librarian, f"streamrag search {OPENING}"),
-        in_a_pipe(librarian, f"streamrag search --json -k 1 {OPENING}"),
-        in_a_pipe(librarian, "streamrag search --jsonl -k 1 books"),
-        on_a_terminal(librarian, "streamrag search books"),
-        on_a_terminal(librarian, "streamrag search --plain books"),
-        on_a_terminal(librarian, "streamrag search books", columns=40),
+    parts = side_by_side(
+        lambda: in_a_pipe(librarian, f"streamrag search {OPENING}"),
+        lambda: in_a_pipe(librarian, f"streamrag search --json -k 1 {OPENING}"),
+        lambda: in_a_pipe(librarian, "streamrag search --jsonl -k 1 books"),
+        lambda: on_a_terminal(librarian, "streamrag search books"),
+        lambda: on_a_terminal(librarian, "streamrag search --plain books"),
+        lambda: on_a_terminal(librarian, "streamrag search books", columns=40),
     )
+    assert_same_transcript("search", *parts)
 
 
 def test_status(librarian: CommandLine) -> None:
@@ -139,42 +135,24 @@ def test_a_search_in_a_pipe_is_a_line_a_hit_with_three_fields(librarian: Command
     assert [float(score) for _, score, _ in fields] == sorted((float(score) for _, score, _ in fields), reverse=True)
 
 
-def test_the_json_of_every_other_command_has_exactly_its_keys(librarian: CommandLine) -> None:
-    (found,) = objects(librarian.run("search", "--json", "books"))
-    hits = objects(librarian.run("search", "--jsonl", "books"))
-    (status,) = objects(librarian.run("status", "--json"))
-    (ingested,) = objects(librarian.run("ingest", "--json", "--dry-run", "library"))
-    lines = objects(librarian.run("ingest", "--jsonl", "--dry-run", "library"))
-
+def test_the_json_in_the_transcripts_has_exactly_its_keys() -> None:
     source = ["n", "source", "page", "line_start", "line_end", "title", "content", "score", "chunk_id"]
-    assert (list(found), found["hits"]) == (["version", "query", "hits"], hits)
-    assert [list(hit) for hit in hits] == [source] * len(hits)
+    collection = ["collection", "documents", "chunks", "embedding", "dimension", "size_bytes", "last_ingest"]
+    done = ["counts", "chunks_written", "chunks", "elapsed_ms", "dry_run"]
+    metrics = ["ndcg@10", "recall@5", "mrr@10", "answer_rate", "ms_per_query", "documents", "chunks", "queries"]
+    (found,), (hit,) = json_in("search", "search --json "), json_in("search", "search --jsonl ")
+    (status,), (report,) = json_in("status", "status --json"), json_in("eval", "eval --json")
+    (ingested,), lines = json_in("ingest", "ingest --json "), json_in("ingest", "ingest --jsonl ")
+
+    assert (list(found), list(found["hits"][0]), list(hit)) == (["version", "query", "hits"], source, source)
     assert list(status) == ["version", "store", "collections"]
-    assert list(status["collections"][0]) == [
-        "collection",
-        "documents",
-        "chunks",
-        "embedding",
-        "dimension",
-        "size_bytes",
-        "last_ingest",
-        "generation",
-        "roots",
-    ]
-    assert list(ingested) == [
-        "version",
-        "failed",
-        "error",
-        "counts",
-        "chunks_written",
-        "chunks",
-        "elapsed_ms",
-        "dry_run",
-    ]
+    assert list(status["collections"][0]) == [*collection, "generation", "roots"]
+    assert list(report) == metrics
+    assert list(ingested) == ["version", "failed", "error", *done]
     assert [list(line) for line in lines] == [
         ["type", "documents", "collection", "embedding"],
-        *[["type", "source", "action", "chunks", "reason"]] * 3,
-        ["type", "done", "counts", "chunks_written", "chunks", "elapsed_ms", "dry_run"],
+        *[["type", "source", "action", "chunks", "reason"]] * 5,
+        ["type", "done", *done],
     ]
 
 
@@ -185,4 +163,4 @@ def test_json_escapes_what_a_terminal_would_obey_and_loses_none_of_it(newcomer: 
     outcome = newcomer.run("status", "--json")
 
     assert b"\\u009b2J\\u202e" in outcome.stdout
-    assert objects(outcome)[0]["collections"][0]["roots"] == [str(newcomer.directory / name)]
+    assert json.loads(outcome.stdout)["collections"][0]["roots"] == [str(newcomer.directory / name)]

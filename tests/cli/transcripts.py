@@ -7,12 +7,15 @@ To renew them after a change that is meant: `STREAMRAG_RENEW_TRANSCRIPTS=1 pytes
 read the difference before you commit it.
 """
 
+import json
 import os
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from tests.cli.command_line import CommandLine
+from tests.cli.command_line import CommandLine, at_once
 from tests.cli.pseudo_terminal import shown
 
 FOLDER = Path(__file__).parent / "golden"
@@ -47,6 +50,11 @@ def on_a_terminal(user: CommandLine, command: str, *, columns: int = 100) -> str
     return _alike("\n".join([f"$ {command}", f"--- screen of {columns} columns", *lines, ""]), user)
 
 
+def side_by_side(*parts: Callable[[], str]) -> list[str]:
+    """Parts that do not depend on each other, in this order."""
+    return list(at_once({str(number): part for number, part in enumerate(parts)}).values())
+
+
 def assert_same_transcript(name: str, *parts: str) -> None:
     """Compare with the file of that name, or write it where that is asked for."""
     file = FOLDER / f"{name}.txt"
@@ -55,6 +63,13 @@ def assert_same_transcript(name: str, *parts: str) -> None:
         FOLDER.mkdir(exist_ok=True)
         file.write_text(found, encoding="utf-8")
     assert found == file.read_text(encoding="utf-8"), f"to renew it: {RENEW}=1 pytest tests/cli/test_commands.py"
+
+
+def json_in(name: str, command: str) -> list[Any]:
+    """The JSON that the transcript of that name shows under the first command that starts so."""
+    text = (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
+    shown_part = text.partition(f"$ streamrag {command}")[2].partition("\n$ ")[0]
+    return [json.loads(line) for line in shown_part.splitlines() if line.startswith("{")]
 
 
 def _alike(text: str, user: CommandLine) -> str:

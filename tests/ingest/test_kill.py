@@ -1,0 +1,115 @@
+"""`kill -9` before every write of an ingest: the store opens, and the next ingest ends as if nothing had happened."""
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+from tests.fork_server import Ended, ForkServer
+
+AT_ONCE = 4
+KEPT = "# One\n\nwhat keeps stays as it is"
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[SimpleQueue[ForkServer]]:
+    """As many as there are steps tried at once: most of a step is waiting for the disk."""
+    with ExitStack() as stack:
+        queue: SimpleQueue[ForkServer] = SimpleQueue()
+        for _ in range(AT_ONCE):
+            queue.put(stack.enter_context(ForkServer("tests.ingest.killed_ingest")))
+        yield queue
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    """Documents as they were at the first ingest."""
+    put(tmp_path / "docs/kept.md", KEPT)
+    put(tmp_path / "docs/changed.md", "# Two\n\nthis will be said in other words\n\n# Three\n\nthis will stay")
+    put(tmp_path / "docs/deleted.md", "# Four\n\nthis will be gone")
+    return tmp_path / "docs"
+
+
+def put(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    os.utime(path, ns=(0, 1_700_000_000_000_000_000 + len(text)))
+
+
+def change(docs: Path) -> None:
+    put(docs / "changed.md", "# Two\n\nthis was said in words of another kind\n\n# Three\n\nthis will stay")
+    put(docs / "added.md", "# Five\n\nthis is new")
+    (docs / "deleted.md").unlink()
+
+
+def run(servers: SimpleQueue[ForkServer], *words: str) -> Ended:
+    server = servers.get()
+    try:
+        return server.run(*words)
+    finally:
+        servers.put(server)
+
+
+def resumed(servers: SimpleQueue[ForkServer], command: str, docs: Path, store: Path, *, kill_at: int) -> dict[str, Any]:
+    """What is answered after a kill before that write, and what the store holds once an ingest has taken it up."""
+    killed = run(servers, command, str(docs), str(store), str(kill_at))
+    assert killed.status == -signal.SIGKILL
+    ended = run(servers, "resume", str(docs), str(store))
+    assert ended.status == 0, f"killed at {kill_at}"
+    shutil.rmtree(store)
+    found: dict[str, Any] = json.loads(ended.said)
+    return found
+
+
+@pytest.mark.parametrize("command", ["ingest", "rebuild"])
+def test_an_ingest_that_was_killed_is_taken_up_as_if_nothing_had_happened(
+    servers: SimpleQueue[ForkServer], docs: Path, tmp_path: Path, command: str
+) -> None:
+    before, undisturbed = tmp_path / "before", tmp_path / "undisturbed"
+    assert run(servers, "ingest", str(docs), str(before)).status == 0
+    change(docs)
+    shutil.copytree(before, undisturbed)
+    writes = int(run(servers, command, str(docs), str(undisturbed)).said)
+    expected = json.loads(run(servers, "resume", str(docs), str(undisturbed)).said)
+
+    def outcome(step: int) -> dict[str, Any]:
+        store = shutil.copytree(before, tmp_path / str(step))
+        return resumed(servers, command, docs, store, kill_at=step)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = list(pool.map(outcome, range(writes)))
+
+    assert writes > 50
+    assert expected["answered"] == KEPT
+    assert [path for path, *_ in expected["content"]["documents"]] == [str(path) for path in sorted(docs.iterdir())]
+    assert expected["content"]["in doubt"] == []
+    assert found == [expected] * writes
+
+
+def test_a_first_ingest_that_was_killed_is_taken_up_as_if_nothing_had_happened(
+    servers: SimpleQueue[ForkServer], docs: Path, tmp_path: Path
+) -> None:
+    undisturbed = tmp_path / "undisturbed"
+    writes = int(run(servers, "ingest", str(docs), str(undisturbed)).said)
+    expected = json.loads(run(servers, "resume", str(docs), str(undisturbed)).said)
+
+    def outcome(step: int) -> dict[str, Any]:
+        return resumed(servers, "ingest", docs, tmp_path / str(step), kill_at=step)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = list(pool.map(outcome, range(writes)))
+
+    assert writes > 50
+    assert [each["content"] for each in found] == [expected["content"]] * writes
+    # Documents are written in the order of their names, and `kept.md` is the last.
+    answers = list(dict.fromkeys(each["answered"] for each in found))
+    assert (answers[:2], answers[-1]) == (["store_missing", "store_empty"], KEPT)
+    assert not {"store_damaged", "store_busy", "store_not_writable"} & set(answers)
