@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -33,9 +33,10 @@ class Ended:
 class ForkServer:
     """One server process, to be used as a context."""
 
-    def __init__(self, module: str, *, time_limit_s: float = 20) -> None:
+    def __init__(self, module: str, *, time_limit_s: float = 20, within: Sequence[str] = ()) -> None:
+        """`within` is a command that runs the one given to it, such as `unshare -m`."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fork_server", module, str(time_limit_s)],
+            [*within, sys.executable, "-m", "tests.fork_server", module, str(time_limit_s)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -86,7 +87,7 @@ def _be_the_child(main: Callable[..., None], words: list[str], write_end: int) -
         main(*words)
         sys.stdout.flush()
         code = 0
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - whatever it is, it must not run the server's code
         traceback.print_exc()
     finally:
         os._exit(code)

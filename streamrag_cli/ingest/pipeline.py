@@ -69,6 +69,7 @@ def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[Inge
     total = sum(isinstance(found, FoundFile) for found in discover(roots))
     embedder = embedder_for(settings, made_with=_made_with(settings, rebuild=request.rebuild))
     yield IngestStarted(documents=total, collection=settings.collection, embedding=embedder.name)
+    yield from _lost_roots(request, settings)
     with ExitStack() as stack:
         loader = stack.enter_context(Loader())
         if request.dry_run:
@@ -242,8 +243,7 @@ def _roots(request: IngestRequest, settings: Settings) -> list[Path]:
     """The absolute paths to ingest, without those that lie below another."""
     given = [_absolute(path, request.working_directory) for path in request.paths]
     if not given and request.rebuild:
-        current = Layout(settings.store, settings.collection).current()
-        given = [Path(root) for root in (current.roots if current else ()) if Path(root).exists()]
+        given = [root for root in _recorded_roots(settings) if root.exists()]
     if not given:
         raise UsageError("no path to ingest", code="no_path", hint="streamrag ingest PATH")
     for root in given:
@@ -252,6 +252,20 @@ def _roots(request: IngestRequest, settings: Settings) -> list[Path]:
                 f"the name of {sanitise_line(str(root))} is not UTF-8", code="not_utf_8", hint="mv OLD NEW"
             )
     return [root for root in dict.fromkeys(given) if not any(root != up and root.is_relative_to(up) for up in given)]
+
+
+def _recorded_roots(settings: Settings) -> list[Path]:
+    """The absolute paths that earlier ingests were given."""
+    current = Layout(settings.store, settings.collection).current()
+    return [Path(root) for root in (current.roots if current else ())]
+
+
+def _lost_roots(request: IngestRequest, settings: Settings) -> Iterator[Notice]:
+    """A rebuild from what was ingested before cannot bring back what is gone."""
+    if request.rebuild and not request.paths:
+        for root in _recorded_roots(settings):
+            if not root.exists():
+                yield Notice(message=sanitise_line(f"{root} is gone; its documents are left out"), code="root_gone")
 
 
 def _made_with(settings: Settings, *, rebuild: bool) -> str | None:

@@ -6,6 +6,7 @@ same answer. A distance never leaves this module: callers see cosines, 1 for the
 """
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 AT_A_TIME: Final = 2000  # Chroma refuses more than 5461 records in one call
 _COSINE: Final = {"hnsw": {"space": "cosine"}}
 _REFUSALS: Final = ("disk is full", "readonly", "read-only", "no space left", "permission denied", "unable to open")
+_ROOM_BYTES: Final = 8 << 20
 _opening = Lock()
 _open_paths: set[str] = set()
 
@@ -158,6 +160,9 @@ class Vectors:
         first_line = message.strip().splitlines()[0] if message.strip() else "unreadable"
         if any(refusal in message.lower() for refusal in _REFUSALS):
             return not_writable(self._directory, first_line)
+        # Chroma writes even to read, and where a disk is full most of its messages do not say so.
+        if self._directory.exists() and shutil.disk_usage(self._directory).free < _ROOM_BYTES:
+            return not_writable(self._directory, f"the disk is full ({first_line})")
         return damaged(self._directory, first_line)
 
 

@@ -3,7 +3,9 @@
 It says a line for each step on stdout; where a step needs a go-ahead it waits for a line on stdin.
 """
 
+import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -12,47 +14,50 @@ from streamrag_cli.retrieval.search import retrieve
 from streamrag_cli.store.layout import Layout
 from streamrag_cli.store.vectors import Vectors
 from tests.fake_embedder import FakeEmbedder
-from tests.store.stores import LocalStore, document, many_chunks, write
+from tests.store.stores import LocalStore, by_vector, document, many_chunks, texts, write
 
 
 def main(directory: str, command: str, *words: str) -> None:
-    store = LocalStore(Path(directory))
     try:
-        match command:
-            case "put" | "rebuild":  # PATH TEXT...
-                store.put(document(words[0], *words[1:]), rebuild=command == "rebuild")
-                say("done")
-            case "put-many":  # PATH COUNT
-                store.put(many_chunks(words[0], int(words[1])))
-                say("done")
-            case "remove":  # PATH
-                with store.writing() as writer:
-                    writer.remove([f"/docs/{words[0]}"])
-                say("done")
-            case "hold":
-                with store.writing():
-                    say("holding")
-                    sys.stdin.readline()
-            case "put-slowly":  # PATH COUNT: waits between the vectors and the catalog
-                put_slowly(store, words[0], int(words[1]))
-            case "counts":
-                with store.reading() as reader:
-                    say(str(reader.counts()))
-            case "ask":  # QUESTION
-                ask(store, words[0])
-            case "vector-ids":
-                layout = Layout(store.directory, store.collection)
-                current = layout.current()
-                assert current is not None
-                with closing(Vectors(layout.vectors(current.epoch), "default")) as vectors:
-                    say(" ".join(sorted(vectors.ids())))
-            case _:
-                raise SystemExit(f"no such command: {command}")
+        COMMANDS[command](LocalStore(Path(directory)), *words)
     except StreamragError as error:
         say(f"{error.code} hint={error.hint}")
 
 
-def put_slowly(store: LocalStore, path: str, count: int) -> None:
+def put(store: LocalStore, path: str, *chunks: str) -> None:
+    store.put(document(path, *chunks))
+    say("done")
+
+
+def rebuild(store: LocalStore, path: str, *chunks: str) -> None:
+    store.put(document(path, *chunks), rebuild=True)
+    say("done")
+
+
+def put_batches(store: LocalStore, count: str) -> None:
+    """Write documents of 50 chunks one by one, as an ingest does."""
+    with store.writing() as writer:
+        writer.repair(FakeEmbedder().embed_documents)
+        for number in range(int(count)):
+            write(writer, many_chunks(f"{number}.md", 50))
+    say("done")
+
+
+def remove(store: LocalStore, path: str) -> None:
+    with store.writing() as writer:
+        writer.remove([f"/docs/{path}"])
+    say("done")
+
+
+def hold(store: LocalStore) -> None:
+    """Be the writer until told to end."""
+    with store.writing():
+        say("holding")
+        sys.stdin.readline()
+
+
+def put_slowly(store: LocalStore, path: str, count: str) -> None:
+    """Wait to be told to go on between the write of the vectors and that of the catalog."""
     with store.writing() as writer:
         settle = writer.catalog.settle
 
@@ -62,7 +67,7 @@ def put_slowly(store: LocalStore, path: str, count: int) -> None:
             settle(chunk_ids)  # type: ignore[arg-type]
 
         writer.catalog.settle = wait_and_settle  # type: ignore[method-assign]
-        write(writer, many_chunks(path, count))
+        write(writer, many_chunks(path, int(count)))
     say("done")
 
 
@@ -75,10 +80,43 @@ def ask(store: LocalStore, question: str) -> None:
         say(" | ".join(hit.chunk.text for hit in found.hits))
 
 
+def check(store: LocalStore) -> None:
+    """Say whether a search finds every vector."""
+    with store.reading() as reader:
+        found = by_vector(reader)
+        say("all found" if found == texts(reader) else f"{len(found)} of {reader.counts()} found")
+
+
+def vector_ids(store: LocalStore) -> None:
+    layout = Layout(store.directory, store.collection)
+    current = layout.current()
+    assert current is not None
+    with closing(Vectors(layout.vectors(current.epoch), store.collection)) as vectors:
+        say(" ".join(sorted(vectors.ids())))
+
+
+def run(_: LocalStore, *words: str) -> None:
+    """Run any command where this process lives."""
+    subprocess.run(words, check=True)
+
+
 def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "put": put,
+    "rebuild": rebuild,
+    "put-batches": put_batches,
+    "put-slowly": put_slowly,
+    "remove": remove,
+    "hold": hold,
+    "ask": ask,
+    "check": check,
+    "vector-ids": vector_ids,
+    "run": run,
+}
 
 if __name__ == "__main__":
     main(*sys.argv[1:])

@@ -100,20 +100,23 @@ EXPECTED = dict(outcomes())
 def test_a_damaged_file_never_makes_a_wrong_answer_and_a_rebuild_mends_it(
     sound_stores: dict[str, LocalStore], tmp_path: Path, size: str, damage: Callable[[Path], None]
 ) -> None:
-    said: dict[str, tuple[str, str]] = {}
-    for number, file in enumerate(FILES):
+    files = FILES if size == "large" else FILES[:4]  # the small store's index files are all the same: blank
+    said: dict[str, str] = {}
+    for number, file in enumerate(files):
         store = copy_of(sound_stores[size], tmp_path / str(number))
         for each in (store.directory / "collections/default").glob(file):
             damage(each)
-        asked = ask(store)
-        assert store.run_other_process("rebuild", "zebras.md", ANSWER) == "done"
-        said[file] = (asked, ask(store))
+        said[file] = ask(store)
+        if said[file] != ANSWER:
+            assert store.run_other_process("rebuild", "zebras.md", ANSWER) == "done"
+            assert ask(store) == ANSWER
 
-    assert said == {file: (EXPECTED.get((file, damage, size), DAMAGED), ANSWER) for file in FILES}
+    assert said == {file: EXPECTED.get((file, damage, size), DAMAGED) for file in files}
 
 
-@pytest.mark.parametrize("damage", [truncated, emptied, removed, noise, noise_in_the_middle])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("size", "damage"), [("large", truncated), ("large", noise), ("large", noise_in_the_middle), ("small", emptied)]
+)
 def test_an_ingest_into_a_damaged_store_does_not_pass_it_off_as_sound(
     sound_stores: dict[str, LocalStore], tmp_path: Path, size: str, damage: Callable[[Path], None]
 ) -> None:

@@ -1,0 +1,84 @@
+"""A disk that is full or read-only. Both are real: a file system of a few megabytes in a mount namespace of its own."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fork_server import ForkServer
+
+ANSWER = "zebras have stripes"
+REFUSED = "store_not_writable hint=streamrag ingest --store DIR PATH"
+SCRIPT = 'mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@"'
+
+
+class Disk:
+    """A store on a disk of its own, and processes that see it."""
+
+    def __init__(self, mount_point: Path, server: ForkServer) -> None:
+        self._mount_point = mount_point
+        self._server = server
+
+    def run(self, command: str, *words: str) -> str:
+        ended = self._server.run(str(self._mount_point / "store"), command, *words)
+        assert ended.status == 0, f"{command} ended with {ended}"
+        return ended.said.strip()
+
+    def remount(self, options: str) -> None:
+        self.run("run", "mount", "-o", f"remount,{options}", str(self._mount_point))
+
+    def fill(self, *, free_kib: int) -> None:
+        filled = (
+            'set -- $(df --output=avail "$0" | tail -1); head -c $((($1 - ' + str(free_kib) + ") * 1024)) /dev/zero"
+        )
+        self.run("run", "sh", "-c", filled + ' > "$0/ballast"', str(self._mount_point))
+
+    def free(self) -> None:
+        self.run("run", "rm", str(self._mount_point / "ballast"))
+        self.remount("size=100m")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    tried = subprocess.run(["unshare", "-m", "sh", "-c", SCRIPT, tmp_path, "true"], capture_output=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip("mounting a file system is not allowed here")
+    within = ["unshare", "-m", "sh", "-c", SCRIPT, str(tmp_path)]
+    with ForkServer("tests.store.second_process", within=within, time_limit_s=60) as server:
+        yield Disk(tmp_path, server)
+
+
+@pytest.mark.parametrize("free_kib", [0, 150, 450])
+def test_a_full_disk_is_said_and_what_was_there_is_intact(disk: Disk, free_kib: int) -> None:
+    assert disk.run("put", "zebras.md", ANSWER) == "done"
+    disk.fill(free_kib=free_kib)
+
+    assert disk.run("put-batches", "30") == REFUSED
+    assert disk.run("ask", ANSWER).partition(" | ")[0] in {ANSWER, REFUSED}
+    disk.free()
+
+    assert disk.run("ask", ANSWER).startswith(ANSWER)
+    assert disk.run("put-batches", "24") == "done"
+    assert disk.run("check") == "all found"
+
+
+def test_a_read_only_disk_is_said_and_its_store_answers_again_later(disk: Disk) -> None:
+    assert disk.run("put", "zebras.md", ANSWER) == "done"
+    disk.remount("ro")
+    assert disk.run("put", "more.md", "more of it") == REFUSED
+    assert disk.run("ask", ANSWER) == REFUSED  # Chroma writes when it is opened
+    disk.remount("rw")
+
+    assert disk.run("put", "more.md", "more of it") == "done"
+    assert disk.run("ask", ANSWER).startswith(ANSWER)
+
+
+def test_a_store_on_a_full_disk_cannot_be_begun(disk: Disk) -> None:
+    disk.fill(free_kib=0)
+
+    assert disk.run("put", "zebras.md", ANSWER) == REFUSED
+    assert disk.run("ask", ANSWER) == "store_missing hint=streamrag ingest PATH"
+    disk.free()
+    assert disk.run("put", "zebras.md", ANSWER) == "done"
+    assert disk.run("ask", ANSWER) == ANSWER
