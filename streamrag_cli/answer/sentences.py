@@ -8,7 +8,8 @@ from typing import Final
 MAX_CHARS: Final = 500
 _FENCE = re.compile(r"^[ \t]*(```|~~~)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _ITEM = re.compile(r"^[ \t]*(?:[-*+]|\d{1,3}[.)]|\|)[ \t]+")
-_HEADING = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]|^[ \t]*([=\-~^\"'*+#_`.:|\s])\1*[|:\-\s]*$")
+_HEADING = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]|^[\s=\-~^\"'*+#_`.:|]*$")
+_COLUMN = re.compile(r"(?<=[^\s.!?:])[ \t]{3,}(?=\S)")
 _UNDERLINE = re.compile(r"^([=\-~^\"'*+#_`.:])\1{2,}[ \t]*$")
 _LINK = re.compile(r"!?\[([^\]\n]*)\]\((?:[^()\n]|\([^()\n]*\))*\)")
 _TAG = re.compile(r"</?[a-zA-Z][^<>\n]{0,200}>")
@@ -45,13 +46,13 @@ def _blocks(text: str) -> Iterator[str]:
     block: list[str] = []
     lines = text.split("\n")
     for line, following in zip([*lines, ""], [*lines[1:], "", ""], strict=True):
-        starts_item = _ITEM.match(line)
+        starts_item = _ITEM.match(line) or _COLUMN.search(line)
         skipped = not line.strip() or _HEADING.match(line) or (_UNDERLINE.match(following) and not block)
         if (skipped or starts_item) and block:
             yield " ".join(block)
             block = []
         if not skipped:
-            block.append(_ITEM.sub("", line).strip().rstrip("|"))
+            block.append(_COLUMN.sub(" | ", _ITEM.sub("", line).strip().rstrip("|")))
 
 
 def _plain(block: str) -> str:

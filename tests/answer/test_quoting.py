@@ -60,6 +60,10 @@ def test_pieces_make_the_answer_with_a_marker_behind_each_quote() -> None:
         ("See [the guide](http://x/y) for **bold** `code\\_name`.", ["See the guide for bold code_name."]),
         ('Size is 5\\.1 GB<a name="x"></a> at most.', ["Size is 5.1 GB at most."]),
         ("| Limit | Value |\n|---|---|\n| Rows per page | 500 |", ["Limit | Value", "Rows per page | 500"]),
+        (
+            "=====  =====\nwhat   then\n=====  =====\nan end      it connects again\na 204       it stops\n",
+            ["what | then", "an end | it connects again", "a 204 | it stops"],
+        ),
         ("```\nonly code here\n```", ["```", "only code here", "```"][1:2]),
         ("Prose first.\n```\nx = 1\n```", ["Prose first."]),
         ("Wrapped over\ntwo lines.", ["Wrapped over two lines."]),
