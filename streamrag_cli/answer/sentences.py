@@ -7,6 +7,7 @@ from typing import Final
 
 MAX_CHARS: Final = 500
 _FENCE = re.compile(r"^[ \t]*(```|~~~)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+_RECORD = re.compile(r"^[ \t]*[{}]")
 _ITEM = re.compile(r"^[ \t]*(?:[-*+]|\d{1,3}[.)]|\|)[ \t]+")
 _HEADING = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]|^[\s=\-~^\"'*+#_`.:|]*$")
 _COLUMN = re.compile(r"(?<=[^\s.!?:])[ \t]{3,}(?=\S)")
@@ -46,7 +47,7 @@ def _blocks(text: str) -> Iterator[str]:
     block: list[str] = []
     lines = text.split("\n")
     for line, following in zip([*lines, ""], [*lines[1:], "", ""], strict=True):
-        starts_item = _ITEM.match(line) or _COLUMN.search(line)
+        starts_item = _ITEM.match(line) or _COLUMN.search(line) or _RECORD.match(line)
         skipped = not line.strip() or _HEADING.match(line) or (_UNDERLINE.match(following) and not block)
         if (skipped or starts_item) and block:
             yield " ".join(block)
