@@ -54,8 +54,8 @@ def retrieve(
         frequencies = reader.document_frequencies(terms)
         weights = {term: term_weight(frequencies[term], total) for term in terms}
         lexical, cosines = _candidates(reader, embedder, question)
-        ranked = _fused(lexical, cosines)[:top_k]
-        hits = _hits(ranked, reader.chunks(ranked), cosines, weights)
+        found = _first_of_each(reader, _fused(lexical, cosines), top_k)
+        hits = _hits(found, cosines, weights)
     return Retrieved(
         hits=tuple(hit for hit in hits if hit.score >= min_score),
         term_weights=weights,
@@ -89,11 +89,21 @@ def _fused(lexical: dict[str, float], cosines: dict[str, float]) -> list[str]:
     return sorted(cosines, key=lambda chunk_id: (-fused(chunk_id), chunk_id))
 
 
-def _hits(
-    ranked: Sequence[str], stored: Mapping[str, StoredChunk], cosines: Mapping[str, float], weights: dict[str, float]
-) -> list[Hit]:
+def _first_of_each(reader: CollectionReader, ranked: Sequence[str], count: int) -> list[StoredChunk]:
+    """The first `count` chunks, those left out that say the same as one before: folders hold copies of files."""
+    found: dict[str, StoredChunk] = {}
+    for start in range(0, len(ranked), count):
+        part = ranked[start : start + count]
+        stored = reader.chunks(part)
+        for chunk_id in part:
+            found.setdefault(stored[chunk_id].chunk.text_to_embed, stored[chunk_id])
+        if len(found) >= count:
+            break
+    return list(found.values())[:count]
+
+
+def _hits(found: Sequence[StoredChunk], cosines: Mapping[str, float], weights: dict[str, float]) -> list[Hit]:
     """The chunks with their scores. None is above that of a hit ranked before it: the order is the fusion's."""
-    found = [stored[chunk_id] for chunk_id in ranked]
     words = stems([each.chunk.text_to_embed for each in found])
     hits: list[Hit] = []
     ceiling = 1.0
