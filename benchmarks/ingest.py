@@ -20,9 +20,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.corpora import write_pages
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 NEEDED_BY_CHROMA = ("config.json", "special_tokens_map.json", "tokenizer_config.json", "vocab.txt")
 
@@ -48,6 +52,9 @@ def main() -> None:
     light = commands.add_parser("light", help="an ingest without a model, as a process of its own")
     light.add_argument("folder", type=Path)
     light.add_argument("store", type=Path)
+    index = commands.add_parser("index", help="as many vectors into Chroma and nothing else, as a process of its own")
+    index.add_argument("chunks", type=int)
+    index.add_argument("store", type=Path)
     arguments = parser.parse_args()
     match arguments.command:
         case "throughput":
@@ -60,6 +67,8 @@ def main() -> None:
             plain_way(arguments.folder, arguments.model, arguments.store)
         case "light":
             light_ingest(arguments.folder, arguments.store)
+        case "index":
+            index_alone(arguments.chunks, arguments.store)
 
 
 def compare(corpus: Path, model: Path, pages: int, rounds: int) -> None:
@@ -104,9 +113,15 @@ def measure_memory(corpus: Path, counts: Sequence[int]) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch, "pages")
             write_pages(corpus, folder, pages)
-            command = [sys.executable, "-m", "benchmarks.ingest", "light", str(folder), f"{scratch}/store"]
-            said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        print(f"{pages} pages: {said.strip()}")
+            ours = _said("light", str(folder), f"{scratch}/store")
+            alone = _said("index", str(ours["chunks"]), f"{scratch}/index")
+        print(f"{pages} pages: {json.dumps(ours)}, the same vectors in Chroma alone: {json.dumps(alone)}")
+
+
+def _said(*arguments: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.ingest", *arguments]
+    result: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return result
 
 
 def plain_way(folder: Path, model: Path, store: Path) -> None:
@@ -165,8 +180,7 @@ def light_ingest(folder: Path, store: Path) -> None:
     from streamrag_cli.retrieval.embeddings import BUILTIN
     from streamrag_cli.settings import Settings
 
-    table = np.random.default_rng(0).standard_normal((1024, 384)).astype(np.float32)
-    table /= np.linalg.norm(table, axis=1, keepdims=True)
+    table = _unit_vectors()
 
     class Light:
         name = BUILTIN
@@ -183,12 +197,38 @@ def light_ingest(folder: Path, store: Path) -> None:
     request = pipeline.IngestRequest(paths=(folder,), working_directory=folder)
     for event in pipeline.ingest(request, Settings(store=store)):
         if isinstance(event, IngestDone):
-            peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             print(
                 json.dumps(
-                    {"chunks": event.chunks, "seconds": round(event.elapsed_ms / 1000, 1), "peak_mb": round(peak_mb)}
+                    {"chunks": event.chunks, "seconds": round(event.elapsed_ms / 1000, 1), "peak_mb": _peak_mb()}
                 )
             )
+
+
+def index_alone(chunks: int, store: Path) -> None:
+    """Write vectors through the same door as an ingest, without documents, and print the peak of memory."""
+    from streamrag_cli.store.vectors import Vectors
+
+    table = _unit_vectors()
+    store.mkdir()
+    vectors = Vectors(store, "default", create=True)
+    for start in range(0, chunks, 256):
+        numbers = range(start, min(start + 256, chunks))
+        ids = [f"{number:032x}" for number in numbers]
+        vectors.add(ids, ["text"] * len(ids), [{"source": "a.md"}] * len(ids), table[[n % 1024 for n in numbers]])
+    vectors.close()
+    print(json.dumps({"peak_mb": _peak_mb()}))
+
+
+def _unit_vectors() -> "NDArray[np.float32]":
+    import numpy as np
+
+    table = np.random.default_rng(0).standard_normal((1024, 384)).astype(np.float32)
+    table /= np.linalg.norm(table, axis=1, keepdims=True)
+    return table
+
+
+def _peak_mb() -> int:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def _streamrag(*arguments: str) -> list[str]:
