@@ -18,7 +18,10 @@ from streamrag_cli.text import sanitise_line
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
+    """What the pipeline is about to do. `detail` says it to a person, and is not part of the wire format."""
+
     status: Literal["retrieving", "generating", "retrying"]
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

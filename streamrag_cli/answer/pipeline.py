@@ -99,8 +99,8 @@ async def _answer(
 ) -> AsyncGenerator[AskEvent, None]:
     clock = _Clock(question)
     _check(question.text)
-    yield Status(status="retrieving")
     retriever = await asyncio.to_thread(open_retriever)
+    yield Status(status="retrieving", detail=f"searching {retriever.reader.counts().chunks:,} chunks")
     found = await asyncio.to_thread(
         retriever.retrieve, question.text, top_k=settings.top_k, min_score=settings.min_score
     )
@@ -151,7 +151,8 @@ async def _generate(
 ) -> AsyncGenerator[AskEvent, None]:
     prompt = messages(question.text, hits, extra=question.extra)
     clock.mark("context_ms")
-    yield Status(status="generating")
+    waiting = f"waiting for {sanitise_line(endpoint.model)}"
+    yield Status(status="generating", detail=waiting)
     clock.mark("request_ms")
     stream = stream_chat(prompt, endpoint=endpoint, timeout_s=timeout_s)
     async with aclosing(stream):
@@ -162,7 +163,7 @@ async def _generate(
                         clock.token()
                         yield Token(text=safe)
                 case ModelRetrying(message=message):
-                    yield Status(status="retrying")
+                    yield Status(status="retrying", detail=waiting)
                     yield Notice(message=sanitise_line(message), code="retrying")
                 case ModelAlive():
                     pass
@@ -194,7 +195,7 @@ async def _quote(
     question: Question, found: Retrieved, retriever: Retriever, clock: _Clock
 ) -> AsyncGenerator[AskEvent, None]:
     clock.mark("context_ms")
-    yield Status(status="generating")
+    yield Status(status="generating", detail="choosing quotes")
     picking = asyncio.to_thread(
         pick_quotes, question.text, found.hits, term_weights=found.term_weights, embedder=retriever.embedder
     )

@@ -42,14 +42,20 @@ def renderer_for(face: Face, *, out: TextIO, err: TextIO, terminal_type: str) ->
 
     plain = face.plain or terminal_type == "dumb"
     side = Quiet(err) if face.quiet else SidePanel(err, plain=plain)
+    renderer: Renderer
     if out.isatty() and not plain and columns_of(out) >= _NARROWEST_COLUMNS:
         from streamrag_cli.render.live import LiveMarkdown
 
-        return LiveMarkdown(out, side, stream=face.stream)
+        renderer = LiveMarkdown(out, side, stream=face.stream)
+    else:
+        from streamrag_cli.render.plain import PlainText
 
-    from streamrag_cli.render.plain import PlainText
+        renderer = PlainText(out, side, stream=face.stream)
+    if err.isatty() and not plain and not face.quiet:
+        from streamrag_cli.render.waiting import WaitingLine
 
-    return PlainText(out, side, stream=face.stream)
+        return WaitingLine(renderer, err, columns=columns_of(err))
+    return renderer
 
 
 def columns_of(terminal: TextIO) -> int:
