@@ -1,91 +1,127 @@
-"""The answer as live Markdown on a terminal.
+"""The answer as live Markdown on a terminal, and the sources it cites as links.
 
-While it is written, its newest part stands in a live region that never outgrows the screen; at the end that
-region gives way to one render of the whole, which is what stays in scrollback.
+Here the room next door gets what it does not look for itself: the clock, the terminal's size, and a timer of the
+event loop for the last frame of a burst.
 """
 
-from typing import TYPE_CHECKING, Any, Final, TextIO
+import asyncio
+import contextlib
+import os
+import time
+from pathlib import Path
+from typing import TextIO
 
-from streamrag_cli.events import AskEvent, Citations, Done, Error, Token
+from streamrag_cli.events import AskEvent, Citations, Done, Error, Sources, Token
+from streamrag_cli.model import Source
 from streamrag_cli.render.consoles import console_for
+from streamrag_cli.render.markdown import MarkdownStream
 from streamrag_cli.render.side import Side
-from streamrag_cli.text import sanitise
-
-if TYPE_CHECKING:
-    from rich.live import Live
-    from rich.markdown import Markdown
-
-_FRAMES_PER_SECOND: Final = 12
-_SHOWN_CHARS: Final = 4000  # of the newest text, so that a frame costs the same however long the answer is
 
 
 class LiveMarkdown:
-    """Renders each token into the live region; with `stream=False` only the finished answer."""
+    """Renders each token as it comes; with `stream=False` the answer is shown once it is complete."""
 
     def __init__(self, out: TextIO, side: Side, *, stream: bool) -> None:
-        self._console = console_for(out, plain=False)
+        self._out = out
         self._side = side
-        self._stream = stream
-        self._text = ""
-        self._live: Live | None = None
+        self._streams = stream
+        self._held: list[str] = []
+        self._sources: tuple[Source, ...] | None = None
+        self._answer: MarkdownStream | None = None
+        self._size = (0, 0)
+        self._timer: asyncio.TimerHandle | None = None
 
     def handle(self, event: AskEvent) -> None:
         match event:
+            case Token(text=text) if self._streams:
+                self._show(text)
             case Token(text=text):
-                self._text += text
-                if self._stream:
-                    self._show()
+                self._held.append(text)
             case Citations() | Done() | Error():
                 self._end()
                 self._side.handle(event)
             case _:
-                self._side.handle(event)
+                if isinstance(event, Sources):
+                    self._sources = event.sources
+                self._beside(event)
 
     def close(self) -> None:
         self._end()
         self._side.close()
 
-    def _show(self) -> None:
-        from rich.live import Live
+    def _show(self, text: str) -> None:
+        now_s = time.monotonic()
+        answer = self._answer or self._begin()
+        self._look_at_size(answer, now_s)
+        answer.feed(text, now_s)
+        self._set_timer()
 
-        if self._live is None:
-            self._live = Live(
-                console=self._console,
-                get_renderable=self._newest,
-                refresh_per_second=_FRAMES_PER_SECOND,
-                transient=True,
-                vertical_overflow="crop",
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            self._live.start()
+    def _begin(self) -> MarkdownStream:
+        console = console_for(self._out, plain=False)
+        self._size = columns, lines = _size_of(self._out)
+        self._answer = MarkdownStream(
+            self._out,
+            columns=columns,
+            lines=lines,
+            color_system=console.color_system,  # type: ignore[arg-type]  # never "windows" where legacy_windows is off
+            no_color=console.no_color,
+            references=None if self._sources is None else {source.n: _address(source) for source in self._sources},
+        )
+        return self._answer
 
-    def _newest(self) -> "Markdown":
-        start = max(0, len(self._text) - _SHOWN_CHARS)
-        if start:
-            start = self._text.find("\n", start) + 1 or start
-        return as_markdown(self._text[start:])
+    def _look_at_size(self, answer: MarkdownStream, now_s: float) -> None:
+        size = _size_of(self._out)
+        if size != self._size:
+            self._size = size
+            answer.resize(*size, now_s)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None or self._answer is None or self._answer.due_s is None:
+            return
+        with contextlib.suppress(RuntimeError):  # without an event loop the next token draws, or the end
+            wait_s = max(0.0, self._answer.due_s - time.monotonic())
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._answer is not None:
+            with contextlib.suppress(OSError):  # the next write will fail just so, where somebody can tell
+                now_s = time.monotonic()
+                self._look_at_size(self._answer, now_s)
+                self._answer.tick(now_s)
+            self._set_timer()
+
+    def _beside(self, event: AskEvent) -> None:
+        if self._answer is not None:
+            self._answer.suspend(time.monotonic())
+        self._side.handle(event)
+        self._set_timer()
 
     def _end(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-        if self._text:
-            self._console.print(as_markdown(self._text))
-            self._text = ""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._held:
+            self._show("".join(self._held))
+            self._held = []
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            self._look_at_size(answer, time.monotonic())
+            answer.finish()
 
 
-def as_markdown(text: str) -> "Markdown":
-    """Rich's Markdown without hidden links, and safe after parsing too: an entity can become a control character."""
-    from rich.markdown import Markdown
+def _size_of(terminal: TextIO) -> tuple[int, int]:
+    """Columns and lines; 80 by 24 where the terminal does not say."""
+    try:
+        size = os.get_terminal_size(terminal.fileno())
+    except (OSError, ValueError):
+        return 80, 24
+    return size.columns or 80, size.lines or 24
 
-    markdown = Markdown(text, hyperlinks=False)
-    for token in markdown.parsed:
-        _sanitise_token(token)
-    return markdown
 
-
-def _sanitise_token(token: Any) -> None:
-    token.content = sanitise(token.content)
-    for child in token.children or ():
-        _sanitise_token(child)
+def _address(source: Source) -> str:
+    """The source's file and, as a fragment, its line; "" for a source without a file."""
+    if not source.path:
+        return ""
+    line = "" if source.line_start is None else f"#{source.line_start}"
+    return Path(source.path).as_uri() + line

@@ -16,6 +16,7 @@ from typing import Any
 import pyte
 
 from tests.cli.command_line import LIMIT_S, CommandLine
+from tests.reflowing_screen import ReflowingScreen
 
 # Ctrl-C reaches only processes whose controlling terminal it is typed into.
 _TAKE_TERMINAL = "import fcntl,os,sys,termios; fcntl.ioctl(0,termios.TIOCSCTTY,0); os.execv(sys.argv[1],sys.argv[1:])"
@@ -26,7 +27,7 @@ class Terminal:
 
     def __init__(self, *, columns: int = 80, rows: int = 60) -> None:
         self.raw = b""
-        self._screen = pyte.HistoryScreen(columns, rows, history=100_000)
+        self._screen = ReflowingScreen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self._master, self.slave = pty.openpty()
         self.resize(columns, rows)
@@ -72,7 +73,7 @@ class Terminal:
     def wait_for_end(self, process: subprocess.Popen[bytes], *, limit_s: float = LIMIT_S) -> int:
         """Read until the process has ended; return its exit code."""
         self._read_while(lambda: process.poll() is None, limit_s)
-        while self._read(0):
+        while self.read(0):
             pass
         return process.wait()
 
@@ -80,9 +81,10 @@ class Terminal:
         deadline_s = time.monotonic() + limit_s
         while going_on():
             assert time.monotonic() < deadline_s, self.lines
-            self._read(0.02)
+            self.read(0.02)
 
-    def _read(self, wait_s: float) -> bool:
+    def read(self, wait_s: float) -> bool:
+        """Take what the program has written, waiting at most this long for it; False where there was nothing."""
         if not select.select([self._master], [], [], wait_s)[0]:
             return False
         piece = os.read(self._master, 65536)

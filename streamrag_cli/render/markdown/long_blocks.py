@@ -1,0 +1,165 @@
+"""Blocks too long to be rendered again for every frame: earlier rows are kept as they are, and the end is rendered."""
+
+import re
+from typing import Final, Literal, TypeAlias
+
+from rich.segment import Segment
+from rich.text import Text
+
+from streamrag_cli.render.markdown.rows import Row, RowRenderer
+
+Line: TypeAlias = list[Segment]
+
+_SETTLED_CHARS: Final = 160
+_LONGEST_UNSETTLED_CHARS: Final = 600
+_PAIRED: Final = ("**", "*", "`", "__", "_", "~~")
+_QUOTE_MARKS: Final = re.compile(r"^[ \t]*>[> \t]*", re.MULTILINE)
+_LAID_OUT_AGAIN_ROWS: Final = 60
+_GAP_CELLS: Final = 2  # between two columns, as in Rich's simple box
+_CELL_BORDER: Final = re.compile(r"(?<!\\)\|")
+
+
+class LongText:
+    """Words that go on and on: a paragraph, also in a quote or a list.
+
+    The rows but the last of what has been read are settled; the last is wrapped again together with what follows.
+    """
+
+    def __init__(self, renderer: RowRenderer, rows: list[Row], last: Text, taken_chars: int, *, kind: str) -> None:
+        self._renderer = renderer
+        self._settled = rows
+        self._last = last
+        self._taken_chars = taken_chars
+        self._prefix = _prefix(kind)
+        self._is_quote = kind == "blockquote_open"
+        self._keeps_lines = kind not in {"paragraph_open", "blockquote_open"}
+        self.joins_lines = kind == "paragraph_open"
+
+    @classmethod
+    def after(cls, renderer: RowRenderer, lines: list[Line], source: str, *, kind: str) -> "LongText | None":
+        """Go on where these lines end; None where this is no good place: a word has not begun, or a mark is open."""
+        if not lines or source[-1].isspace() or not (_is_closed(source) or len(source) > _LONGEST_UNSETTLED_CHARS * 4):
+            return None
+        words = Text.assemble(*((segment.text, segment.style or "") for segment in lines[-1]))
+        words.rstrip()
+        rows = [renderer.row(line) for line in lines[:-1]]
+        taken_chars = len(source.rstrip())
+        return cls(renderer, rows, words[len(_prefix(kind)) :], taken_chars, kind=kind)
+
+    def rows(self, source: str) -> list[Row]:
+        unsettled = source[self._taken_chars :]
+        lines = self._wrapped(unsettled)
+        settles = len(unsettled) > _SETTLED_CHARS and len(lines) > 1
+        if settles and (_is_closed(unsettled) or len(unsettled) > _LONGEST_UNSETTLED_CHARS):
+            self._settled += [self._row(line) for line in lines[:-1]]
+            self._last = lines[-1].copy()
+            self._last.rstrip()
+            self._taken_chars = len(source.rstrip())
+            lines = lines[-1:]
+        return self._settled + [self._row(line) for line in lines]
+
+    def _wrapped(self, source: str) -> list[Text]:
+        if self._is_quote:
+            source = _QUOTE_MARKS.sub("", source)
+        text = self._last.copy()
+        for number, line in enumerate(source.split("\n") if self._keeps_lines else (source,)):
+            text.append_text(Text("\n")) if number else None
+            text.append_text(self._renderer.inline(line))
+        return self._renderer.wrapped(text, self._renderer.columns - 2 * len(self._prefix))
+
+    def _row(self, line: Text) -> Row:
+        return self._renderer.text_row(Text.assemble(self._prefix, line))
+
+
+class LongTable:
+    """A table whose columns keep their widths until a wider cell comes.
+
+    Where all columns fit side by side, a row is the cells next to each other. Where they do not, a few rows with the
+    widest cells are laid out with every new one, and left out of what is shown. `head` is how many rows the head has.
+    """
+
+    def __init__(self, renderer: RowRenderer, source: str, *, after: bool) -> None:
+        self._renderer = renderer
+        names, marks = source.split("\n")[:2]
+        self._header = f"{names}\n{marks}\n"
+        self._justified = [_justified(mark) for mark in _cells(marks)]
+        self._taken_chars = len(self._header)
+        self._after = after
+        self._widest = [(0, "")] * len(self._justified)
+        self._body: list[Row] = []
+        self._note_widths(names)
+        self.head = len(self._rows(self._header))
+        self._size()
+
+    def rows(self, source: str) -> list[Row]:
+        complete, newline, unfinished = source[self._taken_chars :].rpartition("\n")
+        if newline:
+            self._take(complete.split("\n"), source)
+        return self._head_rows + self._body + (self._laid_out([unfinished]) if unfinished else [])
+
+    def _take(self, lines: list[str], source: str) -> None:
+        self._taken_chars = source.rindex("\n") + 1
+        wider = [line for line in lines if self._note_widths(line)]
+        if wider:
+            self._size()
+            lines = source[len(self._header) : self._taken_chars].split("\n")[:-1][-_LAID_OUT_AGAIN_ROWS:]
+            self._body = []
+        self._body += self._laid_out(lines)
+
+    def _note_widths(self, line: str) -> bool:
+        """Remember where `line` has the widest cell of its column; False where it has none."""
+        before = self._widest.copy()
+        for column, cell in enumerate(self._words(line)):
+            if cell.cell_len > self._widest[column][0]:
+                self._widest[column] = (cell.cell_len, line)
+        return self._widest != before
+
+    def _words(self, line: str) -> list[Text]:
+        return [self._renderer.inline(cell.strip()) for cell in _cells(line)[: len(self._widest)]]
+
+    def _size(self) -> None:
+        sized_by = dict.fromkeys(line for _, line in self._widest if line and line not in self._header)
+        self._above = "\n".join((self._header.rstrip("\n"), *sized_by))
+        above = self._rows(self._above)
+        self._sizing_rows = len(above)
+        self._head_rows = above[: self.head]
+        self._fits = sum(width + _GAP_CELLS for width, _ in self._widest) <= self._renderer.columns
+
+    def _laid_out(self, lines: list[str]) -> list[Row]:
+        if self._fits and not any("<br" in line.lower() for line in lines):
+            return [self._side_by_side(line) for line in lines]
+        return self._rows("\n".join((self._above, *lines)))[self._sizing_rows :]
+
+    def _side_by_side(self, line: str) -> Row:
+        row = Text(" ")
+        for cell, (width, _), justified in zip(self._words(line), self._widest, self._justified, strict=False):
+            cell.align(justified, width)
+            row.append_text(cell).append(" " * _GAP_CELLS)
+        return self._renderer.text_row(row)
+
+    def _rows(self, source: str) -> list[Row]:
+        """Without the blank row at the end."""
+        return [self._renderer.row(line) for line in self._renderer.lines(source, after=self._after)[0][:-1]]
+
+
+def _cells(line: str) -> list[str]:
+    return _CELL_BORDER.split(line.strip().removeprefix("|").removesuffix("|"))
+
+
+def _justified(mark: str) -> Literal["left", "center", "right"]:
+    if not mark.strip().endswith(":"):
+        return "left"
+    return "center" if mark.strip().startswith(":") else "right"
+
+
+def _prefix(kind: str) -> str:
+    return {"paragraph_open": "", "blockquote_open": "▌ ", "code_block": " "}.get(kind, "   ")
+
+
+def _is_closed(source: str) -> bool:
+    """Whether no mark seems open."""
+    for mark in _PAIRED:
+        if source.count(mark) % 2:
+            return False
+        source = source.replace(mark, "")
+    return source.count("[") == source.count("]")

@@ -1,0 +1,40 @@
+"""Real Markdown to render: the examples of the CommonMark specification, and what packages say about themselves."""
+
+import email
+import re
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+_ROOT: Final = Path(__file__).parents[2]
+SPECIFICATION: Final = _ROOT / "build/node_modules/commonmark-spec/spec.txt"
+HOW_TO_GET_IT: Final = "npm install --prefix build --no-save commonmark-spec@0.31.2"
+
+_EXAMPLE: Final = re.compile(r"^`{32} example\n(.*?)^\.\n.*?^`{32}$", re.DOTALL | re.MULTILINE)
+_LONGEST_CHARS: Final = 60_000
+
+
+def specification_examples() -> list[str]:
+    """The Markdown of the 652 examples, in order; none where the specification is not there."""
+    if not SPECIFICATION.exists():
+        return []
+    text = SPECIFICATION.read_text(encoding="utf-8")
+    return [example.replace("→", "\t") for example in _EXAMPLE.findall(text)]
+
+
+def installed_documents() -> dict[str, str]:
+    """What every installed package says about itself, and every page of text that one has installed; each once."""
+    by_text = {text[:_LONGEST_CHARS]: name for name, text in _of_installed_packages()}
+    return {name: text for text, name in sorted(by_text.items(), key=lambda each: each[1])}
+
+
+def _of_installed_packages() -> Iterator[tuple[str, str]]:
+    for package in metadata.distributions():
+        told = package.read_text("METADATA") or ""
+        description = email.message_from_string(told).get_payload()
+        if isinstance(description, str) and description.strip():
+            yield f"{package.name} METADATA", description
+        for file in package.files or ():
+            if file.suffix in {".md", ".rst"} or (file.suffix == ".txt" and file.stem.isupper()):
+                yield f"{package.name} {file}", Path(str(file.locate())).read_text(encoding="utf-8", errors="replace")

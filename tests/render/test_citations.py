@@ -1,0 +1,59 @@
+"""`[n]` in the text is a citation: a link where there is something to link to, marked where there is no source."""
+
+import io
+import re
+
+import pytest
+
+from streamrag_cli.render.markdown import MarkdownStream
+from tests.render.emulator import rendered_at_once, streamed
+
+BOOK, NOTE = "file:///library/book.md#12", "file:///library/note.md"
+REFERENCES = {1: BOOK, 2: NOTE, 3: ""}
+
+
+def linked(text: str, *, pieces: int = 1) -> list[tuple[str, str]]:
+    """Every address in what is committed of `text`, with the words that lead to it."""
+    out = io.StringIO()
+    stream = MarkdownStream(out, columns=80, lines=24, references=REFERENCES)
+    for at in range(0, len(text), pieces):
+        stream.feed(text[at : at + pieces], at * 0.06)
+    out.truncate(0)
+    stream.resize(79, 24, 1e6)
+    stream.finish()
+    links = re.findall(r"\x1b\]8;;([^\x1b]+)\x1b\\(.*?)\x1b\]8;;\x1b\\", out.getvalue())
+    return [(address, re.sub(r"\x1b\[[0-9;]*m", "", words)) for address, words in links]
+
+
+@pytest.mark.parametrize(
+    ("text", "links"),
+    [
+        ("So it is [1].", [(BOOK, "[1]")]),
+        ("So it is [1][2].", [(BOOK, "[1]"), (NOTE, "[2]")]),
+        ("So it is [1, 2].", [(BOOK, "[1"), (NOTE, "2]")]),
+        ("- **So [2]** it is", [(NOTE, "[2]")]),
+        ("| a [1] |\n|---|\n| [2] |", [(BOOK, "[1]"), (NOTE, "[2]")]),
+        ("no file [3], no source [4]", []),
+        ("`[1]` x[1] \\[1] [1](http://a) [1]: b\n\n    [1]\n\n```\n[1]\n```", []),
+    ],
+)
+def test_markers_are_links_but_not_in_code(text: str, links: list[tuple[str, str]]) -> None:
+    assert linked(text) == links
+
+
+def test_a_marker_without_a_source_says_so() -> None:
+    shown = streamed("As [1], [3] and [4] say", columns=40, lines=5, seed=1, references=REFERENCES)
+
+    assert shown.text == ["As [1], [3] and [4?] say"]
+
+
+def test_without_references_a_marker_is_text() -> None:
+    assert streamed("As [1] says", columns=40, lines=5, seed=1).text == ["As [1] says"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_citations_too_end_as_one_render_however_they_were_split(seed: int) -> None:
+    text = "Both [1] and [12] say [2, 4].\n\n- one [3]\n- two [1][2]\n\n| a [1] |\n|---|\n| `[1]` |\n\n> [1]\n"
+
+    shown = streamed(text, columns=40, lines=8, seed=seed, references=REFERENCES, pieces=60)
+    assert shown.cells == rendered_at_once(text, columns=40, lines=8, references=REFERENCES).cells

@@ -1,0 +1,22 @@
+"""What a token costs does not grow with the answer. Function calls are counted: they are the same on every machine."""
+
+import cProfile
+import pstats
+
+import pytest
+
+from benchmarks.rendering import SHAPES, TOKEN_CHARS, streamed
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_token_costs_the_same_in_a_long_answer(shape: str) -> None:
+    streamed(SHAPES[shape](400))  # caches
+
+    assert calls_per_token(shape, 4_000) <= 1.4 * calls_per_token(shape, 1_000)
+
+
+def calls_per_token(shape: str, tokens: int) -> float:
+    text = SHAPES[shape](tokens * TOKEN_CHARS)
+    profile = cProfile.Profile()
+    profile.runcall(streamed, text)
+    return float(pstats.Stats(profile).total_calls) / tokens  # type: ignore[attr-defined]

@@ -1,0 +1,116 @@
+"""Records a session with a streamed answer: `docs/session.svg` for the README, `docs/session.cast` for asciinema.
+
+    python -m tools.record_session
+
+The program runs on a pseudo-terminal, over the sample documents; the model is the tests' own server, which writes a
+prepared answer at the pace of a small model.
+"""
+
+import io
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+import pyte
+from rich.console import Console
+from rich.style import Style
+from rich.text import Text
+
+from tests.cli.command_line import CommandLine
+from tests.cli.pseudo_terminal import on_terminal
+from tests.openai_replies import Delay, answer
+from tests.openai_server import OpenAIServer
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+COLUMNS: Final = 92
+ROWS: Final = 48
+QUESTION: Final = "Why does the browser ask twice after a clean end of an event stream?"
+ANSWER: Final = """\
+## Why it asks twice
+
+A browser **cannot tell** a server that finished from one that fell over [1]. After a clean end it waits for the
+reconnection time and sends the *same* GET request again, and the model is paid a second time [1].
+
+Three remedies, each enough for a case of its own:
+
+1. **Close it in the page** on the closing event, with `source.close()` [2].
+2. **Answer 204** to a request with `Last-Event-ID`: that stops the browser for good [2].
+3. Ask with **POST** and let the stream only read the answer [2].
+"""
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        user = CommandLine(home=Path(scratch), directory=ROOT)
+        ingest = [sys.executable, "-m", "streamrag_cli", "ingest", "-q", "sample_docs"]
+        subprocess.run(ingest, check=True, cwd=ROOT, env=user.environment)
+        pieces = answer(*_pieces(ANSWER), between=(Delay(0.03),))
+        with OpenAIServer(chat=pieces, models=("small-model",)) as server:
+            recorded = _record(user, ["ask", "-k", "3", QUESTION, "--base-url", server.base_url])
+    typed = f'$ streamrag ask -k 3 "{QUESTION}"\r\n'
+    _write_cast(typed, recorded, ROOT / "docs" / "session.cast")
+    _write_svg(typed.encode() + b"".join(data for _, data in recorded), ROOT / "docs" / "session.svg")
+
+
+def _pieces(text: str) -> list[str]:
+    return [f"{word} " for word in text.split(" ")]
+
+
+def _record(user: CommandLine, arguments: list[str]) -> list[tuple[float, bytes]]:
+    """What the program writes, each piece with the seconds since it was started."""
+    recorded: list[tuple[float, bytes]] = []
+    started_s = time.monotonic()
+    with on_terminal(user, *arguments, columns=COLUMNS, rows=ROWS) as (terminal, process):
+        done = 0
+        while process.poll() is None:
+            terminal.read(0.02)
+            if len(terminal.raw) > done:
+                recorded.append((time.monotonic() - started_s, terminal.raw[done:]))
+                done = len(terminal.raw)
+        terminal.wait_for_end(process)
+        recorded.append((time.monotonic() - started_s, terminal.raw[done:]))
+    return recorded
+
+
+def _write_cast(typed: str, recorded: list[tuple[float, bytes]], file: Path) -> None:
+    """The second version of asciinema's format: a header, then one event a line."""
+    lines: list[object] = [{"version": 2, "width": COLUMNS, "height": ROWS, "title": "streamrag"}, [0.0, "o", typed]]
+    lines += [[round(at_s, 3), "o", data.decode("utf-8", "replace")] for at_s, data in recorded if data]
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+
+
+def _write_svg(written: bytes, file: Path) -> None:
+    """The screen at the end."""
+    screen = pyte.Screen(COLUMNS, ROWS)
+    pyte.ByteStream(screen).feed(written)
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    last = max(row for row in range(ROWS) if screen.display[row].strip())
+    for row in range(last + 1):
+        cells = [screen.buffer[row][column] for column in range(COLUMNS)]
+        line = Text()
+        for style, run in groupby(cells, _style):
+            # Some viewers drop blanks at the beginning of a run, so blanks are runs of their own.
+            for piece in re.findall(r"\s+|\S+(?: \S+)*", "".join(cell.data for cell in run)):
+                line.append(piece, Style(dim=True) if piece.isspace() else style)
+        console.print(line, soft_wrap=True)
+    svg = console.export_svg(title="streamrag ask")
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)  # a picture that fetches nothing
+    file.write_text(svg, encoding="utf-8")
+
+
+def _style(cell: pyte.screens.Char) -> Style:
+    names = {"brown": "yellow", "default": None}
+    color = names.get(cell.fg, cell.fg)
+    if color is not None and len(color) == 6 and all(digit in "0123456789abcdef" for digit in color):
+        color = f"#{color}"
+    return Style(color=color, bold=cell.bold, italic=cell.italics, underline=cell.underscore, reverse=cell.reverse)
+
+
+if __name__ == "__main__":
+    main()
