@@ -63,4 +63,4 @@ def test_at_one_column_everything_is_there_and_the_way_back_too() -> None:
 @given(st.lists(st.tuples(st.integers(1, 120), st.integers(1, 50)), min_size=1, max_size=6), st.integers(0, 99))
 def test_no_size_breaks_it(sizes: list[tuple[int, int]], seed: int) -> None:
     for frame in resized(TEXT, sizes, seed=seed).writes:
-        assert frame.endswith("\x1b[?2026l")
+        assert frame == "\r" or frame.endswith("\x1b[?2026l")  # the first only leads the cursor back at the end

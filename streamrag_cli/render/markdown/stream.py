@@ -86,9 +86,8 @@ class MarkdownStream:
         Afterwards the cursor is at the beginning of the row below, nothing is live, and `out` is the caller's again.
         """
         committed = self._committed(self._blocks.feed(self._text())) + self._committed(self._blocks.finish())
-        to_beginning = (
-            "" if self._last_frame_s is None else "\r"
-        )  # a terminal may have echoed ^C where the cursor waits
+        # Also where nothing is left to show: a terminal may have echoed ^C where the cursor waits.
+        to_beginning = "" if self._last_frame_s is None else "\r"
         self._write(self._screen.frame(committed, []) or to_beginning)
         self._due_s = None
 
