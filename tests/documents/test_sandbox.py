@@ -1,3 +1,4 @@
+import contextlib
 import io
 import os
 import signal
@@ -164,7 +165,12 @@ def test_a_stream_that_ends_within_a_frame_is_an_error(data: bytes) -> None:
 
 
 def children() -> set[int]:
-    return {int(pid) for task in PROC.iterdir() for pid in (task / "children").read_text().split()}
+    """The processes that this one has started. A thread of another test may end while it is being asked."""
+    found: set[int] = set()
+    for task in PROC.iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found.update(map(int, (task / "children").read_text().split()))
+    return found
 
 
 def is_running(pid: int) -> bool:
