@@ -51,6 +51,8 @@ class IngestView:
     def _document(self, event: DocumentSeen) -> None:
         if self._bar is not None and self._task is not None and event.action not in {"skipped", "deleted"}:
             self._bar.advance(self._task)
+            speed = self._bar.tasks[0].speed
+            self._bar.update(self._task, rate=f"{speed:.1f} files/s" if speed else "")
         if (
             self._verbose
             or event.action in _SHOWN_WITHOUT_ASKING
