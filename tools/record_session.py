@@ -81,7 +81,14 @@ def _record(user: CommandLine, arguments: list[str]) -> list[tuple[float, bytes]
 def _write_cast(typed: str, recorded: list[tuple[float, bytes]], file: Path) -> None:
     """The second version of asciinema's format: a header, then one event a line."""
     lines: list[object] = [{"version": 2, "width": COLUMNS, "height": ROWS, "title": "streamrag"}, [0.0, "o", typed]]
-    lines += [[round(at_s, 3), "o", data.decode("utf-8", "replace")] for at_s, data in recorded if data]
+    held = b""
+    for at_s, data in recorded:
+        held += data
+        if held.rfind(b"\x1b]") > held.rfind(b"\x1b\\"):
+            continue  # amid a link's address
+        shown = held.replace(bytes(ROOT), b"/home/you/streamrag")  # where it was recorded is nobody's business
+        lines.append([round(at_s, 3), "o", shown.decode("utf-8", "replace")])
+        held = b""
     file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
 
 

@@ -94,11 +94,7 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
     below = [_absolute(path, request.working_directory) for path in request.paths]
     made_with = _made_with(settings, rebuild=False)
     if made_with is None:
-        raise StoreError(
-            f"no collection {settings.collection!r} in {settings.store}",
-            code="store_missing",
-            hint="streamrag ingest PATH",
-        )
+        raise Layout(settings.store, settings.collection).missing()
     with open_for_writing(settings.store, settings.collection, embedding=made_with) as writer:
         records = [record for path in below for record in writer.catalog.documents_under(str(path))]
         yield IngestStarted(documents=len(records), collection=settings.collection, embedding=made_with)

@@ -7,7 +7,6 @@ matter and is settled in `relevance`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Final
 
 from streamrag_cli.errors import StoreError
@@ -33,7 +32,6 @@ class Retrieved:
     hits: tuple[Hit, ...]
     term_weights: dict[str, float]
     best_score: float
-    retrieval_ms: float
 
 
 def retrieve(
@@ -43,7 +41,6 @@ def retrieve(
 
     Raises StoreError (`store_empty` where there is nothing to search) and what the embedder raises.
     """
-    started = perf_counter()
     with reader.reading():
         total = reader.counts().chunks
         if not total:
@@ -60,7 +57,6 @@ def retrieve(
         hits=tuple(hit for hit in hits if hit.score >= min_score),
         term_weights=weights,
         best_score=hits[0].score if hits else 0.0,
-        retrieval_ms=(perf_counter() - started) * 1000,
     )
 
 

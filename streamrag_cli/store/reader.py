@@ -116,11 +116,7 @@ class CollectionReader:
     def _current_epoch(self) -> str:
         current = self._layout.current()
         if current is None:
-            raise StoreError(
-                f"no collection {self._layout.collection!r} in {self._layout.store}",
-                code="store_missing",
-                hint="streamrag ingest PATH",
-            )
+            raise self._layout.missing()
         return current.epoch
 
     def _drop_outdated_vectors(self) -> None:
