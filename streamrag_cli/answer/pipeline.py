@@ -196,9 +196,7 @@ async def _quote(
 ) -> AsyncGenerator[AskEvent, None]:
     clock.mark("context_ms")
     yield Status(status="generating", detail="choosing quotes")
-    picking = asyncio.to_thread(
-        pick_quotes, question.text, found.hits, term_weights=found.term_weights, embedder=retriever.embedder
-    )
+    picking = asyncio.to_thread(pick_quotes, question.text, found, top_k=len(found.hits), embedder=retriever.embedder)
     quotes, servers = await asyncio.gather(picking, asyncio.to_thread(find_local_servers))
     yield Notice(message=_no_model(servers), code="quotes_only")
     if not quotes:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from streamrag_cli.answer.sentences import Sentence, sentences
-from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.embeddings import Embedder
 from streamrag_cli.retrieval.lexical import stems
+from streamrag_cli.retrieval.search import Retrieved
 
 QUOTES: Final = 3
 _BM25_K1: Final = 1.2
@@ -46,19 +46,15 @@ class Quote:
     text: str
 
 
-def pick_quotes(
-    question: str, hits: Sequence[Hit], *, term_weights: Mapping[str, float], embedder: Embedder, limit: int = QUOTES
-) -> list[Quote]:
-    """The best sentences, best first, no sentence twice.
-
-    `term_weights` maps each stemmed term of the question to its inverse document frequency in the collection.
-    """
+def pick_quotes(question: str, found: Retrieved, *, top_k: int, embedder: Embedder, limit: int = QUOTES) -> list[Quote]:
+    """The best sentences of the best `top_k` hits, best first, no sentence twice."""
+    hits, term_weights = found.hits[:top_k], found.term_weights
     candidates = [(hit, sentence) for hit in hits for sentence in sentences(hit.chunk.text)]
     if not candidates:
         return []
     texts = [sentence.text for _, sentence in candidates]
     vectors = embedder.embed_documents(texts)
-    cosines = vectors @ embedder.embed_query(question)
+    cosines = vectors @ found.question_vector
     lexical = _lexical(texts, term_weights)
     best_chunk = max(hit.score for hit in hits) or 1.0
     scores = [

@@ -7,7 +7,7 @@ matter and is settled in `relevance`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Hit
@@ -17,6 +17,10 @@ from streamrag_cli.retrieval.relevance import coverage, relevance, term_weight
 from streamrag_cli.store.catalog import StoredChunk
 from streamrag_cli.store.reader import CollectionReader
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 CANDIDATES: Final = 100  # of each side
 LEXICAL_WEIGHT: Final = 0.5  # flat between .40 and .55 on seven public sets: fixed, not tuned
 
@@ -25,11 +29,13 @@ LEXICAL_WEIGHT: Final = 0.5  # flat between .40 and .55 on seven public sets: fi
 class Retrieved:
     """The hits, best first, and what the question's terms weigh in this collection.
 
+    `question_vector` has unit length and shape (dimension,): an embedding may be paid for, and is made once.
     `term_weights` maps each stemmed term of the question to its weight. `best_score` is the score of the best chunk,
     whether or not it reached the least score asked for; 0 where there is none.
     """
 
     hits: tuple[Hit, ...]
+    question_vector: "NDArray[np.float32]"
     term_weights: dict[str, float]
     best_score: float
 
@@ -50,23 +56,24 @@ def retrieve(
         terms = list(dict.fromkeys(stems([" ".join(content_words(question))])[0]))
         frequencies = reader.document_frequencies(terms)
         weights = {term: term_weight(frequencies[term], total) for term in terms}
-        lexical, cosines = _candidates(reader, embedder, question)
+        vector = embedder.embed_query(question)
+        lexical, cosines = _candidates(reader, vector, question)
         found = _first_of_each(reader, _fused(lexical, cosines), top_k)
         hits = _hits(found, cosines, weights)
     return Retrieved(
         hits=tuple(hit for hit in hits if hit.score >= min_score),
+        question_vector=vector,
         term_weights=weights,
         best_score=hits[0].score if hits else 0.0,
     )
 
 
 def _candidates(
-    reader: CollectionReader, embedder: Embedder, question: str
+    reader: CollectionReader, vector: "NDArray[np.float32]", question: str
 ) -> tuple[dict[str, float], dict[str, float]]:
     """BM25 of what full text found, and the exact cosine of every candidate of either side."""
     match = match_expression(question)
     lexical = dict(reader.search_text(match, CANDIDATES)) if match else {}
-    vector = embedder.embed_query(question)
     nearest = [chunk_id for chunk_id, _ in reader.nearest(vector, CANDIDATES)]
     candidates = sorted({*lexical, *reader.known(nearest)})  # Chroma may hold what an ingest is still writing
     return lexical, reader.cosines(vector, candidates)

@@ -26,7 +26,7 @@ def retriever(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
 def test_the_sentence_that_answers_is_among_the_quotes(question: str, answer: str, retriever: Retriever) -> None:
     found = retriever.retrieve(question, top_k=5, min_score=0.0)
 
-    quotes = pick_quotes(question, found.hits, term_weights=found.term_weights, embedder=retriever.embedder)
+    quotes = pick_quotes(question, found, top_k=5, embedder=retriever.embedder)
 
     assert answer in [quote.text for quote in quotes]
     assert len(quotes) <= 3
@@ -36,7 +36,7 @@ def test_a_quote_names_the_source_it_is_from(retriever: Retriever) -> None:
     found = retriever.retrieve("Who built the lighthouse?", top_k=5, min_score=0.0)
     by_rank = {hit.rank: hit for hit in found.hits}
 
-    quotes = pick_quotes("Who built it?", found.hits, term_weights=found.term_weights, embedder=retriever.embedder)
+    quotes = pick_quotes("Who built it?", found, top_k=5, embedder=retriever.embedder)
 
     assert all(quote.text.split(".")[0] in by_rank[quote.n].chunk.text for quote in quotes)
 
