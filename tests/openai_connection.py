@@ -30,7 +30,10 @@ _TLS_HELLO = 0x16
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class LoggedRequest:
-    """One request as it arrived. Header names are lower case; times are `time.monotonic()` seconds."""
+    """One request as it arrived. Header names are lower case; times are `time.monotonic()` seconds.
+
+    `closed_by_client` is set when the client closes the connection that the request came by.
+    """
 
     method: str
     path: str
@@ -52,7 +55,7 @@ class Connection(asyncio.Protocol):
         self._log = log
         self._connections = connections
         self._received = bytearray()
-        self._request: LoggedRequest | None = None
+        self._requests: list[LoggedRequest] = []
         self._answering: asyncio.Task[None] | None = None
         self._ended_here = False
         self._flushed = asyncio.Event()
@@ -82,7 +85,7 @@ class Connection(asyncio.Protocol):
         request = _parsed(self._received)
         if request is not None:
             self._received.clear()
-            self._request = request
+            self._requests.append(request)
             self._answering = asyncio.get_running_loop().create_task(self._answer(self._log(request), request))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -90,9 +93,9 @@ class Connection(asyncio.Protocol):
         self.lost.set()
         if self._answering is not None:
             self._answering.cancel()
-        if self._request is not None and not self._ended_here:
-            self._request.closed_at_s = time.monotonic()
-            self._request.closed_by_client.set()
+        for request in [] if self._ended_here else self._requests:
+            request.closed_at_s = time.monotonic()
+            request.closed_by_client.set()
 
     def abort(self) -> None:
         self._ended_here = True

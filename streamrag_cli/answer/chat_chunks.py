@@ -5,13 +5,22 @@ content as a list of parts, usage of another shape, a user's role. LangChain dro
 about the others or trips over them; so chunks are asked for as plain JSON and rebuilt here.
 """
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from streamrag_cli.model_server.event_stream import EventStreamDecoder
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI, AsyncStream
+    from httpx2 import Response
+    from openai import APIError, AsyncOpenAI
+
+_END: Final = b"[DONE]"
+_AFTER_END_S: Final = 0.1
 
 
 class NotAnAnswerError(ValueError):
@@ -21,13 +30,18 @@ class NotAnAnswerError(ValueError):
 class ChatCompletions:
     """Stands where LangChain expects the OpenAI client's `chat.completions`; good for one answer.
 
-    `refusal` is what the model said instead of an answer, as far as it has arrived.
+    Iterating gives one chunk for all that arrived together. `refusal` is what the model said instead of an answer,
+    as far as it has arrived.
     """
 
-    def __init__(self, client: "AsyncOpenAI") -> None:
+    def __init__(self, client: "AsyncOpenAI", *, timeout_s: float) -> None:
         self._client = client
-        self._stream: AsyncStream[object] | None = None
-        self._stopped = False
+        self._timeout_s = timeout_s
+        self._response: Response | None = None
+        self._reads: AsyncIterator[bytes] | None = None
+        self._decoder = EventStreamDecoder()
+        self._failure: Exception | None = None
+        self._ended = False
         self.refusal = ""
 
     async def create(self, **payload: Any) -> Self:
@@ -35,9 +49,18 @@ class ChatCompletions:
         # Costs nothing more: whoever made the client has imported it.
         from openai import AsyncStream
 
-        self._stream = await self._client.post(
-            "/chat/completions", cast_to=object, body=payload, stream=True, stream_cls=AsyncStream[object]
+        from streamrag_cli.model_server.client import patient
+
+        stream = await self._client.post(
+            "/chat/completions",
+            cast_to=object,
+            body=payload,
+            options={"timeout": patient(self._timeout_s)},
+            stream=True,
+            stream_cls=AsyncStream[object],
         )
+        self._response = stream.response
+        self._reads = stream.response.aiter_bytes()
         return self
 
     async def stop(self) -> None:
@@ -46,11 +69,11 @@ class ChatCompletions:
         The generators under LangChain and under the client close nothing beneath them when they are closed early:
         the loop would have to, some time later. So they are made to run out instead, each in its turn.
         """
-        self._stopped = True
-        if self._stream is not None:
-            await self._stream.close()
+        self._ended = True
+        if self._response is not None and self._reads is not None:
+            await self._response.aclose()
             with suppress(Exception):  # whatever a closed stream says, it has ended
-                async for _ in self._stream:
+                async for _ in self._reads:
                     pass
 
     async def __aenter__(self) -> Self:
@@ -65,15 +88,81 @@ class ChatCompletions:
         return self
 
     async def __anext__(self) -> dict[str, Any]:
-        if self._stopped or self._stream is None:
-            raise StopAsyncIteration
-        tidied, refusal = tidy(await anext(self._stream))
-        self.refusal += refusal
-        return tidied
+        while not self._ended and self._failure is None and self._reads is not None:
+            piece = await anext(self._reads, None)
+            events = self._decoder.finish() if piece is None else self._decoder.feed(piece)
+            self._ended = piece is None
+            pieces = self._understood(events)
+            if self._ended and piece is not None:
+                await self._drain()
+            if pieces:
+                self.refusal += "".join(each.refusal for each in pieces)
+                return _as_chunk(pieces)
+        if self._failure is not None:
+            raise self._failure
+        raise StopAsyncIteration
+
+    def _understood(self, events: list[bytes]) -> list["Piece"]:
+        """The pieces up to the first event that is none. That one is a failure, but not before they are taken."""
+        pieces = []
+        for data in events:
+            if data.startswith(_END):
+                self._ended = True
+                break
+            try:
+                chunk = json.loads(data)
+                self._refuse_error(chunk)
+                pieces.append(tidy(chunk))
+            except (_openai_error(), ValueError, RecursionError) as error:
+                self._failure = error
+                break
+        return pieces
+
+    def _refuse_error(self, chunk: object) -> None:
+        if isinstance(chunk, dict) and chunk.get("error") and self._response is not None:
+            raise _openai_error()("an error in the stream", request=self._response.request, body=chunk["error"])
+
+    async def _drain(self) -> None:
+        """Read what is left after the end, so that the connection can serve the next answer."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_AFTER_END_S):
+                while self._reads is not None and await anext(self._reads, None) is not None:
+                    pass
 
 
-def tidy(chunk: object) -> tuple[dict[str, Any], str]:
-    """`chunk` with the parts that matter, each of the one right type, and a piece of a refusal or "".
+def _openai_error() -> "type[APIError]":
+    from openai import APIError  # costs nothing more: whoever made the client has imported it
+
+    return APIError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One chunk as the server meant it. What it does not say is "" or None."""
+
+    text: str = ""
+    refusal: str = ""
+    model: str = ""
+    finish_reason: str | None = None
+    usage: Mapping[str, int] | None = None
+
+
+def _as_chunk(pieces: list[Piece]) -> dict[str, Any]:
+    """Pieces that arrived together as one chunk, in the protocol's own words."""
+    return {
+        "model": next((piece.model for piece in pieces if piece.model), ""),
+        "choices": [
+            {
+                "delta": {"role": "assistant", "content": "".join(piece.text for piece in pieces)},
+                "finish_reason": next((piece.finish_reason for piece in pieces if piece.finish_reason), None),
+            }
+        ],
+        "usage": next((piece.usage for piece in reversed(pieces) if piece.usage), None),
+    }
+
+
+def tidy(chunk: object) -> Piece:
+    """What `chunk` says that matters, each of the one right type.
 
     Raises NotAnAnswerError where it is no chunk of an answer at all.
     """
@@ -84,23 +173,19 @@ def tidy(chunk: object) -> tuple[dict[str, Any], str]:
     if not isinstance(choices, list):
         raise NotAnAnswerError("the choices of a chunk are not a list")
     if not choices:
-        return {"choices": [], "usage": usage}, ""
+        return Piece(usage=usage)
     choice = choices[0]
     delta = choice.get("delta") or {} if isinstance(choice, dict) else None
     if not isinstance(delta, dict):
         raise NotAnAnswerError("a choice is not a JSON object with a delta")
     finish_reason = choice.get("finish_reason")
-    tidied: dict[str, Any] = {
-        "model": _text(chunk.get("model")),
-        "choices": [
-            {
-                "delta": {"role": "assistant", "content": _content(delta.get("content"))},
-                "finish_reason": finish_reason if isinstance(finish_reason, str) else None,
-            }
-        ],
-        "usage": usage,
-    }
-    return tidied, _text(delta.get("refusal"))
+    return Piece(
+        text=_content(delta.get("content")),
+        refusal=_text(delta.get("refusal")),
+        model=_text(chunk.get("model")),
+        finish_reason=finish_reason if isinstance(finish_reason, str) else None,
+        usage=usage,
+    )
 
 
 def _content(content: object) -> str:

@@ -3,13 +3,13 @@
 Retries are made here and announced, only before the first sign of life: a client that retries in silence makes a
 reader wait without a word, and one that retries amid an answer pays twice and shows two beginnings.
 
-However the stream ends, the connection to the server is closed before the generator is done; close the generator
-(`contextlib.aclosing`) when you stop early.
+A stream that ends early has its connection closed before the generator is done; close the generator
+(`contextlib.aclosing`) when you stop early. After a whole answer the connection may serve the next one.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -21,8 +21,9 @@ from streamrag_cli.model_server.endpoint import ModelEndpoint
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
-    from streamrag_cli.model_server.client import Failure
+    from streamrag_cli.model_server.client import Failure, StreamingClient
 
+ClientFor: TypeAlias = "Callable[[ModelEndpoint], AbstractAsyncContextManager[StreamingClient]]"
 _AFTER_FINISH_S: Final = 2.0
 
 
@@ -69,12 +70,14 @@ async def stream_chat(
     *,
     endpoint: ModelEndpoint,
     timeout_s: float,
+    client_for: ClientFor,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncGenerator[ModelPiece, None]:
     """Send `messages`, (role, text) pairs, and yield the answer as it is written; `ModelFinished` comes last.
 
     `timeout_s` is how long the server may go without a piece of answer or reasoning; comments that only keep the
-    connection open do not count. Raises ModelServerError and ConfigurationError; what was yielded before stays valid.
+    connection open do not count. `client_for` lends the client to ask with. Raises ModelServerError and
+    ConfigurationError; what was yielded before stays valid.
     """
     await asyncio.to_thread(import_chat_library)
     retries = 0
@@ -82,7 +85,8 @@ async def stream_chat(
     while True:
         alive = False
         try:
-            async with aclosing(_stream_once(messages, endpoint, timeout_s, with_usage=with_usage)) as pieces:
+            attempt = _stream_once(messages, endpoint, timeout_s, client_for, with_usage=with_usage)
+            async with aclosing(attempt) as pieces:
                 async for piece in pieces:
                     alive = True
                     yield piece
@@ -108,16 +112,21 @@ class _RequestFailedError(Exception):
 
 
 async def _stream_once(
-    messages: Sequence[tuple[str, str]], endpoint: ModelEndpoint, timeout_s: float, *, with_usage: bool
+    messages: Sequence[tuple[str, str]],
+    endpoint: ModelEndpoint,
+    timeout_s: float,
+    client_for: ClientFor,
+    *,
+    with_usage: bool,
 ) -> AsyncGenerator[ModelPiece, None]:
     """One request, one answer. Raises _RequestFailedError."""
     # Costs nothing more here: `stream_chat` has imported the library beneath.
-    from streamrag_cli.model_server.client import FOREIGN_ERRORS, Failure, StreamingClient
+    from streamrag_cli.model_server.client import FOREIGN_ERRORS, Failure
 
     finished: ModelFinished | None = None
     answered = False
-    async with StreamingClient(endpoint, timeout_s=timeout_s) as client:
-        completions = ChatCompletions(client)
+    async with client_for(endpoint) as client:
+        completions = ChatCompletions(client, timeout_s=timeout_s)
         chain, variables = _chain(messages, endpoint, completions, with_usage=with_usage)
         chunks = chain.astream(variables)
         try:

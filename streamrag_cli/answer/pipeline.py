@@ -8,7 +8,7 @@ import asyncio
 import logging
 import re
 import shlex
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from time import perf_counter
@@ -16,6 +16,7 @@ from typing import Final
 
 from streamrag_cli.answer.chat_model import ModelAlive, ModelFinished, ModelRetrying, ModelText, stream_chat
 from streamrag_cli.answer.citations import resolve
+from streamrag_cli.answer.library import Library
 from streamrag_cli.answer.model_choice import LocalServer, choose_endpoint, find_local_servers
 from streamrag_cli.answer.prompt import messages
 from streamrag_cli.answer.quoting import pick_quotes, pieces
@@ -47,11 +48,9 @@ class Question:
     startup_ms: float | None = None
 
 
-async def ask(
-    question: Question, settings: Settings, open_retriever: Callable[[], Retriever]
-) -> AsyncGenerator[AskEvent, None]:
-    """Answer a question; see `events` for the order. `open_retriever` is called in a thread."""
-    events = _answer(question, settings, open_retriever)
+async def ask(question: Question, settings: Settings, library: Library) -> AsyncGenerator[AskEvent, None]:
+    """Answer a question; see `events` for the order."""
+    events = _answer(question, settings, library)
     async with aclosing(events):
         try:
             async for event in events:
@@ -68,6 +67,13 @@ async def ask(
                 retryable=False,
                 exit_code=ExitCode.BUG,
             )
+
+
+async def ask_once(question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
+    """`ask` for one question alone: what was opened for it is closed behind it."""
+    async with Library() as library, aclosing(ask(question, settings, library)) as events:
+        async for event in events:
+            yield event
 
 
 class _Clock:
@@ -94,12 +100,20 @@ class _Clock:
         return Timings(startup_ms=self._question.startup_ms, tokens_per_second=rate, **self.marks)
 
 
-async def _answer(
-    question: Question, settings: Settings, open_retriever: Callable[[], Retriever]
+async def _answer(question: Question, settings: Settings, library: Library) -> AsyncGenerator[AskEvent, None]:
+    _check(question.text)
+    async with (
+        library.retriever(settings) as retriever,
+        aclosing(_events(question, settings, library, retriever)) as events,
+    ):
+        async for event in events:
+            yield event
+
+
+async def _events(
+    question: Question, settings: Settings, library: Library, retriever: Retriever
 ) -> AsyncGenerator[AskEvent, None]:
     clock = _Clock(question)
-    _check(question.text)
-    retriever = await asyncio.to_thread(open_retriever)
     yield Status(status="retrieving", detail=f"searching {retriever.reader.counts().chunks:,} chunks")
     found = await asyncio.to_thread(
         retriever.retrieve, question.text, top_k=settings.top_k, min_score=settings.min_score
@@ -117,7 +131,7 @@ async def _answer(
     if endpoint is None:
         answering = _quote(question, found, retriever, clock)
     else:
-        answering = _generate(question, found.hits, endpoint, settings.timeout_s, clock)
+        answering = _generate(question, found.hits, endpoint, clock, timeout_s=settings.timeout_s, library=library)
     answer: list[str] = []
     async with aclosing(answering):
         async for event in answering:
@@ -147,14 +161,20 @@ def _check(question: str) -> None:
 
 
 async def _generate(
-    question: Question, hits: Sequence[Hit], endpoint: ModelEndpoint, timeout_s: float, clock: _Clock
+    question: Question,
+    hits: Sequence[Hit],
+    endpoint: ModelEndpoint,
+    clock: _Clock,
+    *,
+    timeout_s: float,
+    library: Library,
 ) -> AsyncGenerator[AskEvent, None]:
     prompt = messages(question.text, hits, extra=question.extra)
     clock.mark("context_ms")
     waiting = f"waiting for {sanitise_line(endpoint.model)}"
     yield Status(status="generating", detail=waiting)
     clock.mark("request_ms")
-    stream = stream_chat(prompt, endpoint=endpoint, timeout_s=timeout_s)
+    stream = stream_chat(prompt, endpoint=endpoint, timeout_s=timeout_s, client_for=library.client)
     async with aclosing(stream):
         async for part in stream:
             match part:

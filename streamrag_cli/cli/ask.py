@@ -47,15 +47,14 @@ def command(
     )
     text, extra = read_question(question, stdin=stdin)
 
-    from streamrag_cli.answer.pipeline import Question, ask
+    from streamrag_cli.answer.pipeline import Question, ask_once
     from streamrag_cli.cli.drive import drive
     from streamrag_cli.render.renderer import Face, renderer_for
-    from streamrag_cli.retrieval.retriever import Retriever
 
     face = Face(json=json, jsonl=jsonl, stream=not no_stream, quiet=quiet, plain=plain)
     renderer = renderer_for(face, out=sys.stdout, err=sys.stderr, terminal_type=environment().get("TERM", ""))
     asked = Question(text=text, extra=extra, accepted_at=accepted_at, startup_ms=startup_ms(accepted_at))
-    return drive(ask(asked, settings, lambda: Retriever.open(settings)), renderer)
+    return drive(ask_once(asked, settings), renderer)
 
 
 def read_question(question: str, *, stdin: bool) -> tuple[str, str]:

@@ -5,12 +5,16 @@ server it is pointed at, with a description of this machine, and retries in sile
 package costs 0.7 to 1.5 s.
 """
 
+import ssl
 import time
 import traceback
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
+import anyio
+import httpx2
 import openai
 
 from streamrag_cli.errors import StreamragError
@@ -18,7 +22,8 @@ from streamrag_cli.model_server import errors, retries
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 
 NO_KEY: Final = "none"  # the client insists on one; servers that need none ignore it
-FOREIGN_ERRORS: Final = (openai.OpenAIError, TimeoutError, ValueError, RecursionError)
+_BROKEN_CONNECTION: Final = (openai.APIConnectionError, httpx2.RequestError, ssl.SSLError, anyio.EndOfStream)
+FOREIGN_ERRORS: Final = (openai.OpenAIError, *_BROKEN_CONNECTION, TimeoutError, ValueError, RecursionError)
 """What a request of these clients may raise; see `Failure.of`."""
 WHOLE_REPLY_LIMITS: Final = 4
 """How many time limits for silence a reply that is read whole may take altogether."""
@@ -32,20 +37,26 @@ _HEADERS: Final[dict[str, str | openai.Omit]] = {
 
 
 class StreamingClient(openai.AsyncOpenAI):
-    """For one answer that is streamed: closing it closes the connection. It has no limit on silence."""
+    """For answers that are streamed. It has no limit on silence, and keeps connections until it is closed."""
 
-    def __init__(self, endpoint: ModelEndpoint, *, timeout_s: float) -> None:
+    def __init__(self, endpoint: ModelEndpoint) -> None:
         self._is_openai = endpoint.is_openai
         super().__init__(
             api_key=endpoint.api_key or NO_KEY,
             base_url=endpoint.url,
             max_retries=0,
-            timeout=openai.Timeout(None, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
+            timeout=patient(_CONNECT_TIMEOUT_S),
+            http_client=openai.DefaultAsyncHttpxClient(verify=_trust(endpoint.scheme)),
         )
 
     @property
     def default_headers(self) -> dict[str, str | openai.Omit]:
         return super().default_headers if self._is_openai else _HEADERS
+
+
+def patient(timeout_s: float) -> openai.Timeout:
+    """Limits the time to connect, by `timeout_s` at most, and nothing else."""
+    return openai.Timeout(None, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
 
 
 class WholeReplyClient(openai.OpenAI):
@@ -56,7 +67,7 @@ class WholeReplyClient(openai.OpenAI):
 
     def __init__(self, endpoint: ModelEndpoint, *, timeout_s: float) -> None:
         self._is_openai = endpoint.is_openai
-        http = _WholeReplies(limit_s=WHOLE_REPLY_LIMITS * timeout_s)
+        http = _WholeReplies(_trust(endpoint.scheme), limit_s=WHOLE_REPLY_LIMITS * timeout_s)
         super().__init__(
             api_key=endpoint.api_key or NO_KEY,
             base_url=endpoint.url,
@@ -70,6 +81,12 @@ class WholeReplyClient(openai.OpenAI):
         return super().default_headers if self._is_openai else _HEADERS
 
 
+@cache
+def _trust(scheme: str) -> ssl.SSLContext:
+    """Whom to trust. Reading the certificates takes 20 to 50 ms; plain HTTP needs none, and then nobody is trusted."""
+    return httpx2.create_ssl_context() if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 class ReplyTooSlowError(TimeoutError):
     """The server was never silent for long, and did not come to an end."""
 
@@ -81,8 +98,8 @@ class ReplyTooLongError(ValueError):
 class _WholeReplies(openai.DefaultHttpxClient):
     """Limits a reply's time and size: the HTTP library's own limit is one for each read, which a drip never meets."""
 
-    def __init__(self, *, limit_s: float) -> None:
-        super().__init__()
+    def __init__(self, verify: ssl.SSLContext, *, limit_s: float) -> None:
+        super().__init__(verify=verify)
         self._limit_s = limit_s
 
     def send(self, request: Any, **options: Any) -> Any:
@@ -139,7 +156,7 @@ def _translated(foreign: Exception, endpoint: ModelEndpoint, timeout_s: float) -
         case openai.APIStatusError():
             code, text = errors.code_and_text(foreign.body, foreign.response.text)
             return errors.status_error(foreign.status_code, code=code, text=text, endpoint=endpoint)
-        case openai.APIConnectionError():
+        case _ if isinstance(foreign, _BROKEN_CONNECTION):
             return errors.connection_problem(foreign, timeout_s, endpoint)
         case openai.APIError():
             code, text = errors.code_and_text(foreign.body, str(foreign.body or ""))

@@ -86,6 +86,10 @@ class ModelEndpoint:
         return self.base_url or OPENAI_BASE_URL
 
     @property
+    def scheme(self) -> str:
+        return urlsplit(self.url).scheme
+
+    @property
     def host(self) -> str:
         return urlsplit(self.url).hostname or ""
 

@@ -14,12 +14,14 @@ from streamrag_cli.answer.chat_model import (
     import_chat_library,
     stream_chat,
 )
+from streamrag_cli.answer.library import Library
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 
 Result = TypeVar("Result")
 
 KEY = "sk-test-0123456789abcdef"
+_TURNS = 100
 QUESTION = [("system", "Answer {briefly}."), ("user", "What is {this}?")]
 
 
@@ -65,12 +67,19 @@ def converse(
 
     async def ask() -> None:
         endpoint = ModelEndpoint(model="some-model", base_url=base_url, api_key=api_key)
-        stream = stream_chat(messages or QUESTION, endpoint=endpoint, timeout_s=timeout_s, sleep=note_wait)
         try:
-            async with aclosing(stream):
-                async for piece in stream:
-                    conversation.pieces.append(piece)
-                    on_piece(piece)
+            async with Library() as library:
+                stream = stream_chat(
+                    messages or QUESTION,
+                    endpoint=endpoint,
+                    timeout_s=timeout_s,
+                    client_for=library.client,
+                    sleep=note_wait,
+                )
+                async with aclosing(stream):
+                    async for piece in stream:
+                        conversation.pieces.append(piece)
+                        on_piece(piece)
         except StreamragError as error:
             conversation.error = error
 
@@ -82,7 +91,15 @@ def stream_from(base_url: str, *, timeout_s: float = 10.0) -> AsyncGenerator[Mod
     """The stream itself, for a test that stops it half-way; the import is paid for before."""
     import_chat_library()
     endpoint = ModelEndpoint(model="some-model", base_url=base_url, api_key=KEY)
-    return stream_chat(QUESTION, endpoint=endpoint, timeout_s=timeout_s)
+    return _from_a_library_of_its_own(endpoint, timeout_s)
+
+
+async def _from_a_library_of_its_own(endpoint: ModelEndpoint, timeout_s: float) -> AsyncGenerator[ModelPiece, None]:
+    async with Library() as library:
+        stream = stream_chat(QUESTION, endpoint=endpoint, timeout_s=timeout_s, client_for=library.client)
+        async with aclosing(stream):
+            async for piece in stream:
+                yield piece
 
 
 def run_cleanly(conversation: Coroutine[Any, Any, Result]) -> Result:
@@ -92,7 +109,12 @@ def run_cleanly(conversation: Coroutine[Any, Any, Result]) -> Result:
     async def watched() -> Result:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
         result = await conversation
-        left = asyncio.all_tasks() - {asyncio.current_task()}
+        # LangChain leaves finished generators to the collector, which has the loop close them in its next turns.
+        for _ in range(_TURNS):
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            if not left:
+                break
+            await asyncio.sleep(0)
         assert not left, left
         return result
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.answer.pipeline import Question, ask
+from streamrag_cli.answer.pipeline import Question, ask_once
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, Sources, Status, Token
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
@@ -26,7 +26,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def ask_quotes(question: str, settings: Settings) -> list[AskEvent]:
     async def collect() -> list[AskEvent]:
         asked = Question(text=question, accepted_at=time.perf_counter())
-        return [event async for event in ask(asked, settings, lambda: Retriever.open(settings))]
+        return [event async for event in ask_once(asked, settings)]
 
     return asyncio.run(collect())
 
@@ -172,7 +172,7 @@ def test_tokens_are_sanitised_and_no_html_of_an_error_is_shown(settings: Setting
 
 def test_a_consumer_that_leaves_closes_the_connection_to_the_model(settings: Settings) -> None:
     async def leave_after_the_first_token(asked: Settings) -> None:
-        events = ask(Question(text=QUESTION, accepted_at=0.0), asked, lambda: Retriever.open(asked))
+        events = ask_once(Question(text=QUESTION, accepted_at=0.0), asked)
         async for each in events:
             if isinstance(each, Token):
                 break
@@ -192,14 +192,10 @@ def test_a_question_that_is_none_is_a_usage_error(question: str, code: str, sett
     assert (len(events), events[-1].code, events[-1].exit_code) == (1, code, 2)
 
 
-def test_a_bug_ends_the_stream_with_an_error_too(settings: Settings) -> None:
-    def broken() -> Retriever:
-        raise ZeroDivisionError
+def test_a_bug_ends_the_stream_with_an_error_too(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Retriever, "open", lambda _: 1 / 0)
 
-    async def collect() -> list[AskEvent]:
-        return [event async for event in ask(Question(text="Why?", accepted_at=0.0), settings, broken)]
-
-    *_, end = asyncio.run(collect())
+    *_, end = ask_quotes("Why?", settings)
 
     assert isinstance(end, Error)
     assert (end.code, end.exit_code) == ("internal_error", 1)

@@ -1,0 +1,46 @@
+"""Server-sent events come out the same however the bytes are split and whatever the lines end in."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamrag_cli.model_server.event_stream import EventStreamDecoder
+
+
+def decoded(*pieces: bytes) -> list[bytes]:
+    decoder = EventStreamDecoder()
+    return [data for piece in pieces for data in decoder.feed(piece)] + decoder.finish()
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
+def test_all_three_line_ends_end_a_line(line_end: bytes) -> None:
+    stream = b"data: one\n\n: a comment\nid: 7\ndata:two\ndata: lines\n\n".replace(b"\n", line_end)
+
+    assert decoded(stream) == [b"one", b"two\nlines"]
+
+
+@given(cuts=st.sets(st.integers(1, 60)), line_end=st.sampled_from([b"\n", b"\r\n", b"\r"]))
+def test_where_the_bytes_are_split_changes_nothing(cuts: set[int], line_end: bytes) -> None:
+    stream = b": ping\n\ndata: one\n\nevent: x\ndata: two\ndata: more\n\ndata: end\n\n".replace(b"\n", line_end)
+    places = [0, *sorted(cuts), len(stream)]
+
+    assert decoded(*(stream[a:b] for a, b in zip(places, places[1:], strict=False))) == decoded(stream)
+
+
+def test_an_event_without_its_empty_line_is_not_complete() -> None:
+    assert decoded(b"data: one\n\ndata: half") == [b"one"]
+
+
+def test_what_arrives_together_comes_out_together() -> None:
+    decoder = EventStreamDecoder()
+
+    assert decoder.feed(b"data: 1\n\ndata: 2\n\ndata: 3") == [b"1", b"2"]
+    assert decoder.feed(b"\n\n") == [b"3"]
+
+
+def test_an_event_longer_than_any_answer_is_refused() -> None:
+    decoder = EventStreamDecoder()
+
+    with pytest.raises(ValueError, match="too long"):
+        for _ in range(100):
+            decoder.feed(b"x" * 1_000_000)
