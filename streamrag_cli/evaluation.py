@@ -22,7 +22,8 @@ from streamrag_cli.ingest.pipeline import IngestRequest, ingest_or_raise
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
-from streamrag_cli.settings import MAX_TOP_K, Settings
+from streamrag_cli.setting_names import MAX_TOP_K
+from streamrag_cli.settings import Settings
 from streamrag_cli.text import sanitise_line
 
 _ENTRIES_PER_FOLDER: Final = 1000

@@ -4,17 +4,14 @@ No file is read from the working directory: a cloned repository must not be able
 questions. The environment and the flags come in as arguments, and one table says every name once.
 """
 
-import math
-import re
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from streamrag_cli.errors import ConfigurationError, UsageError
-
-MAX_TOP_K: Final = 100
+from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES, SettingName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,124 +31,17 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SettingName:
-    """One setting's names outside the program. The first variable that is set wins."""
+class ServerSettings:
+    """What `serve` may be told beside the `Settings` that it answers with. `grace_s` is what a stop waits for."""
 
-    name: str
-    variables: tuple[str, ...]
-    parse: Callable[[str], Any]
-    meaning: str
-    in_file: bool = True
-
-
-def _text(raw: str) -> str:
-    return raw
-
-
-def _directory(raw: str) -> Path:
-    try:
-        raw.encode()  # bytes that are no UTF-8 come as lone surrogates, which no database takes
-    except UnicodeEncodeError:
-        raise ValueError("must be UTF-8") from None
-    return Path(raw).expanduser()
-
-
-def _collection(raw: str) -> str:
-    # Chroma's own rule for names; it also keeps the name a harmless file name.
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", raw) or ".." in raw:
-        raise ValueError("must be 3 to 63 letters, digits, dots, dashes or underscores")
-    return raw
-
-
-def _integer_between(low: int, high: int) -> Callable[[str], int]:
-    def parse(raw: str) -> int:
-        try:
-            number = int(raw)
-        except ValueError:
-            number = low - 1
-        if not low <= number <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return number
-
-    return parse
-
-
-def _number_between(low: float, high: float) -> Callable[[str], float]:
-    def parse(raw: str) -> float:
-        try:
-            number = float(raw)
-        except ValueError:
-            number = math.nan
-        if not low <= number <= high:
-            raise ValueError(f"must be a number from {low:g} to {high:g}")
-        return number
-
-    return parse
-
-
-SETTING_NAMES: Final = (
-    SettingName(
-        name="store",
-        variables=("STREAMRAG_STORE",),
-        parse=_directory,
-        meaning="Directory of the store. Default: `$XDG_DATA_HOME/streamrag`.",
-    ),
-    SettingName(
-        name="collection",
-        variables=("STREAMRAG_COLLECTION",),
-        parse=_collection,
-        meaning="Collection: a named set of documents under one embedding.",
-    ),
-    SettingName(
-        name="embedding",
-        variables=("STREAMRAG_EMBEDDING",),
-        parse=_text,
-        meaning="What makes the vectors: `builtin` or `openai:MODEL`. Default: the collection's own, else `builtin`.",
-    ),
-    SettingName(
-        name="model",
-        variables=("STREAMRAG_MODEL",),
-        parse=_text,
-        meaning="Model that writes the answer. Default: see `docs/models.md`.",
-    ),
-    SettingName(
-        name="base_url",
-        variables=("STREAMRAG_BASE_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE"),
-        parse=_text,
-        meaning="Address of a server that speaks the OpenAI protocol, such as `http://localhost:11434/v1`.",
-    ),
-    SettingName(
-        name="api_key",
-        variables=("STREAMRAG_API_KEY", "OPENAI_API_KEY"),
-        parse=_text,
-        meaning="Key for the model's server. Never a flag: a process list would show it. Never in the settings file.",
-        in_file=False,
-    ),
-    SettingName(
-        name="top_k",
-        variables=("STREAMRAG_TOP_K",),
-        parse=_integer_between(1, MAX_TOP_K),
-        meaning="How many sources to retrieve.",
-    ),
-    SettingName(
-        name="min_score",
-        variables=("STREAMRAG_MIN_SCORE",),
-        parse=_number_between(0, 1),
-        meaning="Sources that score lower are dropped; 0 keeps all.",
-    ),
-    SettingName(
-        name="timeout_s",
-        variables=("STREAMRAG_TIMEOUT",),
-        parse=_number_between(0.1, 3600),
-        meaning="Seconds a silent server is waited for.",
-    ),
-    SettingName(
-        name="max_file_mb",
-        variables=("STREAMRAG_MAX_FILE_MB",),
-        parse=_integer_between(1, 4096),
-        meaning="Larger files are not read; each is reported as failed.",
-    ),
-)
+    host: str = "127.0.0.1"
+    port: int = 8421
+    server_key: str | None = field(default=None, repr=False)
+    allow_host: tuple[str, ...] = ()
+    cors_origin: tuple[str, ...] = ()
+    rate_limit: str = "120/minute"
+    max_streams: int = 256
+    grace_s: float = 10.0
 
 
 def read_settings(flags: Mapping[str, object | None], environment: Mapping[str, str]) -> Settings:
@@ -160,10 +50,35 @@ def read_settings(flags: Mapping[str, object | None], environment: Mapping[str, 
     Raises UsageError for a flag and ConfigurationError for a variable or file that makes no sense. An
     empty variable counts as not set.
     """
+    values = _values(SETTING_NAMES, flags, environment)
+    values.setdefault("store", data_directory(environment))
+    return Settings(**values | {"store": values["store"].absolute()})
+
+
+def read_server_settings(flags: Mapping[str, object | None], environment: Mapping[str, str]) -> ServerSettings:
+    """As `read_settings`, for a server."""
+    return ServerSettings(**_values(SERVER_SETTING_NAMES, flags, environment))
+
+
+def with_request(settings: Settings, asked: Mapping[str, object | None]) -> Settings:
+    """`settings` with what a single request asks for (None is not asked for). Raises UsageError `bad_request`."""
+    values: dict[str, Any] = {}
+    for setting in SETTING_NAMES:
+        if (value := asked.get(setting.name)) is not None:
+            try:
+                values[setting.name] = setting.parse(str(value))
+            except ValueError as error:
+                raise UsageError(f"{setting.name}: {error}", code="bad_request") from None
+    return replace(settings, **values)
+
+
+def _values(
+    names: Sequence[SettingName], flags: Mapping[str, object | None], environment: Mapping[str, str]
+) -> dict[str, Any]:
     file_path = config_file(environment)
     in_file = _read_file(file_path)
-    values: dict[str, Any] = {"store": data_directory(environment)}
-    for setting in SETTING_NAMES:
+    values: dict[str, Any] = {}
+    for setting in names:
         flag = flags.get(setting.name)
         variable = next((name for name in setting.variables if environment.get(name, "").strip()), None)
         if flag is not None:
@@ -171,9 +86,14 @@ def read_settings(flags: Mapping[str, object | None], environment: Mapping[str, 
         elif variable is not None:
             values[setting.name] = _parsed(setting, environment[variable].strip(), where=variable)
         elif setting.name in in_file:
-            values[setting.name] = _parsed(setting, str(in_file[setting.name]), where=f"{setting.name} in {file_path}")
-    values["store"] = values["store"].absolute()
-    return Settings(**values)
+            values[setting.name] = _parsed(
+                setting, _as_text(in_file[setting.name]), where=f"{setting.name} in {file_path}"
+            )
+    return values
+
+
+def _as_text(value: object) -> str:
+    return ",".join(str(each) for each in value) if isinstance(value, list) else str(value)
 
 
 def flag_name(setting: str) -> str:
@@ -197,7 +117,7 @@ def _xdg(environment: Mapping[str, str], variable: str, fallback: str) -> Path:
 
 def _parsed(setting: SettingName, raw: str, *, where: str) -> Any:
     # A key is never echoed, and a file name or variable may hold one by mistake.
-    shown = "" if setting.name == "api_key" else f" {raw[:80]!r}"
+    shown = "" if setting.name in {"api_key", "server_key"} else f" {raw[:80]!r}"
     try:
         return setting.parse(raw)
     except ValueError as error:
@@ -218,7 +138,7 @@ def _read_file(path: Path) -> dict[str, object]:
             code="bad_settings_file",
             hint=f"correct or remove {path}",
         ) from None
-    known = {setting.name for setting in SETTING_NAMES if setting.in_file}
+    known = {setting.name for setting in (*SETTING_NAMES, *SERVER_SETTING_NAMES) if setting.in_file}
     unknown = sorted(set(parsed) - known)
     if unknown:
         raise ConfigurationError(
@@ -231,5 +151,6 @@ def _read_file(path: Path) -> dict[str, object]:
 
 def defaults() -> dict[str, object]:
     """Each setting's default, for the documentation; a setting without a fixed one is left out."""
-    unset = {"store", "embedding", "model", "base_url", "api_key"}
-    return {each.name: each.default for each in fields(Settings) if each.name not in unset}
+    unset = {"store", "embedding", "model", "base_url", "api_key", "server_key", "allow_host", "cors_origin"}
+    every = (*fields(Settings), *fields(ServerSettings))
+    return {each.name: each.default for each in every if each.name not in unset}

@@ -84,6 +84,11 @@ def source_mapping(source: Source) -> dict[str, Any]:
     return {key: value for key, value in plain(source).items() if key != "path"}
 
 
+def hits_object(sources: Iterable[Source], *, query: str) -> dict[str, object]:
+    """What `search --json` prints and `/search` answers."""
+    return {"version": FORMAT_VERSION, "query": query, "hits": [source_mapping(source) for source in sources]}
+
+
 def plain(value: object) -> dict[str, Any]:
     """A dataclass of this project as a mapping; its numbers are rounded to four decimals."""
     return {each.name: _plain_value(getattr(value, each.name)) for each in fields(value)}  # type: ignore[arg-type]

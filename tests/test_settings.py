@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.errors import ConfigurationError, UsageError
-from streamrag_cli.settings import SETTING_NAMES, Settings, read_settings
+from streamrag_cli.setting_names import SETTING_NAMES
+from streamrag_cli.settings import Settings, read_settings
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from typing import Any
 import typer.main
 
 from streamrag_cli.cli.app import app
-from streamrag_cli.settings import SETTING_NAMES, defaults, flag_name
+from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES
+from streamrag_cli.settings import defaults, flag_name
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 _WIDTH = 100
@@ -47,7 +48,7 @@ def settings_page() -> str:
         "| setting | flag | variable | default | meaning |",
         "|---|---|---|---|---|",
     ]
-    for setting in SETTING_NAMES:
+    for setting in (*SETTING_NAMES, *SERVER_SETTING_NAMES):
         flag = f"`--{flag_name(setting.name)}`" if setting.name in flags else ""
         variables = ", ".join(f"`{variable}`" for variable in setting.variables)
         default = f"`{fixed[setting.name]}`" if setting.name in fixed else ""

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from streamrag_cli import __version__
-from streamrag_cli.cli import ask, evaluate, ingest, search, status
+from streamrag_cli.cli import ask, evaluate, ingest, search, serve, status
 
 app = typer.Typer(
     name="streamrag",
@@ -37,5 +37,6 @@ def streamrag(
 app.command("ingest")(ingest.command)
 app.command("ask")(ask.command)
 app.command("search")(search.command)
+app.command("serve")(serve.command)
 app.command("status")(status.command)
 app.command("eval")(evaluate.command)

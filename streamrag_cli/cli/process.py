@@ -19,12 +19,19 @@ from streamrag_cli.cli import streams
 from streamrag_cli.cli.interruption import received
 from streamrag_cli.errors import ExitCode, StreamragError
 from streamrag_cli.render.complaint import complain
-from streamrag_cli.settings import SETTING_NAMES, Settings, read_settings
+from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES
+from streamrag_cli.settings import ServerSettings, Settings, read_server_settings, read_settings
 from streamrag_cli.text import sanitise
 
 # click's, which recent versions of typer carry inside
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
 _UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EBADF, errno.EFBIG})
+_KEY_VARIABLES: Final = tuple(
+    variable
+    for setting in (*SETTING_NAMES, *SERVER_SETTING_NAMES)
+    for variable in setting.variables
+    if setting.name in {"api_key", "server_key"}
+)
 _SHORTEST_KEY: Final = 8  # shorter ones are the `x` and `none` that local servers are given
 
 
@@ -95,6 +102,11 @@ def settings_from(flags: Mapping[str, object | None]) -> Settings:
     return read_settings(flags, os.environ)
 
 
+def server_settings_from(flags: Mapping[str, object | None]) -> ServerSettings:
+    """As `settings_from`, for `serve`."""
+    return read_server_settings(flags, os.environ)
+
+
 def startup_ms(now: float) -> float | None:
     """Milliseconds from the start of this process to the `perf_counter` reading `now`; None if the system hides it."""
     try:
@@ -156,7 +168,7 @@ def _bug(error: BaseException, *, debug: bool) -> ExitCode:
 
 def _without_keys(text: str) -> str:
     """`text` without the keys of this environment: exceptions and log lines of other libraries may hold one."""
-    for variable in next(setting.variables for setting in SETTING_NAMES if setting.name == "api_key"):
+    for variable in _KEY_VARIABLES:
         key = os.environ.get(variable, "").strip()
         if len(key) >= _SHORTEST_KEY:
             text = text.replace(key, "[key]")

@@ -6,7 +6,7 @@ from typing import TextIO
 from streamrag_cli.model import Source
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.render.tables import location, print_sources
-from streamrag_cli.wire import FORMAT_VERSION, encode, source_mapping
+from streamrag_cli.wire import encode, hits_object, source_mapping
 
 
 def show_hits(
@@ -14,8 +14,7 @@ def show_hits(
 ) -> None:
     """Print the hits. In a pipe each is `path:line`, score and excerpt, separated by tabs."""
     if json:
-        hits = [source_mapping(source) for source in sources]
-        write_line(out, encode({"version": FORMAT_VERSION, "query": query, "hits": hits}))
+        write_line(out, encode(hits_object(sources, query=query)))
     elif jsonl:
         for source in sources:
             write_line(out, encode(source_mapping(source)))

@@ -1,0 +1,101 @@
+"""The server as an ASGI application: routes, and around them what guards them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+
+from streamrag_cli import __version__
+from streamrag_cli.answer.chat_model import import_chat_library
+from streamrag_cli.errors import StreamragError, UsageError
+from streamrag_cli.server import openai_api, operations, page, rag
+from streamrag_cli.server.limits import Limits
+from streamrag_cli.server.replies import RefusedError, reply_to
+from streamrag_cli.server.security import Guard, check_reachable
+from streamrag_cli.server.serving import Serving
+from streamrag_cli.settings import ServerSettings, Settings
+
+
+def create_app(settings: Settings, server: ServerSettings, limits: Limits | None = None) -> FastAPI:
+    """The application, for any ASGI server. `app.state.serving` holds what its routes share.
+
+    Raises ConfigurationError `server_key_missing`. The limits on slow connections are not in it: those are in
+    `protocol`, beneath ASGI.
+    """
+    check_reachable(server)
+    limits = limits or Limits()
+    serving = Serving.of(settings, server, limits)
+    app = FastAPI(
+        title="streamrag",
+        version=__version__,
+        summary="Ask your documents; the answer starts at once, with its sources.",
+        docs_url=None,  # the interactive page would load its scripts from elsewhere
+        redoc_url=None,
+        lifespan=_lifespan,
+    )
+    app.state.serving = serving
+    app.include_router(rag.router)
+    app.include_router(openai_api.router)
+    app.include_router(operations.router)
+    app.router.routes.extend(page.routes())
+    app.add_exception_handler(StreamragError, _expected)  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]
+    app.add_exception_handler(HTTPException, _http)  # type: ignore[arg-type]
+    # The last one added is the first to see a request.
+    app.add_middleware(Guard, settings=server, limits=limits, refused=serving.metrics.refused)
+    if server.cors_origin:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=server.cors_origin,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
+            expose_headers=["Retry-After"],
+        )
+    app.add_middleware(page.SafeHeaders)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Open what the first question will need, meanwhile; and close it all at the end."""
+    serving: Serving = app.state.serving
+    warming = asyncio.create_task(_warm(serving))
+    try:
+        yield
+    finally:
+        warming.cancel()
+        await asyncio.gather(warming, return_exceptions=True)
+        await serving.library.aclose()
+
+
+async def _warm(serving: Serving) -> None:
+    # A store that is not there yet is no reason not to serve: it may be by the first question.
+    with contextlib.suppress(StreamragError):
+        async with serving.library.retriever(serving.settings) as retriever:
+            await asyncio.to_thread(retriever.retrieve, "warm up", top_k=1, min_score=0.0)
+    await asyncio.to_thread(import_chat_library)
+
+
+async def _expected(request: Request, error: StreamragError) -> Response:
+    if request.url.path.startswith(openai_api.router.prefix):
+        return openai_api.error_reply(error, 404 if error.code == "no_such_model" else None)
+    return reply_to(error)
+
+
+async def _invalid(request: Request, error: RequestValidationError) -> Response:
+    """Says where the request is wrong, and repeats nothing of it: it may hold what no JSON can."""
+    first = error.errors()[0]
+    where = ".".join(str(each) for each in first["loc"][1:]) or "the request"
+    return await _expected(request, UsageError(f"{where}: {first['msg']}", code="bad_request"))
+
+
+async def _http(_: Request, error: HTTPException) -> Response:
+    codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+    code = codes.get(error.status_code, "bad_request")
+    return RefusedError(error.status_code, str(error.detail), code=code).reply()

@@ -1,0 +1,48 @@
+"""What those who run a server ask it: is it alive, can it answer, how is it doing, what is in the store."""
+
+from fastapi import APIRouter, Request, Response
+
+from streamrag_cli.server.replies import JsonReply
+from streamrag_cli.server.serving import Serving
+from streamrag_cli.store.layout import collections
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/healthz", response_class=JsonReply)
+async def alive() -> JsonReply:
+    """The process answers. The one route that never needs a key."""
+    return JsonReply({"status": "ok"})
+
+
+@router.get("/readyz", response_class=JsonReply)
+async def ready(request: Request) -> JsonReply:
+    """The collection is open and can be asked; 503 says why not."""
+    serving: Serving = request.app.state.serving
+    async with serving.library.retriever(serving.settings) as retriever:
+        counts = retriever.reader.counts()
+        embedding = retriever.reader.embedding
+    return JsonReply(
+        {
+            "status": "ready",
+            "collection": serving.settings.collection,
+            "documents": counts.documents,
+            "chunks": counts.chunks,
+            "embedding": embedding,
+            "open_streams": len(serving.streams),
+        }
+    )
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """For Prometheus: first-token and retrieval times, open streams, errors by code."""
+    serving: Serving = request.app.state.serving
+    return Response(serving.metrics.render(), headers={"Content-Type": serving.metrics.content_type})
+
+
+@router.get("/collections", response_class=JsonReply)
+def list_collections(request: Request) -> JsonReply:
+    """The collections of the store, and the one that is asked where a request names none."""
+    serving: Serving = request.app.state.serving
+    return JsonReply({"collections": collections(serving.settings.store), "default": serving.settings.collection})

@@ -1,0 +1,62 @@
+"""What a client may ask for, read once for all routes and both methods."""
+
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS, Question
+from streamrag_cli.errors import UsageError
+from streamrag_cli.setting_names import MAX_TOP_K
+from streamrag_cli.settings import Settings, with_request
+
+_MOST_NAME_CHARS: Final = 200
+
+
+class Asked(BaseModel):
+    """A question and how to answer it; whatever is left out is as the server was started."""
+
+    model_config = ConfigDict(extra="forbid", strict=False, title="Question")
+
+    query: Annotated[str | None, Field(max_length=MAX_QUESTION_CHARS, description="The question.")] = None
+    k: Annotated[int | None, Field(ge=1, le=MAX_TOP_K, description="How many sources to retrieve.")] = None
+    collection: Annotated[str | None, Field(max_length=63, description="Collection to ask.")] = None
+    min_score: Annotated[
+        float | None, Field(ge=0, le=1, allow_inf_nan=False, description="Sources that score lower are dropped.")
+    ] = None
+    model: Annotated[str | None, Field(max_length=_MOST_NAME_CHARS, description="Model that writes the answer.")] = None
+
+
+AskedInUrl = Annotated[Asked, Query()]
+
+
+def merged(in_url: Asked, body: Asked | None) -> Asked:
+    """One request out of its two places; the body wins."""
+    given = {} if body is None else body.model_dump(exclude_none=True)
+    return in_url.model_copy(update=given)
+
+
+def question_of(asked: Asked, *, extra: str = "") -> Question:
+    """The question, accepted now. Raises UsageError `bad_request` for text that is none."""
+    query = asked.query or ""
+    _check_text(query)
+    _check_text(extra)
+    return Question(text=query, extra=extra, accepted_at=time.perf_counter())
+
+
+def settings_of(asked: Asked, settings: Settings) -> Settings:
+    """The server's settings with what this request asks for. Raises UsageError `bad_request`."""
+    values: Mapping[str, Any] = {
+        "top_k": asked.k,
+        "collection": asked.collection,
+        "min_score": asked.min_score,
+        "model": asked.model,
+    }
+    return with_request(settings, values)
+
+
+def _check_text(text: str) -> None:
+    if "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
+        raise UsageError("the question holds characters that are no text", code="bad_request")

@@ -1,0 +1,34 @@
+"""What all routes share: the settings, the library, the open streams, the metrics."""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from streamrag_cli.answer.library import Library
+from streamrag_cli.answer.pipeline import Question, ask
+from streamrag_cli.server.limits import Limits
+from streamrag_cli.server.metrics import Metrics
+from streamrag_cli.server.streaming import Encoder, EventStreamResponse, OpenStreams
+from streamrag_cli.settings import ServerSettings, Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """One server. `settings` are what a question is answered with where it does not say otherwise."""
+
+    settings: Settings
+    server: ServerSettings
+    limits: Limits
+    library: Library = field(default_factory=Library)
+    streams: OpenStreams
+    metrics: Metrics
+
+    @classmethod
+    def of(cls, settings: Settings, server: ServerSettings, limits: Limits) -> Self:
+        streams = OpenStreams(server.max_streams)
+        metrics = Metrics(lambda: len(streams))
+        return cls(settings=settings, server=server, limits=limits, streams=streams, metrics=metrics)
+
+    def stream(self, question: Question, settings: Settings, encode: Encoder) -> EventStreamResponse:
+        """The answer to a question, as it is written."""
+        events = self.metrics.observed(ask(question, settings, self.library))
+        return EventStreamResponse(events, encode, streams=self.streams, limits=self.limits)

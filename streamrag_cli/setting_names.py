@@ -1,0 +1,223 @@
+"""Every setting's names outside the program, what it may be, and what it means: one table for each kind of settings.
+
+The flags, the environment, the settings file and the documentation are all read from here.
+"""
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+MAX_TOP_K: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingName:
+    """One setting's names outside the program. The first variable that is set wins."""
+
+    name: str
+    variables: tuple[str, ...]
+    parse: Callable[[str], Any]
+    meaning: str
+    in_file: bool = True
+
+
+def _text(raw: str) -> str:
+    return raw
+
+
+def _directory(raw: str) -> Path:
+    try:
+        raw.encode()  # bytes that are no UTF-8 come as lone surrogates, which no database takes
+    except UnicodeEncodeError:
+        raise ValueError("must be UTF-8") from None
+    return Path(raw).expanduser()
+
+
+def _collection(raw: str) -> str:
+    # Chroma's own rule for names; it also keeps the name a harmless file name.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", raw) or ".." in raw:
+        raise ValueError("must be 3 to 63 letters, digits, dots, dashes or underscores")
+    return raw
+
+
+def _integer_between(low: int, high: int) -> Callable[[str], int]:
+    def parse(raw: str) -> int:
+        try:
+            number = int(raw)
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return number
+
+    return parse
+
+
+def _number_between(low: float, high: float) -> Callable[[str], float]:
+    def parse(raw: str) -> float:
+        try:
+            number = float(raw)
+        except ValueError:
+            number = math.nan
+        if not low <= number <= high:
+            raise ValueError(f"must be a number from {low:g} to {high:g}")
+        return number
+
+    return parse
+
+
+def _address(raw: str) -> str:
+    if raw == "localhost":
+        return raw
+    try:
+        return str(ipaddress.ip_address(raw.strip("[]")))
+    except ValueError:
+        raise ValueError("must be an IP address or localhost") from None
+
+
+def _server_key(raw: str) -> str:
+    # Printable ASCII is what a header can carry; short keys can be guessed.
+    if not re.fullmatch(r"[!-~]{16,512}", raw):
+        raise ValueError("must be 16 to 512 letters, digits or signs, without blanks")
+    return raw
+
+
+def _list_of(pattern: str, what: str) -> Callable[[str], tuple[str, ...]]:
+    def parse(raw: str) -> tuple[str, ...]:
+        values = tuple(each for part in raw.split(",") if (each := part.strip().lower()))
+        if not all(re.fullmatch(pattern, each) for each in values):
+            raise ValueError(f"must be {what}, separated by commas")
+        return values
+
+    return parse
+
+
+_names = _list_of(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", "names of hosts, without port")
+_origins = _list_of(r"https?://[a-z0-9.\[\]:-]+", "origins such as https://app.example.org")
+
+
+def _rate(raw: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{0,6}/(second|minute|hour|day)", raw):
+        raise ValueError("must be a number by second, minute, hour or day, such as 60/minute")
+    return raw
+
+
+SETTING_NAMES: Final = (
+    SettingName(
+        name="store",
+        variables=("STREAMRAG_STORE",),
+        parse=_directory,
+        meaning="Directory of the store. Default: `$XDG_DATA_HOME/streamrag`.",
+    ),
+    SettingName(
+        name="collection",
+        variables=("STREAMRAG_COLLECTION",),
+        parse=_collection,
+        meaning="Collection: a named set of documents under one embedding.",
+    ),
+    SettingName(
+        name="embedding",
+        variables=("STREAMRAG_EMBEDDING",),
+        parse=_text,
+        meaning="What makes the vectors: `builtin` or `openai:MODEL`. Default: the collection's own, else `builtin`.",
+    ),
+    SettingName(
+        name="model",
+        variables=("STREAMRAG_MODEL",),
+        parse=_text,
+        meaning="Model that writes the answer. Default: see `docs/models.md`.",
+    ),
+    SettingName(
+        name="base_url",
+        variables=("STREAMRAG_BASE_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE"),
+        parse=_text,
+        meaning="Address of a server that speaks the OpenAI protocol, such as `http://localhost:11434/v1`.",
+    ),
+    SettingName(
+        name="api_key",
+        variables=("STREAMRAG_API_KEY", "OPENAI_API_KEY"),
+        parse=_text,
+        meaning="Key for the model's server. Never a flag: a process list would show it. Never in the settings file.",
+        in_file=False,
+    ),
+    SettingName(
+        name="top_k",
+        variables=("STREAMRAG_TOP_K",),
+        parse=_integer_between(1, MAX_TOP_K),
+        meaning="How many sources to retrieve.",
+    ),
+    SettingName(
+        name="min_score",
+        variables=("STREAMRAG_MIN_SCORE",),
+        parse=_number_between(0, 1),
+        meaning="Sources that score lower are dropped; 0 keeps all.",
+    ),
+    SettingName(
+        name="timeout_s",
+        variables=("STREAMRAG_TIMEOUT",),
+        parse=_number_between(0.1, 3600),
+        meaning="Seconds a silent server is waited for.",
+    ),
+    SettingName(
+        name="max_file_mb",
+        variables=("STREAMRAG_MAX_FILE_MB",),
+        parse=_integer_between(1, 4096),
+        meaning="Larger files are not read; each is reported as failed.",
+    ),
+)
+
+SERVER_SETTING_NAMES: Final = (
+    SettingName(
+        name="host",
+        variables=("STREAMRAG_HOST",),
+        parse=_address,
+        meaning="Address to listen on. Any but this machine's own loopback requires a key.",
+    ),
+    SettingName(
+        name="port",
+        variables=("STREAMRAG_PORT",),
+        parse=_integer_between(0, 65535),
+        meaning="Port to listen on; 0 takes a free one.",
+    ),
+    SettingName(
+        name="server_key",
+        variables=("STREAMRAG_SERVER_KEY",),
+        parse=_server_key,
+        meaning="Key that clients have to send. Never a flag: a process list would show it; nor in the settings file.",
+        in_file=False,
+    ),
+    SettingName(
+        name="allow_host",
+        variables=("STREAMRAG_ALLOW_HOST",),
+        parse=_names,
+        meaning="Names, separated by commas, that clients may know this server by, such as `docs.example.org`.",
+    ),
+    SettingName(
+        name="cors_origin",
+        variables=("STREAMRAG_CORS_ORIGIN",),
+        parse=_origins,
+        meaning="Origins, separated by commas, whose pages may ask, such as `https://app.example.org`. Default: none.",
+    ),
+    SettingName(
+        name="rate_limit",
+        variables=("STREAMRAG_RATE_LIMIT",),
+        parse=_rate,
+        meaning="Questions for each key or address, such as `60/minute`.",
+    ),
+    SettingName(
+        name="max_streams",
+        variables=("STREAMRAG_MAX_STREAMS",),
+        parse=_integer_between(1, 100_000),
+        meaning="Answers that may be open at once.",
+    ),
+    SettingName(
+        name="grace_s",
+        variables=("STREAMRAG_GRACE",),
+        parse=_number_between(0, 3600),
+        meaning="Seconds that open requests have to end when the server is told to stop.",
+    ),
+)
