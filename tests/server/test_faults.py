@@ -1,0 +1,235 @@
+"""What clients, models and operators do to a server: nobody is kept waiting, nothing is left open."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from streamrag_cli.server.limits import Limits
+from streamrag_cli.settings import ServerSettings, Settings
+from tests.openai_replies import Hold, Stall, answer, finish, stream, token
+from tests.openai_server import OpenAIServer, Script
+from tests.server.client import ask_url, request, streaming
+from tests.server.running import RunningServer, running_server
+
+PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
+
+
+@contextmanager
+def answering(
+    settings: Settings, script: Script, *, server: ServerSettings = PLENTY, limits: Limits | None = None
+) -> Iterator[tuple[OpenAIServer, RunningServer]]:
+    with OpenAIServer(chat=script) as model:
+        asked = replace(settings, base_url=model.base_url, model="m")
+        with running_server(asked, server, limits) as running:
+            yield model, running
+
+
+def wait_until(condition: Callable[[], bool], *, within_s: float = 5.0) -> bool:
+    deadline_s = time.monotonic() + within_s
+    while not condition() and time.monotonic() < deadline_s:
+        time.sleep(0.005)
+    return condition()
+
+
+def is_cut_off(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1000) == b""
+    except ConnectionResetError:
+        return True
+
+
+def connect(server: RunningServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+
+
+@pytest.mark.parametrize("when", ["before the first token", "amid tokens"])
+def test_a_client_that_leaves_has_its_call_to_the_model_closed_within_a_second(when: str, settings: Settings) -> None:
+    steps = stream(Stall()) if when == "before the first token" else stream(token("a"), Stall())
+    with answering(settings, steps) as (model, server):
+        with streaming(ask_url(server.url)) as answered:
+            answered.next_of("sources" if when == "before the first token" else "token")
+            model.wait_for_requests(1)
+
+        assert model.requests[0].closed_by_client.wait(timeout=1.0)
+        assert wait_until(lambda: server.open_streams == 0)
+
+
+def test_a_client_that_leaves_while_its_buffer_is_full_has_its_call_closed(settings: Settings) -> None:
+    flood = stream(*[token("x" * 100_000)] * 200, Stall())
+    with answering(settings, flood) as (model, server):
+        reader = connect(server)
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        _ask(reader, server)
+        model.wait_for_requests(1)
+        assert reader.recv(100)
+        time.sleep(0.5)  # the buffers fill: nothing tells when they have
+        reader.close()
+
+        assert model.requests[0].closed_by_client.wait(timeout=1.0)
+        assert wait_until(lambda: server.open_streams == 0)
+
+
+def test_a_reader_that_never_reads_is_dropped_at_the_limit(settings: Settings) -> None:
+    flood = stream(*[token("x" * 100_000)] * 200, Stall())
+    with answering(settings, flood, limits=Limits(send_stall_s=0.5)) as (model, server):
+        reader = connect(server)
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        _ask(reader, server)
+        model.wait_for_requests(1)
+
+        assert model.requests[0].closed_by_client.wait(timeout=10.0)
+        assert wait_until(lambda: server.open_streams == 0)
+        reader.close()
+
+
+def test_a_slow_reader_holds_back_its_own_answer_alone_and_loses_nothing(settings: Settings) -> None:
+    words = [f"word{n} " * 200 for n in range(500)]
+    with answering(settings, answer(*words)) as (_, server):
+        with streaming(ask_url(server.url)) as slow, streaming(ask_url(server.url)) as quick:
+            assert "".join(e["token"] for e in quick.events() if e["type"] == "token") == "".join(words)
+            assert "".join(e["token"] for e in slow.events() if e["type"] == "token") == "".join(words)
+
+
+SLOW = Limits(headers_s=0.3, body_s=0.3, idle_s=1)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x", id="headers that do not end"),
+        pytest.param(
+            b"POST /rag/stream HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n"
+            b'Content-Type: application/json\r\n\r\n{"qu',
+            id="body that does not end",
+        ),
+    ],
+)
+def test_a_request_that_does_not_end_is_cut_off_and_others_are_served(sent: bytes, settings: Settings) -> None:
+    with running_server(settings, limits=SLOW) as server, connect(server) as slow:
+        slow.sendall(sent)
+        assert request(f"{server.url}/healthz").status == 200
+        assert is_cut_off(slow)
+
+
+def test_headers_dripped_byte_by_byte_are_cut_off(settings: Settings) -> None:
+    with running_server(settings, limits=SLOW) as server, connect(server) as slow:
+        started_s = time.monotonic()
+        with pytest.raises(OSError):
+            for byte in b"GET /healthz HTTP/1.1\r\nX: " + b"y" * 1000:
+                slow.sendall(bytes([byte]))
+                time.sleep(0.02)
+
+        assert time.monotonic() - started_s < 5
+
+
+def test_an_idle_connection_is_closed(settings: Settings) -> None:
+    with running_server(settings, limits=SLOW) as server, connect(server) as idle:
+        idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"200 OK" in idle.recv(10_000)
+
+        assert is_cut_off(idle)
+
+
+def test_headers_without_end_cost_no_memory(settings: Settings) -> None:
+    with running_server(settings) as server, connect(server) as flooding:
+        with pytest.raises(OSError):
+            for _ in range(1000):
+                flooding.sendall(b"X-Filler: " + b"y" * 10_000 + b"\r\n")
+            raise AssertionError("ten megabytes of headers were taken")
+
+
+def test_more_streams_than_the_limit_are_refused_before_they_begin(settings: Settings) -> None:
+    release = threading.Event()
+    held = stream(token("a"), Hold(release), finish())
+    with answering(settings, held, server=replace(PLENTY, max_streams=1)) as (model, server):
+        with streaming(ask_url(server.url)) as first:
+            first.next_of("token")
+            refused = request(ask_url(server.url))
+            release.set()
+            first.next_of("done")
+        assert wait_until(lambda: server.open_streams == 0)
+        after = request(ask_url(server.url))
+
+        assert (refused.status, refused.code, refused.headers["retry-after"]) == (503, "too_many_streams", "2")
+        assert (after.status, len(model.requests)) == (200, 2)
+
+
+def test_a_stop_ends_open_streams_with_an_error_event(settings: Settings) -> None:
+    with answering(settings, stream(token("a"), Stall())) as (model, server):
+        with streaming(ask_url(server.url)) as answered:
+            answered.next_of("token")
+            server.server.stop()
+            events = list(answered.events())
+
+        assert [(event["type"], event["code"]) for event in events] == [("error", "server_shutdown")]
+        assert model.requests[0].closed_by_client.wait(timeout=1.0)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_open_streams_with_an_error_event_and_then_the_process(
+    number: signal.Signals, code: int, settings: Settings
+) -> None:
+    with OpenAIServer(chat=stream(token("a"), Stall())) as model:
+        process, url = _serve_in_a_process(settings, model.base_url)
+        try:
+            with streaming(ask_url(url)) as answered:
+                answered.next_of("token")
+                process.send_signal(number)
+                events = list(answered.events())
+            left = process.wait(timeout=5)
+        finally:
+            process.kill()
+            process.wait()
+            assert process.stderr is not None
+            said = process.stderr.read()
+            process.stderr.close()
+
+    assert [(event["type"], event["code"]) for event in events] == [("error", "server_shutdown")]
+    assert left == code
+    assert "Traceback" not in said
+
+
+def test_a_port_that_is_taken_is_an_error_with_a_hint(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = subprocess.run(
+            [*_STREAMRAG, "serve", "--port", str(taken.getsockname()[1]), "--store", str(settings.store)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert re.fullmatch(r"streamrag: cannot listen on .*\nhint: streamrag serve --port 0 .*\n", done.stderr)
+
+
+_STREAMRAG = [sys.executable, "-c", "from streamrag_cli.cli.main import main; main()"]
+
+
+def _serve_in_a_process(settings: Settings, base_url: str) -> tuple[subprocess.Popen[str], str]:
+    process = subprocess.Popen(
+        [*_STREAMRAG, "serve", "--port", "0", "--store", str(settings.store), "--base-url", base_url, "-m", "m"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"STREAMRAG_GRACE": "3"},
+    )
+    assert process.stderr is not None
+    found = re.search(r"http://\S+", process.stderr.readline())
+    assert found is not None
+    return process, found.group()
+
+
+def _ask(reader: socket.socket, server: RunningServer) -> None:
+    path = ask_url("").encode()
+    reader.sendall(b"GET %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % (path, server.port))

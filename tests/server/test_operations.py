@@ -1,0 +1,65 @@
+"""What those who run a server ask it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from streamrag_cli.settings import Settings
+from tests.openai_replies import answer, failure
+from tests.openai_server import OpenAIServer
+from tests.server.client import ask_url, request
+from tests.server.running import running_server
+
+
+def test_a_server_is_ready_when_its_collection_can_be_asked(settings: Settings) -> None:
+    with running_server(settings) as server:
+        reply = request(f"{server.url}/readyz")
+
+    assert (reply.status, reply.json) == (
+        200,
+        {
+            "status": "ready",
+            "collection": "default",
+            "documents": 4,
+            "chunks": reply.json["chunks"],
+            "embedding": "builtin:all-MiniLM-L6-v2",
+            "open_streams": 0,
+        },
+    )
+
+
+def test_a_server_without_a_store_is_alive_but_not_ready_and_says_what_to_do(tmp_path: Path) -> None:
+    with running_server(Settings(store=tmp_path / "nothing")) as server:
+        alive = request(f"{server.url}/healthz")
+        ready = request(f"{server.url}/readyz")
+        listed = request(f"{server.url}/collections")
+
+    assert alive.status == 200
+    assert (ready.status, ready.code, ready.json["hint"]) == (503, "store_missing", "streamrag ingest PATH")
+    assert listed.json == {"collections": [], "default": "default"}
+
+
+def test_the_collections_are_listed_with_the_one_that_is_asked(settings: Settings) -> None:
+    with running_server(settings) as server:
+        assert request(f"{server.url}/collections").json == {"collections": ["default"], "default": "default"}
+
+
+def test_metrics_count_what_passed(settings: Settings) -> None:
+    with OpenAIServer(chat=[answer("a"), failure(401, "no")]) as model:
+        with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
+            request(ask_url(server.url))
+            request(ask_url(server.url))
+            request(f"{server.url}/healthz", headers={"Host": "evil.example"})
+            told = request(f"{server.url}/metrics")
+
+    lines = told.body.decode().splitlines()
+    assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
+    for line in (
+        "streamrag_questions_total 2.0",
+        "streamrag_retrieval_seconds_count 2.0",
+        "streamrag_first_token_seconds_count 1.0",
+        'streamrag_errors_total{code="key_missing"} 1.0',
+        'streamrag_refused_total{code="unknown_host"} 1.0',
+        "streamrag_open_streams 0.0",
+        "streamrag_abandoned_total 0.0",
+    ):
+        assert line in lines

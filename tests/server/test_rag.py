@@ -1,0 +1,175 @@
+"""`/rag/*`: the events of the terminal, over HTTP."""
+
+import json
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.server.limits import Limits
+from streamrag_cli.settings import Settings
+from tests.library import make_collection
+from tests.openai_replies import Hold, Stall, answer, finish, stream, token
+from tests.openai_server import OpenAIServer
+from tests.server.client import QUESTION, ask_url, post_json, request, streaming
+from tests.server.running import running_server
+
+
+def with_model(settings: Settings, server: OpenAIServer) -> Settings:
+    return replace(settings, base_url=server.base_url, model="m")
+
+
+def test_an_answer_is_the_events_of_the_contract_in_their_order(settings: Settings) -> None:
+    with (
+        OpenAIServer(chat=answer("Ada Brandt ", "built it [1].")) as model,
+        running_server(with_model(settings, model)) as server,
+        streaming(ask_url(server.url)) as answered,
+    ):
+        events = list(answered.events())
+
+    assert [event["type"] for event in events][:3] == ["status", "sources", "status"]
+    assert "".join(event["token"] for event in events if event["type"] == "token") == "Ada Brandt built it [1]."
+    assert [event["type"] for event in events][-2:] == ["citations", "done"]
+    assert events[1]["sources"][0]["source"] == "docs/lighthouse.md"
+    assert "path" not in events[1]["sources"][0]
+
+
+def test_the_headers_are_those_that_let_a_stream_through(settings: Settings) -> None:
+    with running_server(settings) as server, streaming(ask_url(server.url)) as answered:
+        headers = {
+            name: answered.headers.get(name)
+            for name in ("content-type", "cache-control", "connection", "x-accel-buffering", "content-length")
+        }
+
+    assert (answered.status, headers) == (
+        200,
+        {
+            "content-type": "text/event-stream; charset=utf-8",
+            "cache-control": "no-cache, no-transform",
+            "connection": "keep-alive",
+            "x-accel-buffering": "no",
+            "content-length": None,
+        },
+    )
+
+
+def test_events_are_numbered_and_a_first_line_comes_before_any_of_them(settings: Settings) -> None:
+    with running_server(settings) as server, streaming(ask_url(server.url)) as answered:
+        lines = list(answered.lines())
+
+    assert lines[0] == ": ping"
+    ids = [line for line in lines if line.startswith("id: ")]
+    assert ids == [f"id: {n}" for n in range(1, len(ids) + 1)]
+    assert not [line for line in lines if line.startswith("event:")]
+
+
+def test_without_sources_the_tokens_are_the_same(settings: Settings) -> None:
+    with OpenAIServer(chat=answer("Ada [1].")) as model, running_server(with_model(settings, model)) as server:
+        with streaming(ask_url(server.url, path="/rag/stream")) as answered:
+            kinds = [event["type"] for event in answered.events()]
+
+    assert kinds == ["status", "status", "token", "done"]
+
+
+def test_a_token_arrives_while_the_model_holds_the_next(settings: Settings) -> None:
+    release = threading.Event()
+    held = stream(token("First"), Hold(release), token(" second"), finish())
+    with OpenAIServer(chat=held) as model, running_server(with_model(settings, model)) as server:
+        with streaming(ask_url(server.url)) as answered:
+            assert answered.next_of("token")["token"] == "First"
+            assert not release.is_set()
+            release.set()
+            assert answered.next_of("token")["token"] == " second"
+            assert answered.next_of("done")["done"] is True
+
+
+@pytest.mark.parametrize("where", ["body", "url"])
+def test_a_question_may_come_by_post(where: str, settings: Settings) -> None:
+    with running_server(settings) as server:
+        if where == "body":
+            reply = post_json(f"{server.url}/rag/stream-with-sources", {"query": QUESTION, "k": 1, "min_score": 0})
+        else:
+            reply = request(ask_url(server.url) + "&k=1", "POST")
+
+    events = [json.loads(line[6:]) for line in reply.body.decode().splitlines() if line.startswith("data: ")]
+    assert len(events[1]["sources"]) == 1
+    assert events[-1]["done"] is True
+
+
+def test_a_request_chooses_the_model_and_nothing_else_of_the_servers_settings(settings: Settings) -> None:
+    with OpenAIServer(chat=answer("x")) as model, running_server(with_model(settings, model)) as server:
+        post_json(f"{server.url}/rag/stream", {"query": QUESTION, "model": "other"})
+        refused = post_json(f"{server.url}/rag/stream", {"query": QUESTION, "base_url": "http://evil.example/v1"})
+
+        assert [each.json["model"] for each in model.requests] == ["other"]
+    assert (refused.status, refused.code) == (422, "bad_request")
+
+
+def test_a_browser_that_reconnects_by_itself_asks_nobody(settings: Settings) -> None:
+    with OpenAIServer(chat=answer("x")) as model, running_server(with_model(settings, model)) as server:
+        reply = request(ask_url(server.url), headers={"Last-Event-ID": "7"})
+
+        assert (reply.status, reply.body, model.requests) == (204, b"", [])
+
+
+def test_silence_is_broken_by_pings(settings: Settings) -> None:
+    with (
+        OpenAIServer(chat=stream(token("a"), Stall())) as model,
+        running_server(with_model(settings, model), limits=Limits(ping_s=0.05)) as server,
+        streaming(ask_url(server.url)) as answered,
+    ):
+        answered.next_of("token")
+        lines = answered.lines()
+        heard = [next(line for line in lines if line) for _ in range(3)]
+
+    assert heard == [": ping"] * 3
+
+
+def test_a_failure_of_the_model_ends_the_stream_with_one_error(settings: Settings) -> None:
+    with running_server(replace(settings, base_url="http://127.0.0.1:1/v1", model="m")) as server:
+        with streaming(ask_url(server.url)) as answered:
+            events = list(answered.events())
+
+    assert answered.status == 200
+    assert [event["type"] for event in events][-1] == "error"
+    assert (events[-1]["code"], "127.0.0.1:1" in events[-1]["error"]) == ("unreachable", True)
+
+
+def test_a_collection_that_is_not_there_is_an_error_event(settings: Settings) -> None:
+    with running_server(settings) as server, streaming(ask_url(server.url) + "&collection=nothing") as answered:
+        events = list(answered.events())
+
+    assert [(event["type"], event["code"]) for event in events] == [("error", "store_missing")]
+
+
+def test_search_answers_as_the_command_does(settings: Settings) -> None:
+    with running_server(settings) as server:
+        found = request(f"{server.url}/search?query=who+built+the+lighthouse&k=1").json
+        nothing = request(f"{server.url}/search?query=quantum+chromodynamics&min_score=0.9").json
+
+    assert (found["version"], found["query"], len(found["hits"])) == (1, "who built the lighthouse", 1)
+    assert found["hits"][0]["source"] == "docs/lighthouse.md"
+    assert nothing["hits"] == []
+
+
+def test_the_next_question_sees_what_another_process_has_ingested(tmp_path: Path) -> None:
+    settings = make_collection(tmp_path, {"one.md": "# One\n\nThe ferry leaves at nine.\n"})
+    with running_server(settings) as server:
+        before = request(f"{server.url}/search?query=capital+of+Peru&min_score=0").json["hits"]
+        (tmp_path / "docs" / "two.md").write_text("# Two\n\nThe capital of Peru is Lima.\n", encoding="utf-8")
+        _ingest_in_another_process(settings, tmp_path / "docs")
+        after = request(f"{server.url}/search?query=capital+of+Peru").json["hits"]
+
+    assert [hit["source"] for hit in before] == ["docs/one.md"]
+    assert after[0]["source"] == "docs/two.md"
+
+
+def _ingest_in_another_process(settings: Settings, folder: Path) -> None:
+    import subprocess
+    import sys
+
+    command = "from streamrag_cli.cli.main import main; main()"
+    subprocess.run(
+        [sys.executable, "-c", command, "ingest", "-q", "--store", str(settings.store), str(folder)], check=True
+    )

@@ -1,0 +1,276 @@
+"""Who may ask, and what a request may hold: refused before anything is looked up, and never with a 500."""
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from streamrag_cli.errors import ConfigurationError
+from streamrag_cli.server.app import create_app
+from streamrag_cli.settings import ServerSettings, Settings
+from tests.openai_replies import answer
+from tests.openai_server import OpenAIServer
+from tests.server.client import Reply, ask_url, post_json, request
+from tests.server.running import RunningServer, running_server
+
+KEY = "k-0123456789abcdef0123456789"
+PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
+ROUTES = ["/", "/static/page.js", "/rag/stream?query=x", "/rag/stream-with-sources?query=x", "/search?query=x"]
+ROUTES += ["/v1/models", "/readyz", "/metrics", "/collections", "/openapi.json", "/nowhere"]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7"])
+def test_an_address_that_others_can_reach_needs_a_key(host: str, settings: Settings) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        create_app(settings, ServerSettings(host=host))
+
+    assert refused.value.code == "server_key_missing"
+    assert create_app(settings, ServerSettings(host=host, server_key=KEY))
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_route_but_one_wants_the_key(route: str, settings: Settings) -> None:
+    with running_server(settings, replace(PLENTY, server_key=KEY)) as server:
+        without = request(f"{server.url}{route}")
+        wrong = request(f"{server.url}{route}", headers={"Authorization": "Bearer " + KEY[:-1]})
+        bearer = request(f"{server.url}{route}", headers={"Authorization": f"Bearer {KEY}"})
+        basic = base64.b64encode(f"anyone:{KEY}".encode()).decode()
+        browser = request(f"{server.url}{route}", headers={"Authorization": f"Basic {basic}"})
+        alive = request(f"{server.url}/healthz")
+
+    assert (without.status, without.code) == (401, "key_missing")
+    assert "Basic" in without.headers["www-authenticate"]
+    assert (wrong.status, wrong.code) == (401, "key_refused")
+    assert bearer.status == browser.status != 401
+    assert (alive.status, alive.json) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("authorization", ["Bearer", "Basic !!!", "Basic /w==", "Negotiate x", "Bearer \u00e9"])
+def test_what_is_no_key_is_refused(authorization: str, settings: Settings) -> None:
+    with running_server(settings, replace(PLENTY, server_key=KEY)) as server:
+        reply = request(f"{server.url}/readyz", headers={"Authorization": authorization})
+
+    assert reply.status == 401
+
+
+def refused_without_a_call(settings: Settings, headers: dict[str, str], server_settings: ServerSettings) -> Reply:
+    with OpenAIServer(chat=answer("x")) as model:
+        asked = replace(settings, base_url=model.base_url, model="m")
+        with running_server(asked, server_settings) as server:
+            reply = request(ask_url(server.url), headers=headers)
+        assert model.requests == []
+    return reply
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8421", "", "localhost.evil.example", "[::2]", "10.0.0.1"]
+)
+def test_a_name_that_is_not_the_servers_own_is_misdirected(host: str, settings: Settings) -> None:
+    reply = refused_without_a_call(settings, {"Host": host}, PLENTY)
+
+    assert (reply.status, reply.code) == (421, "unknown_host")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:80", "[::1]:9", "Docs.Example.org"])
+def test_the_servers_own_names_are_answered(host: str, settings: Settings) -> None:
+    with running_server(settings, replace(PLENTY, allow_host=("docs.example.org",))) as server:
+        assert request(f"{server.url}/healthz", headers={"Host": host}).status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://["},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+    ],
+)
+def test_another_site_cannot_ask_through_its_visitor(headers: dict[str, str], settings: Settings) -> None:
+    reply = refused_without_a_call(settings, headers, PLENTY)
+
+    assert (reply.status, reply.code) == (403, "foreign_origin")
+
+
+def test_a_link_from_another_site_leads_to_the_page_but_not_to_an_answer(settings: Settings) -> None:
+    follows = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    with running_server(settings) as server:
+        assert request(f"{server.url}/", headers=follows).status == 200
+        assert request(f"{server.url}/search?query=x", headers=follows).status == 403
+
+
+def test_the_page_itself_may_ask_also_behind_a_proxy_that_ends_tls(settings: Settings) -> None:
+    with running_server(settings, replace(PLENTY, allow_host=("docs.example.org",))) as server:
+        own = {"Origin": server.url, "Sec-Fetch-Site": "same-origin"}
+        proxied = {"Origin": "https://docs.example.org", "Host": "docs.example.org"}
+
+        assert request(f"{server.url}/search?query=x&min_score=0", headers=own).status == 200
+        assert request(f"{server.url}/search?query=x&min_score=0", headers=proxied).status == 200
+
+
+def test_pages_of_another_origin_may_ask_only_when_it_is_given(settings: Settings) -> None:
+    origin = "https://app.example.org"
+    with running_server(settings, replace(PLENTY, cors_origin=(origin,), server_key=KEY)) as server:
+        preflight = request(
+            f"{server.url}/rag/stream",
+            "OPTIONS",
+            headers={
+                "Origin": origin,
+                "Access-Control-Request-Method": "POST",
+                "Access-Control-Request-Headers": "authorization,content-type",
+            },
+        )
+        asked = request(f"{server.url}/collections", headers={"Origin": origin, "Authorization": f"Bearer {KEY}"})
+        other = request(f"{server.url}/collections", headers={"Origin": "https://evil.example"})
+
+    assert (preflight.status, preflight.headers["access-control-allow-origin"]) == (200, origin)
+    assert (asked.status, asked.headers["access-control-allow-origin"]) == (200, origin)
+    assert other.status == 403
+
+
+def test_without_origins_nothing_is_shared(settings: Settings) -> None:
+    with running_server(settings) as server:
+        assert "access-control-allow-origin" not in request(f"{server.url}/collections").headers
+
+
+def test_the_rate_is_limited_before_the_stream_and_the_wait_is_named(settings: Settings) -> None:
+    with running_server(settings, replace(PLENTY, rate_limit="2/minute")) as server:
+        replies = [request(f"{server.url}/search?query=x&min_score=0") for _ in range(3)]
+        alive = request(f"{server.url}/healthz")
+
+    assert [reply.status for reply in replies] == [200, 200, 429]
+    assert replies[-1].code == "rate_limited"
+    assert 1 <= int(replies[-1].headers["retry-after"]) <= 61
+    assert alive.status == 200
+
+
+BAD_BODIES = [
+    b'{"query": NaN}',
+    b'{"query": "x", "min_score": NaN}',
+    b'{"query": "x", "min_score": Infinity}',
+    b'{"query": "a\\u0000b"}',
+    b'{"query": "a\\ud800b"}',
+    b'{"query": "a\xffb"}',
+    b'{"query": ' + b"[" * 100_000,
+    b'{"query": "x", "k": ' + b"9" * 5000 + b"}",
+    b"not json",
+    b"[]",
+    b"null",
+    b'{"query": ""}',
+    b'{"query": "x", "k": 0}',
+    b'{"query": "x", "k": 101}',
+    b'{"query": "x", "collection": "../../etc"}',
+    b'{"query": "x", "surprise": 1}',
+    json.dumps({"query": "x" * 20_001}).encode(),
+]
+
+
+@pytest.fixture(scope="module")
+def served(settings: Settings) -> Iterator[RunningServer]:
+    with running_server(settings) as server:
+        yield server
+
+
+@pytest.mark.parametrize("body", BAD_BODIES, ids=[repr(body[:30]) for body in BAD_BODIES])
+@pytest.mark.parametrize("path", ["/rag/stream", "/v1/chat/completions"])
+def test_a_body_that_makes_no_sense_is_the_clients_fault(path: str, body: bytes, served: RunningServer) -> None:
+    reply = request(f"{served.url}{path}", "POST", body=body, headers={"Content-Type": "application/json"})
+
+    if reply.status == 200:  # an empty question is told in the stream
+        assert b'"code":"empty_question"' in reply.body
+    else:
+        assert 400 <= reply.status < 500
+        assert "error" in reply.json
+
+
+def test_json_that_says_it_is_text_is_not_read(served: RunningServer) -> None:
+    reply = request(f"{served.url}/rag/stream", "POST", body=b'{"query": "x"}', headers={"Content-Type": "text/plain"})
+
+    assert (reply.status, reply.code) == (422, "bad_request")
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_a_body_that_is_too_large_is_refused_whether_or_not_it_says_so(said: bool, served: RunningServer) -> None:
+    body = json.dumps({"query": "x" * 300_000}).encode()
+    headers = {"Content-Type": "application/json"}
+    if not said:
+        headers |= {"Transfer-Encoding": "chunked", "Content-Length": ""}
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        del headers["Content-Length"]
+    reply = (
+        _chunked(served.url, body)
+        if not said
+        else request(f"{served.url}/rag/stream", "POST", body=body, headers=headers)
+    )
+
+    assert (reply.status, reply.code) == (413, "too_large")
+
+
+def _chunked(url: str, framed: bytes) -> Reply:
+    import http.client
+    from urllib.parse import urlsplit
+
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    connection.putrequest("POST", "/rag/stream")
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.endheaders(framed)
+    response = connection.getresponse()
+    reply = Reply(status=response.status, headers={}, body=response.read())
+    connection.close()
+    return reply
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2f..%2fsettings.py", "/static//etc/passwd"]
+)
+def test_no_path_leads_out_of_the_pages_folder(path: str, served: RunningServer) -> None:
+    assert request(f"{served.url}{path}").status == 404
+
+
+def test_a_question_in_an_address_that_is_too_long_is_refused(served: RunningServer) -> None:
+    reply = request(f"{served.url}/search?query={'x' * 25_000}")
+
+    assert reply.status in {414, 422}
+
+
+def test_the_page_lets_a_browser_load_nothing_from_elsewhere(served: RunningServer) -> None:
+    headers = request(f"{served.url}/").headers
+
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+@given(query=st.text(max_size=200), k=st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=5)))
+@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_request_is_a_bug(query: str, k: object, served: RunningServer) -> None:
+    reply = post_json(f"{served.url}/rag/stream", {"query": query, "k": k})
+
+    assert reply.status < 500
+    assert b"internal_error" not in reply.body
+
+
+def test_the_interactive_page_is_off_and_the_description_is_there(served: RunningServer) -> None:
+    description = request(f"{served.url}/openapi.json").json
+
+    assert (request(f"{served.url}/docs").status, request(f"{served.url}/redoc").status) == (404, 404)
+    assert {"/rag/stream", "/rag/stream-with-sources", "/v1/chat/completions", "/v1/models", "/search"} <= set(
+        description["paths"]
+    )
+
+
+def test_an_empty_question_is_refused(served: RunningServer) -> None:
+    reply = post_json(f"{served.url}/rag/stream", {"query": "  "})
+
+    assert b'"code":"empty_question"' in reply.body
