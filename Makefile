@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   := .demo-store
 
-.PHONY: demo test check install lock clean
+.PHONY: demo test check install node lock clean
 
 install: $(VENV)/installed
 
@@ -20,9 +20,15 @@ demo: install
 	$(BIN)/streamrag ingest --store $(DEMO) sample_docs
 	$(BIN)/streamrag ask --store $(DEMO) "Why does the browser ask twice after a clean end of an event stream?"
 
-# Lint, types, the import contract, then the tests.
-test: check
+# Lint, types, the import contract, then the tests. What a test needs beside Python (docs: CONTRIBUTING.md) it names.
+test: check node
 	$(BIN)/python -m pytest
+
+# What the tests take from the npm registry, where there is an npm.
+node: tests/node/node_modules/installed
+
+tests/node/node_modules/installed: tests/node/package-lock.json
+	if command -v npm >/dev/null; then npm ci --prefix tests/node --no-audit --no-fund --silent && touch $@; fi
 
 check: install
 	$(BIN)/ruff format --check .
@@ -40,4 +46,4 @@ lock:
 	rm -rf build/lock
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist
+	rm -rf $(VENV) $(DEMO) build dist tests/node/node_modules

@@ -14,7 +14,10 @@ HEAVY = {"chromadb", "fastapi", "langchain", "langchain_chroma", "langchain_core
     "openai",
     "pydantic",
     "rich.markdown",
+    "limits",
+    "starlette",
     "tokenizers",
+    "uvicorn",
 }
 
 # Typer 0.29 checks the parameters of every command with it, 65 ms; streamrag itself does not use it.
@@ -38,7 +41,7 @@ def test_help_and_version_load_nothing_heavy(newcomer: CommandLine, arguments: s
     assert modules & HEAVY == set()
 
 
-@pytest.mark.parametrize("command", ["ask", "search", "ingest", "status", "eval"])
+@pytest.mark.parametrize("command", ["ask", "search", "ingest", "serve", "status", "eval"])
 def test_the_help_of_a_command_loads_nothing_heavy(newcomer: CommandLine, command: str) -> None:
     modules = loaded(newcomer, "-m", "streamrag_cli", command, "--help")
 
