@@ -98,7 +98,7 @@ def test_a_lone_surrogate_is_sent_as_a_question_mark() -> None:
 def test_a_server_of_ones_own_needs_no_key() -> None:
     with OpenAIServer() as server:
         embedder_of(server.base_url, api_key=None).embed_query("x")
-        assert server.requests[0].headers["authorization"] == "Bearer none"
+        assert "authorization" not in server.requests[0].headers
 
 
 @pytest.mark.parametrize("key", [None, "", "  "])
@@ -378,4 +378,4 @@ def test_nothing_that_the_environment_holds_for_openai_reaches_another_server(mo
         headers = server.requests[0].headers
 
     assert [name for name, value in headers.items() if "not-for-you" in value] == []
-    assert headers["authorization"] == "Bearer none"
+    assert "authorization" not in headers

@@ -17,7 +17,8 @@ from streamrag_cli.model_server.event_stream import EventStreamDecoder
 
 if TYPE_CHECKING:
     from httpx2 import Response
-    from openai import APIError, AsyncOpenAI
+
+    from streamrag_cli.model_server.client import ErrorInStreamError, StreamingClient
 
 _END: Final = b"[DONE]"
 _AFTER_END_S: Final = 0.1
@@ -30,13 +31,13 @@ class NotAnAnswerError(ValueError):
 class ChatCompletions:
     """Stands where LangChain expects the OpenAI client's `chat.completions`; good for one answer.
 
-    Iterating gives one chunk for all that arrived together. `refusal` is what the model said instead of an answer,
-    as far as it has arrived.
+    The request is on its way as soon as this is made, while LangChain may still be being imported; it is what
+    LangChain would send. Iterating gives one chunk for all that arrived together. `refusal` is what the model said
+    instead of an answer, as far as it has arrived.
     """
 
-    def __init__(self, client: "AsyncOpenAI", *, timeout_s: float) -> None:
-        self._client = client
-        self._timeout_s = timeout_s
+    def __init__(self, client: "StreamingClient", payload: Mapping[str, object], *, timeout_s: float) -> None:
+        self.sent = asyncio.create_task(client.post("/chat/completions", payload, timeout_s=timeout_s))
         self._response: Response | None = None
         self._reads: AsyncIterator[bytes] | None = None
         self._decoder = EventStreamDecoder()
@@ -44,23 +45,10 @@ class ChatCompletions:
         self._ended = False
         self.refusal = ""
 
-    async def create(self, **payload: Any) -> Self:
-        """Send the request. What LangChain gets back is this object, as a context of chunks."""
-        # Costs nothing more: whoever made the client has imported it.
-        from openai import AsyncStream
-
-        from streamrag_cli.model_server.client import patient
-
-        stream = await self._client.post(
-            "/chat/completions",
-            cast_to=object,
-            body=payload,
-            options={"timeout": patient(self._timeout_s)},
-            stream=True,
-            stream_cls=AsyncStream[object],
-        )
-        self._response = stream.response
-        self._reads = stream.response.aiter_bytes()
+    async def create(self, **_: Any) -> Self:
+        """Wait for the reply to begin. What LangChain gets back is this object, as a context of chunks."""
+        self._response = await self.sent
+        self._reads = self._response.aiter_bytes()
         return self
 
     async def stop(self) -> None:
@@ -70,8 +58,11 @@ class ChatCompletions:
         the loop would have to, some time later. So they are made to run out instead, each in its turn.
         """
         self._ended = True
-        if self._response is not None and self._reads is not None:
-            await self._response.aclose()
+        self.sent.cancel()
+        for reply in await asyncio.gather(self.sent, return_exceptions=True):
+            if not isinstance(reply, BaseException):
+                await reply.aclose()
+        if self._reads is not None:
             with suppress(Exception):  # whatever a closed stream says, it has ended
                 async for _ in self._reads:
                     pass
@@ -111,16 +102,12 @@ class ChatCompletions:
                 break
             try:
                 chunk = json.loads(data)
-                self._refuse_error(chunk)
+                _refuse_error(chunk)
                 pieces.append(tidy(chunk))
-            except (_openai_error(), ValueError, RecursionError) as error:
+            except (_error_in_stream(), ValueError, RecursionError) as error:
                 self._failure = error
                 break
         return pieces
-
-    def _refuse_error(self, chunk: object) -> None:
-        if isinstance(chunk, dict) and chunk.get("error") and self._response is not None:
-            raise _openai_error()("an error in the stream", request=self._response.request, body=chunk["error"])
 
     async def _drain(self) -> None:
         """Read what is left after the end, so that the connection can serve the next answer."""
@@ -130,10 +117,15 @@ class ChatCompletions:
                     pass
 
 
-def _openai_error() -> "type[APIError]":
-    from openai import APIError  # costs nothing more: whoever made the client has imported it
+def _refuse_error(chunk: object) -> None:
+    if isinstance(chunk, dict) and chunk.get("error"):
+        raise _error_in_stream()(chunk["error"])
 
-    return APIError
+
+def _error_in_stream() -> "type[ErrorInStreamError]":
+    from streamrag_cli.model_server.client import ErrorInStreamError  # whoever made the client has imported it
+
+    return ErrorInStreamError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

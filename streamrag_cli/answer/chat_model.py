@@ -8,7 +8,8 @@ A stream that ends early has its connection closed before the generator is done;
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -21,10 +22,12 @@ from streamrag_cli.model_server.endpoint import ModelEndpoint
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
-    from streamrag_cli.model_server.client import Failure, StreamingClient
+    from streamrag_cli.model_server.client import StreamingClient
+    from streamrag_cli.model_server.failure import Failure
 
 ClientFor: TypeAlias = "Callable[[ModelEndpoint], AbstractAsyncContextManager[StreamingClient]]"
 _AFTER_FINISH_S: Final = 2.0
+_AT_LEAST_S: Final = 0.5  # for an answer that has come while LangChain was being imported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,6 @@ async def stream_chat(
     connection open do not count. `client_for` lends the client to ask with. Raises ModelServerError and
     ConfigurationError; what was yielded before stays valid.
     """
-    await asyncio.to_thread(import_chat_library)
     retries = 0
     with_usage = True
     while True:
@@ -120,20 +122,23 @@ async def _stream_once(
     with_usage: bool,
 ) -> AsyncGenerator[ModelPiece, None]:
     """One request, one answer. Raises _RequestFailedError."""
-    # Costs nothing more here: `stream_chat` has imported the library beneath.
-    from streamrag_cli.model_server.client import FOREIGN_ERRORS, Failure
+    from streamrag_cli.model_server.client import FOREIGN_ERRORS  # 0.1 to 0.2 s
+    from streamrag_cli.model_server.failure import Failure
 
     finished: ModelFinished | None = None
     answered = False
     async with client_for(endpoint) as client:
-        completions = ChatCompletions(client, timeout_s=timeout_s)
-        chain, variables = _chain(messages, endpoint, completions, with_usage=with_usage)
-        chunks = chain.astream(variables)
+        completions = ChatCompletions(client, _payload(messages, endpoint, with_usage=with_usage), timeout_s=timeout_s)
+        asked_at_s = time.monotonic()
+        chunks: AsyncIterator[Any] | None = None
         try:
             while True:
                 try:
+                    if chunks is None:
+                        chunks = await _chunks(messages, endpoint, completions, with_usage=with_usage)
+                        limit_s = max(asked_at_s + timeout_s - time.monotonic(), min(timeout_s, _AT_LEAST_S))
                     # Not LangChain's own `stream_chunk_timeout`: that starts with the headers, and it logs to stderr.
-                    async with asyncio.timeout(min(timeout_s, _AFTER_FINISH_S) if finished else timeout_s):
+                    async with asyncio.timeout(limit_s):
                         chunk = await anext(chunks, None)
                 except FOREIGN_ERRORS as error:
                     if finished is not None:
@@ -142,6 +147,7 @@ async def _stream_once(
                 if chunk is None:
                     break
                 finished = _finish(finished, chunk, endpoint)
+                limit_s = min(timeout_s, _AFTER_FINISH_S) if finished else timeout_s
                 if text := str(chunk.text):
                     answered = True
                     yield ModelText(text=text)
@@ -149,7 +155,7 @@ async def _stream_once(
                     yield ModelAlive()
         finally:
             await completions.stop()
-            async for _ in chunks:
+            while chunks is not None and await anext(chunks, None) is not None:
                 pass
     if finished is None:
         raise _RequestFailedError(Failure(error=errors.cut_off(endpoint)))
@@ -159,6 +165,36 @@ async def _stream_once(
     yield finished
 
 
+async def _chunks(
+    messages: Sequence[tuple[str, str]], endpoint: ModelEndpoint, completions: ChatCompletions, *, with_usage: bool
+) -> AsyncIterator[Any]:
+    """LangChain's chunks of the answer that `completions` has asked for.
+
+    The first answer of a process has to wait for the import of LangChain: the request is under way meanwhile, and
+    its failure ends the wait.
+    """
+    importing = asyncio.create_task(asyncio.to_thread(import_chat_library))
+    try:
+        await asyncio.wait({importing, completions.sent}, return_when=asyncio.FIRST_COMPLETED)
+        if completions.sent.done():
+            completions.sent.result()
+        await importing
+    finally:
+        importing.cancel()
+    chain, variables = _chain(messages, endpoint, completions, with_usage=with_usage)
+    return chain.astream(variables)
+
+
+def _payload(messages: Sequence[tuple[str, str]], endpoint: ModelEndpoint, *, with_usage: bool) -> dict[str, object]:
+    """The request, as LangChain words it; a test holds the two to each other."""
+    return {
+        "messages": [{"content": _encodable(text), "role": role} for role, text in messages],
+        "model": endpoint.model,
+        "stream": True,
+        **({"stream_options": {"include_usage": True}} if with_usage else {}),
+    }
+
+
 def _chain(
     messages: Sequence[tuple[str, str]], endpoint: ModelEndpoint, completions: ChatCompletions, *, with_usage: bool
 ) -> tuple["Runnable[dict[str, Any], Any]", dict[str, str]]:
@@ -166,14 +202,12 @@ def _chain(
     from langchain_core.prompts import ChatPromptTemplate
     from langchain_openai import ChatOpenAI
 
-    from streamrag_cli.model_server.client import NO_KEY
-
     prompt = ChatPromptTemplate.from_messages([(role, f"{{text_{n}}}") for n, (role, _) in enumerate(messages)])
     model = ChatOpenAI(
         model=endpoint.model,
         client=completions,
         async_client=completions,
-        api_key=NO_KEY,  # type: ignore[arg-type]  # the key stays in the client, out of LangChain's sight
+        api_key="none",  # type: ignore[arg-type]  # the key stays in the client, out of LangChain's sight
         base_url=endpoint.url,
         openai_proxy=None,
         streaming=True,

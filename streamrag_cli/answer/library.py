@@ -56,7 +56,7 @@ class Library:
         """A client of the endpoint's server, with its connections."""
 
         async def make() -> "StreamingClient":
-            from streamrag_cli.model_server.client import StreamingClient  # the openai package: 0.7 to 1.5 s
+            from streamrag_cli.model_server.client import StreamingClient  # an HTTP library: 0.1 to 0.2 s
 
             return StreamingClient(endpoint)
 
