@@ -188,6 +188,7 @@ SHAPES: Final[dict[str, Callable[[int], str]]] = {
     "paragraph": _prose,
     "lines": lambda chars: re.sub(r"(.{60,75}?) ", r"\1\n", _prose(chars)),
     "quote": lambda chars: _repeated(lambda n: f"> {_prose(70)}\n" + (">\n" if n % 4 == 3 else ""), chars),
+    "undefined": lambda chars: _repeated(lambda n: f"As [word {n}] says, {_prose(80)}.\n\n", chars),
     "one quote": lambda chars: _repeated(lambda _: f"> {_prose(70)}\n", chars),
 }
 

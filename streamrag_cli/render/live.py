@@ -101,13 +101,13 @@ class LiveMarkdown:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._held:
-            self._show("".join(self._held))
-            self._held = []
+        if self._held and self._answer is None:
+            self._begin()
         answer, self._answer = self._answer, None
         if answer is not None:
             self._look_at_size(answer, time.monotonic())
-            answer.finish()
+            answer.finish("".join(self._held))
+            self._held = []
 
 
 def _size_of(terminal: TextIO) -> tuple[int, int]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 _ROOT: Final = Path(__file__).parents[2]
-SPECIFICATION: Final = _ROOT / "build/node_modules/commonmark-spec/spec.txt"
-HOW_TO_GET_IT: Final = "npm install --prefix build --no-save commonmark-spec@0.31.2"
+SPECIFICATION: Final = _ROOT / "tests/node/node_modules/commonmark-spec/spec.txt"
+HOW_TO_GET_IT: Final = "npm ci --prefix tests/node"
 
 _EXAMPLE: Final = re.compile(r"^`{32} example\n(.*?)^\.\n.*?^`{32}$", re.DOTALL | re.MULTILINE)
 _LONGEST_CHARS: Final = 60_000

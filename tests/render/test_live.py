@@ -70,4 +70,4 @@ def test_a_notice_stands_above_the_open_block() -> None:
 def test_without_streaming_the_answer_is_one_frame() -> None:
     events: list[AskEvent] = [Token(text="Half a "), Token(text="sentence.\n\nEnd.")]
 
-    assert shown(events, stream=False).split("\x1b[?2026h")[-1] == "\rHalf a sentence.\r\n\r\nEnd.\r\n\x1b[?2026l\r"
+    assert shown(events, stream=False).split("\x1b[?2026h")[-1] == "\rHalf a sentence.\r\n\r\nEnd.\r\n\x1b[?2026l"

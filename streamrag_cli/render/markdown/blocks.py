@@ -4,6 +4,8 @@ Only complete lines are parsed, by block rules alone. All before the first line 
 are a heading, and a paragraph, table or quote with a blank line after it. A list is final up to its last item, a
 quote up to its last child, and of a code fence every line. What is final leaves the source, so the rest stays
 short; where one block grows long, it is parsed again only when it has grown by a quarter.
+
+Final are the blocks; what a link in them leads to, and how much room a list's numbers need, may still come.
 """
 
 import re
@@ -13,26 +15,27 @@ from typing import Final, TypeAlias
 
 from markdown_it.token import Token
 
-from streamrag_cli.render.markdown.parsing import parse_blocks
+from streamrag_cli.render.markdown.fence import Fence
+from streamrag_cli.render.markdown.parsing import Parser
+from streamrag_cli.render.markdown.rows import Part
 from streamrag_cli.text import sanitise_line
 
 _PARSED_ALWAYS_CHARS: Final = 1000
+_LONGEST_BLOCK_CHARS: Final = 100_000
 _ENDED_AT_ONCE: Final = frozenset({"heading_open", "hr"})
-_ENDED_BY_BLANK: Final = frozenset({"paragraph_open", "table_open", "blockquote_open"})
-_LISTS: Final = frozenset({"bullet_list_open", "ordered_list_open"})
+_ENDED_BY_BLANK: Final = frozenset({"paragraph_open", "table_open", "blockquote_open", "definition"})
+LISTS: Final = frozenset({"bullet_list_open", "ordered_list_open"})
+_BEGINS_ITEM: Final = re.compile(r"(?:[-+*]|\d{1,9}[.)]) [^\W_]")
+_LONGEST_MARKER_CHARS: Final = 12
 _MAY_START_A_BLOCK: Final = re.compile(r"[ \t]|#|>|[-+*](?:[ \t]|$)|\d{1,9}[.)]|`{3}|~{3}|[-=_*|:][-=_*|: \t]*$")
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Blocks that are complete. With `goes_on` the first is the rest of a list or quote already begun.
+    """Blocks that are complete; where `is_open`, they are items of a list or children of a quote that goes on."""
 
-    `start` is the number of its first item, where that is an ordered list.
-    """
-
-    source: str
-    goes_on: bool
-    start: int | None
+    part: Part
+    is_open: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,45 +58,55 @@ class FenceClosed:
 Piece: TypeAlias = Finished | FenceOpened | FenceLines | FenceClosed
 
 
-@dataclass(slots=True)
-class _Fence:
-    marker: str
-    length: int
-    indent_columns: int
-    blank_lines: str = ""
-
-    def is_closed_by(self, line: str) -> bool:
-        return re.fullmatch(rf" {{0,3}}{re.escape(self.marker)}{{{self.length},}}[ \t]*\n?", line) is not None
-
-    def without_indent(self, line: str) -> str:
-        column = at = 0
-        while column < self.indent_columns and line[at : at + 1] in {" ", "\t"}:
-            column += 4 - column % 4 if line[at] == "\t" else 1
-            at += 1
-        return " " * (column - self.indent_columns) + line[at:]
-
-
 class Blocks:
     """Takes the text, gives its final parts in order. The rest is in `open_source` and `unfinished_line`."""
 
-    def __init__(self) -> None:
+    def __init__(self, parser: Parser) -> None:
+        self._parser = parser
         self.open_source = ""  # complete lines
         self.unfinished_line = ""
         self.kind = ""  # of the last block in `open_source`, as the parser names its first token
         self.goes_on = False
         self.start: int | None = None
-        self._fence: _Fence | None = None
+        self._fence: Fence | None = None
         self._parsed_chars = 0
+        self._begins_item: bool | None = None  # whether the unfinished line does; None if that is not known yet
 
     def feed(self, text: str) -> Iterator[Piece]:
         """Take sanitised text, in pieces of any size."""
         head, newline, tail = text.rpartition("\n")
-        if not newline:
+        if newline:
+            lines = self.unfinished_line + head + newline
+            self.unfinished_line, self._begins_item = tail, None
+            yield from self._take(lines)
+        else:
             self.unfinished_line += text
+        if self.kind in LISTS and self.open_source and self._begins_item is None:
+            yield from self._cut_before_item(self.unfinished_line)
+        if len(self.open_source) + len(self.unfinished_line) > _LONGEST_BLOCK_CHARS:
+            yield from self._cut_in_the_midst()
+
+    def _cut_before_item(self, line: str) -> Iterator[Finished]:
+        """An item is final as soon as the line after it plainly begins another one."""
+        if _BEGINS_ITEM.match(line):
+            self._begins_item = True
+            self.open_source += f"{line}\n"
+            yield from self._final(self._parser.blocks(self.open_source))
+            self.open_source = self.open_source[: -len(line) - 1]
+            self._parsed_chars = len(self.open_source)
+        elif len(line) > _LONGEST_MARKER_CHARS:
+            self._begins_item = False
+
+    def _cut_in_the_midst(self) -> Iterator[Piece]:
+        """Nobody reads such a block, and to render it at once would take seconds."""
+        if self._fence is not None:
+            line, self.unfinished_line = f"{self.unfinished_line}\n", ""
+            yield from self._take(line)
             return
-        lines = self.unfinished_line + head + newline
-        self.unfinished_line = tail
-        yield from self._take(lines)
+        if not self.open_source:
+            self.open_source, self.unfinished_line = f"{self.unfinished_line}\n", ""
+        yield self._cut(self.open_source)
+        self.kind, self._parsed_chars = "", 0
 
     def finish(self) -> Iterator[Piece]:
         """The text has ended: all of it is final."""
@@ -116,7 +129,7 @@ class Blocks:
     def _take(self, lines: str) -> Iterator[Piece]:
         while lines:
             if self._fence is not None:
-                code, lines, closed = self._fence_code(self._fence, lines)
+                code, lines, closed = self._fence.code_in(lines)
                 if code:
                     yield FenceLines(code)
                 if closed:
@@ -126,7 +139,7 @@ class Blocks:
             self.open_source += lines
             if self._need_not_parse(lines):
                 return
-            tokens = parse_blocks(self.open_source)
+            tokens = self._parser.blocks(self.open_source)
             yield from self._final(tokens)
             lines = ""
             if self.kind == "fence":
@@ -146,6 +159,8 @@ class Blocks:
                 return all(line.startswith("|") for line in each)
             case "blockquote_open":
                 return all(line.startswith(">") for line in each)
+            case "html_block":
+                return all(line.strip() and ">" not in line for line in each)
             case _:
                 return all(line.startswith("  ") for line in each)
 
@@ -158,19 +173,21 @@ class Blocks:
             return
         last = tops[-1]
         first_line = _line(last)
-        if len(tops) > 1:
-            yield self._cut(self._lines_before(last, 0))
+        begins = tops[-2] if _may_be_a_title(tops) else last
+        if begins is not tops[0]:
+            yield self._cut(self._lines_before(begins, 0))
             self._parsed_chars = 0
         else:
-            self.open_source = self.open_source[len(self._lines_before(last, 0)) :]
+            self.open_source = self.open_source[len(self._lines_before(begins, 0)) :]
         if self.kind in _ENDED_AT_ONCE or (self.kind in _ENDED_BY_BLANK and self._ends_in_blank_line()):
             yield self._cut(self.open_source)
             self.kind = ""
-        elif self.kind in _LISTS:
+        elif self.kind in LISTS:
             items = [t for t in tokens[tokens.index(last) :] if t.type == "list_item_open" and t.level == 1]
             start = self.start if self.start is not None else int(last.attrs.get("start", 1))
-            yield from self._cut_children(items, first_line)
-            if self.kind == "ordered_list_open":
+            is_ordered = self.kind == "ordered_list_open"
+            yield from self._cut_children(items, first_line, last_number=start + len(items) if is_ordered else None)
+            if is_ordered:
                 self.start = start + len(items) - 1
         elif self.kind == "blockquote_open":
             children = [t for t in tokens[tokens.index(last) :] if t.level == 1 and t.nesting >= 0]
@@ -179,42 +196,37 @@ class Blocks:
     def _ends_in_blank_line(self) -> bool:
         return not self.open_source[:-1].rpartition("\n")[2].strip(" \t")
 
-    def _cut_children(self, children: list[Token], first_line: int) -> Iterator[Finished]:
+    def _cut_children(
+        self, children: list[Token], first_line: int, *, last_number: int | None = None
+    ) -> Iterator[Finished]:
         if len(children) > 1:
-            yield self._cut(self._lines_before(children[-1], first_line))
+            yield self._cut(self._lines_before(children[-1], first_line), is_open=True, last_number=last_number)
             self.goes_on = True
 
     def _lines_before(self, token: Token, first_line: int) -> str:
         count = _line(token) - first_line
         return "".join(f"{line}\n" for line in self.open_source.split("\n")[:count])
 
-    def _cut(self, source: str) -> Finished:
-        cut = Finished(source=source, goes_on=self.goes_on, start=self.start)
+    def _cut(self, source: str, *, is_open: bool = False, last_number: int | None = None) -> Finished:
+        part = Part(source, goes_on=self.goes_on, start=self.start, last_number=last_number)
         self.open_source = self.open_source[len(source) :]
         self.goes_on, self.start = False, None
-        return cut
+        return Finished(part, is_open)
 
     def _open_fence(self, token: Token) -> str:
         opener = self.open_source.partition("\n")[0]
         indent = len(opener) - len(opener.lstrip(" "))
-        self._fence = _Fence(marker=token.markup[0], length=len(token.markup), indent_columns=indent)
+        self._fence = Fence(marker=token.markup[0], length=len(token.markup), indent_columns=indent)
         self.kind = ""
         return sanitise_line(token.info).strip().partition(" ")[0] or "text"
-
-    def _fence_code(self, fence: _Fence, lines: str) -> tuple[str, str, bool]:
-        """The code in `lines`, the lines after the fence, and whether it ends in them."""
-        code: list[str] = []
-        each = lines.split("\n")[:-1]
-        for at, line in enumerate(each):
-            if fence.is_closed_by(line):
-                return "".join(code), "".join(f"{rest}\n" for rest in each[at + 1 :]), True
-            content = fence.without_indent(line) + "\n"
-            fence.blank_lines += content
-            if not content.isspace():
-                code.append(fence.blank_lines)
-                fence.blank_lines = ""
-        return "".join(code), "", False
 
 
 def _line(token: Token) -> int:
     return token.map[0] if token.map else 0
+
+
+def _may_be_a_title(tops: list[Token]) -> bool:
+    """Whether the last block is a paragraph that may turn out to be the title of the definition before it."""
+    if len(tops) < 2 or (tops[-2].type, tops[-1].type) != ("definition", "paragraph_open"):
+        return False
+    return tops[-2].map is not None and tops[-2].map[1] == _line(tops[-1])

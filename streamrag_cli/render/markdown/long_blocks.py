@@ -6,11 +6,13 @@ from typing import Final, Literal, TypeAlias
 from rich.segment import Segment
 from rich.text import Text
 
-from streamrag_cli.render.markdown.rows import Row, RowRenderer
+from streamrag_cli.render.markdown.blocks import LISTS
+from streamrag_cli.render.markdown.rows import Part, Row, RowRenderer
+from streamrag_cli.render.markdown.slices import Above
 
 Line: TypeAlias = list[Segment]
 
-_SETTLED_CHARS: Final = 160
+_SETTLED_CHARS: Final = 24
 _LONGEST_UNSETTLED_CHARS: Final = 600
 _PAIRED: Final = ("**", "*", "`", "__", "_", "~~")
 _QUOTE_MARKS: Final = re.compile(r"^[ \t]*>[> \t]*", re.MULTILINE)
@@ -25,38 +27,33 @@ class LongText:
     The rows but the last of what has been read are settled; the last is wrapped again together with what follows.
     """
 
-    def __init__(self, renderer: RowRenderer, rows: list[Row], last: Text, taken_chars: int, *, kind: str) -> None:
+    def __init__(self, renderer: RowRenderer, lines: list[Line], source: str, *, kind: str, indent: int) -> None:
         self._renderer = renderer
-        self._settled = rows
-        self._last = last
-        self._taken_chars = taken_chars
-        self._prefix = _prefix(kind)
+        self._room = renderer.columns - indent * (2 if kind == "blockquote_open" else 1)
+        self._prefix = _prefix(kind, indent)
         self._is_quote = kind == "blockquote_open"
         self._keeps_lines = kind not in {"paragraph_open", "blockquote_open"}
+        last = Text.assemble(*((segment.text, segment.style or "") for segment in lines[-1]))
+        self._settled = [renderer.row(line) for line in lines[:-1]]
+        self._last_prefix, self._last = last[:indent], last[indent:]
+        self._last.rstrip()
+        self._taken_chars = len(source.rstrip())
         self.joins_lines = kind == "paragraph_open"
-
-    @classmethod
-    def after(cls, renderer: RowRenderer, lines: list[Line], source: str, *, kind: str) -> "LongText | None":
-        """Go on where these lines end; None where this is no good place: a word has not begun, or a mark is open."""
-        if not lines or source[-1].isspace() or not (_is_closed(source) or len(source) > _LONGEST_UNSETTLED_CHARS * 4):
-            return None
-        words = Text.assemble(*((segment.text, segment.style or "") for segment in lines[-1]))
-        words.rstrip()
-        rows = [renderer.row(line) for line in lines[:-1]]
-        taken_chars = len(source.rstrip())
-        return cls(renderer, rows, words[len(_prefix(kind)) :], taken_chars, kind=kind)
+        self.is_one_line = kind in LISTS and "\n" not in source
 
     def rows(self, source: str) -> list[Row]:
         unsettled = source[self._taken_chars :]
         lines = self._wrapped(unsettled)
-        settles = len(unsettled) > _SETTLED_CHARS and len(lines) > 1
-        if settles and (_is_closed(unsettled) or len(unsettled) > _LONGEST_UNSETTLED_CHARS):
-            self._settled += [self._row(line) for line in lines[:-1]]
+        rows = [self._row(line) if number else self._first_row(line) for number, line in enumerate(lines)]
+        shown = self._settled + rows
+        if _may_be_settled(unsettled):
+            self._settled += rows[:-1]
+            if len(lines) > 1:
+                self._last_prefix = Text(self._prefix)
             self._last = lines[-1].copy()
             self._last.rstrip()
             self._taken_chars = len(source.rstrip())
-            lines = lines[-1:]
-        return self._settled + [self._row(line) for line in lines]
+        return shown
 
     def _wrapped(self, source: str) -> list[Text]:
         if self._is_quote:
@@ -65,7 +62,10 @@ class LongText:
         for number, line in enumerate(source.split("\n") if self._keeps_lines else (source,)):
             text.append_text(Text("\n")) if number else None
             text.append_text(self._renderer.inline(line))
-        return self._renderer.wrapped(text, self._renderer.columns - 2 * len(self._prefix))
+        return self._renderer.wrapped(text, self._room)
+
+    def _first_row(self, line: Text) -> Row:
+        return self._renderer.text_row(Text.assemble(self._last_prefix, line))
 
     def _row(self, line: Text) -> Row:
         return self._renderer.text_row(Text.assemble(self._prefix, line))
@@ -78,13 +78,13 @@ class LongTable:
     widest cells are laid out with every new one, and left out of what is shown. `head` is how many rows the head has.
     """
 
-    def __init__(self, renderer: RowRenderer, source: str, *, after: bool) -> None:
+    def __init__(self, renderer: RowRenderer, source: str, *, above: Above) -> None:
         self._renderer = renderer
         names, marks = source.split("\n")[:2]
         self._header = f"{names}\n{marks}\n"
         self._justified = [_justified(mark) for mark in _cells(marks)]
         self._taken_chars = len(self._header)
-        self._after = after
+        self._above_all = above
         self._widest = [(0, "")] * len(self._justified)
         self._body: list[Row] = []
         self._note_widths(names)
@@ -139,7 +139,9 @@ class LongTable:
 
     def _rows(self, source: str) -> list[Row]:
         """Without the blank row at the end."""
-        return [self._renderer.row(line) for line in self._renderer.lines(source, after=self._after)[0][:-1]]
+        return [
+            self._renderer.row(line) for line in self._renderer.preview(Part(source), above=self._above_all)[0][:-1]
+        ]
 
 
 def _cells(line: str) -> list[str]:
@@ -152,8 +154,17 @@ def _justified(mark: str) -> Literal["left", "center", "right"]:
     return "center" if mark.strip().startswith(":") else "right"
 
 
-def _prefix(kind: str) -> str:
-    return {"paragraph_open": "", "blockquote_open": "▌ ", "code_block": " "}.get(kind, "   ")
+def _prefix(kind: str, indent: int) -> str:
+    return "▌ " if kind == "blockquote_open" else " " * indent
+
+
+def _may_be_settled(source: str) -> bool:
+    return len(source) > _LONGEST_UNSETTLED_CHARS or (len(source) >= _SETTLED_CHARS and can_be_continued(source))
+
+
+def can_be_continued(source: str) -> bool:
+    """Whether more words leave these as they are: no mark has just begun, or is open."""
+    return source.rstrip()[-1:].isalnum() and _is_closed(source)
 
 
 def _is_closed(source: str) -> bool:
@@ -162,4 +173,5 @@ def _is_closed(source: str) -> bool:
         if source.count(mark) % 2:
             return False
         source = source.replace(mark, "")
-    return source.count("[") == source.count("]")
+    in_address = source.rfind("](") > source.rfind(")") or source.rfind("<") > source.rfind(">")
+    return source.count("[") == source.count("]") and not in_address

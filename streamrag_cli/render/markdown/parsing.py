@@ -1,59 +1,106 @@
-"""Markdown into tokens that are safe to show, and whose look depends on nothing that is still to come.
+"""Markdown into tokens that are safe to show: CommonMark with tables and strikethrough, as Rich reads it.
 
-It is CommonMark with tables and strikethrough. Four things are read otherwise, each because a stream cannot take
-back what has scrolled away, or because a reader must see what the writer wrote:
-
-- a link definition (`[1]: address`) is text, and `[text][label]` is not looked up;
-- HTML is text, but for `<br>`, which breaks the line;
-- an image stands where it is written, as its description;
-- a numbered marker (`[2]`, `[1, 3]`) is a citation where the caller has said what the numbers mean.
+Two things are the caller's choice. HTML is text, but for `<br>`, which breaks the line; or it is dropped, as Rich
+does. And a numbered marker (`[2]`, `[1, 3]`) is a citation where the caller has said what the numbers mean.
 """
 
 import re
 from collections.abc import Container, Iterator
 from functools import cache
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from streamrag_cli.render.markdown.definitions import NUMBERS, Definitions, read_definitions
 from streamrag_cli.text import sanitise, sanitise_line
+
+Html: TypeAlias = Literal["shown", "dropped"]
 
 UNKNOWN_CITATION: Final = "citation-unknown"
 
 _BREAK: Final = re.compile(r"<br\s*/?>", re.IGNORECASE)
-_NUMBERS: Final = r"\[\s*\d{1,3}(?:\s*[,;]\s*\d{1,3})*\s*\]"
-_MARKER: Final = re.compile(rf"(?<![\w\]]){_NUMBERS}(?![(:])|(?<=\])\[\d{{1,3}}\](?![(:])")
+_MARKER: Final = re.compile(rf"(?<![\w\]])\[{NUMBERS}\](?![(:])|(?<=\])\[\d{{1,3}}\](?![(:])")
 _NUMBER: Final = re.compile(r"\d+")
-_PICTURE: Final = "\N{CITYSCAPE AT DUSK}"
 
 
-def parse(source: str, cited: Container[int] | None = None) -> list[Token]:
-    """All tokens of `source`, sanitised once more: an entity may have become a control character.
+class Parser:
+    """Reads one text, in parts, and remembers its link definitions.
 
     `cited` are the numbers that mean something; None leaves every marker as it is.
     """
-    return _safe(_full().parse(source), cited)
 
+    def __init__(self, *, html: Html = "shown", cited: Container[int] | None = None) -> None:
+        self.definitions = Definitions(citing=cited is not None)
+        self._html = html
+        self._cited = cited
 
-def parse_inline(source: str, cited: Container[int] | None = None) -> list[Token]:
-    """The same, but `source` is words in the midst of a paragraph, and begins no block."""
-    return _safe(_full().parseInline(source), cited)
+    def blocks(self, source: str) -> list[Token]:
+        """The block structure of complete lines alone, with line numbers in `map`, at a fifth of the cost.
 
+        Link definitions are blocks here.
+        """
+        return _blocks(self._html).parse(source, {"references": self.definitions})
 
-def _safe(tokens: list[Token], cited: Container[int] | None) -> list[Token]:
-    for token in tokens:
-        if token.type == "inline":
-            token.children = list(_inline(token.children or [], cited))
-        else:
+    def final(self, source: str) -> tuple[list[Token], set[str]]:
+        """All tokens of `source`, and the labels that would change them if they were defined later."""
+        missed: set[str] = set()
+        self.definitions.missed = missed
+        tokens = _full(self._html).parse(source, {"references": self.definitions})
+        return self._safe(tokens), missed
+
+    def preview(self, source: str) -> list[Token]:
+        """All tokens of what may end in the midst of a line: what it defines is forgotten again."""
+        return self._safe(_full(self._html).parse(source, self._passing()))
+
+    def inline(self, source: str) -> list[Token]:
+        """The same, but `source` is words in the midst of a paragraph, and begins no block."""
+        return self._safe(_full(self._html).parseInline(source, self._passing()))
+
+    def _passing(self) -> dict[str, Definitions]:
+        return {"references": Definitions(citing=self.definitions.citing, outer=self.definitions)}
+
+    def _safe(self, tokens: list[Token]) -> list[Token]:
+        """Sanitise once more: an entity may have become a control character."""
+        for token in tokens:
+            if token.type == "inline":
+                token.children = list(self._inline(token.children or []))
+            else:
+                token.content = sanitise(token.content)
+                token.info = sanitise_line(token.info).strip()
+        return tokens
+
+    def _inline(self, children: list[Token]) -> Iterator[Token]:
+        keys = 0
+        for token in children:
             token.content = sanitise(token.content)
-            token.info = sanitise_line(token.info).strip()
-    return tokens
+            match token.type:
+                case "text":
+                    yield from self._text(token.content)
+                    continue
+                case "text_special":
+                    token.type = "text"
+                case "image":
+                    token.attrs["src"] = sanitise_line(str(token.attrs.get("src", "")))
+                case "link_open":
+                    token.attrs["href"] = sanitise_line(str(token.attrs.get("href", "")))
+                case "html_inline" if token.content in {"<kbd>", "</kbd>"}:
+                    keys += 1 if token.content == "<kbd>" else -1
+                    if keys < 0:  # an end without a beginning, on which Rich fails
+                        keys = 0
+                        continue
+            yield token
+        for _ in range(keys):
+            yield Token("html_inline", "", 0, content="</kbd>")
 
-
-def parse_blocks(source: str) -> list[Token]:
-    """The block structure alone, with line numbers in `map`: enough to see what is final, at a fifth of the cost."""
-    return _blocks().parse(source)
+    def _text(self, text: str) -> Iterator[Token]:
+        for line, part in enumerate(_BREAK.split(text) if "<" in text and self._html == "shown" else (text,)):
+            if line:
+                yield Token("hardbreak", "br", 0)
+            if self._cited is None or "[" not in part:
+                yield _words(part)
+            else:
+                yield from _with_citations(part, self._cited)
 
 
 def citation_tag(number: int) -> str:
@@ -61,62 +108,23 @@ def citation_tag(number: int) -> str:
     return f"citation-{number}"
 
 
-def _parser() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"]).disable("reference")
-
-
-@cache
-def _full() -> MarkdownIt:
-    return _parser().disable("text_join")  # an escaped bracket stays a token of its own, and opens no marker
-
-
-@cache
-def _blocks() -> MarkdownIt:
-    parser = _parser()
-    parser.core.ruler.enableOnly(["normalize", "block"])
+def _parser(html: Html, *, definitions_as_tokens: bool) -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": html == "dropped"}).enable(["strikethrough", "table"])
+    read_definitions(parser, as_tokens=definitions_as_tokens)
     return parser
 
 
-def _inline(children: list[Token], cited: Container[int] | None) -> Iterator[Token]:
-    shown_link = False
-    for at, token in enumerate(children):
-        match token.type:
-            case "text":
-                yield from _text(sanitise_line(token.content), cited)
-            case "text_special":
-                yield _words(sanitise_line(token.content))
-            case "image":
-                address = str(token.attrs.get("src", "")).strip("/").rsplit("/", 1)[-1]
-                yield _words(f"{_PICTURE} {' '.join(sanitise_line(token.content or address).split())} ")
-            case "link_open":
-                shown_link = _shows_its_address(children[at : at + 3])
-                if not shown_link:
-                    token.attrs["href"] = sanitise_line(str(token.attrs.get("href", "")))
-                    yield token
-            case "link_close":
-                if not shown_link:
-                    yield token
-                shown_link = False
-            case _:
-                token.content = sanitise_line(token.content)
-                yield token
+@cache
+def _full(html: Html) -> MarkdownIt:
+    parser = _parser(html, definitions_as_tokens=False)
+    return parser.disable("text_join")  # an escaped bracket stays a token of its own, and opens no marker
 
 
-def _shows_its_address(tokens: list[Token]) -> bool:
-    """Whether this is a link like `<https://a.example>`, whose words are its address."""
-    if [token.type for token in tokens] != ["link_open", "text", "link_close"]:
-        return False
-    return str(tokens[0].attrs.get("href", "")).removeprefix("mailto:") == tokens[1].content.removeprefix("mailto:")
-
-
-def _text(text: str, cited: Container[int] | None) -> Iterator[Token]:
-    for line, part in enumerate(_BREAK.split(text) if "<" in text else (text,)):
-        if line:
-            yield Token("hardbreak", "br", 0)
-        if cited is None or "[" not in part:
-            yield _words(part)
-        else:
-            yield from _with_citations(part, cited)
+@cache
+def _blocks(html: Html) -> MarkdownIt:
+    parser = _parser(html, definitions_as_tokens=True)
+    parser.core.ruler.enableOnly(["normalize", "block"])
+    return parser
 
 
 def _with_citations(text: str, cited: Container[int]) -> Iterator[Token]:

@@ -1,23 +1,22 @@
-"""Markdown into rows of a terminal, with Rich; a slice comes out as it would in the midst of the whole."""
+"""Markdown into rows of a terminal, with Rich."""
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final, Literal
 
 from markdown_it.token import Token
 from rich.cells import cell_len
 from rich.color import ColorSystem
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.markdown import CodeBlock, ListElement, Markdown, MarkdownElement
+from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from rich.theme import Theme
 
-from streamrag_cli.render.markdown.code import Highlighter
-from streamrag_cli.render.markdown.parsing import UNKNOWN_CITATION, citation_tag, parse, parse_inline
+from streamrag_cli.render.markdown.parsing import UNKNOWN_CITATION, Html, Parser, citation_tag
+from streamrag_cli.render.markdown.slices import Above, Slice, code_rows, last_of
 from streamrag_cli.text import sanitise_line
 
 ColorName = Literal["standard", "256", "truecolor"]
@@ -47,70 +46,27 @@ class Row:
     width_is_sure: bool
 
 
-class _Code(CodeBlock):
-    """Rich's code block, coloured by a lexer that can be fed line by line."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some blocks of a text, in its words.
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        code = str(self.text).rstrip() + "\n"
-        new_line = Segment.line()
-        yield new_line
-        for line in Highlighter(self.lexer_name).lines(code):
-            for row in code_rows(line, console, options):
-                yield from row
-                yield new_line
-        yield new_line
+    With `goes_on` the first is the rest of a list or quote whose beginning came before; `start` is the number of its
+    first item, where it is an ordered list, and `last_number` one past the last item of all known so far.
+    """
 
-
-class _List(ListElement):
-    """A list in which an item's number alone decides how much room it has, not the number of the last."""
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if self.list_type == "bullet_list_open":
-            yield from super().__rich_console__(console, options)
-            return
-        for number, item in enumerate(self.items, 1 if self.list_start is None else self.list_start):
-            yield from item.render_number(console, options, number, max(number, 10))
+    source: str
+    goes_on: bool = False
+    start: int | None = None
+    last_number: int | None = None
 
 
-class StreamableMarkdown(Markdown):
-    """Rich's Markdown from tokens. `after` says that a block came before, which Rich's spacing depends on."""
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Rows of a part. `missed` are labels without a definition; `last` is what the next block will be below."""
 
-    elements: ClassVar[dict[str, type[MarkdownElement]]] = Markdown.elements | {
-        "fence": _Code,
-        "code_block": _Code,
-        "bullet_list_open": _List,
-        "ordered_list_open": _List,
-    }
-
-    def __init__(self, tokens: list[Token], *, after: bool = False, cited: Iterable[int] = ()) -> None:
-        # Not Rich's own beginning, which builds a parser: half a millisecond, more than a frame takes.
-        self.markup = ""
-        self.code_theme = self.inline_code_theme = "default"
-        self.justify = None
-        self.style = "none"
-        self.hyperlinks = False  # a link would hide where it leads
-        self.inline_code_lexer = None
-        self.parsed = [*([_nothing()] if after else []), *_with_steady_gaps(tokens)]
-        self.inlines = Markdown.inlines | {UNKNOWN_CITATION, *(citation_tag(number) for number in cited)}
-
-
-def _nothing() -> Token:
-    """A token of an unknown kind: it draws nothing, but Rich sets off what follows."""
-    return Token("nothing", "", 0)
-
-
-def _with_steady_gaps(tokens: list[Token]) -> Iterator[Token]:
-    """Keep a rule at the end of a quote from closing the gap above the quote, which may be on the screen already."""
-    for token in tokens:
-        yield token
-        if token.type == "hr" and token.level:
-            yield _nothing()
-
-
-def code_rows(line: Text, console: Console, options: ConsoleOptions) -> list[list[Segment]]:
-    """One line of code, indented by a cell and folded where it is too long."""
-    room = options.update(width=max(1, options.max_width - 2), height=None, justify="left")
-    return [[Segment(" "), *row] for row in console.render_lines(line, room, pad=False)]
+    rows: list[Row]
+    missed: set[str]
+    last: Above
 
 
 class RowRenderer:
@@ -123,8 +79,10 @@ class RowRenderer:
         color_system: ColorName | None,
         no_color: bool = False,
         references: Mapping[int, str] | None = None,
+        html: Html = "shown",
     ) -> None:
-        self._references = references
+        self.parser = Parser(html=html, cited=references)
+        self._cited = tuple(references or ())
         self._color_system = _COLOR_SYSTEMS[color_system] if color_system else None
         self._no_color = no_color
         self._console = Console(
@@ -152,19 +110,24 @@ class RowRenderer:
     def columns(self, columns: int) -> None:
         self._options = self._console.options.update(width=max(columns, NARROWEST_COLUMNS), height=None)
 
-    def lines(
-        self, source: str, *, after: bool = False, goes_on: bool = False, start: int | None = None
-    ) -> tuple[list[list[Segment]], bool]:
-        """The lines of `source`, and whether a block that follows is to be set off from them.
+    def final(self, part: Part, *, above: Above) -> Rendered:
+        tokens, missed = self.parser.final(part.source)
+        rows = [self.row(line) for line in self._laid_out(tokens, part, above)]
+        return Rendered(rows, missed, last_of(tokens, above))
 
-        `after` says that a block came before. With `goes_on` the source begins with the rest of a list or quote
-        whose beginning is there already; `start` is the number of its first item.
-        """
-        tokens = parse(source, self._references)
-        if start is not None and tokens and tokens[0].type == "ordered_list_open":
-            tokens[0].attrs["start"] = start
-        lines = self._lines(StreamableMarkdown(tokens, after=after or goes_on, cited=self._references or ()))
-        return lines[1:] if goes_on else lines, bool(tokens) and tokens[-1].type != "hr"
+    def preview(self, part: Part, *, above: Above) -> tuple[list[list[Segment]], str]:
+        """The same for what may end in the midst of a line: lines, and what block it is, if it is only one."""
+        tokens = self.parser.preview(part.source)
+        tops = [token.type for token in tokens if token.level == 0 and token.nesting >= 0]
+        return self._laid_out(tokens, part, above), tops[0] if len(tops) == 1 else ""
+
+    def _laid_out(self, tokens: list[Token], part: Part, above: Above) -> list[list[Segment]]:
+        if part.start is not None and tokens and tokens[0].type == "ordered_list_open":
+            tokens[0].attrs["start"] = part.start
+        if part.last_number is not None and tokens:
+            tokens[0].meta["last_number"] = part.last_number
+        lines = self._lines(Slice(tokens, above=Above.BLOCK if part.goes_on else above, cited=self._cited))
+        return lines[1:] if part.goes_on else lines
 
     def code(self, lines: Iterable[Text]) -> list[Row]:
         return [self.row(row) for line in lines for row in code_rows(line, self._console, self._options)]
@@ -174,10 +137,10 @@ class RowRenderer:
         text = Text()
         styles = [Style.null()]
         address = ""
-        for token in (part for inline in parse_inline(source, self._references) for part in inline.children or ()):
-            name = "link" if token.type in {"link_open", "link_close"} else token.tag
-            style = styles[-1] + self._console.get_style(f"markdown.{name}", default="none")
+        for token in (part for inline in self.parser.inline(source) for part in inline.children or ()):
             match token.type:
+                case "text":
+                    text.append(token.content, styles[-1])
                 case "softbreak":
                     text.append(" ", styles[-1])
                 case "hardbreak":
@@ -187,12 +150,16 @@ class RowRenderer:
                     text.append(f" ({address})", styles[-1])
                 case _ if token.nesting > 0:
                     address = str(token.attrs.get("href", ""))
-                    styles.append(style)
+                    styles.append(self._inline_style(token, styles[-1]))
                 case _ if token.nesting < 0:
                     styles.pop()
                 case _:
-                    text.append(token.content, style if token.tag else styles[-1])
+                    text.append(token.content, self._inline_style(token, styles[-1]))
         return text
+
+    def _inline_style(self, token: Token, outer: Style) -> Style:
+        name = "link" if token.type == "link_open" else token.tag
+        return outer + self._console.get_style(f"markdown.{name}", default="none") if name else outer
 
     def wrapped(self, text: Text, columns: int) -> list[Text]:
         return list(text.wrap(self._console, columns))

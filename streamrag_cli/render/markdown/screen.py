@@ -48,14 +48,15 @@ class Screen:
         old = self._live
         same = 0
         for before, after in zip(old, rows, strict=False):
-            if before != after or not (after.width_is_sure or same >= len(committed)):
+            if (before is not after and before != after) or not (after.width_is_sure or same >= len(committed)):
                 break
             same += 1
         self._live = list(live)
         if same == len(old) == len(rows) and not self._stale_rows:
             return ""
         moves = self._to_row(len(old) - same)
-        written = [self._written(row, at, len(committed), old, first=at == same) for at, row in enumerate(rows)][same:]
+        new = enumerate(rows[same:], same)
+        written = [self._written(row, at, len(committed), old, first=at == same) for at, row in new]
         below = _ERASE_BELOW if len(rows) < len(old) else ""
         return "".join((_BEGIN, moves, *written, below, _END))
 

@@ -5,23 +5,33 @@ whenever they came. It reads no clock, starts no thread and asks nobody for the 
 are given the time, and `due_s` says when `tick` is wanted.
 """
 
+from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import TextIO
+from typing import Final, TextIO
+
+from rich.text import Text
 
 from streamrag_cli.render.markdown.blocks import Blocks, FenceClosed, FenceLines, FenceOpened, Finished, Piece
 from streamrag_cli.render.markdown.code import Highlighter
+from streamrag_cli.render.markdown.held import Held
 from streamrag_cli.render.markdown.pacing import due_s
+from streamrag_cli.render.markdown.parsing import Html
 from streamrag_cli.render.markdown.preview import Preview
 from streamrag_cli.render.markdown.rows import NARROWEST_COLUMNS, ColorName, Row, RowRenderer, plain_row
 from streamrag_cli.render.markdown.screen import Screen
+from streamrag_cli.render.markdown.slices import Above
 from streamrag_cli.text import sanitise
+
+_FRAME_CHARS: Final = 4000  # more in one piece is shown over several frames, so that none takes long
+_LAST_FRAME_CHARS: Final = 400_000  # what is still unseen after so many at the end is shown as plain text
 
 
 class MarkdownStream:
     """Writes to `out`, one write a frame, from the beginning of a row; nobody else may write before `suspend`.
 
     `references` gives `[n]` in the text its meaning: the address to link to, or "" where there is none to link to.
-    A number without an entry is shown with a question mark. None leaves all such markers as they are.
+    A number without an entry is shown with a question mark. None leaves all such markers as they are. `html` says
+    whether HTML is text, or dropped as Rich does.
     """
 
     def __init__(
@@ -33,17 +43,20 @@ class MarkdownStream:
         color_system: ColorName | None = "standard",
         no_color: bool = False,
         references: Mapping[int, str] | None = None,
+        html: Html = "shown",
     ) -> None:
         self._out = out
         self._columns = columns
-        self._renderer = RowRenderer(columns, color_system=color_system, no_color=no_color, references=references)
+        self._renderer = RowRenderer(
+            columns, color_system=color_system, no_color=no_color, references=references, html=html
+        )
         self._screen = Screen(columns, lines)
-        self._blocks = Blocks()
+        self._blocks = Blocks(self._renderer.parser)
+        self._held = Held(self._renderer)
         self._preview = Preview(self._renderer)
         self._code: Highlighter | None = None
         self._code_is_empty = True
-        self._new: list[str] = []
-        self._after = False  # a block has been committed, and the next is set off from it
+        self._new: deque[str] = deque()
         self._last_frame_s: float | None = None
         self._due_s: float | None = None
 
@@ -54,7 +67,7 @@ class MarkdownStream:
 
     def feed(self, text: str, now_s: float) -> None:
         """Take the next piece of text, and draw if it is time."""
-        self._new.append(text)
+        self._queue(text)
         if self._due_s is None:
             self._due_s = due_s(last_frame_s=self._last_frame_s, now_s=now_s)
         self.tick(now_s)
@@ -64,8 +77,10 @@ class MarkdownStream:
         if self._due_s is not None and now_s >= self._due_s:
             self._due_s = None
             self._last_frame_s = now_s
-            committed = self._committed(self._blocks.feed(self._text()))
-            self._write(self._screen.frame(committed, self._live()))
+            self._hold(self._blocks.feed(self._text()))
+            self._write(self._screen.frame(*self._committed_and_live()))
+            if self._new:
+                self._due_s = due_s(last_frame_s=now_s, now_s=now_s)
 
     def resize(self, columns: int, lines: int, now_s: float) -> None:
         """The terminal has this size now. What is committed stays as it is."""
@@ -73,6 +88,7 @@ class MarkdownStream:
         self._renderer.columns = columns
         self._screen.resize(columns, lines)
         self._preview.forget()
+        self._held.lay_out_again()
         self._due_s = due_s(last_frame_s=self._last_frame_s, now_s=now_s)
 
     def suspend(self, now_s: float) -> None:
@@ -80,53 +96,82 @@ class MarkdownStream:
         self._write(self._screen.frame([], []))
         self._due_s = due_s(last_frame_s=self._last_frame_s, now_s=now_s)
 
-    def finish(self) -> None:
+    def finish(self, text: str = "") -> None:
         """Commit all there is, also an open block as it stands: after the last piece, and after a failure alike.
 
+        `text` is the last piece, or the only one: what comes late in it can still change what is early in it.
         Afterwards the cursor is at the beginning of the row below, nothing is live, and `out` is the caller's again.
         """
-        committed = self._committed(self._blocks.feed(self._text())) + self._committed(self._blocks.finish())
+        self._queue(text)
+        for _ in range(_LAST_FRAME_CHARS // _FRAME_CHARS):
+            self._hold(self._blocks.feed(self._text()))
+            if not self._new:
+                break
+        self._hold(self._blocks.finish())
+        committed = self._held.give_way(0, wait_for_numbers=False)
+        if self._new:
+            plain = sanitise("".join(self._new)).expandtabs()
+            committed += [plain_row(line) for line in plain.split("\n")]
+            self._new.clear()
         # Also where nothing is left to show: a terminal may have echoed ^C where the cursor waits.
-        to_beginning = "" if self._last_frame_s is None else "\r"
+        to_beginning = "" if self._last_frame_s is None and not text else "\r"
         self._write(self._screen.frame(committed, []) or to_beginning)
         self._due_s = None
 
+    def _queue(self, text: str) -> None:
+        self._new.extend(text[at : at + _FRAME_CHARS] for at in range(0, len(text), _FRAME_CHARS))
+
     def _text(self) -> str:
-        text = sanitise("".join(self._new))
-        self._new.clear()
-        return text
+        """The next text to show, and not too much of it for one frame."""
+        taken: list[str] = []
+        chars = 0
+        while self._new and (not taken or chars + len(self._new[0]) <= _FRAME_CHARS):
+            taken.append(self._new.popleft())
+            chars += len(taken[-1])
+        return sanitise("".join(taken))
 
     def _write(self, frame: str) -> None:
         if frame:
             self._out.write(frame)
             self._out.flush()
 
-    def _committed(self, pieces: Iterable[Piece]) -> list[Row]:
-        return [row for piece in pieces for row in self._rows(piece)]
+    def _hold(self, pieces: Iterable[Piece]) -> None:
+        for piece in pieces:
+            self._take(piece)
+        self._held.mend()
 
-    def _rows(self, piece: Piece) -> list[Row]:
+    def _take(self, piece: Piece) -> None:
+        held = self._held
         match piece:
-            case Finished(source=source, goes_on=goes_on, start=start):
+            case Finished(part=part, is_open=is_open):
                 self._preview.forget()
-                lines, self._after = self._renderer.lines(source, after=self._after, goes_on=goes_on, start=start)
-                return [self._renderer.row(line) for line in lines]
+                held.add(part, is_open=is_open)
             case FenceOpened(language=language):
-                gap = [plain_row("")] if self._after else []
                 self._code, self._code_is_empty = Highlighter(language), True
-                return [*gap, plain_row("")]
+                held.add_code([Text()] * (1 if held.last is Above.NOTHING else 2))
             case FenceLines(code=code):
                 self._code_is_empty = False
-                return self._renderer.code(self._code.lines(code)) if self._code else []
+                held.add_code(self._code.lines(code) if self._code else [])
             case FenceClosed():
-                self._code, self._after = None, True
-                return [plain_row("")] * (2 if self._code_is_empty else 1)
+                self._code = None
+                held.add_code([Text()] * (2 if self._code_is_empty else 1))
+                held.last = Above.BLOCK
 
-    def _live(self) -> list[Row]:
-        if self._columns < NARROWEST_COLUMNS:
-            return []
+    def _committed_and_live(self) -> tuple[list[Row], list[Row]]:
+        room = self._screen.live_room if self._columns >= NARROWEST_COLUMNS else 0
+        committed = self._held.settled()
+        if not room:
+            return committed + self._held.give_way(0, wait_for_numbers=False), []
+        rows = self._open_rows()
+        committed += self._held.give_way(max(0, room - len(rows)))
+        return committed, self._preview.page(self._held.rows, rows, room)
+
+    def _open_rows(self) -> list[Row]:
         blocks = self._blocks
-        if self._code is not None:
-            line = blocks.fence_shows(blocks.unfinished_line)
-            rows = [] if line is None else self._renderer.code([self._code.unfinished(line)])
-            return rows[max(0, len(rows) - self._screen.live_room) :]
-        return self._preview.rows(blocks, after=self._after, room=self._screen.live_room)
+        if self._code is None:
+            return self._preview.rows(blocks, above=self._held.last)
+        line = blocks.fence_shows(blocks.unfinished_line)
+        if line is None:
+            return []
+        begins = max(0, len(line) // _FRAME_CHARS * _FRAME_CHARS - _FRAME_CHARS)
+        return self._renderer.code([self._code.unfinished(line[begins:])])
