@@ -47,7 +47,7 @@ class RefusedError(Exception):
     def reply(self) -> JsonReply:
         headers = {"Retry-After": str(self.retry_after_s)} if self.retry_after_s is not None else {}
         if self.status == 401:
-            headers["WWW-Authenticate"] = 'Basic realm="streamrag", charset="UTF-8", Bearer'
+            headers["WWW-Authenticate"] = 'Basic realm="streamrag", charset="UTF-8"'  # a browser reads no list
         return JsonReply(_body(self.message, self.code, self.hint), self.status, headers)
 
 

@@ -1,0 +1,117 @@
+/** Where to ask, and how. Everything is optional. */
+export interface RagOptions {
+  /** The server's address, such as `http://127.0.0.1:8000`. Default: where the page comes from. */
+  baseUrl?: string;
+  /** How many sources. Default: the server's setting. */
+  k?: number;
+  collection?: string;
+  /** Sources below this score, 0 to 1, are left out. Default: the server's setting. */
+  minScore?: number;
+  model?: string;
+  /** Sent as `Authorization: Bearer`. Keys do not belong in public pages. */
+  key?: string;
+  /** Default true. Without sources there is no `sources` event. */
+  withSources?: boolean;
+  /** Stops the question: the stream ends quietly, without `done` or `error`. */
+  signal?: AbortSignal;
+  /** Silence after which the connection counts as lost. Default: 60,000; the server pings every 15,000. */
+  silenceTimeoutMs?: number;
+}
+
+/** A numbered passage that the answer may cite as `[n]`. */
+export interface Source {
+  n: number;
+  source: string;
+  page: number | null;
+  line_start: number | null;
+  line_end: number | null;
+  title: string;
+  /** An excerpt of at most 150 characters, and `...` where the passage goes on. */
+  content: string;
+  /** 0 to 1, higher is better. */
+  score: number;
+  chunk_id: string;
+}
+
+export interface Citation {
+  n: number;
+  source: string;
+  chunk_id: string;
+}
+
+/** Milliseconds since the server accepted the question; null for what did not happen. */
+export interface Timings {
+  startup_ms: number | null;
+  retrieval_ms: number | null;
+  context_ms: number | null;
+  request_ms: number | null;
+  first_token_ms: number | null;
+  total_ms: number | null;
+  tokens_per_second: number | null;
+}
+
+export interface Usage {
+  input_tokens: number;
+  output_tokens: number;
+  total_tokens: number;
+}
+
+export interface StatusEvent {
+  type: "status";
+  status: "retrieving" | "generating" | "retrying";
+}
+export interface SourcesEvent {
+  type: "sources";
+  sources: Source[];
+}
+/** Concatenated, the tokens are the answer. */
+export interface TokenEvent {
+  type: "token";
+  token: string;
+}
+/** `unknown` are numbers that the answer cites and no source has. */
+export interface CitationsEvent {
+  type: "citations";
+  citations: Citation[];
+  unknown: number[];
+}
+export interface NoticeEvent {
+  type: "notice";
+  message: string;
+  code: string;
+}
+export interface DoneEvent {
+  type: "done";
+  done: true;
+  finish_reason: string;
+  model: string;
+  usage: Usage | null;
+  timings: Timings;
+}
+/**
+ * The end of a stream that failed. Codes that come from the client, not from the server: `unreachable`,
+ * `connection_lost`, `malformed`, and `http_STATUS` where the server gave no code.
+ */
+export interface ErrorEvent {
+  type: "error";
+  error: string;
+  code: string;
+  hint: string;
+  retryable: boolean;
+  /** Seconds to wait before asking again, where the server said so. */
+  retry_after_s?: number;
+}
+
+export type RagEvent = StatusEvent | SourcesEvent | TokenEvent | CitationsEvent | NoticeEvent | DoneEvent | ErrorEvent;
+
+/**
+ * Ask, and read the events as they arrive. The last one is exactly one `done` or `error`, also where the server
+ * refused or the connection was lost. Never reconnects. Leaving the loop or aborting `signal` stops the model.
+ */
+export function ragStream(query: string, options?: RagOptions): AsyncGenerator<RagEvent, void, void>;
+
+/** Server-sent events from text in any pieces. */
+export class EventStreamParser {
+  /** Takes the next piece of the stream; returns the data of each event that it completes. */
+  push(text: string): string[];
+}

@@ -1,0 +1,155 @@
+// @ts-check
+/**
+ * Markdown to HTML as the page wants it; strings only, so that it can be tried without a browser.
+ *
+ * As in the terminal: HTML is text (but for `<br>`), images are their description and address, link definitions
+ * are text, `[n]` is a citation, and an address is always shown, never hidden behind words. Every list item holds
+ * paragraphs, so an item looks the same whatever comes after it, and what is finished can be rendered for good.
+ */
+
+import MarkdownIt from "../vendor/markdown-it-15.0.3.min.js";
+import { plainText } from "./plain-text.js";
+
+const SAFE_ADDRESS = /^(?:https?:\/\/|mailto:)/i;
+const CITATION = /\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\](?![(:])/y;
+const LINE_BREAK = /<br\s*\/?>/iy;
+
+/** @param {string} address */
+export function isSafeAddress(address) {
+  return SAFE_ADDRESS.test(address.trim());
+}
+
+const markdown = makeParser();
+const blocks = makeParser();
+blocks.core.ruler.enableOnly(["normalize", "block"]);
+
+function makeParser() {
+  /** @type {any} the vendored file has no types */
+  const parser = MarkdownIt({ html: false, linkify: false, typographer: false });
+  parser.disable("reference");
+  parser.validateLink = isSafeAddress;
+  parser.inline.ruler.before("link", "citation", citation);
+  parser.inline.ruler.before("html_inline", "line_break", lineBreak);
+  parser.core.ruler.push("for_the_page", prepare);
+  parser.renderer.rules.image = (/** @type {any[]} */ tokens, /** @type {number} */ at) => image(tokens[at]);
+  parser.renderer.rules.citation = (/** @type {any[]} */ tokens, /** @type {number} */ at) =>
+    `<span class="citation">${tokens[at].content}</span>`;
+  parser.renderer.rules.table_open = () => '<div class="table"><table>\n';
+  parser.renderer.rules.table_close = () => "</table></div>\n";
+  return parser;
+}
+
+/**
+ * What of `text` can no longer be changed by what follows, and the rest.
+ *
+ * Only complete lines say what a line is: `---` may go on as a word. The last block is still open, and of a list
+ * the last item. `continuesList`: the rest begins with a further item of the list that ends what is finished.
+ * @param {string} text
+ * @returns {{ finished: string, rest: string, continuesList: boolean }}
+ */
+export function splitFinished(text) {
+  const complete = text.slice(0, text.lastIndexOf("\n") + 1);
+  let blockLine = 0;
+  let openLine = 0;
+  let inList = false;
+  for (const { type, level, map } of blocks.parse(complete, {})) {
+    if (!map) continue;
+    if (level === 0) {
+      blockLine = map[0];
+      inList = type === "bullet_list_open" || type === "ordered_list_open";
+    }
+    if (level === 0 || (level === 1 && inList && type === "list_item_open")) openLine = map[0];
+  }
+  const end = indexOfLine(complete, openLine);
+  return { finished: text.slice(0, end), rest: text.slice(end), continuesList: openLine > blockLine };
+}
+
+/** @param {string} text */
+export function toHtml(text) {
+  return markdown.render(text);
+}
+
+/**
+ * @param {string} text
+ * @param {number} line
+ */
+function indexOfLine(text, line) {
+  let index = 0;
+  for (let passed = 0; passed < line; passed += 1) index = text.indexOf("\n", index) + 1;
+  return index;
+}
+
+/**
+ * `[2]` or `[1, 3]`, by the rule of `streamrag_cli/answer/citations.py`.
+ * @param {any} state
+ * @param {boolean} silent
+ */
+function citation(state, silent) {
+  CITATION.lastIndex = state.pos;
+  const found = CITATION.exec(state.src);
+  if (!found || !mayCiteAfter(state.src.slice(0, state.pos), found[1])) return false;
+  if (!silent) {
+    const token = state.push("citation", "", 0);
+    token.content = found[1].split(/[,;]/).map(Number).join(",");
+  }
+  state.pos += found[0].length;
+  return true;
+}
+
+/**
+ * After a word it is an index, after a bracket a link's label; but `[2][1]` are two citations.
+ * @param {string} before
+ * @param {string} numbers
+ */
+function mayCiteAfter(before, numbers) {
+  return before.endsWith("]") ? /^\d+$/.test(numbers) : !/[\p{L}\p{N}_\\]$/u.test(before);
+}
+
+/**
+ * @param {any} state
+ * @param {boolean} silent
+ */
+function lineBreak(state, silent) {
+  LINE_BREAK.lastIndex = state.pos;
+  const found = LINE_BREAK.exec(state.src);
+  if (!found) return false;
+  if (!silent) state.push("hardbreak", "br", 0);
+  state.pos += found[0].length;
+  return true;
+}
+
+/**
+ * The last rule of the core: what the tokens carry into HTML.
+ * @param {any} state
+ */
+function prepare(state) {
+  for (const token of state.tokens) {
+    if (/^(?:paragraph|heading)_/.test(token.type)) token.hidden = false;
+    if (/^heading_/.test(token.type)) token.tag = `h${Math.min(6, Number(token.tag[1]) + 2)}`; // below the page's own
+    if (token.type === "fence" || token.type === "code_block") token.content = plainText(token.content);
+    if (/^t[hd]_open$/.test(token.type)) alignByClass(token);
+    for (const child of token.children ?? []) prepareInline(child);
+  }
+}
+
+/** @param {any} token */
+function prepareInline(token) {
+  if (token.type === "text" || token.type === "code_inline") token.content = plainText(token.content);
+  if (token.type === "link_open") token.attrs = [["href", token.attrGet("href")]];
+}
+
+/**
+ * A style attribute is against the page's Content-Security-Policy.
+ * @param {any} token
+ */
+function alignByClass(token) {
+  const side = /text-align:(left|right|center)/.exec(token.attrGet("style") ?? "");
+  token.attrs = side ? [["class", `align-${side[1]}`]] : null;
+}
+
+/** @param {any} token */
+function image(token) {
+  const escape = markdown.utils.escapeHtml;
+  const description = plainText(markdown.renderer.renderInlineAsText(token.children ?? [], {}, {}));
+  return `<span class="image">${escape(description)} (${escape(token.attrGet("src") ?? "")})</span>`;
+}

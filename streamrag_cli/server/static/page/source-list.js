@@ -1,0 +1,100 @@
+// @ts-check
+/** The numbered passages beside the answer, and the way from a citation to its passage and back. */
+
+/**
+ * @param {HTMLElement} list
+ * @param {readonly import("../client.js").Source[]} sources
+ */
+export function showSources(list, sources) {
+  list.replaceChildren(...sources.map(card));
+}
+
+/**
+ * Mark which sources the answer rests on.
+ * @param {HTMLElement} list
+ * @param {readonly number[]} numbers
+ */
+export function markCited(list, numbers) {
+  for (const n of numbers) list.querySelector(`#source-${n}`)?.classList.add("cited");
+}
+
+/**
+ * Bring the source into view, highlight it, and offer a way back.
+ * @param {HTMLElement} list
+ * @param {HTMLElement} from the citation that was followed
+ * @param {number} n
+ */
+export function goToSource(list, from, n) {
+  for (const left of list.querySelectorAll(".reached")) left.classList.remove("reached");
+  const source = /** @type {HTMLElement | null} */ (list.querySelector(`#source-${n}`));
+  if (!source) return;
+  source.classList.add("reached");
+  const back = /** @type {HTMLButtonElement} */ (source.querySelector(".back"));
+  back.onclick = () => {
+    source.classList.remove("reached");
+    reveal(from);
+  };
+  reveal(source);
+}
+
+/** @param {HTMLElement} element */
+function reveal(element) {
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  element.focus({ preventScroll: true });
+  element.scrollIntoView({ behavior: calm ? "instant" : "smooth", block: "nearest" });
+}
+
+/** @param {import("../client.js").Source} source */
+function card(source) {
+  const item = element("li", "source");
+  item.id = `source-${source.n}`;
+  item.tabIndex = -1;
+  item.append(element("span", "number", String(source.n)), nameLine(source));
+  if (source.title) item.append(element("p", "title", source.title));
+  item.append(element("p", "excerpt", source.content), backButton());
+  return item;
+}
+
+/** @param {import("../client.js").Source} source */
+function nameLine(source) {
+  const line = element("p", "name");
+  const where = element("span", "where");
+  where.append(element("bdi", "document", source.source), " ", element("span", "place", placeOf(source)));
+  line.append(where, score(source));
+  return line;
+}
+
+/** @param {import("../client.js").Source} source */
+function placeOf({ page, line_start, line_end }) {
+  if (page !== null) return `page ${page}`;
+  if (line_start === null) return "";
+  return line_end === null || line_end === line_start ? `line ${line_start}` : `lines ${line_start}–${line_end}`;
+}
+
+/** @param {import("../client.js").Source} source */
+function score({ score }) {
+  const shown = element("span", "score");
+  shown.title = "How well the passage fits the question, 0 to 1";
+  shown.style.setProperty("--score", String(score));
+  shown.append(element("span", "spoken", "score "), score.toFixed(2));
+  return shown;
+}
+
+function backButton() {
+  const back = /** @type {HTMLButtonElement} */ (element("button", "back", "Back to the answer"));
+  back.type = "button";
+  return back;
+}
+
+/**
+ * @param {string} tag
+ * @param {string} className
+ * @param {string} text text, never HTML
+ */
+function element(tag, className, text = "") {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  if (tag === "p") made.dir = "auto";
+  return made;
+}

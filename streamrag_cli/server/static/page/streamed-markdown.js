@@ -1,0 +1,120 @@
+// @ts-check
+/**
+ * Shows Markdown while it is being written.
+ *
+ * What is finished is rendered once; only the open block, or the open item of a list, is rendered anew: at most once
+ * a frame, and never for more than a ninth of the time, so a long open block cannot make the page slow.
+ */
+
+import DOMPurify from "../vendor/dompurify-3.4.18.js";
+import { isSafeAddress, splitFinished, toHtml } from "./markdown.js";
+
+const PAUSE_PER_COST = 8;
+const SANITISER = {
+  ALLOWED_TAGS: [
+    ...["p", "br", "hr", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li", "pre", "code", "em", "strong", "s"],
+    ...["a", "span", "div", "table", "thead", "tbody", "tr", "th", "td", "#text"],
+  ],
+  ALLOWED_ATTR: ["href", "class", "start"],
+  ALLOW_DATA_ATTR: false,
+  ALLOW_ARIA_ATTR: false,
+  RETURN_DOM_FRAGMENT: true, // nodes, not a string: the page itself never writes HTML
+};
+
+export class StreamedMarkdown {
+  /** @type {HTMLElement} */
+  #root;
+  #decorate;
+  #rest = "";
+  #mayHaveFinished = false;
+  /** @type {ChildNode[]} nodes of what is still open */
+  #open = [];
+  /** @type {Element | null} the list that what is open goes on */
+  #list = null;
+  #frame = 0;
+  #dueAtMs = 0;
+
+  /**
+   * @param {HTMLElement} root is emptied, and then belongs to this object
+   * @param {(fragment: DocumentFragment) => void} decorate is given everything before it is shown
+   */
+  constructor(root, decorate) {
+    this.#root = root;
+    this.#decorate = decorate;
+    root.replaceChildren();
+  }
+
+  /** @param {string} text */
+  append(text) {
+    this.#rest += text;
+    this.#mayHaveFinished ||= text.includes("\n");
+    this.#frame ||= requestAnimationFrame(this.#tick);
+  }
+
+  /** Show everything now: there is no more to come. */
+  finish() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    this.#render();
+  }
+
+  #tick = () => {
+    const startMs = performance.now();
+    if (startMs < this.#dueAtMs) {
+      this.#frame = requestAnimationFrame(this.#tick);
+      return;
+    }
+    this.#frame = 0;
+    this.#render();
+    const endMs = performance.now();
+    this.#dueAtMs = endMs + PAUSE_PER_COST * (endMs - startMs);
+  };
+
+  #render() {
+    for (const node of this.#open) node.remove();
+    if (this.#mayHaveFinished) this.#settle();
+    this.#open = this.#place(this.#rest);
+  }
+
+  #settle() {
+    const { finished, rest, continuesList } = splitFinished(this.#rest);
+    this.#mayHaveFinished = false;
+    if (!finished) return;
+    this.#place(finished);
+    this.#rest = rest;
+    this.#list = continuesList ? this.#root.lastElementChild : null;
+  }
+
+  /**
+   * @param {string} text
+   * @returns {ChildNode[]} the new nodes
+   */
+  #place(text) {
+    const fragment = safeFragment(toHtml(text));
+    this.#decorate(fragment);
+    const first = fragment.firstElementChild;
+    /** @type {ChildNode[]} */
+    let items = [];
+    if (this.#list && first?.tagName === this.#list.tagName) {
+      items = [...first.childNodes];
+      this.#list.append(...items);
+      first.remove();
+    }
+    const nodes = [...items, ...fragment.childNodes];
+    this.#root.append(fragment);
+    return nodes;
+  }
+}
+
+/**
+ * The parser lets no HTML through; this does not rely on it.
+ * @param {string} html
+ * @returns {DocumentFragment}
+ */
+function safeFragment(html) {
+  const fragment = DOMPurify.sanitize(html, SANITISER);
+  for (const link of fragment.querySelectorAll("a")) {
+    if (!isSafeAddress(link.getAttribute("href") ?? "")) link.removeAttribute("href");
+  }
+  return fragment;
+}

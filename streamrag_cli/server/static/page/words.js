@@ -1,0 +1,49 @@
+// @ts-check
+/** What the page says in words. */
+
+/** @type {Record<string, string>} */
+export const STATUS = {
+  connecting: "Asking…",
+  retrieving: "Searching the documents…",
+  generating: "Writing the answer…",
+  retrying: "The model did not answer. Trying again…",
+  done: "Answered.",
+  error: "No answer.",
+  brokenOff: "The answer broke off.",
+  stopped: "Stopped.",
+};
+
+/** @param {number} count */
+export function sourcesFound(count) {
+  return count === 1 ? "1 source found." : `${count} sources found.`;
+}
+
+/** @param {readonly number[]} numbers */
+export function unknownCitations(numbers) {
+  const markers = numbers.map((n) => `[${n}]`).join(", ");
+  return `The answer cites ${markers}, which no source has. Do not rely on those parts.`;
+}
+
+/**
+ * @param {number | null} firstTokenMs
+ * @param {number | null} totalMs
+ * @param {string} model
+ */
+export function timings(firstTokenMs, totalMs, model) {
+  const parts = [];
+  if (firstTokenMs !== null) parts.push(`first words after ${seconds(firstTokenMs)}`);
+  if (totalMs !== null) parts.push(`${seconds(totalMs)} in all`);
+  if (model) parts.push(model);
+  const line = parts.join(" · ");
+  return line.charAt(0).toUpperCase() + line.slice(1);
+}
+
+/** @param {number} ms */
+function seconds(ms) {
+  return ms < 9_950 ? `${(ms / 1000).toFixed(ms < 995 ? 2 : 1)} s` : `${Math.round(ms / 1000)} s`;
+}
+
+/** @param {import("../client.js").ErrorEvent} event */
+export function advice({ hint, retry_after_s: wait_s }) {
+  return wait_s === undefined ? hint : `try again in ${wait_s} s`;
+}

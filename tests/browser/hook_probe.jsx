@@ -1,0 +1,45 @@
+/** A component that lets a test see the hook from outside: `probe.rag` is what it returned last. */
+
+import { StrictMode, useEffect } from "react";
+import { createRoot } from "react-dom/client";
+import { useRAGStream } from "../../streamrag_cli/server/static/use-rag-stream.js";
+
+const baseUrl = new URLSearchParams(location.search).get("server");
+const probe = { rag: null, renders: 0, asks: new Set() };
+window.probe = probe;
+
+function Probe() {
+  probe.rag = useRAGStream({ baseUrl });
+  probe.asks.add(probe.rag.ask);
+  probe.renders += 1;
+  return probe.rag.answer;
+}
+
+/** Asks in an effect, and as a child, whose effects run before those of its parent. */
+function AsksAtOnce({ ask }) {
+  useEffect(() => {
+    ask("What is the fee for a berth?");
+  }, [ask]);
+  return null;
+}
+
+function ParentOfOneThatAsks() {
+  probe.rag = useRAGStream({ baseUrl });
+  return (
+    <>
+      {probe.rag.answer}
+      <AsksAtOnce ask={probe.rag.ask} />
+    </>
+  );
+}
+
+const root = createRoot(document.getElementById("root"));
+probe.mount = (name) => {
+  const Component = { Probe, ParentOfOneThatAsks }[name];
+  root.render(
+    <StrictMode>
+      <Component />
+    </StrictMode>,
+  );
+};
+probe.unmount = () => root.unmount();

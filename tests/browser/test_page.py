@@ -1,0 +1,260 @@
+"""The page at `/`, in Chromium, against the real server."""
+
+import re
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.events import IngestDone
+from streamrag_cli.ingest.pipeline import IngestRequest, ingest
+from streamrag_cli.settings import ServerSettings, Settings
+from tests.browser.chromium import Browser
+from tests.browser.conftest import Visit, Visiting
+from tests.library import make_collection
+from tests.openai_replies import Cut, Hold, answer, stream, token
+from tests.server.running import running_server
+
+BERTH = ("A berth is let", " for **24 hours**", " [1].", " Nobody knows", " the rest [42].")
+
+
+@pytest.fixture
+def release() -> threading.Event:
+    return threading.Event()
+
+
+def test_a_question_is_answered_with_sources_citations_and_times(visiting: Visiting) -> None:
+    with visiting(answer(*BERTH)) as visit:
+        visit.ask_and_wait("What is the fee for a berth?")
+        page = visit.page
+
+        assert page.text("#asked") == "What is the fee for a berth?"
+        assert page.value("document.querySelector('#answer').innerHTML") == (
+            '<p dir="auto">A berth is let for <strong>24 hours</strong> '
+            '<a class="citation" href="#source-1" aria-label="Source 1, docs/harbour.md" title="docs/harbour.md">'
+            '[1]</a>. Nobody knows the rest <span class="citation unknown" title="No source has this number">[42?]'
+            '<span class="spoken"> no such source</span></span>.</p>\n'
+        )
+        assert page.texts(".source .document")[0] == "docs/harbour.md"
+        assert page.texts(".source .place")[0] == "lines 1–9"
+        assert page.texts(".source.cited .number") == ["1"]
+        assert page.texts("#afterword li") == [
+            "The answer cites [42], which no source has. Do not rely on those parts."
+        ]
+        assert "First words after" in page.text("#timings")
+        assert "in all · test-model" in page.text("#timings")
+        assert_clean(visit)
+
+
+def test_words_are_on_the_page_while_the_model_is_still_writing(visiting: Visiting, release: threading.Event) -> None:
+    with visiting(answer("The first words", " and the last.", between=[Hold(release)])) as visit:
+        visit.ask("What is the fee for a berth?")
+        visit.wait_for_text("The first words")
+
+        assert visit.page.text("#answer") == "The first words"
+        assert "sources found. Writing the answer…" in visit.page.text("#status")
+        assert len(visit.page.texts(".source")) == 5
+        assert visit.page.value("document.querySelector('#answer-section').ariaBusy") == "true"
+
+        release.set()
+        visit.wait_for_status("Answered.")
+        assert visit.page.text("#answer") == "The first words and the last."
+        assert visit.page.value("document.querySelector('#answer-section').ariaBusy") is None
+
+
+@pytest.mark.parametrize("by", ["button", "Escape"])
+def test_stopping_closes_the_connection_to_the_model(by: str, visiting: Visiting, release: threading.Event) -> None:
+    with visiting(answer("The first words", " and the last.", between=[Hold(release)])) as visit:
+        visit.ask("What is the fee for a berth?")
+        visit.wait_for_text("The first words")
+        visit.page.call("click", "#stop") if by == "button" else visit.page.press(by)
+
+        assert visit.model.requests[0].closed_by_client.wait(timeout=2.0)
+        assert visit.page.text("#status") == "Stopped."
+        assert visit.page.text("#answer") == "The first words"
+        assert visit.page.focused() == "question"
+        assert visit.page.value("document.querySelector('#stop').hidden")
+        assert_clean(visit)
+
+
+def test_leaving_the_page_closes_the_connection_to_the_model(visiting: Visiting, release: threading.Event) -> None:
+    with visiting(answer("The first words", " and the last.", between=[Hold(release)])) as visit:
+        visit.ask("What is the fee for a berth?")
+        visit.wait_for_text("The first words")
+        visit.page.goto("about:blank")
+
+        assert visit.model.requests[0].closed_by_client.wait(timeout=2.0)
+
+
+def test_a_new_question_stops_the_one_before_and_takes_its_place(visiting: Visiting, release: threading.Event) -> None:
+    held = answer("Of the first question", ".", between=[Hold(release)])
+    with visiting([held, answer("Of the second.")]) as visit:
+        visit.ask("What is the fee for a berth?")
+        visit.wait_for_text("Of the first question")
+        visit.ask_and_wait("When was the lighthouse built?")
+
+        assert visit.model.requests[0].closed_by_client.wait(timeout=2.0)
+        assert visit.page.text("#asked") == "When was the lighthouse built?"
+        assert visit.page.text("#answer") == "Of the second."
+
+
+def test_a_key_pressed_twice_asks_once(visiting: Visiting, release: threading.Event) -> None:
+    with visiting(answer("The first words", " and the last.", between=[Hold(release)])) as visit:
+        visit.ask("What is the fee for a berth?")
+        visit.page.press("Enter")
+        visit.wait_for_text("The first words")
+        release.set()
+        visit.wait_for_status("Answered.")
+
+        assert len(visit.model.requests) == 1
+
+
+def test_an_answer_that_breaks_off_stays_and_the_error_is_said_with_its_hint(visiting: Visiting) -> None:
+    with visiting(stream(token("Half an answer"), Cut(reset=True))) as visit:
+        visit.ask_and_wait("What is the fee for a berth?", status="The answer broke off.")
+
+        assert visit.page.text("#answer") == "Half an answer"
+        assert "ended the answer before it was complete" in visit.page.text("#problem")
+        assert "streamrag ask QUESTION" in visit.page.text("#problem .hint")
+        assert visit.page.value("document.querySelector('#stop').hidden")
+
+
+def test_after_a_failure_the_next_question_is_answered(visiting: Visiting) -> None:
+    with visiting([stream(token("Half"), Cut(reset=True)), answer("Whole.")]) as visit:
+        visit.ask_and_wait("What is the fee for a berth?", status="The answer broke off.")
+        visit.ask_and_wait("What is the fee for a berth?")
+
+        assert (visit.page.text("#answer"), visit.page.text("#problem")) == ("Whole.", "")
+
+
+def test_a_notice_that_comes_at_the_end_stands_below_the_answer(visiting: Visiting) -> None:
+    with visiting(answer("Cut", finish_reason="length")) as visit:
+        visit.ask_and_wait("What is the fee for a berth?")
+
+        assert visit.page.texts("#afterword li") == ["the model reached its limit of tokens: the answer is cut short"]
+
+
+def test_a_citation_leads_to_its_source_and_back(visiting: Visiting) -> None:
+    with visiting(answer("Long.\n\n" * 60, "Here [3].")) as visit:
+        visit.ask_and_wait("What is the fee for a berth?")
+        page = visit.page
+        page.call("click", "a.citation")
+
+        assert page.focused() == "source-3"
+        assert page.texts(".source.reached .number") == ["3"]
+        page.wait_until(IN_VIEW % "#source-3")
+
+        page.call("click", ".source.reached .back")
+        assert page.value("document.activeElement.matches('a.citation')")
+        assert page.texts(".source.reached") == []
+        page.wait_until(IN_VIEW % "a.citation")
+
+
+def test_the_keyboard_is_enough(visiting: Visiting) -> None:
+    with visiting(answer("See [the rules](https://harbour.example/rules) [2].")) as visit:
+        page = visit.page
+        assert page.focused() == "question"
+        page.call("keyboard.type", "What is the fee")
+        page.press("Shift+Enter")
+        page.call("keyboard.type", "for a berth?")
+        page.press("Tab")
+        page.press("Enter")
+        visit.wait_for_status("Answered.")
+
+        assert page.text("#asked") == "What is the fee\nfor a berth?"
+        page.press("Tab")
+        assert page.focused().startswith('<a href="https://harbour.example/rules"')
+        page.press("Tab")
+        page.press("Enter")
+        assert page.focused() == "source-2"
+        page.press("Tab")
+        page.press("Enter")
+        assert page.value("document.activeElement.matches('a.citation')")
+
+
+def test_a_link_opens_elsewhere_and_shows_where(visiting: Visiting) -> None:
+    with visiting(answer("See [the rules](https://harbour.example/rules).")) as visit:
+        visit.ask_and_wait("What is the fee for a berth?")
+
+        assert visit.page.value("document.querySelector('#answer p').innerHTML") == (
+            'See <a href="https://harbour.example/rules" target="_blank" rel="noopener noreferrer nofollow" '
+            'title="https://harbour.example/rules">the rules</a>'
+            '<span class="address"> (harbour.example)</span>.'
+        )
+
+
+WIDE = (
+    f"{'An_unbreakable_word' * 30}\n\n|{' column |' * 30}\n|{'---|' * 30}\n|{' value |' * 30}\n\n"
+    f"```\n{'code ' * 200}\n```\n\n[link](https://harbour.example/{'path' * 100}) ![i](https://x.example/{'x' * 300})"
+)
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_a_phone_never_scrolls_sideways(width: int, visiting: Visiting) -> None:
+    with visiting(answer(WIDE), phone=True, viewport={"width": width, "height": 700}) as visit:
+        visit.ask_and_wait("What is the fee for a berth? " + "w" * 300)
+
+        assert visit.page.value("[document.documentElement.scrollWidth, innerWidth]") == [width, width]
+
+
+def test_a_refusal_says_when_to_ask_again(visiting: Visiting) -> None:
+    with visiting(answer("Once."), server_settings=ServerSettings(rate_limit="1/minute")) as visit:
+        visit.ask_and_wait("What is the fee for a berth?")
+        visit.ask_and_wait("And once more?", status="No answer.")
+
+        assert visit.page.text("#problem p") == "more than 1 questions a minute"
+        assert re.fullmatch(r"try again in \d+ s", visit.page.text("#problem .hint"))
+
+
+def test_a_server_with_a_key_takes_it_from_the_browser(visiting: Visiting) -> None:
+    credentials = {"username": "anyone", "password": "correct"}
+    server_settings = ServerSettings(server_key="correct")
+    with visiting(answer("Yes."), server_settings=server_settings, httpCredentials=credentials) as visit:
+        visit.ask_and_wait("What is the fee for a berth?")
+
+        assert visit.page.text("#answer") == "Yes."
+
+
+def test_without_a_model_the_answer_is_quotes_and_the_page_says_so_first(browser: Browser, library: Settings) -> None:
+    with running_server(library) as server, browser.page() as page:
+        page.goto(server.url)
+        page.call("fill", "#question", "What is the fee for a berth?")
+        page.press("Enter")
+        page.wait_until("document.getElementById('status').textContent === 'Answered.'")
+
+        assert "no model is connected, so these are quotes" in page.text("#notices li")
+        assert "The fee is 18 euros a night" in page.text("#answer")
+
+
+def test_with_several_collections_one_can_be_chosen(browser: Browser, tmp_path: Path) -> None:
+    settings = make_collection(tmp_path)
+    (tmp_path / "manuals").mkdir()
+    (tmp_path / "manuals" / "pump.md").write_text("# The pump\n\nThe bilge pump is rated for 40 litres a minute.\n")
+    manuals = replace(settings, collection="manuals")
+    *_, end = ingest(IngestRequest(paths=(tmp_path / "manuals",), working_directory=tmp_path), manuals)
+    assert isinstance(end, IngestDone)
+
+    with running_server(settings) as server, browser.page() as page:
+        page.goto(server.url)
+        page.wait_until("!document.getElementById('collection-choice').hidden")
+        assert page.texts("#collection option") == ["default", "manuals"]
+
+        page.call("selectOption", "#collection", "manuals")
+        page.call("fill", "#question", "What is the bilge pump rated for?")
+        page.call("click", "#ask button")
+        page.wait_until("document.getElementById('status').textContent === 'Answered.'")
+        assert page.texts(".source .document") == ["manuals/pump.md"]
+
+
+IN_VIEW = """(() => {
+  const { top, bottom } = document.querySelector('%s').getBoundingClientRect();
+  return top >= 0 && bottom <= innerHeight;
+})()"""
+
+
+def assert_clean(visit: Visit) -> None:
+    """The page spoke to its own server alone, and without a complaint from the browser."""
+    seen = visit.page.seen()
+    assert [request for request in seen.requests if not request.startswith(visit.url)] == []
+    assert (seen.dialogs, seen.console, seen.errors, seen.violations) == ([], [], [], [])

@@ -1,0 +1,176 @@
+"""The hook in React under StrictMode, from a page of another origin: the example, and a probe."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.settings import ServerSettings, Settings
+from tests.browser.bundle import bundle
+from tests.browser.chromium import Browser
+from tests.browser.conftest import Visit
+from tests.browser.static_site import static_site
+from tests.openai_replies import MODEL, Cut, Hold, answer, stream, token
+from tests.openai_server import OpenAIServer, Script
+from tests.server.running import running_server
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "react" / "main.jsx"
+PROBE = Path(__file__).with_name("hook_probe.jsx")
+QUESTION = "What is the fee for a berth?"
+
+Opening = Callable[..., AbstractContextManager[Visit]]
+
+
+@pytest.fixture
+def opening(browser: Browser, library: Settings, tmp_path: Path) -> Opening:
+    """Open a page built from an entry, beside a server that lets its origin ask."""
+
+    @contextmanager
+    def opened(entry: Path, script: Script) -> Iterator[Visit]:
+        bundle(entry, tmp_path)
+        with static_site(tmp_path) as site, OpenAIServer(chat=script) as model, browser.page() as page:
+            settings = replace(library, base_url=model.base_url, model=MODEL, api_key="key")
+            origin = site.rstrip("/")
+            with running_server(settings, ServerSettings(cors_origin=(origin,))) as server:
+                page.goto(f"{site}?server={server.url}")
+                yield Visit(page=page, url=server.url, model=model)
+
+    return opened
+
+
+@contextmanager
+def probing(opening: Opening, script: Script, component: str = "Probe") -> Iterator[Visit]:
+    with opening(PROBE, script) as visit:
+        visit.page.wait_until("window.probe")
+        visit.page.value(f"probe.mount({component!r})")
+        visit.page.wait_until("probe.rag")
+        yield visit
+
+
+def assert_silent(visit: Visit) -> None:
+    seen = visit.page.seen()
+    complaints = [line for line in seen.console if "React DevTools" not in line]
+    assert (complaints, seen.errors) == ([], [])
+
+
+def test_the_example_answers_while_the_model_writes(opening: Opening) -> None:
+    release = threading.Event()
+    with opening(EXAMPLE, answer("The first words", " and the last.", between=[Hold(release)])) as visit:
+        page = visit.page
+        page.call("fill", "input", QUESTION)
+        page.press("Enter")
+        visit.wait_for_text("The first words")
+        assert page.text("[role=status]") == "generating"
+        assert len(page.texts("li")) == 5
+
+        release.set()
+        page.wait_until("document.querySelector('[role=status]').textContent === 'done'")
+        assert page.text("#answer") == "The first words and the last."
+        assert len(visit.model.requests) == 1
+        assert_silent(visit)
+
+
+def test_a_component_that_goes_away_stops_the_model(opening: Opening) -> None:
+    with opening(EXAMPLE, answer("The first words", ".", between=[Hold(threading.Event())])) as visit:
+        visit.page.call("fill", "input", QUESTION)
+        visit.page.press("Enter")
+        visit.wait_for_text("The first words")
+        visit.page.call("click", "text=Close")
+
+        assert visit.model.requests[0].closed_by_client.wait(timeout=2.0)
+        visit.page.call("click", "text=Open")
+        assert visit.page.text("[role=status]") == "idle"
+        assert_silent(visit)
+
+
+def test_asked_in_an_effect_under_strict_mode_a_question_is_asked_once(opening: Opening) -> None:
+    with probing(opening, answer("Eighteen", " euros."), "ParentOfOneThatAsks") as visit:
+        visit.page.wait_until("probe.rag.status === 'done'")
+
+        assert visit.page.value("probe.rag.answer") == "Eighteen euros."
+        assert len(visit.model.requests) == 1
+        assert_silent(visit)
+
+
+def test_everything_that_the_stream_says_becomes_state(opening: Opening) -> None:
+    with probing(opening, answer("It is 18 euros [1], or not [42].", finish_reason="length")) as visit:
+        page = visit.page
+        page.value(f"probe.rag.ask({QUESTION!r}, {{ k: 2 }})")
+        page.wait_until("probe.rag.status === 'done'")
+        state = page.value("JSON.parse(JSON.stringify(probe.rag))")
+
+        assert {
+            key: state[key] for key in ("question", "answer", "unknownCitations", "model", "error", "isStreaming")
+        } == {
+            "question": QUESTION,
+            "answer": "It is 18 euros [1], or not [42].",
+            "unknownCitations": [42],
+            "model": MODEL,
+            "error": None,
+            "isStreaming": False,
+        }
+        assert [source["n"] for source in state["sources"]] == [1, 2]
+        assert [citation["n"] for citation in state["citations"]] == [1]
+        assert [notice["code"] for notice in state["notices"]] == ["finish_length"]
+        assert state["timings"]["total_ms"] > 0
+
+
+def test_a_thousand_tokens_cost_no_thousand_renders(opening: Opening) -> None:
+    with probing(opening, answer(*["word "] * 1000)) as visit:
+        visit.page.value(f"probe.rag.ask({QUESTION!r})")
+        visit.page.wait_until("probe.rag.status === 'done'")
+
+        assert visit.page.value("probe.rag.answer") == "word " * 1000
+        assert visit.page.value("probe.renders") < 500  # StrictMode renders twice
+        assert visit.page.value("probe.asks.size") == 1
+
+
+def test_stopped_it_keeps_what_has_arrived_and_reset_forgets_it(opening: Opening) -> None:
+    with probing(opening, answer("The first words", ".", between=[Hold(threading.Event())])) as visit:
+        page = visit.page
+        page.value(f"void probe.rag.ask({QUESTION!r})")
+        page.wait_until("probe.rag.answer === 'The first words'")
+        page.value("probe.rag.stop()")
+        assert visit.model.requests[0].closed_by_client.wait(timeout=2.0)
+        page.wait_until("!probe.rag.isStreaming")
+        assert page.value("[probe.rag.status, probe.rag.answer]") == ["stopped", "The first words"]
+
+        page.value("probe.rag.reset()")
+        page.wait_until("probe.rag.status === 'idle'")
+        assert page.value("[probe.rag.answer, probe.rag.question, probe.rag.sources.length]") == ["", "", 0]
+
+
+def test_a_new_question_stops_the_one_before(opening: Opening) -> None:
+    held = answer("Of the first", ".", between=[Hold(threading.Event())])
+    with probing(opening, [held, answer("Of the second.")]) as visit:
+        visit.page.value(f"void probe.rag.ask({QUESTION!r})")
+        visit.page.wait_until("probe.rag.answer === 'Of the first'")
+        visit.page.value("void probe.rag.ask('When was the lighthouse built?')")
+        visit.page.wait_until("probe.rag.status === 'done'")
+
+        assert visit.page.value("probe.rag.answer") == "Of the second."
+        assert visit.model.requests[0].closed_by_client.wait(timeout=2.0)
+
+
+def test_a_failure_becomes_state_and_keeps_what_had_arrived(opening: Opening) -> None:
+    with probing(opening, stream(token("Half an answer"), Cut(reset=True))) as visit:
+        visit.page.value(f"probe.rag.ask({QUESTION!r})")
+        visit.page.wait_until("probe.rag.status === 'error'")
+
+        assert visit.page.value("[probe.rag.answer, probe.rag.error.code, probe.rag.isStreaming]") == [
+            "Half an answer",
+            "cut_off",
+            False,
+        ]
+
+
+def test_asked_after_it_has_gone_away_it_asks_nothing(opening: Opening) -> None:
+    with probing(opening, answer("Never.")) as visit:
+        visit.page.value("probe.unmount()")
+        visit.page.value(f"probe.rag.ask({QUESTION!r})")
+
+        assert visit.model.requests == []
+        assert_silent(visit)

@@ -1,0 +1,168 @@
+"""Markdown that is shown while it is written ends as Markdown that is rendered at once, at a linear cost."""
+
+import json
+import random
+from collections.abc import Iterator
+from html import unescape
+
+import pytest
+
+from streamrag_cli.answer.citations import cited_numbers
+from tests.browser.chromium import Browser, Page
+from tests.browser.static_site import static_site
+from tests.render.documents import specification_examples
+
+ANSWER = """# Fees
+
+A berth is let for **24 hours** [1],
+and [2][1] agree; but `x[3]` and [4](https://harbour.example/) do not.
+
+- tight
+- items
+  1. nested
+
+     with a paragraph
+  2. and another
+
+- now loose
+***
+3. three
+4. four
+---x lazily goes on
+* other marker
+
+| a | b |
+|---|:-:|
+| 1 | 2 |
+```python
+fee = 18
+
+- no list
+```
+> quoted
+lazily
+"""
+STREAMED = """(async () => {
+  const { StreamedMarkdown } = await import("/static/page/streamed-markdown.js");
+  const render = (pieces) => {
+    const root = document.createElement("div");
+    const markdown = new StreamedMarkdown(root, () => {});
+    for (const piece of pieces) {
+      markdown.append(piece);
+      markdown.finish();
+    }
+    return root.innerHTML.replaceAll(/\\n+(?=<|$)/g, ""); // between blocks, where it is not seen
+  };
+  return %s;
+})()"""
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser) -> Iterator[Page]:
+    with static_site() as url, browser.page() as page:
+        page.goto(url)
+        yield page
+
+
+def different(page: Page, texts: list[list[str]]) -> list[object]:
+    """Of texts in pieces, those that look otherwise in the end than if they had come in one."""
+    expression = f"""{json.dumps(texts)}.map((pieces) => [pieces.join(""), render(pieces), render([pieces.join("")])])
+        .filter(([_, streamed, whole]) => streamed !== whole)"""
+    return list(page.value(STREAMED % expression))
+
+
+def test_a_character_at_a_time_gives_what_one_render_gives(page: Page) -> None:
+    assert different(page, [[*ANSWER], [*reversed(ANSWER)]]) == []
+
+
+def test_every_example_of_the_specification_streams_to_what_it_is(page: Page) -> None:
+    examples = specification_examples()
+    assert len(examples) > 600
+
+    assert different(page, [[*example] for example in examples]) == []
+
+
+def test_mixed_examples_in_random_pieces_stream_to_what_they_are(page: Page) -> None:
+    chance = random.Random(7)
+    texts = []
+    for _ in range(150):
+        text = chance.choice(["", "\n"]).join(chance.choices(specification_examples(), k=4))
+        cuts = sorted(chance.choices(range(len(text) + 1), k=12))
+        texts.append([text[start:end] for start, end in zip([0, *cuts], [*cuts, None], strict=True)])
+
+    assert different(page, texts) == []
+
+
+@pytest.mark.parametrize(
+    "block", ["A paragraph of **some** words.\n\n", "- an item\n", "1. an item\n\n   in two paragraphs\n\n"]
+)
+def test_a_text_of_twice_the_length_makes_twice_as_many_nodes(block: str, page: Page) -> None:
+    made = """[100, 200].map((count) => {
+      const root = document.createElement("div");
+      let nodes = 0;
+      const markdown = new StreamedMarkdown(root, (fragment) => { nodes += fragment.querySelectorAll("*").length; });
+      for (let n = 0; n < count; n += 1) {
+        markdown.append(%s);
+        markdown.finish();
+      }
+      return nodes;
+    })"""
+    short, long = page.value(STREAMED % (made % json.dumps(block)))
+
+    assert long == pytest.approx(2 * short, rel=0.02)
+
+
+def test_a_burst_of_tokens_is_rendered_once_a_frame(page: Page) -> None:
+    renders = page.value(
+        STREAMED
+        % """await (async () => {
+          let renders = 0;
+          const markdown = new StreamedMarkdown(document.createElement("div"), () => { renders += 1; });
+          for (let n = 0; n < 1000; n += 1) markdown.append("word ");
+          await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+          return renders;
+        })()"""
+    )
+
+    assert renders == 1
+
+
+def test_what_is_finished_keeps_its_nodes(page: Page) -> None:
+    kept = page.value(
+        STREAMED
+        % """(() => {
+          const root = document.createElement("div");
+          const markdown = new StreamedMarkdown(root, () => {});
+          const first = () => root.querySelector("li");
+          const show = (text) => { markdown.append(text); markdown.finish(); return first(); };
+          show("1. one\\n2. two\\n");
+          const item = first();
+          const isKept = ["3. three\\n", "\\nA paragraph.\\n\\n# A heading"].map((text) => show(text) === item);
+          return [...isKept, root.children.length];
+        })()"""
+    )
+
+    assert kept == [True, True, 3]
+
+
+def test_citations_are_read_as_the_server_reads_them(page: Page) -> None:
+    texts = [
+        "Both do [2][1]. So `x[3]` does not, nor [4](https://a.example), but [1, 5] do.",
+        "[1]: a definition? [2] , [ 3 ; 4 ] and x[5] or \\[6] [7]: [8]\n\n```\n[9]\n```\n[0] [1234] [12]",
+        "**[1]** *[2]* (see [3]). [3][4], [5, 6][7] é[8] 9[1] _[2]",
+    ]
+    html = page.value(STREAMED % f"{json.dumps(texts)}.map((text) => render([text]))")
+    found = [
+        list(
+            dict.fromkeys(
+                int(n) for group in _between(each, '<span class="citation">', "</span>") for n in group.split(",")
+            )
+        )
+        for each in html
+    ]
+
+    assert found == [cited_numbers(text) for text in texts]
+
+
+def _between(html: str, start: str, end: str) -> list[str]:
+    return [unescape(part.partition(end)[0]) for part in html.split(start)[1:]]
