@@ -80,6 +80,19 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question as accepted: `accepted_at` is a `perf_counter` reading, the zero of all timings.
+
+    `extra` is text given beside the question; it is shown to the model, not searched for.
+    """
+
+    text: str
+    accepted_at: float
+    extra: str = ""
+    startup_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A numbered hit as shown to a person and to the model. `content` is an excerpt of the chunk.
 

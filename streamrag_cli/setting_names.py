@@ -70,6 +70,15 @@ def _number_between(low: float, high: float) -> Callable[[str], float]:
     return parse
 
 
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(raw: str) -> str:
+        if raw.lower() not in words:
+            raise ValueError(f"must be {' or '.join(words)}")
+        return raw.lower()
+
+    return parse
+
+
 def _address(raw: str) -> str:
     if raw == "localhost":
         return raw
@@ -161,6 +170,18 @@ SETTING_NAMES: Final = (
         variables=("STREAMRAG_TIMEOUT",),
         parse=_number_between(0.1, 3600),
         meaning="Seconds a silent server is waited for.",
+    ),
+    SettingName(
+        name="engine",
+        variables=("STREAMRAG_ENGINE",),
+        parse=_one_of("on", "off"),
+        meaning="Whether a process that stays warm answers; see `docs/engine.md`. Where `CI` is set it does not.",
+    ),
+    SettingName(
+        name="engine_idle_s",
+        variables=("STREAMRAG_ENGINE_IDLE",),
+        parse=_number_between(0.1, 86_400),
+        meaning="Seconds without a question after which that process ends.",
     ),
     SettingName(
         name="max_file_mb",

@@ -27,6 +27,8 @@ class Settings:
     top_k: int = 5
     min_score: float = 0.3
     timeout_s: float = 60.0
+    engine: str = "on"
+    engine_idle_s: float = 600.0
     max_file_mb: int = 50
 
 

@@ -10,7 +10,6 @@ import re
 import shlex
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
@@ -22,7 +21,7 @@ from streamrag_cli.answer.prompt import messages
 from streamrag_cli.answer.quoting import pick_quotes, pieces
 from streamrag_cli.errors import ExitCode, StreamragError, UsageError
 from streamrag_cli.events import AskEvent, Done, Error, Notice, Sources, Status, Token, as_event
-from streamrag_cli.model import Hit, Source, Timings, Usage
+from streamrag_cli.model import Hit, Question, Source, Timings, Usage
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.errors import empty_answer
 from streamrag_cli.retrieval.retriever import Retriever
@@ -33,19 +32,6 @@ from streamrag_cli.text import excerpt, sanitise, sanitise_line
 QUOTING_MODEL: Final = "quotes"
 MAX_QUESTION_CHARS: Final = 20_000
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """A question as accepted: `accepted_at` is a `perf_counter` reading, the zero of all timings.
-
-    `extra` is text given beside the question; it is shown to the model, not searched for.
-    """
-
-    text: str
-    accepted_at: float
-    extra: str = ""
-    startup_ms: float | None = None
 
 
 async def ask(question: Question, settings: Settings, library: Library) -> AsyncGenerator[AskEvent, None]:
@@ -140,6 +126,17 @@ async def _events(
             if isinstance(event, Done):
                 yield resolve("".join(answer), sources)
             yield event
+
+
+async def search(question: Question, settings: Settings, library: Library) -> AsyncGenerator[AskEvent, None]:
+    """The sources alone: one `Sources`, or one `Error`."""
+    try:
+        async with library.retriever(settings) as retriever:
+            found = await asyncio.to_thread(find_sources, question.text, settings, retriever)
+    except StreamragError as error:
+        yield as_event(error)
+    else:
+        yield Sources(sources=found)
 
 
 def find_sources(query: str, settings: Settings, retriever: Retriever) -> tuple[Source, ...]:

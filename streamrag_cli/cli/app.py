@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from streamrag_cli import __version__
-from streamrag_cli.cli import ask, evaluate, ingest, search, serve, status
+from streamrag_cli.cli import ask, engine, evaluate, ingest, search, serve, status
 
 app = typer.Typer(
     name="streamrag",
@@ -39,4 +39,5 @@ app.command("ask")(ask.command)
 app.command("search")(search.command)
 app.command("serve")(serve.command)
 app.command("status")(status.command)
+app.add_typer(engine.app, name="engine")
 app.command("eval")(evaluate.command)

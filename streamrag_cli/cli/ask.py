@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from streamrag_cli.cli import options
+from streamrag_cli.cli.engine import connection_to_engine
 from streamrag_cli.cli.process import environment, settings_from, startup_ms
 from streamrag_cli.cli.streams import read_stdin
 from streamrag_cli.errors import UsageError
+from streamrag_cli.model import Question
 
 
 def command(
@@ -27,7 +29,8 @@ def command(
     no_stream: options.NoStream = False,
     quiet: options.Quiet = False,
     plain: options.Plain = False,
-    debug: options.Debug = False,  # noqa: ARG001 - read before any command runs
+    no_engine: options.NoEngine = False,
+    debug: options.Debug = False,
 ) -> int:
     """Answer a question from the documents: sources, then the answer as it is written, then timings.
 
@@ -43,18 +46,28 @@ def command(
             "collection": collection,
             "store": store,
             "embedding": embedding,
+            "engine": "off" if no_engine else None,
         }
     )
     text, extra = read_question(question, stdin=stdin)
+    asked = Question(text=text, extra=extra, accepted_at=accepted_at, startup_ms=startup_ms(accepted_at))
+    connection = connection_to_engine("ask", asked, settings, debug=debug)
+    # From here on the engine is at work: what shows its answer is imported meanwhile.
+    if connection is None:
+        from streamrag_cli.answer.pipeline import ask_once
 
-    from streamrag_cli.answer.pipeline import Question, ask_once
+        events = ask_once(asked, settings)
+    else:
+        from streamrag_cli.engine.client import ask
+
+        events = ask(connection, asked, settings, debug=debug)
+
     from streamrag_cli.cli.drive import drive
     from streamrag_cli.render.renderer import Face, renderer_for
 
     face = Face(json=json, jsonl=jsonl, stream=not no_stream, quiet=quiet, plain=plain)
     renderer = renderer_for(face, out=sys.stdout, err=sys.stderr, terminal_type=environment().get("TERM", ""))
-    asked = Question(text=text, extra=extra, accepted_at=accepted_at, startup_ms=startup_ms(accepted_at))
-    return drive(ask_once(asked, settings), renderer)
+    return drive(events, renderer)
 
 
 def read_question(question: str, *, stdin: bool) -> tuple[str, str]:

@@ -1,12 +1,19 @@
 """`streamrag search QUERY`"""
 
 import sys
+import time
 from typing import Annotated
 
 import typer
 
 from streamrag_cli.cli import options
+from streamrag_cli.cli.ask import read_question
+from streamrag_cli.cli.engine import connection_to_engine
 from streamrag_cli.cli.process import settings_from
+from streamrag_cli.events import Error, Sources
+from streamrag_cli.model import Question
+from streamrag_cli.render.complaint import complain
+from streamrag_cli.settings import Settings
 
 
 def command(
@@ -21,7 +28,8 @@ def command(
     jsonl: options.JsonLines = False,
     quiet: options.Quiet = False,
     plain: options.Plain = False,
-    debug: options.Debug = False,  # noqa: ARG001 - read before any command runs
+    no_engine: options.NoEngine = False,
+    debug: options.Debug = False,
 ) -> int:
     """Show the passages that bear on a query, with scores and `path:line`. No model is called."""
     settings = settings_from(
@@ -32,15 +40,35 @@ def command(
             "collection": collection,
             "store": store,
             "embedding": embedding,
+            "engine": "off" if no_engine else None,
         }
     )
+    text, _ = read_question(query, stdin=False)
+    asked = Question(text=text, accepted_at=time.perf_counter())
+    match _found(asked, settings, debug=debug):
+        case Error(message=message, hint=hint, exit_code=code):
+            complain(sys.stderr, message, hint)
+            return code
+        case Sources(sources=sources):
+            from streamrag_cli.render.hits import show_hits
 
+            show_hits(sources, query=text, out=sys.stdout, json=json, jsonl=jsonl, plain=plain or quiet)
+    return 0
+
+
+def _found(asked: Question, settings: Settings, *, debug: bool) -> Sources | Error:
+    connection = connection_to_engine("search", asked, settings, debug=debug)
+    if connection is not None:
+        from streamrag_cli.engine.client import NoEngineError, say_without
+
+        try:
+            event = connection.only_event()
+        except NoEngineError as error:
+            say_without(error, debug=debug)
+        else:
+            if isinstance(event, Sources | Error):
+                return event
     from streamrag_cli.answer.pipeline import find_sources
-    from streamrag_cli.cli.ask import read_question
-    from streamrag_cli.render.hits import show_hits
     from streamrag_cli.retrieval.retriever import Retriever
 
-    text, _ = read_question(query, stdin=False)
-    found = find_sources(text, settings, Retriever.open(settings))
-    show_hits(found, query=text, out=sys.stdout, json=json, jsonl=jsonl, plain=plain or quiet)
-    return 0
+    return Sources(sources=find_sources(asked.text, settings, Retriever.open(settings)))

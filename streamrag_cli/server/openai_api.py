@@ -15,10 +15,10 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS, Question, ask
+from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS, ask
 from streamrag_cli.errors import StreamragError, UsageError
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Sources, Token
-from streamrag_cli.model import Usage
+from streamrag_cli.model import Question, Usage
 from streamrag_cli.server.replies import STATUS_OF, JsonReply
 from streamrag_cli.server.requests import Asked, question_of, settings_of
 from streamrag_cli.server.serving import Serving

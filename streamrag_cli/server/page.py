@@ -23,7 +23,7 @@ _POLICY: Final = "; ".join(
         "form-action 'none'",
         "frame-ancestors 'none'",
         "require-trusted-types-for 'script'",
-    "trusted-types dompurify",
+        "trusted-types dompurify",
     ]
 )
 _HEADERS: Final[Mapping[str, str]] = {

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Final
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS, Question
+from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS
 from streamrag_cli.errors import UsageError
+from streamrag_cli.model import Question
 from streamrag_cli.setting_names import MAX_TOP_K
 from streamrag_cli.settings import Settings, with_request
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from streamrag_cli.answer.library import Library
-from streamrag_cli.answer.pipeline import Question, ask
+from streamrag_cli.answer.pipeline import ask
+from streamrag_cli.model import Question
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.server.metrics import Metrics
 from streamrag_cli.server.streaming import Encoder, EventStreamResponse, OpenStreams

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.answer.pipeline import Question, ask_once
+from streamrag_cli.answer.pipeline import ask_once
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, Sources, Status, Token
+from streamrag_cli.model import Question
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
 from tests.library import make_collection

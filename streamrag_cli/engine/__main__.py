@@ -1,0 +1,41 @@
+"""The engine's process: `python -m streamrag_cli.engine DIRECTORY IDENTITY IDLE_S`. Started by `client`."""
+
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+
+from streamrag_cli.engine.place import Place
+from streamrag_cli.engine.process import Engine
+from streamrag_cli.text import sanitise
+
+
+def main() -> None:
+    directory, identity, idle_s = sys.argv[1:]
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # nothing of a caller's is kept open: it may wait for its end
+    os.umask(0o077)
+    asyncio.run(_run(Place(Path(directory), identity), float(idle_s)))
+
+
+async def _run(place: Place, idle_s: float) -> None:
+    engine = Engine(place, idle_s=idle_s)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(engine))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    await engine.run()
+
+
+class _Formatter(logging.Formatter):
+    """Log lines without a key, and safe for whoever reads them on a terminal."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__("%(asctime)s %(name)s: %(message)s")
+        self._engine = engine
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._engine.masked(sanitise(super().format(record)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""The engine itself: answers one client after the other, or many at once, until nobody has asked for a while."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import socket
+import time
+from collections.abc import Coroutine
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import IO, Any, Final
+
+from streamrag_cli import __version__
+from streamrag_cli.engine.messages import (
+    LONGEST_LINE_BYTES,
+    GarbledError,
+    Request,
+    event_line,
+    read_request,
+    state_line,
+)
+from streamrag_cli.engine.peer import peer
+from streamrag_cli.engine.place import Place, identity
+
+_CHECK_EVERY_S: Final = 15.0
+_log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Serves at one place. `run` returns when it is no longer wanted: idle, told to stop, or outdated."""
+
+    def __init__(self, place: Place, *, idle_s: float) -> None:
+        self._place = place
+        self._idle_s = idle_s
+        self._retired = asyncio.Event()
+        self._asked_at_s = time.monotonic()
+        self._started_at = time.time()
+        self._serving: set[asyncio.Task[None]] = set()
+        self._questions = 0
+        self._secrets: set[str] = set()
+        self._stores: dict[Path, int] = {}
+        self._library: Any = None
+
+    async def run(self) -> None:
+        """Listen, answer, leave. Does nothing where another engine lives at this place."""
+        lock = _held(self._place.lock)
+        if lock is None:
+            return
+        with lock:
+            listening = _listen(self._place.socket)
+            inode = self._place.socket.stat().st_ino
+            server = await asyncio.start_unix_server(self._accept, sock=listening, limit=LONGEST_LINE_BYTES)
+            try:
+                await self._until_unwanted(inode)
+            finally:
+                if _inode(self._place.socket) == inode:
+                    self._place.socket.unlink(missing_ok=True)
+                server.close()
+                await asyncio.gather(*self._serving, return_exceptions=True)
+                if self._library is not None:
+                    await self._library.aclose()
+
+    async def _until_unwanted(self, inode: int) -> None:
+        while not self._retired.is_set():
+            wait_s = min(_CHECK_EVERY_S, max(0.05, self._idle_s / 4))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._retired.wait()
+            idle_s = 0.0 if self._serving else time.monotonic() - self._asked_at_s
+            if idle_s >= self._idle_s or self._is_outdated(inode):
+                return
+
+    def _is_outdated(self, inode: int) -> bool:
+        """Whether nobody will find this engine any more, or its store is another one than it has open."""
+        try:
+            if _inode(self._place.socket) != inode or identity(os.environ) != self._place.identity:
+                return True
+        except OSError:  # the package is gone
+            return True
+        return any(_inode(store) != seen for store, seen in self._stores.items())
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - streams run their callback in a task
+        self._serving.add(task)
+        try:
+            _, uid = peer(writer.get_extra_info("socket"))
+            if uid != os.getuid():
+                return
+            writer.write(state_line(self._state()))
+            request = read_request(await reader.readline())
+            await _while_there(reader, self._serve(request, writer))
+        except (OSError, GarbledError, ValueError) as error:
+            _log.info("a client went away: %s", type(error).__name__)
+        finally:
+            self._serving.discard(task)
+            self._asked_at_s = time.monotonic()
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    async def _serve(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        match request:
+            case Request(wants="stop"):
+                self._retired.set()
+            case Request(wants="status"):
+                writer.write(state_line(self._state()))
+            case Request(question=None) | Request(settings=None):
+                raise GarbledError("a question without words or settings")
+            case _:
+                await self._answer(request, writer)
+        await writer.drain()
+
+    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        from streamrag_cli.answer.library import Library
+        from streamrag_cli.answer.pipeline import ask, search
+
+        question, settings = request.question, request.settings
+        assert question is not None  # noqa: S101 - `_serve` has looked
+        assert settings is not None  # noqa: S101
+        self._library = self._library or Library()
+        self._questions += 1
+        if settings.api_key:
+            self._secrets.add(settings.api_key)
+        if (inode := _inode(settings.store)) is not None:
+            self._stores.setdefault(settings.store, inode)
+        act = ask if request.wants == "ask" else search
+        async with aclosing(act(question, settings, self._library)) as events:
+            async for event in events:
+                writer.write(event_line(event))
+                await writer.drain()
+
+    def masked(self, text: str) -> str:
+        """`text` without any key that came with a question."""
+        for secret in self._secrets:
+            text = text.replace(secret, "[key]")
+        return text
+
+    def _state(self) -> dict[str, object]:
+        return {
+            "pid": os.getpid(),
+            "version": __version__,
+            "identity": self._place.identity,
+            "running_s": round(time.time() - self._started_at, 1),
+            "idle_s": round(time.monotonic() - self._asked_at_s, 1),
+            "questions": self._questions,
+            "open": len(self._serving),
+            "rss_mb": _rss_mb(),
+            "stores": sorted(map(str, self._stores)),
+            "log": str(self._place.log),
+        }
+
+
+async def _while_there(reader: asyncio.StreamReader, work: Coroutine[Any, Any, None]) -> None:
+    """Run `work`, and cancel it when the client goes away."""
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(reader.read(1))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+    if not working.cancelled():
+        working.result()
+
+
+def _held(path: Path) -> IO[bytes] | None:
+    """The file, locked; None where another process has the lock."""
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
+def _listen(path: Path) -> socket.socket:
+    """A socket at `path`, which replaces one that a dead engine has left."""
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(path))
+    path.chmod(0o600)
+    listening.listen(128)
+    return listening
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
+
+
+def _rss_mb() -> int | None:
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1_000_000
