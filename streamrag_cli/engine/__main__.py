@@ -1,4 +1,4 @@
-"""The engine's process: `python -m streamrag_cli.engine DIRECTORY IDENTITY IDLE_S`. Started by `client`."""
+"""The engine's process, with the arguments DIRECTORY IDENTITY IDLE_S. Started by `client`, not by hand."""
 
 import asyncio
 import logging
@@ -35,7 +35,3 @@ class _Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return self._engine.masked(sanitise(super().format(record)))
-
-
-if __name__ == "__main__":
-    main()

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 PATIENCE_S: Final = 1.0
 _POLL_S: Final = 0.004
+_HOME: Final = Path(__file__).resolve().parent.parent.parent
+# Not `-m`: the program may run from a folder that only its own environment names.
+_PROGRAM: Final = (
+    "import sys; home = sys.argv.pop(1); home in sys.path or sys.path.insert(0, home);"
+    " from streamrag_cli.engine.__main__ import main; main()"
+)
 _LOST: Final = Error(
     message="the engine that was writing the answer has ended: the answer is cut off",
     code="engine_lost",
@@ -56,6 +62,8 @@ class Connection:
                     raise NoEngineError("it has ended")
                 self.socket.settimeout(None)
                 return read_event(lines.readline())
+        except TimeoutError:
+            raise self._abandoned() from None
         except (OSError, GarbledError) as error:
             raise NoEngineError(str(error) or type(error).__name__) from error
 
@@ -84,11 +92,14 @@ class Connection:
             async with asyncio.timeout(PATIENCE_S):
                 line = await reader.readline()
         except TimeoutError:
-            # It may only be busy, so it is left alone; but the next client shall find another.
-            self.place.socket.unlink(missing_ok=True)
-            raise NoEngineError("it does not answer") from None
+            raise self._abandoned() from None
         if not line:
             raise NoEngineError("it has ended")
+
+    def _abandoned(self) -> NoEngineError:
+        """It may only be busy, so it is left alone; but the next client shall find another."""
+        self.place.socket.unlink(missing_ok=True)
+        return NoEngineError("it does not answer")
 
 
 def connect(request: Request, environment: Mapping[str, str], *, idle_s: float, start: bool = True) -> Connection:
@@ -177,7 +188,7 @@ def _connected(path: Path) -> socket.socket | None:
 def _started(place: Place, environment: Mapping[str, str], idle_s: float) -> socket.socket | None:
     """A connection to a new engine, or to the one that another client is starting; None where none comes up in time."""
     deadline_s = time.monotonic() + PATIENCE_S
-    with place.start_lock.open("ab") as start_lock:
+    with open(place.start_lock, "ab", opener=_for_this_user) as start_lock:
         spawned = False
         while time.monotonic() < deadline_s:
             connection = _connected(place.socket)
@@ -188,6 +199,10 @@ def _started(place: Place, environment: Mapping[str, str], idle_s: float) -> soc
                 spawned = True
             time.sleep(_POLL_S)
     return None
+
+
+def _for_this_user(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def _locked(file: Any) -> bool:
@@ -203,7 +218,7 @@ def _spawn(place: Place, environment: Mapping[str, str], idle_s: float) -> None:
 
     Not by `subprocess`, whose import takes as long as asking a warm engine; and twice forked, so that init reaps it.
     """
-    arguments = [sys.executable, "-P", "-m", "streamrag_cli.engine", str(place.directory), place.identity, str(idle_s)]
+    arguments = [sys.executable, "-P", "-c", _PROGRAM, str(_HOME), str(place.directory), place.identity, str(idle_s)]
     child_environment = environment_for_engine(environment)
     child = os.fork()
     if child:

@@ -1,7 +1,6 @@
 """Where an engine listens, and which engine that is.
 
     DIRECTORY/engine-IDENTITY.sock     the socket, 0600, in a directory of the user's own, 0700
-    DIRECTORY/engine-IDENTITY.lock     held by the engine while it lives
     DIRECTORY/engine-IDENTITY.start    held by the client that starts one
     DIRECTORY/engine-IDENTITY.log      what the engine had to say
 
@@ -40,10 +39,6 @@ class Place:
     @property
     def socket(self) -> Path:
         return self._file("sock")
-
-    @property
-    def lock(self) -> Path:
-        return self._file("lock")
 
     @property
     def start_lock(self) -> Path:

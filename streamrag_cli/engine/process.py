@@ -1,7 +1,6 @@
 """The engine itself: answers one client after the other, or many at once, until nobody has asked for a while."""
 
 import asyncio
-import fcntl
 import logging
 import os
 import socket
@@ -9,7 +8,7 @@ import time
 from collections.abc import Coroutine
 from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from streamrag_cli import __version__
 from streamrag_cli.engine.messages import (
@@ -43,23 +42,19 @@ class Engine:
         self._library: Any = None
 
     async def run(self) -> None:
-        """Listen, answer, leave. Does nothing where another engine lives at this place."""
-        lock = _held(self._place.lock)
-        if lock is None:
-            return
-        with lock:
-            listening = _listen(self._place.socket)
-            inode = self._place.socket.stat().st_ino
-            server = await asyncio.start_unix_server(self._accept, sock=listening, limit=LONGEST_LINE_BYTES)
-            try:
-                await self._until_unwanted(inode)
-            finally:
-                if _inode(self._place.socket) == inode:
-                    self._place.socket.unlink(missing_ok=True)
-                server.close()
-                await asyncio.gather(*self._serving, return_exceptions=True)
-                if self._library is not None:
-                    await self._library.aclose()
+        """Listen, answer, leave. An engine that lived at this place before finds itself outdated."""
+        listening = _listen(self._place.socket)
+        inode = self._place.socket.stat().st_ino
+        server = await asyncio.start_unix_server(self._accept, sock=listening, limit=LONGEST_LINE_BYTES)
+        try:
+            await self._until_unwanted(inode)
+        finally:
+            if _inode(self._place.socket) == inode:
+                self._place.socket.unlink(missing_ok=True)
+            server.close()
+            await asyncio.gather(*self._serving, return_exceptions=True)
+            if self._library is not None:
+                await self._library.aclose()
 
     async def _until_unwanted(self, inode: int) -> None:
         while not self._retired.is_set():
@@ -164,17 +159,6 @@ async def _while_there(reader: asyncio.StreamReader, work: Coroutine[Any, Any, N
         await asyncio.gather(working, leaving, return_exceptions=True)
     if not working.cancelled():
         working.result()
-
-
-def _held(path: Path) -> IO[bytes] | None:
-    """The file, locked; None where another process has the lock."""
-    file = path.open("ab")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
 
 
 def _listen(path: Path) -> socket.socket:

@@ -54,6 +54,7 @@ class CommandLine:
             "PYTHONPATH": str(ROOT),
             "LANG": "C.UTF-8",
             "TERM": "xterm-256color",
+            "STREAMRAG_ENGINE": "off",  # each test's process does its own work, and none is left behind
             **self.variables,
         }
 

@@ -1,0 +1,303 @@
+"""One warm process answers; whatever happens to it, a question gets its answer or its one error."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamrag_cli.engine.place import UnsafePlaceError, identity, place_for
+from tests.cli.command_line import ROOT, CommandLine, at_once, read_until
+from tests.engine.conftest import engines, without_engine
+from tests.openai_replies import Stall, answer, stream, token
+from tests.openai_server import OpenAIServer
+
+QUESTION = "Who built the lighthouse?"
+
+
+def wait_until(condition: Callable[[], bool], *, within_s: float = 10.0) -> bool:
+    deadline_s = time.monotonic() + within_s
+    while not condition() and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    return condition()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def events(stdout: bytes) -> list[dict[str, Any]]:
+    """The events of `--jsonl` but for what differs from run to run."""
+    read = [json.loads(line) for line in stdout.splitlines()]
+    for event in read:
+        event.pop("timings", None)
+    return read
+
+
+def test_the_first_question_starts_an_engine_and_later_ones_find_it(user: CommandLine) -> None:
+    first = user.run("ask", "--jsonl", QUESTION)
+    started = engines(user)
+    second = user.run("ask", "--jsonl", QUESTION)
+    alone = without_engine(user).run("ask", "--jsonl", QUESTION)
+
+    assert (first.code, second.code, alone.code) == (0, 0, 0)
+    assert events(first.stdout) == events(second.stdout) == events(alone.stdout)
+    assert first.stderr == second.stderr == alone.stderr
+    assert [each["pid"] for each in engines(user)] == [each["pid"] for each in started]
+    assert (len(started), started[0]["questions"], engines(user)[0]["questions"]) == (1, 1, 2)
+
+
+def test_search_goes_through_the_engine_too_and_fails_as_it_does_alone(user: CommandLine) -> None:
+    found = user.run("search", QUESTION)
+    nothing = user.run("search", "--min-score", "0.99", "quantum chromodynamics")
+    alone = without_engine(user)
+
+    assert found == alone.run("search", QUESTION)
+    assert nothing == alone.run("search", "--min-score", "0.99", "quantum chromodynamics")
+    assert (found.code, nothing.code, engines(user)[0]["questions"]) == (0, 7, 2)
+
+
+def test_the_socket_is_its_users_alone(user: CommandLine) -> None:
+    user.run("search", QUESTION)
+    directory = Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
+    found = {each.suffix: stat.S_IMODE(each.stat().st_mode) for each in directory.iterdir()}
+
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert found[".sock"] == 0o600
+    assert not [mode for mode in found.values() if mode & 0o077]
+
+
+@pytest.mark.parametrize("trap", ["open to others", "a link", "a file"])
+def test_a_place_that_is_not_the_users_own_is_not_used(trap: str, tmp_path: Path) -> None:
+    place = tmp_path / "r" / "streamrag"
+    place.parent.mkdir()
+    match trap:
+        case "open to others":
+            place.mkdir()
+            place.chmod(0o755)
+        case "a link":
+            (tmp_path / "elsewhere").mkdir(mode=0o700)
+            place.symlink_to(tmp_path / "elsewhere")
+        case _:
+            place.touch()
+
+    with pytest.raises(UnsafePlaceError):
+        place_for({"XDG_RUNTIME_DIR": str(place.parent), "TMPDIR": str(place.parent)} | _short(place.parent))
+
+
+def _short(directory: Path) -> dict[str, str]:
+    """A variable that names `directory`, whose own path may be too long for a socket's."""
+    link = Path("/tmp") / f"rt-{os.getpid()}-{abs(hash(directory)) % 10_000}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(directory)
+    return {"XDG_RUNTIME_DIR": str(link)}
+
+
+def test_where_no_engine_can_be_the_process_answers_itself_and_says_so_on_demand(user: CommandLine) -> None:
+    directory = Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
+    directory.mkdir(mode=0o755)
+    directory.chmod(0o755)
+    quiet = user.run("search", QUESTION)
+    told = user.run("search", QUESTION, "--debug")
+    directory.chmod(0o700)
+
+    assert (quiet.code, quiet.stderr) == (0, "")
+    assert "streamrag.engine: not used: " in told.stderr
+    assert engines(user) == []
+
+
+@pytest.mark.parametrize("how", ["flag", "variable", "CI"])
+def test_without_an_engine_nothing_is_left_behind(how: str, user: CommandLine) -> None:
+    flags = ["--no-engine"] if how == "flag" else []
+    variables = {"variable": {"STREAMRAG_ENGINE": "off"}, "CI": {"CI": "true"}}.get(how, {})
+    outcome = user.having(**variables).run("search", QUESTION, *flags)
+
+    assert outcome.code == 0
+    assert engines(user) == []
+
+
+def test_many_at_once_from_nothing_share_one_engine(user: CommandLine) -> None:
+    found = at_once({str(n): lambda: user.run("search", QUESTION) for n in range(12)})
+
+    assert {outcome.code for outcome in found.values()} == {0}
+    assert len({outcome.stdout for outcome in found.values()}) == 1
+    assert len(engines(user)) == 1
+
+
+def test_a_killed_engine_is_replaced(user: CommandLine) -> None:
+    user.run("search", QUESTION)
+    (before,) = engines(user)
+    os.kill(before["pid"], signal.SIGKILL)
+    outcome = user.run("search", QUESTION)
+    (after,) = engines(user)
+
+    assert (outcome.code, after["pid"] != before["pid"]) == (0, True)
+
+
+def test_an_engine_that_hangs_is_not_waited_for_and_the_next_question_finds_another(user: CommandLine) -> None:
+    user.run("search", QUESTION)
+    (hung,) = engines(user)
+    os.kill(hung["pid"], signal.SIGSTOP)
+    try:
+        outcome = user.run("search", QUESTION, "--debug")
+        user.run("search", QUESTION)
+        (after,) = engines(user)
+    finally:
+        os.kill(hung["pid"], signal.SIGKILL)
+
+    assert outcome.code == 0
+    assert "not used: " in outcome.stderr
+    assert after["pid"] != hung["pid"]
+
+
+def test_an_engine_killed_amid_an_answer_ends_it_with_an_error(user: CommandLine) -> None:
+    with OpenAIServer(chat=stream(token("Half an ans"), Stall())) as model:
+        with user.running("ask", QUESTION, "--base-url", model.base_url, "-m", "m") as asking:
+            said = read_until(asking.stdout, b"Half an ans")
+            (engine,) = engines(user)
+            os.kill(engine["pid"], signal.SIGKILL)
+            out, err = asking.communicate(timeout=20)
+
+    assert (asking.returncode, said + out) == (4, b"Half an ans\n")
+    assert "the engine that was writing the answer has ended" in err.decode()
+
+
+def test_an_engine_killed_before_anything_was_shown_is_done_without(user: CommandLine) -> None:
+    user.run("search", QUESTION)
+    (engine,) = engines(user)
+    os.kill(engine["pid"], signal.SIGSTOP)
+    with user.running("ask", QUESTION) as asking:
+        directory = Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
+        assert wait_until(lambda: not list(directory.glob("*.sock")))
+        os.kill(engine["pid"], signal.SIGKILL)
+        out, _ = asking.communicate(timeout=30)
+
+    assert asking.returncode == 0
+    assert "Ada Brandt" in out.decode()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_question_closes_its_call_to_the_model_in_the_engine(
+    number: signal.Signals, code: int, user: CommandLine
+) -> None:
+    with OpenAIServer(chat=stream(token("Half"), Stall())) as model:
+        with user.running("ask", QUESTION, "--base-url", model.base_url, "-m", "m") as asking:
+            read_until(asking.stdout, b"Half")
+            asking.send_signal(number)
+            asking.communicate(timeout=5)
+
+        assert asking.returncode == code
+        assert model.requests[0].closed_by_client.wait(timeout=1.0)
+        assert len(engines(user)) == 1
+
+
+def test_a_key_travels_with_its_question_and_is_kept_nowhere(user: CommandLine) -> None:
+    with OpenAIServer(chat=answer("x")) as model:
+        for key in ("sk-first-0123456789", "sk-second-0123456789"):
+            user.having(OPENAI_API_KEY=key, OPENAI_BASE_URL=model.base_url).run("ask", QUESTION, "-m", "m")
+        keys = [request.headers["authorization"] for request in model.requests]
+    (engine,) = engines(user)
+    places = [Path(f"/proc/{engine['pid']}/environ"), Path(f"/proc/{engine['pid']}/cmdline"), Path(engine["log"])]
+    told = b"".join(place.read_bytes() for place in places) + json.dumps(engine).encode()
+
+    assert keys == ["Bearer sk-first-0123456789", "Bearer sk-second-0123456789"]
+    assert b"sk-" not in told
+
+
+def test_an_engine_holds_nothing_of_the_caller_that_started_it(user: CommandLine) -> None:
+    pipe_read, pipe_write = os.pipe()
+    os.set_inheritable(pipe_write, True)
+    subprocess.run(
+        [*user.program, "search", QUESTION],
+        cwd=user.directory,
+        env=user.environment,
+        stdout=subprocess.DEVNULL,
+        pass_fds=[pipe_write],
+        check=True,
+    )
+    os.close(pipe_write)
+    (engine,) = engines(user)
+    os.set_blocking(pipe_read, False)
+
+    assert os.read(pipe_read, 1) == b""  # nobody has the other end open
+    assert Path(f"/proc/{engine['pid']}/cwd").readlink() == Path("/")
+    assert os.getsid(engine["pid"]) != os.getsid(0)
+    os.close(pipe_read)
+
+
+def test_an_engine_that_nobody_asks_ends_by_itself(user: CommandLine) -> None:
+    user.having(STREAMRAG_ENGINE_IDLE="0.4").run("search", QUESTION)
+    directory = Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
+
+    assert wait_until(lambda: not list(directory.glob("*.sock")))
+    assert engines(user) == []
+
+
+def test_an_engine_whose_store_is_another_one_ends(user: CommandLine, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(user.variables["STREAMRAG_STORE"], store)
+    impatient = user.having(STREAMRAG_STORE=str(store), STREAMRAG_ENGINE_IDLE="2")
+    impatient.run("search", QUESTION)
+    (engine,) = engines(user)
+    shutil.rmtree(store)
+    gone = impatient.run("search", QUESTION)
+
+    assert (gone.code, "hint: streamrag ingest PATH" in gone.stderr) == (5, True)
+    assert wait_until(lambda: not is_alive(engine["pid"]))
+
+
+def test_a_changed_program_gets_a_new_engine_and_the_old_one_ends(user: CommandLine, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "streamrag_cli", tmp_path / "site" / "streamrag_cli")
+    installed = user.having(PYTHONPATH=str(tmp_path / "site"), STREAMRAG_ENGINE_IDLE="8")
+    installed.run("search", QUESTION)
+    (before,) = engines(installed)
+    os.utime(tmp_path / "site" / "streamrag_cli" / "text.py")
+    outcome = installed.run("search", QUESTION)
+    after = {each["pid"] for each in engines(installed)}
+
+    assert outcome.code == 0
+    assert after - {before["pid"]}
+    assert wait_until(lambda: not is_alive(before["pid"]))
+
+
+def test_the_identity_stands_for_what_libraries_read_from_the_environment() -> None:
+    assert identity({}) == identity({"OPENAI_API_KEY": "x", "STREAMRAG_MODEL": "m"})
+    assert identity({}) != identity({"https_proxy": "http://proxy.example:8080"})
+
+
+def test_a_question_after_an_ingest_sees_the_new_documents(user: CommandLine, tmp_path: Path) -> None:
+    mine = user.having(STREAMRAG_STORE=str(tmp_path / "mine"))
+    (mine.directory / "one.md").write_text("# One\n\nThe ferry leaves at nine.\n")
+    mine.run("ingest", ".")
+    before = mine.run("search", "--min-score", "0", "capital of Peru").stdout
+    (mine.directory / "two.md").write_text("# Two\n\nThe capital of Peru is Lima.\n")
+    mine.run("ingest", ".")
+    after = mine.run("search", "capital of Peru").stdout
+
+    assert b"Lima" not in before
+    assert b"Lima" in after
+    assert len(engines(user)) == 1
+
+
+def test_stop_ends_the_engine_and_says_so(user: CommandLine) -> None:
+    user.run("search", QUESTION)
+    (engine,) = engines(user)
+    told = user.run("engine", "status").stdout.decode()
+    stopped = user.run("engine", "stop").stdout
+    again = user.run("engine", "stop").stdout
+
+    assert re.match(rf"engine {engine['pid']}, version \S+: 1 questions, ", told)
+    assert (stopped, again) == (b"1 stopped\n", b"no engine is running\n")
+    assert wait_until(lambda: not is_alive(engine["pid"]))
