@@ -1,6 +1,6 @@
 """The things streamrag is about, as plain values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -83,13 +83,15 @@ class Hit:
 class Question:
     """A question as accepted: `accepted_at` is a `perf_counter` reading, the zero of all timings.
 
-    `extra` is text given beside the question; it is shown to the model, not searched for.
+    `extra` is text given beside the question; it is shown to the model, not searched for. `with_stages` asks for
+    the timings of every step.
     """
 
     text: str
     accepted_at: float
     extra: str = ""
     startup_ms: float | None = None
+    with_stages: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +135,7 @@ class Usage:
 class Timings:
     """Milliseconds since the question was accepted; `startup_ms` lies before that.
 
-    A stage that did not happen is None.
+    A stage that did not happen is None. `stages`, where it was asked for, says how long each step took.
     """
 
     startup_ms: float | None = None
@@ -143,6 +145,7 @@ class Timings:
     first_token_ms: float | None = None
     total_ms: float | None = None
     tokens_per_second: float | None = None
+    stages: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,7 @@ def _escape(unsafe: re.Match[str]) -> str:
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
-def to_mapping(event: AskEvent | IngestEvent) -> dict[str, object]:
+def to_mapping(event: AskEvent | IngestEvent) -> dict[str, Any]:
     match event:
         case Status():
             return {"type": "status", "status": event.status}
@@ -67,7 +67,10 @@ def to_mapping(event: AskEvent | IngestEvent) -> dict[str, object]:
         case Notice():
             return {"type": "notice", "message": event.message, "code": event.code}
         case Done():
-            return {"type": "done", "done": True, **plain(event)}
+            done = {"type": "done", "done": True, **plain(event)}
+            if event.timings.stages is None:
+                del done["timings"]["stages"]
+            return done
         case Error():
             retry = {"hint": event.hint, "retryable": event.retryable}
             return {"type": "error", "error": event.message, "code": event.code, **retry}
@@ -102,6 +105,8 @@ def _plain_value(value: object) -> object:
             return round(value, 4)
         case tuple():
             return [_plain_value(each) for each in value]
+        case dict():
+            return {name: _plain_value(each) for name, each in value.items()}
         case _:
             return value
 

@@ -5,6 +5,7 @@
 `tests/test_docs.py` fails where they are not what this writes.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,7 @@ def commands_page() -> str:
         "to stdout, everything else to stderr. `--json` and `--jsonl`: [events.md](events.md). Exit codes:",
         "[exit-codes.md](exit-codes.md).\n",
     ]
-    for name, command in [
-        ("streamrag", group),
-        *((f"streamrag {each}", group.commands[each]) for each in group.commands),
-    ]:
+    for name, command in [("streamrag", group), *_named("streamrag", group)]:
         with command.make_context(name, [], resilient_parsing=True, terminal_width=_WIDTH) as context:
             parts += [f"## {name}\n", "```", command.get_help(context).rstrip(), "```\n"]
     return "\n".join(parts)
@@ -56,9 +54,16 @@ def settings_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _named(prefix: str, group: Any) -> Iterator[tuple[str, Any]]:
+    """Every command beneath a group, with the words that call it."""
+    for word, command in group.commands.items():
+        yield f"{prefix} {word}", command
+        if hasattr(command, "commands"):
+            yield from _named(f"{prefix} {word}", command)
+
+
 def _commands() -> list[Any]:
-    group: Any = typer.main.get_command(app)
-    return list(group.commands.values())
+    return [command for _, command in _named("", typer.main.get_command(app))]
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ about the others or trips over them; so chunks are asked for as plain JSON and r
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from streamrag_cli.model_server.event_stream import EventStreamDecoder
+from streamrag_cli.model_server.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
     from httpx2 import Response
@@ -36,10 +37,19 @@ class ChatCompletions:
     instead of an answer, as far as it has arrived.
     """
 
-    def __init__(self, client: "StreamingClient", payload: Mapping[str, object], *, timeout_s: float) -> None:
-        self.sent = asyncio.create_task(client.post("/chat/completions", payload, timeout_s=timeout_s))
+    def __init__(
+        self,
+        client: "StreamingClient",
+        payload: Mapping[str, object],
+        *,
+        timeout_s: float,
+        passed: Callable[[str], None],
+    ) -> None:
+        request = client.post("/chat/completions", payload, timeout_s=timeout_s, passed=passed)
+        self.sent = asyncio.create_task(request)
         self._response: Response | None = None
-        self._reads: AsyncIterator[bytes] | None = None
+        self._pieces: AsyncIterator[bytes] | None = None
+        self._reads: ReadAhead | None = None
         self._decoder = EventStreamDecoder()
         self._failure: Exception | None = None
         self._ended = False
@@ -48,7 +58,8 @@ class ChatCompletions:
     async def create(self, **_: Any) -> Self:
         """Wait for the reply to begin. What LangChain gets back is this object, as a context of chunks."""
         self._response = await self.sent
-        self._reads = self._response.aiter_bytes()
+        self._pieces = self._response.aiter_bytes()
+        self._reads = ReadAhead(self._pieces)
         return self
 
     async def stop(self) -> None:
@@ -59,12 +70,14 @@ class ChatCompletions:
         """
         self._ended = True
         self.sent.cancel()
+        if self._reads is not None:
+            await self._reads.stop()
         for reply in await asyncio.gather(self.sent, return_exceptions=True):
             if not isinstance(reply, BaseException):
                 await reply.aclose()
-        if self._reads is not None:
+        if self._pieces is not None:
             with suppress(Exception):  # whatever a closed stream says, it has ended
-                async for _ in self._reads:
+                async for _ in self._pieces:
                     pass
 
     async def __aenter__(self) -> Self:
@@ -80,7 +93,7 @@ class ChatCompletions:
 
     async def __anext__(self) -> dict[str, Any]:
         while not self._ended and self._failure is None and self._reads is not None:
-            piece = await anext(self._reads, None)
+            piece = await self._reads.take()
             events = self._decoder.finish() if piece is None else self._decoder.feed(piece)
             self._ended = piece is None
             pieces = self._understood(events)
@@ -113,7 +126,7 @@ class ChatCompletions:
         """Read what is left after the end, so that the connection can serve the next answer."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_AFTER_END_S):
-                while self._reads is not None and await anext(self._reads, None) is not None:
+                while self._reads is not None and await self._reads.take() is not None:
                     pass
 
 

@@ -8,6 +8,7 @@ A stream that ends early has its connection closed before the generator is done;
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 ClientFor: TypeAlias = "Callable[[ModelEndpoint], AbstractAsyncContextManager[StreamingClient]]"
 _AFTER_FINISH_S: Final = 2.0
+_imported: Final = threading.Event()
 _AT_LEAST_S: Final = 0.5  # for an answer that has come while LangChain was being imported
 
 
@@ -67,6 +69,8 @@ def import_chat_library() -> None:
     """Pay for the import of the chat client, 1.1 to 1.5 s, ahead of the first question; safe in any thread."""
     import langchain_openai  # noqa: F401
 
+    _imported.set()
+
 
 async def stream_chat(
     messages: Sequence[tuple[str, str]],
@@ -74,12 +78,14 @@ async def stream_chat(
     endpoint: ModelEndpoint,
     timeout_s: float,
     client_for: ClientFor,
+    passed: Callable[[str], None] = lambda _: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncGenerator[ModelPiece, None]:
     """Send `messages`, (role, text) pairs, and yield the answer as it is written; `ModelFinished` comes last.
 
     `timeout_s` is how long the server may go without a piece of answer or reasoning; comments that only keep the
-    connection open do not count. `client_for` lends the client to ask with. Raises ModelServerError and
+    connection open do not count. `client_for` lends the client to ask with, and `passed`
+    is told each step that a request has taken. Raises ModelServerError and
     ConfigurationError; what was yielded before stays valid.
     """
     retries = 0
@@ -87,7 +93,7 @@ async def stream_chat(
     while True:
         alive = False
         try:
-            attempt = _stream_once(messages, endpoint, timeout_s, client_for, with_usage=with_usage)
+            attempt = _stream_once(messages, endpoint, timeout_s, client_for, with_usage=with_usage, passed=passed)
             async with aclosing(attempt) as pieces:
                 async for piece in pieces:
                     alive = True
@@ -120,6 +126,7 @@ async def _stream_once(
     client_for: ClientFor,
     *,
     with_usage: bool,
+    passed: Callable[[str], None],
 ) -> AsyncGenerator[ModelPiece, None]:
     """One request, one answer. Raises _RequestFailedError."""
     from streamrag_cli.model_server.client import FOREIGN_ERRORS  # 0.1 to 0.2 s
@@ -128,7 +135,9 @@ async def _stream_once(
     finished: ModelFinished | None = None
     answered = False
     async with client_for(endpoint) as client:
-        completions = ChatCompletions(client, _payload(messages, endpoint, with_usage=with_usage), timeout_s=timeout_s)
+        completions = ChatCompletions(
+            client, _payload(messages, endpoint, with_usage=with_usage), timeout_s=timeout_s, passed=passed
+        )
         asked_at_s = time.monotonic()
         chunks: AsyncIterator[Any] | None = None
         try:
@@ -173,14 +182,15 @@ async def _chunks(
     The first answer of a process has to wait for the import of LangChain: the request is under way meanwhile, and
     its failure ends the wait.
     """
-    importing = asyncio.create_task(asyncio.to_thread(import_chat_library))
-    try:
-        await asyncio.wait({importing, completions.sent}, return_when=asyncio.FIRST_COMPLETED)
-        if completions.sent.done():
-            completions.sent.result()
-        await importing
-    finally:
-        importing.cancel()
+    if not _imported.is_set():  # a thread is not free at once where many are answered
+        importing = asyncio.create_task(asyncio.to_thread(import_chat_library))
+        try:
+            await asyncio.wait({importing, completions.sent}, return_when=asyncio.FIRST_COMPLETED)
+            if completions.sent.done():
+                completions.sent.result()
+            await importing
+        finally:
+            importing.cancel()
     chain, variables = _chain(messages, endpoint, completions, with_usage=with_usage)
     return chain.astream(variables)
 

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 from time import perf_counter
 from typing import Final
 
@@ -27,6 +28,7 @@ from streamrag_cli.model_server.errors import empty_answer
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.settings import Settings
+from streamrag_cli.stages import Stages
 from streamrag_cli.text import excerpt, sanitise, sanitise_line
 
 QUOTING_MODEL: Final = "quotes"
@@ -68,6 +70,7 @@ class _Clock:
     def __init__(self, question: Question) -> None:
         self._question = question
         self.marks: dict[str, float] = {}
+        self.stages = Stages(perf_counter())
         self.pieces = 0
 
     def mark(self, stage: str) -> None:
@@ -77,13 +80,16 @@ class _Clock:
         self.pieces += 1
         if self.pieces == 1:
             self.mark("first_token_ms")
+            self.stages.end("first token")
 
     def timings(self, usage: Usage | None) -> Timings:
         self.mark("total_ms")
         writing_s = (self.marks["total_ms"] - self.marks.get("first_token_ms", 0.0)) / 1000
         count = usage.output_tokens if usage and usage.output_tokens else self.pieces
         rate = count / writing_s if writing_s > 0 and self.pieces > 1 else None
-        return Timings(startup_ms=self._question.startup_ms, tokens_per_second=rate, **self.marks)
+        self.stages.end("rest of the answer")
+        stages = self.stages.spent_ms if self._question.with_stages else None
+        return Timings(startup_ms=self._question.startup_ms, tokens_per_second=rate, stages=stages, **self.marks)
 
 
 async def _answer(question: Question, settings: Settings, library: Library) -> AsyncGenerator[AskEvent, None]:
@@ -100,20 +106,17 @@ async def _events(
     question: Question, settings: Settings, library: Library, retriever: Retriever
 ) -> AsyncGenerator[AskEvent, None]:
     clock = _Clock(question)
+    clock.stages.end("open the collection")
     yield Status(status="retrieving", detail=f"searching {retriever.reader.counts().chunks:,} chunks")
     found = await asyncio.to_thread(
         retriever.retrieve, question.text, top_k=settings.top_k, min_score=settings.min_score
     )
     clock.mark("retrieval_ms")
+    clock.stages.end("retrieval")
+    clock.stages.spent_ms |= {f"retrieval: {step}": spent_ms for step, spent_ms in found.spent_ms.items()}
     sources = tuple(as_source(hit) for hit in found.hits)
     yield Sources(sources=sources)
-    endpoint = await asyncio.to_thread(
-        choose_endpoint,
-        model=settings.model,
-        base_url=settings.base_url,
-        api_key=settings.api_key,
-        timeout_s=settings.timeout_s,
-    )
+    endpoint = await _endpoint(settings)
     if endpoint is None:
         answering = _quote(question, found, retriever, clock)
     else:
@@ -137,6 +140,18 @@ async def search(question: Question, settings: Settings, library: Library) -> As
         yield as_event(error)
     else:
         yield Sources(sources=found)
+
+
+async def _endpoint(settings: Settings) -> ModelEndpoint | None:
+    choose = partial(
+        choose_endpoint,
+        model=settings.model,
+        base_url=settings.base_url,
+        api_key=settings.api_key,
+        timeout_s=settings.timeout_s,
+    )
+    # Only a server's list has to be waited for. Under load the threads are all searching: a turn takes seconds.
+    return choose() if settings.model or not settings.base_url else await asyncio.to_thread(choose)
 
 
 def find_sources(query: str, settings: Settings, retriever: Retriever) -> tuple[Source, ...]:
@@ -168,10 +183,13 @@ async def _generate(
 ) -> AsyncGenerator[AskEvent, None]:
     prompt = messages(question.text, hits, extra=question.extra)
     clock.mark("context_ms")
+    clock.stages.end("context")
     waiting = f"waiting for {sanitise_line(endpoint.model)}"
     yield Status(status="generating", detail=waiting)
     clock.mark("request_ms")
-    stream = stream_chat(prompt, endpoint=endpoint, timeout_s=timeout_s, client_for=library.client)
+    stream = stream_chat(
+        prompt, endpoint=endpoint, timeout_s=timeout_s, client_for=library.client, passed=clock.stages.end
+    )
     async with aclosing(stream):
         async for part in stream:
             match part:

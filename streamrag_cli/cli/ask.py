@@ -8,6 +8,7 @@ import typer
 
 from streamrag_cli.cli import options
 from streamrag_cli.cli.engine import connection_to_engine
+from streamrag_cli.cli.own_stages import own_stages, with_stages
 from streamrag_cli.cli.process import environment, settings_from, startup_ms
 from streamrag_cli.cli.streams import read_stdin
 from streamrag_cli.errors import UsageError
@@ -29,6 +30,7 @@ def command(
     no_stream: options.NoStream = False,
     quiet: options.Quiet = False,
     plain: options.Plain = False,
+    timings: options.Timings = False,
     no_engine: options.NoEngine = False,
     debug: options.Debug = False,
 ) -> int:
@@ -37,6 +39,7 @@ def command(
     The answer goes to stdout, all else to stderr. Without a model the answer is made of quotes.
     """
     accepted_at = time.perf_counter()
+    stages = own_stages()
     settings = settings_from(
         {
             "model": model,
@@ -50,8 +53,12 @@ def command(
         }
     )
     text, extra = read_question(question, stdin=stdin)
-    asked = Question(text=text, extra=extra, accepted_at=accepted_at, startup_ms=startup_ms(accepted_at))
+    asked = Question(
+        text=text, extra=extra, accepted_at=accepted_at, startup_ms=startup_ms(accepted_at), with_stages=timings
+    )
+    stages.end("settings")
     connection = connection_to_engine("ask", asked, settings, debug=debug)
+    stages.end("engine")
     # From here on the engine is at work: what shows its answer is imported meanwhile.
     if connection is None:
         from streamrag_cli.answer.pipeline import ask_once
@@ -61,6 +68,9 @@ def command(
         from streamrag_cli.engine.client import ask
 
         events = ask(connection, asked, settings, debug=debug)
+
+    if timings:
+        events = with_stages(events, stages.spent_ms)
 
     from streamrag_cli.cli.drive import drive
     from streamrag_cli.render.renderer import Face, renderer_for

@@ -1,7 +1,10 @@
 """The entry point: the one place that reads the process's arguments and environment and ends the process."""
 
 import sys
-from typing import NoReturn
+import time
+from typing import Final, NoReturn
+
+STARTED_AT: Final = time.perf_counter()
 
 
 def main() -> NoReturn:

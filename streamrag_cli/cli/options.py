@@ -37,6 +37,7 @@ JsonLines = Annotated[bool, typer.Option("--jsonl", help="Print one JSON event a
 NoStream = Annotated[bool, typer.Option("--no-stream", help="Print the answer once it is whole.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print the answer and errors only.")]
 Plain = Annotated[bool, typer.Option("--plain", help="No colour, no live redraw.")]
+Timings = Annotated[bool, typer.Option("--timings", help="Say where the milliseconds went, also in --json.")]
 NoEngine = Annotated[
     bool, typer.Option("--no-engine", help="Do everything in this process instead of one that stays warm.")
 ]

@@ -8,7 +8,7 @@ module late: the HTTP library costs 0.1 to 0.2 s.
 import json
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ WHOLE_REPLY_LIMITS: Final = 4
 """How many time limits for silence a reply that is read whole may take altogether."""
 _REPLY_BYTES: Final = 128_000_000
 _CONNECT_TIMEOUT_S: Final = 10.0
+_KEPT_CONNECTIONS: Final = 100
 
 
 class StatusError(Exception):
@@ -67,19 +68,27 @@ class StreamingClient:
     def __init__(self, endpoint: ModelEndpoint) -> None:
         self._url = endpoint.url
         self._http = httpx2.AsyncClient(
-            headers=_headers(endpoint), verify=_trust(endpoint.scheme), follow_redirects=True
+            headers=_headers(endpoint),
+            verify=_trust(endpoint.scheme),
+            follow_redirects=True,
+            # Left alone it opens a hundred, and the next answer waits until one of those is whole.
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS),
         )
 
-    async def post(self, path: str, payload: object, *, timeout_s: float) -> httpx2.Response:
+    async def post(
+        self, path: str, payload: object, *, timeout_s: float, passed: Callable[[str], None]
+    ) -> httpx2.Response:
         """Send `payload` as JSON; the reply's body is still to be read, and the reply to be closed.
 
-        `timeout_s` limits the time to connect. Raises `FOREIGN_ERRORS`, StatusError for any status but success.
+        `timeout_s` limits the time to connect; `passed` is told "connect" and "send". Raises `FOREIGN_ERRORS`,
+        StatusError for any status but success.
         """
         request = self._http.build_request(
             "POST",
             self._url + path,
             content=json.dumps(payload).encode(),
             timeout=httpx2.Timeout(None, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
+            extensions={"trace": _tracer(passed)},
         )
         response = await self._http.send(request, stream=True)
         if not response.is_success:
@@ -132,6 +141,17 @@ class WholeReplyClient:
 
     def close(self) -> None:
         self._http.close()
+
+
+def _tracer(passed: Callable[[str], None]) -> Callable[[str, object], Awaitable[None]]:
+    steps = {"connection.connect_tcp.complete": "connect", "connection.start_tls.complete": "connect"}
+    steps["http11.send_request_body.complete"] = "send"
+
+    async def trace(event: str, _: object) -> None:
+        if event in steps:
+            passed(steps[event])
+
+    return trace
 
 
 def _headers(endpoint: ModelEndpoint) -> dict[str, str]:

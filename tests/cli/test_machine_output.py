@@ -1,7 +1,9 @@
 """`--json` and `--jsonl` of `ask`: exact keys, the order of events, and one end, whatever it is."""
 
 import json
+import re
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -80,6 +82,11 @@ def kinds_of(events: list[dict[str, Any]]) -> list[str]:
     return [event["type"] for event in events]
 
 
+def answer_of(events: list[dict[str, Any]]) -> str:
+    """Its pieces joined: those that arrive together are one event."""
+    return "".join(event["token"] for event in events if event["type"] == "token")
+
+
 def assert_exact_keys(events: list[dict[str, Any]]) -> None:
     for event in events:
         assert list(event) == EVENT_KEYS[event["type"]]
@@ -91,11 +98,12 @@ def test_jsonl_of_a_success_has_every_event_in_order_with_exactly_its_keys(outco
     outcome = outcomes["success --jsonl"]
     events = events_of(outcome)
 
-    assert kinds_of(events) == ["status", "sources", "status", "token", "token", "notice", "citations", "done"]
+    kinds = ["status", "sources", "status", "token", "notice", "citations", "done"]
+    assert [kind for kind, _ in groupby(kinds_of(events))] == kinds
     assert_exact_keys(events)
-    _, sources, _, first, second, notice, citations, done = events
+    sources, notice, citations, done = events[1], *events[-3:]
     assert [list(source) for source in sources["sources"]] == [SOURCE_KEYS] * 2
-    assert first["token"] + second["token"] == "It is [1] and [9]."
+    assert answer_of(events) == "It is [1] and [9]."
     assert (notice["code"], citations["unknown"], done["finish_reason"]) == ("finish_length", [9], "length")
     cited = {key: sources["sources"][0][key] for key in ("n", "source", "chunk_id")}
     assert citations["citations"] == [cited]
@@ -116,6 +124,26 @@ def test_what_a_success_says_of_itself_is_of_the_right_kind(outcomes: dict[str, 
         assert float(str(defaults()["min_score"])) <= source["score"] <= 1
         assert len(source["content"]) <= 153
         assert not source["source"].startswith("/")
+
+
+def test_timings_say_where_the_milliseconds_went_on_stderr_and_in_json(reader: CommandLine) -> None:
+    shown = reader.ask(answer("Because."), QUESTION, "--timings")
+    told = json.loads(reader.ask(answer("Because."), QUESTION, "--timings", "--json").stdout)["timings"]["stages"]
+    stages = ["interpreter", "imports", "settings", "engine", "open the collection", "retrieval", "context"]
+
+    assert [stage for stage in told if ": " not in stage] == [
+        *stages,
+        "connect",
+        "send",
+        "first token",
+        "rest of the answer",
+    ]
+    assert [stage for stage in told if ": " in stage] == [
+        f"retrieval: {step}" for step in ("terms", "embed", "full text", "vectors", "fuse")
+    ]
+    assert all(spent_ms >= 0 for spent_ms in told.values())
+    assert re.search(r"^    embed +\d+\.\d ms$", shown.stderr, re.MULTILINE)
+    assert shown.stdout == b"Because.\n"
 
 
 def test_json_of_a_success_is_one_object_with_exactly_its_keys(outcomes: dict[str, Outcome]) -> None:
@@ -148,9 +176,9 @@ def test_jsonl_of_a_failure_amid_the_answer_keeps_the_part_and_ends_with_one_err
     outcome = outcomes["cut off --jsonl"]
     events = events_of(outcome)
 
-    assert kinds_of(events) == ["status", "sources", "status", "token", "token", "error"]
+    assert [kind for kind, _ in groupby(kinds_of(events))] == ["status", "sources", "status", "token", "error"]
     assert_exact_keys(events)
-    assert [event["token"] for event in events[3:5]] == ["Half", " an"]
+    assert answer_of(events) == "Half an"
     assert (events[-1]["code"], events[-1]["retryable"], outcome.code) == ("cut_off", True, 4)
     assert outcome.stderr == f"streamrag: {events[-1]['error']}\nhint: {events[-1]['hint']}\n"
 
