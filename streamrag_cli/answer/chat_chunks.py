@@ -45,8 +45,11 @@ class ChatCompletions:
         timeout_s: float,
         passed: Callable[[str], None],
     ) -> None:
-        request = client.post("/chat/completions", payload, timeout_s=timeout_s, passed=passed)
+        self._passed = passed
+        self._on_its_way = asyncio.Event()
+        request = client.post("/chat/completions", payload, timeout_s=timeout_s, passed=self._note)
         self.sent = asyncio.create_task(request)
+        self.sent.add_done_callback(lambda _: self._on_its_way.set())
         self._response: Response | None = None
         self._pieces: AsyncIterator[bytes] | None = None
         self._reads: ReadAhead | None = None
@@ -54,6 +57,17 @@ class ChatCompletions:
         self._failure: Exception | None = None
         self._ended = False
         self.refusal = ""
+
+    def _note(self, step: str) -> None:
+        self._passed(step)
+        if step == "send":
+            self._on_its_way.set()
+
+    async def on_its_way(self, *, within_s: float) -> None:
+        """Wait until the request has left this machine, or failed to; but no longer than `within_s`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._on_its_way.wait()
 
     async def create(self, **_: Any) -> Self:
         """Wait for the reply to begin. What LangChain gets back is this object, as a context of chunks."""

@@ -72,6 +72,13 @@ def import_chat_library() -> None:
     _imported.set()
 
 
+def prepare_client(scheme: str) -> None:
+    """Pay for the HTTP library and its certificates, 0.1 to 0.2 s, while something else is awaited; in any thread."""
+    from streamrag_cli.model_server.client import trust
+
+    trust(scheme)
+
+
 async def stream_chat(
     messages: Sequence[tuple[str, str]],
     *,
@@ -183,6 +190,7 @@ async def _chunks(
     its failure ends the wait.
     """
     if not _imported.is_set():  # a thread is not free at once where many are answered
+        await completions.on_its_way(within_s=_AT_LEAST_S)  # an import slows everything beside it
         importing = asyncio.create_task(asyncio.to_thread(import_chat_library))
         try:
             await asyncio.wait({importing, completions.sent}, return_when=asyncio.FIRST_COMPLETED)

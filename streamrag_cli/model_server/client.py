@@ -22,6 +22,7 @@ WHOLE_REPLY_LIMITS: Final = 4
 _REPLY_BYTES: Final = 128_000_000
 _CONNECT_TIMEOUT_S: Final = 10.0
 _KEPT_CONNECTIONS: Final = 100
+_KEPT_S: Final = 60.0
 
 
 class StatusError(Exception):
@@ -69,10 +70,12 @@ class StreamingClient:
         self._url = endpoint.url
         self._http = httpx2.AsyncClient(
             headers=_headers(endpoint),
-            verify=_trust(endpoint.scheme),
+            verify=trust(endpoint.scheme),
             follow_redirects=True,
             # Left alone it opens a hundred, and the next answer waits until one of those is whole.
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS),
+            limits=httpx2.Limits(
+                max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS, keepalive_expiry=_KEPT_S
+            ),
         )
 
     async def post(
@@ -118,7 +121,7 @@ class WholeReplyClient:
         self._limit_s = WHOLE_REPLY_LIMITS * timeout_s
         self._http = httpx2.Client(
             headers=_headers(endpoint),
-            verify=_trust(endpoint.scheme),
+            verify=trust(endpoint.scheme),
             follow_redirects=True,
             timeout=httpx2.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
         )
@@ -160,6 +163,6 @@ def _headers(endpoint: ModelEndpoint) -> dict[str, str]:
 
 
 @cache
-def _trust(scheme: str) -> ssl.SSLContext:
+def trust(scheme: str) -> ssl.SSLContext:
     """Whom to trust. Reading the certificates takes 20 to 50 ms; plain HTTP needs none, and then nobody is trusted."""
     return httpx2.create_ssl_context() if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
