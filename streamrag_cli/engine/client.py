@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from streamrag_cli.engine.messages import GarbledError, Request, read_event, read_state, request_line
+from streamrag_cli.engine.messages import BEAT_S, GarbledError, Request, read_event, read_state, request_line
 from streamrag_cli.engine.peer import peer
 from streamrag_cli.engine.place import Place, UnsafePlaceError, environment_for_engine, place_for
 from streamrag_cli.errors import ExitCode
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import asyncio
 
 PATIENCE_S: Final = 1.0
+_SILENCE_S: Final = 10 * BEAT_S  # a busy machine is not a hung engine
 _POLL_S: Final = 0.004
 _HOME: Final = Path(__file__).resolve().parent.parent.parent
 # Not `-m`: the program may run from a folder that only its own environment names.
@@ -60,8 +61,10 @@ class Connection:
                 self.socket.settimeout(PATIENCE_S)
                 if not lines.readline():
                     raise NoEngineError("it has ended")
-                self.socket.settimeout(None)
-                return read_event(lines.readline())
+                self.socket.settimeout(_SILENCE_S)
+                while (line := lines.readline()) == b"\n":
+                    pass
+                return read_event(line)
         except TimeoutError:
             raise self._abandoned() from None
         except (OSError, GarbledError) as error:
@@ -74,7 +77,9 @@ class Connection:
         reader, writer = await asyncio.open_unix_connection(sock=self.socket, limit=2**28)
         try:
             await self._hello(reader)
-            while line := await reader.readline():
+            while line := await self._line(reader):
+                if line == b"\n":
+                    continue
                 event = read_event(line)
                 yield event
                 if isinstance(event, Done | Error):
@@ -84,6 +89,15 @@ class Connection:
             raise NoEngineError(str(error) or type(error).__name__) from error
         finally:
             writer.close()
+
+    async def _line(self, reader: "asyncio.StreamReader") -> bytes:
+        import asyncio
+
+        try:
+            async with asyncio.timeout(_SILENCE_S):
+                return await reader.readline()
+        except TimeoutError:
+            raise self._abandoned() from None
 
     async def _hello(self, reader: "asyncio.StreamReader") -> None:
         import asyncio

@@ -15,6 +15,8 @@ from streamrag_cli.model import Citation, Question, Source, Timings, Usage
 from streamrag_cli.settings import Settings
 
 LONGEST_LINE_BYTES: Final = 256_000_000
+BEAT_S: Final = 0.5
+"""An engine that answers sends an empty line this often."""
 _PLAIN: Final[Mapping[str, type[Any]]] = {each.__name__: each for each in (Status, Token, Notice, Error)}
 
 

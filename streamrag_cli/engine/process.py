@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from streamrag_cli import __version__
 from streamrag_cli.engine.messages import (
+    BEAT_S,
     LONGEST_LINE_BYTES,
     GarbledError,
     Request,
@@ -85,7 +86,11 @@ class Engine:
                 return
             writer.write(state_line(self._state()))
             request = read_request(await reader.readline())
-            await _while_there(reader, self._serve(request, writer))
+            beating = asyncio.create_task(_beat(writer))
+            try:
+                await _while_there(reader, self._serve(request, writer))
+            finally:
+                beating.cancel()
         except (OSError, GarbledError, ValueError) as error:
             _log.info("a client went away: %s", type(error).__name__)
         finally:
@@ -145,6 +150,13 @@ class Engine:
             "stores": sorted(map(str, self._stores)),
             "log": str(self._place.log),
         }
+
+
+async def _beat(writer: asyncio.StreamWriter) -> None:
+    """Tell the client that this process is alive, however long the model thinks."""
+    while True:
+        await asyncio.sleep(BEAT_S)
+        writer.write(b"\n")
 
 
 async def _while_there(reader: asyncio.StreamReader, work: Coroutine[Any, Any, None]) -> None:

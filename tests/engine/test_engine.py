@@ -188,6 +188,19 @@ def test_an_engine_killed_before_anything_was_shown_is_done_without(user: Comman
     assert "Ada Brandt" in out.decode()
 
 
+def test_an_engine_that_hangs_amid_an_answer_ends_it_with_an_error(user: CommandLine) -> None:
+    with OpenAIServer(chat=stream(token("Half an ans"), Stall())) as model:
+        with user.running("ask", QUESTION, "--base-url", model.base_url, "-m", "m") as asking:
+            said = read_until(asking.stdout, b"Half an ans")
+            (engine,) = engines(user)
+            os.kill(engine["pid"], signal.SIGSTOP)
+            out, err = asking.communicate(timeout=20)
+            os.kill(engine["pid"], signal.SIGKILL)
+
+    assert (asking.returncode, said + out) == (4, b"Half an ans\n")
+    assert "the engine that was writing the answer has ended" in err.decode()
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_question_closes_its_call_to_the_model_in_the_engine(
     number: signal.Signals, code: int, user: CommandLine
