@@ -143,7 +143,10 @@ def test_without_origins_nothing_is_shared(settings: Settings) -> None:
 
 def test_the_rate_is_limited_before_the_stream_and_the_wait_is_named(settings: Settings) -> None:
     with running_server(settings, replace(PLENTY, rate_limit="2/minute")) as server:
-        replies = [request(f"{server.url}/search?query=x&min_score=0") for _ in range(3)]
+        replies = [
+            request(f"{server.url}/search?query=x&min_score=0", headers={"Authorization": f"Bearer {n}"})
+            for n in range(3)
+        ]
         alive = request(f"{server.url}/healthz")
 
     assert [reply.status for reply in replies] == [200, 200, 429]

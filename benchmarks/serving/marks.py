@@ -1,0 +1,33 @@
+"""What the client asks for and the model answers: both sides can tell every token of every answer."""
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+_MARK = re.compile(rb"mark-(\d+)-(\d+)-(\d+)-end")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """The answer number `number`: `tokens` tokens, one each `pace_ms`, or as fast as they are taken with 0."""
+
+    number: int
+    tokens: int
+    pace_ms: int = 0
+
+    @property
+    def question(self) -> str:
+        return f"Why does the browser ask twice? mark-{self.number}-{self.tokens}-{self.pace_ms}-end"
+
+    def token(self, index: int) -> str:
+        return f" {self.number}:{index}"
+
+    @property
+    def answer(self) -> str:
+        return "".join(self.token(index) for index in range(self.tokens))
+
+    @classmethod
+    def found_in(cls, request: bytes) -> Self:
+        """The last mark in a request; with several questions in it that is the one to answer."""
+        number, tokens, pace_ms = map(int, _MARK.findall(request)[-1])
+        return cls(number=number, tokens=tokens, pace_ms=pace_ms)

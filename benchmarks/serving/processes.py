@@ -1,0 +1,106 @@
+"""The processes that take part, and what the system says of them."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from benchmarks.serving.client import Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A process that serves on `port`."""
+
+    name: str
+    pid: int
+    port: int
+
+    @property
+    def processor_s(self) -> float:
+        """Processor time of all its threads so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def memory_mb(self) -> float:
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+
+    @property
+    def open_files(self) -> int:
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+
+class Client:
+    """The process that asks."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+        self._asked = 0
+
+    def ask(self, server: Server, *, streams: int, tokens: int, pace_ms: int = 0) -> Report:
+        assert self._process.stdin is not None
+        round_of = {"port": server.port, "streams": streams, "tokens": tokens, "pace_ms": pace_ms}
+        self._process.stdin.write(json.dumps({**round_of, "first_number": self._asked}) + "\n")
+        self._process.stdin.flush()
+        self._asked += streams
+        return Report(**json.loads(_line(self._process.stdout)))
+
+
+@contextmanager
+def model_server() -> Iterator[int]:
+    with _running([sys.executable, "-m", "benchmarks.serving.model"], stdout=subprocess.PIPE) as process:
+        yield int(_line(process.stdout))
+
+
+@contextmanager
+def bare_server(model_port: int) -> Iterator[Server]:
+    command = [sys.executable, "-m", "benchmarks.serving.bare", str(model_port)]
+    with _running(command, stdout=subprocess.PIPE) as process:
+        yield Server(name="bare", pid=process.pid, port=int(_line(process.stdout)))
+
+
+@contextmanager
+def our_server(store: Path, model_port: int) -> Iterator[Server]:
+    flags = ["--store", str(store), "--base-url", f"http://127.0.0.1:{model_port}/v1", "-m", "m", "--min-score", "0"]
+    limits = ["--port", "0", "--rate-limit", "1000000/minute"]
+    with _running(_streamrag("serve", *flags, *limits), stderr=subprocess.PIPE) as process:
+        address = _line(process.stderr).split("://")[1].split()[0]
+        yield Server(name="streamrag", pid=process.pid, port=int(address.rpartition(":")[2]))
+
+
+@contextmanager
+def client() -> Iterator[Client]:
+    command = [sys.executable, "-m", "benchmarks.serving.client"]
+    with _running(command, stdout=subprocess.PIPE) as process:
+        yield Client(process)
+
+
+def ingest(store: Path, documents: Path) -> None:
+    subprocess.run(_streamrag("ingest", "-q", "--store", str(store), str(documents)), check=True)
+
+
+def _streamrag(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "streamrag_cli", *arguments]
+
+
+@contextmanager
+def _running(command: list[str], **pipes: Any) -> Iterator["subprocess.Popen[str]"]:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def _line(pipe: IO[str] | None) -> str:
+    assert pipe is not None
+    line = pipe.readline()
+    assert line, "the process has ended"
+    return line

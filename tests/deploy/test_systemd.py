@@ -1,0 +1,52 @@
+"""The unit, as systemd itself reads it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+UNIT = (ROOT / "deploy" / "systemd" / "streamrag.service").read_text(encoding="utf-8")
+MOST_EXPOSED = 20  # of 100; a unit without any hardening has 96
+
+
+def analysed(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("needs systemd-analyze, of the package systemd")
+    unit = folder / "streamrag.service"
+    installed_at = "/usr/local/bin/streamrag"
+    assert installed_at in UNIT
+    unit.write_text(UNIT.replace(installed_at, sys.executable), encoding="utf-8")
+    return subprocess.run([program, *arguments, str(unit)], capture_output=True, text=True, check=False)
+
+
+def test_systemd_has_nothing_to_complain_of(tmp_path: Path) -> None:
+    verified = analysed(tmp_path, "verify")
+
+    assert (verified.stderr, verified.returncode) == ("", 0)
+
+
+def test_what_the_service_could_do_to_its_system_is_little(tmp_path: Path) -> None:
+    judged = analysed(tmp_path, "security", "--offline=true", f"--threshold={MOST_EXPOSED}")
+
+    assert judged.returncode == 0, judged.stdout
+
+
+def test_its_settings_are_the_programs_own() -> None:
+    known = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    names = re.findall(r"\b(STREAMRAG_[A-Z_]+)", UNIT)
+
+    assert names
+    assert [name for name in names if f"`{name}`" not in known] == []
+
+
+def test_a_stop_waits_longer_than_the_program_takes() -> None:
+    from streamrag_cli.settings import ServerSettings
+
+    waits_s = int(re.findall(r"^TimeoutStopSec=(\d+)s$", UNIT, flags=re.MULTILINE)[0])
+
+    assert waits_s > ServerSettings().grace_s

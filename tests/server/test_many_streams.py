@@ -1,0 +1,68 @@
+"""Many answers at once: each client gets its own, whole, and nothing stays behind."""
+
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+
+from streamrag_cli.settings import Settings
+from tests.openai_connection import LoggedRequest
+from tests.openai_replies import DONE, Hold, Reply, answer, finish, stream, token
+from tests.openai_server import OpenAIServer
+from tests.server.client import ask_url, streaming
+from tests.server.running import running_server
+
+STREAMS = 50
+
+
+def words_for(number: int) -> list[str]:
+    return [f"lamp {number} word {index}. " for index in range(40)]
+
+
+def answer_by_number(asked: LoggedRequest) -> Reply:
+    """Each question holds a number, and its answer repeats that in every piece."""
+    number = int(re.findall(rb"lighthouse number (\d+)", asked.body)[-1])
+    return answer(*words_for(number))
+
+
+def answered(url: str) -> tuple[str, str]:
+    """The answer, and the kind of the event that ended it."""
+    with streaming(url) as reply:
+        events = list(reply.events())
+    return "".join(event["token"] for event in events if event["type"] == "token"), events[-1]["type"]
+
+
+def test_each_of_many_streams_gets_its_own_answer_and_all_of_it(settings: Settings) -> None:
+    with (
+        OpenAIServer(chat=answer_by_number) as model,
+        running_server(replace(settings, base_url=model.base_url, model="m", min_score=0.0)) as server,
+        ThreadPoolExecutor(STREAMS) as at_once,
+    ):
+        urls = [ask_url(server.url, f"Who lit lighthouse number {number}?") for number in range(STREAMS)]
+        answers = list(at_once.map(answered, urls))
+        deadline_s = time.monotonic() + 5
+        while server.open_streams and time.monotonic() < deadline_s:
+            time.sleep(0.005)
+        left_open = server.open_streams
+
+    assert answers == [("".join(words_for(number)), "done") for number in range(STREAMS)]
+    assert left_open == 0
+
+
+def test_no_stream_waits_for_the_end_of_another(settings: Settings) -> None:
+    """HTTP libraries open a hundred connections at most unless told otherwise."""
+    release = threading.Event()
+    chat = stream(Hold(release), token("Hello"), finish(), DONE)
+    with (
+        OpenAIServer(chat=chat) as model,
+        running_server(replace(settings, base_url=model.base_url, model="m")) as server,
+        ExitStack() as open_streams,
+    ):
+        replies = [open_streams.enter_context(streaming(ask_url(server.url))) for _ in range(110)]
+        model.wait_for_requests(len(replies), timeout_s=60.0)
+        release.set()
+        ends = [list(reply.events())[-1]["type"] for reply in replies]
+
+    assert ends == ["done"] * len(replies)

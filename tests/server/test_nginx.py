@@ -1,0 +1,149 @@
+"""The stream through real nginx: with the project's configuration, and with nginx's own defaults."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.settings import ServerSettings, Settings
+from tests.openai_replies import DONE, Hold, answer, finish, stream, token
+from tests.openai_server import OpenAIServer, Script
+from tests.server.client import ask_url, request, streaming
+from tests.server.nginx import DEFAULTS, NAME, PROJECT_CONFIGURATION, running_nginx
+from tests.server.running import RunningServer, running_server
+
+CONFIGURATIONS = {"project": PROJECT_CONFIGURATION, "defaults": DEFAULTS}
+both = pytest.mark.parametrize("configuration", CONFIGURATIONS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """nginx in front of a server in front of a model."""
+
+    url: str
+    server: RunningServer
+    model: OpenAIServer
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """As a browser sends them that knows the site by its name."""
+        return {"Host": NAME}
+
+
+@contextmanager
+def running_site(
+    settings: Settings, configuration: str, folder: Path, chat: Script, *, rate_limit: str = "1000000/minute"
+) -> Iterator[Site]:
+    wanted = ServerSettings(rate_limit=rate_limit, allow_host=(NAME,), grace_s=3.0)
+    with (
+        OpenAIServer(chat=chat) as model,
+        running_server(replace(settings, base_url=model.base_url, model="m"), wanted) as server,
+        running_nginx(CONFIGURATIONS[configuration], folder / configuration, in_front_of=server.port) as url,
+    ):
+        yield Site(url=url, server=server, model=model)
+
+
+@both
+def test_each_piece_arrives_while_the_model_still_holds_the_next(
+    settings: Settings, configuration: str, tmp_path: Path
+) -> None:
+    holds = [threading.Event() for _ in range(4)]
+    steps = [step for hold, text in zip(holds, "abcd", strict=True) for step in (Hold(hold), token(text))]
+    chat = stream(*steps, finish(), DONE)
+    with (
+        running_site(settings, configuration, tmp_path, chat) as site,
+        streaming(ask_url(site.url), headers=site.headers) as answered,
+    ):
+        before_any = [answered.next_of(kind)["type"] for kind in ("status", "sources", "status")]
+        arrived = []
+        for hold in holds:
+            hold.set()
+            arrived.append(answered.next_of("token")["token"])
+        rest = [event["type"] for event in answered.events()]
+
+    assert before_any == ["status", "sources", "status"]
+    assert arrived == ["a", "b", "c", "d"]
+    assert rest == ["citations", "done"]
+
+
+@both
+def test_the_headers_of_a_stream_pass(settings: Settings, configuration: str, tmp_path: Path) -> None:
+    names = ("content-type", "cache-control", "content-length", "x-content-type-options")
+    with (
+        running_site(settings, configuration, tmp_path, answer("Hello")) as site,
+        streaming(ask_url(site.url), headers=site.headers) as answered,
+    ):
+        headers = {name: answered.headers.get(name) for name in names}
+        list(answered.lines())
+
+    assert (answered.status, headers) == (
+        200,
+        {
+            "content-type": "text/event-stream; charset=utf-8",
+            "cache-control": "no-cache, no-transform",
+            "content-length": None,
+            "x-content-type-options": "nosniff",
+        },
+    )
+
+
+@both
+def test_a_client_that_goes_away_ends_the_call_of_the_model(
+    settings: Settings, configuration: str, tmp_path: Path
+) -> None:
+    chat = stream(token("Half"), Hold(threading.Event()))
+    with running_site(settings, configuration, tmp_path, chat) as site:
+        with streaming(ask_url(site.url), headers=site.headers) as answered:
+            answered.next_of("token")
+
+        assert site.model.requests[0].closed_by_client.wait(timeout=2.0)
+
+
+def test_a_page_of_the_site_may_ask_and_one_of_another_may_not(settings: Settings, tmp_path: Path) -> None:
+    with running_site(settings, "project", tmp_path, answer("Hello")) as site:
+        statuses = [
+            request(ask_url(site.url), headers=site.headers | {"Origin": origin}).status
+            for origin in (f"http://{NAME}", "https://elsewhere.example.org")
+        ]
+
+    assert statuses == [200, 403]
+
+
+def test_who_claims_another_address_has_the_same_limit(settings: Settings, tmp_path: Path) -> None:
+    with running_site(settings, "project", tmp_path, answer("Hello"), rate_limit="2/minute") as site:
+        statuses = [
+            request(ask_url(site.url), headers=site.headers | {"X-Forwarded-For": claimed}).status
+            for claimed in ("192.0.2.1", "192.0.2.2", "192.0.2.3")
+        ]
+
+    assert statuses == [200, 200, 429]
+
+
+@pytest.mark.timeout(240)
+def test_more_than_a_minute_of_silence_is_survived(settings: Settings, tmp_path: Path) -> None:
+    """Real time, since the limit is nginx's own: 60 s without a byte. Both configurations wait side by side."""
+    patient = replace(settings, timeout_s=200.0)
+
+    def silent_for(configuration: str) -> tuple[str, bool]:
+        hold = threading.Event()
+        chat = stream(Hold(hold), token("Still here."), finish(), DONE)
+        with ExitStack() as running:
+            site = running.enter_context(running_site(patient, configuration, tmp_path, chat))
+            answered = running.enter_context(streaming(ask_url(site.url), headers=site.headers))
+            site.model.wait_for_requests(1)
+            silent_since = time.monotonic()
+            lines = answered.lines()
+            while time.monotonic() < silent_since + 70:
+                assert next(lines, None) is not None
+            hold.set()
+            return answered.next_of("token")["token"], list(answered.events())[-1]["done"]
+
+    with ThreadPoolExecutor() as side_by_side:
+        ends = list(side_by_side.map(silent_for, CONFIGURATIONS))
+
+    assert ends == [("Still here.", True)] * 2
