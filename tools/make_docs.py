@@ -24,8 +24,8 @@ def commands_page() -> str:
     group: Any = typer.main.get_command(app)
     parts = [
         "# Commands\n",
-        "What `--help` says, command by command. The answer, and for `search`, `status` and `eval` the result, goes",
-        "to stdout, everything else to stderr. `--json` and `--jsonl`: [events.md](events.md). Exit codes:",
+        "What `--help` says, command by command. The answer, and for other commands their",
+        "result, goes to stdout, all else to stderr. `--json` and `--jsonl`: [events.md](events.md). Exit codes:",
         "[exit-codes.md](exit-codes.md).\n",
     ]
     for name, command in [("streamrag", group), *_named("streamrag", group)]:

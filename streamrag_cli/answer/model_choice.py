@@ -6,18 +6,19 @@ who has no model yet should not wait for it.
 
 import json
 import shlex
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
-from typing import Final, Protocol
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from typing import Final
+from urllib.error import URLError
+from urllib.request import Request
 
 from streamrag_cli.errors import ConfigurationError
 from streamrag_cli.model_server import errors
+from streamrag_cli.model_server.deadline import Deadline
 from streamrag_cli.model_server.endpoint import ModelEndpoint
+from streamrag_cli.model_server.fetch import fetch
 
 DEFAULT_MODEL: Final = "gpt-5.4-mini"  # small, and it answers without a pause for reasoning unless asked to
 LOCAL_PORTS: Final[Mapping[str, int]] = {"Ollama": 11434, "llama.cpp": 8080, "LM Studio": 1234, "vLLM": 8000}
@@ -25,10 +26,6 @@ LIST_TIMEOUT_S: Final = 5.0
 _PROBE_TIMEOUT_S: Final = 0.15
 _LIST_BYTES: Final = 4_000_000
 _SHOWN_MODELS: Final = 10
-
-
-class _Readable(Protocol):
-    def read1(self, n: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,46 +104,29 @@ def _fetched_list(endpoint: ModelEndpoint, timeout_s: float) -> bytes:
         # A redirect must not carry the key to another server.
         request.add_unredirected_header("Authorization", f"Bearer {endpoint.api_key}")
     try:
-        with urlopen(request, timeout=timeout_s) as response:  # noqa: S310
-            return _read_within(response, timeout_s)
-    except HTTPError as error:
-        with error:
-            code, text = errors.code_and_text(*_error_body(error))
-        raise errors.status_error(error.code, code=code, text=text, endpoint=endpoint) from None
-    except URLError as error:
-        cause = error.reason if isinstance(error.reason, BaseException) else error
-        raise errors.unreachable(errors.reason_of(cause), endpoint) from None
+        status, body = fetch(request, limit_s=timeout_s, most_bytes=_LIST_BYTES)
     except TimeoutError:
         raise errors.no_list_in_time(timeout_s, endpoint) from None
     except HTTPException:
         raise errors.malformed("does not speak HTTP", endpoint) from None
     except OSError as error:
-        raise errors.unreachable(errors.reason_of(error), endpoint) from None
+        cause = error.reason if isinstance(error, URLError) and isinstance(error.reason, BaseException) else error
+        if isinstance(cause, TimeoutError):
+            raise errors.no_list_in_time(timeout_s, endpoint) from None
+        raise errors.unreachable(errors.reason_of(cause), endpoint) from None
+    if not 200 <= status < 300:
+        code, text = errors.code_and_text(*_error_body(body))
+        raise errors.status_error(status, code=code, text=text, endpoint=endpoint)
+    return body
 
 
-def _error_body(error: HTTPError) -> tuple[object, str]:
+def _error_body(body: bytes) -> tuple[object, str]:
     """The body as JSON, or None where it is none, and as text."""
-    try:
-        text = error.read(_LIST_BYTES).decode("utf-8", "replace")
-    except (OSError, HTTPException):
-        return None, ""
+    text = body.decode("utf-8", "replace")
     try:
         return json.loads(text), text
     except (ValueError, RecursionError):
         return None, text
-
-
-def _read_within(response: _Readable, timeout_s: float) -> bytes:
-    """The body, or TimeoutError: each read has its own limit, and a server can drip for ever."""
-    deadline_s = time.monotonic() + timeout_s
-    body = bytearray()
-    while piece := response.read1(65536):
-        body += piece
-        if time.monotonic() > deadline_s:
-            raise TimeoutError
-        if len(body) > _LIST_BYTES:
-            break
-    return bytes(body)
 
 
 def _chat_models(body: bytes) -> list[str]:
@@ -167,11 +147,14 @@ def _chat_models(body: bytes) -> list[str]:
 def _probe(name: str, port: int) -> LocalServer | None:
     connection = HTTPConnection("127.0.0.1", port, timeout=_PROBE_TIMEOUT_S)
     try:
-        connection.request("GET", "/v1/models")
-        response = connection.getresponse()
-        if response.status != 200:
-            return None
-        models = _chat_models(_read_within(response, _PROBE_TIMEOUT_S))
+        with Deadline(_PROBE_TIMEOUT_S) as deadline:
+            connection.connect()
+            deadline.watch(connection.sock)
+            connection.request("GET", "/v1/models")
+            response = connection.getresponse()
+            if response.status != 200:
+                return None
+            models = _chat_models(response.read(_LIST_BYTES))
     except (OSError, HTTPException, ValueError):
         return None
     finally:

@@ -51,6 +51,7 @@ async def ask(question: Question, settings: Settings, library: Library) -> Async
             async for event in events:
                 yield event
         except StreamragError as error:
+            _log.debug("the answer failed", exc_info=error)
             yield as_event(error)
         except Exception:  # noqa: BLE001 - said as an event, logged, and not swallowed
             # A consumer over HTTP has its 200 already: the stream is the only place left to say so.
@@ -147,6 +148,7 @@ async def search(question: Question, settings: Settings, library: Library) -> As
         async with library.retriever(settings) as retriever:
             found = await asyncio.to_thread(find_sources, question.text, settings, retriever)
     except StreamragError as error:
+        _log.debug("the search failed", exc_info=error)
         yield as_event(error)
     else:
         yield Sources(sources=found)

@@ -1,7 +1,6 @@
 """What every command has in common with the shell that started it: settings, errors, exit codes."""
 
 import contextlib
-import errno
 import logging
 import os
 import sys
@@ -25,13 +24,13 @@ from streamrag_cli.text import sanitise
 
 # click's, which recent versions of typer carry inside
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
-_UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EBADF, errno.EFBIG})
 _KEY_VARIABLES: Final = tuple(
     variable
     for setting in (*SETTING_NAMES, *SERVER_SETTING_NAMES)
     for variable in setting.variables
     if setting.name in {"api_key", "server_key"}
 )
+_log: Final = logging.getLogger(__name__)
 _SHORTEST_KEY: Final = 8  # shorter ones are the `x` and `none` that local servers are given
 
 
@@ -53,11 +52,12 @@ def _explained(error: BaseException, *, debug: bool) -> ExitCode:
     """Say what ended the command, and return the code for it."""
     match error:
         case StreamragError():
+            _log.debug("the command failed", exc_info=error)
             _complain(error.message, error.hint)
             return error.exit_code
         case BrokenPipeError():
             return ExitCode.BROKEN_PIPE
-        case OSError() if error.errno in _UNWRITABLE:
+        case OSError() if error.errno in streams.UNWRITABLE:
             _complain(f"the output cannot be written: {error.strerror}", "write it somewhere else")
             return ExitCode.BUG
         case SystemExit():
@@ -142,6 +142,7 @@ def _tame_libraries(*, debug: bool) -> None:
         handler: logging.Handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(_SafeFormatter("%(name)s: %(message)s"))
         logging.captureWarnings(True)
+        logging.getLogger("streamrag_cli").setLevel(logging.DEBUG)  # expected failures, too, have a traceback
     else:
         handler = logging.NullHandler()
         sys.unraisablehook = lambda _: None

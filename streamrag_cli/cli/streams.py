@@ -1,14 +1,18 @@
 """stdin, stdout and stderr as the shell gave them: closed, full, abandoned, in any encoding."""
 
 import contextlib
+import errno
 import fcntl
+import io
 import os
 import stat
 import sys
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from streamrag_cli.errors import UsageError
 
+UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EBADF, errno.EFBIG})
+"""What a write to a full disk or a lost file says; a pipe that nobody reads says otherwise."""
 _STDIN_BYTES: Final = 1_000_000  # more is no question, and would not fit into a model's context
 
 
@@ -16,7 +20,8 @@ def prepare() -> None:
     """Make the three streams safe to use.
 
     Python leaves None where the caller closed one, and the next file opened would get its number. A closed stdin
-    reads as empty, a closed stderr swallows, and a closed stdout refuses: an answer that nobody can get is a failure.
+    reads as empty, a closed stderr swallows, and so does one on a full disk; a closed stdout refuses, and so does a
+    full one: an answer that nobody can get is a failure, a remark is not.
     """
     for name, number, file_mode, mode in (
         ("stdin", 0, os.O_RDONLY, "r"),
@@ -32,6 +37,21 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="replace", newline="\n")  # type: ignore[union-attr]
+    if isinstance(sys.stderr, io.TextIOWrapper) and not sys.stderr.isatty():
+        remarks = io.BufferedWriter(_Remarks(sys.stderr.fileno(), "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(remarks, sys.stderr.encoding, "replace", "\n", line_buffering=True)
+
+
+class _Remarks(io.FileIO):
+    """Writes what can be written and lets go of the rest."""
+
+    def write(self, remark: Any) -> int:
+        try:
+            return super().write(remark)
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+            return len(remark)
 
 
 def read_stdin() -> str:

@@ -1,20 +1,41 @@
-"""Where an ingest puts what it finds: into the store, or, for a dry run, nowhere."""
+"""Where an ingest puts what it finds: into the store, or, for a dry run, nowhere.
 
+What is put in comes out as events, in the order that a run would have that did one thing after the other: a document
+when its batch is safe, anything else at once, but never before a batch that was full by then.
+"""
+
+from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Final, Protocol
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from streamrag_cli.events import DocumentAction, DocumentSeen
+from streamrag_cli.ingest.embedding import EmbedAhead
+from streamrag_cli.ingest.reading import Examined
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.retrieval.embeddings import Embedder
 from streamrag_cli.store.catalog import Catalog
 from streamrag_cli.store.writer import CollectionWriter
 from streamrag_cli.text import sanitise_line
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vectors: TypeAlias = NDArray[np.float32]
+
 BATCH_CHUNKS: Final = 256
+BATCHES_AHEAD: Final = 2
+"""How many may be with the embedder: one under way, and one for it to go on with while another is written."""
+_EVENTS_BEHIND: Final = 1000
+"""How many events may wait for the batch before them; there may be far more unchanged files than new ones."""
 
 
 class Sink(Protocol):
-    """What an ingest needs of the place it writes to. Each event says what is done, not what is planned."""
+    """What an ingest needs of the place it writes to. Each event says what is done, not what is planned.
+
+    To be used from one thread.
+    """
 
     @property
     def wants_chunks(self) -> bool:
@@ -24,27 +45,50 @@ class Sink(Protocol):
 
     def records_under(self, root: str) -> Iterator[DocumentRecord]: ...
 
-    def put(
-        self, record: DocumentRecord, chunks: Sequence[Chunk], action: DocumentAction, remark: str
-    ) -> Iterator[DocumentSeen]: ...
+    def put(self, examined: Examined) -> None:
+        """Take in what became of one path: what is to be stored, or only said."""
 
-    def renew(self, record: DocumentRecord) -> None: ...
+    def is_crowded(self) -> bool:
+        """Whether so much has piled up that `ready` comes first; never after it."""
+
+    def waits_for(self) -> "Future[Vectors] | None":
+        """What has to be done before `ready` has more, if that is what it is short of."""
+
+    def ready(self) -> Iterator[DocumentSeen]:
+        """Do what can be done by now, waiting only where too much has piled up, and say what is done."""
+
+    def flush(self) -> Iterator[DocumentSeen]:
+        """Do and say all the rest."""
 
     def remove(self, records: Sequence[DocumentRecord]) -> Iterator[DocumentSeen]: ...
 
-    def flush(self) -> Iterator[DocumentSeen]: ...
+
+@dataclass(slots=True)
+class _Batch:
+    """Documents that are written together; `vectors` is there once they are with the embedder."""
+
+    documents: list[Examined] = field(default_factory=list)
+    chunks: int = 0
+    vectors: "Future[Vectors] | None" = None
+
+    def texts(self) -> list[str]:
+        return [chunk.text_to_embed for examined in self.documents for chunk in examined.chunks]
+
+    def to_write(self) -> list[tuple[DocumentRecord, Sequence[Chunk]]]:
+        return [(examined.record, examined.chunks) for examined in self.documents if examined.record]
 
 
 class StoreSink:
-    """Writes documents in batches; one is reported when it is safe."""
+    """Writes documents in batches; one is reported when it is safe. The store is used by the caller's thread alone."""
 
     wants_chunks = True
 
-    def __init__(self, writer: CollectionWriter, embedder: Embedder) -> None:
+    def __init__(self, writer: CollectionWriter, embedding: EmbedAhead) -> None:
         self._writer = writer
-        self._embedder = embedder
-        self._batch: list[tuple[DocumentRecord, Sequence[Chunk], DocumentAction, str]] = []
-        self._batch_chunks = 0
+        self._embedding = embedding
+        self._filling = _Batch()
+        self._pending: deque[_Batch | DocumentSeen] = deque()
+        self._batches_ahead = 0
         self._renewed: list[DocumentRecord] = []
 
     def record(self, path: str) -> DocumentRecord | None:
@@ -53,33 +97,68 @@ class StoreSink:
     def records_under(self, root: str) -> Iterator[DocumentRecord]:
         return self._writer.catalog.documents_under(root)
 
-    def put(
-        self, record: DocumentRecord, chunks: Sequence[Chunk], action: DocumentAction, remark: str
-    ) -> Iterator[DocumentSeen]:
-        self._batch.append((record, chunks, action, remark))
-        self._batch_chunks += len(chunks)
-        if self._batch_chunks >= BATCH_CHUNKS or len(self._batch) >= BATCH_CHUNKS:
-            yield from self.flush()
+    def put(self, examined: Examined) -> None:
+        if examined.action in {"added", "changed"}:
+            self._filling.documents.append(examined)
+            self._filling.chunks += len(examined.chunks)
+            if max(self._filling.chunks, len(self._filling.documents)) >= BATCH_CHUNKS:
+                self._embed()
+            return
+        if examined.record:
+            self._renewed.append(examined.record)
+        self._pending.append(_said(examined))
 
-    def renew(self, record: DocumentRecord) -> None:
-        self._renewed.append(record)
+    def _embed(self) -> None:
+        self._filling.vectors = self._embedding.begin(self._filling.texts())
+        self._pending.append(self._filling)
+        self._batches_ahead += 1
+        self._filling = _Batch()
+        self._writer.get_ready()  # takes its time at the first batch, which is being embedded meanwhile
+
+    def waits_for(self) -> "Future[Vectors] | None":
+        match self._pending:
+            case [_Batch(vectors=vectors), *_]:
+                return vectors
+            case _:
+                return None
+
+    def ready(self) -> Iterator[DocumentSeen]:
+        while self._pending and (self.is_crowded() or not (vectors := self.waits_for()) or vectors.done()):
+            yield from self._next()
+
+    def is_crowded(self) -> bool:
+        return self._batches_ahead > BATCHES_AHEAD or len(self._pending) > _EVENTS_BEHIND
+
+    def _next(self) -> Iterator[DocumentSeen]:
+        first = self._pending.popleft()
+        if isinstance(first, DocumentSeen):
+            yield first
+            return
+        assert first.vectors is not None  # noqa: S101 - it was put there with it
+        self._write(first, first.vectors.result())
+        yield from map(_said, first.documents)
+
+    def _write(self, batch: _Batch, vectors: "Vectors") -> None:
+        self._batches_ahead -= 1
+        self._writer.write(batch.to_write(), vectors)
+        self._touch()
+
+    def _touch(self) -> None:
+        if self._renewed:
+            self._writer.touch(self._renewed)
+            self._renewed = []
+
+    def flush(self) -> Iterator[DocumentSeen]:
+        if self._filling.documents:
+            self._embed()
+        while self._pending:
+            yield from self._next()
+        self._touch()
 
     def remove(self, records: Sequence[DocumentRecord]) -> Iterator[DocumentSeen]:
         self._writer.remove(record.path for record in records)
         for record in records:
             yield seen(record.source, "deleted")
-
-    def flush(self) -> Iterator[DocumentSeen]:
-        batch, self._batch, self._batch_chunks = self._batch, [], 0
-        if batch:
-            texts = [chunk.text_to_embed for _, chunks, _, _ in batch for chunk in chunks]
-            vectors = self._embedder.embed_documents(texts)
-            self._writer.write([(record, chunks) for record, chunks, _, _ in batch], vectors)
-        if self._renewed:
-            self._writer.touch(self._renewed)
-            self._renewed = []
-        for record, chunks, action, remark in batch:
-            yield seen(record.source, action, chunks=len(chunks), reason=remark)
 
 
 class DryRun:
@@ -89,6 +168,7 @@ class DryRun:
 
     def __init__(self, catalog: Catalog | None) -> None:
         self._catalog = catalog
+        self._events: deque[DocumentSeen] = deque()
 
     def record(self, path: str) -> DocumentRecord | None:
         return self._catalog.document(path) if self._catalog else None
@@ -96,26 +176,31 @@ class DryRun:
     def records_under(self, root: str) -> Iterator[DocumentRecord]:
         return self._catalog.documents_under(root) if self._catalog else iter(())
 
-    def put(
-        self,
-        record: DocumentRecord,
-        chunks: Sequence[Chunk],  # noqa: ARG002
-        action: DocumentAction,
-        remark: str,
-    ) -> Iterator[DocumentSeen]:
-        yield seen(record.source, action, reason=remark)
+    def put(self, examined: Examined) -> None:
+        self._events.append(_said(examined))
 
-    def renew(self, record: DocumentRecord) -> None:
-        """Nothing to do."""
+    def is_crowded(self) -> bool:
+        return False
+
+    def waits_for(self) -> None:
+        return None
+
+    def ready(self) -> Iterator[DocumentSeen]:
+        while self._events:
+            yield self._events.popleft()
+
+    def flush(self) -> Iterator[DocumentSeen]:
+        return self.ready()
 
     def remove(self, records: Sequence[DocumentRecord]) -> Iterator[DocumentSeen]:
         for record in records:
             yield seen(record.source, "deleted")
 
-    def flush(self) -> Iterator[DocumentSeen]:
-        return iter(())
-
 
 def seen(source: str, action: DocumentAction, *, chunks: int = 0, reason: str = "") -> DocumentSeen:
     """The event, with names that are safe to show."""
     return DocumentSeen(source=sanitise_line(source), action=action, chunks=chunks, reason=sanitise_line(reason))
+
+
+def _said(examined: Examined) -> DocumentSeen:
+    return seen(examined.source, examined.action, chunks=len(examined.chunks), reason=examined.reason)

@@ -6,15 +6,17 @@ module late: the HTTP library costs 0.1 to 0.2 s.
 """
 
 import json
+import socket
 import ssl
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Any, Final
+from weakref import WeakSet
 
 import anyio
 import httpx2
 
+from streamrag_cli.model_server.deadline import Deadline
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 
 WHOLE_REPLY_LIMITS: Final = 4
@@ -22,6 +24,7 @@ WHOLE_REPLY_LIMITS: Final = 4
 _REPLY_BYTES: Final = 128_000_000
 _CONNECT_TIMEOUT_S: Final = 10.0
 _KEPT_CONNECTIONS: Final = 100
+_CONNECTED: Final = ("connection.connect_tcp.complete", "connection.start_tls.complete")
 _KEPT_S: Final = 60.0
 
 
@@ -119,6 +122,7 @@ class WholeReplyClient:
     def __init__(self, endpoint: ModelEndpoint, *, timeout_s: float) -> None:
         self._url = endpoint.url
         self._limit_s = WHOLE_REPLY_LIMITS * timeout_s
+        self._connections: WeakSet[socket.socket] = WeakSet()
         self._http = httpx2.Client(
             headers=_headers(endpoint),
             verify=trust(endpoint.scheme),
@@ -128,14 +132,32 @@ class WholeReplyClient:
 
     def post(self, path: str, payload: object) -> bytes:
         """Send `payload` as JSON and return the reply's body. Raises `FOREIGN_ERRORS`."""
-        # The HTTP library's own limit is one for each read, which a drip never meets.
-        deadline_s = time.monotonic() + self._limit_s
+        with Deadline(self._limit_s) as deadline:
+            for connection in list(self._connections):
+                deadline.watch(connection)
+
+            def note(event: str, told: Mapping[str, Any]) -> None:
+                if event in _CONNECTED:
+                    connection = told["return_value"].get_extra_info("socket")
+                    self._connections.add(connection)
+                    deadline.watch(connection)
+
+            try:
+                reply = self._reply(path, payload, note)
+            except BROKEN_CONNECTION:
+                if deadline.passed:
+                    raise ReplyTooSlowError from None
+                raise
+            if deadline.passed:  # the end that was read may be the deadline's
+                raise ReplyTooSlowError
+        return reply
+
+    def _reply(self, path: str, payload: object, note: Callable[[str, Mapping[str, Any]], None]) -> bytes:
         body = bytearray()
-        with self._http.stream("POST", self._url + path, content=json.dumps(payload).encode()) as response:
+        content, extensions = json.dumps(payload).encode(), {"trace": note}
+        with self._http.stream("POST", self._url + path, content=content, extensions=extensions) as response:
             for piece in response.iter_bytes():
                 body += piece
-                if time.monotonic() > deadline_s:
-                    raise ReplyTooSlowError
                 if len(body) > _REPLY_BYTES:
                     raise ReplyTooLongError
         if not response.is_success:
@@ -147,7 +169,7 @@ class WholeReplyClient:
 
 
 def _tracer(passed: Callable[[str], None]) -> Callable[[str, object], Awaitable[None]]:
-    steps = {"connection.connect_tcp.complete": "connect", "connection.start_tls.complete": "connect"}
+    steps = dict.fromkeys(_CONNECTED, "connect")
     steps["http11.send_request_body.complete"] = "send"
 
     async def trace(event: str, _: object) -> None:

@@ -9,6 +9,7 @@ bit for bit, in whatever company, and throughput is higher than with batches (`d
 import hashlib
 import os
 import threading
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -53,9 +54,19 @@ class BuiltinEmbedder:
         vectors = np.empty((len(texts), DIMENSION), dtype=np.float32)
         if texts:
             model = self._model()
-            with ThreadPoolExecutor(min(self._threads, len(texts)), thread_name_prefix="embed") as pool:
-                for row, vector in enumerate(pool.map(model.embed, texts)):
-                    vectors[row] = vector
+            rows = iter(range(len(texts)))  # shared: each thread takes the next when it is free
+
+            def embed_rows() -> None:
+                for row in rows:
+                    vectors[row] = model.embed(texts[row])
+
+            threads = min(self._threads, len(texts))
+            with ThreadPoolExecutor(threads, thread_name_prefix="embed") as pool:
+                try:
+                    for each in [pool.submit(embed_rows) for _ in range(threads)]:
+                        each.result()
+                finally:
+                    deque(rows, maxlen=0)  # after a failure or a Ctrl-C no thread goes on
         return vectors
 
     def embed_query(self, text: str) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ matter and is settled in `relevance`.
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
@@ -34,7 +35,7 @@ class Retrieved:
     `question_vector` has unit length and shape (dimension,): an embedding may be paid for, and is made once.
     `term_weights` maps each stemmed term of the question to its weight. `best_score` is the score of the best chunk,
     whether or not it reached the least score asked for; 0 where there is none. `spent_ms` says how long each step
-    took.
+    took; `embed` includes opening Chroma, if it was not open, and `full text` is both searches, side by side.
     """
 
     hits: tuple[Hit, ...]
@@ -53,17 +54,15 @@ def retrieve(
     """
     stages = Stages(perf_counter())
     with reader.reading():
-        total = reader.counts().chunks
-        if not total:
-            raise StoreError(
-                "the store is empty: nothing was ingested", code="store_empty", hint="streamrag ingest PATH"
-            )
+        _chunks_in(reader)
+    vector = _embedded(reader, embedder, question)  # others are searched for meanwhile: a server may take long
+    stages.end("embed")
+    with reader.reading():
+        total = _chunks_in(reader)
         terms = list(dict.fromkeys(stems([" ".join(content_words(question))])[0]))
         frequencies = reader.document_frequencies(terms)
         weights = {term: term_weight(frequencies[term], total) for term in terms}
         stages.end("terms")
-        vector = embedder.embed_query(question)
-        stages.end("embed")
         lexical, cosines = _candidates(reader, vector, question, stages)
         found = _first_of_each(reader, _fused(lexical, cosines), top_k)
         hits = _hits(found, cosines, weights)
@@ -77,16 +76,35 @@ def retrieve(
     )
 
 
+def _chunks_in(reader: CollectionReader) -> int:
+    count = reader.counts().chunks
+    if not count:
+        raise StoreError("the store is empty: nothing was ingested", code="store_empty", hint="streamrag ingest PATH")
+    return count
+
+
+def _embedded(reader: CollectionReader, embedder: Embedder, question: str) -> "NDArray[np.float32]":
+    """The question's vector. The first time Chroma is opened meanwhile: both take long, neither needs the other."""
+    if reader.is_ready:
+        return embedder.embed_query(question)
+    with ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
+        opening = beside.submit(reader.get_ready)
+        vector = embedder.embed_query(question)
+        opening.result()
+        return vector
+
+
 def _candidates(
     reader: CollectionReader, vector: "NDArray[np.float32]", question: str, stages: Stages
 ) -> tuple[dict[str, float], dict[str, float]]:
     """BM25 of what full text found, and the exact cosine of every candidate of either side."""
-    match = match_expression(question)
-    lexical = dict(reader.search_text(match, CANDIDATES)) if match else {}
+    found_by_words, found_by_vector = reader.search_both(match_expression(question), vector, CANDIDATES)
+    lexical, nearest = dict(found_by_words), dict(found_by_vector)
     stages.end("full text")
-    nearest = [chunk_id for chunk_id, _ in reader.nearest(vector, CANDIDATES)]
-    candidates = sorted({*lexical, *reader.known(nearest)})  # Chroma may hold what an ingest is still writing
-    cosines = reader.cosines(vector, candidates)
+    known = reader.known(nearest)  # Chroma may hold what an ingest is still writing
+    cosines = {chunk_id: cosine for chunk_id, cosine in nearest.items() if chunk_id in known}
+    # The search is approximate, its cosines are not: only those of the others are missing.
+    cosines |= reader.cosines(vector, sorted(lexical.keys() - cosines.keys()))
     stages.end("vectors")
     return lexical, cosines
 
@@ -109,9 +127,8 @@ def _first_of_each(reader: CollectionReader, ranked: Sequence[str], count: int) 
     found: dict[str, StoredChunk] = {}
     for start in range(0, len(ranked), count):
         part = ranked[start : start + count]
-        stored = reader.chunks(part)
-        for chunk_id in part:
-            found.setdefault(stored[chunk_id].chunk.text_to_embed, stored[chunk_id])
+        for stored in reader.found_chunks(part):
+            found.setdefault(stored.chunk.text_to_embed, stored)
         if len(found) >= count:
             break
     return list(found.values())[:count]

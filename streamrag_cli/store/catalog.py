@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any, Final
+from zlib import crc32
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.lock import not_writable
 
-SCHEMA_VERSION: Final = "1"
+SCHEMA_VERSION: Final = "2"
 _AT_A_TIME: Final = 500  # below SQLite's limit on the variables of one statement
-_CHUNK_COLUMNS: Final = (
-    "chunks.chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end, source, path"
-)
+_CHUNK_COLUMNS: Final = "chunks.chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +94,10 @@ class Catalog:
 
     @property
     def generation(self) -> int:
-        return int(self.meta("generation") or 0)
+        found = self.meta("generation") or ""
+        if not found.isdecimal():
+            raise damaged_catalog(self._file, "it has no generation")
+        return int(found)
 
     def counts(self) -> Counts:
         documents, chunks = self._rows("SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM chunks)")[0]
@@ -133,11 +135,14 @@ class Catalog:
         found: dict[str, StoredChunk] = {}
         for part in _parts(list(chunk_ids)):
             query = (
-                f"SELECT {_CHUNK_COLUMNS} FROM chunks JOIN documents ON documents.id = document_id"
+                f"SELECT {_CHUNK_COLUMNS}, chunks.checksum, source, path, documents.checksum"
+                " FROM chunks JOIN documents ON documents.id = document_id"
                 f" WHERE chunks.chunk_id IN ({_marks(part)})"
             )
-            for row in self._rows(query, part):
-                found[row[0]] = _stored_chunk(row)
+            for *of_chunk, checksum, source, path, checksum_of_document in self._rows(query, part):
+                if checksum != _checksum(of_chunk) or checksum_of_document != _checksum((path, source)):
+                    raise damaged_catalog(self._file, "a chunk is not what was written")
+                found[of_chunk[0]] = _stored_chunk(of_chunk, source, path)
         return found
 
     def known(self, chunk_ids: Iterable[str]) -> set[str]:
@@ -150,9 +155,11 @@ class Catalog:
 
     def search_text(self, match: str, limit: int) -> list[tuple[str, float]]:
         """Chunk ids with their BM25 score, higher is better, best first. `match` is an FTS5 expression."""
+        # The best are picked inside: joined outside, every chunk that matches would have its row looked up.
         query = (
-            "SELECT chunk_id, -bm25(chunks_fts, 1.0, 1.0) AS score FROM chunks_fts JOIN chunks ON chunks.id ="
-            " chunks_fts.rowid WHERE chunks_fts MATCH ? ORDER BY score DESC, chunks.id LIMIT ?"
+            "SELECT chunk_id, score FROM (SELECT rowid AS id, -bm25(chunks_fts, 1.0, 1.0) AS score FROM chunks_fts"
+            " WHERE chunks_fts MATCH ? ORDER BY score DESC, rowid LIMIT ?) JOIN chunks USING (id)"
+            " ORDER BY score DESC, id"
         )
         return [(chunk_id, score) for chunk_id, score in self._rows(query, (match, limit))]
 
@@ -217,8 +224,8 @@ class Catalog:
         """Replace the document at `record.path`; return the ids of its former chunks."""
         former = self.remove(record.path)
         cursor = self._execute(
-            "INSERT INTO documents (path, source, size, mtime_ns, read_at_ns, sha256, recipe, title)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO documents (path, source, size, mtime_ns, read_at_ns, sha256, recipe, title, checksum)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 record.path,
                 record.source,
@@ -228,11 +235,12 @@ class Catalog:
                 record.sha256,
                 record.recipe,
                 record.title,
+                _checksum((record.path, record.source)),
             ),
         )
         self._many(
-            "INSERT INTO chunks (chunk_id, document_id, ordinal, headings, title, body, page, line_start, line_end,"
-            " char_start, char_end) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO chunks (chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end,"
+            " checksum, title, document_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [_chunk_row(chunk, cursor.lastrowid) for chunk in chunks],
         )
         return former
@@ -250,8 +258,15 @@ class Catalog:
     def touch(self, record: DocumentRecord) -> None:
         """Renew what is known of an unchanged file, so that next time a stat is enough."""
         self._rows(
-            "UPDATE documents SET source = ?, size = ?, mtime_ns = ?, read_at_ns = ? WHERE path = ?",
-            (record.source, record.size, record.mtime_ns, record.read_at_ns, record.path),
+            "UPDATE documents SET source = ?, checksum = ?, size = ?, mtime_ns = ?, read_at_ns = ? WHERE path = ?",
+            (
+                record.source,
+                _checksum((record.path, record.source)),
+                record.size,
+                record.mtime_ns,
+                record.read_at_ns,
+                record.path,
+            ),
         )
 
     # SQLite underneath
@@ -272,11 +287,11 @@ class Catalog:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite quotes the damage it found
             raise _store_error(error, self._file) from error
 
 
-def _store_error(error: sqlite3.Error, file: Path) -> StoreError:
+def _store_error(error: sqlite3.Error | UnicodeDecodeError, file: Path) -> StoreError:
     name = getattr(error, "sqlite_errorname", "")
     refused = ("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")
     if name.startswith(refused) or (name.startswith("SQLITE_CANTOPEN") and file.is_file()):
@@ -285,9 +300,15 @@ def _store_error(error: sqlite3.Error, file: Path) -> StoreError:
         return StoreError(
             f"the store is busy: {file} is locked", code="store_busy", hint="try again in a moment", retryable=True
         )
-    return StoreError(
-        f"the catalog {file} is damaged: {error}", code="store_damaged", hint="streamrag ingest --rebuild"
-    )
+    return damaged_catalog(file, str(error))
+
+
+def damaged_catalog(file: Path, why: str) -> StoreError:
+    return StoreError(f"the catalog {file} is damaged: {why}", code="store_damaged", hint="streamrag ingest --rebuild")
+
+
+def _checksum(values: Sequence[object]) -> int:
+    return crc32(json.dumps(values, default=repr).encode("ascii"))
 
 
 def _parts(values: list[str]) -> Iterator[list[str]]:
@@ -300,23 +321,22 @@ def _marks(values: Sequence[object]) -> str:
 
 
 def _chunk_row(chunk: Chunk, document_id: int | None) -> tuple[object, ...]:
-    return (
+    of_chunk = (
         chunk.id,
-        document_id,
         chunk.ordinal,
-        json.dumps(chunk.headings, ensure_ascii=False),
-        chunk.title,
         chunk.text,
+        json.dumps(chunk.headings, ensure_ascii=False),
         chunk.page,
         chunk.line_start,
         chunk.line_end,
         chunk.char_start,
         chunk.char_end,
     )
+    return (*of_chunk, _checksum(of_chunk), chunk.title, document_id)
 
 
-def _stored_chunk(row: Sequence[Any]) -> StoredChunk:
-    chunk_id, ordinal, text, headings, page, line_start, line_end, char_start, char_end, source, path = row
+def _stored_chunk(of_chunk: Sequence[Any], source: str, path: str) -> StoredChunk:
+    chunk_id, ordinal, text, headings, page, line_start, line_end, char_start, char_end = of_chunk
     chunk = Chunk(
         id=chunk_id,
         ordinal=ordinal,

@@ -19,7 +19,8 @@ CREATE TABLE documents (
     read_at_ns INTEGER NOT NULL,
     sha256     TEXT NOT NULL,
     recipe     TEXT NOT NULL,
-    title      TEXT NOT NULL
+    title      TEXT NOT NULL,
+    checksum   INTEGER NOT NULL  -- of path and source
 );
 
 CREATE TABLE chunks (
@@ -34,7 +35,8 @@ CREATE TABLE chunks (
     line_start  INTEGER,
     line_end    INTEGER,
     char_start  INTEGER NOT NULL,
-    char_end    INTEGER NOT NULL
+    char_end    INTEGER NOT NULL,
+    checksum    INTEGER NOT NULL  -- of all that is shown of it: SQLite does not notice a changed letter
 );
 CREATE INDEX chunks_of_document ON chunks (document_id, ordinal);
 

@@ -115,24 +115,28 @@ class Vectors:
         index files are gone: Chroma says nothing of that.
         """
         with self._translated():
-            # Chroma counts what another process has added since, and searches what it has loaded.
-            within_reach = min(limit, self._loaded, self._collection.count())
-            if not within_reach:
+            wanted = min(limit, self._loaded)
+            if not wanted:
                 return []
             found = self._collection.query(
                 query_embeddings=vector[None, :],
-                n_results=within_reach,
+                n_results=wanted,
                 include=["distances"],
             )
-        distances = found["distances"]
-        if distances is None or len(found["ids"][0]) < within_reach / 2:
-            raise damaged(self._directory, f"its index finds {len(found['ids'][0])} of {within_reach} vectors")
-        return [(each, 1.0 - distance) for each, distance in zip(found["ids"][0], distances[0], strict=True)]
+            ids, distances = found["ids"][0], found["distances"]
+            if len(ids) < wanted:
+                # Only now, as counting takes longer than searching: another process may have deleted vectors since.
+                wanted = min(wanted, self._collection.count())
+        if distances is None or len(ids) < wanted / 2:
+            raise damaged(self._directory, f"its index finds {len(ids)} of {wanted} vectors")
+        return [(each, 1.0 - distance) for each, distance in zip(ids, distances[0], strict=True)]
 
     def cosines(self, vector: "NDArray[np.float32]", ids: Sequence[str]) -> dict[str, float]:
         """The exact cosine of each id to `vector`, which has unit length; ids that are not there are left out."""
         import numpy as np
 
+        if not ids:
+            return {}  # Chroma refuses to look for nothing
         with self._translated():
             found = self._collection.get(ids=list(ids), include=["embeddings"])
         if not found["ids"]:

@@ -23,26 +23,29 @@ _TAKE_TERMINAL = "import fcntl,os,sys,termios; fcntl.ioctl(0,termios.TIOCSCTTY,0
 
 
 class Terminal:
-    """A pseudo-terminal with an emulator behind it. `raw` is everything the program has written to it."""
+    """A pseudo-terminal with an emulator behind it. `raw` is everything the program has written to it.
+
+    `master` is for who reads by themselves.
+    """
 
     def __init__(self, *, columns: int = 80, rows: int = 60) -> None:
         self.raw = b""
         self._screen = ReflowingScreen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
-        self._master, self.slave = pty.openpty()
+        self.master, self.slave = pty.openpty()
         self.resize(columns, rows)
 
     def close(self) -> None:
-        os.close(self._master)
+        os.close(self.master)
         os.close(self.slave)
 
     def resize(self, columns: int, rows: int) -> None:
         """Change the size; the program is told by the kernel (SIGWINCH)."""
         self._screen.resize(rows, columns)
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def type(self, keys: bytes) -> None:
-        os.write(self._master, keys)
+        os.write(self.master, keys)
 
     @property
     def lines(self) -> list[str]:
@@ -85,9 +88,9 @@ class Terminal:
 
     def read(self, wait_s: float) -> bool:
         """Take what the program has written, waiting at most this long for it; False where there was nothing."""
-        if not select.select([self._master], [], [], wait_s)[0]:
+        if not select.select([self.master], [], [], wait_s)[0]:
             return False
-        piece = os.read(self._master, 65536)
+        piece = os.read(self.master, 65536)
         self.raw += piece
         self._stream.feed(piece)
         return True

@@ -82,6 +82,17 @@ def test_status(librarian: CommandLine) -> None:
     )
 
 
+def test_doctor(librarian: CommandLine) -> None:
+    user = librarian.having(STREAMRAG_ENGINE="off", STREAMRAG_MODLE="m")
+    parts = side_by_side(
+        lambda: in_a_pipe(user, "streamrag doctor"),
+        lambda: in_a_pipe(user, "streamrag doctor --json"),
+        lambda: in_a_pipe(user, "streamrag doctor -c elsewhere"),
+        lambda: on_a_terminal(user, "streamrag doctor", columns=200),
+    )
+    assert_same_transcript("doctor", *parts)
+
+
 def test_ingest(newcomer: CommandLine) -> None:
     write_library(newcomer.directory)
     library = newcomer.directory / "library"
@@ -141,6 +152,7 @@ def test_the_json_in_the_transcripts_has_exactly_its_keys() -> None:
     done = ["counts", "chunks_written", "chunks", "elapsed_ms", "dry_run"]
     metrics = ["ndcg@10", "recall@5", "mrr@10", "answer_rate", "ms_per_query", "documents", "chunks", "queries"]
     (found,), (hit,) = json_in("search", "search --json "), json_in("search", "search --jsonl ")
+    (doctor,), check = json_in("doctor", "doctor --json"), ["check", "state", "found", "hint", "code", "collection"]
     (status,), (report,) = json_in("status", "status --json"), json_in("eval", "eval --json")
     (ingested,), lines = json_in("ingest", "ingest --json "), json_in("ingest", "ingest --jsonl ")
 
@@ -148,6 +160,8 @@ def test_the_json_in_the_transcripts_has_exactly_its_keys() -> None:
     assert list(status) == ["version", "store", "collections"]
     assert list(status["collections"][0]) == [*collection, "generation", "roots"]
     assert list(report) == metrics
+    assert list(doctor) == ["version", "exit_code", "checks"]
+    assert [list(each) for each in doctor["checks"]] == [[*check, "figures"]] * 9
     assert list(ingested) == ["version", "failed", "error", *done]
     assert [list(line) for line in lines] == [
         ["type", "documents", "collection", "embedding"],

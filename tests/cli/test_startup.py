@@ -41,7 +41,7 @@ def test_help_and_version_load_nothing_heavy(newcomer: CommandLine, arguments: s
     assert modules & HEAVY == set()
 
 
-@pytest.mark.parametrize("command", ["ask", "search", "ingest", "serve", "status", "eval"])
+@pytest.mark.parametrize("command", ["ask", "search", "ingest", "serve", "status", "doctor", "eval"])
 def test_the_help_of_a_command_loads_nothing_heavy(newcomer: CommandLine, command: str) -> None:
     modules = loaded(newcomer, "-m", "streamrag_cli", command, "--help")
 

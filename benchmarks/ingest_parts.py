@@ -1,0 +1,176 @@
+"""What `benchmarks.ingest` runs as processes of their own, each of them fresh, with its own memory and its own clock.
+
+python -m benchmarks.ingest_parts {plain,embedding,light,index} ...
+"""
+
+import argparse
+import json
+import resource
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NEEDED_BY_CHROMA = ("config.json", "special_tokens_map.json", "tokenizer_config.json", "vocab.txt")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    commands = parser.add_subparsers(dest="command", required=True)
+    plain = commands.add_parser("plain", help="the plain way")
+    plain.add_argument("folder", type=Path)
+    plain.add_argument("model", type=Path)
+    plain.add_argument("store", type=Path)
+    embedding = commands.add_parser("embedding", help="the embedding's own arithmetic for the same chunks")
+    embedding.add_argument("folder", type=Path)
+    light = commands.add_parser("light", help="an ingest without a model")
+    light.add_argument("folder", type=Path)
+    light.add_argument("store", type=Path)
+    index = commands.add_parser("index", help="as many vectors into Chroma and nothing else")
+    index.add_argument("chunks", type=int)
+    index.add_argument("store", type=Path)
+    arguments = parser.parse_args()
+    match arguments.command:
+        case "plain":
+            plain_way(arguments.folder, arguments.model, arguments.store)
+        case "embedding":
+            embed_alone(arguments.folder)
+        case "light":
+            light_ingest(arguments.folder, arguments.store)
+        case "index":
+            index_alone(arguments.chunks, arguments.store)
+
+
+def plain_way(folder: Path, model: Path, store: Path) -> None:
+    from chromadb.utils.embedding_functions.onnx_mini_lm_l6_v2 import ONNXMiniLM_L6_V2
+    from langchain_chroma import Chroma
+
+    class WithoutTokenTypes:
+        """The session, for a model whose export left out an input that is always zero."""
+
+        def __init__(self, session: Any) -> None:
+            self._session = session
+
+        def run(self, outputs: Any, feed: dict[str, Any]) -> Any:
+            return self._session.run(outputs, {key: feed[key] for key in ("input_ids", "attention_mask")})
+
+    class Usual:
+        def __init__(self) -> None:
+            self._function = ONNXMiniLM_L6_V2()
+            self._function.__dict__["model"] = WithoutTokenTypes(self._function.model)
+
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            return [vector.tolist() for vector in self._function(texts)]
+
+    ONNXMiniLM_L6_V2.DOWNLOAD_PATH = _as_chroma_wants_it(model, store.parent)
+    texts, sources = [], []
+    for path in sorted(folder.rglob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        for start in range(0, len(text), 1000):
+            texts.append(text[start : start + 1000])
+            sources.append({"source": str(path)})
+    chroma = Chroma("plain", Usual(), str(store))  # type: ignore[arg-type]
+    for start in range(0, len(texts), 1000):
+        chroma.add_texts(texts[start : start + 1000], sources[start : start + 1000])
+
+
+def _as_chroma_wants_it(model: Path, folder: Path) -> Path:
+    from streamrag_cli.retrieval.builtin_embedding import MODEL_DIRECTORY
+
+    files = folder / "model" / "onnx"
+    files.mkdir(parents=True, exist_ok=True)
+    for name, target in (("model.onnx", model.resolve()), ("tokenizer.json", MODEL_DIRECTORY / "tokenizer.json")):
+        (files / name).unlink(missing_ok=True)
+        (files / name).symlink_to(target)
+    for name in NEEDED_BY_CHROMA:
+        (files / name).touch()
+    return files.parent
+
+
+def light_ingest(folder: Path, store: Path) -> None:
+    """Ingest with vectors from a table and print the peak of this process's memory."""
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from streamrag_cli.events import IngestDone
+    from streamrag_cli.ingest import pipeline
+    from streamrag_cli.retrieval.embeddings import BUILTIN
+    from streamrag_cli.settings import Settings
+
+    table = _unit_vectors()
+
+    class Light:
+        name = BUILTIN
+        dimension = 384
+
+        def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            return np.stack([table[hash(text) % 1024] for text in texts])
+
+        def embed_query(self, text: str) -> NDArray[np.float32]:
+            vector: NDArray[np.float32] = self.embed_documents([text])[0]
+            return vector
+
+    vars(pipeline)["embedder_for"] = lambda *_args, **_kwargs: Light()
+    request = pipeline.IngestRequest(paths=(folder,), working_directory=folder)
+    for event in pipeline.ingest(request, Settings(store=store)):
+        if isinstance(event, IngestDone):
+            print(
+                json.dumps(
+                    {"chunks": event.chunks, "seconds": round(event.elapsed_ms / 1000, 1), "peak_mb": _peak_mb()}
+                )
+            )
+
+
+def index_alone(chunks: int, store: Path) -> None:
+    """Write vectors through the same door as an ingest, without documents, and print the peak of memory."""
+    from streamrag_cli.store.vectors import Vectors
+
+    table = _unit_vectors()
+    store.mkdir()
+    vectors = Vectors(store, "default", create=True)
+    for start in range(0, chunks, 256):
+        numbers = range(start, min(start + 256, chunks))
+        ids = [f"{number:032x}" for number in numbers]
+        vectors.add(ids, ["text"] * len(ids), [{"source": "a.md"}] * len(ids), table[[n % 1024 for n in numbers]])
+    vectors.close()
+    print(json.dumps({"peak_mb": _peak_mb()}))
+
+
+def embed_alone(folder: Path) -> None:
+    """Embed each different text of the folder once, longest first, and nothing else; print what that took."""
+    from streamrag_cli.documents.chunking import chunk
+    from streamrag_cli.documents.discover import FoundFile, discover
+    from streamrag_cli.documents.load import load
+    from streamrag_cli.documents.read import read_file
+    from streamrag_cli.retrieval.builtin_embedding import BuiltinEmbedder
+
+    files = [found.path for found in discover([folder]) if isinstance(found, FoundFile)]
+    documents = [load(path, read_file(path, limit_bytes=1 << 30)) for path in files]
+    chunks = [each.text_to_embed for document in documents for each in chunk(document)]
+    texts = sorted(set(chunks), key=len, reverse=True)
+    embedder = BuiltinEmbedder()
+    embedder.embed_query("the model is loaded now")
+    started_s, used_s = time.perf_counter(), time.process_time()
+    embedder.embed_documents(texts)
+    took = {"wall_s": time.perf_counter() - started_s, "processor_s": time.process_time() - used_s}
+    print(json.dumps(took | {"chunks": len(chunks), "texts": len(texts)}))
+
+
+def _unit_vectors() -> "NDArray[np.float32]":
+    import numpy as np
+
+    table = np.random.default_rng(0).standard_normal((1024, 384)).astype(np.float32)
+    table /= np.linalg.norm(table, axis=1, keepdims=True)
+    return table
+
+
+def _peak_mb() -> int:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+if __name__ == "__main__":
+    main()

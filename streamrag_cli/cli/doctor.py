@@ -1,0 +1,61 @@
+"""`streamrag doctor`"""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streamrag_cli.cli import options
+from streamrag_cli.cli.process import environment
+
+if TYPE_CHECKING:
+    from streamrag_cli.doctor.terminal_check import Screen
+
+
+def command(
+    full: Annotated[bool, typer.Option("--full", help="Search for every chunk, not for a sample of 1,000.")] = False,
+    model: options.Model = None,
+    base_url: options.BaseUrl = None,
+    collection: options.Collection = None,
+    store: options.Store = None,
+    embedding: options.Embedding = None,
+    json: options.Json = False,
+    plain: options.Plain = False,
+    debug: options.Debug = False,  # noqa: ARG001 - read before any command runs
+) -> int:
+    """Check all that an answer depends on, and say for every failure the command that mends it.
+
+    Settings, key, the model's server (one tiny question), embedding, every collection of the store or the one named
+    by -c, disk, terminal, engine. Nothing is changed. The exit code is that of the worst failure.
+    """
+    from streamrag_cli.doctor.examination import Patient, examine
+    from streamrag_cli.render.doctor import show_findings
+
+    patient = Patient(
+        flags={
+            "model": model,
+            "base_url": base_url,
+            "collection": collection,
+            "store": store,
+            "embedding": embedding,
+        },
+        environment=environment(),
+        screen=_screen(plain=plain),
+        full=full,
+    )
+    return show_findings(examine(patient), out=sys.stdout, json=json, plain=plain)
+
+
+def _screen(*, plain: bool) -> "Screen":
+    """What stdout is, as the answers' own console sees it."""
+    from streamrag_cli.doctor.terminal_check import Screen
+    from streamrag_cli.render.consoles import console_for
+
+    console = console_for(sys.stdout, plain=plain)
+    return Screen(
+        is_terminal=sys.stdout.isatty(),
+        encoding=sys.stdout.encoding,
+        colours=console.color_system or "none",
+        columns=console.width,
+        hyperlinks=console.is_terminal and console.color_system is not None,
+    )

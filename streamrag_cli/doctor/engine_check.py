@@ -1,0 +1,35 @@
+"""The engine, which is only a convenience: whatever is wrong with it, a command answers without it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from streamrag_cli import __version__
+from streamrag_cli.doctor.findings import Finding, ok, warning
+from streamrag_cli.engine.client import NoEngineError, state_of
+from streamrag_cli.engine.place import UnsafePlaceError, place_for, places
+from streamrag_cli.settings import Settings
+
+_STOP: Final = "streamrag engine stop"
+
+
+def check_engine(settings: Settings | None, environment: Mapping[str, str]) -> Iterator[Finding]:
+    if settings is not None and settings.engine == "off":
+        yield ok("engine", "switched off: every command does all its work itself")
+        return
+    try:
+        own, every = place_for(environment), places(environment)
+        state = state_of(own, "status")
+    except (UnsafePlaceError, NoEngineError, OSError) as error:
+        yield warning("engine", f"it cannot be used: {error}", hint=_STOP, code="engine_unusable")
+        return
+    if others := len([each for each in every if each != own and each.socket.exists()]):
+        said = f"{others} of another version or environment may still be running"
+        yield warning("engine", said, hint=_STOP, code="engine_outdated")
+    if state is None:
+        yield ok("engine", "none is running; the next question starts one")
+    else:
+        said = f"version {state['version']} is running as process {state['pid']}, {state['rss_mb']} MB"
+        if state["version"] == __version__:
+            yield ok("engine", said)
+        else:
+            yield warning("engine", f"{said}; this is version {__version__}", hint=_STOP, code="engine_outdated")

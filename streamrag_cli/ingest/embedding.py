@@ -1,0 +1,103 @@
+"""The second stage of an ingest: batches of texts become vectors in a thread of its own.
+
+A batch is embedded longest text first, whatever document a text is from, so that where texts are embedded side by
+side all come to an end together. The same text is embedded once in a batch, and not again if it came by lately:
+licences, footers and copies repeat.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from hashlib import sha256
+from threading import Event
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self, overload
+
+from streamrag_cli.retrieval.embeddings import Embedder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+REMEMBERED_TEXTS: Final = 512
+"""Under 2 kB each."""
+
+
+class EmbedAhead:
+    """Embeds batches one after the other, in a thread. Leaving it breaks off what is under way.
+
+    After a batch that failed those behind it fail as well: a server that is gone is not asked once more for each.
+    """
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed-batches")
+        self._stopped = Event()
+        self._recent: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def begin(self, texts: Sequence[str]) -> "Future[NDArray[np.float32]]":
+        """Start on the next batch: one row for each text, in their order. Fails as `Embedder.embed_documents` does."""
+        return self._thread.submit(self._embed, texts)
+
+    def _embed(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+        try:
+            return self._vectors(texts)
+        except BaseException:
+            self._stopped.set()
+            raise
+
+    def _vectors(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+        keys = [sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
+        found = {key: self._recent[key] for key in keys if key in self._recent}
+        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
+        by_length = sorted(new, key=lambda key: -len(new[key]))
+        made = self._embedder.embed_documents(_Wanted([new[key] for key in by_length], self._stopped))
+        found.update(zip(by_length, made, strict=True))
+        self._remember(found)
+        if not texts:
+            return made
+        import numpy as np  # the embedder has brought it
+
+        return np.stack([found[key] for key in keys])
+
+    def _remember(self, found: "dict[bytes, NDArray[np.float32]]") -> None:
+        for key, vector in list(found.items())[-REMEMBERED_TEXTS:]:
+            self._recent.pop(key, None)
+            self._recent[key] = vector.copy()  # a row alone would keep its whole batch
+        while len(self._recent) > REMEMBERED_TEXTS:
+            self._recent.popitem(last=False)
+
+
+class _Wanted(Sequence[str]):
+    """Texts that can be had until nobody wants their vectors any more: then whoever is embedding them fails."""
+
+    def __init__(self, texts: Sequence[str], stopped: Event) -> None:
+        self._texts = texts
+        self._stopped = stopped
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        if self._stopped.is_set():
+            raise BrokenOffError
+        return self._texts[index]
+
+
+class BrokenOffError(Exception):
+    """The ingest has ended before these texts were embedded. Nobody sees it but who looks at a batch's future."""

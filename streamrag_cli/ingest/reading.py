@@ -1,0 +1,85 @@
+"""The first stage of an ingest: files are read, parsed and cut in a thread of its own, ahead of who needs them.
+
+It knows neither the store nor the embedding, and nobody else has its `Loader`.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
+
+from streamrag_cli.documents import RECIPE
+from streamrag_cli.documents.chunking import chunk
+from streamrag_cli.documents.discover import FoundFile
+from streamrag_cli.documents.sandbox import Loader
+from streamrag_cli.errors import DocumentError
+from streamrag_cli.events import DocumentAction
+from streamrag_cli.ingest.compare import read_record, renewed
+from streamrag_cli.model import Chunk, DocumentRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What is to become of one path that was found, and why.
+
+    `record` is what to store, with its chunks, of a file that is added or changed, and what to renew of an unchanged
+    one, if there is anything. `is_kept` is false where what the store has of the path, if anything, is to go.
+    """
+
+    path: str
+    source: str
+    action: DocumentAction
+    reason: str = ""
+    record: DocumentRecord | None = None
+    chunks: Sequence[Chunk] = ()
+
+    @property
+    def is_kept(self) -> bool:
+        return self.action != "skipped"  # of one that cannot be read now, the store keeps what it has
+
+
+class ReadAhead:
+    """Examines files one after the other, in a thread. Leaving it ends its worker, amid a file if need be."""
+
+    def __init__(self, *, limit_bytes: int, wants_chunks: bool) -> None:
+        """`limit_bytes` is the largest file; without `wants_chunks` files are only compared."""
+        self._limit_bytes = limit_bytes
+        self._wants_chunks = wants_chunks
+        self._loader = Loader()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="read")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # Not waited for: a file under way is nobody's any more, and who interrupts an ingest wants it to end.
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._loader.close()
+
+    def begin(self, found: FoundFile, source: str, known: DocumentRecord | None) -> "Future[Examined]":
+        """Start on the next file; `known` is what the store has of it."""
+        return self._thread.submit(self._examine, found, source, known)
+
+    def _examine(self, found: FoundFile, source: str, known: DocumentRecord | None) -> Examined:
+        path = str(found.path)
+        try:
+            return self._read(found, source, known)
+        except DocumentError as error:
+            action: DocumentAction = "skipped" if error.code == "binary" else "failed"
+            return Examined(path=path, source=source, action=action, reason=error.message)
+
+    def _read(self, found: FoundFile, source: str, known: DocumentRecord | None) -> Examined:
+        record, raw = read_record(found, source, recipe=RECIPE, limit_bytes=self._limit_bytes)
+        if known and (same := renewed(known, record)):
+            return Examined(path=record.path, source=source, action="unchanged", record=same)
+        remark, chunks = "", []
+        if self._wants_chunks:
+            document = self._loader.load(found.path, raw)
+            chunks = list(chunk(document))
+            record = replace(record, title=document.title)
+            remark = "; ".join(document.remarks) or ("" if chunks else "no text in it")
+        action: DocumentAction = "changed" if known else "added"
+        return Examined(path=record.path, source=source, action=action, reason=remark, record=record, chunks=chunks)

@@ -1,0 +1,77 @@
+"""Which paths an ingest is about, and what the files below them are called."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamrag_cli.errors import UsageError
+from streamrag_cli.events import Notice
+from streamrag_cli.settings import Settings
+from streamrag_cli.store.layout import Layout
+from streamrag_cli.text import sanitise_line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestRequest:
+    """What to ingest. `paths` may be empty only with `rebuild`: then it is what was ingested before.
+
+    `working_directory` is absolute: where relative paths start and what shown names are relative to.
+    """
+
+    paths: tuple[Path, ...]
+    working_directory: Path
+    rebuild: bool = False
+    dry_run: bool = False
+
+    def absolute_paths(self) -> list[Path]:
+        return [Path(os.path.normpath(self.working_directory / path)) for path in self.paths]
+
+    def shown_name(self, path: Path, root: Path) -> str:
+        """As people know the file: relative to where they are, else from the ingested folder's name on."""
+        for base in (self.working_directory, root.parent):
+            if path.is_relative_to(base):
+                return str(path.relative_to(base))
+        return str(path)
+
+
+def roots_of(request: IngestRequest, settings: Settings) -> list[Path]:
+    """The absolute paths to ingest, without those that lie below another. Raises UsageError."""
+    given = request.absolute_paths()
+    if not given and request.rebuild:
+        given = [root for root in _recorded(settings) if root.exists()]
+    if not given:
+        raise UsageError("no path to ingest", code="no_path", hint="streamrag ingest PATH")
+    for root in given:
+        if not has_utf_8_name(root):
+            raise UsageError(
+                f"the name of {sanitise_line(str(root))} is not UTF-8", code="not_utf_8", hint="mv OLD NEW"
+            )
+    return _outermost(given)
+
+
+def lost_roots(request: IngestRequest, settings: Settings) -> Iterator[Notice]:
+    """A rebuild from what was ingested before cannot bring back what is gone."""
+    if request.rebuild and not request.paths:
+        for root in _recorded(settings):
+            if not root.exists():
+                yield Notice(message=sanitise_line(f"{root} is gone; its documents are left out"), code="root_gone")
+
+
+def has_utf_8_name(path: Path) -> bool:
+    """Whether the store can keep the path: bytes that are no UTF-8 come as lone surrogates, which SQLite refuses."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _outermost(paths: Sequence[Path]) -> list[Path]:
+    return [path for path in dict.fromkeys(paths) if not any(path != up and path.is_relative_to(up) for up in paths)]
+
+
+def _recorded(settings: Settings) -> list[Path]:
+    """The absolute paths that earlier ingests were given."""
+    current = Layout(settings.store, settings.collection).current()
+    return [Path(root) for root in (current.roots if current else ())]

@@ -1,0 +1,121 @@
+"""One pass over the files below some paths: each is compared, read if it must be, and put into the sink.
+
+Three things go on side by side: files are read, parsed and cut (`reading`), batches are embedded (`embedding`), and
+the caller's thread finds files and does all that touches the store. What is said, and in what order, does not
+depend on which of them is ahead.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from streamrag_cli.documents import RECIPE
+from streamrag_cli.documents.discover import FoundFile, SkippedPath, UnreadableDirectory, discover
+from streamrag_cli.events import DocumentAction, DocumentSeen
+from streamrag_cli.ingest.compare import is_unchanged_by_stat
+from streamrag_cli.ingest.reading import Examined, ReadAhead
+from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name
+from streamrag_cli.ingest.sinks import Sink
+
+FILES_AHEAD: Final = 64
+_BYTES_AHEAD: Final = 4_000_000
+"""How much may be read ahead of the embedding; a larger file is read when there is none before it."""
+
+_Pending: TypeAlias = "tuple[Future[Examined], int] | Examined"
+
+
+class Run:
+    """One pass. `counts` and `chunks_written` say what became of the files."""
+
+    def __init__(self, sink: Sink, reading: ReadAhead, request: IngestRequest) -> None:
+        self._sink = sink
+        self._reading = reading
+        self._request = request
+        self._ahead: deque[_Pending] = deque()
+        self._bytes_ahead = 0
+        self._kept: set[str] = set()
+        self._unreadable: list[Path] = []
+        self.counts: Counter[DocumentAction] = Counter()
+        self.chunks_written = 0
+
+    def bring_in_line(self, roots: Sequence[Path]) -> Iterator[DocumentSeen]:
+        for event in self._events(roots):
+            self.counts[event.action] += 1
+            self.chunks_written += event.chunks
+            yield event
+
+    def _events(self, roots: Sequence[Path]) -> Iterator[DocumentSeen]:
+        for found in discover(roots):
+            while self._is_far_ahead(found):
+                yield from self._wait_and_take()
+            self._ahead.append(self._begin(found))
+            yield from self._take_what_is_there()
+        while self._ahead:
+            yield from self._wait_and_take()
+        yield from self._sink.flush()
+        yield from self._drop_deleted(roots)
+
+    def _begin(self, found: FoundFile | SkippedPath | UnreadableDirectory) -> _Pending:
+        match found:
+            case FoundFile():
+                return self._compare(found)
+            case SkippedPath(path=path, reason=reason):
+                source = self._request.shown_name(path, path)
+                return Examined(path=str(path), source=source, action="skipped", reason=reason)
+            case UnreadableDirectory(path=path, reason=reason):
+                self._unreadable.append(path)
+                source = self._request.shown_name(path, path)
+                return Examined(path=str(path), source=source, action="failed", reason=reason)
+
+    def _compare(self, found: FoundFile) -> _Pending:
+        path, source = str(found.path), self._request.shown_name(found.path, found.root)
+        if not has_utf_8_name(found.path):
+            return Examined(path=path, source=source, action="failed", reason="its name is not UTF-8")
+        known = self._sink.record(path)
+        if known and is_unchanged_by_stat(found, known, recipe=RECIPE):
+            same = replace(known, source=source) if known.source != source else None
+            return Examined(path=path, source=source, action="unchanged", record=same)
+        self._bytes_ahead += found.size
+        return self._reading.begin(found, source, known), found.size
+
+    def _is_far_ahead(self, found: FoundFile | SkippedPath | UnreadableDirectory) -> bool:
+        bytes_ahead = self._bytes_ahead + (found.size if isinstance(found, FoundFile) else 0)
+        return bool(self._ahead) and (len(self._ahead) >= FILES_AHEAD or bytes_ahead > _BYTES_AHEAD)
+
+    def _wait_and_take(self) -> Iterator[DocumentSeen]:
+        """Wait until the oldest is read; what is embedded meanwhile is written meanwhile."""
+        while not isinstance(first := self._ahead[0], Examined) and not first[0].done():
+            awaited: list[Future[Any]] = [first[0], *filter(None, [self._sink.waits_for()])]
+            wait(awaited, return_when=FIRST_COMPLETED)
+            yield from self._sink.ready()
+        yield from self._take_what_is_there()
+
+    def _take_what_is_there(self) -> Iterator[DocumentSeen]:
+        """Put what is read into the sink, as far as it goes, so that the embedder has work; only then write."""
+        while self._ahead and not self._sink.is_crowded():
+            first = self._ahead[0]
+            if not isinstance(first, Examined):
+                future, size = first
+                if not future.done():
+                    break
+                self._bytes_ahead -= size
+                first = future.result()
+            self._ahead.popleft()
+            if first.is_kept:
+                self._kept.add(first.path)
+            self._sink.put(first)
+        yield from self._sink.ready()
+
+    def _drop_deleted(self, roots: Sequence[Path]) -> Iterator[DocumentSeen]:
+        for root in roots:
+            gone = [
+                record
+                for record in self._sink.records_under(str(root))
+                if record.path not in self._kept
+                and not any(Path(record.path).is_relative_to(directory) for directory in self._unreadable)
+            ]
+            if gone:
+                yield from self._sink.remove(gone)

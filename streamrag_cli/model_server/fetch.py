@@ -1,0 +1,59 @@
+"""One request with the standard library alone, for who cannot wait for an HTTP library to be imported."""
+
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from urllib.error import HTTPError
+from urllib.request import HTTPHandler, HTTPSHandler, Request, build_opener
+
+from streamrag_cli.model_server.deadline import Deadline
+
+
+def fetch(request: Request, *, limit_s: float, most_bytes: int) -> tuple[int, bytes]:
+    """The status and at most so many bytes of the body; all of it takes at most `limit_s`.
+
+    Raises TimeoutError, and what `urllib.request` raises but for a status of failure: OSError and HTTPException.
+    """
+    with Deadline(limit_s) as deadline:
+        try:
+            status, body = _fetch(request, limit_s, most_bytes, deadline)
+        except Exception:
+            if deadline.passed:
+                raise TimeoutError from None
+            raise
+        if deadline.passed:  # the end that was read may be the deadline's
+            raise TimeoutError
+    return status, body
+
+
+def _fetch(request: Request, limit_s: float, most_bytes: int, deadline: Deadline) -> tuple[int, bytes]:
+    class Watched(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            deadline.watch(self.sock)
+
+    class WatchedTls(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            deadline.watch(self.sock)
+
+    class Plain(HTTPHandler):
+        def http_open(self, req: Request) -> HTTPResponse:
+            return self.do_open(Watched, req)
+
+    class Tls(HTTPSHandler):
+        def https_open(self, req: Request) -> HTTPResponse:
+            return self.do_open(WatchedTls, req)
+
+    try:
+        with build_opener(Plain, Tls).open(request, timeout=limit_s) as response:
+            return response.status, response.read(most_bytes)
+    except HTTPError as error:
+        with error:
+            return error.code, _as_far_as_it_comes(error, most_bytes)
+
+
+def _as_far_as_it_comes(error: HTTPError, most_bytes: int) -> bytes:
+    """A body whose status says enough without it."""
+    try:
+        return error.read(most_bytes)
+    except (OSError, HTTPException):
+        return b""

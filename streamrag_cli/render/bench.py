@@ -1,0 +1,105 @@
+"""What `bench` shows: a bar while it asks, then the wait before and after."""
+
+from typing import TYPE_CHECKING, Final, TextIO
+
+from streamrag_cli.bench import Report, Spread
+from streamrag_cli.render.consoles import console_for
+from streamrag_cli.render.machine import write_line
+from streamrag_cli.render.timings import duration
+from streamrag_cli.text import sanitise_line
+from streamrag_cli.wire import FORMAT_VERSION, encode
+from streamrag_cli.wire import plain as as_mapping
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_QUOTES: Final = (
+    "no model is connected, so these are quotes, which are there all at once; to measure a model:"
+    " streamrag bench --base-url URL QUESTION"
+)
+
+
+class BenchView:
+    """Progress on stderr, where that is a terminal."""
+
+    def __init__(self, err: TextIO, *, quiet: bool, plain: bool) -> None:
+        self._moves = err.isatty() and not (quiet or plain)
+        self._err = err
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def on_answer(self, done: int, total: int) -> None:
+        if not self._moves:
+            return
+        if self._bar is None:
+            from rich.progress import Progress
+
+            self._bar = Progress(console=console_for(self._err, plain=False), transient=True)
+            self._task = self._bar.add_task("asking", total=total)
+            self._bar.start()
+        if self._task is not None:
+            self._bar.update(self._task, completed=done)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def show_bench(report: Report, *, question: str, out: TextIO, json: bool, plain: bool) -> None:
+    """Print the figures: as a table on a terminal, as lines elsewhere, or as one JSON object."""
+    if json:
+        write_line(out, encode(_as_mapping(report, question)))
+        return
+    from rich.text import Text
+
+    console = console_for(out, plain=plain)
+    rows = {
+        "wait, not streamed (whole answer)": report.whole,
+        "wait, streamed (first token)": report.streamed,
+        "retrieval": report.retrieval,
+        "total, streamed": report.total,
+    }
+    if out.isatty() and not plain:
+        _print_table(report, rows, out)
+    else:
+        for name, spread in rows.items():
+            console.print(
+                Text(f"{name:<35}p50 {duration(spread.p50_ms)}, p95 {duration(spread.p95_ms)}"), soft_wrap=True
+            )
+    console.print(Text(_QUOTES if report.quotes else _summary(report)), soft_wrap=True)
+
+
+def _print_table(report: Report, rows: dict[str, Spread], out: TextIO) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table.add_column("")
+    table.add_column("p50", justify="right", no_wrap=True)
+    table.add_column("p95", justify="right", no_wrap=True)
+    for name, spread in rows.items():
+        style = "bold" if spread is report.streamed else ""
+        table.add_row(Text(name, style), Text(duration(spread.p50_ms), style), Text(duration(spread.p95_ms), style))
+    console_for(out, plain=False).print(table)
+
+
+def _summary(report: Report) -> str:
+    before, after = duration(report.whole.p50_ms), duration(report.streamed.p50_ms)
+    model = sanitise_line(report.model)
+    runs = "1 run" if report.runs == 1 else f"{report.runs} runs"
+    return f"{model}, {runs} each way: {before} before, {after} after, {report.saved_percent:.1f} % less"
+
+
+def _as_mapping(report: Report, question: str) -> dict[str, object]:
+    spreads = {name: as_mapping(getattr(report, name)) for name in ("whole", "streamed", "retrieval", "total")}
+    return {
+        "version": FORMAT_VERSION,
+        "question": question,
+        "model": report.model,
+        "quotes": report.quotes,
+        "runs": report.runs,
+        **spreads,
+        "saved_percent": round(report.saved_percent, 1),
+    }

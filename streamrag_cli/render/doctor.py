@@ -1,0 +1,58 @@
+"""What `doctor` prints: a line for each finding as it is made, a hint under what can be mended, and a last line."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, TextIO
+
+from streamrag_cli.doctor.findings import Finding, State, exit_code_of
+from streamrag_cli.errors import ExitCode
+from streamrag_cli.render.consoles import console_for
+from streamrag_cli.render.machine import write_line
+from streamrag_cli.text import sanitise_line
+from streamrag_cli.wire import FORMAT_VERSION, encode
+
+_STYLES: Final[dict[State, str]] = {"ok": "green", "warning": "yellow", "failed": "bold red"}
+
+
+def show_findings(findings: Iterable[Finding], *, out: TextIO, json: bool, plain: bool) -> ExitCode:
+    """Print the findings, as lines or as one JSON object, and return what they mean for the shell."""
+    return _as_json(list(findings), out) if json else _as_lines(findings, out, plain=plain)
+
+
+def _as_json(found: Sequence[Finding], out: TextIO) -> ExitCode:
+    code = exit_code_of(found)
+    checks = [
+        {
+            "check": each.check,
+            "state": each.state,
+            "found": each.found,
+            "hint": each.hint,
+            "code": each.code,
+            "collection": each.collection,
+            "figures": dict(each.figures),
+        }
+        for each in found
+    ]
+    write_line(out, encode({"version": FORMAT_VERSION, "exit_code": int(code), "checks": checks}))
+    return code
+
+
+def _as_lines(findings: Iterable[Finding], out: TextIO, *, plain: bool) -> ExitCode:
+    from rich.text import Text
+
+    console = console_for(out, plain=plain)
+    found = []
+    for each in findings:
+        found.append(each)
+        line = Text(f"{each.state:<9}", style=_STYLES[each.state])
+        line.append(f"{each.check:<11}", style="not bold default")
+        line.append(sanitise_line(each.found), style="not bold default")
+        console.print(line, soft_wrap=True)
+        if each.hint:
+            console.print(Text(f"{'hint:':>20} {sanitise_line(each.hint)}"), soft_wrap=True)
+        out.flush()
+    counts = {state: sum(each.state == state for each in found) for state in _STYLES}
+    said = [f"{counts['failed']} failed"] if counts["failed"] else []
+    if counts["warning"]:
+        said.append(f"{counts['warning']} warning{'s' if counts['warning'] > 1 else ''}")
+    console.print(Text(", ".join(said) or "all is well"), soft_wrap=True)
+    return exit_code_of(found)

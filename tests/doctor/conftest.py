@@ -1,0 +1,58 @@
+"""Users with a store of their own, small and large, for doctors to look at."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command_line import CommandLine
+from tests.openai_server import OpenAIServer
+
+QUESTION = "When does the library open?"
+ANSWER = "The library opens at nine in the morning."
+_FILLING = (
+    "The keeper noted ships, whales and the weather of the day in a steady hand, and slept well afterwards. " * 14
+)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[OpenAIServer]:
+    """A model's server that answers, and makes vectors of words."""
+    with OpenAIServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """Three chunks under the built-in embedding. To be copied."""
+    user = _user(tmp_path_factory.mktemp("small"))
+    assert user.run("ingest", "library").code == 0
+    return user
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory: pytest.TempPathFactory, server: OpenAIServer) -> CommandLine:
+    """Some more than a thousand chunks, from which on Chroma saves its index. To be copied."""
+    user = _user(tmp_path_factory.mktemp("large")).having(
+        STREAMRAG_BASE_URL=server.base_url, STREAMRAG_EMBEDDING="openai:words"
+    )
+    log = "".join(f"## Day {day}\n\nOn day {day} there were {day * 7} ships. {_FILLING}\n\n" for day in range(560))
+    (user.directory / "library" / "log.md").write_text(f"# Log\n\n{log}", encoding="utf-8")
+    assert user.run("ingest", "library").code == 0
+    return user
+
+
+def copy_of(user: CommandLine, home: Path) -> CommandLine:
+    """The same user in a home of their own; the documents stay where they are."""
+    shutil.copytree(user.home / "data", home / "data")
+    return CommandLine(home=home, directory=user.directory, variables=user.variables)
+
+
+def _user(home: Path) -> CommandLine:
+    library = home / "library"
+    library.mkdir()
+    (library / "hours.txt").write_text(ANSWER + "\n", encoding="utf-8")
+    (library / "lending.md").write_text("# Lending\n\nA book may be kept for four weeks.\n", encoding="utf-8")
+    (library / "garden.md").write_text("# Garden\n\nTomatoes are watered at dawn.\n", encoding="utf-8")
+    return CommandLine(home=home, directory=home, variables={"STREAMRAG_ENGINE": "off"})

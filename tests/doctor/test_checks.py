@@ -1,0 +1,204 @@
+"""Settings, key, embedding, disk, terminal, engine: what each says, and that none stops the rest."""
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from streamrag_cli.doctor import examination
+from streamrag_cli.doctor.disk_check import check_disk
+from streamrag_cli.doctor.engine_check import check_engine
+from streamrag_cli.doctor.examination import Patient, examine
+from streamrag_cli.doctor.findings import Finding, exit_code_of, failed
+from streamrag_cli.doctor.terminal_check import Screen, check_terminal
+from streamrag_cli.errors import ConfigurationError, ExitCode, ModelServerError, StoreError, StreamragError
+from streamrag_cli.settings import Settings
+from tests.cli.command_line import CommandLine
+from tests.doctor.conftest import copy_of
+from tests.doctor.findings import bad, doctor, follow, of_check
+from tests.openai_server import OpenAIServer
+
+KEY = "sk-secret-0123456789abcdefghij"
+NOWHERE = {"STREAMRAG_BASE_URL": "http://127.0.0.1:9/v1", "STREAMRAG_MODEL": "m"}
+SCREEN = Screen(is_terminal=True, encoding="utf-8", colours="truecolor", columns=100, hyperlinks=True)
+
+
+@pytest.fixture
+def user(small: CommandLine, tmp_path: Path) -> CommandLine:
+    return copy_of(small, tmp_path)
+
+
+def test_an_unknown_variable_is_a_warning_that_names_the_nearest(user: CommandLine) -> None:
+    code, findings = doctor(user.having(STREAMRAG_MODLE="secret"))
+
+    assert (code, bad(findings)) == (0, [("warning", "settings", "unknown_variable", "unset STREAMRAG_MODLE")])
+    assert of_check(findings, "settings")[0]["found"] == (
+        "STREAMRAG_MODLE is not a setting: did you mean STREAMRAG_MODEL?"
+    )
+
+
+def test_a_bad_variable_fails_the_settings_and_its_hint_mends_it(user: CommandLine) -> None:
+    code, findings = doctor(user.having(STREAMRAG_TOP_K="many"))
+
+    hint = "unset STREAMRAG_TOP_K   (or correct it)"
+    assert (code, bad(findings)) == (3, [("failed", "settings", "bad_setting", hint)])
+    assert {each["check"] for each in findings} == {"settings", "terminal", "engine"}
+    command = f"{hint.split('   ', maxsplit=1)[0]}; streamrag doctor"
+    assert user.having(STREAMRAG_TOP_K="many").shell(command).code == 0
+
+
+@pytest.mark.parametrize("text", ["top_k = ", "top_q = 3", "top_k = 1000", "port = 99999999"])
+def test_a_bad_settings_file_fails_and_its_hint_mends_it(user: CommandLine, text: str) -> None:
+    file = user.home / "config/streamrag/config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(text, encoding="utf-8")
+
+    code, findings = doctor(user)
+    (hint,) = {each["hint"] for each in findings if each["state"] == "failed"}
+    assert (code, hint) == (3, f"mv {file} {file}.not-read   (or correct it)")
+    assert follow(user, hint).code == 0
+    assert doctor(user)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, ("ok", "")),
+        ({"STREAMRAG_MODEL": "gpt-5"}, ("failed", "key_missing")),
+        ({"OPENAI_API_KEY": f"'{KEY}'", **NOWHERE}, ("failed", "key_refused")),
+        ({"OPENAI_API_KEY": f"{KEY}\u2026", **NOWHERE}, ("failed", "key_refused")),
+    ],
+)
+def test_a_key_has_to_be_there_where_it_is_needed_and_has_to_be_one(
+    tmp_path: Path, variables: dict[str, str], expected: tuple[str, str]
+) -> None:
+    found = [each for each in examined(tmp_path, variables) if each.check == "key"]
+
+    assert [(each.state, each.code) for each in found] == [expected]
+    assert KEY not in repr(found)
+
+
+def test_a_key_is_never_shown(user: CommandLine) -> None:
+    with OpenAIServer() as server:
+        outcome = user.having(OPENAI_API_KEY=KEY, STREAMRAG_API_KEY=KEY + "2", OPENAI_BASE_URL=server.base_url).run(
+            "doctor", "--debug"
+        )
+
+    assert (outcome.code, KEY in outcome.stdout.decode() + outcome.stderr) == (0, False)
+    assert "set by STREAMRAG_API_KEY, well-formed; OPENAI_API_KEY not used" in outcome.stdout.decode()
+
+
+def test_an_embedding_other_than_the_collections_own_is_a_failure(user: CommandLine) -> None:
+    code, findings = doctor(user, "--embedding", "openai:words", "--base-url", "http://127.0.0.1:9/v1", "-m", "m")
+
+    (embedding,) = of_check(findings, "embedding")
+    assert (embedding["state"], embedding["code"]) == ("failed", "another_embedding")
+    assert code == 5  # the store's failure is worse than that of the model's server
+
+
+def test_another_dimension_than_the_collections_is_a_failure(large: CommandLine, tmp_path: Path) -> None:
+    with OpenAIServer(dimension=8) as other:
+        code, findings = doctor(copy_of(large, tmp_path), "--base-url", other.base_url)
+
+    (embedding,) = of_check(findings, "embedding")
+    assert (code, embedding["found"]) == (
+        5,
+        "the collection 'default' was made with 32 dimensions, not with 8 dimensions",
+    )
+
+
+def test_a_bug_in_one_check_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Path) -> list[Finding]:
+        raise RuntimeError(KEY)
+
+    monkeypatch.setattr(examination, "check_disk", broken)
+    found = examined(tmp_path, {})
+
+    assert [each.check for each in found][-3:] == ["disk", "terminal", "engine"]
+    (disk,) = (each for each in found if each.check == "disk")
+    assert (disk.code, disk.exit_code, disk.found) == ("internal_error", 1, "internal error: RuntimeError")
+    assert exit_code_of(found) == ExitCode.BUG
+
+
+def test_the_exit_code_is_that_of_the_worst_failure() -> None:
+    server, key, store = (
+        failed(check, kind("x", code="x"))  # type: ignore[arg-type]
+        for check, kind in (("model", ModelServerError), ("key", ConfigurationError), ("store", StoreError))
+    )
+
+    assert [exit_code_of(each) for each in ([], [server], [server, key], [server, key, store])] == [0, 4, 3, 5]
+
+
+def test_the_disk_is_asked_where_the_store_will_be(tmp_path: Path) -> None:
+    (found,) = check_disk(tmp_path / "not" / "yet")
+
+    assert (found.state, list(found.figures)) == ("ok", ["free_bytes"])
+    assert found.found.startswith(f"{tmp_path}: ")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_store_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(StreamragError) as raised:
+        list(check_disk(tmp_path))
+    tmp_path.chmod(0o700)
+
+    assert raised.value.code == "store_not_writable"
+
+
+@pytest.mark.parametrize(
+    ("screen", "environment", "expected"),
+    [
+        (SCREEN, {}, [("ok", "utf-8, 16 million colours, 100 columns, links to sources", "")]),
+        (
+            Screen(is_terminal=False, encoding="utf-8", colours="none", columns=100, hyperlinks=False),
+            {},
+            [("ok", "stdout is no terminal: plain text, utf-8", "")],
+        ),
+        (
+            Screen(is_terminal=True, encoding="ascii", colours="none", columns=20, hyperlinks=False),
+            {"PYTHONIOENCODING": "ascii"},
+            [
+                (
+                    "warning",
+                    "its encoding is ascii: characters outside of it are shown as ?",
+                    "unset PYTHONIOENCODING",
+                ),
+                ("warning", "20 columns are narrow: sources are shown as lines instead of a table", ""),
+                ("ok", "ascii, no colour, 20 columns, no links", ""),
+            ],
+        ),
+    ],
+)
+def test_a_terminal_is_told_what_it_shows(
+    screen: Screen, environment: dict[str, str], expected: list[tuple[str, str, str]]
+) -> None:
+    assert [(each.state, each.found, each.hint) for each in check_terminal(screen, environment)] == expected
+
+
+def test_an_engine_that_cannot_be_used_is_a_warning(tmp_path: Path) -> None:
+    place = tmp_path / f"streamrag-{os.getuid()}"
+    place.mkdir()
+    place.chmod(0o777)
+    (found,) = check_engine(Settings(store=tmp_path), {"TMPDIR": str(tmp_path)})
+
+    assert (found.state, found.code, found.hint) == ("warning", "engine_unusable", "streamrag engine stop")
+
+
+def test_no_engine_is_no_trouble(tmp_path: Path) -> None:
+    with TemporaryDirectory(dir="/tmp") as short:  # a socket's path has at most 107 bytes
+        found = [
+            *check_engine(Settings(store=tmp_path), {"TMPDIR": short}),
+            *check_engine(Settings(store=tmp_path, engine="off"), {"TMPDIR": short}),
+        ]
+
+    assert [(each.state, each.found) for each in found] == [
+        ("ok", "none is running; the next question starts one"),
+        ("ok", "switched off: every command does all its work itself"),
+    ]
+
+
+def examined(home: Path, variables: dict[str, str]) -> list[Finding]:
+    environment = {"HOME": str(home), "TMPDIR": str(home), "STREAMRAG_STORE": str(home / "store")} | variables
+    return list(examine(Patient(flags={}, environment=environment, screen=SCREEN)))

@@ -1,0 +1,173 @@
+"""A store that is damaged in some way is called so, and the hint mends it."""
+
+import random
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.store.layout import Layout
+from streamrag_cli.store.vectors import Vectors
+from tests.cli.command_line import CommandLine, at_once
+from tests.doctor.conftest import ANSWER, QUESTION, copy_of
+from tests.doctor.findings import bad, doctor, follow, of_check
+
+REBUILD = "streamrag ingest --rebuild"
+Damage = Callable[[Layout, str], None]
+
+
+def sql(statements: str) -> Damage:
+    """Change the catalog behind the program's back."""
+
+    def damage(layout: Layout, epoch: str) -> None:
+        with closing(sqlite3.connect(layout.catalog(epoch))) as catalog:
+            catalog.executescript(statements)
+
+    return damage
+
+
+def a_vector_is_deleted(layout: Layout, epoch: str) -> None:
+    with closing(Vectors(layout.vectors(epoch), layout.collection)) as vectors:
+        vectors.delete(sorted(vectors.ids())[:1])
+
+
+def all_vectors_are_zero(layout: Layout, epoch: str) -> None:
+    """As after a fault of the index: there, but not to be found."""
+    import numpy as np
+
+    with closing(Vectors(layout.vectors(epoch), layout.collection)) as vectors:
+        ids = sorted(vectors.ids())
+        vectors.add(ids, ids, [{"n": 1} for _ in ids], np.zeros((len(ids), 384), dtype=np.float32))
+
+
+def gone(pattern: str) -> Damage:
+    def damage(layout: Layout, epoch: str) -> None:
+        for file in _files(layout, epoch, pattern):
+            file.unlink()
+
+    return damage
+
+
+def noise(pattern: str) -> Damage:
+    def damage(layout: Layout, epoch: str) -> None:
+        for file in _files(layout, epoch, pattern):
+            file.write_bytes(random.Random(1).randbytes(file.stat().st_size))
+
+    return damage
+
+
+def noise_in_the_middle(pattern: str) -> Damage:
+    def damage(layout: Layout, epoch: str) -> None:
+        for file in _files(layout, epoch, pattern):
+            with file.open("r+b") as opened:
+                opened.seek(file.stat().st_size // 2)
+                opened.write(random.Random(1).randbytes(20_000))
+
+    return damage
+
+
+def _files(layout: Layout, epoch: str, pattern: str) -> list[Path]:
+    found = list(layout.epoch_directory(epoch).glob(pattern))
+    assert found
+    return found
+
+
+SMALL: dict[str, tuple[Damage, str]] = {
+    "a row of the catalog is gone": (
+        sql("DELETE FROM chunks WHERE body LIKE '%Tomatoes%'"),
+        "1 vectors belong to no chunk",
+    ),
+    "a document has another name": (
+        sql("UPDATE documents SET source = 'other.md' WHERE source LIKE '%hours%'"),
+        "a chunk is not what was written",
+    ),
+    "a document is gone": (
+        sql("PRAGMA foreign_keys = OFF; DELETE FROM documents WHERE path LIKE '%garden%'"),
+        "1 chunks belong to no document",
+    ),
+    "a vector is gone": (a_vector_is_deleted, "1 of 3 chunks have no vector"),
+    "vectors that nothing finds": (all_vectors_are_zero, "3 of 3 chunks are not found by their own vector"),
+    "the full-text index is corrupt": (
+        sql("UPDATE chunks_fts_data SET block = x'00ff00ff' WHERE id > 10"),
+        "its full-text index does not match its chunks",
+    ),
+    "the catalog is gone": (gone("catalog.sqlite3"), "catalog.sqlite3 is damaged"),
+    "an index of the catalog is corrupt": (
+        sql("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 3 WHERE name = 'chunks_of_document'"),
+        "its catalog is damaged",
+    ),
+    "Chroma's database is gone": (gone("vectors/chroma.sqlite3"), "its database is missing"),
+    "noise in Chroma's database": (noise_in_the_middle("vectors/chroma.sqlite3"), "chroma.sqlite3 is damaged"),
+}
+LARGE: dict[str, tuple[Damage, str]] = {
+    "an index file is gone": (gone("vectors/*/data_level0.bin"), "are not those that were written"),
+    "the index is noise": (noise("vectors/*/link_lists.bin"), "are not those that were written"),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_damage_is_named_and_its_hint_mends_it(small: CommandLine, tmp_path: Path, name: str) -> None:
+    assert_named_and_mended(copy_of(small, tmp_path), *SMALL[name])
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_damage_to_a_saved_index_is_named_and_its_hint_mends_it(large: CommandLine, tmp_path: Path, name: str) -> None:
+    assert_named_and_mended(copy_of(large, tmp_path), *LARGE[name])
+
+
+def assert_named_and_mended(user: CommandLine, damage: Damage, words: str) -> None:
+    layout = Layout(user.store, "default")
+    current = layout.current()
+    assert current is not None
+    damage(layout, current.epoch)
+
+    code, findings = doctor(user)
+    assert (code, set(bad(findings))) == (5, {("failed", "store", "store_damaged", REBUILD)})
+    assert words in " ".join(each["found"] for each in of_check(findings, "store"))
+    assert_mended(user, REBUILD)
+
+
+def assert_mended(user: CommandLine, hint: str) -> None:
+    assert follow(user, hint).code == 0
+    search = ("search", "--json", "--min-score", "0", QUESTION)
+    ended = at_once({"search": lambda: user.run(*search), "doctor": lambda: user.run("doctor")})
+    assert {name: each.code for name, each in ended.items()} == {"search": 0, "doctor": 0}
+    assert ANSWER in ended["search"].stdout.decode()
+
+
+def test_a_damaged_list_of_epochs_is_named_and_its_hint_mends_it(small: CommandLine, tmp_path: Path) -> None:
+    user = copy_of(small, tmp_path)
+    (user.store / "collections/default/current.json").write_text("{", encoding="utf-8")
+
+    code, findings = doctor(user)
+    assert (code, bad(findings)) == (5, [("failed", "store", "store_damaged", f"{REBUILD} PATH")])
+    assert_mended(user, f"{REBUILD} PATH")
+
+
+def test_each_damaged_collection_has_a_hint_of_its_own(small: CommandLine, tmp_path: Path) -> None:
+    user = copy_of(small, tmp_path)
+    assert user.run("ingest", "-c", "second", "library").code == 0
+    layout = Layout(user.store, "second")
+    current = layout.current()
+    assert current is not None
+    a_vector_is_deleted(layout, current.epoch)
+    hint = f"{REBUILD} -c second"
+
+    code, findings = doctor(user)
+    states = [(each["collection"], each["state"], each["hint"]) for each in of_check(findings, "store")]
+    assert (code, states) == (5, [("default", "ok", ""), ("second", "failed", hint)])
+    assert doctor(user, "-c", "default")[0] == 0
+    assert (follow(user, hint).code, doctor(user)[0]) == (0, 0)
+
+
+def test_a_hint_goes_for_the_store_that_a_flag_names(small: CommandLine, tmp_path: Path) -> None:
+    user = copy_of(small, tmp_path / "home")
+    elsewhere = str(tmp_path / "else where")
+    hint = f"streamrag ingest PATH --store '{elsewhere}'"
+
+    code, findings = doctor(user, "--store", elsewhere)
+    assert (code, bad(findings)) == (5, [("failed", "store", "store_missing", hint)])
+    assert follow(user, hint).code == 0
+    assert doctor(user, "--store", elsewhere)[0] == 0

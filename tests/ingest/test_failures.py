@@ -1,0 +1,109 @@
+"""What goes wrong costs what it must, and the store keeps the rest."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.events import Notice
+from streamrag_cli.ingest import pipeline, sinks
+from tests.fake_embedder import FakeEmbedder, dies_at
+from tests.ingest.ingests import Ingests
+
+
+def test_a_file_that_fails_keeps_what_the_store_has_of_it(ingests: Ingests) -> None:
+    ingests.put("docs/a.json", '{"name": "first"}')
+    ingests.put("docs/b.md", "second")
+    ingests.run("docs")
+    before = ingests.stored()
+    ingests.put("docs/a.json", b"x" * 1_000_001)
+    ingests.put("docs/b.md", "second, changed")
+    small = Ingests(ingests.home, ingests.settings.__class__(store=ingests.settings.store, max_file_mb=1))
+
+    assert small.run("docs") == {"docs/a.json": "failed", "docs/b.md": "changed"}
+    assert small.done.counts["failed"] == 1
+    assert "larger than" in small.reasons["docs/a.json"]
+    assert small.stored() == before | {"docs/b.md": "second, changed"}
+
+
+def test_a_directory_that_cannot_be_read_drops_nothing(ingests: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
+    ingests.put("docs/a.md", "first")
+    ingests.put("docs/deep/b.md", "second")
+    ingests.run("docs")
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # root may read everything, so no mode will do
+
+    assert ingests.run("docs") == {"docs/a.md": "unchanged", "docs/deep": "failed"}
+    assert ingests.stored() == {"docs/a.md": "first", "docs/deep/b.md": "second"}
+
+
+@pytest.mark.parametrize("file", ["*/catalog.sqlite3", "*/vectors/chroma.sqlite3"])
+def test_a_damaged_collection_is_made_anew_by_the_command_that_the_error_names(ingests: Ingests, file: str) -> None:
+    ingests.put("docs/a.md", "first")
+    ingests.run("docs")
+    [damaged] = (ingests.settings.store / "collections/default").glob(file)
+    damaged.write_bytes(b"")
+    ingests.put("docs/b.md", "second")
+
+    ingests.run("docs")
+    assert (ingests.error.code, ingests.error.exit_code, ingests.error.hint) == (
+        "store_damaged",
+        5,
+        "streamrag ingest --rebuild",
+    )
+    ingests.run(rebuild=True)
+    assert ingests.stored() == {"docs/a.md": "first", "docs/b.md": "second"}
+
+
+def test_a_rebuild_in_which_the_embedding_service_dies_leaves_the_former_collection(
+    ingests: Ingests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingests.put("docs/a.md", "first")
+    ingests.run("docs")
+    monkeypatch.setattr(pipeline, "embedder_for", lambda *_, **__: FakeEmbedder(before_batch=dies_at(1)))
+    ingests.run(rebuild=True)
+
+    assert ingests.error.exit_code == 4
+    assert ingests.stored() == {"docs/a.md": "first"}
+
+
+def test_when_the_embedding_service_dies_earlier_files_stay_and_the_next_run_goes_on(
+    ingests: Ingests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sinks, "BATCH_CHUNKS", 2)
+    names = [f"docs/{number}.md" for number in range(7)]
+    for name in names:
+        ingests.put(name, f"text of {name}")
+    monkeypatch.setattr(pipeline, "embedder_for", lambda *_, **__: FakeEmbedder(before_batch=dies_at(3)))
+
+    assert ingests.run("docs") == dict.fromkeys(names[:4], "added")
+    assert (ingests.error.code, ingests.error.exit_code) == ("model_unreachable", 4)
+    assert set(ingests.stored()) == set(names[:4])
+    revived = FakeEmbedder()
+    monkeypatch.setattr(pipeline, "embedder_for", lambda *_, **__: revived)
+    assert ingests.run("docs") == dict.fromkeys(names[:4], "unchanged") | dict.fromkeys(names[4:], "added")
+    assert [len(batch) for batch in revived.batches] == [2, 1]
+    assert ingests.stored() == {name: f"text of {name}" for name in names}
+
+
+def test_an_ingest_that_is_broken_off_keeps_what_it_had_reported(
+    ingests: Ingests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sinks, "BATCH_CHUNKS", 1)
+    for number in range(4):
+        ingests.put(f"docs/{number}.md", f"text {number}")
+    request = pipeline.IngestRequest(paths=(Path("docs"),), working_directory=ingests.home)
+    events = pipeline.ingest(request, ingests.settings)
+    reported = [event for _, event in zip(range(3), events, strict=False)][1:]
+    events.close()  # type: ignore[attr-defined]
+
+    assert ingests.stored() == {event.source: f"text {number}" for number, event in enumerate(reported)}  # type: ignore[union-attr]
+    ingests.run("docs")
+    assert not [event for event in ingests.events if isinstance(event, Notice)]
+    assert len(ingests.stored()) == 4

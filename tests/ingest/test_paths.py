@@ -1,0 +1,118 @@
+"""Which files the paths of an ingest, a rebuild or a removal stand for, and what they are called."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.events import Notice
+from tests.ingest.ingests import Ingests
+
+
+@pytest.mark.parametrize("paths", [("docs", "docs/deep"), ("docs/deep", "docs"), ("docs", "docs/../docs/deep/b.md")])
+def test_a_file_under_two_of_the_paths_is_ingested_once(ingests: Ingests, paths: tuple[str, ...]) -> None:
+    ingests.put("docs/a.md", "first")
+    ingests.put("docs/deep/b.md", "second")
+
+    assert ingests.run(*paths) == {"docs/a.md": "added", "docs/deep/b.md": "added"}
+    assert (ingests.done.counts["added"], ingests.done.chunks) == (2, 2)
+    assert ingests.run("docs/deep") == {"docs/deep/b.md": "unchanged"}
+    assert ingests.stored() == {"docs/a.md": "first", "docs/deep/b.md": "second"}
+
+
+def test_documents_outside_the_path_are_left_alone(ingests: Ingests) -> None:
+    ingests.put("one/a.md", "first")
+    ingests.put("one-more/b.md", "second")
+    ingests.run("one", "one-more")
+    (ingests.home / "one/a.md").unlink()
+    (ingests.home / "one-more/b.md").unlink()
+
+    assert ingests.run("one") == {"one/a.md": "deleted"}
+    assert ingests.stored() == {"one-more/b.md": "second"}
+
+
+def test_names_are_shown_from_the_working_directory_else_from_the_folder(ingests: Ingests, tmp_path: Path) -> None:
+    ingests.put("a.md", "first")
+    ingests.put("../elsewhere/deep/b.md", "second")
+
+    assert ingests.run("a.md", str(tmp_path / "elsewhere")) == {"a.md": "added", "elsewhere/deep/b.md": "added"}
+
+
+def test_a_name_is_renewed_when_the_working_directory_is_another(ingests: Ingests) -> None:
+    ingests.put("docs/a.md", "first")
+    ingests.run("docs")
+    elsewhere = Ingests(ingests.home / "docs", ingests.settings)
+
+    assert elsewhere.run(".") == {"a.md": "unchanged"}
+    assert elsewhere.stored() == {"a.md": "first"}
+
+
+def test_what_is_removed_is_gone_until_it_is_ingested_again(ingests: Ingests) -> None:
+    ingests.put("docs/a.md", "first")
+    ingests.put("docs/deep/b.md", "second")
+    ingests.put("other/c.md", "third")
+    ingests.run("docs", "other")
+
+    assert ingests.remove("docs/deep", "other") == {"docs/deep/b.md": "deleted", "other/c.md": "deleted"}
+    assert (ingests.done.counts["deleted"], ingests.done.chunks) == (2, 1)
+    assert ingests.stored() == {"docs/a.md": "first"}
+    ingests.run(rebuild=True)
+    assert ingests.stored() == {"docs/a.md": "first", "docs/deep/b.md": "second"}
+
+
+def test_removing_what_was_never_ingested_is_a_usage_error(ingests: Ingests) -> None:
+    ingests.put("docs/a.md", "first")
+    ingests.remove("docs")
+    assert (ingests.error.code, ingests.error.exit_code) == ("store_missing", 5)
+    ingests.run("docs")
+    ingests.remove("elsewhere")
+
+    assert (ingests.error.code, ingests.error.exit_code) == ("not_ingested", 2)
+    assert ingests.stored() == {"docs/a.md": "first"}
+
+
+def test_a_rebuild_without_paths_takes_those_ingested_before(ingests: Ingests) -> None:
+    ingests.put("docs/a.md", "first")
+    ingests.put("more/b.md", "second")
+    ingests.put("never/c.md", "third")
+    ingests.run("docs")
+    ingests.run("more")
+
+    assert ingests.run(rebuild=True) == {"docs/a.md": "added", "more/b.md": "added"}
+    assert ingests.stored() == {"docs/a.md": "first", "more/b.md": "second"}
+
+
+def test_a_rebuild_says_which_of_the_paths_ingested_before_is_gone(ingests: Ingests) -> None:
+    ingests.put("docs/a.md", "first")
+    gone = ingests.put("more/b.md", "second")
+    ingests.run("docs")
+    ingests.run("more")
+    gone.unlink()
+    gone.parent.rmdir()
+
+    assert ingests.run(rebuild=True) == {"docs/a.md": "added"}
+    assert [event.code for event in ingests.events if isinstance(event, Notice)] == ["root_gone"]
+
+
+def test_without_a_path_and_without_a_rebuild_there_is_nothing_to_do(ingests: Ingests) -> None:
+    ingests.run()
+    assert (ingests.error.code, ingests.error.exit_code) == ("no_path", 2)
+    ingests.run(rebuild=True)
+    assert (ingests.error.code, ingests.error.exit_code) == ("no_path", 2)
+
+
+def test_names_that_could_command_a_terminal_are_made_safe(ingests: Ingests) -> None:
+    ingests.put("docs/a\x1b[31m\nb.md", "first")
+
+    assert ingests.run("docs") == {"docs/a\N{REPLACEMENT CHARACTER}[31m b.md": "added"}
+    assert ingests.run("docs") == {"docs/a\N{REPLACEMENT CHARACTER}[31m b.md": "unchanged"}
+
+
+def test_a_name_that_is_not_utf_8_costs_at_most_that_file(ingests: Ingests) -> None:
+    ingests.put("docs/a.md", "first")
+    name = os.fsdecode(b"docs/\xff.md")
+    ingests.put(name, "second")
+
+    told = ingests.run("docs")
+    assert told["docs/a.md"] == "added"
+    assert ingests.done.counts["added"] + ingests.done.counts["failed"] == 2

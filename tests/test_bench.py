@@ -1,0 +1,161 @@
+"""`bench`: how long one waits, streamed and not; and what the command prints of it."""
+
+import asyncio
+import json
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamrag_cli.bench import Report, Spread, measure
+from streamrag_cli.events import Error
+from streamrag_cli.settings import Settings
+from tests.cli.command_line import CommandLine, ended_within
+from tests.cli.pseudo_terminal import shown
+from tests.library import make_collection
+from tests.openai_replies import Stall, answer, failure, stream, token
+from tests.openai_server import OpenAIServer
+
+QUESTION = "What does a berth cost for a night?"
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return make_collection(tmp_path_factory.mktemp("harbour"))
+
+
+@pytest.fixture
+def user(settings: Settings, tmp_path: Path) -> CommandLine:
+    """Somebody who has the collection as their own."""
+    return CommandLine(home=tmp_path, directory=tmp_path, variables={"STREAMRAG_STORE": str(settings.store)})
+
+
+def with_model(settings: Settings, base_url: str) -> Settings:
+    return Settings(store=settings.store, base_url=base_url, model="m")
+
+
+def report(*, whole_ms: float, streamed_ms: float, model: str = "m") -> Report:
+    def always(value_ms: float) -> Spread:
+        return Spread(p50_ms=value_ms, p95_ms=value_ms)
+
+    return Report(
+        runs=1,
+        model=model,
+        whole=always(whole_ms),
+        streamed=always(streamed_ms),
+        retrieval=always(1.0),
+        total=always(whole_ms),
+    )
+
+
+@pytest.mark.parametrize(
+    ("values_ms", "p50_ms", "p95_ms"),
+    [([4.0], 4.0, 4.0), ([4.0, 2.0], 2.0, 4.0), ([*map(float, range(1, 101))], 50.0, 95.0)],
+)
+def test_percentiles_are_values_that_were_measured(values_ms: list[float], p50_ms: float, p95_ms: float) -> None:
+    assert Spread.of(values_ms) == Spread(p50_ms=p50_ms, p95_ms=p95_ms)
+
+
+def test_what_is_saved_is_the_share_of_the_wait_that_streaming_takes_away() -> None:
+    assert report(whole_ms=18_900, streamed_ms=400).saved_percent == pytest.approx(97.9, abs=0.05)
+
+
+def test_the_question_is_asked_twice_for_each_run_and_once_before(settings: Settings) -> None:
+    told: list[tuple[int, int]] = []
+    with OpenAIServer(chat=answer("Eighteen", " euros", ".")) as server:
+        found = asyncio.run(
+            measure(QUESTION, with_model(settings, server.base_url), runs=2, on_answer=lambda *done: told.append(done))
+        )
+
+    assert isinstance(found, Report)
+    assert (found.runs, found.model, found.quotes) == (2, "test-model", False)
+    assert [QUESTION in request.json["messages"][-1]["content"] for request in server.requests] == [True] * 5
+    assert told == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+
+
+def test_the_first_token_of_a_run_comes_before_its_end_and_after_its_retrieval(settings: Settings) -> None:
+    with OpenAIServer(chat=answer("Eighteen", " euros", ".")) as server:
+        found = asyncio.run(measure(QUESTION, with_model(settings, server.base_url), runs=1))
+
+    assert isinstance(found, Report)
+    assert 0 < found.retrieval.p50_ms < found.streamed.p50_ms < found.total.p50_ms
+
+
+def test_the_first_failure_ends_it(settings: Settings) -> None:
+    with OpenAIServer(chat=[answer("Fine."), failure(401, "no such key")]) as server:
+        found = asyncio.run(measure(QUESTION, with_model(settings, server.base_url), runs=3))
+
+    assert isinstance(found, Error)
+    assert (found.code, len(server.requests)) == ("key_missing", 2)
+
+
+def test_in_a_pipe_it_is_a_line_for_each_figure(user: CommandLine) -> None:
+    with OpenAIServer(chat=answer("Eighteen", " euros", ".")) as server:
+        outcome = user.run("bench", "-n", "1", "--base-url", server.base_url, QUESTION)
+
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert without_figures(outcome.stdout.decode()) == (
+        "wait, not streamed (whole answer)  p50 TIME, p95 TIME\n"
+        "wait, streamed (first token)       p50 TIME, p95 TIME\n"
+        "retrieval                          p50 TIME, p95 TIME\n"
+        "total, streamed                    p50 TIME, p95 TIME\n"
+        "test-model, 1 run each way: TIME before, TIME after, SHARE % less\n"
+    )
+
+
+def test_on_a_terminal_it_is_a_table_and_the_bar_is_gone(user: CommandLine) -> None:
+    with OpenAIServer(chat=answer("Eighteen", " euros", ".")) as server:
+        terminal = shown(user, "bench", "-n", "1", "--base-url", server.base_url, QUESTION)
+
+    assert [without_figures(line).split() for line in terminal.lines if "─" not in line and line] == [
+        ["p50", "p95"],
+        ["wait,", "not", "streamed", "(whole", "answer)", "TIME", "TIME"],
+        ["wait,", "streamed", "(first", "token)", "TIME", "TIME"],
+        ["retrieval", "TIME", "TIME"],
+        ["total,", "streamed", "TIME", "TIME"],
+        "test-model, 1 run each way: TIME before, TIME after, SHARE % less".split(),
+    ]
+
+
+def test_without_a_model_quotes_are_measured_and_it_says_so(user: CommandLine) -> None:
+    outcome = user.run("bench", "-n", "1", QUESTION)
+
+    assert outcome.code == 0
+    assert outcome.stdout.decode().splitlines()[-1] == (
+        "no model is connected, so these are quotes, which are there all at once; to measure a model:"
+        " streamrag bench --base-url URL QUESTION"
+    )
+
+
+def test_json_has_exactly_these_keys(user: CommandLine) -> None:
+    outcome = user.run("bench", "-n", "1", "--json", QUESTION)
+
+    found: dict[str, Any] = json.loads(outcome.stdout)
+    keys = ["version", "question", "model", "quotes", "runs", "whole", "streamed", "retrieval", "total"]
+    assert list(found) == [*keys, "saved_percent"]
+    assert [found[key] for key in keys[:5]] == [1, QUESTION, "quotes", True, 1]
+    assert [list(found[key]) for key in keys[5:]] == [["p50_ms", "p95_ms"]] * 4
+
+
+def test_a_failure_reads_as_everywhere(user: CommandLine) -> None:
+    outcome = user.run("bench", "zxqv wvkj qqqq")
+
+    first, second = outcome.stderr.splitlines()
+    assert (outcome.code, outcome.stdout) == (7, b"")
+    assert first.startswith("streamrag: nothing relevant in the documents")
+    assert second.startswith("hint: ")
+
+
+def test_ctrl_c_ends_it_and_closes_the_connection_to_the_model(user: CommandLine) -> None:
+    with OpenAIServer(chat=stream(token("Half"), Stall())) as server:
+        with user.running("bench", "--base-url", server.base_url, QUESTION) as process:
+            (request,) = server.wait_for_requests(1)
+            process.send_signal(signal.SIGINT)
+            assert ended_within(process, 3.0) == 130
+        assert request.closed_by_client.wait(timeout=3.0)
+
+
+def without_figures(text: str) -> str:
+    return re.sub(r"-?[\d.]+ %", "SHARE %", re.sub(r"\b[\d.]+ (ms|s)\b", "TIME", text))
