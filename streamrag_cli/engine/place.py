@@ -79,7 +79,9 @@ def heeded(environment: Mapping[str, str]) -> dict[str, str]:
 
 def environment_for_engine(environment: Mapping[str, str]) -> dict[str, str]:
     """What an engine gets of a caller's environment: nothing that is a setting or a secret."""
-    return {name: environment[name] for name in _KEPT if name in environment} | heeded(environment)
+    kept = {name: environment[name] for name in _KEPT if name in environment}
+    # One arena for all threads: freed memory goes back instead of staying with the thread that had it.
+    return kept | heeded(environment) | {"MALLOC_ARENA_MAX": "1"}
 
 
 def _directory(environment: Mapping[str, str]) -> Path:

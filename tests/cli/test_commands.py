@@ -78,7 +78,7 @@ def test_status(librarian: CommandLine) -> None:
         in_a_pipe(librarian, "streamrag status"),
         in_a_pipe(librarian, "streamrag status --json"),
         in_a_pipe(librarian, "streamrag status -c elsewhere"),
-        on_a_terminal(librarian, "streamrag status", columns=60),
+        on_a_terminal(librarian, "streamrag status", columns=200),
     )
 
 
