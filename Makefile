@@ -22,7 +22,7 @@ demo: install
 
 # Lint, types, the import contract, then the tests. What a test needs beside Python (docs: CONTRIBUTING.md) it names.
 test: check node
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # What the tests take from the npm registry, where there is an npm.
 node: tests/node/node_modules/installed

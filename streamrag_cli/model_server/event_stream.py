@@ -19,11 +19,12 @@ class EventStreamDecoder:
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The data of the events that `piece` completes. Raises ValueError for one longer than 64 MB."""
+        after_cr = bool(self._unfinished) and self._unfinished[-1].endswith(b"\r")
         self._unfinished.append(piece)
         self._unfinished_bytes += len(piece)
         if self._unfinished_bytes > _LONGEST_EVENT_BYTES:
             raise ValueError("an event is too long")
-        if b"\n" not in piece and b"\r" not in piece:
+        if b"\n" not in piece and b"\r" not in piece and not after_cr:
             return []
         lines = b"".join(self._unfinished).splitlines(keepends=True)
         # What ends in CR may go on with LF.

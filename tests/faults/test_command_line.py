@@ -1,0 +1,142 @@
+"""What a user sees of faults that lie between the model's server and the screen."""
+
+import os
+import re
+import select
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command_line import CommandLine, Outcome, at_once
+from tests.cli.pseudo_terminal import Terminal, on_terminal, shown
+from tests.openai_replies import DONE, Hold, answer, failure, finish, reasoning, stream, token
+from tests.openai_server import OpenAIServer
+
+QUESTION = "What does a berth cost for the night?"
+FIVE_MEGABYTES = "word " * 1_000_000
+LONGEST_MB = 600
+REACHING_OUT = (
+    "See ![a picture](http://evil.example/?q=secret) and [the fee](http://evil.example/x), <http://evil.example/y>,"
+    ' <img src="http://evil.example/z"> and [this][ref].\n\n[ref]: http://evil.example/ref\n'
+)
+MARKUP = "[/b] [bold]x[/bold] [link=http://evil.example]y[/link] \x1b[31mred \x1b]52;c;aGk=\x07"
+
+
+@pytest.fixture(scope="module")
+def outcomes(resident: CommandLine) -> dict[str, Outcome]:
+    impatient = resident.having(STREAMRAG_TIMEOUT="0.4")
+    thinking = stream(
+        *[step for _ in range(4) for step in (reasoning("hm"), b": ping\n\n")], token("18."), finish(), DONE
+    )
+    return at_once(
+        {
+            "reasoning": lambda: impatient.ask(thinking, QUESTION, "-m", "m", "-q"),
+            "stderr full": lambda: full_stderr(resident),
+            "debug": lambda: resident.ask(failure(418, "a teapot"), QUESTION, "-m", "m", "-q", "--debug"),
+            "no debug": lambda: resident.ask(failure(418, "a teapot"), QUESTION, "-m", "m", "-q"),
+            "debug search": lambda: resident.run("search", QUESTION, "-c", "nowhere", "--debug"),
+        }
+    )
+
+
+def full_stderr(user: CommandLine) -> Outcome:
+    with OpenAIServer(chat=answer("It costs ", "18.")) as server:
+        return user.shell(f"streamrag ask '{QUESTION}' --base-url {server.base_url} -m m 2>/dev/full")
+
+
+def test_the_answer_comes_though_nothing_can_be_written_beside_it(outcomes: dict[str, Outcome]) -> None:
+    assert outcomes["stderr full"] == Outcome(code=0, stdout=b"It costs 18.\n", stderr="")
+
+
+def test_reasoning_is_left_out(outcomes: dict[str, Outcome]) -> None:
+    assert outcomes["reasoning"] == Outcome(code=0, stdout=b"18.\n", stderr="")
+
+
+def test_an_expected_failure_has_a_traceback_with_debug_and_only_then(outcomes: dict[str, Outcome]) -> None:
+    codes = [outcomes[name].code for name in ("debug", "no debug", "debug search")]
+    traced = ["Traceback" in outcomes[name].stderr for name in ("debug", "no debug", "debug search")]
+
+    assert (codes, traced) == ([4, 4, 5], [True, False, True])
+    assert outcomes["debug"].stderr.splitlines()[-2:] == outcomes["no debug"].stderr.splitlines()[-2:] or re.sub(
+        r":\d+", "", outcomes["debug"].stderr
+    ).endswith(re.sub(r":\d+", "", outcomes["no debug"].stderr))
+
+
+def test_one_token_of_five_megabytes_is_shown_on_a_terminal_in_bounded_memory(resident: CommandLine) -> None:
+    with (
+        OpenAIServer(chat=answer(FIVE_MEGABYTES)) as server,
+        on_terminal(resident, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", "-q") as (terminal, process),
+    ):
+        shown_words, peak_mb = drained(terminal, process)
+
+    assert (process.returncode, shown_words, peak_mb < LONGEST_MB) == (0, 1_000_000, True)
+
+
+def drained(terminal: Terminal, process: subprocess.Popen[bytes]) -> tuple[int, float]:
+    """How often the word came, without an emulator, which would take minutes; and the most memory it took, in MB."""
+    words, rest, peak_mb = 0, b"", 0.0
+    while True:
+        ended = process.poll() is not None
+        if select.select([terminal.master], [], [], 0.05)[0]:
+            piece = rest + os.read(terminal.master, 65536)
+            words += piece.count(b"word")
+            rest = piece[-3:] if not piece.endswith(b"word") else b""
+        elif ended:
+            return words, peak_mb
+        peak_mb = max(peak_mb, memory_mb(process.pid))
+
+
+def memory_mb(pid: int) -> float:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def test_nothing_in_an_answer_becomes_a_link_of_the_terminal(resident: CommandLine) -> None:
+    with OpenAIServer(chat=answer(REACHING_OUT)) as server:
+        terminal = shown(resident, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", columns=200)
+
+    addresses = re.findall(rb"\x1b\]8;[^;]*;([^\x1b\x07]*)", terminal.raw)
+    assert {address.split(b":")[0] for address in addresses if address} <= {b"file"}
+    assert "the fee (http://evil.example/x)" in "\n".join(terminal.lines)  # where it leads is read, not hidden
+
+
+def test_markup_and_escapes_in_an_error_are_shown_as_text(resident: CommandLine) -> None:
+    with (
+        OpenAIServer(chat=failure(418, MARKUP)) as server,
+        on_terminal(resident, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", columns=200) as (
+            terminal,
+            process,
+        ),
+    ):
+        code = terminal.wait_for_end(process)
+
+    assert code == 4
+    assert b"\x1b[31mred" not in terminal.raw
+    assert b"\x1b]52" not in terminal.raw
+    assert "[/b][bold]x[/bold][link=http://evil.example]y[/link]\ufffd[31mred" in terminal.words
+
+
+def test_a_window_that_is_resized_from_one_column_and_back_amid_the_answer_loses_nothing(resident: CommandLine) -> None:
+    release = threading.Event()
+    with (
+        OpenAIServer(chat=answer("A **bold** beginning.\n\n", "- one\n- two\n", between=(Hold(release),))) as server,
+        on_terminal(resident, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", columns=60) as (
+            terminal,
+            process,
+        ),
+    ):
+        terminal.wait_for("bold beginning")
+        for columns in (1, 20, 1, 80):
+            terminal.resize(columns, 24)
+        release.set()
+        code = terminal.wait_for_end(process)
+
+    assert code == 0
+    for part in ("Aboldbeginning.", "one", "two"):
+        assert part in terminal.words

