@@ -31,9 +31,10 @@ from typing import TYPE_CHECKING, Final
 
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.retrieval.embeddings import BUILTIN
-from streamrag_cli.retrieval.lexical import STOP_WORDS, match_expression
+from streamrag_cli.retrieval.lexical import STOP_WORDS, content_words
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.layout import Layout
+from streamrag_cli.store.words import match_expression
 
 if TYPE_CHECKING:
     import numpy as np
@@ -186,7 +187,7 @@ class Raw:
         self._db.execute(
             "SELECT chunk_id, score FROM (SELECT rowid AS id, bm25(chunks_fts) AS score FROM chunks_fts"
             " WHERE chunks_fts MATCH ? ORDER BY score LIMIT ?) JOIN chunks USING (id) ORDER BY score",
-            (match_expression(question), CANDIDATES),
+            (match_expression(content_words(question)), CANDIDATES),
         ).fetchall()
         return between - started, time.perf_counter() - between
 

@@ -8,8 +8,9 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
+
+from streamrag_cli.store_place import StorePlace, store_place
 
 MAX_TOP_K: Final = 100
 
@@ -29,12 +30,12 @@ def _text(raw: str) -> str:
     return raw
 
 
-def _directory(raw: str) -> Path:
+def _store(raw: str) -> StorePlace:
     try:
         raw.encode()  # bytes that are no UTF-8 come as lone surrogates, which no database takes
     except UnicodeEncodeError:
         raise ValueError("must be UTF-8") from None
-    return Path(raw).expanduser()
+    return store_place(raw)
 
 
 def _collection(raw: str) -> str:
@@ -119,8 +120,8 @@ SETTING_NAMES: Final = (
     SettingName(
         name="store",
         variables=("STREAMRAG_STORE",),
-        parse=_directory,
-        meaning="Directory of the store. Default: `$XDG_DATA_HOME/streamrag`.",
+        parse=_store,
+        meaning="Directory of the store, or a `postgresql://` address. Default: `$XDG_DATA_HOME/streamrag`.",
     ),
     SettingName(
         name="collection",

@@ -12,13 +12,14 @@ from typing import Any
 
 from streamrag_cli.errors import ConfigurationError, UsageError
 from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES, SettingName
+from streamrag_cli.store_place import StorePlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything a command may be told. `timeout_s` is how long a silent server is waited for."""
 
-    store: Path
+    store: StorePlace
     collection: str = "default"
     embedding: str | None = None
     model: str | None = None
@@ -54,7 +55,9 @@ def read_settings(flags: Mapping[str, object | None], environment: Mapping[str, 
     """
     values = _values(SETTING_NAMES, flags, environment)
     values.setdefault("store", data_directory(environment))
-    return Settings(**values | {"store": values["store"].absolute()})
+    if isinstance(values["store"], Path):
+        values["store"] = values["store"].absolute()
+    return Settings(**values)
 
 
 def read_server_settings(flags: Mapping[str, object | None], environment: Mapping[str, str]) -> ServerSettings:
@@ -118,8 +121,9 @@ def _xdg(environment: Mapping[str, str], variable: str, fallback: str) -> Path:
 
 
 def _parsed(setting: SettingName, raw: str, *, where: str) -> Any:
-    # A key is never echoed, and a file name or variable may hold one by mistake.
-    shown = "" if setting.name in {"api_key", "server_key"} else f" {raw[:80]!r}"
+    # A key or password is never echoed, and a file name or variable may hold one by mistake.
+    secret = setting.name in {"api_key", "server_key"} or (setting.name == "store" and "://" in raw)
+    shown = "" if secret else f" {raw[:80]!r}"
     try:
         return setting.parse(raw)
     except ValueError as error:

@@ -13,8 +13,8 @@ from typing import Final
 
 from streamrag_cli.answer.sentences import Sentence, sentences
 from streamrag_cli.retrieval.embeddings import Embedder
-from streamrag_cli.retrieval.lexical import stems
 from streamrag_cli.retrieval.search import Retrieved
+from streamrag_cli.store.words import stems
 
 QUOTES: Final = 3
 _BM25_K1: Final = 1.2

@@ -19,6 +19,7 @@ def command(
     ] = None,
     base_url: options.BaseUrl = None,
     top_k: options.TopK = None,
+    store: options.Store = None,
     embedding: options.Embedding = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -27,10 +28,12 @@ def command(
 ) -> int:
     """Measure retrieval on questions with known answers, in a throw-away store.
 
+    With a store in PostgreSQL that is a schema of its own beside the others, else a directory.
+
     Documents are ranked by their best chunk. The answer rate is the share of questions whose quoted answer, made
     from the best -k chunks, contains a known answer.
     """
-    settings = settings_from({"base_url": base_url, "top_k": top_k, "embedding": embedding})
+    settings = settings_from({"base_url": base_url, "top_k": top_k, "store": store, "embedding": embedding})
 
     from streamrag_cli.evaluation import evaluate
     from streamrag_cli.render.evaluation import EvaluationView, show_report

@@ -26,7 +26,7 @@ Collection = Annotated[
 ]
 Store = Annotated[
     str | None,
-    typer.Option("--store", metavar="DIR", help="Directory of the store. [default: $XDG_DATA_HOME/streamrag]"),
+    typer.Option("--store", metavar="STORE", help="Directory, or postgresql://... [default: $XDG_DATA_HOME/streamrag]"),
 ]
 Embedding = Annotated[
     str | None,

@@ -20,6 +20,7 @@ from streamrag_cli.errors import ExitCode, StreamragError
 from streamrag_cli.render.complaint import complain
 from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES
 from streamrag_cli.settings import ServerSettings, Settings, read_server_settings, read_settings
+from streamrag_cli.store_place import PostgresUrl, store_place
 from streamrag_cli.text import sanitise
 
 # click's, which recent versions of typer carry inside
@@ -173,4 +174,14 @@ def _without_keys(text: str) -> str:
         key = os.environ.get(variable, "").strip()
         if len(key) >= _SHORTEST_KEY:
             text = text.replace(key, "[key]")
-    return text
+    return _without_password(text)
+
+
+def _without_password(text: str) -> str:
+    """`text` without the password that the environment's store address may hold."""
+    try:
+        place = store_place(os.environ.get("STREAMRAG_STORE", "").strip())
+    except ValueError:
+        return text
+    password = place.password if isinstance(place, PostgresUrl) else ""
+    return text.replace(password, "[password]") if password else text

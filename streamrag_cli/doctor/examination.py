@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 from streamrag_cli.doctor.disk_check import check_disk
@@ -42,7 +44,8 @@ def examine(patient: Patient) -> Iterator[Finding]:
         yield from _guarded("model", lambda: check_model(settings))
         yield from _guarded("embedding", lambda: check_embedding(settings))
         yield from _guarded("store", lambda: check_store(settings, store_flags, full=patient.full))
-        yield from _guarded("disk", lambda: check_disk(settings.store))
+        if isinstance(settings.store, Path):
+            yield from _guarded("disk", partial(check_disk, settings.store))
     yield from _guarded("terminal", lambda: check_terminal(patient.screen, patient.environment))
     yield from _guarded("engine", lambda: check_engine(settings, patient.environment))
 

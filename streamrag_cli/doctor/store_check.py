@@ -14,7 +14,8 @@ from streamrag_cli.doctor.findings import Finding, failed, ok, warning
 from streamrag_cli.errors import StoreError
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.inspection import UNFOUND_TOLERATED, Inspection
-from streamrag_cli.store.layout import Layout, collections
+from streamrag_cli.store.opening import collections, missing
+from streamrag_cli.store_place import PostgresUrl, StorePlace
 
 SEARCHES: Final = 1000
 """How many chunks of a collection are searched for unless all are to be."""
@@ -28,20 +29,41 @@ def check_store(settings: Settings, flags: Mapping[str, object | None], *, full:
     there = collections(settings.store)
     checked = [settings.collection] if flags.get("collection") else there
     if settings.collection not in there:
-        missing = Layout(settings.store, settings.collection).missing()
-        yield failed("store", missing, hint=_for(settings.collection, missing.hint, settings, flags))
+        error = missing(settings.store, settings.collection)
+        yield failed("store", error, hint=_for(settings.collection, error.hint, settings, flags))
     for name in (each for each in checked if each in there):
         for finding in _check_collection(settings.store, name, full=full):
             yield replace(finding, collection=name, hint=_for(name, finding.hint, settings, flags))
 
 
-def _check_collection(store: Path, name: str, *, full: bool) -> Iterator[Finding]:
+def _check_collection(store: StorePlace, name: str, *, full: bool) -> Iterator[Finding]:
+    if isinstance(store, PostgresUrl):
+        yield from _check_in_database(store, name)
+        return
     try:
         found = _inspected(store, name, full=full)
     except StoreError as error:
         yield failed("store", error)
     else:
         yield from _findings(found, name)
+
+
+def _check_in_database(place: PostgresUrl, name: str) -> Iterator[Finding]:
+    """What the tables say of each other. Of its files and indexes the database takes care itself."""
+    from streamrag_cli.store.postgres.status import problems, status_of  # psycopg and numpy, about 0.2 s
+
+    found = status_of(place, name)
+    wrong = problems(place, name)
+    if not found.chunks:
+        empty = f"the collection {name!r} is empty"
+        yield failed("store", StoreError(empty, code="store_empty", hint="streamrag ingest PATH"))
+        return
+    for problem in wrong:
+        yield failed("store", _damaged(name, problem))
+    if not wrong:
+        said = f"{name}: {found.chunks:,} chunks of {found.documents:,} documents, each with its words and its vector"
+        figures = {"documents": found.documents, "chunks": found.chunks, "generation": found.generation}
+        yield ok("store", f"{said}; generation {found.generation}", figures=figures)
 
 
 def _inspected(store: Path, name: str, *, full: bool) -> Inspection:
@@ -120,5 +142,6 @@ def _for(collection: str, hint: str, settings: Settings, flags: Mapping[str, obj
         return hint
     in_use = collection == settings.collection and not flags.get("collection")
     of_collection = "" if in_use else f" -c {collection}"
-    of_store = f" --store {shlex.quote(str(flags['store']))}" if flags.get("store") else ""
+    shown = settings.store if isinstance(settings.store, PostgresUrl) else flags.get("store")  # without its password
+    of_store = f" --store {shlex.quote(str(shown))}" if flags.get("store") else ""
     return hint + of_collection + of_store

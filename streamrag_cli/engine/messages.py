@@ -7,12 +7,12 @@ person, an exit code. So what a client shows does not depend on where the answer
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, Sources, Status, Token
 from streamrag_cli.model import Citation, Question, Source, Timings, Usage
 from streamrag_cli.settings import Settings
+from streamrag_cli.store_place import PostgresUrl, store_place
 
 LONGEST_LINE_BYTES: Final = 256_000_000
 BEAT_S: Final = 0.5
@@ -42,7 +42,7 @@ def read_request(line: bytes) -> Request:
     said = _read(line)
     try:
         question = said["question"] and Question(**said["question"])
-        settings = said["settings"] and Settings(**said["settings"] | {"store": Path(said["settings"]["store"])})
+        settings = said["settings"] and Settings(**said["settings"] | {"store": store_place(said["settings"]["store"])})
         return Request(wants=said["wants"], question=question, settings=settings)
     except (KeyError, TypeError) as error:
         raise GarbledError(str(error)) from error
@@ -83,7 +83,11 @@ def read_state(line: bytes) -> dict[str, Any]:
 
 
 def _line(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, default=str, separators=(",", ":")).encode() + b"\n"
+    return json.dumps(value, default=_as_text, separators=(",", ":")).encode() + b"\n"
+
+
+def _as_text(value: object) -> str:
+    return value.with_secret() if isinstance(value, PostgresUrl) else str(value)
 
 
 def _read(line: bytes) -> dict[str, Any]:

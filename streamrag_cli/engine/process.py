@@ -22,6 +22,7 @@ from streamrag_cli.engine.messages import (
 )
 from streamrag_cli.engine.peer import peer
 from streamrag_cli.engine.place import Place, identity
+from streamrag_cli.store_place import PostgresUrl
 
 _CHECK_EVERY_S: Final = 15.0
 _log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Engine:
         self._questions = 0
         self._secrets: set[str] = set()
         self._stores: dict[Path, int] = {}
+        self._databases: set[PostgresUrl] = set()
         self._library: Any = None
 
     async def run(self) -> None:
@@ -123,7 +125,11 @@ class Engine:
         self._questions += 1
         if settings.api_key:
             self._secrets.add(settings.api_key)
-        if (inode := _inode(settings.store)) is not None:
+        if isinstance(settings.store, PostgresUrl):
+            self._databases.add(settings.store)
+            if settings.store.password:
+                self._secrets.add(settings.store.password)
+        elif (inode := _inode(settings.store)) is not None:
             self._stores.setdefault(settings.store, inode)
         act = ask if request.wants == "ask" else search
         async with aclosing(act(question, settings, self._library)) as events:
@@ -147,7 +153,7 @@ class Engine:
             "questions": self._questions,
             "open": len(self._serving),
             "rss_mb": _rss_mb(),
-            "stores": sorted(map(str, self._stores)),
+            "stores": sorted(map(str, (*self._stores, *self._databases))),
             "log": str(self._place.log),
         }
 

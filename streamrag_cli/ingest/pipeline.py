@@ -21,9 +21,9 @@ from streamrag_cli.ingest.sinks import DryRun, Sink, StoreSink, seen
 from streamrag_cli.retrieval.embeddings import Embedder
 from streamrag_cli.retrieval.retriever import embedder_for
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.catalog import Catalog
-from streamrag_cli.store.layout import Layout
-from streamrag_cli.store.writer import CollectionWriter, open_for_writing
+from streamrag_cli.store.interface import Manifest, Writer
+from streamrag_cli.store.opening import missing as missing_collection
+from streamrag_cli.store.opening import open_for_writing, open_manifest
 
 __all__ = ["IngestRequest", "ingest", "ingest_or_raise", "remove"]
 
@@ -57,7 +57,9 @@ def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[Inge
     yield from lost_roots(request, settings)
     with ExitStack() as stack:
         if request.dry_run:
-            catalog = None if request.rebuild else _existing_catalog(settings, stack)
+            catalog: Manifest | None = None
+            if not request.rebuild:
+                catalog = stack.enter_context(open_manifest(settings.store, settings.collection))
             sink: Sink = DryRun(catalog)
         else:
             opened = open_for_writing(
@@ -81,7 +83,7 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
     below = request.absolute_paths()
     made_with = _made_with(settings, rebuild=False)
     if made_with is None:
-        raise Layout(settings.store, settings.collection).missing()
+        raise missing_collection(settings.store, settings.collection)
     with open_for_writing(settings.store, settings.collection, embedding=made_with) as writer:
         records = [record for path in below for record in writer.catalog.documents_under(str(path))]
         yield IngestStarted(documents=len(records), collection=settings.collection, embedding=made_with)
@@ -110,27 +112,16 @@ def _done(
 
 def _made_with(settings: Settings, *, rebuild: bool) -> str | None:
     """The embedding of the collection as it is; None where there is none, or where it is too damaged to tell."""
-    with ExitStack() as stack:
-        try:
-            catalog = _existing_catalog(settings, stack)
-            return catalog.meta("embedding") if catalog else None
-        except StoreError:
-            if rebuild:
-                return None
-            raise
+    try:
+        with open_manifest(settings.store, settings.collection) as manifest:
+            return manifest.meta("embedding") if manifest else None
+    except StoreError:
+        if rebuild:
+            return None
+        raise
 
 
-def _existing_catalog(settings: Settings, stack: ExitStack) -> Catalog | None:
-    layout = Layout(settings.store, settings.collection)
-    current = layout.current()
-    if current is None:
-        return None
-    catalog = Catalog(layout.catalog(current.epoch))
-    stack.callback(catalog.close)
-    return catalog
-
-
-def _repair(writer: CollectionWriter, embedder: Embedder) -> Iterator[Notice]:
+def _repair(writer: Writer, embedder: Embedder) -> Iterator[Notice]:
     mended = writer.repair(embedder.embed_documents)
     if mended:
         yield Notice(message=f"an earlier ingest was interrupted; {mended} vectors put right", code="repaired")

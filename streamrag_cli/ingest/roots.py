@@ -8,7 +8,7 @@ from pathlib import Path
 from streamrag_cli.errors import UsageError
 from streamrag_cli.events import Notice
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.layout import Layout
+from streamrag_cli.store.opening import recorded_roots
 from streamrag_cli.text import sanitise_line
 
 
@@ -73,5 +73,4 @@ def _outermost(paths: Sequence[Path]) -> list[Path]:
 
 def _recorded(settings: Settings) -> list[Path]:
     """The absolute paths that earlier ingests were given."""
-    current = Layout(settings.store, settings.collection).current()
-    return [Path(root) for root in (current.roots if current else ())]
+    return [Path(root) for root in recorded_roots(settings.store, settings.collection)]

@@ -14,8 +14,7 @@ from streamrag_cli.events import DocumentAction, DocumentSeen
 from streamrag_cli.ingest.embedding import EmbedAhead
 from streamrag_cli.ingest.reading import Examined
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.catalog import Catalog
-from streamrag_cli.store.writer import CollectionWriter
+from streamrag_cli.store.interface import Manifest, Writer
 from streamrag_cli.text import sanitise_line
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ class StoreSink:
 
     wants_chunks = True
 
-    def __init__(self, writer: CollectionWriter, embedding: EmbedAhead) -> None:
+    def __init__(self, writer: Writer, embedding: EmbedAhead) -> None:
         self._writer = writer
         self._embedding = embedding
         self._filling = _Batch()
@@ -166,7 +165,7 @@ class DryRun:
 
     wants_chunks = False
 
-    def __init__(self, catalog: Catalog | None) -> None:
+    def __init__(self, catalog: Manifest | None) -> None:
         self._catalog = catalog
         self._events: deque[DocumentSeen] = deque()
 

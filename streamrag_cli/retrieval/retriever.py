@@ -6,14 +6,14 @@ from streamrag_cli.errors import NothingRelevantError
 from streamrag_cli.retrieval.embeddings import Embedder, make_embedder
 from streamrag_cli.retrieval.search import Retrieved, retrieve
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.reader import CollectionReader
-from streamrag_cli.store.writer import another_embedding
+from streamrag_cli.store.interface import Reader, another_embedding
+from streamrag_cli.store.opening import open_reader
 
 
 class Retriever:
     """Finds the chunks that bear on a question. May be shared between threads."""
 
-    def __init__(self, reader: CollectionReader, embedder: Embedder) -> None:
+    def __init__(self, reader: Reader, embedder: Embedder) -> None:
         self.reader = reader
         self.embedder = embedder
 
@@ -24,7 +24,7 @@ class Retriever:
         Raises StoreError: `store_missing`, `store_damaged`, or `another_embedding` where the settings ask for
         one the collection was not made with; nothing was sent anywhere then.
         """
-        reader = CollectionReader(settings.store, settings.collection)
+        reader = open_reader(settings.store, settings.collection)
         try:
             embedder = embedder_for(settings, made_with=reader.embedding)
             if embedder.name != reader.embedding:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Final
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.embeddings import Embedder
-from streamrag_cli.retrieval.lexical import content_words, match_expression, stems
+from streamrag_cli.retrieval.lexical import content_words
 from streamrag_cli.retrieval.relevance import coverage, relevance, term_weight
 from streamrag_cli.stages import Stages
 from streamrag_cli.store.catalog import StoredChunk
-from streamrag_cli.store.reader import CollectionReader
+from streamrag_cli.store.interface import Reader
+from streamrag_cli.store.words import stems
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,9 +46,7 @@ class Retrieved:
     spent_ms: Mapping[str, float]
 
 
-def retrieve(
-    reader: CollectionReader, embedder: Embedder, question: str, *, top_k: int, min_score: float = 0.0
-) -> Retrieved:
+def retrieve(reader: Reader, embedder: Embedder, question: str, *, top_k: int, min_score: float = 0.0) -> Retrieved:
     """The `top_k` best chunks that score at least `min_score`.
 
     Raises StoreError (`store_empty` where there is nothing to search) and what the embedder raises.
@@ -76,14 +75,14 @@ def retrieve(
     )
 
 
-def _chunks_in(reader: CollectionReader) -> int:
+def _chunks_in(reader: Reader) -> int:
     count = reader.counts().chunks
     if not count:
         raise StoreError("the store is empty: nothing was ingested", code="store_empty", hint="streamrag ingest PATH")
     return count
 
 
-def _embedded(reader: CollectionReader, embedder: Embedder, question: str) -> "NDArray[np.float32]":
+def _embedded(reader: Reader, embedder: Embedder, question: str) -> "NDArray[np.float32]":
     """The question's vector. The first time Chroma is opened meanwhile: both take long, neither needs the other."""
     if reader.is_ready:
         return embedder.embed_query(question)
@@ -95,10 +94,10 @@ def _embedded(reader: CollectionReader, embedder: Embedder, question: str) -> "N
 
 
 def _candidates(
-    reader: CollectionReader, vector: "NDArray[np.float32]", question: str, stages: Stages
+    reader: Reader, vector: "NDArray[np.float32]", question: str, stages: Stages
 ) -> tuple[dict[str, float], dict[str, float]]:
     """BM25 of what full text found, and the exact cosine of every candidate of either side."""
-    found_by_words, found_by_vector = reader.search_both(match_expression(question), vector, CANDIDATES)
+    found_by_words, found_by_vector = reader.search_both(content_words(question), vector, CANDIDATES)
     lexical, nearest = dict(found_by_words), dict(found_by_vector)
     stages.end("full text")
     known = reader.known(nearest)  # Chroma may hold what an ingest is still writing
@@ -122,7 +121,7 @@ def _fused(lexical: dict[str, float], cosines: dict[str, float]) -> list[str]:
     return sorted(cosines, key=lambda chunk_id: (-fused(chunk_id), chunk_id))
 
 
-def _first_of_each(reader: CollectionReader, ranked: Sequence[str], count: int) -> list[StoredChunk]:
+def _first_of_each(reader: Reader, ranked: Sequence[str], count: int) -> list[StoredChunk]:
     """The first `count` chunks, those left out that say the same as one before: folders hold copies of files."""
     found: dict[str, StoredChunk] = {}
     for start in range(0, len(ranked), count):

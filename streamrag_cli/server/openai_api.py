@@ -23,7 +23,7 @@ from streamrag_cli.server.replies import STATUS_OF, JsonReply
 from streamrag_cli.server.requests import Asked, question_of, settings_of
 from streamrag_cli.server.serving import Serving
 from streamrag_cli.server.streaming import Encoder, while_connected
-from streamrag_cli.store.layout import collections
+from streamrag_cli.store.opening import collections
 from streamrag_cli.wire import encode, source_mapping, to_mapping
 
 router = APIRouter(prefix="/v1", tags=["openai"])

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from streamrag_cli.server.replies import JsonReply
 from streamrag_cli.server.serving import Serving
-from streamrag_cli.store.layout import collections
+from streamrag_cli.store.opening import collections
 
 router = APIRouter(tags=["operations"])
 

@@ -127,6 +127,15 @@ class Catalog:
         rows = self._rows(f"SELECT {columns} FROM documents {where}", values)
         return [DocumentRecord(**dict(zip(columns.split(", "), row, strict=True))) for row in rows]
 
+    def chunks_of(self, path: str) -> list[Chunk]:
+        """The chunks of the document at this absolute path, in order."""
+        query = (
+            "SELECT chunk_id FROM chunks JOIN documents ON documents.id = document_id WHERE path = ? ORDER BY ordinal"
+        )
+        ids = [chunk_id for (chunk_id,) in self._rows(query, (path,))]
+        found = self.chunks(ids)
+        return [found[each].chunk for each in ids]
+
     def chunk_ids(self) -> set[str]:
         return {chunk_id for (chunk_id,) in self._rows("SELECT chunk_id FROM chunks")}
 

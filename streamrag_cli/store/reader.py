@@ -14,6 +14,7 @@ from streamrag_cli.store.index_files import damaged
 from streamrag_cli.store.layout import Layout
 from streamrag_cli.store.lock import using
 from streamrag_cli.store.vectors import Vectors
+from streamrag_cli.store.words import match_expression
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,8 +99,8 @@ class CollectionReader:
     def known(self, chunk_ids: Iterable[str]) -> set[str]:
         return self.catalog.known(chunk_ids)
 
-    def search_text(self, match: str, limit: int) -> list[tuple[str, float]]:
-        return self.catalog.search_text(match, limit)
+    def search_text(self, words: Sequence[str], limit: int) -> list[tuple[str, float]]:
+        return self.catalog.search_text(match_expression(words), limit) if words else []
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
         return self.catalog.document_frequencies(terms)
@@ -108,14 +109,13 @@ class CollectionReader:
         return self._open_vectors().nearest(vector, limit)
 
     def search_both(
-        self, match: str, vector: "NDArray[np.float32]", limit: int
+        self, words: Sequence[str], vector: "NDArray[np.float32]", limit: int
     ) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
-        """`search_text` (nothing for an empty `match`) and `nearest`, at the same time: neither holds the GIL."""
+        """`search_text` and `nearest` at the same time: neither holds the GIL."""
         vectors = self._open_vectors()
         with ThreadPoolExecutor(1, thread_name_prefix="nearest") as beside:
             nearest = beside.submit(vectors.nearest, vector, limit)
-            lexical = self.search_text(match, limit) if match else []
-            return lexical, nearest.result()
+            return self.search_text(words, limit), nearest.result()
 
     def cosines(self, vector: "NDArray[np.float32]", ids: Sequence[str]) -> dict[str, float]:
         """The exact cosine of each id to `vector`; ids that are not in the collection are left out."""
@@ -124,6 +124,15 @@ class CollectionReader:
         if lost:
             self._complain(f"{len(lost)} of {len(ids)} vectors cannot be read")
         return found
+
+    def vectors(self, ids: Sequence[str]) -> "NDArray[np.float32]":
+        """The stored vectors, one row for each id, in their order. All of them must be in the collection."""
+        import numpy as np
+
+        found = self._open_vectors().get(ids)
+        if lost := [each for each in ids if each not in found]:
+            raise damaged(self._layout.vectors(self._epoch), f"{len(lost)} of {len(ids)} vectors cannot be read")
+        return np.array([found[each] for each in ids], dtype=np.float32)
 
     def _open_catalog(self) -> None:
         epoch = self._current_epoch()

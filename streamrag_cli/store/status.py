@@ -1,4 +1,4 @@
-"""What is in a store, told without opening Chroma."""
+"""What is in a store, told without opening vectors."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -6,40 +6,38 @@ from pathlib import Path
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.store.catalog import Catalog
-from streamrag_cli.store.layout import Layout, collections
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CollectionStatus:
-    """One collection. `size_bytes` counts its files; `last_ingest` is ISO 8601 in UTC, or None."""
-
-    collection: str
-    documents: int
-    chunks: int
-    embedding: str
-    dimension: int | None
-    size_bytes: int
-    last_ingest: str | None
-    generation: int
-    roots: tuple[str, ...]
+from streamrag_cli.store.interface import CollectionStatus
+from streamrag_cli.store.layout import Layout
+from streamrag_cli.store.opening import collections, missing
+from streamrag_cli.store_place import PostgresUrl, StorePlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreStatus:
-    store: Path
+    store: StorePlace
     collections: tuple[CollectionStatus, ...]
 
 
-def status_of(store: Path, *, only: str | None = None) -> StoreStatus:
+def status_of(store: StorePlace, *, only: str | None = None) -> StoreStatus:
     """The collections of a store, or the one named. Raises StoreError `store_missing` or `store_damaged`."""
     names = [name for name in collections(store) if only in {None, name}]
+    if not names and only:
+        raise missing(store, only)
     if not names:
-        what = f"no collection {only!r}" if only else "nothing was ingested"
-        raise StoreError(f"{what} in {store}", code="store_missing", hint="streamrag ingest PATH")
-    return StoreStatus(store=store, collections=tuple(_collection(Layout(store, name)) for name in names))
+        raise StoreError(f"nothing was ingested in {store}", code="store_missing", hint="streamrag ingest PATH")
+    return StoreStatus(store=store, collections=tuple(_collection(store, name) for name in names))
 
 
-def _collection(layout: Layout) -> CollectionStatus:
+def _collection(store: StorePlace, name: str) -> CollectionStatus:
+    if isinstance(store, PostgresUrl):
+        from streamrag_cli.store.postgres import status  # psycopg and numpy, about 0.2 s
+
+        return status.status_of(store, name)
+    return _in_directory(store, name)
+
+
+def _in_directory(store: Path, name: str) -> CollectionStatus:
+    layout = Layout(store, name)
     current = layout.current()
     if current is None:
         raise StoreError(f"{layout.directory} vanished", code="store_missing", hint="streamrag ingest PATH")

@@ -146,6 +146,18 @@ class Vectors:
         values = matrix @ vector / np.maximum(np.linalg.norm(matrix, axis=1), 1e-12)
         return dict(zip(found["ids"], values.tolist(), strict=True))
 
+    def get(self, ids: Sequence[str]) -> "dict[str, NDArray[np.float32]]":
+        """The vectors with these ids; ids that are not there are left out."""
+        import numpy as np
+
+        found: dict[str, NDArray[np.float32]] = {}
+        for start in range(0, len(ids), AT_A_TIME):
+            with self._translated():
+                part = self._collection.get(ids=list(ids[start : start + AT_A_TIME]), include=["embeddings"])
+            matrix = np.asarray(part["embeddings"], dtype=np.float32)
+            found |= dict(zip(part["ids"], matrix, strict=True))
+        return found
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:

@@ -12,17 +12,17 @@ A reader follows the catalog, so it sees step 3 or nothing. The next writer look
 puts Chroma in line with the catalog.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store import index_files
 from streamrag_cli.store.catalog import Catalog, Counts
 from streamrag_cli.store.index_files import damaged
+from streamrag_cli.store.interface import Embed, another_embedding
 from streamrag_cli.store.layout import Current, Layout
 from streamrag_cli.store.lock import not_writable, writing
 from streamrag_cli.store.vectors import Vectors
@@ -30,8 +30,6 @@ from streamrag_cli.store.vectors import Vectors
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-Embed: TypeAlias = "Callable[[Sequence[str]], NDArray[np.float32]]"
 
 
 @contextmanager
@@ -233,14 +231,6 @@ class CollectionWriter:
             empty = not self._catalog.counts().chunks  # else it was there, and if it is not now, that is damage
             self._vectors = Vectors(self._layout.vectors(self._epoch), self._layout.collection, create=empty)
         return self._vectors
-
-
-def another_embedding(collection: str, *, made_with: str, asked: str) -> StoreError:
-    return StoreError(
-        f"the collection {collection!r} was made with {made_with}, not with {asked}",
-        code="another_embedding",
-        hint="use another collection (-c NAME), or make this one anew: streamrag ingest --rebuild",
-    )
 
 
 def _metadata(source: str, chunk: Chunk) -> dict[str, str | int]:

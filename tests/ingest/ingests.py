@@ -8,7 +8,7 @@ from pathlib import Path
 from streamrag_cli.events import DocumentSeen, Error, IngestDone, IngestEvent
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest, remove
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.reader import CollectionReader
+from streamrag_cli.store.opening import open_reader
 
 LONG_AGO_NS = 1_700_000_000_000_000_000
 
@@ -61,9 +61,15 @@ class Ingests:
     def reasons(self) -> dict[str, str]:
         return {event.source: event.reason for event in self.events if isinstance(event, DocumentSeen) and event.reason}
 
+    @property
+    def store(self) -> Path:
+        """The directory of the store."""
+        assert isinstance(self.settings.store, Path)
+        return self.settings.store
+
     def stored(self) -> dict[str, str]:
         """The text of each document in the store, under its shown name."""
-        reader = CollectionReader(self.settings.store, self.settings.collection)
+        reader = open_reader(self.settings.store, self.settings.collection)
         texts = {record.source: "" for record in reader.catalog.documents_under("/")}
         for each in sorted(reader.chunks(reader.catalog.chunk_ids()).values(), key=lambda each: each.chunk.ordinal):
             texts[each.source] += each.chunk.text.strip()

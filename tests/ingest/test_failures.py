@@ -47,7 +47,7 @@ def test_a_directory_that_cannot_be_read_drops_nothing(ingests: Ingests, monkeyp
 def test_a_damaged_collection_is_made_anew_by_the_command_that_the_error_names(ingests: Ingests, file: str) -> None:
     ingests.put("docs/a.md", "first")
     ingests.run("docs")
-    [damaged] = (ingests.settings.store / "collections/default").glob(file)
+    [damaged] = (ingests.store / "collections/default").glob(file)
     damaged.write_bytes(b"")
     ingests.put("docs/b.md", "second")
 

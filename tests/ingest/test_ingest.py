@@ -129,7 +129,7 @@ def test_a_dry_run_writes_nothing_at_all(ingests: Ingests, embedder: FakeEmbedde
     ingests.put("docs/a.md", "first")
 
     assert ingests.run("docs", dry_run=True) == {"docs/a.md": "added"}
-    assert (ingests.settings.store.exists(), embedder.batches, ingests.done.dry_run) == (False, [], True)
+    assert (ingests.store.exists(), embedder.batches, ingests.done.dry_run) == (False, [], True)
 
 
 def test_a_dry_run_says_what_a_run_would_do(ingests: Ingests) -> None:

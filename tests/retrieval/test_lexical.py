@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamrag_cli.retrieval.lexical import content_words, match_expression, stems
+from streamrag_cli.retrieval.lexical import content_words
 from streamrag_cli.retrieval.relevance import coverage, relevance, term_weight
+from streamrag_cli.store.words import match_expression, stems
 
 
 def test_words_are_stemmed_and_accents_folded_as_in_the_index() -> None:
@@ -17,7 +18,7 @@ def test_stop_words_are_dropped_unless_nothing_else_is_left() -> None:
 
 
 def test_repeated_words_are_kept_and_each_is_quoted() -> None:
-    assert match_expression("tide AND tide*") == '"tide" OR "tide"'
+    assert match_expression(content_words("tide AND tide*")) == '"tide" OR "tide"'
 
 
 @given(st.lists(st.text(), max_size=5))

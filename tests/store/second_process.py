@@ -7,34 +7,35 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.retrieval.search import retrieve
 from streamrag_cli.store.layout import Layout
 from streamrag_cli.store.vectors import Vectors
+from streamrag_cli.store_place import PostgresUrl
+from tests import postgres_server
 from tests.fake_embedder import FakeEmbedder
-from tests.store.stores import LocalStore, by_vector, document, many_chunks, texts, write
+from tests.store.stores import LocalStore, Store, by_vector, document, many_chunks, store_at, texts, write
 
 
-def main(directory: str, command: str, *words: str) -> None:
+def main(address: str, command: str, *words: str) -> None:
     try:
-        COMMANDS[command](LocalStore(Path(directory)), *words)
+        COMMANDS[command](store_at(address), *words)
     except StreamragError as error:
         say(f"{error.code} hint={error.hint}")
 
 
-def put(store: LocalStore, path: str, *chunks: str) -> None:
+def put(store: Store, path: str, *chunks: str) -> None:
     store.put(document(path, *chunks))
     say("done")
 
 
-def rebuild(store: LocalStore, path: str, *chunks: str) -> None:
+def rebuild(store: Store, path: str, *chunks: str) -> None:
     store.put(document(path, *chunks), rebuild=True)
     say("done")
 
 
-def put_batches(store: LocalStore, count: str) -> None:
+def put_batches(store: Store, count: str) -> None:
     """Write documents of 50 chunks one by one, as an ingest does."""
     with store.writing() as writer:
         writer.repair(FakeEmbedder().embed_documents)
@@ -43,13 +44,13 @@ def put_batches(store: LocalStore, count: str) -> None:
     say("done")
 
 
-def remove(store: LocalStore, path: str) -> None:
+def remove(store: Store, path: str) -> None:
     with store.writing() as writer:
         writer.remove([f"/docs/{path}"])
     say("done")
 
 
-def hold(store: LocalStore) -> None:
+def hold(store: Store) -> None:
     """Be the writer until told to end."""
     with store.writing():
         say("holding")
@@ -71,7 +72,7 @@ def put_slowly(store: LocalStore, path: str, count: str) -> None:
     say("done")
 
 
-def ask(store: LocalStore, question: str) -> None:
+def ask(store: Store, question: str) -> None:
     """Say the best hits' texts, best first, or the error."""
     with store.reading() as reader:
         found = retrieve(reader, FakeEmbedder(), question, top_k=3)
@@ -80,22 +81,28 @@ def ask(store: LocalStore, question: str) -> None:
         say(" | ".join(hit.chunk.text for hit in found.hits))
 
 
-def check(store: LocalStore) -> None:
+def check(store: Store) -> None:
     """Say whether a search finds every vector."""
     with store.reading() as reader:
         found = by_vector(reader)
         say("all found" if found == texts(reader) else f"{len(found)} of {reader.counts()} found")
 
 
-def vector_ids(store: LocalStore) -> None:
-    layout = Layout(store.directory, store.collection)
+def vector_ids(store: Store) -> None:
+    say(" ".join(sorted(_vector_ids(store))))
+
+
+def _vector_ids(store: Store) -> set[str]:
+    if isinstance(store.place, PostgresUrl):
+        return postgres_server.vector_ids(store.place)
+    layout = Layout(store.place, store.collection)
     current = layout.current()
     assert current is not None
     with closing(Vectors(layout.vectors(current.epoch), store.collection)) as vectors:
-        say(" ".join(sorted(vectors.ids())))
+        return vectors.ids()
 
 
-def run(_: LocalStore, *words: str) -> None:
+def run(_: Store, *words: str) -> None:
     """Run any command where this process lives."""
     subprocess.run(words, check=True)
 

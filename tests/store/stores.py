@@ -6,14 +6,19 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.store.interface import Reader, Writer
+from streamrag_cli.store.opening import open_for_writing, open_reader
 from streamrag_cli.store.reader import CollectionReader
-from streamrag_cli.store.writer import CollectionWriter, open_for_writing
+from streamrag_cli.store.writer import CollectionWriter
+from streamrag_cli.store.writer import open_for_writing as open_directory_for_writing
+from streamrag_cli.store_place import PostgresUrl, StorePlace, store_place
+from tests import postgres_server
 from tests.fake_embedder import FakeEmbedder
 from tests.fork_server import ForkServer
 
@@ -21,24 +26,21 @@ Document = tuple[DocumentRecord, Sequence[Chunk]]
 
 
 @dataclass(frozen=True)
-class LocalStore:
-    """SQLite and Chroma in a directory."""
+class Store:
+    """Any store, opened as the program opens it."""
 
-    directory: Path
+    place: StorePlace
     collection: str = "default"
 
     @contextmanager
-    def writing(self, *, embedding: str = "fake", rebuild: bool = False) -> Iterator[CollectionWriter]:
-        with open_for_writing(self.directory, self.collection, embedding=embedding, rebuild=rebuild) as writer:
+    def writing(self, *, embedding: str = "fake", rebuild: bool = False) -> Iterator[Writer]:
+        with open_for_writing(self.place, self.collection, embedding=embedding, rebuild=rebuild) as writer:
             yield writer
 
     @contextmanager
-    def reading(self) -> Iterator[CollectionReader]:
-        reader = CollectionReader(self.directory, self.collection)
-        try:
+    def reading(self) -> Iterator[Reader]:
+        with closing(open_reader(self.place, self.collection)) as reader:
             yield reader
-        finally:
-            reader.close()
 
     def put(self, *documents: Document, rebuild: bool = False) -> None:
         with self.writing(rebuild=rebuild) as writer:
@@ -46,12 +48,21 @@ class LocalStore:
 
     def remove(self) -> None:
         """As a person removes a store."""
-        shutil.rmtree(self.directory)
+        if isinstance(self.place, PostgresUrl):
+            postgres_server.drop(self.place)
+        else:
+            shutil.rmtree(self.place)
+
+    def exists(self) -> bool:
+        return postgres_server.exists(self.place) if isinstance(self.place, PostgresUrl) else self.place.exists()
+
+    def address(self) -> str:
+        return self.place.with_secret() if isinstance(self.place, PostgresUrl) else str(self.place)
 
     def other_process(self, command: str, *words: str) -> "subprocess.Popen[str]":
         """Start `command` of `second_process`; it says what it does on stdout and waits for lines on stdin."""
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.store.second_process", str(self.directory), command, *words],
+            [sys.executable, "-m", "tests.store.second_process", self.address(), command, *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -60,9 +71,36 @@ class LocalStore:
 
     def run_other_process(self, command: str, *words: str) -> str:
         """What it said. A process that crashes or does not end in time fails the test."""
-        ended = _fork_server().run(str(self.directory), command, *words)
+        ended = _fork_server().run(self.address(), command, *words)
         assert ended.status == 0, f"{command} ended with {ended}"
         return ended.said.strip()
+
+
+@dataclass(frozen=True)
+class LocalStore(Store):
+    """SQLite and Chroma in a directory."""
+
+    place: Path
+
+    @property
+    def directory(self) -> Path:
+        return self.place
+
+    @contextmanager
+    def writing(self, *, embedding: str = "fake", rebuild: bool = False) -> Iterator[CollectionWriter]:
+        opened = open_directory_for_writing(self.directory, self.collection, embedding=embedding, rebuild=rebuild)
+        with opened as writer:
+            yield writer
+
+    @contextmanager
+    def reading(self) -> Iterator[CollectionReader]:
+        with closing(CollectionReader(self.directory, self.collection)) as reader:
+            yield reader
+
+
+def store_at(address: str) -> Store:
+    place = store_place(address)
+    return Store(place) if isinstance(place, PostgresUrl) else LocalStore(place)
 
 
 @cache
@@ -107,18 +145,18 @@ def many_chunks(path: str, count: int) -> Document:
     return document(path, *(f"{path} number {each} word{each % 97}x{each % 89}" for each in range(count)))
 
 
-def write(writer: CollectionWriter, *documents: Document) -> None:
+def write(writer: Writer, *documents: Document) -> None:
     texts = [chunk.text_to_embed for _, chunks in documents for chunk in chunks]
     writer.write(documents, FakeEmbedder().embed_documents(texts))
 
 
-def by_text(reader: CollectionReader, word: str) -> set[str]:
+def by_text(reader: Reader, word: str) -> set[str]:
     """The texts of the chunks that full text finds."""
-    ids = [chunk_id for chunk_id, _ in reader.search_text(f'"{word}"', 100)]
+    ids = [chunk_id for chunk_id, _ in reader.search_text([word], 100)]
     return {each.chunk.text for each in reader.chunks(ids).values()}
 
 
-def by_vector(reader: CollectionReader, limit: int = 100) -> set[str]:
+def by_vector(reader: Reader, limit: int = 100) -> set[str]:
     """The texts of every chunk whose vector a search with that very vector finds first."""
     found = set()
     for chunk_id in reader.catalog.chunk_ids():
@@ -130,11 +168,11 @@ def by_vector(reader: CollectionReader, limit: int = 100) -> set[str]:
     return found
 
 
-def texts(reader: CollectionReader) -> set[str]:
+def texts(reader: Reader) -> set[str]:
     """The texts of all chunks of the catalog."""
     return {each.chunk.text for each in reader.chunks(reader.catalog.chunk_ids()).values()}
 
 
-def vector_ids(store: LocalStore) -> set[str]:
-    """What Chroma holds, told in a process of its own."""
+def vector_ids(store: Store) -> set[str]:
+    """Whose vectors the store holds, told in a process of its own."""
     return set(store.run_other_process("vector-ids").split())

@@ -9,13 +9,13 @@ from streamrag_cli.errors import StoreError
 from streamrag_cli.retrieval.search import retrieve
 from streamrag_cli.store.catalog import Counts
 from tests.fake_embedder import FakeEmbedder
-from tests.store.stores import LocalStore, by_text, by_vector, document, many_chunks, texts, vector_ids, write
+from tests.store.stores import Store, by_text, by_vector, document, many_chunks, texts, vector_ids, write
 
 APPLES = document("fruit.md", "apples are red", "pears are green")
 SHIPS = document("ships.md", "ships cross the sea")
 
 
-def test_what_is_written_is_found_by_text_by_vector_and_by_id(store: LocalStore) -> None:
+def test_what_is_written_is_found_by_text_by_vector_and_by_id(store: Store) -> None:
     store.put(APPLES, SHIPS)
 
     with store.reading() as reader, reader.reading():
@@ -32,7 +32,7 @@ def test_what_is_written_is_found_by_text_by_vector_and_by_id(store: LocalStore)
         assert reader.document_frequencies(["appl", "ar", "comet"]) == {"appl": 1, "ar": 2, "comet": 0}
 
 
-def test_the_cosines_are_those_of_the_vectors_given(store: LocalStore) -> None:
+def test_the_cosines_are_those_of_the_vectors_given(store: Store) -> None:
     store.put(APPLES, SHIPS)
     question = FakeEmbedder().embed_query("red apples")
 
@@ -43,7 +43,7 @@ def test_the_cosines_are_those_of_the_vectors_given(store: LocalStore) -> None:
     assert cosines == pytest.approx(expected, abs=1e-6)
 
 
-def test_replacing_a_document_replaces_all_its_chunks_everywhere(store: LocalStore) -> None:
+def test_replacing_a_document_replaces_all_its_chunks_everywhere(store: Store) -> None:
     store.put(APPLES, SHIPS)
     store.put(document("fruit.md", "pears are green", "plums are blue"))
 
@@ -53,7 +53,7 @@ def test_replacing_a_document_replaces_all_its_chunks_everywhere(store: LocalSto
         assert reader.catalog.chunk_ids() == vector_ids(store)
 
 
-def test_removing_a_document_removes_it_everywhere(store: LocalStore) -> None:
+def test_removing_a_document_removes_it_everywhere(store: Store) -> None:
     store.put(APPLES, SHIPS)
     with store.writing() as writer:
         writer.remove(["/docs/fruit.md", "/docs/never-there.md"])
@@ -64,14 +64,14 @@ def test_removing_a_document_removes_it_everywhere(store: LocalStore) -> None:
         assert reader.counts() == Counts(documents=1, chunks=1)
 
 
-def test_a_document_without_chunks_is_remembered(store: LocalStore) -> None:
+def test_a_document_without_chunks_is_remembered(store: Store) -> None:
     store.put(document("empty.md"))
 
     with store.reading() as reader:
         assert reader.counts() == Counts(documents=1, chunks=0)
 
 
-def test_every_change_raises_the_generation_and_nothing_else_does(store: LocalStore) -> None:
+def test_every_change_raises_the_generation_and_nothing_else_does(store: Store) -> None:
     def generation() -> int:
         with store.reading() as reader:
             return reader.catalog.generation
@@ -92,15 +92,7 @@ def test_every_change_raises_the_generation_and_nothing_else_does(store: LocalSt
     assert seen == [0, 1, 1, 2]
 
 
-def test_the_text_index_stays_true_to_the_chunks(store: LocalStore) -> None:
-    store.put(APPLES, SHIPS)
-    store.put(document("fruit.md", "plums are blue"))
-    with store.writing() as writer:
-        writer.remove([SHIPS[0].path])
-        writer.catalog._rows("INSERT INTO chunks_fts(chunks_fts, rank) VALUES('integrity-check', 1)")
-
-
-def test_an_open_reader_sees_what_another_process_ingests_at_the_next_question(store: LocalStore) -> None:
+def test_an_open_reader_sees_what_another_process_ingests_at_the_next_question(store: Store) -> None:
     store.put(APPLES)
     with store.reading() as reader:
         with reader.reading():
@@ -114,7 +106,7 @@ def test_an_open_reader_sees_what_another_process_ingests_at_the_next_question(s
             assert (texts(reader), by_vector(reader)) == ({"ships cross the sea"}, {"ships cross the sea"})
 
 
-def test_an_open_reader_sees_a_rebuilt_collection_at_the_next_question(store: LocalStore) -> None:
+def test_an_open_reader_sees_a_rebuilt_collection_at_the_next_question(store: Store) -> None:
     store.put(APPLES)
     with store.reading() as reader:
         with reader.reading():
@@ -125,7 +117,7 @@ def test_an_open_reader_sees_a_rebuilt_collection_at_the_next_question(store: Lo
 
 
 @pytest.mark.parametrize("command", ["put", "rebuild"])
-def test_one_question_sees_one_state_whatever_another_process_does(store: LocalStore, command: str) -> None:
+def test_one_question_sees_one_state_whatever_another_process_does(store: Store, command: str) -> None:
     store.put(APPLES)
     with store.reading() as reader, reader.reading():
         assert reader.counts() == Counts(documents=1, chunks=2)
@@ -135,7 +127,7 @@ def test_one_question_sees_one_state_whatever_another_process_does(store: LocalS
         assert by_vector(reader) == {"apples are red", "pears are green"}
 
 
-def test_a_question_during_which_its_documents_are_removed_is_no_error(store: LocalStore) -> None:
+def test_a_question_during_which_its_documents_are_removed_is_no_error(store: Store) -> None:
     store.put(APPLES, SHIPS)
     with store.reading() as reader, reader.reading():
         reader.counts()
@@ -143,28 +135,11 @@ def test_a_question_during_which_its_documents_are_removed_is_no_error(store: Lo
 
         assert by_vector(reader) <= texts(reader)
         cosines = reader.cosines(np.ones(16, dtype=np.float32), [chunk.id for chunk in APPLES[1]])
-        assert cosines == {}
+        # A directory's vectors are gone at once, a database's with the snapshot.
+        assert cosines.keys() in (set(), {chunk.id for chunk in APPLES[1]})
 
 
-def test_a_question_between_an_ingests_two_writes_finds_the_former_documents(store: LocalStore) -> None:
-    store.put(APPLES)
-    with store.reading() as reader, store.other_process("put-slowly", "many.md", "1200") as other:
-        assert other.stdin
-        assert other.stdout
-        with reader.reading():
-            assert by_vector(reader) == {"apples are red", "pears are green"}
-        assert other.stdout.readline() == "vectors written\n"
-        with reader.reading():
-            assert by_vector(reader) == {"apples are red", "pears are green"}
-        with store.reading() as fresh:
-            assert retrieve(fresh, FakeEmbedder(), "apples", top_k=1).hits[0].chunk.text == "apples are red"
-        other.communicate("\n", timeout=20)
-        with reader.reading():
-            assert reader.counts() == Counts(documents=2, chunks=1202)
-            assert len(reader.nearest(FakeEmbedder().embed_query("number 7"), 100)) == 100
-
-
-def test_a_second_writer_is_told_that_the_store_is_busy_and_writes_nothing(store: LocalStore) -> None:
+def test_a_second_writer_is_told_that_the_store_is_busy_and_writes_nothing(store: Store) -> None:
     store.put(APPLES)
     with store.writing() as writer:
         write(writer, SHIPS)
@@ -175,7 +150,7 @@ def test_a_second_writer_is_told_that_the_store_is_busy_and_writes_nothing(store
         assert texts(reader) == {"apples are red", "pears are green", "ships cross the sea"}
 
 
-def test_a_writer_that_was_killed_leaves_no_lock(store: LocalStore) -> None:
+def test_a_writer_that_was_killed_leaves_no_lock(store: Store) -> None:
     with store.other_process("hold") as other:
         assert other.stdout
         assert other.stdout.readline() == "holding\n"
@@ -184,7 +159,7 @@ def test_a_writer_that_was_killed_leaves_no_lock(store: LocalStore) -> None:
     store.put(APPLES)
 
 
-def test_another_embedding_is_refused_with_both_named(store: LocalStore) -> None:
+def test_another_embedding_is_refused_with_both_named(store: Store) -> None:
     store.put(APPLES)
 
     with pytest.raises(StoreError) as caught, store.writing(embedding="openai:other"):
@@ -196,7 +171,7 @@ def test_another_embedding_is_refused_with_both_named(store: LocalStore) -> None
     )
 
 
-def test_vectors_of_another_dimension_are_refused_and_nothing_is_written(store: LocalStore) -> None:
+def test_vectors_of_another_dimension_are_refused_and_nothing_is_written(store: Store) -> None:
     store.put(APPLES)
 
     with pytest.raises(StoreError) as caught, store.writing() as writer:
@@ -210,15 +185,15 @@ def test_vectors_of_another_dimension_are_refused_and_nothing_is_written(store: 
         assert by_vector(reader) == {"apples are red", "pears are green"}
 
 
-def test_a_store_that_does_not_exist_is_missing(store: LocalStore) -> None:
+def test_a_store_that_does_not_exist_is_missing(store: Store) -> None:
     with pytest.raises(StoreError) as caught, store.reading() as reader, reader.reading():
         pass
 
     assert (caught.value.code, caught.value.hint) == ("store_missing", "streamrag ingest PATH")
-    assert not store.directory.exists()
+    assert not store.exists()
 
 
-def test_a_store_in_which_nothing_is_has_no_answer(store: LocalStore) -> None:
+def test_a_store_in_which_nothing_is_has_no_answer(store: Store) -> None:
     with store.writing():
         pass
 
@@ -228,7 +203,7 @@ def test_a_store_in_which_nothing_is_has_no_answer(store: LocalStore) -> None:
     assert (caught.value.code, caught.value.hint) == ("store_empty", "streamrag ingest PATH")
 
 
-def test_a_rebuild_counts_when_it_ends_and_not_before(store: LocalStore) -> None:
+def test_a_rebuild_counts_when_it_ends_and_not_before(store: Store) -> None:
     store.put(APPLES)
     with store.reading() as reader:
         with store.writing(rebuild=True) as writer:
@@ -239,7 +214,7 @@ def test_a_rebuild_counts_when_it_ends_and_not_before(store: LocalStore) -> None
             assert by_vector(reader) == {"ships cross the sea"}
 
 
-def test_a_rebuild_that_fails_leaves_the_former_collection(store: LocalStore) -> None:
+def test_a_rebuild_that_fails_leaves_the_former_collection(store: Store) -> None:
     store.put(APPLES)
 
     with suppress(KeyboardInterrupt), store.writing(rebuild=True, embedding="another") as writer:
@@ -251,7 +226,7 @@ def test_a_rebuild_that_fails_leaves_the_former_collection(store: LocalStore) ->
         assert by_vector(reader) == {"apples are red", "pears are green", "more fruit"}
 
 
-def test_a_rebuild_may_change_the_embedding_and_its_dimension(store: LocalStore) -> None:
+def test_a_rebuild_may_change_the_embedding_and_its_dimension(store: Store) -> None:
     store.put(APPLES)
     other = FakeEmbedder("another", dimension=8)
     with store.writing(rebuild=True, embedding="another") as writer:
@@ -262,7 +237,7 @@ def test_a_rebuild_may_change_the_embedding_and_its_dimension(store: LocalStore)
         assert [chunk_id for chunk_id, _ in reader.nearest(other.embed_query("ships"), 5)] == [SHIPS[1][0].id]
 
 
-def test_more_chunks_than_chroma_takes_at_once_are_all_written(store: LocalStore) -> None:
+def test_more_chunks_than_chroma_takes_at_once_are_all_written(store: Store) -> None:
     store.put(many_chunks("many.md", 4100))
 
     with store.reading() as reader:
@@ -272,7 +247,7 @@ def test_more_chunks_than_chroma_takes_at_once_are_all_written(store: LocalStore
             assert [chunk_id for chunk_id, _ in reader.nearest(vector, 1)] == [chunk.id]
 
 
-def test_a_store_made_again_under_an_open_reader_is_seen(store: LocalStore) -> None:
+def test_a_store_made_again_under_an_open_reader_is_seen(store: Store) -> None:
     store.put(APPLES)
     with store.reading() as reader:
         with reader.reading():

@@ -1,0 +1,156 @@
+"""What a store is to the rest of the program: a reader for questions, a writer for an ingest, a manifest for both.
+
+`opening` gives these for any place; `tests/store` holds every store to one contract.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from streamrag_cli.errors import StoreError
+from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.store.catalog import Counts, StoredChunk
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Embed: TypeAlias = "Callable[[Sequence[str]], NDArray[np.float32]]"
+WrittenDocument: TypeAlias = tuple[DocumentRecord, Sequence[Chunk]]
+
+
+class Manifest(Protocol):
+    """What a collection holds. Paths are absolute."""
+
+    @property
+    def generation(self) -> int:
+        """Raised by every change of the chunks."""
+
+    def meta(self, key: str) -> str | None:
+        """`embedding`, `dimension`, `last_ingest` (ISO 8601 in UTC)."""
+
+    def counts(self) -> Counts: ...
+
+    def roots(self) -> list[str]:
+        """The paths that were ingested, sorted."""
+
+    def document(self, path: str) -> DocumentRecord | None:
+        """The record of the document at this path, without its chunk ids."""
+
+    def documents_under(self, root: str) -> Iterator[DocumentRecord]:
+        """Records, without their chunk ids, of the documents at `root` or below it, ordered by path."""
+
+    def chunks_of(self, path: str) -> list[Chunk]:
+        """The chunks of the document at this path, in order."""
+
+    def chunk_ids(self) -> set[str]: ...
+
+
+class Reader(Protocol):
+    """Finds chunks. Safe to share between threads.
+
+    Raises StoreError: `store_missing` where the collection was never made, `store_damaged`, and what the kind of store
+    has of its own.
+    """
+
+    @property
+    def catalog(self) -> Manifest: ...
+
+    @property
+    def embedding(self) -> str:
+        """The name of the embedding that made the vectors."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Everything read inside sees one state, whatever others commit meanwhile."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the first search has nothing left to open."""
+
+    def get_ready(self) -> None:
+        """Open what the first search would have to open otherwise."""
+
+    def close(self) -> None: ...
+
+    def counts(self) -> Counts: ...
+
+    def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
+        """The chunks with these ids; an id that is not in the collection is left out."""
+
+    def found_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
+        """The chunks, in this order, that a search has found in the same `reading()`."""
+
+    def known(self, chunk_ids: Iterable[str]) -> set[str]:
+        """Which of these ids are in the collection."""
+
+    def search_text(self, words: Sequence[str], limit: int) -> list[tuple[str, float]]:
+        """Ids of chunks that hold any of the words, with their BM25 score, best first."""
+
+    def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
+        """In how many chunks each stemmed term stands."""
+
+    def nearest(self, vector: "NDArray[np.float32]", limit: int) -> list[tuple[str, float]]:
+        """Ids with their cosine, best first, found approximately; `vector` has unit length."""
+
+    def search_both(
+        self, words: Sequence[str], vector: "NDArray[np.float32]", limit: int
+    ) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+        """`search_text` and `nearest`."""
+
+    def cosines(self, vector: "NDArray[np.float32]", ids: Sequence[str]) -> dict[str, float]:
+        """The exact cosine of each id to `vector`; ids that are not in the collection are left out."""
+
+    def vectors(self, ids: Sequence[str]) -> "NDArray[np.float32]":
+        """The stored vectors, one row for each id, in their order. All of them must be in the collection."""
+
+
+class Writer(Protocol):
+    """Changes a collection; each change is one step for readers, and whole or not there after a crash."""
+
+    @property
+    def catalog(self) -> Manifest: ...
+
+    def counts(self) -> Counts: ...
+
+    def repair(self, embed: Embed) -> int:
+        """Mend what an interrupted run has left; return how many vectors it took."""
+
+    def get_ready(self) -> None:
+        """Open what the first `write` would have to open otherwise."""
+
+    def write(self, documents: Sequence[WrittenDocument], vectors: "NDArray[np.float32]") -> None:
+        """Replace documents. `vectors` has one row for each chunk, in order."""
+
+    def remove(self, paths: Iterable[str]) -> None: ...
+
+    def touch(self, records: Iterable[DocumentRecord]) -> None:
+        """Renew what is known of unchanged files."""
+
+    def add_roots(self, roots: Iterable[str]) -> None:
+        """Note what is being ingested, before anything below is written."""
+
+    def remove_roots(self, roots: Iterable[str]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionStatus:
+    """One collection. `size_bytes` is what it takes on disk; `last_ingest` is ISO 8601 in UTC, or None."""
+
+    collection: str
+    documents: int
+    chunks: int
+    embedding: str
+    dimension: int | None
+    size_bytes: int
+    last_ingest: str | None
+    generation: int
+    roots: tuple[str, ...]
+
+
+def another_embedding(collection: str, *, made_with: str, asked: str) -> StoreError:
+    return StoreError(
+        f"the collection {collection!r} was made with {made_with}, not with {asked}",
+        code="another_embedding",
+        hint="use another collection (-c NAME), or make this one anew: streamrag ingest --rebuild",
+    )

@@ -1,0 +1,145 @@
+"""Connections to PostgreSQL, set up for this store.
+
+Nothing is prepared: a plan made without the values at hand may leave the vector index aside.
+"""
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+import psycopg
+from psycopg.adapt import Buffer, Dumper, Loader
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Format, TransactionStatus
+from psycopg.types import TypeInfo
+
+from streamrag_cli.store.postgres.failures import extension_refused, no_extension, refused, translated
+from streamrag_cli.store_place import PostgresUrl
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
+
+_CONNECT_WITHIN_S: Final = 10
+_MOST_IDLE: Final = 8
+
+
+def connect(place: PostgresUrl, *, create: bool = False) -> Connection:
+    """An open connection that commits by itself, in which unqualified names are those of the place's schema.
+
+    With `create`, pgvector is installed into the database if it is not and the user may.
+
+    Raises StoreError `store_unreachable`, `store_login_refused`, `store_missing`, `store_extension_missing`.
+    """
+    given: dict[str, Any] = {"connect_timeout": _CONNECT_WITHIN_S, "application_name": "streamrag"} | conninfo_to_dict(
+        place.url
+    )
+    try:
+        conn = psycopg.connect(make_conninfo("", **given), autocommit=True, prepare_threshold=None)
+    except psycopg.Error as error:
+        raise refused(error, place) from error
+    try:
+        with translated(place):
+            if not _set_up(conn, place):
+                _have_pgvector(conn, place, create=create)
+                _set_up(conn, place)
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+def _set_up(conn: Connection, place: PostgresUrl) -> bool:
+    """False where the database has no pgvector."""
+    found = conn.execute(
+        "SELECT set_config('search_path', quote_ident(%s) || ', ' || quote_ident(nspname), false), typ.oid"
+        " FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace"
+        " JOIN pg_type AS typ ON typ.typnamespace = extnamespace AND typ.typname = 'vector' WHERE extname = 'vector'",
+        (place.schema,),
+    ).fetchone()
+    if found is None:
+        return False
+    conn.adapters.types.add(TypeInfo("vector", found[1], 0))
+    conn.adapters.register_dumper(np.ndarray, type("_Dumper", (_VectorDumper,), {"oid": found[1]}))
+    conn.adapters.register_loader(found[1], _VectorLoader)
+    return True
+
+
+def _have_pgvector(conn: Connection, place: PostgresUrl, *, create: bool) -> None:
+    if not create:
+        raise no_extension(place)
+    try:
+        conn.execute("CREATE EXTENSION IF NOT EXISTS vector")
+    except psycopg.Error as error:
+        raise extension_refused(error, place) from error
+
+
+class _VectorDumper(Dumper):
+    """pgvector's binary form: the dimension, two spare bytes, floats in network order."""
+
+    format = Format.BINARY
+
+    def dump(self, obj: "NDArray[np.float32]") -> Buffer:
+        return struct.pack(">HH", len(obj), 0) + obj.astype(">f4").tobytes()
+
+
+class _VectorLoader(Loader):
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> "NDArray[np.float32]":
+        return np.frombuffer(bytes(data), dtype=">f4", offset=4).astype(np.float32)
+
+
+class Connections:
+    """Lends connections to threads, and keeps some open for the next. Safe to share."""
+
+    def __init__(self, place: PostgresUrl) -> None:
+        self._place = place
+        self._lock = Lock()
+        self._idle: list[Connection] = []
+        self._closed = False
+
+    @contextmanager
+    def lent(self, begin: str) -> Iterator[Connection]:
+        """A connection on which `begin` was run, for one thread; whatever transaction is open at the end is undone."""
+        conn = self._begun(begin)
+        try:
+            with translated(self._place):
+                yield conn
+        finally:
+            self._take_back(conn)
+
+    def close(self) -> None:
+        with self._lock:
+            idle, self._idle, self._closed = self._idle, [], True
+        for conn in idle:
+            conn.close()
+
+    def _begun(self, begin: str) -> Connection:
+        with self._lock:
+            idle = self._idle.pop() if self._idle else None
+        if idle is not None:
+            try:
+                idle.execute(begin)
+            except psycopg.OperationalError:
+                idle.close()  # the server has gone, and may be back
+            else:
+                return idle
+        conn = connect(self._place)
+        with translated(self._place):
+            conn.execute(begin)
+        return conn
+
+    def _take_back(self, conn: Connection) -> None:
+        with suppress(psycopg.Error):
+            if conn.info.transaction_status != TransactionStatus.IDLE:
+                conn.execute("ROLLBACK")
+            with self._lock:
+                if not conn.closed and not self._closed and len(self._idle) < _MOST_IDLE:
+                    self._idle.append(conn)
+                    return
+        conn.close()

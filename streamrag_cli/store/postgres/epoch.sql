@@ -1,0 +1,48 @@
+-- The tables of one epoch of a collection; EPOCH stands for its number. The index on vectors is made once their
+-- dimension is known.
+
+CREATE TABLE documents_EPOCH (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    path       text COLLATE "C" NOT NULL UNIQUE,
+    source     text NOT NULL,
+    size       bigint NOT NULL,
+    mtime_ns   bigint NOT NULL,
+    read_at_ns bigint NOT NULL,
+    sha256     text NOT NULL,
+    recipe     text NOT NULL,
+    title      text NOT NULL
+);
+
+CREATE TABLE chunks_EPOCH (
+    chunk_id    text COLLATE "C" PRIMARY KEY,
+    document_id bigint NOT NULL,
+    ordinal     integer NOT NULL,
+    headings    text NOT NULL,
+    body        text NOT NULL,
+    page        integer,
+    line_start  integer,
+    line_end    integer,
+    char_start  bigint NOT NULL,
+    char_end    bigint NOT NULL
+);
+CREATE INDEX chunks_EPOCH_of_document ON chunks_EPOCH (document_id, ordinal);
+
+-- Stemmed words with their positions; `length` counts all of them. Apart from the text, so that ranking reads little.
+CREATE TABLE words_EPOCH (
+    chunk_id text COLLATE "C" PRIMARY KEY,
+    length   integer NOT NULL,
+    words    tsvector NOT NULL
+);
+CREATE INDEX words_EPOCH_words ON words_EPOCH USING gin (words);
+
+-- In how many chunks a word stands, as a sum over rows: writers add rows and never wait for each other.
+CREATE TABLE word_counts_EPOCH (
+    word   text COLLATE "C" NOT NULL,
+    chunks integer NOT NULL
+);
+CREATE INDEX word_counts_EPOCH_word ON word_counts_EPOCH (word) INCLUDE (chunks);
+
+CREATE TABLE vectors_EPOCH (
+    chunk_id  text COLLATE "C" PRIMARY KEY,
+    embedding vector NOT NULL
+);

@@ -1,0 +1,122 @@
+"""What a collection in PostgreSQL holds: its documents, chunks and figures, as one epoch's tables have them."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any, Final, TypeAlias
+
+from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.store.catalog import Counts, StoredChunk
+from streamrag_cli.store.postgres.connection import Connection
+
+_AT_A_TIME: Final = 500
+_RECORD: Final = "path, source, size, mtime_ns, read_at_ns, sha256, recipe, title"
+_CHUNK: Final = "chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A connection and the epoch to read with it."""
+
+    conn: Connection
+    epoch: int
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        return self.conn.execute(query, values).fetchall()
+
+
+Sessions: TypeAlias = Callable[[], AbstractContextManager[Session]]
+
+
+class PostgresManifest:
+    """A `Manifest`; each question it is asked runs in a session it is given."""
+
+    def __init__(self, session: Sessions) -> None:
+        self._session = session
+
+    @property
+    def generation(self) -> int:
+        return int(self._figure("generation"))
+
+    def meta(self, key: str) -> str | None:
+        if key == "last_ingest":
+            found = self._figure("last_ingest")
+            return found.astimezone(UTC).isoformat(timespec="seconds") if found else None
+        if key in {"embedding", "dimension"}:
+            found = self._figure(key)
+            return None if found is None else str(found)
+        return None
+
+    def counts(self) -> Counts:
+        with self._session() as session:
+            [(documents, chunks)] = session.rows("SELECT documents, chunks FROM epochs WHERE id = %s", (session.epoch,))
+        return Counts(documents=documents, chunks=chunks)
+
+    def roots(self) -> list[str]:
+        with self._session() as session:
+            return [
+                path
+                for (path,) in session.rows("SELECT path FROM roots WHERE epoch = %s ORDER BY path", (session.epoch,))
+            ]
+
+    def document(self, path: str) -> DocumentRecord | None:
+        found = self._records("path = %s", (path,))
+        return found[0] if found else None
+
+    def documents_under(self, root: str) -> Iterator[DocumentRecord]:
+        below = root.rstrip("/") + "/"
+        # Paths are kept in the order of their bytes, so those below a folder lie side by side.
+        under, values = "(path = %s OR (path >= %s AND path < %s))", (root, below, below[:-1] + "0")
+        page = self._records(f"{under} ORDER BY path LIMIT %s", (*values, _AT_A_TIME))
+        while page:
+            yield from page
+            page = self._records(f"{under} AND path > %s ORDER BY path LIMIT %s", (*values, page[-1].path, _AT_A_TIME))
+
+    def chunks_of(self, path: str) -> list[Chunk]:
+        with self._session() as session:
+            rows = session.rows(
+                f"SELECT {_CHUNK} FROM chunks_{session.epoch} WHERE document_id ="
+                f" (SELECT id FROM documents_{session.epoch} WHERE path = %s) ORDER BY ordinal",
+                (path,),
+            )
+        return [_chunk(row) for row in rows]
+
+    def chunk_ids(self) -> set[str]:
+        with self._session() as session:
+            return {chunk_id for (chunk_id,) in session.rows(f"SELECT chunk_id FROM chunks_{session.epoch}")}
+
+    def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
+        """The chunks with these ids; an id that is not in the collection is left out."""
+        with self._session() as session:
+            rows = session.rows(
+                f"SELECT {_CHUNK}, source, path FROM chunks_{session.epoch} JOIN documents_{session.epoch}"
+                f" ON documents_{session.epoch}.id = document_id WHERE chunk_id = ANY(%s)",
+                (list(chunk_ids),),
+            )
+        return {row[0]: StoredChunk(chunk=_chunk(row[:-2]), source=row[-2], path=row[-1]) for row in rows}
+
+    def _records(self, where: str, values: Sequence[object]) -> list[DocumentRecord]:
+        with self._session() as session:
+            rows = session.rows(f"SELECT {_RECORD} FROM documents_{session.epoch} WHERE {where}", values)
+        return [DocumentRecord(**dict(zip(_RECORD.split(", "), row, strict=True))) for row in rows]
+
+    def _figure(self, column: str) -> Any:
+        with self._session() as session:
+            return session.rows(f"SELECT {column} FROM epochs WHERE id = %s", (session.epoch,))[0][0]
+
+
+def _chunk(row: Sequence[Any]) -> Chunk:
+    chunk_id, ordinal, text, headings, page, line_start, line_end, char_start, char_end = row
+    return Chunk(
+        id=chunk_id,
+        ordinal=ordinal,
+        text=text,
+        headings=tuple(json.loads(headings)),
+        page=page,
+        line_start=line_start,
+        line_end=line_end,
+        char_start=char_start,
+        char_end=char_end,
+    )

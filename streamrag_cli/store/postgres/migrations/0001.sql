@@ -1,0 +1,26 @@
+-- What all collections of a schema share. A collection's own tables are those of its epoch (epoch.sql): a rebuild fills
+-- a new epoch and then changes one row of `collections`.
+
+CREATE TABLE collections (
+    name  text COLLATE "C" PRIMARY KEY,
+    epoch bigint NOT NULL
+);
+
+CREATE TABLE epochs (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    collection  text COLLATE "C" NOT NULL,
+    embedding   text NOT NULL,
+    dimension   integer,
+    generation  bigint NOT NULL DEFAULT 0,
+    documents   bigint NOT NULL DEFAULT 0,
+    chunks      bigint NOT NULL DEFAULT 0,
+    words       bigint NOT NULL DEFAULT 0,
+    last_ingest timestamptz
+);
+CREATE INDEX epochs_of_collection ON epochs (collection);
+
+CREATE TABLE roots (
+    epoch bigint NOT NULL REFERENCES epochs ON DELETE CASCADE,
+    path  text COLLATE "C" NOT NULL,
+    PRIMARY KEY (epoch, path)
+);

@@ -1,0 +1,103 @@
+"""Full text in PostgreSQL, ranked as SQLite's FTS5 ranks: BM25, which PostgreSQL itself does not have.
+
+The words are stemmed before they get here, so a tsvector only keeps them. `ts_rank` of a single word depends on
+nothing but how often the word stands in the chunk, n: it is (1 + 1/4 + 1/9 + ... + 1/n²) * 6/π². So n can be had back
+from it, and that is all that BM25 needs beside what is counted.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from math import log, pi
+from typing import Final
+
+from streamrag_cli.store.postgres.connection import Connection
+
+_LONGEST_LEXEME_BYTES: Final = 2000  # PostgreSQL refuses more than 2046
+_LAST_POSITION: Final = 16383
+_MOST_COUNTED: Final = 64  # a word that stands there more often counts as that often
+_MOST_RANKED: Final = 20_000
+"""Chunks that are ranked, about; a word in more chunks than that is so common that it finds nothing on its own."""
+
+_RANKS: Final = [0.0, *accumulate(6 / (pi * n) ** 2 for n in range(1, _MOST_COUNTED + 1))]
+_STEPS: Final = [(less + more) / 2 for less, more in pairwise(_RANKS)]
+_K1: Final = 1.2
+_B: Final = 0.75
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How many chunks there are to rank, and words in all of them."""
+
+    chunks: int
+    words: int
+
+
+def lexeme(stem: str) -> str:
+    """The word as the index keeps it: a word too long for it is cut."""
+    cut = stem.replace("\0", "\ufffd").encode("utf-8", "replace")[:_LONGEST_LEXEME_BYTES]
+    return cut.decode("utf-8", "ignore")
+
+
+def tsvector(stems: Sequence[str]) -> str:
+    """The words with their positions, as PostgreSQL writes them.
+
+    >>> tsvector(["it", "stream", "it"])
+    "'it':1,3 'stream':2"
+    """
+    positions: dict[str, list[str]] = {}
+    for position, stem in enumerate(stems, start=1):
+        positions.setdefault(lexeme(stem), []).append(str(min(position, _LAST_POSITION)))
+    return " ".join(f"{_quoted(word)}:{','.join(at)}" for word, at in positions.items())
+
+
+def frequencies(conn: Connection, epoch: int, words: Sequence[str]) -> dict[str, int]:
+    """In how many chunks each of these words stands."""
+    rows = conn.execute(
+        f"SELECT word, sum(chunks) FROM word_counts_{epoch} WHERE word = ANY(%s) GROUP BY word", (list(words),)
+    )
+    return dict.fromkeys(words, 0) | {word: int(chunks) for word, chunks in rows}
+
+
+def best(conn: Connection, epoch: int, stems: Sequence[str], size: Size, limit: int) -> list[tuple[str, float]]:
+    """Ids of chunks that hold any of the stems, with their BM25 score, best first. A stem given twice counts twice."""
+    asked = Counter(map(lexeme, stems))
+    known = {word: chunks for word, chunks in frequencies(conn, epoch, list(asked)).items() if chunks > 0}
+    if not known:
+        return []
+    rows = conn.execute(
+        f"SELECT chunk_id, score FROM words_{epoch} CROSS JOIN LATERAL ("
+        "  SELECT sum(weight * n * %(k1)s::float8 / (n + %(floor)s::float8 + %(per_word)s::float8 * length)) AS score"
+        "  FROM unnest(%(words)s::text[]::tsquery[], %(weights)s::float8[]) AS asked (word, weight),"
+        "  LATERAL (SELECT width_bucket(ts_rank('{1, 1, 1, 1}', words, word)::float8, %(steps)s::float8[]) AS n)"
+        " ) WHERE words @@ %(any)s::tsquery ORDER BY score DESC, chunk_id LIMIT %(limit)s",
+        {
+            "k1": _K1 + 1,
+            "floor": _K1 * (1 - _B),
+            "per_word": _K1 * _B * size.chunks / max(1, size.words),
+            "words": [_quoted(word) for word in known],
+            "weights": [asked[word] * _weight(chunks, size.chunks) for word, chunks in known.items()],
+            "steps": _STEPS,
+            "any": " | ".join(_quoted(word) for word in _telling(known)),
+            "limit": limit,
+        },
+    )
+    return [(chunk_id, score) for chunk_id, score in rows]
+
+
+def _telling(frequencies: Mapping[str, int]) -> list[str]:
+    """The rarest words, as many as bring few enough chunks to rank; at least one."""
+    rarest = sorted(frequencies, key=lambda word: (frequencies[word], word))
+    brought = accumulate(frequencies[word] for word in rarest)
+    return [word for word, so_far in zip(rarest, brought, strict=True) if so_far <= _MOST_RANKED] or rarest[:1]
+
+
+def _weight(frequency: int, chunks: int) -> float:
+    """FTS5's inverse document frequency: a word in more than half of the chunks weighs next to nothing."""
+    return max(1e-6, log((chunks - frequency + 0.5) / (frequency + 0.5)))
+
+
+def _quoted(word: str) -> str:
+    doubled = word.replace("\\", "\\\\").replace("'", "''")
+    return f"'{doubled}'"

@@ -1,0 +1,169 @@
+"""A collection in PostgreSQL, open for reading."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import local
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+
+from streamrag_cli.errors import StoreError
+from streamrag_cli.store.catalog import Counts, StoredChunk
+from streamrag_cli.store.postgres import ranking
+from streamrag_cli.store.postgres.connection import Connection, Connections
+from streamrag_cli.store.postgres.failures import translated
+from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
+from streamrag_cli.store.postgres.schema import current_epoch, distance
+from streamrag_cli.store.words import stems
+from streamrag_cli.store_place import PostgresUrl
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# Dead entries of the index count as found until a vacuum, so it may have to look further than it is asked to.
+_BEGIN: Final = (
+    "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL hnsw.ef_search = 200;"
+    " SET LOCAL hnsw.iterative_scan = strict_order; SET LOCAL jit = off"
+)
+_ATTEMPTS: Final = 5
+
+
+class PostgresReader:
+    """A `Reader`. Threads that read at once have a connection each, and see one state each."""
+
+    def __init__(self, place: PostgresUrl, collection: str) -> None:
+        self._place = place
+        self._collection = collection
+        self._connections = Connections(place)
+        self._mine = local()
+        self._manifest = PostgresManifest(self.session)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        with self.session():
+            yield
+
+    @property
+    def is_ready(self) -> bool:
+        """A connection is made in milliseconds."""
+        return True
+
+    def get_ready(self) -> None:
+        """It is."""
+
+    def close(self) -> None:
+        self._connections.close()
+
+    @property
+    def catalog(self) -> PostgresManifest:
+        return self._manifest
+
+    @property
+    def embedding(self) -> str:
+        return self._manifest.meta("embedding") or ""
+
+    def counts(self) -> Counts:
+        return self._manifest.counts()
+
+    def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
+        return self._manifest.chunks(chunk_ids)
+
+    def found_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
+        found = self.chunks(chunk_ids)
+        if lost := [each for each in chunk_ids if each not in found]:
+            raise self._damaged(f"{len(lost)} chunks that its indexes name are not in it")
+        return [found[each] for each in chunk_ids]
+
+    def known(self, chunk_ids: Iterable[str]) -> set[str]:
+        with self.session() as session:
+            query = f"SELECT chunk_id FROM chunks_{session.epoch} WHERE chunk_id = ANY(%s)"
+            return {chunk_id for (chunk_id,) in session.rows(query, (list(chunk_ids),))}
+
+    def search_text(self, words: Sequence[str], limit: int) -> list[tuple[str, float]]:
+        with self.session() as session:
+            [(chunks, of_words)] = session.rows("SELECT chunks, words FROM epochs WHERE id = %s", (session.epoch,))
+            [stemmed] = stems([" ".join(words)])
+            size = ranking.Size(chunks=chunks, words=of_words)
+            return ranking.best(session.conn, session.epoch, stemmed, size, limit)
+
+    def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
+        wanted = list(dict.fromkeys(terms))
+        with self.session() as session:
+            found = ranking.frequencies(session.conn, session.epoch, list(map(ranking.lexeme, wanted)))
+        return {term: found[ranking.lexeme(term)] for term in wanted}
+
+    def nearest(self, vector: "NDArray[np.float32]", limit: int) -> list[tuple[str, float]]:
+        with self.session() as session:
+            measure = distance(len(vector))
+            rows = session.rows(
+                f"SELECT chunk_id, 1 - (embedding <=> %b) FROM (SELECT chunk_id, embedding FROM vectors_{session.epoch}"
+                f" ORDER BY {measure} LIMIT {int(limit)}) AS nearest ORDER BY 2 DESC",
+                (vector, vector),
+            )
+        return [(chunk_id, cosine) for chunk_id, cosine in rows]
+
+    def search_both(
+        self, words: Sequence[str], vector: "NDArray[np.float32]", limit: int
+    ) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+        # One after the other: a second connection would see another state.
+        return self.search_text(words, limit), self.nearest(vector, limit)
+
+    def cosines(self, vector: "NDArray[np.float32]", ids: Sequence[str]) -> dict[str, float]:
+        with self.session() as session:
+            query = f"SELECT chunk_id, 1 - (embedding <=> %b) FROM vectors_{session.epoch} WHERE chunk_id = ANY(%s)"
+            return dict(session.rows(query, (vector, list(ids))))
+
+    def vectors(self, ids: Sequence[str]) -> "NDArray[np.float32]":
+        import numpy as np
+
+        with self.session() as session, session.conn.cursor(binary=True) as cursor:
+            query = f"SELECT chunk_id, embedding FROM vectors_{session.epoch} WHERE chunk_id = ANY(%s)"
+            found: dict[str, NDArray[np.float32]] = dict(cursor.execute(query, (list(ids),)).fetchall())
+        if lost := [each for each in ids if each not in found]:
+            raise self._damaged(f"{len(lost)} of {len(ids)} vectors are missing")
+        return np.array([found[each] for each in ids], dtype=np.float32)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """This thread's snapshot, or one of its own where it is not `reading`."""
+        mine: Session | None = getattr(self._mine, "session", None)
+        if mine is not None:
+            with translated(self._place):
+                yield mine
+            return
+        with self._connections.lent(_BEGIN) as conn:
+            self._mine.session = Session(conn, self._epoch(conn))
+            try:
+                yield self._mine.session
+            finally:
+                self._mine.session = None
+
+    def _epoch(self, conn: Connection) -> int:
+        """The epoch that counts, whose tables nobody drops as long as the snapshot is open."""
+        epoch = current_epoch(conn, self._place, self._collection)
+        for _ in range(_ATTEMPTS):
+            try:
+                conn.execute(f"LOCK TABLE chunks_{epoch}, words_{epoch}, vectors_{epoch} IN ACCESS SHARE MODE")
+            except psycopg.errors.UndefinedTable:
+                # A rebuild may have ended since the snapshot was taken.
+                conn.execute("ROLLBACK")
+                conn.execute(_BEGIN)
+                was, epoch = epoch, current_epoch(conn, self._place, self._collection)
+                if was == epoch:
+                    raise
+            else:
+                return epoch
+        raise StoreError(
+            f"the collection {self._collection!r} in {self._place} is made anew again and again",
+            code="store_busy",
+            hint="try again in a moment",
+            retryable=True,
+        )
+
+    def _damaged(self, why: str) -> StoreError:
+        return StoreError(
+            f"the collection {self._collection!r} in {self._place} is damaged: {why}",
+            code="store_damaged",
+            hint="streamrag ingest --rebuild",
+        )

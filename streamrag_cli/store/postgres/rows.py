@@ -1,0 +1,135 @@
+"""Documents and chunks as rows of an epoch's tables. All of it runs inside the caller's transaction."""
+
+import json
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.store.postgres.connection import Connection
+from streamrag_cli.store.postgres.ranking import lexeme, tsvector
+from streamrag_cli.store.words import stems
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_ROWS_OF_A_WORD: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """How many documents are gone, and which chunks with them. Words and vectors of these are still there."""
+
+    documents: int
+    chunk_ids: set[str]
+
+
+def remove_documents(conn: Connection, epoch: int, paths: Sequence[str]) -> Removed:
+    """Remove the documents at these paths, as far as there are any."""
+    ids = [
+        found
+        for (found,) in conn.execute(f"DELETE FROM documents_{epoch} WHERE path = ANY(%s) RETURNING id", (list(paths),))
+    ]
+    gone = conn.execute(f"DELETE FROM chunks_{epoch} WHERE document_id = ANY(%s) RETURNING chunk_id", (ids,))
+    return Removed(documents=len(ids), chunk_ids={chunk_id for (chunk_id,) in gone})
+
+
+def add_documents(conn: Connection, epoch: int, documents: Sequence[tuple[DocumentRecord, Sequence[Chunk]]]) -> None:
+    """Add documents that are not there, with their chunks but not yet with words and vectors."""
+    columns = zip(
+        *(
+            (each.path, each.source, each.size, each.mtime_ns, each.read_at_ns, each.sha256, each.recipe, each.title)
+            for each, _ in documents
+        ),
+        strict=True,
+    )
+    ids: dict[str, int] = dict(
+        conn.execute(
+            f"INSERT INTO documents_{epoch} (path, source, size, mtime_ns, read_at_ns, sha256, recipe, title)"
+            " SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],"
+            " %s::text[], %s::text[]) RETURNING path, id",
+            [[_text(value) for value in column] for column in columns],
+        ).fetchall()
+    )
+    with conn.cursor() as cursor, cursor.copy(f"COPY chunks_{epoch} FROM STDIN") as copy:
+        for record, chunks in documents:
+            for chunk in chunks:
+                copy.write_row(_chunk_row(chunk, ids[record.path]))
+
+
+def add_index_rows(
+    conn: Connection, epoch: int, chunks: Sequence[Chunk], vectors: "Sequence[NDArray[np.float32]]"
+) -> int:
+    """Add the words and vectors of chunks; return how many words there are."""
+    if not chunks:
+        return 0
+    of_chunks = stems([_words_of(chunk) for chunk in chunks])
+    with conn.cursor() as cursor:
+        with cursor.copy(f"COPY words_{epoch} FROM STDIN") as copy:
+            for chunk, words in zip(chunks, of_chunks, strict=True):
+                copy.write_row((chunk.id, len(words), tsvector(words)))
+        with cursor.copy(f"COPY vectors_{epoch} FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(["text", "vector"])
+            for chunk, vector in zip(chunks, vectors, strict=True):
+                copy.write_row((chunk.id, vector))
+    _add_counts(conn, epoch, Counter(word for words in of_chunks for word in {lexeme(each) for each in words}))
+    return sum(map(len, of_chunks))
+
+
+def drop_index_rows(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> int:
+    """Delete the words and vectors of chunks; return minus how many words there were."""
+    if not chunk_ids:
+        return 0
+    ids = list(chunk_ids)
+    conn.execute(f"DELETE FROM vectors_{epoch} WHERE chunk_id = ANY(%s)", (ids,))
+    found = conn.execute(
+        f"DELETE FROM words_{epoch} WHERE chunk_id = ANY(%s) RETURNING length, tsvector_to_array(words)", (ids,)
+    ).fetchall()
+    counted = Counter(word for _, words in found for word in words)
+    _add_counts(conn, epoch, {word: -chunks for word, chunks in counted.items()})
+    return -sum(int(length) for length, _ in found)
+
+
+def tidy(conn: Connection, epoch: int, *, much_changed: bool) -> None:
+    """Add up the counts of words that have many rows, and let the planner know of a collection that is another now."""
+    conn.execute(
+        f"WITH many AS (SELECT word FROM word_counts_{epoch} GROUP BY word HAVING count(*) > {_ROWS_OF_A_WORD}),"
+        f" gone AS (DELETE FROM word_counts_{epoch} WHERE word IN (SELECT word FROM many) RETURNING word, chunks)"
+        f" INSERT INTO word_counts_{epoch} SELECT word, sum(chunks) FROM gone GROUP BY word"
+    )
+    if much_changed:
+        conn.execute(f"SELECT gin_clean_pending_list('words_{epoch}_words')")
+        conn.execute(f"ANALYZE documents_{epoch}, chunks_{epoch}, words_{epoch}, word_counts_{epoch}, vectors_{epoch}")
+
+
+def _add_counts(conn: Connection, epoch: int, counts: "Counter[str] | dict[str, int]") -> None:
+    with conn.cursor() as cursor, cursor.copy(f"COPY word_counts_{epoch} FROM STDIN") as copy:
+        for row in counts.items():
+            copy.write_row(row)
+
+
+def _words_of(chunk: Chunk) -> str:
+    """Heading path and text, a word of either counting alike."""
+    return str(_text(f"{chunk.title}\n{chunk.text}"))
+
+
+def _chunk_row(chunk: Chunk, document_id: int) -> tuple[object, ...]:
+    return (
+        chunk.id,
+        document_id,
+        chunk.ordinal,
+        _text(json.dumps(chunk.headings, ensure_ascii=False)),
+        _text(chunk.text),
+        chunk.page,
+        chunk.line_start,
+        chunk.line_end,
+        chunk.char_start,
+        chunk.char_end,
+    )
+
+
+def _text(value: object) -> object:
+    """PostgreSQL has no character NUL; one that is not there stands for it, so that no offset moves."""
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value

