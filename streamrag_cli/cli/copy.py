@@ -1,0 +1,33 @@
+"""`streamrag copy --from STORE --to STORE`"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from streamrag_cli.cli import options
+from streamrag_cli.cli.process import settings_from
+
+
+def command(
+    source: Annotated[str, typer.Option("--from", metavar="STORE", help="Directory, or postgresql://...")],
+    target: Annotated[str, typer.Option("--to", metavar="STORE", help="Directory, or postgresql://...")],
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the collection that is there.")] = False,
+    collection: options.Collection = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,  # noqa: ARG001 - read before any command runs
+) -> int:
+    """Copy a collection from one store into another, with its vectors: nothing is embedded again.
+
+    The copy counts once it is whole; until then the other store is as it was.
+    """
+    settings = settings_from({"store": source, "collection": collection})
+    other = settings_from({"store": target, "collection": collection})
+
+    from streamrag_cli.render.copying import show_copy
+    from streamrag_cli.store.copying import copy_collection
+
+    steps = copy_collection(settings.store, other.store, settings.collection, replace=replace)
+    show_copy(steps, settings.collection, out=sys.stdout, err=sys.stderr, json=json, quiet=quiet)
+    return 0

@@ -1,0 +1,27 @@
+"""What `copy` prints: how far it is, on stderr where that is a terminal, and the result."""
+
+from collections.abc import Iterator
+from typing import TextIO
+
+from streamrag_cli.render.machine import write_line
+from streamrag_cli.store.copying import Copied
+from streamrag_cli.wire import FORMAT_VERSION, encode
+
+
+def show_copy(steps: Iterator[Copied], collection: str, *, out: TextIO, err: TextIO, json: bool, quiet: bool) -> None:
+    """Run the copy to its end and say what it came to."""
+    shows_steps = err.isatty() and not quiet
+    last = Copied(documents=0, documents_in_all=0, chunks=0)
+    try:
+        for last in steps:
+            if shows_steps:
+                err.write(f"\r{last.documents:,} of {last.documents_in_all:,} documents, {last.chunks:,} chunks")
+                err.flush()
+    finally:
+        if shows_steps:
+            err.write("\n")
+    if json:
+        figures = {"documents": last.documents, "chunks": last.chunks}
+        write_line(out, encode({"version": FORMAT_VERSION, "collection": collection, **figures}))
+    elif not quiet:
+        err.write(f"copied {collection!r}: {last.documents:,} documents, {last.chunks:,} chunks\n")

@@ -1,0 +1,84 @@
+"""A collection from one store into another, with the vectors it has: nothing is embedded again."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from typing import Final
+
+from streamrag_cli.errors import StoreError, UsageError
+from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.store.interface import Reader, Writer
+from streamrag_cli.store.opening import open_for_writing, open_manifest, open_reader
+from streamrag_cli.store_place import StorePlace
+
+_BATCH_CHUNKS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """How far a copy has come. `documents` of `documents_in_all` are in the other store."""
+
+    documents: int
+    documents_in_all: int
+    chunks: int
+
+
+@dataclass(slots=True)
+class _Batch:
+    documents: list[tuple[DocumentRecord, Sequence[Chunk]]] = field(default_factory=list)
+    chunks: int = 0
+
+
+def copy_collection(
+    source: StorePlace, target: StorePlace, collection: str, *, replace: bool = False
+) -> Iterator[Copied]:
+    """Copy, and say after every batch how far it is. The target has the collection at the end, or is as it was.
+
+    The source is read as one state. Raises StoreError: `store_missing`, `store_exists` where the target has documents
+    in a collection of this name that it is not to `replace`, and what opening and writing raise; UsageError where both
+    are the same place.
+    """
+    if source == target:
+        raise UsageError("both stores are the same", code="same_store", hint="streamrag copy --from STORE --to STORE")
+    _refuse_to_replace(target, collection, replace=replace)
+    with ExitStack() as stack:
+        reader = stack.enter_context(closing(open_reader(source, collection)))
+        stack.enter_context(reader.reading())
+        # As a rebuild: what is half copied never counts.
+        writer = stack.enter_context(open_for_writing(target, collection, embedding=reader.embedding, rebuild=True))
+        writer.add_roots(reader.catalog.roots())
+        yield from _copy(reader, writer)
+
+
+def _refuse_to_replace(target: StorePlace, collection: str, *, replace: bool) -> None:
+    if replace:
+        return
+    with open_manifest(target, collection) as there:
+        if there and there.counts().documents:
+            raise StoreError(
+                f"{target} has a collection {collection!r} already",
+                code="store_exists",
+                hint="streamrag copy --replace, or another collection: -c NAME",
+            )
+
+
+def _copy(reader: Reader, writer: Writer) -> Iterator[Copied]:
+    in_all, batch = reader.counts().documents, _Batch()
+    documents = chunks = 0
+    for record in reader.catalog.documents_under("/"):
+        of_document = reader.catalog.chunks_of(record.path)
+        batch.documents.append((record, of_document))
+        batch.chunks += len(of_document)
+        documents, chunks = documents + 1, chunks + len(of_document)
+        if batch.chunks >= _BATCH_CHUNKS or len(batch.documents) >= _BATCH_CHUNKS:
+            _write(reader, writer, batch)
+            batch = _Batch()
+            yield Copied(documents=documents, documents_in_all=in_all, chunks=chunks)
+    _write(reader, writer, batch)
+    yield Copied(documents=documents, documents_in_all=in_all, chunks=chunks)
+
+
+def _write(reader: Reader, writer: Writer, batch: _Batch) -> None:
+    if batch.documents:
+        ids = [chunk.id for _, chunks in batch.documents for chunk in chunks]
+        writer.write(batch.documents, reader.vectors(ids))

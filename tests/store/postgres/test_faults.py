@@ -1,0 +1,151 @@
+"""What can go wrong with a database's server, and what is said of it."""
+
+import sys
+from contextlib import closing
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+from streamrag_cli.errors import ConfigurationError, StoreError
+from streamrag_cli.store.opening import open_reader
+from streamrag_cli.store.postgres.connection import connect
+from streamrag_cli.store_place import PostgresUrl
+from tests.postgres_server import PASSWORD, guarded
+from tests.store.postgres.postgres_store import PostgresStore
+from tests.store.stores import Store, document, texts, write
+
+APPLES = document("fruit.md", "apples are red", "pears are green")
+SHIPS = document("ships.md", "ships cross the sea")
+
+
+def reading_raises(place: PostgresUrl) -> tuple[str, str]:
+    with pytest.raises(StoreError) as caught, Store(place).reading() as reader, reader.reading():
+        pass
+    assert PASSWORD not in str(caught.value)
+    return caught.value.code, caught.value.hint
+
+
+def writing_raises(place: PostgresUrl) -> tuple[str, str]:
+    with pytest.raises(StoreError) as caught:
+        Store(place).put(APPLES)
+    return caught.value.code, caught.value.hint
+
+
+def test_a_server_that_is_not_there_is_unreachable() -> None:
+    said = ("store_unreachable", "start the server, or name another store: --store")
+
+    assert reading_raises(PostgresUrl(f"postgresql://me:{quote(PASSWORD, safe='')}@127.0.0.1:1/db")) == said
+    assert reading_raises(PostgresUrl("postgresql:///db?host=%2Fnowhere")) == said
+
+
+def test_a_wrong_password_is_said_and_not_shown(store: PostgresStore) -> None:
+    wrong = guarded(store.place, password="guessed-at")
+
+    with pytest.raises(StoreError) as caught, Store(wrong).reading() as reader, reader.reading():
+        pass
+
+    assert (caught.value.code, caught.value.hint) == (
+        "store_login_refused",
+        "correct the user or password in STREAMRAG_STORE, PGPASSWORD or ~/.pgpass",
+    )
+    assert "guessed-at" not in str(caught.value)
+    assert reading_raises(guarded(store.place))[0] == "store_login_refused"
+
+
+def test_with_the_right_password_there_is_no_collection_yet(store: PostgresStore) -> None:
+    place = guarded(store.place, password=quote(PASSWORD, safe=""))
+
+    assert reading_raises(place) == ("store_missing", "streamrag ingest PATH")
+
+
+def test_a_user_who_may_not_write_is_told(store: PostgresStore) -> None:
+    code, hint = writing_raises(guarded(store.place, password=quote(PASSWORD, safe="")))
+
+    assert code == "store_not_writable"
+    assert hint.startswith("as the schema's owner: GRANT")
+
+
+def test_a_database_that_does_not_exist_is_missing(store: PostgresStore) -> None:
+    place = PostgresUrl(store.place.with_secret().replace("/postgres?", "/nowhere?"))
+
+    assert reading_raises(place) == ("store_missing", "createdb NAME")
+
+
+def test_a_database_without_pgvector_is_said_with_how_to_have_it(store: PostgresStore) -> None:
+    place = guarded(store.place, password=quote(PASSWORD, safe=""), database="plain")
+    hint = "install pgvector on the server; then, as a superuser: psql -c 'CREATE EXTENSION vector'"
+
+    assert reading_raises(place) == ("store_extension_missing", hint)
+    assert writing_raises(place) == ("store_extension_missing", hint)
+
+
+def test_a_server_that_only_reads_is_asked_and_not_written(store: PostgresStore) -> None:
+    store.put(APPLES)
+    only_reads = PostgresUrl(f"{store.place.with_secret()}&options=-c%20default_transaction_read_only%3Don")
+
+    with Store(only_reads).reading() as reader, reader.reading():
+        assert texts(reader) == {"apples are red", "pears are green"}
+    assert writing_raises(only_reads) == ("store_not_writable", "write to the primary server, not to a copy of it")
+
+
+def test_a_connection_lost_amid_an_ingest_keeps_what_was_committed(
+    store: PostgresStore, database: "psycopg.Connection[tuple[object, ...]]"
+) -> None:
+    with pytest.raises(StoreError) as caught, store.writing() as writer:
+        write(writer, APPLES)
+        end_connections(database, store.place)
+        write(writer, SHIPS)
+
+    assert (caught.value.code, caught.value.retryable) == ("store_unreachable", True)
+    store.put(document("more.md", "more fruit"))
+    with store.reading() as reader:
+        assert texts(reader) == {"apples are red", "pears are green", "more fruit"}
+
+
+def test_a_reader_whose_connections_have_ended_asks_on_new_ones(
+    store: PostgresStore, database: "psycopg.Connection[tuple[object, ...]]"
+) -> None:
+    store.put(APPLES)
+    with store.reading() as reader:
+        assert reader.counts().chunks == 2
+        end_connections(database, store.place)
+        assert reader.counts().chunks == 2
+
+
+def test_a_schema_of_a_newer_version_is_left_alone(store: PostgresStore) -> None:
+    store.put(APPLES)
+    with closing(connect(store.place)) as conn:
+        conn.execute("INSERT INTO migrations VALUES (99)")
+    said = ("store_format", "install the newer streamrag that made it")
+
+    assert (reading_raises(store.place), writing_raises(store.place)) == (said, said)
+
+
+def test_tables_that_are_gone_are_damage(store: PostgresStore) -> None:
+    store.put(APPLES)
+    with closing(connect(store.place)) as conn:
+        conn.execute("DROP TABLE vectors_1")
+
+    assert reading_raises(store.place) == ("store_damaged", "streamrag ingest --rebuild")
+    store.put(SHIPS, rebuild=True)
+    with store.reading() as reader:
+        assert texts(reader) == {"ships cross the sea"}
+
+
+def test_without_the_driver_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+
+    with pytest.raises(ConfigurationError) as caught:
+        open_reader(PostgresUrl("postgresql://localhost/db"), "default")
+
+    assert (caught.value.code, caught.value.hint) == ("postgres_not_installed", "pip install 'streamrag[postgres]'")
+
+
+def end_connections(database: "psycopg.Connection[tuple[object, ...]]", place: PostgresUrl) -> None:
+    """End, as an administrator would, the connections whose names lead to this schema, and wait until they are gone."""
+    ended = database.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE application_name = 'streamrag' AND pid <> pg_backend_pid()"
+    ).fetchall()
+    assert ended, place

@@ -1,0 +1,132 @@
+"""Many may write to one collection at once, each into folders of its own."""
+
+from contextlib import closing
+
+import pytest
+
+from streamrag_cli.errors import StoreError
+from streamrag_cli.store.catalog import Counts
+from streamrag_cli.store.postgres.connection import connect
+from tests.fake_embedder import FakeEmbedder
+from tests.store.postgres.postgres_store import PostgresStore
+from tests.store.stores import by_vector, document, many_chunks, texts, write
+
+APPLES = document("fruit/a.md", "apples are red", "pears are green")
+SHIPS = document("ships/s.md", "ships cross the sea")
+
+
+def test_two_writers_in_different_folders_write_side_by_side(store: PostgresStore) -> None:
+    with store.writing() as one, store.writing() as other:
+        one.add_roots(["/docs/fruit"])
+        other.add_roots(["/docs/ships"])
+        write(one, APPLES)
+        write(other, SHIPS)
+        write(one, document("fruit/b.md", "plums are blue"))
+
+    with store.reading() as reader:
+        assert by_vector(reader) == {"apples are red", "pears are green", "plums are blue", "ships cross the sea"}
+        assert (reader.counts(), reader.catalog.generation) == (Counts(documents=3, chunks=4), 3)
+        assert reader.catalog.roots() == ["/docs/fruit", "/docs/ships"]
+
+
+@pytest.mark.parametrize("root", ["/docs", "/docs/fruit", "/docs/fruit/sweet", "/"])
+def test_a_folder_above_below_or_the_same_is_busy(store: PostgresStore, root: str) -> None:
+    with store.writing() as one, store.writing() as other:
+        one.add_roots(["/docs/fruit"])
+        with pytest.raises(StoreError) as caught:
+            other.add_roots([root])
+
+    assert (caught.value.code, caught.value.retryable) == ("store_busy", True)
+
+
+def test_a_rebuild_waits_for_no_writer_and_no_writer_for_a_rebuild(store: PostgresStore) -> None:
+    with store.writing() as one:
+        one.add_roots(["/docs/fruit"])
+        with pytest.raises(StoreError, match="busy"), store.writing(rebuild=True):
+            pass
+    with store.writing(rebuild=True):
+        with pytest.raises(StoreError, match="busy"), store.writing():
+            pass
+
+
+def test_one_folder_is_busy_in_one_collection_alone(store: PostgresStore) -> None:
+    elsewhere = PostgresStore(store.place, "elsewhere")
+    with store.writing() as one, elsewhere.writing() as other:
+        one.add_roots(["/docs"])
+        other.add_roots(["/docs"])
+        write(one, APPLES)
+        write(other, SHIPS)
+
+    with store.reading() as reader, elsewhere.reading() as other_reader:
+        assert (texts(reader), texts(other_reader)) == (
+            {"apples are red", "pears are green"},
+            {"ships cross the sea"},
+        )
+
+
+def test_a_writer_that_is_killed_amid_a_batch_leaves_nothing_of_it(store: PostgresStore) -> None:
+    store.put(APPLES)
+    with store.other_process("put-batches", "1000") as other:
+        while texts_in(store) < 100:
+            pass
+        other.kill()
+    store.put(SHIPS)
+
+    with store.reading() as reader:
+        counts = reader.counts()
+        assert counts.chunks == len(texts(reader)) == 2 + 1 + 50 * (counts.documents - 2)
+        assert {each for each, _ in reader.nearest(FakeEmbedder().embed_query("ships"), 5000)} == (
+            reader.catalog.chunk_ids()
+        )
+
+
+def texts_in(store: PostgresStore) -> int:
+    with store.reading() as reader:
+        return reader.counts().chunks
+
+
+def test_a_rebuild_leaves_the_tables_of_one_epoch(store: PostgresStore) -> None:
+    for number in range(3):
+        store.put(document(f"{number}.md", "again and again"), rebuild=True)
+
+    with closing(connect(store.place)) as conn:
+        found = conn.execute(
+            "SELECT relname FROM pg_class WHERE relname ~ '^vectors_[0-9]+$' AND relnamespace = %s::regnamespace",
+            (store.place.schema,),
+        ).fetchall()
+        assert (len(found), conn.execute("SELECT count(*) FROM epochs").fetchone()) == (1, (1,))
+
+
+@pytest.mark.parametrize(("dimension", "method"), [(1536, "hnsw"), (3072, "hnsw"), (5000, None)])
+def test_vectors_of_any_length_are_found_by_an_index_where_there_can_be_one(
+    store: PostgresStore, dimension: int, method: str | None
+) -> None:
+    embedder = FakeEmbedder(dimension=dimension)
+    with store.writing() as writer:
+        found_by = embedder.embed_documents([chunk.text_to_embed for chunk in APPLES[1]])
+        writer.write([APPLES], found_by)
+
+    with store.reading() as reader:
+        assert [each for each, _ in reader.nearest(found_by[1], 1)] == [APPLES[1][1].id]
+    with closing(connect(store.place)) as conn:
+        [(indexes,)] = conn.execute(
+            "SELECT count(*) FROM pg_indexes WHERE tablename = 'vectors_1' AND schemaname = %s"
+            " AND indexdef LIKE '%%hnsw%%'",
+            (store.place.schema,),
+        ).fetchall()
+        assert indexes == (1 if method else 0)
+
+
+def test_a_character_that_the_database_does_not_have_moves_no_other(store: PostgresStore) -> None:
+    store.put(document("odd.md", "before\0after"))
+
+    with store.reading() as reader:
+        assert texts(reader) == {"before\ufffdafter"}
+
+
+def test_replacing_most_chunks_keeps_the_count_of_words(store: PostgresStore) -> None:
+    store.put(many_chunks("many.md", 300), SHIPS)
+    store.put(many_chunks("many.md", 10))
+
+    with store.reading() as reader:
+        assert reader.document_frequencies(["number", "ship"]) == {"number": 10, "ship": 1}
