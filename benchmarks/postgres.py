@@ -93,10 +93,10 @@ def chunk_id(number: int) -> str:
     return f"{number:024x}"
 
 
-def fill(place: StorePlace, synthetic: Synthetic, folder: str) -> float:
-    """Seconds that writing takes."""
+def fill(place: StorePlace, synthetic: Synthetic, folder: str, *, rebuild: bool = False) -> float:
+    """Seconds that writing takes. A rebuild lets a database make its index at the end."""
     started = time.perf_counter()
-    with open_for_writing(place, "default", embedding="synthetic") as writer:
+    with open_for_writing(place, "default", embedding="synthetic", rebuild=rebuild) as writer:
         writer.add_roots([folder])
         for documents, vectors in synthetic.batches(folder):
             writer.write(documents, vectors)
@@ -132,12 +132,13 @@ def timed(act: Callable[[int], object]) -> dict[str, float]:
     return {"p50_ms": round(float(middle), 1), "p95_ms": round(float(late), 1)}
 
 
-def sizes(url: str, counts: Sequence[int]) -> None:
+def sizes(url: str, counts: Sequence[int], kinds: Sequence[str]) -> None:
     for count in counts:
         synthetic = Synthetic(count)
-        for kind, like in (("directory", Path()), ("postgres", store_place(url))):
+        for kind in kinds:
+            like = store_place(url) if kind == "postgres" else Path()
             with tempfile.TemporaryDirectory() as scratch, throw_away_store(like, Path(scratch)) as place:
-                written_s = fill(place, synthetic, "/made-up")
+                written_s = fill(place, synthetic, "/made-up", rebuild=True)
                 said = {"store": kind, "chunks": count, "chunks_per_s": round(count / written_s)}
                 print(json.dumps(said | ask(place, synthetic)), flush=True)
 
@@ -166,11 +167,12 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--chunks", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--writers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--stores", nargs="+", default=["directory", "postgres"])
     parser.add_argument("--first", type=int, default=0)
     arguments = parser.parse_args()
     match arguments.command:
         case "sizes":
-            sizes(arguments.url, arguments.chunks)
+            sizes(arguments.url, arguments.chunks, arguments.stores)
         case "writers":
             writers(arguments.url, arguments.chunks[0], arguments.writers)
         case _:

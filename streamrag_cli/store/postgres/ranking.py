@@ -17,7 +17,7 @@ from streamrag_cli.store.postgres.connection import Connection
 _LONGEST_LEXEME_BYTES: Final = 2000  # PostgreSQL refuses more than 2046
 _LAST_POSITION: Final = 16383
 _MOST_COUNTED: Final = 64  # a word that stands there more often counts as that often
-_MOST_RANKED: Final = 20_000
+_MOST_RANKED: Final = 10_000
 """Chunks that are ranked, about; a word in more chunks than that is so common that it finds nothing on its own."""
 
 _RANKS: Final = [0.0, *accumulate(6 / (pi * n) ** 2 for n in range(1, _MOST_COUNTED + 1))]

@@ -1,0 +1,115 @@
+"""The same commands on a store in PostgreSQL."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from streamrag_cli.store_place import PostgresUrl
+from tests.cli.command_line import CommandLine
+from tests.postgres_server import fresh_schema
+
+PASSWORD = "n0t-to-be-shown"
+FILES = {"a.md": "# Harbour\n\nThe fuel dock opens at seven.\n", "b.md": "# Galley\n\nSimmer the clams.\n"}
+QUESTION = "When does the fuel dock open?"
+
+
+@pytest.fixture
+def place() -> Iterator[PostgresUrl]:
+    with fresh_schema() as place:
+        yield place
+
+
+@pytest.fixture
+def user(newcomer: CommandLine, place: PostgresUrl) -> CommandLine:
+    """A user with two files whose store is a database."""
+    for name, text in FILES.items():
+        (newcomer.directory / name).write_text(text, encoding="utf-8")
+    return newcomer.having(STREAMRAG_STORE=place.with_secret().replace("postgres:@", f"postgres:{PASSWORD}@"))
+
+
+def counts(user: CommandLine, *arguments: str) -> dict[str, int]:
+    outcome = user.run("ingest", "--json", *arguments)
+    assert outcome.code == 0, outcome
+    return {name: count for name, count in json.loads(outcome.stdout)["counts"].items() if count}
+
+
+def test_what_is_ingested_is_asked_changed_and_told(user: CommandLine, place: PostgresUrl) -> None:
+    assert counts(user, "--dry-run", ".") == {"added": 2}
+    assert counts(user, ".") == {"added": 2}
+    found = user.run("search", "--json", QUESTION)
+    assert json.loads(found.stdout)["hits"][0]["source"] == "a.md"
+    assert b"seven" in user.run("ask", QUESTION).stdout
+    (user.directory / "b.md").unlink()
+    (user.directory / "a.md").write_text("# Harbour\n\nThe fuel dock opens at eight.\n", encoding="utf-8")
+    assert counts(user, "--dry-run", ".") == {"changed": 1, "deleted": 1}
+    assert counts(user, ".") == {"changed": 1, "deleted": 1}
+    assert counts(user, "--rebuild") == {"added": 1}
+    assert b"eight" in user.run("ask", QUESTION).stdout
+
+    told = user.run("status", "--json")
+    status = json.loads(told.stdout)
+    collection = status["collections"][0]
+    assert status["store"] == str(place)
+    assert (collection["documents"], collection["chunks"], collection["dimension"]) == (1, 1, 384)
+    assert (collection["roots"], collection["size_bytes"] > 10_000) == ([str(user.directory)], True)
+    assert PASSWORD not in told.stdout.decode() + user.run("status").stdout.decode()
+
+
+def test_without_a_collection_nothing_is_made(user: CommandLine, place: PostgresUrl) -> None:
+    asked, told = user.run("ask", QUESTION), user.run("status")
+
+    assert (asked.code, asked.stderr) == (
+        5,
+        f"streamrag: no collection 'default' in {place}\nhint: streamrag ingest PATH\n",
+    )
+    assert (told.code, told.stderr) == (5, f"streamrag: nothing was ingested in {place}\nhint: streamrag ingest PATH\n")
+
+
+def test_a_server_that_is_not_there_ends_the_command_with_5_and_no_password(newcomer: CommandLine) -> None:
+    user = newcomer.having(STREAMRAG_STORE=f"postgresql://me:{PASSWORD}@127.0.0.1:1/docs")
+
+    for command in (("ask", QUESTION), ("ingest", "."), ("status",)):
+        outcome = user.run(*command, "--debug")
+        assert (outcome.code, PASSWORD in outcome.stderr) == (5, False)
+        assert "postgresql://me:***@127.0.0.1:1/docs cannot be reached" in outcome.stderr
+
+
+def test_a_copy_answers_as_the_original(user: CommandLine, place: PostgresUrl) -> None:
+    assert counts(user, ".") == {"added": 2}
+    copied = user.run("copy", "--from", place.with_secret(), "--to", "there")
+    again = user.run("copy", "--from", place.with_secret(), "--to", "there", "--json")
+    replaced = user.run("copy", "--from", place.with_secret(), "--to", "there", "--json", "--replace")
+
+    assert (copied.code, copied.stderr) == (0, "copied 'default': 2 documents, 2 chunks\n")
+    assert (again.code, again.stderr.splitlines()[1]) == (
+        5,
+        "hint: streamrag copy --replace, or another collection: -c NAME",
+    )
+    assert json.loads(replaced.stdout) == {"version": 1, "collection": "default", "documents": 2, "chunks": 2}
+    searches = [
+        user.run("search", "--json", QUESTION).stdout,
+        user.run("search", "--json", "--store", "there", QUESTION).stdout,
+    ]
+    assert searches[0] == searches[1]
+
+
+def test_an_evaluation_leaves_no_schema(user: CommandLine) -> None:
+    folder = user.directory / "questions"
+    folder.mkdir()
+    (folder / "corpus.jsonl").write_text('{"_id": "a", "title": "", "text": "The dock opens at seven."}\n')
+    (folder / "queries.jsonl").write_text('{"_id": "1", "text": "When does the dock open?"}\n')
+    (folder / "qrels.tsv").write_text("1\ta\t1\n")
+
+    outcome = user.run("eval", "--json", "questions")
+
+    assert (outcome.code, json.loads(outcome.stdout)["ndcg@10"]) == (0, 1.0)
+    schemas = schemas_of(user)
+    assert [each for each in schemas if each.startswith("streamrag_scratch")] == []
+
+
+def schemas_of(user: CommandLine) -> list[str]:
+    import psycopg
+
+    with psycopg.connect(PostgresUrl(user.variables["STREAMRAG_STORE"]).url) as conn:
+        return [name for (name,) in conn.execute("SELECT nspname FROM pg_namespace")]

@@ -1,0 +1,76 @@
+"""A collection goes from one store into another as it is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from streamrag_cli.errors import StoreError, UsageError
+from streamrag_cli.store.copying import Copied, copy_collection
+from streamrag_cli.store.interface import Reader
+from tests.postgres_server import fresh_schema
+from tests.store.stores import LocalStore, Store, by_text, by_vector, document, many_chunks, texts
+
+APPLES = document("fruit.md", "apples are red", "pears are green")
+MANY = many_chunks("many.md", 1200)
+EMPTY = document("empty.md")
+
+
+def contents(reader: Reader) -> object:
+    """All but the vectors."""
+    records = list(reader.catalog.documents_under("/"))
+    chunks = [reader.catalog.chunks_of(record.path) for record in records]
+    return records, chunks, reader.embedding, reader.catalog.roots(), reader.counts()
+
+
+def vectors(reader: Reader) -> NDArray[np.float32]:
+    return reader.vectors(sorted(reader.catalog.chunk_ids()))
+
+
+def test_a_collection_is_the_same_after_going_there_and_back(tmp_path: Path) -> None:
+    first, last = LocalStore(tmp_path / "first"), LocalStore(tmp_path / "last")
+    with first.writing() as writer:
+        writer.add_roots(["/docs"])
+    first.put(APPLES, MANY, EMPTY)
+    with fresh_schema() as place:
+        steps = list(copy_collection(first.place, place, "default"))
+        list(copy_collection(place, last.place, "default"))
+
+        assert steps[-1] == Copied(documents=3, documents_in_all=3, chunks=1202)
+        with first.reading() as before, Store(place).reading() as between, last.reading() as after:
+            assert contents(before) == contents(between) == contents(after)
+            # Chroma rounds what it is given.
+            np.testing.assert_allclose(vectors(before), vectors(between), atol=1e-6)
+            np.testing.assert_allclose(vectors(between), vectors(after), atol=1e-6)
+            assert by_text(between, "apples") == by_text(after, "apples") == {"apples are red"}
+            assert "apples are red" in by_vector(after, 5)
+
+
+def test_a_collection_that_is_there_is_replaced_only_where_that_is_asked_for(store: Store, tmp_path: Path) -> None:
+    other = LocalStore(tmp_path / "other")
+    other.put(APPLES)
+    store.put(document("ships.md", "ships cross the sea"))
+
+    with pytest.raises(StoreError) as caught:
+        list(copy_collection(other.place, store.place, "default"))
+    assert caught.value.code == "store_exists"
+    with store.reading() as reader:
+        assert texts(reader) == {"ships cross the sea"}
+
+    list(copy_collection(other.place, store.place, "default", replace=True))
+    with store.reading() as reader:
+        assert texts(reader) == {"apples are red", "pears are green"}
+
+
+def test_what_is_not_there_cannot_be_copied(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as missing:
+        list(copy_collection(store.place, tmp_path / "other", "default"))
+    with pytest.raises(UsageError) as same:
+        list(copy_collection(store.place, store.place, "default"))
+
+    assert (missing.value.code, same.value.code, (tmp_path / "other").exists()) == (
+        "store_missing",
+        "same_store",
+        False,
+    )

@@ -1,0 +1,78 @@
+"""Where a store is, as a person writes it; a password in an address is never shown."""
+
+from pathlib import Path
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from streamrag_cli.engine.messages import Request, read_request, request_line
+from streamrag_cli.errors import ConfigurationError, UsageError
+from streamrag_cli.settings import Settings, read_settings
+from streamrag_cli.store_place import PostgresUrl, store_place
+
+SECRET = "s3cret%2Fw0rd"
+
+
+def test_what_is_no_address_is_a_directory() -> None:
+    assert [store_place("here"), store_place("~/x"), store_place("postgres")] == [
+        Path("here"),
+        Path("~/x").expanduser(),
+        Path("postgres"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "shown", "schema"),
+    [
+        ("postgresql://db/docs", "postgresql://db/docs", "streamrag"),
+        (f"postgres://me:{SECRET}@db:5433/docs", "postgresql://me:***@db:5433/docs", "streamrag"),
+        (f"postgresql://db/docs?password={SECRET}&user=me", "postgresql://db/docs?password=***&user=me", "streamrag"),
+        ("postgresql:///docs?host=/run/pg&schema=try", "postgresql:///docs?host=%2Frun%2Fpg&schema=try", "try"),
+        (f"postgresql://me:{SECRET}@a:1,b:2/docs", "postgresql://me:***@a:1,b:2/docs", "streamrag"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(given: str, shown: str, schema: str) -> None:
+    place = store_place(given)
+
+    assert isinstance(place, PostgresUrl)
+    assert (str(place), repr(place), place.schema) == (shown, f"PostgresUrl({shown!r})", schema)
+    assert place.password == ("s3cret/w0rd" if SECRET in given else "")
+    assert store_place(place.with_secret()) == place
+
+
+def test_libpq_reads_the_address_as_it_was_meant() -> None:
+    place = PostgresUrl(f"postgresql://me:{SECRET}@db/docs?schema=x&options=-c%20a%3Db&host=%2Frun%2Fpg")
+
+    assert conninfo_to_dict(place.url) == {
+        "user": "me",
+        "password": "s3cret/w0rd",
+        "dbname": "docs",
+        "options": "-c a=b",
+        "host": "/run/pg",
+    }
+
+
+@pytest.mark.parametrize("schema", ["Public", "a-b", "pg_catalog", 'x"; DROP', ""])
+def test_a_schema_is_a_plain_word(schema: str) -> None:
+    address = f"postgresql://me:{SECRET}@db/docs?schema={schema}"
+
+    with pytest.raises(UsageError) as flag:
+        read_settings({"store": address}, {"HOME": "/"})
+    with pytest.raises(ConfigurationError) as variable:
+        read_settings({}, {"HOME": "/", "STREAMRAG_STORE": address})
+
+    said = "its schema must be small letters, digits and underscores"
+    assert (flag.value.message, variable.value.message) == (f"--store: {said}", f"STREAMRAG_STORE: {said}")
+
+
+def test_settings_hold_an_address_and_do_not_show_its_password() -> None:
+    settings = read_settings({"store": f"postgresql://me:{SECRET}@db/docs"}, {"HOME": "/"})
+
+    assert settings == Settings(store=PostgresUrl(f"postgresql://me:{SECRET}@db/docs"))
+    assert SECRET not in repr(settings)
+
+
+def test_the_engine_is_told_the_whole_address() -> None:
+    settings = Settings(store=PostgresUrl(f"postgresql://me:{SECRET}@db/docs?schema=other"))
+
+    assert read_request(request_line(Request(wants="status", settings=settings))).settings == settings
