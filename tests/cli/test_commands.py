@@ -93,6 +93,16 @@ def test_doctor(librarian: CommandLine) -> None:
     assert_same_transcript("doctor", *parts)
 
 
+def test_copy(librarian: CommandLine) -> None:
+    assert_same_transcript(
+        "copy",
+        in_a_pipe(librarian, "streamrag copy --from data/streamrag --to elsewhere"),
+        in_a_pipe(librarian, "streamrag copy --from data/streamrag --to elsewhere"),
+        in_a_pipe(librarian, "streamrag copy --from data/streamrag --to elsewhere --replace --json"),
+        in_a_pipe(librarian, "streamrag copy --from elsewhere --to elsewhere"),
+    )
+
+
 def test_ingest(newcomer: CommandLine) -> None:
     write_library(newcomer.directory)
     library = newcomer.directory / "library"

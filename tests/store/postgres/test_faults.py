@@ -10,6 +10,7 @@ import pytest
 from streamrag_cli.errors import ConfigurationError, StoreError
 from streamrag_cli.store.opening import open_reader
 from streamrag_cli.store.postgres.connection import connect
+from streamrag_cli.store.postgres.status import problems
 from streamrag_cli.store_place import PostgresUrl
 from tests.postgres_server import PASSWORD, guarded
 from tests.store.postgres.postgres_store import PostgresStore
@@ -149,3 +150,20 @@ def end_connections(database: "psycopg.Connection[tuple[object, ...]]", place: P
         " WHERE application_name = 'streamrag' AND pid <> pg_backend_pid()"
     ).fetchall()
     assert ended, place
+
+
+def test_an_inspection_finds_what_does_not_go_together(store: PostgresStore) -> None:
+    store.put(APPLES, SHIPS)
+    sound = problems(store.place, "default")
+    with closing(connect(store.place)) as conn:
+        conn.execute("DELETE FROM vectors_1 WHERE chunk_id = %s", (SHIPS[1][0].id,))
+        conn.execute("DELETE FROM documents_1 WHERE path = %s", (APPLES[0].path,))
+
+    assert (sound, problems(store.place, "default")) == (
+        [],
+        [
+            "1 documents and 3 chunks are not the 2 and 3 counted",
+            "2 chunks belong to no document",
+            "1 chunks and vectors do not go together",
+        ],
+    )
