@@ -5,7 +5,6 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Coroutine
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +21,7 @@ from streamrag_cli.engine.messages import (
 )
 from streamrag_cli.engine.peer import peer
 from streamrag_cli.engine.place import Place, identity
+from streamrag_cli.presence import while_present
 from streamrag_cli.store_place import PostgresUrl
 
 _CHECK_EVERY_S: Final = 15.0
@@ -90,7 +90,7 @@ class Engine:
             request = read_request(await reader.readline())
             beating = asyncio.create_task(_beat(writer))
             try:
-                await _while_there(reader, self._serve(request, writer))
+                await while_present(reader.read(1), self._serve(request, writer))
             finally:
                 beating.cancel()
         except (OSError, GarbledError, ValueError) as error:
@@ -163,20 +163,6 @@ async def _beat(writer: asyncio.StreamWriter) -> None:
     while True:
         await asyncio.sleep(BEAT_S)
         writer.write(b"\n")
-
-
-async def _while_there(reader: asyncio.StreamReader, work: Coroutine[Any, Any, None]) -> None:
-    """Run `work`, and cancel it when the client goes away."""
-    working = asyncio.create_task(work)
-    leaving = asyncio.create_task(reader.read(1))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (working, leaving):
-            task.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
-    if not working.cancelled():
-        working.result()
 
 
 def _listen(path: Path) -> socket.socket:

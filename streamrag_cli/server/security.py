@@ -9,6 +9,7 @@ import binascii
 import hashlib
 import hmac
 import ipaddress
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
@@ -94,8 +95,6 @@ class Guard:
             )
 
     def _seconds_until_free(self, who: str) -> int:
-        import time
-
         reset_s, _ = self._rates.get_window_stats(self._rate, who)
         return max(1, round(reset_s - time.time() + 0.5))
 

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from streamrag_cli.errors import ExitCode
 from streamrag_cli.events import AskEvent, Done, Error
+from streamrag_cli.presence import while_present
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.server.replies import RefusedError
 
@@ -164,15 +165,7 @@ def _body(data: bytes) -> dict[str, Any]:
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result | None:
     """Run `work`, and cancel it when the client goes away; then there is no result."""
-    working = asyncio.create_task(work)
-    leaving = asyncio.create_task(_gone(receive))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (working, leaving):
-            task.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
-    return None if working.cancelled() else working.result()
+    return await while_present(_gone(receive), work)
 
 
 async def _gone(receive: Callable[[], Awaitable[Any]]) -> None:

@@ -3,42 +3,19 @@
 Each question is asked by a process of its own, as a damaged index can take the interpreter down.
 """
 
-import random
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.faults.damages import emptied, noise, noise_in_the_middle, removed, truncated
 from tests.store.stores import LocalStore, document, many_chunks
 
 QUESTION = "zebras have stripes"
 ANSWER = "zebras have stripes"
 DAMAGED = "store_damaged hint=streamrag ingest --rebuild"
 SIZES = {"small": 40, "large": 1500}  # Chroma saves an index from its thousandth vector on
-
-
-def truncated(file: Path) -> None:
-    with file.open("r+b") as opened:
-        opened.truncate(file.stat().st_size // 2)
-
-
-def emptied(file: Path) -> None:
-    file.write_bytes(b"")
-
-
-def removed(file: Path) -> None:
-    file.unlink()
-
-
-def noise(file: Path) -> None:
-    file.write_bytes(random.Random(1).randbytes(file.stat().st_size))
-
-
-def noise_in_the_middle(file: Path) -> None:
-    with file.open("r+b") as opened:
-        opened.seek(file.stat().st_size // 2)
-        opened.write(random.Random(1).randbytes(min(4096, file.stat().st_size // 4)))
 
 
 @pytest.fixture(scope="module")
