@@ -127,11 +127,11 @@ def light_ingest(folder: Path, store: Path) -> None:
 
 def index_alone(chunks: int, store: Path) -> None:
     """Write vectors through the same door as an ingest, without documents, and print the peak of memory."""
-    from streamrag_cli.store.vectors import Vectors
+    from streamrag_cli.store.vectors import WritableVectors
 
     table = _unit_vectors()
     store.mkdir()
-    vectors = Vectors(store, "default", create=True)
+    vectors = WritableVectors(store, "default", create=True)
     for start in range(0, chunks, 256):
         numbers = range(start, min(start + 256, chunks))
         ids = [f"{number:032x}" for number in numbers]

@@ -1,11 +1,10 @@
 """Vectors in Chroma, and everything that has to be known about Chroma.
 
-Writing goes through `langchain-chroma`, so that any LangChain program can open the same collection. Reading
-uses chromadb itself, as the other import only costs time there; `tests/store/test_vectors.py` holds both to the
-same answer. A distance never leaves this module: callers see cosines, 1 for the same direction.
+Writing goes through `langchain-chroma`, so that any LangChain program can open the same collection. Reading uses
+Chroma's core alone, since a question would wait for the rest of chromadb to be imported; `tests/store/test_vectors.py`
+holds both to the same answer. A distance never leaves this module: callers see cosines, 1 for the same direction.
 """
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from streamrag_cli.errors import StoreError
+from streamrag_cli.store.chromadb_import import away_from_the_working_directory
 from streamrag_cli.store.index_files import damaged
 from streamrag_cli.store.lock import alone, not_writable
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from chromadb.api.client import Client
     from chromadb.api.models.Collection import Collection as ChromaCollection
     from numpy.typing import NDArray
+
+    from streamrag_cli.store.core import CoreCollection
 
 AT_A_TIME: Final = 2000  # Chroma refuses more than 5461 records in one call
 _COSINE: Final = {"hnsw": {"space": "cosine"}}
@@ -33,36 +35,36 @@ _open_paths: set[str] = set()
 
 
 class Vectors:
-    """One Chroma collection in a directory of its own.
+    """One Chroma collection in a directory of its own, open for reading.
 
     Raises StoreError: `store_damaged` where Chroma cannot read its files or does not find what it holds,
     `store_not_writable` and, where another process holds the files for long, `store_busy`.
     """
 
-    def __init__(self, directory: Path, name: str, *, create: bool = False) -> None:
+    def __init__(self, directory: Path, name: str) -> None:
         self._directory = directory
         self._name = name
         self._lock_file = directory.with_name("vectors.lock")
-        if not create and not (directory / "chroma.sqlite3").is_file():
-            raise damaged(directory, "its database is missing")
         with alone(self._lock_file), self._translated():
-            self._client = _open(directory)
+            self._collection = self._open()
             try:
-                self._collection: ChromaCollection = self._found(create=create)
                 self._loaded = self._load()
             except BaseException:
-                _close(self._client)
+                self._close()
                 raise
 
-    def _found(self, *, create: bool) -> "ChromaCollection":
-        # No embedding function, ever: one that a foreign store persisted would be executed.
-        if create:
-            return self._client.get_or_create_collection(
-                self._name,
-                embedding_function=None,
-                configuration=_COSINE,  # type: ignore[arg-type]
-            )
-        return self._client.get_collection(self._name, embedding_function=None)
+    def _open(self) -> "CoreCollection | ChromaCollection":
+        self._check_database()
+        from streamrag_cli.store.core import CoreCollection  # 70 ms, the whole of chromadb 600
+
+        return CoreCollection(self._directory, self._name)
+
+    def _close(self) -> None:
+        cast("CoreCollection", self._collection).close()
+
+    def _check_database(self) -> None:
+        if not (self._directory / "chroma.sqlite3").is_file():
+            raise damaged(self._directory, "its database is missing")
 
     def _load(self) -> int:
         """Have Chroma load its index now, while no other process writes to it; return how many vectors that has."""
@@ -71,7 +73,7 @@ class Vectors:
 
     def close(self) -> None:
         with self._translated():
-            _close(self._client)
+            self._close()
 
     def count(self) -> int:
         with self._translated():
@@ -80,33 +82,6 @@ class Vectors:
     def ids(self) -> set[str]:
         with self._translated():
             return set(self._collection.get(include=[])["ids"])
-
-    def add(
-        self,
-        ids: Sequence[str],
-        texts: Sequence[str],
-        metadatas: Sequence[dict[str, Any]],
-        vectors: "NDArray[np.float32]",
-    ) -> None:
-        """Write vectors of shape (len(ids), dimension), replacing those with the same ids."""
-        from langchain_chroma import Chroma  # 0.3 s beyond chromadb; only an ingest pays it
-
-        for start in range(0, len(ids), AT_A_TIME):
-            part = slice(start, start + AT_A_TIME)
-            with alone(self._lock_file), self._translated():
-                Chroma(
-                    client=self._client,
-                    collection_name=self._name,
-                    embedding_function=_Known(vectors[part]),  # type: ignore[arg-type]
-                    collection_configuration=_COSINE,  # type: ignore[arg-type]
-                ).add_texts(list(texts[part]), metadatas=list(metadatas[part]), ids=list(ids[part]))
-                self._loaded = self._collection.count()
-
-    def delete(self, ids: Sequence[str]) -> None:
-        """Delete vectors; ids that are not there are passed over."""
-        for start in range(0, len(ids), AT_A_TIME):
-            with alone(self._lock_file), self._translated():
-                self._collection.delete(ids=list(ids[start : start + AT_A_TIME]))
 
     def nearest(self, vector: "NDArray[np.float32]", limit: int) -> list[tuple[str, float]]:
         """Ids with their cosine, best first; `vector` has unit length.
@@ -167,7 +142,7 @@ class Vectors:
         except OSError as error:
             raise not_writable(self._directory, error) from error
         except BaseException as error:
-            # A panic in Chroma's Rust part derives from BaseException alone and has no importable name.
+            # A panic in Chroma's core derives from BaseException alone and has no importable name.
             if type(error).__module__.startswith("chromadb") or type(error).__name__ == "PanicException":
                 raise self._translation(str(error)) from error
             raise
@@ -180,6 +155,65 @@ class Vectors:
         if self._directory.exists() and shutil.disk_usage(self._directory).free < _ROOM_BYTES:
             return not_writable(self._directory, f"the disk is full ({first_line})")
         return damaged(self._directory, first_line)
+
+
+class WritableVectors(Vectors):
+    """The same collection, open for writing as well; with `create` it is made where there is none."""
+
+    def __init__(self, directory: Path, name: str, *, create: bool = False) -> None:
+        self._create = create
+        super().__init__(directory, name)
+
+    def _open(self) -> "ChromaCollection":
+        if not self._create:
+            self._check_database()
+        self._client = _open(self._directory)
+        try:
+            self._writable = self._found()
+        except BaseException:
+            self._close()
+            raise
+        return self._writable
+
+    def _found(self) -> "ChromaCollection":
+        # No embedding function, ever: one that a foreign store persisted would be executed.
+        if self._create:
+            return self._client.get_or_create_collection(
+                self._name,
+                embedding_function=None,
+                configuration=_COSINE,  # type: ignore[arg-type]
+            )
+        return self._client.get_collection(self._name, embedding_function=None)
+
+    def _close(self) -> None:
+        _close(self._client)
+
+    def add(
+        self,
+        ids: Sequence[str],
+        texts: Sequence[str],
+        metadatas: Sequence[dict[str, Any]],
+        vectors: "NDArray[np.float32]",
+    ) -> None:
+        """Write vectors of shape (len(ids), dimension), replacing those with the same ids."""
+        from langchain_chroma import Chroma  # 0.3 s beyond chromadb; only an ingest pays it
+
+        for start in range(0, len(ids), AT_A_TIME):
+            part = slice(start, start + AT_A_TIME)
+            with alone(self._lock_file), self._translated():
+                Chroma(
+                    client=self._client,
+                    collection_name=self._name,
+                    embedding_function=_Known(vectors[part]),  # type: ignore[arg-type]
+                    collection_configuration=_COSINE,  # type: ignore[arg-type]
+                ).add_texts(list(texts[part]), metadatas=list(metadatas[part]), ids=list(ids[part]))
+                self._loaded = self._collection.count()
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Delete vectors; ids that are not there are passed over."""
+        for start in range(0, len(ids), AT_A_TIME):
+            with alone(self._lock_file), self._translated():
+                self._writable.delete(ids=list(ids[start : start + AT_A_TIME]))
 
 
 class _Known:
@@ -195,7 +229,7 @@ class _Known:
 
 
 def _open(directory: Path) -> "Client":
-    with _opening, _away_from_the_working_directory():
+    with _opening, away_from_the_working_directory():
         import chromadb  # 0.7 s
         from chromadb.config import Settings
 
@@ -220,19 +254,3 @@ def _close(client: "Client") -> None:
         path = client.get_settings().persist_directory
         client.close()
         _open_paths.discard(path)
-
-
-@contextmanager
-def _away_from_the_working_directory() -> Iterator[None]:
-    """chromadb reads `.env` from the working directory while it is imported; nobody asked for that file."""
-    try:
-        home = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:  # the working directory is gone, so there is no file in it either
-        yield
-        return
-    try:
-        os.chdir("/")
-        yield
-    finally:
-        os.fchdir(home)
-        os.close(home)

@@ -25,7 +25,7 @@ from streamrag_cli.store.index_files import damaged
 from streamrag_cli.store.interface import Embed, another_embedding
 from streamrag_cli.store.layout import Current, Layout
 from streamrag_cli.store.lock import not_writable, writing
-from streamrag_cli.store.vectors import Vectors
+from streamrag_cli.store.vectors import WritableVectors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +71,7 @@ class CollectionWriter:
         self._rebuild = rebuild
         current = None if rebuild else layout.current()
         self._epoch = current.epoch if current else layout.new_epoch()
-        self._vectors: Vectors | None = None
+        self._vectors: WritableVectors | None = None
         self._changed = rebuild
         self._catalog = Catalog(layout.catalog(self._epoch), write=True, create=current is None)
         try:
@@ -226,10 +226,10 @@ class CollectionWriter:
             self._open_vectors().delete(sorted(former))
             self._catalog.settle(former)
 
-    def _open_vectors(self) -> Vectors:
+    def _open_vectors(self) -> WritableVectors:
         if self._vectors is None:
             empty = not self._catalog.counts().chunks  # else it was there, and if it is not now, that is damage
-            self._vectors = Vectors(self._layout.vectors(self._epoch), self._layout.collection, create=empty)
+            self._vectors = WritableVectors(self._layout.vectors(self._epoch), self._layout.collection, create=empty)
         return self._vectors
 
 

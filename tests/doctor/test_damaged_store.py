@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.store.layout import Layout
-from streamrag_cli.store.vectors import Vectors
+from streamrag_cli.store.vectors import WritableVectors
 from tests.cli.command_line import CommandLine, at_once
 from tests.doctor.conftest import ANSWER, QUESTION, copy_of
 from tests.doctor.findings import bad, doctor, follow, of_check
@@ -29,7 +29,7 @@ def sql(statements: str) -> Damage:
 
 
 def a_vector_is_deleted(layout: Layout, epoch: str) -> None:
-    with closing(Vectors(layout.vectors(epoch), layout.collection)) as vectors:
+    with closing(WritableVectors(layout.vectors(epoch), layout.collection)) as vectors:
         vectors.delete(sorted(vectors.ids())[:1])
 
 
@@ -37,7 +37,7 @@ def all_vectors_are_zero(layout: Layout, epoch: str) -> None:
     """As after a fault of the index: there, but not to be found."""
     import numpy as np
 
-    with closing(Vectors(layout.vectors(epoch), layout.collection)) as vectors:
+    with closing(WritableVectors(layout.vectors(epoch), layout.collection)) as vectors:
         ids = sorted(vectors.ids())
         vectors.add(ids, ids, [{"n": 1} for _ in ids], np.zeros((len(ids), 384), dtype=np.float32))
 

@@ -12,6 +12,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from streamrag_cli.store.layout import Layout
 from streamrag_cli.store.vectors import Vectors
 
@@ -51,7 +53,8 @@ def content(store: Path, collection: str) -> dict[str, Any]:
             [id_, [float(n) for n in vector], text, dict(meta)] for id_, vector, text, meta in rows
         )
         said["found by their own vector"] = [
-            vectors.nearest(vector, 1)[0][0] == id_ for id_, vector in zip(got["ids"], got["embeddings"], strict=True)
+            vectors.nearest(np.asarray(vector, dtype=np.float32), 1)[0][0] == id_
+            for id_, vector in zip(got["ids"], got["embeddings"], strict=True)
         ]
     return said
 

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from langchain_chroma import Chroma
 from numpy.typing import NDArray
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.vectors import Vectors
+from streamrag_cli.store.vectors import Vectors, WritableVectors
 from tests.fake_embedder import FakeEmbedder
 
 COUNT = 1200  # beyond the thousand from which on Chroma saves an index
@@ -27,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("epoch") / "vectors"
     directory.mkdir()
-    vectors = Vectors(directory, "default", create=True)
+    vectors = WritableVectors(directory, "default", create=True)
     vectors.add(ids(), TEXTS, [{"source": "a.md", "line_start": each} for each in range(COUNT)], matrix())
     vectors.close()
     return directory
@@ -79,7 +80,7 @@ def test_the_nearest_are_those_of_the_exact_search(vectors: Vectors) -> None:
 
 def test_deleted_vectors_are_gone_and_unknown_ids_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "vectors").mkdir()
-    vectors = Vectors(tmp_path / "vectors", "default", create=True)
+    vectors = WritableVectors(tmp_path / "vectors", "default", create=True)
     vectors.add(ids()[:5], TEXTS[:5], [{"n": 1}] * 5, matrix()[:5])
     vectors.delete(["id-0", "id-3", "no such id"])
 
@@ -96,8 +97,9 @@ def test_no_embedding_function_is_stored(directory: Path) -> None:
     assert json.loads(config).get("embedding_function") in {None, json.dumps(None)}
 
 
-def test_telemetry_is_off_and_chroma_has_no_server(vectors: Vectors) -> None:
-    settings = vectors._client.get_settings()
+def test_telemetry_is_off_and_chroma_has_no_server(directory: Path) -> None:
+    with closing(WritableVectors(directory, "default")) as vectors:
+        settings = vectors._client.get_settings()
 
     assert (settings.anonymized_telemetry, settings.chroma_server_host, settings.is_persistent) == (False, None, True)
 
@@ -106,8 +108,8 @@ def test_a_dotenv_file_in_the_working_directory_is_not_read(directory: Path, tmp
     (tmp_path / ".env").write_text(MALICIOUS_DOTENV)
     ours = f"""
 from pathlib import Path
-from streamrag_cli.store.vectors import Vectors
-vectors = Vectors(Path({str(directory)!r}), "default")
+from streamrag_cli.store.vectors import WritableVectors
+vectors = WritableVectors(Path({str(directory)!r}), "default")
 print(vectors.count(), Path.cwd() == Path({str(tmp_path)!r}))
 vectors.add([], [], [], None)
 vectors.close()

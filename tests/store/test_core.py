@@ -1,0 +1,104 @@
+"""Chroma's core answers us what it answers the package around it."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import chromadb
+import numpy as np
+import pytest
+
+from streamrag_cli.errors import StoreError
+from streamrag_cli.store.core import CoreCollection
+from streamrag_cli.store.vectors import Vectors, WritableVectors
+from tests.fake_embedder import FakeEmbedder
+from tests.store.test_vectors import MALICIOUS_DOTENV, python
+
+if TYPE_CHECKING:
+    from chromadb.api.client import Client
+
+TEXTS = [
+    f"text number {each} word{each % 37}" for each in range(1100)
+]  # beyond the thousand that an index is saved from
+IDS = [f"id-{each}" for each in range(len(TEXTS))]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("epoch") / "vectors"
+    directory.mkdir()
+    with closing(WritableVectors(directory, "default", create=True)) as vectors:
+        vectors.add(IDS, TEXTS, [{"n": each} for each in range(len(IDS))], FakeEmbedder().embed_documents(TEXTS))
+    return directory
+
+
+@pytest.fixture
+def both(directory: Path) -> Iterator[tuple[CoreCollection, chromadb.Collection]]:
+    client = cast("Client", chromadb.PersistentClient(str(directory)))
+    with closing(client), closing(CoreCollection(directory, "default")) as ours:
+        yield ours, client.get_collection("default", embedding_function=None)
+
+
+def test_what_is_stored_is_the_same(both: tuple[CoreCollection, chromadb.Collection]) -> None:
+    ours, theirs = both
+
+    for include in (["embeddings"], ["documents", "metadatas"], []):
+        for ids in (None, ["id-7", "no such id", "id-3"]):
+            expected: Any = theirs.get(ids=ids, include=include)  # type: ignore[arg-type]
+            found = ours.get(ids, include=include)
+            assert found["ids"] == expected["ids"]
+            for part in include:
+                np.testing.assert_array_equal(found[part], expected[part])
+    assert ours.count() == theirs.count() == len(IDS)
+    assert ours.get(limit=3)["ids"] == theirs.get(limit=3)["ids"]
+
+
+def test_what_is_found_is_the_same(both: tuple[CoreCollection, chromadb.Collection]) -> None:
+    ours, theirs = both
+    questions = FakeEmbedder().embed_documents(["number 7 word7", "text", "nothing like it"])
+
+    found = ours.query(questions, n_results=20, include=["distances"])
+    expected = theirs.query(query_embeddings=questions, n_results=20, include=["distances"])
+
+    assert found["ids"] == expected["ids"]
+    assert found["distances"] == expected["distances"]
+
+
+def test_reading_does_not_import_the_package(directory: Path, tmp_path: Path) -> None:
+    program = f"""
+import sys
+from pathlib import Path
+from streamrag_cli.store.vectors import Vectors
+vectors = Vectors(Path({str(directory)!r}), "default")
+print(len(vectors.ids()), "chromadb" in sys.modules, "pydantic" in sys.modules)
+"""
+
+    found = python(program, tmp_path)
+
+    assert (found.stdout, found.stderr) == (f"{len(IDS)} False False\n", "")
+
+
+def test_an_error_of_the_core_reads_no_dotenv_file_of_the_working_directory(directory: Path, tmp_path: Path) -> None:
+    """It would be read while the package is imported for its errors, and the core aborts where that fails."""
+    (tmp_path / ".env").write_text(MALICIOUS_DOTENV)
+    program = f"""
+from pathlib import Path
+from streamrag_cli.errors import StoreError
+from streamrag_cli.store.vectors import Vectors
+try:
+    Vectors(Path({str(directory)!r}), "another-name")
+except StoreError as error:
+    print(error.code)
+"""
+
+    found = python(program, tmp_path)
+
+    assert (found.returncode, found.stdout) == (0, "store_damaged\n")
+
+
+def test_a_collection_that_is_not_there_is_damage(directory: Path) -> None:
+    with pytest.raises(StoreError, match="does not exist") as caught:
+        Vectors(directory, "another-name")
+
+    assert caught.value.code == "store_damaged"
