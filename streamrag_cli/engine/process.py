@@ -24,7 +24,7 @@ from streamrag_cli.engine.place import Place, identity
 from streamrag_cli.presence import while_present
 from streamrag_cli.store_place import PostgresUrl
 
-_CHECK_EVERY_S: Final = 15.0
+_CHECK_EVERY_S: Final = 60.0  # 3 ms each time
 _log = logging.getLogger(__name__)
 
 
@@ -151,7 +151,7 @@ class Engine:
             "running_s": round(time.time() - self._started_at, 1),
             "idle_s": round(time.monotonic() - self._asked_at_s, 1),
             "questions": self._questions,
-            "open": len(self._serving),
+            "open": len(self._serving) - 1,  # beside the connection that asks
             "rss_mb": _rss_mb(),
             "stores": sorted(map(str, (*self._stores, *self._databases))),
             "log": str(self._place.log),
