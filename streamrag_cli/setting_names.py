@@ -242,4 +242,10 @@ SERVER_SETTING_NAMES: Final = (
         parse=_number_between(0, 3600),
         meaning="Seconds that open requests have to end when the server is told to stop.",
     ),
+    SettingName(
+        name="workers",
+        variables=("STREAMRAG_WORKERS",),
+        parse=_integer_between(1, 64),
+        meaning="Processes that answer at the same address. The rate and the open answers are each one's own.",
+    ),
 )

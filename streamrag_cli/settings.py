@@ -45,6 +45,7 @@ class ServerSettings:
     rate_limit: str = "120/minute"
     max_streams: int = 256
     grace_s: float = 10.0
+    workers: int = 1
 
 
 def read_settings(flags: Mapping[str, object | None], environment: Mapping[str, str]) -> Settings:

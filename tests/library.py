@@ -7,6 +7,7 @@ from streamrag_cli.errors import StreamragError
 from streamrag_cli.events import Error, IngestDone
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.settings import Settings
+from streamrag_cli.store_place import StorePlace
 
 DOCUMENTS: Mapping[str, str] = {
     "harbour.md": (
@@ -26,17 +27,19 @@ DOCUMENTS: Mapping[str, str] = {
 }
 
 
-def make_collection(folder: Path, documents: Mapping[str, str] = DOCUMENTS) -> Settings:
+def make_collection(
+    folder: Path, documents: Mapping[str, str] = DOCUMENTS, *, store: StorePlace | None = None
+) -> Settings:
     """Write the documents under `folder`, ingest them with the built-in embedding, and return the settings to ask."""
     docs = folder / "docs"
     for name, text in documents.items():
         path = docs / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    settings = Settings(store=folder / "store")
+    settings = Settings(store=store or folder / "store")
     *_, end = ingest(IngestRequest(paths=(docs,), working_directory=folder), settings)
     if isinstance(end, Error):
         raise StreamragError(end.message, code=end.code)
     assert isinstance(end, IngestDone)
-    assert end.counts["added"] == len(documents)
+    assert end.counts["added"] + end.counts["changed"] == len(documents)
     return settings

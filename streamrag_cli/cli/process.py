@@ -39,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code. An expected failure is two lines on stderr."""
     streams.prepare()
     debug = "--debug" in arguments[: arguments.index("--") if "--" in arguments else None]
-    _tame_libraries(debug=debug)
+    tame_libraries(debug=debug)
     try:
         code = _run(arguments)
         streams.flush()
@@ -137,7 +137,7 @@ class _SafeFormatter(logging.Formatter):
         return _without_keys(sanitise(super().format(record)))
 
 
-def _tame_libraries(*, debug: bool) -> None:
+def tame_libraries(*, debug: bool) -> None:
     """Without --debug what libraries log or warn of stays off stderr, which is a person's."""
     if debug:
         handler: logging.Handler = logging.StreamHandler(sys.stderr)

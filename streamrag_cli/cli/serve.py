@@ -1,12 +1,13 @@
 """`streamrag serve`"""
 
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from streamrag_cli.cli import options
-from streamrag_cli.cli.process import server_settings_from, settings_from
+from streamrag_cli.cli.process import server_settings_from, settings_from, tame_libraries
 from streamrag_cli.settings import defaults
 
 _DEFAULTS = defaults()
@@ -47,6 +48,10 @@ def command(
             "--grace", metavar="S", help=f"Seconds to end in when told to stop. [default: {_DEFAULTS['grace_s']:g}]"
         ),
     ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option("--workers", metavar="N", help=f"Processes that answer. [default: {_DEFAULTS['workers']}]"),
+    ] = None,
     model: options.Model = None,
     base_url: options.BaseUrl = None,
     top_k: options.TopK = None,
@@ -55,7 +60,7 @@ def command(
     store: options.Store = None,
     embedding: options.Embedding = None,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,  # noqa: ARG001 - read before any command runs
+    debug: options.Debug = False,
 ) -> int:
     """Serve answers over HTTP: a web page, server-sent events, and an API that OpenAI's clients speak.
 
@@ -81,6 +86,7 @@ def command(
             "rate_limit": rate_limit,
             "max_streams": max_streams,
             "grace_s": grace,
+            "workers": workers,
         }
     )
 
@@ -91,7 +97,7 @@ def command(
             sys.stderr.write(f"streamrag serves {settings.collection!r} at {address} (Ctrl-C stops)\n")
             sys.stderr.flush()
 
-    serve(settings, server, announce=announce)
+    serve(settings, server, announce=announce, prepare_worker=partial(tame_libraries, debug=debug))
     return 0
 
 

@@ -25,8 +25,8 @@ from streamrag_cli.settings import ServerSettings, Settings
 def create_app(settings: Settings, server: ServerSettings, limits: Limits | None = None) -> FastAPI:
     """The application, for any ASGI server. `app.state.serving` holds what its routes share.
 
-    Raises ConfigurationError `server_key_missing`. The limits on slow connections are not in it: those are in
-    `protocol`, beneath ASGI.
+    Raises ConfigurationError `server_key_missing`. The limits on slow connections, and the end of open streams when the
+    server is told to stop, are not in it: those are in `protocol`, beneath ASGI.
     """
     check_reachable(server)
     limits = limits or Limits()
@@ -62,12 +62,15 @@ def create_app(settings: Settings, server: ServerSettings, limits: Limits | None
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Open what the first question will need, meanwhile; and close it all at the end."""
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Serving]]:
+    """Open what the first question will need, meanwhile; and close it all at the end.
+
+    What is yielded reaches `protocol`.
+    """
     serving: Serving = app.state.serving
     warming = asyncio.create_task(_warm(serving))
     try:
-        yield
+        yield {"serving": serving}
     finally:
         warming.cancel()
         await asyncio.gather(warming, return_exceptions=True)

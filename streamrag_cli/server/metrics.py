@@ -1,11 +1,13 @@
 """What `/metrics` tells, in Prometheus's words."""
 
+import os
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from streamrag_cli.events import AskEvent, Done, Error, Sources, Token
 
@@ -13,11 +15,11 @@ _BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3, 6, 12
 
 
 class Metrics:
-    """Counts what passes. Each server has its own; nothing is global."""
+    """Counts what passes. Each server has its own; the workers of one server add theirs up when they are asked."""
 
     content_type: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-    def __init__(self, open_streams: Callable[[], int]) -> None:
+    def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._questions = Counter("streamrag_questions", "Questions accepted.", registry=self._registry)
         self._errors = Counter("streamrag_errors", "Answers that ended in an error.", ["code"], registry=self._registry)
@@ -39,11 +41,16 @@ class Metrics:
             buckets=_BUCKETS_S,
             registry=self._registry,
         )
-        gauge = Gauge("streamrag_open_streams", "Answers being written.", registry=self._registry)
-        gauge.set_function(open_streams)
+        self._open = Gauge(
+            "streamrag_open_streams", "Answers being written.", registry=self._registry, multiprocess_mode="livesum"
+        )
 
     def render(self) -> bytes:
-        return generate_latest(self._registry)
+        registry = self._registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # as in a worker; prometheus_client then counts in files there
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
 
     def refused(self, code: str) -> None:
         self._refused.labels(code).inc()
@@ -51,6 +58,7 @@ class Metrics:
     async def observed(self, events: AsyncGenerator[AskEvent, None]) -> AsyncGenerator[AskEvent, None]:
         """The same events, noted in passing."""
         self._questions.inc()
+        self._open.inc()
         accepted_at = time.perf_counter()
         written = False
         ended = False
@@ -72,5 +80,6 @@ class Metrics:
                             pass
                     yield event
         finally:
+            self._open.dec()
             if not ended:
                 self._left.inc()

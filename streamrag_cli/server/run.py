@@ -1,70 +1,73 @@
-"""Runs the server until it is told to stop."""
+"""Runs the server until it is told to stop: one process, or several that share its address."""
 
-import asyncio
 import socket
+import tempfile
 from collections.abc import Callable
-from types import FrameType
+from typing import Any
 
 import uvicorn
 
 from streamrag_cli.errors import ConfigurationError
 from streamrag_cli.server.app import create_app
 from streamrag_cli.server.limits import Limits
-from streamrag_cli.server.protocol import protocol_with
-from streamrag_cli.server.serving import Serving
+from streamrag_cli.server.protocol import LimitedProtocol
+from streamrag_cli.server.security import check_reachable
+from streamrag_cli.server.workers import START_WITHIN_S, WorkerApp, run_workers
 from streamrag_cli.settings import ServerSettings, Settings
 
 
-class StoppableServer(uvicorn.Server):
-    """Uvicorn's server, which on SIGTERM or Ctrl-C ends open streams with an error event instead of cutting them."""
-
-    def __init__(self, config: uvicorn.Config, serving: Serving) -> None:
-        super().__init__(config)
-        self.serving = serving
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        self._loop = asyncio.get_running_loop()
-        await super().startup(sockets)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        super().handle_exit(sig, frame)  # a second Ctrl-C does not wait
-        self.stop()
-
-    def stop(self) -> None:
-        """End open streams and then the server. May be called from any thread."""
-        self.should_exit = True
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.serving.streams.shut_down)
+def make_server(settings: Settings, server: ServerSettings, limits: Limits | None = None) -> uvicorn.Server:
+    """A server for this process. Raises ConfigurationError `server_key_missing`."""
+    limits = limits or Limits()
+    return uvicorn.Server(_config(create_app(settings, server, limits), server, limits))
 
 
-def make_server(settings: Settings, server: ServerSettings, limits: Limits | None = None) -> StoppableServer:
-    app = create_app(settings, server, limits)
-    config = uvicorn.Config(
+def _config(app: Any, server: ServerSettings, limits: Limits, **more: Any) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
-        http=protocol_with(limits or Limits()),
+        http=LimitedProtocol,
         ws="none",
         loop="asyncio",
         timeout_graceful_shutdown=max(1, round(server.grace_s)),
-        timeout_keep_alive=round((limits or Limits()).idle_s),
+        timeout_keep_alive=round(limits.idle_s),
         log_config=None,
         access_log=False,
         server_header=False,
+        **more,
     )
-    return StoppableServer(config, app.state.serving)
 
 
-def serve(settings: Settings, server: ServerSettings, *, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or Ctrl-C; `announce` is told the address once it takes connections.
+def serve(
+    settings: Settings,
+    server: ServerSettings,
+    *,
+    announce: Callable[[str], None],
+    prepare_worker: Callable[[], None],
+) -> None:
+    """Serve until SIGTERM or Ctrl-C, which is then raised again; `announce` is told the address once connections wait.
 
-    Raises ConfigurationError: `server_key_missing`, `cannot_listen`.
+    `prepare_worker` is called in each further process, if there are to be any, and is sent there. Raises
+    ConfigurationError: `server_key_missing`, `cannot_listen`.
     """
-    running = make_server(settings, server)
+    check_reachable(server)
     with listening_socket(server.host, server.port) as listening:
         port = listening.getsockname()[1]
         host = f"[{server.host}]" if ":" in server.host else server.host
         announce(f"http://{host}:{port}")
-        running.run(sockets=[listening])
+        if server.workers == 1:
+            make_server(settings, server).run(sockets=[listening])
+        else:
+            app = WorkerApp(settings=settings, server=server, prepare=prepare_worker)
+            config = _config(
+                app,
+                server,
+                Limits(),
+                factory=True,
+                workers=server.workers,
+                timeout_worker_healthcheck=START_WITHIN_S,
+            )
+            with tempfile.TemporaryDirectory(prefix="streamrag-") as shared:
+                run_workers(config, listening, shared)
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

@@ -26,8 +26,7 @@ class Serving:
     @classmethod
     def of(cls, settings: Settings, server: ServerSettings, limits: Limits) -> Self:
         streams = OpenStreams(server.max_streams)
-        metrics = Metrics(lambda: len(streams))
-        return cls(settings=settings, server=server, limits=limits, streams=streams, metrics=metrics)
+        return cls(settings=settings, server=server, limits=limits, streams=streams, metrics=Metrics())
 
     def stream(self, question: Question, settings: Settings, encode: Encoder) -> EventStreamResponse:
         """The answer to a question, as it is written."""

@@ -1,11 +1,9 @@
 """What clients, models and operators do to a server: nobody is kept waiting, nothing is left open."""
 
-import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +17,7 @@ from streamrag_cli.settings import ServerSettings, Settings
 from tests.openai_replies import Hold, Stall, answer, finish, stream, token
 from tests.openai_server import OpenAIServer, Script
 from tests.server.client import ask_url, request, streaming
-from tests.server.running import RunningServer, running_server
+from tests.server.running import STREAMRAG, RunningServer, running_server, served
 
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
 
@@ -171,7 +169,7 @@ def test_a_stop_ends_open_streams_with_an_error_event(settings: Settings) -> Non
     with answering(settings, stream(token("a"), Stall())) as (model, server):
         with streaming(ask_url(server.url)) as answered:
             answered.next_of("token")
-            server.server.stop()
+            server.server.should_exit = True
             events = list(answered.events())
 
         assert [(event["type"], event["code"]) for event in events] == [("error", "server_shutdown")]
@@ -183,29 +181,22 @@ def test_a_signal_ends_open_streams_with_an_error_event_and_then_the_process(
     number: signal.Signals, code: int, settings: Settings
 ) -> None:
     with OpenAIServer(chat=stream(token("a"), Stall())) as model:
-        process, url = _serve_in_a_process(settings, model.base_url)
-        try:
-            with streaming(ask_url(url)) as answered:
+        with served(settings, "--base-url", model.base_url, "-m", "m") as server:
+            with streaming(ask_url(server.url)) as answered:
                 answered.next_of("token")
-                process.send_signal(number)
+                server.process.send_signal(number)
                 events = list(answered.events())
-            left = process.wait(timeout=5)
-        finally:
-            process.kill()
-            process.wait()
-            assert process.stderr is not None
-            said = process.stderr.read()
-            process.stderr.close()
+            left = server.process.wait(timeout=5)
 
     assert [(event["type"], event["code"]) for event in events] == [("error", "server_shutdown")]
     assert left == code
-    assert "Traceback" not in said
+    assert "Traceback" not in server.said
 
 
 def test_a_port_that_is_taken_is_an_error_with_a_hint(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = subprocess.run(
-            [*_STREAMRAG, "serve", "--port", str(taken.getsockname()[1]), "--store", str(settings.store)],
+            [*STREAMRAG, "serve", "--port", str(taken.getsockname()[1]), "--store", str(settings.store)],
             capture_output=True,
             text=True,
             timeout=60,
@@ -214,22 +205,6 @@ def test_a_port_that_is_taken_is_an_error_with_a_hint(settings: Settings) -> Non
 
     assert (done.returncode, done.stdout) == (3, "")
     assert re.fullmatch(r"streamrag: cannot listen on .*\nhint: streamrag serve --port 0 .*\n", done.stderr)
-
-
-_STREAMRAG = [sys.executable, "-c", "from streamrag_cli.cli.main import main; main()"]
-
-
-def _serve_in_a_process(settings: Settings, base_url: str) -> tuple[subprocess.Popen[str], str]:
-    process = subprocess.Popen(
-        [*_STREAMRAG, "serve", "--port", "0", "--store", str(settings.store), "--base-url", base_url, "-m", "m"],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"STREAMRAG_GRACE": "3"},
-    )
-    assert process.stderr is not None
-    found = re.search(r"http://\S+", process.stderr.readline())
-    assert found is not None
-    return process, found.group()
 
 
 def _ask(reader: socket.socket, server: RunningServer) -> None:

@@ -1,0 +1,112 @@
+"""Several processes at one address: each answers, none outlives the rest, all see what is ingested."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.settings import Settings
+from streamrag_cli.store_place import StorePlace
+from tests.library import make_collection
+from tests.openai_replies import Stall, stream, token
+from tests.openai_server import OpenAIServer
+from tests.postgres_server import fresh_schema
+from tests.server.client import ask_url, request, streaming
+from tests.server.running import ServedProcess, running_server, served
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are found in /proc")
+
+
+@contextmanager
+def two_workers(settings: Settings, *flags: str, **variables: str) -> Iterator[ServedProcess]:
+    with served(settings, "--workers", "2", *flags, **variables) as server:
+        assert request(f"{server.url}/readyz").status == 200
+        assert wait_until(lambda: len(server.workers()) == 2)
+        yield server
+
+
+def wait_until(condition: Callable[[], bool], *, within_s: float = 20.0) -> bool:
+    deadline_s = time.monotonic() + within_s
+    while not condition() and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    return condition()
+
+
+def counted(server: ServedProcess) -> set[str]:
+    lines = request(f"{server.url}/metrics").body.decode().splitlines()
+    return {line for line in lines if line.startswith(("streamrag_questions_total", "streamrag_open_streams"))}
+
+
+def test_each_worker_has_its_own_limit_and_what_they_count_is_added_up(settings: Settings) -> None:
+    with OpenAIServer(chat=stream(token("a"), Stall())) as model, ExitStack() as left_open:
+        variables = {"STREAMRAG_MAX_STREAMS": "1", "STREAMRAG_BASE_URL": model.base_url, "STREAMRAG_MODEL": "m"}
+        with two_workers(settings, **variables) as server:
+            statuses: list[int] = []
+            while statuses.count(200) < 2 and len(statuses) < 300:
+                answered = left_open.enter_context(streaming(ask_url(server.url)))
+                statuses.append(answered.status)
+            assert statuses.count(200) == 2
+            assert set(statuses) <= {200, 503}
+            assert wait_until(lambda: "streamrag_open_streams 2.0" in counted(server))
+
+
+def test_a_worker_that_dies_is_replaced_and_what_it_counted_stays(settings: Settings) -> None:
+    with two_workers(settings) as server:
+        for _ in range(5):
+            assert request(ask_url(server.url)).status == 200
+        before = server.workers()
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+
+        assert wait_until(lambda: len(server.workers() - before) == 2)
+        assert request(ask_url(server.url)).status == 200
+        assert counted(server) == {"streamrag_questions_total 6.0", "streamrag_open_streams 0.0"}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_every_worker_and_its_streams_with_an_error_event(
+    number: signal.Signals, code: int, settings: Settings
+) -> None:
+    with OpenAIServer(chat=stream(token("a"), Stall())) as model:
+        with two_workers(settings, "--base-url", model.base_url, "-m", "m") as server:
+            workers = server.workers()
+            with streaming(ask_url(server.url)) as answered:
+                answered.next_of("token")
+                if number == signal.SIGINT:  # a terminal sends it to all of them
+                    os.killpg(server.process.pid, number)
+                else:
+                    server.process.send_signal(number)
+                events = list(answered.events())
+            left = server.process.wait(timeout=10)
+            assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+    assert [(event["type"], event["code"]) for event in events] == [("error", "server_shutdown")]
+    assert left == code
+    assert "Traceback" not in server.said
+
+
+def test_workers_do_not_outlive_a_parent_that_is_killed(settings: Settings) -> None:
+    with two_workers(settings) as server:
+        workers = server.workers()
+        server.process.kill()
+
+        assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+
+@pytest.mark.parametrize("kind", ["directory", "postgres"])
+def test_every_worker_of_every_server_sees_a_commit_at_the_next_question(kind: str, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        store: StorePlace = stack.enter_context(fresh_schema()) if kind == "postgres" else tmp_path / "store"
+        settings = make_collection(tmp_path, {"a.md": "The ferry leaves at number 0.\n"}, store=store)
+        first = stack.enter_context(two_workers(settings))
+        second = stack.enter_context(running_server(replace(settings)))
+        for number in range(1, 4):
+            make_collection(tmp_path, {"a.md": f"The ferry leaves at number {number}.\n"}, store=store)
+            for url in [first.url] * 6 + [second.url]:
+                reply = request(f"{url}/search?query=When+does+the+ferry+leave")
+                assert [hit["content"] for hit in reply.json["hits"]] == [f"The ferry leaves at number {number}."]
