@@ -87,7 +87,7 @@ class _Model:
     def embed(self, text: str) -> NDArray[np.float32]:
         # `encode`, not `encode_batch`: the latter starts threads of its own, and warns on stderr after a fork.
         ids = np.array([self.tokenizer.encode(encodable(text[:_MAX_CHARS])).ids], dtype=np.int64)
-        (states,) = self.session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        (states,) = self.session.run(None, {"input_ids": ids})
         mean: NDArray[np.float32] = states[0].mean(axis=0)
         unit: NDArray[np.float32] = mean / np.linalg.norm(mean)
         return unit

@@ -113,9 +113,8 @@ class Catalog:
 
     def documents_under(self, root: str) -> Iterator[DocumentRecord]:
         """Records, without their chunk ids, of the documents at `root` or below it, ordered by path."""
-        below = root.rstrip("/") + "/"
         # A range over the index on path; `LIKE` would need escapes and fold case.
-        under, values = "(path = ? OR (path >= ? AND path < ?))", (root, below, below[:-1] + "0")
+        under, values = "(path = ? OR (path >= ? AND path < ?))", (root, *range_below(root))
         page = self._records(f"WHERE {under} ORDER BY path LIMIT ?", (*values, _AT_A_TIME))
         while page:
             yield from page
@@ -358,3 +357,9 @@ def _stored_chunk(of_chunk: Sequence[Any], source: str, path: str) -> StoredChun
         char_end=char_end,
     )
     return StoredChunk(chunk=chunk, source=source, path=path)
+
+
+def range_below(folder: str) -> tuple[str, str]:
+    """The first path that may lie below a folder and the first beyond, where paths are in the order of their bytes."""
+    below = folder.rstrip("/") + "/"
+    return below, below[:-1] + "0"  # which follows the slash

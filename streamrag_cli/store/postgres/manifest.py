@@ -8,7 +8,7 @@ from datetime import UTC
 from typing import Any, Final, TypeAlias
 
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.catalog import Counts, StoredChunk
+from streamrag_cli.store.catalog import Counts, StoredChunk, range_below
 from streamrag_cli.store.postgres.connection import Connection
 
 _AT_A_TIME: Final = 500
@@ -66,9 +66,7 @@ class PostgresManifest:
         return found[0] if found else None
 
     def documents_under(self, root: str) -> Iterator[DocumentRecord]:
-        below = root.rstrip("/") + "/"
-        # Paths are kept in the order of their bytes, so those below a folder lie side by side.
-        under, values = "(path = %s OR (path >= %s AND path < %s))", (root, below, below[:-1] + "0")
+        under, values = "(path = %s OR (path >= %s AND path < %s))", (root, *range_below(root))
         page = self._records(f"{under} ORDER BY path LIMIT %s", (*values, _AT_A_TIME))
         while page:
             yield from page
