@@ -1,6 +1,7 @@
 """The two stores side by side, with made-up chunks: how fast they are written and asked, and how well they find.
 
     python -m benchmarks.postgres sizes postgresql://... --chunks 10000 100000
+    python -m benchmarks.postgres sizes postgresql://... --chunks 1000000 --words 30
     python -m benchmarks.postgres writers postgresql://... --chunks 20000 --writers 1 2 4
 
 Vectors lie in clusters, as those of texts do, and words are drawn as in a language: few often, most hardly ever. What
@@ -39,15 +40,18 @@ class Synthetic:
     name = "synthetic"
     dimension: int | None = DIMENSION
 
-    def __init__(self, count: int, *, first: int = 0) -> None:
+    def __init__(self, count: int, *, first: int = 0, words: int = WORDS_PER_CHUNK) -> None:
         random = np.random.default_rng(7)
-        centres = random.normal(size=(1000, DIMENSION))
+        centres = random.standard_normal((1000, DIMENSION), dtype=np.float32)
         random = np.random.default_rng(first)
-        vectors = centres[random.integers(1000, size=count)] + 0.7 * random.normal(size=(count, DIMENSION))
-        self.vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+        vectors = centres[random.integers(1000, size=count)]
+        vectors += np.float32(0.7) * random.standard_normal((count, DIMENSION), dtype=np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        self.vectors = vectors
         asked = self.vectors[random.integers(count, size=QUESTIONS)] + 0.02 * random.normal(size=(QUESTIONS, DIMENSION))
         self.questions = (asked / np.linalg.norm(asked, axis=1, keepdims=True)).astype(np.float32)
         self._first = first
+        self._words = words
         self._random = random
 
     def batches(self, folder: str) -> Iterator[tuple[list[tuple[DocumentRecord, list[Chunk]]], NDArray[np.float32]]]:
@@ -65,7 +69,7 @@ class Synthetic:
             Chunk(
                 id=chunk_id(self._first + number),
                 ordinal=ordinal,
-                text=self.words(WORDS_PER_CHUNK),
+                text=self.words(self._words),
                 headings=(),
                 page=None,
                 line_start=ordinal,
@@ -132,9 +136,9 @@ def timed(act: Callable[[int], object]) -> dict[str, float]:
     return {"p50_ms": round(float(middle), 1), "p95_ms": round(float(late), 1)}
 
 
-def sizes(url: str, counts: Sequence[int], kinds: Sequence[str]) -> None:
+def sizes(url: str, counts: Sequence[int], kinds: Sequence[str], words: int) -> None:
     for count in counts:
-        synthetic = Synthetic(count)
+        synthetic = Synthetic(count, words=words)
         for kind in kinds:
             like = store_place(url) if kind == "postgres" else Path()
             with tempfile.TemporaryDirectory() as scratch, throw_away_store(like, Path(scratch)) as place:
@@ -168,11 +172,12 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--writers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--stores", nargs="+", default=["directory", "postgres"])
+    parser.add_argument("--words", type=int, default=WORDS_PER_CHUNK, help="of each chunk")
     parser.add_argument("--first", type=int, default=0)
     arguments = parser.parse_args()
     match arguments.command:
         case "sizes":
-            sizes(arguments.url, arguments.chunks, arguments.stores)
+            sizes(arguments.url, arguments.chunks, arguments.stores, arguments.words)
         case "writers":
             writers(arguments.url, arguments.chunks[0], arguments.writers)
         case _:
