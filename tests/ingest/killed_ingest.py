@@ -2,7 +2,7 @@
 
 A write is whatever the run does to the store: a statement of the catalog, an entry made, opened for writing, renamed
 or removed below the store, a call of Chroma's, before it and after it. Nothing here lists them: an audit hook, a trace
-of SQLite and a wrapper around `Vectors` see them go by.
+of SQLite and a wrapper around `WritableVectors` see them go by.
 """
 
 import json
@@ -22,7 +22,7 @@ from streamrag_cli.settings import Settings
 from streamrag_cli.store.catalog import Catalog
 from streamrag_cli.store.layout import Layout
 from streamrag_cli.store.reader import CollectionReader
-from streamrag_cli.store.vectors import Vectors
+from streamrag_cli.store.vectors import Vectors, WritableVectors
 from tests.fake_embedder import FakeEmbedder
 
 _READS = ("SELECT", "PRAGMA", "--")
@@ -76,7 +76,7 @@ class _Killer:
 
         setattr(Catalog, "_connect", traced)  # noqa: B010
         for name in ("__init__", "add", "delete", "close"):
-            setattr(Vectors, name, self._around(getattr(Vectors, name)))
+            setattr(WritableVectors, name, self._around(getattr(WritableVectors, name)))
 
     def _on_statement(self, statement: str) -> None:
         if not statement.lstrip().startswith(_READS):

@@ -17,7 +17,7 @@ from streamrag_cli.ingest.embedding import BrokenOffError, EmbedAhead
 from streamrag_cli.model import DocumentRecord
 from streamrag_cli.retrieval.builtin_embedding import BuiltinEmbedder
 from streamrag_cli.store.catalog import Catalog
-from streamrag_cli.store.vectors import Vectors
+from streamrag_cli.store.vectors import WritableVectors
 from streamrag_cli.store.writer import CollectionWriter
 from tests.fake_embedder import FakeEmbedder, dies_at
 from tests.ingest.ingests import Ingests
@@ -145,7 +145,7 @@ def test_the_store_is_used_by_the_callers_thread_alone(ingests: Ingests, monkeyp
 
         return wrapped
 
-    for room, name in [(Catalog, "_rows"), (Catalog, "_many"), (Catalog, "_execute"), (Vectors, "add")]:
+    for room, name in [(Catalog, "_rows"), (Catalog, "_many"), (Catalog, "_execute"), (WritableVectors, "add")]:
         monkeypatch.setattr(room, name, noting_who(getattr(room, name)))
     for number in range(5):
         ingests.put(f"docs/{number}.md", f"text {number}")
