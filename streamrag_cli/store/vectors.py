@@ -41,10 +41,14 @@ class Vectors:
     `store_not_writable` and, where another process holds the files for long, `store_busy`.
     """
 
+    _create = False
+
     def __init__(self, directory: Path, name: str) -> None:
         self._directory = directory
         self._name = name
         self._lock_file = directory.with_name("vectors.lock")
+        if not self._create and not (directory / "chroma.sqlite3").is_file():
+            raise damaged(directory, "its database is missing")
         with alone(self._lock_file), self._translated():
             self._collection = self._open()
             try:
@@ -54,17 +58,12 @@ class Vectors:
                 raise
 
     def _open(self) -> "CoreCollection | ChromaCollection":
-        self._check_database()
         from streamrag_cli.store.core import CoreCollection  # 70 ms, the whole of chromadb 600
 
         return CoreCollection(self._directory, self._name)
 
     def _close(self) -> None:
         cast("CoreCollection", self._collection).close()
-
-    def _check_database(self) -> None:
-        if not (self._directory / "chroma.sqlite3").is_file():
-            raise damaged(self._directory, "its database is missing")
 
     def _load(self) -> int:
         """Have Chroma load its index now, while no other process writes to it; return how many vectors that has."""
@@ -165,8 +164,6 @@ class WritableVectors(Vectors):
         super().__init__(directory, name)
 
     def _open(self) -> "ChromaCollection":
-        if not self._create:
-            self._check_database()
         self._client = _open(self._directory)
         try:
             self._writable = self._found()
@@ -230,7 +227,7 @@ class _Known:
 
 def _open(directory: Path) -> "Client":
     with _opening, away_from_the_working_directory():
-        import chromadb  # 0.7 s
+        import chromadb  # 0.6 s
         from chromadb.config import Settings
 
         # Within a process, clients of one path share their settings and one loaded index, so that a second one would

@@ -2,7 +2,8 @@
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -106,3 +107,10 @@ def _send(
 
 def _lower(response: http.client.HTTPResponse) -> Mapping[str, str]:
     return {name.lower(): value for name, value in response.getheaders()}
+
+
+def wait_until(condition: Callable[[], bool], *, within_s: float = 5.0) -> bool:
+    deadline_s = time.monotonic() + within_s
+    while not condition() and time.monotonic() < deadline_s:
+        time.sleep(0.005)
+    return condition()

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from streamrag_cli.server.limits import Limits
 from streamrag_cli.settings import ServerSettings, Settings
 from tests.openai_replies import Hold, Stall, answer, finish, stream, token
 from tests.openai_server import OpenAIServer, Script
-from tests.server.client import ask_url, request, streaming
+from tests.server.client import ask_url, request, streaming, wait_until
 from tests.server.running import STREAMRAG, RunningServer, running_server, served
 
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
@@ -30,13 +30,6 @@ def answering(
         asked = replace(settings, base_url=model.base_url, model="m")
         with running_server(asked, server, limits) as running:
             yield model, running
-
-
-def wait_until(condition: Callable[[], bool], *, within_s: float = 5.0) -> bool:
-    deadline_s = time.monotonic() + within_s
-    while not condition() and time.monotonic() < deadline_s:
-        time.sleep(0.005)
-    return condition()
 
 
 def is_cut_off(connection: socket.socket) -> bool:

@@ -2,8 +2,7 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,25 +15,21 @@ from tests.library import make_collection
 from tests.openai_replies import Stall, stream, token
 from tests.openai_server import OpenAIServer
 from tests.postgres_server import fresh_schema
-from tests.server.client import ask_url, request, streaming
+from tests.server.client import ask_url, request, streaming, wait_until
 from tests.server.running import ServedProcess, running_server, served
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are found in /proc")
+
+START_S = 20
+"""What starting and ending processes may take on a busy machine."""
 
 
 @contextmanager
 def two_workers(settings: Settings, *flags: str, **variables: str) -> Iterator[ServedProcess]:
     with served(settings, "--workers", "2", *flags, **variables) as server:
         assert request(f"{server.url}/readyz").status == 200
-        assert wait_until(lambda: len(server.workers()) == 2)
+        assert wait_until(lambda: len(server.workers()) == 2, within_s=START_S)
         yield server
-
-
-def wait_until(condition: Callable[[], bool], *, within_s: float = 20.0) -> bool:
-    deadline_s = time.monotonic() + within_s
-    while not condition() and time.monotonic() < deadline_s:
-        time.sleep(0.02)
-    return condition()
 
 
 def counted(server: ServedProcess) -> set[str]:
@@ -52,7 +47,7 @@ def test_each_worker_has_its_own_limit_and_what_they_count_is_added_up(settings:
                 statuses.append(answered.status)
             assert statuses.count(200) == 2
             assert set(statuses) <= {200, 503}
-            assert wait_until(lambda: "streamrag_open_streams 2.0" in counted(server))
+            assert wait_until(lambda: "streamrag_open_streams 2.0" in counted(server), within_s=START_S)
 
 
 def test_a_worker_that_dies_is_replaced_and_what_it_counted_stays(settings: Settings) -> None:
@@ -63,7 +58,7 @@ def test_a_worker_that_dies_is_replaced_and_what_it_counted_stays(settings: Sett
         for pid in before:
             os.kill(pid, signal.SIGKILL)
 
-        assert wait_until(lambda: len(server.workers() - before) == 2)
+        assert wait_until(lambda: len(server.workers() - before) == 2, within_s=START_S)
         assert request(ask_url(server.url)).status == 200
         assert counted(server) == {"streamrag_questions_total 6.0", "streamrag_open_streams 0.0"}
 
@@ -95,7 +90,7 @@ def test_workers_do_not_outlive_a_parent_that_is_killed(settings: Settings) -> N
         workers = server.workers()
         server.process.kill()
 
-        assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+        assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), within_s=START_S)
 
 
 @pytest.mark.parametrize("kind", ["directory", "postgres"])
