@@ -6,7 +6,7 @@ transaction and raises the generation by one, so a reader can tell that somethin
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,12 +114,8 @@ class Catalog:
     def documents_under(self, root: str) -> Iterator[DocumentRecord]:
         """Records, without their chunk ids, of the documents at `root` or below it, ordered by path."""
         # A range over the index on path; `LIKE` would need escapes and fold case.
-        under, values = "(path = ? OR (path >= ? AND path < ?))", (root, *range_below(root))
-        page = self._records(f"WHERE {under} ORDER BY path LIMIT ?", (*values, _AT_A_TIME))
-        while page:
-            yield from page
-            more = f"WHERE {under} AND path > ? ORDER BY path LIMIT ?"
-            page = self._records(more, (*values, page[-1].path, _AT_A_TIME))
+        where = "WHERE (path = ? OR (path >= ? AND path < ?)) AND path > ? ORDER BY path LIMIT ?"
+        return in_pages(lambda after: self._records(where, (root, *range_below(root), after, _AT_A_TIME)))
 
     def _records(self, where: str, values: Sequence[object]) -> list[DocumentRecord]:
         columns = "path, source, size, mtime_ns, read_at_ns, sha256, recipe, title"
@@ -363,3 +359,11 @@ def range_below(folder: str) -> tuple[str, str]:
     """The first path that may lie below a folder and the first beyond, where paths are in the order of their bytes."""
     below = folder.rstrip("/") + "/"
     return below, below[:-1] + "0"  # which follows the slash
+
+
+def in_pages(page_after: Callable[[str], list[DocumentRecord]]) -> Iterator[DocumentRecord]:
+    """Records in the order of their paths, a page at a time; `page_after` gives the page beyond a path."""
+    page = page_after("")
+    while page:
+        yield from page
+        page = page_after(page[-1].path)

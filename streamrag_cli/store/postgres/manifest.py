@@ -8,7 +8,7 @@ from datetime import UTC
 from typing import Any, Final, TypeAlias
 
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.catalog import Counts, StoredChunk, range_below
+from streamrag_cli.store.catalog import Counts, StoredChunk, in_pages, range_below
 from streamrag_cli.store.postgres.connection import Connection
 
 _AT_A_TIME: Final = 500
@@ -66,11 +66,8 @@ class PostgresManifest:
         return found[0] if found else None
 
     def documents_under(self, root: str) -> Iterator[DocumentRecord]:
-        under, values = "(path = %s OR (path >= %s AND path < %s))", (root, *range_below(root))
-        page = self._records(f"{under} ORDER BY path LIMIT %s", (*values, _AT_A_TIME))
-        while page:
-            yield from page
-            page = self._records(f"{under} AND path > %s ORDER BY path LIMIT %s", (*values, page[-1].path, _AT_A_TIME))
+        where = "(path = %s OR (path >= %s AND path < %s)) AND path > %s ORDER BY path LIMIT %s"
+        return in_pages(lambda after: self._records(where, (root, *range_below(root), after, _AT_A_TIME)))
 
     def chunks_of(self, path: str) -> list[Chunk]:
         with self._session() as session:
