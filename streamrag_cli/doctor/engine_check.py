@@ -6,7 +6,7 @@ from typing import Final
 from streamrag_cli import __version__
 from streamrag_cli.doctor.findings import Finding, ok, warning
 from streamrag_cli.engine.client import NoEngineError, state_of
-from streamrag_cli.engine.place import UnsafePlaceError, place_for, places
+from streamrag_cli.engine.place import Place, UnsafePlaceError, place_for, places
 from streamrag_cli.settings import Settings
 
 _STOP: Final = "streamrag engine stop"
@@ -22,8 +22,8 @@ def check_engine(settings: Settings | None, environment: Mapping[str, str]) -> I
     except (UnsafePlaceError, NoEngineError, OSError) as error:
         yield warning("engine", f"it cannot be used: {error}", hint=_STOP, code="engine_unusable")
         return
-    if others := len([each for each in every if each != own and each.socket.exists()]):
-        said = f"{others} of another version or environment may still be running"
+    if others := len([each for each in every if each != own and _lives(each)]):
+        said = f"{others} of another version or environment {'is' if others == 1 else 'are'} still running"
         yield warning("engine", said, hint=_STOP, code="engine_outdated")
     if state is None:
         yield ok("engine", "none is running; the next question starts one")
@@ -33,3 +33,11 @@ def check_engine(settings: Settings | None, environment: Mapping[str, str]) -> I
             yield ok("engine", said)
         else:
             yield warning("engine", f"{said}; this is version {__version__}", hint=_STOP, code="engine_outdated")
+
+
+def _lives(place: Place) -> bool:
+    """Whether an engine is there, be it one that does not answer. A killed one leaves its socket behind."""
+    try:
+        return state_of(place, "status") is not None
+    except (NoEngineError, OSError):
+        return True

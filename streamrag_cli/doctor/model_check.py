@@ -52,14 +52,15 @@ def check_model(settings: Settings) -> Iterator[Finding]:
     import_chat_library()  # not the server's time
     heard = asyncio.run(_ask(endpoint, timeout_s=settings.timeout_s))
     who = f"{shown_model(endpoint.model)} at {endpoint.address}"
-    figures = {"first_token_ms": round(heard.first_token_ms, 1), "retries": heard.retries}
+    first_token_ms = round(heard.first_token_ms, 1)
+    figures = {"first_token_ms": first_token_ms, "retries": heard.retries}
     if heard.retries:
         yield warning("model", f"{who} answered at retry {heard.retries} only", code="retrying", figures=figures)
-    elif heard.complete and heard.pieces < _PIECES and heard.first_token_ms > _HELD_BACK_MS:
-        late = f"{who} sent its answer in one piece after {heard.first_token_ms:,.0f} ms: it does not stream,"
+    elif heard.complete and heard.pieces < _PIECES and first_token_ms > _HELD_BACK_MS:
+        late = f"{who} sent its answer in one piece after {first_token_ms:,.0f} ms: it does not stream,"
         yield warning("model", f"{late} or a proxy holds the stream back", code="not_streamed", figures=figures)
     else:
-        yield ok("model", f"{who} streams; first token in {heard.first_token_ms:,.0f} ms", figures=figures)
+        yield ok("model", f"{who} streams; first token in {first_token_ms:,.0f} ms", figures=figures)
 
 
 def _to_connect_one() -> str:

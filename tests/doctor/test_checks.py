@@ -1,6 +1,7 @@
 """Settings, key, embedding, disk, terminal, engine: what each says, and that none stops the rest."""
 
 import os
+import socket
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,6 +13,7 @@ from streamrag_cli.doctor.engine_check import check_engine
 from streamrag_cli.doctor.examination import Patient, examine
 from streamrag_cli.doctor.findings import Finding, exit_code_of, failed
 from streamrag_cli.doctor.terminal_check import Screen, check_terminal
+from streamrag_cli.engine.place import place_for
 from streamrag_cli.errors import ConfigurationError, ExitCode, ModelServerError, StoreError, StreamragError
 from streamrag_cli.settings import Settings
 from tests.cli.command_line import CommandLine
@@ -184,6 +186,23 @@ def test_an_engine_that_cannot_be_used_is_a_warning(tmp_path: Path) -> None:
     (found,) = check_engine(Settings(store=tmp_path), {"TMPDIR": str(tmp_path)})
 
     assert (found.state, found.code, found.hint) == ("warning", "engine_unusable", "streamrag engine stop")
+
+
+def test_the_engine_of_another_environment_is_told_while_it_lives(tmp_path: Path) -> None:
+    with TemporaryDirectory(dir="/tmp") as short, socket.socket(socket.AF_UNIX) as other:
+        environment = {"TMPDIR": short}
+        path = place_for({**environment, "HTTP_PROXY": "http://other"}).socket
+        other.bind(str(path))
+        left_behind = list(check_engine(Settings(store=tmp_path), environment))
+        other.listen()
+        alive = list(check_engine(Settings(store=tmp_path), environment))
+
+    assert [(each.state, each.code) for each in left_behind] == [("ok", "")]
+    assert [(each.state, each.code, each.hint) for each in alive] == [
+        ("warning", "engine_outdated", "streamrag engine stop"),
+        ("ok", "", ""),
+    ]
+    assert alive[0].found == "1 of another version or environment is still running"
 
 
 def test_no_engine_is_no_trouble(tmp_path: Path) -> None:
