@@ -31,7 +31,7 @@ class Ended:
 
 
 class ForkServer:
-    """One server process, to be used as a context."""
+    """One server process, to be used as a context, by one thread at a time."""
 
     def __init__(self, module: str, *, time_limit_s: float = 20, within: Sequence[str] = ()) -> None:
         """`within` is a command that runs the one given to it, such as `unshare -m`."""

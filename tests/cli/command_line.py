@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Self, TypeVar
 
 from tests.openai_server import OpenAIServer, Script
 
@@ -59,7 +59,7 @@ class CommandLine:
             **self.variables,
         }
 
-    def having(self, **variables: str) -> "CommandLine":
+    def having(self, **variables: str) -> Self:
         """The same user with these variables set."""
         return replace(self, variables={**self.variables, **variables})
 

@@ -2,12 +2,14 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command_line import CommandLine
 from tests.openai_server import OpenAIServer
+from tests.warm_command_line import warm
 
 QUESTION = "When does the library open?"
 ANSWER = "The library opens at nine in the morning."
@@ -24,17 +26,18 @@ def server() -> Iterator[OpenAIServer]:
 
 
 @pytest.fixture(scope="session")
-def small(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """Three chunks under the built-in embedding. To be copied."""
-    user = _user(tmp_path_factory.mktemp("small"))
-    assert user.run("ingest", "library").code == 0
-    return user
+    with warm(_user(tmp_path_factory.mktemp("small"))) as user:
+        assert user.run("ingest", "library").code == 0
+        yield user
 
 
 @pytest.fixture(scope="session")
-def large(tmp_path_factory: pytest.TempPathFactory, server: OpenAIServer) -> CommandLine:
+def large(small: CommandLine, tmp_path_factory: pytest.TempPathFactory, server: OpenAIServer) -> CommandLine:
     """Some more than a thousand chunks, from which on Chroma saves its index. To be copied."""
-    user = _user(tmp_path_factory.mktemp("large")).having(
+    cold = _user(tmp_path_factory.mktemp("large"))
+    user = replace(small, home=cold.home, directory=cold.directory).having(
         STREAMRAG_BASE_URL=server.base_url, STREAMRAG_EMBEDDING="openai:words"
     )
     log = "".join(f"## Day {day}\n\nOn day {day} there were {day * 7} ships. {_FILLING}\n\n" for day in range(560))
@@ -46,7 +49,7 @@ def large(tmp_path_factory: pytest.TempPathFactory, server: OpenAIServer) -> Com
 def copy_of(user: CommandLine, home: Path) -> CommandLine:
     """The same user in a home of their own; the documents stay where they are."""
     shutil.copytree(user.home / "data", home / "data")
-    return CommandLine(home=home, directory=user.directory, variables=user.variables)
+    return replace(user, home=home)
 
 
 def _user(home: Path) -> CommandLine:

@@ -1,6 +1,7 @@
 """What `streamrag doctor` says, taken in as a program does, and its hints followed as a person does."""
 
 import json
+import shlex
 from typing import Any
 
 from tests.cli.command_line import CommandLine, Outcome
@@ -24,5 +25,7 @@ def bad(findings: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
 
 
 def follow(user: CommandLine, hint: str, *, path: str = "library") -> Outcome:
-    """Enter the hint's command in a shell; a remark behind it is not part of it."""
-    return user.shell(hint.split("   (", maxsplit=1)[0].replace("PATH", path))
+    """Do what the hint says, as a shell reads it; a remark behind it is not part of it."""
+    command = hint.split("   (", maxsplit=1)[0].replace("PATH", path)
+    program, *arguments = shlex.split(command)
+    return user.run(*arguments) if program == "streamrag" else user.shell(command)

@@ -10,7 +10,7 @@ import pytest
 
 from streamrag_cli.store.layout import Layout
 from streamrag_cli.store.vectors import WritableVectors
-from tests.cli.command_line import CommandLine, at_once
+from tests.cli.command_line import CommandLine
 from tests.doctor.conftest import ANSWER, QUESTION, copy_of
 from tests.doctor.findings import bad, doctor, follow, of_check
 
@@ -132,9 +132,9 @@ def assert_named_and_mended(user: CommandLine, damage: Damage, words: str) -> No
 def assert_mended(user: CommandLine, hint: str) -> None:
     assert follow(user, hint).code == 0
     search = ("search", "--json", "--min-score", "0", QUESTION)
-    ended = at_once({"search": lambda: user.run(*search), "doctor": lambda: user.run("doctor")})
-    assert {name: each.code for name, each in ended.items()} == {"search": 0, "doctor": 0}
-    assert ANSWER in ended["search"].stdout.decode()
+    searched, examined = user.run(*search), user.run("doctor")
+    assert (searched.code, examined.code) == (0, 0)
+    assert ANSWER in searched.stdout.decode()
 
 
 def test_a_damaged_list_of_epochs_is_named_and_its_hint_mends_it(small: CommandLine, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cli.command_line import CommandLine
-from tests.faults.warm_command_line import WarmCommandLine, warm
 from tests.library import DOCUMENTS
+from tests.warm_command_line import WarmCommandLine, warm
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.cli.command_line import CommandLine
-from tests.faults.warm_command_line import WarmCommandLine, warm
 from tests.library import DOCUMENTS
+from tests.warm_command_line import WarmCommandLine, warm
 
 QUESTION = "What does a berth cost for the night?"
 ANSWERS = (b"docs/harbour.md:",)
@@ -50,12 +50,8 @@ class Step:
 class Stage:
     """A store as it was before the ingest, the documents as they are now, and where a copy of the store is used."""
 
-    machine: WarmCommandLine
+    user: WarmCommandLine
     before: Path | None
-
-    @property
-    def user(self) -> CommandLine:
-        return self.machine.user
 
     def set(self) -> None:
         """Put the store in place as it was before."""
@@ -64,7 +60,7 @@ class Stage:
             shutil.copytree(self.before, self.user.home / "data")
 
     def content(self) -> Any:
-        ran = self.machine.run(str(self.user.store), "default", module="tests.faults.content")
+        ran = self.user.measured(str(self.user.store), "default", module="tests.faults.content")
         assert ran.outcome.code == 0, ran
         return json.loads(ran.outcome.stdout)
 
@@ -101,10 +97,10 @@ class Stage:
 
     def outcome(self) -> tuple[bool, Any]:
         """Whether the killed store answers as it may, and what the next ingest leaves."""
-        asked = self.machine.ask("search", QUESTION, "-k", "1")
+        asked = self.user.run("search", QUESTION, "-k", "1")
         answers = asked.stdout.startswith(ANSWERS)
         empty = self.before is None and asked.code == 5 and asked.stderr.endswith("hint: streamrag ingest PATH\n")
-        ingested = self.machine.ask("ingest", "-q", "docs")
+        ingested = self.user.run("ingest", "-q", "docs")
         assert ingested.code == 0, ingested
         return answers or empty, self.content()
 
@@ -113,15 +109,13 @@ class Stage:
 def stages(folder: Path) -> Iterator[dict[str, Stage]]:
     """An update of a store and a first ingest, each at a place of its own, to be used side by side."""
     with warm(_user(folder / "update")) as update, warm(_user(folder / "first")) as first:
-        _write(
-            update.user, {**DOCUMENTS, "old.md": "# Old\n\nThis will be gone.\n", "changed.md": "# A\n\nas it was\n"}
-        )
-        assert update.ask("ingest", "docs").code == 0
+        _write(update, {**DOCUMENTS, "old.md": "# Old\n\nThis will be gone.\n", "changed.md": "# A\n\nas it was\n"})
+        assert update.run("ingest", "docs").code == 0
         before = folder / "before"
-        shutil.copytree(update.user.home / "data", before)
-        for user in (update.user, first.user):
+        shutil.copytree(update.home / "data", before)
+        for user in (update, first):
             _write(user, {**DOCUMENTS, "new.md": "# New\n\nThis came later.\n", "changed.md": "# A\n\nas it is\n"})
-        (update.user.directory / "docs" / "old.md").unlink()
+        (update.directory / "docs" / "old.md").unlink()
         yield {"update": Stage(update, before), "first": Stage(first, None)}
 
 

@@ -15,8 +15,8 @@ import pytest
 
 from tests.cli.command_line import CommandLine, Outcome
 from tests.faults.damages import DAMAGES, noise, removed, scribbled, truncated
-from tests.faults.warm_command_line import WarmCommandLine, warm
 from tests.openai_server import OpenAIServer
+from tests.warm_command_line import WarmCommandLine, warm
 
 QUESTION = "What does a berth cost for the night?"
 LONGEST_S = 5.0
@@ -61,8 +61,12 @@ def files_of(user: CommandLine) -> list[Path]:
     return sorted(file.relative_to(user.home) for file in user.store.rglob("*") if file.is_file())
 
 
+def as_user(machine: WarmCommandLine, user: CommandLine) -> WarmCommandLine:
+    return replace(machine, home=user.home, directory=user.directory, variables=user.variables)
+
+
 def ask(machine: WarmCommandLine) -> tuple[Outcome, float]:
-    ran = machine.run("search", QUESTION, "-k", "2")
+    ran = machine.measured("search", QUESTION, "-k", "2")
     return ran.outcome, ran.took_s
 
 
@@ -75,7 +79,7 @@ def came_of(machine: WarmCommandLine, damaged: Path, *, follow: bool) -> Came:
         assert hint.startswith("hint: streamrag "), (damaged, first)
         command = hint.removeprefix("hint: streamrag ").replace("PATH", "docs")
         mended = machine.run(*command.split())
-        assert mended.outcome.code == 0, (damaged, first, mended)
+        assert mended.code == 0, (damaged, first, mended)
         then, again_s = ask(machine)
         took_s = max(took_s, again_s)
     return Came(first=first, then=then, longest_s=took_s)
@@ -95,7 +99,7 @@ def outcomes(
         shutil.copytree(user.home, home)
         damage(home / files[number])
         try:
-            machine = replace(machines[number % AT_ONCE], user=replace(user, home=home))
+            machine = as_user(machines[number % AT_ONCE], replace(user, home=home))
             return came_of(machine, files[number], follow=number < followed)
         finally:
             shutil.rmtree(home)
@@ -147,7 +151,7 @@ def test_a_store_with_its_locks_damaged_answers_rightly(
 def test_a_large_store_with_any_file_of_its_index_damaged_answers_rightly_or_says_what_mends_it(
     machines: list[WarmCommandLine], large: CommandLine, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
-    right, _ = ask(replace(machines[0], user=large))
+    right, _ = ask(as_user(machines[0], large))
     assert right.stdout.startswith(b"docs/harbour.md:"), right
     files = [file for file in files_of(large) if is_of_index(file)]
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.command_line import CommandLine, Outcome
 from tests.faults.conftest import write_documents
-from tests.faults.warm_command_line import WarmCommandLine, warm
+from tests.warm_command_line import WarmCommandLine, warm
 
 QUESTION = "What does a berth cost for the night?"
 FREE_KIB = (0, 16, 60, 120, 250, 400, 700)
@@ -36,23 +36,23 @@ def small_disk(tmp_path: Path) -> Iterator[WarmCommandLine]:
 
 def shell(machine: WarmCommandLine, line: str) -> None:
     """Run a line of shell where the disk is seen."""
-    ran = machine.run("sh", "-c", line, module="tests.faults.other_program")
+    ran = machine.measured("sh", "-c", line, module="tests.faults.other_program")
     assert ran.outcome.code == 0, ran
 
 
 def fill(machine: WarmCommandLine, *, free_kib: int) -> None:
-    disk = Path(machine.user.variables["STREAMRAG_STORE"]).parent
+    disk = Path(machine.variables["STREAMRAG_STORE"]).parent
     shell(machine, f"set -- $(df --output=avail {disk} | tail -1);"
                    f" head -c $((($1 - {free_kib}) * 1024)) /dev/zero > {disk}/ballast")  # fmt: skip
 
 
 def free(machine: WarmCommandLine) -> None:
-    disk = Path(machine.user.variables["STREAMRAG_STORE"]).parent
+    disk = Path(machine.variables["STREAMRAG_STORE"]).parent
     shell(machine, f"rm -f {disk}/ballast")
 
 
 def found(machine: WarmCommandLine) -> list[dict[str, object]]:
-    outcome = machine.ask("search", QUESTION, "--jsonl")
+    outcome = machine.run("search", QUESTION, "--jsonl")
     assert outcome.code == 0, outcome
     return [json.loads(line) for line in outcome.stdout.splitlines()]
 
@@ -69,19 +69,19 @@ REFUSED = (5, b"", True, "hint: streamrag ingest --store DIR PATH")
 def test_a_disk_that_gets_full_at_any_step_of_an_ingest_is_said_and_nothing_is_lost(
     small_disk: WarmCommandLine,
 ) -> None:
-    assert small_disk.ask("ingest", "docs").code == 0
+    assert small_disk.run("ingest", "docs").code == 0
     before = found(small_disk)
     parts = "".join(f"# Part {number}\n\nword{number} {'x' * 900}\n\n" for number in range(600))
-    (small_disk.user.directory / "docs" / "many.md").write_text(parts, encoding="utf-8")
+    (small_disk.directory / "docs" / "many.md").write_text(parts, encoding="utf-8")
 
     outcomes = []
     for free_kib in FREE_KIB:
         fill(small_disk, free_kib=free_kib)
-        outcomes.append(small_disk.ask("ingest", "docs"))
+        outcomes.append(small_disk.run("ingest", "docs"))
         free(small_disk)
         assert found(small_disk)[0] == before[0]
-    (small_disk.user.directory / "docs" / "many.md").unlink()
-    last = small_disk.ask("ingest", "docs")
+    (small_disk.directory / "docs" / "many.md").unlink()
+    last = small_disk.run("ingest", "docs")
 
     assert [refusal(each) for each in outcomes] == [REFUSED] * len(FREE_KIB)
     assert (last.code, found(small_disk)) == (0, before)
@@ -93,24 +93,24 @@ def test_a_first_ingest_onto_a_full_disk_is_said_and_can_be_made_when_there_is_r
     outcomes = []
     for free_kib in (0, 40, 100):
         fill(small_disk, free_kib=free_kib)
-        outcomes.append(small_disk.ask("ingest", "docs"))
+        outcomes.append(small_disk.run("ingest", "docs"))
         free(small_disk)
 
     assert [refusal(each) for each in outcomes] == [REFUSED] * 3
-    assert small_disk.ask("ingest", "docs").code == 0
+    assert small_disk.run("ingest", "docs").code == 0
     assert found(small_disk)[0]["source"] == "docs/harbour.md"
 
 
 def test_a_read_only_store_is_said_by_every_command_and_answers_again_when_it_is_not(
     small_disk: WarmCommandLine,
 ) -> None:
-    assert small_disk.ask("ingest", "docs").code == 0
+    assert small_disk.run("ingest", "docs").code == 0
     before = found(small_disk)
-    disk = Path(small_disk.user.variables["STREAMRAG_STORE"]).parent
+    disk = Path(small_disk.variables["STREAMRAG_STORE"]).parent
     shell(small_disk, f"mount -o remount,ro {disk}")
     commands = (("ask", QUESTION), ("search", QUESTION), ("ingest", "docs"), ("ingest", "--rebuild"))
-    outcomes = [small_disk.ask(*command) for command in commands]
-    status = small_disk.ask("status")
+    outcomes = [small_disk.run(*command) for command in commands]
+    status = small_disk.run("status")
     shell(small_disk, f"mount -o remount,rw {disk}")
 
     assert [refusal(each) for each in outcomes] == [REFUSED] * len(commands)

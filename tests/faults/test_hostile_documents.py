@@ -8,9 +8,9 @@ import pytest
 from tests.cli.command_line import CommandLine
 from tests.cli.pseudo_terminal import shown
 from tests.faults import hostile_folder
-from tests.faults.warm_command_line import Run, warm
 from tests.openai_replies import answer
 from tests.openai_server import OpenAIServer
+from tests.warm_command_line import Run, warm
 
 LONGEST_S = 60.0
 MOST_MB = 900
@@ -26,7 +26,7 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
 @pytest.fixture(scope="module")
 def ingested(victim: CommandLine) -> Run:
     with warm(victim, time_limit_s=2 * LONGEST_S) as machine:
-        return machine.run("ingest", "docs", "--jsonl")
+        return machine.measured("ingest", "docs", "--jsonl")
 
 
 def test_a_folder_of_traps_costs_its_files_and_nothing_else(ingested: Run) -> None:

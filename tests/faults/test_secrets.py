@@ -17,7 +17,6 @@ from urllib.parse import quote
 import pytest
 
 from tests.cli.command_line import Outcome, read_until
-from tests.faults.warm_command_line import WarmCommandLine
 from tests.openai_replies import (
     Cut,
     Hold,
@@ -33,6 +32,7 @@ from tests.openai_replies import (
     whole_body,
 )
 from tests.openai_server import OpenAIServer
+from tests.warm_command_line import WarmCommandLine
 
 MARK = "Zq7MarkedKey4711xyz"
 KEY = f"sk-proj-{MARK}"
@@ -73,9 +73,8 @@ class Said:
 def holder(warm_resident: WarmCommandLine, tmp_path_factory: pytest.TempPathFactory) -> WarmCommandLine:
     """A user with a key in the environment."""
     home = tmp_path_factory.mktemp("holder") / "home"
-    shutil.copytree(warm_resident.user.home, home)
-    user = replace(warm_resident.user, home=home).having(OPENAI_API_KEY=KEY, STREAMRAG_SERVER_KEY=SERVER_KEY)
-    return replace(warm_resident, user=user)
+    shutil.copytree(warm_resident.home, home)
+    return replace(warm_resident, home=home).having(OPENAI_API_KEY=KEY, STREAMRAG_SERVER_KEY=SERVER_KEY)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +83,7 @@ def said(holder: WarmCommandLine) -> list[Said]:
 
 
 def run(holder: WarmCommandLine, *arguments: str) -> Said:
-    return Said(" ".join(arguments), holder.ask(*arguments))
+    return Said(" ".join(arguments), holder.run(*arguments))
 
 
 def failing_answers(holder: WarmCommandLine) -> Iterator[Said]:
@@ -117,9 +116,8 @@ def failing_settings(holder: WarmCommandLine) -> Iterator[Said]:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         yield run(holder, "serve", "--port", str(taken.getsockname()[1]), "--debug")
     for variable, value in (("OPENAI_API_KEY", f'"{KEY}"\n{KEY} '), ("OPENAI_BASE_URL", f"http://{KEY}:x@[")):
-        user = holder.user.having(**{variable: value})
-        yield run(replace(holder, user=user), "ask", QUESTION, "-m", "m", "--debug")
-    config = holder.user.home / "config" / "streamrag" / "config.toml"
+        yield run(holder.having(**{variable: value}), "ask", QUESTION, "-m", "m", "--debug")
+    config = holder.home / "config" / "streamrag" / "config.toml"
     config.parent.mkdir(parents=True, exist_ok=True)
     for line in (f'api_key = "{KEY}"', f'"{KEY}', f'server_key = "{KEY}"'):
         config.write_text(line, encoding="utf-8")
@@ -136,7 +134,7 @@ def test_no_command_says_the_key(said: list[Said]) -> None:
 
 
 def test_no_file_holds_the_key(said: list[Said], holder: WarmCommandLine) -> None:
-    files = [path for path in holder.user.home.rglob("*") if path.is_file()]
+    files = [path for path in holder.home.rglob("*") if path.is_file()]
 
     assert len(files) > 5
     assert [path for path in files if shows(path.read_bytes())] == []
@@ -145,7 +143,7 @@ def test_no_file_holds_the_key(said: list[Said], holder: WarmCommandLine) -> Non
 def test_the_list_of_processes_the_engine_and_its_log_do_not_show_the_key(holder: WarmCommandLine) -> None:
     release = threading.Event()
     with tempfile.TemporaryDirectory(prefix="rt-") as runtime:
-        user = holder.user.having(XDG_RUNTIME_DIR=runtime, STREAMRAG_ENGINE="on")
+        user = holder.having(XDG_RUNTIME_DIR=runtime, STREAMRAG_ENGINE="on")
         chats = [
             failure(401, ECHO),
             stream(token("Half"), event({"error": ECHO})),

@@ -24,9 +24,9 @@ from urllib.parse import quote
 
 from streamrag_cli.settings import Settings
 from tests.cli.command_line import CommandLine
-from tests.faults.warm_command_line import WarmCommandLine, warm
 from tests.library import DOCUMENTS
 from tests.server.running import running_server
+from tests.warm_command_line import WarmCommandLine, warm
 
 QUESTION = "What does a berth cost for the night?"
 RIGHT = ("docs/harbour.md", "The fee is 18 euros a night")
@@ -84,11 +84,11 @@ _numbers = itertools.count()
 
 def _ingest(machine: WarmCommandLine, seen: Seen, at: int) -> None:
     number = next(_numbers)
-    changing = machine.user.directory / "docs" / f"changing{at}.md"
+    changing = machine.directory / "docs" / f"changing{at}.md"
     changing.write_text(
         f"# Version {number}\n\nThis is version {number} of a document that changes.\n", encoding="utf-8"
     )
-    outcome = machine.ask("ingest", "-q", "docs")
+    outcome = machine.run("ingest", "-q", "docs")
     if outcome.code == 5 and "the store is busy" in outcome.stderr:
         seen.counts["busy"] += 1
     elif outcome.code == 0:
@@ -98,7 +98,7 @@ def _ingest(machine: WarmCommandLine, seen: Seen, at: int) -> None:
 
 
 def _ask(machine: WarmCommandLine, seen: Seen) -> None:
-    outcome = machine.ask("search", QUESTION, "--jsonl")
+    outcome = machine.run("search", QUESTION, "--jsonl")
     if outcome.code:
         seen.wrong.append(f"search: {outcome}")
     else:

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cli.command_line import CommandLine, Outcome
+from tests.cli.command_line import PROGRAM, CommandLine, Outcome
 from tests.fork_server import ForkServer
 
 _HEAVY = (
@@ -41,21 +42,25 @@ class Run:
     peak_mb: float
 
 
-@dataclass(frozen=True, slots=True)
-class WarmCommandLine:
-    """A user whose program is warm."""
+@dataclass(frozen=True, kw_only=True)
+class WarmCommandLine(CommandLine):
+    """A user whose program is warm: what is `run` shares the imports, what is `running` or in a `shell` does not."""
 
-    user: CommandLine
     server: ForkServer
 
-    def run(self, *arguments: str, module: str = "") -> Run:
+    def run(self, *arguments: str | bytes, stdin: bytes | int = subprocess.DEVNULL) -> Outcome:
+        if self.program != PROGRAM or stdin != subprocess.DEVNULL:
+            return super().run(*arguments, stdin=stdin)
+        return self.measured(*map(os.fsdecode, arguments)).outcome
+
+    def measured(self, *arguments: str, module: str = "") -> Run:
         """Run the program, or the `main` of another module, where this user is."""
         with tempfile.TemporaryDirectory() as folder:
             spec = {
                 "arguments": arguments,
                 "module": module,
-                "environment": self.user.environment,
-                "directory": str(self.user.directory),
+                "environment": self.environment,
+                "directory": str(self.directory),
                 "folder": folder,
             }
             started_s = time.monotonic()
@@ -66,15 +71,12 @@ class WarmCommandLine:
         outcome = Outcome(code=ended.status, stdout=stdout, stderr=stderr.decode())
         return Run(outcome=outcome, took_s=took_s, peak_mb=float(memory or 0))
 
-    def ask(self, *arguments: str) -> Outcome:
-        return self.run(*arguments).outcome
-
 
 @contextmanager
 def warm(user: CommandLine, *, time_limit_s: float = 60, within: Sequence[str] = ()) -> Iterator[WarmCommandLine]:
     """The same user, warm; `within` is a command that runs the one given to it, such as `unshare -m`."""
-    with ForkServer("tests.faults.warm_command_line", time_limit_s=time_limit_s, within=within) as server:
-        yield WarmCommandLine(user, server)
+    with ForkServer("tests.warm_command_line", time_limit_s=time_limit_s, within=within) as server:
+        yield WarmCommandLine(home=user.home, directory=user.directory, variables=user.variables, server=server)
 
 
 def main(spec: str) -> None:
