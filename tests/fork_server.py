@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
@@ -31,10 +32,11 @@ class Ended:
 
 
 class ForkServer:
-    """One server process, to be used as a context, by one thread at a time."""
+    """One server process, to be used as a context. It does one thing at a time."""
 
     def __init__(self, module: str, *, time_limit_s: float = 20, within: Sequence[str] = ()) -> None:
         """`within` is a command that runs the one given to it, such as `unshare -m`."""
+        self._one_at_a_time = Lock()
         self._process = subprocess.Popen(
             [*within, sys.executable, "-m", "tests.fork_server", module, str(time_limit_s)],
             stdin=subprocess.PIPE,
@@ -47,9 +49,10 @@ class ForkServer:
         """Call `main(*words)` in a new process; one that does not end in time is killed by SIGALRM's number."""
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(json.dumps(words) + "\n")
-        self._process.stdin.flush()
-        status, said = json.loads(self._process.stdout.readline())
+        with self._one_at_a_time:
+            self._process.stdin.write(json.dumps(words) + "\n")
+            self._process.stdin.flush()
+            status, said = json.loads(self._process.stdout.readline())
         return Ended(status, said)
 
     def __enter__(self) -> Self:

@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from tests.cli.command_line import CommandLine, Outcome, at_once
 from tests.cli.conftest import QUESTION
 from tests.openai_replies import Cut, Stall, answer, failure, stream, token
 from tests.openai_server import OpenAIServer
+from tests.warm_command_line import warm
 
 KEY = "sk-secret-0123456789abcdefghij"
 
@@ -19,6 +21,13 @@ def said(outcome: Outcome) -> tuple[int, list[str]]:
     """The exit code, and the two last lines on stderr."""
     assert "Traceback" not in outcome.stderr
     return outcome.code, outcome.stderr.splitlines()[-2:]
+
+
+@pytest.fixture(scope="module")
+def reader(reader: CommandLine) -> Iterator[CommandLine]:
+    """The same user, warm: how a command ends does not depend on how it started."""
+    with warm(reader) as user:
+        yield user
 
 
 @pytest.fixture(scope="module")

@@ -25,8 +25,8 @@ MARKUP = "[/b] [bold]x[/bold] [link=http://evil.example]y[/link] \x1b[31mred \x1
 
 
 @pytest.fixture(scope="module")
-def outcomes(resident: CommandLine) -> dict[str, Outcome]:
-    impatient = resident.having(STREAMRAG_TIMEOUT="0.4")
+def outcomes(resident: CommandLine, warm_resident: CommandLine) -> dict[str, Outcome]:
+    impatient = warm_resident.having(STREAMRAG_TIMEOUT="0.4")
     thinking = stream(
         *[step for _ in range(4) for step in (reasoning("hm"), b": ping\n\n")], token("18."), finish(), DONE
     )
@@ -34,9 +34,9 @@ def outcomes(resident: CommandLine) -> dict[str, Outcome]:
         {
             "reasoning": lambda: impatient.ask(thinking, QUESTION, "-m", "m", "-q"),
             "stderr full": lambda: full_stderr(resident),
-            "debug": lambda: resident.ask(failure(418, "a teapot"), QUESTION, "-m", "m", "-q", "--debug"),
-            "no debug": lambda: resident.ask(failure(418, "a teapot"), QUESTION, "-m", "m", "-q"),
-            "debug search": lambda: resident.run("search", QUESTION, "-c", "nowhere", "--debug"),
+            "debug": lambda: warm_resident.ask(failure(418, "a teapot"), QUESTION, "-m", "m", "-q", "--debug"),
+            "no debug": lambda: warm_resident.ask(failure(418, "a teapot"), QUESTION, "-m", "m", "-q"),
+            "debug search": lambda: warm_resident.run("search", QUESTION, "-c", "nowhere", "--debug"),
         }
     )
 
