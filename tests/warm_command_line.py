@@ -13,9 +13,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from tests.cli.command_line import PROGRAM, CommandLine, Outcome
 from tests.fork_server import ForkServer
@@ -31,6 +33,7 @@ _HEAVY = (
     "onnxruntime",
     "tokenizers",
 )
+OUT = ("stdout", "stderr")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,21 +58,48 @@ class WarmCommandLine(CommandLine):
 
     def measured(self, *arguments: str, module: str = "") -> Run:
         """Run the program, or the `main` of another module, where this user is."""
-        with tempfile.TemporaryDirectory() as folder:
+        with _Pipe() as stdout, _Pipe() as stderr, tempfile.NamedTemporaryFile() as peak_mb:
             spec = {
                 "arguments": arguments,
                 "module": module,
                 "environment": self.environment,
                 "directory": str(self.directory),
-                "folder": folder,
+                "stdout": stdout.path,
+                "stderr": stderr.path,
+                "peak_mb": peak_mb.name,
             }
             started_s = time.monotonic()
             ended = self.server.run(json.dumps(spec))
             took_s = time.monotonic() - started_s
-            told = (Path(folder, name) for name in ("stdout", "stderr", "memory"))
-            stdout, stderr, memory = (path.read_bytes() if path.exists() else b"" for path in told)
-        outcome = Outcome(code=ended.status, stdout=stdout, stderr=stderr.decode())
-        return Run(outcome=outcome, took_s=took_s, peak_mb=float(memory or 0))
+            outcome = Outcome(code=ended.status, stdout=stdout.text(), stderr=stderr.text().decode())
+            return Run(outcome=outcome, took_s=took_s, peak_mb=float(peak_mb.read() or 0))
+
+
+class _Pipe:
+    """A pipe that another process opens for writing by its path, and that is emptied all the while."""
+
+    def __enter__(self) -> Self:
+        reading, self._writing = os.pipe()
+        self.path = f"/proc/{os.getpid()}/fd/{self._writing}"
+        self._pool = ThreadPoolExecutor(1)
+        self._all = self._pool.submit(_all_of, reading)
+        return self
+
+    def text(self) -> bytes:
+        """All that was written, when every writer has ended."""
+        os.close(self._writing)
+        self._writing = -1
+        return self._all.result()
+
+    def __exit__(self, *_: object) -> None:
+        if self._writing >= 0:
+            os.close(self._writing)
+        self._pool.shutdown()
+
+
+def _all_of(descriptor: int) -> bytes:
+    with os.fdopen(descriptor, "rb") as opened:
+        return opened.read()
 
 
 @contextmanager
@@ -82,13 +112,12 @@ def warm(user: CommandLine, *, time_limit_s: float = 60, within: Sequence[str] =
 def main(spec: str) -> None:
     """In the fork: become the program."""
     told = json.loads(spec)
-    folder = Path(told["folder"])
     os.environ.clear()
     os.environ.update(told["environment"])
     os.chdir(told["directory"])
-    for number, name in ((0, os.devnull), (1, str(folder / "stdout")), (2, str(folder / "stderr"))):
-        os.dup2(os.open(name, os.O_RDWR | os.O_CREAT, 0o600), number)
-    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+    for number, (path, mode) in enumerate(((os.devnull, os.O_RDONLY), *((told[name], os.O_WRONLY) for name in OUT))):
+        os.dup2(os.open(path, mode), number)
+    sys.stdout, sys.stderr = (open(each, "w", encoding="utf-8", closefd=False) for each in (1, 2))  # noqa: SIM115
     if told["module"]:
         importlib.import_module(told["module"]).main(*told["arguments"])
         sys.stdout.flush()
@@ -102,7 +131,7 @@ def main(spec: str) -> None:
     except SystemExit as leaving:
         code = int(leaving.code or 0)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    (folder / "memory").write_text(str(peak_mb), encoding="ascii")
+    Path(told["peak_mb"]).write_text(str(peak_mb), encoding="ascii")
     sys.stdout.flush()
     os._exit(code)
 

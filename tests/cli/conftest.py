@@ -1,11 +1,13 @@
 """Users for the tests of the command line: one who has ingested documents, one who has nothing yet."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command_line import ROOT, CommandLine
+from tests.warm_command_line import WarmCommandLine, warm
 
 QUESTION = "Why is a token flushed at once into a pipe?"
 EVIL_NAME = "\x1b[31mred[bold][link=http:evil]\nname\u202e.md"
@@ -39,6 +41,13 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
         ingested = user.run("ingest", *arguments)
         assert ingested.code == 0, ingested
     return user
+
+
+@pytest.fixture(scope="session")
+def warm_reader(reader: CommandLine) -> Iterator[WarmCommandLine]:
+    """The same user, for what does not depend on how a process starts."""
+    with warm(reader) as user:
+        yield user
 
 
 @pytest.fixture

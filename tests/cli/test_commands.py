@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from tests.cli.command_line import CommandLine
 from tests.cli.transcripts import assert_same_transcript, in_a_pipe, json_in, on_a_terminal, side_by_side
+from tests.warm_command_line import warm
 
 LIBRARY = {
     "rules/lending.md": (
@@ -40,13 +43,19 @@ def write_library(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def librarian(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+def librarian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """A user who has ingested three small files."""
     home = tmp_path_factory.mktemp("librarian")
     write_library(home)
-    user = CommandLine(home=home, directory=home)
-    assert user.run("ingest", "library").code == 0
-    return user
+    with warm(CommandLine(home=home, directory=home)) as user:
+        assert user.run("ingest", "library").code == 0
+        yield user
+
+
+@pytest.fixture
+def newcomer(librarian: CommandLine, newcomer: CommandLine) -> CommandLine:
+    """A user without a store, whose program is as warm."""
+    return replace(librarian, home=newcomer.home, directory=newcomer.directory)
 
 
 def test_ask(librarian: CommandLine) -> None:

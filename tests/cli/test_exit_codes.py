@@ -3,7 +3,6 @@
 import os
 import re
 import socket
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -12,7 +11,6 @@ from tests.cli.command_line import CommandLine, Outcome, at_once
 from tests.cli.conftest import QUESTION
 from tests.openai_replies import Cut, Stall, answer, failure, stream, token
 from tests.openai_server import OpenAIServer
-from tests.warm_command_line import warm
 
 KEY = "sk-secret-0123456789abcdefghij"
 
@@ -24,25 +22,18 @@ def said(outcome: Outcome) -> tuple[int, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def reader(reader: CommandLine) -> Iterator[CommandLine]:
-    """The same user, warm: how a command ends does not depend on how it started."""
-    with warm(reader) as user:
-        yield user
-
-
-@pytest.fixture(scope="module")
-def outcomes(reader: CommandLine) -> dict[str, Outcome]:
+def outcomes(warm_reader: CommandLine) -> dict[str, Outcome]:
     """What came of questions to servers that fail."""
     refusal = failure(401, f"Incorrect API key provided: {KEY}.", code="invalid_api_key")
-    with_key, impatient = reader.having(OPENAI_API_KEY=KEY), reader.having(STREAMRAG_TIMEOUT="0.5")
+    with_key, impatient = warm_reader.having(OPENAI_API_KEY=KEY), warm_reader.having(STREAMRAG_TIMEOUT="0.5")
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     refused = ("ask", QUESTION, "--base-url", f"http://127.0.0.1:{port}/v1", "-m", "m")
     outcomes = at_once(
         {
             "key refused": lambda: with_key.ask(refusal, QUESTION, "-m", "m", "--debug", "--json"),
-            "connection refused": lambda: reader.run(*refused),
-            "cut off": lambda: reader.ask(stream(token("Half"), token(" an"), Cut(reset=False)), QUESTION),
+            "connection refused": lambda: warm_reader.run(*refused),
+            "cut off": lambda: warm_reader.ask(stream(token("Half"), token(" an"), Cut(reset=False)), QUESTION),
             "silent": lambda: impatient.ask(stream(token("Half"), Stall(ping_every_s=0.05)), QUESTION),
         }
     )
@@ -84,8 +75,8 @@ def test_2_without_a_command_the_help_is_on_stderr(newcomer: CommandLine) -> Non
     )
 
 
-def test_3_a_model_without_a_key(reader: CommandLine) -> None:
-    assert said(reader.run("ask", QUESTION, "-m", "some-model")) == (
+def test_3_a_model_without_a_key(warm_reader: CommandLine) -> None:
+    assert said(warm_reader.run("ask", QUESTION, "-m", "some-model")) == (
         3,
         ["streamrag: no key is set to ask some-model with", "hint: export OPENAI_API_KEY=KEY"],
     )
@@ -103,9 +94,9 @@ def test_3_a_refused_key_is_not_shown_though_the_server_repeats_it(outcomes: dic
     assert KEY not in outcome.stderr + outcome.stdout.decode()
 
 
-def test_3_several_models_are_named_and_the_command_that_takes_one(reader: CommandLine) -> None:
+def test_3_several_models_are_named_and_the_command_that_takes_one(warm_reader: CommandLine) -> None:
     with OpenAIServer(models=["one", "two"]) as server:
-        outcome = reader.run("ask", QUESTION, "--base-url", server.base_url)
+        outcome = warm_reader.run("ask", QUESTION, "--base-url", server.base_url)
 
     assert said(outcome) == (
         3,
@@ -175,9 +166,9 @@ def test_5_an_empty_store_and_a_damaged_one(newcomer: CommandLine) -> None:
     assert second == "hint: streamrag ingest --rebuild PATH"
 
 
-def test_5_another_embedding_is_noticed_before_anything_is_sent(reader: CommandLine) -> None:
+def test_5_another_embedding_is_noticed_before_anything_is_sent(warm_reader: CommandLine) -> None:
     with OpenAIServer() as server:
-        outcome = reader.run("ask", QUESTION, "--embedding", "openai:words", "--base-url", server.base_url)
+        outcome = warm_reader.run("ask", QUESTION, "--embedding", "openai:words", "--base-url", server.base_url)
         requests = server.requests
 
     code, (first, _) = said(outcome)
@@ -212,9 +203,9 @@ def test_2_a_path_that_is_no_utf_8_is_said(newcomer: CommandLine) -> None:
     assert said(newcomer.run(b"search", b"--store", b"\xff", b"words"))[0] == 2
 
 
-def test_7_where_nothing_is_relevant_no_model_is_called(reader: CommandLine) -> None:
+def test_7_where_nothing_is_relevant_no_model_is_called(warm_reader: CommandLine) -> None:
     with OpenAIServer(chat=answer("Invented.")) as server:
-        outcome = reader.run("ask", "zxqv wvkj qqqq", "--base-url", server.base_url)
+        outcome = warm_reader.run("ask", "zxqv wvkj qqqq", "--base-url", server.base_url)
         requests = server.requests
 
     code, (first, second) = said(outcome)

@@ -65,10 +65,10 @@ RUNS: dict[str, tuple[Script, str, tuple[str, ...]]] = {
 
 
 @pytest.fixture(scope="module")
-def outcomes(reader: CommandLine) -> dict[str, Outcome]:
+def outcomes(warm_reader: CommandLine) -> dict[str, Outcome]:
     """What came of each of the runs."""
     return at_once(
-        {name: partial(reader.ask, chat, question, *flags) for name, (chat, question, flags) in RUNS.items()}
+        {name: partial(warm_reader.ask, chat, question, *flags) for name, (chat, question, flags) in RUNS.items()}
     )
 
 

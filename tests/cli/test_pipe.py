@@ -30,18 +30,18 @@ FIVE_MEGABYTES = "word " * 1_000_000
 
 
 @pytest.fixture(scope="module")
-def outcomes(reader: CommandLine) -> dict[str, Outcome]:
+def outcomes(reader: CommandLine, warm_reader: CommandLine) -> dict[str, Outcome]:
     """Answers in a pipe, by what is special about them."""
     in_ascii = reader.having(**ASCII)
     return at_once(
         {
-            "exact": lambda: reader.ask(answer(*EXACT), QUESTION),
-            "no stream": lambda: reader.ask(answer("One ", "two."), QUESTION, "--no-stream", "-q"),
-            "escapes": lambda: reader.ask(answer(*ESCAPES), QUESTION, "-q"),
-            "five megabytes": lambda: reader.ask(answer(FIVE_MEGABYTES), QUESTION, "-q"),
+            "exact": lambda: warm_reader.ask(answer(*EXACT), QUESTION),
+            "no stream": lambda: warm_reader.ask(answer("One ", "two."), QUESTION, "--no-stream", "-q"),
+            "escapes": lambda: warm_reader.ask(answer(*ESCAPES), QUESTION, "-q"),
+            "five megabytes": lambda: warm_reader.ask(answer(FIVE_MEGABYTES), QUESTION, "-q"),
             "ascii": lambda: in_ascii.ask(answer("Grüße, ", "世界."), QUESTION),
             "ascii --jsonl": lambda: in_ascii.run("ask", QUESTION, "--jsonl"),
-            "forced colour": lambda: reader.having(FORCE_COLOR="1", TTY_COMPATIBLE="1").run("ask", QUESTION),
+            "forced colour": lambda: warm_reader.having(FORCE_COLOR="1", TTY_COMPATIBLE="1").run("ask", QUESTION),
         }
     )
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -21,11 +22,12 @@ def place() -> Iterator[PostgresUrl]:
 
 
 @pytest.fixture
-def user(newcomer: CommandLine, place: PostgresUrl) -> CommandLine:
+def user(newcomer: CommandLine, warm_reader: CommandLine, place: PostgresUrl) -> CommandLine:
     """A user with two files whose store is a database."""
     for name, text in FILES.items():
         (newcomer.directory / name).write_text(text, encoding="utf-8")
-    return newcomer.having(STREAMRAG_STORE=place.with_secret().replace("postgres:@", f"postgres:{PASSWORD}@"))
+    user = replace(warm_reader, home=newcomer.home, directory=newcomer.directory)
+    return user.having(STREAMRAG_STORE=place.with_secret().replace("postgres:@", f"postgres:{PASSWORD}@"))
 
 
 def counts(user: CommandLine, *arguments: str) -> dict[str, int]:
