@@ -40,8 +40,8 @@ class Document:
 class Chunk:
     """A contiguous span of a document: `text == document.text[char_start:char_end]`.
 
-    `id` is derived from the document's path, the headings and the text, so that changed text never
-    keeps an old vector. Lines are the file's, counted from 1, both inclusive.
+    `id` is derived from the document's path, the headings, the text and the recipe, so that changed text never
+    keeps an old vector, and text that is as it was can. Lines are the file's, counted from 1, both inclusive.
     """
 
     id: str

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from streamrag_cli.documents import RECIPE
 from streamrag_cli.model import Chunk, Document, Section
 
 TARGET_CHARS: Final = 1000
@@ -229,7 +230,7 @@ def _begins_a_line(text: str, place: int) -> bool:
 
 def _chunk_id(path: str, headings: tuple[str, ...], page: int | None, text: str, seen: Counter[bytes]) -> str:
     """32 hex digits. Equal chunks of one document are told apart by how many came before."""
-    digest = hashlib.sha256(json.dumps([path, headings, page, text]).encode("ascii"))
+    digest = hashlib.sha256(json.dumps([RECIPE, path, headings, page, text]).encode("ascii"))
     twin = digest.digest()
     digest.update(b"%d" % seen[twin])
     seen[twin] += 1

@@ -6,7 +6,7 @@ licences, footers and copies repeat.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 from threading import Event
@@ -44,20 +44,24 @@ class EmbedAhead:
         self._stopped.set()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def begin(self, texts: Sequence[str]) -> "Future[NDArray[np.float32]]":
-        """Start on the next batch: one row for each text, in their order. Fails as `Embedder.embed_documents` does."""
-        return self._thread.submit(self._embed, texts)
+    def begin(self, texts: Sequence[str], known: "Mapping[str, NDArray[np.float32]]") -> "Future[NDArray[np.float32]]":
+        """Start on the next batch: one row for each text, in their order. Fails as `Embedder.embed_documents` does.
 
-    def _embed(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+        `known` has the vectors of texts that need no embedding.
+        """
+        return self._thread.submit(self._embed, texts, known)
+
+    def _embed(self, texts: Sequence[str], known: "Mapping[str, NDArray[np.float32]]") -> "NDArray[np.float32]":
         try:
-            return self._vectors(texts)
+            return self._vectors(texts, known)
         except BaseException:
             self._stopped.set()
             raise
 
-    def _vectors(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+    def _vectors(self, texts: Sequence[str], known: "Mapping[str, NDArray[np.float32]]") -> "NDArray[np.float32]":
         keys = [sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         found = {key: self._recent[key] for key in keys if key in self._recent}
+        found |= {key: known[text] for key, text in zip(keys, texts, strict=True) if text in known}
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         by_length = sorted(new, key=lambda key: -len(new[key]))
         made = self._embedder.embed_documents(_Wanted([new[key] for key in by_length], self._stopped))

@@ -108,11 +108,17 @@ class StoreSink:
         self._pending.append(_said(examined))
 
     def _embed(self) -> None:
-        self._filling.vectors = self._embedding.begin(self._filling.texts())
+        self._filling.vectors = self._embedding.begin(self._filling.texts(), self._known())
         self._pending.append(self._filling)
         self._batches_ahead += 1
         self._filling = _Batch()
         self._writer.get_ready()  # takes its time at the first batch, which is being embedded meanwhile
+
+    def _known(self) -> "dict[str, NDArray[np.float32]]":
+        """What the store has already, by text: most chunks of a changed document are as they were."""
+        changed = [examined for examined in self._filling.documents if examined.action == "changed"]
+        texts = {chunk.id: chunk.text_to_embed for examined in changed for chunk in examined.chunks}
+        return {texts[chunk_id]: vector for chunk_id, vector in self._writer.vectors(texts.keys()).items()}
 
     def waits_for(self) -> "Future[Vectors] | None":
         match self._pending:

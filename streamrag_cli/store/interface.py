@@ -3,7 +3,7 @@
 `opening` gives these for any place; `tests/store` holds every store to one contract.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -118,6 +118,9 @@ class Writer(Protocol):
 
     def get_ready(self) -> None:
         """Open what the first `write` would have to open otherwise."""
+
+    def vectors(self, chunk_ids: Collection[str]) -> "dict[str, NDArray[np.float32]]":
+        """The vectors with these ids; ids that are not in the collection are left out."""
 
     def write(self, documents: Sequence[WrittenDocument], vectors: "NDArray[np.float32]") -> None:
         """Replace documents. `vectors` has one row for each chunk, in order."""

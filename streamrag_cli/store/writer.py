@@ -12,7 +12,7 @@ A reader follows the catalog, so it sees step 3 or nothing. The next writer look
 puts Chroma in line with the catalog.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -137,6 +137,14 @@ class CollectionWriter:
         if self._vectors is None:
             self._begin_change()  # opening it may change its files
             self._open_vectors()
+
+    def vectors(self, chunk_ids: Collection[str]) -> "dict[str, NDArray[np.float32]]":
+        """The vectors with these ids; ids that are not in the collection are left out."""
+        known = self._catalog.known(chunk_ids)
+        if not known:
+            return {}
+        self.get_ready()
+        return self._open_vectors().get(sorted(known))
 
     def write(
         self, documents: Sequence[tuple[DocumentRecord, Sequence[Chunk]]], vectors: "NDArray[np.float32]"

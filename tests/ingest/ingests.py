@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,3 +76,9 @@ class Ingests:
             texts[each.source] += each.chunk.text.strip()
         reader.close()
         return texts
+
+    def vectors(self) -> dict[str, list[float]]:
+        """The vector of each chunk in the store."""
+        with closing(open_reader(self.settings.store, self.settings.collection)) as reader:
+            ids = sorted(reader.catalog.chunk_ids())
+            return dict(zip(ids, reader.vectors(ids).tolist(), strict=True))

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from streamrag_cli.events import DocumentSeen, IngestStarted
 from tests.fake_embedder import FakeEmbedder
 from tests.ingest.ingests import LONG_AGO_NS, Ingests
@@ -81,6 +83,29 @@ def test_unchanged_files_cost_no_embedding(ingests: Ingests, embedder: FakeEmbed
     ingests.run("docs")
 
     assert embedder.batches == [["second"]]
+
+
+def test_of_a_changed_file_only_what_is_new_costs_an_embedding(
+    ingests: Ingests, embedder: FakeEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = [f"# Part {number}\n\nPart {number}{' goes on' * 100}\n\n" for number in range(4)]
+    ingests.put("a.md", "".join(parts))
+    ingests.run("a.md")
+    kept = ingests.vectors()
+    embedder.batches.clear()
+    ingests.put("a.md", "".join([parts[0], f"# New\n\nThis is new{' and goes on' * 80}\n\n", *parts[1:]]))
+
+    assert ingests.run("a.md") == {"a.md": "changed"}
+    assert [[text.split("\n")[0] for text in batch] for batch in embedder.batches] == [["New"]]
+    now = ingests.vectors()
+    assert len(now) == 5
+    assert [now[key] for key in kept] == [pytest.approx(vector, abs=1e-6) for vector in kept.values()]
+
+    embedder.batches.clear()
+    for module in ("documents.chunking", "ingest.reading", "ingest.run"):
+        monkeypatch.setattr(f"streamrag_cli.{module}.RECIPE", "another")
+    assert ingests.run("a.md") == {"a.md": "changed"}
+    assert len(embedder.batches[0]) == 5
 
 
 def test_a_renamed_file_moves(ingests: Ingests) -> None:

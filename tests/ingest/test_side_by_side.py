@@ -67,9 +67,9 @@ def test_while_a_batch_is_written_the_next_is_embedded(ingests: Ingests, monkeyp
     handed_over, begun = [Event(), Event()], [Event(), Event()]
     begin, write = EmbedAhead.begin, CollectionWriter.write
 
-    def hand_over(ahead: EmbedAhead, texts: list[str]) -> Any:
+    def hand_over(ahead: EmbedAhead, texts: list[str], known: dict[str, Any]) -> Any:
         next(each for each in handed_over if not each.is_set()).set()
-        return begin(ahead, texts)
+        return begin(ahead, texts, known)
 
     def embed_once_both_are_handed_over(number: int) -> None:
         begun[number - 1].set()
@@ -168,7 +168,7 @@ def test_the_same_text_is_embedded_once_and_longer_texts_come_first(ingests: Ing
 def test_a_server_that_is_gone_is_not_asked_again_for_the_batches_behind() -> None:
     embedder = FakeEmbedder(before_batch=dies_at(2))
     with EmbedAhead(embedder) as ahead:
-        first, second, third = [ahead.begin([text]) for text in ("one", "two", "three")]
+        first, second, third = [ahead.begin([text], {}) for text in ("one", "two", "three")]
         errors = [type(future.exception(WAIT_S)) for future in (first, second, third)]
 
     assert (errors, embedder.batches) == ([type(None), ModelServerError, BrokenOffError], [["one"], ["two"]])
@@ -178,8 +178,8 @@ def test_who_leaves_amid_a_batch_does_not_wait_for_its_end() -> None:
     embedder = BuiltinEmbedder()
     embedder.embed_query("the model is loaded")
     with EmbedAhead(embedder) as ahead:
-        under_way = ahead.begin([f"{number} word" * 100 for number in range(5000)])  # more than a minute's work
-        behind = ahead.begin(["something else"])
+        under_way = ahead.begin([f"{number} word" * 100 for number in range(5000)], {})  # more than a minute's work
+        behind = ahead.begin(["something else"], {})
 
     assert isinstance(under_way.exception(WAIT_S), BrokenOffError)
     assert behind.cancelled()

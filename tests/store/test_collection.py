@@ -43,6 +43,19 @@ def test_the_cosines_are_those_of_the_vectors_given(store: Store) -> None:
     assert cosines == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_writer_has_the_vectors_at_hand(store: Store) -> None:
+    ids = [chunk.id for chunk in APPLES[1]]
+    with store.writing() as writer:
+        before = writer.vectors(ids)
+        write(writer, APPLES)
+    with store.writing() as writer:
+        found = writer.vectors([*ids, "no such id"])
+
+    assert (set(before), set(found)) == (set(), set(ids))
+    for chunk in APPLES[1]:
+        assert found[chunk.id] == pytest.approx(FakeEmbedder().embed_query(chunk.text_to_embed), abs=1e-6)
+
+
 def test_replacing_a_document_replaces_all_its_chunks_everywhere(store: Store) -> None:
     store.put(APPLES, SHIPS)
     store.put(document("fruit.md", "pears are green", "plums are blue"))

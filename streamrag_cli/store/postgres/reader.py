@@ -9,7 +9,7 @@ import psycopg
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.store.catalog import Counts, StoredChunk
-from streamrag_cli.store.postgres import ranking
+from streamrag_cli.store.postgres import ranking, rows
 from streamrag_cli.store.postgres.connection import Connection, Connections
 from streamrag_cli.store.postgres.failures import translated
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
@@ -117,9 +117,8 @@ class PostgresReader:
     def vectors(self, ids: Sequence[str]) -> "NDArray[np.float32]":
         import numpy as np
 
-        with self.session() as session, session.conn.cursor(binary=True) as cursor:
-            query = f"SELECT chunk_id, embedding FROM vectors_{session.epoch} WHERE chunk_id = ANY(%s)"
-            found: dict[str, NDArray[np.float32]] = dict(cursor.execute(query, (list(ids),)).fetchall())
+        with self.session() as session:
+            found = rows.vectors(session.conn, session.epoch, ids)
         if lost := [each for each in ids if each not in found]:
             raise self._damaged(f"{len(lost)} of {len(ids)} vectors are missing")
         return np.array([found[each] for each in ids], dtype=np.float32)

@@ -78,6 +78,13 @@ def add_index_rows(
     return sum(map(len, of_chunks))
 
 
+def vectors(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> "dict[str, NDArray[np.float32]]":
+    """The vectors with these ids; ids that are not there are left out."""
+    with conn.cursor(binary=True) as cursor:
+        query = f"SELECT chunk_id, embedding FROM vectors_{epoch} WHERE chunk_id = ANY(%s)"
+        return dict(cursor.execute(query, (list(chunk_ids),)).fetchall())
+
+
 def drop_index_rows(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> int:
     """Delete the words and vectors of chunks; return minus how many words there were."""
     if not chunk_ids:

@@ -5,7 +5,7 @@ the claims do not rule out may be written at once by others; the one row that al
 and the counts, is changed last, so that nobody waits for longer than a commit takes.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +112,9 @@ class PostgresWriter:
 
     def get_ready(self) -> None:
         """It is."""
+
+    def vectors(self, chunk_ids: Collection[str]) -> "dict[str, NDArray[np.float32]]":
+        return rows.vectors(self._conn, self._epoch, chunk_ids) if chunk_ids else {}
 
     def write(
         self, documents: Sequence[tuple[DocumentRecord, Sequence[Chunk]]], vectors: "NDArray[np.float32]"
