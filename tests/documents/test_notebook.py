@@ -72,3 +72,14 @@ def test_an_escaped_lone_surrogate_is_replaced() -> None:
     document = loaded("a.ipynb", '{"cells": [{"cell_type": "markdown", "source": "a\\ud800\\u0000b"}]}')
 
     assert document.text == "a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}b\n\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ('{"cells": [{"cell_type": "code", "source": "x = 1", "outputs": 5}]}', "```\nx = 1\n```\n\n"),
+        ('{"worksheets": [{"cells": 5}]}', ""),
+    ],
+)
+def test_what_should_be_a_list_and_is_none_is_left_out(content: str, text: str) -> None:
+    assert loaded("a.ipynb", content).text == text

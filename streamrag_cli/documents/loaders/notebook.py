@@ -59,7 +59,7 @@ def _cells(notebook: Any) -> list[dict[str, Any]] | None:
         case {"cells": list(cells)}:
             pass
         case {"worksheets": list(sheets)}:
-            cells = [cell for sheet in sheets if isinstance(sheet, dict) for cell in sheet.get("cells") or ()]
+            cells = [cell for sheet in sheets if isinstance(sheet, dict) for cell in _list(sheet.get("cells"))]
         case _:
             return None
     return [cell for cell in cells if isinstance(cell, dict)]
@@ -78,12 +78,17 @@ def _rendered(cell: dict[str, Any], language: str) -> Iterator[tuple[bool, str]]
         yield True, "#" * (level if isinstance(level, int) and 1 <= level <= 6 else 1) + " " + " ".join(source.split())
     elif kind == "code":
         yield False, _fenced(source, language)
-        for output in cell.get("outputs") or ():
+        for output in _list(cell.get("outputs")):
             text = _output_text(output) if isinstance(output, dict) else ""
             if text and len(text) <= OUTPUT_CHARS:
                 yield False, _fenced(text, "output")
     else:
         yield False, source
+
+
+def _list(value: Any) -> list[Any]:
+    """A list as it is, and anything else as an empty one."""
+    return value if isinstance(value, list) else []
 
 
 def _output_text(output: dict[str, Any]) -> str:
