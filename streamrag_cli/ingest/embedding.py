@@ -65,6 +65,10 @@ class EmbedAhead:
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         by_length = sorted(new, key=lambda key: -len(new[key]))
         made = self._embedder.embed_documents(_Wanted([new[key] for key in by_length], self._stopped))
+        if new and any(vector.shape != made[0].shape for vector in found.values()):
+            # The service has another model under the same name. The store says so, once it has vectors of one kind.
+            self._recent.clear()
+            return self._vectors(texts, {})
         found.update(zip(by_length, made, strict=True))
         self._remember(found)
         if not texts:

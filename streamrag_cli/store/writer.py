@@ -188,10 +188,18 @@ class CollectionWriter:
         with self._catalog.transaction():
             for root in roots:
                 self._catalog.add_root(root)
+        self._note_roots()
 
     def remove_roots(self, roots: Iterable[str]) -> None:
         with self._catalog.transaction():
             self._catalog.remove_roots(roots)
+        self._note_roots()
+
+    def _note_roots(self) -> None:
+        """Have the roots known where a rebuild looks for them, though this run may be broken off."""
+        roots = tuple(self._catalog.roots())
+        if not self._rebuild and self._layout.current() != (current := Current(epoch=self._epoch, roots=roots)):
+            self._layout.make_current(current)
 
     def finish(self) -> None:
         """A clean end: note the state of the index files and, after a rebuild, let the new epoch count."""
@@ -201,11 +209,8 @@ class CollectionWriter:
         if self._changed:
             index_files.note(self._catalog, self._layout.vectors(self._epoch))
         self._catalog.set_meta("last_ingest", datetime.now(UTC).isoformat(timespec="seconds"))
-        roots = tuple(self._catalog.roots())
-        current = self._layout.current() if not self._rebuild else None
-        if current is None or current.roots != roots:
-            self._layout.make_current(Current(epoch=self._epoch, roots=roots))
         if self._rebuild:
+            self._layout.make_current(Current(epoch=self._epoch, roots=tuple(self._catalog.roots())))
             self._layout.remove_epochs_but(self._epoch)
 
     def _begin_change(self) -> None:

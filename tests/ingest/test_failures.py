@@ -107,3 +107,37 @@ def test_an_ingest_that_is_broken_off_keeps_what_it_had_reported(
     ingests.run("docs")
     assert not [event for event in ingests.events if isinstance(event, Notice)]
     assert len(ingests.stored()) == 4
+
+
+def test_a_service_that_makes_vectors_of_another_dimension_is_refused_for_a_changed_file_too(
+    ingests: Ingests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = [f"# Part {number}\n\nPart {number}{' goes on' * 100}\n\n" for number in range(3)]
+    ingests.put("a.md", "".join(parts[:2]))
+    ingests.run("a.md")
+    monkeypatch.setattr(pipeline, "embedder_for", lambda *_, **__: FakeEmbedder(dimension=8))
+    ingests.put("a.md", "".join(parts))
+    ingests.run("a.md")
+
+    assert ingests.error.code == "another_embedding"
+    assert "made with 16 dimensions, not with 8 dimensions" in ingests.error.message
+
+
+def test_what_an_interrupted_ingest_was_given_is_rebuilt_as_well(
+    ingests: Ingests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sinks, "BATCH_CHUNKS", 1)
+    ingests.put("a/one.md", "first")
+    ingests.run("a")
+    for name in ("two", "three"):
+        ingests.put(f"b/{name}.md", f"text {name}")
+    failing = FakeEmbedder(before_batch=dies_at(2))
+    with monkeypatch.context() as during:
+        during.setattr(pipeline, "embedder_for", lambda *_, **__: failing)
+        ingests.run("b")
+    assert ingests.error.code == "model_unreachable"
+    kept = ingests.stored()
+    ingests.run(rebuild=True)
+
+    assert len(kept) == 2
+    assert ingests.stored() == {"a/one.md": "first", "b/three.md": "text three", "b/two.md": "text two"}
