@@ -8,6 +8,7 @@ A stream that ends early has its connection closed before the generator is done;
 """
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from streamrag_cli.model_server.failure import Failure
 
 ClientFor: TypeAlias = "Callable[[ModelEndpoint], AbstractAsyncContextManager[StreamingClient]]"
+_TRACING: Final = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2")
 _AFTER_FINISH_S: Final = 2.0
 _imported: Final = threading.Event()
 _AT_LEAST_S: Final = 0.5  # for an answer that has come while LangChain was being imported
@@ -66,7 +68,12 @@ ModelPiece: TypeAlias = ModelText | ModelAlive | ModelRetrying | ModelFinished
 
 
 def import_chat_library() -> None:
-    """Pay for the import of the chat client, 1.1 to 1.5 s, ahead of the first question; safe in any thread."""
+    """Pay for the import of the chat client, 1.1 to 1.5 s, ahead of the first question; safe in any thread.
+
+    Whatever the environment asks LangChain to do with what passes through it, it is not told to anybody.
+    """
+    for variable in _TRACING:
+        os.environ.pop(variable, None)
     import langchain_openai  # noqa: F401
 
     _imported.set()

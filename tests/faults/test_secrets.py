@@ -140,6 +140,18 @@ def test_no_file_holds_the_key(said: list[Said], holder: WarmCommandLine) -> Non
     assert [path for path in files if shows(path.read_bytes())] == []
 
 
+@pytest.mark.parametrize("switch", ["LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"])
+def test_nobody_is_told_of_question_and_answer_though_the_environment_asks_for_it(
+    holder: WarmCommandLine, switch: str
+) -> None:
+    with OpenAIServer(chat=answer("It costs 18.")) as server, OpenAIServer() as listening:
+        variables = {switch: "true", "LANGSMITH_ENDPOINT": listening.base_url, "LANGSMITH_API_KEY": "lsv2_key"}
+        flags = ("--base-url", server.base_url, "-m", "m", "-q")
+        outcome = holder.having(**variables).run("ask", QUESTION, *flags)
+
+    assert (outcome.stdout, len(server.requests), listening.requests) == (b"It costs 18.\n", 1, [])
+
+
 def test_the_list_of_processes_the_engine_and_its_log_do_not_show_the_key(holder: WarmCommandLine) -> None:
     release = threading.Event()
     with tempfile.TemporaryDirectory(prefix="rt-") as runtime:
