@@ -49,5 +49,6 @@ class Kept(Generic[Key, Value]):
 
     async def _drop_unused(self, most: int) -> None:
         unused = [key for key, entry in self._entries.items() if not entry.borrowers]
-        for key in unused[: max(0, len(self._entries) - most)]:
-            await self._drop(self._entries.pop(key).value)
+        going = [self._entries.pop(key).value for key in unused[: max(0, len(self._entries) - most)]]
+        for value in going:  # nobody can borrow these any more, whatever happens while one is dropped
+            await self._drop(value)
