@@ -138,7 +138,7 @@ class ChatCompletions:
 
     async def _drain(self) -> None:
         """Read what is left after the end, so that the connection can serve the next answer."""
-        with suppress(TimeoutError):
+        with suppress(Exception):  # whatever becomes of the connection, the answer is whole
             async with asyncio.timeout(_AFTER_END_S):
                 while self._reads is not None and await self._reads.take() is not None:
                     pass

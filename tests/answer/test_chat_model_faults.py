@@ -57,6 +57,15 @@ def test_a_stream_that_ends_with_done_but_without_a_finish_reason_is_cut_off() -
     assert (conversation.tokens, conversation.code) == (["Half"], "cut_off")
 
 
+@pytest.mark.parametrize("reset", [False, True])
+def test_an_answer_that_is_whole_is_kept_though_the_connection_breaks_right_behind_it(*, reset: bool) -> None:
+    at_once = b"".join([token("Whole."), finish(), DONE])
+    with OpenAIServer(chat=stream(at_once, Cut(reset=reset))) as server:
+        conversation = converse(server.base_url)
+
+    assert (conversation.tokens, conversation.code) == (["Whole."], None)
+
+
 def test_a_connection_that_ends_before_the_status_line_is_cut_off() -> None:
     with OpenAIServer(chat=Reply(before_headers=(Cut(reset=False),))) as server:
         conversation = converse(server.base_url)
