@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _END: Final = b"[DONE]"
 _AFTER_END_S: Final = 0.1
+_MOST_TOKENS: Final = 1_000_000_000
 
 
 class NotAnAnswerError(ValueError):
@@ -220,7 +221,7 @@ def _usage(usage: object) -> Mapping[str, int] | None:
     if not isinstance(usage, dict):
         return None
     counts = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
-    known = {name: count for name, count in counts.items() if isinstance(count, int)}
+    known = {name: count for name, count in counts.items() if type(count) is int and 0 <= count <= _MOST_TOKENS}
     return {"prompt_tokens": 0, "completion_tokens": 0, **known} if known else None
 
 

@@ -107,6 +107,8 @@ def _fetched_list(endpoint: ModelEndpoint, timeout_s: float) -> bytes:
         status, body = fetch(request, limit_s=timeout_s, most_bytes=_LIST_BYTES)
     except TimeoutError:
         raise errors.no_list_in_time(timeout_s, endpoint) from None
+    except UnicodeError:  # a host with an empty or a long label
+        raise errors.unreachable("no such host", endpoint) from None
     except HTTPException:
         raise errors.malformed("does not speak HTTP", endpoint) from None
     except OSError as error:

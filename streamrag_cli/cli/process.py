@@ -21,7 +21,7 @@ from streamrag_cli.render.complaint import complain
 from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES
 from streamrag_cli.settings import ServerSettings, Settings, read_server_settings, read_settings
 from streamrag_cli.store_place import PostgresUrl, store_place
-from streamrag_cli.text import sanitise
+from streamrag_cli.text import sanitise, without_secret
 
 # click's, which recent versions of typer carry inside
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
@@ -32,7 +32,6 @@ _KEY_VARIABLES: Final = tuple(
     if setting.name in {"api_key", "server_key"}
 )
 _log: Final = logging.getLogger(__name__)
-_SHORTEST_KEY: Final = 8  # shorter ones are the `x` and `none` that local servers are given
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -172,8 +171,7 @@ def _without_keys(text: str) -> str:
     """`text` without the keys of this environment: exceptions and log lines of other libraries may hold one."""
     for variable in _KEY_VARIABLES:
         key = os.environ.get(variable, "").strip()
-        if len(key) >= _SHORTEST_KEY:
-            text = text.replace(key, "[key]")
+        text = without_secret(text, key, "[key]")
     return _without_password(text)
 
 

@@ -61,6 +61,7 @@ def read_stdin() -> str:
         sys.stderr.flush()
     hint = 'streamrag ask --stdin "QUESTION" < FILE'
     try:
+        os.set_blocking(sys.stdin.fileno(), True)  # who started us may have left it so that a read gives up at once
         found = sys.stdin.buffer.read(_STDIN_BYTES + 1)
     except OSError as error:
         raise UsageError(f"stdin cannot be read: {error.strerror}", code="stdin_unreadable", hint=hint) from None

@@ -10,15 +10,17 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from weakref import WeakSet
 
 import anyio
 import httpx2
 
+from streamrag_cli.model_server import errors
 from streamrag_cli.model_server.deadline import Deadline
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 
+Http = TypeVar("Http", httpx2.AsyncClient, httpx2.Client)
 WHOLE_REPLY_LIMITS: Final = 4
 """How many time limits for silence a reply that is read whole may take altogether."""
 _REPLY_BYTES: Final = 128_000_000
@@ -70,11 +72,11 @@ class StreamingClient:
     """For answers that are streamed. It has no limit on silence, and keeps connections until it is closed."""
 
     def __init__(self, endpoint: ModelEndpoint) -> None:
+        """Raises ConfigurationError `unusable_environment`."""
         self._url = endpoint.url
-        self._http = httpx2.AsyncClient(
-            headers=_headers(endpoint),
-            verify=trust(endpoint.scheme),
-            follow_redirects=True,
+        self._http = _made(
+            httpx2.AsyncClient,
+            endpoint,
             # Left alone it opens a hundred, and the next answer waits until one of those is whole.
             limits=httpx2.Limits(
                 max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS, keepalive_expiry=_KEPT_S
@@ -120,13 +122,13 @@ class WholeReplyClient:
     """
 
     def __init__(self, endpoint: ModelEndpoint, *, timeout_s: float) -> None:
+        """Raises ConfigurationError `unusable_environment`."""
         self._url = endpoint.url
         self._limit_s = WHOLE_REPLY_LIMITS * timeout_s
         self._connections: WeakSet[socket.socket] = WeakSet()
-        self._http = httpx2.Client(
-            headers=_headers(endpoint),
-            verify=trust(endpoint.scheme),
-            follow_redirects=True,
+        self._http = _made(
+            httpx2.Client,
+            endpoint,
             timeout=httpx2.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
         )
 
@@ -166,6 +168,14 @@ class WholeReplyClient:
 
     def close(self) -> None:
         self._http.close()
+
+
+def _made(client: Callable[..., Http], endpoint: ModelEndpoint, **options: Any) -> Http:
+    """A client that goes through the proxies and trusts the certificates which the environment names."""
+    try:
+        return client(headers=_headers(endpoint), verify=trust(endpoint.scheme), follow_redirects=True, **options)
+    except (ImportError, OSError, ValueError, httpx2.InvalidURL) as error:
+        raise errors.unusable_environment(error) from error
 
 
 def _tracer(passed: Callable[[str], None]) -> Callable[[str, object], Awaitable[None]]:

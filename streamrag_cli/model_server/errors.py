@@ -11,7 +11,7 @@ from typing import Final
 
 from streamrag_cli.errors import ConfigurationError, ModelServerError, StreamragError
 from streamrag_cli.model_server.endpoint import ModelEndpoint
-from streamrag_cli.text import sanitise_line
+from streamrag_cli.text import sanitise_line, without_secret
 
 QUOTED_CHARS: Final = 200
 _MODEL_CHARS: Final = 80
@@ -36,9 +36,7 @@ _NO_SUCH_MODEL: Final = ("model_not_found", "model not found", "does not exist")
 
 def masked(text: str, endpoint: ModelEndpoint) -> str:
     """`text` without the endpoint's key, or anything that looks like one."""
-    if endpoint.api_key:
-        text = text.replace(endpoint.api_key, _MASK)
-    return _LOOKS_LIKE_A_KEY.sub(_MASK, text)
+    return _LOOKS_LIKE_A_KEY.sub(_MASK, without_secret(text, endpoint.api_key or "", _MASK))
 
 
 def quoted(text: str, endpoint: ModelEndpoint) -> str:
@@ -175,6 +173,16 @@ def connection_problem(error: BaseException, timeout_s: float, endpoint: ModelEn
     if "DecodingError" in names:
         return not_a_reply(endpoint)
     return unreachable(reason_of(causes[-1]), endpoint)
+
+
+def unusable_environment(cause: Exception) -> ConfigurationError:
+    """A proxy or a file of certificates, of those that the environment names, with which no client can be made."""
+    said = sanitise_line(str(cause)) or type(cause).__name__
+    return ConfigurationError(
+        f"the environment names a proxy or certificates that cannot be used: {said}",
+        code="unusable_environment",
+        hint="unset ALL_PROXY HTTPS_PROXY HTTP_PROXY SSL_CERT_FILE SSL_CERT_DIR   (or correct them)",
+    )
 
 
 def reason_of(cause: BaseException) -> str:

@@ -187,6 +187,15 @@ def test_usage_may_come_with_every_chunk_and_the_last_count_is_the_one() -> None
     assert conversation.finished == replace(STOPPED, usage=Usage(input_tokens=7, output_tokens=2, total_tokens=9))
 
 
+@pytest.mark.parametrize("count", [10**400, -5, True, "2", 2.5])
+def test_a_count_of_tokens_that_is_none_is_left_out(count: object) -> None:
+    steps = [token("a"), finish(), chunk({}, usage={"prompt_tokens": 7, "completion_tokens": count}), DONE]  # type: ignore[dict-item]
+    with OpenAIServer(chat=stream(*steps)) as server:
+        conversation = converse(server.base_url)
+
+    assert conversation.finished == replace(STOPPED, usage=Usage(input_tokens=7, output_tokens=0, total_tokens=7))
+
+
 def test_a_server_that_refuses_stream_options_is_asked_without_them() -> None:
     def picky(request: LoggedRequest) -> Reply:
         if "stream_options" in request.json:

@@ -9,6 +9,7 @@ import pytest
 
 from streamrag_cli.answer.chat_model import ModelAlive, ModelRetrying, import_chat_library
 from streamrag_cli.errors import ConfigurationError, ExitCode, ModelServerError
+from streamrag_cli.model_server.client import trust
 from tests.answer.conversations import KEY, converse
 from tests.openai_replies import (
     DONE,
@@ -280,6 +281,27 @@ def test_a_name_that_does_not_resolve_is_named() -> None:
 
     assert conversation.error is not None
     assert conversation.error.message == "cannot reach the model server at no-such-host.invalid:80: no such host"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:1", "socksio"),
+        ("HTTP_PROXY", "foo://bar", "foo://bar"),
+        ("SSL_CERT_FILE", "/no/such/file.pem", "No such file"),
+    ],
+)
+def test_a_proxy_or_certificates_that_cannot_be_used_are_said(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    trust.cache_clear()
+    conversation = converse("https://127.0.0.1:1/v1" if variable == "SSL_CERT_FILE" else "http://127.0.0.1:1/v1")
+
+    assert isinstance(conversation.error, ConfigurationError)
+    assert conversation.code == "unusable_environment"
+    assert said in conversation.error.message
+    assert variable in conversation.error.hint
 
 
 def test_a_server_without_tls_behind_an_https_address_is_unreachable() -> None:

@@ -53,6 +53,19 @@ def test_a_model_without_a_key_or_a_server_is_an_error() -> None:
     assert (error.code, error.hint) == ("key_missing", "export OPENAI_API_KEY=KEY")
 
 
+def test_a_host_that_can_be_none_is_not_reached() -> None:
+    error = failing(base_url="http://my..host:8000/v1")
+
+    assert (error.code, error.message) == (
+        "unreachable",
+        "cannot reach the model server at my..host:8000: no such host",
+    )
+
+
+def test_the_word_that_a_local_server_is_given_for_a_key_is_no_secret() -> None:
+    assert "http://localhost:9/v1" in failing(base_url="http://localhost:9/v1", api_key="local").hint
+
+
 def test_openais_own_address_without_a_key_is_an_error_before_anything_is_sent() -> None:
     assert failing(base_url="https://api.openai.com/v1").code == "key_missing"
 

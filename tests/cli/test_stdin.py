@@ -1,5 +1,8 @@
 """stdin is read when it is asked for, and only then."""
 
+import os
+import subprocess
+
 import pytest
 
 from tests.cli.command_line import CommandLine, Outcome
@@ -52,6 +55,19 @@ def test_a_stdin_that_cannot_be_read_is_said(newcomer: CommandLine) -> None:
     outcome = newcomer.shell("streamrag ask - 0>scrap")
 
     assert (outcome.code, outcome.stderr.splitlines()[0]) == (2, "streamrag: stdin cannot be read: Bad file descriptor")
+
+
+def test_a_stdin_that_was_left_unblocked_is_waited_for(reader: CommandLine) -> None:
+    theirs, ours = os.pipe()
+    os.set_blocking(theirs, False)
+    with os.fdopen(theirs) as stdin, reader.running("search", "-", stdin=stdin.fileno()) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=1.0)
+        os.write(ours, QUESTION.encode())
+        os.close(ours)
+        stdout, _ = process.communicate()
+
+    assert (process.returncode, stdout) == (0, reader.run("search", QUESTION).stdout)
 
 
 def test_a_question_that_is_no_utf_8_is_asked_all_the_same(reader: CommandLine) -> None:
