@@ -70,3 +70,11 @@ class DocumentError(StreamragError):
 
 class NothingRelevantError(StreamragError):
     exit_code = ExitCode.NOTHING_RELEVANT
+
+
+def aimed(hint: str, *, collection: str = "", store: str = "") -> str:
+    """A hint whose command goes for this collection of this store when it is entered as it stands."""
+    import shlex  # nothing else at the start of a command needs it
+
+    flags = [("-c", collection), ("--store", store)]
+    return hint + "".join(f" {flag} {shlex.quote(value)}" for flag, value in flags if value and "streamrag " in hint)

@@ -12,7 +12,7 @@ from typing import Any
 
 from streamrag_cli.errors import ConfigurationError, UsageError
 from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES, SettingName
-from streamrag_cli.store_place import StorePlace
+from streamrag_cli.store_place import PostgresUrl, StorePlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,11 @@ class Settings:
     engine: str = "on"
     engine_idle_s: float = 600.0
     max_file_mb: int = 50
+
+    def store_named_by(self, flags: Mapping[str, object | None]) -> str:
+        """The store as a flag names it, without its password; "" where none does."""
+        shown = self.store if isinstance(self.store, PostgresUrl) else flags.get("store")
+        return str(shown) if flags.get("store") else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

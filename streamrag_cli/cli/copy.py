@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from streamrag_cli.cli import options
-from streamrag_cli.cli.process import settings_from
+from streamrag_cli.cli.process import environment
+from streamrag_cli.settings import read_settings
 
 
 def command(
@@ -22,8 +23,8 @@ def command(
 
     The copy counts once it is whole; until then the other store is as it was.
     """
-    settings = settings_from({"store": source, "collection": collection})
-    other = settings_from({"store": target, "collection": collection})
+    settings = read_settings({"store": source, "collection": collection}, environment())
+    other = read_settings({"store": target, "collection": collection}, environment())
 
     from streamrag_cli.render.copying import show_copy
     from streamrag_cli.store.copying import copy_collection

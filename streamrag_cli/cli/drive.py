@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Protocol
 
 from streamrag_cli.cli.interruption import Interrupted, on_signal, received
-from streamrag_cli.cli.process import leave_at_once
+from streamrag_cli.cli.process import hint_of, leave_at_once
 from streamrag_cli.cli.streams import stdout_pipe
 from streamrag_cli.errors import ExitCode
 from streamrag_cli.events import AskEvent, Done, Error, IngestDone, IngestEvent
@@ -74,7 +75,7 @@ class _Drive:
                 async for event in events:
                     code = ExitCode(event.exit_code) if isinstance(event, Error) else ExitCode.OK
                     ended = isinstance(event, Done | Error)
-                    self._renderer.handle(event)
+                    self._renderer.handle(replace(event, hint=hint_of(event)) if isinstance(event, Error) else event)
             except asyncio.CancelledError:
                 with contextlib.suppress(OSError):  # Ctrl-C has ended the reader of the pipe, too
                     if not ended and self._ended_by not in {None, ExitCode.BROKEN_PIPE}:
@@ -109,6 +110,7 @@ def drive_ingest(events: Iterable[IngestEvent], renderer: IngestRenderer) -> Exi
             match event:
                 case Error():
                     code = ExitCode(event.exit_code)
+                    event = replace(event, hint=hint_of(event))  # noqa: PLW2901
                 case IngestDone(counts=counts):
                     code = ExitCode.SOME_FILES_FAILED if counts["failed"] else ExitCode.OK
                 case _:

@@ -16,7 +16,8 @@ import typer
 
 from streamrag_cli.cli import streams
 from streamrag_cli.cli.interruption import received
-from streamrag_cli.errors import ExitCode, StreamragError
+from streamrag_cli.errors import ExitCode, StreamragError, aimed
+from streamrag_cli.events import Error
 from streamrag_cli.render.complaint import complain
 from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES
 from streamrag_cli.settings import ServerSettings, Settings, read_server_settings, read_settings
@@ -31,6 +32,7 @@ _KEY_VARIABLES: Final = tuple(
     for variable in setting.variables
     if setting.name in {"api_key", "server_key"}
 )
+_named: Final[dict[str, str]] = {}
 _log: Final = logging.getLogger(__name__)
 
 
@@ -53,7 +55,7 @@ def _explained(error: BaseException, *, debug: bool) -> ExitCode:
     match error:
         case StreamragError():
             _log.debug("the command failed", exc_info=error)
-            _complain(error.message, error.hint)
+            _complain(error.message, hint_of(error))
             return error.exit_code
         case BrokenPipeError():
             return ExitCode.BROKEN_PIPE
@@ -99,7 +101,15 @@ def _command_names() -> set[str]:
 
 def settings_from(flags: Mapping[str, object | None]) -> Settings:
     """The settings of this process: its flags, its environment, its user's file."""
-    return read_settings(flags, os.environ)
+    settings = read_settings(flags, os.environ)
+    _named.update(collection=str(flags.get("collection") or ""), store=settings.store_named_by(flags))
+    return settings
+
+
+def hint_of(error: StreamragError | Error) -> str:
+    """The hint, for the collection and the store that this command's flags name."""
+    about_the_store = error.exit_code in {ExitCode.STORE, ExitCode.NOTHING_RELEVANT}
+    return aimed(error.hint, **_named) if about_the_store else error.hint
 
 
 def server_settings_from(flags: Mapping[str, object | None]) -> ServerSettings:

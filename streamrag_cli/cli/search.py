@@ -9,7 +9,7 @@ import typer
 from streamrag_cli.cli import options
 from streamrag_cli.cli.ask import read_question
 from streamrag_cli.cli.engine import connection_to_engine
-from streamrag_cli.cli.process import settings_from
+from streamrag_cli.cli.process import hint_of, settings_from
 from streamrag_cli.events import Error, Sources
 from streamrag_cli.model import Question
 from streamrag_cli.render.complaint import complain
@@ -46,8 +46,8 @@ def command(
     text, _ = read_question(query, stdin=False)
     asked = Question(text=text, accepted_at=time.perf_counter())
     match _found(asked, settings, debug=debug):
-        case Error(message=message, hint=hint, exit_code=code):
-            complain(sys.stderr, message, hint)
+        case Error(message=message, exit_code=code) as error:
+            complain(sys.stderr, message, hint_of(error))
             return code
         case Sources(sources=sources):
             from streamrag_cli.render.hits import show_hits

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from streamrag_cli.doctor.findings import Finding, failed, ok, warning
-from streamrag_cli.errors import StoreError
+from streamrag_cli.errors import StoreError, aimed
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.inspection import UNFOUND_TOLERATED, Inspection
 from streamrag_cli.store.opening import collections, missing
@@ -137,11 +137,5 @@ def _damaged(name: str, why: str) -> StoreError:
 
 
 def _for(collection: str, hint: str, settings: Settings, flags: Mapping[str, object | None]) -> str:
-    """A hint that goes for this collection of this store when it is entered as it stands."""
-    if not hint.startswith("streamrag "):
-        return hint
     in_use = collection == settings.collection and not flags.get("collection")
-    of_collection = "" if in_use else f" -c {collection}"
-    shown = settings.store if isinstance(settings.store, PostgresUrl) else flags.get("store")  # without its password
-    of_store = f" --store {shlex.quote(str(shown))}" if flags.get("store") else ""
-    return hint + of_collection + of_store
+    return aimed(hint, collection="" if in_use else collection, store=settings.store_named_by(flags))

@@ -4,6 +4,8 @@ Every file that a store has is damaged, found by looking. What is asked and what
 would type them.
 """
 
+import json
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -175,3 +177,27 @@ def test_a_few_letters_changed_anywhere_in_the_catalog_are_never_shown(
 
 def is_of_index(file: Path) -> bool:
     return len(file.parent.name) == UUID_LETTERS
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("search",), ("ask",), ("ask", "--json"), ("ask", "--jsonl")],
+    ids=" ".join,
+)
+def test_a_hint_goes_for_the_collection_and_the_store_that_flags_name(
+    machines: list[WarmCommandLine], tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    machine = replace(machines[0], home=tmp_path)
+    where = ("-c", "notes", "--store", str(tmp_path / "else where"))
+    assert machine.run("ingest", "docs", *where).code == 0
+    for file in tmp_path.glob("else where/collections/notes/*/catalog.sqlite3"):
+        truncated(file)
+    damaged = machine.run(*command, QUESTION, *where)
+    hint = damaged.stderr.splitlines()[-1].removeprefix("hint: ")
+
+    assert (damaged.code, hint) == (5, f"streamrag ingest --rebuild -c notes --store '{tmp_path}/else where'")
+    if damaged.stdout:
+        said = json.loads(damaged.stdout.splitlines()[-1])
+        assert (said["error"] if "--json" in command else said)["hint"] == hint
+    assert machine.run(*shlex.split(hint)[1:]).code == 0
+    assert machine.run(*command, QUESTION, *where).code == 0
