@@ -21,7 +21,7 @@ from streamrag_cli.ingest.sinks import DryRun, Sink, StoreSink, seen
 from streamrag_cli.retrieval.embeddings import Embedder
 from streamrag_cli.retrieval.retriever import embedder_for
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.interface import Manifest, Writer
+from streamrag_cli.store.interface import Manifest, Writer, vectors_made_with
 from streamrag_cli.store.opening import missing as missing_collection
 from streamrag_cli.store.opening import open_for_writing, open_manifest
 
@@ -52,7 +52,7 @@ def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[Inge
     started = time.perf_counter()
     roots = roots_of(request, settings)
     total = sum(isinstance(found, FoundFile) for found in discover(roots))
-    embedder = embedder_for(settings, made_with=_made_with(settings, rebuild=request.rebuild))
+    embedder = embedder_for(settings, made_with=_vectors_made_with(settings, rebuild=request.rebuild))
     yield IngestStarted(documents=total, collection=settings.collection, embedding=embedder.name)
     yield from lost_roots(request, settings)
     with ExitStack() as stack:
@@ -81,7 +81,8 @@ def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[Inge
 def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
     started = time.perf_counter()
     below = request.absolute_paths()
-    made_with = _made_with(settings, rebuild=False)
+    with open_manifest(settings.store, settings.collection) as manifest:
+        made_with = manifest.meta("embedding") if manifest else None
     if made_with is None:
         raise missing_collection(settings.store, settings.collection)
     with open_for_writing(settings.store, settings.collection, embedding=made_with) as writer:
@@ -110,11 +111,11 @@ def _done(
     )
 
 
-def _made_with(settings: Settings, *, rebuild: bool) -> str | None:
-    """The embedding of the collection as it is; None where there is none, or where it is too damaged to tell."""
+def _vectors_made_with(settings: Settings, *, rebuild: bool) -> str | None:
+    """The embedding of the collection's vectors; None where it never had any, or where it is too damaged to tell."""
     try:
         with open_manifest(settings.store, settings.collection) as manifest:
-            return manifest.meta("embedding") if manifest else None
+            return vectors_made_with(manifest) if manifest else None
     except StoreError:
         if rebuild:
             return None

@@ -28,7 +28,7 @@ class Manifest(Protocol):
         """Raised by every change of the chunks."""
 
     def meta(self, key: str) -> str | None:
-        """`embedding`, `dimension`, `last_ingest` (ISO 8601 in UTC)."""
+        """`embedding`, `dimension` (None before the first vector), `last_ingest` (ISO 8601 in UTC)."""
 
     def counts(self) -> Counts: ...
 
@@ -149,6 +149,12 @@ class CollectionStatus:
     last_ingest: str | None
     generation: int
     roots: tuple[str, ...]
+
+
+def vectors_made_with(manifest: Manifest) -> str | None:
+    """The embedding that the collection is bound to; None as long as it never had a vector and may take any."""
+    never_had_one = manifest.meta("dimension") is None and not manifest.counts().chunks
+    return None if never_had_one else manifest.meta("embedding")
 
 
 def another_embedding(collection: str, *, made_with: str, asked: str) -> StoreError:

@@ -22,7 +22,7 @@ from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store import index_files
 from streamrag_cli.store.catalog import Catalog, Counts
 from streamrag_cli.store.index_files import damaged
-from streamrag_cli.store.interface import Embed, another_embedding
+from streamrag_cli.store.interface import Embed, another_embedding, vectors_made_with
 from streamrag_cli.store.layout import Current, Layout
 from streamrag_cli.store.lock import not_writable, writing
 from streamrag_cli.store.vectors import WritableVectors
@@ -86,7 +86,7 @@ class CollectionWriter:
             layout.remove_epochs_but(self._epoch)
 
     def _claim(self, embedding: str) -> None:
-        made_with = self._catalog.meta("embedding")
+        made_with = vectors_made_with(self._catalog)
         if made_with is None:
             self._catalog.set_meta("embedding", embedding)
         elif made_with != embedding:

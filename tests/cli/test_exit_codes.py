@@ -122,6 +122,17 @@ def test_3_a_settings_file_that_makes_no_sense(newcomer: CommandLine, file: str,
     assert first.replace(str(path), "FILE").startswith(f"streamrag: {message}")
 
 
+def test_3_after_a_first_ingest_that_failed_any_embedding_may_be_asked_for(newcomer: CommandLine) -> None:
+    (newcomer.directory / "one.md").write_text("Some words.", encoding="utf-8")
+    with OpenAIServer(embeddings=[failure(404, "no such model")]) as server:
+        failed = newcomer.run("ingest", "one.md", "--embedding", "openai:lost", "--base-url", server.base_url)
+    dry = newcomer.run("ingest", "one.md", "--dry-run")
+    ingested = newcomer.run("ingest", "one.md")
+
+    assert (failed.code, dry.code, ingested.code) == (3, 0, 0), (failed, dry, ingested)
+    assert newcomer.run("search", "words").stdout.startswith(b"one.md:1\t")
+
+
 @pytest.mark.parametrize(
     ("run", "answer_part", "message"),
     [

@@ -184,6 +184,24 @@ def test_another_embedding_is_refused_with_both_named(store: Store) -> None:
     )
 
 
+def test_a_collection_that_never_had_a_vector_takes_any_embedding(store: Store) -> None:
+    with store.writing(embedding="openai:unreachable") as writer:
+        write(writer, document("empty.md"))
+    store.put(APPLES)
+
+    with store.reading() as reader:
+        assert (reader.embedding, by_vector(reader)) == ("fake", {"apples are red", "pears are green"})
+
+
+def test_a_collection_that_once_had_vectors_keeps_its_embedding(store: Store) -> None:
+    store.put(APPLES)
+    with store.writing() as writer:
+        writer.remove([APPLES[0].path])
+
+    with pytest.raises(StoreError, match="was made with fake"), store.writing(embedding="openai:other"):
+        pass
+
+
 def test_vectors_of_another_dimension_are_refused_and_nothing_is_written(store: Store) -> None:
     store.put(APPLES)
 

@@ -106,16 +106,18 @@ def drop_epoch(conn: Connection, epoch: int) -> bool:
     return True
 
 
-def settle_dimension(conn: Connection, epoch: int, dimension: int, *, index: bool) -> int:
-    """The dimension of the epoch's vectors, which from now on is this one if it had none; inside a transaction."""
-    [(known,)] = conn.execute("SELECT dimension FROM epochs WHERE id = %s FOR UPDATE", (epoch,)).fetchall()
+def settle_embedding(conn: Connection, epoch: int, embedding: str, dimension: int, *, index: bool) -> tuple[str, int]:
+    """The embedding and dimension of the epoch's vectors, from now on these if it had none; inside a transaction."""
+    [(made_with, known)] = conn.execute(
+        "SELECT embedding, dimension FROM epochs WHERE id = %s FOR UPDATE", (epoch,)
+    ).fetchall()
     if known is not None:
-        return int(known)
+        return str(made_with), int(known)
     conn.execute(f"ALTER TABLE vectors_{epoch} ALTER COLUMN embedding TYPE vector({dimension})")
     if index:
         make_vector_index(conn, epoch, dimension)
-    conn.execute("UPDATE epochs SET dimension = %s WHERE id = %s", (dimension, epoch))
-    return dimension
+    conn.execute("UPDATE epochs SET embedding = %s, dimension = %s WHERE id = %s", (embedding, dimension, epoch))
+    return embedding, dimension
 
 
 def make_vector_index(conn: Connection, epoch: int, dimension: int) -> None:

@@ -49,6 +49,7 @@ class PostgresWriter:
     def __init__(self, conn: Connection, place: PostgresUrl, collection: str, *, embedding: str, rebuild: bool) -> None:
         self._conn = conn
         self._collection = collection
+        self._embedding = embedding
         self._rebuild = rebuild
         self._claims = Claims(conn, place, collection)
         self._written = 0
@@ -58,22 +59,25 @@ class PostgresWriter:
             self._claims.hold([EVERYTHING])
         else:
             self._claims.share()
-        self._epoch = self._open_epoch(embedding)
+        self._epoch = self._open_epoch()
         self._drop_epochs_but(self._epoch, self._current())
 
-    def _open_epoch(self, embedding: str) -> int:
+    def _open_epoch(self) -> int:
         with self._conn.transaction():
             self._conn.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", (f"{self._claims.name} is made",)
             )
             current = None if self._rebuild else self._current()
             if current is None:
-                current = schema.make_epoch(self._conn, self._collection, embedding)
+                current = schema.make_epoch(self._conn, self._collection, self._embedding)
                 if not self._rebuild:
                     self._make_current(current)
+            self._conn.execute(
+                "UPDATE epochs SET embedding = %s WHERE id = %s AND dimension IS NULL", (self._embedding, current)
+            )
         [(made_with,)] = self._conn.execute("SELECT embedding FROM epochs WHERE id = %s", (current,)).fetchall()
-        if made_with != embedding:
-            raise another_embedding(self._collection, made_with=made_with, asked=embedding)
+        if made_with != self._embedding:
+            raise another_embedding(self._collection, made_with=made_with, asked=self._embedding)
         return current
 
     def _current(self) -> int | None:
@@ -122,7 +126,7 @@ class PostgresWriter:
         self._claim_something()
         chunks = [chunk for _, of_document in documents for chunk in of_document]
         with self._conn.transaction():
-            self._check_dimension(vectors)
+            self._check_embedding(vectors)
             removed = rows.remove_documents(self._conn, self._epoch, [record.path for record, _ in documents])
             rows.add_documents(self._conn, self._epoch, documents)
             kept = removed.chunk_ids & {chunk.id for chunk in chunks}
@@ -180,12 +184,16 @@ class PostgresWriter:
         if not self._claims.held:
             self._claims.hold([EVERYTHING])
 
-    def _check_dimension(self, vectors: "NDArray[np.float32]") -> None:
+    def _check_embedding(self, vectors: "NDArray[np.float32]") -> None:
         if not len(vectors):
             return
         dimension = vectors.shape[1]
         # Before a rebuild counts nobody searches, and an index made at the end is made much faster.
-        known = schema.settle_dimension(self._conn, self._epoch, dimension, index=not self._rebuild)
+        made_with, known = schema.settle_embedding(
+            self._conn, self._epoch, self._embedding, dimension, index=not self._rebuild
+        )
+        if made_with != self._embedding:  # another writer's vectors were the first
+            raise another_embedding(self._collection, made_with=made_with, asked=self._embedding)
         if known != dimension:
             raise another_embedding(self._collection, made_with=f"{known} dimensions", asked=f"{dimension} dimensions")
 

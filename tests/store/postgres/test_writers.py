@@ -29,6 +29,19 @@ def test_two_writers_in_different_folders_write_side_by_side(store: PostgresStor
         assert reader.catalog.roots() == ["/docs/fruit", "/docs/ships"]
 
 
+def test_of_two_embeddings_side_by_side_the_one_whose_vectors_come_first_is_taken(store: PostgresStore) -> None:
+    with store.writing(embedding="slow") as slow:
+        slow.add_roots(["/docs/ships"])
+        with store.writing(embedding="quick") as quick:
+            quick.add_roots(["/docs/fruit"])
+            write(quick, APPLES)
+        with pytest.raises(StoreError, match="was made with quick, not with slow"):
+            write(slow, SHIPS)
+
+    with store.reading() as reader:
+        assert (reader.embedding, texts(reader)) == ("quick", {"apples are red", "pears are green"})
+
+
 @pytest.mark.parametrize("root", ["/docs", "/docs/fruit", "/docs/fruit/sweet", "/"])
 def test_a_folder_above_below_or_the_same_is_busy(store: PostgresStore, root: str) -> None:
     with store.writing() as one, store.writing() as other:
