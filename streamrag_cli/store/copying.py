@@ -35,8 +35,8 @@ def copy_collection(
     """Copy, and say after every batch how far it is. The target has the collection at the end, or is as it was.
 
     The source is read as one state. Raises StoreError: `store_missing`, `store_exists` where the target has documents
-    in a collection of this name that it is not to `replace`, and what opening and writing raise; UsageError where both
-    are the same place.
+    in a collection of this name that it is not to `replace`, `store_busy` where an ingest takes
+    vectors out of the source meanwhile, and what opening and writing raise; UsageError where both are the same place.
     """
     if source == target:
         raise UsageError("both stores are the same", code="same_store", hint="streamrag copy --from STORE --to STORE")

@@ -102,7 +102,10 @@ class Reader(Protocol):
         """The exact cosine of each id to `vector`; ids that are not in the collection are left out."""
 
     def vectors(self, ids: Sequence[str]) -> "NDArray[np.float32]":
-        """The stored vectors, one row for each id, in their order. All of them must be in the collection."""
+        """The stored vectors, one row for each id, in their order. All of them must be in the collection.
+
+        Raises StoreError: `store_busy` where another process has deleted some of them since `reading()` began.
+        """
 
 
 class Writer(Protocol):

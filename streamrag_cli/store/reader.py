@@ -131,7 +131,13 @@ class CollectionReader:
 
         found = self._open_vectors().get(ids)
         if lost := [each for each in ids if each not in found]:
-            raise damaged(self._layout.vectors(self._epoch), f"{len(lost)} of {len(ids)} vectors cannot be read")
+            self._complain(f"{len(lost)} of {len(ids)} vectors cannot be read")
+            raise StoreError(
+                f"the store is busy: an ingest is changing {self._layout.directory}",
+                code="store_busy",
+                hint="wait for it to end, and try again",
+                retryable=True,
+            )
         return np.array([found[each] for each in ids], dtype=np.float32)
 
     def _open_catalog(self) -> None:

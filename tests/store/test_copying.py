@@ -1,5 +1,6 @@
 """A collection goes from one store into another as it is."""
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ from numpy.typing import NDArray
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.store.copying import Copied, copy_collection
 from streamrag_cli.store.interface import Reader
+from streamrag_cli.store.vectors import WritableVectors
 from tests.postgres_server import fresh_schema
 from tests.store.stores import LocalStore, Store, by_text, by_vector, document, many_chunks, texts
 
+SHIPS = document("ships.md", "ships cross the sea")
 APPLES = document("fruit.md", "apples are red", "pears are green")
 MANY = many_chunks("many.md", 1200)
 EMPTY = document("empty.md")
@@ -61,6 +64,33 @@ def test_a_collection_that_is_there_is_replaced_only_where_that_is_asked_for(sto
     list(copy_collection(other.place, store.place, "default", replace=True))
     with store.reading() as reader:
         assert texts(reader) == {"apples are red", "pears are green"}
+
+
+def test_a_directory_out_of_which_an_ingest_deletes_meanwhile_is_busy_and_not_damaged(tmp_path: Path) -> None:
+    first, last = LocalStore(tmp_path / "first"), LocalStore(tmp_path / "last")
+    first.put(APPLES, MANY, SHIPS)
+    steps = copy_collection(first.place, last.place, "default")
+    assert next(steps).documents == 2
+    assert first.run_other_process("remove", "ships.md") == "done"
+
+    with pytest.raises(StoreError) as caught:
+        list(steps)
+    assert (caught.value.code, caught.value.retryable) == ("store_busy", True)
+    assert not list(last.directory.rglob("current.json"))
+    assert list(copy_collection(first.place, last.place, "default"))[-1].chunks == 1202
+
+
+def test_a_directory_that_has_lost_vectors_is_damaged(tmp_path: Path) -> None:
+    first = LocalStore(tmp_path / "first")
+    first.put(APPLES, MANY, SHIPS)
+    steps = copy_collection(first.place, tmp_path / "last", "default")
+    next(steps)
+    [vectors_of_first] = first.directory.glob("collections/default/*/vectors")
+    with closing(WritableVectors(vectors_of_first, "default")) as directory:
+        directory.delete([SHIPS[1][0].id])
+
+    with pytest.raises(StoreError, match="1 of 1 vectors cannot be read"):
+        list(steps)
 
 
 def test_what_is_not_there_cannot_be_copied(store: Store, tmp_path: Path) -> None:
