@@ -1,6 +1,7 @@
 """What is in a store, told without opening vectors."""
 
-from contextlib import closing
+import os
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +51,18 @@ def _in_directory(store: Path, name: str) -> CollectionStatus:
             chunks=counts.chunks,
             embedding=catalog.meta("embedding") or "",
             dimension=int(dimension) if dimension else None,
-            size_bytes=sum(file.stat().st_size for file in layout.directory.rglob("*") if file.is_file()),
+            size_bytes=_size_bytes(layout.directory),
             last_ingest=catalog.meta("last_ingest"),
             generation=catalog.generation,
             roots=tuple(catalog.roots()),
         )
+
+
+def _size_bytes(directory: Path) -> int:
+    """Of all files at or below `directory`, without those that another process removes meanwhile."""
+    size_bytes = 0
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size_bytes += Path(parent, name).stat().st_size
+    return size_bytes

@@ -1,7 +1,11 @@
 """What is true of a store in a directory alone: it has a catalog and vectors apart from it."""
 
+import shutil
+from threading import Event, Thread
+
 from streamrag_cli.retrieval.search import retrieve
 from streamrag_cli.store.catalog import Counts
+from streamrag_cli.store.status import status_of
 from tests.fake_embedder import FakeEmbedder
 from tests.store.stores import LocalStore, by_vector, document
 
@@ -33,3 +37,26 @@ def test_a_question_between_an_ingests_two_writes_finds_the_former_documents(loc
         with reader.reading():
             assert reader.counts() == Counts(documents=2, chunks=1202)
             assert len(reader.nearest(FakeEmbedder().embed_query("number 7"), 100)) == 100
+
+
+def test_files_that_come_and_go_while_they_are_counted_are_no_error(local_store: LocalStore) -> None:
+    local_store.put(APPLES)
+    epoch = local_store.directory / "collections/default/epoch-of-a-rebuild"
+    ended = Event()
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            epoch.mkdir()
+            for number in range(20):
+                (epoch / f"{number}").touch()
+            shutil.rmtree(epoch)
+
+    other = Thread(target=come_and_go)
+    other.start()
+    try:
+        told = [status_of(local_store.place) for _ in range(300)]
+    finally:
+        ended.set()
+        other.join()
+
+    assert {status.collections[0].chunks for status in told} == {2}
