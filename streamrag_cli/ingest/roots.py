@@ -25,7 +25,14 @@ class IngestRequest:
     dry_run: bool = False
 
     def absolute_paths(self) -> list[Path]:
-        return [Path(os.path.normpath(self.working_directory / path)) for path in self.paths]
+        """Raises UsageError `not_utf_8`."""
+        absolute = [Path(os.path.normpath(self.working_directory / path)) for path in self.paths]
+        for path in absolute:
+            if not has_utf_8_name(path):
+                raise UsageError(
+                    f"the name of {sanitise_line(str(path))} is not UTF-8", code="not_utf_8", hint="mv OLD NEW"
+                )
+        return absolute
 
     def shown_name(self, path: Path, root: Path) -> str:
         """As people know the file: relative to where they are, else from the ingested folder's name on."""
@@ -42,11 +49,6 @@ def roots_of(request: IngestRequest, settings: Settings) -> list[Path]:
         given = [root for root in _recorded(settings) if root.exists()]
     if not given:
         raise UsageError("no path to ingest", code="no_path", hint="streamrag ingest PATH")
-    for root in given:
-        if not has_utf_8_name(root):
-            raise UsageError(
-                f"the name of {sanitise_line(str(root))} is not UTF-8", code="not_utf_8", hint="mv OLD NEW"
-            )
     return _outermost(given)
 
 

@@ -209,8 +209,11 @@ def test_6_a_name_that_is_no_utf_8_stops_nothing_else(newcomer: CommandLine) -> 
 
 def test_2_a_path_that_is_no_utf_8_is_said(newcomer: CommandLine) -> None:
     (newcomer.directory / os.fsdecode(b"\xff")).mkdir()
+    (newcomer.directory / "good.md").write_text("Some words.", encoding="utf-8")
+    newcomer.run("ingest", "good.md")
 
     assert said(newcomer.run(b"ingest", b"\xff"))[0] == 2
+    assert said(newcomer.run(b"ingest", b"--remove", b"\xff"))[0] == 2
     assert said(newcomer.run(b"search", b"--store", b"\xff", b"words"))[0] == 2
 
 
