@@ -82,10 +82,10 @@ class Layout:
         self.vectors(epoch).mkdir(parents=True)
         return epoch
 
-    def remove_epochs_but(self, epoch: str) -> None:
+    def remove_epochs_but(self, *wanted: str) -> None:
         """Remove what no longer counts; what a reader still uses is left for the next writer."""
         for each in self.directory.glob(f"{_EPOCH_PREFIX}*"):
-            if each.name != epoch:
+            if each.name not in wanted:
                 with suppress(OSError), unused(each) as free:
                     if free:
                         shutil.rmtree(each)

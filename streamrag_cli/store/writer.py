@@ -13,11 +13,12 @@ puts Chroma in line with the catalog.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store import index_files
 from streamrag_cli.store.catalog import Catalog, Counts
@@ -82,8 +83,13 @@ class CollectionWriter:
         except BaseException:
             self._catalog.close()
             raise
-        if not rebuild:
-            layout.remove_epochs_but(self._epoch)
+        self._remove_orphans()
+
+    def _remove_orphans(self) -> None:
+        """Remove the epochs that interrupted rebuilds have left; where it cannot be told which one counts, none."""
+        with suppress(StoreError):
+            current = self._layout.current()
+            self._layout.remove_epochs_but(self._epoch, *([current.epoch] if current else []))
 
     def _claim(self, embedding: str) -> None:
         made_with = vectors_made_with(self._catalog)

@@ -1,13 +1,14 @@
 """What is true of a store in a directory alone: it has a catalog and vectors apart from it."""
 
 import shutil
+from contextlib import suppress
 from threading import Event, Thread
 
 from streamrag_cli.retrieval.search import retrieve
 from streamrag_cli.store.catalog import Counts
 from streamrag_cli.store.status import status_of
 from tests.fake_embedder import FakeEmbedder
-from tests.store.stores import LocalStore, by_vector, document
+from tests.store.stores import LocalStore, by_vector, document, write
 
 APPLES = document("fruit.md", "apples are red", "pears are green")
 SHIPS = document("ships.md", "ships cross the sea")
@@ -37,6 +38,27 @@ def test_a_question_between_an_ingests_two_writes_finds_the_former_documents(loc
         with reader.reading():
             assert reader.counts() == Counts(documents=2, chunks=1202)
             assert len(reader.nearest(FakeEmbedder().embed_query("number 7"), 100)) == 100
+
+
+def test_of_rebuilds_that_fail_at_most_the_last_leaves_an_epoch(local_store: LocalStore) -> None:
+    local_store.put(APPLES)
+    current = local_store.directory / "collections/default/current.json"
+
+    def fail_to_rebuild() -> None:
+        with suppress(KeyboardInterrupt), local_store.writing(rebuild=True) as writer:
+            write(writer, SHIPS)
+            raise KeyboardInterrupt
+
+    for _ in range(3):
+        fail_to_rebuild()
+    assert len(list(current.parent.glob("epoch-*"))) == 2
+    with local_store.reading() as reader:
+        assert by_vector(reader) == {"apples are red", "pears are green"}
+
+    current.write_text("{")  # which of them counts may still be told by whoever mends it
+    before = set(current.parent.glob("epoch-*"))
+    fail_to_rebuild()
+    assert before < set(current.parent.glob("epoch-*"))
 
 
 def test_files_that_come_and_go_while_they_are_counted_are_no_error(local_store: LocalStore) -> None:
