@@ -2,7 +2,7 @@
 
 Left out: what is hidden, what git would ignore, what may hold secrets (`never_read`), what no loader knows, what is
 not a regular file, and links that lead out of the path they were found under. A path that a person names is taken
-whatever its name. A directory that is left out is reported once and not entered.
+whatever its name, also where another one leads past it. A directory that is left out is reported once and not entered.
 
 Links are followed last, when everything that has a place of its own under the path has been found there: no file is
 found twice, whichever of its names sorts first, and a loop ends where it began.
@@ -89,6 +89,7 @@ def discover(paths: Sequence[Path], *, include_hidden: bool = False) -> Iterator
 
 
 def _discover(roots: Sequence[Path], include_hidden: bool) -> Iterator[Found]:
+    named = frozenset(map(str, roots))
     seen: set[str] = set()
     for root in roots:
         try:
@@ -98,7 +99,7 @@ def _discover(roots: Sequence[Path], include_hidden: bool) -> Iterator[Found]:
             yield UnreadableDirectory(path=root, reason=_reason(error))
             continue
         if stat.S_ISDIR(status.st_mode):
-            yield from _Walk(root=root, real_root=real, include_hidden=include_hidden, seen=seen).run()
+            yield from _Walk(root=root, real_root=real, named=named, include_hidden=include_hidden, seen=seen).run()
         elif not stat.S_ISREG(status.st_mode):
             yield _skipped(str(root), "not_a_regular_file")
         elif real not in seen:
@@ -117,10 +118,13 @@ class _Directory:
 
 @dataclass(slots=True)
 class _Walk:
-    """One root's walk. `seen` has the real path of every file found and every directory entered, under any root."""
+    """One root's walk. `seen` has the real path of every file found and every directory entered, under any root;
+    `named` has all the roots.
+    """
 
     root: Path
     real_root: str
+    named: frozenset[str]
     include_hidden: bool
     seen: set[str]
     links: deque[tuple[str, IgnoreRules]] = field(default_factory=deque)
@@ -169,11 +173,11 @@ class _Walk:
             return None
         except OSError as error:
             return UnreadableDirectory(path=Path(entry.path), reason=_reason(error))
-        is_directory = stat.S_ISDIR(status.st_mode)
+        is_directory, is_named = stat.S_ISDIR(status.st_mode), entry.path in self.named
         real = os.path.join(parent.real, entry.name)  # noqa: PTH118 - a Path for each entry is slow
-        if real in self.seen:
+        if real in self.seen or (is_link and is_named):  # a link that was named is followed when its turn comes
             return None
-        left_out = self._left_out(entry.path, rules, directory=is_directory)
+        left_out = None if is_named else self._left_out(entry.path, rules, directory=is_directory)
         if left_out:
             return _skipped(entry.path, left_out)
         if is_link:
@@ -196,7 +200,7 @@ class _Walk:
             return None
         if not stat.S_ISREG(status.st_mode):
             return _skipped(path, "not_a_regular_file")
-        if not is_supported(Path(path)):
+        if path not in self.named and not is_supported(Path(path)):
             return _skipped(path, "unsupported")
         self.seen.add(real)
         return FoundFile(path=Path(path), root=self.root, size=status.st_size, mtime_ns=status.st_mtime_ns)
@@ -228,16 +232,21 @@ class _Walk:
         return is_never_read(name, directory=directory) or any(is_never_read(each, directory=True) for each in parents)
 
 
-def _require(root: Path) -> None:
+def is_gone(path: Path) -> bool:
+    """Whether nothing is there. What cannot be looked at may well be, and `discover` says what is wrong with it."""
     try:
-        root.stat()
+        path.stat()
     except OSError as error:
-        if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}:
-            return  # it may well exist; the walk says what is wrong with it
+        return error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
+    return False
+
+
+def _require(root: Path) -> None:
+    if is_gone(root):
         parent = next(parent for parent in root.parents if parent.is_dir())
         raise UsageError(
             f"no such file or directory: {root}", code="no_such_path", hint=f"ls {shlex.quote(str(parent))}"
-        ) from error
+        )
 
 
 def _skipped(path: str, code: SkipCode) -> SkippedPath:

@@ -1,10 +1,11 @@
 """Which paths an ingest is about, and what the files below them are called."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from streamrag_cli.documents.discover import is_gone
 from streamrag_cli.errors import UsageError
 from streamrag_cli.events import Notice
 from streamrag_cli.settings import Settings
@@ -43,20 +44,31 @@ class IngestRequest:
 
 
 def roots_of(request: IngestRequest, settings: Settings) -> list[Path]:
-    """The absolute paths to ingest, without those that lie below another. Raises UsageError."""
+    """The absolute paths to ingest, each once, those that lie above others first. Raises UsageError.
+
+    What earlier ingests were given below one of them is among them: it was named, so it is not left out for its name.
+    """
     given = request.absolute_paths()
-    if not given and request.rebuild:
-        given = [root for root in _recorded(settings) if root.exists()]
+    if request.rebuild and not given:
+        given = _still_there(_recorded(settings))
+    elif given and not request.rebuild:
+        given += _still_there(_below(given, _recorded(settings)))
     if not given:
         raise UsageError("no path to ingest", code="no_path", hint="streamrag ingest PATH")
-    return _outermost(given)
+    return sorted(dict.fromkeys(given), key=lambda path: len(path.parts))
+
+
+def outermost(roots: Sequence[Path]) -> list[Path]:
+    """Those that lie below no other."""
+    below = set(_below(roots, roots))
+    return [root for root in roots if root not in below]
 
 
 def lost_roots(request: IngestRequest, settings: Settings) -> Iterator[Notice]:
     """A rebuild from what was ingested before cannot bring back what is gone."""
     if request.rebuild and not request.paths:
         for root in _recorded(settings):
-            if not root.exists():
+            if is_gone(root):
                 yield Notice(message=sanitise_line(f"{root} is gone; its documents are left out"), code="root_gone")
 
 
@@ -69,8 +81,13 @@ def has_utf_8_name(path: Path) -> bool:
     return True
 
 
-def _outermost(paths: Sequence[Path]) -> list[Path]:
-    return [path for path in dict.fromkeys(paths) if not any(path != up and path.is_relative_to(up) for up in paths)]
+def _below(folders: Iterable[Path], paths: Iterable[Path]) -> list[Path]:
+    above = set(folders)
+    return [path for path in paths if not above.isdisjoint(path.parents)]
+
+
+def _still_there(roots: Iterable[Path]) -> list[Path]:
+    return [root for root in roots if not is_gone(root)]
 
 
 def _recorded(settings: Settings) -> list[Path]:

@@ -17,7 +17,7 @@ from streamrag_cli.documents.discover import FoundFile, SkippedPath, UnreadableD
 from streamrag_cli.events import DocumentAction, DocumentSeen
 from streamrag_cli.ingest.compare import is_unchanged_by_stat
 from streamrag_cli.ingest.reading import Examined, ReadAhead
-from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name
+from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, outermost
 from streamrag_cli.ingest.sinks import Sink
 
 FILES_AHEAD: Final = 64
@@ -110,7 +110,7 @@ class Run:
         yield from self._sink.ready()
 
     def _drop_deleted(self, roots: Sequence[Path]) -> Iterator[DocumentSeen]:
-        for root in roots:
+        for root in outermost(roots):
             gone = [
                 record
                 for record in self._sink.records_under(str(root))

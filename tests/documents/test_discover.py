@@ -83,6 +83,26 @@ def test_a_secret_that_was_named_is_not_reported_again_by_its_directory(tmp_path
     assert list(discover([tmp_path / ".env", tmp_path])) == list(discover([tmp_path / ".env"]))
 
 
+def test_what_is_named_below_another_path_is_not_left_out(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    write(root, "a.md", ".env", "data.unknown", "ignored/b.md", ".hidden/c.md", ".hidden/.d.md", "../outside.md")
+    (root / ".gitignore").write_text("ignored\n")
+    (root / "link.md").symlink_to("../outside.md")
+    named = [root / name for name in (".env", "data.unknown", "ignored", ".hidden/.d.md", "link.md")]
+
+    assert [
+        (str(item.path.relative_to(root)), str(item.root.relative_to(root))) for item in files(discover([root, *named]))
+    ] == [
+        (".env", "."),
+        ("a.md", "."),
+        ("data.unknown", "."),
+        ("ignored/b.md", "."),
+        (".hidden/.d.md", ".hidden/.d.md"),
+        ("link.md", "link.md"),
+    ]
+    assert set(skipped(root, *named)) == {".gitignore", ".hidden"}
+
+
 def test_a_path_that_is_a_link_to_a_directory_is_a_root(tmp_path: Path) -> None:
     write(tmp_path, "real/a.md")
     (tmp_path / "link").symlink_to("real")
@@ -258,6 +278,6 @@ def found(root: Path) -> list[str]:
     return [str(item.path.relative_to(root)) for item in files(discover([root]))]
 
 
-def skipped(root: Path) -> dict[str, tuple[str, bool]]:
-    items = (item for item in discover([root]) if isinstance(item, SkippedPath))
+def skipped(root: Path, *named: Path) -> dict[str, tuple[str, bool]]:
+    items = (item for item in discover([root, *named]) if isinstance(item, SkippedPath))
     return {str(item.path.relative_to(root)): (item.code, item.expected) for item in items}

@@ -20,6 +20,37 @@ def test_a_file_under_two_of_the_paths_is_ingested_once(ingests: Ingests, paths:
     assert ingests.stored() == {"docs/a.md": "first", "docs/deep/b.md": "second"}
 
 
+@pytest.mark.parametrize("name", ["docs/.notes.md", "docs/id_rsa", "docs/ignored.md", "docs/.github/guide.md"])
+def test_what_was_named_stays_when_its_folder_is_ingested(ingests: Ingests, name: str) -> None:
+    ingests.put("docs/.gitignore", "ignored.md")
+    ingests.put("docs/a.md", "first")
+    ingests.put(name, "named")
+    both = {"docs/a.md": "first", name: "named"}
+
+    ingests.run(name)
+    ingests.run("docs", dry_run=True)
+    assert ingests.done.counts["deleted"] == 0
+    ingests.run("docs")
+    assert (ingests.stored(), name in ingests.reasons) == (both, False)
+    ingests.run(rebuild=True)
+    ingests.run("docs")
+    assert ingests.stored() == both
+
+    (ingests.home / name).unlink()
+    would = ingests.run("docs", dry_run=True)
+    assert (would[name], ingests.done.counts["deleted"]) == ("deleted", 1)
+    assert ingests.run("docs")[name] == "deleted"
+
+
+def test_what_is_named_together_with_its_folder_is_taken_until_it_is_removed(ingests: Ingests) -> None:
+    ingests.put("docs/a.md", "first")
+    ingests.put("docs/.notes.md", "named")
+
+    assert ingests.run("docs", "docs/.notes.md") == {"docs/.notes.md": "added", "docs/a.md": "added"}
+    assert ingests.remove("docs/.notes.md") == {"docs/.notes.md": "deleted"}
+    assert ingests.run("docs") == {"docs/.notes.md": "skipped", "docs/a.md": "unchanged"}
+
+
 def test_documents_outside_the_path_are_left_alone(ingests: Ingests) -> None:
     ingests.put("one/a.md", "first")
     ingests.put("one-more/b.md", "second")
