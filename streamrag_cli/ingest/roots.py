@@ -54,7 +54,8 @@ def roots_of(request: IngestRequest, settings: Settings) -> list[Path]:
     elif given and not request.rebuild:
         given += _still_there(_below(given, _recorded(settings)))
     if not given:
-        raise UsageError("no path to ingest", code="no_path", hint="streamrag ingest PATH")
+        how = "streamrag ingest --rebuild PATH" if request.rebuild else "streamrag ingest PATH"
+        raise UsageError("no path to ingest", code="no_path", hint=how)
     return sorted(dict.fromkeys(given), key=lambda path: len(path.parts))
 
 
