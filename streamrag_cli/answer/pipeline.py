@@ -118,7 +118,8 @@ async def _events(
     if settings.model or settings.base_url or settings.api_key:
         scheme = "http" if (settings.base_url or "").startswith("http:") else "https"
         asyncio.get_running_loop().run_in_executor(None, prepare_client, scheme)  # beside retrieval: 5 % sooner
-    yield Status(status="retrieving", detail=f"searching {retriever.reader.counts().chunks:,} chunks")
+    counts = await asyncio.to_thread(retriever.reader.counts)  # it waits for a store that is busy or far away
+    yield Status(status="retrieving", detail=f"searching {counts.chunks:,} chunks")
     found = await asyncio.to_thread(
         retriever.retrieve, question.text, top_k=settings.top_k, min_score=settings.min_score
     )

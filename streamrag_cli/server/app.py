@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -20,6 +21,8 @@ from streamrag_cli.server.replies import RefusedError, reply_to
 from streamrag_cli.server.security import Guard, check_reachable
 from streamrag_cli.server.serving import Serving
 from streamrag_cli.settings import ServerSettings, Settings
+
+_CLOSE_WITHIN_S: Final = 0.5
 
 
 def create_app(settings: Settings, server: ServerSettings, limits: Limits | None = None) -> FastAPI:
@@ -74,7 +77,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Serving]]:
     finally:
         warming.cancel()
         await asyncio.gather(warming, return_exceptions=True)
-        await serving.library.aclose()
+        # Closing waits for threads that wait for a store or for vectors: they end with the process.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_WITHIN_S):
+                await serving.library.aclose()
 
 
 async def _warm(serving: Serving) -> None:

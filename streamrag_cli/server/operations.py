@@ -1,9 +1,13 @@
 """What those who run a server ask it: is it alive, can it answer, how is it doing, what is in the store."""
 
+import asyncio
+
 from fastapi import APIRouter, Request, Response
 
 from streamrag_cli.server.replies import JsonReply
 from streamrag_cli.server.serving import Serving
+from streamrag_cli.store.catalog import Counts
+from streamrag_cli.store.interface import Reader
 from streamrag_cli.store.opening import collections
 
 router = APIRouter(tags=["operations"])
@@ -20,8 +24,7 @@ async def ready(request: Request) -> JsonReply:
     """The collection is open and can be asked; 503 says why not."""
     serving: Serving = request.app.state.serving
     async with serving.library.retriever(serving.settings) as retriever:
-        counts = retriever.reader.counts()
-        embedding = retriever.reader.embedding
+        counts, embedding = await asyncio.to_thread(_look_into, retriever.reader)
     return JsonReply(
         {
             "status": "ready",
@@ -32,6 +35,10 @@ async def ready(request: Request) -> JsonReply:
             "open_streams": len(serving.streams),
         }
     )
+
+
+def _look_into(reader: Reader) -> tuple[Counts, str]:
+    return reader.counts(), reader.embedding
 
 
 @router.get("/metrics", response_class=Response)

@@ -1,5 +1,6 @@
 """What clients, models and operators do to a server: nobody is kept waiting, nothing is left open."""
 
+import os
 import re
 import signal
 import socket
@@ -7,19 +8,27 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
+import psycopg
 import pytest
 
+from streamrag_cli.events import IngestDone
+from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.settings import ServerSettings, Settings
+from tests.library import make_collection
 from tests.openai_replies import Hold, Stall, answer, finish, stream, token
 from tests.openai_server import OpenAIServer, Script
+from tests.postgres_server import fresh_schema
 from tests.server.client import ask_url, request, streaming, wait_until
 from tests.server.running import STREAMRAG, RunningServer, running_server, served
 
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
+LEAVING_S = 3.0
+"""What leaving may take beyond the grace time on a busy machine."""
 
 
 @contextmanager
@@ -184,6 +193,43 @@ def test_a_signal_ends_open_streams_with_an_error_event_and_then_the_process(
     assert [(event["type"], event["code"]) for event in events] == [("error", "server_shutdown")]
     assert left == code
     assert "Traceback" not in server.said
+
+
+@pytest.mark.parametrize("path", [ask_url(""), "/readyz"], ids=["a question", "readyz"])
+def test_a_store_that_does_not_answer_holds_up_nobody_else_and_not_the_end(path: str, tmp_path: Path) -> None:
+    with fresh_schema() as place, ExitStack() as left_open:
+        settings = make_collection(tmp_path, {"a.md": "The ferry leaves at nine.\n"}, store=place)
+        with served(settings) as server, psycopg.connect(place.url) as database:
+            assert request(f"{server.url}/readyz").status == 200
+            database.execute(f"LOCK TABLE {place.schema}.collections IN ACCESS EXCLUSIVE MODE")
+            port = int(server.url.rpartition(":")[2])
+            asking = left_open.enter_context(socket.create_connection(("127.0.0.1", port)))
+            asking.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            waiting = "SELECT FROM pg_locks WHERE NOT granted"
+            assert wait_until(lambda: database.execute(waiting).fetchone() is not None, within_s=10)
+            alive = request(f"{server.url}/healthz")
+            server.process.terminate()
+            left = server.process.wait(timeout=PLENTY.grace_s + LEAVING_S)
+
+    assert (alive.status, left) == (200, 143)
+
+
+def test_questions_that_wait_for_vectors_do_not_hold_up_the_end(tmp_path: Path) -> None:
+    threads = (os.cpu_count() or 1) + 4  # as many as asyncio has
+    settings = Settings(store=tmp_path / "store", embedding="openai:m")
+    (tmp_path / "a.md").write_text("The ferry leaves at nine.\n")
+    with OpenAIServer() as sound:
+        wanted = IngestRequest(paths=(tmp_path / "a.md",), working_directory=tmp_path)
+        assert isinstance([*ingest(wanted, replace(settings, base_url=sound.base_url))][-1], IngestDone)
+    with OpenAIServer(embeddings=stream(Stall())) as silent, ExitStack() as left_open:
+        variables = {"STREAMRAG_BASE_URL": silent.base_url, "STREAMRAG_TIMEOUT": "60"}
+        with served(settings, **variables) as server:
+            for _ in range(threads + 1):
+                left_open.enter_context(streaming(ask_url(server.url)))
+            silent.wait_for_requests(threads)
+            server.process.terminate()
+
+            assert server.process.wait(timeout=PLENTY.grace_s + LEAVING_S) == 143
 
 
 def test_a_port_that_is_taken_is_an_error_with_a_hint(settings: Settings) -> None:
