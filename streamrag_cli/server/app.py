@@ -48,6 +48,7 @@ def create_app(settings: Settings, server: ServerSettings, limits: Limits | None
     app.include_router(operations.router)
     app.router.routes.extend(page.routes())
     app.add_exception_handler(StreamragError, _expected)  # type: ignore[arg-type]
+    app.add_exception_handler(RefusedError, _refused)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _http)  # type: ignore[arg-type]
     # The last one added is the first to see a request.
@@ -95,6 +96,12 @@ async def _expected(request: Request, error: StreamragError) -> Response:
     if request.url.path.startswith(openai_api.router.prefix):
         return openai_api.error_reply(error, 404 if error.code == "no_such_model" else None)
     return reply_to(error)
+
+
+async def _refused(request: Request, refused: RefusedError) -> Response:
+    if request.url.path.startswith(openai_api.router.prefix):
+        return openai_api.refused_reply(refused)
+    return refused.reply()
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:

@@ -19,7 +19,7 @@ from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS, ask
 from streamrag_cli.errors import StreamragError, UsageError
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Sources, Token
 from streamrag_cli.model import Question, Usage
-from streamrag_cli.server.replies import STATUS_OF, JsonReply
+from streamrag_cli.server.replies import STATUS_OF, JsonReply, RefusedError
 from streamrag_cli.server.requests import Asked, question_of, settings_of
 from streamrag_cli.server.serving import Serving
 from streamrag_cli.server.streaming import Encoder, while_connected
@@ -93,13 +93,20 @@ async def chat_completions(request: Request, asked: ChatRequest) -> Response:
         with_usage = asked.stream_options is not None and asked.stream_options.include_usage
         return serving.stream(question, settings, completion.encoder(with_usage=with_usage))
     events = serving.metrics.observed(ask(question, settings, serving.library))
-    reply = await while_connected(request.receive, completion.whole(events))
+    whole = serving.streams.whole(lambda: completion.whole(events))
+    reply = await while_connected(request.receive, whole)
     return reply if reply is not None else Response(status_code=204)  # nobody is there to read it
 
 
 def error_reply(error: StreamragError | Error, status: int | None = None) -> JsonReply:
     """A failure in OpenAI's shape, which its clients turn into their own exceptions."""
-    return JsonReply({"error": _error(error)}, status or STATUS_OF.get(error.exit_code, 500))
+    status = status or STATUS_OF.get(error.exit_code, 500)
+    return JsonReply({"error": _error(error, status)}, status)
+
+
+def refused_reply(refused: RefusedError) -> JsonReply:
+    """The same for a request that is not answered."""
+    return JsonReply({"error": _error(refused, refused.status)}, refused.status, refused.headers)
 
 
 def _question(asked: ChatRequest) -> Question:
@@ -146,7 +153,7 @@ class _Completion:
                     last = self._chunk({}, event.finish_reason, **cited)
                     return last + (self._usage(event.usage) if with_usage else b"") + _END
                 case Error():
-                    return _event({"error": _error(event)}) + _END
+                    return _event({"error": _error(event, STATUS_OF.get(event.exit_code, 500))}) + _END
                 case _:
                     return b""
 
@@ -195,10 +202,8 @@ def _event(value: object) -> bytes:
     return f"data: {encode(value)}\n\n".encode()
 
 
-def _error(error: StreamragError | Error) -> dict[str, Any]:
-    kind: Literal["invalid_request_error", "server_error"] = (
-        "invalid_request_error" if STATUS_OF.get(error.exit_code, 500) < 500 else "server_error"
-    )
+def _error(error: StreamragError | Error | RefusedError, status: int) -> dict[str, Any]:
+    kind: Literal["invalid_request_error", "server_error"] = "invalid_request_error" if status < 500 else "server_error"
     message = f"{error.message}; {error.hint}" if error.hint else error.message
     return {"message": message, "type": kind, "param": None, "code": error.code}
 

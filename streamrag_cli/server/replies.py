@@ -44,11 +44,15 @@ class RefusedError(Exception):
         self.hint = hint
         self.retry_after_s = retry_after_s
 
-    def reply(self) -> JsonReply:
+    @property
+    def headers(self) -> dict[str, str]:
         headers = {"Retry-After": str(self.retry_after_s)} if self.retry_after_s is not None else {}
         if self.status == 401:
             headers["WWW-Authenticate"] = 'Basic realm="streamrag", charset="UTF-8"'  # a browser reads no list
-        return JsonReply(_body(self.message, self.code, self.hint), self.status, headers)
+        return headers
+
+    def reply(self) -> JsonReply:
+        return JsonReply(_body(self.message, self.code, self.hint), self.status, self.headers)
 
 
 def reply_to(error: StreamragError) -> JsonReply:

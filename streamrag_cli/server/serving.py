@@ -25,8 +25,9 @@ class Serving:
 
     @classmethod
     def of(cls, settings: Settings, server: ServerSettings, limits: Limits) -> Self:
-        streams = OpenStreams(server.max_streams)
-        return cls(settings=settings, server=server, limits=limits, streams=streams, metrics=Metrics())
+        metrics = Metrics()
+        streams = OpenStreams(server.max_streams, metrics.refused)
+        return cls(settings=settings, server=server, limits=limits, streams=streams, metrics=metrics)
 
     def stream(self, question: Question, settings: Settings, encode: Encoder) -> EventStreamResponse:
         """The answer to a question, as it is written."""

@@ -5,8 +5,8 @@ is silent, and its model call is closed at once; and a client that reads slowly 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any, Final, TypeAlias, TypeVar
 
 from starlette.responses import Response
@@ -21,6 +21,8 @@ from streamrag_cli.server.replies import RefusedError
 Result = TypeVar("Result")
 Encoder: TypeAlias = Callable[[AskEvent], bytes]
 """Makes an event into bytes of the stream; none for an event that its reader does not get."""
+End: TypeAlias = Callable[[Error], None]
+"""Stops an answer, and ends it with this error unless it has ended."""
 
 HEADERS: Final = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -39,42 +41,70 @@ _SHUTDOWN: Final = Error(
 
 
 class OpenStreams:
-    """The answers that are being written now: how many there may be, and how to end them all."""
+    """The answers that are being written now: how many there may be, and how to end them all.
 
-    def __init__(self, most: int) -> None:
+    Each is known by what ends it. `refused` is told the code of each refusal.
+    """
+
+    def __init__(self, most: int, refused: Callable[[str], None]) -> None:
         self._most = most
-        self._open: set[EventStreamResponse] = set()
+        self._refused = refused
+        self._open: set[End] = set()
         self._shutting_down = False
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, stream: "EventStreamResponse") -> None:
-        """Raises RefusedError where there is no room."""
-        if self._shutting_down:
-            raise RefusedError(503, _SHUTDOWN.message, code=_SHUTDOWN.code, hint=_SHUTDOWN.hint, retry_after_s=5)
-        if len(self._open) >= self._most:
-            raise RefusedError(
-                503,
-                f"{self._most} answers are open already",
-                code="too_many_streams",
-                hint="ask again",
-                retry_after_s=2,
-            )
-        self._open.add(stream)
+    @contextmanager
+    def room_for(self, end: End) -> Iterator[None]:
+        """Count an answer as open within the block. Raises RefusedError where there is no room."""
+        refusal = self._refusal()
+        if refusal is not None:
+            self._refused(refusal.code)
+            raise refusal
+        self._open.add(end)
+        try:
+            yield
+        finally:
+            self._open.discard(end)
 
-    def discard(self, stream: "EventStreamResponse") -> None:
-        self._open.discard(stream)
+    async def whole(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """What `work` makes of an answer of which nothing is sent before its end.
+
+        Raises RefusedError where there is no room, and when the server is told to stop.
+        """
+        told_to_stop = asyncio.Event()
+        with self.room_for(lambda _: told_to_stop.set()):
+            result = await while_present(told_to_stop.wait(), work())
+        if result is None:
+            raise _shutting_down()
+        return result
 
     def shut_down(self) -> None:
-        """End every stream with an error event, and let none begin."""
+        """End every answer with an error, and let none begin."""
         self._shutting_down = True
-        for stream in self._open:
-            stream.end_with(_SHUTDOWN)
+        for end in self._open:
+            end(_SHUTDOWN)
+
+    def _refusal(self) -> RefusedError | None:
+        if self._shutting_down:
+            return _shutting_down()
+        if len(self._open) < self._most:
+            return None
+        return RefusedError(
+            503, f"{self._most} answers are open already", code="too_many_streams", hint="ask again", retry_after_s=2
+        )
+
+
+def _shutting_down() -> RefusedError:
+    return RefusedError(503, _SHUTDOWN.message, code=_SHUTDOWN.code, hint=_SHUTDOWN.hint, retry_after_s=5)
 
 
 class EventStreamResponse(Response):
-    """An answer as server-sent events. `events` is closed however the response ends, also if it never begins."""
+    """An answer as server-sent events. `events` is closed however the response ends, also if it never begins.
+
+    Raises RefusedError, before anything is sent, where there is no room for it.
+    """
 
     def __init__(
         self,
@@ -97,17 +127,13 @@ class EventStreamResponse(Response):
         self._ended = False
         self._pumping: asyncio.Task[None] | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            self._streams.add(self)
-        except RefusedError as refused:
+            with self._streams.room_for(self.end_with):
+                await while_connected(receive, self._write(send))
+        except RefusedError:
             await self._events.aclose()
-            await refused.reply()(scope, receive, send)
-            return
-        try:
-            await while_connected(receive, self._write(send))
-        finally:
-            self._streams.discard(self)
+            raise
 
     def end_with(self, last: Error) -> None:
         """Stop the answer and end the stream with `last`, unless it has ended."""

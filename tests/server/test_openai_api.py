@@ -1,27 +1,31 @@
 """OpenAI's own client talks to the documents."""
 
 import asyncio
+import http.client
+import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
 import openai
 import pytest
 
-from streamrag_cli.settings import Settings
+from streamrag_cli.settings import ServerSettings, Settings
 from tests.openai_replies import Stall, answer, stream, token
 from tests.openai_server import OpenAIServer
-from tests.server.client import QUESTION, post_json
+from tests.server.client import QUESTION, post_json, request, wait_until
 from tests.server.running import RunningServer, running_server
 
 ASKED: Any = [{"role": "user", "content": QUESTION}]
 
 
 @contextmanager
-def served(settings: Settings, model: OpenAIServer) -> Iterator[tuple[RunningServer, openai.OpenAI]]:
+def served(
+    settings: Settings, model: OpenAIServer, limits: ServerSettings | None = None
+) -> Iterator[tuple[RunningServer, openai.OpenAI]]:
     with (
-        running_server(replace(settings, base_url=model.base_url, model="m")) as server,
+        running_server(replace(settings, base_url=model.base_url, model="m"), limits) as server,
         openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client,
     ):
         yield server, client
@@ -101,6 +105,46 @@ def test_a_client_that_leaves_closes_the_call_to_the_model(as_stream: bool, sett
         asyncio.run(leave(server.url, model))
 
         assert model.requests[0].closed_by_client.wait(timeout=1.0)
+
+
+@pytest.mark.parametrize("as_stream", [True, False])
+def test_more_answers_than_the_limit_are_refused_and_counted(as_stream: bool, settings: Settings) -> None:
+    one = ServerSettings(max_streams=1)
+    with OpenAIServer(chat=stream(token("a"), Stall())) as model, served(settings, model, one) as (server, client):
+        with asking_for_all(server):
+            model.wait_for_requests(1)
+            with pytest.raises(openai.InternalServerError) as refused:
+                client.chat.completions.create(model="streamrag", messages=ASKED, stream=as_stream)
+            told = request(f"{server.url}/metrics").body.decode().splitlines()
+        assert model.requests[0].closed_by_client.wait(timeout=1.0)
+        free = wait_until(lambda: server.open_streams == 0)
+
+    assert (refused.value.status_code, refused.value.code) == (503, "too_many_streams")
+    assert refused.value.response.headers["retry-after"] == "2"
+    assert 'streamrag_refused_total{code="too_many_streams"} 1.0' in told
+    assert (len(model.requests), free) == (1, True)
+
+
+def test_a_stop_ends_an_answer_of_which_nothing_was_sent_at_once(settings: Settings) -> None:
+    patient = ServerSettings(grace_s=15.0)
+    with OpenAIServer(chat=stream(token("a"), Stall())) as model, served(settings, model, patient) as (server, _):
+        with asking_for_all(server) as asking:
+            model.wait_for_requests(1)
+            server.server.should_exit = True
+            reply = asking.getresponse()
+            error = json.loads(reply.read())["error"]
+
+        assert (reply.status, error["code"], error["type"]) == (503, "server_shutdown", "server_error")
+        assert model.requests[0].closed_by_client.wait(timeout=1.0)
+
+
+@contextmanager
+def asking_for_all(server: RunningServer) -> Iterator[http.client.HTTPConnection]:
+    """A connection on which the answer was asked for as one object, closed at the end."""
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)) as asking:
+        body = json.dumps({"messages": ASKED})
+        asking.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
+        yield asking
 
 
 async def _read(client: openai.AsyncOpenAI, *, as_stream: bool) -> None:
