@@ -2,13 +2,19 @@
 
 import os
 import signal
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
 
+from streamrag_cli.errors import StreamragError
+from streamrag_cli.server.workers import run_workers
 from streamrag_cli.settings import Settings
 from streamrag_cli.store_place import StorePlace
 from tests.library import make_collection
@@ -83,6 +89,36 @@ def test_a_signal_ends_every_worker_and_its_streams_with_an_error_event(
     assert [(event["type"], event["code"]) for event in events] == [("error", "server_shutdown")]
     assert left == code
     assert "Traceback" not in server.said
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_to_all_ends_workers_that_have_not_started(
+    number: signal.Signals, code: int, settings: Settings
+) -> None:
+    with served(settings, "--workers", "2") as server:
+        assert wait_until(lambda: len(server.workers()) == 2, within_s=START_S)
+        for pid in server.workers():
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(1.5)  # until they are asked whether they live: nothing tells when they are
+        os.killpg(server.process.pid, number)
+        os.killpg(server.process.pid, signal.SIGCONT)
+        left = server.process.wait(timeout=10)
+
+    assert (left, server.said) == (code, "")
+
+
+def test_workers_that_cannot_start_are_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))  # it is set, and here put back
+    config = uvicorn.Config(cannot_start, workers=2, log_config=None)
+    with socket.create_server(("127.0.0.1", 0)) as listening, pytest.raises(StreamragError) as raised:
+        run_workers(config, listening, str(tmp_path))
+
+    assert (raised.value.code, raised.value.exit_code) == ("worker_failed", 1)
+
+
+async def cannot_start(_scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "no"})
 
 
 def test_workers_do_not_outlive_a_parent_that_is_killed(settings: Settings) -> None:
