@@ -13,6 +13,7 @@ from streamrag_cli.cli import options
 from streamrag_cli.cli.process import environment
 from streamrag_cli.model import Question
 from streamrag_cli.settings import Settings
+from streamrag_cli.store_place import PostgresUrl
 
 if TYPE_CHECKING:
     from streamrag_cli.engine.client import Connection
@@ -39,10 +40,20 @@ def connection_to_engine(
 
     request = Request(wants=wants, question=question, settings=settings)
     try:
+        _check_database(settings, surroundings)
         return client.connect(request, surroundings, idle_s=settings.engine_idle_s)
     except client.NoEngineError as error:
         client.say_without(error, debug=debug)
         return None
+
+
+def _check_database(settings: Settings, surroundings: Mapping[str, str]) -> None:
+    """Raises NoEngineError where libpq is told more than the store's address says, as by PGPASSWORD."""
+    from streamrag_cli.engine.client import NoEngineError
+
+    told = sorted(name for name in surroundings if name.startswith("PG"))
+    if told and isinstance(settings.store, PostgresUrl):
+        raise NoEngineError(f"{', '.join(told)} is for this process alone")
 
 
 @app.command("status")

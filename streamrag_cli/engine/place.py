@@ -21,7 +21,8 @@ from streamrag_cli import __version__
 from streamrag_cli.engine import peer
 
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
-_HEEDED: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _KEPT: Final = ("HOME", "PATH", "LANG", "LC_ALL", "TZ")
 
 
@@ -73,8 +74,10 @@ def identity(environment: Mapping[str, str]) -> str:
 
 
 def heeded(environment: Mapping[str, str]) -> dict[str, str]:
-    """What libraries read from the environment on the way to a model's server."""
-    return {name: environment[name] for upper in _HEEDED for name in (upper, upper.lower()) if environment.get(name)}
+    """What libraries read from the environment on the way to a model's server. Paths are absolute."""
+    proxies = [name for upper in _PROXIES for name in (upper, upper.lower())]
+    certificates = {name: str(Path(environment[name]).absolute()) for name in _CERTIFICATES if environment.get(name)}
+    return {name: environment[name] for name in proxies if environment.get(name)} | certificates
 
 
 def environment_for_engine(environment: Mapping[str, str]) -> dict[str, str]:

@@ -12,13 +12,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import certifi
+import psycopg
 import pytest
 
 from streamrag_cli.engine.place import UnsafePlaceError, identity, place_for
 from tests.cli.command_line import ROOT, CommandLine, at_once, read_until
 from tests.engine.conftest import engines, without_engine
+from tests.library import make_collection
 from tests.openai_replies import Stall, answer, stream, token
 from tests.openai_server import OpenAIServer
+from tests.postgres_server import GUARDED, PASSWORD, fresh_schema, guarded
 
 QUESTION = "Who built the lighthouse?"
 
@@ -288,6 +292,30 @@ def test_a_changed_program_gets_a_new_engine_and_the_old_one_ends(user: CommandL
 def test_the_identity_stands_for_what_libraries_read_from_the_environment() -> None:
     assert identity({}) == identity({"OPENAI_API_KEY": "x", "STREAMRAG_MODEL": "m"})
     assert identity({}) != identity({"https_proxy": "http://proxy.example:8080"})
+
+
+def test_a_password_in_the_environment_is_used_by_the_process_that_has_it(user: CommandLine, tmp_path: Path) -> None:
+    with fresh_schema() as place:
+        make_collection(tmp_path, store=place)
+        with psycopg.connect(place.url) as owner:
+            owner.execute(f"GRANT USAGE ON SCHEMA {place.schema} TO {GUARDED}")
+            owner.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {place.schema} TO {GUARDED}")
+        reader = user.having(STREAMRAG_STORE=guarded(place).with_secret(), PGPASSWORD=PASSWORD)
+        found = reader.run("search", QUESTION)
+        explained = reader.run("search", QUESTION, "--debug").stderr
+
+        assert (found.code, found.stdout) == (0, without_engine(reader).run("search", QUESTION).stdout)
+    assert "streamrag.engine: not used: PGPASSWORD is for this process alone\n" in explained
+    assert engines(user) == []
+
+
+def test_certificates_are_found_by_a_relative_path(user: CommandLine) -> None:
+    shutil.copy(certifi.where(), user.directory / "ca.pem")
+    trusting = user.having(SSL_CERT_FILE="ca.pem", STREAMRAG_BASE_URL="https://127.0.0.1:1/v1", STREAMRAG_MODEL="m")
+    outcome = trusting.run("ask", QUESTION)
+
+    assert (outcome.code, outcome) == (4, without_engine(trusting).run("ask", QUESTION))
+    assert [each["questions"] for each in engines(user)] == [1]
 
 
 def test_a_question_after_an_ingest_sees_the_new_documents(user: CommandLine, tmp_path: Path) -> None:
