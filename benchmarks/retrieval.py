@@ -197,12 +197,13 @@ class Raw:
 def compare_searching(store: Path, count: int) -> None:
     from streamrag_cli.retrieval.builtin_embedding import BuiltinEmbedder
     from streamrag_cli.retrieval.retriever import Retriever
-    from streamrag_cli.store.reader import CollectionReader
+    from streamrag_cli.settings import Settings
 
     language = Language(seed=4)
     questions = list(dict.fromkeys(language.question() for _ in range(count)))
     embedder, builtin, raw = LookedUp(questions), BuiltinEmbedder(), Raw(store)
-    with closing(Retriever(CollectionReader(store, _COLLECTION), embedder)) as retriever:
+    with closing(Retriever.open(Settings(store=store, collection=_COLLECTION))) as retriever:
+        retriever.embedder = embedder
         for question in questions[:20]:
             raw.search(question, embedder.embed_query(question))
             _search(retriever, question)

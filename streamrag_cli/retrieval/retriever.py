@@ -4,7 +4,7 @@ from typing import Self
 
 from streamrag_cli.errors import NothingRelevantError
 from streamrag_cli.retrieval.embeddings import Embedder, make_embedder
-from streamrag_cli.retrieval.search import Retrieved, retrieve
+from streamrag_cli.retrieval.search import EmbeddingChangedError, Retrieved, retrieve
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Reader, another_embedding
 from streamrag_cli.store.opening import open_reader
@@ -13,9 +13,11 @@ from streamrag_cli.store.opening import open_reader
 class Retriever:
     """Finds the chunks that bear on a question. May be shared between threads."""
 
-    def __init__(self, reader: Reader, embedder: Embedder) -> None:
+    def __init__(self, reader: Reader, settings: Settings) -> None:
+        """Raises StoreError `another_embedding`."""
         self.reader = reader
-        self.embedder = embedder
+        self._settings = settings
+        self.embedder = self._suited_embedder()
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -26,20 +28,28 @@ class Retriever:
         """
         reader = open_reader(settings.store, settings.collection)
         try:
-            embedder = embedder_for(settings, made_with=reader.embedding)
-            if embedder.name != reader.embedding:
-                raise another_embedding(settings.collection, made_with=reader.embedding, asked=embedder.name)
+            return cls(reader, settings)
         except BaseException:
             reader.close()
             raise
-        return cls(reader, embedder)
+
+    def _suited_embedder(self) -> Embedder:
+        made_with = self.reader.embedding
+        embedder = embedder_for(self._settings, made_with=made_with)
+        if embedder.name != made_with:
+            raise another_embedding(self._settings.collection, made_with=made_with, asked=embedder.name)
+        return embedder
 
     def close(self) -> None:
         self.reader.close()
 
     def retrieve(self, question: str, *, top_k: int, min_score: float) -> Retrieved:
         """The best chunks. Raises NothingRelevantError where none reaches `min_score`."""
-        found = retrieve(self.reader, self.embedder, question, top_k=top_k, min_score=min_score)
+        try:
+            found = retrieve(self.reader, self.embedder, question, top_k=top_k, min_score=min_score)
+        except EmbeddingChangedError:
+            self.embedder = self._suited_embedder()
+            found = retrieve(self.reader, self.embedder, question, top_k=top_k, min_score=min_score)
         if not found.hits:
             raise NothingRelevantError(
                 f"nothing relevant in the documents: the best match scores {found.best_score:.2f},"

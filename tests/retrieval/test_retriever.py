@@ -1,0 +1,53 @@
+"""An open retriever goes with the collection, whatever another process makes of it."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.errors import StoreError
+from streamrag_cli.retrieval import retriever as module
+from streamrag_cli.retrieval.retriever import Retriever
+from streamrag_cli.settings import Settings
+from tests.fake_embedder import FakeEmbedder
+from tests.store.stores import LocalStore, document
+
+SHIPS = document("ships.md", "ships cross the sea")
+
+
+@pytest.fixture(autouse=True)
+def _embedders_of_two_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    def embedder_for(settings: Settings, *, made_with: str | None) -> FakeEmbedder:
+        name = settings.embedding or made_with or "fake"
+        return FakeEmbedder(name, dimension=8 if name == "other" else 16)
+
+    monkeypatch.setattr(module, "embedder_for", embedder_for)
+
+
+def made_anew(store: LocalStore) -> None:
+    with store.writing(embedding="other", rebuild=True) as writer:
+        writer.write([SHIPS], FakeEmbedder(dimension=8).embed_documents([SHIPS[1][0].text_to_embed]))
+
+
+def test_a_collection_made_anew_with_another_embedding_is_asked_with_that_one(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.put(SHIPS)
+    with closing(Retriever.open(Settings(store=tmp_path))) as retriever:
+        before = retriever.retrieve("ships", top_k=1, min_score=0.0)
+        made_anew(store)
+        after = retriever.retrieve("ships", top_k=1, min_score=0.0)
+
+    assert [each.question_vector.shape for each in (before, after)] == [(16,), (8,)]
+    assert [each.hits[0].chunk.text for each in (before, after)] == ["ships cross the sea"] * 2
+
+
+def test_who_asked_for_the_former_embedding_is_told_of_both(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.put(SHIPS)
+    with closing(Retriever.open(Settings(store=tmp_path, embedding="fake"))) as retriever:
+        retriever.retrieve("ships", top_k=1, min_score=0.0)
+        made_anew(store)
+        with pytest.raises(StoreError, match="made with other, not with fake") as caught:
+            retriever.retrieve("ships", top_k=1, min_score=0.0)
+
+    assert caught.value.code == "another_embedding"
