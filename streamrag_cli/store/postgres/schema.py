@@ -108,11 +108,13 @@ def drop_epoch(conn: Connection, epoch: int) -> bool:
 
 def settle_embedding(conn: Connection, epoch: int, embedding: str, dimension: int, *, index: bool) -> tuple[str, int]:
     """The embedding and dimension of the epoch's vectors, from now on these if it had none; inside a transaction."""
-    [(made_with, known)] = conn.execute(
-        "SELECT embedding, dimension FROM epochs WHERE id = %s FOR UPDATE", (epoch,)
-    ).fetchall()
-    if known is not None:
-        return str(made_with), int(known)
+    # Locked only before the first vectors: a writer would hold up the others for as long as its batch takes.
+    for lock in ("", " FOR UPDATE"):
+        [(made_with, known)] = conn.execute(
+            f"SELECT embedding, dimension FROM epochs WHERE id = %s{lock}", (epoch,)
+        ).fetchall()
+        if known is not None:
+            return str(made_with), int(known)
     conn.execute(f"ALTER TABLE vectors_{epoch} ALTER COLUMN embedding TYPE vector({dimension})")
     if index:
         make_vector_index(conn, epoch, dimension)
