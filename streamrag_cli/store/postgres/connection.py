@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
-_CONNECT_WITHIN_S: Final = 10
+_DEFAULTS: Final[dict[str, Any]] = {
+    "application_name": "streamrag",
+    "connect_timeout": 10,
+    # A server that has gone without a word is given up after a minute at most, not after two hours.
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 60_000,
+}
+"""What libpq is told where the address does not say otherwise; times in seconds, the last in milliseconds."""
 _MOST_IDLE: Final = 8
 
 
@@ -35,9 +44,7 @@ def connect(place: PostgresUrl, *, create: bool = False) -> Connection:
 
     Raises StoreError `store_unreachable`, `store_login_refused`, `store_missing`, `store_extension_missing`.
     """
-    given: dict[str, Any] = {"connect_timeout": _CONNECT_WITHIN_S, "application_name": "streamrag"} | conninfo_to_dict(
-        place.url
-    )
+    given: dict[str, Any] = {**_DEFAULTS, **conninfo_to_dict(place.url)}
     try:
         conn = psycopg.connect(make_conninfo("", **given), autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
