@@ -50,7 +50,7 @@ class CommandLine:
             "XDG_DATA_HOME": str(self.home / "data"),
             "XDG_CONFIG_HOME": str(self.home / "config"),
             "XDG_CACHE_HOME": str(self.home / "cache"),
-            "XDG_RUNTIME_DIR": os.environ["XDG_RUNTIME_DIR"],
+            "XDG_RUNTIME_DIR": os.environ.get("XDG_RUNTIME_DIR", ""),
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
             "LANG": "C.UTF-8",
