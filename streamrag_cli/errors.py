@@ -76,5 +76,6 @@ def aimed(hint: str, *, collection: str = "", store: str = "") -> str:
     """A hint whose command goes for this collection of this store when it is entered as it stands."""
     import shlex  # nothing else at the start of a command needs it
 
-    flags = [("-c", collection), ("--store", store)]
-    return hint + "".join(f" {flag} {shlex.quote(value)}" for flag, value in flags if value and "streamrag " in hint)
+    _, said, command = hint.rpartition("streamrag ")
+    missing = [(flag, value) for flag, value in (("-c", collection), ("--store", store)) if flag not in command.split()]
+    return hint + "".join(f" {flag} {shlex.quote(value)}" for flag, value in missing if said and value)
