@@ -9,7 +9,7 @@ An ingest: `IngestStarted`, then `DocumentSeen` and `Notice` in any number, and 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.model import Citation, Source, Timings, Usage
@@ -50,6 +50,13 @@ class Notice:
 
     message: str
     code: str
+
+
+THINKING_SHOWN: Final = Notice(
+    message="what was shown so far is the model's thinking, not its answer; the answer begins here",
+    code="thinking_shown",
+)
+"""Tokens before this are not part of the answer: the server sent thinking without a mark at its beginning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

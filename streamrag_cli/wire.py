@@ -12,6 +12,7 @@ from dataclasses import fields
 from typing import Any, Final
 
 from streamrag_cli.events import (
+    THINKING_SHOWN,
     AskEvent,
     Citations,
     DocumentSeen,
@@ -144,6 +145,8 @@ def answer_object(events: Iterable[AskEvent]) -> dict[str, object]:
                 result |= {"citations": said["citations"], "unknown_citations": said["unknown"]}
             case Notice():
                 notices.append({"message": event.message, "code": event.code})
+                if event == THINKING_SHOWN:
+                    answer.clear()
             case Done():
                 result |= {key: said[key] for key in ("finish_reason", "model", "usage", "timings")}
                 result["complete"] = True

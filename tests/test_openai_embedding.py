@@ -146,10 +146,10 @@ OTHER_MODEL = "export STREAMRAG_EMBEDDING=openai:MODEL"
             1,
         ),
         (
-            failure(403, "no"),
+            failure(403, "wrong API key"),
             ConfigurationError,
             "key_refused",
-            "HOST refused the key (403): no",
+            "HOST refused the key (403): wrong API key",
             "export OPENAI_API_KEY=KEY",
             1,
         ),

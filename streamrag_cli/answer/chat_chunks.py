@@ -1,41 +1,58 @@
 """The model's stream, chunk by chunk, tidied before LangChain reads it.
 
-Servers that speak the OpenAI protocol speak it with an accent: a null delta that carries the finish reason,
-content as a list of parts, usage of another shape, a user's role. LangChain drops the first, warns on stderr
-about the others or trips over them; so chunks are asked for as plain JSON and rebuilt here.
+Servers differ in how they speak the OpenAI protocol: a null delta that carries the finish reason, content as a list
+of parts, a whole `message` in place of a `delta`, thinking inside the content, one JSON object in place of a stream.
+LangChain drops some of it, warns on stderr about some or fails; so chunks are read as plain JSON and rebuilt here.
 """
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from streamrag_cli.model_server.event_stream import EventStreamDecoder
+from streamrag_cli.answer.thinking import ThinkingFilter
+from streamrag_cli.model_server import error_objects
+from streamrag_cli.model_server.event_stream import ErrorEvent, EventStreamDecoder
 from streamrag_cli.model_server.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
     from httpx2 import Response
 
-    from streamrag_cli.model_server.client import ErrorInStreamError, StreamingClient
+    from streamrag_cli.model_server.client import StreamingClient
 
 _END: Final = b"[DONE]"
 _AFTER_END_S: Final = 0.1
 _MOST_TOKENS: Final = 1_000_000_000
+_MOST_BODY_BYTES: Final = 64_000_000
+_QUOTED_BYTES: Final = 2_000
+# In other words, what the protocol calls `stop`, `length` and `content_filter`.
+_FINISH_REASONS: Final = {
+    **dict.fromkeys(
+        ("end_turn", "eos", "eos_token", "stop_sequence", "stop_token", "end", "complete", "completed"), "stop"
+    ),
+    **dict.fromkeys(("max_tokens", "model_length", "max_output_tokens", "token_limit"), "length"),
+    **dict.fromkeys(
+        ("safety", "recitation", "blocklist", "prohibited_content", "sensitive", "filtered"), "content_filter"
+    ),
+    **{word: word for word in ("stop", "length", "content_filter")},
+}
 
 
 class NotAnAnswerError(ValueError):
-    """What the server streams is JSON, but no piece of an answer."""
+    """What the server sent is JSON, but not a piece of an answer."""
 
 
 class ChatCompletions:
     """Stands where LangChain expects the OpenAI client's `chat.completions`; good for one answer.
 
     The request is on its way as soon as this is made, while LangChain may still be being imported; it is what
-    LangChain would send. Iterating gives one chunk for all that arrived together. `refusal` is what the model said
-    instead of an answer, as far as it has arrived.
+    LangChain would send. Iterating gives one chunk for all that arrived together. What is known of the reply so far:
+    `refusal` is what the model said instead of an answer, `has_thought` that some of it was thinking, `came_whole` that
+    the server sent one JSON object, `was_ended` that it said that this is all. `takes_back` is set with the chunk whose
+    text is the first of the answer, if what came before it was thinking without a mark.
     """
 
     def __init__(
@@ -45,8 +62,10 @@ class ChatCompletions:
         *,
         timeout_s: float,
         passed: Callable[[str], None],
+        expect_thinking: bool = False,
     ) -> None:
         self._passed = passed
+        self._thinking = ThinkingFilter(expected=expect_thinking)
         self._on_its_way = asyncio.Event()
         request = client.post("/chat/completions", payload, timeout_s=timeout_s, passed=self._note)
         self.sent = asyncio.create_task(request)
@@ -55,9 +74,15 @@ class ChatCompletions:
         self._pieces: AsyncIterator[bytes] | None = None
         self._reads: ReadAhead | None = None
         self._decoder = EventStreamDecoder()
+        self._body: bytearray | None = bytearray()  # until it is known to be a stream
+        self._head = b""
         self._failure: Exception | None = None
         self._ended = False
         self.refusal = ""
+        self.has_thought = False
+        self.came_whole = False
+        self.was_ended = False
+        self.takes_back = False
 
     def _note(self, step: str) -> None:
         self._passed(step)
@@ -108,34 +133,76 @@ class ChatCompletions:
 
     async def __anext__(self) -> dict[str, Any]:
         while not self._ended and self._failure is None and self._reads is not None:
-            piece = await self._reads.take()
-            events = self._decoder.finish() if piece is None else self._decoder.feed(piece)
-            self._ended = piece is None
-            pieces = self._understood(events)
-            if self._ended and piece is not None:
-                await self._drain()
-            if pieces:
-                self.refusal += "".join(each.refusal for each in pieces)
-                return _as_chunk(pieces)
+            try:
+                arrived = await self._reads.take()
+            except Exception as error:  # noqa: BLE001 - raised below, after what came before it
+                self._failure, pieces = error, []
+            else:
+                self._ended = arrived is None
+                pieces = self._read(arrived)
+                if self._ended and arrived is not None:
+                    await self._drain()
+            if chunk := self._chunk(pieces):
+                return chunk
         if self._failure is not None:
             raise self._failure
         raise StopAsyncIteration
 
-    def _understood(self, events: list[bytes]) -> list["Piece"]:
+    def _read(self, arrived: bytes | None) -> list["Piece"]:
+        """The pieces that `arrived` completes; None is the end of the reply."""
+        if self._body is None:
+            return self._understood(self._decoder.finish() if arrived is None else self._decoder.feed(arrived))
+        self._body += arrived or b""
+        begun = self._body.lstrip(b"\xef\xbb\xbf \t\r\n")
+        if not begun and arrived is not None:
+            return []
+        if begun.startswith((b"{", b"[")) and len(self._body) <= _MOST_BODY_BYTES:  # no line of a stream begins so
+            return [] if arrived is not None else self._understood([bytes(begun)], whole=True)
+        self._head, self._body = bytes(begun[:_QUOTED_BYTES]), None
+        return self._understood(self._decoder.feed(bytes(begun)) if begun else [], at_end=arrived is None)
+
+    def _understood(self, events: list[bytes], *, whole: bool = False, at_end: bool = False) -> list["Piece"]:
         """The pieces up to the first event that is none. That one is a failure, but not before they are taken."""
-        pieces = []
+        pieces: list[Piece] = []
         for data in events:
+            if not data.strip():
+                continue
             if data.startswith(_END):
-                self._ended = True
+                self._ended = self.was_ended = True
                 break
             try:
-                chunk = json.loads(data)
-                _refuse_error(chunk)
-                pieces.append(tidy(chunk))
-            except (_error_in_stream(), ValueError, RecursionError) as error:
-                self._failure = error
+                piece, failure = _piece_and_failure(data)
+            except (ValueError, RecursionError):
+                self._failure = _not_a_reply(data)
                 break
+            pieces.append(piece)
+            if failure is not None:
+                self._failure = failure
+                break
+        if pieces or events:
+            self._head = b""
+        if whole:
+            self.came_whole = self.was_ended = self._failure is None
+        elif (at_end or self._ended) and self._head and not self.was_ended:
+            self._failure = self._failure or _not_a_reply(self._head)
         return pieces
+
+    def _chunk(self, pieces: list["Piece"]) -> dict[str, Any] | None:
+        """Pieces that arrived together as one chunk; None if there is nothing to say."""
+        if any(piece.reasoning for piece in pieces):
+            self.has_thought = True
+            self._thinking.not_expected()
+        finish_reason = next((piece.finish_reason for piece in pieces if piece.finish_reason), None)
+        began_late = self._thinking.began_late
+        text = self._thinking.feed("".join(piece.text for piece in pieces))
+        if finish_reason or self._ended or self._failure is not None:
+            text += self._thinking.finish()
+        self.has_thought = self.has_thought or self._thinking.has_thought
+        self.takes_back = self._thinking.began_late and not began_late
+        if not pieces and not text:
+            return None
+        self.refusal += "".join(piece.refusal for piece in pieces)
+        return _as_chunk(pieces, text, finish_reason)
 
     async def _drain(self) -> None:
         """Read what is left after the end, so that the connection can serve the next answer."""
@@ -145,15 +212,32 @@ class ChatCompletions:
                     pass
 
 
-def _refuse_error(chunk: object) -> None:
-    if isinstance(chunk, dict) and chunk.get("error"):
-        raise _error_in_stream()(chunk["error"])
-
-
-def _error_in_stream() -> "type[ErrorInStreamError]":
+def _piece_and_failure(data: bytes) -> tuple["Piece", Exception | None]:
+    """What one event says, and the error that it holds besides. Raises ValueError and RecursionError."""
     from streamrag_cli.model_server.client import ErrorInStreamError  # whoever made the client has imported it
 
-    return ErrorInStreamError
+    try:
+        chunk = json.loads(data)
+    except ValueError:
+        if isinstance(data, ErrorEvent):
+            return Piece(), ErrorInStreamError(data.decode("utf-8", "replace"))
+        raise
+    error = error_objects.error_in(chunk)
+    if error is None and isinstance(data, ErrorEvent):
+        error = chunk
+    if error is None:
+        return tidy(chunk), None
+    try:
+        piece = tidy(chunk)
+    except NotAnAnswerError:
+        piece = Piece()
+    return replace(piece, finish_reason=None), ErrorInStreamError(error)
+
+
+def _not_a_reply(data: bytes) -> Exception:
+    from streamrag_cli.model_server.client import NotAReplyError  # whoever made the client has imported it
+
+    return NotAReplyError(data[:_QUOTED_BYTES].decode("utf-8", "replace"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,22 +245,18 @@ class Piece:
     """One chunk as the server meant it. What it does not say is "" or None."""
 
     text: str = ""
+    reasoning: bool = False
     refusal: str = ""
     model: str = ""
     finish_reason: str | None = None
     usage: Mapping[str, int] | None = None
 
 
-def _as_chunk(pieces: list[Piece]) -> dict[str, Any]:
-    """Pieces that arrived together as one chunk, in the protocol's own words."""
+def _as_chunk(pieces: list[Piece], text: str, finish_reason: str | None) -> dict[str, Any]:
+    """Pieces that arrived together as one chunk with this text, in the protocol's own words."""
     return {
         "model": next((piece.model for piece in pieces if piece.model), ""),
-        "choices": [
-            {
-                "delta": {"role": "assistant", "content": "".join(piece.text for piece in pieces)},
-                "finish_reason": next((piece.finish_reason for piece in pieces if piece.finish_reason), None),
-            }
-        ],
+        "choices": [{"delta": {"role": "assistant", "content": text}, "finish_reason": finish_reason}],
         "usage": next((piece.usage for piece in reversed(pieces) if piece.usage), None),
     }
 
@@ -195,17 +275,25 @@ def tidy(chunk: object) -> Piece:
     if not choices:
         return Piece(usage=usage)
     choice = choices[0]
-    delta = choice.get("delta") or {} if isinstance(choice, dict) else None
+    if not isinstance(choice, dict):
+        raise NotAnAnswerError("a choice is not a JSON object")
+    delta = choice.get("delta") or choice.get("message") or {}
     if not isinstance(delta, dict):
         raise NotAnAnswerError("a choice is not a JSON object with a delta")
-    finish_reason = choice.get("finish_reason")
+    content = delta["content"] if "content" in delta else choice.get("text")
     return Piece(
-        text=_content(delta.get("content")),
+        text=_content(content),
+        reasoning=any(_text(delta.get(name)) for name in ("reasoning_content", "reasoning")),
         refusal=_text(delta.get("refusal")),
         model=_text(chunk.get("model")),
-        finish_reason=finish_reason if isinstance(finish_reason, str) else None,
+        finish_reason=_finish_reason(choice.get("finish_reason")),
         usage=usage,
     )
+
+
+def _finish_reason(reason: object) -> str | None:
+    """The protocol's word for it, or the server's own where that means something else."""
+    return _FINISH_REASONS.get(reason.lower(), reason) if isinstance(reason, str) and reason else None
 
 
 def _content(content: object) -> str:

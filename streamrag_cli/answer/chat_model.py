@@ -11,12 +11,14 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from streamrag_cli.answer.chat_chunks import ChatCompletions
+from streamrag_cli.answer.request_form import RequestForm
+from streamrag_cli.answer.thinking import always_thinks
 from streamrag_cli.model import Usage
 from streamrag_cli.model_server import errors
 from streamrag_cli.model_server.endpoint import ModelEndpoint
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 ClientFor: TypeAlias = "Callable[[ModelEndpoint], AbstractAsyncContextManager[StreamingClient]]"
 _TRACING: Final = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2")
 _AFTER_FINISH_S: Final = 2.0
+_LOADING_POLL_S: Final = 1.0
 _imported: Final = threading.Event()
 _AT_LEAST_S: Final = 0.5  # for an answer that has come while LangChain was being imported
 
@@ -43,7 +46,9 @@ class ModelText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelAlive:
-    """The server sent something that is not answer text, such as a piece of the model's reasoning."""
+    """The server sent something that is not answer text; `thinking` if the model has begun to work on the answer."""
+
+    thinking: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +69,27 @@ class ModelFinished:
     model: str
 
 
-ModelPiece: TypeAlias = ModelText | ModelAlive | ModelRetrying | ModelFinished
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelLoading:
+    """The server is still reading the model into memory; it is asked again until the limit on silence."""
+
+    waited_s: float
+    limit_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSentWhole:
+    """The server does not stream: the answer that follows came as one JSON object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelTakesBack:
+    """All text so far was the model's thinking, not its answer, which begins now."""
+
+
+ModelPiece: TypeAlias = (
+    ModelText | ModelAlive | ModelRetrying | ModelLoading | ModelSentWhole | ModelTakesBack | ModelFinished
+)
 
 
 def import_chat_library() -> None:
@@ -103,22 +128,32 @@ async def stream_chat(
     ConfigurationError; what was yielded before stays valid.
     """
     retries = 0
-    with_usage = True
+    form = RequestForm()
+    asked_at_s = time.monotonic()
     while True:
         alive = False
         try:
-            attempt = _stream_once(messages, endpoint, timeout_s, client_for, with_usage=with_usage, passed=passed)
+            attempt = _stream_once(messages, endpoint, timeout_s, client_for, form=form, passed=passed)
             async with aclosing(attempt) as pieces:
                 async for piece in pieces:
-                    alive = True
+                    alive = alive or not isinstance(piece, ModelAlive) or piece.thinking
                     yield piece
         except _RequestFailedError as failed:
             failure = failed.failure
-            if with_usage and failure.status in {400, 422} and "stream_options" in failure.said:
-                with_usage = False
+            if alive:
+                raise failure.error from failure.cause
+            if (accepted := form.without_what_was_refused(failure.status, failure.said)) is not None:
+                form = accepted
+                continue
+            waited_s = time.monotonic() - asked_at_s
+            if failure.is_loading:
+                if waited_s >= timeout_s:
+                    raise errors.still_loading(timeout_s, endpoint) from failure.cause
+                yield ModelLoading(waited_s=waited_s, limit_s=timeout_s)
+                await sleep(min(_LOADING_POLL_S, max(0.0, timeout_s - waited_s)))
                 continue
             wait_s = failure.wait_before_retry_s(retries)
-            if alive or wait_s is None:
+            if wait_s is None:
                 raise failure.error from failure.cause
             retries += 1
             yield ModelRetrying(message=failure.error.message, attempt=retries, wait_s=wait_s)
@@ -139,7 +174,7 @@ async def _stream_once(
     timeout_s: float,
     client_for: ClientFor,
     *,
-    with_usage: bool,
+    form: RequestForm,
     passed: Callable[[str], None],
 ) -> AsyncGenerator[ModelPiece, None]:
     """One request, one answer. Raises _RequestFailedError."""
@@ -150,7 +185,11 @@ async def _stream_once(
     answered = False
     async with client_for(endpoint) as client:
         completions = ChatCompletions(
-            client, _payload(messages, endpoint, with_usage=with_usage), timeout_s=timeout_s, passed=passed
+            client,
+            _payload(messages, endpoint, form),
+            timeout_s=timeout_s,
+            passed=passed,
+            expect_thinking=always_thinks(endpoint.model),
         )
         asked_at_s = time.monotonic()
         chunks: AsyncIterator[Any] | None = None
@@ -158,7 +197,7 @@ async def _stream_once(
             while True:
                 try:
                     if chunks is None:
-                        chunks = await _chunks(messages, endpoint, completions, with_usage=with_usage)
+                        chunks = await _chunks(messages, endpoint, completions, form)
                         limit_s = max(asked_at_s + timeout_s - time.monotonic(), min(timeout_s, _AT_LEAST_S))
                     # Not LangChain's own `stream_chunk_timeout`: that starts with the headers, and it logs to stderr.
                     async with asyncio.timeout(limit_s):
@@ -171,15 +210,16 @@ async def _stream_once(
                     break
                 finished = _finish(finished, chunk, endpoint)
                 limit_s = min(timeout_s, _AFTER_FINISH_S) if finished else timeout_s
-                if text := str(chunk.text):
-                    answered = True
-                    yield ModelText(text=text)
-                elif finished is None:
-                    yield ModelAlive()
+                for piece in _pieces(str(chunk.text), completions, is_first=not answered):
+                    answered = answered or isinstance(piece, ModelText)
+                    if not (finished and isinstance(piece, ModelAlive)):
+                        yield piece
         finally:
             await completions.stop()
             while chunks is not None and await anext(chunks, None) is not None:
                 pass
+    if finished is None and completions.was_ended and answered:  # many servers name no reason
+        finished = ModelFinished(finish_reason="stop", usage=None, model=endpoint.model)
     if finished is None:
         raise _RequestFailedError(Failure(error=errors.cut_off(endpoint)))
     if not answered:
@@ -188,8 +228,20 @@ async def _stream_once(
     yield finished
 
 
+def _pieces(text: str, completions: ChatCompletions, *, is_first: bool) -> Iterator[ModelPiece]:
+    """What a chunk with this text says; `is_first` if none had text before."""
+    if not text:
+        yield ModelAlive(thinking=completions.has_thought)
+        return
+    if completions.takes_back and not is_first:
+        yield ModelTakesBack()
+    if completions.came_whole and is_first:
+        yield ModelSentWhole()
+    yield ModelText(text=text)
+
+
 async def _chunks(
-    messages: Sequence[tuple[str, str]], endpoint: ModelEndpoint, completions: ChatCompletions, *, with_usage: bool
+    messages: Sequence[tuple[str, str]], endpoint: ModelEndpoint, completions: ChatCompletions, form: RequestForm
 ) -> AsyncIterator[Any]:
     """LangChain's chunks of the answer that `completions` has asked for.
 
@@ -206,17 +258,17 @@ async def _chunks(
             await importing
         finally:
             importing.cancel()
-    chain, variables = _chain(messages, endpoint, completions, with_usage=with_usage)
+    chain, variables = _chain(form.arranged(messages), endpoint, completions, with_usage=form.with_usage)
     return chain.astream(variables)
 
 
-def _payload(messages: Sequence[tuple[str, str]], endpoint: ModelEndpoint, *, with_usage: bool) -> dict[str, object]:
+def _payload(messages: Sequence[tuple[str, str]], endpoint: ModelEndpoint, form: RequestForm) -> dict[str, object]:
     """The request, as LangChain words it; a test holds the two to each other."""
     return {
-        "messages": [{"content": _encodable(text), "role": role} for role, text in messages],
+        "messages": [{"content": _encodable(text), "role": role} for role, text in form.arranged(messages)],
         "model": endpoint.model,
-        "stream": True,
-        **({"stream_options": {"include_usage": True}} if with_usage else {}),
+        "stream": form.streamed,
+        **({"stream_options": {"include_usage": True}} if form.with_usage and form.streamed else {}),
     }
 
 

@@ -15,7 +15,7 @@ from urllib.error import URLError
 from urllib.request import Request
 
 from streamrag_cli.errors import ConfigurationError
-from streamrag_cli.model_server import errors
+from streamrag_cli.model_server import error_objects, errors
 from streamrag_cli.model_server.deadline import Deadline
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.fetch import fetch
@@ -117,7 +117,7 @@ def _fetched_list(endpoint: ModelEndpoint, timeout_s: float) -> bytes:
             raise errors.no_list_in_time(timeout_s, endpoint) from None
         raise errors.unreachable(errors.reason_of(cause), endpoint) from None
     if not 200 <= status < 300:
-        code, text = errors.code_and_text(*_error_body(body))
+        code, text = error_objects.code_and_text(*_error_body(body))
         raise errors.status_error(status, code=code, text=text, endpoint=endpoint)
     return body
 

@@ -17,7 +17,10 @@ from typing import Final
 from streamrag_cli.answer.chat_model import (
     ModelAlive,
     ModelFinished,
+    ModelLoading,
     ModelRetrying,
+    ModelSentWhole,
+    ModelTakesBack,
     ModelText,
     prepare_client,
     stream_chat,
@@ -28,7 +31,7 @@ from streamrag_cli.answer.model_choice import LocalServer, choose_endpoint, find
 from streamrag_cli.answer.prompt import messages
 from streamrag_cli.answer.quoting import pick_quotes, pieces
 from streamrag_cli.errors import ExitCode, StreamragError, UsageError
-from streamrag_cli.events import AskEvent, Done, Error, Notice, Sources, Status, Token, as_event
+from streamrag_cli.events import THINKING_SHOWN, AskEvent, Done, Error, Notice, Sources, Status, Token, as_event
 from streamrag_cli.model import Hit, Question, Source, Timings, Usage
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.errors import empty_answer
@@ -138,6 +141,8 @@ async def _events(
         async for event in answering:
             if isinstance(event, Token):
                 answer.append(event.text)
+            if event is THINKING_SHOWN:
+                answer.clear()
             if isinstance(event, Done):
                 yield resolve("".join(answer), sources)
             yield event
@@ -203,6 +208,7 @@ async def _generate(
     stream = stream_chat(
         prompt, endpoint=endpoint, timeout_s=timeout_s, client_for=library.client, passed=clock.stages.end
     )
+    loading = False
     async with aclosing(stream):
         async for part in stream:
             match part:
@@ -213,6 +219,18 @@ async def _generate(
                 case ModelRetrying(message=message):
                     yield Status(status="retrying", detail=waiting)
                     yield Notice(message=sanitise_line(message), code="retrying")
+                case ModelLoading(limit_s=limit_s):
+                    yield Status(status="retrying", detail=f"{waiting}, which is being loaded")
+                    if not loading:
+                        loading = True
+                        message = f"the server is loading {sanitise_line(endpoint.model)}: waiting up to {limit_s:g} s"
+                        yield Notice(message=message, code="model_loading")
+                case ModelSentWhole():
+                    yield Notice(
+                        message="the model's server does not stream: the answer came whole", code="not_streamed"
+                    )
+                case ModelTakesBack():
+                    yield THINKING_SHOWN
                 case ModelAlive():
                     pass
                 case ModelFinished() as finished:
@@ -228,6 +246,10 @@ def _finish(finished: ModelFinished, endpoint: ModelEndpoint, clock: _Clock) -> 
         "content_filter": "the model's server withheld the rest of the answer (content filter)",
     }
     events: list[AskEvent] = []
+    if finished.finish_reason not in {"stop", *cut_short}:
+        said = sanitise_line(finished.finish_reason)[:80]
+        message = f'the model\'s server ended the answer with "{said}": it may not be complete'
+        events.append(Notice(message=message, code="finish_unknown"))
     if finished.finish_reason in cut_short:
         events.append(Notice(message=cut_short[finished.finish_reason], code=f"finish_{finished.finish_reason}"))
     done = Done(

@@ -48,6 +48,14 @@ class ErrorInStreamError(Exception):
         self.error = error
 
 
+class NotAReplyError(ValueError):
+    """What the server sent is neither an answer nor an error in JSON; `text` is how it begins."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("not a reply")
+        self.text = text
+
+
 class ReplyTooSlowError(TimeoutError):
     """The server was never silent for long, and did not come to an end."""
 

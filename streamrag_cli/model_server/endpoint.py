@@ -1,5 +1,6 @@
 """Where a model lives and what it is asked for, as one value: name, address, key, purpose."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -8,6 +9,7 @@ from streamrag_cli.errors import ConfigurationError
 
 OPENAI_HOST: Final = "api.openai.com"
 OPENAI_BASE_URL: Final = f"https://{OPENAI_HOST}/v1"
+_ENDPOINT: Final = re.compile(r"/(?:(?:chat/)?completions|embeddings|responses|models)/*$")  # as people paste addresses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +109,14 @@ class ModelEndpoint:
 
 
 def checked_base_url(given: str) -> str:
-    """`given` as it will be used: without a trailing slash, and with `/v1` where it has no path of its own.
+    """`given` as it will be used: without a trailing slash or an endpoint, and with `/v1` if it has no path of its own.
 
     Nothing of a refused address is repeated in the error: it may hold a password.
 
     >>> checked_base_url("http://localhost:11434/")
     'http://localhost:11434/v1'
+    >>> checked_base_url("http://localhost:8080/v1/chat/completions")
+    'http://localhost:8080/v1'
     """
     try:
         parts = urlsplit(given)
@@ -127,7 +131,7 @@ def checked_base_url(given: str) -> str:
         raise _refused("must end with its path, without ? or #")
     if not (given.isascii() and given.isprintable()) or " " in given:
         raise _refused("holds characters that no address has")
-    path = parts.path.rstrip("/") or "/v1"
+    path = _ENDPOINT.sub("", parts.path.rstrip("/")) or "/v1"
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 

@@ -19,19 +19,25 @@ _LONGEST_TIMEOUT_S: Final = 3600
 _MASK: Final = "[key]"
 _LOOKS_LIKE_A_KEY: Final = re.compile(r"\bsk-[\w-]{8,}")
 _KEY_HINT: Final = "export OPENAI_API_KEY=KEY"
-_CONTEXT_TOO_LONG: Final = (
-    "context_length_exceeded",
-    "context length",
-    "context window",
-    "context size",
-    "maximum context",
-    "prompt is too long",
-    "input tokens exceed",
-    "exceed_context_size_error",
-    "contextwindowexceedederror",
+_CONTEXT_TOO_LONG: Final = re.compile(
+    r"context_length_exceeded|contextwindowexceeded|exceed_context_size|context[ _](?:length|window|size)"
+    r"|maximum context|input tokens exceed|request too large|too many (?:input )?tokens"
+    r"|(?:prompt|input|message|request)s? (?:is|are|was|were) too (?:long|large)"
+    r"|(?:longer|larger) than the (?:model's )?(?:maximum|max|context)"
+    r"|tokens?`?\)?(?: \+ `?\w+`?)? must (?:be <=?|not exceed|have less than|have fewer than)"
+    r"|inputs?`? must have (?:less|fewer) than"
+    r"|exceed\w* (?:the |this model's )?(?:maximum|max|limit|available|allowed|model'?s?)\b"
+    r".{0,40}(?:token|context|length)"
+    r"|(?:token count|prompt length|input length|number of (?:input )?tokens|total tokens).{0,40}exceed"
 )
 _QUOTA_EXHAUSTED: Final = ("insufficient_quota", "billing")
 _NO_SUCH_MODEL: Final = ("model_not_found", "model not found", "does not exist")
+_LOADING: Final = re.compile(
+    r"loading (?:the )?model|model .{0,80}(?:is|being|still) (?:\w+ )?load|currently loading|warming up"
+)
+_ABOUT_THE_KEY: Final = re.compile(
+    r"\b(?:api[ _-]?key|key|token|auth\w*|unauthori[sz]ed|credential|permission_?denied|login|sign in)"
+)
 
 
 def masked(text: str, endpoint: ModelEndpoint) -> str:
@@ -48,16 +54,6 @@ def quoted(text: str, endpoint: ModelEndpoint) -> str:
     return line if len(line) <= QUOTED_CHARS else line[:QUOTED_CHARS].rstrip() + "..."
 
 
-def code_and_text(error: object, raw: str) -> tuple[str, str]:
-    """A server's own error code and message from its error object, parsed, or else `raw` as the message."""
-    if isinstance(error, dict) and isinstance(error.get("error"), dict):
-        error = error["error"]
-    if not isinstance(error, dict):
-        return "", raw
-    text = next((error[name] for name in ("message", "detail", "error") if isinstance(error.get(name), str)), "")
-    return f"{error.get('code') or ''} {error.get('type') or ''}".strip(), text
-
-
 def shown_url(endpoint: ModelEndpoint, path: str = "") -> str:
     """The base URL as a word of a shell command; some gateways have a key in its path."""
     return shlex.quote(masked(endpoint.url + path, endpoint))
@@ -72,8 +68,10 @@ def status_error(status: int, *, code: str, text: str, endpoint: ModelEndpoint) 
         return problem
     if status == 404 or any(word in words for word in _NO_SUCH_MODEL):
         return _no_such_model(said, endpoint)
-    if status in {401, 403}:
+    if status == 401 or (status == 403 and (_ABOUT_THE_KEY.search(words) or not (said or endpoint.api_key))):
         return _key_wanted(status, said, endpoint)
+    if status == 413:
+        return _too_long(said, endpoint)
     if status == 402:
         return _quota_exhausted(said, endpoint)
     if status == 429:
@@ -89,9 +87,8 @@ def status_error(status: int, *, code: str, text: str, endpoint: ModelEndpoint) 
 
 def known_problem(words: str, said: str, endpoint: ModelEndpoint) -> ModelServerError | None:
     """What the server's words alone tell, whatever the status; `words` is its code and text in lower case."""
-    if any(word in words for word in _CONTEXT_TOO_LONG):
-        message = f"{endpoint.purpose.sent} too long for {shown_model(endpoint.model) or 'the model'}{said}"
-        return ModelServerError(message, code="context_too_long", hint=endpoint.purpose.shorter)
+    if _CONTEXT_TOO_LONG.search(words):
+        return _too_long(said, endpoint)
     if any(word in words for word in _QUOTA_EXHAUSTED):
         return _quota_exhausted(said, endpoint)
     return None
@@ -101,7 +98,7 @@ def stream_error(*, code: str, text: str, endpoint: ModelEndpoint) -> StreamragE
     """An error object where a piece of the answer should have been."""
     said = _said(text, endpoint)
     known = known_problem(f"{code} {text}".lower(), said, endpoint)
-    return known or malformed(f"broke the answer off with an error{said}", endpoint)
+    return known or malformed(f"sent an error in place of the answer{said}", endpoint)
 
 
 def no_key(endpoint: ModelEndpoint) -> ConfigurationError:
@@ -144,8 +141,19 @@ def malformed(what: str, endpoint: ModelEndpoint) -> ModelServerError:
     return ModelServerError(f"{endpoint.address} {what}", code="malformed", hint=_does_it_answer(endpoint))
 
 
-def not_a_reply(endpoint: ModelEndpoint) -> ModelServerError:
-    return malformed(f"sent something that is not {endpoint.purpose.reply}", endpoint)
+def not_a_reply(endpoint: ModelEndpoint, text: str = "") -> ModelServerError:
+    """`text` is what came instead; a web page is not shown."""
+    return malformed(f"sent something that is not {endpoint.purpose.reply}{_said(text, endpoint)}", endpoint)
+
+
+def is_loading(status: int | None, text: str) -> bool:
+    """Whether a reply with a status of failure means that the server is still reading the model into memory."""
+    return status is not None and status >= 409 and _LOADING.search(text.lower()) is not None
+
+
+def still_loading(timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
+    message = f"{endpoint.address} has been loading {shown_model(endpoint.model)} for {timeout_s:g} s"
+    return ModelServerError(message, code="model_loading", hint=_more_patience(timeout_s, endpoint), retryable=True)
 
 
 def empty_answer(finish_reason: str, refusal: str, endpoint: ModelEndpoint) -> ModelServerError:
@@ -231,6 +239,11 @@ def _key_wanted(status: int, said: str, endpoint: ModelEndpoint) -> Configuratio
         return ConfigurationError(message, code="key_missing", hint=_KEY_HINT)
     message = f"{endpoint.address} refused the key ({status}){said}"
     return ConfigurationError(message, code="key_refused", hint=_KEY_HINT)
+
+
+def _too_long(said: str, endpoint: ModelEndpoint) -> ModelServerError:
+    message = f"{endpoint.purpose.sent} too long for {shown_model(endpoint.model) or 'the model'}{said}"
+    return ModelServerError(message, code="context_too_long", hint=endpoint.purpose.shorter)
 
 
 def _quota_exhausted(said: str, endpoint: ModelEndpoint) -> ModelServerError:

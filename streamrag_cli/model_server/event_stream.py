@@ -9,6 +9,12 @@ from typing import Final
 _LONGEST_EVENT_BYTES: Final = 64_000_000
 
 
+class ErrorEvent(bytes):
+    """The data of an event that is named `error`."""
+
+    __slots__ = ()
+
+
 class EventStreamDecoder:
     """Feeds on bytes, split anywhere; gives the data of every complete event. Lines may end in CR, LF or both."""
 
@@ -16,6 +22,7 @@ class EventStreamDecoder:
         self._unfinished: list[bytes] = []
         self._unfinished_bytes = 0
         self._data: list[bytes] = []
+        self._is_error = False
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The data of the events that `piece` completes. Raises ValueError for one longer than 64 MB."""
@@ -40,9 +47,12 @@ class EventStreamDecoder:
     def _line(self, line: bytes) -> bytes | None:
         """Take in one line; an empty one completes an event."""
         if not line:
-            data, self._data = self._data, []
-            return b"\n".join(data) if data else None
+            kind = ErrorEvent if self._is_error else bytes
+            data, self._data, self._is_error = self._data, [], False
+            return kind(b"\n".join(data)) if data else None
         name, _, value = line.partition(b":")
         if name == b"data":
             self._data.append(value.removeprefix(b" "))
+        elif name == b"event":
+            self._is_error = value.strip() == b"error"
         return None

@@ -5,11 +5,12 @@ import traceback
 from dataclasses import dataclass
 
 from streamrag_cli.errors import StreamragError
-from streamrag_cli.model_server import errors, retries
+from streamrag_cli.model_server import error_objects, errors, retries
 from streamrag_cli.model_server.client import (
     BROKEN_CONNECTION,
     WHOLE_REPLY_LIMITS,
     ErrorInStreamError,
+    NotAReplyError,
     ReplyTooSlowError,
     StatusError,
 )
@@ -21,7 +22,7 @@ class Failure:
     """A request that failed.
 
     `cause` is the foreign exception, or None where it would show the key. `status` is None where no reply came, and
-    `said` is the reply's text.
+    `said` is the reply's text, or that of an error inside it; so is `status`.
     """
 
     error: StreamragError
@@ -33,13 +34,22 @@ class Failure:
     @classmethod
     def of(cls, foreign: Exception, endpoint: ModelEndpoint, *, timeout_s: float) -> "Failure":
         """One of `FOREIGN_ERRORS` in our words."""
-        told = "".join(traceback.format_exception(foreign))
-        cause = foreign if errors.masked(told, endpoint) == told else None
+        trace = "".join(traceback.format_exception(foreign))
+        cause = foreign if errors.masked(trace, endpoint) == trace else None
         error = _translated(foreign, endpoint, timeout_s)
-        if not isinstance(foreign, StatusError):
-            return cls(error=error, cause=cause)
-        asked_s = retries.retry_after_s(foreign.headers)
-        return cls(error=error, cause=cause, status=foreign.status, said=foreign.text, retry_after_s=asked_s)
+        match foreign:
+            case StatusError(status=status, headers=headers, text=text):
+                asked_s = retries.retry_after_s(headers)
+                return cls(error=error, cause=cause, status=status, said=text, retry_after_s=asked_s)
+            case ErrorInStreamError(error=sent):
+                return cls(error=error, cause=cause, status=error_objects.status_in(sent), said=str(sent))
+            case _:
+                return cls(error=error, cause=cause)
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether the server is still reading the model into memory."""
+        return errors.is_loading(self.status, self.said)
 
     def wait_before_retry_s(self, retries_made: int) -> float | None:
         """Seconds to wait before asking again, or None: only a reply that says the problem will pass is a reason to."""
@@ -51,11 +61,15 @@ class Failure:
 def _translated(foreign: Exception, endpoint: ModelEndpoint, timeout_s: float) -> StreamragError:
     match foreign:
         case StatusError(status=status, text=text):
-            code, said = errors.code_and_text(_parsed(text), text)
+            code, said = error_objects.code_and_text(_parsed(text), text)
             return errors.status_error(status, code=code, text=said, endpoint=endpoint)
         case ErrorInStreamError(error=error):
-            code, said = errors.code_and_text(error, str(error))
+            code, said = error_objects.code_and_text(error, str(error))
+            if (sent := error_objects.status_in(error)) is not None:
+                return errors.status_error(sent, code=code, text=said, endpoint=endpoint)
             return errors.stream_error(code=code, text=said, endpoint=endpoint)
+        case NotAReplyError(text=text):
+            return errors.not_a_reply(endpoint, text)
         case _ if isinstance(foreign, BROKEN_CONNECTION):
             return errors.connection_problem(foreign, timeout_s, endpoint)
         case ReplyTooSlowError():

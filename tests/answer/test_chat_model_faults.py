@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from streamrag_cli.answer.chat_model import ModelAlive, ModelRetrying, import_chat_library
+from streamrag_cli.answer.chat_model import ModelAlive, ModelFinished, ModelRetrying, import_chat_library
 from streamrag_cli.errors import ConfigurationError, ExitCode, ModelServerError
 from streamrag_cli.model_server.client import trust
 from tests.answer.conversations import KEY, converse
@@ -51,11 +51,12 @@ def test_an_answer_cut_after_n_tokens_keeps_them_and_is_never_asked_for_again(co
     assert (conversation.code, requests) == (expected, 1)
 
 
-def test_a_stream_that_ends_with_done_but_without_a_finish_reason_is_cut_off() -> None:
-    with OpenAIServer(chat=stream(token("Half"), DONE)) as server:
+def test_a_stream_that_ends_with_done_but_without_a_finish_reason_is_an_answer() -> None:
+    with OpenAIServer(chat=stream(token("Whole."), DONE)) as server:
         conversation = converse(server.base_url)
 
-    assert (conversation.tokens, conversation.code) == (["Half"], "cut_off")
+    assert (conversation.tokens, conversation.code) == (["Whole."], None)
+    assert conversation.finished == ModelFinished(finish_reason="stop", usage=None, model="some-model")
 
 
 @pytest.mark.parametrize("reset", [False, True])
@@ -107,7 +108,7 @@ def test_a_server_that_takes_the_question_and_says_nothing_at_all_has_stalled() 
     [
         ("broken JSON", [b"data: {broken\n\n"]),
         ("broken UTF-8", [b'data: {"choices": "\xff\xfe"}\n\n']),
-        ("an error object", [event({"error": {"message": "engine crashed", "code": 500}})]),
+        ("an error object", [event({"error": {"message": "engine crashed", "code": "crashed"}})]),
         ("an error event", [b"event: error\n" + event({"error": "engine crashed"})]),
         ("null", [b"data: null\n\n"]),
         ("a number", [b"data: 12\n\n"]),
@@ -132,8 +133,8 @@ def test_what_is_no_piece_of_an_answer_is_an_error_and_the_partial_answer_is_kep
 
 @pytest.mark.parametrize(
     "reply",
-    [whole_body(HTML), whole_body(b'{"choices": [{"message": {"content": "Hi"}}]}'), whole_body(b"")],
-    ids=["HTML", "JSON", "nothing"],
+    [whole_body(HTML), whole_body(b'{"choices": "Hi"}'), whole_body(b'{"choices"'), whole_body(b"")],
+    ids=["HTML", "other JSON", "half of JSON", "nothing"],
 )
 def test_a_body_that_is_no_stream_is_an_error(reply: Reply) -> None:
     with OpenAIServer(chat=reply) as server:
@@ -170,7 +171,8 @@ def test_an_answer_without_a_word_is_an_error(reply: Reply, message: str) -> Non
     ("reply", "code", "kind", "hint"),
     [
         (failure(401, "no"), "key_refused", ConfigurationError, "export OPENAI_API_KEY=KEY"),
-        (failure(403, "no"), "key_refused", ConfigurationError, "export OPENAI_API_KEY=KEY"),
+        (failure(403, "this API key is disabled"), "key_refused", ConfigurationError, "export OPENAI_API_KEY=KEY"),
+        (failure(403, "not in your country"), "request_refused", ModelServerError, "streamrag ask -m MODEL QUESTION"),
         (failure(404, "no model x"), "no_such_model", ConfigurationError, "streamrag ask -m MODEL QUESTION"),
         (
             failure(400, "no", code="model_not_found"),
@@ -265,7 +267,7 @@ def test_after_a_sign_of_life_nothing_is_retried() -> None:
         conversation = converse(server.base_url)
         requests = len(server.requests)
 
-    assert (conversation.pieces, conversation.code, requests) == ([ModelAlive()], "malformed", 1)
+    assert (conversation.pieces, conversation.code, requests) == ([ModelAlive(thinking=True)], "rate_limited", 1)
 
 
 def test_a_refused_connection_names_host_and_port() -> None:

@@ -1,6 +1,7 @@
 """The stream of an answer: its order, and that it always ends with exactly one `Done` or `Error`."""
 
 import asyncio
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.answer.pipeline import ask_once
-from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, Sources, Status, Token
+from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Notice, Sources, Status, Token
 from streamrag_cli.model import Question
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
+from streamrag_cli.wire import answer_object
 from tests.library import make_collection
-from tests.openai_replies import HTML, Cut, Stall, answer, event, failure, finish, reasoning, stream, token
+from tests.openai_replies import HTML, Cut, Hold, Stall, answer, event, failure, finish, reasoning, stream, token
 from tests.openai_server import OpenAIServer, Script
 
 QUESTION = "Who built the lighthouse?"
@@ -207,3 +209,43 @@ def test_the_absolute_path_of_a_source_stays_on_this_machine(settings: Settings,
 
     assert Path(sources[0].path).is_absolute()
     assert sources[0].source == "docs/lighthouse.md"
+
+
+def test_a_finish_reason_that_nobody_knows_is_said(settings: Settings) -> None:
+    events, _ = ask_model(answer("Ada Brandt [1].", finish_reason="tired"), settings)
+
+    notices = [each for each in events if isinstance(each, Notice)]
+    message = 'the model\'s server ended the answer with "tired": it may not be complete'
+    assert notices == [Notice(message=message, code="finish_unknown")]
+    assert isinstance(events[-1], Done)
+
+
+def test_a_citation_in_the_models_thinking_is_none(settings: Settings) -> None:
+    shown = threading.Event()
+    steps = [token("Perhaps [9] or [2]."), Hold(shown), token("\n</think>\n"), token("Ada Brandt [1]."), finish()]
+    with OpenAIServer(chat=stream(*steps)) as server:
+
+        async def collect() -> list[AskEvent]:
+            asked = Question(text=QUESTION, accepted_at=time.perf_counter())
+            events = []
+            async for event in ask_once(asked, replace(settings, base_url=server.base_url, model="m")):
+                events.append(event)
+                if isinstance(event, Token):
+                    shown.set()
+            return events
+
+        events = asyncio.run(collect())
+
+    citations = next(each for each in events if isinstance(each, Citations))
+    assert ([each.n for each in citations.citations], citations.unknown) == ([1], ())
+    assert THINKING_SHOWN in events
+    assert answer_object(events)["answer"] == "Ada Brandt [1]."
+
+
+def test_a_model_that_is_being_loaded_is_said_once(settings: Settings) -> None:
+    loading = failure(503, "Loading model")
+    events, requests = ask_model([loading, loading, answer("Ada Brandt [1].")], settings)
+
+    notices = [each for each in events if isinstance(each, Notice)]
+    assert notices == [Notice(message="the server is loading m: waiting up to 5 s", code="model_loading")]
+    assert (text(events), requests) == ("Ada Brandt [1].", 3)

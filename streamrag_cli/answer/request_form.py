@@ -1,0 +1,52 @@
+"""Which parts of the protocol a request uses: each is left out for a server that refuses it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+_VERBS: Final = "support|allow|accept|availab|implement|enabl|permit|abled"
+_REFUSED: Final = rf"(?:(?:not|n't|un|never|dis)[ -]?(?:be )?(?:yet )?(?:{_VERBS})\w*)"
+_REFUSAL_STATUSES: Final = frozenset({400, 404, 415, 422, 500, 501})
+_STREAM_REFUSED: Final = re.compile(
+    rf"\bstream(?:ing|ed)?\b.{{0,60}}(?:{_REFUSED}|must be false|does not)"
+    rf"|(?:{_REFUSED}|invalid|unknown|unrecognized).{{0,60}}\bstream(?:ing)?\b"
+)
+_SYSTEM_REFUSED: Final = re.compile(
+    rf"\b(?:system|developer)\b.{{0,60}}{_REFUSED}"
+    rf"|(?:{_REFUSED}|invalid|unknown|unexpected).{{0,60}}\b(?:system|developer)\b"
+    r"|only .{0,40}\buser\b.{0,40}\bassistant\b|roles? must alternate"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestForm:
+    """What a request uses: a count of tokens at the end of the stream, a stream at all, a message of the system."""
+
+    with_usage: bool = True
+    streamed: bool = True
+    system_role: bool = True
+
+    def without_what_was_refused(self, status: int | None, said: str) -> Self | None:
+        """The form to ask again with after this reply; None if the reply was about something else."""
+        if status not in _REFUSAL_STATUSES:
+            return None
+        words = said.lower()
+        if self.with_usage and "stream_options" in words:
+            return replace(self, with_usage=False)
+        if self.system_role and _SYSTEM_REFUSED.search(words):
+            return replace(self, system_role=False)
+        if self.streamed and _STREAM_REFUSED.search(words):
+            return replace(self, streamed=False)
+        return None
+
+    def arranged(self, messages: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """The messages; without a system role its text stands in front of the user's."""
+        if self.system_role:
+            return list(messages)
+        instructions = [text for role, text in messages if role == "system"]
+        rest = [(role, text) for role, text in messages if role != "system"]
+        if not instructions or not rest:
+            return [("user", "\n\n".join(text for _, text in messages))]
+        role, first = rest[0]
+        return [(role, "\n\n".join((*instructions, first))), *rest[1:]]

@@ -1,0 +1,201 @@
+"""Separates a model's thinking from its answer where a server sends both as content.
+
+Servers with a reasoning parser send the thinking in a field of its own. Others leave the marks of the model's
+template in the text: `<think>...</think>`, a lone `</think>` (the template had opened it), or channels
+(`<|channel|>analysis<|message|>...`). Only marks at the beginning of a reply count: an answer may be about them.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import Enum, auto
+from typing import Final
+
+_TAGS: Final = ("think", "thinking", "thought", "thoughts", "reasoning", "reflection", "seed:think")
+_CLOSING_OF: Final[Mapping[str, str]] = {
+    **{f"<{tag}>": f"</{tag}>" for tag in _TAGS},
+    "[THINK]": "[/THINK]",
+    "\N{WHITE LEFT-POINTING TRIANGLE}think\N{WHITE RIGHT-POINTING TRIANGLE}": (
+        "\N{WHITE LEFT-POINTING TRIANGLE}/think\N{WHITE RIGHT-POINTING TRIANGLE}"
+    ),
+}
+_CLOSINGS: Final = tuple(_CLOSING_OF.values())
+_CHANNEL_OPENINGS: Final = ("<|channel|>", "<|start|>")
+_FINAL_CHANNEL: Final = re.compile(r"<\|channel\|>\s*final\b[^<]*<\|message\|>")
+_BARE_CHANNEL: Final = "analysis"  # the same channels from a server that has dropped the marks
+_BARE_FINAL: Final = "assistantfinal"
+_CHANNEL_MARKS: Final = ("<|return|>", "<|end|>", "<|start|>", "<|channel|>", "<|message|>", "<|constrain|>")
+_LEFT_OVER_MARK: Final = re.compile("|".join(map(re.escape, _CHANNEL_MARKS)))
+_CLOSING: Final = re.compile("|".join(map(re.escape, _CLOSINGS)))
+_MARKS: Final = (*_CLOSINGS, *_CHANNEL_MARKS)
+_PARTIAL_MARK: Final = re.compile(
+    r"[<\[\N{WHITE LEFT-POINTING TRIANGLE}][^<\[\N{WHITE LEFT-POINTING TRIANGLE}]{0,12}\Z"
+)
+# How models begin to think aloud. None of these is how an answer from documents begins.
+_UNMARKED_OPENINGS: Final = tuple(
+    opening.lower()
+    for opening in (
+        "Okay, the user", "Okay, so", "Okay, let", "Ok, the user", "Ok, so", "Ok, let", "Alright, ", "Hmm", "The user ",
+        "User asks", "We need to ", "We are asked", "We are given", "I need to ", "Let me think", "Let me look",
+        "Let me check", "Let's see", "Let's think", "First, I need", "So the user", "Thinking Process",
+    )
+)  # fmt: skip
+_ALWAYS_THINKS: Final = re.compile(r"(?<![a-z])(?:r1|qwq|\w*think\w*|\w*reason\w*)(?![a-z])", re.IGNORECASE)
+
+
+class _State(Enum):
+    BEGINNING = auto()
+    THINKING = auto()  # dropped up to `_closing`
+    CHANNELS = auto()  # dropped up to the final channel
+    HELD = auto()  # sounds like thinking without a mark: kept back until a closing mark or the end decides
+    ANSWER = auto()
+
+
+def always_thinks(model: str) -> bool:
+    """Whether the model's name says that it thinks before every answer.
+
+    >>> always_thinks("deepseek-r1:8b"), always_thinks("Qwen3-4B-Thinking-2507"), always_thinks("llama3.2")
+    (True, True, False)
+    """
+    return _ALWAYS_THINKS.search(model) is not None
+
+
+class ThinkingFilter:
+    """Takes the content of a reply piece by piece and gives back the answer in it.
+
+    How the text is split into pieces changes nothing of the answer, but for a lone closing mark after text that did
+    not look like thinking: what was given back by then is out, and `began_late` says that it was no answer.
+    With `expected` all text is kept back until a closing mark or the end of the reply.
+    """
+
+    def __init__(self, *, expected: bool = False) -> None:
+        self._expected = expected
+        self._state = _State.BEGINNING
+        self._closing = ""
+        self._pending = ""
+        self._dropped = False
+        self._given = False
+        self._last_given = "\n"
+        self.began_late = False
+
+    @property
+    def has_thought(self) -> bool:
+        """Whether some of the reply was thinking."""
+        return self._dropped or self._state in {_State.THINKING, _State.CHANNELS, _State.HELD}
+
+    def not_expected(self) -> None:
+        """The server sends the thinking in a field of its own: the content is the answer."""
+        self._expected = False
+
+    def feed(self, text: str) -> str:
+        """What `text` adds to the answer, or "" while that is undecided."""
+        self._pending += text
+        answer = ""
+        while True:
+            before = self._state, len(self._pending)
+            answer += self._step()
+            if (self._state, len(self._pending)) == before or not self._pending:
+                self._given = self._given or bool(answer)
+                return answer
+
+    def finish(self) -> str:
+        """What is left of the answer when the reply has ended."""
+        rest, self._pending = self._pending, ""
+        match self._state:
+            case _State.THINKING | _State.CHANNELS:
+                return ""
+            case _State.ANSWER if rest.rstrip() in _CLOSINGS:
+                return self._begin_late("")
+            case _:
+                return self._clean(rest)
+
+    def _step(self) -> str:
+        match self._state:
+            case _State.BEGINNING:
+                return self._decide()
+            case _State.THINKING:
+                self._drop_up_to(self._closing)
+            case _State.CHANNELS:
+                self._drop_up_to_final_channel()
+            case _State.HELD:
+                return self._release()
+            case _State.ANSWER:
+                return self._pass_on()
+        return ""
+
+    def _decide(self) -> str:
+        begun = self._pending.lstrip()
+        if not begun:
+            return ""
+        for opening, closing in _CLOSING_OF.items():
+            if begun.startswith(opening):
+                return self._think(_State.THINKING, begun.removeprefix(opening), closing)
+            if begun.startswith(closing):
+                return self._think(_State.BEGINNING, begun.removeprefix(closing))
+        if begun.startswith(_CHANNEL_OPENINGS):
+            return self._think(_State.CHANNELS, begun)
+        if begun.startswith(_BARE_CHANNEL) and begun[len(_BARE_CHANNEL) :][:1].isupper():
+            return self._think(_State.CHANNELS, begun)
+        if any(mark.startswith(begun) for mark in (*_CLOSING_OF, *_CLOSINGS, *_CHANNEL_OPENINGS, _BARE_CHANNEL)):
+            return ""
+        if self._dropped:
+            self._state = _State.ANSWER
+        elif self._expected or begun.lower().startswith(_UNMARKED_OPENINGS):
+            self._state = _State.HELD
+        elif not any(opening.startswith(begun.lower()) for opening in _UNMARKED_OPENINGS):
+            self._state = _State.ANSWER
+        return ""
+
+    def _think(self, state: _State, rest: str, closing: str = "") -> str:
+        self._state, self._pending, self._closing, self._dropped = state, rest, closing, True
+        return ""
+
+    def _drop_up_to(self, closing: str) -> None:
+        _, found, rest = self._pending.partition(closing)
+        if found:
+            self._state, self._pending = _State.BEGINNING, rest
+        else:
+            self._pending = self._pending[-len(closing) + 1 :]
+
+    def _drop_up_to_final_channel(self) -> None:
+        if match := _FINAL_CHANNEL.search(self._pending):
+            self._state, self._pending = _State.ANSWER, self._pending[match.end() :].lstrip()
+        elif _BARE_FINAL in self._pending:
+            self._state, self._pending = _State.ANSWER, self._pending.partition(_BARE_FINAL)[2].lstrip()
+        else:
+            self._pending = self._pending[-80:]  # longer than any header of a channel
+
+    def _release(self) -> str:
+        if found := _CLOSING.search(self._pending):
+            self._dropped = True
+            self._state, self._pending = _State.BEGINNING, self._pending[found.end() :]
+        return ""
+
+    def _pass_on(self) -> str:
+        if self._dropped and not self._given:
+            self._pending = self._pending.lstrip()
+        if not self._dropped and (found := _CLOSING.search(self._pending)):
+            if found.end() == len(self._pending):
+                return self._give_up_to(found.start())  # whether its line ends there decides
+            if self._is_alone(found):
+                return self._begin_late(self._pending[found.end() :].lstrip())
+        partial = _PARTIAL_MARK.search(self._pending)
+        is_one = partial is not None and any(mark.startswith(partial.group()) for mark in _MARKS)
+        return self._give_up_to(partial.start() if partial and is_one else len(self._pending))
+
+    def _is_alone(self, mark: re.Match[str]) -> bool:
+        """Whether the mark begins or ends its line, as a template writes it; in running text it is a word."""
+        before = self._pending[: mark.start()] or self._last_given
+        return before.endswith("\n") or self._pending[mark.end() :].startswith("\n")
+
+    def _begin_late(self, rest: str) -> str:
+        self.began_late = self._dropped = True
+        self._pending, self._given = rest, False
+        return ""
+
+    def _give_up_to(self, end: int) -> str:
+        given, self._pending = self._pending[:end], self._pending[end:]
+        self._last_given = given[-1:] or self._last_given
+        return self._clean(given)
+
+    def _clean(self, text: str) -> str:
+        return _LEFT_OVER_MARK.sub("", text) if self._dropped else text

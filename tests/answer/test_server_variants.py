@@ -1,0 +1,261 @@
+"""Servers that keep to the protocol loosely: answers are understood, errors are given in the server's own words."""
+
+import threading
+
+import pytest
+
+from streamrag_cli.answer.chat_model import ModelFinished, ModelLoading, ModelSentWhole, ModelTakesBack, ModelText
+from tests.answer.conversations import converse
+from tests.openai_connection import LoggedRequest
+from tests.openai_replies import (
+    DONE,
+    Hold,
+    Reply,
+    answer,
+    chunk,
+    encoded,
+    event,
+    failure,
+    finish,
+    reasoning,
+    stream,
+    token,
+    whole_body,
+)
+from tests.openai_server import OpenAIServer
+
+
+def json_body(value: object, *, status: int = 200, content_type: str = "application/json") -> Reply:
+    return whole_body(encoded(value), status=status, content_type=content_type)
+
+
+COMPLETION = {
+    "object": "chat.completion",
+    "model": "their-model",
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "Twelve bolts [1]."}, "finish_reason": "stop"}
+    ],
+    "usage": {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14},
+}
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream", "text/plain"])
+def test_one_json_object_in_place_of_a_stream_is_an_answer(content_type: str) -> None:
+    with OpenAIServer(chat=json_body(COMPLETION, content_type=content_type)) as server:
+        conversation = converse(server.base_url)
+
+    assert conversation.error is None
+    assert conversation.pieces[:2] == [ModelSentWhole(), ModelText(text="Twelve bolts [1].")]
+    assert conversation.finished is not None
+    assert (conversation.finished.finish_reason, conversation.finished.model) == ("stop", "their-model")
+    assert conversation.finished.usage is not None
+    assert conversation.finished.usage.total_tokens == 14
+
+
+def test_an_answer_without_a_role_of_the_system_has_the_instructions_in_front_of_the_question() -> None:
+    def reply(request: LoggedRequest) -> Reply:
+        roles = [message["role"] for message in request.json["messages"]]
+        return failure(400, "System role not supported") if "system" in roles else answer("Twelve.")
+
+    with OpenAIServer(chat=reply) as server:
+        conversation = converse(server.base_url)
+        messages = [request.json["messages"] for request in server.requests]
+
+    assert (conversation.tokens, conversation.error) == (["Twelve."], None)
+    assert messages[1:] == [[{"role": "user", "content": "Answer {briefly}.\n\nWhat is {this}?"}]]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        failure(400, "Streaming is not supported for this model"),
+        failure(400, "Unsupported value: 'stream' does not support true with this model.", code="unsupported_value"),
+        json_body({"detail": "stream must be false"}, status=422),
+        json_body({"error": {"code": 400, "message": "stream is not enabled"}}),
+    ],
+)
+def test_a_server_that_refuses_to_stream_is_asked_for_the_whole(reply: Reply) -> None:
+    with OpenAIServer(chat=lambda request: reply if request.json["stream"] else json_body(COMPLETION)) as server:
+        conversation = converse(server.base_url)
+        requests = [request.json.get("stream_options") for request in server.requests]
+
+    assert (conversation.tokens, conversation.error) == (["Twelve bolts [1]."], None)
+    assert requests == [{"include_usage": True}, None]
+
+
+@pytest.mark.parametrize(
+    ("status", "message"), [(503, "Loading model"), (503, "Model org/m is currently loading"), (425, "warming up")]
+)
+def test_a_model_that_is_being_loaded_is_waited_for(status: int, message: str) -> None:
+    with OpenAIServer(chat=[*[failure(status, message)] * 4, answer("Twelve.")]) as server:
+        conversation = converse(server.base_url)
+
+    assert (conversation.tokens, conversation.error) == (["Twelve."], None)
+    assert [type(piece) for piece in conversation.pieces[:4]] == [ModelLoading] * 4
+    assert conversation.waits_s == [1.0] * 4
+
+
+def test_a_model_that_is_never_loaded_is_given_up_at_the_limit() -> None:
+    with OpenAIServer(chat=failure(503, "Loading model")) as server:
+        conversation = converse(server.base_url, timeout_s=0.2)
+
+    assert conversation.error is not None
+    assert (conversation.code, conversation.error.retryable) == ("model_loading", True)
+    assert conversation.error.message == f"127.0.0.1:{server.port} has been loading some-model for 0.2 s"
+    assert conversation.error.hint == "STREAMRAG_TIMEOUT=300 streamrag ask QUESTION"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"error": "no credits left on this machine"}, "no credits left on this machine"),
+        ({"error": {"message": "pump failed", "type": "crashed"}}, "pump failed"),
+        ([{"error": {"message": "pump failed", "status": "CRASHED"}}], "pump failed"),
+        ({"object": "error", "message": "pump failed"}, "pump failed"),
+        ({"type": "error", "error": {"type": "crashed", "message": "pump failed"}}, "pump failed"),
+        ({"detail": "pump failed"}, "pump failed"),
+        ({"detail": [{"loc": ["body"], "msg": "pump failed"}]}, "pump failed"),
+        ({"code": 7, "msg": "pump failed"}, "pump failed"),
+        ({"success": False, "errors": [{"code": 7, "message": "pump failed"}]}, "pump failed"),
+        ({"error": {"message": "Provider error", "metadata": {"raw": "pump failed"}}}, "Provider error: pump failed"),
+    ],
+)
+def test_the_servers_reason_is_given_in_whatever_object_it_comes(body: object, said: str) -> None:
+    for reply in (json_body(body), stream(event(body)), stream(token("Twel"), event(body), DONE)):
+        with OpenAIServer(chat=reply) as server:
+            conversation = converse(server.base_url)
+
+        assert conversation.error is not None
+        assert conversation.error.message == f"127.0.0.1:{server.port} sent an error in place of the answer: {said}"
+        assert conversation.tokens in ([], ["Twel"])
+
+
+@pytest.mark.parametrize("body", [b"no upstream is healthy", b'"no upstream is healthy"'])
+def test_plain_text_in_place_of_an_answer_is_quoted(body: bytes) -> None:
+    for reply in (
+        whole_body(body),
+        stream(b"data: " + body + b"\n\n"),
+        stream(b"event: error\ndata: " + body + b"\n\n"),
+    ):
+        with OpenAIServer(chat=reply) as server:
+            conversation = converse(server.base_url)
+
+        assert conversation.error is not None
+        assert "no upstream is healthy" in conversation.error.message
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ({"message": "slow down", "code": 429}, "rate_limited"),
+        ({"message": "slow down", "type": "rate_limit_exceeded"}, "rate_limited"),
+        ({"message": "pay first", "code": "insufficient_quota"}, "quota_exhausted"),
+        ({"message": "try later", "code": "503"}, "server_error"),
+        ({"message": "bad key", "code": 401}, "key_refused"),
+    ],
+)
+def test_the_code_inside_an_error_counts_as_a_status_does(error: dict[str, object], code: str) -> None:
+    with OpenAIServer(chat=stream(chunk({"role": "assistant", "content": ""}), event({"error": error}))) as server:
+        conversation = converse(server.base_url)
+        requests = len(server.requests)
+
+    assert (conversation.code, requests) == (code, 3 if code in {"rate_limited", "server_error"} else 1)
+
+
+@pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource", "network_error"])
+def test_a_reason_that_means_failure_ends_the_answer_as_a_failure(reason: str) -> None:
+    with OpenAIServer(chat=stream(token("Twelve"), finish(reason), DONE)) as server:
+        conversation = converse(server.base_url)
+
+    assert conversation.error is not None
+    assert (conversation.tokens, conversation.error.exit_code) == (["Twelve"], 4)
+    assert reason in conversation.error.message
+
+
+def test_the_error_inside_a_choice_is_given_and_its_text_is_kept() -> None:
+    ending = {
+        "delta": {"content": " bolts"},
+        "finish_reason": "error",
+        "error": {"code": 502, "message": "pump failed"},
+    }
+    with OpenAIServer(chat=stream(token("Twelve"), event({"choices": [ending]}), DONE)) as server:
+        conversation = converse(server.base_url)
+
+    assert conversation.error is not None
+    assert "".join(conversation.tokens) == "Twelve bolts"
+    assert conversation.error.message == f"127.0.0.1:{server.port} failed with status 502: pump failed"
+
+
+@pytest.mark.parametrize(
+    ("reason", "understood"),
+    [("end_turn", "stop"), ("eos_token", "stop"), ("MAX_TOKENS", "length"), ("SAFETY", "content_filter"), ("x", "x")],
+)
+def test_a_finish_reason_in_other_words_is_understood(reason: str, understood: str) -> None:
+    with OpenAIServer(chat=answer("Twelve.", finish_reason=reason)) as server:
+        conversation = converse(server.base_url)
+
+    assert isinstance(conversation.finished, ModelFinished)
+    assert conversation.finished.finish_reason == understood
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        stream(event({"choices": [{"message": {"content": "Twelve."}, "finish_reason": "stop"}]}), DONE),
+        stream(event({"choices": [{"text": "Twelve.", "finish_reason": "stop"}]}), DONE),
+        stream(b"data:\n\n", b"data: \n\n", token("Twelve."), b"data:\n\n", finish(), DONE),
+    ],
+    ids=["a whole message", "text", "empty data lines"],
+)
+def test_oddities_of_a_stream_cost_nothing(reply: Reply) -> None:
+    with OpenAIServer(chat=reply) as server:
+        conversation = converse(server.base_url)
+
+    assert (conversation.tokens, conversation.error) == (["Twelve."], None)
+
+
+def test_thinking_inside_the_content_is_a_sign_of_life_and_no_part_of_the_answer() -> None:
+    pieces = ["<think>", "Flange [7]", " or [1]?", "</think>", "\n\n", "Twelve", " [1]."]
+    with OpenAIServer(chat=answer(*pieces)) as server:
+        conversation = converse(server.base_url)
+
+    assert "".join(conversation.tokens) == "Twelve [1]."
+
+
+def test_thinking_that_was_shown_is_taken_back() -> None:
+    shown = threading.Event()
+    reply = stream(token("Flange [7]."), Hold(shown), token("\n</think>\n\n"), token("Twelve [1]."), finish(), DONE)
+    with OpenAIServer(chat=reply) as server:
+        conversation = converse(server.base_url, on_piece=lambda _: shown.set())
+
+    where = conversation.pieces.index(ModelTakesBack())
+    after = [piece.text for piece in conversation.pieces[where:] if isinstance(piece, ModelText)]
+    assert "".join(after) == "Twelve [1]."
+
+
+def test_a_parser_on_the_server_means_that_the_content_is_the_answer() -> None:
+    with OpenAIServer(chat=stream(reasoning("Hm"), token("Okay, so twelve."), finish(), DONE)) as server:
+        conversation = converse(server.base_url)
+
+    assert conversation.tokens == ["Okay, so twelve."]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens",
+        "`inputs` must have less than 1024 tokens. Given: 2000",
+        "The decoder prompt (length 5310) is longer than the maximum model length of 4096.",
+        "input is too large to process. increase the physical batch size",
+        "The input token count (40000) exceeds the maximum number of tokens allowed (32768).",
+        "Request too large for model `m`: Limit 6000, Requested 9000",
+        "This model's maximum context length is 4096 tokens",
+        "prompt is too long: 210000 tokens > 200000 maximum",
+    ],
+)
+def test_too_long_is_understood_in_every_servers_words(message: str) -> None:
+    with OpenAIServer(chat=failure(400, message)) as server:
+        conversation = converse(server.base_url)
+
+    assert conversation.error is not None
+    assert (conversation.code, conversation.error.hint) == ("context_too_long", "streamrag ask -k 3 QUESTION")

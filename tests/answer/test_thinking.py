@@ -1,0 +1,86 @@
+"""Thinking that a server leaves in the content is told apart from the answer, however it is split."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamrag_cli.answer.thinking import ThinkingFilter
+
+ANSWER = "Twelve **bolts** [1].\n"
+
+
+def filtered(pieces: Sequence[str], *, expected: bool = False) -> str:
+    thinking = ThinkingFilter(expected=expected)
+    return "".join(map(thinking.feed, pieces)) + thinking.finish()
+
+
+THINKING = [
+    "<think>The flange [7] has some.</think>",
+    "\n<think>\nThe flange [7] has some.\n</think>\n\n",
+    "<think></think>\n",
+    "<thinking>It says <think> somewhere [7].</thinking>\n\n",
+    "<think>one [7]</think>\n<think>two [8]</think>\n",
+    "[THINK]The flange [7].[/THINK]",
+    "Okay, so the flange [7] has some.\n</think>\n\n",
+    "The user asks about bolts [7]. I count.\n</think>\n",
+    "</think>\n\n",
+    "<|channel|>analysis<|message|>The flange [7].<|end|><|start|>assistant<|channel|>final<|message|>",
+    "<|start|>assistant<|channel|>commentary<|message|>[7]<|end|><|start|>assistant<|channel|>final <|message|>",
+    "analysisThe flange [7] has some.assistantfinal",
+]
+
+
+@pytest.mark.parametrize("thinking", THINKING)
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_thinking_at_the_beginning_is_dropped_however_it_is_split(thinking: str, size: int) -> None:
+    reply = thinking + ANSWER
+
+    assert filtered([reply[start : start + size] for start in range(0, len(reply), size)]) == ANSWER
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        ANSWER,
+        "  indented\n",
+        "Put `<think>` first and `</think>` last.",
+        "a < b, [THINGS], <b>bold</b> and <|x|>",
+        "Okay, so be it.",
+        "analysis of the flange",
+        "The user manual names twelve [1].",
+        "<",
+        "</",
+        "",
+    ],
+)
+@given(cuts=st.lists(st.integers(0, 60)))
+def test_an_answer_is_given_back_to_the_letter(reply: str, cuts: list[int]) -> None:
+    places = [0, *sorted(min(cut, len(reply)) for cut in cuts), len(reply)]
+
+    assert filtered([reply[a:b] for a, b in pairwise(places)]) == reply
+
+
+def test_text_that_does_not_look_like_thinking_is_given_back_at_once() -> None:
+    thinking = ThinkingFilter()
+
+    assert [thinking.feed(piece) for piece in ["Twelve", " bolts", " [1]"]] == ["Twelve", " bolts", " [1]"]
+
+
+def test_a_lone_closing_mark_after_text_says_that_the_answer_begins_late() -> None:
+    thinking = ThinkingFilter()
+
+    pieces = [thinking.feed(piece) for piece in ["Bolts on flange [7].", "\n</thi", "nk>", "\n\nTwelve", " [1]."]]
+
+    assert (pieces, thinking.began_late) == (["Bolts on flange [7].", "\n", "", "Twelve", " [1]."], True)
+
+
+def test_a_thought_that_never_ends_is_no_answer() -> None:
+    assert filtered(["<think>Let me count the", " bolts [7]"]) == ""
+
+
+def test_thinking_is_expected_of_a_model_that_always_thinks() -> None:
+    assert filtered(["Bolts on flange [7].", "\n</think>\n\n", ANSWER], expected=True) == ANSWER
+    assert filtered(["Twelve ", "bolts"], expected=True) == "Twelve bolts"
