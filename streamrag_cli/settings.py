@@ -17,7 +17,10 @@ from streamrag_cli.store_place import PostgresUrl, StorePlace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything a command may be told. `timeout_s` is how long a silent server is waited for."""
+    """Everything a command may be told. `timeout_s` is how long a silent server is waited for.
+
+    `state_directory` is for what may be forgotten at any time; "" keeps nothing.
+    """
 
     store: StorePlace
     collection: str = "default"
@@ -31,6 +34,7 @@ class Settings:
     engine: str = "on"
     engine_idle_s: float = 600.0
     max_file_mb: int = 50
+    state_directory: str = ""
 
     def store_named_by(self, flags: Mapping[str, object | None]) -> str:
         """The store as a flag names it, without its password; "" where none does."""
@@ -63,7 +67,7 @@ def read_settings(flags: Mapping[str, object | None], environment: Mapping[str, 
     values.setdefault("store", data_directory(environment))
     if isinstance(values["store"], Path):
         values["store"] = values["store"].absolute()
-    return Settings(**values)
+    return Settings(**values, state_directory=str(_xdg(environment, "XDG_STATE_HOME", ".local/state") / "streamrag"))
 
 
 def read_server_settings(flags: Mapping[str, object | None], environment: Mapping[str, str]) -> ServerSettings:
@@ -164,5 +168,6 @@ def _read_file(path: Path) -> dict[str, object]:
 def defaults() -> dict[str, object]:
     """Each setting's default, for the documentation; a setting without a fixed one is left out."""
     unset = {"store", "embedding", "model", "base_url", "api_key", "server_key", "allow_host", "cors_origin"}
+    unset |= {"state_directory"}
     every = (*fields(Settings), *fields(ServerSettings))
     return {each.name: each.default for each in every if each.name not in unset}

@@ -88,9 +88,29 @@ def source_mapping(source: Source) -> dict[str, Any]:
     return {key: value for key, value in plain(source).items() if key != "path"}
 
 
-def hits_object(sources: Iterable[Source], *, query: str) -> dict[str, object]:
+def hits_object(sources: Iterable[Source], *, query: str | None, error: Error | None = None) -> dict[str, object]:
     """What `search --json` prints and `/search` answers."""
-    return {"version": FORMAT_VERSION, "query": query, "hits": [source_mapping(source) for source in sources]}
+    hits = [source_mapping(source) for source in sources]
+    return {"version": FORMAT_VERSION, "query": query, "hits": hits, "error": _error_object(error)}
+
+
+def failure_object(command: str, error: Error) -> dict[str, object]:
+    """What a command prints with `--json` if it failed before it had anything to print."""
+    match command:
+        case "ask":
+            return answer_object([error])
+        case "search":
+            return hits_object((), query=None, error=error)
+        case "status":
+            return {"version": FORMAT_VERSION, "collections": [], "error": _error_object(error)}
+        case _:
+            return {"version": FORMAT_VERSION, "error": _error_object(error)}
+
+
+def _error_object(error: Error | None) -> dict[str, object] | None:
+    if error is None:
+        return None
+    return {"message": error.message, "code": error.code, "hint": error.hint, "retryable": error.retryable}
 
 
 def plain(value: object) -> dict[str, Any]:
@@ -151,12 +171,7 @@ def answer_object(events: Iterable[AskEvent]) -> dict[str, object]:
                 result |= {key: said[key] for key in ("finish_reason", "model", "usage", "timings")}
                 result["complete"] = True
             case Error():
-                result["error"] = {
-                    "message": event.message,
-                    "code": event.code,
-                    "hint": event.hint,
-                    "retryable": event.retryable,
-                }
+                result["error"] = _error_object(event)
             case Status():
                 pass
     result["answer"] = "".join(answer)

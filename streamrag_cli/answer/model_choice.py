@@ -19,6 +19,7 @@ from streamrag_cli.model_server import error_objects, errors
 from streamrag_cli.model_server.deadline import Deadline
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.fetch import fetch
+from streamrag_cli.model_server.known_models import KnownModels
 
 DEFAULT_MODEL: Final = "gpt-5.4-mini"  # small, and it answers without a pause for reasoning unless asked to
 LOCAL_PORTS: Final[Mapping[str, int]] = {"Ollama": 11434, "llama.cpp": 8080, "LM Studio": 1234, "vLLM": 8000}
@@ -38,7 +39,12 @@ class LocalServer:
 
 
 def choose_endpoint(
-    *, model: str | None, base_url: str | None, api_key: str | None, timeout_s: float = LIST_TIMEOUT_S
+    *,
+    model: str | None,
+    base_url: str | None,
+    api_key: str | None,
+    timeout_s: float = LIST_TIMEOUT_S,
+    known: KnownModels | None = None,
 ) -> ModelEndpoint | None:
     """The model to ask, or None where nothing names one and the answer is to be made of quotes.
 
@@ -52,7 +58,8 @@ def choose_endpoint(
     | base URL, model        | that model, unchecked                                           |
 
     With a base URL the key, if there is one, goes to that server. Asking for the list takes at most `timeout_s`,
-    and never more than 5 s. Raises ConfigurationError and ModelServerError.
+    and never more than 5 s; what it said last is taken from `known`, until that is made to forget it. Raises
+    ConfigurationError and ModelServerError.
     """
     endpoint = ModelEndpoint.checked(model=model, base_url=base_url, api_key=api_key)
     if endpoint == ModelEndpoint(model=""):
@@ -61,7 +68,13 @@ def choose_endpoint(
         raise errors.no_key(endpoint)
     if endpoint.model:
         return endpoint
-    chosen = DEFAULT_MODEL if endpoint.is_openai else _only_model(endpoint, min(timeout_s, LIST_TIMEOUT_S))
+    if endpoint.is_openai:
+        return replace(endpoint, model=DEFAULT_MODEL)
+    chosen = known.get(endpoint.url) if known else None
+    if chosen is None:
+        chosen = _only_model(endpoint, min(timeout_s, LIST_TIMEOUT_S))
+        if known:
+            known.remember(endpoint.url, chosen)
     return replace(endpoint, model=chosen)
 
 

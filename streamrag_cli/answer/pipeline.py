@@ -30,11 +30,12 @@ from streamrag_cli.answer.library import Library
 from streamrag_cli.answer.model_choice import LocalServer, choose_endpoint, find_local_servers
 from streamrag_cli.answer.prompt import messages
 from streamrag_cli.answer.quoting import pick_quotes, pieces
-from streamrag_cli.errors import ExitCode, StreamragError, UsageError
+from streamrag_cli.errors import ConfigurationError, ExitCode, StreamragError, UsageError
 from streamrag_cli.events import THINKING_SHOWN, AskEvent, Done, Error, Notice, Sources, Status, Token, as_event
 from streamrag_cli.model import Hit, Question, Source, Timings, Usage
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.errors import empty_answer
+from streamrag_cli.model_server.known_models import KnownModels
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.settings import Settings
@@ -135,7 +136,7 @@ async def _events(
     if endpoint is None:
         answering = _quote(question, found, retriever, clock)
     else:
-        answering = _generate(question, found.hits, endpoint, clock, timeout_s=settings.timeout_s, library=library)
+        answering = _generate(question, found.hits, endpoint, settings=settings, clock=clock, library=library)
     answer: list[str] = []
     async with aclosing(answering):
         async for event in answering:
@@ -167,6 +168,7 @@ async def _endpoint(settings: Settings) -> ModelEndpoint | None:
         base_url=settings.base_url,
         api_key=settings.api_key,
         timeout_s=settings.timeout_s,
+        known=KnownModels(settings.state_directory),
     )
     # Only a server's list has to be waited for. Under load the threads are all searching: a turn takes seconds.
     return choose() if settings.model or not settings.base_url else await asyncio.to_thread(choose)
@@ -194,9 +196,40 @@ async def _generate(
     question: Question,
     hits: Sequence[Hit],
     endpoint: ModelEndpoint,
-    clock: _Clock,
     *,
-    timeout_s: float,
+    settings: Settings,
+    clock: _Clock,
+    library: Library,
+) -> AsyncGenerator[AskEvent, None]:
+    """The model's answer. If the server refuses the model that was remembered of it, it is asked which it has now."""
+    known = KnownModels(settings.state_directory)
+    generate_with = partial(_generate_with, question, hits, settings=settings, clock=clock, library=library)
+    may_be_outdated = not settings.model and endpoint.model == known.get(endpoint.url)
+    try:
+        async with aclosing(generate_with(endpoint=endpoint)) as events:
+            async for event in events:
+                yield event
+    except ConfigurationError as error:
+        if not may_be_outdated or error.code != "no_such_model":
+            raise
+        known.forget(endpoint.url)
+        current = await _endpoint(settings)
+        if current is None or current == endpoint:
+            raise
+    else:
+        return
+    async with aclosing(generate_with(endpoint=current)) as events:
+        async for event in events:
+            yield event
+
+
+async def _generate_with(
+    question: Question,
+    hits: Sequence[Hit],
+    endpoint: ModelEndpoint,
+    *,
+    settings: Settings,
+    clock: _Clock,
     library: Library,
 ) -> AsyncGenerator[AskEvent, None]:
     prompt = messages(question.text, hits, extra=question.extra)
@@ -206,7 +239,7 @@ async def _generate(
     yield Status(status="generating", detail=waiting)
     clock.mark("request_ms")
     stream = stream_chat(
-        prompt, endpoint=endpoint, timeout_s=timeout_s, client_for=library.client, passed=clock.stages.end
+        prompt, endpoint=endpoint, timeout_s=settings.timeout_s, client_for=library.client, passed=clock.stages.end
     )
     loading = False
     async with aclosing(stream):

@@ -9,6 +9,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -16,13 +17,14 @@ import typer
 
 from streamrag_cli.cli import streams
 from streamrag_cli.cli.interruption import received
-from streamrag_cli.errors import ExitCode, StreamragError, aimed
-from streamrag_cli.events import Error
+from streamrag_cli.errors import ExitCode, StreamragError, UsageError, aimed
+from streamrag_cli.events import Error, as_event
 from streamrag_cli.render.complaint import complain
 from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES
 from streamrag_cli.settings import ServerSettings, Settings, read_server_settings, read_settings
 from streamrag_cli.store_place import PostgresUrl, store_place
 from streamrag_cli.text import sanitise, without_secret
+from streamrag_cli.wire import encode, failure_object, to_json
 
 # click's, which recent versions of typer carry inside
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
@@ -45,17 +47,19 @@ def run(arguments: Sequence[str]) -> int:
         code = _run(arguments)
         streams.flush()
     except BaseException as error:  # noqa: BLE001 - the last line of defence: no traceback unless asked for
-        code = received() or _explained(error, debug=debug)
+        code = received() or _explained(error, arguments, debug=debug)
     streams.abandon_unwritten(blocked=received() is not None)
     return received() or code
 
 
-def _explained(error: BaseException, *, debug: bool) -> ExitCode:
+def _explained(error: BaseException, arguments: Sequence[str], *, debug: bool) -> ExitCode:
     """Say what ended the command, and return the code for it."""
     match error:
         case StreamragError():
             _log.debug("the command failed", exc_info=error)
-            _complain(error.message, hint_of(error))
+            event = replace(as_event(error), hint=hint_of(error))
+            _print_for_programs(arguments, event)
+            _complain(error.message, event.hint)
             return error.exit_code
         case BrokenPipeError():
             return ExitCode.BROKEN_PIPE
@@ -86,17 +90,32 @@ def _run(arguments: Sequence[str]) -> ExitCode:
         if not arguments:
             sys.stderr.write(f"{error.format_message()}\n")  # it is the help
             return ExitCode.USAGE
-        command = next((each for each in arguments if not each.startswith("-")), "")
-        known = command if command in _command_names() else ""
-        _complain(error.format_message(), f"streamrag {known} --help".replace("  ", " "))
-        return ExitCode.USAGE
+        known = _command_in(arguments)
+        raise UsageError(
+            error.format_message(), code="usage", hint=f"streamrag {known} --help".replace("  ", " ")
+        ) from None
     return ExitCode(result or 0)
 
 
-def _command_names() -> set[str]:
+def _command_in(arguments: Sequence[str]) -> str:
     from streamrag_cli.cli.app import app
 
-    return {each.name for each in app.registered_commands if each.name}
+    command = next((each for each in arguments if not each.startswith("-")), "")
+    return command if command in {each.name for each in app.registered_commands} else ""
+
+
+def _print_for_programs(arguments: Sequence[str], error: Error) -> None:
+    """What `--json` and `--jsonl` promise of a command that failed before it printed anything."""
+    flags = arguments[: arguments.index("--") if "--" in arguments else None]
+    if "--json" in flags:
+        line = encode(failure_object(_command_in(arguments), error))
+    elif "--jsonl" in flags:
+        line = to_json(error)
+    else:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.buffer.write(_without_keys(line).encode() + b"\n")
+        sys.stdout.flush()
 
 
 def settings_from(flags: Mapping[str, object | None]) -> Settings:

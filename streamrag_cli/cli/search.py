@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -10,7 +11,8 @@ from streamrag_cli.cli import options
 from streamrag_cli.cli.ask import read_question
 from streamrag_cli.cli.engine import connection_to_engine
 from streamrag_cli.cli.process import hint_of, settings_from
-from streamrag_cli.events import Error, Sources
+from streamrag_cli.errors import StreamragError
+from streamrag_cli.events import Error, Sources, as_event
 from streamrag_cli.model import Question
 from streamrag_cli.render.complaint import complain
 from streamrag_cli.settings import Settings
@@ -45,15 +47,21 @@ def command(
     )
     text, _ = read_question(query, stdin=False)
     asked = Question(text=text, accepted_at=time.perf_counter())
-    match _found(asked, settings, debug=debug):
-        case Error(message=message, exit_code=code) as error:
-            complain(sys.stderr, message, hint_of(error))
-            return code
-        case Sources(sources=sources):
-            from streamrag_cli.render.hits import show_hits
+    found = _found(asked, settings, debug=debug)
 
-            show_hits(sources, query=text, out=sys.stdout, json=json, jsonl=jsonl, plain=plain or quiet)
-    return 0
+    from streamrag_cli.render.hits import show_hits
+
+    error = replace(found, hint=_hint(found)) if isinstance(found, Error) else None
+    sources = found.sources if isinstance(found, Sources) else ()
+    show_hits(sources, query=text, out=sys.stdout, json=json, jsonl=jsonl, plain=plain or quiet, error=error)
+    if error is not None:
+        complain(sys.stderr, error.message, error.hint)
+    return error.exit_code if error else 0
+
+
+def _hint(error: Error) -> str:
+    """The hint, with this command in place of `ask`, for which retrieval words it."""
+    return hint_of(error).replace("streamrag ask ", "streamrag search ").replace(" QUESTION", " QUERY")
 
 
 def _found(asked: Question, settings: Settings, *, debug: bool) -> Sources | Error:
@@ -71,4 +79,7 @@ def _found(asked: Question, settings: Settings, *, debug: bool) -> Sources | Err
     from streamrag_cli.answer.pipeline import find_sources
     from streamrag_cli.retrieval.retriever import Retriever
 
-    return Sources(sources=find_sources(asked.text, settings, Retriever.open(settings)))
+    try:
+        return Sources(sources=find_sources(asked.text, settings, Retriever.open(settings)))
+    except StreamragError as error:
+        return as_event(error)

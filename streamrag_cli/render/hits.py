@@ -3,18 +3,28 @@
 from collections.abc import Sequence
 from typing import TextIO
 
+from streamrag_cli.events import Error
 from streamrag_cli.model import Source
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.render.tables import location, print_sources
-from streamrag_cli.wire import encode, hits_object, source_mapping
+from streamrag_cli.wire import encode, hits_object, source_mapping, to_json
 
 
 def show_hits(
-    sources: Sequence[Source], *, query: str, out: TextIO, json: bool = False, jsonl: bool = False, plain: bool = False
+    sources: Sequence[Source],
+    *,
+    query: str,
+    out: TextIO,
+    json: bool = False,
+    jsonl: bool = False,
+    plain: bool = False,
+    error: Error | None = None,
 ) -> None:
-    """Print the hits. In a pipe each is `path:line`, score and excerpt, separated by tabs."""
+    """Print the hits. In a pipe each is `path:line`, score and excerpt, separated by tabs. `error` is for JSON."""
     if json:
-        write_line(out, encode(hits_object(sources, query=query)))
+        write_line(out, encode(hits_object(sources, query=query, error=error)))
+    elif jsonl and error is not None:
+        write_line(out, to_json(error))
     elif jsonl:
         for source in sources:
             write_line(out, encode(source_mapping(source)))

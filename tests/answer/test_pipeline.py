@@ -11,11 +11,27 @@ import pytest
 from streamrag_cli.answer.pipeline import ask_once
 from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Notice, Sources, Status, Token
 from streamrag_cli.model import Question
+from streamrag_cli.model_server.known_models import KnownModels
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
 from streamrag_cli.wire import answer_object
 from tests.library import make_collection
-from tests.openai_replies import HTML, Cut, Hold, Stall, answer, event, failure, finish, reasoning, stream, token
+from tests.openai_connection import LoggedRequest
+from tests.openai_replies import (
+    HTML,
+    Cut,
+    Hold,
+    Reply,
+    Stall,
+    Step,
+    answer,
+    event,
+    failure,
+    finish,
+    reasoning,
+    stream,
+    token,
+)
 from tests.openai_server import OpenAIServer, Script
 
 QUESTION = "Who built the lighthouse?"
@@ -222,7 +238,13 @@ def test_a_finish_reason_that_nobody_knows_is_said(settings: Settings) -> None:
 
 def test_a_citation_in_the_models_thinking_is_none(settings: Settings) -> None:
     shown = threading.Event()
-    steps = [token("Perhaps [9] or [2]."), Hold(shown), token("\n</think>\n"), token("Ada Brandt [1]."), finish()]
+    steps: list[Step] = [
+        token("Perhaps [9] or [2]."),
+        Hold(shown),
+        token("\n</think>\n"),
+        token("Ada Brandt [1]."),
+        finish(),
+    ]
     with OpenAIServer(chat=stream(*steps)) as server:
 
         async def collect() -> list[AskEvent]:
@@ -249,3 +271,33 @@ def test_a_model_that_is_being_loaded_is_said_once(settings: Settings) -> None:
     notices = [each for each in events if isinstance(each, Notice)]
     assert notices == [Notice(message="the server is loading m: waiting up to 5 s", code="model_loading")]
     assert (text(events), requests) == ("Ada Brandt [1].", 3)
+
+
+def requests_for_a_list(server: OpenAIServer) -> int:
+    return len([each for each in server.requests if each.path.endswith("/models")])
+
+
+def test_the_single_model_of_a_server_is_asked_for_once(settings: Settings, tmp_path: Path) -> None:
+    with OpenAIServer(chat=answer("Ada."), models=["only"]) as server:
+        asking = replace(settings, base_url=server.base_url, state_directory=str(tmp_path / "state"))
+        answers = [text(ask_quotes(QUESTION, asking)) for _ in range(3)]
+        lists = requests_for_a_list(server)
+
+    assert (answers, lists) == (["Ada."] * 3, 1)
+    assert (tmp_path / "state" / "models.json").stat().st_mode & 0o777 == 0o600
+    assert server.base_url not in (tmp_path / "state" / "models.json").read_text(encoding="utf-8")
+
+
+def test_a_server_that_refuses_the_remembered_model_is_asked_for_its_model_again(
+    settings: Settings, tmp_path: Path
+) -> None:
+    def reply(request: LoggedRequest) -> Reply:
+        return answer("Ada.") if request.json["model"] == "new" else failure(404, "no such model")
+
+    with OpenAIServer(chat=reply, models=["new"]) as server:
+        KnownModels(str(tmp_path)).remember(server.base_url, "old")
+        events = ask_quotes(QUESTION, replace(settings, base_url=server.base_url, state_directory=str(tmp_path)))
+        lists = requests_for_a_list(server)
+
+    assert (text(events), lists) == ("Ada.", 1)
+    assert KnownModels(str(tmp_path)).get(server.base_url) == "new"

@@ -226,3 +226,35 @@ def test_where_nothing_is_relevant_the_error_is_all_there_is(outcomes: dict[str,
 def test_no_path_of_this_machine_is_in_machine_output(reader: CommandLine, outcomes: dict[str, Outcome]) -> None:
     for outcome in outcomes.values():
         assert str(reader.home).encode() not in outcome.stdout
+
+
+FAILED_BEFORE_THE_START = {
+    ("search", "volcanoes of Iceland"): (5, ["version", "query", "hits", "error"]),
+    ("search", "q", "-k", "none"): (2, ["version", "query", "hits", "error"]),
+    ("ask", "q", "--no-such-flag"): (2, OBJECT_KEYS),
+    ("ask", "q", "--min-score", "7"): (2, OBJECT_KEYS),
+    ("status",): (5, ["version", "collections", "error"]),
+    ("copy", "--from", "a", "--to", "a"): (2, ["version", "error"]),
+    ("ingest", "nowhere"): (2, ["version", "failed", "error"]),
+}
+
+
+@pytest.mark.parametrize("arguments", FAILED_BEFORE_THE_START, ids=" ".join)
+def test_json_is_one_object_also_of_a_command_that_failed_before_it_began(
+    newcomer: CommandLine, arguments: tuple[str, ...]
+) -> None:
+    code, keys = FAILED_BEFORE_THE_START[arguments]
+    outcome = newcomer.run(*arguments, "--json")
+    found = json.loads(outcome.stdout)
+
+    assert (outcome.code, list(found)) == (code, keys)
+    assert outcome.stderr == f"streamrag: {found['error']['message']}\nhint: {found['error']['hint']}\n"
+
+
+def test_a_search_without_a_hit_is_an_object_without_hits_and_hints_at_a_search(warm_reader: CommandLine) -> None:
+    outcome = warm_reader.run("search", NONSENSE, "--json")
+    found = json.loads(outcome.stdout)
+
+    assert (outcome.code, found["query"], found["hits"]) == (7, NONSENSE, [])
+    assert found["error"]["code"] == "nothing_relevant"
+    assert "streamrag search --min-score 0 QUERY" in found["error"]["hint"]
