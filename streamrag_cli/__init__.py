@@ -1,3 +1,7 @@
 """Ask your documents from the terminal; the answer starts at once, with its sources."""
 
+from streamrag_cli.silence import silence
+
 __version__ = "0.1.0"
+
+silence()

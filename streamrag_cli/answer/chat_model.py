@@ -8,7 +8,6 @@ A stream that ends early has its connection closed before the generator is done;
 """
 
 import asyncio
-import os
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ from streamrag_cli.answer.thinking import always_thinks
 from streamrag_cli.model import Usage
 from streamrag_cli.model_server import errors
 from streamrag_cli.model_server.endpoint import ModelEndpoint
+from streamrag_cli.silence import silence
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from streamrag_cli.model_server.failure import Failure
 
 ClientFor: TypeAlias = "Callable[[ModelEndpoint], AbstractAsyncContextManager[StreamingClient]]"
-_TRACING: Final = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2")
 _AFTER_FINISH_S: Final = 2.0
 _LOADING_POLL_S: Final = 1.0
 _imported: Final = threading.Event()
@@ -97,8 +96,7 @@ def import_chat_library() -> None:
 
     Whatever the environment asks LangChain to do with what passes through it, it is not told to anybody.
     """
-    for variable in _TRACING:
-        os.environ.pop(variable, None)
+    silence()
     import langchain_openai  # noqa: F401
 
     _imported.set()

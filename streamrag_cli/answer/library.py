@@ -25,7 +25,9 @@ class Library:
     Nothing is shared between different keys or servers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, for_visitors: bool = False) -> None:
+        """`for_visitors` says that those who ask are not this machine's user: they learn nothing of what runs on it."""
+        self.for_visitors = for_visitors
         self._retrievers: Kept[_Place, Retriever] = Kept(_close_retriever)
         self._clients: Kept[_Place, StreamingClient] = Kept(_close_client)
 

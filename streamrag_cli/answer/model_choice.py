@@ -6,7 +6,7 @@ who has no model yet should not wait for it.
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
@@ -20,6 +20,7 @@ from streamrag_cli.model_server.deadline import Deadline
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.fetch import fetch
 from streamrag_cli.model_server.known_models import KnownModels
+from streamrag_cli.model_server.route import RedirectedError
 
 DEFAULT_MODEL: Final = "gpt-5.4-mini"  # small, and it answers without a pause for reasoning unless asked to
 LOCAL_PORTS: Final[Mapping[str, int]] = {"Ollama": 11434, "llama.cpp": 8080, "LM Studio": 1234, "vLLM": 8000}
@@ -27,6 +28,7 @@ LIST_TIMEOUT_S: Final = 5.0
 _PROBE_TIMEOUT_S: Final = 0.15
 _LIST_BYTES: Final = 4_000_000
 _SHOWN_MODELS: Final = 10
+_OURSELVES: Final = "streamrag"  # how the models begin that `streamrag serve` lists: one for each collection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +83,24 @@ def choose_endpoint(
 def find_local_servers(ports: Mapping[str, int] = LOCAL_PORTS) -> list[LocalServer]:
     """The model servers that run on this machine, by name and port. Takes a fraction of a second, and fails never.
 
-    Only this machine is asked, and no proxy; a server of another kind on the port is not listed.
+    Only this machine is asked, and no proxy; a server of another kind on the port is not listed, and neither is a
+    `streamrag serve`, which answers from documents and is no model.
     """
     with ThreadPoolExecutor(max_workers=max(1, len(ports)), thread_name_prefix="probe") as probes:
         found = list(probes.map(_probe, ports.keys(), ports.values()))
     return [server for server in found if server is not None]
+
+
+def to_connect_one(servers: Sequence[LocalServer], command: str, rest: str = "") -> str:
+    """A clause that says how to have a model answer: by the first of `servers` that has one, or in general.
+
+    `command` takes the flags, and `rest` comes after them.
+    """
+    for server in servers:
+        if server.models:
+            base_url, model = shlex.quote(server.base_url), shlex.quote(server.models[0])
+            return f"{server.name} runs here: {command} --base-url {base_url} -m {model}{rest}"
+    return f"to connect one: export OPENAI_API_KEY=KEY, or {command} --base-url URL{rest}"
 
 
 def _only_model(endpoint: ModelEndpoint, timeout_s: float) -> str:
@@ -114,10 +129,11 @@ def _only_model(endpoint: ModelEndpoint, timeout_s: float) -> str:
 def _fetched_list(endpoint: ModelEndpoint, timeout_s: float) -> bytes:
     request = Request(f"{endpoint.url}/models", headers={"Accept": "application/json"})  # noqa: S310  (scheme is checked)
     if endpoint.api_key:
-        # A redirect must not carry the key to another server.
-        request.add_unredirected_header("Authorization", f"Bearer {endpoint.api_key}")
+        request.add_header("Authorization", f"Bearer {endpoint.api_key}")
     try:
         status, body = fetch(request, limit_s=timeout_s, most_bytes=_LIST_BYTES)
+    except RedirectedError as redirect:
+        raise errors.redirected(redirect, endpoint) from None
     except TimeoutError:
         raise errors.no_list_in_time(timeout_s, endpoint) from None
     except UnicodeError:  # a host with an empty or a long label
@@ -174,6 +190,8 @@ def _probe(name: str, port: int) -> LocalServer | None:
         return None
     finally:
         connection.close()
+    if models and all(each.partition("/")[0] == _OURSELVES for each in models):
+        return None
     return LocalServer(
         name=name, base_url=f"http://127.0.0.1:{port}/v1", models=tuple(errors.shown_model(each) for each in models)
     )

@@ -7,7 +7,6 @@ consumer itself goes away; then the connection to the model is closed on the way
 import asyncio
 import logging
 import re
-import shlex
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -27,7 +26,7 @@ from streamrag_cli.answer.chat_model import (
 )
 from streamrag_cli.answer.citations import resolve
 from streamrag_cli.answer.library import Library
-from streamrag_cli.answer.model_choice import LocalServer, choose_endpoint, find_local_servers
+from streamrag_cli.answer.model_choice import choose_endpoint, find_local_servers, to_connect_one
 from streamrag_cli.answer.prompt import messages
 from streamrag_cli.answer.quoting import pick_quotes, pieces
 from streamrag_cli.errors import ConfigurationError, ExitCode, StreamragError, UsageError
@@ -44,6 +43,7 @@ from streamrag_cli.text import excerpt, sanitise, sanitise_line
 
 QUOTING_MODEL: Final = "quotes"
 MAX_QUESTION_CHARS: Final = 20_000
+_NO_MODEL: Final = "no model is connected, so these are quotes from the documents"
 _log = logging.getLogger(__name__)
 
 
@@ -134,7 +134,7 @@ async def _events(
     yield Sources(sources=sources)
     endpoint = await _endpoint(settings)
     if endpoint is None:
-        answering = _quote(question, found, retriever, clock)
+        answering = _quote(question, found, retriever, clock, for_visitors=library.for_visitors)
     else:
         answering = _generate(question, found.hits, endpoint, settings=settings, clock=clock, library=library)
     answer: list[str] = []
@@ -295,13 +295,17 @@ def _finish(finished: ModelFinished, endpoint: ModelEndpoint, clock: _Clock) -> 
 
 
 async def _quote(
-    question: Question, found: Retrieved, retriever: Retriever, clock: _Clock
+    question: Question, found: Retrieved, retriever: Retriever, clock: _Clock, *, for_visitors: bool
 ) -> AsyncGenerator[AskEvent, None]:
     clock.mark("context_ms")
     yield Status(status="generating", detail="choosing quotes")
     picking = asyncio.to_thread(pick_quotes, question.text, found, top_k=len(found.hits), embedder=retriever.embedder)
-    quotes, servers = await asyncio.gather(picking, asyncio.to_thread(find_local_servers))
-    yield Notice(message=_no_model(servers), code="quotes_only")
+    if for_visitors:
+        quotes, said = await picking, _NO_MODEL
+    else:
+        quotes, servers = await asyncio.gather(picking, asyncio.to_thread(find_local_servers))
+        said = f"{_NO_MODEL}; {to_connect_one(servers, 'streamrag ask', ' QUESTION')}"
+    yield Notice(message=said, code="quotes_only")
     if not quotes:
         raise UsageError(
             "the sources hold no sentence to quote", code="nothing_to_quote", hint="streamrag search QUESTION"
@@ -310,16 +314,6 @@ async def _quote(
         clock.token()
         yield Token(text=sanitise(piece))
     yield Done(finish_reason="stop", model=QUOTING_MODEL, usage=None, timings=clock.timings(None))
-
-
-def _no_model(servers: Sequence[LocalServer]) -> str:
-    said = "no model is connected, so these are quotes from the documents"
-    for server in servers:
-        if server.models:
-            base_url, model = shlex.quote(server.base_url), shlex.quote(server.models[0])
-            command = f"streamrag ask --base-url {base_url} -m {model} QUESTION"
-            return f"{said}; {server.name} runs here: {command}"
-    return f"{said}; to connect one: export OPENAI_API_KEY=KEY, or streamrag ask --base-url URL QUESTION"
 
 
 def as_source(hit: Hit) -> Source:

@@ -8,7 +8,7 @@ import typer
 
 from streamrag_cli.cli import options
 from streamrag_cli.cli.process import server_settings_from, settings_from, tame_libraries
-from streamrag_cli.settings import defaults
+from streamrag_cli.settings import Settings, defaults
 
 _DEFAULTS = defaults()
 
@@ -92,13 +92,25 @@ def command(
 
     from streamrag_cli.server.run import serve  # FastAPI and uvicorn, 0.4 s
 
+    note = "" if quiet else _without_model(settings)  # before it listens itself
+
     def announce(address: str) -> None:
         if not quiet:
-            sys.stderr.write(f"streamrag serves {settings.collection!r} at {address} (Ctrl-C stops)\n")
+            sys.stderr.write(f"streamrag serves {settings.collection!r} at {address} (Ctrl-C stops)\n{note}")
             sys.stderr.flush()
 
     serve(settings, server, announce=announce, prepare_worker=partial(tame_libraries, debug=debug))
     return 0
+
+
+def _without_model(settings: Settings) -> str:
+    """A line for who starts the server, where answers will be quotes; visitors learn nothing of this machine."""
+    if settings.model or settings.base_url or settings.api_key:
+        return ""
+    from streamrag_cli.answer.model_choice import find_local_servers, to_connect_one
+
+    connect = to_connect_one(find_local_servers(), "streamrag serve")
+    return f"note: no model is connected, so answers are quotes; {connect}\n"
 
 
 def _joined(given: list[str] | None) -> str | None:

@@ -13,6 +13,7 @@ from streamrag_cli.doctor.engine_check import check_engine
 from streamrag_cli.doctor.findings import CheckName, Finding, failed
 from streamrag_cli.doctor.model_check import check_model
 from streamrag_cli.doctor.settings_check import Reading, check_key, check_settings
+from streamrag_cli.doctor.silence_check import check_silence
 from streamrag_cli.doctor.store_check import check_store
 from streamrag_cli.doctor.terminal_check import Screen, check_terminal
 from streamrag_cli.errors import ExitCode, StreamragError
@@ -48,6 +49,7 @@ def examine(patient: Patient) -> Iterator[Finding]:
             yield from _guarded("disk", partial(check_disk, settings.store))
     yield from _guarded("terminal", lambda: check_terminal(patient.screen, patient.environment))
     yield from _guarded("engine", lambda: check_engine(settings, patient.environment))
+    yield from _guarded("telemetry", lambda: check_silence(patient.environment))
 
 
 def _guarded(name: CheckName, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:

@@ -6,7 +6,9 @@ from typing import Final, Literal, TypeAlias
 
 from streamrag_cli.errors import ExitCode, StreamragError
 
-CheckName: TypeAlias = Literal["settings", "key", "model", "embedding", "store", "disk", "terminal", "engine"]
+CheckName: TypeAlias = Literal[
+    "settings", "key", "model", "embedding", "store", "disk", "terminal", "engine", "telemetry"
+]
 State: TypeAlias = Literal["ok", "warning", "failed"]
 
 _WORST_FIRST: Final = (

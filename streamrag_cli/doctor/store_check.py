@@ -13,6 +13,7 @@ from typing import Final
 from streamrag_cli.doctor.findings import Finding, failed, ok, warning
 from streamrag_cli.errors import StoreError, aimed
 from streamrag_cli.settings import Settings
+from streamrag_cli.silence import SWITCHES
 from streamrag_cli.store.inspection import UNFOUND_TOLERATED, Inspection
 from streamrag_cli.store.opening import collections, missing
 from streamrag_cli.store_place import PostgresUrl, StorePlace
@@ -76,7 +77,7 @@ def _inspected(store: Path, name: str, *, full: bool) -> Inspection:
             [sys.executable, "-P", "-m", "streamrag_cli.store.inspection", str(store), name, searches],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            env={"PYTHONPATH": os.pathsep.join(import_paths), "PYTHONUTF8": "1"},
+            env={"PYTHONPATH": os.pathsep.join(import_paths), "PYTHONUTF8": "1", **SWITCHES},
             timeout=limit_s,
             check=False,
         )

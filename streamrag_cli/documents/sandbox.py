@@ -21,6 +21,7 @@ from streamrag_cli.documents.load import RISKY_FORMATS, load
 from streamrag_cli.documents.read import RawFile
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
+from streamrag_cli.silence import SWITCHES
 
 _START_LIMIT_S: Final = 30.0
 
@@ -77,7 +78,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={"PYTHONPATH": os.pathsep.join(import_paths), "PYTHONUTF8": "1"},
+            env={"PYTHONPATH": os.pathsep.join(import_paths), "PYTHONUTF8": "1", **SWITCHES},
             start_new_session=True,  # Ctrl-C is for the parent to act on
         )
         self._requests = cast("BinaryIO", self._process.stdin)

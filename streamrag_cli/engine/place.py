@@ -19,6 +19,7 @@ from typing import Final
 
 from streamrag_cli import __version__
 from streamrag_cli.engine import peer
+from streamrag_cli.silence import SWITCHES
 
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -84,7 +85,7 @@ def environment_for_engine(environment: Mapping[str, str]) -> dict[str, str]:
     """What an engine gets of a caller's environment: nothing that is a setting or a secret."""
     kept = {name: environment[name] for name in _KEPT if name in environment}
     # One arena for all threads: freed memory goes back instead of staying with the thread that had it.
-    return kept | heeded(environment) | {"MALLOC_ARENA_MAX": "1"}
+    return kept | heeded(environment) | SWITCHES | {"MALLOC_ARENA_MAX": "1"}
 
 
 def _directory(environment: Mapping[str, str]) -> Path:

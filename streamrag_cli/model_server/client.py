@@ -19,6 +19,7 @@ import httpx2
 from streamrag_cli.model_server import errors
 from streamrag_cli.model_server.deadline import Deadline
 from streamrag_cli.model_server.endpoint import ModelEndpoint
+from streamrag_cli.model_server.route import RedirectedError, is_this_machine, refuse_another_origin
 
 Http = TypeVar("Http", httpx2.AsyncClient, httpx2.Client)
 WHOLE_REPLY_LIMITS: Final = 4
@@ -68,6 +69,7 @@ BROKEN_CONNECTION: Final = (httpx2.RequestError, httpx2.InvalidURL, ssl.SSLError
 FOREIGN_ERRORS: Final = (
     StatusError,
     ErrorInStreamError,
+    RedirectedError,
     *BROKEN_CONNECTION,
     TimeoutError,
     ValueError,
@@ -179,11 +181,34 @@ class WholeReplyClient:
 
 
 def _made(client: Callable[..., Http], endpoint: ModelEndpoint, **options: Any) -> Http:
-    """A client that goes through the proxies and trusts the certificates which the environment names."""
+    """A client that trusts the certificates and goes through the proxies which the environment names.
+
+    It goes through none to this machine, and follows no redirect to another origin: RedirectedError.
+    """
     try:
-        return client(headers=_headers(endpoint), verify=trust(endpoint.scheme), follow_redirects=True, **options)
+        return client(
+            headers=_headers(endpoint),
+            verify=trust(endpoint.scheme),
+            trust_env=not is_this_machine(endpoint.host),
+            follow_redirects=True,
+            event_hooks={"request": [_origin_guard(client, endpoint)]},
+            **options,
+        )
     except (ImportError, OSError, ValueError, httpx2.InvalidURL) as error:
         raise errors.unusable_environment(error) from error
+
+
+def _origin_guard(client: Callable[..., Http], endpoint: ModelEndpoint) -> Callable[[httpx2.Request], Any]:
+    """Called before each request is sent, those that a redirect makes as well."""
+    named = str(httpx2.URL(endpoint.url))
+
+    def guard(request: httpx2.Request) -> None:
+        refuse_another_origin(named, str(request.url))
+
+    async def async_guard(request: httpx2.Request) -> None:
+        guard(request)
+
+    return async_guard if client is httpx2.AsyncClient else guard
 
 
 def _tracer(passed: Callable[[str], None]) -> Callable[[str, object], Awaitable[None]]:

@@ -11,6 +11,7 @@ from typing import Final
 
 from streamrag_cli.errors import ConfigurationError, ModelServerError, StreamragError
 from streamrag_cli.model_server.endpoint import ModelEndpoint
+from streamrag_cli.model_server.route import RedirectedError
 from streamrag_cli.text import sanitise_line, without_secret
 
 QUOTED_CHARS: Final = 200
@@ -112,6 +113,13 @@ def unreachable(reason: str, endpoint: ModelEndpoint) -> ModelServerError:
     hint = "ollama serve" if is_ollama_here else _does_it_answer(endpoint)
     message = f"cannot reach the model server at {endpoint.address}{_said(reason, endpoint)}"
     return ModelServerError(message, code="unreachable", hint=hint, retryable=True)
+
+
+def redirected(redirect: RedirectedError, endpoint: ModelEndpoint) -> ModelServerError:
+    message = masked(
+        f"{redirect.asked} redirects to {redirect.target}, another server: nothing was sent there", endpoint
+    )
+    return ModelServerError(message, code="redirected", hint=endpoint.purpose.other_server)
 
 
 def stalled(timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:

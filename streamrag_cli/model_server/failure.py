@@ -15,6 +15,7 @@ from streamrag_cli.model_server.client import (
     StatusError,
 )
 from streamrag_cli.model_server.endpoint import ModelEndpoint
+from streamrag_cli.model_server.route import RedirectedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,8 @@ def _translated(foreign: Exception, endpoint: ModelEndpoint, timeout_s: float) -
             return errors.stream_error(code=code, text=said, endpoint=endpoint)
         case NotAReplyError(text=text):
             return errors.not_a_reply(endpoint, text)
+        case RedirectedError():
+            return errors.redirected(foreign, endpoint)
         case _ if isinstance(foreign, BROKEN_CONNECTION):
             return errors.connection_problem(foreign, timeout_s, endpoint)
         case ReplyTooSlowError():

@@ -1,16 +1,21 @@
 """One request with the standard library alone, for who cannot wait for an HTTP library to be imported."""
 
+from email.message import Message
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import IO
 from urllib.error import HTTPError
-from urllib.request import HTTPHandler, HTTPSHandler, Request, build_opener
+from urllib.parse import urlsplit
+from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
 from streamrag_cli.model_server.deadline import Deadline
+from streamrag_cli.model_server.route import is_this_machine, refuse_another_origin
 
 
 def fetch(request: Request, *, limit_s: float, most_bytes: int) -> tuple[int, bytes]:
     """The status and at most so many bytes of the body; all of it takes at most `limit_s`.
 
-    Raises TimeoutError, and what `urllib.request` raises but for a status of failure: OSError and HTTPException.
+    Raises TimeoutError, RedirectedError, and what `urllib.request` raises but for a status of failure: OSError and
+    HTTPException.
     """
     with Deadline(limit_s) as deadline:
         try:
@@ -43,12 +48,21 @@ def _fetch(request: Request, limit_s: float, most_bytes: int, deadline: Deadline
         def https_open(self, req: Request) -> HTTPResponse:
             return self.do_open(WatchedTls, req)
 
+    past_proxies = [ProxyHandler({})] if is_this_machine(urlsplit(request.full_url).hostname or "") else []
     try:
-        with build_opener(Plain, Tls).open(request, timeout=limit_s) as response:
+        with build_opener(Plain, Tls, _WithinOneOrigin, *past_proxies).open(request, timeout=limit_s) as response:
             return response.status, response.read(most_bytes)
     except HTTPError as error:
         with error:
             return error.code, _as_far_as_it_comes(error, most_bytes)
+
+
+class _WithinOneOrigin(HTTPRedirectHandler):
+    def redirect_request(  # noqa: PLR0917 - its shape is the standard library's
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+    ) -> Request | None:
+        refuse_another_origin(req.full_url, newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
 
 
 def _as_far_as_it_comes(error: HTTPError, most_bytes: int) -> bytes:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from streamrag_cli.errors import ConfigurationError
 from streamrag_cli.retrieval.embeddings import BUILTIN, encodable
+from streamrag_cli.silence import silence
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -99,6 +100,7 @@ def _load(directory: Path) -> _Model:
     20 ms of them check every byte: a damaged weight would otherwise go unnoticed, and spoil a store.
     """
     _check_files(directory)
+    silence()  # onnxruntime reads its switch once, while it is imported
     import onnxruntime  # about 30 ms
     from tokenizers import Tokenizer  # about 5 ms
 
@@ -106,6 +108,7 @@ def _load(directory: Path) -> _Model:
     tokenizer.no_padding()  # the file asks for padding to 128 tokens
     tokenizer.enable_truncation(MAX_TOKENS)
 
+    onnxruntime.disable_telemetry_events()
     onnxruntime.set_default_logger_severity(_FATAL)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL

@@ -1,6 +1,7 @@
 """What all routes share: the settings, the library, the open streams, the metrics."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 
 from streamrag_cli.answer.library import Library
@@ -19,7 +20,7 @@ class Serving:
     settings: Settings
     server: ServerSettings
     limits: Limits
-    library: Library = field(default_factory=Library)
+    library: Library = field(default_factory=partial(Library, for_visitors=True))
     streams: OpenStreams
     metrics: Metrics
 

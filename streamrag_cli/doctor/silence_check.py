@@ -1,0 +1,45 @@
+"""Whether any library could report home, and whether one has left files with which an earlier version did."""
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from streamrag_cli.doctor.findings import Finding, ok, warning
+from streamrag_cli.errors import ConfigurationError
+from streamrag_cli.silence import not_silenced
+
+_ONNXRUNTIME: Final = Path("Microsoft", "DeveloperTools", ".onnxruntime")
+
+
+def check_silence(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """`environment` names the user's folders; the switches are read from this process's own.
+
+    Raises ConfigurationError `not_silenced`.
+    """
+    if loud := not_silenced(os.environ):
+        message = f"a library may report home: {', '.join(loud)} not as streamrag sets it"
+        hint = " ".join(["unset", *loud, "  (then: streamrag doctor)"])
+        raise ConfigurationError(message, code="not_silenced", hint=hint)
+    left = onnxruntime_files(environment)
+    if left:
+        said = (
+            "onnxruntime keeps an id of this device, and reports not sent yet, in"
+            f" {' and '.join(map(str, left))}: an earlier release candidate of streamrag or another program made them"
+        )
+        hint = f"rm -r {shlex.join(map(str, left))}"
+        yield warning("telemetry", said, hint=hint, code="telemetry_files")
+    else:
+        yield ok("telemetry", "switched off in every library; onnxruntime has left no files")
+
+
+def onnxruntime_files(environment: Mapping[str, str]) -> list[Path]:
+    """The directories in which onnxruntime's telemetry keeps its files, as far as they exist.
+
+    It takes `XDG_CACHE_HOME` if that is absolute. The engine has no such variable and took the home directory.
+    """
+    caches = [Path(environment.get("HOME") or Path.home(), ".cache")]
+    if environment.get("XDG_CACHE_HOME", "").startswith("/"):
+        caches.insert(0, Path(environment["XDG_CACHE_HOME"]))
+    return [cache / _ONNXRUNTIME for cache in dict.fromkeys(caches) if (cache / _ONNXRUNTIME).is_dir()]

@@ -1,0 +1,53 @@
+"""Nothing leaves the machine unasked: seen at the sockets, of every command, the engine and the server."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamrag_cli.cli.app import app
+from tests.faults.quiet_place import watched
+
+CODES = {"serve": {143}, "serve workers": {143}}
+GROUPS = {group.name for group in app.registered_groups}
+
+def test_a_program_that_looks_up_a_name_connects_or_leaves_a_file_is_caught(tmp_path: Path) -> None:
+    seen = watched("tests.faults.indiscreet", tmp_path)
+
+    assert seen["looked_up"] == ["collector.example.net"]
+    assert {name: (each["connected"], each["written"]) for name, each in seen["ended"].items()} == {
+        "innocent": ([], []),
+        "name": ([], []),
+        "tcp": (["192.0.2.1:443"], []),
+        "tcp6": (["[2001:db8::1]:443"], []),
+        "udp": (["198.51.100.1:8125"], []),
+        "later": (["203.0.113.7:443"], []),
+        "file": ([], [f"{tmp_path}/cache", f"{tmp_path}/cache/device"]),
+        "temporary": ([], []),
+    }
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What every command did, and engine and server in 40 s; they run at the same time."""
+    return watched("tests.faults.everyday", tmp_path_factory.mktemp("everyday"))
+
+
+@pytest.mark.timeout(300)
+def test_every_command_ran_to_its_end(seen: dict[str, Any]) -> None:
+    ended = seen["ended"]
+
+    assert {name: each["stderr"] for name, each in ended.items() if each["code"] not in CODES.get(name, {0})} == {}
+    assert {name.split()[0] for name in ended} == {command.name for command in app.registered_commands} | GROUPS
+
+
+def test_no_name_is_looked_up(seen: dict[str, Any]) -> None:
+    assert seen["looked_up"] == []
+
+
+def test_nothing_is_sent_off_loopback(seen: dict[str, Any]) -> None:
+    assert {name: each["connected"] for name, each in seen["ended"].items() if each["connected"]} == {}
+
+
+def test_no_file_is_left_outside_of_our_own_folders(seen: dict[str, Any]) -> None:
+    assert {name: each["written"] for name, each in seen["ended"].items() if each["written"]} == {}
