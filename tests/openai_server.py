@@ -57,14 +57,14 @@ class OpenAIServer:
         *,
         chat: Script | None = None,
         embeddings: Script | None = None,
-        models: Sequence[str] | Reply = (MODEL,),
+        models: Sequence[str] | Reply | Callable[[LoggedRequest], Reply] = (MODEL,),
         dimension: int = 32,
         port: int = 0,
     ) -> None:
         self._scripts: dict[str, Script] = {
             "/v1/chat/completions": chat if chat is not None else answer("Hello", " there", "."),
             "/v1/embeddings": embeddings if embeddings is not None else self._embed,
-            "/v1/models": models if isinstance(models, Reply) else _model_list(models),
+            "/v1/models": models if isinstance(models, Reply) or callable(models) else _model_list(models),
         }
         self._dimension = dimension
         self._served: dict[str, int] = {}

@@ -92,7 +92,7 @@ def command(
 
     from streamrag_cli.server.run import serve  # FastAPI and uvicorn, 0.4 s
 
-    note = "" if quiet else _without_model(settings)  # before it listens itself
+    note = "" if quiet else _models_here(settings)  # before it listens itself
 
     def announce(address: str) -> None:
         if not quiet:
@@ -103,14 +103,15 @@ def command(
     return 0
 
 
-def _without_model(settings: Settings) -> str:
-    """A line for who starts the server, where answers will be quotes; visitors learn nothing of this machine."""
+def _models_here(settings: Settings) -> str:
+    """A line for the operator if answers will be quotes though a model runs here; a visitor is never shown it."""
     if settings.model or settings.base_url or settings.api_key:
         return ""
     from streamrag_cli.answer.model_choice import find_local_servers, to_connect_one
 
-    connect = to_connect_one(find_local_servers(), "streamrag serve")
-    return f"note: no model is connected, so answers are quotes; {connect}\n"
+    found = [each for each in find_local_servers() if each.models]
+    connect = to_connect_one(found, "streamrag serve")
+    return f"note: no model is connected, so answers are quotes; {connect}\n" if found else ""
 
 
 def _joined(given: list[str] | None) -> str | None:

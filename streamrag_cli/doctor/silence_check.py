@@ -25,10 +25,10 @@ def check_silence(environment: Mapping[str, str]) -> Iterator[Finding]:
     left = onnxruntime_files(environment)
     if left:
         said = (
-            "onnxruntime keeps an id of this device, and reports not sent yet, in"
-            f" {' and '.join(map(str, left))}: an earlier release candidate of streamrag or another program made them"
+            f"onnxruntime keeps an id of this device and reports not sent yet in {' and '.join(map(str, left))}:"
+            " made by an earlier release candidate of streamrag, or by another program"
         )
-        hint = f"rm -r {shlex.join(map(str, left))}"
+        hint = f"rm -r {shlex.join(map(str, (*left, *_sessions(environment))))}"
         yield warning("telemetry", said, hint=hint, code="telemetry_files")
     else:
         yield ok("telemetry", "switched off in every library; onnxruntime has left no files")
@@ -43,3 +43,10 @@ def onnxruntime_files(environment: Mapping[str, str]) -> list[Path]:
     if environment.get("XDG_CACHE_HOME", "").startswith("/"):
         caches.insert(0, Path(environment["XDG_CACHE_HOME"]))
     return [cache / _ONNXRUNTIME for cache in dict.fromkeys(caches) if (cache / _ONNXRUNTIME).is_dir()]
+
+
+def _sessions(environment: Mapping[str, str]) -> list[Path]:
+    """The files beside them that number a session, in the folder for temporary files; those of this user."""
+    folders = dict.fromkeys((environment.get("TMPDIR") or "/tmp", "/tmp"))  # noqa: S108 - looked for, not written
+    files = [Path(folder, ".ses") for folder in folders]
+    return [each for each in files if each.is_file() and each.lstat().st_uid == os.getuid()]

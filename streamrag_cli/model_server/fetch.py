@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
 from streamrag_cli.model_server.deadline import Deadline
-from streamrag_cli.model_server.route import is_this_machine, refuse_another_origin
+from streamrag_cli.model_server.route import RedirectedError, is_this_machine, refuse_another_origin
 
 
 def fetch(request: Request, *, limit_s: float, most_bytes: int) -> tuple[int, bytes]:
@@ -61,7 +61,11 @@ class _WithinOneOrigin(HTTPRedirectHandler):
     def redirect_request(  # noqa: PLR0917 - its shape is the standard library's
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
     ) -> Request | None:
-        refuse_another_origin(req.full_url, newurl)
+        try:
+            refuse_another_origin(req.full_url, newurl)
+        except RedirectedError:
+            fp.close()
+            raise
         return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
 
 

@@ -298,7 +298,9 @@ def test_a_proxy_or_certificates_that_cannot_be_used_are_said(
 ) -> None:
     monkeypatch.setenv(variable, value)
     trust.cache_clear()
-    conversation = converse("https://127.0.0.1:1/v1" if variable == "SSL_CERT_FILE" else "http://127.0.0.1:1/v1")
+    conversation = converse(
+        "https://127.0.0.1:1/v1" if variable == "SSL_CERT_FILE" else "http://no-such-host.invalid/v1"
+    )
 
     assert isinstance(conversation.error, ConfigurationError)
     assert conversation.code == "unusable_environment"

@@ -143,16 +143,6 @@ def test_a_server_that_is_not_there_is_named_with_its_port() -> None:
     assert error.message == "cannot reach the model server at 127.0.0.1:1: connection refused"
 
 
-def test_a_redirect_does_not_carry_the_key_to_another_server() -> None:
-    with OpenAIServer(models=["one"]) as elsewhere:
-        away = whole_body(b"", status=307, headers={"Location": f"{elsewhere.base_url}/models"})
-        with OpenAIServer(models=away) as server:
-            choose_endpoint(model=None, base_url=server.base_url, api_key=KEY)
-        headers = elsewhere.requests[0].headers
-
-    assert "authorization" not in headers
-
-
 @pytest.mark.parametrize(
     "base_url",
     [
@@ -208,6 +198,14 @@ def test_local_servers_are_found_by_what_they_answer() -> None:
 
     assert found == [LocalServer(name="Ollama", base_url=ollama.base_url, models=("llama3.2",))]
     assert elapsed_s < 1.0
+
+
+@pytest.mark.parametrize("listed", [["streamrag"], ["streamrag", "streamrag/default", "streamrag/embedded notes"]])
+def test_a_server_of_our_own_is_no_model_server(listed: list[str]) -> None:
+    with OpenAIServer(models=listed) as ours, OpenAIServer(models=["streamrag-tuned"]) as model:
+        found = find_local_servers({"vLLM": ours.port, "Ollama": model.port})
+
+    assert found == [LocalServer(name="Ollama", base_url=model.base_url, models=("streamrag-tuned",))]
 
 
 def test_choosing_a_model_imports_no_chat_client() -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.cli.command_line import ROOT
 from tests.faults.quiet_place import Place, Running
@@ -32,9 +32,8 @@ ASKS_TO_REPORT: Final[Mapping[str, str]] = {
     "LANGSMITH_API_KEY": "lsv2_key",
     "LANGSMITH_ENDPOINT": "http://smith.example.net",
     "HF_HUB_OFFLINE": "0",
-    "HTTP_PROXY": "http://proxy.example.net:3128",
-    "ALL_PROXY": "http://proxy.example.net:3128",
 }
+PROXIES: Final = ("HTTP_PROXY=http://proxy.example.net:3128", "ALL_PROXY=http://proxy.example.net:3128")
 
 
 class Everyday:
@@ -59,16 +58,17 @@ class Everyday:
             "LANG": "C.UTF-8",
         }
         may_write = [data, runtime / "streamrag", directory / "copy"]
-        self.place = Place(directory, environment | ASKS_TO_REPORT, may_write, looked_up)
+        self.place = Place(directory, {**environment, **ASKS_TO_REPORT}, may_write, looked_up)
 
     def run(self, name: str, *arguments: str) -> None:
         self.place.run(name, *self._program(arguments))
 
     def every_command(self) -> None:
-        """One after the other; each command's name is the first word of its entry."""
+        """One after the other; the first word of a name is the command's."""
         self.run("ask quotes", "ask", "--no-engine", QUESTION)
         self.run("ask model", "ask", "--no-engine", QUESTION, *self.model)
         self.run("ask list", "ask", "--no-engine", QUESTION, *self.model[:2])
+        self.place.run("ask proxy", "env", *PROXIES, *self._program(("ask", "--no-engine", QUESTION, *self.model)))
         self.run("search", "search", "--no-engine", QUESTION)
         self.run("status", "status")
         self.run("ingest server", "ingest", "docs", "-c", "words", "--embedding", "openai:words", *self.model[:2])
@@ -94,7 +94,7 @@ class Everyday:
         return [sys.executable, "-B", "-m", "streamrag_cli", *arguments]
 
 
-def main(directory: Path, looked_up: list[str]) -> Place:
+def main(directory: Path, looked_up: list[str]) -> dict[str, Any]:
     _write_documents(directory)
     with OpenAIServer() as model:
         user = Everyday(directory, looked_up, model.base_url)
@@ -108,7 +108,7 @@ def main(directory: Path, looked_up: list[str]) -> Place:
         with ThreadPoolExecutor(len(at_once)) as pool:
             for each in [pool.submit(job) for job in at_once]:
                 each.result()
-    return user.place
+    return user.place.seen()
 
 
 def _write_documents(directory: Path) -> None:

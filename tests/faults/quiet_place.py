@@ -3,7 +3,8 @@
 `python -m tests.faults.quiet_place MODULE DIRECTORY` is run inside of namespaces of its own (`watched`): loopback is
 all there is, names are resolved by a recorder that knows none, and programs are traced by the kernel (`strace`), so
 that neither a name's look-up nor a connection or a datagram off loopback goes unnoticed, whichever library, thread or
-process it comes from. `MODULE.main` runs programs in the `Place`; what they did is written to DIRECTORY/seen.json.
+process it comes from. `MODULE.main(DIRECTORY, names looked up)` runs programs in a `Place`; what it returns is JSON,
+and written to DIRECTORY/seen.json.
 """
 
 import fcntl
@@ -90,8 +91,15 @@ class Place:
         ended = Ended(code=code, stderr=said.read_text("utf-8", "replace"))
         lines = trace.read_text("utf-8", "replace").splitlines()
         ended.connected = sorted({where for line in lines for where in reached(line, self.may_write)})
-        ended.written = sorted({str(path) for line in lines for path in made(line, self.directory) if self._is_left_behind(path)})
+        ended.written = sorted(
+            {str(path) for line in lines for path in made(line, self.directory) if self._is_left_behind(path)}
+        )
         self.ended[name] = ended
+
+    def seen(self) -> dict[str, Any]:
+        """What was recorded: the names that were looked up, and how each program ended."""
+        ended = {name: asdict(each) for name, each in self.ended.items()}
+        return {"looked_up": sorted(set(self.looked_up)), "ended": ended}
 
     def _is_left_behind(self, path: Path) -> bool:
         if any(path.is_relative_to(each) for each in self.may_write) or "__pycache__" in path.parts:
@@ -156,11 +164,11 @@ def made(line: str, started_in: Path) -> Iterator[Path]:
         return
     named = _PATH.findall(rest)
     for folder, path in named[:1] if name.startswith(("open", "creat", "mkdir")) else named[1:]:
-        yield Path(os.path.normpath(Path(folder or started_in, path)))  # noqa: PTH118 - resolve() would follow links
+        yield Path(os.path.normpath(Path(folder or started_in, path)))
 
 
 def watched(module: str, directory: Path) -> dict[str, Any]:
-    """What `main(place)` of a module and its programs did in such a place.
+    """What `main` of a module says of its programs in such a place.
 
     Skips the test where this system gives nobody such a place; with CI set, fails it.
     """
@@ -231,8 +239,7 @@ def _name_in(query: bytes) -> str:
 
 def run_inside(module: str, directory: Path) -> None:
     looked_up = _furnish(directory)
-    place: Place = importlib.import_module(module).main(directory, looked_up)
-    seen = {"looked_up": sorted(set(place.looked_up)), "ended": {name: asdict(each) for name, each in place.ended.items()}}
+    seen = importlib.import_module(module).main(directory, looked_up)
     (directory / "seen.json").write_text(json.dumps(seen), encoding="utf-8")
 
 

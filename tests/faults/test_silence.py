@@ -11,6 +11,7 @@ from tests.faults.quiet_place import watched
 CODES = {"serve": {143}, "serve workers": {143}}
 GROUPS = {group.name for group in app.registered_groups}
 
+
 def test_a_program_that_looks_up_a_name_connects_or_leaves_a_file_is_caught(tmp_path: Path) -> None:
     seen = watched("tests.faults.indiscreet", tmp_path)
 

@@ -1,0 +1,41 @@
+"""What else runs on the machine of a server is its operator's affair: visitors are not told, and nothing is probed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.quiet_place import watched
+
+NOTICE = "no model is connected, so these are quotes from the documents"
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return watched("tests.server.neighbours", Path(tmp_path_factory.mktemp("n")))
+
+
+def test_a_model_nearby_is_looked_for_once_and_named_to_the_operator_alone(seen: dict[str, Any]) -> None:
+    assert seen["beside a model"] == {
+        "at start": 1,
+        "operator": (
+            "note: no model is connected, so answers are quotes; Ollama runs here: "
+            "streamrag serve --base-url http://127.0.0.1:11434/v1 -m llama\n"
+        ),
+        "by visitors": 0,
+        "notices": [NOTICE],
+        "chat names it": False,
+        "ask names it": True,
+    }
+
+
+def test_a_server_of_our_own_is_recommended_to_nobody_as_a_model(seen: dict[str, Any]) -> None:
+    connect = "to connect one: export OPENAI_API_KEY=KEY, or streamrag ask --base-url URL"
+
+    assert seen["beside ourselves"] == {
+        "operators": ["", ""],
+        "ask": connect,
+        "engine": connect,
+        "doctor names it": False,
+        "codes": [0, 0, 0],
+    }
