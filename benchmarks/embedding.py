@@ -1,6 +1,6 @@
 """How fast the built-in embedding is, beside the same model in fp32 run the usual way.
 
-    python tools/build_embedding_model.py OUTPUT --fp32 fp32.onnx
+    python -m tools.build_embedding_model OUTPUT --fp32 fp32.onnx
     python -m benchmarks.embedding fp32.onnx
 
 The usual way is what a Chroma program gets by default: batches of 32, every text padded to 256 tokens, all cores on

@@ -12,7 +12,11 @@ from typing import Final
 SWITCHES: Final = {
     "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime: the machine, the interpreter's path, an id of the device to Microsoft
     "ANONYMIZED_TELEMETRY": "False",  # chromadb
-    "OTEL_SDK_DISABLED": "true",  # OpenTelemetry, which chromadb brings
+    "OTEL_SDK_DISABLED": "true",  # OpenTelemetry: chromadb and FastAPI can export to any collector
+    "OTEL_TRACES_EXPORTER": "none",
+    "OTEL_METRICS_EXPORTER": "none",
+    "OTEL_LOGS_EXPORTER": "none",
+    "FASTAPI_OTEL_AUTO_CONFIGURE": "false",
     "LANGSMITH_TRACING": "false",  # LangChain: question, sources and answer to LangSmith
     "LANGSMITH_TRACING_V2": "false",
     "LANGCHAIN_TRACING": "false",
@@ -23,8 +27,8 @@ SWITCHES: Final = {
     "DO_NOT_TRACK": "1",
 }
 """Set in the environment of every process, whatever the user's says."""
-_REMOVED: Final = ("CHROMA_",)
-"""Chroma reads any of its settings from variables that begin so, in any case: a server's address, a collector's."""
+_REMOVED: Final = ("CHROMA_", "OTEL_", "LANGSMITH_", "LANGCHAIN_")
+"""Variables that begin so name collectors, servers and gateways. Chroma reads its own in any case of letters."""
 
 
 def silence(environ: MutableMapping[str, str] = os.environ) -> None:

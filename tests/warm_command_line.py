@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from streamrag_cli.silence import silence
 from tests.cli.command_line import PROGRAM, CommandLine, Outcome
 from tests.fork_server import ForkServer
 
@@ -114,6 +115,7 @@ def main(spec: str) -> None:
     told = json.loads(spec)
     os.environ.clear()
     os.environ.update(told["environment"])
+    silence()  # as the program's own import does in a fresh process
     os.chdir(told["directory"])
     for number, (path, mode) in enumerate(((os.devnull, os.O_RDONLY), *((told[name], os.O_WRONLY) for name in OUT))):
         os.dup2(os.open(path, mode), number)

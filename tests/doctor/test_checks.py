@@ -45,7 +45,7 @@ def test_a_bad_variable_fails_the_settings_and_its_hint_mends_it(user: CommandLi
 
     hint = "unset STREAMRAG_TOP_K   (or correct it)"
     assert (code, bad(findings)) == (3, [("failed", "settings", "bad_setting", hint)])
-    assert {each["check"] for each in findings} == {"settings", "terminal", "engine"}
+    assert {each["check"] for each in findings} == {"settings", "terminal", "engine", "telemetry"}
     command = f"{hint.split('   ', maxsplit=1)[0]}; streamrag doctor"
     assert user.having(STREAMRAG_TOP_K="many").shell(command).code == 0
 
@@ -117,7 +117,7 @@ def test_a_bug_in_one_check_does_not_stop_the_others(tmp_path: Path, monkeypatch
     monkeypatch.setattr(examination, "check_disk", broken)
     found = examined(tmp_path, {})
 
-    assert [each.check for each in found][-3:] == ["disk", "terminal", "engine"]
+    assert [each.check for each in found][-4:] == ["disk", "terminal", "engine", "telemetry"]
     (disk,) = (each for each in found if each.check == "disk")
     assert (disk.code, disk.exit_code, disk.found) == ("internal_error", 1, "internal error: RuntimeError")
     assert exit_code_of(found) == ExitCode.BUG

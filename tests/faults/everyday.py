@@ -27,6 +27,7 @@ ASKS_TO_REPORT: Final[Mapping[str, str]] = {
     "chroma_otel_granularity": "all",
     "OTEL_SDK_DISABLED": "false",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "http://traces.example.net:4317",
+    "FASTAPI_OTEL_AUTO_CONFIGURE": "true",
     "LANGSMITH_TRACING": "true",
     "LANGCHAIN_TRACING_V2": "true",
     "LANGSMITH_API_KEY": "lsv2_key",
