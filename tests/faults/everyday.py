@@ -4,6 +4,7 @@ import http.client
 import json
 import re
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -81,8 +82,22 @@ class Everyday:
     def engine(self) -> None:
         """What one question leaves behind."""
         with self.place.running("engine", *self._program(("ask", QUESTION))):
+            while not self._engines():  # on a busy machine it comes up after the question was answered without it
+                time.sleep(0.2)
+            while not self._engines()[0]["questions"]:
+                self._untraced("ask", QUESTION)
             time.sleep(WATCHED_S)
+            assert len(self._engines()) == 1
             self.run("engine stop", "engine", "stop")
+
+    def _engines(self) -> list[dict[str, Any]]:
+        """What the engines that run say of themselves."""
+        said: list[dict[str, Any]] = json.loads(self._untraced("engine", "status", "--json") or "[]")
+        return said
+
+    def _untraced(self, *arguments: str) -> bytes:
+        program, environment = self._program(arguments), dict(self.place.environment)
+        return subprocess.run(program, env=environment, capture_output=True, check=False).stdout
 
     def serve(self, name: str, *flags: str) -> None:
         with self.place.running(name, *self._program(("serve", "--port", "0", *flags))) as server:

@@ -8,6 +8,7 @@ import pytest
 from streamrag_cli.cli.app import app
 from tests.faults.quiet_place import watched
 
+pytestmark = pytest.mark.timeout(500)  # 40 s and some, but on a machine that is busy with more
 CODES = {"serve": {143}, "serve workers": {143}}
 GROUPS = {group.name for group in app.registered_groups}
 
@@ -34,7 +35,6 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return watched("tests.faults.everyday", tmp_path_factory.mktemp("everyday"))
 
 
-@pytest.mark.timeout(300)
 def test_every_command_ran_to_its_end(seen: dict[str, Any]) -> None:
     ended = seen["ended"]
 
