@@ -180,7 +180,7 @@ def test_the_json_in_the_transcripts_has_exactly_its_keys() -> None:
     assert list(status["collections"][0]) == [*collection, "generation", "roots"]
     assert list(report) == metrics
     assert list(doctor) == ["version", "exit_code", "checks"]
-    assert [list(each) for each in doctor["checks"]] == [[*check, "figures"]] * 9
+    assert [list(each) for each in doctor["checks"]] == [[*check, "figures"]] * 10
     assert list(ingested) == ["version", "failed", "error", *done]
     assert [list(line) for line in lines] == [
         ["type", "documents", "collection", "embedding"],
