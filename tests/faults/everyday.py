@@ -46,11 +46,13 @@ class Everyday:
         self.model = ("--base-url", base_url, "-m", "m")
         self.base_url = base_url
         home = directory / "home"
-        data, runtime = home / "data", home / "run"
-        runtime.mkdir(parents=True, mode=0o700)
+        data, state, runtime = home / "data", home / "state", home / "run"
+        for each in (data, state, runtime):
+            each.mkdir(parents=True, mode=0o700)
         environment = {
             "HOME": str(home),
             "XDG_DATA_HOME": str(data),
+            "XDG_STATE_HOME": str(state),
             "XDG_CONFIG_HOME": str(home / "config"),
             "XDG_CACHE_HOME": str(home / "cache"),
             "XDG_RUNTIME_DIR": str(runtime),
@@ -59,7 +61,7 @@ class Everyday:
             "PYTHONPATH": str(ROOT),
             "LANG": "C.UTF-8",
         }
-        may_write = [data, runtime / "streamrag", directory / "copy"]
+        may_write = [data / "streamrag", state / "streamrag", runtime / "streamrag", directory / "copy"]
         self.place = Place(directory, {**environment, **ASKS_TO_REPORT}, may_write, looked_up)
 
     def run(self, name: str, *arguments: str) -> None:
