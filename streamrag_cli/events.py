@@ -8,7 +8,7 @@ An ingest: `IngestStarted`, then `DocumentSeen` and `Notice` in any number, and 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from streamrag_cli.errors import StreamragError
@@ -94,19 +94,21 @@ DocumentAction: TypeAlias = Literal["added", "changed", "unchanged", "deleted", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentSeen:
-    """What became of one file. `reason` says why it was skipped or failed."""
+    """What became of one file. `reason` says why it was skipped or failed, `code` in a word why it was skipped."""
 
     source: str
     action: DocumentAction
     chunks: int = 0
     reason: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestDone:
     """The store is in line with the files, but for those that failed.
 
-    `counts` has one entry for each action; `chunks` is the number in the collection now.
+    `counts` has one entry for each action; `chunks` is the number in the collection now. `skipped` counts what was
+    left out by its code, `unsupported` those of an unsupported format by their suffix.
     """
 
     counts: Mapping[DocumentAction, int]
@@ -114,6 +116,8 @@ class IngestDone:
     chunks: int
     elapsed_ms: float
     dry_run: bool
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    unsupported: Mapping[str, int] = field(default_factory=dict)
 
 
 AskEvent: TypeAlias = Status | Sources | Token | Citations | Notice | Done | Error

@@ -110,6 +110,10 @@ _names = _list_of(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", "names of hosts, without po
 _origins = _list_of(r"https?://[a-z0-9.\[\]:-]+", "origins such as https://app.example.org")
 
 
+def _patterns(raw: str) -> tuple[str, ...]:
+    return tuple(each for part in raw.split(",") if (each := part.strip()))
+
+
 def _rate(raw: str) -> str:
     if not re.fullmatch(r"[1-9][0-9]{0,6}/(second|minute|hour|day)", raw):
         raise ValueError("must be a number by second, minute, hour or day, such as 60/minute")
@@ -189,6 +193,12 @@ SETTING_NAMES: Final = (
         variables=("STREAMRAG_MAX_FILE_MB",),
         parse=_integer_between(1, 4096),
         meaning="Larger files are not read; each is reported as failed.",
+    ),
+    SettingName(
+        name="exclude",
+        variables=("STREAMRAG_EXCLUDE",),
+        parse=_patterns,
+        meaning="Patterns, separated by commas, of files that an ingest leaves out; see `docs/documents.md`.",
     ),
 )
 

@@ -35,6 +35,7 @@ class Settings:
     engine_idle_s: float = 600.0
     max_file_mb: int = 50
     state_directory: str = ""
+    exclude: tuple[str, ...] = ()
 
     def store_named_by(self, flags: Mapping[str, object | None]) -> str:
         """The store as a flag names it, without its password; "" where none does."""
@@ -97,7 +98,7 @@ def _values(
         flag = flags.get(setting.name)
         variable = next((name for name in setting.variables if environment.get(name, "").strip()), None)
         if flag is not None:
-            values[setting.name] = _parsed(setting, str(flag), where=f"--{flag_name(setting.name)}")
+            values[setting.name] = _parsed(setting, _as_text(flag), where=f"--{flag_name(setting.name)}")
         elif variable is not None:
             values[setting.name] = _parsed(setting, environment[variable].strip(), where=variable)
         elif setting.name in in_file:
@@ -108,7 +109,7 @@ def _values(
 
 
 def _as_text(value: object) -> str:
-    return ",".join(str(each) for each in value) if isinstance(value, list) else str(value)
+    return ",".join(str(each) for each in value) if isinstance(value, list | tuple) else str(value)
 
 
 def flag_name(setting: str) -> str:
@@ -168,6 +169,6 @@ def _read_file(path: Path) -> dict[str, object]:
 def defaults() -> dict[str, object]:
     """Each setting's default, for the documentation; a setting without a fixed one is left out."""
     unset = {"store", "embedding", "model", "base_url", "api_key", "server_key", "allow_host", "cors_origin"}
-    unset |= {"state_directory"}
+    unset |= {"state_directory", "exclude"}
     every = (*fields(Settings), *fields(ServerSettings))
     return {each.name: each.default for each in every if each.name not in unset}

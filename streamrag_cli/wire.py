@@ -80,7 +80,11 @@ def to_mapping(event: AskEvent | IngestEvent) -> dict[str, Any]:
         case DocumentSeen():
             return {"type": "document", **plain(event)}
         case IngestDone():
-            return {"type": "done", "done": True, **plain(event), "counts": dict(event.counts)}
+            return {"type": "done", "done": True, **plain(event), **_counted(event)}
+
+
+def _counted(done: IngestDone) -> dict[str, object]:
+    return {"counts": dict(done.counts), "skipped": dict(done.skipped), "unsupported": dict(done.unsupported)}
 
 
 def source_mapping(source: Source) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from streamrag_cli.cli import options
-from streamrag_cli.cli.process import settings_from
+from streamrag_cli.cli.process import environment, settings_from
 from streamrag_cli.errors import UsageError
 
 
@@ -19,6 +19,7 @@ def command(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and do nothing.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Name every file, skipped ones too.")] = False,
+    exclude: options.Exclude = None,
     base_url: options.BaseUrl = None,
     collection: options.Collection = None,
     store: options.Store = None,
@@ -31,13 +32,14 @@ def command(
 ) -> int:
     """Bring the store in line with the files under PATH: add new, re-do changed, drop deleted, skip unchanged.
 
-    Hidden, secret and git-ignored files are left out unless PATH names the file itself.
+    Hidden, secret, git-ignored, generated and vendored files are left out unless PATH names the file itself.
     """
     if remove and (rebuild or dry_run or not paths):
         raise UsageError(
             "--remove takes a PATH and no --rebuild or --dry-run", code="usage", hint="streamrag ingest --remove PATH"
         )
-    settings = settings_from({"base_url": base_url, "collection": collection, "store": store, "embedding": embedding})
+    flags = {"base_url": base_url, "collection": collection, "store": store, "embedding": embedding}
+    settings = settings_from({**flags, "exclude": exclude or None})
 
     from streamrag_cli.cli.drive import drive_ingest
     from streamrag_cli.ingest.pipeline import IngestRequest
@@ -50,6 +52,7 @@ def command(
         working_directory=Path.cwd(),
         rebuild=rebuild,
         dry_run=dry_run,
+        environment=environment(),
     )
     renderer = ingest_renderer(
         json=json, jsonl=jsonl, quiet=quiet, plain=plain, verbose=verbose, out=sys.stdout, err=sys.stderr

@@ -32,6 +32,12 @@ Embedding = Annotated[
     str | None,
     typer.Option("--embedding", metavar="NAME", help="builtin or openai:MODEL. [default: the collection's own]"),
 ]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude", metavar="GLOB", help="Leave out what matches, as in a .gitignore. May be given several times."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")]
 JsonLines = Annotated[bool, typer.Option("--jsonl", help="Print one JSON event a line as it happens.")]
 NoStream = Annotated[bool, typer.Option("--no-stream", help="Print the answer once it is whole.")]

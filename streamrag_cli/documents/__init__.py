@@ -1,6 +1,6 @@
 """Files to chunks: find the files, read them, load each into a `Document`, cut that into chunks.
 
-    discover(paths) -> FoundFile ... -> read_file -> Loader.load -> chunk
+    discover(paths) -> FoundFile ... -> read_file -> withheld? -> Loader.load -> chunk
 
 This room knows of no store, no model, no event and no screen. What a file holds is data: parsers that are C code
 or that unpack archives run in a process of their own (`sandbox`), everything else is text all the way.

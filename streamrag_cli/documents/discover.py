@@ -1,8 +1,13 @@
 """Finds the files to read under the paths that a person named, and says what it left out and why.
 
-Left out: what is hidden, what git would ignore, what may hold secrets (`never_read`), what no loader knows, what is
-not a regular file, and links that lead out of the path they were found under. A path that a person names is taken
-whatever its name, also where another one leads past it. A directory that is left out is reported once and not entered.
+Left out: what is hidden, what git or `.streamragignore` ignores, what the ingest is told to exclude, what may hold
+secrets (`never_read`), what was generated or vendored (`generated`), what no loader knows, what is not a regular file,
+and links that lead out of the path they were found under. A path that a person names is taken whatever its name, also
+if another one leads past it, unless the ingest excludes it. A directory that is left out is reported once and not
+entered.
+
+Each directory is opened by its resolved path, in which nothing may have become a link (`opening`), and looked at
+through that descriptor.
 
 Links are followed last, when everything that has a place of its own under the path has been found there: no file is
 found twice, whichever of its names sorts first, and a loop ends where it began.
@@ -13,82 +18,69 @@ import os
 import shlex
 import stat
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final
 
 from streamrag_cli.documents.formats import is_supported
-from streamrag_cli.documents.gitignore import IgnoreRules, rules_above
-from streamrag_cli.documents.never_read import is_never_read
+from streamrag_cli.documents.found import (
+    Found,
+    FoundFile,
+    SkipCode,
+    SkippedPath,
+    UnreadableDirectory,
+    found_file,
+    skipped,
+)
+from streamrag_cli.documents.generated import (
+    CACHE_TAG,
+    has_generated_name,
+    holds_installed_files,
+    is_vendored_directory,
+)
+from streamrag_cli.documents.gitignore import IgnoreRules, given_rules, rules_above
+from streamrag_cli.documents.ignore_patterns import Rule
+from streamrag_cli.documents.never_read import (
+    TOOL_DIRECTORIES,
+    is_about_a_hidden_file,
+    is_never_entered,
+    is_secret_directory,
+    judge_name,
+)
+from streamrag_cli.documents.opening import open_directory
+from streamrag_cli.documents.read import read_file
 from streamrag_cli.errors import DocumentError, UsageError
 
-SkipCode: TypeAlias = Literal[
-    "hidden", "secret", "gitignored", "unsupported", "duplicate", "outside_root", "broken_link", "not_a_regular_file"
-]
+__all__ = ["Found", "FoundFile", "SkippedPath", "UnreadableDirectory", "discover", "is_gone"]
 
-_REASONS: dict[SkipCode, str] = {
-    "hidden": "hidden",
-    "secret": "may hold secrets: read only if named",
-    "gitignored": "ignored by .gitignore",
-    "unsupported": "unsupported format",
-    "duplicate": "a link to what was found elsewhere",
-    "outside_root": "a link out of the directory",
-    "broken_link": "a link to nothing",
-    "not_a_regular_file": "not a regular file",
-}
-_EXPECTED: frozenset[SkipCode] = frozenset({"hidden", "secret", "gitignored", "unsupported", "duplicate"})
+_CACHE_SIGNATURE: Final = b"Signature: 8a477f597d28d172789f06886806bc55"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundFile:
-    """A regular file to read. `path` is absolute, and spelled through links as it was reached; so is `root`, the path
-    that a person named. `size` is in bytes, `mtime_ns` in nanoseconds since the epoch, both of a link's target.
-    """
-
-    path: Path
-    root: Path
-    size: int
-    mtime_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SkippedPath:
-    """A file or a whole directory that was left out.
-
-    `expected` is true where a rule did what anyone would want, and false where a person might miss the file.
-    """
-
-    path: Path
-    code: SkipCode
-    reason: str
-    expected: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnreadableDirectory:
-    """A directory, or an entry of one, of which nothing could be learnt: what was known beneath it may still exist."""
-
-    path: Path
-    reason: str
-
-
-Found: TypeAlias = FoundFile | SkippedPath | UnreadableDirectory
-
-
-def discover(paths: Sequence[Path], *, include_hidden: bool = False) -> Iterator[Found]:
+def discover(
+    paths: Sequence[Path],
+    *,
+    include_hidden: bool = False,
+    exclude: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Found]:
     """Yield what is under `paths`, in their order: each depth first by name, then what its links lead to.
 
     A file under several of the paths is yielded once. Only one directory's entries are held at a time, and the names
-    of what was found. Raises `UsageError`, code `no_such_path`, before anything is yielded.
+    of what was found. `exclude` has patterns as in a `.gitignore` that stands in each of the paths; `environment` is
+    where git's settings of a user are looked for, None is nobody's. Raises `UsageError`, codes `no_such_path` and
+    `bad_pattern`, before anything is yielded.
     """
     roots = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - resolve() would follow links
+    excluded = given_rules(exclude)
     for root in roots:
         _require(root)
-    return _discover(roots, include_hidden)
+    return _discover(roots, include_hidden, excluded, environment)
 
 
-def _discover(roots: Sequence[Path], include_hidden: bool) -> Iterator[Found]:
+def _discover(
+    roots: Sequence[Path], include_hidden: bool, excluded: tuple[Rule, ...], environment: Mapping[str, str] | None
+) -> Iterator[Found]:
     named = frozenset(map(str, roots))
     seen: set[str] = set()
     for root in roots:
@@ -98,22 +90,44 @@ def _discover(roots: Sequence[Path], include_hidden: bool) -> Iterator[Found]:
         except OSError as error:
             yield UnreadableDirectory(path=root, reason=_reason(error))
             continue
-        if stat.S_ISDIR(status.st_mode):
-            yield from _Walk(root=root, real_root=real, named=named, include_hidden=include_hidden, seen=seen).run()
+        is_directory = stat.S_ISDIR(status.st_mode)
+        if excluded and _is_excluded(root, roots, excluded, directory=is_directory):
+            yield skipped(str(root), "excluded")
+        elif is_directory:
+            rules = IgnoreRules(environment).excluding(str(root), excluded)
+            walk = _Walk(root=root, real_root=real, named=named, include_hidden=include_hidden, seen=seen, rules=rules)
+            yield from walk.run()
         elif not stat.S_ISREG(status.st_mode):
-            yield _skipped(str(root), "not_a_regular_file")
+            yield skipped(str(root), "not_a_regular_file")
         elif real not in seen:
             seen.add(real)
-            yield FoundFile(path=root, root=root, size=status.st_size, mtime_ns=status.st_mtime_ns)
+            yield found_file(root, root, real, status, is_named=True)
+
+
+def _is_excluded(root: Path, roots: Collection[Path], excluded: tuple[Rule, ...], *, directory: bool) -> bool:
+    """Whether a path that was named is excluded: below another one by that one's patterns, else a file by its name."""
+    above = [other for other in roots if other in root.parents]
+    if not above and directory:
+        return False
+    top = min(above, key=lambda other: len(other.parts), default=root.parent)
+    rules = IgnoreRules().excluding(str(top), excluded)
+    between = [parent for parent in root.parents if top in parent.parents]
+    return any(rules.ignores(str(parent), directory=True) for parent in between) or (
+        rules.ignores(str(root), directory=directory) is not None
+    )
 
 
 @dataclass(slots=True)
 class _Directory:
-    """A directory to enter: its path as reached, its real path, and the rules that hold on its entries' parents."""
+    """A directory to enter: its path as reached, its real path, and the rules that hold on its entries' parents.
+
+    What data is in it is secret if `is_secret`.
+    """
 
     path: str
     real: str
     rules: IgnoreRules
+    is_secret: bool = False
 
 
 @dataclass(slots=True)
@@ -127,15 +141,16 @@ class _Walk:
     named: frozenset[str]
     include_hidden: bool
     seen: set[str]
+    rules: IgnoreRules
     links: deque[tuple[str, IgnoreRules]] = field(default_factory=deque)
 
     def run(self) -> Iterator[Found]:
         try:
-            rules = rules_above(self.real_root)
+            rules = rules_above(self.real_root, self.rules.environment)
         except DocumentError as error:
-            yield UnreadableDirectory(path=self.root, reason=f".gitignore above it: {error.message}")
+            yield UnreadableDirectory(path=self.root, reason=f"above it: {error.message}")
             return
-        rules = rules.seen_from(self.real_root, as_path=str(self.root))
+        rules = replace(rules.seen_from(self.real_root, as_path=str(self.root)), given=self.rules.given)
         yield from self._descend(_Directory(str(self.root), self.real_root, rules))
         while self.links:
             yield from self._follow(*self.links.popleft())
@@ -153,57 +168,93 @@ class _Walk:
     def _enter(self, directory: _Directory) -> list[_Directory | Found]:
         """What is in `directory`, by name. Its links are put off."""
         try:
-            with os.scandir(directory.path) as scanned:
-                entries = sorted(scanned, key=lambda entry: entry.name)
-            rules = directory.rules.entering(directory.path)
+            descriptor = open_directory(directory.real)
         except FileNotFoundError:
             return []
         except OSError as error:
             return [UnreadableDirectory(path=Path(directory.path), reason=_reason(error))]
         except DocumentError as error:
-            return [UnreadableDirectory(path=Path(directory.path), reason=f".gitignore: {error.message}")]
-        judged = (self._judge(entry, directory, rules) for entry in entries)
+            return [UnreadableDirectory(path=Path(directory.path), reason=error.message)]
+        try:
+            return self._list(directory, descriptor)
+        except OSError as error:
+            return [UnreadableDirectory(path=Path(directory.path), reason=_reason(error))]
+        except DocumentError as error:
+            return [UnreadableDirectory(path=Path(directory.path), reason=error.message)]
+        finally:
+            os.close(descriptor)
+
+    def _list(self, directory: _Directory, descriptor: int) -> list[_Directory | Found]:
+        with os.scandir(descriptor) as scanned:
+            entries = sorted(scanned, key=lambda entry: entry.name)
+        names = {entry.name for entry in entries}
+        if directory.path not in self.named and _is_installed(directory, names, descriptor):
+            return [skipped(directory.path, "generated")]
+        rules = directory.rules.entering(directory.path, directory.real, descriptor)
+        judged = (self._judge(entry, directory, rules, names) for entry in entries)
         return [item for item in judged if item is not None]
 
-    def _judge(self, entry: os.DirEntry[str], parent: _Directory, rules: IgnoreRules) -> _Directory | Found | None:
+    def _judge(
+        self, entry: os.DirEntry[str], parent: _Directory, rules: IgnoreRules, siblings: Collection[str]
+    ) -> _Directory | Found | None:
+        path = os.path.join(parent.path, entry.name)  # noqa: PTH118 - a Path for each entry is slow
         try:
             is_link = entry.is_symlink()
             status = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
             return None
         except OSError as error:
-            return UnreadableDirectory(path=Path(entry.path), reason=_reason(error))
-        is_directory, is_named = stat.S_ISDIR(status.st_mode), entry.path in self.named
-        real = os.path.join(parent.real, entry.name)  # noqa: PTH118 - a Path for each entry is slow
+            return UnreadableDirectory(path=Path(path), reason=_reason(error))
+        is_directory, is_named = stat.S_ISDIR(status.st_mode), path in self.named
+        real = os.path.join(parent.real, entry.name)  # noqa: PTH118
         if real in self.seen or (is_link and is_named):  # a link that was named is followed when its turn comes
             return None
-        left_out = None if is_named else self._left_out(entry.path, rules, directory=is_directory)
+        left_out = self._left_out(path, rules, siblings, directory=is_directory, is_named=is_named)
         if left_out:
-            return _skipped(entry.path, left_out)
+            return skipped(path, left_out)
         if is_link:
-            self.links.append((entry.path, rules))
+            self.links.append((path, rules))
             return None
         if is_directory:
-            return _Directory(entry.path, real, rules)
-        return self._file(entry.path, real, status)
+            is_secret = parent.is_secret or (not is_named and is_secret_directory(entry.name))
+            return _Directory(path, real, rules, is_secret)
+        return self._file(path, real, status, in_secret_directory=parent.is_secret)
 
-    def _left_out(self, path: str, rules: IgnoreRules, *, directory: bool) -> SkipCode | None:
+    def _left_out(
+        self, path: str, rules: IgnoreRules, siblings: Collection[str], *, directory: bool, is_named: bool
+    ) -> SkipCode | None:
+        if is_named:
+            return "excluded" if rules.given.ignores(path, directory=directory) else None
         name = path.rpartition("/")[2]
-        if is_never_read(name, directory=directory):
-            return "secret"
-        if name.startswith(".") and not self.include_hidden:
-            return "hidden"
-        return "gitignored" if rules.ignores(path, directory=directory) else None
+        if directory and is_never_entered(name):
+            return "hidden" if name.casefold() in TOOL_DIRECTORIES else "secret"
+        if directory and is_vendored_directory(name, siblings):
+            return "generated"
+        if name.startswith(".") and not (self.include_hidden or is_about_a_hidden_file(name)):
+            return "secret" if not directory and judge_name(Path(name)) == "secret" else "hidden"
+        return rules.ignores(path, directory=directory)
 
-    def _file(self, path: str, real: str, status: os.stat_result) -> FoundFile | SkippedPath | None:
+    def _file(
+        self, path: str, real: str, status: os.stat_result, *, in_secret_directory: bool
+    ) -> FoundFile | SkippedPath | None:
         if real in self.seen:
             return None
         if not stat.S_ISREG(status.st_mode):
-            return _skipped(path, "not_a_regular_file")
-        if path not in self.named and not is_supported(Path(path)):
-            return _skipped(path, "unsupported")
+            return skipped(path, "not_a_regular_file")
+        if path in self.named:
+            self.seen.add(real)
+            return found_file(path, self.root, real, status, is_named=True)
+        suspicion = judge_name(Path(path), in_secret_directory=in_secret_directory)
+        if real.rpartition("/")[2] != path.rpartition("/")[2] and suspicion != "secret":
+            suspicion = judge_name(Path(real), in_secret_directory=in_secret_directory) or suspicion
+        if suspicion == "secret":
+            return skipped(path, "secret")
+        if has_generated_name(path.rpartition("/")[2]):
+            return skipped(path, "generated")
+        if not is_supported(Path(path)):
+            return skipped(path, "unsupported")
         self.seen.add(real)
-        return FoundFile(path=Path(path), root=self.root, size=status.st_size, mtime_ns=status.st_mtime_ns)
+        return found_file(path, self.root, real, status, suspicion=suspicion)
 
     def _follow(self, link: str, rules: IgnoreRules) -> Iterator[Found]:
         try:
@@ -211,25 +262,24 @@ class _Walk:
             status = os.stat(real)  # noqa: PTH116 - a str already
         except OSError as error:
             if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENOTDIR}:
-                yield _skipped(link, "broken_link")
+                yield skipped(link, "broken_link")
             else:
                 yield UnreadableDirectory(path=Path(link), reason=_reason(error))
             return
         is_directory = stat.S_ISDIR(status.st_mode)
+        below = os.path.relpath(real, self.real_root).split("/")
+        parents = below if is_directory else below[:-1]
+        in_secret_directory = any(is_secret_directory(parent) for parent in parents)
         if real != self.real_root and not real.startswith(self.real_root.rstrip("/") + "/"):
-            yield _skipped(link, "outside_root")
-        elif self._leads_to_a_secret(real, directory=is_directory):
-            yield _skipped(link, "secret")
+            yield skipped(link, "outside_root")
+        elif any(is_never_entered(parent) for parent in parents):
+            yield skipped(link, "secret")
         elif real in self.seen:
-            yield _skipped(link, "duplicate")
+            yield skipped(link, "duplicate")
         elif is_directory:
-            yield from self._descend(_Directory(link, real, rules))
-        elif found := self._file(link, real, status):
-            yield found
-
-    def _leads_to_a_secret(self, real: str, *, directory: bool) -> bool:
-        *parents, name = os.path.relpath(real, self.real_root).split("/")
-        return is_never_read(name, directory=directory) or any(is_never_read(each, directory=True) for each in parents)
+            yield from self._descend(_Directory(link, real, rules, in_secret_directory))
+        elif item := self._file(link, real, status, in_secret_directory=in_secret_directory):
+            yield item
 
 
 def is_gone(path: Path) -> bool:
@@ -249,8 +299,17 @@ def _require(root: Path) -> None:
         )
 
 
-def _skipped(path: str, code: SkipCode) -> SkippedPath:
-    return SkippedPath(path=Path(path), code=code, reason=_REASONS[code], expected=code in _EXPECTED)
+def _is_installed(directory: _Directory, names: Collection[str], descriptor: int) -> bool:
+    """Whether the directory says itself that it holds what was installed, or a cache."""
+    if holds_installed_files(directory.path.rpartition("/")[2], names):
+        return True
+    if CACHE_TAG not in names:
+        return False
+    try:
+        tag = read_file(Path(CACHE_TAG), limit_bytes=1 << 16, directory=descriptor)
+    except DocumentError:
+        return False
+    return tag.data.startswith(_CACHE_SIGNATURE)
 
 
 def _reason(error: OSError) -> str:

@@ -20,7 +20,7 @@ _SUFFIXES: Final[dict[FormatName, str]] = {
     "json": ".json .json5 .jsonc .geojson",
     "json_lines": ".jsonl .ndjson",
     "config": ".yaml .yml .toml .ini .cfg .conf .properties .xml .xsd .xsl .tf .hcl .editorconfig",
-    "asciidoc": ".adoc .asciidoc",
+    "asciidoc": ".adoc .asciidoc .asc",
     "org": ".org",
     "python": ".py .pyi .pyw",
     "code": (

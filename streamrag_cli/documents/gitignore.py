@@ -1,80 +1,44 @@
-"""What git would ignore, decided one directory entry at a time.
+"""What is left out because a file of patterns says so, decided one directory entry at a time.
+
+Three sets of patterns are asked: git's (`.gitignore` in each directory, `.git/info/exclude`, `core.excludesFile`),
+those of `.streamragignore` files, which mean the same without any git, and those that an ingest was given.
 
 A library that answers for whole paths cannot be used here: it takes a file for ignored because a pattern matches a
-directory above it, while git lets a deeper `!pattern` open that directory and then judges the file anew. Walking
+directory above it, while git lets a deeper `!pattern` open that directory and then judges the file by itself. Walking
 from the top, each entry is judged by itself, and an ignored directory is not entered. A test holds this to what git
 itself says of random trees.
 
-Like git, this compares bytes, reads only a `.gitignore` that is a regular file, and starts afresh in a nested work
-tree.
+Like git, this reads only an ignore file that is a regular file, and starts again at the root of a nested work tree.
 """
 
+import contextlib
 import os
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
+from streamrag_cli.documents.git_config import git_excludes
+from streamrag_cli.documents.ignore_patterns import Rule, parse_rule, parse_rules
 from streamrag_cli.documents.read import read_file
-from streamrag_cli.errors import DocumentError
+from streamrag_cli.errors import DocumentError, UsageError
 
-IGNORE_FILE_NAME: Final = ".gitignore"
+GIT_IGNORE_FILE: Final = ".gitignore"
+OWN_IGNORE_FILE: Final = ".streamragignore"
 IGNORE_FILE_LIMIT_BYTES: Final = 1 << 20
 
-_CLASSES: Final = {
-    b"alnum": rb"0-9A-Za-z", b"alpha": rb"A-Za-z", b"blank": rb" \t", b"cntrl": rb"\x00-\x1f\x7f", b"digit": rb"0-9",
-    b"graph": rb"!-~", b"lower": rb"a-z", b"print": rb" -~", b"punct": rb"!-/:-@\[-`{-~", b"space": rb"\s",
-    b"upper": rb"A-Z", b"xdigit": rb"0-9A-Fa-f",
-}  # fmt: skip
-_NOTHING: Final = re.compile(rb"(?!)")
+IgnoreCode: TypeAlias = Literal["gitignored", "streamragignored", "excluded"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
-    """One line of a `.gitignore`. `segments` are what stands between its slashes; None is `**`, any number of names.
-
-    A rule without a slash is `by_name`: its one segment is held against the last name alone.
-    """
-
-    ignores: bool
-    directories_only: bool
-    by_name: bool
-    segments: tuple[re.Pattern[bytes] | None, ...]
-
-    def matches(self, names: Sequence[bytes]) -> bool:
-        """Whether this rule speaks of the entry with these names, the first one relative to the rule's directory.
-
-        A `**` at the end takes at least one name: `a/**` is what is below `a`, not `a` itself. Only the last `**` need
-        ever be widened, so the time is the product of the two lengths at most.
-        """
-        names = names[-1:] if self.by_name else names
-        name_at = segment_at = widened_to = 0
-        after_any: int | None = None
-        while name_at < len(names):
-            segment = self.segments[segment_at] if segment_at < len(self.segments) else _NOTHING
-            if segment is None:
-                segment_at += 1
-                after_any, widened_to = segment_at, name_at
-            elif segment.fullmatch(names[name_at]):
-                segment_at, name_at = segment_at + 1, name_at + 1
-            elif after_any is not None:
-                widened_to += 1
-                segment_at, name_at = after_any, widened_to
-            else:
-                return False
-        return segment_at == len(self.segments)
-
-
-@dataclass(frozen=True, slots=True)
-class IgnoreRules:
-    """The rules that hold in one directory: its own `.gitignore` and those above it, the deepest last.
+class _RuleSets:
+    """Rules of one kind that hold in one directory, those that count most last.
 
     A set of rules speaks of names relative to its own directory: a path's first so many bytes are cut off and the
     names given are put in front.
     """
 
-    sets: tuple[tuple[int, tuple[bytes, ...], tuple[_Rule, ...]], ...] = ()
+    sets: tuple[tuple[int, tuple[bytes, ...], tuple[Rule, ...]], ...] = ()
 
     def ignores(self, path: str, *, directory: bool) -> bool:
         """Whether the entry at the absolute `path` is ignored, given that no directory above it is."""
@@ -88,142 +52,130 @@ class IgnoreRules:
                     return rule.ignores
         return False
 
-    def entering(self, directory: str) -> "IgnoreRules":
-        """The rules that hold inside `directory`. Raises `DocumentError` if its `.gitignore` cannot be read."""
-        inherited = () if os.path.lexists(os.path.join(directory, ".git")) else self.sets  # noqa: PTH118 - hot
-        rules = _rules_of(directory)
-        if not rules:
-            return IgnoreRules(inherited)
-        return IgnoreRules((*inherited, (_length_below(directory), (), rules)))
+    def adding(self, directory: str, rules: tuple[Rule, ...]) -> "_RuleSets":
+        return _RuleSets((*self.sets, (_length_below(directory), (), rules))) if rules else self
 
-    def seen_from(self, directory: str, *, as_path: str) -> "IgnoreRules":
-        """The same rules for the entries of `directory` when their paths begin with `as_path`, a link to it."""
+    def seen_from(self, directory: str, *, as_path: str) -> "_RuleSets":
         names = os.fsencode(directory)
-        return IgnoreRules(
+        return _RuleSets(
             tuple((_length_below(as_path), tuple(names[cut:].split(b"/")), rules) for cut, _, rules in self.sets)
         )
 
 
-def rules_above(directory: str) -> IgnoreRules:
-    """The rules that the directories above the absolute `directory` lay on it, from its git work tree's root down.
+@dataclass(frozen=True, slots=True)
+class IgnoreRules:
+    """The rules that hold in one directory. `environment` is where git's settings of a user are looked for."""
 
-    Outside a work tree, and at a work tree's root, there are none.
+    environment: Mapping[str, str] | None = None
+    git: _RuleSets = field(default_factory=_RuleSets)
+    own: _RuleSets = field(default_factory=_RuleSets)
+    given: _RuleSets = field(default_factory=_RuleSets)
+    fold_case: bool = False
+
+    def ignores(self, path: str, *, directory: bool) -> IgnoreCode | None:
+        """Why the entry at the absolute `path` is left out, if it is, given that no directory above it is."""
+        if self.git.ignores(path, directory=directory):
+            return "gitignored"
+        if self.own.ignores(path, directory=directory):
+            return "streamragignored"
+        return "excluded" if self.given.ignores(path, directory=directory) else None
+
+    def entering(self, directory: str, real: str, descriptor: int | None = None) -> "IgnoreRules":
+        """The rules that hold inside `directory`, whose resolved path is `real`; `descriptor` is open on it.
+
+        Raises `DocumentError` if an ignore file of it cannot be read.
+        """
+        rules = self._in_work_tree(directory, real) if _is_work_tree(real, descriptor) else self
+        of_git = _rules_in(real, GIT_IGNORE_FILE, descriptor, fold_case=rules.fold_case)
+        of_own = _rules_in(real, OWN_IGNORE_FILE, descriptor)
+        if not (of_git or of_own):
+            return rules
+        return replace(rules, git=rules.git.adding(directory, of_git), own=rules.own.adding(directory, of_own))
+
+    def _in_work_tree(self, directory: str, real: str) -> "IgnoreRules":
+        excludes = git_excludes(real, self.environment)
+        git = _RuleSets()
+        if excludes.users:
+            with contextlib.suppress(DocumentError):  # as git does: it may be another user's
+                git = git.adding(directory, _rules_at(excludes.users, fold_case=excludes.fold_case))
+        git = git.adding(directory, _rules_at(excludes.repository, fold_case=excludes.fold_case))
+        return replace(self, git=git, fold_case=excludes.fold_case)
+
+    def excluding(self, root: str, rules: tuple[Rule, ...]) -> "IgnoreRules":
+        """These rules and what an ingest was given, relative to `root`."""
+        return replace(self, given=_RuleSets().adding(root, rules))
+
+    def seen_from(self, directory: str, *, as_path: str) -> "IgnoreRules":
+        """The same rules for the entries of `directory` when their paths begin with `as_path`, a link to it."""
+        git, own = (sets.seen_from(directory, as_path=as_path) for sets in (self.git, self.own))
+        return replace(self, git=git, own=own)
+
+
+def rules_above(directory: str, environment: Mapping[str, str] | None = None) -> IgnoreRules:
+    """The rules that the directories above the resolved `directory` lay on it.
+
+    Git's hold from the root of its work tree down; outside a work tree, and at its root, there are none.
     """
-    above: list[str] = []
-    for parent in (Path(directory), *Path(directory).parents):
-        above.append(str(parent))
-        if os.path.lexists(parent / ".git"):
-            break
-    else:
-        return IgnoreRules()
-    rules = IgnoreRules()
-    for ancestor in reversed(above[1:]):
-        rules = rules.entering(ancestor)
+    above = [str(parent) for parent in Path(directory).parents]
+    inside: list[str] = []
+    if not _is_work_tree(directory, None):
+        work_tree = next((parent for parent in above if _is_work_tree(parent, None)), None)
+        inside = above[: above.index(work_tree) + 1] if work_tree else []
+    rules = IgnoreRules(environment)
+    for ancestor in reversed(above):
+        if ancestor in inside:
+            rules = rules.entering(ancestor, ancestor)
+        else:
+            rules = replace(rules, own=rules.own.adding(ancestor, _rules_in(ancestor, OWN_IGNORE_FILE, None)))
     return rules
+
+
+def given_rules(patterns: Sequence[str]) -> tuple[Rule, ...]:
+    """The rules that an ingest was given. Raises UsageError `bad_pattern` for one that can leave nothing out."""
+    rules: list[Rule] = []
+    for pattern in patterns:
+        line = os.fsencode(pattern)
+        rule = parse_rule(b"\\" + line if line.startswith(b"#") else line)
+        if rule is None:
+            raise UsageError(
+                f"no file can match the pattern {pattern!r}", code="bad_pattern", hint="--exclude 'drafts/'"
+            )
+        rules.append(rule)
+    return tuple(rules)
+
+
+def _is_work_tree(real: str, descriptor: int | None) -> bool:
+    try:
+        if descriptor is None:
+            os.lstat(os.path.join(real, ".git"))  # noqa: PTH118 - hot
+        else:
+            os.stat(".git", dir_fd=descriptor, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
 
 
 def _length_below(directory: str) -> int:
     return len(os.fsencode(directory).rstrip(b"/")) + 1
 
 
-def _rules_of(directory: str) -> tuple[_Rule, ...]:
-    path = Path(directory, IGNORE_FILE_NAME)
+def _rules_in(real: str, name: str, descriptor: int | None, *, fold_case: bool = False) -> tuple[Rule, ...]:
+    """The rules of an ignore file of a directory; a link is none."""
+    path = Path(name) if descriptor is not None else Path(real, name)
     try:
-        data = read_file(path, limit_bytes=IGNORE_FILE_LIMIT_BYTES, follow_links=False).data
+        data = read_file(path, limit_bytes=IGNORE_FILE_LIMIT_BYTES, follow_links=False, directory=descriptor).data
+    except DocumentError as error:
+        if error.code in {"vanished", "not_a_regular_file", "replaced_by_link"}:
+            return ()
+        raise DocumentError(f"{name}: {error.message}", code=error.code) from error
+    return parse_rules(data, fold_case=fold_case)
+
+
+def _rules_at(path: Path, *, fold_case: bool) -> tuple[Rule, ...]:
+    try:
+        data = read_file(path, limit_bytes=IGNORE_FILE_LIMIT_BYTES).data
     except DocumentError as error:
         if error.code in {"vanished", "not_a_regular_file"}:
             return ()
-        raise
-    lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    return tuple(rule for line in lines if (rule := _parse(line)) is not None)
-
-
-def _parse(line: bytes) -> _Rule | None:
-    if line.startswith(b"#"):
-        return None
-    pattern = _without_trailing_spaces(line.removesuffix(b"\r"))
-    ignores = not pattern.startswith(b"!")
-    pattern = pattern if ignores else pattern[1:]
-    directories_only = pattern.endswith(b"/")
-    pattern = pattern[:-1] if directories_only else pattern
-    if not pattern:
-        return None
-    by_name = b"/" not in pattern
-    segments: list[re.Pattern[bytes] | None] = []
-    for glob in pattern.removeprefix(b"/").split(b"/"):
-        if len(glob) >= 2 and not glob.strip(b"*"):
-            segments.append(None)
-        elif (regex := _segment_regex(glob)) is not None:
-            segments.append(regex)
-        else:
-            return None
-    return _Rule(ignores, directories_only, by_name, tuple(segments))
-
-
-def _without_trailing_spaces(line: bytes) -> bytes:
-    kept = line.rstrip(b" ")
-    backslashes = len(kept) - len(kept.rstrip(b"\\"))
-    return kept + b" " if backslashes % 2 and len(kept) < len(line) else kept
-
-
-def _segment_regex(glob: bytes) -> re.Pattern[bytes] | None:
-    """Translate git's wildmatch between two slashes; None if no name can match.
-
-    What follows a `*` is taken where it first fits, and the group is atomic: no name makes it slow.
-    """
-    fixed: list[list[bytes]] = [[]]
-    at = 0
-    while at < len(glob):
-        character = glob[at : at + 1]
-        at += 1
-        if character == b"*":
-            fixed.append([])
-        elif character == b"?":
-            fixed[-1].append(b".")
-        elif character == b"[":
-            translated = _translate_bracket(glob, at)
-            if translated is None:
-                return None
-            part, at = translated
-            fixed[-1].append(part)
-        else:
-            if character == b"\\":
-                character, at = glob[at : at + 1], at + 1
-                if not character:
-                    return None
-            fixed[-1].append(re.escape(character))
-    first, *middle = (b"".join(parts) for parts in fixed)
-    last = b".*" + middle.pop() if middle else b""
-    return re.compile(first + b"".join(b"(?>.*?" + part + b")" for part in middle) + last, re.DOTALL)
-
-
-def _translate_bracket(glob: bytes, at: int) -> tuple[bytes, int] | None:
-    negated = glob[at : at + 1] in {b"!", b"^"}
-    at += negated
-    start = at
-    members: list[bytes] = []
-    while glob[at : at + 1] != b"]" or at == start:
-        named = re.compile(rb"\[:([^\]]*?):\]").match(glob, at)
-        if named:
-            if named[1] not in _CLASSES:
-                return None
-            members.append(_CLASSES[named[1]])
-            at = named.end()
-            continue
-        low, at = _member(glob, at)
-        high = low
-        if glob[at : at + 1] == b"-" and glob[at + 1 : at + 2] not in {b"]", b""}:
-            high, at = _member(glob, at + 1)
-        if not low or not high:
-            return None
-        members.append(re.escape(low))
-        if low < high:
-            members.append(re.escape(low) + b"-" + re.escape(high))
-    return b"[" + (b"^" if negated else b"") + b"".join(members) + b"]", at + 1
-
-
-def _member(glob: bytes, at: int) -> tuple[bytes, int]:
-    """One character of a bracket, unescaped; empty at the end of the pattern."""
-    if glob[at : at + 1] == b"\\":
-        at += 1
-    return glob[at : at + 1], at + 1
+        raise DocumentError(f"{path}: {error.message}", code=error.code) from error
+    return parse_rules(data, fold_case=fold_case)

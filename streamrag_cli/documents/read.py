@@ -1,8 +1,8 @@
 """Reads one file whole, and turns its bytes into text.
 
 Whatever can be wrong with a file ends here as a `DocumentError` whose code says what: `permission_denied`, `vanished`,
-`too_large`, `not_a_regular_file`, `changed_while_reading`, `unreadable`, `binary`. Opening never blocks, so a FIFO put
-in a file's place cannot hang an ingest.
+`too_large`, `not_a_regular_file`, `replaced_by_link`, `changed_while_reading`, `unreadable`, `binary`. Opening never
+blocks, so a FIFO put in a file's place cannot hang an ingest.
 """
 
 import codecs
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from streamrag_cli.documents.opening import open_resolved
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.text import REPLACEMENT
 
@@ -31,6 +32,11 @@ _BYTE_ORDER_MARKS: Final = (  # UTF-32's little-endian mark begins with UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
+_NO_WRITING: Final = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff]")
+_BINARY_BEGINNINGS: Final = (  # of archives, Office files, pictures: small ones may be without a NUL
+    b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!\x1a",
+    b"\x28\xb5\x2f\xfd", b"\x89PNG", b"\xff\xd8\xff", b"GIF8",
+)  # fmt: skip
 _NEEDS_A_MARK: Final = ["utf_7", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"]
 
 
@@ -50,16 +56,21 @@ class RawFile:
 
 
 def read_file(
-    path: Path, *, limit_bytes: int, follow_links: bool = True, now_ns: Callable[[], int] = time.time_ns
+    path: Path,
+    *,
+    limit_bytes: int,
+    follow_links: bool = True,
+    directory: int | None = None,
+    now_ns: Callable[[], int] = time.time_ns,
 ) -> RawFile:
     """Read the regular file at `path`, at most `limit_bytes` long. Raises `DocumentError`.
 
-    Which links may be followed is for whoever found the path to say; see `discover`.
+    Without `follow_links` no component of the absolute `path` may be a link. With `directory`, a descriptor, `path`
+    is a name in there and no link either.
     """
     read_at_ns = now_ns()
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | (0 if follow_links else os.O_NOFOLLOW)
     try:
-        descriptor = os.open(path, flags)
+        descriptor = _open(path, follow_links=follow_links, directory=directory)
         try:
             before = os.fstat(descriptor)
             _check(before, limit_bytes)
@@ -82,11 +93,19 @@ def read_file(
     )
 
 
+def _open(path: Path, *, follow_links: bool, directory: int | None) -> int:
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    if directory is not None:
+        return os.open(path, flags | os.O_NOFOLLOW, dir_fd=directory)
+    return os.open(path, flags) if follow_links else open_resolved(str(path), flags)
+
+
 def decode(data: bytes, *, declared: str | None = None) -> tuple[str, str | None]:
     """Text of a file's bytes, and a remark where the text may not be what its author wrote.
 
     In order: a byte order mark, the `declared` encoding if it fits, UTF-8, a guess. NUL in the first 8 KiB means
-    binary: `DocumentError`. Every line break becomes a newline, and NUL U+FFFD, so that lines stay the file's.
+    UTF-16 without a mark, or binary, as does the beginning of a well-known binary format: `DocumentError`. Every line
+    break becomes a newline, and NUL U+FFFD, so that lines stay the file's.
     """
     text, remark = _decode(data, declared)
     return text.replace("\r\n", "\n").replace("\r", "\n"), remark
@@ -96,8 +115,10 @@ def _decode(data: bytes, declared: str | None) -> tuple[str, str | None]:
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return _decode_as(data[len(mark) :], encoding)
-    if b"\0" in data[:_SNIFFED_BYTES]:
+    if data.startswith(_BINARY_BEGINNINGS):
         raise DocumentError("binary, not text", code="binary")
+    if b"\0" in data[:_SNIFFED_BYTES]:
+        return _decode_utf_16_without_mark(data)
     if declared is not None:
         try:
             return _NOT_TEXT.sub(REPLACEMENT, data.decode(declared)), None
@@ -108,6 +129,27 @@ def _decode(data: bytes, declared: str | None) -> tuple[str, str | None]:
     except UnicodeDecodeError:
         return _decode_guessing(data)
     return (text.replace("\0", REPLACEMENT) if "\0" in text else text), None
+
+
+def _decode_utf_16_without_mark(data: bytes) -> tuple[str, str]:
+    """Of UTF-16 the blanks, line ends and Latin letters have their NUL always on the same side.
+
+    Text in one byte a character that only has a NUL somewhere has letters side by side instead.
+    """
+    sniffed = data[:_SNIFFED_BYTES]
+    high_first, low_first = sniffed[::2].count(0), sniffed[1::2].count(0)
+    encoding = "utf-16-le" if low_first > high_first else "utf-16-be"
+    lopsided = min(high_first, low_first) * 10 <= max(high_first, low_first)
+    side_by_side = sum(
+        1 for pair in zip(sniffed[::2], sniffed[1::2], strict=False) if 32 < min(pair) <= max(pair) < 127
+    )
+    try:
+        text = data.decode(encoding) if lopsided and side_by_side * 4 <= len(sniffed) else "\0"
+    except UnicodeDecodeError:
+        text = "\0"
+    if _NO_WRITING.search(text):
+        raise DocumentError("binary, not text", code="binary")
+    return text, f"no byte order mark: read as {encoding}"
 
 
 def _decode_as(data: bytes, encoding: str) -> tuple[str, str | None]:

@@ -42,10 +42,14 @@ def read_request(line: bytes) -> Request:
     said = _read(line)
     try:
         question = said["question"] and Question(**said["question"])
-        settings = said["settings"] and Settings(**said["settings"] | {"store": store_place(said["settings"]["store"])})
+        settings = said["settings"] and _settings(said["settings"])
         return Request(wants=said["wants"], question=question, settings=settings)
     except (KeyError, TypeError) as error:
         raise GarbledError(str(error)) from error
+
+
+def _settings(said: dict[str, Any]) -> Settings:
+    return Settings(**said | {"store": store_place(said["store"]), "exclude": tuple(said["exclude"])})
 
 
 def event_line(event: AskEvent) -> bytes:

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Final
 
-from streamrag_cli.documents.discover import FoundFile
+from streamrag_cli.documents.found import FoundFile
 from streamrag_cli.documents.read import RawFile, read_file
+from streamrag_cli.documents.withheld import RULES
 from streamrag_cli.model import DocumentRecord
 
 # A file written within the clock's grain of being read may be written again under the same time stamp.
@@ -13,13 +14,13 @@ _STAMP_GRAIN_NS: Final = 2_000_000_000
 
 def is_unchanged_by_stat(found: FoundFile, record: DocumentRecord, *, recipe: str) -> bool:
     """True only where size and time stamp prove it; False may still turn out to be unchanged."""
-    same = (record.size, record.mtime_ns, record.recipe) == (found.size, found.mtime_ns, recipe)
+    same = (record.size, record.mtime_ns, record.recipe) == (found.size, found.mtime_ns, _stored_recipe(recipe))
     return same and record.mtime_ns < record.read_at_ns - _STAMP_GRAIN_NS
 
 
 def read_record(found: FoundFile, source: str, *, recipe: str, limit_bytes: int) -> tuple[DocumentRecord, RawFile]:
     """Read the file; the record says what would be stored of it, but for its title. Raises DocumentError."""
-    raw = read_file(found.path, limit_bytes=limit_bytes)
+    raw = read_file(found.real, limit_bytes=limit_bytes, follow_links=False)
     record = DocumentRecord(
         path=str(found.path),
         source=source,
@@ -27,13 +28,25 @@ def read_record(found: FoundFile, source: str, *, recipe: str, limit_bytes: int)
         mtime_ns=raw.mtime_ns,
         read_at_ns=raw.read_at_ns,
         sha256=raw.sha256,
-        recipe=recipe,
+        recipe=_stored_recipe(recipe),
     )
     return record, raw
 
 
 def renewed(record: DocumentRecord, read: DocumentRecord) -> DocumentRecord | None:
     """`record` with the stat of `read`, if both are of the same content made by the same recipe."""
-    if (record.sha256, record.recipe) != (read.sha256, read.recipe):
+    if (record.sha256, _cut_by(record.recipe)) != (read.sha256, _cut_by(read.recipe)):
         return None
     return replace(read, title=record.title)
+
+
+def _stored_recipe(recipe: str) -> str:
+    """What the store remembers: how the chunks were cut, and by which rules the file was found fit to be read.
+
+    Chunks cut before there were such rules are as good as new once the file has been looked at.
+    """
+    return f"{recipe}/{RULES}"
+
+
+def _cut_by(stored_recipe: str) -> str:
+    return stored_recipe.partition("/")[0]

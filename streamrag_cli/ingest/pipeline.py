@@ -7,10 +7,12 @@ is in the store as a whole or not at all, and one bad file never stops the rest.
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, get_args
 
-from streamrag_cli.documents.discover import FoundFile, discover
+from streamrag_cli.documents.discover import discover
+from streamrag_cli.documents.found import FoundFile
 from streamrag_cli.errors import StoreError, StreamragError, UsageError
 from streamrag_cli.events import DocumentAction, IngestDone, IngestEvent, IngestStarted, Notice, as_event
 from streamrag_cli.ingest.embedding import EmbedAhead
@@ -24,6 +26,7 @@ from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Manifest, Writer, vectors_made_with
 from streamrag_cli.store.opening import missing as missing_collection
 from streamrag_cli.store.opening import open_for_writing, open_manifest
+from streamrag_cli.text import sanitise_line
 
 __all__ = ["IngestRequest", "ingest", "ingest_or_raise", "remove"]
 
@@ -51,7 +54,8 @@ def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[Inge
     """The same, but a failure that ends the ingest is raised as StreamragError instead of said."""
     started = time.perf_counter()
     roots = roots_of(request, settings)
-    total = sum(isinstance(found, FoundFile) for found in discover(roots))
+    found = discover(roots, exclude=settings.exclude, environment=request.environment)
+    total = sum(isinstance(each, FoundFile) for each in found)
     embedder = embedder_for(settings, made_with=_vectors_made_with(settings, rebuild=request.rebuild))
     yield IngestStarted(documents=total, collection=settings.collection, embedding=embedder.name)
     yield from lost_roots(request, settings)
@@ -72,10 +76,14 @@ def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[Inge
             sink = StoreSink(writer, stack.enter_context(EmbedAhead(embedder)))
         limit_bytes = settings.max_file_mb * _BYTES_PER_MB
         reading = stack.enter_context(ReadAhead(limit_bytes=limit_bytes, wants_chunks=sink.wants_chunks))
-        run = Run(sink, reading, request)
+        run = Run(sink, reading, request, exclude=settings.exclude)
         yield from run.bring_in_line(roots)
         chunks = catalog.counts().chunks if catalog else 0
-    yield _done(run.counts, chunks_written=run.chunks_written, chunks=chunks, started=started, dry_run=request.dry_run)
+    for root in run.unread_roots(roots):
+        shown = sanitise_line(request.shown_name(root, root))
+        yield Notice(message=f"nothing was read in {shown}; -v says what was left out", code="nothing_read")
+    done = _done(run.counts, chunks_written=run.chunks_written, chunks=chunks, started=started, dry_run=request.dry_run)
+    yield replace(done, skipped=dict(run.skipped), unsupported=dict(run.unsupported))
 
 
 def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:

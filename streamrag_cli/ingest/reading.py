@@ -11,8 +11,10 @@ from typing import Self
 
 from streamrag_cli.documents import RECIPE
 from streamrag_cli.documents.chunking import chunk
-from streamrag_cli.documents.discover import FoundFile
+from streamrag_cli.documents.formats import is_supported
+from streamrag_cli.documents.found import FoundFile
 from streamrag_cli.documents.sandbox import Loader
+from streamrag_cli.documents.withheld import Withheld, withheld, withheld_text
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.events import DocumentAction
 from streamrag_cli.ingest.compare import read_record, renewed
@@ -24,13 +26,15 @@ class Examined:
     """What is to become of one path that was found, and why.
 
     `record` is what to store, with its chunks, of a file that is added or changed, and what to renew of an unchanged
-    one, if there is anything. `is_kept` is false where what the store has of the path, if anything, is to go.
+    one, if there is anything. `code` says in a word why it was skipped. `is_kept` is false where what the store has
+    of the path, if anything, is to go.
     """
 
     path: str
     source: str
     action: DocumentAction
     reason: str = ""
+    code: str = ""
     record: DocumentRecord | None = None
     chunks: Sequence[Chunk] = ()
 
@@ -68,18 +72,30 @@ class ReadAhead:
         try:
             return self._read(found, source, known)
         except DocumentError as error:
-            action: DocumentAction = "skipped" if error.code == "binary" else "failed"
-            return Examined(path=path, source=source, action=action, reason=error.message)
+            is_binary = error.code == "binary"
+            unsupported = f"unsupported format ({found.path.suffix}): " if is_binary and found.path.suffix else ""
+            reason = ("" if is_supported(found.path) else unsupported) + error.message
+            if is_binary and not found.is_named:
+                return Examined(path=path, source=source, action="skipped", reason=reason, code="binary")
+            return Examined(path=path, source=source, action="failed", reason=reason)
 
     def _read(self, found: FoundFile, source: str, known: DocumentRecord | None) -> Examined:
         record, raw = read_record(found, source, recipe=RECIPE, limit_bytes=self._limit_bytes)
+        if why := withheld(found, raw):
+            return _left_out(record, why)
         if known and (same := renewed(known, record)):
             return Examined(path=record.path, source=source, action="unchanged", record=same)
         remark, chunks = "", []
         if self._wants_chunks:
             document = self._loader.load(found.path, raw)
+            if why := withheld_text(found, document):
+                return _left_out(record, why)
             chunks = list(chunk(document))
             record = replace(record, title=document.title)
             remark = "; ".join(document.remarks) or ("" if chunks else "no text in it")
         action: DocumentAction = "changed" if known else "added"
         return Examined(path=record.path, source=source, action=action, reason=remark, record=record, chunks=chunks)
+
+
+def _left_out(record: DocumentRecord, why: Withheld) -> Examined:
+    return Examined(path=record.path, source=record.source, action="skipped", reason=why.reason, code=why.code)

@@ -1,7 +1,7 @@
 """Which paths an ingest is about, and what the files below them are called."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +17,15 @@ from streamrag_cli.text import sanitise_line
 class IngestRequest:
     """What to ingest. `paths` may be empty only with `rebuild`: then it is what was ingested before.
 
-    `working_directory` is absolute: where relative paths start and what shown names are relative to.
+    `working_directory` is absolute: where relative paths start and what shown names are relative to. `environment` is
+    where git's settings of a user are looked for; None is nobody's.
     """
 
     paths: tuple[Path, ...]
     working_directory: Path
     rebuild: bool = False
     dry_run: bool = False
+    environment: Mapping[str, str] | None = None
 
     def absolute_paths(self) -> list[Path]:
         """Raises UsageError `not_utf_8`."""

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from streamrag_cli.documents import RECIPE
-from streamrag_cli.documents.discover import FoundFile, SkippedPath, UnreadableDirectory, discover
+from streamrag_cli.documents.discover import discover
+from streamrag_cli.documents.found import Found, FoundFile, SkippedPath, UnreadableDirectory
 from streamrag_cli.events import DocumentAction, DocumentSeen
 from streamrag_cli.ingest.compare import is_unchanged_by_stat
 from streamrag_cli.ingest.reading import Examined, ReadAhead
@@ -28,43 +29,49 @@ _Pending: TypeAlias = "tuple[Future[Examined], int] | Examined"
 
 
 class Run:
-    """One pass. `counts` and `chunks_written` say what became of the files."""
+    """One pass. `counts` and `chunks_written` say what became of the files, `skipped` and `unsupported` why not."""
 
-    def __init__(self, sink: Sink, reading: ReadAhead, request: IngestRequest) -> None:
+    def __init__(self, sink: Sink, reading: ReadAhead, request: IngestRequest, exclude: Sequence[str] = ()) -> None:
         self._sink = sink
         self._reading = reading
         self._request = request
+        self._exclude = exclude
         self._ahead: deque[_Pending] = deque()
         self._bytes_ahead = 0
         self._kept: set[str] = set()
         self._unreadable: list[Path] = []
         self.counts: Counter[DocumentAction] = Counter()
+        self.skipped: Counter[str] = Counter()
+        self.unsupported: Counter[str] = Counter()
         self.chunks_written = 0
 
     def bring_in_line(self, roots: Sequence[Path]) -> Iterator[DocumentSeen]:
         for event in self._events(roots):
             self.counts[event.action] += 1
             self.chunks_written += event.chunks
+            self._count_skipped(event)
             yield event
 
     def _events(self, roots: Sequence[Path]) -> Iterator[DocumentSeen]:
-        for found in discover(roots):
+        for found in discover(roots, exclude=self._exclude, environment=self._request.environment):
             while self._is_far_ahead(found):
                 yield from self._wait_and_take()
-            self._ahead.append(self._begin(found))
+            self._ahead.append(self._begin(found, roots))
             yield from self._take_what_is_there()
         while self._ahead:
             yield from self._wait_and_take()
         yield from self._sink.flush()
         yield from self._drop_deleted(roots)
 
-    def _begin(self, found: FoundFile | SkippedPath | UnreadableDirectory) -> _Pending:
+    def _begin(self, found: Found, roots: Sequence[Path]) -> _Pending:
         match found:
             case FoundFile():
                 return self._compare(found)
-            case SkippedPath(path=path, reason=reason):
+            case SkippedPath(path=path, reason=reason, code=code):
                 source = self._request.shown_name(path, path)
-                return Examined(path=str(path), source=source, action="skipped", reason=reason)
+                if code == "not_a_regular_file" and path in roots:  # a person named it
+                    return Examined(path=str(path), source=source, action="failed", reason=reason)
+                return Examined(path=str(path), source=source, action="skipped", reason=reason, code=code)
             case UnreadableDirectory(path=path, reason=reason):
                 self._unreadable.append(path)
                 source = self._request.shown_name(path, path)
@@ -81,7 +88,23 @@ class Run:
         self._bytes_ahead += found.size
         return self._reading.begin(found, source, known), found.size
 
-    def _is_far_ahead(self, found: FoundFile | SkippedPath | UnreadableDirectory) -> bool:
+    def _count_skipped(self, event: DocumentSeen) -> None:
+        if event.action == "skipped":
+            self.skipped[event.code] += 1
+            if event.code == "unsupported":
+                self.unsupported[Path(event.source).suffix.casefold()] += 1
+
+    def unread_roots(self, roots: Sequence[Path]) -> list[Path]:
+        """The folders of which no file was read, nor failed."""
+        folders = [root for root in outermost(roots) if root.is_dir()]
+        kept = [Path(path) for path in self._kept] if folders else []
+        return [
+            folder
+            for folder in folders
+            if folder not in self._unreadable and not any(path.is_relative_to(folder) for path in kept)
+        ]
+
+    def _is_far_ahead(self, found: Found) -> bool:
         bytes_ahead = self._bytes_ahead + (found.size if isinstance(found, FoundFile) else 0)
         return bool(self._ahead) and (len(self._ahead) >= FILES_AHEAD or bytes_ahead > _BYTES_AHEAD)
 

@@ -202,10 +202,14 @@ class DryRun:
             yield seen(record.source, "deleted")
 
 
-def seen(source: str, action: DocumentAction, *, chunks: int = 0, reason: str = "") -> DocumentSeen:
+def seen(source: str, action: DocumentAction, *, chunks: int = 0, reason: str = "", code: str = "") -> DocumentSeen:
     """The event, with names that are safe to show."""
-    return DocumentSeen(source=sanitise_line(source), action=action, chunks=chunks, reason=sanitise_line(reason))
+    return DocumentSeen(
+        source=sanitise_line(source), action=action, chunks=chunks, reason=sanitise_line(reason), code=code
+    )
 
 
 def _said(examined: Examined) -> DocumentSeen:
-    return seen(examined.source, examined.action, chunks=len(examined.chunks), reason=examined.reason)
+    return seen(
+        examined.source, examined.action, chunks=len(examined.chunks), reason=examined.reason, code=examined.code
+    )

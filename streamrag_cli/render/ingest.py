@@ -1,6 +1,6 @@
 """An ingest on a terminal: a progress bar while it runs, a line a failed file, one line at the end. All on stderr."""
 
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from streamrag_cli.events import DocumentSeen, Error, IngestDone, IngestEvent, IngestStarted, Notice
 from streamrag_cli.render.complaint import complain
@@ -12,6 +12,19 @@ from streamrag_cli.wire import FORMAT_VERSION, encode, to_mapping
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+_SUFFIXES_SHOWN: Final = 8
+_SKIPPED: Final = {
+    "secret": "possible secret",
+    "gitignored": "ignored by git",
+    "streamragignored": "ignored by .streamragignore",
+    "generated": "generated or vendored",
+    "unsupported": "unsupported format",
+    "binary": "binary, not text",
+    "duplicate": "linked twice",
+    "outside_root": "link out of the folder",
+    "broken_link": "broken link",
+    "not_a_regular_file": "not a regular file",
+}
 _SHOWN_WITHOUT_ASKING = frozenset({"failed"})
 
 
@@ -38,7 +51,9 @@ class IngestView:
             case IngestDone():
                 self._stop_bar()
                 if not self._quiet:
-                    self._line(summary(event))
+                    for line in (summary(event), skipped_line(event), secrets_line(event)):
+                        if line:
+                            self._line(line)
             case Error(message=message, hint=hint):
                 self._stop_bar()
                 complain(self._err, message, hint)
@@ -124,6 +139,41 @@ def summary(done: IngestDone) -> str:
     counted = ", ".join(f"{count} {action}" for action, count in done.counts.items() if count) or "nothing to do"
     would = "dry run, nothing written: " if done.dry_run else ""
     return f"{would}{counted}; {done.chunks} chunks in the store; {duration(done.elapsed_ms)}"
+
+
+def skipped_line(done: IngestDone) -> str:
+    """Why files were skipped, or "" if none was.
+
+    >>> done = IngestDone(counts={"skipped": 4}, chunks_written=0, chunks=0, elapsed_ms=1.0, dry_run=False,
+    ...     skipped={"unsupported": 3, "hidden": 1}, unsupported={".xlsx": 2, ".pptx": 1})
+    >>> skipped_line(done)
+    '4 skipped: 3 unsupported format (.xlsx 2, .pptx 1), 1 hidden'
+    """
+    by_count = sorted(done.skipped.items(), key=lambda item: -item[1])
+    several = len(by_count) > 1
+    reasons = [
+        (f"{count} " if several else "") + _SKIPPED.get(code, code.replace("_", " ")) + _suffixes(code, done)
+        for code, count in by_count
+    ]
+    return f"{sum(done.skipped.values())} skipped: {', '.join(reasons)}" if reasons else ""
+
+
+def _suffixes(code: str, done: IngestDone) -> str:
+    if code != "unsupported" or not done.unsupported:
+        return ""
+    by_count = sorted(done.unsupported.items(), key=lambda item: (-item[1], item[0]))
+    shown = [f"{suffix or 'no suffix'} {count}" for suffix, count in by_count[:_SUFFIXES_SHOWN]]
+    more = sum(count for _, count in by_count[_SUFFIXES_SHOWN:])
+    return f" ({', '.join([*shown, *([f'others {more}'] if more else [])])})"
+
+
+def secrets_line(done: IngestDone) -> str:
+    """How to find out about files that were withheld, or "" if none was."""
+    count = done.skipped.get("secret", 0)
+    if not count:
+        return ""
+    them = "file was withheld as a possible secret" if count == 1 else "files were withheld as possible secrets"
+    return f"note: {count} {them}; -v says which and why, and naming a file reads it: streamrag ingest FILE"
 
 
 def ingest_renderer(

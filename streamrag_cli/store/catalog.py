@@ -262,13 +262,15 @@ class Catalog:
     def touch(self, record: DocumentRecord) -> None:
         """Renew what is known of an unchanged file, so that next time a stat is enough."""
         self._rows(
-            "UPDATE documents SET source = ?, checksum = ?, size = ?, mtime_ns = ?, read_at_ns = ? WHERE path = ?",
+            "UPDATE documents SET source = ?, checksum = ?, size = ?, mtime_ns = ?, read_at_ns = ?, recipe = ?"
+            " WHERE path = ?",
             (
                 record.source,
                 _checksum((record.path, record.source)),
                 record.size,
                 record.mtime_ns,
                 record.read_at_ns,
+                record.recipe,
                 record.path,
             ),
         )

@@ -149,9 +149,9 @@ class PostgresWriter:
         self._claim_something()
         with self._conn.transaction(), self._conn.cursor() as cursor:
             cursor.executemany(
-                f"UPDATE documents_{self._epoch} SET source = %s, size = %s, mtime_ns = %s, read_at_ns = %s"
-                " WHERE path = %s",
-                [(each.source, each.size, each.mtime_ns, each.read_at_ns, each.path) for each in records],
+                f"UPDATE documents_{self._epoch} SET source = %s, size = %s, mtime_ns = %s, read_at_ns = %s,"
+                " recipe = %s WHERE path = %s",
+                [(each.source, each.size, each.mtime_ns, each.read_at_ns, each.recipe, each.path) for each in records],
             )
 
     def add_roots(self, roots: Iterable[str]) -> None:

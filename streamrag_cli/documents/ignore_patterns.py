@@ -1,0 +1,150 @@
+"""Patterns of git's ignore files: one line of such a file, compiled, and matched with one directory entry.
+
+Like git, this compares bytes. Whether an entry is ignored is for `gitignore` to say.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+_CLASSES: Final = {
+    b"alnum": rb"0-9A-Za-z", b"alpha": rb"A-Za-z", b"blank": rb" \t", b"cntrl": rb"\x00-\x1f\x7f", b"digit": rb"0-9",
+    b"graph": rb"!-~", b"lower": rb"a-z", b"print": rb" -~", b"punct": rb"!-/:-@\[-`{-~", b"space": rb"\s",
+    b"upper": rb"A-Z", b"xdigit": rb"0-9A-Fa-f",
+}  # fmt: skip
+_NOTHING: Final = re.compile(rb"(?!)")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of an ignore file. `segments` are what stands between its slashes; None is `**`, any number of names.
+
+    A rule without a slash is `by_name`: its one segment is held against the last name alone.
+    """
+
+    ignores: bool
+    directories_only: bool
+    by_name: bool
+    segments: tuple[re.Pattern[bytes] | None, ...]
+
+    def matches(self, names: Sequence[bytes]) -> bool:
+        """Whether this rule speaks of the entry with these names, the first one relative to the rule's directory.
+
+        A `**` at the end takes at least one name: `a/**` is what is below `a`, not `a` itself. Only the last `**` need
+        ever be widened, so the time is the product of the two lengths at most.
+        """
+        names = names[-1:] if self.by_name else names
+        name_at = segment_at = widened_to = 0
+        after_any: int | None = None
+        while name_at < len(names):
+            segment = self.segments[segment_at] if segment_at < len(self.segments) else _NOTHING
+            if segment is None:
+                segment_at += 1
+                after_any, widened_to = segment_at, name_at
+            elif segment.fullmatch(names[name_at]):
+                segment_at, name_at = segment_at + 1, name_at + 1
+            elif after_any is not None:
+                widened_to += 1
+                segment_at, name_at = after_any, widened_to
+            else:
+                return False
+        return segment_at == len(self.segments)
+
+
+def parse_rules(data: bytes, *, fold_case: bool = False) -> tuple[Rule, ...]:
+    """The rules of a whole file. `fold_case` is git's `core.ignoreCase`: ASCII letters match in either case."""
+    lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    return tuple(rule for line in lines if (rule := parse_rule(line, fold_case=fold_case)) is not None)
+
+
+def parse_rule(line: bytes, *, fold_case: bool = False) -> Rule | None:
+    """The rule of one line; None of a comment, an empty line and a pattern that can match nothing."""
+    if line.startswith(b"#"):
+        return None
+    pattern = _without_trailing_spaces(line.removesuffix(b"\r"))
+    ignores = not pattern.startswith(b"!")
+    pattern = pattern if ignores else pattern[1:]
+    directories_only = pattern.endswith(b"/")
+    pattern = pattern[:-1] if directories_only else pattern
+    if not pattern:
+        return None
+    by_name = b"/" not in pattern
+    segments: list[re.Pattern[bytes] | None] = []
+    for glob in pattern.removeprefix(b"/").split(b"/"):
+        if len(glob) >= 2 and not glob.strip(b"*"):
+            segments.append(None)
+        elif (regex := _segment_regex(glob, re.IGNORECASE if fold_case else 0)) is not None:
+            segments.append(regex)
+        else:
+            return None
+    return Rule(ignores, directories_only, by_name, tuple(segments))
+
+
+def _without_trailing_spaces(line: bytes) -> bytes:
+    kept = line.rstrip(b" ")
+    backslashes = len(kept) - len(kept.rstrip(b"\\"))
+    return kept + b" " if backslashes % 2 and len(kept) < len(line) else kept
+
+
+def _segment_regex(glob: bytes, flags: int) -> re.Pattern[bytes] | None:
+    """Translate git's wildmatch between two slashes; None if no name can match.
+
+    What follows a `*` is taken where it first fits, and the group is atomic: no name makes it slow.
+    """
+    fixed: list[list[bytes]] = [[]]
+    at = 0
+    while at < len(glob):
+        character = glob[at : at + 1]
+        at += 1
+        if character == b"*":
+            fixed.append([])
+        elif character == b"?":
+            fixed[-1].append(b".")
+        elif character == b"[":
+            translated = _translate_bracket(glob, at)
+            if translated is None:
+                return None
+            part, at = translated
+            fixed[-1].append(part)
+        else:
+            if character == b"\\":
+                character, at = glob[at : at + 1], at + 1
+                if not character:
+                    return None
+            fixed[-1].append(re.escape(character))
+    first, *middle = (b"".join(parts) for parts in fixed)
+    last = b".*" + middle.pop() if middle else b""
+    return re.compile(first + b"".join(b"(?>.*?" + part + b")" for part in middle) + last, re.DOTALL | flags)
+
+
+def _translate_bracket(glob: bytes, at: int) -> tuple[bytes, int] | None:
+    negated = glob[at : at + 1] in {b"!", b"^"}
+    at += negated
+    start = at
+    members: list[bytes] = []
+    while glob[at : at + 1] != b"]" or at == start:
+        named = re.compile(rb"\[:([^\]]*?):\]").match(glob, at)
+        if named:
+            if named[1] not in _CLASSES:
+                return None
+            members.append(_CLASSES[named[1]])
+            at = named.end()
+            continue
+        low, at = _member(glob, at)
+        high = low
+        if glob[at : at + 1] == b"-" and glob[at + 1 : at + 2] not in {b"]", b""}:
+            high, at = _member(glob, at + 1)
+        if not low or not high:
+            return None
+        members.append(re.escape(low))
+        if low < high:
+            members.append(re.escape(low) + b"-" + re.escape(high))
+    return b"[" + (b"^" if negated else b"") + b"".join(members) + b"]", at + 1
+
+
+def _member(glob: bytes, at: int) -> tuple[bytes, int]:
+    """One character of a bracket, unescaped; empty at the end of the pattern."""
+    if glob[at : at + 1] == b"\\":
+        at += 1
+    return glob[at : at + 1], at + 1

@@ -1,0 +1,56 @@
+"""Opens what was found under a folder, although the folder may have changed since.
+
+Hours can lie between listing a folder and reading a file of it. A link that is put in the place of the file, or of a
+directory above it, must not lead the reader out of the folder: each component of a resolved path is opened relative
+to the one before it, and none may be a link.
+"""
+
+import errno
+import os
+import stat
+from typing import Final
+
+from streamrag_cli.errors import DocumentError
+
+_LONGEST_PATH_BYTES: Final = 4096
+_AS_DIRECTORY: Final = os.O_DIRECTORY | getattr(os, "O_PATH", os.O_RDONLY)
+
+
+def open_resolved(path: str, flags: int) -> int:
+    """Open the absolute `path`, which had no link in it when it was found.
+
+    Raises OSError; `DocumentError`, code `replaced_by_link`, if it has one now.
+    """
+    if len(os.fsencode(path)) >= _LONGEST_PATH_BYTES:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+    *above, name = [part for part in path.split("/") if part] or ["."]
+    directory = os.open("/", _AS_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in above:
+            below = _open_in(directory, part, _AS_DIRECTORY)
+            os.close(directory)
+            directory = below
+        return _open_in(directory, name, flags)
+    finally:
+        os.close(directory)
+
+
+def open_directory(path: str) -> int:
+    """As `open_resolved`, to list what is in it."""
+    return open_resolved(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _open_in(directory: int, name: str, flags: int) -> int:
+    try:
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENOTDIR} and _is_link(directory, name):
+            raise DocumentError("replaced by a link after it was found", code="replaced_by_link") from error
+        raise
+
+
+def _is_link(directory: int, name: str) -> bool:
+    try:
+        return stat.S_ISLNK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
+    except OSError:
+        return False

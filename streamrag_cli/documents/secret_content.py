@@ -1,0 +1,200 @@
+"""What is in a file that should not reach a model: keys and tokens, by what they look like.
+
+Looked for in every file that nobody named, in the bytes that were read anyway. A page that shows how a key looks is
+no secret: what is cut short, says that it is an example or is no random string does not count. Some things count in
+data alone (`secret_data`): a tutorial may show a Kubernetes secret, a manifest is one.
+"""
+
+import base64
+import binascii
+import codecs
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Final
+
+from streamrag_cli.documents.formats import format_of
+from streamrag_cli.documents.never_read import PROSE_SUFFIXES, Suspicion
+from streamrag_cli.documents.randomness import is_made_up, looks_random
+from streamrag_cli.documents.secret_data import hint_of_a_secret, secret_data
+
+_DATA_FORMATS: Final = {"text", "table", "json", "json_lines", "config", None}
+_CODE_SUFFIXES: Final = (".tf", ".hcl", ".xsd", ".xsl")
+_AN_API_DESCRIPTION: Final = re.compile(rb"""^\s*[{"'\s]*(?:openapi|swagger)["']?\s*:""")
+
+_PEM: Final = re.compile(rb"-----BEGIN ((?:[A-Z0-9]+ )*)PRIVATE KEY(?: BLOCK)?-----")
+_PEM_HEADER: Final = re.compile(rb"^\W*[A-Za-z][A-Za-z-]*: .*$", re.MULTILINE)
+_BETWEEN_BASE64: Final = re.compile(rb"""[\s"',;>#*|()\[\]{}\\]+""")
+_BASE64: Final = re.compile(rb"[A-Za-z0-9+/]+={0,2}|=[A-Za-z0-9+/]{4}")
+_LONGEST_KEY_BYTES: Final = 20_000
+
+_AWS_ID: Final = re.compile(rb"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])")
+_AWS_SECRET: Final = re.compile(rb"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
+_AWS_SECRET_SET: Final = re.compile(
+    rb"""(?i:aws_?secret_?(?:access_?)?key|secret_?access_?key)["']?\s*(?:=>|[:=,])\s*["']?"""
+    rb"""([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """`finds` is asked if one of `literals` is in the file, which is quick to say."""
+
+    what: str
+    literals: tuple[bytes, ...]
+    finds: Callable[[bytes], bool]
+
+
+def why_secret(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str | None:
+    """What is in the file that should stay where it is, as a short phrase; None if nothing is."""
+    data = _as_utf_8(data)
+    for check in _CHECKS:
+        if any(literal in data for literal in check.literals) and check.finds(data):
+            return check.what
+    if path.name.casefold().endswith(".asc") and data.lstrip().startswith(b"-----BEGIN PGP"):
+        return "a PGP block"
+    if is_data(path) and not _AN_API_DESCRIPTION.match(data):
+        is_prose = format_of(path) == "text" and is_running_text(data)
+        if not is_prose and (what := secret_data(path, data)):
+            return what
+        if suspicion == "unless_prose" and not (is_prose and hint_of_a_secret(data) is None):
+            return "its name"
+    if suspicion == "if_hinted" and (what := hint_of_a_secret(data)):
+        return what
+    return None
+
+
+def is_data(path: PurePath) -> bool:
+    """Whether the name is that of data rather than of prose or source code."""
+    name = path.name.casefold()
+    return format_of(path) in _DATA_FORMATS and not name.endswith((*PROSE_SUFFIXES, *_CODE_SUFFIXES))
+
+
+def is_running_text(data: bytes) -> bool:
+    """Whether this is sentences rather than names and values.
+
+    >>> is_running_text(b"The garden had not been open for ten years. " * 9), is_running_text(b"bank: hunter2\\n" * 30)
+    (True, False)
+    """
+    text = data[:20_000].decode("utf-8", "replace")
+    lines = [line for line in text.splitlines() if line.strip()]
+    letters = sum(1 for character in text if character.isalpha() or character == " ")
+    return letters >= 200 and letters >= 0.85 * len(text) and letters >= 25 * len(lines)
+
+
+def _as_utf_8(data: bytes) -> bytes:
+    for mark, encoding in (
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
+        if data.startswith(mark):
+            return data.decode(encoding, "replace").removeprefix("\ufeff").encode()
+    if b"\0" in data[:64]:
+        encoding = "utf-16-le" if data[1:64:2].count(0) > data[:64:2].count(0) else "utf-16-be"
+        return data.decode(encoding, "replace").encode("utf-8", "replace")
+    return data
+
+
+def _holds_private_key(data: bytes) -> bool:
+    return any(_is_key_body(data[found.end() : found.end() + _LONGEST_KEY_BYTES]) for found in _PEM.finditer(data))
+
+
+def _is_key_body(after: bytes) -> bool:
+    """Whether a whole key follows, however it is quoted: indented, in JSON, in a string for each line."""
+    body, end, _ = after.partition(b"-----END")
+    body = body.replace(b"\\\\n", b"\n").replace(b"\\n", b"\n").replace(b"\\r", b"\n").replace(b"&#10;", b"\n")
+    parts: list[bytes] = []
+    for part in _BETWEEN_BASE64.split(_PEM_HEADER.sub(b"", body)):
+        if part in {b"", b"+", b"//", b"."}:
+            continue
+        if not _BASE64.fullmatch(part):
+            if end:
+                return False
+            break
+        parts.append(part)
+    long_parts = [part for part in parts if len(part) >= 16]
+    joined = b"".join(part for part in parts if not part.startswith(b"="))
+    if len(set(long_parts)) * 2 < len(long_parts) or is_made_up(joined, words=False):
+        return False
+    return len(set(joined)) >= min(24, len(joined) // 3) and _is_whole(joined.rstrip(b"="), ended=bool(end))
+
+
+def _is_whole(body: bytes, *, ended: bool) -> bool:
+    if len(body) >= 600:
+        return True
+    raw = _decoded(body)
+    if not ended or raw is None:
+        return len(body) >= 200
+    if raw.startswith(b"openssh-key-v1\0"):
+        return len(raw) >= 180
+    if raw[:1] == b"\x30":  # a DER sequence says how long it is
+        extra = raw[1] & 0x7F if len(raw) > 1 and raw[1] & 0x80 else 0
+        length = int.from_bytes(raw[2 : 2 + extra]) if extra else raw[1] if len(raw) > 1 else 0
+        return len(raw) >= 40 and 2 * len(raw) >= length
+    return len(body) >= 120
+
+
+def _decoded(body: bytes) -> bytes | None:
+    try:
+        return base64.b64decode(body + b"=" * (-len(body) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _holds_aws_key(data: bytes) -> bool:
+    for found in _AWS_ID.finditer(data):
+        if not is_made_up(found[0]):
+            near = data[max(0, found.start() - 500) : found.end() + 500]
+            if any(_is_aws_secret(secret[0]) for secret in _AWS_SECRET.finditer(near)):
+                return True
+    return False
+
+
+def _is_aws_secret(value: bytes) -> bool:
+    return (
+        looks_random(value) and value.count(b"/") <= 5 and re.search(rb"[a-z].*[A-Z]|[A-Z].*[a-z]", value) is not None
+    )
+
+
+def _sets_aws_secret(data: bytes) -> bool:
+    return any(_is_aws_secret(found[1]) for found in _AWS_SECRET_SET.finditer(data))
+
+
+def _token(what: str, *literals: bytes, pattern: bytes) -> _Check:
+    """A token with a prefix of its own; the group of `pattern` is the random part."""
+    compiled = re.compile(rb"(?<![A-Za-z0-9_-])(?:" + pattern + rb")(?![A-Za-z0-9_-])")
+    return _Check(what, literals, lambda data: any(looks_random(found[1]) for found in compiled.finditer(data)))
+
+
+_CHECKS: Final = (
+    _Check("a private key", (b"PRIVATE KEY",), _holds_private_key),
+    _Check("an AWS access key", (b"AKIA", b"ASIA"), _holds_aws_key),
+    _Check("an AWS secret key", (b"ecret",), _sets_aws_secret),
+    _Check("an AWS secret key", (b"SECRET",), _sets_aws_secret),
+    _token("a GitHub token", b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", pattern=rb"gh[pousr]_([A-Za-z0-9]{36,255})"),
+    _token("a GitHub token", b"github_pat_", pattern=rb"github_pat_([A-Za-z0-9_]{40,255})"),
+    _token("a GitLab token", b"glpat-", pattern=rb"glpat-([A-Za-z0-9_.-]{20,})"),
+    _token(
+        "a model provider's key",
+        b"sk-",
+        pattern=rb"sk-(?:proj-|svcacct-|admin-|ant-[a-z0-9]+-|or-v1-)?([A-Za-z0-9_-]{32,})",
+    ),
+    _token("a Slack token", b"xox", b"xapp-", pattern=rb"(?:xox[abeoprs]|xapp)-([A-Za-z0-9-]{20,})"),
+    _token("a Slack webhook", b"hooks.slack.com", pattern=rb"hooks\.slack\.com/services/T\w+/B\w+/(\w{20,})"),
+    _token("a Google API key", b"AIza", pattern=rb"AIza([A-Za-z0-9_-]{35})"),
+    _token("a Google OAuth secret", b"GOCSPX-", pattern=rb"GOCSPX-([A-Za-z0-9_-]{24,})"),
+    _token("a Google OAuth token", b"ya29.", pattern=rb"ya29\.([A-Za-z0-9_-]{30,})"),
+    _token("a Hugging Face token", b"hf_", pattern=rb"hf_([A-Za-z0-9]{30,})"),
+    _token("an npm token", b"npm_", pattern=rb"npm_([A-Za-z0-9]{36})"),
+    _token("a PyPI token", b"pypi-", pattern=rb"pypi-([A-Za-z0-9_-]{60,})"),
+    _token("a SendGrid key", b"SG.", pattern=rb"SG\.([A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{30,64})"),
+    _token("a DigitalOcean token", b"dop_v1_", b"doo_v1_", pattern=rb"do[op]_v1_([a-f0-9]{64})"),
+    _token("a Stripe key", b"k_live_", pattern=rb"[rs]k_live_([A-Za-z0-9]{20,})"),
+    _token("a Shopify token", b"shp", pattern=rb"shp(?:at|ca|pa|ss)_([a-fA-F0-9]{32})"),
+    _token("a Vault token", b"hvs.", pattern=rb"hvs\.([A-Za-z0-9_-]{24,})"),
+    _token("a Telegram token", b":AA", pattern=rb"[0-9]{8,10}:AA([A-Za-z0-9_-]{33})"),
+    _token("an Azure key", b"AccountKey=", pattern=rb"AccountKey=([A-Za-z0-9+/]{80,})={0,2}"),
+    _token("an age key", b"AGE-SECRET-KEY-1", pattern=rb"AGE-SECRET-KEY-1([0-9A-Z]{58})"),
+)

@@ -1,0 +1,165 @@
+"""Secrets that are told by the form of a whole file: exports of passwords, cluster settings, state, login files.
+
+Only data is asked about. In a page of documentation the same lines are an example.
+"""
+
+import base64
+import binascii
+import csv
+import re
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import Final
+
+from streamrag_cli.documents.formats import format_of
+from streamrag_cli.documents.randomness import is_made_up, looks_random
+
+_NO_VALUE: Final = rb"""(?:null|none|nil|true|false|undefined|~|""|'')(?![\w])"""
+_VALUE: Final = rb"""(?!""" + _NO_VALUE + rb""")["']?[^\s"'<>{}\[\]$%*,;]{4,}"""
+
+_K8S_SECRET: Final = re.compile(rb"""^\s*["']?kind["']?\s*:\s*["']?Secret["']?\s*,?\s*$""", re.MULTILINE)
+_K8S_ENTRY: Final = re.compile(
+    rb"""["']?(?:data|stringData)["']?\s*:\s*\{?\s*\n(?:\s*#.*\n)*\s+["']?[\w.-]+["']?\s*:\s*(?:\|-?\s*\n\s*)?"""
+    + _VALUE
+)
+_CLIENT_KEY: Final = re.compile(rb"""client-key-data["']?\s*:\s*["']?[A-Za-z0-9+/]{40,}""")
+_KUBE_USER: Final = re.compile(
+    rb"""^\s*["']?(?:token|password|id-token|refresh-token)["']?\s*:\s*""" + _VALUE, re.MULTILINE
+)
+_STATE: Final = re.compile(rb'"(?:lineage|serial)"\s*:')
+_STATE_VALUES: Final = re.compile(rb'"(?:attributes|outputs|primary)"\s*:\s*\{\s*"')
+_ACCOUNT_KEY: Final = re.compile(
+    rb'"private_key"\s*:\s*"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:\\n)?[A-Za-z0-9+/\\]{40,}'
+)
+_OAUTH: Final = re.compile(rb'"(?:refresh_token|client_secret)"\s*:\s*"([A-Za-z0-9_/.~-]{20,})"')
+_DOCKER_AUTH: Final = re.compile(rb'"(?:auth|identitytoken|password)"\s*:\s*"[A-Za-z0-9+/=_.-]{8,}"')
+_NPMRC: Final = re.compile(rb"^\s*(?://\S+:)?_(?:auth|authToken|password)\s*=\s*" + _VALUE, re.MULTILINE)
+_PYPIRC: Final = re.compile(rb"^\s*password\s*[=:]\s*" + _VALUE, re.MULTILINE)
+_NETRC: Final = re.compile(rb"^\s*(?:machine\s+\S+|default)\s+login\s+\S+\s+password\s+(\S+)", re.MULTILINE)
+_HTPASSWD: Final = re.compile(rb"^[^\s:#]+:(?:\$apr1\$|\$2[abxy]?\$\d|\{SHA\}|\$[156y]\$)\S{10,}", re.MULTILINE)
+_WIREGUARD: Final = re.compile(rb"^\s*(?:PrivateKey|PresharedKey)\s*=\s*([A-Za-z0-9+/]{43})=", re.MULTILINE)
+_COOKIES: Final = re.compile(
+    rb"^(?:#HttpOnly_)?\S+\t(?:TRUE|FALSE)\t\S+\t(?:TRUE|FALSE)\t\d+\t[^\t\n]+\t\S+", re.MULTILINE
+)
+_ENCRYPTED_PASSWORD: Final = re.compile(rb'"encryptedPassword"\s*:\s*"[A-Za-z0-9+/=]{16,}"')
+_EXPORTED_PASSWORD: Final = re.compile(rb'"password"\s*:\s*"[^"\s]{4,}"')
+_JWT: Final = re.compile(rb"(?<![\w.-])(eyJ[A-Za-z0-9_-]{10,})\.(eyJ[A-Za-z0-9_-]{10,})\.([A-Za-z0-9_-]{20,})")
+
+_SECRET_COLUMNS: Final = {
+    "password", "passwords", "pass", "passwd", "login_password", "secret access key", "secretaccesskey", "passwort",
+    "kennwort", "mot de passe", "contraseña", "otpauth", "login_totp", "recovery code", "api key", "client secret",
+}  # fmt: skip
+_OWNER_COLUMNS: Final = re.compile(
+    r"url|website|site|web site|login|login[_ ]uri|user|user ?names?|login[_ ]username|login name|e-?mail|title|name"
+    r"|account|access ?key ?id|benutzer(?:name)?|utilisateur|usuario|host|service"
+)
+
+_HINTS: Final = (
+    ("the beginning of a private key", re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY")),
+    ("an AWS access key", re.compile(rb"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}")),
+    (
+        "a password or token",
+        re.compile(
+            rb"""(?i:pass(?:word|wd|phrase)?|pwd|secret|token|(?:api|access|private|secret|auth|account)[-_ ]?key"""
+            rb"""|_auth|credentials?)["']?\]?\s*(?:=>|[:=,])\s*""" + _VALUE
+        ),
+    ),
+    ("a password or token", re.compile(rb"(?i)<(?:password|passphrase|privateKey|apiKey|token|secret)>\s*[^\s<$]{3,}")),
+    ("an address with a password", re.compile(rb"://[^\s/:@\"'<>{$]+:[^\s/@\"'<>{$]{3,}@")),
+    ("a cookie", re.compile(rb'"httpOnly"\s*:|^# (?:Netscape )?HTTP Cookie File', re.MULTILINE | re.IGNORECASE)),
+)
+_A_TOKEN_ALONE: Final = re.compile(rb"\s*(?=\S*[0-9])(?=\S*[A-Za-z])[\w.~+/=:-]{16,}\s*")
+
+
+def hint_of_a_secret(data: bytes) -> str | None:
+    """What in a file of a suspicious name says that there are secrets in it; None if nothing does."""
+    for what, pattern in _HINTS:
+        if pattern.search(data):
+            return what
+    return "a token" if _A_TOKEN_ALONE.fullmatch(data[:4096]) else None
+
+
+def secret_data(path: PurePath, data: bytes) -> str | None:
+    """What kind of secret the file as a whole is; None if it is none that is known."""
+    if format_of(path) == "table" and _is_password_export(data):
+        return "a list of passwords"
+    for what, literal, finds in _CHECKS:
+        if literal in data and finds(data):
+            return what
+    return None
+
+
+def _is_password_export(data: bytes) -> bool:
+    """Whether the first line names a column of passwords and one of whose they are, and a row has one."""
+    lines = data[:65_536].decode("utf-8", "replace").lstrip("\ufeff").splitlines()
+    if len(lines) < 2:
+        return False
+    delimiter = max(",;\t", key=lines[0].count)
+    try:
+        header, *rows = csv.reader(lines[:50], delimiter=delimiter)
+    except csv.Error:
+        return False
+    columns = [column.strip().casefold() for column in header]
+    secret = [at for at, column in enumerate(columns) if column in _SECRET_COLUMNS]
+    owned = any(_OWNER_COLUMNS.fullmatch(column) for column in columns)
+    return owned and any(len(row) > at and row[at].strip(" *x-") for row in rows for at in secret)
+
+
+def _is_kubernetes_secret(data: bytes) -> bool:
+    for document in re.split(rb"^---", data, flags=re.MULTILINE):
+        if _K8S_SECRET.search(document) and any(not is_made_up(entry[0]) for entry in _K8S_ENTRY.finditer(document)):
+            return True
+    return False
+
+
+def _is_kubeconfig(data: bytes) -> bool:
+    return b"users" in data and b"clusters" in data and _KUBE_USER.search(data) is not None
+
+
+def _is_terraform_state(data: bytes) -> bool:
+    return _STATE.search(data) is not None and _STATE_VALUES.search(data) is not None
+
+
+def _holds_jwt(data: bytes) -> bool:
+    return any(looks_random(found[3]) and not _is_sample_jwt(found[2]) for found in _JWT.finditer(data))
+
+
+def _is_sample_jwt(payload: bytes) -> bool:
+    try:
+        said = base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4))
+    except (binascii.Error, ValueError):
+        return True
+    return b"John Doe" in said or b"1234567890" in said or b"example" in said
+
+
+def _any_real(pattern: re.Pattern[bytes]) -> Callable[[bytes], bool]:
+    return lambda data: any(not is_made_up(found[found.re.groups]) for found in pattern.finditer(data))
+
+
+def _any_random(pattern: re.Pattern[bytes]) -> Callable[[bytes], bool]:
+    return lambda data: any(looks_random(found[1]) for found in pattern.finditer(data))
+
+
+_CHECKS: Final[tuple[tuple[str, bytes, Callable[[bytes], bool]], ...]] = (
+    ("a Kubernetes secret", b"Secret", _is_kubernetes_secret),
+    ("a cluster's client key", b"client-key-data", _any_real(_CLIENT_KEY)),
+    ("a cluster's login", b"current-context", _is_kubeconfig),
+    ("Terraform's state", b'"terraform_version"', _is_terraform_state),
+    ("a service account's key", b'"private_key"', _any_real(_ACCOUNT_KEY)),
+    ("an OAuth secret", b'_token"', _any_random(_OAUTH)),
+    ("an OAuth secret", b'"client_secret"', _any_random(_OAUTH)),
+    ("a registry's login", b'"auths"', _any_real(_DOCKER_AUTH)),
+    ("a registry's token", b"_auth", _any_real(_NPMRC)),
+    ("a registry's token", b"[pypi]", _any_real(_PYPIRC)),
+    ("a registry's token", b"[distutils]", _any_real(_PYPIRC)),
+    ("a login", b"machine", _any_real(_NETRC)),
+    ("password hashes", b":$", lambda data: _HTPASSWD.search(data) is not None),
+    ("password hashes", b":{SHA}", lambda data: _HTPASSWD.search(data) is not None),
+    ("a WireGuard key", b"PrivateKey", _any_random(_WIREGUARD)),
+    ("a WireGuard key", b"PresharedKey", _any_random(_WIREGUARD)),
+    ("cookies", b"TRUE\t", lambda data: _COOKIES.search(data) is not None),
+    ("saved passwords", b'"encryptedPassword"', _any_real(_ENCRYPTED_PASSWORD)),
+    ("saved passwords", b'"login"', lambda data: b'"items"' in data and _EXPORTED_PASSWORD.search(data) is not None),
+    ("an encrypted vault", b"$ANSIBLE_VAULT;", lambda data: data.startswith(b"$ANSIBLE_VAULT;")),
+    ("a JSON web token", b"eyJ", _holds_jwt),
+)

@@ -1,0 +1,47 @@
+"""Why a file that was found and read is left out for what is in it; never one that a person named."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from streamrag_cli.documents.formats import format_of
+from streamrag_cli.documents.found import FoundFile
+from streamrag_cli.documents.generated import is_generated
+from streamrag_cli.documents.read import RawFile
+from streamrag_cli.documents.secret_content import why_secret
+from streamrag_cli.model import Document
+
+RULES: Final = "1"
+"""Names what is left out for its content. To be raised with what `withheld` looks for: what the store has is looked at
+once more then."""
+
+_PACKED: Final = frozenset({"pdf", "docx"})
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """`reason` is for people and says nothing of the secret itself."""
+
+    code: Literal["secret", "generated"]
+    reason: str
+
+
+def withheld(found: FoundFile, raw: RawFile) -> Withheld | None:
+    """Why the file is left out for its bytes, if it is."""
+    if found.is_named or format_of(found.path) in _PACKED:
+        return None
+    if what := why_secret(found.path, raw.data, found.suspicion):
+        return _secret(what)
+    return Withheld("generated", "generated") if is_generated(found.path, raw.data) else None
+
+
+def withheld_text(found: FoundFile, document: Document) -> Withheld | None:
+    """The same of a format whose bytes do not show its text."""
+    if found.is_named or format_of(found.path) not in _PACKED:
+        return None
+    what = why_secret(Path("document.md"), document.text.encode())
+    return _secret(what) if what else None
+
+
+def _secret(what: str) -> Withheld:
+    return Withheld("secret", f"possible secret ({what}): read only if named")
