@@ -32,6 +32,8 @@ def looks_random(value: bytes) -> bool:
     """
     if is_made_up(value) or not re.search(rb"[0-9]", value) or not re.search(rb"[A-Za-z]", value):
         return False
+    if b"-" in value and not re.search(rb"[A-Z]", value):  # words, as in the name of a class
+        return False
     if len(re.findall(rb"[0-9]", value)) < 2 or re.search(rb"(.)\1{4}", value):
         return False
     counts = Counter(value)

@@ -28,6 +28,7 @@ _PEM_HEADER: Final = re.compile(rb"^\W*[A-Za-z][A-Za-z-]*: .*$", re.MULTILINE)
 _BETWEEN_BASE64: Final = re.compile(rb"""[\s"',;>#*|()\[\]{}\\]+""")
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]+={0,2}|=[A-Za-z0-9+/]{4}")
 _LONGEST_KEY_BYTES: Final = 20_000
+_LONG_TEXT_LETTERS: Final = 2000
 
 _AWS_ID: Final = re.compile(rb"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])")
 _AWS_SECRET: Final = re.compile(rb"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
@@ -58,10 +59,10 @@ def why_secret(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str | 
         is_prose = format_of(path) == "text" and is_running_text(data)
         if not is_prose and (what := secret_data(path, data)):
             return what
-        if suspicion == "unless_prose" and not (is_prose and hint_of_a_secret(data) is None):
+        if suspicion == "unless_prose" and not is_prose:
             return "its name"
-    if suspicion == "if_hinted" and (what := hint_of_a_secret(data)):
-        return what
+    if suspicion and not is_running_text(data, min_letters=_LONG_TEXT_LETTERS):
+        return hint_of_a_secret(data)
     return None
 
 
@@ -71,7 +72,7 @@ def is_data(path: PurePath) -> bool:
     return format_of(path) in _DATA_FORMATS and not name.endswith((*PROSE_SUFFIXES, *_CODE_SUFFIXES))
 
 
-def is_running_text(data: bytes) -> bool:
+def is_running_text(data: bytes, *, min_letters: int = 200) -> bool:
     """Whether this is sentences rather than names and values.
 
     >>> is_running_text(b"The garden had not been open for ten years. " * 9), is_running_text(b"bank: hunter2\\n" * 30)
@@ -80,7 +81,7 @@ def is_running_text(data: bytes) -> bool:
     text = data[:20_000].decode("utf-8", "replace")
     lines = [line for line in text.splitlines() if line.strip()]
     letters = sum(1 for character in text if character.isalpha() or character == " ")
-    return letters >= 200 and letters >= 0.85 * len(text) and letters >= 25 * len(lines)
+    return letters >= min_letters and letters >= 0.8 * len(text) and letters >= 25 * len(lines)
 
 
 def _as_utf_8(data: bytes) -> bytes:
@@ -103,7 +104,7 @@ def _holds_private_key(data: bytes) -> bool:
 
 def _is_key_body(after: bytes) -> bool:
     """Whether a whole key follows, however it is quoted: indented, in JSON, in a string for each line."""
-    body, end, _ = after.partition(b"-----END")
+    body, end, _ = after.partition(b"-----")
     body = body.replace(b"\\\\n", b"\n").replace(b"\\n", b"\n").replace(b"\\r", b"\n").replace(b"&#10;", b"\n")
     parts: list[bytes] = []
     for part in _BETWEEN_BASE64.split(_PEM_HEADER.sub(b"", body)):

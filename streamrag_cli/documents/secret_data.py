@@ -15,14 +15,16 @@ from streamrag_cli.documents.formats import format_of
 from streamrag_cli.documents.randomness import is_made_up, looks_random
 
 _NO_VALUE: Final = rb"""(?:null|none|nil|true|false|undefined|~|""|'')(?![\w])"""
-_VALUE: Final = rb"""(?!""" + _NO_VALUE + rb""")["']?[^\s"'<>{}\[\]$%*,;]{4,}"""
+_VALUE: Final = rb"""(?!""" + _NO_VALUE + rb""")["']?([^\s"'<>{}\[\]$%*,;]{4,})"""
 
-_K8S_SECRET: Final = re.compile(rb"""^\s*["']?kind["']?\s*:\s*["']?Secret["']?\s*,?\s*$""", re.MULTILINE)
+_K8S_SECRET: Final = re.compile(rb"""(?:^|[{,])\s*["']?kind["']?\s*:\s*["']?Secret["']?\s*(?:[,}#]|$)""", re.MULTILINE)
 _K8S_ENTRY: Final = re.compile(
-    rb"""["']?(?:data|stringData)["']?\s*:\s*\{?\s*\n(?:\s*#.*\n)*\s+["']?[\w.-]+["']?\s*:\s*(?:\|-?\s*\n\s*)?"""
+    rb"""^(?:data|stringData)\s*:\s*\n(?:\s*#.*\n)*\s+["']?[\w.-]+["']?\s*:\s*(?:[|>]-?\s*\n\s*)?"""
     + _VALUE
+    + rb"""|"(?:data|stringData)"\s*:\s*\{\s*"[\w.-]+"\s*:\s*"([^"]{4,})\"""",
+    re.MULTILINE,
 )
-_CLIENT_KEY: Final = re.compile(rb"""client-key-data["']?\s*:\s*["']?[A-Za-z0-9+/]{40,}""")
+_CLIENT_KEY: Final = re.compile(rb"""client-key-data["']?\s*:\s*["']?([A-Za-z0-9+/]{40,})""")
 _KUBE_USER: Final = re.compile(
     rb"""^\s*["']?(?:token|password|id-token|refresh-token)["']?\s*:\s*""" + _VALUE, re.MULTILINE
 )
@@ -32,7 +34,7 @@ _ACCOUNT_KEY: Final = re.compile(
     rb'"private_key"\s*:\s*"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:\\n)?[A-Za-z0-9+/\\]{40,}'
 )
 _OAUTH: Final = re.compile(rb'"(?:refresh_token|client_secret)"\s*:\s*"([A-Za-z0-9_/.~-]{20,})"')
-_DOCKER_AUTH: Final = re.compile(rb'"(?:auth|identitytoken|password)"\s*:\s*"[A-Za-z0-9+/=_.-]{8,}"')
+_DOCKER_AUTH: Final = re.compile(rb'"(?:auth|identitytoken|password)"\s*:\s*"([A-Za-z0-9+/=_.-]{8,})"')
 _NPMRC: Final = re.compile(rb"^\s*(?://\S+:)?_(?:auth|authToken|password)\s*=\s*" + _VALUE, re.MULTILINE)
 _PYPIRC: Final = re.compile(rb"^\s*password\s*[=:]\s*" + _VALUE, re.MULTILINE)
 _NETRC: Final = re.compile(rb"^\s*(?:machine\s+\S+|default)\s+login\s+\S+\s+password\s+(\S+)", re.MULTILINE)
@@ -41,8 +43,8 @@ _WIREGUARD: Final = re.compile(rb"^\s*(?:PrivateKey|PresharedKey)\s*=\s*([A-Za-z
 _COOKIES: Final = re.compile(
     rb"^(?:#HttpOnly_)?\S+\t(?:TRUE|FALSE)\t\S+\t(?:TRUE|FALSE)\t\d+\t[^\t\n]+\t\S+", re.MULTILINE
 )
-_ENCRYPTED_PASSWORD: Final = re.compile(rb'"encryptedPassword"\s*:\s*"[A-Za-z0-9+/=]{16,}"')
-_EXPORTED_PASSWORD: Final = re.compile(rb'"password"\s*:\s*"[^"\s]{4,}"')
+_ENCRYPTED_PASSWORD: Final = re.compile(rb'"encryptedPassword"\s*:\s*"([A-Za-z0-9+/=]{16,})"')
+_EXPORTED_LOGIN: Final = re.compile(rb'"login"\s*:\s*\{[^{}]{0,500}"password"\s*:\s*"([^"\s]{4,})"')
 _JWT: Final = re.compile(rb"(?<![\w.-])(eyJ[A-Za-z0-9_-]{10,})\.(eyJ[A-Za-z0-9_-]{10,})\.([A-Za-z0-9_-]{20,})")
 
 _SECRET_COLUMNS: Final = {
@@ -107,7 +109,9 @@ def _is_password_export(data: bytes) -> bool:
 
 def _is_kubernetes_secret(data: bytes) -> bool:
     for document in re.split(rb"^---", data, flags=re.MULTILINE):
-        if _K8S_SECRET.search(document) and any(not is_made_up(entry[0]) for entry in _K8S_ENTRY.finditer(document)):
+        if _K8S_SECRET.search(document) and any(
+            not is_made_up(entry[1] or entry[2]) for entry in _K8S_ENTRY.finditer(document)
+        ):
             return True
     return False
 
@@ -133,7 +137,7 @@ def _is_sample_jwt(payload: bytes) -> bool:
 
 
 def _any_real(pattern: re.Pattern[bytes]) -> Callable[[bytes], bool]:
-    return lambda data: any(not is_made_up(found[found.re.groups]) for found in pattern.finditer(data))
+    return lambda data: any(not is_made_up(found[1]) for found in pattern.finditer(data))
 
 
 def _any_random(pattern: re.Pattern[bytes]) -> Callable[[bytes], bool]:
@@ -159,7 +163,7 @@ _CHECKS: Final[tuple[tuple[str, bytes, Callable[[bytes], bool]], ...]] = (
     ("a WireGuard key", b"PresharedKey", _any_random(_WIREGUARD)),
     ("cookies", b"TRUE\t", lambda data: _COOKIES.search(data) is not None),
     ("saved passwords", b'"encryptedPassword"', _any_real(_ENCRYPTED_PASSWORD)),
-    ("saved passwords", b'"login"', lambda data: b'"items"' in data and _EXPORTED_PASSWORD.search(data) is not None),
+    ("saved passwords", b'"login"', _any_real(_EXPORTED_LOGIN)),
     ("an encrypted vault", b"$ANSIBLE_VAULT;", lambda data: data.startswith(b"$ANSIBLE_VAULT;")),
     ("a JSON web token", b"eyJ", _holds_jwt),
 )
