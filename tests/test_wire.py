@@ -119,7 +119,15 @@ def test_events_can_be_told_apart_by_the_key_present() -> None:
 
 def test_every_event_of_an_ingest_has_exactly_these_keys() -> None:
     counts = {"added": 1, "changed": 0, "unchanged": 0, "deleted": 0, "skipped": 0, "failed": 0}
-    done = IngestDone(counts=counts, chunks_written=4, chunks=4, elapsed_ms=12.0, dry_run=False)  # type: ignore[arg-type]
+    done = IngestDone(
+        counts=counts,  # type: ignore[arg-type]
+        chunks_written=4,
+        chunks=4,
+        elapsed_ms=12.0,
+        dry_run=False,
+        skipped={"unsupported": 2},
+        unsupported={".xlsx": 2},
+    )
 
     assert [
         to_mapping(IngestStarted(documents=1, collection="default", embedding="builtin:x")),
@@ -127,7 +135,7 @@ def test_every_event_of_an_ingest_has_exactly_these_keys() -> None:
         to_mapping(done),
     ] == [
         {"type": "started", "documents": 1, "collection": "default", "embedding": "builtin:x"},
-        {"type": "document", "source": "a.md", "action": "added", "chunks": 4, "reason": ""},
+        {"type": "document", "source": "a.md", "action": "added", "chunks": 4, "reason": "", "code": ""},
         {
             "type": "done",
             "done": True,
@@ -136,6 +144,8 @@ def test_every_event_of_an_ingest_has_exactly_these_keys() -> None:
             "chunks": 4,
             "elapsed_ms": 12.0,
             "dry_run": False,
+            "skipped": {"unsupported": 2},
+            "unsupported": {".xlsx": 2},
         },
     ]
 

@@ -228,11 +228,11 @@ class _Walk:
         name = path.rpartition("/")[2]
         if directory and is_never_entered(name):
             return "hidden" if name.casefold() in TOOL_DIRECTORIES else "secret"
-        if directory and is_vendored_directory(name, siblings):
-            return "generated"
         if name.startswith(".") and not (self.include_hidden or is_about_a_hidden_file(name)):
             return "secret" if not directory and judge_name(Path(name)) == "secret" else "hidden"
-        return rules.ignores(path, directory=directory)
+        if ignored := rules.ignores(path, directory=directory):
+            return ignored
+        return "generated" if directory and is_vendored_directory(name, siblings) else None
 
     def _file(
         self, path: str, real: str, status: os.stat_result, *, in_secret_directory: bool

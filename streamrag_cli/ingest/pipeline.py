@@ -81,7 +81,8 @@ def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[Inge
         chunks = catalog.counts().chunks if catalog else 0
     for root in run.unread_roots(roots):
         shown = sanitise_line(request.shown_name(root, root))
-        yield Notice(message=f"nothing was read in {shown}; -v says what was left out", code="nothing_read")
+        left_out = f"nothing was read in {shown}; -v says what was left out"
+        yield Notice(message=left_out if run.skipped else f"no file was found in {shown}", code="nothing_read")
     done = _done(run.counts, chunks_written=run.chunks_written, chunks=chunks, started=started, dry_run=request.dry_run)
     yield replace(done, skipped=dict(run.skipped), unsupported=dict(run.unsupported))
 

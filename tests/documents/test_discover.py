@@ -21,7 +21,13 @@ def test_a_found_file_carries_what_its_listing_knows(tmp_path: Path) -> None:
     os.utime(tmp_path / "a.md", ns=(5, 1_700_000_000_123_456_789))
 
     assert list(discover([tmp_path])) == [
-        FoundFile(path=tmp_path / "a.md", root=tmp_path, size=4, mtime_ns=1_700_000_000_123_456_789)
+        FoundFile(
+            path=tmp_path / "a.md",
+            root=tmp_path,
+            real=tmp_path / "a.md",
+            size=4,
+            mtime_ns=1_700_000_000_123_456_789,
+        )
     ]
 
 
@@ -29,14 +35,13 @@ def test_what_is_left_out_is_reported_with_its_reason(tmp_path: Path) -> None:
     write(tmp_path, "a.png", ".hidden.md", ".git/config", ".ssh/a.md", "id_rsa.txt", "server.PEM", ".env.local.md")
     write(tmp_path, "credentials.json", "credentials.md", ".cache/a.md")
 
-    assert found(tmp_path) == ["credentials.md"]
+    assert found(tmp_path) == [".env.local.md", "credentials.md"]
     assert skipped(tmp_path) == {
         "a.png": ("unsupported", True),
         ".hidden.md": ("hidden", True),
         ".cache": ("hidden", True),
-        ".git": ("secret", True),
+        ".git": ("hidden", True),
         ".ssh": ("secret", True),
-        ".env.local.md": ("secret", True),
         "id_rsa.txt": ("secret", True),
         "server.PEM": ("secret", True),
         "credentials.json": ("secret", True),
@@ -44,7 +49,7 @@ def test_what_is_left_out_is_reported_with_its_reason(tmp_path: Path) -> None:
 
 
 def test_hidden_files_are_found_if_asked_for_and_secrets_are_not(tmp_path: Path) -> None:
-    write(tmp_path, ".github/guide.md", ".git/description.md", ".env.md", ".aws/notes.md")
+    write(tmp_path, ".github/guide.md", ".git/description.md", ".env.json", ".aws/notes.md")
 
     names = [str(item.path.relative_to(tmp_path)) for item in files(discover([tmp_path], include_hidden=True))]
 
@@ -217,10 +222,10 @@ def test_a_directory_that_cannot_be_listed_is_reported_and_the_rest_found(
     write(tmp_path, "a/x.md", "b/x.md")
     scandir = os.scandir
 
-    def refusing(path: str) -> object:
-        if path == str(tmp_path / "a"):
+    def refusing(directory: int) -> object:
+        if os.path.samestat(os.fstat(directory), (tmp_path / "a").stat()):
             raise PermissionError(13, "Permission denied")
-        return scandir(path)
+        return scandir(directory)
 
     monkeypatch.setattr(os, "scandir", refusing)
 
@@ -241,7 +246,7 @@ def test_a_path_too_long_to_list_is_reported(tmp_path: Path) -> None:
     try:
         unreadable = [item for item in discover([tmp_path]) if isinstance(item, UnreadableDirectory)]
 
-        assert [item.reason for item in unreadable] == [".gitignore: cannot be read: File name too long"]
+        assert [item.reason for item in unreadable] == ["file name too long"]
     finally:
         subprocess.run(["rm", "-rf", str(tmp_path / "dddd")], check=True)
 
@@ -281,3 +286,114 @@ def found(root: Path) -> list[str]:
 def skipped(root: Path, *named: Path) -> dict[str, tuple[str, bool]]:
     items = (item for item in discover([root, *named]) if isinstance(item, SkippedPath))
     return {str(item.path.relative_to(root)): (item.code, item.expected) for item in items}
+
+
+SECRET_NAMES = (
+    "prod-credentials.json", "clientSecret.json", "DB_PASSWORDS.csv", "api-keys.toml", "apikey.ini", "private-key.json",
+    "backup_codes.csv", "vault.yaml", "deploy/access_token.json", "my.kubeconfig.yaml", "prod.tfstate.json",
+    "ssh_key.yaml", "keepass-export.csv", "htpasswd", "secrets/anything.yaml", "secrets/deep/b.csv", "wp-config.php",
+    "sa/service-account-prod.json", "wg1.conf", "Kennwörter.csv", "tls.key.txt",
+)  # fmt: skip
+PROSE_NAMES = (
+    "secrets-management.md", "id_rsa_howto.txt", ".env.md", "password-policy.md", "tokens.rst", "vault-guide.txt",
+    "tokenizer.json", "design-tokens.json", "tokens.css", "password_reset.py", "secretary.csv", "secretariat.csv",
+    "secrets.py", "credentials.go", "secrets/readme.md", "secrets/rotate.py", "compass.csv", "keyboard.json",
+    "password-reset.json", "secret.html", "passenger.csv", "monkey.json", "hockey.csv",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+def test_data_with_the_name_of_a_secret_is_not_found_unless_it_is_named(tmp_path: Path, name: str) -> None:
+    write(tmp_path, name)
+
+    assert found(tmp_path) == []
+    assert skipped(tmp_path) == {name: ("secret", True)}
+    assert found(tmp_path / name) == ["."]
+
+
+@pytest.mark.parametrize("name", PROSE_NAMES)
+def test_prose_and_source_code_about_secrets_are_found(tmp_path: Path, name: str) -> None:
+    write(tmp_path, name)
+
+    assert found(tmp_path) == [name]
+
+
+def test_a_name_that_may_be_a_secret_is_found_to_be_looked_at(tmp_path: Path) -> None:
+    write(tmp_path, "passwords.txt", "settings.xml", "token.json", "guide.md", "secrets/notes.txt")
+
+    assert {item.path.name: item.suspicion for item in files(discover([tmp_path]))} == {
+        "guide.md": "",
+        "passwords.txt": "unless_prose",
+        "settings.xml": "if_hinted",
+        "token.json": "if_hinted",
+        "notes.txt": "unless_prose",
+    }
+
+
+def test_a_link_does_not_give_a_secret_another_name(tmp_path: Path) -> None:
+    write(tmp_path, ".store/db-secret.yaml")
+    (tmp_path / "config.yaml").symlink_to(".store/db-secret.yaml")
+
+    assert skipped(tmp_path) == {".store": ("hidden", True), "config.yaml": ("secret", True)}
+
+
+def test_generated_and_vendored_files_are_left_out_unless_they_are_named(tmp_path: Path) -> None:
+    write(tmp_path, "package-lock.json", "web/app.min.js", "web/app.js.map", "web/app.js", "go.sum", "schema_pb2.py")
+    write(tmp_path, "node_modules/a/readme.md", "env/pyvenv.cfg", "env/a.md", "rust/Cargo.toml", "rust/target/doc/a.md")
+    write(tmp_path, "target/guide.md", "vendor/guide.md", "go/vendor/modules.txt", "go/vendor/a/a.go", "lock.md")
+    write(tmp_path, "cache/a.md", "not-a-cache/CACHEDIR.TAG", "not-a-cache/a.md", "venv-howto.md")
+    (tmp_path / "cache" / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55\n")
+
+    assert found(tmp_path) == [
+        "lock.md",
+        "not-a-cache/a.md",
+        "rust/Cargo.toml",
+        "target/guide.md",
+        "vendor/guide.md",
+        "venv-howto.md",
+        "web/app.js",
+    ]
+    left_out = {name for name, (code, _) in skipped(tmp_path).items() if code == "generated"}
+    assert left_out == {
+        "cache", "env", "go.sum", "go/vendor", "node_modules", "package-lock.json", "rust/target", "schema_pb2.py",
+        "web/app.js.map", "web/app.min.js",
+    }  # fmt: skip
+    assert found(tmp_path / "node_modules") == ["a/readme.md"]
+    assert found(tmp_path / "cache") == ["a.md"]
+    assert found(tmp_path / "package-lock.json") == ["."]
+
+
+def test_what_is_excluded_is_left_out_of_each_path_as_by_a_gitignore_in_it(tmp_path: Path) -> None:
+    write(tmp_path, "a/x.md", "a/x.csv", "a/drafts/y.md", "a/deep/drafts/z.md", "b/x.csv", "b/drafts.md", "a/#1.md")
+    exclude = ["*.csv", "/drafts/", "!b/x.csv", "#1.md"]
+
+    items = list(discover([tmp_path / "a", tmp_path / "b", tmp_path / "b" / "x.csv"], exclude=exclude))
+    assert [str(item.path.relative_to(tmp_path)) for item in items if isinstance(item, FoundFile)] == [
+        "a/deep/drafts/z.md",
+        "a/x.md",
+        "b/drafts.md",
+    ]
+    excluded = [item for item in items if isinstance(item, SkippedPath)]
+    assert {(str(item.path.relative_to(tmp_path)), item.code) for item in excluded} == {
+        ("a/#1.md", "excluded"),
+        ("a/drafts", "excluded"),
+        ("a/x.csv", "excluded"),
+        ("b/x.csv", "excluded"),
+    }
+
+
+def test_a_pattern_excludes_what_was_named_below_another_path_but_no_folder_that_was_asked_for(tmp_path: Path) -> None:
+    write(tmp_path, "docs/a.md", "docs/drafts/b.md")
+    both = [tmp_path / "docs", tmp_path / "docs" / "drafts"]
+
+    assert [item.path.name for item in files(discover(both, exclude=["drafts"]))] == ["a.md"]
+    assert [item.path.name for item in files(discover(both[1:], exclude=["drafts"]))] == ["b.md"]
+    assert [item.path.name for item in files(discover([tmp_path / "docs" / "a.md"], exclude=["*.md"]))] == []
+
+
+@pytest.mark.parametrize("pattern", ["/", "[", "!", "\\"])
+def test_a_pattern_that_leaves_nothing_out_is_refused_before_anything_is_found(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        discover([tmp_path], exclude=[pattern])
+
+    assert caught.value.code == "bad_pattern"

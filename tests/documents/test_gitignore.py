@@ -111,7 +111,7 @@ def test_an_ignored_directory_is_reported_once_and_not_entered(tmp_path: Path) -
     write(tmp_path / "node_modules" / "a" / "readme.md", "")
 
     assert [item for item in discover([tmp_path]) if item.path.name != ".gitignore"] == [
-        SkippedPath(path=tmp_path / "node_modules", code="gitignored", reason="ignored by .gitignore", expected=True)
+        SkippedPath(path=tmp_path / "node_modules", code="gitignored", reason="ignored by git", expected=True)
     ]
 
 
@@ -169,3 +169,151 @@ def git(root: Path, *arguments: str) -> bytes:
 def write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.encode())
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    files=st.sets(FILES, min_size=1, max_size=10),
+    ignore_files=IGNORE_FILES,
+    excludes=st.tuples(*[st.lists(PATTERNS, max_size=3)] * 2),
+    fold_case=st.booleans(),
+)
+def test_the_excludes_of_a_repository_and_of_its_user_count_as_they_do_for_git(
+    work_tree: Path,
+    files: set[str],
+    ignore_files: Mapping[str, list[str]],
+    excludes: tuple[list[str], list[str]],
+    fold_case: bool,
+) -> None:
+    for entry in work_tree.iterdir():
+        if entry.name != ".git":
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    environment = user(work_tree.parent)
+    for file in files:
+        write(work_tree / file, "")
+    for directory, patterns in ignore_files.items():
+        write(work_tree / directory / ".gitignore", "\n".join(patterns))
+    write(work_tree / ".git" / "info" / "exclude", "\n".join(excludes[0]))
+    write(
+        Path(environment["HOME"]) / ".config/git/ignore",
+        "\n".join(excludes[1]).upper() if fold_case else "\n".join(excludes[1]),
+    )
+    git_as(environment, work_tree, "config", "core.ignoreCase", str(fold_case).lower())
+    try:
+        listed = os.fsdecode(git_as(environment, work_tree, "ls-files", "--others", "--exclude-standard", "-z"))
+        expected = {name for name in listed.split("\0") if name.endswith(".md")}
+        assert found_as(environment, work_tree) == expected
+    finally:
+        write(work_tree / ".git" / "info" / "exclude", "")
+        git_as(environment, work_tree, "config", "core.ignoreCase", "false")
+
+
+CONFIGS = {
+    "the default": ("", ".config/git/ignore"),
+    "the file it names": ("[core]\n\texcludesFile = ~/mine\n", "mine"),
+    "in quotes, with a comment": ('[Core] ExcludesFile = "~/my ignore" ; mine\n', "my ignore"),
+    "over two lines": ("[core]\nexcludesfile = ~/mi\\\nne\n", "mine"),
+    "the last one": ("[core]\nexcludesfile = ~/no\n[user]\nname = x\n[core]\nexcludesfile = ~/mine\n", "mine"),
+    "included": ("[include]\npath = more.inc\n", "mine"),
+    "included for this place": ('[includeIf "gitdir:~/work/"]\npath = more.inc\n', "mine"),
+    "included for a place of this name": ('[includeIf "gitdir/i:REPOSITORY/"]\npath = ~/more.inc\n', "mine"),
+    "included on this branch": ('[includeIf "onbranch:ma*"]\npath = more.inc\n', "mine"),
+    "not included for another place": ('[includeIf "gitdir:~/other/"]\npath = more.inc\n', "mine"),
+    "not included on another branch": ('[includeIf "onbranch:feature/"]\npath = more.inc\n', "mine"),
+    "switched off": ("[core]\nexcludesFile =\n", ".config/git/ignore"),
+}
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_users_ignore_file_is_the_one_that_git_reads(tmp_path: Path, config: str) -> None:
+    settings_text, ignore_file = CONFIGS[config]
+    environment = user(tmp_path)
+    root = tmp_path / "work" / "repository"
+    git_as(environment, tmp_path, "init", "-q", "-b", "main", str(root))
+    write(tmp_path / ".gitconfig", settings_text)
+    write(tmp_path / "more.inc", "[core]\nexcludesFile = ~/mine\n")
+    write(tmp_path / ignore_file, "private/\n")
+    write(root / "private" / "a.md", "")
+    write(root / "b.md", "")
+
+    ignored = bool(git_as(environment, root, "check-ignore", "private"))
+    assert found_as(environment, root) == ({"b.md"} if ignored else {"b.md", "private/a.md"})
+    assert ignored != config.startswith(("not", "switched"))
+
+
+def test_a_linked_work_tree_and_a_submodule_have_the_excludes_that_git_gives_them(tmp_path: Path) -> None:
+    environment = user(tmp_path)
+    main, linked, module = tmp_path / "main", tmp_path / "linked", tmp_path / "main" / "module"
+    for root in (main, tmp_path / "origin"):
+        git_as(environment, tmp_path, "init", "-q", str(root))
+        git_as(environment, root, "commit", "-q", "--allow-empty", "-m", "first")
+    git_as(environment, main, "worktree", "add", "-q", str(linked))
+    git_as(environment, main, "submodule", "add", "-q", str(tmp_path / "origin"), "module")
+    write(main / ".git" / "info" / "exclude", "private.md\n")
+    write(main / ".git" / "modules" / "module" / "info" / "exclude", "own.md\n")
+    for root in (linked, module):
+        write(root / "private.md", "")
+        write(root / "own.md", "")
+
+    assert [(each / ".git").is_file() for each in (linked, module)] == [True, True]
+    assert found_as(environment, linked) == {"own.md"}
+    assert found_as(environment, module) == {"private.md"}
+    assert found_as(environment, main) == {"module/private.md"}
+
+
+def test_settings_of_a_repository_run_nothing_and_what_is_no_setting_is_passed_over(tmp_path: Path) -> None:
+    environment = user(tmp_path)
+    git_as(environment, tmp_path, "init", "-q", str(tmp_path / "r"))
+    touched = tmp_path / "touched"
+    write(tmp_path / "r/.git/config", f"[core]\nfsmonitor = touch {touched}\npager = touch {touched}\n]]broken\n")
+    write(tmp_path / "r/.git/info/exclude", "b.md\n")
+    write(tmp_path / "r/a.md", "")
+    write(tmp_path / "r/b.md", "")
+
+    assert (found_as(environment, tmp_path / "r"), touched.exists()) == ({"a.md"}, False)
+
+
+def test_an_exclude_file_that_cannot_be_read_leaves_the_work_tree_alone(tmp_path: Path) -> None:
+    write(tmp_path / ".git" / "info" / "exclude", "x" * (IGNORE_FILE_LIMIT_BYTES + 1))
+    write(tmp_path / "secret.md", "")
+
+    [item] = discover([tmp_path])
+    assert isinstance(item, UnreadableDirectory)
+    assert item.reason.endswith("exclude: larger than 1 MiB")
+
+
+def test_a_streamragignore_leaves_out_without_git_and_across_work_trees(tmp_path: Path) -> None:
+    write(tmp_path / ".streamragignore", "drafts/\n*.log.md\n!keep.log.md\n")
+    write(tmp_path / "nested" / ".git", "")
+    write(tmp_path / "nested" / ".streamragignore", "/own.md\n")
+    for name in (
+        "a.md",
+        "drafts/b.md",
+        "x.log.md",
+        "keep.log.md",
+        "nested/drafts/c.md",
+        "nested/own.md",
+        "nested/d.md",
+    ):
+        write(tmp_path / name, "")
+
+    assert found_under(tmp_path) == {"a.md", "keep.log.md", "nested/d.md"}
+    assert found_under(tmp_path / "nested") == {"d.md"}
+    assert {item.reason for item in discover([tmp_path]) if item.path.name == "drafts"} == {  # type: ignore[union-attr]
+        "ignored by .streamragignore"
+    }
+
+
+def user(home: Path) -> dict[str, str]:
+    return {"HOME": str(home), "PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1"}
+
+
+def found_as(environment: Mapping[str, str], root: Path) -> set[str]:
+    items = discover([root], environment=environment)
+    return {str(item.path.relative_to(root)) for item in items if isinstance(item, FoundFile)}
+
+
+def git_as(environment: Mapping[str, str], root: Path, *arguments: str) -> bytes:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always"]
+    command = ["git", "-C", str(root), *identity, *arguments]
+    return subprocess.run(command, check=False, capture_output=True, env=environment).stdout

@@ -40,7 +40,7 @@ def test_it_says_what_it_begins_before_anything_else(ingests: Ingests) -> None:
 
     assert ingests.events[0] == IngestStarted(documents=1, collection="default", embedding="fake")
     assert ingests.events[1:-1] == [
-        DocumentSeen(source="docs/picture.png", action="skipped", reason="unsupported format"),
+        DocumentSeen(source="docs/picture.png", action="skipped", reason="unsupported format", code="unsupported"),
         DocumentSeen(source="docs/a.md", action="added", chunks=1),
     ]
 
@@ -136,7 +136,7 @@ def test_a_file_that_became_binary_is_skipped_and_its_text_dropped(ingests: Inge
     ingests.run("docs")
     events = [event for event in ingests.events if isinstance(event, DocumentSeen)]
     assert events == [
-        DocumentSeen(source="docs/a.md", action="skipped", reason="binary, not text"),
+        DocumentSeen(source="docs/a.md", action="skipped", reason="binary, not text", code="binary"),
         DocumentSeen(source="docs/b.md", action="unchanged"),
         DocumentSeen(source="docs/a.md", action="deleted"),
     ]

@@ -1,0 +1,154 @@
+"""What an ingest leaves out for what is in it, and what it says of it."""
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from streamrag_cli.events import Notice
+from streamrag_cli.ingest import compare
+from tests.documents.made_secrets import AWS_ID, AWS_SECRET, private_key
+from tests.documents.pdf_bytes import pdf_bytes
+from tests.fake_embedder import FakeEmbedder
+from tests.ingest.ingests import Ingests
+
+KEY = private_key()
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_file_with_a_key_in_it_is_withheld_and_counted(ingests: Ingests, dry_run: bool) -> None:
+    ingests.put("docs/a.md", "first")
+    ingests.put("docs/notes.md", f"Keep this.\n\n{KEY}")
+    ingests.put("docs/db-secret.yaml", "a: b")
+    ingests.put("docs/deploy.py", f'connect("{AWS_ID}", "{AWS_SECRET}")')
+
+    ingests.run("docs", dry_run=dry_run)
+    assert ingests.reasons == {
+        "docs/db-secret.yaml": "possible secret (its name): read only if named",
+        "docs/deploy.py": "possible secret (an AWS access key): read only if named",
+        "docs/notes.md": "possible secret (a private key): read only if named",
+    }
+    assert (ingests.done.counts["added"], ingests.done.skipped) == (1, {"secret": 3})
+    if not dry_run:
+        assert ingests.stored() == {"docs/a.md": "first"}
+
+
+def test_a_file_that_is_named_is_read_whatever_is_in_it(ingests: Ingests) -> None:
+    ingests.put("docs/notes.md", f"Keep this.\n\n{KEY}")
+    ingests.put("docs/yarn.lock", "left-pad")
+
+    assert ingests.run("docs/notes.md", "docs/yarn.lock") == {"docs/notes.md": "added", "docs/yarn.lock": "added"}
+    assert ingests.run("docs") == {"docs/notes.md": "unchanged", "docs/yarn.lock": "unchanged"}
+
+
+def test_a_document_that_gets_a_key_is_removed_and_comes_back_without_it(ingests: Ingests) -> None:
+    ingests.put("docs/notes.md", "Keep this.")
+    ingests.run("docs")
+    ingests.put("docs/notes.md", KEY)
+    ingests.run("docs")
+    assert ([event.action for event in ingests.events[1:-2]], ingests.stored()) == (["skipped", "deleted"], {})  # type: ignore[union-attr]
+    ingests.put("docs/notes.md", "Keep this.")
+
+    assert ingests.run("docs") == {"docs/notes.md": "added"}
+
+
+def test_documents_from_before_a_rule_are_looked_at_once_and_nothing_is_embedded_again(
+    ingests: Ingests, embedder: FakeEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingests.put("docs/a.md", "first")
+    ingests.put("docs/notes.md", KEY)
+    with monkeypatch.context() as before:
+        before.setattr(compare, "RULES", "0")
+        before.setattr("streamrag_cli.ingest.reading.withheld", lambda *_: None)
+        assert set(ingests.run("docs").values()) == {"added"}
+    embedder.batches.clear()
+    assert ingests.run("docs") == {"docs/a.md": "unchanged", "docs/notes.md": "deleted"}
+    assert (ingests.stored(), embedder.batches) == ({"docs/a.md": "first"}, [])
+
+    (ingests.home / "docs/notes.md").unlink()
+    monkeypatch.setattr("streamrag_cli.ingest.reading.read_record", None)
+    assert ingests.run("docs") == {"docs/a.md": "unchanged"}
+
+
+def test_a_key_in_a_pdf_is_found_in_its_text(ingests: Ingests) -> None:
+    ingests.put("docs/a.pdf", pdf_bytes([[f"Login {AWS_ID}", AWS_SECRET]]))
+
+    assert ingests.run("docs") == {"docs/a.pdf": "skipped"}
+    assert ingests.run("docs/a.pdf") == {"docs/a.pdf": "added"}
+
+
+def test_documents_that_are_excluded_now_are_removed_and_come_back(ingests: Ingests) -> None:
+    for name in ("docs/a.md", "docs/b.csv", "docs/drafts/c.md"):
+        ingests.put(name, "some,text")
+    ingests.run("docs")
+    less = Ingests(ingests.home, replace(ingests.settings, exclude=("*.csv", "drafts/")))
+
+    assert less.run("docs") == {
+        "docs/a.md": "unchanged",
+        "docs/b.csv": "deleted",
+        "docs/drafts": "skipped",
+        "docs/drafts/c.md": "deleted",
+    }
+    assert less.done.skipped == {"excluded": 2}
+    assert ingests.run("docs") == {"docs/a.md": "unchanged", "docs/b.csv": "added", "docs/drafts/c.md": "added"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("report.xlsx", b"PK\x03\x04\x14\0\6\0", "unsupported format (.xlsx): binary, not text"),
+        ("old.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "unsupported format (.doc): binary, not text"),
+        ("pack.zip", b"PK\x03\x04abcdef", "unsupported format (.zip): binary, not text"),
+        ("server.log", b"GET / 200\n" * 3 + b"\0" * 64 + b"\nGET /a 200\n", "binary, not text"),
+        ("noise", bytes(range(256)) * 4, "binary, not text"),
+    ],
+)
+def test_a_file_that_is_named_and_cannot_be_read_has_failed(
+    ingests: Ingests, name: str, content: bytes, reason: str
+) -> None:
+    ingests.put(f"docs/{name}", content)
+
+    assert ingests.run(f"docs/{name}") == {f"docs/{name}": "failed"}
+    assert (ingests.reasons, ingests.done.counts["failed"]) == ({f"docs/{name}": reason}, 1)
+
+
+def test_a_fifo_that_is_named_has_failed(ingests: Ingests) -> None:
+    os.mkfifo(ingests.home / "pipe.md")
+
+    assert ingests.run("pipe.md") == {"pipe.md": "failed"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["A berth costs 18.\nFor the night.\n", "Причал стоит 18.\nЗа ночь, и так далее.\n"])
+def test_utf_16_without_a_mark_is_read_and_said(ingests: Ingests, encoding: str, text: str) -> None:
+    ingests.put("docs/a.txt", text.encode(encoding))
+
+    assert ingests.run("docs") == {"docs/a.txt": "added"}
+    assert ingests.reasons == {"docs/a.txt": f"no byte order mark: read as {encoding}"}
+    assert ingests.stored() == {"docs/a.txt": text.strip()}
+
+
+def test_why_files_were_skipped_is_counted(ingests: Ingests) -> None:
+    for name in ("a.xlsx", "b.XLSX", "c.pptx", ".hidden.md", "package-lock.json"):
+        ingests.put(f"docs/{name}", "text")
+    ingests.put("docs/d.md", "text")
+    ingests.put("docs/e.md", b"\0\1\2")
+
+    ingests.run("docs")
+    assert ingests.done.skipped == {"unsupported": 3, "hidden": 1, "generated": 1, "binary": 1}
+    assert ingests.done.unsupported == {".xlsx": 2, ".pptx": 1}
+
+
+def test_a_folder_of_which_nothing_was_read_is_noted(ingests: Ingests) -> None:
+    ingests.put("full/a.md", "text")
+    ingests.put("packed/a.zip", "text")
+    (ingests.home / "empty").mkdir()
+
+    ingests.run("full", "packed")
+    packed = [event.message for event in ingests.events if isinstance(event, Notice)]
+    ingests.run("empty")
+    empty = [event.message for event in ingests.events if isinstance(event, Notice)]
+    assert (packed, empty) == (
+        ["nothing was read in packed; -v says what was left out"],
+        ["no file was found in empty"],
+    )
