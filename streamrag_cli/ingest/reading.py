@@ -75,9 +75,8 @@ class ReadAhead:
             is_binary = error.code == "binary"
             unsupported = f"unsupported format ({found.path.suffix}): " if is_binary and found.path.suffix else ""
             reason = ("" if is_supported(found.path) else unsupported) + error.message
-            if is_binary and not found.is_named:
-                return Examined(path=path, source=source, action="skipped", reason=reason, code="binary")
-            return Examined(path=path, source=source, action="failed", reason=reason)
+            action: DocumentAction = "skipped" if is_binary else "failed"
+            return Examined(path=path, source=source, action=action, reason=reason, code="binary" if is_binary else "")
 
     def _read(self, found: FoundFile, source: str, known: DocumentRecord | None) -> Examined:
         record, raw = read_record(found, source, recipe=RECIPE, limit_bytes=self._limit_bytes)

@@ -24,6 +24,8 @@ from streamrag_cli.ingest.sinks import Sink
 FILES_AHEAD: Final = 64
 _BYTES_AHEAD: Final = 4_000_000
 """How much may be read ahead of the embedding; a larger file is read when there is none before it."""
+_FAILS_IF_NAMED: Final = frozenset({"binary", "not_a_regular_file"})
+"""Why a file is skipped that is a failure if this ingest was asked for the file itself."""
 
 _Pending: TypeAlias = "tuple[Future[Examined], int] | Examined"
 
@@ -35,6 +37,7 @@ class Run:
         self._sink = sink
         self._reading = reading
         self._request = request
+        self._asked_for = frozenset(map(str, request.absolute_paths()))
         self._exclude = exclude
         self._ahead: deque[_Pending] = deque()
         self._bytes_ahead = 0
@@ -56,21 +59,19 @@ class Run:
         for found in discover(roots, exclude=self._exclude, environment=self._request.environment):
             while self._is_far_ahead(found):
                 yield from self._wait_and_take()
-            self._ahead.append(self._begin(found, roots))
+            self._ahead.append(self._begin(found))
             yield from self._take_what_is_there()
         while self._ahead:
             yield from self._wait_and_take()
         yield from self._sink.flush()
         yield from self._drop_deleted(roots)
 
-    def _begin(self, found: Found, roots: Sequence[Path]) -> _Pending:
+    def _begin(self, found: Found) -> _Pending:
         match found:
             case FoundFile():
                 return self._compare(found)
             case SkippedPath(path=path, reason=reason, code=code):
                 source = self._request.shown_name(path, path)
-                if code == "not_a_regular_file" and path in roots:  # a person named it
-                    return Examined(path=str(path), source=source, action="failed", reason=reason)
                 return Examined(path=str(path), source=source, action="skipped", reason=reason, code=code)
             case UnreadableDirectory(path=path, reason=reason):
                 self._unreadable.append(path)
@@ -127,6 +128,8 @@ class Run:
                 self._bytes_ahead -= size
                 first = future.result()
             self._ahead.popleft()
+            if first.path in self._asked_for and first.code in _FAILS_IF_NAMED:
+                first = replace(first, action="failed", code="")
             if first.is_kept:
                 self._kept.add(first.path)
             self._sink.put(first)

@@ -1,4 +1,4 @@
-"""An ingest on a terminal: a progress bar while it runs, a line a failed file, one line at the end. All on stderr."""
+"""An ingest on a terminal: a progress bar while it runs, a line a failed file, a summary at the end. All on stderr."""
 
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -51,7 +51,7 @@ class IngestView:
             case IngestDone():
                 self._stop_bar()
                 if not self._quiet:
-                    for line in (summary(event), skipped_line(event), secrets_line(event)):
+                    for line in (secrets_line(event), skipped_line(event), summary(event)):
                         if line:
                             self._line(line)
             case Error(message=message, hint=hint):

@@ -135,6 +135,24 @@ def test_ingest(newcomer: CommandLine) -> None:
     assert_same_transcript("ingest", *parts)
 
 
+def test_ingest_says_what_it_left_out_and_why(newcomer: CommandLine) -> None:
+    write_library(newcomer.directory)
+    library = newcomer.directory / "library"
+    (library / "db-secret.yaml").write_text("user: librarian\n", encoding="utf-8")
+    (library / "budget.xlsx").write_bytes(b"PK\3\4")
+    (library / "slides.pptx").write_bytes(b"PK\3\4")
+    (library / "package-lock.json").write_text("{}", encoding="utf-8")
+    (library / ".streamragignore").write_text("garden.md\n", encoding="utf-8")
+
+    assert_same_transcript(
+        "ingest-skipped",
+        in_a_pipe(newcomer, "streamrag ingest --exclude rules/hours.txt library"),
+        in_a_pipe(newcomer, "streamrag ingest -v --exclude rules/ library"),
+        in_a_pipe(newcomer, "streamrag ingest library/budget.xlsx"),
+        in_a_pipe(newcomer, "streamrag ingest --exclude / library"),
+    )
+
+
 def test_ingest_on_a_terminal_leaves_one_line(newcomer: CommandLine) -> None:
     write_library(newcomer.directory)
 
@@ -168,7 +186,7 @@ def test_a_search_in_a_pipe_is_a_line_a_hit_with_three_fields(librarian: Command
 def test_the_json_in_the_transcripts_has_exactly_its_keys() -> None:
     source = ["n", "source", "page", "line_start", "line_end", "title", "content", "score", "chunk_id"]
     collection = ["collection", "documents", "chunks", "embedding", "dimension", "size_bytes", "last_ingest"]
-    done = ["counts", "chunks_written", "chunks", "elapsed_ms", "dry_run"]
+    done = ["counts", "chunks_written", "chunks", "elapsed_ms", "dry_run", "skipped", "unsupported"]
     metrics = ["ndcg@10", "recall@5", "mrr@10", "answer_rate", "ms_per_query", "documents", "chunks", "queries"]
     (found,), (hit,) = json_in("search", "search --json "), json_in("search", "search --jsonl ")
     (doctor,), check = json_in("doctor", "doctor --json"), ["check", "state", "found", "hint", "code", "collection"]
@@ -184,7 +202,7 @@ def test_the_json_in_the_transcripts_has_exactly_its_keys() -> None:
     assert list(ingested) == ["version", "failed", "error", *done]
     assert [list(line) for line in lines] == [
         ["type", "documents", "collection", "embedding"],
-        *[["type", "source", "action", "chunks", "reason"]] * 5,
+        *[["type", "source", "action", "chunks", "reason", "code"]] * 5,
         ["type", "done", *done],
     ]
 

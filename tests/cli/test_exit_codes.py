@@ -199,6 +199,17 @@ def test_6_a_file_that_cannot_be_read_is_named_and_the_rest_is_ingested(newcomer
     assert outcome.stderr.splitlines()[-1].startswith("1 added, 1 failed; 1 chunks in the store; ")
 
 
+def test_6_a_file_that_was_named_and_is_of_no_known_format_is_named_with_its_reason(newcomer: CommandLine) -> None:
+    (newcomer.directory / "budget.xlsx").write_bytes(b"PK\3\4 and more")
+    named, found = newcomer.run("ingest", "budget.xlsx"), newcomer.run("ingest", ".")
+
+    assert (named.code, named.stderr.splitlines()[0]) == (
+        6,
+        "failed    budget.xlsx: unsupported format (.xlsx): binary, not text",
+    )
+    assert (found.code, "1 skipped: unsupported format (.xlsx 1)" in found.stderr) == (0, True)
+
+
 def test_6_a_name_that_is_no_utf_8_stops_nothing_else(newcomer: CommandLine) -> None:
     (newcomer.directory / "good.md").write_text("Some words.", encoding="utf-8")
     (newcomer.directory / os.fsdecode(b"bad\xff.md")).write_text("Other words.", encoding="utf-8")
