@@ -81,7 +81,7 @@ def is_running_text(data: bytes, *, min_letters: int = 200) -> bool:
     text = data[:20_000].decode("utf-8", "replace")
     lines = [line for line in text.splitlines() if line.strip()]
     letters = sum(1 for character in text if character.isalpha() or character == " ")
-    return letters >= min_letters and letters >= 0.8 * len(text) and letters >= 25 * len(lines)
+    return letters >= min_letters and letters >= 0.75 * len(text) and letters >= 25 * len(lines)
 
 
 def _as_utf_8(data: bytes) -> bytes:
