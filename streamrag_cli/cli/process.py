@@ -23,6 +23,7 @@ from streamrag_cli.render.complaint import complain
 from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES
 from streamrag_cli.settings import ServerSettings, Settings, read_server_settings, read_settings
 from streamrag_cli.store_place import PostgresUrl, store_place
+from streamrag_cli.system_errors import lack_of
 from streamrag_cli.text import sanitise, without_secret
 from streamrag_cli.wire import encode, failure_object, to_json
 
@@ -68,6 +69,10 @@ def _explained(error: BaseException, arguments: Sequence[str], *, debug: bool) -
             return ExitCode.BUG
         case SystemExit():
             raise error
+    if lack := lack_of(error):
+        _log.debug("the command failed", exc_info=error)
+        _complain(lack.message, lack.hint)
+        return lack.exit_code
     return _bug(error, debug=debug)
 
 

@@ -9,6 +9,7 @@ opened, writes too. So none of these is a courtesy:
 - `using`: shared by those who read an epoch, so that a rebuild does not take the files away amid a question.
 """
 
+import errno
 import fcntl
 import os
 import time
@@ -17,7 +18,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from streamrag_cli.errors import StoreError
+from streamrag_cli.errors import StoreError, StreamragError
+from streamrag_cli.system_errors import refusal
 
 BUSY_AFTER_S: Final = 3.0
 _CHROMA_BUSY_AFTER_S: Final = 30.0  # a writer holds it for one batch, about a second
@@ -76,8 +78,10 @@ def unused(directory: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def not_writable(directory: Path, why: OSError | str) -> StoreError:
-    """The store's directory refuses a write: read-only, no space, no permission."""
+def not_writable(directory: Path, why: OSError | str) -> StreamragError:
+    """The store's directory refuses a write: read-only, no space, no permission, or the system lacks something."""
+    if isinstance(why, OSError) and (refused := refusal(directory, why, writing=True)):
+        return refused
     reason = why if isinstance(why, str) else why.strerror or str(why)
     return StoreError(
         f"the store at {directory} cannot be written: {reason}",
@@ -88,11 +92,14 @@ def not_writable(directory: Path, why: OSError | str) -> StoreError:
 
 @contextmanager
 def _held(file: Path, *, wait_s: float) -> Iterator[bool]:
-    """Hold the lock, if that can be had within `wait_s` seconds."""
-    try:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise not_writable(file.parent, error) from error
+    """Hold the lock, if that can be had within `wait_s` seconds.
+
+    A process that may read and not write locks the file that is there; one that nobody ever wrote to needs no lock.
+    """
+    descriptor = _opened(file)
+    if descriptor is None:
+        yield True
+        return
     try:
         until = time.monotonic() + wait_s
         while not (held := _locked(descriptor)) and time.monotonic() < until:
@@ -102,9 +109,28 @@ def _held(file: Path, *, wait_s: float) -> Iterator[bool]:
         os.close(descriptor)
 
 
+def _opened(file: Path) -> int | None:
+    """None if the lock is not there and this process may not make it."""
+    try:
+        # It holds nothing: all who may read the store, as its directory says, may wait for the lock.
+        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise not_writable(file.parent, error) from error
+    try:
+        return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise refusal(file, error) or not_writable(file.parent, error) from error
+
+
 def _locked(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno != errno.EBADF:  # over NFS, where a file that is open to read cannot be locked
+            raise
     return True
