@@ -7,6 +7,7 @@ missing, or is of another kind (ENOENT, ENOTDIR, EISDIR), is left to the caller,
 import errno
 import os
 import resource
+import shlex
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ _MEMORY: Final = frozenset({errno.ENOMEM})
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _SPARE_DESCRIPTORS: Final = 16
 """As many as SQLite or Chroma want at once to open their files."""
+_SPARE_BYTES: Final = 256_000_000
 _DESCRIPTOR_WORDS: Final = ("too many open files", "os error 24", "os error 23")
 _FOREIGN: Final = ("PanicException", "RuntimeException", "Fail")
 """Exceptions of Rust and of onnxruntime, which have no importable names."""
@@ -117,6 +119,24 @@ def has_spare_descriptors() -> bool:
     return True
 
 
+def require_resources() -> None:
+    """Raise ResourceError if there is not enough for a library that ends the process when it runs out."""
+    if not has_spare_descriptors():
+        raise too_many_open_files()
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit - _address_space_bytes() < _SPARE_BYTES:
+        raise out_of_memory()
+
+
+def _address_space_bytes() -> int:
+    """0 if the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * resource.getpagesize()
+
+
 def too_many_open_files(*, for_all: bool = False) -> ResourceError:
     if for_all:
         return ResourceError(
@@ -136,7 +156,8 @@ def too_many_open_files(*, for_all: bool = False) -> ResourceError:
 
 def out_of_memory() -> ResourceError:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    limited = f": this process may have {limit / 1e6:,.0f} MB of address space" if limit > 0 else ""
+    is_limited = limit != resource.RLIM_INFINITY
+    limited = f": this process may have {limit / 1e6:,.0f} MB of address space" if is_limited else ""
     return ResourceError(
         f"not enough memory{limited}",
         code="out_of_memory",
@@ -151,16 +172,22 @@ def _no_permission(path: Path, *, writing: bool, keeper: str) -> StoreError:
     belongs = f"it belongs to {owner}, and this process runs as {me}" if owner else f"this process runs as {me}"
     what = "written" if writing else "read"
     where = f": {blocked} cannot be entered;" if blocked else ": permission denied;"
-    rights, whom = ("rwX", "write") if writing else ("rX", "read")
-    as_owner = f"run it as {owner}: sudo -u {owner} streamrag ..." if owner and owner != me else ""
-    give = f"give {me} the right to {whom} it: chmod -R u+{rights} {path}"
-    if as_owner:
-        give = f"or let {owner} give others the right to {whom} it: chmod -R a+{rights} {blocked or path}"
     return StoreError(
         f"{keeper} at {path} cannot be {what}{where} {belongs}",
         code="store_not_writable" if writing else "store_not_readable",
-        hint=f"{as_owner}{as_owner and ', '}{give}",
+        hint=_permission_hint(blocked or path, writing=writing, owner=owner, me=me),
     )
+
+
+def _permission_hint(path: Path, *, writing: bool, owner: str, me: str) -> str:
+    quoted = shlex.quote(str(path))
+    if owner == me:
+        return f"chmod -R u+{'rwX' if writing else 'rX'} {quoted}"
+    as_owner = f"run it as {owner} (sudo -u {owner} streamrag ...), or" if owner else "run it as the owner, or"
+    if writing:
+        return f"{as_owner} write to another store: streamrag ingest --store DIR PATH"
+    group = _group()
+    return f"{as_owner} let the group {group} read it: sudo chgrp -R {group} {quoted} && sudo chmod -R g+rX {quoted}"
 
 
 def _blocked_folder(path: Path) -> Path | None:
@@ -179,6 +206,15 @@ def _owner_of(path: Path) -> str:
         except OSError:
             continue
     return ""
+
+
+def _group() -> str:
+    import grp  # nothing else needs it
+
+    try:
+        return grp.getgrgid(os.getegid()).gr_name
+    except (KeyError, OSError):
+        return str(os.getegid())
 
 
 def _name_of(uid: int) -> str:

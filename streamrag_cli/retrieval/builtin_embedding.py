@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from streamrag_cli.errors import ConfigurationError, StreamragError
 from streamrag_cli.retrieval.embeddings import BUILTIN, encodable
 from streamrag_cli.silence import silence
-from streamrag_cli.system_errors import lack_of
+from streamrag_cli.system_errors import lack_of, require_resources
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -108,6 +108,7 @@ def _load(directory: Path) -> _Model:
     """
     _check_files(directory)
     silence()  # onnxruntime reads its switch once, while it is imported
+    require_resources()
     import onnxruntime  # about 30 ms
     from tokenizers import Tokenizer  # about 5 ms
 

@@ -19,7 +19,7 @@ from streamrag_cli.store.chromadb_import import away_from_the_working_directory
 from streamrag_cli.store.index_files import damaged
 from streamrag_cli.store.lock import alone, not_writable
 from streamrag_cli.store.private_copy import PrivateCopy, may_write
-from streamrag_cli.system_errors import cannot_open, has_spare_descriptors, lack_named_in, lack_of, refusal, too_many_open_files
+from streamrag_cli.system_errors import cannot_open, lack_named_in, lack_of, refusal, require_resources
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,8 +56,7 @@ class Vectors:
         if not self._create and not self._has_database():
             raise damaged(directory, "its database is missing")
         with alone(self._lock_file), self._translated():
-            if not has_spare_descriptors():
-                raise too_many_open_files()  # the core would take the process down with it
+            require_resources()
             self._collection = self._open()
             try:
                 self._loaded = self._load()

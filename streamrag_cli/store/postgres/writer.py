@@ -35,7 +35,7 @@ def open_for_writing(
     """
     conn = connect(place, create=True)
     try:
-        with translated(place):
+        with translated(place, writing=True):
             writer = PostgresWriter(conn, place, collection, embedding=embedding, rebuild=rebuild)
             yield writer
             writer.finish()
