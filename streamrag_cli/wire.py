@@ -83,14 +83,16 @@ def to_mapping(event: AskEvent | IngestEvent) -> dict[str, Any]:
             return {"type": "done", "done": True, **plain(event), "counts": dict(event.counts)}
 
 
-def source_mapping(source: Source) -> dict[str, Any]:
-    """A source as others see it: without the absolute path on this machine."""
-    return {key: value for key, value in plain(source).items() if key != "path"}
+def source_mapping(source: Source, *, paths: bool = False) -> dict[str, Any]:
+    """A source as others see it: without the absolute path on this machine, unless it is for its user (`paths`)."""
+    return {key: value for key, value in plain(source).items() if paths or key != "path"}
 
 
-def hits_object(sources: Iterable[Source], *, query: str | None, error: Error | None = None) -> dict[str, object]:
-    """What `search --json` prints and `/search` answers."""
-    hits = [source_mapping(source) for source in sources]
+def hits_object(
+    sources: Iterable[Source], *, query: str | None, error: Error | None = None, paths: bool = False
+) -> dict[str, object]:
+    """What `search --json` prints, with `paths`, and `/search` answers, without."""
+    hits = [source_mapping(source, paths=paths) for source in sources]
     return {"version": FORMAT_VERSION, "query": query, "hits": hits, "error": _error_object(error)}
 
 
@@ -132,8 +134,8 @@ def _plain_value(value: object) -> object:
             return value
 
 
-def answer_object(events: Iterable[AskEvent]) -> dict[str, object]:
-    """The whole stream as the one object that `--json` prints.
+def answer_object(events: Iterable[AskEvent], *, paths: bool = False) -> dict[str, object]:
+    """The whole stream as the one object that `--json` prints; its sources have the absolute path with `paths`.
 
     Every key is always there; what did not happen is null or empty. `error` holds what the error event
     says, and `answer` then holds what had arrived.
@@ -160,7 +162,7 @@ def answer_object(events: Iterable[AskEvent]) -> dict[str, object]:
             case Token():
                 answer.append(event.text)
             case Sources():
-                result["sources"] = said["sources"]
+                result["sources"] = [source_mapping(source, paths=paths) for source in event.sources]
             case Citations():
                 result |= {"citations": said["citations"], "unknown_citations": said["unknown"]}
             case Notice():

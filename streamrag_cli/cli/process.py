@@ -17,6 +17,7 @@ import typer
 
 from streamrag_cli.cli import streams
 from streamrag_cli.cli.interruption import received
+from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.errors import ExitCode, StreamragError, UsageError, aimed
 from streamrag_cli.events import Error, as_event
 from streamrag_cli.render.complaint import complain
@@ -154,6 +155,25 @@ def startup_ms(now: float) -> float | None:
 
 def environment() -> Mapping[str, str]:
     return os.environ
+
+
+def working_directory() -> Path | None:
+    """None if it no longer exists, or may not be looked at."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
+def home_directory() -> Path | None:
+    """None if the environment names none."""
+    home = Path(os.environ.get("HOME", ""))
+    return home if home.is_absolute() else None
+
+
+def display_names() -> DisplayNames:
+    """What files are called for whoever runs this process."""
+    return DisplayNames(working_directory(), home_directory())
 
 
 def leave_at_once(code: int) -> NoReturn:

@@ -40,7 +40,7 @@ class JsonObject:
             complain(self._err, event.message, event.hint)
 
     def close(self) -> None:
-        write_line(self._out, encode(answer_object(self._events)))
+        write_line(self._out, encode(answer_object(self._events, paths=True)))
 
 
 def write_line(out: TextIO, line: str) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.lock import unused
+from streamrag_cli.store.lock import WRITER_LOCK, unused
 from streamrag_cli.system_errors import refusal
 
 _EPOCH_PREFIX: Final = "epoch-"
@@ -37,6 +37,10 @@ class Layout:
     @property
     def directory(self) -> Path:
         return self.store / "collections" / self.collection
+
+    @property
+    def writer_lock(self) -> Path:
+        return self.directory / WRITER_LOCK
 
     @property
     def _current_file(self) -> Path:
@@ -93,6 +97,18 @@ class Layout:
                 with suppress(OSError), unused(each) as free:
                     if free:
                         shutil.rmtree(each)
+
+    def remove(self) -> None:
+        """Remove the collection while its writer's lock is held; whoever reads it keeps what it has open."""
+        self._current_file.unlink(missing_ok=True)
+        for each in self.directory.iterdir():
+            if each.is_dir():
+                shutil.rmtree(each)
+            elif each != self.writer_lock:
+                each.unlink()
+        self.writer_lock.unlink()
+        with suppress(OSError):
+            self.directory.rmdir()  # another ingest may have begun
 
     def make(self) -> None:
         """Make the collection's directory, readable by its owner alone."""

@@ -21,6 +21,7 @@ from typing import Final
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.system_errors import refusal
 
+WRITER_LOCK: Final = "writer.lock"
 BUSY_AFTER_S: Final = 3.0
 _CHROMA_BUSY_AFTER_S: Final = 30.0  # a writer holds it for one batch, about a second
 _POLL_S: Final = 0.01
@@ -29,7 +30,7 @@ _POLL_S: Final = 0.01
 @contextmanager
 def writing(directory: Path, *, wait_s: float = BUSY_AFTER_S) -> Iterator[None]:
     """Hold the writer's lock of a collection, or raise StoreError `store_busy` after `wait_s` seconds."""
-    with _held(directory / "writer.lock", wait_s=wait_s) as held:
+    with _held(directory / WRITER_LOCK, wait_s=wait_s) as held:
         if not held:
             raise StoreError(
                 f"the store is busy: another ingest is writing to {directory}",
@@ -96,17 +97,28 @@ def _held(file: Path, *, wait_s: float) -> Iterator[bool]:
 
     A process that may read and not write locks the file that is there; one that nobody ever wrote to needs no lock.
     """
-    descriptor = _opened(file)
-    if descriptor is None:
-        yield True
-        return
+    until = time.monotonic() + wait_s
+    while True:
+        descriptor = _opened(file)
+        if descriptor is None:
+            yield True
+            return
+        try:
+            while not (held := _locked(descriptor)) and time.monotonic() < until:
+                time.sleep(_POLL_S)
+            if not held or not file.parent.exists() or _is_still_there(file, descriptor):
+                yield held and file.parent.exists()
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _is_still_there(file: Path, descriptor: int) -> bool:
+    """False if the locked file was removed, with its collection: then the lock keeps nobody out."""
     try:
-        until = time.monotonic() + wait_s
-        while not (held := _locked(descriptor)) and time.monotonic() < until:
-            time.sleep(_POLL_S)
-        yield held
-    finally:
-        os.close(descriptor)
+        return os.path.samestat(file.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _opened(file: Path) -> int | None:

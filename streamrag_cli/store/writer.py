@@ -56,6 +56,13 @@ def open_for_writing(
             writer.close()
 
 
+def remove_collection(store: Path, collection: str) -> None:
+    """Remove a collection with everything in it; it is gone in one step, and then its files. Raises StoreError."""
+    layout = Layout(store, collection)
+    with _refusals(store), writing(layout.directory):
+        layout.remove()
+
+
 @contextmanager
 def _refusals(store: Path) -> Iterator[None]:
     try:

@@ -6,8 +6,8 @@ and the counts, is changed last, so that nobody waits for longer than a commit t
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.catalog import Counts
@@ -22,6 +22,10 @@ from streamrag_cli.store_place import PostgresUrl
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+_DROP_ATTEMPTS: Final = 50
+"""Of 100 ms each."""
 
 
 @contextmanager
@@ -41,6 +45,17 @@ def open_for_writing(
             writer.finish()
     finally:
         conn.close()
+
+
+def remove_collection(place: PostgresUrl, collection: str) -> None:
+    """Remove a collection; it is gone in one step, and then its tables. Raises StoreError."""
+    with closing(connect(place)) as conn, translated(place, writing=True):
+        Claims(conn, place, collection).hold([EVERYTHING])
+        conn.execute("DELETE FROM collections WHERE name = %s", (collection,))
+        for (epoch,) in conn.execute("SELECT id FROM epochs WHERE collection = %s ORDER BY id", (collection,)):
+            for _ in range(_DROP_ATTEMPTS):  # a reader may be in the middle of a question
+                if schema.drop_epoch(conn, epoch):
+                    break
 
 
 class PostgresWriter:
