@@ -36,6 +36,7 @@ _KEY_VARIABLES: Final = tuple(
     for variable in setting.variables
     if setting.name in {"api_key", "server_key"}
 )
+_ABOUT_THE_STORE: Final = frozenset({"confirmation_needed", "empty_folder", "not_ingested"})
 _named: Final[dict[str, str]] = {}
 _log: Final = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ def settings_from(flags: Mapping[str, object | None]) -> Settings:
 
 def hint_of(error: StreamragError | Error) -> str:
     """The hint, for the collection and the store that this command's flags name."""
-    about_the_store = error.exit_code in {ExitCode.STORE, ExitCode.NOTHING_RELEVANT}
+    about_the_store = error.exit_code in {ExitCode.STORE, ExitCode.NOTHING_RELEVANT} or error.code in _ABOUT_THE_STORE
     return aimed(error.hint, **_named) if about_the_store else error.hint
 
 

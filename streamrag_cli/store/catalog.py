@@ -16,6 +16,7 @@ from zlib import crc32
 
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.store.full_text import merged
 from streamrag_cli.store.lock import not_writable
 from streamrag_cli.store.private_copy import PrivateCopy, Stamp, copied_database, may_write, stamp_of
 from streamrag_cli.system_errors import cannot_open, out_of_memory, refusal
@@ -24,6 +25,7 @@ SCHEMA_VERSION: Final = "2"
 _UNOPENED: Final = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_READONLY")
 _UNWRITTEN: Final = ("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")
 _AT_A_TIME: Final = 500  # below SQLite's limit on the variables of one statement
+_MERGED_PAGES: Final = 1000
 _CHUNK_COLUMNS: Final = "chunks.chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end"
 
 
@@ -308,6 +310,15 @@ class Catalog:
                 record.path,
             ),
         )
+
+    def compact(self) -> None:
+        """Give back the space of deleted rows. A reader goes on in its snapshot."""
+        pages = -_MERGED_PAGES  # a negative number begins a merge of everything
+        with self._lock, self._translated():
+            while not merged(self._db, "chunks_fts", pages):
+                pages = _MERGED_PAGES
+            self._db.execute("VACUUM")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     # SQLite underneath
 
