@@ -11,20 +11,21 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from streamrag_cli.store_place import PostgresUrl
 
 _FOUND = (
-    "SELECT current_user, current_database(), pg_get_userbyid(datdba),"
-    " (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = %s)"
-    " FROM pg_database WHERE datname = current_database()"
+    "SELECT current_user, current_database(), pg_get_userbyid(datdba), rolname, coalesce(rolsuper, false)"
+    " FROM pg_database LEFT JOIN pg_namespace ON nspname = %s LEFT JOIN pg_roles ON pg_roles.oid = nspowner"
+    " WHERE datname = current_database()"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Roles:
-    """`schema_owner` is None if the schema does not exist."""
+    """`schema_owner` is None if the schema does not exist; `is_superuser` is about that owner."""
 
     user: str
     database: str
     database_owner: str
     schema_owner: str | None
+    is_superuser: bool
 
 
 def missing_right(place: PostgresUrl, *, writing: bool) -> str:
@@ -34,6 +35,8 @@ def missing_right(place: PostgresUrl, *, writing: bool) -> str:
         return "see the rights in docs/postgres.md"
     if roles.schema_owner is None:
         return f"as {roles.database_owner}: {_sql('GRANT CREATE ON DATABASE {} TO {};', roles.database, roles.user)}"
+    if writing and roles.is_superuser:
+        return f"ingest as {roles.schema_owner}, or into a schema of your own: schema=NAME in the store's address"
     if writing:
         # A rebuild drops and makes tables and indexes, which only their owner may.
         return f"as {roles.schema_owner}: {_sql('GRANT {} TO {};', roles.schema_owner, roles.user)}"
