@@ -11,7 +11,7 @@ from streamrag_cli.wire import answer_object, encode, to_json
 
 
 class JsonLines:
-    """Writes each event the moment it comes: the very bytes that the server sends after `data: `."""
+    """Writes each event the moment it comes, in the format that the server sends after `data: `."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out = out
