@@ -1,8 +1,8 @@
 """Events as JSON: the only place that knows the wire format.
 
-`--jsonl` prints these lines and the server sends such lines after `data: `; only the names of sources depend on who looks. An event carries its `type`
-and, among `status`, `sources`, `token`, `done` and `error`, only its own key, so a client that tells
-events apart by the key present works too.
+`--jsonl` prints these lines and the server sends such lines after `data: `; only the names of sources depend on who
+asks. An event carries its `type` and, among `status`, `sources`, `token`, `done` and `error`, only its own key, so a
+client that tells events apart by the key present works too.
 """
 
 import json

@@ -17,7 +17,7 @@ from streamrag_cli.ingest.reading import ReadAhead
 from streamrag_cli.ingest.removal import remove, remove_all
 from streamrag_cli.ingest.roots import IngestRequest, lost_roots, roots_of
 from streamrag_cli.ingest.run import Run
-from streamrag_cli.ingest.safeguards import count_files
+from streamrag_cli.ingest.safeguards import look_at
 from streamrag_cli.ingest.sinks import DryRun, Sink, StoreSink
 from streamrag_cli.retrieval.embeddings import Embedder
 from streamrag_cli.retrieval.retriever import embedder_for
@@ -42,9 +42,9 @@ def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[Inge
     """The same, but a failure that ends the ingest is raised as StreamragError instead of said."""
     started = time.perf_counter()
     roots = roots_of(request, settings)
-    total = count_files(roots, request, settings)
+    looked_at = look_at(roots, request, settings)
     embedder = embedder_for(settings, made_with=_vectors_made_with(settings, rebuild=request.rebuild))
-    yield IngestStarted(documents=total, collection=settings.collection, embedding=embedder.name)
+    yield IngestStarted(documents=looked_at.files, collection=settings.collection, embedding=embedder.name)
     yield from lost_roots(request, settings)
     with ExitStack() as stack:
         if request.dry_run:
@@ -58,7 +58,7 @@ def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[Inge
             )
             writer = stack.enter_context(opened)
             yield from _repair(writer, embedder)
-            writer.add_roots(map(str, roots))
+            writer.add_roots(map(str, {*roots, *looked_at.mounts}))
             catalog = writer.catalog
             sink = StoreSink(writer, stack.enter_context(EmbedAhead(embedder)))
         limit_bytes = settings.max_file_mb * _BYTES_PER_MB

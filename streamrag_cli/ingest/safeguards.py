@@ -1,8 +1,10 @@
 """What protects people from a slip: the paths of an ingest are looked at before anything is read or removed."""
 
 import os
+import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,19 +17,32 @@ from streamrag_cli.text import sanitise_line
 
 LARGE_FILES: Final = 5_000
 """From how many files on a folder that was never ingested is asked about."""
+_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 MANY_DOCUMENTS: Final = 20
 """From how many documents on their removal is asked about."""
 
 
-def count_files(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> int:
-    """How many files there are to look at.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedAt:
+    """How many files there are, and which mounts below the roots have some.
+
+    Such a mount is recorded like a root, so that it is missed when it is not mounted.
+    """
+
+    files: int
+    mounts: frozenset[Path]
+
+
+def look_at(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> LookedAt:
+    """Look at the files that there are, without reading any.
 
     Raises UsageError: `confirmation_needed`, `not_confirmed` for very many new ones, `empty_folder` if a folder has
     nothing to read where the store has documents; and what `discover` raises.
     """
     known = _recorded(request, settings)
     new_roots = {root for root in roots if known.isdisjoint((root, *root.parents))}
-    without_files, unreadable = set(roots), []
+    mounts = _mounts_below(roots)
+    without_files, unreadable = {*roots, *mounts}, []
     total = new = 0
     for found in discover(roots):
         match found:
@@ -44,8 +59,19 @@ def count_files(roots: Sequence[Path], request: IngestRequest, settings: Setting
                 pass
     if not request.allow_empty:
         kept = {root for root in without_files if any(each.is_relative_to(root) for each in unreadable)}
-        _refuse_empty(sorted(without_files - kept), request, settings)
-    return total
+        _refuse_empty(sorted(without_files.intersection(roots) - kept), request, settings)
+    return LookedAt(files=total, mounts=frozenset(mounts - without_files))
+
+
+def _mounts_below(roots: Sequence[Path]) -> set[Path]:
+    """The mount points below the roots; none if the system does not say."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return set()
+    points = (Path(_ESCAPED.sub(lambda found: chr(int(found[1], 8)), line.split(" ")[4])) for line in lines)
+    above = set(roots)
+    return {point for point in points if not above.isdisjoint(point.parents)}
 
 
 def _recorded(request: IngestRequest, settings: Settings) -> set[Path]:

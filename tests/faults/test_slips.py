@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -164,6 +165,38 @@ def test_a_folder_that_is_empty_because_nothing_is_mounted_deletes_nothing(garde
     assert documents(gardener) == MANY + 1
     assert gardener.run("ingest", "--allow-empty", "notes").code == 0
     assert documents(gardener) == 1
+
+
+def test_a_share_mounted_below_the_folder_is_missed_when_it_is_not_mounted(tmp_path: Path) -> None:
+    within = ("unshare", "-m")
+    if subprocess.run(
+        [*within, "mount", "-t", "tmpfs", "tmpfs", tmp_path], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("mounting a file system is not allowed here")
+    write(tmp_path / "work" / "docs" / "own.md", "The shed is locked at night.")
+    share = tmp_path / "work" / "docs" / "the share"
+    share.mkdir()
+    with warm(CommandLine(home=tmp_path, directory=tmp_path / "work"), within=within) as user:
+        shell(user, f"mount -t tmpfs tmpfs '{share}' && echo 'The key hangs on a nail.' > '{share}/key.md'")
+        assert user.run("ingest", "docs").code == 0
+        shell(user, f"umount '{share}'")
+        missed = user.run("ingest", "docs")
+        shell(user, f"mount -t tmpfs tmpfs '{share}' && echo 'The key hangs on a nail.' > '{share}/key.md'")
+        again = user.run("ingest", "docs")
+        shell(user, f"umount '{share}'")
+        allowed = user.run("ingest", "docs", "--allow-empty")
+
+    assert (missed.code, missed.stderr.splitlines()[0]) == (
+        2,
+        f"streamrag: {share} has nothing to read, but the store has 1 document from there:"
+        " is its disk or network share mounted?",
+    )
+    assert (again.code, allowed.code, "1 deleted" in allowed.stderr) == (0, 0, True)
+
+
+def shell(user: WarmCommandLine, line: str) -> None:
+    """Run a line of shell where the user's mounts are seen."""
+    assert user.measured("sh", "-ec", line, module="tests.faults.other_program").outcome.code == 0
 
 
 def test_a_folder_that_is_gone_deletes_nothing(gardener: WarmCommandLine) -> None:
