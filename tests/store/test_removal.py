@@ -1,6 +1,5 @@
 """A collection that is removed whole, in any store."""
 
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -103,5 +102,5 @@ def times_open(file: Path) -> int:
     targets = []
     for each in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
-            targets.append(os.readlink(each))
-    return targets.count(str(file))
+            targets.append(each.readlink())
+    return targets.count(file)
