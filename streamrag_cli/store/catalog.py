@@ -5,6 +5,7 @@ transaction and raises the generation by one, so a reader can tell that somethin
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -62,7 +63,7 @@ class Catalog:
             try:
                 self._open(create=create)
             except sqlite3.OperationalError:
-                if self._write or may_write(file) or not file.is_file():
+                if self._write or may_write(file) or not os.access(file, os.R_OK):
                     raise
                 self._open_copy()
 

@@ -47,8 +47,8 @@ def remove(store: LocalStore, numbers: range) -> None:
 def test_a_store_shrinks_with_its_documents_and_readers_do_not_notice(store: LocalStore) -> None:
     before_bytes = size_bytes(store)
     with store.reading() as reader:
+        reader.get_ready()
         with reader.reading():
-            reader.get_ready()
             remove(store, range(1, 8))
             assert reader.counts().documents == 8  # this question's snapshot
         with reader.reading():
