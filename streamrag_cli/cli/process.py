@@ -57,13 +57,14 @@ def run(arguments: Sequence[str]) -> int:
 
 def _explained(error: BaseException, arguments: Sequence[str], *, debug: bool) -> ExitCode:
     """Say what ended the command, and return the code for it."""
+    expected = error if isinstance(error, StreamragError) else lack_of(error)
+    if expected is not None:
+        _log.debug("the command failed", exc_info=error)
+        event = replace(as_event(expected), hint=hint_of(expected))
+        _print_for_programs(arguments, event)
+        _complain(expected.message, event.hint)
+        return expected.exit_code
     match error:
-        case StreamragError():
-            _log.debug("the command failed", exc_info=error)
-            event = replace(as_event(error), hint=hint_of(error))
-            _print_for_programs(arguments, event)
-            _complain(error.message, event.hint)
-            return error.exit_code
         case BrokenPipeError():
             return ExitCode.BROKEN_PIPE
         case OSError() if error.errno in streams.UNWRITABLE:
@@ -71,10 +72,6 @@ def _explained(error: BaseException, arguments: Sequence[str], *, debug: bool) -
             return ExitCode.BUG
         case SystemExit():
             raise error
-    if lack := lack_of(error):
-        _log.debug("the command failed", exc_info=error)
-        _complain(lack.message, lack.hint)
-        return lack.exit_code
     return _bug(error, debug=debug)
 
 
