@@ -5,6 +5,7 @@
     ├── ConfigurationError    3   key missing or refused, no such model, a bad setting
     ├── ModelServerError      4   unreachable, limits, cut off, stalled, malformed
     ├── StoreError            5   missing, empty, damaged, locked, another embedding
+    ├── ResourceError         5   the system has no descriptors or memory left for this process
     ├── DocumentError         6   one file could not be read; never stops an ingest
     └── NothingRelevantError  7   the store holds nothing on the question
 
@@ -12,8 +13,9 @@ A foreign library's exception is translated into one of these once, at the edge 
 is called. Whatever else is raised is a bug: exit code 1.
 """
 
+import re
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class ExitCode(IntEnum):
@@ -64,6 +66,10 @@ class StoreError(StreamragError):
     exit_code = ExitCode.STORE
 
 
+class ResourceError(StreamragError):
+    exit_code = ExitCode.STORE  # what it kept from being opened is, but for the built-in model, the store
+
+
 class DocumentError(StreamragError):
     exit_code = ExitCode.SOME_FILES_FAILED
 
@@ -72,10 +78,16 @@ class NothingRelevantError(StreamragError):
     exit_code = ExitCode.NOTHING_RELEVANT
 
 
+_COMMAND: Final = re.compile(r"(?:^|[:,(] (?:or )?|^or )streamrag (?P<command>[a-z]+(?: .*)?)$")
+
+
 def aimed(hint: str, *, collection: str = "", store: str = "") -> str:
-    """A hint whose command goes for this collection of this store when it is entered as it stands."""
+    """A hint that ends in a command of streamrag, for this collection of this store; any other hint as it is."""
     import shlex  # nothing else at the start of a command needs it
 
-    _, said, command = hint.rpartition("streamrag ")
-    missing = [(flag, value) for flag, value in (("-c", collection), ("--store", store)) if flag not in command.split()]
-    return hint + "".join(f" {flag} {shlex.quote(value)}" for flag, value in missing if said and value)
+    found = _COMMAND.search(hint)
+    if not found:
+        return hint
+    words = found["command"].split()
+    missing = [(flag, value) for flag, value in (("-c", collection), ("--store", store)) if flag not in words]
+    return hint + "".join(f" {flag} {shlex.quote(value)}" for flag, value in missing if value)

@@ -1,8 +1,8 @@
 """Events as JSON: the only place that knows the wire format.
 
-`--jsonl` prints these lines and the server sends the same bytes after `data: `. An event carries its `type`
-and, among `status`, `sources`, `token`, `done` and `error`, only its own key, so a client that tells
-events apart by the key present works too.
+`--jsonl` prints these lines and the server sends such lines after `data: `; only the names of sources depend on who
+asks. An event carries its `type` and, among `status`, `sources`, `token`, `done` and `error`, only its own key, so a
+client that tells events apart by the key present works too.
 """
 
 import json
@@ -87,14 +87,16 @@ def _counted(done: IngestDone) -> dict[str, object]:
     return {"counts": dict(done.counts), "skipped": dict(done.skipped), "unsupported": dict(done.unsupported)}
 
 
-def source_mapping(source: Source) -> dict[str, Any]:
-    """A source as others see it: without the absolute path on this machine."""
-    return {key: value for key, value in plain(source).items() if key != "path"}
+def source_mapping(source: Source, *, paths: bool = False) -> dict[str, Any]:
+    """A source as others see it: without the absolute path on this machine, unless it is for its user (`paths`)."""
+    return {key: value for key, value in plain(source).items() if paths or key != "path"}
 
 
-def hits_object(sources: Iterable[Source], *, query: str | None, error: Error | None = None) -> dict[str, object]:
-    """What `search --json` prints and `/search` answers."""
-    hits = [source_mapping(source) for source in sources]
+def hits_object(
+    sources: Iterable[Source], *, query: str | None, error: Error | None = None, paths: bool = False
+) -> dict[str, object]:
+    """What `search --json` prints, with `paths`, and `/search` answers, without."""
+    hits = [source_mapping(source, paths=paths) for source in sources]
     return {"version": FORMAT_VERSION, "query": query, "hits": hits, "error": _error_object(error)}
 
 
@@ -136,8 +138,8 @@ def _plain_value(value: object) -> object:
             return value
 
 
-def answer_object(events: Iterable[AskEvent]) -> dict[str, object]:
-    """The whole stream as the one object that `--json` prints.
+def answer_object(events: Iterable[AskEvent], *, paths: bool = False) -> dict[str, object]:
+    """The whole stream as the one object that `--json` prints; its sources have the absolute path with `paths`.
 
     Every key is always there; what did not happen is null or empty. `error` holds what the error event
     says, and `answer` then holds what had arrived.
@@ -164,7 +166,7 @@ def answer_object(events: Iterable[AskEvent]) -> dict[str, object]:
             case Token():
                 answer.append(event.text)
             case Sources():
-                result["sources"] = said["sources"]
+                result["sources"] = [source_mapping(source, paths=paths) for source in event.sources]
             case Citations():
                 result |= {"citations": said["citations"], "unknown_citations": said["unknown"]}
             case Notice():

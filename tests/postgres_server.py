@@ -64,6 +64,13 @@ def exists(place: PostgresUrl) -> bool:
         return conn.execute("SELECT to_regnamespace(%s)", (place.schema,)).fetchone() != (None,)
 
 
+def tables(place: PostgresUrl) -> list[str]:
+    """The names of the tables in the place's schema."""
+    with psycopg.connect(place.url) as conn:
+        found = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", (place.schema,))
+        return [name for (name,) in found]
+
+
 def vector_ids(place: PostgresUrl) -> set[str]:
     """Whose vectors the collection of the newest epoch holds."""
     with psycopg.connect(place.url) as conn:

@@ -14,7 +14,13 @@ from streamrag_cli.errors import aimed
             "another (-c NAME), or: streamrag doctor -c notes --store 'my store'",
         ),
         ("streamrag ingest --store DIR PATH", "streamrag ingest --store DIR PATH -c notes"),
+        (
+            "mount it, or: streamrag ingest '/a, (b)'",
+            "mount it, or: streamrag ingest '/a, (b)' -c notes --store 'my store'",
+        ),
         ("try again in a moment", "try again in a moment"),
+        ("as docs: GRANT USAGE ON SCHEMA streamrag TO reader;", "as docs: GRANT USAGE ON SCHEMA streamrag TO reader;"),
+        ("sudo -u docs streamrag ..., or ask docs", "sudo -u docs streamrag ..., or ask docs"),
         ("", ""),
     ],
 )

@@ -39,6 +39,7 @@ from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.settings import Settings
 from streamrag_cli.stages import Stages
+from streamrag_cli.system_errors import lack_of
 from streamrag_cli.text import excerpt, sanitise, sanitise_line
 
 QUOTING_MODEL: Final = "quotes"
@@ -57,7 +58,11 @@ async def ask(question: Question, settings: Settings, library: Library) -> Async
         except StreamragError as error:
             _log.debug("the answer failed", exc_info=error)
             yield as_event(error)
-        except Exception:  # noqa: BLE001 - said as an event, logged, and not swallowed
+        except Exception as error:  # noqa: BLE001 - said as an event, logged, and not swallowed
+            if lack := lack_of(error):
+                _log.debug("the answer failed", exc_info=error)
+                yield as_event(lack)
+                return
             # A consumer over HTTP has its 200 already: the stream is the only place left to say so.
             _log.exception("a bug")
             yield Error(

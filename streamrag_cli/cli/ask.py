@@ -73,11 +73,12 @@ def command(
         events = with_stages(events, stages.spent_ms)
 
     from streamrag_cli.cli.drive import drive
+    from streamrag_cli.cli.names import with_shown_names
     from streamrag_cli.render.renderer import Face, renderer_for
 
     face = Face(json=json, jsonl=jsonl, stream=not no_stream, quiet=quiet, plain=plain)
     renderer = renderer_for(face, out=sys.stdout, err=sys.stderr, terminal_type=environment().get("TERM", ""))
-    return drive(events, renderer)
+    return drive(with_shown_names(events), renderer)
 
 
 def read_question(question: str, *, stdin: bool) -> tuple[str, str]:

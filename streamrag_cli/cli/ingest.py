@@ -1,13 +1,14 @@
 """`streamrag ingest PATH...`"""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from streamrag_cli.cli import options
-from streamrag_cli.cli.process import environment, settings_from
+from streamrag_cli.cli.process import environment, home_directory, settings_from, working_directory
 from streamrag_cli.errors import UsageError
 
 
@@ -17,7 +18,14 @@ def command(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Make the collection anew; without PATH from what was ingested before.")
     ] = False,
+    remove_all: Annotated[
+        bool, typer.Option("--all", help="With --remove: the whole collection, and its name.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and do nothing.")] = False,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before many files are read or removed.")] = False,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Delete the documents of a folder that has nothing to read now.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Name every file, skipped ones too.")] = False,
     exclude: options.Exclude = None,
     base_url: options.BaseUrl = None,
@@ -34,27 +42,44 @@ def command(
 
     Hidden, secret, git-ignored, generated and vendored files are left out unless PATH names the file itself.
     """
-    if remove and (rebuild or dry_run or not paths):
-        raise UsageError(
-            "--remove takes a PATH and no --rebuild or --dry-run", code="usage", hint="streamrag ingest --remove PATH"
-        )
+    _check(paths or [], remove=remove, remove_all=remove_all, rebuild=rebuild)
     flags = {"base_url": base_url, "collection": collection, "store": store, "embedding": embedding}
     settings = settings_from({**flags, "exclude": exclude or None})
 
+    from streamrag_cli.cli.consent import consent_of
     from streamrag_cli.cli.drive import drive_ingest
-    from streamrag_cli.ingest.pipeline import IngestRequest
-    from streamrag_cli.ingest.pipeline import ingest as run_ingest
-    from streamrag_cli.ingest.pipeline import remove as run_remove
+    from streamrag_cli.ingest import pipeline
     from streamrag_cli.render.ingest import ingest_renderer
 
-    request = IngestRequest(
+    request = pipeline.IngestRequest(
         paths=tuple(Path(path) for path in paths or ()),
-        working_directory=Path.cwd(),
+        working_directory=working_directory(),
+        home=home_directory(),
         rebuild=rebuild,
         dry_run=dry_run,
         environment=environment(),
+        allow_empty=allow_empty,
+        consent=consent_of(yes=yes),
     )
     renderer = ingest_renderer(
         json=json, jsonl=jsonl, quiet=quiet, plain=plain, verbose=verbose, out=sys.stdout, err=sys.stderr
     )
-    return drive_ingest((run_remove if remove else run_ingest)(request, settings), renderer)
+    act = pipeline.ingest if not remove else pipeline.remove_all if remove_all else pipeline.remove
+    return drive_ingest(act(request, settings), renderer)
+
+
+def _check(paths: Sequence[str], *, remove: bool, remove_all: bool, rebuild: bool) -> None:
+    """Raises UsageError for what makes no sense, before anything is opened."""
+    if any(not path.strip() for path in paths):
+        # As `ingest "$FOLDER"` passes where the variable is not set: it would be the working directory.
+        raise UsageError("a PATH is empty", code="empty_path", hint="name the folder; . is the working directory")
+    if remove_all and not (remove and not paths):
+        raise UsageError(
+            "--all goes with --remove and without a PATH",
+            code="usage",
+            hint="streamrag ingest --remove --all -c COLLECTION",
+        )
+    if remove and (rebuild or not (paths or remove_all)):
+        raise UsageError(
+            "--remove takes a PATH or --all, and no --rebuild", code="usage", hint="streamrag ingest --remove PATH"
+        )

@@ -17,12 +17,14 @@ import typer
 
 from streamrag_cli.cli import streams
 from streamrag_cli.cli.interruption import received
+from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.errors import ExitCode, StreamragError, UsageError, aimed
 from streamrag_cli.events import Error, as_event
 from streamrag_cli.render.complaint import complain
 from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES
 from streamrag_cli.settings import ServerSettings, Settings, read_server_settings, read_settings
 from streamrag_cli.store_place import PostgresUrl, store_place
+from streamrag_cli.system_errors import lack_of
 from streamrag_cli.text import sanitise, without_secret
 from streamrag_cli.wire import encode, failure_object, to_json
 
@@ -34,6 +36,7 @@ _KEY_VARIABLES: Final = tuple(
     for variable in setting.variables
     if setting.name in {"api_key", "server_key"}
 )
+_ABOUT_THE_STORE: Final = frozenset({"confirmation_needed", "empty_folder", "not_ingested"})
 _named: Final[dict[str, str]] = {}
 _log: Final = logging.getLogger(__name__)
 
@@ -54,13 +57,14 @@ def run(arguments: Sequence[str]) -> int:
 
 def _explained(error: BaseException, arguments: Sequence[str], *, debug: bool) -> ExitCode:
     """Say what ended the command, and return the code for it."""
+    expected = error if isinstance(error, StreamragError) else lack_of(error)
+    if expected is not None:
+        _log.debug("the command failed", exc_info=error)
+        event = replace(as_event(expected), hint=hint_of(expected))
+        _print_for_programs(arguments, event)
+        _complain(expected.message, event.hint)
+        return expected.exit_code
     match error:
-        case StreamragError():
-            _log.debug("the command failed", exc_info=error)
-            event = replace(as_event(error), hint=hint_of(error))
-            _print_for_programs(arguments, event)
-            _complain(error.message, event.hint)
-            return error.exit_code
         case BrokenPipeError():
             return ExitCode.BROKEN_PIPE
         case OSError() if error.errno in streams.UNWRITABLE:
@@ -127,7 +131,7 @@ def settings_from(flags: Mapping[str, object | None]) -> Settings:
 
 def hint_of(error: StreamragError | Error) -> str:
     """The hint, for the collection and the store that this command's flags name."""
-    about_the_store = error.exit_code in {ExitCode.STORE, ExitCode.NOTHING_RELEVANT}
+    about_the_store = error.exit_code in {ExitCode.STORE, ExitCode.NOTHING_RELEVANT} or error.code in _ABOUT_THE_STORE
     return aimed(error.hint, **_named) if about_the_store else error.hint
 
 
@@ -149,6 +153,25 @@ def startup_ms(now: float) -> float | None:
 
 def environment() -> Mapping[str, str]:
     return os.environ
+
+
+def working_directory() -> Path | None:
+    """None if it no longer exists, or may not be looked at."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
+def home_directory() -> Path | None:
+    """None if the environment names none."""
+    home = Path(os.environ.get("HOME", ""))
+    return home if home.is_absolute() else None
+
+
+def display_names() -> DisplayNames:
+    """What files are called for whoever runs this process."""
+    return DisplayNames(working_directory(), home_directory())
 
 
 def leave_at_once(code: int) -> NoReturn:

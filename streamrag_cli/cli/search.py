@@ -49,10 +49,11 @@ def command(
     asked = Question(text=text, accepted_at=time.perf_counter())
     found = _found(asked, settings, debug=debug)
 
+    from streamrag_cli.cli.names import shown_sources
     from streamrag_cli.render.hits import show_hits
 
     error = replace(found, hint=_hint(found)) if isinstance(found, Error) else None
-    sources = found.sources if isinstance(found, Sources) else ()
+    sources = shown_sources(found.sources) if isinstance(found, Sources) else ()
     show_hits(sources, query=text, out=sys.stdout, json=json, jsonl=jsonl, plain=plain or quiet, error=error)
     if error is not None:
         complain(sys.stderr, error.message, error.hint)

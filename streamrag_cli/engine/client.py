@@ -6,6 +6,7 @@ arguments. A dead, hung or foreign engine costs at most `PATIENCE_S`.
 
 import fcntl
 import os
+import resource
 import socket
 import sys
 import time
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 PATIENCE_S: Final = 1.0
 _SILENCE_S: Final = 10 * BEAT_S  # a busy machine is not a hung engine
 _POLL_S: Final = 0.004
+_FEWEST_DESCRIPTORS: Final = 256
+"""No system allows a process fewer unless it is told to."""
 _HOME: Final = Path(__file__).resolve().parent.parent.parent
 # Not `-m`: the program may run from a folder that only its own environment names.
 _PROGRAM: Final = (
@@ -121,7 +124,7 @@ def connect(request: Request, environment: Mapping[str, str], *, idle_s: float, 
     try:
         place = place_for(environment)
         connection = _connected(place.socket)
-        if connection is None and start:
+        if connection is None and start and not _is_limited():
             connection = _started(place, environment, idle_s)
         if connection is None:
             raise NoEngineError("none is running")
@@ -130,6 +133,14 @@ def connect(request: Request, environment: Mapping[str, str], *, idle_s: float, 
         raise NoEngineError(str(error)) from error
     connection.settimeout(None)
     return Connection(connection, place)
+
+
+def _is_limited() -> bool:
+    """Whether an engine would inherit limits that are meant for this process alone, and keep them for later clients."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    address_space, _ = resource.getrlimit(resource.RLIMIT_AS)
+    is_unlimited = descriptors == resource.RLIM_INFINITY or descriptors >= _FEWEST_DESCRIPTORS
+    return not is_unlimited or address_space != resource.RLIM_INFINITY
 
 
 def state_of(place: Place, wants: Literal["status", "stop"]) -> dict[str, Any] | None:

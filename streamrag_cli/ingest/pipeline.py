@@ -5,32 +5,30 @@ is in the store as a whole or not at all, and one bad file never stops the rest.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
-from streamrag_cli.documents.discover import discover
-from streamrag_cli.documents.found import FoundFile
-from streamrag_cli.errors import StoreError, StreamragError, UsageError
-from streamrag_cli.events import DocumentAction, IngestDone, IngestEvent, IngestStarted, Notice, as_event
+from streamrag_cli.errors import StoreError, StreamragError
+from streamrag_cli.events import IngestEvent, IngestStarted, Notice, as_event
 from streamrag_cli.ingest.embedding import EmbedAhead
+from streamrag_cli.ingest.progress import done
 from streamrag_cli.ingest.reading import ReadAhead
+from streamrag_cli.ingest.removal import remove, remove_all
 from streamrag_cli.ingest.roots import IngestRequest, lost_roots, roots_of
 from streamrag_cli.ingest.run import Run
-from streamrag_cli.ingest.sinks import DryRun, Sink, StoreSink, seen
+from streamrag_cli.ingest.safeguards import look_at
+from streamrag_cli.ingest.sinks import DryRun, Sink, StoreSink
 from streamrag_cli.retrieval.embeddings import Embedder
 from streamrag_cli.retrieval.retriever import embedder_for
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Manifest, Writer, vectors_made_with
-from streamrag_cli.store.opening import missing as missing_collection
 from streamrag_cli.store.opening import open_for_writing, open_manifest
 from streamrag_cli.text import sanitise_line
 
-__all__ = ["IngestRequest", "ingest", "ingest_or_raise", "remove"]
+__all__ = ["IngestRequest", "ingest", "ingest_or_raise", "remove", "remove_all"]
 
-_ACTIONS: Final[tuple[DocumentAction, ...]] = get_args(DocumentAction)
 _BYTES_PER_MB: Final = 1_000_000
 
 
@@ -42,22 +40,13 @@ def ingest(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
         yield as_event(error)
 
 
-def remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
-    """Take the documents at or below the paths out of the collection; the files are not touched."""
-    try:
-        yield from _remove(request, settings)
-    except StreamragError as error:
-        yield as_event(error)
-
-
 def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
     """The same, but a failure that ends the ingest is raised as StreamragError instead of said."""
     started = time.perf_counter()
     roots = roots_of(request, settings)
-    found = discover(roots, exclude=settings.exclude, environment=request.environment)
-    total = sum(isinstance(each, FoundFile) for each in found)
+    looked_at = look_at(roots, request, settings)
     embedder = embedder_for(settings, made_with=_vectors_made_with(settings, rebuild=request.rebuild))
-    yield IngestStarted(documents=total, collection=settings.collection, embedding=embedder.name)
+    yield IngestStarted(documents=looked_at.files, collection=settings.collection, embedding=embedder.name)
     yield from lost_roots(request, settings)
     with ExitStack() as stack:
         if request.dry_run:
@@ -71,7 +60,7 @@ def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[Inge
             )
             writer = stack.enter_context(opened)
             yield from _repair(writer, embedder)
-            writer.add_roots(map(str, roots))
+            writer.add_roots(map(str, {*roots, *looked_at.mounts}))
             catalog = writer.catalog
             sink = StoreSink(writer, stack.enter_context(EmbedAhead(embedder)))
         limit_bytes = settings.max_file_mb * _BYTES_PER_MB
@@ -80,44 +69,11 @@ def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[Inge
         yield from run.bring_in_line(roots)
         chunks = catalog.counts().chunks if catalog else 0
     for root in run.unread_roots(roots):
-        shown = sanitise_line(request.shown_name(root, root))
+        shown = sanitise_line(request.shown_name(root))
         left_out = f"nothing was read in {shown}; -v says what was left out"
         yield Notice(message=left_out if run.skipped else f"no file was found in {shown}", code="nothing_read")
-    done = _done(run.counts, chunks_written=run.chunks_written, chunks=chunks, started=started, dry_run=request.dry_run)
-    yield replace(done, skipped=dict(run.skipped), unsupported=dict(run.unsupported))
-
-
-def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
-    started = time.perf_counter()
-    below = request.absolute_paths()
-    with open_manifest(settings.store, settings.collection) as manifest:
-        made_with = manifest.meta("embedding") if manifest else None
-    if made_with is None:
-        raise missing_collection(settings.store, settings.collection)
-    with open_for_writing(settings.store, settings.collection, embedding=made_with) as writer:
-        records = [record for path in below for record in writer.catalog.documents_under(str(path))]
-        yield IngestStarted(documents=len(records), collection=settings.collection, embedding=made_with)
-        if not records:
-            missing = ", ".join(map(str, request.paths))
-            raise UsageError(f"nothing from {missing} in the store", code="not_ingested", hint="streamrag status")
-        writer.remove(record.path for record in records)
-        gone = [root for root in writer.catalog.roots() if any(Path(root).is_relative_to(path) for path in below)]
-        writer.remove_roots(gone)
-        chunks = writer.counts().chunks
-    yield from (seen(record.source, "deleted") for record in records)
-    yield _done({"deleted": len(records)}, chunks_written=0, chunks=chunks, started=started, dry_run=False)
-
-
-def _done(
-    counts: Mapping[DocumentAction, int], *, chunks_written: int, chunks: int, started: float, dry_run: bool
-) -> IngestDone:
-    return IngestDone(
-        counts={action: counts.get(action, 0) for action in _ACTIONS},
-        chunks_written=chunks_written,
-        chunks=chunks,
-        elapsed_ms=(time.perf_counter() - started) * 1000,
-        dry_run=dry_run,
-    )
+    ended = done(run.counts, chunks_written=run.chunks_written, chunks=chunks, started=started, dry_run=request.dry_run)
+    yield replace(ended, skipped=dict(run.skipped), unsupported=dict(run.unsupported))
 
 
 def _vectors_made_with(settings: Settings, *, rebuild: bool) -> str | None:

@@ -23,7 +23,7 @@ from streamrag_cli.model import Chunk, DocumentRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """What is to become of one path that was found, and why.
+    """What is to become of one path that was found, and why. `source` is its name for the person who ingests it.
 
     `record` is what to store, with its chunks, of a file that is added or changed, and what to renew of an unchanged
     one, if there is anything. `code` says in a word why it was skipped. `is_kept` is false where what the store has
@@ -63,20 +63,20 @@ class ReadAhead:
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._loader.close()
 
-    def begin(self, found: FoundFile, source: str, known: DocumentRecord | None) -> "Future[Examined]":
-        """Start on the next file; `known` is what the store has of it."""
-        return self._thread.submit(self._examine, found, source, known)
+    def begin(self, found: FoundFile, source: str, known: DocumentRecord | None, *, shown: str) -> "Future[Examined]":
+        """Start on the next file, which is stored as `source`; `known` is what the store has of it."""
+        return self._thread.submit(self._examine, found, source, known, shown)
 
-    def _examine(self, found: FoundFile, source: str, known: DocumentRecord | None) -> Examined:
+    def _examine(self, found: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> Examined:
         path = str(found.path)
         try:
-            return self._read(found, source, known)
+            return replace(self._read(found, source, known), source=shown)
         except DocumentError as error:
             is_binary = error.code == "binary"
             unsupported = f"unsupported format ({found.path.suffix}): " if is_binary and found.path.suffix else ""
             reason = ("" if is_supported(found.path) else unsupported) + error.message
             action: DocumentAction = "skipped" if is_binary else "failed"
-            return Examined(path=path, source=source, action=action, reason=reason, code="binary" if is_binary else "")
+            return Examined(path=path, source=shown, action=action, reason=reason, code="binary" if is_binary else "")
 
     def _read(self, found: FoundFile, source: str, known: DocumentRecord | None) -> Examined:
         record, raw = read_record(found, source, recipe=RECIPE, limit_bytes=self._limit_bytes)

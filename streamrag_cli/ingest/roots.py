@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.documents.discover import is_gone
 from streamrag_cli.errors import UsageError
 from streamrag_cli.events import Notice
+from streamrag_cli.ingest.consent import Consent
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.opening import recorded_roots
 from streamrag_cli.text import sanitise_line
@@ -17,19 +19,30 @@ from streamrag_cli.text import sanitise_line
 class IngestRequest:
     """What to ingest. `paths` may be empty only with `rebuild`: then it is what was ingested before.
 
-    `working_directory` is absolute: where relative paths start and what shown names are relative to. `environment` is
-    where git's settings of a user are looked for; None is nobody's.
+    `working_directory` is absolute: where relative paths start and what shown names are relative to. It is None if it
+    no longer exists. With `allow_empty` a folder may have nothing to read though the store has documents from there.
+    `environment` is where git's settings of a user are looked for; None is nobody's.
     """
 
     paths: tuple[Path, ...]
-    working_directory: Path
+    working_directory: Path | None
+    home: Path | None = None
     rebuild: bool = False
     dry_run: bool = False
     environment: Mapping[str, str] | None = None
+    allow_empty: bool = True
+    consent: Consent = field(default_factory=Consent)
 
     def absolute_paths(self) -> list[Path]:
-        """Raises UsageError `not_utf_8`."""
-        absolute = [Path(os.path.normpath(self.working_directory / path)) for path in self.paths]
+        """Raises UsageError: `not_utf_8`, `no_working_directory`."""
+        if self.working_directory is None and not all(path.is_absolute() for path in self.paths):
+            raise UsageError(
+                "the working directory no longer exists, so a relative path leads nowhere",
+                code="no_working_directory",
+                hint="cd, or name absolute paths",
+            )
+        here = self.working_directory or Path("/")
+        absolute = [Path(os.path.normpath(here / path)) for path in self.paths]
         for path in absolute:
             if not has_utf_8_name(path):
                 raise UsageError(
@@ -37,10 +50,14 @@ class IngestRequest:
                 )
         return absolute
 
-    def shown_name(self, path: Path, root: Path) -> str:
-        """As people know the file: relative to where they are, else from the ingested folder's name on."""
+    def shown_name(self, path: str | Path) -> str:
+        """The file's name for the person who ingests it."""
+        return DisplayNames(self.working_directory, self.home).of(path)
+
+    def stored_name(self, path: Path, root: Path) -> str:
+        """The name for a model and for others who ask over HTTP: it tells nothing of what lies above the folder."""
         for base in (self.working_directory, root.parent):
-            if path.is_relative_to(base):
+            if base is not None and path.is_relative_to(base):
                 return str(path.relative_to(base))
         return str(path)
 

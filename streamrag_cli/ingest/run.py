@@ -71,23 +71,24 @@ class Run:
             case FoundFile():
                 return self._compare(found)
             case SkippedPath(path=path, reason=reason, code=code):
-                source = self._request.shown_name(path, path)
-                return Examined(path=str(path), source=source, action="skipped", reason=reason, code=code)
+                shown = self._request.shown_name(path)
+                return Examined(path=str(path), source=shown, action="skipped", reason=reason, code=code)
             case UnreadableDirectory(path=path, reason=reason):
                 self._unreadable.append(path)
-                source = self._request.shown_name(path, path)
-                return Examined(path=str(path), source=source, action="failed", reason=reason)
+                shown = self._request.shown_name(path)
+                return Examined(path=str(path), source=shown, action="failed", reason=reason)
 
     def _compare(self, found: FoundFile) -> _Pending:
-        path, source = str(found.path), self._request.shown_name(found.path, found.root)
+        path, shown = str(found.path), self._request.shown_name(found.path)
         if not has_utf_8_name(found.path):
-            return Examined(path=path, source=source, action="failed", reason="its name is not UTF-8")
+            return Examined(path=path, source=shown, action="failed", reason="its name is not UTF-8")
+        source = self._request.stored_name(found.path, found.root)
         known = self._sink.record(path)
         if known and is_unchanged_by_stat(found, known, recipe=RECIPE):
             same = replace(known, source=source) if known.source != source else None
-            return Examined(path=path, source=source, action="unchanged", record=same)
+            return Examined(path=path, source=shown, action="unchanged", record=same)
         self._bytes_ahead += found.size
-        return self._reading.begin(found, source, known), found.size
+        return self._reading.begin(found, source, known, shown=shown), found.size
 
     def _count_skipped(self, event: DocumentSeen) -> None:
         if event.action == "skipped":
@@ -144,4 +145,5 @@ class Run:
                 and not any(Path(record.path).is_relative_to(directory) for directory in self._unreadable)
             ]
             if gone:
-                yield from self._sink.remove(gone)
+                shown = [replace(record, source=self._request.shown_name(record.path)) for record in gone]
+                yield from self._sink.remove(shown)

@@ -22,7 +22,7 @@ def show_hits(
 ) -> None:
     """Print the hits. In a pipe each is `path:line`, score and excerpt, separated by tabs. `error` is for JSON."""
     if json:
-        write_line(out, encode(hits_object(sources, query=query, error=error)))
+        write_line(out, encode(hits_object(sources, query=query, error=error, paths=True)))
     elif jsonl and error is not None:
         write_line(out, to_json(error))
     elif jsonl:

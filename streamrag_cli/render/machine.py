@@ -11,7 +11,7 @@ from streamrag_cli.wire import answer_object, encode, to_json
 
 
 class JsonLines:
-    """Writes each event the moment it comes: the very bytes that the server sends after `data: `."""
+    """Writes each event the moment it comes, in the format that the server sends after `data: `."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out = out
@@ -40,7 +40,7 @@ class JsonObject:
             complain(self._err, event.message, event.hint)
 
     def close(self) -> None:
-        write_line(self._out, encode(answer_object(self._events)))
+        write_line(self._out, encode(answer_object(self._events, paths=True)))
 
 
 def write_line(out: TextIO, line: str) -> None:

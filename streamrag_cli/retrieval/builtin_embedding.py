@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrag_cli.errors import ConfigurationError
+from streamrag_cli.errors import ConfigurationError, StreamragError
 from streamrag_cli.retrieval.embeddings import BUILTIN, encodable
 from streamrag_cli.silence import silence
+from streamrag_cli.system_errors import lack_of, require_resources
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -38,7 +39,8 @@ _FATAL: Final = 4
 class BuiltinEmbedder:
     """Embeds the first 256 tokens of a text. Safe to share between threads; the model is loaded at the first text.
 
-    Any call raises ConfigurationError `embedding_damaged` where a file of the model is missing or changed.
+    Any call raises ConfigurationError: `embedding_damaged` if a file of the model is missing or changed,
+    `embedding_unreadable` if it may not be read; and ResourceError.
     """
 
     name: Final = BUILTIN
@@ -76,7 +78,12 @@ class BuiltinEmbedder:
     def _model(self) -> "_Model":
         with self._lock:
             if self._loaded is None:
-                self._loaded = _load(self._directory)
+                try:
+                    self._loaded = _load(self._directory)
+                except Exception as error:
+                    if lack := lack_of(error):
+                        raise lack from error
+                    raise
             return self._loaded
 
 
@@ -101,6 +108,7 @@ def _load(directory: Path) -> _Model:
     """
     _check_files(directory)
     silence()  # onnxruntime reads its switch once, while it is imported
+    require_resources()
     import onnxruntime  # about 30 ms
     from tokenizers import Tokenizer  # about 5 ms
 
@@ -128,8 +136,10 @@ def _check_files(directory: Path) -> None:
         lines = (directory / "SHA256SUMS").read_text("ascii").splitlines()
         expected = {name: digest for digest, name in (line.split() for line in lines)}
         found = {name: _sha256(directory / name) for name in _FILES}
-    except (OSError, ValueError) as error:
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         raise _damaged() from error
+    except OSError as error:
+        raise _unreadable(directory, error) from error
     if found != expected:
         raise _damaged()
 
@@ -137,6 +147,14 @@ def _check_files(directory: Path) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unreadable(directory: Path, error: OSError) -> StreamragError:
+    return lack_of(error) or ConfigurationError(
+        f"the built-in embedding model in {directory} cannot be read: {error.strerror}",
+        code="embedding_unreadable",
+        hint=f"chmod -R a+rX {directory}",
+    )
 
 
 def _damaged() -> ConfigurationError:

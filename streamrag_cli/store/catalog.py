@@ -5,6 +5,7 @@ transaction and raises the generation by one, so a reader can tell that somethin
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,12 +15,18 @@ from threading import RLock
 from typing import Any, Final
 from zlib import crc32
 
-from streamrag_cli.errors import StoreError
+from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.store.full_text import merged
 from streamrag_cli.store.lock import not_writable
+from streamrag_cli.store.private_copy import PrivateCopy, Stamp, copied_database, may_write, stamp_of
+from streamrag_cli.system_errors import cannot_open, out_of_memory, refusal
 
 SCHEMA_VERSION: Final = "2"
+_UNOPENED: Final = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_READONLY")
+_UNWRITTEN: Final = ("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")
 _AT_A_TIME: Final = 500  # below SQLite's limit on the variables of one statement
+_MERGED_PAGES: Final = 1000
 _CHUNK_COLUMNS: Final = "chunks.chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end"
 
 
@@ -48,23 +55,52 @@ class Catalog:
 
     def __init__(self, file: Path, *, write: bool = False, create: bool = False) -> None:
         self._file = file
+        self._write = write or create
         self._lock = RLock()
+        self._copy: PrivateCopy | None = None
+        self._copied_at: Stamp = ()
         with self._translated():
-            self._db = self._connect("rwc" if create else "rw")
             try:
-                self._prepare(write=write or create, create=create)
-            except BaseException:
-                self._db.close()
-                raise
+                self._open(create=create)
+            except sqlite3.OperationalError:
+                if self._write or may_write(file) or not os.access(file, os.R_OK):
+                    raise
+                self._open_copy()
+
+    def _open(self, *, create: bool = False) -> None:
+        self._db = self._connect("rwc" if create else "rw")
+        try:
+            self._prepare(write=self._write, create=create)
+        except BaseException:
+            self._db.close()
+            raise
 
     def _connect(self, mode: str) -> sqlite3.Connection:
-        uri = f"{self._file.absolute().as_uri()}?mode={mode}"
+        file = self._copy.directory / self._file.name if self._copy else self._file
+        uri = f"{file.absolute().as_uri()}?mode={mode}"
         return sqlite3.connect(uri, uri=True, timeout=5, check_same_thread=False, isolation_level=None)
+
+    def _open_copy(self) -> None:
+        """Open what was committed by now, for a process that may not write beside the file."""
+        try:
+            self._copy, self._copied_at = copied_database(self._file)
+        except OSError as error:
+            raise refusal(self._file, error) or damaged_catalog(self._file, str(error)) from error
+        try:
+            self._open()
+        except BaseException:
+            self._copy.close()
+            raise
+
+    def is_outdated(self) -> bool:
+        """Whether the file has changed since, of which this catalog, being a copy, will see nothing."""
+        return self._copy is not None and stamp_of(self._file) != self._copied_at
 
     def _prepare(self, *, write: bool, create: bool) -> None:
         self._db.execute("PRAGMA temp_store = MEMORY")
         if not write:
             self._db.execute("PRAGMA query_only = ON")
+            self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # opens the files next to it, or fails
         else:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
@@ -85,6 +121,9 @@ class Catalog:
     def close(self) -> None:
         with self._lock:
             self._db.close()
+            if self._copy is not None:
+                self._copy.close()
+                self._copy = None
 
     # What is in it
 
@@ -275,6 +314,15 @@ class Catalog:
             ),
         )
 
+    def compact(self) -> None:
+        """Give back the space of deleted rows. A reader goes on in its snapshot."""
+        pages = -_MERGED_PAGES  # a negative number begins a merge of everything
+        with self._lock, self._translated():
+            while not merged(self._db, "chunks_fts", pages):
+                pages = _MERGED_PAGES
+            self._db.execute("VACUUM")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     # SQLite underneath
 
     def _rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
@@ -293,15 +341,22 @@ class Catalog:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except StreamragError:
+            raise
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite quotes the damage it found
-            raise _store_error(error, self._file) from error
+            raise _store_error(error, self._file, writing=self._write) from error
+        except MemoryError as error:
+            raise out_of_memory() from error
 
 
-def _store_error(error: sqlite3.Error | UnicodeDecodeError, file: Path) -> StoreError:
+def _store_error(error: sqlite3.Error | UnicodeDecodeError, file: Path, *, writing: bool) -> StreamragError:
     name = getattr(error, "sqlite_errorname", "")
-    refused = ("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")
-    if name.startswith(refused) or (name.startswith("SQLITE_CANTOPEN") and file.is_file()):
+    if name.startswith(_UNOPENED) and (refused := cannot_open(file, file.parent.parent, writing=writing)):
+        return refused
+    if name.startswith(_UNWRITTEN) or (name.startswith("SQLITE_CANTOPEN") and file.is_file()):
         return not_writable(file.parent.parent, str(error))
+    if name == "SQLITE_NOMEM":
+        return out_of_memory()
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreError(
             f"the store is busy: {file} is locked", code="store_busy", hint="try again in a moment", retryable=True

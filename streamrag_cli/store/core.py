@@ -27,6 +27,7 @@ class CoreCollection:
     """A collection, with those of its methods that read, named and answering as those of `chromadb.Collection`."""
 
     def __init__(self, directory: Path, name: str) -> None:
+        """`directory` must be writable: the core writes when it opens its database."""
         if Path(".env").exists():
             _import_errors()
         most_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -6,14 +6,16 @@ nothing is noted. Chroma's database is not among the files: opening it to read a
 """
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Final
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.store.catalog import Catalog
+from streamrag_cli.system_errors import refusal
 
 # Chroma saves an index from its thousandth vector on; before, its files are blanks, and differ each time it is opened.
-_SAVED: Final = "*/index_metadata.pickle"
+_MARKER: Final = "index_metadata.pickle"
 _DIGEST: Final = "vector_files"
 _STAMPS: Final = "vector_stamps"
 
@@ -41,10 +43,15 @@ def noted(catalog: Catalog) -> str:
 
 
 def are_as_noted(catalog: Catalog, vectors: Path) -> bool:
-    """True also where nothing is noted. Reads the files only where their sizes or times differ, as in a copy."""
+    """True also where nothing is noted. Reads the files only where their sizes or times differ, as in a copy.
+
+    Raises StoreError if the system does not let them be read, which says nothing about what is in them.
+    """
     try:
         return not are_noted(catalog) or catalog.meta(_STAMPS) == _stamps(vectors) or noted(catalog) == _digest(vectors)
-    except FileNotFoundError:
+    except OSError as error:
+        if refused := refusal(vectors, error):
+            raise refused from error
         return False
 
 
@@ -68,4 +75,11 @@ def _digest(vectors: Path) -> str:
 
 
 def _saved(vectors: Path) -> list[Path]:
-    return sorted(each for marker in vectors.glob(_SAVED) for each in marker.parent.iterdir())
+    """Raises OSError if a directory cannot be looked into: `glob` would pass it over."""
+    indexes = [Path(each.path) for each in os.scandir(vectors) if each.is_dir()]
+    return sorted(file for index in indexes for file in _files_of(index))
+
+
+def _files_of(index: Path) -> list[Path]:
+    files = list(index.iterdir())
+    return files if any(each.name == _MARKER for each in files) else []

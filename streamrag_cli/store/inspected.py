@@ -12,6 +12,7 @@ from streamrag_cli.errors import StoreError
 from streamrag_cli.store.catalog import Catalog
 from streamrag_cli.store.lock import alone
 from streamrag_cli.store.vectors import Vectors
+from streamrag_cli.system_errors import cannot_open
 
 SAME_DIRECTION: Final = 0.999
 """The cosine from which a vector that was found counts as the one that was looked for."""
@@ -89,6 +90,8 @@ class InspectedVectors(Vectors):
 def database_problem(directory: Path) -> str:
     """What SQLite finds wrong with Chroma's database, "" where it is sound or missing. Chroma is not opened."""
     file = directory / "chroma.sqlite3"
+    if refused := cannot_open(file, directory):
+        raise refused
     if not file.is_file():
         return ""
     uri = f"{file.absolute().as_uri()}?mode=ro"

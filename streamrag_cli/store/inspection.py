@@ -15,12 +15,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from streamrag_cli.errors import StoreError
+from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.store import index_files
 from streamrag_cli.store.catalog import Catalog
 from streamrag_cli.store.inspected import InspectedCatalog, InspectedVectors, database_problem
 from streamrag_cli.store.layout import Layout
 from streamrag_cli.store.lock import using, writing
+from streamrag_cli.system_errors import refusal
 
 UNFOUND_TOLERATED: Final = 0.01
 """The share of the searches that may miss their chunk: the index is approximate. Two writers lose about a fifth."""
@@ -81,12 +82,14 @@ def _inspect_or_moved(layout: Layout, searches: int) -> Inspection | None:
     try:
         with using(layout.epoch_directory(current.epoch)):
             return _inspect_epoch(layout, current.epoch, searches)
-    except (StoreError, FileNotFoundError) as error:
+    except (StreamragError, OSError) as error:
         now = layout.current()
         if now is None or now.epoch != current.epoch:
             return None
-        if isinstance(error, StoreError):
+        if isinstance(error, StreamragError):
             raise
+        if refused := refusal(layout.store, error):
+            raise refused from error
         raise index_files.damaged(layout.vectors(current.epoch), "their directory is missing") from error
 
 
@@ -167,10 +170,10 @@ def _is_being_written(layout: Layout) -> bool:
 
 
 def main(store: str, collection: str, searches: str) -> None:
-    """Say the `Inspection`, or the StoreError as `{"error": {...}}`."""
+    """Say the `Inspection`, or the failure as `{"error": {...}}`."""
     try:
         said: object = asdict(inspect(Path(store), collection, searches=int(searches)))
-    except StoreError as error:
+    except StreamragError as error:
         said = {"error": {"message": error.message, "code": error.code, "hint": error.hint}}
     sys.stdout.write(json.dumps(said))
 

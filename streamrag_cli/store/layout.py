@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Final
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.lock import unused
+from streamrag_cli.store.lock import WRITER_LOCK, unused
+from streamrag_cli.system_errors import refusal
 
 _EPOCH_PREFIX: Final = "epoch-"
+_CURRENT: Final = "current.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,12 @@ class Layout:
         return self.store / "collections" / self.collection
 
     @property
+    def writer_lock(self) -> Path:
+        return self.directory / WRITER_LOCK
+
+    @property
     def _current_file(self) -> Path:
-        return self.directory / "current.json"
+        return self.directory / _CURRENT
 
     def epoch_directory(self, epoch: str) -> Path:
         return self.directory / epoch
@@ -59,6 +65,8 @@ class Layout:
         except NotADirectoryError:
             raise self._not_a_directory() from None
         except (OSError, ValueError, KeyError, TypeError) as error:
+            if isinstance(error, OSError) and (refused := refusal(self.store, error)):
+                raise refused from error
             raise StoreError(
                 f"{self._current_file} is damaged: {error}",
                 code="store_damaged",
@@ -90,6 +98,18 @@ class Layout:
                     if free:
                         shutil.rmtree(each)
 
+    def remove(self) -> None:
+        """Remove the collection while its writer's lock is held; whoever reads it keeps what it has open."""
+        self._current_file.unlink(missing_ok=True)
+        for each in self.directory.iterdir():
+            if each.is_dir():
+                shutil.rmtree(each)
+            elif each != self.writer_lock:
+                each.unlink()
+        self.writer_lock.unlink()
+        with suppress(OSError):
+            self.directory.rmdir()  # another ingest may have begun
+
     def make(self) -> None:
         """Make the collection's directory, readable by its owner alone."""
         try:
@@ -119,8 +139,20 @@ class Current:
 
 
 def collections(store: Path) -> list[str]:
-    """The names of the collections in a store, sorted."""
+    """The names of the collections in a store, sorted. Raises StoreError if the store may not be looked into."""
     try:
-        return sorted(each.parent.name for each in (store / "collections").glob("*/current.json"))
-    except OSError:
+        with os.scandir(store / "collections") as entries:
+            return sorted(each.name for each in entries if _is_there(Path(each.path, _CURRENT)))
+    except OSError as error:
+        if refused := refusal(store, error):
+            raise refused from error
         return []
+
+
+def _is_there(file: Path) -> bool:
+    """Raises OSError if that cannot be found out."""
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True

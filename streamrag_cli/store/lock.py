@@ -9,6 +9,7 @@ opened, writes too. So none of these is a courtesy:
 - `using`: shared by those who read an epoch, so that a rebuild does not take the files away amid a question.
 """
 
+import errno
 import fcntl
 import os
 import time
@@ -17,8 +18,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from streamrag_cli.errors import StoreError
+from streamrag_cli.errors import StoreError, StreamragError
+from streamrag_cli.system_errors import refusal
 
+WRITER_LOCK: Final = "writer.lock"
 BUSY_AFTER_S: Final = 3.0
 _CHROMA_BUSY_AFTER_S: Final = 30.0  # a writer holds it for one batch, about a second
 _POLL_S: Final = 0.01
@@ -27,7 +30,7 @@ _POLL_S: Final = 0.01
 @contextmanager
 def writing(directory: Path, *, wait_s: float = BUSY_AFTER_S) -> Iterator[None]:
     """Hold the writer's lock of a collection, or raise StoreError `store_busy` after `wait_s` seconds."""
-    with _held(directory / "writer.lock", wait_s=wait_s) as held:
+    with _held(directory / WRITER_LOCK, wait_s=wait_s) as held:
         if not held:
             raise StoreError(
                 f"the store is busy: another ingest is writing to {directory}",
@@ -76,8 +79,10 @@ def unused(directory: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def not_writable(directory: Path, why: OSError | str) -> StoreError:
-    """The store's directory refuses a write: read-only, no space, no permission."""
+def not_writable(directory: Path, why: OSError | str) -> StreamragError:
+    """The store's directory refuses a write: read-only, no space, no permission, or the system lacks something."""
+    if isinstance(why, OSError) and (refused := refusal(directory, why, writing=True)):
+        return refused
     reason = why if isinstance(why, str) else why.strerror or str(why)
     return StoreError(
         f"the store at {directory} cannot be written: {reason}",
@@ -88,18 +93,48 @@ def not_writable(directory: Path, why: OSError | str) -> StoreError:
 
 @contextmanager
 def _held(file: Path, *, wait_s: float) -> Iterator[bool]:
-    """Hold the lock, if that can be had within `wait_s` seconds."""
+    """Hold the lock, if that can be had within `wait_s` seconds.
+
+    A process that may read and not write locks the file that is there; one that nobody ever wrote to needs no lock.
+    """
+    until = time.monotonic() + wait_s
+    while True:
+        descriptor = _opened(file)
+        if descriptor is None:
+            yield True
+            return
+        try:
+            while not (held := _locked(descriptor)) and time.monotonic() < until:
+                time.sleep(_POLL_S)
+            if not held or not file.parent.exists() or _is_still_there(file, descriptor):
+                yield held and file.parent.exists()
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _is_still_there(file: Path, descriptor: int) -> bool:
+    """False if the locked file was removed, with its collection: then the lock keeps nobody out."""
     try:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.path.samestat(file.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _opened(file: Path) -> int | None:
+    """None if the lock is not there and this process may not make it."""
+    try:
+        # It holds nothing: all who may read the store, as its directory says, may wait for the lock.
+        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise not_writable(file.parent, error) from error
+        if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise not_writable(file.parent, error) from error
     try:
-        until = time.monotonic() + wait_s
-        while not (held := _locked(descriptor)) and time.monotonic() < until:
-            time.sleep(_POLL_S)
-        yield held
-    finally:
-        os.close(descriptor)
+        return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise refusal(file, error) or not_writable(file.parent, error) from error
 
 
 def _locked(descriptor: int) -> bool:
@@ -107,4 +142,7 @@ def _locked(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno != errno.EBADF:  # over NFS, where a file that is open to read cannot be locked
+            raise
     return True

@@ -96,6 +96,19 @@ def missing(place: StorePlace, collection: str) -> StoreError:
     return Layout(place, collection).missing()
 
 
+def remove_collection(place: StorePlace, collection: str) -> None:
+    """Remove a collection with everything in it. Raises StoreError: `store_busy`, `store_not_writable`."""
+    if isinstance(place, PostgresUrl):
+        _need_psycopg()
+        from streamrag_cli.store.postgres import writer as postgres  # psycopg and numpy, about 0.2 s
+
+        postgres.remove_collection(place, collection)
+        return
+    from streamrag_cli.store.writer import remove_collection as remove_from_directory
+
+    remove_from_directory(place, collection)
+
+
 def collections(place: StorePlace) -> list[str]:
     """The names of the collections in a store, sorted."""
     if isinstance(place, PostgresUrl):

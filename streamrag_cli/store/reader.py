@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
 
-from streamrag_cli.errors import StoreError
+from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.store import index_files
 from streamrag_cli.store.catalog import Catalog, Counts, StoredChunk, damaged_catalog
 from streamrag_cli.store.index_files import damaged
@@ -15,6 +15,7 @@ from streamrag_cli.store.layout import Layout
 from streamrag_cli.store.lock import using
 from streamrag_cli.store.vectors import Vectors
 from streamrag_cli.store.words import match_expression
+from streamrag_cli.system_errors import refusal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,11 +143,11 @@ class CollectionReader:
 
     def _open_catalog(self) -> None:
         epoch = self._current_epoch()
-        while self._catalog is None or epoch != self._epoch:
+        while self._catalog is None or epoch != self._epoch or self._catalog.is_outdated():
             self.close()
             try:
                 self._open_epoch(epoch)
-            except StoreError:
+            except StreamragError:
                 # A rebuild may have ended, and removed the epoch, since it was looked up.
                 if self._current_epoch() == epoch:
                     raise
@@ -158,7 +159,8 @@ class CollectionReader:
             try:
                 stack.enter_context(using(directory))
             except OSError as error:
-                raise damaged(directory, error.strerror or str(error)) from error
+                refused = refusal(self._layout.store, error)
+                raise refused or damaged(directory, error.strerror or str(error)) from error
             self._catalog = Catalog(self._layout.catalog(epoch))
             self._epoch = epoch
             self._in_use = stack.pop_all()

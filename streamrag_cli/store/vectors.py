@@ -6,6 +6,7 @@ holds both to the same answer. A distance never leaves this module: callers see 
 """
 
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -13,10 +14,12 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from streamrag_cli.errors import StoreError
+from streamrag_cli.errors import StreamragError
 from streamrag_cli.store.chromadb_import import away_from_the_working_directory
 from streamrag_cli.store.index_files import damaged
 from streamrag_cli.store.lock import alone, not_writable
+from streamrag_cli.store.private_copy import PrivateCopy, may_write
+from streamrag_cli.system_errors import cannot_open, lack_named_in, lack_of, refusal, require_resources
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from streamrag_cli.store.core import CoreCollection
 
+_DATABASE: Final = "chroma.sqlite3"
 AT_A_TIME: Final = 2000  # Chroma refuses more than 5461 records in one call
 _COSINE: Final = {"hnsw": {"space": "cosine"}}
 _REFUSALS: Final = ("disk is full", "readonly", "read-only", "no space left", "permission denied", "unable to open")
@@ -42,14 +46,17 @@ class Vectors:
     """
 
     _create = False
+    _writes = False
+    _copy: PrivateCopy | None = None
 
     def __init__(self, directory: Path, name: str) -> None:
         self._directory = directory
         self._name = name
         self._lock_file = directory.with_name("vectors.lock")
-        if not self._create and not (directory / "chroma.sqlite3").is_file():
+        if not self._create and not self._has_database():
             raise damaged(directory, "its database is missing")
         with alone(self._lock_file), self._translated():
+            require_resources()
             self._collection = self._open()
             try:
                 self._loaded = self._load()
@@ -57,13 +64,34 @@ class Vectors:
                 self._close()
                 raise
 
+    def _has_database(self) -> bool:
+        try:
+            return stat.S_ISREG((self._directory / _DATABASE).stat().st_mode)
+        except OSError as error:
+            if refused := refusal(self._directory, error):
+                raise refused from error
+            return False
+
     def _open(self) -> "CoreCollection | ChromaCollection":
         from streamrag_cli.store.core import CoreCollection  # 70 ms, the whole of chromadb 600
 
-        return CoreCollection(self._directory, self._name)
+        database = self._directory / _DATABASE
+        if may_write(database):
+            return CoreCollection(self._directory, self._name)
+        self._copy = PrivateCopy()
+        try:
+            # Nobody else writes to it: this process holds the lock that a writer holds for each of its batches.
+            self._copy.take(database, *(database.with_name(_DATABASE + each) for each in ("-journal", "-wal")))
+            self._copy.link_indexes(self._directory)
+            return CoreCollection(self._copy.directory, self._name)
+        except BaseException:
+            self._copy.close()
+            raise
 
     def _close(self) -> None:
         cast("CoreCollection", self._collection).close()
+        if self._copy is not None:
+            self._copy.close()
 
     def _load(self) -> int:
         """Have Chroma load its index now, while no other process writes to it; return how many vectors that has."""
@@ -136,28 +164,44 @@ class Vectors:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except StoreError:
+        except StreamragError:
             raise
         except OSError as error:
-            raise not_writable(self._directory, error) from error
+            refused = refusal(self._directory, error, writing=self._writes)
+            raise refused or damaged(self._directory, error.strerror or str(error)) from error
         except BaseException as error:
+            if lack := lack_of(error):
+                raise lack from error
             # A panic in Chroma's core derives from BaseException alone and has no importable name.
             if type(error).__module__.startswith("chromadb") or type(error).__name__ == "PanicException":
                 raise self._translation(str(error)) from error
             raise
 
-    def _translation(self, message: str) -> StoreError:
+    def _translation(self, message: str) -> StreamragError:
         first_line = message.strip().splitlines()[0] if message.strip() else "unreadable"
-        if any(refusal in message.lower() for refusal in _REFUSALS):
+        if lack := lack_named_in(message):
+            return lack
+        if refused := self._refused():
+            return refused
+        if any(words in message.lower() for words in _REFUSALS):
             return not_writable(self._directory, first_line)
         # Chroma writes even to read, and where a disk is full most of its messages do not say so.
         if self._directory.exists() and shutil.disk_usage(self._directory).free < _ROOM_BYTES:
             return not_writable(self._directory, f"the disk is full ({first_line})")
         return damaged(self._directory, first_line)
 
+    def _refused(self) -> StreamragError | None:
+        """What the system says of the files; Chroma says of most failures only that there was one."""
+        for each in (self._directory / _DATABASE, *self._directory.glob("*/*")):
+            if refused := cannot_open(each, self._directory, writing=self._writes):
+                return refused
+        return None
+
 
 class WritableVectors(Vectors):
     """The same collection, open for writing as well; with `create` it is made where there is none."""
+
+    _writes = True
 
     def __init__(self, directory: Path, name: str, *, create: bool = False) -> None:
         self._create = create

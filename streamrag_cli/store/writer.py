@@ -22,6 +22,7 @@ from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store import index_files
 from streamrag_cli.store.catalog import Catalog, Counts
+from streamrag_cli.store.compaction import compact_if_worthwhile, note_dropped
 from streamrag_cli.store.index_files import damaged
 from streamrag_cli.store.interface import Embed, another_embedding, vectors_made_with
 from streamrag_cli.store.layout import Current, Layout
@@ -54,6 +55,13 @@ def open_for_writing(
                 writer.finish()
         finally:
             writer.close()
+
+
+def remove_collection(store: Path, collection: str) -> None:
+    """Remove a collection with everything in it; it is gone in one step, and then its files. Raises StoreError."""
+    layout = Layout(store, collection)
+    with _refusals(store), writing(layout.directory):
+        layout.remove()
 
 
 @contextmanager
@@ -170,6 +178,7 @@ class CollectionWriter:
             self._catalog.settle(new)
             former -= set(new)
             self._catalog.doubt(former)
+            note_dropped(self._catalog, len(former))
             self._catalog.raise_generation()
         self._drop_vectors(former)
 
@@ -181,6 +190,7 @@ class CollectionWriter:
             for path in paths:
                 former |= self._catalog.remove(path)
             self._catalog.doubt(former)
+            note_dropped(self._catalog, len(former))
             self._catalog.raise_generation()
         self._drop_vectors(former)
 
@@ -218,6 +228,7 @@ class CollectionWriter:
         if self._rebuild:
             self._layout.make_current(Current(epoch=self._epoch, roots=tuple(self._catalog.roots())))
             self._layout.remove_epochs_but(self._epoch)
+        compact_if_worthwhile(self._catalog, self._layout.vectors(self._epoch))
 
     def _begin_change(self) -> None:
         self._changed = True

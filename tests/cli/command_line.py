@@ -14,6 +14,7 @@ from typing import IO, Any, Self, TypeVar
 
 from tests.openai_server import OpenAIServer, Script
 
+Key = TypeVar("Key")
 Result = TypeVar("Result")
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,7 +113,7 @@ class CommandLine:
                 process.kill()
 
 
-def at_once(runs: Mapping[str, Callable[[], Result]]) -> dict[str, Result]:
+def at_once(runs: Mapping[Key, Callable[[], Result]]) -> dict[Key, Result]:
     """Run several things side by side, a thread for each core: most of what a process costs is its imports."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         return dict(zip(runs, pool.map(lambda run: run(), runs.values()), strict=True))

@@ -149,6 +149,16 @@ def test_a_store_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
     assert raised.value.code == "store_not_writable"
 
 
+def test_a_store_that_may_only_be_read_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "collections" / "notes").mkdir(parents=True)
+    (tmp_path / "collections" / "notes" / "current.json").write_text("{}", encoding="utf-8")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    (found,) = check_disk(tmp_path)
+
+    assert (found.state, found.code) == ("warning", "read_only")
+    assert found.found == f"{tmp_path}: read-only for this user, so it can be asked and not ingested into"
+
+
 @pytest.mark.parametrize(
     ("screen", "environment", "expected"),
     [

@@ -101,18 +101,18 @@ def test_a_first_ingest_onto_a_full_disk_is_said_and_can_be_made_when_there_is_r
     assert found(small_disk)[0]["source"] == "docs/harbour.md"
 
 
-def test_a_read_only_store_is_said_by_every_command_and_answers_again_when_it_is_not(
+def test_a_read_only_store_is_asked_like_any_other_and_refuses_an_ingest(
     small_disk: WarmCommandLine,
 ) -> None:
     assert small_disk.run("ingest", "docs").code == 0
     before = found(small_disk)
     disk = Path(small_disk.variables["STREAMRAG_STORE"]).parent
     shell(small_disk, f"mount -o remount,ro {disk}")
-    commands = (("ask", QUESTION), ("search", QUESTION), ("ingest", "docs"), ("ingest", "--rebuild"))
-    outcomes = [small_disk.run(*command) for command in commands]
-    status = small_disk.run("status")
+    refused = [small_disk.run("ingest", *each) for each in (("docs",), ("--rebuild",), ("--remove", "docs"))]
+    served = [small_disk.run(*each) for each in (("ask", QUESTION), ("status",), ("doctor",))]
+    found_there = found(small_disk)
     shell(small_disk, f"mount -o remount,rw {disk}")
 
-    assert [refusal(each) for each in outcomes] == [REFUSED] * len(commands)
-    assert status.code == 0
-    assert found(small_disk) == before
+    assert [refusal(each) for each in refused] == [REFUSED] * 3
+    assert [each.code for each in served] == [0, 0, 0]
+    assert found_there == found(small_disk) == before

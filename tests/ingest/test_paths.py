@@ -62,11 +62,15 @@ def test_documents_outside_the_path_are_left_alone(ingests: Ingests) -> None:
     assert ingests.stored() == {"one-more/b.md": "second"}
 
 
-def test_names_are_shown_from_the_working_directory_else_from_the_folder(ingests: Ingests, tmp_path: Path) -> None:
+def test_names_are_shown_as_paths_that_open_and_stored_from_the_folder_on(ingests: Ingests, tmp_path: Path) -> None:
     ingests.put("a.md", "first")
-    ingests.put("../elsewhere/deep/b.md", "second")
+    file = Path(os.path.normpath(ingests.put("../elsewhere/deep/b.md", "second")))
+    shown = ingests.run("a.md", str(tmp_path / "elsewhere"))
 
-    assert ingests.run("a.md", str(tmp_path / "elsewhere")) == {"a.md": "added", "elsewhere/deep/b.md": "added"}
+    assert shown == {"a.md": "added", str(file): "added"}
+    assert ingests.stored() == {"a.md": "first", "elsewhere/deep/b.md": "second"}
+    file.unlink()
+    assert ingests.run(str(tmp_path / "elsewhere")) == {str(file): "deleted"}
 
 
 def test_a_name_is_renewed_when_the_working_directory_is_another(ingests: Ingests) -> None:

@@ -3,10 +3,17 @@
 It says a line for each step on stdout; where a step needs a go-ahead it waits for a line on stdin.
 """
 
+import io
+import itertools
+import os
+import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, redirect_stdout
+from pathlib import Path
+from typing import Any
 
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.retrieval.search import retrieve
@@ -16,6 +23,8 @@ from streamrag_cli.store_place import PostgresUrl
 from tests import postgres_server
 from tests.fake_embedder import FakeEmbedder
 from tests.store.stores import LocalStore, Store, by_vector, document, many_chunks, store_at, texts, write
+
+_GIVING_BACK = ("VACUUM", "PRAGMA wal", "INSERT INTO chunks_fts (", "INSERT INTO embedding_fulltext_search")
 
 
 def main(address: str, command: str, *words: str) -> None:
@@ -41,6 +50,37 @@ def put_batches(store: Store, count: str) -> None:
         writer.repair(FakeEmbedder().embed_documents)
         for number in range(int(count)):
             write(writer, many_chunks(f"{number}.md", 50))
+    say("done")
+
+
+def put_and_die(store: Store, path: str, *chunks: str) -> None:
+    """Be killed when it is written, with the databases open; this process goes on."""
+    child = os.fork()
+    if not child:
+        with store.writing() as writer:
+            write(writer, document(path, *chunks))
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def remove_and_die(store: Store, at: str, *paths: str) -> None:
+    """Be killed at a statement that gives back disk space, the one numbered `at`, from 0."""
+    count = itertools.count()
+
+    def step(statement: str) -> None:
+        if statement.startswith(_GIVING_BACK) and next(count) == int(at):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    connect = sqlite3.connect
+
+    def traced(*arguments: Any, **named: Any) -> sqlite3.Connection:
+        db: sqlite3.Connection = connect(*arguments, **named)
+        db.set_trace_callback(step)
+        return db
+
+    sqlite3.connect = traced  # type: ignore[assignment]
+    with store.writing() as writer:
+        writer.remove(f"/docs/{path}" for path in paths)
     say("done")
 
 
@@ -81,6 +121,19 @@ def ask(store: Store, question: str) -> None:
         say(" | ".join(hit.chunk.text for hit in found.hits))
 
 
+def ask_around(store: Store, command: str, *words: str) -> None:
+    """Say what an open reader finds before and after a command on the writable mount of the same store."""
+    assert isinstance(store.place, Path)
+    writable = store_at(str(store.place.parents[1] / "rw" / "store"))
+    with store.reading() as reader:
+        for changes in (False, True):
+            if changes:
+                with redirect_stdout(io.StringIO()):
+                    COMMANDS[command](writable, *words)
+            found = retrieve(reader, FakeEmbedder(), "lions have manes", top_k=3)
+            say(" | ".join(hit.chunk.text for hit in found.hits))
+
+
 def check(store: Store) -> None:
     """Say whether a search finds every vector."""
     with store.reading() as reader:
@@ -117,6 +170,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "rebuild": rebuild,
     "put-batches": put_batches,
     "put-slowly": put_slowly,
+    "put-and-die": put_and_die,
+    "remove-and-die": remove_and_die,
+    "ask-around": ask_around,
     "remove": remove,
     "hold": hold,
     "ask": ask,

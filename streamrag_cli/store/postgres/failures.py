@@ -8,6 +8,7 @@ import psycopg
 from psycopg import errors
 
 from streamrag_cli.errors import StoreError
+from streamrag_cli.store.postgres.rights import missing_right
 from streamrag_cli.store_place import PostgresUrl
 
 _LOST: Final = ("08", "57P")  # connection exceptions; shut down, crashed, starting up
@@ -17,21 +18,25 @@ _BROKEN: Final = ("XX", "42P01", "42703", "58")  # corruption, no such table or 
 
 
 @contextmanager
-def translated(place: PostgresUrl) -> Iterator[None]:
+def translated(place: PostgresUrl, *, writing: bool = False) -> Iterator[None]:
     """Turn what psycopg raises inside into a StoreError; what is left is a bug in a statement."""
     try:
         yield
     except psycopg.Error as error:
-        failure = _failure(error, place)
+        failure = _failure(error, place, writing=writing)
         if failure is None:
             raise
         raise failure from error
 
 
-def _failure(error: psycopg.Error, place: PostgresUrl) -> StoreError | None:
+def _failure(error: psycopg.Error, place: PostgresUrl, *, writing: bool) -> StoreError | None:
     state, said = error.sqlstate or "", _first_line(error, place)
     if isinstance(error, errors.InsufficientPrivilege):
-        return _not_writable(place, said, f"as the schema's owner: GRANT ALL ON SCHEMA {place.schema} TO the user")
+        return StoreError(
+            f"the store at {place} cannot be {'written' if writing else 'read'}: {said}",
+            code="store_not_writable" if writing else "store_not_readable",
+            hint=missing_right(place, writing=writing),
+        )
     if isinstance(error, errors.ReadOnlySqlTransaction):
         return _not_writable(place, said, "write to the primary server, not to a copy of it")
     if state.startswith(_NO_ROOM):

@@ -79,7 +79,7 @@ def _another_format(place: PostgresUrl, found: int) -> StoreError:
     return StoreError(
         f"the schema in {place} has format {found}; this version reads format {VERSION}",
         code="store_format",
-        hint="install the newer streamrag that made it" if newer else "streamrag ingest PATH brings it up to date",
+        hint="install the newer streamrag that made it" if newer else "bring it up to date: streamrag ingest PATH",
     )
 
 

@@ -6,8 +6,8 @@ and the counts, is changed last, so that nobody waits for longer than a commit t
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.catalog import Counts
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_DROP_ATTEMPTS: Final = 50
+"""Of 100 ms each."""
+
+
 @contextmanager
 def open_for_writing(
     place: PostgresUrl, collection: str, *, embedding: str, rebuild: bool = False
@@ -35,12 +39,23 @@ def open_for_writing(
     """
     conn = connect(place, create=True)
     try:
-        with translated(place):
+        with translated(place, writing=True):
             writer = PostgresWriter(conn, place, collection, embedding=embedding, rebuild=rebuild)
             yield writer
             writer.finish()
     finally:
         conn.close()
+
+
+def remove_collection(place: PostgresUrl, collection: str) -> None:
+    """Remove a collection; it is gone in one step, and then its tables. Raises StoreError."""
+    with closing(connect(place)) as conn, translated(place, writing=True):
+        Claims(conn, place, collection).hold([EVERYTHING])
+        conn.execute("DELETE FROM collections WHERE name = %s", (collection,))
+        for (epoch,) in conn.execute("SELECT id FROM epochs WHERE collection = %s ORDER BY id", (collection,)):
+            for _ in range(_DROP_ATTEMPTS):  # a reader may be in the middle of a question
+                if schema.drop_epoch(conn, epoch):
+                    break
 
 
 class PostgresWriter:

@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import closing
+from secrets import token_hex
 from urllib.parse import quote
 
 import psycopg
@@ -61,10 +62,56 @@ def test_with_the_right_password_there_is_no_collection_yet(store: PostgresStore
 
 
 def test_a_user_who_may_not_write_is_told(store: PostgresStore) -> None:
-    code, hint = writing_raises(guarded(store.place, password=quote(PASSWORD, safe="")))
+    said = writing_raises(guarded(store.place, password=quote(PASSWORD, safe="")))
 
-    assert code == "store_not_writable"
-    assert hint.startswith("as the schema's owner: GRANT")
+    assert said == ("store_not_writable", 'as postgres: GRANT CREATE ON DATABASE "postgres" TO "guarded";')
+
+
+def test_the_rights_that_a_hint_names_are_enough_to_ask_and_then_to_ingest(
+    store: PostgresStore, database: "psycopg.Connection[tuple[object, ...]]"
+) -> None:
+    owner = f"owner_{token_hex(4)}"
+    database.execute(f"CREATE ROLE {owner} LOGIN")
+    database.execute(f"GRANT CREATE ON DATABASE postgres TO {owner}")
+    owned = Store(PostgresUrl(store.place.with_secret().replace("postgresql://postgres:", f"postgresql://{owner}:")))
+    owned.put(APPLES)
+    other = guarded(store.place, password=quote(PASSWORD, safe=""))
+    try:
+        code, hint = reading_raises(other)
+        assert code == "store_not_readable"
+        run_as(owner, hint, database)
+        with Store(other).reading() as reader, reader.reading():
+            assert texts(reader) == {"apples are red", "pears are green"}
+        owned.put(SHIPS, rebuild=True)
+        with Store(other).reading() as reader, reader.reading():
+            assert texts(reader) == {"ships cross the sea"}
+        code, hint = writing_raises(other)
+        assert (code, hint) == ("store_not_writable", f'as {owner}: GRANT "{owner}" TO "guarded";')
+        database.execute(hint.partition(": ")[2])
+        Store(other).put(APPLES)
+        Store(other).put(APPLES, rebuild=True)
+    finally:
+        store.remove()
+        database.execute(f"DROP OWNED BY {owner}")
+        database.execute(f"DROP ROLE {owner}")
+
+
+def run_as(role: str, hint: str, database: "psycopg.Connection[tuple[object, ...]]") -> None:
+    """Run the SQL of a hint as the role that it names."""
+    named, _, statements = hint.partition(": ")
+    assert named == f"as {role}"
+    database.execute(f"SET ROLE {role}")
+    database.execute(statements)
+    database.execute("RESET ROLE")
+
+
+def test_a_superuser_is_lent_to_nobody(store: PostgresStore) -> None:
+    store.put(APPLES)
+
+    assert writing_raises(guarded(store.place, password=quote(PASSWORD, safe=""))) == (
+        "store_not_writable",
+        "ingest as postgres, or into a schema of your own: schema=NAME in the store's address",
+    )
 
 
 def test_a_database_that_does_not_exist_is_missing(store: PostgresStore) -> None:

@@ -1,0 +1,25 @@
+"""What a file is called for a person: a path that opens from where they stand."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayNames:
+    """Names for a person in `directory`, whose home is `home`; either is None if there is none.
+
+    >>> names = DisplayNames(Path("/home/ada/work"), Path("/home/ada"))
+    >>> [names.of(each) for each in ("/home/ada/work/docs/a.md", "/home/ada/x/docs/a.md", "/srv/docs/a.md")]
+    ['docs/a.md', '~/x/docs/a.md', '/srv/docs/a.md']
+    """
+
+    directory: Path | None
+    home: Path | None
+
+    def of(self, path: str | Path) -> str:
+        """`path` is absolute."""
+        file = PurePosixPath(path)
+        for base, prefix in ((self.directory, ""), (self.home, "~/")):
+            if base is not None and str(base) not in {"/", str(file)} and file.is_relative_to(base):
+                return f"{prefix}{file.relative_to(base)}"
+        return str(file)

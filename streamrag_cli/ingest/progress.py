@@ -1,0 +1,22 @@
+"""The last event of an ingest or a removal."""
+
+import time
+from collections.abc import Mapping
+from typing import Final, get_args
+
+from streamrag_cli.events import DocumentAction, IngestDone
+
+_ACTIONS: Final[tuple[DocumentAction, ...]] = get_args(DocumentAction)
+
+
+def done(
+    counts: Mapping[DocumentAction, int], *, chunks_written: int, chunks: int, started: float, dry_run: bool
+) -> IngestDone:
+    """`started` is a reading of `perf_counter`; an action without a count had nothing to do."""
+    return IngestDone(
+        counts={action: counts.get(action, 0) for action in _ACTIONS},
+        chunks_written=chunks_written,
+        chunks=chunks,
+        elapsed_ms=(time.perf_counter() - started) * 1000,
+        dry_run=dry_run,
+    )

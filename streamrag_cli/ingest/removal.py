@@ -1,0 +1,94 @@
+"""Takes documents, or a whole collection, out of the store; the files are not touched."""
+
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from streamrag_cli.errors import StoreError, StreamragError, UsageError
+from streamrag_cli.events import IngestEvent, IngestStarted, as_event
+from streamrag_cli.ingest.progress import done
+from streamrag_cli.ingest.roots import IngestRequest
+from streamrag_cli.ingest.safeguards import confirm_removal
+from streamrag_cli.ingest.sinks import seen
+from streamrag_cli.model import DocumentRecord
+from streamrag_cli.settings import Settings
+from streamrag_cli.store.interface import Manifest
+from streamrag_cli.store.opening import missing as missing_collection
+from streamrag_cli.store.opening import open_for_writing, open_manifest, remove_collection
+from streamrag_cli.text import sanitise_line
+
+
+def remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
+    """Take the documents at or below the paths out of the collection."""
+    try:
+        yield from _remove(request, settings)
+    except StreamragError as error:
+        yield as_event(error)
+
+
+def remove_all(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
+    """Remove the collection with everything in it, also one that is damaged."""
+    try:
+        yield from _remove_all(request, settings)
+    except StreamragError as error:
+        yield as_event(error)
+
+
+def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
+    started = time.perf_counter()
+    below = request.absolute_paths()
+    with open_manifest(settings.store, settings.collection) as manifest:
+        made_with = manifest.meta("embedding") if manifest else None
+        if manifest is None or made_with is None:
+            raise missing_collection(settings.store, settings.collection)
+        records, chunks = _records_under(manifest, below), manifest.counts().chunks
+    if not records:
+        missing = sanitise_line(", ".join(map(str, request.paths)))
+        raise UsageError(f"nothing from {missing} in the store", code="not_ingested", hint="streamrag status")
+    given = shlex.join(map(str, request.paths))
+    where = f"below {', '.join(map(str, below))} from the collection {settings.collection!r}"
+    confirm_removal(len(records), where, request, command=f"streamrag ingest --remove {given}")
+    yield IngestStarted(documents=len(records), collection=settings.collection, embedding=made_with)
+    if not request.dry_run:
+        with open_for_writing(settings.store, settings.collection, embedding=made_with) as writer:
+            records = _records_under(writer.catalog, below)
+            writer.remove(record.path for record in records)
+            gone = [root for root in writer.catalog.roots() if any(Path(root).is_relative_to(path) for path in below)]
+            writer.remove_roots(gone)
+            chunks = writer.counts().chunks
+    yield from (seen(request.shown_name(record.path), "deleted") for record in records)
+    yield done({"deleted": len(records)}, chunks_written=0, chunks=chunks, started=started, dry_run=request.dry_run)
+
+
+def _records_under(manifest: Manifest, paths: Sequence[Path]) -> list[DocumentRecord]:
+    found = {record.path: record for path in paths for record in manifest.documents_under(str(path))}
+    return list(found.values())
+
+
+def _remove_all(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
+    started = time.perf_counter()
+    records, made_with, chunks = _all_there_is(settings)
+    command = f"streamrag ingest --remove --all -c {shlex.quote(settings.collection)}"
+    where = f"and the collection {settings.collection!r} itself"
+    confirm_removal(None if records is None else len(records), where, request, command=command)
+    known = records or []
+    yield IngestStarted(documents=len(known), collection=settings.collection, embedding=made_with)
+    if not request.dry_run:
+        remove_collection(settings.store, settings.collection)
+        chunks = 0
+    yield from (seen(request.shown_name(record.path), "deleted") for record in known)
+    yield done({"deleted": len(known)}, chunks_written=0, chunks=chunks, started=started, dry_run=request.dry_run)
+
+
+def _all_there_is(settings: Settings) -> tuple[list[DocumentRecord] | None, str, int]:
+    """The documents, their embedding and how many chunks they have; None if the collection is too damaged to say."""
+    try:
+        with open_manifest(settings.store, settings.collection) as manifest:
+            if manifest is None:
+                raise missing_collection(settings.store, settings.collection)
+            return list(manifest.documents_under("/")), manifest.meta("embedding") or "", manifest.counts().chunks
+    except StoreError as error:
+        if error.code not in {"store_damaged", "store_format"}:
+            raise
+        return None, "", 0

@@ -1,0 +1,137 @@
+"""What protects people from a slip: the paths of an ingest are looked at before anything is read or removed."""
+
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from streamrag_cli.documents.discover import discover
+from streamrag_cli.documents.found import FoundFile, UnreadableDirectory
+from streamrag_cli.errors import StoreError, UsageError
+from streamrag_cli.ingest.roots import IngestRequest
+from streamrag_cli.settings import Settings
+from streamrag_cli.store.opening import open_manifest, recorded_roots
+from streamrag_cli.text import sanitise_line
+
+LARGE_FILES: Final = 5_000
+"""From how many files on a folder that was never ingested is asked about."""
+_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
+MANY_DOCUMENTS: Final = 20
+"""From how many documents on their removal is asked about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedAt:
+    """How many files there are, and which mounts below the roots have some.
+
+    Such a mount is recorded like a root, so that it is missed when it is not mounted.
+    """
+
+    files: int
+    mounts: frozenset[Path]
+
+
+def look_at(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> LookedAt:
+    """Look at the files that there are, without reading any.
+
+    Raises UsageError: `confirmation_needed`, `not_confirmed` for very many new ones, `empty_folder` if a folder has
+    nothing to read where the store has documents; and what `discover` raises.
+    """
+    known = _recorded(request, settings)
+    new_roots = {root for root in roots if known.isdisjoint((root, *root.parents))}
+    mounts = _mounts_below(roots)
+    without_files, unreadable = {*roots, *mounts}, []
+    total = new = 0
+    for found in discover(roots, exclude=settings.exclude, environment=request.environment):
+        match found:
+            case FoundFile(path=path, root=root):
+                total += 1
+                if without_files:
+                    without_files.difference_update((path, *path.parents))
+                new += root in new_roots
+                if new == LARGE_FILES + 1 and not request.dry_run:
+                    _ask_about_size(sorted(new_roots), request)
+            case UnreadableDirectory(path=path):
+                unreadable.append(path)
+            case _:
+                pass
+    if not request.allow_empty:
+        kept = {root for root in without_files if any(each.is_relative_to(root) for each in unreadable)}
+        _refuse_empty(sorted(without_files.intersection(roots) - kept), request, settings)
+    return LookedAt(files=total, mounts=frozenset(mounts - without_files))
+
+
+def _mounts_below(roots: Sequence[Path]) -> set[Path]:
+    """The mount points below the roots; none if the system does not say."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return set()
+    points = (Path(_ESCAPED.sub(lambda found: chr(int(found[1], 8)), line.split(" ")[4])) for line in lines)
+    above = set(roots)
+    return {point for point in points if not above.isdisjoint(point.parents)}
+
+
+def _recorded(request: IngestRequest, settings: Settings) -> set[Path]:
+    try:
+        return set(map(Path, recorded_roots(settings.store, settings.collection)))
+    except StoreError:
+        if not request.rebuild:
+            raise
+        return set()
+
+
+def _ask_about_size(roots: Sequence[Path], request: IngestRequest) -> None:
+    named = sanitise_line(" ".join(map(str, roots)))
+    many = f"{named} has more than {LARGE_FILES:,} files"
+    if any(_is_home_or_above(root, request.home) for root in roots):
+        hint = f"name the folders you mean, or: streamrag ingest --yes {shlex.join(map(str, roots))}"
+        request.consent.require(f"{many}. Ingest them all?", otherwise=many, hint=hint)
+    else:
+        request.consent.invite(f"{many}. Ingest them all?")
+
+
+def _is_home_or_above(root: Path, home: Path | None) -> bool:
+    real = Path(os.path.realpath(root))
+    return real == Path("/") or (home is not None and Path(os.path.realpath(home)).is_relative_to(real))
+
+
+def _refuse_empty(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> None:
+    if not roots:
+        return
+    try:
+        with open_manifest(settings.store, settings.collection) as manifest:
+            counts = {root: sum(1 for _ in manifest.documents_under(str(root))) for root in roots} if manifest else {}
+    except StoreError:
+        if not request.rebuild:
+            raise
+        return  # it is too damaged to know
+    for root, documents in counts.items():
+        if documents:
+            command = "streamrag ingest --rebuild" if request.rebuild else "streamrag ingest"
+            raise UsageError(
+                f"{sanitise_line(str(root))} has nothing to read, but the store has {_documents(documents)} from there:"
+                " is its disk or network share mounted?",
+                code="empty_folder",
+                hint=f"mount it, or let the documents go: {command} --allow-empty {shlex.quote(str(root))}",
+            )
+
+
+def confirm_removal(documents: int | None, what: str, request: IngestRequest, *, command: str) -> None:
+    """Raise UsageError unless few documents go or a person agrees. `documents` is None if they cannot be counted."""
+    if request.dry_run or (documents is not None and documents <= MANY_DOCUMENTS):
+        return
+    counted = "all documents" if documents is None else _documents(documents)
+    target = sanitise_line(what)
+    request.consent.require(
+        f"Remove {counted} {target}?",
+        otherwise=f"{counted} {target} would be removed",
+        hint=f"see them with {command} --dry-run, or: {command} --yes",
+    )
+
+
+def _documents(count: int) -> str:
+    return f"{count:,} document{'' if count == 1 else 's'}"

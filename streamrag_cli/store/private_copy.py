@@ -1,0 +1,132 @@
+"""Private copies of what cannot be opened in place, for a store that this process may read and not write.
+
+Neither SQLite in WAL mode nor Chroma can open a database without writing next to it. On a read-only mount, or in
+another user's store, copies of the databases in the temporary directory are opened instead; a writable store costs one
+system call. Copies that a killed process has left are removed by the next one that makes some.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from streamrag_cli.errors import StoreError
+from streamrag_cli.system_errors import refusal
+
+_PREFIX: Final = "streamrag-copy-"
+_ATTEMPTS: Final = 20
+_INDEX_MARKER: Final = "index_metadata.pickle"
+
+Stamp: TypeAlias = tuple[tuple[int, int, int] | None, ...]
+
+
+def may_write(file: Path) -> bool:
+    """Whether this process may change the file and put others beside it. False on a read-only mount."""
+    return os.access(file.parent, os.W_OK | os.X_OK) and os.access(file, os.W_OK)
+
+
+class PrivateCopy:
+    """A directory that is gone when it is closed. Raises StoreError if there is no place for it."""
+
+    def __init__(self) -> None:
+        try:
+            _remove_abandoned()
+            self.directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        except OSError as error:
+            place = Path(tempfile.gettempprefix() if isinstance(error, FileNotFoundError) else tempfile.gettempdir())
+            raise _no_place(place, error) from error
+        self._held = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(self._held, fcntl.LOCK_SH)
+
+    def close(self) -> None:
+        shutil.rmtree(self.directory, ignore_errors=True)
+        os.close(self._held)
+
+    def take(self, *files: Path) -> None:
+        """Copy the files that exist into the directory. Raises OSError."""
+        for file in files:
+            with suppress(FileNotFoundError):
+                self._copy(file)
+
+    def _copy(self, file: Path) -> None:
+        with file.open("rb") as source:
+            try:
+                with (self.directory / file.name).open("wb") as target:
+                    shutil.copyfileobj(source, target, 1 << 20)
+            except OSError as error:
+                raise _no_place(self.directory.parent, error) from error
+
+    def link_indexes(self, vectors: Path) -> None:
+        """Have Chroma find the indexes that are saved in `vectors`; a small one is not, and is made in memory."""
+        for each in os.scandir(vectors):
+            if each.is_dir() and os.path.exists(os.path.join(each.path, _INDEX_MARKER)):  # noqa: PTH110, PTH118
+                (self.directory / each.name).symlink_to(os.path.abspath(each.path))  # noqa: PTH100
+
+
+def copied_database(file: Path) -> tuple[PrivateCopy, Stamp]:
+    """A consistent copy of an SQLite database in WAL mode, and the stamp it had. Raises OSError and StoreError.
+
+    Whoever writes to it creates or changes its log first: a copy made while neither changed is of one state.
+    """
+    for _ in range(_ATTEMPTS):
+        before = stamp_of(file)
+        copy = PrivateCopy()
+        try:
+            copy.take(file, _log_of(file))
+        except BaseException:
+            copy.close()
+            raise
+        if stamp_of(file) == before:
+            return copy, before
+        copy.close()
+    raise StoreError(
+        f"the store is busy: {file} keeps changing",
+        code="store_busy",
+        hint="try again in a moment",
+        retryable=True,
+    )
+
+
+def stamp_of(file: Path) -> Stamp:
+    """Changes whenever the database does."""
+    return tuple(map(_stamp, (file, _log_of(file))))
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _log_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}-wal")
+
+
+def _remove_abandoned() -> None:
+    """Copies whose process has ended; the lock on each tells."""
+    for each in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if each.stat(follow_symlinks=False).st_uid != os.geteuid():
+                continue
+            held = os.open(each, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(each, ignore_errors=True)
+            finally:
+                os.close(held)
+
+
+def _no_place(place: Path, error: OSError) -> StoreError:
+    refused = refusal(place, error, writing=True, keeper="the temporary directory")
+    if refused and refused.code in {"too_many_open_files", "out_of_memory"}:
+        raise refused from error
+    return StoreError(
+        f"a read-only store is opened by way of a copy, and {place} has no place for it: {error.strerror}",
+        code="store_not_writable",
+        hint="name a directory with room for it: export TMPDIR=DIR",
+    )

@@ -1,0 +1,123 @@
+"""What a document is called for whoever asks: a path that opens from where they stand, and never more over HTTP."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.display_names import DisplayNames
+from tests.cli.command_line import CommandLine
+from tests.warm_command_line import WarmCommandLine, warm
+
+QUESTION = "Which lamp is on the pier?"
+
+
+@pytest.fixture(scope="module")
+def keeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
+    """A user with three folders of the same name: below the working directory, at home, and elsewhere."""
+    home, elsewhere = tmp_path_factory.mktemp("keeper"), tmp_path_factory.mktemp("elsewhere")
+    folders = [home / "work" / "docs", home / "old" / "docs", elsewhere / "docs"]
+    for folder, colour in zip(folders, ("red", "green", "white"), strict=True):
+        folder.mkdir(parents=True)
+        (folder / "lamp.md").write_text(f"The lamp on the pier is {colour}.\n", encoding="utf-8")
+    with warm(CommandLine(home=home, directory=home / "work")) as user:
+        ingested = user.run("ingest", "-v", *map(str, folders))
+        assert ingested.code == 0, ingested
+        named = {line.split()[-1] for line in ingested.stderr.splitlines() if line.startswith("added")}
+        assert named == {"docs/lamp.md", "~/old/docs/lamp.md", f"{elsewhere}/docs/lamp.md"}
+        yield user
+
+
+def lamps(user: CommandLine, *arguments: str) -> dict[str, str]:
+    """Each source's name, by the colour that it speaks of."""
+    outcome = user.run(*arguments, QUESTION, "--json")
+    assert outcome.code == 0, outcome
+    found = json.loads(outcome.stdout)
+    return {each["content"].split()[-1]: each["source"] for each in found.get("hits") or found["sources"]}
+
+
+@pytest.mark.parametrize("command", ["search", "ask"])
+def test_folders_of_one_name_are_told_apart_from_wherever_one_stands(keeper: WarmCommandLine, command: str) -> None:
+    elsewhere = white_folder(keeper)
+    at_work, at_home = keeper, replace(keeper, directory=keeper.home)
+
+    assert lamps(at_work, command) == {
+        "red.": "docs/lamp.md",
+        "green.": "~/old/docs/lamp.md",
+        "white.": f"{elsewhere}/lamp.md",
+    }
+    assert lamps(at_home, command) == {
+        "red.": "work/docs/lamp.md",
+        "green.": "old/docs/lamp.md",
+        "white.": f"{elsewhere}/lamp.md",
+    }
+
+
+def white_folder(user: CommandLine) -> Path:
+    found = json.loads(user.run("status", "--json").stdout)
+    roots = map(Path, found["collections"][0]["roots"])
+    return next(root for root in roots if not root.is_relative_to(user.home))
+
+
+def test_json_has_the_absolute_path_and_json_lines_do_not(keeper: WarmCommandLine) -> None:
+    searched = json.loads(keeper.run("search", QUESTION, "--json").stdout)["hits"]
+    asked = json.loads(keeper.run("ask", QUESTION, "--json").stdout)["sources"]
+    lines = [
+        *keeper.run("search", QUESTION, "--jsonl").stdout.splitlines(),
+        *keeper.run("ask", QUESTION, "--jsonl").stdout.splitlines(),
+    ]
+
+    for found in (searched, asked):
+        assert all(Path(each["path"]).read_text(encoding="utf-8").strip() == each["content"] for each in found)
+        assert len({each["path"] for each in found}) == 3
+    assert not any(b'"path"' in line for line in lines)
+
+
+def test_a_citation_has_the_name_of_its_source(keeper: WarmCommandLine) -> None:
+    answer = json.loads(keeper.run("ask", QUESTION, "--json").stdout)
+    names = {each["n"]: each["source"] for each in answer["sources"]}
+
+    assert answer["citations"]
+    assert {each["n"]: each["source"] for each in answer["citations"]}.items() <= names.items()
+
+
+def test_a_working_directory_that_was_deleted_is_no_reason_to_fail(keeper: WarmCommandLine) -> None:
+    program = " ".join((sys.executable, "-m", "streamrag_cli"))
+    docs = keeper.directory / "docs"
+    script = f'mkdir gone && cd gone && rmdir ../gone && {program} "$@"'
+
+    def in_no_directory(*arguments: str) -> tuple[int, list[str]]:
+        user = replace(keeper, program=("bash", "-c", script, "bash"))
+        outcome = user.run(*arguments)
+        return outcome.code, outcome.stdout.decode().splitlines() + outcome.stderr.splitlines()
+
+    assert in_no_directory("ingest", str(docs), "-q") == (0, [])
+    code, (first, *_) = in_no_directory("search", "red lamp")
+    assert (code, first.split("\t")[0]) == (0, "~/work/docs/lamp.md:1")
+    assert in_no_directory("ingest", "docs") == (
+        2,
+        [
+            "streamrag: the working directory no longer exists, so a relative path leads nowhere",
+            "hint: cd, or name absolute paths",
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("directory", "home", "path", "expected"),
+    [
+        ("/home/ada", "/home/ada", "/home/ada/a.md", "a.md"),
+        ("/home/ada/work", "/home/ada", "/home/ada/working/a.md", "~/working/a.md"),
+        ("/", "/root", "/srv/a.md", "/srv/a.md"),
+        ("/srv", "/", "/home/a.md", "/home/a.md"),
+        (None, None, "/home/a.md", "/home/a.md"),
+        ("/srv/a.md", None, "/srv/a.md", "/srv/a.md"),
+    ],
+)
+def test_a_name_opens_from_where_one_stands(directory: str | None, home: str | None, path: str, expected: str) -> None:
+    names = DisplayNames(Path(directory) if directory else None, Path(home) if home else None)
+
+    assert names.of(path) == expected

@@ -1,0 +1,245 @@
+"""Slips of the hand at `ingest`: an empty variable, one folder too high, a share that is not mounted."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.ingest.safeguards import LARGE_FILES, MANY_DOCUMENTS
+from tests.cli.command_line import CommandLine, Outcome
+from tests.cli.pseudo_terminal import on_terminal
+from tests.warm_command_line import WarmCommandLine, warm
+
+MANY = MANY_DOCUMENTS + 1
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
+    """The program with its imports done; each test gives it a user of its own."""
+    home = tmp_path_factory.mktemp("nobody")
+    with warm(CommandLine(home=home, directory=home)) as it:
+        yield it
+
+
+@pytest.fixture
+def gardener(tmp_path: Path, server: WarmCommandLine) -> WarmCommandLine:
+    """A user with more notes than may be removed without asking, and one letter; all are ingested."""
+    work = tmp_path / "work"
+    for number in range(MANY):
+        write(work / "notes" / f"{number}.txt", f"bed{number} has beans in it")
+    write(work / "letters" / "aunt.md", "The greenhouse needs a new pane.")
+    user = WarmCommandLine(home=tmp_path, directory=work, server=server.server)
+    assert user.run("ingest", "notes", "letters").code == 0
+    return user
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def documents(user: CommandLine, *flags: str) -> int:
+    outcome = user.run("status", "--json", *flags)
+    return sum(each["documents"] for each in json.loads(outcome.stdout)["collections"]) if not outcome.code else 0
+
+
+def refused(outcome: Outcome) -> tuple[int, bytes, list[str]]:
+    return outcome.code, outcome.stdout, outcome.stderr.splitlines()
+
+
+EMPTY_PATH = (2, b"", ["streamrag: a PATH is empty", "hint: name the folder; . is the working directory"])
+
+
+@pytest.mark.parametrize("arguments", [("",), ("letters", " "), ("--remove", ""), ("--remove", "--yes", "\t")])
+def test_an_empty_path_is_a_usage_error(gardener: WarmCommandLine, arguments: tuple[str, ...]) -> None:
+    assert refused(gardener.run("ingest", *arguments)) == EMPTY_PATH
+    assert documents(gardener) == MANY + 1
+
+
+def test_many_documents_are_removed_only_with_yes_if_nobody_can_be_asked(gardener: WarmCommandLine) -> None:
+    work = gardener.directory
+    dry = gardener.run("ingest", "--remove", ".", "--dry-run", "--jsonl")
+    *events, end = [json.loads(line) for line in dry.stdout.splitlines()]
+    would = {(event["source"], event["action"]) for event in events if event["type"] == "document"}
+    tried = gardener.run("ingest", "--remove", ".")
+
+    assert would == {("letters/aunt.md", "deleted"), *((f"notes/{each}.txt", "deleted") for each in range(MANY))}
+    assert (dry.code, end["dry_run"], end["counts"]["deleted"], end["chunks"]) == (0, True, MANY + 1, MANY + 1)
+    assert refused(tried) == (
+        2,
+        b"",
+        [
+            f"streamrag: {MANY + 1} documents below {work} from the collection 'default' would be removed:"
+            " this needs --yes",
+            "hint: see them with streamrag ingest --remove . --dry-run, or: streamrag ingest --remove . --yes",
+        ],
+    )
+    assert documents(gardener) == MANY + 1
+    assert gardener.run("ingest", "--remove", ".", "--yes").code == 0
+    assert documents(gardener) == 0
+    assert len(list((work / "notes").iterdir())) == MANY
+
+
+def test_a_hint_that_removes_names_the_collection_that_was_named(gardener: WarmCommandLine) -> None:
+    assert gardener.run("ingest", "-c", "herbs", "notes").code == 0
+    tried = gardener.run("ingest", "--remove", "notes", "-c", "herbs")
+
+    assert tried.stderr.endswith("or: streamrag ingest --remove notes --yes -c herbs\n")
+
+
+def test_few_documents_are_removed_without_asking(gardener: WarmCommandLine) -> None:
+    removed = gardener.run("ingest", "--remove", "letters")
+
+    assert (removed.code, documents(gardener)) == (0, MANY)
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [(b"\n", 2, MANY + 1), (b"no\n", 2, MANY + 1), (b"y\n", 0, 1)])
+def test_on_a_terminal_a_person_is_asked_and_the_default_is_no(
+    gardener: WarmCommandLine, answer: bytes, code: int, left: int
+) -> None:
+    with on_terminal(gardener, "ingest", "--remove", "notes", columns=200) as (terminal, process):
+        terminal.wait_for("[y/N]")
+        terminal.type(answer)
+        ended = terminal.wait_for_end(process)
+
+    assert f"Remove {MANY} documents below {gardener.directory}/notes from the collection 'default'? [y/N]" in (
+        re.sub(r"\s+", " ", " ".join(terminal.lines))
+    )
+    assert (ended, documents(gardener)) == (code, left)
+
+
+def test_a_whole_collection_is_removed_as_carefully(gardener: WarmCommandLine) -> None:
+    assert gardener.run("ingest", "-c", "mail", "letters").code == 0
+    tried, dry = gardener.run("ingest", "--remove", "--all"), gardener.run("ingest", "--remove", "--all", "--dry-run")
+
+    assert (tried.code, tried.stderr.splitlines()[0]) == (
+        2,
+        f"streamrag: {MANY + 1} documents and the collection 'default' itself would be removed: this needs --yes",
+    )
+    assert (dry.code, documents(gardener, "-c", "default")) == (0, MANY + 1)
+    assert gardener.run("ingest", "--remove", "--all", "--yes").code == 0
+    names = [each["collection"] for each in json.loads(gardener.run("status", "--json").stdout)["collections"]]
+    assert names == ["mail"]
+    assert gardener.run("ask", "beans?").code == 5
+    assert [each.name for each in (gardener.store / "collections").iterdir()] == ["mail"]
+    assert gardener.run("ingest", "--remove", "--all", "-c", "mail").code == 0
+    assert gardener.run("ingest", "letters").code == 0
+
+
+@pytest.mark.parametrize("arguments", [("--all",), ("--remove", "--all", "notes"), ("--remove", "--all", "--rebuild")])
+def test_all_goes_with_remove_alone(gardener: WarmCommandLine, arguments: tuple[str, ...]) -> None:
+    assert (gardener.run("ingest", *arguments, "--yes").code, documents(gardener)) == (2, MANY + 1)
+
+
+def test_a_collection_that_is_damaged_can_be_removed_with_yes(gardener: WarmCommandLine) -> None:
+    (catalog,) = gardener.store.glob("collections/default/epoch-*/catalog.sqlite3")
+    catalog.write_bytes(b"no database at all" * 1000)
+    tried = gardener.run("ingest", "--remove", "--all")
+
+    assert (tried.code, tried.stderr.startswith("streamrag: all documents and the collection")) == (2, True)
+    assert gardener.run("ingest", "--remove", "--all", "--yes").code == 0
+    assert list((gardener.store / "collections").iterdir()) == []
+
+
+def test_a_folder_that_is_empty_because_nothing_is_mounted_deletes_nothing(gardener: WarmCommandLine) -> None:
+    notes = gardener.directory / "notes"
+    notes.rename(gardener.home / "unmounted")
+    notes.mkdir()
+    write(gardener.directory / "letters" / "new.md", "The new pane has come.")
+    outcomes = [gardener.run("ingest", "notes"), gardener.run("ingest", "letters", "notes")]
+
+    assert [refused(each) for each in outcomes] == [
+        (
+            2,
+            b"",
+            [
+                f"streamrag: {notes} has nothing to read, but the store has {MANY} documents from there:"
+                " is its disk or network share mounted?",
+                f"hint: mount it, or let the documents go: streamrag ingest --allow-empty {notes}",
+            ],
+        )
+    ] * 2
+    assert documents(gardener) == MANY + 1
+    assert gardener.run("ingest", "--allow-empty", "notes").code == 0
+    assert documents(gardener) == 1
+
+
+def test_a_share_mounted_below_the_folder_is_missed_when_it_is_not_mounted(tmp_path: Path) -> None:
+    within = ("unshare", "-m")
+    if subprocess.run(
+        [*within, "mount", "-t", "tmpfs", "tmpfs", tmp_path], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("mounting a file system is not allowed here")
+    write(tmp_path / "work" / "docs" / "own.md", "The shed is locked at night.")
+    share = tmp_path / "work" / "docs" / "the share"
+    share.mkdir()
+    with warm(CommandLine(home=tmp_path, directory=tmp_path / "work"), within=within) as user:
+        shell(user, f"mount -t tmpfs tmpfs '{share}' && echo 'The key hangs on a nail.' > '{share}/key.md'")
+        assert user.run("ingest", "docs").code == 0
+        shell(user, f"umount '{share}'")
+        missed = user.run("ingest", "docs")
+        shell(user, f"mount -t tmpfs tmpfs '{share}' && echo 'The key hangs on a nail.' > '{share}/key.md'")
+        again = user.run("ingest", "docs")
+        shell(user, f"umount '{share}'")
+        allowed = user.run("ingest", "docs", "--allow-empty")
+
+    assert (missed.code, missed.stderr.splitlines()[0]) == (
+        2,
+        f"streamrag: {share} has nothing to read, but the store has 1 document from there:"
+        " is its disk or network share mounted?",
+    )
+    assert (again.code, allowed.code, "1 deleted" in allowed.stderr) == (0, 0, True)
+
+
+def shell(user: WarmCommandLine, line: str) -> None:
+    """Run a line of shell where the user's mounts are seen."""
+    assert user.measured("sh", "-ec", line, module="tests.faults.other_program").outcome.code == 0
+
+
+def test_a_folder_that_is_gone_deletes_nothing(gardener: WarmCommandLine) -> None:
+    (gardener.directory / "notes").rename(gardener.home / "unplugged")
+
+    assert (gardener.run("ingest", "notes").code, documents(gardener)) == (2, MANY + 1)
+
+
+def test_an_empty_folder_of_which_the_store_has_nothing_is_no_slip(gardener: WarmCommandLine) -> None:
+    (gardener.directory / "blank").mkdir()
+
+    assert gardener.run("ingest", "blank").code == 0
+
+
+@pytest.fixture
+def hoarder(tmp_path: Path, server: WarmCommandLine) -> WarmCommandLine:
+    """A user with very many files at home, none of them ingested."""
+    (tmp_path / "heap").mkdir()
+    for number in range(LARGE_FILES + 1):
+        (tmp_path / "heap" / f"{number}.txt").touch()
+    return WarmCommandLine(home=tmp_path, directory=tmp_path, server=server.server)
+
+
+@pytest.mark.parametrize("above", [False, True])
+def test_a_home_directory_with_very_many_files_needs_yes(hoarder: WarmCommandLine, above: bool) -> None:
+    home = hoarder.home.parent if above else hoarder.home
+    tried = hoarder.run("ingest", str(home))
+
+    assert refused(tried) == (
+        2,
+        b"",
+        [
+            f"streamrag: {home} has more than 5,000 files: this needs --yes",
+            f"hint: name the folders you mean, or: streamrag ingest --yes {home}",
+        ],
+    )
+    assert not hoarder.store.exists()
+
+
+def test_on_a_terminal_any_new_folder_with_very_many_files_is_asked_about(hoarder: WarmCommandLine) -> None:
+    with on_terminal(hoarder, "ingest", "heap", columns=200) as (terminal, process):
+        terminal.wait_for("has more than 5,000 files. Ingest them all? [y/N]")
+        terminal.type(b"\n")
+        assert terminal.wait_for_end(process) == 2
+
+    assert not hoarder.store.exists()

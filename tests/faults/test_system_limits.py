@@ -1,0 +1,163 @@
+"""What the system refuses is not damage: descriptors, memory and permission have words of their own, and no rebuild."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command_line import PROGRAM, CommandLine, Outcome, at_once
+from tests.faults.conftest import write_documents
+from tests.warm_command_line import WarmCommandLine, warm
+
+QUESTION = "What does a berth cost for the night?"
+WITHOUT_PRIVILEGE = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+MISLEADING = ("--rebuild", "damaged", "nothing was ingested", "internal error", "Traceback")
+
+
+def limited(user: CommandLine, *limits: str) -> CommandLine:
+    if not shutil.which("prlimit"):
+        pytest.skip("no prlimit here")
+    return replace(user, program=("prlimit", *limits, *PROGRAM))
+
+
+def outcomes_at(user: CommandLine, limit: str, values: Sequence[int], *command: str) -> dict[int, Outcome]:
+    """How the command ends at each value of a limit of `prlimit`."""
+    return at_once({value: partial(limited(user, f"--{limit}={value}").run, *command) for value in values})
+
+
+@pytest.mark.parametrize(
+    "command", [("ask", "-q", QUESTION), ("search", QUESTION), ("ingest", "docs", "--store", "another")]
+)
+def test_with_too_few_descriptors_that_is_what_is_said(resident: CommandLine, command: tuple[str, ...]) -> None:
+    outcomes = outcomes_at(resident, "nofile", (8, 12, 20), *command)
+
+    for number, outcome in outcomes.items():
+        said = [
+            f"streamrag: too many open files: this process may have {number}",
+            "hint: raise the limit and run it again: ulimit -n 1024",
+        ]
+        assert (outcome.code, outcome.stdout, outcome.stderr.splitlines()[-2:]) == (5, b"", said)
+        assert not any(words in outcome.stderr for words in MISLEADING)
+
+
+def test_at_any_number_of_descriptors_there_is_an_answer_or_that_message(resident: CommandLine) -> None:
+    outcomes = outcomes_at(resident, "nofile", range(22, 31, 2), "ask", "-q", QUESTION)
+
+    for outcome in outcomes.values():
+        assert outcome.code in {0, 5}, outcome
+        if outcome.code:
+            assert outcome.stderr.startswith("streamrag: too many open files: ")
+        else:
+            assert "18 euros" in outcome.stdout.decode()
+
+
+def test_with_too_little_memory_that_is_what_is_said(resident: CommandLine) -> None:
+    outcomes = outcomes_at(resident, "as", (350_000_000, 600_000_000), "ask", "-q", QUESTION)
+
+    for limit, outcome in outcomes.items():
+        said = [
+            f"streamrag: not enough memory: this process may have {limit / 1e6:.0f} MB of address space",
+            "hint: raise the limit: ulimit -v unlimited",
+        ]
+        assert (outcome.code, outcome.stdout, outcome.stderr.splitlines()[-2:]) == (5, b"", said)
+
+
+@pytest.fixture(scope="module")
+def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
+    """A user of whom permissions are asked, as not of root, in front of a store of their own."""
+    within: tuple[str, ...] = ()
+    if os.geteuid() == 0:
+        within = WITHOUT_PRIVILEGE
+        if subprocess.run([*within, "true"], capture_output=True, check=False).returncode:
+            pytest.skip("root's rights cannot be given up here")
+    home = tmp_path_factory.mktemp("guest")
+    user = CommandLine(home=home, directory=home)
+    write_documents(user)
+    with warm(user, within=within) as it:
+        assert it.run("ingest", "docs").code == 0
+        yield it
+
+
+@pytest.fixture
+def locked(guest: WarmCommandLine) -> Iterator[Path]:
+    """The store, which may be neither listed nor entered."""
+    guest.store.chmod(0)
+    yield guest.store
+    guest.store.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("ask", QUESTION), ("search", QUESTION), ("status",), ("ingest", "docs"), ("ingest", "--dry-run", "docs")],
+)
+def test_a_store_that_may_not_be_read_is_said_to_be_so(
+    guest: WarmCommandLine, locked: Path, command: tuple[str, ...]
+) -> None:
+    outcome = guest.run(*command)
+
+    first, hint = outcome.stderr.splitlines()
+    assert (outcome.code, outcome.stdout) == (5, b"")
+    assert first.startswith(f"streamrag: the store at {locked} cannot be read: ")
+    assert hint == f"hint: chmod -R u+rX {locked}"
+
+
+def test_doctor_names_the_permission_and_not_an_empty_store(guest: WarmCommandLine, locked: Path) -> None:
+    outcome = guest.run("doctor")
+
+    found = [line for line in outcome.stdout.decode().splitlines() if line.startswith("failed")]
+    assert outcome.code == 5
+    assert [line.split()[1] for line in found] == ["store", "disk"]
+    assert all(f"the store at {locked} cannot be read: " in line for line in found)
+
+
+@pytest.mark.parametrize("part", ["current.json", "catalog.sqlite3", "vectors", "chroma.sqlite3", "epoch-*"])
+def test_any_part_that_may_not_be_read_is_no_damage(guest: WarmCommandLine, part: str) -> None:
+    (path,) = guest.store.rglob(part)
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        outcomes = [guest.run("ask", "-q", QUESTION), guest.run("doctor")]
+    finally:
+        path.chmod(mode)
+
+    assert [each.code for each in outcomes] == [5, 5]
+    said = [(each.stdout.decode() + each.stderr) for each in outcomes]
+    assert all("cannot be read: " in each for each in said), said
+    assert not any(words in each for each in said for words in MISLEADING), said
+
+
+@pytest.fixture
+def read_only(guest: WarmCommandLine) -> Iterator[Path]:
+    """The store, of which nothing may be written."""
+    paths = [guest.store, *guest.store.rglob("*")]
+    modes = {path: path.stat().st_mode for path in paths}
+    for path in paths:
+        path.chmod(modes[path] & ~0o222)
+    yield guest.store
+    for path in paths:
+        path.chmod(modes[path])
+
+
+def test_a_store_that_may_only_be_read_can_be_asked_and_not_ingested_into(
+    guest: WarmCommandLine, read_only: Path
+) -> None:
+    asked, searched, status, doctor, ingested = (
+        guest.run(*command)
+        for command in (("ask", "-q", QUESTION), ("search", QUESTION), ("status",), ("doctor",), ("ingest", "docs"))
+    )
+
+    assert (asked.code, "18 euros" in asked.stdout.decode()) == (0, True)
+    assert (searched.code, searched.stdout.startswith(b"docs/harbour.md:")) == (0, True)
+    assert (status.code, doctor.code) == (0, 0)
+    assert f"warning  disk       {read_only}: read-only for this user" in doctor.stdout.decode()
+    assert refusal(ingested) == (5, "cannot be written: ")
+
+
+def refusal(outcome: Outcome) -> tuple[int, str]:
+    first, _ = outcome.stderr.splitlines()
+    return outcome.code, "cannot be written: " if "cannot be written: " in first else first

@@ -1,0 +1,99 @@
+"""The disk space of deleted documents is given back, whatever happens meanwhile."""
+
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fork_server import ForkServer
+from tests.store.stores import Document, LocalStore, by_text, by_vector, document, texts, write
+
+WORDS = [f"{first}{second}ing" for first in "bcdfghjklmnp" for second in ("ar", "el", "in", "om", "ust", "ast")]
+
+
+def wordy(path: str, chunks: int) -> Document:
+    """A document whose chunks have a hundred words each, so that they take space."""
+    pick = random.Random(path)
+    return document(path, *(f"{path} {each} {' '.join(pick.choices(WORDS, k=100))}" for each in range(chunks)))
+
+
+def size_bytes(store: LocalStore) -> int:
+    return sum(each.stat().st_size for each in store.directory.rglob("*") if each.is_file())
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
+    """Eight documents. To be copied."""
+    store = LocalStore(tmp_path_factory.mktemp("full") / "store")
+    with store.writing() as writer:
+        for number in range(8):
+            write(writer, wordy(f"{number}.md", 80))
+    return store
+
+
+@pytest.fixture
+def store(full: LocalStore, tmp_path: Path) -> LocalStore:
+    shutil.copytree(full.directory, tmp_path / "store")
+    return LocalStore(tmp_path / "store")
+
+
+def remove(store: LocalStore, numbers: range) -> None:
+    with store.writing() as writer:
+        writer.remove(f"/docs/{number}.md" for number in numbers)
+
+
+def test_a_store_shrinks_with_its_documents_and_readers_do_not_notice(store: LocalStore) -> None:
+    before_bytes = size_bytes(store)
+    with store.reading() as reader:
+        reader.get_ready()
+        with reader.reading():
+            remove(store, range(1, 8))
+            assert reader.counts().documents == 8  # this question's snapshot
+        with reader.reading():
+            assert len(texts(reader)) == len(by_vector(reader, 5)) == 80
+    assert size_bytes(store) < before_bytes / 3
+    with store.reading() as reader, reader.reading():
+        assert len(texts(reader)) == len(by_vector(reader, 5)) == 80
+        assert by_text(reader, "7") == by_text(reader, "0.md 7") != set()
+
+
+def test_it_shrinks_too_if_its_documents_go_one_by_one(store: LocalStore) -> None:
+    before_bytes = size_bytes(store)
+    for number in range(1, 8):
+        remove(store, range(number, number + 1))
+
+    assert size_bytes(store) < before_bytes / 3
+
+
+def test_a_few_deleted_chunks_are_no_reason_to_rewrite_the_store(store: LocalStore) -> None:
+    (catalog,) = store.directory.glob("collections/*/epoch-*/catalog.sqlite3")
+    before_bytes = catalog.stat().st_size
+    remove(store, range(7, 8))
+
+    assert catalog.stat().st_size >= before_bytes
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServer]:
+    with ForkServer("tests.store.second_process", time_limit_s=60) as it:
+        yield it
+
+
+def test_killed_at_any_statement_of_it_the_store_is_whole(full: LocalStore, tmp_path: Path, server: ForkServer) -> None:
+    ended, at = -9, 0
+    while ended == -9:
+        store = LocalStore(tmp_path / str(at) / "store")
+        shutil.copytree(full.directory, store.directory)
+        ended = server.run(
+            str(store.directory), "remove-and-die", str(at), *(f"{each}.md" for each in range(1, 8))
+        ).status
+        with store.reading() as reader, reader.reading():
+            assert len(texts(reader)) == len(by_vector(reader, 5)) == 80
+        with store.writing() as writer:
+            assert writer.repair(lambda _: pytest.fail("nothing is to be embedded again")) >= 0
+        assert server.run(str(store.directory), "check").said.strip() == "all found"
+        at += 1
+
+    assert (ended, at > 4) == (0, True)

@@ -1,0 +1,117 @@
+"""A store that this process may read and not write, opened from copies, on a file system that is mounted read-only."""
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.store.private_copy import PrivateCopy, copied_database
+from tests.fork_server import ForkServer
+
+SCRIPT = 'mount -t tmpfs tmpfs "$0" && exec "$@"'
+
+
+class Mount:
+    """A store, and a second mount of the same that is read-only, as a container has it of its host."""
+
+    def __init__(self, directory: Path, server: ForkServer) -> None:
+        self.directory = directory
+        self._server = server
+
+    def run(self, command: str, *words: str, through: str = "rw") -> str:
+        ended = self._server.run(str(self.directory / through / "store"), command, *words)
+        assert ended.status == 0, f"{command} ended with {ended}"
+        return ended.said.strip()
+
+    def shell(self, line: str) -> None:
+        self.run("run", "sh", "-ec", line, str(self.directory))
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    tried = subprocess.run(["unshare", "-m", "sh", "-c", SCRIPT, tmp_path, "true"], capture_output=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip("mounting a file system is not allowed here")
+    within = ["unshare", "-m", "sh", "-c", SCRIPT, str(tmp_path)]
+    with ForkServer("tests.store.second_process", within=within, time_limit_s=60) as server:
+        it = Mount(tmp_path, server)
+        it.shell('cd "$0"; mkdir rw ro; mount --bind rw ro; mount -o remount,bind,ro ro')
+        yield it
+
+
+@pytest.mark.parametrize("batches", ["1", "24"], ids=["an index in memory", "an index that is saved"])
+def test_a_read_only_mount_can_be_asked_and_finds_every_vector(mount: Mount, batches: str) -> None:
+    assert mount.run("put-batches", batches) == "done"
+
+    assert mount.run("check", through="ro") == "all found"
+    assert mount.run("ask", "0.md number 7 word7x7", through="ro").startswith("0.md number 7 word7x7")
+    assert mount.run("put", "more.md", "more of it", through="ro").startswith("store_not_writable hint=")
+
+
+def test_what_is_ingested_on_the_other_side_is_seen_at_the_next_question(mount: Mount) -> None:
+    assert mount.run("put", "zebras.md", "zebras have stripes") == "done"
+
+    assert mount.run("ask-around", "put", "lions.md", "lions have manes", through="ro").splitlines() == [
+        "zebras have stripes",
+        "lions have manes | zebras have stripes",
+    ]
+
+
+def test_a_store_left_by_a_writer_that_was_killed_can_be_asked(mount: Mount) -> None:
+    assert mount.run("put", "zebras.md", "zebras have stripes") == "done"
+    mount.run("put-and-die", "lions.md", "lions have manes")
+    mount.shell('ls "$0"/rw/store/collections/default/epoch-*/catalog.sqlite3-wal')
+
+    assert "lions have manes" in mount.run("ask", "lions have manes", through="ro")
+
+
+def test_a_store_whose_log_was_copied_without_its_index_can_be_asked(mount: Mount) -> None:
+    assert mount.run("put", "zebras.md", "zebras have stripes") == "done"
+    mount.run("put-and-die", "lions.md", "lions have manes")
+    mount.shell('rm "$0"/rw/store/collections/default/epoch-*/catalog.sqlite3-shm')
+
+    assert "lions have manes" in mount.run("ask", "lions have manes", through="ro")
+
+
+def test_no_copy_is_left(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mount.run("put", "zebras.md", "zebras have stripes") == "done"
+    before = set(Path(tempfile.gettempdir()).glob("streamrag-copy-*"))
+
+    assert mount.run("ask", "zebras have stripes", through="ro") == "zebras have stripes"
+    assert set(Path(tempfile.gettempdir()).glob("streamrag-copy-*")) <= before
+
+
+def test_a_copy_of_a_killed_process_is_removed_by_the_next_and_that_of_a_living_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "streamrag-copy-abandoned").mkdir()
+    living = PrivateCopy()
+    another = PrivateCopy()
+
+    assert set(tmp_path.iterdir()) == {living.directory, another.directory}
+    living.close()
+    another.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_that_changes_while_it_is_copied_is_copied_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.sqlite3"
+    file.write_bytes(b"first")
+    take = PrivateCopy.take
+    states = iter((b"second, half", b"second, whole"))
+
+    def take_slowly(copy: PrivateCopy, *files: Path) -> None:
+        take(copy, *files)
+        if (state := next(states, None)) is not None:
+            file.write_bytes(state)
+
+    monkeypatch.setattr(PrivateCopy, "take", take_slowly)
+    copy, _ = copied_database(file)
+
+    assert (copy.directory / file.name).read_bytes() == b"second, whole"
+    copy.close()

@@ -1,0 +1,106 @@
+"""A collection that is removed whole, in any store."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.errors import StoreError
+from streamrag_cli.store.lock import WRITER_LOCK, writing
+from streamrag_cli.store.opening import collections, open_manifest, remove_collection
+from streamrag_cli.store_place import PostgresUrl
+from tests.postgres_server import tables
+from tests.store.stores import Store, document, texts
+
+APPLES = document("fruit.md", "apples are red", "pears are green")
+SHIPS = document("ships.md", "ships cross the sea")
+
+
+def test_it_is_gone_and_its_neighbour_is_not(store: Store) -> None:
+    other = Store(store.place, "other")
+    store.put(APPLES)
+    other.put(SHIPS)
+    remove_collection(store.place, "default")
+
+    assert collections(store.place) == ["other"]
+    with open_manifest(store.place, "default") as manifest:
+        assert manifest is None
+    with other.reading() as reader, reader.reading():
+        assert texts(reader) == {"ships cross the sea"}
+
+
+def test_one_of_the_same_name_has_nothing_of_it(store: Store) -> None:
+    store.put(APPLES)
+    remove_collection(store.place, "default")
+    with store.writing(embedding="another") as writer:
+        assert writer.catalog.roots() == []
+    store.put(SHIPS)
+
+    with store.reading() as reader, reader.reading():
+        assert texts(reader) == {"ships cross the sea"}
+
+
+def test_whoever_has_it_open_is_told_at_the_next_question(store: Store) -> None:
+    store.put(APPLES)
+    with store.reading() as reader:
+        with reader.reading():
+            assert texts(reader) == {"apples are red", "pears are green"}
+        remove_collection(store.place, "default")
+        with pytest.raises(StoreError) as caught, reader.reading():
+            reader.counts()
+
+    assert caught.value.code == "store_missing"
+
+
+def test_it_is_busy_while_it_is_ingested_into(store: Store) -> None:
+    store.put(APPLES)
+    with store.other_process("hold") as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "holding\n"
+        with pytest.raises(StoreError) as caught:
+            remove_collection(store.place, "default")
+        holder.communicate("\n")
+
+    assert (caught.value.code, caught.value.retryable) == ("store_busy", True)
+    with store.reading() as reader, reader.reading():
+        assert texts(reader) == {"apples are red", "pears are green"}
+
+
+def test_nothing_of_it_is_left_behind(store: Store) -> None:
+    store.put(APPLES)
+    remove_collection(store.place, "default")
+
+    if isinstance(store.place, PostgresUrl):
+        assert [each for each in tables(store.place) if each.startswith(("chunks_", "vectors_", "documents_"))] == []
+    else:
+        assert list((store.place / "collections").iterdir()) == []
+
+
+def test_a_lock_whose_file_was_removed_keeps_nobody_out_and_is_taken_again(tmp_path: Path) -> None:
+    taken: list[int] = []
+
+    def wait_for_it() -> None:
+        with writing(tmp_path):
+            taken.append((tmp_path / WRITER_LOCK).stat().st_ino)
+
+    with ThreadPoolExecutor(1) as pool:
+        with writing(tmp_path):
+            under_way = pool.submit(wait_for_it)
+            while times_open(tmp_path / WRITER_LOCK) < 2:
+                time.sleep(0.001)
+            (tmp_path / WRITER_LOCK).unlink()
+            (tmp_path / WRITER_LOCK).touch()
+        under_way.result()
+
+    assert taken == [(tmp_path / WRITER_LOCK).stat().st_ino]
+
+
+def times_open(file: Path) -> int:
+    """How many descriptors of this process are open on the file."""
+    targets = []
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            targets.append(each.readlink())
+    return targets.count(file)

@@ -1,0 +1,103 @@
+"""What an error of the system says of a file: which of them are about its content, and what is advised for the rest."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.errors import ExitCode
+from streamrag_cli.system_errors import lack_of, refusal
+
+STORE = Path("/nowhere/store")
+
+
+def refused(number: int, *, writing: bool = False) -> tuple[str, bool]:
+    """The code, and whether the words advise to make anything again."""
+    found = refusal(STORE, OSError(number, os.strerror(number)), writing=writing)
+    return (found.code, "rebuild" in found.message + found.hint) if found else ("", False)
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP])
+def test_what_is_missing_or_of_another_kind_is_left_to_the_caller(number: int) -> None:
+    assert refused(number) == ("", False)
+
+
+@pytest.mark.parametrize(
+    ("number", "reading", "writing"),
+    [
+        (errno.EACCES, "store_not_readable", "store_not_writable"),
+        (errno.EPERM, "store_not_readable", "store_not_writable"),
+        (errno.EMFILE, "too_many_open_files", "too_many_open_files"),
+        (errno.ENFILE, "too_many_open_files", "too_many_open_files"),
+        (errno.ENOMEM, "out_of_memory", "out_of_memory"),
+        (errno.EIO, "store_io_error", "store_io_error"),
+        (errno.ESTALE, "store_io_error", "store_io_error"),
+        (errno.EROFS, "store_not_writable", "store_not_writable"),
+        (errno.ENOSPC, "store_not_writable", "store_not_writable"),
+        (errno.EDQUOT, "store_not_writable", "store_not_writable"),
+    ],
+)
+def test_what_the_system_refuses_has_a_code_and_no_rebuild(number: int, reading: str, writing: str) -> None:
+    assert refused(number) == (reading, False)
+    assert refused(number, writing=True) == (writing, False)
+
+
+def test_another_users_store_is_named_with_its_owner_and_the_folder_that_is_closed(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may give files away")
+    store = tmp_path / "store"
+    store.mkdir()
+    os.chown(store, 65534, 65534)
+    reading = refusal(store, PermissionError(errno.EACCES, "Permission denied"))
+    writing = refusal(store, PermissionError(errno.EACCES, "Permission denied"), writing=True)
+
+    assert reading
+    assert writing
+    assert reading.message == (
+        f"the store at {store} cannot be read: permission denied; it belongs to nobody, and this process runs as root"
+    )
+    assert reading.hint == (
+        "run it as nobody (sudo -u nobody streamrag ...), or let the group root read it:"
+        f" sudo chgrp -R root {store} && sudo chmod -R g+rX {store}"
+    )
+    assert writing.hint == (
+        "run it as nobody (sudo -u nobody streamrag ...), or write to another store: streamrag ingest --store DIR PATH"
+    )
+
+
+class PanicException(BaseException):
+    """Named as Rust's."""
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (MemoryError(), "out_of_memory"),
+        (ImportError("libx.so: cannot open shared object file: Too many open files"), "too_many_open_files"),
+        (ImportError("libx.so: failed to map segment from shared object"), "out_of_memory"),
+        (RuntimeError("can't start new thread"), "out_of_memory"),
+        (PanicException("called `Result::unwrap()`: Os { code: 24, message: \"Too many open files\" }"),
+         "too_many_open_files"),
+        (ValueError("Too many open files"), ""),
+        (RuntimeError("a bug"), ""),
+    ],
+)  # fmt: skip
+def test_what_a_process_has_run_out_of_is_found_in_foreign_errors(error: BaseException, code: str) -> None:
+    found = lack_of(error)
+
+    assert (found.code if found else "") == code
+    assert found is None or found.exit_code == ExitCode.STORE
+
+
+def test_what_is_behind_an_error_counts() -> None:
+    try:
+        try:
+            raise OSError(errno.EMFILE, "Too many open files")
+        except OSError as cause:
+            raise ValueError("no model") from cause
+    except ValueError as error:
+        found = lack_of(error)
+
+    assert found
+    assert found.code == "too_many_open_files"
