@@ -30,15 +30,23 @@ _MARKS: Final = (*_CLOSINGS, *_CHANNEL_MARKS)
 _PARTIAL_MARK: Final = re.compile(
     r"[<\[\N{WHITE LEFT-POINTING TRIANGLE}][^<\[\N{WHITE LEFT-POINTING TRIANGLE}]{0,12}\Z"
 )
-# How models begin to think aloud. None of these is how an answer from documents begins.
-_UNMARKED_OPENINGS: Final = tuple(
-    opening.lower()
-    for opening in (
-        "Okay, the user", "Okay, so", "Okay, let", "Ok, the user", "Ok, so", "Ok, let", "Alright, ", "Hmm", "The user ",
-        "User asks", "We need to ", "We are asked", "We are given", "I need to ", "Let me think", "Let me look",
-        "Let me check", "Let's see", "Let's think", "First, I need", "So the user", "Thinking Process",
-    )
-)  # fmt: skip
+# How models begin to think aloud; answers from documents do not begin so. The first are waited for if only
+# their beginning has arrived; the others begin as many answers do, and a first word is never kept back for them.
+_WAITED_FOR: Final = (
+    "okay, the user",
+    "okay, so",
+    "okay, let",
+    "ok, the user",
+    "ok, so",
+    "ok, let",
+    "alright, ",
+    "hmm",
+)
+_UNMARKED_OPENINGS: Final = (
+    *_WAITED_FOR,
+    *("the user ", "user asks", "so the user", "we need to ", "we are asked", "we are given", "i need to "),
+    *("let me think", "let me look", "let me check", "let's see", "let's think", "first, i need", "thinking process"),
+)
 _ALWAYS_THINKS: Final = re.compile(r"(?<![a-z])(?:r1|qwq|\w*think\w*|\w*reason\w*)(?![a-z])", re.IGNORECASE)
 
 
@@ -141,7 +149,7 @@ class ThinkingFilter:
             self._state = _State.ANSWER
         elif self._expected or begun.lower().startswith(_UNMARKED_OPENINGS):
             self._state = _State.HELD
-        elif not any(opening.startswith(begun.lower()) for opening in _UNMARKED_OPENINGS):
+        elif not any(opening.startswith(begun.lower()) for opening in _WAITED_FOR):
             self._state = _State.ANSWER
         return ""
 

@@ -50,7 +50,7 @@ def test_an_answer_that_comes_late_and_in_one_piece_is_a_warning() -> None:
 
 
 def test_an_answer_after_a_retry_is_a_warning() -> None:
-    found = finding([failure(503, "warming up"), answer("One", " two")])
+    found = finding([failure(503, "try again later"), answer("One", " two")])
 
     assert (found.state, found.code, found.figures["retries"]) == ("warning", "retrying", 1)
 

@@ -32,8 +32,8 @@ def test_a_directory_that_cannot_be_read_drops_nothing(ingests: Ingests, monkeyp
     ingests.run("docs")
     scan = os.scandir
 
-    def refuse(directory: int) -> object:
-        if os.path.samestat(os.fstat(directory), (ingests.home / "docs/deep").stat()):
+    def refuse(directory: int | Path) -> object:
+        if isinstance(directory, int) and os.path.samestat(os.fstat(directory), (ingests.home / "docs/deep").stat()):
             raise PermissionError(13, "Permission denied")
         return scan(directory)
 
