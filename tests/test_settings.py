@@ -35,6 +35,15 @@ def test_a_flag_beats_the_environment_which_beats_the_file(home: dict[str, str],
     assert (settings.model, settings.collection, settings.top_k) == ("from-flag", "from-variable", 9)
 
 
+def test_patterns_to_exclude_come_as_a_list_or_separated_by_commas(home: dict[str, str], tmp_path: Path) -> None:
+    write_file(tmp_path, 'exclude = ["drafts/", "*.csv"]\n')
+    variable = home | {"STREAMRAG_EXCLUDE": "*.log, !keep.log"}
+
+    assert read_settings({}, home).exclude == ("drafts/", "*.csv")
+    assert read_settings({}, variable).exclude == ("*.log", "!keep.log")
+    assert read_settings({"exclude": ["a/", "b/"]}, variable).exclude == ("a/", "b/")
+
+
 def test_the_variables_of_openai_are_read_and_our_own_come_first(home: dict[str, str]) -> None:
     openai = home | {"OPENAI_API_KEY": "k1", "OPENAI_API_BASE": "http://old/v1"}
 

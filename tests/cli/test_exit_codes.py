@@ -201,7 +201,7 @@ def test_6_a_file_that_cannot_be_read_is_named_and_the_rest_is_ingested(newcomer
 
 def test_6_a_file_that_was_named_and_is_of_no_known_format_is_named_with_its_reason(newcomer: CommandLine) -> None:
     (newcomer.directory / "budget.xlsx").write_bytes(b"PK\3\4 and more")
-    named, found = newcomer.run("ingest", "budget.xlsx"), newcomer.run("ingest", ".")
+    found, named = newcomer.run("ingest", "."), newcomer.run("ingest", "budget.xlsx")
 
     assert (named.code, named.stderr.splitlines()[0]) == (
         6,

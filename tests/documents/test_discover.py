@@ -222,8 +222,8 @@ def test_a_directory_that_cannot_be_listed_is_reported_and_the_rest_found(
     write(tmp_path, "a/x.md", "b/x.md")
     scandir = os.scandir
 
-    def refusing(directory: int) -> object:
-        if os.path.samestat(os.fstat(directory), (tmp_path / "a").stat()):
+    def refusing(directory: int | Path) -> object:
+        if isinstance(directory, int) and os.path.samestat(os.fstat(directory), (tmp_path / "a").stat()):
             raise PermissionError(13, "Permission denied")
         return scandir(directory)
 

@@ -59,7 +59,7 @@ def test_a_request_arrives_with_question_and_settings() -> None:
     request = Request(
         wants="ask",
         question=Question(text="Why?\udcff", accepted_at=1.5, extra="x", startup_ms=None),
-        settings=Settings(store=Path("/s/\udcff"), api_key="k", top_k=7),
+        settings=Settings(store=Path("/s/\udcff"), api_key="k", top_k=7, exclude=("a/", "*.csv")),
     )
 
     assert read_request(request_line(request)) == request
