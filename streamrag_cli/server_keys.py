@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 MIN_KEY_CHARS: Final = 16
@@ -53,7 +54,7 @@ def weakness(key: str) -> str:
         return f"must be {MIN_KEY_CHARS} to {MAX_KEY_CHARS} letters, digits or signs, without blanks; {_ADVICE}"
     if len(set(key)) < _SMALLEST_ALPHABET or _longest_repeat(key) > _MAX_REPEATED_SHARE * len(key):
         return f"repeats itself; {_ADVICE}"
-    steps = [ord(after) - ord(before) for before, after in zip(key, key[1:], strict=False)]
+    steps = [ord(after) - ord(before) for before, after in pairwise(key)]
     if max(map(steps.count, (-1, 0, 1))) >= _MAX_SEQUENCE_SHARE * len(steps):
         return f"is a plain sequence; {_ADVICE}"
     return ""

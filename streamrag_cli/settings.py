@@ -177,4 +177,4 @@ def _read_file(path: Path) -> dict[str, object]:
 def defaults() -> dict[str, object]:
     """Each setting's default, for the documentation; a setting without a fixed one is left out."""
     every = (*fields(Settings), *fields(ServerSettings))
-    return {each.name: each.default for each in every if each.default not in (MISSING, None, ())}
+    return {each.name: each.default for each in every if each.default not in (MISSING, None, (), "")}
