@@ -306,6 +306,6 @@ SERVER_SETTING_NAMES: Final = (
         name="log",
         variables=("STREAMRAG_LOG",),
         parse=_one_of("all", "errors", "off"),
-        meaning="What a server logs to stderr: `all` questions and refusals, one line each, or `errors` alone, or `off`.",
+        meaning="What a server logs to stderr: `all` questions and refusals, one line each, or `errors`, or `off`.",
     ),
 )
