@@ -183,8 +183,8 @@ def test_workers_log_whole_lines_side_by_side(settings: Settings) -> None:
 
 def test_a_stderr_that_nobody_reads_holds_up_no_question(settings: Settings) -> None:
     with served(settings) as server:
-        for _ in range(700):  # some 130 bytes each, and a pipe holds 65,536
-            assert request(f"{server.url}/nowhere").status == 404
+        for _ in range(350):  # more than 200 bytes each, and a pipe holds 65,536
+            assert request(f"{server.url}/{'nowhere' * 20}").status == 404
         assert request(ask_url(server.url)).status == 200
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(timeout=10)
