@@ -50,8 +50,8 @@ def running_nginx(configuration: str, folder: Path, *, in_front_of: int, as_user
     site = _replaced(configuration, {"listen 80;": f"listen 127.0.0.1:{port};", ":8421;": f":{in_front_of};"})
     folder.mkdir()
     (folder / "site.conf").write_text(site, encoding="utf-8")
-    process = "master_process off;" if as_user is None else f"user {as_user} {_group_of(as_user)};"
-    (folder / "nginx.conf").write_text(_MAIN.format(process=process), encoding="utf-8")
+    main = "master_process off;" if as_user is None else f"user {as_user} {_group_of(as_user)};"
+    (folder / "nginx.conf").write_text(_MAIN.format(process=main), encoding="utf-8")
     command = [_program(), "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:

@@ -133,8 +133,9 @@ def test_how_much_is_logged_can_be_chosen(
 def test_an_internal_error_has_a_traceback_in_the_log_without_its_words(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    async def broken(*_: Any) -> AsyncGenerator[Any, None]:
-        raise RuntimeError(WORDS)
+    async def broken(question: Question, *_: Any) -> AsyncGenerator[Any, None]:
+        for _character in question.text:
+            raise RuntimeError(WORDS)
         yield
 
     monkeypatch.setattr("streamrag_cli.answer.pipeline._answer", broken)
