@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from streamrag_cli.server_keys import check_keys
 from streamrag_cli.store_place import StorePlace, store_place
 
 MAX_TOP_K: Final = 100
@@ -89,25 +90,44 @@ def _address(raw: str) -> str:
         raise ValueError("must be an IP address or localhost") from None
 
 
-def _server_key(raw: str) -> str:
-    # Printable ASCII is what a header can carry; short keys can be guessed.
-    if not re.fullmatch(r"[!-~]{16,512}", raw):
-        raise ValueError("must be 16 to 512 letters, digits or signs, without blanks")
-    return raw
-
-
-def _list_of(pattern: str, what: str) -> Callable[[str], tuple[str, ...]]:
+def _list_of(each_one: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
     def parse(raw: str) -> tuple[str, ...]:
-        values = tuple(each for part in raw.split(",") if (each := part.strip().lower()))
-        if not all(re.fullmatch(pattern, each) for each in values):
-            raise ValueError(f"must be {what}, separated by commas")
-        return values
+        return tuple(each_one(value) for part in raw.split(",") if (value := part.strip()))
 
     return parse
 
 
-_names = _list_of(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", "names of hosts, without port")
-_origins = _list_of(r"https?://[a-z0-9.\[\]:-]+", "origins such as https://app.example.org")
+def _matching(pattern: str, what: str) -> Callable[[str], str]:
+    def parse(raw: str) -> str:
+        if not re.fullmatch(pattern, raw):
+            raise ValueError(f"must be {what}, separated by commas")
+        return raw
+
+    return parse
+
+
+def _lower_case(parse: Callable[[str], str]) -> Callable[[str], str]:
+    return lambda raw: parse(raw.lower())
+
+
+_names = _list_of(_lower_case(_matching(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", "names of hosts, without port")))
+_origins = _list_of(_lower_case(_matching(r"https?://[a-z0-9.\[\]:-]+", "origins such as https://app.example.org")))
+_models = _list_of(_matching(r"[!-~]{1,200}", "names of models"))
+_users = _list_of(_matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]*[$]?", "users of this machine"))
+
+
+def _network(raw: str) -> str:
+    try:
+        return str(ipaddress.ip_network(raw.strip("[]")))
+    except ValueError:
+        raise ValueError("must be IP addresses or networks such as 10.0.0.0/8, separated by commas") from None
+
+
+def _switch(raw: str) -> bool:
+    words = {"on": True, "true": True, "off": False, "false": False}
+    if raw.lower() not in words:
+        raise ValueError("must be on or off")
+    return words[raw.lower()]
 
 
 def _patterns(raw: str) -> tuple[str, ...]:
@@ -218,9 +238,43 @@ SERVER_SETTING_NAMES: Final = (
     SettingName(
         name="server_key",
         variables=("STREAMRAG_SERVER_KEY",),
-        parse=_server_key,
-        meaning="Key that clients have to send. Never a flag: a process list would show it; nor in the settings file.",
+        parse=check_keys,
+        meaning="Keys that clients have to send, `KEY` or `NAME:KEY`, separated by commas or line breaks. Never a flag:"
+        " a process list would show it; nor in the settings file.",
         in_file=False,
+    ),
+    SettingName(
+        name="collections",
+        variables=("STREAMRAG_COLLECTIONS",),
+        parse=_list_of(_collection),
+        meaning="Collections that a server answers from, separated by commas; the first is its default. As flags:"
+        " `--collection`, repeated. Default: `collection` alone.",
+    ),
+    SettingName(
+        name="all_collections",
+        variables=("STREAMRAG_ALL_COLLECTIONS",),
+        parse=_switch,
+        meaning="Whether a server answers from every collection of the store, also those that are made later.",
+    ),
+    SettingName(
+        name="allow_model",
+        variables=("STREAMRAG_ALLOW_MODEL",),
+        parse=_models,
+        meaning="Models, separated by commas, that clients may choose besides the server's own.",
+    ),
+    SettingName(
+        name="allow_user",
+        variables=("STREAMRAG_ALLOW_USER",),
+        parse=_users,
+        meaning="Users of this machine, separated by commas, that a server without a key answers besides its own"
+        " user and root, such as a proxy's `www-data`.",
+    ),
+    SettingName(
+        name="trusted_proxy",
+        variables=("STREAMRAG_TRUSTED_PROXY",),
+        parse=_list_of(_network),
+        meaning="Addresses or networks of proxies, separated by commas, whose `X-Forwarded-For` is believed."
+        " Default: none.",
     ),
     SettingName(
         name="allow_host",
@@ -257,5 +311,11 @@ SERVER_SETTING_NAMES: Final = (
         variables=("STREAMRAG_WORKERS",),
         parse=_integer_between(1, 64),
         meaning="Processes that answer at the same address. The rate and the open answers are each one's own.",
+    ),
+    SettingName(
+        name="log",
+        variables=("STREAMRAG_LOG",),
+        parse=_one_of("all", "errors", "off"),
+        meaning="What a server logs to stderr: `all` questions and refusals, one line each, or `errors`, or `off`.",
     ),
 )

@@ -6,7 +6,7 @@ questions. The environment and the flags come in as arguments, and one table say
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +45,26 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """What `serve` may be told beside the `Settings` that it answers with. `grace_s` is what a stop waits for."""
+    """The settings of `serve` in addition to the `Settings` that it answers with.
+
+    `server_key` holds one key or more, as `server_keys.split_keys` reads them. `grace_s` is what a stop waits for.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8421
     server_key: str | None = field(default=None, repr=False)
+    collections: tuple[str, ...] = ()
+    all_collections: bool = False
+    allow_model: tuple[str, ...] = ()
+    allow_user: tuple[str, ...] = ()
+    trusted_proxy: tuple[str, ...] = ()
     allow_host: tuple[str, ...] = ()
     cors_origin: tuple[str, ...] = ()
     rate_limit: str = "120/minute"
     max_streams: int = 256
     grace_s: float = 10.0
     workers: int = 1
+    log: str = "all"
 
 
 def read_settings(flags: Mapping[str, object | None], environment: Mapping[str, str]) -> Settings:
@@ -168,7 +177,5 @@ def _read_file(path: Path) -> dict[str, object]:
 
 def defaults() -> dict[str, object]:
     """Each setting's default, for the documentation; a setting without a fixed one is left out."""
-    unset = {"store", "embedding", "model", "base_url", "api_key", "server_key", "allow_host", "cors_origin"}
-    unset |= {"state_directory", "exclude"}
     every = (*fields(Settings), *fields(ServerSettings))
-    return {each.name: each.default for each in every if each.name not in unset}
+    return {each.name: each.default for each in every if each.default not in (MISSING, None, (), "")}

@@ -21,6 +21,7 @@ from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.errors import ExitCode, StreamragError, UsageError, aimed
 from streamrag_cli.events import Error, as_event
 from streamrag_cli.render.complaint import complain
+from streamrag_cli.server_keys import split_keys
 from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES
 from streamrag_cli.settings import ServerSettings, Settings, read_server_settings, read_settings
 from streamrag_cli.store_place import PostgresUrl, store_place
@@ -37,6 +38,9 @@ _KEY_VARIABLES: Final = tuple(
     if setting.name in {"api_key", "server_key"}
 )
 _ABOUT_THE_STORE: Final = frozenset({"confirmation_needed", "empty_folder", "not_ingested"})
+_SERVER_KEY_VARIABLES: Final = {
+    variable for setting in SERVER_SETTING_NAMES if setting.name == "server_key" for variable in setting.variables
+}
 _named: Final[dict[str, str]] = {}
 _log: Final = logging.getLogger(__name__)
 
@@ -181,7 +185,7 @@ def leave_at_once(code: int) -> NoReturn:
     os._exit(code)
 
 
-class _SafeFormatter(logging.Formatter):
+class SafeFormatter(logging.Formatter):
     """Log lines of any library, safe for a terminal and without the key."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -192,7 +196,7 @@ def tame_libraries(*, debug: bool) -> None:
     """Without --debug what libraries log or warn of stays off stderr, which is a person's."""
     if debug:
         handler: logging.Handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(_SafeFormatter("%(name)s: %(message)s"))
+        handler.setFormatter(SafeFormatter("%(name)s: %(message)s"))
         logging.captureWarnings(True)
         logging.getLogger("streamrag_cli").setLevel(logging.DEBUG)  # expected failures, too, have a traceback
     else:
@@ -222,9 +226,15 @@ def _bug(error: BaseException, *, debug: bool) -> ExitCode:
 def _without_keys(text: str) -> str:
     """`text` without the keys of this environment: exceptions and log lines of other libraries may hold one."""
     for variable in _KEY_VARIABLES:
-        key = os.environ.get(variable, "").strip()
-        text = without_secret(text, key, "[key]")
+        for key in _keys_in(variable):
+            text = without_secret(text, key, "[key]")
     return _without_password(text)
+
+
+def _keys_in(variable: str) -> list[str]:
+    """The keys that a variable holds; a server's may hold several, each of which could be shown by itself."""
+    raw = os.environ.get(variable, "").strip()
+    return [raw] if variable not in _SERVER_KEY_VARIABLES else [raw, *(each.key for each in split_keys(raw))]
 
 
 def _without_password(text: str) -> str:

@@ -1,6 +1,8 @@
 """`streamrag serve`"""
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -30,6 +32,22 @@ def command(
         list[str] | None,
         typer.Option("--cors-origin", metavar="ORIGIN", help="Origin whose pages may ask; may be repeated."),
     ] = None,
+    allow_model: Annotated[
+        list[str] | None,
+        typer.Option("--allow-model", metavar="MODEL", help="Model that clients may choose; may be repeated."),
+    ] = None,
+    allow_user: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-user", metavar="NAME", help="User of this machine to answer without a key; may be repeated."
+        ),
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trusted-proxy", metavar="ADDRESS", help="Proxy whose X-Forwarded-For is believed; may be repeated."
+        ),
+    ] = None,
     rate_limit: Annotated[
         str | None,
         typer.Option(
@@ -54,17 +72,45 @@ def command(
     ] = None,
     model: options.Model = None,
     base_url: options.BaseUrl = None,
-    top_k: options.TopK = None,
-    min_score: options.MinScore = None,
-    collection: options.Collection = None,
+    top_k: Annotated[
+        str | None,
+        typer.Option(
+            "-k",
+            "--top-k",
+            metavar="N",
+            help=f"How many sources, 1 to 100; clients may ask for fewer. [default: {_DEFAULTS['top_k']}]",
+        ),
+    ] = None,
+    min_score: Annotated[
+        str | None,
+        typer.Option(
+            "--min-score",
+            metavar="S",
+            help="Drop sources that score lower, 0 to 1; clients may ask for more."
+            f" [default: {_DEFAULTS['min_score']}]",
+        ),
+    ] = None,
+    collection: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-c",
+            "--collection",
+            metavar="NAME",
+            help="Collection to answer from, no other; may be repeated, the first is the default. [default: default]",
+        ),
+    ] = None,
+    all_collections: Annotated[
+        bool, typer.Option("--all-collections", help="Answer from every collection of the store.")
+    ] = False,
     store: options.Store = None,
     embedding: options.Embedding = None,
-    quiet: options.Quiet = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Log failures only.")] = False,
     debug: options.Debug = False,
 ) -> int:
     """Serve answers over HTTP: a web page, server-sent events, and an API that OpenAI's clients speak.
 
-    Beyond this machine it serves only with a key: STREAMRAG_SERVER_KEY.
+    Without a key, STREAMRAG_SERVER_KEY, it answers only the user who started it, on this machine. Each question and
+    each refusal is a line on stderr, without its text.
     """
     settings = settings_from(
         {
@@ -72,7 +118,7 @@ def command(
             "base_url": base_url,
             "top_k": top_k,
             "min_score": min_score,
-            "collection": collection,
+            "collection": collection[0] if collection else None,
             "store": store,
             "embedding": embedding,
         }
@@ -83,23 +129,42 @@ def command(
             "port": port,
             "allow_host": _joined(allow_host),
             "cors_origin": _joined(cors_origin),
+            "collections": _joined(collection),
+            "all_collections": "on" if all_collections else None,
+            "allow_model": _joined(allow_model),
+            "allow_user": _joined(allow_user),
+            "trusted_proxy": _joined(trusted_proxy),
             "rate_limit": rate_limit,
             "max_streams": max_streams,
             "grace_s": grace,
             "workers": workers,
+            "log": "errors" if quiet else None,
         }
     )
+    if server.collections:
+        settings = replace(settings, collection=server.collections[0])
 
-    from streamrag_cli.server.run import serve  # FastAPI and uvicorn, 0.4 s
+    from streamrag_cli.cli.server_log import start_log  # FastAPI and uvicorn with what follows, 0.4 s
+    from streamrag_cli.server.peers import known
+    from streamrag_cli.server.run import serve
 
     note = "" if quiet else _models_here(settings)  # before it listens itself
 
     def announce(address: str) -> None:
-        if not quiet:
-            sys.stderr.write(f"streamrag serves {settings.collection!r} at {address} (Ctrl-C stops)\n{note}")
-            sys.stderr.flush()
+        if quiet:
+            return
+        names = "every collection" if server.all_collections else _listed(server.collections or (settings.collection,))
+        lines = [f"streamrag serves {names} at {address} (Ctrl-C stops)"]
+        if server.server_key is None and not known():
+            lines.append("every user of this machine may ask: this system does not say who does; a key keeps them out")
+        sys.stderr.write("".join(f"{line}\n" for line in lines) + note)
+        sys.stderr.flush()
 
-    serve(settings, server, announce=announce, prepare_worker=partial(tame_libraries, debug=debug))
+    log = start_log(server.log, debug=debug)
+    try:
+        serve(settings, server, announce=announce, prepare_worker=partial(_prepare_worker, server.log, debug=debug))
+    finally:
+        log.flush()
     return 0
 
 
@@ -112,6 +177,17 @@ def _models_here(settings: Settings) -> str:
     found = [each for each in find_local_servers() if each.models]
     connect = to_connect_one(found, "streamrag serve")
     return f"note: no model is connected, so answers are quotes; {connect}\n" if found else ""
+
+
+def _prepare_worker(log: str, *, debug: bool) -> None:
+    from streamrag_cli.cli.server_log import start_log  # with the server, which is imported by then
+
+    tame_libraries(debug=debug)
+    start_log(log, debug=debug)
+
+
+def _listed(collections: Sequence[str]) -> str:
+    return ", ".join(map(repr, collections))
 
 
 def _joined(given: list[str] | None) -> str | None:

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streamrag_cli import __version__
 from streamrag_cli.answer.chat_model import import_chat_library
@@ -18,7 +19,8 @@ from streamrag_cli.errors import StreamragError, UsageError
 from streamrag_cli.server import openai_api, operations, page, rag
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.server.replies import RefusedError, reply_to
-from streamrag_cli.server.security import Guard, check_reachable
+from streamrag_cli.server.request_log import RequestLog, entry_of, log
+from streamrag_cli.server.security import Guard, check_reachable, costs
 from streamrag_cli.server.serving import Serving
 from streamrag_cli.settings import ServerSettings, Settings
 
@@ -28,8 +30,9 @@ _CLOSE_WITHIN_S: Final = 0.5
 def create_app(settings: Settings, server: ServerSettings, limits: Limits | None = None) -> FastAPI:
     """The application, for any ASGI server. `app.state.serving` holds what its routes share.
 
-    Raises ConfigurationError `server_key_missing`. The limits on slow connections, and the end of open streams when the
-    server is told to stop, are not in it: those are in `protocol`, beneath ASGI.
+    Raises ConfigurationError: `server_key_missing`, `bad_setting`. Some things are not in it but in `protocol`, below
+    ASGI: the limits on slow connections, the end of open streams when the server is stopped, and which user is at the
+    other end of a connection. Without the last one it answers nobody unless it has a key.
     """
     check_reachable(server)
     limits = limits or Limits()
@@ -52,16 +55,18 @@ def create_app(settings: Settings, server: ServerSettings, limits: Limits | None
     app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _http)  # type: ignore[arg-type]
     # The last one added is the first to see a request.
+    app.add_middleware(_HeadAsGet)
     app.add_middleware(Guard, settings=server, limits=limits, refused=serving.metrics.refused)
     if server.cors_origin:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=server.cors_origin,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
+            allow_headers=["*"],  # what an allowed origin's client asks for: OpenAI's has a dozen of its own
             expose_headers=["Retry-After"],
         )
     app.add_middleware(page.SafeHeaders)
+    app.add_middleware(RequestLog, asks=costs)
     return app
 
 
@@ -82,6 +87,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Serving]]:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_WITHIN_S):
                 await serving.library.aclose()
+        if serving.peers is not None:
+            serving.peers.close()
+        for handler in log.handlers:  # a signal may end the process as soon as this is over
+            handler.flush()
 
 
 async def _warm(serving: Serving) -> None:
@@ -92,13 +101,27 @@ async def _warm(serving: Serving) -> None:
     await asyncio.to_thread(import_chat_library)
 
 
+class _HeadAsGet:
+    """Middleware: HEAD for every GET that asks no question. The server sends no body for it, whatever it is given."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD" and not costs(scope["path"]):
+            scope = {**scope, "method": "GET"}
+        await self._app(scope, receive, send)
+
+
 async def _expected(request: Request, error: StreamragError) -> Response:
+    entry_of(request.scope).fail(error)
     if request.url.path.startswith(openai_api.router.prefix):
         return openai_api.error_reply(error, 404 if error.code == "no_such_model" else None)
     return reply_to(error)
 
 
 async def _refused(request: Request, refused: RefusedError) -> Response:
+    entry_of(request.scope).outcome = refused.code
     if request.url.path.startswith(openai_api.router.prefix):
         return openai_api.refused_reply(refused)
     return refused.reply()
@@ -111,7 +134,7 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
     return await _expected(request, UsageError(f"{where}: {first['msg']}", code="bad_request"))
 
 
-async def _http(_: Request, error: HTTPException) -> Response:
+async def _http(request: Request, error: HTTPException) -> Response:
     codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
-    code = codes.get(error.status_code, "bad_request")
+    code = entry_of(request.scope).outcome = codes.get(error.status_code, "bad_request")
     return RefusedError(error.status_code, str(error.detail), code=code).reply()

@@ -17,6 +17,7 @@ class Limits:
     body_s: float = 15.0
     idle_s: float = 15.0
     headers_bytes: int = 32_768
+    url_bytes: int = 262_144
     body_bytes: int = 262_144
     send_buffer_bytes: int = 65_536
     waiting_events: int = 256

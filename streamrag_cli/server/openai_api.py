@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS, ask
+from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS
 from streamrag_cli.errors import StreamragError, UsageError
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Sources, Token
 from streamrag_cli.model import Question, Usage
@@ -23,7 +23,6 @@ from streamrag_cli.server.replies import STATUS_OF, JsonReply, RefusedError
 from streamrag_cli.server.requests import Asked, question_of, settings_of
 from streamrag_cli.server.serving import Serving
 from streamrag_cli.server.streaming import Encoder, while_connected
-from streamrag_cli.store.opening import collections
 from streamrag_cli.wire import encode, source_mapping, to_mapping
 
 router = APIRouter(prefix="/v1", tags=["openai"])
@@ -72,7 +71,7 @@ class ChatRequest(BaseModel):
 async def models(request: Request) -> JsonReply:
     """One model for each collection."""
     serving: Serving = request.app.state.serving
-    names = await asyncio.to_thread(collections, serving.settings.store)
+    names = await asyncio.to_thread(serving.collections)
     listed = [MODEL, *(f"{MODEL}/{name}" for name in names)]
     return JsonReply(
         {
@@ -87,12 +86,12 @@ async def chat_completions(request: Request, asked: ChatRequest) -> Response:
     """Answer the last message from the documents; `stream` as in OpenAI's API."""
     serving: Serving = request.app.state.serving
     question = _question(asked)
-    settings = settings_of(Asked(collection=_collection(asked.model)), serving.settings)
+    settings = settings_of(request, Asked(collection=_collection(asked.model)))
     completion = _Completion(asked.model)
     if asked.stream:
         with_usage = asked.stream_options is not None and asked.stream_options.include_usage
-        return serving.stream(question, settings, completion.encoder(with_usage=with_usage))
-    events = serving.metrics.observed(ask(question, settings, serving.library))
+        return serving.stream(request, question, settings, completion.encoder(with_usage=with_usage))
+    events = serving.events(request, question, settings)
     whole = serving.streams.whole(lambda: completion.whole(events))
     reply = await while_connected(request.receive, whole)
     return reply if reply is not None else Response(status_code=204)  # nobody is there to read it

@@ -8,7 +8,6 @@ from streamrag_cli.server.replies import JsonReply
 from streamrag_cli.server.serving import Serving
 from streamrag_cli.store.catalog import Counts
 from streamrag_cli.store.interface import Reader
-from streamrag_cli.store.opening import collections
 
 router = APIRouter(tags=["operations"])
 
@@ -50,6 +49,6 @@ async def metrics(request: Request) -> Response:
 
 @router.get("/collections", response_class=JsonReply)
 def list_collections(request: Request) -> JsonReply:
-    """The collections of the store, and the one that is asked where a request names none."""
+    """The collections that may be asked, and the one that is asked if a request names none."""
     serving: Serving = request.app.state.serving
-    return JsonReply({"collections": collections(serving.settings.store), "default": serving.settings.collection})
+    return JsonReply({"collections": serving.collections(), "default": serving.settings.collection})

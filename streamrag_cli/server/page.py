@@ -32,6 +32,7 @@ _HEADERS: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",  # of whatever does not say otherwise: it was made of documents, for one client
 }
 
 

@@ -2,17 +2,26 @@
 
 It is also where open streams hear that the server has been told to stop.
 
-Each limit is a timer on the connection and ends in cutting it off: a client that keeps one open for nothing is not
-owed an answer, and closing politely would wait for it again.
+Each limit in time is a timer on the connection and ends in cutting it off: a client that keeps one open for nothing is
+not owed an answer, and closing politely would wait for it again. An address or headers that are too long are
+answered, in a way that lets the client read the answer although it is still sending.
 """
 
 import asyncio
 import socket
-from typing import Any
+from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from streamrag_cli.server.peers import Peers
+from streamrag_cli.server.replies import RefusedError
+from streamrag_cli.server.request_log import entry_of, write_line
+from streamrag_cli.server.security import PEER_UID
 from streamrag_cli.server.serving import Serving
+
+_DISCARDED_BYTES: Final = 1 << 20
+_TOO_LONG: Final = RefusedError(414, "the address is too long", code="too_long", hint="send the question by POST")
+_HEADERS_TOO_LARGE: Final = RefusedError(431, "the headers are too large", code="headers_too_large")
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -24,16 +33,28 @@ class LimitedProtocol(HttpToolsProtocol):
         self._limits = self._serving.limits
         self._request_timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
-        self._header_bytes = 0
-        self._reading_headers = True
+        self._head_bytes = 0
+        self._field_bytes = 0
+        self._reading_head = True
+        self._refused: RefusedError | None = None
+        self._discarded_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         connection = transport.get_extra_info("socket")
         if connection is not None:
+            # asyncio does so for its own sockets alone; otherwise a reply waits up to 40 ms for an acknowledgement.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # Whoever does not read is noticed, and costs memory, only up to here.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.send_buffer_bytes)
+        if self._serving.peers is not None:
+            self.app_state = {**self.app_state, PEER_UID: self._peer_uid(self._serving.peers)}
         self._expect_request(self._limits.headers_s)
+
+    def _peer_uid(self, peers: Peers) -> int | None:
+        """Asked while the connection is new: a client that has gone has no user any more."""
+        peer, ours = map(self.transport.get_extra_info, ("peername", "sockname"))
+        return peers.uid_of(peer[:2], ours[:2]) if peer and ours else None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_request_timer()
@@ -41,26 +62,55 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._reading_headers:
-            self._header_bytes += len(data)
+        if self._refused is not None:
+            self._discard(len(data))
+            return
+        if self._reading_head:
+            self._head_bytes += len(data)
         super().data_received(data)
-        if self._reading_headers and self._header_bytes > self._limits.headers_bytes:
-            self.transport.abort()
+        # A line of which no end has come was handed on to nobody yet.
+        if self._reading_head and self._head_bytes - self._url_bytes() > self._limits.headers_bytes:
+            self._refused = self._refused or _HEADERS_TOO_LARGE
+        if self._refused is not None and not self.transport.is_closing():
+            self._answer(self._refused)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._reading_headers = True
+        self._reading_head = True
+        self._field_bytes = 0
         self._expect_request(self._limits.headers_s)
 
+    def on_url(self, url: bytes) -> None:
+        if self._url_bytes() + len(url) > self._limits.url_bytes:
+            self._refused = self._refused or _TOO_LONG
+        else:
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._field_bytes += len(name) + len(value)
+        if self._field_bytes > self._limits.headers_bytes:
+            self._refused = self._refused or _HEADERS_TOO_LARGE
+        else:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        self._reading_headers = False
-        self._header_bytes = 0
+        self._reading_head = False
+        self._head_bytes = 0
+        if self._refused is not None:
+            return
         self._expect_request(self._limits.body_s)
+        self.url, _, query = self.url.partition(b"?")  # httptools takes no address above 64 kB apart
         super().on_headers_complete()
+        self.scope["query_string"] = query.partition(b"#")[0]
+
+    def on_body(self, body: bytes) -> None:
+        if self._refused is None:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._end_request_timer()
-        super().on_message_complete()
+        if self._refused is None:
+            self._end_request_timer()
+            super().on_message_complete()
 
     def shutdown(self) -> None:
         """The server has been told to stop; each connection hears of it."""
@@ -75,6 +125,34 @@ class LimitedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self._end_send_timer()
         super().resume_writing()
+
+    def _url_bytes(self) -> int:
+        return len(getattr(self, "url", b""))  # uvicorn has none before a request begins
+
+    def _answer(self, refused: RefusedError) -> None:
+        """Refuse a request whose head is not read to its end.
+
+        To close with bytes unread would reset the connection, and the answer with it: what follows is read for a while.
+        """
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.abort()  # it would stand in the middle of another reply
+            return
+        reply = refused.reply()
+        headers = [*reply.raw_headers, (b"connection", b"close")]
+        lines = b"".join(b"%b: %b\r\n" % each for each in headers)
+        self.transport.write(STATUS_LINE[refused.status] + lines + b"\r\n" + bytes(reply.body))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._serving.metrics.refused(refused.code)
+        scope = {**self.scope, "path": self.url[:200].partition(b"?")[0].decode("latin-1")}
+        scope.setdefault("method", self.parser.get_method().decode("ascii"))
+        entry_of(scope).outcome = refused.code
+        write_line(scope, refused.status, 0.0)
+
+    def _discard(self, count: int) -> None:
+        self._discarded_bytes += count
+        if self._discarded_bytes > _DISCARDED_BYTES:
+            self.transport.abort()
 
     def _expect_request(self, within_s: float) -> None:
         self._end_request_timer()

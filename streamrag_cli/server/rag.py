@@ -62,7 +62,7 @@ async def stream_with_sources_by_post(
 async def search(request: Request, asked: AskedInUrl) -> JsonReply:
     """The sources alone; no model is called. What `streamrag search --json` prints."""
     serving: Serving = request.app.state.serving
-    settings = settings_of(asked, serving.settings)
+    settings = settings_of(request, asked)
     query = question_of(asked).text
     async with serving.library.retriever(settings) as retriever:
         found: tuple[Source, ...] = ()
@@ -76,7 +76,7 @@ def _answer(request: Request, asked: Asked, last_event_id: str | None, *, with_s
         return Response(status_code=204)
     serving: Serving = request.app.state.serving
     question = question_of(asked)
-    return serving.stream(question, settings_of(asked, serving.settings), encoder(with_sources=with_sources))
+    return serving.stream(request, question, settings_of(request, asked), encoder(with_sources=with_sources))
 
 
 def encoder(*, with_sources: bool) -> Encoder:

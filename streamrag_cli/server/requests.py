@@ -4,12 +4,16 @@ import time
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from fastapi import Query
+from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from streamrag_cli.answer.model_choice import DEFAULT_MODEL
 from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS
 from streamrag_cli.errors import UsageError
 from streamrag_cli.model import Question
+from streamrag_cli.server.replies import RefusedError
+from streamrag_cli.server.request_log import entry_of
+from streamrag_cli.server.serving import Serving
 from streamrag_cli.setting_names import MAX_TOP_K
 from streamrag_cli.settings import Settings, with_request
 
@@ -47,8 +51,19 @@ def question_of(asked: Asked, *, extra: str = "") -> Question:
     return Question(text=query, extra=extra, accepted_at=time.perf_counter())
 
 
-def settings_of(asked: Asked, settings: Settings) -> Settings:
-    """The server's settings with what this request asks for. Raises UsageError `bad_request`."""
+def settings_of(request: Request, asked: Asked) -> Settings:
+    """The server's settings with what this request asks for, within what its operator allows.
+
+    Raises UsageError `bad_request` and RefusedError: `no_such_collection`, `model_not_allowed`.
+    """
+    serving: Serving = request.app.state.serving
+    settings = _with_request(asked, serving.settings)
+    _check_allowed(settings, serving)
+    entry_of(request.scope).collection = settings.collection
+    return settings
+
+
+def _with_request(asked: Asked, settings: Settings) -> Settings:
     values: Mapping[str, Any] = {
         "top_k": asked.k,
         "collection": asked.collection,
@@ -56,6 +71,38 @@ def settings_of(asked: Asked, settings: Settings) -> Settings:
         "model": asked.model,
     }
     return with_request(settings, values)
+
+
+def _check_allowed(asked: Settings, serving: Serving) -> None:
+    """Whether `asked` reads no other documents, and costs no more, than the server's own settings."""
+    own = serving.settings
+    if not serving.answers_from(asked.collection):
+        raise RefusedError(
+            404,
+            f"no collection {asked.collection!r} is served here",
+            code="no_such_collection",
+            hint="GET /collections lists those that are",
+        )
+    own_model = DEFAULT_MODEL if own.model is None and own.base_url is None and own.api_key else own.model
+    if asked.model not in {own.model, own_model, *serving.server.allow_model}:
+        raise RefusedError(
+            403,
+            f"clients of this server may not choose the model {asked.model!r}",
+            code="model_not_allowed",
+            hint="leave out the model, or start the server with --allow-model MODEL",
+        )
+    if asked.top_k > own.top_k:
+        raise UsageError(
+            f"k: at most {own.top_k} sources are given here",
+            code="bad_request",
+            hint=f"ask for {own.top_k} or fewer, or start the server with --top-k {asked.top_k}",
+        )
+    if asked.min_score < own.min_score:
+        raise UsageError(
+            f"min_score: at least {own.min_score:g} here",
+            code="bad_request",
+            hint=f"ask for {own.min_score:g} or more, or start the server with --min-score {asked.min_score:g}",
+        )
 
 
 def _check_text(text: str) -> None:

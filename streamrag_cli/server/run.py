@@ -1,8 +1,11 @@
 """Runs the server until it is told to stop: one process, or several that share its address."""
 
+import signal
 import socket
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
@@ -19,7 +22,27 @@ from streamrag_cli.settings import ServerSettings, Settings
 def make_server(settings: Settings, server: ServerSettings, limits: Limits | None = None) -> uvicorn.Server:
     """A server for this process. Raises ConfigurationError `server_key_missing`."""
     limits = limits or Limits()
-    return uvicorn.Server(_config(create_app(settings, server, limits), server, limits))
+    return _Server(_config(create_app(settings, server, limits), server, limits))
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's, which also ends in order when its terminal is closed, unless it was started with `nohup`."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        with super().capture_signals():  # it raises what came again, at its end
+            if threading.current_thread() is not threading.main_thread() or _is_ignored(signal.SIGHUP):
+                yield
+                return
+            before = signal.signal(signal.SIGHUP, self.handle_exit)
+            try:
+                yield
+            finally:
+                signal.signal(signal.SIGHUP, before)
+
+
+def _is_ignored(number: signal.Signals) -> bool:
+    return signal.getsignal(number) is signal.SIG_IGN
 
 
 def _config(app: Any, server: ServerSettings, limits: Limits, **more: Any) -> uvicorn.Config:
@@ -33,6 +56,8 @@ def _config(app: Any, server: ServerSettings, limits: Limits, **more: Any) -> uv
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=bool(server.trusted_proxy),
+        forwarded_allow_ips=list(server.trusted_proxy),  # else uvicorn believes every process of this machine
         **more,
     )
 

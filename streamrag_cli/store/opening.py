@@ -116,6 +116,21 @@ def collections(place: StorePlace) -> list[str]:
     return directory_collections(place)
 
 
+def filled_collections(place: StorePlace) -> list[str]:
+    """Those with a document in them, sorted; a damaged one is listed, so that asking it says what is wrong."""
+    if isinstance(place, PostgresUrl):
+        return _postgres_status().filled_collections(place)  # type: ignore[no-any-return]
+    return [name for name in directory_collections(place) if not _is_empty(place, name)]
+
+
+def _is_empty(place: StorePlace, collection: str) -> bool:
+    try:
+        with open_manifest(place, collection) as manifest:
+            return manifest is None or not manifest.counts().documents
+    except StoreError:
+        return False
+
+
 @contextmanager
 def throw_away_store(like: StorePlace, scratch: Path) -> Iterator[StorePlace]:
     """An empty store of the same kind: a directory in `scratch`, or a schema of its own that is dropped at the end."""

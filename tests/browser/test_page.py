@@ -235,7 +235,8 @@ def test_with_several_collections_one_can_be_chosen(browser: Browser, tmp_path: 
     *_, end = ingest(IngestRequest(paths=(tmp_path / "manuals",), working_directory=tmp_path), manuals)
     assert isinstance(end, IngestDone)
 
-    with running_server(settings) as server, browser.page() as page:
+    both = ServerSettings(collections=("default", "manuals"))
+    with running_server(settings, both) as server, browser.page() as page:
         page.goto(server.url)
         page.wait_until("!document.getElementById('collection-choice').hidden")
         assert page.texts("#collection option") == ["default", "manuals"]

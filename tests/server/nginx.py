@@ -1,6 +1,8 @@
 """Real nginx on a free port of this machine, with a folder of its own for everything it writes."""
 
+import grp
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -21,11 +23,11 @@ server {
 """
 _MAIN = """
 daemon off;
-master_process off;
+{process}
 pid nginx.pid;
 error_log stderr notice;
-events {}
-http {
+events {{}}
+http {{
     access_log off;
     client_body_temp_path body;
     proxy_temp_path proxy;
@@ -33,19 +35,23 @@ http {
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
     include site.conf;
-}
+}}
 """
 
 
 @contextmanager
-def running_nginx(configuration: str, folder: Path, *, in_front_of: int) -> Iterator[str]:
-    """Serve `configuration` with its two ports replaced; yields the address, without a slash at its end."""
+def running_nginx(configuration: str, folder: Path, *, in_front_of: int, as_user: str | None = None) -> Iterator[str]:
+    """Serve `configuration` with its two ports replaced; yields the address, without a slash at its end.
+
+    `as_user`, which takes root, is whom nginx's worker runs as; an installed one has its own.
+    """
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     site = _replaced(configuration, {"listen 80;": f"listen 127.0.0.1:{port};", ":8421;": f":{in_front_of};"})
     folder.mkdir()
     (folder / "site.conf").write_text(site, encoding="utf-8")
-    (folder / "nginx.conf").write_text(_MAIN, encoding="utf-8")
+    main = "master_process off;" if as_user is None else f"user {as_user} {_group_of(as_user)};"
+    (folder / "nginx.conf").write_text(_MAIN.format(process=main), encoding="utf-8")
     command = [_program(), "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -54,6 +60,10 @@ def running_nginx(configuration: str, folder: Path, *, in_front_of: int) -> Iter
         finally:
             process.terminate()
             process.communicate(timeout=10)
+
+
+def _group_of(user: str) -> str:
+    return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
 
 
 def _replaced(text: str, values: dict[str, str]) -> str:

@@ -1,5 +1,6 @@
 """The stream through real nginx: with the project's configuration, and with nginx's own defaults."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from tests.server.client import ask_url, request, streaming
 from tests.server.nginx import DEFAULTS, NAME, PROJECT_CONFIGURATION, running_nginx
 from tests.server.running import RunningServer, running_server
 
+KEY = "u8-Nginx-brings-3f9a0c"
 CONFIGURATIONS = {"project": PROJECT_CONFIGURATION, "defaults": DEFAULTS}
 both = pytest.mark.parametrize("configuration", CONFIGURATIONS)
 
@@ -37,9 +39,15 @@ class Site:
 
 @contextmanager
 def running_site(
-    settings: Settings, configuration: str, folder: Path, chat: Script, *, rate_limit: str = "1000000/minute"
+    settings: Settings,
+    configuration: str,
+    folder: Path,
+    chat: Script,
+    *,
+    rate_limit: str = "1000000/minute",
+    trusted: tuple[str, ...] = ("127.0.0.1",),
 ) -> Iterator[Site]:
-    wanted = ServerSettings(rate_limit=rate_limit, allow_host=(NAME,), grace_s=3.0)
+    wanted = ServerSettings(rate_limit=rate_limit, allow_host=(NAME,), trusted_proxy=trusted, grace_s=3.0)
     with (
         OpenAIServer(chat=chat) as model,
         running_server(replace(settings, base_url=model.base_url, model="m"), wanted) as server,
@@ -114,14 +122,45 @@ def test_a_page_of_the_site_may_ask_and_one_of_another_may_not(settings: Setting
     assert statuses == [200, 403]
 
 
-def test_who_claims_another_address_has_the_same_limit(settings: Settings, tmp_path: Path) -> None:
-    with running_site(settings, "project", tmp_path, answer("Hello"), rate_limit="2/minute") as site:
+@pytest.mark.parametrize(
+    ("configuration", "trusted"),
+    [("project", ("127.0.0.1",)), ("defaults", ())],
+    ids=["named, with the project's configuration", "unnamed, with its own defaults"],
+)
+def test_who_claims_another_address_has_the_same_limit(
+    configuration: str, trusted: tuple[str, ...], settings: Settings, tmp_path: Path
+) -> None:
+    limited = running_site(settings, configuration, tmp_path, answer("Hello"), rate_limit="2/minute", trusted=trusted)
+    with limited as site:
         statuses = [
             request(ask_url(site.url), headers=site.headers | {"X-Forwarded-For": claimed}).status
             for claimed in ("192.0.2.1", "192.0.2.2", "192.0.2.3")
         ]
 
     assert statuses == [200, 200, 429]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: nginx runs as another user")
+@pytest.mark.parametrize(
+    ("server_settings", "status", "code"),
+    [
+        (ServerSettings(), 401, "other_user"),
+        (ServerSettings(allow_user=("nobody",)), 200, ""),
+        (ServerSettings(server_key=KEY), 200, ""),
+    ],
+    ids=["unknown", "allowed", "with a key"],
+)
+def test_an_nginx_of_another_user_is_answered_if_it_was_allowed_or_has_the_key(
+    server_settings: ServerSettings, status: int, code: str, settings: Settings, tmp_path: Path
+) -> None:
+    wanted = replace(server_settings, allow_host=(NAME,), grace_s=3.0)
+    with (
+        running_server(settings, wanted) as server,
+        running_nginx(PROJECT_CONFIGURATION, tmp_path / "n", in_front_of=server.port, as_user="nobody") as url,
+    ):
+        reply = request(f"{url}/collections", headers={"Host": NAME, "Authorization": f"Bearer {KEY}"})
+
+    assert (reply.status, reply.json.get("code", "")) == (status, code)
 
 
 @pytest.mark.timeout(240)

@@ -88,7 +88,8 @@ def test_a_token_arrives_while_the_model_holds_the_next(settings: Settings) -> N
 def test_a_question_may_come_by_post(where: str, settings: Settings) -> None:
     with running_server(settings) as server:
         if where == "body":
-            reply = post_json(f"{server.url}/rag/stream-with-sources", {"query": QUESTION, "k": 1, "min_score": 0})
+            asked = {"query": QUESTION, "k": 1, "min_score": 0.3}
+            reply = post_json(f"{server.url}/rag/stream-with-sources", asked)
         else:
             reply = request(ask_url(server.url) + "&k=1", "POST")
 
@@ -97,12 +98,11 @@ def test_a_question_may_come_by_post(where: str, settings: Settings) -> None:
     assert events[-1]["done"] is True
 
 
-def test_a_request_chooses_the_model_and_nothing_else_of_the_servers_settings(settings: Settings) -> None:
+def test_a_request_sets_nothing_but_its_own_fields(settings: Settings) -> None:
     with OpenAIServer(chat=answer("x")) as model, running_server(with_model(settings, model)) as server:
-        post_json(f"{server.url}/rag/stream", {"query": QUESTION, "model": "other"})
         refused = post_json(f"{server.url}/rag/stream", {"query": QUESTION, "base_url": "http://evil.example/v1"})
 
-        assert [each.json["model"] for each in model.requests] == ["other"]
+        assert model.requests == []
     assert (refused.status, refused.code) == (422, "bad_request")
 
 
@@ -137,7 +137,8 @@ def test_a_failure_of_the_model_ends_the_stream_with_one_error(settings: Setting
 
 
 def test_a_collection_that_is_not_there_is_an_error_event(settings: Settings) -> None:
-    with running_server(settings) as server, streaming(ask_url(server.url) + "&collection=nothing") as answered:
+    missing = replace(settings, collection="nothing")
+    with running_server(missing) as server, streaming(ask_url(server.url)) as answered:
         events = list(answered.events())
 
     assert [(event["type"], event["code"]) for event in events] == [("error", "store_missing")]
@@ -155,8 +156,8 @@ def test_search_answers_as_the_command_does(settings: Settings) -> None:
 
 def test_the_next_question_sees_what_another_process_has_ingested(tmp_path: Path) -> None:
     settings = make_collection(tmp_path, {"one.md": "# One\n\nThe ferry leaves at nine.\n"})
-    with running_server(settings) as server:
-        before = request(f"{server.url}/search?query=capital+of+Peru&min_score=0").json["hits"]
+    with running_server(replace(settings, min_score=0.0)) as server:
+        before = request(f"{server.url}/search?query=capital+of+Peru").json["hits"]
         (tmp_path / "docs" / "two.md").write_text("# Two\n\nThe capital of Peru is Lima.\n", encoding="utf-8")
         _ingest_in_another_process(settings, tmp_path / "docs")
         after = request(f"{server.url}/search?query=capital+of+Peru").json["hits"]

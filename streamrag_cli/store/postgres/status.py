@@ -18,6 +18,19 @@ def collections(place: PostgresUrl) -> list[str]:
         return _names(conn, place)
 
 
+def filled_collections(place: PostgresUrl) -> list[str]:
+    """The names of the collections with a document in them, sorted."""
+    query = (
+        "SELECT name FROM {collections} JOIN {epochs} ON epochs.id = collections.epoch WHERE documents > 0 ORDER BY 1"
+    )
+    names = {each: sql.Identifier(place.schema, each) for each in ("collections", "epochs")}
+    with closing(connect(place)) as conn, translated(place):
+        try:
+            return [name for (name,) in conn.execute(sql.SQL(query).format(**names))]
+        except errors.UndefinedTable:
+            return []
+
+
 def _names(conn: Connection, place: PostgresUrl) -> list[str]:
     query = sql.SQL("SELECT name FROM {} ORDER BY name").format(sql.Identifier(place.schema, "collections"))
     try:

@@ -1,0 +1,86 @@
+"""Checks the key of a request, and stops guessing: after some wrong keys an address has to wait.
+
+A key that was accepted from an address before goes on working there: somebody who guesses from the same address,
+such as another client of a proxy that was not named, locks nobody out who is at work.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.datastructures import Headers
+
+from streamrag_cli.server.rates import Rates
+from streamrag_cli.server.replies import RefusedError
+from streamrag_cli.server_keys import ServerKey
+
+REFUSED_KEYS: Final = "10/minute"
+_REMEMBERED: Final = 10_000
+
+
+class KeyRing:
+    """The keys of one server."""
+
+    def __init__(self, keys: Sequence[ServerKey]) -> None:
+        self._digests = [(each.name, _digest(each.key)) for each in keys]
+        self._failures = Rates(REFUSED_KEYS)
+        self._accepted: dict[tuple[str, str], None] = {}
+
+    def name_of(self, presented: str | None, client: str) -> str:
+        """The name of the key that `client`, a group of addresses, presents.
+
+        Raises RefusedError: `key_missing`, `key_refused`, `too_many_refused_keys`.
+        """
+        if presented is None:
+            hint = 'curl -H "Authorization: Bearer $STREAMRAG_SERVER_KEY" URL'
+            raise RefusedError(401, "a key is needed", code="key_missing", hint=hint)
+        name = self._matching(presented)
+        wait_s = self._failures.wait_s(client)
+        if wait_s is not None and (name is None or (client, name) not in self._accepted):
+            raise RefusedError(
+                429,
+                "too many wrong keys came from this address",
+                code="too_many_refused_keys",
+                hint="wait as long as Retry-After says",
+                retry_after_s=wait_s,
+            )
+        if name is None:
+            self._failures.hit(client)
+            raise RefusedError(401, "that is not the key", code="key_refused", hint="see STREAMRAG_SERVER_KEY")
+        self._remember(client, name)
+        return name
+
+    def _matching(self, presented: str) -> str | None:
+        """Takes the same time whichever key it is, or none."""
+        digest = _digest(presented)
+        matching = [name for name, known in self._digests if hmac.compare_digest(digest, known)]
+        return matching[0] if matching else None
+
+    def _remember(self, client: str, name: str) -> None:
+        self._accepted.pop((client, name), None)
+        self._accepted[client, name] = None
+        if len(self._accepted) > _REMEMBERED:
+            del self._accepted[next(iter(self._accepted))]
+
+
+def presented_key(headers: Headers) -> str | None:
+    """The key of `Authorization: Bearer KEY`, or the password of `Basic`, which a browser asks its user for."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return value.strip()
+        case "basic":
+            try:
+                return base64.b64decode(value, validate=True).decode().partition(":")[2]
+            except (binascii.Error, UnicodeDecodeError):
+                return None
+        case _:
+            return None
+
+
+def _digest(key: str) -> bytes:
+    """Digests have one length, so the time to compare them says nothing about a key's own."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,140 @@
+"""What the operator sees: one line for each question and each refusal, and why an answer failed.
+
+Never a word of a question or an answer: neither is passed in here, and an error's text that repeats its question is
+withheld. The lines go to this module's logger; where they are written is the command line's decision.
+"""
+
+import logging
+import shlex
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from streamrag_cli.errors import ExitCode, StreamragError
+from streamrag_cli.events import AskEvent, Done, Error, as_event
+from streamrag_cli.model import Question, Usage
+from streamrag_cli.text import sanitise_line
+
+log: Final = logging.getLogger(__name__)
+_STATE: Final = "log_entry"
+_MAX_PATH_CHARS: Final = 100
+_MAX_CAUSE_CHARS: Final = 500
+_REPEATED_CHARS: Final = 12
+_FEWEST_CHARS: Final = 3
+_FAULT_OF_THE_CLIENT: Final = {ExitCode.USAGE, ExitCode.NOTHING_RELEVANT}
+
+
+@dataclass(slots=True, kw_only=True)
+class LogEntry:
+    """What is known of one request. `outcome` is a finish reason or an error code; `cause` is for the operator."""
+
+    key: str = ""
+    collection: str = ""
+    outcome: str = ""
+    cause: str = ""
+    usage: Usage | None = None
+
+    def fail(self, error: Error | StreamragError, question: Question | None = None) -> None:
+        event = as_event(error) if isinstance(error, StreamragError) else error
+        self.outcome = event.code
+        if event.exit_code not in _FAULT_OF_THE_CLIENT:
+            text = sanitise_line(event.message)[:_MAX_CAUSE_CHARS]
+            self.cause = "(withheld: it repeats the question)" if _repeats(text, question) else text
+
+
+def entry_of(scope: Scope) -> LogEntry:
+    """The entry of the request with this scope."""
+    entry = scope.setdefault("state", {}).setdefault(_STATE, LogEntry())
+    assert isinstance(entry, LogEntry)  # noqa: S101 - nobody else writes there
+    return entry
+
+
+async def noted(
+    events: AsyncGenerator[AskEvent, None], entry: LogEntry, question: Question
+) -> AsyncGenerator[AskEvent, None]:
+    """The same events; how they end is put down in `entry`."""
+    entry.outcome = "abandoned"
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Done):
+                entry.outcome, entry.usage = event.finish_reason, event.usage
+            elif isinstance(event, Error):
+                entry.fail(event, question)
+            yield event
+
+
+class RequestLog:
+    """Middleware that writes the line when a request has ended. `asks` says which paths are questions."""
+
+    def __init__(self, app: ASGIApp, *, asks: Callable[[str], bool]) -> None:
+        self._app = app
+        self._asks = asks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started_at = time.perf_counter()
+        entry_of(scope)  # before anything copies the scope
+        status = 0
+
+        async def watching(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watching)
+        except Exception:
+            status = 500
+            raise
+        finally:
+            if status >= 400 or self._asks(scope["path"]):
+                write_line(scope, status, (time.perf_counter() - started_at) * 1000)
+
+
+def write_line(scope: Scope, status: int, elapsed_ms: float) -> None:
+    """Log the end of a request. A status of 0 is a client that left before there was one."""
+    entry = entry_of(scope)
+    if entry.cause or status >= 500:
+        kind, level = "failed", logging.ERROR
+    elif status >= 400:
+        kind, level = "refused", logging.WARNING
+    else:
+        kind, level = "question", logging.INFO
+    client = scope.get("client")
+    path = sanitise_line(scope["path"])[:_MAX_PATH_CHARS]
+    usage = entry.usage
+    values = {
+        "client": client[0] if client else "",
+        "key": entry.key,
+        "route": f"{scope['method']} {path}",
+        "collection": entry.collection,
+        "status": str(status or ""),
+        "outcome": entry.outcome or ("ok" if 0 < status < 400 else "internal_error" if status == 500 else ""),
+        "ms": f"{elapsed_ms:.0f}",
+        "tokens": f"{usage.input_tokens}+{usage.output_tokens}" if usage else "",
+        "cause": entry.cause,
+    }
+    log.log(level, "%s %s", kind, " ".join(f"{name}={_quoted(value)}" for name, value in values.items() if value))
+
+
+def _quoted(value: str) -> str:
+    return shlex.quote(sanitise_line(value))
+
+
+def _repeats(text: str, question: Question | None) -> bool:
+    """Whether a message holds the question, or a run of its characters that is no accident."""
+    if question is None:
+        return False
+    said = text.casefold()
+    for asked in (question.text.casefold().strip(), question.extra.casefold().strip()):
+        size = min(_REPEATED_CHARS, len(asked))
+        if size >= _FEWEST_CHARS and any(asked[at : at + size] in said for at in range(len(asked) - size + 1)):
+            return True
+    return False

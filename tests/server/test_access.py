@@ -1,0 +1,195 @@
+"""What a client may ask for: the collections, models and amounts that the operator named, and nothing else."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.events import IngestDone
+from streamrag_cli.ingest.pipeline import IngestRequest, ingest
+from streamrag_cli.server.app import create_app
+from streamrag_cli.settings import ServerSettings, Settings
+from tests.library import make_collection
+from tests.openai_replies import answer
+from tests.openai_server import OpenAIServer
+from tests.postgres_server import fresh_schema
+from tests.server.client import QUESTION, Reply, ask_url, post_json, request
+from tests.server.running import RunningServer, running_server, served
+
+PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
+SECRET = "The harbour master earns 5120 crowns a month."
+
+
+def add_collection(settings: Settings, folder: Path, name: str, text: str) -> None:
+    documents = folder / name
+    documents.mkdir()
+    (documents / "note.md").write_text(text, encoding="utf-8")
+    *_, end = ingest(IngestRequest(paths=(documents,), working_directory=folder), replace(settings, collection=name))
+    assert isinstance(end, IngestDone)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A store with the collections `default`, `payroll` and `guests`, and `hollow`, whose one file failed."""
+    folder = Path(tmp_path_factory.mktemp("several"))
+    settings = make_collection(folder)
+    add_collection(settings, folder, "payroll", f"# Pay\n\n{SECRET}\n")
+    add_collection(settings, folder, "guests", "# Guests\n\nGuests moor at the eastern quay.\n")
+    (folder / "hollow").mkdir()
+    (folder / "hollow" / "broken.pdf").write_bytes(b"%PDF-1.7 and nothing of one")
+    [*_] = ingest(
+        IngestRequest(paths=(folder / "hollow",), working_directory=folder), replace(settings, collection="hollow")
+    )
+    return settings
+
+
+def replies_about(server: RunningServer, collection: str) -> list[Reply]:
+    """What every route that takes a collection answers."""
+    question = {"query": "What does the harbour master earn?", "collection": collection}
+    conversation = {
+        "model": f"streamrag/{collection}",
+        "messages": [{"role": "user", "content": "What does the harbour master earn?"}],
+    }
+    address = f"{ask_url(server.url, question['query'], '/search')}&collection={collection}"
+    return [
+        request(address),
+        request(address.replace("/search", "/rag/stream")),
+        request(address.replace("/search", "/rag/stream-with-sources")),
+        post_json(f"{server.url}/rag/stream", question),
+        post_json(f"{server.url}/rag/stream-with-sources", question),
+        post_json(f"{server.url}/v1/chat/completions", conversation),
+        post_json(f"{server.url}/v1/chat/completions", conversation | {"stream": True}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "server_settings", [PLENTY, replace(PLENTY, collections=("default", "guests"))], ids=["default", "two named"]
+)
+def test_a_collection_that_was_not_named_is_answered_as_one_that_does_not_exist(
+    server_settings: ServerSettings, store: Settings
+) -> None:
+    with running_server(store, server_settings) as server:
+        there = replies_about(server, "payroll")
+        absent = replies_about(server, "zzzzzzz")
+
+    assert [reply.status for reply in there] == [404] * 7
+    assert [reply.body.replace(b"payroll", b"zzzzzzz") for reply in there] == [reply.body for reply in absent]
+    assert not any(SECRET.encode() in reply.body for reply in there)
+
+
+@pytest.mark.parametrize(
+    ("server_settings", "names"),
+    [
+        (PLENTY, ["default"]),
+        (replace(PLENTY, collections=("default", "guests")), ["default", "guests"]),
+        (replace(PLENTY, collections=("default", "hollow", "absent")), ["default"]),
+        (replace(PLENTY, all_collections=True), ["default", "guests", "payroll"]),
+    ],
+    ids=["default", "two named", "an empty and a missing one", "all"],
+)
+def test_the_lists_hold_what_may_be_asked_and_is_not_empty(
+    server_settings: ServerSettings, names: list[str], store: Settings
+) -> None:
+    with running_server(store, server_settings) as server:
+        listed = request(f"{server.url}/collections").json
+        models = [each["id"] for each in request(f"{server.url}/v1/models").json["data"]]
+
+    assert listed == {"collections": names, "default": "default"}
+    assert models == ["streamrag", *(f"streamrag/{name}" for name in names)]
+
+
+def test_named_collections_are_answered(store: Settings) -> None:
+    with running_server(store, replace(PLENTY, collections=("default", "payroll"))) as server:
+        replies = replies_about(server, "payroll")
+
+    assert [reply.status for reply in replies] == [200] * 7
+    assert SECRET.encode() in replies[0].body
+
+
+def test_the_first_collection_of_the_command_line_is_the_default_one(store: Settings) -> None:
+    with served(store, "-c", "guests", "-c", "payroll") as server:
+        listed = request(f"{server.url}/collections").json
+        others = request(f"{server.url}/search?query=x&collection=default")
+
+    assert listed == {"collections": ["guests", "payroll"], "default": "guests"}
+    assert (others.status, others.code) == (404, "no_such_collection")
+
+
+def test_one_collection_of_the_command_line_is_the_only_one_whatever_the_environment_says(store: Settings) -> None:
+    with served(store, "-c", "guests", STREAMRAG_COLLECTIONS="default,payroll") as server:
+        assert request(f"{server.url}/collections").json == {"collections": ["guests"], "default": "guests"}
+
+
+def test_a_collection_without_documents_is_not_listed_in_postgres_either(tmp_path: Path) -> None:
+    with fresh_schema() as place:
+        settings = make_collection(tmp_path, {"a.md": "The ferry leaves at nine.\n"}, store=place)
+        (tmp_path / "hollow").mkdir()
+        (tmp_path / "hollow" / "broken.pdf").write_bytes(b"%PDF-1.7 and nothing of one")
+        hollow = replace(settings, collection="hollow")
+        [*_] = ingest(IngestRequest(paths=(tmp_path / "hollow",), working_directory=tmp_path), hollow)
+        app = create_app(settings, replace(PLENTY, all_collections=True))
+
+        assert app.state.serving.collections() == ["default"]
+
+
+@pytest.fixture(scope="module")
+def with_models(store: Settings) -> Iterator[tuple[OpenAIServer, RunningServer]]:
+    allowing = replace(PLENTY, allow_model=("Acme/large:7b",))
+    with OpenAIServer(chat=lambda _: answer("x")) as model:
+        asked = replace(store, base_url=model.base_url, model="small", top_k=3, min_score=0.2)
+        with running_server(asked, allowing) as server:
+            yield model, server
+
+
+@pytest.mark.parametrize("name", [None, "small", "Acme/large:7b"])
+def test_a_client_may_name_the_models_own_and_those_that_are_allowed(
+    name: str | None, with_models: tuple[OpenAIServer, RunningServer]
+) -> None:
+    model, server = with_models
+    reply = post_json(f"{server.url}/rag/stream", {"query": QUESTION, "model": name})
+
+    assert (reply.status, model.requests[-1].json["model"]) == (200, name or "small")
+
+
+@pytest.mark.parametrize("name", ["dearest", "acme/large:7b", "small ", "SMALL", ""])
+def test_any_other_model_is_refused_before_it_is_asked(
+    name: str, with_models: tuple[OpenAIServer, RunningServer]
+) -> None:
+    model, server = with_models
+    before = len(model.requests)
+    replies = [
+        post_json(f"{server.url}/rag/stream", {"query": QUESTION, "model": name}),
+        request(ask_url(server.url) + f"&model={name.replace(' ', '%20')}"),
+        request(ask_url(server.url, path="/search") + f"&model={name.replace(' ', '%20')}"),
+    ]
+
+    assert [(reply.status, reply.code) for reply in replies] == [(403, "model_not_allowed")] * 3
+    assert len(model.requests) == before
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"k": 4}, "k: at most 3 sources are given here"),
+        ({"k": 100, "model": "small"}, "k: at most 3 sources are given here"),
+        ({"min_score": 0}, "min_score: at least 0.2 here"),
+        ({"min_score": 0.19}, "min_score: at least 0.2 here"),
+    ],
+)
+def test_more_sources_or_weaker_ones_than_the_servers_own_are_refused(
+    asked: dict[str, object], message: str, with_models: tuple[OpenAIServer, RunningServer]
+) -> None:
+    model, server = with_models
+    before = len(model.requests)
+    reply = post_json(f"{server.url}/rag/stream", {"query": QUESTION, **asked})
+
+    assert (reply.status, reply.code, reply.json["error"]) == (422, "bad_request", message)
+    assert len(model.requests) == before
+
+
+def test_fewer_and_better_sources_may_be_asked_for(with_models: tuple[OpenAIServer, RunningServer]) -> None:
+    _, server = with_models
+
+    assert post_json(f"{server.url}/rag/stream", {"query": QUESTION, "k": 3, "min_score": 0.2}).status == 200
+    assert post_json(f"{server.url}/rag/stream", {"query": QUESTION, "k": 1, "min_score": 0.25}).status == 200

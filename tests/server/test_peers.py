@@ -1,0 +1,209 @@
+"""Without a key the user at the other end of a connection decides."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+
+import pytest
+
+from streamrag_cli.errors import ConfigurationError
+from streamrag_cli.server import peers
+from streamrag_cli.server.peers import Peers
+from streamrag_cli.server.security import check_reachable
+from streamrag_cli.settings import ServerSettings, Settings
+from tests.server.client import request, wait_until
+from tests.server.running import STREAMRAG, running_server, served
+
+pytestmark = pytest.mark.skipif(not peers.known(), reason="needs Linux: who owns a connection is in /proc/net")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it asks as another user")
+
+OTHER_UID = 61234
+PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
+KEY = "q7w8e9r0-visitors-tz4u5"
+# One connection of another user: a line for each path, with the status and the body.
+_CLIENT = """
+import http.client, os, sys
+"localhost".encode("idna")  # loaded now: the other user may not be allowed to read it
+uid = int(sys.argv.pop(1))
+os.setgroups([]), os.setgid(uid), os.setuid(uid)
+connection = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=20)
+for path in sys.argv[3:]:
+    connection.request("GET", path, headers={"Host": "localhost"})
+    reply = connection.getresponse()
+    print(reply.status, reply.read().decode())
+"""
+
+
+def replies_to_another_user(host: str, port: int, *paths: str) -> list[str]:
+    command = [sys.executable, "-c", _CLIENT, str(OTHER_UID), host, str(port), *paths]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+
+
+@contextmanager
+def connected(family: socket.AddressFamily, host: str, asking: str) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Both ends of a connection: the client's, and the server's."""
+    kind = socket.AF_INET6 if ":" in asking else socket.AF_INET
+    with (
+        socket.create_server((host, 0), family=family) as server,
+        socket.socket(kind, socket.SOCK_STREAM) as client,
+    ):
+        client.connect((asking, server.getsockname()[1]))
+        accepted, _ = server.accept()
+        with accepted:
+            yield client, accepted
+
+
+def uid_at(accepted: socket.socket, looking: Peers) -> int | None:
+    return looking.uid_of(accepted.getpeername()[:2], accepted.getsockname()[:2])
+
+
+@pytest.mark.parametrize("asked", ["the kernel", "its tables"])
+@pytest.mark.parametrize(
+    ("family", "host", "asking"),
+    [
+        (socket.AF_INET, "127.0.0.1", "127.0.0.1"),
+        (socket.AF_INET, "127.9.8.7", "127.9.8.7"),
+        (socket.AF_INET, "127.0.0.1", "::ffff:127.0.0.1"),
+        (socket.AF_INET6, "::1", "::1"),
+    ],
+)
+def test_the_owner_of_the_other_end_is_known(family: socket.AddressFamily, host: str, asking: str, asked: str) -> None:
+    with closing(Peers()) as looking, connected(family, host, asking) as (client, accepted):
+        if asked == "its tables":
+            looking.close()
+        own = uid_at(accepted, looking)
+        if os.geteuid() == 0:
+            os.fchown(client.fileno(), OTHER_UID, -1)
+        now = uid_at(accepted, looking)
+
+    assert (own, now) == (os.geteuid(), OTHER_UID if os.geteuid() == 0 else os.geteuid())
+
+
+@pytest.mark.parametrize("asked", ["the kernel", "its tables"])
+def test_a_client_that_has_closed_is_not_taken_for_root(asked: str) -> None:
+    with closing(Peers()) as looking, connected(socket.AF_INET, "127.0.0.1", "127.0.0.1") as (client, accepted):
+        if asked == "its tables":
+            looking.close()
+        client.close()
+        assert accepted.recv(1) == b""
+
+        assert uid_at(accepted, looking) is None
+
+
+@pytest.mark.parametrize("asked", ["the kernel", "its tables"])
+def test_a_listening_socket_at_the_same_port_is_not_the_other_end(asked: str) -> None:
+    with closing(Peers()) as looking, socket.create_server(("127.0.0.1", 0)) as listening:
+        if asked == "its tables":
+            looking.close()
+
+        assert looking.uid_of(listening.getsockname(), ("127.0.0.1", 9)) is None
+
+
+def test_the_owner_is_found_in_a_table_of_many_connections() -> None:
+    with closing(Peers()) as looking, socket.create_server(("127.0.0.1", 0), backlog=1000) as server:
+        looking.close()
+        clients = [socket.create_connection(server.getsockname()) for _ in range(300)]
+        accepted = [server.accept()[0] for _ in clients]
+        found = {uid_at(each, looking) for each in (accepted[0], accepted[150], accepted[-1])}
+        for each in (*clients, *accepted):
+            each.close()
+
+    assert found == {os.geteuid()}
+
+
+@as_root
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_another_user_of_the_machine_is_refused_and_the_servers_own_is_not(host: str, settings: Settings) -> None:
+    with running_server(settings, replace(PLENTY, host=host)) as server:
+        paths = ["/healthz", "/", "/search?query=berth", "/collections", "/v1/models", "/metrics"]
+        alive, *refused = replies_to_another_user(host, server.port, *paths)
+        url = f"http://[{host}]:{server.port}" if ":" in host else server.url
+        own = request(f"{url}/collections").status
+
+    assert alive.startswith("200 ")
+    assert [reply.startswith("401 ") and '"code":"other_user"' in reply for reply in refused] == [True] * 5
+    assert own == 200
+
+
+@as_root
+def test_another_user_is_refused_by_every_worker(settings: Settings) -> None:
+    with served(settings, "--workers", "2") as server:
+        port = int(server.url.rpartition(":")[2])
+        assert wait_until(lambda: request(f"{server.url}/collections").status == 200, within_s=20)
+        refused = {replies_to_another_user("127.0.0.1", port, "/collections")[0].partition(" ")[0] for _ in range(6)}
+
+    assert refused == {"401"}
+
+
+@as_root
+@pytest.mark.parametrize("named", [str(OTHER_UID), "nobody"])
+def test_a_user_that_was_named_is_answered(named: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pwd
+
+    if named == "nobody":
+        monkeypatch.setattr(sys.modules[__name__], "OTHER_UID", pwd.getpwnam("nobody").pw_uid)
+    with running_server(settings, replace(PLENTY, allow_user=(named,))) as server:
+        assert [each[:3] for each in replies_to_another_user("127.0.0.1", server.port, "/collections")] == ["200"]
+
+
+@as_root
+def test_with_a_key_any_user_may_ask_who_has_it(settings: Settings) -> None:
+    with running_server(settings, replace(PLENTY, server_key=KEY)) as server:
+        [reply] = replies_to_another_user("127.0.0.1", server.port, "/collections")
+
+    assert '"code":"key_missing"' in reply
+
+
+@as_root
+def test_a_connection_from_another_network_namespace_has_no_owner_here(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    script = (
+        "import socket, sys\n"
+        "from streamrag_cli.server.peers import Peers\n"
+        "server = socket.create_server(('127.0.0.1', 0))\n"
+        "client = socket.create_connection(server.getsockname())\n"
+        "print(client.getsockname()[1], server.getsockname()[1], flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    unshare = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$0" -c "$1"', sys.executable, script]
+    try:
+        elsewhere = subprocess.Popen(unshare, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    except FileNotFoundError:
+        pytest.skip("needs unshare, of util-linux")
+    with elsewhere, closing(Peers()) as looking:
+        assert elsewhere.stdout is not None
+        line = elsewhere.stdout.readline()
+        if not line:
+            pytest.skip("needs the right to make a network namespace")
+        client, server = map(int, line.split())
+
+        assert looking.uid_of(("127.0.0.1", client), ("127.0.0.1", server)) is None
+
+
+def test_a_user_that_does_not_exist_is_an_error_at_the_start(settings: Settings) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        check_reachable(ServerSettings(allow_user=("no-such-user-here",)))
+    done = subprocess.run(
+        [*STREAMRAG, "serve", "--allow-user", "no-such-user-here", "--port", "0"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert raised.value.code == "bad_setting"
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        3,
+        "streamrag: allow_user: this machine has no user 'no-such-user-here'",
+    )
+
+
+def test_a_system_that_does_not_tell_is_said_and_served(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "_TABLES", {4: ("/proc/net/there-is-none",), 6: ("/proc/net/there-is-none",)})
+    with running_server(settings) as server:
+        assert request(f"{server.url}/collections").status == 200

@@ -1,0 +1,208 @@
+"""What the operator of a server reads on stderr: a line for each question and refusal, and never what was asked."""
+
+import re
+import signal
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamrag_cli.cli.server_log import start_log
+from streamrag_cli.errors import ExitCode, StreamragError
+from streamrag_cli.events import Error
+from streamrag_cli.model import Question
+from streamrag_cli.server import request_log
+from streamrag_cli.server.request_log import LogEntry
+from streamrag_cli.settings import Settings
+from tests.openai_replies import Stall, answer, failure, stream, token
+from tests.openai_server import OpenAIServer
+from tests.server.client import ask_url, post_json, request, streaming
+from tests.server.running import ServedProcess, running_server, served
+
+WORDS = "Does the zinfandel quay have a crane?"
+KEY = "Lamp-4711-Oil-1874-Brandt"
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d"
+
+
+def lines_of(server: ServedProcess) -> list[str]:
+    """Without times and milliseconds, once the server has ended."""
+    lines = server.said.splitlines()
+    assert all(re.match(f"{TIME} (INFO|WARNING|ERROR) ", line) for line in lines), lines
+    return [re.sub(r"ms=\d+", "ms=N", re.sub(f"^{TIME} ", "", line)) for line in lines]
+
+
+def end(server: ServedProcess) -> None:
+    server.process.terminate()
+    server.process.wait(timeout=10)
+
+
+def test_each_question_and_each_refusal_is_a_line_without_its_text(settings: Settings) -> None:
+    auth = {"Authorization": f"Bearer {KEY}"}
+    with OpenAIServer(chat=answer("The swallows nest there.")) as model:
+        variables = {"STREAMRAG_SERVER_KEY": f"harbour:{KEY}", "STREAMRAG_RATE_LIMIT": "4/hour"}
+        flags = ("--base-url", model.base_url, "-m", "m", "--min-score", "0")
+        with served(settings, *flags, **variables) as server:
+            request(ask_url(server.url, WORDS), headers=auth)
+            request(ask_url(server.url, WORDS, "/search"), headers=auth)
+            post_json(
+                f"{server.url}/v1/chat/completions", {"messages": [{"role": "user", "content": WORDS}]}, headers=auth
+            )
+            request(f"{server.url}/collections", headers=auth)
+            request(f"{server.url}/healthz")
+            request(ask_url(server.url, WORDS))
+            request(ask_url(server.url, WORDS), headers={"Authorization": "Bearer nobody-has-this"})
+            request(ask_url(server.url, WORDS) + "&collection=elsewhere", headers=auth)
+            request(ask_url(server.url, WORDS), headers=auth)
+            request(f"{server.url}/no/such\x1b%5B31mroute%0Aforged".replace("\x1b", "%1b"), headers=auth)
+            end(server)
+
+    client = "client=127.0.0.1"
+    named = f"{client} key=harbour"
+    assert lines_of(server) == [
+        f"INFO question {named} route='GET /rag/stream-with-sources' collection=default status=200 outcome=stop ms=N"
+        " tokens=7+1",
+        f"INFO question {named} route='GET /search' collection=default status=200 outcome=ok ms=N",
+        f"INFO question {named} route='POST /v1/chat/completions' collection=default status=200 outcome=stop ms=N"
+        " tokens=7+1",
+        f"WARNING refused {client} route='GET /rag/stream-with-sources' status=401 outcome=key_missing ms=N",
+        f"WARNING refused {client} route='GET /rag/stream-with-sources' status=401 outcome=key_refused ms=N",
+        f"WARNING refused {named} route='GET /rag/stream-with-sources' status=404 outcome=no_such_collection ms=N",
+        f"WARNING refused {named} route='GET /rag/stream-with-sources' status=429 outcome=rate_limited ms=N",
+        f"WARNING refused {named} route='GET /no/such\N{REPLACEMENT CHARACTER}[31mroute forged' status=404"
+        " outcome=not_found ms=N",
+    ]
+    assert not re.search("zinfandel|swallows|Lamp-4711|nobody-has", server.said)
+
+
+@pytest.mark.parametrize("asked", [WORDS, "zinfandel", "Zinfandel?  " + "And the rest of a long question. " * 30])
+def test_a_failure_is_logged_with_its_cause_but_not_with_a_question_that_it_repeats(
+    asked: str, settings: Settings
+) -> None:
+    echoing = [failure(400, f"cannot process: {asked.upper()}"), failure(400, "the model is on holiday")]
+    with OpenAIServer(chat=echoing) as model:
+        with served(settings, "--base-url", model.base_url, "-m", "m", "--min-score", "0") as server:
+            request(ask_url(server.url, asked))
+            request(ask_url(server.url, "Who lit the lamp?"))
+            end(server)
+
+    first, second = lines_of(server)
+    assert "zinfandel" not in first.casefold()
+    assert "cause='(withheld: it repeats the question)'" in first
+    assert first.startswith("ERROR failed client=127.0.0.1 route='GET /rag/stream-with-sources' collection=default")
+    assert "the model is on holiday" in second
+
+
+def test_an_answer_whose_reader_left_is_said_to_be_abandoned(settings: Settings) -> None:
+    with OpenAIServer(chat=stream(token("a"), Stall())) as model:
+        with served(settings, "--base-url", model.base_url, "-m", "m") as server:
+            with streaming(ask_url(server.url)) as answered:
+                answered.next_of("token")
+            assert model.requests[0].closed_by_client.wait(timeout=5)
+            end(server)
+
+    [line] = lines_of(server)
+    assert line.startswith("INFO question")
+    assert "outcome=abandoned" in line
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kinds"),
+    [
+        ("all", ["INFO question", "WARNING refused", "ERROR failed"]),
+        ("errors", ["ERROR failed"]),
+        ("off", []),
+    ],
+)
+def test_how_much_is_logged_can_be_chosen(
+    wanted: str, kinds: list[str], settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def ask_three_times() -> None:
+        with OpenAIServer(chat=[answer("x"), failure(400, "no")]) as model:
+            with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
+                request(ask_url(server.url))
+                request(ask_url(server.url) + "&collection=elsewhere")
+                request(ask_url(server.url))
+
+    said = logged_while(ask_three_times, monkeypatch, tmp_path, wanted=wanted)
+
+    assert [" ".join(line.split()[1:3]) for line in said.splitlines()] == kinds
+
+
+def test_an_internal_error_has_a_traceback_in_the_log_without_its_words(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def broken(question: Question, *_: Any) -> AsyncGenerator[Any, None]:
+        for _character in question.text:
+            raise RuntimeError(WORDS)
+        yield
+
+    monkeypatch.setattr("streamrag_cli.answer.pipeline._answer", broken)
+    said = logged_while(lambda: ask_broken(settings), monkeypatch, tmp_path)
+
+    assert "in broken" in said
+    assert "RuntimeError" in said
+    assert "outcome=internal_error" in said
+    assert "zinfandel" not in said
+
+
+def ask_broken(settings: Settings) -> None:
+    with running_server(settings) as server:
+        assert b"internal_error" in request(ask_url(server.url, WORDS)).body
+
+
+def logged_while(act: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wanted: str = "all") -> str:
+    """What a log on stderr holds of what happened in this process."""
+    import logging
+    import sys
+
+    loggers = [request_log.log, *map(logging.getLogger, ("streamrag_cli", "uvicorn.error", "asyncio"))]
+    before = [(each, list(each.handlers), each.propagate, each.level) for each in loggers]
+    with (tmp_path / "stderr").open("w+") as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        handler = start_log(wanted, debug=False)
+        act()
+        handler.flush()
+        for each, handlers, propagate, level in before:
+            each.handlers, each.propagate = handlers, propagate
+            each.setLevel(level)
+        return (tmp_path / "stderr").read_text(encoding="utf-8")
+
+
+def test_workers_log_whole_lines_side_by_side(settings: Settings) -> None:
+    with served(settings, "--workers", "2") as server:
+        for _ in range(8):
+            request(ask_url(server.url))
+        end(server)
+
+    assert len(lines_of(server)) == 8
+    assert {line.split(" ms=")[0] for line in lines_of(server)} == {
+        "INFO question client=127.0.0.1 route='GET /rag/stream-with-sources' collection=default status=200 outcome=stop"
+    }
+
+
+def test_a_stderr_that_nobody_reads_holds_up_no_question(settings: Settings) -> None:
+    with served(settings) as server:
+        for _ in range(350):  # more than 200 bytes each, and a pipe holds 65,536
+            assert request(f"{server.url}/{'nowhere' * 20}").status == 404
+        assert request(ask_url(server.url)).status == 200
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (StreamragError("line one\nline \x1b[2Jtwo", code="c"), "line one line \N{REPLACEMENT CHARACTER}[2Jtwo"),
+        (Error(message="x", code="empty_question", hint="", retryable=False, exit_code=ExitCode.USAGE), ""),
+        (Error(message="z" * 900, code="c", hint="", retryable=True, exit_code=ExitCode.STORE), "z" * 500),
+    ],
+)
+def test_a_cause_is_one_short_harmless_line_and_only_of_what_is_not_the_clients_fault(
+    error: Error | StreamragError, cause: str
+) -> None:
+    entry = LogEntry()
+    entry.fail(error, Question(text="Who?", accepted_at=0.0))
+
+    assert entry.cause == cause

@@ -1,0 +1,231 @@
+"""What a request's own bytes may be: its address, its headers, its method, the name it calls the server by."""
+
+import signal
+import socket
+from dataclasses import replace
+from urllib.parse import quote
+
+import pytest
+
+from streamrag_cli.settings import ServerSettings, Settings
+from tests.openai_replies import Stall, answer, stream, token
+from tests.openai_server import OpenAIServer
+from tests.server.client import ask_url, request, streaming
+from tests.server.running import RunningServer, running_server, served
+
+PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
+PIECE_BYTES = 1448
+
+
+def sent_in_pieces(server: RunningServer, head: bytes, piece_bytes: int = PIECE_BYTES) -> bytes:
+    """The whole reply to bytes that arrive as a network delivers them."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(head), piece_bytes):
+            connection.sendall(head[at : at + piece_bytes])
+        received = b""
+        while piece := connection.recv(65_536):
+            received += piece
+    return received
+
+
+def get(path: str, *headers: str) -> bytes:
+    lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Connection: close", *headers]
+    return "".join(f"{line}\r\n" for line in [*lines, ""]).encode()
+
+
+@pytest.mark.parametrize("character", ["q", "\N{CJK UNIFIED IDEOGRAPH-8336}", "\N{SNOWMAN WITHOUT SNOW}", "\U0001f6a2"])
+@pytest.mark.parametrize("piece_bytes", [PIECE_BYTES, 1_000_000])
+def test_a_question_of_the_documented_length_may_come_in_an_address(
+    character: str, piece_bytes: int, settings: Settings
+) -> None:
+    question = f"berth {character * 9_990} {character * 9_990} xyz"
+    with OpenAIServer(chat=answer("At noon.")) as model:
+        asked = replace(settings, base_url=model.base_url, model="m", min_score=0.0)
+        with running_server(asked, PLENTY) as server:
+            path = f"/rag/stream?query={quote(question)}"
+            reply = sent_in_pieces(server, get(path), piece_bytes)
+
+        assert b'"token":"At noon."' in reply
+        assert question in model.requests[-1].json["messages"][-1]["content"]
+
+
+@pytest.mark.parametrize("piece_bytes", [PIECE_BYTES, 1_000_000])
+@pytest.mark.parametrize("length", [262_145, 600_000])
+def test_an_address_beyond_the_limit_is_refused_in_words(length: int, piece_bytes: int, settings: Settings) -> None:
+    with running_server(settings, PLENTY) as server:
+        path = "/search?query=".ljust(length, "x")
+        reply = sent_in_pieces(server, get(path), piece_bytes)
+        told = request(f"{server.url}/metrics").body.decode().splitlines()
+        alive = request(f"{server.url}/healthz").status
+
+    head, _, body = reply.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 414 Request-URI Too Long\r\n")
+    assert body == b'{"error":"the address is too long","code":"too_long","hint":"send the question by POST"}'
+    assert 'streamrag_refused_total{code="too_long"} 1.0' in told
+    assert alive == 200
+
+
+@pytest.mark.parametrize("piece_bytes", [PIECE_BYTES, 1_000_000])
+@pytest.mark.parametrize("headers", [["X-One: " + "y" * 33_000], [f"X-{n}: {'y' * 300}" for n in range(110)]])
+def test_headers_beyond_the_limit_are_refused_in_words(
+    headers: list[str], piece_bytes: int, settings: Settings
+) -> None:
+    with running_server(settings, PLENTY) as server:
+        reply = sent_in_pieces(server, get("/healthz", *headers), piece_bytes)
+
+    assert reply.startswith(b"HTTP/1.1 431 ")
+    assert b'"code":"headers_too_large"' in reply
+
+
+def test_an_address_that_is_too_long_spoils_no_reply_that_is_being_sent(settings: Settings) -> None:
+    with OpenAIServer(chat=stream(token("a"), Stall())) as model:
+        with running_server(replace(settings, base_url=model.base_url, model="m"), PLENTY) as server:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+                connection.sendall(get(ask_url("")).replace(b"close", b"keep-alive"))
+                model.wait_for_requests(1)
+                received = b""
+                while b'"token":"a"' not in received:
+                    received += connection.recv(65_536)
+                try:
+                    connection.sendall(get("/".ljust(300_000, "x")))
+                    while piece := connection.recv(65_536):
+                        received += piece
+                except OSError:
+                    pass  # cut off
+
+    assert b"HTTP/1.1 414" not in received
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/readyz", "/collections", "/v1/models", "/metrics", "/openapi.json"]
+)
+def test_head_says_what_get_would(path: str, settings: Settings) -> None:
+    with running_server(settings, PLENTY) as server:
+        head, got = request(f"{server.url}{path}", "HEAD"), request(f"{server.url}{path}")
+
+    assert (head.status, head.headers["content-type"], head.body) == (200, got.headers["content-type"], b"")
+
+
+@pytest.mark.parametrize("path", ["/search?query=berth", "/rag/stream?query=berth"])
+def test_head_asks_no_question(path: str, settings: Settings) -> None:
+    with running_server(settings, PLENTY) as server:
+        assert request(f"{server.url}{path}", "HEAD").status == 405
+
+
+def test_nothing_that_was_made_of_documents_is_stored_by_a_cache(settings: Settings) -> None:
+    paths = ["/search?query=berth", "/search?k=x", "/collections", "/v1/models", "/readyz", "/nowhere", "/healthz"]
+    with running_server(settings, PLENTY) as server:
+        said = {path: request(f"{server.url}{path}").headers.get("cache-control") for path in paths}
+        page = request(f"{server.url}/").headers["cache-control"]
+
+    assert said == dict.fromkeys(paths, "no-store")
+    assert page == "no-cache"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example@127.0.0.1", "user:pw@localhost", "localhost/x", "localhost?x", "localhost#x", "localhost:"),
+        *("[::1", "localhost:80:80", "localhost:x", "127.0.0.1\\@evil.example", "local host"),
+    ],
+)
+def test_a_host_with_anything_but_a_name_and_a_port_is_refused(host: str, settings: Settings) -> None:
+    with running_server(settings, PLENTY) as server:
+        reply = request(f"{server.url}/healthz", headers={"Host": host})
+
+    assert (reply.status, reply.code) == (421, "unknown_host")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Referer": "http://evil.example/page"},
+        {"Referer": "http://docs.example.org.evil.example/"},
+        {"Referer": "http://docs.example.org@evil.example/"},
+        {"Referer": "http://docs.example.org:8080/"},
+        {"Referer": "evil.example"},
+        {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"},
+        {"Accept": "application/xml, Text/HTML;q=0.1"},
+        {"Accept": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"},
+        {"Accept": "text/css,*/*;q=0.1"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/rag/stream", "/rag/stream-with-sources", "/search"])
+def test_a_page_of_another_site_cannot_ask_over_plain_http_where_browsers_send_no_more_than_this(
+    path: str, headers: dict[str, str], settings: Settings
+) -> None:
+    with OpenAIServer(chat=answer("x")) as model:
+        named = replace(PLENTY, allow_host=("docs.example.org",))
+        with running_server(replace(settings, base_url=model.base_url, model="m"), named) as server:
+            reply = request(ask_url(server.url, path=path), headers={"Host": "docs.example.org", **headers})
+
+        assert (reply.status, reply.code, model.requests) == (403, "foreign_origin", [])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Accept": "*/*", "User-Agent": "curl/8.5.0"},
+        {"Accept": "text/event-stream", "Referer": "http://docs.example.org/"},
+        {"Accept": "application/json", "User-Agent": "OpenAI/Python 1.0"},
+        {"Accept": "text/plain"},
+        {"Accept": "application/json, */*;q=0.5"},
+        {"Referer": "http://Docs.Example.org/?q=1"},
+        {"Referer": "https://app.example.org/page"},
+        {"Referer": ""},
+    ],
+)
+def test_programs_and_the_servers_own_page_ask_over_plain_http(headers: dict[str, str], settings: Settings) -> None:
+    named = replace(PLENTY, allow_host=("docs.example.org",), cors_origin=("https://app.example.org",))
+    with running_server(settings, named) as server:
+        reply = request(ask_url(server.url), headers={"Host": "docs.example.org", **headers})
+
+    assert reply.status == 200
+
+
+def test_a_link_leads_to_the_page_over_plain_http_too(settings: Settings) -> None:
+    link = {"Host": "docs.example.org", "Accept": "text/html", "Referer": "http://elsewhere.example/"}
+    with running_server(settings, replace(PLENTY, allow_host=("docs.example.org",))) as server:
+        assert request(f"{server.url}/", headers=link).status == 200
+
+
+def test_no_reply_waits_for_an_acknowledgement_of_the_one_before(settings: Settings) -> None:
+    """With Nagle's algorithm each reply on a kept connection waits 40 ms for the client's delayed acknowledgement."""
+    with running_server(settings, PLENTY) as server, socket.create_connection(("127.0.0.1", server.port)) as kept:
+        kept.sendall(get("/healthz").replace(b"close", b"keep-alive"))
+        assert kept.recv(65_536).startswith(b"HTTP/1.1 200")
+        [connection] = server.server.server_state.connections
+        accepted = connection.transport.get_extra_info("socket")
+
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+
+
+def test_a_terminal_that_is_closed_ends_open_streams_with_an_error_event(settings: Settings) -> None:
+    with OpenAIServer(chat=stream(token("a"), Stall())) as model:
+        with served(settings, "--base-url", model.base_url, "-m", "m") as server:
+            with streaming(ask_url(server.url)) as answered:
+                answered.next_of("token")
+                server.process.send_signal(signal.SIGHUP)
+                events = list(answered.events())
+            left = server.process.wait(timeout=10)
+
+    assert [(event["type"], event["code"]) for event in events] == [("error", "server_shutdown")]
+    assert left == -signal.SIGHUP
+
+
+STAINLESS = "authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-retry-count"
+
+
+def test_a_page_of_a_named_origin_may_send_the_headers_of_openais_client(settings: Settings) -> None:
+    origin = "https://app.example.org"
+    wanted = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": STAINLESS}
+    with running_server(settings, replace(PLENTY, cors_origin=(origin,))) as server:
+        address = f"{server.url}/v1/chat/completions"
+        named = request(address, "OPTIONS", headers={"Origin": origin, **wanted})
+        other = request(address, "OPTIONS", headers={"Origin": "https://elsewhere.example.org", **wanted})
+
+    assert (named.status, named.headers["access-control-allow-origin"]) == (200, origin)
+    assert set(STAINLESS.split(",")) <= set(named.headers["access-control-allow-headers"].split(","))
+    assert (other.status, "access-control-allow-origin" in other.headers) == (400, False)
