@@ -65,7 +65,7 @@ class Guard:
             self._check(scope, headers)
         except RefusedError as refused:
             self._refused(refused.code)
-            await refused.reply()(scope, receive, send)
+            await refused.reply(scope["path"])(scope, receive, send)
             return
         await self._app(scope, _limited(receive, self._limits.body_bytes), send)
 

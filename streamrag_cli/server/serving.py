@@ -1,14 +1,17 @@
 """What all routes share: the settings, the library, the open streams, the metrics."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
 
 from streamrag_cli.answer.library import Library
 from streamrag_cli.answer.pipeline import ask
+from streamrag_cli.events import AskEvent
 from streamrag_cli.model import Question
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.server.metrics import Metrics
+from streamrag_cli.server.public import public_events
 from streamrag_cli.server.streaming import Encoder, EventStreamResponse, OpenStreams
 from streamrag_cli.settings import ServerSettings, Settings
 
@@ -30,7 +33,11 @@ class Serving:
         streams = OpenStreams(server.max_streams, metrics.refused)
         return cls(settings=settings, server=server, limits=limits, streams=streams, metrics=metrics)
 
+    def events(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
+        """The events of an answer as a visitor is shown them; what is left out of them is for the operator's log."""
+        asking = ask(question, settings, self.library, looks_for_models=False)
+        return public_events(self.metrics.observed(asking))
+
     def stream(self, question: Question, settings: Settings, encode: Encoder) -> EventStreamResponse:
         """The answer to a question, as it is written."""
-        events = self.metrics.observed(ask(question, settings, self.library))
-        return EventStreamResponse(events, encode, streams=self.streams, limits=self.limits)
+        return EventStreamResponse(self.events(question, settings), encode, streams=self.streams, limits=self.limits)
