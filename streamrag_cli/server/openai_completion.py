@@ -12,7 +12,7 @@ from streamrag_cli.events import AskEvent, Citations, Done, Error, Sources, Toke
 from streamrag_cli.model import Usage
 from streamrag_cli.server.openai_request import ChatRequest
 from streamrag_cli.server.public import NOT_IN_DOCUMENTS
-from streamrag_cli.server.replies import OPENAI_PREFIX, JsonReply, openai_error, reply_to, status_of
+from streamrag_cli.server.replies import OPENAI_PREFIX, JsonReply, openai_error, reply_to_event, status_of
 from streamrag_cli.server.streaming import Encoder
 from streamrag_cli.wire import encode, source_mapping, to_mapping
 
@@ -79,7 +79,7 @@ class Completion:
                     case Error(code="nothing_relevant"):
                         return self._object(NOT_IN_DOCUMENTS, "stop", _NONE_USED, extra)
                     case Error():
-                        return reply_to(self._explained(event), OPENAI_PREFIX)
+                        return reply_to_event(self._explained(event), OPENAI_PREFIX)
                     case _:
                         pass
         raise AssertionError("a stream of events has an end")

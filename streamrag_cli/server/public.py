@@ -56,9 +56,9 @@ _HINTS_FOR_REFUSALS: Final[Mapping[str, str]] = {
     "foreign_origin": "whoever runs this server has to allow the origin",
 }
 _COMMANDS: Final = "ask|bench|chat|copy|doctor|engine|eval|ingest|log|ls|mcp|search|serve|show|status"
-_FOR_THE_OPERATOR: Final = re.compile(
-    rf"(?<![\w.])~?/\w|\b[A-Za-z]:\\|\w://|\b\d+\.\d+\.\d+\.\d+\b|[\w\]]:\d{{2,5}}\b|localhost"
-    rf"|\bstreamrag (?:{_COMMANDS})\b|\b(?:export|unset|curl|pip|ollama) \S|(?<!\S)--?[a-z]|\b[A-Z]+_[A-Z_]+\b"
+_PLACE: Final = re.compile(r"(?<![\w.])~?/\w|\b[A-Za-z]:\\|\w://|\b\d+\.\d+\.\d+\.\d+\b|[\w\]]:\d{2,5}\b|localhost")
+_COMMAND: Final = re.compile(
+    rf"\bstreamrag (?:{_COMMANDS})\b|\b(?:export|unset|curl|pip|ollama) \S|(?<!\S)--?[a-z]|\b[A-Z]+_[A-Z_]+\b"
 )
 
 
@@ -68,14 +68,19 @@ def is_public(text: str) -> bool:
     >>> is_public("no model 'streamrag/laws'"), is_public("cannot read /srv/docs"), is_public("try --min-score 0")
     (True, False, False)
     """
-    return _FOR_THE_OPERATOR.search(text) is None
+    return not (_PLACE.search(text) or _COMMAND.search(text))
 
 
-def public_error(error: Error) -> Error:
-    """The error as a visitor is shown it; code, exit code and `retryable` stay."""
+def public_error(error: Error, *, for_operator: bool = False) -> Error:
+    """The error as a visitor is shown it; code, exit code and `retryable` stay.
+
+    On a route `for_operator` the hint may be a command, but not one that names a place.
+    """
     message, hint = _BY_CODE.get(error.code) or _BY_EXIT_CODE.get(error.exit_code, _INTERNAL)
     if error.exit_code == ExitCode.USAGE and is_public(error.message):
         message, hint = error.message, error.hint if is_public(error.hint) else _BY_CODE.get(error.code, ("", ""))[1]
+    if for_operator and not _PLACE.search(error.hint):
+        hint = error.hint
     return replace(error, message=message, hint=hint)
 
 

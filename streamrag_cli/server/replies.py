@@ -75,11 +75,17 @@ class RefusedError(Exception):
         return JsonReply(body, self.status, self.headers)
 
 
-def reply_to(error: StreamragError | Error, path: str = "", *, status: int | None = None) -> JsonReply:
-    """An expected failure of an answer of which nothing was sent."""
-    event = public_error(as_event(error) if isinstance(error, StreamragError) else error)
-    status = status or status_of(event)
-    return JsonReply(_body(path, event.message, event.code, event.hint, status=status), status, _headers(event))
+def reply_to(
+    error: StreamragError, path: str = "", *, status: int | None = None, for_operator: bool = False
+) -> JsonReply:
+    """An expected failure, in words for a visitor."""
+    return reply_to_event(public_error(as_event(error), for_operator=for_operator), path, status=status)
+
+
+def reply_to_event(error: Error, path: str = "", *, status: int | None = None) -> JsonReply:
+    """The end of an answer of which nothing was sent; the event is fit to be shown already."""
+    status = status or status_of(error)
+    return JsonReply(_body(path, error.message, error.code, error.hint, status=status), status, _headers(error))
 
 
 def status_of(error: Error) -> int:

@@ -116,7 +116,7 @@ def test_an_answer_that_breaks_off_stays_and_the_error_is_said_with_its_hint(vis
 
         assert visit.page.text("#answer") == "Half an answer"
         assert "ended the answer before it was complete" in visit.page.text("#problem")
-        assert "streamrag ask QUESTION" in visit.page.text("#problem .hint")
+        assert visit.page.text("#problem .hint") == "ask again"
         assert visit.page.value("document.querySelector('#stop').hidden")
 
 
