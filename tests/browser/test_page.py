@@ -227,6 +227,22 @@ def test_without_a_model_the_answer_is_quotes_and_the_page_says_so_first(browser
         assert "The fee is 18 euros a night" in page.text("#answer")
 
 
+def test_a_question_about_something_else_is_no_alarm_and_no_command_is_shown(
+    browser: Browser, library: Settings
+) -> None:
+    with running_server(replace(library, min_score=0.99)) as server, browser.page() as page:
+        page.goto(server.url)
+        page.call("fill", "#question", "Which programming language has macros?")
+        page.press("Enter")
+        page.wait_until("document.getElementById('status').textContent === 'No answer.'")
+
+        assert page.texts("#problem p") == [
+            "nothing in the documents is relevant to the question",
+            "ask in other words",
+        ]
+        assert page.value("document.querySelector('#problem').className") == "problem calm"
+
+
 def test_with_several_collections_one_can_be_chosen(browser: Browser, tmp_path: Path) -> None:
     settings = make_collection(tmp_path)
     (tmp_path / "manuals").mkdir()
