@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from streamrag_cli.answer.pipeline import QUOTING_MODEL
-from streamrag_cli.events import AskEvent, Citations, Done, Error, Sources, Token
+from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Notice, Sources, Token
 from streamrag_cli.model import Usage
 from streamrag_cli.server.openai_request import ChatRequest
 from streamrag_cli.server.public import NOT_IN_DOCUMENTS
@@ -72,6 +72,8 @@ class Completion:
                         extra["sources"] = [source_mapping(source) for source in event.sources]
                     case Token():
                         answer.append(event.text)
+                    case Notice(code=THINKING_SHOWN.code):
+                        answer.clear()
                     case Citations():
                         extra["citations"] = to_mapping(event)["citations"]
                     case Done():

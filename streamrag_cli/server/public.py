@@ -33,6 +33,7 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
     "unreachable": ("the model cannot be reached", "try again later"),
     "rate_limited": ("the model's server limits the rate of requests", "try again later"),
     "quota_exhausted": ("the quota of the model is used up", ""),
+    "model_loading": ("the model is still being loaded", "ask again in a moment"),
     "server_error": ("the model's server failed", "try again later"),
     "request_refused": ("the model's server refused the request", ""),
     "context_too_long": ("the sources and the conversation are too long for the model", "ask for fewer sources"),

@@ -75,6 +75,18 @@ def test_an_answer_as_long_as_the_limit_is_whole(settings: Settings) -> None:
     assert (text(events), ending(events)) == ("one two three", ([], "stop"))
 
 
+def test_thinking_inside_the_content_does_not_count_unless_it_never_ends() -> None:
+    limits = AnswerLimits(tokens=20)
+    thinking = [token("<think>"), *[token("hmm ")] * 100, token("</think>")]
+    with OpenAIServer(
+        chat=[stream(*thinking, token("Ada."), finish()), stream(*thinking[:-1], *ENDLESS.steps)]
+    ) as server:
+        answered, endless = converse(server.base_url, limits=limits), converse(server.base_url, limits=limits)
+
+    assert ("".join(answered.tokens), answered.error) == ("Ada.", None)
+    assert (endless.tokens, endless.code) == ([], "empty_answer")
+
+
 def test_pieces_of_many_tokens_are_counted_by_their_characters() -> None:
     limits = AnswerLimits(tokens=5, asks_server=True)
     with OpenAIServer(chat=stream(token("x" * 500), finish())) as server:
