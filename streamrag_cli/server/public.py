@@ -33,6 +33,7 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
     "unreachable": ("the model cannot be reached", "try again later"),
     "rate_limited": ("the model's server limits the rate of requests", "try again later"),
     "quota_exhausted": ("the quota of the model is used up", ""),
+    "redirected": ("the model's server cannot be used as it is set up", ""),
     "model_loading": ("the model is still being loaded", "ask again in a moment"),
     "server_error": ("the model's server failed", "try again later"),
     "request_refused": ("the model's server refused the request", ""),

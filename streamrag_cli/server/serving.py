@@ -35,8 +35,7 @@ class Serving:
 
     def events(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
         """The events of an answer as a visitor is shown them; what is left out of them is for the operator's log."""
-        asking = ask(question, settings, self.library, looks_for_models=False)
-        return public_events(self.metrics.observed(asking))
+        return public_events(self.metrics.observed(ask(question, settings, self.library)))
 
     def stream(self, question: Question, settings: Settings, encode: Encoder) -> EventStreamResponse:
         """The answer to a question, as it is written."""
