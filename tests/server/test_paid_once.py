@@ -30,7 +30,8 @@ def whole_reply(script: Script, settings: Settings) -> HttpReply:
         (failure(429, "slow down", headers={"Retry-After": "0"}), 3, openai.RateLimitError),
         (failure(429, "slow down", headers={"Retry-After": "3600"}), 1, openai.RateLimitError),
         (failure(401, "bad key"), 1, openai.InternalServerError),
-        (failure(403, "not yours"), 1, openai.InternalServerError),
+        (failure(403, "this api key is disabled"), 1, openai.InternalServerError),
+        (failure(403, "not in your country"), 1, openai.BadRequestError),
         (failure(404, "no model m"), 1, openai.InternalServerError),
         (failure(429, "no money", code="insufficient_quota"), 1, openai.InternalServerError),
         (failure(400, "no such option"), 1, openai.BadRequestError),
@@ -39,7 +40,21 @@ def whole_reply(script: Script, settings: Settings) -> HttpReply:
         (stream(token("Half"), Cut(reset=False)), 1, openai.InternalServerError),
         (stream(finish()), 1, openai.InternalServerError),
     ],
-    ids=["500", "429", "long 429", "401", "403", "404", "quota", "400", "too long", "reset", "cut", "empty"],
+    ids=[
+        "500",
+        "429",
+        "long 429",
+        "401",
+        "403",
+        "403 otherwise",
+        "404",
+        "quota",
+        "400",
+        "too long",
+        "reset",
+        "cut",
+        "empty",
+    ],
 )
 def test_the_official_client_as_it_comes_causes_no_more_calls_than_our_own_retries(
     reply: Reply, calls: int, error: type[Exception], settings: Settings
