@@ -48,6 +48,8 @@ class StreamragError(Exception):
         self.code = code
         self.hint = hint
         self.retryable = retryable
+        self.retry_after_s: float | None = None
+        """How long a server asks to wait, if it does."""
 
 
 class UsageError(StreamragError):

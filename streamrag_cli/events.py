@@ -71,13 +71,17 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Error:
-    """The stream ends here, unfinished. `exit_code` is the process's, not part of the wire format."""
+    """The stream ends here, unfinished. `exit_code` is the process's, not part of the wire format.
+
+    `retry_after_s` is how long the model's server asks to wait, if it does.
+    """
 
     message: str
     code: str
     hint: str
     retryable: bool
     exit_code: int
+    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,4 +136,5 @@ def as_event(error: StreamragError) -> Error:
         hint=sanitise_line(error.hint),
         retryable=error.retryable,
         exit_code=error.exit_code,
+        retry_after_s=error.retry_after_s,
     )

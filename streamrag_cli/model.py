@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +81,21 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChatMessage:
+    """One message of a conversation that a client holds with the model."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """A question as accepted: `accepted_at` is a `perf_counter` reading, the zero of all timings.
 
     `extra` is text given beside the question; it is shown to the model, not searched for. `with_stages` asks for
-    the timings of every step.
+    the timings of every step. `conversation` are all messages of a chat in their order, if the question is asked in
+    one; the last one of the user is the question. `options` are passed on to the model's server as they are,
+    such as `temperature`; `max_tokens` is a limit below the one of the settings.
     """
 
     text: str
@@ -92,6 +103,15 @@ class Question:
     extra: str = ""
     startup_ms: float | None = None
     with_stages: bool = False
+    conversation: tuple[ChatMessage, ...] = ()
+    options: Mapping[str, object] = field(default_factory=dict)
+    max_tokens: int | None = None
+
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """The texts before which an answer is to end."""
+        stop = self.options.get("stop", ())
+        return (stop,) if isinstance(stop, str) else tuple(map(str, stop)) if isinstance(stop, list | tuple) else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

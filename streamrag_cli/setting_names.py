@@ -14,6 +14,7 @@ from streamrag_cli.server_keys import check_keys
 from streamrag_cli.store_place import StorePlace, store_place
 
 MAX_TOP_K: Final = 100
+DEFAULT_ANSWER_TOKENS: Final = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +196,18 @@ SETTING_NAMES: Final = (
         variables=("STREAMRAG_TIMEOUT",),
         parse=_number_between(0.1, 3600),
         meaning="Seconds a silent server is waited for.",
+    ),
+    SettingName(
+        name="max_answer_tokens",
+        variables=("STREAMRAG_MAX_ANSWER_TOKENS",),
+        parse=_integer_between(1, 1_000_000),
+        meaning="Longest answer in tokens; a longer one is cut. Sent to the model's server unless it is the default.",
+    ),
+    SettingName(
+        name="max_answer_s",
+        variables=("STREAMRAG_MAX_ANSWER",),
+        parse=_number_between(0.1, 86_400),
+        meaning="Seconds a model may take for one answer; what it has not written by then is cut.",
     ),
     SettingName(
         name="engine",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from streamrag_cli.errors import ConfigurationError, UsageError
-from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES, SettingName
+from streamrag_cli.setting_names import DEFAULT_ANSWER_TOKENS, SERVER_SETTING_NAMES, SETTING_NAMES, SettingName
 from streamrag_cli.store_place import PostgresUrl, StorePlace
 
 
@@ -19,6 +19,7 @@ from streamrag_cli.store_place import PostgresUrl, StorePlace
 class Settings:
     """Everything a command may be told. `timeout_s` is how long a silent server is waited for.
 
+    `max_answer_s` is how long a model may take for one answer.
     `state_directory` is for what may be forgotten at any time; "" keeps nothing.
     """
 
@@ -31,6 +32,8 @@ class Settings:
     top_k: int = 5
     min_score: float = 0.3
     timeout_s: float = 60.0
+    max_answer_tokens: int = DEFAULT_ANSWER_TOKENS
+    max_answer_s: float = 600.0
     engine: str = "on"
     engine_idle_s: float = 600.0
     max_file_mb: int = 50

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import fields
+from math import ceil
 from typing import Any, Final
 
 from streamrag_cli.events import (
@@ -73,7 +74,9 @@ def to_mapping(event: AskEvent | IngestEvent) -> dict[str, Any]:
                 del done["timings"]["stages"]
             return done
         case Error():
-            retry = {"hint": event.hint, "retryable": event.retryable}
+            retry: dict[str, Any] = {"hint": event.hint, "retryable": event.retryable}
+            if event.retry_after_s is not None:
+                retry["retry_after_s"] = ceil(event.retry_after_s)
             return {"type": "error", "error": event.message, "code": event.code, **retry}
         case IngestStarted():
             return {"type": "started", **plain(event)}

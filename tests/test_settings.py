@@ -23,7 +23,9 @@ def write_file(tmp_path: Path, text: str) -> Path:
 
 
 def test_without_anything_given_the_defaults_hold(home: dict[str, str], tmp_path: Path) -> None:
-    assert read_settings({}, home) == Settings(store=tmp_path / ".local/share/streamrag")
+    state = str(tmp_path / ".local/state/streamrag")
+
+    assert read_settings({}, home) == Settings(store=tmp_path / ".local/share/streamrag", state_directory=state)
 
 
 def test_a_flag_beats_the_environment_which_beats_the_file(home: dict[str, str], tmp_path: Path) -> None:

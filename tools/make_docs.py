@@ -37,7 +37,7 @@ def commands_page() -> str:
 def settings_page() -> str:
     """`docs/settings.md`: every setting with its names and its default."""
     fixed = defaults()
-    flags = {parameter.name for command in _commands() for parameter in command.params}
+    flags = {flag for command in _commands() for parameter in command.params for flag in parameter.opts}
     lines = [
         "# Settings\n",
         "A flag beats a variable, a variable beats the settings file, the file beats the default. The file is",
@@ -47,7 +47,8 @@ def settings_page() -> str:
         "|---|---|---|---|---|",
     ]
     for setting in (*SETTING_NAMES, *SERVER_SETTING_NAMES):
-        flag = f"`--{flag_name(setting.name)}`" if setting.name in flags else ""
+        name = f"--{flag_name(setting.name)}"
+        flag = f"`{name}`" if name in flags else ""
         variables = ", ".join(f"`{variable}`" for variable in setting.variables)
         default = f"`{fixed[setting.name]}`" if setting.name in fixed else ""
         lines.append(f"| `{setting.name}` | {flag} | {variables} | {default} | {setting.meaning} |")

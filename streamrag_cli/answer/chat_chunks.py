@@ -7,6 +7,8 @@ LangChain drops some of it, warns on stderr about some or fails; so chunks are r
 
 import asyncio
 import json
+import math
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,6 +29,9 @@ _END: Final = b"[DONE]"
 _AFTER_END_S: Final = 0.1
 _MOST_TOKENS: Final = 1_000_000_000
 _MOST_BODY_BYTES: Final = 64_000_000
+_REFUSAL_CHARS: Final = 2000
+_THINKING_PER_ANSWER: Final = 8  # as content, before the limit of the answer ends it, too
+_SIGNS_OF_LIFE: Final = 50  # within the limit on silence: LangChain keeps every chunk until the end
 _QUOTED_BYTES: Final = 2_000
 # In other words, what the protocol calls `stop`, `length` and `content_filter`.
 _FINISH_REASONS: Final = {
@@ -53,6 +58,9 @@ class ChatCompletions:
     `refusal` is what the model said instead of an answer, `has_thought` that some of it was thinking, `came_whole` that
     the server sent one JSON object, `was_ended` that it said that this is all. `takes_back` is set with the chunk whose
     text is the first of the answer, if what came before it was thinking without a mark.
+
+    An answer of more than `most_tokens` or `most_chars` ends there with the finish reason `length`, and `was_cut` is
+    set. Every piece counts as a token, since that is what servers send.
     """
 
     def __init__(
@@ -61,11 +69,18 @@ class ChatCompletions:
         payload: Mapping[str, object],
         *,
         timeout_s: float,
+        most_tokens: int,
+        most_chars: int,
         passed: Callable[[str], None],
         expect_thinking: bool = False,
     ) -> None:
         self._passed = passed
         self._thinking = ThinkingFilter(expected=expect_thinking)
+        self._tokens_left = most_tokens
+        self._chars_left = most_chars
+        self._pieces_left = most_tokens * (1 + _THINKING_PER_ANSWER)
+        self._quiet_s = timeout_s / _SIGNS_OF_LIFE
+        self._alive_at_s = -math.inf
         self._on_its_way = asyncio.Event()
         request = client.post("/chat/completions", payload, timeout_s=timeout_s, passed=self._note)
         self.sent = asyncio.create_task(request)
@@ -83,6 +98,7 @@ class ChatCompletions:
         self.came_whole = False
         self.was_ended = False
         self.takes_back = False
+        self.was_cut = False
 
     def _note(self, step: str) -> None:
         self._passed(step)
@@ -189,20 +205,57 @@ class ChatCompletions:
 
     def _chunk(self, pieces: list["Piece"]) -> dict[str, Any] | None:
         """Pieces that arrived together as one chunk; None if there is nothing to say."""
+        had_thought = self.has_thought
         if any(piece.reasoning for piece in pieces):
             self.has_thought = True
             self._thinking.not_expected()
         finish_reason = next((piece.finish_reason for piece in pieces if piece.finish_reason), None)
         began_late = self._thinking.began_late
-        text = self._thinking.feed("".join(piece.text for piece in pieces))
+        text = "".join(self._within_limit(piece.text) for piece in pieces)
         if finish_reason or self._ended or self._failure is not None:
-            text += self._thinking.finish()
+            text += "" if self.was_cut else self._allowed(self._thinking.finish())
+        finish_reason = "length" if self.was_cut else finish_reason
         self.has_thought = self.has_thought or self._thinking.has_thought
         self.takes_back = self._thinking.began_late and not began_late
-        if not pieces and not text:
-            return None
-        self.refusal += "".join(piece.refusal for piece in pieces)
-        return _as_chunk(pieces, text, finish_reason)
+        self.refusal = (self.refusal + "".join(piece.refusal for piece in pieces))[:_REFUSAL_CHARS]
+        says_something = text or finish_reason or any(piece.usage for piece in pieces)
+        began_to_think = self.has_thought and not had_thought
+        if says_something or began_to_think or (pieces and self._is_time_for_a_sign_of_life()):
+            return _as_chunk(pieces, text, finish_reason)
+        return None
+
+    def _within_limit(self, text: str) -> str:
+        """What `text` adds to the answer, if the limit has space for it."""
+        if not text or self.was_cut:
+            return ""
+        self._pieces_left -= 1
+        if self._pieces_left < 0:
+            self._cut()
+            return ""
+        return self._allowed(self._thinking.feed(text))
+
+    def _allowed(self, text: str) -> str:
+        """`text` as the next token of the answer. The first one beyond the limit is its end."""
+        if not text:
+            return ""
+        fits = self._tokens_left > 0
+        self._tokens_left -= 1
+        if not fits or len(text) > self._chars_left:
+            self._cut()
+            return text[: self._chars_left] if fits else ""
+        self._chars_left -= len(text)
+        return text
+
+    def _cut(self) -> None:
+        self.was_cut = self._ended = True
+        self._failure = None  # of what comes later, which nobody wants
+
+    def _is_time_for_a_sign_of_life(self) -> bool:
+        now_s = time.monotonic()
+        if now_s - self._alive_at_s < self._quiet_s:
+            return False
+        self._alive_at_s = now_s
+        return True
 
     async def _drain(self) -> None:
         """Read what is left after the end, so that the connection can serve the next answer."""

@@ -10,13 +10,13 @@ A stream that ends early has its connection closed before the generator is done;
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from streamrag_cli.answer.chat_chunks import ChatCompletions
-from streamrag_cli.answer.request_form import RequestForm
+from streamrag_cli.answer.chat_request import AnswerLimits, ChatRequest
 from streamrag_cli.answer.thinking import always_thinks
 from streamrag_cli.model import Usage
 from streamrag_cli.model_server import errors
@@ -33,6 +33,8 @@ ClientFor: TypeAlias = "Callable[[ModelEndpoint], AbstractAsyncContextManager[St
 _AFTER_FINISH_S: Final = 2.0
 _LOADING_POLL_S: Final = 1.0
 _imported: Final = threading.Event()
+_DEFAULT_LIMITS: Final = AnswerLimits()
+_NO_OPTIONS: Final[Mapping[str, object]] = {}
 _AT_LEAST_S: Final = 0.5  # for an answer that has come while LangChain was being imported
 
 
@@ -61,11 +63,15 @@ class ModelRetrying:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFinished:
-    """The answer is complete; always last. `finish_reason` and `model` are the server's words."""
+    """The answer is complete; always last. `finish_reason` and `model` are the server's words.
+
+    `cut_at` is the limit at which the answer was cut on this side, such as "100 tokens", or "".
+    """
 
     finish_reason: str
     usage: Usage | None
     model: str
+    cut_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,23 +121,26 @@ async def stream_chat(
     endpoint: ModelEndpoint,
     timeout_s: float,
     client_for: ClientFor,
+    limits: AnswerLimits = _DEFAULT_LIMITS,
+    options: Mapping[str, object] = _NO_OPTIONS,
     passed: Callable[[str], None] = lambda _: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncGenerator[ModelPiece, None]:
     """Send `messages`, (role, text) pairs, and yield the answer as it is written; `ModelFinished` comes last.
 
     `timeout_s` is how long the server may go without a piece of answer or reasoning; comments that only keep the
-    connection open do not count. `client_for` lends the client to ask with, and `passed`
-    is told each step that a request has taken. Raises ModelServerError and
-    ConfigurationError; what was yielded before stays valid.
+    connection open do not count. `client_for` lends the client to ask with, `options` are sent as they are, and
+    `passed` is told each step that a request has taken. An answer beyond `limits` is cut there. Raises
+    ModelServerError and ConfigurationError; what was yielded before stays valid.
     """
     retries = 0
-    form = RequestForm()
+    waited = _Waited(limits.seconds)
+    request = ChatRequest.of(messages, endpoint, limits=limits, options=options)
     asked_at_s = time.monotonic()
     while True:
         alive = False
         try:
-            attempt = _stream_once(messages, endpoint, timeout_s, client_for, form=form, passed=passed)
+            attempt = _stream_once(request, timeout_s, client_for, waited=waited, passed=passed)
             async with aclosing(attempt) as pieces:
                 async for piece in pieces:
                     alive = alive or not isinstance(piece, ModelAlive) or piece.thinking
@@ -140,8 +149,8 @@ async def stream_chat(
             failure = failed.failure
             if alive:
                 raise failure.error from failure.cause
-            if (accepted := form.without_what_was_refused(failure.status, failure.said)) is not None:
-                form = accepted
+            if (accepted := request.without_what_was_refused(failure.status, failure.said)) is not None:
+                request = accepted
                 continue
             waited_s = time.monotonic() - asked_at_s
             if failure.is_loading:
@@ -166,26 +175,42 @@ class _RequestFailedError(Exception):
         self.failure = failure
 
 
+class _Waited:
+    """Within its `with` blocks the time runs in which the model has to finish."""
+
+    def __init__(self, limit_s: float) -> None:
+        self.left_s = limit_s
+        self._since_s = 0.0
+
+    def __enter__(self) -> None:
+        self._since_s = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self.left_s -= time.monotonic() - self._since_s
+
+
 async def _stream_once(
-    messages: Sequence[tuple[str, str]],
-    endpoint: ModelEndpoint,
+    request: ChatRequest,
     timeout_s: float,
     client_for: ClientFor,
     *,
-    form: RequestForm,
+    waited: _Waited,
     passed: Callable[[str], None],
 ) -> AsyncGenerator[ModelPiece, None]:
     """One request, one answer. Raises _RequestFailedError."""
     from streamrag_cli.model_server.client import FOREIGN_ERRORS  # 0.1 to 0.2 s
     from streamrag_cli.model_server.failure import Failure
 
+    endpoint, limits = request.endpoint, request.limits
     finished: ModelFinished | None = None
     answered = False
     async with client_for(endpoint) as client:
         completions = ChatCompletions(
             client,
-            _payload(messages, endpoint, form),
+            request.payload,
             timeout_s=timeout_s,
+            most_tokens=limits.tokens,
+            most_chars=limits.chars,
             passed=passed,
             expect_thinking=always_thinks(endpoint.model),
         )
@@ -195,15 +220,19 @@ async def _stream_once(
             while True:
                 try:
                     if chunks is None:
-                        chunks = await _chunks(messages, endpoint, completions, form)
+                        chunks = await _chunks(request, completions)
                         limit_s = max(asked_at_s + timeout_s - time.monotonic(), min(timeout_s, _AT_LEAST_S))
                     # Not LangChain's own `stream_chunk_timeout`: that starts with the headers, and it logs to stderr.
-                    async with asyncio.timeout(limit_s):
-                        chunk = await anext(chunks, None)
+                    is_last_wait = waited.left_s <= limit_s
+                    async with asyncio.timeout(min(limit_s, max(0.0, waited.left_s))):
+                        with waited:
+                            chunk = await anext(chunks, None)
                 except FOREIGN_ERRORS as error:
-                    if finished is not None:
-                        break  # the answer is whole; only the count of its tokens was still to come
-                    raise _RequestFailedError(Failure.of(error, endpoint, timeout_s=timeout_s)) from None
+                    if finished is None:  # else the answer is whole: only the count of its tokens was still to come
+                        if not (isinstance(error, TimeoutError) and is_last_wait):
+                            raise _RequestFailedError(Failure.of(error, endpoint, timeout_s=timeout_s)) from None
+                        finished = _cut_for_time(limits, endpoint, answered=answered)
+                    break
                 if chunk is None:
                     break
                 finished = _finish(finished, chunk, endpoint)
@@ -216,6 +245,16 @@ async def _stream_once(
             await completions.stop()
             while chunks is not None and await anext(chunks, None) is not None:
                 pass
+    yield _ending(finished, completions, request, answered=answered)
+
+
+def _ending(
+    finished: ModelFinished | None, completions: ChatCompletions, request: ChatRequest, *, answered: bool
+) -> ModelFinished:
+    """How an answer ended that was read to its end. Raises _RequestFailedError if it is cut off or empty."""
+    from streamrag_cli.model_server.failure import Failure  # imported by the caller
+
+    endpoint = request.endpoint
     if finished is None and completions.was_ended and answered:  # many servers name no reason
         finished = ModelFinished(finish_reason="stop", usage=None, model=endpoint.model)
     if finished is None:
@@ -223,7 +262,16 @@ async def _stream_once(
     if not answered:
         empty = errors.empty_answer(finished.finish_reason, completions.refusal, endpoint)
         raise _RequestFailedError(Failure(error=empty))
-    yield finished
+    return replace(finished, cut_at=f"{request.limits.tokens} tokens") if completions.was_cut else finished
+
+
+def _cut_for_time(limits: AnswerLimits, endpoint: ModelEndpoint, *, answered: bool) -> ModelFinished:
+    """The end of an answer that takes too long. Raises _RequestFailedError if it has not begun."""
+    from streamrag_cli.model_server.failure import Failure  # imported by the caller
+
+    if not answered:
+        raise _RequestFailedError(Failure(error=errors.no_answer_in_time(limits.seconds, endpoint)))
+    return ModelFinished(finish_reason="length", usage=None, model=endpoint.model, cut_at=f"{limits.seconds:g} seconds")
 
 
 def _pieces(text: str, completions: ChatCompletions, *, is_first: bool) -> Iterator[ModelPiece]:
@@ -238,9 +286,7 @@ def _pieces(text: str, completions: ChatCompletions, *, is_first: bool) -> Itera
     yield ModelText(text=text)
 
 
-async def _chunks(
-    messages: Sequence[tuple[str, str]], endpoint: ModelEndpoint, completions: ChatCompletions, form: RequestForm
-) -> AsyncIterator[Any]:
+async def _chunks(request: ChatRequest, completions: ChatCompletions) -> AsyncIterator[Any]:
     """LangChain's chunks of the answer that `completions` has asked for.
 
     The first answer of a process has to wait for the import of LangChain: the request is under way meanwhile, and
@@ -256,46 +302,32 @@ async def _chunks(
             await importing
         finally:
             importing.cancel()
-    chain, variables = _chain(form.arranged(messages), endpoint, completions, with_usage=form.with_usage)
+    chain, variables = _chain(request, completions)
     return chain.astream(variables)
 
 
-def _payload(messages: Sequence[tuple[str, str]], endpoint: ModelEndpoint, form: RequestForm) -> dict[str, object]:
-    """The request, as LangChain words it; a test holds the two to each other."""
-    return {
-        "messages": [{"content": _encodable(text), "role": role} for role, text in form.arranged(messages)],
-        "model": endpoint.model,
-        "stream": form.streamed,
-        **({"stream_options": {"include_usage": True}} if form.with_usage and form.streamed else {}),
-    }
-
-
 def _chain(
-    messages: Sequence[tuple[str, str]], endpoint: ModelEndpoint, completions: ChatCompletions, *, with_usage: bool
+    request: ChatRequest, completions: ChatCompletions
 ) -> tuple["Runnable[dict[str, Any], Any]", dict[str, str]]:
     """The prompt piped into the model, and the prompt's variables: texts hold braces, so they are never templates."""
     from langchain_core.prompts import ChatPromptTemplate
     from langchain_openai import ChatOpenAI
 
+    messages = request.arranged
     prompt = ChatPromptTemplate.from_messages([(role, f"{{text_{n}}}") for n, (role, _) in enumerate(messages)])
     model = ChatOpenAI(
-        model=endpoint.model,
+        model=request.endpoint.model,
         client=completions,
         async_client=completions,
         api_key="none",  # type: ignore[arg-type]  # the key stays in the client, out of LangChain's sight
-        base_url=endpoint.url,
+        base_url=request.endpoint.url,
         openai_proxy=None,
         streaming=True,
-        stream_usage=with_usage,
+        stream_usage=request.form.with_usage,
         stream_chunk_timeout=None,
         use_responses_api=False,
     )
-    return prompt | model, {f"text_{n}": _encodable(text) for n, (_, text) in enumerate(messages)}
-
-
-def _encodable(text: str) -> str:
-    """`text` with lone surrogates, which no JSON in UTF-8 can carry, replaced."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return prompt | model, {f"text_{n}": text for n, (_, text) in enumerate(messages)}
 
 
 def _finish(finished: ModelFinished | None, chunk: Any, endpoint: ModelEndpoint) -> ModelFinished | None:

@@ -24,6 +24,7 @@ from streamrag_cli.answer.chat_model import (
     prepare_client,
     stream_chat,
 )
+from streamrag_cli.answer.chat_request import AnswerLimits
 from streamrag_cli.answer.citations import resolve
 from streamrag_cli.answer.library import Library
 from streamrag_cli.answer.model_choice import choose_endpoint, find_local_servers, to_connect_one
@@ -37,6 +38,7 @@ from streamrag_cli.model_server.errors import empty_answer
 from streamrag_cli.model_server.known_models import KnownModels
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
+from streamrag_cli.setting_names import DEFAULT_ANSWER_TOKENS
 from streamrag_cli.settings import Settings
 from streamrag_cli.stages import Stages
 from streamrag_cli.system_errors import lack_of
@@ -129,9 +131,8 @@ async def _events(
         asyncio.get_running_loop().run_in_executor(None, prepare_client, scheme)  # beside retrieval: 5 % sooner
     counts = await asyncio.to_thread(retriever.reader.counts)  # it waits for a store that is busy or far away
     yield Status(status="retrieving", detail=f"searching {counts.chunks:,} chunks")
-    found = await asyncio.to_thread(
-        retriever.retrieve, question.text, top_k=settings.top_k, min_score=settings.min_score
-    )
+    retrieve = partial(retriever.retrieve, previous=_previous(question))
+    found = await asyncio.to_thread(retrieve, question.text, top_k=settings.top_k, min_score=settings.min_score)
     clock.mark("retrieval_ms")
     clock.stages.end("retrieval")
     clock.stages.spent_ms |= {f"retrieval: {step}": spent_ms for step, spent_ms in found.spent_ms.items()}
@@ -139,7 +140,7 @@ async def _events(
     yield Sources(sources=sources)
     endpoint = await _endpoint(settings)
     if endpoint is None:
-        answering = _quote(question, found, retriever, clock, for_visitors=library.for_visitors)
+        answering = _quote(question, found, retriever, clock, settings, for_visitors=library.for_visitors)
     else:
         answering = _generate(question, found.hits, endpoint, settings=settings, clock=clock, library=library)
     answer: list[str] = []
@@ -237,14 +238,20 @@ async def _generate_with(
     clock: _Clock,
     library: Library,
 ) -> AsyncGenerator[AskEvent, None]:
-    prompt = messages(question.text, hits, extra=question.extra)
+    prompt = messages(question.text, hits, extra=question.extra, conversation=question.conversation)
     clock.mark("context_ms")
     clock.stages.end("context")
     waiting = f"waiting for {sanitise_line(endpoint.model)}"
     yield Status(status="generating", detail=waiting)
     clock.mark("request_ms")
     stream = stream_chat(
-        prompt, endpoint=endpoint, timeout_s=settings.timeout_s, client_for=library.client, passed=clock.stages.end
+        prompt,
+        endpoint=endpoint,
+        timeout_s=settings.timeout_s,
+        client_for=library.client,
+        limits=_limits(question, settings),
+        options=question.options,
+        passed=clock.stages.end,
     )
     loading = False
     async with aclosing(stream):
@@ -288,7 +295,9 @@ def _finish(finished: ModelFinished, endpoint: ModelEndpoint, clock: _Clock) -> 
         said = sanitise_line(finished.finish_reason)[:80]
         message = f'the model\'s server ended the answer with "{said}": it may not be complete'
         events.append(Notice(message=message, code="finish_unknown"))
-    if finished.finish_reason in cut_short:
+    if finished.cut_at:
+        events.append(_cut_short(finished.cut_at))
+    elif finished.finish_reason in cut_short:
         events.append(Notice(message=cut_short[finished.finish_reason], code=f"finish_{finished.finish_reason}"))
     done = Done(
         finish_reason=finished.finish_reason,
@@ -299,8 +308,35 @@ def _finish(finished: ModelFinished, endpoint: ModelEndpoint, clock: _Clock) -> 
     return [*events, done]
 
 
+def _cut_short(limit: str) -> Notice:
+    return Notice(message=f"the answer is cut short at the limit of {limit}", code="finish_length")
+
+
+def _limits(question: Question, settings: Settings) -> AnswerLimits:
+    """The settings', and within them what the question asks for."""
+    most = settings.max_answer_tokens
+    asked = question.max_tokens
+    return AnswerLimits(
+        tokens=most if asked is None else min(asked, most),
+        seconds=settings.max_answer_s,
+        asks_server=asked is not None or most != DEFAULT_ANSWER_TOKENS,
+    )
+
+
+def _previous(question: Question) -> str:
+    """What the user said before the question, or ""."""
+    said = [each.text for each in question.conversation if each.role == "user" and each.text.strip()]
+    return said[-2] if len(said) > 1 else ""
+
+
 async def _quote(
-    question: Question, found: Retrieved, retriever: Retriever, clock: _Clock, *, for_visitors: bool
+    question: Question,
+    found: Retrieved,
+    retriever: Retriever,
+    clock: _Clock,
+    settings: Settings,
+    *,
+    for_visitors: bool,
 ) -> AsyncGenerator[AskEvent, None]:
     clock.mark("context_ms")
     yield Status(status="generating", detail="choosing quotes")
@@ -315,10 +351,16 @@ async def _quote(
         raise UsageError(
             "the sources hold no sentence to quote", code="nothing_to_quote", hint="streamrag search QUESTION"
         )
-    for piece in pieces(quotes):
+    limit = _limits(question, settings).tokens
+    words = list(pieces(quotes, stop=question.stop))
+    for piece in words[:limit]:
         clock.token()
         yield Token(text=sanitise(piece))
-    yield Done(finish_reason="stop", model=QUOTING_MODEL, usage=None, timings=clock.timings(None))
+    reason = "stop"
+    if len(words) > limit:
+        reason = "length"
+        yield _cut_short(f"{limit} tokens")
+    yield Done(finish_reason=reason, model=QUOTING_MODEL, usage=None, timings=clock.timings(None))
 
 
 def as_source(hit: Hit) -> Source:

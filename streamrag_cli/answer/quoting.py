@@ -106,10 +106,13 @@ def _without_repeats(quotes: Sequence[Quote], limit: int) -> list[Quote]:
     return taken
 
 
-def pieces(quotes: Sequence[Quote]) -> Iterator[str]:
-    """The answer as Markdown, word by word: each sentence in quotation marks with its source behind it."""
-    for position, quote in enumerate(quotes):
-        opening = "\n\n" if position else ""
-        yield from re.findall(
-            r"\s*\S+", f"{opening}\N{LEFT DOUBLE QUOTATION MARK}{quote.text}\N{RIGHT DOUBLE QUOTATION MARK} [{quote.n}]"
-        )
+def pieces(quotes: Sequence[Quote], *, stop: Sequence[str] = ()) -> Iterator[str]:
+    """The answer as Markdown, word by word: each sentence in quotation marks with its source behind it.
+
+    It ends before the first of the `stop` texts.
+    """
+    answer = "\n\n".join(
+        f"\N{LEFT DOUBLE QUOTATION MARK}{quote.text}\N{RIGHT DOUBLE QUOTATION MARK} [{quote.n}]" for quote in quotes
+    )
+    end = min((at for each in stop if each and (at := answer.find(each)) >= 0), default=len(answer))
+    yield from re.findall(r"\s*\S+|\s+\Z", answer[:end])

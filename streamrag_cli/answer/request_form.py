@@ -21,11 +21,15 @@ _SYSTEM_REFUSED: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestForm:
-    """What a request uses: a count of tokens at the end of the stream, a stream at all, a message of the system."""
+    """What a request uses: a count of tokens at the end of the stream, a stream at all, a message of the system.
+
+    `limit_names` are the names left to try for the limit on the tokens of an answer: servers know one of them, or none.
+    """
 
     with_usage: bool = True
     streamed: bool = True
     system_role: bool = True
+    limit_names: tuple[str, ...] = ()
 
     def without_what_was_refused(self, status: int | None, said: str) -> Self | None:
         """The form to ask again with after this reply; None if the reply was about something else."""
@@ -34,6 +38,8 @@ class RequestForm:
         words = said.lower()
         if self.with_usage and "stream_options" in words:
             return replace(self, with_usage=False)
+        if self.limit_names and self.limit_names[0] in words:
+            return replace(self, limit_names=self.limit_names[1:])
         if self.system_role and _SYSTEM_REFUSED.search(words):
             return replace(self, system_role=False)
         if self.streamed and _STREAM_REFUSED.search(words):

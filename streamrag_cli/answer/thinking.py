@@ -26,6 +26,7 @@ _BARE_FINAL: Final = "assistantfinal"
 _CHANNEL_MARKS: Final = ("<|return|>", "<|end|>", "<|start|>", "<|channel|>", "<|message|>", "<|constrain|>")
 _LEFT_OVER_MARK: Final = re.compile("|".join(map(re.escape, _CHANNEL_MARKS)))
 _CLOSING: Final = re.compile("|".join(map(re.escape, _CLOSINGS)))
+_LONGEST_CLOSING: Final = max(map(len, _CLOSINGS))
 _MARKS: Final = (*_CLOSINGS, *_CHANNEL_MARKS)
 _PARTIAL_MARK: Final = re.compile(
     r"[<\[\N{WHITE LEFT-POINTING TRIANGLE}][^<\[\N{WHITE LEFT-POINTING TRIANGLE}]{0,12}\Z"
@@ -83,6 +84,7 @@ class ThinkingFilter:
         self._dropped = False
         self._given = False
         self._last_given = "\n"
+        self._searched = 0
         self.began_late = False
 
     @property
@@ -143,13 +145,13 @@ class ThinkingFilter:
             return self._think(_State.CHANNELS, begun)
         if begun.startswith(_BARE_CHANNEL) and begun[len(_BARE_CHANNEL) :][:1].isupper():
             return self._think(_State.CHANNELS, begun)
-        if any(mark.startswith(begun) for mark in (*_CLOSING_OF, *_CLOSINGS, *_CHANNEL_OPENINGS, _BARE_CHANNEL)):
+        if begun == _BARE_CHANNEL or any(mark.startswith(begun) for mark in (*_MARKS, *_CLOSING_OF)):
             return ""
         if self._dropped:
             self._state = _State.ANSWER
         elif self._expected or begun.lower().startswith(_UNMARKED_OPENINGS):
             self._state = _State.HELD
-        elif not any(opening.startswith(begun.lower()) for opening in _WAITED_FOR):
+        elif len(begun) < 2 or not any(opening.startswith(begun.lower()) for opening in _WAITED_FOR):
             self._state = _State.ANSWER
         return ""
 
@@ -173,9 +175,10 @@ class ThinkingFilter:
             self._pending = self._pending[-80:]  # longer than any header of a channel
 
     def _release(self) -> str:
-        if found := _CLOSING.search(self._pending):
+        if found := _CLOSING.search(self._pending, max(0, self._searched - _LONGEST_CLOSING)):
             self._dropped = True
             self._state, self._pending = _State.BEGINNING, self._pending[found.end() :]
+        self._searched = len(self._pending)
         return ""
 
     def _pass_on(self) -> str:

@@ -6,7 +6,8 @@ import typer
 
 from streamrag_cli.settings import defaults
 
-_TOP_K, _MIN_SCORE = (defaults()[name] for name in ("top_k", "min_score"))
+_DEFAULTS = defaults()
+_TOP_K, _MIN_SCORE = (_DEFAULTS[name] for name in ("top_k", "min_score"))
 
 Model = Annotated[str | None, typer.Option("-m", "--model", metavar="MODEL", help="Model that writes the answer.")]
 BaseUrl = Annotated[
@@ -20,6 +21,22 @@ TopK = Annotated[
 MinScore = Annotated[
     str | None,
     typer.Option("--min-score", metavar="S", help=f"Drop sources that score lower, 0 to 1. [default: {_MIN_SCORE}]"),
+]
+MaxAnswerTokens = Annotated[
+    str | None,
+    typer.Option(
+        "--max-answer-tokens",
+        metavar="N",
+        help=f"Cut an answer that is longer. [default: {_DEFAULTS['max_answer_tokens']}]",
+    ),
+]
+MaxAnswer = Annotated[
+    str | None,
+    typer.Option(
+        "--max-answer",
+        metavar="S",
+        help=f"Cut an answer that takes more seconds. [default: {_DEFAULTS['max_answer_s']:g}]",
+    ),
 ]
 Collection = Annotated[
     str | None, typer.Option("-c", "--collection", metavar="NAME", help="Collection. [default: default]")

@@ -90,6 +90,8 @@ def command(
             f" [default: {_DEFAULTS['min_score']}]",
         ),
     ] = None,
+    max_answer_tokens: options.MaxAnswerTokens = None,
+    max_answer: options.MaxAnswer = None,
     collection: Annotated[
         list[str] | None,
         typer.Option(
@@ -118,6 +120,8 @@ def command(
             "base_url": base_url,
             "top_k": top_k,
             "min_score": min_score,
+            "max_answer_tokens": max_answer_tokens,
+            "max_answer_s": max_answer,
             "collection": collection[0] if collection else None,
             "store": store,
             "embedding": embedding,

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, Sources, Status, Token
-from streamrag_cli.model import Citation, Question, Source, Timings, Usage
+from streamrag_cli.model import ChatMessage, Citation, Question, Source, Timings, Usage
 from streamrag_cli.settings import Settings
 from streamrag_cli.store_place import PostgresUrl, store_place
 
@@ -41,7 +41,7 @@ def read_request(line: bytes) -> Request:
     """Raises GarbledError."""
     said = _read(line)
     try:
-        question = said["question"] and Question(**said["question"])
+        question = said["question"] and _question(said["question"])
         settings = said["settings"] and _settings(said["settings"])
         return Request(wants=said["wants"], question=question, settings=settings)
     except (KeyError, TypeError) as error:
@@ -50,6 +50,11 @@ def read_request(line: bytes) -> Request:
 
 def _settings(said: dict[str, Any]) -> Settings:
     return Settings(**said | {"store": store_place(said["store"]), "exclude": tuple(said["exclude"])})
+
+
+def _question(said: Mapping[str, Any]) -> Question:
+    conversation = tuple(ChatMessage(**each) for each in said["conversation"])
+    return Question(**{**said, "conversation": conversation})
 
 
 def event_line(event: AskEvent) -> bytes:

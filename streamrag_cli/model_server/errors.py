@@ -133,6 +133,12 @@ def dripped(limit_s: float, timeout_s: float, endpoint: ModelEndpoint) -> ModelS
     return ModelServerError(message, code="stalled", hint=_more_patience(timeout_s, endpoint), retryable=True)
 
 
+def no_answer_in_time(limit_s: float, endpoint: ModelEndpoint) -> ModelServerError:
+    """It showed signs of life, and no word of an answer, until `limit_s` had passed."""
+    message = f"{endpoint.address} has not begun to answer in {limit_s:g} s"
+    return ModelServerError(message, code="stalled", hint=endpoint.purpose.other_model, retryable=True)
+
+
 def no_list_in_time(timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
     """The list of models alone was waited for, which no setting prolongs."""
     message = f"{endpoint.address} has not listed its models in {timeout_s:g} s"

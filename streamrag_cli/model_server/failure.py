@@ -3,6 +3,7 @@
 import json
 import traceback
 from dataclasses import dataclass
+from typing import Final
 
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.model_server import error_objects, errors, retries
@@ -16,6 +17,8 @@ from streamrag_cli.model_server.client import (
 )
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.route import RedirectedError
+
+_LONGEST_PASSED_ON_S: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,7 @@ class Failure:
         match foreign:
             case StatusError(status=status, headers=headers, text=text):
                 asked_s = retries.retry_after_s(headers)
+                error.retry_after_s = None if asked_s is None else min(asked_s, _LONGEST_PASSED_ON_S)
                 return cls(error=error, cause=cause, status=status, said=text, retry_after_s=asked_s)
             case ErrorInStreamError(error=sent):
                 return cls(error=error, cause=cause, status=error_objects.status_in(sent), said=str(sent))

@@ -4,6 +4,7 @@ from typing import Self
 
 from streamrag_cli.errors import NothingRelevantError
 from streamrag_cli.retrieval.embeddings import Embedder, make_embedder
+from streamrag_cli.retrieval.follow_up import MOST_CHARS_BEFORE, fuse
 from streamrag_cli.retrieval.search import EmbeddingChangedError, Retrieved, retrieve
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Reader, another_embedding
@@ -43,13 +44,17 @@ class Retriever:
     def close(self) -> None:
         self.reader.close()
 
-    def retrieve(self, question: str, *, top_k: int, min_score: float) -> Retrieved:
-        """The best chunks. Raises NothingRelevantError where none reaches `min_score`."""
-        try:
-            found = retrieve(self.reader, self.embedder, question, top_k=top_k, min_score=min_score)
-        except EmbeddingChangedError:
-            self.embedder = self._suited_embedder()
-            found = retrieve(self.reader, self.embedder, question, top_k=top_k, min_score=min_score)
+    def retrieve(self, question: str, *, previous: str = "", top_k: int, min_score: float) -> Retrieved:
+        """The best chunks. `previous` is what the user asked before, if the question is one of a conversation.
+
+        Raises NothingRelevantError if none reaches `min_score`.
+        """
+        if previous.strip():
+            both = f"{previous[:MOST_CHARS_BEFORE]}\n{question}"
+            alone, together = (self._search(each, top_k=2 * top_k, min_score=min_score) for each in (question, both))
+            found = fuse(alone, together, top_k=top_k)
+        else:
+            found = self._search(question, top_k=top_k, min_score=min_score)
         if not found.hits:
             raise NothingRelevantError(
                 f"nothing relevant in the documents: the best match scores {found.best_score:.2f},"
@@ -58,6 +63,13 @@ class Retriever:
                 hint="ask in other words, or accept weaker matches: streamrag ask --min-score 0 QUESTION",
             )
         return found
+
+    def _search(self, question: str, *, top_k: int, min_score: float) -> Retrieved:
+        try:
+            return retrieve(self.reader, self.embedder, question, top_k=top_k, min_score=min_score)
+        except EmbeddingChangedError:
+            self.embedder = self._suited_embedder()
+            return retrieve(self.reader, self.embedder, question, top_k=top_k, min_score=min_score)
 
 
 def embedder_for(settings: Settings, *, made_with: str | None) -> Embedder:

@@ -54,6 +54,7 @@ def create_app(settings: Settings, server: ServerSettings, limits: Limits | None
     app.add_exception_handler(RefusedError, _refused)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _http)  # type: ignore[arg-type]
+    app.add_exception_handler(Exception, _bug)
     # The last one added is the first to see a request.
     app.add_middleware(_HeadAsGet)
     app.add_middleware(Guard, settings=server, limits=limits, refused=serving.metrics.refused)
@@ -63,7 +64,7 @@ def create_app(settings: Settings, server: ServerSettings, limits: Limits | None
             allow_origins=server.cors_origin,
             allow_methods=["GET", "POST"],
             allow_headers=["*"],  # what an allowed origin's client asks for: OpenAI's has a dozen of its own
-            expose_headers=["Retry-After"],
+            expose_headers=["Retry-After", "x-should-retry"],
         )
     app.add_middleware(page.SafeHeaders)
     app.add_middleware(RequestLog, asks=costs)
@@ -115,26 +116,29 @@ class _HeadAsGet:
 
 async def _expected(request: Request, error: StreamragError) -> Response:
     entry_of(request.scope).fail(error)
-    if request.url.path.startswith(openai_api.router.prefix):
-        return openai_api.error_reply(error, 404 if error.code == "no_such_model" else None)
-    return reply_to(error)
+    is_no_such_model = isinstance(error, UsageError) and error.code == "no_such_model"
+    return reply_to(error, request.url.path, status=404 if is_no_such_model else None)
 
 
 async def _refused(request: Request, refused: RefusedError) -> Response:
     entry_of(request.scope).outcome = refused.code
-    if request.url.path.startswith(openai_api.router.prefix):
-        return openai_api.refused_reply(refused)
-    return refused.reply()
+    return refused.reply(request.url.path)
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
     """Says where the request is wrong, and repeats nothing of it: it may hold what no JSON can."""
     first = error.errors()[0]
     where = ".".join(str(each) for each in first["loc"][1:]) or "the request"
-    return await _expected(request, UsageError(f"{where}: {first['msg']}", code="bad_request"))
+    return RefusedError(422, f"{where}: {first['msg']}", code="bad_request", param=where).reply(request.url.path)
 
 
 async def _http(request: Request, error: HTTPException) -> Response:
     codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
     code = entry_of(request.scope).outcome = codes.get(error.status_code, "bad_request")
-    return RefusedError(error.status_code, str(error.detail), code=code).reply()
+    return RefusedError(error.status_code, str(error.detail), code=code).reply(request.url.path)
+
+
+async def _bug(request: Request, _: Exception) -> Response:
+    """The server writes the traceback; the client is not shown it."""
+    entry_of(request.scope).outcome = "internal_error"
+    return reply_to(StreamragError("a bug", code="internal_error"), request.url.path)

@@ -4,7 +4,8 @@ import asyncio
 
 from fastapi import APIRouter, Request, Response
 
-from streamrag_cli.server.replies import JsonReply
+from streamrag_cli.errors import StreamragError
+from streamrag_cli.server.replies import JsonReply, reply_to
 from streamrag_cli.server.serving import Serving
 from streamrag_cli.store.catalog import Counts
 from streamrag_cli.store.interface import Reader
@@ -22,8 +23,11 @@ async def alive() -> JsonReply:
 async def ready(request: Request) -> JsonReply:
     """The collection is open and can be asked; 503 says why not."""
     serving: Serving = request.app.state.serving
-    async with serving.library.retriever(serving.settings) as retriever:
-        counts, embedding = await asyncio.to_thread(_look_into, retriever.reader)
+    try:
+        async with serving.library.retriever(serving.settings) as retriever:
+            counts, embedding = await asyncio.to_thread(_look_into, retriever.reader)
+    except StreamragError as error:
+        return reply_to(error, for_operator=True)
     return JsonReply(
         {
             "status": "ready",

@@ -1,18 +1,22 @@
-"""Failures as HTTP: one shape for all of them, and one place that knows which status a failure has.
+"""Failures as HTTP: one place that knows which status a failure has, whether to ask again, and how it is worded.
 
-Every body is `{"error": message, "code": ..., "hint": ...}`, as an error event has it.
+Every body is `{"error": message, "code": ..., "hint": ...}`, as an error event has it; below `/v1` it is OpenAI's.
 """
 
+import math
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
 from streamrag_cli.errors import ExitCode, StreamragError
 from streamrag_cli.events import Error, as_event
+from streamrag_cli.model_server.retries import LONGEST_RETRY_AFTER_S
+from streamrag_cli.server.public import public_error, public_refusal
 from streamrag_cli.text import sanitise_line
 from streamrag_cli.wire import encode
 
+OPENAI_PREFIX: Final = "/v1"
 STATUS_OF: Final[Mapping[int, int]] = {
     ExitCode.USAGE: 422,
     ExitCode.CONFIGURATION: 500,
@@ -20,6 +24,11 @@ STATUS_OF: Final[Mapping[int, int]] = {
     ExitCode.STORE: 503,
     ExitCode.NOTHING_RELEVANT: 404,
 }
+_STATUS_OF_CODE: Final[Mapping[str, int]] = {"rate_limited": 429, "context_too_long": 400, "request_refused": 400}
+_COST_NOTHING: Final = frozenset({"unreachable", "store_busy", "store_unreachable", "server_shutdown"})
+_LONGEST_WAIT_OF_CLIENTS_S: Final = 60  # OpenAI's clients ignore a longer Retry-After, and ask again at once
+_DO_NOT_RETRY: Final = {"x-should-retry": "false"}
+"""OpenAI's clients ask twice more after a 429 or 5xx, unless they are told not to."""
 
 
 class JsonReply(Response):
@@ -32,10 +41,17 @@ class JsonReply(Response):
 
 
 class RefusedError(Exception):
-    """A request that is not answered, before anything was looked up or asked."""
+    """A request that is not answered, before anything was looked up or asked; `param` is the part that is wrong."""
 
     def __init__(
-        self, status: int, message: str, *, code: str, hint: str = "", retry_after_s: int | None = None
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str,
+        hint: str = "",
+        retry_after_s: int | None = None,
+        param: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -43,6 +59,7 @@ class RefusedError(Exception):
         self.code = code
         self.hint = hint
         self.retry_after_s = retry_after_s
+        self.param = param
 
     @property
     def headers(self) -> dict[str, str]:
@@ -51,18 +68,51 @@ class RefusedError(Exception):
             headers["WWW-Authenticate"] = 'Basic realm="streamrag", charset="UTF-8"'  # a browser reads no list
         return headers
 
-    def reply(self) -> JsonReply:
-        return JsonReply(_body(self.message, self.code, self.hint), self.status, self.headers)
+    def reply(self, path: str = "") -> JsonReply:
+        """In the words of the API that has this path."""
+        message, hint = public_refusal(self.code, self.message, self.hint)
+        body = _body(path, message, self.code, hint, status=self.status, param=self.param)
+        return JsonReply(body, self.status, self.headers)
 
 
-def reply_to(error: StreamragError) -> JsonReply:
-    """An expected failure, where no stream has begun."""
-    return reply_to_event(as_event(error))
+def reply_to(
+    error: StreamragError, path: str = "", *, status: int | None = None, for_operator: bool = False
+) -> JsonReply:
+    """An expected failure, in words for a visitor."""
+    return reply_to_event(public_error(as_event(error), for_operator=for_operator), path, status=status)
 
 
-def reply_to_event(error: Error) -> JsonReply:
-    return JsonReply(_body(error.message, error.code, error.hint), STATUS_OF.get(error.exit_code, 500))
+def reply_to_event(error: Error, path: str = "", *, status: int | None = None) -> JsonReply:
+    """The end of an answer of which nothing was sent; the event is fit to be shown already."""
+    status = status or status_of(error)
+    return JsonReply(_body(path, error.message, error.code, error.hint, status=status), status, _headers(error))
 
 
-def _body(message: str, code: str, hint: str) -> dict[str, str]:
+def status_of(error: Error) -> int:
+    return _STATUS_OF_CODE.get(error.code) or STATUS_OF.get(error.exit_code, 500)
+
+
+def openai_error(message: str, code: str, hint: str, *, status: int, param: str | None = None) -> dict[str, Any]:
+    """A failure in OpenAI's shape, which its clients turn into their own exceptions."""
+    kind = "rate_limit_error" if status == 429 else "invalid_request_error" if status < 500 else "server_error"
+    said = sanitise_line(f"{message}; {hint}" if hint else message)
+    return {"error": {"message": said, "type": kind, "param": param, "code": code}}
+
+
+def is_openai(path: str) -> bool:
+    return path == OPENAI_PREFIX or path.startswith(f"{OPENAI_PREFIX}/")
+
+
+def _body(path: str, message: str, code: str, hint: str, *, status: int, param: str | None = None) -> dict[str, Any]:
+    if is_openai(path):
+        return openai_error(message, code, hint, status=status, param=param)
     return {"error": sanitise_line(message), "code": code, "hint": sanitise_line(hint)}
+
+
+def _headers(error: Error) -> dict[str, str]:
+    """How long to wait, and that a client must not ask again if that cannot help, costs again or was done here."""
+    wait_s = error.retry_after_s
+    headers = {} if wait_s is None else {"Retry-After": str(math.ceil(wait_s))}
+    was_not_asked_again = wait_s is not None and LONGEST_RETRY_AFTER_S < wait_s <= _LONGEST_WAIT_OF_CLIENTS_S
+    may_ask_again = error.retryable and (error.code in _COST_NOTHING or was_not_asked_again)
+    return headers if may_ask_again else headers | _DO_NOT_RETRY

@@ -133,7 +133,8 @@ def _repeats(text: str, question: Question | None) -> bool:
     if question is None:
         return False
     said = text.casefold()
-    for asked in (question.text.casefold().strip(), question.extra.casefold().strip()):
+    texts = (question.text, question.extra, *(message.text for message in question.conversation))
+    for asked in (text.casefold().strip() for text in texts):
         size = min(_REPEATED_CHARS, len(asked))
         if size >= _FEWEST_CHARS and any(asked[at : at + size] in said for at in range(len(asked) - size + 1)):
             return True

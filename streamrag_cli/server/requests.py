@@ -43,12 +43,11 @@ def merged(in_url: Asked, body: Asked | None) -> Asked:
     return in_url.model_copy(update=given)
 
 
-def question_of(asked: Asked, *, extra: str = "") -> Question:
+def question_of(asked: Asked) -> Question:
     """The question, accepted now. Raises UsageError `bad_request` for text that is none."""
     query = asked.query or ""
-    _check_text(query)
-    _check_text(extra)
-    return Question(text=query, extra=extra, accepted_at=time.perf_counter())
+    check_text(query)
+    return Question(text=query, accepted_at=time.perf_counter())
 
 
 def settings_of(request: Request, asked: Asked) -> Settings:
@@ -105,6 +104,7 @@ def _check_allowed(asked: Settings, serving: Serving) -> None:
         )
 
 
-def _check_text(text: str) -> None:
+def check_text(text: str) -> None:
+    """Raises UsageError `bad_request`."""
     if "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
         raise UsageError("the question holds characters that are no text", code="bad_request")

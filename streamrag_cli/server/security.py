@@ -78,7 +78,7 @@ class Guard:
         except RefusedError as refused:
             self._refused(refused.code)
             entry_of(scope).outcome = refused.code
-            await refused.reply()(scope, receive, send)
+            await refused.reply(scope["path"])(scope, receive, send)
             return
         await self._app(scope, _limited(receive, self._limits.body_bytes), send)
 

@@ -14,6 +14,7 @@ from streamrag_cli.model import Question
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.server.metrics import Metrics
 from streamrag_cli.server.peers import Peers
+from streamrag_cli.server.public import public_events
 from streamrag_cli.server.request_log import entry_of, noted
 from streamrag_cli.server.security import asks_for_users
 from streamrag_cli.server.streaming import Encoder, EventStreamResponse, OpenStreams
@@ -53,9 +54,9 @@ class Serving:
         return [name for name in filled_collections(self.settings.store) if self.answers_from(name)]
 
     def events(self, request: Request, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-        """The answer to a question, counted and logged."""
+        """The answer as a visitor is shown it, counted and logged; what a visitor is not shown is in the log."""
         events = self.metrics.observed(ask(question, settings, self.library))
-        return noted(events, entry_of(request.scope), question)
+        return public_events(noted(events, entry_of(request.scope), question))
 
     def stream(self, request: Request, question: Question, settings: Settings, encode: Encoder) -> EventStreamResponse:
         """The answer to a question, as it is written."""

@@ -14,12 +14,14 @@ from streamrag_cli.answer.chat_model import (
     import_chat_library,
     stream_chat,
 )
+from streamrag_cli.answer.chat_request import AnswerLimits
 from streamrag_cli.answer.library import Library
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 
 Result = TypeVar("Result")
 
+_NO_LIMITS = AnswerLimits()
 KEY = "sk-test-0123456789abcdef"
 _TURNS = 100
 QUESTION = [("system", "Answer {briefly}."), ("user", "What is {this}?")]
@@ -57,6 +59,7 @@ def converse(
     messages: list[tuple[str, str]] | None = None,
     api_key: str | None = KEY,
     timeout_s: float = 10.0,
+    limits: AnswerLimits = _NO_LIMITS,
     on_piece: Callable[[ModelPiece], None] = lambda piece: None,
 ) -> Conversation:
     """Ask, and collect all of the answer or as much as there is; waits before retries are noted, not waited."""
@@ -74,6 +77,7 @@ def converse(
                     endpoint=endpoint,
                     timeout_s=timeout_s,
                     client_for=library.client,
+                    limits=limits,
                     sleep=note_wait,
                 )
                 async with aclosing(stream):

@@ -1,7 +1,7 @@
 """What the model is told."""
 
 from streamrag_cli.answer.prompt import messages
-from streamrag_cli.model import Chunk, Hit
+from streamrag_cli.model import ChatMessage, Chunk, Hit
 
 
 def hit(text: str, *, page: int | None = None) -> Hit:
@@ -55,3 +55,25 @@ def test_piped_text_stands_beside_the_question_in_a_fence_of_its_own() -> None:
     _, (_, asked) = messages("Why?", [hit("text")], extra="log line", new_mark=lambda: "MARK")
 
     assert "<<MARK text\nlog line\nMARK>>\n\nQuestion: Why?" in asked
+
+
+def test_a_conversation_is_sent_in_its_roles_with_the_sources_in_the_last_message_of_the_user_alone() -> None:
+    said = [
+        ChatMessage(role="system", text="Write in Danish."),
+        ChatMessage(role="user", text="What is a fjord?"),
+        ChatMessage(role="assistant", text="An inlet of the sea [1]."),
+        ChatMessage(role="system", text="Use short words."),
+        ChatMessage(role="user", text="How deep?"),
+        ChatMessage(role="assistant", text="The deepest"),
+    ]
+
+    (_, system), *turns = messages("How deep?", [hit("Deep.")], conversation=said, new_mark=lambda: "MARK")
+
+    assert system.startswith(messages("How deep?", [hit("Deep.")], new_mark=lambda: "MARK")[0][1])
+    assert system.endswith("Write in Danish.\n\nUse short words.")
+    assert turns == [
+        ("user", "What is a fjord?"),
+        ("assistant", "An inlet of the sea [1]."),
+        ("user", messages("How deep?", [hit("Deep.")], new_mark=lambda: "MARK")[1][1]),
+        ("assistant", "The deepest"),
+    ]

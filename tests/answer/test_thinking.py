@@ -24,11 +24,9 @@ THINKING = [
     "<thinking>It says <think> somewhere [7].</thinking>\n\n",
     "<think>one [7]</think>\n<think>two [8]</think>\n",
     "[THINK]The flange [7].[/THINK]",
-    "Okay, so the flange [7] has some.\n</think>\n\n",
     "</think>\n\n",
     "<|channel|>analysis<|message|>The flange [7].<|end|><|start|>assistant<|channel|>final<|message|>",
     "<|start|>assistant<|channel|>commentary<|message|>[7]<|end|><|start|>assistant<|channel|>final <|message|>",
-    "analysisThe flange [7] has some.assistantfinal",
 ]
 
 
@@ -62,15 +60,23 @@ def test_an_answer_is_given_back_to_the_letter(reply: str, cuts: list[int]) -> N
     assert filtered([reply[a:b] for a, b in pairwise(places)]) == reply
 
 
-@pytest.mark.parametrize("pieces", [["Twelve", " bolts", " [1]"], ["The", " user", " manual"], ["First", ",", " I"]])
+@pytest.mark.parametrize(
+    "pieces", [["Twelve", " bolts", " [1]"], ["The", " user", " manual"], ["First", ",", " I"], ["a", "nd"]]
+)
 def test_text_that_does_not_look_like_thinking_is_given_back_at_once(pieces: list[str]) -> None:
     thinking = ThinkingFilter()
 
     assert [thinking.feed(piece) for piece in pieces] == pieces
 
 
+def test_channels_without_their_marks_are_told_apart_by_their_names() -> None:
+    assert filtered(["analysis", "The flange", " [7].", "assistant", "final", ANSWER]) == ANSWER
+    assert filtered([f"analysisThe flange [7].assistantfinal{ANSWER}"]) == ANSWER
+
+
 def test_a_first_piece_that_is_thinking_aloud_is_kept_back() -> None:
     assert filtered(["The user asks about bolts [7].", " I count.\n</think>\n", ANSWER]) == ANSWER
+    assert filtered(["Ok", "ay", ", so", " the flange [7] has some.\n</think>\n", ANSWER]) == ANSWER
 
 
 def test_a_lone_closing_mark_after_text_says_that_the_answer_begins_late() -> None:

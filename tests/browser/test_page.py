@@ -116,7 +116,7 @@ def test_an_answer_that_breaks_off_stays_and_the_error_is_said_with_its_hint(vis
 
         assert visit.page.text("#answer") == "Half an answer"
         assert "ended the answer before it was complete" in visit.page.text("#problem")
-        assert "streamrag ask QUESTION" in visit.page.text("#problem .hint")
+        assert visit.page.text("#problem .hint") == "ask again"
         assert visit.page.value("document.querySelector('#stop').hidden")
 
 
@@ -225,6 +225,22 @@ def test_without_a_model_the_answer_is_quotes_and_the_page_says_so_first(browser
 
         assert "no model is connected, so these are quotes" in page.text("#notices li")
         assert "The fee is 18 euros a night" in page.text("#answer")
+
+
+def test_a_question_about_something_else_is_no_alarm_and_no_command_is_shown(
+    browser: Browser, library: Settings
+) -> None:
+    with running_server(replace(library, min_score=0.99)) as server, browser.page() as page:
+        page.goto(server.url)
+        page.call("fill", "#question", "Which programming language has macros?")
+        page.press("Enter")
+        page.wait_until("document.getElementById('status').textContent === 'No answer.'")
+
+        assert page.texts("#problem p") == [
+            "nothing in the documents is relevant to the question",
+            "ask in other words",
+        ]
+        assert page.value("document.querySelector('#problem').className") == "problem calm"
 
 
 def test_with_several_collections_one_can_be_chosen(browser: Browser, tmp_path: Path) -> None:

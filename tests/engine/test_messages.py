@@ -15,7 +15,7 @@ from streamrag_cli.engine.messages import (
     request_line,
 )
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, Sources, Status, Token
-from streamrag_cli.model import Citation, Question, Source, Timings, Usage
+from streamrag_cli.model import ChatMessage, Citation, Question, Source, Timings, Usage
 from streamrag_cli.settings import Settings
 
 SOURCE = Source(
@@ -44,6 +44,7 @@ EVENTS: list[AskEvent] = [
     ),
     Done(finish_reason="stop", model="m", usage=None, timings=Timings()),
     Error(message="m", code="c", hint="h", retryable=True, exit_code=4),
+    Error(message="m", code="c", hint="h", retryable=True, exit_code=4, retry_after_s=7.5),
 ]
 
 
@@ -58,7 +59,15 @@ def test_an_event_arrives_with_all_it_holds_on_one_line(event: AskEvent) -> None
 def test_a_request_arrives_with_question_and_settings() -> None:
     request = Request(
         wants="ask",
-        question=Question(text="Why?\udcff", accepted_at=1.5, extra="x", startup_ms=None),
+        question=Question(
+            text="Why?\udcff",
+            accepted_at=1.5,
+            extra="x",
+            startup_ms=None,
+            conversation=(ChatMessage(role="system", text="Be brief."), ChatMessage(role="user", text="Why?")),
+            options={"temperature": 0.5, "stop": ["."]},
+            max_tokens=7,
+        ),
         settings=Settings(store=Path("/s/\udcff"), api_key="k", top_k=7, exclude=("a/", "*.csv")),
     )
 

@@ -29,6 +29,12 @@ class Reply:
     def code(self) -> str:
         return str(self.json["code"])
 
+    @property
+    def error_code(self) -> str:
+        """The code of a failure in either shape: streamrag's own, or OpenAI's below `/v1`."""
+        error = self.json["error"]
+        return str(error["code"] if isinstance(error, dict) else self.code)
+
 
 class EventStream:
     """A stream that is being read."""

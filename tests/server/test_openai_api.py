@@ -61,29 +61,255 @@ def test_the_models_are_the_collections(settings: Settings) -> None:
         assert [each.id for each in client.models.list()] == ["streamrag", "streamrag/default"]
 
 
-def test_the_last_message_is_the_question_and_the_rest_goes_to_the_model_beside_it(settings: Settings) -> None:
-    conversation = [
-        {"role": "system", "content": "Answer in French."},
+@pytest.mark.parametrize("name", ["streamrag", "streamrag/default"])
+def test_one_model_can_be_looked_up_by_its_name(name: str, settings: Settings) -> None:
+    with OpenAIServer() as model, served(settings, model) as (_, client):
+        assert (client.models.retrieve(name).id, client.models.retrieve(name).owned_by) == (name, "streamrag")
+
+
+def test_a_model_that_is_not_served_is_not_found(settings: Settings) -> None:
+    with OpenAIServer() as model, served(settings, model) as (_, client):
+        with pytest.raises(openai.NotFoundError) as refused:
+            client.models.retrieve("streamrag/nothing")
+
+    assert refused.value.code == "no_such_model"
+
+
+def test_a_conversation_reaches_the_model_in_its_roles(settings: Settings) -> None:
+    conversation: Any = [
+        {"role": "developer", "content": "Answer in verse."},
         {"role": "user", "content": "What is a berth?"},
         {"role": "assistant", "content": "A place for a ship."},
         {"role": "user", "content": [{"type": "text", "text": QUESTION}]},
     ]
+    with OpenAIServer(chat=answer("Ada.")) as model, served(settings, model) as (_, client):
+        client.chat.completions.create(model="streamrag", messages=conversation)
+        sent = model.requests[-1].json["messages"]
+
+    assert [each["role"] for each in sent] == ["system", "user", "assistant", "user"]
+    assert [each["content"] for each in sent[1:3]] == ["What is a berth?", "A place for a ship."]
+    assert "Answer in verse." in sent[0]["content"]
+    assert "verse" not in sent[-1]["content"]
+    assert sent[-1]["content"].endswith(f"Question: {QUESTION}")
+    assert "built in 1874 by Ada Brandt" in sent[-1]["content"]
+
+
+def test_how_the_model_is_to_write_is_passed_on_to_it(settings: Settings) -> None:
+    options: Any = {
+        "temperature": 0.2,
+        "top_p": 0.9,
+        "stop": ["\n\n"],
+        "seed": 11,
+        "presence_penalty": 0.5,
+        "frequency_penalty": -0.5,
+        "max_tokens": 64,
+    }
+    with OpenAIServer(chat=answer("Ada.")) as model, served(settings, model) as (_, client):
+        client.chat.completions.create(model="streamrag", messages=ASKED, user="somebody", store=False, **options)
+        sent = model.requests[-1].json
+
+    assert {name: value for name, value in sent.items() if name not in {"messages", "model"}} == options | {
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
+
+@pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("as_stream", [True, False])
+def test_the_clients_limit_holds_though_the_model_does_not_keep_it(
+    as_stream: bool, limit: str, settings: Settings
+) -> None:
+    asked: Any = {"model": "streamrag", "messages": ASKED, "stream": as_stream, limit: 3}
+    with OpenAIServer(chat=answer("one ", "two ", "three ", "four ", "five")) as model:
+        with served(settings, model) as (_, client):
+            said, reason = answered(client.chat.completions.create(**asked))
+
+    assert (said, reason) == ("one two three ", "length")
+
+
+@pytest.mark.parametrize(
+    ("param", "value"),
+    [
+        ("n", 2),
+        ("tools", [{"type": "function", "function": {"name": "f", "parameters": {}}}]),
+        ("functions", [{"name": "f", "parameters": {}}]),
+        ("tool_choice", "required"),
+        ("response_format", {"type": "json_object"}),
+        ("response_format", {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}),
+        ("logprobs", True),
+        ("modalities", ["text", "audio"]),
+    ],
+)
+@pytest.mark.parametrize("as_stream", [True, False])
+def test_what_is_not_supported_is_refused_by_name(param: str, value: Any, as_stream: bool, settings: Settings) -> None:
+    with OpenAIServer() as model, served(settings, model) as (_, client):
+        with pytest.raises(openai.BadRequestError) as refused:
+            client.post(
+                "/chat/completions",
+                body={"model": "streamrag", "messages": ASKED, "stream": as_stream, param: value},
+                cast_to=object,
+            )
+
+    assert (refused.value.code, refused.value.param, model.requests) == ("unsupported_parameter", param, [])
+    assert param in refused.value.message
+
+
+def test_what_asks_for_nothing_special_is_accepted(settings: Settings) -> None:
+    harmless: Any = {
+        "n": 1,
+        "tools": [],
+        "tool_choice": "auto",
+        "response_format": {"type": "text"},
+        "logprobs": False,
+        "metadata": {"a": "b"},
+        "reasoning_effort": "low",
+        "temperature": None,
+    }
+    body = {"model": "streamrag", "messages": ASKED, **harmless}
     with OpenAIServer(chat=answer("Ada.")) as model, served(settings, model) as (server, _):
-        post_json(f"{server.url}/v1/chat/completions", {"model": "streamrag", "messages": conversation})
+        reply = post_json(f"{server.url}/v1/chat/completions", body)
+
+    assert reply.json["choices"][0]["message"]["content"] == "Ada."
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+AUDIO = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+
+
+@pytest.mark.parametrize(
+    ("messages", "code", "param"),
+    [
+        ([{"role": "user", "content": [IMAGE]}], "empty_question", "messages.0.content"),
+        ([{"role": "user", "content": "  "}], "empty_question", "messages.0.content"),
+        ([{"role": "user", "content": "w" * 20_001}], "question_too_long", "messages.0.content"),
+        ([{"role": "user", "content": [{"type": "text", "text": "And?"}, AUDIO]}], "unsupported_parameter", None),
+        ([{"role": "system", "content": "Hello."}], "bad_request", "messages"),
+        ([*ASKED, {"role": "tool", "tool_call_id": "1", "content": "42"}], "unsupported_parameter", "messages.1.role"),
+    ],
+    ids=["image alone", "blank", "too long", "audio", "no user", "tool"],
+)
+def test_a_message_that_cannot_be_answered_is_a_bad_request(
+    messages: list[Any], code: str, param: str | None, settings: Settings
+) -> None:
+    with OpenAIServer() as model, served(settings, model) as (_, client):
+        with pytest.raises(openai.BadRequestError) as refused:
+            client.chat.completions.create(model="streamrag", messages=messages, stream=True)
+
+    assert refused.value.code == code
+    assert refused.value.param == (param or "messages.0.content")
+    assert "streamrag" not in refused.value.message
+
+
+def test_an_image_beside_text_does_not_hinder_the_answer(settings: Settings) -> None:
+    asked: Any = [{"role": "user", "content": [{"type": "text", "text": QUESTION}, IMAGE]}]
+    with OpenAIServer(chat=answer("Ada.")) as model, served(settings, model) as (_, client):
+        said, _ = answered(client.chat.completions.create(model="streamrag", messages=asked))
+
+    assert said == "Ada."
+
+
+TITLE = "### Task: write a title with an emoji for this chat as JSON. USER: good morning ASSISTANT: good morning"
+
+
+@pytest.mark.parametrize("asked", ["Hello!", TITLE, "Which programming language has macros?"])
+@pytest.mark.parametrize("as_stream", [True, False])
+def test_that_the_documents_hold_nothing_on_it_is_an_ordinary_answer(
+    asked: str, as_stream: bool, settings: Settings
+) -> None:
+    with OpenAIServer(chat=answer("never")) as model, served(settings, model) as (_, client):
+        completion = client.chat.completions.create(
+            model="streamrag", messages=[{"role": "user", "content": asked}], stream=as_stream
+        )
+        said, reason = answered(completion)
+
+    assert (said, reason) == ("The documents do not contain anything about this.", "stop")
+    assert model.requests == []
+
+
+def test_an_ordinary_answer_about_nothing_has_no_sources_and_no_tokens(settings: Settings) -> None:
+    body = {"messages": [{"role": "user", "content": "Hello!"}], "stream_options": {"include_usage": True}}
+    with OpenAIServer() as model, served(settings, model) as (server, _):
+        whole = post_json(f"{server.url}/v1/chat/completions", body).json
+        streamed = post_json(f"{server.url}/v1/chat/completions", body | {"stream": True}).body.decode()
+
+    chunks = [json.loads(line[6:]) for line in streamed.splitlines() if line.startswith("data: {")]
+    none = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    assert (whole["sources"], whole["citations"], whole["usage"]) == ([], [], none)
+    assert (chunks[0]["sources"], chunks[-2]["citations"], chunks[-1]["usage"]) == ([], [], none)
+    assert streamed.endswith("data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize("as_stream", [True, False])
+def test_a_follow_up_that_says_nothing_by_itself_is_answered_from_what_was_asked_before(
+    as_stream: bool, settings: Settings
+) -> None:
+    conversation: Any = [
+        *ASKED,
+        {"role": "assistant", "content": "Ada Brandt [1]."},
+        {"role": "user", "content": "Say that again, please."},
+    ]
+    with OpenAIServer(chat=answer("Ada Brandt [1].")) as model, served(settings, model) as (_, client):
+        said, reason = answered(
+            client.chat.completions.create(model="streamrag", messages=conversation, stream=as_stream)
+        )
         sent = model.requests[-1].json["messages"][-1]["content"]
 
-    assert "Answer in French." in sent
-    assert "A place for a ship." in sent
-    assert QUESTION in sent
+    assert (said, reason) == ("Ada Brandt [1].", "stop")
+    assert "From: docs/lighthouse.md" in sent
+
+
+def test_in_quotes_the_clients_limit_and_stops_hold_and_nothing_is_used(settings: Settings) -> None:
+    with running_server(settings) as server, openai.OpenAI(base_url=f"{server.url}/v1", api_key="any") as client:
+        cut = client.chat.completions.create(model="streamrag", messages=ASKED, max_tokens=3)
+        stopped = client.chat.completions.create(model="streamrag", messages=ASKED, stop="1874")
+
+    assert (len((cut.choices[0].message.content or "").split()), cut.choices[0].finish_reason) == (3, "length")
+    assert (stopped.choices[0].message.content or "").endswith("was built in ")
+    assert stopped.choices[0].finish_reason == "stop"
+    assert stopped.usage is not None
+    assert stopped.usage.total_tokens == 0
 
 
 @pytest.mark.parametrize("as_stream", [True, False])
 def test_a_failure_is_an_exception_of_the_official_client(as_stream: bool, settings: Settings) -> None:
     with running_server(replace(settings, base_url="http://127.0.0.1:1/v1", model="m")) as server:
         with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client:
-            with pytest.raises(openai.APIError, match=r"127\.0\.0\.1:1"):
-                answered = client.chat.completions.create(model="streamrag", messages=ASKED, stream=as_stream)
-                list(answered)
+            with pytest.raises(openai.APIError, match="the model cannot be reached"):
+                completion: Any = client.chat.completions.create(model="streamrag", messages=ASKED, stream=as_stream)
+                list(completion)
+
+
+CHAT = "/v1/chat/completions"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code", "param"),
+    [
+        (("POST", "/v1/embeddings", b"{}"), 404, "not_found", None),
+        (("GET", CHAT, None), 405, "method_not_allowed", None),
+        (("POST", CHAT, b'{"messages": []}'), 422, "bad_request", "messages"),
+        (("POST", CHAT, b'{"messages": [{"role": 1}]}'), 422, "bad_request", "messages.0.role"),
+        (("POST", CHAT, b"{" + b" " * 300_000), 413, "too_large", None),
+        (("GET", "/v1/models?key=none", None), 401, "key_missing", None),
+    ],
+    ids=["no such path", "method", "no messages", "role", "too large", "no key"],
+)
+def test_below_v1_every_failure_has_the_shape_of_openais(
+    sent: tuple[str, str, bytes | None], status: int, code: str, param: str | None, settings: Settings
+) -> None:
+    method, path, body = sent
+    key = "0123456789abcdef"
+    headers = {"Content-Type": "application/json"}
+    if "key=none" not in path:
+        headers["Authorization"] = f"Bearer {key}"
+    with running_server(settings, ServerSettings(server_key=key)) as server:
+        reply = request(f"{server.url}{path}", method, body=body, headers=headers)
+
+    assert reply.status == status
+    assert list(reply.json) == ["error"]
+    error = reply.json["error"]
+    assert error["message"]
+    assert error | {"message": ""} == {"message": "", "type": "invalid_request_error", "param": param, "code": code}
 
 
 def test_another_models_name_is_not_found(settings: Settings) -> None:
@@ -152,3 +378,11 @@ async def _read(client: openai.AsyncOpenAI, *, as_stream: bool) -> None:
     if as_stream:
         async for _ in answered:
             pass
+
+
+def answered(completion: Any) -> tuple[str, str]:
+    """The text of a completion, streamed or whole, and why it ended."""
+    if isinstance(completion, openai.Stream):
+        choices = [chunk.choices[0] for chunk in completion if chunk.choices]
+        return "".join(choice.delta.content or "" for choice in choices), choices[-1].finish_reason
+    return completion.choices[0].message.content, completion.choices[0].finish_reason

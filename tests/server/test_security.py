@@ -43,9 +43,9 @@ def test_every_route_but_one_wants_the_key(route: str, settings: Settings) -> No
         browser = request(f"{server.url}{route}", headers={"Authorization": f"Basic {basic}"})
         alive = request(f"{server.url}/healthz")
 
-    assert (without.status, without.code) == (401, "key_missing")
+    assert (without.status, without.error_code) == (401, "key_missing")
     assert "Basic" in without.headers["www-authenticate"]
-    assert (wrong.status, wrong.code) == (401, "key_refused")
+    assert (wrong.status, wrong.error_code) == (401, "key_refused")
     assert bearer.status == browser.status != 401
     assert (alive.status, alive.json) == (200, {"status": "ok"})
 

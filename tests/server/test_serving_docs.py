@@ -17,7 +17,8 @@ def test_every_route_is_in_the_table() -> None:
     rows = re.findall(r"^\| (`.*?) \|", PAGE, flags=re.MULTILINE)
     documented = {path for row in rows for path in re.findall(r"/[a-z0-9./-]+", row)}
     routers = (rag.router, openai_api.router, operations.router)
-    served = {route.path for router in routers for route in router.routes if isinstance(route, APIRoute)}
+    paths = [route.path for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    served = {re.sub(r"/\{.*", "/", path) for path in paths}
 
     assert served
     assert served - documented == set()

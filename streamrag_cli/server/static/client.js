@@ -93,7 +93,7 @@ async function request(query, options, signal) {
     });
   } catch (failure) {
     if (signal.aborted) throw failure;
-    throw new Refusal(errorEvent("the server cannot be reached", "unreachable", "streamrag serve", true));
+    throw new Refusal(errorEvent("the server cannot be reached", "unreachable", "try again in a moment", true));
   }
 }
 

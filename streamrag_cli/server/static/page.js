@@ -146,6 +146,7 @@ function complain(event) {
   const message = document.createElement("p");
   message.textContent = event.error;
   const box = byId("problem");
+  box.classList.toggle("calm", event.code === "nothing_relevant"); // an answer rather than a failure
   box.replaceChildren(message);
   const advice = words.advice(event);
   if (!advice) return;

@@ -1,0 +1,138 @@
+"""The events of an answer as a completion of OpenAI's API: as chunks, or whole."""
+
+import secrets
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any, Final
+
+from streamrag_cli.answer.pipeline import QUOTING_MODEL
+from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Notice, Sources, Token
+from streamrag_cli.model import Usage
+from streamrag_cli.server.openai_request import ChatRequest
+from streamrag_cli.server.public import NOT_IN_DOCUMENTS
+from streamrag_cli.server.replies import OPENAI_PREFIX, JsonReply, openai_error, reply_to_event, status_of
+from streamrag_cli.server.streaming import Encoder
+from streamrag_cli.wire import encode, source_mapping, to_mapping
+
+_END: Final = b"data: [DONE]\n\n"
+_NONE_USED: Final = Usage(input_tokens=0, output_tokens=0, total_tokens=0)
+
+
+class Completion:
+    """One reply of the API: its id, and its words for events.
+
+    That nothing in the documents is relevant is an answer, too: a front end shows an error as a failure of the server,
+    and takes a 404 for a model that does not exist.
+    """
+
+    def __init__(self, asked: ChatRequest) -> None:
+        self._options: Final = sorted(asked.options)
+        self._with_usage: Final = asked.wants_usage
+        self._head: Final = {
+            "id": f"chatcmpl-{secrets.token_hex(12)}",
+            "created": int(time.time()),
+            "model": asked.model,
+        }
+
+    def encoder(self) -> Encoder:
+        """Events as chunks of a completion."""
+        cited: dict[str, object] = {}
+
+        def as_bytes(event: AskEvent) -> bytes:
+            match event:
+                case Sources():
+                    return self._first([source_mapping(source) for source in event.sources])
+                case Token():
+                    return self._chunk({"content": event.text})
+                case Citations():
+                    cited["citations"] = to_mapping(event)["citations"]
+                    return b""
+                case Done():
+                    return self._last(event.finish_reason, _used(event), **cited)
+                case Error(code="nothing_relevant"):
+                    answer = self._chunk({"content": NOT_IN_DOCUMENTS})
+                    return self._first([]) + answer + self._last("stop", _NONE_USED, citations=[])
+                case Error():
+                    return _event(self._error(event)) + _END
+                case _:
+                    return b""
+
+        return as_bytes
+
+    async def whole(self, events: AsyncGenerator[AskEvent, None]) -> JsonReply:
+        """The reply as one object, when all of it is there."""
+        answer: list[str] = []
+        extra: dict[str, object] = {"sources": [], "citations": []}
+        async with aclosing(events):
+            async for event in events:
+                match event:
+                    case Sources():
+                        extra["sources"] = [source_mapping(source) for source in event.sources]
+                    case Token():
+                        answer.append(event.text)
+                    case Notice(code=THINKING_SHOWN.code):
+                        answer.clear()
+                    case Citations():
+                        extra["citations"] = to_mapping(event)["citations"]
+                    case Done():
+                        return self._object("".join(answer), event.finish_reason, _used(event), extra)
+                    case Error(code="nothing_relevant"):
+                        return self._object(NOT_IN_DOCUMENTS, "stop", _NONE_USED, extra)
+                    case Error():
+                        return reply_to_event(self._explained(event), OPENAI_PREFIX)
+                    case _:
+                        pass
+        raise AssertionError("a stream of events has an end")
+
+    def _object(self, answer: str, finish_reason: str, usage: Usage | None, extra: dict[str, object]) -> JsonReply:
+        message = {"role": "assistant", "content": answer}
+        choice = {"index": 0, "message": message, "finish_reason": finish_reason}
+        head = {"object": "chat.completion", **self._head}
+        return JsonReply({**head, "choices": [choice], "usage": _usage(usage), **extra})
+
+    def _first(self, sources: list[dict[str, Any]]) -> bytes:
+        return self._chunk({"role": "assistant", "content": ""}, sources=sources)
+
+    def _last(self, finish_reason: str, usage: Usage | None, **extra: object) -> bytes:
+        last = self._chunk({}, finish_reason, **extra)
+        if self._with_usage:
+            chunk = {"object": "chat.completion.chunk", **self._head, "choices": [], "usage": _usage(usage)}
+            last += _event(chunk)
+        return last + _END
+
+    def _chunk(self, delta: dict[str, str], finish_reason: str | None = None, **extra: object) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        usage: dict[str, object] = {"usage": None} if self._with_usage else {}
+        head = {"object": "chat.completion.chunk", **self._head}
+        return _event({**head, "choices": [choice], **usage, **extra})
+
+    def _error(self, error: Error) -> dict[str, Any]:
+        said = self._explained(error)
+        return openai_error(said.message, said.code, said.hint, status=status_of(said))
+
+    def _explained(self, error: Error) -> Error:
+        """A refusal may be due to what this request asks for: the words of the model's server are not for visitors."""
+        if error.code != "request_refused" or not self._options:
+            return error
+        return replace(error, hint=f"it may not support what this request sets: {', '.join(self._options)}")
+
+
+def _used(done: Done) -> Usage | None:
+    """Quotes cost no tokens; what a server does not count is not known."""
+    return done.usage or (_NONE_USED if done.model == QUOTING_MODEL else None)
+
+
+def _usage(usage: Usage | None) -> dict[str, int] | None:
+    if usage is None:
+        return None
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+
+
+def _event(value: object) -> bytes:
+    return f"data: {encode(value)}\n\n".encode()

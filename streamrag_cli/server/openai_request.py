@@ -1,0 +1,164 @@
+"""What a client of OpenAI's API asks for, and what of it is refused because nothing here does it."""
+
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS
+from streamrag_cli.model import ChatMessage, Question
+from streamrag_cli.server.replies import RefusedError
+from streamrag_cli.server.requests import check_text
+
+MODEL: Final = "streamrag"
+_ROLES: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+_PASSED_ON: Final = ("temperature", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty")
+_Number = Annotated[float | None, Field(allow_inf_nan=False)]
+_Tokens = Annotated[int | None, Field(ge=1)]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    type: str
+    text: str = ""
+
+
+class Message(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    role: str
+    content: str | list[Part] | None = None
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, list):
+            return "\n".join(part.text for part in self.content if part.type == "text")
+        return self.content or ""
+
+    @property
+    def kinds(self) -> set[str]:
+        """The types of its parts."""
+        return {part.type for part in self.content} if isinstance(self.content, list) else {"text"}
+
+
+class StreamOptions(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    include_usage: bool = False
+
+
+class ChatRequest(BaseModel):
+    """OpenAI's request. What a model is to do while it writes is passed on; what is not here is ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: Annotated[str, Field(max_length=200)] = MODEL
+    messages: Annotated[list[Message], Field(min_length=1, max_length=1000)]
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    temperature: _Number = None
+    top_p: _Number = None
+    max_tokens: _Tokens = None
+    max_completion_tokens: _Tokens = None
+    stop: str | Annotated[list[str], Field(max_length=16)] | None = None
+    seed: int | None = None
+    presence_penalty: _Number = None
+    frequency_penalty: _Number = None
+    n: Annotated[int | None, Field(ge=1)] = None
+    tools: Any = None
+    functions: Any = None
+    tool_choice: Any = None
+    function_call: Any = None
+    response_format: Any = None
+    logprobs: Any = None
+    top_logprobs: Any = None
+    modalities: Any = None
+    audio: Any = None
+
+    @property
+    def wants_usage(self) -> bool:
+        return self.stream_options is not None and self.stream_options.include_usage
+
+    @property
+    def options(self) -> dict[str, object]:
+        """What is passed on to the model's server, in its own words."""
+        given = {name: getattr(self, name) for name in _PASSED_ON}
+        return {name: value for name, value in given.items() if value not in (None, [], "")}
+
+    def question(self) -> Question:
+        """The last message of the user as the question, accepted now, and the rest as its conversation.
+
+        Raises RefusedError, status 400, for what cannot be done, and UsageError `bad_request` for text that is none.
+        """
+        self._refuse_what_is_not_done()
+        last = max((n for n, each in enumerate(self.messages) if each.role == "user"), default=None)
+        if last is None:
+            raise _refused("there is no message of the role 'user'", param="messages", code="bad_request")
+        asked = self.messages[last]
+        _check_question(asked, param=f"messages.{last}.content")
+        return Question(
+            text=asked.text,
+            accepted_at=time.perf_counter(),
+            conversation=_conversation(self.messages),
+            options=self.options,
+            max_tokens=self.max_completion_tokens or self.max_tokens,
+        )
+
+    def _refuse_what_is_not_done(self) -> None:
+        response_format = self.response_format or {"type": "text"}
+        kind = response_format.get("type") if isinstance(response_format, dict) else response_format
+        unsupported = {
+            "n": (self.n or 1) > 1,
+            "tools": bool(self.tools),
+            "functions": bool(self.functions),
+            "tool_choice": self.tool_choice not in (None, "none", "auto"),
+            "function_call": self.function_call not in (None, "none", "auto"),
+            "response_format": kind != "text",
+            "logprobs": bool(self.logprobs),
+            "top_logprobs": bool(self.top_logprobs),
+            "modalities": self.modalities not in (None, [], ["text"]),
+            "audio": bool(self.audio),
+        }
+        for param, is_given in unsupported.items():
+            if is_given:
+                raise _refused(f"{param}: {_INSTEAD.get(param, 'this is not supported')}", param=param)
+
+
+_INSTEAD: Final = {
+    "n": "there is one answer to a question, so only 1 is supported",
+    "response_format": "answers are text with citations, so only the type 'text' is supported",
+    "modalities": "only text is supported",
+    "audio": "only text is supported",
+}
+
+
+def _check_question(asked: Message, *, param: str) -> None:
+    if "input_audio" in asked.kinds:
+        raise _refused("audio is not supported", param=param)
+    if not asked.text.strip():
+        other = asked.kinds - {"text"}
+        message = (
+            "the last message of the user has no text, and nothing else is read" if other else "the question is empty"
+        )
+        raise _refused(message, param=param, code="empty_question")
+    if len(asked.text) > MAX_QUESTION_CHARS:
+        message = f"the last message of the user has more than {MAX_QUESTION_CHARS} characters"
+        raise _refused(message, param=param, code="question_too_long")
+
+
+def _conversation(messages: Sequence[Message]) -> tuple[ChatMessage, ...]:
+    found: list[ChatMessage] = []
+    for n, message in enumerate(messages):
+        check_text(message.text)
+        role = _ROLES.get(message.role)
+        if role is None:
+            raise _refused("messages of this role are not supported", param=f"messages.{n}.role")
+        if message.text.strip():
+            found.append(ChatMessage(role=role, text=message.text))  # type: ignore[arg-type]
+    return tuple(found)
+
+
+def _refused(message: str, *, param: str, code: str = "unsupported_parameter") -> RefusedError:
+    return RefusedError(400, message, code=code, param=param)

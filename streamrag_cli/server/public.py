@@ -1,0 +1,110 @@
+"""What a visitor is shown of a failure or a notice: nothing that only whoever runs the server could use or should know.
+
+Paths, addresses of stores and models and commands for a shell are for the operator, who has them in the log. So the
+words for a failure of the store, the model or the settings come from the table here, never from the event; those about
+the request itself, and notices, are shown as they are unless they hold something of that kind.
+"""
+
+import re
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Final
+
+from streamrag_cli.errors import ExitCode
+from streamrag_cli.events import AskEvent, Error, Notice
+
+NOT_IN_DOCUMENTS: Final = "The documents do not contain anything about this."
+
+_BY_EXIT_CODE: Final[Mapping[int, tuple[str, str]]] = {
+    ExitCode.CONFIGURATION: ("the server is not set up correctly", ""),
+    ExitCode.MODEL_SERVER: ("the model did not answer", "try again later"),
+    ExitCode.STORE: ("the documents cannot be searched at the moment", "try again later"),
+}
+_INTERNAL: Final = ("internal error", "")
+_BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
+    "nothing_relevant": ("nothing in the documents is relevant to the question", "ask in other words"),
+    "empty_question": ("the question is empty", ""),
+    "question_too_long": ("the question is too long", "ask a shorter question"),
+    "nothing_to_quote": ("the sources contain no sentence to quote", "read the sources"),
+    "key_missing": ("the server has no key for the model", ""),
+    "key_refused": ("the model's server refused the key of this server", ""),
+    "no_such_model": ("the model's server does not have the model", ""),
+    "unreachable": ("the model cannot be reached", "try again later"),
+    "rate_limited": ("the model's server limits the rate of requests", "try again later"),
+    "quota_exhausted": ("the quota of the model is used up", ""),
+    "redirected": ("the model's server cannot be used as it is set up", ""),
+    "model_loading": ("the model is still being loaded", "ask again in a moment"),
+    "server_error": ("the model's server failed", "try again later"),
+    "request_refused": ("the model's server refused the request", ""),
+    "context_too_long": ("the sources and the conversation are too long for the model", "ask for fewer sources"),
+    "cut_off": ("the model's server ended the answer before it was complete", "ask again"),
+    "stalled": ("the model has been silent for too long", "try again later"),
+    "malformed": ("the model's server sent something that is not an answer", "try again later"),
+    "empty_answer": ("the model gave no answer", "ask in other words"),
+    "server_shutdown": ("the server is shutting down", "ask again in a moment"),
+    "store_missing": ("there is no such collection, or nothing has been added to it yet", ""),
+    "store_empty": ("there are no documents yet", ""),
+    "store_busy": ("the documents are being changed", "ask again in a moment"),
+}
+_NOTICES: Final[Mapping[str, str]] = {
+    "quotes_only": "no model is connected, so these are quotes from the documents",
+    "retrying": "the model did not answer; trying again",
+}
+_HINTS_FOR_REFUSALS: Final[Mapping[str, str]] = {
+    "key_missing": "send the key as Authorization: Bearer KEY",
+    "key_refused": "send the key of this server as Authorization: Bearer KEY",
+    "unknown_host": "whoever runs this server has to allow the name",
+    "foreign_origin": "whoever runs this server has to allow the origin",
+}
+_COMMANDS: Final = "ask|bench|chat|copy|doctor|engine|eval|ingest|log|ls|mcp|search|serve|show|status"
+_PLACE: Final = re.compile(r"(?<![\w.])~?/\w|\b[A-Za-z]:\\|\w://|\b\d+\.\d+\.\d+\.\d+\b|[\w\]]:\d{2,5}\b|localhost")
+_COMMAND: Final = re.compile(
+    rf"\bstreamrag (?:{_COMMANDS})\b|\b(?:export|unset|curl|pip|ollama) \S|(?<!\S)--?[a-z]|\b[A-Z]+_[A-Z_]+\b"
+)
+
+
+def is_public(text: str) -> bool:
+    """Whether `text` holds no path, address, command, flag or variable.
+
+    >>> is_public("no model 'streamrag/laws'"), is_public("cannot read /srv/docs"), is_public("try --min-score 0")
+    (True, False, False)
+    """
+    return not (_PLACE.search(text) or _COMMAND.search(text))
+
+
+def public_error(error: Error, *, for_operator: bool = False) -> Error:
+    """The error as a visitor is shown it; code, exit code and `retryable` stay.
+
+    On a route `for_operator` the hint may be a command, but not one that names a place.
+    """
+    message, hint = _BY_CODE.get(error.code) or _BY_EXIT_CODE.get(error.exit_code, _INTERNAL)
+    if error.exit_code == ExitCode.USAGE and is_public(error.message):
+        message, hint = error.message, error.hint if is_public(error.hint) else _BY_CODE.get(error.code, ("", ""))[1]
+    if for_operator and not _PLACE.search(error.hint):
+        hint = error.hint
+    return replace(error, message=message, hint=hint)
+
+
+def public_notice(notice: Notice) -> Notice:
+    said = _NOTICES.get(notice.code, notice.message)
+    return replace(notice, message=said if is_public(said) else "the server has a note for whoever runs it")
+
+
+def public_refusal(code: str, message: str, hint: str) -> tuple[str, str]:
+    """Message and hint of a request that is refused before anything was looked up."""
+    hint = _HINTS_FOR_REFUSALS.get(code, hint)
+    return message if is_public(message) else "the request is refused", hint if is_public(hint) else ""
+
+
+async def public_events(events: AsyncGenerator[AskEvent, None]) -> AsyncGenerator[AskEvent, None]:
+    """The events of an answer as a visitor is shown them."""
+    async with aclosing(events):
+        async for event in events:
+            match event:
+                case Error():
+                    yield public_error(event)
+                case Notice():
+                    yield public_notice(event)
+                case _:
+                    yield event

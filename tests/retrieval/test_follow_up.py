@@ -1,0 +1,46 @@
+"""What is searched for when a question is one of a conversation."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from streamrag_cli.errors import NothingRelevantError
+from streamrag_cli.retrieval.retriever import Retriever
+from tests.library import make_collection
+
+
+@pytest.fixture(scope="module")
+def retriever(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retriever]:
+    with closing(Retriever.open(make_collection(tmp_path_factory.mktemp("follow_up")))) as opened:
+        yield opened
+
+
+def best(retriever: Retriever, question: str, previous: str = "") -> str:
+    return retriever.retrieve(question, previous=previous, top_k=3, min_score=0.3).hits[0].source
+
+
+def test_a_question_that_says_nothing_by_itself_is_searched_for_with_the_one_before(retriever: Retriever) -> None:
+    with pytest.raises(NothingRelevantError):
+        retriever.retrieve("Could you put that differently?", top_k=3, min_score=0.3)
+
+    assert best(retriever, "Could you put that differently?", "What is the range of the tides?") == "docs/tides.txt"
+
+
+def test_a_question_that_stands_alone_is_not_drawn_to_the_topic_before_it(retriever: Retriever) -> None:
+    question = "What is the fee for a berth for a night?"
+
+    assert best(retriever, question, "Who built the lighthouse in 1874?") == best(retriever, question)
+
+
+def test_the_hits_are_ranked_from_one_each_once_and_no_score_rises(retriever: Retriever) -> None:
+    found = retriever.retrieve("And its lamp?", previous="Who built the lighthouse?" * 500, top_k=3, min_score=0.0).hits
+
+    assert [hit.rank for hit in found] == [1, 2, 3]
+    assert len({hit.chunk.id for hit in found}) == 3
+    assert [hit.score for hit in found] == sorted((hit.score for hit in found), reverse=True)
+
+
+def test_nothing_is_found_if_neither_question_has_anything_to_do_with_the_documents(retriever: Retriever) -> None:
+    with pytest.raises(NothingRelevantError):
+        retriever.retrieve("And in Haskell?", previous="Which language has macros?", top_k=3, min_score=0.3)

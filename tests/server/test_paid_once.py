@@ -1,0 +1,119 @@
+"""A failure is not paid for twice: what clients that ask again by themselves are told, and how often they do."""
+
+from dataclasses import replace
+from typing import Any
+
+import openai
+import pytest
+
+from streamrag_cli.settings import Settings
+from tests.openai_replies import Cut, Reply, answer, failure, finish, stream, token
+from tests.openai_server import OpenAIServer, Script
+from tests.server.client import QUESTION, post_json, request
+from tests.server.client import Reply as HttpReply
+from tests.server.running import running_server
+
+ASKED: Any = [{"role": "user", "content": QUESTION}]
+BUSY = failure(429, "slow down", headers={"Retry-After": "20"})
+
+
+def whole_reply(script: Script, settings: Settings) -> HttpReply:
+    with OpenAIServer(chat=script) as model:
+        with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
+            return post_json(f"{server.url}/v1/chat/completions", {"messages": ASKED})
+
+
+@pytest.mark.parametrize(
+    ("reply", "calls", "error"),
+    [
+        (failure(500, "boom"), 3, openai.InternalServerError),
+        (failure(429, "slow down", headers={"Retry-After": "0"}), 3, openai.RateLimitError),
+        (failure(429, "slow down", headers={"Retry-After": "3600"}), 1, openai.RateLimitError),
+        (failure(401, "bad key"), 1, openai.InternalServerError),
+        (failure(403, "this api key is disabled"), 1, openai.InternalServerError),
+        (failure(403, "not in your country"), 1, openai.BadRequestError),
+        (failure(404, "no model m"), 1, openai.InternalServerError),
+        (failure(429, "no money", code="insufficient_quota"), 1, openai.InternalServerError),
+        (failure(400, "no such option"), 1, openai.BadRequestError),
+        (failure(400, "maximum context length exceeded"), 1, openai.BadRequestError),
+        (stream(token("Half"), Cut(reset=True)), 1, openai.InternalServerError),
+        (stream(token("Half"), Cut(reset=False)), 1, openai.InternalServerError),
+        (stream(finish()), 1, openai.InternalServerError),
+    ],
+    ids=[
+        "500",
+        "429",
+        "long 429",
+        "401",
+        "403",
+        "403 otherwise",
+        "404",
+        "quota",
+        "400",
+        "too long",
+        "reset",
+        "cut",
+        "empty",
+    ],
+)
+def test_the_official_client_as_it_comes_causes_no_more_calls_than_our_own_retries(
+    reply: Reply, calls: int, error: type[Exception], settings: Settings
+) -> None:
+    with OpenAIServer(chat=reply) as model:
+        with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
+            with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any") as client, pytest.raises(error):
+                client.chat.completions.create(model="streamrag", messages=ASKED)
+
+        assert len(model.requests) == calls
+
+
+def test_that_the_model_is_busy_is_passed_on_with_the_time_to_wait(settings: Settings) -> None:
+    reply = whole_reply(BUSY, settings)
+
+    assert (reply.status, reply.headers["retry-after"]) == (429, "20")
+    assert "x-should-retry" not in reply.headers  # it was not asked again here, so a client may, after that time
+    assert reply.json["error"] == {
+        "message": "the model's server limits the rate of requests; try again later",
+        "type": "rate_limit_error",
+        "param": None,
+        "code": "rate_limited",
+    }
+
+
+def test_the_time_to_wait_is_in_the_error_event_of_a_stream_too(settings: Settings) -> None:
+    with OpenAIServer(chat=BUSY) as model:
+        with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
+            last = request(f"{server.url}/rag/stream?query={QUESTION.replace(' ', '+')}").body.decode().splitlines()
+
+    assert '"code":"rate_limited"' in last[-2]
+    assert last[-2].endswith('"retry_after_s":20}')
+
+
+def test_what_asking_again_may_help_with_is_left_to_the_client(settings: Settings) -> None:
+    with running_server(replace(settings, base_url="http://127.0.0.1:1/v1", model="m")) as server:
+        reply = post_json(f"{server.url}/v1/chat/completions", {"messages": ASKED})
+
+    assert (reply.status, reply.headers.get("x-should-retry")) == (502, None)
+
+
+def test_a_search_that_fails_for_good_says_so(settings: Settings) -> None:
+    with running_server(settings) as server:
+        reply = request(f"{server.url}/search?query=fees&collection=nothing")
+
+    assert (reply.status, reply.code, reply.headers["x-should-retry"]) == (503, "store_missing", "false")
+
+
+def test_what_the_request_sets_is_named_when_the_models_server_refuses_it(settings: Settings) -> None:
+    with OpenAIServer(chat=failure(400, "at /srv/vllm: seed is not supported")) as model:
+        with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
+            reply = post_json(f"{server.url}/v1/chat/completions", {"messages": ASKED, "seed": 1, "top_p": 1})
+
+    assert reply.json["error"]["message"] == (
+        "the model's server refused the request; it may not support what this request sets: seed, top_p"
+    )
+
+
+def test_an_answer_that_succeeds_has_nothing_to_say_about_asking_again(settings: Settings) -> None:
+    reply = whole_reply(answer("Ada."), settings)
+
+    assert (reply.status, "x-should-retry" in reply.headers) == (200, False)

@@ -1,0 +1,183 @@
+"""What a visitor is shown: nothing that only whoever runs the server could use or should know."""
+
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.errors import ExitCode
+from streamrag_cli.events import Error, Notice
+from streamrag_cli.model_server import errors
+from streamrag_cli.server.public import is_public, public_error, public_notice
+from streamrag_cli.settings import ServerSettings, Settings
+from streamrag_cli.store_place import store_place
+from tests.library import make_collection
+from tests.openai_replies import Reply, answer, failure
+from tests.openai_server import OpenAIServer
+from tests.server.client import QUESTION, ask_url, post_json, request, streaming
+from tests.server.running import RunningServer, running_server
+
+SECRETS = re.compile(
+    r"/(?:tmp|home|root|srv)\b|127\.0\.0\.1|localhost|postgres|reader@|streamrag \w+ |export |--\w|[A-Z]_KEY"
+)
+NOWHERE = "postgresql://reader@127.0.0.1:1/none"
+
+
+@contextmanager
+def serving(settings: Settings, reply: Reply | None = None) -> Iterator[RunningServer]:
+    if reply is None:
+        with running_server(settings) as server:
+            yield server
+        return
+    with OpenAIServer(chat=reply) as model:
+        with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
+            yield server
+
+
+def everything_said(server: RunningServer, question: str = QUESTION, collection: str = "") -> str:
+    """All that a visitor gets to read who asks on every route."""
+    more = f"&collection={collection}" if collection else ""
+    asked = {"messages": [{"role": "user", "content": question}]} | (
+        {"model": f"streamrag/{collection}"} if more else {}
+    )
+    search = ask_url(server.url, question, "/search") + more
+    chat = f"{server.url}/v1/chat/completions"
+    replies = [request(ask_url(server.url, question) + more), request(search), post_json(chat, asked)]
+    replies += [post_json(chat, asked | {"stream": True}), request(f"{server.url}/collections")]
+    said = "".join(reply.body.decode() for reply in replies)
+    return re.sub(r'"(?:path|source|content|text|token)":"[^"]*"', "", said)
+
+
+@pytest.mark.parametrize("collection", ["", "nothing"])
+def test_a_store_that_is_missing_is_not_located(collection: str, tmp_path: Path) -> None:
+    with serving(Settings(store=tmp_path / "store")) as server:
+        said = everything_said(server, collection=collection)
+
+    assert "store_missing" in said
+    assert SECRETS.search(said) is None
+
+
+def test_a_damaged_store_is_neither_located_nor_to_be_repaired_by_a_visitor(tmp_path: Path) -> None:
+    settings = make_collection(tmp_path)
+    assert isinstance(settings.store, Path)
+    for file in settings.store.rglob("current.json"):
+        file.write_text("{")
+    with serving(settings) as server:
+        said = everything_said(server)
+
+    assert "store_damaged" in said
+    assert SECRETS.search(said) is None
+
+
+def test_a_database_that_cannot_be_reached_is_named_to_nobody() -> None:
+    with serving(Settings(store=store_place(NOWHERE))) as server:
+        said = everything_said(server)
+
+    assert "store_unreachable" in said
+    assert SECRETS.search(said) is None
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        failure(401, "no key for http://10.1.2.3:8000"),
+        failure(404, "no model at /srv/models"),
+        failure(400, "look into /home/somebody/vllm.log"),
+        failure(429, "ask admin@localhost", headers={"Retry-After": "60"}),
+        failure(500, "boom at /srv/app.py"),
+        answer("Half", finish_reason="length"),
+    ],
+    ids=["401", "404", "400", "429", "500", "length"],
+)
+def test_a_failing_model_is_neither_located_nor_quoted(reply: Reply, settings: Settings) -> None:
+    with serving(settings, reply) as server:
+        said = everything_said(server)
+
+    assert SECRETS.search(said) is None
+    assert "10.1.2.3" not in said
+
+
+def test_quotes_say_that_they_are_quotes_and_no_command(settings: Settings) -> None:
+    with serving(settings) as server, streaming(ask_url(server.url)) as answered:
+        notice = answered.next_of("notice")
+
+    assert notice["message"] == "no model is connected, so these are quotes from the documents"
+
+
+def test_in_quotes_the_server_does_not_look_for_models_on_its_machine(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[bool] = []
+
+    def look() -> tuple[()]:
+        looked.append(True)
+        return ()
+
+    monkeypatch.setattr("streamrag_cli.answer.pipeline.find_local_servers", look)
+    with serving(settings) as server, streaming(ask_url(server.url)) as answered:
+        assert answered.next_of("done")
+
+    assert looked == []
+
+
+def test_who_asks_about_something_else_is_not_told_how_to_lower_the_least_score(settings: Settings) -> None:
+    with serving(settings) as server, streaming(ask_url(server.url, "Which language has macros?")) as answered:
+        end = answered.next_of("error")
+
+    assert (end["error"], end["hint"]) == ("nothing in the documents is relevant to the question", "ask in other words")
+
+
+def test_a_refusal_names_no_command(settings: Settings) -> None:
+    key = "0123456789abcdef"
+    with running_server(settings, ServerSettings(server_key=key)) as server:
+        no_key = request(f"{server.url}/collections")
+        wrong = request(f"{server.url}/collections", headers={"Authorization": "Bearer nonsense"})
+        name = request(f"{server.url}/collections", headers={"Host": "evil.example"})
+        page = request(f"{server.url}/collections", headers={"Origin": "https://evil.example"})
+
+    assert [reply.status for reply in (no_key, wrong, name, page)] == [401, 401, 421, 403]
+    assert all(
+        is_public(reply.json["error"]) and is_public(reply.json["hint"]) for reply in (no_key, wrong, name, page)
+    )
+
+
+@pytest.mark.parametrize("exit_code", [code for code in ExitCode if code not in {ExitCode.OK, ExitCode.USAGE}])
+def test_a_failure_nobody_has_thought_of_is_shown_without_its_own_words(exit_code: ExitCode) -> None:
+    error = Error(message="secret", code="never_seen", hint="secret", retryable=True, exit_code=exit_code)
+    shown = public_error(error)
+
+    assert "secret" not in shown.message + shown.hint
+    assert replace(shown, message="", hint="") == replace(error, message="", hint="")
+
+
+@pytest.mark.parametrize(
+    "message", ["see /var/log/x", "ask db.internal:5432", "set STREAMRAG_TOP_K", "streamrag ask -k 3", "C:\\docs"]
+)
+def test_a_notice_or_usage_error_that_holds_such_a_thing_is_replaced(message: str) -> None:
+    error = Error(message=message, code="never_seen", hint=message, retryable=False, exit_code=ExitCode.USAGE)
+
+    assert message not in public_notice(Notice(message=message, code="never_seen")).message
+    assert message not in json.dumps([public_error(error).message, public_error(error).hint])
+
+
+def test_every_code_of_the_models_server_has_words_of_its_own() -> None:
+    codes = set(re.findall(r'code="(\w+)"', inspect.getsource(errors))) - {"unusable_environment"}
+    shown = {
+        public_error(Error(message="", code=code, hint="", retryable=False, exit_code=ExitCode.MODEL_SERVER)).message
+        for code in codes
+    }
+
+    assert len(shown) == len(codes)
+
+
+def test_the_operator_who_asks_whether_it_is_ready_is_told_the_command_but_not_the_place(tmp_path: Path) -> None:
+    with serving(Settings(store=tmp_path / "store")) as server:
+        ready = request(f"{server.url}/readyz")
+
+    assert (ready.status, ready.json["hint"]) == (503, "streamrag ingest PATH")
+    assert str(tmp_path) not in ready.body.decode()
