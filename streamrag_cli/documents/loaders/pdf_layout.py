@@ -1,0 +1,298 @@
+"""The order in which a page's runs of text are read.
+
+A gutter is a strip without text that many pairs of neighbouring runs share. What crosses it, such as a headline over
+two columns, divides the page into parts. A part is read column by column if its columns are running text, and row by
+row if it is a table: there the cells of a row begin on one line, and in running text they do not.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Final
+
+from streamrag_cli.documents.loaders.pdf_text import GAP, LINE_BREAK_HYPHEN, Page, Run
+
+MOST_RUNS: Final = 3000
+"""A page with more is a drawing or hostile; its text stays in the order in which it was drawn."""
+
+_PARAGRAPH_GAP: Final = 0.5
+NOTE_SIZE: Final = 0.88
+_LONGEST_CELL_LINES: Final = 8
+_NUMBER: Final = re.compile(r"[-+(]?[$€£]?\d[\d.,:/ ]*[%)€$£]?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of text as it is read. `right` is where the lines around it may end."""
+
+    text: str
+    run: Run
+    right: float
+
+
+def reading_order(page: Page) -> list[Line]:
+    """The page's lines in the order in which they are read; footnotes come last."""
+    runs = list(page.runs)
+    if page.is_plain or len(runs) > MOST_RUNS:
+        blocks = [[[run] for run in runs]]
+    else:
+        blocks = list(_blocks(runs))
+    body, notes = [], []
+    size = body_height(runs)
+    for block in blocks:
+        right = max((row[-1].x1 for row in block), default=0.0)
+        lines = [Line(" ".join(run.text for run in row), _hull(row), right) for row in block]
+        last = len(lines)
+        while last > 1 and lines[last - 1].run.height < NOTE_SIZE * size:
+            last -= 1
+        if last == 1 and lines[0].run.height < NOTE_SIZE * size:
+            last = len(lines)
+        body.extend(lines[:last])
+        notes.extend(lines[last:])
+    return body + notes
+
+
+def rows_of(runs: Iterable[Run]) -> list[list[Run]]:
+    """Runs side by side as one row, from top to bottom, each row from left to right."""
+    rows: list[list[Run]] = []
+    for run in sorted(runs, key=lambda run: -(run.bottom + run.top)):
+        if rows and _is_beside(rows[-1][0], run):
+            rows[-1].append(run)
+        else:
+            rows.append([run])
+    for row in rows:
+        row.sort(key=lambda run: run.x0)
+    return rows
+
+
+def _is_beside(first: Run, second: Run) -> bool:
+    overlap = min(first.top, second.top) - max(first.bottom, second.bottom)
+    return overlap > 0.5 * min(first.height, second.height)
+
+
+def _hull(row: Sequence[Run]) -> Run:
+    widest = max(row, key=lambda run: len(run.text))
+    return widest._replace(x0=row[0].x0, x1=max(run.x1 for run in row), order=row[0].order)
+
+
+def body_height(runs: Sequence[Run]) -> float:
+    """The height of a line of the size in which most of the text is set."""
+    chars: dict[float, int] = {}
+    for run in runs:
+        size = round(run.height, 1)
+        chars[size] = chars.get(size, 0) + len(run.text)
+    return max(chars, key=lambda size: chars[size], default=0.0)
+
+
+def _blocks(runs: list[Run]) -> Iterator[list[list[Run]]]:
+    """Rows that follow each other, one list for each column and each part between columns."""
+    gutter = _best_gutter(runs)
+    if gutter is None:
+        yield rows_of(runs)
+        return
+    plain: list[Run] = []
+    for part, is_divided in _parts(runs, gutter):
+        if not is_divided:
+            plain.extend(part)
+            continue
+        yield from _undivided(plain, len(runs))
+        plain = []
+        columns = _columns(part, gutter)
+        if _is_table(columns):
+            yield list(_table_rows(part, columns))
+        else:
+            left = [run for run in part if run.x0 < gutter]
+            yield from _blocks(left)
+            yield from _blocks([run for run in part if run.x0 >= gutter])
+    yield from _undivided(plain, len(runs))
+
+
+def _undivided(runs: list[Run], of: int) -> Iterator[list[list[Run]]]:
+    if len(runs) < of:
+        if runs:
+            yield from _blocks(runs)
+    else:
+        yield rows_of(runs)
+
+
+def _best_gutter(runs: Sequence[Run]) -> float | None:
+    """The middle of the strip that most neighbouring runs leave free, if at least two pairs do."""
+    gaps = list(_gaps(runs))
+    events = sorted([(start, 1) for start, _ in gaps] + [(end, -1) for _, end in gaps])
+    best, depth = (1, 0.0, 0.0), 0
+    for (place, step), (following, _) in pairwise(events):
+        depth += step
+        best = max(best, (depth, following - place, (place + following) / 2))
+    return best[2] if best[0] > 1 else None
+
+
+def _gaps(runs: Sequence[Run]) -> Iterator[tuple[float, float]]:
+    """The white space between each run and the nearest one on its right on the same height."""
+    by_top = sorted(runs, key=lambda run: -run.top)
+    tops = [-run.top for run in by_top]
+    tallest = max((run.height for run in runs), default=0.0)
+    for run in by_top:
+        nearest = None
+        for index in range(bisect_left(tops, -run.top - tallest), len(by_top)):
+            other = by_top[index]
+            if other.top < run.bottom:
+                break
+            overlap = min(run.top, other.top) - max(run.bottom, other.bottom)
+            if overlap > 0.3 * min(run.height, other.height) and other.x0 > run.x0:
+                if other.x0 < run.x1 - 0.1 * run.height:
+                    if other is not run:
+                        nearest = None
+                        break
+                elif nearest is None or other.x0 < nearest:
+                    nearest = other.x0
+        if nearest is not None and nearest - run.x1 > GAP * run.height:
+            yield run.x1, nearest
+
+
+def _parts(runs: Sequence[Run], gutter: float) -> list[tuple[list[Run], bool]]:
+    """From top to bottom what crosses the gutter, and what lies on both sides of it (True)."""
+    parts: list[tuple[list[Run], bool]] = []
+    for row in rows_of(runs):
+        is_divided = all(run.x1 <= gutter or run.x0 >= gutter for run in row)
+        if parts and parts[-1][1] == is_divided:
+            parts[-1][0].extend(row)
+        else:
+            parts.append((list(row), is_divided))
+    for (part, is_divided), (following, _) in pairwise(parts):
+        if is_divided:
+            following[:0] = _taken_from_end(part, gutter)
+    return [(part, is_divided and _has_two_sides(part, gutter)) for part, is_divided in parts if part]
+
+
+def _taken_from_end(part: list[Run], gutter: float) -> list[Run]:
+    """Take out of `part` the last lines on its left that a paragraph's gap divides from the columns, as a heading is.
+
+    What follows crosses the gutter; a heading of it may be too short to do so.
+    """
+    rows = rows_of(part)
+    for count in range(1, min(3, len(rows) - 1) + 1):
+        row, above = rows[-count], rows[-count - 1]
+        if any(run.x0 >= gutter for run in row):
+            return []
+        if above[0].bottom - row[0].top > _PARAGRAPH_GAP * row[0].height and any(run.x0 >= gutter for run in above):
+            taken = [run for each in rows[-count:] for run in each]
+            part[:] = [run for each in rows[:-count] for run in each]
+            return taken
+    return []
+
+
+def _has_two_sides(runs: Sequence[Run], gutter: float) -> bool:
+    """Whether at least two lines on one side stand next to text on the other."""
+    left = [run for run in runs if run.x0 < gutter]
+    right = [run for run in runs if run.x0 >= gutter]
+    if not left or not right:
+        return False
+    bottom = max(min(run.bottom for run in side) for side in (left, right))
+    top = min(max(run.top for run in side) for side in (left, right))
+    return any(sum(run.top > bottom and run.bottom < top for run in side) > 1 for side in (left, right))
+
+
+def _columns(runs: Sequence[Run], gutter: float) -> list[list[Run]]:
+    """The runs cut at `gutter` and at every other strip that none of them crosses."""
+    columns: list[list[Run]] = []
+    for side in ([run for run in runs if run.x0 < gutter], [run for run in runs if run.x0 >= gutter]):
+        right = -float("inf")
+        start = len(columns)
+        for run in sorted(side, key=lambda run: run.x0):
+            if len(columns) == start or run.x0 - right > GAP * run.height:
+                columns.append([])
+            columns[-1].append(run)
+            right = max(right, run.x1)
+    return columns
+
+
+def _is_table(columns: Sequence[Sequence[Run]]) -> bool:
+    lines = [_starts(column) for column in columns]
+    is_running = any(not line.is_start for column in lines for line in column)
+    if not is_running:
+        return not _was_drawn_in_columns(columns) or len(columns) > 2 or _is_numeric(columns[-1])
+    if _was_drawn_in_columns(columns):
+        return False
+    aligned = crossed = 0
+    for left, right in pairwise(lines):
+        by_bottom = sorted(right[1:], key=lambda line: line.hull.bottom)
+        bottoms = [line.hull.bottom for line in by_bottom]
+        for line in left[1:]:
+            reach = 0.35 * line.hull.height
+            for index in range(bisect_left(bottoms, line.hull.bottom - reach), len(by_bottom)):
+                if bottoms[index] > line.hull.bottom + reach:
+                    break
+                aligned += line.is_start and by_bottom[index].is_start
+                crossed += line.is_start != by_bottom[index].is_start
+    return aligned > crossed
+
+
+def _was_drawn_in_columns(columns: Sequence[Sequence[Run]]) -> bool:
+    """Whether the file has each column's lines one after the other."""
+    return all(max(run.order for run in a) < min(run.order for run in b) for a, b in pairwise(columns)) and all(
+        len(column) > 1 for column in columns
+    )
+
+
+def _is_numeric(column: Sequence[Run]) -> bool:
+    return 2 * sum(_NUMBER.match(run.text) is not None for run in column) > len(column)
+
+
+@dataclass(frozen=True, slots=True)
+class _ColumnLine:
+    """A line of one column; `is_start` is true if it begins a cell or a paragraph."""
+
+    row: list[Run]
+    hull: Run
+    is_start: bool
+
+
+def _starts(column: Sequence[Run]) -> list[_ColumnLine]:
+    """The column's lines from top to bottom. One goes on with the line above if its first word had no room there."""
+    rows = rows_of(column)
+    hulls = [_hull(row)._replace(text=" ".join(run.text for run in row)) for row in rows]
+    right = max(hull.x1 for hull in hulls)
+    pitches = [above.bottom - below.bottom for above, below in pairwise(hulls)]
+    pitch = median(pitches) if pitches else 0.0
+    lines = [_ColumnLine(rows[0], hulls[0], is_start=True)]
+    for row, above, below in zip(rows[1:], hulls, hulls[1:], strict=False):
+        is_far = above.bottom - below.bottom > 1.3 * pitch or above.bottom - below.top > 2 * below.height
+        lines.append(_ColumnLine(row, below, is_start=is_far or not _goes_on(above, below, right)))
+    return lines
+
+
+def _goes_on(above: Run, below: Run, right: float) -> bool:
+    if above.text.endswith((LINE_BREAK_HYPHEN, "-")):
+        return True
+    if len(above.text) < 20 and above.text.count(" ") < 2:
+        return False
+    return not fits(below, above, right)
+
+
+def fits(below: Run, above: Run, right: float) -> bool:
+    """Whether the first word of `below` would have had room at the end of `above`."""
+    first_word = len(below.text.split(" ", 1)[0])
+    width = (below.x1 - below.x0) / max(1, len(below.text))
+    return above.x1 + (first_word + 1) * width < right - 0.2 * width
+
+
+def _table_rows(runs: Sequence[Run], columns: Sequence[Sequence[Run]]) -> Iterator[list[Run]]:
+    """The rows of a table, each with its wrapped cells put together."""
+    begins = {id(run): line.is_start for column in columns for line in _starts(column) for run in line.row}
+    cells: list[list[Run]] = []
+    column_of = {id(run): index for index, column in enumerate(columns) for run in column}
+    height = 0
+    for row in rows_of(runs):
+        votes = [begins[id(run)] for run in row]
+        is_new = 2 * sum(votes) >= len(votes) or height >= _LONGEST_CELL_LINES
+        if is_new and cells:
+            yield [run for cell in cells for run in cell]
+            cells, height = [], 0
+        cells = cells or [[] for _ in columns]
+        for run in row:
+            cells[column_of[id(run)]].append(run)
+        height += 1
+    yield [run for cell in cells for run in cell]
