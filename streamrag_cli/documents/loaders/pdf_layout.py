@@ -11,15 +11,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from streamrag_cli.documents.loaders.pdf_text import GAP, LINE_BREAK_HYPHEN, Page, Run
 
 MOST_RUNS: Final = 3000
 """A page with more is a drawing or hostile; its text stays in the order in which it was drawn."""
 
+_Kind: TypeAlias = Literal["plain", "columns", "table"]
+
 _PARAGRAPH_GAP: Final = 0.5
+_FEW_RUNS: Final = 16
 NOTE_SIZE: Final = 0.88
+"""Text at most this share of the body's size at the end of a column is a footnote."""
+
 _LONGEST_CELL_LINES: Final = 8
 _NUMBER: Final = re.compile(r"[-+(]?[$€£]?\d[\d.,:/ ]*[%)€$£]?\Z")
 
@@ -94,20 +99,65 @@ def _blocks(runs: list[Run]) -> Iterator[list[list[Run]]]:
         yield rows_of(runs)
         return
     plain: list[Run] = []
-    for part, is_divided in _parts(runs, gutter):
-        if not is_divided:
+    for part, kind in _kinds(runs, gutter):
+        if kind == "plain":
             plain.extend(part)
             continue
         yield from _undivided(plain, len(runs))
         plain = []
-        columns = _columns(part, gutter)
-        if _is_table(columns):
-            yield list(_table_rows(part, columns))
+        if kind == "table":
+            yield list(_table_rows(part, _columns(part, gutter)))
         else:
-            left = [run for run in part if run.x0 < gutter]
-            yield from _blocks(left)
+            yield from _blocks([run for run in part if run.x0 < gutter])
             yield from _blocks([run for run in part if run.x0 >= gutter])
     yield from _undivided(plain, len(runs))
+
+
+def _kinds(runs: list[Run], gutter: float) -> Iterator[tuple[list[Run], _Kind]]:
+    """The page from top to bottom: columns and tables at `gutter`, and what is neither."""
+    for part, is_divided in _parts(runs, gutter):
+        if not is_divided:
+            yield part, "plain"
+            continue
+        bands = _bands(part)
+        kinds: list[_Kind | None] = [
+            _kind(_columns(band, gutter)) if _has_two_sides(band, gutter) else None for band in bands
+        ]
+        if not any(kinds):
+            yield part, _kind(_columns(part, gutter))
+            continue
+        columns: list[Run] = []
+        for index, (band, kind) in enumerate(zip(bands, kinds, strict=True)):
+            after = next(filter(None, kinds[index + 1 :]), None)
+            goes_on = after == "columns" or (after is None and not _is_larger(band, columns))
+            if kind == "columns" or (kind is None and columns and goes_on):
+                columns.extend(band)
+                continue
+            if columns:
+                yield columns, "columns"
+                columns = []
+            yield band, kind or "plain"
+        if columns:
+            yield columns, "columns"
+
+
+def _is_larger(band: Sequence[Run], columns: Sequence[Run]) -> bool:
+    """Whether `band` is the heading of what comes after the columns, by its size."""
+    return bool(columns) and max(run.height for run in band) > 1.2 * body_height(columns)
+
+
+def _bands(runs: Sequence[Run]) -> list[list[Run]]:
+    """The rows cut where white space of more than a line's height goes through all of them."""
+    bands: list[list[Run]] = []
+    bottom = height = 0.0
+    for row in rows_of(runs):
+        if not bands or bottom - max(run.top for run in row) > min(row[0].height, height):
+            bands.append([])
+            bottom = min(run.bottom for run in row)
+        bands[-1].extend(row)
+        height = row[0].height
+        bottom = min(bottom, min(run.bottom for run in row))
+    return bands
 
 
 def _undivided(runs: list[Run], of: int) -> Iterator[list[list[Run]]]:
@@ -119,14 +169,14 @@ def _undivided(runs: list[Run], of: int) -> Iterator[list[list[Run]]]:
 
 
 def _best_gutter(runs: Sequence[Run]) -> float | None:
-    """The middle of the strip that most neighbouring runs leave free, if at least two pairs do."""
+    """The middle of the strip that most neighbouring runs leave free, if at least two or three pairs do."""
     gaps = list(_gaps(runs))
     events = sorted([(start, 1) for start, _ in gaps] + [(end, -1) for _, end in gaps])
     best, depth = (1, 0.0, 0.0), 0
     for (place, step), (following, _) in pairwise(events):
         depth += step
         best = max(best, (depth, following - place, (place + following) / 2))
-    return best[2] if best[0] > 1 else None
+    return best[2] if best[0] >= (2 if len(runs) <= _FEW_RUNS else 3) else None
 
 
 def _gaps(runs: Sequence[Run]) -> Iterator[tuple[float, float]]:
@@ -209,6 +259,10 @@ def _columns(runs: Sequence[Run], gutter: float) -> list[list[Run]]:
     return columns
 
 
+def _kind(columns: Sequence[Sequence[Run]]) -> _Kind:
+    return "table" if _is_table(columns) else "columns"
+
+
 def _is_table(columns: Sequence[Sequence[Run]]) -> bool:
     lines = [_starts(column) for column in columns]
     is_running = any(not line.is_start for column in lines for line in column)
@@ -258,9 +312,10 @@ def _starts(column: Sequence[Run]) -> list[_ColumnLine]:
     pitches = [above.bottom - below.bottom for above, below in pairwise(hulls)]
     pitch = median(pitches) if pitches else 0.0
     lines = [_ColumnLine(rows[0], hulls[0], is_start=True)]
-    for row, above, below in zip(rows[1:], hulls, hulls[1:], strict=False):
+    for (row_above, row), (above, below) in zip(pairwise(rows), pairwise(hulls), strict=True):
         is_far = above.bottom - below.bottom > 1.3 * pitch or above.bottom - below.top > 2 * below.height
-        lines.append(_ColumnLine(row, below, is_start=is_far or not _goes_on(above, below, right)))
+        has_cells = len(row_above) > 1 or len(row) > 1
+        lines.append(_ColumnLine(row, below, is_start=is_far or has_cells or not _goes_on(above, below, right)))
     return lines
 
 

@@ -19,6 +19,7 @@ _MARGIN: Final = 0.15
 _ROWS: Final = 3
 _SAME_PLACE: Final = 3.0
 _NEARBY_PAGES: Final = 2
+_MANY_PAGES: Final = 8
 _LARGE: Final = 1.2
 """Text larger than the body by this factor is a heading, even if it counts the pages ("Day 2")."""
 
@@ -74,13 +75,13 @@ def _repeated(rows: Sequence[Sequence[_Row]], pages: Sequence[Page]) -> set[tupl
             key = "#" if _ROMAN.fullmatch(row.text) else _NUMBER.sub("#", row.text)
             by_key[key].append(row)
     dropped: set[tuple[int, Run]] = set()
-    least = 2 if len(pages) < 5 else 3
+    least = 2 if len(pages) < _MANY_PAGES else 3
     for key, group in by_key.items():
         if len({row.page for row in group}) < least:
             continue
         is_label = _PAGE_NUMBER.fullmatch(group[0].text) is not None
         for index, row in enumerate(group):
-            if _is_heading(row, pages[row.page]) and key != "#":
+            if not is_label and (_is_heading(row, pages[row.page]) or _is_above_cells(row, pages[row.page])):
                 continue
             near = group[max(0, index - 2 * _ROWS) : index + 2 * _ROWS + 1]
             if any(_is_repetition(row, other, is_label=is_label) for other in near):
@@ -102,6 +103,14 @@ def _is_repetition(row: _Row, other: _Row, *, is_label: bool) -> bool:
 def _is_heading(row: _Row, page: Page) -> bool:
     heights = sorted(run.height for run in page.runs for _ in range(1 + len(run.text) // 20))
     return max(run.height for run in row.runs) > _LARGE * heights[len(heights) // 2]
+
+
+def _is_above_cells(row: _Row, page: Page) -> bool:
+    """Whether the row has columns that the text right below it goes on with: names of a table's columns."""
+    lowest, height = min(run.bottom for run in row.runs), row.runs[0].height
+    below = [run for run in page.runs if lowest - height < run.top < lowest + height / 2 and run not in row.runs]
+    shared = sum(any(abs(run.x0 - other.x0) < height / 4 for other in below) for run in row.runs)
+    return len(row.runs) > 1 and shared > 1
 
 
 def _plain_numbers(rows: Sequence[Sequence[_Row]], pages: Sequence[Page]) -> set[tuple[int, Run]]:

@@ -29,6 +29,8 @@ _LIGATURES: Final = {
 _MARKER: Final = re.compile(r"[^\w\s]|\(?\w{1,3}[.)]|\d+(?:\.\d+)+\.?|o")
 """What stands in front of a list item or a numbered heading, a tab away from its text."""
 
+_EQUAL: Final = 1.3
+_MUCH_WIDER: Final = 1.6
 _EVERY: Final = 3
 _FEW_CHARS: Final = 300
 _OBJECTS: Final = 200
@@ -92,11 +94,11 @@ class _Boxes:
         if not self._get(self._textpage, index, self._address):
             return 0.0, 0.0, 0.0, 0.0
         left, top, right, bottom = self._box
-        if self.quarters == 1:
+        if self.quarters == 3:
             left, right, bottom, top = bottom, top, -right, -left
         elif self.quarters == 2:
             left, right, bottom, top = -right, -left, -top, -bottom
-        elif self.quarters == 3:
+        elif self.quarters == 1:
             left, right, bottom, top = -top, -bottom, left, right
         return left, right, bottom, top
 
@@ -142,7 +144,7 @@ def _has_picture(page: Any, *, without_text: bool) -> bool:
 
 def _edges(page: Any, quarters: int) -> tuple[float, float]:
     left, bottom, right, top = page.get_bbox()
-    return ((bottom, top), (-right, -left), (-top, -bottom), (left, right))[quarters]
+    return ((bottom, top), (left, right), (-top, -bottom), (-right, -left))[quarters]
 
 
 def _line_spans(text: str) -> list[tuple[int, int]]:
@@ -213,17 +215,33 @@ def _split_all(text: str, spans: list[tuple[int, int]], boxes: _Boxes) -> list[R
 
 
 def _pieces(text: str, start: int, end: int, boxes: _Boxes) -> list[tuple[int, int]]:
-    """The parts of a line between gaps that are wider than the space between two words."""
+    """The parts of a line between gaps that are much wider than its spaces between words.
+
+    All spaces of a justified line may be wide.
+    """
+    words = [found.span() for found in _WORD.finditer(text, start, end)]
+    gaps: list[float] = []
+    right = height = 0.0
+    for begin, stop in words:
+        x0, x1, bottom, top = boxes.at(begin)
+        gaps.append(abs(x0 - right))
+        height = max(height, top - bottom)
+        right = x1 if stop - begin == 1 else boxes.at(stop - 1)[1]
+    least = _least_gap(gaps[1:], height)
     pieces: list[tuple[int, int]] = []
-    begin = previous_end = start
-    right = 0.0
-    for found in _WORD.finditer(text, start, end):
-        x0, x1, bottom, top = boxes.at(found.start())
-        is_gap = previous_end > start and abs(x0 - right) > GAP * (top - bottom)
-        if is_gap and not _MARKER.fullmatch(text, begin, previous_end):
-            pieces.append((begin, previous_end))
-            begin = found.start()
-        previous_end = found.end()
-        right = x1 if found.end() - found.start() == 1 else boxes.at(previous_end - 1)[1]
-    pieces.append((begin, end))
-    return pieces
+    previous = start
+    for (begin, _), gap, (_, before) in zip(words[1:], gaps[1:], words, strict=False):
+        if gap > least and not _MARKER.fullmatch(text, previous, before):
+            pieces.append((previous, before))
+            previous = begin
+    return [*pieces, (previous, end)]
+
+
+def _least_gap(gaps: list[float], height: float) -> float:
+    """The width from which on a gap divides the line. The spaces of a justified line are wide, but equal."""
+    if len(gaps) < 2 or max(gaps) <= GAP * height:
+        return GAP * height
+    if max(gaps) <= _EQUAL * min(gaps):
+        return float("inf")
+    usual = min(sorted(gaps)[len(gaps) // 2], height)
+    return max(GAP * height, _MUCH_WIDER * usual)
