@@ -41,7 +41,7 @@ class Line:
 def reading_order(page: Page) -> list[Line]:
     """The page's lines in the order in which they are read; footnotes come last."""
     runs = list(page.runs)
-    if page.is_plain or len(runs) > MOST_RUNS:
+    if page.is_right_to_left or len(runs) > MOST_RUNS or _is_in_order(runs):
         blocks = [[[run] for run in runs]]
     else:
         blocks = list(_blocks(runs))
@@ -58,6 +58,26 @@ def reading_order(page: Page) -> list[Line]:
         body.extend(lines[:last])
         notes.extend(lines[last:])
     return body + notes
+
+
+def _is_in_order(runs: Sequence[Run]) -> bool:
+    """Whether the lines were drawn as they are read: downwards, and after a leap upwards on the right of what is there."""
+    drawn: list[Run] = []
+    for above, run in pairwise(runs):
+        drawn.append(above)
+        height = max(run.height, above.height)
+        if _is_level(above, run) and abs(run.x0 - above.x1) > GAP * height:
+            return False
+        if run.bottom > above.top + 2 * height and any(
+            other.bottom < run.top and other.x1 > run.x0 + height for other in drawn
+        ):
+            return False
+    return True
+
+
+def _is_level(first: Run, second: Run) -> bool:
+    overlap = min(first.top, second.top) - max(first.bottom, second.bottom)
+    return overlap > 0.3 * min(first.height, second.height)
 
 
 def rows_of(runs: Iterable[Run]) -> list[list[Run]]:
@@ -96,7 +116,7 @@ def _blocks(runs: list[Run]) -> Iterator[list[list[Run]]]:
     """Rows that follow each other, one list for each column and each part between columns."""
     gutter = _best_gutter(runs)
     if gutter is None:
-        yield rows_of(runs)
+        yield _rows_as_drawn(runs)
         return
     plain: list[Run] = []
     for part, kind in _kinds(runs, gutter):
@@ -165,7 +185,21 @@ def _undivided(runs: list[Run], of: int) -> Iterator[list[list[Run]]]:
         if runs:
             yield from _blocks(runs)
     else:
-        yield rows_of(runs)
+        yield _rows_as_drawn(runs)
+
+
+def _rows_as_drawn(runs: Sequence[Run]) -> list[list[Run]]:
+    """The lines as they were drawn if they go downwards; this keeps the signs of a formula together."""
+    in_order = sorted(runs, key=lambda run: run.order)
+    if any(run.bottom > above.top + above.height for above, run in pairwise(in_order)):
+        return rows_of(runs)
+    rows: list[list[Run]] = []
+    for run in in_order:
+        if rows and _is_beside(rows[-1][-1], run) and run.x0 > rows[-1][-1].x0:
+            rows[-1].append(run)
+        else:
+            rows.append([run])
+    return rows
 
 
 def _best_gutter(runs: Sequence[Run]) -> float | None:
@@ -190,8 +224,7 @@ def _gaps(runs: Sequence[Run]) -> Iterator[tuple[float, float]]:
             other = by_top[index]
             if other.top < run.bottom:
                 break
-            overlap = min(run.top, other.top) - max(run.bottom, other.bottom)
-            if overlap > 0.3 * min(run.height, other.height) and other.x0 > run.x0:
+            if _is_level(run, other) and other.x0 > run.x0:
                 if other.x0 < run.x1 - 0.1 * run.height:
                     if other is not run:
                         nearest = None

@@ -1,16 +1,17 @@
 """Reads a PDF's pages as runs of text with positions.
 
-pdfium gives a page's text in the order in which it was drawn, with line ends of its own. Reading the position of every
-word takes as long as reading the text, so only the ends of lines and the words of every third line are read first.
-A page on which these show neither gaps nor lines next to each other has one column, and its lines are final.
+pdfium gives a page's text in the order in which it was drawn, with line ends of its own, and puts what was drawn on one
+height on one line, even if a gutter divides it. Reading the place of every word takes as long as reading the text, so
+words are looked at only in lines with a gap between parts that were drawn one by one.
 """
 
 import ctypes
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 LINE_BREAK_HYPHEN: Final = "\ufffe"
@@ -23,6 +24,7 @@ _LINE: Final = re.compile(f"[^\r\n{LINE_BREAK_HYPHEN}]*(?:{LINE_BREAK_HYPHEN}|[\
 _WORD: Final = re.compile(r"\S+")
 _NOT_TEXT: Final = re.compile("[\x00\xad\ud800-\udfff]")
 _RIGHT_TO_LEFT: Final = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+_TO_CLEAN: Final = re.compile("[\x00\xad\ud800-\udfff\ufb00-\ufb06]")
 _LIGATURES: Final = {
     0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl", 0xFB05: "st", 0xFB06: "st",
 }  # fmt: skip
@@ -31,13 +33,12 @@ _MARKER: Final = re.compile(r"[^\w\s]|\(?\w{1,3}[.)]|\d+(?:\.\d+)+\.?|o")
 
 _EQUAL: Final = 1.3
 _MUCH_WIDER: Final = 1.6
-_EVERY: Final = 3
 _FEW_CHARS: Final = 300
 _OBJECTS: Final = 200
 
 
 class Run(NamedTuple):
-    """Text on one line without a wide gap. `order` counts the lines as they were drawn; y grows upwards."""
+    """Text on one line without a wide gap. `order` counts the runs as they were drawn; y grows upwards."""
 
     text: str
     x0: float
@@ -55,14 +56,13 @@ class Run(NamedTuple):
 class Page:
     """`runs` are turned so that most of the page's text is upright; `sideways` is the rest, one text a line.
 
-    `is_plain` is true if the runs are whole lines from top to bottom, or right to left, where the order of words does
-    not follow from their places. `bottom` and `top` are the page's edges. `is_picture` is true if the page has hardly any text
+    If it `is_right_to_left` the order of words does not follow from their places, and runs are whole lines. `bottom` and `top` are the page's edges. `is_picture` is true if the page has hardly any text
     of its own, and something else.
     """
 
     runs: Sequence[Run]
     sideways: Sequence[str]
-    is_plain: bool
+    is_right_to_left: bool
     bottom: float
     top: float
     is_picture: bool
@@ -74,44 +74,76 @@ class _Boxes:
     def __init__(self, textpage: Any, text: str) -> None:
         from pypdfium2 import raw
 
-        self._textpage = ctypes.cast(textpage.raw, ctypes.c_void_p).value
+        self._textpage = textpage.raw
+        self._address_of_page = ctypes.cast(textpage.raw, ctypes.c_void_p).value
         self._box = (ctypes.c_float * 4)()
         self._address = ctypes.addressof(self._box)
-        self._get = _prototype(raw.FPDFText_GetLooseCharBox)
-        self._angle = raw.FPDFText_GetCharAngle
-        self._raw_textpage = textpage.raw
-        self._index: Callable[[int], int] | None = None
+        self._edges = (ctypes.c_double * 4)()
+        first = ctypes.addressof(self._edges)
+        self._edge_addresses = tuple(first + 8 * index for index in range(4))
+        self._get, self._count, self._get_rectangle = _functions()
+        self._units: list[int] | None = None
         if textpage.count_chars() != len(text):
-            units = [0]
+            self._units = [0]
             for character in text:
-                units.append(units[-1] + (2 if ord(character) > 0xFFFF else 1))
-            self._index = lambda place: raw.FPDFText_GetCharIndexFromTextIndex(textpage.raw, units[place])
+                self._units.append(self._units[-1] + (2 if ord(character) > 0xFFFF else 1))
+        self._index_of = raw.FPDFText_GetCharIndexFromTextIndex
+        self._angle_of = raw.FPDFText_GetCharAngle
         self.quarters = 0
+
+    def _index(self, place: int) -> int:
+        return place if self._units is None else int(self._index_of(self._textpage, self._units[place]))
 
     def at(self, place: int) -> tuple[float, float, float, float]:
         """(x0, x1, bottom, top) of the character at `place`."""
-        index = place if self._index is None else self._index(place)
-        if not self._get(self._textpage, index, self._address):
+        if self._units is not None:
+            place = self._index(place)
+        if not self._get(self._address_of_page, place, self._address):
             return 0.0, 0.0, 0.0, 0.0
         left, top, right, bottom = self._box
-        if self.quarters == 3:
-            left, right, bottom, top = bottom, top, -right, -left
-        elif self.quarters == 2:
-            left, right, bottom, top = -right, -left, -top, -bottom
-        elif self.quarters == 1:
-            left, right, bottom, top = -top, -bottom, left, right
-        return left, right, bottom, top
+        if not self.quarters:
+            return left, right, bottom, top
+        if self.quarters == 1:
+            return -top, -bottom, left, right
+        return (-right, -left, -top, -bottom) if self.quarters == 2 else (bottom, top, -right, -left)
 
     def quarter_turns(self, place: int) -> int:
-        index = place if self._index is None else self._index(place)
-        angle = self._angle(self._raw_textpage, index)
+        angle = self._angle_of(self._textpage, self._index(place))
         return round(angle / (math.pi / 2)) % 4 if angle > 0 else 0
 
+    def may_have_gap(self, start: int, end: int, height: float) -> bool:
+        """Whether pieces that were drawn one by one leave a gap. Much cheaper than to look at each word."""
+        if self.quarters or self._units is not None:
+            return True
+        count = self._count(self._address_of_page, start, end - start)
+        if count > (end - start) // 2:
+            return True
+        before = None
+        left, top, right, bottom = self._edge_addresses
+        for index in range(count):
+            self._get_rectangle(self._address_of_page, index, left, top, right, bottom)
+            x0, _, x1, _ = self._edges
+            if before is not None and abs(x0 - before) > GAP * height:
+                return True
+            before = x1
+        return False
 
-def _prototype(function: Any) -> Any:
-    """`function` with addresses as plain integers, which ctypes calls in a third of the time."""
-    kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
-    return kind(ctypes.cast(function, ctypes.c_void_p).value)
+
+@cache
+def _functions() -> tuple[Any, Any, Any]:
+    """Three of pdfium's functions with addresses as plain integers, which ctypes calls in a third of the time."""
+    from pypdfium2 import raw
+
+    address, number = ctypes.c_void_p, ctypes.c_int
+    kinds = (
+        (raw.FPDFText_GetLooseCharBox, (number, address, number, address)),
+        (raw.FPDFText_CountRects, (number, address, number, number)),
+        (raw.FPDFText_GetRect, (number, address, number, address, address, address, address)),
+    )
+    get, count, rectangle = (
+        ctypes.CFUNCTYPE(*kind)(ctypes.cast(function, ctypes.c_void_p).value or 0) for function, kind in kinds
+    )
+    return get, count, rectangle
 
 
 def read_page(pdf: Any, index: int) -> Page:
@@ -119,18 +151,16 @@ def read_page(pdf: Any, index: int) -> Page:
     textpage = page.get_textpage()
     try:
         text: str = textpage.get_text_range()
-        spans = _line_spans(text)
         boxes = _Boxes(textpage, text)
-        spans, sideways = _turned(text, spans, boxes)
-        lines = [_run(text, start, end, boxes, order) for order, (start, end) in enumerate(spans)]
-        is_plain = _is_right_to_left(text) or _is_plain(text, spans, lines, boxes)
-        runs = lines if is_plain else _split_all(text, spans, boxes)
+        spans, sideways = _turned(text, _line_spans(text), boxes)
+        is_right_to_left = _is_right_to_left(text)
+        runs = list(_runs(text, spans, boxes, whole_lines=is_right_to_left))
         is_picture = len(text) < _FEW_CHARS and _has_picture(page, without_text=not text.strip())
         bottom, top = _edges(page, boxes.quarters)
     finally:
         textpage.close()
         page.close()
-    return Page(runs, sideways, is_plain, bottom, top, is_picture)
+    return Page(runs, sideways, is_right_to_left, bottom, top, is_picture)
 
 
 def _has_picture(page: Any, *, without_text: bool) -> bool:
@@ -187,45 +217,41 @@ def _clean(text: str) -> str:
     return _NOT_TEXT.sub("", text).translate(_LIGATURES)
 
 
-def _run(text: str, start: int, end: int, boxes: _Boxes, order: int) -> Run:
-    first, last = boxes.at(start), boxes.at(end - 1)
-    return Run(
-        text=_clean(text[start:end]),
-        x0=min(first[0], last[0]),
-        x1=max(first[1], last[1]),
-        bottom=min(first[2], last[2]) if first[3] - first[2] < 1 else first[2],
-        top=max(first[3], last[3]) if first[3] - first[2] < 1 else first[3],
-        order=order,
-    )
+def _runs(text: str, spans: list[tuple[int, int]], boxes: _Boxes, *, whole_lines: bool) -> Iterator[Run]:
+    is_clean = _TO_CLEAN.search(text) is None
+    order = 0
+    for start, end in spans:
+        first, last = boxes.at(start), boxes.at(end - 1)
+        pieces = [(start, end)] if whole_lines else _pieces(text, start, end, boxes, first[3] - first[2])
+        for piece_start, piece_end in pieces:
+            if len(pieces) > 1:
+                first, last = boxes.at(piece_start), boxes.at(piece_end - 1)
+            words = text[piece_start:piece_end]
+            largest = first if first[3] - first[2] > 1 else last
+            yield Run(
+                words if is_clean else _clean(words),
+                min(first[0], last[0]),
+                max(first[1], last[1]),
+                largest[2],
+                largest[3],
+                order,
+            )
+            order += 1
 
 
-def _is_plain(text: str, spans: list[tuple[int, int]], lines: list[Run], boxes: _Boxes) -> bool:
-    for above, below in zip(lines, lines[1:], strict=False):
-        if (above.bottom + above.top) / 2 < below.top or below.bottom > above.bottom:
-            return False
-    return all(len(_pieces(text, start, end, boxes)) == 1 for start, end in spans[::_EVERY])
-
-
-def _split_all(text: str, spans: list[tuple[int, int]], boxes: _Boxes) -> list[Run]:
-    return [
-        _run(text, piece_start, piece_end, boxes, order)
-        for order, (start, end) in enumerate(spans)
-        for piece_start, piece_end in _pieces(text, start, end, boxes)
-    ]
-
-
-def _pieces(text: str, start: int, end: int, boxes: _Boxes) -> list[tuple[int, int]]:
+def _pieces(text: str, start: int, end: int, boxes: _Boxes, height: float) -> list[tuple[int, int]]:
     """The parts of a line between gaps that are much wider than its spaces between words.
 
     All spaces of a justified line may be wide.
     """
+    if "  " not in text[start:end] and not boxes.may_have_gap(start, end, height):
+        return [(start, end)]
     words = [found.span() for found in _WORD.finditer(text, start, end)]
     gaps: list[float] = []
-    right = height = 0.0
+    right = 0.0
     for begin, stop in words:
-        x0, x1, bottom, top = boxes.at(begin)
+        x0, x1, _, _ = boxes.at(begin)
         gaps.append(abs(x0 - right))
-        height = max(height, top - bottom)
         right = x1 if stop - begin == 1 else boxes.at(stop - 1)[1]
     least = _least_gap(gaps[1:], height)
     pieces: list[tuple[int, int]] = []
