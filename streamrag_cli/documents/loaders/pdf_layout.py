@@ -22,6 +22,10 @@ _Kind: TypeAlias = Literal["plain", "columns", "table"]
 
 _PARAGRAPH_GAP: Final = 0.5
 _FEW_RUNS: Final = 16
+_NOTES: Final = 0.4
+"""The share of a page's height, from its bottom, in which footnotes stand."""
+
+_FEW_CHANGES: Final = 0.25
 NOTE_SIZE: Final = 0.88
 """Text at most this share of the body's size at the end of a column is a footnote."""
 
@@ -45,16 +49,16 @@ def reading_order(page: Page) -> list[Line]:
         blocks = [[[run] for run in runs]]
     else:
         blocks = list(_blocks(runs))
-    body, notes = [], []
-    size = body_height(runs)
+    body: list[Line] = []
+    notes: list[Line] = []
+    largest_note = NOTE_SIZE * body_height(runs)
+    highest_note = page.bottom + _NOTES * (page.top - page.bottom)
     for block in blocks:
         right = max((row[-1].x1 for row in block), default=0.0)
         lines = [Line(" ".join(run.text for run in row), _hull(row), right) for row in block]
         last = len(lines)
-        while last > 1 and lines[last - 1].run.height < NOTE_SIZE * size:
+        while last and lines[last - 1].run.height < largest_note and lines[last - 1].run.top < highest_note:
             last -= 1
-        if last == 1 and lines[0].run.height < NOTE_SIZE * size:
-            last = len(lines)
         body.extend(lines[:last])
         notes.extend(lines[last:])
     return body + notes
@@ -117,6 +121,9 @@ def _blocks(runs: list[Run]) -> Iterator[list[list[Run]]]:
     gutter = _best_gutter(runs)
     if gutter is None:
         yield _rows_as_drawn(runs)
+        return
+    if _was_drawn_side_by_side(runs, gutter):
+        yield _in_drawn_order(runs)
         return
     plain: list[Run] = []
     for part, kind in _kinds(runs, gutter):
@@ -191,10 +198,22 @@ def _undivided(runs: list[Run], of: int) -> Iterator[list[list[Run]]]:
 def _rows_as_drawn(runs: Sequence[Run]) -> list[list[Run]]:
     """The lines as they were drawn if they go downwards; this keeps the signs of a formula together."""
     in_order = sorted(runs, key=lambda run: run.order)
-    if any(run.bottom > above.top + above.height for above, run in pairwise(in_order)):
-        return rows_of(runs)
+    goes_up = any(run.bottom > above.top + above.height for above, run in pairwise(in_order))
+    return rows_of(runs) if goes_up else _in_drawn_order(runs)
+
+
+def _was_drawn_side_by_side(runs: Sequence[Run], gutter: float) -> bool:
+    """Whether the file has the text on the left of the gutter before that on its right, but for little."""
+    left = [run.order for run in runs if run.x1 <= gutter]
+    right = [run.order for run in runs if run.x0 >= gutter]
+    sides = [side for _, side in sorted([(order, 0) for order in left] + [(order, 1) for order in right])]
+    changes = sum(before != after for before, after in pairwise(sides))
+    return changes <= max(1, _FEW_CHANGES * min(len(left), len(right))) and median(left) < median(right)
+
+
+def _in_drawn_order(runs: Sequence[Run]) -> list[list[Run]]:
     rows: list[list[Run]] = []
-    for run in in_order:
+    for run in sorted(runs, key=lambda run: run.order):
         if rows and _is_beside(rows[-1][-1], run) and run.x0 > rows[-1][-1].x0:
             rows[-1].append(run)
         else:
