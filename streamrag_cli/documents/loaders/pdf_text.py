@@ -82,11 +82,10 @@ class _Boxes:
         first = ctypes.addressof(self._edges)
         self._edge_addresses = tuple(first + 8 * index for index in range(4))
         self._get, self._count, self._get_rectangle = _functions()
-        self._units: list[int] | None = None
-        if textpage.count_chars() != len(text):
-            self._units = [0]
-            for character in text:
-                self._units.append(self._units[-1] + (2 if ord(character) > 0xFFFF else 1))
+        self._units: Sequence[int] | None = None
+        if textpage.count_chars() != len(text):  # pdfium counts characters that are not in the text, and UTF-16's units
+            is_basic = max(text, default="") <= "\uffff"
+            self._units = range(len(text)) if is_basic else _utf16_offsets(text)
         self._index_of = raw.FPDFText_GetCharIndexFromTextIndex
         self._angle_of = raw.FPDFText_GetCharAngle
         self.quarters = 0
@@ -127,6 +126,13 @@ class _Boxes:
                 return True
             before = x1
         return False
+
+
+def _utf16_offsets(text: str) -> list[int]:
+    offsets = [0]
+    for character in text:
+        offsets.append(offsets[-1] + (2 if ord(character) > 0xFFFF else 1))
+    return offsets
 
 
 @cache
