@@ -11,8 +11,8 @@ MOST_COLUMNS: Final = 200
 _REPEATED_CHARS: Final = 200
 """A cell over several rows is repeated in each, if it is not longer than this."""
 
-_NOT_DATA: Final = frozenset({"table", "h1", "h2", "h3", "h4", "h5", "h6"})
-_BLOCKS_IN_CELLS: Final = frozenset({*_NOT_DATA, "pre", "ul", "ol", "dl", "blockquote"})
+_NOT_DATA: Final = frozenset({"table", "pre", "h1", "h2", "h3", "h4", "h5", "h6"})
+_BLOCKS_IN_CELLS: Final = frozenset({*_NOT_DATA, "ul", "ol", "dl", "blockquote"})
 _INLINE: Final = frozenset(
     {"a", "abbr", "b", "bdi", "bdo", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins", "kbd", "mark", "q",
      "s", "samp", "small", "span", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr"}
@@ -65,10 +65,11 @@ def table_lines(table: Element, content: Content) -> Iterator[tuple[str, int]]:
 
 
 def _row_line(names: Sequence[str], row: _Row, cells: Sequence[str]) -> str:
-    if len(row.cells) == 1 and len(cells) == 1 and len(names) > 1:  # the title of a group of rows
-        return cells[0]
-    if not names and row.cells[0].is_header and len(cells) == 2:
-        return row_text(cells[:1], cells[1:])
+    filled = [column for column, text in enumerate(cells) if text]
+    if len(filled) == 1 and (len(row.cells) == 1 or not any(names[filled[0] : filled[0] + 1])):
+        return cells[filled[0]]  # the title of a group of rows, or a note in a frame
+    if not any(names) and row.cells[0].is_header and len(filled) == 2:
+        return row_text([cells[filled[0]].rstrip(":")], [cells[filled[1]]])
     return row_text(names, cells)
 
 
@@ -85,31 +86,33 @@ def _column_names(rows: Sequence[_Row]) -> list[str]:
 
 
 def _grid(rows: Sequence[_Row], *, repeat: bool = False) -> Iterator[list[str]]:
-    """Each row's text by column. A cell over several rows is in each; one over several columns in the first, or in all."""
+    """Each row's text by column; a cell over several rows is in each of them.
+
+    A cell over several columns is in the first, or with `repeat` in all.
+    """
     below: dict[int, tuple[int, str]] = {}
     for row in rows:
         cells: list[str] = []
-
-        def take_from_above(cells: list[str] = cells) -> None:
-            while len(cells) in below and len(cells) < MOST_COLUMNS:
-                left, text = below.pop(len(cells))
-                if left > 1:
-                    still[len(cells)] = (left - 1, text)
-                cells.append(text)
-
         still: dict[int, tuple[int, str]] = {}
         for cell in row.cells:
-            take_from_above()
+            _take_from_above(cells, below, still)
             for number in range(min(cell.columns, MOST_COLUMNS - len(cells))):
                 text = cell.text if repeat or not number else ""
                 if cell.rows > 1:
                     still[len(cells)] = (cell.rows - 1, text if len(text) <= _REPEATED_CHARS else "")
                 cells.append(text)
-        take_from_above()
+        _take_from_above(cells, below, still)
         below = still
-        while cells and not cells[-1] and not repeat:
-            cells.pop()
         yield cells
+
+
+def _take_from_above(cells: list[str], below: dict[int, tuple[int, str]], still: dict[int, tuple[int, str]]) -> None:
+    """Add the cells that reach down into this row's next columns; `still` gets those that reach further."""
+    while len(cells) in below and len(cells) < MOST_COLUMNS:
+        rows_left, text = below.pop(len(cells))
+        if rows_left > 1:
+            still[len(cells)] = (rows_left - 1, text)
+        cells.append(text)
 
 
 def _rows(table: Element, content: Content) -> Iterator[_Row]:

@@ -65,7 +65,7 @@ def reading_order(page: Page) -> list[Line]:
 
 
 def _is_in_order(runs: Sequence[Run]) -> bool:
-    """Whether the lines were drawn as they are read: downwards, and after a leap upwards on the right of what is there."""
+    """Whether the lines were drawn as they are read: downwards, and after a leap up on the right of what is there."""
     drawn: list[Run] = []
     for above, run in pairwise(runs):
         drawn.append(above)
@@ -183,7 +183,7 @@ def _bands(runs: Sequence[Run]) -> list[list[Run]]:
             bottom = min(run.bottom for run in row)
         bands[-1].extend(row)
         height = row[0].height
-        bottom = min(bottom, min(run.bottom for run in row))
+        bottom = min(bottom, *(run.bottom for run in row))
     return bands
 
 

@@ -46,7 +46,7 @@ class _Row:
 
 
 def without_margins(pages: Sequence[Page]) -> list[list[Run]]:
-    """Each page's runs without running heads, running feet and page numbers. A page that has nothing else keeps them."""
+    """Each page's runs without running heads, running feet and page numbers; a page of nothing else keeps them."""
     rows = [list(_outer_rows(number, page)) for number, page in enumerate(pages)]
     dropped = _plain_numbers(rows, pages) if len(pages) < 3 else _repeated(rows, pages)
     kept = [[run for run in page.runs if (number, run) not in dropped] for number, page in enumerate(pages)]
@@ -76,7 +76,7 @@ def _repeated(rows: Sequence[Sequence[_Row]], pages: Sequence[Page]) -> set[tupl
             by_key[key].append(row)
     dropped: set[tuple[int, Run]] = set()
     least = 2 if len(pages) < _MANY_PAGES else 3
-    for key, group in by_key.items():
+    for group in by_key.values():
         if len({row.page for row in group}) < least:
             continue
         is_label = _PAGE_NUMBER.fullmatch(group[0].text) is not None

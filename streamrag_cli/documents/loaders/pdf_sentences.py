@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 from streamrag_cli.documents.loaders.pdf_layout import NOTE_SIZE, Line, body_height, fits
@@ -20,7 +21,7 @@ _END_INSIDE: Final = re.compile(rf"[.!?…]{_CLOSING}(?=\s+[^\sa-zß-öø-ÿ]|\Z
 def join_sentences(pages: Sequence[list[Line]]) -> None:
     """Move the rest of a divided sentence to the page before, in front of that page's footnotes."""
     with_text = [page for page in pages if page]
-    for page, following in zip(with_text, with_text[1:], strict=False):
+    for page, following in pairwise(with_text):
         size = body_height([line.run for line in page])
         body_end = len(page)
         while body_end and page[body_end - 1].run.height < NOTE_SIZE * size:

@@ -54,10 +54,11 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`runs` are turned so that most of the page's text is upright; `sideways` is the rest, one text a line.
+    """A page's text, turned so that most of it is upright.
 
-    If it `is_right_to_left` the order of words does not follow from their places, and runs are whole lines. `bottom` and `top` are the page's edges. `is_picture` is true if the page has hardly any text
-    of its own, and something else.
+    `sideways` is the text that is not, one string a line. If the page `is_right_to_left`, the order of words does not
+    follow from their places, and runs are whole lines. `bottom` and `top` are the page's edges. `is_picture` is true
+    if the page has hardly any text of its own, and something else.
     """
 
     runs: Sequence[Run]
