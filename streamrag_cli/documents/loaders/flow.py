@@ -51,6 +51,10 @@ class Flow:
             self._append(" ", self.line)
         self.line += text.count("\n")
 
+    def pass_by(self, line: int) -> None:
+        """Go on after something that is not shown and ends on `line`."""
+        self.line = max(self.line, line)
+
     def end_line(self, line: int | None) -> None:
         """A line break inside a block."""
         self.line = max(self.line, line or 0)

@@ -101,6 +101,7 @@ def _title(root: Element | None, top_headings: list[str]) -> str:
 
 def _walk(element: Element, flow: Flow, content: Content) -> None:
     if not content.is_shown(element):
+        flow.pass_by(_last_line(element))
         return
     tag = element.tag
     if tag == "table":
@@ -115,6 +116,10 @@ def _walk(element: Element, flow: Flow, content: Content) -> None:
     _close(tag, flow)
 
 
+def _last_line(element: Element) -> int:
+    return (element.sourceline or 0) + sum(text.count("\n") for text in element.itertext())
+
+
 def _walk_table(table: Element, flow: Flow, content: Content) -> None:
     """A table with header cells as rows with the names of their columns; others as rows of cells, or as blocks."""
     flow.end_block(tight=False)
@@ -126,6 +131,7 @@ def _walk_table(table: Element, flow: Flow, content: Content) -> None:
         for text, line in table_lines(table, content):
             flow.end_block(tight=True)
             flow.add(text, line)
+        flow.pass_by(_last_line(table))
     else:
         flow.open_table(in_blocks=kind == "blocks")
         for child in table:

@@ -22,8 +22,8 @@ _DROPPED_NAMES: Final = frozenset(
     {"nav", "navbar", "navigation", "navheader", "navfooter", "sidebar", "sphinxsidebar", "sidenav", "subnav", "topnav",
      "breadcrumb", "breadcrumbs", "cookie", "cookies", "consent", "gdpr", "pagination", "pager", "paginator",
      "prevnext", "share", "sharing", "social", "related", "skip", "skiplink", "skipnav", "toc", "footer", "copyright",
-     "masthead", "comments", "disqus", "advert", "advertisement", "ads", "sponsored", "promo", "newsletter", "subscribe", "menu",
-     "search", "searchbox", "popup", "modal", "recommended", "recommendations", "tagcloud"}
+     "masthead", "comments", "disqus", "advert", "advertisement", "ads", "sponsored", "promo", "newsletter",
+     "subscribe", "menu", "search", "searchbox", "popup", "modal", "recommended", "recommendations", "tagcloud"}
 )  # fmt: skip
 _DROPPED_INLINE: Final = frozenset({"headerlink", "copybtn", "clipboard", "editsection", "skip", "skiplink"})
 _COMMENTS: Final = frozenset({"comments", "commentlist", "disqus"})
@@ -58,6 +58,7 @@ class Element(Protocol):
     sourceline: int | None
 
     def get(self, name: str) -> str | None: ...
+    def itertext(self) -> Iterator[str]: ...
     def iter(self, *tags: str) -> Iterator["Element"]: ...
     def __iter__(self) -> Iterator["Element"]: ...
 
@@ -199,9 +200,7 @@ def _is_permalink(element: Element) -> bool:
 
 
 def _text(element: Element) -> str:
-    return "".join(
-        text for each in element.iter() for text in (each.text, each.tail if each is not element else "") if text
-    )
+    return "".join(element.itertext())
 
 
 def _is_named_dropped(element: Element) -> bool:
