@@ -9,7 +9,8 @@ from docx.enum.style import WD_STYLE_TYPE
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 
-from streamrag_cli.documents.loaders.docx import ENTRIES, load_docx
+from streamrag_cli.documents.loaders.docx import load_docx
+from streamrag_cli.documents.loaders.docx_package import ENTRIES
 from streamrag_cli.errors import DocumentError
 from tests.documents.loading import loaded, outline
 
@@ -47,7 +48,7 @@ def test_paragraphs_and_tables_come_in_reading_order_under_their_headings() -> N
 
     assert (document.title, document.line_numbers) == ("The Guide", None)
     assert outline(document) == [
-        ("Use", "Use\n\nFirst.\tTabbed.\n\nName | Age\nAda L. | 36"),
+        ("Use", "Use\n\nFirst.\tTabbed.\n\n- Name: Ada L.; Age: 36"),
         ("Use > Deep", "Deep\n\nLast."),
     ]
 
