@@ -13,7 +13,7 @@ from streamrag_cli.errors import DocumentError
 from streamrag_cli.text import REPLACEMENT
 
 PIECE_CHARS: Final = 800
-"""A piece of an output fits into a chunk. Of a longer output the first and the last piece are kept: results stand there."""
+"""A piece of an output fits into a chunk. A longer output keeps its first and last piece, as results stand there."""
 
 GAP: Final = "[…]"
 """Stands for what is left out."""

@@ -25,6 +25,7 @@ _FEW_RUNS: Final = 16
 _NOTES: Final = 0.4
 """The share of a page's height, from its bottom, in which footnotes stand."""
 
+_CELL_CHARS: Final = 20
 _FEW_CHANGES: Final = 0.25
 NOTE_SIZE: Final = 0.88
 """Text at most this share of the body's size at the end of a column is a footnote."""
@@ -67,16 +68,23 @@ def reading_order(page: Page) -> list[Line]:
 def _is_in_order(runs: Sequence[Run]) -> bool:
     """Whether the lines were drawn as they are read: downwards, and after a leap up on the right of what is there."""
     drawn: list[Run] = []
-    for above, run in pairwise(runs):
+    first = 0
+    for index, (above, run) in enumerate(pairwise(runs), start=1):
         drawn.append(above)
-        height = max(run.height, above.height)
-        if _is_level(above, run) and abs(run.x0 - above.x1) > GAP * height:
+        if _is_level(above, run) and abs(run.x0 - above.x1) > GAP * max(run.height, above.height):
             return False
-        if run.bottom > above.top + 2 * height and any(
-            other.bottom < run.top and other.x1 > run.x0 + height for other in drawn
-        ):
-            return False
+        if _goes_up(above, run):
+            if _are_cells(drawn[first:]) or any(
+                other.bottom < run.top and other.x1 > run.x0 + run.height for other in drawn
+            ):
+                return False
+            first = index
     return True
+
+
+def _are_cells(runs: Sequence[Run]) -> bool:
+    """Whether most are too short for lines of running text; a table may have been drawn column by column."""
+    return 2 * sum(len(run.text) < _CELL_CHARS for run in runs) > len(runs)
 
 
 def _is_level(first: Run, second: Run) -> bool:
@@ -198,12 +206,20 @@ def _undivided(runs: list[Run], of: int) -> Iterator[list[list[Run]]]:
 def _rows_as_drawn(runs: Sequence[Run]) -> list[list[Run]]:
     """The lines as they were drawn if they go downwards; this keeps the signs of a formula together."""
     in_order = sorted(runs, key=lambda run: run.order)
-    goes_up = any(run.bottom > above.top + above.height for above, run in pairwise(in_order))
-    return rows_of(runs) if goes_up else _in_drawn_order(runs)
+    leaps = [run.bottom - above.top for above, run in pairwise(in_order) if _goes_up(above, run)]
+    is_mixed = len(leaps) >= max(1, _FEW_CHANGES * len(runs)) or any(leap > in_order[0].height for leap in leaps)
+    return rows_of(runs) if is_mixed else _in_drawn_order(runs)
+
+
+def _goes_up(above: Run, run: Run) -> bool:
+    """Whether `run` is about a line higher than what was drawn before it, and no exponent."""
+    return run.bottom > above.bottom + 0.9 * max(run.height, above.height)
 
 
 def _was_drawn_side_by_side(runs: Sequence[Run], gutter: float) -> bool:
     """Whether the file has the text on the left of the gutter before that on its right, but for little."""
+    if _are_cells(runs):
+        return False
     left = [run.order for run in runs if run.x1 <= gutter]
     right = [run.order for run in runs if run.x0 >= gutter]
     sides = [side for _, side in sorted([(order, 0) for order in left] + [(order, 1) for order in right])]
@@ -374,7 +390,7 @@ def _starts(column: Sequence[Run]) -> list[_ColumnLine]:
 def _goes_on(above: Run, below: Run, right: float) -> bool:
     if above.text.endswith((LINE_BREAK_HYPHEN, "-")):
         return True
-    if len(above.text) < 20 and above.text.count(" ") < 2:
+    if len(above.text) < _CELL_CHARS and above.text.count(" ") < 2:
         return False
     return not fits(below, above, right)
 

@@ -28,8 +28,9 @@ _TO_CLEAN: Final = re.compile("[\x00\xad\ud800-\udfff\ufb00-\ufb06]")
 _LIGATURES: Final = {
     0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl", 0xFB05: "st", 0xFB06: "st",
 }  # fmt: skip
-_MARKER: Final = re.compile(r"[^\w\s]|\(?\w{1,3}[.)]|\d+(?:\.\d+)+\.?|o")
-"""What stands in front of a list item or a numbered heading, a tab away from its text."""
+_MARKER: Final = re.compile(r"[^\w\s]|\(?\w{1,3}[.)]|o")
+_NUMBERING: Final = re.compile(r"\d+(?:\.\d+)+\.?")
+"""What stands in front of a list item or a heading, a tab away from its text."""
 
 _EQUAL: Final = 1.3
 _MUCH_WIDER: Final = 1.6
@@ -264,7 +265,10 @@ def _pieces(text: str, start: int, end: int, boxes: _Boxes, height: float) -> li
     pieces: list[tuple[int, int]] = []
     previous = start
     for (begin, _), gap, (_, before) in zip(words[1:], gaps[1:], words, strict=False):
-        if gap > least and not _MARKER.fullmatch(text, previous, before):
+        is_marker = _MARKER.fullmatch(text, previous, before) or (
+            previous == start and _NUMBERING.fullmatch(text, previous, before)
+        )
+        if gap > least and not is_marker:
             pieces.append((previous, before))
             previous = begin
     return [*pieces, (previous, end)]
