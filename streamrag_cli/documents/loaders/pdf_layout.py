@@ -336,7 +336,7 @@ def _is_table(columns: Sequence[Sequence[Run]]) -> bool:
     is_running = any(not line.is_start for column in lines for line in column)
     if not is_running:
         return not _was_drawn_in_columns(columns) or len(columns) > 2 or _is_numeric(columns[-1])
-    if _was_drawn_in_columns(columns):
+    if _was_drawn_in_columns(columns) and not _are_cells([run for column in columns for run in column]):
         return False
     aligned = crossed = 0
     for left, right in pairwise(lines):
