@@ -8,10 +8,12 @@ words are looked at only in lines with a gap between parts that were drawn one b
 import ctypes
 import math
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 LINE_BREAK_HYPHEN: Final = "\ufffe"
@@ -33,6 +35,8 @@ _NUMBERING: Final = re.compile(r"\d+(?:\.\d+)+\.?")
 """What stands in front of a list item or a heading, a tab away from its text."""
 
 _EQUAL: Final = 1.3
+_TOUCHING: Final = 0.1
+_SPACE: Final = 0.22
 _MUCH_WIDER: Final = 1.6
 _FEW_CHARS: Final = 300
 _OBJECTS: Final = 200
@@ -112,22 +116,26 @@ class _Boxes:
         angle = self._angle_of(self._textpage, self._index(place))
         return round(angle / (math.pi / 2)) % 4 if angle > 0 else 0
 
-    def may_have_gap(self, start: int, end: int, height: float) -> bool:
-        """Whether pieces that were drawn one by one leave a gap. Much cheaper than to look at each word."""
+    def drawn_parts(self, start: int, end: int) -> list[tuple[float, float]] | None:
+        """(x0, x1) of the parts of a line that were drawn one by one; None if its words are to be looked at.
+
+        These are far fewer than the words, but for programs that draw letter by letter.
+        """
         if self.quarters or self._units is not None:
-            return True
+            return None
         count = self._count(self._address_of_page, start, end - start)
         if count > (end - start) // 2:
-            return True
-        before = None
+            return None
+        parts = []
         left, top, right, bottom = self._edge_addresses
         for index in range(count):
             self._get_rectangle(self._address_of_page, index, left, top, right, bottom)
-            x0, _, x1, _ = self._edges
-            if before is not None and abs(x0 - before) > GAP * height:
-                return True
-            before = x1
-        return False
+            parts.append((self._edges[0], self._edges[2]))
+        return parts
+
+    def place_at(self, x: float, start: int, end: int) -> int:
+        """The first character of a line that does not begin before `x`."""
+        return bisect_left(range(end), x, lo=start, key=lambda place: self.at(place)[0])
 
 
 def _utf16_offsets(text: str) -> list[int]:
@@ -250,28 +258,60 @@ def _runs(text: str, spans: list[tuple[int, int]], boxes: _Boxes, *, whole_lines
 def _pieces(text: str, start: int, end: int, boxes: _Boxes, height: float) -> list[tuple[int, int]]:
     """The parts of a line between gaps that are much wider than its spaces between words.
 
-    All spaces of a justified line may be wide.
+    `begins` are the gaps' widths, and the place in the text (int) or on the page (float) where the next part begins.
     """
-    if "  " not in text[start:end] and not boxes.may_have_gap(start, end, height):
+    parts = None if "  " in text[start:end] else boxes.drawn_parts(start, end)
+    if parts is not None and (len(parts) < 2 or _widest_gap(parts) <= GAP * height):
         return [(start, end)]
-    words = [found.span() for found in _WORD.finditer(text, start, end)]
-    gaps: list[float] = []
-    right = 0.0
-    for begin, stop in words:
-        x0, x1, _, _ = boxes.at(begin)
-        gaps.append(abs(x0 - right))
-        right = x1 if stop - begin == 1 else boxes.at(stop - 1)[1]
-    least = _least_gap(gaps[1:], height)
+    begins: list[tuple[float, int | float]]
+    if parts is None or any(after[0] < before[0] for before, after in pairwise(parts)):
+        begins = _word_gaps(text, start, end, boxes)
+    else:
+        begins = [
+            (after[0] - before[1], after[0])
+            for before, after in pairwise(parts)
+            if after[0] - before[1] > _TOUCHING * height
+        ]
+    spaces = text.count(" ", start, end) - len(begins)  # inside parts: as wide as spaces are
+    least = _least_gap([*(gap for gap, _ in begins), *[_SPACE * height] * spaces], height)
     pieces: list[tuple[int, int]] = []
     previous = start
-    for (begin, _), gap, (_, before) in zip(words[1:], gaps[1:], words, strict=False):
-        is_marker = _MARKER.fullmatch(text, previous, before) or (
-            previous == start and _NUMBERING.fullmatch(text, previous, before)
-        )
-        if gap > least and not is_marker:
+    for gap, found in begins:
+        if gap <= least:
+            continue
+        begin = found if isinstance(found, int) else _word_start(text, boxes.place_at(found - 1, start, end))
+        before = previous + len(text[previous:begin].rstrip())
+        if begin > previous and not _is_marker(text, previous, before, is_first=previous == start):
             pieces.append((previous, before))
             previous = begin
     return [*pieces, (previous, end)]
+
+
+def _widest_gap(parts: list[tuple[float, float]]) -> float:
+    return max(abs(after[0] - before[1]) for before, after in pairwise(parts))
+
+
+def _word_gaps(text: str, start: int, end: int, boxes: _Boxes) -> list[tuple[float, int | float]]:
+    """(width of the gap in front of it, its place in the text) for each word but the first."""
+    gaps: list[tuple[float, int | float]] = []
+    right = 0.0
+    for found in _WORD.finditer(text, start, end):
+        begin, stop = found.span()
+        x0, x1, _, _ = boxes.at(begin)
+        if begin > start:
+            gaps.append((abs(x0 - right), begin))
+        right = x1 if stop - begin == 1 else boxes.at(stop - 1)[1]
+    return gaps
+
+
+def _word_start(text: str, place: int) -> int:
+    while place and not text[place - 1].isspace():
+        place -= 1
+    return place
+
+
+def _is_marker(text: str, start: int, end: int, *, is_first: bool) -> bool:
+    return bool(_MARKER.fullmatch(text, start, end) or (is_first and _NUMBERING.fullmatch(text, start, end)))
 
 
 def _least_gap(gaps: list[float], height: float) -> float:
