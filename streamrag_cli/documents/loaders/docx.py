@@ -27,7 +27,7 @@ _HEADING_STYLE: Final = re.compile(r"heading ([1-9])\Z", re.IGNORECASE)
 _CONTENTS_STYLE: Final = re.compile(r"toc (?:[1-9]|heading)\Z", re.IGNORECASE)
 _NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 _EQUATION_EDGE: Final = "\ue000"
-_SPACE_AT_EDGE: Final = re.compile(f"(?<=[^\\s(]){_EQUATION_EDGE}+(?=[\\w(])|(?<=\\w){_EQUATION_EDGE}+(?=[\\w(√∑∫])")
+_SPACE_AT_EDGE: Final = re.compile(f"(?<=[^\\s({_EQUATION_EDGE}]){_EQUATION_EDGE}+(?=[^\\s.,;:!?){_EQUATION_EDGE}])")
 _STYLES_IN_A_CHAIN: Final = 12
 
 

@@ -10,7 +10,7 @@ from streamrag_cli.documents.loaders.rows import column_names, is_value, looks_l
 
 _W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _WRAPPERS: Final = frozenset(f"{_W}{name}" for name in ("sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag"))
-_MOST_COLUMNS: Final = 200
+_MOST_COLUMNS: Final = 1000
 _LONG_CELL_CHARS: Final = 400
 
 

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from streamrag_cli.documents.loaders.html_content import Content, Element
 from streamrag_cli.documents.loaders.rows import row_text
 
-MOST_COLUMNS: Final = 200
+MOST_COLUMNS: Final = 1000
 _REPEATED_CHARS: Final = 200
 """A cell over several rows is repeated in each, if it is not longer than this."""
 
