@@ -31,8 +31,11 @@ class Sentence:
 
 
 def sentences(text: str) -> Iterator[Sentence]:
-    """The sentences of `text`. Code counts only where there is no prose; what is too long is cut at a word."""
-    prose = _FENCE.sub("\n\n", text)
+    """The sentences of `text`; each line of a program's output is one.
+
+    Code counts only where there is no prose; what is too long is cut at a word.
+    """
+    prose = _FENCE.sub(_output_lines, text)
     found = [sentence for block in _blocks(prose) for sentence in _split(_plain(block))]
     if not found:
         found = [line for line in text.splitlines() if re.search(r"\w", line)]
@@ -40,6 +43,12 @@ def sentences(text: str) -> Iterator[Sentence]:
         shown = _shortened(" ".join(each.split()))
         if len(re.findall(r"\w+", shown)) > 1:
             yield Sentence(shown)
+
+
+def _output_lines(fence: re.Match[str]) -> str:
+    """The lines of a fenced output as paragraphs; nothing of other fences, which hold code."""
+    is_output = fence[0].split("\n", 1)[0].strip().lstrip("`~") == "output"
+    return "\n\n" + "\n\n".join(fence[2].splitlines()) + "\n\n" if is_output else "\n\n"
 
 
 def _blocks(text: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ _SUFFIXES: Final[dict[FormatName, str]] = {
     "rst": ".rst .rest",
     "html": ".html .htm .xhtml",
     "pdf": ".pdf",
-    "docx": ".docx",
+    "docx": ".docx .docm .dotx .dotm",
     "notebook": ".ipynb",
     "table": ".csv .tsv .tab",
     "json": ".json .json5 .jsonc .geojson",

@@ -22,7 +22,7 @@ from streamrag_cli.documents.loaders.rst import load_rst
 from streamrag_cli.documents.read import RawFile, decode
 from streamrag_cli.model import Document
 
-RISKY_FORMATS: Final[frozenset[FormatName]] = frozenset({"pdf", "docx", "html", "rst"})
+RISKY_FORMATS: Final[frozenset[FormatName]] = frozenset({"pdf", "docx", "html", "rst", "notebook"})
 
 _FROM_BYTES: Final[dict[FormatName, Callable[[str, bytes], Document]]] = {
     "pdf": load_pdf,

@@ -1,19 +1,44 @@
-"""Writes small PDF files by hand: pages of text lines in Helvetica."""
+"""Writes small PDF files by hand: pages of text lines in Helvetica, one below the other or at given places."""
 
 from collections.abc import Sequence
 
 
 def pdf_bytes(pages: Sequence[Sequence[str]], *, title: str = "", encrypted: bool = False) -> bytes:
     """A PDF with one page for each of `pages`. If `encrypted`, no password opens it."""
-    page_count = len(pages)
+    contents = [
+        b"BT /F1 12 Tf 72 720 Td 14 TL " + b" ".join(_string(line) + b" Tj T*" for line in lines) + b" ET"
+        for lines in pages
+    ]
+    return _document(contents, title=title, encrypted=encrypted)
+
+
+def placed_pdf(pages: Sequence[Sequence[tuple[float, float, str]]], *, size: float = 10, turned: bool = False) -> bytes:
+    """A PDF whose pages have each text at its (x, y), from the bottom left, drawn in the order given.
+
+    A page without texts is a picture. If `turned`, texts run upwards on pages that are to be turned.
+    """
+    matrix = b"0 1 -1 0 %.1f %.1f Tm" if turned else b"1 0 0 1 %.1f %.1f Tm"
+    contents = []
+    for texts in pages:
+        drawn = b" ".join(
+            matrix % ((612 - y, x) if turned else (x, y)) + b" " + _string(text) + b" Tj" for x, y, text in texts
+        )
+        contents.append(b"BT /F1 %.1f Tf %s ET" % (size, drawn) if texts else _PICTURE)
+    return _document(contents, title="")
+
+
+_PICTURE = b"q 612 0 0 792 0 0 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x80 EI Q"
+
+
+def _document(contents: Sequence[bytes], *, title: str, encrypted: bool = False) -> bytes:
+    page_count = len(contents)
     kids = " ".join(f"{4 + 2 * index} 0 R" for index in range(page_count))
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         f"<< /Type /Pages /Kids [{kids}] /Count {page_count} >>".encode(),
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
     ]
-    for index, lines in enumerate(pages):
-        content = b"BT /F1 12 Tf 72 720 Td 14 TL " + b" ".join(_string(line) + b" Tj T*" for line in lines) + b" ET"
+    for index, content in enumerate(contents):
         objects.append(
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> >> "
             b"/Contents %d 0 R >>" % (5 + 2 * index)

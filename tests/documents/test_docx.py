@@ -9,7 +9,8 @@ from docx.enum.style import WD_STYLE_TYPE
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 
-from streamrag_cli.documents.loaders.docx import ENTRIES, load_docx
+from streamrag_cli.documents.loaders.docx import load_docx
+from streamrag_cli.documents.loaders.docx_package import ENTRIES
 from streamrag_cli.errors import DocumentError
 from tests.documents.loading import loaded, outline
 
@@ -47,7 +48,7 @@ def test_paragraphs_and_tables_come_in_reading_order_under_their_headings() -> N
 
     assert (document.title, document.line_numbers) == ("The Guide", None)
     assert outline(document) == [
-        ("Use", "Use\n\nFirst.\tTabbed.\n\nName | Age\nAda L. | 36"),
+        ("Use", "Use\n\nFirst.\tTabbed.\n\n- Name: Ada L.; Age: 36"),
         ("Use > Deep", "Deep\n\nLast."),
     ]
 
@@ -87,6 +88,132 @@ def test_inserted_text_is_read_deleted_text_is_not_and_content_controls_are_look
         )
 
     assert loaded("a.docx", docx_bytes(write)).text == "kept new\n\ncontrolled\n\n"
+
+
+MATH = 'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
+
+
+def m(text: str) -> str:
+    return f"<m:r><m:t>{text}</m:t></m:r>"
+
+
+@pytest.mark.parametrize(
+    ("equation", "text"),
+    [
+        (m("F=0.04 R"), "F=0.04 R"),
+        (f"<m:f><m:num>{m('a+b')}</m:num><m:den>{m('2')}</m:den></m:f>", "(a+b)/2"),
+        (f"<m:sSup><m:e>{m('x')}</m:e><m:sup>{m('n+1')}</m:sup></m:sSup>", "x^(n+1)"),
+        (f"<m:sSubSup><m:e>{m('x')}</m:e><m:sub>{m('i')}</m:sub><m:sup>{m('2')}</m:sup></m:sSubSup>", "x_i^2"),
+        (f"<m:rad><m:deg/><m:e>{m('2gh')}</m:e></m:rad>", "√2gh"),
+        (
+            f'<m:nary><m:naryPr><m:chr m:val="∑"/></m:naryPr><m:sub>{m("i=1")}</m:sub><m:sup>{m("n")}</m:sup>'
+            f"<m:e>{m('i')}</m:e></m:nary>",
+            "∑_(i=1)^n i",
+        ),
+        (f'<m:d><m:dPr><m:begChr m:val="["/><m:endChr m:val="]"/></m:dPr><m:e>{m("a")}</m:e></m:d>', "[a]"),
+        (f"<m:m><m:mr><m:e>{m('1')}</m:e><m:e>{m('0')}</m:e></m:mr></m:m>", "[1, 0]"),
+    ],
+)
+def test_equations_are_read_from_left_to_right(equation: str, text: str) -> None:
+    xml = (
+        f"<w:p {nsdecls('w')} {MATH}><w:r><w:t>The fee is</w:t></w:r><m:oMath>{equation}</m:oMath>"
+        "<w:r><w:t>, each week.</w:t></w:r></w:p>"
+    )
+
+    assert text_of_body(xml) == f"The fee is {text}, each week.\n\n"
+
+
+def text_of_body(*xml: str, change: Callable[[bytes], bytes] = bytes, parts: dict[str, bytes] | None = None) -> str:
+    """The text of a document with these elements; `change` is made to each part."""
+
+    def write(document: Any) -> None:
+        for index, each in enumerate(xml):
+            document.element.body.insert(index, parse_xml(each))
+
+    with zipfile.ZipFile(io.BytesIO(docx_bytes(write))) as archive:
+        entries = {name: change(archive.read(name)) for name in archive.namelist()}
+    return loaded("a.docx", zip_bytes(entries | (parts or {}))).text
+
+
+def test_strict_open_xml_is_read() -> None:
+    def strict(part: bytes) -> bytes:
+        return part.replace(
+            b"http://schemas.openxmlformats.org/wordprocessingml/2006/main",
+            b"http://purl.oclc.org/ooxml/wordprocessingml/main",
+        ).replace(
+            b"http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+            b"http://purl.oclc.org/ooxml/officeDocument/relationships",
+        )
+
+    assert text_of_body(f"<w:p {nsdecls('w')}><w:r><w:t>Strictly.</w:t></w:r></w:p>", change=strict) == "Strictly.\n\n"
+
+
+@pytest.mark.parametrize("suffix", ["docm", "dotx", "dotm"])
+def test_templates_and_files_with_macros_are_word_documents(suffix: str) -> None:
+    assert loaded(f"a.{suffix}", docx_bytes(lambda document: document.add_paragraph("x"))).text == "x\n\n"
+
+
+def test_text_boxes_are_read_once_after_their_paragraph_and_links_and_fields_in_it() -> None:
+    box = f"<w:txbxContent {nsdecls('w')}><w:p><w:r><w:t>In a box.</w:t></w:r></w:p></w:txbxContent>"
+    xml = (
+        f'<w:p {nsdecls("w")} xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006">'
+        f"<w:r><w:t>See </w:t></w:r><w:r><mc:AlternateContent><mc:Choice Requires='wps'>{box}</mc:Choice>"
+        f"<mc:Fallback>{box}</mc:Fallback>"
+        "</mc:AlternateContent></w:r><w:hyperlink><w:r><w:t>the log</w:t></w:r></w:hyperlink>"
+        '<w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText> REF x </w:instrText></w:r>'
+        '<w:r><w:fldChar w:fldCharType="separate"/></w:r><w:r><w:t> of May</w:t></w:r></w:p>'
+    )
+
+    assert text_of_body(xml) == "See the log of May\n\nIn a box.\n\n"
+
+
+def test_a_footnote_comes_after_its_paragraph() -> None:
+    notes = (
+        f'<w:footnotes {nsdecls("w")}><w:footnote w:type="separator" w:id="-1"><w:p><w:r><w:t>-</w:t></w:r></w:p>'
+        '</w:footnote><w:footnote w:id="2"><w:p><w:r><w:t>Not in winter.</w:t></w:r></w:p></w:footnote></w:footnotes>'
+    ).encode()
+    relationship = (
+        b'<Relationship Id="rId99" Target="footnotes.xml" '
+        b'Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/footnotes"/></Relationships>'
+    )
+    xml = (
+        f'<w:p {nsdecls("w")}><w:r><w:t>The ferry leaves</w:t></w:r><w:r><w:footnoteReference w:id="2"/></w:r>'
+        "<w:r><w:t> at six.</w:t></w:r></w:p>"
+    )
+
+    text = text_of_body(
+        xml,
+        change=lambda part: part.replace(b"</Relationships>", relationship) if b"/settings" in part[:3000] else part,
+        parts={"word/footnotes.xml": notes},
+    )
+
+    assert text == "The ferry leaves at six.\n\nNot in winter.\n\n"
+
+
+def test_a_table_without_names_is_rows_of_cells_and_one_of_one_column_is_text() -> None:
+    def write(document: Any) -> None:
+        for rows in ([("Master", "Ada Lovelace"), ("Mate", "Sam Hill")], [("First.",), ("Second.",)]):
+            table = document.add_table(rows=0, cols=len(rows[0]))
+            for row in rows:
+                for cell, words in zip(table.add_row().cells, row, strict=True):
+                    cell.text = words
+
+    assert loaded("a.docx", docx_bytes(write)).text == "Master | Ada Lovelace\nMate | Sam Hill\n\nFirst.\n\nSecond.\n\n"
+
+
+def test_merged_cells_are_in_each_row_that_they_span() -> None:
+    def write(document: Any) -> None:
+        table = document.add_table(rows=3, cols=3)
+        for row, words in zip(
+            table.rows, (("Part", "Year", "Price"), ("cleat", "2023", "4"), ("", "2024", "5")), strict=True
+        ):
+            for cell, word in zip(row.cells, words, strict=True):
+                cell.text = word
+        table.cell(1, 0).merge(table.cell(2, 0))
+
+    assert loaded("a.docx", docx_bytes(write)).text == (
+        "- Part: cleat; Year: 2023; Price: 4\n- Part: cleat; Year: 2024; Price: 5\n\n"
+    )
 
 
 def test_a_document_without_text_is_noted() -> None:

@@ -38,10 +38,10 @@ def test_a_page_becomes_the_text_that_a_reader_sees() -> None:
 
     assert document.title == "Guide to it"
     assert outline(document) == [
-        ("Guide", "Guide¶\n\nFirst bold words & more.\n\nSecond.\nNew line."),
+        ("Guide", "Guide\n\nFirst bold words & more.\n\nSecond.\nNew line."),
         (
             "Guide > Use",
-            "Use\n\n- one\n- two x\n\ndef f():\n    return 1\n\n  # end\n\nName | Age\nAda L. | 36\n\nTail.",
+            "Use\n\n- one\n- two x\n\ndef f():\n    return 1\n\n  # end\n\n- Name: Ada L.; Age: 36\n\nTail.",
         ),
     ]
 
@@ -51,12 +51,14 @@ def test_lines_are_the_files() -> None:
     assert document.line_numbers is not None
     lines = dict(zip(document.text.split("\n"), document.line_numbers, strict=True))
 
-    assert {text: lines[text] for text in ("Guide¶", "Second.", "New line.", "- two x", "Name | Age", "Tail.")} == {
-        "Guide¶": 7,
+    assert {
+        text: lines[text] for text in ("Guide", "Second.", "New line.", "- two x", "- Name: Ada L.; Age: 36", "Tail.")
+    } == {
+        "Guide": 7,
         "Second.": 12,
         "New line.": 12,
         "- two x": 14,
-        "Name | Age": 22,
+        "- Name: Ada L.; Age: 36": 23,
         "Tail.": 26,
     }
     assert abs(lines["    return 1"] - 17) <= 1
@@ -83,7 +85,7 @@ def test_the_encoding_is_the_marked_or_the_declared_one(declaration: str, encodi
 def test_tables_within_tables_keep_rows_of_their_own() -> None:
     page = "<table><tr><td>left<table><tr><td>a</td><td>b</td></tr></table></td><td>right</td></tr></table>"
 
-    assert loaded("a.html", page).text == "left\na | b\nright"
+    assert loaded("a.html", page).text == "left\n\na | b\n\nright"
 
 
 def test_headings_inside_a_layout_table_are_headings() -> None:

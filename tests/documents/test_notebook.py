@@ -24,7 +24,6 @@ def test_cells_are_read_in_order_under_the_headings_of_markdown_cells() -> None:
                 "outputs": [
                     {"output_type": "stream", "text": ["1\n"]},
                     {"output_type": "execute_result", "data": {"text/plain": "\x1b[31m2\x1b[0m", "text/html": "<b>"}},
-                    {"output_type": "stream", "text": "x" * 501},
                     {"output_type": "error", "traceback": ["no"]},
                 ],
             },
@@ -83,3 +82,60 @@ def test_an_escaped_lone_surrogate_is_replaced() -> None:
 )
 def test_what_should_be_a_list_and_is_none_is_left_out(content: str, text: str) -> None:
     assert loaded("a.ipynb", content).text == text
+
+
+def outputs_of(*outputs: Any) -> str:
+    cell = {"cell_type": "code", "source": "run()", "outputs": list(outputs)}
+    return notebook(cells=[cell]).text.removeprefix("```\nrun()\n```\n\n").rstrip()
+
+
+def test_of_a_long_output_the_beginning_and_the_end_are_kept() -> None:
+    lines = ["Best height: 2.74 m", *(f"step {number}" for number in range(900)), "Loss: 0.25"]
+    text = outputs_of({"output_type": "stream", "text": [f"{line}\n" for line in lines]})
+
+    assert text.startswith("```output\nBest height: 2.74 m\nstep 0\n")
+    assert text.count("\n[…]\n```\n\n```output\nstep ") == 1
+    assert text.endswith("\nstep 899\nLoss: 0.25\n```")
+    assert len(text) < 2000
+
+
+def test_the_pieces_of_a_stream_are_one_output_and_what_was_overwritten_is_gone() -> None:
+    text = outputs_of(
+        {"output_type": "stream", "text": "10 %\r50 %\r100 %\nso"}, {"output_type": "stream", "text": "me\n"}
+    )
+
+    assert text == "```output\n100 %\nsome\n```"
+
+
+@pytest.mark.parametrize("kind", ["error", "pyerr"])
+def test_of_an_error_the_message_is_kept(kind: str) -> None:
+    error = {"output_type": kind, "ename": "ValueError", "evalue": "no tides", "traceback": ["\x1b[0;31mTraceback"]}
+
+    assert outputs_of(error) == "```output\nValueError: no tides\n```"
+
+
+def test_a_table_in_html_is_read_as_rows() -> None:
+    html = "<table><thead><tr><th></th><th>port</th><th>tide</th></tr></thead><tr><th>0<td>Oban<td>2.7</tr></table>"
+    new = {"output_type": "execute_result", "data": {"text/plain": "  port tide\n0 Oban 2.7", "text/html": html}}
+    old = {"output_type": "pyout", "text": "  port tide\n0 Oban 2.7", "html": [html]}
+
+    assert outputs_of(new) == outputs_of(old) == "- 0; port: Oban; tide: 2.7"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "<IPython.core.display.HTML object>",
+        "<Figure size 640x480 with 1 Axes>",
+        "[<matplotlib.lines.Line2D at 0x7f00>]",
+    ],
+)
+def test_the_name_of_an_object_is_not_its_content(name: str) -> None:
+    shown = {"output_type": "display_data", "data": {"text/plain": name, "text/html": "<p>Spring tide</p>"}}
+
+    assert outputs_of(shown) == "```output\nSpring tide\n```"
+    assert outputs_of({"output_type": "display_data", "data": {"text/plain": name, "image/png": "aGk="}}) == ""
+
+
+def test_a_progress_bar_of_megabytes_is_read_in_time() -> None:
+    assert outputs_of({"output_type": "stream", "text": "#" * 3_000_000 + "\r" + "done"}) == "```output\ndone\n```"

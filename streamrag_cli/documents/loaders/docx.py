@@ -1,65 +1,40 @@
 """Word documents: paragraphs and tables in the order they are read, headings by style.
 
-The archive is judged by its directory before anything is unpacked. Headers, footers, notes and comments are left out;
-inserted text and text boxes are read, deleted text is not.
+Headers, footers, comments and tables of contents are left out; deleted text is not read, inserted text is. Notes and
+text boxes come after the paragraph that they are anchored in.
 """
 
-import io
 import re
-import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from streamrag_cli.documents.loaders.docx_math import linear
+from streamrag_cli.documents.loaders.docx_package import Package, open_package
+from streamrag_cli.documents.loaders.docx_tables import Table
 from streamrag_cli.documents.outline import Heading, clean_heading, sections_from
-from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
 
-ENTRIES: Final = 10_000
-UNPACKED_BYTES: Final = 512 << 20
-RATIO: Final = 200
-RATIO_FROM_BYTES: Final = 32 << 20
-"""Some XML packs well; only what is large unpacked has to answer for its ratio."""
-
 _W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_FALLBACK: Final = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+_M: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+_MC: Final = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _SKIPPED: Final = frozenset(
-    {f"{_W}pPr", f"{_W}rPr", f"{_W}tblPr", f"{_W}del", f"{_W}moveFrom", f"{_W}sectPr", _FALLBACK}
+    f"{_W}{name}" for name in ("pPr", "rPr", "tblPr", "sdtPr", "del", "moveFrom", "sectPr", "rt", "instrText")
 )
 _BREAKS: Final = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
+_NOTES: Final = {f"{_W}footnoteReference": "footnotes", f"{_W}endnoteReference": "endnotes"}
 _HEADING_STYLE: Final = re.compile(r"heading ([1-9])\Z", re.IGNORECASE)
+_CONTENTS_STYLE: Final = re.compile(r"toc (?:[1-9]|heading)\Z", re.IGNORECASE)
 _NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
+_EQUATION_EDGE: Final = "\ue000"
+_SPACE_AT_EDGE: Final = re.compile(f"(?<=[^\\s({_EQUATION_EDGE}]){_EQUATION_EDGE}+(?=[^\\s.,;:!?){_EQUATION_EDGE}])")
 _STYLES_IN_A_CHAIN: Final = 12
 
 
 def load_docx(path: str, data: bytes) -> Document:
-    import docx  # 110 ms
-    from docx.opc.exceptions import OpcError
-    from lxml.etree import LxmlError
-
-    _check_archive(data)
-    try:
-        word = docx.Document(io.BytesIO(data))
-        blocks = list(_blocks(word.element.body, _levels_by_style(word)))
-        title = word.core_properties.title
-    except (OpcError, LxmlError, zipfile.BadZipFile, zipfile.LargeZipFile, KeyError, ValueError) as error:
-        raise DocumentError("corrupt, or not a Word document", code="corrupt") from error
-    return _document(path, clean_heading(title or ""), blocks)
-
-
-def _check_archive(data: bytes) -> None:
-    if data.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):  # an OLE container, which is what Word encrypts into
-        raise DocumentError("encrypted, or in Word's old format", code="encrypted")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise DocumentError("corrupt, or not a Word document", code="corrupt") from error
-    unpacked = sum(entry.file_size for entry in entries)
-    packed = max(1, sum(entry.compress_size for entry in entries))
-    if len(entries) > ENTRIES:
-        raise DocumentError(f"holds {len(entries):,} files", code="zip_bomb")
-    if unpacked > UNPACKED_BYTES or (unpacked > RATIO_FROM_BYTES and unpacked > RATIO * min(packed, len(data))):
-        raise DocumentError(f"would unpack to {unpacked / (1 << 20):,.0f} MiB", code="zip_bomb")
+    package = open_package(data)
+    blocks = list(_Reader(package).blocks(package.body))
+    return _document(path, clean_heading(package.title), blocks)
 
 
 def _document(path: str, title: str, blocks: list[tuple[int, str]]) -> Document:
@@ -82,61 +57,140 @@ def _document(path: str, title: str, blocks: list[tuple[int, str]]) -> Document:
     )
 
 
-def _levels_by_style(word: Any) -> dict[str, int]:
-    """The heading level of each style id: 0 for the title; what is based on a heading is one."""
-    levels: dict[str, int] = {}
-    for style in word.styles:
+@dataclass(frozen=True, slots=True)
+class _Style:
+    """`level` is that of a heading, 0 for the title, or -1."""
+
+    level: int = -1
+    is_item: bool = False
+    is_contents: bool = False
+
+
+@dataclass(slots=True)
+class _Anchored:
+    """Text boxes and notes met in a paragraph."""
+
+    containers: list[Any] = field(default_factory=list)
+
+
+class _Reader:
+    def __init__(self, package: Package) -> None:
+        self._styles = _styles(package.styles)
+        self._notes = {
+            (kind, note.get(f"{_W}id")): note
+            for kind, part in (("footnotes", package.footnotes), ("endnotes", package.endnotes))
+            if part is not None
+            for note in part
+            if isinstance(note.tag, str) and note.get(f"{_W}type") in {None, "normal"}
+        }
+
+    def blocks(self, container: Any) -> Iterator[tuple[int, str]]:
+        """(heading level, text) of each paragraph and table that has text; -1 is no heading."""
+        for child in container:
+            if child.tag == f"{_W}p":
+                yield from self._paragraph(child)
+            elif child.tag == f"{_W}tbl":
+                yield from Table(child, self).blocks()
+            elif child.tag == f"{_MC}AlternateContent":
+                yield from self.blocks(_chosen(child))
+            elif child.tag in {f"{_M}oMath", f"{_M}oMathPara"}:
+                if text := linear(child):
+                    yield -1, text
+            elif isinstance(child.tag, str) and child.tag not in _SKIPPED:  # content controls, insertions
+                yield from self.blocks(child)
+
+    def _paragraph(self, paragraph: Any) -> Iterator[tuple[int, str]]:
+        properties = paragraph.find(f"{_W}pPr")
+        style = self._style(properties)
+        if style.is_contents:
+            return
+        anchored = _Anchored()
+        if text := self.text(paragraph, anchored):
+            yield style.level, f"- {text}" if style.is_item else text
+        for container in anchored.containers:
+            yield from self.blocks(container)
+
+    def _style(self, properties: Any) -> _Style:
+        if properties is None:
+            return self._styles.get("", _Style())
+        named = properties.find(f"{_W}pStyle")
+        style = self._styles.get("" if named is None else named.get(f"{_W}val"), _Style())
+        level = _outline_level(properties)
+        numbering = properties.find(f"{_W}numPr")
+        is_item = style.is_item if numbering is None else _is_numbered(numbering)
+        return _Style(style.level if level is None else level, is_item and style.level < 0, style.is_contents)
+
+    def text(self, element: Any, anchored: _Anchored | None = None) -> str:
+        """The text of a paragraph on its own; what is `anchored` in it is put aside, or left out."""
+        joined = "".join(self._pieces(element, anchored or _Anchored()))
+        if _EQUATION_EDGE in joined:
+            joined = _SPACE_AT_EDGE.sub(" ", joined).replace(_EQUATION_EDGE, "")
+        return _NOT_TEXT.sub("", joined).strip()
+
+    def _pieces(self, element: Any, anchored: _Anchored) -> Iterator[str]:
+        for child in element:
+            tag = child.tag
+            if tag == f"{_W}t":
+                yield child.text or ""
+            elif tag in _BREAKS:
+                yield _BREAKS[tag]
+            elif tag in {f"{_M}oMath", f"{_M}oMathPara"}:
+                yield f"{_EQUATION_EDGE}{linear(child)}{_EQUATION_EDGE}"
+            elif tag == f"{_W}txbxContent":
+                anchored.containers.append(child)
+            elif tag in _NOTES:
+                note = self._notes.pop((_NOTES[tag], child.get(f"{_W}id")), None)
+                if note is not None:
+                    anchored.containers.append(note)
+            elif tag == f"{_MC}AlternateContent":
+                yield from self._pieces(_chosen(child), anchored)
+            elif isinstance(tag, str) and tag not in _SKIPPED:
+                yield from self._pieces(child, anchored)
+
+
+def _chosen(alternate: Any) -> Any:
+    """The first choice that has text, or what is to be shown otherwise."""
+    for choice in alternate:
+        if next(choice.iter(f"{_W}t", f"{_M}t"), None) is not None:
+            return choice
+    return ()
+
+
+def _styles(part: Any) -> dict[str, _Style]:
+    """Paragraph styles by id; what is based on a heading is one. The default style is also under ""."""
+    by_id = {style.get(f"{_W}styleId"): style for style in part.iter(f"{_W}style")} if part is not None else {}
+    styles: dict[str, _Style] = {}
+    for identity, style in by_id.items():
+        level, is_item, is_contents = None, None, False
         ancestor = style
         for _ in range(_STYLES_IN_A_CHAIN):
-            found = _HEADING_STYLE.match(ancestor.name or "")
-            if found or ancestor.name == "Title":
-                levels[style.style_id] = int(found[1]) if found else 0
-                break
-            ancestor = getattr(ancestor, "base_style", None)
+            name = _value(ancestor, "name")
+            found = _HEADING_STYLE.match(name)
+            properties = ancestor.find(f"{_W}pPr")
+            if level is None:
+                level = int(found[1]) if found else 0 if name.casefold() == "title" else _outline_level(properties)
+            is_contents = is_contents or _CONTENTS_STYLE.match(name) is not None
+            numbering = None if properties is None else properties.find(f"{_W}numPr")
+            if is_item is None and numbering is not None:
+                is_item = _is_numbered(numbering)
+            ancestor = by_id.get(_value(ancestor, "basedOn"))
             if ancestor is None:
                 break
-    return levels
+        is_heading = level is not None and level >= 0
+        styles[identity] = _Style(-1 if level is None else level, bool(is_item) and not is_heading, is_contents)
+    return styles
 
 
-def _blocks(container: Any, levels: dict[str, int]) -> Iterator[tuple[int, str]]:
-    """(heading level, text) of each paragraph and table that has text; -1 is no heading."""
-    for child in container:
-        if child.tag == f"{_W}p":
-            if text := _text(child):
-                style = child.find(f"{_W}pPr/{_W}pStyle")
-                level = -1 if style is None else levels.get(style.get(f"{_W}val"), -1)
-                is_item = level < 0 and child.find(f"{_W}pPr/{_W}numPr") is not None
-                yield level, f"- {text}" if is_item else text
-        elif child.tag == f"{_W}tbl":
-            rows = [row for row in (_row(each) for each in child.iter(f"{_W}tr")) if row]
-            if rows:
-                yield -1, "\n".join(rows)
-        elif child.tag not in _SKIPPED:  # content controls, insertions: around paragraphs
-            yield from _blocks(child, levels)
+def _outline_level(properties: Any) -> int | None:
+    """1 to 9; -1 for body text, None if nothing is said."""
+    value = "" if properties is None else _value(properties, "outlineLvl")
+    return None if not value.isdigit() else int(value) + 1 if int(value) < 9 else -1
 
 
-def _row(row: Any) -> str:
-    cells = (" ".join(_cell_text(cell).split()) for cell in row.findall(f"{_W}tc"))
-    line = " | ".join(cells)
-    return line if line.strip("| ") else ""
+def _is_numbered(numbering: Any) -> bool:
+    return _value(numbering, "numId") != "0"
 
 
-def _cell_text(cell: Any) -> str:
-    """A cell's own paragraphs; a table inside it has rows of its own."""
-    return " ".join(_text(child) for child in cell if child.tag != f"{_W}tbl")
-
-
-def _text(element: Any) -> str:
-    return _NOT_TEXT.sub("", "".join(_pieces(element))).strip()
-
-
-def _pieces(element: Any) -> Iterator[str]:
-    for child in element:
-        if child.tag == f"{_W}t":
-            yield child.text or ""
-        elif child.tag in _BREAKS:
-            yield _BREAKS[child.tag]
-        elif child.tag not in _SKIPPED:
-            yield from _pieces(child)
-            if child.tag == f"{_W}p":  # of a text box
-                yield "\n"
+def _value(element: Any, name: str) -> str:
+    child = element.find(f"{_W}{name}")
+    return "" if child is None else child.get(f"{_W}val") or ""

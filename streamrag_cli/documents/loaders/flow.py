@@ -28,6 +28,7 @@ class Flow:
     _blank_due: bool = False
     _marker: str = ""
     _rows: list[int] = field(default_factory=list)
+    _in_blocks: list[bool] = field(default_factory=list)
     _headings: list[Heading] = field(default_factory=list)
     _heading: tuple[int, int, int] | None = None
 
@@ -49,6 +50,10 @@ class Flow:
         elif folded and self._open:
             self._append(" ", self.line)
         self.line += text.count("\n")
+
+    def pass_by(self, line: int) -> None:
+        """Go on after something that is not shown and ends on `line`."""
+        self.line = max(self.line, line)
 
     def end_line(self, line: int | None) -> None:
         """A line break inside a block."""
@@ -72,20 +77,33 @@ class Flow:
         """Put `marker` in front of the next line of text."""
         self._marker = marker
 
+    def open_table(self, *, in_blocks: bool) -> None:
+        """A table whose rows are one line each, or whose cells are blocks of their own."""
+        self._in_blocks.append(in_blocks)
+
+    def close_table(self) -> None:
+        self._in_blocks.pop()
+
     def open_row(self) -> None:
-        """A table's row: until it is closed everything is one line. A table inside a cell starts lines of its own."""
+        """A table's row: until it is closed everything is one line, unless the table's cells are blocks."""
+        if self._in_blocks and self._in_blocks[-1]:
+            return
         if self._rows:
             self._flush()
         self._rows.append(0)
 
     def open_cell(self) -> None:
-        if self._rows:
+        if self._in_blocks and self._in_blocks[-1]:
+            self.end_block(tight=False)
+        elif self._rows:
             if self._rows[-1]:
                 self._append(" | ", self.line)
             self._rows[-1] += 1
 
     def close_row(self) -> None:
-        if self._rows:
+        if self._in_blocks and self._in_blocks[-1]:
+            self.end_block(tight=False)
+        elif self._rows:
             self._flush()
             self._rows.pop()
 

@@ -1,15 +1,17 @@
 """HTML: what a reader would see, as blocks of text; lines point into the file.
 
-Scripts, styles, navigation and hidden elements are dropped. Nothing is fetched and no entity beyond HTML's own is
+Only the page's content is read (`html_content`). A row of a table with header cells is a line of its own with the names
+of its columns (`html_tables`). Nothing is fetched and no entity beyond HTML's own is
 expanded. libxml2 keeps 255 levels of nesting; a page's text is not deeper.
 """
 
 import codecs
 import re
-from collections.abc import Iterator
-from typing import Any, Final, Protocol
+from typing import Final
 
 from streamrag_cli.documents.loaders.flow import Flow
+from streamrag_cli.documents.loaders.html_content import Content, Element
+from streamrag_cli.documents.loaders.html_tables import table_kind, table_lines
 from streamrag_cli.documents.outline import clean_heading, sections_from
 from streamrag_cli.documents.read import decode
 from streamrag_cli.errors import DocumentError
@@ -18,10 +20,6 @@ from streamrag_cli.model import Document
 HIGHEST_LINE: Final = 65535
 """libxml2 stores an element's line in 16 bits; a longer file's lines are not known."""
 
-_DROPPED: Final = frozenset(
-    {"script", "style", "nav", "template", "noscript", "head", "iframe", "object", "embed", "svg", "canvas", "audio",
-     "video", "select", "datalist", "button"}
-)  # fmt: skip
 _BLOCKS: Final = frozenset(
     {"address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "div", "dl",
      "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr",
@@ -30,21 +28,11 @@ _BLOCKS: Final = frozenset(
 )  # fmt: skip
 _TIGHT: Final = frozenset({"li", "dt", "dd", "tr", "thead", "tbody", "tfoot", "caption"})
 _HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
-_HIDDEN_STYLE: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_TITLE_PARTS: Final = re.compile(r"\s+[-–—:·•/]\s+|\s*[|»«]\s*")
 _DECLARED: Final = re.compile(
     rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([\w.:-]{1,40})|\A\s*<\?xml[^>]{0,100}encoding\s*=\s*["']([\w.:-]{1,40})""",
     re.IGNORECASE,
 )
-
-
-class _Element(Protocol):
-    tag: Any
-    text: str | None
-    tail: str | None
-    sourceline: int | None
-
-    def get(self, name: str) -> str | None: ...
-    def __iter__(self) -> Iterator["_Element"]: ...
 
 
 def load_html(path: str, data: bytes) -> Document:
@@ -52,13 +40,16 @@ def load_html(path: str, data: bytes) -> Document:
     root = _parse(source)
     flow = Flow()
     if root is not None:
-        _walk(root, flow)
+        content = Content(root)
+        for each in content.roots:
+            _walk(each, flow, content)
+            flow.end_block(tight=False)
     text, headings, lines = flow.finish()
     known = source.count("\n") < HIGHEST_LINE - 1
     return Document(
         path=path,
         text=text,
-        title=_title(root),
+        title=_title(root, [heading.text for heading in headings if heading.level == 1]),
         sections=sections_from(headings, len(text)),
         line_numbers=lines if known else None,
         remarks=(remark,) if remark else (),
@@ -78,12 +69,12 @@ def _declared_encoding(data: bytes) -> str | None:
     return {"iso8859-1": "cp1252", "ascii": "cp1252", "utf-16": None, "utf-8": None}.get(codec.name, codec.name)
 
 
-def _parse(source: str) -> _Element | None:
+def _parse(source: str) -> Element | None:
     from lxml import etree  # 30 ms
 
     parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False, remove_comments=True, remove_pis=True)
     try:
-        root: _Element | None = etree.fromstring(source.encode(), parser)
+        root: Element | None = etree.fromstring(source.encode(), parser)
     except etree.XMLSyntaxError as error:
         if not source.strip():
             return None
@@ -93,26 +84,60 @@ def _parse(source: str) -> _Element | None:
     return root
 
 
-def _title(root: _Element | None) -> str:
+def _title(root: Element | None, top_headings: list[str]) -> str:
+    """The page's only top heading if its `<title>` has it, with the site's name around it; else the `<title>`."""
+    title = og_title = ""
     for child in root if root is not None else ():
-        if child.tag == "head":
-            for element in child:
-                if element.tag == "title":
-                    return clean_heading(element.text or "")
-    return ""
+        for element in child if child.tag == "head" else ():
+            if element.tag == "title":
+                title = title or clean_heading(element.text or "")
+            elif element.tag == "meta" and element.get("property") == "og:title":
+                og_title = og_title or clean_heading(element.get("content") or "")
+    title = title or og_title
+    if len(top_headings) == 1 and (not title or top_headings[0].casefold() in _TITLE_PARTS.split(title.casefold())):
+        return top_headings[0]
+    return title
 
 
-def _walk(element: _Element, flow: Flow) -> None:
+def _walk(element: Element, flow: Flow, content: Content) -> None:
+    if not content.is_shown(element):
+        flow.pass_by(_last_line(element))
+        return
     tag = element.tag
-    if not isinstance(tag, str) or tag in _DROPPED or _is_hidden(element):
+    if tag == "table":
+        _walk_table(element, flow, content)
         return
     line = element.sourceline or 1
     _open(tag, flow, line)
     flow.add(element.text or "", line)
     for child in element:
-        _walk(child, flow)
+        _walk(child, flow, content)
         flow.add(child.tail or "", None)
     _close(tag, flow)
+
+
+def _last_line(element: Element) -> int:
+    return (element.sourceline or 0) + sum(text.count("\n") for text in element.itertext())
+
+
+def _walk_table(table: Element, flow: Flow, content: Content) -> None:
+    """A table with header cells as rows with the names of their columns; others as rows of cells, or as blocks."""
+    flow.end_block(tight=False)
+    kind = table_kind(table, content)
+    if kind == "data":
+        for child in table:
+            if child.tag == "caption":
+                _walk(child, flow, content)
+        for text, line in table_lines(table, content):
+            flow.end_block(tight=True)
+            flow.add(text, line)
+        flow.pass_by(_last_line(table))
+    else:
+        flow.open_table(in_blocks=kind == "blocks")
+        for child in table:
+            _walk(child, flow, content)
+        flow.close_table()
+    flow.end_block(tight=False)
 
 
 def _open(tag: str, flow: Flow, line: int) -> None:
@@ -141,10 +166,3 @@ def _close(tag: str, flow: Flow) -> None:
         flow.preformatted -= 1
     elif tag in _HEADINGS:
         flow.close_heading()
-
-
-def _is_hidden(element: _Element) -> bool:
-    if element.get("hidden") is not None or element.get("aria-hidden") == "true":
-        return True
-    style = element.get("style")
-    return style is not None and _HIDDEN_STYLE.search(style) is not None

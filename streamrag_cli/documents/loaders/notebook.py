@@ -1,4 +1,4 @@
-"""Jupyter notebooks, format 3 and 4: Markdown cells as they are, code cells in fences, short outputs after them.
+"""Jupyter notebooks, format 3 and 4: Markdown cells as they are, code cells in fences, outputs after them.
 
 Read as the JSON that it is, not with `nbformat`: that brings a JSON schema validator, warns of missing cell ids,
 and refuses notebooks whose text is perfectly readable.
@@ -10,16 +10,13 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from streamrag_cli.documents.loaders.markdown import find_headings
+from streamrag_cli.documents.loaders.notebook_outputs import joined, output_texts
 from streamrag_cli.documents.outline import Heading, clean_heading, only_top_heading, sections_from
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
 from streamrag_cli.text import REPLACEMENT
 
-OUTPUT_CHARS: Final = 500
-"""A longer output is a table, a log or a dump; what the cell does is in its code."""
-
 _BACKTICKS: Final = re.compile(r"`{3,}")
-_ESCAPE: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -68,7 +65,7 @@ def _cells(notebook: Any) -> list[dict[str, Any]] | None:
 def _rendered(cell: dict[str, Any], language: str) -> Iterator[tuple[bool, str]]:
     """(whether it is Markdown, text) for a cell's source and each output worth keeping; nothing that is blank."""
     kind = cell.get("cell_type")
-    source = _joined(cell.get("source", cell.get("input")))
+    source = joined(cell.get("source", cell.get("input")))
     if not source:
         return
     if kind == "markdown":
@@ -78,10 +75,8 @@ def _rendered(cell: dict[str, Any], language: str) -> Iterator[tuple[bool, str]]
         yield True, "#" * (level if isinstance(level, int) and 1 <= level <= 6 else 1) + " " + " ".join(source.split())
     elif kind == "code":
         yield False, _fenced(source, language)
-        for output in _list(cell.get("outputs")):
-            text = _output_text(output) if isinstance(output, dict) else ""
-            if text and len(text) <= OUTPUT_CHARS:
-                yield False, _fenced(text, "output")
+        for is_table, text in output_texts(cell.get("outputs")):
+            yield False, text if is_table else _fenced(text, "output")
     else:
         yield False, source
 
@@ -89,20 +84,6 @@ def _rendered(cell: dict[str, Any], language: str) -> Iterator[tuple[bool, str]]
 def _list(value: Any) -> list[Any]:
     """A list as it is, and anything else as an empty one."""
     return value if isinstance(value, list) else []
-
-
-def _output_text(output: dict[str, Any]) -> str:
-    data = output.get("data")
-    plain = data.get("text/plain") if isinstance(data, dict) else output.get("text")
-    return _ESCAPE.sub("", _joined(plain))
-
-
-def _joined(source: Any) -> str:
-    """A cell's text, which is a string or a list of strings."""
-    text = "".join(str(piece) for piece in source) if isinstance(source, list) else source
-    if not isinstance(text, str):
-        return ""
-    return _NOT_TEXT.sub(REPLACEMENT, text.replace("\r\n", "\n").replace("\r", "\n")).strip("\n").rstrip()
 
 
 def _fenced(text: str, language: str) -> str:

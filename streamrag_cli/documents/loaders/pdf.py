@@ -1,17 +1,20 @@
-"""PDF: one section a page, the text in the order of the page's contents.
+"""PDF: one section a page, the text in the order in which a person reads it.
 
-Lines stay as they were set; a word that a line's end divided is put together again.
+Columns are read one after the other, tables row by row; running heads and page numbers are left out. Lines stay as they
+were set; a word that a line's end divided is put together again.
 """
 
 import re
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
+from streamrag_cli.documents.loaders.pdf_layout import reading_order
+from streamrag_cli.documents.loaders.pdf_margins import without_margins
+from streamrag_cli.documents.loaders.pdf_sentences import join_sentences
+from streamrag_cli.documents.loaders.pdf_text import LINE_BREAK_HYPHEN, Page, read_page
 from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document, Section
-
-_BREAK: Final = "\ufffe"
-"""What pdfium writes for a hyphen at a line's end, together with the line's end."""
 
 _DIVIDED: Final = re.compile(r"\b(\w+)(?:\ufffe\s*|-\n(?=[a-zß-öø-ÿ]))(\w+)")
 _COMPOUND: Final = re.compile(r"\b\w+-\w+")
@@ -30,7 +33,7 @@ def load_pdf(path: str, data: bytes) -> Document:
         raise _translated(error, data) from error
     try:
         title = _title(pdf.get_metadata_dict().get("Title", ""))
-        pages = [_page_text(pdf, index) for index in range(len(pdf))]
+        pages = [read_page(pdf, index) for index in range(len(pdf))]
     except pypdfium2.PdfiumError as error:
         raise _translated(error, data) from error
     finally:
@@ -38,30 +41,41 @@ def load_pdf(path: str, data: bytes) -> Document:
     return _document(path, title, pages)
 
 
-def _page_text(pdf: Any, index: int) -> str:
-    page = pdf[index]
-    textpage = page.get_textpage()
-    text: str = textpage.get_text_range()
-    textpage.close()
-    page.close()
-    return _NOT_TEXT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-
-
-def _document(path: str, title: str, pages: list[str]) -> Document:
-    compounds = {word.casefold() for page in pages for word in _COMPOUND.findall(page)}
+def _document(path: str, title: str, pages: list[Page]) -> Document:
+    texts = _page_texts(pages)
+    compounds = {word.casefold() for text in texts for word in _COMPOUND.findall(text)}
     pieces: list[str] = []
     sections: list[Section] = []
-    length = 0
-    for number, page in enumerate(pages, start=1):
-        text = _joined(page, compounds).strip()
+    length = without_text = 0
+    for number, (page, page_text) in enumerate(zip(pages, texts, strict=True), start=1):
+        text = _joined(page_text, compounds).strip()
         if not text:
+            without_text += page.is_picture
             continue
         pieces.append(text + "\n\n")
         sections.append(Section(start=length, end=length + len(text) + 2, page=number))
         length += len(text) + 2
     if not pieces:
         raise DocumentError("no text in it (scanned?)", code="no_text", hint="ocrmypdf IN.pdf OUT.pdf")
-    return Document(path=path, text="".join(pieces), title=title, sections=tuple(sections), line_numbers=None)
+    return Document(
+        path=path,
+        text="".join(pieces),
+        title=title,
+        sections=tuple(sections),
+        line_numbers=None,
+        remarks=(_remark(without_text, len(pages)),) if without_text else (),
+    )
+
+
+def _page_texts(pages: list[Page]) -> list[str]:
+    """Each page's text; a sentence that goes on over a page's end is whole on the page where it begins."""
+    lines = [reading_order(replace(page, runs=runs)) for page, runs in zip(pages, without_margins(pages), strict=True)]
+    join_sentences(lines)
+    return ["\n".join([*(line.text for line in each), *page.sideways]) for each, page in zip(lines, pages, strict=True)]
+
+
+def _remark(without_text: int, pages: int) -> str:
+    return f"{without_text:,} of {pages:,} pages {'has' if without_text == 1 else 'have'} no text (scanned?)"
 
 
 def _joined(page: str, compounds: set[str]) -> str:
@@ -71,7 +85,7 @@ def _joined(page: str, compounds: set[str]) -> str:
         compound = f"{found[1]}-{found[2]}"
         return compound if compound.casefold() in compounds else found[1] + found[2]
 
-    return _DIVIDED.sub(join, page).replace(_BREAK, "-")
+    return _DIVIDED.sub(join, page).replace(LINE_BREAK_HYPHEN, "-")
 
 
 def _title(stored: str) -> str:

@@ -1,0 +1,133 @@
+"""Word's tables: a row is a line with the names of its columns, if the first row has names; else its cells.
+
+A table of one column or one row places text on the page; it is read as that text.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Protocol
+
+from streamrag_cli.documents.loaders.rows import column_names, is_value, looks_like_header, row_text
+
+_W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_WRAPPERS: Final = frozenset(f"{_W}{name}" for name in ("sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag"))
+_MOST_COLUMNS: Final = 1000
+_LONG_CELL_CHARS: Final = 400
+
+
+class _Reader(Protocol):
+    def text(self, element: Any) -> str: ...
+    def blocks(self, container: Any) -> Iterator[tuple[int, str]]: ...
+
+
+class Table:
+    def __init__(self, table: Any, reader: _Reader) -> None:
+        self._reader = reader
+        self._table = table
+        self._rows = [row for row in _children(table, f"{_W}tr") if row.find(f"{_W}trPr/{_W}del") is None]
+
+    def blocks(self) -> Iterator[tuple[int, str]]:
+        """(heading level, text): one block for the table, or its cells' blocks if it only places text."""
+        grid = list(self._grid())
+        if len(grid) < 2 or max(map(len, grid)) < 2 or self._holds_blocks():
+            for row in self._rows:
+                for cell in _children(row, f"{_W}tc"):
+                    yield from self._reader.blocks(cell)
+            return
+        head = self._head_rows(grid)
+        names = _names(grid[:head])
+        lines = [row_text(names, cells) if names else _cells_line(cells) for cells in grid[head:]]
+        text = "\n".join(line for line in lines if line)
+        if text:
+            yield -1, text
+        for row in self._rows:
+            for cell in _children(row, f"{_W}tc"):
+                for nested in _children(cell, f"{_W}tbl"):
+                    yield from Table(nested, self._reader).blocks()
+
+    def _grid(self) -> Iterator[list[str]]:
+        """Each row's text by column. A cell over several rows is in each; one over several columns in the first."""
+        above: list[str] = []
+        for row in self._rows:
+            cells: list[str] = [""] * min(_number(row.find(f"{_W}trPr/{_W}gridBefore"), 0), _MOST_COLUMNS)
+            for cell in _children(row, f"{_W}tc"):
+                merge = cell.find(f"{_W}tcPr/{_W}vMerge")
+                goes_on = merge is not None and merge.get(f"{_W}val") != "restart"
+                text = above[len(cells)] if goes_on and len(cells) < len(above) else self._cell_text(cell)
+                span = _number(cell.find(f"{_W}tcPr/{_W}gridSpan"), 1)
+                cells.extend([text, *[""] * (min(span, _MOST_COLUMNS) - 1)][: _MOST_COLUMNS - len(cells)])
+            above = cells
+            yield cells
+
+    def _cell_text(self, cell: Any) -> str:
+        """A cell's own paragraphs on one line; a table inside it has rows of its own."""
+        paragraphs = (self._reader.text(paragraph) for paragraph in _children(cell, f"{_W}p"))
+        return " ".join(" ".join(paragraphs).split())
+
+    def _holds_blocks(self) -> bool:
+        """Whether most cells are long texts of several paragraphs, as in a page laid out with a table."""
+        cells = [cell for row in self._rows for cell in _children(row, f"{_W}tc")]
+        long = sum(
+            len(list(_children(cell, f"{_W}p"))) > 1 and len(self._cell_text(cell)) > _LONG_CELL_CHARS for cell in cells
+        )
+        return 2 * long > len(cells)
+
+    def _head_rows(self, grid: Sequence[Sequence[str]]) -> int:
+        """How many rows name the columns: those that Word repeats on each page, or the first if it looks like it."""
+        repeated = 0
+        while repeated < len(self._rows) - 1 and self._rows[repeated].find(f"{_W}trPr/{_W}tblHeader") is not None:
+            repeated += 1
+        if repeated:
+            return repeated
+        if not looks_like_header(grid[0], grid[1:]):
+            return 0
+        return 1 if len(grid[0]) > 2 or self._is_emphasised(0) or _has_values_below(grid) else 0
+
+    def _is_emphasised(self, index: int) -> bool:
+        """Whether a row is bold and the next is not: two columns may be names and values without a header."""
+        return _is_bold(self._rows[index]) and not _is_bold(self._rows[index + 1])
+
+
+def _children(element: Any, tag: str) -> Iterator[Any]:
+    """The children of this kind, also those inside content controls and insertions."""
+    for child in element:
+        if child.tag == tag:
+            yield child
+        elif child.tag in _WRAPPERS:
+            yield from _children(child, tag)
+
+
+def _names(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The names of the columns, those of several rows after each other; a cell over several columns names each."""
+    names: list[list[str]] = []
+    for index, row in enumerate(rows):
+        above = ""
+        for column, text in enumerate(column_names(row)):
+            if column == len(names):
+                names.append([])
+            above = text or (above if index < len(rows) - 1 else "")
+            if above and above not in names[column]:
+                names[column].append(above)
+    return [" ".join(words) for words in names]
+
+
+def _cells_line(cells: Sequence[str]) -> str:
+    return " | ".join(cells) if any(cells) else ""
+
+
+def _has_values_below(grid: Sequence[Sequence[str]]) -> bool:
+    """Whether a column has a word first and then only numbers or dates."""
+    return any(
+        all(is_value(row[column]) for row in grid[1:] if column < len(row) and row[column])
+        for column in range(1, len(grid[0]))
+        if any(column < len(row) and row[column] for row in grid[1:])
+    )
+
+
+def _is_bold(row: Any) -> bool:
+    runs = [run for run in row.iter(f"{_W}r") if run.find(f"{_W}t") is not None]
+    return bool(runs) and all(run.find(f"{_W}rPr/{_W}b") is not None for run in runs)
+
+
+def _number(element: Any, default: int) -> int:
+    value = "" if element is None else element.get(f"{_W}val") or ""
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 6 else default

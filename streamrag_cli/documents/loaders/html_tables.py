@@ -1,0 +1,161 @@
+"""Tables with header cells, one line for each row: the names of its columns with its values."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from streamrag_cli.documents.loaders.html_content import Content, Element
+from streamrag_cli.documents.loaders.rows import row_text
+
+MOST_COLUMNS: Final = 1000
+_REPEATED_CHARS: Final = 200
+"""A cell over several rows is repeated in each, if it is not longer than this."""
+
+_NOT_DATA: Final = frozenset({"table", "pre", "h1", "h2", "h3", "h4", "h5", "h6"})
+_BLOCKS_IN_CELLS: Final = frozenset({*_NOT_DATA, "ul", "ol", "dl", "blockquote"})
+_INLINE: Final = frozenset(
+    {"a", "abbr", "b", "bdi", "bdo", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins", "kbd", "mark", "q",
+     "s", "samp", "small", "span", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr"}
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Cell:
+    text: str
+    is_header: bool
+    columns: int
+    rows: int
+
+
+@dataclass(slots=True)
+class _Row:
+    line: int
+    cells: list[_Cell]
+    in_head: bool
+
+    @property
+    def is_header(self) -> bool:
+        return self.in_head or all(cell.is_header for cell in self.cells)
+
+
+def table_kind(table: Element, content: Content) -> Literal["data", "rows", "blocks"]:
+    """Whether a table is data with header cells, short cells without names, or a layout of blocks of text."""
+    rows = [list(_cell_elements(row, content)) for row, _ in _row_elements(table, content)]
+    if max((len(cells) for cells in rows), default=0) < 2:
+        return "blocks"
+    below = {each.tag for each in table.iter() if each is not table}
+    if "th" in below and len(rows) > 1 and _NOT_DATA.isdisjoint(below):
+        return "data"
+    return "rows" if _BLOCKS_IN_CELLS.isdisjoint(below) else "blocks"
+
+
+def table_lines(table: Element, content: Content) -> Iterator[tuple[str, int]]:
+    """(text, line of the file) of each row of a table with header cells."""
+    rows = list(_rows(table, content))
+    count = 0
+    while count < len(rows) and rows[count].is_header:
+        count += 1
+    if count == len(rows):
+        yield from ((" | ".join(cell.text for cell in row.cells if cell.text), row.line) for row in rows)
+        return
+    names = _column_names(rows[:count])
+    for row, cells in zip(rows[count:], _grid(rows[count:]), strict=True):
+        if text := _row_line(names, row, cells):
+            yield text, row.line
+
+
+def _row_line(names: Sequence[str], row: _Row, cells: Sequence[str]) -> str:
+    filled = [column for column, text in enumerate(cells) if text]
+    if len(filled) == 1 and (len(row.cells) == 1 or not any(names[filled[0] : filled[0] + 1])):
+        return cells[filled[0]]  # the title of a group of rows, or a note in a frame
+    if not any(names) and row.cells[0].is_header and len(filled) == 2:
+        return row_text([cells[filled[0]].rstrip(":")], [cells[filled[1]]])
+    return row_text(names, cells)
+
+
+def _column_names(rows: Sequence[_Row]) -> list[str]:
+    """The names of the columns; those of several header rows follow each other, "Price new"."""
+    names: list[list[str]] = []
+    for cells in _grid(rows, repeat=True):
+        for column, text in enumerate(cells):
+            if column == len(names):
+                names.append([])
+            if text and text not in names[column]:
+                names[column].append(text)
+    return [" ".join(words).rstrip(":") for words in names]
+
+
+def _grid(rows: Sequence[_Row], *, repeat: bool = False) -> Iterator[list[str]]:
+    """Each row's text by column; a cell over several rows is in each of them.
+
+    A cell over several columns is in the first, or with `repeat` in all.
+    """
+    below: dict[int, tuple[int, str]] = {}
+    for row in rows:
+        cells: list[str] = []
+        still: dict[int, tuple[int, str]] = {}
+        for cell in row.cells:
+            _take_from_above(cells, below, still)
+            for number in range(min(cell.columns, MOST_COLUMNS - len(cells))):
+                text = cell.text if repeat or not number else ""
+                if cell.rows > 1:
+                    still[len(cells)] = (cell.rows - 1, text if len(text) <= _REPEATED_CHARS else "")
+                cells.append(text)
+        _take_from_above(cells, below, still)
+        below = still
+        yield cells
+
+
+def _take_from_above(cells: list[str], below: dict[int, tuple[int, str]], still: dict[int, tuple[int, str]]) -> None:
+    """Add the cells that reach down into this row's next columns; `still` gets those that reach further."""
+    while len(cells) in below and len(cells) < MOST_COLUMNS:
+        rows_left, text = below.pop(len(cells))
+        if rows_left > 1:
+            still[len(cells)] = (rows_left - 1, text)
+        cells.append(text)
+
+
+def _rows(table: Element, content: Content) -> Iterator[_Row]:
+    line = table.sourceline or 1
+    for element, in_head in _row_elements(table, content):
+        line = element.sourceline or line
+        cells = [
+            _Cell(
+                text=" ".join("".join(_cell_text(cell, content)).split()),
+                is_header=cell.tag == "th",
+                columns=_span(cell, "colspan"),
+                rows=_span(cell, "rowspan"),
+            )
+            for cell in _cell_elements(element, content)
+        ]
+        if cells:
+            yield _Row(line, cells, in_head)
+
+
+def _row_elements(table: Element, content: Content) -> Iterator[tuple[Element, bool]]:
+    """(row, whether it is in the table's head)."""
+    for child in table:
+        if child.tag == "tr" and content.is_shown(child):
+            yield child, False
+        elif child.tag in {"thead", "tbody", "tfoot"} and content.is_shown(child):
+            yield from ((row, child.tag == "thead") for row in child if row.tag == "tr" and content.is_shown(row))
+
+
+def _cell_elements(row: Element, content: Content) -> Iterator[Element]:
+    return (cell for cell in row if cell.tag in {"td", "th"} and content.is_shown(cell))
+
+
+def _cell_text(element: Element, content: Content) -> Iterator[str]:
+    yield element.text or ""
+    for child in element:
+        if content.is_shown(child):
+            space = "" if child.tag in _INLINE else " "
+            yield space
+            yield from _cell_text(child, content)
+            yield space
+        yield child.tail or ""
+
+
+def _span(cell: Element, name: str) -> int:
+    value = (cell.get(name) or "").strip()
+    return max(1, min(int(value), MOST_COLUMNS)) if value.isascii() and value.isdigit() and len(value) < 6 else 1

@@ -1,0 +1,91 @@
+"""What a notebook's code cells have put out, as text: the beginning and the end of it, or what it is at a glance.
+
+An output has the same thing in several forms. Tables in HTML are read as rows with the names of their columns; the text
+form is taken otherwise. Of an error its message is kept, not the trace. A text that only names an object is dropped.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from streamrag_cli.documents.loaders.html import load_html
+from streamrag_cli.errors import DocumentError
+from streamrag_cli.text import REPLACEMENT
+
+PIECE_CHARS: Final = 800
+"""A piece of an output fits into a chunk. A longer output keeps its first and last piece, as results stand there."""
+
+GAP: Final = "[…]"
+"""Stands for what is left out."""
+
+_LONGEST_HTML: Final = 200_000
+_LONGEST_NAME: Final = 500
+_FORMAT_3: Final = (("plain", "text"), ("html", "html"), ("latex", "latex"), ("markdown", "markdown"))
+_ESCAPE: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
+_OBJECT: Final = re.compile(
+    r"[\[({]*<(?:[^<>\n]*\b(?:object|at 0x[0-9a-f]+)\b|Figure size |AxesSubplot|Axes:)[^<>\n]*>[^\n]*"
+)
+
+
+def output_texts(outputs: Any) -> Iterator[tuple[bool, str]]:
+    """(whether it is a table, text) of each piece of the outputs that have any; a stream's pieces are one output."""
+    stream: list[str] = []
+    for output in [*(outputs if isinstance(outputs, list) else ()), None]:
+        if isinstance(output, dict) and output.get("output_type") == "stream":
+            stream.append(joined(output.get("text"), strip=False))
+            continue
+        texts = [(False, "".join(stream))]
+        stream.clear()
+        if isinstance(output, dict):
+            texts.append(_output_text(output))
+        for is_table, text in texts:
+            yield from ((is_table, piece) for piece in _pieces(text))
+
+
+def joined(source: Any, *, strip: bool = True) -> str:
+    """A cell's or an output's text, which is a string or a list of strings."""
+    text = "".join(str(piece) for piece in source) if isinstance(source, list) else source
+    if not isinstance(text, str):
+        return ""
+    text = _NOT_TEXT.sub(REPLACEMENT, text)
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip("\n").rstrip() if strip else text
+
+
+def _output_text(output: dict[str, Any]) -> tuple[bool, str]:
+    if output.get("output_type") in {"error", "pyerr"}:
+        return False, ": ".join(filter(None, (joined(output.get("ename")), joined(output.get("evalue")))))
+    data = output.get("data")
+    if not isinstance(data, dict):  # format 3 has the forms next to each other
+        data = {f"text/{name}": output.get(key) for name, key in _FORMAT_3}
+    html, plain = joined(data.get("text/html")), joined(data.get("text/plain"))
+    if plain and _OBJECT.fullmatch(plain[:_LONGEST_NAME]):
+        plain = ""
+    is_table = "<table" in html
+    if html and len(html) <= _LONGEST_HTML and (is_table or not plain) and (text := _html_text(html)):
+        return is_table, text
+    return False, plain or joined(data.get("text/markdown")) or joined(data.get("text/latex"))
+
+
+def _html_text(html: str) -> str:
+    try:
+        return load_html("", html.encode()).text
+    except DocumentError:
+        return ""
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The output as a terminal would show it: whole, in two pieces, or its beginning and its end."""
+    lines = _ESCAPE.sub("", text.replace("\r\n", "\n")).split("\n")
+    text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines).strip("\n").rstrip()
+    if len(text) <= PIECE_CHARS:
+        if text:
+            yield text
+        return
+    head = text[: text.rfind("\n", 0, PIECE_CHARS) + 1 or PIECE_CHARS]
+    tail = text[max(len(head), len(text) - PIECE_CHARS) :]
+    is_whole = len(head) + len(tail) == len(text)
+    if not is_whole:
+        tail = tail[tail.find("\n") + 1 :]
+    yield head.rstrip() if is_whole else f"{head.rstrip()}\n{GAP}"
+    yield tail

@@ -1,0 +1,324 @@
+"""Reads a PDF's pages as runs of text with positions.
+
+pdfium gives a page's text in the order in which it was drawn, with line ends of its own, and puts what was drawn on one
+height on one line, even if a gutter divides it. Reading the place of every word takes as long as reading the text, so
+words are looked at only in lines with a gap between parts that were drawn one by one.
+"""
+
+import ctypes
+import math
+import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+LINE_BREAK_HYPHEN: Final = "\ufffe"
+"""What pdfium writes for a hyphen at a line's end, in place of both the hyphen and the line's end."""
+
+GAP: Final = 0.55
+"""White space between two words that may separate columns or cells, in heights of the text."""
+
+_LINE: Final = re.compile(f"[^\r\n{LINE_BREAK_HYPHEN}]*(?:{LINE_BREAK_HYPHEN}|[\r\n]+|\\Z)")
+_WORD: Final = re.compile(r"\S+")
+_NOT_TEXT: Final = re.compile("[\x00\xad\ud800-\udfff]")
+_RIGHT_TO_LEFT: Final = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+_TO_CLEAN: Final = re.compile("[\x00\xad\ud800-\udfff\ufb00-\ufb06]")
+_LIGATURES: Final = {
+    0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl", 0xFB05: "st", 0xFB06: "st",
+}  # fmt: skip
+_MARKER: Final = re.compile(r"[^\w\s]|\(?\w{1,3}[.)]|o")
+_NUMBERING: Final = re.compile(r"\d+(?:\.\d+)+\.?")
+"""What stands in front of a list item or a heading, a tab away from its text."""
+
+_EQUAL: Final = 1.3
+_TOUCHING: Final = 0.1
+_SPACE: Final = 0.22
+_MUCH_WIDER: Final = 1.6
+_FEW_CHARS: Final = 300
+_OBJECTS: Final = 200
+
+
+class Run(NamedTuple):
+    """Text on one line without a wide gap. `order` counts the runs as they were drawn; y grows upwards."""
+
+    text: str
+    x0: float
+    x1: float
+    bottom: float
+    top: float
+    order: int
+
+    @property
+    def height(self) -> float:
+        return self.top - self.bottom
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page's text, turned so that most of it is upright.
+
+    `sideways` is the text that is not, one string a line. If the page `is_right_to_left`, the order of words does not
+    follow from their places, and runs are whole lines. `bottom` and `top` are the page's edges. `is_picture` is true
+    if the page has hardly any text of its own, and something else.
+    """
+
+    runs: Sequence[Run]
+    sideways: Sequence[str]
+    is_right_to_left: bool
+    bottom: float
+    top: float
+    is_picture: bool
+
+
+class _Boxes:
+    """The boxes of characters, by their index in the page's text, turned by `quarters` of a circle."""
+
+    def __init__(self, textpage: Any, text: str) -> None:
+        from pypdfium2 import raw
+
+        self._textpage = textpage.raw
+        self._address_of_page = ctypes.cast(textpage.raw, ctypes.c_void_p).value
+        self._box = (ctypes.c_float * 4)()
+        self._address = ctypes.addressof(self._box)
+        self._edges = (ctypes.c_double * 4)()
+        first = ctypes.addressof(self._edges)
+        self._edge_addresses = tuple(first + 8 * index for index in range(4))
+        self._get, self._count, self._get_rectangle = _functions()
+        self._units: Sequence[int] | None = None
+        if textpage.count_chars() != len(text):  # pdfium counts characters that are not in the text, and UTF-16's units
+            is_basic = max(text, default="") <= "\uffff"
+            self._units = range(len(text)) if is_basic else _utf16_offsets(text)
+        self._index_of = raw.FPDFText_GetCharIndexFromTextIndex
+        self._angle_of = raw.FPDFText_GetCharAngle
+        self.quarters = 0
+
+    def _index(self, place: int) -> int:
+        return place if self._units is None else int(self._index_of(self._textpage, self._units[place]))
+
+    def at(self, place: int) -> tuple[float, float, float, float]:
+        """(x0, x1, bottom, top) of the character at `place`."""
+        if self._units is not None:
+            place = self._index(place)
+        if not self._get(self._address_of_page, place, self._address):
+            return 0.0, 0.0, 0.0, 0.0
+        left, top, right, bottom = self._box
+        if not self.quarters:
+            return left, right, bottom, top
+        if self.quarters == 1:
+            return -top, -bottom, left, right
+        return (-right, -left, -top, -bottom) if self.quarters == 2 else (bottom, top, -right, -left)
+
+    def quarter_turns(self, place: int) -> int:
+        angle = self._angle_of(self._textpage, self._index(place))
+        return round(angle / (math.pi / 2)) % 4 if angle > 0 else 0
+
+    def drawn_parts(self, start: int, end: int) -> list[tuple[float, float]] | None:
+        """(x0, x1) of the parts of a line that were drawn one by one; None if its words are to be looked at.
+
+        These are far fewer than the words, but for programs that draw letter by letter.
+        """
+        if self.quarters or self._units is not None:
+            return None
+        count = self._count(self._address_of_page, start, end - start)
+        if count > (end - start) // 2:
+            return None
+        parts = []
+        left, top, right, bottom = self._edge_addresses
+        for index in range(count):
+            self._get_rectangle(self._address_of_page, index, left, top, right, bottom)
+            parts.append((self._edges[0], self._edges[2]))
+        return parts
+
+    def place_at(self, x: float, start: int, end: int) -> int:
+        """The first character of a line that does not begin before `x`."""
+        return bisect_left(range(end), x, lo=start, key=lambda place: self.at(place)[0])
+
+
+def _utf16_offsets(text: str) -> list[int]:
+    offsets = [0]
+    for character in text:
+        offsets.append(offsets[-1] + (2 if ord(character) > 0xFFFF else 1))
+    return offsets
+
+
+@cache
+def _functions() -> tuple[Any, Any, Any]:
+    """Three of pdfium's functions with addresses as plain integers, which ctypes calls in a third of the time."""
+    from pypdfium2 import raw
+
+    address, number = ctypes.c_void_p, ctypes.c_int
+    kinds = (
+        (raw.FPDFText_GetLooseCharBox, (number, address, number, address)),
+        (raw.FPDFText_CountRects, (number, address, number, number)),
+        (raw.FPDFText_GetRect, (number, address, number, address, address, address, address)),
+    )
+    get, count, rectangle = (
+        ctypes.CFUNCTYPE(*kind)(ctypes.cast(function, ctypes.c_void_p).value or 0) for function, kind in kinds
+    )
+    return get, count, rectangle
+
+
+def read_page(pdf: Any, index: int) -> Page:
+    page = pdf[index]
+    textpage = page.get_textpage()
+    try:
+        text: str = textpage.get_text_range()
+        boxes = _Boxes(textpage, text)
+        spans, sideways = _turned(text, _line_spans(text), boxes)
+        is_right_to_left = _is_right_to_left(text)
+        runs = list(_runs(text, spans, boxes, whole_lines=is_right_to_left))
+        is_picture = len(text) < _FEW_CHARS and _has_picture(page, without_text=not text.strip())
+        bottom, top = _edges(page, boxes.quarters)
+    finally:
+        textpage.close()
+        page.close()
+    return Page(runs, sideways, is_right_to_left, bottom, top, is_picture)
+
+
+def _has_picture(page: Any, *, without_text: bool) -> bool:
+    """Whether there is an image. On a page without text drawings count too: letters may be drawn as outlines."""
+    from pypdfium2 import raw
+
+    count = raw.FPDFPage_CountObjects(page.raw)
+    kinds = (raw.FPDFPageObj_GetType(raw.FPDFPage_GetObject(page.raw, index)) for index in range(min(count, _OBJECTS)))
+    return any(without_text or kind == raw.FPDF_PAGEOBJ_IMAGE for kind in kinds)
+
+
+def _edges(page: Any, quarters: int) -> tuple[float, float]:
+    left, bottom, right, top = page.get_bbox()
+    return ((bottom, top), (left, right), (-top, -bottom), (-right, -left))[quarters]
+
+
+def _line_spans(text: str) -> list[tuple[int, int]]:
+    """Where each line that is not blank begins and ends, without the white space around it."""
+    spans = []
+    for found in _LINE.finditer(text):
+        line = found[0]
+        if stripped := line.strip():
+            start = found.start() + len(line) - len(line.lstrip())
+            spans.append((start, start + len(stripped)))
+    return spans
+
+
+def _turned(text: str, spans: list[tuple[int, int]], boxes: _Boxes) -> tuple[list[tuple[int, int]], list[str]]:
+    """Turn `boxes` upright for most of the text; the lines of it, and the text of the others."""
+    turns = [_quarter_turns(start, end, boxes) for start, end in spans]
+    if not any(turns):
+        return spans, []
+    chars: Counter[int] = Counter()
+    for turn, (start, end) in zip(turns, spans, strict=True):
+        chars[turn] += end - start
+    boxes.quarters = chars.most_common(1)[0][0]
+    upright = [span for turn, span in zip(turns, spans, strict=True) if turn == boxes.quarters]
+    rest = [(start, end) for turn, (start, end) in zip(turns, spans, strict=True) if turn != boxes.quarters]
+    return upright, [_clean(text[start:end]) for start, end in rest]
+
+
+def _quarter_turns(start: int, end: int, boxes: _Boxes) -> int:
+    """How often a line is turned by 90 degrees; asked for only if it is not as wide as a level line would be."""
+    first, last = boxes.at(start), boxes.at(end - 1)
+    is_level = last[1] - first[0] >= max(first[3], last[3]) - min(first[2], last[2])
+    return 0 if is_level else boxes.quarter_turns(start)
+
+
+def _is_right_to_left(text: str) -> bool:
+    return len(_RIGHT_TO_LEFT.findall(text)) * 3 > len(text)
+
+
+def _clean(text: str) -> str:
+    return _NOT_TEXT.sub("", text).translate(_LIGATURES)
+
+
+def _runs(text: str, spans: list[tuple[int, int]], boxes: _Boxes, *, whole_lines: bool) -> Iterator[Run]:
+    is_clean = _TO_CLEAN.search(text) is None
+    order = 0
+    for start, end in spans:
+        first, last = boxes.at(start), boxes.at(end - 1)
+        pieces = [(start, end)] if whole_lines else _pieces(text, start, end, boxes, first[3] - first[2])
+        for piece_start, piece_end in pieces:
+            if len(pieces) > 1:
+                first, last = boxes.at(piece_start), boxes.at(piece_end - 1)
+            words = text[piece_start:piece_end]
+            largest = first if first[3] - first[2] > 1 else last
+            yield Run(
+                words if is_clean else _clean(words),
+                min(first[0], last[0]),
+                max(first[1], last[1]),
+                largest[2],
+                largest[3],
+                order,
+            )
+            order += 1
+
+
+def _pieces(text: str, start: int, end: int, boxes: _Boxes, height: float) -> list[tuple[int, int]]:
+    """The parts of a line between gaps that are much wider than its spaces between words.
+
+    `begins` are the gaps' widths, and the place in the text (int) or on the page (float) where the next part begins.
+    """
+    parts = None if "  " in text[start:end] else boxes.drawn_parts(start, end)
+    if parts is not None and (len(parts) < 2 or _widest_gap(parts) <= GAP * height):
+        return [(start, end)]
+    begins: list[tuple[float, int | float]]
+    if parts is None or any(after[0] < before[0] for before, after in pairwise(parts)):
+        begins = _word_gaps(text, start, end, boxes)
+    else:
+        begins = [
+            (after[0] - before[1], after[0])
+            for before, after in pairwise(parts)
+            if after[0] - before[1] > _TOUCHING * height
+        ]
+    spaces = text.count(" ", start, end) - len(begins)  # inside parts: as wide as spaces are
+    least = _least_gap([*(gap for gap, _ in begins), *[_SPACE * height] * spaces], height)
+    pieces: list[tuple[int, int]] = []
+    previous = start
+    for gap, found in begins:
+        if gap <= least:
+            continue
+        begin = found if isinstance(found, int) else _word_start(text, boxes.place_at(found - 1, start, end))
+        before = previous + len(text[previous:begin].rstrip())
+        if begin > previous and not _is_marker(text, previous, before, is_first=previous == start):
+            pieces.append((previous, before))
+            previous = begin
+    return [*pieces, (previous, end)]
+
+
+def _widest_gap(parts: list[tuple[float, float]]) -> float:
+    return max(abs(after[0] - before[1]) for before, after in pairwise(parts))
+
+
+def _word_gaps(text: str, start: int, end: int, boxes: _Boxes) -> list[tuple[float, int | float]]:
+    """(width of the gap in front of it, its place in the text) for each word but the first."""
+    gaps: list[tuple[float, int | float]] = []
+    right = 0.0
+    for found in _WORD.finditer(text, start, end):
+        begin, stop = found.span()
+        x0, x1, _, _ = boxes.at(begin)
+        if begin > start:
+            gaps.append((abs(x0 - right), begin))
+        right = x1 if stop - begin == 1 else boxes.at(stop - 1)[1]
+    return gaps
+
+
+def _word_start(text: str, place: int) -> int:
+    while place and not text[place - 1].isspace():
+        place -= 1
+    return place
+
+
+def _is_marker(text: str, start: int, end: int, *, is_first: bool) -> bool:
+    return bool(_MARKER.fullmatch(text, start, end) or (is_first and _NUMBERING.fullmatch(text, start, end)))
+
+
+def _least_gap(gaps: list[float], height: float) -> float:
+    """The width from which on a gap divides the line. The spaces of a justified line are wide, but equal."""
+    if len(gaps) < 2 or max(gaps) <= GAP * height:
+        return GAP * height
+    if max(gaps) <= _EQUAL * min(gaps):
+        return float("inf")
+    usual = min(sorted(gaps)[len(gaps) // 2], height)
+    return max(GAP * height, _MUCH_WIDER * usual)
