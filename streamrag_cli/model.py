@@ -25,6 +25,8 @@ class Document:
     `line_numbers[i]` is the line of the file that line `i` of `text` (counted from 0, split at
     newlines) came from, counted from 1; it is None where the format has no lines (PDF, DOCX, notebooks).
     `title` is the document's own name for itself, or "".
+    `summary` is what it says about itself outside its text (description, tags, imports), on one line, or "": it is
+    searched with the document's first chunk and never quoted.
     `remarks` are things its reader should know, such as a lossy decode; one short line each.
     """
 
@@ -33,6 +35,7 @@ class Document:
     title: str
     sections: tuple[Section, ...]
     line_numbers: Sequence[int] | None
+    summary: str = ""
     remarks: tuple[str, ...] = ()
 
 

@@ -1,0 +1,55 @@
+"""A table's row as text: `- product: cleat; price: 4`, on one line whatever its cells hold.
+
+The line says everything about its row, so it can be found and quoted alone. What has no name of its own is given
+without one, and empty cells are left out.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+_NUMBER: Final = re.compile(r"[-+]?[$€£]?[ ]?\d[\d.,' ]*(?:[eE][-+]?\d+)?[ ]?[%€$£]?")
+_DATE: Final = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T].*)?")
+_LONGEST_NAME_CHARS: Final = 80
+_SPACES: Final = re.compile(r"\s+")
+
+
+def row_text(columns: Sequence[str], cells: Sequence[str]) -> str:
+    """The row as one line of text, or "" if all its cells are empty.
+
+    >>> row_text(["product", "price", ""], ["cleat", "4", "new"])
+    '- product: cleat; price: 4; new'
+    """
+    shown: list[str] = []
+    for number, cell in enumerate(cells):
+        value = _SPACES.sub(" ", cell).strip()
+        if value:
+            name = columns[number] if number < len(columns) else ""
+            shown.append(f"{name}: {value}" if name else value)
+    return f"- {'; '.join(shown)}" if shown else ""
+
+
+def column_names(row: Sequence[str]) -> list[str]:
+    """The names that a header row gives the columns, each on one line; the mark of a name is not repeated."""
+    return [_SPACES.sub(" ", cell).strip().rstrip(":").rstrip() for cell in row]
+
+
+def looks_like_header(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Whether `row` names the columns of the rows `below` it rather than being one of them.
+
+    Names are short, different, and no numbers or dates. A row of words above rows of words is taken for names, since
+    a table without any is rare.
+    """
+    names = [cell.strip() for cell in row]
+    while names and not names[-1]:
+        names.pop()
+    filled = [name for name in names if name]
+    if not below or len(filled) < max(1, (len(names) + 1) // 2) or len(set(filled)) < len(filled):
+        return False
+    return not any(len(name) > _LONGEST_NAME_CHARS or is_value(name) for name in filled)
+
+
+def is_value(cell: str) -> bool:
+    """Whether a cell holds a number or a date."""
+    word = cell.strip()[:_LONGEST_NAME_CHARS]
+    return bool(_NUMBER.fullmatch(word) or _DATE.fullmatch(word))
