@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 class Section:
     """A run of a document's text under one heading path and, in a paged format, on one page.
 
-    `start` and `end` are character offsets into `Document.text`.
+    `start` and `end` are character offsets into `Document.text`. One that `is_whole` is to be one chunk, whatever its
+    length.
     """
 
     start: int
     end: int
     headings: tuple[str, ...] = ()
     page: int | None = None
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Final
 
 from streamrag_cli.answer.sentences import Sentence, sentences
+from streamrag_cli.documents.formats import text_kind
 from streamrag_cli.retrieval.embeddings import Embedder
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.store.words import stems
@@ -49,7 +51,9 @@ class Quote:
 def pick_quotes(question: str, found: Retrieved, *, top_k: int, embedder: Embedder, limit: int = QUOTES) -> list[Quote]:
     """The best sentences of the best `top_k` hits, best first, no sentence twice."""
     hits, term_weights = found.hits[:top_k], found.term_weights
-    candidates = [(hit, sentence) for hit in hits for sentence in sentences(hit.chunk.text)]
+    candidates = [
+        (hit, sentence) for hit in hits for sentence in sentences(hit.chunk.text, text_kind(PurePath(hit.path)))
+    ]
     if not candidates:
         return []
     texts = [sentence.text for _, sentence in candidates]

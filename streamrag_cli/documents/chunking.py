@@ -84,6 +84,7 @@ class _Group:
     chars: int
     largest: int
     is_chain: bool = True
+    is_whole: bool = False
 
     def with_section(self, section: Section, chars: int, headings: tuple[str, ...]) -> "_Group":
         page = self.page if self.chars else section.page
@@ -110,13 +111,17 @@ def _groups(document: Document, target_chars: int) -> Iterator[_Group]:
         else:
             if group is not None:
                 yield group
-            group = _Group(section.start, section.end, section.headings, section.page, chars, chars)
+            group = _Group(
+                section.start, section.end, section.headings, section.page, chars, chars, is_whole=section.is_whole
+            )
     if group is not None and group.chars:
         yield group
 
 
 def _shared_headings(group: _Group, section: Section, chars: int, target_chars: int) -> tuple[str, ...] | None:
     """The heading path of `group` and `section` as one; None if they are better apart."""
+    if group.is_whole or section.is_whole:
+        return None if chars else group.headings
     if not group.chars:
         return section.headings
     if not chars:
@@ -161,6 +166,9 @@ def _spans(text: str, group: _Group, target_chars: int, overlap_chars: int) -> I
 
 def _cuts(text: str, group: _Group, target_chars: int) -> Iterator[int]:
     """The end of each chunk of `group`; the last is the group's end."""
+    if group.is_whole:
+        yield group.end
+        return
     fences = _fences(text, group.start, group.end)
     at = group.start
     end = at + len(text[at : group.end].rstrip())

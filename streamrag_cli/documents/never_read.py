@@ -14,7 +14,7 @@ NEVER_READ_FILES: Final = (
     "credentials*", ".credentials*", "secrets.y*ml", "secrets.json", "secrets.toml", "*.tfvars",
     "service-account*.json",
     # private keys and key stores
-    "*.pem", "*.key", "*.ppk", "*.p12", "*.pfx", "*.p8", "*.jks", "*.keystore", "*.kdb", "*.kdbx", "*.asc", "*.gpg",
+    "*.pem", "*.key", "*.ppk", "*.p12", "*.pfx", "*.p8", "*.jks", "*.keystore", "*.kdb", "*.kdbx", "*.gpg",
     "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "id_xmss*", "identity.age",
     # what was typed at a prompt
     ".*_history",

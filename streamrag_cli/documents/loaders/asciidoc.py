@@ -122,7 +122,9 @@ class _Reader:
         language = rest.partition(",")[0].strip().strip('"')
         if style == "comment":
             self._is_comment = True
-        elif style in {"source", "listing", "literal", "plantuml", "mermaid"} or (not style and rest and "=" not in rest):
+        elif style in {"source", "listing", "literal", "plantuml", "mermaid"} or (
+            not style and rest and "=" not in rest
+        ):
             self._language = language if re.fullmatch(r"[\w+#-]{1,20}", language) else ""
         elif style in {"stem", "latexmath", "asciimath"}:
             self._language = ""

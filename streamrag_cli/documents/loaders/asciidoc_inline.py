@@ -9,7 +9,9 @@ _SHOWN_TERM: Final = re.compile(r"\(\(([^()]+)\)\)|indexterm2:\[([^\[\]]*)\]")
 _ATTRIBUTE: Final = re.compile(r"(?<!\\)\{(\w[\w-]*)\}")
 _ANCHOR: Final = re.compile(r"\[\[[^\[\]]*\]\]|anchor:[\w-]+\[[^\[\]]*\]|(?<!`)\[#[\w-]+\](?=\S)")
 _REFERENCE: Final = re.compile(r"<<([^<>,]+)(?:,([^<>]*))?>>")
-_LINK: Final = re.compile(r"(?:\blink:|\bxref:|\bmailto:)([^\s\[\]]+)\[([^\[\]]*)\]|((?:https?|ftp|irc)://[^\s\[\]<>]+)\[([^\[\]]*)\]")
+_LINK: Final = re.compile(
+    r"(?:\blink:|\bxref:|\bmailto:)([^\s\[\]]+)\[([^\[\]]*)\]|((?:https?|ftp|irc)://[^\s\[\]<>]+)\[([^\[\]]*)\]"
+)
 _IMAGE: Final = re.compile(r"\b(?:image|icon):[^\s\[\]:]+\[([^\[\],]*)[^\[\]]*\]")
 _MENU: Final = re.compile(r"\bmenu:([^\[\]\n]{1,80})\[([^\[\]]*)\]")
 _MACRO: Final = re.compile(r"\b(?:kbd|btn|pass|stem|latexmath|asciimath):\w*\[([^\[\]]*)\]")

@@ -33,7 +33,9 @@ _PICTURES: Final = frozenset({"tikzpicture", "pgfpicture", "pspicture", "picture
 _TABLES: Final = frozenset({"tabular", "tabular*", "tabularx", "tabulary", "longtable", "array", "tabu"})
 _BEGIN: Final = re.compile(r"\\begin[ \t]*\{([^{}\n]{1,40})\}")
 _END: Final = re.compile(r"\\end[ \t]*\{([^{}\n]{1,40})\}")
-_LANGUAGE: Final = re.compile(r"language[ ]*=[ ]*\{?(?:\[[^\]]*\])?([\w+#-]{1,20})|\A(?:\[[^\]]*\])?\{([\w+#-]{1,20})\}")
+_LANGUAGE: Final = re.compile(
+    r"language[ ]*=[ ]*\{?(?:\[[^\]]*\])?([\w+#-]{1,20})|\A(?:\[[^\]]*\])?\{([\w+#-]{1,20})\}"
+)
 _DEFINITION: Final = re.compile(
     r"[ \t]*\\(?:(?:re)?newcommand|providecommand|def|let|(?:re)?newenvironment|newtheorem|usepackage|documentclass"
     r"|RequirePackage|DeclareMathOperator|setlength|addtolength|setcounter|hypersetup|graphicspath|pagestyle|geometry"
@@ -52,7 +54,9 @@ _DEFINITION_LINES: Final = 200
 
 def load_latex(path: str, text: str) -> Document:
     lines = list(_without_comments(text))
-    begin = next((at for at, (_, line, is_code) in enumerate(lines) if not is_code and _is_mark(line, _BEGIN, "document")), -1)
+    begin = next(
+        (at for at, (_, line, is_code) in enumerate(lines) if not is_code and _is_mark(line, _BEGIN, "document")), -1
+    )
     title = _title("\n".join(line for _, line, is_code in lines if not is_code))
     reader = _Reader(lines[begin + 1 :])
     reader.read()
@@ -109,7 +113,9 @@ def _uncommented(line: str) -> str:
     """The line up to its comment. A percent sign in `\\verb` or a link begins none."""
     if "%" not in line or len(line) > _LINE_CHARS:
         return line
-    kept = [found.span() for found in re.finditer(rf"{_VERB.pattern}|\\(?:url|href|nolinkurl|path)\{{[^{{}}]*\}}", line)]
+    kept = [
+        found.span() for found in re.finditer(rf"{_VERB.pattern}|\\(?:url|href|nolinkurl|path)\{{[^{{}}]*\}}", line)
+    ]
     for found in _COMMENT.finditer(line):
         at = found.end(1)
         if not any(start < at < end for start, end in kept):

@@ -15,7 +15,9 @@ _WITHOUT_TEXT: Final = frozenset(
      "hypertarget", "fontsize", "selectlanguage", "usebox", "rule", "vphantom", "hphantom", "phantom", "printindex",
      "newpage", "markboth", "markright", "todo", "marginnote", "bibitem", "graphicspath", "resizebox", "scalebox"}
 )  # fmt: skip
-_SECOND: Final = frozenset({"href", "textcolor", "colorbox", "foreignlanguage", "hyperref", "hyperlink", "multicolumn", "multirow"})
+_SECOND: Final = frozenset(
+    {"href", "textcolor", "colorbox", "foreignlanguage", "hyperref", "hyperlink", "multicolumn", "multirow"}
+)
 _CODE: Final = frozenset({"texttt", "code", "url", "path", "nolinkurl", "mintinline", "lstinline"})
 _SYMBOLS: Final = {
     "ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "o": "ø", "O": "Ø", "aa": "å", "AA": "Å", "l": "ł", "L": "Ł",

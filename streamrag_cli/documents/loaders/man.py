@@ -18,7 +18,9 @@ _ARGUMENT: Final = re.compile(r'"((?:[^"]|"")*)"?|((?:\\ |\S)+)')
 _COMMENT: Final = re.compile(r"(?<!\\)\\[\"#].*")
 _TEXT_MACROS: Final = frozenset({"B", "I", "SM", "SB", "R", "CW", "C"})
 _ALTERNATING: Final = frozenset({"BR", "RB", "BI", "IB", "IR", "RI"})
-_PARAGRAPHS: Final = frozenset({"PP", "P", "LP", "HP", "Pp", "sp", "RS", "RE", "br", "Lp", "in", "ti", "SY", "YS", "nh"})
+_PARAGRAPHS: Final = frozenset(
+    {"PP", "P", "LP", "HP", "Pp", "sp", "RS", "RE", "br", "Lp", "in", "ti", "SY", "YS", "nh"}
+)
 _CODE_BEGINS: Final = frozenset({"nf", "EX", "Vb"})
 _CODE_ENDS: Final = frozenset({"fi", "EE", "Ve"})
 _WITHOUT_TEXT: Final = frozenset(
@@ -26,14 +28,7 @@ _WITHOUT_TEXT: Final = frozenset(
      "UC", "AT", "DT", "PD", "Dd", "Os", "Bk", "Ek", "Bl", "El", "Sm", "IX", "if", "ie", "el", "while", "rn", "ev", "bp",
      "cc", "c2", "ec", "eo", "fam", "ss", "cs", "bd", "lf", "mso", "TQ", "hw", "pl", "po", "Rs", "Re", "lg", "kern"}
 )  # fmt: skip
-_MAN_MARKS: Final = re.compile(r"^[.'][ \t]*(?:TH|SH|Dt|Sh|Dd)\b|\A[.']\\\"", re.MULTILINE)
-_JUDGED_CHARS: Final = 20_000
 _LINE_CHARS: Final = 4000
-
-
-def is_man(text: str) -> bool:
-    """Whether the text is roff: `.1` to `.9` end many other names."""
-    return _MAN_MARKS.search(text[:_JUDGED_CHARS]) is not None
 
 
 def load_man(path: str, text: str) -> Document:
@@ -69,7 +64,12 @@ class _Reader:
         line = self._lines[self._at]
         self._at += 1
         self._number = self._at
-        while line.endswith("\\") and not line.endswith("\\\\") and self._at < len(self._lines) and len(line) < _LINE_CHARS:
+        while (
+            line.endswith("\\")
+            and not line.endswith("\\\\")
+            and self._at < len(self._lines)
+            and len(line) < _LINE_CHARS
+        ):
             line = line[:-1] + self._lines[self._at]
             self._at += 1
         return line
@@ -203,5 +203,6 @@ def _table_rows(lines: Sequence[tuple[int, str]]) -> Iterator[tuple[int, list[st
 
 def _arguments(source: str) -> list[str]:
     return [
-        found[2] if found[1] is None else found[1].replace('""', '"') for found in _ARGUMENT.finditer(source[:_LINE_CHARS])
+        found[2] if found[1] is None else found[1].replace('""', '"')
+        for found in _ARGUMENT.finditer(source[:_LINE_CHARS])
     ]

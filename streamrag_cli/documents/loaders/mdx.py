@@ -29,7 +29,9 @@ def load_mdx(path: str, source: str) -> Document:
 
 def _edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterator[Edit]:
     at = start
-    blocks = iter([*(span for span in code if text.startswith(("`", "~"), _after_indent(text, span[0]))), (len(text) + 1,) * 2])
+    blocks = iter(
+        [*(span for span in code if text.startswith(("`", "~"), _after_indent(text, span[0]))), (len(text) + 1,) * 2]
+    )
     begins, after = next(blocks)
     while found := _MARKS.search(text, at):
         while after <= found.start():
@@ -91,7 +93,7 @@ def _balanced(text: str, start: int, closing: str) -> int:
             at = end + 1 if end >= 0 else last
         elif quote:
             quote = "" if character == quote else quote
-        elif character in "\"`" or (character == "'" and (depth or closing == "}")):
+        elif character in '"`' or (character == "'" and (depth or closing == "}")):
             quote = character
         elif depth == 0 and character == closing:
             return at + 1

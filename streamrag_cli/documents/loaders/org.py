@@ -23,7 +23,9 @@ _CLOCK: Final = re.compile(r"[ \t]*CLOCK:.*")
 _FIXED: Final = re.compile(r"[ \t]*:(?: (.*))?")
 _ROW: Final = re.compile(r"[ \t]*\|(.*)")
 _ROW_RULE: Final = re.compile(r"[ \t]*\|[-+|: ]*[ \t]*")
-_ITEM: Final = re.compile(r"[ \t]*(?:[-+]|[ \t]\*|\d+[.)]|[a-zA-Z][.)])[ \t]+(?:\[@\d+\][ \t]*)?(?:\[[ xX-]\][ \t]+)?(?=\S)")
+_ITEM: Final = re.compile(
+    r"[ \t]*(?:[-+]|[ \t]\*|\d+[.)]|[a-zA-Z][.)])[ \t]+(?:\[@\d+\][ \t]*)?(?:\[[ xX-]\][ \t]+)?(?=\S)"
+)
 _RULING: Final = re.compile(r"[ \t]*-{5,}[ \t]*")
 _LINK: Final = re.compile(r"\[\[([^\[\]]*)\](?:\[([^\[\]]*)\])?\]")
 _NOTE_DEFINITION: Final = re.compile(r"\[fn:[\w-]+\][ \t]+")
@@ -130,7 +132,9 @@ class _Reader:
         """The lines from `number` on that `pattern` fits."""
         found: list[tuple[int, re.Match[str]]] = []
         at = number - 1
-        while at < len(self._lines) and len(self._lines[at]) <= _LINE_CHARS and (m := pattern.fullmatch(self._lines[at])):
+        while (
+            at < len(self._lines) and len(self._lines[at]) <= _LINE_CHARS and (m := pattern.fullmatch(self._lines[at]))
+        ):
             found.append((at + 1, m))
             at += 1
         self._at = at

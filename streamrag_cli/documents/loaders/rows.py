@@ -10,6 +10,7 @@ from typing import Final
 
 _NUMBER: Final = re.compile(r"[-+]?[$€£]?[ ]?\d[\d.,' ]*(?:[eE][-+]?\d+)?[ ]?[%€$£]?")
 _DATE: Final = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T].*)?")
+_YEAR: Final = re.compile(r"(?:19|20)\d\d")
 _LONGEST_NAME_CHARS: Final = 80
 _SPACES: Final = re.compile(r"\s+")
 
@@ -37,16 +38,23 @@ def column_names(row: Sequence[str]) -> list[str]:
 def looks_like_header(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Whether `row` names the columns of the rows `below` it rather than being one of them.
 
-    Names are short, different, and no numbers or dates. A row of words above rows of words is taken for names, since
-    a table without any is rare.
+    Names are short, mostly different, and no numbers or dates, but for years above other figures. A row of words above
+    rows of words is taken for names, since a table without any is rare.
     """
     names = [cell.strip() for cell in row]
     while names and not names[-1]:
         names.pop()
     filled = [name for name in names if name]
-    if not below or len(filled) < max(1, (len(names) + 1) // 2) or len(set(filled)) < len(filled):
+    if not below or len(filled) < max(1, (len(names) + 1) // 2) or len(set(filled)) * 2 < len(filled):
         return False
-    return not any(len(name) > _LONGEST_NAME_CHARS or is_value(name) for name in filled)
+    if any(len(name) > _LONGEST_NAME_CHARS for name in filled) or all(is_value(name) for name in filled):
+        return False
+    return all(not is_value(name) or _is_year_above(number, name, below) for number, name in enumerate(names) if name)
+
+
+def _is_year_above(column: int, name: str, below: Sequence[Sequence[str]]) -> bool:
+    cells = [row[column].strip() for row in below if column < len(row)]
+    return _YEAR.fullmatch(name) is not None and any(cell and not _YEAR.fullmatch(cell) for cell in cells)
 
 
 def is_value(cell: str) -> bool:

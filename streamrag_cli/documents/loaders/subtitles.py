@@ -18,6 +18,9 @@ _PAUSE_S: Final = 4.0
 _UNENDED_CHARS: Final = 300
 """Captions without punctuation end a sentence at a long pause, or at a cue once they are this long."""
 
+_FLASH_S: Final = 0.05
+"""A cue shorter than this is a step of captions that roll."""
+
 _TIMES: Final = re.compile(
     r"[ \t]*(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})[ \t]*-->[ \t]*(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3}).*"
 )
@@ -94,7 +97,7 @@ def _split(line: str) -> list[str]:
 
 
 def _cues(text: str) -> Iterator[_Cue]:
-    """The cues with something said in them. Lines already shown by the cue before are not said again."""
+    """The cues with something said in them. Lines that the cue before has shown above new ones are not taken again."""
     before: list[str] = []
     lines = text.split("\n")
     at = 0
@@ -113,11 +116,15 @@ def _cues(text: str) -> Iterator[_Cue]:
             at += 1
         if at < len(lines) and "-->" in lines[at] and shown and re.fullmatch(r"\d+", shown[-1]):
             shown.pop()  # the number of the next cue, without a blank line in front of it
-        said = [line for line in shown if line and line not in before]
-        before = [line for line in shown if line] or before
+        shown = [line for line in shown if line]
         hours, minutes, seconds, part, *end = (int(each or 0) for each in times.groups())
         begins_s = hours * 3600 + minutes * 60 + seconds + part / 1000
         ends_s = end[0] * 3600 + end[1] * 60 + end[2] + end[3] / 1000
+        said = shown if ends_s - begins_s >= _FLASH_S else []
+        if shown[:-1] and before:  # captions that roll show the last lines again above the new one
+            again = next((size for size in range(len(shown) - 1, 0, -1) if shown[:size] == before[-size:]), 0)
+            said = said[again:]
+        before = shown or before
         if said:
             yield _Cue(number, begins_s, ends_s, said)
 
