@@ -19,6 +19,9 @@ from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.store.words import stems
 
 QUOTES: Final = 3
+EMBEDDED: Final = 64
+"""Of more sentences, as rows of tables are, those are judged whose words fit best: each costs an embedding."""
+
 _BM25_K1: Final = 1.2
 _BM25_B: Final = 0.3
 _WEIGHTS: Final = {"coverage": 0.5, "bm25": 0.5, "cosine": 1.0, "chunk": 0.1, "kind": 0.2}
@@ -57,9 +60,14 @@ def pick_quotes(question: str, found: Retrieved, *, top_k: int, embedder: Embedd
     if not candidates:
         return []
     texts = [sentence.text for _, sentence in candidates]
+    lexical = _lexical(texts, term_weights)
+    if len(candidates) > EMBEDDED:
+        kept = sorted(sorted(range(len(candidates)), key=lambda index: -sum(lexical[index]))[:EMBEDDED])
+        candidates = [candidates[index] for index in kept]
+        texts = [texts[index] for index in kept]
+        lexical = [lexical[index] for index in kept]
     vectors = embedder.embed_documents(texts)
     cosines = vectors @ found.question_vector
-    lexical = _lexical(texts, term_weights)
     best_chunk = max(hit.score for hit in hits) or 1.0
     scores = [
         _WEIGHTS["coverage"] * coverage

@@ -7,8 +7,8 @@ from typing import Final
 from streamrag_cli.documents.outline import clean_heading
 
 _SAYS_NOTHING: Final = frozenset(
-    {"readme", "index", "_index", "__init__", "__main__", "main", "mod", "default", "untitled", "document", "page", "notes",
-     "note", "content", "text", "file"}
+    {"readme", "index", "_index", "__init__", "__main__", "main", "mod", "default", "untitled", "document", "page",
+     "notes", "note", "content", "text", "file"}
 )  # fmt: skip
 _COMMON_FOLDERS: Final = frozenset(
     {"docs", "doc", "src", "lib", "content", "pages", "files", "data", "notes", "text", "tmp"}
@@ -21,8 +21,10 @@ _DIGEST: Final = re.compile(r"(?=[a-f-]*\d)[0-9a-f-]{12,}", re.IGNORECASE)
 def title_from_name(path: Path, root: Path) -> str:
     """The name of `path` and of its folder below `root`, as a title; "" if neither says anything.
 
-    >>> title_from_name(Path("/n/Recipes/Plum cake.md"), Path("/n")), title_from_name(Path("/n/x/README.md"), Path("/n/x"))
-    ('Recipes/Plum cake', 'x')
+    >>> title_from_name(Path("/n/Recipes/Plum cake.md"), Path("/n"))
+    'Recipes/Plum cake'
+    >>> title_from_name(Path("/n/x/README.md"), Path("/n/x"))
+    'x'
     """
     stem = path.stem if path.suffix else path.name
     folder = path.parent

@@ -21,8 +21,7 @@ def load_config(path: str, text: str) -> Document:
     comments: list[tuple[int, str]] = []
     lines = text.split("\n")
     first = licence_end(lines, ("#", ";", "//", "!"))
-    for number, line in enumerate(lines[first:], first + 1):
-        line = line.rstrip()
+    for number, line in enumerate(map(str.rstrip, lines[first:]), first + 1):
         parent = open_blocks[-1] if open_blocks else section
         if not line.strip():
             continue

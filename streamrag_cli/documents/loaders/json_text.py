@@ -118,7 +118,7 @@ class _Reader:
                 self._close(mark)
 
     def _begin_value(self) -> None:
-        if self._value is not None or self._is_complete and len(self._frames) > 1:
+        if self._value is not None or (self._is_complete and len(self._frames) > 1):
             raise _NotJsonError  # two values without a comma between them
 
     def _end_value(self) -> None:

@@ -26,8 +26,8 @@ _VERBATIM: Final = frozenset(
      "filecontents*", "pycode", "code"}
 )  # fmt: skip
 _FORMULAS: Final = frozenset(
-    {"equation", "equation*", "align", "align*", "gather", "gather*", "multline", "multline*", "displaymath", "eqnarray",
-     "eqnarray*", "alignat", "alignat*", "flalign", "flalign*", "math", "tikzpicture", "pgfpicture"}
+    {"equation", "equation*", "align", "align*", "gather", "gather*", "multline", "multline*", "displaymath",
+     "eqnarray", "eqnarray*", "alignat", "alignat*", "flalign", "flalign*", "math", "tikzpicture", "pgfpicture"}
 )  # fmt: skip
 _PICTURES: Final = frozenset({"tikzpicture", "pgfpicture", "pspicture", "picture"})
 _TABLES: Final = frozenset({"tabular", "tabular*", "tabularx", "tabulary", "longtable", "array", "tabu"})

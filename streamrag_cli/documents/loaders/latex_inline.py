@@ -5,7 +5,8 @@ import unicodedata
 from typing import Final
 
 _TOKEN: Final = re.compile(
-    r"\\verb\*?([^a-zA-Z\s*])(.{0,500}?)\1|\\([a-zA-Z@]+)\*?[ \t]*|\\(['`\"^~=.])[ \t]*|\\(.)|\$\$?|(---?|``|''|~)|([{}])"
+    r"\\verb\*?([^a-zA-Z\s*])(.{0,500}?)\1|\\([a-zA-Z@]+)\*?[ \t]*|\\(['`\"^~=.])[ \t]*|\\(.)"
+    r"|\$\$?|(---?|``|''|~)|([{}])"
 )
 _WITHOUT_TEXT: Final = frozenset(
     {"label", "index", "glossary", "vspace", "hspace", "vskip", "hskip", "includegraphics", "cite", "citep", "citet",
@@ -26,8 +27,8 @@ _SYMBOLS: Final = {
     "copyright": "©", "pounds": "£", "euro": "€", "texteuro": "€", "S": "§", "P": "¶", "LaTeX": "LaTeX", "TeX": "TeX",
     "times": "×", "cdot": "·", "pm": "±", "leq": "≤", "le": "≤", "geq": "≥", "ge": "≥", "neq": "≠", "ne": "≠",
     "approx": "≈", "sim": "∼", "to": "→", "rightarrow": "→", "leftarrow": "←", "Rightarrow": "⇒", "infty": "∞",
-    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε", "theta": "θ", "lambda": "λ",
-    "mu": "μ", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "omega": "ω", "eta": "η", "Delta": "Δ",
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε", "theta": "θ",
+    "lambda": "λ", "mu": "μ", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "omega": "ω", "eta": "η", "Delta": "Δ",
     "Omega": "Ω", "Sigma": "Σ", "circ": "°", "percent": "%", "quad": " ", "qquad": " ", "textendash": "–",
     "textemdash": "—", "textquotesingle": "'", "slash": "/", "par": " ", "newline": " ", "linebreak": " ",
 }  # fmt: skip

@@ -4,11 +4,10 @@ Plain text is preferred to HTML. Attached messages are read as parts of the one 
 named, not read. A message's lines are all given as the one it begins at: bodies are encoded, so theirs are not known.
 """
 
-import email
 import email.policy
 import re
-from collections.abc import Iterator
 from email.message import EmailMessage
+from email.parser import BytesParser
 from typing import Final
 
 from streamrag_cli.documents.loaders.html import load_html
@@ -58,9 +57,7 @@ def load_mailbox(path: str, data: bytes) -> Document:
 
 
 def _parsed(data: bytes) -> EmailMessage:
-    message = email.message_from_bytes(data, policy=email.policy.default)
-    assert isinstance(message, EmailMessage)
-    return message
+    return BytesParser(EmailMessage, policy=email.policy.default).parsebytes(data)
 
 
 class _Writer:

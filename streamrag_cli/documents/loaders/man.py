@@ -18,15 +18,16 @@ _ARGUMENT: Final = re.compile(r'"((?:[^"]|"")*)"?|((?:\\ |\S)+)')
 _COMMENT: Final = re.compile(r"(?<!\\)\\[\"#].*")
 _TEXT_MACROS: Final = frozenset({"B", "I", "SM", "SB", "R", "CW", "C"})
 _ALTERNATING: Final = frozenset({"BR", "RB", "BI", "IB", "IR", "RI"})
-_PARAGRAPHS: Final = frozenset(
-    {"PP", "P", "LP", "HP", "Pp", "sp", "RS", "RE", "br", "Lp", "in", "ti", "SY", "YS", "nh"}
-)
+_STEERING: Final = frozenset(
+    {"TH", "Dt", "de", "am", "ig", "TS", "EQ", "UR", "MT", "UE", "ME", "PP", "P", "LP", "HP", "Pp", "Lp", "sp", "RS", "RE", "SY",
+     "YS"}
+)  # fmt: skip
 _CODE_BEGINS: Final = frozenset({"nf", "EX", "Vb"})
 _CODE_ENDS: Final = frozenset({"fi", "EE", "Ve"})
 _WITHOUT_TEXT: Final = frozenset(
-    {"ad", "na", "hy", "nh", "ne", "ft", "ps", "vs", "ll", "in", "ti", "nr", "ds", "rm", "so", "de1", "als", "tr", "ta",
-     "UC", "AT", "DT", "PD", "Dd", "Os", "Bk", "Ek", "Bl", "El", "Sm", "IX", "if", "ie", "el", "while", "rn", "ev", "bp",
-     "cc", "c2", "ec", "eo", "fam", "ss", "cs", "bd", "lf", "mso", "TQ", "hw", "pl", "po", "Rs", "Re", "lg", "kern"}
+    {"ad", "na", "hy", "nh", "ne", "ft", "ps", "vs", "ll", "in", "ti", "br", "nr", "ds", "rm", "so", "de1", "als", "tr", "ta",
+     "UC", "AT", "DT", "PD", "Dd", "Os", "Bk", "Ek", "Bl", "El", "Sm", "IX", "if", "ie", "el", "while", "rn", "ev",
+     "bp", "cc", "c2", "ec", "eo", "fam", "ss", "cs", "bd", "lf", "mso", "TQ", "hw", "pl", "po", "Rs", "Re", "lg", "kern"}
 )  # fmt: skip
 _LINE_CHARS: Final = 4000
 
@@ -48,6 +49,7 @@ class _Reader:
         self._code: list[tuple[int, str]] | None = None
         self._tag: str | None = None  # begun by `.TP`: None outside, "" until its line has come
         self._heading_due = 0
+        self._mark = ""
 
     def read(self) -> None:
         while self._at < len(self._lines):
@@ -77,34 +79,35 @@ class _Reader:
     def _request(self, name: str, source: str) -> None:
         if name in {"SH", "Sh", "SS", "Ss"}:
             self._begin_heading(1 if name.casefold() == "sh" else 2, source)
-        elif name in {"TH", "Dt"}:
-            words = _arguments(source)
-            self.title = f"{words[0]}({words[1]})" if len(words) > 1 else "".join(words)
-        elif name in {"de", "am", "ig"}:
-            self._skip_to(f".{_arguments(source)[1] if len(_arguments(source)) > 1 else '.'}")
-        elif name in {"TS", "EQ"}:
-            self._table() if name == "TS" else self._skip_to(".EN")
-        elif name in _CODE_BEGINS or (name == "Bd" and "-ragged" not in source and "-filled" not in source):
+        elif name in _CODE_BEGINS or (name == "Bd" and not re.search(r"-(?:ragged|filled)", source)):
             self._end_code()
             self._code = []
         elif name in _CODE_ENDS or name == "Ed":
             self._end_code()
-        elif name == "TP":
-            self.out.blank()
-            self._tag = ""
-        elif name in {"IP", "It"}:
+        elif name in {"TP", "IP", "It"}:
             self._item(name, source)
-        elif name in _PARAGRAPHS:
-            self.out.blank() if name != "br" and self._code is None else None
         elif name in _TEXT_MACROS | _ALTERNATING:
-            words = _arguments(source)
-            self._text(roff_text(("" if name in _ALTERNATING else " ").join(words)))
-        elif name in {"UR", "MT"}:
-            self._text(source)
-        elif name in {"UE", "ME"}:
-            self._text(source) if re.search(r"\w", source) else None
+            self._text(roff_text(("" if name in _ALTERNATING else " ").join(_arguments(source))))
+        elif name in _STEERING:
+            self._steer(name, source)
         elif name not in _WITHOUT_TEXT and name[0].isupper():
             self._mdoc(name, source)
+
+    def _steer(self, name: str, source: str) -> None:
+        words = _arguments(source)
+        if name in {"TH", "Dt"}:
+            self.title = f"{words[0]}({words[1]})" if len(words) > 1 else "".join(words)
+        elif name in {"de", "am", "ig"}:
+            self._skip_to(f".{words[1] if len(words) > 1 else '.'}")
+        elif name == "TS":
+            self._table()
+        elif name == "EQ":
+            self._skip_to(".EN")
+        elif name in {"UR", "MT", "UE", "ME"}:
+            if re.search(r"\w", source):
+                self._text(source)
+        elif self._code is None:
+            self.out.blank()
 
     def _mdoc(self, name: str, source: str) -> None:
         words = _arguments(source)
@@ -116,10 +119,10 @@ class _Reader:
     def _item(self, name: str, source: str) -> None:
         words = _arguments(source)
         self.out.blank()
-        if name == "It":
-            tag = inline_mdoc(words)
-        else:
-            tag = roff_text(words[0]) if words else ""
+        if name == "TP":
+            self._tag = ""
+            return
+        tag = inline_mdoc(words) if name == "It" else roff_text("".join(words[:1]))
         if tag and not re.fullmatch(r"[\W\d]{1,4}", tag):
             self.out.add(f"- {tag}:", self._number)
         elif words:
@@ -134,8 +137,6 @@ class _Reader:
             self.out.heading(level, words, self._number)
         else:
             self._heading_due = level
-
-    _mark = ""
 
     def _text(self, text: str) -> None:
         if self._heading_due:

@@ -22,7 +22,8 @@ _SINGLE: Final = {"e": "\\", "-": "-", " ": " ", "~": " ", "0": " ", "\\": "\\",
 
 _QUOTING: Final = {
     "Op": ("[", "]"), "Dq": ("“", "”"), "Sq": ("‘", "’"), "Pq": ("(", ")"), "Bq": ("[", "]"), "Brq": ("{", "}"),
-    "Aq": ("<", ">"), "Ql": ("`", "`"), "Qq": ('"', '"'), "D1": ("", ""), "Dl": ("", ""), "Oo": ("[", ""), "Oc": ("", "]"),
+    "Aq": ("<", ">"), "Ql": ("`", "`"), "Qq": ('"', '"'), "D1": ("", ""), "Dl": ("", ""), "Oo": ("[", ""),
+    "Oc": ("", "]"),
     "Po": ("(", ""), "Pc": ("", ")"), "Do": ("“", ""), "Dc": ("", "”"), "Bo": ("[", ""), "Bc": ("", "]"),
 }  # fmt: skip
 _PLAIN: Final = frozenset(
@@ -81,7 +82,7 @@ def inline_mdoc(words: Sequence[str]) -> str:
             if opens:
                 put(opens)
                 glue = True
-            if closes and opens or word in {"D1", "Dl"}:
+            if (closes and opens) or word in {"D1", "Dl"}:
                 closing.append(closes)
             elif closes:
                 put(closes, tight=True)

@@ -147,7 +147,7 @@ class _Reader:
         source = self._run(_ROW, number)
         rows = [(at, [_inline(cell) for cell in found[1].strip().strip("|").split("|")]) for at, found in source]
         rules = [bool(_ROW_RULE.fullmatch(found[0])) for _, found in source]
-        has_header = len(rules) > 2 and not rules[0] and rules[1] or (len(rules) > 3 and rules[0] and rules[2])
+        has_header = (len(rules) > 2 and not rules[0] and rules[1]) or (len(rules) > 3 and rules[0] and rules[2])
         shown = [row for row, is_rule in zip(rows, rules, strict=True) if not is_rule]
         columns = column_names(shown.pop(0)[1]) if has_header and shown else []
         self.out.blank()

@@ -1,4 +1,7 @@
-"""Python source: the text is the file's but for its preamble (see `code`), cut at the top-level definitions and the methods of top-level classes."""
+"""Python source, cut at the top-level definitions and the methods of top-level classes.
+
+The text is the file's but for its preamble (`code`).
+"""
 
 import ast
 import warnings

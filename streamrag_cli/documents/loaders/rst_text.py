@@ -15,8 +15,8 @@ _DIRECTIVE: Final = re.compile(r"\.\.[ \t]+(?:\|[^|\n]*\|[ \t]+)?([\w:+.-]+?)::(
 _EXPLICIT: Final = re.compile(r"\.\.(?:[ \t]|$)")
 _NOTE: Final = re.compile(r"\.\.[ \t]+\[([#*\w.-]+)\][ \t]+(.*)")
 _OPTION: Final = re.compile(r":([\w-]+):(?:[ \t]+(.*))?$")
-_CODE: Final = frozenset({"code-block", "code", "sourcecode", "parsed-literal", "productionlist", "prompt", "ipython",
-                          "doctest", "testcode", "math", "graphviz", "mermaid", "highlight-block", "literal"})  # fmt: skip
+_CODE: Final = frozenset({"code-block", "code", "sourcecode", "parsed-literal", "productionlist", "prompt", 
+                          "ipython", "doctest", "testcode", "math", "graphviz", "mermaid", "highlight-block", "literal"})  # fmt: skip
 _HIDDEN: Final = frozenset(
     {"index", "toctree", "contents", "include", "raw", "meta", "highlight", "default-role", "role", "currentmodule",
      "module", "sectnum", "comment", "todo", "only-comment", "testsetup", "testcleanup", "testoutput", "automodule",

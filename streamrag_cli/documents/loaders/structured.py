@@ -38,7 +38,7 @@ class Entry:
 
 
 def structured_document(path: str, root: Entry, *, of_files: bool = False) -> Document:
-    """The document of all that is in `root`, whose own name is not shown. With `of_files` its entries are files' own."""
+    """The document of all that is in `root`, whose own name is not shown. With `of_files` each entry is a file's."""
     _measure(root)
     lines: list[str] = []
     numbers: list[int] = []

@@ -22,7 +22,8 @@ _FLASH_S: Final = 0.05
 """A cue shorter than this is a step of captions that roll."""
 
 _TIMES: Final = re.compile(
-    r"[ \t]*(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})[ \t]*-->[ \t]*(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3}).*"
+    r"[ \t]*(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})[ \t]*-->[ \t]*"
+    r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3}).*"
 )
 _NOT_SPOKEN: Final = re.compile(r"(?:NOTE|STYLE|REGION)\b")
 _VOICE: Final = re.compile(r"<v(?:\.[\w.-]+)?[ \t]+([^<>]+)>")

@@ -1,7 +1,6 @@
 """Tables of separated values: each row is one line of text that names its columns, `- product: cleat; price: 4`.
 
-Sections hold whole rows. A table of short rows is cut into long ones: such a row is looked up by its words, which the
-full-text index has of all of it, while the embedding reads the first 256 tokens whatever the length.
+Sections hold whole rows.
 """
 
 import csv
@@ -15,9 +14,11 @@ from streamrag_cli.documents.loaders.rows import column_names, looks_like_header
 from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.model import Document, Section
 
+LARGE_CHARS: Final = 500_000
+LONG_RUN_CHARS: Final = 3000
 SHORT_ROW_CHARS: Final = 200
-LONG_RUN_CHARS: Final = 2000
-"""Rows of up to `SHORT_ROW_CHARS` on average make chunks of about `LONG_RUN_CHARS`."""
+"""A table larger than this whose rows are short on average is cut into long runs: a row of ten thousand is looked up
+by its words, which the full-text index has of all of it, while the embedding reads the first 256 tokens."""
 
 _RUN_CHARS: Final = 250
 _SNIFFED_ROWS: Final = 50
@@ -139,7 +140,7 @@ def _plain_cells(line: str, delimiter: str) -> list[str]:
 def _sections(lines: list[str]) -> tuple[Section, ...]:
     """Runs of whole rows. A row too long for one chunk has its first cell as heading of all its parts."""
     chars = sum(len(line) + 1 for line in lines)
-    is_short = SHORT_ROW_CHARS * len(lines) >= chars > LONG_RUN_CHARS
+    is_short = SHORT_ROW_CHARS * len(lines) >= chars > LARGE_CHARS
     most = LONG_RUN_CHARS if is_short else _RUN_CHARS
     sections: list[Section] = []
     start = end = 0

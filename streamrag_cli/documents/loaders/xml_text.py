@@ -1,6 +1,7 @@
 """XML: elements as lines `name: text`, with their attributes, under the path of the elements around them.
 
-expat reads it: it knows every line, and no entity is expanded that a file defines. What is not well formed is plain text.
+expat reads it: it knows every line, and no entity is expanded that a file defines. What is not
+well formed is plain text.
 """
 
 from xml.parsers import expat
