@@ -31,7 +31,8 @@ def title_from_name(path: Path, root: Path) -> str:
     is_named = _says_something(stem)
     has_folder = folder.name.casefold() not in _COMMON_FOLDERS and _says_something(folder.name)
     is_below = folder != root and folder.is_relative_to(root)
-    parts = [folder.name] if has_folder and (is_below or not is_named) else []
+    is_any = stem.casefold() in _SAYS_NOTHING
+    parts = [folder.name] if has_folder and (is_below or is_any) else []
     return clean_heading("/".join([*parts, *([stem] if is_named else [])]))
 
 

@@ -43,16 +43,17 @@ def front_matter(text: str) -> FrontMatter:
 
 def _entries(source: str) -> Iterator[tuple[str, list[str]]]:
     """Each entry of the upper level with its values: one text, or the items of a list."""
-    name, values = "", list[str]()
+    name, values, is_list = "", list[str](), False
     for line in (each[:_LINE_CHARS] for each in source.split("\n")):
         if found := _ENTRY.fullmatch(line):
             if name:
                 yield name, values
-            name, values = found[1].strip().casefold(), _values(found[2])
+            is_list = found[2].strip().startswith("[")
+            name, values = found[1].strip().casefold(), _values(found[2], is_list=is_list)
         elif item := _ITEM.fullmatch(line):
             values.append(_unquoted(item[1]))
         elif line[:1] in {" ", "\t"} and ":" not in line:  # a text or a list that goes on
-            values.extend(_values(line))
+            values.extend(_values(line, is_list=is_list))
         elif line.strip() not in {"", "]"} and not line.startswith("#"):
             yield name, values
             name, values = "", []
@@ -60,9 +61,9 @@ def _entries(source: str) -> Iterator[tuple[str, list[str]]]:
         yield name, values
 
 
-def _values(source: str) -> list[str]:
+def _values(source: str, *, is_list: bool) -> list[str]:
     source = source.strip()
-    if source.startswith("[") or source.endswith(("]", ",")):
+    if is_list:
         return [word for each in source.strip("[],").split(",") if (word := _unquoted(each))]
     word = _unquoted(source)
     return [word] if word.strip("|>+-") else []

@@ -142,7 +142,7 @@ class _Reader:
         closing = _CLOSING[mark]
         if frame.is_list:
             self._write_values(frame)
-            item = Entry(f"[{len(frame.entry.entries) + 1}]")
+            item = Entry(f"[{len(frame.entry.entries) + 1}]", is_item=True)
             frame.entry.entries.append(item)
             self._frames.append(_Frame(closing, item, frame.indent + "  ", dash=frame.dash + "- "))
         elif frame.key is not None:

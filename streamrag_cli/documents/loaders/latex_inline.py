@@ -28,7 +28,8 @@ _SYMBOLS: Final = {
     "times": "×", "cdot": "·", "pm": "±", "leq": "≤", "le": "≤", "geq": "≥", "ge": "≥", "neq": "≠", "ne": "≠",
     "approx": "≈", "sim": "∼", "to": "→", "rightarrow": "→", "leftarrow": "←", "Rightarrow": "⇒", "infty": "∞",
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε", "theta": "θ",
-    "lambda": "λ", "mu": "μ", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "omega": "ω", "eta": "η", "Delta": "Δ",
+    "lambda": "λ", "mu": "μ", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "omega": "ω",
+     "eta": "η", "Delta": "Δ",
     "Omega": "Ω", "Sigma": "Σ", "circ": "°", "percent": "%", "quad": " ", "qquad": " ", "textendash": "–",
     "textemdash": "—", "textquotesingle": "'", "slash": "/", "par": " ", "newline": " ", "linebreak": " ",
 }  # fmt: skip

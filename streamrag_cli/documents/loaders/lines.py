@@ -144,7 +144,14 @@ def _with_whole_lines(text: str, edits: Sequence[Edit]) -> list[Edit]:
         before = text.rfind("\n", 0, start) + 1
         after = text.find("\n", end)
         after = len(text) if after < 0 else after
-        if not shown and before >= floor and not text[before:start].strip() and not text[end:after].strip():
+        ends_a_line = end > start and text[end - 1] == "\n"
+        if (
+            not shown
+            and not ends_a_line
+            and before >= floor
+            and not text[before:start].strip()
+            and not text[end:after].strip()
+        ):
             start, end = before, min(after + 1, len(text))
         grown.append(Edit(max(start, floor), end, shown))
         floor = end

@@ -19,15 +19,18 @@ _COMMENT: Final = re.compile(r"(?<!\\)\\[\"#].*")
 _TEXT_MACROS: Final = frozenset({"B", "I", "SM", "SB", "R", "CW", "C"})
 _ALTERNATING: Final = frozenset({"BR", "RB", "BI", "IB", "IR", "RI"})
 _STEERING: Final = frozenset(
-    {"TH", "Dt", "de", "am", "ig", "TS", "EQ", "UR", "MT", "UE", "ME", "PP", "P", "LP", "HP", "Pp", "Lp", "sp", "RS", "RE", "SY",
+    {"TH", "Dt", "de", "am", "ig", "TS", "EQ", "UR", "MT", "UE", "ME", "PP", "P", "LP", "HP", "Pp", "Lp",
+     "sp", "RS", "RE", "SY",
      "YS"}
 )  # fmt: skip
 _CODE_BEGINS: Final = frozenset({"nf", "EX", "Vb"})
 _CODE_ENDS: Final = frozenset({"fi", "EE", "Ve"})
 _WITHOUT_TEXT: Final = frozenset(
-    {"ad", "na", "hy", "nh", "ne", "ft", "ps", "vs", "ll", "in", "ti", "br", "nr", "ds", "rm", "so", "de1", "als", "tr", "ta",
+    {"ad", "na", "hy", "nh", "ne", "ft", "ps", "vs", "ll", "in", "ti", "br", "nr", "ds", "rm", "so", "de1",
+     "als", "tr", "ta",
      "UC", "AT", "DT", "PD", "Dd", "Os", "Bk", "Ek", "Bl", "El", "Sm", "IX", "if", "ie", "el", "while", "rn", "ev",
-     "bp", "cc", "c2", "ec", "eo", "fam", "ss", "cs", "bd", "lf", "mso", "TQ", "hw", "pl", "po", "Rs", "Re", "lg", "kern"}
+     "bp", "cc", "c2", "ec", "eo", "fam", "ss", "cs", "bd", "lf", "mso", "TQ", "hw", "pl", "po", "Rs", "Re",
+     "lg", "kern"}
 )  # fmt: skip
 _LINE_CHARS: Final = 4000
 

@@ -18,6 +18,8 @@ _STRING: Final = re.compile(r"""\{\s*(["'`])([^"'`{}$]*)\1\s*\}""")
 _BLOCK_END: Final = re.compile(r"\n[ \t]*\n")
 _INLINE_CHARS: Final = 1000
 _TAG_CHARS: Final = 5000
+_MOST_FAILURES: Final = 200
+"""After so many marks that nothing closes, a file is not MDX."""
 
 
 def load_mdx(path: str, source: str) -> Document:
@@ -33,7 +35,8 @@ def _edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterator[E
         [*(span for span in code if text.startswith(("`", "~"), _after_indent(text, span[0]))), (len(text) + 1,) * 2]
     )
     begins, after = next(blocks)
-    while found := _MARKS.search(text, at):
+    failures = 0
+    while failures < _MOST_FAILURES and (found := _MARKS.search(text, at)):
         while after <= found.start():
             begins, after = next(blocks)
         if begins <= found.start():
@@ -42,6 +45,7 @@ def _edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterator[E
         edit = _edit(text, found)
         if edit is not None:
             yield edit
+        failures += edit is None and not found[1]
         at = edit.end if edit else _past(text, found)
 
 

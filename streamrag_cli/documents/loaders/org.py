@@ -39,7 +39,6 @@ _CODE_BLOCKS: Final = frozenset({"src", "example"})
 _HIDDEN_BLOCKS: Final = frozenset({"comment", "export"})
 _LINE_CHARS: Final = 4000
 _HEADLINE_CHARS: Final = 1000
-_DRAWER_LINES: Final = 1000
 
 
 def load_org(path: str, text: str) -> Document:
@@ -57,6 +56,8 @@ class _Reader:
         self.said: dict[str, list[str]] = {}
         self._lines = text.split("\n")
         self._at = 0
+        self._drawer_limit = 0  # the first line, as far as is known, that ends a drawer or is a headline
+        self._never_closed: set[str] = set()
         self._hidden_level = 0  # of the headline whose subtree is a comment; 0 if none is
 
     def read(self) -> None:
@@ -109,10 +110,13 @@ class _Reader:
     def _block(self, kind: str, language: str) -> None:
         closing = f"#+end_{kind}"
         end = self._at
+        if kind not in _CODE_BLOCKS | _HIDDEN_BLOCKS or kind in self._never_closed:
+            self.out.blank()
+            return
         while end < len(self._lines) and self._lines[end].strip().casefold() != closing:
             end += 1
-        if kind not in _CODE_BLOCKS | _HIDDEN_BLOCKS or end == len(self._lines):
-            self.out.blank()
+        if end == len(self._lines):
+            self._never_closed.add(kind)
             return
         if kind in _CODE_BLOCKS:
             source = [(number + 1, self._lines[number].removeprefix(",")) for number in range(self._at, end)]
@@ -121,12 +125,13 @@ class _Reader:
 
     def _drawer_end(self) -> int:
         """The line after the drawer, or 0 if what looked like one is never closed."""
-        for at in range(self._at, min(len(self._lines), self._at + _DRAWER_LINES)):
-            if _DRAWER_END.fullmatch(self._lines[at]):
-                return at + 1
-            if self._lines[at].startswith("*"):
-                break
-        return 0
+        end = max(self._drawer_limit, self._at)
+        while end < len(self._lines) and not (
+            self._lines[end].startswith("*") or _DRAWER_END.fullmatch(self._lines[end])
+        ):
+            end += 1
+        self._drawer_limit = end
+        return end + 1 if end < len(self._lines) and not self._lines[end].startswith("*") else 0
 
     def _run(self, pattern: re.Pattern[str], number: int) -> list[tuple[int, re.Match[str]]]:
         """The lines from `number` on that `pattern` fits."""

@@ -15,8 +15,9 @@ _DIRECTIVE: Final = re.compile(r"\.\.[ \t]+(?:\|[^|\n]*\|[ \t]+)?([\w:+.-]+?)::(
 _EXPLICIT: Final = re.compile(r"\.\.(?:[ \t]|$)")
 _NOTE: Final = re.compile(r"\.\.[ \t]+\[([#*\w.-]+)\][ \t]+(.*)")
 _OPTION: Final = re.compile(r":([\w-]+):(?:[ \t]+(.*))?$")
-_CODE: Final = frozenset({"code-block", "code", "sourcecode", "parsed-literal", "productionlist", "prompt", 
-                          "ipython", "doctest", "testcode", "math", "graphviz", "mermaid", "highlight-block", "literal"})  # fmt: skip
+_CODE: Final = frozenset({"code-block", "code", "sourcecode", "parsed-literal", "productionlist", "prompt",
+                          "ipython", "doctest", "testcode", "math", "graphviz", "mermaid", "highlight-block",
+     "literal"})  # fmt: skip
 _HIDDEN: Final = frozenset(
     {"index", "toctree", "contents", "include", "raw", "meta", "highlight", "default-role", "role", "currentmodule",
      "module", "sectnum", "comment", "todo", "only-comment", "testsetup", "testcleanup", "testoutput", "automodule",
@@ -39,6 +40,7 @@ _STRONG: Final = re.compile(r"(?<![\w*\\])(\*{1,2})(?=[^\s*])([^*\n]+?)(?<=\S)\1
 _NOTE_MARK: Final = re.compile(r"[ ]?\[(?:#\w*|\*|\d+)\]_(?!\w)")
 _SUBSTITUTION: Final = re.compile(r"\|([^|\s][^|\n]{0,80}?)\|_{0,2}(?!\w)")
 _LINE_CHARS: Final = 4000
+_TABLE_LINES: Final = 2000
 
 
 class Title(NamedTuple):
@@ -225,13 +227,13 @@ class _Writer:
         limits = [start for start, _ in spans]
         rulings = [at]
         end = at + 1
-        while end < len(self._lines):
+        while end < min(len(self._lines), at + _TABLE_LINES):
             if _SIMPLE_RULE.fullmatch(self._lines[end]):
                 rulings.append(end)
                 if end + 1 == len(self._lines) or not self._lines[end + 1].strip():
                     break
             end += 1
-        if len(rulings) < 2 or end == len(self._lines):
+        if len(rulings) < 2 or end == min(len(self._lines), at + _TABLE_LINES):
             return False
         rows: list[tuple[int, list[str]]] = []
         for number in range(at + 1, end):

@@ -26,7 +26,7 @@ _SHOWN_DEPTH: Final = 8
 
 @dataclass(slots=True)
 class Entry:
-    """A key, a record or a table: what it is called, its own lines (number, text), and what is in it.
+    """A key, an item of a list or a table: what it is called, its own lines (number, text), and what is in it.
 
     `chars` counts its own lines and all that is in it, once `measured`.
     """
@@ -34,6 +34,7 @@ class Entry:
     name: str
     lines: list[tuple[int, str]] = field(default_factory=list)
     entries: list["Entry"] = field(default_factory=list)
+    is_item: bool = False
     chars: int = 0
 
 
@@ -84,11 +85,7 @@ def _units(root: Entry, depth: int) -> Iterator[tuple[tuple[str, ...], list[tupl
 
 def _is_list_of_records(entry: Entry, depth: int) -> bool:
     """Whether the parts are units however short all of it is: what the file consists of, or a list in it."""
-    return depth <= 0 or (depth == 1 and any(each.entries and each.lines and _is_item(each) for each in entry.entries))
-
-
-def _is_item(entry: Entry) -> bool:
-    return entry.lines[0][1].lstrip().startswith("- ")
+    return depth <= 0 or (depth == 1 and any(each.is_item and each.entries for each in entry.entries))
 
 
 def _below(path: tuple[str, ...], name: str) -> tuple[str, ...]:

@@ -108,7 +108,8 @@ class _Reader:
             self._go_on([(number, line)])
             return
         key = _unquoted(found[1]) if found else ""
-        entry = Entry(f"[{len(parent.entries) + 1}]" if dashes else key, [*self._comments, (number, line)])
+        name = f"[{len(parent.entries) + 1}]" if dashes else key
+        entry = Entry(name, [*self._comments, (number, line)], is_item=bool(dashes))
         self._comments = []
         parent.entries.append(entry)
         self._open.append((depth, entry))
