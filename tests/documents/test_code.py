@@ -8,13 +8,16 @@ from tests.documents.loading import loaded
     [
         (
             "a.js",
-            "#!/usr/bin/env node\n/*\n * Copyright 2031 A. Smith\n */\nimport {\n  heat,\n} from 'forge';\nconst t = require(\"tongs\")\n\nheat(3);\n",
+            "#!/usr/bin/env node\n/*\n * Copyright 2031 A. Smith\n */\nimport {\n  heat,\n} from 'forge';\n"
+            "const t = require(\"tongs\")\n\nheat(3);\n",
             "\nheat(3);\n", 9, "imports forge, tongs",
         ),
-        ("a.go", "// SPDX-License-Identifier: MIT\npackage main\n\nimport (\n\t\"forge\"\n)\n\nvar x = 1\n", "\n\nvar x = 1\n", 3, "imports main, forge"),
+        ("a.go", "// SPDX-License-Identifier: MIT\npackage main\n\nimport (\n\t\"forge\"\n)\n\nvar x = 1\n"
+            "", "\n\nvar x = 1\n", 3, "imports main, forge"),
         ("a.c", "#include <forge.h>\n#define X 1\n", "#define X 1\n", 2, "imports forge.h"),
         ("a.rs", "use std::fmt;\npub use a::{\n  b,\n};\nfn f() {}\n", "fn f() {}\n", 5, "imports std::fmt, a::"),
-        ("a.py", "# -*- coding: utf-8 -*-\n# Licensed under X.\n#\n# Heats iron.\nimport os\nX = 1\n", "# Heats iron.\nX = 1\n", 4, "imports os"),
+        ("a.py", "# -*- coding: utf-8 -*-\n# Licensed under X.\n#\n# Heats iron.\nimport os\nX = 1\n"
+            "", "# Heats iron.\nX = 1\n", 4, "imports os"),
         ("a.sh", "#!/bin/sh\n# Heats iron.\nheat\n", "# Heats iron.\nheat\n", 2, ""),
         ("a.py", "import os\n", "import os\n", 1, ""),
     ],

@@ -7,9 +7,12 @@ from tests.documents.loading import loaded
 @pytest.mark.parametrize(
     "source",
     [
-        "---\ntitle: 'Hot iron'\ndescription: >\n  How to heat it,\n  slowly.\naliases:\n  - Forging\ntags: [iron, heat]\ndraft: true\n---\n",
-        '+++\ntitle = "Hot iron"\ndescription = "How to heat it, slowly."\naliases=["Forging"]\ntags = ["iron", "heat"]\n+++\n',
-        "---\ncreation date: 2031-02-03\ntitle: Hot iron\nsummary: How to heat it, slowly.\nalias: Forging\ntags:\n- iron\n- heat\n...\n",
+        "---\ntitle: 'Hot iron'\ndescription: >\n  How to heat it,\n  slowly.\naliases:\n  - Forging\n"
+        "tags: [iron, heat]\ndraft: true\n---\n",
+        '+++\ntitle = "Hot iron"\ndescription = "How to heat it, slowly."\naliases=["Forging"]\n'
+        'tags = ["iron", "heat"]\n+++\n',
+        "---\ncreation date: 2031-02-03\ntitle: Hot iron\nsummary: How to heat it, slowly.\nalias: Forging\n"
+        "tags:\n- iron\n- heat\n...\n",
     ],
     ids=["yaml", "toml", "properties"],
 )

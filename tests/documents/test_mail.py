@@ -25,7 +25,8 @@ def test_a_message_is_its_subject_sender_date_and_text() -> None:
     assert outline(document) == [
         (
             "Zangen für den Neubau",
-            "# Zangen für den Neubau\n\n- From: Ida Öhm <ida@forge.example>\n- Date: Mon, 03 Feb 2031 10:00:00 +0000\n\n"
+            "# Zangen für den Neubau\n\n- From: Ida Öhm <ida@forge.example>\n"
+            "- Date: Mon, 03 Feb 2031 10:00:00 +0000\n\n"
             "Die Zangen kommen am Fünften.\n\nAttachments: Preisliste ä.pdf",
         )
     ]
@@ -61,7 +62,8 @@ def test_a_mailbox_is_its_messages_with_the_lines_they_begin_at() -> None:
     "data",
     [
         b"Subject: =?nonsense?q?=ff?=\nContent-Type: text/plain; charset=no-such\n\ntext \xe9\n",
-        b"Subject: a\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/mixed; boundary=b\n\n--b\n",
+        b"Subject: a\nContent-Type: multipart/mixed; boundary=b\n\n--b\n"
+        b"Content-Type: multipart/mixed; boundary=b\n\n--b\n",
         b"Subject: a\nContent-Transfer-Encoding: base64\n\n!!!!\n",
         b"Subject: " + b"x" * 100_000 + b"\n\ntext\n",
         b"Date: \xff\xff\nFrom: <<<>\nTo: ,,,;:\n\ntext\n",

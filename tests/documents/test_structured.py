@@ -11,7 +11,8 @@ LONG = "word " * 100
 def test_yaml_is_cut_at_keys_under_their_path() -> None:
     source = (
         "# Copyright 2031 A. Smith. All rights reserved.\nforge:\n  # how hot\n  heat:\n    most: 900\n"
-        f"    note: {LONG}\n  tools:\n  - name: tongs\n    weight: 3\n    note: {LONG}\n  - name: sledge\n    weight: 9\n"
+        f"    note: {LONG}\n  tools:\n  - name: tongs\n    weight: 3\n    note: {LONG}\n  - name: sledge\n"
+        f"    weight: 9\n"
         "    text: |\n      most: 7\n      # kept\nother: 1\n"
     )
 
@@ -30,7 +31,10 @@ def test_yaml_is_cut_at_keys_under_their_path() -> None:
 
 
 def test_the_documents_of_a_yaml_file_are_apart_under_their_names() -> None:
-    source = "kind: Forge\nmetadata:\n  name: north\nspec:\n  fires: 3\n---\nkind: Forge\nmetadata:\n  name: south\nspec:\n  fires: 8\n"
+    source = (
+        "kind: Forge\nmetadata:\n  name: north\nspec:\n  fires: 3\n---\nkind: Forge\nmetadata:\n"
+        "  name: south\nspec:\n  fires: 8\n"
+    )
 
     found = [(path, text) for path, text in outline(loaded("a.yml", source)) if "fires" in text]
 
@@ -41,7 +45,10 @@ def test_the_documents_of_a_yaml_file_are_apart_under_their_names() -> None:
 
 
 def test_json_is_lines_of_names_and_values_however_it_is_laid_out() -> None:
-    pretty = '{\n  "tools": [\n    {"name": "tongs", "note": "f\\u00fcr\\nEisen", "sizes": [1, 2]},\n    {"name": "sledge"}\n  ]\n}\n'
+    pretty = (
+        '{\n  "tools": [\n    {"name": "tongs", "note": "f\\u00fcr\\nEisen", "sizes": [1, 2]},\n'
+        '    {"name": "sledge"}\n  ]\n}\n'
+    )
 
     document = loaded("a.json", pretty)
 
@@ -88,7 +95,10 @@ def test_toml_and_settings_are_cut_at_their_tables() -> None:
 
 
 def test_xml_is_lines_of_names_and_texts() -> None:
-    source = '<?xml version="1.0" encoding="latin-1"?>\n<shop>\n<!-- 80 -->\n<tool id="tongs"><kg>3</kg>\n<p>For <b>hot</b> iron.</p></tool>\n</shop>\n'
+    source = (
+        '<?xml version="1.0" encoding="latin-1"?>\n<shop>\n<!-- 80 -->\n<tool id="tongs"><kg>3</kg>\n'
+        "<p>For <b>hot</b> iron.</p></tool>\n</shop>\n"
+    )
 
     document = loaded("a.xml", source)
 

@@ -4,7 +4,8 @@ from tests.documents.loading import loaded
 
 def test_sentences_go_on_over_cues_under_their_time() -> None:
     source = (
-        "1\n00:00:02,500 --> 00:00:04,000\n<i>The iron has to be</i>\n\n2\n00:00:04,000 --> 00:00:06,000\n{\\an8}red hot before\n"
+        "1\n00:00:02,500 --> 00:00:04,000\n<i>The iron has to be</i>\n\n2\n00:00:04,000 --> 00:00:06,000\n"
+        "{\\an8}red hot before\n"
         "it is struck. Then\n\n3\n00:00:06,100 --> 00:00:09,000\nit is cooled.\n"
     )
 
@@ -17,8 +18,10 @@ def test_sentences_go_on_over_cues_under_their_time() -> None:
 
 def test_webvtt_without_notes_styles_settings_and_what_rolls() -> None:
     source = (
-        "WEBVTT\n\nNOTE hidden\nstill hidden\n\nSTYLE\n::cue { color: red }\n\nintro\n01:02.000 --> 01:04.000 align:start\n"
-        "<v Ida>Strike while &amp; when\n\n01:04.000 --> 01:06.000\n<v Ida>Strike while &amp; when\nit is <c.loud>hot</c>.\n"
+        "WEBVTT\n\nNOTE hidden\nstill hidden\n\nSTYLE\n::cue { color: red }\n\nintro\n"
+        "01:02.000 --> 01:04.000 align:start\n"
+        "<v Ida>Strike while &amp; when\n\n01:04.000 --> 01:06.000\n<v Ida>Strike while &amp; when\n"
+        "it is <c.loud>hot</c>.\n"
     )
 
     document = loaded("a.vtt", source)
@@ -29,7 +32,8 @@ def test_webvtt_without_notes_styles_settings_and_what_rolls() -> None:
 
 def test_a_long_talk_has_the_time_of_each_part() -> None:
     cues = "".join(
-        f"{n}\n00:{n // 60:02}:{n % 60:02},000 --> 00:{n // 60:02}:{n % 60:02},900\nThis is sentence number {n} of a talk.\n\n"
+        f"{n}\n00:{n // 60:02}:{n % 60:02},000 --> 00:{n // 60:02}:{n % 60:02},900\n"
+        f"This is sentence number {n} of a talk.\n\n"
         for n in range(1, 100)
     )
 
