@@ -239,8 +239,8 @@ def test_plain_text_has_no_markup() -> None:
 @pytest.mark.parametrize(
     "unit",
     ["<!--", "%%", "[[", "{", "<a ", "\\x{", "\\begin{comment}\n", "(((", "`", "\\f", "- ", "a:\n ", "#+begin_src\n",
-     ":x:\n", "*_", "00:00 --> ", "////\n", "|===\n", "import {\n", '"', "'''", "$$", "==", "[a]", ".de x\n", "&anchor ",
-     "+++\n"],
+     ":x:\n", "*_", "00:00 --> ", "////\n", "|===\n", "import {\n", '"', "'''", "$$", "==", "[a]", ".de x\n",
+     "&anchor ", "+++\n"],
 )  # fmt: skip
 def test_marks_that_close_nothing_are_read_in_time(name: str, unit: str) -> None:
     loaded(name, unit * (30_000 // len(unit)))
