@@ -206,23 +206,24 @@ def test_links_between_notes_read_as_their_names() -> None:
 
 def test_rst_drops_comments_and_targets_and_keeps_boxes_and_code() -> None:
     source = (
-        "Forge\n=====\n\n.. _top:\n\n.. it is 80\n   degrees\n\n.. note:: Take *care*\n   of :ref:`it <top>`.\n\n"
+        "Forge\n=====\n\n:Author: Ida\n\n.. _top:\n\n.. it is 80\n   degrees\n\n"
+        ".. note:: Take *care*\n   of :ref:`it <top>`.\n\n"
         ".. code-block:: sh\n   :linenos:\n\n   .. kept\n\nSo::\n\n  ``kept``\n\n.. index:: x\n"
         ".. image:: a.png\n   :alt: A fire\n"
     )
 
     assert numbered(loaded("a.rst", source)) == [
         (1, "# Forge"),
-        (9, "Take care"),
-        (10, "of it."),
-        (15, "```sh"),
-        (15, ".. kept"),
-        (15, "```"),
-        (17, "So:"),
-        (19, "```"),
-        (19, "``kept``"),
-        (19, "```"),
-        (22, "A fire"),
+        (11, "Take care"),
+        (12, "of it."),
+        (17, "```sh"),
+        (17, ".. kept"),
+        (17, "```"),
+        (19, "So:"),
+        (21, "```"),
+        (21, "``kept``"),
+        (21, "```"),
+        (24, "A fire"),
     ]
 
 

@@ -30,6 +30,7 @@ _RULING: Final = re.compile(r"([!-/:-@\[-`{-~])\1{3,}[ \t]*")
 _TABLE_RULE: Final = re.compile(r"[ \t]*\+(?:[-=]+\+)+[ \t]*")
 _SIMPLE_RULE: Final = re.compile(r"[ \t]*=+(?:[ \t]+=+)+[ \t]*")
 _ITEM: Final = re.compile(r"([ \t]*)(?:[-*+•]|#\.|\(?(?:\d+|[a-zA-Z])[.)])[ \t]+(?=\S)")
+_FIELD: Final = re.compile(r":[\w][\w -]*:(?:[ \t]|$)")
 _ANONYMOUS: Final = re.compile(r"__[ \t]+\S+")
 _ROLE: Final = re.compile(r"(?::[\w.+-]+)+:`([^`\n]*)`")
 _LITERAL: Final = re.compile(r"``([^\n]*?)``")
@@ -62,6 +63,7 @@ class _Writer:
     def __init__(self, text: str, titles: Mapping[int, Title]) -> None:
         self.out = Lines()
         self._titles = titles
+        self._has_prose = False
         self._lines = text.split("\n")
         self._at = 0
 
@@ -82,7 +84,9 @@ class _Writer:
     def _take(self, line: str, at: int) -> None:
         stripped = line.strip()
         indentation = len(line) - len(line.lstrip())
-        if _EXPLICIT.match(stripped):
+        if not self._has_prose and _FIELD.match(line):  # what the page says of itself, as front matter does
+            self._block(0)
+        elif _EXPLICIT.match(stripped):
             self._explicit(stripped, indentation, at)
         elif _TABLE_RULE.fullmatch(line):
             self._grid(at)
@@ -98,6 +102,7 @@ class _Writer:
         opens_literal = line.rstrip().endswith("::")
         if opens_literal:
             line = line.rstrip()[:-1] if line.strip() != "::" else ""
+        self._has_prose = True
         if item := _ITEM.match(line):
             self.out.add(f"- {inline_text(line[item.end() :])}", at + 1)
         elif line.strip():
