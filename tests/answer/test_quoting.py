@@ -91,7 +91,8 @@ def test_every_sentence_is_one_line_of_bounded_length(text: str) -> None:
 
 def test_a_record_is_one_sentence_with_the_names_of_its_values() -> None:
     rows = "- id: 7; note: Late. Call back\n- id: 8; note: Paid"
-    nested = "/v1/forges:\n  get:\n    summary: List. All of them\n    parameters:\n    - name: limit\n      most: 15\n\nb: 1"
+    nested = "/v1/forges:\n  get:\n    summary: List. All of them\n"
+    nested += "    parameters:\n    - name: limit\n      most: 15\n\nb: 1"
 
     assert [each.text for each in sentences(rows, "records")] == ["id: 7; note: Late. Call back", "id: 8; note: Paid"]
     assert [each.text for each in sentences(nested, "records")] == [
