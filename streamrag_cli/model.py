@@ -9,13 +9,15 @@ from typing import Literal
 class Section:
     """A run of a document's text under one heading path and, in a paged format, on one page.
 
-    `start` and `end` are character offsets into `Document.text`.
+    `start` and `end` are character offsets into `Document.text`. One that `is_whole` is to be one chunk, whatever its
+    length.
     """
 
     start: int
     end: int
     headings: tuple[str, ...] = ()
     page: int | None = None
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,8 @@ class Document:
     `line_numbers[i]` is the line of the file that line `i` of `text` (counted from 0, split at
     newlines) came from, counted from 1; it is None where the format has no lines (PDF, DOCX, notebooks).
     `title` is the document's own name for itself, or "".
+    `summary` is what it says about itself outside its text (description, tags, imports), on one line, or "": it is
+    searched with the document's first chunk and never quoted.
     `remarks` are things its reader should know, such as a lossy decode; one short line each.
     """
 
@@ -34,6 +38,7 @@ class Document:
     title: str
     sections: tuple[Section, ...]
     line_numbers: Sequence[int] | None
+    summary: str = ""
     remarks: tuple[str, ...] = ()
 
 

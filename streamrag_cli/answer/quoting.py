@@ -9,14 +9,19 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Final
 
 from streamrag_cli.answer.sentences import Sentence, sentences
+from streamrag_cli.documents.formats import text_kind
 from streamrag_cli.retrieval.embeddings import Embedder
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.store.words import stems
 
 QUOTES: Final = 3
+EMBEDDED: Final = 64
+"""Of more sentences, as rows of tables are, those are judged whose words fit best: each costs an embedding."""
+
 _BM25_K1: Final = 1.2
 _BM25_B: Final = 0.3
 _WEIGHTS: Final = {"coverage": 0.5, "bm25": 0.5, "cosine": 1.0, "chunk": 0.1, "kind": 0.2}
@@ -49,13 +54,20 @@ class Quote:
 def pick_quotes(question: str, found: Retrieved, *, top_k: int, embedder: Embedder, limit: int = QUOTES) -> list[Quote]:
     """The best sentences of the best `top_k` hits, best first, no sentence twice."""
     hits, term_weights = found.hits[:top_k], found.term_weights
-    candidates = [(hit, sentence) for hit in hits for sentence in sentences(hit.chunk.text)]
+    candidates = [
+        (hit, sentence) for hit in hits for sentence in sentences(hit.chunk.text, text_kind(PurePath(hit.path)))
+    ]
     if not candidates:
         return []
     texts = [sentence.text for _, sentence in candidates]
+    lexical = _lexical(texts, term_weights)
+    if len(candidates) > EMBEDDED:
+        kept = sorted(sorted(range(len(candidates)), key=lambda index: -sum(lexical[index]))[:EMBEDDED])
+        candidates = [candidates[index] for index in kept]
+        texts = [texts[index] for index in kept]
+        lexical = [lexical[index] for index in kept]
     vectors = embedder.embed_documents(texts)
     cosines = vectors @ found.question_vector
-    lexical = _lexical(texts, term_weights)
     best_chunk = max(hit.score for hit in hits) or 1.0
     scores = [
         _WEIGHTS["coverage"] * coverage

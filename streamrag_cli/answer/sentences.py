@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from streamrag_cli.documents.formats import TextKind
+
 MAX_CHARS: Final = 500
 _FENCE = re.compile(r"^[ \t]*(```|~~~)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _RECORD = re.compile(r"^[ \t]*[{}]")
@@ -12,6 +14,8 @@ _ITEM = re.compile(r"^[ \t]*(?:[-*+]|\d{1,3}[.)]|\|)[ \t]+")
 _HEADING = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]|^[\s=\-~^\"'*+#_`.:|]*$")
 _COLUMN = re.compile(r"(?<=[^\s.!?:])[ \t]{3,}(?=\S)")
 _UNDERLINE = re.compile(r"^([=\-~^\"'*+#_`.:])\1{2,}[ \t]*$")
+_DASHES = re.compile(r"^(?:-[ \t]+)+")
+_VALUE = re.compile(r"[\w\"'/.$@<{-][^:=\n]{0,80}[:=]")
 _LINK = re.compile(r"!?\[([^\]\n]*)\]\((?:[^()\n]|\([^()\n]*\))*\)")
 _TAG = re.compile(r"</?[a-zA-Z][^<>\n]{0,200}>")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
@@ -30,13 +34,16 @@ class Sentence:
     text: str
 
 
-def sentences(text: str) -> Iterator[Sentence]:
-    """The sentences of `text`; each line of a program's output is one.
+def sentences(text: str, kind: TextKind = "prose") -> Iterator[Sentence]:
+    """The sentences of `text`; each line of a program's output is one, and each record, with the names of its values.
 
     Code counts only where there is no prose; what is too long is cut at a word.
     """
-    prose = _FENCE.sub(_output_lines, text)
-    found = [sentence for block in _blocks(prose) for sentence in _split(_plain(block))]
+    if kind == "records":
+        found = list(_records(text))
+    else:
+        prose = _FENCE.sub(_output_lines, text)
+        found = [sentence for block in _blocks(prose) for sentence in _split(_plain(block))]
     if not found:
         found = [line for line in text.splitlines() if re.search(r"\w", line)]
     for each in found:
@@ -49,6 +56,18 @@ def _output_lines(fence: re.Match[str]) -> str:
     """The lines of a fenced output as paragraphs; nothing of other fences, which hold code."""
     is_output = fence[0].split("\n", 1)[0].strip().lstrip("`~") == "output"
     return "\n\n" + "\n\n".join(fence[2].splitlines()) + "\n\n" if is_output else "\n\n"
+
+
+def _records(text: str) -> Iterator[str]:
+    """Each block between blank lines, or from one item at the margin to the next, as one line."""
+    for block in re.split(r"\n[ \t]*\n|\n(?=- )", text):
+        shown = ""
+        for line in block.split("\n"):
+            words = _DASHES.sub("", line.strip())
+            is_more = not shown or shown.endswith(":") or not _VALUE.match(words)
+            shown += f"{' ' if is_more else '; '}{words}"
+        if shown.strip():
+            yield shown.strip()
 
 
 def _blocks(text: str) -> Iterator[str]:

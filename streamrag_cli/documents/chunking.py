@@ -52,10 +52,10 @@ def chunk(document: Document, *, target_chars: int = TARGET_CHARS, overlap_chars
     seen: Counter[bytes] = Counter()
     ordinal = 0
     for group in _groups(document, target_chars):
-        headings = _with_title(document.title, group.headings)
         for start, end in _spans(document.text, group, target_chars, overlap_chars):
             text = document.text[start:end]
             line_start, line_end = lines.of(start, end)
+            headings = _path(document, group.headings, is_first=not ordinal)
             yield Chunk(
                 id=_chunk_id(document.path, headings, group.page, text, seen),
                 ordinal=ordinal,
@@ -84,6 +84,7 @@ class _Group:
     chars: int
     largest: int
     is_chain: bool = True
+    is_whole: bool = False
 
     def with_section(self, section: Section, chars: int, headings: tuple[str, ...]) -> "_Group":
         page = self.page if self.chars else section.page
@@ -110,13 +111,17 @@ def _groups(document: Document, target_chars: int) -> Iterator[_Group]:
         else:
             if group is not None:
                 yield group
-            group = _Group(section.start, section.end, section.headings, section.page, chars, chars)
+            group = _Group(
+                section.start, section.end, section.headings, section.page, chars, chars, is_whole=section.is_whole
+            )
     if group is not None and group.chars:
         yield group
 
 
 def _shared_headings(group: _Group, section: Section, chars: int, target_chars: int) -> tuple[str, ...] | None:
     """The heading path of `group` and `section` as one; None if they are better apart."""
+    if group.is_whole or section.is_whole:
+        return None if chars else group.headings
     if not group.chars:
         return section.headings
     if not chars:
@@ -137,8 +142,11 @@ def _shared_headings(group: _Group, section: Section, chars: int, target_chars: 
     return parent if section.headings[: len(parent)] == parent else None
 
 
-def _with_title(title: str, headings: tuple[str, ...]) -> tuple[str, ...]:
-    return (title, *headings) if title and headings[:1] != (title,) else headings
+def _path(document: Document, headings: tuple[str, ...], *, is_first: bool) -> tuple[str, ...]:
+    """The headings of a chunk: the document's title above the section's own, and its summary in the first chunk."""
+    above = (document.title,) if document.title else ()
+    own = headings[1:] if above and headings[:1] == above else headings
+    return (*above, document.summary, *own) if is_first and document.summary else (*above, *own)
 
 
 def _spans(text: str, group: _Group, target_chars: int, overlap_chars: int) -> Iterator[tuple[int, int]]:
@@ -158,6 +166,9 @@ def _spans(text: str, group: _Group, target_chars: int, overlap_chars: int) -> I
 
 def _cuts(text: str, group: _Group, target_chars: int) -> Iterator[int]:
     """The end of each chunk of `group`; the last is the group's end."""
+    if group.is_whole:
+        yield group.end
+        return
     fences = _fences(text, group.start, group.end)
     at = group.start
     end = at + len(text[at : group.end].rstrip())

@@ -1,16 +1,26 @@
-"""Which loader a file's name calls for. Nothing is opened to find out."""
+"""Which loader a file's name calls for, and what its text is like. Nothing is opened to find out.
 
+A few names are shared with files of other kinds: `is_of_its_format` says from what is in the file whether it is one.
+"""
+
+import re
 from pathlib import PurePath
 from typing import Final, Literal, TypeAlias
 
 FormatName: TypeAlias = Literal[
-    "markdown", "text", "rst", "html", "pdf", "docx", "notebook", "table", "json", "json_lines", "config",
-    "asciidoc", "org", "python", "code",
+    "markdown", "mdx", "text", "rst", "html", "pdf", "docx", "notebook", "table", "json", "json_lines", "yaml", "toml",
+    "config", "xml", "asciidoc", "org", "man", "latex", "mail", "mailbox", "subtitles", "python", "code",
 ]  # fmt: skip
+TextKind: TypeAlias = Literal["prose", "records", "code", "plain"]
 
+_KINDS: Final[dict[FormatName, TextKind]] = {
+    "table": "records", "json": "records", "json_lines": "records", "yaml": "records", "toml": "records",
+    "config": "records", "xml": "records", "python": "code", "code": "code", "text": "plain",
+}  # fmt: skip
 _SUFFIXES: Final[dict[FormatName, str]] = {
-    "markdown": ".md .markdown .mdx .mkd .mdown .qmd .rmd",
-    "text": ".txt .text .log .tex .bib .srt .vtt",
+    "markdown": ".md .markdown .mkd .mdown .qmd .rmd",
+    "mdx": ".mdx",
+    "text": ".txt .text .log .bib",
     "rst": ".rst .rest",
     "html": ".html .htm .xhtml",
     "pdf": ".pdf",
@@ -19,9 +29,17 @@ _SUFFIXES: Final[dict[FormatName, str]] = {
     "table": ".csv .tsv .tab",
     "json": ".json .json5 .jsonc .geojson",
     "json_lines": ".jsonl .ndjson",
-    "config": ".yaml .yml .toml .ini .cfg .conf .properties .xml .xsd .xsl .tf .hcl .editorconfig",
+    "yaml": ".yaml .yml",
+    "toml": ".toml",
+    "config": ".ini .cfg .conf .properties .tf .hcl .editorconfig",
+    "xml": ".xml .xsd .xsl",
     "asciidoc": ".adoc .asciidoc .asc",
     "org": ".org",
+    "man": ".man .roff .mdoc .1 .2 .3 .4 .5 .6 .7 .8 .9",
+    "latex": ".tex .latex .ltx",
+    "mail": ".eml",
+    "mailbox": ".mbox .mbx",
+    "subtitles": ".srt .vtt",
     "python": ".py .pyi .pyw",
     "code": (
         ".c .h .cc .cpp .cxx .hh .hpp .hxx .m .mm .cs .fs .fsx .vb .java .kt .kts .scala .groovy .gradle .clj .cljs "
@@ -34,6 +52,10 @@ _SUFFIXES: Final[dict[FormatName, str]] = {
 _BY_SUFFIX: Final[dict[str, FormatName]] = {
     suffix: name for name, suffixes in _SUFFIXES.items() for suffix in suffixes.split()
 }
+_JUDGED_BYTES: Final = 1 << 15
+_ARMOUR: Final = re.compile(rb"^-----BEGIN (?:PGP|[A-Z ]*PRIVATE KEY)", re.MULTILINE)
+_ROFF: Final = re.compile(rb"^[.'][ \t]*(?:TH|SH|Dt|Sh|Dd|so)\b", re.MULTILINE)
+
 _NAMES: Final[dict[FormatName, str]] = {
     "text": (
         "readme license licence copying notice changelog changes history news authors contributors contributing "
@@ -57,6 +79,28 @@ def format_of(path: PurePath) -> FormatName | None:
     return _BY_SUFFIX.get(suffix) if suffix else _BY_NAME.get(path.name.casefold())
 
 
+def text_kind(path: PurePath) -> TextKind:
+    """What the text of a file of this name is like: Markdown ("prose"), records, code, or text without any markup.
+
+    Of records each is a unit: a block between blank lines, or a line or block that begins with `- ` at the margin.
+    """
+    name = format_of(path) or "text"
+    return _KINDS.get(name, "prose")
+
+
 def is_supported(path: PurePath) -> bool:
     """Whether a file of this name is taken when it is met on a walk."""
     return format_of(path) is not None
+
+
+def is_of_its_format(path: PurePath, data: bytes) -> bool:
+    """Whether a file is what its name stands for, of a name that files of other kinds have as well.
+
+    `.asc` ends AsciiDoc and OpenPGP's keys and messages, `.1` to `.9` manual pages and whatever is numbered.
+    """
+    suffix = path.suffix.casefold()
+    if suffix == ".asc":
+        return _ARMOUR.search(data[:_JUDGED_BYTES]) is None
+    if suffix[1:].isdigit():
+        return _ROFF.search(data[:_JUDGED_BYTES]) is not None
+    return True

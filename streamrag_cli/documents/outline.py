@@ -10,6 +10,10 @@ from streamrag_cli.model import Section
 HEADING_CHARS: Final = 160
 """A heading path goes in front of every chunk; a "heading" of a thousand words would drown the text."""
 
+_JUDGED_CHARS: Final = 4000
+_NOT_PROSE: Final = re.compile(r"<[^<>]*>|!?\[[^\[\]]*\]\([^()]*\)|[=*_~`#^\"'+-]{3,}")
+"""Badges, logos and rulings may stand above a title."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heading:
@@ -46,15 +50,18 @@ def sections_from(headings: Iterable[Heading], text_length: int, *, start: int =
     return tuple(sections)
 
 
-def only_top_heading(headings: Sequence[Heading]) -> str:
-    """The title that headings give a document: the first one's text, if no other is as high.
+def only_top_heading(headings: Sequence[Heading], text: str = "") -> str:
+    """The title that headings give a document: the first one's text, if no other is as high and no prose precedes it.
 
-    >>> only_top_heading([Heading(start=0, level=1, text="Guide"), Heading(start=9, level=2, text="Use")])
+    A heading below the first level is a part's, not the whole's: what such a page is called is its file's name.
+
+    >>> only_top_heading([Heading(start=0, level=1, text="Guide"), Heading(start=9, level=2, text="Use")], "# Guide")
     'Guide'
     """
-    if not headings or any(heading.level <= headings[0].level for heading in headings[1:]):
+    if not headings or headings[0].level > 1 or any(heading.level <= 1 for heading in headings[1:]):
         return ""
-    return headings[0].text
+    above = text[: min(headings[0].start, _JUDGED_CHARS)]
+    return "" if re.search(r"\w", _NOT_PROSE.sub("", _NOT_PROSE.sub("", above))) else headings[0].text
 
 
 def line_starts(text: str) -> list[int]:

@@ -11,8 +11,9 @@ from typing import Self
 
 from streamrag_cli.documents import RECIPE
 from streamrag_cli.documents.chunking import chunk
-from streamrag_cli.documents.formats import is_supported
+from streamrag_cli.documents.formats import is_of_its_format, is_supported
 from streamrag_cli.documents.found import FoundFile
+from streamrag_cli.documents.naming import title_from_name
 from streamrag_cli.documents.sandbox import Loader
 from streamrag_cli.documents.withheld import Withheld, withheld, withheld_text
 from streamrag_cli.errors import DocumentError
@@ -84,11 +85,14 @@ class ReadAhead:
             return _left_out(record, why)
         if known and (same := renewed(known, record)):
             return Examined(path=record.path, source=source, action="unchanged", record=same)
+        if found.path != found.root and not is_of_its_format(found.path, raw.data):
+            return Examined(path=record.path, source=source, action="skipped", reason="not what its name stands for")
         remark, chunks = "", []
         if self._wants_chunks:
             document = self._loader.load(found.path, raw)
             if why := withheld_text(found, document):
                 return _left_out(record, why)
+            document = replace(document, title=document.title or title_from_name(found.path, found.root))
             chunks = list(chunk(document))
             record = replace(record, title=document.title)
             remark = "; ".join(document.remarks) or ("" if chunks else "no text in it")

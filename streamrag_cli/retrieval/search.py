@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 CANDIDATES: Final = 100  # of each side
 LEXICAL_WEIGHT: Final = 0.5  # flat between .40 and .55 on seven public sets: fixed, not tuned
+_COPIED_CHARS: Final = 100
+"""A text this long under another title is a copy; a shorter one may be another answer, as `Closed.` is of two shops."""
 
 
 class EmbeddingChangedError(Exception):
@@ -134,7 +136,8 @@ def _first_of_each(reader: Reader, ranked: Sequence[str], count: int) -> list[St
     for start in range(0, len(ranked), count):
         part = ranked[start : start + count]
         for stored in reader.found_chunks(part):
-            found.setdefault(stored.chunk.text_to_embed, stored)
+            text = stored.chunk.text
+            found.setdefault(text if len(text) >= _COPIED_CHARS else stored.chunk.text_to_embed, stored)
         if len(found) >= count:
             break
     return list(found.values())[:count]

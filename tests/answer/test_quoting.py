@@ -1,12 +1,20 @@
 """Answers without a model."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamrag_cli.answer.quoting import Quote, pick_quotes, pieces
+from streamrag_cli.answer.quoting import EMBEDDED, Quote, pick_quotes, pieces
 from streamrag_cli.answer.sentences import MAX_CHARS, sentences
+from streamrag_cli.documents.chunking import chunk
+from streamrag_cli.documents.load import load
+from streamrag_cli.documents.read import read_file
+from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.retriever import Retriever
+from streamrag_cli.retrieval.search import Retrieved
+from tests.fake_embedder import FakeEmbedder
 from tests.library import make_collection
 
 
@@ -79,3 +87,37 @@ def test_every_sentence_is_one_line_of_bounded_length(text: str) -> None:
     found = [sentence.text for sentence in sentences(text)]
 
     assert all("\n" not in each and 0 < len(each) <= MAX_CHARS + 4 for each in found)
+
+
+def test_a_record_is_one_sentence_with_the_names_of_its_values() -> None:
+    rows = "- id: 7; note: Late. Call back\n- id: 8; note: Paid"
+    nested = "/v1/forges:\n  get:\n    summary: List. All of them\n"
+    nested += "    parameters:\n    - name: limit\n      most: 15\n\nb: 1"
+
+    assert [each.text for each in sentences(rows, "records")] == ["id: 7; note: Late. Call back", "id: 8; note: Paid"]
+    assert [each.text for each in sentences(nested, "records")] == [
+        "/v1/forges: get: summary: List. All of them; parameters: name: limit; most: 15",
+        "b: 1",
+    ]
+
+
+def test_the_row_that_was_asked_for_is_quoted_from_a_table_of_many_rows(tmp_path: Path) -> None:
+    rows = "".join(
+        f"F-{number:05},{'anvil tongs bellows'.split()[number % 3]},{number % 7}\n" for number in range(12_000)
+    )
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "forge.csv").write_text("item,tool,weight\n" + rows, encoding="utf-8")
+    document = load(docs / "forge.csv", read_file(docs / "forge.csv", limit_bytes=10_000_000))
+    found = next(each for each in chunk(document) if "F-07123" in each.text)
+    embedder = FakeEmbedder()
+    hits = [Hit(chunk=found, source="forge.csv", path=str(docs / "forge.csv"), score=0.9, rank=1)] * 5
+    retrieved = Retrieved(
+        hits=tuple(hits), question_vector=embedder.embed_query("F-07123"), term_weights={"07123": 6.0, "f": 0.1},
+        best_score=0.9, spent_ms={},
+    )  # fmt: skip
+
+    quotes = pick_quotes("Which tool is F-07123?", retrieved, top_k=5, embedder=embedder)
+
+    assert quotes[0] == Quote(n=1, text="item: F-07123; tool: tongs; weight: 4")
+    assert max(map(len, embedder.batches)) <= EMBEDDED

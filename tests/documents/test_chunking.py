@@ -80,8 +80,8 @@ def test_a_chunk_carries_its_heading_path_and_its_place() -> None:
 
     one, two = chunk(document)
 
-    assert one.text.startswith("---\ntitle: T\n---\n# A\n\nx x")
-    assert (one.headings, one.line_start, one.line_end, one.page) == (("T", "A"), 1, 6, None)
+    assert one.text.startswith("# A\n\nx x")
+    assert (one.headings, one.line_start, one.line_end, one.page) == (("T", "A"), 4, 6, None)
     assert (two.headings, two.line_start, two.line_end) == (("T", "A", "B"), 8, 10)
     assert two.text_to_embed.startswith("T > A > B\n## B\n\ny y")
 
@@ -195,14 +195,15 @@ def test_chunks_never_cross_a_page() -> None:
     assert [(each.text, each.page) for each in chunk(document)] == [("x", 1), ("y", 2)]
 
 
-def test_every_chunk_of_a_table_carries_the_names_of_its_columns() -> None:
-    rows = "".join(f"{number},name {number}\n" for number in range(300))
+def test_a_whole_section_is_one_chunk_whatever_its_length_and_joins_no_other() -> None:
+    sections = (
+        Section(start=0, end=4, is_whole=True),
+        Section(start=4, end=7),
+        Section(start=7, end=3000, is_whole=True),
+    )
+    document = Document(path="/a", text="a. \nb. " + "c. " * 997 + "c.", title="", sections=sections, line_numbers=None)
 
-    chunks = list(chunk(loaded("a.csv", "id,name\n" + rows)))
-
-    assert {each.headings for each in chunks} == {("id, name",)}
-    assert "".join(each.text + "\n" for each in chunks) == "id,name\n" + rows
-    assert all(len(each.text) > 700 for each in chunks[:-1])
+    assert [len(each.text) for each in chunk(document)] == [2, 2, 2993]
 
 
 def test_overlap_repeats_the_end_of_the_chunk_before_from_a_word_on() -> None:

@@ -4,14 +4,13 @@ from tests.documents.loading import loaded, outline
 
 
 def test_headings_make_nested_sections_and_the_text_is_the_file() -> None:
-    text = "Before.\n\n# Guide\n\nIntro.\n\n## Use\n\nHow.\n\n### Fast\n\nSo.\n\nSetext\n------\n\nEnd.\n"
+    text = "# Guide\n\nIntro.\n\n## Use\n\nHow.\n\n### Fast\n\nSo.\n\nSetext\n------\n\nEnd.\n"
 
     document = loaded("a.md", text)
 
     assert (document.text, document.title, document.remarks) == (text, "Guide", ())
-    assert document.line_numbers == range(1, 20)
+    assert document.line_numbers == range(1, 18)
     assert outline(document) == [
-        ("", "Before."),
         ("Guide", "# Guide\n\nIntro."),
         ("Guide > Use", "## Use\n\nHow."),
         ("Guide > Use > Fast", "### Fast\n\nSo."),
@@ -68,6 +67,12 @@ def test_a_rule_at_the_top_is_no_front_matter() -> None:
         "One",
         "One > Two",
     ]
+
+
+def test_a_part_of_a_page_does_not_name_the_whole() -> None:
+    assert loaded("a.md", "Bake it.\n\n# Variants\n\nx\n").title == ""
+    assert loaded("a.md", "## Variants\n\nx\n").title == ""
+    assert loaded("a.md", "[![CI](https://a.example/b.svg)](https://a.example)\n\n# Oven\n\nx\n").title == "Oven"
 
 
 def test_one_of_several_top_headings_is_not_the_title() -> None:

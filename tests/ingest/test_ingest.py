@@ -82,7 +82,7 @@ def test_unchanged_files_cost_no_embedding(ingests: Ingests, embedder: FakeEmbed
     embedder.batches.clear()
     ingests.run("docs")
 
-    assert embedder.batches == [["second"]]
+    assert embedder.batches == [["b\nsecond"]]
 
 
 def test_of_a_changed_file_only_what_is_new_costs_an_embedding(
@@ -96,7 +96,7 @@ def test_of_a_changed_file_only_what_is_new_costs_an_embedding(
     ingests.put("a.md", "".join([parts[0], f"# New\n\nThis is new{' and goes on' * 80}\n\n", *parts[1:]]))
 
     assert ingests.run("a.md") == {"a.md": "changed"}
-    assert [[text.split("\n")[0] for text in batch] for batch in embedder.batches] == [["New"]]
+    assert [[text.split("\n")[0] for text in batch] for batch in embedder.batches] == [["a > New"]]
     now = ingests.vectors()
     assert len(now) == 5
     assert [now[key] for key in kept] == [pytest.approx(vector, abs=1e-6) for vector in kept.values()]
@@ -169,3 +169,42 @@ def test_a_dry_run_says_what_a_run_would_do(ingests: Ingests) -> None:
     would = ingests.run("docs", dry_run=True)
     assert ingests.stored() == before
     assert would == ingests.run("docs")
+
+
+def test_a_file_without_a_title_is_found_by_its_name_and_folder(ingests: Ingests, embedder: FakeEmbedder) -> None:
+    ingests.put("notes/Cakes/Plum cake.md", "Fifty minutes.")
+    ingests.put("notes/Cakes/README.md", "All of them.")
+    ingests.put("notes/Named.md", "# Bread\n\nAn hour.")
+    ingests.run("notes")
+
+    assert sorted(text for batch in embedder.batches for text in batch) == [
+        "Bread\n# Bread\n\nAn hour.",
+        "Cakes\nAll of them.",
+        "Cakes/Plum cake\nFifty minutes.",
+    ]
+
+
+def test_a_numbered_file_is_read_from_a_folder_if_it_is_a_manual(ingests: Ingests) -> None:
+    ingests.put("docs/forge.1", ".TH FORGE 1\n.SH NAME\nforge\n")
+    ingests.put("docs/forge.log.1", "a line\n")
+
+    assert ingests.run("docs") == {"docs/forge.1": "added", "docs/forge.log.1": "skipped"}
+    assert ingests.run("docs/forge.log.1") == {"docs/forge.log.1": "added"}
+
+
+def test_asciidoc_named_asc_is_read_and_a_key_of_that_name_is_not(ingests: Ingests) -> None:
+    ingests.put("docs/page.asc", "== Heat\n\nHow hot.\n")
+    ingests.put(
+        "docs/key.asc", "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQOYBGV\n-----END PGP PRIVATE KEY BLOCK-----\n"
+    )
+
+    assert ingests.run("docs") == {"docs/key.asc": "skipped", "docs/page.asc": "added"}
+    assert ingests.stored() == {"docs/page.asc": "## Heat\n\nHow hot."}
+
+
+def test_mail_and_subtitles_of_a_folder_are_read(ingests: Ingests) -> None:
+    ingests.put("docs/a.eml", "Subject: Tongs\nFrom: a@b.example\n\nThey come on Friday.\n")
+    ingests.put("docs/a.srt", "1\n00:00:01,000 --> 00:00:02,000\nHeat it.\n")
+
+    assert ingests.run("docs") == {"docs/a.eml": "added", "docs/a.srt": "added"}
+    assert ingests.stored()["docs/a.srt"] == "Heat it."

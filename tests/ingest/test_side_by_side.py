@@ -158,11 +158,14 @@ def test_the_store_is_used_by_the_callers_thread_alone(ingests: Ingests, monkeyp
 def test_the_same_text_is_embedded_once_and_longer_texts_come_first(ingests: Ingests, embedder: FakeEmbedder) -> None:
     texts = {"docs/a.md": "short", "docs/b.md": "rather long", "docs/c.md": "short", "docs/d.md": "longer than short"}
     for name, text in texts.items():
-        ingests.put(name, text)
+        ingests.put(name, f"# T\n\n{text}")
     ingests.run("docs")
 
-    assert embedder.batches == [["rather long", "short"], ["longer than short"]]
-    assert ingests.stored() == texts
+    assert embedder.batches == [
+        ["T\n# T\n\nrather long", "T\n# T\n\nshort"],
+        ["T\n# T\n\nlonger than short"],
+    ]
+    assert ingests.stored() == {name: f"# T\n\n{text}" for name, text in texts.items()}
 
 
 def test_a_server_that_is_gone_is_not_asked_again_for_the_batches_behind() -> None:

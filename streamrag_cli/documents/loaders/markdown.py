@@ -1,13 +1,19 @@
-"""Markdown: the text is the file's; the parser's block rules find the headings, so that a `#` in a fence is none.
+"""Markdown: the text is the file's, but for what a reader of the page does not see.
 
-Front matter is cut off before parsing, since its closing `---` would turn its last line into a heading.
+The parser's block rules find the headings and the code, so that a `#` in a fence is neither. Front matter and comments
+are cut out, links between notes read as their names, and a row of a table carries the names of its columns.
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from functools import cache
 from html import unescape
 from typing import TYPE_CHECKING, Final
 
+from streamrag_cli.documents.loaders.front_matter import FrontMatter, front_matter
+from streamrag_cli.documents.loaders.lines import Edit, edited
+from streamrag_cli.documents.loaders.note_markup import MAY_HOLD_NOTES, note_edits
+from streamrag_cli.documents.loaders.rows import column_names, row_text
 from streamrag_cli.documents.outline import Heading, clean_heading, line_starts, only_top_heading, sections_from
 from streamrag_cli.model import Document
 
@@ -15,30 +21,33 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-_FRONT_MATTER: Final = re.compile(
-    r"""\A(---|\+\+\+)[ \t]*\n(?=---|\+\+\+|#|["'\w-]+[ \t]*[:=])(.*?)^(?:\1|\.\.\.)[ \t]*(?:\n|\Z)""",
-    re.DOTALL | re.MULTILINE,
-)
-_FRONT_MATTER_TITLE: Final = re.compile(r"^title[ \t]*[:=][ \t]*(.+)$", re.MULTILINE)
 _HTML_HEADING: Final = re.compile(r"<h([1-6])\b[^>]*>(.*?)</h\1\s*>", re.IGNORECASE | re.DOTALL)
 _TAG: Final = re.compile(r"<[^>]*>")
 _TITLE_ATTRIBUTES: Final = re.compile(r"\s*\{[#.][^{}]*\}\s*$")
 _PLAIN: Final = re.compile(r"[^\\`*_\[\]<>&{}!\n]*\Z")
+_DELIMITER_ROW: Final = re.compile(r"^[ \t>]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$", re.MULTILINE)
 
 _SHOWN_CHARS: Final = 2000
 """Of a heading; what the parser takes for one may be a whole page."""
 
 
-def load_markdown(path: str, text: str) -> Document:
-    front_matter = _FRONT_MATTER.match(text)
-    headings = find_headings(text, start=front_matter.end() if front_matter else 0)
-    title = _title_of(front_matter[2]) if front_matter else ""
+def load_markdown(path: str, source: str) -> Document:
+    about = front_matter(source)
+    return markdown_document(path, about, *visible(source, about.length))
+
+
+def markdown_document(path: str, about: FrontMatter, text: str, lines: Sequence[int]) -> Document:
+    """The document whose text is Markdown; where front matter is all there is, it is the text."""
+    if not text.strip() and (about.title or about.summary):
+        text, lines = about.summary or about.title, [1]
+    headings = find_headings(text)
     return Document(
         path=path,
         text=text,
-        title=title or only_top_heading(headings),
+        title=about.title or only_top_heading(headings, text),
+        summary=about.summary,
         sections=sections_from(headings, len(text)),
-        line_numbers=range(1, text.count("\n") + 2),
+        line_numbers=lines,
     )
 
 
@@ -61,9 +70,59 @@ def find_headings(text: str, *, start: int = 0) -> list[Heading]:
     return headings
 
 
-def _title_of(front_matter: str) -> str:
-    found = _FRONT_MATTER_TITLE.search(front_matter)
-    return clean_heading(found[1].strip().strip("\"'")) if found else ""
+def visible(text: str, start: int) -> tuple[str, Sequence[int]]:
+    """`text` from offset `start` on as its page shows it, and for each line the line it was."""
+    edits = [Edit(0, start)] if start else []
+    if MAY_HOLD_NOTES.search(text, start):
+        edits += note_edits(text, start, code_spans(text, start))
+    shown, lines = edited(text, edits)
+    return with_named_rows(shown, lines)
+
+
+def with_named_rows(text: str, lines: Sequence[int]) -> tuple[str, Sequence[int]]:
+    """`text` with each row of its tables as a list item that names the columns; `lines` are those of the file."""
+    edits = list(_row_edits(text)) if _DELIMITER_ROW.search(text) else []
+    if not edits:
+        return text, lines
+    shown, kept = edited(text, edits)
+    return shown, [lines[number - 1] for number in kept]
+
+
+def code_spans(text: str, start: int = 0) -> list[tuple[int, int]]:
+    """From where to where the code blocks of `text` go, in order, from offset `start` on."""
+    body = text[start:]
+    starts = line_starts(body)
+    return [
+        (start + starts[token.map[0]], start + starts[min(token.map[1], len(starts) - 1)])
+        for token in _blocks().parse(body)
+        if token.type in {"fence", "code_block"} and token.map
+    ]
+
+
+def _row_edits(text: str) -> Iterator[Edit]:
+    """The header of each table cut out, and each of its rows as `row_text` says it."""
+    lines = text.split("\n")
+    starts = line_starts(text)
+    columns: list[str] | None = None
+    cells: list[str] = []
+    at = 0
+    in_row = False
+    for token in _blocks().parse(text):
+        match token.type:
+            case "tr_open":
+                cells, at, in_row = [], token.map[0] if token.map else at, True
+            case "inline" if in_row:
+                cells.append(token.content)
+            case "tr_close":
+                in_row = False
+                if columns is None:
+                    columns, header = column_names(cells), at
+                else:
+                    yield Edit(starts[at], starts[at] + len(lines[at]), row_text(columns, cells))
+            case "tbody_open":
+                yield Edit(starts[header], starts[header + 1] + len(lines[header + 1]))
+            case "table_close":
+                columns = None
 
 
 def _heading_text(source: str) -> str:
@@ -88,7 +147,7 @@ def _shown(token: "Token") -> list[str]:
 def _blocks() -> "MarkdownIt":
     from markdown_it import MarkdownIt  # 65 ms
 
-    parser = MarkdownIt("commonmark")
+    parser = MarkdownIt("commonmark").enable("table")
     parser.core.ruler.enableOnly(["normalize", "block"])
     return parser
 

@@ -1,11 +1,14 @@
-"""Python source: the text is the file's, cut at the top-level definitions and the methods of top-level classes."""
+"""Python source, cut at the top-level definitions and the methods of top-level classes.
+
+The text is the file's but for its preamble (`code`).
+"""
 
 import ast
 import warnings
 from collections.abc import Iterator
 from typing import Final, NamedTuple, TypeAlias
 
-from streamrag_cli.documents.loaders.plain import of_sections
+from streamrag_cli.documents.loaders.code import without_preamble
 from streamrag_cli.documents.outline import line_starts
 from streamrag_cli.model import Document, Section
 
@@ -26,8 +29,9 @@ class _Cut(NamedTuple):
 
 
 def load_python(path: str, text: str) -> Document:
-    sections = _sections(text) or ((Section(start=0, end=len(text)),) if text else ())
-    return of_sections(path, text, sections)
+    shown, lines, summary = without_preamble(text)
+    sections = _sections(shown) or ((Section(start=0, end=len(shown)),) if shown else ())
+    return Document(path=path, text=shown, title="", summary=summary, sections=sections, line_numbers=lines)
 
 
 def _sections(text: str) -> tuple[Section, ...]:

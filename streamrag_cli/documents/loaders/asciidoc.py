@@ -1,0 +1,206 @@
+"""AsciiDoc, line by line: headings, blocks, lists and tables; comments, attributes and index terms are dropped.
+
+Nothing is included, no condition is evaluated: both branches of one are read.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from streamrag_cli.documents.loaders.asciidoc_inline import inline_text
+from streamrag_cli.documents.loaders.front_matter import front_matter
+from streamrag_cli.documents.loaders.lines import Lines
+from streamrag_cli.documents.loaders.rows import column_names, row_text
+from streamrag_cli.documents.outline import clean_heading
+from streamrag_cli.model import Document
+
+_HEADING: Final = re.compile(r"(={1,6}|#{1,6})[ \t]+(\S.*)")
+_DELIMITER: Final = re.compile(r"(-{4,}|\.{4,}|={4,}|\*{4,}|_{4,}|\+{4,}|/{4,}|--|```[\w+-]*|~~~)[ \t]*")
+_TABLE: Final = re.compile(r"([|,:!])={3,}[ \t]*")
+_ATTRIBUTE: Final = re.compile(r":(!?[\w][\w-]*!?):(?:[ \t]+(.*))?")
+_BLOCK_ATTRIBUTES: Final = re.compile(r"\[(?:[^\[\]]*|\[[^\[\]]*\])\][ \t]*")
+_BLOCK_MACRO: Final = re.compile(r"(\w[\w-]*)::([^\s\[]*)\[(.*)\][ \t]*")
+_BLOCK_TITLE: Final = re.compile(r"\.(?![.\s])(.+)")
+_ITEM: Final = re.compile(r"[ \t]*(?:[*.]{1,5}|-|\d+\.|[a-zA-Z]\.|<[\d.]+>)[ \t]+(\[[ x*]\][ \t]+)?(?=\S)")
+_TERM: Final = re.compile(r"[ \t]*(\S.*?)(?:::{1,3}|;;)(?:[ \t]+(\S.*))?")
+_RULING: Final = re.compile(r"(?:<<<|'{3,}|\+|-{3}|\*{3})[ \t]*")
+_CELLS: Final = re.compile(r"(?<!\\)(?:(?:\d+(?:\.\d+)?|\.\d+)[+*])?[<^>]?(?:\.[<^>])?[aehlmdsv]?\|")
+_LINE_CHARS: Final = 4000
+_KNOWN: Final = {
+    "nbsp": " ", "sp": " ", "empty": "", "zwsp": "", "amp": "&", "lt": "<", "gt": ">", "plus": "+", "asterisk": "*",
+    "tilde": "~", "caret": "^", "startsb": "[", "endsb": "]", "vbar": "|", "backtick": "`", "two-colons": "::",
+    "apos": "'", "quot": '"', "ldquo": "“", "rdquo": "”", "lsquo": "‘", "rsquo": "’", "cpp": "C++", "deg": "°",
+}  # fmt: skip
+
+
+def load_asciidoc(path: str, text: str) -> Document:
+    about = front_matter(text)
+    reader = _Reader(text, skipped=text.count("\n", 0, about.length))
+    reader.read()
+    summary = "; ".join(each for each in (about.summary, reader.summary) if each)
+    return reader.out.document(path, title=about.title, summary=clean_heading(summary))
+
+
+class _Reader:
+    def __init__(self, text: str, *, skipped: int) -> None:
+        self.out = Lines()
+        self._lines = text.split("\n")
+        self._at = skipped
+        self._attributes = dict(_KNOWN)
+        self._language: str | None = None  # of the source block that is to come
+        self._is_comment = False
+
+    @property
+    def summary(self) -> str:
+        said = (self._attributes.get(name, "") for name in ("description", "keywords"))
+        return "; ".join(each for each in said if each)
+
+    def read(self) -> None:
+        while self._at < len(self._lines):
+            line = self._lines[self._at]
+            number = self._at + 1
+            self._at += 1
+            self._take(line, number)
+
+    def _take(self, line: str, number: int) -> None:
+        if not line.strip() or len(line) > _LINE_CHARS:
+            self.out.add(line, number)
+            return
+        if line.startswith("//") and not line.startswith("///"):
+            return
+        if delimiter := _DELIMITER.fullmatch(line):
+            self._block(delimiter[1])
+        elif table := _TABLE.fullmatch(line):
+            self._table(line.rstrip(), table[1])
+        elif heading := _HEADING.fullmatch(line):
+            self.out.heading(len(heading[1]), self._inline(heading[2].removesuffix(heading[1])), number)
+        elif attribute := _ATTRIBUTE.fullmatch(line):
+            self._set(attribute)
+        elif _BLOCK_ATTRIBUTES.fullmatch(line):
+            self._announce(line.strip()[1:-1])
+        elif macro := _BLOCK_MACRO.fullmatch(line):
+            self._macro(macro, number)
+        elif _RULING.fullmatch(line):
+            self.out.blank()
+        elif self._language is not None or self._is_comment:
+            self._paragraph(line, number)
+        else:
+            self._text(line, number)
+
+    def _block(self, delimiter: str) -> None:
+        """A delimited block: code and comments are taken whole, the marks of all others are dropped."""
+        kind = delimiter[0]
+        is_code = kind in "-.+`~" and delimiter != "--"
+        if not (is_code or kind == "/" or self._is_comment or (delimiter == "--" and self._language is not None)):
+            self._language = None
+            self.out.blank()
+            return
+        closing = "```" if kind == "`" else delimiter
+        end = self._at
+        while end < len(self._lines) and self._lines[end].rstrip() != closing:
+            end += 1
+        lines = [(number + 1, self._lines[number]) for number in range(self._at, end)]
+        self._at = end + 1
+        if kind != "/" and not self._is_comment:
+            self.out.code(lines, self._language or delimiter[3:] if kind == "`" else self._language or "")
+        self._language, self._is_comment = None, False
+
+    def _paragraph(self, line: str, number: int) -> None:
+        """A paragraph that is code or a comment, up to a blank line."""
+        lines = [(number, line)]
+        while self._at < len(self._lines) and self._lines[self._at].strip():
+            lines.append((self._at + 1, self._lines[self._at]))
+            self._at += 1
+        if not self._is_comment:
+            self.out.code(lines, self._language or "")
+        self._language, self._is_comment = None, False
+
+    def _announce(self, attributes: str) -> None:
+        """What a line in brackets says of the next block."""
+        style, _, rest = attributes.partition(",")
+        style = re.split(r"[#.%]", style.strip())[0]
+        language = rest.partition(",")[0].strip().strip('"')
+        if style == "comment":
+            self._is_comment = True
+        elif style in {"source", "listing", "literal", "plantuml", "mermaid"} or (
+            not style and rest and "=" not in rest
+        ):
+            self._language = language if re.fullmatch(r"[\w+#-]{1,20}", language) else ""
+        elif style in {"stem", "latexmath", "asciimath"}:
+            self._language = ""
+
+    def _set(self, attribute: re.Match[str]) -> None:
+        name, value = attribute[1].strip("!").casefold(), (attribute[2] or "").strip()
+        while value.endswith(" \\") and self._at < len(self._lines):
+            value = f"{value[:-2]} {self._lines[self._at].strip()}"
+            self._at += 1
+        if len(value) <= _LINE_CHARS:
+            self._attributes[name] = self._inline(value)
+
+    def _macro(self, macro: re.Match[str], number: int) -> None:
+        name, _, attributes = macro.groups()
+        if name == "image":
+            self._text(attributes.partition(",")[0].strip().strip('"'), number)
+        elif name in {"ifdef", "ifndef"} and attributes:
+            self._text(attributes, number)
+
+    def _text(self, line: str, number: int) -> None:
+        if title := _BLOCK_TITLE.fullmatch(line):
+            self.out.blank()
+            self.out.add(self._inline(title[1]), number)
+            return
+        mark = ""
+        if item := _ITEM.match(line):
+            mark, line = "- ", line[item.end() :]
+        elif (term := _TERM.fullmatch(line)) and ("`" in line or "::" in line):
+            mark, line = "- ", f"{term[1]}: {term[2] or ''}"
+        shown = self._inline(line.strip())
+        if shown:
+            self.out.add(mark + shown, number)
+
+    def _inline(self, text: str) -> str:
+        return inline_text(text, self._attributes)
+
+    def _table(self, closing: str, mark: str) -> None:
+        end = self._at
+        while end < len(self._lines) and self._lines[end].rstrip() != closing:
+            end += 1
+        source = [(number + 1, self._lines[number]) for number in range(self._at, end)]
+        self._at = end + 1
+        self._language = None
+        self.out.blank()
+        rows = list(_rows(source) if mark in "|!" else _separated(source, mark))
+        columns = column_names([self._inline(cell) for cell in rows[0][1]]) if len(rows) > 1 else []
+        for number, cells in rows[1:] if columns else rows:
+            if line := row_text(columns, [self._inline(cell) for cell in cells]):
+                self.out.add(line, number)
+        self.out.blank()
+
+
+def _rows(source: list[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a table whose first line of cells says how many there are in each."""
+    width = 0
+    cells: list[str] = []
+    first = 0
+    for number, line in source:
+        if not line.strip() or (line.startswith("//") and not line.startswith("///")):
+            continue
+        before, *found = _CELLS.split(line)
+        if cells and before.strip():
+            cells[-1] = f"{cells[-1]} {before.strip()}"
+        for cell in found:
+            if not cells:
+                first = number
+            if width and len(cells) == width:
+                yield first, cells
+                cells, first = [], number
+            cells.append(cell.strip().replace("\\|", "|"))
+        width = width or len(cells)
+    if cells:
+        yield first, cells
+
+
+def _separated(source: list[tuple[int, str]], mark: str) -> Iterator[tuple[int, list[str]]]:
+    for number, line in source:
+        if line.strip():
+            yield number, [cell.strip().strip('"') for cell in line.split(mark)]

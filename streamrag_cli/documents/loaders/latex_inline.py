@@ -1,0 +1,116 @@
+"""LaTeX within a line: commands, accents, ligatures and simple formulas as they read."""
+
+import re
+import unicodedata
+from typing import Final
+
+_TOKEN: Final = re.compile(
+    r"\\verb\*?([^a-zA-Z\s*])(.{0,500}?)\1|\\([a-zA-Z@]+)\*?[ \t]*|\\(['`\"^~=.])[ \t]*|\\(.)"
+    r"|\$\$?|(---?|``|''|~)|([{}])"
+)
+_WITHOUT_TEXT: Final = frozenset(
+    {"label", "index", "glossary", "vspace", "hspace", "vskip", "hskip", "includegraphics", "cite", "citep", "citet",
+     "parencite", "textcite", "autocite", "footcite", "nocite", "ref", "eqref", "pageref", "autoref", "cref", "Cref",
+     "nameref", "bibliography", "bibliographystyle", "input", "include", "setcounter", "addtocounter", "setlength",
+     "pagestyle", "thispagestyle", "pagenumbering", "begin", "end", "color", "phantomsection", "addcontentsline",
+     "hypertarget", "fontsize", "selectlanguage", "usebox", "rule", "vphantom", "hphantom", "phantom", "printindex",
+     "newpage", "markboth", "markright", "todo", "marginnote", "bibitem", "graphicspath", "resizebox", "scalebox"}
+)  # fmt: skip
+_SECOND: Final = frozenset(
+    {"href", "textcolor", "colorbox", "foreignlanguage", "hyperref", "hyperlink", "multicolumn", "multirow"}
+)
+_CODE: Final = frozenset({"texttt", "code", "url", "path", "nolinkurl", "mintinline", "lstinline"})
+_SYMBOLS: Final = {
+    "ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "o": "ø", "O": "Ø", "aa": "å", "AA": "Å", "l": "ł", "L": "Ł",
+    "i": "i", "j": "j", "dots": "…", "ldots": "…", "cdots": "…", "textbackslash": "\\", "textasciitilde": "~",
+    "textasciicircum": "^", "textbar": "|", "textless": "<", "textgreater": ">", "textdegree": "°", "degree": "°",
+    "copyright": "©", "pounds": "£", "euro": "€", "texteuro": "€", "S": "§", "P": "¶", "LaTeX": "LaTeX", "TeX": "TeX",
+    "times": "×", "cdot": "·", "pm": "±", "leq": "≤", "le": "≤", "geq": "≥", "ge": "≥", "neq": "≠", "ne": "≠",
+    "approx": "≈", "sim": "∼", "to": "→", "rightarrow": "→", "leftarrow": "←", "Rightarrow": "⇒", "infty": "∞",
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε", "theta": "θ",
+    "lambda": "λ", "mu": "μ", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "omega": "ω",
+     "eta": "η", "Delta": "Δ",
+    "Omega": "Ω", "Sigma": "Σ", "circ": "°", "percent": "%", "quad": " ", "qquad": " ", "textendash": "–",
+    "textemdash": "—", "textquotesingle": "'", "slash": "/", "par": " ", "newline": " ", "linebreak": " ",
+}  # fmt: skip
+_ACCENTS: Final = {
+    "'": "\u0301", "`": "\u0300", '"': "\u0308", "^": "\u0302", "~": "\u0303", "=": "\u0304", ".": "\u0307",
+    "c": "\u0327", "v": "\u030c", "u": "\u0306", "H": "\u030b", "k": "\u0328", "r": "\u030a",
+}  # fmt: skip
+_LIGATURES: Final = {"---": "—", "--": "–", "``": "“", "''": "”", "~": " "}
+_OPTION: Final = re.compile(r"[ \t]*\[[^\[\]\n]*\]")
+_NESTED: Final = 40
+
+
+def inline_text(source: str) -> str:
+    """The line as it reads, on one line."""
+    return " ".join(_read(source, 0).split())
+
+
+def argument_end(text: str, start: int) -> int:
+    """Where the argument in braces that begins at `start` has ended, or -1 if it does not end."""
+    depth = 0
+    for found in re.finditer(r"\\.|[{}]", text[start:], re.DOTALL):
+        if found[0] in "{}":
+            depth += 1 if found[0] == "{" else -1
+            if depth == 0:
+                return start + found.end()
+    return -1
+
+
+def _read(source: str, depth: int) -> str:
+    pieces: list[str] = []
+    at = 0
+    while found := _TOKEN.search(source, at):
+        pieces.append(source[at : found.start()])
+        at = found.end()
+        _, verb, command, accent, sign, ligature, _brace = found.groups()
+        if verb is not None:
+            pieces.append(f"`{verb}`")
+        elif command in _ACCENTS or accent:
+            shown, at = _accented(source, at, _ACCENTS[command or accent])
+            pieces.append(shown)
+        elif command:
+            shown, at = _command(source, command, at, depth)
+            pieces.append(shown)
+        elif sign:
+            pieces.append(" " if sign in "\\,;: /" else "" if sign in "!-()[]@" else sign)
+        elif ligature:
+            pieces.append(_LIGATURES[ligature])
+    pieces.append(source[at:])
+    return "".join(pieces)
+
+
+def _accented(source: str, at: int, mark: str) -> tuple[str, int]:
+    found = re.compile(r"\{\\?([a-zA-Z])\}|\\?([a-zA-Z])").match(source, at)
+    if not found:
+        return "", at
+    return unicodedata.normalize("NFC", (found[1] or found[2]) + mark), found.end()
+
+
+def _command(source: str, name: str, at: int, depth: int) -> tuple[str, int]:
+    """What a command prints, and where its arguments have ended. Of most it is what their braces hold."""
+    if name in _SYMBOLS:
+        return _SYMBOLS[name], at + 2 if source.startswith("{}", at) else at
+    while option := _OPTION.match(source, at):
+        at = option.end()
+    arguments: list[str] = []
+    most = 3 if name.startswith("multi") else 2 if name in _SECOND | {"frac", "addcontentsline", "SI", "qty"} else 1
+    while len(arguments) < most and source.startswith("{", at) and (end := argument_end(source, at)) > 0:
+        arguments.append(source[at + 1 : end - 1])
+        at = end
+        while name in _SECOND and (option := _OPTION.match(source, at)):
+            at = option.end()
+    if name in _WITHOUT_TEXT or not arguments or depth > _NESTED:
+        return "", at
+    if name in _CODE:
+        shown = re.sub(r"\\([_&%$#{}~^])(?:\{\})?", r"\1", arguments[0])
+        return f"`{shown}`" if name in {"texttt", "code"} else shown, at
+    if name in _SECOND:
+        return _read(arguments[-1], depth + 1), at
+    if name in {"frac", "SI", "qty"}:
+        return ("/" if name == "frac" else " ").join(_read(each, depth + 1) for each in arguments), at
+    shown = _read(arguments[0], depth + 1)
+    if name in {"footnote", "footnotetext", "thanks"}:
+        return f" ({shown})", at
+    return f"^{shown}" if name == "textsuperscript" else shown, at

@@ -1,0 +1,158 @@
+"""Builds a document's text line by line, each with the line of the file that it came from.
+
+What a format's markup says is written as plain Markdown, whatever the format: `#` before a heading, fences around
+code, `- ` before a list item or a table's row. So whoever cuts or quotes the text has one kind of markup to know.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from streamrag_cli.documents.outline import Heading, clean_heading, only_top_heading, sections_from
+from streamrag_cli.model import Document
+
+_BACKTICKS = re.compile(r"`{3,}")
+
+
+@dataclass(slots=True)
+class Lines:
+    """Text so far. Lines of the file are counted from 1 and come in ascending order."""
+
+    headings: list[Heading] = field(default_factory=list)
+    length: int = 0
+    _lines: list[str] = field(default_factory=list)
+    _numbers: list[int] = field(default_factory=list)
+    _blank_due: bool = False
+
+    def add(self, text: str, number: int) -> None:
+        """One line of text. A blank one ends the paragraph."""
+        if not text.strip():
+            self.blank()
+            return
+        if self._blank_due and self._lines:
+            self._put("", number)
+        self._blank_due = False
+        self._put(text.rstrip(), number)
+
+    def blank(self) -> None:
+        """A blank line is to come before the next line of text; several are one."""
+        self._blank_due = True
+
+    def heading(self, level: int, text: str, number: int) -> None:
+        """A heading with a line of its own. One without words ends the section before it and has no line."""
+        words = clean_heading(text)
+        self.blank()
+        start = self.length + (1 if self._lines else 0)
+        if words:
+            self.add(f"{'#' * min(level, 6)} {words}", number)
+        self.headings.append(Heading(start=start if words else self.length, level=level, text=words))
+        self.blank()
+
+    def code(self, lines: Sequence[tuple[int, str]], language: str = "") -> None:
+        """Lines (number, text) as they are, in a fence; blank lines around them are dropped."""
+        first, last = 0, len(lines)
+        while first < last and not lines[first][1].strip():
+            first += 1
+        while last > first and not lines[last - 1][1].strip():
+            last -= 1
+        if first == last:
+            return
+        shown = lines[first:last]
+        longest = max((len(run) for _, text in shown for run in _BACKTICKS.findall(text)), default=2)
+        fence = "`" * max(3, longest + 1)
+        self.blank()
+        self.add(f"{fence}{language}", shown[0][0])
+        for number, text in shown:
+            self._put(text.rstrip(), number)
+        self._put(fence, shown[-1][0])
+        self.blank()
+
+    def document(self, path: str, *, title: str = "", summary: str = "", remarks: tuple[str, ...] = ()) -> Document:
+        """The document, cut at its headings. Its title, unless given, is its only heading of the highest level."""
+        text = self.text
+        return Document(
+            path=path,
+            text=text,
+            title=title or only_top_heading(self.headings, text),
+            summary=summary,
+            sections=sections_from(self.headings, len(text)),
+            line_numbers=self.numbers,
+            remarks=remarks,
+        )
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self._lines)
+
+    @property
+    def numbers(self) -> list[int]:
+        """For each line of the text the line of the file."""
+        return self._numbers or [1]
+
+    def _put(self, line: str, number: int) -> None:
+        self.length += len(line) + (1 if self._lines else 0)
+        self._lines.append(line)
+        self._numbers.append(max(number, self._numbers[-1] if self._numbers else 1))
+
+
+class Edit(NamedTuple):
+    """What stands from character `start` to `end` is to read `text`, which has no line break."""
+
+    start: int
+    end: int
+    text: str = ""
+
+
+def edited(text: str, edits: Sequence[Edit]) -> tuple[str, Sequence[int]]:
+    """`text` after `edits`, which are in order and do not overlap, and for each of its lines the line it was.
+
+    A line of which nothing is left but blanks is gone.
+    """
+    if not edits:
+        return text, range(1, text.count("\n") + 2)
+    pieces: list[str] = []
+    numbers: list[int] = [1]
+    at, line, is_fresh = 0, 1, True
+    for start, end, shown in _with_whole_lines(text, edits):
+        kept = text[at:start]
+        if kept:
+            numbers[-1] = line if is_fresh else numbers[-1]
+            breaks = kept.count("\n")
+            numbers.extend(range(line + 1, line + breaks + 1))
+            line += breaks
+            is_fresh = kept.endswith("\n")
+        pieces.append(kept)
+        if shown:
+            numbers[-1] = line if is_fresh else numbers[-1]
+            is_fresh = False
+            pieces.append(shown)
+        line += text.count("\n", start, end)
+        at = end
+    rest = text[at:]
+    numbers[-1] = line if is_fresh else numbers[-1]
+    numbers.extend(range(line + 1, line + rest.count("\n") + 1))
+    return "".join([*pieces, rest]), numbers
+
+
+def _with_whole_lines(text: str, edits: Sequence[Edit]) -> list[Edit]:
+    """The edits, each that leaves nothing of its lines grown by the line break behind them."""
+    grown: list[Edit] = []
+    floor = 0
+    for edit in edits:
+        start, end, shown = edit
+        before = text.rfind("\n", 0, start) + 1
+        after = text.find("\n", end)
+        after = len(text) if after < 0 else after
+        ends_a_line = end > start and text[end - 1] == "\n"
+        if (
+            not shown
+            and not ends_a_line
+            and before >= floor
+            and not text[before:start].strip()
+            and not text[end:after].strip()
+        ):
+            start, end = before, min(after + 1, len(text))
+        grown.append(Edit(max(start, floor), end, shown))
+        floor = end
+    return grown

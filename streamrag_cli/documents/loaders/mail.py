@@ -1,0 +1,168 @@
+"""Mail: messages (RFC 5322) and mailboxes of them, each under its subject, with sender, date and what it says.
+
+Plain text is preferred to HTML. Attached messages are read as parts of the one around them; other attachments are
+named, not read. A message's lines are all given as the one it begins at: bodies are encoded, so theirs are not known.
+"""
+
+import email.policy
+import re
+from email.message import EmailMessage
+from email.parser import BytesParser
+from typing import Final
+
+from streamrag_cli.documents.loaders.html import load_html
+from streamrag_cli.documents.loaders.lines import Lines
+from streamrag_cli.documents.read import decode
+from streamrag_cli.errors import DocumentError
+from streamrag_cli.model import Document
+from streamrag_cli.text import REPLACEMENT
+
+_SEPARATOR: Final = re.compile(rb"^From [^\n]*\d{4}[^\n]*\n(?=[!-9;-~]+:)", re.MULTILINE)
+_HEADER: Final = re.compile(rb"\A(?:From [^\n]*\n|>From [^\n]*\n)?(?:[!-9;-~]{1,100}:[^\n]*\n)")
+_HEADERS: Final = ("From", "To", "Cc", "Date")
+_NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
+_QUOTED: Final = re.compile(r"[ \t]*(?:>[ \t]?)+")
+_NESTED: Final = 5
+_PARTS: Final = 500
+_HEADER_CHARS: Final = 500
+_RECEIVERS: Final = 20
+
+
+def load_mail(path: str, data: bytes) -> Document:
+    data = data.replace(b"\r\n", b"\n").removeprefix(b"\xef\xbb\xbf")
+    if not _HEADER.match(data):
+        raise DocumentError("corrupt, or not a mail message", code="corrupt")
+    out = Lines()
+    _Writer(out, 1).write(_parsed(data), 1)
+    return out.document(path)
+
+
+def load_mailbox(path: str, data: bytes) -> Document:
+    data = data.replace(b"\r\n", b"\n")
+    out = Lines()
+    starts = [
+        found.start()
+        for found in _SEPARATOR.finditer(data)
+        if data[max(0, found.start() - 1) : found.start()] in (b"", b"\n")
+    ]
+    if not starts or starts[0] != 0:
+        if data.strip():
+            raise DocumentError("corrupt, or not a mailbox", code="corrupt")
+        return out.document(path)
+    line = 1
+    for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
+        _Writer(out, line).write(_parsed(data[data.index(b"\n", start) + 1 : end]), 1)
+        line += data.count(b"\n", start, end)
+    return out.document(path)
+
+
+def _parsed(data: bytes) -> EmailMessage:
+    return BytesParser(EmailMessage, policy=email.policy.default).parsebytes(data)
+
+
+class _Writer:
+    """Writes a message that begins at line `number`."""
+
+    def __init__(self, out: Lines, number: int) -> None:
+        self._out = out
+        self._number = number
+        self._parts = 0
+
+    def write(self, message: EmailMessage, level: int) -> None:
+        self._out.heading(level, _header(message, "Subject") or "(no subject)", self._number)
+        for name in _HEADERS:
+            if value := _header(message, name):
+                self._out.add(f"- {name}: {value}", self._number)
+        self._out.blank()
+        attachments: list[str] = []
+        messages: list[EmailMessage] = []
+        self._write_lines(self._body(message, attachments, messages))
+        if attachments:
+            self._out.blank()
+            self._out.add(f"Attachments: {', '.join(attachments)}", self._number)
+        for each in messages:
+            if level < _NESTED:
+                self.write(each, level + 1)
+
+    def _body(self, part: EmailMessage, attachments: list[str], messages: list[EmailMessage], depth: int = 0) -> str:
+        """The text of a part and of what is in it; what is attached is put aside."""
+        self._parts += 1
+        if self._parts > _PARTS or depth > _NESTED * 4:
+            return ""
+        kind = part.get_content_type()
+        if kind == "message/rfc822":
+            messages.extend(each for each in _parts_of(part))
+            return ""
+        if part.is_multipart():
+            return self._of_parts(part, kind, attachments, messages, depth)
+        name = _file_name(part)
+        if part.get_content_maintype() != "text" or (depth and _is_attached(part)):
+            if name or part.get_content_maintype() != "text":
+                attachments.append(name or kind)
+            return ""
+        return _text_of(part, is_html=kind == "text/html")
+
+    def _of_parts(
+        self, part: EmailMessage, kind: str, attachments: list[str], messages: list[EmailMessage], depth: int
+    ) -> str:
+        inner = _parts_of(part)
+        if kind != "multipart/alternative":
+            texts = (self._body(each, attachments, messages, depth + 1) for each in inner)
+            return "\n\n".join(text for text in texts if text.strip())
+        inner = sorted(inner, key=lambda each: each.get_content_type() != "text/plain")
+        for each in inner:
+            if (text := self._body(each, attachments, messages, depth + 1)).strip():
+                return text
+        return ""
+
+    def _write_lines(self, text: str) -> None:
+        for line in text.split("\n"):
+            if line.rstrip() == "--" or re.fullmatch(r"[-_=*]{5,}[ \t]*", line):
+                self._out.blank()
+                continue
+            self._out.add(line, self._number)
+
+
+def _parts_of(part: EmailMessage) -> list[EmailMessage]:
+    payload = part.get_payload()
+    return [each for each in payload if isinstance(each, EmailMessage)] if isinstance(payload, list) else []
+
+
+def _header(message: EmailMessage, name: str) -> str:
+    """A header's decoded value on one line, or "". Broken ones are taken as they stand."""
+    try:
+        value = str(message.get(name, ""))
+    except Exception:  # noqa: BLE001 - the parser of headers raises anything on broken ones
+        value = next((str(raw) for key, raw in message.raw_items() if key.casefold() == name.casefold()), "")
+    shown = " ".join(_NOT_TEXT.sub(REPLACEMENT, value).split())
+    if name in {"To", "Cc"} and shown.count(",") >= _RECEIVERS:
+        shown = ",".join(shown.split(",")[:_RECEIVERS]) + ", …"
+    return shown if len(shown) <= _HEADER_CHARS else shown[: _HEADER_CHARS - 1] + "…"
+
+
+def _file_name(part: EmailMessage) -> str:
+    try:
+        name = part.get_filename() or ""
+    except Exception:  # noqa: BLE001 - as for headers
+        name = ""
+    return " ".join(_NOT_TEXT.sub(REPLACEMENT, name).split())[:200]
+
+
+def _is_attached(part: EmailMessage) -> bool:
+    try:
+        return part.get_content_disposition() == "attachment"
+    except Exception:  # noqa: BLE001 - as for headers
+        return False
+
+
+def _text_of(part: EmailMessage, *, is_html: bool) -> str:
+    payload = part.get_payload(decode=True)
+    data = payload if isinstance(payload, bytes) else b""
+    declared = part.get_content_charset()
+    try:
+        text, _ = decode(data, declared=declared)
+    except DocumentError:
+        return ""
+    if is_html:
+        return load_html("", text.encode("utf-8", "replace")).text
+    return text

@@ -1,0 +1,212 @@
+"""Manual pages: roff with the macros of man(7) and mdoc(7), as text under the headings of the page.
+
+Only what these two packages say is understood. Macros that a page defines for itself, conditions and registers are
+left out, and no other file is read.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from streamrag_cli.documents.loaders.lines import Lines
+from streamrag_cli.documents.loaders.man_macros import inline_mdoc, roff_text
+from streamrag_cli.documents.loaders.rows import column_names, row_text
+from streamrag_cli.model import Document
+
+_REQUEST: Final = re.compile(r"[.'][ \t]*([^\s\\\"]{1,20})[ \t]*(.*)")
+_ARGUMENT: Final = re.compile(r'"((?:[^"]|"")*)"?|((?:\\ |\S)+)')
+_COMMENT: Final = re.compile(r"(?<!\\)\\[\"#].*")
+_TEXT_MACROS: Final = frozenset({"B", "I", "SM", "SB", "R", "CW", "C"})
+_ALTERNATING: Final = frozenset({"BR", "RB", "BI", "IB", "IR", "RI"})
+_STEERING: Final = frozenset(
+    {"TH", "Dt", "de", "am", "ig", "TS", "EQ", "UR", "MT", "UE", "ME", "PP", "P", "LP", "HP", "Pp", "Lp",
+     "sp", "RS", "RE", "SY",
+     "YS"}
+)  # fmt: skip
+_CODE_BEGINS: Final = frozenset({"nf", "EX", "Vb"})
+_CODE_ENDS: Final = frozenset({"fi", "EE", "Ve"})
+_WITHOUT_TEXT: Final = frozenset(
+    {"ad", "na", "hy", "nh", "ne", "ft", "ps", "vs", "ll", "in", "ti", "br", "nr", "ds", "rm", "so", "de1",
+     "als", "tr", "ta",
+     "UC", "AT", "DT", "PD", "Dd", "Os", "Bk", "Ek", "Bl", "El", "Sm", "IX", "if", "ie", "el", "while", "rn", "ev",
+     "bp", "cc", "c2", "ec", "eo", "fam", "ss", "cs", "bd", "lf", "mso", "TQ", "hw", "pl", "po", "Rs", "Re",
+     "lg", "kern"}
+)  # fmt: skip
+_LINE_CHARS: Final = 4000
+
+
+def load_man(path: str, text: str) -> Document:
+    reader = _Reader(text)
+    reader.read()
+    return reader.out.document(path, title=reader.title)
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self.out = Lines()
+        self.title = ""
+        self._lines = text.split("\n")
+        self._at = 0
+        self._number = 0
+        self._name = ""  # of what the page is about, for `.Nm` without one
+        self._code: list[tuple[int, str]] | None = None
+        self._tag: str | None = None  # begun by `.TP`: None outside, "" until its line has come
+        self._heading_due = 0
+        self._mark = ""
+
+    def read(self) -> None:
+        while self._at < len(self._lines):
+            line = self._next()
+            if len(line) > _LINE_CHARS:
+                self._text(line)
+            elif request := _REQUEST.fullmatch(line):
+                self._request(request[1], _COMMENT.sub("", request[2]).strip())
+            elif not line.startswith((".", "'")):
+                self._text(roff_text(_COMMENT.sub("", line)))
+        self._end_code()
+
+    def _next(self) -> str:
+        line = self._lines[self._at]
+        self._at += 1
+        self._number = self._at
+        while (
+            line.endswith("\\")
+            and not line.endswith("\\\\")
+            and self._at < len(self._lines)
+            and len(line) < _LINE_CHARS
+        ):
+            line = line[:-1] + self._lines[self._at]
+            self._at += 1
+        return line
+
+    def _request(self, name: str, source: str) -> None:
+        if name in {"SH", "Sh", "SS", "Ss"}:
+            self._begin_heading(1 if name.casefold() == "sh" else 2, source)
+        elif name in _CODE_BEGINS or (name == "Bd" and not re.search(r"-(?:ragged|filled)", source)):
+            self._end_code()
+            self._code = []
+        elif name in _CODE_ENDS or name == "Ed":
+            self._end_code()
+        elif name in {"TP", "IP", "It"}:
+            self._item(name, source)
+        elif name in _TEXT_MACROS | _ALTERNATING:
+            self._text(roff_text(("" if name in _ALTERNATING else " ").join(_arguments(source))))
+        elif name in _STEERING:
+            self._steer(name, source)
+        elif name not in _WITHOUT_TEXT and name[0].isupper():
+            self._mdoc(name, source)
+
+    def _steer(self, name: str, source: str) -> None:
+        words = _arguments(source)
+        if name in {"TH", "Dt"}:
+            self.title = f"{words[0]}({words[1]})" if len(words) > 1 else "".join(words)
+        elif name in {"de", "am", "ig"}:
+            self._skip_to(f".{words[1] if len(words) > 1 else '.'}")
+        elif name == "TS":
+            self._table()
+        elif name == "EQ":
+            self._skip_to(".EN")
+        elif name in {"UR", "MT", "UE", "ME"}:
+            if re.search(r"\w", source):
+                self._text(source)
+        elif self._code is None:
+            self.out.blank()
+
+    def _mdoc(self, name: str, source: str) -> None:
+        words = _arguments(source)
+        if name == "Nm":
+            self._name = self._name or next(iter(words), "")
+            words = words if words and words[0][:1].isalnum() else [self._name, *words]
+        self._text(inline_mdoc([name, *words]))
+
+    def _item(self, name: str, source: str) -> None:
+        words = _arguments(source)
+        self.out.blank()
+        if name == "TP":
+            self._tag = ""
+            return
+        tag = inline_mdoc(words) if name == "It" else roff_text("".join(words[:1]))
+        if tag and not re.fullmatch(r"[\W\d]{1,4}", tag):
+            self.out.add(f"- {tag}:", self._number)
+        elif words:
+            self._tag = None
+            self._mark = "- "
+
+    def _begin_heading(self, level: int, source: str) -> None:
+        self._end_code()
+        self._tag = None
+        words = roff_text(" ".join(_arguments(source)))
+        if words:
+            self.out.heading(level, words, self._number)
+        else:
+            self._heading_due = level
+
+    def _text(self, text: str) -> None:
+        if self._heading_due:
+            level, self._heading_due = self._heading_due, 0
+            self.out.heading(level, text, self._number)
+        elif self._code is not None:
+            self._code.append((self._number, text))
+        elif self._tag == "":
+            self._tag = None
+            self.out.add(f"- {text.strip()}:", self._number)
+        else:
+            self.out.add(self._mark + text.strip() if text.strip() else text, self._number)
+            self._mark = "" if text.strip() else self._mark
+
+    def _end_code(self) -> None:
+        if self._code is not None:
+            self.out.code(self._code)
+            self._code = None
+
+    def _skip_to(self, closing: str) -> None:
+        while self._at < len(self._lines) and self._lines[self._at].rstrip() != closing:
+            self._at += 1
+        self._at += 1
+
+    def _table(self) -> None:
+        """A table of tbl(1): options and formats up to a line that ends with a full stop, then rows."""
+        begin = self._at
+        self._skip_to(".TE")
+        lines = list(enumerate(self._lines[begin : self._at - 1], begin + 1))
+        while lines and not lines.pop(0)[1].rstrip().endswith("."):
+            pass
+        rows = list(_table_rows(lines))
+        columns = column_names(rows.pop(0)[1]) if len(rows) > 1 else []
+        self.out.blank()
+        for number, cells in rows:
+            if line := row_text(columns, cells):
+                self.out.add(line, number)
+        self.out.blank()
+
+
+def _table_rows(lines: Sequence[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
+    """Rows of cells set apart by tabs; a cell of several lines is between `T{` and `T}`."""
+    cells: list[str] = []
+    first = 0
+    is_open = False
+    for number, line in lines:
+        if not is_open and (line.startswith((".", "'")) or not line.strip("_=\t ")):
+            continue
+        pieces = line.split("\t")
+        if is_open:
+            if not line.startswith("T}"):
+                cells[-1] += " " + roff_text(line.removeprefix(".").strip())
+                continue
+            is_open, pieces = False, pieces[1:]
+        elif not cells:
+            first = number
+        cells.extend("" if piece == "T{" else roff_text(piece) for piece in pieces)
+        is_open = line.endswith("T{")
+        if not is_open:
+            yield first, cells
+            cells = []
+    if cells:
+        yield first, cells
+
+
+def _arguments(source: str) -> list[str]:
+    return [
+        found[2] if found[1] is None else found[1].replace('""', '"')
+        for found in _ARGUMENT.finditer(source[:_LINE_CHARS])
+    ]

@@ -1,0 +1,107 @@
+"""roff's escapes and mdoc's macros within a line, as they read."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+_ESCAPE: Final = re.compile(
+    r"\\(?:f(?:\[[^\[\]]*\]|\(..|.)|s(?:[-+]?\d{1,2}|\([-+]?..|[-+]?\[[^\[\]]*\])|[mMFkgnYO*](?:\[[^\[\]]*\]|\(..|.)"
+    r"|[hvwlLDobxzZXRNC]'[^'\n]*'|\((..)|\[([^\[\]]*)\]|(.)|$)"
+)
+_GLYPHS: Final = {
+    "em": "—", "en": "–", "hy": "-", "bu": "•", "lq": "“", "rq": "”", "oq": "‘", "cq": "’", "aq": "'", "dq": '"',
+    "co": "©", "rg": "®", "tm": "™", "de": "°", "mu": "×", "->": "→", "<-": "←", ">=": "≥", "<=": "≤", "+-": "±",
+    "ti": "~", "ha": "^", "ga": "`", "rs": "\\", "sl": "/", "ul": "_", "ba": "|", "at": "@", "sh": "#", "Do": "$",
+    "lB": "[", "rB": "]", "lC": "{", "rC": "}", "la": "⟨", "ra": "⟩", "Fo": "«", "Fc": "»", "ss": "ß", "Po": "£",
+    "Eu": "€", "sc": "§", "mi": "−", "!=": "≠", "==": "≡", "if": "∞", "*a": "α", "*b": "β", "*p": "π",
+    "12": "½", "14": "¼", "34": "¾", "ae": "æ", "oe": "œ", "o/": "ø", "oA": "Å", "oa": "å",
+}  # fmt: skip
+_ACCENTS: Final = {"'": "\u0301", "`": "\u0300", "^": "\u0302", ":": "\u0308", "~": "\u0303", ",": "\u0327"}
+_SINGLE: Final = {"e": "\\", "-": "-", " ": " ", "~": " ", "0": " ", "\\": "\\", "'": "'", "`": "`", ".": ".", "_": "_",
+                  "t": "\t", "(": "("}  # fmt: skip
+
+_QUOTING: Final = {
+    "Op": ("[", "]"), "Dq": ("“", "”"), "Sq": ("‘", "’"), "Pq": ("(", ")"), "Bq": ("[", "]"), "Brq": ("{", "}"),
+    "Aq": ("<", ">"), "Ql": ("`", "`"), "Qq": ('"', '"'), "D1": ("", ""), "Dl": ("", ""), "Oo": ("[", ""),
+    "Oc": ("", "]"),
+    "Po": ("(", ""), "Pc": ("", ")"), "Do": ("“", ""), "Dc": ("", "”"), "Bo": ("[", ""), "Bc": ("", "]"),
+}  # fmt: skip
+_PLAIN: Final = frozenset(
+    "Ar Cm Nm Pa Em Sy Li Ic Ev Va Fa Fn Ft Vt Dv Er Tn Ux Bx Nx Ox Fx Dx An Mt Lk In Cd Ad Ms No Sx St At Nd Ta Xc Xo "
+    "Fo Fc Lb Rv Ex".split()
+)
+_CLOSING: Final = frozenset(".,:;)]?!")
+_OPENING: Final = frozenset("([")
+
+
+def roff_text(text: str) -> str:
+    """Text without escapes. Nothing is looked up: strings and registers of the page read as nothing.
+
+    >>> roff_text(r"\\fB\\-v\\fR \\(em an\\ option")
+    '-v — an option'
+    """
+    if "\\" not in text:
+        return text
+    return _ESCAPE.sub(_glyph, text)
+
+
+def _glyph(found: re.Match[str]) -> str:
+    name = found[1] or found[2]
+    if name is None:
+        return _SINGLE.get(found[3] or "", "")
+    if name in _GLYPHS:
+        return _GLYPHS[name]
+    if re.fullmatch(r"u[0-9A-F]{4,5}", name):
+        return chr(int(name[1:], 16)) if not 0xD800 <= int(name[1:], 16) <= 0xDFFF else ""
+    if len(name) == 2 and name[0] in _ACCENTS and name[1].isalpha():
+        import unicodedata  # an accented letter is rare
+
+        return unicodedata.normalize("NFC", name[1] + _ACCENTS[name[0]])
+    return ""
+
+
+def inline_mdoc(words: Sequence[str]) -> str:
+    """A line of mdoc's macros as it reads: `Op Fl v Ar file` is `[-v file]`."""
+    shown: list[str] = []
+    closing: list[str] = []
+    glue = True  # whether the next word follows without a space
+    position = 0
+
+    def put(word: str, *, tight: bool = False) -> None:
+        nonlocal glue
+        if shown and not (glue or tight or word in _CLOSING):
+            shown.append(" ")
+        shown.append(word)
+        glue = word in _OPENING
+
+    while position < len(words):
+        word = words[position]
+        position += 1
+        if word in _QUOTING:
+            opens, closes = _QUOTING[word]
+            if opens:
+                put(opens)
+                glue = True
+            if (closes and opens) or word in {"D1", "Dl"}:
+                closing.append(closes)
+            elif closes:
+                put(closes, tight=True)
+        elif word == "Fl":
+            flag = words[position] if position < len(words) and words[position] not in _PLAIN | _QUOTING.keys() else ""
+            position += bool(flag)
+            put("-" + roff_text(flag))
+        elif word == "Xr":
+            page = [roff_text(each) for each in words[position : position + 2]]
+            position += len(page)
+            is_section = len(page) > 1 and page[1][:1].isdigit()
+            put(f"{page[0]}({page[1]})" if is_section else " ".join(page))
+        elif word in {"Ns", "Ap"}:
+            glue = True
+            if word == "Ap":
+                put("'")
+                glue = True
+        elif word not in _PLAIN and (text := roff_text(word)):
+            put(text)
+    for closes in reversed(closing):
+        put(closes, tight=True)
+    return "".join(shown)

@@ -1,0 +1,109 @@
+"""MDX: Markdown whose imports, exports, comments, expressions and tags are cut out; what stands between tags stays.
+
+A tag's `title` or `label` is read, since the page shows it.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from streamrag_cli.documents.loaders.front_matter import front_matter
+from streamrag_cli.documents.loaders.lines import Edit, edited
+from streamrag_cli.documents.loaders.markdown import code_spans, markdown_document, with_named_rows
+from streamrag_cli.model import Document
+
+_MARKS: Final = re.compile(r"(`+)|(^(?:import|export)\b)|(<!--)|(</?[A-Za-z>])|(?<!\\)(\{)", re.MULTILINE)
+_SHOWN: Final = re.compile(r"""\b(?:title|label|summary|alt)=(?:"([^"]*)"|'([^']*)'|\{\s*["'`]([^"'`]*)["'`]\s*\})""")
+_STRING: Final = re.compile(r"""\{\s*(["'`])([^"'`{}$]*)\1\s*\}""")
+_BLOCK_END: Final = re.compile(r"\n[ \t]*\n")
+_INLINE_CHARS: Final = 1000
+_TAG_CHARS: Final = 5000
+_MOST_FAILURES: Final = 200
+"""After so many marks that nothing closes, a file is not MDX."""
+
+
+def load_mdx(path: str, source: str) -> Document:
+    about = front_matter(source)
+    edits = [Edit(0, about.length)] if about.length else []
+    text, lines = edited(source, [*edits, *_edits(source, about.length, code_spans(source, about.length))])
+    return markdown_document(path, about, *with_named_rows(text, lines))
+
+
+def _edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterator[Edit]:
+    at = start
+    blocks = iter(
+        [*(span for span in code if text.startswith(("`", "~"), _after_indent(text, span[0]))), (len(text) + 1,) * 2]
+    )
+    begins, after = next(blocks)
+    failures = 0
+    while failures < _MOST_FAILURES and (found := _MARKS.search(text, at)):
+        while after <= found.start():
+            begins, after = next(blocks)
+        if begins <= found.start():
+            at = after
+            continue
+        edit = _edit(text, found)
+        if edit is not None:
+            yield edit
+        failures += edit is None and not found[1]
+        at = edit.end if edit else _past(text, found)
+
+
+def _after_indent(text: str, place: int) -> int:
+    while text.startswith((" ", "\t"), place):
+        place += 1
+    return place
+
+
+def _past(text: str, found: re.Match[str]) -> int:
+    """Where to look on: behind code in a line, else behind the mark."""
+    if found[1]:
+        closes = text.find(found[1], found.end(), found.end() + _INLINE_CHARS)
+        return closes + len(found[1]) if closes >= 0 else found.end()
+    return found.end()
+
+
+def _edit(text: str, found: re.Match[str]) -> Edit | None:
+    start = found.start()
+    if found[2]:
+        closes = _BLOCK_END.search(text, start)
+        return Edit(start, closes.start() if closes else len(text))
+    if found[3]:
+        end = text.find("-->", start, start + _TAG_CHARS)
+        return Edit(start, end + 3) if end >= 0 else None
+    if found[4]:
+        end = _balanced(text, start + 1, ">")
+        if end < 0:
+            return None
+        words = [next(filter(None, each.groups()), "") for each in _SHOWN.finditer(text, start, end)]
+        return Edit(start, end, " ".join(" ".join(words).split()))
+    if found[5]:
+        end = _balanced(text, start + 1, "}")
+        string = _STRING.fullmatch(text, start, end) if end >= 0 else None
+        return Edit(start, end, string[2].replace("\n", " ") if string else "") if end >= 0 else None
+    return None
+
+
+def _balanced(text: str, start: int, closing: str) -> int:
+    """Where what is open at `start` has been closed by `closing`, or -1. Strings and braces are passed over."""
+    depth = 0
+    quote = ""
+    at = start
+    last = min(len(text), start + _TAG_CHARS)
+    while at < last:
+        character = text[at]
+        if text.startswith("/*", at) and not quote:
+            end = text.find("*/", at + 2, last)
+            at = end + 1 if end >= 0 else last
+        elif quote:
+            quote = "" if character == quote else quote
+        elif character in '"`' or (character == "'" and (depth or closing == "}")):
+            quote = character
+        elif depth == 0 and character == closing:
+            return at + 1
+        elif character == "{":
+            depth += 1
+        elif character == "}":
+            depth -= 1
+        at += 1
+    return -1

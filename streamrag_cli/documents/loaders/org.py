@@ -1,0 +1,180 @@
+"""Org, line by line: headlines, lists, blocks and tables; comments, drawers and keywords are dropped."""
+
+import re
+from typing import Final
+
+from streamrag_cli.documents.loaders.lines import Lines
+from streamrag_cli.documents.loaders.rows import column_names, row_text
+from streamrag_cli.documents.outline import clean_heading
+from streamrag_cli.model import Document
+
+_HEADLINE: Final = re.compile(
+    r"(\*+)[ \t]+(?:(?:TODO|DONE|NEXT|WAITING|STARTED|CANCELLED|CANCELED|HOLD|SOMEDAY)[ \t]+)?(?:\[#\w\][ \t]*)?"
+    r"(\S.*?)?[ \t]*(:(?:[\w@#%]+:)+)?[ \t]*"
+)
+_COOKIE: Final = re.compile(r"[ \t]*\[\d*(?:%|/\d*)\]")
+_KEYWORD: Final = re.compile(r"[ \t]*#\+([\w-]+(?:\[[^\[\]]*\])?):[ \t]*(.*)")
+_BEGIN: Final = re.compile(r"[ \t]*#\+begin_([\w-]+)(?:[ \t]+([\w+#-]+))?.*", re.IGNORECASE)
+_BLOCK_MARK: Final = re.compile(r"[ \t]*#\+(?:begin|end)(?:_\S+|:)?.*", re.IGNORECASE)
+_COMMENT: Final = re.compile(r"[ \t]*#(?:[ \t].*)?")
+_DRAWER: Final = re.compile(r"[ \t]*:[\w-]+:[ \t]*")
+_DRAWER_END: Final = re.compile(r"[ \t]*:end:[ \t]*", re.IGNORECASE)
+_CLOCK: Final = re.compile(r"[ \t]*CLOCK:.*")
+_FIXED: Final = re.compile(r"[ \t]*:(?: (.*))?")
+_ROW: Final = re.compile(r"[ \t]*\|(.*)")
+_ROW_RULE: Final = re.compile(r"[ \t]*\|[-+|: ]*[ \t]*")
+_ITEM: Final = re.compile(
+    r"[ \t]*(?:[-+]|[ \t]\*|\d+[.)]|[a-zA-Z][.)])[ \t]+(?:\[@\d+\][ \t]*)?(?:\[[ xX-]\][ \t]+)?(?=\S)"
+)
+_RULING: Final = re.compile(r"[ \t]*-{5,}[ \t]*")
+_LINK: Final = re.compile(r"\[\[([^\[\]]*)\](?:\[([^\[\]]*)\])?\]")
+_NOTE_DEFINITION: Final = re.compile(r"\[fn:[\w-]+\][ \t]+")
+_NOTE: Final = re.compile(r"[ \t]?\[fn:[\w-]*(?::([^\[\]]*))?\]")
+_TARGET: Final = re.compile(r"<{2,3}([^<>\n]*)>{2,3}")
+_MACRO: Final = re.compile(r"\{\{\{[^{}\n]*\}\}\}")
+_SNIPPET: Final = re.compile(r"@@[\w-]+:[^@\n]*@@")
+_EMPHASIS: Final = re.compile(r"(?<![^\s\-({'\"])([*/_+])(?=\S)([^\n]{1,300}?)(?<=\S)\1(?![^\s\-.,:;!?)}'\"\[])")
+_VERBATIM: Final = re.compile(r"(?<![^\s\-({'\"])([=~])(?=\S)([^\n]{1,300}?)(?<=\S)\1(?![^\s\-.,:;!?)}'\"\[])")
+_CODE_BLOCKS: Final = frozenset({"src", "example"})
+_HIDDEN_BLOCKS: Final = frozenset({"comment", "export"})
+_LINE_CHARS: Final = 4000
+_HEADLINE_CHARS: Final = 1000
+
+
+def load_org(path: str, text: str) -> Document:
+    reader = _Reader(text)
+    reader.read()
+    said = [*reader.said.get("description", ()), *reader.said.get("keywords", ()), *reader.said.get("filetags", ())]
+    summary = "; ".join(" ".join(each.replace(":", " ").split()) for each in said)
+    title = clean_heading(" ".join(reader.said.get("title", ())))
+    return reader.out.document(path, title=title, summary=clean_heading(summary))
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self.out = Lines()
+        self.said: dict[str, list[str]] = {}
+        self._lines = text.split("\n")
+        self._at = 0
+        self._drawer_limit = 0  # the first line, as far as is known, that ends a drawer or is a headline
+        self._never_closed: set[str] = set()
+        self._hidden_level = 0  # of the headline whose subtree is a comment; 0 if none is
+
+    def read(self) -> None:
+        while self._at < len(self._lines):
+            line = self._lines[self._at]
+            self._at += 1
+            if len(line) > _LINE_CHARS:
+                if not self._hidden_level:
+                    self.out.add(line, self._at)
+            elif len(line) <= _HEADLINE_CHARS and (headline := _HEADLINE.fullmatch(line)):
+                self._headline(headline)
+            elif not self._hidden_level:
+                self._take(line, self._at)
+
+    def _headline(self, headline: re.Match[str]) -> None:
+        level, words = len(headline[1]), headline[2] or ""
+        if self._hidden_level and level > self._hidden_level:
+            return
+        is_comment = words == "COMMENT" or words.startswith("COMMENT ")
+        self._hidden_level = level if is_comment else 0
+        if not is_comment:
+            self.out.heading(level, _inline(_COOKIE.sub("", words)), self._at)
+
+    def _take(self, line: str, number: int) -> None:
+        if not line.strip():
+            self.out.blank()
+        elif begun := _BEGIN.fullmatch(line):
+            self._block(begun[1].casefold(), begun[2] or "")
+        elif keyword := _KEYWORD.fullmatch(line):
+            name = keyword[1].casefold()
+            if name == "caption":
+                self.out.add(_inline(keyword[2]), number)
+            self.said.setdefault(name, []).append(keyword[2].strip())
+        elif _COMMENT.fullmatch(line) or _BLOCK_MARK.fullmatch(line) or _CLOCK.fullmatch(line):
+            return
+        elif _DRAWER.fullmatch(line) and (end := self._drawer_end()):
+            self._at = end
+        elif _FIXED.fullmatch(line):
+            self._fixed(number)
+        elif _ROW.fullmatch(line):
+            self._table(number)
+        elif _RULING.fullmatch(line):
+            self.out.blank()
+        elif item := _ITEM.match(line):
+            term, is_definition, rest = line[item.end() :].partition(" :: ")
+            self.out.add("- " + _inline(f"{term}: {rest}" if is_definition else term), number)
+        else:
+            self.out.add(_inline(_NOTE_DEFINITION.sub("", line.strip())), number)
+
+    def _block(self, kind: str, language: str) -> None:
+        closing = f"#+end_{kind}"
+        end = self._at
+        if kind not in _CODE_BLOCKS | _HIDDEN_BLOCKS or kind in self._never_closed:
+            self.out.blank()
+            return
+        while end < len(self._lines) and self._lines[end].strip().casefold() != closing:
+            end += 1
+        if end == len(self._lines):
+            self._never_closed.add(kind)
+            return
+        if kind in _CODE_BLOCKS:
+            source = [(number + 1, self._lines[number].removeprefix(",")) for number in range(self._at, end)]
+            self.out.code(source, language if kind == "src" else "")
+        self._at = end + 1
+
+    def _drawer_end(self) -> int:
+        """The line after the drawer, or 0 if what looked like one is never closed."""
+        end = max(self._drawer_limit, self._at)
+        while end < len(self._lines) and not (
+            self._lines[end].startswith("*") or _DRAWER_END.fullmatch(self._lines[end])
+        ):
+            end += 1
+        self._drawer_limit = end
+        return end + 1 if end < len(self._lines) and not self._lines[end].startswith("*") else 0
+
+    def _run(self, pattern: re.Pattern[str], number: int) -> list[tuple[int, re.Match[str]]]:
+        """The lines from `number` on that `pattern` fits."""
+        found: list[tuple[int, re.Match[str]]] = []
+        at = number - 1
+        while (
+            at < len(self._lines) and len(self._lines[at]) <= _LINE_CHARS and (m := pattern.fullmatch(self._lines[at]))
+        ):
+            found.append((at + 1, m))
+            at += 1
+        self._at = at
+        return found
+
+    def _fixed(self, number: int) -> None:
+        self.out.code([(at, found[1] or "") for at, found in self._run(_FIXED, number)])
+
+    def _table(self, number: int) -> None:
+        source = self._run(_ROW, number)
+        rows = [(at, [_inline(cell) for cell in found[1].strip().strip("|").split("|")]) for at, found in source]
+        rules = [bool(_ROW_RULE.fullmatch(found[0])) for _, found in source]
+        has_header = (len(rules) > 2 and not rules[0] and rules[1]) or (len(rules) > 3 and rules[0] and rules[2])
+        shown = [row for row, is_rule in zip(rows, rules, strict=True) if not is_rule]
+        columns = column_names(shown.pop(0)[1]) if has_header and shown else []
+        self.out.blank()
+        for at, cells in shown:
+            if line := row_text(columns, cells):
+                self.out.add(line, at)
+        self.out.blank()
+
+
+def _inline(text: str) -> str:
+    """A line as it reads. Verbatim text keeps marks of code."""
+    text = _SNIPPET.sub("", _MACRO.sub("", text.strip()))
+    text = _LINK.sub(lambda found: found[2] or found[1].removeprefix("file:"), text)
+    text = _NOTE.sub(lambda found: f" ({found[1]})" if found[1] else "", text)
+    text = _TARGET.sub("", text) if "<<" in text else text
+    kept: list[str] = []
+
+    def keep(found: re.Match[str]) -> str:
+        kept.append(f"`{found[2]}`")
+        return f"\x00{len(kept) - 1}\x00"
+
+    text = _VERBATIM.sub(keep, text)
+    for _ in range(2):  # one emphasis may be in another
+        text = _EMPHASIS.sub(r"\2", text)
+    return re.sub(r"\x00(\d+)\x00", lambda found: kept[int(found[1])], text.removesuffix("\\\\")).strip()

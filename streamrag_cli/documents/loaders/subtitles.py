@@ -1,0 +1,140 @@
+"""Subtitles, SubRip and WebVTT: what is said as sentences, under the time at which it is said.
+
+A sentence goes on over cues. Numbers, times, tags, settings and WebVTT's notes and styles are dropped; a line that the
+next cue shows again, as captions that roll do, is taken once.
+"""
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from typing import Final, NamedTuple
+
+from streamrag_cli.model import Document, Section
+
+RUN_CHARS: Final = 350
+"""Of text under one time. Longer than what the chunker joins, so that a time stays true of its text."""
+
+_PAUSE_S: Final = 4.0
+_UNENDED_CHARS: Final = 300
+"""Captions without punctuation end a sentence at a long pause, or at a cue once they are this long."""
+
+_FLASH_S: Final = 0.05
+"""A cue shorter than this is a step of captions that roll."""
+
+_TIMES: Final = re.compile(
+    r"[ \t]*(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})[ \t]*-->[ \t]*"
+    r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3}).*"
+)
+_NOT_SPOKEN: Final = re.compile(r"(?:NOTE|STYLE|REGION)\b")
+_VOICE: Final = re.compile(r"<v(?:\.[\w.-]+)?[ \t]+([^<>]+)>")
+_TAG: Final = re.compile(r"</?[a-zA-Z0-9][^<>]*>|\{\\[^{}]*\}|\{[a-z]\}")
+_SPEAKER: Final = re.compile(r"^[ \t]*(?:>>+|[-–][ \t]?)(?=\S)[ \t]*")
+_SENTENCE_END: Final = re.compile(r"[.!?…。！？][\"')\]”’]*\Z")
+
+
+class _Cue(NamedTuple):
+    number: int  # of the line of its times
+    begins_s: float
+    ends_s: float
+    lines: list[str]
+
+
+class _Sentence(NamedTuple):
+    number: int
+    begins_s: float
+    text: str
+
+
+def load_subtitles(path: str, text: str) -> Document:
+    sentences = list(_sentences(text))
+    sections: list[Section] = []
+    lines: list[str] = []
+    length = start = 0
+    heading = ""
+    for sentence in sentences:
+        if length - start > RUN_CHARS:
+            sections.append(Section(start=start, end=length, headings=(heading,)))
+            start, heading = length, ""
+        heading = heading or _clock(sentence.begins_s)
+        lines.append(sentence.text)
+        length += len(sentence.text) + 1
+    if length > start:
+        sections.append(Section(start=start, end=length, headings=(heading,)))
+    shown = "".join(line + "\n" for line in lines)
+    numbers = [sentence.number for sentence in sentences]
+    return Document(
+        path=path, text=shown, title="", sections=tuple(sections), line_numbers=[*numbers, *(numbers[-1:] or [1])]
+    )
+
+
+def _sentences(text: str) -> Iterator[_Sentence]:
+    pieces: list[str] = []
+    number, begins_s, ends_s = 1, 0.0, 0.0
+    for cue in _cues(text):
+        is_new_voice = bool(cue.lines) and _SPEAKER.match(cue.lines[0]) is not None
+        length = sum(map(len, pieces))
+        if pieces and (cue.begins_s - ends_s > _PAUSE_S or is_new_voice or length > _UNENDED_CHARS):
+            yield _Sentence(number, begins_s, " ".join(pieces))
+            pieces = []
+        for line in cue.lines:
+            spoken = _SPEAKER.sub("", line)
+            if spoken != line and pieces:
+                yield _Sentence(number, begins_s, " ".join(pieces))
+                pieces = []
+            for piece in _split(spoken):
+                if not pieces:
+                    number, begins_s = cue.number, cue.begins_s
+                pieces.append(piece)
+                if _SENTENCE_END.search(piece):
+                    yield _Sentence(number, begins_s, " ".join(pieces))
+                    pieces = []
+        ends_s = cue.ends_s
+    if pieces:
+        yield _Sentence(number, begins_s, " ".join(pieces))
+
+
+def _split(line: str) -> list[str]:
+    return [piece for piece in re.split(r"(?<=[.!?…])[\"')”’]*[ ]+(?=[\"'“‘(¿¡]*[^\W\d_a-z])", line) if piece]
+
+
+def _cues(text: str) -> Iterator[_Cue]:
+    """The cues with something said in them. Lines that the cue before has shown above new ones are not taken again."""
+    before: list[str] = []
+    lines = text.split("\n")
+    at = 0
+    while at < len(lines):
+        times = _TIMES.fullmatch(lines[at]) if "-->" in lines[at] and len(lines[at]) < 300 else None
+        at += 1
+        if not times:
+            if _NOT_SPOKEN.match(lines[at - 1]):
+                while at < len(lines) and lines[at].strip() and "-->" not in lines[at]:
+                    at += 1
+            continue
+        number = at
+        shown: list[str] = []
+        while at < len(lines) and lines[at].strip() and "-->" not in lines[at]:
+            shown.append(_spoken(lines[at]))
+            at += 1
+        if at < len(lines) and "-->" in lines[at] and shown and re.fullmatch(r"\d+", shown[-1]):
+            shown.pop()  # the number of the next cue, without a blank line in front of it
+        shown = [line for line in shown if line]
+        hours, minutes, seconds, part, *end = (int(each or 0) for each in times.groups())
+        begins_s = hours * 3600 + minutes * 60 + seconds + part / 1000
+        ends_s = end[0] * 3600 + end[1] * 60 + end[2] + end[3] / 1000
+        said = shown if ends_s - begins_s >= _FLASH_S else []
+        if shown[:-1] and before:  # captions that roll show the last lines again above the new one
+            again = next((size for size in range(len(shown) - 1, 0, -1) if shown[:size] == before[-size:]), 0)
+            said = said[again:]
+        before = shown or before
+        if said:
+            yield _Cue(number, begins_s, ends_s, said)
+
+
+def _spoken(line: str) -> str:
+    line = _TAG.sub("", _VOICE.sub(lambda found: f"- {found[1].strip()}: ", line))
+    return " ".join(unescape(line).strip("♪♫ \t").split())
+
+
+def _clock(seconds: float) -> str:
+    whole = int(seconds)
+    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"

@@ -1,0 +1,103 @@
+"""XML: elements as lines `name: text`, with their attributes, under the path of the elements around them.
+
+expat reads it: it knows every line, and no entity is expanded that a file defines. What is not
+well formed is plain text.
+"""
+
+from xml.parsers import expat
+
+from streamrag_cli.documents.loaders.plain import load_plain
+from streamrag_cli.documents.loaders.structured import NAMING, NESTING, Entry, structured_document
+from streamrag_cli.documents.read import decode
+from streamrag_cli.model import Document
+
+
+class _RefusedError(Exception):
+    """The file defines entities, or is nested too deeply."""
+
+
+def load_xml(path: str, data: bytes) -> Document:
+    text, remark = decode(data)
+    reader = _Reader()
+    try:
+        reader.parse(text)
+    except (expat.ExpatError, _RefusedError):
+        document = load_plain(path, text)
+        return document if not remark else _with_remark(document, remark)
+    document = structured_document(path, reader.root)
+    return document if not remark else _with_remark(document, remark)
+
+
+def _with_remark(document: Document, remark: str) -> Document:
+    from dataclasses import replace
+
+    return replace(document, remarks=(*document.remarks, remark))
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.root = Entry("")
+        self._open: list[Entry] = [self.root]
+        self._words: list[str] = []
+        self._words_line = 1
+        self._inline = 0  # elements that are open amid a text
+        self._parser = expat.ParserCreate("utf-8")
+        self._parser.buffer_text = True
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._say
+        self._parser.EntityDeclHandler = self._refuse
+
+    def parse(self, text: str) -> None:
+        body = text.lstrip()
+        if body.startswith("<?xml"):  # the text is decoded: what it declares is not so any more
+            end = body.find("?>")
+            head = text[: len(text) - len(body)] + "\n" * body[:end].count("\n") if end > 0 else ""
+            text = (head + body[end + 2 :]) if end > 0 else text
+        self._parser.Parse(text.encode("utf-8", "replace"), True)
+
+    def _refuse(self, *_: object) -> None:
+        raise _RefusedError
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if self._inline or any(word.strip() for word in self._words):
+            self._inline += 1
+            return
+        if len(self._open) > NESTING:
+            raise _RefusedError
+        self._words = []
+        parent = self._open[-1]
+        name = name.rpartition(":")[2]
+        shown = "; ".join(f"{key.rpartition(':')[2]}: {' '.join(value.split())}" for key, value in attributes.items())
+        indent = "  " * (len(self._open) - 1)
+        line = f"{indent}{name}: {shown}" if shown else f"{indent}{name}:"
+        called = next((value for key, value in attributes.items() if key in NAMING), "")
+        entry = Entry(f"{name} {called}".strip(), [(self._parser.CurrentLineNumber, line)])
+        parent.entries.append(entry)
+        self._open.append(entry)
+
+    def _end(self, _: str) -> None:
+        if self._inline:
+            self._inline -= 1
+            return
+        self._settle()
+        self._open.pop()
+
+    def _say(self, words: str) -> None:
+        if not self._words:
+            self._words_line = self._parser.CurrentLineNumber
+        self._words.append(words)
+
+    def _settle(self) -> None:
+        """What was said so far belongs to the innermost element: to its line if it has nothing else yet."""
+        said = " ".join("".join(self._words).split())
+        self._words = []
+        if not said:
+            return
+        entry = self._open[-1]
+        if entry.entries or not entry.lines:
+            indent = "  " * (len(self._open) - 1)
+            entry.entries.append(Entry("", [(self._words_line, indent + said)]))
+        elif len(entry.lines) == 1:
+            number, line = entry.lines[0]
+            entry.lines[0] = (number, f"{line} {said}" if line.endswith(":") else f"{line}; {said}")

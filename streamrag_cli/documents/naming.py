@@ -1,0 +1,42 @@
+"""What a file is called, for one that does not say: notes have their title as their file's name."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from streamrag_cli.documents.outline import clean_heading
+
+_SAYS_NOTHING: Final = frozenset(
+    {"readme", "index", "_index", "__init__", "__main__", "main", "mod", "default", "untitled", "document", "page",
+     "notes", "note", "content", "text", "file"}
+)  # fmt: skip
+_COMMON_FOLDERS: Final = frozenset(
+    {"docs", "doc", "src", "lib", "content", "pages", "files", "data", "notes", "text", "tmp"}
+)
+_DATE: Final = re.compile(r"\d{4}[-_.]?\d{2}(?:[-_.]?\d{2})?")
+_LETTER: Final = re.compile(r"[^\W\d_]")
+_DIGEST: Final = re.compile(r"(?=[a-f-]*\d)[0-9a-f-]{12,}", re.IGNORECASE)
+
+
+def title_from_name(path: Path, root: Path) -> str:
+    """The name of `path` and of its folder below `root`, as a title; "" if neither says anything.
+
+    >>> title_from_name(Path("/n/Recipes/Plum cake.md"), Path("/n"))
+    'Recipes/Plum cake'
+    >>> title_from_name(Path("/n/x/README.md"), Path("/n/x"))
+    'x'
+    """
+    stem = path.stem if path.suffix else path.name
+    folder = path.parent
+    is_named = _says_something(stem)
+    has_folder = folder.name.casefold() not in _COMMON_FOLDERS and _says_something(folder.name)
+    is_below = folder != root and folder.is_relative_to(root)
+    is_any = stem.casefold() in _SAYS_NOTHING
+    parts = [folder.name] if has_folder and (is_below or is_any) else []
+    return clean_heading("/".join([*parts, *([stem] if is_named else [])]))
+
+
+def _says_something(name: str) -> bool:
+    if name.casefold() in _SAYS_NOTHING:
+        return False
+    return _DATE.fullmatch(name) is not None or bool(_LETTER.search(name) and not _DIGEST.fullmatch(name))

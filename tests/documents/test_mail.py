@@ -1,0 +1,81 @@
+from email.message import EmailMessage
+
+import pytest
+
+from streamrag_cli.errors import DocumentError
+from tests.documents.loading import loaded, outline
+
+
+def message(subject: str, text: str) -> EmailMessage:
+    built = EmailMessage()
+    built["Subject"], built["From"] = subject, "Ida Öhm <ida@forge.example>"
+    built["Date"] = "Mon, 03 Feb 2031 10:00:00 +0000"
+    built.set_content(text, charset="iso-8859-1", cte="quoted-printable")
+    return built
+
+
+def test_a_message_is_its_subject_sender_date_and_text() -> None:
+    built = message("Zangen für den Neubau", "Die Zangen kommen am Fünften.\n")
+    built.add_alternative("<p>Not this</p>", subtype="html")
+    built.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="Preisliste ä.pdf")
+
+    document = loaded("a.eml", built.as_bytes())
+
+    assert document.title == "Zangen für den Neubau"
+    assert outline(document) == [
+        (
+            "Zangen für den Neubau",
+            "# Zangen für den Neubau\n\n- From: Ida Öhm <ida@forge.example>\n"
+            "- Date: Mon, 03 Feb 2031 10:00:00 +0000\n\n"
+            "Die Zangen kommen am Fünften.\n\nAttachments: Preisliste ä.pdf",
+        )
+    ]
+
+
+def test_html_is_read_where_there_is_no_plain_text() -> None:
+    built = EmailMessage()
+    built["Subject"] = "Prices"
+    built.set_content("<style>p{}</style><p>Tongs are <b>3</b> euros.</p>", subtype="html")
+
+    assert "Tongs are 3 euros." in loaded("a.eml", built.as_bytes()).text.split("\n")
+
+
+def test_an_attached_message_is_a_part_of_the_one_around_it() -> None:
+    outer = message("Fwd", "See below.\n")
+    outer.add_attachment(message("The first offer", "Three euros.\n"))
+
+    assert [path for path, _ in outline(loaded("a.eml", outer.as_bytes()))] == ["Fwd", "Fwd > The first offer"]
+
+
+def test_a_mailbox_is_its_messages_with_the_lines_they_begin_at() -> None:
+    first, second = (message(f"No. {number}", "Text.\nFrom here on\n").as_bytes() for number in (1, 2))
+    box = b"From a@b Mon Feb  3 10:00:00 2031\n" + first + b"\nFrom a@b Mon Feb  3 11:00:00 2031\n" + second
+
+    document = loaded("a.mbox", box)
+
+    assert [path for path, _ in outline(document)] == ["No. 1", "No. 2"]
+    assert document.line_numbers is not None
+    assert sorted(set(document.line_numbers)) == [1, first.count(b"\n") + 3]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"Subject: =?nonsense?q?=ff?=\nContent-Type: text/plain; charset=no-such\n\ntext \xe9\n",
+        b"Subject: a\nContent-Type: multipart/mixed; boundary=b\n\n--b\n"
+        b"Content-Type: multipart/mixed; boundary=b\n\n--b\n",
+        b"Subject: a\nContent-Transfer-Encoding: base64\n\n!!!!\n",
+        b"Subject: " + b"x" * 100_000 + b"\n\ntext\n",
+        b"Date: \xff\xff\nFrom: <<<>\nTo: ,,,;:\n\ntext\n",
+        b"Subject: a\nContent-Disposition: attachment; filename*=utf-8''%ff%00\n\ntext\n",
+    ],
+)
+def test_broken_mail_is_read_as_far_as_it_goes(data: bytes) -> None:
+    assert loaded("a.eml", data).text.startswith("# ")
+
+
+def test_what_is_no_mail_says_so() -> None:
+    for name in ("a.eml", "a.mbox"):
+        with pytest.raises(DocumentError) as caught:
+            loaded(name, b"just text\n")
+        assert caught.value.code == "corrupt"

@@ -1,0 +1,247 @@
+"""Markup is read as markup: what steers a page or was commented out is in no text, and lines stay the file's."""
+
+import pytest
+
+from streamrag_cli.model import Document
+from tests.documents.loading import loaded
+
+
+def numbered(document: Document) -> list[tuple[int, str]]:
+    """(line of the file, text) of each line with text in it."""
+    lines = document.text.split("\n")
+    assert document.line_numbers is not None
+    return [(number, line) for number, line in zip(document.line_numbers, lines, strict=True) if line]
+
+
+def test_asciidoc_reads_as_its_page_does() -> None:
+    source = (
+        ":toc:\n:tool: Anvil\n= The _{tool}_ book\n// a note to myself\n\n////\n90 sparks\n////\n\n"
+        "Use {tool} (((index, of it))) with ((care)), see <<next,the next part>> and https://a.example[the site].\n\n"
+        "[[next]]\n[source,sh]\n----\n// kept <1>\n== kept\n----\n<1> What it does\n\n"
+        "[comment]\n80 sparks\n\n* *bold* and `code*`\n.. deeper\n\n====\nIn a box.\n====\n"
+    )
+
+    document = loaded("a.adoc", source)
+
+    assert document.title == "The Anvil book"
+    assert numbered(document) == [
+        (3, "# The Anvil book"),
+        (10, "Use Anvil  with care, see the next part and the site."),
+        (15, "```sh"),
+        (15, "// kept <1>"),
+        (16, "== kept"),
+        (16, "```"),
+        (18, "- What it does"),
+        (23, "- bold and `code*`"),
+        (24, "- deeper"),
+        (27, "In a box."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("a.adoc", "|===\n|tool |weight\n\n|tongs |3\n|sledge\n|9\n|===\n"),
+        ("a.org", "| tool | weight |\n|------+--------|\n| tongs | 3 |\n| sledge | 9 |\n"),
+        ("a.md", "| tool | weight |\n|---|--:|\n| tongs | 3 |\n| sledge | 9 |\n"),
+        ("a.mdx", "| tool | weight |\n|---|--:|\n| tongs | 3 |\n| sledge | 9 |\n"),
+        (
+            "a.tex",
+            "\\begin{tabular}{ll}\n\\hline tool & weight \\\\ \\hline\ntongs & 3 \\\\\nsledge & 9\n\\end{tabular}\n",
+        ),
+        ("a.rst", "====== ======\ntool   weight\n====== ======\ntongs  3\nsledge 9\n====== ======\n"),
+        (
+            "a.rst",
+            "+------+------+\n|tool  |weight|\n+======+======+\n|tongs |3     |\n+------+------+\n"
+            "|sledge|9     |\n+------+------+\n",
+        ),
+        ("a.rst", ".. csv-table::\n   :header: tool, weight\n\n   tongs, 3\n   sledge, 9\n"),
+        ("a.rst", ".. list-table::\n\n   * - tool\n     - weight\n   * - tongs\n     - 3\n   * - sledge\n     - 9\n"),
+        ("a.1", ".TH A 1\n.TS\nl l.\ntool\tweight\ntongs\t3\nsledge\t9\n.TE\n"),
+    ],
+)
+def test_a_row_of_any_table_names_its_columns(name: str, source: str) -> None:
+    assert [line for _, line in numbered(loaded(name, source))] == [
+        "- tool: tongs; weight: 3",
+        "- tool: sledge; weight: 9",
+    ]
+
+
+def test_org_drops_comments_drawers_and_hidden_subtrees() -> None:
+    source = (
+        "#+TITLE: Forge\n#+FILETAGS: :iron:heat:\n# a comment\n* TODO [#B] Fire [1/3] :work:\n:PROPERTIES:\n"
+        ":ID: 7\n:END:\n"
+        "DEADLINE: <2031-02-03>\nHeat /it/ to =red*hot*= as [[https://a.example][the table]] says.\n"
+        "** COMMENT Old\n80 degrees\n*** Older\n70 degrees\n** New\n#+begin_comment\n60 degrees\n#+end_comment\n"
+        "#+begin_src sh\n* kept\n#+end_src\n- [X] steel :: the metal\n"
+    )
+
+    document = loaded("a.org", source)
+
+    assert (document.title, document.summary) == ("Forge", "iron heat")
+    assert numbered(document) == [
+        (4, "# Fire"),
+        (8, "DEADLINE: <2031-02-03>"),
+        (9, "Heat it to `red*hot*` as the table says."),
+        (14, "## New"),
+        (19, "```sh"),
+        (19, "* kept"),
+        (19, "```"),
+        (21, "- steel: the metal"),
+    ]
+
+
+def test_a_manual_page_of_man_macros() -> None:
+    source = (
+        '.\\" a comment\n.TH FORGE 1 "May 2031"\n.SH NAME\nforge \\- heat iron\n.SH OPTIONS\n.TP\n'
+        '.BR \\-q ", " \\-\\-quiet\n'
+        'Say nothing\\fB at all\\fR. \\" hidden\n.ig\nhidden\n..\n.de Xy\nhidden\n..\n.nf\nforge  -q\n.fi\n'
+    )
+
+    document = loaded("forge.1", source)
+
+    assert document.title == "FORGE(1)"
+    assert numbered(document) == [
+        (3, "# NAME"),
+        (4, "forge - heat iron"),
+        (5, "# OPTIONS"),
+        (7, "- -q, --quiet:"),
+        (8, "Say nothing at all."),
+        (16, "```"),
+        (16, "forge  -q"),
+        (16, "```"),
+    ]
+
+
+def test_a_manual_page_of_mdoc_macros() -> None:
+    source = (
+        ".Dd May 1, 2031\n.Dt QUENCH 8\n.Os\n.Sh NAME\n.Nm quench\n.Nd cool iron\n.Sh SYNOPSIS\n.Nm\n.Op Fl v Ar file\n"
+        ".Sh SEE ALSO\n.Xr forge 1 ,\n.Pa /etc/quench\n"
+    )
+
+    document = loaded("quench.8", source)
+
+    assert document.title == "QUENCH(8)"
+    assert [line for _, line in numbered(document)] == [
+        "# NAME", "quench", "cool iron", "# SYNOPSIS", "quench", "[-v file]", "# SEE ALSO", "forge(1),", "/etc/quench",
+    ]  # fmt: skip
+
+
+def test_a_numbered_file_that_is_no_manual_is_text() -> None:
+    assert loaded("app.log.1", "started\n.stopped\n").text == "started\n.stopped\n"
+
+
+def test_latex_reads_as_its_pages_do() -> None:
+    source = (
+        "\\documentclass{book}\n% old preamble\n\\title{On \\emph{Iron}}\n\\newcommand{\\x}[1]{\n  hidden}\n"
+        "\\begin{document}\n"
+        "\\section[s]{Heat \\& more}\\label{a}\n% it is 80 degrees\n"
+        "It is $900$ degrees, 5\\% more % once 70\nthan in \\cite{b} "
+        "\\texttt{a\\_b}.\n\\begin{comment}\n60 degrees\n\\end{comment}\n\\iffalse\n50 degrees\n\\fi\n"
+        "\\begin{verbatim}\n% kept\n\\end{verbatim}\n\\begin{itemize}\n\\item Caf\\'e\n\\end{itemize}\n"
+        "\\end{document}\n40 degrees\n"
+    )
+
+    document = loaded("a.tex", source)
+
+    assert document.title == "On Iron"
+    assert numbered(document) == [
+        (7, "## Heat & more"),
+        (9, "It is 900 degrees, 5% more"),
+        (10, "than in `a_b`."),
+        (18, "```"),
+        (18, "% kept"),
+        (18, "```"),
+        (21, "- Café"),
+    ]
+
+
+def test_a_percent_sign_in_verbatim_text_or_an_address_begins_no_comment() -> None:
+    source = "Write \\verb|%d| or \\url{http://a.example/%20b} or 3\\% % hidden\n"
+
+    assert loaded("a.tex", source).text == "Write `%d` or http://a.example/%20b or 3%"
+
+
+def test_mdx_keeps_the_words_between_its_tags() -> None:
+    source = (
+        "import Tabs from './tabs'\nexport const x = {\n  y: 1,\n}\n\n# Forge\n\n{/* it was\n80 degrees */}\n\n"
+        '<Tabs items={[{ a: ">" }]}>\n<Tab title="Iron">\n\nHeat it, `{kept} <b>`.\n\n```jsx\nimport kept\n'
+        "```\n\n</Tab>\n</Tabs>\n"
+    )
+
+    assert numbered(loaded("a.mdx", source)) == [
+        (6, "# Forge"),
+        (12, "Iron"),
+        (14, "Heat it, `{kept} <b>`."),
+        (16, "```jsx"),
+        (17, "import kept"),
+        (18, "```"),
+    ]
+
+
+def test_markdown_comments_are_cut_out_but_not_from_code() -> None:
+    source = (
+        "Iron <!-- was\nlead --> melts.\n\n<!-- a whole\nblock -->\n\n`<!-- kept -->`\n\n```\n"
+        "<!-- kept -->\n%% kept %%\n```\n\n"
+        "[//]: # (hidden)\n\n%% hidden\nstill %%\n\nAt 100%% of it.\n\n<!-- never closed\n"
+    )
+
+    assert numbered(loaded("a.md", source)) == [
+        (1, "Iron  melts."),
+        (7, "`<!-- kept -->`"),
+        (9, "```"),
+        (10, "<!-- kept -->"),
+        (11, "%% kept %%"),
+        (12, "```"),
+        (19, "At 100%% of it."),
+        (21, "<!-- never closed"),
+    ]
+
+
+def test_links_between_notes_read_as_their_names() -> None:
+    source = "See [[Hot iron|the iron]], [[Tools#Tongs]] and ![[photo.png]]==this== one. ^b7\n\n> [!tip] Heat\n> it\n"
+
+    assert loaded("a.md", source).text == "See the iron, Tools > Tongs and this one.\n\n> Heat\n> it\n"
+
+
+def test_rst_drops_comments_and_targets_and_keeps_boxes_and_code() -> None:
+    source = (
+        "Forge\n=====\n\n:Author: Ida\n\n.. _top:\n\n.. it is 80\n   degrees\n\n"
+        ".. note:: Take *care*\n   of :ref:`it <top>`.\n\n"
+        ".. code-block:: sh\n   :linenos:\n\n   .. kept\n\nSo::\n\n  ``kept``\n\n.. index:: x\n"
+        ".. image:: a.png\n   :alt: A fire\n"
+    )
+
+    assert numbered(loaded("a.rst", source)) == [
+        (1, "# Forge"),
+        (11, "Take care"),
+        (12, "of it."),
+        (17, "```sh"),
+        (17, ".. kept"),
+        (17, "```"),
+        (19, "So:"),
+        (21, "```"),
+        (21, "``kept``"),
+        (21, "```"),
+        (24, "A fire"),
+    ]
+
+
+def test_plain_text_has_no_markup() -> None:
+    source = "*stars* <tag> <!-- kept --> % kept\n# kept\n---\na: b\n---\n"
+
+    assert loaded("a.txt", source).text == source
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "name", ["a.adoc", "a.org", "a.man", "a.tex", "a.mdx", "a.md", "a.srt", "a.vtt", "a.yaml", "a.toml", "a.ini"]
+)
+@pytest.mark.parametrize(
+    "unit",
+    ["<!--", "%%", "[[", "{", "<a ", "\\x{", "\\begin{comment}\n", "(((", "`", "\\f", "- ", "a:\n ", "#+begin_src\n",
+     ":x:\n", "*_", "00:00 --> ", "////\n", "|===\n", "import {\n", '"', "'''", "$$", "==", "[a]", ".de x\n",
+     "&anchor ", "+++\n"],
+)  # fmt: skip
+def test_marks_that_close_nothing_are_read_in_time(name: str, unit: str) -> None:
+    loaded(name, unit * (30_000 // len(unit)))

@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.documents.naming import title_from_name
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/n/Hot iron.md", "Hot iron"),
+        ("/n/Smithing/Hot iron.md", "Smithing/Hot iron"),
+        ("/n/daily/2031-02-03.md", "daily/2031-02-03"),
+        ("/n/projects/forge/README.md", "forge"),
+        ("/n/README.md", "n"),
+        ("/n/docs/setup.md", "setup"),
+        ("/n/0007/0000012.md", ""),
+        ("/n/Makefile", "Makefile"),
+        ("/n/3f2504e0-4f89-11d3-9a0c-0305e82c3301.txt", ""),
+    ],
+)
+def test_a_file_is_called_by_its_name_and_folder_unless_they_say_nothing(path: str, expected: str) -> None:
+    assert title_from_name(Path(path), Path("/n")) == expected
+
+
+def test_the_folder_of_a_file_that_was_named_alone_counts_only_if_the_name_says_nothing() -> None:
+    assert title_from_name(Path("/n/forge/index.html"), Path("/n/forge/index.html")) == "forge"
+    assert title_from_name(Path("/n/forge/fire.md"), Path("/n/forge/fire.md")) == "fire"
