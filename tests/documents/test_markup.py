@@ -16,7 +16,7 @@ def numbered(document: Document) -> list[tuple[int, str]]:
 def test_asciidoc_reads_as_its_page_does() -> None:
     source = (
         ":toc:\n:tool: Anvil\n= The _{tool}_ book\n// a note to myself\n\n////\n90 sparks\n////\n\n"
-        "Use {tool} (((index, of it))) with ((care)), see <<next,the next part>> and https://a.example[the site].\n\n"
+        "Use {tool} (((index, of it))) with ((care)), see <<next,the next part>>, <<b#_hot_iron>>, https://a.example[the site].\n\n"
         "[[next]]\n[source,sh]\n----\n// kept <1>\n== kept\n----\n<1> What it does\n\n"
         "[comment]\n80 sparks\n\n* *bold* and `code*`\n.. deeper\n\n====\nIn a box.\n====\n"
     )
@@ -26,7 +26,7 @@ def test_asciidoc_reads_as_its_page_does() -> None:
     assert document.title == "The Anvil book"
     assert numbered(document) == [
         (3, "# The Anvil book"),
-        (10, "Use Anvil  with care, see the next part and the site."),
+        (10, "Use Anvil  with care, see the next part, hot iron, the site."),
         (15, "```sh"),
         (15, "// kept <1>"),
         (16, "== kept"),
@@ -95,7 +95,7 @@ def test_a_manual_page_of_man_macros() -> None:
     source = (
         '.\\" a comment\n.TH FORGE 1 "May 2031"\n.SH NAME\nforge \\- heat iron\n.SH OPTIONS\n.TP\n'
         '.BR \\-q ", " \\-\\-quiet\n'
-        'Say nothing\\fB at all\\fR. \\" hidden\n.ig\nhidden\n..\n.de Xy\nhidden\n..\n.nf\nforge  -q\n.fi\n'
+        'Say nothing\\fB at all\\fR. \\" hidden\n.ig\nhidden\n..\n.de Xy\nhidden\n. .\n.nf\nforge  -q\n.fi\n'
     )
 
     document = loaded("forge.1", source)

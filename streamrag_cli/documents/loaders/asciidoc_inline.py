@@ -38,7 +38,7 @@ def inline_text(text: str, attributes: Mapping[str, str]) -> str:
     text = _ATTRIBUTE.sub(lambda found: attributes.get(found[1].casefold(), found[0]), text)
     text = _SHOWN_TERM.sub(lambda found: found[1] or found[2], text)
     text = _ANCHOR.sub("", text)
-    text = _REFERENCE.sub(lambda found: (found[2] or found[1]).strip(), text)
+    text = _REFERENCE.sub(lambda found: (found[2] or _words_of(found[1])).strip(), text)
     text = _LINK.sub(_link_text, text)
     text = _IMAGE.sub(r"\1", text)
     text = _MENU.sub(lambda found: " > ".join(filter(None, (found[1], found[2]))), text)
@@ -48,6 +48,12 @@ def inline_text(text: str, attributes: Mapping[str, str]) -> str:
     text = _WEAK.sub(r"\2", _STRONG.sub(r"\2", text))
     text = _CALLOUT.sub("", text).removesuffix(" +")
     return re.sub(r"\x00(\d+)\x00", lambda found: kept[int(found[1])], text).strip()
+
+
+def _words_of(anchor: str) -> str:
+    """What an anchor is about, where a reference says nothing else: `ch07#_hot_iron` is `hot iron`."""
+    name = anchor.rpartition("#")[2]
+    return re.sub(r"[_-]+", " ", name) if name.startswith("_") or "#" in anchor else anchor
 
 
 def _link_text(found: re.Match[str]) -> str:

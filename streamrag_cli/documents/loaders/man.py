@@ -52,14 +52,13 @@ class _Reader:
         self._code: list[tuple[int, str]] | None = None
         self._tag: str | None = None  # begun by `.TP`: None outside, "" until its line has come
         self._heading_due = 0
+        self._never_closed: set[str] = set()
         self._mark = ""
 
     def read(self) -> None:
         while self._at < len(self._lines):
             line = self._next()
-            if len(line) > _LINE_CHARS:
-                self._text(line)
-            elif request := _REQUEST.fullmatch(line):
+            if request := _REQUEST.fullmatch(line[:_LINE_CHARS]):
                 self._request(request[1], _COMMENT.sub("", request[2]).strip())
             elif not line.startswith((".", "'")):
                 self._text(roff_text(_COMMENT.sub("", line)))
@@ -108,7 +107,7 @@ class _Reader:
             self._skip_to(".EN")
         elif name in {"UR", "MT", "UE", "ME"}:
             if re.search(r"\w", source):
-                self._text(source)
+                self._text(roff_text(source))
         elif self._code is None:
             self.out.blank()
 
@@ -159,15 +158,22 @@ class _Reader:
             self.out.code(self._code)
             self._code = None
 
-    def _skip_to(self, closing: str) -> None:
-        while self._at < len(self._lines) and self._lines[self._at].rstrip() != closing:
-            self._at += 1
-        self._at += 1
+    def _skip_to(self, closing: str) -> bool:
+        """Go on behind the line `closing`, which may have blanks in it; stay if there is none."""
+        end = len(self._lines) if closing in self._never_closed else self._at
+        while end < len(self._lines) and "".join(self._lines[end].split()) != closing:
+            end += 1
+        if end == len(self._lines):
+            self._never_closed.add(closing)
+            return False
+        self._at = end + 1
+        return True
 
     def _table(self) -> None:
         """A table of tbl(1): options and formats up to a line that ends with a full stop, then rows."""
         begin = self._at
-        self._skip_to(".TE")
+        if not self._skip_to(".TE"):
+            return
         lines = list(enumerate(self._lines[begin : self._at - 1], begin + 1))
         while lines and not lines.pop(0)[1].rstrip().endswith("."):
             pass
