@@ -16,7 +16,8 @@ def numbered(document: Document) -> list[tuple[int, str]]:
 def test_asciidoc_reads_as_its_page_does() -> None:
     source = (
         ":toc:\n:tool: Anvil\n= The _{tool}_ book\n// a note to myself\n\n////\n90 sparks\n////\n\n"
-        "Use {tool} (((index, of it))) with ((care)), see <<next,the next part>>, <<b#_hot_iron>>, https://a.example[the site].\n\n"
+        "Use {tool} (((index, of it))) with ((care)), see <<next,the next part>>, <<b#_hot_iron>>, "
+        "https://a.example[the site].\n\n"
         "[[next]]\n[source,sh]\n----\n// kept <1>\n== kept\n----\n<1> What it does\n\n"
         "[comment]\n80 sparks\n\n* *bold* and `code*`\n.. deeper\n\n====\nIn a box.\n====\n"
     )
