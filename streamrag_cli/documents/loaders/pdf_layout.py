@@ -5,15 +5,16 @@ two columns, divides the page into parts. A part is read column by column if its
 row if it is a table: there the cells of a row begin on one line, and in running text they do not.
 """
 
-import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 from typing import Final, Literal, TypeAlias
 
-from streamrag_cli.documents.loaders.pdf_text import GAP, LINE_BREAK_HYPHEN, Page, Run
+from streamrag_cli.documents.loaders.pdf_rows import are_cells, body_height, goes_up, hull, is_beside, is_level, rows_of
+from streamrag_cli.documents.loaders.pdf_tables import is_table, table_rows
+from streamrag_cli.documents.loaders.pdf_text import GAP, Page, Run
 
 MOST_RUNS: Final = 3000
 """A page with more is a drawing or hostile; its text stays in the order in which it was drawn."""
@@ -25,13 +26,9 @@ _FEW_RUNS: Final = 16
 _NOTES: Final = 0.4
 """The share of a page's height, from its bottom, in which footnotes stand."""
 
-_CELL_CHARS: Final = 20
 _FEW_CHANGES: Final = 0.25
 NOTE_SIZE: Final = 0.88
 """Text at most this share of the body's size at the end of a column is a footnote."""
-
-_LONGEST_CELL_LINES: Final = 8
-_NUMBER: Final = re.compile(r"[-+(]?[$€£]?\d[\d.,:/ ]*[%)€$£]?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,7 @@ def reading_order(page: Page) -> list[Line]:
     highest_note = page.bottom + _NOTES * (page.top - page.bottom)
     for block in blocks:
         right = max((row[-1].x1 for row in block), default=0.0)
-        lines = [Line(" ".join(run.text for run in row), _hull(row), right) for row in block]
+        lines = [Line(" ".join(run.text for run in row), hull(row), right) for row in block]
         last = len(lines)
         while last and lines[last - 1].run.height < largest_note and lines[last - 1].run.top < highest_note:
             last -= 1
@@ -71,57 +68,15 @@ def _is_in_order(runs: Sequence[Run]) -> bool:
     first = 0
     for index, (above, run) in enumerate(pairwise(runs), start=1):
         drawn.append(above)
-        if _is_level(above, run) and abs(run.x0 - above.x1) > GAP * max(run.height, above.height):
+        if is_level(above, run) and abs(run.x0 - above.x1) > GAP * max(run.height, above.height):
             return False
-        if _goes_up(above, run):
-            if _are_cells(drawn[first:]) or any(
+        if goes_up(above, run):
+            if are_cells(drawn[first:]) or any(
                 other.bottom < run.top and other.x1 > run.x0 + run.height for other in drawn
             ):
                 return False
             first = index
     return True
-
-
-def _are_cells(runs: Sequence[Run]) -> bool:
-    """Whether most are too short for lines of running text; a table may have been drawn column by column."""
-    return 2 * sum(len(run.text) < _CELL_CHARS for run in runs) > len(runs)
-
-
-def _is_level(first: Run, second: Run) -> bool:
-    overlap = min(first.top, second.top) - max(first.bottom, second.bottom)
-    return overlap > 0.3 * min(first.height, second.height)
-
-
-def rows_of(runs: Iterable[Run]) -> list[list[Run]]:
-    """Runs side by side as one row, from top to bottom, each row from left to right."""
-    rows: list[list[Run]] = []
-    for run in sorted(runs, key=lambda run: -(run.bottom + run.top)):
-        if rows and _is_beside(rows[-1][0], run):
-            rows[-1].append(run)
-        else:
-            rows.append([run])
-    for row in rows:
-        row.sort(key=lambda run: run.x0)
-    return rows
-
-
-def _is_beside(first: Run, second: Run) -> bool:
-    overlap = min(first.top, second.top) - max(first.bottom, second.bottom)
-    return overlap > 0.5 * min(first.height, second.height)
-
-
-def _hull(row: Sequence[Run]) -> Run:
-    widest = max(row, key=lambda run: len(run.text))
-    return widest._replace(x0=row[0].x0, x1=max(run.x1 for run in row), order=row[0].order)
-
-
-def body_height(runs: Sequence[Run]) -> float:
-    """The height of a line of the size in which most of the text is set."""
-    chars: dict[float, int] = {}
-    for run in runs:
-        size = round(run.height, 1)
-        chars[size] = chars.get(size, 0) + len(run.text)
-    return max(chars, key=lambda size: chars[size], default=0.0)
 
 
 def _blocks(runs: list[Run]) -> Iterator[list[list[Run]]]:
@@ -141,7 +96,7 @@ def _blocks(runs: list[Run]) -> Iterator[list[list[Run]]]:
         yield from _undivided(plain, len(runs))
         plain = []
         if kind == "table":
-            yield list(_table_rows(part, _columns(part, gutter)))
+            yield list(table_rows(part, _columns(part, gutter)))
         else:
             yield from _blocks([run for run in part if run.x0 < gutter])
             yield from _blocks([run for run in part if run.x0 >= gutter])
@@ -156,10 +111,10 @@ def _kinds(runs: list[Run], gutter: float) -> Iterator[tuple[list[Run], _Kind]]:
             continue
         bands = _bands(part)
         kinds: list[_Kind | None] = [
-            _kind(_columns(band, gutter)) if _has_two_sides(band, gutter) else None for band in bands
+            _kind_of(_columns(band, gutter)) if _has_two_sides(band, gutter) else None for band in bands
         ]
         if not any(kinds):
-            yield part, _kind(_columns(part, gutter))
+            yield part, _kind_of(_columns(part, gutter))
             continue
         columns: list[Run] = []
         for index, (band, kind) in enumerate(zip(bands, kinds, strict=True)):
@@ -206,19 +161,14 @@ def _undivided(runs: list[Run], of: int) -> Iterator[list[list[Run]]]:
 def _rows_as_drawn(runs: Sequence[Run]) -> list[list[Run]]:
     """The lines as they were drawn if they go downwards; this keeps the signs of a formula together."""
     in_order = sorted(runs, key=lambda run: run.order)
-    leaps = [run.bottom - above.top for above, run in pairwise(in_order) if _goes_up(above, run)]
+    leaps = [run.bottom - above.top for above, run in pairwise(in_order) if goes_up(above, run)]
     is_mixed = len(leaps) >= max(1, _FEW_CHANGES * len(runs)) or any(leap > in_order[0].height for leap in leaps)
     return rows_of(runs) if is_mixed else _in_drawn_order(runs)
 
 
-def _goes_up(above: Run, run: Run) -> bool:
-    """Whether `run` is about a line higher than what was drawn before it, and no exponent."""
-    return run.bottom > above.bottom + 0.9 * max(run.height, above.height)
-
-
 def _was_drawn_side_by_side(runs: Sequence[Run], gutter: float) -> bool:
     """Whether the file has the text on the left of the gutter before that on its right, but for little."""
-    if _are_cells(runs):
+    if are_cells(runs):
         return False
     left = [run.order for run in runs if run.x1 <= gutter]
     right = [run.order for run in runs if run.x0 >= gutter]
@@ -230,7 +180,7 @@ def _was_drawn_side_by_side(runs: Sequence[Run], gutter: float) -> bool:
 def _in_drawn_order(runs: Sequence[Run]) -> list[list[Run]]:
     rows: list[list[Run]] = []
     for run in sorted(runs, key=lambda run: run.order):
-        if rows and _is_beside(rows[-1][-1], run) and run.x0 > rows[-1][-1].x0:
+        if rows and is_beside(rows[-1][-1], run) and run.x0 > rows[-1][-1].x0:
             rows[-1].append(run)
         else:
             rows.append([run])
@@ -259,7 +209,7 @@ def _gaps(runs: Sequence[Run]) -> Iterator[tuple[float, float]]:
             other = by_top[index]
             if other.top < run.bottom:
                 break
-            if _is_level(run, other) and other.x0 > run.x0:
+            if is_level(run, other) and other.x0 > run.x0:
                 if other.x0 < run.x1 - 0.1 * run.height:
                     if other is not run:
                         nearest = None
@@ -327,95 +277,5 @@ def _columns(runs: Sequence[Run], gutter: float) -> list[list[Run]]:
     return columns
 
 
-def _kind(columns: Sequence[Sequence[Run]]) -> _Kind:
-    return "table" if _is_table(columns) else "columns"
-
-
-def _is_table(columns: Sequence[Sequence[Run]]) -> bool:
-    lines = [_starts(column) for column in columns]
-    is_running = any(not line.is_start for column in lines for line in column)
-    if not is_running:
-        return not _was_drawn_in_columns(columns) or len(columns) > 2 or _is_numeric(columns[-1])
-    if _was_drawn_in_columns(columns) and not _are_cells([run for column in columns for run in column]):
-        return False
-    aligned = crossed = 0
-    for left, right in pairwise(lines):
-        by_bottom = sorted(right[1:], key=lambda line: line.hull.bottom)
-        bottoms = [line.hull.bottom for line in by_bottom]
-        for line in left[1:]:
-            reach = 0.35 * line.hull.height
-            for index in range(bisect_left(bottoms, line.hull.bottom - reach), len(by_bottom)):
-                if bottoms[index] > line.hull.bottom + reach:
-                    break
-                aligned += line.is_start and by_bottom[index].is_start
-                crossed += line.is_start != by_bottom[index].is_start
-    return aligned > crossed
-
-
-def _was_drawn_in_columns(columns: Sequence[Sequence[Run]]) -> bool:
-    """Whether the file has each column's lines one after the other."""
-    return all(max(run.order for run in a) < min(run.order for run in b) for a, b in pairwise(columns)) and all(
-        len(column) > 1 for column in columns
-    )
-
-
-def _is_numeric(column: Sequence[Run]) -> bool:
-    return 2 * sum(_NUMBER.match(run.text) is not None for run in column) > len(column)
-
-
-@dataclass(frozen=True, slots=True)
-class _ColumnLine:
-    """A line of one column; `is_start` is true if it begins a cell or a paragraph."""
-
-    row: list[Run]
-    hull: Run
-    is_start: bool
-
-
-def _starts(column: Sequence[Run]) -> list[_ColumnLine]:
-    """The column's lines from top to bottom. One goes on with the line above if its first word had no room there."""
-    rows = rows_of(column)
-    hulls = [_hull(row)._replace(text=" ".join(run.text for run in row)) for row in rows]
-    right = max(hull.x1 for hull in hulls)
-    pitches = [above.bottom - below.bottom for above, below in pairwise(hulls)]
-    pitch = median(pitches) if pitches else 0.0
-    lines = [_ColumnLine(rows[0], hulls[0], is_start=True)]
-    for (row_above, row), (above, below) in zip(pairwise(rows), pairwise(hulls), strict=True):
-        is_far = above.bottom - below.bottom > 1.3 * pitch or above.bottom - below.top > 2 * below.height
-        has_cells = len(row_above) > 1 or len(row) > 1
-        lines.append(_ColumnLine(row, below, is_start=is_far or has_cells or not _goes_on(above, below, right)))
-    return lines
-
-
-def _goes_on(above: Run, below: Run, right: float) -> bool:
-    if above.text.endswith((LINE_BREAK_HYPHEN, "-")):
-        return True
-    if len(above.text) < _CELL_CHARS and above.text.count(" ") < 2:
-        return False
-    return not fits(below, above, right)
-
-
-def fits(below: Run, above: Run, right: float) -> bool:
-    """Whether the first word of `below` would have had room at the end of `above`."""
-    first_word = len(below.text.split(" ", 1)[0])
-    width = (below.x1 - below.x0) / max(1, len(below.text))
-    return above.x1 + (first_word + 1) * width < right - 0.2 * width
-
-
-def _table_rows(runs: Sequence[Run], columns: Sequence[Sequence[Run]]) -> Iterator[list[Run]]:
-    """The rows of a table, each with its wrapped cells put together."""
-    begins = {id(run): line.is_start for column in columns for line in _starts(column) for run in line.row}
-    cells: list[list[Run]] = []
-    column_of = {id(run): index for index, column in enumerate(columns) for run in column}
-    height = 0
-    for row in rows_of(runs):
-        votes = [begins[id(run)] for run in row]
-        is_new = 2 * sum(votes) >= len(votes) or height >= _LONGEST_CELL_LINES
-        if is_new and cells:
-            yield [run for cell in cells for run in cell]
-            cells, height = [], 0
-        cells = cells or [[] for _ in columns]
-        for run in row:
-            cells[column_of[id(run)]].append(run)
-        height += 1
-    yield [run for cell in cells for run in cell]
+def _kind_of(columns: Sequence[Sequence[Run]]) -> _Kind:
+    return "table" if is_table(columns) else "columns"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from streamrag_cli.documents.loaders.pdf_layout import rows_of
+from streamrag_cli.documents.loaders.pdf_rows import rows_of
 from streamrag_cli.documents.loaders.pdf_text import Page, Run
 
 _MARGIN: Final = 0.15

@@ -6,7 +6,9 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
-from streamrag_cli.documents.loaders.pdf_layout import NOTE_SIZE, Line, body_height, fits
+from streamrag_cli.documents.loaders.pdf_layout import NOTE_SIZE, Line
+from streamrag_cli.documents.loaders.pdf_rows import body_height
+from streamrag_cli.documents.loaders.pdf_tables import fits
 from streamrag_cli.documents.loaders.pdf_text import LINE_BREAK_HYPHEN
 
 _MOST_LINES: Final = 8

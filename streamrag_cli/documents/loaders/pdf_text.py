@@ -5,16 +5,14 @@ height on one line, even if a gutter divides it. Reading the place of every word
 words are looked at only in lines with a gap between parts that were drawn one by one.
 """
 
-import ctypes
-import math
 import re
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
+
+from streamrag_cli.documents.loaders.pdf_boxes import Boxes
 
 LINE_BREAK_HYPHEN: Final = "\ufffe"
 """What pdfium writes for a hyphen at a line's end, in place of both the hyphen and the line's end."""
@@ -74,100 +72,12 @@ class Page:
     is_picture: bool
 
 
-class _Boxes:
-    """The boxes of characters, by their index in the page's text, turned by `quarters` of a circle."""
-
-    def __init__(self, textpage: Any, text: str) -> None:
-        from pypdfium2 import raw
-
-        self._textpage = textpage.raw
-        self._address_of_page = ctypes.cast(textpage.raw, ctypes.c_void_p).value
-        self._box = (ctypes.c_float * 4)()
-        self._address = ctypes.addressof(self._box)
-        self._edges = (ctypes.c_double * 4)()
-        first = ctypes.addressof(self._edges)
-        self._edge_addresses = tuple(first + 8 * index for index in range(4))
-        self._get, self._count, self._get_rectangle = _functions()
-        self._units: Sequence[int] | None = None
-        if textpage.count_chars() != len(text):  # pdfium counts characters that are not in the text, and UTF-16's units
-            is_basic = max(text, default="") <= "\uffff"
-            self._units = range(len(text)) if is_basic else _utf16_offsets(text)
-        self._index_of = raw.FPDFText_GetCharIndexFromTextIndex
-        self._angle_of = raw.FPDFText_GetCharAngle
-        self.quarters = 0
-
-    def _index(self, place: int) -> int:
-        return place if self._units is None else int(self._index_of(self._textpage, self._units[place]))
-
-    def at(self, place: int) -> tuple[float, float, float, float]:
-        """(x0, x1, bottom, top) of the character at `place`."""
-        if self._units is not None:
-            place = self._index(place)
-        if not self._get(self._address_of_page, place, self._address):
-            return 0.0, 0.0, 0.0, 0.0
-        left, top, right, bottom = self._box
-        if not self.quarters:
-            return left, right, bottom, top
-        if self.quarters == 1:
-            return -top, -bottom, left, right
-        return (-right, -left, -top, -bottom) if self.quarters == 2 else (bottom, top, -right, -left)
-
-    def quarter_turns(self, place: int) -> int:
-        angle = self._angle_of(self._textpage, self._index(place))
-        return round(angle / (math.pi / 2)) % 4 if angle > 0 else 0
-
-    def drawn_parts(self, start: int, end: int) -> list[tuple[float, float]] | None:
-        """(x0, x1) of the parts of a line that were drawn one by one; None if its words are to be looked at.
-
-        These are far fewer than the words, but for programs that draw letter by letter.
-        """
-        if self.quarters or self._units is not None:
-            return None
-        count = self._count(self._address_of_page, start, end - start)
-        if count > (end - start) // 2:
-            return None
-        parts = []
-        left, top, right, bottom = self._edge_addresses
-        for index in range(count):
-            self._get_rectangle(self._address_of_page, index, left, top, right, bottom)
-            parts.append((self._edges[0], self._edges[2]))
-        return parts
-
-    def place_at(self, x: float, start: int, end: int) -> int:
-        """The first character of a line that does not begin before `x`."""
-        return bisect_left(range(end), x, lo=start, key=lambda place: self.at(place)[0])
-
-
-def _utf16_offsets(text: str) -> list[int]:
-    offsets = [0]
-    for character in text:
-        offsets.append(offsets[-1] + (2 if ord(character) > 0xFFFF else 1))
-    return offsets
-
-
-@cache
-def _functions() -> tuple[Any, Any, Any]:
-    """Three of pdfium's functions with addresses as plain integers, which ctypes calls in a third of the time."""
-    from pypdfium2 import raw
-
-    address, number = ctypes.c_void_p, ctypes.c_int
-    kinds = (
-        (raw.FPDFText_GetLooseCharBox, (number, address, number, address)),
-        (raw.FPDFText_CountRects, (number, address, number, number)),
-        (raw.FPDFText_GetRect, (number, address, number, address, address, address, address)),
-    )
-    get, count, rectangle = (
-        ctypes.CFUNCTYPE(*kind)(ctypes.cast(function, ctypes.c_void_p).value or 0) for function, kind in kinds
-    )
-    return get, count, rectangle
-
-
 def read_page(pdf: Any, index: int) -> Page:
     page = pdf[index]
     textpage = page.get_textpage()
     try:
         text: str = textpage.get_text_range()
-        boxes = _Boxes(textpage, text)
+        boxes = Boxes(textpage, text)
         spans, sideways = _turned(text, _line_spans(text), boxes)
         is_right_to_left = _is_right_to_left(text)
         runs = list(_runs(text, spans, boxes, whole_lines=is_right_to_left))
@@ -204,7 +114,7 @@ def _line_spans(text: str) -> list[tuple[int, int]]:
     return spans
 
 
-def _turned(text: str, spans: list[tuple[int, int]], boxes: _Boxes) -> tuple[list[tuple[int, int]], list[str]]:
+def _turned(text: str, spans: list[tuple[int, int]], boxes: Boxes) -> tuple[list[tuple[int, int]], list[str]]:
     """Turn `boxes` upright for most of the text; the lines of it, and the text of the others."""
     turns = [_quarter_turns(start, end, boxes) for start, end in spans]
     if not any(turns):
@@ -218,7 +128,7 @@ def _turned(text: str, spans: list[tuple[int, int]], boxes: _Boxes) -> tuple[lis
     return upright, [_clean(text[start:end]) for start, end in rest]
 
 
-def _quarter_turns(start: int, end: int, boxes: _Boxes) -> int:
+def _quarter_turns(start: int, end: int, boxes: Boxes) -> int:
     """How often a line is turned by 90 degrees; asked for only if it is not as wide as a level line would be."""
     first, last = boxes.at(start), boxes.at(end - 1)
     is_level = last[1] - first[0] >= max(first[3], last[3]) - min(first[2], last[2])
@@ -233,7 +143,7 @@ def _clean(text: str) -> str:
     return _NOT_TEXT.sub("", text).translate(_LIGATURES)
 
 
-def _runs(text: str, spans: list[tuple[int, int]], boxes: _Boxes, *, whole_lines: bool) -> Iterator[Run]:
+def _runs(text: str, spans: list[tuple[int, int]], boxes: Boxes, *, whole_lines: bool) -> Iterator[Run]:
     is_clean = _TO_CLEAN.search(text) is None
     order = 0
     for start, end in spans:
@@ -255,7 +165,7 @@ def _runs(text: str, spans: list[tuple[int, int]], boxes: _Boxes, *, whole_lines
             order += 1
 
 
-def _pieces(text: str, start: int, end: int, boxes: _Boxes, height: float) -> list[tuple[int, int]]:
+def _pieces(text: str, start: int, end: int, boxes: Boxes, height: float) -> list[tuple[int, int]]:
     """The parts of a line between gaps that are much wider than its spaces between words.
 
     `begins` are the gaps' widths, and the place in the text (int) or on the page (float) where the next part begins.
@@ -291,7 +201,7 @@ def _widest_gap(parts: list[tuple[float, float]]) -> float:
     return max(abs(after[0] - before[1]) for before, after in pairwise(parts))
 
 
-def _word_gaps(text: str, start: int, end: int, boxes: _Boxes) -> list[tuple[float, int | float]]:
+def _word_gaps(text: str, start: int, end: int, boxes: Boxes) -> list[tuple[float, int | float]]:
     """(width of the gap in front of it, its place in the text) for each word but the first."""
     gaps: list[tuple[float, int | float]] = []
     right = 0.0
