@@ -79,7 +79,7 @@ def is_vendored_directory(name: str, siblings: Collection[str]) -> bool:
 
 
 def is_installed(name: str, entries: Collection[str], descriptor: int) -> bool:
-    """Whether a directory of this name with these entries, open as `descriptor`, holds what was installed, or a cache."""
+    """Whether a directory with these entries, open as `descriptor`, holds what was installed, or a cache."""
     marks = (*_MARKERS, *_VENDORED_HOLDING.get(name, ()))
     if any(each.issubset(entries) for each in marks):
         return True
