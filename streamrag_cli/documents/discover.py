@@ -21,7 +21,6 @@ from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
 
 from streamrag_cli.documents.formats import is_supported
 from streamrag_cli.documents.found import (
@@ -33,13 +32,8 @@ from streamrag_cli.documents.found import (
     found_file,
     skipped,
 )
-from streamrag_cli.documents.generated import (
-    CACHE_TAG,
-    has_generated_name,
-    holds_installed_files,
-    is_vendored_directory,
-)
-from streamrag_cli.documents.gitignore import IgnoreRules, given_rules, rules_above
+from streamrag_cli.documents.generated import has_generated_name, is_installed, is_vendored_directory
+from streamrag_cli.documents.gitignore import IgnoreRules, given_rules, is_excluded, rules_above
 from streamrag_cli.documents.ignore_patterns import Rule
 from streamrag_cli.documents.never_read import (
     TOOL_DIRECTORIES,
@@ -49,12 +43,9 @@ from streamrag_cli.documents.never_read import (
     judge_name,
 )
 from streamrag_cli.documents.opening import open_directory
-from streamrag_cli.documents.read import read_file
 from streamrag_cli.errors import DocumentError, UsageError
 
 __all__ = ["Found", "FoundFile", "SkippedPath", "UnreadableDirectory", "discover", "is_gone"]
-
-_CACHE_SIGNATURE: Final = b"Signature: 8a477f597d28d172789f06886806bc55"
 
 
 def discover(
@@ -91,7 +82,7 @@ def _discover(
             yield UnreadableDirectory(path=root, reason=_reason(error))
             continue
         is_directory = stat.S_ISDIR(status.st_mode)
-        if excluded and _is_excluded(root, roots, excluded, directory=is_directory):
+        if excluded and is_excluded(root, roots, excluded, directory=is_directory):
             yield skipped(str(root), "excluded")
         elif is_directory:
             rules = IgnoreRules(environment).excluding(str(root), excluded)
@@ -102,19 +93,6 @@ def _discover(
         elif real not in seen:
             seen.add(real)
             yield found_file(root, root, real, status, is_named=True)
-
-
-def _is_excluded(root: Path, roots: Collection[Path], excluded: tuple[Rule, ...], *, directory: bool) -> bool:
-    """Whether a path that was named is excluded: below another one by that one's patterns, else a file by its name."""
-    above = [other for other in roots if other in root.parents]
-    if not above and directory:
-        return False
-    top = min(above, key=lambda other: len(other.parts), default=root.parent)
-    rules = IgnoreRules().excluding(str(top), excluded)
-    between = [parent for parent in root.parents if top in parent.parents]
-    return any(rules.ignores(str(parent), directory=True) for parent in between) or (
-        rules.ignores(str(root), directory=directory) is not None
-    )
 
 
 @dataclass(slots=True)
@@ -188,7 +166,7 @@ class _Walk:
         with os.scandir(descriptor) as scanned:
             entries = sorted(scanned, key=lambda entry: entry.name)
         names = {entry.name for entry in entries}
-        if directory.path not in self.named and _is_installed(directory, names, descriptor):
+        if directory.path not in self.named and is_installed(directory.path.rpartition("/")[2], names, descriptor):
             return [skipped(directory.path, "generated")]
         rules = directory.rules.entering(directory.path, directory.real, descriptor)
         judged = (self._judge(entry, directory, rules, names) for entry in entries)
@@ -297,19 +275,6 @@ def _require(root: Path) -> None:
         raise UsageError(
             f"no such file or directory: {root}", code="no_such_path", hint=f"ls {shlex.quote(str(parent))}"
         )
-
-
-def _is_installed(directory: _Directory, names: Collection[str], descriptor: int) -> bool:
-    """Whether the directory says itself that it holds what was installed, or a cache."""
-    if holds_installed_files(directory.path.rpartition("/")[2], names):
-        return True
-    if CACHE_TAG not in names:
-        return False
-    try:
-        tag = read_file(Path(CACHE_TAG), limit_bytes=1 << 16, directory=descriptor)
-    except DocumentError:
-        return False
-    return tag.data.startswith(_CACHE_SIGNATURE)
 
 
 def _reason(error: OSError) -> str:

@@ -7,10 +7,15 @@ page that was generated is still a page: nothing of this is asked of prose.
 
 import re
 from collections.abc import Collection
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Final
 
-CACHE_TAG: Final = "CACHEDIR.TAG"
+from streamrag_cli.documents.read import read_file
+from streamrag_cli.errors import DocumentError
+
+_CACHE_TAG: Final = "CACHEDIR.TAG"
+_CACHE_TAG_LIMIT_BYTES: Final = 1 << 16
+_CACHE_SIGNATURE: Final = b"Signature: 8a477f597d28d172789f06886806bc55"
 
 _VENDORED: Final = {
     "node_modules", "bower_components", "jspm_packages", "site-packages", "dist-packages", "__pycache__", ".tox",
@@ -73,10 +78,18 @@ def is_vendored_directory(name: str, siblings: Collection[str]) -> bool:
     )
 
 
-def holds_installed_files(name: str, entries: Collection[str]) -> bool:
-    """Whether a directory of this name with these entries is an environment or a copy of other people's code."""
+def is_installed(name: str, entries: Collection[str], descriptor: int) -> bool:
+    """Whether a directory with these entries, open as `descriptor`, holds what was installed, or a cache."""
     marks = (*_MARKERS, *_VENDORED_HOLDING.get(name, ()))
-    return any(each.issubset(entries) for each in marks)
+    if any(each.issubset(entries) for each in marks):
+        return True
+    if _CACHE_TAG not in entries:
+        return False
+    try:
+        tag = read_file(Path(_CACHE_TAG), limit_bytes=_CACHE_TAG_LIMIT_BYTES, directory=descriptor)
+    except DocumentError:
+        return False
+    return tag.data.startswith(_CACHE_SIGNATURE)
 
 
 def has_generated_name(name: str) -> bool:

@@ -13,7 +13,7 @@ Like git, this reads only an ignore file that is a regular file, and starts agai
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -144,6 +144,19 @@ def given_rules(patterns: Sequence[str]) -> tuple[Rule, ...]:
             )
         rules.append(rule)
     return tuple(rules)
+
+
+def is_excluded(root: Path, roots: Collection[Path], excluded: tuple[Rule, ...], *, directory: bool) -> bool:
+    """Whether a path that was named is excluded: below another one by that one's patterns, else a file by its name."""
+    above = [other for other in roots if other in root.parents]
+    if not above and directory:
+        return False
+    top = min(above, key=lambda other: len(other.parts), default=root.parent)
+    rules = IgnoreRules().excluding(str(top), excluded)
+    between = [parent for parent in root.parents if top in parent.parents]
+    return any(rules.ignores(str(parent), directory=True) for parent in between) or (
+        rules.ignores(str(root), directory=directory) is not None
+    )
 
 
 def _is_work_tree(real: str, descriptor: int | None) -> bool:
