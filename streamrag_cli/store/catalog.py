@@ -6,7 +6,7 @@ transaction and raises the generation by one, so a reader can tell that somethin
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,11 @@ from zlib import crc32
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.lock import not_writable
+from streamrag_cli.store.time_limit import TimeLimit
 
 SCHEMA_VERSION: Final = "2"
 _AT_A_TIME: Final = 500  # below SQLite's limit on the variables of one statement
+_STEPS_BETWEEN_CHECKS: Final = 2000  # of SQLite's virtual machine: about a millisecond, and ten of a costly search
 _CHUNK_COLUMNS: Final = "chunks.chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end"
 
 
@@ -49,6 +51,7 @@ class Catalog:
     def __init__(self, file: Path, *, write: bool = False, create: bool = False) -> None:
         self._file = file
         self._lock = RLock()
+        self._limit: TimeLimit | None = None
         with self._translated():
             self._db = self._connect("rwc" if create else "rw")
             try:
@@ -157,31 +160,49 @@ class Catalog:
 
     # Full text
 
-    def search_text(self, match: str, limit: int) -> list[tuple[str, float]]:
-        """Chunk ids with their BM25 score, higher is better, best first. `match` is an FTS5 expression."""
+    def search_text(self, matches: Mapping[str, int], limit: int) -> list[tuple[str, float]]:
+        """Chunk ids with their BM25 score, higher is better, best first.
+
+        `matches` gives each FTS5 expression its weight. BM25 is a sum over words, so a chunk that several of them
+        match scores the weighted sum.
+        """
+        one = "SELECT rowid AS id, ? * -bm25(chunks_fts, 1.0, 1.0) AS score FROM chunks_fts WHERE chunks_fts MATCH ?"
+        found = " UNION ALL ".join([one] * len(matches))
+        if len(matches) > 1:
+            found = f"SELECT id, sum(score) AS score FROM ({found}) GROUP BY id"
         # The best are picked inside: joined outside, every chunk that matches would have its row looked up.
         query = (
-            "SELECT chunk_id, score FROM (SELECT rowid AS id, -bm25(chunks_fts, 1.0, 1.0) AS score FROM chunks_fts"
-            " WHERE chunks_fts MATCH ? ORDER BY score DESC, rowid LIMIT ?) JOIN chunks USING (id)"
+            f"SELECT chunk_id, score FROM ({found} ORDER BY score DESC, 1 LIMIT ?) JOIN chunks USING (id)"
             " ORDER BY score DESC, id"
         )
-        return [(chunk_id, score) for chunk_id, score in self._rows(query, (match, limit))]
+        values = [value for match, weight in matches.items() for value in (weight, match)]
+        return [(chunk_id, score) for chunk_id, score in self._rows(query, (*values, limit))] if matches else []
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
         """In how many chunks each stemmed term stands."""
         wanted = list(dict.fromkeys(terms))
-        rows = self._rows(f"SELECT term, doc FROM chunks_terms WHERE term IN ({_marks(wanted)})", wanted)
+        query = "SELECT term, doc FROM chunks_terms WHERE term IN ({})"
+        rows = [row for part in _parts(wanted) for row in self._rows(query.format(_marks(part)), part)]
         return dict.fromkeys(wanted, 0) | dict(rows)
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Everything read inside sees one state, whatever another process commits meanwhile."""
+    def snapshot(self, limit: TimeLimit | None = None) -> Iterator[None]:
+        """Everything read inside sees one state, whatever another process commits at the same time.
+
+        Raises StoreError `retrieval_timeout` as soon as `limit` is over.
+        """
         with self._lock, self._translated():
             self._db.execute("BEGIN")
+            self._limit_to(limit)
             try:
                 yield
             finally:
+                self._limit_to(None)
                 self._roll_back()
+
+    def _limit_to(self, limit: TimeLimit | None) -> None:
+        self._limit = limit
+        self._db.set_progress_handler(limit.is_over if limit else None, _STEPS_BETWEEN_CHECKS)
 
     # Changing it
 
@@ -292,6 +313,8 @@ class Catalog:
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite quotes the damage it found
+            if self._limit is not None and getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
+                raise self._limit.error() from error
             raise _store_error(error, self._file) from error
 
 
