@@ -142,16 +142,14 @@ def environment_for_engine(environment: Mapping[str, str]) -> dict[str, str]:
 def _candidates(environment: Mapping[str, str]) -> list[Path]:
     """The directories where engines of this user may listen; the first is where this environment has its own."""
     user = os.getuid()
-    own_in = [environment.get("XDG_RUNTIME_DIR", ""), f"/run/user/{user}"]
-    shared = ["/tmp", environment.get("TMPDIR", "")]  # noqa: S108 - checked before it is used
-    found = [Path(each, "streamrag") for each in own_in[:1] if _fits(each)]
-    found += [Path(each, "streamrag") for each in own_in[1:] if _is_private(Path(each))]
-    found += [Path(each, f"streamrag-{user}") for each in shared if _fits(each) and os.access(each, os.W_OK)]
-    return list(dict.fromkeys(found)) or [Path(shared[0], f"streamrag-{user}")]
-
-
-def _fits(directory: str) -> bool:
-    return directory.startswith("/") and len(directory) <= _MOST_DIRECTORY_CHARS
+    found: list[Path] = []
+    runtime, temporary = environment.get("XDG_RUNTIME_DIR", ""), environment.get("TMPDIR", "")
+    if runtime.startswith("/") and len(runtime) <= _MOST_DIRECTORY_CHARS:
+        found.append(Path(runtime, "streamrag"))
+    if _is_private(login := Path(f"/run/user/{user}")):
+        found.append(login / "streamrag")
+    found += [Path(each, f"streamrag-{user}") for each in (temporary, "/tmp") if each]  # noqa: S108 - checked before use
+    return list(dict.fromkeys(found))
 
 
 def _is_private(directory: Path) -> bool:

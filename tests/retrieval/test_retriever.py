@@ -15,6 +15,7 @@ from streamrag_cli.settings import Settings
 from streamrag_cli.store.time_limit import Cancellation, TimeLimit
 from tests.fake_embedder import FakeEmbedder
 from tests.store.stores import LocalStore, document
+from tests.store.test_side_by_side import read_for_ever
 
 SHIPS = document("ships.md", "ships cross the sea")
 
@@ -59,23 +60,19 @@ def test_who_asked_for_the_former_embedding_is_told_of_both(tmp_path: Path) -> N
 
 def test_a_search_whose_asker_has_gone_gives_its_thread_back(tmp_path: Path) -> None:
     LocalStore(tmp_path).put(SHIPS)
-    ended = threading.Event()
+    begun, ended = threading.Event(), threading.Event()
 
     def search(cancellation: Cancellation) -> None:
-        with retriever.reader.reading(TimeLimit(600, cancellation)):
-            while True:
-                try:
-                    retriever.reader.catalog.generation  # noqa: B018 - a short search, again and again
-                except BaseException:
-                    ended.set()
-                    raise
-                if cancellation.is_cancelled:
-                    ended.set()
-                    return
+        try:
+            with retriever.reader.reading(TimeLimit(600, cancellation)):
+                begun.set()
+                read_for_ever(retriever.reader)
+        finally:
+            ended.set()
 
     async def leave() -> None:
         asking = asyncio.create_task(retriever.in_thread(search))
-        await asyncio.sleep(0.05)
+        assert await retriever.in_thread(lambda _: begun.wait(timeout=30))
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
