@@ -29,7 +29,9 @@ async def _ask(store: Path, collections: int, questions: int) -> tuple[float, fl
     fresh_mb = most_mb = 0.0
     async with Library() as library:
         for number in range(questions):
-            settings = Settings(store=store, collection=f"number{number % collections}", min_score=0.0)
+            # A round of openings for each, then many questions for one after the other.
+            chosen = number if number < 4 * collections else number * collections // questions
+            settings = Settings(store=store, collection=f"number{chosen % collections}", min_score=0.0)
             asked = ASKED[number % len(ASKED)] + " harbour" * (number % 40)
             events = [
                 each async for each in search(Question(text=asked, accepted_at=time.perf_counter()), settings, library)
