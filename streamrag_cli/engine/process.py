@@ -203,6 +203,9 @@ def _leave_link(place: Place) -> None:
     with suppress(OSError, UnsafePlaceError):
         link = meeting_place(place).socket
         if link.parent != place.directory and not (link.is_socket() and not link.is_symlink()):
+            for left in link.parent.glob("engine-*.sock"):
+                if left.is_symlink() and not left.exists():  # by an engine that was killed
+                    left.unlink(missing_ok=True)
             link.unlink(missing_ok=True)
             link.symlink_to(place.socket)
 
