@@ -106,7 +106,7 @@ def make_store(store: Path, chunks: int) -> None:
         for first in range(0, documents, DOCUMENTS_AT_ONCE):
             numbers = range(first, min(first + DOCUMENTS_AT_ONCE, documents))
             batch = [(_record(number), list(_chunks(number, language))) for number in numbers]
-            matrix = _unit(vectors.standard_normal((len(batch) * CHUNKS_PER_DOCUMENT, DIMENSION)))
+            matrix = unit(vectors.standard_normal((len(batch) * CHUNKS_PER_DOCUMENT, DIMENSION)))
             writer.write(batch, matrix)
             print(f"\r{(first + len(batch)) * CHUNKS_PER_DOCUMENT:,} chunks", end="", file=sys.stderr, flush=True)
     print(f"\n{documents * CHUNKS_PER_DOCUMENT:,} chunks in {time.perf_counter() - started:.0f} s")
@@ -135,7 +135,7 @@ def _chunks(document: int, language: Language) -> Iterator[Chunk]:
         )
 
 
-def _unit(matrix: "NDArray[np.float64]") -> "NDArray[np.float32]":
+def unit(matrix: "NDArray[np.float64]") -> "NDArray[np.float32]":
     import numpy as np
 
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
@@ -152,7 +152,7 @@ class LookedUp:
     def __init__(self, questions: Sequence[str]) -> None:
         import numpy as np
 
-        vectors = _unit(np.random.default_rng(5).standard_normal((len(questions), DIMENSION)))
+        vectors = unit(np.random.default_rng(5).standard_normal((len(questions), DIMENSION)))
         self._vectors = dict(zip(questions, vectors, strict=True))
 
     def embed_query(self, text: str) -> "NDArray[np.float32]":

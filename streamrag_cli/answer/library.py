@@ -3,13 +3,14 @@
 One question on a command line makes a library and closes it; a server keeps one as long as it runs.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeAlias
 
-from streamrag_cli.kept import Kept
 from streamrag_cli.model_server.endpoint import ModelEndpoint
+from streamrag_cli.own_thread import in_own_thread
+from streamrag_cli.pool import ResourcePool
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
 
@@ -28,8 +29,8 @@ class Library:
     def __init__(self, *, for_visitors: bool = False) -> None:
         """`for_visitors` says that those who ask are not this machine's user: they learn nothing of what runs on it."""
         self.for_visitors = for_visitors
-        self._retrievers: Kept[_Place, Retriever] = Kept(_close_retriever)
-        self._clients: Kept[_Place, StreamingClient] = Kept(_close_client)
+        self._retrievers: ResourcePool[_Place, Retriever] = ResourcePool(_close_retriever)
+        self._clients: ResourcePool[_Place, StreamingClient] = ResourcePool(_close_client)
 
     async def __aenter__(self) -> Self:
         return self
@@ -48,9 +49,9 @@ class Library:
         asked = (settings.base_url, settings.api_key, settings.timeout_s)
 
         async def make() -> Retriever:
-            return await asyncio.to_thread(Retriever.open, settings)
+            return await in_own_thread(partial(Retriever.open, settings))
 
-        async with self._retrievers.borrow(place + asked, make) as retriever:
+        async with self._retrievers.acquire(place + asked, make) as retriever:
             yield retriever
 
     @asynccontextmanager
@@ -62,12 +63,12 @@ class Library:
 
             return StreamingClient(endpoint)
 
-        async with self._clients.borrow((endpoint.url, endpoint.api_key), make) as client:
+        async with self._clients.acquire((endpoint.url, endpoint.api_key), make) as client:
             yield client
 
 
 async def _close_retriever(retriever: Retriever) -> None:
-    await asyncio.to_thread(retriever.close)
+    await in_own_thread(retriever.close)
 
 
 async def _close_client(client: "StreamingClient") -> None:

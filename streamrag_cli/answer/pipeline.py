@@ -36,11 +36,15 @@ from streamrag_cli.model import Hit, Question, Source, Timings, Usage
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.errors import empty_answer
 from streamrag_cli.model_server.known_models import KnownModels
+from streamrag_cli.own_thread import in_own_thread
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.setting_names import DEFAULT_ANSWER_TOKENS
 from streamrag_cli.settings import Settings
 from streamrag_cli.stages import Stages
+from streamrag_cli.store.catalog import Counts
+from streamrag_cli.store.interface import Reader
+from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 from streamrag_cli.system_errors import lack_of
 from streamrag_cli.text import excerpt, sanitise, sanitise_line
 
@@ -129,10 +133,11 @@ async def _events(
     if settings.model or settings.base_url or settings.api_key:
         scheme = "http" if (settings.base_url or "").startswith("http:") else "https"
         asyncio.get_running_loop().run_in_executor(None, prepare_client, scheme)  # beside retrieval: 5 % sooner
-    counts = await asyncio.to_thread(retriever.reader.counts)  # it waits for a store that is busy or far away
+    counts = await retriever.in_thread(partial(_counted, retriever.reader))
     yield Status(status="retrieving", detail=f"searching {counts.chunks:,} chunks")
-    retrieve = partial(retriever.retrieve, previous=_previous(question))
-    found = await asyncio.to_thread(retrieve, question.text, top_k=settings.top_k, min_score=settings.min_score)
+    retrieve = partial(retriever.retrieve, question.text, previous=_previous(question))
+    retrieve = partial(retrieve, top_k=settings.top_k, min_score=settings.min_score)
+    found = await retriever.in_thread(lambda cancellation: retrieve(cancellation=cancellation))
     clock.mark("retrieval_ms")
     clock.stages.end("retrieval")
     clock.stages.spent_ms |= {f"retrieval: {step}": spent_ms for step, spent_ms in found.spent_ms.items()}
@@ -159,7 +164,7 @@ async def search(question: Question, settings: Settings, library: Library) -> As
     """The sources alone: one `Sources`, or one `Error`."""
     try:
         async with library.retriever(settings) as retriever:
-            found = await asyncio.to_thread(find_sources, question.text, settings, retriever)
+            found = await retriever.in_thread(partial(find_sources, question.text, settings, retriever))
     except StreamragError as error:
         _log.debug("the search failed", exc_info=error)
         yield as_event(error)
@@ -177,13 +182,20 @@ async def _endpoint(settings: Settings) -> ModelEndpoint | None:
         known=KnownModels(settings.state_directory),
     )
     # Only a server's list has to be waited for. Under load the threads are all searching: a turn takes seconds.
-    return choose() if settings.model or not settings.base_url else await asyncio.to_thread(choose)
+    return choose() if settings.model or not settings.base_url else await in_own_thread(choose)
 
 
-def find_sources(query: str, settings: Settings, retriever: Retriever) -> tuple[Source, ...]:
+def _counted(reader: Reader, cancellation: Cancellation) -> Counts:
+    with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
+        return reader.counts()
+
+
+def find_sources(
+    query: str, settings: Settings, retriever: Retriever, cancellation: Cancellation | None = None
+) -> tuple[Source, ...]:
     """The sources alone. Raises what retrieval raises."""
     _check(query)
-    found = retriever.retrieve(query, top_k=settings.top_k, min_score=settings.min_score)
+    found = retriever.retrieve(query, top_k=settings.top_k, min_score=settings.min_score, cancellation=cancellation)
     return tuple(as_source(hit) for hit in found.hits)
 
 
@@ -340,7 +352,8 @@ async def _quote(
 ) -> AsyncGenerator[AskEvent, None]:
     clock.mark("context_ms")
     yield Status(status="generating", detail="choosing quotes")
-    picking = asyncio.to_thread(pick_quotes, question.text, found, top_k=len(found.hits), embedder=retriever.embedder)
+    pick = partial(pick_quotes, question.text, found, top_k=len(found.hits), embedder=retriever.embedder)
+    picking = retriever.in_thread(lambda _: pick())
     if for_visitors:
         quotes, said = await picking, _NO_MODEL
     else:

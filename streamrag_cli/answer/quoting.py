@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
-from streamrag_cli.answer.sentences import Sentence, sentences
+from streamrag_cli.answer.sentences import sentences
 from streamrag_cli.documents.formats import text_kind
 from streamrag_cli.retrieval.embeddings import Embedder
 from streamrag_cli.retrieval.search import Retrieved
@@ -69,12 +69,13 @@ def pick_quotes(question: str, found: Retrieved, *, top_k: int, embedder: Embedd
     vectors = embedder.embed_documents(texts)
     cosines = vectors @ found.question_vector
     best_chunk = max(hit.score for hit in hits) or 1.0
+    kinds = _kinds_asked_for(question)
     scores = [
         _WEIGHTS["coverage"] * coverage
         + _WEIGHTS["bm25"] * bm25
         + _WEIGHTS["cosine"] * float(cosine)
         + _WEIGHTS["chunk"] * hit.score / best_chunk
-        + _WEIGHTS["kind"] * _holds_what_is_asked(question, sentence)
+        + _WEIGHTS["kind"] * any(kind.search(sentence.text) for kind in kinds)
         for (hit, sentence), (coverage, bm25), cosine in zip(candidates, lexical, cosines, strict=True)
     ]
     order = sorted(range(len(candidates)), key=lambda index: -scores[index])
@@ -87,20 +88,24 @@ def _lexical(texts: Sequence[str], term_weights: Mapping[str, float]) -> list[tu
     lengths = [each.total() for each in stemmed]
     mean_length = sum(lengths) / len(lengths) or 1.0
     total = sum(term_weights.values()) or 1.0
+    place = {term: position for position, term in enumerate(term_weights)}
+    # A question may have thousands of terms, a sentence has few: those of the sentence are gone through.
+    common = [sorted(counts.keys() & place.keys(), key=place.__getitem__) for counts in stemmed]
 
-    def bm25(counts: Counter[str], length: int) -> float:
+    def bm25(terms: Sequence[str], counts: Counter[str], length: int) -> float:
         norm = _BM25_K1 * (1 - _BM25_B + _BM25_B * length / mean_length)
-        return sum(weight * counts[t] * (_BM25_K1 + 1) / (counts[t] + norm) for t, weight in term_weights.items())
+        return sum(term_weights[t] * counts[t] * (_BM25_K1 + 1) / (counts[t] + norm) for t in terms)
 
-    scores = [bm25(counts, length) for counts, length in zip(stemmed, lengths, strict=True)]
+    scores = [bm25(*each) for each in zip(common, stemmed, lengths, strict=True)]
     best = max(scores) or 1.0
-    covered = [sum(weight for term, weight in term_weights.items() if counts[term]) / total for counts in stemmed]
+    covered = [sum(term_weights[term] for term in terms) / total for terms in common]
     return [(coverage, score / best) for coverage, score in zip(covered, scores, strict=True)]
 
 
-def _holds_what_is_asked(question: str, sentence: Sentence) -> bool:
+def _kinds_asked_for(question: str) -> list[re.Pattern[str]]:
+    """Patterns of the kinds of thing that an answer may be asked to hold."""
     asked = question.lower()
-    return any(bool(re.search(answer, sentence.text)) for pattern, answer in _KINDS if pattern.search(asked))
+    return [re.compile(answer) for pattern, answer in _KINDS if pattern.search(asked)]
 
 
 def _without_repeats(quotes: Sequence[Quote], limit: int) -> list[Quote]:

@@ -19,7 +19,10 @@ def check_engine(settings: Settings | None, environment: Mapping[str, str]) -> I
     try:
         own, every = place_for(environment), places(environment)
         state = state_of(own, "status")
-    except (UnsafePlaceError, NoEngineError, OSError) as error:
+    except UnsafePlaceError as error:
+        yield warning("engine", f"it cannot be used: {error}", hint=error.hint, code="engine_unusable")
+        return
+    except (NoEngineError, OSError) as error:
         yield warning("engine", f"it cannot be used: {error}", hint=_STOP, code="engine_unusable")
         return
     if others := len([each for each in every if each != own and _lives(each)]):

@@ -10,14 +10,14 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from streamrag_cli.engine.messages import BEAT_S, GarbledError, Request, read_event, read_state, request_line
 from streamrag_cli.engine.peer import peer
-from streamrag_cli.engine.place import Place, UnsafePlaceError, environment_for_engine, place_for
+from streamrag_cli.engine.place import Place, UnsafePlaceError, environment_for_engine, place_for, places_to_look
 from streamrag_cli.errors import ExitCode
 from streamrag_cli.events import AskEvent, Done, Error, Status
 from streamrag_cli.model import Question
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 PATIENCE_S: Final = 1.0
 _SILENCE_S: Final = 10 * BEAT_S  # a busy machine is not a hung engine
+_TICK_S: Final = 0.1
+_STOPPED_S: Final = 0.9
+"""A tick that takes so long means that this process was stopped, or hardly ran."""
 _POLL_S: Final = 0.004
 _FEWEST_DESCRIPTORS: Final = 256
 """No system allows a process fewer unless it is told to."""
@@ -60,27 +63,50 @@ class Connection:
     def only_event(self) -> AskEvent:
         """The one event that a search has. Raises NoEngineError."""
         try:
-            with self.socket, self.socket.makefile("rb") as lines:
-                self.socket.settimeout(PATIENCE_S)
-                if not lines.readline():
-                    raise NoEngineError("it has ended")
-                self.socket.settimeout(_SILENCE_S)
-                while (line := lines.readline()) == b"\n":
-                    pass
-                return read_event(line)
+            with self.socket:
+                lines = self._lines()
+                next(lines)
+                return read_event(next(line for line in lines if line))
+        except StopIteration:
+            raise NoEngineError("it has ended") from None
         except TimeoutError:
             raise self._abandoned() from None
         except (OSError, GarbledError) as error:
             raise NoEngineError(str(error) or type(error).__name__) from error
 
+    def _lines(self) -> Iterator[bytes]:
+        """What the engine sends, without line ends. Raises TimeoutError when it is silent."""
+        silence = _Silence()
+        self.socket.settimeout(_TICK_S)
+        buffer = bytearray()
+        while True:
+            try:
+                data = self.socket.recv(2**18)
+            except TimeoutError:
+                silence.check()
+                continue
+            if not data:
+                return
+            silence.end()
+            buffer += data
+            if b"\n" in data:
+                *lines, rest = buffer.split(b"\n")
+                buffer = bytearray(rest)
+                yield from map(bytes, lines)
+
     async def events(self) -> AsyncGenerator[AskEvent, None]:
-        """The engine's events. Raises NoEngineError where it hangs at the beginning, or ends before its stream does."""
+        """The engine's events. Raises NoEngineError if it hangs, or ends before its stream does."""
         import asyncio
 
         reader, writer = await asyncio.open_unix_connection(sock=self.socket, limit=2**28)
+        silence = _Silence()
+        watching = asyncio.create_task(_watch(reader, silence))
         try:
-            await self._hello(reader)
-            while line := await self._line(reader):
+            if not await reader.readline():  # it says hello
+                raise NoEngineError("it has ended")
+            silence.end()
+            while line := await reader.readline():
+                silence.end()
                 if line == b"\n":
                     continue
                 event = read_event(line)
@@ -88,30 +114,13 @@ class Connection:
                 if isinstance(event, Done | Error):
                     return
             raise NoEngineError("it has ended")
+        except TimeoutError:
+            raise self._abandoned() from None
         except (OSError, GarbledError) as error:
             raise NoEngineError(str(error) or type(error).__name__) from error
         finally:
+            watching.cancel()
             writer.close()
-
-    async def _line(self, reader: "asyncio.StreamReader") -> bytes:
-        import asyncio
-
-        try:
-            async with asyncio.timeout(_SILENCE_S):
-                return await reader.readline()
-        except TimeoutError:
-            raise self._abandoned() from None
-
-    async def _hello(self, reader: "asyncio.StreamReader") -> None:
-        import asyncio
-
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                line = await reader.readline()
-        except TimeoutError:
-            raise self._abandoned() from None
-        if not line:
-            raise NoEngineError("it has ended")
 
     def _abandoned(self) -> NoEngineError:
         """It may only be busy, so it is left alone; but the next client shall find another."""
@@ -119,11 +128,56 @@ class Connection:
         return NoEngineError("it does not answer")
 
 
+class _Silence:
+    """How long an engine has said nothing while this process was running.
+
+    Time in which this process itself was stopped (Ctrl-Z) tells nothing of the engine: what it sent may be waiting.
+    """
+
+    def __init__(self) -> None:
+        self._limit_s = PATIENCE_S
+        self._silent_s = 0.0
+        self._checked_at_s = time.monotonic()
+
+    def end(self) -> None:
+        """Something has come. An engine that has said hello has more time from then on."""
+        self._limit_s = _SILENCE_S
+        self._silent_s = 0.0
+
+    def check(self) -> None:
+        """Call every `_TICK_S`. Raises TimeoutError."""
+        now_s = time.monotonic()
+        passed_s, self._checked_at_s = now_s - self._checked_at_s, now_s
+        was_stopped = passed_s > _STOPPED_S
+        self._silent_s += _TICK_S if was_stopped else passed_s
+        if self._silent_s >= self._limit_s and not was_stopped:  # else what came in that time is read first
+            raise TimeoutError
+
+
+async def _watch(reader: "asyncio.StreamReader", silence: _Silence) -> None:
+    """Have who reads fail with TimeoutError when the engine is silent for too long."""
+    import asyncio
+
+    while True:
+        await asyncio.sleep(_TICK_S)
+        try:
+            silence.check()
+        except TimeoutError as error:
+            reader.set_exception(error)
+            return
+
+
 def connect(request: Request, environment: Mapping[str, str], *, idle_s: float, start: bool = True) -> Connection:
-    """Send a request to the engine, which is started where there is none. Raises NoEngineError."""
+    """Send a request to the engine, which is started if there is none. Raises NoEngineError."""
     try:
-        place = place_for(environment)
-        connection = _connected(place.socket)
+        own = place = place_for(environment)
+        connection = _connected(own.socket)
+        if connection is None:
+            for place in places_to_look(own, environment, needs_network=_needs_network(request)):
+                if (connection := _connected(place.socket)) is not None:
+                    break
+            else:
+                place = own
         if connection is None and start and not _is_limited():
             connection = _started(place, environment, idle_s)
         if connection is None:
@@ -141,6 +195,12 @@ def _is_limited() -> bool:
     address_space, _ = resource.getrlimit(resource.RLIMIT_AS)
     is_unlimited = descriptors == resource.RLIM_INFINITY or descriptors >= _FEWEST_DESCRIPTORS
     return not is_unlimited or address_space != resource.RLIM_INFINITY
+
+
+def _needs_network(request: Request) -> bool:
+    """Whether a model's server may be asked, through the proxies that the environment names."""
+    asked = request.settings
+    return asked is None or bool(asked.model or asked.base_url or asked.api_key or asked.embedding)
 
 
 def state_of(place: Place, wants: Literal["status", "stop"]) -> dict[str, Any] | None:

@@ -4,15 +4,21 @@
     DIRECTORY/engine-IDENTITY.start    held by the client that starts one
     DIRECTORY/engine-IDENTITY.log      what the engine had to say
 
-The identity stands for the program itself and for what its libraries read from the environment. A client of another
-version, or one that goes through another proxy, looks for another engine, and the old one finds itself outdated.
+An identity is HOME-PROGRAM-NETWORK, three hashes: of the home directory, of the program's files, and of what libraries
+read from the environment on their way to a model's server. A client of another version looks for another engine, and
+the old one finds itself outdated.
+
+A terminal has XDG_RUNTIME_DIR and perhaps TMPDIR; cron, `su` and some SSH sessions have neither. So clients look in
+every directory that may be meant, and an engine that listens where only its own environment leads leaves a link to its
+socket where a client without any environment looks.
 """
 
 import hashlib
 import os
+import pwd
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,11 +30,17 @@ from streamrag_cli.silence import SWITCHES
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_MOST_DIRECTORY_CHARS: Final = 50  # a socket's path has at most 107 bytes
+_ELSEWHERE: Final = 'export XDG_RUNTIME_DIR="$(mktemp -d)"'
 _KEPT: Final = ("HOME", "PATH", "LANG", "LC_ALL", "TZ")
 
 
 class UnsafePlaceError(Exception):
-    """The directory for the socket is not the user's own, or open to others."""
+    """The directory for the socket is not the user's own, or open to others. `hint` is a command that helps."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +70,59 @@ def place_for(environment: Mapping[str, str]) -> Place:
     """The place of the engine for this program. Raises UnsafePlaceError."""
     if not peer.KNOWN:
         raise UnsafePlaceError("this system does not tell who is at the other end of a socket")
-    return Place(_directory(environment), identity(environment))
+    return Place(_checked(_candidates(environment)[0]), identity(environment))
+
+
+def meeting_place(place: Place) -> Place:
+    """Where a client looks for the engine at `place` that has no variable of the environment but the same home.
+
+    Raises UnsafePlaceError.
+    """
+    return Place(_checked(_candidates({})[0]), place.identity)
 
 
 def places(environment: Mapping[str, str]) -> list[Place]:
-    """Every engine's place, also those of other versions. Raises UnsafePlaceError."""
-    directory = _directory(environment)
-    return [Place(directory, each.stem.removeprefix("engine-")) for each in sorted(directory.glob("engine-*.sock"))]
+    """Every engine's place, wherever it is, also those of other versions; each engine once. Raises UnsafePlaceError."""
+    pattern = f"engine-{_home(environment)}-*.sock"
+    found: dict[Path, Place] = {}
+    own, *others = _candidates(environment)
+    for directory in [_checked(own), *filter(_is_private, others)]:
+        for socket in sorted(directory.glob(pattern)):
+            found.setdefault(socket.resolve(), Place(directory, socket.stem.removeprefix("engine-")))
+    return list(found.values())
+
+
+def places_to_look(own: Place, environment: Mapping[str, str], *, needs_network: bool) -> list[Place]:
+    """Where an engine may listen that can answer for `own`.
+
+    Without `needs_network` that is one with another proxy in its environment, too.
+    """
+    alike = own.identity.rpartition("-")[0]
+    return [
+        each
+        for each in places(environment)
+        if each != own and (each.identity == own.identity or (not needs_network and _program(each) == alike))
+    ]
+
+
+def _program(place: Place) -> str:
+    return place.identity.rpartition("-")[0]
 
 
 def identity(environment: Mapping[str, str]) -> str:
-    """Changes with the program's files, its interpreter and its packages, and with the proxies in the environment."""
-    parts = [__version__, sys.executable, str(_PACKAGE), *_stamps(_PACKAGE), *_stamp(_PACKAGE.parent)]
-    parts += [f"{name}={value}" for name, value in heeded(environment).items()]
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    """Changes with the home directory, with the program's files, interpreter and packages, and with the proxies."""
+    program = [__version__, sys.executable, str(_PACKAGE), *_stamps(_PACKAGE), *_stamp(_PACKAGE.parent)]
+    network = [f"{name}={value}" for name, value in heeded(environment).items()]
+    return f"{_home(environment)}-{_hash(program)[:12]}-{_hash(network)[:6]}"
+
+
+def _home(environment: Mapping[str, str]) -> str:
+    home = environment.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
+    return _hash([home])[:6]
+
+
+def _hash(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def heeded(environment: Mapping[str, str]) -> dict[str, str]:
@@ -88,20 +139,47 @@ def environment_for_engine(environment: Mapping[str, str]) -> dict[str, str]:
     return kept | heeded(environment) | SWITCHES | {"MALLOC_ARENA_MAX": "1"}
 
 
-def _directory(environment: Mapping[str, str]) -> Path:
-    runtime = environment.get("XDG_RUNTIME_DIR", "")
-    if runtime.startswith("/") and len(runtime) <= 50:  # a socket's path has at most 107 bytes
-        directory = Path(runtime, "streamrag")
-    else:
-        directory = Path(environment.get("TMPDIR") or "/tmp", f"streamrag-{os.getuid()}")  # noqa: S108 - checked below
+def _candidates(environment: Mapping[str, str]) -> list[Path]:
+    """The directories where engines of this user may listen; the first is where this environment has its own."""
+    user = os.getuid()
+    found: list[Path] = []
+    runtime, temporary = environment.get("XDG_RUNTIME_DIR", ""), environment.get("TMPDIR", "")
+    if runtime.startswith("/") and len(runtime) <= _MOST_DIRECTORY_CHARS:
+        found.append(Path(runtime, "streamrag"))
+    if _is_private(login := Path(f"/run/user/{user}")):
+        found.append(login / "streamrag")
+    found += [Path(each, f"streamrag-{user}") for each in (temporary, "/tmp") if each]  # noqa: S108 - checked before use
+    return list(dict.fromkeys(found))
+
+
+def _is_private(directory: Path) -> bool:
+    try:
+        found = directory.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+
+
+def _checked(directory: Path) -> Path:
+    """The directory, made if there is none. Raises UnsafePlaceError."""
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
-        found = directory.lstat()
+    except FileExistsError:
+        pass  # something that is not a directory
     except OSError as error:
-        raise UnsafePlaceError(f"{directory}: {error.strerror}") from error
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise UnsafePlaceError(f"{directory} is not a directory of this user's alone")
-    return directory
+        raise UnsafePlaceError(f"{directory}: {error.strerror}", hint=_ELSEWHERE) from error
+    if _is_private(directory):
+        return directory
+    import shlex  # nothing else at the start of a command needs it
+
+    found = directory.lstat()
+    if found.st_uid != os.getuid():
+        hint = _ELSEWHERE
+    elif stat.S_ISDIR(found.st_mode):
+        hint = f"chmod 700 {shlex.quote(str(directory))}"
+    else:
+        hint = f"rm {shlex.quote(str(directory))}"
+    raise UnsafePlaceError(f"{directory} is not a directory of this user's alone", hint=hint)
 
 
 def _stamps(directory: Path) -> Iterator[str]:

@@ -20,11 +20,15 @@ from streamrag_cli.engine.messages import (
     state_line,
 )
 from streamrag_cli.engine.peer import peer
-from streamrag_cli.engine.place import Place, identity
+from streamrag_cli.engine.place import Place, UnsafePlaceError, identity, meeting_place
 from streamrag_cli.presence import while_present
 from streamrag_cli.store_place import PostgresUrl
 
 _CHECK_EVERY_S: Final = 60.0  # 3 ms each time
+_ASK_WITHIN_S: Final = 10.0
+_TAKES_NOTHING_S: Final = 10.0
+_FINISH_WITHIN_S: Final = 600.0
+"""An engine that is no longer wanted ends after so many seconds, whatever its clients and their models do."""
 _log = logging.getLogger(__name__)
 
 
@@ -38,6 +42,7 @@ class Engine:
         self._asked_at_s = time.monotonic()
         self._started_at = time.time()
         self._serving: set[asyncio.Task[None]] = set()
+        self._sending_since_s: dict[asyncio.Task[Any] | None, float] = {}
         self._questions = 0
         self._secrets: set[str] = set()
         self._stores: dict[Path, int] = {}
@@ -49,15 +54,27 @@ class Engine:
         listening = _listen(self._place.socket)
         inode = self._place.socket.stat().st_ino
         server = await asyncio.start_unix_server(self._accept, sock=listening, limit=LONGEST_LINE_BYTES)
+        _leave_link(self._place)
         try:
             await self._until_unwanted(inode)
         finally:
             if _inode(self._place.socket) == inode:
                 self._place.socket.unlink(missing_ok=True)
+            _remove_link(self._place)
             server.close()
-            await asyncio.gather(*self._serving, return_exceptions=True)
+            await self._finish()
             if self._library is not None:
                 await self._library.aclose()
+
+    async def _finish(self) -> None:
+        """Let open answers come to their end, but do not wait for a client that takes nothing: it may be stopped."""
+        until_s = time.monotonic() + _FINISH_WITHIN_S
+        while self._serving:
+            await asyncio.wait(self._serving, timeout=BEAT_S)
+            now_s = time.monotonic()
+            for task in list(self._serving):
+                if now_s >= until_s or now_s - self._sending_since_s.get(task, now_s) >= _TAKES_NOTHING_S:
+                    task.cancel()
 
     async def _until_unwanted(self, inode: int) -> None:
         while not self._retired.is_set():
@@ -87,22 +104,26 @@ class Engine:
             if uid != os.getuid():
                 return
             writer.write(state_line(self._state()))
-            request = read_request(await reader.readline())
+            async with asyncio.timeout(_ASK_WITHIN_S):
+                request = read_request(await reader.readline())
             beating = asyncio.create_task(_beat(writer))
             try:
-                await while_present(reader.read(1), self._serve(request, writer))
+                await while_present(reader.read(1), self._serve(request, writer, task))
             finally:
                 beating.cancel()
+            self._sending_since_s[task] = time.monotonic()
+            writer.close()
+            await writer.wait_closed()
         except (OSError, GarbledError, ValueError) as error:
             _log.info("a client went away: %s", type(error).__name__)
         finally:
+            self._sending_since_s.pop(task, None)
             self._serving.discard(task)
             self._asked_at_s = time.monotonic()
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
+            writer.transport.abort()  # what was not taken by now is not waited for
 
-    async def _serve(self, request: Request, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, request: Request, writer: asyncio.StreamWriter, client: "asyncio.Task[Any] | None") -> None:
+        """`client` is the task that serves this connection."""
         match request:
             case Request(wants="stop"):
                 self._retired.set()
@@ -111,10 +132,10 @@ class Engine:
             case Request(question=None) | Request(settings=None):
                 raise GarbledError("a question without words or settings")
             case _:
-                await self._answer(request, writer)
+                await self._answer(request, writer, client)
         await writer.drain()
 
-    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, request: Request, writer: asyncio.StreamWriter, client: "asyncio.Task[Any] | None") -> None:
         from streamrag_cli.answer.library import Library
         from streamrag_cli.answer.pipeline import ask, search
 
@@ -135,7 +156,9 @@ class Engine:
         async with aclosing(act(question, settings, self._library)) as events:
             async for event in events:
                 writer.write(event_line(event))
+                self._sending_since_s[client] = time.monotonic()
                 await writer.drain()
+                del self._sending_since_s[client]
 
     def masked(self, text: str) -> str:
         """`text` without any key that came with a question."""
@@ -173,6 +196,25 @@ def _listen(path: Path) -> socket.socket:
     path.chmod(0o600)
     listening.listen(128)
     return listening
+
+
+def _leave_link(place: Place) -> None:
+    """Let a client find this engine that has nothing of the environment in which it was started."""
+    with suppress(OSError, UnsafePlaceError):
+        link = meeting_place(place).socket
+        if link.parent != place.directory and not (link.is_socket() and not link.is_symlink()):
+            for left in link.parent.glob("engine-*.sock"):
+                if left.is_symlink() and not left.exists():  # by an engine that was killed
+                    left.unlink(missing_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(place.socket)
+
+
+def _remove_link(place: Place) -> None:
+    with suppress(OSError, UnsafePlaceError):
+        link = meeting_place(place).socket
+        if link.parent != place.directory and link.readlink() == place.socket:
+            link.unlink()
 
 
 def _inode(path: Path) -> int | None:

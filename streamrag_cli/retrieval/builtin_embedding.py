@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +100,18 @@ class _Model:
         mean: NDArray[np.float32] = states[0].mean(axis=0)
         unit: NDArray[np.float32] = mean / np.linalg.norm(mean)
         return unit
+
+
+_shared: Final[WeakValueDictionary[str, BuiltinEmbedder]] = WeakValueDictionary()
+_sharing: Final = threading.Lock()
+
+
+def shared_embedder() -> BuiltinEmbedder:
+    """The process's own, for all its collections: each loaded model takes about 60 MB. Goes with its last user."""
+    with _sharing:
+        embedder = _shared.get(BUILTIN) or BuiltinEmbedder()
+        _shared[BUILTIN] = embedder
+        return embedder
 
 
 def _load(directory: Path) -> _Model:

@@ -46,9 +46,9 @@ def make_embedder(name: str, *, base_url: str | None, api_key: str | None, timeo
     a base URL or a key that cannot be one: `bad_base_url`, `key_refused`.
     """
     if name in {"builtin", BUILTIN}:
-        from streamrag_cli.retrieval.builtin_embedding import BuiltinEmbedder  # brings numpy, about 100 ms
+        from streamrag_cli.retrieval.builtin_embedding import shared_embedder  # brings numpy, about 100 ms
 
-        return BuiltinEmbedder()
+        return shared_embedder()
     model = name.removeprefix(_OPENAI).strip()
     if name.startswith(_OPENAI) and model:
         from streamrag_cli.retrieval.openai_embedding import OpenAIEmbedder  # brings numpy, about 100 ms

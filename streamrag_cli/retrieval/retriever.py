@@ -1,6 +1,11 @@
 """A collection and its embedder, open together: what it takes to answer questions about documents."""
 
-from typing import Self
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final, Self, TypeVar
 
 from streamrag_cli.errors import NothingRelevantError
 from streamrag_cli.retrieval.embeddings import Embedder, make_embedder
@@ -9,6 +14,10 @@ from streamrag_cli.retrieval.search import EmbeddingChangedError, Retrieved, ret
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Reader, another_embedding
 from streamrag_cli.store.opening import open_reader
+from streamrag_cli.store.time_limit import Cancellation
+
+Result = TypeVar("Result")
+_THREADS: Final = min(32, (os.cpu_count() or 1) + 4)
 
 
 class Retriever:
@@ -19,6 +28,8 @@ class Retriever:
         self.reader = reader
         self._settings = settings
         self.embedder = self._suited_embedder()
+        # Its own: a collection whose store or embedding hangs must not take the threads of the others.
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="retrieve")
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -42,19 +53,38 @@ class Retriever:
         return embedder
 
     def close(self) -> None:
+        """Searches that still run in a thread end by themselves."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self.reader.close()
 
-    def retrieve(self, question: str, *, previous: str = "", top_k: int, min_score: float) -> Retrieved:
+    async def in_thread(self, work: Callable[[Cancellation], Result]) -> Result:
+        """Run `work` in one of this collection's threads; it is told to end when the caller is cancelled."""
+        cancellation = Cancellation()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, cancellation)
+        except asyncio.CancelledError:
+            cancellation.cancel()
+            raise
+
+    def retrieve(
+        self,
+        question: str,
+        *,
+        previous: str = "",
+        top_k: int,
+        min_score: float,
+        cancellation: Cancellation | None = None,
+    ) -> Retrieved:
         """The best chunks. `previous` is what the user asked before, if the question is one of a conversation.
 
-        Raises NothingRelevantError if none reaches `min_score`.
+        Raises NothingRelevantError if none reaches `min_score`, and what `search.retrieve` does.
         """
+        search = partial(self._search, min_score=min_score, cancellation=cancellation)
         if previous.strip():
             both = f"{previous[:MOST_CHARS_BEFORE]}\n{question}"
-            alone, together = (self._search(each, top_k=2 * top_k, min_score=min_score) for each in (question, both))
-            found = fuse(alone, together, top_k=top_k)
+            found = fuse(search(question, top_k=2 * top_k), search(both, top_k=2 * top_k), top_k=top_k)
         else:
-            found = self._search(question, top_k=top_k, min_score=min_score)
+            found = search(question, top_k=top_k)
         if not found.hits:
             raise NothingRelevantError(
                 f"nothing relevant in the documents: the best match scores {found.best_score:.2f},"
@@ -64,12 +94,15 @@ class Retriever:
             )
         return found
 
-    def _search(self, question: str, *, top_k: int, min_score: float) -> Retrieved:
+    def _search(self, question: str, *, top_k: int, min_score: float, cancellation: Cancellation | None) -> Retrieved:
+        search = partial(
+            retrieve, self.reader, question=question, top_k=top_k, min_score=min_score, cancellation=cancellation
+        )
         try:
-            return retrieve(self.reader, self.embedder, question, top_k=top_k, min_score=min_score)
+            return search(self.embedder)
         except EmbeddingChangedError:
             self.embedder = self._suited_embedder()
-            return retrieve(self.reader, self.embedder, question, top_k=top_k, min_score=min_score)
+            return search(self.embedder)
 
 
 def embedder_for(settings: Settings, *, made_with: str | None) -> Embedder:

@@ -19,6 +19,7 @@ from streamrag_cli.retrieval.relevance import coverage, relevance, term_weight
 from streamrag_cli.stages import Stages
 from streamrag_cli.store.catalog import StoredChunk
 from streamrag_cli.store.interface import Reader
+from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 from streamrag_cli.store.words import stems
 
 if TYPE_CHECKING:
@@ -52,18 +53,27 @@ class Retrieved:
     spent_ms: Mapping[str, float]
 
 
-def retrieve(reader: Reader, embedder: Embedder, question: str, *, top_k: int, min_score: float = 0.0) -> Retrieved:
+def retrieve(
+    reader: Reader,
+    embedder: Embedder,
+    question: str,
+    *,
+    top_k: int,
+    min_score: float = 0.0,
+    cancellation: Cancellation | None = None,
+) -> Retrieved:
     """The `top_k` best chunks that score at least `min_score`.
 
-    Raises StoreError (`store_empty` where there is nothing to search), EmbeddingChangedError, and what the embedder
-    raises.
+    Raises StoreError (`store_empty` if there is nothing to search, `retrieval_timeout` if the store takes longer than
+    `RETRIEVAL_LIMIT_S` or after `cancellation`), EmbeddingChangedError, and what the embedder raises, which has limits
+    of its own.
     """
     stages = Stages(perf_counter())
-    with reader.reading():
+    with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
         _chunks_in(reader)
-    vector = _embedded(reader, embedder, question)  # others are searched for meanwhile: a server may take long
+    vector = _embedded(reader, embedder, question)
     stages.end("embed")
-    with reader.reading():
+    with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
         total = _chunks_in(reader)
         if reader.embedding != embedder.name:
             raise EmbeddingChangedError

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamrag_cli import __version__
 from streamrag_cli.answer.chat_model import import_chat_library
 from streamrag_cli.errors import StreamragError, UsageError
+from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.server import openai_api, operations, page, rag
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.server.replies import RefusedError, reply_to
@@ -23,6 +25,7 @@ from streamrag_cli.server.request_log import RequestLog, entry_of, log
 from streamrag_cli.server.security import Guard, check_reachable, costs
 from streamrag_cli.server.serving import Serving
 from streamrag_cli.settings import ServerSettings, Settings
+from streamrag_cli.store.time_limit import Cancellation
 
 _CLOSE_WITHIN_S: Final = 0.5
 
@@ -95,11 +98,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Serving]]:
 
 
 async def _warm(serving: Serving) -> None:
+    """Open what the first question will need, and hold on to the server's own collection until cancelled."""
     # A store that is not there yet is no reason not to serve: it may be by the first question.
     with contextlib.suppress(StreamragError):
         async with serving.library.retriever(serving.settings) as retriever:
-            await asyncio.to_thread(retriever.retrieve, "warm up", top_k=1, min_score=0.0)
+            with contextlib.suppress(StreamragError):
+                await retriever.in_thread(partial(_ask_once, retriever))
+            await asyncio.to_thread(import_chat_library)
+            await asyncio.Event().wait()
     await asyncio.to_thread(import_chat_library)
+
+
+def _ask_once(retriever: Retriever, cancellation: Cancellation) -> None:
+    retriever.retrieve("warm up", top_k=1, min_score=0.0, cancellation=cancellation)
 
 
 class _HeadAsGet:

@@ -1,14 +1,16 @@
 """What those who run a server ask it: is it alive, can it answer, how is it doing, what is in the store."""
 
-import asyncio
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
 from streamrag_cli.errors import StreamragError
+from streamrag_cli.own_thread import in_own_thread
 from streamrag_cli.server.replies import JsonReply, reply_to
 from streamrag_cli.server.serving import Serving
 from streamrag_cli.store.catalog import Counts
 from streamrag_cli.store.interface import Reader
+from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, TimeLimit
 
 router = APIRouter(tags=["operations"])
 
@@ -25,7 +27,8 @@ async def ready(request: Request) -> JsonReply:
     serving: Serving = request.app.state.serving
     try:
         async with serving.library.retriever(serving.settings) as retriever:
-            counts, embedding = await asyncio.to_thread(_look_into, retriever.reader)
+            # Not in a thread of the questions, which may all be taken.
+            counts, embedding = await in_own_thread(partial(_look_into, retriever.reader))
     except StreamragError as error:
         return reply_to(error, for_operator=True)
     return JsonReply(
@@ -41,7 +44,8 @@ async def ready(request: Request) -> JsonReply:
 
 
 def _look_into(reader: Reader) -> tuple[Counts, str]:
-    return reader.counts(), reader.embedding
+    with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S)):
+        return reader.counts(), reader.embedding
 
 
 @router.get("/metrics", response_class=Response)

@@ -1,7 +1,7 @@
 """`/rag/stream` and `/rag/stream-with-sources`: the events of an answer as they happen, and `/search`."""
 
-import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Header, Request, Response
@@ -13,7 +13,7 @@ from streamrag_cli.model import Source
 from streamrag_cli.server.replies import JsonReply
 from streamrag_cli.server.requests import Asked, AskedInUrl, merged, question_of, settings_of
 from streamrag_cli.server.serving import Serving
-from streamrag_cli.server.streaming import Encoder
+from streamrag_cli.server.streaming import Encoder, while_connected
 from streamrag_cli.wire import hits_object, to_json
 
 router = APIRouter()
@@ -59,16 +59,22 @@ async def stream_with_sources_by_post(
 
 
 @router.get("/search", tags=["rag"], response_class=JsonReply)
-async def search(request: Request, asked: AskedInUrl) -> JsonReply:
+async def search(request: Request, asked: AskedInUrl) -> Response:
     """The sources alone; no model is called. What `streamrag search --json` prints."""
     serving: Serving = request.app.state.serving
     settings = settings_of(request, asked)
     query = question_of(asked).text
-    async with serving.library.retriever(settings) as retriever:
-        found: tuple[Source, ...] = ()
-        with suppress(NothingRelevantError):  # an empty list says so
-            found = await asyncio.to_thread(find_sources, query, settings, retriever)
-    return JsonReply(hits_object(found, query=query))
+
+    async def found() -> tuple[Source, ...]:
+        async with serving.library.retriever(settings) as retriever:
+            with suppress(NothingRelevantError):  # an empty list says so
+                return await retriever.in_thread(partial(find_sources, query, settings, retriever))
+            return ()
+
+    sources = await while_connected(request.receive, found())
+    if sources is None:
+        return Response(status_code=204)  # nobody is there to read it
+    return JsonReply(hits_object(sources, query=query))
 
 
 def _answer(request: Request, asked: Asked, last_event_id: str | None, *, with_sources: bool) -> Response:

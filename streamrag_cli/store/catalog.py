@@ -7,7 +7,7 @@ transaction and raises the generation by one, so a reader can tell that somethin
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.full_text import merged
 from streamrag_cli.store.lock import not_writable
 from streamrag_cli.store.private_copy import PrivateCopy, Stamp, copied_database, may_write, stamp_of
+from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.system_errors import cannot_open, out_of_memory, refusal
 
 SCHEMA_VERSION: Final = "2"
@@ -27,6 +28,7 @@ _UNOPENED: Final = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_RE
 _UNWRITTEN: Final = ("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")
 _AT_A_TIME: Final = 500  # below SQLite's limit on the variables of one statement
 _MERGED_PAGES: Final = 1000
+_STEPS_BETWEEN_CHECKS: Final = 2000  # of SQLite's virtual machine: about a millisecond, and ten of a costly search
 _CHUNK_COLUMNS: Final = "chunks.chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end"
 
 
@@ -59,6 +61,7 @@ class Catalog:
         self._lock = RLock()
         self._copy: PrivateCopy | None = None
         self._copied_at: Stamp = ()
+        self._limit: TimeLimit | None = None
         with self._translated():
             try:
                 self._open(create=create)
@@ -196,31 +199,49 @@ class Catalog:
 
     # Full text
 
-    def search_text(self, match: str, limit: int) -> list[tuple[str, float]]:
-        """Chunk ids with their BM25 score, higher is better, best first. `match` is an FTS5 expression."""
+    def search_text(self, matches: Mapping[str, int], limit: int) -> list[tuple[str, float]]:
+        """Chunk ids with their BM25 score, higher is better, best first.
+
+        `matches` gives each FTS5 expression its weight. BM25 is a sum over words, so a chunk that several of them
+        match scores the weighted sum.
+        """
+        one = "SELECT rowid AS id, ? * -bm25(chunks_fts, 1.0, 1.0) AS score FROM chunks_fts WHERE chunks_fts MATCH ?"
+        found = " UNION ALL ".join([one] * len(matches))
+        if len(matches) > 1:
+            found = f"SELECT id, sum(score) AS score FROM ({found}) GROUP BY id"
         # The best are picked inside: joined outside, every chunk that matches would have its row looked up.
         query = (
-            "SELECT chunk_id, score FROM (SELECT rowid AS id, -bm25(chunks_fts, 1.0, 1.0) AS score FROM chunks_fts"
-            " WHERE chunks_fts MATCH ? ORDER BY score DESC, rowid LIMIT ?) JOIN chunks USING (id)"
+            f"SELECT chunk_id, score FROM ({found} ORDER BY score DESC, 1 LIMIT ?) JOIN chunks USING (id)"
             " ORDER BY score DESC, id"
         )
-        return [(chunk_id, score) for chunk_id, score in self._rows(query, (match, limit))]
+        values = [value for match, weight in matches.items() for value in (weight, match)]
+        return [(chunk_id, score) for chunk_id, score in self._rows(query, (*values, limit))] if matches else []
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
         """In how many chunks each stemmed term stands."""
         wanted = list(dict.fromkeys(terms))
-        rows = self._rows(f"SELECT term, doc FROM chunks_terms WHERE term IN ({_marks(wanted)})", wanted)
+        query = "SELECT term, doc FROM chunks_terms WHERE term IN ({})"
+        rows = [row for part in _parts(wanted) for row in self._rows(query.format(_marks(part)), part)]
         return dict.fromkeys(wanted, 0) | dict(rows)
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Everything read inside sees one state, whatever another process commits meanwhile."""
+    def snapshot(self, limit: TimeLimit | None = None) -> Iterator[None]:
+        """Everything read inside sees one state, whatever another process commits at the same time.
+
+        Raises StoreError `retrieval_timeout` as soon as `limit` is over.
+        """
         with self._lock, self._translated():
             self._db.execute("BEGIN")
+            self._limit_to(limit)
             try:
                 yield
             finally:
+                self._limit_to(None)
                 self._roll_back()
+
+    def _limit_to(self, limit: TimeLimit | None) -> None:
+        self._limit = limit
+        self._db.set_progress_handler(limit.is_over if limit else None, _STEPS_BETWEEN_CHECKS)
 
     # Changing it
 
@@ -344,6 +365,8 @@ class Catalog:
         except StreamragError:
             raise
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite quotes the damage it found
+            if self._limit is not None and getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
+                raise self._limit.error() from error
             raise _store_error(error, self._file, writing=self._write) from error
         except MemoryError as error:
             raise out_of_memory() from error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.catalog import Counts, StoredChunk
+from streamrag_cli.store.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,8 +62,11 @@ class Reader(Protocol):
     def embedding(self) -> str:
         """The name of the embedding that made the vectors."""
 
-    def reading(self) -> AbstractContextManager[None]:
-        """Everything read inside sees one state, whatever others commit meanwhile."""
+    def reading(self, limit: TimeLimit | None = None) -> AbstractContextManager[None]:
+        """Everything read inside by this thread sees one state, whatever others commit. No reading waits for another.
+
+        Raises StoreError `retrieval_timeout` once `limit` is over.
+        """
 
     @property
     def is_ready(self) -> bool:
@@ -85,7 +89,10 @@ class Reader(Protocol):
         """Which of these ids are in the collection."""
 
     def search_text(self, words: Sequence[str], limit: int) -> list[tuple[str, float]]:
-        """Ids of chunks that hold any of the words, with their BM25 score, best first."""
+        """Ids of chunks that hold any of the words, with their BM25 score, best first.
+
+        Of very many words only the rarest count (`words.rarest_words`); one that is given twice weighs twice.
+        """
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
         """In how many chunks each stemmed term stands."""

@@ -1,21 +1,22 @@
 """A collection, open for reading."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from threading import RLock
+from threading import Lock, local
 from typing import TYPE_CHECKING
 
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.store import index_files
 from streamrag_cli.store.catalog import Catalog, Counts, StoredChunk, damaged_catalog
+from streamrag_cli.store.epoch import OpenEpoch
 from streamrag_cli.store.index_files import damaged
 from streamrag_cli.store.layout import Layout
-from streamrag_cli.store.lock import using
+from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.store.vectors import Vectors
-from streamrag_cli.store.words import match_expression
-from streamrag_cli.system_errors import refusal
+from streamrag_cli.store.words import MOST_WORDS, match_expression, rarest_words, stems
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,145 +26,169 @@ if TYPE_CHECKING:
 class CollectionReader:
     """Finds chunks; never sees half a document and notices what another process ingests.
 
-    Wrap what belongs to one question in `reading()`: it reopens the files where they have changed and keeps
-    other threads from doing so meanwhile. Raises StoreError: `store_missing`, `store_empty`, `store_damaged`.
+    Wrap what belongs to one question in `reading()`: it reopens the files if they have changed. Any number of threads
+    may read at once, each its own snapshot. Raises StoreError: `store_missing`, `store_empty`, `store_damaged`.
     """
 
     def __init__(self, store: Path, collection: str) -> None:
         self._layout = Layout(store, collection)
-        self._lock = RLock()
-        self._epoch = ""
-        self._opened_at = -1
-        self._in_use = ExitStack()
-        self._catalog: Catalog | None = None
-        self._vectors: Vectors | None = None
+        self._lock = Lock()  # held to look up the epoch and to open one, never during a search
+        self._epoch: OpenEpoch | None = None
+        self._catalog: tuple[OpenEpoch, Catalog] | None = None
+        self._mine = local()
         self._counted: tuple[tuple[str, int], Counts] | None = None
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
-        with self._lock:
-            self._open_catalog()
-            with self.catalog.snapshot():
-                self._drop_outdated_vectors()
-                yield
+    def reading(self, limit: TimeLimit | None = None) -> Iterator[None]:
+        with self._session(limit):
+            yield
 
     @property
     def is_ready(self) -> bool:
         """Whether Chroma is open; it may have to be opened again all the same."""
-        return self._vectors is not None
+        return self._epoch is not None and self._epoch.has_open_vectors
 
     def get_ready(self) -> None:
         """Open Chroma, 0.6 s in a fresh process, which the first search would do otherwise."""
-        with self.reading():
-            self._open_vectors()
+        with self._session() as session:
+            session.vectors()
 
     def close(self) -> None:
+        """Let go of the files; a reading in another thread keeps them until its end."""
         with self._lock:
-            for each in (self._vectors, self._catalog):
-                if each is not None:
-                    each.close()
-            self._vectors = self._catalog = None
-            self._in_use.close()
+            epoch, self._epoch = self._epoch, None
+            catalog, self._catalog = self._catalog, None
+        if catalog is not None:
+            catalog[1].close()
+        if epoch is not None:
+            epoch.retire()
 
     @property
     def catalog(self) -> Catalog:
+        """This thread's snapshot, or outside `reading()` a connection without one."""
+        mine: _Session | None = getattr(self._mine, "session", None)
+        if mine is not None:
+            return mine.catalog
+        epoch = self._entered()
+        epoch.leave()
         with self._lock:
-            if self._catalog is None:
-                self._open_catalog()
-            assert self._catalog is not None  # noqa: S101 - the line above opens it or raises
-            return self._catalog
+            if self._catalog is None or self._catalog[0] is not epoch or self._catalog[1].is_outdated():
+                if self._catalog is not None:
+                    self._catalog[1].close()
+                self._catalog = epoch, epoch.new_catalog()
+            return self._catalog[1]
 
     @property
     def embedding(self) -> str:
         """The name of the embedding that made the vectors."""
-        return self.catalog.meta("embedding") or ""
+        with self._session() as session:
+            return session.catalog.meta("embedding") or ""
 
     def counts(self) -> Counts:
         # Counting reads an index from end to end, and every change of it raises the generation.
-        catalog = self.catalog
-        state = self._epoch, catalog.generation
-        if self._counted is None or self._counted[0] != state:
-            self._counted = state, catalog.counts()
-        return self._counted[1]
+        with self._session() as session:
+            state = session.epoch.name, session.generation
+            counted = self._counted
+            if counted is None or counted[0] != state:
+                self._counted = counted = state, session.catalog.counts()
+            return counted[1]
 
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
-        return self.catalog.chunks(chunk_ids)
+        with self._session() as session:
+            return session.catalog.chunks(chunk_ids)
 
     def found_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
         """The chunks, in this order, that a search has found in the same `reading()`."""
-        found = self.chunks(chunk_ids)
-        if len(found) < len(set(chunk_ids)):
-            file = self._layout.catalog(self._epoch)
-            raise damaged_catalog(file, f"{len(chunk_ids) - len(found)} chunks that its index names are not in it")
+        with self._session() as session:
+            found = session.catalog.chunks(chunk_ids)
+            if len(found) < len(set(chunk_ids)):
+                why = f"{len(chunk_ids) - len(found)} chunks that its index names are not in it"
+                raise damaged_catalog(session.epoch.catalog_file, why)
         return [found[chunk_id] for chunk_id in chunk_ids]
 
     def known(self, chunk_ids: Iterable[str]) -> set[str]:
-        return self.catalog.known(chunk_ids)
+        with self._session() as session:
+            return session.catalog.known(chunk_ids)
 
     def search_text(self, words: Sequence[str], limit: int) -> list[tuple[str, float]]:
-        return self.catalog.search_text(match_expression(words), limit) if words else []
+        with self._session() as session:
+            return session.search_text(words, limit)
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
-        return self.catalog.document_frequencies(terms)
+        with self._session() as session:
+            return session.document_frequencies(terms)
 
     def nearest(self, vector: "NDArray[np.float32]", limit: int) -> list[tuple[str, float]]:
-        return self._open_vectors().nearest(vector, limit)
+        with self._session() as session:
+            return session.vectors().nearest(vector, limit)
 
     def search_both(
         self, words: Sequence[str], vector: "NDArray[np.float32]", limit: int
     ) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
         """`search_text` and `nearest` at the same time: neither holds the GIL."""
-        vectors = self._open_vectors()
-        with ThreadPoolExecutor(1, thread_name_prefix="nearest") as beside:
-            nearest = beside.submit(vectors.nearest, vector, limit)
-            return self.search_text(words, limit), nearest.result()
+        with self._session() as session, ThreadPoolExecutor(1, thread_name_prefix="nearest") as pool:
+            nearest = pool.submit(session.vectors().nearest, vector, limit)
+            return session.search_text(words, limit), nearest.result()
 
     def cosines(self, vector: "NDArray[np.float32]", ids: Sequence[str]) -> dict[str, float]:
         """The exact cosine of each id to `vector`; ids that are not in the collection are left out."""
-        found = self._open_vectors().cosines(vector, ids)
-        lost = self.known(set(ids).difference(found)) if len(found) < len(ids) else ()
-        if lost:
-            self._complain(f"{len(lost)} of {len(ids)} vectors cannot be read")
+        with self._session() as session:
+            found = session.vectors().cosines(vector, ids)
+            lost = session.catalog.known(set(ids).difference(found)) if len(found) < len(ids) else ()
+            if lost:
+                session.raise_damaged(f"{len(lost)} of {len(ids)} vectors cannot be read")
         return found
 
     def vectors(self, ids: Sequence[str]) -> "NDArray[np.float32]":
         """The stored vectors, one row for each id, in their order. All of them must be in the collection."""
         import numpy as np
 
-        found = self._open_vectors().get(ids)
-        if lost := [each for each in ids if each not in found]:
-            self._complain(f"{len(lost)} of {len(ids)} vectors cannot be read")
-            raise StoreError(
-                f"the store is busy: an ingest is changing {self._layout.directory}",
-                code="store_busy",
-                hint="wait for it to end, and try again",
-                retryable=True,
-            )
+        with self._session() as session:
+            found = session.vectors().get(ids)
+            if lost := [each for each in ids if each not in found]:
+                session.raise_damaged(f"{len(lost)} of {len(ids)} vectors cannot be read")
+                raise StoreError(
+                    f"the store is busy: an ingest is changing {self._layout.directory}",
+                    code="store_busy",
+                    hint="wait for it to end, and try again",
+                    retryable=True,
+                )
         return np.array([found[each] for each in ids], dtype=np.float32)
 
-    def _open_catalog(self) -> None:
-        epoch = self._current_epoch()
-        while self._catalog is None or epoch != self._epoch or self._catalog.is_outdated():
-            self.close()
-            try:
-                self._open_epoch(epoch)
-            except StreamragError:
-                # A rebuild may have ended, and removed the epoch, since it was looked up.
-                if self._current_epoch() == epoch:
-                    raise
-            epoch = self._current_epoch()
+    @contextmanager
+    def _session(self, limit: TimeLimit | None = None) -> "Iterator[_Session]":
+        """This thread's reading, or one of its own if it has none."""
+        mine: _Session | None = getattr(self._mine, "session", None)
+        if mine is not None:
+            yield mine
+            return
+        epoch = self._entered()
+        try:
+            with epoch.snapshot(limit) as catalog, ExitStack() as stack:
+                self._mine.session = _Session(self._layout, epoch, catalog, stack, limit)
+                try:
+                    yield self._mine.session
+                finally:
+                    self._mine.session = None
+        finally:
+            epoch.leave()
 
-    def _open_epoch(self, epoch: str) -> None:
-        directory = self._layout.epoch_directory(epoch)
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(using(directory))
-            except OSError as error:
-                refused = refusal(self._layout.store, error)
-                raise refused or damaged(directory, error.strerror or str(error)) from error
-            self._catalog = Catalog(self._layout.catalog(epoch))
-            self._epoch = epoch
-            self._in_use = stack.pop_all()
+    def _entered(self) -> OpenEpoch:
+        """The epoch that counts now, open and in use until `leave`."""
+        with self._lock:
+            name = self._current_epoch()
+            while self._epoch is None or self._epoch.name != name or not self._epoch.enter():
+                outdated, self._epoch = self._epoch, None
+                if outdated is not None:
+                    outdated.retire()
+                try:
+                    self._epoch = OpenEpoch(self._layout, name)
+                except StreamragError:
+                    # A rebuild may have ended, and removed the epoch, since it was looked up.
+                    if self._current_epoch() == name:
+                        raise
+                    name = self._current_epoch()
+            return self._epoch
 
     def _current_epoch(self) -> str:
         current = self._layout.current()
@@ -171,35 +196,73 @@ class CollectionReader:
             raise self._layout.missing()
         return current.epoch
 
-    def _drop_outdated_vectors(self) -> None:
-        # Chroma shows an open client the new count and searches the old index.
-        if self._vectors is not None and self.catalog.generation != self._opened_at:
-            self._vectors.close()
-            self._vectors = None
 
-    def _open_vectors(self) -> Vectors:
-        """Open Chroma; it is slow to open and not every caller needs it."""
-        with self._lock:
-            catalog = self.catalog
-            if self._vectors is None:
-                self._opened_at = catalog.generation
-                directory = self._layout.vectors(self._epoch)
-                if not index_files.are_as_noted(catalog, directory):
-                    self._complain("its index files are not those that were written")
-                vectors = Vectors(directory, self._layout.collection)
-                try:
-                    # A writer adds vectors before their chunks and deletes them after, so there are never too few.
-                    found, expected = vectors.count(), catalog.counts().chunks
-                    if found < expected:
-                        self._complain(f"it holds {found} of {expected} vectors")
-                except BaseException:
-                    vectors.close()
-                    raise
-                self._vectors = vectors
-            return self._vectors
+class _Session:
+    """One thread's reading: a snapshot, and Chroma once it is asked for."""
 
-    def _complain(self, why: str) -> None:
-        """Raise `store_damaged`, unless an ingest has changed the vectors since this question's snapshot was taken."""
-        with closing(Catalog(self._layout.catalog(self._epoch))) as now:
-            if now.generation == self.catalog.generation and index_files.noted(now) == index_files.noted(self.catalog):
-                raise damaged(self._layout.vectors(self._epoch), why)
+    def __init__(
+        self, layout: Layout, epoch: OpenEpoch, catalog: Catalog, stack: ExitStack, limit: TimeLimit | None
+    ) -> None:
+        self.epoch = epoch
+        self.catalog = catalog
+        self.generation = catalog.generation  # also the snapshot's first read, which fixes what it sees
+        self._layout = layout
+        self._stack = stack
+        self._limit = limit
+        self._vectors: Vectors | None = None
+        self._frequencies: dict[str, int] = {}
+
+    def vectors(self) -> Vectors:
+        """Chroma; it is slow to open and not every reading needs it."""
+        if self._vectors is None:
+            shared = self.epoch.vectors(self.generation, self._opened_vectors, self._limit)
+            self._vectors = self._stack.enter_context(shared)
+        if self._limit is not None:
+            self._limit.check()
+        return self._vectors
+
+    def search_text(self, words: Sequence[str], limit: int) -> list[tuple[str, float]]:
+        weights = self._weights(words)
+        by_weight = {weight: [word for word in weights if weights[word] == weight] for weight in weights.values()}
+        matches = {match_expression(of_weight): weight for weight, of_weight in by_weight.items()}
+        return self.catalog.search_text(matches, limit)
+
+    def _weights(self, words: Sequence[str]) -> dict[str, int]:
+        """The words to look for, as they were given. A word that the index splits is looked for as a phrase."""
+        given = list(dict.fromkeys(words))
+        phrases = dict(zip(given, map(tuple, stems(given)), strict=True))
+        if any(len(phrase) > MOST_WORDS for phrase in phrases.values()):
+            return self._weights([part for word in words for part in word.split("_")])
+        asked = Counter(phrase for word in words if (phrase := phrases[word]))
+        frequencies = self.document_frequencies(stem for phrase in asked for stem in phrase)
+        chosen = rarest_words(asked, {phrase: min(frequencies[stem] for stem in phrase) for phrase in asked})
+        first = {phrase: word for word, phrase in reversed(phrases.items())}
+        return {first[phrase]: weight for phrase, weight in chosen.items()}
+
+    def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
+        # Counting reads all that the index has of a term, and a question needs it twice.
+        wanted = list(dict.fromkeys(terms))
+        unknown = [term for term in wanted if term not in self._frequencies]
+        self._frequencies |= self.catalog.document_frequencies(unknown)
+        return {term: self._frequencies[term] for term in wanted}
+
+    def _opened_vectors(self) -> Vectors:
+        directory = self.epoch.vectors_directory
+        if not index_files.are_as_noted(self.catalog, directory):
+            self.raise_damaged("its index files are not those that were written")
+        vectors = Vectors(directory, self._layout.collection)
+        try:
+            # A writer adds vectors before their chunks and deletes them after, so there are never too few.
+            found, expected = vectors.count(), self.catalog.counts().chunks
+            if found < expected:
+                self.raise_damaged(f"it holds {found} of {expected} vectors")
+        except BaseException:
+            vectors.close()
+            raise
+        return vectors
+
+    def raise_damaged(self, why: str) -> None:
+        """Raise `store_damaged`, unless an ingest has changed the vectors since this snapshot was taken."""
+        with closing(Catalog(self.epoch.catalog_file)) as now:
+            if now.generation == self.generation and index_files.noted(now) == index_files.noted(self.catalog):
+                raise damaged(self.epoch.vectors_directory, why)

@@ -5,13 +5,17 @@ a question, of a chunk and of a sentence is the same word everywhere, whichever 
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
-from typing import Final
+from typing import Final, TypeVar
 
+Word = TypeVar("Word", str, tuple[str, ...])
 TOKENIZER: Final = "porter unicode61"
+MOST_WORDS: Final = 64
+"""Words of a question that are looked for. FTS5's time grows with their square; the rarest decide the order anyway."""
+_MOST_COUNTED: Final = 4  # a word that a question repeats more often weighs no more
 
 
 def match_expression(words: Sequence[str]) -> str:
@@ -21,6 +25,20 @@ def match_expression(words: Sequence[str]) -> str:
     '"stream" OR "tokens"'
     """
     return " OR ".join(f'"{word}"' for word in words)
+
+
+def rarest_words(asked: Mapping[Word, int], frequencies: Mapping[Word, int]) -> dict[Word, int]:
+    """Which words of a question to look for, in their order, and what each weighs.
+
+    `asked` says how often each word stands in the question, `frequencies` in how many chunks. Words that are in no
+    chunk are left out, and of the rest all but the `MOST_WORDS` that are in the fewest.
+
+    >>> rarest_words({"tide": 1, "harbour": 3, "unheard": 1}, {"tide": 5, "harbour": 2, "unheard": 0})
+    {'tide': 1, 'harbour': 3}
+    """
+    known = [word for word in asked if frequencies.get(word, 0) > 0]
+    rarest = set(sorted(known, key=lambda word: (frequencies[word], word))[:MOST_WORDS])
+    return {word: min(asked[word], _MOST_COUNTED) for word in known if word in rarest}
 
 
 def stems(texts: Sequence[str]) -> list[list[str]]:
@@ -50,6 +68,7 @@ class _Splitter:
 def _splitter() -> _Splitter:
     """The process's own. It is kept because making one takes longer than splitting a question: 0.3 ms."""
     db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+    db.text_factory = lambda word: word.decode("utf-8", "replace")  # FTS5 cuts a word of 32 kB, also within a character
     db.execute(f"CREATE VIRTUAL TABLE texts USING fts5 (body, content = '', tokenize = '{TOKENIZER}')")
     db.execute("CREATE VIRTUAL TABLE positions USING fts5vocab (texts, 'instance')")
     return _Splitter(db, Lock())

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -189,13 +190,26 @@ def test_a_terminal_is_told_what_it_shows(
     assert [(each.state, each.found, each.hint) for each in check_terminal(screen, environment)] == expected
 
 
-def test_an_engine_that_cannot_be_used_is_a_warning(tmp_path: Path) -> None:
+@pytest.mark.parametrize("trap", ["open to others", "a file", "another user's"])
+def test_an_engine_that_cannot_be_used_is_a_warning_with_a_command_that_helps(trap: str, tmp_path: Path) -> None:
     place = tmp_path / f"streamrag-{os.getuid()}"
-    place.mkdir()
-    place.chmod(0o777)
+    if trap == "a file":
+        place.touch()
+    else:
+        place.mkdir()
+        place.chmod(0o777)
+    if trap == "another user's":
+        if os.getuid():
+            pytest.skip("only root can give a directory away")
+        os.chown(place, 12345, 12345)
     (found,) = check_engine(Settings(store=tmp_path), {"TMPDIR": str(tmp_path)})
+    helped = subprocess.run(
+        ["sh", "-c", f'{found.hint}; printf %s "$XDG_RUNTIME_DIR"'], capture_output=True, text=True, check=True
+    ).stdout
+    after = list(check_engine(Settings(store=tmp_path), {"TMPDIR": str(tmp_path), "XDG_RUNTIME_DIR": helped}))
 
-    assert (found.state, found.code, found.hint) == ("warning", "engine_unusable", "streamrag engine stop")
+    assert (found.state, found.code) == ("warning", "engine_unusable")
+    assert [each.state for each in after] == ["ok"]
 
 
 def test_the_engine_of_another_environment_is_told_while_it_lives(tmp_path: Path) -> None:

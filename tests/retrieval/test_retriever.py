@@ -1,5 +1,7 @@
 """An open retriever goes with the collection, whatever another process makes of it."""
 
+import asyncio
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -7,10 +9,13 @@ import pytest
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.retrieval import retriever as module
+from streamrag_cli.retrieval.embeddings import BUILTIN, make_embedder
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
+from streamrag_cli.store.time_limit import Cancellation, TimeLimit
 from tests.fake_embedder import FakeEmbedder
 from tests.store.stores import LocalStore, document
+from tests.store.test_side_by_side import read_for_ever
 
 SHIPS = document("ships.md", "ships cross the sea")
 
@@ -51,3 +56,33 @@ def test_who_asked_for_the_former_embedding_is_told_of_both(tmp_path: Path) -> N
             retriever.retrieve("ships", top_k=1, min_score=0.0)
 
     assert caught.value.code == "another_embedding"
+
+
+def test_a_search_whose_asker_has_gone_gives_its_thread_back(tmp_path: Path) -> None:
+    LocalStore(tmp_path).put(SHIPS)
+    begun, ended = threading.Event(), threading.Event()
+
+    def search(cancellation: Cancellation) -> None:
+        try:
+            with retriever.reader.reading(TimeLimit(600, cancellation)):
+                begun.set()
+                read_for_ever(retriever.reader)
+        finally:
+            ended.set()
+
+    async def leave() -> None:
+        asking = asyncio.create_task(retriever.in_thread(search))
+        assert await retriever.in_thread(lambda _: begun.wait(timeout=30))
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert await retriever.in_thread(lambda _: ended.wait(timeout=30))
+
+    with closing(Retriever.open(Settings(store=tmp_path))) as retriever:
+        asyncio.run(leave())
+
+
+def test_collections_with_the_built_in_embedding_share_one_model() -> None:
+    first, second = (make_embedder(name, base_url=None, api_key=None, timeout_s=1) for name in ("builtin", BUILTIN))
+
+    assert first is second

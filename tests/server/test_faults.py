@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from streamrag_cli.events import IngestDone
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.settings import ServerSettings, Settings
+from streamrag_cli.store_place import store_place
 from tests.library import make_collection
 from tests.openai_replies import Hold, Stall, answer, finish, stream, token
 from tests.openai_server import OpenAIServer, Script
@@ -212,6 +214,29 @@ def test_a_store_that_does_not_answer_holds_up_nobody_else_and_not_the_end(path:
             left = server.process.wait(timeout=PLENTY.grace_s + LEAVING_S)
 
     assert (alive.status, left) == (200, 143)
+
+
+def test_who_asks_a_database_that_says_nothing_waits_for_it_alone_and_not_for_each_other(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as silent, ThreadPoolExecutor(6) as pool:
+        address = f"postgresql://user@127.0.0.1:{silent.getsockname()[1]}/db?connect_timeout=2"
+        with running_server(replace(settings, store=store_place(address))) as server:
+            started_s = time.monotonic()
+            replies = list(pool.map(lambda _: request(ask_url(server.url, path="/search")), range(6)))
+            took_s = time.monotonic() - started_s
+
+    assert {(reply.status, reply.code) for reply in replies} == {(503, "store_unreachable")}
+    assert took_s < 3 * 2  # one after the other it were twelve
+
+
+def test_a_search_that_takes_too_long_is_a_503_and_says_so(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamrag_cli.retrieval.search.RETRIEVAL_LIMIT_S", 0.0)
+    with running_server(settings) as server:
+        reply = request(ask_url(server.url, path="/search"))
+        with streaming(ask_url(server.url)) as answered:
+            last = list(answered.events())[-1]
+
+    assert (reply.status, reply.code) == (503, "retrieval_timeout")
+    assert (last["type"], last["code"], last["retryable"]) == ("error", "retrieval_timeout", True)
 
 
 def test_questions_that_wait_for_vectors_do_not_hold_up_the_end(tmp_path: Path) -> None:

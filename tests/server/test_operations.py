@@ -1,5 +1,6 @@
 """What those who run a server ask it."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,23 @@ def test_a_server_is_ready_when_its_collection_can_be_asked(settings: Settings) 
             "open_streams": 0,
         },
     )
+
+
+def test_it_is_ready_though_every_thread_for_questions_is_taken(settings: Settings) -> None:
+    release = threading.Event()
+    with running_server(settings) as server:
+        assert request(f"{server.url}/readyz").status == 200
+        serving = server.server.config.app.state.serving  # type: ignore[union-attr]
+        try:
+            (entry,) = serving.library._retrievers._entries.values()
+            threads = entry.value._threads
+            held = [threads.submit(release.wait, 30) for _ in range(threads._max_workers + 1)]
+            reply = request(f"{server.url}/readyz")
+        finally:
+            release.set()
+
+    assert reply.status == 200
+    assert not any(each.exception() for each in held)
 
 
 def test_a_server_without_a_store_is_alive_but_not_ready_and_says_what_to_do(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 Nothing is prepared: a plan made without the values at hand may leave the vector index aside.
 """
 
+import os
+import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -35,6 +37,7 @@ _DEFAULTS: Final[dict[str, Any]] = {
 }
 """What libpq is told where the address does not say otherwise; times in seconds, the last in milliseconds."""
 _MOST_IDLE: Final = 8
+_CANCEL_WITHIN_S: Final = 2.0
 
 
 def connect(place: PostgresUrl, *, create: bool = False) -> Connection:
@@ -99,6 +102,21 @@ class _VectorLoader(Loader):
 
     def load(self, data: Buffer) -> "NDArray[np.float32]":
         return np.frombuffer(bytes(data), dtype=">f4", offset=4).astype(np.float32)
+
+
+def interrupt(conn: Connection) -> None:
+    """Have whoever waits for this connection fail at once, and the server stop what it does for it.
+
+    The connection is of no more use. Returns at once: a server that is asked to stop may not answer.
+    """
+
+    def end() -> None:
+        with suppress(psycopg.Error, OSError):
+            conn.cancel_safe(timeout=_CANCEL_WITHIN_S)
+        with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(conn.fileno())) as connection:
+            connection.shutdown(socket.SHUT_RDWR)
+
+    Thread(target=end, name="interrupt", daemon=True).start()
 
 
 class Connections:

@@ -41,7 +41,7 @@ def _failure(error: psycopg.Error, place: PostgresUrl, *, writing: bool) -> Stor
         return _not_writable(place, said, "write to the primary server, not to a copy of it")
     if state.startswith(_NO_ROOM):
         return _not_writable(place, said, "make room on the database's server")
-    if state.startswith(_TRY_AGAIN):
+    if state.startswith(_TRY_AGAIN) or isinstance(error, errors.QueryCanceled):
         return StoreError(f"the store is busy: {said}", code="store_busy", hint="try again in a moment", retryable=True)
     if state.startswith(_BROKEN):
         return StoreError(

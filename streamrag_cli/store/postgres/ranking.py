@@ -13,6 +13,7 @@ from math import log, pi
 from typing import Final
 
 from streamrag_cli.store.postgres.connection import Connection
+from streamrag_cli.store.words import rarest_words
 
 _LONGEST_LEXEME_BYTES: Final = 2000  # PostgreSQL refuses more than 2046
 _LAST_POSITION: Final = 16383
@@ -63,9 +64,11 @@ def frequencies(conn: Connection, epoch: int, words: Sequence[str]) -> dict[str,
 def best(conn: Connection, epoch: int, stems: Sequence[str], size: Size, limit: int) -> list[tuple[str, float]]:
     """Ids of chunks that hold any of the stems, with their BM25 score, best first. A stem given twice counts twice."""
     asked = Counter(map(lexeme, stems))
-    known = {word: chunks for word, chunks in frequencies(conn, epoch, list(asked)).items() if chunks > 0}
-    if not known:
+    counted = frequencies(conn, epoch, list(asked))
+    counts = rarest_words(asked, counted)
+    if not counts:
         return []
+    known = {word: counted[word] for word in counts}
     rows = conn.execute(
         f"SELECT chunk_id, score FROM words_{epoch} CROSS JOIN LATERAL ("
         "  SELECT sum(weight * n * %(k1)s::float8 / (n + %(floor)s::float8 + %(per_word)s::float8 * length)) AS score"
@@ -77,7 +80,7 @@ def best(conn: Connection, epoch: int, stems: Sequence[str], size: Size, limit: 
             "floor": _K1 * (1 - _B),
             "per_word": _K1 * _B * size.chunks / max(1, size.words),
             "words": [_quoted(word) for word in known],
-            "weights": [asked[word] * _weight(chunks, size.chunks) for word, chunks in known.items()],
+            "weights": [counts[word] * _weight(chunks, size.chunks) for word, chunks in known.items()],
             "steps": _STEPS,
             "any": " | ".join(_quoted(word) for word in _telling(known)),
             "limit": limit,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from threading import local
 from typing import TYPE_CHECKING, Final
 
@@ -10,10 +11,11 @@ import psycopg
 from streamrag_cli.errors import StoreError
 from streamrag_cli.store.catalog import Counts, StoredChunk
 from streamrag_cli.store.postgres import ranking, rows
-from streamrag_cli.store.postgres.connection import Connection, Connections
+from streamrag_cli.store.postgres.connection import Connection, Connections, interrupt
 from streamrag_cli.store.postgres.failures import translated
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
 from streamrag_cli.store.postgres.schema import current_epoch, distance
+from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.store.words import stems
 from streamrag_cli.store_place import PostgresUrl
 
@@ -40,8 +42,13 @@ class PostgresReader:
         self._manifest = PostgresManifest(self.session)
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
-        with self.session():
+    def reading(self, limit: TimeLimit | None = None) -> Iterator[None]:
+        if limit is None or getattr(self._mine, "session", None) is not None:
+            with self.session():
+                yield
+            return
+        limit.check()
+        with self.session() as session, limit.interrupting(partial(interrupt, session.conn)):
             yield
 
     @property

@@ -1,0 +1,210 @@
+"""How long the worst questions take that anybody may ask, and what others wait at the same time.
+
+    python -m benchmarks.hostile_questions make STORE
+    python -m benchmarks.hostile_questions measure STORE
+
+`make` writes the standard library's Python files without its tests, about 20,000 chunks, through the store's own
+writer, with random unit vectors: no model has to embed them. `measure` asks questions of 20,000 characters, the most
+that are read, of every shape that could be expensive, and prints for each, in milliseconds: retrieval by the clock and
+in processor time, choosing quotes from its best five and best hundred chunks in processor time, and by the clock the
+median of an ordinary user's questions that are asked at the same time.
+"""
+
+import argparse
+import random
+import statistics
+import sys
+import sysconfig
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.retrieval import DIMENSION, unit
+from streamrag_cli.answer.quoting import pick_quotes
+from streamrag_cli.documents.chunking import chunk
+from streamrag_cli.documents.loaders.python_source import load_python
+from streamrag_cli.errors import StreamragError
+from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.retrieval.embeddings import BUILTIN
+from streamrag_cli.retrieval.retriever import Retriever
+from streamrag_cli.settings import Settings
+
+CHARS: Final = 20_000
+ORDINARY: Final = "How does the server choose the policy of an iterator?"
+_DOCUMENTS_AT_ONCE: Final = 50
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("command", choices=["make", "measure"])
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--only", help="one shape alone")
+    arguments = parser.parse_args()
+    if arguments.command == "make":
+        make_store(arguments.store)
+    else:
+        measure(arguments.store, arguments.only)
+
+
+def library_chunks() -> Iterator[list[Chunk]]:
+    """The chunks of each Python file of the standard library, but for its tests."""
+    library = Path(sysconfig.get_path("stdlib"))
+    for file in sorted(library.rglob("*.py")):
+        if not {"site-packages", "test", "tests", "lib2to3"} & set(file.parts):
+            chunks = list(chunk(load_python(str(file), file.read_text(encoding="utf-8", errors="replace"))))
+            if chunks:
+                yield chunks
+
+
+def make_store(store: Path) -> None:
+    import numpy as np
+
+    from streamrag_cli.store.writer import open_for_writing
+
+    vectors = np.random.default_rng(3)
+    total = 0
+    with open_for_writing(store, "default", embedding=BUILTIN) as writer:
+        batch: list[tuple[DocumentRecord, list[Chunk]]] = []
+        for number, chunks in enumerate(library_chunks()):
+            path = f"/library/{number:06}.py"
+            record = DocumentRecord(
+                path=path, source=path, size=1, mtime_ns=1, read_at_ns=1, sha256=f"{number:064x}", recipe="synthetic"
+            )
+            batch.append((record, chunks))
+            total += len(chunks)
+            if len(batch) == _DOCUMENTS_AT_ONCE:
+                writer.write(batch, unit(vectors.standard_normal((sum(len(c) for _, c in batch), DIMENSION))))
+                batch.clear()
+        writer.write(batch, unit(vectors.standard_normal((sum(len(c) for _, c in batch), DIMENSION))))
+    print(f"{total:,} chunks")
+
+
+def questions() -> dict[str, str]:
+    """The shapes, each cut to 20,000 characters."""
+    chance = random.Random(2)
+    texts = [" ".join(each.text for each in chunks) for chunks in library_chunks()]
+    found = Counter(word for text in texts for word in set(text.lower().split()) if word.isalpha())
+    counted = Counter(word for text in texts for word in text.lower().split() if word.isalpha())
+    common = [word for word, _ in counted.most_common(2_500)]
+    rare = [word for word, files in found.items() if files == 1]
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    made = {
+        "one common word, repeated": "return " * CHARS,
+        "three common words, repeated": "self return import " * CHARS,
+        "the 64 commonest words, repeated": " ".join(common[:64] * CHARS),
+        "the commonest words, once each": " ".join(common),
+        "rare words, once each": " ".join(rare),
+        "common words, as often as they come": " ".join(chance.choices(common, k=CHARS)),
+        "prose of the documents": " ".join(texts),
+        "letters": " ".join(letters * CHARS),
+        "pairs of letters": " ".join(a + b for a in letters for b in letters + "0123456789") * 20,
+        "one word of 20,000 letters": "a" * CHARS,
+        "one identifier of 10,000 parts": "self_" * CHARS,
+        "identifiers of 12 parts": "self_return_import_def_class_if_in_for_not_is_and_or " * CHARS,
+        "hyphens between words": "self-return-import-" * CHARS,
+        "no spaces, no Latin": "\u6587" * CHARS,
+        "spaces": "iterator" + " " * CHARS + "x",
+        "punctuation": "!?.,;:-_*" * CHARS,
+        "quotation marks": '"' * CHARS,
+        "operators of full text": "NEAR(a b) AND NOT ^x* OR {y} : " * CHARS,
+        "nested brackets": "[" * (CHARS // 2) + "]" * (CHARS // 2),
+        "open links": "[a](" * CHARS,
+        "asterisks": "*a" * CHARS,
+        "backticks": "`" * CHARS,
+        "how many, when, where": "how many when where who what number " * CHARS,
+        "almost questions": "how " * CHARS,
+        "line ends": "iterator\n" * CHARS,
+        "emoji": "\U0001f600" * CHARS,
+        "combining marks": "e" + "\u0301" * CHARS,
+        "capital letters that grow": "\u0130" * CHARS,
+        "stop words": "the of and to " * CHARS,
+    }
+    return {name: text[:CHARS] for name, text in made.items()}
+
+
+def measure(store: Path, only: str | None) -> None:
+    retriever = Retriever.open(Settings(store=store))
+    _ask(retriever, ORDINARY)
+    usual_ms = statistics.median(_timed(lambda: _ask(retriever, ORDINARY))[0] for _ in range(20))
+    print(f"{retriever.reader.counts().chunks:,} chunks; an ordinary question: {usual_ms:.0f} ms", flush=True)
+    print("| question | retrieval | processor | quotes of 5 | quotes of 100 | another's question |")
+    print("|---|---|---|---|---|---|")
+    for name, question in questions().items():
+        if only in {None, name}:
+            with _Other(retriever) as other:
+                clock_ms, retrieval_ms, found = _timed(partial(_ask, retriever, question))
+            figures = [clock_ms, retrieval_ms]
+            for k in (5, 100):
+                figures += [_timed(partial(_quote, question, found, k))[1]]
+            print(f"| {name} | {' | '.join(f'{each:.0f}' for each in [*figures, other.median_ms])} |", flush=True)
+
+
+def _ask(retriever: Retriever, question: str) -> Any:
+    try:
+        return retriever.retrieve(question, top_k=100, min_score=0.0)
+    except StreamragError as error:
+        print(f"{error.code}: {error}", file=sys.stderr)
+        return None
+
+
+def _quote(question: str, found: Any, top_k: int) -> None:
+    if found is not None:
+        pick_quotes(question, found, top_k=top_k, embedder=_NoWork())
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
+    """Milliseconds by the clock and of this thread's processor time, and the result."""
+    started, started_thread = time.perf_counter(), time.thread_time()
+    done = work()
+    return (time.perf_counter() - started) * 1000, (time.thread_time() - started_thread) * 1000, done
+
+
+class _Other:
+    """Asks an ordinary question again and again while the block runs, twenty milliseconds apart."""
+
+    def __init__(self, retriever: Retriever) -> None:
+        self._took_ms: list[float] = []
+        self._retriever = retriever
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    @property
+    def median_ms(self) -> float:
+        return statistics.median(self._took_ms)
+
+    def __enter__(self) -> "_Other":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            took_ms, *_ = _timed(lambda: self._retriever.retrieve(ORDINARY, top_k=100, min_score=0.0))
+            self._took_ms.append(took_ms)
+            self._over.wait(0.02)
+
+
+class _NoWork:
+    """An embedder that costs nothing, so that the rest of choosing quotes is what is measured."""
+
+    name = BUILTIN
+    dimension = DIMENSION
+
+    def embed_documents(self, texts: Any) -> Any:
+        import numpy as np
+
+        return np.zeros((len(texts), DIMENSION), dtype=np.float32)
+
+    def embed_query(self, text: str) -> Any:
+        return self.embed_documents([text])[0]
+
+
+if __name__ == "__main__":
+    main()

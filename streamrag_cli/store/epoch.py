@@ -1,0 +1,155 @@
+"""One epoch of a collection, open for any number of threads that read it at once.
+
+Each reading has a SQLite connection of its own, with a snapshot. Chroma is one handle that all share: its searches run
+side by side. When the generation has moved it is opened again, because an open handle searches its old index; those who
+use the old one keep it until they are done.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from streamrag_cli.store.catalog import Catalog
+from streamrag_cli.store.index_files import damaged
+from streamrag_cli.store.layout import Layout
+from streamrag_cli.store.lock import using
+from streamrag_cli.store.time_limit import TimeLimit
+from streamrag_cli.store.vectors import Vectors
+from streamrag_cli.system_errors import refusal
+
+_MOST_IDLE: Final = 4  # connections; each may hold 2 MB of pages
+
+
+class _SharedVectors:
+    """Chroma's handle and how many use it. `opened_at` is the generation of the snapshot it was opened for."""
+
+    def __init__(self, vectors: Vectors, opened_at: int) -> None:
+        self.vectors = vectors
+        self.opened_at = opened_at
+        self.users = 0
+
+
+class OpenEpoch:
+    """Keeps an epoch's files from being removed. Once `retire`d it is closed by the last who leaves it.
+
+    Raises StoreError `store_damaged`.
+    """
+
+    def __init__(self, layout: Layout, name: str) -> None:
+        self.name = name
+        self._layout = layout
+        self._lock = Lock()  # never held for longer than it takes to change a field
+        self._opening_vectors = Lock()
+        self._users = 0
+        self._is_retired = False
+        self._shared_vectors: _SharedVectors | None = None
+        with ExitStack() as stack:
+            directory = layout.epoch_directory(name)
+            try:
+                stack.enter_context(using(directory))
+            except OSError as error:
+                raise refusal(layout.store, error) or damaged(directory, error.strerror or str(error)) from error
+            # One to begin with: whoever opens a collection learns at once whether its catalog is sound.
+            self._idle = [self.new_catalog()]
+            self._files_in_use = stack.pop_all()
+
+    @property
+    def catalog_file(self) -> Path:
+        return self._layout.catalog(self.name)
+
+    @property
+    def vectors_directory(self) -> Path:
+        return self._layout.vectors(self.name)
+
+    @property
+    def has_open_vectors(self) -> bool:
+        return self._shared_vectors is not None
+
+    def new_catalog(self) -> Catalog:
+        return Catalog(self.catalog_file)
+
+    def enter(self) -> bool:
+        """Use it until `leave`; False if it is retired."""
+        with self._lock:
+            self._users += not self._is_retired
+            return not self._is_retired
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+        self._close_if_done()
+
+    def retire(self) -> None:
+        with self._lock:
+            self._is_retired = True
+        self._close_if_done()
+
+    def _close_if_done(self) -> None:
+        with self._lock:
+            if not self._is_retired or self._users:
+                return
+            idle, self._idle = self._idle, []
+            shared, self._shared_vectors = self._shared_vectors, None
+        for catalog in idle:
+            catalog.close()
+        if shared is not None:
+            shared.vectors.close()
+        self._files_in_use.close()
+
+    @contextmanager
+    def snapshot(self, limit: TimeLimit | None) -> Iterator[Catalog]:
+        """A connection that sees one state. Raises StoreError `retrieval_timeout`."""
+        catalog = self._idle_catalog() or self.new_catalog()
+        is_sound = False
+        try:
+            with catalog.snapshot(limit):
+                yield catalog
+            is_sound = True
+        finally:
+            with self._lock:
+                if is_kept := is_sound and len(self._idle) < _MOST_IDLE:
+                    self._idle.append(catalog)
+            if not is_kept:
+                catalog.close()
+
+    def _idle_catalog(self) -> Catalog | None:
+        """One that is open already. A copy of a store that may only be read is closed when the store has changed."""
+        while True:
+            with self._lock:
+                catalog = self._idle.pop() if self._idle else None
+            if catalog is None or not catalog.is_outdated():
+                return catalog
+            catalog.close()
+
+    @contextmanager
+    def vectors(self, generation: int, open_them: Callable[[], Vectors], limit: TimeLimit | None) -> Iterator[Vectors]:
+        """The shared handle; `open_them` is called if there is none, or none as new as `generation`."""
+        # Chroma opens its files in a process one after the other anyway, and whoever waits here needs the same handle.
+        with limit.holding(self._opening_vectors) if limit else self._opening_vectors:
+            shared = self._shared_vectors
+            if shared is None or shared.opened_at < generation:
+                shared = _SharedVectors(open_them(), generation)
+                self._replace_vectors(shared)
+            with self._lock:
+                shared.users += 1
+        try:
+            yield shared.vectors
+        finally:
+            with self._lock:
+                shared.users -= 1
+            self._close_if_outdated(shared)
+
+    def _replace_vectors(self, fresh: _SharedVectors) -> None:
+        with self._lock:
+            before, self._shared_vectors = self._shared_vectors, fresh
+        if before is not None:
+            self._close_if_outdated(before)
+
+    def _close_if_outdated(self, shared: _SharedVectors) -> None:
+        with self._lock:
+            is_done = shared is not self._shared_vectors and not shared.users
+            shared.users -= is_done  # below zero: nobody else closes it
+        if is_done:
+            shared.vectors.close()

@@ -1,0 +1,114 @@
+"""When a search of a store has to end: its asker has gone away, or it has taken too long.
+
+A search runs in a thread, which nothing can end from outside. So whatever may take long asks its `TimeLimit`, or is
+interrupted by it.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock, Timer
+from typing import Final
+
+from streamrag_cli.errors import StoreError
+
+RETRIEVAL_LIMIT_S: Final = 15.0
+_POLL_S: Final = 0.05
+
+
+class Cancellation:
+    """Says that nobody waits for a result any more. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._callbacks: list[Callable[[], None]] = []
+        self._is_cancelled = False
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self._is_cancelled
+
+    def cancel(self) -> None:
+        with self._lock:
+            self._is_cancelled = True
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+    @contextmanager
+    def calling(self, callback: Callable[[], None]) -> Iterator[None]:
+        """Call `callback`, once and from any thread, if this is cancelled within the block or was before."""
+        with self._lock:
+            if not self._is_cancelled:
+                self._callbacks.append(callback)
+            is_late = self._is_cancelled
+        if is_late:
+            callback()
+        try:
+            yield
+        finally:
+            with self._lock:
+                if callback in self._callbacks:
+                    self._callbacks.remove(callback)
+
+
+class TimeLimit:
+    """Ends after `limit_s` seconds from now, or when `cancellation` says so."""
+
+    def __init__(self, limit_s: float, cancellation: Cancellation | None = None) -> None:
+        self._limit_s = limit_s
+        self._ends_at_s = time.monotonic() + limit_s
+        self._cancellation = cancellation or Cancellation()
+
+    @property
+    def remaining_s(self) -> float:
+        return max(0.0, self._ends_at_s - time.monotonic())
+
+    def is_over(self) -> bool:
+        return self._cancellation.is_cancelled or not self.remaining_s
+
+    def error(self) -> StoreError:
+        """What to raise when it is over."""
+        if self._cancellation.is_cancelled:
+            return StoreError("the search was cancelled", code="retrieval_cancelled", retryable=True)
+        return StoreError(
+            f"the search took longer than {self._limit_s:g} s and was stopped",
+            code="retrieval_timeout",
+            hint="ask again, or ask a shorter question",
+            retryable=True,
+        )
+
+    def check(self) -> None:
+        """Raise StoreError `retrieval_timeout` if it is over."""
+        if self.is_over():
+            raise self.error()
+
+    @contextmanager
+    def holding(self, lock: Lock) -> Iterator[None]:
+        """Hold `lock` within the block. Raises StoreError `retrieval_timeout` if others hold it for too long."""
+        while not lock.acquire(timeout=min(_POLL_S, self.remaining_s)):
+            self.check()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def interrupting(self, interrupt: Callable[[], None]) -> Iterator[None]:
+        """Call `interrupt`, from another thread, when the limit is over within the block.
+
+        A StoreError that the block raises after that becomes `retrieval_timeout`. Starts a thread: for what has no
+        other way to ask whether it is over.
+        """
+        timer = Timer(self.remaining_s, interrupt)
+        timer.daemon = True
+        timer.start()
+        try:
+            with self._cancellation.calling(interrupt):
+                yield
+        except StoreError as error:
+            if self.is_over():
+                raise self.error() from error
+            raise
+        finally:
+            timer.cancel()

@@ -1,0 +1,35 @@
+"""What an engine takes does not grow with the questions and collections it has answered."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from streamrag_cli.retrieval.embeddings import BUILTIN, make_embedder
+from streamrag_cli.store.opening import open_for_writing
+from tests.store.stores import document
+
+COLLECTIONS = 20
+QUESTIONS = 1000
+OPEN_COLLECTION_MB = 5
+MOST_OPEN = 8
+
+
+def test_a_thousand_questions_over_twenty_collections_stay_below_a_ceiling(tmp_path: Path) -> None:
+    embedder = make_embedder("builtin", base_url=None, api_key=None, timeout_s=1)
+    written = document("a.md", "The ferry takes an hour.", "Ada Brandt built the lighthouse.", "The fee is nine euros.")
+    vectors = embedder.embed_documents([chunk.text_to_embed for chunk in written[1]])
+    for number in range(COLLECTIONS):
+        with open_for_writing(tmp_path, f"number{number}", embedding=BUILTIN) as writer:
+            writer.write([written], vectors)
+    said = subprocess.run(
+        [sys.executable, "-m", "tests.engine.asks_many_collections", tmp_path, str(COLLECTIONS), str(QUESTIONS)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "MALLOC_ARENA_MAX": "1"},  # as an engine has it
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    fresh_mb, most_mb = map(float, said.split())
+
+    assert most_mb <= 1.5 * fresh_mb + MOST_OPEN * OPEN_COLLECTION_MB

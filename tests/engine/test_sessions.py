@@ -1,0 +1,103 @@
+"""Every session of a user finds the same engine, and an engine outlives no client that has been stopped."""
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from streamrag_cli.engine import process
+from streamrag_cli.engine.messages import Request, request_line
+from streamrag_cli.engine.place import Place
+from streamrag_cli.model import Question
+from streamrag_cli.settings import Settings
+from tests.cli.command_line import CommandLine, read_until
+from tests.engine.conftest import engines
+from tests.openai_replies import Hold, finish, stream, token
+from tests.openai_server import OpenAIServer
+
+QUESTION = "Who built the lighthouse?"
+
+
+@pytest.fixture
+def cron(user: CommandLine) -> CommandLine:
+    """The same user without anything that a login sets."""
+    return replace(user, variables={**user.variables, "XDG_RUNTIME_DIR": ""})
+
+
+def test_a_terminal_and_cron_share_an_engine_whichever_asks_first(user: CommandLine, cron: CommandLine) -> None:
+    for first, second in ((user, cron), (cron, user)):
+        first.run("search", QUESTION)
+        (started,) = engines(first)
+        second.run("search", QUESTION)
+        (found,) = engines(second)
+        assert (found["pid"], found["questions"]) == (started["pid"], 2)
+        assert second.run("engine", "stop").stdout == b"1 stopped\n"
+        assert engines(first) == []
+
+
+def test_a_question_that_goes_to_no_server_finds_the_engine_of_a_session_with_a_proxy(user: CommandLine) -> None:
+    user.having(https_proxy="http://proxy.example:8080").run("search", QUESTION)
+    user.run("search", QUESTION)
+
+    assert [each["questions"] for each in engines(user)] == [2]
+
+
+def test_a_user_of_another_home_has_an_engine_of_their_own(user: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    user.run("search", QUESTION)
+
+    assert engines(replace(user, home=tmp_path / "other")) == []
+
+
+def test_a_client_that_was_stopped_gets_the_whole_answer_when_it_goes_on(user: CommandLine) -> None:
+    user.run("search", QUESTION)
+    go_on = [threading.Event(), threading.Event()]
+    with OpenAIServer(
+        chat=stream(token("Half "), Hold(go_on[0]), token("and half"), Hold(go_on[1]), finish())
+    ) as model:
+        with user.running("ask", QUESTION, "--base-url", model.base_url, "-m", "m") as asking:
+            said = read_until(asking.stdout, b"Half")
+            asking.send_signal(signal.SIGSTOP)
+            go_on[0].set()
+            time.sleep(6)  # longer than an engine may be silent
+            go_on[1].set()
+            asking.send_signal(signal.SIGCONT)
+            out, err = asking.communicate(timeout=30)
+
+    assert (asking.returncode, said + out) == (0, b"Half and half\n"), err
+    assert len(engines(user)) == 1
+
+
+def test_an_engine_that_is_to_stop_does_not_wait_for_a_client_that_takes_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_TAKES_NOTHING_S", 0.5)
+    long = [token("x" * 100_000) for _ in range(40)]
+    with OpenAIServer(chat=stream(*long, finish())) as model, TemporaryDirectory(dir="/tmp") as directory:
+        asked = replace(settings, base_url=model.base_url, model="m")
+        place = Place(Path(directory), f"test-{os.getpid()}-x")
+
+        async def stop() -> None:
+            running = asyncio.create_task(process.Engine(place, idle_s=600).run())
+            while not place.socket.exists():  # noqa: ASYNC110 - another process would see no more
+                await asyncio.sleep(0.01)
+            question = Question(text=QUESTION, accepted_at=time.perf_counter())
+            with socket.socket(socket.AF_UNIX) as stopped, socket.socket(socket.AF_UNIX) as stopping:
+                stopped.setblocking(False)
+                stopped.connect(str(place.socket))
+                await asyncio.get_running_loop().sock_sendall(
+                    stopped, request_line(Request(wants="ask", question=question, settings=asked))
+                )
+                await asyncio.to_thread(model.wait_for_requests, 1, timeout_s=60)
+                stopping.connect(str(place.socket))
+                stopping.sendall(request_line(Request(wants="stop")))
+                await asyncio.wait_for(running, timeout=30)
+
+        asyncio.run(stop())

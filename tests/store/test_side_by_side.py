@@ -1,0 +1,164 @@
+"""Readings of one collection do not wait for each other, and each ends in time."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.errors import ExitCode, StoreError
+from streamrag_cli.retrieval.search import retrieve
+from streamrag_cli.store.interface import Reader
+from streamrag_cli.store.postgres.reader import PostgresReader
+from streamrag_cli.store.reader import CollectionReader
+from streamrag_cli.store.time_limit import Cancellation, TimeLimit
+from streamrag_cli.store.words import MOST_WORDS, rarest_words, stems
+from tests.fake_embedder import FakeEmbedder
+from tests.store.stores import LocalStore, Store, by_vector, document, many_chunks
+
+FERRIES = document("ferries.md", "ferries carry cars", "pilots guide ships")
+BUOYS = document("buoys.md", "buoys mark the channel")
+ALL_FERRIES = {"ferries carry cars", "pilots guide ships"}
+
+
+def read_for_ever(reader: Reader) -> None:
+    if isinstance(reader, CollectionReader):
+        endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+        reader.catalog._rows(endless)
+    else:
+        assert isinstance(reader, PostgresReader)
+        with reader.session() as session:
+            session.rows("SELECT pg_sleep(600)")
+
+
+def in_another_thread(work: Callable[[], object]) -> object:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result(timeout=30)
+
+
+def test_a_search_is_answered_while_another_is_under_way(store: Store) -> None:
+    store.put(FERRIES)
+    with store.reading() as reader, reader.reading():
+        reader.nearest(FakeEmbedder().embed_query("ferries"), 1)
+        found = in_another_thread(lambda: retrieve(reader, FakeEmbedder(), "ferries", top_k=1).hits[0].chunk.text)
+    assert found == "ferries carry cars"
+
+
+def test_each_of_two_readings_keeps_the_state_it_began_with(store: Store) -> None:
+    store.put(FERRIES)
+    with store.reading() as reader, reader.reading():
+        before = by_vector(reader)
+        store.put(BUOYS)
+
+        def read_now() -> set[str]:
+            with reader.reading():
+                return by_vector(reader)
+
+        now = in_another_thread(read_now)
+        again = by_vector(reader)
+    assert (before, now, again) == (ALL_FERRIES, ALL_FERRIES | {"buoys mark the channel"}, ALL_FERRIES)
+
+
+def test_a_reading_under_way_goes_on_while_the_collection_is_rebuilt_and_closed(store: Store) -> None:
+    store.put(FERRIES)
+    with store.reading() as reader, reader.reading():
+        store.put(BUOYS, rebuild=True)
+        if isinstance(reader, CollectionReader):
+            in_another_thread(reader.counts)  # which opens what counts now
+            reader.close()
+        assert by_vector(reader) == ALL_FERRIES
+
+
+def test_many_threads_find_what_one_finds_while_others_write(store: Store) -> None:
+    store.put(FERRIES)
+    stop = threading.Event()
+
+    def search(reader: Reader) -> set[str]:
+        found: set[str] = set()
+        while not stop.is_set():
+            found.add(retrieve(reader, FakeEmbedder(), "ferries carry cars", top_k=1).hits[0].chunk.text)
+        return found
+
+    with store.reading() as reader, ThreadPoolExecutor(6) as pool:
+        searching = [pool.submit(search, reader) for _ in range(6)]
+        for number in range(4):
+            store.put(many_chunks(f"{number}.md", 30))
+        stop.set()
+        assert [each.result(timeout=60) for each in searching] == [{"ferries carry cars"}] * 6
+
+
+def test_a_search_that_takes_too_long_is_stopped_and_the_next_is_answered(store: Store) -> None:
+    store.put(FERRIES)
+    with store.reading() as reader:
+        with pytest.raises(StoreError) as caught, reader.reading(TimeLimit(0.2)):
+            read_for_ever(reader)
+        with reader.reading(TimeLimit(60)):
+            assert by_vector(reader) == ALL_FERRIES
+
+    error = caught.value
+    assert (error.code, error.exit_code, error.retryable) == ("retrieval_timeout", ExitCode.STORE, True)
+    assert str(error) == "the search took longer than 0.2 s and was stopped"
+
+
+def test_a_search_ends_when_its_asker_goes(store: Store) -> None:
+    store.put(FERRIES)
+    asked = Cancellation()
+    begun = threading.Event()
+
+    def ask() -> None:
+        with store.reading() as reader, reader.reading(TimeLimit(600, asked)):
+            begun.set()
+            read_for_ever(reader)
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask)
+        assert begun.wait(timeout=30)
+        asked.cancel()
+        with pytest.raises(StoreError) as caught:
+            asking.result(timeout=30)
+    assert caught.value.code == "retrieval_cancelled"
+
+
+def test_of_many_words_the_rarest_are_looked_for_in_every_store(store: Store) -> None:
+    common = [f"common{each}" for each in range(MOST_WORDS + 20)]
+    store.put(document("all.md", *(" ".join([*common, f"only{each}"]) for each in range(3))))
+    with store.reading() as reader:
+        best, *others = reader.search_text([*common, "only2"], 10)
+        chunk = reader.chunks([best[0]])[best[0]].chunk
+    assert chunk.text.endswith("only2")
+    assert len(others) == 2
+    assert best[1] > others[0][1]
+
+
+def test_a_word_that_is_repeated_thousands_of_times_costs_what_it_costs_once(store: Store) -> None:
+    store.put(many_chunks("many.md", 400))
+    with store.reading() as reader, reader.reading(TimeLimit(30)):
+        found = reader.search_text(["number"] * 10_000, 5)
+        assert found == reader.search_text(["number"] * 4, 5)
+
+
+def test_the_words_to_look_for_are_the_rarest_and_weigh_as_often_as_they_are_asked() -> None:
+    asked = {f"w{each:03}": 1 for each in range(100)} | {"often": 9, "unheard": 3}
+    frequencies = {word: 1000 - place for place, word in enumerate(asked)} | {"often": 1, "unheard": 0}
+
+    assert rarest_words(asked, frequencies) == {f"w{each:03}": 1 for each in range(37, 100)} | {"often": 4}
+
+
+def test_a_word_longer_than_the_index_keeps_is_no_damage(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.put(FERRIES)
+    endless = "\N{CJK UNIFIED IDEOGRAPH-6587}" * 20_000
+    with store.reading() as reader:
+        assert (
+            retrieve(reader, FakeEmbedder(), f"{endless} ferries", top_k=1).hits[0].chunk.text == "ferries carry cars"
+        )
+    assert len(stems([endless])[0]) == 1
+
+
+def test_an_identifier_of_thousands_of_parts_is_looked_for_by_its_parts(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.put(FERRIES)
+    with store.reading() as reader, reader.reading(TimeLimit(30)):
+        found = reader.search_text(["_".join(["ferries"] * 5000)], 5)
+        assert found == reader.search_text(["ferries"] * 4, 5)

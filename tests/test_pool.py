@@ -1,0 +1,147 @@
+"""What many share is made once, and closed when nobody uses it any more, and only then."""
+
+import asyncio
+
+from streamrag_cli.pool import ResourcePool
+
+
+def test_what_is_acquired_while_others_are_being_closed_is_not_closed_with_them() -> None:
+    asyncio.run(_acquire_during_a_close())
+
+
+async def _acquire_during_a_close() -> None:
+    dropped: list[str] = []
+    dropping, go_on = asyncio.Event(), asyncio.Event()
+
+    async def drop(value: str) -> None:
+        dropping.set()
+        await go_on.wait()
+        dropped.append(value)
+
+    made: list[str] = []
+
+    async def make(key: str) -> str:
+        made.append(f"{key}{len(made)}")
+        return made[-1]
+
+    pool: ResourcePool[str, str] = ResourcePool(drop, most=2)
+    for key in ("a", "b"):
+        async with pool.acquire(key, lambda key=key: make(key)):  # type: ignore[misc]
+            pass
+
+    async def crowd() -> None:
+        async with pool.acquire("c", lambda: make("c")), pool.acquire("d", lambda: make("d")):
+            pass
+
+    crowding = asyncio.create_task(crowd())
+    await dropping.wait()  # the first of the unused, a and b, is on its way out
+    async with pool.acquire("b", lambda: make("b")) as borrowed:
+        go_on.set()
+        await crowding
+        assert borrowed not in dropped
+    await pool.aclose()
+
+    assert sorted(dropped) == sorted(made)
+
+
+async def _close(_: str) -> None:
+    pass
+
+
+def test_one_that_hangs_while_it_is_made_holds_up_only_those_who_want_it() -> None:
+    async def acquire_another() -> str:
+        pool: ResourcePool[str, str] = ResourcePool(_close)
+        never = asyncio.Event()
+
+        async def hang() -> str:
+            await never.wait()
+            return "late"
+
+        async def quick() -> str:
+            return "quick"
+
+        async def wait_for_it() -> None:
+            async with pool.acquire("hangs", hang):
+                pass
+
+        waiting = [asyncio.create_task(wait_for_it()) for _ in range(3)]
+        await asyncio.sleep(0)
+        async with pool.acquire("other", quick) as value:
+            pass
+        never.set()
+        await asyncio.gather(*waiting)
+        return value
+
+    assert asyncio.run(asyncio.wait_for(acquire_another(), 5)) == "quick"
+
+
+def test_a_failure_is_shared_by_all_who_wait_and_not_kept() -> None:
+    async def fail_and_try_again() -> tuple[list[str], str, int]:
+        pool: ResourcePool[str, str] = ResourcePool(_close)
+        attempts: list[int] = []
+        go_on = asyncio.Event()
+
+        async def make() -> str:
+            attempts.append(1)
+            await go_on.wait()
+            if len(attempts) == 1:
+                raise OSError("no route")
+            return "made"
+
+        async def acquire() -> str:
+            async with pool.acquire("key", make) as value:
+                return value
+
+        waiting = [asyncio.create_task(acquire()) for _ in range(4)]
+        await asyncio.sleep(0)
+        go_on.set()
+        failures = [str(each) for each in await asyncio.gather(*waiting, return_exceptions=True)]
+        return failures, await acquire(), len(attempts)
+
+    assert asyncio.run(fail_and_try_again()) == (["no route"] * 4, "made", 2)
+
+
+def test_who_leaves_while_it_is_made_takes_it_from_nobody() -> None:
+    async def leave() -> tuple[str, list[str]]:
+        closed: list[str] = []
+
+        async def close(value: str) -> None:
+            closed.append(value)
+
+        pool: ResourcePool[str, str] = ResourcePool(close)
+        go_on = asyncio.Event()
+
+        async def make() -> str:
+            await go_on.wait()
+            return "made"
+
+        async def acquire() -> str:
+            async with pool.acquire("key", make) as value:
+                return value
+
+        leaving, staying = asyncio.create_task(acquire()), asyncio.create_task(acquire())
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        go_on.set()
+        value = await staying
+        await pool.aclose()
+        return value, closed
+
+    assert asyncio.run(leave()) == ("made", ["made"])
+
+
+def test_what_nobody_uses_for_the_idle_time_is_closed_and_what_is_used_stays() -> None:
+    async def wait() -> tuple[str, int]:
+        closed: asyncio.Queue[str] = asyncio.Queue()
+        pool: ResourcePool[str, str] = ResourcePool(closed.put, idle_s=0.05)
+
+        async def make(value: str) -> str:
+            return value
+
+        async with pool.acquire("used", lambda: make("used")):
+            async with pool.acquire("unused", lambda: make("unused")):
+                pass
+            return await closed.get(), len(pool)
+
+    assert asyncio.run(asyncio.wait_for(wait(), 10)) == ("unused", 1)
