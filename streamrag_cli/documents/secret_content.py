@@ -19,7 +19,7 @@ from streamrag_cli.documents.never_read import PROSE_SUFFIXES, Suspicion
 from streamrag_cli.documents.randomness import is_made_up, looks_random
 from streamrag_cli.documents.secret_data import hint_of_a_secret, secret_data
 
-_DATA_FORMATS: Final = {"text", "table", "json", "json_lines", "config", None}
+_DATA_FORMATS: Final = {"text", "table", "json", "json_lines", "yaml", "toml", "config", "xml", None}
 _CODE_SUFFIXES: Final = (".tf", ".hcl", ".xsd", ".xsl")
 _AN_API_DESCRIPTION: Final = re.compile(rb"""^\s*[{"'\s]*(?:openapi|swagger)["']?\s*:""")
 

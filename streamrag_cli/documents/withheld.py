@@ -15,7 +15,7 @@ RULES: Final = "1"
 """Names what is left out for its content. To be raised with what `withheld` looks for: what the store has is looked at
 once more then."""
 
-_PACKED: Final = frozenset({"pdf", "docx"})
+_PACKED: Final = frozenset({"pdf", "docx", "mail", "mailbox"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """What an ingest makes of files, over real ones and a real store."""
 
 import time
+from email.message import EmailMessage
 
 import pytest
 
 from streamrag_cli.events import DocumentSeen, IngestStarted
+from tests.documents.made_secrets import private_key
 from tests.fake_embedder import FakeEmbedder
 from tests.ingest.ingests import LONG_AGO_NS, Ingests
 
@@ -208,3 +210,12 @@ def test_mail_and_subtitles_of_a_folder_are_read(ingests: Ingests) -> None:
 
     assert ingests.run("docs") == {"docs/a.eml": "added", "docs/a.srt": "added"}
     assert ingests.stored()["docs/a.srt"] == "Heat it."
+
+
+def test_a_key_in_an_encoded_message_is_left_out(ingests: Ingests) -> None:
+    message = EmailMessage()
+    message["Subject"] = "The key"
+    message.set_content(private_key(), cte="base64")
+    ingests.put("docs/a.eml", message.as_bytes())
+
+    assert ingests.run("docs") == {"docs/a.eml": "skipped"}
