@@ -9,7 +9,7 @@ from fnmatch import translate
 from pathlib import PurePath
 from typing import Final, Literal, TypeAlias
 
-from streamrag_cli.documents.formats import format_of
+from streamrag_cli.documents.formats import format_of, text_kind
 
 Suspicion: TypeAlias = Literal["", "secret", "unless_prose", "if_hinted"]
 """What to make of a file: nothing, never read it, read it if it is running text, leave it out if anything in it
@@ -82,10 +82,10 @@ def judge_name(path: PurePath, *, in_secret_directory: bool = False) -> Suspicio
     ['secret', '', 'secret', 'unless_prose']
     """
     name = path.name.casefold()
-    if name.endswith(PROSE_SUFFIXES):
+    if is_prose(path):
         return ""
     format_name = format_of(path)
-    is_code = format_name in {"code", "python"} or name.endswith(_CODE_SUFFIXES)
+    is_code = text_kind(path) == "code" or name.endswith(_CODE_SUFFIXES)
     if is_code and not name.startswith("wp-config"):
         return "if_hinted" if _PHP_CONFIG.fullmatch(name) else ""
     words = _words(path.name)
@@ -104,6 +104,16 @@ def _says_secret(words: str, format_name: str | None, *, in_secret_directory: bo
     if in_secret_directory or _SECRET_WORDS.search(words):
         return True
     return format_name == "json" and _SERVICE_ACCOUNT.search(words) is not None
+
+
+def is_prose(path: PurePath) -> bool:
+    """Whether the name is that of a page, a letter or a book."""
+    return path.name.casefold().endswith(PROSE_SUFFIXES) or text_kind(path) == "prose"
+
+
+def is_data(path: PurePath) -> bool:
+    """Whether the name is that of data or plain text rather than of prose or source code."""
+    return not (is_prose(path) or text_kind(path) == "code" or path.name.casefold().endswith(_CODE_SUFFIXES))
 
 
 def is_never_entered(name: str) -> bool:

@@ -15,12 +15,10 @@ from pathlib import PurePath
 from typing import Final
 
 from streamrag_cli.documents.formats import format_of
-from streamrag_cli.documents.never_read import PROSE_SUFFIXES, Suspicion
+from streamrag_cli.documents.never_read import Suspicion, is_data
 from streamrag_cli.documents.randomness import is_made_up, looks_random
 from streamrag_cli.documents.secret_data import hint_of_a_secret, secret_data
 
-_DATA_FORMATS: Final = {"text", "table", "json", "json_lines", "yaml", "toml", "config", "xml", None}
-_CODE_SUFFIXES: Final = (".tf", ".hcl", ".xsd", ".xsl")
 _AN_API_DESCRIPTION: Final = re.compile(rb"""^\s*[{"'\s]*(?:openapi|swagger)["']?\s*:""")
 
 _PEM: Final = re.compile(rb"-----BEGIN ((?:[A-Z0-9]+ )*)PRIVATE KEY(?: BLOCK)?-----")
@@ -64,12 +62,6 @@ def why_secret(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str | 
     if suspicion and not is_running_text(data, min_letters=_LONG_TEXT_LETTERS):
         return hint_of_a_secret(data)
     return None
-
-
-def is_data(path: PurePath) -> bool:
-    """Whether the name is that of data rather than of prose or source code."""
-    name = path.name.casefold()
-    return format_of(path) in _DATA_FORMATS and not name.endswith((*PROSE_SUFFIXES, *_CODE_SUFFIXES))
 
 
 def is_running_text(data: bytes, *, min_letters: int = 200) -> bool:

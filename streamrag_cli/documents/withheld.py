@@ -15,7 +15,9 @@ RULES: Final = "1"
 """Names what is left out for its content. To be raised with what `withheld` looks for: what the store has is looked at
 once more then."""
 
-_PACKED: Final = frozenset({"pdf", "docx", "mail", "mailbox"})
+_PACKED: Final = frozenset({"pdf", "docx"})
+_TRANSPORTED: Final = frozenset({"mail", "mailbox"})
+"""Formats whose text may be encoded for its transport, or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def withheld(found: FoundFile, raw: RawFile) -> Withheld | None:
 
 def withheld_text(found: FoundFile, document: Document) -> Withheld | None:
     """The same of a format whose bytes do not show its text."""
-    if found.is_named or format_of(found.path) not in _PACKED:
+    if found.is_named or format_of(found.path) not in _PACKED | _TRANSPORTED:
         return None
     what = why_secret(Path("document.md"), document.text.encode())
     return _secret(what) if what else None

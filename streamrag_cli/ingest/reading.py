@@ -86,7 +86,8 @@ class ReadAhead:
         if known and (same := renewed(known, record)):
             return Examined(path=record.path, source=source, action="unchanged", record=same)
         if not found.is_named and not is_of_its_format(found.path, raw.data):
-            return Examined(path=record.path, source=source, action="skipped", reason="not what its name stands for")
+            reason = "not what its name stands for"
+            return Examined(path=record.path, source=source, action="skipped", reason=reason, code="unsupported")
         remark, chunks = "", []
         if self._wants_chunks:
             document = self._loader.load(found.path, raw)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from streamrag_cli.documents.discover import discover
-from streamrag_cli.documents.found import FoundFile, UnreadableDirectory
+from streamrag_cli.documents.found import FoundFile, SkipCode, SkippedPath, UnreadableDirectory
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.ingest.roots import IngestRequest
 from streamrag_cli.settings import Settings
@@ -18,6 +18,10 @@ from streamrag_cli.text import sanitise_line
 
 LARGE_FILES: Final = 5_000
 """From how many files on a folder that was never ingested is asked about."""
+_ARE_THERE: Final[frozenset[SkipCode]] = frozenset(
+    {"secret", "gitignored", "streamragignored", "excluded", "generated"}
+)
+"""What would be read but for a rule: a folder with such files is no disk that is not mounted."""
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 MANY_DOCUMENTS: Final = 20
 """From how many documents on their removal is asked about."""
@@ -54,6 +58,8 @@ def look_at(roots: Sequence[Path], request: IngestRequest, settings: Settings) -
                 new += root in new_roots
                 if new == LARGE_FILES + 1 and not request.dry_run:
                     _ask_about_size(sorted(new_roots), request)
+            case SkippedPath(path=path, code=code) if code in _ARE_THERE:
+                without_files.difference_update((path, *path.parents))
             case UnreadableDirectory(path=path):
                 unreadable.append(path)
             case _:

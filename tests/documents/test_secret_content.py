@@ -26,7 +26,21 @@ TOKENS = {
     "dop_v1_" + random_text(64, HEX).lower().replace("r", "a"): "a DigitalOcean token",
     "AGE-SECRET-KEY-1" + random_text(58).upper(): "an age key",
 }
-PAGES = ("page.md", "page.rst", "page.html", "page.adoc", "main.py", "main.go", "notes.txt", "data.json", "a.yaml")
+PAGES = (
+    "page.md",
+    "page.rst",
+    "page.html",
+    "page.adoc",
+    "main.py",
+    "main.go",
+    "notes.txt",
+    "data.json",
+    "a.yaml",
+    "a.toml",
+    "a.xml",
+    "a.eml",
+    "a.1",
+)
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -1,5 +1,6 @@
 """What an ingest leaves out for what is in it, and what it says of it."""
 
+import base64
 import os
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 
 from streamrag_cli.events import Notice
 from streamrag_cli.ingest import compare
+from streamrag_cli.ingest.pipeline import ingest
 from tests.documents.made_secrets import AWS_ID, AWS_SECRET, private_key
 from tests.documents.pdf_bytes import pdf_bytes
 from tests.fake_embedder import FakeEmbedder
@@ -75,6 +77,27 @@ def test_a_key_in_a_pdf_is_found_in_its_text(ingests: Ingests) -> None:
 
     assert ingests.run("docs") == {"docs/a.pdf": "skipped"}
     assert ingests.run("docs/a.pdf") == {"docs/a.pdf": "added"}
+
+
+def test_a_key_in_an_encoded_letter_is_found_in_its_text(ingests: Ingests) -> None:
+    body = base64.encodebytes(f"Login {AWS_ID} with {AWS_SECRET}.".encode()).decode()
+    head = "From: a@x.io\nSubject: Login\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n"
+    ingests.put("docs/a.eml", f"{head}\n{body}")
+
+    assert ingests.run("docs") == {"docs/a.eml": "skipped"}
+    assert ingests.run("docs/a.eml") == {"docs/a.eml": "added"}
+
+
+def test_a_folder_whose_last_document_became_a_secret_is_emptied_without_a_question(ingests: Ingests) -> None:
+    ingests.put("docs/a.csv", "some,text")
+    ingests.run("docs")
+    (ingests.home / "docs/a.csv").rename(ingests.home / "docs/passwords.csv")
+    request = replace(ingests._request(("docs",)), allow_empty=False)
+
+    assert ingests._told(ingest(request, ingests.settings)) == {
+        "docs/a.csv": "deleted",
+        "docs/passwords.csv": "skipped",
+    }
 
 
 def test_documents_that_are_excluded_now_are_removed_and_come_back(ingests: Ingests) -> None:
