@@ -53,7 +53,7 @@ def outcomes(warm_reader: CommandLine) -> dict[str, Outcome]:
         ("ask -m", "Option '-m' requires an argument.", "streamrag ask --help"),
         ("ingest", "no path to ingest", "streamrag ingest PATH"),
         ("ingest --rebuild", "no path to ingest", "streamrag ingest --rebuild PATH"),
-        ("ingest --remove", "--remove takes a PATH and no --rebuild or --dry-run", "streamrag ingest --remove PATH"),
+        ("ingest --remove", "--remove takes a PATH or --all, and no --rebuild", "streamrag ingest --remove PATH"),
         ("eval nowhere", "nowhere/qrels.tsv: No such file or directory", "streamrag eval DIR, with corpus.jsonl,"),
     ],
 )
