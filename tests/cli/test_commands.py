@@ -193,7 +193,8 @@ def test_the_json_in_the_transcripts_has_exactly_its_keys() -> None:
     (status,), (report,) = json_in("status", "status --json"), json_in("eval", "eval --json")
     (ingested,), lines = json_in("ingest", "ingest --json "), json_in("ingest", "ingest --jsonl ")
 
-    assert (list(found), list(found["hits"][0]), list(hit)) == (["version", "query", "hits", "error"], source, source)
+    assert list(found) == ["version", "query", "hits", "error"]
+    assert (list(found["hits"][0]), list(hit)) == ([*source, "path"], source)
     assert list(status) == ["version", "store", "collections"]
     assert list(status["collections"][0]) == [*collection, "generation", "roots"]
     assert list(report) == metrics
