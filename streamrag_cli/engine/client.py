@@ -13,9 +13,10 @@ import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from streamrag_cli.engine.messages import BEAT_S, GarbledError, Request, read_event, read_state, request_line
+from streamrag_cli.engine.liveness import PATIENCE_S, TICK_S, Silence, watch
+from streamrag_cli.engine.messages import GarbledError, Request, read_event, read_state, request_line
 from streamrag_cli.engine.peer import peer
 from streamrag_cli.engine.place import Place, UnsafePlaceError, environment_for_engine, place_for, places_to_look
 from streamrag_cli.errors import ExitCode
@@ -23,14 +24,6 @@ from streamrag_cli.events import AskEvent, Done, Error, Status
 from streamrag_cli.model import Question
 from streamrag_cli.settings import Settings
 
-if TYPE_CHECKING:
-    import asyncio
-
-PATIENCE_S: Final = 1.0
-_SILENCE_S: Final = 10 * BEAT_S  # a busy machine is not a hung engine
-_TICK_S: Final = 0.1
-_STOPPED_S: Final = 0.9
-"""A tick that takes so long means that this process was stopped, or hardly ran."""
 _POLL_S: Final = 0.004
 _FEWEST_DESCRIPTORS: Final = 256
 """No system allows a process fewer unless it is told to."""
@@ -76,8 +69,8 @@ class Connection:
 
     def _lines(self) -> Iterator[bytes]:
         """What the engine sends, without line ends. Raises TimeoutError when it is silent."""
-        silence = _Silence()
-        self.socket.settimeout(_TICK_S)
+        silence = Silence()
+        self.socket.settimeout(TICK_S)
         buffer = bytearray()
         while True:
             try:
@@ -99,8 +92,8 @@ class Connection:
         import asyncio
 
         reader, writer = await asyncio.open_unix_connection(sock=self.socket, limit=2**28)
-        silence = _Silence()
-        watching = asyncio.create_task(_watch(reader, silence))
+        silence = Silence()
+        watching = asyncio.create_task(watch(reader, silence))
         try:
             if not await reader.readline():  # it says hello
                 raise NoEngineError("it has ended")
@@ -126,45 +119,6 @@ class Connection:
         """It may only be busy, so it is left alone; but the next client shall find another."""
         self.place.socket.unlink(missing_ok=True)
         return NoEngineError("it does not answer")
-
-
-class _Silence:
-    """How long an engine has said nothing while this process was running.
-
-    Time in which this process itself was stopped (Ctrl-Z) tells nothing of the engine: what it sent may be waiting.
-    """
-
-    def __init__(self) -> None:
-        self._limit_s = PATIENCE_S
-        self._silent_s = 0.0
-        self._checked_at_s = time.monotonic()
-
-    def end(self) -> None:
-        """Something has come. An engine that has said hello has more time from then on."""
-        self._limit_s = _SILENCE_S
-        self._silent_s = 0.0
-
-    def check(self) -> None:
-        """Call every `_TICK_S`. Raises TimeoutError."""
-        now_s = time.monotonic()
-        passed_s, self._checked_at_s = now_s - self._checked_at_s, now_s
-        was_stopped = passed_s > _STOPPED_S
-        self._silent_s += _TICK_S if was_stopped else passed_s
-        if self._silent_s >= self._limit_s and not was_stopped:  # else what came in that time is read first
-            raise TimeoutError
-
-
-async def _watch(reader: "asyncio.StreamReader", silence: _Silence) -> None:
-    """Have who reads fail with TimeoutError when the engine is silent for too long."""
-    import asyncio
-
-    while True:
-        await asyncio.sleep(_TICK_S)
-        try:
-            silence.check()
-        except TimeoutError as error:
-            reader.set_exception(error)
-            return
 
 
 def connect(request: Request, environment: Mapping[str, str], *, idle_s: float, start: bool = True) -> Connection:

@@ -70,7 +70,7 @@ class TimeLimit:
     def error(self) -> StoreError:
         """What to raise when it is over."""
         if self._cancellation.is_cancelled:
-            return StoreError("the search was cancelled", code="retrieval_cancelled", retryable=True)
+            return StoreError("the search was cancelled", code="interrupted", retryable=True)
         return StoreError(
             f"the search took longer than {self._limit_s:g} s and was stopped",
             code="retrieval_timeout",
@@ -79,7 +79,7 @@ class TimeLimit:
         )
 
     def check(self) -> None:
-        """Raise StoreError `retrieval_timeout` if it is over."""
+        """Raise what `error` gives, if it is over."""
         if self.is_over():
             raise self.error()
 

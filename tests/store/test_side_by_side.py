@@ -117,7 +117,7 @@ def test_a_search_ends_when_its_asker_goes(store: Store) -> None:
         asked.cancel()
         with pytest.raises(StoreError) as caught:
             asking.result(timeout=30)
-    assert caught.value.code == "retrieval_cancelled"
+    assert caught.value.code == "interrupted"
 
 
 def test_of_many_words_the_rarest_are_looked_for_in_every_store(store: Store) -> None:
