@@ -38,18 +38,21 @@ def known() -> bool:
 
 
 class Peers:
-    """Looks up owners. One for each process; for one thread."""
+    """Looks up owners. One for each process; for one thread. Opens nothing before the first question.
 
-    def __init__(self) -> None:
-        self._netlink = _open_netlink()
-        if self._netlink is not None and not self._answers():
-            self.close()
+    With `ask_kernel` the kernel is asked for the one socket, if it takes such questions; otherwise its tables are read.
+    """
+
+    def __init__(self, *, ask_kernel: bool = True) -> None:
+        self._netlink: socket.socket | None = None
+        self._to_open = ask_kernel
 
     def uid_of(self, peer: Address, ours: Address) -> int | None:
         """The user id that owns the socket at `peer` connected to our socket at `ours`; None if it is not known.
 
         Takes 50 us, or 10 ms and more where the kernel takes no question for a single socket and its tables are read.
         """
+        self._open()
         ends = _plain(peer), _plain(ours)
         for _ in range(2):  # the other end may be a moment late
             uid = _from_tables(*ends) if self._netlink is None else self._ask_kernel(self._netlink, *ends)
@@ -61,6 +64,13 @@ class Peers:
         if self._netlink is not None:
             self._netlink.close()
             self._netlink = None
+
+    def _open(self) -> None:
+        if self._to_open:
+            self._to_open = False
+            self._netlink = _open_netlink()
+            if self._netlink is not None and not self._answers():
+                self.close()
 
     def _answers(self) -> bool:
         """Whether the kernel knows a connection of our own: without its part for TCP it denies every one."""

@@ -7,7 +7,7 @@ withheld. The lines go to this module's logger; where they are written is the co
 import logging
 import shlex
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
@@ -15,8 +15,8 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamrag_cli.errors import ExitCode, StreamragError
-from streamrag_cli.events import AskEvent, Done, Error, as_event
-from streamrag_cli.model import Question, Usage
+from streamrag_cli.events import AskEvent, Done, Error, Sources, as_event
+from streamrag_cli.model import Question, Source, Usage
 from streamrag_cli.text import sanitise_line
 
 log: Final = logging.getLogger(__name__)
@@ -24,6 +24,7 @@ _STATE: Final = "log_entry"
 _MAX_PATH_CHARS: Final = 100
 _MAX_CAUSE_CHARS: Final = 500
 _REPEATED_CHARS: Final = 12
+_REPEATED_SOURCE_CHARS: Final = 30
 _FEWEST_CHARS: Final = 3
 _FAULT_OF_THE_CLIENT: Final = {ExitCode.USAGE, ExitCode.NOTHING_RELEVANT}
 
@@ -38,12 +39,18 @@ class LogEntry:
     cause: str = ""
     usage: Usage | None = None
 
-    def fail(self, error: Error | StreamragError, question: Question | None = None) -> None:
+    def fail(
+        self, error: Error | StreamragError, question: Question | None = None, sources: Sequence[Source] = ()
+    ) -> None:
+        """Note what ended the answer. A model's server may repeat in its error what it was sent."""
         event = as_event(error) if isinstance(error, StreamragError) else error
         self.outcome = event.code
         if event.exit_code not in _FAULT_OF_THE_CLIENT:
             text = sanitise_line(event.message)[:_MAX_CAUSE_CHARS]
-            self.cause = "(withheld: it repeats the question)" if _repeats(text, question) else text
+            quoted = _repeats(text, *_texts_of(question)) or _repeats(
+                text, *(source.content for source in sources), run=_REPEATED_SOURCE_CHARS
+            )
+            self.cause = "(withheld: it repeats the question or a source)" if quoted else text
 
 
 def entry_of(scope: Scope) -> LogEntry:
@@ -58,12 +65,15 @@ async def noted(
 ) -> AsyncGenerator[AskEvent, None]:
     """The same events; how they end is put down in `entry`."""
     entry.outcome = "abandoned"
+    sources: tuple[Source, ...] = ()
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Done):
                 entry.outcome, entry.usage = event.finish_reason, event.usage
+            elif isinstance(event, Sources):
+                sources = event.sources
             elif isinstance(event, Error):
-                entry.fail(event, question)
+                entry.fail(event, question, sources)
             yield event
 
 
@@ -128,14 +138,17 @@ def _quoted(value: str) -> str:
     return shlex.quote(sanitise_line(value))
 
 
-def _repeats(text: str, question: Question | None) -> bool:
-    """Whether a message holds the question, or a run of its characters that is no accident."""
+def _texts_of(question: Question | None) -> tuple[str, ...]:
     if question is None:
-        return False
-    said = text.casefold()
-    texts = (question.text, question.extra, *(message.text for message in question.conversation))
-    for asked in (text.casefold().strip() for text in texts):
-        size = min(_REPEATED_CHARS, len(asked))
-        if size >= _FEWEST_CHARS and any(asked[at : at + size] in said for at in range(len(asked) - size + 1)):
+        return ()
+    return question.text, question.extra, *(message.text for message in question.conversation)
+
+
+def _repeats(message: str, *texts: str, run: int = _REPEATED_CHARS) -> bool:
+    """Whether a message holds one of the texts, or so many characters of it in a row that it is no accident."""
+    said = message.casefold()
+    for text in (each.casefold().strip() for each in texts):
+        size = min(run, len(text))
+        if size >= _FEWEST_CHARS and any(text[at : at + size] in said for at in range(len(text) - size + 1)):
             return True
     return False

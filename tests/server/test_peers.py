@@ -57,6 +57,10 @@ def connected(family: socket.AddressFamily, host: str, asking: str) -> Iterator[
             yield client, accepted
 
 
+def looking_at(asked: str) -> Peers:
+    return Peers(ask_kernel=asked == "the kernel")
+
+
 def uid_at(accepted: socket.socket, looking: Peers) -> int | None:
     return looking.uid_of(accepted.getpeername()[:2], accepted.getsockname()[:2])
 
@@ -72,9 +76,7 @@ def uid_at(accepted: socket.socket, looking: Peers) -> int | None:
     ],
 )
 def test_the_owner_of_the_other_end_is_known(family: socket.AddressFamily, host: str, asking: str, asked: str) -> None:
-    with closing(Peers()) as looking, connected(family, host, asking) as (client, accepted):
-        if asked == "its tables":
-            looking.close()
+    with closing(looking_at(asked)) as looking, connected(family, host, asking) as (client, accepted):
         own = uid_at(accepted, looking)
         if os.geteuid() == 0:
             os.fchown(client.fileno(), OTHER_UID, -1)
@@ -85,9 +87,8 @@ def test_the_owner_of_the_other_end_is_known(family: socket.AddressFamily, host:
 
 @pytest.mark.parametrize("asked", ["the kernel", "its tables"])
 def test_a_client_that_has_closed_is_not_taken_for_root(asked: str) -> None:
-    with closing(Peers()) as looking, connected(socket.AF_INET, "127.0.0.1", "127.0.0.1") as (client, accepted):
-        if asked == "its tables":
-            looking.close()
+    one = connected(socket.AF_INET, "127.0.0.1", "127.0.0.1")
+    with closing(looking_at(asked)) as looking, one as (client, accepted):
         client.close()
         assert accepted.recv(1) == b""
 
@@ -96,16 +97,13 @@ def test_a_client_that_has_closed_is_not_taken_for_root(asked: str) -> None:
 
 @pytest.mark.parametrize("asked", ["the kernel", "its tables"])
 def test_a_listening_socket_at_the_same_port_is_not_the_other_end(asked: str) -> None:
-    with closing(Peers()) as looking, socket.create_server(("127.0.0.1", 0)) as listening:
-        if asked == "its tables":
-            looking.close()
-
+    with closing(looking_at(asked)) as looking, socket.create_server(("127.0.0.1", 0)) as listening:
         assert looking.uid_of(listening.getsockname(), ("127.0.0.1", 9)) is None
 
 
 def test_the_owner_is_found_in_a_table_of_many_connections() -> None:
-    with closing(Peers()) as looking, socket.create_server(("127.0.0.1", 0), backlog=1000) as server:
-        looking.close()
+    many = socket.create_server(("127.0.0.1", 0), backlog=1000)
+    with closing(looking_at("its tables")) as looking, many as server:
         clients = [socket.create_connection(server.getsockname()) for _ in range(300)]
         accepted = [server.accept()[0] for _ in clients]
         found = {uid_at(each, looking) for each in (accepted[0], accepted[150], accepted[-1])}

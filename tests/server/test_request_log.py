@@ -89,9 +89,21 @@ def test_a_failure_is_logged_with_its_cause_but_not_with_a_question_that_it_repe
 
     first, second = lines_of(server)
     assert "zinfandel" not in first.casefold()
-    assert "cause='(withheld: it repeats the question)'" in first
+    assert "cause='(withheld: it repeats the question or a source)'" in first
     assert first.startswith("ERROR failed client=127.0.0.1 route='GET /rag/stream-with-sources' collection=default")
     assert "the model is on holiday" in second
+
+
+def test_a_source_that_the_models_server_repeats_is_not_logged(settings: Settings) -> None:
+    repeated = "Its lamp burned colza oil until 1921, when it was changed"
+    with OpenAIServer(chat=failure(400, f"too long: ... {repeated} ...")) as model:
+        with served(settings, "--base-url", model.base_url, "-m", "m") as server:
+            request(ask_url(server.url, "Who built the lighthouse?"))
+            end(server)
+
+    [line] = lines_of(server)
+    assert "colza" not in line
+    assert line.endswith("cause='(withheld: it repeats the question or a source)'")
 
 
 def test_an_answer_whose_reader_left_is_said_to_be_abandoned(settings: Settings) -> None:
