@@ -143,8 +143,8 @@ def _metrics(qrels: dict[str, dict[str, int]], run: dict[str, dict[str, float]])
 
 
 def _quotes_answer(query: Query, found: Retrieved, retriever: Retriever, top_k: int) -> bool:
-    quotes = pick_quotes(query.text, found, top_k=top_k, embedder=retriever.embedder)
-    said = _folded(" ".join(quote.text for quote in quotes))
+    quotes = pick_quotes(query.text, found, top_k=top_k, embedder=retriever.embedder, chunk_after=retriever.chunk_after)
+    said = _folded(" ".join(f"{quote.text} {quote.block}" for quote in quotes))
     return any(_folded(answer) in said for answer in query.answers)
 
 

@@ -59,10 +59,13 @@ def sanitise_line(text: str) -> str:
 
 
 def excerpt(text: str, *, limit: int = 150) -> str:
-    """The first `limit` characters of `text` with its white space folded, and `...` where it goes on.
+    """The first `limit` characters of `text` with its white space folded, cut at a word, and `...` where it goes on.
 
-    >>> excerpt("one  two three", limit=7)
+    >>> excerpt("one  two three", limit=9)
     'one two...'
     """
     folded = " ".join(sanitise(text[: limit * 8]).split())
-    return folded if len(folded) <= limit else folded[:limit].rstrip() + "..."
+    if len(folded) <= limit:
+        return folded
+    whole = folded[: limit + 1].rpartition(" ")[0]
+    return (whole if len(whole) > limit // 2 else folded[:limit]).rstrip() + "..."

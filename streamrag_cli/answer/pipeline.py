@@ -6,7 +6,6 @@ consumer itself goes away; then the connection to the model is closed on the way
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -26,6 +25,7 @@ from streamrag_cli.answer.chat_model import (
 )
 from streamrag_cli.answer.chat_request import AnswerLimits
 from streamrag_cli.answer.citations import resolve
+from streamrag_cli.answer.excerpts import as_sources
 from streamrag_cli.answer.library import Library
 from streamrag_cli.answer.model_choice import choose_endpoint, find_local_servers, to_connect_one
 from streamrag_cli.answer.prompt import messages
@@ -46,7 +46,7 @@ from streamrag_cli.store.catalog import Counts
 from streamrag_cli.store.interface import Reader
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 from streamrag_cli.system_errors import lack_of
-from streamrag_cli.text import excerpt, sanitise, sanitise_line
+from streamrag_cli.text import sanitise, sanitise_line
 
 QUOTING_MODEL: Final = "quotes"
 MAX_QUESTION_CHARS: Final = 20_000
@@ -141,7 +141,7 @@ async def _events(
     clock.mark("retrieval_ms")
     clock.stages.end("retrieval")
     clock.stages.spent_ms |= {f"retrieval: {step}": spent_ms for step, spent_ms in found.spent_ms.items()}
-    sources = tuple(as_source(hit) for hit in found.hits)
+    sources = await retriever.in_thread(lambda _: as_sources(found.hits, found.term_weights))
     yield Sources(sources=sources)
     endpoint = await _endpoint(settings)
     if endpoint is None:
@@ -196,7 +196,7 @@ def find_sources(
     """The sources alone. Raises what retrieval raises."""
     _check(query)
     found = retriever.retrieve(query, top_k=settings.top_k, min_score=settings.min_score, cancellation=cancellation)
-    return tuple(as_source(hit) for hit in found.hits)
+    return as_sources(found.hits, found.term_weights)
 
 
 def _check(question: str) -> None:
@@ -353,7 +353,7 @@ async def _quote(
     clock.mark("context_ms")
     yield Status(status="generating", detail="choosing quotes")
     pick = partial(pick_quotes, question.text, found, top_k=len(found.hits), embedder=retriever.embedder)
-    picking = retriever.in_thread(lambda _: pick())
+    picking = retriever.in_thread(lambda end: pick(chunk_after=partial(retriever.chunk_after, cancellation=end)))
     if for_visitors:
         quotes, said = await picking, _NO_MODEL
     else:
@@ -374,27 +374,3 @@ async def _quote(
         reason = "length"
         yield _cut_short(f"{limit} tokens")
     yield Done(finish_reason=reason, model=QUOTING_MODEL, usage=None, timings=clock.timings(None))
-
-
-def as_source(hit: Hit) -> Source:
-    """A hit as it is shown: names and excerpt are safe for any terminal."""
-    return Source(
-        n=hit.rank,
-        source=sanitise_line(hit.source),
-        page=hit.chunk.page,
-        line_start=hit.chunk.line_start,
-        line_end=hit.chunk.line_end,
-        title=sanitise_line(hit.chunk.title),
-        content=excerpt(_without_heading(hit)),
-        score=hit.score,
-        chunk_id=hit.chunk.id,
-        path=hit.path,
-    )
-
-
-def _without_heading(hit: Hit) -> str:
-    """The chunk's text behind its own headings, which a source shows beside it."""
-    lines = hit.chunk.text.split("\n")
-    while lines and (not re.search(r"\w", lines[0]) or lines[0].strip("# \t") in hit.chunk.headings):
-        del lines[0]
-    return "\n".join(lines) or hit.chunk.text

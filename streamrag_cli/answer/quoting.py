@@ -7,13 +7,14 @@ date, a name). On SQuAD the gold answer is among three sentences picked so from 
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
-from streamrag_cli.answer.sentences import sentences
-from streamrag_cli.documents.formats import text_kind
+from streamrag_cli.answer.sentences import Sentence, opening_block, sentences
+from streamrag_cli.documents.formats import inline_markup, text_kind
+from streamrag_cli.model import Chunk, Hit
 from streamrag_cli.retrieval.embeddings import Embedder
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.store.words import stems
@@ -21,6 +22,9 @@ from streamrag_cli.store.words import stems
 QUOTES: Final = 3
 EMBEDDED: Final = 64
 """Of more sentences, as rows of tables are, those are judged whose words fit best: each costs an embedding."""
+
+_BLOCK_CHARS: Final = 200
+"""Of the block that a sentence announces these count as its own words."""
 
 _BM25_K1: Final = 1.2
 _BM25_B: Final = 0.3
@@ -45,28 +49,39 @@ _KINDS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """A sentence taken from the source numbered `n`, as it reads without markup."""
+    """A sentence taken from the source numbered `n`, and the block that it announces.
+
+    Both are Markdown that shows just what the document does. Code without a sentence about it has no `text`.
+    """
 
     n: int
     text: str
+    block: str = ""
 
 
-def pick_quotes(question: str, found: Retrieved, *, top_k: int, embedder: Embedder, limit: int = QUOTES) -> list[Quote]:
-    """The best sentences of the best `top_k` hits, best first, no sentence twice."""
+def pick_quotes(
+    question: str,
+    found: Retrieved,
+    *,
+    top_k: int,
+    embedder: Embedder,
+    limit: int = QUOTES,
+    chunk_after: Callable[[Hit], Chunk | None] = lambda _: None,
+) -> list[Quote]:
+    """The best sentences of the best `top_k` hits, best first, no sentence twice.
+
+    `chunk_after` is asked for the block that the last sentence of a chunk announces, if that is quoted.
+    """
     hits, term_weights = found.hits[:top_k], found.term_weights
-    candidates = [
-        (hit, sentence) for hit in hits for sentence in sentences(hit.chunk.text, text_kind(PurePath(hit.path)))
-    ]
+    candidates = [(hit, sentence) for hit in hits for sentence in sentences_of(hit)]
     if not candidates:
         return []
-    texts = [sentence.text for _, sentence in candidates]
-    lexical = _lexical(texts, term_weights)
+    lexical = _lexical([_judged(sentence) for _, sentence in candidates], term_weights)
     if len(candidates) > EMBEDDED:
         kept = sorted(sorted(range(len(candidates)), key=lambda index: -sum(lexical[index]))[:EMBEDDED])
         candidates = [candidates[index] for index in kept]
-        texts = [texts[index] for index in kept]
         lexical = [lexical[index] for index in kept]
-    vectors = embedder.embed_documents(texts)
+    vectors = embedder.embed_documents([sentence.text for _, sentence in candidates])
     cosines = vectors @ found.question_vector
     best_chunk = max(hit.score for hit in hits) or 1.0
     kinds = _kinds_asked_for(question)
@@ -79,7 +94,25 @@ def pick_quotes(question: str, found: Retrieved, *, top_k: int, embedder: Embedd
         for (hit, sentence), (coverage, bm25), cosine in zip(candidates, lexical, cosines, strict=True)
     ]
     order = sorted(range(len(candidates)), key=lambda index: -scores[index])
-    return _without_repeats([Quote(n=candidates[i][0].rank, text=candidates[i][1].text) for i in order], limit)
+    return _without_repeats((_quote(*candidates[index], chunk_after) for index in order), limit)
+
+
+def sentences_of(hit: Hit) -> Iterator[Sentence]:
+    """The sentences of a hit's chunk, read as its document's format wants."""
+    path = PurePath(hit.path)
+    return sentences(hit.chunk.text, text_kind(path), inline_markup(path))
+
+
+def _judged(sentence: Sentence) -> str:
+    return f"{sentence.text} {sentence.block.words[:_BLOCK_CHARS]}" if sentence.markdown else sentence.text
+
+
+def _quote(hit: Hit, sentence: Sentence, chunk_after: Callable[[Hit], Chunk | None]) -> Quote:
+    block = sentence.block.markdown
+    if sentence.is_open and (following := chunk_after(hit)):
+        path = PurePath(hit.path)
+        block = opening_block(following.text, text_kind(path), inline_markup(path)).markdown
+    return Quote(n=hit.rank, text=sentence.markdown, block=block)
 
 
 def _lexical(texts: Sequence[str], term_weights: Mapping[str, float]) -> list[tuple[float, float]]:
@@ -108,12 +141,12 @@ def _kinds_asked_for(question: str) -> list[re.Pattern[str]]:
     return [re.compile(answer) for pattern, answer in _KINDS if pattern.search(asked)]
 
 
-def _without_repeats(quotes: Sequence[Quote], limit: int) -> list[Quote]:
+def _without_repeats(quotes: Iterable[Quote], limit: int) -> list[Quote]:
     """The first `limit` quotes whose words are not all in one taken before."""
     taken: list[Quote] = []
     seen: list[set[str]] = []
     for quote in quotes:
-        found = set(re.findall(r"\w+", quote.text.lower()))
+        found = set(re.findall(r"\w+", f"{quote.text}\n{quote.block}".lower()))
         if any(len(found & other) >= 0.9 * len(found) for other in seen):
             continue
         taken.append(quote)
@@ -126,10 +159,15 @@ def _without_repeats(quotes: Sequence[Quote], limit: int) -> list[Quote]:
 def pieces(quotes: Sequence[Quote], *, stop: Sequence[str] = ()) -> Iterator[str]:
     """The answer as Markdown, word by word: each sentence in quotation marks with its source behind it.
 
-    It ends before the first of the `stop` texts.
+    What it announces stands below. The answer ends before the first of the `stop` texts.
     """
-    answer = "\n\n".join(
-        f"\N{LEFT DOUBLE QUOTATION MARK}{quote.text}\N{RIGHT DOUBLE QUOTATION MARK} [{quote.n}]" for quote in quotes
-    )
+    answer = "\n\n".join(map(_shown, quotes))
     end = min((at for each in stop if each and (at := answer.find(each)) >= 0), default=len(answer))
     yield from re.findall(r"\s*\S+|\s+\Z", answer[:end])
+
+
+def _shown(quote: Quote) -> str:
+    if not quote.text:
+        return f"{quote.block}\n\n[{quote.n}]"
+    quoted = f"\N{LEFT DOUBLE QUOTATION MARK}{quote.text}\N{RIGHT DOUBLE QUOTATION MARK} [{quote.n}]"
+    return f"{quoted}\n\n{quote.block}" if quote.block else quoted

@@ -1,106 +1,191 @@
-"""Sentences of a chunk, fit to be quoted: markup removed, headings and rulings left out."""
+"""Sentences of a chunk, fit to be quoted: markup removed, headings and rulings left out, announced blocks brought."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
-from streamrag_cli.documents.formats import TextKind
+from streamrag_cli.answer.code_units import code_units
+from streamrag_cli.answer.inline import CODE_CHARACTERS, LINE, Masked, code_span, mask
+from streamrag_cli.answer.passages import NOTHING, Announced, Block, announced, blocks
+from streamrag_cli.documents.formats import Markup, TextKind
 
 MAX_CHARS: Final = 500
-_FENCE = re.compile(r"^[ \t]*(```|~~~)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
-_RECORD = re.compile(r"^[ \t]*[{}]")
-_ITEM = re.compile(r"^[ \t]*(?:[-*+]|\d{1,3}[.)]|\|)[ \t]+")
-_HEADING = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]|^[\s=\-~^\"'*+#_`.:|]*$")
-_COLUMN = re.compile(r"(?<=[^\s.!?:])[ \t]{3,}(?=\S)")
-_UNDERLINE = re.compile(r"^([=\-~^\"'*+#_`.:])\1{2,}[ \t]*$")
-_DASHES = re.compile(r"^(?:-[ \t]+)+")
-_VALUE = re.compile(r"[\w\"'/.$@<{-][^:=\n]{0,80}[:=]")
-_LINK = re.compile(r"!?\[([^\]\n]*)\]\((?:[^()\n]|\([^()\n]*\))*\)")
-_TAG = re.compile(r"</?[a-zA-Z][^<>\n]{0,200}>")
-_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
-_EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3})(?=\S)([^*\n]+?)(?<=\S)\1(?![\w*])")
-_END = re.compile(r"(?<=[.!?])[\"')\]\u201d\u2019]*\s+(?=[\"'(\[\u201c\u2018`]*[A-Z0-9\u00c0-\u00de\u0400-\u042f])")
-_ABBREVIATION = re.compile(
+_MOST_TEXT: Final = 50_000
+"""Of one chunk; a longer one is a document whose sections may not be cut."""
+
+_DASHES: Final = re.compile(r"^(?:-[ \t]+)+")
+_VALUE: Final = re.compile(r"[\w\"'/.$@<{-][^:=\n]{0,80}[:=]")
+_CAPITAL: Final = f"[A-Z0-9\u00c0-\u00de\u0400-\u042f{CODE_CHARACTERS}]"
+_END: Final = re.compile(
+    rf"(?<=[.!?])[\"')\]\u201d\u2019]*\s+(?=[\"'(\[\u201c\u2018`]*{_CAPITAL})"
+    r"|(?<=[\u3002\uff01\uff1f])[\"')\u201d\u2019\u300d\u300f\uff09]*\s*(?=\S)|(?<=[\u061f\u06d4\u0964])[\"')\u201d]*\s+"
+)
+_ABBREVIATION: Final = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|cf|vs|approx|Mr|Mrs|Ms|Dr|Prof|St|No|Fig|Eq|Inc|Ltd|Co|Jr|Sr|Gen|Col|Lt|Rev|Mt|ca)|"
     r"\b[A-Z])\.[\"')\]]*\s*$"
 )
+_LONGEST_ABBREVIATION: Final = 20
+_ANNOUNCES: Final = re.compile(r"[:\uff1a][\"')\]*_]*$")
+_ANNOUNCES_CODE: Final = re.compile(r"\b(?:follow(?:s|ing)|below|like (?:this|so))\b", re.IGNORECASE)
+_POINTER: Final = re.compile(
+    r"(?:for (?:more|further|additional|full)[\w ,]{0,60}?)?(?:please )?(?:see|refer to|consult|check out)\b"
+    r"[^`:/]{0,100}\b(?:documentation|docs|manual|guide|reference|readme|details|information|above|below)\b[\w ]{0,40}[.!]?",
+    re.IGNORECASE,
+)
+_WORD: Final = re.compile(r"\w+")
+_WITHOUT_SPACES: Final = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence, without markup, on one line."""
+    """One sentence on one line: as it reads, and as Markdown that shows just that.
+
+    `line` is where it begins, counted from the chunk's first line, 0. `block` is what it announces. A sentence whose
+    block would be in the next chunk `is_open`.
+    """
 
     text: str
+    markdown: str = ""
+    line: int = 0
+    block: Announced = NOTHING
+    is_open: bool = False
 
 
-def sentences(text: str, kind: TextKind = "prose") -> Iterator[Sentence]:
+def sentences(text: str, kind: TextKind = "prose", markup: Markup = "markdown") -> Iterator[Sentence]:
     """The sentences of `text`; each line of a program's output is one, and each record, with the names of its values.
 
-    Code counts only where there is no prose; what is too long is cut at a word.
+    Code within prose counts as far as it is announced, or where there is no prose. What is too long is cut at a word.
     """
+    text = text[:_MOST_TEXT]
     if kind == "records":
-        found = list(_records(text))
+        found = [_whole(mask(record, "none"), line) for record, line in _records(text)]
+    elif kind == "code":
+        found = list(_of_code(text))
     else:
-        prose = _FENCE.sub(_output_lines, text)
-        found = [sentence for block in _blocks(prose) for sentence in _split(_plain(block))]
-    if not found:
-        found = [line for line in text.splitlines() if re.search(r"\w", line)]
-    for each in found:
-        shown = _shortened(" ".join(each.split()))
-        if len(re.findall(r"\w+", shown)) > 1:
-            yield Sentence(shown)
+        found = list(_of_blocks(blocks(text, kind, markup), markup))
+    fit = [each for each in found if _is_quotable(each)]
+    yield from fit or _lines(text, kind, markup)
 
 
-def _output_lines(fence: re.Match[str]) -> str:
-    """The lines of a fenced output as paragraphs; nothing of other fences, which hold code."""
-    is_output = fence[0].split("\n", 1)[0].strip().lstrip("`~") == "output"
-    return "\n\n" + "\n\n".join(fence[2].splitlines()) + "\n\n" if is_output else "\n\n"
+def opening_block(text: str, kind: TextKind, markup: Markup) -> Announced:
+    """The block with which a chunk begins, as announced at the end of the one before."""
+    return announced(blocks(text[:_MOST_TEXT], kind, markup), 0, markup)
 
 
-def _records(text: str) -> Iterator[str]:
-    """Each block between blank lines, or from one item at the margin to the next, as one line."""
-    for block in re.split(r"\n[ \t]*\n|\n(?=- )", text):
+def _of_blocks(found: Sequence[Block], markup: Markup) -> Iterator[Sentence]:
+    for index, block in enumerate(found):
+        is_last = index == len(found) - 1
+        follows_code = not is_last and found[index + 1].kind == "code"
+        if block.kind == "output":
+            for number, line in enumerate(block.lines):
+                yield _whole(mask(line, "none"), block.line + number)
+        elif block.kind == "heading" and follows_code:
+            heading = _whole(mask(block.text, markup), block.line)
+            yield replace(heading, block=announced(found, index + 1, markup))
+        elif block.kind in {"text", "item"}:
+            parts = list(_split(mask(block.text, markup), block.line))
+            yield from parts[:-1]
+            if parts:
+                yield _with_block(parts[-1], found, index, markup, follows_code=follows_code)
+
+
+def _with_block(last: Sentence, found: Sequence[Block], index: int, markup: Markup, *, follows_code: bool) -> Sentence:
+    """The last sentence of a block, and the next block if it announces that."""
+    if not _ANNOUNCES.search(last.text) and not (follows_code and _ANNOUNCES_CODE.search(last.text)):
+        return last
+    if index == len(found) - 1:
+        return replace(last, is_open=True)
+    return replace(last, block=announced(found, index + 1, markup))
+
+
+def _of_code(text: str) -> Iterator[Sentence]:
+    units = list(code_units(text))
+    for unit, following in zip(units, [*units[1:], None], strict=True):
+        if unit.is_comment:
+            *before, last = _split(mask("\n".join(unit.lines), "none"), unit.line)
+            yield from before
+            announces = following is not None and not following.is_comment and _ANNOUNCES.search(last.text)
+            yield replace(last, block=following.shown) if following and announces else last
+        else:
+            words = " ".join(" ".join(unit.lines).split())[:MAX_CHARS]
+            yield Sentence(words, "", unit.line, unit.shown)
+
+
+def _lines(text: str, kind: TextKind, markup: Markup) -> Iterator[Sentence]:
+    """Each line alone, where nothing else can be quoted: code without a word about it, headings without a text."""
+    found = [] if kind in {"records", "code"} else blocks(text, kind, markup)
+    for block in found:
+        for number, line in enumerate(block.lines):
+            if block.kind == "code":
+                shown = line.strip()[:MAX_CHARS]
+                sentence = Sentence(shown, code_span(shown) if shown else "", block.line + number)
+            else:
+                sentence = _whole(mask(line, markup), block.line + number)
+            if _has_words(sentence.text):
+                yield sentence
+
+
+def _records(text: str) -> Iterator[tuple[str, int]]:
+    """Each block between blank lines, or from one item at the margin to the next, as one line; and where it begins."""
+    at = line_number = 0
+    for match in [*re.finditer(r"\n[ \t]*\n|\n(?=- )", text), None]:
+        block = text[at : match.start() if match else len(text)]
         shown = ""
         for line in block.split("\n"):
             words = _DASHES.sub("", line.strip())
             is_more = not shown or shown.endswith(":") or not _VALUE.match(words)
             shown += f"{' ' if is_more else '; '}{words}"
         if shown.strip():
-            yield shown.strip()
+            yield shown.strip(), line_number
+        if match:
+            line_number += block.count("\n") + match[0].count("\n")
+            at = match.end()
 
 
-def _blocks(text: str) -> Iterator[str]:
-    """Paragraphs, list items and table rows, each as one string; headings and rulings are dropped."""
-    block: list[str] = []
-    lines = text.split("\n")
-    for line, following in zip([*lines, ""], [*lines[1:], "", ""], strict=True):
-        starts_item = _ITEM.match(line) or _COLUMN.search(line) or _RECORD.match(line)
-        skipped = not line.strip() or _HEADING.match(line) or (_UNDERLINE.match(following) and not block)
-        if (skipped or starts_item) and block:
-            yield " ".join(block)
-            block = []
-        if not skipped:
-            block.append(_COLUMN.sub(" | ", _ITEM.sub("", line).strip().rstrip("|")))
-
-
-def _plain(block: str) -> str:
-    """The block as it reads: link texts, no tags, no emphasis marks, no escapes."""
-    without = _EMPHASIS.sub(r"\2", _TAG.sub("", _LINK.sub(r"\1", block)))
-    return _ESCAPE.sub(r"\1", without).replace("`", "")
-
-
-def _split(block: str) -> Iterator[str]:
+def _split(masked: Masked, line: int) -> Iterator[Sentence]:
+    """The sentences of a block that begins at `line`."""
+    text = masked.text
     start = 0
-    for match in _END.finditer(block):
-        if not _ABBREVIATION.search(block[start : match.end()].rstrip()):
-            yield block[start : match.end()].strip()
+    for match in _END.finditer(text):
+        if not _ABBREVIATION.search(text[max(start, match.end() - _LONGEST_ABBREVIATION) : match.end()].rstrip()):
+            yield from _one(masked, text[start : match.end()], line)
+            line += text.count(LINE, start, match.end())
             start = match.end()
-    if block[start:].strip():
-        yield block[start:].strip()
+    yield from _one(masked, text[start:], line)
 
 
-def _shortened(sentence: str) -> str:
-    if len(sentence) <= MAX_CHARS:
-        return sentence
-    return sentence[:MAX_CHARS].rsplit(" ", 1)[0] + " ..."
+def _one(masked: Masked, part: str, line: int) -> Iterator[Sentence]:
+    if part.strip():
+        before = part[: len(part) - len(part.lstrip())]
+        yield _sentence(masked, part, line + before.count(LINE))
+
+
+def _whole(masked: Masked, line: int) -> Sentence:
+    return _sentence(masked, masked.text, line)
+
+
+def _sentence(masked: Masked, part: str, line: int) -> Sentence:
+    """The part as a sentence, cut at a word if it is too long."""
+    words = masked.words(part)
+    shown: list[tuple[str, str]] = []
+    room = MAX_CHARS
+    for plain, markdown in words:
+        room -= len(plain) + bool(shown)
+        if room < 0:
+            if not shown:
+                kept = plain[:MAX_CHARS]
+                shown.append((kept, kept if markdown == plain else code_span(kept)))
+            shown.append(("...", "..."))
+            break
+        shown.append((plain, markdown))
+    return Sentence(" ".join(plain for plain, _ in shown), " ".join(markdown for _, markdown in shown), line)
+
+
+def _is_quotable(sentence: Sentence) -> bool:
+    return _has_words(sentence.text) and not (len(sentence.text) < 200 and _POINTER.fullmatch(sentence.text))
+
+
+def _has_words(text: str) -> bool:
+    """Whether it is more than one word, or than three characters of a script that does not part words."""
+    return len(_WORD.findall(text)) > 1 or len(_WITHOUT_SPACES.findall(text)) > 3

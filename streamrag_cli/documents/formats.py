@@ -12,10 +12,15 @@ FormatName: TypeAlias = Literal[
     "config", "xml", "asciidoc", "org", "man", "latex", "mail", "mailbox", "subtitles", "python", "code",
 ]  # fmt: skip
 TextKind: TypeAlias = Literal["prose", "records", "code", "plain"]
+Markup: TypeAlias = Literal["markdown", "code spans", "none"]
 
 _KINDS: Final[dict[FormatName, TextKind]] = {
     "table": "records", "json": "records", "json_lines": "records", "yaml": "records", "toml": "records",
     "config": "records", "xml": "records", "python": "code", "code": "code", "text": "plain",
+}  # fmt: skip
+_MARKUP: Final[dict[FormatName, Markup]] = {
+    "markdown": "markdown", "mdx": "markdown", "notebook": "markdown",
+    "rst": "code spans", "asciidoc": "code spans", "org": "code spans", "latex": "code spans",
 }  # fmt: skip
 _SUFFIXES: Final[dict[FormatName, str]] = {
     "markdown": ".md .markdown .mkd .mdown .qmd .rmd",
@@ -86,6 +91,15 @@ def text_kind(path: PurePath) -> TextKind:
     """
     name = format_of(path) or "text"
     return _KINDS.get(name, "prose")
+
+
+def inline_markup(path: PurePath) -> Markup:
+    """What of the text within a line is markup, in a file of this name: Markdown's, backticks around code, or nothing.
+
+    Loaders of other formats leave nothing but these backticks of theirs, those of pages and papers not even them.
+    """
+    name = format_of(path)
+    return "none" if name is None else _MARKUP.get(name, "none")
 
 
 def is_supported(path: PurePath) -> bool:

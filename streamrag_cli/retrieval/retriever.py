@@ -8,13 +8,14 @@ from functools import partial
 from typing import Final, Self, TypeVar
 
 from streamrag_cli.errors import NothingRelevantError
+from streamrag_cli.model import Chunk, Hit
 from streamrag_cli.retrieval.embeddings import Embedder, make_embedder
 from streamrag_cli.retrieval.follow_up import MOST_CHARS_BEFORE, fuse
 from streamrag_cli.retrieval.search import EmbeddingChangedError, Retrieved, retrieve
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Reader, another_embedding
 from streamrag_cli.store.opening import open_reader
-from streamrag_cli.store.time_limit import Cancellation
+from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 
 Result = TypeVar("Result")
 _THREADS: Final = min(32, (os.cpu_count() or 1) + 4)
@@ -93,6 +94,11 @@ class Retriever:
                 hint="ask in other words, or accept weaker matches: streamrag ask --min-score 0 QUESTION",
             )
         return found
+
+    def chunk_after(self, hit: Hit, *, cancellation: Cancellation | None = None) -> Chunk | None:
+        """The chunk that follows in the same document."""
+        with self.reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
+            return self.reader.catalog.chunk_at(hit.path, hit.chunk.ordinal + 1)
 
     def _search(self, question: str, *, top_k: int, min_score: float, cancellation: Cancellation | None) -> Retrieved:
         search = partial(

@@ -173,6 +173,14 @@ class Catalog:
         found = self.chunks(ids)
         return [found[each].chunk for each in ids]
 
+    def chunk_at(self, path: str, ordinal: int) -> Chunk | None:
+        """The chunk with this number of the document at this absolute path."""
+        query = (
+            "SELECT chunk_id FROM chunks JOIN documents ON documents.id = document_id WHERE path = ? AND ordinal = ?"
+        )
+        ids = [chunk_id for (chunk_id,) in self._rows(query, (path, ordinal))]
+        return self.chunks(ids)[ids[0]].chunk if ids else None
+
     def chunk_ids(self) -> set[str]:
         return {chunk_id for (chunk_id,) in self._rows("SELECT chunk_id FROM chunks")}
 

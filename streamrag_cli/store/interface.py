@@ -45,6 +45,9 @@ class Manifest(Protocol):
     def chunks_of(self, path: str) -> list[Chunk]:
         """The chunks of the document at this path, in order."""
 
+    def chunk_at(self, path: str, ordinal: int) -> Chunk | None:
+        """The chunk with this number of the document at this path."""
+
     def chunk_ids(self) -> set[str]: ...
 
 

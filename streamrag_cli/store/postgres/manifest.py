@@ -78,6 +78,15 @@ class PostgresManifest:
             )
         return [_chunk(row) for row in rows]
 
+    def chunk_at(self, path: str, ordinal: int) -> Chunk | None:
+        with self._session() as session:
+            rows = session.rows(
+                f"SELECT {_CHUNK} FROM chunks_{session.epoch} WHERE ordinal = %s AND document_id ="
+                f" (SELECT id FROM documents_{session.epoch} WHERE path = %s)",
+                (ordinal, path),
+            )
+        return _chunk(rows[0]) if rows else None
+
     def chunk_ids(self) -> set[str]:
         with self._session() as session:
             return {chunk_id for (chunk_id,) in session.rows(f"SELECT chunk_id FROM chunks_{session.epoch}")}

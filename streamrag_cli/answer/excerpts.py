@@ -1,0 +1,52 @@
+"""A source as it is shown: the part of the passage that fits the question, and the line that it stands on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from streamrag_cli.answer.quoting import sentences_of
+from streamrag_cli.answer.sentences import Sentence
+from streamrag_cli.model import Chunk, Hit, Source
+from streamrag_cli.store.words import stems
+from streamrag_cli.text import excerpt, sanitise_line
+
+_MOST_SENTENCES: Final = 60
+"""Of a passage; only a table of short rows has more."""
+
+
+def as_sources(hits: Sequence[Hit], term_weights: Mapping[str, float]) -> tuple[Source, ...]:
+    """The hits with an excerpt each: names and excerpts are safe for any terminal.
+
+    The excerpt begins with the first of the sentences that hold the most of the question's weight.
+    """
+    found = [list(sentences_of(hit))[:_MOST_SENTENCES] for hit in hits]
+    words = iter(stems([f"{each.text} {each.block.words}" for of_hit in found for each in of_hit]))
+    sources: list[Source] = []
+    for hit, of_hit in zip(hits, found, strict=True):
+        weights = [sum(term_weights.get(term, 0.0) for term in set(next(words))) for _ in of_hit]
+        best = max(range(len(of_hit)), key=lambda index: weights[index], default=0)
+        sources.append(_source(hit, of_hit[best:]))
+    return tuple(sources)
+
+
+def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:
+    chunk = hit.chunk
+    text = " ".join(part for each in shown for part in (each.text, each.block.words if each.markdown else "") if part)
+    return Source(
+        n=hit.rank,
+        source=sanitise_line(hit.source),
+        page=chunk.page,
+        line_start=_line(chunk, shown[0].line if shown else 0),
+        line_end=chunk.line_end,
+        title=sanitise_line(chunk.title),
+        content=excerpt(text or chunk.text),
+        score=hit.score,
+        chunk_id=chunk.id,
+        path=hit.path,
+    )
+
+
+def _line(chunk: Chunk, line: int) -> int | None:
+    """The file's line of a line of the chunk. Lines that no page shows may lie between: it is the last that is sure."""
+    if chunk.line_start is None or chunk.line_end is None:
+        return None
+    return min(chunk.line_start + line, chunk.line_end)

@@ -1,0 +1,162 @@
+"""Markup within a line: what a page shows of it, and how to say that in Markdown.
+
+A text is masked first: each code span becomes one character of a private plane, so that nothing below takes its
+contents for markup or for the end of a sentence. An escaped character becomes one as well, until markup is removed.
+Every pattern is linear in the length of what it reads.
+"""
+
+import re
+from dataclasses import dataclass, field
+from html import unescape
+from typing import Final
+
+from streamrag_cli.documents.formats import Markup
+
+LINE: Final = "\v"
+"""Stands where a line of the file ended; it is white space for every pattern."""
+
+_CODE_BASE: Final = 0xF0000
+_MOST_CODE: Final = 0x4000
+_LITERAL_BASE: Final = 0xF8000
+CODE_CHARACTERS: Final = f"{chr(_CODE_BASE)}-{chr(_CODE_BASE + _MOST_CODE - 1)}"
+_PRIVATE: Final = re.compile("[\U000f0000-\U000ffffd\v\f]")
+_LITERAL: Final = re.compile(f"[{chr(_LITERAL_BASE)}-{chr(_LITERAL_BASE + 0x7F)}]")
+_CODE: Final = re.compile(f"[{CODE_CHARACTERS}]")
+_TICKS: Final = re.compile(r"\\[!-/:-@\[-`{-~]|`+")
+_ESCAPABLE: Final = re.compile(r"\\([!-/:-@\[-`{-~])")
+
+_HTML_NAMES: Final = frozenset(
+    "a abbr acronym address area article aside audio b base bdi bdo big blockquote body br button canvas caption "
+    "center cite code col colgroup data datalist dd del details dfn dialog div dl dt em embed fieldset figcaption figure "
+    "font footer form frame frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html i iframe img input ins kbd label legend "
+    "li link main map mark menu meta meter nav noscript object ol optgroup option output p param picture pre progress "
+    "q rp rt ruby s samp script section select slot small source span strike strong style sub summary sup svg table "
+    "tbody td template textarea tfoot th thead time title tr track tt u ul var video wbr".split()
+)
+_COMMENT: Final = re.compile(r"<!--[^>]*-->")
+_TAG: Final = re.compile(r"</?([a-zA-Z][a-zA-Z0-9]*)(?=[\s/>])[^<>]{0,400}>")
+_AUTOLINK: Final = re.compile(r"<((?:[a-zA-Z][a-zA-Z0-9+.-]{1,31}:(?!:)|[\w.+-]+@[\w-]+\.)[^\s<>]{1,400})>")
+_IMAGE: Final = re.compile(r"!\[([^\[\]]*)\]\((?:[^()]|\([^()]*\))*\)")
+_LINK: Final = re.compile(r"!?\[([^\[\]]*)\]\((?:[^()]|\([^()]*\))*\)")
+_REFERENCE: Final = re.compile(r"!?(?<!\w)\[([^\[\]]+)\][ \v]?\[([^\[\]]*)\]")
+_FOOTNOTE: Final = re.compile(r"\[\^[^\[\]\s]{1,60}\]:?")
+_STARS: Final = re.compile(r"(?<![\w*])(\*{1,3})(?=\S)([^*]+?)(?<=\S)\1(?![\w*])")
+_UNDERSCORES: Final = re.compile(r"(?<![\w_])(_{1,3})(?=\S)([^_]+?)(?<=\S)\1(?![\w_])")
+_STRUCK: Final = re.compile(r"~~(?=\S)([^~]+)(?<=\S)~~")
+_ATTRIBUTES: Final = re.compile(r"\{:?[ ]?[.#][\w-][^{}]{0,100}\}\s*$")
+
+_EATEN: Final = re.compile(
+    r"\\[!-/:-@\[-`{-~]|`|\*(?=\S)[^*]*(?<=\S)\*|(?<!\w)_(?=\S)[^_]*(?<=\S)_|(?<!\w)__(?=\S)[^_]+__|~~[^~]+~~"
+    r"|&(?:\w{1,31}|#\w{1,8});|\[[^\[\]]*\]\(|<(?:[a-zA-Z][a-zA-Z0-9+.-]{1,31}:|[\w.+-]+@)[^\s<>]*>|<br\s*/?>"
+    r"|(?<![\w\]\\])\[\s*\d{1,3}(?:\s*[,;]\s*\d{1,3})*\s*\]"
+)
+"""What a Markdown renderer shows otherwise than it stands; also a number in brackets, which would cite a source."""
+_EATEN_CHARACTERS: Final = re.compile(r"[\\`*_~&<\[\]]")
+_CJK: Final = "\u3000-\u30ff\u3400-\u9fff\uff00-\uffef\uac00-\ud7af"
+_INNER_BREAK: Final = re.compile(rf"(?<=[{_CJK}])\v(?=[{_CJK}])")
+
+
+@dataclass(slots=True)
+class Masked:
+    """A text without markup, and the contents of its code spans, each of which is one character in it."""
+
+    text: str
+    code: list[str] = field(default_factory=list)
+
+    def plain(self, part: str) -> str:
+        """A part of the text as it reads."""
+        return _CODE.sub(lambda found: self.code[ord(found[0]) - _CODE_BASE], part)
+
+    def words(self, part: str) -> list[tuple[str, str]]:
+        """The words of a part: as they read, and as Markdown that shows just that. A code span is part of one word."""
+        part = _INNER_BREAK.sub("", part)
+        masked = part.split()
+        is_risky = _EATEN.search(" ".join(masked)) is not None
+        return [self._word(word, is_risky=is_risky) for word in masked]
+
+    def _word(self, word: str, *, is_risky: bool) -> tuple[str, str]:
+        plain = self.plain(word)
+        if is_risky and _EATEN_CHARACTERS.search(word):
+            return plain, code_span(plain)
+        return plain, _CODE.sub(lambda found: code_span(self.code[ord(found[0]) - _CODE_BASE]), word)
+
+
+def code_span(code: str) -> str:
+    """`code` as a code span of Markdown."""
+    longest = max(map(len, re.findall("`+", code)), default=0)
+    ticks = "`" * (longest + 1)
+    blank = " " if code.startswith("`") or code.endswith("`") or (code[:1] == code[-1:] == " " and code.strip()) else ""
+    return f"{ticks}{blank}{code}{blank}{ticks}"
+
+
+def mask(lines: str, markup: Markup) -> Masked:
+    """`lines` without markup; line ends become `LINE`."""
+    text = _PRIVATE.sub("\N{REPLACEMENT CHARACTER}", lines).replace("\n", LINE)
+    if markup == "none":
+        return Masked(text)
+    masked = _without_code(text, escapes=markup == "markdown")
+    if markup == "markdown":
+        masked.text = _without_markup(masked.text)
+    return masked
+
+
+def _without_code(text: str, *, escapes: bool) -> Masked:
+    """Each code span, and with `escapes` each escaped character, as one character."""
+    marks = list(_TICKS.finditer(text))
+    closers: dict[int, list[int]] = {}
+    for index in reversed(range(len(marks))):
+        if marks[index][0][0] == "`":
+            closers.setdefault(len(marks[index][0]), []).append(index)
+        elif marks[index][0] == "\\`":
+            # Within a span a backslash is a character: the backtick behind it may end the span.
+            closers.setdefault(1, []).append(index)
+    masked = Masked("")
+    parts: list[str] = []
+    at = index = 0
+    while index < len(marks):
+        mark = marks[index]
+        if mark.start() < at:
+            index += 1
+            continue
+        if mark[0][0] == "\\" and escapes:
+            parts += [text[at : mark.start()], chr(_LITERAL_BASE + ord(mark[0][1]))]
+            at = mark.end()
+            index += 1
+            continue
+        ends = closers.get(len(mark[0]), []) if mark[0][0] == "`" else []
+        while ends and ends[-1] <= index:
+            ends.pop()
+        if not ends or len(masked.code) >= _MOST_CODE:
+            index += 1
+            continue
+        closer = marks[ends[-1]]
+        code = text[mark.end() : closer.end() - len(mark[0])].replace(LINE, " ")
+        if code.strip() and code[0] == code[-1] == " ":
+            code = code[1:-1]
+        parts += [text[at : mark.start()], chr(_CODE_BASE + len(masked.code))]
+        masked.code.append(code)
+        at = closer.end()
+        index = ends[-1] + 1
+    masked.text = "".join(parts) + text[at:]
+    return masked
+
+
+def _without_markup(text: str) -> str:
+    """What a page shows of Markdown: texts of links, no tags of HTML, no marks of emphasis; a `<placeholder>` stays."""
+    if "<" in text:
+        text = _TAG.sub(_dropped_tag, _AUTOLINK.sub(r"\1", _COMMENT.sub("", text)))
+    if "[" in text:
+        text = _LINK.sub(r"\1", _IMAGE.sub(r"\1", _FOOTNOTE.sub("", text)))
+        text = _REFERENCE.sub(r"\1", text)
+    for marks in (_STARS, _UNDERSCORES, _STARS):
+        text = marks.sub(r"\2", text)
+    text = _ATTRIBUTES.sub("", _STRUCK.sub(r"\1", text))
+    if "&" in text:
+        text = unescape(text)
+    return _LITERAL.sub(lambda found: chr(ord(found[0]) - _LITERAL_BASE), text)
+
+
+def _dropped_tag(tag: re.Match[str]) -> str:
+    if tag[1].lower() not in _HTML_NAMES:
+        return tag[0]
+    return " " if tag[1].lower() in {"br", "td", "th", "li", "p", "div"} else ""
