@@ -18,7 +18,7 @@ def as_sources(hits: Sequence[Hit], term_weights: Mapping[str, float]) -> tuple[
 
     The excerpt begins with the first of the sentences that hold the most of the question's weight.
     """
-    found = [list(sentences_of(hit))[:_MOST_SENTENCES] for hit in hits]
+    found = [sentences_of(hit)[:_MOST_SENTENCES] for hit in hits]
     words = iter(stems([f"{each.text} {each.block.words}" for of_hit in found for each in of_hit]))
     sources: list[Source] = []
     for hit, of_hit in zip(hits, found, strict=True):

@@ -6,6 +6,8 @@ Every pattern is linear in the length of what it reads.
 """
 
 import re
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Final
@@ -26,14 +28,15 @@ _TICKS: Final = re.compile(r"\\[!-/:-@\[-`{-~]|`+")
 _ESCAPABLE: Final = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 _HTML_NAMES: Final = frozenset(
-    "a abbr acronym address area article aside audio b base bdi bdo big blockquote body br button canvas caption "
-    "center cite code col colgroup data datalist dd del details dfn dialog div dl dt em embed fieldset figcaption figure "
-    "font footer form frame frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html i iframe img input ins kbd label legend "
-    "li link main map mark menu meta meter nav noscript object ol optgroup option output p param picture pre progress "
-    "q rp rt ruby s samp script section select slot small source span strike strong style sub summary sup svg table "
-    "tbody td template textarea tfoot th thead time title tr track tt u ul var video wbr".split()
+    "a abbr acronym address area article aside audio b base bdi bdo big blockquote body br button canvas "
+    "caption center cite code col colgroup data datalist dd del details dfn dialog div dl dt em embed fieldset "
+    "figcaption figure font footer form frame frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html i iframe "
+    "img input ins kbd label legend li link main map mark menu meta meter nav noscript object ol optgroup "
+    "option output p param picture pre progress q rp rt ruby s samp script section select slot small source "
+    "span strike strong style sub summary sup svg table tbody td template textarea tfoot th thead time title "
+    "tr track tt u ul var video wbr".split()
 )
-_COMMENT: Final = re.compile(r"<!--[^>]*-->")
+_COMMENT: Final = re.compile(r"<!--[^<>]{0,400}-->")
 _TAG: Final = re.compile(r"</?([a-zA-Z][a-zA-Z0-9]*)(?=[\s/>])[^<>]{0,400}>")
 _AUTOLINK: Final = re.compile(r"<((?:[a-zA-Z][a-zA-Z0-9+.-]{1,31}:(?!:)|[\w.+-]+@[\w-]+\.)[^\s<>]{1,400})>")
 _IMAGE: Final = re.compile(r"!\[([^\[\]]*)\]\((?:[^()]|\([^()]*\))*\)")
@@ -46,12 +49,13 @@ _STRUCK: Final = re.compile(r"~~(?=\S)([^~]+)(?<=\S)~~")
 _ATTRIBUTES: Final = re.compile(r"\{:?[ ]?[.#][\w-][^{}]{0,100}\}\s*$")
 
 _EATEN: Final = re.compile(
-    r"\\[!-/:-@\[-`{-~]|`|\*(?=\S)[^*]*(?<=\S)\*|(?<!\w)_(?=\S)[^_]*(?<=\S)_|(?<!\w)__(?=\S)[^_]+__|~~[^~]+~~"
+    r"\\[!-/:-@\[-`{-~]|`|\*(?=[^\s*])[^*]*(?<=[^\s*])\*|(?<!\w)_+(?=[^\s_])[^_]*(?<=[^\s_])_|~~[^~]+~~"
     r"|&(?:\w{1,31}|#\w{1,8});|\[[^\[\]]*\]\(|<(?:[a-zA-Z][a-zA-Z0-9+.-]{1,31}:|[\w.+-]+@)[^\s<>]*>|<br\s*/?>"
     r"|(?<![\w\]\\])\[\s*\d{1,3}(?:\s*[,;]\s*\d{1,3})*\s*\]"
 )
 """What a Markdown renderer shows otherwise than it stands; also a number in brackets, which would cite a source."""
 _EATEN_CHARACTERS: Final = re.compile(r"[\\`*_~&<\[\]]")
+_MOST_PASSES: Final = 6
 _CJK: Final = "\u3000-\u30ff\u3400-\u9fff\uff00-\uffef\uac00-\ud7af"
 _INNER_BREAK: Final = re.compile(rf"(?<=[{_CJK}])\v(?=[{_CJK}])")
 
@@ -69,16 +73,35 @@ class Masked:
 
     def words(self, part: str) -> list[tuple[str, str]]:
         """The words of a part: as they read, and as Markdown that shows just that. A code span is part of one word."""
-        part = _INNER_BREAK.sub("", part)
-        masked = part.split()
-        is_risky = _EATEN.search(" ".join(masked)) is not None
-        return [self._word(word, is_risky=is_risky) for word in masked]
+        masked = _INNER_BREAK.sub("", part).split()
+        if not self.code and not _EATEN_CHARACTERS.search(part):
+            return [(word, word) for word in masked]
+        eaten = _eaten_words(masked)
+        return [(self.plain(word), self._markdown(word, index in eaten)) for index, word in enumerate(masked)]
 
-    def _word(self, word: str, *, is_risky: bool) -> tuple[str, str]:
-        plain = self.plain(word)
-        if is_risky and _EATEN_CHARACTERS.search(word):
-            return plain, code_span(plain)
-        return plain, _CODE.sub(lambda found: code_span(self.code[ord(found[0]) - _CODE_BASE]), word)
+    def _markdown(self, word: str, is_eaten: bool) -> str:
+        if is_eaten:
+            plain = self.plain(word)
+            begin = len(plain) - len(plain.lstrip("(\"'"))
+            inner = plain[begin:].rstrip(".,:!?\"'")
+            if inner.count(")") > inner.count("("):
+                inner = inner.rstrip(")")
+            around = (plain[:begin], plain[begin + len(inner) :])
+            return code_span(plain) if _EATEN_CHARACTERS.search("".join(around)) else code_span(inner).join(around)
+        return _CODE.sub(lambda found: code_span(self.code[ord(found[0]) - _CODE_BASE]), word) if self.code else word
+
+
+def _eaten_words(words: Sequence[str]) -> set[int]:
+    """Which words have to be code, so that a Markdown renderer shows the characters of all of them."""
+    eaten: set[int] = set()
+    for _ in range(_MOST_PASSES):
+        text = " ".join("\N{REPLACEMENT CHARACTER}" if index in eaten else word for index, word in enumerate(words))
+        ends = [place for found in _EATEN.finditer(text) for place in (found.start(), found.end() - 1)]
+        if not ends:
+            return eaten
+        blanks = [0, *(found.start() for found in re.finditer(" ", text))]
+        eaten |= {max(0, bisect_right(blanks, place) - 1) for place in ends}
+    return eaten | {index for index, word in enumerate(words) if _EATEN_CHARACTERS.search(word)}
 
 
 def code_span(code: str) -> str:
@@ -94,7 +117,7 @@ def mask(lines: str, markup: Markup) -> Masked:
     text = _PRIVATE.sub("\N{REPLACEMENT CHARACTER}", lines).replace("\n", LINE)
     if markup == "none":
         return Masked(text)
-    masked = _without_code(text, escapes=markup == "markdown")
+    masked = _without_code(text, escapes=markup == "markdown") if "`" in text or "\\" in text else Masked(text)
     if markup == "markdown":
         masked.text = _without_markup(masked.text)
     return masked
@@ -131,6 +154,9 @@ def _without_code(text: str, *, escapes: bool) -> Masked:
             continue
         closer = marks[ends[-1]]
         code = text[mark.end() : closer.end() - len(mark[0])].replace(LINE, " ")
+        if not escapes and (code != code.strip() or text[max(0, mark.start() - 1) : mark.start()].isalnum()):
+            index += 1  # backticks that are no more than that
+            continue
         if code.strip() and code[0] == code[-1] == " ":
             code = code[1:-1]
         parts += [text[at : mark.start()], chr(_CODE_BASE + len(masked.code))]
@@ -148,9 +174,13 @@ def _without_markup(text: str) -> str:
     if "[" in text:
         text = _LINK.sub(r"\1", _IMAGE.sub(r"\1", _FOOTNOTE.sub("", text)))
         text = _REFERENCE.sub(r"\1", text)
-    for marks in (_STARS, _UNDERSCORES, _STARS):
-        text = marks.sub(r"\2", text)
-    text = _ATTRIBUTES.sub("", _STRUCK.sub(r"\1", text))
+    if "*" in text or "_" in text:
+        for marks in (_STARS, _UNDERSCORES, _STARS):
+            text = marks.sub(r"\2", text)
+    if "~" in text:
+        text = _STRUCK.sub(r"\1", text)
+    if "{" in text:
+        text = _ATTRIBUTES.sub("", text)
     if "&" in text:
         text = unescape(text)
     return _LITERAL.sub(lambda found: chr(ord(found[0]) - _LITERAL_BASE), text)

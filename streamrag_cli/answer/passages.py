@@ -25,7 +25,7 @@ _QUOTE_MARK: Final = re.compile(r"(?:[ \t]{0,3}>[ \t]?)+")
 _DEFINITION: Final = re.compile(r"[ \t]{0,3}\[(?!\^)[^\[\]]+\]:[ \t]*\S+[ \t]*(?:[\"'(].*)?$")
 _ADMONITION: Final = re.compile(
     r"[ \t>]*(?:!!!.*|\?\?\?\+?.*|:{3,}.*|\[![\w-]+\][+-]?.*|\.\.[ \t]+[\w-]+::[ \t]*"
-    r"|[*_]{0,3}(?:note|tip|hint|info|important|warning|caution|danger|attention|example)s?"
+    r"|[*_]{0,3}(?:note|tip|hint|info|important|warning|caution|danger|attention)s?"
     r"[*_]{0,3}[:!]?[*_]{0,3}[ \t]*)$",
     re.IGNORECASE,
 )
@@ -131,40 +131,51 @@ def _indent(line: str) -> int:
     return len(expanded) - len(expanded.lstrip())
 
 
-def announced(found: Sequence[Block], at: int, markup: Markup) -> Announced:
-    """The block that the one before index `at` announces: code, the items of a list, or a paragraph."""
+def announced(found: Sequence[Block], at: int, markup: Markup) -> tuple[Announced, int]:
+    """The block that the one before index `at` announces: code, the items of a list, or a paragraph; and where it ends.
+
+    Nothing if it announces none. What ends with the last block may go on in the next chunk.
+    """
     if at >= len(found):
-        return NOTHING
-    first = found[at]
-    above = found[at - 1] if at else None
+        return NOTHING, at
+    above, first = found[at - 1], found[at]
     if first.kind in {"code", "output"}:
-        return fenced(first.lines, first.mark)
-    if first.kind == "item" and (above is None or above.kind != "item" or first.indent > above.indent):
-        end = at
-        while end < len(found) and (
-            (found[end].kind == "item" and found[end].indent >= first.indent)
-            or (found[end].kind in {"code", "text"} and found[end].indent > first.indent)
-        ):
-            end += 1
-        return _items(found[at:end], markup)
+        return fenced(first.lines, first.mark), at + 1
+    if first.kind == "item" and (above.kind != "item" or first.indent > above.indent):
+        end = _end_of_list(found, at)
+        return _items(found[at:end], markup), end
     if first.kind != "text":
-        return NOTHING
-    if first.indent > (above.indent if above else 0):
-        return fenced(_indented(found, at), "")
+        return NOTHING, at
+    if first.indent > above.indent:
+        end = at
+        while end < len(found) and found[end].kind in {"text", "item"} and found[end].indent >= first.indent:
+            end += 1
+        return fenced(_lines(found[at:end]), ""), end
     if _SENTENCE_ENDS.search(first.lines[-1]):
         words = _words(first.text, markup)
         shown, is_cut = _cut([markdown for _, markdown in words], " ")
-        return Announced(f"> {shown}{' ...' if is_cut else ''}", " ".join(plain for plain, _ in words)[:MOST_CHARS])
-    return fenced(first.raw, "") if above is None or above.kind == "text" else NOTHING
+        goes_on = " ..." if is_cut else ""
+        return Announced(f"> {shown}{goes_on}", " ".join(plain for plain, _ in words)[:MOST_CHARS]), at + 1
+    return (fenced(first.raw, ""), at + 1) if above.kind == "text" else (NOTHING, at)
 
 
-def _indented(found: Sequence[Block], at: int) -> list[str]:
-    """The lines of the indented blocks from index `at` on, with the blank lines between them."""
+def _end_of_list(found: Sequence[Block], at: int) -> int:
+    """The index behind the items from index `at` on, and what stands below each."""
+    indent = found[at].indent
+    end = at
+    while end < len(found) and (
+        (found[end].kind == "item" and found[end].indent >= indent)
+        or (found[end].kind in {"code", "text"} and found[end].indent > indent)
+    ):
+        end += 1
+    return end
+
+
+def _lines(found: Sequence[Block]) -> list[str]:
+    """The lines of the blocks, with a blank one between those that had some."""
     lines: list[str] = []
-    for block in found[at:]:
-        if block.kind not in {"text", "item"} or block.indent < found[at].indent:
-            break
-        if lines:
+    for previous, block in zip([None, *found], found, strict=False):
+        if previous and previous.line + len(previous.raw) < block.line:
             lines.append("")
         lines += block.raw
     return lines

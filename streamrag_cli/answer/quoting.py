@@ -9,14 +9,16 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Final
 
-from streamrag_cli.answer.sentences import Sentence, opening_block, sentences
+from streamrag_cli.answer.sentences import Sentence, sentences
 from streamrag_cli.documents.formats import inline_markup, text_kind
 from streamrag_cli.model import Chunk, Hit
 from streamrag_cli.retrieval.embeddings import Embedder
 from streamrag_cli.retrieval.search import Retrieved
+from streamrag_cli.setting_names import MAX_TOP_K
 from streamrag_cli.store.words import stems
 
 QUOTES: Final = 3
@@ -97,10 +99,15 @@ def pick_quotes(
     return _without_repeats((_quote(*candidates[index], chunk_after) for index in order), limit)
 
 
-def sentences_of(hit: Hit) -> Iterator[Sentence]:
+def sentences_of(hit: Hit) -> Sequence[Sentence]:
     """The sentences of a hit's chunk, read as its document's format wants."""
-    path = PurePath(hit.path)
-    return sentences(hit.chunk.text, text_kind(path), inline_markup(path))
+    return _sentences(hit.chunk.text, hit.path)
+
+
+@lru_cache(maxsize=MAX_TOP_K)
+def _sentences(text: str, path: str) -> tuple[Sentence, ...]:
+    """They are asked for twice: for the excerpts of the sources and, without a model, for the quotes."""
+    return tuple(sentences(text, text_kind(PurePath(path)), inline_markup(PurePath(path))))
 
 
 def _judged(sentence: Sentence) -> str:
@@ -110,8 +117,12 @@ def _judged(sentence: Sentence) -> str:
 def _quote(hit: Hit, sentence: Sentence, chunk_after: Callable[[Hit], Chunk | None]) -> Quote:
     block = sentence.block.markdown
     if sentence.is_open and (following := chunk_after(hit)):
-        path = PurePath(hit.path)
-        block = opening_block(following.text, text_kind(path), inline_markup(path)).markdown
+        between = "\n\n" if following.char_start - hit.chunk.char_end > 1 else "\n"
+        text = f"{hit.chunk.text}{between}{following.text}"
+        same = (
+            each for each in _sentences(text, hit.path) if each.line == sentence.line and each.text == sentence.text
+        )
+        block = next((each.block.markdown for each in same), block)
     return Quote(n=hit.rank, text=sentence.markdown, block=block)
 
 

@@ -7,11 +7,11 @@ from typing import Final
 
 from streamrag_cli.answer.code_units import code_units
 from streamrag_cli.answer.inline import CODE_CHARACTERS, LINE, Masked, code_span, mask
-from streamrag_cli.answer.passages import NOTHING, Announced, Block, announced, blocks
+from streamrag_cli.answer.passages import MOST_LINES, NOTHING, Announced, Block, announced, blocks, fenced
 from streamrag_cli.documents.formats import Markup, TextKind
 
 MAX_CHARS: Final = 500
-_MOST_TEXT: Final = 50_000
+_MOST_TEXT: Final = 20_000
 """Of one chunk; a longer one is a document whose sections may not be cut."""
 
 _DASHES: Final = re.compile(r"^(?:-[ \t]+)+")
@@ -30,7 +30,8 @@ _ANNOUNCES: Final = re.compile(r"[:\uff1a][\"')\]*_]*$")
 _ANNOUNCES_CODE: Final = re.compile(r"\b(?:follow(?:s|ing)|below|like (?:this|so))\b", re.IGNORECASE)
 _POINTER: Final = re.compile(
     r"(?:for (?:more|further|additional|full)[\w ,]{0,60}?)?(?:please )?(?:see|refer to|consult|check out)\b"
-    r"[^`:/]{0,100}\b(?:documentation|docs|manual|guide|reference|readme|details|information|above|below)\b[\w ]{0,40}[.!]?",
+    r"[^`:/]{0,100}\b(?:documentation|docs|manual|guide|reference|readme|details|information|above|below)\b"
+    r"[\w ]{0,40}[.!]?",
     re.IGNORECASE,
 )
 _WORD: Final = re.compile(r"\w+")
@@ -41,8 +42,9 @@ _WITHOUT_SPACES: Final = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3
 class Sentence:
     """One sentence on one line: as it reads, and as Markdown that shows just that.
 
-    `line` is where it begins, counted from the chunk's first line, 0. `block` is what it announces. A sentence whose
-    block would be in the next chunk `is_open`.
+    `line` is where it begins, counted from the chunk's first line, 0. `block` is what it announces; if that may go on
+    in the next chunk, or begin there, the sentence `is_open`. Code without a word about it is a `block` alone: it has no
+    `markdown`.
     """
 
     text: str
@@ -68,11 +70,6 @@ def sentences(text: str, kind: TextKind = "prose", markup: Markup = "markdown") 
     yield from fit or _lines(text, kind, markup)
 
 
-def opening_block(text: str, kind: TextKind, markup: Markup) -> Announced:
-    """The block with which a chunk begins, as announced at the end of the one before."""
-    return announced(blocks(text[:_MOST_TEXT], kind, markup), 0, markup)
-
-
 def _of_blocks(found: Sequence[Block], markup: Markup) -> Iterator[Sentence]:
     for index, block in enumerate(found):
         is_last = index == len(found) - 1
@@ -81,8 +78,7 @@ def _of_blocks(found: Sequence[Block], markup: Markup) -> Iterator[Sentence]:
             for number, line in enumerate(block.lines):
                 yield _whole(mask(line, "none"), block.line + number)
         elif block.kind == "heading" and follows_code:
-            heading = _whole(mask(block.text, markup), block.line)
-            yield replace(heading, block=announced(found, index + 1, markup))
+            yield _announcing(_whole(mask(block.text, markup), block.line), found, index, markup)
         elif block.kind in {"text", "item"}:
             parts = list(_split(mask(block.text, markup), block.line))
             yield from parts[:-1]
@@ -94,9 +90,12 @@ def _with_block(last: Sentence, found: Sequence[Block], index: int, markup: Mark
     """The last sentence of a block, and the next block if it announces that."""
     if not _ANNOUNCES.search(last.text) and not (follows_code and _ANNOUNCES_CODE.search(last.text)):
         return last
-    if index == len(found) - 1:
-        return replace(last, is_open=True)
-    return replace(last, block=announced(found, index + 1, markup))
+    return _announcing(last, found, index, markup)
+
+
+def _announcing(sentence: Sentence, found: Sequence[Block], index: int, markup: Markup) -> Sentence:
+    block, end = announced(found, index + 1, markup)
+    return replace(sentence, block=block, is_open=end == len(found))
 
 
 def _of_code(text: str) -> Iterator[Sentence]:
@@ -108,22 +107,28 @@ def _of_code(text: str) -> Iterator[Sentence]:
             announces = following is not None and not following.is_comment and _ANNOUNCES.search(last.text)
             yield replace(last, block=following.shown) if following and announces else last
         else:
-            words = " ".join(" ".join(unit.lines).split())[:MAX_CHARS]
-            yield Sentence(words, "", unit.line, unit.shown)
+            yield _code(unit.lines, unit.line, unit.shown)
 
 
 def _lines(text: str, kind: TextKind, markup: Markup) -> Iterator[Sentence]:
     """Each line alone, where nothing else can be quoted: code without a word about it, headings without a text."""
     found = [] if kind in {"records", "code"} else blocks(text, kind, markup)
     for block in found:
+        if block.kind == "code":
+            for at in range(0, len(block.lines), MOST_LINES):
+                lines = block.lines[at : at + MOST_LINES]
+                if re.search(r"\w", "".join(lines)):
+                    yield _code(lines, block.line + at, fenced(lines, block.mark))
+            continue
         for number, line in enumerate(block.lines):
-            if block.kind == "code":
-                shown = line.strip()[:MAX_CHARS]
-                sentence = Sentence(shown, code_span(shown) if shown else "", block.line + number)
-            else:
-                sentence = _whole(mask(line, markup), block.line + number)
+            sentence = _whole(mask(line, markup), block.line + number)
             if _has_words(sentence.text):
                 yield sentence
+
+
+def _code(lines: Sequence[str], line: int, shown: Announced) -> Sentence:
+    """Code without a word about it."""
+    return Sentence(" ".join(" ".join(lines).split())[:MAX_CHARS], "", line, shown)
 
 
 def _records(text: str) -> Iterator[tuple[str, int]]:
@@ -183,6 +188,8 @@ def _sentence(masked: Masked, part: str, line: int) -> Sentence:
 
 
 def _is_quotable(sentence: Sentence) -> bool:
+    if sentence.block.markdown:
+        return _WORD.search(sentence.text) is not None
     return _has_words(sentence.text) and not (len(sentence.text) < 200 and _POINTER.fullmatch(sentence.text))
 
 

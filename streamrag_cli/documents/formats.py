@@ -20,7 +20,8 @@ _KINDS: Final[dict[FormatName, TextKind]] = {
 }  # fmt: skip
 _MARKUP: Final[dict[FormatName, Markup]] = {
     "markdown": "markdown", "mdx": "markdown", "notebook": "markdown",
-    "rst": "code spans", "asciidoc": "code spans", "org": "code spans", "latex": "code spans",
+    "rst": "code spans", "asciidoc": "code spans", "org": "code spans", "latex": "code spans", "text": "code spans",
+    "python": "code spans", "code": "code spans",
 }  # fmt: skip
 _SUFFIXES: Final[dict[FormatName, str]] = {
     "markdown": ".md .markdown .mkd .mdown .qmd .rmd",
@@ -96,10 +97,10 @@ def text_kind(path: PurePath) -> TextKind:
 def inline_markup(path: PurePath) -> Markup:
     """What of the text within a line is markup, in a file of this name: Markdown's, backticks around code, or nothing.
 
-    Loaders of other formats leave nothing but these backticks of theirs, those of pages and papers not even them.
+    Loaders of other formats leave nothing but backticks, those of pages and papers not even them. Plain text and the
+    comments of code have no markup, but what stands in backticks is meant as code there as well.
     """
-    name = format_of(path)
-    return "none" if name is None else _MARKUP.get(name, "none")
+    return _MARKUP.get(format_of(path) or "text", "none")
 
 
 def is_supported(path: PurePath) -> bool:

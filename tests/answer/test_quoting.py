@@ -1,19 +1,20 @@
 """Answers without a model."""
 
+import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from streamrag_cli.answer.quoting import EMBEDDED, Quote, pick_quotes, pieces
-from streamrag_cli.answer.sentences import MAX_CHARS, sentences
 from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.load import load
 from streamrag_cli.documents.read import read_file
+from streamrag_cli.ingest.pipeline import IngestRequest, ingest_or_raise
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
+from streamrag_cli.settings import Settings
 from tests.fake_embedder import FakeEmbedder
 from tests.library import make_collection
 
@@ -56,51 +57,6 @@ def test_pieces_make_the_answer_with_a_marker_behind_each_quote() -> None:
     assert len(list(pieces(quotes))) > 3
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (
-            "# Heading\n\nOne sentence. Another one, e.g. this. A third!",
-            ["One sentence.", "Another one, e.g. this.", "A third!"],
-        ),
-        ("Title of a section\n==================\n\nThe text of it.", ["The text of it."]),
-        ("- first item here\n- second item here", ["first item here", "second item here"]),
-        ("See [the guide](http://x/y) for **bold** `code\\_name`.", ["See the guide for bold code_name."]),
-        ('Size is 5\\.1 GB<a name="x"></a> at most.', ["Size is 5.1 GB at most."]),
-        ("| Limit | Value |\n|---|---|\n| Rows per page | 500 |", ["Limit | Value", "Rows per page | 500"]),
-        (
-            "=====  =====\nwhat   then\n=====  =====\nan end      it connects again\na 204       it stops\n",
-            ["what | then", "an end | it connects again", "a 204 | it stops"],
-        ),
-        ("```\nonly code here\n```", ["```", "only code here", "```"][1:2]),
-        ("Prose first.\n```\nx = 1\n```", ["Prose first."]),
-        ("Wrapped over\ntwo lines.", ["Wrapped over two lines."]),
-        ("Dr. Smith and J. Doe wrote it.", ["Dr. Smith and J. Doe wrote it."]),
-    ],
-)
-def test_sentences_read_without_markup(text: str, expected: list[str]) -> None:
-    assert [sentence.text for sentence in sentences(text)] == expected
-
-
-@given(st.text(max_size=3000))
-def test_every_sentence_is_one_line_of_bounded_length(text: str) -> None:
-    found = [sentence.text for sentence in sentences(text)]
-
-    assert all("\n" not in each and 0 < len(each) <= MAX_CHARS + 4 for each in found)
-
-
-def test_a_record_is_one_sentence_with_the_names_of_its_values() -> None:
-    rows = "- id: 7; note: Late. Call back\n- id: 8; note: Paid"
-    nested = "/v1/forges:\n  get:\n    summary: List. All of them\n"
-    nested += "    parameters:\n    - name: limit\n      most: 15\n\nb: 1"
-
-    assert [each.text for each in sentences(rows, "records")] == ["id: 7; note: Late. Call back", "id: 8; note: Paid"]
-    assert [each.text for each in sentences(nested, "records")] == [
-        "/v1/forges: get: summary: List. All of them; parameters: name: limit; most: 15",
-        "b: 1",
-    ]
-
-
 def test_the_row_that_was_asked_for_is_quoted_from_a_table_of_many_rows(tmp_path: Path) -> None:
     rows = "".join(
         f"F-{number:05},{'anvil tongs bellows'.split()[number % 3]},{number % 7}\n" for number in range(12_000)
@@ -121,3 +77,60 @@ def test_the_row_that_was_asked_for_is_quoted_from_a_table_of_many_rows(tmp_path
 
     assert quotes[0] == Quote(n=1, text="item: F-07123; tool: tongs; weight: 4")
     assert max(map(len, embedder.batches)) <= EMBEDDED
+
+
+def quoted(tmp_path: Path, name: str, text: str, question: str) -> str:
+    """The answer without a model from one document."""
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / name).write_text(text, encoding="utf-8")
+    settings = Settings(store=tmp_path / "store")
+    list(ingest_or_raise(IngestRequest(paths=(docs,), working_directory=docs), settings))
+    with closing(Retriever.open(settings)) as retriever:
+        found = retriever.retrieve(question, top_k=5, min_score=0.0)
+        quotes = pick_quotes(question, found, top_k=5, embedder=retriever.embedder, chunk_after=retriever.chunk_after)
+    return "".join(pieces(quotes))
+
+
+def test_a_command_that_a_sentence_announces_stands_below_its_quote(tmp_path: Path) -> None:
+    page = "# Pumps\n\nPumps are oiled in May. To drain the pump, run this:\n\n"
+    page += "```sh\npumpctl drain <name> \\\n  --all\n```\n"
+
+    answer = quoted(tmp_path, "pumps.md", page, "How do I drain the pump?")
+
+    assert answer.startswith("“To drain the pump, run this:” [1]\n\n```sh\npumpctl drain <name> \\\n  --all\n```\n\n“")
+
+
+def test_a_command_in_the_next_chunk_is_brought_as_well(tmp_path: Path) -> None:
+    filling = " ".join(f"Valve {number} is painted green and checked by hand." for number in range(18))
+    code = "\n".join(f"pumpctl drain --valve {number} --until-empty" for number in range(9))
+    page = f"# Pumps\n\n{filling}\n\nTo drain the pump, run the following commands:\n\n```\n{code}\n```\n"
+
+    answer = quoted(tmp_path, "pumps.md", page, "How do I drain the pump?")
+
+    assert re.search(rf"“To drain the pump, run the following commands:” \[\d\]\n\n```\n{re.escape(code)}\n```", answer)
+
+
+def test_a_list_that_is_cut_by_the_end_of_a_chunk_is_quoted_whole(tmp_path: Path) -> None:
+    filling = " ".join(f"Valve {number} is painted green and checked by hand." for number in range(18))
+    items = [
+        f"- `--mode{number}`: {'slow fast cold warm wet dry high low safe'.split()[number]}" for number in range(9)
+    ]
+    page = f"{filling}\n\nTo drain the pump there are these modes:\n\n" + "\n".join(items) + "\n"
+
+    answer = quoted(tmp_path, "pumps.md", page, "Which modes are there to drain the pump?")
+
+    assert re.search(
+        r"“To drain the pump there are these modes:” \[\d\]\n\n" + re.escape("\n".join(items)) + r"(?:\n\n“|$)", answer
+    )
+
+
+def test_the_same_announcement_of_two_commands_is_quoted_twice() -> None:
+    quotes = [
+        Quote(n=1, text="Run this:", block="```\na --first\n```"),
+        Quote(n=2, text="Run this:", block="```\nb --second\n```"),
+    ]
+
+    assert "".join(pieces(quotes)) == (
+        "“Run this:” [1]\n\n```\na --first\n```\n\n“Run this:” [2]\n\n```\nb --second\n```"
+    )

@@ -1,0 +1,77 @@
+"""The part of a passage that stands for it, and where that is."""
+
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.answer.excerpts import as_sources
+from streamrag_cli.documents.chunking import chunk
+from streamrag_cli.documents.load import load
+from streamrag_cli.documents.read import read_file
+from streamrag_cli.model import Hit
+from streamrag_cli.store.words import stems
+
+
+def shown(file: Path, question: str) -> tuple[str, int | None, int | None]:
+    """The excerpt of the file's first chunk, and its lines."""
+    (first, *_) = chunk(load(file, read_file(file, limit_bytes=100_000)))
+    hit = Hit(chunk=first, source=file.name, path=str(file), score=0.5, rank=1)
+    (source,) = as_sources([hit], dict.fromkeys(stems([question])[0], 1.0))
+    return source.content, source.line_start, source.line_end
+
+
+PAGE = """\
+---
+title: Harbour
+---
+
+# Harbour
+
+The harbour lies in a bay. Boats of all kinds come here, as they always have.
+
+- The **fee** for a [berth](fees.md) is `<length>` times two.
+- Water is free.
+
+```
+not --asked
+```
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("fee berth", ("The fee for a berth is <length> times two. Water is free.", 9, 14)),
+        ("free water", ("Water is free.", 10, 14)),
+        (
+            "zeppelin",
+            (
+                "The harbour lies in a bay. Boats of all kinds come here, as they always have. The fee for a berth is"
+                " <length> times two. Water is free.",
+                7,
+                14,
+            ),
+        ),
+    ],
+)
+def test_an_excerpt_begins_where_the_question_is_met(
+    question: str, expected: tuple[str, int, int], tmp_path: Path
+) -> None:
+    file = tmp_path / "harbour.md"
+    file.write_text(PAGE, encoding="utf-8")
+
+    assert shown(file, question) == expected
+
+
+def test_an_excerpt_of_code_is_neither_licence_nor_import(tmp_path: Path) -> None:
+    file = tmp_path / "sail.c"
+    file.write_text("/* Copyright A. B. */\n#include <wind.h>\n\nint reef(int n);\n", encoding="utf-8")
+
+    assert shown(file, "wind") == ("int reef(int n);", 4, 4)
+
+
+def test_an_excerpt_is_cut_at_a_word(tmp_path: Path) -> None:
+    file = tmp_path / "long.txt"
+    file.write_text(f"Short one here. The winch {'turns ' * 60}", encoding="utf-8")
+
+    assert shown(file, "winch")[0] == f"The winch {'turns ' * 23}".rstrip() + "..."

@@ -1,0 +1,209 @@
+"""What of a chunk can be quoted, and that it is what the document shows."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamrag_cli.answer.passages import MOST_CHARS, MOST_LINES
+from streamrag_cli.answer.sentences import MAX_CHARS, sentences
+from streamrag_cli.documents.formats import Markup, TextKind
+from streamrag_cli.render.markdown.parsing import Parser
+
+PROSE: tuple[TextKind, Markup] = ("prose", "markdown")
+PLAIN: tuple[TextKind, Markup] = ("plain", "code spans")
+CODE: tuple[TextKind, Markup] = ("code", "code spans")
+RECORDS: tuple[TextKind, Markup] = ("records", "none")
+
+
+def on_screen(markdown: str) -> str:
+    """What a terminal shows of a line of Markdown."""
+    (line,) = Parser(cited={1, 2, 3}).inline(markdown)
+    return "".join(each.content for each in line.children or () if each.type in {"text", "code_inline", "citation"})
+
+
+def read(text: str, how: tuple[TextKind, Markup] = PROSE) -> list[str]:
+    return [sentence.text for sentence in sentences(text, *how)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "# Heading\n\nOne sentence. Another one, e.g. this. A third!",
+            ["One sentence.", "Another one, e.g. this.", "A third!"],
+        ),
+        ("Title of a section\n==================\n\nThe text of it.", ["The text of it."]),
+        ("- first item here\n- second item here", ["first item here", "second item here"]),
+        ("See [the guide](http://x/y) for **bold** `code\\_name`.", ["See the guide for bold code\\_name."]),
+        ('Size is 5\\.1 GB<a name="x"></a> at most.', ["Size is 5.1 GB at most."]),
+        ("| Limit | Value |\n|---|---|\n| Rows per page | 500 |", ["Limit | Value", "Rows per page | 500"]),
+        (
+            "=====  =====\nwhat   then\n=====  =====\nan end      it connects again\na 204       it stops\n",
+            ["what | then", "an end | it connects again", "a 204 | it stops"],
+        ),
+        ("```\nonly code here\n```", ["only code here"]),
+        ("Prose first.\n```\nx = 1\n```", ["Prose first."]),
+        ("Wrapped over\ntwo lines.", ["Wrapped over two lines."]),
+        ("Dr. Smith and J. Doe wrote it.", ["Dr. Smith and J. Doe wrote it."]),
+    ],
+)
+def test_sentences_read_without_markup(text: str, expected: list[str]) -> None:
+    assert read(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Use `keelctl tie <knot>` or `List<A, B>`.", "Use `keelctl tie <knot>` or `List<A, B>`."),
+        ("Paste <your-token> <b>here</b>, <kbd>Enter</kbd>.", "Paste <your-token> here, Enter."),
+        ("Pass `*ropes`, `**knots`, `a_b_c`.", "Pass `*ropes`, `**knots`, `a_b_c`."),
+        (r"Match `\d+\*` and 5\*3.", r"Match `\d+\*` and 5*3."),
+        ("Tie `a. B` first, ``a ` b`` then.", "Tie `a. B` first, ``a ` b`` then."),
+        ("Set &lt;size&gt; of [x][ref], [y](u \"t\").", "Set <size> of x, y."),
+        ("Mail <crew@ship.example>, see <https://ship.example/a_b>.", "Mail crew@ship.example, see https://ship.example/a_b."),
+        ("An _odd_ __strong__ ***both*** ~~old~~ word[^3].", "An odd strong both old word."),
+        ("> Quoted words here.", "Quoted words here."),
+        ("- [x] Oil the winch", "Oil the winch"),
+    ],
+)  # fmt: skip
+def test_a_quote_shows_what_the_page_shows(text: str, expected: str) -> None:
+    assert [sentence.markdown for sentence in sentences(text)] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Set <size> to *full* or [x](y).", "Set <size> to `*full*` or `[x](y)`."),
+        (r"Write \* and 2 * 3 * 4.", r"Write `\*` and 2 * 3 * 4."),
+        ("The `winch` takes **ropes.", "The `winch` takes **ropes."),
+        ("As in [2] of it, &amp; more.", "As in `[2]` of it, `&amp;` more."),
+    ],
+)
+def test_plain_text_has_no_markup_and_a_terminal_shows_its_characters(text: str, expected: str) -> None:
+    (sentence,) = sentences(text, *PLAIN)
+
+    assert sentence.markdown == expected
+    assert on_screen(sentence.markdown) == sentence.text
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.text(alphabet="ab A.*_`~\\<>[]()&;:!#1/\n", max_size=60),
+    st.sampled_from([PROSE, PLAIN, RECORDS, ("prose", "none")]),
+)
+def test_on_a_terminal_a_quote_reads_as_the_sentence(text: str, how: tuple[TextKind, Markup]) -> None:
+    for sentence in sentences(text, *how):
+        assert on_screen(f"“{sentence.markdown}”") == f"“{sentence.text}”"
+
+
+@given(st.text(max_size=3000))
+def test_every_sentence_is_one_line_of_bounded_length(text: str) -> None:
+    found = read(text)
+
+    assert all("\n" not in each and 0 < len(each) <= MAX_CHARS + 4 for each in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "block"),
+    [
+        ("Tie it as follows:\n\n```sh\nkeelctl tie *\n```", "```sh\nkeelctl tie *\n```"),
+        ("Tie it with the command below.\n~~~\nkeelctl tie\n~~~", "```\nkeelctl tie\n```"),
+        ("Tie it like so:\n\n    keelctl tie\n      --all", "```\nkeelctl tie\n  --all\n```"),
+        ("Tie it so:\n1. Take `<a>`.\n2. Pull.\n\nDone it is.", "1. Take `<a>`.\n2. Pull."),
+        ("The knots are:\n\n- name: hitch; load: 5\n- name: bend", "- name: hitch; load: 5\n- name: bend"),
+        ("Note the following:\n\nIt is slow. It is wet.", "> It is slow. It is wet."),
+        ("## Tie it\n\n```\nkeelctl tie\n```", "```\nkeelctl tie\n```"),
+        ("Usage:\n\n```\nkeelctl tie\n```", "```\nkeelctl tie\n```"),
+        ("- Tie it:\n\n  ```\n  keelctl tie\n  ```\n- Pull it.", "```\nkeelctl tie\n```"),
+    ],
+)  # fmt: skip
+def test_what_a_sentence_announces_comes_with_it(text: str, block: str) -> None:
+    first = next(sentences(text))
+
+    assert first.block.markdown == block
+
+
+def test_what_is_announced_at_length_is_cut_and_says_so() -> None:
+    code = "\n".join(f"step {number}" for number in range(40))
+    items = "\n".join(f"- item {number}" for number in range(40))
+    of_code = next(sentences(f"Do this:\n\n```\n{code}\n```")).block.markdown
+    of_items = next(sentences(f"Take these:\n\n{items}")).block.markdown
+    long = next(sentences(f"Do this:\n\n```\n{'x' * 5000}\n```")).block.markdown
+
+    assert of_code == "```\n" + "\n".join(code.split("\n")[:MOST_LINES]) + "\n```\n\n..."
+    assert of_items == "\n".join(items.split("\n")[:MOST_LINES]) + "\n- ..."
+    assert long == f"```\n{'x' * MOST_CHARS}\n```\n\n..."
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "See the documentation for details.",
+        "For more information, see the reference manual.",
+        "!!! note",
+        ".. note::",
+        "[!NOTE]",
+        "**Note:**",
+        "[guide]: https://ship.example/guide 'Guide to it'",
+        "<!-- written by hand -->",
+    ],
+)
+def test_what_says_nothing_is_never_quoted(line: str) -> None:
+    assert read(f"{line}\n\nThe keel is oak.") == ["The keel is oak."]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("船は九時に出ます。雨なら出ません！次の\n便は十時です。",
+         ["船は九時に出ます。", "雨なら出ません！", "次の便は十時です。"]),
+        ("هل الميناء مفتوح؟ نعم هو مفتوح.", ["هل الميناء مفتوح؟", "نعم هو مفتوح."]),
+    ],
+)  # fmt: skip
+def test_sentences_end_as_their_script_ends_them(text: str, expected: list[str]) -> None:
+    assert read(text) == expected
+
+
+def test_comments_of_code_are_sentences_and_code_is_quoted_as_it_stands() -> None:
+    source = "# Hoists the sail. It takes long.\ndef hoist(*ropes):\n    return ropes  # <all>\n"
+
+    found = list(sentences(source, *CODE))
+
+    assert [each.text for each in found[:2]] == ["Hoists the sail.", "It takes long."]
+    assert found[2].block.markdown == "```\ndef hoist(*ropes):\n    return ropes  # <all>\n```"
+    assert len(found) == 3
+
+
+def test_each_line_of_a_log_is_a_sentence() -> None:
+    log = "2031-05-01 10:00:00 WARN sail <main> is torn\n2031-05-01 10:00:09 INFO sail is down"
+
+    assert read(log, PLAIN) == log.split("\n")
+
+
+def test_a_record_is_one_sentence_with_the_names_of_its_values() -> None:
+    rows = "- id: 7; note: Late. Call back\n- id: 8; note: Paid"
+    nested = "/v1/forges:\n  get:\n    summary: List. All of them\n"
+    nested += "    parameters:\n    - name: limit\n      most: 15\n\nb: 1"
+
+    assert read(rows, RECORDS) == ["id: 7; note: Late. Call back", "id: 8; note: Paid"]
+    assert read(nested, RECORDS) == [
+        "/v1/forges: get: summary: List. All of them; parameters: name: limit; most: 15",
+        "b: 1",
+    ]
+
+
+def test_a_sentence_knows_its_line() -> None:
+    text = "# Ship\n\nThe keel is oak. The mast\nis pine. The sail is flax.\n\n- one rope\n- two ropes"
+
+    assert [each.line for each in sentences(text)] == [2, 2, 3, 5, 6]
+    assert [each.line for each in sentences("- a: 1\n- a: 2\n\nb: 3", *RECORDS)] == [0, 1, 3]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "part",
+    ["`", "``x", "*a", "_a", "[", "[a](", "![", "<a ", "<!--", "\\`", "~~a", "- a\n", "> ", "```\n", "。", "[1,"],
+)
+def test_no_text_takes_long(part: str) -> None:
+    for how in (PROSE, PLAIN, CODE, RECORDS):
+        list(sentences(part * 100_000, *how))
