@@ -43,8 +43,8 @@ class Sentence:
     """One sentence on one line: as it reads, and as Markdown that shows just that.
 
     `line` is where it begins, counted from the chunk's first line, 0. `block` is what it announces; if that may go on
-    in the next chunk, or begin there, the sentence `is_open`. Code without a word about it is a `block` alone: it has no
-    `markdown`.
+    in the next chunk, or begin there, the sentence `is_open`. Code without a word about it is a `block` alone, and has
+    no `markdown`.
     """
 
     text: str

@@ -179,7 +179,7 @@ def test_a_search_in_a_pipe_is_a_line_a_hit_with_three_fields(librarian: Command
 
     fields = [line.split("\t") for line in outcome.stdout.decode().splitlines()]
     assert [len(each) for each in fields] == [3] * len(fields)
-    assert fields[0][0] == "library/rules/lending.md:1"
+    assert fields[0][0] == "library/rules/lending.md:3"
     assert [float(score) for _, score, _ in fields] == sorted((float(score) for _, score, _ in fields), reverse=True)
 
 
