@@ -91,8 +91,12 @@ def _counted(done: IngestDone) -> dict[str, object]:
 
 
 def source_mapping(source: Source, *, paths: bool = False) -> dict[str, Any]:
-    """A source as others see it: without the absolute path on this machine, unless it is for its user (`paths`)."""
-    return {key: value for key, value in plain(source).items() if paths or key != "path"}
+    """A source as others see it: without the absolute path on this machine, unless it is for its user (`paths`).
+
+    `also` is left out if it is empty.
+    """
+    shown = {key: value for key, value in plain(source).items() if key not in {"also_paths", "gone_paths"}}
+    return {key: value for key, value in shown.items() if (paths or key != "path") and (value or key != "also")}
 
 
 def hits_object(

@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import Final
 
@@ -30,12 +31,15 @@ from streamrag_cli.answer.library import Library
 from streamrag_cli.answer.model_choice import choose_endpoint, find_local_servers, to_connect_one
 from streamrag_cli.answer.prompt import messages
 from streamrag_cli.answer.quoting import pick_quotes, pieces
+from streamrag_cli.display_names import name_of_copy
 from streamrag_cli.errors import ConfigurationError, ExitCode, StreamragError, UsageError
 from streamrag_cli.events import THINKING_SHOWN, AskEvent, Done, Error, Notice, Sources, Status, Token, as_event
+from streamrag_cli.gone import gone_files
 from streamrag_cli.model import Hit, Question, Source, Timings, Usage
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.errors import empty_answer
 from streamrag_cli.model_server.known_models import KnownModels
+from streamrag_cli.retrieval.copies import FindGone
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.setting_names import DEFAULT_ANSWER_TOKENS
@@ -47,6 +51,9 @@ from streamrag_cli.text import excerpt, sanitise, sanitise_line
 QUOTING_MODEL: Final = "quotes"
 MAX_QUESTION_CHARS: Final = 20_000
 _NO_MODEL: Final = "no model is connected, so these are quotes from the documents"
+_BY_WORDS_ALONE: Final = (
+    "the built-in embedder knows English: what was found has words of the question, not its meaning"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -131,13 +138,16 @@ async def _events(
         asyncio.get_running_loop().run_in_executor(None, prepare_client, scheme)  # beside retrieval: 5 % sooner
     counts = await asyncio.to_thread(retriever.reader.counts)  # it waits for a store that is busy or far away
     yield Status(status="retrieving", detail=f"searching {counts.chunks:,} chunks")
-    retrieve = partial(retriever.retrieve, previous=_previous(question))
+    find_gone = None if library.for_visitors else finder_of_gone(settings)
+    retrieve = partial(retriever.retrieve, previous=_previous(question), find_gone=find_gone)
     found = await asyncio.to_thread(retrieve, question.text, top_k=settings.top_k, min_score=settings.min_score)
     clock.mark("retrieval_ms")
     clock.stages.end("retrieval")
     clock.stages.spent_ms |= {f"retrieval: {step}": spent_ms for step, spent_ms in found.spent_ms.items()}
     sources = tuple(as_source(hit) for hit in found.hits)
     yield Sources(sources=sources)
+    if found.by_words_alone:
+        yield Notice(message=_BY_WORDS_ALONE, code="language_unsupported")
     endpoint = await _endpoint(settings)
     if endpoint is None:
         answering = _quote(question, found, retriever, clock, settings, for_visitors=library.for_visitors)
@@ -159,7 +169,8 @@ async def search(question: Question, settings: Settings, library: Library) -> As
     """The sources alone: one `Sources`, or one `Error`."""
     try:
         async with library.retriever(settings) as retriever:
-            found = await asyncio.to_thread(find_sources, question.text, settings, retriever)
+            find_gone = None if library.for_visitors else finder_of_gone(settings)
+            found = await asyncio.to_thread(find_sources, question.text, settings, retriever, find_gone)
     except StreamragError as error:
         _log.debug("the search failed", exc_info=error)
         yield as_event(error)
@@ -180,10 +191,17 @@ async def _endpoint(settings: Settings) -> ModelEndpoint | None:
     return choose() if settings.model or not settings.base_url else await asyncio.to_thread(choose)
 
 
-def find_sources(query: str, settings: Settings, retriever: Retriever) -> tuple[Source, ...]:
+def finder_of_gone(settings: Settings) -> FindGone | None:
+    """What checks the files of this machine's own store; those of a database may be on another machine."""
+    return gone_files if isinstance(settings.store, Path) else None
+
+
+def find_sources(
+    query: str, settings: Settings, retriever: Retriever, find_gone: FindGone | None = None
+) -> tuple[Source, ...]:
     """The sources alone. Raises what retrieval raises."""
     _check(query)
-    found = retriever.retrieve(query, top_k=settings.top_k, min_score=settings.min_score)
+    found = retriever.retrieve(query, top_k=settings.top_k, min_score=settings.min_score, find_gone=find_gone)
     return tuple(as_source(hit) for hit in found.hits)
 
 
@@ -376,6 +394,9 @@ def as_source(hit: Hit) -> Source:
         score=hit.score,
         chunk_id=hit.chunk.id,
         path=hit.path,
+        also=tuple(sanitise_line(name_of_copy(each.source, hit.source)) for each in hit.copies),
+        also_paths=tuple(each.path for each in hit.copies),
+        gone_paths=(hit.path,) * hit.is_gone + tuple(each.path for each in hit.copies if each.is_gone),
     )
 
 

@@ -3,6 +3,7 @@
 from typing import Self
 
 from streamrag_cli.errors import NothingRelevantError
+from streamrag_cli.retrieval.copies import FindGone
 from streamrag_cli.retrieval.embeddings import Embedder, make_embedder
 from streamrag_cli.retrieval.follow_up import MOST_CHARS_BEFORE, fuse
 from streamrag_cli.retrieval.search import EmbeddingChangedError, Retrieved, retrieve
@@ -44,17 +45,30 @@ class Retriever:
     def close(self) -> None:
         self.reader.close()
 
-    def retrieve(self, question: str, *, previous: str = "", top_k: int, min_score: float) -> Retrieved:
+    def retrieve(
+        self,
+        question: str,
+        *,
+        previous: str = "",
+        top_k: int,
+        min_score: float,
+        find_gone: FindGone | None = None,
+    ) -> Retrieved:
         """The best chunks. `previous` is what the user asked before, if the question is one of a conversation.
+
+        `find_gone` checks which of their files no longer exist.
 
         Raises NothingRelevantError if none reaches `min_score`.
         """
         if previous.strip():
             both = f"{previous[:MOST_CHARS_BEFORE]}\n{question}"
-            alone, together = (self._search(each, top_k=2 * top_k, min_score=min_score) for each in (question, both))
+            alone, together = (
+                self._search(each, top_k=2 * top_k, min_score=min_score, find_gone=find_gone)
+                for each in (question, both)
+            )
             found = fuse(alone, together, top_k=top_k)
         else:
-            found = self._search(question, top_k=top_k, min_score=min_score)
+            found = self._search(question, top_k=top_k, min_score=min_score, find_gone=find_gone)
         if not found.hits:
             raise NothingRelevantError(
                 f"nothing relevant in the documents: the best match scores {found.best_score:.2f},"
@@ -64,12 +78,12 @@ class Retriever:
             )
         return found
 
-    def _search(self, question: str, *, top_k: int, min_score: float) -> Retrieved:
+    def _search(self, question: str, *, top_k: int, min_score: float, find_gone: FindGone | None) -> Retrieved:
         try:
-            return retrieve(self.reader, self.embedder, question, top_k=top_k, min_score=min_score)
+            return retrieve(self.reader, self.embedder, question, top_k=top_k, min_score=min_score, find_gone=find_gone)
         except EmbeddingChangedError:
             self.embedder = self._suited_embedder()
-            return retrieve(self.reader, self.embedder, question, top_k=top_k, min_score=min_score)
+            return retrieve(self.reader, self.embedder, question, top_k=top_k, min_score=min_score, find_gone=find_gone)
 
 
 def embedder_for(settings: Settings, *, made_with: str | None) -> Embedder:
