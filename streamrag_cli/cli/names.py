@@ -4,7 +4,6 @@ import shlex
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
-
 from pathlib import Path
 from typing import Final
 
