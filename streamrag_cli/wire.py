@@ -19,6 +19,7 @@ from streamrag_cli.events import (
     DocumentSeen,
     Done,
     Error,
+    FileProgress,
     IngestDone,
     IngestEvent,
     IngestStarted,
@@ -80,8 +81,8 @@ def to_mapping(event: AskEvent | IngestEvent) -> dict[str, Any]:
             return {"type": "error", "error": event.message, "code": event.code, **retry}
         case IngestStarted():
             return {"type": "started", **plain(event)}
-        case DocumentSeen():
-            return {"type": "document", **plain(event)}
+        case DocumentSeen() | FileProgress():
+            return {"type": "document" if isinstance(event, DocumentSeen) else "progress", **plain(event)}
         case IngestDone():
             return {"type": "done", "done": True, **plain(event), **_counted(event)}
 

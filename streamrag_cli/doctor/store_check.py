@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +36,7 @@ def check_store(settings: Settings, flags: Mapping[str, object | None], *, full:
         error = missing(settings.store, settings.collection)
         yield failed("store", error, hint=_for(settings.collection, error.hint, settings, flags))
     for name in (each for each in checked if each in there):
-        for finding in (*_check_collection(settings.store, name, full=full), *_check_roots(settings.store, name)):
+        for finding in chain(_check_collection(settings.store, name, full=full), _check_roots(settings.store, name)):
             yield replace(finding, collection=name, hint=_for(name, finding.hint, settings, flags))
 
 
