@@ -6,7 +6,7 @@ from typing import Final
 
 from streamrag_cli.store.words import separate
 
-_LATIN_ENDS: Final = 0x250  # letters before it are Latin
+_LATIN_ENDS: Final = "\u0250"  # letters before it are Latin
 
 STOP_WORDS: Final = frozenset(
     """
@@ -46,17 +46,16 @@ def _is_stop_word(word: str) -> bool:
 
 
 def is_outside_latin(text: str) -> bool:
-    """Whether most letters of `text` are of another script than the Latin one.
+    """Whether most words of `text` are of another script than the Latin one; a Chinese character weighs like a word.
 
-    >>> is_outside_latin("渡轮几点出发?"), is_outside_latin("What does 渡轮 mean?")
+    >>> is_outside_latin("Docker 怎么安装?"), is_outside_latin("What does 渡轮 mean?")
     (True, False)
     """
     if text.isascii():
         return False
-    letters = [each for each in text if each.isalpha()]
-    others = sum(ord(each) >= _LATIN_ENDS and not _is_latin(each) for each in letters)
-    return others * 2 > len(letters)
+    initials = [word[0] for word in words(text) if word[0].isalpha()]
+    return sum(not _is_latin(each) for each in initials) * 2 > len(initials)
 
 
 def _is_latin(letter: str) -> bool:
-    return unicodedata.name(letter, "").startswith(("LATIN", "FULLWIDTH LATIN"))
+    return letter < _LATIN_ENDS or unicodedata.name(letter, "").startswith(("LATIN", "FULLWIDTH LATIN"))
