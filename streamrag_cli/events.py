@@ -3,8 +3,8 @@
 An answer: `Status`, `Sources`, `Status`, `Token`..., `Citations`, and exactly one `Done` or `Error`, always
 last; a `Notice` may come anywhere before that. `tests/test_pipeline.py` holds the pipeline to it.
 
-An ingest: `IngestStarted`, then `DocumentSeen` and `Notice` in any number, and exactly one `IngestDone` or
-`Error`, always last. A document is reported once it is safe in the store.
+An ingest: `IngestStarted`, then `DocumentSeen`, `FileProgress` and `Notice` in any number, and exactly one
+`IngestDone` or `Error`, always last. A document is reported once it is safe in the store.
 """
 
 from collections.abc import Mapping
@@ -108,6 +108,15 @@ class DocumentSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileProgress:
+    """How far a file is that takes long: about `embedded` of its `chunks`, which are 0 as long as it is being read."""
+
+    source: str
+    embedded: int
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IngestDone:
     """The store is in line with the files, but for those that failed.
 
@@ -125,7 +134,7 @@ class IngestDone:
 
 
 AskEvent: TypeAlias = Status | Sources | Token | Citations | Notice | Done | Error
-IngestEvent: TypeAlias = IngestStarted | DocumentSeen | Notice | IngestDone | Error
+IngestEvent: TypeAlias = IngestStarted | DocumentSeen | FileProgress | Notice | IngestDone | Error
 
 
 def as_event(error: StreamragError) -> Error:

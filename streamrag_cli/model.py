@@ -71,11 +71,21 @@ class Chunk:
         return f"{self.title}\n{self.text}" if self.headings else self.text
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Another document that says the same as a hit: its shown name, its absolute path, whether the file is gone."""
+
+    source: str
+    path: str
+    is_gone: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """A chunk that retrieval found. `rank` counts from 1; `score` is 0 to 1, higher is better.
 
-    `source` is the document's name as shown to a person; `path` is its absolute path on this machine.
+    `source` is the document's name as shown to a person; `path` is its absolute path on this machine. `copies` are
+    documents with a near-copy of the chunk, which are not hits of their own. `is_gone` is false if it was not checked.
     """
 
     chunk: Chunk
@@ -83,6 +93,8 @@ class Hit:
     path: str
     score: float
     rank: int
+    is_gone: bool = False
+    copies: tuple[Copy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +135,9 @@ class Question:
 class Source:
     """A numbered hit as shown to a person and to the model. `content` is an excerpt of the chunk.
 
-    `path` is the file's absolute path on this machine, for links on its own terminal; it never leaves the machine.
+    `also` names documents with a near-copy of the chunk, by the folder if the file has the same name. `path` is the
+    file's absolute path on this machine, for links on its own terminal, `also_paths` are those of `also`, `gone_paths`
+    those of both that no longer exist; they never leave the machine.
     """
 
     n: int
@@ -136,6 +150,9 @@ class Source:
     score: float
     chunk_id: str
     path: str = ""
+    also: tuple[str, ...] = ()
+    also_paths: tuple[str, ...] = ()
+    gone_paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

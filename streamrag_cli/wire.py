@@ -19,6 +19,7 @@ from streamrag_cli.events import (
     DocumentSeen,
     Done,
     Error,
+    FileProgress,
     IngestDone,
     IngestEvent,
     IngestStarted,
@@ -80,8 +81,8 @@ def to_mapping(event: AskEvent | IngestEvent) -> dict[str, Any]:
             return {"type": "error", "error": event.message, "code": event.code, **retry}
         case IngestStarted():
             return {"type": "started", **plain(event)}
-        case DocumentSeen():
-            return {"type": "document", **plain(event)}
+        case DocumentSeen() | FileProgress():
+            return {"type": "document" if isinstance(event, DocumentSeen) else "progress", **plain(event)}
         case IngestDone():
             return {"type": "done", "done": True, **plain(event), **_counted(event)}
 
@@ -91,8 +92,12 @@ def _counted(done: IngestDone) -> dict[str, object]:
 
 
 def source_mapping(source: Source, *, paths: bool = False) -> dict[str, Any]:
-    """A source as others see it: without the absolute path on this machine, unless it is for its user (`paths`)."""
-    return {key: value for key, value in plain(source).items() if paths or key != "path"}
+    """A source as others see it: without the absolute path on this machine, unless it is for its user (`paths`).
+
+    `also` is left out if it is empty.
+    """
+    shown = {key: value for key, value in plain(source).items() if key not in {"also_paths", "gone_paths"}}
+    return {key: value for key, value in shown.items() if (paths or key != "path") and (value or key != "also")}
 
 
 def hits_object(

@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import Final
 
@@ -32,11 +33,13 @@ from streamrag_cli.answer.prompt import messages
 from streamrag_cli.answer.quoting import pick_quotes, pieces
 from streamrag_cli.errors import ConfigurationError, ExitCode, StreamragError, UsageError
 from streamrag_cli.events import THINKING_SHOWN, AskEvent, Done, Error, Notice, Sources, Status, Token, as_event
+from streamrag_cli.gone import gone_files
 from streamrag_cli.model import Hit, Question, Source, Timings, Usage
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.errors import empty_answer
 from streamrag_cli.model_server.known_models import KnownModels
 from streamrag_cli.own_thread import in_own_thread
+from streamrag_cli.retrieval.copies import FindGone
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.setting_names import DEFAULT_ANSWER_TOKENS
@@ -51,6 +54,9 @@ from streamrag_cli.text import sanitise, sanitise_line
 QUOTING_MODEL: Final = "quotes"
 MAX_QUESTION_CHARS: Final = 20_000
 _NO_MODEL: Final = "no model is connected, so these are quotes from the documents"
+_BY_WORDS_ALONE: Final = (
+    "the built-in embedder knows English: what was found has words of the question, not its meaning"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -135,7 +141,8 @@ async def _events(
         asyncio.get_running_loop().run_in_executor(None, prepare_client, scheme)  # beside retrieval: 5 % sooner
     counts = await retriever.in_thread(partial(_counted, retriever.reader))
     yield Status(status="retrieving", detail=f"searching {counts.chunks:,} chunks")
-    retrieve = partial(retriever.retrieve, question.text, previous=_previous(question))
+    find_gone = None if library.for_visitors else finder_of_gone(settings)
+    retrieve = partial(retriever.retrieve, question.text, previous=_previous(question), find_gone=find_gone)
     retrieve = partial(retrieve, top_k=settings.top_k, min_score=settings.min_score)
     found = await retriever.in_thread(lambda cancellation: retrieve(cancellation=cancellation))
     clock.mark("retrieval_ms")
@@ -143,6 +150,8 @@ async def _events(
     clock.stages.spent_ms |= {f"retrieval: {step}": spent_ms for step, spent_ms in found.spent_ms.items()}
     sources = await retriever.in_thread(lambda _: as_sources(found.hits, found.term_weights))
     yield Sources(sources=sources)
+    if found.by_words_alone:
+        yield Notice(message=_BY_WORDS_ALONE, code="language_unsupported")
     endpoint = await _endpoint(settings)
     if endpoint is None:
         answering = _quote(question, found, retriever, clock, settings, for_visitors=library.for_visitors)
@@ -164,7 +173,9 @@ async def search(question: Question, settings: Settings, library: Library) -> As
     """The sources alone: one `Sources`, or one `Error`."""
     try:
         async with library.retriever(settings) as retriever:
-            found = await retriever.in_thread(partial(find_sources, question.text, settings, retriever))
+            find_gone = None if library.for_visitors else finder_of_gone(settings)
+            find = partial(find_sources, question.text, settings, retriever, find_gone=find_gone)
+            found = await retriever.in_thread(lambda cancellation: find(cancellation=cancellation))
     except StreamragError as error:
         _log.debug("the search failed", exc_info=error)
         yield as_event(error)
@@ -190,12 +201,24 @@ def _counted(reader: Reader, cancellation: Cancellation) -> Counts:
         return reader.counts()
 
 
+def finder_of_gone(settings: Settings) -> FindGone | None:
+    """What checks the files of this machine's own store; those of a database may be on another machine."""
+    return gone_files if isinstance(settings.store, Path) else None
+
+
 def find_sources(
-    query: str, settings: Settings, retriever: Retriever, cancellation: Cancellation | None = None
+    query: str,
+    settings: Settings,
+    retriever: Retriever,
+    *,
+    find_gone: FindGone | None = None,
+    cancellation: Cancellation | None = None,
 ) -> tuple[Source, ...]:
     """The sources alone. Raises what retrieval raises."""
     _check(query)
-    found = retriever.retrieve(query, top_k=settings.top_k, min_score=settings.min_score, cancellation=cancellation)
+    found = retriever.retrieve(
+        query, top_k=settings.top_k, min_score=settings.min_score, find_gone=find_gone, cancellation=cancellation
+    )
     return as_sources(found.hits, found.term_weights)
 
 

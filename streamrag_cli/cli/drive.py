@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Protocol
 
 from streamrag_cli.cli.interruption import Interrupted, on_signal, received
-from streamrag_cli.cli.process import hint_of, leave_at_once
+from streamrag_cli.cli.process import hint_of, leave_at_once, with_target_flags
 from streamrag_cli.cli.streams import stdout_pipe
 from streamrag_cli.errors import ExitCode
-from streamrag_cli.events import AskEvent, Done, Error, IngestDone, IngestEvent
+from streamrag_cli.events import AskEvent, Done, Error, IngestDone, IngestEvent, Notice
 from streamrag_cli.render.renderer import Renderer
 
 
@@ -111,6 +111,8 @@ def drive_ingest(events: Iterable[IngestEvent], renderer: IngestRenderer) -> Exi
                 case Error():
                     code = ExitCode(event.exit_code)
                     event = replace(event, hint=hint_of(event))  # noqa: PLW2901
+                case Notice(message=message, code="root_gone"):
+                    event = replace(event, message=with_target_flags(message))  # noqa: PLW2901
                 case IngestDone(counts=counts):
                     code = ExitCode.SOME_FILES_FAILED if counts["failed"] else ExitCode.OK
                 case _:

@@ -1,20 +1,47 @@
 """Sources under the names that whoever runs the command knows: paths that open from where they stand."""
 
+import shlex
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
+from typing import Final
 
-from streamrag_cli.cli.process import display_names
-from streamrag_cli.display_names import DisplayNames
-from streamrag_cli.events import AskEvent, Citations, Sources
+from streamrag_cli.cli.process import display_names, with_target_flags
+from streamrag_cli.display_names import DisplayNames, name_of_copy
+from streamrag_cli.events import AskEvent, Citations, Notice, Sources
+from streamrag_cli.gone import topmost_gone
 from streamrag_cli.model import Source
 from streamrag_cli.text import sanitise_line
+
+_NAMED: Final = 3
 
 
 def shown_sources(sources: Iterable[Source], names: DisplayNames | None = None) -> tuple[Source, ...]:
     """The same sources, named for this process's user."""
     names = names or display_names()
-    return tuple(replace(each, source=sanitise_line(names.of(each.path))) if each.path else each for each in sources)
+    return tuple(_shown(each, names) if each.path else each for each in sources)
+
+
+def _shown(source: Source, names: DisplayNames) -> Source:
+    name = names.of(source.path)
+    also = (sanitise_line(name_of_copy(names.of(path), name)) for path in source.also_paths)
+    return replace(source, source=sanitise_line(name), also=tuple(also))
+
+
+def gone_notice(sources: Iterable[Source], names: DisplayNames | None = None) -> Notice | None:
+    """Which files of the sources no longer exist, and the command that removes what the store has of them."""
+    names = names or display_names()
+    paths = list(dict.fromkeys(path for each in sources for path in each.gone_paths))
+    if not paths:
+        return None
+    shown = [names.of(path) for path in paths]
+    more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
+    are = "is gone" if len(shown) == 1 else "are gone"
+    removed = dict.fromkeys(topmost_gone(Path(path)) for path in paths)
+    command = f"streamrag ingest --remove {shlex.join(names.typed(path) for path in removed)}"
+    message = f"{', '.join(shown[:_NAMED])}{more} {are}; to remove what the store has of it: {command}"
+    return Notice(message=sanitise_line(with_target_flags(message)), code="source_gone")
 
 
 async def with_shown_names(events: AsyncGenerator[AskEvent, None]) -> AsyncGenerator[AskEvent, None]:
@@ -27,6 +54,8 @@ async def with_shown_names(events: AsyncGenerator[AskEvent, None]) -> AsyncGener
                     named = shown_sources(sources)
                     shown = {each.chunk_id: each.source for each in named}
                     yield Sources(sources=named)
+                    if notice := gone_notice(named):
+                        yield notice
                 case Citations(citations=citations):
                     known = (replace(each, source=shown.get(each.chunk_id, each.source)) for each in citations)
                     yield replace(event, citations=tuple(known))

@@ -37,7 +37,7 @@ _KEY_VARIABLES: Final = tuple(
     for variable in setting.variables
     if setting.name in {"api_key", "server_key"}
 )
-_ABOUT_THE_STORE: Final = frozenset({"confirmation_needed", "empty_folder", "not_ingested"})
+_ABOUT_THE_STORE: Final = frozenset({"confirmation_needed", "empty_folder", "not_ingested", "no_such_path"})
 _SERVER_KEY_VARIABLES: Final = {
     variable for setting in SERVER_SETTING_NAMES if setting.name == "server_key" for variable in setting.variables
 }
@@ -137,6 +137,11 @@ def hint_of(error: StreamragError | Error) -> str:
     """The hint, for the collection and the store that this command's flags name."""
     about_the_store = error.exit_code in {ExitCode.STORE, ExitCode.NOTHING_RELEVANT} or error.code in _ABOUT_THE_STORE
     return aimed(error.hint, **_named) if about_the_store else error.hint
+
+
+def with_target_flags(message: str) -> str:
+    """A message that ends in a command, for the collection and the store that this command's flags name."""
+    return aimed(message, **_named)
 
 
 def server_settings_from(flags: Mapping[str, object | None]) -> ServerSettings:

@@ -49,12 +49,14 @@ def command(
     asked = Question(text=text, accepted_at=time.perf_counter())
     found = _found(asked, settings, debug=debug)
 
-    from streamrag_cli.cli.names import shown_sources
+    from streamrag_cli.cli.names import gone_notice, shown_sources
     from streamrag_cli.render.hits import show_hits
 
     error = replace(found, hint=_hint(found)) if isinstance(found, Error) else None
     sources = shown_sources(found.sources) if isinstance(found, Sources) else ()
     show_hits(sources, query=text, out=sys.stdout, json=json, jsonl=jsonl, plain=plain or quiet, error=error)
+    if (notice := gone_notice(sources)) and not quiet:
+        sys.stderr.write(f"note: {notice.message}\n")
     if error is not None:
         complain(sys.stderr, error.message, error.hint)
     return error.exit_code if error else 0
@@ -77,10 +79,11 @@ def _found(asked: Question, settings: Settings, *, debug: bool) -> Sources | Err
         else:
             if isinstance(event, Sources | Error):
                 return event
-    from streamrag_cli.answer.pipeline import find_sources
+    from streamrag_cli.answer.pipeline import find_sources, finder_of_gone
     from streamrag_cli.retrieval.retriever import Retriever
 
     try:
-        return Sources(sources=find_sources(asked.text, settings, Retriever.open(settings)))
+        retriever = Retriever.open(settings)
+        return Sources(sources=find_sources(asked.text, settings, retriever, find_gone=finder_of_gone(settings)))
     except StreamragError as error:
         return as_event(error)

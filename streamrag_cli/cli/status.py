@@ -1,9 +1,13 @@
 """`streamrag status`"""
 
+import shlex
 import sys
+from pathlib import Path
 
 from streamrag_cli.cli import options
-from streamrag_cli.cli.process import settings_from
+from streamrag_cli.cli.process import display_names, settings_from, with_target_flags
+from streamrag_cli.errors import aimed
+from streamrag_cli.gone import gone_files
 
 
 def command(
@@ -20,5 +24,12 @@ def command(
     from streamrag_cli.store.status import status_of
 
     found = status_of(settings.store, only=collection and settings.collection)
-    show_status(found, out=sys.stdout, json=json, plain=plain)
+    roots = [root for each in found.collections for root in each.roots]
+    gone = gone_files(roots) if isinstance(found.store, Path) else frozenset()
+
+    def removal(collection: str, root: str) -> str:
+        command = f"streamrag ingest --remove {shlex.quote(display_names().typed(root))}"
+        return with_target_flags(aimed(command, collection="" if collection == settings.collection else collection))
+
+    show_status(found, gone=gone, removal=removal, out=sys.stdout, json=json, plain=plain)
     return 0

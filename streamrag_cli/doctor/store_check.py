@@ -6,16 +6,19 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from streamrag_cli.doctor.findings import Finding, failed, ok, warning
 from streamrag_cli.errors import StoreError, aimed
+from streamrag_cli.gone import gone_files
 from streamrag_cli.settings import Settings
 from streamrag_cli.silence import SWITCHES
 from streamrag_cli.store.inspection import UNFOUND_TOLERATED, Inspection
-from streamrag_cli.store.opening import collections, missing
+from streamrag_cli.store.opening import collections, missing, open_manifest
 from streamrag_cli.store_place import PostgresUrl, StorePlace
 
 SEARCHES: Final = 1000
@@ -33,7 +36,7 @@ def check_store(settings: Settings, flags: Mapping[str, object | None], *, full:
         error = missing(settings.store, settings.collection)
         yield failed("store", error, hint=_for(settings.collection, error.hint, settings, flags))
     for name in (each for each in checked if each in there):
-        for finding in _check_collection(settings.store, name, full=full):
+        for finding in chain(_check_collection(settings.store, name, full=full), _check_roots(settings.store, name)):
             yield replace(finding, collection=name, hint=_for(name, finding.hint, settings, flags))
 
 
@@ -47,6 +50,19 @@ def _check_collection(store: StorePlace, name: str, *, full: bool) -> Iterator[F
         yield failed("store", error)
     else:
         yield from _findings(found, name)
+
+
+def _check_roots(store: StorePlace, name: str) -> Iterator[Finding]:
+    """What was ingested, is gone, and has documents in the store. The files of a database may be on another machine."""
+    if isinstance(store, PostgresUrl):
+        return
+    with suppress(StoreError), open_manifest(store, name) as manifest:
+        gone = gone_files(manifest.roots()) if manifest else frozenset()
+        for root in sorted(gone):
+            if manifest and any(True for _ in manifest.documents_under(root)):
+                said = f"{name}: {root} is gone, but questions are still answered from its documents"
+                hint = f"mount it, or remove them: streamrag ingest --remove {shlex.quote(root)}"
+                yield warning("store", said, hint=hint, code="root_gone")
 
 
 def _check_in_database(place: PostgresUrl, name: str) -> Iterator[Finding]:

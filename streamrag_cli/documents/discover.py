@@ -44,6 +44,7 @@ from streamrag_cli.documents.never_read import (
 )
 from streamrag_cli.documents.opening import open_directory
 from streamrag_cli.errors import DocumentError, UsageError
+from streamrag_cli.gone import is_gone
 
 __all__ = ["Found", "FoundFile", "SkippedPath", "UnreadableDirectory", "discover", "is_gone"]
 
@@ -258,15 +259,6 @@ class _Walk:
             yield from self._descend(_Directory(link, real, rules, in_secret_directory))
         elif item := self._file(link, real, status, in_secret_directory=in_secret_directory):
             yield item
-
-
-def is_gone(path: Path) -> bool:
-    """Whether nothing is there. What cannot be looked at may well be, and `discover` says what is wrong with it."""
-    try:
-        path.stat()
-    except OSError as error:
-        return error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
-    return False
 
 
 def _require(root: Path) -> None:

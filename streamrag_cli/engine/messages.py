@@ -67,7 +67,7 @@ def read_event(line: bytes) -> AskEvent:
     try:
         match said.pop("event"):
             case "Sources":
-                return Sources(sources=tuple(Source(**each) for each in said["sources"]))
+                return Sources(sources=tuple(_source(each) for each in said["sources"]))
             case "Citations":
                 found = tuple(Citation(**each) for each in said["citations"])
                 return Citations(citations=found, unknown=tuple(said["unknown"]))
@@ -79,6 +79,10 @@ def read_event(line: bytes) -> AskEvent:
                 return event
     except (KeyError, TypeError, AttributeError) as error:
         raise GarbledError(str(error)) from error
+
+
+def _source(said: dict[str, Any]) -> Source:
+    return Source(**said | {name: tuple(said[name]) for name in ("also", "also_paths", "gone_paths")})
 
 
 def state_line(state: Mapping[str, object]) -> bytes:

@@ -33,6 +33,7 @@ class EmbedAhead:
         self._embedder = embedder
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed-batches")
         self._stopped = Event()
+        self._wanted: _Wanted | None = None
         self._recent: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
 
     def __enter__(self) -> Self:
@@ -43,6 +44,12 @@ class EmbedAhead:
     ) -> None:
         self._stopped.set()
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def share_done(self) -> float:
+        """How much of the batch under way is embedded, 0 to 1. For any thread."""
+        wanted = self._wanted
+        return wanted.share_taken if wanted else 0.0
 
     def begin(self, texts: Sequence[str], known: "Mapping[str, NDArray[np.float32]]") -> "Future[NDArray[np.float32]]":
         """Start on the next batch: one row for each text, in their order. Fails as `Embedder.embed_documents` does.
@@ -57,6 +64,8 @@ class EmbedAhead:
         except BaseException:
             self._stopped.set()
             raise
+        finally:
+            self._wanted = None
 
     def _vectors(self, texts: Sequence[str], known: "Mapping[str, NDArray[np.float32]]") -> "NDArray[np.float32]":
         keys = [sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
@@ -64,7 +73,8 @@ class EmbedAhead:
         found |= {key: known[text] for key, text in zip(keys, texts, strict=True) if text in known}
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         by_length = sorted(new, key=lambda key: -len(new[key]))
-        made = self._embedder.embed_documents(_Wanted([new[key] for key in by_length], self._stopped))
+        self._wanted = _Wanted([new[key] for key in by_length], self._stopped)
+        made = self._embedder.embed_documents(self._wanted)
         if new and any(vector.shape != made[0].shape for vector in found.values()):
             # The service has another model under the same name. The store says so, once it has vectors of one kind.
             self._recent.clear()
@@ -86,11 +96,21 @@ class EmbedAhead:
 
 
 class _Wanted(Sequence[str]):
-    """Texts that can be had until nobody wants their vectors any more: then whoever is embedding them fails."""
+    """Texts that can be had until nobody wants their vectors any more: then whoever is embedding them fails.
+
+    An embedder takes each text, or slice of texts, when it is about to embed it.
+    """
 
     def __init__(self, texts: Sequence[str], stopped: Event) -> None:
         self._texts = texts
         self._stopped = stopped
+        self._chars = sum(map(len, texts)) or 1
+        self._taken = 0
+
+    @property
+    def share_taken(self) -> float:
+        """By characters: the texts are embedded longest first."""
+        return min(1.0, self._taken / self._chars)
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -104,7 +124,9 @@ class _Wanted(Sequence[str]):
     def __getitem__(self, index: int | slice) -> str | Sequence[str]:
         if self._stopped.is_set():
             raise BrokenOffError
-        return self._texts[index]
+        found = self._texts[index]
+        self._taken += len(found) if isinstance(found, str) else sum(map(len, found))
+        return found
 
 
 class BrokenOffError(Exception):

@@ -16,7 +16,7 @@ from streamrag_cli.ingest.embedding import EmbedAhead
 from streamrag_cli.ingest.progress import done
 from streamrag_cli.ingest.reading import ReadAhead
 from streamrag_cli.ingest.removal import remove, remove_all
-from streamrag_cli.ingest.roots import IngestRequest, lost_roots, roots_of
+from streamrag_cli.ingest.roots import IngestRequest, forgotten_roots, lost_roots, refuse_vanished, roots_of
 from streamrag_cli.ingest.run import Run
 from streamrag_cli.ingest.safeguards import look_at
 from streamrag_cli.ingest.sinks import DryRun, Sink, StoreSink
@@ -44,6 +44,7 @@ def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[Inge
     """The same, but a failure that ends the ingest is raised as StreamragError instead of said."""
     started = time.perf_counter()
     roots = roots_of(request, settings)
+    refuse_vanished(request, settings)
     looked_at = look_at(roots, request, settings)
     embedder = embedder_for(settings, made_with=_vectors_made_with(settings, rebuild=request.rebuild))
     yield IngestStarted(documents=looked_at.files, collection=settings.collection, embedding=embedder.name)
@@ -68,6 +69,7 @@ def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[Inge
         run = Run(sink, reading, request, exclude=settings.exclude)
         yield from run.bring_in_line(roots)
         chunks = catalog.counts().chunks if catalog else 0
+        yield from forgotten_roots(request, settings, catalog)
     for root in run.unread_roots(roots):
         shown = sanitise_line(request.shown_name(root))
         left_out = f"nothing was read in {shown}; -v says what was left out"

@@ -43,7 +43,8 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
         if manifest is None or made_with is None:
             raise missing_collection(settings.store, settings.collection)
         records, chunks = _records_under(manifest, below), manifest.counts().chunks
-    if not records:
+        roots = _roots_under(manifest, below)
+    if not records and not roots:
         missing = sanitise_line(", ".join(map(str, request.paths)))
         raise UsageError(f"nothing from {missing} in the store", code="not_ingested", hint="streamrag status")
     given = shlex.join(map(str, request.paths))
@@ -54,8 +55,7 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
         with open_for_writing(settings.store, settings.collection, embedding=made_with) as writer:
             records = _records_under(writer.catalog, below)
             writer.remove(record.path for record in records)
-            gone = [root for root in writer.catalog.roots() if any(Path(root).is_relative_to(path) for path in below)]
-            writer.remove_roots(gone)
+            writer.remove_roots(_roots_under(writer.catalog, below))
             chunks = writer.counts().chunks
     yield from (seen(request.shown_name(record.path), "deleted") for record in records)
     yield done({"deleted": len(records)}, chunks_written=0, chunks=chunks, started=started, dry_run=request.dry_run)
@@ -64,6 +64,10 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
 def _records_under(manifest: Manifest, paths: Sequence[Path]) -> list[DocumentRecord]:
     found = {record.path: record for path in paths for record in manifest.documents_under(str(path))}
     return list(found.values())
+
+
+def _roots_under(manifest: Manifest, paths: Sequence[Path]) -> list[str]:
+    return [root for root in manifest.roots() if any(Path(root).is_relative_to(path) for path in paths)]
 
 
 def _remove_all(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:

@@ -1,17 +1,20 @@
 """Which paths an ingest is about, and what the files below them are called."""
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from streamrag_cli.display_names import DisplayNames
-from streamrag_cli.documents.discover import is_gone
-from streamrag_cli.errors import UsageError
+from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.events import Notice
+from streamrag_cli.gone import is_gone
 from streamrag_cli.ingest.consent import Consent
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.opening import recorded_roots
+from streamrag_cli.store.interface import Manifest
+from streamrag_cli.store.opening import open_manifest, recorded_roots
 from streamrag_cli.text import sanitise_line
 
 
@@ -54,6 +57,11 @@ class IngestRequest:
         """The file's name for the person who ingests it."""
         return DisplayNames(self.working_directory, self.home).of(path)
 
+    def removal_of(self, *paths: Path) -> str:
+        """The command that removes what the store has from these paths."""
+        names = DisplayNames(self.working_directory, self.home)
+        return f"streamrag ingest --remove {shlex.join(map(names.typed, paths))}"
+
     def stored_name(self, path: Path, root: Path) -> str:
         """The name for a model and for others who ask over HTTP: it tells nothing of what lies above the folder."""
         for base in (self.working_directory, root.parent):
@@ -90,6 +98,37 @@ def lost_roots(request: IngestRequest, settings: Settings) -> Iterator[Notice]:
         for root in _recorded(settings):
             if is_gone(root):
                 yield Notice(message=sanitise_line(f"{root} is gone; its documents are left out"), code="root_gone")
+
+
+def forgotten_roots(request: IngestRequest, settings: Settings, manifest: Manifest | None) -> Iterator[Notice]:
+    """What earlier ingests were given and is gone now, though the store still has documents from there.
+
+    It may be a disk that is not mounted, so only a person can say that they are to be removed. The files of a database
+    may be on another machine.
+    """
+    if manifest is None or not isinstance(settings.store, Path):
+        return
+    for root in outermost([Path(root) for root in manifest.roots() if is_gone(Path(root))]):
+        if count := sum(1 for _ in manifest.documents_under(str(root))):
+            documents = f"{count:,} document{'' if count == 1 else 's'}"
+            message = f"{request.shown_name(root)} is gone, but the store still has {documents} from there"
+            message += f"; to remove them: {request.removal_of(root)}"
+            yield Notice(message=sanitise_line(message), code="root_gone")
+
+
+def refuse_vanished(request: IngestRequest, settings: Settings) -> None:
+    """Raise UsageError `no_such_path` for a path that is gone and that the store has documents from."""
+    vanished = [path for path in request.absolute_paths() if is_gone(path)]
+    if not vanished:
+        return
+    with suppress(StoreError), open_manifest(settings.store, settings.collection) as manifest:
+        for path in vanished:
+            if manifest and any(True for _ in manifest.documents_under(str(path))):
+                raise UsageError(
+                    f"no such file or directory: {path}",
+                    code="no_such_path",
+                    hint=f"if it was moved or deleted, remove what the store has of it: {request.removal_of(path)}",
+                )
 
 
 def has_utf_8_name(path: Path) -> bool:

@@ -8,18 +8,20 @@ depend on which of them is ahead.
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Final, TypeAlias
 
 from streamrag_cli.documents import RECIPE
 from streamrag_cli.documents.discover import discover
 from streamrag_cli.documents.found import Found, FoundFile, SkippedPath, UnreadableDirectory
-from streamrag_cli.events import DocumentAction, DocumentSeen
+from streamrag_cli.events import DocumentAction, DocumentSeen, FileProgress
 from streamrag_cli.ingest.compare import is_unchanged_by_stat
 from streamrag_cli.ingest.reading import Examined, ReadAhead
 from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, outermost
-from streamrag_cli.ingest.sinks import Sink
+from streamrag_cli.ingest.sinks import QUIET_S, TICK_S, Sink
+from streamrag_cli.text import sanitise_line
 
 FILES_AHEAD: Final = 64
 _BYTES_AHEAD: Final = 4_000_000
@@ -27,7 +29,16 @@ _BYTES_AHEAD: Final = 4_000_000
 _FAILS_IF_NAMED: Final = frozenset({"binary", "not_a_regular_file"})
 """Why a file is skipped that is a failure if this ingest was asked for the file itself."""
 
-_Pending: TypeAlias = "tuple[Future[Examined], int] | Examined"
+_Pending: TypeAlias = "_Reading | Examined"
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A file that is being read, its size in bytes and its shown name."""
+
+    future: "Future[Examined]"
+    size: int
+    shown: str
 
 
 class Run:
@@ -48,14 +59,17 @@ class Run:
         self.unsupported: Counter[str] = Counter()
         self.chunks_written = 0
 
-    def bring_in_line(self, roots: Sequence[Path]) -> Iterator[DocumentSeen]:
+    def bring_in_line(self, roots: Sequence[Path]) -> Iterator[DocumentSeen | FileProgress]:
         for event in self._events(roots):
+            if isinstance(event, FileProgress):
+                yield event
+                continue
             self.counts[event.action] += 1
             self.chunks_written += event.chunks
             self._count_skipped(event)
             yield event
 
-    def _events(self, roots: Sequence[Path]) -> Iterator[DocumentSeen]:
+    def _events(self, roots: Sequence[Path]) -> Iterator[DocumentSeen | FileProgress]:
         for found in discover(roots, exclude=self._exclude, environment=self._request.environment):
             while self._is_far_ahead(found):
                 yield from self._wait_and_take()
@@ -88,7 +102,7 @@ class Run:
             same = replace(known, source=source) if known.source != source else None
             return Examined(path=path, source=shown, action="unchanged", record=same)
         self._bytes_ahead += found.size
-        return self._reading.begin(found, source, known, shown=shown), found.size
+        return _Reading(self._reading.begin(found, source, known, shown=shown), found.size, shown)
 
     def _count_skipped(self, event: DocumentSeen) -> None:
         if event.action == "skipped":
@@ -110,24 +124,28 @@ class Run:
         bytes_ahead = self._bytes_ahead + (found.size if isinstance(found, FoundFile) else 0)
         return bool(self._ahead) and (len(self._ahead) >= FILES_AHEAD or bytes_ahead > _BYTES_AHEAD)
 
-    def _wait_and_take(self) -> Iterator[DocumentSeen]:
+    def _wait_and_take(self) -> Iterator[DocumentSeen | FileProgress]:
         """Wait until the oldest is read; what is embedded meanwhile is written meanwhile."""
-        while not isinstance(first := self._ahead[0], Examined) and not first[0].done():
-            awaited: list[Future[Any]] = [first[0], *filter(None, [self._sink.waits_for()])]
-            wait(awaited, return_when=FIRST_COMPLETED)
+        since = perf_counter()
+        while not isinstance(first := self._ahead[0], Examined) and not first.future.done():
+            awaited: list[Future[Any]] = [first.future, *filter(None, [self._sink.waits_for()])]
+            wait(awaited, timeout=TICK_S, return_when=FIRST_COMPLETED)
             yield from self._sink.ready()
+            if progress := self._sink.progress():
+                yield progress
+            elif perf_counter() - since > QUIET_S:
+                yield FileProgress(source=sanitise_line(first.shown), embedded=0, chunks=0)
         yield from self._take_what_is_there()
 
-    def _take_what_is_there(self) -> Iterator[DocumentSeen]:
+    def _take_what_is_there(self) -> Iterator[DocumentSeen | FileProgress]:
         """Put what is read into the sink, as far as it goes, so that the embedder has work; only then write."""
         while self._ahead and not self._sink.is_crowded():
             first = self._ahead[0]
             if not isinstance(first, Examined):
-                future, size = first
-                if not future.done():
+                if not first.future.done():
                     break
-                self._bytes_ahead -= size
-                first = future.result()
+                self._bytes_ahead -= first.size
+                first = first.future.result()
             self._ahead.popleft()
             if first.path in self._asked_for and first.code in _FAILS_IF_NAMED:
                 first = replace(first, action="failed", code="")

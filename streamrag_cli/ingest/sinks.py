@@ -6,11 +6,12 @@ when its batch is safe, anything else at once, but never before a batch that was
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from streamrag_cli.events import DocumentAction, DocumentSeen
+from streamrag_cli.events import DocumentAction, DocumentSeen, FileProgress
 from streamrag_cli.ingest.embedding import EmbedAhead
 from streamrag_cli.ingest.reading import Examined
 from streamrag_cli.model import Chunk, DocumentRecord
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 BATCH_CHUNKS: Final = 256
 BATCHES_AHEAD: Final = 2
 """How many may be with the embedder: one under way, and one for it to go on with while another is written."""
+TICK_S: Final = 0.2
+"""How often the progress of what is awaited is looked at."""
+QUIET_S: Final = 1.0
+"""Nothing is said of what takes less."""
 _EVENTS_BEHIND: Final = 1000
 """How many events may wait for the batch before them; there may be far more unchanged files than new ones."""
 
@@ -53,10 +58,13 @@ class Sink(Protocol):
     def waits_for(self) -> "Future[Vectors] | None":
         """What has to be done before `ready` has more, if that is what it is short of."""
 
-    def ready(self) -> Iterator[DocumentSeen]:
+    def progress(self) -> FileProgress | None:
+        """How far the largest document is that `waits_for` is about; None if there is none, or it is nearly new."""
+
+    def ready(self) -> "Iterator[DocumentSeen | FileProgress]":
         """Do what can be done by now, waiting only where too much has piled up, and say what is done."""
 
-    def flush(self) -> Iterator[DocumentSeen]:
+    def flush(self) -> "Iterator[DocumentSeen | FileProgress]":
         """Do and say all the rest."""
 
     def remove(self, records: Sequence[DocumentRecord]) -> Iterator[DocumentSeen]: ...
@@ -69,6 +77,7 @@ class _Batch:
     documents: list[Examined] = field(default_factory=list)
     chunks: int = 0
     vectors: "Future[Vectors] | None" = None
+    waited_since: float = 0.0
 
     def texts(self) -> list[str]:
         return [chunk.text_to_embed for examined in self.documents for chunk in examined.chunks]
@@ -127,15 +136,30 @@ class StoreSink:
             case _:
                 return None
 
-    def ready(self) -> Iterator[DocumentSeen]:
+    def progress(self) -> FileProgress | None:
+        match self._pending:
+            case [_Batch(documents=documents, waited_since=since), *_] if since and perf_counter() - since > QUIET_S:
+                largest = max(documents, key=lambda each: len(each.chunks))
+                count = len(largest.chunks)
+                embedded = int(count * self._embedding.share_done)
+                return FileProgress(source=sanitise_line(largest.source), embedded=embedded, chunks=count)
+            case [_Batch() as batch, *_]:
+                batch.waited_since = batch.waited_since or perf_counter()
+        return None
+
+    def ready(self) -> Iterator[DocumentSeen | FileProgress]:
         while self._pending and (self.is_crowded() or not (vectors := self.waits_for()) or vectors.done()):
             yield from self._next()
 
     def is_crowded(self) -> bool:
         return self._batches_ahead > BATCHES_AHEAD or len(self._pending) > _EVENTS_BEHIND
 
-    def _next(self) -> Iterator[DocumentSeen]:
-        first = self._pending.popleft()
+    def _next(self) -> Iterator[DocumentSeen | FileProgress]:
+        first = self._pending[0]
+        while isinstance(first, _Batch) and first.vectors and not wait([first.vectors], timeout=TICK_S).done:
+            if progress := self.progress():
+                yield progress
+        self._pending.popleft()
         if isinstance(first, DocumentSeen):
             yield first
             return
@@ -153,7 +177,7 @@ class StoreSink:
             self._writer.touch(self._renewed)
             self._renewed = []
 
-    def flush(self) -> Iterator[DocumentSeen]:
+    def flush(self) -> Iterator[DocumentSeen | FileProgress]:
         if self._filling.documents:
             self._embed()
         while self._pending:
@@ -188,6 +212,9 @@ class DryRun:
         return False
 
     def waits_for(self) -> None:
+        return None
+
+    def progress(self) -> None:
         return None
 
     def ready(self) -> Iterator[DocumentSeen]:

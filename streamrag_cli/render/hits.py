@@ -6,7 +6,7 @@ from typing import TextIO
 from streamrag_cli.events import Error
 from streamrag_cli.model import Source
 from streamrag_cli.render.machine import write_line
-from streamrag_cli.render.tables import location, print_sources
+from streamrag_cli.render.tables import location, notes, print_sources
 from streamrag_cli.wire import encode, hits_object, source_mapping, to_json
 
 
@@ -20,7 +20,8 @@ def show_hits(
     plain: bool = False,
     error: Error | None = None,
 ) -> None:
-    """Print the hits. In a pipe each is `path:line`, score and excerpt, separated by tabs. `error` is for JSON."""
+    """Print the hits. In a pipe each is `path:line`, score and excerpt, separated by tabs,
+    and what `notes` says. `error` is for JSON."""
     if json:
         write_line(out, encode(hits_object(sources, query=query, error=error, paths=True)))
     elif jsonl and error is not None:
@@ -34,5 +35,9 @@ def show_hits(
         print_sources(console_for(out, plain=False), sources)
     else:
         for source in sources:
-            out.write(f"{location(source)}\t{source.score:.2f}\t{source.content}\n")
+            out.write(f"{location(source)}\t{source.score:.2f}\t{source.content}{_notes(source)}\n")
         out.flush()
+
+
+def _notes(source: Source) -> str:
+    return "".join(f"\t({note})" for note in notes(source))

@@ -1,8 +1,19 @@
 """An ingest on a terminal: a progress bar while it runs, a line a failed file, a summary at the end. All on stderr."""
 
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TextIO
 
-from streamrag_cli.events import DocumentSeen, Error, IngestDone, IngestEvent, IngestStarted, Notice
+from streamrag_cli.events import (
+    AskEvent,
+    DocumentSeen,
+    Error,
+    FileProgress,
+    IngestDone,
+    IngestEvent,
+    IngestStarted,
+    Notice,
+)
 from streamrag_cli.render.complaint import complain
 from streamrag_cli.render.consoles import console_for
 from streamrag_cli.render.machine import JsonLines, write_line
@@ -13,6 +24,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _SUFFIXES_SHOWN: Final = 8
+_NAME_SHOWN: Final = 20
+SAY_EVERY_S: Final = 5.0
+"""How often progress is said if stderr is not a terminal."""
 _SKIPPED: Final = {
     "secret": "possible secret",
     "gitignored": "ignored by git",
@@ -31,7 +45,9 @@ _SHOWN_WITHOUT_ASKING = frozenset({"failed"})
 class IngestView:
     """For people."""
 
-    def __init__(self, err: TextIO, *, quiet: bool, plain: bool, verbose: bool) -> None:
+    def __init__(
+        self, err: TextIO, *, quiet: bool, plain: bool, verbose: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._err = err
         self._quiet = quiet
         self._verbose = verbose
@@ -39,6 +55,9 @@ class IngestView:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._moves = err.isatty() and not (plain or quiet)
+        self._clock = clock
+        self._spoke_at = clock()
+        self._finished = 0
 
     def handle(self, event: IngestEvent) -> None:
         match event:
@@ -46,6 +65,8 @@ class IngestView:
                 self._start_bar(documents)
             case DocumentSeen():
                 self._document(event)
+            case FileProgress() if not self._quiet:
+                self._progress(event)
             case Notice(message=message) if not self._quiet:
                 self._line(f"note: {message}")
             case IngestDone():
@@ -65,7 +86,8 @@ class IngestView:
 
     def _document(self, event: DocumentSeen) -> None:
         if self._bar is not None and self._task is not None and event.action not in {"skipped", "deleted"}:
-            self._bar.advance(self._task)
+            self._finished += 1
+            self._bar.update(self._task, completed=self._finished)
             speed = self._bar.tasks[0].speed
             self._bar.update(self._task, rate=f"{speed:.1f} files/s" if speed else "")
         if (
@@ -76,8 +98,21 @@ class IngestView:
             because = f": {event.reason}" if event.reason else ""
             self._line(f"{event.action:9} {event.source}{because}")
 
+    def _progress(self, event: FileProgress) -> None:
+        """Move the bar within a file; without a bar say something every few seconds."""
+        if self._bar is not None and self._task is not None:
+            share = event.embedded / event.chunks if event.chunks else 0.0
+            name = event.source.rpartition("/")[2]
+            name = name if len(name) <= _NAME_SHOWN else f"{name[: _NAME_SHOWN - 3]}..."
+            rate = f"{event.embedded:,}/{event.chunks:,} of {name}" if event.chunks else f"reading {name}"
+            self._bar.update(self._task, completed=self._finished + share, rate=rate)
+        elif self._clock() - self._spoke_at >= SAY_EVERY_S:
+            self._line(progress_line(event))
+
     def _line(self, text: str) -> None:
         from rich.text import Text
+
+        self._spoke_at = self._clock()
 
         console = self._bar.console if self._bar else self._console
         console.print(Text(text), soft_wrap=True)
@@ -87,9 +122,9 @@ class IngestView:
 
         self._bar = Progress(
             TextColumn("ingesting"),
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[rate]}", markup=False),
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
@@ -101,6 +136,34 @@ class IngestView:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def progress_line(event: FileProgress) -> str:
+    """How far a large file is, as one line.
+
+    >>> progress_line(FileProgress(source="big.csv", embedded=1200, chunks=3000))
+    '... 1,200 of 3,000 passages of big.csv'
+    """
+    if not event.chunks:
+        return f"... reading {event.source}"
+    return f"... {event.embedded:,} of {event.chunks:,} passages of {event.source}"
+
+
+class IngestLines(JsonLines):
+    """Every event as a line, progress once a second at most."""
+
+    def __init__(self, out: TextIO, err: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(out, err)
+        self._clock = clock
+        self._last_progress_at = -1.0
+
+    def handle(self, event: AskEvent | IngestEvent) -> None:
+        if isinstance(event, FileProgress):
+            now = self._clock()
+            if now - self._last_progress_at < 1:
+                return
+            self._last_progress_at = now
+        super().handle(event)
 
 
 class IngestObject:
@@ -178,10 +241,10 @@ def secrets_line(done: IngestDone) -> str:
 
 def ingest_renderer(
     *, json: bool, jsonl: bool, quiet: bool, plain: bool, verbose: bool, out: TextIO, err: TextIO
-) -> IngestView | IngestObject | JsonLines:
+) -> IngestView | IngestObject | IngestLines:
     """The renderer that the flags of `ingest` ask for."""
     if jsonl:
-        return JsonLines(out, err)
+        return IngestLines(out, err)
     if json:
         return IngestObject(out, err)
     return IngestView(err, quiet=quiet, plain=plain, verbose=verbose)

@@ -1,5 +1,6 @@
 """What `status` prints."""
 
+from collections.abc import Callable, Collection
 from typing import TextIO
 
 from streamrag_cli.render.machine import write_line
@@ -9,10 +10,24 @@ from streamrag_cli.wire import FORMAT_VERSION, encode
 from streamrag_cli.wire import plain as as_mapping
 
 
-def show_status(status: StoreStatus, *, out: TextIO, json: bool, plain: bool) -> None:
-    """Print the store's collections, as text or as one JSON object."""
+def show_status(
+    status: StoreStatus,
+    *,
+    gone: Collection[str],
+    removal: Callable[[str, str], str],
+    out: TextIO,
+    json: bool,
+    plain: bool,
+) -> None:
+    """Print the store's collections, as text or as one JSON object.
+
+    `gone` are roots that no longer exist; `removal` gives the command that removes one from a collection.
+    """
     if json:
-        found = [as_mapping(each) for each in status.collections]
+        found = [
+            as_mapping(each) | {"gone_roots": [root for root in each.roots if root in gone]}
+            for each in status.collections
+        ]
         write_line(out, encode({"version": FORMAT_VERSION, "store": str(status.store), "collections": found}))
         return
     from rich.text import Text
@@ -34,3 +49,7 @@ def show_status(status: StoreStatus, *, out: TextIO, json: bool, plain: bool) ->
         console.print()
         for name, value in lines.items():
             console.print(Text(sanitise_line(f"{name:<12}{value}")), soft_wrap=True)
+        for root in each.roots:
+            if root in gone:
+                said = f"note: {root} is gone; to remove what the store has from there: "
+                console.print(Text(sanitise_line(said + removal(each.collection, root))), soft_wrap=True)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _ROOM_FOR_A_TABLE: Final = 60
+_COPIES_NAMED: Final = 3
 
 
 def location(source: Source) -> str:
@@ -19,6 +20,15 @@ def location(source: Source) -> str:
     if source.page is not None:
         return f"{source.source} p. {source.page}"
     return source.source
+
+
+def notes(source: Source) -> list[str]:
+    """What to know about the source: that its file is gone, where near-copies of it are."""
+    found = ["file is gone"] if source.path in source.gone_paths else []
+    if source.also:
+        more = f" and {len(source.also) - _COPIES_NAMED} more" if len(source.also) > _COPIES_NAMED else ""
+        found.append(f"also: {', '.join(source.also[:_COPIES_NAMED])}{more}")
+    return found
 
 
 def print_sources(console: "Console", sources: Sequence[Source]) -> None:
@@ -40,14 +50,19 @@ def print_sources(console: "Console", sources: Sequence[Source]) -> None:
         if source.title:
             what.append("\n")
         what.append(source.content, style="not bold dim")
-        table.add_row(Text(str(source.n), style="cyan"), _linked(console, source), Text(f"{source.score:.2f}"), what)
+        where = _linked(console, source)
+        for note in notes(source):
+            where.append(f"\n({note})", style="yellow" if source.path in source.gone_paths else "dim")
+        table.add_row(Text(str(source.n), style="cyan"), where, Text(f"{source.score:.2f}"), what)
     console.print(table)
 
 
 def _print_lines(console: "Console", sources: Sequence[Source]) -> None:
     for source in sources:
         line = _linked(console, source)
-        console.print(f"[{source.n}]", line, f"{source.score:.2f}", soft_wrap=True)
+        console.print(
+            f"[{source.n}]", line, f"{source.score:.2f}", *(f"({note})" for note in notes(source)), soft_wrap=True
+        )
 
 
 def _linked(console: "Console", source: Source) -> "Text":

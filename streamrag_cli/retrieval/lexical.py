@@ -1,7 +1,12 @@
 """Words of a question, and which of them are worth looking for. `store.words` stems them."""
 
 import re
+import unicodedata
 from typing import Final
+
+from streamrag_cli.store.words import separate
+
+_LATIN_ENDS: Final = "\u0250"  # letters before it are Latin
 
 STOP_WORDS: Final = frozenset(
     """
@@ -14,12 +19,43 @@ STOP_WORDS: Final = frozenset(
 )
 
 
+_STOP_CHARACTERS: Final = frozenset(
+    "的了是在有吗呢吧啊么几哪谁何请问我你您他她它们这那些个就也都要会被把让给和与及或はがをにでとのもかへや"
+)
+"""Characters that say nothing of what a question is about; a pair with one of them does not either."""
+_STOP_PAIRS: Final = frozenset(
+    "多少 多久 多长 多大 怎么 怎样 如何 为什 什么 可以 ます です する した ない ある から まで".split()
+)
+
+
 def words(text: str) -> list[str]:
-    """The lower-cased words of `text`, unstemmed, in order, repeats kept."""
-    return re.findall(r"\w+", text.lower())
+    """The lower-cased words of `text`, unstemmed, in order, repeats kept. Chinese and the like are separated."""
+    return re.findall(r"\w+", separate(text).lower())
 
 
 def content_words(text: str) -> list[str]:
-    """The same without stop words; all words where nothing else is left."""
+    """The same without stop words; all words if nothing else is left."""
     found = words(text)
-    return [word for word in found if word not in STOP_WORDS] or found
+    return [word for word in found if not _is_stop_word(word)] or found
+
+
+def _is_stop_word(word: str) -> bool:
+    if word.isascii():
+        return word in STOP_WORDS
+    return word in _STOP_PAIRS or (len(word) <= 2 and not _STOP_CHARACTERS.isdisjoint(word))
+
+
+def is_outside_latin(text: str) -> bool:
+    """Whether most words of `text` are of another script than the Latin one; a Chinese character weighs like a word.
+
+    >>> is_outside_latin("Docker 怎么安装?"), is_outside_latin("What does 渡轮 mean?")
+    (True, False)
+    """
+    if text.isascii():
+        return False
+    initials = [word[0] for word in words(text) if word[0].isalpha()]
+    return sum(not _is_latin(each) for each in initials) * 2 > len(initials)
+
+
+def _is_latin(letter: str) -> bool:
+    return letter < _LATIN_ENDS or unicodedata.name(letter, "").startswith(("LATIN", "FULLWIDTH LATIN"))

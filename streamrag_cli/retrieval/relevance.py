@@ -14,6 +14,7 @@ from typing import Final
 _PER_COSINE: Final = 8.0
 _PER_COVERAGE: Final = 4.0
 _THRESHOLD: Final = 4.8  # where a chunk is as likely to bear on the question as not
+_PER_WORDS: Final = 8.0
 _IMAGINED_CHUNKS: Final = 1000
 
 
@@ -24,6 +25,15 @@ def relevance(*, cosine: float, coverage: float) -> float:
     (0.99, 0.1)
     """
     return 1 / (1 + exp(_THRESHOLD - _PER_COSINE * cosine - _PER_COVERAGE * coverage))
+
+
+def relevance_of_words(coverage: float) -> float:
+    """A score from the share of the question that the chunk covers alone, for text that the embedder cannot judge.
+
+    >>> [round(relevance_of_words(covered), 2) for covered in (0.2, 0.5, 0.8)]
+    [0.08, 0.5, 0.92]
+    """
+    return 1 / (1 + exp(_PER_WORDS * (0.5 - coverage)))
 
 
 def term_weight(frequency: int, chunks: int) -> float:

@@ -9,6 +9,7 @@ from typing import Final, Self, TypeVar
 
 from streamrag_cli.errors import NothingRelevantError
 from streamrag_cli.model import Chunk, Hit
+from streamrag_cli.retrieval.copies import FindGone
 from streamrag_cli.retrieval.embeddings import Embedder, make_embedder
 from streamrag_cli.retrieval.follow_up import MOST_CHARS_BEFORE, fuse
 from streamrag_cli.retrieval.search import EmbeddingChangedError, Retrieved, retrieve
@@ -74,13 +75,15 @@ class Retriever:
         previous: str = "",
         top_k: int,
         min_score: float,
+        find_gone: FindGone | None = None,
         cancellation: Cancellation | None = None,
     ) -> Retrieved:
         """The best chunks. `previous` is what the user asked before, if the question is one of a conversation.
 
-        Raises NothingRelevantError if none reaches `min_score`, and what `search.retrieve` does.
+        `find_gone` checks which of their files no longer exist. Raises NothingRelevantError if none reaches
+        `min_score`, and what `search.retrieve` does.
         """
-        search = partial(self._search, min_score=min_score, cancellation=cancellation)
+        search = partial(self._search, min_score=min_score, find_gone=find_gone, cancellation=cancellation)
         if previous.strip():
             both = f"{previous[:MOST_CHARS_BEFORE]}\n{question}"
             found = fuse(search(question, top_k=2 * top_k), search(both, top_k=2 * top_k), top_k=top_k)
@@ -100,9 +103,23 @@ class Retriever:
         with self.reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
             return self.reader.catalog.chunk_at(hit.path, hit.chunk.ordinal + 1)
 
-    def _search(self, question: str, *, top_k: int, min_score: float, cancellation: Cancellation | None) -> Retrieved:
+    def _search(
+        self,
+        question: str,
+        *,
+        top_k: int,
+        min_score: float,
+        find_gone: FindGone | None,
+        cancellation: Cancellation | None,
+    ) -> Retrieved:
         search = partial(
-            retrieve, self.reader, question=question, top_k=top_k, min_score=min_score, cancellation=cancellation
+            retrieve,
+            self.reader,
+            question=question,
+            top_k=top_k,
+            min_score=min_score,
+            find_gone=find_gone,
+            cancellation=cancellation,
         )
         try:
             return search(self.embedder)

@@ -3,9 +3,12 @@
 Full text and vectors each name their best hundred chunks; every candidate gets both scores, and the two are
 added at equal weight after each is scaled to its best. That decides the order. What a score means is another
 matter and is settled in `relevance`.
+
+The built-in embedder knows English: a question in another script is judged by its words alone, and a chunk in another
+script is found by words alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
@@ -13,11 +16,11 @@ from typing import TYPE_CHECKING, Final
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Hit
-from streamrag_cli.retrieval.embeddings import Embedder
-from streamrag_cli.retrieval.lexical import content_words
-from streamrag_cli.retrieval.relevance import coverage, relevance, term_weight
+from streamrag_cli.retrieval.copies import FindGone, Group, Groups
+from streamrag_cli.retrieval.embeddings import BUILTIN, Embedder
+from streamrag_cli.retrieval.lexical import content_words, is_outside_latin
+from streamrag_cli.retrieval.relevance import coverage, relevance, relevance_of_words, term_weight
 from streamrag_cli.stages import Stages
-from streamrag_cli.store.catalog import StoredChunk
 from streamrag_cli.store.interface import Reader
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 from streamrag_cli.store.words import stems
@@ -28,8 +31,6 @@ if TYPE_CHECKING:
 
 CANDIDATES: Final = 100  # of each side
 LEXICAL_WEIGHT: Final = 0.5  # flat between .40 and .55 on seven public sets: fixed, not tuned
-_COPIED_CHARS: Final = 100
-"""A text this long under another title is a copy; a shorter one may be another answer, as `Closed.` is of two shops."""
 
 
 class EmbeddingChangedError(Exception):
@@ -44,6 +45,7 @@ class Retrieved:
     `term_weights` maps each stemmed term of the question to its weight. `best_score` is the score of the best chunk,
     whether or not it reached the least score asked for; 0 where there is none. `spent_ms` says how long each step
     took; `embed` includes opening Chroma, if it was not open, and `full text` is both searches, side by side.
+    `by_words_alone` says that the embedder cannot judge the question; then `question_vector` is zero.
     """
 
     hits: tuple[Hit, ...]
@@ -51,6 +53,7 @@ class Retrieved:
     term_weights: dict[str, float]
     best_score: float
     spent_ms: Mapping[str, float]
+    by_words_alone: bool = False
 
 
 def retrieve(
@@ -60,9 +63,10 @@ def retrieve(
     *,
     top_k: int,
     min_score: float = 0.0,
+    find_gone: FindGone | None = None,
     cancellation: Cancellation | None = None,
 ) -> Retrieved:
-    """The `top_k` best chunks that score at least `min_score`.
+    """The `top_k` best chunks that score at least `min_score`, near-copies as one. `find_gone` checks their files.
 
     Raises StoreError (`store_empty` if there is nothing to search, `retrieval_timeout` if the store takes longer than
     `RETRIEVAL_LIMIT_S` or after `cancellation`), EmbeddingChangedError, and what the embedder raises, which has limits
@@ -77,13 +81,24 @@ def retrieve(
         total = _chunks_in(reader)
         if reader.embedding != embedder.name:
             raise EmbeddingChangedError
-        terms = list(dict.fromkeys(stems([" ".join(content_words(question))])[0]))
+        terms = list(dict.fromkeys(stems([" ".join(content_words(question))], are_separate=True)[0]))
         frequencies = reader.document_frequencies(terms)
         weights = {term: term_weight(frequencies[term], total) for term in terms}
         stages.end("terms")
         lexical, cosines = _candidates(reader, vector, question, stages)
-        found = _first_of_each(reader, _fused(lexical, cosines), top_k)
-        hits = _hits(found, cosines, weights)
+        is_english = embedder.name == BUILTIN
+        by_words_alone = is_english and is_outside_latin(question)
+        if by_words_alone:
+            vector, cosines = vector * 0, dict.fromkeys(cosines, 0.0)
+        groups = Groups(question, find_gone)
+        _fill(groups, reader, _fused(lexical, cosines), top_k)
+        found = groups.found[:top_k]
+        unjudged = {
+            each.kept.stored.chunk.id
+            for each in found
+            if by_words_alone or (is_english and is_outside_latin(each.kept.stored.chunk.text))
+        }
+        hits = _hits(found, cosines, weights, unjudged)
         stages.end("fuse")
     return Retrieved(
         hits=tuple(hit for hit in hits if hit.score >= min_score),
@@ -91,6 +106,7 @@ def retrieve(
         term_weights=weights,
         best_score=hits[0].score if hits else 0.0,
         spent_ms=stages.spent_ms,
+        by_words_alone=by_words_alone,
     )
 
 
@@ -140,26 +156,35 @@ def _fused(lexical: dict[str, float], cosines: dict[str, float]) -> list[str]:
     return sorted(cosines, key=lambda chunk_id: (-fused(chunk_id), chunk_id))
 
 
-def _first_of_each(reader: Reader, ranked: Sequence[str], count: int) -> list[StoredChunk]:
-    """The first `count` chunks, those left out that say the same as one before: folders hold copies of files."""
-    found: dict[str, StoredChunk] = {}
-    for start in range(0, len(ranked), count):
-        part = ranked[start : start + count]
-        for stored in reader.found_chunks(part):
-            text = stored.chunk.text
-            found.setdefault(text if len(text) >= _COPIED_CHARS else stored.chunk.text_to_embed, stored)
-        if len(found) >= count:
+def _fill(groups: Groups, reader: Reader, ranked: Sequence[str], count: int) -> None:
+    """Look at the ranked chunks until there are `count` that do not say the same."""
+    start, size = 0, count
+    while start < len(ranked):
+        groups.add(reader.found_chunks(ranked[start : start + size]))
+        start, size = start + size, size * 2
+        if len(groups.found) >= count and not any(each.kept.is_gone for each in groups.found[:count]):
             break
-    return list(found.values())[:count]
 
 
-def _hits(found: Sequence[StoredChunk], cosines: Mapping[str, float], weights: dict[str, float]) -> list[Hit]:
-    """The chunks with their scores. None is above that of a hit ranked before it: the order is the fusion's."""
-    words = stems([each.chunk.text_to_embed for each in found])
+def _hits(
+    found: Sequence[Group], cosines: Mapping[str, float], weights: dict[str, float], unjudged: Collection[str]
+) -> list[Hit]:
+    """The chunks with their scores. None is above that of a hit ranked before it: the order is the fusion's.
+
+    The cosines of `unjudged` chunks say nothing: these come last, unless all are, and are scored by their words.
+    """
+    order = sorted(found, key=lambda group: group.kept.stored.chunk.id in unjudged)
+    words = stems([group.kept.stored.chunk.text_to_embed for group in order])
     hits: list[Hit] = []
     ceiling = 1.0
-    for rank, (each, of_chunk) in enumerate(zip(found, words, strict=True), start=1):
+    for rank, (group, of_chunk) in enumerate(zip(order, words, strict=True), start=1):
+        chunk_id = group.kept.stored.chunk.id
         covered = coverage(frozenset(of_chunk), weights)
-        ceiling = min(ceiling, relevance(cosine=cosines[each.chunk.id], coverage=covered))
-        hits.append(Hit(chunk=each.chunk, source=each.source, path=each.path, score=ceiling, rank=rank))
+        score = (
+            relevance_of_words(covered)
+            if chunk_id in unjudged
+            else relevance(cosine=cosines[chunk_id], coverage=covered)
+        )
+        ceiling = min(ceiling, score)
+        hits.append(group.hit(score=ceiling, rank=rank))
     return hits

@@ -17,13 +17,15 @@ from zlib import crc32
 
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.full_text import merged
+from streamrag_cli.store.full_text import create_index, merged, register, upgrade_index
 from streamrag_cli.store.lock import not_writable
 from streamrag_cli.store.private_copy import PrivateCopy, Stamp, copied_database, may_write, stamp_of
 from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.system_errors import cannot_open, out_of_memory, refusal
 
-SCHEMA_VERSION: Final = "2"
+SCHEMA_VERSION: Final = "3"
+_UPGRADED: Final = "2"
+"""Has a full-text index that does not split Chinese and the like. It is read as it is; a writer replaces the index."""
 _UNOPENED: Final = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_READONLY")
 _UNWRITTEN: Final = ("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")
 _AT_A_TIME: Final = 500  # below SQLite's limit on the variables of one statement
@@ -101,6 +103,7 @@ class Catalog:
 
     def _prepare(self, *, write: bool, create: bool) -> None:
         self._db.execute("PRAGMA temp_store = MEMORY")
+        register(self._db)
         if not write:
             self._db.execute("PRAGMA query_only = ON")
             self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # opens the files next to it, or fails
@@ -110,11 +113,17 @@ class Catalog:
             self._db.execute("PRAGMA foreign_keys = ON")
         if create:
             schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-            self._db.executescript(f"BEGIN; {schema} COMMIT;")
+            self._db.executescript(f"BEGIN; {schema}")
+            create_index(self._db)
+            self._db.execute("COMMIT")
             self.set_meta("schema_version", SCHEMA_VERSION)
             self.set_meta("generation", "0")
         found = self.meta("schema_version")
-        if found != SCHEMA_VERSION:
+        if found == _UPGRADED and write:
+            with self.transaction():
+                upgrade_index(self._db)
+                self.set_meta("schema_version", SCHEMA_VERSION)
+        elif found not in {SCHEMA_VERSION, _UPGRADED}:
             raise StoreError(
                 f"the catalog {self._file} has format {found}; this version reads format {SCHEMA_VERSION}",
                 code="store_format",

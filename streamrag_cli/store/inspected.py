@@ -10,6 +10,7 @@ import numpy as np
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.store.catalog import Catalog
+from streamrag_cli.store.full_text import register
 from streamrag_cli.store.lock import alone
 from streamrag_cli.store.vectors import Vectors
 from streamrag_cli.system_errors import cannot_open
@@ -33,6 +34,7 @@ class InspectedCatalog(Catalog):
         """
         with self._lock, self._translated(), closing(sqlite3.connect("")) as copy:
             self._db.backup(copy)
+            register(copy)
             said = [line for (line,) in copy.execute(f"PRAGMA integrity_check({_COMPLAINTS})")]
             if said != ["ok"]:
                 yield f"its catalog is damaged: {said[0]}"

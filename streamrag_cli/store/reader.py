@@ -230,7 +230,7 @@ class _Session:
     def _weights(self, words: Sequence[str]) -> dict[str, int]:
         """The words to look for, as they were given. A word that the index splits is looked for as a phrase."""
         given = list(dict.fromkeys(words))
-        phrases = dict(zip(given, map(tuple, stems(given)), strict=True))
+        phrases = dict(zip(given, map(tuple, stems(given, are_separate=True)), strict=True))
         if any(len(phrase) > MOST_WORDS for phrase in phrases.values()):
             return self._weights([part for word in words for part in word.split("_")])
         asked = Counter(phrase for word in words if (phrase := phrases[word]))

@@ -1,4 +1,4 @@
--- The catalog of one collection: what was ingested, the chunks, and their full-text index.
+-- The catalog of one collection: what was ingested, the chunks. Their full-text index is in full_text.sql.
 -- Vectors live in Chroma under chunks.chunk_id.
 
 CREATE TABLE meta (
@@ -39,18 +39,6 @@ CREATE TABLE chunks (
     checksum    INTEGER NOT NULL  -- of all that is shown of it: SQLite does not notice a changed letter
 );
 CREATE INDEX chunks_of_document ON chunks (document_id, ordinal);
-
-CREATE VIRTUAL TABLE chunks_fts USING fts5 (
-    title, body, content = 'chunks', content_rowid = 'id', tokenize = 'porter unicode61'
-);
-CREATE VIRTUAL TABLE chunks_terms USING fts5vocab ('chunks_fts', 'row');
-
-CREATE TRIGGER chunks_inserted AFTER INSERT ON chunks BEGIN
-    INSERT INTO chunks_fts (rowid, title, body) VALUES (new.id, new.title, new.body);
-END;
-CREATE TRIGGER chunks_deleted AFTER DELETE ON chunks BEGIN
-    INSERT INTO chunks_fts (chunks_fts, rowid, title, body) VALUES ('delete', old.id, old.title, old.body);
-END;
 
 -- Vectors that may be in Chroma though no chunk has them: being written, or about to be deleted.
 CREATE TABLE vectors_in_doubt (

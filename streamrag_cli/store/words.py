@@ -2,12 +2,18 @@
 
 SQLite itself does the splitting and stemming, with the very tokenizer of the catalog's index, so that a word of
 a question, of a chunk and of a sentence is the same word everywhere, whichever store keeps the chunk.
+
+Chinese, Japanese, Korean and Thai are written without a blank at the end of a word, or, in Korean, with particles
+attached. `separate` puts single characters and pairs of neighbours in the place of such a run, before SQLite splits.
 """
 
+import re
 import sqlite3
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from threading import Lock
 from typing import Final, TypeVar
 
@@ -16,6 +22,13 @@ TOKENIZER: Final = "porter unicode61"
 MOST_WORDS: Final = 64
 """Words of a question that are looked for. FTS5's time grows with their square; the rarest decide the order anyway."""
 _MOST_COUNTED: Final = 4  # a word that a question repeats more often weighs no more
+_WITHOUT_BLANKS: Final = (
+    "\u0e01-\u0e4e\u0e81-\u0ecd\u1000-\u103f\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
+    "\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3"  # Korean
+    "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # Japanese
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"  # Chinese characters
+)
+_RUN: Final = re.compile(f"[{_WITHOUT_BLANKS}]+")
 
 
 def match_expression(words: Sequence[str]) -> str:
@@ -41,8 +54,24 @@ def rarest_words(asked: Mapping[Word, int], frequencies: Mapping[Word, int]) -> 
     return {word: min(asked[word], _MOST_COUNTED) for word in known if word in rarest}
 
 
-def stems(texts: Sequence[str]) -> list[list[str]]:
-    """For each text its stemmed words in order."""
+def separate(text: str) -> str:
+    """`text` with each run of characters that are written without blanks as its characters and their pairs.
+
+    >>> separate("ferry 渡轮于")
+    'ferry  渡 轮 于 渡轮 轮于 '
+    """
+    return text if text.isascii() else _RUN.sub(_characters_and_pairs, text)
+
+
+def _characters_and_pairs(run: re.Match[str]) -> str:
+    # Vowel signs above and below a letter end a word for SQLite; without them a pair is one word.
+    found = [each for each in unicodedata.normalize("NFKC", run[0]) if unicodedata.category(each)[0] != "M"]
+    return f" {' '.join([*found, *map(''.join, pairwise(found))])} "
+
+
+def stems(texts: Sequence[str], *, are_separate: bool = False) -> list[list[str]]:
+    """For each text its stemmed words in order. `are_separate` says that `separate` was applied before."""
+    texts = texts if are_separate else list(map(separate, texts))
     found: list[list[str]] = [[] for _ in texts]
     splitter = _splitter()
     with splitter.lock:

@@ -90,7 +90,7 @@ class PostgresReader:
     def search_text(self, words: Sequence[str], limit: int) -> list[tuple[str, float]]:
         with self.session() as session:
             [(chunks, of_words)] = session.rows("SELECT chunks, words FROM epochs WHERE id = %s", (session.epoch,))
-            [stemmed] = stems([" ".join(words)])
+            [stemmed] = stems([" ".join(words)], are_separate=True)
             size = ranking.Size(chunks=chunks, words=of_words)
             return ranking.best(session.conn, session.epoch, stemmed, size, limit)
 

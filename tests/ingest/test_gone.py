@@ -1,0 +1,68 @@
+"""A folder that was ingested and is gone: it is said, and the command that is named removes what the store has."""
+
+import shutil
+from pathlib import Path
+
+from streamrag_cli.events import Notice
+from tests.ingest.ingests import Ingests
+
+
+def notices(ingests: Ingests) -> list[str]:
+    return [event.message for event in ingests.events if isinstance(event, Notice) and event.code == "root_gone"]
+
+
+def test_the_next_ingest_of_anything_names_a_folder_that_is_gone_and_how_to_remove_it(ingests: Ingests) -> None:
+    for name in ("old name/a.md", "old name/deep/b.md", "other/c.md"):
+        ingests.put(name, f"text of {name}")
+    ingests.run("old name")
+    (ingests.home / "old name").rename(ingests.home / "new")
+
+    for path in ("new", "other"):
+        ingests.run(path)
+        assert notices(ingests) == [
+            "old name is gone, but the store still has 2 documents from there; to remove them:"
+            " streamrag ingest --remove 'old name'"
+        ]
+    assert ingests.remove("old name") == {"old name/a.md": "deleted", "old name/deep/b.md": "deleted"}
+    ingests.run("new")
+    assert notices(ingests) == []
+
+
+def test_nothing_is_said_of_a_folder_that_is_gone_without_documents(ingests: Ingests) -> None:
+    ingests.put("docs/deep/a.md", "deep")
+    ingests.put("docs/b.md", "text")
+    ingests.run("docs/deep")
+    shutil.rmtree(ingests.home / "docs" / "deep")
+
+    ingests.run("docs")
+
+    assert (notices(ingests), ingests.stored()) == ([], {"docs/b.md": "text"})
+
+
+def test_documents_below_a_folder_that_is_gone_can_be_removed_alone(ingests: Ingests) -> None:
+    ingests.put("docs/deep/a.md", "deep")
+    ingests.put("docs/b.md", "text")
+    ingests.run("docs")
+    shutil.rmtree(ingests.home / "docs")
+
+    assert ingests.remove("docs/deep") == {"docs/deep/a.md": "deleted"}
+    assert ingests.remove("docs/b.md") == {"docs/b.md": "deleted"}
+    assert ingests.remove("docs") == {}  # the folder itself is forgotten
+    assert ingests.done.counts["deleted"] == 0
+    ingests.remove("docs")
+    assert ingests.error.code == "not_ingested"
+
+
+def test_an_ingest_of_what_is_gone_names_the_command_that_removes_it(ingests: Ingests, tmp_path: Path) -> None:
+    ingests.put("docs/a.md", "text")
+    ingests.run("docs")
+    shutil.rmtree(ingests.home / "docs")
+
+    ingests.run("docs/a.md")
+
+    assert (ingests.error.exit_code, ingests.error.code) == (2, "no_such_path")
+    assert ingests.error.hint == (
+        "if it was moved or deleted, remove what the store has of it: streamrag ingest --remove docs/a.md"
+    )
+    ingests.run(str(tmp_path / "never"))
+    assert ingests.error.hint == f"ls {tmp_path}"

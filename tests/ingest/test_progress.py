@@ -1,0 +1,93 @@
+"""A file that takes long says how far it is, by its passages; a small one says nothing."""
+
+import io
+from collections.abc import Sequence
+from threading import Event
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from streamrag_cli.events import FileProgress
+from streamrag_cli.ingest import pipeline, run, sinks
+from streamrag_cli.ingest.pipeline import IngestRequest, ingest
+from streamrag_cli.render.ingest import SAY_EVERY_S, IngestLines, IngestView
+from tests.fake_embedder import FakeEmbedder
+from tests.ingest.ingests import Ingests
+
+WAIT_S = 20.0
+
+
+class StoppingEmbedder(FakeEmbedder):
+    """Embeds one text after the other, and waits halfway until somebody has seen that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = Event()
+
+    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        rows = []
+        for number in range(len(texts)):
+            rows.append(self.embed_query(texts[number]))
+            if number == len(texts) // 2:
+                assert self.seen.wait(WAIT_S)
+        return np.array(rows, dtype=np.float32)
+
+
+def test_progress_within_a_file_is_said_while_it_is_embedded(ingests: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = StoppingEmbedder()
+    monkeypatch.setattr(pipeline, "embedder_for", lambda *_, **__: embedder)
+    for module in (sinks, run):
+        monkeypatch.setattr(module, "QUIET_S", 0.0)
+        monkeypatch.setattr(module, "TICK_S", 0.01)
+    ingests.put(
+        "docs/gauge.csv", "day,level\n" + "".join(f"{day},{day * 7} with a note\n" for day in range(1000, 1600))
+    )
+    request = IngestRequest(paths=(ingests.home / "docs",), working_directory=ingests.home)
+
+    found: list[FileProgress] = []
+    for event in ingest(request, ingests.settings):
+        if isinstance(event, FileProgress) and event.chunks:
+            found.append(event)
+            if event.embedded >= event.chunks // 2:
+                embedder.seen.set()
+
+    assert {(each.source, each.chunks) for each in found} == {("docs/gauge.csv", found[0].chunks)}
+    assert any(0 < each.embedded < each.chunks for each in found)
+    assert [each.embedded for each in found] == sorted(each.embedded for each in found)
+
+
+def test_a_small_file_says_nothing_of_its_progress(ingests: Ingests) -> None:
+    ingests.put("docs/a.md", "text")
+    ingests.run("docs")
+
+    assert not any(isinstance(event, FileProgress) for event in ingests.events)
+
+
+@pytest.mark.parametrize(
+    ("quiet", "said"), [(False, "... 3 of 9 passages of big.csv\n... 5 of 9 passages of big.csv\n"), (True, "")]
+)
+def test_in_a_pipe_a_line_every_few_seconds_unless_quiet(quiet: bool, said: str) -> None:
+    err, now = io.StringIO(), 0.0
+    view = IngestView(err, quiet=quiet, plain=False, verbose=False, clock=lambda: now)
+
+    for embedded in range(1, 7):
+        now = embedded * SAY_EVERY_S * 0.4
+        view.handle(FileProgress(source="big.csv", embedded=embedded, chunks=9))
+    view.close()
+
+    assert err.getvalue().replace("6 of 9", "5 of 9") == said
+
+
+def test_json_lines_have_progress_once_a_second_at_most() -> None:
+    out, now = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), 0.0
+    lines = IngestLines(out, io.StringIO(), clock=lambda: now)
+
+    for step in range(5):
+        now = step * 0.4
+        lines.handle(FileProgress(source="big.csv", embedded=step, chunks=9))
+
+    assert isinstance(out.buffer, io.BytesIO)
+    assert out.buffer.getvalue().decode().splitlines() == [
+        f'{{"type":"progress","source":"big.csv","embedded":{step},"chunks":9}}' for step in (0, 3)
+    ]

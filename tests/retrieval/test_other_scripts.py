@@ -1,0 +1,89 @@
+"""Questions and documents in scripts that the built-in embedder does not know: their words decide."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from streamrag_cli.errors import NothingRelevantError
+from streamrag_cli.retrieval.lexical import content_words, is_outside_latin
+from streamrag_cli.retrieval.retriever import Retriever
+from tests.library import make_collection
+
+DOCUMENTS = {
+    "station.md": "# 山区气象站\n\n气象站每天早上七点放飞探空气球。数据由两名观测员记录，保存三年。\n",
+    "bakery.md": "# 面包房\n\n面包房每天清晨四点开始烤面包，周一休息。\n",
+    "library.md": "# 図書館\n\n図書館は月曜日が休館日です。本は二週間借りることができます。\n",
+    "pool.md": "# 수영장\n\n수영장은 오전 여섯 시에 문을 엽니다. 어린이는 보호자와 함께 입장해야 합니다.\n",
+    "zoo.md": "# สวนสัตว์\n\nสวนสัตว์เปิดเวลาแปดโมงเช้า ค่าเข้าชมหนึ่งร้อยบาท\n",
+    "museum.md": "# Музей\n\nМузей открывается в десять часов утра. Билет стоит триста рублей.\n",
+    "harbour.md": "# Harbour\n\nThe harbour office opens at eight. A berth costs twelve euros a night.\n",
+}
+
+
+@pytest.fixture(scope="module")
+def polyglot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retriever]:
+    with closing(Retriever.open(make_collection(tmp_path_factory.mktemp("polyglot"), DOCUMENTS))) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("question", "source"),
+    [
+        ("探空气球什么时候放飞？", "station.md"),
+        ("面包房星期几休息？", "bakery.md"),
+        ("本は何週間借りられますか", "library.md"),
+        ("수영장은 몇 시에 문을 여나요?", "pool.md"),
+        ("สวนสัตว์เปิดกี่โมง", "zoo.md"),
+        ("Когда открывается музей?", "museum.md"),
+        ("When does the harbour office open?", "harbour.md"),
+    ],
+)
+def test_the_document_with_the_words_of_the_question_is_the_only_relevant_one(
+    question: str, source: str, polyglot: Retriever
+) -> None:
+    hits = polyglot.retrieve(question, top_k=5, min_score=0.3).hits
+
+    assert [hit.source for hit in hits] == [f"docs/{source}"]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "火星上有多少卫星？",
+        "怎样修理自行车轮胎？",
+        "火星の衛星はいくつありますか",
+        "화성의 위성은 몇 개입니까?",
+        "ดาวอังคารมีดวงจันทร์กี่ดวง",
+        "Сколько спутников у Марса?",
+        "How many moons does Mars have?",
+    ],
+)
+def test_a_question_about_something_else_is_refused_in_any_script(question: str, polyglot: Retriever) -> None:
+    with pytest.raises(NothingRelevantError):
+        polyglot.retrieve(question, top_k=5, min_score=0.3)
+
+
+def test_only_a_question_outside_latin_script_is_judged_by_words_alone(polyglot: Retriever) -> None:
+    assert polyglot.retrieve("面包房几点烤面包？", top_k=1, min_score=0.0).by_words_alone
+    assert not polyglot.retrieve("What does a berth cost?", top_k=1, min_score=0.0).by_words_alone
+
+
+def test_what_asks_is_not_looked_for() -> None:
+    assert content_words("面包房几点开？") == ["面", "包", "房", "点", "开", "面包", "包房", "点开"]
+    assert content_words("What is the café's menu?") == ["café", "menu"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", False),
+        ("42 %", False),
+        ("naïve façade", False),
+        ("Docker 怎么安装", True),
+        ("Ελλάδα", True),
+        ("Ａｂｃ", False),
+    ],
+)
+def test_a_script_is_told_by_most_of_the_words(text: str, expected: bool) -> None:
+    assert is_outside_latin(text) is expected

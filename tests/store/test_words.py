@@ -1,0 +1,104 @@
+"""Words of languages that are written without blanks, in every store, and the upgrade of an index that lacks them."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.store.catalog import SCHEMA_VERSION
+from streamrag_cli.store.layout import Layout
+from streamrag_cli.store.words import separate, stems
+from tests.store.stores import LocalStore, Store, by_text, document
+
+PASSAGES = [
+    "灯塔的灯每十秒闪一次",
+    "灯火",
+    "霧笛は毎朝鳴ります",
+    "등대는 밤에 켜집니다",
+    "ประภาคารเปิดตอนกลางคืน",
+    "The lamp flashes",
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The lamps are flashing", ["the", "lamp", "ar", "flash"]),
+        ("灯塔X1", ["灯", "塔", "灯塔", "x1"]),
+        ("naïve 灯", ["naiv", "灯"]),
+        ("ｶﾅ", ["カ", "ナ", "カナ"]),
+        ("กลาง คืน", ["ก", "ล", "า", "ง", "กล", "ลา", "าง", "ค", "น", "คน"]),
+        ("밤에", ["밤", "에", "밤에"]),
+    ],
+)
+def test_a_run_without_blanks_is_its_characters_and_their_pairs(text: str, expected: list[str]) -> None:
+    assert stems([text]) == [expected]
+
+
+def test_other_text_is_left_as_it_is() -> None:
+    text = "Größe, Ελλάδα, мир and שלום\n"
+
+    assert separate(text) == text
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["灯塔"], {PASSAGES[0]}),
+        (["灯"], set(PASSAGES[:2])),
+        (["毎朝"], {PASSAGES[2]}),
+        (["등대"], {PASSAGES[3]}),
+        (["lamps"], {PASSAGES[5]}),
+        (["塔灯"], set()),
+    ],
+)
+def test_every_store_finds_characters_and_pairs(store: Store, words: list[str], found: set[str]) -> None:
+    store.put(document("lamps.md", *PASSAGES))
+
+    with store.reading() as reader:
+        assert {reader.chunks([each])[each].chunk.text for each, _ in reader.search_text(words, 10)} == found
+        assert reader.document_frequencies(words) == {"lamps": 0} if words == ["lamps"] else True
+
+
+def test_an_index_of_format_2_is_read_as_it_is_and_replaced_by_the_next_writer(tmp_path: Path) -> None:
+    local = LocalStore(tmp_path)
+    local.put(document("lamps.md", *PASSAGES))
+    layout = Layout(tmp_path, local.collection)
+    current = layout.current()
+    assert current is not None
+    catalog = layout.catalog(current.epoch)
+    _as_format_2(catalog)
+
+    with local.reading() as reader:
+        assert by_text(reader, "flashes") == {PASSAGES[5]}
+        assert by_text(reader, "灯塔") == set()
+    with local.writing():
+        pass
+    with local.reading() as reader:
+        assert by_text(reader, "flashes") == {PASSAGES[5]}
+        assert by_text(reader, "灯塔") == {PASSAGES[0]}
+        assert reader.catalog.meta("schema_version") == SCHEMA_VERSION
+
+
+def _as_format_2(catalog: Path) -> None:
+    with closing(sqlite3.connect(catalog)) as database:
+        database.executescript(
+            """
+            DROP TRIGGER chunks_inserted; DROP TRIGGER chunks_deleted;
+            DROP TABLE chunks_terms; DROP TABLE chunks_fts; DROP VIEW chunks_words;
+            CREATE VIRTUAL TABLE chunks_fts USING fts5 (
+                title, body, content = 'chunks', content_rowid = 'id', tokenize = 'porter unicode61'
+            );
+            CREATE VIRTUAL TABLE chunks_terms USING fts5vocab ('chunks_fts', 'row');
+            CREATE TRIGGER chunks_inserted AFTER INSERT ON chunks BEGIN
+                INSERT INTO chunks_fts (rowid, title, body) VALUES (new.id, new.title, new.body);
+            END;
+            CREATE TRIGGER chunks_deleted AFTER DELETE ON chunks BEGIN
+                INSERT INTO chunks_fts (chunks_fts, rowid, title, body)
+                VALUES ('delete', old.id, old.title, old.body);
+            END;
+            INSERT INTO chunks_fts (chunks_fts) VALUES ('rebuild');
+            UPDATE meta SET value = '2' WHERE key = 'schema_version';
+            """
+        )
