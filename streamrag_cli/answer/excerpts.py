@@ -13,6 +13,8 @@ from streamrag_cli.text import excerpt, sanitise_line
 _MOST_SENTENCES: Final = 60
 """Of a passage; only a table of short rows has more."""
 
+_FRAME_LINES: Final = 2
+
 
 def as_sources(hits: Sequence[Hit], term_weights: Mapping[str, float]) -> tuple[Source, ...]:
     """The hits with an excerpt each: names and excerpts are safe for any terminal.
@@ -50,7 +52,12 @@ def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:
 
 
 def _line(chunk: Chunk, line: int) -> int | None:
-    """The file's line of a line of the chunk. Lines that no page shows may lie between: it is the last that is sure."""
+    """The file's line of a line of the chunk. Lines that no page shows may lie between: it is the last that is sure.
+
+    A line or two are those that frame the heading at the chunk's beginning.
+    """
     if chunk.line_start is None or chunk.line_end is None:
         return None
-    return min(chunk.line_start + line, chunk.line_end)
+    unseen = chunk.line_end - chunk.line_start - chunk.text.count("\n")
+    frame = unseen if line and chunk.text.startswith("#") and 0 < unseen <= _FRAME_LINES else 0
+    return min(chunk.line_start + frame + line, chunk.line_end)

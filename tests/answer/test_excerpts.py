@@ -75,3 +75,10 @@ def test_an_excerpt_is_cut_at_a_word(tmp_path: Path) -> None:
     file.write_text(f"Short one here. The winch {'turns ' * 60}", encoding="utf-8")
 
     assert shown(file, "winch")[0] == f"The winch {'turns ' * 23}".rstrip() + "..."
+
+
+def test_the_line_is_right_below_a_heading_that_is_underlined(tmp_path: Path) -> None:
+    file = tmp_path / "winch.rst"
+    file.write_text("Winch\n=====\n\nIt turns both ways.\n", encoding="utf-8")
+
+    assert shown(file, "turns") == ("It turns both ways.", 4, 4)

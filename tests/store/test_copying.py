@@ -46,6 +46,10 @@ def test_a_collection_is_the_same_after_going_there_and_back(tmp_path: Path) -> 
             # Chroma rounds what it is given.
             np.testing.assert_allclose(vectors(before), vectors(between), atol=1e-6)
             np.testing.assert_allclose(vectors(between), vectors(after), atol=1e-6)
+            for reader in (before, between, after):
+                (_, second) = reader.catalog.chunks_of("/docs/fruit.md")
+                assert reader.catalog.chunk_at("/docs/fruit.md", 1) == second
+                assert reader.catalog.chunk_at("/docs/fruit.md", 2) is None
             assert by_text(between, "apples") == by_text(after, "apples") == {"apples are red"}
             assert "apples are red" in by_vector(after, 5)
 
