@@ -1,6 +1,6 @@
 """What `status` prints."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TextIO
 
 from streamrag_cli.render.machine import write_line
@@ -24,10 +24,7 @@ def show_status(
     `gone` are roots that no longer exist; `removal` gives the command that removes one from a collection.
     """
     if json:
-        found = [
-            as_mapping(each) | {"gone_roots": [root for root in each.roots if root in gone]}
-            for each in status.collections
-        ]
+        found = [as_mapping(each) | _gone_roots(each.roots, gone) for each in status.collections]
         write_line(out, encode({"version": FORMAT_VERSION, "store": str(status.store), "collections": found}))
         return
     from rich.text import Text
@@ -53,3 +50,9 @@ def show_status(
             if root in gone:
                 said = f"note: {root} is gone; to remove what the store has from there: "
                 console.print(Text(sanitise_line(said + removal(each.collection, root))), soft_wrap=True)
+
+
+def _gone_roots(roots: Sequence[str], gone: Collection[str]) -> dict[str, list[str]]:
+    """The additional key of a collection, if any of its roots is gone."""
+    found = [root for root in roots if root in gone]
+    return {"gone_roots": found} if found else {}
