@@ -157,13 +157,18 @@ def _fused(lexical: dict[str, float], cosines: dict[str, float]) -> list[str]:
 
 
 def _fill(groups: Groups, reader: Reader, ranked: Sequence[str], count: int) -> None:
-    """Look at the ranked chunks until there are `count` that do not say the same."""
+    """Look at the ranked chunks until there are `count` that do not say the same.
+
+    If the file of one is gone, the same number again is looked at: what became of it may be among them.
+    """
     start, size = 0, count
-    while start < len(ranked):
+    is_enough = False
+    while start < len(ranked) and not is_enough:
+        had_enough = len(groups.found) >= count
         groups.add(reader.found_chunks(ranked[start : start + size]))
-        start, size = start + size, size * 2
-        if len(groups.found) >= count and not any(each.kept.is_gone for each in groups.found[:count]):
-            break
+        start, size = start + size, count if len(groups.found) >= count else size * 2
+        has_gone = any(group.kept.is_gone for group in groups.found[:count])
+        is_enough = had_enough or (len(groups.found) >= count and not has_gone)
 
 
 def _hits(

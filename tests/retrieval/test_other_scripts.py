@@ -1,11 +1,17 @@
 """Questions and documents in scripts that the built-in embedder does not know: their words decide."""
 
+import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from streamrag_cli.answer.pipeline import ask_once
 from streamrag_cli.errors import NothingRelevantError
+from streamrag_cli.events import AskEvent, Notice, Token
+from streamrag_cli.model import Question
 from streamrag_cli.retrieval.lexical import content_words, is_outside_latin
 from streamrag_cli.retrieval.retriever import Retriever
 from tests.library import make_collection
@@ -87,3 +93,15 @@ def test_what_asks_is_not_looked_for() -> None:
 )
 def test_a_script_is_told_by_most_of_the_words(text: str, expected: bool) -> None:
     assert is_outside_latin(text) is expected
+
+
+def test_an_answer_to_such_a_question_says_that_words_alone_decided(tmp_path: Path) -> None:
+    settings = make_collection(tmp_path, {"bakery.md": DOCUMENTS["bakery.md"]})
+
+    async def answered(text: str) -> list[AskEvent]:
+        return [event async for event in ask_once(Question(text=text, accepted_at=time.perf_counter()), settings)]
+
+    events = asyncio.run(answered("面包房星期几休息？"))
+
+    assert [event.code for event in events if isinstance(event, Notice)] == ["language_unsupported", "quotes_only"]
+    assert "周一休息" in "".join(event.text for event in events if isinstance(event, Token))
