@@ -11,6 +11,11 @@ _NAME: Final = r"[A-Za-z][A-Za-z0-9._-]{0,31}"
 _SMALLEST_ALPHABET: Final = 6
 _MAX_REPEATED_SHARE: Final = 0.4
 _MAX_SEQUENCE_SHARE: Final = 0.9
+_LONG_KEY_CHARS: Final = 32
+_GUESSED_WORDS: Final = (
+    *("password", "passwort", "qwerty", "qwertz", "azerty", "administrator", "changeme", "letmein", "welcome"),
+    *("yoursecret", "yourkey", "secretkey", "correcthorse", "streamrag"),
+)
 _ADVICE: Final = "make one with: openssl rand -hex 32"
 
 
@@ -54,6 +59,8 @@ def weakness(key: str) -> str:
         return f"must be {MIN_KEY_CHARS} to {MAX_KEY_CHARS} letters, digits or signs, without blanks; {_ADVICE}"
     if len(set(key)) < _SMALLEST_ALPHABET or _longest_repeat(key) > _MAX_REPEATED_SHARE * len(key):
         return f"repeats itself; {_ADVICE}"
+    if len(key) < _LONG_KEY_CHARS and any(word in re.sub(r"[^a-z]", "", key.lower()) for word in _GUESSED_WORDS):
+        return f"holds a word that is guessed first; {_ADVICE}"
     steps = [ord(after) - ord(before) for before, after in pairwise(key)]
     if max(map(steps.count, (-1, 0, 1))) >= _MAX_SEQUENCE_SHARE * len(steps):
         return f"is a plain sequence; {_ADVICE}"

@@ -161,6 +161,17 @@ def _token(what: str, *literals: bytes, pattern: bytes) -> _Check:
     return _Check(what, literals, lambda data: any(looks_random(found[1]) for found in compiled.finditer(data)))
 
 
+_PROVIDER_KEY: Final = rb"(?:xai-|gsk_|nvapi-|pplx-|r8_)([A-Za-z0-9_-]{32,})"
+_SERVICE_PREFIXES: Final = (
+    *(b"dapi", b"glsa_", b"sbp_", b"tskey-", b"ATATT3x", b"lin_api_", b"ntn_", b"whsec_", b"sq0csp-", b"PMAK-"),
+    *(b"NRAK-", b"figd_", b"ops_eyJ"),
+)
+_SERVICE_TOKEN: Final = (
+    rb"(?:dapi|glsa_|sbp_|tskey-(?:auth|api|client)-|ATATT3x|lin_api_|ntn_|whsec_|sq0csp-|PMAK-|NRAK-|figd_|ops_)"
+    rb"([A-Za-z0-9_=-]{26,})"
+)
+
+
 _CHECKS: Final = (
     _Check("a private key", (b"PRIVATE KEY",), _holds_private_key),
     _Check("an AWS access key", (b"AKIA", b"ASIA"), _holds_aws_key),
@@ -188,6 +199,11 @@ _CHECKS: Final = (
     _token("a Shopify token", b"shp", pattern=rb"shp(?:at|ca|pa|ss)_([a-fA-F0-9]{32})"),
     _token("a Vault token", b"hvs.", pattern=rb"hvs\.([A-Za-z0-9_-]{24,})"),
     _token("a Telegram token", b":AA", pattern=rb"[0-9]{8,10}:AA([A-Za-z0-9_-]{33})"),
+    _token("a model provider's key", b"xai-", b"gsk_", b"nvapi-", b"pplx-", b"r8_", pattern=_PROVIDER_KEY),
+    _token("a registry's token", b"dckr_pat_", b"rubygems_", pattern=rb"(?:dckr_pat_|rubygems_)([A-Za-z0-9_-]{24,})"),
+    _token("a service's token", *_SERVICE_PREFIXES, pattern=_SERVICE_TOKEN),
+    _token("a Terraform token", b".atlasv1.", pattern=rb"[A-Za-z0-9]{14}\.atlasv1\.([A-Za-z0-9_-]{60,})"),
+    _token("a Discord webhook", b"api/webhooks/", pattern=rb"discord(?:app)?\.com/api/webhooks/\d+/([\w-]{60,})"),
     _token("an Azure key", b"AccountKey=", pattern=rb"AccountKey=([A-Za-z0-9+/]{80,})={0,2}"),
     _token("an age key", b"AGE-SECRET-KEY-1", pattern=rb"AGE-SECRET-KEY-1([0-9A-Z]{58})"),
 )

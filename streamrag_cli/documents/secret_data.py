@@ -39,6 +39,10 @@ _NPMRC: Final = re.compile(rb"^\s*(?://\S+:)?_(?:auth|authToken|password)\s*=\s*
 _PYPIRC: Final = re.compile(rb"^\s*password\s*[=:]\s*" + _VALUE, re.MULTILINE)
 _NETRC: Final = re.compile(rb"^\s*(?:machine\s+\S+|default)\s+login\s+\S+\s+password\s+(\S+)", re.MULTILINE)
 _HTPASSWD: Final = re.compile(rb"^[^\s:#]+:(?:\$apr1\$|\$2[abxy]?\$\d|\{SHA\}|\$[156y]\$)\S{10,}", re.MULTILINE)
+_PASSWORD_HASH: Final = re.compile(
+    rb"(?:\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}|\$argon2(?:id|i|d)\$v=\d+\$[^\s$\"',]+\$[A-Za-z0-9+/]{8,}\$[A-Za-z0-9+/]{16,}"
+    rb"|\$[56y]\$[^\s$]{1,40}\$[./A-Za-z0-9]{30,}|pbkdf2[_:-]?sha\d+[$:]\d+[$:][^\s$:\"']+[$:][A-Za-z0-9+/=]{20,})"
+)
 _WIREGUARD: Final = re.compile(rb"^\s*(?:PrivateKey|PresharedKey)\s*=\s*([A-Za-z0-9+/]{43})=", re.MULTILINE)
 _COOKIES: Final = re.compile(
     rb"^(?:#HttpOnly_)?\S+\t(?:TRUE|FALSE)\t\S+\t(?:TRUE|FALSE)\t\d+\t[^\t\n]+\t\S+", re.MULTILINE
@@ -159,6 +163,8 @@ _CHECKS: Final[tuple[tuple[str, bytes, Callable[[bytes], bool]], ...]] = (
     ("a login", b"machine", _any_real(_NETRC)),
     ("password hashes", b":$", lambda data: _HTPASSWD.search(data) is not None),
     ("password hashes", b":{SHA}", lambda data: _HTPASSWD.search(data) is not None),
+    ("password hashes", b"$", lambda data: _PASSWORD_HASH.search(data) is not None),
+    ("password hashes", b"pbkdf2", lambda data: _PASSWORD_HASH.search(data) is not None),
     ("a WireGuard key", b"PrivateKey", _any_random(_WIREGUARD)),
     ("a WireGuard key", b"PresharedKey", _any_random(_WIREGUARD)),
     ("cookies", b"TRUE\t", lambda data: _COOKIES.search(data) is not None),

@@ -11,13 +11,13 @@ from streamrag_cli.documents.read import RawFile
 from streamrag_cli.documents.secret_content import why_secret
 from streamrag_cli.model import Document
 
-RULES: Final = "1"
+RULES: Final = "2"
 """Names what is left out for its content. To be raised with what `withheld` looks for: what the store has is looked at
 once more then."""
 
 _PACKED: Final = frozenset({"pdf", "docx"})
-_TRANSPORTED: Final = frozenset({"mail", "mailbox"})
-"""Formats whose text may be encoded for its transport, or not."""
+_ENCODED: Final = frozenset({"mail", "mailbox", "html", "notebook", "json", "json_lines", "yaml", "toml", "xml"})
+"""Formats in whose bytes a part of the text may be encoded: for transport, as entities, as escapes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def withheld(found: FoundFile, raw: RawFile) -> Withheld | None:
 
 def withheld_text(found: FoundFile, document: Document) -> Withheld | None:
     """The same of a format whose bytes do not show its text."""
-    if found.is_named or format_of(found.path) not in _PACKED | _TRANSPORTED:
+    if found.is_named or format_of(found.path) not in _PACKED | _ENCODED:
         return None
     what = why_secret(Path("document.md"), document.text.encode())
     return _secret(what) if what else None

@@ -135,7 +135,7 @@ def confirm_removal(documents: int | None, what: str, request: IngestRequest, *,
     request.consent.require(
         f"Remove {counted} {target}?",
         otherwise=f"{counted} {target} would be removed",
-        hint=f"see them with {command} --dry-run, or: {command} --yes",
+        hint=f"with --dry-run -v in place of --yes it lists them: {command} --yes",
     )
 
 

@@ -26,6 +26,7 @@ WHOLE_REPLY_LIMITS: Final = 4
 """How many time limits for silence a reply that is read whole may take altogether."""
 _REPLY_BYTES: Final = 128_000_000
 _CONNECT_TIMEOUT_S: Final = 10.0
+_MOST_REDIRECTS: Final = 5
 _KEPT_CONNECTIONS: Final = 100
 _CONNECTED: Final = ("connection.connect_tcp.complete", "connection.start_tls.complete")
 _KEPT_S: Final = 60.0
@@ -191,6 +192,7 @@ def _made(client: Callable[..., Http], endpoint: ModelEndpoint, **options: Any) 
             verify=trust(endpoint.scheme),
             trust_env=not is_this_machine(endpoint.host),
             follow_redirects=True,
+            max_redirects=_MOST_REDIRECTS,
             event_hooks={"request": [_origin_guard(client, endpoint)]},
             **options,
         )

@@ -5,6 +5,8 @@ Both ways to send one, `client` and `fetch`, ask here.
 
 import ipaddress
 import socket
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -12,6 +14,7 @@ from streamrag_cli.text import sanitise_line
 
 _PORTS: Final = {"http": 80, "https": 443}
 _SHOWN_CHARS: Final = 100
+_HOSTS_FILE: Final = Path("/etc/hosts")
 
 
 class RedirectedError(Exception):
@@ -56,7 +59,7 @@ def is_this_machine(host: str) -> bool:
     [True, True, True, True, False]
     """
     name = host.strip("[]").removesuffix(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
+    if name in {"localhost", "localhost.localdomain", socket.gethostname().lower()} or name.endswith(".localhost"):
         return True
     try:
         address = ipaddress.ip_address(name)
@@ -64,6 +67,32 @@ def is_this_machine(host: str) -> bool:
         try:
             address = ipaddress.ip_address(socket.inet_aton(name))  # "127.1", as the resolver understands it
         except OSError:
-            return False
+            return any(_is_own(each) for each in _addresses_in_hosts_file(name))
+    return _is_own(address)
+
+
+def _is_own(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     inner = getattr(address, "ipv4_mapped", None) or address
-    return inner.is_loopback or inner.is_unspecified  # connecting to 0.0.0.0 reaches this machine
+    if inner.is_loopback or inner.is_unspecified:  # connecting to 0.0.0.0 reaches this machine
+        return True
+    family = socket.AF_INET if inner.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(inner), 0))  # the kernel binds to an address of this machine alone; nothing is sent
+    except OSError:
+        return False
+    return not inner.is_multicast
+
+
+def _addresses_in_hosts_file(name: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """What the hosts file says of a name. The resolver itself is not asked: it could ask the network."""
+    found: list[ipaddress.IPv4Address | ipaddress.IPv6Address] = []
+    try:
+        lines = _HOSTS_FILE.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return found
+    for address, *names in filter(None, (line.partition("#")[0].lower().split() for line in lines)):
+        if name in names:
+            with suppress(ValueError):
+                found.append(ipaddress.ip_address(address))
+    return found

@@ -68,7 +68,8 @@ async def search(request: Request, asked: AskedInUrl) -> Response:
     async def found() -> tuple[Source, ...]:
         async with serving.library.retriever(settings) as retriever:
             with suppress(NothingRelevantError):  # an empty list says so
-                return await retriever.in_thread(partial(find_sources, query, settings, retriever))
+                find = partial(find_sources, query, settings, retriever)
+                return await retriever.in_thread(lambda cancellation: find(cancellation=cancellation))
             return ()
 
     sources = await while_connected(request.receive, found())

@@ -26,6 +26,8 @@ _MAX_CAUSE_CHARS: Final = 500
 _REPEATED_CHARS: Final = 12
 _REPEATED_SOURCE_CHARS: Final = 30
 _FEWEST_CHARS: Final = 3
+_MAY_QUOTE_A_SERVER: Final = {ExitCode.CONFIGURATION, ExitCode.MODEL_SERVER}
+_QUOTES_NOBODY: Final = {"unreachable", "stalled", "model_loading", "redirected"}
 _FAULT_OF_THE_CLIENT: Final = {ExitCode.USAGE, ExitCode.NOTHING_RELEVANT}
 
 
@@ -46,11 +48,18 @@ class LogEntry:
         event = as_event(error) if isinstance(error, StreamragError) else error
         self.outcome = event.code
         if event.exit_code not in _FAULT_OF_THE_CLIENT:
-            text = sanitise_line(event.message)[:_MAX_CAUSE_CHARS]
+            text = _own_words(event)[:_MAX_CAUSE_CHARS]
             quoted = _repeats(text, *_texts_of(question)) or _repeats(
                 text, *(source.content for source in sources), run=_REPEATED_SOURCE_CHARS
             )
             self.cause = "(withheld: it repeats the question or a source)" if quoted else text
+
+
+def _own_words(event: Error) -> str:
+    """The message without what a model's server said: that may be any part of what it was sent, in any encoding."""
+    message = sanitise_line(event.message)
+    is_quoting = event.exit_code in _MAY_QUOTE_A_SERVER and event.code not in _QUOTES_NOBODY
+    return message.partition(": ")[0] if is_quoting else message
 
 
 def entry_of(scope: Scope) -> LogEntry:
@@ -118,7 +127,8 @@ def write_line(scope: Scope, status: int, elapsed_ms: float) -> None:
     else:
         kind, level = "question", logging.INFO
     client = scope.get("client")
-    path = sanitise_line(scope["path"])[:_MAX_PATH_CHARS]
+    # A path that is no route may hold a question: clients encode the question mark by mistake.
+    path = sanitise_line(scope["path"])[:_MAX_PATH_CHARS] if entry.outcome != "not_found" else "(unknown)"
     usage = entry.usage
     values = {
         "client": client[0] if client else "",

@@ -44,9 +44,11 @@ def merged(in_url: Asked, body: Asked | None) -> Asked:
 
 
 def question_of(asked: Asked) -> Question:
-    """The question, accepted now. Raises UsageError `bad_request` for text that is none."""
+    """The question, accepted now. Raises UsageError: `empty_question`, `bad_request` for text that is none."""
     query = asked.query or ""
     check_text(query)
+    if not query.strip():
+        raise UsageError("the question is empty", code="empty_question")
     return Question(text=query, accepted_at=time.perf_counter())
 
 

@@ -74,7 +74,7 @@ def test_many_documents_are_removed_only_with_yes_if_nobody_can_be_asked(gardene
         [
             f"streamrag: {MANY + 1} documents below {work} from the collection 'default' would be removed:"
             " this needs --yes",
-            "hint: see them with streamrag ingest --remove . --dry-run, or: streamrag ingest --remove . --yes",
+            "hint: with --dry-run -v in place of --yes it lists them: streamrag ingest --remove . --yes",
         ],
     )
     assert documents(gardener) == MANY + 1
@@ -87,7 +87,7 @@ def test_a_hint_that_removes_names_the_collection_that_was_named(gardener: WarmC
     assert gardener.run("ingest", "-c", "herbs", "notes").code == 0
     tried = gardener.run("ingest", "--remove", "notes", "-c", "herbs")
 
-    assert tried.stderr.endswith("or: streamrag ingest --remove notes --yes -c herbs\n")
+    assert tried.stderr.endswith("it lists them: streamrag ingest --remove notes --yes -c herbs\n")
 
 
 def test_few_documents_are_removed_without_asking(gardener: WarmCommandLine) -> None:

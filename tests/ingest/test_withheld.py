@@ -15,6 +15,7 @@ from tests.fake_embedder import FakeEmbedder
 from tests.ingest.ingests import Ingests
 
 KEY = private_key()
+TOKEN = "ghp_" + "Wq2RuSunnyB7alcony9zQeKOu5yT4mPnVxL8"
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
@@ -175,3 +176,20 @@ def test_a_folder_of_which_nothing_was_read_is_noted(ingests: Ingests) -> None:
         ["nothing was read in packed; -v says what was left out"],
         ["no file was found in empty"],
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("page.html", f"<p>Deploy with &#{ord(TOKEN[0])};{TOKEN[1:]}.</p>"),
+        ("notes.json", f'{{"deploy": "\\u{ord(TOKEN[0]):04x}{TOKEN[1:]}"}}'),
+        (
+            "members.csv",
+            "id,email,hash\n1,a@example.org,$2b$12$Wq2RuSunnyBalcony7zQeKOu5yT4mPnVxL8rGh3sJdCfA9bE1tZk0i\n",
+        ),
+    ],
+)
+def test_a_secret_that_only_decoding_shows_is_withheld(ingests: Ingests, name: str, content: str) -> None:
+    ingests.put(f"docs/{name}", content)
+
+    assert ingests.run("docs") == {f"docs/{name}": "skipped"}

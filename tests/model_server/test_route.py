@@ -1,5 +1,6 @@
 """Requests to a model's server reach the origin that was named, and no other: not by a redirect, not by a proxy."""
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from streamrag_cli.answer.model_choice import choose_endpoint
 from streamrag_cli.doctor.model_check import check_model
 from streamrag_cli.errors import ExitCode, StreamragError
+from streamrag_cli.model_server import route
 from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint
 from streamrag_cli.model_server.route import is_this_machine
 from streamrag_cli.retrieval.openai_embedding import OpenAIEmbedder
@@ -159,3 +161,18 @@ def test_names_of_this_machine(host: str) -> None:
 )
 def test_names_of_other_machines(host: str) -> None:
     assert not is_this_machine(host)
+
+
+def test_a_name_in_the_hosts_file_and_the_own_address_are_this_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.1.1 Workbench # mine\n192.0.2.7 elsewhere\nnot an address\n", encoding="utf-8")
+    monkeypatch.setattr(route, "_HOSTS_FILE", hosts)
+
+    assert [is_this_machine(name) for name in ("workbench", "elsewhere", "unknown", socket.gethostname())] == [
+        True,
+        False,
+        False,
+        True,
+    ]

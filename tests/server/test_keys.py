@@ -186,3 +186,10 @@ def test_a_step_of_the_systems_clock_refuses_nobody_for_longer(
 
     assert (first, refused.status) == (200, 429)
     assert 1 <= int(refused.headers["retry-after"]) <= 60
+
+
+@pytest.mark.parametrize(
+    "key", ["password12345678", "YOUR_SECRET_KEY_HERE", "Administrator-123", "correcthorsebatterystaple"]
+)
+def test_a_key_with_a_word_that_is_guessed_first_is_weak(key: str) -> None:
+    assert weakness(key) == "holds a word that is guessed first; make one with: openssl rand -hex 32"

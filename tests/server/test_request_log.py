@@ -70,17 +70,16 @@ def test_each_question_and_each_refusal_is_a_line_without_its_text(settings: Set
         f"WARNING refused {client} route='GET /rag/stream-with-sources' status=401 outcome=key_refused ms=N",
         f"WARNING refused {named} route='GET /rag/stream-with-sources' status=404 outcome=no_such_collection ms=N",
         f"WARNING refused {named} route='GET /rag/stream-with-sources' status=429 outcome=rate_limited ms=N",
-        f"WARNING refused {named} route='GET /no/such\N{REPLACEMENT CHARACTER}[31mroute forged' status=404"
-        " outcome=not_found ms=N",
+        f"WARNING refused {named} route='GET (unknown)' status=404 outcome=not_found ms=N",
     ]
     assert not re.search("zinfandel|swallows|Lamp-4711|nobody-has", server.said)
 
 
 @pytest.mark.parametrize("asked", [WORDS, "zinfandel", "Zinfandel?  " + "And the rest of a long question. " * 30])
-def test_a_failure_is_logged_with_its_cause_but_not_with_a_question_that_it_repeats(
+def test_a_failure_is_logged_with_its_cause_but_without_the_words_of_the_models_server(
     asked: str, settings: Settings
 ) -> None:
-    echoing = [failure(400, f"cannot process: {asked.upper()}"), failure(400, "the model is on holiday")]
+    echoing = [failure(400, f"cannot process: {asked.upper()}"), failure(400, f"cannot read {asked.encode().hex()}")]
     with OpenAIServer(chat=echoing) as model:
         with served(settings, "--base-url", model.base_url, "-m", "m", "--min-score", "0") as server:
             request(ask_url(server.url, asked))
@@ -89,9 +88,8 @@ def test_a_failure_is_logged_with_its_cause_but_not_with_a_question_that_it_repe
 
     first, second = lines_of(server)
     assert "zinfandel" not in first.casefold()
-    assert "cause='(withheld: it repeats the question or a source)'" in first
     assert first.startswith("ERROR failed client=127.0.0.1 route='GET /rag/stream-with-sources' collection=default")
-    assert "the model is on holiday" in second
+    assert [line.endswith("refused the request with status 400'") for line in (first, second)] == [True, True]
 
 
 def test_a_source_that_the_models_server_repeats_is_not_logged(settings: Settings) -> None:
@@ -103,7 +101,7 @@ def test_a_source_that_the_models_server_repeats_is_not_logged(settings: Setting
 
     [line] = lines_of(server)
     assert "colza" not in line
-    assert line.endswith("cause='(withheld: it repeats the question or a source)'")
+    assert line.endswith("refused the request with status 400'")
 
 
 def test_an_answer_whose_reader_left_is_said_to_be_abandoned(settings: Settings) -> None:

@@ -10,7 +10,7 @@ import pytest
 from streamrag_cli.settings import ServerSettings, Settings
 from tests.openai_replies import Stall, answer, stream, token
 from tests.openai_server import OpenAIServer
-from tests.server.client import ask_url, request, streaming
+from tests.server.client import ask_url, post_json, request, streaming
 from tests.server.running import RunningServer, running_server, served
 
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
@@ -229,3 +229,21 @@ def test_a_page_of_a_named_origin_may_send_the_headers_of_openais_client(setting
     assert (named.status, named.headers["access-control-allow-origin"]) == (200, origin)
     assert set(STAINLESS.split(",")) <= set(named.headers["access-control-allow-headers"].split(","))
     assert (other.status, "access-control-allow-origin" in other.headers) == (400, False)
+
+
+def test_a_question_that_is_empty_or_too_long_is_refused_before_the_stream(settings: Settings) -> None:
+    with running_server(settings, PLENTY) as server:
+        replies = [request(f"{server.url}{path}") for path in ("/rag/stream", "/rag/stream?query=+", "/search?query=")]
+        too_long = request(f"{server.url}/rag/stream?query={'b' * 20_001}")
+        metrics = request(f"{server.url}/metrics").body.decode()
+
+    assert [(reply.status, reply.code) for reply in replies] == [(422, "empty_question")] * 3
+    assert (too_long.status, too_long.code) == (422, "question_too_long")
+    assert 'streamrag_refused_total{code="question_too_long"} 1.0' in metrics
+
+
+def test_a_request_that_makes_no_sense_is_400_for_openai_clients(settings: Settings) -> None:
+    with running_server(settings, PLENTY) as server:
+        reply = post_json(f"{server.url}/v1/chat/completions", {"model": "streamrag", "messages": []})
+
+    assert (reply.status, reply.json["error"]["code"]) == (400, "bad_request")
