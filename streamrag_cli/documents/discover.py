@@ -45,6 +45,7 @@ from streamrag_cli.documents.never_read import (
 from streamrag_cli.documents.opening import open_directory
 from streamrag_cli.errors import DocumentError, UsageError
 from streamrag_cli.gone import is_gone
+from streamrag_cli.system_errors import lack_of
 
 __all__ = ["Found", "FoundFile", "SkippedPath", "UnreadableDirectory", "discover", "is_gone"]
 
@@ -270,4 +271,7 @@ def _require(root: Path) -> None:
 
 
 def _reason(error: OSError) -> str:
+    """Raises ResourceError if the process has no descriptors or memory left: the directory is not at fault."""
+    if (lack := lack_of(error)) is not None:
+        raise lack from error
     return (error.strerror or str(error)).lower()

@@ -37,7 +37,7 @@ def test_a_question_is_answered_with_sources_citations_and_times(visiting: Visit
             '<span class="spoken"> no such source</span></span>.</p>\n'
         )
         assert page.texts(".source .document")[0] == "docs/harbour.md"
-        assert page.texts(".source .place")[0] == "lines 1–9"
+        assert page.texts(".source .place")[0] == "lines 5–9"
         assert page.texts(".source.cited .number") == ["1"]
         assert page.texts("#afterword li") == [
             "The answer cites [42], which no source has. Do not rely on those parts."

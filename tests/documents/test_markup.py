@@ -246,3 +246,15 @@ def test_plain_text_has_no_markup() -> None:
 )  # fmt: skip
 def test_marks_that_close_nothing_are_read_in_time(name: str, unit: str) -> None:
     loaded(name, unit * (30_000 // len(unit)))
+
+
+def test_a_letter_at_the_end_of_a_cell_is_not_the_style_of_the_next() -> None:
+    text = loaded("a.adoc", "|===\n|Keyword|Sample\n\n|Or|a\n|===\n").text
+
+    assert "- Keyword: Or; Sample: a" in text
+
+
+def test_strings_that_every_manual_page_may_use_are_read() -> None:
+    text = loaded("a.1", ".TH A 1\n.SH NAME\nThe user\\*(Aqs home can\\*[Aq]t be \\*(lqmoved\\*(rq.\n").text
+
+    assert "The user's home can't be “moved”." in text

@@ -97,8 +97,8 @@ def test_what_asking_again_may_help_with_is_left_to_the_client(settings: Setting
 
 
 def test_a_search_that_fails_for_good_says_so(settings: Settings) -> None:
-    with running_server(settings) as server:
-        reply = request(f"{server.url}/search?query=fees&collection=nothing")
+    with running_server(replace(settings, collection="nothing")) as server:
+        reply = request(f"{server.url}/search?query=fees")
 
     assert (reply.status, reply.code, reply.headers["x-should-retry"]) == (503, "store_missing", "false")
 

@@ -24,7 +24,7 @@ _BLOCK_TITLE: Final = re.compile(r"\.(?![.\s])(.+)")
 _ITEM: Final = re.compile(r"[ \t]*(?:[*.]{1,5}|-|\d+\.|[a-zA-Z]\.|<[\d.]+>)[ \t]+(\[[ x*]\][ \t]+)?(?=\S)")
 _TERM: Final = re.compile(r"[ \t]*(\S.*?)(?:::{1,3}|;;)(?:[ \t]+(\S.*))?")
 _RULING: Final = re.compile(r"(?:<<<|'{3,}|\+|-{3}|\*{3})[ \t]*")
-_CELLS: Final = re.compile(r"(?<!\\)(?:(?:\d+(?:\.\d+)?|\.\d+)[+*])?[<^>]?(?:\.[<^>])?[aehlmdsv]?\|")
+_CELLS: Final = re.compile(r"(?<!\\)(?:(?<!\S)(?:(?:\d+(?:\.\d+)?|\.\d+)[+*])?[<^>]?(?:\.[<^>])?[aehlmdsv]?)?\|")
 _LINE_CHARS: Final = 4000
 _KNOWN: Final = {
     "nbsp": " ", "sp": " ", "empty": "", "zwsp": "", "amp": "&", "lt": "<", "gt": ">", "plus": "+", "asterisk": "*",

@@ -34,15 +34,20 @@ _CLOSING: Final = frozenset(".,:;)]?!")
 _OPENING: Final = frozenset("([")
 
 
+_STRINGS: Final = {"Aq": "'", "lq": "“", "rq": "”", "Tm": "™", "R": "®"}
+"""Strings that every page may use: those of the macro packages, and `Aq`, which generated pages define alike."""
+_STRING: Final = re.compile(r"\\\*(?:\(|\[)?(Aq|lq|rq|Tm|R)(?:(?<=R)|\]|(?=.|$))")
+
+
 def roff_text(text: str) -> str:
-    """Text without escapes. Nothing is looked up: strings and registers of the page read as nothing.
+    """Text without escapes. Nothing is looked up: strings and registers of the page itself read as nothing.
 
     >>> roff_text(r"\\fB\\-v\\fR \\(em an\\ option")
     '-v — an option'
     """
     if "\\" not in text:
         return text
-    return _ESCAPE.sub(_glyph, text)
+    return _ESCAPE.sub(_glyph, _STRING.sub(lambda found: _STRINGS[found[1]], text))
 
 
 def _glyph(found: re.Match[str]) -> str:
