@@ -68,7 +68,8 @@ def test_a_schema_is_a_plain_word(schema: str) -> None:
 def test_settings_hold_an_address_and_do_not_show_its_password() -> None:
     settings = read_settings({"store": f"postgresql://me:{SECRET}@db/docs"}, {"HOME": "/"})
 
-    assert settings == Settings(store=PostgresUrl(f"postgresql://me:{SECRET}@db/docs"))
+    address = PostgresUrl(f"postgresql://me:{SECRET}@db/docs")
+    assert settings == Settings(store=address, state_directory="/.local/state/streamrag")
     assert SECRET not in repr(settings)
 
 
