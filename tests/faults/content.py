@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from streamrag_cli.store import full_text
 from streamrag_cli.store.layout import Layout
 from streamrag_cli.store.vectors import Vectors
 
@@ -31,6 +32,7 @@ def content(store: Path, collection: str) -> dict[str, Any]:
     current = layout.current()
     assert current is not None
     with closing(sqlite3.connect(layout.catalog(current.epoch))) as db:
+        full_text.register(db)
         db.execute("INSERT INTO chunks_fts (chunks_fts, rank) VALUES ('integrity-check', 1)")
         said: dict[str, Any] = {
             "tables": sorted(name for (name,) in db.execute("SELECT name FROM sqlite_master")),

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -61,7 +62,8 @@ class Everyday:
             "PYTHONPATH": str(ROOT),
             "LANG": "C.UTF-8",
         }
-        may_write = [data / "streamrag", state / "streamrag", runtime / "streamrag", directory / "copy"]
+        may_write = [data / "streamrag", state / "streamrag", directory / "copy"]
+        may_write += [runtime / "streamrag", *(each / f"streamrag-{os.getuid()}" for each in (directory, Path("/tmp")))]
         self.place = Place(directory, {**environment, **ASKS_TO_REPORT}, may_write, looked_up)
 
     def run(self, name: str, *arguments: str) -> None:

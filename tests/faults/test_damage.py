@@ -117,12 +117,12 @@ def outcomes(
     return found
 
 
-def assert_sound(found: dict[str, Came], right: Outcome) -> None:
+def assert_sound(found: dict[str, Came], is_right: Callable[[Outcome], bool]) -> None:
     for file, came in found.items():
-        answered = came.first.stdout == right.stdout and came.first.code == 0
+        answered = came.first.code == 0 and is_right(came.first)
         said = came.first.code == 5 and came.first.stdout == b"" and "Traceback" not in came.first.stderr
         assert answered or said, (file, came)
-        assert came.then is None or came.then.stdout == right.stdout, (file, came)
+        assert came.then is None or is_right(came.then), (file, came)
         assert came.longest_s < LONGEST_S, (file, came)
 
 
@@ -135,7 +135,7 @@ def test_a_store_with_any_file_damaged_answers_rightly_or_says_what_mends_it(
     files = [file for file in files_of(resident) if not (is_of_index(file) or file.suffix in LOCKS)]
 
     assert {file.name for file in files} >= {"current.json", "catalog.sqlite3", "chroma.sqlite3"}
-    assert_sound(outcomes(machines, resident, files, damage, tmp_path), right)
+    assert_sound(outcomes(machines, resident, files, damage, tmp_path), right.__eq__)
 
 
 @pytest.mark.parametrize("damage", [removed, noise])
@@ -158,13 +158,18 @@ def test_a_large_store_with_any_file_of_its_index_damaged_answers_rightly_or_say
     files = [file for file in files_of(large) if is_of_index(file)]
 
     assert len(files) == 5
-    assert_sound(outcomes(machines, large, files, damage, tmp_path, followed=1), right)
+    assert_sound(outcomes(machines, large, files, damage, tmp_path, followed=1), right.__eq__)
 
 
 def test_a_few_letters_changed_anywhere_in_the_catalog_are_never_shown(
     machines: list[WarmCommandLine], resident: CommandLine, tmp_path: Path
 ) -> None:
-    right, _ = ask(machines[0])
+    document = " ".join((resident.directory / "docs" / "harbour.md").read_text().split())
+
+    def shows_the_document(outcome: Outcome) -> bool:  # the index of words has no checksum: another part may fit best
+        excerpts = [line.split("\t")[2].removesuffix("...") for line in outcome.stdout.decode().splitlines()]
+        return len(excerpts) == 1 and all(sentence in document for sentence in excerpts[0].split(". "))
+
     catalog = next(file for file in files_of(resident) if file.name == "catalog.sqlite3")
     seeds = iter(range(SCRIBBLES))
 
@@ -172,7 +177,7 @@ def test_a_few_letters_changed_anywhere_in_the_catalog_are_never_shown(
         found = outcomes(
             machines, resident, [catalog] * 6, lambda file: scribbled(file, seed=next(seeds)), tmp_path, followed=0
         )
-        assert_sound(found, right)
+        assert_sound(found, shows_the_document)
 
 
 def is_of_index(file: Path) -> bool:

@@ -57,7 +57,8 @@ def test_at_any_number_of_descriptors_there_is_an_answer_or_that_message(residen
 
 
 def test_with_too_little_memory_that_is_what_is_said(resident: CommandLine) -> None:
-    outcomes = outcomes_at(resident, "as", (350_000_000, 600_000_000), "ask", "-q", QUESTION)
+    # With a little more, a library of native code may abort by itself; nothing can be said then.
+    outcomes = outcomes_at(resident, "as", (200_000_000, 280_000_000), "ask", "-q", QUESTION)
 
     for limit, outcome in outcomes.items():
         said = [

@@ -19,6 +19,7 @@ from streamrag_cli.events import IngestDone
 from streamrag_cli.ingest import pipeline, sinks
 from streamrag_cli.retrieval.search import retrieve
 from streamrag_cli.settings import Settings
+from streamrag_cli.store import full_text
 from streamrag_cli.store.catalog import Catalog
 from streamrag_cli.store.layout import Layout
 from streamrag_cli.store.reader import CollectionReader
@@ -114,6 +115,7 @@ def _content(store: Path) -> dict[str, object]:
     current = layout.current()
     assert current is not None
     with closing(sqlite3.connect(layout.catalog(current.epoch))) as db:
+        full_text.register(db)
         db.execute("INSERT INTO chunks_fts(chunks_fts, rank) VALUES('integrity-check', 1)")
         chunks = db.execute(
             "SELECT chunk_id, ordinal, chunks.title, body, line_start, char_end, path FROM chunks JOIN documents"

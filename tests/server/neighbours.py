@@ -35,7 +35,7 @@ def beside_a_model(settings: Settings, user: CommandLine) -> dict[str, Any]:
         asked = user.run("ask", QUESTION)
     return {
         "at start": at_start,
-        "operator": server.said,
+        "operator": notes(server.said),
         "by visitors": by_visitors,
         "notices": notices,
         "chat names it": "11434" in chat or "llama" in chat,
@@ -56,9 +56,14 @@ def beside_ourselves(settings: Settings, user: CommandLine) -> dict[str, Any]:
         " ".join(each.stderr.split()).rpartition("; ")[2].partition(" QUESTION")[0] for each in (asked, from_engine)
     ]
     return {
-        "operators": [first.said, second.said],
+        "operators": [notes(each.said) for each in (first, second)],
         "ask": ends[0],
         "engine": ends[1],
         "doctor names it": str(VLLM) in doctor.stdout.decode(),
         "codes": [asdict(each)["code"] for each in (asked, from_engine, doctor)],
     }
+
+
+def notes(said: str) -> str:
+    """What an operator reads on stderr beside the log of requests."""
+    return "".join(line for line in said.splitlines(keepends=True) if line.startswith("note: "))

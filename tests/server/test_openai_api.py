@@ -287,8 +287,8 @@ CHAT = "/v1/chat/completions"
     [
         (("POST", "/v1/embeddings", b"{}"), 404, "not_found", None),
         (("GET", CHAT, None), 405, "method_not_allowed", None),
-        (("POST", CHAT, b'{"messages": []}'), 422, "bad_request", "messages"),
-        (("POST", CHAT, b'{"messages": [{"role": 1}]}'), 422, "bad_request", "messages.0.role"),
+        (("POST", CHAT, b'{"messages": []}'), 400, "bad_request", "messages"),
+        (("POST", CHAT, b'{"messages": [{"role": 1}]}'), 400, "bad_request", "messages.0.role"),
         (("POST", CHAT, b"{" + b" " * 300_000), 413, "too_large", None),
         (("GET", "/v1/models?key=none", None), 401, "key_missing", None),
     ],
