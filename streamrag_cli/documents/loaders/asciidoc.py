@@ -4,10 +4,10 @@ Nothing is included, no condition is evaluated: both branches of one are read.
 """
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 from streamrag_cli.documents.loaders.asciidoc_inline import inline_text
+from streamrag_cli.documents.loaders.asciidoc_tables import read_table
 from streamrag_cli.documents.loaders.front_matter import front_matter
 from streamrag_cli.documents.loaders.lines import Lines
 from streamrag_cli.documents.loaders.rows import column_names, row_text
@@ -24,7 +24,6 @@ _BLOCK_TITLE: Final = re.compile(r"\.(?![.\s])(.+)")
 _ITEM: Final = re.compile(r"[ \t]*(?:[*.]{1,5}|-|\d+\.|[a-zA-Z]\.|<[\d.]+>)[ \t]+(\[[ x*]\][ \t]+)?(?=\S)")
 _TERM: Final = re.compile(r"[ \t]*(\S.*?)(?:::{1,3}|;;)(?:[ \t]+(\S.*))?")
 _RULING: Final = re.compile(r"(?:<<<|'{3,}|\+|-{3}|\*{3})[ \t]*")
-_CELLS: Final = re.compile(r"(?<!\\)(?:(?<!\S)(?:(?:\d+(?:\.\d+)?|\.\d+)[+*])?[<^>]?(?:\.[<^>])?[aehlmdsv]?)?\|")
 _LINE_CHARS: Final = 4000
 _KNOWN: Final = {
     "nbsp": " ", "sp": " ", "empty": "", "zwsp": "", "amp": "&", "lt": "<", "gt": ">", "plus": "+", "asterisk": "*",
@@ -49,6 +48,7 @@ class _Reader:
         self._attributes = dict(_KNOWN)
         self._language: str | None = None  # of the source block that is to come
         self._is_comment = False
+        self._above_block = ""  # the lines in brackets above the block that is to come
 
     @property
     def summary(self) -> str:
@@ -73,10 +73,12 @@ class _Reader:
         elif table := _TABLE.fullmatch(line):
             self._table(line.rstrip(), table[1])
         elif heading := _HEADING.fullmatch(line):
+            self._above_block = ""
             self.out.heading(len(heading[1]), self._inline(heading[2].removesuffix(heading[1])), number)
         elif attribute := _ATTRIBUTE.fullmatch(line):
             self._set(attribute)
         elif _BLOCK_ATTRIBUTES.fullmatch(line):
+            self._above_block = f"{self._above_block},{line.strip()[1:-1]}"
             self._announce(line.strip()[1:-1])
         elif macro := _BLOCK_MACRO.fullmatch(line):
             self._macro(macro, number)
@@ -148,7 +150,9 @@ class _Reader:
         if title := _BLOCK_TITLE.fullmatch(line):
             self.out.blank()
             self.out.add(self._inline(title[1]), number)
+            self.out.blank()
             return
+        self._above_block = ""
         mark = ""
         if item := _ITEM.match(line):
             mark, line = "- ", line[item.end() :]
@@ -169,38 +173,10 @@ class _Reader:
         self._at = end + 1
         self._language = None
         self.out.blank()
-        rows = list(_rows(source) if mark in "|!" else _separated(source, mark))
-        columns = column_names([self._inline(cell) for cell in rows[0][1]]) if len(rows) > 1 else []
-        for number, cells in rows[1:] if columns else rows:
+        header, rows = read_table(source, mark, self._above_block)
+        self._above_block = ""
+        columns = column_names([self._inline(cell) for cell in header])
+        for number, cells in rows:
             if line := row_text(columns, [self._inline(cell) for cell in cells]):
                 self.out.add(line, number)
         self.out.blank()
-
-
-def _rows(source: list[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a table whose first line of cells says how many there are in each."""
-    width = 0
-    cells: list[str] = []
-    first = 0
-    for number, line in source:
-        if not line.strip() or (line.startswith("//") and not line.startswith("///")):
-            continue
-        before, *found = _CELLS.split(line)
-        if cells and before.strip():
-            cells[-1] = f"{cells[-1]} {before.strip()}"
-        for cell in found:
-            if not cells:
-                first = number
-            if width and len(cells) == width:
-                yield first, cells
-                cells, first = [], number
-            cells.append(cell.strip().replace("\\|", "|"))
-        width = width or len(cells)
-    if cells:
-        yield first, cells
-
-
-def _separated(source: list[tuple[int, str]], mark: str) -> Iterator[tuple[int, list[str]]]:
-    for number, line in source:
-        if line.strip():
-            yield number, [cell.strip().strip('"') for cell in line.split(mark)]

@@ -1,0 +1,148 @@
+"""AsciiDoc tables: from the lines between two delimiters to rows of cells.
+
+A row is as wide as `cols=` says, else as the first line with cells; its cells may stand on one line or on many.
+A cell that spans columns or rows counts for each of them, and its text is repeated in each row.
+"""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+_CELL: Final = re.compile(
+    r"(?<!\\)(?:(?<!\S)(?:(?P<columns>\d+)?(?:\.(?P<rows>\d+))?(?P<factor>[+*]))?[<^>]?(?:\.[<^>])?[aehlmdsv]?)?"
+)
+_COLUMNS: Final = re.compile(r"\bcols\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s,\]]+))")
+_REPEATED: Final = re.compile(r"\s*(\d+)\*")
+_FORMAT: Final = re.compile(r"\bformat\s*=\s*[\"']?(csv|tsv|dsv)\b")
+_SEPARATOR: Final = re.compile(r"\bseparator\s*=\s*(?:\"([^\"]+)\"|'([^']+)'|([^\s,\]]+))")
+_SEPARATORS: Final = {"csv": ",", "tsv": "\t", "dsv": ":"}
+_OPTION: Final = re.compile(r"%(no)?header\b|\b(?:options|opts)\s*=\s*[\"']?[\w,\s-]*?\b(no)?header\b")
+_MARKUP_LINE: Final = re.compile(r"(?:-{4,}|\.{4,}|={4,}|\*{4,}|_{4,}|!={3,}|--|\+|\[[^\[\]]*\])[ \t]*")
+_ITEM_MARK: Final = re.compile(r"^[ \t]*(?:[*.]{1,5}|-)[ \t]+(?=\S)")
+_MOST_COLUMNS: Final = 100
+_MOST_ROWS_SPANNED: Final = 1000
+
+Row = tuple[int, list[str]]
+"""The line of the file that a row begins on, and its cells."""
+
+
+class Table(NamedTuple):
+    header: list[str]
+    rows: list[Row]
+
+
+def read_table(source: Sequence[tuple[int, str]], mark: str, attributes: str) -> Table:
+    """The table made of the lines (number, text) of `source`; `header` is empty if no row names the columns.
+
+    `mark` is the character of its delimiter, `attributes` what the lines in brackets above it hold.
+    """
+    if found := _FORMAT.search(attributes):
+        mark = _SEPARATORS[found[1]]
+    if found := _SEPARATOR.search(attributes):
+        mark = (found[1] or found[2] or found[3]).replace("\\t", "\t")
+    width = _column_count(attributes)
+    shown = [each for each in source if not (each[1].startswith("//") and not each[1].startswith("///"))]
+    rows = list(_separated(shown, mark) if mark in {",", ":", "\t"} else _rows(shown, mark, width))
+    if len(rows) > 1 and _has_header(shown, rows, attributes, is_sized=bool(width)):
+        return Table(rows[0][1], rows[1:])
+    return Table([], rows)
+
+
+def _column_count(attributes: str) -> int:
+    """How many columns `cols=` gives the table; 0 if it does not say."""
+    found = _COLUMNS.search(attributes)
+    if not found:
+        return 0
+    count = 0
+    for column in re.split(r"[,;]", (found[1] or found[2] or found[3] or "").strip().rstrip(",;")):
+        repeated = _REPEATED.match(column)
+        count += int(repeated[1][:4]) if repeated else 1
+    return min(count, _MOST_COLUMNS)
+
+
+def _has_header(source: Sequence[tuple[int, str]], rows: Sequence[Row], attributes: str, *, is_sized: bool) -> bool:
+    """Whether the first row names the columns: the table says so, or a blank line follows the row's one line.
+
+    A table about which nothing is said is taken to begin with names.
+    """
+    if option := _OPTION.search(attributes):
+        return not (option[1] or option[2])
+    if not is_sized:
+        return True
+    first, second = rows[0][0], rows[1][0]
+    between = [line for number, line in source if first < number < second]
+    return bool(source) and source[0][0] == first and bool(between) and not any(line.strip() for line in between)
+
+
+class _Cell(NamedTuple):
+    line: int
+    text: str
+    columns: int = 1
+    rows: int = 1
+
+
+def _rows(source: Sequence[tuple[int, str]], mark: str, width: int) -> Iterator[Row]:
+    cells, in_first_line = _cells(source, mark)
+    width = width or sum(cell.columns for cell in cells[:in_first_line])
+    row: list[str] = []
+    begins = 0
+    from_above: dict[int, tuple[int, str]] = {}  # by column: for how many rows to come a cell counts, and its text
+    for cell in cells:
+        begins = begins if row else cell.line
+        _fill(row, from_above)
+        for at in range(cell.columns):
+            if cell.rows > 1:
+                from_above[len(row)] = (cell.rows - 1, "" if at else cell.text)
+            row.append("" if at else cell.text)
+        _fill(row, from_above)
+        if len(row) >= width:
+            yield begins, row
+            row = []
+    if row:
+        yield begins, row
+
+
+def _fill(row: list[str], from_above: dict[int, tuple[int, str]]) -> None:
+    """Put what spans from the rows above into the columns that come next."""
+    while len(row) in from_above:
+        rows, text = from_above.pop(len(row))
+        if rows > 1:
+            from_above[len(row)] = (rows - 1, text)
+        row.append(text)
+
+
+def _cells(source: Sequence[tuple[int, str]], mark: str) -> tuple[list[_Cell], int]:
+    """The cells in order, and how many of them are on the first line that has any."""
+    pattern = re.compile(_CELL.pattern + re.escape(mark))
+    cells: list[_Cell] = []
+    in_first_line = 0
+    for number, line in source:
+        if not line.strip() or _MARKUP_LINE.fullmatch(line):
+            continue
+        marks = list(pattern.finditer(line))
+        before = _ITEM_MARK.sub("", line[: marks[0].start()] if marks else line).strip()
+        if before and cells:
+            cells[-1] = cells[-1]._replace(text=f"{cells[-1].text} {before}".strip())
+        for found, following in zip(marks, [*marks[1:], None], strict=False):
+            text = line[found.end() : following.start() if following else len(line)].strip()
+            columns = min(int((found["columns"] or "1")[:4]), _MOST_COLUMNS)
+            rows = min(int((found["rows"] or "1")[:4]), _MOST_ROWS_SPANNED)
+            text = text.replace(f"\\{mark}", mark)
+            if found["factor"] == "*":
+                cells.extend([_Cell(number, text)] * columns)
+            else:
+                cells.append(_Cell(number, text, columns, rows))
+        in_first_line = in_first_line or len(cells)
+    return cells, in_first_line
+
+
+def _separated(source: Sequence[tuple[int, str]], mark: str) -> Iterator[Row]:
+    for number, line in source:
+        if not line.strip():
+            continue
+        try:
+            cells = next(csv.reader([line], delimiter=mark, skipinitialspace=True))
+        except csv.Error:
+            cells = line.split(mark)
+        yield number, [cell.strip() for cell in cells]

@@ -1,0 +1,61 @@
+"""AsciiDoc's tables, macros and attributes, as their page shows them."""
+
+import pytest
+
+from tests.documents.loading import loaded
+
+
+@pytest.mark.parametrize(
+    ("attributes", "table"),
+    [
+        ('[cols="1,2a", options="header"]', "|===\n|part\n|use\n\n|tongs\n|hold\n\n|anvil\n|bear\n|==="),
+        ("[%header,cols=2*]", "|====\n|part\n|use\n|tongs\n|hold\n|anvil\n|bear\n|===="),
+        ('[%header]\n[cols="<.^1m;^3"]', "|===\n|part\n|use\n|tongs |hold\n|anvil\n|bear\n|==="),
+        ("[cols='2*<']", "|===\n|part |use\n\n|tongs\n\n|hold\n\n|anvil\n|bear\n|==="),
+        ("", "|===\n|part |use\n\n|tongs\n|hold\n\n|anvil\n|bear\n|==="),
+        ('[width=50%,separator=!,cols="2,2",opts=header]', "|===\n!part\n!use\n!tongs\n!hold\n!anvil!bear\n|==="),
+        ("[%header,format=csv]", '|===\npart,use\n"tongs",hold\nanvil,"bear"\n|==='),
+    ],
+)  # fmt: skip
+def test_the_cells_of_an_asciidoc_row_may_stand_on_lines_of_their_own(attributes: str, table: str) -> None:
+    text = loaded("a.adoc", f".Parts\n{attributes}\n{table}\n".replace("\n\n\n", "\n")).text
+
+    assert text == "Parts\n\n- part: tongs; use: hold\n- part: anvil; use: bear"
+
+
+def test_a_cell_of_an_asciidoc_table_goes_on_over_lines_and_blocks() -> None:
+    source = (
+        '[cols="1,1a",options="header"]\n|===\n|part |use\n\n|tongs\n|hold\nthe iron\n\n* hot\n* cold\n'
+        "[source,sh]\n----\nheat --all\n----\n\n|anvil\n|a \\| b\n|===\n"
+    )
+
+    assert loaded("a.adoc", source).text == (
+        "- part: tongs; use: hold the iron hot cold heat --all\n- part: anvil; use: a | b"
+    )
+
+
+def test_a_cell_that_spans_rows_or_columns_keeps_the_others_under_their_names() -> None:
+    source = (
+        '[cols="3*",options="header"]\n|===\n|metal |heat |time\n\n.2+|iron |red\n|5\n|white |9\n2+|brass |2\n'
+        "2*|tin |1\n|===\n"
+    )
+
+    assert loaded("a.adoc", source).text.split("\n") == [
+        "- metal: iron; heat: red; time: 5",
+        "- metal: iron; heat: white; time: 9",
+        "- metal: brass; time: 2",
+        "- metal: tin; heat: tin; time: 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "table"),
+    [
+        ('[cols="1,1"]', "|===\n|tongs |hold\n|anvil |bear\n|==="),
+        ('[cols="1,1"]', "|===\n|tongs\n|hold\n\n|anvil\n|bear\n|==="),
+        ('[cols="1,1",options="noheader"]', "|===\n|tongs |hold\n\n|anvil |bear\n|==="),
+        ("[%noheader]", "|===\n|tongs |hold\n\n|anvil |bear\n|==="),
+    ],
+)
+def test_a_first_row_that_is_no_header_names_no_columns(attributes: str, table: str) -> None:
+    assert loaded("a.adoc", f"{attributes}\n{table}\n").text == "- tongs; hold\n- anvil; bear"
