@@ -59,3 +59,44 @@ def test_a_cell_that_spans_rows_or_columns_keeps_the_others_under_their_names() 
 )
 def test_a_first_row_that_is_no_header_names_no_columns(attributes: str, table: str) -> None:
     assert loaded("a.adoc", f"{attributes}\n{table}\n").text == "- tongs; hold\n- anvil; bear"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ('Pin it with `@Hash("\\{slot}")` and `{tool}`.', 'Pin it with `@Hash("{slot}")` and `mallet`.'),
+        ("Write \\{tool} for {tool}, not {unknown}.", "Write {tool} for mallet, not {unknown}."),
+        ("A literal `+{tool} &lt;+` and ``{tool}``.", "A literal `{tool} &lt;` and `mallet`."),
+        ("`&lt;name&gt;` &#8594; x &amp; y &nosuch;", "`<name>` → x & y &nosuch;"),
+        ("See javadoc:org.forge.Fire[] and javadoc:org.forge.Fire[the fire].", "See org.forge.Fire and the fire."),
+        ("Run jira:FORGE-12[role=issue] or rfc:791[IP, role=x].", "Run FORGE-12 or IP."),
+        ("Slot fire:heat[0] of `fire:heat[x]`.", "Slot fire:heat[0] of `fire:heat[x]`."),
+        ("See https://a.example/x:y[the site], redis://host[x].", "See the site, redis://host[x]."),
+        ('`"` and `"` are quotes, "`so is this`".', '`"` and `"` are quotes, \u201cso is this\u201d.'),
+    ],
+)  # fmt: skip
+def test_a_line_of_asciidoc_reads_as_its_page_shows_it(line: str, shown: str) -> None:
+    assert loaded("a.adoc", f":tool: mallet\n\n{line}\n").text == shown
+
+
+def test_lines_that_include_or_ask_are_dropped_wherever_they_stand() -> None:
+    source = (
+        "Before.\n\ninclude::a b/page$part.adoc[tag=x]\n\n* item\ninclude::part.adoc[]\n\n[source,sh]\n----\n"
+        "include::example$run.sh[]\nforge --hot\nifdef::old[]\nforge --old\nendif::[]\n\\include::kept[]\n----\n\n"
+        "----\ninclude::all.sh[]\n----\n\n|===\n|a |b\n\ninclude::rows.adoc[]\n|1 |2\n|===\n\n"
+        "ifdef::new[Only here.]\nifeval::[1 == 1]\nAfter.\nendif::[]\n"
+    )
+
+    assert loaded("a.adoc", source).text == (
+        "Before.\n\n- item\n\n```sh\nforge --hot\nforge --old\ninclude::kept[]\n```\n\n- a: 1; b: 2\n\n"
+        "Only here.\nAfter."
+    )
+
+
+def test_attributes_are_replaced_in_code_that_asks_for_it_alone() -> None:
+    source = (
+        ':version: 4.2\n:gone: x\n:gone!:\n\n[source,sh,subs="+attributes"]\n----\nget {version} {gone}\n----\n\n'
+        "[source,sh]\n----\nget {version}\n----\n"
+    )
+
+    assert loaded("a.adoc", source).text == "```sh\nget 4.2 {gone}\n```\n\n```sh\nget {version}\n```"

@@ -1,12 +1,14 @@
 """AsciiDoc, line by line: headings, blocks, lists and tables; comments, attributes and index terms are dropped.
 
-Nothing is included, no condition is evaluated: both branches of one are read.
+Nothing is included, no condition is evaluated: both branches of one are read. Lines that include or ask are dropped
+wherever they stand, as the preprocessor does that takes them first.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
-from streamrag_cli.documents.loaders.asciidoc_inline import inline_text
+from streamrag_cli.documents.loaders.asciidoc_inline import inline_text, with_attributes
 from streamrag_cli.documents.loaders.asciidoc_tables import read_table
 from streamrag_cli.documents.loaders.front_matter import front_matter
 from streamrag_cli.documents.loaders.lines import Lines
@@ -20,6 +22,10 @@ _TABLE: Final = re.compile(r"([|,:!])={3,}[ \t]*")
 _ATTRIBUTE: Final = re.compile(r":(!?[\w][\w-]*!?):(?:[ \t]+(.*))?")
 _BLOCK_ATTRIBUTES: Final = re.compile(r"\[(?:[^\[\]]*|\[[^\[\]]*\])\][ \t]*")
 _BLOCK_MACRO: Final = re.compile(r"(\w[\w-]*)::([^\s\[]*)\[(.*)\][ \t]*")
+_DIRECTIVE: Final = re.compile(
+    r"(\\?)(include|ifdef|ifndef|ifeval|endif)::\S.*?\[(.*)\][ \t]*|(\\?)(?:ifeval|endif)::\[.*\][ \t]*"
+)
+_SUBSTITUTED: Final = re.compile(r"\bsubs\s*=\s*[\"']?[^\"'\]]*\b(?<!-)(?:attributes|normal)\b")
 _BLOCK_TITLE: Final = re.compile(r"\.(?![.\s])(.+)")
 _ITEM: Final = re.compile(r"[ \t]*(?:[*.]{1,5}|-|\d+\.|[a-zA-Z]\.|<[\d.]+>)[ \t]+(\[[ x*]\][ \t]+)?(?=\S)")
 _TERM: Final = re.compile(r"[ \t]*(\S.*?)(?:::{1,3}|;;)(?:[ \t]+(\S.*))?")
@@ -43,8 +49,10 @@ def load_asciidoc(path: str, text: str) -> Document:
 class _Reader:
     def __init__(self, text: str, *, skipped: int) -> None:
         self.out = Lines()
-        self._lines = text.split("\n")
-        self._at = skipped
+        source = list(_preprocessed(text, skipped))
+        self._lines = [line for _, line in source]
+        self._numbers = [number for number, _ in source]
+        self._at = 0
         self._attributes = dict(_KNOWN)
         self._language: str | None = None  # of the source block that is to come
         self._is_comment = False
@@ -58,7 +66,7 @@ class _Reader:
     def read(self) -> None:
         while self._at < len(self._lines):
             line = self._lines[self._at]
-            number = self._at + 1
+            number = self._numbers[self._at]
             self._at += 1
             self._take(line, number)
 
@@ -101,21 +109,32 @@ class _Reader:
         end = self._at
         while end < len(self._lines) and self._lines[end].rstrip() != closing:
             end += 1
-        lines = [(number + 1, self._lines[number]) for number in range(self._at, end)]
+        lines = self._taken(end)
         self._at = end + 1
         if kind != "/" and not self._is_comment:
-            self.out.code(lines, self._language or delimiter[3:] if kind == "`" else self._language or "")
+            self._code(lines, self._language or delimiter[3:] if kind == "`" else self._language or "")
         self._language, self._is_comment = None, False
 
     def _paragraph(self, line: str, number: int) -> None:
         """A paragraph that is code or a comment, up to a blank line."""
-        lines = [(number, line)]
-        while self._at < len(self._lines) and self._lines[self._at].strip():
-            lines.append((self._at + 1, self._lines[self._at]))
-            self._at += 1
+        end = self._at
+        while end < len(self._lines) and self._lines[end].strip():
+            end += 1
+        lines = [(number, line), *self._taken(end)]
+        self._at = end
         if not self._is_comment:
-            self.out.code(lines, self._language or "")
+            self._code(lines, self._language or "")
         self._language, self._is_comment = None, False
+
+    def _taken(self, end: int) -> list[tuple[int, str]]:
+        """The lines up to index `end` that are next, with their numbers."""
+        return list(zip(self._numbers[self._at : end], self._lines[self._at : end], strict=True))
+
+    def _code(self, lines: list[tuple[int, str]], language: str) -> None:
+        if _SUBSTITUTED.search(self._above_block):
+            lines = [(number, with_attributes(line, self._attributes)) for number, line in lines]
+        self._above_block = ""
+        self.out.code(lines, language)
 
     def _announce(self, attributes: str) -> None:
         """What a line in brackets says of the next block."""
@@ -136,15 +155,15 @@ class _Reader:
         while value.endswith(" \\") and self._at < len(self._lines):
             value = f"{value[:-2]} {self._lines[self._at].strip()}"
             self._at += 1
-        if len(value) <= _LINE_CHARS:
+        if "!" in attribute[1]:
+            self._attributes.pop(name, None)
+        elif len(value) <= _LINE_CHARS:
             self._attributes[name] = self._inline(value)
 
     def _macro(self, macro: re.Match[str], number: int) -> None:
         name, _, attributes = macro.groups()
         if name == "image":
             self._text(attributes.partition(",")[0].strip().strip('"'), number)
-        elif name in {"ifdef", "ifndef"} and attributes:
-            self._text(attributes, number)
 
     def _text(self, line: str, number: int) -> None:
         if title := _BLOCK_TITLE.fullmatch(line):
@@ -169,7 +188,7 @@ class _Reader:
         end = self._at
         while end < len(self._lines) and self._lines[end].rstrip() != closing:
             end += 1
-        source = [(number + 1, self._lines[number]) for number in range(self._at, end)]
+        source = self._taken(end)
         self._at = end + 1
         self._language = None
         self.out.blank()
@@ -180,3 +199,15 @@ class _Reader:
             if line := row_text(columns, [self._inline(cell) for cell in cells]):
                 self.out.add(line, number)
         self.out.blank()
+
+
+def _preprocessed(text: str, skipped: int) -> Iterator[tuple[int, str]]:
+    """The lines behind the first `skipped`, with their numbers, without directives but for the text of a condition."""
+    for number, line in enumerate(text.split("\n")[skipped:], skipped + 1):
+        found = _DIRECTIVE.fullmatch(line) if "::" in line and len(line) <= _LINE_CHARS else None
+        if not found:
+            yield number, line
+        elif found[1] or found[4]:
+            yield number, line[1:]
+        elif found[2] in {"ifdef", "ifndef"} and found[3]:
+            yield number, found[3]

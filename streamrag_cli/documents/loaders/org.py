@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from streamrag_cli.documents.loaders.kept_code import KeptCode
 from streamrag_cli.documents.loaders.lines import Lines
 from streamrag_cli.documents.loaders.rows import column_names, row_text
 from streamrag_cli.documents.outline import clean_heading
@@ -168,13 +169,8 @@ def _inline(text: str) -> str:
     text = _LINK.sub(lambda found: found[2] or found[1].removeprefix("file:"), text)
     text = _NOTE.sub(lambda found: f" ({found[1]})" if found[1] else "", text)
     text = _TARGET.sub("", text) if "<<" in text else text
-    kept: list[str] = []
-
-    def keep(found: re.Match[str]) -> str:
-        kept.append(f"`{found[2]}`")
-        return f"\x00{len(kept) - 1}\x00"
-
-    text = _VERBATIM.sub(keep, text)
+    code = KeptCode()
+    text = _VERBATIM.sub(lambda found: code.keep(found[2]), text)
     for _ in range(2):  # one emphasis may be in another
         text = _EMPHASIS.sub(r"\2", text)
-    return re.sub(r"\x00(\d+)\x00", lambda found: kept[int(found[1])], text.removesuffix("\\\\")).strip()
+    return code.put_back(text.removesuffix("\\\\")).strip()

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from streamrag_cli.documents.loaders.kept_code import KeptCode
 from streamrag_cli.documents.loaders.lines import Lines
 from streamrag_cli.documents.loaders.rows import column_names, row_text
 
@@ -268,13 +269,8 @@ def _dedented(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
 
 def inline_text(text: str) -> str:
     """The line as it reads. Literals keep marks of code."""
-    kept: list[str] = []
-
-    def keep(found: re.Match[str]) -> str:
-        kept.append(f"`{found[1]}`")
-        return f"\x00{len(kept) - 1}\x00"
-
-    text = _LITERAL.sub(keep, text)
+    code = KeptCode()
+    text = _LITERAL.sub(lambda found: code.keep(found[1]), text)
     text = _ROLE.sub(lambda found: _TARGET.sub("", found[1]).lstrip("~!"), text)
     text = _NOTE_MARK.sub("", text)
     text = _REFERENCE.sub(lambda found: found[1] or found[2] or found[3], text)
@@ -282,4 +278,4 @@ def inline_text(text: str) -> str:
     text = _STRONG.sub(r"\2", text)
     text = _SUBSTITUTION.sub(r"\1", text)
     text = re.sub(r"\\(\S)", r"\1", text).replace("\\ ", "")
-    return re.sub(r"\x00(\d+)\x00", lambda found: kept[int(found[1])], text)
+    return code.put_back(text)
