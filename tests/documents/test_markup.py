@@ -258,3 +258,39 @@ def test_strings_that_every_manual_page_may_use_are_read() -> None:
     text = loaded("a.1", ".TH A 1\n.SH NAME\nThe user\\*(Aqs home can\\*[Aq]t be \\*(lqmoved\\*(rq.\n").text
 
     assert "The user's home can't be “moved”." in text
+
+
+@pytest.mark.parametrize("paragraph", [".PP", ".sp", ".LP"])
+def test_a_term_of_a_manual_page_belongs_to_the_indented_text_behind_it(paragraph: str) -> None:
+    source = (
+        f".TH FORGE 1\n.SH OPTIONS\n{paragraph}\n\\fB\\-q\\fR, \\fB\\-\\-quench=\\fR\\fB\\fIn\\fR\\fR\n.RS 4\n"
+        f"Cool after\n\\fIn\\fR\nseconds\\&. The default is 600\\&.\n.sp\nAlso by hand\\&.\n.RE\n{paragraph}\n"
+        f".B blow\n.RS\nUse the bellows.\n.RE\n{paragraph}\nauto\n.RS 4\nNothing to do\\&.\n.RE\n"
+    )
+
+    assert [line for _, line in numbered(loaded("a.1", source))] == [
+        "# OPTIONS",
+        "- -q, --quench=n:",
+        "Cool after",
+        "n",
+        "seconds. The default is 600.",
+        "Also by hand.",
+        "- blow:",
+        "Use the bellows.",
+        "- auto:",
+        "Nothing to do.",
+    ]
+    assert "- -q, --quench=n:\nCool after\nn\n" in loaded("a.1", source).text
+
+
+@pytest.mark.parametrize(
+    ("above", "shown"),
+    [
+        ("Run it like this:\n.RS 4\nforge \\-\\-hot\n.RE", "Run it like this:\n\nforge --hot"),
+        ("\\fBforge\\fR is run as\n.RS 4\n.nf\nforge \\-\\-hot\n.fi\n.RE", "forge is run as\n\n```\nforge --hot\n```"),
+        ("It heats the iron until it is white and then cools\n.RS\nslowly\n.RE",
+         "It heats the iron until it is white and then cools\n\nslowly"),
+    ],
+)  # fmt: skip
+def test_a_sentence_above_indented_text_of_a_manual_page_is_no_term(above: str, shown: str) -> None:
+    assert loaded("a.1", f".TH FORGE 1\n.SH USE\n.PP\n{above}\n").text == f"# USE\n\n{shown}"

@@ -32,6 +32,10 @@ _WITHOUT_TEXT: Final = frozenset(
      "bp", "cc", "c2", "ec", "eo", "fam", "ss", "cs", "bd", "lf", "mso", "TQ", "hw", "pl", "po", "Rs", "Re",
      "lg", "kern"}
 )  # fmt: skip
+_PARAGRAPHS: Final = frozenset({"PP", "P", "LP", "Pp", "sp"})
+_TERM_LINES: Final = 12
+_TERM_CHARS: Final = 600
+_TERM_WORDS: Final = 4
 _LINE_CHARS: Final = 4000
 
 
@@ -110,6 +114,36 @@ class _Reader:
                 self._text(roff_text(source))
         elif self._code is None:
             self.out.blank()
+            if name in _PARAGRAPHS and (term := self._term()):
+                self.out.add(f"- {term}:", self._number)
+
+    def _term(self) -> str:
+        """The term whose text is indented by the `.RS` behind it, as DocBook and AsciiDoc write their lists; else "".
+
+        Behind the `.RS` the page is read on.
+        """
+        words: list[str] = []
+        for at in range(self._at, min(self._at + _TERM_LINES, len(self._lines))):
+            line = self._lines[at]
+            request = _REQUEST.fullmatch(line[:_LINE_CHARS])
+            if request and request[1] == "RS" and words:
+                is_marked = self._lines[self._at].startswith((".B", ".I", "\\f"))
+                term = " ".join(" ".join(words).split())
+                if not _is_term(term, is_marked=is_marked or request[2].strip() == "4") or self._is_code_at(at + 1):
+                    return ""
+                self._number, self._at = self._at + 1, at + 1
+                return term
+            if request and request[1] not in _TEXT_MACROS | _ALTERNATING:
+                return ""
+            if request:
+                words.append(roff_text(("" if request[1] in _ALTERNATING else " ").join(_arguments(request[2]))))
+            elif not line.startswith((".", "'")):
+                words.append(roff_text(_COMMENT.sub("", line)))
+        return ""
+
+    def _is_code_at(self, at: int) -> bool:
+        request = _REQUEST.fullmatch(self._lines[at][:_LINE_CHARS]) if at < len(self._lines) else None
+        return request is not None and request[1] in _CODE_BEGINS
 
     def _mdoc(self, name: str, source: str) -> None:
         words = _arguments(source)
@@ -209,6 +243,13 @@ def _table_rows(lines: Sequence[tuple[int, str]]) -> Iterator[tuple[int, list[st
             cells = []
     if cells:
         yield first, cells
+
+
+def _is_term(text: str, *, is_marked: bool) -> bool:
+    """Whether what stands in front of an indented block is a term rather than a sentence about the block."""
+    if not text or len(text) > _TERM_CHARS or text.endswith((".", ":", ";", "!", "?")):
+        return False
+    return is_marked or len(text.split()) <= _TERM_WORDS
 
 
 def _arguments(source: str) -> list[str]:
