@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from tests.documents.loading import loaded, outline
@@ -108,3 +110,47 @@ def test_separators_that_are_not_newlines_do_not_shift_sections() -> None:
 )
 def test_hostile_markdown_is_read_in_time(text: str) -> None:
     assert loaded("a.md", text).text == text
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("Heat it {{< badge \"new > old\" />}} slowly.", "Heat it  slowly."),
+        ("{{% note %}}\nMind the *fire*.\n{{% /note %}}\n\nNext.", "Mind the *fire*.\n\nNext."),
+        ("{{< tabs\n  names=\"a,b\"\n>}}\nFirst.\n{{< /tabs >}}", "First."),
+        ("- {{< new-in 1.2 />}}\n- tongs", "- tongs"),
+        ("`heat`\n: {{<old 3 />}}\n: Use `warm` instead.", "`heat`\n: Use `warm` instead."),
+        ("See [the part]({{< ref \"part.md\" >}}).", "See [the part]()."),
+        ("{% if page.x -%}\nShown.\n{%- endif %}\n{% include a.html x=\"y\" %}\nAfter.", "Shown.\nAfter."),
+        ("{% comment %}\nnot this\n{% endcomment %}\nThis.", "This."),
+        ("{{% comment %}} nor this {{% /comment %}}This.", "This."),
+        ("{% highlight ruby linenos %}\na == b[[0]]\n{% endhighlight %}\nEnd.", "```ruby\na == b[[0]]\n```\nEnd."),
+        ("{{< highlight \"go\" \"hl=2\" >}}\nx := 1\n{{< /highlight >}}", "```go\nx := 1\n```"),
+        ("{{< code-toggle file=hugo >}}\n[a]\nb = 1\n{{< /code-toggle >}}", "```\n[a]\nb = 1\n```"),
+        ("{{< code file=a.go >}}\n```go\nx\n```\n{{< /code >}}", "```go\nx\n```"),
+        ("{{< highlight go >}}\nnever closed", "never closed"),
+        ("Write `{{< ref >}}` or `{% raw %}`.", "Write `{{< ref >}}` or `{% raw %}`."),
+        ("```md\n{{< figure >}}\n{% raw %}\n{{</* x */>}}\n```",
+         "```md\n{{< figure >}}\n{% raw %}\n{{</* x */>}}\n```"),
+        ("A set {x % 2} and {{ name }}, 5{% and so on.", "A set {x % 2} and {{ name }}, 5{% and so on."),
+    ],
+)  # fmt: skip
+def test_shortcodes_are_no_text_and_what_they_enclose_is(source: str, shown: str) -> None:
+    assert loaded("a.md", source).text.strip() == shown
+
+
+def test_lines_behind_shortcodes_stay_those_of_the_file() -> None:
+    document = loaded("a.md", "{{< toc >}}\n\n{{% tip\n  x=1 %}}\n# Heat\n\nSlowly.\n")
+
+    assert document.line_numbers is not None
+    at = document.text.split("\n").index("Slowly.")
+    assert (document.line_numbers[at], document.title) == (7, "Heat")
+
+
+@pytest.mark.parametrize("part", ["{{< code >}}\n", "{% comment %}", "{{<", "{% a ", "{{% code %}}\n\n"])
+def test_no_number_of_shortcodes_takes_long(part: str) -> None:
+    begun = time.perf_counter()
+
+    loaded("a.md", part * 15_000 + "```\n{{< /code >}}")
+
+    assert time.perf_counter() - begun < 10

@@ -1,7 +1,8 @@
-"""What Markdown's readers do not see as text, and what notes (Obsidian, Logseq) write into it.
+"""What Markdown's readers do not see as text, and what notes (Obsidian, Logseq) and site generators write into it.
 
-Comments in HTML's, Obsidian's and the link definition's way go; a link to a note reads as its name, a highlight as
-its words. Code, in blocks and in lines, is left alone.
+Shortcodes of Hugo and tags of Jekyll go, what they enclose stays. Comments in HTML's, Obsidian's and the link
+definition's way go; a link to a note reads as its name, a highlight as its words. Code, in blocks and in lines, is left
+alone.
 """
 
 import re
@@ -9,14 +10,16 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from streamrag_cli.documents.loaders.lines import Edit
+from streamrag_cli.documents.loaders.shortcodes import SHORTCODE, Shortcodes
 
 _MARKS: Final = re.compile(
     r"(?P<code>`+)|(?P<comment><!--)|(?P<aside>(?<![\w%])%%(?!%))|(?P<link>!?\[\[(?=[^\s\[\]]))|(?P<mark>==(?=[^\s=]))"
+    rf"|(?P<shortcode>{SHORTCODE})"
     r"|(?P<definition>^[ ]{0,3}\[(?://|comment|_[\w-]+)\]:[ \t]*(?:#|<>)[ \t]*[\"'(].*$)"
     r"|(?P<callout>^[ \t>]*>[ \t]*\[!\w[\w|-]*\][+-]?)|(?P<block>[ \t]\^[\w-]+[ \t]*$)",
     re.MULTILINE,
 )
-MAY_HOLD_NOTES: Final = re.compile(r"<!--|%%|\[\[|==|\[!|[ \t]\^|^[ ]{0,3}\[(?://|comment|_)", re.MULTILINE)
+MAY_HOLD_NOTES: Final = re.compile(r"<!--|%%|\{%|\{\{<|\[\[|==|\[!|[ \t]\^|^[ ]{0,3}\[(?://|comment|_)", re.MULTILINE)
 """Matches wherever there is anything to edit, and fast."""
 
 _CODE_CHARS: Final = 2000
@@ -31,6 +34,7 @@ def note_edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterat
     """The edits from offset `start` on; `code` says where code blocks are, in order."""
     at = start
     ends = _Ends(text)
+    shortcodes = Shortcodes(text)
     blocks = iter([*code, (len(text) + 1, len(text) + 1)])
     begins, after = next(blocks)
     while found := _MARKS.search(text, at):
@@ -39,13 +43,13 @@ def note_edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterat
         if begins <= found.start():
             at = after
             continue
-        edit = _edit(text, found, ends)
+        edit = _edit(text, found, ends, shortcodes)
         if edit.text != text[edit.start : edit.end]:
             yield edit
-        at = max(edit.end, found.end())
+        at = max(edit.end, found.end(), shortcodes.code_until)
 
 
-def _edit(text: str, found: re.Match[str], ends: "_Ends") -> Edit:
+def _edit(text: str, found: re.Match[str], ends: "_Ends", shortcodes: Shortcodes) -> Edit:
     """What to do about a mark; an edit that changes nothing where it is none."""
     start, end = found.span()
     nothing = Edit(start, end, found[0])
@@ -59,6 +63,8 @@ def _edit(text: str, found: re.Match[str], ends: "_Ends") -> Edit:
         case "aside":
             closes = _ASIDE_END.search(text, end, end + _CODE_CHARS)
             return Edit(start, closes.end()) if closes else nothing
+        case "shortcode":
+            return shortcodes.edit(start) or nothing
         case "link":
             link = _LINK.match(text, start, start + _LINE_CHARS)
             return Edit(start, link.end(), _link_text(link)) if link else nothing

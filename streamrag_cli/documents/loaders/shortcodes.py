@@ -1,0 +1,77 @@
+"""Shortcodes of Hugo and tags of Jekyll in Markdown: the marks go, what they enclose stays.
+
+Those around code become its fence; a comment goes with what it encloses.
+"""
+
+import re
+from typing import Final
+
+from streamrag_cli.documents.loaders.lines import Edit
+
+SHORTCODE: Final = r"\{\{[<%](?!/\*)|\{%"
+_CLOSERS: Final = {"{{<": ">}}", "{{%": "%}}", "{%": "%}"}
+_MARK_CHARS: Final = 2000
+_CODE_CHARS: Final = 20_000
+_HEAD: Final = re.compile(r"-?\s*(/?)\s*([\w./-]+)(.*?)(/?)-?\s*\Z", re.DOTALL)
+_CODE: Final = frozenset(
+    {"highlight", "code", "code-block", "codeblock", "code-toggle", "prism", "terminal", "console"}
+)
+_HIDDEN: Final = frozenset({"comment"})
+_LANGUAGE: Final = re.compile(r"(?:.*?\blang(?:uage)?\s*=)?\s*[\"']?([\w+#-]{1,20})[\"']?(?=\s|\Z)", re.DOTALL)
+_ITEM_MARK: Final = re.compile(r"[ \t]*(?:[-*+:>][ \t]+)?")
+
+
+class Shortcodes:
+    """The edits for a text's shortcodes, asked for in order. Up to `code_until` there is nothing but code."""
+
+    def __init__(self, text: str) -> None:
+        self.code_until = -1
+        self._text = text
+        self._closings: dict[str, re.Match[str] | None] = {}
+
+    def edit(self, start: int) -> Edit | None:
+        """What to do about the mark that begins at `start`; None if it is none."""
+        text = self._text
+        opener = text[start : start + (3 if text.startswith("{{", start) else 2)]
+        close = text.find(_CLOSERS[opener], start + len(opener), start + _MARK_CHARS)
+        head = text[start + len(opener) : close] if close >= 0 else ""
+        found = _HEAD.fullmatch(head)
+        if not found or opener in head or "\n\n" in head:
+            return None
+        end = close + len(_CLOSERS[opener])
+        if start == self.code_until:
+            return Edit(start, end, "```")
+        is_opening = not (found[1] or found[4])
+        if is_opening and found[2] in _HIDDEN and (closing := self._closing(found[2], end)):
+            return Edit(start, closing.end())
+        line_start = text.rfind("\n", 0, start) + 1
+        line_end = text.find("\n", end)
+        stands_alone = not text[end : line_end if line_end >= 0 else len(text)].strip()
+        is_code = stands_alone and is_opening and found[2] in _CODE and not text[line_start:start].strip()
+        if is_code and (closing := self._code_end(found[2], end)):
+            self.code_until = closing.start()
+            language = _LANGUAGE.match(found[3]) if found[2] != "code-toggle" else None
+            return Edit(start, end, f"```{language[1] if language else ''}")
+        is_left_over = stands_alone and _ITEM_MARK.fullmatch(text, line_start, start)
+        return Edit(line_start if is_left_over else start, end)
+
+    def _code_end(self, name: str, start: int) -> re.Match[str] | None:
+        """The mark that closes the code, on a line of its own; None if the code has a fence already."""
+        closing = self._closing(name, start)
+        if closing is None or closing.start() - start > _CODE_CHARS:
+            return None
+        if self._text.find("```", start, closing.start()) >= 0:
+            return None
+        line_start = self._text.rfind("\n", 0, closing.start()) + 1
+        return closing if not self._text[line_start : closing.start()].strip() else None
+
+    def _closing(self, name: str, start: int) -> re.Match[str] | None:
+        """The next mark from `start` on that closes `name`."""
+        known = self._closings.get(name)
+        if name in self._closings and (known is None or known.start() >= start):
+            return known
+        mark = re.escape(name)
+        self._closings[name] = re.compile(
+            rf"\{{\{{<\s*/\s*{mark}\s*>\}}\}}|\{{\{{%\s*/\s*{mark}\s*%\}}\}}|\{{%-?\s*end{mark}\s*-?%\}}"
+        ).search(self._text, start)
+        return self._closings[name]
