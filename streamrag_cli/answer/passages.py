@@ -29,6 +29,11 @@ _ADMONITION: Final = re.compile(
     r"[*_]{0,3}[:!]?[*_]{0,3}[ \t]*)$",
     re.IGNORECASE,
 )
+_ROW_NAME: Final = re.compile(r"([^:;]{1,80}):[ \t]")
+_LOW_HEADING: Final = re.compile(r"[ \t]{0,3}#{4,6}[ \t]")
+_NUMBERED_CAPTION: Final = re.compile(r"(?:table|figure|fig\.|listing|example)[ ]\d+[a-z]?[.:]?[ ]", re.IGNORECASE)
+_CAPTION_CHARS: Final = 160
+_ENDS_OR_GOES_ON: Final = re.compile(r"[.!?;,\u3002\uff01\uff1f][\"')\]\u201d\u2019]*\s*$")
 _SENTENCE_ENDS: Final = re.compile(r"[.!?\u3002\uff01\uff1f][\"')\]\u201d\u2019]*\s*$")
 
 
@@ -53,10 +58,14 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """A block as Markdown that shows just what it holds, and its words."""
+    """A block as Markdown that shows just what it holds, and its words.
+
+    Of a table that is cut, `rows` are all, each as a line of Markdown and its words.
+    """
 
     markdown: str = ""
     words: str = ""
+    rows: tuple[tuple[str, str], ...] = ()
 
 
 NOTHING: Final = Announced()
@@ -136,9 +145,11 @@ def announced(found: Sequence[Block], at: int, markup: Markup) -> tuple[Announce
 
     Nothing if it announces none. What ends with the last block may go on in the next chunk.
     """
+    above = found[at - 1]
+    at = _behind_title(found, at)
     if at >= len(found):
         return NOTHING, at
-    above, first = found[at - 1], found[at]
+    first = found[at]
     if first.kind in {"code", "output"}:
         return fenced(first.lines, first.mark), at + 1
     if first.kind == "item" and (above.kind != "item" or first.indent > above.indent):
@@ -157,6 +168,26 @@ def announced(found: Sequence[Block], at: int, markup: Markup) -> tuple[Announce
         goes_on = " ..." if is_cut else ""
         return Announced(f"> {shown}{goes_on}", " ".join(plain for plain, _ in words)[:MOST_CHARS]), at + 1
     return (fenced(first.raw, ""), at + 1) if above.kind == "text" else (NOTHING, at)
+
+
+def _behind_title(found: Sequence[Block], at: int) -> int:
+    """Behind the title of the block that is announced: a caption, or a heading of low level, above code or items."""
+    if at >= len(found):
+        return at
+    title = found[at]
+    is_title = (title.kind == "heading" and _LOW_HEADING.match(title.raw[0])) or (
+        title.kind == "text" and len(title.raw) == 1 and _is_caption(title.text.strip(" \t*_"))
+    )
+    if not is_title:
+        return at
+    if at + 1 == len(found):
+        return at + 1
+    following = found[at + 1]
+    return at + 1 if following.kind in {"code", "output", "item"} and following.indent >= title.indent else at
+
+
+def _is_caption(text: str) -> bool:
+    return len(text) <= _CAPTION_CHARS and bool(_NUMBERED_CAPTION.match(text) or not _ENDS_OR_GOES_ON.search(text))
 
 
 def _end_of_list(found: Sequence[Block], at: int) -> int:
@@ -209,7 +240,25 @@ def _items(found: Sequence[Block], markup: Markup) -> Announced:
         words.append(" ".join(plain for plain, _ in pairs))
     shown, is_cut = _cut(lines, "\n")
     goes_on = "\n- ..." if is_cut else ""
-    return Announced(f"{shown}{goes_on}", "\n".join(words)[:MOST_CHARS])
+    rows = tuple(zip(lines, words, strict=True)) if is_cut and _is_table(found) else ()
+    return Announced(f"{shown}{goes_on}", "\n".join(words)[:MOST_CHARS], rows)
+
+
+def _is_table(found: Sequence[Block]) -> bool:
+    """Whether the items are rows that begin with the name of the same column."""
+    names = {name[1] if (name := _ROW_NAME.match(block.text)) else "" for block in found}
+    return len(names) == 1 and "" not in names and all(block.kind == "item" and block.mark == "-" for block in found)
+
+
+def chosen_rows(table: Announced, order: Sequence[int]) -> Announced:
+    """The first of the rows in `order`, as many as fit, as they follow each other; what is left out shows as `...`."""
+    lines = [table.rows[index][0] for index in order]
+    kept = sorted(order[: _cut(lines, "\n")[0].count("\n") + 1])
+    shown: list[str] = []
+    for index, before in zip(kept, [-1, *kept], strict=False):
+        shown += ["- ..."] * (index > before + 1) + [table.rows[index][0]]
+    shown += ["- ..."] * (kept[-1] < len(table.rows) - 1)
+    return Announced("\n".join(shown), "\n".join(table.rows[index][1] for index in kept))
 
 
 def _words(text: str, markup: Markup) -> list[tuple[str, str]]:

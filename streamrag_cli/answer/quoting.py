@@ -8,11 +8,13 @@ date, a name). On SQuAD the gold answer is among three sentences picked so from 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import PurePath
 from typing import Final
 
+from streamrag_cli.answer.asked_values import up_to_value, values_asked_for
+from streamrag_cli.answer.passages import Announced, chosen_rows
 from streamrag_cli.answer.sentences import Sentence, sentences
 from streamrag_cli.documents.formats import inline_markup, text_kind
 from streamrag_cli.model import Chunk, Hit
@@ -27,6 +29,9 @@ EMBEDDED: Final = 64
 
 _BLOCK_CHARS: Final = 200
 """Of the block that a sentence announces these count as its own words."""
+
+_TABLE_CHUNKS: Final = 12
+"""That a table which a sentence announces is read from; each is a look into the store."""
 
 _BM25_K1: Final = 1.2
 _BM25_B: Final = 0.3
@@ -96,7 +101,8 @@ def pick_quotes(
         for (hit, sentence), (coverage, bm25), cosine in zip(candidates, lexical, cosines, strict=True)
     ]
     order = sorted(range(len(candidates)), key=lambda index: -scores[index])
-    return _without_repeats((_quote(*candidates[index], chunk_after) for index in order), limit)
+    quoted = _in_order((candidates[index] for index in order), question, term_weights, chunk_after)
+    return _without_repeats(quoted, limit)
 
 
 def sentences_of(hit: Hit) -> Sequence[Sentence]:
@@ -114,16 +120,47 @@ def _judged(sentence: Sentence) -> str:
     return f"{sentence.text} {sentence.block.words[:_BLOCK_CHARS]}" if sentence.markdown else sentence.text
 
 
-def _quote(hit: Hit, sentence: Sentence, chunk_after: Callable[[Hit], Chunk | None]) -> Quote:
-    block = sentence.block.markdown
-    if sentence.is_open and (following := chunk_after(hit)):
-        between = "\n\n" if following.char_start - hit.chunk.char_end > 1 else "\n"
-        text = f"{hit.chunk.text}{between}{following.text}"
+def _in_order(
+    candidates: Iterable[tuple[Hit, Sentence]],
+    question: str,
+    term_weights: Mapping[str, float],
+    chunk_after: Callable[[Hit], Chunk | None],
+) -> Iterator[Quote]:
+    """Each candidate as a quote, up to the value that is asked for, with the block that it announces."""
+    values = values_asked_for(question)
+    shown: set[str] = set()
+    for hit, sentence in candidates:
+        parts = up_to_value(sentence, values, shown)
+        shown.update(part.text for part in parts)
+        block = _whole_block(hit, parts[-1], chunk_after)
+        if block.rows:
+            block = _rows_asked_for(block, term_weights)
+        yield Quote(n=hit.rank, text=" ".join(part.markdown for part in parts), block=block.markdown)
+
+
+def _whole_block(hit: Hit, sentence: Sentence, chunk_after: Callable[[Hit], Chunk | None]) -> Announced:
+    """The block that the sentence announces, with what of it is in the next chunk; of a table in those after that."""
+    block, is_open = sentence.block, sentence.is_open
+    text, last = hit.chunk.text, hit
+    for count in range(_TABLE_CHUNKS):
+        if not is_open or (count and not block.rows) or not (following := chunk_after(last)):
+            break
+        text += ("\n\n" if following.char_start - last.chunk.char_end > 1 else "\n") + following.text
+        last = replace(last, chunk=following)
         same = (
             each for each in _sentences(text, hit.path) if each.line == sentence.line and each.text == sentence.text
         )
-        block = next((each.block.markdown for each in same), block)
-    return Quote(n=hit.rank, text=sentence.markdown, block=block)
+        found = next(same, sentence)
+        block, is_open = found.block, found.is_open
+    return block
+
+
+def _rows_asked_for(table: Announced, term_weights: Mapping[str, float]) -> Announced:
+    """Of a table that is cut the rows that hold more of the question than others do; if none does, the first ones."""
+    scores = _lexical([words for _, words in table.rows], term_weights)
+    least = min(coverage for coverage, _ in scores)
+    fit = [index for index, (coverage, _) in enumerate(scores) if coverage > least]
+    return chosen_rows(table, sorted(fit, key=lambda index: -sum(scores[index]))) if fit else table
 
 
 def _lexical(texts: Sequence[str], term_weights: Mapping[str, float]) -> list[tuple[float, float]]:

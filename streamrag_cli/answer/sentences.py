@@ -11,6 +11,7 @@ from streamrag_cli.answer.passages import MOST_LINES, NOTHING, Announced, Block,
 from streamrag_cli.documents.formats import Markup, TextKind
 
 MAX_CHARS: Final = 500
+MOST_FOLLOWING: Final = 3
 _MOST_TEXT: Final = 20_000
 """Of one chunk; a longer one is a document whose sections may not be cut."""
 
@@ -43,8 +44,8 @@ class Sentence:
     """One sentence on one line: as it reads, and as Markdown that shows just that.
 
     `line` is where it begins, counted from the chunk's first line, 0. `block` is what it announces; if that may go on
-    in the next chunk, or begin there, the sentence `is_open`. Code without a word about it is a `block` alone, and has
-    no `markdown`.
+    in the next chunk, or begin there, the sentence `is_open`. `following` are the next ones of the same paragraph or
+    item. Code without a word about it is a `block` alone, and has no `markdown`.
     """
 
     text: str
@@ -52,6 +53,7 @@ class Sentence:
     line: int = 0
     block: Announced = NOTHING
     is_open: bool = False
+    following: tuple["Sentence", ...] = ()
 
 
 def sentences(text: str, kind: TextKind = "prose", markup: Markup = "markdown") -> Iterator[Sentence]:
@@ -81,9 +83,10 @@ def _of_blocks(found: Sequence[Block], markup: Markup) -> Iterator[Sentence]:
             yield _announcing(_whole(mask(block.text, markup), block.line), found, index, markup)
         elif block.kind in {"text", "item"}:
             parts = list(_split(mask(block.text, markup), block.line))
-            yield from parts[:-1]
             if parts:
-                yield _with_block(parts[-1], found, index, markup, follows_code=follows_code)
+                parts[-1] = _with_block(parts[-1], found, index, markup, follows_code=follows_code)
+            for at, part in enumerate(parts):
+                yield replace(part, following=tuple(parts[at + 1 : at + 1 + MOST_FOLLOWING]))
 
 
 def _with_block(last: Sentence, found: Sequence[Block], index: int, markup: Markup, *, follows_code: bool) -> Sentence:

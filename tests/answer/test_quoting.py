@@ -125,6 +125,61 @@ def test_a_list_that_is_cut_by_the_end_of_a_chunk_is_quoted_whole(tmp_path: Path
     )
 
 
+def test_of_a_long_table_that_is_announced_the_rows_that_match_are_quoted(tmp_path: Path) -> None:
+    rows = [f"| `F-{number:03}` | {'brass iron zinc'.split()[number % 3]} melts at {number} |" for number in range(90)]
+    rows[70] = "| `F-070` | unobtainium never melts |"
+    page = "# Metals\n\nThe following table lists when the unobtainium metals melt:\n\n**Melting**\n\n"
+    page += "| Code | Heat |\n|---|---|\n" + "\n".join(rows) + "\n"
+
+    answer = quoted(tmp_path, "metals.md", page, "When does unobtainium melt, says the table?")
+
+    assert (
+        "“The following table lists when the unobtainium metals melt:” [1]\n\n"
+        "- ...\n- Code: `F-070`; Heat: unobtainium never melts\n- ..."
+    ) in answer
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        (
+            "How many workers does the forge use for hammering?",
+            "workers: The workers that the forge uses for hammering. They are paid. Default is `10`.",
+        ),
+        (
+            "By default, how many bellows blow at the anvil?",
+            "bellows: How many bellows blow at the anvil. At most 9. The default is two.",
+        ),
+        ("Which version is needed for quenching in oil?", "Quenching in oil is quick. It came with Forge 4.2."),
+        ("Who sharpens the chisels?", "Chisels are sharpened by the smith."),
+    ],
+)
+def test_a_quote_goes_on_to_the_value_that_is_asked_for(tmp_path: Path, question: str, expected: str) -> None:
+    page = (
+        "# Forge\n\n- workers: The workers that the forge uses for hammering. They are paid. Default is `10`. "
+        "More cost.\n"
+        "- bellows: How many bellows blow at the anvil. At most 9. The default is two. None are new.\n\n"
+        "Quenching in oil is quick. It came with Forge 4.2. Oil smells.\n\nChisels are sharpened by the smith. "
+        "There are 12 of them by default.\n"
+    )
+
+    answer = quoted(tmp_path, "forge.md", page, question)
+
+    assert answer.startswith(f"“{expected}” [1]")
+
+
+def test_a_value_that_is_far_off_or_in_another_item_does_not_lengthen_a_quote(tmp_path: Path) -> None:
+    page = (
+        "# Forge\n\n- workers: The workers that the forge uses for hammering. They sing. They sleep. They eat. "
+        "There are 5.\n"
+        "- shifts: There are 10 of these.\n"
+    )
+
+    answer = quoted(tmp_path, "forge.md", page, "How many workers does the forge use for hammering?")
+
+    assert "“workers: The workers that the forge uses for hammering.” [1]" in answer
+
+
 def test_the_same_announcement_of_two_commands_is_quoted_twice() -> None:
     quotes = [
         Quote(n=1, text="Run this:", block="```\na --first\n```"),

@@ -115,6 +115,13 @@ def test_every_sentence_is_one_line_of_bounded_length(text: str) -> None:
         ("## Tie it\n\n```\nkeelctl tie\n```", "```\nkeelctl tie\n```"),
         ("Usage:\n\n```\nkeelctl tie\n```", "```\nkeelctl tie\n```"),
         ("- Tie it:\n\n  ```\n  keelctl tie\n  ```\n- Pull it.", "```\nkeelctl tie\n```"),
+        ("The knots are:\n\nKnots for sailors\n\n- name: hitch\n- name: bend", "- name: hitch\n- name: bend"),
+        ("The knots are:\n\nTable 2. Knots.\n\n- name: hitch\n- name: bend", "- name: hitch\n- name: bend"),
+        ("The knots are:\n\n#### All knots\n\n- name: hitch", "- name: hitch"),
+        ("Tie it with this:\n\n**knot.sh**\n\n```sh\nkeelctl tie\n```", "```sh\nkeelctl tie\n```"),
+        ("Tie it with this:\n\nOn board:\n\n```\nkeelctl tie\n```", "```\nkeelctl tie\n```"),
+        ("Mind this:\n\nWet rope slips.\n\n- name: hitch", "> Wet rope slips."),
+        ("The knots are:\n\n## Ropes\n\n- name: hemp", ""),
     ],
 )  # fmt: skip
 def test_what_a_sentence_announces_comes_with_it(text: str, block: str) -> None:
