@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from streamrag_cli.answer.inline import mask
+from streamrag_cli.answer.torn_code import FENCE, begins_in_code
 from streamrag_cli.documents.formats import Markup, TextKind
 
 MOST_LINES: Final = 12
 MOST_CHARS: Final = 800
 """Of a block that is quoted: what is longer is cut, and says so."""
 
-_FENCE: Final = re.compile(r"[ \t>]*(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^`]*$")
 _ITEM: Final = re.compile(r"[ \t]*([-*+\u2022]|\d{1,3}[.)]|\|)[ \t]+(?:\[[ xX]\][ \t]+)?")
 _RECORD: Final = re.compile(r"[ \t]*[{}]")
 _STAMP: Final = re.compile(r"[ \t]*\[?(?:\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|[A-Z][a-z]{2} [ \d]?\d \d\d:\d\d)")
@@ -77,6 +77,10 @@ def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
     block: Block | None = None
     fence: tuple[str, Block] | None = None
     lines = text.split("\n")
+    if kind == "prose" and markup != "none" and begins_in_code(text):
+        closing = next(filter(None, map(FENCE.match, lines)), None)
+        fence = (closing[1] if closing else "```", Block("code", 0))
+        found.append(fence[1])
     for number, line in enumerate(lines):
         if fence:
             mark, inside = fence
@@ -85,7 +89,7 @@ def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
             else:
                 inside.lines.append(line)
             continue
-        if opening := _FENCE.match(line):
+        if opening := FENCE.match(line):
             inside = Block("output" if opening[2] == "output" else "code", number + 1, _indent(line), opening[2])
             found.append(inside)
             fence, block = (opening[1], inside), None

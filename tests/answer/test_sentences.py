@@ -1,5 +1,7 @@
 """What of a chunk can be quoted, and that it is what the document shows."""
 
+from textwrap import dedent
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -128,6 +130,64 @@ def test_what_a_sentence_announces_comes_with_it(text: str, block: str) -> None:
     first = next(sentences(text))
 
     assert first.block.markdown == block
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "  rope = Rope(4)\n  rope.tie()",
+        "- uses: rope@v4\n  with:\n    knots: all",
+        "Tying the rope\nDone",
+        "rope: hemp\n\nknot: bowline",
+    ],
+)
+@pytest.mark.parametrize(
+    "behind", ["\n\nPull it tight.", "\n\nPull it tight.\n\n```sh\nkeelctl pull\n```", "\n\nThen:\n\n```\nx\n```"]
+)
+def test_a_chunk_that_begins_inside_of_code_is_read_as_code_up_to_its_fence(code: str, behind: str) -> None:
+    found = list(sentences(f"{code}\n```{behind}"))
+
+    assert found[0].text == ("Then:" if "Then" in behind else "Pull it tight.")
+    assert all("```" not in each.text for each in found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Pull it:\n\n```\nkeelctl pull",
+        "Pull it:\n```\nkeelctl pull\n```",
+        "Pull it\n\n```\nkeelctl pull\n```\n\nDone, or:\n\n```sh\nkeelctl tie\n```",
+    ],
+)
+def test_a_chunk_that_begins_with_prose_is_read_as_prose(text: str) -> None:
+    assert next(sentences(text)).text in {"Pull it:", "Pull it"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "    knots = load(rope)\n    for knot in knots:\n        knot.tie()\n    return knots",
+        "jobs:\n  tie:\n    runs-on: deck\n    steps:\n      - uses: rope@v4",
+        '  "rope": {\n    "length": 4,\n    "knots": []\n  },',
+        "$ keelctl tie\n# then pull\nkeelctl.pull(rope);",
+    ],
+)
+def test_a_chunk_that_is_nothing_but_code_is_quoted_as_code(code: str) -> None:
+    (only,) = sentences(code)
+
+    assert (only.markdown, only.block.markdown) == ("", f"```\n{dedent(code)}\n```")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- name: hitch; load: 5\n- name: bend; load: 6\n- name: knot; load: 7",
+        "Rope: hemp or cotton\nKnot: bowline, hitch\nPull: hard and slowly",
+        "Tie it.\nPull it.\nLeave it (or not)\nCut it",
+    ],
+)
+def test_short_lines_of_prose_are_no_code(text: str) -> None:
+    assert all(each.markdown for each in sentences(text))
 
 
 def test_what_is_announced_at_length_is_cut_and_says_so() -> None:
