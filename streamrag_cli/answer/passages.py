@@ -77,7 +77,7 @@ def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
     block: Block | None = None
     fence: tuple[str, Block] | None = None
     lines = text.split("\n")
-    if kind == "prose" and markup != "none" and begins_in_code(text):
+    if kind == "prose" and (markup != "none" or "```" in text) and begins_in_code(text):
         closing = next(filter(None, map(FENCE.match, lines)), None)
         fence = (closing[1] if closing else "```", Block("code", 0))
         found.append(fence[1])

@@ -41,7 +41,7 @@ def test_a_page_becomes_the_text_that_a_reader_sees() -> None:
         ("Guide", "Guide\n\nFirst bold words & more.\n\nSecond.\nNew line."),
         (
             "Guide > Use",
-            "Use\n\n- one\n- two x\n\ndef f():\n    return 1\n\n  # end\n\n- Name: Ada L.; Age: 36\n\nTail.",
+            "Use\n\n- one\n- two x\n\n```\ndef f():\n    return 1\n\n  # end\n```\n\n- Name: Ada L.; Age: 36\n\nTail.",
         ),
     ]
 
@@ -120,3 +120,31 @@ def test_lines_beyond_what_the_parser_counts_are_unknown() -> None:
 )
 def test_hostile_pages_are_read_in_time(page: str) -> None:
     loaded("a.html", page)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ('<p>Run:</p><pre><code class="language-sh">\nforge  &lt;iron&gt;\n\n  --hot\n\n</code></pre><p>Done.</p>',
+         "Run:\n\n```sh\nforge  <iron>\n\n  --hot\n```\n\nDone."),
+        ('<ul><li>Heat:<pre class="lang-py">forge()</pre>slowly</li></ul>',
+         "- Heat:\n\n```py\nforge()\n```\n\nslowly"),
+        ("<pre>a\n```\nb\n````</pre>", "`````\na\n```\nb\n````\n`````"),
+        ("<pre> \n </pre><p>Done.</p>", "Done."),
+        ("<pre>The iron is heated until it is white hot.\nIt is then put on the anvil by a smith.\n\n  1. Intro</pre>",
+         "The iron is heated until it is white hot.\nIt is then put on the anvil by a smith.\n\n  1. Intro"),
+    ],
+)  # fmt: skip
+def test_code_of_a_page_is_in_a_fence_and_running_text_is_not(source: str, text: str) -> None:
+    assert loaded("a.html", f"<body>{source}</body>").text == text
+
+
+def test_lines_behind_code_of_a_page_stay_those_of_the_file() -> None:
+    document = loaded("a.html", "<body>\n<p>Run</p>\n<pre>\na\nb\n\n</pre>\n<h2>Next</h2>\n<p>End.</p></body>")
+
+    assert document.line_numbers is not None
+    shown = list(zip(document.text.split("\n"), document.line_numbers, strict=True))
+    assert [each for each in shown if each[0]] == [
+        ("Run", 2), ("```", 4), ("a", 4), ("b", 5), ("```", 5), ("Next", 8), ("End.", 9),
+    ]  # fmt: skip
+    assert outline(document)[1] == ("Next", "Next\n\nEnd.")

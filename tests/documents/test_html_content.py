@@ -70,7 +70,7 @@ def test_line_numbers_permalinks_and_buttons_are_no_part_of_code() -> None:
         '</pre></td><td class="code"><button>Copy</button><pre>def f():\n    return 1\n</pre></td></tr></table></main>'
     )
 
-    assert text_of(page) == "Use\n\ndef f():\n    return 1"
+    assert text_of(page) == "Use\n\n```\ndef f():\n    return 1\n```"
 
 
 def test_a_row_is_a_line_with_the_names_of_its_columns() -> None:

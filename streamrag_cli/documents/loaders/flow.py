@@ -1,6 +1,7 @@
 """Builds a document's text out of pieces of inline text and the ends of blocks, as a browser lays out a page.
 
 White space folds, blocks are set apart by a blank line, rows of a table become one line with ` | ` between cells.
+Code that is a block of its own is in a fence, as in Markdown.
 """
 
 import re
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 
 from streamrag_cli.documents.outline import Heading, clean_heading
 
+_TICKS = re.compile(r"`{3,}")
 _SPACES = re.compile(r"[ \t\n\f]+")
 
 
@@ -31,6 +33,8 @@ class Flow:
     _in_blocks: list[bool] = field(default_factory=list)
     _headings: list[Heading] = field(default_factory=list)
     _heading: tuple[int, int, int] | None = None
+    _fence: str | None = None  # to come in front of the next line, the first of code
+    _code_at: int | None = None  # index of the line with the fence that is open
 
     def add(self, text: str, line: int | None) -> None:
         """Inline text that starts on `line` of the file, or goes on where the last piece ended."""
@@ -107,6 +111,31 @@ class Flow:
             self._flush()
             self._rows.pop()
 
+    def open_preformatted(self, *, is_code: bool, language: str = "") -> None:
+        """Text in which white space counts; code is in a fence, unless it is in a row of a table."""
+        self.preformatted += 1
+        if is_code and self.preformatted == 1 and not self._rows:
+            self._fence = f"```{language}"
+
+    def close_preformatted(self) -> None:
+        self.preformatted -= 1
+        if self.preformatted:
+            return
+        self._fence = None
+        if self._code_at is None:
+            return
+        while not self._lines[-1]:
+            self._lines.pop()
+            self._line_numbers.pop()
+            self._length -= 1
+        runs = _TICKS.findall("\n".join(self._lines[self._code_at + 1 :]))
+        extra = "`" * (max(map(len, runs), default=2) - 2)
+        self._lines[self._code_at] = extra + self._lines[self._code_at]
+        self._length += len(extra)
+        self._put(f"```{extra}", self._line_numbers[-1])
+        self._code_at = None
+        self._blank_due = True
+
     def open_heading(self, level: int) -> None:
         if self._rows:
             self._flush()
@@ -143,12 +172,16 @@ class Flow:
         self._open.clear()
 
     def _emit(self, text: str) -> None:
-        if not text and (self._blank_due or not self._lines):
+        if not text and (self._blank_due or self._fence is not None or not self._lines):
             return
         if self._blank_due:
             self._blank_due = False
             if self._lines:
                 self._put("", self._open_number)
+        if self._fence is not None:
+            self._code_at, self._marker = len(self._lines), ""
+            self._put(self._fence, self._open_number)
+            self._fence = None
         self._put(self._marker + text if text else text, self._open_number)
         if text:
             self._marker = ""

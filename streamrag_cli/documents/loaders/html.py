@@ -29,6 +29,8 @@ _BLOCKS: Final = frozenset(
 _TIGHT: Final = frozenset({"li", "dt", "dd", "tr", "thead", "tbody", "tfoot", "caption"})
 _HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
 _TITLE_PARTS: Final = re.compile(r"\s+[-–—:·•/]\s+|\s*[|»«]\s*")
+_LANGUAGE: Final = re.compile(r"(?:^|\s)lang(?:uage)?-([\w+#-]{1,20})(?=\s|$)")
+_RUNNING_TEXT: Final = re.compile(r"\s*(?:[A-Za-z(\"'\u201c][\w'\u2019.,;:)\"\u201d-]*\s+){5,}\S+\s*$")
 _DECLARED: Final = re.compile(
     rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([\w.:-]{1,40})|\A\s*<\?xml[^>]{0,100}encoding\s*=\s*["']([\w.:-]{1,40})""",
     re.IGNORECASE,
@@ -108,12 +110,32 @@ def _walk(element: Element, flow: Flow, content: Content) -> None:
         _walk_table(element, flow, content)
         return
     line = element.sourceline or 1
-    _open(tag, flow, line)
+    if tag == "pre":
+        flow.end_block(tight=False)
+        flow.open_preformatted(is_code=not _is_prose(element), language=_language(element))
+    else:
+        _open(tag, flow, line)
     flow.add(element.text or "", line)
     for child in element:
         _walk(child, flow, content)
         flow.add(child.tail or "", None)
     _close(tag, flow)
+
+
+def _language(pre: Element) -> str:
+    """The language of code as highlighters and Markdown renderers name it; "" if they do not."""
+    for element in (pre, *pre):
+        if found := _LANGUAGE.search(element.get("class") or ""):
+            return found[1]
+    return ""
+
+
+def _is_prose(pre: Element) -> bool:
+    """Whether preformatted text is mostly running text, as on pages of RFCs and mail archives."""
+    if pre.get("class") or any(child.tag == "code" for child in pre):
+        return False
+    lines = [line for line in "".join(pre.itertext()).split("\n") if line.strip()]
+    return 2 * sum(1 for line in lines if _RUNNING_TEXT.match(line)) > len(lines)
 
 
 def _last_line(element: Element) -> int:
@@ -145,8 +167,6 @@ def _open(tag: str, flow: Flow, line: int) -> None:
         flow.end_block(tight=tag in _TIGHT)
     if tag in _HEADINGS:
         flow.open_heading(_HEADINGS[tag])
-    elif tag == "pre":
-        flow.preformatted += 1
     elif tag == "li":
         flow.mark("- ")
     elif tag == "tr":
@@ -163,6 +183,6 @@ def _close(tag: str, flow: Flow) -> None:
     if tag in _BLOCKS:
         flow.end_block(tight=tag in _TIGHT)
     if tag == "pre":
-        flow.preformatted -= 1
+        flow.close_preformatted()
     elif tag in _HEADINGS:
         flow.close_heading()
