@@ -1,4 +1,4 @@
-"""The value that a question asks for, which may stand a sentence or two behind the one that is about it.
+"""The value that a question asks for, which may stand a sentence or two from the one that is about it.
 
 "The number of workers. Default is 10." answers "How many workers?" with both of its sentences only.
 """
@@ -29,7 +29,7 @@ def values_asked_for(question: str) -> list[re.Pattern[str]]:
 
 
 def up_to_value(sentence: Sentence, values: Sequence[re.Pattern[str]], shown: Collection[str]) -> list[Sentence]:
-    """The sentence, and those behind it up to the one that has what it lacks of `values`.
+    """The sentence, and those behind it up to the one that has what it lacks of `values`, else the one before it.
 
     The sentence alone if it lacks nothing, announces a block, or if that one is too far off or is `shown` already.
     """
@@ -43,4 +43,8 @@ def up_to_value(sentence: Sentence, values: Sequence[re.Pattern[str]], shown: Co
             break
         if all(value.search(each.text) for value in lacking):
             return [sentence] if each.text in shown else [sentence, *sentence.following[:count]]
+    for each in sentence.before:
+        fits = len(each.text) + 1 + len(sentence.text) <= MAX_CHARS and each.text not in shown
+        if fits and all(value.search(each.text) for value in lacking):
+            return [each, sentence]
     return [sentence]

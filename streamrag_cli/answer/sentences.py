@@ -44,8 +44,8 @@ class Sentence:
     """One sentence on one line: as it reads, and as Markdown that shows just that.
 
     `line` is where it begins, counted from the chunk's first line, 0. `block` is what it announces; if that may go on
-    in the next chunk, or begin there, the sentence `is_open`. `following` are the next ones of the same paragraph or
-    item. Code without a word about it is a `block` alone, and has no `markdown`.
+    in the next chunk, or begin there, the sentence `is_open`. `before` is the one before it in the same paragraph or
+    item, if any, `following` the next ones. Code without a word about it is a `block` alone, and has no `markdown`.
     """
 
     text: str
@@ -53,6 +53,7 @@ class Sentence:
     line: int = 0
     block: Announced = NOTHING
     is_open: bool = False
+    before: tuple["Sentence", ...] = ()
     following: tuple["Sentence", ...] = ()
 
 
@@ -86,7 +87,8 @@ def _of_blocks(found: Sequence[Block], markup: Markup) -> Iterator[Sentence]:
             if parts:
                 parts[-1] = _with_block(parts[-1], found, index, markup, follows_code=follows_code)
             for at, part in enumerate(parts):
-                yield replace(part, following=tuple(parts[at + 1 : at + 1 + MOST_FOLLOWING]))
+                following = tuple(parts[at + 1 : at + 1 + MOST_FOLLOWING])
+                yield replace(part, before=tuple(parts[:at][-1:]), following=following)
 
 
 def _with_block(last: Sentence, found: Sequence[Block], index: int, markup: Markup, *, follows_code: bool) -> Sentence:

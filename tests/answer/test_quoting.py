@@ -151,6 +151,10 @@ def test_of_a_long_table_that_is_announced_the_rows_that_match_are_quoted(tmp_pa
             "bellows: How many bellows blow at the anvil. At most 9. The default is two.",
         ),
         ("Which version is needed for quenching in oil?", "Quenching in oil is quick. It came with Forge 4.2."),
+        (
+            "What is the default colour of a white-hot blade?",
+            "Default is blue. A blade that is white-hot has no colour.",
+        ),
         ("Who sharpens the chisels?", "Chisels are sharpened by the smith."),
     ],
 )
@@ -160,7 +164,7 @@ def test_a_quote_goes_on_to_the_value_that_is_asked_for(tmp_path: Path, question
         "More cost.\n"
         "- bellows: How many bellows blow at the anvil. At most 9. The default is two. None are new.\n\n"
         "Quenching in oil is quick. It came with Forge 4.2. Oil smells.\n\nChisels are sharpened by the smith. "
-        "There are 12 of them by default.\n"
+        "There are 12 of them by default.\n\nDefault is blue. A blade that is white-hot has no colour.\n"
     )
 
     answer = quoted(tmp_path, "forge.md", page, question)
