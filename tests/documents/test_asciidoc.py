@@ -70,6 +70,7 @@ def test_a_first_row_that_is_no_header_names_no_columns(attributes: str, table: 
         ("`&lt;name&gt;` &#8594; x &amp; y &nosuch;", "`<name>` → x & y &nosuch;"),
         ("See javadoc:org.forge.Fire[] and javadoc:org.forge.Fire[the fire].", "See org.forge.Fire and the fire."),
         ("Run jira:FORGE-12[role=issue] or rfc:791[IP, role=x].", "Run FORGE-12 or IP."),
+        ("See the {docs}/fire.html#hot[hot fires] and {docs}.", "See the hot fires and {docs}."),
         ("Slot fire:heat[0] of `fire:heat[x]`.", "Slot fire:heat[0] of `fire:heat[x]`."),
         ("See https://a.example/x:y[the site], redis://host[x].", "See the site, redis://host[x]."),
         ('`"` and `"` are quotes, "`so is this`".', '`"` and `"` are quotes, \u201cso is this\u201d.'),

@@ -21,6 +21,8 @@ _REFERENCE: Final = re.compile(r"<<([^<>,]+)(?:,([^<>]*))?>>")
 _LINK: Final = re.compile(
     r"(?:\blink:|\bxref:|\bmailto:)([^\s\[\]]+)\[([^\[\]]*)\]|((?:https?|ftp|irc)://[^\s\[\]<>]+)\[([^\[\]]*)\]"
 )
+_LINK_BELOW: Final = re.compile(r"(?<![\w`{])\{[\w-]+\}[/#][^\s\[\]]*\[([^\[\]]+)\]")
+"""A link below an address that the build defines; pages show its text, whatever the address."""
 _IMAGE: Final = re.compile(r"\b(?:image|icon):[^\s\[\]:]+\[([^\[\],]*)[^\[\]]*\]")
 _MENU: Final = re.compile(r"\bmenu:([^\[\]\n]{1,80})\[([^\[\]]*)\]")
 _MACRO: Final = re.compile(r"\b(?:kbd|btn|pass|stem|latexmath|asciimath):\w*\[([^\[\]]*)\]")
@@ -49,6 +51,7 @@ def inline_text(text: str, attributes: Mapping[str, str]) -> str:
     text = _ANCHOR.sub("", text)
     text = _REFERENCE.sub(lambda found: (found[2] or _words_of(found[1])).strip(), text)
     text = _LINK.sub(_link_text, text)
+    text = _LINK_BELOW.sub(r"\1", text)
     text = _IMAGE.sub(r"\1", text)
     text = _MENU.sub(lambda found: " > ".join(filter(None, (found[1], found[2]))), text)
     text = _MACRO.sub(r"\1", text)
