@@ -260,7 +260,7 @@ def chosen_rows(table: Announced, order: Sequence[int]) -> Announced:
     kept = sorted(order[: _cut(lines, "\n")[0].count("\n") + 1])
     shown: list[str] = []
     for index, before in zip(kept, [-1, *kept], strict=False):
-        shown += ["- ..."] * (index > before + 1) + [table.rows[index][0]]
+        shown += ["- ..."] * (index > before + 1) + [table.rows[index][0][:MOST_CHARS]]
     shown += ["- ..."] * (kept[-1] < len(table.rows) - 1)
     return Announced("\n".join(shown), "\n".join(table.rows[index][1] for index in kept))
 

@@ -61,6 +61,24 @@ def test_a_first_row_that_is_no_header_names_no_columns(attributes: str, table: 
     assert loaded("a.adoc", f"{attributes}\n{table}\n").text == "- tongs; hold\n- anvil; bear"
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "part",
+    [
+        "[a]\n",
+        "include::" + "[" * 3900 + "\n",
+        "|===\n99*|x\n",
+        "|===\n99.999+|x\n",
+        "|===\nx\n",
+        "a:b:",
+        "[subs=\n----\n",
+    ],
+)
+def test_hostile_asciidoc_is_read_in_time(part: str) -> None:
+    for text in (part * (30_000 // len(part)), "|===\n" + part.removeprefix("|===\n") * (30_000 // len(part))):
+        assert len(loaded("a.adoc", text).text) < 10_000_000
+
+
 @pytest.mark.parametrize(
     ("line", "shown"),
     [

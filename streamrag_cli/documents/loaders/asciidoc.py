@@ -23,7 +23,7 @@ _ATTRIBUTE: Final = re.compile(r":(!?[\w][\w-]*!?):(?:[ \t]+(.*))?")
 _BLOCK_ATTRIBUTES: Final = re.compile(r"\[(?:[^\[\]]*|\[[^\[\]]*\])\][ \t]*")
 _BLOCK_MACRO: Final = re.compile(r"(\w[\w-]*)::([^\s\[]*)\[(.*)\][ \t]*")
 _DIRECTIVE: Final = re.compile(
-    r"(\\?)(include|ifdef|ifndef|ifeval|endif)::\S.*?\[(.*)\][ \t]*|(\\?)(?:ifeval|endif)::\[.*\][ \t]*"
+    r"(\\?)(include|ifdef|ifndef|ifeval|endif)::[^\s\[][^\[]*\[(.*)\][ \t]*|(\\?)(?:ifeval|endif)::\[.*\][ \t]*"
 )
 _SUBSTITUTED: Final = re.compile(r"\bsubs\s*=\s*[\"']?[^\"'\]]*\b(?<!-)(?:attributes|normal)\b")
 _BLOCK_TITLE: Final = re.compile(r"\.(?![.\s])(.+)")
@@ -31,6 +31,7 @@ _ITEM: Final = re.compile(r"[ \t]*(?:[*.]{1,5}|-|\d+\.|[a-zA-Z]\.|<[\d.]+>)[ \t]
 _TERM: Final = re.compile(r"[ \t]*(\S.*?)(?:::{1,3}|;;)(?:[ \t]+(\S.*))?")
 _RULING: Final = re.compile(r"(?:<<<|'{3,}|\+|-{3}|\*{3})[ \t]*")
 _LINE_CHARS: Final = 4000
+_ABOVE_CHARS: Final = 1000
 _KNOWN: Final = {
     "nbsp": " ", "sp": " ", "empty": "", "zwsp": "", "amp": "&", "lt": "<", "gt": ">", "plus": "+", "asterisk": "*",
     "tilde": "~", "caret": "^", "startsb": "[", "endsb": "]", "vbar": "|", "backtick": "`", "two-colons": "::",
@@ -86,7 +87,7 @@ class _Reader:
         elif attribute := _ATTRIBUTE.fullmatch(line):
             self._set(attribute)
         elif _BLOCK_ATTRIBUTES.fullmatch(line):
-            self._above_block = f"{self._above_block},{line.strip()[1:-1]}"
+            self._above_block = f"{self._above_block},{line.strip()[1:-1]}"[-_ABOVE_CHARS:]
             self._announce(line.strip()[1:-1])
         elif macro := _BLOCK_MACRO.fullmatch(line):
             self._macro(macro, number)
@@ -196,7 +197,8 @@ class _Reader:
         self._above_block = ""
         columns = column_names([self._inline(cell) for cell in header])
         for number, cells in rows:
-            if line := row_text(columns, [self._inline(cell) for cell in cells]):
+            shown = {cell: self._inline(cell) for cell in set(cells)}  # a cell may be repeated
+            if line := row_text(columns, [shown[cell] for cell in cells]):
                 self.out.add(line, number)
         self.out.blank()
 

@@ -21,6 +21,9 @@ _OPTION: Final = re.compile(r"%(no)?header\b|\b(?:options|opts)\s*=\s*[\"']?[\w,
 _MARKUP_LINE: Final = re.compile(r"(?:-{4,}|\.{4,}|={4,}|\*{4,}|_{4,}|!={3,}|--|\+|\[[^\[\]]*\])[ \t]*")
 _ITEM_MARK: Final = re.compile(r"^[ \t]*(?:[*.]{1,5}|-)[ \t]+(?=\S)")
 _MOST_COLUMNS: Final = 100
+_REPEATED_CHARS: Final = 200
+_MOST_REPEATED: Final = 10_000
+"""Longer cells, and those after so many, are not repeated: a table must not grow without bounds."""
 _MOST_ROWS_SPANNED: Final = 1000
 
 Row = tuple[int, list[str]]
@@ -77,7 +80,7 @@ def _has_header(source: Sequence[tuple[int, str]], rows: Sequence[Row], attribut
 
 class _Cell(NamedTuple):
     line: int
-    text: str
+    parts: list[str]
     columns: int = 1
     rows: int = 1
 
@@ -90,11 +93,13 @@ def _rows(source: Sequence[tuple[int, str]], mark: str, width: int) -> Iterator[
     from_above: dict[int, tuple[int, str]] = {}  # by column: for how many rows to come a cell counts, and its text
     for cell in cells:
         begins = begins if row else cell.line
+        text = " ".join(filter(None, cell.parts))
+        repeated = text if len(text) <= _REPEATED_CHARS else ""
         _fill(row, from_above)
         for at in range(cell.columns):
             if cell.rows > 1:
-                from_above[len(row)] = (cell.rows - 1, "" if at else cell.text)
-            row.append("" if at else cell.text)
+                from_above[len(row)] = (cell.rows - 1, "" if at else repeated)
+            row.append("" if at else text)
         _fill(row, from_above)
         if len(row) >= width:
             yield begins, row
@@ -116,23 +121,27 @@ def _cells(source: Sequence[tuple[int, str]], mark: str) -> tuple[list[_Cell], i
     """The cells in order, and how many of them are on the first line that has any."""
     pattern = re.compile(_CELL.pattern + re.escape(mark))
     cells: list[_Cell] = []
-    in_first_line = 0
+    in_first_line = repeated = 0
     for number, line in source:
         if not line.strip() or _MARKUP_LINE.fullmatch(line):
             continue
         marks = list(pattern.finditer(line))
         before = _ITEM_MARK.sub("", line[: marks[0].start()] if marks else line).strip()
         if before and cells:
-            cells[-1] = cells[-1]._replace(text=f"{cells[-1].text} {before}".strip())
+            cells[-1].parts.append(before)
         for found, following in zip(marks, [*marks[1:], None], strict=False):
             text = line[found.end() : following.start() if following else len(line)].strip()
             columns = min(int((found["columns"] or "1")[:4]), _MOST_COLUMNS)
             rows = min(int((found["rows"] or "1")[:4]), _MOST_ROWS_SPANNED)
             text = text.replace(f"\\{mark}", mark)
+            if repeated >= _MOST_REPEATED:
+                columns = rows = 1
+            repeated += columns * rows - 1
             if found["factor"] == "*":
-                cells.extend([_Cell(number, text)] * columns)
+                times = columns if len(text) <= _REPEATED_CHARS else 1
+                cells.extend(_Cell(number, [text]) for _ in range(times))
             else:
-                cells.append(_Cell(number, text, columns, rows))
+                cells.append(_Cell(number, [text], columns, rows))
         in_first_line = in_first_line or len(cells)
     return cells, in_first_line
 
