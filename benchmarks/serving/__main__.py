@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--single-rounds", type=int, default=60)
+    parser.add_argument("--tokens", type=int, default=200, help="of each stream at a human pace")
     parser.add_argument("--sequential", type=int, default=1000)
     arguments = parser.parse_args()
     with ExitStack() as running:
@@ -37,10 +38,13 @@ def main() -> None:
         for server in servers:  # imports, collections, connections
             asking.ask(server, streams=10, tokens=10)
         first_token(asking, servers, arguments.single_rounds)
-        many(asking, servers, streams=arguments.streams, tokens=500, pace_ms=0, rounds=arguments.rounds)
-        many(asking, servers, streams=arguments.streams, tokens=2000, pace_ms=0, rounds=1)
-        many(asking, servers, streams=arguments.streams, tokens=100, pace_ms=20, rounds=1)
-        left_behind(asking, servers[0], streams=arguments.streams, sequential=arguments.sequential)
+        if arguments.rounds:
+            many(asking, servers, streams=arguments.streams, tokens=500, pace_ms=0, rounds=arguments.rounds)
+            many(asking, servers, streams=arguments.streams, tokens=2000, pace_ms=0, rounds=1)
+        for streams in (10, 50, 100, arguments.streams):
+            many(asking, servers, streams=streams, tokens=arguments.tokens, pace_ms=20, rounds=1)
+        if arguments.sequential:
+            left_behind(asking, servers[0], streams=arguments.streams, sequential=arguments.sequential)
 
 
 def first_token(asking: Client, servers: Sequence[Server], rounds: int) -> None:
@@ -71,7 +75,8 @@ def many(asking: Client, servers: Sequence[Server], *, streams: int, tokens: int
             print(
                 f"{server.name:<12} {report.wall_ms / 1000:6.2f} s   {_rate(report):8,.0f} tokens/s"
                 f"   {cost_us:6.1f} us of processor a token"
-                f"   first token {statistics.median(report.first_token_ms):6.0f} ms   {report.at_once} at once"
+                f"   first token {statistics.median(report.first_token_ms):6.0f} ms"
+                f" (worst {max(report.first_token_ms):6.0f})   {report.at_once} at once"
                 f"{_searching(report)}"
             )
         reports.append(row)

@@ -8,34 +8,28 @@ A stream that ends early has its connection closed before the generator is done;
 """
 
 import asyncio
-import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from streamrag_cli.answer.chat_chunks import ChatCompletions
+from streamrag_cli.answer.chat_reply import ChatReply, Chunk
 from streamrag_cli.answer.chat_request import AnswerLimits, ChatRequest
 from streamrag_cli.answer.thinking import always_thinks
 from streamrag_cli.model import Usage
 from streamrag_cli.model_server import errors
 from streamrag_cli.model_server.endpoint import ModelEndpoint
-from streamrag_cli.silence import silence
 
 if TYPE_CHECKING:
-    from langchain_core.runnables import Runnable
-
     from streamrag_cli.model_server.client import StreamingClient
     from streamrag_cli.model_server.failure import Failure
 
 ClientFor: TypeAlias = "Callable[[ModelEndpoint], AbstractAsyncContextManager[StreamingClient]]"
 _AFTER_FINISH_S: Final = 2.0
 _LOADING_POLL_S: Final = 1.0
-_imported: Final = threading.Event()
 _DEFAULT_LIMITS: Final = AnswerLimits()
 _NO_OPTIONS: Final[Mapping[str, object]] = {}
-_AT_LEAST_S: Final = 0.5  # for an answer that has come while LangChain was being imported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,17 +89,6 @@ class ModelTakesBack:
 ModelPiece: TypeAlias = (
     ModelText | ModelAlive | ModelRetrying | ModelLoading | ModelSentWhole | ModelTakesBack | ModelFinished
 )
-
-
-def import_chat_library() -> None:
-    """Pay for the import of the chat client, 1.1 to 1.5 s, ahead of the first question; safe in any thread.
-
-    Whatever the environment asks LangChain to do with what passes through it, it is not told to anybody.
-    """
-    silence()
-    import langchain_openai  # noqa: F401
-
-    _imported.set()
 
 
 def prepare_client(scheme: str) -> None:
@@ -204,65 +187,56 @@ async def _stream_once(
     endpoint, limits = request.endpoint, request.limits
     finished: ModelFinished | None = None
     answered = False
+    limit_s = timeout_s
     async with client_for(endpoint) as client:
-        completions = ChatCompletions(
-            client,
-            request.payload,
-            timeout_s=timeout_s,
-            most_tokens=limits.tokens,
-            most_chars=limits.chars,
-            passed=passed,
-            expect_thinking=always_thinks(endpoint.model),
-        )
-        asked_at_s = time.monotonic()
-        chunks: AsyncIterator[Any] | None = None
-        try:
-            while True:
-                try:
-                    if chunks is None:
-                        chunks = await _chunks(request, completions)
-                        limit_s = max(asked_at_s + timeout_s - time.monotonic(), min(timeout_s, _AT_LEAST_S))
-                    # Not LangChain's own `stream_chunk_timeout`: that starts with the headers, and it logs to stderr.
+        with client.pace.answering():
+            reply = ChatReply(
+                client,
+                request.payload,
+                timeout_s=timeout_s,
+                most_tokens=limits.tokens,
+                most_chars=limits.chars,
+                passed=passed,
+                expect_thinking=always_thinks(endpoint.model),
+            )
+            try:
+                while True:
                     is_last_wait = waited.left_s <= limit_s
-                    async with asyncio.timeout(min(limit_s, max(0.0, waited.left_s))):
+                    try:
                         with waited:
-                            chunk = await anext(chunks, None)
-                except FOREIGN_ERRORS as error:
-                    if finished is None:  # else the answer is whole: only the count of its tokens was still to come
-                        if not (isinstance(error, TimeoutError) and is_last_wait):
-                            raise _RequestFailedError(Failure.of(error, endpoint, timeout_s=timeout_s)) from None
-                        finished = _cut_for_time(limits, endpoint, answered=answered)
-                    break
-                if chunk is None:
-                    break
-                finished = _finish(finished, chunk, endpoint)
-                limit_s = min(timeout_s, _AFTER_FINISH_S) if finished else timeout_s
-                for piece in _pieces(str(chunk.text), completions, is_first=not answered):
-                    answered = answered or isinstance(piece, ModelText)
-                    if not (finished and isinstance(piece, ModelAlive)):
-                        yield piece
-        finally:
-            await completions.stop()
-            while chunks is not None and await anext(chunks, None) is not None:
-                pass
-    yield _ending(finished, completions, request, answered=answered)
+                            chunk = await reply.next(min(limit_s, max(0.0, waited.left_s)))
+                    except FOREIGN_ERRORS as error:
+                        if finished is None:  # else the answer is whole: only the count of its tokens was still to come
+                            if not (isinstance(error, TimeoutError) and is_last_wait):
+                                raise _RequestFailedError(Failure.of(error, endpoint, timeout_s=timeout_s)) from None
+                            finished = _cut_for_time(limits, endpoint, answered=answered)
+                        break
+                    if chunk is None:
+                        break
+                    finished = _finish(finished, chunk, endpoint)
+                    limit_s = min(timeout_s, _AFTER_FINISH_S) if finished else timeout_s
+                    for piece in _pieces(chunk.text, reply, is_first=not answered):
+                        answered = answered or isinstance(piece, ModelText)
+                        if not (finished and isinstance(piece, ModelAlive)):
+                            yield piece
+            finally:
+                await reply.stop()
+    yield _ending(finished, reply, request, answered=answered)
 
 
-def _ending(
-    finished: ModelFinished | None, completions: ChatCompletions, request: ChatRequest, *, answered: bool
-) -> ModelFinished:
+def _ending(finished: ModelFinished | None, reply: ChatReply, request: ChatRequest, *, answered: bool) -> ModelFinished:
     """How an answer ended that was read to its end. Raises _RequestFailedError if it is cut off or empty."""
     from streamrag_cli.model_server.failure import Failure  # imported by the caller
 
     endpoint = request.endpoint
-    if finished is None and completions.was_ended and answered:  # many servers name no reason
+    if finished is None and reply.was_ended and answered:  # many servers name no reason
         finished = ModelFinished(finish_reason="stop", usage=None, model=endpoint.model)
     if finished is None:
         raise _RequestFailedError(Failure(error=errors.cut_off(endpoint)))
     if not answered:
-        empty = errors.empty_answer(finished.finish_reason, completions.refusal, endpoint)
+        empty = errors.empty_answer(finished.finish_reason, reply.refusal, endpoint)
         raise _RequestFailedError(Failure(error=empty))
-    return replace(finished, cut_at=f"{request.limits.tokens} tokens") if completions.was_cut else finished
+    return replace(finished, cut_at=f"{request.limits.tokens} tokens") if reply.was_cut else finished
 
 
 def _cut_for_time(limits: AnswerLimits, endpoint: ModelEndpoint, *, answered: bool) -> ModelFinished:
@@ -274,74 +248,22 @@ def _cut_for_time(limits: AnswerLimits, endpoint: ModelEndpoint, *, answered: bo
     return ModelFinished(finish_reason="length", usage=None, model=endpoint.model, cut_at=f"{limits.seconds:g} seconds")
 
 
-def _pieces(text: str, completions: ChatCompletions, *, is_first: bool) -> Iterator[ModelPiece]:
+def _pieces(text: str, reply: ChatReply, *, is_first: bool) -> Iterator[ModelPiece]:
     """What a chunk with this text says; `is_first` if none had text before."""
     if not text:
-        yield ModelAlive(thinking=completions.has_thought)
+        yield ModelAlive(thinking=reply.has_thought)
         return
-    if completions.takes_back and not is_first:
+    if reply.takes_back and not is_first:
         yield ModelTakesBack()
-    if completions.came_whole and is_first:
+    if reply.came_whole and is_first:
         yield ModelSentWhole()
     yield ModelText(text=text)
 
 
-async def _chunks(request: ChatRequest, completions: ChatCompletions) -> AsyncIterator[Any]:
-    """LangChain's chunks of the answer that `completions` has asked for.
-
-    The first answer of a process has to wait for the import of LangChain: the request is under way meanwhile, and
-    its failure ends the wait.
-    """
-    if not _imported.is_set():  # a thread is not free at once where many are answered
-        await completions.on_its_way(within_s=_AT_LEAST_S)  # an import slows everything beside it
-        importing = asyncio.create_task(asyncio.to_thread(import_chat_library))
-        try:
-            await asyncio.wait({importing, completions.sent}, return_when=asyncio.FIRST_COMPLETED)
-            if completions.sent.done():
-                completions.sent.result()
-            await importing
-        finally:
-            importing.cancel()
-    chain, variables = _chain(request, completions)
-    return chain.astream(variables)
-
-
-def _chain(
-    request: ChatRequest, completions: ChatCompletions
-) -> tuple["Runnable[dict[str, Any], Any]", dict[str, str]]:
-    """The prompt piped into the model, and the prompt's variables: texts hold braces, so they are never templates."""
-    from langchain_core.prompts import ChatPromptTemplate
-    from langchain_openai import ChatOpenAI
-
-    messages = request.arranged
-    prompt = ChatPromptTemplate.from_messages([(role, f"{{text_{n}}}") for n, (role, _) in enumerate(messages)])
-    model = ChatOpenAI(
-        model=request.endpoint.model,
-        client=completions,
-        async_client=completions,
-        api_key="none",  # type: ignore[arg-type]  # the key stays in the client, out of LangChain's sight
-        base_url=request.endpoint.url,
-        openai_proxy=None,
-        streaming=True,
-        stream_usage=request.form.with_usage,
-        stream_chunk_timeout=None,
-        use_responses_api=False,
-    )
-    return prompt | model, {f"text_{n}": text for n, (_, text) in enumerate(messages)}
-
-
-def _finish(finished: ModelFinished | None, chunk: Any, endpoint: ModelEndpoint) -> ModelFinished | None:
+def _finish(finished: ModelFinished | None, chunk: Chunk, endpoint: ModelEndpoint) -> ModelFinished | None:
     """What is known about the end of the answer after `chunk`."""
-    counted = getattr(chunk, "usage_metadata", None)
-    usage = finished.usage if finished else None
-    if counted:
-        usage = Usage(
-            input_tokens=counted["input_tokens"],
-            output_tokens=counted["output_tokens"],
-            total_tokens=counted["total_tokens"],
-        )
-    reason = finished.finish_reason if finished else chunk.response_metadata.get("finish_reason")
-    if not reason:
+    if finished is not None:
+        return replace(finished, usage=chunk.usage or finished.usage)
+    if not chunk.finish_reason:
         return None
-    model = finished.model if finished else chunk.response_metadata.get("model_name")
-    return ModelFinished(finish_reason=reason, usage=usage, model=model or endpoint.model)
+    return ModelFinished(finish_reason=chunk.finish_reason, usage=chunk.usage, model=chunk.model or endpoint.model)

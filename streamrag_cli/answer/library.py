@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from streamrag_cli.model_server.endpoint import ModelEndpoint
+from streamrag_cli.model_server.pace import Pace
 from streamrag_cli.own_thread import in_own_thread
 from streamrag_cli.pool import ResourcePool
 from streamrag_cli.retrieval.retriever import Retriever
@@ -29,6 +30,7 @@ class Library:
     def __init__(self, *, for_visitors: bool = False) -> None:
         """`for_visitors` says that those who ask are not this machine's user: they learn nothing of what runs on it."""
         self.for_visitors = for_visitors
+        self._pace = Pace()
         self._retrievers: ResourcePool[_Place, Retriever] = ResourcePool(_close_retriever)
         self._clients: ResourcePool[_Place, StreamingClient] = ResourcePool(_close_client)
 
@@ -61,7 +63,7 @@ class Library:
         async def make() -> "StreamingClient":
             from streamrag_cli.model_server.client import StreamingClient  # an HTTP library: 0.1 to 0.2 s
 
-            return StreamingClient(endpoint)
+            return StreamingClient(endpoint, self._pace)
 
         async with self._clients.acquire((endpoint.url, endpoint.api_key), make) as client:
             yield client

@@ -139,16 +139,19 @@ async def _events(
     if settings.model or settings.base_url or settings.api_key:
         scheme = "http" if (settings.base_url or "").startswith("http:") else "https"
         asyncio.get_running_loop().run_in_executor(None, prepare_client, scheme)  # beside retrieval: 5 % sooner
-    counts = await retriever.in_thread(partial(_counted, retriever.reader))
-    yield Status(status="retrieving", detail=f"searching {counts.chunks:,} chunks")
+    yield Status(status="retrieving", detail=await _what_is_searched(retriever, library))
     find_gone = None if library.for_visitors else finder_of_gone(settings)
     retrieve = partial(retriever.retrieve, question.text, previous=_previous(question), find_gone=find_gone)
     retrieve = partial(retrieve, top_k=settings.top_k, min_score=settings.min_score)
-    found = await retriever.in_thread(lambda cancellation: retrieve(cancellation=cancellation))
+
+    def find(cancellation: Cancellation) -> tuple[Retrieved, tuple[Source, ...]]:
+        found = retrieve(cancellation=cancellation)
+        return found, as_sources(found.hits, found.term_weights)
+
+    found, sources = await retriever.in_thread(find)  # at once: under load each turn in a thread is waited for
     clock.mark("retrieval_ms")
     clock.stages.end("retrieval")
     clock.stages.spent_ms |= {f"retrieval: {step}": spent_ms for step, spent_ms in found.spent_ms.items()}
-    sources = await retriever.in_thread(lambda _: as_sources(found.hits, found.term_weights))
     yield Sources(sources=sources)
     if found.by_words_alone:
         yield Notice(message=_BY_WORDS_ALONE, code="language_unsupported")
@@ -194,6 +197,14 @@ async def _endpoint(settings: Settings) -> ModelEndpoint | None:
     )
     # Only a server's list has to be waited for. Under load the threads are all searching: a turn takes seconds.
     return choose() if settings.model or not settings.base_url else await in_own_thread(choose)
+
+
+async def _what_is_searched(retriever: Retriever, library: Library) -> str:
+    """For a person at the terminal. To visitors nothing is said of it, so nothing is counted."""
+    if library.for_visitors:
+        return ""
+    counts = await retriever.in_thread(partial(_counted, retriever.reader))
+    return f"searching {counts.chunks:,} chunks"
 
 
 def _counted(reader: Reader, cancellation: Cancellation) -> Counts:

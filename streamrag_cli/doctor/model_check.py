@@ -11,7 +11,7 @@ from streamrag_cli.answer.chat_model import (
     ModelFinished,
     ModelRetrying,
     ModelText,
-    import_chat_library,
+    prepare_client,
     stream_chat,
 )
 from streamrag_cli.answer.library import Library
@@ -49,7 +49,7 @@ def check_model(settings: Settings) -> Iterator[Finding]:
     if endpoint is None:
         yield ok("model", f"none: answers are quotes{_to_connect_one()}")
         return
-    import_chat_library()  # not the server's time
+    prepare_client(endpoint.scheme)  # not the server's time
     heard = asyncio.run(_ask(endpoint, timeout_s=settings.timeout_s))
     who = f"{shown_model(endpoint.model)} at {endpoint.address}"
     first_token_ms = round(heard.first_token_ms, 1)

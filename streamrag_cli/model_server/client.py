@@ -19,6 +19,7 @@ import httpx2
 from streamrag_cli.model_server import errors
 from streamrag_cli.model_server.deadline import Deadline
 from streamrag_cli.model_server.endpoint import ModelEndpoint
+from streamrag_cli.model_server.pace import Pace
 from streamrag_cli.model_server.route import RedirectedError, is_this_machine, refuse_another_origin
 
 Http = TypeVar("Http", httpx2.AsyncClient, httpx2.Client)
@@ -80,10 +81,14 @@ FOREIGN_ERRORS: Final = (
 
 
 class StreamingClient:
-    """For answers that are streamed. It has no limit on silence, and keeps connections until it is closed."""
+    """For answers that are streamed. It has no limit on silence, and keeps connections until it is closed.
 
-    def __init__(self, endpoint: ModelEndpoint) -> None:
+    `pace` is the one that the answers are read at.
+    """
+
+    def __init__(self, endpoint: ModelEndpoint, pace: Pace) -> None:
         """Raises ConfigurationError `unusable_environment`."""
+        self.pace = pace
         self._url = endpoint.url
         self._http = _made(
             httpx2.AsyncClient,

@@ -6,8 +6,11 @@ the cost of a token down.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from typing import Final
+
+from streamrag_cli.model_server.pace import Pace
 
 _MOST_BYTES: Final = 65_536
 
@@ -15,8 +18,11 @@ _MOST_BYTES: Final = 65_536
 class ReadAhead:
     """Reads `pieces` in a task of its own, no further than about 64 kB ahead of who takes them. Stop it at the end."""
 
-    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+    def __init__(self, pieces: AsyncIterator[bytes], pace: Pace) -> None:
         self._pieces = pieces
+        self._pace = pace
+        self._clock = asyncio.get_running_loop().time
+        self._taken_at_s = -math.inf
         self._arrived: list[bytes] = []
         self._arrived_bytes = 0
         self._ended = False
@@ -26,7 +32,13 @@ class ReadAhead:
         self._reading = asyncio.create_task(self._read())
 
     async def take(self) -> bytes | None:
-        """All that has arrived, as soon as something has; None at the end. Raises what reading raised, at its place."""
+        """All that has arrived, as soon as something has and the pace allows it; None at the end.
+
+        Raises what reading raised, at its place.
+        """
+        too_soon_s = self._taken_at_s + self._pace.wait_s - self._clock()
+        if too_soon_s > 0 and not self._ended:
+            await asyncio.sleep(too_soon_s)
         while not self._arrived:
             if self._failure is not None:
                 raise self._failure
@@ -38,7 +50,13 @@ class ReadAhead:
         self._arrived.clear()
         self._arrived_bytes = 0
         self._taken.set()
+        self._taken_at_s = self._clock()
         return taken
+
+    def fail(self, failure: Exception) -> None:
+        """Have `take` raise this once everything that has arrived is taken."""
+        self._failure = failure
+        self._changed.set()
 
     async def stop(self) -> None:
         """Read no more. What was underway is cancelled, which closes the connection."""

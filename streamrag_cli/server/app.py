@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streamrag_cli import __version__
-from streamrag_cli.answer.chat_model import import_chat_library
+from streamrag_cli.answer.chat_model import prepare_client
 from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS
 from streamrag_cli.errors import StreamragError, UsageError
 from streamrag_cli.retrieval.retriever import Retriever
@@ -100,14 +100,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Serving]]:
 
 async def _warm(serving: Serving) -> None:
     """Open what the first question will need, and hold on to the server's own collection until cancelled."""
+    scheme = "http" if (serving.settings.base_url or "").startswith("http:") else "https"
     # A store that is not there yet is no reason not to serve: it may be by the first question.
     with contextlib.suppress(StreamragError):
         async with serving.library.retriever(serving.settings) as retriever:
             with contextlib.suppress(StreamragError):
                 await retriever.in_thread(partial(_ask_once, retriever))
-            await asyncio.to_thread(import_chat_library)
+            await asyncio.to_thread(prepare_client, scheme)
             await asyncio.Event().wait()
-    await asyncio.to_thread(import_chat_library)
+    await asyncio.to_thread(prepare_client, scheme)
 
 
 def _ask_once(retriever: Retriever, cancellation: Cancellation) -> None:

@@ -11,7 +11,6 @@ from streamrag_cli.answer.chat_model import (
     ModelPiece,
     ModelRetrying,
     ModelText,
-    import_chat_library,
     stream_chat,
 )
 from streamrag_cli.answer.chat_request import AnswerLimits
@@ -92,8 +91,7 @@ def converse(
 
 
 def stream_from(base_url: str, *, timeout_s: float = 10.0) -> AsyncGenerator[ModelPiece, None]:
-    """The stream itself, for a test that stops it half-way; the import is paid for before."""
-    import_chat_library()
+    """The stream itself, for a test that stops it half-way."""
     endpoint = ModelEndpoint(model="some-model", base_url=base_url, api_key=KEY)
     return _from_a_library_of_its_own(endpoint, timeout_s)
 
@@ -113,7 +111,6 @@ def run_cleanly(conversation: Coroutine[Any, Any, Result]) -> Result:
     async def watched() -> Result:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
         result = await conversation
-        # LangChain leaves finished generators to the collector, which has the loop close them in its next turns.
         for _ in range(_TURNS):
             left = asyncio.all_tasks() - {asyncio.current_task()}
             if not left:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from streamrag_cli.answer.chat_model import ModelAlive, ModelFinished, ModelRetrying, import_chat_library
+from streamrag_cli.answer.chat_model import ModelAlive, ModelFinished, ModelRetrying
 from streamrag_cli.errors import ConfigurationError, ExitCode, ModelServerError
 from streamrag_cli.model_server.client import trust
 from tests.answer.conversations import KEY, converse
@@ -84,7 +84,6 @@ def test_a_connection_that_ends_before_the_status_line_is_cut_off() -> None:
 def test_a_stall_is_an_error_at_the_limit(
     where: str, steps: Sequence[bytes], tokens: list[str], ping_every_s: float | None
 ) -> None:
-    import_chat_library()  # its second is not the server's
     with OpenAIServer(chat=stream(*steps, Stall(ping_every_s=ping_every_s))) as server:
         asked_at_s = time.monotonic()
         conversation = converse(server.base_url, timeout_s=0.3)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from streamrag_cli.answer.chat_chunks import NotAnAnswerError, tidy
+from streamrag_cli.answer.chat_piece import NotAnAnswerError, tidy
 from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.load import load
 from streamrag_cli.documents.read import decode

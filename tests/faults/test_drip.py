@@ -6,7 +6,6 @@ from itertools import repeat
 
 import pytest
 
-from streamrag_cli.answer.chat_model import import_chat_library
 from streamrag_cli.answer.model_choice import choose_endpoint, find_local_servers
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint
@@ -30,7 +29,6 @@ def seconds(act: Callable[[], object]) -> float:
 
 @pytest.mark.parametrize("what", ["headers", "an error's body"])
 def test_an_answer_is_given_up(what: str) -> None:
-    import_chat_library()
     with OpenAIServer(chat=REPLIES[what]) as server:
         asked_at_s = time.monotonic()
         conversation = converse(server.base_url, timeout_s=0.3)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from streamrag_cli.model_server.pace import Pace
 from streamrag_cli.model_server.read_ahead import ReadAhead
 
 
@@ -26,7 +27,7 @@ def test_what_has_arrived_together_is_taken_together_in_order() -> None:
             for piece in (b"d", b"e"):
                 yield piece
 
-        reads = ReadAhead(pieces())
+        reads = ReadAhead(pieces(), Pace())
         first = await reads.take()
         assert first is not None
         more.set()
@@ -41,7 +42,7 @@ def test_a_failure_comes_after_what_arrived_before_it_and_stays() -> None:
         raise ConnectionResetError("cut")
 
     async def run() -> None:
-        reads = ReadAhead(pieces())
+        reads = ReadAhead(pieces(), Pace())
         assert await reads.take() == b"half"
         for _ in range(2):
             with pytest.raises(ConnectionResetError, match="cut"):
@@ -61,7 +62,7 @@ def test_who_takes_nothing_holds_the_sender_back() -> None:
                 yield bytes(10_000)
                 await asyncio.sleep(0)
 
-        reads = ReadAhead(pieces())
+        reads = ReadAhead(pieces(), Pace())
         for _ in range(200):
             await asyncio.sleep(0)
         sent_ahead = sent
@@ -82,7 +83,7 @@ def test_a_stop_ends_a_read_that_waits() -> None:
             finally:
                 closed = True
 
-        reads = ReadAhead(pieces())
+        reads = ReadAhead(pieces(), Pace())
         await reads.take()
         await reads.stop()
         return closed

@@ -1,0 +1,98 @@
+"""One event of a model's stream, as the server meant it.
+
+Servers differ in how they speak the OpenAI protocol: a null delta that carries the finish reason, content as a list
+of parts, a whole `message` in place of a `delta`. So each event is read as plain JSON.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from streamrag_cli.model import Usage
+
+_MOST_TOKENS: Final = 1_000_000_000
+# In other words, what the protocol calls `stop`, `length` and `content_filter`.
+_FINISH_REASONS: Final = {
+    **dict.fromkeys(
+        ("end_turn", "eos", "eos_token", "stop_sequence", "stop_token", "end", "complete", "completed"), "stop"
+    ),
+    **dict.fromkeys(("max_tokens", "model_length", "max_output_tokens", "token_limit"), "length"),
+    **dict.fromkeys(
+        ("safety", "recitation", "blocklist", "prohibited_content", "sensitive", "filtered"), "content_filter"
+    ),
+    **{word: word for word in ("stop", "length", "content_filter")},
+}
+
+
+class NotAnAnswerError(ValueError):
+    """What the server sent is JSON, but not a piece of an answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """What one event says. What it does not say is "" or None."""
+
+    text: str = ""
+    reasoning: bool = False
+    refusal: str = ""
+    model: str = ""
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+
+def tidy(chunk: object) -> Piece:
+    """What `chunk` says that matters, each of the one right type.
+
+    Raises NotAnAnswerError where it is no chunk of an answer at all.
+    """
+    if not isinstance(chunk, dict):
+        raise NotAnAnswerError("a chunk is not a JSON object")
+    usage = _usage(chunk.get("usage"))
+    choices = chunk.get("choices") or []
+    if not isinstance(choices, list):
+        raise NotAnAnswerError("the choices of a chunk are not a list")
+    if not choices:
+        return Piece(usage=usage)
+    choice = choices[0]
+    if not isinstance(choice, dict):
+        raise NotAnAnswerError("a choice is not a JSON object")
+    delta = choice.get("delta") or choice.get("message") or {}
+    if not isinstance(delta, dict):
+        raise NotAnAnswerError("a choice is not a JSON object with a delta")
+    content = delta["content"] if "content" in delta else choice.get("text")
+    return Piece(
+        text=_content(content),
+        reasoning=any(_text(delta.get(name)) for name in ("reasoning_content", "reasoning")),
+        refusal=_text(delta.get("refusal")),
+        model=_text(chunk.get("model")),
+        finish_reason=_finish_reason(choice.get("finish_reason")),
+        usage=usage,
+    )
+
+
+def _finish_reason(reason: object) -> str | None:
+    """The protocol's word for it, or the server's own where that means something else."""
+    return _FINISH_REASONS.get(reason.lower(), reason) if isinstance(reason, str) and reason else None
+
+
+def _content(content: object) -> str:
+    """The text of a delta, which is a string, nothing, or a list of parts."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    if isinstance(content, list):
+        return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
+    raise NotAnAnswerError("the content of a chunk is not text")
+
+
+def _usage(usage: object) -> Usage | None:
+    if not isinstance(usage, dict):
+        return None
+    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
+    known = [count if type(count) is int and 0 <= count <= _MOST_TOKENS else None for count in counts]
+    if known == [None, None, None]:
+        return None
+    sent, written, total = (count or 0 for count in known)
+    return Usage(input_tokens=sent, output_tokens=written, total_tokens=total or sent + written)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
