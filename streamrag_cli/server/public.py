@@ -46,6 +46,8 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
     "store_missing": ("there is no such collection, or nothing has been added to it yet", ""),
     "store_empty": ("there are no documents yet", ""),
     "store_busy": ("the documents are being changed", "ask again in a moment"),
+    "too_many_open_files": ("the server has too many files and connections open", "try again later"),
+    "out_of_memory": ("the server has not enough memory", "try again later"),
 }
 _NOTICES: Final[Mapping[str, str]] = {
     "quotes_only": "no model is connected, so these are quotes from the documents",
