@@ -1,6 +1,5 @@
 """What those who run a server ask it."""
 
-import os
 import resource
 import threading
 from dataclasses import replace
@@ -52,7 +51,7 @@ def test_it_is_not_ready_while_too_few_descriptors_are_left_for_a_question(setti
         assert wait_until(lambda: request(f"{server.url}/readyz").status == 200, within_s=20)
         pid = server.process.pid
         before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        highest = max(int(number) for number in os.listdir(f"/proc/{pid}/fd"))
+        highest = max(int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir())
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 6, before[1]))
         short = request(f"{server.url}/readyz")
         alive = request(f"{server.url}/healthz")
