@@ -24,7 +24,8 @@ def command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and do nothing.")] = False,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before many files are read or removed.")] = False,
     allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Delete the documents of a folder that has nothing to read now.")
+        bool,
+        typer.Option("--allow-empty", help="Delete the documents of a folder that is gone or has nothing to read now."),
     ] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Name every file, skipped ones too.")] = False,
     exclude: options.Exclude = None,

@@ -70,7 +70,7 @@ _PROSE_WORDS: Final = re.compile(
     r"|intro(?:duction)?|management|rotation|handling|practices?|manual|instructions?|about|explained|checklist|primer"
     r"|basics|concepts?|design|articles?|lessons?|chapters?|handbook|cheat-?sheet|reference|glossary|reset|forgot"
     r"|forgotten|strength|rules|validation|validators?|schemas?|forms?|fields?|i18n|locales?|translations?|messages"
-    r"|strings|labels|generator|meter|examples?|samples?|templates?|placeholder)(?![a-z])"
+    r"|strings|labels|generator|meter|counts?|statistics|stats|surveys?|lengths?|expiry|complexity|requirements?|examples?|samples?|templates?|placeholder)(?![a-z])"
 )
 _PHP_CONFIG: Final = re.compile(r"(?:config|settings|database|db|secrets?|credentials?|parameters|local|env)\.php")
 

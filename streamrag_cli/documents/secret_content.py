@@ -19,7 +19,7 @@ from streamrag_cli.documents.never_read import Suspicion, is_data
 from streamrag_cli.documents.randomness import is_made_up, looks_random
 from streamrag_cli.documents.secret_data import hint_of_a_secret, secret_data
 
-_AN_API_DESCRIPTION: Final = re.compile(rb"""^\s*[{"'\s]*(?:openapi|swagger)["']?\s*:""")
+_AN_API_DESCRIPTION: Final = re.compile(rb"""[{"'\s]*+(?:openapi|swagger)["']?\s*:""")
 
 _PEM: Final = re.compile(rb"-----BEGIN ((?:[A-Z0-9]+ )*)PRIVATE KEY(?: BLOCK)?-----")
 _PEM_HEADER: Final = re.compile(rb"^\W*[A-Za-z][A-Za-z-]*: .*$", re.MULTILINE)

@@ -13,6 +13,7 @@ from typing import Final
 
 from streamrag_cli.documents.formats import format_of
 from streamrag_cli.documents.randomness import is_made_up, looks_random
+from streamrag_cli.documents.setting_values import MOST_DIGITS, is_number_or_rule
 
 _NO_VALUE: Final = rb"""(?:null|none|nil|true|false|undefined|~|""|'')(?![\w])"""
 _VALUE: Final = rb"""(?!""" + _NO_VALUE + rb""")["']?([^\s"'<>{}\[\]$%*,;]{4,})"""
@@ -59,6 +60,10 @@ _OWNER_COLUMNS: Final = re.compile(
     r"url|website|site|web site|login|login[_ ]uri|user|user ?names?|login[_ ]username|login name|e-?mail|title|name"
     r"|account|access ?key ?id|benutzer(?:name)?|utilisateur|usuario|host|service"
 )
+_PERSON_COLUMNS: Final = re.compile(
+    r"login|user|user ?names?|login[_ ]username|login name|e-?mail|benutzer(?:name)?|utilisateur|usuario"
+)
+_FEWEST_DIGITS_OF_A_PIN: Final = 4
 
 _HINTS: Final = (
     ("the beginning of a private key", re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY")),
@@ -70,7 +75,10 @@ _HINTS: Final = (
             rb"""|_auth|credentials?)["']?\]?\s*(?:=>|[:=,])\s*""" + _VALUE
         ),
     ),
-    ("a password or token", re.compile(rb"(?i)<(?:password|passphrase|privateKey|apiKey|token|secret)>\s*[^\s<$]{3,}")),
+    (
+        "a password or token",
+        re.compile(rb"(?i)<(?:password|passphrase|privateKey|apiKey|token|secret)>\s*([^\s<$][^<\n$]{2,})"),
+    ),
     ("an address with a password", re.compile(rb"://[^\s/:@\"'<>{$]+:[^\s/@\"'<>{$]{3,}@")),
     ("a cookie", re.compile(rb'"httpOnly"\s*:|^# (?:Netscape )?HTTP Cookie File', re.MULTILINE | re.IGNORECASE)),
 )
@@ -80,7 +88,7 @@ _A_TOKEN_ALONE: Final = re.compile(rb"\s*(?=\S*[0-9])(?=\S*[A-Za-z])[\w.~+/=:-]{
 def hint_of_a_secret(data: bytes) -> str | None:
     """What in a file of a suspicious name says that there are secrets in it; None if nothing does."""
     for what, pattern in _HINTS:
-        if pattern.search(data):
+        if any(not pattern.groups or not _is_number_or_rule(found[1]) for found in pattern.finditer(data)):
             return what
     return "a token" if _A_TOKEN_ALONE.fullmatch(data[:4096]) else None
 
@@ -108,7 +116,18 @@ def _is_password_export(data: bytes) -> bool:
     columns = [column.strip().casefold() for column in header]
     secret = [at for at, column in enumerate(columns) if column in _SECRET_COLUMNS]
     owned = any(_OWNER_COLUMNS.fullmatch(column) for column in columns)
-    return owned and any(len(row) > at and row[at].strip(" *x-") for row in rows for at in secret)
+    most_digits = _FEWEST_DIGITS_OF_A_PIN - 1 if any(map(_PERSON_COLUMNS.fullmatch, columns)) else MOST_DIGITS
+    return owned and any(
+        len(row) > at
+        and row[at].strip(" *x-")
+        and not is_number_or_rule(row[at], of_many=columns[at].endswith("words"), most_digits=most_digits)
+        for row in rows
+        for at in secret
+    )
+
+
+def _is_number_or_rule(value: bytes) -> bool:
+    return is_number_or_rule(value.decode("utf-8", "replace"))
 
 
 def _is_kubernetes_secret(data: bytes) -> bool:
@@ -141,7 +160,9 @@ def _is_sample_jwt(payload: bytes) -> bool:
 
 
 def _any_real(pattern: re.Pattern[bytes]) -> Callable[[bytes], bool]:
-    return lambda data: any(not is_made_up(found[1]) for found in pattern.finditer(data))
+    return lambda data: any(
+        not is_made_up(found[1]) and not _is_number_or_rule(found[1]) for found in pattern.finditer(data)
+    )
 
 
 def _any_random(pattern: re.Pattern[bytes]) -> Callable[[bytes], bool]:

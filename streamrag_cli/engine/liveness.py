@@ -1,6 +1,7 @@
 """Tells a client whether its engine is alive: it says hello at once, and gives a sign of life twice a second."""
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from streamrag_cli.engine.messages import BEAT_S
@@ -22,19 +23,22 @@ class Silence:
     Time in which this process itself was stopped (Ctrl-Z) tells nothing of the engine: what it sent may be waiting.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` gives seconds and never steps back."""
+        self._clock = clock
         self._limit_s = PATIENCE_S
         self._silent_s = 0.0
-        self._checked_at_s = time.monotonic()
+        self._checked_at_s = clock()
 
     def end(self) -> None:
         """Something has come. An engine that has said hello has more time from then on."""
         self._limit_s = _SILENCE_S
         self._silent_s = 0.0
+        self._checked_at_s = self._clock()
 
     def check(self) -> None:
         """Call every `TICK_S`. Raises TimeoutError."""
-        now_s = time.monotonic()
+        now_s = self._clock()
         passed_s, self._checked_at_s = now_s - self._checked_at_s, now_s
         was_stopped = passed_s > _STOPPED_S
         self._silent_s += TICK_S if was_stopped else passed_s

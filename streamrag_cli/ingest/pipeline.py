@@ -18,7 +18,7 @@ from streamrag_cli.ingest.reading import ReadAhead
 from streamrag_cli.ingest.removal import remove, remove_all
 from streamrag_cli.ingest.roots import IngestRequest, forgotten_roots, lost_roots, refuse_vanished, roots_of
 from streamrag_cli.ingest.run import Run
-from streamrag_cli.ingest.safeguards import look_at
+from streamrag_cli.ingest.safeguards import look_at, refuse_lost
 from streamrag_cli.ingest.sinks import DryRun, Sink, StoreSink
 from streamrag_cli.retrieval.embeddings import Embedder
 from streamrag_cli.retrieval.retriever import embedder_for
@@ -43,6 +43,7 @@ def ingest(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
 def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
     """The same, but a failure that ends the ingest is raised as StreamragError instead of said."""
     started = time.perf_counter()
+    refuse_lost(request, settings)
     roots = roots_of(request, settings)
     refuse_vanished(request, settings)
     looked_at = look_at(roots, request, settings)

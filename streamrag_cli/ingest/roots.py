@@ -97,7 +97,9 @@ def lost_roots(request: IngestRequest, settings: Settings) -> Iterator[Notice]:
     if request.rebuild and not request.paths:
         for root in _recorded(settings):
             if is_gone(root):
-                yield Notice(message=sanitise_line(f"{root} is gone; its documents are left out"), code="root_gone")
+                message = f"{root} is gone; its documents are left out. To have them again once it is back:"
+                message += f" streamrag ingest {shlex.quote(str(root))}"
+                yield Notice(message=sanitise_line(message), code="root_gone")
 
 
 def forgotten_roots(request: IngestRequest, settings: Settings, manifest: Manifest | None) -> Iterator[Notice]:

@@ -11,6 +11,7 @@ from typing import Final
 from streamrag_cli.documents.discover import discover
 from streamrag_cli.documents.found import FoundFile, SkipCode, SkippedPath, UnreadableDirectory
 from streamrag_cli.errors import StoreError, UsageError
+from streamrag_cli.gone import is_gone
 from streamrag_cli.ingest.roots import IngestRequest
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.opening import open_manifest, recorded_roots
@@ -105,25 +106,43 @@ def _is_home_or_above(root: Path, home: Path | None) -> bool:
     return real == Path("/") or (home is not None and Path(os.path.realpath(home)).is_relative_to(real))
 
 
-def _refuse_empty(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> None:
-    if not roots:
+def refuse_lost(request: IngestRequest, settings: Settings) -> None:
+    """Raise UsageError `empty_folder` if a rebuild without paths would drop documents because their folder is gone."""
+    if not request.rebuild or request.paths or request.allow_empty:
         return
+    gone = sorted(root for root in _recorded(request, settings) if is_gone(root))
+    for root, documents in _stored_below(gone, request, settings).items():
+        raise UsageError(
+            f"{sanitise_line(str(root))} is gone, and a rebuild would drop the {_documents(documents)} that the store"
+            " has from there: is its disk or network share mounted?",
+            code="empty_folder",
+            hint="mount it, or let the documents go: streamrag ingest --rebuild --allow-empty",
+        )
+
+
+def _stored_below(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> dict[Path, int]:
+    """How many documents the store has below each of the roots, of those that have some."""
+    if not roots:
+        return {}
     try:
         with open_manifest(settings.store, settings.collection) as manifest:
             counts = {root: sum(1 for _ in manifest.documents_under(str(root))) for root in roots} if manifest else {}
     except StoreError:
         if not request.rebuild:
             raise
-        return  # it is too damaged to know
-    for root, documents in counts.items():
-        if documents:
-            command = "streamrag ingest --rebuild" if request.rebuild else "streamrag ingest"
-            raise UsageError(
-                f"{sanitise_line(str(root))} has nothing to read, but the store has {_documents(documents)} from there:"
-                " is its disk or network share mounted?",
-                code="empty_folder",
-                hint=f"mount it, or let the documents go: {command} --allow-empty {shlex.quote(str(root))}",
-            )
+        return {}  # it is too damaged to know
+    return {root: count for root, count in counts.items() if count}
+
+
+def _refuse_empty(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> None:
+    for root, documents in _stored_below(roots, request, settings).items():
+        command = "streamrag ingest --rebuild" if request.rebuild else "streamrag ingest"
+        raise UsageError(
+            f"{sanitise_line(str(root))} has nothing to read, but the store has {_documents(documents)} from there:"
+            " is its disk or network share mounted?",
+            code="empty_folder",
+            hint=f"mount it, or let the documents go: {command} --allow-empty {shlex.quote(str(root))}",
+        )
 
 
 def confirm_removal(documents: int | None, what: str, request: IngestRequest, *, command: str) -> None:

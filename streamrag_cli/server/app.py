@@ -16,12 +16,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streamrag_cli import __version__
 from streamrag_cli.answer.chat_model import prepare_client
-from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS
 from streamrag_cli.errors import StreamragError, UsageError
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.server import openai_api, operations, page, rag
+from streamrag_cli.server.invalid import invalid, refused_by_framework
 from streamrag_cli.server.limits import Limits
-from streamrag_cli.server.replies import RefusedError, is_openai, reply_to
+from streamrag_cli.server.replies import RefusedError, reply_to
 from streamrag_cli.server.request_log import RequestLog, entry_of, log
 from streamrag_cli.server.security import Guard, check_reachable, costs
 from streamrag_cli.server.serving import Serving
@@ -141,21 +141,11 @@ async def _refused(request: Request, refused: RefusedError) -> Response:
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
-    """Says where the request is wrong, and repeats nothing of it: it may hold what no JSON can."""
-    first = error.errors()[0]
-    place = () if first["type"] == "json_invalid" else first["loc"][1:]  # of no JSON, it counts characters
-    where = ".".join(map(str, place)) or "the request"
-    status = 400 if is_openai(request.url.path) else 422
-    if (where, first["type"]) == ("query", "string_too_long"):
-        message = f"the question is too long: at most {MAX_QUESTION_CHARS} characters are read"
-        return await _refused(request, RefusedError(status, message, code="question_too_long"))
-    return await _refused(request, RefusedError(status, f"{where}: {first['msg']}", code="bad_request", param=where))
+    return await _refused(request, invalid(request.url.path, error.errors()))
 
 
 async def _http(request: Request, error: HTTPException) -> Response:
-    codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
-    code = codes.get(error.status_code, "bad_request")
-    return await _refused(request, RefusedError(error.status_code, str(error.detail), code=code))
+    return await _refused(request, refused_by_framework(request.url.path, error.status_code, str(error.detail)))
 
 
 async def _bug(request: Request, _: Exception) -> Response:

@@ -123,7 +123,8 @@ class ChatRequest(BaseModel):
         }
         for param, is_given in unsupported.items():
             if is_given:
-                raise _refused(f"{param}: {_INSTEAD.get(param, 'this is not supported')}", param=param)
+                message = f"{param}: {_INSTEAD.get(param, 'this is not supported')}"
+                raise _refused(message, param=param, hint=f"leave out {param}")
 
 
 _INSTEAD: Final = {
@@ -136,7 +137,7 @@ _INSTEAD: Final = {
 
 def _check_question(asked: Message, *, param: str) -> None:
     if "input_audio" in asked.kinds:
-        raise _refused("audio is not supported", param=param)
+        raise _refused("audio is not supported", param=param, hint="send the question as text")
     if not asked.text.strip():
         other = asked.kinds - {"text"}
         message = (
@@ -145,7 +146,7 @@ def _check_question(asked: Message, *, param: str) -> None:
         raise _refused(message, param=param, code="empty_question")
     if len(asked.text) > MAX_QUESTION_CHARS:
         message = f"the last message of the user has more than {MAX_QUESTION_CHARS} characters"
-        raise _refused(message, param=param, code="question_too_long")
+        raise _refused(message, param=param, code="question_too_long", hint="send a shorter message")
 
 
 def _conversation(messages: Sequence[Message]) -> tuple[ChatMessage, ...]:
@@ -154,11 +155,20 @@ def _conversation(messages: Sequence[Message]) -> tuple[ChatMessage, ...]:
         check_text(message.text)
         role = _ROLES.get(message.role)
         if role is None:
-            raise _refused("messages of this role are not supported", param=f"messages.{n}.role")
+            roles = ", ".join(_ROLES)
+            raise _refused(
+                "messages of this role are not supported", param=f"messages.{n}.role", hint=f"the roles are {roles}"
+            )
         if message.text.strip():
             found.append(ChatMessage(role=role, text=message.text))  # type: ignore[arg-type]
     return tuple(found)
 
 
-def _refused(message: str, *, param: str, code: str = "unsupported_parameter") -> RefusedError:
-    return RefusedError(400, message, code=code, param=param)
+def _refused(
+    message: str,
+    *,
+    param: str,
+    code: str = "unsupported_parameter",
+    hint: str = 'end the messages with a question, such as {"role": "user", "content": "How long is the warranty?"}',
+) -> RefusedError:
+    return RefusedError(400, message, code=code, param=param, hint=hint)

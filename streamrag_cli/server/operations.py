@@ -7,10 +7,12 @@ from fastapi import APIRouter, Request, Response
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.own_thread import in_own_thread
 from streamrag_cli.server.replies import JsonReply, reply_to
+from streamrag_cli.server.request_log import entry_of
 from streamrag_cli.server.serving import Serving
 from streamrag_cli.store.catalog import Counts
 from streamrag_cli.store.interface import Reader
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, TimeLimit
+from streamrag_cli.system_errors import has_spare_descriptors, too_many_open_files
 
 router = APIRouter(tags=["operations"])
 
@@ -23,13 +25,16 @@ async def alive() -> JsonReply:
 
 @router.get("/readyz", response_class=JsonReply)
 async def ready(request: Request) -> JsonReply:
-    """The collection is open and can be asked; 503 says why not."""
+    """The collection is open and a question can be answered; 503 says why not."""
     serving: Serving = request.app.state.serving
     try:
+        if not has_spare_descriptors():  # what is open already would still answer, but not the next question
+            raise too_many_open_files()
         async with serving.library.retriever(serving.settings) as retriever:
             # Not in a thread of the questions, which may all be taken.
             counts, embedding = await in_own_thread(partial(_look_into, retriever.reader))
     except StreamragError as error:
+        entry_of(request.scope).fail(error)
         return reply_to(error, for_operator=True)
     return JsonReply(
         {

@@ -23,7 +23,15 @@ def is_loopback(host: str) -> bool:
 
 def check_host(headers: Headers, settings: ServerSettings) -> None:
     """Against DNS rebinding: a page cannot have a browser send a name that is not its own."""
-    name, _ = _host_and_port(headers.get("host", ""))
+    hosts = headers.getlist("host")
+    if len(hosts) > 1:  # a proxy may go by another one than we do
+        raise RefusedError(
+            400,
+            "there is more than one Host header",
+            code="bad_request",
+            hint="send one Host header, this server's name",
+        )
+    name, _ = _host_and_port(hosts[0] if hosts else "")
     if name in settings.allow_host or name == settings.host or (name and _is_own_address(name, settings.host)):
         return
     raise RefusedError(

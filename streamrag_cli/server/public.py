@@ -24,7 +24,7 @@ _BY_EXIT_CODE: Final[Mapping[int, tuple[str, str]]] = {
 _INTERNAL: Final = ("internal error", "")
 _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
     "nothing_relevant": ("nothing in the documents is relevant to the question", "ask in other words"),
-    "empty_question": ("the question is empty", ""),
+    "empty_question": ("the question is empty", 'send a question, such as {"query": "How long is the warranty?"}'),
     "question_too_long": ("the question is too long", "ask a shorter question"),
     "nothing_to_quote": ("the sources contain no sentence to quote", "read the sources"),
     "key_missing": ("the server has no key for the model", ""),
@@ -46,6 +46,8 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
     "store_missing": ("there is no such collection, or nothing has been added to it yet", ""),
     "store_empty": ("there are no documents yet", ""),
     "store_busy": ("the documents are being changed", "ask again in a moment"),
+    "too_many_open_files": ("the server has too many files and connections open", "try again later"),
+    "out_of_memory": ("the server has not enough memory", "try again later"),
 }
 _NOTICES: Final[Mapping[str, str]] = {
     "quotes_only": "no model is connected, so these are quotes from the documents",
@@ -57,6 +59,7 @@ _HINTS_FOR_REFUSALS: Final[Mapping[str, str]] = {
     "unknown_host": "whoever runs this server has to allow the name",
     "foreign_origin": "whoever runs this server has to allow the origin",
 }
+_OWN_ADDRESS: Final = re.compile(r"\bGET /(?:collections|openapi\.json|v1/models)\b(?!/)")
 _COMMANDS: Final = "ask|bench|chat|copy|doctor|engine|eval|ingest|log|ls|mcp|search|serve|show|status"
 _PLACE: Final = re.compile(r"(?<![\w.])~?/\w|\b[A-Za-z]:\\|\w://|\b\d+\.\d+\.\d+\.\d+\b|[\w\]]:\d{2,5}\b|localhost")
 _COMMAND: Final = re.compile(
@@ -70,6 +73,7 @@ def is_public(text: str) -> bool:
     >>> is_public("no model 'streamrag/laws'"), is_public("cannot read /srv/docs"), is_public("try --min-score 0")
     (True, False, False)
     """
+    text = _OWN_ADDRESS.sub("", text)
     return not (_PLACE.search(text) or _COMMAND.search(text))
 
 
@@ -80,7 +84,7 @@ def public_error(error: Error, *, for_operator: bool = False) -> Error:
     """
     message, hint = _BY_CODE.get(error.code) or _BY_EXIT_CODE.get(error.exit_code, _INTERNAL)
     if error.exit_code == ExitCode.USAGE and is_public(error.message):
-        message, hint = error.message, error.hint if is_public(error.hint) else _BY_CODE.get(error.code, ("", ""))[1]
+        message, hint = error.message, error.hint if error.hint and is_public(error.hint) else hint
     if for_operator and not _PLACE.search(error.hint):
         hint = error.hint
     return replace(error, message=message, hint=hint)

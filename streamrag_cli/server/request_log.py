@@ -1,13 +1,14 @@
 """What the operator sees: one line for each question and each refusal, and why an answer failed.
 
-Never a word of a question or an answer: neither is passed in here, and an error's text that repeats its question is
-withheld. The lines go to this module's logger; where they are written is the command line's decision.
+Never a word of a question, a source or an answer: none is passed in here, and what a model's server says, which may
+repeat any of them, is left out. The lines go to this module's logger; where they are written is the command line's
+decision.
 """
 
 import logging
 import shlex
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
@@ -15,17 +16,14 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamrag_cli.errors import ExitCode, StreamragError
-from streamrag_cli.events import AskEvent, Done, Error, Sources, as_event
-from streamrag_cli.model import Question, Source, Usage
+from streamrag_cli.events import AskEvent, Done, Error, as_event
+from streamrag_cli.model import Usage
 from streamrag_cli.text import sanitise_line
 
 log: Final = logging.getLogger(__name__)
 _STATE: Final = "log_entry"
 _MAX_PATH_CHARS: Final = 100
 _MAX_CAUSE_CHARS: Final = 500
-_REPEATED_CHARS: Final = 12
-_REPEATED_SOURCE_CHARS: Final = 30
-_FEWEST_CHARS: Final = 3
 _MAY_QUOTE_A_SERVER: Final = {ExitCode.CONFIGURATION, ExitCode.MODEL_SERVER}
 _QUOTES_NOBODY: Final = {"unreachable", "stalled", "model_loading", "redirected"}
 _FAULT_OF_THE_CLIENT: Final = {ExitCode.USAGE, ExitCode.NOTHING_RELEVANT}
@@ -41,18 +39,12 @@ class LogEntry:
     cause: str = ""
     usage: Usage | None = None
 
-    def fail(
-        self, error: Error | StreamragError, question: Question | None = None, sources: Sequence[Source] = ()
-    ) -> None:
-        """Note what ended the answer. A model's server may repeat in its error what it was sent."""
+    def fail(self, error: Error | StreamragError) -> None:
+        """Note what ended the answer."""
         event = as_event(error) if isinstance(error, StreamragError) else error
         self.outcome = event.code
         if event.exit_code not in _FAULT_OF_THE_CLIENT:
-            text = _own_words(event)[:_MAX_CAUSE_CHARS]
-            quoted = _repeats(text, *_texts_of(question)) or _repeats(
-                text, *(source.content for source in sources), run=_REPEATED_SOURCE_CHARS
-            )
-            self.cause = "(withheld: it repeats the question or a source)" if quoted else text
+            self.cause = _own_words(event)[:_MAX_CAUSE_CHARS]
 
 
 def _own_words(event: Error) -> str:
@@ -69,20 +61,15 @@ def entry_of(scope: Scope) -> LogEntry:
     return entry
 
 
-async def noted(
-    events: AsyncGenerator[AskEvent, None], entry: LogEntry, question: Question
-) -> AsyncGenerator[AskEvent, None]:
+async def noted(events: AsyncGenerator[AskEvent, None], entry: LogEntry) -> AsyncGenerator[AskEvent, None]:
     """The same events; how they end is put down in `entry`."""
     entry.outcome = "abandoned"
-    sources: tuple[Source, ...] = ()
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Done):
                 entry.outcome, entry.usage = event.finish_reason, event.usage
-            elif isinstance(event, Sources):
-                sources = event.sources
             elif isinstance(event, Error):
-                entry.fail(event, question, sources)
+                entry.fail(event)
             yield event
 
 
@@ -146,19 +133,3 @@ def write_line(scope: Scope, status: int, elapsed_ms: float) -> None:
 
 def _quoted(value: str) -> str:
     return shlex.quote(sanitise_line(value))
-
-
-def _texts_of(question: Question | None) -> tuple[str, ...]:
-    if question is None:
-        return ()
-    return question.text, question.extra, *(message.text for message in question.conversation)
-
-
-def _repeats(message: str, *texts: str, run: int = _REPEATED_CHARS) -> bool:
-    """Whether a message holds one of the texts, or so many characters of it in a row that it is no accident."""
-    said = message.casefold()
-    for text in (each.casefold().strip() for each in texts):
-        size = min(run, len(text))
-        if size >= _FEWEST_CHARS and any(text[at : at + size] in said for at in range(len(text) - size + 1)):
-            return True
-    return False

@@ -71,7 +71,13 @@ def _with_request(asked: Asked, settings: Settings) -> Settings:
         "min_score": asked.min_score,
         "model": asked.model,
     }
-    return with_request(settings, values)
+    try:
+        return with_request(settings, values)
+    except UsageError as error:
+        name = error.message.partition(":")[0]
+        listed = ", or take one that GET /collections lists" if name == "collection" else ""
+        error.hint = f"leave out {name}{listed}"
+        raise
 
 
 def _check_allowed(asked: Settings, serving: Serving) -> None:
@@ -90,23 +96,27 @@ def _check_allowed(asked: Settings, serving: Serving) -> None:
             403,
             f"clients of this server may not choose the model {asked.model!r}",
             code="model_not_allowed",
-            hint="leave out the model, or start the server with --allow-model MODEL",
+            hint="leave out the model",
         )
     if asked.top_k > own.top_k:
         raise UsageError(
             f"k: at most {own.top_k} sources are given here",
             code="bad_request",
-            hint=f"ask for {own.top_k} or fewer, or start the server with --top-k {asked.top_k}",
+            hint=f"ask for {own.top_k} or fewer",
         )
     if asked.min_score < own.min_score:
         raise UsageError(
             f"min_score: at least {own.min_score:g} here",
             code="bad_request",
-            hint=f"ask for {own.min_score:g} or more, or start the server with --min-score {asked.min_score:g}",
+            hint=f"ask for {own.min_score:g} or more",
         )
 
 
 def check_text(text: str) -> None:
     """Raises UsageError `bad_request`."""
     if "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
-        raise UsageError("the question holds characters that are no text", code="bad_request")
+        raise UsageError(
+            "the question contains NUL or surrogate characters",
+            code="bad_request",
+            hint="send the question as plain text",
+        )

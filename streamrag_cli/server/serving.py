@@ -56,7 +56,7 @@ class Serving:
     def events(self, request: Request, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
         """The answer as a visitor is shown it, counted and logged; what a visitor is not shown is in the log."""
         events = self.metrics.observed(ask(question, settings, self.library))
-        return public_events(noted(events, entry_of(request.scope), question))
+        return public_events(noted(events, entry_of(request.scope)))
 
     def stream(self, request: Request, question: Question, settings: Settings, encode: Encoder) -> EventStreamResponse:
         """The answer to a question, as it is written."""

@@ -173,6 +173,9 @@ DATA = [
     ("a.csv", "type,name,login_uri,login_username,login_password\nlogin,X,x.io,me,q7\n", "a list of passwords"),
     ("a.tsv", "Title\tUsername\tPassword\nX\tme\tq7Kd2mPz\n", "a list of passwords"),
     ("a.csv", "Access key ID,Secret access key\nq,q7Kd2mPz\n", "a list of passwords"),
+    ("a.csv", "user,password\nme,required\nyou,q7Kd2mPz\n", "a list of passwords"),
+    ("a.csv", "username;password\nme;7305\n", "a list of passwords"),
+    ("a.csv", "account,password\nlibrary,90417736\n", "a list of passwords"),
 ]  # fmt: skip
 
 
@@ -194,6 +197,13 @@ def test_data_that_is_a_secret_as_a_whole_is_found_and_a_page_that_shows_it_is_r
         ("openapi.yaml", f"openapi: 3.1.0\nexample: {JWT}\n"),
         ("a.csv", "key,en,de\npassword,Password,Passwort\n"),
         ("a.csv", "url,username,password\nhttps://x.io,me,\n"),
+        ("a.csv", "site,passwords\nharbour.io,5300\nquay.io,117000000\n"),
+        ("a.csv", "Service;Passwort\nHafen;1.200.000\nKai;4,5 Mio.\n"),
+        ("a.csv", "website,password\nharbour.io,12.5%\nquay.io,~ 40 k\n"),
+        ("a.csv", "host,password\nharbour,required\nquay,90 days\npier,8-64 characters\n"),
+        ("a.tsv", "service\tpassword\nharbour\tsalted SHA-1\nquay\tplaintext\n"),
+        ("a.csv", "name,pass\nunit,182\nend to end,17\n"),
+        ("a.json", '{"items": [{"login": {"password": "optional"}}]}'),
         ("a.json", '{"login": "Sign in", "password": "Password", "items": "Items"}'),
         ("a.conf", "[Interface]\nPrivateKey = <your private key>\n"),
         ("a.ini", "//registry.npmjs.org/:_authToken=${NPM_TOKEN}\n"),
@@ -215,6 +225,15 @@ def test_a_suspicious_name_needs_a_hint_and_a_secret_one_running_text_to_be_read
     assert why_secret(PurePath("settings.xml"), b"<string name='password'>Passwort</string>", "if_hinted") is None
     assert why_secret(PurePath("settings.xml"), b"<password>hunter2</password>", "if_hinted") == "a password or token"
     assert why_secret(PurePath("token.json"), b'"q7Kd2mPzq7Kd2mPz"', "if_hinted") is None
+    for rule in (
+        b"password: 90 days",
+        b"token: 3600s",
+        b"secret = required",
+        b'"token": 12345',
+        b"password=varchar(255)",
+    ):
+        assert why_secret(PurePath("settings.ini"), rule, "if_hinted") is None
+    assert why_secret(PurePath("settings.ini"), b"password: 90417736", "if_hinted") == "a password or token"
     assert why_secret(PurePath("token.txt"), b"q7Kd2mPzq7Kd2mPz\n", "if_hinted") == "a token"
     assert why_secret(PurePath("The Secret Garden.txt"), prose, "unless_prose") is None
     assert why_secret(PurePath("secrets.txt"), b"bank: hunter2\n", "unless_prose") == "its name"

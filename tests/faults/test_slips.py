@@ -205,6 +205,33 @@ def test_a_folder_that_is_gone_deletes_nothing(gardener: WarmCommandLine) -> Non
     assert (gardener.run("ingest", "notes").code, documents(gardener)) == (2, MANY + 1)
 
 
+def test_a_rebuild_keeps_what_a_vanished_folder_has_in_the_store(gardener: WarmCommandLine) -> None:
+    notes = gardener.directory / "notes"
+    notes.rename(gardener.home / "unplugged")
+
+    assert refused(gardener.run("ingest", "--rebuild")) == (
+        2,
+        b"",
+        [
+            f"streamrag: {notes} is gone, and a rebuild would drop the {MANY} documents that the store has from there:"
+            " is its disk or network share mounted?",
+            "hint: mount it, or let the documents go: streamrag ingest --rebuild --allow-empty",
+        ],
+    )
+    assert documents(gardener) == MANY + 1
+
+
+def test_a_rebuild_that_may_drop_a_vanished_folder_says_how_to_have_it_again(gardener: WarmCommandLine) -> None:
+    notes = gardener.directory / "notes"
+    notes.rename(gardener.home / "unplugged")
+    outcome = gardener.run("ingest", "--rebuild", "--allow-empty")
+    (gardener.home / "unplugged").rename(notes)
+
+    again = f"its documents are left out. To have them again once it is back: streamrag ingest {notes}"
+    assert (outcome.code, documents(gardener), again in outcome.stderr) == (0, 1, True)
+    assert (gardener.run("ingest", str(notes)).code, documents(gardener)) == (0, MANY + 1)
+
+
 def test_an_empty_folder_of_which_the_store_has_nothing_is_no_slip(gardener: WarmCommandLine) -> None:
     (gardener.directory / "blank").mkdir()
 

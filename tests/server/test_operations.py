@@ -1,5 +1,6 @@
 """What those who run a server ask it."""
 
+import resource
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 from streamrag_cli.settings import Settings
 from tests.openai_replies import answer, failure
 from tests.openai_server import OpenAIServer
-from tests.server.client import ask_url, request
-from tests.server.running import running_server
+from tests.server.client import ask_url, request, wait_until
+from tests.server.running import running_server, served
 
 
 def test_a_server_is_ready_when_its_collection_can_be_asked(settings: Settings) -> None:
@@ -43,6 +44,32 @@ def test_it_is_ready_though_every_thread_for_questions_is_taken(settings: Settin
 
     assert reply.status == 200
     assert not any(each.exception() for each in held)
+
+
+def test_it_is_not_ready_while_too_few_descriptors_are_left_for_a_question(settings: Settings) -> None:
+    with served(settings) as server:
+        assert wait_until(lambda: request(f"{server.url}/readyz").status == 200, within_s=20)
+        pid = server.process.pid
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        highest = max(int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir())
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 6, before[1]))
+        short = request(f"{server.url}/readyz")
+        alive = request(f"{server.url}/healthz")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        again = request(f"{server.url}/readyz")
+        server.process.terminate()
+        server.process.wait(timeout=10)
+
+    assert (short.status, short.json) == (
+        503,
+        {
+            "error": "the server has too many files and connections open",
+            "code": "too_many_open_files",
+            "hint": "raise the limit and run it again: ulimit -n 1024",
+        },
+    )
+    assert (alive.status, again.status) == (200, 200)
+    assert f"too many open files: this process may have {highest + 6}" in server.said
 
 
 def test_a_server_without_a_store_is_alive_but_not_ready_and_says_what_to_do(tmp_path: Path) -> None:

@@ -242,6 +242,101 @@ def test_a_question_that_is_empty_or_too_long_is_refused_before_the_stream(setti
     assert 'streamrag_refused_total{code="question_too_long"} 1.0' in metrics
 
 
+EXAMPLE = 'send Content-Type: application/json and a body such as {"query": "How long is the warranty?", "k": 3}'
+FIELDS = "the fields are query, k, collection, min_score and model"
+LISTED = "GET /openapi.json lists"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "message", "hint"),
+    [
+        (("GET", "/search?query=quay&top=3", ""), 422, "there is no field 'top'", FIELDS),
+        (
+            ("GET", "/search?q=quay", ""),
+            422,
+            "there is no field 'q'",
+            f"did you mean query? T{FIELDS[1:]}",
+        ),
+        (
+            ("POST", "/rag/stream", '{"query": "quay", "minscore": 1}'),
+            422,
+            "there is no field 'minscore'",
+            f"did you mean min_score? T{FIELDS[1:]}",
+        ),
+        (("GET", "/search?query=quay&k=some", ""), 422, "k: has to be a whole number", EXAMPLE),
+        (("GET", "/search?query=quay&k=0", ""), 422, "k: has to be at least 1", EXAMPLE),
+        (("GET", "/search?query=quay&min_score=1.5", ""), 422, "min_score: has to be at most 1", EXAMPLE),
+        (("GET", "/search?query=quay&min_score=inf", ""), 422, "min_score: has to be a finite number", EXAMPLE),
+        (("GET", "/search?query=quay&k=6", ""), 422, "k: at most 5 sources are given here", "ask for 5 or fewer"),
+        (
+            ("GET", "/search?query=quay&collection=no+such", ""),
+            422,
+            "collection: must be 3 to 63 letters, digits, dots, dashes or underscores",
+            "leave out collection, or take one that GET /collections lists",
+        ),
+        (
+            ("GET", "/search?query=quay&collection=elsewhere", ""),
+            404,
+            "no collection 'elsewhere' is served here",
+            "GET /collections lists those that are",
+        ),
+        (
+            ("GET", "/search", ""),
+            422,
+            "the question is empty",
+            'send a question, such as {"query": "How long is the warranty?"}',
+        ),
+        (("POST", "/rag/stream", '{"query": 3}'), 422, "query: has to be text", EXAMPLE),
+        (("POST", "/rag/stream", '{"k": 1.5}'), 422, "k: has to be a whole number", EXAMPLE),
+        (("POST", "/rag/stream", '{"query": "quay"'), 422, "the body is not valid JSON", EXAMPLE),
+        (("POST", "/rag/stream", "[]"), 422, "the body is not a JSON object", EXAMPLE),
+        (("POST", "/rag/stream", "[" * 20_000), 400, "the body cannot be read as JSON in UTF-8", EXAMPLE),
+        (("GET", "/answers", ""), 404, "there is nothing at this address", f"{LISTED} all addresses"),
+        (("PUT", "/search", "{}"), 405, "this address does not take the method", f"{LISTED} what it takes"),
+        (
+            ("POST", "/rag/stream", '{"' + "n" * 9000 + '": 1}'),
+            422,
+            f"there is no field '{'n' * 40}'",
+            FIELDS,
+        ),
+    ],
+)
+def test_a_request_that_cannot_be_read_is_refused_with_its_fault_and_what_to_send(
+    sent: tuple[str, str, str], status: int, message: str, hint: str, settings: Settings
+) -> None:
+    method, path, body = sent
+    with running_server(settings, PLENTY) as server:
+        headers = {"Content-Type": "application/json"}
+        reply = request(f"{server.url}{path}", method, body=body.encode() or None, headers=headers)
+
+    assert (reply.status, reply.json["error"], reply.json["hint"]) == (status, message, hint)
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "message"),
+    [
+        ({}, "messages", "messages: is missing"),
+        ({"messages": "quay"}, "messages", "messages: has to be a list"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content", "messages.0.content: has to be text"),
+        (
+            {"messages": [{"role": "user", "content": "quay"}], "top_p": "wide"},
+            "top_p",
+            "top_p: has to be a number",
+        ),
+    ],
+)
+def test_below_v1_a_fault_comes_with_an_example_of_a_conversation(
+    body: object, param: str, message: str, settings: Settings
+) -> None:
+    with running_server(settings, PLENTY) as server:
+        reply = post_json(f"{server.url}/v1/chat/completions", body)
+
+    error = reply.json["error"]
+    assert (reply.status, error["param"]) == (400, param)
+    assert error["message"].startswith(f"{message}; send Content-Type: application/json and a body such as")
+    assert '"messages": [{"role": "user"' in error["message"]
+
+
 def test_a_request_that_makes_no_sense_is_400_for_openai_clients(settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         reply = post_json(f"{server.url}/v1/chat/completions", {"model": "streamrag", "messages": []})

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -74,6 +75,17 @@ def test_a_name_that_is_not_the_servers_own_is_misdirected(host: str, settings: 
     reply = refused_without_a_call(settings, {"Host": host}, PLENTY)
 
     assert (reply.status, reply.code) == (421, "unknown_host")
+
+
+def test_a_request_with_two_names_is_refused(settings: Settings) -> None:
+    with running_server(settings, PLENTY) as server, socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(b"GET /collections HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: docs.example.org\r\n\r\n")
+        reply = b""
+        while b"}" not in reply and (piece := client.recv(4000)):
+            reply += piece
+
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    assert b"there is more than one Host header" in reply
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:80", "[::1]:9", "Docs.Example.org"])

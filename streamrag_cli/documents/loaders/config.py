@@ -8,8 +8,8 @@ from streamrag_cli.documents.loaders.structured import NESTING, Entry, structure
 from streamrag_cli.model import Document
 
 _SECTION: Final = re.compile(r"[ \t]*\[([^\[\]\n]{1,200})\][ \t]*(?:[#;].*)?")
-_BLOCK: Final = re.compile(r"([^\s#;{}][^{}\n]{0,300}?)[ \t]*=?[ \t]*\{[ \t]*(?:(?:#|//).*)?")
-_NAME: Final = re.compile(r"[ \t]*([^\s=:#;][^=:\n]{0,300}?)[ \t]*[=:]")
+_BLOCK: Final = re.compile(r"([^\s#;{}][^{}\n]{0,300}?)[ \t]*+=?[ \t]*+\{[ \t]*+(?:(?:#|//).*)?")
+_NAME: Final = re.compile(r"[ \t]*+([^\s=:#;][^=:\n]{0,300}?)[ \t]*+[=:]")
 _COMMENT: Final = re.compile(r"[ \t]*(?:[#;!]|//)")
 _LINE_CHARS: Final = 4000
 

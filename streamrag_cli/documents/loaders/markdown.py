@@ -25,7 +25,9 @@ _HTML_HEADING: Final = re.compile(r"<h([1-6])\b[^>]*>(.*?)</h\1\s*>", re.IGNOREC
 _TAG: Final = re.compile(r"<[^>]*>")
 _TITLE_ATTRIBUTES: Final = re.compile(r"\s*\{[#.][^{}]*\}\s*$")
 _PLAIN: Final = re.compile(r"[^\\`*_\[\]<>&{}!\n]*\Z")
-_DELIMITER_ROW: Final = re.compile(r"^[ \t>]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$", re.MULTILINE)
+_DELIMITER_ROW: Final = re.compile(
+    r"^[ \t>]*+\|?[ \t]*+:?-++:?[ \t]*+(?:\|[ \t]*+:?-++:?[ \t]*+)*+\|?[ \t]*+$", re.MULTILINE
+)
 
 _SHOWN_CHARS: Final = 2000
 """Of a heading; what the parser takes for one may be a whole page."""

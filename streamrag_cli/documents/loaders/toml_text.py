@@ -8,8 +8,8 @@ from streamrag_cli.documents.loaders.structured import Entry, structured_documen
 from streamrag_cli.model import Document
 
 _TABLE: Final = re.compile(r"[ \t]*\[{1,2}([^\[\]\n]{1,500})\]{1,2}[ \t]*(?:#.*)?")
-_KEY: Final = re.compile(r"""[ \t]*("[^"\n]{0,300}"|'[^'\n]{0,300}'|[\w.\- ]{1,300}?)[ \t]*=(.*)""")
-_PART: Final = re.compile(r"""[ \t]*("[^"]*"|'[^']*'|[^.\"']+)[ \t]*(?:\.|$)""")
+_KEY: Final = re.compile(r"""[ \t]*+("[^"\n]{0,300}"|'[^'\n]{0,300}'|[\w.\-][\w.\- ]{0,299}?)[ \t]*+=(.*)""")
+_PART: Final = re.compile(r"""[ \t]*+("[^"]*+"|'[^']*+'|[^.\"'\s][^.\"']*+)[ \t]*+(?:\.|$)""")
 _STRING: Final = re.compile(r"""\"(?:[^"\\\n]|\\.)*\"|'[^'\n]*'|#[^\n]*""")
 _LINE_CHARS: Final = 4000
 

@@ -1,0 +1,41 @@
+"""Formats that are read in this process, which nothing can interrupt, are read in a time that grows with their size."""
+
+import time
+from pathlib import PurePath
+
+import pytest
+
+from streamrag_cli.documents.chunking import chunk
+from streamrag_cli.documents.secret_content import why_secret
+from tests.documents.loading import loaded
+
+LINE_CHARS = 3_900
+MOST_S = 5.0
+"""What backtracking that grows with the square of a line's length would exceed by far."""
+
+
+def long_line(begins: str, repeated: str, ends: str) -> str:
+    return begins + repeated * (LINE_CHARS // len(repeated)) + ends
+
+
+HOSTILE = {
+    "a.ini": [long_line("lamp", " ", "oil"), long_line("lamp", "\t", "="), long_line("", " ", "lamp")],
+    "a.conf": [long_line("lamp ", "= ", "{x"), long_line("[", " ", "x")],
+    "a.toml": [long_line("", " ", "lamp:"), long_line("[", " ", '"'), "[" + " " * 490 + '"]'],
+    "a.md": [long_line("", " ", "lamp") * 5, long_line(">", "\t", "|")],
+    "a.txt": [long_line("", " ", "lamp") * 5, long_line("", "\n", "lamp") * 5],
+    "a.json": [long_line("", "\n", "lamp") * 5, long_line("{", '" ', "lamp") * 5],
+    "a.yaml": [long_line("", '"\n', "lamp") * 5, long_line("lamp", " ", "x") * 5],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "line"), [(name, line) for name, lines in HOSTILE.items() for line in lines], ids=lambda each: each[:8]
+)
+def test_a_line_made_to_cost_time_costs_next_to_none(name: str, line: str) -> None:
+    data = "\n".join([line] * 4).encode()
+    since_s = time.process_time()
+    why_secret(PurePath(name), data, "if_hinted")
+    list(chunk(loaded(name, data)))
+
+    assert time.process_time() - since_s < MOST_S
