@@ -63,7 +63,7 @@ def library_chunks() -> Iterator[list[Chunk]]:
 def make_store(store: Path) -> None:
     import numpy as np
 
-    from streamrag_cli.store.writer import open_for_writing
+    from streamrag_cli.store.local.writer import open_for_writing
 
     vectors = np.random.default_rng(3)
     total = 0

@@ -127,7 +127,7 @@ def light_ingest(folder: Path, store: Path) -> None:
 
 def index_alone(chunks: int, store: Path) -> None:
     """Write vectors through the same door as an ingest, without documents, and print the peak of memory."""
-    from streamrag_cli.store.vectors import WritableVectors
+    from streamrag_cli.store.local.vectors import WritableVectors
 
     table = _unit_vectors()
     store.mkdir()

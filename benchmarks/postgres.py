@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.retrieval.search import retrieve
+from streamrag_cli.store.address import StorePlace, store_place
 from streamrag_cli.store.opening import open_for_writing, open_reader, throw_away_store
-from streamrag_cli.store_place import StorePlace, store_place
 
 DIMENSION = 384
 CHUNKS_PER_DOCUMENT = 16

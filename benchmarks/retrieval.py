@@ -33,7 +33,7 @@ from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.retrieval.embeddings import BUILTIN
 from streamrag_cli.retrieval.lexical import STOP_WORDS, content_words
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.layout import Layout
+from streamrag_cli.store.local.layout import Layout
 from streamrag_cli.store.words import match_expression
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Language:
 def make_store(store: Path, chunks: int) -> None:
     import numpy as np
 
-    from streamrag_cli.store.writer import open_for_writing
+    from streamrag_cli.store.local.writer import open_for_writing
 
     language = Language(seed=2)
     vectors = np.random.default_rng(3)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from streamrag_cli.server_keys import check_keys
-from streamrag_cli.store_place import StorePlace, store_place
+from streamrag_cli.store.address import StorePlace, store_place
 
 MAX_TOP_K: Final = 100
 DEFAULT_ANSWER_TOKENS: Final = 8192

@@ -12,7 +12,7 @@ from typing import Any
 
 from streamrag_cli.errors import ConfigurationError, UsageError
 from streamrag_cli.setting_names import DEFAULT_ANSWER_TOKENS, SERVER_SETTING_NAMES, SETTING_NAMES, SettingName
-from streamrag_cli.store_place import PostgresUrl, StorePlace
+from streamrag_cli.store.address import PostgresUrl, StorePlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from streamrag_cli.errors import StreamragError
 from streamrag_cli.events import Error, IngestDone
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.settings import Settings
-from streamrag_cli.store_place import StorePlace
+from streamrag_cli.store.address import StorePlace
 
 DOCUMENTS: Mapping[str, str] = {
     "harbour.md": (

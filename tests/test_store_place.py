@@ -8,7 +8,7 @@ from psycopg.conninfo import conninfo_to_dict
 from streamrag_cli.engine.messages import Request, read_request, request_line
 from streamrag_cli.errors import ConfigurationError, UsageError
 from streamrag_cli.settings import Settings, read_settings
-from streamrag_cli.store_place import PostgresUrl, store_place
+from streamrag_cli.store.address import PostgresUrl, store_place
 
 SECRET = "s3cret%2Fw0rd"
 

@@ -45,8 +45,7 @@ from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.setting_names import DEFAULT_ANSWER_TOKENS
 from streamrag_cli.settings import Settings
 from streamrag_cli.stages import Stages
-from streamrag_cli.store.catalog import Counts
-from streamrag_cli.store.interface import Reader
+from streamrag_cli.store.interface import Counts, Reader
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 from streamrag_cli.system_errors import lack_of
 from streamrag_cli.text import sanitise, sanitise_line

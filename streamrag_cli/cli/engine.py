@@ -13,7 +13,7 @@ from streamrag_cli.cli import options
 from streamrag_cli.cli.process import environment
 from streamrag_cli.model import Question
 from streamrag_cli.settings import Settings
-from streamrag_cli.store_place import PostgresUrl
+from streamrag_cli.store.address import PostgresUrl
 
 if TYPE_CHECKING:
     from streamrag_cli.engine.client import Connection

@@ -24,7 +24,7 @@ from streamrag_cli.render.complaint import complain
 from streamrag_cli.server_keys import split_keys
 from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES
 from streamrag_cli.settings import ServerSettings, Settings, read_server_settings, read_settings
-from streamrag_cli.store_place import PostgresUrl, store_place
+from streamrag_cli.store.address import PostgresUrl, store_place
 from streamrag_cli.system_errors import lack_of
 from streamrag_cli.text import sanitise, without_secret
 from streamrag_cli.wire import encode, failure_object, to_json

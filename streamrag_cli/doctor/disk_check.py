@@ -8,8 +8,8 @@ from typing import Final
 
 from streamrag_cli.doctor.findings import Finding, ok, warning
 from streamrag_cli.documents.discover import is_gone
-from streamrag_cli.store.layout import collections
-from streamrag_cli.store.lock import not_writable
+from streamrag_cli.store.local.layout import collections
+from streamrag_cli.store.local.lock import not_writable
 
 _LITTLE_BYTES: Final = 500_000_000
 _NONE_BYTES: Final = 20_000_000

@@ -17,9 +17,9 @@ from streamrag_cli.errors import StoreError, aimed
 from streamrag_cli.gone import gone_files
 from streamrag_cli.settings import Settings
 from streamrag_cli.silence import SWITCHES
-from streamrag_cli.store.inspection import UNFOUND_TOLERATED, Inspection
+from streamrag_cli.store.address import PostgresUrl, StorePlace
+from streamrag_cli.store.local.inspection import UNFOUND_TOLERATED, Inspection
 from streamrag_cli.store.opening import collections, missing, open_manifest
-from streamrag_cli.store_place import PostgresUrl, StorePlace
 
 SEARCHES: Final = 1000
 """How many chunks of a collection are searched for unless all are to be."""
@@ -90,7 +90,7 @@ def _inspected(store: Path, name: str, *, full: bool) -> Inspection:
     searches = str(_ALL if full else SEARCHES)
     try:
         ended = subprocess.run(
-            [sys.executable, "-P", "-m", "streamrag_cli.store.inspection", str(store), name, searches],
+            [sys.executable, "-P", "-m", "streamrag_cli.store.local.inspection", str(store), name, searches],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env={"PYTHONPATH": os.pathsep.join(import_paths), "PYTHONUTF8": "1", **SWITCHES},

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, Sources, Status, Token
 from streamrag_cli.model import ChatMessage, Citation, Question, Source, Timings, Usage
 from streamrag_cli.settings import Settings
-from streamrag_cli.store_place import PostgresUrl, store_place
+from streamrag_cli.store.address import PostgresUrl, store_place
 
 LONGEST_LINE_BYTES: Final = 256_000_000
 BEAT_S: Final = 0.5

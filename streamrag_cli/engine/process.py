@@ -22,7 +22,7 @@ from streamrag_cli.engine.messages import (
 from streamrag_cli.engine.peer import peer
 from streamrag_cli.engine.place import Place, UnsafePlaceError, identity, meeting_place
 from streamrag_cli.presence import while_present
-from streamrag_cli.store_place import PostgresUrl
+from streamrag_cli.store.address import PostgresUrl
 
 _CHECK_EVERY_S: Final = 60.0  # 3 ms each time
 _ASK_WITHIN_S: Final = 10.0

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from streamrag_cli.documents.formats import text_kind
 from streamrag_cli.model import Copy, Hit
 from streamrag_cli.retrieval.lexical import STOP_WORDS, content_words, words
-from streamrag_cli.store.catalog import StoredChunk
+from streamrag_cli.store.interface import StoredChunk
 
 FindGone: TypeAlias = Callable[[Iterable[str]], Collection[str]]
 """Given absolute paths, those at which there is no file."""

@@ -9,8 +9,7 @@ from streamrag_cli.own_thread import in_own_thread
 from streamrag_cli.server.replies import JsonReply, reply_to
 from streamrag_cli.server.request_log import entry_of
 from streamrag_cli.server.serving import Serving
-from streamrag_cli.store.catalog import Counts
-from streamrag_cli.store.interface import Reader
+from streamrag_cli.store.interface import Counts, Reader
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, TimeLimit
 from streamrag_cli.system_errors import has_spare_descriptors, too_many_open_files
 

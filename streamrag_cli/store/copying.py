@@ -7,9 +7,9 @@ from typing import Final
 
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.store.address import StorePlace
 from streamrag_cli.store.interface import Reader, Writer
 from streamrag_cli.store.opening import open_for_writing, open_manifest, open_reader
-from streamrag_cli.store_place import StorePlace
 
 _BATCH_CHUNKS: Final = 1000
 

@@ -6,11 +6,10 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.catalog import Counts, StoredChunk
 from streamrag_cli.store.time_limit import TimeLimit
 
 if TYPE_CHECKING:
@@ -19,6 +18,25 @@ if TYPE_CHECKING:
 
 Embed: TypeAlias = "Callable[[Sequence[str]], NDArray[np.float32]]"
 WrittenDocument: TypeAlias = tuple[DocumentRecord, Sequence[Chunk]]
+BUSY_AFTER_S: Final = 3.0
+"""How long a writer waits for another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredChunk:
+    """A chunk and its document's shown name and absolute path."""
+
+    chunk: Chunk
+    source: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How much a collection holds."""
+
+    documents: int
+    chunks: int
 
 
 class Manifest(Protocol):
@@ -176,3 +194,17 @@ def another_embedding(collection: str, *, made_with: str, asked: str) -> StoreEr
         code="another_embedding",
         hint="use another collection (-c NAME), or make this one anew: streamrag ingest --rebuild",
     )
+
+
+def range_below(folder: str) -> tuple[str, str]:
+    """The first path that may lie below a folder and the first beyond, where paths are in the order of their bytes."""
+    below = folder.rstrip("/") + "/"
+    return below, below[:-1] + "0"  # which follows the slash
+
+
+def in_pages(page_after: Callable[[str], list[DocumentRecord]]) -> Iterator[DocumentRecord]:
+    """Records in the order of their paths, a page at a time; `page_after` gives the page beyond a path."""
+    page = page_after("")
+    while page:
+        yield from page
+        page = page_after(page[-1].path)

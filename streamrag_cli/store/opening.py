@@ -12,11 +12,11 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from streamrag_cli.errors import ConfigurationError, StoreError
-from streamrag_cli.store.catalog import Catalog
+from streamrag_cli.store.address import PostgresUrl, StorePlace
 from streamrag_cli.store.interface import Manifest, Reader, Writer
-from streamrag_cli.store.layout import Layout
-from streamrag_cli.store.layout import collections as directory_collections
-from streamrag_cli.store_place import PostgresUrl, StorePlace
+from streamrag_cli.store.local.catalog import Catalog
+from streamrag_cli.store.local.layout import Layout
+from streamrag_cli.store.local.layout import collections as directory_collections
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -29,7 +29,7 @@ def open_reader(place: StorePlace, collection: str) -> Reader:
         from streamrag_cli.store.postgres.reader import PostgresReader  # psycopg and numpy, about 0.2 s
 
         return PostgresReader(place, collection)
-    from streamrag_cli.store.reader import CollectionReader
+    from streamrag_cli.store.local.reader import CollectionReader
 
     return CollectionReader(place, collection)
 
@@ -47,7 +47,7 @@ def open_for_writing(
         from streamrag_cli.store.postgres import writer as postgres  # psycopg and numpy, about 0.2 s
 
         return postgres.open_for_writing(place, collection, embedding=embedding, rebuild=rebuild)
-    from streamrag_cli.store.writer import open_for_writing as open_directory
+    from streamrag_cli.store.local.writer import open_for_writing as open_directory
 
     return open_directory(place, collection, embedding=embedding, rebuild=rebuild)
 
@@ -104,7 +104,7 @@ def remove_collection(place: StorePlace, collection: str) -> None:
 
         postgres.remove_collection(place, collection)
         return
-    from streamrag_cli.store.writer import remove_collection as remove_from_directory
+    from streamrag_cli.store.local.writer import remove_collection as remove_from_directory
 
     remove_from_directory(place, collection)
 

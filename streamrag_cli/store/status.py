@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.catalog import Catalog
+from streamrag_cli.store.address import PostgresUrl, StorePlace
 from streamrag_cli.store.interface import CollectionStatus
-from streamrag_cli.store.layout import Layout
+from streamrag_cli.store.local.catalog import Catalog
+from streamrag_cli.store.local.layout import Layout
 from streamrag_cli.store.opening import collections, missing
-from streamrag_cli.store_place import PostgresUrl, StorePlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.store import full_text
-from streamrag_cli.store.layout import Layout
-from streamrag_cli.store.vectors import WritableVectors
+from streamrag_cli.store.local import full_text
+from streamrag_cli.store.local.layout import Layout
+from streamrag_cli.store.local.vectors import WritableVectors
 from tests.cli.command_line import CommandLine
 from tests.doctor.conftest import ANSWER, QUESTION, copy_of
 from tests.doctor.findings import bad, doctor, follow, of_check

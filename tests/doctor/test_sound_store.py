@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.store.inspection import UNFOUND_TOLERATED, Inspection, inspect
+from streamrag_cli.store.local.inspection import UNFOUND_TOLERATED, Inspection, inspect
 from tests.cli.command_line import CommandLine, read_until
 from tests.doctor.conftest import copy_of
 from tests.doctor.findings import bad, doctor, follow, of_check

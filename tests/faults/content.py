@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from streamrag_cli.store import full_text
-from streamrag_cli.store.layout import Layout
-from streamrag_cli.store.vectors import Vectors
+from streamrag_cli.store.local import full_text
+from streamrag_cli.store.local.layout import Layout
+from streamrag_cli.store.local.vectors import Vectors
 
 _LEFT_OUT = {"read_at_ns", "id", "document_id"}
 _META = ("schema_version", "embedding", "dimension")

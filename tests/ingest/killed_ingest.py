@@ -19,11 +19,11 @@ from streamrag_cli.events import IngestDone
 from streamrag_cli.ingest import pipeline, sinks
 from streamrag_cli.retrieval.search import retrieve
 from streamrag_cli.settings import Settings
-from streamrag_cli.store import full_text
-from streamrag_cli.store.catalog import Catalog
-from streamrag_cli.store.layout import Layout
-from streamrag_cli.store.reader import CollectionReader
-from streamrag_cli.store.vectors import Vectors, WritableVectors
+from streamrag_cli.store.local import full_text
+from streamrag_cli.store.local.catalog import Catalog
+from streamrag_cli.store.local.layout import Layout
+from streamrag_cli.store.local.reader import CollectionReader
+from streamrag_cli.store.local.vectors import Vectors, WritableVectors
 from tests.fake_embedder import FakeEmbedder
 
 _READS = ("SELECT", "PRAGMA", "--")

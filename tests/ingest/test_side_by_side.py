@@ -16,9 +16,9 @@ from streamrag_cli.ingest import compare, embedding, pipeline, reading, run, sin
 from streamrag_cli.ingest.embedding import BrokenOffError, EmbedAhead
 from streamrag_cli.model import DocumentRecord
 from streamrag_cli.retrieval.builtin_embedding import BuiltinEmbedder
-from streamrag_cli.store.catalog import Catalog
-from streamrag_cli.store.vectors import WritableVectors
-from streamrag_cli.store.writer import CollectionWriter
+from streamrag_cli.store.local.catalog import Catalog
+from streamrag_cli.store.local.vectors import WritableVectors
+from streamrag_cli.store.local.writer import CollectionWriter
 from tests.fake_embedder import FakeEmbedder, dies_at
 from tests.ingest.ingests import Ingests
 

@@ -20,7 +20,7 @@ from streamrag_cli.events import IngestDone
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.settings import ServerSettings, Settings
-from streamrag_cli.store_place import store_place
+from streamrag_cli.store.address import store_place
 from tests.library import make_collection
 from tests.openai_replies import Hold, Stall, answer, finish, stream, token
 from tests.openai_server import OpenAIServer, Script

@@ -15,7 +15,7 @@ from streamrag_cli.events import Error, Notice
 from streamrag_cli.model_server import errors
 from streamrag_cli.server.public import is_public, public_error, public_notice
 from streamrag_cli.settings import ServerSettings, Settings
-from streamrag_cli.store_place import store_place
+from streamrag_cli.store.address import store_place
 from tests.library import make_collection
 from tests.openai_replies import Reply, answer, failure
 from tests.openai_server import OpenAIServer

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.server.workers import run_workers
 from streamrag_cli.settings import Settings
-from streamrag_cli.store_place import StorePlace
+from streamrag_cli.store.address import StorePlace
 from tests.library import make_collection
 from tests.openai_replies import Stall, stream, token
 from tests.openai_server import OpenAIServer

@@ -17,9 +17,9 @@ from typing import Any
 
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.retrieval.search import retrieve
-from streamrag_cli.store.layout import Layout
-from streamrag_cli.store.vectors import Vectors
-from streamrag_cli.store_place import PostgresUrl
+from streamrag_cli.store.address import PostgresUrl
+from streamrag_cli.store.local.layout import Layout
+from streamrag_cli.store.local.vectors import Vectors
 from tests import postgres_server
 from tests.fake_embedder import FakeEmbedder
 from tests.store.stores import LocalStore, Store, by_vector, document, many_chunks, store_at, texts, write

@@ -12,12 +12,12 @@ from functools import cache
 from pathlib import Path
 
 from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.store.address import PostgresUrl, StorePlace, store_place
 from streamrag_cli.store.interface import Reader, Writer
+from streamrag_cli.store.local.reader import CollectionReader
+from streamrag_cli.store.local.writer import CollectionWriter
+from streamrag_cli.store.local.writer import open_for_writing as open_directory_for_writing
 from streamrag_cli.store.opening import open_for_writing, open_reader
-from streamrag_cli.store.reader import CollectionReader
-from streamrag_cli.store.writer import CollectionWriter
-from streamrag_cli.store.writer import open_for_writing as open_directory_for_writing
-from streamrag_cli.store_place import PostgresUrl, StorePlace, store_place
 from tests import postgres_server
 from tests.fake_embedder import FakeEmbedder
 from tests.fork_server import ForkServer

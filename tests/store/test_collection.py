@@ -7,7 +7,7 @@ import pytest
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.retrieval.search import retrieve
-from streamrag_cli.store.catalog import Counts
+from streamrag_cli.store.interface import Counts
 from tests.fake_embedder import FakeEmbedder
 from tests.store.stores import Store, by_text, by_vector, document, many_chunks, texts, vector_ids, write
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.store.copying import Copied, copy_collection
 from streamrag_cli.store.interface import Reader
-from streamrag_cli.store.vectors import WritableVectors
+from streamrag_cli.store.local.vectors import WritableVectors
 from tests.postgres_server import fresh_schema
 from tests.store.stores import LocalStore, Store, by_text, by_vector, document, many_chunks, texts
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.core import CoreCollection
-from streamrag_cli.store.vectors import Vectors, WritableVectors
+from streamrag_cli.store.local.core import CoreCollection
+from streamrag_cli.store.local.vectors import Vectors, WritableVectors
 from tests.fake_embedder import FakeEmbedder
 from tests.store.test_vectors import MALICIOUS_DOTENV, python
 
@@ -69,7 +69,7 @@ def test_reading_does_not_import_the_package(directory: Path, tmp_path: Path) ->
     program = f"""
 import sys
 from pathlib import Path
-from streamrag_cli.store.vectors import Vectors
+from streamrag_cli.store.local.vectors import Vectors
 vectors = Vectors(Path({str(directory)!r}), "default")
 print(len(vectors.ids()), "chromadb" in sys.modules, "pydantic" in sys.modules)
 """
@@ -85,7 +85,7 @@ def test_an_error_of_the_core_reads_no_dotenv_file_of_the_working_directory(dire
     program = f"""
 from pathlib import Path
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.vectors import Vectors
+from streamrag_cli.store.local.vectors import Vectors
 try:
     Vectors(Path({str(directory)!r}), "another-name")
 except StoreError as error:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from threading import Event, Thread
 
 from streamrag_cli.retrieval.search import retrieve
-from streamrag_cli.store.catalog import Counts
+from streamrag_cli.store.interface import Counts
 from streamrag_cli.store.status import status_of
 from tests.fake_embedder import FakeEmbedder
 from tests.store.stores import LocalStore, by_vector, document, write

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.store.private_copy import PrivateCopy, copied_database
+from streamrag_cli.store.local.private_copy import PrivateCopy, copied_database
 from tests.fork_server import ForkServer
 
 SCRIPT = 'mount -t tmpfs tmpfs "$0" && exec "$@"'

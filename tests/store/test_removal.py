@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.lock import WRITER_LOCK, writing
+from streamrag_cli.store.address import PostgresUrl
+from streamrag_cli.store.local.lock import WRITER_LOCK, writing
 from streamrag_cli.store.opening import collections, open_manifest, remove_collection
-from streamrag_cli.store_place import PostgresUrl
 from tests.postgres_server import tables
 from tests.store.stores import Store, document, texts
 

@@ -10,8 +10,8 @@ import pytest
 from streamrag_cli.errors import ExitCode, StoreError
 from streamrag_cli.retrieval.search import retrieve
 from streamrag_cli.store.interface import Reader
+from streamrag_cli.store.local.reader import CollectionReader
 from streamrag_cli.store.postgres.reader import PostgresReader
-from streamrag_cli.store.reader import CollectionReader
 from streamrag_cli.store.time_limit import Cancellation, TimeLimit
 from streamrag_cli.store.words import MOST_WORDS, rarest_words, stems
 from tests.fake_embedder import FakeEmbedder

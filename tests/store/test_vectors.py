@@ -15,7 +15,7 @@ from langchain_chroma import Chroma
 from numpy.typing import NDArray
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.vectors import Vectors, WritableVectors
+from streamrag_cli.store.local.vectors import Vectors, WritableVectors
 from tests.fake_embedder import FakeEmbedder
 
 COUNT = 1200  # beyond the thousand from which on Chroma saves an index
@@ -108,7 +108,7 @@ def test_a_dotenv_file_in_the_working_directory_is_not_read(directory: Path, tmp
     (tmp_path / ".env").write_text(MALICIOUS_DOTENV)
     ours = f"""
 from pathlib import Path
-from streamrag_cli.store.vectors import WritableVectors
+from streamrag_cli.store.local.vectors import WritableVectors
 vectors = WritableVectors(Path({str(directory)!r}), "default")
 print(vectors.count(), Path.cwd() == Path({str(tmp_path)!r}))
 vectors.add([], [], [], None)

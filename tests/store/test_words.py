@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.store.catalog import SCHEMA_VERSION
-from streamrag_cli.store.layout import Layout
+from streamrag_cli.store.local.catalog import SCHEMA_VERSION
+from streamrag_cli.store.local.layout import Layout
 from streamrag_cli.store.words import separate, stems
 from tests.store.stores import LocalStore, Store, by_text, document
 

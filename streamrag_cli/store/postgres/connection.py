@@ -18,8 +18,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Format, TransactionStatus
 from psycopg.types import TypeInfo
 
+from streamrag_cli.store.address import PostgresUrl
 from streamrag_cli.store.postgres.failures import extension_refused, no_extension, refused, translated
-from streamrag_cli.store_place import PostgresUrl
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,8 +8,8 @@ import psycopg
 from psycopg import errors
 
 from streamrag_cli.errors import StoreError
+from streamrag_cli.store.address import PostgresUrl
 from streamrag_cli.store.postgres.rights import missing_right
-from streamrag_cli.store_place import PostgresUrl
 
 _LOST: Final = ("08", "57P")  # connection exceptions; shut down, crashed, starting up
 _NO_ROOM: Final = ("53100", "53200")

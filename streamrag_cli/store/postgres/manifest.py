@@ -8,7 +8,7 @@ from datetime import UTC
 from typing import Any, Final, TypeAlias
 
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.catalog import Counts, StoredChunk, in_pages, range_below
+from streamrag_cli.store.interface import Counts, StoredChunk, in_pages, range_below
 from streamrag_cli.store.postgres.connection import Connection
 
 _AT_A_TIME: Final = 500

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.catalog import Counts, StoredChunk
+from streamrag_cli.store.address import PostgresUrl
+from streamrag_cli.store.interface import Counts, StoredChunk
 from streamrag_cli.store.postgres import ranking, rows
 from streamrag_cli.store.postgres.connection import Connection, Connections, interrupt
 from streamrag_cli.store.postgres.failures import translated
@@ -17,7 +18,6 @@ from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
 from streamrag_cli.store.postgres.schema import current_epoch, distance
 from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.store.words import stems
-from streamrag_cli.store_place import PostgresUrl
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,9 +10,9 @@ from typing import Final
 from psycopg import errors, sql
 
 from streamrag_cli.errors import StoreError
+from streamrag_cli.store.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import Connection
 from streamrag_cli.store.postgres.failures import missing
-from streamrag_cli.store_place import PostgresUrl
 
 _MIGRATIONS: Final = sorted(Path(__file__).with_name("migrations").glob("*.sql"))
 VERSION: Final = len(_MIGRATIONS)

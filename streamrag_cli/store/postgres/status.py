@@ -4,12 +4,12 @@ from contextlib import closing
 
 from psycopg import errors, sql
 
+from streamrag_cli.store.address import PostgresUrl
 from streamrag_cli.store.interface import CollectionStatus
 from streamrag_cli.store.postgres.connection import Connection, connect
 from streamrag_cli.store.postgres.failures import translated
 from streamrag_cli.store.postgres.manifest import PostgresManifest
 from streamrag_cli.store.postgres.reader import PostgresReader
-from streamrag_cli.store_place import PostgresUrl
 
 
 def collections(place: PostgresUrl) -> list[str]:

@@ -10,14 +10,13 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.catalog import Counts
-from streamrag_cli.store.interface import another_embedding
+from streamrag_cli.store.address import PostgresUrl
+from streamrag_cli.store.interface import Counts, another_embedding
 from streamrag_cli.store.postgres import rows, schema
 from streamrag_cli.store.postgres.claims import EVERYTHING, Claims
 from streamrag_cli.store.postgres.connection import Connection, connect
 from streamrag_cli.store.postgres.failures import translated
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
-from streamrag_cli.store_place import PostgresUrl
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from streamrag_cli.store_place import PostgresUrl
+from streamrag_cli.store.address import PostgresUrl
 from tests.store.stores import Store
 
 

@@ -9,10 +9,10 @@ import psycopg
 import pytest
 
 from streamrag_cli.errors import ConfigurationError, StoreError
+from streamrag_cli.store.address import PostgresUrl
 from streamrag_cli.store.opening import open_reader
 from streamrag_cli.store.postgres.connection import connect
 from streamrag_cli.store.postgres.status import problems
-from streamrag_cli.store_place import PostgresUrl
 from tests.postgres_server import PASSWORD, guarded
 from tests.store.postgres.postgres_store import PostgresStore
 from tests.store.stores import Store, document, texts, write

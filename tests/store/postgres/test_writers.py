@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.catalog import Counts
+from streamrag_cli.store.interface import Counts
 from streamrag_cli.store.postgres.connection import connect
 from tests.fake_embedder import FakeEmbedder
 from tests.store.postgres.postgres_store import PostgresStore

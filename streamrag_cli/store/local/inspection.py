@@ -1,6 +1,6 @@
 """Whether a collection is whole: more than a reader asks before a question, and only read.
 
-    python -m streamrag_cli.store.inspection STORE COLLECTION SEARCHES
+    python -m streamrag_cli.store.local.inspection STORE COLLECTION SEARCHES
 
 says what it found as one JSON object. It is run as a process of its own, since a damaged index can take down or hold
 up whoever opens it. What an ingest changes meanwhile is not taken for damage: the catalog is read as one state, and
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from streamrag_cli.errors import StoreError, StreamragError
-from streamrag_cli.store import index_files
-from streamrag_cli.store.catalog import Catalog
-from streamrag_cli.store.inspected import InspectedCatalog, InspectedVectors, database_problem
-from streamrag_cli.store.layout import Layout
-from streamrag_cli.store.lock import using, writing
+from streamrag_cli.store.local import index_files
+from streamrag_cli.store.local.catalog import Catalog
+from streamrag_cli.store.local.inspected import InspectedCatalog, InspectedVectors, database_problem
+from streamrag_cli.store.local.layout import Layout
+from streamrag_cli.store.local.lock import using, writing
 from streamrag_cli.system_errors import refusal
 
 UNFOUND_TOLERATED: Final = 0.01

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.lock import WRITER_LOCK, unused
+from streamrag_cli.store.local.lock import WRITER_LOCK, unused
 from streamrag_cli.system_errors import refusal
 
 _EPOCH_PREFIX: Final = "epoch-"

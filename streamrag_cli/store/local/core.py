@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import chromadb_rust_bindings as core
 
-from streamrag_cli.store.chromadb_import import away_from_the_working_directory
+from streamrag_cli.store.local.chromadb_import import away_from_the_working_directory
 
 if TYPE_CHECKING:
     import numpy as np

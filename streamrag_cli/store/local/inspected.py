@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.catalog import Catalog
-from streamrag_cli.store.full_text import register
-from streamrag_cli.store.lock import alone
-from streamrag_cli.store.vectors import Vectors
+from streamrag_cli.store.local.catalog import Catalog
+from streamrag_cli.store.local.full_text import register
+from streamrag_cli.store.local.lock import alone
+from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.system_errors import cannot_open
 
 SAME_DIRECTION: Final = 0.999

@@ -11,12 +11,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from streamrag_cli.store.catalog import Catalog
-from streamrag_cli.store.index_files import damaged
-from streamrag_cli.store.layout import Layout
-from streamrag_cli.store.lock import using
+from streamrag_cli.store.local.catalog import Catalog
+from streamrag_cli.store.local.index_files import damaged
+from streamrag_cli.store.local.layout import Layout
+from streamrag_cli.store.local.lock import using
+from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.store.time_limit import TimeLimit
-from streamrag_cli.store.vectors import Vectors
 from streamrag_cli.system_errors import refusal
 
 _MOST_IDLE: Final = 4  # connections; each may hold 2 MB of pages

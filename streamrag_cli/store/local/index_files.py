@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.catalog import Catalog
+from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.system_errors import refusal
 
 # Chroma saves an index from its thousandth vector on; before, its files are blanks, and differ each time it is opened.

@@ -9,13 +9,14 @@ from threading import Lock, local
 from typing import TYPE_CHECKING
 
 from streamrag_cli.errors import StoreError, StreamragError
-from streamrag_cli.store import index_files
-from streamrag_cli.store.catalog import Catalog, Counts, StoredChunk, damaged_catalog
-from streamrag_cli.store.epoch import OpenEpoch
-from streamrag_cli.store.index_files import damaged
-from streamrag_cli.store.layout import Layout
+from streamrag_cli.store.interface import Counts, StoredChunk
+from streamrag_cli.store.local import index_files
+from streamrag_cli.store.local.catalog import Catalog, damaged_catalog
+from streamrag_cli.store.local.epoch import OpenEpoch
+from streamrag_cli.store.local.index_files import damaged
+from streamrag_cli.store.local.layout import Layout
+from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.store.time_limit import TimeLimit
-from streamrag_cli.store.vectors import Vectors
 from streamrag_cli.store.words import MOST_WORDS, match_expression, rarest_words, stems
 
 if TYPE_CHECKING:

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store import index_files
-from streamrag_cli.store.catalog import Catalog, Counts
-from streamrag_cli.store.compaction import compact_if_worthwhile, note_dropped
-from streamrag_cli.store.index_files import damaged
-from streamrag_cli.store.interface import Embed, another_embedding, vectors_made_with
-from streamrag_cli.store.layout import Current, Layout
-from streamrag_cli.store.lock import not_writable, writing
-from streamrag_cli.store.vectors import WritableVectors
+from streamrag_cli.store.interface import Counts, Embed, another_embedding, vectors_made_with
+from streamrag_cli.store.local import index_files
+from streamrag_cli.store.local.catalog import Catalog
+from streamrag_cli.store.local.compaction import compact_if_worthwhile, note_dropped
+from streamrag_cli.store.local.index_files import damaged
+from streamrag_cli.store.local.layout import Current, Layout
+from streamrag_cli.store.local.lock import not_writable, writing
+from streamrag_cli.store.local.vectors import WritableVectors
 
 if TYPE_CHECKING:
     import numpy as np

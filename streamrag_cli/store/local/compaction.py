@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from streamrag_cli.errors import StreamragError
-from streamrag_cli.store.catalog import Catalog
-from streamrag_cli.store.full_text import merged
-from streamrag_cli.store.lock import alone
+from streamrag_cli.store.local.catalog import Catalog
+from streamrag_cli.store.local.full_text import merged
+from streamrag_cli.store.local.lock import alone
 
 _FEWEST: Final = 64
 """So many deleted chunks take less than a megabyte."""

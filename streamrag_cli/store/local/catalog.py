@@ -7,9 +7,8 @@ transaction and raises the generation by one, so a reader can tell that somethin
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any, Final
@@ -17,9 +16,10 @@ from zlib import crc32
 
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.full_text import create_index, merged, register, upgrade_index
-from streamrag_cli.store.lock import not_writable
-from streamrag_cli.store.private_copy import PrivateCopy, Stamp, copied_database, may_write, stamp_of
+from streamrag_cli.store.interface import Counts, StoredChunk, in_pages, range_below
+from streamrag_cli.store.local.full_text import create_index, merged, register, upgrade_index
+from streamrag_cli.store.local.lock import not_writable
+from streamrag_cli.store.local.private_copy import PrivateCopy, Stamp, copied_database, may_write, stamp_of
 from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.system_errors import cannot_open, out_of_memory, refusal
 
@@ -32,23 +32,6 @@ _AT_A_TIME: Final = 500  # below SQLite's limit on the variables of one statemen
 _MERGED_PAGES: Final = 1000
 _STEPS_BETWEEN_CHECKS: Final = 2000  # of SQLite's virtual machine: about a millisecond, and ten of a costly search
 _CHUNK_COLUMNS: Final = "chunks.chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredChunk:
-    """A chunk and its document's shown name and absolute path."""
-
-    chunk: Chunk
-    source: str
-    path: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """How much a collection holds."""
-
-    documents: int
-    chunks: int
 
 
 class Catalog:
@@ -450,17 +433,3 @@ def _stored_chunk(of_chunk: Sequence[Any], source: str, path: str) -> StoredChun
         char_end=char_end,
     )
     return StoredChunk(chunk=chunk, source=source, path=path)
-
-
-def range_below(folder: str) -> tuple[str, str]:
-    """The first path that may lie below a folder and the first beyond, where paths are in the order of their bytes."""
-    below = folder.rstrip("/") + "/"
-    return below, below[:-1] + "0"  # which follows the slash
-
-
-def in_pages(page_after: Callable[[str], list[DocumentRecord]]) -> Iterator[DocumentRecord]:
-    """Records in the order of their paths, a page at a time; `page_after` gives the page beyond a path."""
-    page = page_after("")
-    while page:
-        yield from page
-        page = page_after(page[-1].path)

@@ -15,10 +15,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from streamrag_cli.errors import StreamragError
-from streamrag_cli.store.chromadb_import import away_from_the_working_directory
-from streamrag_cli.store.index_files import damaged
-from streamrag_cli.store.lock import alone, not_writable
-from streamrag_cli.store.private_copy import PrivateCopy, may_write
+from streamrag_cli.store.local.chromadb_import import away_from_the_working_directory
+from streamrag_cli.store.local.index_files import damaged
+from streamrag_cli.store.local.lock import alone, not_writable
+from streamrag_cli.store.local.private_copy import PrivateCopy, may_write
 from streamrag_cli.system_errors import cannot_open, lack_named_in, lack_of, refusal, require_resources
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection as ChromaCollection
     from numpy.typing import NDArray
 
-    from streamrag_cli.store.core import CoreCollection
+    from streamrag_cli.store.local.core import CoreCollection
 
 _DATABASE: Final = "chroma.sqlite3"
 AT_A_TIME: Final = 2000  # Chroma refuses more than 5461 records in one call
@@ -73,7 +73,7 @@ class Vectors:
             return False
 
     def _open(self) -> "CoreCollection | ChromaCollection":
-        from streamrag_cli.store.core import CoreCollection  # 70 ms, the whole of chromadb 600
+        from streamrag_cli.store.local.core import CoreCollection  # 70 ms, the whole of chromadb 600
 
         database = self._directory / _DATABASE
         if may_write(database):

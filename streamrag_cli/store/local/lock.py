@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Final
 
 from streamrag_cli.errors import StoreError, StreamragError
+from streamrag_cli.store.interface import BUSY_AFTER_S
 from streamrag_cli.system_errors import refusal
 
 WRITER_LOCK: Final = "writer.lock"
-BUSY_AFTER_S: Final = 3.0
+
 _CHROMA_BUSY_AFTER_S: Final = 30.0  # a writer holds it for one batch, about a second
 _POLL_S: Final = 0.01
 

@@ -1,0 +1,1 @@
+"""A store in a directory: a catalog in SQLite, vectors in Chroma."""
