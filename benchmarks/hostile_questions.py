@@ -63,11 +63,11 @@ def library_chunks() -> Iterator[list[Chunk]]:
 def make_store(store: Path) -> None:
     import numpy as np
 
-    from streamrag_cli.store.local.writer import open_for_writing
+    from streamrag_cli.store.registry import open_store
 
     vectors = np.random.default_rng(3)
     total = 0
-    with open_for_writing(store, "default", embedding=BUILTIN) as writer:
+    with open_store(store).writer("default", embedding=BUILTIN) as writer:
         batch: list[tuple[DocumentRecord, list[Chunk]]] = []
         for number, chunks in enumerate(library_chunks()):
             path = f"/library/{number:06}.py"

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.retrieval.search import retrieve
-from streamrag_cli.store.address import StorePlace, store_place
-from streamrag_cli.store.opening import open_for_writing, open_reader, throw_away_store
+from streamrag_cli.store.address import StoreAddress
+from streamrag_cli.store.registry import open_store, store_address
 
 DIMENSION = 384
 CHUNKS_PER_DOCUMENT = 16
@@ -97,25 +97,25 @@ def chunk_id(number: int) -> str:
     return f"{number:024x}"
 
 
-def fill(place: StorePlace, synthetic: Synthetic, folder: str, *, rebuild: bool = False) -> float:
+def fill(place: StoreAddress, synthetic: Synthetic, folder: str, *, rebuild: bool = False) -> float:
     """Seconds that writing takes. A rebuild lets a database make its index at the end."""
     started = time.perf_counter()
-    with open_for_writing(place, "default", embedding="synthetic", rebuild=rebuild) as writer:
+    with open_store(place).writer("default", embedding="synthetic", rebuild=rebuild) as writer:
         writer.add_roots([folder])
         for documents, vectors in synthetic.batches(folder):
             writer.write(documents, vectors)
     return time.perf_counter() - started
 
 
-def ask(place: StorePlace, synthetic: Synthetic) -> dict[str, float]:
+def ask(place: StoreAddress, synthetic: Synthetic) -> dict[str, float]:
     exact = np.argsort(-(synthetic.questions @ synthetic.vectors.T), axis=1)[:, :10]
     telling = [f"{number} w{100 + number} w{2000 + 7 * number} w{20 + number % 9}" for number in range(QUESTIONS)]
-    with closing(open_reader(place, "default")) as reader, reader.reading():
+    with closing(open_store(place).reader("default")) as reader, reader.reading():
         reader.nearest(synthetic.questions[0], 10)
         found = [{each for each, _ in reader.nearest(question, 100)[:10]} for question in synthetic.questions]
         nearest = timed(lambda number: reader.nearest(synthetic.questions[number], 100))
         text = timed(lambda number: reader.search_text(telling[number].split()[1:], 100))
-    with closing(open_reader(place, "default")) as reader:
+    with closing(open_store(place).reader("default")) as reader:
         whole = timed(lambda number: retrieve(reader, synthetic, telling[number], top_k=5))
     hits = [len(these & set(map(chunk_id, row))) for these, row in zip(found, exact.tolist(), strict=True)]
     return {
@@ -140,8 +140,8 @@ def sizes(url: str, counts: Sequence[int], kinds: Sequence[str], words: int) -> 
     for count in counts:
         synthetic = Synthetic(count, words=words)
         for kind in kinds:
-            like = store_place(url) if kind == "postgres" else Path()
-            with tempfile.TemporaryDirectory() as scratch, throw_away_store(like, Path(scratch)) as place:
+            like = open_store(store_address(url if kind == "postgres" else ""))
+            with tempfile.TemporaryDirectory() as scratch, like.throw_away(Path(scratch)) as place:
                 written_s = fill(place, synthetic, "/made-up", rebuild=True)
                 said = {"store": kind, "chunks": count, "chunks_per_s": round(count / written_s)}
                 print(json.dumps(said | ask(place, synthetic)), flush=True)
@@ -149,9 +149,10 @@ def sizes(url: str, counts: Sequence[int], kinds: Sequence[str], words: int) -> 
 
 def writers(url: str, count: int, numbers: Sequence[int]) -> None:
     for number in numbers:
-        with tempfile.TemporaryDirectory() as scratch, throw_away_store(store_place(url), Path(scratch)) as place:
-            address = place.with_secret() if not isinstance(place, Path) else str(place)
-            with open_for_writing(place, "default", embedding="synthetic"):
+        like = open_store(store_address(url))
+        with tempfile.TemporaryDirectory() as scratch, like.throw_away(Path(scratch)) as place:
+            address = open_store(place).with_secret()
+            with open_store(place).writer("default", embedding="synthetic"):
                 pass
             part = count // number
             command = [sys.executable, "-m", "benchmarks.postgres", "write", address, "--chunks", str(part)]
@@ -182,7 +183,7 @@ def main() -> None:
             writers(arguments.url, arguments.chunks[0], arguments.writers)
         case _:
             made = Synthetic(arguments.chunks[0], first=arguments.first)
-            print(fill(store_place(arguments.url), made, f"/made-up-{arguments.first}"))
+            print(fill(store_address(arguments.url), made, f"/made-up-{arguments.first}"))
 
 
 if __name__ == "__main__":

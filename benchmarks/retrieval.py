@@ -96,12 +96,12 @@ class Language:
 def make_store(store: Path, chunks: int) -> None:
     import numpy as np
 
-    from streamrag_cli.store.local.writer import open_for_writing
+    from streamrag_cli.store.registry import open_store
 
     language = Language(seed=2)
     vectors = np.random.default_rng(3)
     started = time.perf_counter()
-    with open_for_writing(store, _COLLECTION, embedding=BUILTIN) as writer:
+    with open_store(store).writer(_COLLECTION, embedding=BUILTIN) as writer:
         documents = chunks // CHUNKS_PER_DOCUMENT
         for first in range(0, documents, DOCUMENTS_AT_ONCE):
             numbers = range(first, min(first + DOCUMENTS_AT_ONCE, documents))

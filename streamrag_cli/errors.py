@@ -10,12 +10,13 @@
     └── NothingRelevantError  7   the store holds nothing on the question
 
 A foreign library's exception is translated into one of these once, at the edge where the library
-is called. Whatever else is raised is a bug: exit code 1.
+is called. Whatever else is raised is a bug: exit code 1. Each class says what it means to a shell, over HTTP and in a
+server's log; what has no class of its own is as the base.
 """
 
 import re
 from enum import IntEnum
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 
 class ExitCode(IntEnum):
@@ -34,13 +35,33 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+class Severity(IntEnum):
+    """The levels of `logging`, which takes too long to import for a command that logs nothing."""
+
+    WARNING = 30
+    ERROR = 40
+
+
+class Wording(NamedTuple):
+    """What visitors of a server are shown: nothing of paths, addresses and commands."""
+
+    message: str
+    hint: str = ""
+
+
 class StreamragError(Exception):
-    """An expected failure: one line of what happened and, where one exists, a command that mends it.
+    """An expected failure: one line of what happened and, where one exists, a command that fixes it.
 
     `code` is a stable snake_case word for programs; `hint` is a command or a short advice.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
+    http_status: ClassVar[int] = 500
+    severity: ClassVar[Severity] = Severity.ERROR
+    """A warning is the asker's fault, of which a server's operator need not know the cause."""
+    for_visitors: ClassVar[Wording] = Wording("internal error")
+    may_quote_a_server: ClassVar[bool] = False
+    """Whether its message may hold what the model's server said, and so any part of the question."""
 
     def __init__(self, message: str, *, code: str, hint: str = "", retryable: bool = False) -> None:
         super().__init__(message)
@@ -54,22 +75,33 @@ class StreamragError(Exception):
 
 class UsageError(StreamragError):
     exit_code = ExitCode.USAGE
+    http_status = 422
+    severity = Severity.WARNING
 
 
 class ConfigurationError(StreamragError):
     exit_code = ExitCode.CONFIGURATION
+    for_visitors = Wording("the server is not set up correctly")
+    may_quote_a_server = True
 
 
 class ModelServerError(StreamragError):
     exit_code = ExitCode.MODEL_SERVER
+    http_status = 502
+    for_visitors = Wording("the model did not answer", "try again later")
+    may_quote_a_server = True
 
 
 class StoreError(StreamragError):
     exit_code = ExitCode.STORE
+    http_status = 503
+    for_visitors = Wording("the documents cannot be searched at the moment", "try again later")
 
 
 class ResourceError(StreamragError):
     exit_code = ExitCode.STORE  # what it kept from being opened is, but for the built-in model, the store
+    http_status = StoreError.http_status
+    for_visitors = StoreError.for_visitors
 
 
 class DocumentError(StreamragError):
@@ -78,6 +110,21 @@ class DocumentError(StreamragError):
 
 class NothingRelevantError(StreamragError):
     exit_code = ExitCode.NOTHING_RELEVANT
+    http_status = 404
+    severity = Severity.WARNING
+
+
+_STATUS_OF_CODE: Final = {"rate_limited": 429, "context_too_long": 400, "request_refused": 400}
+
+
+def class_of(exit_code: int) -> type[StreamragError]:
+    """The class that ends a process with this code, which is what an event says of its error."""
+    return next((each for each in StreamragError.__subclasses__() if each.exit_code == exit_code), StreamragError)
+
+
+def http_status_of(code: str, exit_code: int) -> int:
+    """The status of an error of which nothing was sent yet."""
+    return _STATUS_OF_CODE.get(code) or class_of(exit_code).http_status
 
 
 _COMMAND: Final = re.compile(r"(?:^|[:,(] (?:or )?|^or )streamrag (?P<command>[a-z]+(?: .*)?)$")

@@ -24,7 +24,7 @@ from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.setting_names import MAX_TOP_K
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.opening import throw_away_store
+from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line
 
 _ENTRIES_PER_FOLDER: Final = 1000
@@ -86,7 +86,7 @@ def evaluate(
     with tempfile.TemporaryDirectory(prefix="streamrag-eval-") as scratch:
         corpus = Path(scratch, "corpus")
         ids = _write_corpus(folder / "corpus.jsonl", corpus)
-        with throw_away_store(settings.store, Path(scratch)) as store:
+        with open_store(settings.store).throw_away(Path(scratch)) as store:
             throw_away = replace(settings, store=store, collection="evaluation")
             for event in ingest_or_raise(IngestRequest(paths=(corpus,), working_directory=corpus), throw_away):
                 on_ingest(event)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from streamrag_cli.server_keys import check_keys
-from streamrag_cli.store.address import StorePlace, store_place
+from streamrag_cli.store.address import StoreAddress
+from streamrag_cli.store.registry import store_address
 
 MAX_TOP_K: Final = 100
 DEFAULT_ANSWER_TOKENS: Final = 8192
@@ -32,12 +33,12 @@ def _text(raw: str) -> str:
     return raw
 
 
-def _store(raw: str) -> StorePlace:
+def _store(raw: str) -> StoreAddress:
     try:
         raw.encode()  # bytes that are no UTF-8 come as lone surrogates, which no database takes
     except UnicodeEncodeError:
         raise ValueError("must be UTF-8") from None
-    return store_place(raw)
+    return store_address(raw)
 
 
 def _collection(raw: str) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 from streamrag_cli.errors import ConfigurationError, UsageError
 from streamrag_cli.setting_names import DEFAULT_ANSWER_TOKENS, SERVER_SETTING_NAMES, SETTING_NAMES, SettingName
-from streamrag_cli.store.address import PostgresUrl, StorePlace
+from streamrag_cli.store.address import StoreAddress
+from streamrag_cli.store.registry import open_store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class Settings:
     `state_directory` is for what may be forgotten at any time; "" keeps nothing.
     """
 
-    store: StorePlace
+    store: StoreAddress
     collection: str = "default"
     embedding: str | None = None
     model: str | None = None
@@ -42,8 +43,8 @@ class Settings:
 
     def store_named_by(self, flags: Mapping[str, object | None]) -> str:
         """The store as a flag names it, without its password; "" where none does."""
-        shown = self.store if isinstance(self.store, PostgresUrl) else flags.get("store")
-        return str(shown) if flags.get("store") else ""
+        given = flags.get("store")
+        return open_store(self.store).as_given(str(given)) if given else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +79,7 @@ def read_settings(flags: Mapping[str, object | None], environment: Mapping[str, 
     """
     values = _values(SETTING_NAMES, flags, environment)
     values.setdefault("store", data_directory(environment))
-    if isinstance(values["store"], Path):
-        values["store"] = values["store"].absolute()
+    values["store"] = values["store"].absolute()
     return Settings(**values, state_directory=str(_xdg(environment, "XDG_STATE_HOME", ".local/state") / "streamrag"))
 
 

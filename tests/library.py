@@ -7,7 +7,7 @@ from streamrag_cli.errors import StreamragError
 from streamrag_cli.events import Error, IngestDone
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.address import StorePlace
+from streamrag_cli.store.address import StoreAddress
 
 DOCUMENTS: Mapping[str, str] = {
     "harbour.md": (
@@ -28,7 +28,7 @@ DOCUMENTS: Mapping[str, str] = {
 
 
 def make_collection(
-    folder: Path, documents: Mapping[str, str] = DOCUMENTS, *, store: StorePlace | None = None
+    folder: Path, documents: Mapping[str, str] = DOCUMENTS, *, store: StoreAddress | None = None
 ) -> Settings:
     """Write the documents under `folder`, ingest them with the built-in embedding, and return the settings to ask."""
     docs = folder / "docs"

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import psycopg
 
-from streamrag_cli.store.address import PostgresUrl
+from streamrag_cli.store.postgres.address import PostgresUrl
 
 GUARDED: Final = "guarded"
 PASSWORD: Final = "correct horse/battery"

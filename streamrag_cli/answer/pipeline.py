@@ -9,7 +9,6 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
-from pathlib import Path
 from time import perf_counter
 from typing import Final
 
@@ -46,6 +45,7 @@ from streamrag_cli.setting_names import DEFAULT_ANSWER_TOKENS
 from streamrag_cli.settings import Settings
 from streamrag_cli.stages import Stages
 from streamrag_cli.store.interface import Counts, Reader
+from streamrag_cli.store.registry import open_store
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 from streamrag_cli.system_errors import lack_of
 from streamrag_cli.text import sanitise, sanitise_line
@@ -213,7 +213,7 @@ def _counted(reader: Reader, cancellation: Cancellation) -> Counts:
 
 def finder_of_gone(settings: Settings) -> FindGone | None:
     """What checks the files of this machine's own store; those of a database may be on another machine."""
-    return gone_files if isinstance(settings.store, Path) else None
+    return gone_files if open_store(settings.store).has_local_files else None
 
 
 def find_sources(

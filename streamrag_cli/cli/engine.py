@@ -13,7 +13,7 @@ from streamrag_cli.cli import options
 from streamrag_cli.cli.process import environment
 from streamrag_cli.model import Question
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.address import PostgresUrl
+from streamrag_cli.store.registry import open_store
 
 if TYPE_CHECKING:
     from streamrag_cli.engine.client import Connection
@@ -51,8 +51,7 @@ def _check_database(settings: Settings, surroundings: Mapping[str, str]) -> None
     """Raises NoEngineError where libpq is told more than the store's address says, as by PGPASSWORD."""
     from streamrag_cli.engine.client import NoEngineError
 
-    told = sorted(name for name in surroundings if name.startswith("PG"))
-    if told and isinstance(settings.store, PostgresUrl):
+    if told := open_store(settings.store).told_by(surroundings):
         raise NoEngineError(f"{', '.join(told)} is for this process alone")
 
 

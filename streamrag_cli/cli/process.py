@@ -24,7 +24,7 @@ from streamrag_cli.render.complaint import complain
 from streamrag_cli.server_keys import split_keys
 from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES
 from streamrag_cli.settings import ServerSettings, Settings, read_server_settings, read_settings
-from streamrag_cli.store.address import PostgresUrl, store_place
+from streamrag_cli.store.registry import open_store, store_address
 from streamrag_cli.system_errors import lack_of
 from streamrag_cli.text import sanitise, without_secret
 from streamrag_cli.wire import encode, failure_object, to_json
@@ -245,8 +245,8 @@ def _keys_in(variable: str) -> list[str]:
 def _without_password(text: str) -> str:
     """`text` without the password that the environment's store address may hold."""
     try:
-        place = store_place(os.environ.get("STREAMRAG_STORE", "").strip())
+        address = store_address(os.environ.get("STREAMRAG_STORE", "").strip())
     except ValueError:
         return text
-    password = place.password if isinstance(place, PostgresUrl) else ""
+    password = open_store(address).password
     return text.replace(password, "[password]") if password else text

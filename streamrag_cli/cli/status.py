@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from pathlib import Path
 
 from streamrag_cli.cli import options
 from streamrag_cli.cli.process import display_names, settings_from, with_target_flags
@@ -21,11 +20,13 @@ def command(
     settings = settings_from({"collection": collection, "store": store})
 
     from streamrag_cli.render.status import show_status
-    from streamrag_cli.store.status import status_of
+    from streamrag_cli.store.kind import status_of
+    from streamrag_cli.store.registry import open_store
 
-    found = status_of(settings.store, only=collection and settings.collection)
+    there = open_store(settings.store)
+    found = status_of(there, only=collection and settings.collection)
     roots = [root for each in found.collections for root in each.roots]
-    gone = gone_files(roots) if isinstance(found.store, Path) else frozenset()
+    gone = gone_files(roots) if there.has_local_files else frozenset()
 
     def removal(collection: str, root: str) -> str:
         command = f"streamrag ingest --remove {shlex.quote(display_names().typed(root))}"

@@ -8,8 +8,9 @@ from streamrag_cli.doctor.findings import Finding, ok
 from streamrag_cli.errors import StoreError
 from streamrag_cli.retrieval.retriever import embedder_for
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.interface import CollectionStatus, another_embedding
-from streamrag_cli.store.status import status_of
+from streamrag_cli.store.interface import another_embedding
+from streamrag_cli.store.kind import CollectionStatus, status_of
+from streamrag_cli.store.registry import open_store
 
 _TEXT: Final = "How long is a trial?"
 
@@ -36,6 +37,6 @@ def check_embedding(settings: Settings) -> Iterator[Finding]:
 def _collection(settings: Settings) -> CollectionStatus | None:
     """What the collection in use says of itself; None where there is none, or none that can be read."""
     try:
-        return status_of(settings.store, only=settings.collection).collections[0]
+        return status_of(open_store(settings.store), only=settings.collection).collections[0]
     except StoreError:
         return None  # the check of the store says why

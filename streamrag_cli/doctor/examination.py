@@ -3,8 +3,6 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Final
 
 from streamrag_cli.doctor.disk_check import check_disk
@@ -17,6 +15,7 @@ from streamrag_cli.doctor.silence_check import check_silence
 from streamrag_cli.doctor.store_check import check_store
 from streamrag_cli.doctor.terminal_check import Screen, check_terminal
 from streamrag_cli.errors import ExitCode, StreamragError
+from streamrag_cli.store.registry import open_store
 
 _log: Final = logging.getLogger("streamrag.doctor")
 
@@ -45,8 +44,7 @@ def examine(patient: Patient) -> Iterator[Finding]:
         yield from _guarded("model", lambda: check_model(settings))
         yield from _guarded("embedding", lambda: check_embedding(settings))
         yield from _guarded("store", lambda: check_store(settings, store_flags, full=patient.full))
-        if isinstance(settings.store, Path):
-            yield from _guarded("disk", partial(check_disk, settings.store))
+        yield from _guarded("disk", lambda: check_disk(open_store(settings.store)))
     yield from _guarded("terminal", lambda: check_terminal(patient.screen, patient.environment))
     yield from _guarded("engine", lambda: check_engine(settings, patient.environment))
     yield from _guarded("telemetry", lambda: check_silence(patient.environment))

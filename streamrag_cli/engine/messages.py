@@ -12,7 +12,8 @@ from typing import Any, Final, Literal
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, Sources, Status, Token
 from streamrag_cli.model import ChatMessage, Citation, Question, Source, Timings, Usage
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.address import PostgresUrl, store_place
+from streamrag_cli.store.address import StoreAddress
+from streamrag_cli.store.registry import open_store, store_address
 
 LONGEST_LINE_BYTES: Final = 256_000_000
 BEAT_S: Final = 0.5
@@ -49,7 +50,7 @@ def read_request(line: bytes) -> Request:
 
 
 def _settings(said: dict[str, Any]) -> Settings:
-    return Settings(**said | {"store": store_place(said["store"]), "exclude": tuple(said["exclude"])})
+    return Settings(**said | {"store": store_address(said["store"]), "exclude": tuple(said["exclude"])})
 
 
 def _question(said: Mapping[str, Any]) -> Question:
@@ -99,8 +100,8 @@ def _line(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, default=_as_text, separators=(",", ":")).encode() + b"\n"
 
 
-def _as_text(value: object) -> str:
-    return value.with_secret() if isinstance(value, PostgresUrl) else str(value)
+def _as_text(address: StoreAddress) -> str:
+    return open_store(address).with_secret()
 
 
 def _read(line: bytes) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from streamrag_cli.engine.messages import (
 from streamrag_cli.engine.peer import peer
 from streamrag_cli.engine.place import Place, UnsafePlaceError, identity, meeting_place
 from streamrag_cli.presence import while_present
-from streamrag_cli.store.address import PostgresUrl
+from streamrag_cli.store.address import StoreAddress
+from streamrag_cli.store.registry import open_store
 
 _CHECK_EVERY_S: Final = 60.0  # 3 ms each time
 _ASK_WITHIN_S: Final = 10.0
@@ -45,8 +46,7 @@ class Engine:
         self._sending_since_s: dict[asyncio.Task[Any] | None, float] = {}
         self._questions = 0
         self._secrets: set[str] = set()
-        self._stores: dict[Path, int] = {}
-        self._databases: set[PostgresUrl] = set()
+        self._stores: dict[StoreAddress, int] = {}
         self._library: Any = None
 
     async def run(self) -> None:
@@ -93,7 +93,7 @@ class Engine:
                 return True
         except OSError:  # the package is gone
             return True
-        return any(_inode(store) != seen for store, seen in self._stores.items())
+        return any(open_store(store).identity() != seen for store, seen in self._stores.items())
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -146,12 +146,11 @@ class Engine:
         self._questions += 1
         if settings.api_key:
             self._secrets.add(settings.api_key)
-        if isinstance(settings.store, PostgresUrl):
-            self._databases.add(settings.store)
-            if settings.store.password:
-                self._secrets.add(settings.store.password)
-        elif (inode := _inode(settings.store)) is not None:
-            self._stores.setdefault(settings.store, inode)
+        store = open_store(settings.store)
+        if store.password:
+            self._secrets.add(store.password)
+        if (identity := store.identity()) is not None:
+            self._stores.setdefault(settings.store, identity)
         act = ask if request.wants == "ask" else search
         async with aclosing(act(question, settings, self._library)) as events:
             async for event in events:
@@ -176,7 +175,7 @@ class Engine:
             "questions": self._questions,
             "open": len(self._serving) - 1,  # beside the connection that asks
             "rss_mb": _rss_mb(),
-            "stores": sorted(map(str, (*self._stores, *self._databases))),
+            "stores": sorted(map(str, self._stores)),
             "log": str(self._place.log),
         }
 

@@ -24,7 +24,7 @@ from streamrag_cli.retrieval.embeddings import Embedder
 from streamrag_cli.retrieval.retriever import embedder_for
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Manifest, Writer, vectors_made_with
-from streamrag_cli.store.opening import open_for_writing, open_manifest
+from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line
 
 __all__ = ["IngestRequest", "ingest", "ingest_or_raise", "remove", "remove_all"]
@@ -50,16 +50,15 @@ def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[Inge
     embedder = embedder_for(settings, made_with=_vectors_made_with(settings, rebuild=request.rebuild))
     yield IngestStarted(documents=looked_at.files, collection=settings.collection, embedding=embedder.name)
     yield from lost_roots(request, settings)
+    store = open_store(settings.store)
     with ExitStack() as stack:
         if request.dry_run:
             catalog: Manifest | None = None
             if not request.rebuild:
-                catalog = stack.enter_context(open_manifest(settings.store, settings.collection))
+                catalog = stack.enter_context(store.manifest(settings.collection))
             sink: Sink = DryRun(catalog)
         else:
-            opened = open_for_writing(
-                settings.store, settings.collection, embedding=embedder.name, rebuild=request.rebuild
-            )
+            opened = store.writer(settings.collection, embedding=embedder.name, rebuild=request.rebuild)
             writer = stack.enter_context(opened)
             yield from _repair(writer, embedder)
             writer.add_roots(map(str, {*roots, *looked_at.mounts}))
@@ -82,7 +81,7 @@ def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[Inge
 def _vectors_made_with(settings: Settings, *, rebuild: bool) -> str | None:
     """The embedding of the collection's vectors; None where it never had any, or where it is too damaged to tell."""
     try:
-        with open_manifest(settings.store, settings.collection) as manifest:
+        with open_store(settings.store).manifest(settings.collection) as manifest:
             return vectors_made_with(manifest) if manifest else None
     except StoreError:
         if rebuild:

@@ -14,8 +14,8 @@ from streamrag_cli.ingest.sinks import seen
 from streamrag_cli.model import DocumentRecord
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Manifest
-from streamrag_cli.store.opening import missing as missing_collection
-from streamrag_cli.store.opening import open_for_writing, open_manifest, remove_collection
+from streamrag_cli.store.kind import missing_collection
+from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line
 
 
@@ -38,10 +38,11 @@ def remove_all(request: IngestRequest, settings: Settings) -> Iterator[IngestEve
 def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
     started = time.perf_counter()
     below = request.absolute_paths()
-    with open_manifest(settings.store, settings.collection) as manifest:
+    store = open_store(settings.store)
+    with store.manifest(settings.collection) as manifest:
         made_with = manifest.meta("embedding") if manifest else None
         if manifest is None or made_with is None:
-            raise missing_collection(settings.store, settings.collection)
+            raise missing_collection(store, settings.collection)
         records, chunks = _records_under(manifest, below), manifest.counts().chunks
         roots = _roots_under(manifest, below)
     if not records and not roots:
@@ -52,7 +53,7 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
     confirm_removal(len(records), where, request, command=f"streamrag ingest --remove {given}")
     yield IngestStarted(documents=len(records), collection=settings.collection, embedding=made_with)
     if not request.dry_run:
-        with open_for_writing(settings.store, settings.collection, embedding=made_with) as writer:
+        with store.writer(settings.collection, embedding=made_with) as writer:
             records = _records_under(writer.catalog, below)
             writer.remove(record.path for record in records)
             writer.remove_roots(_roots_under(writer.catalog, below))
@@ -79,7 +80,7 @@ def _remove_all(request: IngestRequest, settings: Settings) -> Iterator[IngestEv
     known = records or []
     yield IngestStarted(documents=len(known), collection=settings.collection, embedding=made_with)
     if not request.dry_run:
-        remove_collection(settings.store, settings.collection)
+        open_store(settings.store).remove(settings.collection)
         chunks = 0
     yield from (seen(request.shown_name(record.path), "deleted") for record in known)
     yield done({"deleted": len(known)}, chunks_written=0, chunks=chunks, started=started, dry_run=request.dry_run)
@@ -88,7 +89,7 @@ def _remove_all(request: IngestRequest, settings: Settings) -> Iterator[IngestEv
 def _all_there_is(settings: Settings) -> tuple[list[DocumentRecord] | None, str, int]:
     """The documents, their embedding and how many chunks they have; None if the collection is too damaged to say."""
     try:
-        with open_manifest(settings.store, settings.collection) as manifest:
+        with open_store(settings.store).manifest(settings.collection) as manifest:
             if manifest is None:
                 raise missing_collection(settings.store, settings.collection)
             return list(manifest.documents_under("/")), manifest.meta("embedding") or "", manifest.counts().chunks

@@ -14,7 +14,7 @@ from streamrag_cli.gone import is_gone
 from streamrag_cli.ingest.consent import Consent
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Manifest
-from streamrag_cli.store.opening import open_manifest, recorded_roots
+from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line
 
 
@@ -108,7 +108,7 @@ def forgotten_roots(request: IngestRequest, settings: Settings, manifest: Manife
     It may be a disk that is not mounted, so only a person can say that they are to be removed. The files of a database
     may be on another machine.
     """
-    if manifest is None or not isinstance(settings.store, Path):
+    if manifest is None or not open_store(settings.store).has_local_files:
         return
     for root in outermost([Path(root) for root in manifest.roots() if is_gone(Path(root))]):
         if count := sum(1 for _ in manifest.documents_under(str(root))):
@@ -123,7 +123,7 @@ def refuse_vanished(request: IngestRequest, settings: Settings) -> None:
     vanished = [path for path in request.absolute_paths() if is_gone(path)]
     if not vanished:
         return
-    with suppress(StoreError), open_manifest(settings.store, settings.collection) as manifest:
+    with suppress(StoreError), open_store(settings.store).manifest(settings.collection) as manifest:
         for path in vanished:
             if manifest and any(True for _ in manifest.documents_under(str(path))):
                 raise UsageError(
@@ -153,4 +153,4 @@ def _still_there(roots: Iterable[Path]) -> list[Path]:
 
 def _recorded(settings: Settings) -> list[Path]:
     """The absolute paths that earlier ingests were given."""
-    return [Path(root) for root in recorded_roots(settings.store, settings.collection)]
+    return [Path(root) for root in open_store(settings.store).roots(settings.collection)]

@@ -14,7 +14,7 @@ from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.gone import is_gone
 from streamrag_cli.ingest.roots import IngestRequest
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.opening import open_manifest, recorded_roots
+from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line
 
 LARGE_FILES: Final = 5_000
@@ -84,7 +84,7 @@ def _mounts_below(roots: Sequence[Path]) -> set[Path]:
 
 def _recorded(request: IngestRequest, settings: Settings) -> set[Path]:
     try:
-        return set(map(Path, recorded_roots(settings.store, settings.collection)))
+        return set(map(Path, open_store(settings.store).roots(settings.collection)))
     except StoreError:
         if not request.rebuild:
             raise
@@ -125,7 +125,7 @@ def _stored_below(roots: Sequence[Path], request: IngestRequest, settings: Setti
     if not roots:
         return {}
     try:
-        with open_manifest(settings.store, settings.collection) as manifest:
+        with open_store(settings.store).manifest(settings.collection) as manifest:
             counts = {root: sum(1 for _ in manifest.documents_under(str(root))) for root in roots} if manifest else {}
     except StoreError:
         if not request.rebuild:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TextIO
 
 from streamrag_cli.render.machine import write_line
-from streamrag_cli.store.status import StoreStatus
+from streamrag_cli.store.kind import StoreStatus
 from streamrag_cli.text import sanitise_line
 from streamrag_cli.wire import FORMAT_VERSION, encode
 from streamrag_cli.wire import plain as as_mapping
@@ -25,7 +25,7 @@ def show_status(
     """
     if json:
         found = [as_mapping(each) | _gone_roots(each.roots, gone) for each in status.collections]
-        write_line(out, encode({"version": FORMAT_VERSION, "store": str(status.store), "collections": found}))
+        write_line(out, encode({"version": FORMAT_VERSION, "store": status.store, "collections": found}))
         return
     from rich.text import Text
 

@@ -15,7 +15,7 @@ from streamrag_cli.retrieval.follow_up import MOST_CHARS_BEFORE, fuse
 from streamrag_cli.retrieval.search import EmbeddingChangedError, Retrieved, retrieve
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Reader, another_embedding
-from streamrag_cli.store.opening import open_reader
+from streamrag_cli.store.registry import open_store
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 
 Result = TypeVar("Result")
@@ -40,7 +40,7 @@ class Retriever:
         Raises StoreError: `store_missing`, `store_damaged`, or `another_embedding` where the settings ask for
         one the collection was not made with; nothing was sent anywhere then.
         """
-        reader = open_reader(settings.store, settings.collection)
+        reader = open_store(settings.store).reader(settings.collection)
         try:
             return cls(reader, settings)
         except BaseException:

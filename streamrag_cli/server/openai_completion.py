@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any, Final
 
 from streamrag_cli.answer.pipeline import QUOTING_MODEL
+from streamrag_cli.errors import http_status_of
 from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Notice, Sources, Token
 from streamrag_cli.model import Usage
 from streamrag_cli.server.openai_request import ChatRequest
 from streamrag_cli.server.public import NOT_IN_DOCUMENTS
-from streamrag_cli.server.replies import OPENAI_PREFIX, JsonReply, openai_error, reply_to_event, status_of
+from streamrag_cli.server.replies import OPENAI_PREFIX, JsonReply, openai_error, reply_to_event
 from streamrag_cli.server.streaming import Encoder
 from streamrag_cli.wire import encode, source_mapping, to_mapping
 
@@ -110,7 +111,7 @@ class Completion:
 
     def _error(self, error: Error) -> dict[str, Any]:
         said = self._explained(error)
-        return openai_error(said.message, said.code, said.hint, status=status_of(said))
+        return openai_error(said.message, said.code, said.hint, status=http_status_of(said.code, said.exit_code))
 
     def _explained(self, error: Error) -> Error:
         """A refusal may be due to what this request asks for: the words of the model's server are not for visitors."""

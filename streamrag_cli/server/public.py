@@ -1,8 +1,8 @@
 """What a visitor is shown of a failure or a notice: nothing that only whoever runs the server could use or should know.
 
 Paths, addresses of stores and models and commands for a shell are for the operator, who has them in the log. So the
-words for a failure of the store, the model or the settings come from the table here, never from the event; those about
-the request itself, and notices, are shown as they are unless they hold something of that kind.
+words for a failure of the store, the model or the settings come from its class or the table here, never from the event;
+those about the request itself, and notices, are shown as they are unless they hold something of that kind.
 """
 
 import re
@@ -11,17 +11,11 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
-from streamrag_cli.errors import ExitCode
+from streamrag_cli.errors import ExitCode, class_of
 from streamrag_cli.events import AskEvent, Error, Notice
 
 NOT_IN_DOCUMENTS: Final = "The documents do not contain anything about this."
 
-_BY_EXIT_CODE: Final[Mapping[int, tuple[str, str]]] = {
-    ExitCode.CONFIGURATION: ("the server is not set up correctly", ""),
-    ExitCode.MODEL_SERVER: ("the model did not answer", "try again later"),
-    ExitCode.STORE: ("the documents cannot be searched at the moment", "try again later"),
-}
-_INTERNAL: Final = ("internal error", "")
 _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
     "nothing_relevant": ("nothing in the documents is relevant to the question", "ask in other words"),
     "empty_question": ("the question is empty", 'send a question, such as {"query": "How long is the warranty?"}'),
@@ -82,7 +76,7 @@ def public_error(error: Error, *, for_operator: bool = False) -> Error:
 
     On a route `for_operator` the hint may be a command, but not one that names a place.
     """
-    message, hint = _BY_CODE.get(error.code) or _BY_EXIT_CODE.get(error.exit_code, _INTERNAL)
+    message, hint = _BY_CODE.get(error.code) or class_of(error.exit_code).for_visitors
     if error.exit_code == ExitCode.USAGE and is_public(error.message):
         message, hint = error.message, error.hint if error.hint and is_public(error.hint) else hint
     if for_operator and not _PLACE.search(error.hint):

@@ -1,15 +1,14 @@
-"""Failures as HTTP: one place that knows which status a failure has, whether to ask again, and how it is worded.
+"""Failures as HTTP: whether to ask again, and how one is worded. Which status it has its class says.
 
 Every body is `{"error": message, "code": ..., "hint": ...}`, as an error event has it; below `/v1` it is OpenAI's.
 """
 
 import math
-from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.responses import Response
 
-from streamrag_cli.errors import ExitCode, StreamragError
+from streamrag_cli.errors import StreamragError, http_status_of
 from streamrag_cli.events import Error, as_event
 from streamrag_cli.model_server.retries import LONGEST_RETRY_AFTER_S
 from streamrag_cli.server.public import public_error, public_refusal
@@ -17,14 +16,6 @@ from streamrag_cli.text import sanitise_line
 from streamrag_cli.wire import encode
 
 OPENAI_PREFIX: Final = "/v1"
-STATUS_OF: Final[Mapping[int, int]] = {
-    ExitCode.USAGE: 422,
-    ExitCode.CONFIGURATION: 500,
-    ExitCode.MODEL_SERVER: 502,
-    ExitCode.STORE: 503,
-    ExitCode.NOTHING_RELEVANT: 404,
-}
-_STATUS_OF_CODE: Final[Mapping[str, int]] = {"rate_limited": 429, "context_too_long": 400, "request_refused": 400}
 _COST_NOTHING: Final = frozenset({"unreachable", "store_busy", "store_unreachable", "server_shutdown"})
 _LONGEST_WAIT_OF_CLIENTS_S: Final = 60  # OpenAI's clients ignore a longer Retry-After, and ask again at once
 _DO_NOT_RETRY: Final = {"x-should-retry": "false"}
@@ -84,12 +75,8 @@ def reply_to(
 
 def reply_to_event(error: Error, path: str = "", *, status: int | None = None) -> JsonReply:
     """The end of an answer of which nothing was sent; the event is fit to be shown already."""
-    status = status or status_of(error)
+    status = status or http_status_of(error.code, error.exit_code)
     return JsonReply(_body(path, error.message, error.code, error.hint, status=status), status, _headers(error))
-
-
-def status_of(error: Error) -> int:
-    return _STATUS_OF_CODE.get(error.code) or STATUS_OF.get(error.exit_code, 500)
 
 
 def openai_error(message: str, code: str, hint: str, *, status: int, param: str | None = None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streamrag_cli.errors import ExitCode, StreamragError
+from streamrag_cli.errors import Severity, StreamragError, class_of
 from streamrag_cli.events import AskEvent, Done, Error, as_event
 from streamrag_cli.model import Usage
 from streamrag_cli.text import sanitise_line
@@ -24,9 +24,7 @@ log: Final = logging.getLogger(__name__)
 _STATE: Final = "log_entry"
 _MAX_PATH_CHARS: Final = 100
 _MAX_CAUSE_CHARS: Final = 500
-_MAY_QUOTE_A_SERVER: Final = {ExitCode.CONFIGURATION, ExitCode.MODEL_SERVER}
 _QUOTES_NOBODY: Final = {"unreachable", "stalled", "model_loading", "redirected"}
-_FAULT_OF_THE_CLIENT: Final = {ExitCode.USAGE, ExitCode.NOTHING_RELEVANT}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,14 +41,14 @@ class LogEntry:
         """Note what ended the answer."""
         event = as_event(error) if isinstance(error, StreamragError) else error
         self.outcome = event.code
-        if event.exit_code not in _FAULT_OF_THE_CLIENT:
+        if class_of(event.exit_code).severity == Severity.ERROR:
             self.cause = _own_words(event)[:_MAX_CAUSE_CHARS]
 
 
 def _own_words(event: Error) -> str:
     """The message without what a model's server said: that may be any part of what it was sent, in any encoding."""
     message = sanitise_line(event.message)
-    is_quoting = event.exit_code in _MAY_QUOTE_A_SERVER and event.code not in _QUOTES_NOBODY
+    is_quoting = class_of(event.exit_code).may_quote_a_server and event.code not in _QUOTES_NOBODY
     return message.partition(": ")[0] if is_quoting else message
 
 

@@ -19,7 +19,7 @@ from streamrag_cli.server.request_log import entry_of, noted
 from streamrag_cli.server.security import asks_for_users
 from streamrag_cli.server.streaming import Encoder, EventStreamResponse, OpenStreams
 from streamrag_cli.settings import ServerSettings, Settings
-from streamrag_cli.store.opening import filled_collections
+from streamrag_cli.store.registry import open_store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Serving:
 
     def collections(self) -> list[str]:
         """The collections with something to ask in them that clients may ask. Waits for the store."""
-        return [name for name in filled_collections(self.settings.store) if self.answers_from(name)]
+        return [name for name in open_store(self.settings.store).filled_collections() if self.answers_from(name)]
 
     def events(self, request: Request, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
         """The answer as a visitor is shown it, counted and logged; what a visitor is not shown is in the log."""

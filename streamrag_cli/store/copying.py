@@ -7,9 +7,10 @@ from typing import Final
 
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.address import StorePlace
+from streamrag_cli.store.address import StoreAddress
 from streamrag_cli.store.interface import Reader, Writer
-from streamrag_cli.store.opening import open_for_writing, open_manifest, open_reader
+from streamrag_cli.store.kind import Store
+from streamrag_cli.store.registry import open_store
 
 _BATCH_CHUNKS: Final = 1000
 
@@ -30,7 +31,7 @@ class _Batch:
 
 
 def copy_collection(
-    source: StorePlace, target: StorePlace, collection: str, *, replace: bool = False
+    source: StoreAddress, target: StoreAddress, collection: str, *, replace: bool = False
 ) -> Iterator[Copied]:
     """Copy, and say after every batch how far it is. The target has the collection at the end, or is as it was.
 
@@ -40,20 +41,21 @@ def copy_collection(
     """
     if source == target:
         raise UsageError("both stores are the same", code="same_store", hint="streamrag copy --from STORE --to STORE")
-    _refuse_to_replace(target, collection, replace=replace)
+    there = open_store(target)
+    _refuse_to_replace(there, collection, replace=replace)
     with ExitStack() as stack:
-        reader = stack.enter_context(closing(open_reader(source, collection)))
+        reader = stack.enter_context(closing(open_store(source).reader(collection)))
         stack.enter_context(reader.reading())
         # As a rebuild: what is half copied never counts.
-        writer = stack.enter_context(open_for_writing(target, collection, embedding=reader.embedding, rebuild=True))
+        writer = stack.enter_context(there.writer(collection, embedding=reader.embedding, rebuild=True))
         writer.add_roots(reader.catalog.roots())
         yield from _copy(reader, writer)
 
 
-def _refuse_to_replace(target: StorePlace, collection: str, *, replace: bool) -> None:
+def _refuse_to_replace(target: Store, collection: str, *, replace: bool) -> None:
     if replace:
         return
-    with open_manifest(target, collection) as there:
+    with target.manifest(collection) as there:
         if there and there.counts().documents:
             raise StoreError(
                 f"{target} has a collection {collection!r} already",

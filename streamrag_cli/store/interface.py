@@ -1,6 +1,6 @@
-"""What a store is to the rest of the program: a reader for questions, a writer for an ingest, a manifest for both.
+"""What a collection is to the rest of the program: a reader for questions, a writer for an ingest, a manifest for both.
 
-`opening` gives these for any place; `tests/store` holds every store to one contract.
+`kind.py` has the store around it; `tests/store` holds every kind of store to one contract.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -165,21 +165,6 @@ class Writer(Protocol):
         """Note what is being ingested, before anything below is written."""
 
     def remove_roots(self, roots: Iterable[str]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CollectionStatus:
-    """One collection. `size_bytes` is what it takes on disk; `last_ingest` is ISO 8601 in UTC, or None."""
-
-    collection: str
-    documents: int
-    chunks: int
-    embedding: str
-    dimension: int | None
-    size_bytes: int
-    last_ingest: str | None
-    generation: int
-    roots: tuple[str, ...]
 
 
 def vectors_made_with(manifest: Manifest) -> str | None:

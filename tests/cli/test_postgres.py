@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from streamrag_cli.store.address import PostgresUrl
+from streamrag_cli.store.postgres.address import PostgresUrl
 from tests.cli.command_line import CommandLine
 from tests.postgres_server import fresh_schema
 

@@ -17,6 +17,7 @@ from streamrag_cli.doctor.terminal_check import Screen, check_terminal
 from streamrag_cli.engine.place import place_for
 from streamrag_cli.errors import ConfigurationError, ExitCode, ModelServerError, StoreError, StreamragError
 from streamrag_cli.settings import Settings
+from streamrag_cli.store.registry import open_store
 from tests.cli.command_line import CommandLine
 from tests.doctor.conftest import copy_of
 from tests.doctor.findings import bad, doctor, follow, of_check
@@ -134,7 +135,7 @@ def test_the_exit_code_is_that_of_the_worst_failure() -> None:
 
 
 def test_the_disk_is_asked_where_the_store_will_be(tmp_path: Path) -> None:
-    (found,) = check_disk(tmp_path / "not" / "yet")
+    (found,) = check_disk(open_store(tmp_path / "not" / "yet"))
 
     assert (found.state, list(found.figures)) == ("ok", ["free_bytes"])
     assert found.found.startswith(f"{tmp_path}: ")
@@ -144,7 +145,7 @@ def test_the_disk_is_asked_where_the_store_will_be(tmp_path: Path) -> None:
 def test_a_store_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(StreamragError) as raised:
-        list(check_disk(tmp_path))
+        list(check_disk(open_store(tmp_path)))
     tmp_path.chmod(0o700)
 
     assert raised.value.code == "store_not_writable"
@@ -154,7 +155,7 @@ def test_a_store_that_may_only_be_read_is_a_warning(tmp_path: Path, monkeypatch:
     (tmp_path / "collections" / "notes").mkdir(parents=True)
     (tmp_path / "collections" / "notes" / "current.json").write_text("{}", encoding="utf-8")
     monkeypatch.setattr(os, "access", lambda *_: False)
-    (found,) = check_disk(tmp_path)
+    (found,) = check_disk(open_store(tmp_path))
 
     assert (found.state, found.code) == ("warning", "read_only")
     assert found.found == f"{tmp_path}: read-only for this user, so it can be asked and not ingested into"

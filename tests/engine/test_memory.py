@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from streamrag_cli.retrieval.embeddings import BUILTIN, make_embedder
-from streamrag_cli.store.opening import open_for_writing
+from streamrag_cli.store.registry import open_store
 from tests.store.stores import document
 
 COLLECTIONS = 20
@@ -20,7 +20,7 @@ def test_a_thousand_questions_over_twenty_collections_stay_below_a_ceiling(tmp_p
     written = document("a.md", "The ferry takes an hour.", "Ada Brandt built the lighthouse.", "The fee is nine euros.")
     vectors = embedder.embed_documents([chunk.text_to_embed for chunk in written[1]])
     for number in range(COLLECTIONS):
-        with open_for_writing(tmp_path, f"number{number}", embedding=BUILTIN) as writer:
+        with open_store(tmp_path).writer(f"number{number}", embedding=BUILTIN) as writer:
             writer.write([written], vectors)
     said = subprocess.run(
         [sys.executable, "-m", "tests.engine.asks_many_collections", tmp_path, str(COLLECTIONS), str(QUESTIONS)],

@@ -9,7 +9,7 @@ from pathlib import Path
 from streamrag_cli.events import DocumentSeen, Error, IngestDone, IngestEvent
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest, remove
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.opening import open_reader
+from streamrag_cli.store.registry import open_store
 
 LONG_AGO_NS = 1_700_000_000_000_000_000
 
@@ -70,7 +70,7 @@ class Ingests:
 
     def stored(self) -> dict[str, str]:
         """The text of each document in the store, under its shown name."""
-        reader = open_reader(self.settings.store, self.settings.collection)
+        reader = open_store(self.settings.store).reader(self.settings.collection)
         texts = {record.source: "" for record in reader.catalog.documents_under("/")}
         for each in sorted(reader.chunks(reader.catalog.chunk_ids()).values(), key=lambda each: each.chunk.ordinal):
             texts[each.source] += each.chunk.text.strip()
@@ -79,6 +79,6 @@ class Ingests:
 
     def vectors(self) -> dict[str, list[float]]:
         """The vector of each chunk in the store."""
-        with closing(open_reader(self.settings.store, self.settings.collection)) as reader:
+        with closing(open_store(self.settings.store).reader(self.settings.collection)) as reader:
             ids = sorted(reader.catalog.chunk_ids())
             return dict(zip(ids, reader.vectors(ids).tolist(), strict=True))

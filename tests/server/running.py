@@ -17,6 +17,7 @@ import uvicorn
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.server.run import listening_socket, make_server
 from streamrag_cli.settings import ServerSettings, Settings
+from streamrag_cli.store.registry import open_store
 
 STREAMRAG: Final = (sys.executable, "-c", "from streamrag_cli.cli.main import main; main()")
 
@@ -73,7 +74,7 @@ class ServedProcess:
 @contextlib.contextmanager
 def served(settings: Settings, *flags: str, **variables: str) -> Iterator[ServedProcess]:
     """The command on a free port, killed with all it has started at the end of the block."""
-    store = str(settings.store) if isinstance(settings.store, Path) else settings.store.with_secret()
+    store = open_store(settings.store).with_secret()
     process = subprocess.Popen(
         [*STREAMRAG, "serve", "--port", "0", *flags],
         stderr=subprocess.PIPE,

@@ -20,7 +20,7 @@ from streamrag_cli.events import IngestDone
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.settings import ServerSettings, Settings
-from streamrag_cli.store.address import store_place
+from streamrag_cli.store.registry import store_address
 from tests.library import make_collection
 from tests.openai_replies import Hold, Stall, answer, finish, stream, token
 from tests.openai_server import OpenAIServer, Script
@@ -219,7 +219,7 @@ def test_a_store_that_does_not_answer_holds_up_nobody_else_and_not_the_end(path:
 def test_who_asks_a_database_that_says_nothing_waits_for_it_alone_and_not_for_each_other(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=50) as silent, ThreadPoolExecutor(6) as pool:
         address = f"postgresql://user@127.0.0.1:{silent.getsockname()[1]}/db?connect_timeout=2"
-        with running_server(replace(settings, store=store_place(address))) as server:
+        with running_server(replace(settings, store=store_address(address))) as server:
             started_s = time.monotonic()
             replies = list(pool.map(lambda _: request(ask_url(server.url, path="/search")), range(6)))
             took_s = time.monotonic() - started_s

@@ -15,7 +15,7 @@ from streamrag_cli.events import Error, Notice
 from streamrag_cli.model_server import errors
 from streamrag_cli.server.public import is_public, public_error, public_notice
 from streamrag_cli.settings import ServerSettings, Settings
-from streamrag_cli.store.address import store_place
+from streamrag_cli.store.registry import store_address
 from tests.library import make_collection
 from tests.openai_replies import Reply, answer, failure
 from tests.openai_server import OpenAIServer
@@ -75,7 +75,7 @@ def test_a_damaged_store_is_neither_located_nor_to_be_repaired_by_a_visitor(tmp_
 
 
 def test_a_database_that_cannot_be_reached_is_named_to_nobody() -> None:
-    with serving(Settings(store=store_place(NOWHERE))) as server:
+    with serving(Settings(store=store_address(NOWHERE))) as server:
         said = everything_said(server)
 
     assert "store_unreachable" in said

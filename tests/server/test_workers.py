@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.server.workers import run_workers
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.address import StorePlace
+from streamrag_cli.store.address import StoreAddress
 from tests.library import make_collection
 from tests.openai_replies import Stall, stream, token
 from tests.openai_server import OpenAIServer
@@ -132,7 +132,7 @@ def test_workers_do_not_outlive_a_parent_that_is_killed(settings: Settings) -> N
 @pytest.mark.parametrize("kind", ["directory", "postgres"])
 def test_every_worker_of_every_server_sees_a_commit_at_the_next_question(kind: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
-        store: StorePlace = stack.enter_context(fresh_schema()) if kind == "postgres" else tmp_path / "store"
+        store: StoreAddress = stack.enter_context(fresh_schema()) if kind == "postgres" else tmp_path / "store"
         settings = make_collection(tmp_path, {"a.md": "The ferry leaves at number 0.\n"}, store=store)
         first = stack.enter_context(two_workers(settings))
         second = stack.enter_context(running_server(replace(settings)))

@@ -1,22 +1,19 @@
-"""The stores that are held to the contract."""
+"""The stores that are held to the contract: one of each kind that is registered."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.postgres_server import fresh_schema
-from tests.store.stores import LocalStore, Store
+from streamrag_cli.store.registry import KINDS
+from tests.store.stores import LocalStore, Store, empty_store
 
 
-@pytest.fixture(params=["directory", "postgres"])
+@pytest.fixture(params=dict.fromkeys(KINDS.values()), ids=lambda package: package.rpartition(".")[2])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """A store of either kind, in which nothing is yet."""
-    if request.param == "directory":
-        yield LocalStore(tmp_path / "store")
-        return
-    with fresh_schema() as place:
-        yield Store(place)
+    """A store of each kind, in which nothing is yet."""
+    with empty_store(request.param, tmp_path) as store:
+        yield store
 
 
 @pytest.fixture

@@ -11,16 +11,12 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing, redirect_stdout
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.retrieval.search import retrieve
-from streamrag_cli.store.address import PostgresUrl
-from streamrag_cli.store.local.layout import Layout
-from streamrag_cli.store.local.vectors import Vectors
-from tests import postgres_server
 from tests.fake_embedder import FakeEmbedder
 from tests.store.stores import LocalStore, Store, by_vector, document, many_chunks, store_at, texts, write
 
@@ -142,17 +138,7 @@ def check(store: Store) -> None:
 
 
 def vector_ids(store: Store) -> None:
-    say(" ".join(sorted(_vector_ids(store))))
-
-
-def _vector_ids(store: Store) -> set[str]:
-    if isinstance(store.place, PostgresUrl):
-        return postgres_server.vector_ids(store.place)
-    layout = Layout(store.place, store.collection)
-    current = layout.current()
-    assert current is not None
-    with closing(Vectors(layout.vectors(current.epoch), store.collection)) as vectors:
-        return vectors.ids()
+    say(" ".join(sorted(store.vector_ids())))
 
 
 def run(_: Store, *words: str) -> None:

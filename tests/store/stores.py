@@ -12,12 +12,15 @@ from functools import cache
 from pathlib import Path
 
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.address import PostgresUrl, StorePlace, store_place
+from streamrag_cli.store.address import StoreAddress
 from streamrag_cli.store.interface import Reader, Writer
+from streamrag_cli.store.local.layout import Layout
 from streamrag_cli.store.local.reader import CollectionReader
+from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.store.local.writer import CollectionWriter
 from streamrag_cli.store.local.writer import open_for_writing as open_directory_for_writing
-from streamrag_cli.store.opening import open_for_writing, open_reader
+from streamrag_cli.store.postgres.address import PostgresUrl
+from streamrag_cli.store.registry import KINDS, open_store, store_address
 from tests import postgres_server
 from tests.fake_embedder import FakeEmbedder
 from tests.fork_server import ForkServer
@@ -29,17 +32,17 @@ Document = tuple[DocumentRecord, Sequence[Chunk]]
 class Store:
     """Any store, opened as the program opens it."""
 
-    place: StorePlace
+    place: StoreAddress
     collection: str = "default"
 
     @contextmanager
     def writing(self, *, embedding: str = "fake", rebuild: bool = False) -> Iterator[Writer]:
-        with open_for_writing(self.place, self.collection, embedding=embedding, rebuild=rebuild) as writer:
+        with open_store(self.place).writer(self.collection, embedding=embedding, rebuild=rebuild) as writer:
             yield writer
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
-        with closing(open_reader(self.place, self.collection)) as reader:
+        with closing(open_store(self.place).reader(self.collection)) as reader:
             yield reader
 
     def put(self, *documents: Document, rebuild: bool = False) -> None:
@@ -48,16 +51,22 @@ class Store:
 
     def remove(self) -> None:
         """As a person removes a store."""
-        if isinstance(self.place, PostgresUrl):
-            postgres_server.drop(self.place)
-        else:
-            shutil.rmtree(self.place)
+        for name in open_store(self.place).collections():
+            open_store(self.place).remove(name)
 
     def exists(self) -> bool:
-        return postgres_server.exists(self.place) if isinstance(self.place, PostgresUrl) else self.place.exists()
+        return bool(self.left())
+
+    def left(self) -> list[str]:
+        """What there is of its collections."""
+        return open_store(self.place).collections()
+
+    def vector_ids(self) -> set[str]:
+        with self.reading() as reader, reader.reading():
+            return set(reader.cosines(FakeEmbedder().embed_query("any"), sorted(reader.catalog.chunk_ids())))
 
     def address(self) -> str:
-        return self.place.with_secret() if isinstance(self.place, PostgresUrl) else str(self.place)
+        return open_store(self.place).with_secret()
 
     def other_process(self, command: str, *words: str) -> "subprocess.Popen[str]":
         """Start `command` of `second_process`; it says what it does on stdout and waits for lines on stdin."""
@@ -97,10 +106,65 @@ class LocalStore(Store):
         with closing(CollectionReader(self.directory, self.collection)) as reader:
             yield reader
 
+    def remove(self) -> None:
+        shutil.rmtree(self.place)
+
+    def exists(self) -> bool:
+        return self.place.exists()
+
+    def left(self) -> list[str]:
+        return sorted(each.name for each in (self.place / "collections").iterdir())
+
+    def vector_ids(self) -> set[str]:
+        layout = Layout(self.place, self.collection)
+        current = layout.current()
+        assert current is not None
+        with closing(Vectors(layout.vectors(current.epoch), self.collection)) as vectors:
+            return vectors.ids()
+
+
+@dataclass(frozen=True)
+class PostgresStore(Store):
+    """A schema of a database."""
+
+    place: PostgresUrl
+
+    def remove(self) -> None:
+        postgres_server.drop(self.place)
+
+    def exists(self) -> bool:
+        return postgres_server.exists(self.place)
+
+    def left(self) -> list[str]:
+        shared = {"collections", "epochs", "migrations", "roots"}
+        return [each for each in postgres_server.tables(self.place) if each not in shared]
+
+    def vector_ids(self) -> set[str]:
+        return postgres_server.vector_ids(self.place)
+
 
 def store_at(address: str) -> Store:
-    place = store_place(address)
-    return Store(place) if isinstance(place, PostgresUrl) else LocalStore(place)
+    match store_address(address):
+        case Path() as place:
+            return LocalStore(place)
+        case PostgresUrl() as place:
+            return PostgresStore(place)
+        case place:
+            return Store(place)
+
+
+@contextmanager
+def empty_store(package: str, folder: Path) -> Iterator[Store]:
+    """A store of the kind that this package is. One that needs no server is a path after its scheme."""
+    match package:
+        case "streamrag_cli.store.local":
+            yield LocalStore(folder / "store")
+        case "streamrag_cli.store.postgres":
+            with postgres_server.fresh_schema() as place:
+                yield PostgresStore(place)
+        case _:
+            scheme = next(scheme for scheme, each in KINDS.items() if each == package)
+            yield store_at(f"{scheme}:{folder / 'store'}")
 
 
 @cache

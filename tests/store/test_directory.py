@@ -6,7 +6,8 @@ from threading import Event, Thread
 
 from streamrag_cli.retrieval.search import retrieve
 from streamrag_cli.store.interface import Counts
-from streamrag_cli.store.status import status_of
+from streamrag_cli.store.kind import status_of
+from streamrag_cli.store.registry import open_store
 from tests.fake_embedder import FakeEmbedder
 from tests.store.stores import LocalStore, by_vector, document, write
 
@@ -76,7 +77,7 @@ def test_files_that_come_and_go_while_they_are_counted_are_no_error(local_store:
     other = Thread(target=come_and_go)
     other.start()
     try:
-        told = [status_of(local_store.place) for _ in range(300)]
+        told = [status_of(open_store(local_store.place)) for _ in range(300)]
     finally:
         ended.set()
         other.join()

@@ -3,15 +3,14 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.address import PostgresUrl
 from streamrag_cli.store.local.lock import WRITER_LOCK, writing
-from streamrag_cli.store.opening import collections, open_manifest, remove_collection
-from tests.postgres_server import tables
+from streamrag_cli.store.registry import open_store
 from tests.store.stores import Store, document, texts
 
 APPLES = document("fruit.md", "apples are red", "pears are green")
@@ -19,13 +18,14 @@ SHIPS = document("ships.md", "ships cross the sea")
 
 
 def test_it_is_gone_and_its_neighbour_is_not(store: Store) -> None:
-    other = Store(store.place, "other")
+    other = replace(store, collection="other")
     store.put(APPLES)
     other.put(SHIPS)
-    remove_collection(store.place, "default")
+    opened = open_store(store.place)
+    opened.remove("default")
 
-    assert collections(store.place) == ["other"]
-    with open_manifest(store.place, "default") as manifest:
+    assert opened.collections() == ["other"]
+    with opened.manifest("default") as manifest:
         assert manifest is None
     with other.reading() as reader, reader.reading():
         assert texts(reader) == {"ships cross the sea"}
@@ -33,7 +33,7 @@ def test_it_is_gone_and_its_neighbour_is_not(store: Store) -> None:
 
 def test_one_of_the_same_name_has_nothing_of_it(store: Store) -> None:
     store.put(APPLES)
-    remove_collection(store.place, "default")
+    open_store(store.place).remove("default")
     with store.writing(embedding="another") as writer:
         assert writer.catalog.roots() == []
     store.put(SHIPS)
@@ -47,7 +47,7 @@ def test_whoever_has_it_open_is_told_at_the_next_question(store: Store) -> None:
     with store.reading() as reader:
         with reader.reading():
             assert texts(reader) == {"apples are red", "pears are green"}
-        remove_collection(store.place, "default")
+        open_store(store.place).remove("default")
         with pytest.raises(StoreError) as caught, reader.reading():
             reader.counts()
 
@@ -60,7 +60,7 @@ def test_it_is_busy_while_it_is_ingested_into(store: Store) -> None:
         assert holder.stdout
         assert holder.stdout.readline() == "holding\n"
         with pytest.raises(StoreError) as caught:
-            remove_collection(store.place, "default")
+            open_store(store.place).remove("default")
         holder.communicate("\n")
 
     assert (caught.value.code, caught.value.retryable) == ("store_busy", True)
@@ -70,12 +70,9 @@ def test_it_is_busy_while_it_is_ingested_into(store: Store) -> None:
 
 def test_nothing_of_it_is_left_behind(store: Store) -> None:
     store.put(APPLES)
-    remove_collection(store.place, "default")
+    open_store(store.place).remove("default")
 
-    if isinstance(store.place, PostgresUrl):
-        assert [each for each in tables(store.place) if each.startswith(("chunks_", "vectors_", "documents_"))] == []
-    else:
-        assert list((store.place / "collections").iterdir()) == []
+    assert store.left() == []
 
 
 def test_a_lock_whose_file_was_removed_keeps_nobody_out_and_is_taken_again(tmp_path: Path) -> None:

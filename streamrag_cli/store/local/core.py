@@ -6,14 +6,12 @@ so `pyproject.toml` admits only those releases of chromadb whose core this is, a
 to what the package answers.
 """
 
+import os
 import resource
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-
-import chromadb_rust_bindings as core
-
-from streamrag_cli.store.local.chromadb_import import away_from_the_working_directory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +26,8 @@ class CoreCollection:
 
     def __init__(self, directory: Path, name: str) -> None:
         """`directory` must be writable: the core writes when it opens its database."""
+        import chromadb_rust_bindings as core  # 70 ms
+
         if Path(".env").exists():
             _import_errors()
         most_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -72,3 +72,19 @@ def _import_errors() -> None:
     """
     with away_from_the_working_directory():
         import chromadb.errors  # noqa: F401
+
+
+@contextmanager
+def away_from_the_working_directory() -> Iterator[None]:
+    """chromadb reads `.env` from the working directory while it is imported; nobody asked for that file."""
+    try:
+        home = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:  # the working directory is gone, so there is no file in it either
+        yield
+        return
+    try:
+        os.chdir("/")
+        yield
+    finally:
+        os.fchdir(home)
+        os.close(home)

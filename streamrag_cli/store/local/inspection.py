@@ -8,6 +8,8 @@ where it has moved on since, the inspection is made once more.
 """
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -16,6 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from streamrag_cli.errors import StoreError, StreamragError
+from streamrag_cli.silence import SWITCHES
+from streamrag_cli.store.kind import Examination, damaged_collection, missing_collection
 from streamrag_cli.store.local import index_files
 from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.store.local.inspected import InspectedCatalog, InspectedVectors, database_problem
@@ -23,6 +27,11 @@ from streamrag_cli.store.local.layout import Layout
 from streamrag_cli.store.local.lock import using, writing
 from streamrag_cli.system_errors import refusal
 
+SEARCHES: Final = 1000
+"""How many chunks of a collection are searched for unless all are to be."""
+_ALL: Final = 10**9
+_LIMIT_S: Final = 300.0
+_FULL_LIMIT_S: Final = 24 * 3600.0
 UNFOUND_TOLERATED: Final = 0.01
 """The share of the searches that may miss their chunk: the index is approximate. Two writers lose about a fifth."""
 
@@ -52,6 +61,47 @@ class Inspection:
     def from_mapping(cls, said: Mapping[str, Any]) -> "Inspection":
         return cls(**dict(said) | {"roots": tuple(said["roots"]), "problems": tuple(said["problems"])})
 
+    def examination(self) -> Examination:
+        searched = "all" if self.searched == self.chunks else f"of these a sample of {self.searched:,}"
+        missed = f" but {self.unfound:,} (an index may miss {UNFOUND_TOLERATED:.0%})" if self.unfound else ""
+        counted = ("documents", "chunks", "vectors", "searched", "unfound", "generation")
+        return Examination(
+            chunks=self.chunks,
+            sound=f"{self.chunks:,} chunks of {self.documents:,} documents, each with its vector;"
+            f" {searched}{missed} found by their own vectors; full text and databases intact;"
+            f" generation {self.generation}",
+            figures={name: getattr(self, name) for name in counted},
+            problems=self.problems,
+            interrupted=self.interrupted,
+            changing=self.changing,
+            roots=self.roots,
+        )
+
+
+def inspect_apart(store: Path, collection: str, *, full: bool) -> Examination:
+    """What a process of its own finds: a damaged index may end or hang whoever opens it. Raises StoreError."""
+    limit_s = _FULL_LIMIT_S if full else _LIMIT_S
+    import_paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 - resolve() would follow links
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-P", "-m", __name__, str(store), collection, str(_ALL if full else SEARCHES)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env={"PYTHONPATH": os.pathsep.join(import_paths), "PYTHONUTF8": "1", **SWITCHES},
+            timeout=limit_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise damaged_collection(collection, f"it could not be read within {limit_s:g} s") from None
+    if ended.returncode < 0:
+        raise damaged_collection(collection, f"reading its index ended in signal {-ended.returncode}")
+    if ended.returncode:
+        raise RuntimeError(ended.stderr.decode("utf-8", "replace"))
+    said = json.loads(ended.stdout)
+    if "error" in said:
+        raise StoreError(said["error"]["message"], code=said["error"]["code"], hint=said["error"]["hint"])
+    return Inspection.from_mapping(said).examination()
+
 
 def inspect(store: Path, collection: str, *, searches: int) -> Inspection:
     """Compare the catalog with itself and with Chroma; search for at most `searches` chunks by their own vectors.
@@ -78,7 +128,7 @@ def _inspect_or_moved(layout: Layout, searches: int) -> Inspection | None:
     """What is found now; None where a rebuild has put another epoch in its place meanwhile."""
     current = layout.current()
     if current is None:
-        raise layout.missing()
+        raise missing_collection(layout.store, layout.collection)
     try:
         with using(layout.epoch_directory(current.epoch)):
             return _inspect_epoch(layout, current.epoch, searches)

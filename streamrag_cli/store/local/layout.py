@@ -118,12 +118,6 @@ class Layout:
         except (FileExistsError, NotADirectoryError):
             raise self._not_a_directory() from None
 
-    def missing(self) -> StoreError:
-        """What to raise where the collection was asked for and nothing was ever ingested into it."""
-        return StoreError(
-            f"no collection {self.collection!r} in {self.store}", code="store_missing", hint="streamrag ingest PATH"
-        )
-
     def _not_a_directory(self) -> StoreError:
         return StoreError(
             f"{self.store} is not a directory", code="store_not_a_directory", hint="streamrag ingest --store DIR PATH"

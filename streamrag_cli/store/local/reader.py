@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.store.interface import Counts, StoredChunk
+from streamrag_cli.store.kind import missing_collection
 from streamrag_cli.store.local import index_files
 from streamrag_cli.store.local.catalog import Catalog, damaged_catalog
 from streamrag_cli.store.local.epoch import OpenEpoch
@@ -194,7 +195,7 @@ class CollectionReader:
     def _current_epoch(self) -> str:
         current = self._layout.current()
         if current is None:
-            raise self._layout.missing()
+            raise missing_collection(self._layout.store, self._layout.collection)
         return current.epoch
 
 

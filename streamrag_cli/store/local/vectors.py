@@ -15,7 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from streamrag_cli.errors import StreamragError
-from streamrag_cli.store.local.chromadb_import import away_from_the_working_directory
+from streamrag_cli.store.local.core import CoreCollection, away_from_the_working_directory
 from streamrag_cli.store.local.index_files import damaged
 from streamrag_cli.store.local.lock import alone, not_writable
 from streamrag_cli.store.local.private_copy import PrivateCopy, may_write
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from chromadb.api.client import Client
     from chromadb.api.models.Collection import Collection as ChromaCollection
     from numpy.typing import NDArray
-
-    from streamrag_cli.store.local.core import CoreCollection
 
 _DATABASE: Final = "chroma.sqlite3"
 AT_A_TIME: Final = 2000  # Chroma refuses more than 5461 records in one call
@@ -73,8 +71,6 @@ class Vectors:
             return False
 
     def _open(self) -> "CoreCollection | ChromaCollection":
-        from streamrag_cli.store.local.core import CoreCollection  # 70 ms, the whole of chromadb 600
-
         database = self._directory / _DATABASE
         if may_write(database):
             return CoreCollection(self._directory, self._name)

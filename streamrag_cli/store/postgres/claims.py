@@ -13,8 +13,8 @@ from typing import Final
 from psycopg import errors
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.address import PostgresUrl
 from streamrag_cli.store.interface import BUSY_AFTER_S
+from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import Connection
 
 EVERYTHING: Final = ""

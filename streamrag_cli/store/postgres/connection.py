@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Format, TransactionStatus
 from psycopg.types import TypeInfo
 
-from streamrag_cli.store.address import PostgresUrl
+from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.failures import extension_refused, no_extension, refused, translated
 
 if TYPE_CHECKING:

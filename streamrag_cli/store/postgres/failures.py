@@ -8,7 +8,7 @@ import psycopg
 from psycopg import errors
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.address import PostgresUrl
+from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.rights import missing_right
 
 _LOST: Final = ("08", "57P")  # connection exceptions; shut down, crashed, starting up
@@ -92,10 +92,6 @@ def no_extension(place: PostgresUrl, said: str = "") -> StoreError:
 
 def extension_refused(error: psycopg.Error, place: PostgresUrl) -> StoreError:
     return no_extension(place, _first_line(error, place))
-
-
-def missing(place: PostgresUrl, collection: str) -> StoreError:
-    return StoreError(f"no collection {collection!r} in {place}", code="store_missing", hint="streamrag ingest PATH")
 
 
 def _not_writable(place: PostgresUrl, said: str, hint: str) -> StoreError:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.address import PostgresUrl
 from streamrag_cli.store.interface import Counts, StoredChunk
 from streamrag_cli.store.postgres import ranking, rows
+from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import Connection, Connections, interrupt
 from streamrag_cli.store.postgres.failures import translated
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session

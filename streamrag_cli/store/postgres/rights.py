@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from streamrag_cli.store.address import PostgresUrl
+from streamrag_cli.store.postgres.address import PostgresUrl
 
 _FOUND = (
     "SELECT current_user, current_database(), pg_get_userbyid(datdba), rolname, coalesce(rolsuper, false)"

@@ -10,9 +10,9 @@ from typing import Final
 from psycopg import errors, sql
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.address import PostgresUrl
+from streamrag_cli.store.kind import missing_collection
+from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import Connection
-from streamrag_cli.store.postgres.failures import missing
 
 _MIGRATIONS: Final = sorted(Path(__file__).with_name("migrations").glob("*.sql"))
 VERSION: Final = len(_MIGRATIONS)
@@ -53,11 +53,11 @@ def current_epoch(conn: Connection, place: PostgresUrl, collection: str) -> int:
     try:
         [(version, epoch)] = conn.execute(query, (collection,)).fetchall()
     except errors.UndefinedTable:
-        raise missing(place, collection) from None
+        raise missing_collection(place, collection) from None
     if version != VERSION:
         raise _another_format(place, version or 0)
     if epoch is None:
-        raise missing(place, collection)
+        raise missing_collection(place, collection)
     return int(epoch)
 
 

@@ -4,11 +4,10 @@ from contextlib import closing
 
 from psycopg import errors, sql
 
-from streamrag_cli.store.address import PostgresUrl
-from streamrag_cli.store.interface import CollectionStatus
+from streamrag_cli.store.kind import CollectionStatus, Examination
+from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import Connection, connect
 from streamrag_cli.store.postgres.failures import translated
-from streamrag_cli.store.postgres.manifest import PostgresManifest
 from streamrag_cli.store.postgres.reader import PostgresReader
 
 
@@ -42,30 +41,18 @@ def _names(conn: Connection, place: PostgresUrl) -> list[str]:
 def status_of(place: PostgresUrl, collection: str) -> CollectionStatus:
     """One collection. Raises StoreError `store_missing`."""
     with closing(PostgresReader(place, collection)) as reader, reader.session() as session:
-        manifest: PostgresManifest = reader.catalog
         [(size_bytes,)] = session.rows(
             "SELECT sum(pg_total_relation_size(format('%%I_%%s', each, %s::bigint)::regclass))"
             " FROM unnest(ARRAY['documents', 'chunks', 'words', 'word_counts', 'vectors']) AS each",
             (session.epoch,),
         )
-        counts, dimension = manifest.counts(), manifest.meta("dimension")
-        return CollectionStatus(
-            collection=collection,
-            documents=counts.documents,
-            chunks=counts.chunks,
-            embedding=manifest.meta("embedding") or "",
-            dimension=int(dimension) if dimension else None,
-            size_bytes=int(size_bytes),
-            last_ingest=manifest.meta("last_ingest"),
-            generation=manifest.generation,
-            roots=tuple(manifest.roots()),
-        )
+        return CollectionStatus.of(collection, reader.catalog, size_bytes=int(size_bytes))
 
 
-def problems(place: PostgresUrl, collection: str) -> list[str]:
-    """Clauses that say where the collection's tables do not go together; none where all is well."""
+def examine(place: PostgresUrl, collection: str) -> Examination:
+    """What the tables say of each other. Of its files and indexes the database takes care itself."""
     with closing(PostgresReader(place, collection)) as reader, reader.session() as session:
-        counts, epoch = reader.counts(), session.epoch
+        counts, epoch, generation = reader.counts(), session.epoch, reader.catalog.generation
         [(documents, chunks)] = session.rows(
             f"SELECT (SELECT count(*) FROM documents_{epoch}), (SELECT count(*) FROM chunks_{epoch})"
         )
@@ -87,7 +74,13 @@ def problems(place: PostgresUrl, collection: str) -> list[str]:
         f"{without_words:,} chunks and entries of the full-text index do not go together": without_words,
         f"{without_vector:,} chunks and vectors do not go together": without_vector,
     }
-    return [clause for clause, is_wrong in said.items() if is_wrong]
+    held = f"{counts.chunks:,} chunks of {counts.documents:,} documents, each with its words and its vector"
+    return Examination(
+        chunks=counts.chunks,
+        sound=f"{held}; generation {generation}",
+        figures={"documents": counts.documents, "chunks": counts.chunks, "generation": generation},
+        problems=tuple(clause for clause, is_wrong in said.items() if is_wrong),
+    )
 
 
 def drop_schema(place: PostgresUrl) -> None:

@@ -10,9 +10,9 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.address import PostgresUrl
 from streamrag_cli.store.interface import Counts, another_embedding
 from streamrag_cli.store.postgres import rows, schema
+from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.claims import EVERYTHING, Claims
 from streamrag_cli.store.postgres.connection import Connection, connect
 from streamrag_cli.store.postgres.failures import translated

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from tests.postgres_server import fresh_schema, server_url
-from tests.store.postgres.postgres_store import PostgresStore
+from tests.store.stores import PostgresStore
 
 
 @pytest.fixture

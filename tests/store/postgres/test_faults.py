@@ -9,13 +9,12 @@ import psycopg
 import pytest
 
 from streamrag_cli.errors import ConfigurationError, StoreError
-from streamrag_cli.store.address import PostgresUrl
-from streamrag_cli.store.opening import open_reader
+from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import connect
-from streamrag_cli.store.postgres.status import problems
+from streamrag_cli.store.postgres.status import examine
+from streamrag_cli.store.registry import open_store
 from tests.postgres_server import PASSWORD, guarded
-from tests.store.postgres.postgres_store import PostgresStore
-from tests.store.stores import Store, document, texts, write
+from tests.store.stores import PostgresStore, Store, document, texts, write
 
 APPLES = document("fruit.md", "apples are red", "pears are green")
 SHIPS = document("ships.md", "ships cross the sea")
@@ -185,7 +184,7 @@ def test_without_the_driver_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "psycopg", None)
 
     with pytest.raises(ConfigurationError) as caught:
-        open_reader(PostgresUrl("postgresql://localhost/db"), "default")
+        open_store(PostgresUrl("postgresql://localhost/db")).reader("default")
 
     assert (caught.value.code, caught.value.hint) == ("postgres_not_installed", "pip install 'streamrag[postgres]'")
 
@@ -201,16 +200,16 @@ def end_connections(database: "psycopg.Connection[tuple[object, ...]]", place: P
 
 def test_an_inspection_finds_what_does_not_go_together(store: PostgresStore) -> None:
     store.put(APPLES, SHIPS)
-    sound = problems(store.place, "default")
+    sound = examine(store.place, "default").problems
     with closing(connect(store.place)) as conn:
         conn.execute("DELETE FROM vectors_1 WHERE chunk_id = %s", (SHIPS[1][0].id,))
         conn.execute("DELETE FROM documents_1 WHERE path = %s", (APPLES[0].path,))
 
-    assert (sound, problems(store.place, "default")) == (
-        [],
-        [
+    assert (sound, examine(store.place, "default").problems) == (
+        (),
+        (
             "1 documents and 3 chunks are not the 2 and 3 counted",
             "2 chunks belong to no document",
             "1 chunks and vectors do not go together",
-        ],
+        ),
     )

@@ -8,8 +8,7 @@ from streamrag_cli.errors import StoreError
 from streamrag_cli.store.interface import Counts
 from streamrag_cli.store.postgres.connection import connect
 from tests.fake_embedder import FakeEmbedder
-from tests.store.postgres.postgres_store import PostgresStore
-from tests.store.stores import by_vector, document, many_chunks, texts, write
+from tests.store.stores import PostgresStore, by_vector, document, many_chunks, texts, write
 
 APPLES = document("fruit/a.md", "apples are red", "pears are green")
 SHIPS = document("ships/s.md", "ships cross the sea")

@@ -8,13 +8,14 @@ from psycopg.conninfo import conninfo_to_dict
 from streamrag_cli.engine.messages import Request, read_request, request_line
 from streamrag_cli.errors import ConfigurationError, UsageError
 from streamrag_cli.settings import Settings, read_settings
-from streamrag_cli.store.address import PostgresUrl, store_place
+from streamrag_cli.store.postgres.address import PostgresUrl
+from streamrag_cli.store.registry import store_address
 
 SECRET = "s3cret%2Fw0rd"
 
 
 def test_what_is_no_address_is_a_directory() -> None:
-    assert [store_place("here"), store_place("~/x"), store_place("postgres")] == [
+    assert [store_address("here"), store_address("~/x"), store_address("postgres")] == [
         Path("here"),
         Path("~/x").expanduser(),
         Path("postgres"),
@@ -32,12 +33,12 @@ def test_what_is_no_address_is_a_directory() -> None:
     ],
 )
 def test_an_address_is_shown_without_its_password(given: str, shown: str, schema: str) -> None:
-    place = store_place(given)
+    place = store_address(given)
 
     assert isinstance(place, PostgresUrl)
     assert (str(place), repr(place), place.schema) == (shown, f"PostgresUrl({shown!r})", schema)
     assert place.password == ("s3cret/w0rd" if SECRET in given else "")
-    assert store_place(place.with_secret()) == place
+    assert store_address(place.with_secret()) == place
 
 
 def test_libpq_reads_the_address_as_it_was_meant() -> None:

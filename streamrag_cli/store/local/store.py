@@ -1,0 +1,141 @@
+"""A directory with collections in it. What opens one is imported where it is asked for: an address costs nothing."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from streamrag_cli.errors import StoreError
+from streamrag_cli.gone import is_gone
+
+if TYPE_CHECKING:
+    from streamrag_cli.store.interface import Manifest, Reader, Writer
+    from streamrag_cli.store.kind import CollectionStatus, Examination, Room
+
+_NO_ROOM_BYTES: Final = 20_000_000
+
+
+class LocalStore:
+    """A `Store`."""
+
+    password: Final = ""
+    has_local_files: Final = True
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def __str__(self) -> str:
+        return str(self._directory)
+
+    def with_secret(self) -> str:
+        return str(self._directory)
+
+    def as_given(self, raw: str) -> str:
+        return raw
+
+    def told_by(self, environment: Mapping[str, str]) -> list[str]:  # noqa: ARG002
+        return []
+
+    def identity(self) -> int | None:
+        try:
+            return self._directory.stat().st_ino
+        except OSError:
+            return None
+
+    def reader(self, collection: str) -> "Reader":
+        from streamrag_cli.store.local.reader import CollectionReader
+
+        return CollectionReader(self._directory, collection)
+
+    def writer(self, collection: str, *, embedding: str, rebuild: bool = False) -> "AbstractContextManager[Writer]":
+        from streamrag_cli.store.local.writer import open_for_writing
+
+        return open_for_writing(self._directory, collection, embedding=embedding, rebuild=rebuild)
+
+    @contextmanager
+    def manifest(self, collection: str) -> "Iterator[Manifest | None]":
+        from streamrag_cli.store.local.catalog import Catalog
+        from streamrag_cli.store.local.layout import Layout
+
+        layout = Layout(self._directory, collection)
+        current = layout.current()
+        if current is None:
+            yield None
+            return
+        with closing(Catalog(layout.catalog(current.epoch))) as catalog:
+            yield catalog
+
+    def roots(self, collection: str) -> list[str]:
+        """They are known even where the catalog is damaged."""
+        from streamrag_cli.store.local.layout import Layout
+
+        current = Layout(self._directory, collection).current()
+        return list(current.roots) if current else []
+
+    def remove(self, collection: str) -> None:
+        from streamrag_cli.store.local.writer import remove_collection
+
+        remove_collection(self._directory, collection)
+
+    def collections(self) -> list[str]:
+        from streamrag_cli.store.local.layout import collections
+
+        return collections(self._directory)
+
+    def filled_collections(self) -> list[str]:
+        return [name for name in self.collections() if not self._is_empty(name)]
+
+    def _is_empty(self, collection: str) -> bool:
+        try:
+            with self.manifest(collection) as manifest:
+                return manifest is None or not manifest.counts().documents
+        except StoreError:
+            return False
+
+    def status(self, collection: str) -> "CollectionStatus":
+        from streamrag_cli.store.kind import CollectionStatus
+        from streamrag_cli.store.local.layout import Layout
+
+        directory = Layout(self._directory, collection).directory
+        with self.manifest(collection) as manifest:
+            if manifest is None:
+                raise StoreError(f"{directory} vanished", code="store_missing", hint="streamrag ingest PATH")
+            return CollectionStatus.of(collection, manifest, size_bytes=_size_bytes(directory))
+
+    def examine(self, collection: str, *, full: bool = False) -> "Examination":
+        from streamrag_cli.store.local.inspection import inspect_apart  # numpy
+
+        return inspect_apart(self._directory, collection, full=full)
+
+    def room(self) -> "Room":
+        import shutil
+
+        from streamrag_cli.store.kind import Room
+        from streamrag_cli.store.local.lock import not_writable
+
+        there = next(each for each in (self._directory, *self._directory.parents) if not is_gone(each))
+        room = Room(
+            place=str(there),
+            free_bytes=shutil.disk_usage(there).free,
+            is_writable=os.access(there, os.W_OK | os.X_OK),
+        )
+        if not room.is_writable and not self.collections():
+            raise not_writable(there, "it is read-only for this user")
+        if room.is_writable and room.free_bytes < _NO_ROOM_BYTES:
+            raise not_writable(there, f"the disk is full ({room.free})")
+        return room
+
+    @contextmanager
+    def throw_away(self, scratch: Path) -> Iterator[Path]:
+        yield scratch / "store"
+
+
+def _size_bytes(directory: Path) -> int:
+    """Of all files at or below `directory`, without those that another process removes at the same time."""
+    size_bytes = 0
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size_bytes += Path(parent, name).stat().st_size
+    return size_bytes

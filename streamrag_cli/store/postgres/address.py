@@ -1,0 +1,72 @@
+"""Where a PostgreSQL database is, and which of its schemas.
+
+A database's address may hold a password. Whatever shows or logs an address shows `str` of it, which has none.
+"""
+
+import re
+from typing import Final
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+from streamrag_cli.store.address import StoreUrl
+
+DEFAULT_SCHEMA: Final = "streamrag"
+_SCHEMES: Final = ("postgresql", "postgres")
+_SCHEMA_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+class PostgresUrl(StoreUrl):
+    """`postgresql://USER:PASSWORD@HOST/DATABASE?schema=NAME`, with any parameter that libpq knows.
+
+    `url` is what libpq takes, password and all; `schema` is where the tables are. Raises ValueError.
+    """
+
+    __slots__ = ("schema", "url")
+    scheme = "postgresql"
+
+    def __init__(self, raw: str) -> None:
+        parts = urlsplit(raw)
+        if parts.scheme not in _SCHEMES:
+            raise ValueError("must begin with postgresql://")
+        given = parse_qsl(parts.query, keep_blank_values=True)
+        schemas = [value for name, value in given if name == "schema"]
+        self.schema = schemas[-1] if schemas else DEFAULT_SCHEMA
+        if not _SCHEMA_NAME.fullmatch(self.schema) or self.schema.startswith("pg_"):
+            raise ValueError("its schema must be small letters, digits and underscores")
+        # libpq does not read `+` as a blank.
+        query = urlencode([(name, value) for name, value in given if name != "schema"], quote_via=quote)
+        self.url = f"postgresql://{parts.netloc}{parts.path}{query and '?'}{query}"
+
+    @property
+    def password(self) -> str:
+        """As given in the address, decoded; "" where it has none."""
+        parts = urlsplit(self.url)
+        in_query = [value for name, value in parse_qsl(parts.query) if name == "password"]
+        user, _, _ = parts.netloc.rpartition("@")
+        return in_query[-1] if in_query else unquote(user.partition(":")[2])
+
+    def in_schema(self, schema: str) -> "PostgresUrl":
+        """The same database, another schema."""
+        return PostgresUrl(f"{self.url}{'&' if '?' in self.url else '?'}schema={schema}")
+
+    def with_secret(self) -> str:
+        """The whole address, from which the same one can be made. Not to be shown."""
+        if self.schema == DEFAULT_SCHEMA:
+            return self.url
+        return f"{self.url}{'&' if '?' in self.url else '?'}schema={self.schema}"
+
+    def __str__(self) -> str:
+        parts = urlsplit(self.with_secret())
+        user, at, host = parts.netloc.rpartition("@")
+        name, colon, _ = user.partition(":")
+        masked = f"{name}{colon and ':***'}{at}{host}"
+        query = re.sub(r"(^|&)((?:ssl)?password)=[^&]*", r"\1\2=***", parts.query)
+        return f"postgresql://{masked}{parts.path}{'?' if query else ''}{query}"
+
+    def __repr__(self) -> str:
+        return f"PostgresUrl({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PostgresUrl) and (self.url, self.schema) == (other.url, other.schema)
+
+    def __hash__(self) -> int:
+        return hash((self.url, self.schema))
