@@ -16,7 +16,7 @@ server's log; what has no class of its own is as the base.
 
 import re
 from enum import IntEnum
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
 
 
 class ExitCode(IntEnum):
@@ -42,13 +42,6 @@ class Severity(IntEnum):
     ERROR = 40
 
 
-class Wording(NamedTuple):
-    """What visitors of a server are shown: nothing of paths, addresses and commands."""
-
-    message: str
-    hint: str = ""
-
-
 class StreamragError(Exception):
     """An expected failure: one line of what happened and, where one exists, a command that fixes it.
 
@@ -59,7 +52,8 @@ class StreamragError(Exception):
     http_status: ClassVar[int] = 500
     severity: ClassVar[Severity] = Severity.ERROR
     """A warning is the asker's fault, of which a server's operator need not know the cause."""
-    for_visitors: ClassVar[Wording] = Wording("internal error")
+    for_visitors: ClassVar[tuple[str, str]] = ("internal error", "")
+    """Message and hint where those of the error may hold a path, an address or a command."""
     may_quote_a_server: ClassVar[bool] = False
     """Whether its message may hold what the model's server said, and so any part of the question."""
 
@@ -81,21 +75,21 @@ class UsageError(StreamragError):
 
 class ConfigurationError(StreamragError):
     exit_code = ExitCode.CONFIGURATION
-    for_visitors = Wording("the server is not set up correctly")
+    for_visitors = ("the server is not set up correctly", "")
     may_quote_a_server = True
 
 
 class ModelServerError(StreamragError):
     exit_code = ExitCode.MODEL_SERVER
     http_status = 502
-    for_visitors = Wording("the model did not answer", "try again later")
+    for_visitors = ("the model did not answer", "try again later")
     may_quote_a_server = True
 
 
 class StoreError(StreamragError):
     exit_code = ExitCode.STORE
     http_status = 503
-    for_visitors = Wording("the documents cannot be searched at the moment", "try again later")
+    for_visitors = ("the documents cannot be searched at the moment", "try again later")
 
 
 class ResourceError(StreamragError):

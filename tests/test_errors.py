@@ -1,8 +1,26 @@
 """What every failure has in common."""
 
+import json
+import logging
+
 import pytest
 
-from streamrag_cli.errors import aimed
+from streamrag_cli.errors import (
+    ConfigurationError,
+    DocumentError,
+    ExitCode,
+    ModelServerError,
+    NothingRelevantError,
+    ResourceError,
+    Severity,
+    StoreError,
+    StreamragError,
+    UsageError,
+    aimed,
+    class_of,
+    http_status_of,
+)
+from streamrag_cli.server.replies import reply_to
 
 
 @pytest.mark.parametrize(
@@ -27,3 +45,41 @@ from streamrag_cli.errors import aimed
 def test_a_hint_is_given_the_flags_that_its_command_does_not_have(hint: str, expected: str) -> None:
     assert aimed(hint, collection="notes", store="my store") == expected
     assert aimed(hint) == hint
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (UsageError, (2, 422, Severity.WARNING, "internal error")),
+        (ConfigurationError, (3, 500, Severity.ERROR, "the server is not set up correctly")),
+        (ModelServerError, (4, 502, Severity.ERROR, "the model did not answer")),
+        (StoreError, (5, 503, Severity.ERROR, "the documents cannot be searched at the moment")),
+        (ResourceError, (5, 503, Severity.ERROR, "the documents cannot be searched at the moment")),
+        (DocumentError, (6, 500, Severity.ERROR, "internal error")),
+        (NothingRelevantError, (7, 404, Severity.WARNING, "nothing in the documents is relevant to the question")),
+    ],
+)
+def test_a_class_says_what_an_error_means_to_a_shell_over_http_and_to_a_visitor(
+    kind: type[StreamragError], expected: tuple[int, int, Severity, str]
+) -> None:
+    exit_code, status, severity, shown = expected
+    code = "nothing_relevant" if kind is NothingRelevantError else "made_up"
+    reply = reply_to(kind("x at /srv/docs", code=code))
+
+    assert (kind.exit_code, reply.status_code, kind.severity) == (exit_code, status, severity)
+    assert json.loads(bytes(reply.body))["error"] == shown
+    assert (class_of(exit_code).http_status, class_of(exit_code).severity) == (status, severity)
+
+
+@pytest.mark.parametrize(("code", "status"), [("rate_limited", 429), ("context_too_long", 400), ("unreachable", 502)])
+def test_some_failures_of_a_model_s_server_are_the_asker_s_over_http(code: str, status: int) -> None:
+    assert http_status_of(code, ExitCode.MODEL_SERVER) == status
+
+
+def test_an_exit_code_that_no_class_has_is_a_bug() -> None:
+    assert class_of(ExitCode.TERMINATED) is StreamragError
+
+
+@pytest.mark.parametrize("severity", Severity)
+def test_a_severity_is_a_level_of_logging(severity: Severity) -> None:
+    assert severity == logging.getLevelName(severity.name)

@@ -25,12 +25,12 @@ def command(
 
     there = open_store(settings.store)
     found = status_of(there, only=collection and settings.collection)
-    roots = [root for each in found.collections for root in each.roots]
+    roots = [root for each in found for root in each.roots]
     gone = gone_files(roots) if there.has_local_files else frozenset()
 
     def removal(collection: str, root: str) -> str:
         command = f"streamrag ingest --remove {shlex.quote(display_names().typed(root))}"
         return with_target_flags(aimed(command, collection="" if collection == settings.collection else collection))
 
-    show_status(found, gone=gone, removal=removal, out=sys.stdout, json=json, plain=plain)
+    show_status(str(there), found, gone=gone, removal=removal, out=sys.stdout, json=json, plain=plain)
     return 0

@@ -37,6 +37,6 @@ def check_embedding(settings: Settings) -> Iterator[Finding]:
 def _collection(settings: Settings) -> CollectionStatus | None:
     """What the collection in use says of itself; None where there is none, or none that can be read."""
     try:
-        return status_of(open_store(settings.store), only=settings.collection).collections[0]
+        return status_of(open_store(settings.store), only=settings.collection)[0]
     except StoreError:
         return None  # the check of the store says why

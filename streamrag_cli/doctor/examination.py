@@ -5,14 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from streamrag_cli.doctor.disk_check import check_disk
 from streamrag_cli.doctor.embedding_check import check_embedding
 from streamrag_cli.doctor.engine_check import check_engine
 from streamrag_cli.doctor.findings import CheckName, Finding, failed
 from streamrag_cli.doctor.model_check import check_model
 from streamrag_cli.doctor.settings_check import Reading, check_key, check_settings
 from streamrag_cli.doctor.silence_check import check_silence
-from streamrag_cli.doctor.store_check import check_store
+from streamrag_cli.doctor.store_check import check_disk, check_store
 from streamrag_cli.doctor.terminal_check import Screen, check_terminal
 from streamrag_cli.errors import ExitCode, StreamragError
 from streamrag_cli.store.registry import open_store

@@ -1,10 +1,11 @@
-"""The store, collection by collection."""
+"""The store, collection by collection, and the disk that it is on."""
 
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
+from typing import Final
 
 from streamrag_cli.doctor.findings import Finding, failed, ok, warning
 from streamrag_cli.errors import StoreError, aimed
@@ -12,6 +13,8 @@ from streamrag_cli.gone import gone_files
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.kind import Examination, Store, damaged_collection, missing_collection
 from streamrag_cli.store.registry import open_store
+
+_LITTLE_BYTES: Final = 500_000_000
 
 
 def check_store(settings: Settings, flags: Mapping[str, object | None], *, full: bool) -> Iterator[Finding]:
@@ -70,3 +73,19 @@ def _check_roots(store: Store, name: str) -> Iterator[Finding]:
 def _for(collection: str, hint: str, settings: Settings, flags: Mapping[str, object | None]) -> str:
     in_use = collection == settings.collection and not flags.get("collection")
     return aimed(hint, collection="" if in_use else collection, store=settings.store_named_by(flags))
+
+
+def check_disk(store: Store) -> Iterator[Finding]:
+    """Nothing where the disk is another machine's. Raises StoreError `store_not_writable`."""
+    room = store.room()
+    if room is None:
+        return
+    figures = {"free_bytes": room.free_bytes}
+    if not room.is_writable:
+        said = f"{room.place}: read-only for this user, so it can be asked and not ingested into"
+        yield warning("disk", said, code="read_only", figures=figures)
+    elif room.free_bytes < _LITTLE_BYTES:
+        said = f"{room.place}: only {room.free}; an ingest needs about four times the size of its text"
+        yield warning("disk", said, hint=f"df -h {room.place}", code="little_room", figures=figures)
+    else:
+        yield ok("disk", f"{room.place}: {room.free}, writable", figures=figures)

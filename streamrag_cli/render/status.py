@@ -4,14 +4,15 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TextIO
 
 from streamrag_cli.render.machine import write_line
-from streamrag_cli.store.kind import StoreStatus
+from streamrag_cli.store.kind import CollectionStatus
 from streamrag_cli.text import sanitise_line
 from streamrag_cli.wire import FORMAT_VERSION, encode
 from streamrag_cli.wire import plain as as_mapping
 
 
 def show_status(
-    status: StoreStatus,
+    store: str,
+    collections: Sequence[CollectionStatus],
     *,
     gone: Collection[str],
     removal: Callable[[str, str], str],
@@ -24,16 +25,16 @@ def show_status(
     `gone` are roots that no longer exist; `removal` gives the command that removes one from a collection.
     """
     if json:
-        found = [as_mapping(each) | _gone_roots(each.roots, gone) for each in status.collections]
-        write_line(out, encode({"version": FORMAT_VERSION, "store": status.store, "collections": found}))
+        found = [as_mapping(each) | _gone_roots(each.roots, gone) for each in collections]
+        write_line(out, encode({"version": FORMAT_VERSION, "store": store, "collections": found}))
         return
     from rich.text import Text
 
     from streamrag_cli.render.consoles import console_for
 
     console = console_for(out, plain=plain)
-    console.print(Text(sanitise_line(f"store       {status.store}")), soft_wrap=True)
-    for each in status.collections:
+    console.print(Text(sanitise_line(f"store       {store}")), soft_wrap=True)
+    for each in collections:
         lines = {
             "collection": each.collection,
             "documents": f"{each.documents:,}",

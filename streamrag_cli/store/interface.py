@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Embed: TypeAlias = "Callable[[Sequence[str]], NDArray[np.float32]]"
+Floats: TypeAlias = "NDArray[np.float32]"
+"""A vector, or a matrix with a vector in each row."""
+Scored: TypeAlias = list[tuple[str, float]]
+"""Ids of chunks with what they score, best first."""
+Embed: TypeAlias = Callable[[Sequence[str]], Floats]
 WrittenDocument: TypeAlias = tuple[DocumentRecord, Sequence[Chunk]]
 BUSY_AFTER_S: Final = 3.0
 """How long a writer waits for another."""
@@ -109,7 +113,7 @@ class Reader(Protocol):
     def known(self, chunk_ids: Iterable[str]) -> set[str]:
         """Which of these ids are in the collection."""
 
-    def search_text(self, words: Sequence[str], limit: int) -> list[tuple[str, float]]:
+    def search_text(self, words: Sequence[str], limit: int) -> Scored:
         """Ids of chunks that hold any of the words, with their BM25 score, best first.
 
         Of very many words only the rarest count (`words.rarest_words`); one that is given twice weighs twice.
@@ -118,18 +122,16 @@ class Reader(Protocol):
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
         """In how many chunks each stemmed term stands."""
 
-    def nearest(self, vector: "NDArray[np.float32]", limit: int) -> list[tuple[str, float]]:
+    def nearest(self, vector: Floats, limit: int) -> Scored:
         """Ids with their cosine, best first, found approximately; `vector` has unit length."""
 
-    def search_both(
-        self, words: Sequence[str], vector: "NDArray[np.float32]", limit: int
-    ) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+    def search_both(self, words: Sequence[str], vector: Floats, limit: int) -> tuple[Scored, Scored]:
         """`search_text` and `nearest`."""
 
-    def cosines(self, vector: "NDArray[np.float32]", ids: Sequence[str]) -> dict[str, float]:
+    def cosines(self, vector: Floats, ids: Sequence[str]) -> dict[str, float]:
         """The exact cosine of each id to `vector`; ids that are not in the collection are left out."""
 
-    def vectors(self, ids: Sequence[str]) -> "NDArray[np.float32]":
+    def vectors(self, ids: Sequence[str]) -> Floats:
         """The stored vectors, one row for each id, in their order. All of them must be in the collection.
 
         Raises StoreError: `store_busy` where another process has deleted some of them since `reading()` began.
@@ -150,10 +152,10 @@ class Writer(Protocol):
     def get_ready(self) -> None:
         """Open what the first `write` would have to open otherwise."""
 
-    def vectors(self, chunk_ids: Collection[str]) -> "dict[str, NDArray[np.float32]]":
+    def vectors(self, chunk_ids: Collection[str]) -> dict[str, Floats]:
         """The vectors with these ids; ids that are not in the collection are left out."""
 
-    def write(self, documents: Sequence[WrittenDocument], vectors: "NDArray[np.float32]") -> None:
+    def write(self, documents: Sequence[WrittenDocument], vectors: Floats) -> None:
         """Replace documents. `vectors` has one row for each chunk, in order."""
 
     def remove(self, paths: Iterable[str]) -> None: ...
@@ -173,23 +175,17 @@ def vectors_made_with(manifest: Manifest) -> str | None:
     return None if never_had_one else manifest.meta("embedding")
 
 
+def damaged(message: str) -> StoreError:
+    return StoreError(message, code="store_damaged", hint="streamrag ingest --rebuild")
+
+
+def busy(why: str, *, hint: str = "try again in a moment") -> StoreError:
+    return StoreError(f"the store is busy: {why}", code="store_busy", hint=hint, retryable=True)
+
+
 def another_embedding(collection: str, *, made_with: str, asked: str) -> StoreError:
     return StoreError(
         f"the collection {collection!r} was made with {made_with}, not with {asked}",
         code="another_embedding",
         hint="use another collection (-c NAME), or make this one anew: streamrag ingest --rebuild",
     )
-
-
-def range_below(folder: str) -> tuple[str, str]:
-    """The first path that may lie below a folder and the first beyond, where paths are in the order of their bytes."""
-    below = folder.rstrip("/") + "/"
-    return below, below[:-1] + "0"  # which follows the slash
-
-
-def in_pages(page_after: Callable[[str], list[DocumentRecord]]) -> Iterator[DocumentRecord]:
-    """Records in the order of their paths, a page at a time; `page_after` gives the page beyond a path."""
-    page = page_after("")
-    while page:
-        yield from page
-        page = page_after(page[-1].path)

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.store.address import StoreAddress
-from streamrag_cli.store.interface import Manifest, Reader, Writer
+from streamrag_cli.store.interface import Manifest, Reader, Writer, damaged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +77,12 @@ class Store(Protocol):
     `str` is the address as it may be shown, without a password.
     """
 
+    def __init__(self, address: Any) -> None: ...
+
+    @staticmethod
+    def address(raw: str) -> StoreAddress:
+        """What a person wrote, which begins with a scheme of this kind or none. Raises ValueError."""
+
     @property
     def has_local_files(self) -> bool:
         """Whether the paths in it are of this machine, so that a file which is not there is gone."""
@@ -116,11 +122,11 @@ class Store(Protocol):
     def remove(self, collection: str) -> None:
         """Remove a collection with everything in it. Raises StoreError: `store_busy`, `store_not_writable`."""
 
-    def collections(self) -> list[str]:
-        """Their names, sorted."""
+    def collections(self, *, filled: bool = False) -> list[str]:
+        """Their names, sorted; with `filled` of those with a document in them.
 
-    def filled_collections(self) -> list[str]:
-        """Those with a document in them, sorted; a damaged one is listed, so that asking it says what is wrong."""
+        A damaged one counts as filled, so that asking it says what is wrong.
+        """
 
     def status(self, collection: str) -> CollectionStatus:
         """Told without opening vectors. Raises StoreError `store_missing` or `store_damaged`."""
@@ -138,22 +144,14 @@ class Store(Protocol):
         """An empty store of the same kind, in the directory `scratch` if it needs one, and gone at the end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreStatus:
-    """`store` is the address as it may be shown."""
-
-    store: str
-    collections: tuple[CollectionStatus, ...]
-
-
-def status_of(store: Store, *, only: str | None = None) -> StoreStatus:
+def status_of(store: Store, *, only: str | None = None) -> tuple[CollectionStatus, ...]:
     """The collections of a store, or the one named. Raises StoreError `store_missing` or `store_damaged`."""
     names = [name for name in store.collections() if only in {None, name}]
     if not names and only:
         raise missing_collection(store, only)
     if not names:
         raise StoreError(f"nothing was ingested in {store}", code="store_missing", hint="streamrag ingest PATH")
-    return StoreStatus(store=str(store), collections=tuple(map(store.status, names)))
+    return tuple(map(store.status, names))
 
 
 def missing_collection(store: object, collection: str) -> StoreError:
@@ -162,6 +160,4 @@ def missing_collection(store: object, collection: str) -> StoreError:
 
 
 def damaged_collection(collection: str, why: str) -> StoreError:
-    return StoreError(
-        f"the collection {collection!r} is damaged: {why}", code="store_damaged", hint="streamrag ingest --rebuild"
-    )
+    return damaged(f"the collection {collection!r} is damaged: {why}")

@@ -1,13 +1,11 @@
 """Which kinds of store there are: the one place that knows.
 
-A kind is a package with `address(raw)`, which reads what a person wrote, and `open_store(address)`. It is imported for
-an address of its own, and opens nothing before it is asked to.
+A kind is a package whose `Store` is as `kind.Store` says. It is imported for an address of its own.
 """
 
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Final, cast
 
 from streamrag_cli.store.address import StoreAddress
@@ -27,14 +25,13 @@ KINDS: Final[Mapping[str, str]] = {
 def store_address(raw: str) -> StoreAddress:
     """Where a store is, as a person writes it. Raises ValueError."""
     scheme, colon, _ = raw.partition(":")
-    return cast("StoreAddress", _kind(scheme if colon and scheme in KINDS else _DIRECTORY).address(raw))
+    return _kind(scheme if colon and scheme in KINDS else _DIRECTORY).address(raw)
 
 
 def open_store(address: StoreAddress) -> "Store":
     """The store there, whether or not anything was ever ingested into it. Nothing is touched yet."""
-    scheme = _DIRECTORY if isinstance(address, Path) else address.scheme
-    return cast("Store", _kind(scheme).open_store(address))
+    return _kind(_DIRECTORY if isinstance(address, Path) else address.scheme)(address)
 
 
-def _kind(scheme: str) -> ModuleType:
-    return import_module(KINDS[scheme])
+def _kind(scheme: str) -> "type[Store]":
+    return cast("type[Store]", import_module(KINDS[scheme]).Store)

@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from streamrag_cli.doctor import examination
-from streamrag_cli.doctor.disk_check import check_disk
 from streamrag_cli.doctor.engine_check import check_engine
 from streamrag_cli.doctor.examination import Patient, examine
 from streamrag_cli.doctor.findings import Finding, exit_code_of, failed
+from streamrag_cli.doctor.store_check import check_disk
 from streamrag_cli.doctor.terminal_check import Screen, check_terminal
 from streamrag_cli.engine.place import place_for
 from streamrag_cli.errors import ConfigurationError, ExitCode, ModelServerError, StoreError, StreamragError

@@ -16,10 +16,20 @@ from zlib import crc32
 
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.interface import Counts, StoredChunk, in_pages, range_below
+from streamrag_cli.store.interface import Counts, Scored, StoredChunk, busy, damaged
 from streamrag_cli.store.local.full_text import create_index, merged, register, upgrade_index
 from streamrag_cli.store.local.lock import not_writable
 from streamrag_cli.store.local.private_copy import PrivateCopy, Stamp, copied_database, may_write, stamp_of
+from streamrag_cli.store.rows import (
+    CHUNK_COLUMNS,
+    RECORD_COLUMNS,
+    chunk_of,
+    chunk_row,
+    in_pages,
+    range_below,
+    record_of,
+    record_row,
+)
 from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.system_errors import cannot_open, out_of_memory, refusal
 
@@ -31,7 +41,6 @@ _UNWRITTEN: Final = ("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_P
 _AT_A_TIME: Final = 500  # below SQLite's limit on the variables of one statement
 _MERGED_PAGES: Final = 1000
 _STEPS_BETWEEN_CHECKS: Final = 2000  # of SQLite's virtual machine: about a millisecond, and ten of a costly search
-_CHUNK_COLUMNS: Final = "chunks.chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end"
 
 
 class Catalog:
@@ -141,23 +150,18 @@ class Catalog:
         return [path for (path,) in self._rows("SELECT path FROM roots ORDER BY path")]
 
     def document(self, path: str) -> DocumentRecord | None:
-        """The record of the document at this absolute path, without its chunk ids."""
         found = self._records("WHERE path = ?", (path,))
         return found[0] if found else None
 
     def documents_under(self, root: str) -> Iterator[DocumentRecord]:
-        """Records, without their chunk ids, of the documents at `root` or below it, ordered by path."""
         # A range over the index on path; `LIKE` would need escapes and fold case.
         where = "WHERE (path = ? OR (path >= ? AND path < ?)) AND path > ? ORDER BY path LIMIT ?"
         return in_pages(lambda after: self._records(where, (root, *range_below(root), after, _AT_A_TIME)))
 
     def _records(self, where: str, values: Sequence[object]) -> list[DocumentRecord]:
-        columns = "path, source, size, mtime_ns, read_at_ns, sha256, recipe, title"
-        rows = self._rows(f"SELECT {columns} FROM documents {where}", values)
-        return [DocumentRecord(**dict(zip(columns.split(", "), row, strict=True))) for row in rows]
+        return [record_of(row) for row in self._rows(f"SELECT {RECORD_COLUMNS} FROM documents {where}", values)]
 
     def chunks_of(self, path: str) -> list[Chunk]:
-        """The chunks of the document at this absolute path, in order."""
         query = (
             "SELECT chunk_id FROM chunks JOIN documents ON documents.id = document_id WHERE path = ? ORDER BY ordinal"
         )
@@ -166,7 +170,6 @@ class Catalog:
         return [found[each].chunk for each in ids]
 
     def chunk_at(self, path: str, ordinal: int) -> Chunk | None:
-        """The chunk with this number of the document at this absolute path."""
         query = (
             "SELECT chunk_id FROM chunks JOIN documents ON documents.id = document_id WHERE path = ? AND ordinal = ?"
         )
@@ -181,14 +184,14 @@ class Catalog:
         found: dict[str, StoredChunk] = {}
         for part in _parts(list(chunk_ids)):
             query = (
-                f"SELECT {_CHUNK_COLUMNS}, chunks.checksum, source, path, documents.checksum"
+                f"SELECT chunks.{CHUNK_COLUMNS}, chunks.checksum, source, path, documents.checksum"
                 " FROM chunks JOIN documents ON documents.id = document_id"
                 f" WHERE chunks.chunk_id IN ({_marks(part)})"
             )
             for *of_chunk, checksum, source, path, checksum_of_document in self._rows(query, part):
                 if checksum != _checksum(of_chunk) or checksum_of_document != _checksum((path, source)):
                     raise damaged_catalog(self._file, "a chunk is not what was written")
-                found[of_chunk[0]] = _stored_chunk(of_chunk, source, path)
+                found[of_chunk[0]] = StoredChunk(chunk=chunk_of(of_chunk), source=source, path=path)
         return found
 
     def known(self, chunk_ids: Iterable[str]) -> set[str]:
@@ -199,7 +202,7 @@ class Catalog:
 
     # Full text
 
-    def search_text(self, matches: Mapping[str, int], limit: int) -> list[tuple[str, float]]:
+    def search_text(self, matches: Mapping[str, int], limit: int) -> Scored:
         """Chunk ids with their BM25 score, higher is better, best first.
 
         `matches` gives each FTS5 expression its weight. BM25 is a sum over words, so a chunk that several of them
@@ -288,24 +291,14 @@ class Catalog:
         """Replace the document at `record.path`; return the ids of its former chunks."""
         former = self.remove(record.path)
         cursor = self._execute(
-            "INSERT INTO documents (path, source, size, mtime_ns, read_at_ns, sha256, recipe, title, checksum)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                record.path,
-                record.source,
-                record.size,
-                record.mtime_ns,
-                record.read_at_ns,
-                record.sha256,
-                record.recipe,
-                record.title,
-                _checksum((record.path, record.source)),
-            ),
+            f"INSERT INTO documents ({RECORD_COLUMNS}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*record_row(record), _checksum((record.path, record.source))),
         )
+        rows = map(chunk_row, chunks)
         self._many(
-            "INSERT INTO chunks (chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end,"
-            " checksum, title, document_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_chunk_row(chunk, cursor.lastrowid) for chunk in chunks],
+            f"INSERT INTO chunks ({CHUNK_COLUMNS}, checksum, title, document_id)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(*row, _checksum(row), chunk.title, cursor.lastrowid) for row, chunk in zip(rows, chunks, strict=True)],
         )
         return former
 
@@ -321,18 +314,12 @@ class Catalog:
 
     def touch(self, record: DocumentRecord) -> None:
         """Renew what is known of an unchanged file, so that next time a stat is enough."""
+        checksum = _checksum((record.path, record.source))
+        values = record.source, checksum, record.size, record.mtime_ns, record.read_at_ns
         self._rows(
             "UPDATE documents SET source = ?, checksum = ?, size = ?, mtime_ns = ?, read_at_ns = ?, recipe = ?"
             " WHERE path = ?",
-            (
-                record.source,
-                _checksum((record.path, record.source)),
-                record.size,
-                record.mtime_ns,
-                record.read_at_ns,
-                record.recipe,
-                record.path,
-            ),
+            (*values, record.recipe, record.path),
         )
 
     def compact(self) -> None:
@@ -381,14 +368,12 @@ def _store_error(error: sqlite3.Error | UnicodeDecodeError, file: Path, *, writi
     if name == "SQLITE_NOMEM":
         return out_of_memory()
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return StoreError(
-            f"the store is busy: {file} is locked", code="store_busy", hint="try again in a moment", retryable=True
-        )
+        return busy(f"{file} is locked")
     return damaged_catalog(file, str(error))
 
 
 def damaged_catalog(file: Path, why: str) -> StoreError:
-    return StoreError(f"the catalog {file} is damaged: {why}", code="store_damaged", hint="streamrag ingest --rebuild")
+    return damaged(f"the catalog {file} is damaged: {why}")
 
 
 def _checksum(values: Sequence[object]) -> int:
@@ -402,34 +387,3 @@ def _parts(values: list[str]) -> Iterator[list[str]]:
 
 def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
-
-
-def _chunk_row(chunk: Chunk, document_id: int | None) -> tuple[object, ...]:
-    of_chunk = (
-        chunk.id,
-        chunk.ordinal,
-        chunk.text,
-        json.dumps(chunk.headings, ensure_ascii=False),
-        chunk.page,
-        chunk.line_start,
-        chunk.line_end,
-        chunk.char_start,
-        chunk.char_end,
-    )
-    return (*of_chunk, _checksum(of_chunk), chunk.title, document_id)
-
-
-def _stored_chunk(of_chunk: Sequence[Any], source: str, path: str) -> StoredChunk:
-    chunk_id, ordinal, text, headings, page, line_start, line_end, char_start, char_end = of_chunk
-    chunk = Chunk(
-        id=chunk_id,
-        ordinal=ordinal,
-        text=text,
-        headings=tuple(json.loads(headings)),
-        page=page,
-        line_start=line_start,
-        line_end=line_end,
-        char_start=char_start,
-        char_end=char_end,
-    )
-    return StoredChunk(chunk=chunk, source=source, path=path)

@@ -11,11 +11,9 @@ import resource
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from streamrag_cli.store.interface import Floats
 
 _WHERE: Final = ("default_tenant", "default_database")
 _FILES_OF_AN_INDEX: Final = 5
@@ -57,9 +55,7 @@ class CoreCollection:
         found = self._core.get(self._id, listed, None, limit, 0, None, list(include), *_WHERE)
         return {"ids": found.ids, **{each: getattr(found, each) for each in include}}
 
-    def query(
-        self, query_embeddings: "NDArray[np.float32]", *, n_results: int, include: Sequence[str]
-    ) -> dict[str, Any]:
+    def query(self, query_embeddings: Floats, *, n_results: int, include: Sequence[str]) -> dict[str, Any]:
         """`query_embeddings` has the shape (questions, dimension); what is found is a list for each question."""
         found = self._core.query(self._id, None, list(query_embeddings), n_results, None, None, list(include), *_WHERE)
         return {"ids": found.ids, **{each: getattr(found, each) for each in include}}

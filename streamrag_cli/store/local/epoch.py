@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Final
 
 from streamrag_cli.store.local.catalog import Catalog
-from streamrag_cli.store.local.index_files import damaged
+from streamrag_cli.store.local.index_files import damaged_vectors
 from streamrag_cli.store.local.layout import Layout
 from streamrag_cli.store.local.lock import using
 from streamrag_cli.store.local.vectors import Vectors
@@ -50,7 +50,8 @@ class OpenEpoch:
             try:
                 stack.enter_context(using(directory))
             except OSError as error:
-                raise refusal(layout.store, error) or damaged(directory, error.strerror or str(error)) from error
+                refused = refusal(layout.store, error)
+                raise refused or damaged_vectors(directory, error.strerror or str(error)) from error
             # One to begin with: whoever opens a collection learns at once whether its catalog is sound.
             self._idle = [self.new_catalog()]
             self._files_in_use = stack.pop_all()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from streamrag_cli.errors import StoreError
+from streamrag_cli.store.interface import damaged
 from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.system_errors import refusal
 
@@ -55,10 +56,8 @@ def are_as_noted(catalog: Catalog, vectors: Path) -> bool:
         return False
 
 
-def damaged(vectors: Path, why: str) -> StoreError:
-    return StoreError(
-        f"the vectors in {vectors} are damaged: {why}", code="store_damaged", hint="streamrag ingest --rebuild"
-    )
+def damaged_vectors(vectors: Path, why: str) -> StoreError:
+    return damaged(f"the vectors in {vectors} are damaged: {why}")
 
 
 def _stamps(vectors: Path) -> str:

@@ -140,7 +140,7 @@ def _inspect_or_moved(layout: Layout, searches: int) -> Inspection | None:
             raise
         if refused := refusal(layout.store, error):
             raise refused from error
-        raise index_files.damaged(layout.vectors(current.epoch), "their directory is missing") from error
+        raise index_files.damaged_vectors(layout.vectors(current.epoch), "their directory is missing") from error
 
 
 def _inspect_epoch(layout: Layout, epoch: str, searches: int) -> Inspection:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from streamrag_cli.errors import StoreError, StreamragError
-from streamrag_cli.store.interface import BUSY_AFTER_S
+from streamrag_cli.store.interface import BUSY_AFTER_S, busy
 from streamrag_cli.system_errors import refusal
 
 WRITER_LOCK: Final = "writer.lock"
@@ -33,11 +33,9 @@ def writing(directory: Path, *, wait_s: float = BUSY_AFTER_S) -> Iterator[None]:
     """Hold the writer's lock of a collection, or raise StoreError `store_busy` after `wait_s` seconds."""
     with _held(directory / WRITER_LOCK, wait_s=wait_s) as held:
         if not held:
-            raise StoreError(
-                f"the store is busy: another ingest is writing to {directory}",
-                code="store_busy",
+            raise busy(
+                f"another ingest is writing to {directory}",
                 hint="wait for it to end, or use another collection: streamrag ingest -c NAME PATH",
-                retryable=True,
             )
         yield
 
@@ -50,12 +48,7 @@ def alone(file: Path) -> Iterator[None]:
         with _held(file.with_suffix(".turnstile"), wait_s=_CHROMA_BUSY_AFTER_S) as is_next:
             held = is_next and stack.enter_context(_held(file, wait_s=_CHROMA_BUSY_AFTER_S))
         if not held:
-            raise StoreError(
-                f"the store is busy: another process holds {file}",
-                code="store_busy",
-                hint="try again in a moment",
-                retryable=True,
-            )
+            raise busy(f"another process holds {file}")
         yield
 
 

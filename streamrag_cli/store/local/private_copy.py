@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from streamrag_cli.errors import StoreError
+from streamrag_cli.store.interface import busy
 from streamrag_cli.system_errors import refusal
 
 _PREFIX: Final = "streamrag-copy-"
@@ -82,12 +83,7 @@ def copied_database(file: Path) -> tuple[PrivateCopy, Stamp]:
         if stamp_of(file) == before:
             return copy, before
         copy.close()
-    raise StoreError(
-        f"the store is busy: {file} keeps changing",
-        code="store_busy",
-        hint="try again in a moment",
-        retryable=True,
-    )
+    raise busy(f"{file} keeps changing")
 
 
 def stamp_of(file: Path) -> Stamp:

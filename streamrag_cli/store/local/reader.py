@@ -6,23 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Lock, local
-from typing import TYPE_CHECKING
 
-from streamrag_cli.errors import StoreError, StreamragError
-from streamrag_cli.store.interface import Counts, StoredChunk
+from streamrag_cli.errors import StreamragError
+from streamrag_cli.store.interface import Counts, Floats, Scored, StoredChunk, busy
 from streamrag_cli.store.kind import missing_collection
 from streamrag_cli.store.local import index_files
 from streamrag_cli.store.local.catalog import Catalog, damaged_catalog
 from streamrag_cli.store.local.epoch import OpenEpoch
-from streamrag_cli.store.local.index_files import damaged
+from streamrag_cli.store.local.index_files import damaged_vectors
 from streamrag_cli.store.local.layout import Layout
 from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.store.words import MOST_WORDS, match_expression, rarest_words, stems
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 class CollectionReader:
@@ -82,7 +77,6 @@ class CollectionReader:
 
     @property
     def embedding(self) -> str:
-        """The name of the embedding that made the vectors."""
         with self._session() as session:
             return session.catalog.meta("embedding") or ""
 
@@ -100,7 +94,6 @@ class CollectionReader:
             return session.catalog.chunks(chunk_ids)
 
     def found_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
-        """The chunks, in this order, that a search has found in the same `reading()`."""
         with self._session() as session:
             found = session.catalog.chunks(chunk_ids)
             if len(found) < len(set(chunk_ids)):
@@ -112,7 +105,7 @@ class CollectionReader:
         with self._session() as session:
             return session.catalog.known(chunk_ids)
 
-    def search_text(self, words: Sequence[str], limit: int) -> list[tuple[str, float]]:
+    def search_text(self, words: Sequence[str], limit: int) -> Scored:
         with self._session() as session:
             return session.search_text(words, limit)
 
@@ -120,20 +113,17 @@ class CollectionReader:
         with self._session() as session:
             return session.document_frequencies(terms)
 
-    def nearest(self, vector: "NDArray[np.float32]", limit: int) -> list[tuple[str, float]]:
+    def nearest(self, vector: Floats, limit: int) -> Scored:
         with self._session() as session:
             return session.vectors().nearest(vector, limit)
 
-    def search_both(
-        self, words: Sequence[str], vector: "NDArray[np.float32]", limit: int
-    ) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+    def search_both(self, words: Sequence[str], vector: Floats, limit: int) -> tuple[Scored, Scored]:
         """`search_text` and `nearest` at the same time: neither holds the GIL."""
         with self._session() as session, ThreadPoolExecutor(1, thread_name_prefix="nearest") as pool:
             nearest = pool.submit(session.vectors().nearest, vector, limit)
             return session.search_text(words, limit), nearest.result()
 
-    def cosines(self, vector: "NDArray[np.float32]", ids: Sequence[str]) -> dict[str, float]:
-        """The exact cosine of each id to `vector`; ids that are not in the collection are left out."""
+    def cosines(self, vector: Floats, ids: Sequence[str]) -> dict[str, float]:
         with self._session() as session:
             found = session.vectors().cosines(vector, ids)
             lost = session.catalog.known(set(ids).difference(found)) if len(found) < len(ids) else ()
@@ -141,20 +131,14 @@ class CollectionReader:
                 session.raise_damaged(f"{len(lost)} of {len(ids)} vectors cannot be read")
         return found
 
-    def vectors(self, ids: Sequence[str]) -> "NDArray[np.float32]":
-        """The stored vectors, one row for each id, in their order. All of them must be in the collection."""
+    def vectors(self, ids: Sequence[str]) -> Floats:
         import numpy as np
 
         with self._session() as session:
             found = session.vectors().get(ids)
             if lost := [each for each in ids if each not in found]:
                 session.raise_damaged(f"{len(lost)} of {len(ids)} vectors cannot be read")
-                raise StoreError(
-                    f"the store is busy: an ingest is changing {self._layout.directory}",
-                    code="store_busy",
-                    hint="wait for it to end, and try again",
-                    retryable=True,
-                )
+                raise busy(f"an ingest is changing {self._layout.directory}", hint="wait for it to end, and try again")
         return np.array([found[each] for each in ids], dtype=np.float32)
 
     @contextmanager
@@ -223,7 +207,7 @@ class _Session:
             self._limit.check()
         return self._vectors
 
-    def search_text(self, words: Sequence[str], limit: int) -> list[tuple[str, float]]:
+    def search_text(self, words: Sequence[str], limit: int) -> Scored:
         weights = self._weights(words)
         by_weight = {weight: [word for word in weights if weights[word] == weight] for weight in weights.values()}
         matches = {match_expression(of_weight): weight for weight, of_weight in by_weight.items()}
@@ -267,4 +251,4 @@ class _Session:
         """Raise `store_damaged`, unless an ingest has changed the vectors since this snapshot was taken."""
         with closing(Catalog(self.epoch.catalog_file)) as now:
             if now.generation == self.generation and index_files.noted(now) == index_files.noted(self.catalog):
-                raise damaged(self.epoch.vectors_directory, why)
+                raise damaged_vectors(self.epoch.vectors_directory, why)

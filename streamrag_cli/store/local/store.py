@@ -25,6 +25,10 @@ class LocalStore:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
+    @staticmethod
+    def address(raw: str) -> Path:
+        return Path(raw).expanduser()
+
     def __str__(self) -> str:
         return str(self._directory)
 
@@ -78,13 +82,10 @@ class LocalStore:
 
         remove_collection(self._directory, collection)
 
-    def collections(self) -> list[str]:
+    def collections(self, *, filled: bool = False) -> list[str]:
         from streamrag_cli.store.local.layout import collections
 
-        return collections(self._directory)
-
-    def filled_collections(self) -> list[str]:
-        return [name for name in self.collections() if not self._is_empty(name)]
+        return [name for name in collections(self._directory) if not filled or not self._is_empty(name)]
 
     def _is_empty(self, collection: str) -> bool:
         try:

@@ -15,17 +15,16 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from streamrag_cli.errors import StreamragError
+from streamrag_cli.store.interface import Floats, Scored
 from streamrag_cli.store.local.core import CoreCollection, away_from_the_working_directory
-from streamrag_cli.store.local.index_files import damaged
+from streamrag_cli.store.local.index_files import damaged_vectors
 from streamrag_cli.store.local.lock import alone, not_writable
 from streamrag_cli.store.local.private_copy import PrivateCopy, may_write
 from streamrag_cli.system_errors import cannot_open, lack_named_in, lack_of, refusal, require_resources
 
 if TYPE_CHECKING:
-    import numpy as np
     from chromadb.api.client import Client
     from chromadb.api.models.Collection import Collection as ChromaCollection
-    from numpy.typing import NDArray
 
 _DATABASE: Final = "chroma.sqlite3"
 AT_A_TIME: Final = 2000  # Chroma refuses more than 5461 records in one call
@@ -52,7 +51,7 @@ class Vectors:
         self._name = name
         self._lock_file = directory.with_name("vectors.lock")
         if not self._create and not self._has_database():
-            raise damaged(directory, "its database is missing")
+            raise damaged_vectors(directory, "its database is missing")
         with alone(self._lock_file), self._translated():
             require_resources()
             self._collection = self._open()
@@ -106,7 +105,7 @@ class Vectors:
         with self._translated():
             return set(self._collection.get(include=[])["ids"])
 
-    def nearest(self, vector: "NDArray[np.float32]", limit: int) -> list[tuple[str, float]]:
+    def nearest(self, vector: Floats, limit: int) -> Scored:
         """Ids with their cosine, best first; `vector` has unit length.
 
         The search is approximate. One that finds next to nothing although there is enough to find means that
@@ -126,10 +125,10 @@ class Vectors:
                 # Only now, as counting takes longer than searching: another process may have deleted vectors since.
                 wanted = min(wanted, self._collection.count())
         if distances is None or len(ids) < wanted / 2:
-            raise damaged(self._directory, f"its index finds {len(ids)} of {wanted} vectors")
+            raise damaged_vectors(self._directory, f"its index finds {len(ids)} of {wanted} vectors")
         return [(each, 1.0 - distance) for each, distance in zip(ids, distances[0], strict=True)]
 
-    def cosines(self, vector: "NDArray[np.float32]", ids: Sequence[str]) -> dict[str, float]:
+    def cosines(self, vector: Floats, ids: Sequence[str]) -> dict[str, float]:
         """The exact cosine of each id to `vector`, which has unit length; ids that are not there are left out."""
         import numpy as np
 
@@ -144,11 +143,11 @@ class Vectors:
         values = matrix @ vector / np.maximum(np.linalg.norm(matrix, axis=1), 1e-12)
         return dict(zip(found["ids"], values.tolist(), strict=True))
 
-    def get(self, ids: Sequence[str]) -> "dict[str, NDArray[np.float32]]":
+    def get(self, ids: Sequence[str]) -> dict[str, Floats]:
         """The vectors with these ids; ids that are not there are left out."""
         import numpy as np
 
-        found: dict[str, NDArray[np.float32]] = {}
+        found: dict[str, Floats] = {}
         for start in range(0, len(ids), AT_A_TIME):
             with self._translated():
                 part = self._collection.get(ids=list(ids[start : start + AT_A_TIME]), include=["embeddings"])
@@ -164,7 +163,7 @@ class Vectors:
             raise
         except OSError as error:
             refused = refusal(self._directory, error, writing=self._writes)
-            raise refused or damaged(self._directory, error.strerror or str(error)) from error
+            raise refused or damaged_vectors(self._directory, error.strerror or str(error)) from error
         except BaseException as error:
             if lack := lack_of(error):
                 raise lack from error
@@ -184,7 +183,7 @@ class Vectors:
         # Chroma writes even to read, and where a disk is full most of its messages do not say so.
         if self._directory.exists() and shutil.disk_usage(self._directory).free < _ROOM_BYTES:
             return not_writable(self._directory, f"the disk is full ({first_line})")
-        return damaged(self._directory, first_line)
+        return damaged_vectors(self._directory, first_line)
 
     def _refused(self) -> StreamragError | None:
         """What the system says of the files; Chroma says of most failures only that there was one."""
@@ -230,7 +229,7 @@ class WritableVectors(Vectors):
         ids: Sequence[str],
         texts: Sequence[str],
         metadatas: Sequence[dict[str, Any]],
-        vectors: "NDArray[np.float32]",
+        vectors: Floats,
     ) -> None:
         """Write vectors of shape (len(ids), dimension), replacing those with the same ids."""
         from langchain_chroma import Chroma  # 0.3 s beyond chromadb; only an ingest pays it
@@ -256,7 +255,7 @@ class WritableVectors(Vectors):
 class _Known:
     """Hands `langchain-chroma` vectors that are made already; it would embed again otherwise."""
 
-    def __init__(self, vectors: "NDArray[np.float32]") -> None:
+    def __init__(self, vectors: Floats) -> None:
         self._vectors = vectors
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:

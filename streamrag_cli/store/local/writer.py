@@ -16,33 +16,24 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.interface import Counts, Embed, another_embedding, vectors_made_with
+from streamrag_cli.store.interface import Counts, Embed, Floats, WrittenDocument, another_embedding, vectors_made_with
 from streamrag_cli.store.local import index_files
 from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.store.local.compaction import compact_if_worthwhile, note_dropped
-from streamrag_cli.store.local.index_files import damaged
+from streamrag_cli.store.local.index_files import damaged_vectors
 from streamrag_cli.store.local.layout import Current, Layout
 from streamrag_cli.store.local.lock import not_writable, writing
 from streamrag_cli.store.local.vectors import WritableVectors
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 @contextmanager
 def open_for_writing(
     store: Path, collection: str, *, embedding: str, rebuild: bool = False
 ) -> "Iterator[CollectionWriter]":
-    """Hold the collection for writing; it is made if it does not exist.
-
-    With `rebuild` everything goes into a new epoch that replaces the old one at a clean end. Raises
-    StoreError: `store_busy`, `store_not_writable`, `store_damaged`, `another_embedding`.
-    """
+    """As `Store.writer`: with `rebuild` into a new epoch."""
     layout = Layout(store, collection)
     with _refusals(store):
         layout.make()
@@ -110,7 +101,7 @@ class CollectionWriter:
         """Refuse index files that changed since a clean end: what is written now would pass them off as sound."""
         directory = self._layout.vectors(self._epoch)
         if not index_files.are_as_noted(self._catalog, directory):
-            raise damaged(directory, "its index files are not those that were written")
+            raise damaged_vectors(directory, "its index files are not those that were written")
 
     def close(self) -> None:
         if self._vectors is not None:
@@ -152,18 +143,14 @@ class CollectionWriter:
             self._begin_change()  # opening it may change its files
             self._open_vectors()
 
-    def vectors(self, chunk_ids: Collection[str]) -> "dict[str, NDArray[np.float32]]":
-        """The vectors with these ids; ids that are not in the collection are left out."""
+    def vectors(self, chunk_ids: Collection[str]) -> dict[str, Floats]:
         known = self._catalog.known(chunk_ids)
         if not known:
             return {}
         self.get_ready()
         return self._open_vectors().get(sorted(known))
 
-    def write(
-        self, documents: Sequence[tuple[DocumentRecord, Sequence[Chunk]]], vectors: "NDArray[np.float32]"
-    ) -> None:
-        """Replace documents as one step. `vectors` has one row for each chunk, in order."""
+    def write(self, documents: Sequence[WrittenDocument], vectors: Floats) -> None:
         self._begin_change()
         self._check_dimension(vectors)
         chunks = [chunk for _, chunks in documents for chunk in chunks]
@@ -183,7 +170,6 @@ class CollectionWriter:
         self._drop_vectors(former)
 
     def remove(self, paths: Iterable[str]) -> None:
-        """Remove the documents at these absolute paths as one step."""
         self._begin_change()
         with self._catalog.transaction():
             former: set[str] = set()
@@ -195,7 +181,6 @@ class CollectionWriter:
         self._drop_vectors(former)
 
     def touch(self, records: Iterable[DocumentRecord]) -> None:
-        """Renew what is known of unchanged files."""
         with self._catalog.transaction():
             for record in records:
                 self._catalog.touch(record)
@@ -234,7 +219,7 @@ class CollectionWriter:
         self._changed = True
         index_files.forget(self._catalog)
 
-    def _check_dimension(self, vectors: "NDArray[np.float32]") -> None:
+    def _check_dimension(self, vectors: Floats) -> None:
         known = self._catalog.meta("dimension")
         dimension = str(vectors.shape[1])
         if known is None and len(vectors):
@@ -244,7 +229,7 @@ class CollectionWriter:
                 self._layout.collection, made_with=f"{known} dimensions", asked=f"{dimension} dimensions"
             )
 
-    def _add_vectors(self, sources: Sequence[str], chunks: Sequence[Chunk], vectors: "NDArray[np.float32]") -> None:
+    def _add_vectors(self, sources: Sequence[str], chunks: Sequence[Chunk], vectors: Floats) -> None:
         if not chunks:
             return
         metadatas = [_metadata(source, chunk) for source, chunk in zip(sources, chunks, strict=True)]

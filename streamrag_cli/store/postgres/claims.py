@@ -12,8 +12,7 @@ from typing import Final
 
 from psycopg import errors
 
-from streamrag_cli.errors import StoreError
-from streamrag_cli.store.interface import BUSY_AFTER_S
+from streamrag_cli.store.interface import BUSY_AFTER_S, busy
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import Connection
 
@@ -52,11 +51,9 @@ class Claims:
                 self._conn.execute(f"SELECT {function}(%s)", (self._key(path),))
         except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
             what = f"{path!r} of the collection" if path else "the collection"
-            raise StoreError(
-                f"the store is busy: another ingest is writing to {what} {self._collection!r} in {self._place}",
-                code="store_busy",
+            raise busy(
+                f"another ingest is writing to {what} {self._collection!r} in {self._place}",
                 hint="wait for it to end, or use another collection: streamrag ingest -c NAME PATH",
-                retryable=True,
             ) from error
 
     @property

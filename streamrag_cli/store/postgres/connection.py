@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import psycopg
@@ -18,11 +18,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Format, TransactionStatus
 from psycopg.types import TypeInfo
 
+from streamrag_cli.store.interface import Floats
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.failures import extension_refused, no_extension, refused, translated
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
@@ -93,14 +91,14 @@ class _VectorDumper(Dumper):
 
     format = Format.BINARY
 
-    def dump(self, obj: "NDArray[np.float32]") -> Buffer:
+    def dump(self, obj: Floats) -> Buffer:
         return struct.pack(">HH", len(obj), 0) + obj.astype(">f4").tobytes()
 
 
 class _VectorLoader(Loader):
     format = Format.BINARY
 
-    def load(self, data: Buffer) -> "NDArray[np.float32]":
+    def load(self, data: Buffer) -> Floats:
         return np.frombuffer(bytes(data), dtype=">f4", offset=4).astype(np.float32)
 
 

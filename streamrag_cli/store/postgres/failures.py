@@ -8,6 +8,7 @@ import psycopg
 from psycopg import errors
 
 from streamrag_cli.errors import StoreError
+from streamrag_cli.store.interface import busy, damaged
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.rights import missing_right
 
@@ -42,11 +43,9 @@ def _failure(error: psycopg.Error, place: PostgresUrl, *, writing: bool) -> Stor
     if state.startswith(_NO_ROOM):
         return _not_writable(place, said, "make room on the database's server")
     if state.startswith(_TRY_AGAIN) or isinstance(error, errors.QueryCanceled):
-        return StoreError(f"the store is busy: {said}", code="store_busy", hint="try again in a moment", retryable=True)
+        return busy(said)
     if state.startswith(_BROKEN):
-        return StoreError(
-            f"the collection in {place} is damaged: {said}", code="store_damaged", hint="streamrag ingest --rebuild"
-        )
+        return damaged(f"the collection in {place} is damaged: {said}")
     if state.startswith(_LOST) or (not state and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))):
         return StoreError(
             f"the connection to {place} was lost: {said}",
@@ -73,7 +72,7 @@ def refused(error: psycopg.Error, place: PostgresUrl) -> StoreError:
     if "database " in said and "does not exist" in said:
         return StoreError(f"there is no database at {place}: {said}", code="store_missing", hint="createdb NAME")
     if "too many" in said or "starting up" in said or "reserved" in said:
-        return StoreError(f"the store is busy: {said}", code="store_busy", hint="try again in a moment", retryable=True)
+        return busy(said)
     return StoreError(
         f"{place} cannot be reached: {said}",
         code="store_unreachable",

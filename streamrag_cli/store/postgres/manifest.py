@@ -1,6 +1,5 @@
 """What a collection in PostgreSQL holds: its documents, chunks and figures, as one epoch's tables have them."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -8,12 +7,11 @@ from datetime import UTC
 from typing import Any, Final, TypeAlias
 
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.interface import Counts, StoredChunk, in_pages, range_below
+from streamrag_cli.store.interface import Counts, StoredChunk
 from streamrag_cli.store.postgres.connection import Connection
+from streamrag_cli.store.rows import CHUNK_COLUMNS, RECORD_COLUMNS, chunk_of, in_pages, range_below, record_of
 
 _AT_A_TIME: Final = 500
-_RECORD: Final = "path, source, size, mtime_ns, read_at_ns, sha256, recipe, title"
-_CHUNK: Final = "chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +70,20 @@ class PostgresManifest:
     def chunks_of(self, path: str) -> list[Chunk]:
         with self._session() as session:
             rows = session.rows(
-                f"SELECT {_CHUNK} FROM chunks_{session.epoch} WHERE document_id ="
+                f"SELECT {CHUNK_COLUMNS} FROM chunks_{session.epoch} WHERE document_id ="
                 f" (SELECT id FROM documents_{session.epoch} WHERE path = %s) ORDER BY ordinal",
                 (path,),
             )
-        return [_chunk(row) for row in rows]
+        return [chunk_of(row) for row in rows]
 
     def chunk_at(self, path: str, ordinal: int) -> Chunk | None:
         with self._session() as session:
             rows = session.rows(
-                f"SELECT {_CHUNK} FROM chunks_{session.epoch} WHERE ordinal = %s AND document_id ="
+                f"SELECT {CHUNK_COLUMNS} FROM chunks_{session.epoch} WHERE ordinal = %s AND document_id ="
                 f" (SELECT id FROM documents_{session.epoch} WHERE path = %s)",
                 (ordinal, path),
             )
-        return _chunk(rows[0]) if rows else None
+        return chunk_of(rows[0]) if rows else None
 
     def chunk_ids(self) -> set[str]:
         with self._session() as session:
@@ -95,32 +93,17 @@ class PostgresManifest:
         """The chunks with these ids; an id that is not in the collection is left out."""
         with self._session() as session:
             rows = session.rows(
-                f"SELECT {_CHUNK}, source, path FROM chunks_{session.epoch} JOIN documents_{session.epoch}"
+                f"SELECT {CHUNK_COLUMNS}, source, path FROM chunks_{session.epoch} JOIN documents_{session.epoch}"
                 f" ON documents_{session.epoch}.id = document_id WHERE chunk_id = ANY(%s)",
                 (list(chunk_ids),),
             )
-        return {row[0]: StoredChunk(chunk=_chunk(row[:-2]), source=row[-2], path=row[-1]) for row in rows}
+        return {row[0]: StoredChunk(chunk=chunk_of(row[:-2]), source=row[-2], path=row[-1]) for row in rows}
 
     def _records(self, where: str, values: Sequence[object]) -> list[DocumentRecord]:
         with self._session() as session:
-            rows = session.rows(f"SELECT {_RECORD} FROM documents_{session.epoch} WHERE {where}", values)
-        return [DocumentRecord(**dict(zip(_RECORD.split(", "), row, strict=True))) for row in rows]
+            rows = session.rows(f"SELECT {RECORD_COLUMNS} FROM documents_{session.epoch} WHERE {where}", values)
+        return [record_of(row) for row in rows]
 
     def _figure(self, column: str) -> Any:
         with self._session() as session:
             return session.rows(f"SELECT {column} FROM epochs WHERE id = %s", (session.epoch,))[0][0]
-
-
-def _chunk(row: Sequence[Any]) -> Chunk:
-    chunk_id, ordinal, text, headings, page, line_start, line_end, char_start, char_end = row
-    return Chunk(
-        id=chunk_id,
-        ordinal=ordinal,
-        text=text,
-        headings=tuple(json.loads(headings)),
-        page=page,
-        line_start=line_start,
-        line_end=line_end,
-        char_start=char_start,
-        char_end=char_end,
-    )

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import local
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import psycopg
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.interface import Counts, StoredChunk
+from streamrag_cli.store.interface import Counts, Floats, Scored, StoredChunk, damaged
 from streamrag_cli.store.postgres import ranking, rows
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import Connection, Connections, interrupt
@@ -18,10 +18,6 @@ from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
 from streamrag_cli.store.postgres.schema import current_epoch, distance
 from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.store.words import stems
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 # Dead entries of the index count as found until a vacuum, so it may have to look further than it is asked to.
 _BEGIN: Final = (
@@ -87,7 +83,7 @@ class PostgresReader:
             query = f"SELECT chunk_id FROM chunks_{session.epoch} WHERE chunk_id = ANY(%s)"
             return {chunk_id for (chunk_id,) in session.rows(query, (list(chunk_ids),))}
 
-    def search_text(self, words: Sequence[str], limit: int) -> list[tuple[str, float]]:
+    def search_text(self, words: Sequence[str], limit: int) -> Scored:
         with self.session() as session:
             [(chunks, of_words)] = session.rows("SELECT chunks, words FROM epochs WHERE id = %s", (session.epoch,))
             [stemmed] = stems([" ".join(words)], are_separate=True)
@@ -100,7 +96,7 @@ class PostgresReader:
             found = ranking.frequencies(session.conn, session.epoch, list(map(ranking.lexeme, wanted)))
         return {term: found[ranking.lexeme(term)] for term in wanted}
 
-    def nearest(self, vector: "NDArray[np.float32]", limit: int) -> list[tuple[str, float]]:
+    def nearest(self, vector: Floats, limit: int) -> Scored:
         with self.session() as session:
             measure = distance(len(vector))
             rows = session.rows(
@@ -110,18 +106,16 @@ class PostgresReader:
             )
         return [(chunk_id, cosine) for chunk_id, cosine in rows]
 
-    def search_both(
-        self, words: Sequence[str], vector: "NDArray[np.float32]", limit: int
-    ) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+    def search_both(self, words: Sequence[str], vector: Floats, limit: int) -> tuple[Scored, Scored]:
         # One after the other: a second connection would see another state.
         return self.search_text(words, limit), self.nearest(vector, limit)
 
-    def cosines(self, vector: "NDArray[np.float32]", ids: Sequence[str]) -> dict[str, float]:
+    def cosines(self, vector: Floats, ids: Sequence[str]) -> dict[str, float]:
         with self.session() as session:
             query = f"SELECT chunk_id, 1 - (embedding <=> %b) FROM vectors_{session.epoch} WHERE chunk_id = ANY(%s)"
             return dict(session.rows(query, (vector, list(ids))))
 
-    def vectors(self, ids: Sequence[str]) -> "NDArray[np.float32]":
+    def vectors(self, ids: Sequence[str]) -> Floats:
         import numpy as np
 
         with self.session() as session:
@@ -168,8 +162,4 @@ class PostgresReader:
         )
 
     def _damaged(self, why: str) -> StoreError:
-        return StoreError(
-            f"the collection {self._collection!r} in {self._place} is damaged: {why}",
-            code="store_damaged",
-            hint="streamrag ingest --rebuild",
-        )
+        return damaged(f"the collection {self._collection!r} in {self._place} is damaged: {why}")

@@ -1,19 +1,16 @@
 """Documents and chunks as rows of an epoch's tables. All of it runs inside the caller's transaction."""
 
-import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.model import Chunk
+from streamrag_cli.store.interface import Floats, WrittenDocument
 from streamrag_cli.store.postgres.connection import Connection
 from streamrag_cli.store.postgres.ranking import lexeme, tsvector
+from streamrag_cli.store.rows import CHUNK_COLUMNS, RECORD_COLUMNS, chunk_row, record_row
 from streamrag_cli.store.words import stems
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 _ROWS_OF_A_WORD: Final = 64
 
@@ -36,32 +33,24 @@ def remove_documents(conn: Connection, epoch: int, paths: Sequence[str]) -> Remo
     return Removed(documents=len(ids), chunk_ids={chunk_id for (chunk_id,) in gone})
 
 
-def add_documents(conn: Connection, epoch: int, documents: Sequence[tuple[DocumentRecord, Sequence[Chunk]]]) -> None:
+def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocument]) -> None:
     """Add documents that are not there, with their chunks but not yet with words and vectors."""
-    columns = zip(
-        *(
-            (each.path, each.source, each.size, each.mtime_ns, each.read_at_ns, each.sha256, each.recipe, each.title)
-            for each, _ in documents
-        ),
-        strict=True,
-    )
+    columns = zip(*(record_row(record) for record, _ in documents), strict=True)
     ids: dict[str, int] = dict(
         conn.execute(
-            f"INSERT INTO documents_{epoch} (path, source, size, mtime_ns, read_at_ns, sha256, recipe, title)"
+            f"INSERT INTO documents_{epoch} ({RECORD_COLUMNS})"
             " SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],"
             " %s::text[], %s::text[]) RETURNING path, id",
             [[_text(value) for value in column] for column in columns],
         ).fetchall()
     )
-    with conn.cursor() as cursor, cursor.copy(f"COPY chunks_{epoch} FROM STDIN") as copy:
+    with conn.cursor() as cursor, cursor.copy(f"COPY chunks_{epoch} ({CHUNK_COLUMNS}, document_id) FROM STDIN") as copy:
         for record, chunks in documents:
             for chunk in chunks:
-                copy.write_row(_chunk_row(chunk, ids[record.path]))
+                copy.write_row((*map(_text, chunk_row(chunk)), ids[record.path]))
 
 
-def add_index_rows(
-    conn: Connection, epoch: int, chunks: Sequence[Chunk], vectors: "Sequence[NDArray[np.float32]]"
-) -> int:
+def add_index_rows(conn: Connection, epoch: int, chunks: Sequence[Chunk], vectors: Sequence[Floats]) -> int:
     """Add the words and vectors of chunks; return how many words there are."""
     if not chunks:
         return 0
@@ -78,7 +67,7 @@ def add_index_rows(
     return sum(map(len, of_chunks))
 
 
-def vectors(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> "dict[str, NDArray[np.float32]]":
+def vectors(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> dict[str, Floats]:
     """The vectors with these ids; ids that are not there are left out."""
     with conn.cursor(binary=True) as cursor:
         query = f"SELECT chunk_id, embedding FROM vectors_{epoch} WHERE chunk_id = ANY(%s)"
@@ -120,21 +109,6 @@ def _add_counts(conn: Connection, epoch: int, counts: "Counter[str] | dict[str, 
 def _words_of(chunk: Chunk) -> str:
     """Heading path and text, a word of either counting alike."""
     return str(_text(f"{chunk.title}\n{chunk.text}"))
-
-
-def _chunk_row(chunk: Chunk, document_id: int) -> tuple[object, ...]:
-    return (
-        chunk.id,
-        document_id,
-        chunk.ordinal,
-        _text(json.dumps(chunk.headings, ensure_ascii=False)),
-        _text(chunk.text),
-        chunk.page,
-        chunk.line_start,
-        chunk.line_end,
-        chunk.char_start,
-        chunk.char_end,
-    )
 
 
 def _text(value: object) -> object:

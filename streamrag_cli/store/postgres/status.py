@@ -6,36 +6,21 @@ from psycopg import errors, sql
 
 from streamrag_cli.store.kind import CollectionStatus, Examination
 from streamrag_cli.store.postgres.address import PostgresUrl
-from streamrag_cli.store.postgres.connection import Connection, connect
+from streamrag_cli.store.postgres.connection import connect
 from streamrag_cli.store.postgres.failures import translated
 from streamrag_cli.store.postgres.reader import PostgresReader
 
 
-def collections(place: PostgresUrl) -> list[str]:
-    """The names of the collections, sorted; none where nothing was ever ingested."""
-    with closing(connect(place)) as conn, translated(place):
-        return _names(conn, place)
-
-
-def filled_collections(place: PostgresUrl) -> list[str]:
-    """The names of the collections with a document in them, sorted."""
-    query = (
-        "SELECT name FROM {collections} JOIN {epochs} ON epochs.id = collections.epoch WHERE documents > 0 ORDER BY 1"
-    )
+def collections(place: PostgresUrl, *, filled: bool) -> list[str]:
+    """The names of the collections, sorted; with `filled` of those with a document in them."""
+    some = " JOIN {epochs} ON epochs.id = collections.epoch WHERE documents > 0" if filled else ""
     names = {each: sql.Identifier(place.schema, each) for each in ("collections", "epochs")}
     with closing(connect(place)) as conn, translated(place):
         try:
-            return [name for (name,) in conn.execute(sql.SQL(query).format(**names))]
+            query = sql.SQL(f"SELECT name FROM {{collections}}{some} ORDER BY 1").format(**names)
+            return [name for (name,) in conn.execute(query)]
         except errors.UndefinedTable:
             return []
-
-
-def _names(conn: Connection, place: PostgresUrl) -> list[str]:
-    query = sql.SQL("SELECT name FROM {} ORDER BY name").format(sql.Identifier(place.schema, "collections"))
-    try:
-        return [name for (name,) in conn.execute(query)]
-    except errors.UndefinedTable:
-        return []
 
 
 def status_of(place: PostgresUrl, collection: str) -> CollectionStatus:

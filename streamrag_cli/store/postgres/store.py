@@ -22,6 +22,10 @@ class PostgresStore:
     def __init__(self, address: PostgresUrl) -> None:
         self._address = address
 
+    @staticmethod
+    def address(raw: str) -> PostgresUrl:
+        return PostgresUrl(raw)
+
     def __str__(self) -> str:
         return str(self._address)
 
@@ -70,17 +74,11 @@ class PostgresStore:
 
         remove_collection(self._address, collection)
 
-    def collections(self) -> list[str]:
+    def collections(self, *, filled: bool = False) -> list[str]:
         _need_psycopg()
         from streamrag_cli.store.postgres.status import collections
 
-        return collections(self._address)
-
-    def filled_collections(self) -> list[str]:
-        _need_psycopg()
-        from streamrag_cli.store.postgres.status import filled_collections
-
-        return filled_collections(self._address)
+        return collections(self._address, filled=filled)
 
     def status(self, collection: str) -> "CollectionStatus":
         _need_psycopg()

@@ -5,23 +5,18 @@ the claims do not rule out may be written at once by others; the one row that al
 and the counts, is changed last, so that nobody waits for longer than a commit takes.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.interface import Counts, another_embedding
+from streamrag_cli.model import DocumentRecord
+from streamrag_cli.store.interface import Counts, Embed, Floats, WrittenDocument, another_embedding
 from streamrag_cli.store.postgres import rows, schema
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.claims import EVERYTHING, Claims
 from streamrag_cli.store.postgres.connection import Connection, connect
 from streamrag_cli.store.postgres.failures import translated
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 
 _DROP_ATTEMPTS: Final = 50
 """Of 100 ms each."""
@@ -31,11 +26,7 @@ _DROP_ATTEMPTS: Final = 50
 def open_for_writing(
     place: PostgresUrl, collection: str, *, embedding: str, rebuild: bool = False
 ) -> "Iterator[PostgresWriter]":
-    """Hold the collection for writing; it is made if it does not exist.
-
-    With `rebuild` everything goes into a new epoch that replaces the old one at a clean end. Raises StoreError:
-    `store_busy`, `store_unreachable`, `store_not_writable`, `another_embedding`, and what `connect` raises.
-    """
+    """As `Store.writer`: with `rebuild` into a new epoch. Raises also what `connect` raises."""
     conn = connect(place, create=True)
     try:
         with translated(place, writing=True):
@@ -124,19 +115,17 @@ class PostgresWriter:
     def counts(self) -> Counts:
         return self._manifest.counts()
 
-    def repair(self, embed: "Callable[[Sequence[str]], NDArray[np.float32]]") -> int:  # noqa: ARG002
+    def repair(self, embed: Embed) -> int:  # noqa: ARG002
         """Nothing is ever left half done."""
         return 0
 
     def get_ready(self) -> None:
         """It is."""
 
-    def vectors(self, chunk_ids: Collection[str]) -> "dict[str, NDArray[np.float32]]":
+    def vectors(self, chunk_ids: Collection[str]) -> dict[str, Floats]:
         return rows.vectors(self._conn, self._epoch, chunk_ids) if chunk_ids else {}
 
-    def write(
-        self, documents: Sequence[tuple[DocumentRecord, Sequence[Chunk]]], vectors: "NDArray[np.float32]"
-    ) -> None:
+    def write(self, documents: Sequence[WrittenDocument], vectors: Floats) -> None:
         self._claim_something()
         chunks = [chunk for _, of_document in documents for chunk in of_document]
         with self._conn.transaction():
@@ -198,7 +187,7 @@ class PostgresWriter:
         if not self._claims.held:
             self._claims.hold([EVERYTHING])
 
-    def _check_embedding(self, vectors: "NDArray[np.float32]") -> None:
+    def _check_embedding(self, vectors: Floats) -> None:
         if not len(vectors):
             return
         dimension = vectors.shape[1]

@@ -2,13 +2,16 @@
 
 import sys
 from contextlib import closing
+from dataclasses import replace
 from secrets import token_hex
 from urllib.parse import quote
 
 import psycopg
 import pytest
 
+from streamrag_cli.doctor.store_check import check_store
 from streamrag_cli.errors import ConfigurationError, StoreError
+from streamrag_cli.settings import Settings
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import connect
 from streamrag_cli.store.postgres.status import examine
@@ -178,6 +181,19 @@ def test_tables_that_are_gone_are_damage(store: PostgresStore) -> None:
     store.put(SHIPS, rebuild=True)
     with store.reading() as reader:
         assert texts(reader) == {"ships cross the sea"}
+
+
+def test_a_collection_that_cannot_be_read_keeps_no_other_from_being_checked(store: PostgresStore) -> None:
+    store.put(SHIPS)
+    replace(store, collection="other").put(APPLES)
+    with closing(connect(store.place)) as conn:
+        conn.execute("DROP TABLE vectors_1")
+    found = list(check_store(Settings(store=store.place), {}, full=False))
+
+    assert [(each.collection, each.state, each.code) for each in found] == [
+        ("default", "failed", "store_damaged"),
+        ("other", "ok", ""),
+    ]
 
 
 def test_without_the_driver_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

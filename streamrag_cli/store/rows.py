@@ -1,0 +1,44 @@
+"""Documents and chunks as rows, which every kind of store keeps in tables of the same columns."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
+from typing import Any, Final
+
+from streamrag_cli.model import Chunk, DocumentRecord
+
+RECORD_COLUMNS: Final = "path, source, size, mtime_ns, read_at_ns, sha256, recipe, title"
+CHUNK_COLUMNS: Final = "chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end"
+_RECORD_NAMES: Final = RECORD_COLUMNS.split(", ")
+record_row: Final[Callable[[DocumentRecord], tuple[Any, ...]]] = attrgetter(*_RECORD_NAMES)
+_CHUNK_NAMES: Final = ("id", "ordinal", "text", *CHUNK_COLUMNS.split(", ")[3:])
+_values_of: Final[Callable[[Chunk], tuple[Any, ...]]] = attrgetter(*_CHUNK_NAMES)
+
+
+def record_of(row: Sequence[Any]) -> DocumentRecord:
+    """Without its chunk ids."""
+    return DocumentRecord(**dict(zip(_RECORD_NAMES, row, strict=True)))
+
+
+def chunk_row(chunk: Chunk) -> tuple[Any, ...]:
+    chunk_id, ordinal, text, headings, *place = _values_of(chunk)
+    return chunk_id, ordinal, text, json.dumps(headings, ensure_ascii=False), *place
+
+
+def chunk_of(row: Sequence[Any]) -> Chunk:
+    values = dict(zip(_CHUNK_NAMES, row, strict=True))
+    return Chunk(**values | {"headings": tuple(json.loads(values["headings"]))})
+
+
+def range_below(folder: str) -> tuple[str, str]:
+    """The first path that may lie below a folder and the first beyond, where paths are in the order of their bytes."""
+    below = folder.rstrip("/") + "/"
+    return below, below[:-1] + "0"  # which follows the slash
+
+
+def in_pages(page_after: Callable[[str], list[DocumentRecord]]) -> Iterator[DocumentRecord]:
+    """Records in the order of their paths, a page at a time; `page_after` gives the page beyond a path."""
+    page = page_after("")
+    while page:
+        yield from page
+        page = page_after(page[-1].path)

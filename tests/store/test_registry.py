@@ -1,0 +1,95 @@
+"""The kind of a store is known in one place, and a new kind needs nothing but to be named there."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+import streamrag_cli
+from streamrag_cli.doctor.store_check import check_store
+from streamrag_cli.engine.messages import Request, read_request, request_line
+from streamrag_cli.retrieval.retriever import Retriever
+from streamrag_cli.settings import read_settings
+from streamrag_cli.store import kind
+from streamrag_cli.store.copying import copy_collection
+from streamrag_cli.store.local import Store as DirectoryKind
+from streamrag_cli.store.postgres import Store as DatabaseKind
+from streamrag_cli.store.registry import KINDS, open_store
+from tests.library import make_collection
+from tests.store.stores import LocalStore, document, empty_store, texts
+
+PACKAGE = Path(streamrag_cli.__file__).parent
+KINDS_ARE_STORES: tuple[type[kind.Store], ...] = (DirectoryKind, DatabaseKind)
+"""Checked by mypy."""
+
+
+@pytest.fixture
+def _shelves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that makes a kind known."""
+    monkeypatch.setitem(cast("dict[str, str]", KINDS), "shelf", "tests.store.shelf")
+
+
+@pytest.mark.usefixtures("_shelves")
+def test_a_kind_that_is_named_in_the_registry_is_held_to_the_contract(tmp_path: Path) -> None:
+    with empty_store("tests.store.shelf", tmp_path) as store:
+        store.put(document("ships.md", "ships cross the sea"))
+        with store.reading() as reader, reader.reading():
+            assert texts(reader) == {"ships cross the sea"}
+        assert store.vector_ids() == {document("ships.md", "ships cross the sea")[1][0].id}
+        store.remove()
+
+        assert (store.address(), store.left(), store.exists()) == (f"shelf:{tmp_path}/store", [], False)
+
+
+@pytest.mark.usefixtures("_shelves")
+def test_a_kind_that_is_named_in_the_registry_serves_every_part_of_the_program(tmp_path: Path) -> None:
+    address = f"shelf:{tmp_path}/kept"
+    asked = read_settings({"store": address}, {"HOME": str(tmp_path)})
+    settings = make_collection(tmp_path, store=asked.store)
+    retriever = Retriever.open(settings)
+    found = retriever.retrieve("When was the lighthouse built?", top_k=5, min_score=0.3)
+    retriever.close()
+
+    assert [hit.source for hit in found.hits][:1] == ["docs/lighthouse.md"]
+    assert asked.store_named_by({"store": address}) == address
+    assert read_request(request_line(Request(wants="status", settings=settings))).settings == settings
+    assert [each.documents for each in kind.status_of(open_store(settings.store))] == [4]
+    assert [each.state for each in check_store(settings, {}, full=False)] == ["ok"]
+    copied = LocalStore(tmp_path / "copy")
+    assert [*copy_collection(settings.store, copied.place, "default")][-1].documents == 4
+
+
+def test_no_part_of_the_program_but_the_store_names_a_kind_or_branches_on_it() -> None:
+    assert [found for module in modules() for found in branches(module)] == [
+        "store/registry.py: isinstance(address, Path)"
+    ]
+
+
+def modules() -> list[Path]:
+    """Those of the whole program, but for the kinds themselves."""
+    kinds = (PACKAGE / "store" / "local", PACKAGE / "store" / "postgres")
+    return [each for each in sorted(PACKAGE.rglob("*.py")) if not any(each.is_relative_to(kind) for kind in kinds)]
+
+
+def branches(module: Path) -> Iterator[str]:
+    """Where a module asks for a type of address, or names one that belongs to a kind."""
+    shown = module.relative_to(PACKAGE)
+    is_registry = shown == Path("store/registry.py")
+    for node in ast.walk(ast.parse(module.read_text())):
+        match node:
+            case ast.Call(func=ast.Name("isinstance"), args=[_, kinds]) if "Path" in words_of(kinds):
+                yield f"{shown}: {ast.unparse(node)}"
+            case ast.Name(name) | ast.Attribute(attr=name) if name in {"PostgresUrl", "PostgresStore", "LocalStore"}:
+                yield f"{shown}: {name}"
+            case ast.MatchClass(cls=cls) if words_of(cls) & {"Path", "StoreUrl"}:
+                yield f"{shown}: case {ast.unparse(cls)}"
+            case ast.ImportFrom(module=str(name)) | ast.alias(name=name) | ast.Constant(value=str(name)) if (
+                name.startswith(("streamrag_cli.store.local", "streamrag_cli.store.postgres")) and not is_registry
+            ):
+                yield f"{shown}: {name}"
+
+
+def words_of(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
