@@ -141,7 +141,7 @@ def sizes(url: str, counts: Sequence[int], kinds: Sequence[str], words: int) -> 
         synthetic = Synthetic(count, words=words)
         for kind in kinds:
             like = open_store(store_address(url if kind == "postgres" else ""))
-            with tempfile.TemporaryDirectory() as scratch, like.throw_away(Path(scratch)) as place:
+            with tempfile.TemporaryDirectory() as scratch, like.scratch_store(Path(scratch)) as place:
                 written_s = fill(place, synthetic, "/made-up", rebuild=True)
                 said = {"store": kind, "chunks": count, "chunks_per_s": round(count / written_s)}
                 print(json.dumps(said | ask(place, synthetic)), flush=True)
@@ -150,7 +150,7 @@ def sizes(url: str, counts: Sequence[int], kinds: Sequence[str], words: int) -> 
 def writers(url: str, count: int, numbers: Sequence[int]) -> None:
     for number in numbers:
         like = open_store(store_address(url))
-        with tempfile.TemporaryDirectory() as scratch, like.throw_away(Path(scratch)) as place:
+        with tempfile.TemporaryDirectory() as scratch, like.scratch_store(Path(scratch)) as place:
             address = open_store(place).with_secret()
             with open_store(place).writer("default", embedding="synthetic"):
                 pass

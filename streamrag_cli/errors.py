@@ -10,8 +10,8 @@
     └── NothingRelevantError  7   the store holds nothing on the question
 
 A foreign library's exception is translated into one of these once, at the edge where the library
-is called. Whatever else is raised is a bug: exit code 1. Each class says what it means to a shell, over HTTP and in a
-server's log; what has no class of its own is as the base.
+is called. Whatever else is raised is a bug: exit code 1. Each class has its exit code, HTTP status,
+severity and wording for visitors.
 """
 
 import re
@@ -51,11 +51,11 @@ class StreamragError(Exception):
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
     http_status: ClassVar[int] = 500
     severity: ClassVar[Severity] = Severity.ERROR
-    """A warning is the asker's fault, of which a server's operator need not know the cause."""
+    """WARNING if the client caused it: the cause is not logged for the operator."""
     for_visitors: ClassVar[tuple[str, str]] = ("internal error", "")
-    """Message and hint where those of the error may hold a path, an address or a command."""
+    """The message and hint that visitors of a server see instead: without paths, addresses and commands."""
     may_quote_a_server: ClassVar[bool] = False
-    """Whether its message may hold what the model's server said, and so any part of the question."""
+    """Whether its message may quote the model server, and so parts of the question."""
 
     def __init__(self, message: str, *, code: str, hint: str = "", retryable: bool = False) -> None:
         super().__init__(message)
@@ -112,12 +112,12 @@ _STATUS_OF_CODE: Final = {"rate_limited": 429, "context_too_long": 400, "request
 
 
 def class_of(exit_code: int) -> type[StreamragError]:
-    """The class that ends a process with this code, which is what an event says of its error."""
+    """The class with this exit code, which is all that an event keeps of it; the base class if there is none."""
     return next((each for each in StreamragError.__subclasses__() if each.exit_code == exit_code), StreamragError)
 
 
 def http_status_of(code: str, exit_code: int) -> int:
-    """The status of an error of which nothing was sent yet."""
+    """The status to send if the response has not started."""
     return _STATUS_OF_CODE.get(code) or class_of(exit_code).http_status
 
 

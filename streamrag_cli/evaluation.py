@@ -86,7 +86,7 @@ def evaluate(
     with tempfile.TemporaryDirectory(prefix="streamrag-eval-") as scratch:
         corpus = Path(scratch, "corpus")
         ids = _write_corpus(folder / "corpus.jsonl", corpus)
-        with open_store(settings.store).throw_away(Path(scratch)) as store:
+        with open_store(settings.store).scratch_store(Path(scratch)) as store:
             throw_away = replace(settings, store=store, collection="evaluation")
             for event in ingest_or_raise(IngestRequest(paths=(corpus,), working_directory=corpus), throw_away):
                 on_ingest(event)

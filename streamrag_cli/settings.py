@@ -44,7 +44,7 @@ class Settings:
     def store_named_by(self, flags: Mapping[str, object | None]) -> str:
         """The store as a flag names it, without its password; "" where none does."""
         given = flags.get("store")
-        return open_store(self.store).as_given(str(given)) if given else ""
+        return open_store(self.store).display_address(str(given)) if given else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

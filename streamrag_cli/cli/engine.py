@@ -51,7 +51,7 @@ def _check_database(settings: Settings, surroundings: Mapping[str, str]) -> None
     """Raises NoEngineError where libpq is told more than the store's address says, as by PGPASSWORD."""
     from streamrag_cli.engine.client import NoEngineError
 
-    if told := open_store(settings.store).told_by(surroundings):
+    if told := open_store(settings.store).environment_overrides(surroundings):
         raise NoEngineError(f"{', '.join(told)} is for this process alone")
 
 

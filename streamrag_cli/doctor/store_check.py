@@ -11,7 +11,7 @@ from streamrag_cli.doctor.findings import Finding, failed, ok, warning
 from streamrag_cli.errors import StoreError, aimed
 from streamrag_cli.gone import gone_files
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.kind import Examination, Store, damaged_collection, missing_collection
+from streamrag_cli.store.kind import IntegrityReport, Store, damaged_collection, missing_collection
 from streamrag_cli.store.registry import open_store
 
 _LITTLE_BYTES: Final = 500_000_000
@@ -32,14 +32,14 @@ def check_store(settings: Settings, flags: Mapping[str, object | None], *, full:
 
 def _check_collection(store: Store, name: str, *, full: bool) -> Iterator[Finding]:
     try:
-        found = store.examine(name, full=full)
+        found = store.check_integrity(name, full=full)
     except StoreError as error:
         yield failed("store", error)
     else:
         yield from _findings(found, name)
 
 
-def _findings(found: Examination, name: str) -> Iterator[Finding]:
+def _findings(found: IntegrityReport, name: str) -> Iterator[Finding]:
     if not found.chunks:
         empty = f"the collection {name!r} is empty"
         yield failed("store", StoreError(empty, code="store_empty", hint="streamrag ingest PATH"))
@@ -54,7 +54,7 @@ def _findings(found: Examination, name: str) -> Iterator[Finding]:
         said = f"the collection {name!r} is being ingested into: its vectors cannot be compared now"
         yield warning("store", said, hint="streamrag doctor", code="store_busy")
     elif not found.problems:
-        yield ok("store", f"{name}: {found.sound}", figures=found.figures)
+        yield ok("store", f"{name}: {found.summary}", figures=found.figures)
 
 
 def _check_roots(store: Store, name: str) -> Iterator[Finding]:
@@ -77,15 +77,15 @@ def _for(collection: str, hint: str, settings: Settings, flags: Mapping[str, obj
 
 def check_disk(store: Store) -> Iterator[Finding]:
     """Nothing where the disk is another machine's. Raises StoreError `store_not_writable`."""
-    room = store.room()
-    if room is None:
+    space = store.disk_space()
+    if space is None:
         return
-    figures = {"free_bytes": room.free_bytes}
-    if not room.is_writable:
-        said = f"{room.place}: read-only for this user, so it can be asked and not ingested into"
+    figures = {"free_bytes": space.free_bytes}
+    if not space.is_writable:
+        said = f"{space.place}: read-only for this user, so it can be asked and not ingested into"
         yield warning("disk", said, code="read_only", figures=figures)
-    elif room.free_bytes < _LITTLE_BYTES:
-        said = f"{room.place}: only {room.free}; an ingest needs about four times the size of its text"
-        yield warning("disk", said, hint=f"df -h {room.place}", code="little_room", figures=figures)
+    elif space.free_bytes < _LITTLE_BYTES:
+        said = f"{space.place}: only {space.free}; an ingest needs about four times the size of its text"
+        yield warning("disk", said, hint=f"df -h {space.place}", code="little_room", figures=figures)
     else:
-        yield ok("disk", f"{room.place}: {room.free}, writable", figures=figures)
+        yield ok("disk", f"{space.place}: {space.free}, writable", figures=figures)

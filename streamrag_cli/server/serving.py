@@ -51,7 +51,7 @@ class Serving:
 
     def collections(self) -> list[str]:
         """The collections with something to ask in them that clients may ask. Waits for the store."""
-        return [name for name in open_store(self.settings.store).collections(filled=True) if self.answers_from(name)]
+        return [name for name in open_store(self.settings.store).collections(non_empty=True) if self.answers_from(name)]
 
     def events(self, request: Request, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
         """The answer as a visitor is shown it, counted and logged; what a visitor is not shown is in the log."""

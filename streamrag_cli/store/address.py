@@ -1,15 +1,15 @@
-"""Where a store is: a directory of this machine, or what the address of another kind of store leads to."""
+"""Addresses of stores: a directory of this machine, or a URL."""
 
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
 
 class StoreUrl:
-    """An address with a scheme; `str` and `repr` show it without its password. Equal ones lead to one store."""
+    """An address with a scheme. Hashable; `str` and `repr` mask its password."""
 
     __slots__ = ()
     scheme: ClassVar[str]
-    """Its kind in the registry."""
+    """The key of its kind in the registry."""
 
     def absolute(self) -> "StoreUrl":
         """Itself: it does not depend on the working directory."""

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Floats: TypeAlias = "NDArray[np.float32]"
+FloatArray: TypeAlias = "NDArray[np.float32]"
 """A vector, or a matrix with a vector in each row."""
-Scored: TypeAlias = list[tuple[str, float]]
+ScoredIds: TypeAlias = list[tuple[str, float]]
 """Ids of chunks with what they score, best first."""
-Embed: TypeAlias = Callable[[Sequence[str]], Floats]
+Embed: TypeAlias = Callable[[Sequence[str]], FloatArray]
 WrittenDocument: TypeAlias = tuple[DocumentRecord, Sequence[Chunk]]
 BUSY_AFTER_S: Final = 3.0
 """How long a writer waits for another."""
@@ -113,7 +113,7 @@ class Reader(Protocol):
     def known(self, chunk_ids: Iterable[str]) -> set[str]:
         """Which of these ids are in the collection."""
 
-    def search_text(self, words: Sequence[str], limit: int) -> Scored:
+    def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
         """Ids of chunks that hold any of the words, with their BM25 score, best first.
 
         Of very many words only the rarest count (`words.rarest_words`); one that is given twice weighs twice.
@@ -122,16 +122,16 @@ class Reader(Protocol):
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
         """In how many chunks each stemmed term stands."""
 
-    def nearest(self, vector: Floats, limit: int) -> Scored:
+    def nearest(self, vector: FloatArray, limit: int) -> ScoredIds:
         """Ids with their cosine, best first, found approximately; `vector` has unit length."""
 
-    def search_both(self, words: Sequence[str], vector: Floats, limit: int) -> tuple[Scored, Scored]:
+    def search_both(self, words: Sequence[str], vector: FloatArray, limit: int) -> tuple[ScoredIds, ScoredIds]:
         """`search_text` and `nearest`."""
 
-    def cosines(self, vector: Floats, ids: Sequence[str]) -> dict[str, float]:
+    def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
         """The exact cosine of each id to `vector`; ids that are not in the collection are left out."""
 
-    def vectors(self, ids: Sequence[str]) -> Floats:
+    def vectors(self, ids: Sequence[str]) -> FloatArray:
         """The stored vectors, one row for each id, in their order. All of them must be in the collection.
 
         Raises StoreError: `store_busy` where another process has deleted some of them since `reading()` began.
@@ -152,10 +152,10 @@ class Writer(Protocol):
     def get_ready(self) -> None:
         """Open what the first `write` would have to open otherwise."""
 
-    def vectors(self, chunk_ids: Collection[str]) -> dict[str, Floats]:
+    def vectors(self, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
         """The vectors with these ids; ids that are not in the collection are left out."""
 
-    def write(self, documents: Sequence[WrittenDocument], vectors: Floats) -> None:
+    def write(self, documents: Sequence[WrittenDocument], vectors: FloatArray) -> None:
         """Replace documents. `vectors` has one row for each chunk, in order."""
 
     def remove(self, paths: Iterable[str]) -> None: ...

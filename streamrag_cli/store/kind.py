@@ -1,4 +1,4 @@
-"""What every kind of store is to the rest of the program; `registry.open_store` gives the one at an address."""
+"""The interface that every kind of store implements; `registry.open_store` returns the store at an address."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -42,15 +42,15 @@ class CollectionStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Examination:
-    """Whether a collection is whole. Each of `problems` is a clause that goes with its name; where there is none,
-    `sound` says what was looked at.
+class IntegrityReport:
+    """Whether a collection is intact. Each of `problems` is a clause about it; `summary` says what was checked if there
+    are none.
 
     `interrupted` says that an ingest was begun and never ended; `changing` that one kept on changing the collection.
     """
 
     chunks: int
-    sound: str
+    summary: str
     figures: Mapping[str, float]
     problems: tuple[str, ...] = ()
     interrupted: bool = False
@@ -59,8 +59,8 @@ class Examination:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
-    """What there is to write to at `place`, a directory."""
+class DiskSpace:
+    """The disk that the directory `place` is on."""
 
     place: str
     free_bytes: int
@@ -81,30 +81,30 @@ class Store(Protocol):
 
     @staticmethod
     def address(raw: str) -> StoreAddress:
-        """What a person wrote, which begins with a scheme of this kind or none. Raises ValueError."""
+        """Parse an address of this kind, as a person writes it. Raises ValueError."""
 
     @property
     def has_local_files(self) -> bool:
-        """Whether the paths in it are of this machine, so that a file which is not there is gone."""
+        """Whether the paths in it are paths of this machine, so that a missing file means a deleted document."""
 
     @property
     def password(self) -> str:
-        """What must not be shown of the address, "" where it has none."""
+        """The password in the address, which must not be shown; "" if there is none."""
 
     def with_secret(self) -> str:
-        """The whole address, of which `store_address` makes the same one. Not to be shown."""
+        """The whole address, which `store_address` parses back. Must not be shown."""
 
-    def as_given(self, raw: str) -> str:
-        """The address as a person wrote it, as it may be shown."""
+    def display_address(self, raw: str) -> str:
+        """The address as it was typed, fit to be shown."""
 
-    def told_by(self, environment: Mapping[str, str]) -> list[str]:
-        """The variables that say more of the store than its address does, sorted."""
+    def environment_overrides(self, environment: Mapping[str, str]) -> list[str]:
+        """The environment variables that change where or as whom the address connects, sorted."""
 
     def identity(self) -> int | None:
-        """Changes where another store takes the place of this one; None where there is none."""
+        """Changes if another store replaces this one at the same address; None if there is no store."""
 
     def reader(self, collection: str) -> Reader:
-        """Nothing is touched before the first question."""
+        """A reader, which opens nothing before the first question."""
 
     def writer(self, collection: str, *, embedding: str, rebuild: bool = False) -> AbstractContextManager[Writer]:
         """Hold the collection for writing; it is made if it does not exist.
@@ -114,7 +114,7 @@ class Store(Protocol):
         """
 
     def manifest(self, collection: str) -> AbstractContextManager[Manifest | None]:
-        """What the collection holds, without its vectors; None where it was never made."""
+        """What the collection holds, without its vectors; None if it does not exist."""
 
     def roots(self, collection: str) -> list[str]:
         """The absolute paths that earlier ingests were given."""
@@ -122,26 +122,26 @@ class Store(Protocol):
     def remove(self, collection: str) -> None:
         """Remove a collection with everything in it. Raises StoreError: `store_busy`, `store_not_writable`."""
 
-    def collections(self, *, filled: bool = False) -> list[str]:
-        """Their names, sorted; with `filled` of those with a document in them.
+    def collections(self, *, non_empty: bool = False) -> list[str]:
+        """Their names, sorted; with `non_empty` of those with a document in them.
 
-        A damaged one counts as filled, so that asking it says what is wrong.
+        A damaged one counts as non-empty, so that asking it says what is wrong.
         """
 
     def status(self, collection: str) -> CollectionStatus:
-        """Told without opening vectors. Raises StoreError `store_missing` or `store_damaged`."""
+        """Read without opening vectors. Raises StoreError `store_missing` or `store_damaged`."""
 
-    def examine(self, collection: str, *, full: bool = False) -> Examination:
-        """Look for damage; with `full` in every chunk, else in a bounded number. Changes nothing.
+    def check_integrity(self, collection: str, *, full: bool = False) -> IntegrityReport:
+        """Look for damage: with `full` in every chunk, otherwise in a bounded number. Changes nothing.
 
-        Raises StoreError where the collection cannot be read at all.
+        Raises StoreError if the collection cannot be read at all.
         """
 
-    def room(self) -> Room | None:
-        """The disk below it; None where that is not this machine's. Raises StoreError `store_not_writable`."""
+    def disk_space(self) -> DiskSpace | None:
+        """The disk it is on; None if that is another machine's. Raises StoreError `store_not_writable`."""
 
-    def throw_away(self, scratch: Path) -> AbstractContextManager[StoreAddress]:
-        """An empty store of the same kind, in the directory `scratch` if it needs one, and gone at the end."""
+    def scratch_store(self, scratch: Path) -> AbstractContextManager[StoreAddress]:
+        """An empty store of the same kind, in the directory `scratch` if it needs one, removed at the end."""
 
 
 def status_of(store: Store, *, only: str | None = None) -> tuple[CollectionStatus, ...]:
@@ -155,7 +155,7 @@ def status_of(store: Store, *, only: str | None = None) -> tuple[CollectionStatu
 
 
 def missing_collection(store: object, collection: str) -> StoreError:
-    """What to raise where it was asked for and nothing was ever ingested into it. `str` of `store` is shown."""
+    """What to raise if nothing was ever ingested into the collection; the message shows `str` of `store`."""
     return StoreError(f"no collection {collection!r} in {store}", code="store_missing", hint="streamrag ingest PATH")
 
 

@@ -1,6 +1,6 @@
-"""Which kinds of store there are: the one place that knows.
+"""The kinds of store: the only module that knows them.
 
-A kind is a package whose `Store` is as `kind.Store` says. It is imported for an address of its own.
+A kind is a package whose `Store` implements `kind.Store`. It is imported when an address of that kind is used.
 """
 
 from collections.abc import Mapping
@@ -19,17 +19,17 @@ KINDS: Final[Mapping[str, str]] = {
     "postgresql": "streamrag_cli.store.postgres",
     "postgres": "streamrag_cli.store.postgres",
 }
-"""The package of each scheme. What has none of them is a directory."""
+"""The package for each scheme; an address without one of these schemes is a directory."""
 
 
 def store_address(raw: str) -> StoreAddress:
-    """Where a store is, as a person writes it. Raises ValueError."""
+    """Parse an address as a person writes it. Raises ValueError."""
     scheme, colon, _ = raw.partition(":")
     return _kind(scheme if colon and scheme in KINDS else _DIRECTORY).address(raw)
 
 
 def open_store(address: StoreAddress) -> "Store":
-    """The store there, whether or not anything was ever ingested into it. Nothing is touched yet."""
+    """The store at the address, whether or not it exists yet. Opens nothing."""
     return _kind(_DIRECTORY if isinstance(address, Path) else address.scheme)(address)
 
 

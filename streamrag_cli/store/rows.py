@@ -1,4 +1,4 @@
-"""Documents and chunks as rows, which every kind of store keeps in tables of the same columns."""
+"""Documents and chunks as rows: every kind of store has tables with these columns."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence

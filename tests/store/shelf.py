@@ -39,5 +39,5 @@ class Store(LocalStore):
     def with_secret(self) -> str:
         return str(self._address)
 
-    def as_given(self, raw: str) -> str:
+    def display_address(self, raw: str) -> str:
         return str(ShelfUrl(raw))

@@ -16,7 +16,7 @@ from zlib import crc32
 
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.interface import Counts, Scored, StoredChunk, busy, damaged
+from streamrag_cli.store.interface import Counts, ScoredIds, StoredChunk, busy, damaged
 from streamrag_cli.store.local.full_text import create_index, merged, register, upgrade_index
 from streamrag_cli.store.local.lock import not_writable
 from streamrag_cli.store.local.private_copy import PrivateCopy, Stamp, copied_database, may_write, stamp_of
@@ -202,7 +202,7 @@ class Catalog:
 
     # Full text
 
-    def search_text(self, matches: Mapping[str, int], limit: int) -> Scored:
+    def search_text(self, matches: Mapping[str, int], limit: int) -> ScoredIds:
         """Chunk ids with their BM25 score, higher is better, best first.
 
         `matches` gives each FTS5 expression its weight. BM25 is a sum over words, so a chunk that several of them

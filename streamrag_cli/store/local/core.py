@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from streamrag_cli.store.interface import Floats
+from streamrag_cli.store.interface import FloatArray
 
 _WHERE: Final = ("default_tenant", "default_database")
 _FILES_OF_AN_INDEX: Final = 5
@@ -55,7 +55,7 @@ class CoreCollection:
         found = self._core.get(self._id, listed, None, limit, 0, None, list(include), *_WHERE)
         return {"ids": found.ids, **{each: getattr(found, each) for each in include}}
 
-    def query(self, query_embeddings: Floats, *, n_results: int, include: Sequence[str]) -> dict[str, Any]:
+    def query(self, query_embeddings: FloatArray, *, n_results: int, include: Sequence[str]) -> dict[str, Any]:
         """`query_embeddings` has the shape (questions, dimension); what is found is a list for each question."""
         found = self._core.query(self._id, None, list(query_embeddings), n_results, None, None, list(include), *_WHERE)
         return {"ids": found.ids, **{each: getattr(found, each) for each in include}}

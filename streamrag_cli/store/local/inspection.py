@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.silence import SWITCHES
-from streamrag_cli.store.kind import Examination, damaged_collection, missing_collection
+from streamrag_cli.store.kind import IntegrityReport, damaged_collection, missing_collection
 from streamrag_cli.store.local import index_files
 from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.store.local.inspected import InspectedCatalog, InspectedVectors, database_problem
@@ -61,13 +61,13 @@ class Inspection:
     def from_mapping(cls, said: Mapping[str, Any]) -> "Inspection":
         return cls(**dict(said) | {"roots": tuple(said["roots"]), "problems": tuple(said["problems"])})
 
-    def examination(self) -> Examination:
+    def integrity_report(self) -> IntegrityReport:
         searched = "all" if self.searched == self.chunks else f"of these a sample of {self.searched:,}"
         missed = f" but {self.unfound:,} (an index may miss {UNFOUND_TOLERATED:.0%})" if self.unfound else ""
         counted = ("documents", "chunks", "vectors", "searched", "unfound", "generation")
-        return Examination(
+        return IntegrityReport(
             chunks=self.chunks,
-            sound=f"{self.chunks:,} chunks of {self.documents:,} documents, each with its vector;"
+            summary=f"{self.chunks:,} chunks of {self.documents:,} documents, each with its vector;"
             f" {searched}{missed} found by their own vectors; full text and databases intact;"
             f" generation {self.generation}",
             figures={name: getattr(self, name) for name in counted},
@@ -78,8 +78,8 @@ class Inspection:
         )
 
 
-def inspect_apart(store: Path, collection: str, *, full: bool) -> Examination:
-    """What a process of its own finds: a damaged index may end or hang whoever opens it. Raises StoreError."""
+def inspect_in_subprocess(store: Path, collection: str, *, full: bool) -> IntegrityReport:
+    """Run `inspect` in a subprocess: a damaged index may crash or hang the process that opens it. Raises StoreError."""
     limit_s = _FULL_LIMIT_S if full else _LIMIT_S
     import_paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 - resolve() would follow links
     try:
@@ -100,7 +100,7 @@ def inspect_apart(store: Path, collection: str, *, full: bool) -> Examination:
     said = json.loads(ended.stdout)
     if "error" in said:
         raise StoreError(said["error"]["message"], code=said["error"]["code"], hint=said["error"]["hint"])
-    return Inspection.from_mapping(said).examination()
+    return Inspection.from_mapping(said).integrity_report()
 
 
 def inspect(store: Path, collection: str, *, searches: int) -> Inspection:

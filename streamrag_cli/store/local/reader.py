@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock, local
 
 from streamrag_cli.errors import StreamragError
-from streamrag_cli.store.interface import Counts, Floats, Scored, StoredChunk, busy
+from streamrag_cli.store.interface import Counts, FloatArray, ScoredIds, StoredChunk, busy
 from streamrag_cli.store.kind import missing_collection
 from streamrag_cli.store.local import index_files
 from streamrag_cli.store.local.catalog import Catalog, damaged_catalog
@@ -105,7 +105,7 @@ class CollectionReader:
         with self._session() as session:
             return session.catalog.known(chunk_ids)
 
-    def search_text(self, words: Sequence[str], limit: int) -> Scored:
+    def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
         with self._session() as session:
             return session.search_text(words, limit)
 
@@ -113,17 +113,17 @@ class CollectionReader:
         with self._session() as session:
             return session.document_frequencies(terms)
 
-    def nearest(self, vector: Floats, limit: int) -> Scored:
+    def nearest(self, vector: FloatArray, limit: int) -> ScoredIds:
         with self._session() as session:
             return session.vectors().nearest(vector, limit)
 
-    def search_both(self, words: Sequence[str], vector: Floats, limit: int) -> tuple[Scored, Scored]:
+    def search_both(self, words: Sequence[str], vector: FloatArray, limit: int) -> tuple[ScoredIds, ScoredIds]:
         """`search_text` and `nearest` at the same time: neither holds the GIL."""
         with self._session() as session, ThreadPoolExecutor(1, thread_name_prefix="nearest") as pool:
             nearest = pool.submit(session.vectors().nearest, vector, limit)
             return session.search_text(words, limit), nearest.result()
 
-    def cosines(self, vector: Floats, ids: Sequence[str]) -> dict[str, float]:
+    def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
         with self._session() as session:
             found = session.vectors().cosines(vector, ids)
             lost = session.catalog.known(set(ids).difference(found)) if len(found) < len(ids) else ()
@@ -131,7 +131,7 @@ class CollectionReader:
                 session.raise_damaged(f"{len(lost)} of {len(ids)} vectors cannot be read")
         return found
 
-    def vectors(self, ids: Sequence[str]) -> Floats:
+    def vectors(self, ids: Sequence[str]) -> FloatArray:
         import numpy as np
 
         with self._session() as session:
@@ -207,7 +207,7 @@ class _Session:
             self._limit.check()
         return self._vectors
 
-    def search_text(self, words: Sequence[str], limit: int) -> Scored:
+    def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
         weights = self._weights(words)
         by_weight = {weight: [word for word in weights if weights[word] == weight] for weight in weights.values()}
         matches = {match_expression(of_weight): weight for weight, of_weight in by_weight.items()}

@@ -1,4 +1,4 @@
-"""A directory with collections in it. What opens one is imported where it is asked for: an address costs nothing."""
+"""A directory of collections. Methods import what they need, so that handling an address stays cheap."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from streamrag_cli.gone import is_gone
 
 if TYPE_CHECKING:
     from streamrag_cli.store.interface import Manifest, Reader, Writer
-    from streamrag_cli.store.kind import CollectionStatus, Examination, Room
+    from streamrag_cli.store.kind import CollectionStatus, DiskSpace, IntegrityReport
 
 _NO_ROOM_BYTES: Final = 20_000_000
 
@@ -35,10 +35,10 @@ class LocalStore:
     def with_secret(self) -> str:
         return str(self._directory)
 
-    def as_given(self, raw: str) -> str:
+    def display_address(self, raw: str) -> str:
         return raw
 
-    def told_by(self, environment: Mapping[str, str]) -> list[str]:  # noqa: ARG002
+    def environment_overrides(self, environment: Mapping[str, str]) -> list[str]:  # noqa: ARG002
         return []
 
     def identity(self) -> int | None:
@@ -71,7 +71,7 @@ class LocalStore:
             yield catalog
 
     def roots(self, collection: str) -> list[str]:
-        """They are known even where the catalog is damaged."""
+        """They are known even if the catalog is damaged."""
         from streamrag_cli.store.local.layout import Layout
 
         current = Layout(self._directory, collection).current()
@@ -82,10 +82,10 @@ class LocalStore:
 
         remove_collection(self._directory, collection)
 
-    def collections(self, *, filled: bool = False) -> list[str]:
+    def collections(self, *, non_empty: bool = False) -> list[str]:
         from streamrag_cli.store.local.layout import collections
 
-        return [name for name in collections(self._directory) if not filled or not self._is_empty(name)]
+        return [name for name in collections(self._directory) if not non_empty or not self._is_empty(name)]
 
     def _is_empty(self, collection: str) -> bool:
         try:
@@ -104,31 +104,31 @@ class LocalStore:
                 raise StoreError(f"{directory} vanished", code="store_missing", hint="streamrag ingest PATH")
             return CollectionStatus.of(collection, manifest, size_bytes=_size_bytes(directory))
 
-    def examine(self, collection: str, *, full: bool = False) -> "Examination":
-        from streamrag_cli.store.local.inspection import inspect_apart  # numpy
+    def check_integrity(self, collection: str, *, full: bool = False) -> "IntegrityReport":
+        from streamrag_cli.store.local.inspection import inspect_in_subprocess  # numpy
 
-        return inspect_apart(self._directory, collection, full=full)
+        return inspect_in_subprocess(self._directory, collection, full=full)
 
-    def room(self) -> "Room":
+    def disk_space(self) -> "DiskSpace":
         import shutil
 
-        from streamrag_cli.store.kind import Room
+        from streamrag_cli.store.kind import DiskSpace
         from streamrag_cli.store.local.lock import not_writable
 
         there = next(each for each in (self._directory, *self._directory.parents) if not is_gone(each))
-        room = Room(
+        space = DiskSpace(
             place=str(there),
             free_bytes=shutil.disk_usage(there).free,
             is_writable=os.access(there, os.W_OK | os.X_OK),
         )
-        if not room.is_writable and not self.collections():
+        if not space.is_writable and not self.collections():
             raise not_writable(there, "it is read-only for this user")
-        if room.is_writable and room.free_bytes < _NO_ROOM_BYTES:
-            raise not_writable(there, f"the disk is full ({room.free})")
-        return room
+        if space.is_writable and space.free_bytes < _NO_ROOM_BYTES:
+            raise not_writable(there, f"the disk is full ({space.free})")
+        return space
 
     @contextmanager
-    def throw_away(self, scratch: Path) -> Iterator[Path]:
+    def scratch_store(self, scratch: Path) -> Iterator[Path]:
         yield scratch / "store"
 
 

@@ -15,7 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from streamrag_cli.errors import StreamragError
-from streamrag_cli.store.interface import Floats, Scored
+from streamrag_cli.store.interface import FloatArray, ScoredIds
 from streamrag_cli.store.local.core import CoreCollection, away_from_the_working_directory
 from streamrag_cli.store.local.index_files import damaged_vectors
 from streamrag_cli.store.local.lock import alone, not_writable
@@ -105,7 +105,7 @@ class Vectors:
         with self._translated():
             return set(self._collection.get(include=[])["ids"])
 
-    def nearest(self, vector: Floats, limit: int) -> Scored:
+    def nearest(self, vector: FloatArray, limit: int) -> ScoredIds:
         """Ids with their cosine, best first; `vector` has unit length.
 
         The search is approximate. One that finds next to nothing although there is enough to find means that
@@ -128,7 +128,7 @@ class Vectors:
             raise damaged_vectors(self._directory, f"its index finds {len(ids)} of {wanted} vectors")
         return [(each, 1.0 - distance) for each, distance in zip(ids, distances[0], strict=True)]
 
-    def cosines(self, vector: Floats, ids: Sequence[str]) -> dict[str, float]:
+    def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
         """The exact cosine of each id to `vector`, which has unit length; ids that are not there are left out."""
         import numpy as np
 
@@ -143,11 +143,11 @@ class Vectors:
         values = matrix @ vector / np.maximum(np.linalg.norm(matrix, axis=1), 1e-12)
         return dict(zip(found["ids"], values.tolist(), strict=True))
 
-    def get(self, ids: Sequence[str]) -> dict[str, Floats]:
+    def get(self, ids: Sequence[str]) -> dict[str, FloatArray]:
         """The vectors with these ids; ids that are not there are left out."""
         import numpy as np
 
-        found: dict[str, Floats] = {}
+        found: dict[str, FloatArray] = {}
         for start in range(0, len(ids), AT_A_TIME):
             with self._translated():
                 part = self._collection.get(ids=list(ids[start : start + AT_A_TIME]), include=["embeddings"])
@@ -229,7 +229,7 @@ class WritableVectors(Vectors):
         ids: Sequence[str],
         texts: Sequence[str],
         metadatas: Sequence[dict[str, Any]],
-        vectors: Floats,
+        vectors: FloatArray,
     ) -> None:
         """Write vectors of shape (len(ids), dimension), replacing those with the same ids."""
         from langchain_chroma import Chroma  # 0.3 s beyond chromadb; only an ingest pays it
@@ -255,7 +255,7 @@ class WritableVectors(Vectors):
 class _Known:
     """Hands `langchain-chroma` vectors that are made already; it would embed again otherwise."""
 
-    def __init__(self, vectors: Floats) -> None:
+    def __init__(self, vectors: FloatArray) -> None:
         self._vectors = vectors
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:

@@ -19,7 +19,14 @@ from pathlib import Path
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.interface import Counts, Embed, Floats, WrittenDocument, another_embedding, vectors_made_with
+from streamrag_cli.store.interface import (
+    Counts,
+    Embed,
+    FloatArray,
+    WrittenDocument,
+    another_embedding,
+    vectors_made_with,
+)
 from streamrag_cli.store.local import index_files
 from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.store.local.compaction import compact_if_worthwhile, note_dropped
@@ -143,14 +150,14 @@ class CollectionWriter:
             self._begin_change()  # opening it may change its files
             self._open_vectors()
 
-    def vectors(self, chunk_ids: Collection[str]) -> dict[str, Floats]:
+    def vectors(self, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
         known = self._catalog.known(chunk_ids)
         if not known:
             return {}
         self.get_ready()
         return self._open_vectors().get(sorted(known))
 
-    def write(self, documents: Sequence[WrittenDocument], vectors: Floats) -> None:
+    def write(self, documents: Sequence[WrittenDocument], vectors: FloatArray) -> None:
         self._begin_change()
         self._check_dimension(vectors)
         chunks = [chunk for _, chunks in documents for chunk in chunks]
@@ -219,7 +226,7 @@ class CollectionWriter:
         self._changed = True
         index_files.forget(self._catalog)
 
-    def _check_dimension(self, vectors: Floats) -> None:
+    def _check_dimension(self, vectors: FloatArray) -> None:
         known = self._catalog.meta("dimension")
         dimension = str(vectors.shape[1])
         if known is None and len(vectors):
@@ -229,7 +236,7 @@ class CollectionWriter:
                 self._layout.collection, made_with=f"{known} dimensions", asked=f"{dimension} dimensions"
             )
 
-    def _add_vectors(self, sources: Sequence[str], chunks: Sequence[Chunk], vectors: Floats) -> None:
+    def _add_vectors(self, sources: Sequence[str], chunks: Sequence[Chunk], vectors: FloatArray) -> None:
         if not chunks:
             return
         metadatas = [_metadata(source, chunk) for source, chunk in zip(sources, chunks, strict=True)]

@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Format, TransactionStatus
 from psycopg.types import TypeInfo
 
-from streamrag_cli.store.interface import Floats
+from streamrag_cli.store.interface import FloatArray
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.failures import extension_refused, no_extension, refused, translated
 
@@ -91,14 +91,14 @@ class _VectorDumper(Dumper):
 
     format = Format.BINARY
 
-    def dump(self, obj: Floats) -> Buffer:
+    def dump(self, obj: FloatArray) -> Buffer:
         return struct.pack(">HH", len(obj), 0) + obj.astype(">f4").tobytes()
 
 
 class _VectorLoader(Loader):
     format = Format.BINARY
 
-    def load(self, data: Buffer) -> Floats:
+    def load(self, data: Buffer) -> FloatArray:
         return np.frombuffer(bytes(data), dtype=">f4", offset=4).astype(np.float32)
 
 

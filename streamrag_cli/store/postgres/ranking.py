@@ -12,7 +12,7 @@ from itertools import accumulate, pairwise
 from math import log, pi
 from typing import Final
 
-from streamrag_cli.store.interface import Scored
+from streamrag_cli.store.interface import ScoredIds
 from streamrag_cli.store.postgres.connection import Connection
 from streamrag_cli.store.words import rarest_words
 
@@ -62,7 +62,7 @@ def frequencies(conn: Connection, epoch: int, words: Sequence[str]) -> dict[str,
     return dict.fromkeys(words, 0) | {word: int(chunks) for word, chunks in rows}
 
 
-def best(conn: Connection, epoch: int, stems: Sequence[str], size: Size, limit: int) -> Scored:
+def best(conn: Connection, epoch: int, stems: Sequence[str], size: Size, limit: int) -> ScoredIds:
     """Ids of chunks that hold any of the stems, with their BM25 score, best first. A stem given twice counts twice."""
     asked = Counter(map(lexeme, stems))
     counted = frequencies(conn, epoch, list(asked))

@@ -9,7 +9,7 @@ from typing import Final
 import psycopg
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.interface import Counts, Floats, Scored, StoredChunk, damaged
+from streamrag_cli.store.interface import Counts, FloatArray, ScoredIds, StoredChunk, damaged
 from streamrag_cli.store.postgres import ranking, rows
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import Connection, Connections, interrupt
@@ -83,7 +83,7 @@ class PostgresReader:
             query = f"SELECT chunk_id FROM chunks_{session.epoch} WHERE chunk_id = ANY(%s)"
             return {chunk_id for (chunk_id,) in session.rows(query, (list(chunk_ids),))}
 
-    def search_text(self, words: Sequence[str], limit: int) -> Scored:
+    def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
         with self.session() as session:
             [(chunks, of_words)] = session.rows("SELECT chunks, words FROM epochs WHERE id = %s", (session.epoch,))
             [stemmed] = stems([" ".join(words)], are_separate=True)
@@ -96,7 +96,7 @@ class PostgresReader:
             found = ranking.frequencies(session.conn, session.epoch, list(map(ranking.lexeme, wanted)))
         return {term: found[ranking.lexeme(term)] for term in wanted}
 
-    def nearest(self, vector: Floats, limit: int) -> Scored:
+    def nearest(self, vector: FloatArray, limit: int) -> ScoredIds:
         with self.session() as session:
             measure = distance(len(vector))
             rows = session.rows(
@@ -106,16 +106,16 @@ class PostgresReader:
             )
         return [(chunk_id, cosine) for chunk_id, cosine in rows]
 
-    def search_both(self, words: Sequence[str], vector: Floats, limit: int) -> tuple[Scored, Scored]:
+    def search_both(self, words: Sequence[str], vector: FloatArray, limit: int) -> tuple[ScoredIds, ScoredIds]:
         # One after the other: a second connection would see another state.
         return self.search_text(words, limit), self.nearest(vector, limit)
 
-    def cosines(self, vector: Floats, ids: Sequence[str]) -> dict[str, float]:
+    def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
         with self.session() as session:
             query = f"SELECT chunk_id, 1 - (embedding <=> %b) FROM vectors_{session.epoch} WHERE chunk_id = ANY(%s)"
             return dict(session.rows(query, (vector, list(ids))))
 
-    def vectors(self, ids: Sequence[str]) -> Floats:
+    def vectors(self, ids: Sequence[str]) -> FloatArray:
         import numpy as np
 
         with self.session() as session:

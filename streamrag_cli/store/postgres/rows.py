@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from streamrag_cli.model import Chunk
-from streamrag_cli.store.interface import Floats, WrittenDocument
+from streamrag_cli.store.interface import FloatArray, WrittenDocument
 from streamrag_cli.store.postgres.connection import Connection
 from streamrag_cli.store.postgres.ranking import lexeme, tsvector
 from streamrag_cli.store.rows import CHUNK_COLUMNS, RECORD_COLUMNS, chunk_row, record_row
@@ -50,7 +50,7 @@ def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocum
                 copy.write_row((*map(_text, chunk_row(chunk)), ids[record.path]))
 
 
-def add_index_rows(conn: Connection, epoch: int, chunks: Sequence[Chunk], vectors: Sequence[Floats]) -> int:
+def add_index_rows(conn: Connection, epoch: int, chunks: Sequence[Chunk], vectors: Sequence[FloatArray]) -> int:
     """Add the words and vectors of chunks; return how many words there are."""
     if not chunks:
         return 0
@@ -67,7 +67,7 @@ def add_index_rows(conn: Connection, epoch: int, chunks: Sequence[Chunk], vector
     return sum(map(len, of_chunks))
 
 
-def vectors(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> dict[str, Floats]:
+def vectors(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
     """The vectors with these ids; ids that are not there are left out."""
     with conn.cursor(binary=True) as cursor:
         query = f"SELECT chunk_id, embedding FROM vectors_{epoch} WHERE chunk_id = ANY(%s)"

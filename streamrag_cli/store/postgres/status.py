@@ -4,16 +4,16 @@ from contextlib import closing
 
 from psycopg import errors, sql
 
-from streamrag_cli.store.kind import CollectionStatus, Examination
+from streamrag_cli.store.kind import CollectionStatus, IntegrityReport
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import connect
 from streamrag_cli.store.postgres.failures import translated
 from streamrag_cli.store.postgres.reader import PostgresReader
 
 
-def collections(place: PostgresUrl, *, filled: bool) -> list[str]:
-    """The names of the collections, sorted; with `filled` of those with a document in them."""
-    some = " JOIN {epochs} ON epochs.id = collections.epoch WHERE documents > 0" if filled else ""
+def collections(place: PostgresUrl, *, non_empty: bool) -> list[str]:
+    """The names of the collections, sorted; with `non_empty` of those with a document in them."""
+    some = " JOIN {epochs} ON epochs.id = collections.epoch WHERE documents > 0" if non_empty else ""
     names = {each: sql.Identifier(place.schema, each) for each in ("collections", "epochs")}
     with closing(connect(place)) as conn, translated(place):
         try:
@@ -34,7 +34,7 @@ def status_of(place: PostgresUrl, collection: str) -> CollectionStatus:
         return CollectionStatus.of(collection, reader.catalog, size_bytes=int(size_bytes))
 
 
-def examine(place: PostgresUrl, collection: str) -> Examination:
+def check_integrity(place: PostgresUrl, collection: str) -> IntegrityReport:
     """What the tables say of each other. Of its files and indexes the database takes care itself."""
     with closing(PostgresReader(place, collection)) as reader, reader.session() as session:
         counts, epoch, generation = reader.counts(), session.epoch, reader.catalog.generation
@@ -60,9 +60,9 @@ def examine(place: PostgresUrl, collection: str) -> Examination:
         f"{without_vector:,} chunks and vectors do not go together": without_vector,
     }
     held = f"{counts.chunks:,} chunks of {counts.documents:,} documents, each with its words and its vector"
-    return Examination(
+    return IntegrityReport(
         chunks=counts.chunks,
-        sound=f"{held}; generation {generation}",
+        summary=f"{held}; generation {generation}",
         figures={"documents": counts.documents, "chunks": counts.chunks, "generation": generation},
         problems=tuple(clause for clause, is_wrong in said.items() if is_wrong),
     )

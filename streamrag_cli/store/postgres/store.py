@@ -1,4 +1,4 @@
-"""A schema of a database, with collections in it. psycopg is imported by what connects, not for an address."""
+"""A schema of collections in a database. Only methods that connect import psycopg."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -11,11 +11,11 @@ from streamrag_cli.store.postgres.address import PostgresUrl
 
 if TYPE_CHECKING:
     from streamrag_cli.store.interface import Manifest, Reader, Writer
-    from streamrag_cli.store.kind import CollectionStatus, Examination
+    from streamrag_cli.store.kind import CollectionStatus, IntegrityReport
 
 
 class PostgresStore:
-    """A `Store`. What connects needs `pip install 'streamrag[postgres]'`."""
+    """A `Store`. Methods that connect need `pip install 'streamrag[postgres]'`."""
 
     has_local_files: Final = False
 
@@ -36,15 +36,15 @@ class PostgresStore:
     def with_secret(self) -> str:
         return self._address.with_secret()
 
-    def as_given(self, raw: str) -> str:
+    def display_address(self, raw: str) -> str:
         return str(PostgresUrl(raw))
 
-    def told_by(self, environment: Mapping[str, str]) -> list[str]:
-        """What libpq reads, as PGPASSWORD."""
+    def environment_overrides(self, environment: Mapping[str, str]) -> list[str]:
+        """The variables that libpq reads, such as PGPASSWORD."""
         return sorted(name for name in environment if name.startswith("PG"))
 
     def identity(self) -> int:
-        """The same as long as the address is: the database notices by itself when it is another."""
+        """Constant: a reader detects by itself that its tables were replaced."""
         return 0
 
     def reader(self, collection: str) -> "Reader":
@@ -74,11 +74,11 @@ class PostgresStore:
 
         remove_collection(self._address, collection)
 
-    def collections(self, *, filled: bool = False) -> list[str]:
+    def collections(self, *, non_empty: bool = False) -> list[str]:
         _need_psycopg()
         from streamrag_cli.store.postgres.status import collections
 
-        return collections(self._address, filled=filled)
+        return collections(self._address, non_empty=non_empty)
 
     def status(self, collection: str) -> "CollectionStatus":
         _need_psycopg()
@@ -86,17 +86,17 @@ class PostgresStore:
 
         return status_of(self._address, collection)
 
-    def examine(self, collection: str, *, full: bool = False) -> "Examination":  # noqa: ARG002 - it is always whole
+    def check_integrity(self, collection: str, *, full: bool = False) -> "IntegrityReport":  # noqa: ARG002 - it is always whole
         _need_psycopg()
-        from streamrag_cli.store.postgres.status import examine
+        from streamrag_cli.store.postgres.status import check_integrity
 
-        return examine(self._address, collection)
+        return check_integrity(self._address, collection)
 
-    def room(self) -> None:
-        """Of its disk the database takes care itself."""
+    def disk_space(self) -> None:
+        """The database manages its own disk."""
 
     @contextmanager
-    def throw_away(self, scratch: Path) -> Iterator[PostgresUrl]:  # noqa: ARG002
+    def scratch_store(self, scratch: Path) -> Iterator[PostgresUrl]:  # noqa: ARG002
         _need_psycopg()
         from secrets import token_hex
 

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from typing import Any, Final
 
 from streamrag_cli.model import DocumentRecord
-from streamrag_cli.store.interface import Counts, Embed, Floats, WrittenDocument, another_embedding
+from streamrag_cli.store.interface import Counts, Embed, FloatArray, WrittenDocument, another_embedding
 from streamrag_cli.store.postgres import rows, schema
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.claims import EVERYTHING, Claims
@@ -122,10 +122,10 @@ class PostgresWriter:
     def get_ready(self) -> None:
         """It is."""
 
-    def vectors(self, chunk_ids: Collection[str]) -> dict[str, Floats]:
+    def vectors(self, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
         return rows.vectors(self._conn, self._epoch, chunk_ids) if chunk_ids else {}
 
-    def write(self, documents: Sequence[WrittenDocument], vectors: Floats) -> None:
+    def write(self, documents: Sequence[WrittenDocument], vectors: FloatArray) -> None:
         self._claim_something()
         chunks = [chunk for _, of_document in documents for chunk in of_document]
         with self._conn.transaction():
@@ -187,7 +187,7 @@ class PostgresWriter:
         if not self._claims.held:
             self._claims.hold([EVERYTHING])
 
-    def _check_embedding(self, vectors: Floats) -> None:
+    def _check_embedding(self, vectors: FloatArray) -> None:
         if not len(vectors):
             return
         dimension = vectors.shape[1]

@@ -14,7 +14,7 @@ from streamrag_cli.errors import ConfigurationError, StoreError
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import connect
-from streamrag_cli.store.postgres.status import examine
+from streamrag_cli.store.postgres.status import check_integrity
 from streamrag_cli.store.registry import open_store
 from tests.postgres_server import PASSWORD, guarded
 from tests.store.stores import PostgresStore, Store, document, texts, write
@@ -216,12 +216,12 @@ def end_connections(database: "psycopg.Connection[tuple[object, ...]]", place: P
 
 def test_an_inspection_finds_what_does_not_go_together(store: PostgresStore) -> None:
     store.put(APPLES, SHIPS)
-    sound = examine(store.place, "default").problems
+    sound = check_integrity(store.place, "default").problems
     with closing(connect(store.place)) as conn:
         conn.execute("DELETE FROM vectors_1 WHERE chunk_id = %s", (SHIPS[1][0].id,))
         conn.execute("DELETE FROM documents_1 WHERE path = %s", (APPLES[0].path,))
 
-    assert (sound, examine(store.place, "default").problems) == (
+    assert (sound, check_integrity(store.place, "default").problems) == (
         (),
         (
             "1 documents and 3 chunks are not the 2 and 3 counted",
