@@ -1,6 +1,5 @@
 """Runs the server until it is told to stop: one process, or several that share its address."""
 
-import math
 import os
 import signal
 import socket
@@ -8,7 +7,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, Final
 
 import uvicorn
@@ -89,7 +87,6 @@ def serve(
         if workers == 1:
             make_server(settings, server).run(sockets=[listening])
         else:
-            server = replace(server, max_streams=math.ceil(server.max_streams / workers))
             app = WorkerApp(settings=settings, server=server, prepare=prepare_worker)
             config = _config(
                 app,

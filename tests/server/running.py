@@ -87,7 +87,7 @@ def served_from(
         stdin=stdin,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"STREAMRAG_STORE": store, "STREAMRAG_GRACE": "3", "STREAMRAG_WORKERS": "1"} | variables,
+        env={**os.environ, "STREAMRAG_STORE": store, "STREAMRAG_GRACE": "3", "STREAMRAG_WORKERS": "1", **variables},
         start_new_session=True,
     )
     assert process.stderr is not None

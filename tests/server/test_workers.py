@@ -44,9 +44,9 @@ def counted(server: ServedProcess) -> set[str]:
     return {line for line in lines if line.startswith(("streamrag_questions_total", "streamrag_open_streams"))}
 
 
-def test_workers_share_the_limit_out_and_what_they_count_is_added_up(settings: Settings) -> None:
+def test_each_worker_has_its_own_limit_and_what_they_count_is_added_up(settings: Settings) -> None:
     with OpenAIServer(chat=stream(token("a"), Stall())) as model, ExitStack() as left_open:
-        variables = {"STREAMRAG_MAX_STREAMS": "2", "STREAMRAG_BASE_URL": model.base_url, "STREAMRAG_MODEL": "m"}
+        variables = {"STREAMRAG_MAX_STREAMS": "1", "STREAMRAG_BASE_URL": model.base_url, "STREAMRAG_MODEL": "m"}
         with two_workers(settings, **variables) as server:
             statuses: list[int] = []
             while statuses.count(200) < 2 and len(statuses) < 300:
