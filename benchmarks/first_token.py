@@ -9,7 +9,8 @@ medians of the ratios round by round. Every one is a process of its own that ask
 - `curl`: the question alone, the floor;
 - `llm`: the command of that name, without documents, with the server as an OpenAI-compatible model;
 - plain: `benchmarks/plain_way.py`, with documents; its embedding comes from the same server, at once;
-- warm: `streamrag ask` with its engine, and `off`: the same with `--no-engine`; both embed the question themselves.
+- warm: `streamrag ask` with its engine, cold: the same with none running, and `off`: with `--no-engine`; all embed the
+  question themselves.
 """
 
 import argparse
@@ -42,10 +43,12 @@ _LIMIT_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One question. Milliseconds; `token_ms` is from the server's write to the first byte of answer on stdout."""
+    """One question. Milliseconds; `token_ms` is from the server's write to the first byte of answer on stdout,
+    `first_byte_ms` from Enter to that byte."""
 
     request_ms: float
     token_ms: float
+    first_byte_ms: float
     rss_mb: float
 
 
@@ -70,6 +73,7 @@ class Bench:
             "curl": ["curl", "-sN", f"{url}/chat/completions", "-H", "Content-Type: application/json", "-d", body],
             "plain": [sys.executable, PLAIN, "ask", store, url, QUESTION],
             "warm": [PROGRAM, "ask", "--base-url", url, "-m", "m", QUESTION],
+            "cold": [PROGRAM, "ask", "--base-url", url, "-m", "m", QUESTION],
             "off": [PROGRAM, "ask", "--no-engine", "--base-url", url, "-m", "m", QUESTION],
         }
         if llm is not None:
@@ -92,6 +96,8 @@ class Bench:
 
     def run(self, name: str) -> Run:
         """Ask once, through a pipe, to the end."""
+        if name == "cold":
+            self.stop()
         before = len(self._server.noted)
         started = time.monotonic()
         process = subprocess.Popen(
@@ -117,6 +123,7 @@ class Bench:
         return Run(
             request_ms=(noted.arrived_at_s - started) * 1000,
             token_ms=(shown_at - noted.first_token_at_s) * 1000,
+            first_byte_ms=(shown_at - started) * 1000,
             rss_mb=used.ru_maxrss / 1000 * 1.024,
         )
 
@@ -196,18 +203,21 @@ def bench(llm: Path | None, think_s: float) -> Iterator[Bench]:
 
 def compare_requests(running: Bench, rounds: int) -> None:
     runs = [{name: running.run(name) for name in running.commands} for _ in range(rounds)]
-    print(f"{rounds} rounds: question at the server, token from the server to stdout, memory at most")
+    print(f"{rounds} rounds: question at the server, token from the server to stdout, first byte, memory at most")
     for name in running.commands:
         shown = [
             statistics.median(getattr(each[name], what) for each in runs)
-            for what in ("request_ms", "token_ms", "rss_mb")
+            for what in ("request_ms", "token_ms", "first_byte_ms", "rss_mb")
         ]
         worst = max(each[name].token_ms for each in runs)
-        print(f"  {name:<6}{shown[0]:8.0f} ms{shown[1]:8.1f} ms (worst {worst:.1f}){shown[2]:8.0f} MB")
-    for ours in ("warm", "off"):
+        asked_ms, token_ms, first_ms, rss_mb = shown
+        print(f"  {name:<6}{asked_ms:8.0f} ms{token_ms:8.1f} ms (worst {worst:.1f}){first_ms:8.0f} ms{rss_mb:8.0f} MB")
+    for ours in ("warm", "cold", "off"):
         for theirs in ("llm", "plain"):
             if theirs in running.commands:
-                print(f"  {ours} / {theirs}: {_ratio(runs, ours, theirs, lambda run: run.request_ms):.3f}")
+                asked = _ratio(runs, ours, theirs, lambda run: run.request_ms)
+                shown_ratio = _ratio(runs, ours, theirs, lambda run: run.first_byte_ms)
+                print(f"  {ours} / {theirs}: question {asked:.3f}, first byte {shown_ratio:.3f}")
 
 
 def compare_sources(running: Bench, rounds: int) -> None:

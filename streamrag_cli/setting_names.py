@@ -323,8 +323,9 @@ SERVER_SETTING_NAMES: Final = (
     SettingName(
         name="workers",
         variables=("STREAMRAG_WORKERS",),
-        parse=_integer_between(1, 64),
-        meaning="Processes that answer at the same address. The rate and the open answers are each one's own.",
+        parse=_integer_between(0, 64),
+        meaning="Processes that answer at the same address; 0 is one for each core, at most 4. The rate and"
+        " the open answers are each one's own.",
     ),
     SettingName(
         name="log",

@@ -67,7 +67,7 @@ class ServerSettings:
     rate_limit: str = "120/minute"
     max_streams: int = 256
     grace_s: float = 10.0
-    workers: int = 1
+    workers: int = 0
     log: str = "all"
 
 

@@ -68,7 +68,7 @@ def command(
     ] = None,
     workers: Annotated[
         str | None,
-        typer.Option("--workers", metavar="N", help=f"Processes that answer. [default: {_DEFAULTS['workers']}]"),
+        typer.Option("--workers", metavar="N", help="Processes that answer. [default: one for each core, at most 4]"),
     ] = None,
     model: options.Model = None,
     base_url: options.BaseUrl = None,

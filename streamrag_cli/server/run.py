@@ -1,12 +1,13 @@
 """Runs the server until it is told to stop: one process, or several that share its address."""
 
+import os
 import signal
 import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 
@@ -17,6 +18,9 @@ from streamrag_cli.server.protocol import LimitedProtocol
 from streamrag_cli.server.security import check_reachable
 from streamrag_cli.server.workers import START_WITHIN_S, WorkerApp, run_workers
 from streamrag_cli.settings import ServerSettings, Settings
+
+_MOST_BY_DEFAULT: Final = 4
+"""Each process takes about 200 MB."""
 
 
 def make_server(settings: Settings, server: ServerSettings, limits: Limits | None = None) -> uvicorn.Server:
@@ -79,7 +83,8 @@ def serve(
         port = listening.getsockname()[1]
         host = f"[{server.host}]" if ":" in server.host else server.host
         announce(f"http://{host}:{port}")
-        if server.workers == 1:
+        workers = server.workers or min(_MOST_BY_DEFAULT, len(os.sched_getaffinity(0)))
+        if workers == 1:
             make_server(settings, server).run(sockets=[listening])
         else:
             app = WorkerApp(settings=settings, server=server, prepare=prepare_worker)
@@ -88,7 +93,7 @@ def serve(
                 server,
                 Limits(),
                 factory=True,
-                workers=server.workers,
+                workers=workers,
                 timeout_worker_healthcheck=START_WITHIN_S,
             )
             with tempfile.TemporaryDirectory(prefix="streamrag-") as shared:

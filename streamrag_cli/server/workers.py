@@ -59,7 +59,7 @@ def run_workers(config: uvicorn.Config, listening: socket.socket, shared_directo
     In `shared_directory` the workers count for `/metrics`. Raises StreamragError `worker_failed`.
     """
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared_directory  # prometheus_client takes it from nowhere else
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     workers = _Workers(config, listening, shared_directory)
     workers.run()
     for number, handler in handlers.items():
@@ -81,6 +81,8 @@ class _Workers(Multiprocess):
     def __init__(self, config: uvicorn.Config, listening: socket.socket, shared_directory: str) -> None:
         super().__init__(config, [listening])
         self.ended_by: signal.Signals | None = None
+        is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as by `nohup`
+        self._ends_with_terminal = not is_ignored and any(map(os.isatty, (0, 1, 2)))
         self._shared_directory = shared_directory
 
     def run(self) -> None:
@@ -103,6 +105,14 @@ class _Workers(Multiprocess):
 
     def handle_term(self) -> None:
         self.ended_by = signal.SIGTERM
+        super().handle_term()
+
+    def handle_hup(self) -> None:
+        """The terminal was closed; without one, somebody wants other workers."""
+        if not self._ends_with_terminal:
+            super().handle_hup()
+            return
+        self.ended_by = signal.SIGHUP
         super().handle_term()
 
     def keep_subprocess_alive(self) -> None:

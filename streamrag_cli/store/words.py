@@ -9,6 +9,7 @@ attached. `separate` puts single characters and pairs of neighbours in the place
 
 import re
 import sqlite3
+import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ _WITHOUT_BLANKS: Final = (
     "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # Japanese
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"  # Chinese characters
 )
+_MOST_REMEMBERED: Final = 30_000  # 5 MB
+_MOST_REMEMBERED_CHARS: Final = 60
+_remembered: Final[dict[str, tuple[str, ...]]] = {}
 _RUN: Final = re.compile(f"[{_WITHOUT_BLANKS}]+")
 
 
@@ -70,8 +74,23 @@ def _characters_and_pairs(run: re.Match[str]) -> str:
 
 
 def stems(texts: Sequence[str], *, are_separate: bool = False) -> list[list[str]]:
-    """For each text its stemmed words in order. `are_separate` says that `separate` was applied before."""
-    texts = texts if are_separate else list(map(separate, texts))
+    """For each text its stemmed words in order. `are_separate` says that `separate` was applied before.
+
+    A blank ends a word for SQLite, so what stands between two blanks is split once and remembered.
+    """
+    parts = [(text if are_separate else separate(text)).split() for text in texts]
+    found = {part: _remembered.get(part) for of_text in parts for part in of_text}
+    unknown = [part for part, stems_of in found.items() if stems_of is None]
+    if unknown:
+        new = dict(zip(unknown, _split(unknown), strict=True))
+        found |= new
+        if len(_remembered) > _MOST_REMEMBERED:
+            _remembered.clear()
+        _remembered.update((part, each) for part, each in new.items() if len(part) <= _MOST_REMEMBERED_CHARS)
+    return [[stem for part in of_text for stem in found[part] or ()] for of_text in parts]
+
+
+def _split(texts: Sequence[str]) -> list[tuple[str, ...]]:
     found: list[list[str]] = [[] for _ in texts]
     splitter = _splitter()
     with splitter.lock:
@@ -82,7 +101,7 @@ def stems(texts: Sequence[str], *, are_separate: bool = False) -> list[list[str]
                 found[row].append(term)
         finally:
             splitter.db.execute("ROLLBACK")
-    return found
+    return [tuple(map(sys.intern, of_text)) for of_text in found]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -71,15 +72,23 @@ class ServedProcess:
         return {int(pid) for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
 
 
-@contextlib.contextmanager
-def served(settings: Settings, *flags: str, **variables: str) -> Iterator[ServedProcess]:
+def served(settings: Settings, *flags: str, **variables: str) -> AbstractContextManager[ServedProcess]:
     """The command on a free port, killed with all it has started at the end of the block."""
+    return served_from(subprocess.DEVNULL, settings, flags, variables)
+
+
+@contextlib.contextmanager
+def served_from(
+    stdin: int, settings: Settings, flags: Sequence[str], variables: Mapping[str, str]
+) -> Iterator[ServedProcess]:
+    """`served`, with this as stdin."""
     store = open_store(settings.store).with_secret()
     process = subprocess.Popen(
         [*STREAMRAG, "serve", "--port", "0", *flags],
+        stdin=stdin,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"STREAMRAG_STORE": store, "STREAMRAG_GRACE": "3"} | variables,
+        env={**os.environ, "STREAMRAG_STORE": store, "STREAMRAG_GRACE": "3", "STREAMRAG_WORKERS": "1", **variables},
         start_new_session=True,
     )
     assert process.stderr is not None

@@ -1,6 +1,7 @@
 """Several processes at one address: each answers, none outlives the rest, all see what is ingested."""
 
 import os
+import pty
 import signal
 import socket
 import time
@@ -22,7 +23,7 @@ from tests.openai_replies import Stall, stream, token
 from tests.openai_server import OpenAIServer
 from tests.postgres_server import fresh_schema
 from tests.server.client import ask_url, request, streaming, wait_until
-from tests.server.running import ServedProcess, running_server, served
+from tests.server.running import ServedProcess, running_server, served, served_from
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are found in /proc")
 
@@ -67,6 +68,33 @@ def test_a_worker_that_dies_is_replaced_and_what_it_counted_stays(settings: Sett
         assert wait_until(lambda: len(server.workers() - before) == 2, within_s=START_S)
         assert request(ask_url(server.url)).status == 200
         assert counted(server) == {"streamrag_questions_total 6.0", "streamrag_open_streams 0.0"}
+
+
+def test_there_are_as_many_workers_as_cores_and_at_most_four(settings: Settings) -> None:
+    cores = len(os.sched_getaffinity(0))
+    expected = 0 if cores == 1 else min(cores, 4)  # one process has no worker beside it
+
+    with served(settings, STREAMRAG_WORKERS="0") as server:
+        assert wait_until(lambda: len(server.workers()) == expected, within_s=START_S)
+
+
+def test_a_closed_terminal_ends_the_server_and_without_one_the_same_signal_renews_workers(settings: Settings) -> None:
+    with two_workers(settings) as server:
+        before = server.workers()
+        server.process.send_signal(signal.SIGHUP)
+        assert wait_until(lambda: len(server.workers() - before) == 2, within_s=START_S)
+
+    controller, terminal = pty.openpty()
+    try:
+        with served_from(terminal, settings, ("--workers", "2"), {}) as server:
+            assert request(f"{server.url}/readyz").status == 200
+            workers = server.workers()
+            server.process.send_signal(signal.SIGHUP)
+            assert server.process.wait(timeout=START_S) == -signal.SIGHUP
+            assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    finally:
+        os.close(controller)
+        os.close(terminal)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
