@@ -59,7 +59,7 @@ def _check_database(settings: Settings, surroundings: Mapping[str, str]) -> None
 @app.command("status")
 def status(json: options.Json = False) -> int:
     """Show the engines that run: process, version, age, memory, stores."""
-    from streamrag_cli.wire import encode
+    from streamrag_cli.codec import encode
 
     states = [_state(place, "status") for place in _places(environment())]
     if json:

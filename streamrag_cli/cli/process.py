@@ -17,9 +17,11 @@ import typer
 
 from streamrag_cli.cli import streams
 from streamrag_cli.cli.interruption import received
+from streamrag_cli.codec import encode, to_json
 from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.errors import ExitCode, StreamragError, UsageError, aimed
 from streamrag_cli.events import Error, as_event
+from streamrag_cli.json_objects import failure_object
 from streamrag_cli.render.complaint import complain
 from streamrag_cli.server_keys import split_keys
 from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES
@@ -27,7 +29,6 @@ from streamrag_cli.settings import ServerSettings, Settings, read_server_setting
 from streamrag_cli.store_place import PostgresUrl, store_place
 from streamrag_cli.system_errors import lack_of
 from streamrag_cli.text import sanitise, without_secret
-from streamrag_cli.wire import encode, failure_object, to_json
 
 # click's, which recent versions of typer carry inside
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__bases__[0]

@@ -13,10 +13,11 @@ import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
+from streamrag_cli.codec import GarbledError, read_event, read_line, to_line
 from streamrag_cli.engine.liveness import PATIENCE_S, TICK_S, Silence, watch
-from streamrag_cli.engine.messages import GarbledError, Request, read_event, read_state, request_line
+from streamrag_cli.engine.messages import Request
 from streamrag_cli.engine.peer import peer
 from streamrag_cli.engine.place import Place, UnsafePlaceError, environment_for_engine, place_for, places_to_look
 from streamrag_cli.errors import ExitCode
@@ -59,7 +60,7 @@ class Connection:
             with self.socket:
                 lines = self._lines()
                 next(lines)
-                return read_event(next(line for line in lines if line))
+                return cast("AskEvent", read_event(next(line for line in lines if line)))
         except StopIteration:
             raise NoEngineError("it has ended") from None
         except TimeoutError:
@@ -103,6 +104,8 @@ class Connection:
                 if line == b"\n":
                     continue
                 event = read_event(line)
+                if not isinstance(event, AskEvent):
+                    raise GarbledError("an event of an ingest")
                 yield event
                 if isinstance(event, Done | Error):
                     return
@@ -136,7 +139,7 @@ def connect(request: Request, environment: Mapping[str, str], *, idle_s: float, 
             connection = _started(place, environment, idle_s)
         if connection is None:
             raise NoEngineError("none is running")
-        connection.sendall(request_line(request))
+        connection.sendall(to_line(request))
     except (OSError, UnsafePlaceError) as error:
         raise NoEngineError(str(error)) from error
     connection.settimeout(None)
@@ -167,8 +170,8 @@ def state_of(place: Place, wants: Literal["status", "stop"]) -> dict[str, Any] |
         return None
     with connection, connection.makefile("rb") as replies:
         try:
-            connection.sendall(request_line(Request(wants=wants)))
-            return read_state(replies.readline())
+            connection.sendall(to_line(Request(wants=wants)))
+            return read_line(replies.readline())
         except (OSError, GarbledError) as error:
             raise NoEngineError("it does not answer") from error
 

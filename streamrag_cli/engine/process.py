@@ -10,15 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from streamrag_cli import __version__
-from streamrag_cli.engine.messages import (
-    BEAT_S,
-    LONGEST_LINE_BYTES,
-    GarbledError,
-    Request,
-    event_line,
-    read_request,
-    state_line,
-)
+from streamrag_cli.codec import GarbledError, event_line, to_line
+from streamrag_cli.engine.messages import BEAT_S, LONGEST_LINE_BYTES, Request, read_request
 from streamrag_cli.engine.peer import peer
 from streamrag_cli.engine.place import Place, UnsafePlaceError, identity, meeting_place
 from streamrag_cli.presence import while_present
@@ -103,7 +96,7 @@ class Engine:
             _, uid = peer(writer.get_extra_info("socket"))
             if uid != os.getuid():
                 return
-            writer.write(state_line(self._state()))
+            writer.write(to_line(self._state()))
             async with asyncio.timeout(_ASK_WITHIN_S):
                 request = read_request(await reader.readline())
             beating = asyncio.create_task(_beat(writer))
@@ -114,7 +107,7 @@ class Engine:
             self._sending_since_s[task] = time.monotonic()
             writer.close()
             await writer.wait_closed()
-        except (OSError, GarbledError, ValueError) as error:
+        except (OSError, ValueError) as error:
             _log.info("a client went away: %s", type(error).__name__)
         finally:
             self._sending_since_s.pop(task, None)
@@ -128,7 +121,7 @@ class Engine:
             case Request(wants="stop"):
                 self._retired.set()
             case Request(wants="status"):
-                writer.write(state_line(self._state()))
+                writer.write(to_line(self._state()))
             case Request(question=None) | Request(settings=None):
                 raise GarbledError("a question without words or settings")
             case _:

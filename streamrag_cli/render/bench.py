@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Final, TextIO
 
 from streamrag_cli.bench import Report, Spread
+from streamrag_cli.codec import encode, public
+from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.render.consoles import console_for
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.render.timings import duration
 from streamrag_cli.text import sanitise_line
-from streamrag_cli.wire import FORMAT_VERSION, encode
-from streamrag_cli.wire import plain as as_mapping
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -93,7 +93,7 @@ def _summary(report: Report) -> str:
 
 
 def _as_mapping(report: Report, question: str) -> dict[str, object]:
-    spreads = {name: as_mapping(getattr(report, name)) for name in ("whole", "streamed", "retrieval", "total")}
+    spreads = {name: public(getattr(report, name)) for name in ("whole", "streamed", "retrieval", "total")}
     return {
         "version": FORMAT_VERSION,
         "question": question,

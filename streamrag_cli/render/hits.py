@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import TextIO
 
+from streamrag_cli.codec import encode, public, to_json
 from streamrag_cli.events import Error
+from streamrag_cli.json_objects import hits_object
 from streamrag_cli.model import Source
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.render.tables import location, notes, print_sources
-from streamrag_cli.wire import encode, hits_object, source_mapping, to_json
 
 
 def show_hits(
@@ -28,7 +29,7 @@ def show_hits(
         write_line(out, to_json(error))
     elif jsonl:
         for source in sources:
-            write_line(out, encode(source_mapping(source)))
+            write_line(out, encode(public(source)))
     elif out.isatty() and not plain:
         from streamrag_cli.render.consoles import console_for
 

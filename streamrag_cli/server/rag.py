@@ -7,14 +7,15 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Body, Header, Request, Response
 
 from streamrag_cli.answer.pipeline import find_sources
+from streamrag_cli.codec import to_json
 from streamrag_cli.errors import NothingRelevantError
 from streamrag_cli.events import AskEvent, Citations, Sources
+from streamrag_cli.json_objects import hits_object
 from streamrag_cli.model import Source
 from streamrag_cli.server.replies import JsonReply
 from streamrag_cli.server.requests import Asked, AskedInUrl, merged, question_of, settings_of
 from streamrag_cli.server.serving import Serving
 from streamrag_cli.server.streaming import Encoder, while_connected
-from streamrag_cli.wire import hits_object, to_json
 
 router = APIRouter()
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {

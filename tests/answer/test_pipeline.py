@@ -10,11 +10,11 @@ import pytest
 
 from streamrag_cli.answer.pipeline import ask_once
 from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Notice, Sources, Status, Token
+from streamrag_cli.json_objects import answer_object
 from streamrag_cli.model import Question
 from streamrag_cli.model_server.known_models import KnownModels
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
-from streamrag_cli.wire import answer_object
 from tests.library import make_collection
 from tests.openai_connection import LoggedRequest
 from tests.openai_replies import (
