@@ -7,14 +7,14 @@ import contextlib
 import logging
 import os
 import queue
-import sys
 import threading
 import time
 import traceback
 from types import TracebackType
 from typing import Final, TypeAlias
 
-from streamrag_cli.cli.process import SafeFormatter
+from streamrag_cli.cli.library_logs import SafeFormatter
+from streamrag_cli.cli.process import Process
 from streamrag_cli.server.request_log import log as requests
 
 _ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -25,15 +25,15 @@ _WAITING_LINES: Final = 10_000
 _FLUSH_S: Final = 0.5
 
 
-def start_log(wanted: str, *, debug: bool) -> logging.Handler:
-    """Write a server's log to stderr: `all`, `errors` or `off`. With `debug` internal errors are written already."""
-    handler = _BackgroundHandler(sys.stderr.fileno() if sys.stderr is not None else None)
+def start_log(wanted: str, process: Process) -> logging.Handler:
+    """Write a server's log to stderr: `all`, `errors` or `off`. With --debug internal errors are written already."""
+    handler = _BackgroundHandler(process.err.fileno())
     handler.setLevel(_LEVELS[wanted])
-    handler.setFormatter(_LineFormatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(_LineFormatter("%(asctime)s %(levelname)s %(message)s", process.environment))
     requests.setLevel(logging.INFO)
     requests.propagate = False
     requests.addHandler(handler)
-    if not debug:
+    if not process.debug:
         internal = _ErrorsOf(handler)
         for name in _INTERNAL:
             logging.getLogger(name).addHandler(internal)

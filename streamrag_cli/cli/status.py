@@ -1,24 +1,26 @@
 """`streamrag status`"""
 
 import shlex
-import sys
 from pathlib import Path
 
+import typer
+
 from streamrag_cli.cli import options
-from streamrag_cli.cli.process import display_names, settings_from, with_target_flags
+from streamrag_cli.cli.process import Process, settings_from
 from streamrag_cli.errors import aimed
 from streamrag_cli.gone import gone_files
 
 
 def command(
+    context: typer.Context,
     collection: options.Collection = None,
     store: options.Store = None,
     json: options.Json = False,
     plain: options.Plain = False,
-    debug: options.Debug = False,  # noqa: ARG001 - read before any command runs
 ) -> int:
     """Show what is in the store: documents, chunks, embedding, size, last ingest."""
-    settings = settings_from({"collection": collection, "store": store})
+    process: Process = context.obj
+    settings = settings_from(process, {"collection": collection, "store": store})
 
     from streamrag_cli.render.status import show_status
     from streamrag_cli.store.status import status_of
@@ -28,8 +30,8 @@ def command(
     gone = gone_files(roots) if isinstance(found.store, Path) else frozenset()
 
     def removal(collection: str, root: str) -> str:
-        command = f"streamrag ingest --remove {shlex.quote(display_names().typed(root))}"
-        return with_target_flags(aimed(command, collection="" if collection == settings.collection else collection))
+        command = f"streamrag ingest --remove {shlex.quote(process.display_names.typed(root))}"
+        return process.aimed(aimed(command, collection="" if collection == settings.collection else collection))
 
-    show_status(found, gone=gone, removal=removal, out=sys.stdout, json=json, plain=plain)
+    show_status(found, gone=gone, removal=removal, out=process.out, json=json, plain=plain)
     return 0

@@ -15,6 +15,7 @@ from streamrag_cli.engine.messages import BEAT_S, LONGEST_LINE_BYTES, Request, r
 from streamrag_cli.engine.peer import peer
 from streamrag_cli.engine.place import Place, UnsafePlaceError, identity, meeting_place
 from streamrag_cli.presence import while_present
+from streamrag_cli.service.local import LocalService
 from streamrag_cli.store_place import PostgresUrl
 
 _CHECK_EVERY_S: Final = 60.0  # 3 ms each time
@@ -130,12 +131,12 @@ class Engine:
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter, client: "asyncio.Task[Any] | None") -> None:
         from streamrag_cli.answer.library import Library
-        from streamrag_cli.answer.pipeline import ask, search
 
         question, settings = request.question, request.settings
         assert question is not None  # noqa: S101 - `_serve` has looked
         assert settings is not None  # noqa: S101
         self._library = self._library or Library()
+        service = LocalService(self._library)
         self._questions += 1
         if settings.api_key:
             self._secrets.add(settings.api_key)
@@ -145,8 +146,8 @@ class Engine:
                 self._secrets.add(settings.store.password)
         elif (inode := _inode(settings.store)) is not None:
             self._stores.setdefault(settings.store, inode)
-        act = ask if request.wants == "ask" else search
-        async with aclosing(act(question, settings, self._library)) as events:
+        act = service.ask if request.wants == "ask" else service.search
+        async with aclosing(act(question, settings)) as events:
             async for event in events:
                 writer.write(event_line(event))
                 self._sending_since_s[client] = time.monotonic()
