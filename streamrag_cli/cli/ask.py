@@ -25,7 +25,7 @@ def command(
     top_k: options.TopK = None,
     min_score: options.MinScore = None,
     max_answer_tokens: options.MaxAnswerTokens = None,
-    max_answer: options.MaxAnswer = None,
+    max_answer_s: options.MaxAnswer = None,
     collection: options.Collection = None,
     store: options.Store = None,
     embedding: options.Embedding = None,
@@ -44,21 +44,7 @@ def command(
     accepted_at = time.perf_counter()
     process: Process = context.obj
     stages = own_stages(process)
-    settings = settings_from(
-        process,
-        {
-            "model": model,
-            "base_url": base_url,
-            "top_k": top_k,
-            "min_score": min_score,
-            "max_answer_tokens": max_answer_tokens,
-            "max_answer_s": max_answer,
-            "collection": collection,
-            "store": store,
-            "embedding": embedding,
-            "engine": "off" if no_engine else None,
-        },
-    )
+    settings = settings_from(process, context.params | {"engine": "off" if no_engine else None})
     text, extra = read_question(question, process, stdin=stdin)
     asked = Question(
         text=text, extra=extra, accepted_at=accepted_at, startup_ms=startup_ms(accepted_at), with_stages=timings

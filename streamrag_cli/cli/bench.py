@@ -31,18 +31,7 @@ def command(
     The question is asked 2 N + 1 times in this process: N times each way in turn, and once before, uncounted.
     """
     process: Process = context.obj
-    settings = settings_from(
-        process,
-        {
-            "model": model,
-            "base_url": base_url,
-            "top_k": top_k,
-            "min_score": min_score,
-            "collection": collection,
-            "store": store,
-            "embedding": embedding,
-        },
-    )
+    settings = settings_from(process, context.params)
     text, _ = read_question(question, process, stdin=False)
 
     from streamrag_cli.bench import measure

@@ -33,13 +33,7 @@ def command(
 
     process: Process = context.obj
     patient = Patient(
-        flags={
-            "model": model,
-            "base_url": base_url,
-            "collection": collection,
-            "store": store,
-            "embedding": embedding,
-        },
+        flags=context.params,
         environment=process.environment,
         screen=_screen(process, plain=plain),
         full=full,

@@ -33,7 +33,7 @@ def command(
     from the best -k chunks, contains a known answer.
     """
     process: Process = context.obj
-    settings = settings_from(process, {"base_url": base_url, "top_k": top_k, "store": store, "embedding": embedding})
+    settings = settings_from(process, context.params)
 
     from streamrag_cli.evaluation import evaluate
     from streamrag_cli.render.evaluation import EvaluationView, show_report

@@ -43,9 +43,8 @@ def command(
     Hidden, secret, git-ignored, generated and vendored files are left out unless PATH names the file itself.
     """
     _check(paths or [], remove=remove, remove_all=remove_all, rebuild=rebuild)
-    flags = {"base_url": base_url, "collection": collection, "store": store, "embedding": embedding}
     process: Process = context.obj
-    settings = settings_from(process, {**flags, "exclude": exclude or None})
+    settings = settings_from(process, context.params)
 
     from streamrag_cli.cli.consent import consent_of
     from streamrag_cli.cli.run import run

@@ -28,18 +28,7 @@ def command(
 ) -> int:
     """Show the passages that bear on a query, with scores and `path:line`. No model is called."""
     process: Process = context.obj
-    settings = settings_from(
-        process,
-        {
-            "base_url": base_url,
-            "top_k": top_k,
-            "min_score": min_score,
-            "collection": collection,
-            "store": store,
-            "embedding": embedding,
-            "engine": "off" if no_engine else None,
-        },
-    )
+    settings = settings_from(process, context.params | {"engine": "off" if no_engine else None})
     text, _ = read_question(query, process, stdin=False)
     events = service_of(process, settings).search(Question(text=text, accepted_at=time.perf_counter()), settings)
 

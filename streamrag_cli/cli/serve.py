@@ -62,7 +62,7 @@ def command(
         str | None,
         typer.Option("--max-streams", metavar="N", help=f"Answers at once. [default: {_DEFAULTS['max_streams']}]"),
     ] = None,
-    grace: Annotated[
+    grace_s: Annotated[
         str | None,
         typer.Option(
             "--grace", metavar="S", help=f"Seconds to end in when told to stop. [default: {_DEFAULTS['grace_s']:g}]"
@@ -93,7 +93,7 @@ def command(
         ),
     ] = None,
     max_answer_tokens: options.MaxAnswerTokens = None,
-    max_answer: options.MaxAnswer = None,
+    max_answer_s: options.MaxAnswer = None,
     collection: Annotated[
         list[str] | None,
         typer.Option(
@@ -116,36 +116,13 @@ def command(
     each refusal is a line on stderr, without its text.
     """
     process: Process = context.obj
-    settings = settings_from(
-        process,
-        {
-            "model": model,
-            "base_url": base_url,
-            "top_k": top_k,
-            "min_score": min_score,
-            "max_answer_tokens": max_answer_tokens,
-            "max_answer_s": max_answer,
-            "collection": collection[0] if collection else None,
-            "store": store,
-            "embedding": embedding,
-        },
-    )
+    settings = settings_from(process, context.params | {"collection": collection[0] if collection else None})
     server = server_settings_from(
         process,
-        {
-            "host": host,
-            "port": port,
-            "allow_host": _joined(allow_host),
-            "cors_origin": _joined(cors_origin),
-            "collections": _joined(collection),
+        context.params
+        | {
+            "collections": collection,
             "all_collections": "on" if all_collections else None,
-            "allow_model": _joined(allow_model),
-            "allow_user": _joined(allow_user),
-            "trusted_proxy": _joined(trusted_proxy),
-            "rate_limit": rate_limit,
-            "max_streams": max_streams,
-            "grace_s": grace,
-            "workers": workers,
             "log": "errors" if quiet else None,
         },
     )
@@ -197,7 +174,3 @@ def _prepare_worker(log: str) -> None:
 
 def _listed(collections: Sequence[str]) -> str:
     return ", ".join(map(repr, collections))
-
-
-def _joined(given: list[str] | None) -> str | None:
-    return ",".join(given) if given else None

@@ -59,17 +59,14 @@ class _LineFormatter(SafeFormatter):
 
 
 class _BackgroundHandler(logging.Handler):
-    def __init__(self, descriptor: int | None) -> None:
+    def __init__(self, descriptor: int) -> None:
         super().__init__()
         self._descriptor = descriptor
         self._lines: queue.Queue[str] = queue.Queue(_WAITING_LINES)
         self._dropped = 0
-        if descriptor is not None:
-            threading.Thread(target=self._write, name="log", daemon=True).start()
+        threading.Thread(target=self._write, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self._descriptor is None:
-            return
         try:
             self._lines.put_nowait(self.format(record))
         except queue.Full:
@@ -78,11 +75,10 @@ class _BackgroundHandler(logging.Handler):
     def flush(self) -> None:
         """Wait until all is written, half a second at most."""
         deadline_s = time.monotonic() + _FLUSH_S
-        while self._descriptor is not None and self._lines.unfinished_tasks and time.monotonic() < deadline_s:
+        while self._lines.unfinished_tasks and time.monotonic() < deadline_s:
             time.sleep(0.002)
 
     def _write(self) -> None:
-        assert self._descriptor is not None  # noqa: S101 - there is no thread without one
         while True:
             text = self._lines.get() + "\n"
             if self._dropped:

@@ -20,7 +20,7 @@ def command(
 ) -> int:
     """Show what is in the store: documents, chunks, embedding, size, last ingest."""
     process: Process = context.obj
-    settings = settings_from(process, {"collection": collection, "store": store})
+    settings = settings_from(process, context.params)
 
     from streamrag_cli.render.status import show_status
     from streamrag_cli.store.status import status_of
