@@ -67,7 +67,10 @@ def public(value: Any, *, paths: bool = False) -> dict[str, Any]:
         held = getattr(value, name)
         if rules and ((LOCAL in rules and not paths) or (IF_SET in rules and (held is None or held == ()))):
             continue
-        said[key] = ceil(held) if ROUNDED_UP in rules else _public(held, paths=paths)
+        if type(held) is str:  # most are, above all the tokens
+            said[key] = held
+        else:
+            said[key] = ceil(held) if ROUNDED_UP in rules else _public(held, paths=paths)
     return said
 
 
