@@ -55,7 +55,7 @@ class _Remarks(io.FileIO):
 
 
 def read_all(stdin: TextIO, err: TextIO) -> str:
-    """All of stdin; a person at a terminal is told on `err` how to end it.
+    """All of stdin; at a terminal `err` says how to end it.
 
     Raises UsageError where it cannot be read or holds more than a megabyte.
     """

@@ -76,10 +76,10 @@ class EngineService:
         return _events(connection, otherwise)
 
     def _check_database(self, settings: Settings) -> None:
-        """Raises NoEngineError where libpq is told more than the store's address says, as by PGPASSWORD."""
-        told = sorted(name for name in self._environment if name.startswith("PG"))
-        if told and isinstance(settings.store, PostgresUrl):
-            raise NoEngineError(f"{', '.join(told)} is for this process alone")
+        """Raises NoEngineError if libpq gets more than the store's address says, as by PGPASSWORD."""
+        variables = sorted(name for name in self._environment if name.startswith("PG"))
+        if variables and isinstance(settings.store, PostgresUrl):
+            raise NoEngineError(f"{', '.join(variables)} is for this process alone")
 
 
 class NoEngineError(Exception):

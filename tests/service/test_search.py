@@ -1,4 +1,4 @@
-"""`search` means one thing, whoever is asked."""
+"""`search` means one thing on every route."""
 
 import asyncio
 from collections.abc import AsyncGenerator
