@@ -1,8 +1,8 @@
 """The service of this process: it retrieves, asks the model and quotes itself."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from streamrag_cli.events import AskEvent
 from streamrag_cli.model import Question
@@ -11,7 +11,7 @@ from streamrag_cli.settings import Settings
 if TYPE_CHECKING:
     from streamrag_cli.answer.library import Library
 
-_Act: TypeAlias = "Callable[[Question, Settings, Library], AsyncGenerator[AskEvent, None]]"
+_Wants: TypeAlias = Literal["ask", "search"]
 
 
 class LocalService:
@@ -21,32 +21,28 @@ class LocalService:
         self._library = library
 
     def ask(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-        return self._act(_ask, question, settings)
+        return self._act("ask", question, settings)
 
     def search(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-        return self._act(_search, question, settings)
+        return self._act("search", question, settings)
 
-    def _act(self, act: _Act, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
+    def _act(self, wants: _Wants, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
         if self._library is None:
-            return _once(act, question, settings)
-        return act(question, settings, self._library)
+            return _once(wants, question, settings)
+        return _events(wants, question, settings, self._library)
 
 
-async def _once(act: _Act, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-    from streamrag_cli.answer.library import Library  # retrieval and what it reads stores with, 0.1 s
+def _events(
+    wants: _Wants, question: Question, settings: Settings, library: "Library"
+) -> AsyncGenerator[AskEvent, None]:
+    from streamrag_cli.answer import pipeline  # retrieval and what it reads stores with, 0.1 s
 
-    async with Library() as library, aclosing(act(question, settings, library)) as events:
+    return (pipeline.ask if wants == "ask" else pipeline.search)(question, settings, library)
+
+
+async def _once(wants: _Wants, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
+    from streamrag_cli.answer.library import Library  # loads what the pipeline does
+
+    async with Library() as library, aclosing(_events(wants, question, settings, library)) as events:
         async for event in events:
             yield event
-
-
-def _ask(question: Question, settings: Settings, library: "Library") -> AsyncGenerator[AskEvent, None]:
-    from streamrag_cli.answer.pipeline import ask  # loads what a library does
-
-    return ask(question, settings, library)
-
-
-def _search(question: Question, settings: Settings, library: "Library") -> AsyncGenerator[AskEvent, None]:
-    from streamrag_cli.answer.pipeline import search  # loads what a library does
-
-    return search(question, settings, library)
