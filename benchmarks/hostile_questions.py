@@ -29,7 +29,7 @@ from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.loaders.python_source import load_python
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.retrieval.embeddings import BUILTIN
+from streamrag_cli.retrieval.embedder import BUILTIN
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
 

@@ -98,7 +98,7 @@ def light_ingest(folder: Path, store: Path) -> None:
 
     from streamrag_cli.events import IngestDone
     from streamrag_cli.ingest import pipeline
-    from streamrag_cli.retrieval.embeddings import BUILTIN
+    from streamrag_cli.retrieval.embedder import BUILTIN
     from streamrag_cli.settings import Settings
 
     table = _unit_vectors()

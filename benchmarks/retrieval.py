@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.retrieval.embeddings import BUILTIN
+from streamrag_cli.retrieval.embedder import BUILTIN
 from streamrag_cli.retrieval.lexical import STOP_WORDS, content_words
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.local.layout import Layout

@@ -4,17 +4,19 @@ The same question goes through the ordinary pipeline, in this process, both ways
 first and is not counted: it pays for imports and for opening the collection, which neither way is to blame for.
 """
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from math import ceil
 from time import perf_counter
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from streamrag_cli.answer.library import Library
-from streamrag_cli.answer.pipeline import QUOTING_MODEL, ask
-from streamrag_cli.events import AskEvent, Done, Error, Token
+from streamrag_cli.answer.pipeline import QUOTING_MODEL
+from streamrag_cli.events import Done, Error, Token
 from streamrag_cli.model import Question, Timings
+from streamrag_cli.service.interface import Service
+from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import Settings
 
 Way = Literal["whole", "streamed"]
@@ -65,6 +67,18 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """So many answers there are, of so many."""
+
+    answers: int
+    total: int
+
+
+BenchEvent: TypeAlias = Asked | Report | Error
+"""An `Asked` for each answer, then a `Report`; or an `Error` as the last one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Measured:
     """One answer. `waited_ms` is until there was something to read."""
 
@@ -73,28 +87,23 @@ class _Measured:
     timings: Timings
 
 
-async def measure(
-    question: str, settings: Settings, *, runs: int, on_answer: Callable[[int, int], None] = lambda _done, _total: None
-) -> Report | Error:
-    """Ask `2 * runs + 1` times; the first failure ends it.
-
-    `on_answer` is told how many answers of how many there are.
-    """
+async def measure(question: str, settings: Settings, *, runs: int) -> AsyncGenerator[BenchEvent, None]:
+    """Ask `2 * runs + 1` times; the first failure ends it."""
     answers: dict[Way, list[_Measured]] = {way: [] for way in WAYS}
     total = 2 * runs + 1
     async with Library() as library:
-        if isinstance(first := await _waited("whole", question, settings, library), Error):
-            return first
-        on_answer(1, total)
-        for number in range(2 * runs):
-            way = WAYS[number % 2]
-            measured = await _waited(way, question, settings, library)
+        service = LocalService(library)
+        for number in range(total):
+            way = WAYS[(number + 1) % 2]
+            measured = await _waited(way, question, settings, service)
             if isinstance(measured, Error):
-                return measured
-            answers[way].append(measured)
-            on_answer(number + 2, total)
+                yield measured
+                return
+            if number:
+                answers[way].append(measured)
+            yield Asked(answers=number + 1, total=total)
     streamed = answers["streamed"]
-    return Report(
+    yield Report(
         runs=runs,
         model=streamed[-1].model,
         whole=Spread.of([each.waited_ms for each in answers["whole"]]),
@@ -104,15 +113,11 @@ async def measure(
     )
 
 
-async def _waited(way: Way, question: str, settings: Settings, library: Library) -> _Measured | Error:
+async def _waited(way: Way, question: str, settings: Settings, service: Service) -> _Measured | Error:
+    """`way` is how the answer is shown, and so when there is something to read."""
     asked_at = perf_counter()
-    events = ask(Question(text=question, accepted_at=asked_at), settings, library)
-    return await _measured(way, events, asked_at)
-
-
-async def _measured(way: Way, events: AsyncGenerator[AskEvent, None], asked_at: float) -> _Measured | Error:
     first_at: float | None = None
-    async with aclosing(events):
+    async with aclosing(service.ask(Question(text=question, accepted_at=asked_at), settings)) as events:
         async for event in events:
             match event:
                 case Token() if first_at is None:

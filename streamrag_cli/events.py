@@ -9,45 +9,62 @@ An ingest: `IngestStarted`, then `DocumentSeen`, `FileProgress` and `Notice` in 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
 from streamrag_cli.errors import StreamragError
-from streamrag_cli.model import Citation, Source, Timings, Usage
+from streamrag_cli.model import IF_SET, PRIVATE, ROUNDED_UP, Citation, Source, Timings, Usage, shown
 from streamrag_cli.text import sanitise_line
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """What the pipeline is about to do. `detail` says it to a person, and is not part of the wire format."""
+class Event:
+    """What all events have in common. `kind` is their `type` in JSON; one that `is_own_key` has `"KIND": true` as well.
 
+    A new event is a class here, a part of `AskEvent` or `IngestEvent`, and a row in `docs/events.md`. `codec.py` does
+    the rest.
+    """
+
+    __slots__ = ()
+    kind: ClassVar[str]
+    is_own_key: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status(Event):
+    """What is about to be done. `detail` says it to a person, and is not part of the public format."""
+
+    kind = "status"
     status: Literal["retrieving", "generating", "retrying"]
-    detail: str = ""
+    detail: str = field(default="", metadata=shown(PRIVATE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
+class Sources(Event):
+    kind = "sources"
     sources: tuple[Source, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
+class Token(Event):
     """One piece of answer text. Concatenated in order, they are the answer."""
 
-    text: str
+    kind = "token"
+    text: str = field(metadata=shown(key="token"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Citations:
+class Citations(Event):
     """Which markers in the answer point to which source; `unknown` are markers that point nowhere."""
 
+    kind = "citations"
     citations: tuple[Citation, ...]
     unknown: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Notice(Event):
     """Something the reader should know; `code` is a stable word for programs."""
 
+    kind = "notice"
     message: str
     code: str
 
@@ -60,9 +77,11 @@ THINKING_SHOWN: Final = Notice(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class Done(Event):
     """The answer is complete. `finish_reason` is the model server's word, or `stop` for quotes."""
 
+    kind = "done"
+    is_own_key = True
     finish_reason: str
     model: str
     usage: Usage | None
@@ -70,24 +89,26 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Error:
-    """The stream ends here, unfinished. `exit_code` is the process's, not part of the wire format.
+class Error(Event):
+    """The stream ends here, unfinished. `exit_code` is the process's, not part of the public format.
 
     `retry_after_s` is how long the model's server asks to wait, if it does.
     """
 
-    message: str
+    kind = "error"
+    message: str = field(metadata=shown(key="error"))
     code: str
     hint: str
     retryable: bool
-    exit_code: int
-    retry_after_s: float | None = None
+    exit_code: int = field(metadata=shown(PRIVATE))
+    retry_after_s: float | None = field(default=None, metadata=shown(IF_SET, ROUNDED_UP))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IngestStarted:
+class IngestStarted(Event):
     """Files found; nothing is read yet. `documents` is how many will be looked at."""
 
+    kind = "started"
     documents: int
     collection: str
     embedding: str
@@ -97,9 +118,10 @@ DocumentAction: TypeAlias = Literal["added", "changed", "unchanged", "deleted", 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentSeen:
+class DocumentSeen(Event):
     """What became of one file. `reason` says why it was skipped or failed, `code` in a word why it was skipped."""
 
+    kind = "document"
     source: str
     action: DocumentAction
     chunks: int = 0
@@ -108,22 +130,25 @@ class DocumentSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileProgress:
+class FileProgress(Event):
     """How far a file is that takes long: about `embedded` of its `chunks`, which are 0 as long as it is being read."""
 
+    kind = "progress"
     source: str
     embedded: int
     chunks: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IngestDone:
+class IngestDone(Event):
     """The store is in line with the files, but for those that failed.
 
     `counts` has one entry for each action; `chunks` is the number in the collection now. `skipped` counts what was
     left out by its code, `unsupported` those of an unsupported format by their suffix.
     """
 
+    kind = "done"
+    is_own_key = True
     counts: Mapping[DocumentAction, int]
     chunks_written: int
     chunks: int
@@ -135,6 +160,7 @@ class IngestDone:
 
 AskEvent: TypeAlias = Status | Sources | Token | Citations | Notice | Done | Error
 IngestEvent: TypeAlias = IngestStarted | DocumentSeen | FileProgress | Notice | IngestDone | Error
+EVENTS: Final[tuple[type[Event], ...]] = tuple(dict.fromkeys(get_args(AskEvent) + get_args(IngestEvent)))
 
 
 def as_event(error: StreamragError) -> Error:

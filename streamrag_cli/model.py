@@ -2,7 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Final, Literal
+
+PRIVATE: Final = "private"
+"""A field with this in its metadata never leaves the machine."""
+LOCAL: Final = "local"
+"""A field that only the user of this machine is shown."""
+IF_SET: Final = "if set"
+"""A field that is left out of JSON if it is None or an empty tuple."""
+ROUNDED_UP: Final = "rounded up"
+"""A number that is shown as the next whole one."""
+
+
+def shown(*rules: str, key: str = "") -> Mapping[str, Any]:
+    """How a field is shown in public, as its metadata: by these rules, and under `key` where that is not its name."""
+    return dict.fromkeys(rules, True) | ({"key": key} if key else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +163,10 @@ class Source:
     content: str
     score: float
     chunk_id: str
-    path: str = ""
-    also: tuple[str, ...] = ()
-    also_paths: tuple[str, ...] = ()
-    gone_paths: tuple[str, ...] = ()
+    path: str = field(default="", metadata=shown(LOCAL))
+    also: tuple[str, ...] = field(default=(), metadata=shown(IF_SET))
+    also_paths: tuple[str, ...] = field(default=(), metadata=shown(PRIVATE))
+    gone_paths: tuple[str, ...] = field(default=(), metadata=shown(PRIVATE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +201,7 @@ class Timings:
     first_token_ms: float | None = None
     total_ms: float | None = None
     tokens_per_second: float | None = None
-    stages: Mapping[str, float] | None = None
+    stages: Mapping[str, float] | None = field(default=None, metadata=shown(IF_SET))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

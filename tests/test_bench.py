@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from streamrag_cli.bench import Report, Spread, measure
+from streamrag_cli.bench import Asked, BenchEvent, Report, Spread, measure
 from streamrag_cli.events import Error
 from streamrag_cli.settings import Settings
 from tests.cli.command_line import CommandLine, ended_within
@@ -34,6 +34,13 @@ def user(settings: Settings, tmp_path: Path) -> CommandLine:
 
 def with_model(settings: Settings, base_url: str) -> Settings:
     return Settings(store=settings.store, base_url=base_url, model="m")
+
+
+def measured(settings: Settings, *, runs: int) -> list[BenchEvent]:
+    async def collect() -> list[BenchEvent]:
+        return [event async for event in measure(QUESTION, settings, runs=runs)]
+
+    return asyncio.run(collect())
 
 
 def report(*, whole_ms: float, streamed_ms: float, model: str = "m") -> Report:
@@ -63,21 +70,18 @@ def test_what_is_saved_is_the_share_of_the_wait_that_streaming_takes_away() -> N
 
 
 def test_the_question_is_asked_twice_for_each_run_and_once_before(settings: Settings) -> None:
-    told: list[tuple[int, int]] = []
     with OpenAIServer(chat=answer("Eighteen", " euros", ".")) as server:
-        found = asyncio.run(
-            measure(QUESTION, with_model(settings, server.base_url), runs=2, on_answer=lambda *done: told.append(done))
-        )
+        *asked, found = measured(with_model(settings, server.base_url), runs=2)
 
     assert isinstance(found, Report)
     assert (found.runs, found.model, found.quotes) == (2, "test-model", False)
     assert [QUESTION in request.json["messages"][-1]["content"] for request in server.requests] == [True] * 5
-    assert told == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+    assert asked == [Asked(answers=count, total=5) for count in range(1, 6)]
 
 
 def test_the_first_token_of_a_run_comes_before_its_end_and_after_its_retrieval(settings: Settings) -> None:
     with OpenAIServer(chat=answer("Eighteen", " euros", ".")) as server:
-        found = asyncio.run(measure(QUESTION, with_model(settings, server.base_url), runs=1))
+        found = measured(with_model(settings, server.base_url), runs=1)[-1]
 
     assert isinstance(found, Report)
     assert 0 < found.retrieval.p50_ms < found.streamed.p50_ms < found.total.p50_ms
@@ -85,7 +89,7 @@ def test_the_first_token_of_a_run_comes_before_its_end_and_after_its_retrieval(s
 
 def test_the_first_failure_ends_it(settings: Settings) -> None:
     with OpenAIServer(chat=[answer("Fine."), failure(401, "no such key")]) as server:
-        found = asyncio.run(measure(QUESTION, with_model(settings, server.base_url), runs=3))
+        found = measured(with_model(settings, server.base_url), runs=3)[-1]
 
     assert isinstance(found, Error)
     assert (found.code, len(server.requests)) == ("key_missing", 2)

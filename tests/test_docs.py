@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.cli.app import app
+from streamrag_cli.events import EVENTS
+from tools.client_types import CLIENT_TYPES, client_types
 from tools.make_docs import DOCS, commands_page, settings_page
 
 ROOT = DOCS.parent
@@ -18,6 +20,15 @@ def test_the_commands_page_is_what_help_says() -> None:
 
 def test_the_settings_page_is_what_the_program_reads() -> None:
     assert (DOCS / "settings.md").read_text(encoding="utf-8") == settings_page(), "run: python -m tools.make_docs"
+
+
+def test_the_types_of_the_browsers_client_are_those_of_the_events() -> None:
+    assert CLIENT_TYPES.read_text(encoding="utf-8") == client_types(), "run: python -m tools.make_docs"
+
+
+@pytest.mark.parametrize("kind", sorted({event.kind for event in EVENTS}))
+def test_every_event_is_documented(kind: str) -> None:
+    assert f"`{kind}`" in (DOCS / "events.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("command", [command.name for command in app.registered_commands])

@@ -1,4 +1,4 @@
-"""Writes the parts of the documentation that the program knows itself: `docs/commands.md` and `docs/settings.md`.
+"""Writes what the program knows itself: `docs/commands.md`, `docs/settings.md`, and the types of the browser's client.
 
     python -m tools.make_docs
 
@@ -14,6 +14,7 @@ import typer.main
 from streamrag_cli.cli.app import app
 from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES
 from streamrag_cli.settings import defaults, flag_name
+from tools.client_types import CLIENT_TYPES, client_types
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 _WIDTH = 100
@@ -70,3 +71,4 @@ def _commands() -> list[Any]:
 if __name__ == "__main__":
     (DOCS / "commands.md").write_text(commands_page(), encoding="utf-8")
     (DOCS / "settings.md").write_text(settings_page(), encoding="utf-8")
+    CLIENT_TYPES.write_text(client_types(), encoding="utf-8")

@@ -38,7 +38,6 @@ from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.errors import empty_answer
 from streamrag_cli.model_server.known_models import KnownModels
 from streamrag_cli.own_thread import in_own_thread
-from streamrag_cli.retrieval.copies import FindGone
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.setting_names import DEFAULT_ANSWER_TOKENS
@@ -59,9 +58,17 @@ _BY_WORDS_ALONE: Final = (
 _log = logging.getLogger(__name__)
 
 
-async def ask(question: Question, settings: Settings, library: Library) -> AsyncGenerator[AskEvent, None]:
+def ask(question: Question, settings: Settings, library: Library) -> AsyncGenerator[AskEvent, None]:
     """Answer a question; see `events` for the order."""
-    events = _answer(question, settings, library)
+    return _with_end(_answer(question, settings, library))
+
+
+def search(question: Question, settings: Settings, library: Library) -> AsyncGenerator[AskEvent, None]:
+    """The sources alone: one `Sources`, or one `Error`."""
+    return _with_end(_found(question, settings, library))
+
+
+async def _with_end(events: AsyncGenerator[AskEvent, None]) -> AsyncGenerator[AskEvent, None]:
     async with aclosing(events):
         try:
             async for event in events:
@@ -83,13 +90,6 @@ async def ask(question: Question, settings: Settings, library: Library) -> Async
                 retryable=False,
                 exit_code=ExitCode.BUG,
             )
-
-
-async def ask_once(question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-    """`ask` for one question alone: what was opened for it is closed behind it."""
-    async with Library() as library, aclosing(ask(question, settings, library)) as events:
-        async for event in events:
-            yield event
 
 
 class _Clock:
@@ -139,15 +139,7 @@ async def _events(
         scheme = "http" if (settings.base_url or "").startswith("http:") else "https"
         asyncio.get_running_loop().run_in_executor(None, prepare_client, scheme)  # beside retrieval: 5 % sooner
     yield Status(status="retrieving", detail=await _what_is_searched(retriever, library))
-    find_gone = None if library.for_visitors else finder_of_gone(settings)
-    retrieve = partial(retriever.retrieve, question.text, previous=_previous(question), find_gone=find_gone)
-    retrieve = partial(retrieve, top_k=settings.top_k, min_score=settings.min_score)
-
-    def find(cancellation: Cancellation) -> tuple[Retrieved, tuple[Source, ...]]:
-        found = retrieve(cancellation=cancellation)
-        return found, as_sources(found.hits, found.term_weights)
-
-    found, sources = await retriever.in_thread(find)  # at once: under load each turn in a thread is waited for
+    found, sources = await retriever.in_thread(partial(_find, question, settings, library, retriever))
     clock.mark("retrieval_ms")
     clock.stages.end("retrieval")
     clock.stages.spent_ms |= {f"retrieval: {step}": spent_ms for step, spent_ms in found.spent_ms.items()}
@@ -171,18 +163,31 @@ async def _events(
             yield event
 
 
-async def search(question: Question, settings: Settings, library: Library) -> AsyncGenerator[AskEvent, None]:
-    """The sources alone: one `Sources`, or one `Error`."""
+async def _found(question: Question, settings: Settings, library: Library) -> AsyncGenerator[AskEvent, None]:
     try:
+        _check(question.text)
         async with library.retriever(settings) as retriever:
-            find_gone = None if library.for_visitors else finder_of_gone(settings)
-            find = partial(find_sources, question.text, settings, retriever, find_gone=find_gone)
-            found = await retriever.in_thread(lambda cancellation: find(cancellation=cancellation))
-    except StreamragError as error:
-        _log.debug("the search failed", exc_info=error)
-        yield as_event(error)
-    else:
-        yield Sources(sources=found)
+            _, sources = await retriever.in_thread(partial(_find, question, settings, library, retriever))
+    except StreamragError as error:  # its hint is worded for `ask`
+        error.hint = error.hint.replace("streamrag ask ", "streamrag search ").replace(" QUESTION", " QUERY")
+        raise
+    yield Sources(sources=sources)
+
+
+def _find(
+    question: Question, settings: Settings, library: Library, retriever: Retriever, cancellation: Cancellation
+) -> tuple[Retrieved, tuple[Source, ...]]:
+    """All that needs a thread, in one turn: under load each turn is waited for."""
+    looks_for_files = open_store(settings.store).has_local_files and not library.for_visitors
+    found = retriever.retrieve(
+        question.text,
+        previous=_previous(question),
+        top_k=settings.top_k,
+        min_score=settings.min_score,
+        find_gone=gone_files if looks_for_files else None,
+        cancellation=cancellation,
+    )
+    return found, as_sources(found.hits, found.term_weights)
 
 
 async def _endpoint(settings: Settings) -> ModelEndpoint | None:
@@ -209,27 +214,6 @@ async def _what_is_searched(retriever: Retriever, library: Library) -> str:
 def _counted(reader: Reader, cancellation: Cancellation) -> Counts:
     with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
         return reader.counts()
-
-
-def finder_of_gone(settings: Settings) -> FindGone | None:
-    """What checks the files of this machine's own store; those of a database may be on another machine."""
-    return gone_files if open_store(settings.store).has_local_files else None
-
-
-def find_sources(
-    query: str,
-    settings: Settings,
-    retriever: Retriever,
-    *,
-    find_gone: FindGone | None = None,
-    cancellation: Cancellation | None = None,
-) -> tuple[Source, ...]:
-    """The sources alone. Raises what retrieval raises."""
-    _check(query)
-    found = retriever.retrieve(
-        query, top_k=settings.top_k, min_score=settings.min_score, find_gone=find_gone, cancellation=cancellation
-    )
-    return as_sources(found.hits, found.term_weights)
 
 
 def _check(question: str) -> None:

@@ -18,7 +18,7 @@ from streamrag_cli.answer.passages import Announced, chosen_rows
 from streamrag_cli.answer.sentences import Sentence, sentences
 from streamrag_cli.documents.formats import inline_markup, text_kind
 from streamrag_cli.model import Chunk, Hit
-from streamrag_cli.retrieval.embeddings import Embedder
+from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.setting_names import MAX_TOP_K
 from streamrag_cli.store.words import stems

@@ -1,8 +1,9 @@
 """The commands and their names."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from streamrag_cli import __version__
 from streamrag_cli.cli import ask, bench, copy, doctor, engine, evaluate, ingest, search, serve, status
@@ -34,13 +35,24 @@ def streamrag(
     """Ask your documents from the terminal; the answer starts at once, with its sources."""
 
 
-app.command("ingest")(ingest.command)
-app.command("ask")(ask.command)
-app.command("search")(search.command)
-app.command("serve")(serve.command)
-app.command("status")(status.command)
-app.command("copy")(copy.command)
+class _Command(TyperCommand):
+    """A command that takes --debug, as all do; what it means is for `Process`, whatever the command."""
+
+    def __init__(self, name: str | None, *, params: list[Any], **rest: Any) -> None:
+        debug = TyperOption(param_decls=["--debug"], is_flag=True, expose_value=False, help="Print tracebacks.")
+        super().__init__(name, params=[*params, debug], **rest)
+
+
+for _name, _module in {
+    "ingest": ingest,
+    "ask": ask,
+    "search": search,
+    "serve": serve,
+    "status": status,
+    "copy": copy,
+    "doctor": doctor,
+    "bench": bench,
+    "eval": evaluate,
+}.items():
+    app.command(_name, cls=_Command)(_module.command)
 app.add_typer(engine.app, name="engine")
-app.command("doctor")(doctor.command)
-app.command("bench")(bench.command)
-app.command("eval")(evaluate.command)

@@ -1,21 +1,23 @@
 """`streamrag ask QUESTION`"""
 
-import sys
 import time
 from typing import Annotated
 
 import typer
 
 from streamrag_cli.cli import options
-from streamrag_cli.cli.engine import connection_to_engine
-from streamrag_cli.cli.own_stages import own_stages, with_stages
-from streamrag_cli.cli.process import environment, settings_from, startup_ms
-from streamrag_cli.cli.streams import read_stdin
+from streamrag_cli.cli.own_stages import own_stages, startup_ms, with_stages
+from streamrag_cli.cli.process import Process, settings_from
+from streamrag_cli.cli.streams import read_all
 from streamrag_cli.errors import UsageError
 from streamrag_cli.model import Question
+from streamrag_cli.service.interface import Service
+from streamrag_cli.service.local import LocalService
+from streamrag_cli.settings import Settings
 
 
 def command(
+    context: typer.Context,
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question; - reads it from stdin.")],
     stdin: Annotated[bool, typer.Option("--stdin", help="Add the text on stdin to the question.")] = False,
     model: options.Model = None,
@@ -23,7 +25,7 @@ def command(
     top_k: options.TopK = None,
     min_score: options.MinScore = None,
     max_answer_tokens: options.MaxAnswerTokens = None,
-    max_answer: options.MaxAnswer = None,
+    max_answer_s: options.MaxAnswer = None,
     collection: options.Collection = None,
     store: options.Store = None,
     embedding: options.Embedding = None,
@@ -34,63 +36,51 @@ def command(
     plain: options.Plain = False,
     timings: options.Timings = False,
     no_engine: options.NoEngine = False,
-    debug: options.Debug = False,
 ) -> int:
     """Answer a question from the documents: sources, then the answer as it is written, then timings.
 
     The answer goes to stdout, all else to stderr. Without a model the answer is made of quotes.
     """
     accepted_at = time.perf_counter()
-    stages = own_stages()
-    settings = settings_from(
-        {
-            "model": model,
-            "base_url": base_url,
-            "top_k": top_k,
-            "min_score": min_score,
-            "max_answer_tokens": max_answer_tokens,
-            "max_answer_s": max_answer,
-            "collection": collection,
-            "store": store,
-            "embedding": embedding,
-            "engine": "off" if no_engine else None,
-        }
-    )
-    text, extra = read_question(question, stdin=stdin)
+    process: Process = context.obj
+    stages = own_stages(process)
+    settings = settings_from(process, context.params | {"engine": "off" if no_engine else None})
+    text, extra = read_question(question, process, stdin=stdin)
     asked = Question(
         text=text, extra=extra, accepted_at=accepted_at, startup_ms=startup_ms(accepted_at), with_stages=timings
     )
     stages.end("settings")
-    connection = connection_to_engine("ask", asked, settings, debug=debug)
+    events = service_of(process, settings).ask(asked, settings)
     stages.end("engine")
-    # From here on the engine is at work: what shows its answer is imported meanwhile.
-    if connection is None:
-        from streamrag_cli.answer.pipeline import ask_once
-
-        events = ask_once(asked, settings)
-    else:
-        from streamrag_cli.engine.client import ask
-
-        events = ask(connection, asked, settings, debug=debug)
-
     if timings:
         events = with_stages(events, stages.spent_ms)
 
-    from streamrag_cli.cli.drive import drive
+    # The engine is at work by now: what shows its answer is imported beside that.
     from streamrag_cli.cli.names import with_shown_names
+    from streamrag_cli.cli.run import run
     from streamrag_cli.render.renderer import Face, renderer_for
 
     face = Face(json=json, jsonl=jsonl, stream=not no_stream, quiet=quiet, plain=plain)
-    renderer = renderer_for(face, out=sys.stdout, err=sys.stderr, terminal_type=environment().get("TERM", ""))
-    return drive(with_shown_names(events), renderer)
+    terminal_type = process.environment.get("TERM", "")
+    renderer = renderer_for(face, out=process.out, err=process.err, terminal_type=terminal_type)
+    return run(with_shown_names(events, process.display_names), renderer, process, part_of="answer")
 
 
-def read_question(question: str, *, stdin: bool) -> tuple[str, str]:
+def service_of(process: Process, settings: Settings) -> Service:
+    """Who answers a command: the engine, or this process if the engine is not to be used or fails."""
+    if settings.engine == "off" or process.environment.get("CI", "").lower() not in {"", "0", "false"}:
+        return LocalService()
+    from streamrag_cli.engine.client import EngineService  # sockets, 20 ms
+
+    return EngineService(process.environment, LocalService())
+
+
+def read_question(question: str, process: Process, *, stdin: bool) -> tuple[str, str]:
     """The question and the text beside it. Only `-` and `--stdin` read stdin: an open pipe must not hang us."""
     if question == "-" and stdin:
         raise UsageError("- and --stdin both want stdin", code="usage", hint='streamrag ask --stdin "QUESTION"')
     if question == "-":
-        return read_stdin(), ""
+        return read_all(process.stdin, process.err), ""
     # Bytes that are no UTF-8 come from the command line as lone surrogates, which nothing further on can encode.
     text = question.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return text, read_stdin() if stdin else ""
+    return text, read_all(process.stdin, process.err) if stdin else ""

@@ -1,34 +1,34 @@
 """`streamrag copy --from STORE --to STORE`"""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from streamrag_cli.cli import options
-from streamrag_cli.cli.process import environment
+from streamrag_cli.cli.process import Process
 from streamrag_cli.settings import read_settings
 
 
 def command(
+    context: typer.Context,
     source: Annotated[str, typer.Option("--from", metavar="STORE", help="Directory, or postgresql://...")],
     target: Annotated[str, typer.Option("--to", metavar="STORE", help="Directory, or postgresql://...")],
     replace: Annotated[bool, typer.Option("--replace", help="Replace the collection that is there.")] = False,
     collection: options.Collection = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,  # noqa: ARG001 - read before any command runs
 ) -> int:
     """Copy a collection from one store into another, with its vectors: nothing is embedded again.
 
     The copy counts once it is whole; until then the other store is as it was.
     """
-    settings = read_settings({"store": source, "collection": collection}, environment())
-    other = read_settings({"store": target, "collection": collection}, environment())
+    process: Process = context.obj
+    settings = read_settings({"store": source, "collection": collection}, process.environment)
+    other = read_settings({"store": target, "collection": collection}, process.environment)
 
     from streamrag_cli.render.copying import show_copy
     from streamrag_cli.store.copying import copy_collection
 
     steps = copy_collection(settings.store, other.store, settings.collection, replace=replace)
-    show_copy(steps, settings.collection, out=sys.stdout, err=sys.stderr, json=json, quiet=quiet)
+    show_copy(steps, settings.collection, out=process.out, err=process.err, json=json, quiet=quiet)
     return 0

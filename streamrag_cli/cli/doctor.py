@@ -1,18 +1,18 @@
 """`streamrag doctor`"""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamrag_cli.cli import options
-from streamrag_cli.cli.process import environment
+from streamrag_cli.cli.process import Process
 
 if TYPE_CHECKING:
     from streamrag_cli.doctor.terminal_check import Screen
 
 
 def command(
+    context: typer.Context,
     full: Annotated[bool, typer.Option("--full", help="Search for every chunk, not for a sample of 1,000.")] = False,
     model: options.Model = None,
     base_url: options.BaseUrl = None,
@@ -21,7 +21,6 @@ def command(
     embedding: options.Embedding = None,
     json: options.Json = False,
     plain: options.Plain = False,
-    debug: options.Debug = False,  # noqa: ARG001 - read before any command runs
 ) -> int:
     """Check all that an answer depends on, and say for every failure the command that mends it.
 
@@ -32,30 +31,25 @@ def command(
     from streamrag_cli.doctor.examination import Patient, examine
     from streamrag_cli.render.doctor import show_findings
 
+    process: Process = context.obj
     patient = Patient(
-        flags={
-            "model": model,
-            "base_url": base_url,
-            "collection": collection,
-            "store": store,
-            "embedding": embedding,
-        },
-        environment=environment(),
-        screen=_screen(plain=plain),
+        flags=context.params,
+        environment=process.environment,
+        screen=_screen(process, plain=plain),
         full=full,
     )
-    return show_findings(examine(patient), out=sys.stdout, json=json, plain=plain)
+    return show_findings(examine(patient), out=process.out, json=json, plain=plain)
 
 
-def _screen(*, plain: bool) -> "Screen":
+def _screen(process: Process, *, plain: bool) -> "Screen":
     """What stdout is, as the answers' own console sees it."""
     from streamrag_cli.doctor.terminal_check import Screen
     from streamrag_cli.render.consoles import console_for
 
-    console = console_for(sys.stdout, plain=plain)
+    console = console_for(process.out, plain=plain)
     return Screen(
-        is_terminal=sys.stdout.isatty(),
-        encoding=sys.stdout.encoding,
+        is_terminal=process.out.isatty(),
+        encoding=process.out.encoding,
         colours=console.color_system or "none",
         columns=console.width,
         hyperlinks=console.is_terminal and console.color_system is not None,

@@ -1,8 +1,7 @@
-"""`streamrag engine status` and `streamrag engine stop`, and how a command gets to an engine."""
+"""`streamrag engine status` and `streamrag engine stop`."""
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -10,13 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import typer
 
 from streamrag_cli.cli import options
-from streamrag_cli.cli.process import environment
-from streamrag_cli.model import Question
-from streamrag_cli.settings import Settings
-from streamrag_cli.store.registry import open_store
+from streamrag_cli.cli.process import Process
 
 if TYPE_CHECKING:
-    from streamrag_cli.engine.client import Connection
     from streamrag_cli.engine.place import Place
 
 _STOP_WITHIN_S: Final = 3.0
@@ -28,47 +23,21 @@ app = typer.Typer(
 )
 
 
-def connection_to_engine(
-    wants: Literal["ask", "search"], question: Question, settings: Settings, *, debug: bool
-) -> "Connection | None":
-    """The question on its way to the engine; None where this process is to answer itself."""
-    surroundings = environment()
-    if settings.engine == "off" or surroundings.get("CI", "").lower() not in {"", "0", "false"}:
-        return None
-    from streamrag_cli.engine import client
-    from streamrag_cli.engine.messages import Request
-
-    request = Request(wants=wants, question=question, settings=settings)
-    try:
-        _check_database(settings, surroundings)
-        return client.connect(request, surroundings, idle_s=settings.engine_idle_s)
-    except client.NoEngineError as error:
-        client.say_without(error, debug=debug)
-        return None
-
-
-def _check_database(settings: Settings, surroundings: Mapping[str, str]) -> None:
-    """Raises NoEngineError where libpq is told more than the store's address says, as by PGPASSWORD."""
-    from streamrag_cli.engine.client import NoEngineError
-
-    if told := open_store(settings.store).environment_overrides(surroundings):
-        raise NoEngineError(f"{', '.join(told)} is for this process alone")
-
-
 @app.command("status")
-def status(json: options.Json = False) -> int:
+def status(context: typer.Context, json: options.Json = False) -> int:
     """Show the engines that run: process, version, age, memory, stores."""
-    from streamrag_cli.wire import encode
+    from streamrag_cli.codec import encode
 
-    states = [_state(place, "status") for place in _places(environment())]
+    process: Process = context.obj
+    states = [_state(place, "status") for place in _places(process.environment)]
     if json:
-        sys.stdout.write(encode([state for state in states if state]) + "\n")
+        process.out.write(encode([state for state in states if state]) + "\n")
     elif not any(states):
-        sys.stdout.write("no engine is running\n")
+        process.out.write("no engine is running\n")
     for state in states if not json else []:
         if state:
             stores = ", ".join(state.get("stores", [])) or "none"
-            sys.stdout.write(
+            process.out.write(
                 f"engine {state['pid']}, version {state['version']}: {state['questions']} questions,"
                 f" {state['open']} open; up {state['running_s']:.0f} s, idle {state['idle_s']:.0f} s;"
                 f" {state['rss_mb']} MB; stores: {stores}; log: {state['log']}\n"
@@ -77,10 +46,11 @@ def status(json: options.Json = False) -> int:
 
 
 @app.command("stop")
-def stop() -> int:
+def stop(context: typer.Context) -> int:
     """End all engines of this user; questions that are being answered are answered first."""
-    stopped = [place for place in _places(environment()) if _stop(place)]
-    sys.stdout.write(f"{len(stopped)} stopped\n" if stopped else "no engine is running\n")
+    process: Process = context.obj
+    stopped = [place for place in _places(process.environment) if _stop(place)]
+    process.out.write(f"{len(stopped)} stopped\n" if stopped else "no engine is running\n")
     return 0
 
 

@@ -1,16 +1,16 @@
 """`streamrag eval DIR`"""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from streamrag_cli.cli import options
-from streamrag_cli.cli.process import settings_from
+from streamrag_cli.cli.process import Process, settings_from
 
 
 def command(
+    context: typer.Context,
     folder: Annotated[
         str, typer.Argument(metavar="DIR", help="Folder with corpus.jsonl, queries.jsonl and qrels.tsv (BEIR layout).")
     ],
@@ -24,7 +24,6 @@ def command(
     json: options.Json = False,
     quiet: options.Quiet = False,
     plain: options.Plain = False,
-    debug: options.Debug = False,  # noqa: ARG001 - read before any command runs
 ) -> int:
     """Measure retrieval on questions with known answers, in a throw-away store.
 
@@ -33,15 +32,16 @@ def command(
     Documents are ranked by their best chunk. The answer rate is the share of questions whose quoted answer, made
     from the best -k chunks, contains a known answer.
     """
-    settings = settings_from({"base_url": base_url, "top_k": top_k, "store": store, "embedding": embedding})
+    process: Process = context.obj
+    settings = settings_from(process, context.params)
 
     from streamrag_cli.evaluation import evaluate
     from streamrag_cli.render.evaluation import EvaluationView, show_report
 
-    view = EvaluationView(sys.stderr, quiet=quiet, plain=plain)
+    view = EvaluationView(process.err, quiet=quiet, plain=plain)
     try:
         report = evaluate(Path(folder), settings, limit=limit, on_ingest=view.on_ingest, on_question=view.on_question)
     finally:
         view.close()
-    show_report(report, out=sys.stdout, json=json, plain=plain)
+    show_report(report, out=process.out, json=json, plain=plain)
     return 0

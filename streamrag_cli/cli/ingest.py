@@ -1,6 +1,5 @@
 """`streamrag ingest PATH...`"""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -8,11 +7,12 @@ from typing import Annotated
 import typer
 
 from streamrag_cli.cli import options
-from streamrag_cli.cli.process import environment, home_directory, settings_from, working_directory
+from streamrag_cli.cli.process import Process, settings_from
 from streamrag_cli.errors import UsageError
 
 
 def command(
+    context: typer.Context,
     paths: Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Files and folders.")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take PATH out of the store instead.")] = False,
     rebuild: Annotated[
@@ -37,36 +37,35 @@ def command(
     jsonl: options.JsonLines = False,
     quiet: options.Quiet = False,
     plain: options.Plain = False,
-    debug: options.Debug = False,  # noqa: ARG001 - read before any command runs
 ) -> int:
     """Bring the store in line with the files under PATH: add new, re-do changed, drop deleted, skip unchanged.
 
     Hidden, secret, git-ignored, generated and vendored files are left out unless PATH names the file itself.
     """
     _check(paths or [], remove=remove, remove_all=remove_all, rebuild=rebuild)
-    flags = {"base_url": base_url, "collection": collection, "store": store, "embedding": embedding}
-    settings = settings_from({**flags, "exclude": exclude or None})
+    process: Process = context.obj
+    settings = settings_from(process, context.params)
 
     from streamrag_cli.cli.consent import consent_of
-    from streamrag_cli.cli.drive import drive_ingest
+    from streamrag_cli.cli.run import run
     from streamrag_cli.ingest import pipeline
     from streamrag_cli.render.ingest import ingest_renderer
 
     request = pipeline.IngestRequest(
         paths=tuple(Path(path) for path in paths or ()),
-        working_directory=working_directory(),
-        home=home_directory(),
+        working_directory=process.working_directory,
+        home=process.home,
         rebuild=rebuild,
         dry_run=dry_run,
-        environment=environment(),
+        environment=process.environment,
         allow_empty=allow_empty,
-        consent=consent_of(yes=yes),
+        consent=consent_of(process, yes=yes),
     )
     renderer = ingest_renderer(
-        json=json, jsonl=jsonl, quiet=quiet, plain=plain, verbose=verbose, out=sys.stdout, err=sys.stderr
+        json=json, jsonl=jsonl, quiet=quiet, plain=plain, verbose=verbose, out=process.out, err=process.err
     )
     act = pipeline.ingest if not remove else pipeline.remove_all if remove_all else pipeline.remove
-    return drive_ingest(act(request, settings), renderer)
+    return run(act(request, settings), renderer, process, part_of="ingest", hint="streamrag ingest PATH")
 
 
 def _check(paths: Sequence[str], *, remove: bool, remove_all: bool, rebuild: bool) -> None:

@@ -19,7 +19,6 @@ from streamrag_cli.errors import ExitCode
 _Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 _CODES: Final = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 _GRACE_S: Final = 0.8
-_received: Final[list[ExitCode]] = []
 
 
 class Interrupted(BaseException):
@@ -30,52 +29,51 @@ class Interrupted(BaseException):
         self.code = code
 
 
-def received() -> ExitCode | None:
-    """The code of the first signal that came, if one did.
+class Signals:
+    """The signals of this process. `received` is the code of the first one that came, if one did.
 
-    Ask before you believe an error: foreign code in C turns an Interrupted that passes through it into one of its own.
+    Look at it before you believe an error: foreign code in C turns an Interrupted that passes through it into one of
+    its own.
     """
-    return _received[0] if _received else None
 
+    def __init__(self) -> None:
+        self.received: ExitCode | None = None
 
-def raise_on_signals() -> None:
-    """From now on a signal raises Interrupted in the main thread."""
+    def raise_on_arrival(self) -> None:
+        """From now on a signal raises Interrupted in the main thread."""
 
-    def unwind(code: ExitCode) -> NoReturn:
-        raise Interrupted(code)
+        def unwind(code: ExitCode) -> NoReturn:
+            raise Interrupted(code)
 
-    _handle(unwind)
+        self._handle(unwind)
 
+    @contextmanager
+    def on_arrival(self, act: Callable[[ExitCode], None]) -> Iterator[None]:
+        """Within the block a signal calls `act`, which must not block; after the grace time the process ends anyway."""
+        before = self._handle(act)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
-@contextmanager
-def on_signal(act: Callable[[ExitCode], None]) -> Iterator[None]:
-    """Within the block a signal calls `act`, which must not block; after the grace time the process ends anyway."""
-    before = _handle(act)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def stop_catching(self) -> None:
+        """The work is done and the interpreter is closing down: a signal now ends it in silence."""
+        self._handle(None)
 
+    def _handle(self, act: Callable[[ExitCode], None] | None) -> dict[signal.Signals, _Handler]:
+        """Set the handlers; return those that were set before."""
 
-def stop_catching() -> None:
-    """The work is done and the interpreter is closing down: a signal now ends it in silence."""
-    _handle(None)
+        def handle(number: int, _frame: FrameType | None) -> None:
+            code = _CODES[signal.Signals(number)]
+            self.received = self.received or code
+            # Not a `Timer`: its start takes a lock that the interrupted code may hold.
+            _thread.start_new_thread(_leave_later, (code,))
+            assert act is not None  # noqa: S101 - with None the system's own handler is set, not this one
+            act(code)
 
-
-def _handle(act: Callable[[ExitCode], None] | None) -> dict[signal.Signals, _Handler]:
-    """Set the handlers; return those that were set before."""
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        code = _CODES[signal.Signals(number)]
-        _received.append(code)
-        # Not a `Timer`: its start takes a lock that the interrupted code may hold.
-        _thread.start_new_thread(_leave_later, (code,))
-        assert act is not None  # noqa: S101 - with None the system's own handler is set, not this one
-        act(code)
-
-    heeded = [number for number in _CODES if signal.getsignal(number) is not signal.SIG_IGN]
-    return {number: signal.signal(number, handle if act else signal.SIG_DFL) for number in heeded}
+        caught = [number for number in _CODES if signal.getsignal(number) is not signal.SIG_IGN]
+        return {number: signal.signal(number, handle if act else signal.SIG_DFL) for number in caught}
 
 
 def _leave_later(code: ExitCode) -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from streamrag_cli.cli.process import display_names, with_target_flags
 from streamrag_cli.display_names import DisplayNames, name_of_copy
 from streamrag_cli.events import AskEvent, Citations, Notice, Sources
 from streamrag_cli.gone import topmost_gone
@@ -17,21 +16,14 @@ from streamrag_cli.text import sanitise_line
 _NAMED: Final = 3
 
 
-def shown_sources(sources: Iterable[Source], names: DisplayNames | None = None) -> tuple[Source, ...]:
-    """The same sources, named for this process's user."""
-    names = names or display_names()
-    return tuple(_shown(each, names) if each.path else each for each in sources)
-
-
 def _shown(source: Source, names: DisplayNames) -> Source:
     name = names.of(source.path)
     also = (sanitise_line(name_of_copy(names.of(path), name)) for path in source.also_paths)
     return replace(source, source=sanitise_line(name), also=tuple(also))
 
 
-def gone_notice(sources: Iterable[Source], names: DisplayNames | None = None) -> Notice | None:
+def _gone_notice(sources: Iterable[Source], names: DisplayNames) -> Notice | None:
     """Which files of the sources no longer exist, and the command that removes what the store has of them."""
-    names = names or display_names()
     paths = list(dict.fromkeys(path for each in sources for path in each.gone_paths))
     if not paths:
         return None
@@ -41,20 +33,22 @@ def gone_notice(sources: Iterable[Source], names: DisplayNames | None = None) ->
     removed = dict.fromkeys(topmost_gone(Path(path)) for path in paths)
     command = f"streamrag ingest --remove {shlex.join(names.typed(path) for path in removed)}"
     message = f"{', '.join(shown[:_NAMED])}{more} {are}; to remove what the store has of it: {command}"
-    return Notice(message=sanitise_line(with_target_flags(message)), code="source_gone")
+    return Notice(message=sanitise_line(message), code="source_gone")
 
 
-async def with_shown_names(events: AsyncGenerator[AskEvent, None]) -> AsyncGenerator[AskEvent, None]:
+async def with_shown_names(
+    events: AsyncGenerator[AskEvent, None], names: DisplayNames
+) -> AsyncGenerator[AskEvent, None]:
     """The same events, with those names in sources and citations."""
     shown: dict[str, str] = {}
     async with aclosing(events):
         async for event in events:
             match event:
                 case Sources(sources=sources):
-                    named = shown_sources(sources)
+                    named = tuple(_shown(each, names) if each.path else each for each in sources)
                     shown = {each.chunk_id: each.source for each in named}
                     yield Sources(sources=named)
-                    if notice := gone_notice(named):
+                    if notice := _gone_notice(named, names):
                         yield notice
                 case Citations(citations=citations):
                     known = (replace(each, source=shown.get(each.chunk_id, each.source)) for each in citations)

@@ -64,4 +64,3 @@ Timings = Annotated[bool, typer.Option("--timings", help="Say where the millisec
 NoEngine = Annotated[
     bool, typer.Option("--no-engine", help="Do everything in this process instead of one that stays warm.")
 ]
-Debug = Annotated[bool, typer.Option("--debug", help="Print tracebacks.")]

@@ -1,6 +1,6 @@
 """`streamrag serve`"""
 
-import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -9,13 +9,15 @@ from typing import Annotated
 import typer
 
 from streamrag_cli.cli import options
-from streamrag_cli.cli.process import server_settings_from, settings_from, tame_libraries
+from streamrag_cli.cli.library_logs import tame_libraries
+from streamrag_cli.cli.process import Process, server_settings_from, settings_from
 from streamrag_cli.settings import Settings, defaults
 
 _DEFAULTS = defaults()
 
 
 def command(
+    context: typer.Context,
     host: Annotated[
         str | None,
         typer.Option("--host", metavar="ADDRESS", help=f"Address to listen on. [default: {_DEFAULTS['host']}]"),
@@ -60,7 +62,7 @@ def command(
         str | None,
         typer.Option("--max-streams", metavar="N", help=f"Answers at once. [default: {_DEFAULTS['max_streams']}]"),
     ] = None,
-    grace: Annotated[
+    grace_s: Annotated[
         str | None,
         typer.Option(
             "--grace", metavar="S", help=f"Seconds to end in when told to stop. [default: {_DEFAULTS['grace_s']:g}]"
@@ -91,7 +93,7 @@ def command(
         ),
     ] = None,
     max_answer_tokens: options.MaxAnswerTokens = None,
-    max_answer: options.MaxAnswer = None,
+    max_answer_s: options.MaxAnswer = None,
     collection: Annotated[
         list[str] | None,
         typer.Option(
@@ -107,43 +109,22 @@ def command(
     store: options.Store = None,
     embedding: options.Embedding = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Log failures only.")] = False,
-    debug: options.Debug = False,
 ) -> int:
     """Serve answers over HTTP: a web page, server-sent events, and an API that OpenAI's clients speak.
 
     Without a key, STREAMRAG_SERVER_KEY, it answers only the user who started it, on this machine. Each question and
     each refusal is a line on stderr, without its text.
     """
-    settings = settings_from(
-        {
-            "model": model,
-            "base_url": base_url,
-            "top_k": top_k,
-            "min_score": min_score,
-            "max_answer_tokens": max_answer_tokens,
-            "max_answer_s": max_answer,
-            "collection": collection[0] if collection else None,
-            "store": store,
-            "embedding": embedding,
-        }
-    )
+    process: Process = context.obj
+    settings = settings_from(process, context.params | {"collection": collection[0] if collection else None})
     server = server_settings_from(
-        {
-            "host": host,
-            "port": port,
-            "allow_host": _joined(allow_host),
-            "cors_origin": _joined(cors_origin),
-            "collections": _joined(collection),
+        process,
+        context.params
+        | {
+            "collections": collection,
             "all_collections": "on" if all_collections else None,
-            "allow_model": _joined(allow_model),
-            "allow_user": _joined(allow_user),
-            "trusted_proxy": _joined(trusted_proxy),
-            "rate_limit": rate_limit,
-            "max_streams": max_streams,
-            "grace_s": grace,
-            "workers": workers,
             "log": "errors" if quiet else None,
-        }
+        },
     )
     if server.collections:
         settings = replace(settings, collection=server.collections[0])
@@ -161,12 +142,12 @@ def command(
         lines = [f"streamrag serves {names} at {address} (Ctrl-C stops)"]
         if server.server_key is None and not known():
             lines.append("every user of this machine may ask: this system does not say who does; a key keeps them out")
-        sys.stderr.write("".join(f"{line}\n" for line in lines) + note)
-        sys.stderr.flush()
+        process.err.write("".join(f"{line}\n" for line in lines) + note)
+        process.err.flush()
 
-    log = start_log(server.log, debug=debug)
+    log = start_log(server.log, process)
     try:
-        serve(settings, server, announce=announce, prepare_worker=partial(_prepare_worker, server.log, debug=debug))
+        serve(settings, server, announce=announce, prepare_worker=partial(_prepare_worker, server.log))
     finally:
         log.flush()
     return 0
@@ -183,16 +164,13 @@ def _models_here(settings: Settings) -> str:
     return f"note: no model is connected, so answers are quotes; {connect}\n" if found else ""
 
 
-def _prepare_worker(log: str, *, debug: bool) -> None:
+def _prepare_worker(log: str) -> None:
     from streamrag_cli.cli.server_log import start_log  # with the server, which is imported by then
 
-    tame_libraries(debug=debug)
-    start_log(log, debug=debug)
+    process = Process.of_this(time.perf_counter())
+    tame_libraries(process)
+    start_log(log, process)
 
 
 def _listed(collections: Sequence[str]) -> str:
     return ", ".join(map(repr, collections))
-
-
-def _joined(given: list[str] | None) -> str | None:
-    return ",".join(given) if given else None

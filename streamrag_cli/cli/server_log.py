@@ -7,14 +7,14 @@ import contextlib
 import logging
 import os
 import queue
-import sys
 import threading
 import time
 import traceback
 from types import TracebackType
 from typing import Final, TypeAlias
 
-from streamrag_cli.cli.process import SafeFormatter
+from streamrag_cli.cli.library_logs import SafeFormatter
+from streamrag_cli.cli.process import Process
 from streamrag_cli.server.request_log import log as requests
 
 _ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -25,15 +25,15 @@ _WAITING_LINES: Final = 10_000
 _FLUSH_S: Final = 0.5
 
 
-def start_log(wanted: str, *, debug: bool) -> logging.Handler:
-    """Write a server's log to stderr: `all`, `errors` or `off`. With `debug` internal errors are written already."""
-    handler = _BackgroundHandler(sys.stderr.fileno() if sys.stderr is not None else None)
+def start_log(wanted: str, process: Process) -> logging.Handler:
+    """Write a server's log to stderr: `all`, `errors` or `off`. With --debug internal errors are written already."""
+    handler = _BackgroundHandler(process.err.fileno())
     handler.setLevel(_LEVELS[wanted])
-    handler.setFormatter(_LineFormatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(_LineFormatter("%(asctime)s %(levelname)s %(message)s", process.environment))
     requests.setLevel(logging.INFO)
     requests.propagate = False
     requests.addHandler(handler)
-    if not debug:
+    if not process.debug:
         internal = _ErrorsOf(handler)
         for name in _INTERNAL:
             logging.getLogger(name).addHandler(internal)
@@ -59,17 +59,14 @@ class _LineFormatter(SafeFormatter):
 
 
 class _BackgroundHandler(logging.Handler):
-    def __init__(self, descriptor: int | None) -> None:
+    def __init__(self, descriptor: int) -> None:
         super().__init__()
         self._descriptor = descriptor
         self._lines: queue.Queue[str] = queue.Queue(_WAITING_LINES)
         self._dropped = 0
-        if descriptor is not None:
-            threading.Thread(target=self._write, name="log", daemon=True).start()
+        threading.Thread(target=self._write, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self._descriptor is None:
-            return
         try:
             self._lines.put_nowait(self.format(record))
         except queue.Full:
@@ -78,11 +75,10 @@ class _BackgroundHandler(logging.Handler):
     def flush(self) -> None:
         """Wait until all is written, half a second at most."""
         deadline_s = time.monotonic() + _FLUSH_S
-        while self._descriptor is not None and self._lines.unfinished_tasks and time.monotonic() < deadline_s:
+        while self._lines.unfinished_tasks and time.monotonic() < deadline_s:
             time.sleep(0.002)
 
     def _write(self) -> None:
-        assert self._descriptor is not None  # noqa: S101 - there is no thread without one
         while True:
             text = self._lines.get() + "\n"
             if self._dropped:

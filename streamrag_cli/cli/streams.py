@@ -54,15 +54,18 @@ class _Remarks(io.FileIO):
             return len(remark)
 
 
-def read_stdin() -> str:
-    """All of stdin. Raises UsageError where it cannot be read or holds more than a megabyte."""
-    if sys.stdin.isatty():
-        sys.stderr.write("streamrag: reading from the terminal; end with Ctrl-D\n")
-        sys.stderr.flush()
+def read_all(stdin: TextIO, err: TextIO) -> str:
+    """All of stdin; at a terminal `err` says how to end it.
+
+    Raises UsageError where it cannot be read or holds more than a megabyte.
+    """
+    if stdin.isatty():
+        err.write("streamrag: reading from the terminal; end with Ctrl-D\n")
+        err.flush()
     hint = 'streamrag ask --stdin "QUESTION" < FILE'
     try:
-        os.set_blocking(sys.stdin.fileno(), True)  # who started us may have left it so that a read gives up at once
-        found = sys.stdin.buffer.read(_STDIN_BYTES + 1)
+        os.set_blocking(stdin.fileno(), True)  # who started us may have left it so that a read gives up at once
+        found = stdin.buffer.read(_STDIN_BYTES + 1)
     except OSError as error:
         raise UsageError(f"stdin cannot be read: {error.strerror}", code="stdin_unreadable", hint=hint) from None
     if len(found) > _STDIN_BYTES:
@@ -70,10 +73,10 @@ def read_stdin() -> str:
     return found.decode("utf-8", errors="replace")
 
 
-def stdout_pipe() -> int | None:
-    """The file descriptor of stdout where it is the writing end of a pipe, else None."""
+def pipe_of(out: TextIO) -> int | None:
+    """The file descriptor of a stream where it is the writing end of a pipe, else None."""
     try:
-        number = sys.stdout.fileno()
+        number = out.fileno()
         is_pipe = stat.S_ISFIFO(os.fstat(number).st_mode)
         writes_only = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY
     except (OSError, ValueError):
@@ -81,17 +84,17 @@ def stdout_pipe() -> int | None:
     return number if is_pipe and writes_only else None
 
 
-def flush() -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
+def flush(out: TextIO, err: TextIO) -> None:
+    out.flush()
+    err.flush()
 
 
-def abandon_unwritten(*, blocked: bool) -> None:
+def abandon_unwritten(out: TextIO, err: TextIO, *, blocked: bool) -> None:
     """Keep the interpreter from failing once more on what could not be written.
 
     `blocked` says that even trying might last for ever.
     """
-    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+    for stream, number in ((out, 1), (err, 2)):
         if blocked or not _flushes(stream):
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, number)

@@ -5,24 +5,29 @@ arguments. A dead, hung or foreign engine costs at most `PATIENCE_S`.
 """
 
 import fcntl
+import logging
 import os
 import resource
 import socket
 import sys
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from streamrag_cli.engine.liveness import PATIENCE_S, TICK_S, Silence, watch
-from streamrag_cli.engine.messages import GarbledError, Request, read_event, read_state, request_line
+from streamrag_cli.codec import GarbledError, read_event, read_line, to_line
+from streamrag_cli.engine.liveness import PATIENCE_S, Silence, watch
+from streamrag_cli.engine.messages import Request
 from streamrag_cli.engine.peer import peer
 from streamrag_cli.engine.place import Place, UnsafePlaceError, environment_for_engine, place_for, places_to_look
 from streamrag_cli.errors import ExitCode
-from streamrag_cli.events import AskEvent, Done, Error, Status
+from streamrag_cli.events import AskEvent, Done, Error, Sources, Status
 from streamrag_cli.model import Question
+from streamrag_cli.service.interface import Service
 from streamrag_cli.settings import Settings
+from streamrag_cli.store.registry import open_store
 
 _POLL_S: Final = 0.004
 _FEWEST_DESCRIPTORS: Final = 256
@@ -33,6 +38,7 @@ _PROGRAM: Final = (
     "import sys; home = sys.argv.pop(1); home in sys.path or sys.path.insert(0, home);"
     " from streamrag_cli.engine.__main__ import main; main()"
 )
+_log: Final = logging.getLogger("streamrag.engine")
 _LOST: Final = Error(
     message="the engine that was writing the answer has ended: the answer is cut off",
     code="engine_lost",
@@ -42,50 +48,50 @@ _LOST: Final = Error(
 )
 
 
+class EngineService:
+    """A `Service` over the socket. Where the engine fails before anything was shown, another one answers."""
+
+    def __init__(self, environment: Mapping[str, str], otherwise: Service) -> None:
+        self._environment = environment
+        self._otherwise = otherwise
+
+    def ask(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
+        request = Request(wants="ask", question=question, settings=settings)
+        return self._act(request, settings, partial(self._otherwise.ask, question, settings))
+
+    def search(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
+        request = Request(wants="search", question=question, settings=settings)
+        return self._act(request, settings, partial(self._otherwise.search, question, settings))
+
+    def _act(
+        self, request: Request, settings: Settings, otherwise: Callable[[], AsyncGenerator[AskEvent, None]]
+    ) -> AsyncGenerator[AskEvent, None]:
+        """When this returns the engine is at work: what shows its events can be imported beside that."""
+        try:
+            self._check_database(settings)
+            connection = connect(request, self._environment, idle_s=settings.engine_idle_s)
+        except NoEngineError as error:
+            _log.debug("not used: %s", error)
+            return otherwise()
+        return _events(connection, otherwise)
+
+    def _check_database(self, settings: Settings) -> None:
+        """Raises NoEngineError if libpq gets more than the store's address says, as by PGPASSWORD."""
+        if variables := open_store(settings.store).environment_overrides(self._environment):
+            raise NoEngineError(f"{', '.join(variables)} is for this process alone")
+
+
 class NoEngineError(Exception):
     """No engine that can be asked; the message says why, for `--debug`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A question that is on its way to an engine."""
+    """A question that is on its way to an engine; `ends_with` is what may be the last event."""
 
     socket: socket.socket
     place: Place
-
-    def only_event(self) -> AskEvent:
-        """The one event that a search has. Raises NoEngineError."""
-        try:
-            with self.socket:
-                lines = self._lines()
-                next(lines)
-                return read_event(next(line for line in lines if line))
-        except StopIteration:
-            raise NoEngineError("it has ended") from None
-        except TimeoutError:
-            raise self._abandoned() from None
-        except (OSError, GarbledError) as error:
-            raise NoEngineError(str(error) or type(error).__name__) from error
-
-    def _lines(self) -> Iterator[bytes]:
-        """What the engine sends, without line ends. Raises TimeoutError when it is silent."""
-        silence = Silence()
-        self.socket.settimeout(TICK_S)
-        buffer = bytearray()
-        while True:
-            try:
-                data = self.socket.recv(2**18)
-            except TimeoutError:
-                silence.check()
-                continue
-            if not data:
-                return
-            silence.end()
-            buffer += data
-            if b"\n" in data:
-                *lines, rest = buffer.split(b"\n")
-                buffer = bytearray(rest)
-                yield from map(bytes, lines)
+    ends_with: tuple[type[AskEvent], ...]
 
     async def events(self) -> AsyncGenerator[AskEvent, None]:
         """The engine's events. Raises NoEngineError if it hangs, or ends before its stream does."""
@@ -103,8 +109,10 @@ class Connection:
                 if line == b"\n":
                     continue
                 event = read_event(line)
+                if not isinstance(event, AskEvent):
+                    raise GarbledError("an event of an ingest")
                 yield event
-                if isinstance(event, Done | Error):
+                if isinstance(event, self.ends_with):
                     return
             raise NoEngineError("it has ended")
         except TimeoutError:
@@ -136,11 +144,11 @@ def connect(request: Request, environment: Mapping[str, str], *, idle_s: float, 
             connection = _started(place, environment, idle_s)
         if connection is None:
             raise NoEngineError("none is running")
-        connection.sendall(request_line(request))
+        connection.sendall(to_line(request))
     except (OSError, UnsafePlaceError) as error:
         raise NoEngineError(str(error)) from error
     connection.settimeout(None)
-    return Connection(connection, place)
+    return Connection(connection, place, (Sources if request.wants == "search" else Done, Error))
 
 
 def _is_limited() -> bool:
@@ -167,16 +175,15 @@ def state_of(place: Place, wants: Literal["status", "stop"]) -> dict[str, Any] |
         return None
     with connection, connection.makefile("rb") as replies:
         try:
-            connection.sendall(request_line(Request(wants=wants)))
-            return read_state(replies.readline())
+            connection.sendall(to_line(Request(wants=wants)))
+            return read_line(replies.readline())
         except (OSError, GarbledError) as error:
             raise NoEngineError("it does not answer") from error
 
 
-async def ask(
-    connection: Connection, question: Question, settings: Settings, *, debug: bool
+async def _events(
+    connection: Connection, otherwise: Callable[[], AsyncGenerator[AskEvent, None]]
 ) -> AsyncGenerator[AskEvent, None]:
-    """The engine's answer; where it fails before anything was shown, this process's own."""
     from contextlib import aclosing
 
     shown = False
@@ -186,23 +193,15 @@ async def ask(
                 shown = shown or not isinstance(event, Status)
                 yield event
     except NoEngineError as error:
-        say_without(error, debug=debug)
+        _log.debug("not used: %s", error)
         if shown:
             yield _LOST
             return
     else:
         return
-    from streamrag_cli.answer.pipeline import ask_once
-
-    async with aclosing(ask_once(question, settings)) as events:
+    async with aclosing(otherwise()) as events:
         async for event in events:
             yield event
-
-
-def say_without(error: NoEngineError, *, debug: bool) -> None:
-    """Tell who debugs why the engine was not used."""
-    if debug:
-        sys.stderr.write(f"streamrag.engine: not used: {error}\n")
 
 
 def _connected(path: Path) -> socket.socket | None:

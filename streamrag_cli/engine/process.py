@@ -10,18 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from streamrag_cli import __version__
-from streamrag_cli.engine.messages import (
-    BEAT_S,
-    LONGEST_LINE_BYTES,
-    GarbledError,
-    Request,
-    event_line,
-    read_request,
-    state_line,
-)
+from streamrag_cli.codec import GarbledError, event_line, to_line
+from streamrag_cli.engine.messages import BEAT_S, LONGEST_LINE_BYTES, Request, read_request
 from streamrag_cli.engine.peer import peer
 from streamrag_cli.engine.place import Place, UnsafePlaceError, identity, meeting_place
 from streamrag_cli.presence import while_present
+from streamrag_cli.service.local import LocalService
 from streamrag_cli.store.address import StoreAddress
 from streamrag_cli.store.registry import open_store
 
@@ -103,7 +97,7 @@ class Engine:
             _, uid = peer(writer.get_extra_info("socket"))
             if uid != os.getuid():
                 return
-            writer.write(state_line(self._state()))
+            writer.write(to_line(self._state()))
             async with asyncio.timeout(_ASK_WITHIN_S):
                 request = read_request(await reader.readline())
             beating = asyncio.create_task(_beat(writer))
@@ -114,7 +108,7 @@ class Engine:
             self._sending_since_s[task] = time.monotonic()
             writer.close()
             await writer.wait_closed()
-        except (OSError, GarbledError, ValueError) as error:
+        except (OSError, ValueError) as error:
             _log.info("a client went away: %s", type(error).__name__)
         finally:
             self._sending_since_s.pop(task, None)
@@ -128,7 +122,7 @@ class Engine:
             case Request(wants="stop"):
                 self._retired.set()
             case Request(wants="status"):
-                writer.write(state_line(self._state()))
+                writer.write(to_line(self._state()))
             case Request(question=None) | Request(settings=None):
                 raise GarbledError("a question without words or settings")
             case _:
@@ -137,12 +131,12 @@ class Engine:
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter, client: "asyncio.Task[Any] | None") -> None:
         from streamrag_cli.answer.library import Library
-        from streamrag_cli.answer.pipeline import ask, search
 
         question, settings = request.question, request.settings
         assert question is not None  # noqa: S101 - `_serve` has looked
         assert settings is not None  # noqa: S101
         self._library = self._library or Library()
+        service = LocalService(self._library)
         self._questions += 1
         if settings.api_key:
             self._secrets.add(settings.api_key)
@@ -151,8 +145,8 @@ class Engine:
             self._secrets.add(store.password)
         if (identity := store.identity()) is not None:
             self._stores.setdefault(settings.store, identity)
-        act = ask if request.wants == "ask" else search
-        async with aclosing(act(question, settings, self._library)) as events:
+        act = service.ask if request.wants == "ask" else service.search
+        async with aclosing(act(question, settings)) as events:
             async for event in events:
                 writer.write(event_line(event))
                 self._sending_since_s[client] = time.monotonic()

@@ -13,7 +13,7 @@ from threading import Event
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, overload
 
-from streamrag_cli.retrieval.embeddings import Embedder
+from streamrag_cli.retrieval.embedder import Embedder
 
 if TYPE_CHECKING:
     import numpy as np

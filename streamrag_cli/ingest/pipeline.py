@@ -20,7 +20,7 @@ from streamrag_cli.ingest.roots import IngestRequest, forgotten_roots, lost_root
 from streamrag_cli.ingest.run import Run
 from streamrag_cli.ingest.safeguards import look_at, refuse_lost
 from streamrag_cli.ingest.sinks import DryRun, Sink, StoreSink
-from streamrag_cli.retrieval.embeddings import Embedder
+from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.retriever import embedder_for
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Manifest, Writer, vectors_made_with

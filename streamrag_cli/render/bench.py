@@ -2,13 +2,15 @@
 
 from typing import TYPE_CHECKING, Final, TextIO
 
-from streamrag_cli.bench import Report, Spread
+from streamrag_cli.bench import Asked, BenchEvent, Report, Spread
+from streamrag_cli.codec import encode, public
+from streamrag_cli.events import Error
+from streamrag_cli.json_objects import FORMAT_VERSION
+from streamrag_cli.render.complaint import complain
 from streamrag_cli.render.consoles import console_for
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.render.timings import duration
 from streamrag_cli.text import sanitise_line
-from streamrag_cli.wire import FORMAT_VERSION, encode
-from streamrag_cli.wire import plain as as_mapping
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -20,15 +22,35 @@ _QUOTES: Final = (
 
 
 class BenchView:
-    """Progress on stderr, where that is a terminal."""
+    """Progress on stderr, where that is a terminal; the figures on stdout."""
 
-    def __init__(self, err: TextIO, *, quiet: bool, plain: bool) -> None:
-        self._moves = err.isatty() and not (quiet or plain)
+    def __init__(self, out: TextIO, err: TextIO, *, question: str, json: bool, quiet: bool, plain: bool) -> None:
+        self._out = out
         self._err = err
+        self._question = question
+        self._json = json
+        self._plain = plain
+        self._moves = err.isatty() and not (quiet or plain)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
-    def on_answer(self, done: int, total: int) -> None:
+    def handle(self, event: BenchEvent) -> None:
+        match event:
+            case Asked(answers=answers, total=total):
+                self._move(answers, total)
+            case Report():
+                self.close()
+                show_bench(event, question=self._question, out=self._out, json=self._json, plain=self._plain)
+            case Error(message=message, hint=hint):
+                self.close()
+                complain(self._err, message, hint)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _move(self, answers: int, total: int) -> None:
         if not self._moves:
             return
         if self._bar is None:
@@ -38,12 +60,7 @@ class BenchView:
             self._task = self._bar.add_task("asking", total=total)
             self._bar.start()
         if self._task is not None:
-            self._bar.update(self._task, completed=done)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+            self._bar.update(self._task, completed=answers)
 
 
 def show_bench(report: Report, *, question: str, out: TextIO, json: bool, plain: bool) -> None:
@@ -93,7 +110,7 @@ def _summary(report: Report) -> str:
 
 
 def _as_mapping(report: Report, question: str) -> dict[str, object]:
-    spreads = {name: as_mapping(getattr(report, name)) for name in ("whole", "streamed", "retrieval", "total")}
+    spreads = {name: public(getattr(report, name)) for name in ("whole", "streamed", "retrieval", "total")}
     return {
         "version": FORMAT_VERSION,
         "question": question,

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import TextIO
 
+from streamrag_cli.codec import encode
+from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.store.copying import Copied
-from streamrag_cli.wire import FORMAT_VERSION, encode
 
 
 def show_copy(steps: Iterator[Copied], collection: str, *, out: TextIO, err: TextIO, json: bool, quiet: bool) -> None:

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, TextIO
 
+from streamrag_cli.codec import encode
 from streamrag_cli.doctor.findings import Finding, State, exit_code_of
 from streamrag_cli.errors import ExitCode
+from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.render.consoles import console_for
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.text import sanitise_line
-from streamrag_cli.wire import FORMAT_VERSION, encode
 
 _STYLES: Final[dict[State, str]] = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 

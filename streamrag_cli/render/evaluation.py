@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, TextIO
 
+from streamrag_cli.codec import encode
 from streamrag_cli.evaluation import Report
 from streamrag_cli.events import IngestDone, IngestEvent
 from streamrag_cli.render.consoles import console_for
 from streamrag_cli.render.ingest import IngestView
 from streamrag_cli.render.machine import write_line
-from streamrag_cli.wire import encode
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

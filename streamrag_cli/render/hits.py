@@ -3,40 +3,64 @@
 from collections.abc import Sequence
 from typing import TextIO
 
-from streamrag_cli.events import Error
+from streamrag_cli.codec import encode, public, to_json
+from streamrag_cli.events import AskEvent, Error, Notice, Sources
+from streamrag_cli.json_objects import hits_object
 from streamrag_cli.model import Source
+from streamrag_cli.render.complaint import complain
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.render.tables import location, notes, print_sources
-from streamrag_cli.wire import encode, hits_object, source_mapping, to_json
 
 
-def show_hits(
-    sources: Sequence[Source],
-    *,
-    query: str,
-    out: TextIO,
-    json: bool = False,
-    jsonl: bool = False,
-    plain: bool = False,
-    error: Error | None = None,
-) -> None:
-    """Print the hits. In a pipe each is `path:line`, score and excerpt, separated by tabs,
-    and what `notes` says. `error` is for JSON."""
-    if json:
-        write_line(out, encode(hits_object(sources, query=query, error=error, paths=True)))
-    elif jsonl and error is not None:
-        write_line(out, to_json(error))
-    elif jsonl:
-        for source in sources:
-            write_line(out, encode(source_mapping(source)))
-    elif out.isatty() and not plain:
-        from streamrag_cli.render.consoles import console_for
+class Hits:
+    """In a pipe each hit is `path:line`, score and excerpt, separated by tabs, and what `notes` says."""
 
-        print_sources(console_for(out, plain=False), sources)
-    else:
-        for source in sources:
-            out.write(f"{location(source)}\t{source.score:.2f}\t{source.content}{_notes(source)}\n")
-        out.flush()
+    def __init__(
+        self, out: TextIO, err: TextIO, *, query: str, json: bool, jsonl: bool, quiet: bool, plain: bool
+    ) -> None:
+        self._out = out
+        self._err = err
+        self._query = query
+        self._json = json
+        self._jsonl = jsonl
+        self._quiet = quiet
+        self._is_table = out.isatty() and not (plain or quiet)
+
+    def handle(self, event: AskEvent) -> None:
+        match event:
+            case Sources(sources=sources):
+                self._show(sources)
+            case Notice(message=message) if not self._quiet:
+                self._err.write(f"note: {message}\n")
+            case Error():
+                if self._json:
+                    self._write(hits_object((), query=self._query, error=event))
+                elif self._jsonl:
+                    write_line(self._out, to_json(event))
+                complain(self._err, event.message, event.hint)
+            case _:
+                pass
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+    def _show(self, sources: Sequence[Source]) -> None:
+        if self._json:
+            self._write(hits_object(sources, query=self._query, paths=True))
+        elif self._jsonl:
+            for source in sources:
+                self._write(public(source))
+        elif self._is_table:
+            from streamrag_cli.render.consoles import console_for
+
+            print_sources(console_for(self._out, plain=False), sources)
+        else:
+            for source in sources:
+                self._out.write(f"{location(source)}\t{source.score:.2f}\t{source.content}{_notes(source)}\n")
+            self._out.flush()
+
+    def _write(self, value: object) -> None:
+        write_line(self._out, encode(value))
 
 
 def _notes(source: Source) -> str:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TextIO
 
+from streamrag_cli.codec import encode, to_mapping
 from streamrag_cli.events import (
     AskEvent,
     DocumentSeen,
@@ -14,11 +15,11 @@ from streamrag_cli.events import (
     IngestStarted,
     Notice,
 )
+from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.render.complaint import complain
 from streamrag_cli.render.consoles import console_for
 from streamrag_cli.render.machine import JsonLines, write_line
 from streamrag_cli.render.timings import duration
-from streamrag_cli.wire import FORMAT_VERSION, encode, to_mapping
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

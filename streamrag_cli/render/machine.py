@@ -5,9 +5,10 @@ JSON is UTF-8 whatever the locale says, so the bytes are written as such.
 
 from typing import TextIO
 
+from streamrag_cli.codec import encode, to_json
 from streamrag_cli.events import AskEvent, Error, IngestEvent
+from streamrag_cli.json_objects import answer_object
 from streamrag_cli.render.complaint import complain
-from streamrag_cli.wire import answer_object, encode, to_json
 
 
 class JsonLines:

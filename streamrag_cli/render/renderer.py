@@ -1,20 +1,13 @@
-"""What a face of the answer is, and which one suits where."""
+"""Which renderer of an answer suits where."""
 
 import os
 from dataclasses import dataclass
-from typing import Final, Protocol, TextIO
+from typing import Final, TextIO
 
 from streamrag_cli.events import AskEvent
+from streamrag_cli.render.interface import Renderer
 
 _NARROWEST_COLUMNS: Final = 12  # Rich takes a list's indent off the width, and drops the text where nothing is left
-
-
-class Renderer(Protocol):
-    """Shows one stream of events. `close` is called however the stream ends, also after an interruption."""
-
-    def handle(self, event: AskEvent) -> None: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +21,7 @@ class Face:
     plain: bool = False
 
 
-def renderer_for(face: Face, *, out: TextIO, err: TextIO, terminal_type: str) -> Renderer:
+def renderer_for(face: Face, *, out: TextIO, err: TextIO, terminal_type: str) -> Renderer[AskEvent]:
     """The renderer for these streams.
 
     A terminal that cannot move its cursor (`dumb`) gets plain text, and one so narrow that no list fits into it, too.
@@ -42,7 +35,7 @@ def renderer_for(face: Face, *, out: TextIO, err: TextIO, terminal_type: str) ->
 
     plain = face.plain or terminal_type == "dumb"
     side = Quiet(err) if face.quiet else SidePanel(err, plain=plain)
-    renderer: Renderer
+    renderer: Renderer[AskEvent]
     if out.isatty() and not plain and columns_of(out) >= _NARROWEST_COLUMNS:
         from streamrag_cli.render.live import LiveMarkdown
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import TextIO
 
+from streamrag_cli.codec import encode, public
+from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.store.kind import CollectionStatus
 from streamrag_cli.text import sanitise_line
-from streamrag_cli.wire import FORMAT_VERSION, encode
-from streamrag_cli.wire import plain as as_mapping
 
 
 def show_status(
@@ -25,7 +25,7 @@ def show_status(
     `gone` are roots that no longer exist; `removal` gives the command that removes one from a collection.
     """
     if json:
-        found = [as_mapping(each) | _gone_roots(each.roots, gone) for each in collections]
+        found = [public(each) | _gone_roots(each.roots, gone) for each in collections]
         write_line(out, encode({"version": FORMAT_VERSION, "store": store, "collections": found}))
         return
     from rich.text import Text

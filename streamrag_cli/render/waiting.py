@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, TextIO
 
 from streamrag_cli.events import AskEvent, Status
-from streamrag_cli.render.renderer import Renderer
+from streamrag_cli.render.interface import Renderer
 
 _EVERY_S: Final = 0.1
 _CALM_FOR_S: Final = 0.3  # a wait that is over sooner is not worth a line that comes and goes
@@ -22,7 +22,7 @@ class WaitingLine:
     """
 
     def __init__(
-        self, renderer: Renderer, err: TextIO, *, columns: int, clock: Callable[[], float] = time.monotonic
+        self, renderer: Renderer[AskEvent], err: TextIO, *, columns: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._renderer = renderer
         self._err = err

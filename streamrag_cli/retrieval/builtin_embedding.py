@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrag_cli.errors import ConfigurationError, StreamragError
-from streamrag_cli.retrieval.embeddings import BUILTIN, encodable
+from streamrag_cli.retrieval.embedder import BUILTIN, encodable
 from streamrag_cli.silence import silence
 from streamrag_cli.system_errors import lack_of, require_resources
 

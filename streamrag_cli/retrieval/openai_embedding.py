@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.errors import malformed, no_key, not_a_reply
-from streamrag_cli.retrieval.embeddings import encodable
+from streamrag_cli.retrieval.embedder import encodable
 
 if TYPE_CHECKING:
     from streamrag_cli.model_server.client import WholeReplyClient

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.copies import FindGone, Group, Groups
-from streamrag_cli.retrieval.embeddings import BUILTIN, Embedder
+from streamrag_cli.retrieval.embedder import BUILTIN, Embedder
 from streamrag_cli.retrieval.lexical import content_words, is_outside_latin
 from streamrag_cli.retrieval.relevance import coverage, relevance, relevance_of_words, term_weight
 from streamrag_cli.stages import Stages

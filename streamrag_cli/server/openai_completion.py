@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from streamrag_cli.answer.pipeline import QUOTING_MODEL
+from streamrag_cli.codec import encode, public, to_mapping
 from streamrag_cli.errors import http_status_of
 from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Notice, Sources, Token
 from streamrag_cli.model import Usage
@@ -15,7 +16,6 @@ from streamrag_cli.server.openai_request import ChatRequest
 from streamrag_cli.server.public import NOT_IN_DOCUMENTS
 from streamrag_cli.server.replies import OPENAI_PREFIX, JsonReply, openai_error, reply_to_event
 from streamrag_cli.server.streaming import Encoder
-from streamrag_cli.wire import encode, source_mapping, to_mapping
 
 _END: Final = b"data: [DONE]\n\n"
 _NONE_USED: Final = Usage(input_tokens=0, output_tokens=0, total_tokens=0)
@@ -44,7 +44,7 @@ class Completion:
         def as_bytes(event: AskEvent) -> bytes:
             match event:
                 case Sources():
-                    return self._first([source_mapping(source) for source in event.sources])
+                    return self._first([public(source) for source in event.sources])
                 case Token():
                     return self._chunk({"content": event.text})
                 case Citations():
@@ -70,7 +70,7 @@ class Completion:
             async for event in events:
                 match event:
                     case Sources():
-                        extra["sources"] = [source_mapping(source) for source in event.sources]
+                        extra["sources"] = [public(source) for source in event.sources]
                     case Token():
                         answer.append(event.text)
                     case Notice(code=THINKING_SHOWN.code):

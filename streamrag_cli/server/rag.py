@@ -1,20 +1,20 @@
 """`/rag/stream` and `/rag/stream-with-sources`: the events of an answer as they happen, and `/search`."""
 
-from contextlib import suppress
-from functools import partial
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Header, Request, Response
 
-from streamrag_cli.answer.pipeline import find_sources
-from streamrag_cli.errors import NothingRelevantError
-from streamrag_cli.events import AskEvent, Citations, Sources
-from streamrag_cli.model import Source
-from streamrag_cli.server.replies import JsonReply
+from streamrag_cli.codec import to_json
+from streamrag_cli.events import AskEvent, Citations, Error, Sources
+from streamrag_cli.json_objects import hits_object
+from streamrag_cli.server.public import public_error
+from streamrag_cli.server.replies import JsonReply, reply_to_event
+from streamrag_cli.server.request_log import entry_of
 from streamrag_cli.server.requests import Asked, AskedInUrl, merged, question_of, settings_of
 from streamrag_cli.server.serving import Serving
 from streamrag_cli.server.streaming import Encoder, while_connected
-from streamrag_cli.wire import hits_object, to_json
 
 router = APIRouter()
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {
@@ -62,20 +62,23 @@ async def stream_with_sources_by_post(
 async def search(request: Request, asked: AskedInUrl) -> Response:
     """The sources alone; no model is called. What `streamrag search --json` prints."""
     serving: Serving = request.app.state.serving
-    settings = settings_of(request, asked)
-    query = question_of(asked).text
+    question = question_of(asked)
+    events = serving.service.search(question, settings_of(request, asked))
+    match await while_connected(request.receive, _only(events)):
+        case Sources(sources=sources):
+            return JsonReply(hits_object(sources, query=question.text))
+        case Error(code="nothing_relevant") as nothing:  # an answer, too: a program need not tell it from a failure
+            return JsonReply(hits_object((), query=question.text, error=public_error(nothing)))
+        case Error() as error:
+            entry_of(request.scope).fail(error)
+            return reply_to_event(public_error(error), request.url.path)
+        case _:
+            return Response(status_code=204)  # nobody is there to read it
 
-    async def found() -> tuple[Source, ...]:
-        async with serving.library.retriever(settings) as retriever:
-            with suppress(NothingRelevantError):  # an empty list says so
-                find = partial(find_sources, query, settings, retriever)
-                return await retriever.in_thread(lambda cancellation: find(cancellation=cancellation))
-            return ()
 
-    sources = await while_connected(request.receive, found())
-    if sources is None:
-        return Response(status_code=204)  # nobody is there to read it
-    return JsonReply(hits_object(sources, query=query))
+async def _only(events: AsyncGenerator[AskEvent, None]) -> AskEvent:
+    async with aclosing(events):
+        return await anext(events)
 
 
 def _answer(request: Request, asked: Asked, last_event_id: str | None, *, with_sources: bool) -> Response:

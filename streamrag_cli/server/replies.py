@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from streamrag_cli.codec import encode
 from streamrag_cli.errors import StreamragError, http_status_of
 from streamrag_cli.events import Error, as_event
 from streamrag_cli.model_server.retries import LONGEST_RETRY_AFTER_S
 from streamrag_cli.server.public import public_error, public_refusal
 from streamrag_cli.text import sanitise_line
-from streamrag_cli.wire import encode
 
 OPENAI_PREFIX: Final = "/v1"
 _COST_NOTHING: Final = frozenset({"unreachable", "store_busy", "store_unreachable", "server_shutdown"})

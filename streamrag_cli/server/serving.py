@@ -8,7 +8,6 @@ from typing import Self
 from starlette.requests import Request
 
 from streamrag_cli.answer.library import Library
-from streamrag_cli.answer.pipeline import ask
 from streamrag_cli.events import AskEvent
 from streamrag_cli.model import Question
 from streamrag_cli.server.limits import Limits
@@ -18,6 +17,8 @@ from streamrag_cli.server.public import public_events
 from streamrag_cli.server.request_log import entry_of, noted
 from streamrag_cli.server.security import asks_for_users
 from streamrag_cli.server.streaming import Encoder, EventStreamResponse, OpenStreams
+from streamrag_cli.service.interface import Service
+from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import ServerSettings, Settings
 from streamrag_cli.store.registry import open_store
 
@@ -44,6 +45,11 @@ class Serving:
         peers = Peers() if asks_for_users(server) else None
         return cls(settings=settings, server=server, limits=limits, streams=streams, metrics=metrics, peers=peers)
 
+    @property
+    def service(self) -> Service:
+        """Who answers."""
+        return LocalService(self.library)
+
     def answers_from(self, collection: str) -> bool:
         """Whether clients may ask this collection, if it exists."""
         server = self.server
@@ -55,7 +61,7 @@ class Serving:
 
     def events(self, request: Request, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
         """The answer as a visitor is shown it, counted and logged; what a visitor is not shown is in the log."""
-        events = self.metrics.observed(ask(question, settings, self.library))
+        events = self.metrics.observed(self.service.ask(question, settings))
         return public_events(noted(events, entry_of(request.scope)))
 
     def stream(self, request: Request, question: Question, settings: Settings, encode: Encoder) -> EventStreamResponse:

@@ -8,9 +8,9 @@ import pytest
 
 from streamrag_cli.answer.chat_model import ModelFinished
 from streamrag_cli.answer.chat_request import AnswerLimits
-from streamrag_cli.answer.pipeline import ask_once
 from streamrag_cli.events import AskEvent, Done, Error, Notice, Token
 from streamrag_cli.model import Question
+from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import Settings
 from tests.answer.conversations import converse
 from tests.library import make_collection
@@ -30,7 +30,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def events_of(script: Script | None, settings: Settings, **asked: object) -> tuple[list[AskEvent], list[LoggedRequest]]:
     async def collect(settings: Settings) -> list[AskEvent]:
         question = Question(text="Who built the lighthouse?", accepted_at=time.perf_counter(), **asked)  # type: ignore[arg-type]
-        return [event async for event in ask_once(question, settings)]
+        return [event async for event in LocalService().ask(question, settings)]
 
     if script is None:
         return asyncio.run(collect(settings)), []

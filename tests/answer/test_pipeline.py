@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.answer.pipeline import ask_once
 from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Notice, Sources, Status, Token
+from streamrag_cli.json_objects import answer_object
 from streamrag_cli.model import Question
 from streamrag_cli.model_server.known_models import KnownModels
 from streamrag_cli.retrieval.retriever import Retriever
+from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import Settings
-from streamrag_cli.wire import answer_object
 from tests.library import make_collection
 from tests.openai_connection import LoggedRequest
 from tests.openai_replies import (
@@ -45,7 +45,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def ask_quotes(question: str, settings: Settings) -> list[AskEvent]:
     async def collect() -> list[AskEvent]:
         asked = Question(text=question, accepted_at=time.perf_counter())
-        return [event async for event in ask_once(asked, settings)]
+        return [event async for event in LocalService().ask(asked, settings)]
 
     return asyncio.run(collect())
 
@@ -191,7 +191,7 @@ def test_tokens_are_sanitised_and_no_html_of_an_error_is_shown(settings: Setting
 
 def test_a_consumer_that_leaves_closes_the_connection_to_the_model(settings: Settings) -> None:
     async def leave_after_the_first_token(asked: Settings) -> None:
-        events = ask_once(Question(text=QUESTION, accepted_at=0.0), asked)
+        events = LocalService().ask(Question(text=QUESTION, accepted_at=0.0), asked)
         async for each in events:
             if isinstance(each, Token):
                 break
@@ -250,7 +250,7 @@ def test_a_citation_in_the_models_thinking_is_none(settings: Settings) -> None:
         async def collect() -> list[AskEvent]:
             asked = Question(text=QUESTION, accepted_at=time.perf_counter())
             events = []
-            async for event in ask_once(asked, replace(settings, base_url=server.base_url, model="m")):
+            async for event in LocalService().ask(asked, replace(settings, base_url=server.base_url, model="m")):
                 events.append(event)
                 if isinstance(event, Token):
                     shown.set()

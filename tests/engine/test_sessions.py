@@ -12,8 +12,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from streamrag_cli.codec import to_line
 from streamrag_cli.engine import process
-from streamrag_cli.engine.messages import Request, request_line
+from streamrag_cli.engine.messages import Request
 from streamrag_cli.engine.place import Place
 from streamrag_cli.model import Question
 from streamrag_cli.settings import Settings
@@ -93,11 +94,11 @@ def test_an_engine_that_is_to_stop_does_not_wait_for_a_client_that_takes_nothing
                 stopped.setblocking(False)
                 stopped.connect(str(place.socket))
                 await asyncio.get_running_loop().sock_sendall(
-                    stopped, request_line(Request(wants="ask", question=question, settings=asked))
+                    stopped, to_line(Request(wants="ask", question=question, settings=asked))
                 )
                 await asyncio.to_thread(model.wait_for_requests, 1, timeout_s=60)
                 stopping.connect(str(place.socket))
-                stopping.sendall(request_line(Request(wants="stop")))
+                stopping.sendall(to_line(Request(wants="stop")))
                 await asyncio.wait_for(running, timeout=30)
 
         asyncio.run(stop())

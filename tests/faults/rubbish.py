@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from streamrag_cli.answer.chat_piece import NotAnAnswerError, tidy
+from streamrag_cli.codec import GarbledError, read_event, read_line
 from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.load import load
 from streamrag_cli.documents.read import decode
-from streamrag_cli.engine.messages import GarbledError, read_event, read_request, read_state
+from streamrag_cli.engine.messages import read_request
 from streamrag_cli.errors import ConfigurationError, DocumentError, UsageError
 from streamrag_cli.model_server.event_stream import EventStreamDecoder
 from streamrag_cli.settings import read_server_settings, read_settings
@@ -67,7 +68,7 @@ def encodings(data: bytes) -> None:
 
 
 def messages(data: bytes) -> None:
-    for read in (read_request, read_event, read_state):
+    for read in (read_request, read_event, read_line):
         with contextlib.suppress(GarbledError):
             read(data)
 

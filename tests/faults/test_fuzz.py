@@ -5,7 +5,7 @@ import json
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from streamrag_cli.engine.messages import event_line
+from streamrag_cli.codec import event_line
 from streamrag_cli.events import Done, Error, Sources, Token
 from streamrag_cli.model import Timings
 from tests.faults import rubbish

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.answer.pipeline import ask_once
 from streamrag_cli.errors import NothingRelevantError
 from streamrag_cli.events import AskEvent, Notice, Token
 from streamrag_cli.model import Question
 from streamrag_cli.retrieval.lexical import content_words, is_outside_latin
 from streamrag_cli.retrieval.retriever import Retriever
+from streamrag_cli.service.local import LocalService
 from tests.library import make_collection
 
 DOCUMENTS = {
@@ -99,7 +99,9 @@ def test_an_answer_to_such_a_question_says_that_words_alone_decided(tmp_path: Pa
     settings = make_collection(tmp_path, {"bakery.md": DOCUMENTS["bakery.md"]})
 
     async def answered(text: str) -> list[AskEvent]:
-        return [event async for event in ask_once(Question(text=text, accepted_at=time.perf_counter()), settings)]
+        return [
+            event async for event in LocalService().ask(Question(text=text, accepted_at=time.perf_counter()), settings)
+        ]
 
     events = asyncio.run(answered("面包房星期几休息？"))
 

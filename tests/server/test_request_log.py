@@ -16,6 +16,7 @@ from streamrag_cli.model import Question
 from streamrag_cli.server import request_log
 from streamrag_cli.server.request_log import LogEntry
 from streamrag_cli.settings import Settings
+from tests.a_process import process
 from tests.openai_replies import Stall, answer, failure, stream, token
 from tests.openai_server import OpenAIServer
 from tests.server.client import ask_url, post_json, request, streaming
@@ -125,9 +126,7 @@ def test_an_answer_whose_reader_left_is_said_to_be_abandoned(settings: Settings)
         ("off", []),
     ],
 )
-def test_how_much_is_logged_can_be_chosen(
-    wanted: str, kinds: list[str], settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_how_much_is_logged_can_be_chosen(wanted: str, kinds: list[str], settings: Settings, tmp_path: Path) -> None:
     def ask_three_times() -> None:
         with OpenAIServer(chat=[answer("x"), failure(400, "no")]) as model:
             with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
@@ -135,7 +134,7 @@ def test_how_much_is_logged_can_be_chosen(
                 request(ask_url(server.url) + "&collection=elsewhere")
                 request(ask_url(server.url))
 
-    said = logged_while(ask_three_times, monkeypatch, tmp_path, wanted=wanted)
+    said = logged_while(ask_three_times, tmp_path, wanted=wanted)
 
     assert [" ".join(line.split()[1:3]) for line in said.splitlines()] == kinds
 
@@ -149,7 +148,7 @@ def test_an_internal_error_has_a_traceback_in_the_log_without_its_words(
         yield
 
     monkeypatch.setattr("streamrag_cli.answer.pipeline._answer", broken)
-    said = logged_while(lambda: ask_broken(settings), monkeypatch, tmp_path)
+    said = logged_while(lambda: ask_broken(settings), tmp_path)
 
     assert "in broken" in said
     assert "RuntimeError" in said
@@ -162,16 +161,14 @@ def ask_broken(settings: Settings) -> None:
         assert b"internal_error" in request(ask_url(server.url, WORDS)).body
 
 
-def logged_while(act: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wanted: str = "all") -> str:
+def logged_while(act: Any, tmp_path: Path, wanted: str = "all") -> str:
     """What a log on stderr holds of what happened in this process."""
     import logging
-    import sys
 
     loggers = [request_log.log, *map(logging.getLogger, ("streamrag_cli", "uvicorn.error", "asyncio"))]
     before = [(each, list(each.handlers), each.propagate, each.level) for each in loggers]
     with (tmp_path / "stderr").open("w+") as stderr:
-        monkeypatch.setattr(sys, "stderr", stderr)
-        handler = start_log(wanted, debug=False)
+        handler = start_log(wanted, process(err=stderr))
         act()
         handler.flush()
         for each, handlers, propagate, level in before:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from streamrag_cli.engine.messages import Request, read_request, request_line
+from streamrag_cli.codec import to_line
+from streamrag_cli.engine.messages import Request, read_request
 from streamrag_cli.errors import ConfigurationError, UsageError
 from streamrag_cli.settings import Settings, read_settings
 from streamrag_cli.store.postgres.address import PostgresUrl
@@ -77,4 +78,4 @@ def test_settings_hold_an_address_and_do_not_show_its_password() -> None:
 def test_the_engine_is_told_the_whole_address() -> None:
     settings = Settings(store=PostgresUrl(f"postgresql://me:{SECRET}@db/docs?schema=other"))
 
-    assert read_request(request_line(Request(wants="status", settings=settings))).settings == settings
+    assert read_request(to_line(Request(wants="status", settings=settings))).settings == settings

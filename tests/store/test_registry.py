@@ -8,8 +8,9 @@ from typing import cast
 import pytest
 
 import streamrag_cli
+from streamrag_cli.codec import to_line
 from streamrag_cli.doctor.store_check import check_store
-from streamrag_cli.engine.messages import Request, read_request, request_line
+from streamrag_cli.engine.messages import Request, read_request
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import read_settings
 from streamrag_cli.store import kind
@@ -54,7 +55,7 @@ def test_a_kind_that_is_named_in_the_registry_serves_every_part_of_the_program(t
 
     assert [hit.source for hit in found.hits][:1] == ["docs/lighthouse.md"]
     assert asked.store_named_by({"store": address}) == address
-    assert read_request(request_line(Request(wants="status", settings=settings))).settings == settings
+    assert read_request(to_line(Request(wants="status", settings=settings))).settings == settings
     assert [each.documents for each in kind.status_of(open_store(settings.store))] == [4]
     assert [each.state for each in check_store(settings, {}, full=False)] == ["ok"]
     copied = LocalStore(tmp_path / "copy")

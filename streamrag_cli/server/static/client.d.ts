@@ -31,12 +31,20 @@ export interface Source {
   /** 0 to 1, higher is better. */
   score: number;
   chunk_id: string;
+  /** Other documents with almost the same passage. */
+  also?: string[];
 }
 
 export interface Citation {
   n: number;
   source: string;
   chunk_id: string;
+}
+
+export interface Usage {
+  input_tokens: number;
+  output_tokens: number;
+  total_tokens: number;
 }
 
 /** Milliseconds since the server accepted the question; null for what did not happen. */
@@ -48,38 +56,38 @@ export interface Timings {
   first_token_ms: number | null;
   total_ms: number | null;
   tokens_per_second: number | null;
-}
-
-export interface Usage {
-  input_tokens: number;
-  output_tokens: number;
-  total_tokens: number;
+  stages?: Record<string, number>;
 }
 
 export interface StatusEvent {
   type: "status";
   status: "retrieving" | "generating" | "retrying";
 }
+
 export interface SourcesEvent {
   type: "sources";
   sources: Source[];
 }
+
 /** Concatenated, the tokens are the answer. */
 export interface TokenEvent {
   type: "token";
   token: string;
 }
+
 /** `unknown` are numbers that the answer cites and no source has. */
 export interface CitationsEvent {
   type: "citations";
   citations: Citation[];
   unknown: number[];
 }
+
 export interface NoticeEvent {
   type: "notice";
   message: string;
   code: string;
 }
+
 export interface DoneEvent {
   type: "done";
   done: true;
@@ -88,9 +96,10 @@ export interface DoneEvent {
   usage: Usage | null;
   timings: Timings;
 }
+
 /**
  * The end of a stream that failed. Codes that come from the client, not from the server: `unreachable`,
- * `connection_lost`, `malformed`, and `http_STATUS` where the server gave no code.
+ * `connection_lost`, `malformed`, and `http_STATUS` if the server gave no code.
  */
 export interface ErrorEvent {
   type: "error";
@@ -98,7 +107,7 @@ export interface ErrorEvent {
   code: string;
   hint: string;
   retryable: boolean;
-  /** Seconds to wait before asking again, where the server said so. */
+  /** Seconds to wait before asking again, if the server said so. */
   retry_after_s?: number;
 }
 

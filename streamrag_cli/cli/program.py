@@ -1,0 +1,114 @@
+"""One run of the program: a command, and what is said to the shell of how it ended."""
+
+import contextlib
+import logging
+import sys
+import traceback
+from dataclasses import replace
+from typing import Final
+
+import typer
+
+from streamrag_cli.cli import streams
+from streamrag_cli.cli.app import app
+from streamrag_cli.cli.library_logs import tame_libraries, without_keys
+from streamrag_cli.cli.process import Process
+from streamrag_cli.codec import encode, to_json
+from streamrag_cli.errors import ExitCode, StreamragError, UsageError
+from streamrag_cli.events import Error, as_event
+from streamrag_cli.json_objects import failure_object
+from streamrag_cli.render.complaint import complain
+from streamrag_cli.system_errors import lack_of
+from streamrag_cli.text import sanitise
+
+# click's, which recent versions of typer carry inside
+_UsageError: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
+_log: Final = logging.getLogger(__name__)
+
+
+def run_program(process: Process) -> int:
+    """Run one command and return its exit code. An expected failure is two lines on stderr."""
+    tame_libraries(process)
+    try:
+        code = _run(process)
+        streams.flush(process.out, process.err)
+    except BaseException as error:  # noqa: BLE001 - the last line of defence: no traceback unless asked for
+        code = process.signals.received or _explained(error, process)
+    streams.abandon_unwritten(process.out, process.err, blocked=process.signals.received is not None)
+    return process.signals.received or code
+
+
+def _run(process: Process) -> ExitCode:
+    try:
+        result = app(args=list(process.arguments), prog_name="streamrag", standalone_mode=False, obj=process)
+    except typer.Abort:
+        return ExitCode.INTERRUPTED
+    except typer.Exit as request:
+        return ExitCode(request.exit_code)
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # typer makes it an exit with 1 and wraps the streams
+            sys.stdout, sys.stderr = process.out, process.err
+            raise leaving.__context__ from None
+        raise
+    except _UsageError as error:
+        if not process.arguments:
+            process.err.write(f"{error.format_message()}\n")  # it is the help
+            return ExitCode.USAGE
+        hint = f"streamrag {_command_in(process)} --help".replace("  ", " ")
+        raise UsageError(error.format_message(), code="usage", hint=hint) from None
+    return ExitCode(result or 0)
+
+
+def _command_in(process: Process) -> str:
+    command = next((each for each in process.arguments if not each.startswith("-")), "")
+    return command if command in {each.name for each in app.registered_commands} else ""
+
+
+def _explained(error: BaseException, process: Process) -> ExitCode:
+    """Say what ended the command, and return the code for it."""
+    expected = error if isinstance(error, StreamragError) else lack_of(error)
+    if expected is not None:
+        _log.debug("the command failed", exc_info=error)
+        event = replace(as_event(expected), hint=process.hint_of(expected))
+        _print_for_programs(process, event)
+        _complain(process, expected.message, event.hint)
+        return expected.exit_code
+    match error:
+        case BrokenPipeError():
+            return ExitCode.BROKEN_PIPE
+        case OSError() if error.errno in streams.UNWRITABLE:
+            _complain(process, f"the output cannot be written: {error.strerror}", "write it somewhere else")
+            return ExitCode.BUG
+        case SystemExit():
+            raise error
+    return _bug(error, process)
+
+
+def _print_for_programs(process: Process, error: Error) -> None:
+    """What `--json` and `--jsonl` promise of a command that failed before it printed anything."""
+    if "--json" in process.flags:
+        line = encode(failure_object(_command_in(process), error))
+    elif "--jsonl" in process.flags:
+        line = to_json(error)
+    else:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        process.out.buffer.write(without_keys(line, process.environment).encode() + b"\n")
+        process.out.flush()
+
+
+def _complain(process: Process, message: str, hint: str = "") -> None:
+    with contextlib.suppress(OSError, ValueError):  # nobody reads stdout or stderr: the exit code still says it
+        process.out.flush()
+    with contextlib.suppress(OSError, ValueError):
+        complain(process.err, without_keys(message, process.environment), hint)
+
+
+def _bug(error: BaseException, process: Process) -> ExitCode:
+    if process.debug:
+        with contextlib.suppress(OSError, ValueError):
+            said = sanitise("".join(traceback.format_exception(error)))
+            process.err.write(without_keys(said, process.environment))
+    hint = "run it again with --debug and report what it prints"
+    _complain(process, f"internal error: {type(error).__name__}: {error}", hint)
+    return ExitCode.BUG

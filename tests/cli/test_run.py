@@ -1,0 +1,144 @@
+"""The one way of a stream of events through a renderer to an exit code."""
+
+from collections.abc import AsyncGenerator, Iterator
+
+import pytest
+
+from streamrag_cli.cli.interruption import Interrupted
+from streamrag_cli.cli.process import settings_from
+from streamrag_cli.cli.run import run
+from streamrag_cli.errors import ExitCode
+from streamrag_cli.events import AskEvent, DocumentSeen, Done, Error, IngestDone, IngestEvent, Notice, Token
+from streamrag_cli.model import Timings
+from tests.a_process import process
+
+DONE = Done(finish_reason="stop", model="m", usage=None, timings=Timings())
+NOTHING = Error(message="nothing", code="nothing_relevant", hint="streamrag status", retryable=False, exit_code=7)
+COUNTS = dict.fromkeys(("added", "changed", "unchanged", "deleted", "skipped", "failed"), 0)
+
+
+class Collected:
+    """A renderer that keeps what it is given; `refuses` is raised by every event, as a full disk does."""
+
+    def __init__(self, refuses: OSError | None = None) -> None:
+        self.shown: list[object] = []
+        self.closed = 0
+        self._refuses = refuses
+
+    def handle(self, event: object) -> None:
+        self.shown.append(event)
+        if self._refuses:
+            raise self._refuses
+
+    def close(self) -> None:
+        self.closed += 1
+        if self._refuses:
+            raise self._refuses
+
+
+async def answer(*events: AskEvent) -> AsyncGenerator[AskEvent, None]:
+    for event in events:
+        yield event
+
+
+def ingest(*events: IngestEvent) -> list[IngestEvent]:
+    return list(events)
+
+
+def ingested(failed: int) -> IngestDone:
+    counts = {**COUNTS, "failed": failed}
+    return IngestDone(counts=counts, chunks_written=0, chunks=0, elapsed_ms=1.0, dry_run=False)  # type: ignore[arg-type]
+
+
+def test_the_last_event_is_the_exit_code() -> None:
+    codes = [
+        run(answer(Token(text="x"), DONE), Collected(), process()),
+        run(answer(NOTHING), Collected(), process()),
+        run(answer(), Collected(), process()),
+        run(ingest(ingested(failed=0)), Collected(), process()),
+        run(ingest(ingested(failed=2)), Collected(), process()),
+    ]
+
+    assert codes == [0, 7, ExitCode.BUG, 0, ExitCode.SOME_FILES_FAILED]
+
+
+def test_commands_in_what_is_shown_are_for_the_collection_that_was_named() -> None:
+    here, renderer = process(environment={"HOME": "/home/someone"}), Collected()
+    settings_from(here, {"collection": "laws"})
+    gone = Notice(message="a.md is gone: streamrag ingest --remove a.md", code="source_gone")
+
+    run(answer(gone, NOTHING), renderer, here)
+
+    assert [getattr(each, "hint", getattr(each, "message", "")) for each in renderer.shown] == [
+        "a.md is gone: streamrag ingest --remove a.md -c laws",
+        "streamrag status -c laws",
+    ]
+
+
+@pytest.mark.parametrize("part_of", ["ingest", ""])
+def test_an_interruption_is_shown_as_the_end_of_what_it_leaves_a_part_of(part_of: str) -> None:
+    here, renderer = process(), Collected()
+    seen = DocumentSeen(source="a.md", action="added")
+
+    def interrupted() -> Iterator[IngestEvent]:
+        yield seen
+        here.signals.received = ExitCode.TERMINATED
+        raise Interrupted(ExitCode.TERMINATED)
+
+    with pytest.raises(Interrupted):
+        run(interrupted(), renderer, here, part_of=part_of, hint="again")
+
+    last = Error(
+        message="terminated before the ingest was complete",
+        code="terminated",
+        hint="again",
+        retryable=True,
+        exit_code=143,
+    )
+    assert renderer.shown == [seen, *([last] if part_of else [])]
+    assert renderer.closed == 1
+
+
+def test_a_failure_that_a_signal_caused_is_taken_for_the_signal() -> None:
+    here = process()
+    here.signals.received = ExitCode.INTERRUPTED
+
+    with pytest.raises(Interrupted):
+        run(ingest(NOTHING), Collected(), here)
+
+
+@pytest.mark.parametrize("stream", [answer(DONE), ingest(ingested(failed=0))], ids=["answer", "ingest"])
+def test_a_stream_that_cannot_be_written_says_so_once(
+    stream: AsyncGenerator[AskEvent, None] | list[IngestEvent],
+) -> None:
+    full = OSError(28, "No space left on device")
+    renderer = Collected(refuses=full)
+
+    with pytest.raises(OSError, match="No space left") as raised:
+        run(stream, renderer, process())
+
+    assert (raised.value, len(renderer.shown), renderer.closed) == (full, 1, 1)
+
+
+def test_the_stream_is_closed_though_its_reader_fails() -> None:
+    closed: list[bool] = []
+
+    async def watched() -> AsyncGenerator[AskEvent, None]:
+        try:
+            yield DONE
+        finally:
+            closed.append(True)
+
+    with pytest.raises(OSError, match="full"):
+        run(watched(), Collected(refuses=OSError("full")), process())
+
+    assert closed == [True]
+
+
+def test_debug_counts_before_the_double_dash_alone() -> None:
+    assert [process("ask", *rest).debug for rest in (["--debug", "x"], ["x", "--debug"], ["--", "--debug"], [])] == [
+        True,
+        True,
+        False,
+        False,
+    ]

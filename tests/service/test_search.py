@@ -1,0 +1,108 @@
+"""`search` means one thing on every route."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.answer.library import Library
+from streamrag_cli.errors import ExitCode
+from streamrag_cli.events import AskEvent, Error, Sources
+from streamrag_cli.model import Question
+from streamrag_cli.retrieval.retriever import Retriever
+from streamrag_cli.service.local import LocalService
+from streamrag_cli.settings import Settings
+from tests.library import make_collection
+from tests.server.client import request
+from tests.server.running import running_server
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return make_collection(tmp_path_factory.mktemp("service"))
+
+
+def search(text: str, settings: Settings) -> list[AskEvent]:
+    async def collect(events: AsyncGenerator[AskEvent, None]) -> list[AskEvent]:
+        return [event async for event in events]
+
+    return asyncio.run(collect(LocalService().search(Question(text=text, accepted_at=0.0), settings)))
+
+
+def test_what_is_found_is_one_event(settings: Settings) -> None:
+    (found,) = search("Who built the lighthouse?", settings)
+
+    assert isinstance(found, Sources)
+    assert (found.sources[0].n, found.sources[0].source) == (1, "docs/lighthouse.md")
+
+
+def test_that_nothing_is_relevant_is_one_error_with_a_hint_for_a_search(settings: Settings) -> None:
+    (nothing,) = search("quantum chromodynamics", replace(settings, min_score=0.99))
+
+    assert isinstance(nothing, Error)
+    assert (nothing.code, nothing.exit_code) == ("nothing_relevant", ExitCode.NOTHING_RELEVANT)
+    assert "streamrag search --min-score 0 QUERY" in nothing.hint
+
+
+def test_over_http_that_nothing_is_relevant_is_said_beside_an_empty_list(settings: Settings) -> None:
+    with running_server(settings) as server:
+        reply = request(f"{server.url}/search?query=quantum+chromodynamics&min_score=0.99")
+
+    assert (reply.status, reply.json) == (
+        200,
+        {
+            "version": 1,
+            "query": "quantum chromodynamics",
+            "hits": [],
+            "error": {
+                "message": "nothing in the documents is relevant to the question",
+                "code": "nothing_relevant",
+                "hint": "ask in other words",
+                "retryable": False,
+            },
+        },
+    )
+
+
+def test_a_store_that_is_not_there_is_one_error(settings: Settings, tmp_path: Path) -> None:
+    (missing,) = search("Who?", replace(settings, store=tmp_path / "none"))
+
+    assert isinstance(missing, Error)
+    assert (missing.code, missing.exit_code) == ("store_missing", ExitCode.STORE)
+
+
+def test_a_bug_is_one_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("oops")
+
+    monkeypatch.setattr(Retriever, "retrieve", broken)
+
+    (bug,) = search("Who?", settings)
+
+    assert isinstance(bug, Error)
+    assert (bug.code, bug.exit_code) == ("internal_error", ExitCode.BUG)
+
+
+def test_a_service_with_a_library_leaves_open_what_it_opened(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Settings] = []
+    opening = Retriever.open
+
+    def noted(settings: Settings) -> Retriever:
+        opened.append(settings)
+        return opening(settings)
+
+    monkeypatch.setattr(Retriever, "open", noted)
+
+    async def ask_twice() -> None:
+        async with Library() as library:
+            for _ in range(2):
+                events = LocalService(library).search(Question(text="lighthouse", accepted_at=0.0), settings)
+                assert [type(event) async for event in events] == [Sources]
+
+    asyncio.run(ask_twice())
+
+    assert opened == [settings]

@@ -1,0 +1,248 @@
+"""What leaves the program and what goes to its engine: each event in public, and in full and back."""
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamrag_cli import events
+from streamrag_cli.codec import GarbledError, event_line, read_event, to_json, to_line, to_mapping
+from streamrag_cli.engine.messages import Request, read_request
+from streamrag_cli.events import EVENTS, AskEvent, Event, IngestEvent
+from streamrag_cli.json_objects import answer_object, hits_object
+from streamrag_cli.model import ChatMessage, Citation, Question, Source, Timings, Usage
+from streamrag_cli.settings import Settings
+from streamrag_cli.store.postgres.address import PostgresUrl
+
+SOURCE = Source(
+    n=1,
+    source="docs/a.md",
+    page=None,
+    line_start=3,
+    line_end=9,
+    title="A > B",
+    content="text...",
+    score=0.912345678,
+    chunk_id="c1",
+    path="/home/someone/docs/\udcffa.md",
+    also=("b.md",),
+    also_paths=("/home/someone/b.md",),
+    gone_paths=("/home/someone/b.md",),
+)
+SOURCE_IN_PUBLIC = {
+    "n": 1,
+    "source": "docs/a.md",
+    "page": None,
+    "line_start": 3,
+    "line_end": 9,
+    "title": "A > B",
+    "content": "text...",
+    "score": 0.9123,
+    "chunk_id": "c1",
+    "also": ["b.md"],
+}
+COUNTS = {"added": 1, "changed": 0, "unchanged": 0, "deleted": 0, "skipped": 2, "failed": 0}
+DONE = events.Done(
+    finish_reason="stop",
+    model="m",
+    usage=Usage(input_tokens=1, output_tokens=2, total_tokens=3),
+    timings=Timings(retrieval_ms=1.5, total_ms=9.123456, stages={"imports": 0.123456}),
+)
+ERROR = events.Error(message="gone", code="cut_off", hint="again", retryable=True, exit_code=4, retry_after_s=6.2)
+IN_PUBLIC: list[tuple[AskEvent | IngestEvent, dict[str, Any]]] = [
+    (events.Status(status="retrieving", detail="7 chunks"), {"type": "status", "status": "retrieving"}),
+    (events.Sources(sources=(SOURCE,)), {"type": "sources", "sources": [SOURCE_IN_PUBLIC]}),
+    (events.Token(text="Hé\n\u2028\ud800"), {"type": "token", "token": "Hé\n\u2028\ud800"}),
+    (
+        events.Citations(citations=(Citation(n=1, source="docs/a.md", chunk_id="c1"),), unknown=(9,)),
+        {"type": "citations", "citations": [{"n": 1, "source": "docs/a.md", "chunk_id": "c1"}], "unknown": [9]},
+    ),
+    (events.Notice(message="m", code="c"), {"type": "notice", "message": "m", "code": "c"}),
+    (
+        DONE,
+        {
+            "type": "done",
+            "done": True,
+            "finish_reason": "stop",
+            "model": "m",
+            "usage": {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3},
+            "timings": {
+                "startup_ms": None,
+                "retrieval_ms": 1.5,
+                "context_ms": None,
+                "request_ms": None,
+                "first_token_ms": None,
+                "total_ms": 9.1235,
+                "tokens_per_second": None,
+                "stages": {"imports": 0.1235},
+            },
+        },
+    ),
+    (
+        ERROR,
+        {"type": "error", "error": "gone", "code": "cut_off", "hint": "again", "retryable": True, "retry_after_s": 7},
+    ),
+    (
+        events.IngestStarted(documents=1, collection="default", embedding="builtin:x"),
+        {"type": "started", "documents": 1, "collection": "default", "embedding": "builtin:x"},
+    ),
+    (
+        events.DocumentSeen(source="a.md", action="added", chunks=4),
+        {"type": "document", "source": "a.md", "action": "added", "chunks": 4, "reason": "", "code": ""},
+    ),
+    (
+        events.FileProgress(source="a.md", embedded=3, chunks=4),
+        {"type": "progress", "source": "a.md", "embedded": 3, "chunks": 4},
+    ),
+    (
+        events.IngestDone(
+            counts=COUNTS,  # type: ignore[arg-type]
+            chunks_written=4,
+            chunks=4,
+            elapsed_ms=12.0,
+            dry_run=False,
+            skipped={"unsupported": 2},
+            unsupported={".xlsx": 2},
+        ),
+        {
+            "type": "done",
+            "done": True,
+            "counts": COUNTS,
+            "chunks_written": 4,
+            "chunks": 4,
+            "elapsed_ms": 12.0,
+            "dry_run": False,
+            "skipped": {"unsupported": 2},
+            "unsupported": {".xlsx": 2},
+        },
+    ),
+]
+NAMES = [type(event).__name__ for event, _ in IN_PUBLIC]
+
+
+def test_no_event_is_forgotten() -> None:
+    defined = {each.__name__ for each in vars(events).values() if isinstance(each, type) and issubclass(each, Event)}
+
+    assert {each.__name__ for each in EVENTS} == defined - {"Event"}
+    assert set(NAMES) == defined - {"Event"}
+
+
+@pytest.mark.parametrize(("event", "said"), IN_PUBLIC, ids=NAMES)
+def test_an_event_has_exactly_these_keys_in_this_order(event: Event, said: dict[str, Any]) -> None:
+    found = to_mapping(event)
+
+    assert found == said
+    assert list(found) == list(said)
+
+
+@pytest.mark.parametrize("event", [event for event, _ in IN_PUBLIC], ids=NAMES)
+def test_an_event_reaches_the_other_side_with_all_it_holds_on_one_line(event: Event) -> None:
+    line = event_line(event)
+
+    assert read_event(line) == event
+    assert line.count(b"\n") == 1
+
+
+def test_what_did_not_happen_is_left_out_or_null() -> None:
+    bare = events.Done(finish_reason="stop", model="m", usage=None, timings=Timings())
+    known = Source(n=1, source="a", page=1, line_start=None, line_end=None, title="", content="", score=1, chunk_id="c")
+
+    assert to_mapping(bare)["usage"] is None
+    assert list(to_mapping(bare)["timings"].values()) == [None] * 7
+    assert "also" not in to_mapping(events.Sources(sources=(known,)))["sources"][0]
+    assert "retry_after_s" not in to_mapping(
+        events.Error(message="", code="", hint="", retryable=False, exit_code=4, retry_after_s=None)
+    )
+    assert all(read_event(event_line(each)) == each for each in (bare, events.Sources(sources=(known,))))
+
+
+def test_only_the_user_of_this_machine_is_shown_a_path() -> None:
+    hits = hits_object([SOURCE], query="q", paths=True)
+
+    assert hits["hits"] == [SOURCE_IN_PUBLIC | {"path": SOURCE.path}]
+    assert "/home/someone" not in to_json(events.Sources(sources=(SOURCE,)))
+
+
+def test_events_can_be_told_apart_by_the_key_present() -> None:
+    keys = {"status", "sources", "token", "done", "error"}
+    asked = [event for event, _ in IN_PUBLIC if type(event) in get_args(AskEvent)]
+
+    assert {type(event).__name__: sorted(keys & to_mapping(event).keys()) for event in asked} == {
+        "Status": ["status"],
+        "Sources": ["sources"],
+        "Token": ["token"],
+        "Citations": [],
+        "Notice": [],
+        "Done": ["done"],
+        "Error": ["error"],
+    }
+
+
+def test_an_event_is_one_line_of_json_whatever_it_holds() -> None:
+    line = to_json(events.Token(text='two\nlines "quoted" é'))
+
+    assert line == '{"type":"token","token":"two\\nlines \\"quoted\\" é"}'
+
+
+def test_the_answer_object_always_has_every_key() -> None:
+    keys = [
+        "version",
+        "answer",
+        "complete",
+        "sources",
+        "citations",
+        "unknown_citations",
+        "notices",
+        "finish_reason",
+        "model",
+        "usage",
+        "timings",
+        "error",
+    ]
+
+    assert list(answer_object([])) == keys
+    assert list(answer_object([events.Token(text="a"), DONE])) == keys
+
+
+def test_a_failed_answer_keeps_what_had_arrived() -> None:
+    arrived: list[AskEvent] = [events.Sources(sources=(SOURCE,)), events.Token(text="Half "), events.Token(text="an")]
+    found = answer_object([*arrived, ERROR])
+
+    assert (found["answer"], found["complete"], found["sources"], found["error"]) == (
+        "Half an",
+        False,
+        [SOURCE_IN_PUBLIC],
+        {"message": "gone", "code": "cut_off", "hint": "again", "retryable": True},
+    )
+    assert json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.parametrize("store", [Path("/s/\udcff"), PostgresUrl("postgresql://u:secret@h/d?schema=x")], ids=type)
+def test_a_request_arrives_with_question_and_settings(store: Path | PostgresUrl) -> None:
+    request = Request(
+        wants="ask",
+        question=Question(
+            text="Why?\udcff",
+            accepted_at=1.5,
+            extra="x",
+            startup_ms=None,
+            conversation=(ChatMessage(role="system", text="Be brief."), ChatMessage(role="user", text="Why?")),
+            options={"temperature": 0.5, "stop": ["."]},
+            max_tokens=7,
+        ),
+        settings=Settings(store=store, api_key="k", top_k=7, exclude=("a/", "*.csv")),
+    )
+
+    assert read_request(to_line(request)) == request
+
+
+@given(
+    st.one_of(st.binary(), st.text().map(str.encode), st.just(b"[" * 100_000), st.sampled_from([b"{}", b"[]", b"1"]))
+)
+def test_what_is_no_message_is_refused_and_nothing_worse(line: bytes) -> None:
+    for read in (read_event, read_request):
+        with pytest.raises(GarbledError):
+            read(line)
