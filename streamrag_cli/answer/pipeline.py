@@ -6,7 +6,7 @@ consumer itself goes away; then the connection to the model is closed on the way
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from time import perf_counter
@@ -93,31 +93,40 @@ async def _with_end(events: AsyncGenerator[AskEvent, None]) -> AsyncGenerator[As
 
 
 class _Clock:
-    """Collects the timings of one question."""
+    """The stages of one question, each ended once; `timings` are read off them."""
 
     def __init__(self, question: Question) -> None:
         self._question = question
-        self.marks: dict[str, float] = {}
-        self.stages = Stages(perf_counter())
+        self._stages = Stages(perf_counter())
         self.pieces = 0
 
-    def mark(self, stage: str) -> None:
-        self.marks[stage] = (perf_counter() - self._question.accepted_at) * 1000
+    def end(self, stage: str, parts: Mapping[str, float] | None = None) -> None:
+        """The time since the last stage's end was `stage`. `parts` say what it was spent on, in ms."""
+        self._stages.end(stage)
+        for part, spent_ms in (parts or {}).items():
+            self._stages.spent_ms[f"{stage}: {part}"] = spent_ms
 
     def token(self) -> None:
         self.pieces += 1
         if self.pieces == 1:
-            self.mark("first_token_ms")
-            self.stages.end("first token")
+            self.end("first token")
 
     def timings(self, usage: Usage | None) -> Timings:
-        self.mark("total_ms")
-        writing_s = (self.marks["total_ms"] - self.marks.get("first_token_ms", 0.0)) / 1000
+        self.end("rest of the answer")
+        ended_ms = {stage: (at - self._question.accepted_at) * 1000 for stage, at in self._stages.ended_at.items()}
+        first_ms, total_ms = ended_ms.get("first token"), ended_ms["rest of the answer"]
+        writing_s = (total_ms - (first_ms or 0.0)) / 1000
         count = usage.output_tokens if usage and usage.output_tokens else self.pieces
-        rate = count / writing_s if writing_s > 0 and self.pieces > 1 else None
-        self.stages.end("rest of the answer")
-        stages = self.stages.spent_ms if self._question.with_stages else None
-        return Timings(startup_ms=self._question.startup_ms, tokens_per_second=rate, stages=stages, **self.marks)
+        return Timings(
+            startup_ms=self._question.startup_ms,
+            retrieval_ms=ended_ms.get("retrieval"),
+            context_ms=ended_ms.get("context"),
+            request_ms=ended_ms["context"] if "send" in ended_ms else None,
+            first_token_ms=first_ms,
+            total_ms=total_ms,
+            tokens_per_second=count / writing_s if writing_s > 0 and self.pieces > 1 else None,
+            stages=self._stages.spent_ms if self._question.with_stages else None,
+        )
 
 
 async def _answer(question: Question, settings: Settings, library: Library) -> AsyncGenerator[AskEvent, None]:
@@ -134,15 +143,13 @@ async def _events(
     question: Question, settings: Settings, library: Library, retriever: Retriever
 ) -> AsyncGenerator[AskEvent, None]:
     clock = _Clock(question)
-    clock.stages.end("open the collection")
+    clock.end("open the collection")
     if settings.model or settings.base_url or settings.api_key:
         scheme = "http" if (settings.base_url or "").startswith("http:") else "https"
         asyncio.get_running_loop().run_in_executor(None, prepare_client, scheme)  # beside retrieval: 5 % sooner
     yield Status(status="retrieving", detail=await _what_is_searched(retriever, library))
     found, sources = await retriever.in_thread(partial(_find, question, settings, library, retriever))
-    clock.mark("retrieval_ms")
-    clock.stages.end("retrieval")
-    clock.stages.spent_ms |= {f"retrieval: {step}": spent_ms for step, spent_ms in found.spent_ms.items()}
+    clock.end("retrieval", found.spent_ms)
     yield Sources(sources=sources)
     if found.by_words_alone:
         yield Notice(message=_BY_WORDS_ALONE, code="language_unsupported")
@@ -268,11 +275,9 @@ async def _generate_with(
     library: Library,
 ) -> AsyncGenerator[AskEvent, None]:
     prompt = messages(question.text, hits, extra=question.extra, conversation=question.conversation)
-    clock.mark("context_ms")
-    clock.stages.end("context")
     waiting = f"waiting for {sanitise_line(endpoint.model)}"
     yield Status(status="generating", detail=waiting)
-    clock.mark("request_ms")
+    clock.end("context")
     stream = stream_chat(
         prompt,
         endpoint=endpoint,
@@ -280,7 +285,7 @@ async def _generate_with(
         client_for=library.client,
         limits=_limits(question, settings),
         options=question.options,
-        passed=clock.stages.end,
+        passed=clock.end,
     )
     loading = False
     async with aclosing(stream):
@@ -367,7 +372,7 @@ async def _quote(
     *,
     for_visitors: bool,
 ) -> AsyncGenerator[AskEvent, None]:
-    clock.mark("context_ms")
+    clock.end("context")
     yield Status(status="generating", detail="choosing quotes")
     pick = partial(pick_quotes, question.text, found, top_k=len(found.hits), embedder=retriever.embedder)
     picking = retriever.in_thread(lambda end: pick(chunk_after=partial(retriever.chunk_after, cancellation=end)))
