@@ -1,4 +1,4 @@
-"""Values as JSON and back, derived from their classes: the only serialiser.
+"""Values as JSON and back, derived from their classes: the only serialiser of events and engine messages.
 
 In public an event is a line of `--jsonl` and what the server sends after `data: `; only the names of sources depend on
 who asks. An event carries its `type` and, among `status`, `sources`, `token`, `done` and `error`, only its own key, so

@@ -1,7 +1,7 @@
 """What the pipelines say while they run.
 
 An answer: `Status`, `Sources`, `Status`, `Token`..., `Citations`, and exactly one `Done` or `Error`, always
-last; a `Notice` may come anywhere before that. `tests/test_pipeline.py` holds the pipeline to it.
+last; a `Notice` may come anywhere before that. `tests/answer/test_pipeline.py` holds the pipeline to it.
 
 An ingest: `IngestStarted`, then `DocumentSeen`, `FileProgress` and `Notice` in any number, and exactly one
 `IngestDone` or `Error`, always last. A document is reported once it is safe in the store.

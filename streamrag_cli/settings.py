@@ -41,6 +41,16 @@ class Settings:
     state_directory: str = ""
     exclude: tuple[str, ...] = ()
 
+    @property
+    def names_a_model(self) -> bool:
+        """Whether a model's server is to be asked. If not, answers are quotes."""
+        return bool(self.model or self.base_url or self.api_key)
+
+    @property
+    def model_scheme(self) -> str:
+        """`http` or `https`, which needs certificates."""
+        return "http" if (self.base_url or "").startswith("http:") else "https"
+
     def store_named_by(self, flags: Mapping[str, object | None]) -> str:
         """The store as a flag names it, without its password; "" where none does."""
         given = flags.get("store")

@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from streamrag_cli.answer.chat_reply import ChatReply, Chunk
+from streamrag_cli.answer.chat_reply import ChatReply, ReplyPart
 from streamrag_cli.answer.chat_request import AnswerLimits, ChatRequest
 from streamrag_cli.answer.thinking import always_thinks
 from streamrag_cli.model import Usage
@@ -260,7 +260,7 @@ def _pieces(text: str, reply: ChatReply, *, is_first: bool) -> Iterator[ModelPie
     yield ModelText(text=text)
 
 
-def _finish(finished: ModelFinished | None, chunk: Chunk, endpoint: ModelEndpoint) -> ModelFinished | None:
+def _finish(finished: ModelFinished | None, chunk: ReplyPart, endpoint: ModelEndpoint) -> ModelFinished | None:
     """What is known about the end of the answer after `chunk`."""
     if finished is not None:
         return replace(finished, usage=chunk.usage or finished.usage)

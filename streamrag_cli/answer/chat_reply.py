@@ -36,7 +36,7 @@ _QUOTED_BYTES: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
+class ReplyPart:
     """All that arrived together and says something. `text` may be empty; None is what the server has not said."""
 
     text: str
@@ -94,7 +94,7 @@ class ChatReply:
         self.takes_back = False
         self.was_cut = False
 
-    async def next(self, within_s: float) -> Chunk | None:
+    async def next(self, within_s: float) -> ReplyPart | None:
         """The next chunk; None at the end.
 
         Raises TimeoutError if there is none for so long, and what the client, reading and decoding raise.
@@ -195,7 +195,7 @@ class ChatReply:
             self._failure = self._failure or _not_a_reply(self._head)
         return pieces
 
-    def _chunk(self, pieces: list[Piece]) -> Chunk | None:
+    def _chunk(self, pieces: list[Piece]) -> ReplyPart | None:
         """Pieces that arrived together as one chunk; None if there is nothing to say."""
         had_thought = self.has_thought
         if any(piece.reasoning for piece in pieces):
@@ -214,7 +214,7 @@ class ChatReply:
         began_to_think = self.has_thought and not had_thought
         if text or finish_reason or usage or began_to_think or (pieces and self._is_time_for_a_sign_of_life()):
             model = next((piece.model for piece in pieces if piece.model), "")
-            return Chunk(text=text, finish_reason=finish_reason, usage=usage, model=model)
+            return ReplyPart(text=text, finish_reason=finish_reason, usage=usage, model=model)
         return None
 
     def _within_limit(self, text: str) -> str:

@@ -144,9 +144,8 @@ async def _events(
 ) -> AsyncGenerator[AskEvent, None]:
     clock = _Clock(question)
     clock.end("open the collection")
-    if settings.model or settings.base_url or settings.api_key:
-        scheme = "http" if (settings.base_url or "").startswith("http:") else "https"
-        asyncio.get_running_loop().run_in_executor(None, prepare_client, scheme)  # beside retrieval: 5 % sooner
+    if settings.names_a_model:
+        asyncio.get_running_loop().run_in_executor(None, prepare_client, settings.model_scheme)  # 5 % sooner
     yield Status(status="retrieving", detail=await _what_is_searched(retriever, library))
     found, sources = await retriever.in_thread(partial(_find, question, settings, library, retriever))
     clock.end("retrieval", found.spent_ms)

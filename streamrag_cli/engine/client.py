@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 
 from streamrag_cli.codec import GarbledError, read_event, read_line, to_line
 from streamrag_cli.engine.liveness import PATIENCE_S, Silence, watch
-from streamrag_cli.engine.messages import Request
+from streamrag_cli.engine.messages import LONGEST_LINE_BYTES, Request
 from streamrag_cli.engine.peer import peer
 from streamrag_cli.engine.place import Place, UnsafePlaceError, environment_for_engine, place_for, places_to_look
 from streamrag_cli.errors import ExitCode
@@ -97,7 +97,7 @@ class Connection:
         """The engine's events. Raises NoEngineError if it hangs, or ends before its stream does."""
         import asyncio
 
-        reader, writer = await asyncio.open_unix_connection(sock=self.socket, limit=2**28)
+        reader, writer = await asyncio.open_unix_connection(sock=self.socket, limit=LONGEST_LINE_BYTES)
         silence = Silence()
         watching = asyncio.create_task(watch(reader, silence))
         try:
@@ -162,7 +162,7 @@ def _is_limited() -> bool:
 def _needs_network(request: Request) -> bool:
     """Whether a model's server may be asked, through the proxies that the environment names."""
     asked = request.settings
-    return asked is None or bool(asked.model or asked.base_url or asked.api_key or asked.embedding)
+    return asked is None or asked.names_a_model or bool(asked.embedding)
 
 
 def state_of(place: Place, wants: Literal["status", "stop"]) -> dict[str, Any] | None:

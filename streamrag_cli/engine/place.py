@@ -97,22 +97,22 @@ def places_to_look(own: Place, environment: Mapping[str, str], *, needs_network:
 
     Without `needs_network` that is one with another proxy in its environment, too.
     """
-    alike = own.identity.rpartition("-")[0]
     return [
         each
         for each in places(environment)
-        if each != own and (each.identity == own.identity or (not needs_network and _program(each) == alike))
+        if each != own
+        and (each.identity == own.identity or (not needs_network and _without_network(each) == _without_network(own)))
     ]
 
 
-def _program(place: Place) -> str:
+def _without_network(place: Place) -> str:
     return place.identity.rpartition("-")[0]
 
 
 def identity(environment: Mapping[str, str]) -> str:
     """Changes with the home directory, with the program's files, interpreter and packages, and with the proxies."""
     program = [__version__, sys.executable, str(_PACKAGE), *_stamps(_PACKAGE), *_stamp(_PACKAGE.parent)]
-    network = [f"{name}={value}" for name, value in heeded(environment).items()]
+    network = [f"{name}={value}" for name, value in network_variables(environment).items()]
     return f"{_home(environment)}-{_hash(program)[:12]}-{_hash(network)[:6]}"
 
 
@@ -125,7 +125,7 @@ def _hash(parts: Sequence[str]) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def heeded(environment: Mapping[str, str]) -> dict[str, str]:
+def network_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """What libraries read from the environment on the way to a model's server. Paths are absolute."""
     proxies = [name for upper in _PROXIES for name in (upper, upper.lower())]
     certificates = {name: str(Path(environment[name]).absolute()) for name in _CERTIFICATES if environment.get(name)}
@@ -136,7 +136,7 @@ def environment_for_engine(environment: Mapping[str, str]) -> dict[str, str]:
     """What an engine gets of a caller's environment: nothing that is a setting or a secret."""
     kept = {name: environment[name] for name in _KEPT if name in environment}
     # One arena for all threads: freed memory goes back instead of staying with the thread that had it.
-    return kept | heeded(environment) | SWITCHES | {"MALLOC_ARENA_MAX": "1"}
+    return kept | network_variables(environment) | SWITCHES | {"MALLOC_ARENA_MAX": "1"}
 
 
 def _candidates(environment: Mapping[str, str]) -> list[Path]:

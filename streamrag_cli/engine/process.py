@@ -37,7 +37,7 @@ class Engine:
         self._asked_at_s = time.monotonic()
         self._started_at = time.time()
         self._serving: set[asyncio.Task[None]] = set()
-        self._sending_since_s: dict[asyncio.Task[Any] | None, float] = {}
+        self._sending_since_s: dict[asyncio.Task[Any], float] = {}
         self._questions = 0
         self._secrets: set[str] = set()
         self._stores: dict[StoreAddress, int] = {}
@@ -116,8 +116,8 @@ class Engine:
             self._asked_at_s = time.monotonic()
             writer.transport.abort()  # what was not taken by now is not waited for
 
-    async def _serve(self, request: Request, writer: asyncio.StreamWriter, client: "asyncio.Task[Any] | None") -> None:
-        """`client` is the task that serves this connection."""
+    async def _serve(self, request: Request, writer: asyncio.StreamWriter, connection: asyncio.Task[None]) -> None:
+        """`connection` is the task that serves it, in which this does not run."""
         match request:
             case Request(wants="stop"):
                 self._retired.set()
@@ -126,10 +126,10 @@ class Engine:
             case Request(question=None) | Request(settings=None):
                 raise GarbledError("a question without words or settings")
             case _:
-                await self._answer(request, writer, client)
+                await self._answer(request, writer, connection)
         await writer.drain()
 
-    async def _answer(self, request: Request, writer: asyncio.StreamWriter, client: "asyncio.Task[Any] | None") -> None:
+    async def _answer(self, request: Request, writer: asyncio.StreamWriter, connection: asyncio.Task[None]) -> None:
         from streamrag_cli.answer.library import Library
 
         question, settings = request.question, request.settings
@@ -149,9 +149,9 @@ class Engine:
         async with aclosing(act(question, settings)) as events:
             async for event in events:
                 writer.write(event_line(event))
-                self._sending_since_s[client] = time.monotonic()
+                self._sending_since_s[connection] = time.monotonic()
                 await writer.drain()
-                del self._sending_since_s[client]
+                del self._sending_since_s[connection]
 
     def masked(self, text: str) -> str:
         """`text` without any key that came with a question."""

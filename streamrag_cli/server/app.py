@@ -100,15 +100,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Serving]]:
 
 async def _warm(serving: Serving) -> None:
     """Open what the first question will need, and hold on to the server's own collection until cancelled."""
-    scheme = "http" if (serving.settings.base_url or "").startswith("http:") else "https"
     # A store that is not there yet is no reason not to serve: it may be by the first question.
     with contextlib.suppress(StreamragError):
         async with serving.library.retriever(serving.settings) as retriever:
             with contextlib.suppress(StreamragError):
                 await retriever.in_thread(partial(_ask_once, retriever))
-            await asyncio.to_thread(prepare_client, scheme)
+            await asyncio.to_thread(prepare_client, serving.settings.model_scheme)
             await asyncio.Event().wait()
-    await asyncio.to_thread(prepare_client, scheme)
+    await asyncio.to_thread(prepare_client, serving.settings.model_scheme)
 
 
 def _ask_once(retriever: Retriever, cancellation: Cancellation) -> None:

@@ -54,7 +54,7 @@ _HINTS_FOR_REFUSALS: Final[Mapping[str, str]] = {
     "foreign_origin": "whoever runs this server has to allow the origin",
 }
 _OWN_ADDRESS: Final = re.compile(r"\bGET /(?:collections|openapi\.json|v1/models)\b(?!/)")
-_COMMANDS: Final = "ask|bench|chat|copy|doctor|engine|eval|ingest|log|ls|mcp|search|serve|show|status"
+_COMMANDS: Final = "ask|bench|copy|doctor|engine|eval|ingest|search|serve|status"
 _PLACE: Final = re.compile(r"(?<![\w.])~?/\w|\b[A-Za-z]:\\|\w://|\b\d+\.\d+\.\d+\.\d+\b|[\w\]]:\d{2,5}\b|localhost")
 _COMMAND: Final = re.compile(
     rf"\bstreamrag (?:{_COMMANDS})\b|\b(?:export|unset|curl|pip|ollama) \S|(?<!\S)--?[a-z]|\b[A-Z]+_[A-Z_]+\b"

@@ -11,7 +11,8 @@ from streamrag_cli.settings import Settings
 class Service(Protocol):
     """Answers questions, each with a stream of events of its own, which the caller closes.
 
-    What can go wrong is the last event of the stream, an `Error`. A call returns at once; work may have begun.
+    What can go wrong is the last event of the stream, an `Error`. A call may block for a
+    second while an engine is looked for; work may have begun when it returns.
     """
 
     def ask(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
