@@ -73,8 +73,9 @@ def retrieve(
     of its own.
     """
     stages = Stages(perf_counter())
-    with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
-        _chunks_in(reader)
+    if embedder.name != BUILTIN:  # else it costs nothing to find out later
+        with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
+            _chunks_in(reader)
     vector = _embedded(reader, embedder, question)
     stages.end("embed")
     with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Lock, local
+from typing import Final
 
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.store.interface import Counts, FloatArray, ScoredIds, StoredChunk, busy
@@ -18,6 +19,9 @@ from streamrag_cli.store.local.layout import Layout
 from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.store.words import MOST_WORDS, match_expression, rarest_words, stems
+
+_WORTH_A_THREAD: Final = 5_000
+"""Chunks from which on it takes longer to search for a vector than to start a thread."""
 
 
 class CollectionReader:
@@ -118,10 +122,13 @@ class CollectionReader:
             return session.vectors().nearest(vector, limit)
 
     def search_both(self, words: Sequence[str], vector: FloatArray, limit: int) -> tuple[ScoredIds, ScoredIds]:
-        """`search_text` and `nearest` at the same time: neither holds the GIL."""
-        with self._session() as session, ThreadPoolExecutor(1, thread_name_prefix="nearest") as pool:
-            nearest = pool.submit(session.vectors().nearest, vector, limit)
-            return session.search_text(words, limit), nearest.result()
+        """`search_text` and `nearest`, in a large collection at the same time: neither holds the GIL."""
+        with self._session() as session:
+            if self.counts().chunks < _WORTH_A_THREAD:
+                return session.search_text(words, limit), session.vectors().nearest(vector, limit)
+            with ThreadPoolExecutor(1, thread_name_prefix="nearest") as pool:
+                nearest = pool.submit(session.vectors().nearest, vector, limit)
+                return session.search_text(words, limit), nearest.result()
 
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
         with self._session() as session:
