@@ -73,7 +73,7 @@ class ChatReply:
         self._chars_left = most_chars
         self._pieces_left = most_tokens * (1 + _THINKING_PER_ANSWER)
         self._quiet_s = timeout_s / _SIGNS_OF_LIFE
-        self._alive_at_s = -math.inf
+        self._last_part_at_s = -math.inf
         self._pace = client.pace
         request = client.post("/chat/completions", payload, timeout_s=timeout_s, passed=passed)
         self._sent = asyncio.create_task(request)
@@ -212,7 +212,8 @@ class ChatReply:
         self.refusal = (self.refusal + "".join(piece.refusal for piece in pieces))[:_REFUSAL_CHARS]
         usage = next((piece.usage for piece in reversed(pieces) if piece.usage), None)
         began_to_think = self.has_thought and not had_thought
-        if text or finish_reason or usage or began_to_think or (pieces and self._is_time_for_a_sign_of_life()):
+        if text or finish_reason or usage or began_to_think or (pieces and self._has_been_quiet()):
+            self._last_part_at_s = time.monotonic()
             model = next((piece.model for piece in pieces if piece.model), "")
             return ReplyPart(text=text, finish_reason=finish_reason, usage=usage, model=model)
         return None
@@ -243,12 +244,8 @@ class ChatReply:
         self.was_cut = self._ended = True
         self._failure = None  # of what comes later, which nobody wants
 
-    def _is_time_for_a_sign_of_life(self) -> bool:
-        now_s = time.monotonic()
-        if now_s - self._alive_at_s < self._quiet_s:
-            return False
-        self._alive_at_s = now_s
-        return True
+    def _has_been_quiet(self) -> bool:
+        return time.monotonic() - self._last_part_at_s >= self._quiet_s
 
     async def _drain(self, reads: ReadAhead) -> None:
         """Read what is left after the end, so that the connection can serve the next answer."""
