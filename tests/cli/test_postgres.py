@@ -10,6 +10,8 @@ from streamrag_cli.store.postgres.address import PostgresUrl
 from tests.cli.command_line import CommandLine
 from tests.postgres_server import fresh_schema
 
+pytestmark = pytest.mark.postgres
+
 PASSWORD = "n0t-to-be-shown"
 FILES = {"a.md": "# Harbour\n\nThe fuel dock opens at seven.\n", "b.md": "# Galley\n\nSimmer the clams.\n"}
 QUESTION = "When does the fuel dock open?"
