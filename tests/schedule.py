@@ -11,6 +11,7 @@ TESTS: Final = Path(__file__).parent
 FIRST: Final = (
     "faults/test_silence.py",  # these two wait, 40 s and 70 s, while other processes work
     "server/test_nginx.py",
+    "ingest/test_kill.py",
     "faults",
     "engine",
     "doctor",
@@ -18,16 +19,35 @@ FIRST: Final = (
     "server",
     "browser",
     "store",
+    "render",
     "ingest",
     "deploy",
 )
 """Files and folders whose tests take longest, longest first. The others come after them."""
 
 SLOW: Final = (
+    "answer/test_answer_limits.py",
+    "cli",
     "deploy",
     "doctor",
+    "documents/test_chunking.py",
+    "documents/test_sandbox.py",
     "engine",
     "faults",
+    "ingest/test_kill.py",
+    "ingest/test_side_by_side.py",
+    "render/test_exactness.py",
+    "render/test_linear.py",
+    "render/test_resize.py",
+    "render/test_robust.py",
+    "render/test_still.py",
+    "server",
+    "store/test_compaction.py",
+    "store/test_copying.py",
+    "store/test_damage.py",
+    "store/test_directory.py",
+    "store/test_disk.py",
+    "test_bench.py",
 )
 """Files and folders of tests that start processes or wait: seconds each, or many seconds together."""
 
