@@ -47,6 +47,8 @@ SLOW: Final = (
     "store/test_damage.py",
     "store/test_directory.py",
     "store/test_disk.py",
+    "store/test_private_copy.py",
+    "store/test_vectors.py",
     "test_bench.py",
 )
 """Files and folders of tests that start processes or wait: seconds each, or many seconds together."""
@@ -74,4 +76,4 @@ def is_in(file: str, place: str) -> bool:
 
 
 def _is_given_postgres(test: pytest.Function) -> bool:
-    return hasattr(test, "callspec") and "postgres" in test.callspec.params.values()
+    return hasattr(test, "callspec") and "postgres" in test.callspec.id.split("-")
