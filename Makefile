@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   := .demo-store
 
-.PHONY: demo test check install node lock clean
+.PHONY: demo test quick check install node lock clean
 
 install: $(VENV)/installed
 
@@ -22,7 +22,11 @@ demo: install
 
 # Lint, types, the import contract, then the tests. What a test needs beside Python (docs: CONTRIBUTING.md) it names.
 test: check node
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
+
+# What a change is tried with: no browser, no PostgreSQL, nothing slow. Under a minute on two cores.
+quick: install
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not browser and not postgres'
 
 # What the tests take from the npm registry, where there is an npm.
 node: tests/node/node_modules/installed

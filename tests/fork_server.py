@@ -1,6 +1,6 @@
 """Runs functions in processes of their own that may crash, hang or kill themselves, without a second of imports each.
 
-`python -m tests.fork_server MODULE` imports the module, and Chroma without opening anything, and forks for every
+`python -m tests.fork_server MODULE` imports the module, and Chroma without opening anything, and forks for each
 request; the child calls `MODULE.main` with the request's words. Forking is safe as long as the server itself opens
 nothing: neither Chroma's threads nor a database are there before the fork.
 """

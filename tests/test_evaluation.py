@@ -2,11 +2,12 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from streamrag_cli.errors import UsageError
+from streamrag_cli.errors import ConfigurationError, ExitCode, UsageError
 from streamrag_cli.evaluation import evaluate
 from streamrag_cli.settings import Settings
 from tests.library import DOCUMENTS
@@ -92,6 +93,19 @@ def test_a_folder_in_another_layout_is_a_usage_error(changes: dict[str, object],
 def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file or directory"):
         evaluate(tmp_path / "nowhere", Settings(store=tmp_path / "s"))
+
+
+@pytest.mark.parametrize("package", ["ir_measures", "pytrec_eval"])
+def test_without_the_packages_that_measure_the_extra_is_named_and_nothing_is_ingested(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+
+    with pytest.raises(ConfigurationError) as caught:
+        evaluate(write_set(tmp_path), Settings(store=tmp_path / "s"), on_ingest=lambda _: pytest.fail("it ingests"))
+
+    assert (caught.value.exit_code, caught.value.code) == (ExitCode.CONFIGURATION, "eval_not_installed")
+    assert caught.value.hint == "pip install 'streamrag[eval]'"
 
 
 @pytest.mark.timeout(300)

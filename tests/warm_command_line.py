@@ -4,6 +4,7 @@ What runs is the program's own entry point with arguments, environment, working 
 own. Only the imports are shared, which is what `ForkServer` is for.
 """
 
+import atexit
 import importlib
 import json
 import os
@@ -35,6 +36,10 @@ _HEAVY = (
     "tokenizers",
 )
 OUT = ("stdout", "stderr")
+_MODULE = "tests.warm_command_line"
+_LIMIT_S = 60.0
+_free: list[ForkServer] = []
+"""Servers of this process that nobody uses now: each cost four seconds of a processor to start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +109,32 @@ def _all_of(descriptor: int) -> bytes:
 
 
 @contextmanager
-def warm(user: CommandLine, *, time_limit_s: float = 60, within: Sequence[str] = ()) -> Iterator[WarmCommandLine]:
-    """The same user, warm; `within` is a command that runs the one given to it, such as `unshare -m`."""
-    with ForkServer("tests.warm_command_line", time_limit_s=time_limit_s, within=within) as server:
-        yield WarmCommandLine(home=user.home, directory=user.directory, variables=user.variables, server=server)
+def warm(user: CommandLine) -> Iterator[WarmCommandLine]:
+    """The same user, warm, by a server that nobody else uses during the block; it is started if none is free."""
+    server = _free.pop() if _free else _started()
+    try:
+        yield _with(server, user)
+    finally:
+        _free.append(server)
+
+
+@contextmanager
+def warm_apart(
+    user: CommandLine, *, time_limit_s: float = _LIMIT_S, within: Sequence[str] = ()
+) -> Iterator[WarmCommandLine]:
+    """The same with a server of its own; `within` is a command that runs the one given to it, such as `unshare -m`."""
+    with ForkServer(_MODULE, time_limit_s=time_limit_s, within=within) as server:
+        yield _with(server, user)
+
+
+def _started() -> ForkServer:
+    server = ForkServer(_MODULE, time_limit_s=_LIMIT_S)
+    atexit.register(server.__exit__, None, None, None)
+    return server
+
+
+def _with(server: ForkServer, user: CommandLine) -> WarmCommandLine:
+    return WarmCommandLine(home=user.home, directory=user.directory, variables=user.variables, server=server)
 
 
 def main(spec: str) -> None:

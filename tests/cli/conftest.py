@@ -37,9 +37,10 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
     (work / "evil").mkdir()
     (work / "evil" / EVIL_NAME).write_text(EVIL_TEXT, encoding="utf-8")
     user = CommandLine(home=home, directory=work)
-    for arguments in (("sample_docs", "handbook.md"), ("evil", "-c", "evil")):
-        ingested = user.run("ingest", *arguments)
-        assert ingested.code == 0, ingested
+    with warm(user) as soon:
+        for arguments in (("sample_docs", "handbook.md"), ("evil", "-c", "evil")):
+            ingested = soon.run("ingest", *arguments)
+            assert ingested.code == 0, ingested
     return user
 
 
@@ -51,8 +52,15 @@ def warm_reader(reader: CommandLine) -> Iterator[WarmCommandLine]:
 
 
 @pytest.fixture
-def newcomer(tmp_path: Path) -> CommandLine:
+def cold_newcomer(tmp_path: Path) -> CommandLine:
     """A user without a store, in an empty directory."""
     work = tmp_path / "work"
     work.mkdir()
     return CommandLine(home=tmp_path, directory=work)
+
+
+@pytest.fixture
+def newcomer(cold_newcomer: CommandLine) -> Iterator[WarmCommandLine]:
+    """The same user, for what does not depend on how a process starts."""
+    with warm(cold_newcomer) as user:
+        yield user

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +49,6 @@ def librarian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]
     with warm(CommandLine(home=home, directory=home)) as user:
         assert user.run("ingest", "library").code == 0
         yield user
-
-
-@pytest.fixture
-def newcomer(librarian: CommandLine, newcomer: CommandLine) -> CommandLine:
-    """A user without a store, whose program is as warm."""
-    return replace(librarian, home=newcomer.home, directory=newcomer.directory)
 
 
 def test_ask(librarian: CommandLine) -> None:

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
 from streamrag_cli.store.postgres.address import PostgresUrl
 from tests.cli.command_line import CommandLine
 from tests.postgres_server import fresh_schema
+
+pytestmark = pytest.mark.postgres
 
 PASSWORD = "n0t-to-be-shown"
 FILES = {"a.md": "# Harbour\n\nThe fuel dock opens at seven.\n", "b.md": "# Galley\n\nSimmer the clams.\n"}
@@ -22,12 +23,11 @@ def place() -> Iterator[PostgresUrl]:
 
 
 @pytest.fixture
-def user(newcomer: CommandLine, warm_reader: CommandLine, place: PostgresUrl) -> CommandLine:
+def user(newcomer: CommandLine, place: PostgresUrl) -> CommandLine:
     """A user with two files whose store is a database."""
     for name, text in FILES.items():
         (newcomer.directory / name).write_text(text, encoding="utf-8")
-    user = replace(warm_reader, home=newcomer.home, directory=newcomer.directory)
-    return user.having(STREAMRAG_STORE=place.with_secret().replace("postgres:@", f"postgres:{PASSWORD}@"))
+    return newcomer.having(STREAMRAG_STORE=place.with_secret().replace("postgres:@", f"postgres:{PASSWORD}@"))
 
 
 def counts(user: CommandLine, *arguments: str) -> dict[str, int]:

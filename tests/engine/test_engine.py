@@ -294,6 +294,7 @@ def test_the_identity_stands_for_what_libraries_read_from_the_environment() -> N
     assert identity({}) != identity({"https_proxy": "http://proxy.example:8080"})
 
 
+@pytest.mark.postgres
 def test_a_password_in_the_environment_is_used_by_the_process_that_has_it(user: CommandLine, tmp_path: Path) -> None:
     with fresh_schema() as place:
         make_collection(tmp_path, store=place)

@@ -14,7 +14,8 @@ def resident(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
     """A user whose store holds a few documents. To be read only."""
     user = CommandLine(home=tmp_path_factory.mktemp("resident"), directory=tmp_path_factory.mktemp("work"))
     write_documents(user)
-    ingested = user.run("ingest", "docs")
+    with warm(user) as soon:
+        ingested = soon.run("ingest", "docs")
     assert ingested.code == 0, ingested
     return user
 

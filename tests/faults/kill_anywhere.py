@@ -74,7 +74,7 @@ class Stage:
         """The writes of an undisturbed ingest, which is made here."""
         self.set()
         with tempfile.NamedTemporaryFile("r", encoding="utf-8") as log:
-            assert self.ingest("-o", log.name, "-e", f"trace={CALLS}") == 0
+            assert self.ingest("--seccomp-bpf", "-o", log.name, "-e", f"trace={CALLS}") == 0
             made = [found.groups() for line in log if (found := _TRACED.match(line))]
         store = str(self.user.store)
         by_thread: Counter[tuple[str, str, str]] = Counter()

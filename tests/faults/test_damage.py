@@ -54,7 +54,8 @@ def large(resident: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> It
         (work / "docs").mkdir()
         (work / "docs" / "harbour.md").write_text("# Harbour\n\nA berth costs 18 euros for the night.\n")
         (work / "docs" / "many.md").write_text(parts)
-        ingested = user.run("ingest", "docs")
+        with warm(user) as soon:
+            ingested = soon.run("ingest", "docs")
         assert ingested.code == 0, ingested
         yield user
 

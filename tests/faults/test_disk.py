@@ -6,32 +6,42 @@ The disks are real: file systems of a few megabytes in a mount namespace of thei
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command_line import CommandLine, Outcome
 from tests.faults.conftest import write_documents
-from tests.warm_command_line import WarmCommandLine, warm
+from tests.warm_command_line import WarmCommandLine, warm_apart
 
 QUESTION = "What does a berth cost for the night?"
 FREE_KIB = (0, 16, 60, 120, 250, 400, 700)
 ON_A_DISK = 'mount -t tmpfs -o size=6m tmpfs "$0" && exec "$@"'
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[WarmCommandLine]:
-    """A user whose store lies on a disk of six megabytes, of which nobody else sees anything."""
-    mount_point, work = tmp_path / "disk", tmp_path / "work"
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
+    """A program that has a disk of six megabytes, of which nobody else sees anything."""
+    home = tmp_path_factory.mktemp("machine")
+    mount_point = home / "disk"
     mount_point.mkdir()
-    work.mkdir()
     within = ("unshare", "-m", "sh", "-c", ON_A_DISK, str(mount_point))
     if subprocess.run([*within, "true"], capture_output=True, check=False).returncode:
         pytest.skip("mounting a file system is not allowed here")
-    user = CommandLine(home=tmp_path, directory=work, variables={"STREAMRAG_STORE": str(mount_point / "store")})
-    write_documents(user)
-    with warm(user, within=within) as it:
+    user = CommandLine(home=home, directory=home, variables={"STREAMRAG_STORE": str(mount_point / "store")})
+    with warm_apart(user, within=within) as it:
         yield it
+
+
+@pytest.fixture
+def small_disk(machine: WarmCommandLine, tmp_path: Path) -> Iterator[WarmCommandLine]:
+    """A user whose store lies on such a disk, with nothing on it yet."""
+    user = replace(machine, home=tmp_path, directory=tmp_path)
+    write_documents(user)
+    yield user
+    disk = Path(machine.variables["STREAMRAG_STORE"]).parent
+    shell(machine, f"rm -rf {disk}/*")
 
 
 def shell(machine: WarmCommandLine, line: str) -> None:

@@ -10,7 +10,7 @@ from tests.cli.pseudo_terminal import shown
 from tests.faults import hostile_folder
 from tests.openai_replies import answer
 from tests.openai_server import OpenAIServer
-from tests.warm_command_line import Run, warm
+from tests.warm_command_line import Run, warm_apart
 
 LONGEST_S = 60.0
 MOST_MB = 900
@@ -25,7 +25,7 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
 
 @pytest.fixture(scope="module")
 def ingested(victim: CommandLine) -> Run:
-    with warm(victim, time_limit_s=2 * LONGEST_S) as machine:
+    with warm_apart(victim, time_limit_s=2 * LONGEST_S) as machine:
         return machine.measured("ingest", "docs", "--jsonl")
 
 

@@ -11,7 +11,7 @@ import pytest
 from streamrag_cli.ingest.safeguards import LARGE_FILES, MANY_DOCUMENTS
 from tests.cli.command_line import CommandLine, Outcome
 from tests.cli.pseudo_terminal import on_terminal
-from tests.warm_command_line import WarmCommandLine, warm
+from tests.warm_command_line import WarmCommandLine, warm, warm_apart
 
 MANY = MANY_DOCUMENTS + 1
 
@@ -176,7 +176,7 @@ def test_a_share_mounted_below_the_folder_is_missed_when_it_is_not_mounted(tmp_p
     write(tmp_path / "work" / "docs" / "own.md", "The shed is locked at night.")
     share = tmp_path / "work" / "docs" / "the share"
     share.mkdir()
-    with warm(CommandLine(home=tmp_path, directory=tmp_path / "work"), within=within) as user:
+    with warm_apart(CommandLine(home=tmp_path, directory=tmp_path / "work"), within=within) as user:
         shell(user, f"mount -t tmpfs tmpfs '{share}' && echo 'The key hangs on a nail.' > '{share}/key.md'")
         assert user.run("ingest", "docs").code == 0
         shell(user, f"umount '{share}'")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.command_line import PROGRAM, CommandLine, Outcome, at_once
 from tests.faults.conftest import write_documents
-from tests.warm_command_line import WarmCommandLine, warm
+from tests.warm_command_line import WarmCommandLine, warm_apart
 
 QUESTION = "What does a berth cost for the night?"
 WITHOUT_PRIVILEGE = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
@@ -79,7 +79,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]
     home = tmp_path_factory.mktemp("guest")
     user = CommandLine(home=home, directory=home)
     write_documents(user)
-    with warm(user, within=within) as it:
+    with warm_apart(user, within=within) as it:
         assert it.run("ingest", "docs").code == 0
         yield it
 

@@ -48,7 +48,8 @@ def run(folder: Path, seconds: float, *, askers: int = ASKERS) -> Seen:
     user = CommandLine(home=folder, directory=folder / "work")
     for name, text in DOCUMENTS.items():
         (user.directory / "docs" / name).write_text(text, encoding="utf-8")
-    assert user.run("ingest", "docs").code == 0
+    with warm(user) as soon:
+        assert soon.run("ingest", "docs").code == 0
     seen = Seen()
     until_s = time.monotonic() + seconds
     people: list[Callable[[WarmCommandLine], None]] = [
@@ -72,10 +73,11 @@ def run(folder: Path, seconds: float, *, askers: int = ASKERS) -> Seen:
 
         for done in [pool.submit(ask_the_server), *[pool.submit(busy, person) for person in people]]:
             done.result()
-    last = user.run("ingest", "docs")
-    if last.code:
-        seen.wrong.append(f"the last ingest: {last}")
-    _check(user.run("search", QUESTION, "--jsonl").stdout.decode(), seen, who="the last question")
+    with warm(user) as alone:
+        last = alone.run("ingest", "docs")
+        if last.code:
+            seen.wrong.append(f"the last ingest: {last}")
+        _check(alone.run("search", QUESTION, "--jsonl").stdout.decode(), seen, who="the last question")
     return seen
 
 

@@ -121,6 +121,7 @@ def test_one_collection_of_the_command_line_is_the_only_one_whatever_the_environ
         assert request(f"{server.url}/collections").json == {"collections": ["guests"], "default": "guests"}
 
 
+@pytest.mark.postgres
 def test_a_collection_without_documents_is_not_listed_in_postgres_either(tmp_path: Path) -> None:
     with fresh_schema() as place:
         settings = make_collection(tmp_path, {"a.md": "The ferry leaves at nine.\n"}, store=place)

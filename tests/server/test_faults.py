@@ -197,6 +197,7 @@ def test_a_signal_ends_open_streams_with_an_error_event_and_then_the_process(
     assert "Traceback" not in server.said
 
 
+@pytest.mark.postgres
 @pytest.mark.parametrize("path", [ask_url(""), "/readyz"], ids=["a question", "readyz"])
 def test_a_store_that_does_not_answer_holds_up_nobody_else_and_not_the_end(path: str, tmp_path: Path) -> None:
     with fresh_schema() as place, ExitStack() as left_open:

@@ -31,6 +31,7 @@ def vectors(reader: Reader) -> NDArray[np.float32]:
     return reader.vectors(sorted(reader.catalog.chunk_ids()))
 
 
+@pytest.mark.postgres
 def test_a_collection_is_the_same_after_going_there_and_back(tmp_path: Path) -> None:
     first, last = LocalStore(tmp_path / "first"), LocalStore(tmp_path / "last")
     with first.writing() as writer:

@@ -17,6 +17,7 @@ PASSAGES = [
 ] + ["nothing of the kind", "tide " * 80]
 
 
+@pytest.mark.postgres
 def test_a_database_finds_the_same_chunks_at_the_same_scores(tmp_path: Path) -> None:
     documents = [document(f"{number}.md", passage) for number, passage in enumerate(PASSAGES)]
     local = LocalStore(tmp_path)
