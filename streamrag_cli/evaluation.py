@@ -22,7 +22,7 @@ from streamrag_cli.ingest.pipeline import IngestRequest, ingest_or_raise
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
-from streamrag_cli.setting_names import MAX_TOP_K
+from streamrag_cli.setting_row import MAX_TOP_K
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line

@@ -1,84 +1,29 @@
 """Settings: flag > environment > `$XDG_CONFIG_HOME/streamrag/config.toml` > default.
 
 No file is read from the working directory: a cloned repository must not be able to redirect anyone's
-questions. The environment and the flags come in as arguments, and one table says every name once.
+questions. The environment and the flags come in as arguments, and `settings_table` has every name once.
 """
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from streamrag_cli.errors import ConfigurationError, UsageError
-from streamrag_cli.setting_names import DEFAULT_ANSWER_TOKENS, SERVER_SETTING_NAMES, SETTING_NAMES, SettingName
-from streamrag_cli.store.address import StoreAddress
-from streamrag_cli.store.registry import open_store
+from streamrag_cli.setting_row import NOT_FIXED, Setting
+from streamrag_cli.settings_table import SERVER_SETTINGS, SETTINGS, ServerSettings, Settings
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Everything a command may be told. `timeout_s` is how long a silent server is waited for.
-
-    `max_answer_s` is how long a model may take for one answer.
-    `state_directory` is for what may be forgotten at any time; "" keeps nothing.
-    """
-
-    store: StoreAddress
-    collection: str = "default"
-    embedding: str | None = None
-    model: str | None = None
-    base_url: str | None = None
-    api_key: str | None = field(default=None, repr=False)
-    top_k: int = 5
-    min_score: float = 0.3
-    timeout_s: float = 60.0
-    max_answer_tokens: int = DEFAULT_ANSWER_TOKENS
-    max_answer_s: float = 600.0
-    engine: str = "on"
-    engine_idle_s: float = 600.0
-    max_file_mb: int = 50
-    state_directory: str = ""
-    exclude: tuple[str, ...] = ()
-
-    @property
-    def names_a_model(self) -> bool:
-        """Whether a model's server is to be asked. If not, answers are quotes."""
-        return bool(self.model or self.base_url or self.api_key)
-
-    @property
-    def model_scheme(self) -> str:
-        """`http` or `https`, which needs certificates."""
-        return "http" if (self.base_url or "").startswith("http:") else "https"
-
-    def store_named_by(self, flags: Mapping[str, object | None]) -> str:
-        """The store as a flag names it, without its password; "" where none does."""
-        given = flags.get("store")
-        return open_store(self.store).display_address(str(given)) if given else ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerSettings:
-    """The settings of `serve` in addition to the `Settings` that it answers with.
-
-    `server_key` holds one key or more, as `server_keys.split_keys` reads them. `grace_s` is what a stop waits for.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8421
-    server_key: str | None = field(default=None, repr=False)
-    collections: tuple[str, ...] = ()
-    all_collections: bool = False
-    allow_model: tuple[str, ...] = ()
-    allow_user: tuple[str, ...] = ()
-    trusted_proxy: tuple[str, ...] = ()
-    allow_host: tuple[str, ...] = ()
-    cors_origin: tuple[str, ...] = ()
-    rate_limit: str = "120/minute"
-    max_streams: int = 256
-    grace_s: float = 10.0
-    workers: int = 0
-    log: str = "all"
+__all__ = [
+    "ServerSettings",
+    "Settings",
+    "config_file",
+    "data_directory",
+    "defaults",
+    "read_server_settings",
+    "read_settings",
+    "with_request",
+]
 
 
 def read_settings(flags: Mapping[str, object | None], environment: Mapping[str, str]) -> Settings:
@@ -87,7 +32,7 @@ def read_settings(flags: Mapping[str, object | None], environment: Mapping[str, 
     Raises UsageError for a flag and ConfigurationError for a variable or file that makes no sense. An
     empty variable counts as not set.
     """
-    values = _values(SETTING_NAMES, flags, environment)
+    values = _values(SETTINGS, flags, environment)
     values.setdefault("store", data_directory(environment))
     values["store"] = values["store"].absolute()
     return Settings(**values, state_directory=str(_xdg(environment, "XDG_STATE_HOME", ".local/state") / "streamrag"))
@@ -95,13 +40,13 @@ def read_settings(flags: Mapping[str, object | None], environment: Mapping[str, 
 
 def read_server_settings(flags: Mapping[str, object | None], environment: Mapping[str, str]) -> ServerSettings:
     """As `read_settings`, for a server."""
-    return ServerSettings(**_values(SERVER_SETTING_NAMES, flags, environment))
+    return ServerSettings(**_values(SERVER_SETTINGS, flags, environment))
 
 
 def with_request(settings: Settings, asked: Mapping[str, object | None]) -> Settings:
     """`settings` with what a single request asks for (None is not asked for). Raises UsageError `bad_request`."""
     values: dict[str, Any] = {}
-    for setting in SETTING_NAMES:
+    for setting in SETTINGS:
         if (value := asked.get(setting.name)) is not None:
             try:
                 values[setting.name] = setting.parse(str(value))
@@ -111,7 +56,7 @@ def with_request(settings: Settings, asked: Mapping[str, object | None]) -> Sett
 
 
 def _values(
-    names: Sequence[SettingName], flags: Mapping[str, object | None], environment: Mapping[str, str]
+    names: Sequence[Setting], flags: Mapping[str, object | None], environment: Mapping[str, str]
 ) -> dict[str, Any]:
     file_path = config_file(environment)
     in_file = _read_file(file_path)
@@ -120,7 +65,7 @@ def _values(
         flag = flags.get(setting.name)
         variable = next((name for name in setting.variables if environment.get(name, "").strip()), None)
         if flag is not None:
-            values[setting.name] = _parsed(setting, _as_text(flag), where=f"--{flag_name(setting.name)}")
+            values[setting.name] = _parsed(setting, _as_text(flag), where=setting.flag)
         elif variable is not None:
             values[setting.name] = _parsed(setting, environment[variable].strip(), where=variable)
         elif setting.name in in_file:
@@ -132,11 +77,6 @@ def _values(
 
 def _as_text(value: object) -> str:
     return ",".join(str(each) for each in value) if isinstance(value, list | tuple) else str(value)
-
-
-def flag_name(setting: str) -> str:
-    """The command line's word for a setting: `top_k` is `top-k`."""
-    return setting.removesuffix("_s").replace("_", "-")
 
 
 def config_file(environment: Mapping[str, str]) -> Path:
@@ -153,9 +93,9 @@ def _xdg(environment: Mapping[str, str], variable: str, fallback: str) -> Path:
     return given if given.is_absolute() else Path(environment.get("HOME") or "~").expanduser() / fallback
 
 
-def _parsed(setting: SettingName, raw: str, *, where: str) -> Any:
+def _parsed(setting: Setting, raw: str, *, where: str) -> Any:
     # A key or password is never echoed, and a file name or variable may hold one by mistake.
-    secret = setting.name in {"api_key", "server_key"} or (setting.name == "store" and "://" in raw)
+    secret = setting.secret or (setting.name == "store" and "://" in raw)
     shown = "" if secret else f" {raw[:80]!r}"
     try:
         return setting.parse(raw)
@@ -177,7 +117,7 @@ def _read_file(path: Path) -> dict[str, object]:
             code="bad_settings_file",
             hint=f"correct or remove {path}",
         ) from None
-    known = {setting.name for setting in (*SETTING_NAMES, *SERVER_SETTING_NAMES) if setting.in_file}
+    known = {setting.name for setting in (*SETTINGS, *SERVER_SETTINGS) if setting.in_file}
     unknown = sorted(set(parsed) - known)
     if unknown:
         raise ConfigurationError(
@@ -189,6 +129,5 @@ def _read_file(path: Path) -> dict[str, object]:
 
 
 def defaults() -> dict[str, object]:
-    """Each setting's default, for the documentation; a setting without a fixed one is left out."""
-    every = (*fields(Settings), *fields(ServerSettings))
-    return {each.name: each.default for each in every if each.default not in (MISSING, None, (), "")}
+    """Each setting's default; a setting without a fixed one is left out."""
+    return {each.name: each.default for each in (*SETTINGS, *SERVER_SETTINGS) if each.default not in NOT_FIXED}

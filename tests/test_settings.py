@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.errors import ConfigurationError, UsageError
-from streamrag_cli.setting_names import SETTING_NAMES
 from streamrag_cli.settings import Settings, read_settings
+from streamrag_cli.settings_table import SETTINGS
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_a_broken_file_is_one_clear_error(broken: str, home: dict[str, str], tmp
 
 
 def test_every_setting_has_a_variable_of_its_own() -> None:
-    own = {variable for each in SETTING_NAMES for variable in each.variables if variable.startswith("STREAMRAG_")}
+    own = {variable for each in SETTINGS for variable in each.variables if variable.startswith("STREAMRAG_")}
 
-    assert len(own) == len(SETTING_NAMES)
+    assert len(own) == len(SETTINGS)
     assert not own & set(os.environ)

@@ -12,8 +12,8 @@ from typing import Any
 import typer.main
 
 from streamrag_cli.cli.app import app
-from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES
-from streamrag_cli.settings import defaults, flag_name
+from streamrag_cli.settings import defaults
+from streamrag_cli.settings_table import SERVER_SETTINGS, SETTINGS
 from tools.client_types import CLIENT_TYPES, client_types
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -38,7 +38,6 @@ def commands_page() -> str:
 def settings_page() -> str:
     """`docs/settings.md`: every setting with its names and its default."""
     fixed = defaults()
-    flags = {flag for command in _commands() for parameter in command.params for flag in parameter.opts}
     lines = [
         "# Settings\n",
         "A flag beats a variable, a variable beats the settings file, the file beats the default. The file is",
@@ -47,11 +46,10 @@ def settings_page() -> str:
         "| setting | flag | variable | default | meaning |",
         "|---|---|---|---|---|",
     ]
-    for setting in (*SETTING_NAMES, *SERVER_SETTING_NAMES):
-        name = f"--{flag_name(setting.name)}"
-        flag = f"`{name}`" if name in flags else ""
+    for setting in (*SETTINGS, *SERVER_SETTINGS):
+        flag = f"`{setting.flag}`" if setting.flag else ""
         variables = ", ".join(f"`{variable}`" for variable in setting.variables)
-        default = f"`{fixed[setting.name]}`" if setting.name in fixed else ""
+        default = f"`{fixed[setting.name]}`" if setting.name in fixed else setting.default_text
         lines.append(f"| `{setting.name}` | {flag} | {variables} | {default} | {setting.meaning} |")
     return "\n".join(lines) + "\n"
 
@@ -62,10 +60,6 @@ def _named(prefix: str, group: Any) -> Iterator[tuple[str, Any]]:
         yield f"{prefix} {word}", command
         if hasattr(command, "commands"):
             yield from _named(f"{prefix} {word}", command)
-
-
-def _commands() -> list[Any]:
-    return [command for _, command in _named("", typer.main.get_command(app))]
 
 
 if __name__ == "__main__":

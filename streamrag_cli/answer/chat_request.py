@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from streamrag_cli.answer.request_form import RequestForm
 from streamrag_cli.model_server.endpoint import ModelEndpoint
-from streamrag_cli.setting_names import DEFAULT_ANSWER_TOKENS
+from streamrag_cli.setting_row import DEFAULT_ANSWER_TOKENS
 
 _MOST_CHARS_PER_TOKEN: Final = 1000  # keeps memory within bounds, whatever a piece holds
 _USUAL_CHARS_PER_TOKEN: Final = 8  # prose has 4 to 5

@@ -40,7 +40,7 @@ from streamrag_cli.model_server.known_models import KnownModels
 from streamrag_cli.own_thread import in_own_thread
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
-from streamrag_cli.setting_names import DEFAULT_ANSWER_TOKENS
+from streamrag_cli.setting_row import DEFAULT_ANSWER_TOKENS
 from streamrag_cli.settings import Settings
 from streamrag_cli.stages import Stages
 from streamrag_cli.store.interface import Counts, Reader

@@ -20,7 +20,7 @@ from streamrag_cli.documents.formats import inline_markup, text_kind
 from streamrag_cli.model import Chunk, Hit
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.search import Retrieved
-from streamrag_cli.setting_names import MAX_TOP_K
+from streamrag_cli.setting_row import MAX_TOP_K
 from streamrag_cli.store.words import stems
 
 QUOTES: Final = 3

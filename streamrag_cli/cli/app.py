@@ -1,15 +1,16 @@
 """The commands and their names."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand, TyperOption
 
 from streamrag_cli import __version__
 from streamrag_cli.cli import ask, bench, copy, doctor, engine, evaluate, ingest, search, serve, status
+from streamrag_cli.cli.options import Command, Group, with_settings
 
 app = typer.Typer(
     name="streamrag",
+    cls=Group,
     help="Ask your documents from the terminal; the answer starts at once, with its sources.",
     no_args_is_help=True,
     rich_markup_mode=None,  # Rich's help would load its Markdown, which costs more than all the rest
@@ -35,14 +36,6 @@ def streamrag(
     """Ask your documents from the terminal; the answer starts at once, with its sources."""
 
 
-class _Command(TyperCommand):
-    """A command that takes --debug, as all do; what it means is for `Process`, whatever the command."""
-
-    def __init__(self, name: str | None, *, params: list[Any], **rest: Any) -> None:
-        debug = TyperOption(param_decls=["--debug"], is_flag=True, expose_value=False, help="Print tracebacks.")
-        super().__init__(name, params=[*params, debug], **rest)
-
-
 for _name, _module in {
     "ingest": ingest,
     "ask": ask,
@@ -54,5 +47,5 @@ for _name, _module in {
     "bench": bench,
     "eval": evaluate,
 }.items():
-    app.command(_name, cls=_Command)(_module.command)
+    app.command(_name, cls=Command)(with_settings(_name, _module.command))
 app.add_typer(engine.app, name="engine")

@@ -18,24 +18,16 @@ from streamrag_cli.settings import Settings
 
 def command(
     context: typer.Context,
+    *,
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question; - reads it from stdin.")],
     stdin: Annotated[bool, typer.Option("--stdin", help="Add the text on stdin to the question.")] = False,
-    model: options.Model = None,
-    base_url: options.BaseUrl = None,
-    top_k: options.TopK = None,
-    min_score: options.MinScore = None,
-    max_answer_tokens: options.MaxAnswerTokens = None,
-    max_answer_s: options.MaxAnswer = None,
-    collection: options.Collection = None,
-    store: options.Store = None,
-    embedding: options.Embedding = None,
+    flags: options.SettingFlags,
     json: options.Json = False,
     jsonl: options.JsonLines = False,
     no_stream: options.NoStream = False,
     quiet: options.Quiet = False,
     plain: options.Plain = False,
     timings: options.Timings = False,
-    no_engine: options.NoEngine = False,
 ) -> int:
     """Answer a question from the documents: sources, then the answer as it is written, then timings.
 
@@ -44,7 +36,7 @@ def command(
     accepted_at = time.perf_counter()
     process: Process = context.obj
     stages = own_stages(process)
-    settings = settings_from(process, context.params | {"engine": "off" if no_engine else None})
+    settings = settings_from(process, flags)
     text, extra = read_question(question, process, stdin=stdin)
     asked = Question(
         text=text, extra=extra, accepted_at=accepted_at, startup_ms=startup_ms(accepted_at), with_stages=timings

@@ -6,22 +6,18 @@ import typer
 
 from streamrag_cli.cli import options
 from streamrag_cli.cli.ask import read_question
-from streamrag_cli.cli.process import Process, settings_from
+from streamrag_cli.cli.process import Process
+from streamrag_cli.settings import Settings
 
 _RUNS: Final = 5
 
 
 def command(
     context: typer.Context,
+    *,
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question; - reads it from stdin.")],
     runs: Annotated[int, typer.Option("-n", "--runs", min=1, max=1000, metavar="N", help="Runs each way.")] = _RUNS,
-    model: options.Model = None,
-    base_url: options.BaseUrl = None,
-    top_k: options.TopK = None,
-    min_score: options.MinScore = None,
-    collection: options.Collection = None,
-    store: options.Store = None,
-    embedding: options.Embedding = None,
+    settings: Settings,
     json: options.Json = False,
     quiet: options.Quiet = False,
     plain: options.Plain = False,
@@ -31,7 +27,6 @@ def command(
     The question is asked 2 N + 1 times in this process: N times each way in turn, and once before, uncounted.
     """
     process: Process = context.obj
-    settings = settings_from(process, context.params)
     text, _ = read_question(question, process, stdin=False)
 
     from streamrag_cli.bench import measure

@@ -11,10 +11,11 @@ from streamrag_cli.settings import read_settings
 
 def command(
     context: typer.Context,
+    *,
     source: Annotated[str, typer.Option("--from", metavar="STORE", help="Directory, or postgresql://...")],
     target: Annotated[str, typer.Option("--to", metavar="STORE", help="Directory, or postgresql://...")],
     replace: Annotated[bool, typer.Option("--replace", help="Replace the collection that is there.")] = False,
-    collection: options.Collection = None,
+    flags: options.SettingFlags,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
@@ -23,8 +24,8 @@ def command(
     The copy counts once it is whole; until then the other store is as it was.
     """
     process: Process = context.obj
-    settings = read_settings({"store": source, "collection": collection}, process.environment)
-    other = read_settings({"store": target, "collection": collection}, process.environment)
+    settings = read_settings({**flags, "store": source}, process.environment)
+    other = read_settings({**flags, "store": target}, process.environment)
 
     from streamrag_cli.render.copying import show_copy
     from streamrag_cli.store.copying import copy_collection

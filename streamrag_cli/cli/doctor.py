@@ -13,12 +13,9 @@ if TYPE_CHECKING:
 
 def command(
     context: typer.Context,
+    *,
     full: Annotated[bool, typer.Option("--full", help="Search for every chunk, not for a sample of 1,000.")] = False,
-    model: options.Model = None,
-    base_url: options.BaseUrl = None,
-    collection: options.Collection = None,
-    store: options.Store = None,
-    embedding: options.Embedding = None,
+    flags: options.SettingFlags,
     json: options.Json = False,
     plain: options.Plain = False,
 ) -> int:
@@ -33,7 +30,7 @@ def command(
 
     process: Process = context.obj
     patient = Patient(
-        flags=context.params,
+        flags=flags,
         environment=process.environment,
         screen=_screen(process, plain=plain),
         full=full,

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 _STOP_WITHIN_S: Final = 3.0
 
 app = typer.Typer(
+    cls=options.Group,
     help="The process that stays warm between questions: what it is doing, and how to end it.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
 
-@app.command("status")
+@app.command("status", cls=options.Command)
 def status(context: typer.Context, json: options.Json = False) -> int:
     """Show the engines that run: process, version, age, memory, stores."""
     from streamrag_cli.codec import encode
@@ -45,7 +46,7 @@ def status(context: typer.Context, json: options.Json = False) -> int:
     return 0
 
 
-@app.command("stop")
+@app.command("stop", cls=options.Command)
 def stop(context: typer.Context) -> int:
     """End all engines of this user; questions that are being answered are answered first."""
     process: Process = context.obj

@@ -6,21 +6,20 @@ from typing import Annotated
 import typer
 
 from streamrag_cli.cli import options
-from streamrag_cli.cli.process import Process, settings_from
+from streamrag_cli.cli.process import Process
+from streamrag_cli.settings import Settings
 
 
 def command(
     context: typer.Context,
+    *,
     folder: Annotated[
         str, typer.Argument(metavar="DIR", help="Folder with corpus.jsonl, queries.jsonl and qrels.tsv (BEIR layout).")
     ],
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Take N questions, evenly spread.")
     ] = None,
-    base_url: options.BaseUrl = None,
-    top_k: options.TopK = None,
-    store: options.Store = None,
-    embedding: options.Embedding = None,
+    settings: Settings,
     json: options.Json = False,
     quiet: options.Quiet = False,
     plain: options.Plain = False,
@@ -33,7 +32,6 @@ def command(
     from the best -k chunks, contains a known answer.
     """
     process: Process = context.obj
-    settings = settings_from(process, context.params)
 
     from streamrag_cli.evaluation import evaluate
     from streamrag_cli.render.evaluation import EvaluationView, show_report

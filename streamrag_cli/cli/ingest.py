@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from streamrag_cli.cli import options
-from streamrag_cli.cli.process import Process, settings_from
+from streamrag_cli.cli.process import Process
 from streamrag_cli.errors import UsageError
+from streamrag_cli.settings import Settings
 
 
 def command(
     context: typer.Context,
+    *,
     paths: Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Files and folders.")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take PATH out of the store instead.")] = False,
     rebuild: Annotated[
@@ -28,11 +30,7 @@ def command(
         typer.Option("--allow-empty", help="Delete the documents of a folder that is gone or has nothing to read now."),
     ] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Name every file, skipped ones too.")] = False,
-    exclude: options.Exclude = None,
-    base_url: options.BaseUrl = None,
-    collection: options.Collection = None,
-    store: options.Store = None,
-    embedding: options.Embedding = None,
+    settings: Settings,
     json: options.Json = False,
     jsonl: options.JsonLines = False,
     quiet: options.Quiet = False,
@@ -44,7 +42,6 @@ def command(
     """
     _check(paths or [], remove=remove, remove_all=remove_all, rebuild=rebuild)
     process: Process = context.obj
-    settings = settings_from(process, context.params)
 
     from streamrag_cli.cli.consent import consent_of
     from streamrag_cli.cli.run import run

@@ -9,18 +9,15 @@ from typing import Final
 
 from streamrag_cli.cli.process import Process
 from streamrag_cli.server_keys import split_keys
-from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES
+from streamrag_cli.settings_table import SERVER_SETTINGS, SETTINGS
 from streamrag_cli.store.registry import open_store, store_address
 from streamrag_cli.text import sanitise, without_secret
 
 _KEY_VARIABLES: Final = tuple(
-    variable
-    for setting in (*SETTING_NAMES, *SERVER_SETTING_NAMES)
-    for variable in setting.variables
-    if setting.name in {"api_key", "server_key"}
+    variable for setting in (*SETTINGS, *SERVER_SETTINGS) for variable in setting.variables if setting.secret
 )
 _SERVER_KEY_VARIABLES: Final = {
-    variable for setting in SERVER_SETTING_NAMES if setting.name == "server_key" for variable in setting.variables
+    variable for setting in SERVER_SETTINGS if setting.name == "server_key" for variable in setting.variables
 }
 
 

@@ -1,66 +1,86 @@
-"""The flags that mean the same everywhere, each said once."""
+"""The flags of the commands: those of settings, made from their table, and those that mean the same everywhere."""
 
-from typing import Annotated
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from streamrag_cli.settings import defaults
+from streamrag_cli.cli.process import server_settings_from, settings_from
+from streamrag_cli.setting_row import Setting
+from streamrag_cli.settings_table import SERVER_SETTINGS, SETTINGS, ServerSettings, Settings
 
-_DEFAULTS = defaults()
-_TOP_K, _MIN_SCORE = (_DEFAULTS[name] for name in ("top_k", "min_score"))
-
-Model = Annotated[str | None, typer.Option("-m", "--model", metavar="MODEL", help="Model that writes the answer.")]
-BaseUrl = Annotated[
-    str | None,
-    typer.Option("--base-url", metavar="URL", help="Server that speaks the OpenAI protocol."),
-]
-TopK = Annotated[
-    str | None,
-    typer.Option("-k", "--top-k", metavar="N", help=f"How many sources, 1 to 100. [default: {_TOP_K}]"),
-]
-MinScore = Annotated[
-    str | None,
-    typer.Option("--min-score", metavar="S", help=f"Drop sources that score lower, 0 to 1. [default: {_MIN_SCORE}]"),
-]
-MaxAnswerTokens = Annotated[
-    str | None,
-    typer.Option(
-        "--max-answer-tokens",
-        metavar="N",
-        help=f"Cut an answer that is longer. [default: {_DEFAULTS['max_answer_tokens']}]",
-    ),
-]
-MaxAnswer = Annotated[
-    str | None,
-    typer.Option(
-        "--max-answer",
-        metavar="S",
-        help=f"Cut an answer that takes more seconds. [default: {_DEFAULTS['max_answer_s']:g}]",
-    ),
-]
-Collection = Annotated[
-    str | None, typer.Option("-c", "--collection", metavar="NAME", help="Collection. [default: default]")
-]
-Store = Annotated[
-    str | None,
-    typer.Option("--store", metavar="STORE", help="Directory, or postgresql://... [default: $XDG_DATA_HOME/streamrag]"),
-]
-Embedding = Annotated[
-    str | None,
-    typer.Option("--embedding", metavar="NAME", help="builtin or openai:MODEL. [default: the collection's own]"),
-]
-Exclude = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--exclude", metavar="GLOB", help="Leave out what matches, as in a .gitignore. May be given several times."
-    ),
-]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")]
 JsonLines = Annotated[bool, typer.Option("--jsonl", help="Print one JSON event a line as it happens.")]
 NoStream = Annotated[bool, typer.Option("--no-stream", help="Print the answer once it is whole.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print the answer and errors only.")]
 Plain = Annotated[bool, typer.Option("--plain", help="No colour, no live redraw.")]
 Timings = Annotated[bool, typer.Option("--timings", help="Say where the milliseconds went, also in --json.")]
-NoEngine = Annotated[
-    bool, typer.Option("--no-engine", help="Do everything in this process instead of one that stays warm.")
-]
+
+
+class _Debug:
+    """Takes `--debug`, as every command and group does: wherever it stands, it is for `Process` and holds for all."""
+
+    def __init__(self, *, params: list[Any], **rest: Any) -> None:
+        debug = TyperOption(param_decls=["--debug"], is_flag=True, expose_value=False, help="Print tracebacks.")
+        super().__init__(params=[*params, debug], **rest)
+
+
+class Command(_Debug, TyperCommand):
+    """A command that takes `--debug`."""
+
+
+class Group(_Debug, TyperGroup):
+    """A group of commands that takes `--debug`."""
+
+
+class SettingFlags(dict[str, object | None]):
+    """What the flags of settings say, for a command that reads its settings itself. None is not given."""
+
+
+_READERS: Final[Mapping[type[Any], tuple[tuple[Setting, ...], Callable[..., Any]]]] = {
+    Settings: (SETTINGS, settings_from),
+    ServerSettings: (SERVER_SETTINGS, server_settings_from),
+    SettingFlags: (SETTINGS, lambda _process, flags: flags),
+}
+
+
+def with_settings(name: str, command: Callable[..., int]) -> Callable[..., int]:
+    """The command for typer, with the flags of every setting that it takes by the tables.
+
+    A parameter of the type `Settings`, `ServerSettings` or `SettingFlags` is replaced by those flags, in its place.
+    """
+    own = inspect.signature(command, eval_str=True).parameters.values()
+    readers = {each.name: _READERS[each.annotation] for each in own if each.annotation in _READERS}
+    taken = [setting for rows, _ in readers.values() for setting in rows if name in setting.commands]
+    parameters = [made for each in own for made in _in_place_of(each, name)]
+
+    @functools.wraps(command)
+    def run(**arguments: Any) -> int:
+        flags = SettingFlags({each.name: _value(each, arguments.pop(each.name)) for each in taken})
+        process = arguments["context"].obj
+        return command(**arguments, **{each: read(process, flags) for each, (_, read) in readers.items()})
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return run
+
+
+def _in_place_of(parameter: inspect.Parameter, command: str) -> Iterator[inspect.Parameter]:
+    by_name = inspect.Parameter.KEYWORD_ONLY
+    if parameter.annotation not in _READERS:
+        yield parameter.replace(kind=by_name)
+        return
+    for setting in _READERS[parameter.annotation][0]:
+        if command in setting.commands:
+            kind: Any = bool if setting.switch else list[str] | None if setting.repeated else str | None
+            option = typer.Option(*setting.flags, metavar=setting.metavar, help=setting.flag_help)
+            default = False if setting.switch else None
+            yield inspect.Parameter(setting.name, by_name, default=default, annotation=Annotated[kind, option])
+
+
+def _value(setting: Setting, given: Any) -> object | None:
+    if setting.switch is not None:
+        return setting.switch if given else None
+    return given or None if setting.repeated else given

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NoReturn, Self, TextIO
+from typing import Any, Final, NoReturn, Self, TextIO
 
 from streamrag_cli.cli import streams
 from streamrag_cli.cli.interruption import Signals
@@ -93,9 +93,14 @@ class Process:
 
 
 def settings_from(process: Process, flags: Mapping[str, object | None]) -> Settings:
-    """The settings of a process: its flags, its environment, its user's file."""
-    settings = read_settings(flags, process.environment)
-    process.target = {"collection": str(flags.get("collection") or ""), "store": settings.store_named_by(flags)}
+    """The settings of a process: its flags, its environment, its user's file.
+
+    Of several collections that flags name, the first counts.
+    """
+    collections: Any = flags.get("collections") or ()
+    named = flags.get("collection") or next(iter(collections), None)
+    settings = read_settings({**flags, "collection": named}, process.environment)
+    process.target = {"collection": str(named or ""), "store": settings.store_named_by(flags)}
     return settings
 
 

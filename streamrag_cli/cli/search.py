@@ -7,28 +7,23 @@ import typer
 
 from streamrag_cli.cli import options
 from streamrag_cli.cli.ask import read_question, service_of
-from streamrag_cli.cli.process import Process, settings_from
+from streamrag_cli.cli.process import Process
 from streamrag_cli.model import Question
+from streamrag_cli.settings import Settings
 
 
 def command(
     context: typer.Context,
+    *,
     query: Annotated[str, typer.Argument(metavar="QUERY", help="What to look for; - reads it from stdin.")],
-    base_url: options.BaseUrl = None,
-    top_k: options.TopK = None,
-    min_score: options.MinScore = None,
-    collection: options.Collection = None,
-    store: options.Store = None,
-    embedding: options.Embedding = None,
+    settings: Settings,
     json: options.Json = False,
     jsonl: options.JsonLines = False,
     quiet: options.Quiet = False,
     plain: options.Plain = False,
-    no_engine: options.NoEngine = False,
 ) -> int:
     """Show the passages that bear on a query, with scores and `path:line`. No model is called."""
     process: Process = context.obj
-    settings = settings_from(process, context.params | {"engine": "off" if no_engine else None})
     text, _ = read_question(query, process, stdin=False)
     events = service_of(process, settings).search(Question(text=text, accepted_at=time.perf_counter()), settings)
 

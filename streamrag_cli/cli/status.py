@@ -5,28 +5,28 @@ import shlex
 import typer
 
 from streamrag_cli.cli import options
-from streamrag_cli.cli.process import Process, settings_from
+from streamrag_cli.cli.process import Process
 from streamrag_cli.errors import aimed
 from streamrag_cli.gone import gone_files
+from streamrag_cli.settings import Settings
 
 
 def command(
     context: typer.Context,
-    collection: options.Collection = None,
-    store: options.Store = None,
+    *,
+    settings: Settings,
     json: options.Json = False,
     plain: options.Plain = False,
 ) -> int:
     """Show what is in the store: documents, chunks, embedding, size, last ingest."""
     process: Process = context.obj
-    settings = settings_from(process, context.params)
 
     from streamrag_cli.render.status import show_status
     from streamrag_cli.store.kind import status_of
     from streamrag_cli.store.registry import open_store
 
     there = open_store(settings.store)
-    found = status_of(there, only=collection and settings.collection)
+    found = status_of(there, only=settings.collection if process.target["collection"] else None)
     roots = [root for each in found for root in each.roots]
     gone = gone_files(roots) if there.has_local_files else frozenset()
 

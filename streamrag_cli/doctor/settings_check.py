@@ -8,8 +8,8 @@ from typing import Final
 from streamrag_cli.doctor.findings import Finding, failed, ok, warning
 from streamrag_cli.errors import ConfigurationError
 from streamrag_cli.model_server.endpoint import ModelEndpoint
-from streamrag_cli.setting_names import SERVER_SETTING_NAMES, SETTING_NAMES
 from streamrag_cli.settings import Settings, config_file, read_server_settings, read_settings
+from streamrag_cli.settings_table import SERVER_SETTINGS, SETTINGS
 
 _PREFIX: Final = "STREAMRAG_"
 _KEY_HINT: Final = "export OPENAI_API_KEY=KEY"
@@ -37,7 +37,7 @@ class Reading:
 def check_settings(reading: Reading) -> Iterator[Finding]:
     if reading.error is not None:
         yield failed("settings", reading.error, hint=_how_to_correct(reading, reading.error))
-    known = [name for each in (*SETTING_NAMES, *SERVER_SETTING_NAMES) for name in each.variables]
+    known = [name for each in (*SETTINGS, *SERVER_SETTINGS) for name in each.variables]
     ours = sorted(name for name in reading.environment if name.startswith(_PREFIX))
     for name in (each for each in ours if each not in known):
         near = get_close_matches(name, known, n=1)
@@ -63,7 +63,7 @@ def _how_to_correct(reading: Reading, error: ConfigurationError) -> str:
 def check_key(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
     """Whether there is a key and one that a header can carry. It is never shown, and neither is its length."""
     endpoint = ModelEndpoint.checked(model=settings.model, base_url=None, api_key=settings.api_key)
-    names = next(each.variables for each in SETTING_NAMES if each.name == "api_key")
+    names = next(each.variables for each in SETTINGS if each.name == "api_key")
     given = [name for name in names if environment.get(name, "").strip()]
     if endpoint.api_key is not None:
         if endpoint.api_key[0] in "\"'":

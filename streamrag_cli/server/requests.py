@@ -14,7 +14,7 @@ from streamrag_cli.model import Question
 from streamrag_cli.server.replies import RefusedError
 from streamrag_cli.server.request_log import entry_of
 from streamrag_cli.server.serving import Serving
-from streamrag_cli.setting_names import MAX_TOP_K
+from streamrag_cli.setting_row import MAX_TOP_K
 from streamrag_cli.settings import Settings, with_request
 
 _MOST_NAME_CHARS: Final = 200

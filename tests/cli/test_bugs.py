@@ -8,7 +8,7 @@ import pytest
 from tests.cli.command_line import CommandLine
 
 KEY = "a-secret-0123456789abcdefghij"
-WITHOUT_STREAM = "import streamrag_cli.cli.search as room; room.settings_from = fail"
+WITHOUT_STREAM = "import streamrag_cli.cli.search as room; room.service_of = fail"
 IN_THE_STREAM = "import streamrag_cli.retrieval.retriever as room; room.Retriever.open = fail"
 DRIVER = """
 import logging, os, warnings

@@ -1,0 +1,182 @@
+"""What a row of the tables of settings can say, and the values that a setting may have."""
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Final
+
+from streamrag_cli.store.address import StoreAddress
+from streamrag_cli.store.registry import store_address
+
+MAX_TOP_K: Final = 100
+DEFAULT_ANSWER_TOKENS: Final = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting: its name and default inside the program, its names outside, its values, and what it means.
+
+    The first variable that is set wins. `commands` take the flags; a setting without flags says why in `no_flag`.
+    `switch` is the value that a flag without an argument stands for. `help` is the text of the flag if it is not the
+    `meaning`, and `default_text` describes a default that is not one fixed value.
+    """
+
+    name: str
+    default: Any
+    variables: tuple[str, ...]
+    parse: Callable[[str], Any]
+    meaning: str
+    flags: tuple[str, ...] = ()
+    metavar: str | None = None
+    repeated: bool = False
+    switch: str | None = None
+    commands: tuple[str, ...] = ()
+    no_flag: str = ""
+    help: str = ""
+    default_text: str = ""
+    in_file: bool = True
+    secret: bool = False
+
+    @property
+    def flag(self) -> str:
+        """The long flag, as messages and the documentation name it; "" if there is none."""
+        return self.flags[-1] if self.flags else ""
+
+    @property
+    def flag_help(self) -> str:
+        """The text of `--help`."""
+        fixed = f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
+        default = self.default_text or ("" if self.default in NOT_FIXED or self.switch else fixed)
+        return (self.help or self.meaning) + (f" [default: {default}]" if default else "")
+
+
+NOT_FIXED: Final = (MISSING, None, (), "")
+
+
+def row(*variables: str, **rest: Any) -> Mapping[str, Any]:
+    """The metadata of a field whose name and default complete the row."""
+    return {"row": rest | {"variables": variables}}
+
+
+def rows_of(table: type[Any]) -> tuple[Setting, ...]:
+    """The rows of a dataclass whose fields are settings. A field without a row is not a setting."""
+    return tuple(
+        Setting(name=each.name, default=each.default, **each.metadata["row"])
+        for each in fields(table)
+        if "row" in each.metadata
+    )
+
+
+def any_text(raw: str) -> str:
+    return raw
+
+
+def store_at(raw: str) -> StoreAddress:
+    try:
+        raw.encode()  # bytes that are no UTF-8 come as lone surrogates, which no database takes
+    except UnicodeEncodeError:
+        raise ValueError("must be UTF-8") from None
+    return store_address(raw)
+
+
+def collection_name(raw: str) -> str:
+    # Chroma's own rule for names; it also keeps the name a harmless file name.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", raw) or ".." in raw:
+        raise ValueError("must be 3 to 63 letters, digits, dots, dashes or underscores")
+    return raw
+
+
+def integer_between(low: int, high: int) -> Callable[[str], int]:
+    def parse(raw: str) -> int:
+        try:
+            number = int(raw)
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return number
+
+    return parse
+
+
+def number_between(low: float, high: float) -> Callable[[str], float]:
+    def parse(raw: str) -> float:
+        try:
+            number = float(raw)
+        except ValueError:
+            number = math.nan
+        if not low <= number <= high:
+            raise ValueError(f"must be a number from {low:g} to {high:g}")
+        return number
+
+    return parse
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    def parse(raw: str) -> str:
+        if raw.lower() not in words:
+            raise ValueError(f"must be {' or '.join(words)}")
+        return raw.lower()
+
+    return parse
+
+
+def listening_address(raw: str) -> str:
+    if raw == "localhost":
+        return raw
+    try:
+        return str(ipaddress.ip_address(raw.strip("[]")))
+    except ValueError:
+        raise ValueError("must be an IP address or localhost") from None
+
+
+def list_of(each_one: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
+    def parse(raw: str) -> tuple[str, ...]:
+        return tuple(each_one(value) for part in raw.split(",") if (value := part.strip()))
+
+    return parse
+
+
+def _matching(pattern: str, what: str) -> Callable[[str], str]:
+    def parse(raw: str) -> str:
+        if not re.fullmatch(pattern, raw):
+            raise ValueError(f"must be {what}, separated by commas")
+        return raw
+
+    return parse
+
+
+def _lower_case(parse: Callable[[str], str]) -> Callable[[str], str]:
+    return lambda raw: parse(raw.lower())
+
+
+host_names = list_of(_lower_case(_matching(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", "names of hosts, without port")))
+origins = list_of(_lower_case(_matching(r"https?://[a-z0-9.\[\]:-]+", "origins such as https://app.example.org")))
+model_names = list_of(_matching(r"[!-~]{1,200}", "names of models"))
+user_names = list_of(_matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]*[$]?", "users of this machine"))
+
+
+def network(raw: str) -> str:
+    try:
+        return str(ipaddress.ip_network(raw.strip("[]")))
+    except ValueError:
+        raise ValueError("must be IP addresses or networks such as 10.0.0.0/8, separated by commas") from None
+
+
+def on_or_off(raw: str) -> bool:
+    words = {"on": True, "true": True, "off": False, "false": False}
+    if raw.lower() not in words:
+        raise ValueError("must be on or off")
+    return words[raw.lower()]
+
+
+def glob_patterns(raw: str) -> tuple[str, ...]:
+    return tuple(each for part in raw.split(",") if (each := part.strip()))
+
+
+def request_rate(raw: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{0,6}/(second|minute|hour|day)", raw):
+        raise ValueError("must be a number by second, minute, hour or day, such as 60/minute")
+    return raw
