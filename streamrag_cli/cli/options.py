@@ -20,20 +20,22 @@ Plain = Annotated[bool, typer.Option("--plain", help="No colour, no live redraw.
 Timings = Annotated[bool, typer.Option("--timings", help="Say where the milliseconds went, also in --json.")]
 
 
-class _Debug:
-    """Takes `--debug`, as every command and group does: wherever it stands, it is for `Process` and holds for all."""
+def _with_debug(params: list[Any]) -> list[Any]:
+    return [*params, TyperOption(param_decls=["--debug"], is_flag=True, expose_value=False, help="Print tracebacks.")]
+
+
+class Command(TyperCommand):
+    """A command with `--debug`, as all have: `Process` looks for it among all arguments, wherever it stands."""
 
     def __init__(self, *, params: list[Any], **rest: Any) -> None:
-        debug = TyperOption(param_decls=["--debug"], is_flag=True, expose_value=False, help="Print tracebacks.")
-        super().__init__(params=[*params, debug], **rest)
+        super().__init__(params=_with_debug(params), **rest)
 
 
-class Command(_Debug, TyperCommand):
-    """A command that takes `--debug`."""
+class Group(TyperGroup):
+    """A group of commands with `--debug`, as `Command` has it."""
 
-
-class Group(_Debug, TyperGroup):
-    """A group of commands that takes `--debug`."""
+    def __init__(self, *, params: list[Any], **rest: Any) -> None:
+        super().__init__(params=_with_debug(params), **rest)
 
 
 class SettingFlags(dict[str, object | None]):

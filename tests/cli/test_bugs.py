@@ -68,3 +68,9 @@ def test_a_question_that_looks_like_the_debug_flag_is_a_question(cold_newcomer: 
     outcome = with_a_bug(cold_newcomer, WITHOUT_STREAM).run("search", "--", "--debug")
 
     assert "Traceback" not in outcome.stderr
+
+
+def test_debug_before_the_command_shows_the_traceback_as_well(newcomer: CommandLine) -> None:
+    outcome = with_a_bug(newcomer, WITHOUT_STREAM).run("--debug", "search", "x")
+
+    assert (outcome.code, "Traceback (most recent call last):" in outcome.stderr) == (1, True)

@@ -1,0 +1,115 @@
+"""One table makes the flags, the variables, the file and the documentation."""
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+import typer.main
+
+from streamrag_cli.cli.app import app
+from streamrag_cli.cli.options import SettingFlags, with_settings
+from streamrag_cli.errors import UsageError
+from streamrag_cli.setting_row import Setting
+from streamrag_cli.settings import ServerSettings, Settings
+from streamrag_cli.settings_table import SERVER_SETTINGS, SETTINGS
+from tests.a_process import process
+from tests.cli.command_line import CommandLine
+
+ALL = (*SETTINGS, *SERVER_SETTINGS)
+GROUP: Any = typer.main.get_command(app)
+COMMANDS = {name: command for name, command in GROUP.commands.items() if not hasattr(command, "commands")}
+
+
+def options_of(command: str) -> dict[str, list[str]]:
+    """Each option of a command by the name of its parameter."""
+    return {each.name: each.opts for each in COMMANDS[command].params}
+
+
+@pytest.mark.parametrize("setting", ALL, ids=lambda each: each.name)
+def test_every_setting_has_a_flag_of_some_command_or_the_reason_why_not(setting: Setting) -> None:
+    assert bool(setting.flags) == bool(setting.commands) != bool(setting.no_flag)
+    assert set(setting.commands) <= set(COMMANDS)
+
+
+def test_every_field_of_the_settings_is_a_row_and_every_row_a_field() -> None:
+    assert [each.name for each in SETTINGS] == [
+        each.name for each in fields(Settings) if each.name != "state_directory"
+    ]
+    assert [each.name for each in SERVER_SETTINGS] == [each.name for each in fields(ServerSettings)]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_takes_the_flags_that_the_table_gives_it_and_no_other(command: str) -> None:
+    by_table = {each.name: list(each.flags) for each in ALL if command in each.commands}
+    names = {each.name for each in ALL}
+
+    assert {name: flags for name, flags in options_of(command).items() if name in names} == by_table
+
+
+def test_no_two_options_of_a_command_share_a_flag() -> None:
+    for command in COMMANDS:
+        flags = [flag for opts in options_of(command).values() for flag in opts]
+        assert sorted(set(flags)) == sorted(flags)
+
+
+def test_names_flags_and_variables_mean_one_setting_each() -> None:
+    names = [each.name for each in ALL]
+    variables = [variable for each in ALL for variable in each.variables]
+
+    assert (len(set(names)), len(set(variables))) == (len(names), len(variables))
+
+
+def test_a_command_gets_its_settings_in_place_of_their_flags() -> None:
+    received: list[object] = []
+
+    def command(context: typer.Context, *, settings: Settings, server: ServerSettings, loud: bool = False) -> int:
+        received.extend([settings.collection, settings.top_k, server.collections, server.all_collections, loud])
+        return 0
+
+    own = typer.Typer()
+    own.command()(with_settings("serve", command))
+    arguments = ["-k", "7", "--loud", "-c", "laws", "-c", "notes", "--all-collections"]
+    own(args=arguments, standalone_mode=False, obj=process(environment={"HOME": "/home/someone"}))
+
+    assert received == ["laws", 7, ("laws", "notes"), True, True]
+
+
+def test_flags_that_are_not_given_say_nothing() -> None:
+    received: list[SettingFlags] = []
+
+    def command(context: typer.Context, *, flags: SettingFlags) -> int:
+        received.append(flags)
+        return 0
+
+    own = typer.Typer()
+    own.command()(with_settings("search", command))
+    for arguments in ([], ["--no-engine", "--min-score", "0"]):
+        own(args=arguments, standalone_mode=False, obj=process())
+
+    nothing = dict.fromkeys(("base_url", "top_k", "min_score", "collection", "store", "embedding", "engine"))
+    assert received == [nothing, nothing | {"engine": "off", "min_score": "0"}]
+
+
+def test_a_bad_collection_of_a_server_is_named_by_its_flag() -> None:
+    def command(context: typer.Context, *, server: ServerSettings) -> int:
+        raise AssertionError(server)
+
+    own = typer.Typer()
+    own.command()(with_settings("serve", command))
+    with pytest.raises(UsageError) as caught:
+        own(args=["-c", "fine", "-c", "n0 way"], standalone_mode=False, obj=process(environment={"HOME": "/h"}))
+
+    assert caught.value.message == (
+        "--collection: 'fine,n0 way' must be 3 to 63 letters, digits, dots, dashes or underscores"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--debug", "engine", "status"], ["engine", "--debug", "status"], ["engine", "status", "--debug"]],
+    ids=" ".join,
+)
+def test_debug_may_stand_before_and_after_any_command(newcomer: CommandLine, arguments: list[str]) -> None:
+    outcome = newcomer.run(*arguments)
+
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (0, b"no engine is running\n", "")
