@@ -3,8 +3,8 @@
 import ipaddress
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final
 
 from streamrag_cli.store.address import StoreAddress
@@ -55,18 +55,24 @@ class Setting:
 NOT_FIXED: Final = (MISSING, None, (), "")
 
 
-def row(*variables: str, **rest: Any) -> Mapping[str, Any]:
-    """The metadata of a field whose name and default complete the row."""
-    return {"row": rest | {"variables": variables}}
+def setting(default: Any, *variables: str, flag: str = "", secret: bool = False, **rest: Any) -> Any:
+    """A dataclass's field that is a row of the table; `flag` as `--help` shows it, such as `-k, --top-k N`.
+
+    A secret is neither shown nor read from the settings file.
+    """
+    words = flag.replace(",", "").split()
+    flags = tuple(each for each in words if each.startswith("-"))
+    metavar = next((each for each in words if not each.startswith("-")), None)
+    outside = {"variables": variables, "flags": flags, "metavar": metavar, "secret": secret, "in_file": not secret}
+    return field(default=default, repr=not secret, metadata={"row": outside | rest})
 
 
-def rows_of(table: type[Any]) -> tuple[Setting, ...]:
-    """The rows of a dataclass whose fields are settings. A field without a row is not a setting."""
-    return tuple(
-        Setting(name=each.name, default=each.default, **each.metadata["row"])
-        for each in fields(table)
-        if "row" in each.metadata
-    )
+def rows_of(table: type[Any], *, commands: tuple[str, ...] = ()) -> tuple[Setting, ...]:
+    """The rows of a dataclass; `commands` take the flags of rows that name none. Other fields are not settings."""
+    rows = [(each, dict(each.metadata["row"])) for each in fields(table) if "row" in each.metadata]
+    for _, values in rows:
+        values.setdefault("commands", commands if values["flags"] else ())
+    return tuple(Setting(name=each.name, default=each.default, **values) for each, values in rows)
 
 
 def any_text(raw: str) -> str:

@@ -17,7 +17,7 @@ from streamrag_cli.settings import Settings
 
 
 def command(
-    context: typer.Context,
+    process: Process,
     *,
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question; - reads it from stdin.")],
     stdin: Annotated[bool, typer.Option("--stdin", help="Add the text on stdin to the question.")] = False,
@@ -34,7 +34,6 @@ def command(
     The answer goes to stdout, all else to stderr. Without a model the answer is made of quotes.
     """
     accepted_at = time.perf_counter()
-    process: Process = context.obj
     stages = own_stages(process)
     settings = settings_from(process, flags)
     text, extra = read_question(question, process, stdin=stdin)

@@ -13,7 +13,7 @@ _RUNS: Final = 5
 
 
 def command(
-    context: typer.Context,
+    process: Process,
     *,
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question; - reads it from stdin.")],
     runs: Annotated[int, typer.Option("-n", "--runs", min=1, max=1000, metavar="N", help="Runs each way.")] = _RUNS,
@@ -26,7 +26,6 @@ def command(
 
     The question is asked 2 N + 1 times in this process: N times each way in turn, and once before, uncounted.
     """
-    process: Process = context.obj
     text, _ = read_question(question, process, stdin=False)
 
     from streamrag_cli.bench import measure

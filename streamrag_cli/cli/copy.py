@@ -10,7 +10,7 @@ from streamrag_cli.settings import read_settings
 
 
 def command(
-    context: typer.Context,
+    process: Process,
     *,
     source: Annotated[str, typer.Option("--from", metavar="STORE", help="Directory, or postgresql://...")],
     target: Annotated[str, typer.Option("--to", metavar="STORE", help="Directory, or postgresql://...")],
@@ -23,7 +23,6 @@ def command(
 
     The copy counts once it is whole; until then the other store is as it was.
     """
-    process: Process = context.obj
     settings = read_settings({**flags, "store": source}, process.environment)
     other = read_settings({**flags, "store": target}, process.environment)
 

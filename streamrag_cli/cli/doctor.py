@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    context: typer.Context,
+    process: Process,
     *,
     full: Annotated[bool, typer.Option("--full", help="Search for every chunk, not for a sample of 1,000.")] = False,
     flags: options.SettingFlags,
@@ -28,7 +28,6 @@ def command(
     from streamrag_cli.doctor.examination import Patient, examine
     from streamrag_cli.render.doctor import show_findings
 
-    process: Process = context.obj
     patient = Patient(
         flags=flags,
         environment=process.environment,

@@ -11,7 +11,7 @@ from streamrag_cli.settings import Settings
 
 
 def command(
-    context: typer.Context,
+    process: Process,
     *,
     folder: Annotated[
         str, typer.Argument(metavar="DIR", help="Folder with corpus.jsonl, queries.jsonl and qrels.tsv (BEIR layout).")
@@ -31,7 +31,6 @@ def command(
     Documents are ranked by their best chunk. The answer rate is the share of questions whose quoted answer, made
     from the best -k chunks, contains a known answer.
     """
-    process: Process = context.obj
 
     from streamrag_cli.evaluation import evaluate
     from streamrag_cli.render.evaluation import EvaluationView, show_report

@@ -13,7 +13,7 @@ from streamrag_cli.settings import Settings
 
 
 def command(
-    context: typer.Context,
+    process: Process,
     *,
     paths: Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Files and folders.")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take PATH out of the store instead.")] = False,
@@ -41,7 +41,6 @@ def command(
     Hidden, secret, git-ignored, generated and vendored files are left out unless PATH names the file itself.
     """
     _check(paths or [], remove=remove, remove_all=remove_all, rebuild=rebuild)
-    process: Process = context.obj
 
     from streamrag_cli.cli.consent import consent_of
     from streamrag_cli.cli.run import run

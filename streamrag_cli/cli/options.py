@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from streamrag_cli.cli.process import server_settings_from, settings_from
+from streamrag_cli.cli.process import Process, server_settings_from, settings_from
 from streamrag_cli.setting_row import Setting
 from streamrag_cli.settings_table import SERVER_SETTINGS, SETTINGS, ServerSettings, Settings
 
@@ -52,18 +52,20 @@ _READERS: Final[Mapping[type[Any], tuple[tuple[Setting, ...], Callable[..., Any]
 def with_settings(name: str, command: Callable[..., int]) -> Callable[..., int]:
     """The command for typer, with the flags of every setting that it takes by the tables.
 
-    A parameter of the type `Settings`, `ServerSettings` or `SettingFlags` is replaced by those flags, in its place.
+    A parameter of the type `Settings`, `ServerSettings` or `SettingFlags` is replaced by those flags, in its place;
+    `process` is that of the context.
     """
     own = inspect.signature(command, eval_str=True).parameters.values()
     readers = {each.name: _READERS[each.annotation] for each in own if each.annotation in _READERS}
     taken = [setting for rows, _ in readers.values() for setting in rows if name in setting.commands]
     parameters = [made for each in own for made in _in_place_of(each, name)]
+    parameters.append(inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
 
     @functools.wraps(command)
-    def run(**arguments: Any) -> int:
+    def run(context: typer.Context, **arguments: Any) -> int:
         flags = SettingFlags({each.name: _value(each, arguments.pop(each.name)) for each in taken})
-        process = arguments["context"].obj
-        return command(**arguments, **{each: read(process, flags) for each, (_, read) in readers.items()})
+        settings = {each: read(context.obj, flags) for each, (_, read) in readers.items()}
+        return command(process=context.obj, **arguments, **settings)
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return run
@@ -71,6 +73,8 @@ def with_settings(name: str, command: Callable[..., int]) -> Callable[..., int]:
 
 def _in_place_of(parameter: inspect.Parameter, command: str) -> Iterator[inspect.Parameter]:
     by_name = inspect.Parameter.KEYWORD_ONLY
+    if parameter.annotation is Process:
+        return
     if parameter.annotation not in _READERS:
         yield parameter.replace(kind=by_name)
         return

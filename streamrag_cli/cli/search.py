@@ -13,7 +13,7 @@ from streamrag_cli.settings import Settings
 
 
 def command(
-    context: typer.Context,
+    process: Process,
     *,
     query: Annotated[str, typer.Argument(metavar="QUERY", help="What to look for; - reads it from stdin.")],
     settings: Settings,
@@ -23,7 +23,6 @@ def command(
     plain: options.Plain = False,
 ) -> int:
     """Show the passages that bear on a query, with scores and `path:line`. No model is called."""
-    process: Process = context.obj
     text, _ = read_question(query, process, stdin=False)
     events = service_of(process, settings).search(Question(text=text, accepted_at=time.perf_counter()), settings)
 

@@ -14,7 +14,7 @@ from streamrag_cli.settings import ServerSettings, Settings
 
 
 def command(
-    context: typer.Context,
+    process: Process,
     *,
     server: ServerSettings,
     settings: Settings,
@@ -26,7 +26,6 @@ def command(
     each refusal is a line on stderr, without its text. Clients may ask for fewer sources and a higher score than -k
     and --min-score set.
     """
-    process: Process = context.obj
     if quiet:
         server = replace(server, log="errors")
     if server.collections:

@@ -2,8 +2,6 @@
 
 import shlex
 
-import typer
-
 from streamrag_cli.cli import options
 from streamrag_cli.cli.process import Process
 from streamrag_cli.errors import aimed
@@ -12,14 +10,13 @@ from streamrag_cli.settings import Settings
 
 
 def command(
-    context: typer.Context,
+    process: Process,
     *,
     settings: Settings,
     json: options.Json = False,
     plain: options.Plain = False,
 ) -> int:
     """Show what is in the store: documents, chunks, embedding, size, last ingest."""
-    process: Process = context.obj
 
     from streamrag_cli.render.status import show_status
     from streamrag_cli.store.kind import status_of

@@ -8,6 +8,7 @@ import typer.main
 
 from streamrag_cli.cli.app import app
 from streamrag_cli.cli.options import SettingFlags, with_settings
+from streamrag_cli.cli.process import Process
 from streamrag_cli.errors import UsageError
 from streamrag_cli.setting_row import Setting
 from streamrag_cli.settings import ServerSettings, Settings
@@ -62,7 +63,7 @@ def test_names_flags_and_variables_mean_one_setting_each() -> None:
 def test_a_command_gets_its_settings_in_place_of_their_flags() -> None:
     received: list[object] = []
 
-    def command(context: typer.Context, *, settings: Settings, server: ServerSettings, loud: bool = False) -> int:
+    def command(process: Process, *, settings: Settings, server: ServerSettings, loud: bool = False) -> int:
         received.extend([settings.collection, settings.top_k, server.collections, server.all_collections, loud])
         return 0
 
@@ -77,7 +78,7 @@ def test_a_command_gets_its_settings_in_place_of_their_flags() -> None:
 def test_flags_that_are_not_given_say_nothing() -> None:
     received: list[SettingFlags] = []
 
-    def command(context: typer.Context, *, flags: SettingFlags) -> int:
+    def command(process: Process, *, flags: SettingFlags) -> int:
         received.append(flags)
         return 0
 
@@ -91,7 +92,7 @@ def test_flags_that_are_not_given_say_nothing() -> None:
 
 
 def test_a_bad_collection_of_a_server_is_named_by_its_flag() -> None:
-    def command(context: typer.Context, *, server: ServerSettings) -> int:
+    def command(process: Process, *, server: ServerSettings) -> int:
         raise AssertionError(server)
 
     own = typer.Typer()
