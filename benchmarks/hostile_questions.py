@@ -145,7 +145,7 @@ def measure(store: Path, only: str | None) -> None:
 
 def _ask(retriever: Retriever, question: str) -> Any:
     try:
-        return retriever.retrieve(question, top_k=100, min_score=0.0)
+        return retriever.retrieve(question, limit=100, min_score=0.0)
     except StreamragError as error:
         print(f"{error.code}: {error}", file=sys.stderr)
         return None
@@ -153,7 +153,7 @@ def _ask(retriever: Retriever, question: str) -> Any:
 
 def _quote(question: str, found: Any, top_k: int) -> None:
     if found is not None:
-        pick_quotes(question, found, top_k=top_k, embedder=_NoWork())
+        pick_quotes(question, found, max_hits=top_k, embedder=_NoWork())
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
@@ -186,7 +186,7 @@ class _Other:
 
     def _run(self) -> None:
         while not self._over.is_set():
-            took_ms, *_ = _timed(lambda: self._retriever.retrieve(ORDINARY, top_k=100, min_score=0.0))
+            took_ms, *_ = _timed(lambda: self._retriever.retrieve(ORDINARY, limit=100, min_score=0.0))
             self._took_ms.append(took_ms)
             self._over.wait(0.02)
 

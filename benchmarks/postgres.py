@@ -116,7 +116,7 @@ def ask(place: StoreAddress, synthetic: Synthetic) -> dict[str, float]:
         nearest = timed(lambda number: reader.nearest(synthetic.questions[number], 100))
         text = timed(lambda number: reader.search_text(telling[number].split()[1:], 100))
     with closing(open_store(place).reader("default")) as reader:
-        whole = timed(lambda number: retrieve(reader, synthetic, telling[number], top_k=5))
+        whole = timed(lambda number: retrieve(reader, synthetic, telling[number], limit=5))
     hits = [len(these & set(map(chunk_id, row))) for these, row in zip(found, exact.tolist(), strict=True)]
     return {
         "recall_at_10": round(sum(hits) / 10 / QUESTIONS, 3),

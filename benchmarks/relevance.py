@@ -63,7 +63,7 @@ def main() -> None:
                 ("other", _questions(arguments.other, arguments.limit)),
                 ("daily life", list(DAILY_LIFE)),
             ):
-                scores = [retriever.retrieve(each, top_k=1, min_score=0).best_score for each in questions]
+                scores = [retriever.retrieve(each, limit=1, min_score=0).best_score for each in questions]
                 shares = (f"{least:g}: {sum(s >= least for s in scores) / len(scores):.3f}" for least in LEAST_SCORES)
                 print(f"{name:<11} {len(questions):4} questions   {'   '.join(shares)}")
 

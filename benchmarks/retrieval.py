@@ -227,7 +227,7 @@ def compare_searching(store: Path, count: int) -> None:
 
 def _search(retriever: "Retriever", question: str) -> float:
     started = time.perf_counter()
-    retriever.retrieve(question, top_k=5, min_score=0.0)
+    retriever.retrieve(question, limit=5, min_score=0.0)
     return time.perf_counter() - started
 
 
@@ -263,7 +263,7 @@ def opened(store: Path, way: str) -> float:
     else:
         retriever = Retriever.open(Settings(store=store))
         retriever.embedder = embedder
-        retriever.retrieve(question, top_k=5, min_score=0.0)
+        retriever.retrieve(question, limit=5, min_score=0.0)
     return time.perf_counter() - started
 
 

@@ -107,7 +107,7 @@ def _measure(
     answered: list[bool] = []
     for number, query in enumerate(queries, start=1):
         started = time.perf_counter()
-        found = retriever.retrieve(query.text, top_k=MAX_TOP_K, min_score=0.0)
+        found = retriever.retrieve(query.text, limit=MAX_TOP_K, min_score=0.0)
         spent_s += time.perf_counter() - started
         run[query.id] = _documents(found.hits, ids)
         if query.answers:
@@ -156,7 +156,9 @@ def _metrics(qrels: dict[str, dict[str, int]], run: dict[str, dict[str, float]])
 
 
 def _quotes_answer(query: Query, found: Retrieved, retriever: Retriever, top_k: int) -> bool:
-    quotes = pick_quotes(query.text, found, top_k=top_k, embedder=retriever.embedder, chunk_after=retriever.chunk_after)
+    quotes = pick_quotes(
+        query.text, found, max_hits=top_k, embedder=retriever.embedder, chunk_after=retriever.chunk_after
+    )
     said = _folded(" ".join(f"{quote.text} {quote.block}" for quote in quotes))
     return any(_folded(answer) in said for answer in query.answers)
 

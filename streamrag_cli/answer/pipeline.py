@@ -188,7 +188,7 @@ def _find(
     found = retriever.retrieve(
         question.text,
         previous=_previous(question),
-        top_k=settings.top_k,
+        limit=settings.top_k,
         min_score=settings.min_score,
         find_gone=gone_files if looks_for_files else None,
         cancellation=cancellation,
@@ -373,7 +373,7 @@ async def _quote(
 ) -> AsyncGenerator[AskEvent, None]:
     clock.end("context")
     yield Status(status="generating", detail="choosing quotes")
-    pick = partial(pick_quotes, question.text, found, top_k=len(found.hits), embedder=retriever.embedder)
+    pick = partial(pick_quotes, question.text, found, max_hits=len(found.hits), embedder=retriever.embedder)
     picking = retriever.in_thread(lambda end: pick(chunk_after=partial(retriever.chunk_after, cancellation=end)))
     if for_visitors:
         quotes, said = await picking, _NO_MODEL

@@ -70,16 +70,16 @@ def pick_quotes(
     question: str,
     found: Retrieved,
     *,
-    top_k: int,
+    max_hits: int,
     embedder: Embedder,
     limit: int = QUOTES,
     chunk_after: Callable[[Hit], Chunk | None] = lambda _: None,
 ) -> list[Quote]:
-    """The best sentences of the best `top_k` hits, best first, no sentence twice.
+    """The best sentences of the best `max_hits` hits, best first, no sentence twice.
 
     `chunk_after` is asked for the block that the last sentence of a chunk announces, if that is quoted.
     """
-    hits, term_weights = found.hits[:top_k], found.term_weights
+    hits, term_weights = found.hits[:max_hits], found.term_weights
     candidates = [(hit, sentence) for hit in hits for sentence in sentences_of(hit)]
     if not candidates:
         return []

@@ -18,8 +18,8 @@ _WEIGHTS_IF_ALONE: Final = (3.0, 1.0)
 _WEIGHTS: Final = (1.0, 1.5)
 
 
-def fuse(alone: Retrieved, together: Retrieved, *, top_k: int) -> Retrieved:
-    """The `top_k` best of the hits for the question alone and for both questions together.
+def fuse(alone: Retrieved, together: Retrieved, *, limit: int) -> Retrieved:
+    """The `limit` best of the hits for the question alone and for both questions together.
 
     Vector and weights of terms are those of the question, unless nothing was found for it alone.
     """
@@ -32,7 +32,7 @@ def fuse(alone: Retrieved, together: Retrieved, *, top_k: int) -> Retrieved:
             points[hit.chunk.id] += weight / (_RANK_OFFSET + hit.rank)
             if hit.chunk.id not in best or hit.score > best[hit.chunk.id].score:
                 best[hit.chunk.id] = hit
-    order = sorted(best, key=lambda chunk_id: (-points[chunk_id], chunk_id))[:top_k]
+    order = sorted(best, key=lambda chunk_id: (-points[chunk_id], chunk_id))[:limit]
     return replace(
         basis,
         hits=_ranked([best[chunk_id] for chunk_id in order]),

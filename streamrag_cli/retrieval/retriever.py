@@ -74,7 +74,7 @@ class Retriever:
         question: str,
         *,
         previous: str = "",
-        top_k: int,
+        limit: int,
         min_score: float,
         find_gone: FindGone | None = None,
         cancellation: Cancellation | None = None,
@@ -87,9 +87,9 @@ class Retriever:
         search = partial(self._search, min_score=min_score, find_gone=find_gone, cancellation=cancellation)
         if previous.strip():
             both = f"{previous[:MOST_CHARS_BEFORE]}\n{question}"
-            found = fuse(search(question, top_k=2 * top_k), search(both, top_k=2 * top_k), top_k=top_k)
+            found = fuse(search(question, limit=2 * limit), search(both, limit=2 * limit), limit=limit)
         else:
-            found = search(question, top_k=top_k)
+            found = search(question, limit=limit)
         if not found.hits:
             raise NothingRelevantError(
                 f"nothing relevant in the documents: the best match scores {found.best_score:.2f},"
@@ -108,7 +108,7 @@ class Retriever:
         self,
         question: str,
         *,
-        top_k: int,
+        limit: int,
         min_score: float,
         find_gone: FindGone | None,
         cancellation: Cancellation | None,
@@ -117,7 +117,7 @@ class Retriever:
             retrieve,
             self.reader,
             question=question,
-            top_k=top_k,
+            limit=limit,
             min_score=min_score,
             find_gone=find_gone,
             cancellation=cancellation,

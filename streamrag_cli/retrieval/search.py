@@ -61,12 +61,12 @@ def retrieve(
     embedder: Embedder,
     question: str,
     *,
-    top_k: int,
+    limit: int,
     min_score: float = 0.0,
     find_gone: FindGone | None = None,
     cancellation: Cancellation | None = None,
 ) -> Retrieved:
-    """The `top_k` best chunks that score at least `min_score`, near-copies as one. `find_gone` checks their files.
+    """The `limit` best chunks that score at least `min_score`, near-copies as one. `find_gone` checks their files.
 
     Raises StoreError (`store_empty` if there is nothing to search, `retrieval_timeout` if the store takes longer than
     `RETRIEVAL_LIMIT_S` or after `cancellation`), EmbeddingChangedError, and what the embedder raises, which has limits
@@ -92,8 +92,8 @@ def retrieve(
         if by_words_alone:
             vector, cosines = vector * 0, dict.fromkeys(cosines, 0.0)
         groups = Groups(question, find_gone)
-        _fill(groups, reader, _fused(lexical, cosines), top_k)
-        found = groups.found[:top_k]
+        _fill(groups, reader, _fused(lexical, cosines), limit)
+        found = groups.found[:limit]
         unjudged = {
             each.kept.stored.chunk.id
             for each in found

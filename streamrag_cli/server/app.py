@@ -111,7 +111,7 @@ async def _warm(serving: Serving) -> None:
 
 
 def _ask_once(retriever: Retriever, cancellation: Cancellation) -> None:
-    retriever.retrieve("warm up", top_k=1, min_score=0.0, cancellation=cancellation)
+    retriever.retrieve("warm up", limit=1, min_score=0.0, cancellation=cancellation)
 
 
 class _HeadAsGet:

@@ -33,19 +33,19 @@ def retriever(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
     ],
 )
 def test_the_sentence_that_answers_is_among_the_quotes(question: str, answer: str, retriever: Retriever) -> None:
-    found = retriever.retrieve(question, top_k=5, min_score=0.0)
+    found = retriever.retrieve(question, limit=5, min_score=0.0)
 
-    quotes = pick_quotes(question, found, top_k=5, embedder=retriever.embedder)
+    quotes = pick_quotes(question, found, max_hits=5, embedder=retriever.embedder)
 
     assert answer in [quote.text for quote in quotes]
     assert len(quotes) <= 3
 
 
 def test_a_quote_names_the_source_it_is_from(retriever: Retriever) -> None:
-    found = retriever.retrieve("Who built the lighthouse?", top_k=5, min_score=0.0)
+    found = retriever.retrieve("Who built the lighthouse?", limit=5, min_score=0.0)
     by_rank = {hit.rank: hit for hit in found.hits}
 
-    quotes = pick_quotes("Who built it?", found, top_k=5, embedder=retriever.embedder)
+    quotes = pick_quotes("Who built it?", found, max_hits=5, embedder=retriever.embedder)
 
     assert all(quote.text.split(".")[0] in by_rank[quote.n].chunk.text for quote in quotes)
 
@@ -73,7 +73,7 @@ def test_the_row_that_was_asked_for_is_quoted_from_a_table_of_many_rows(tmp_path
         best_score=0.9, spent_ms={},
     )  # fmt: skip
 
-    quotes = pick_quotes("Which tool is F-07123?", retrieved, top_k=5, embedder=embedder)
+    quotes = pick_quotes("Which tool is F-07123?", retrieved, max_hits=5, embedder=embedder)
 
     assert quotes[0] == Quote(n=1, text="item: F-07123; tool: tongs; weight: 4")
     assert max(map(len, embedder.batches)) <= EMBEDDED
@@ -87,8 +87,10 @@ def quoted(tmp_path: Path, name: str, text: str, question: str) -> str:
     settings = Settings(store=tmp_path / "store")
     list(ingest_or_raise(IngestRequest(paths=(docs,), working_directory=docs), settings))
     with closing(Retriever.open(settings)) as retriever:
-        found = retriever.retrieve(question, top_k=5, min_score=0.0)
-        quotes = pick_quotes(question, found, top_k=5, embedder=retriever.embedder, chunk_after=retriever.chunk_after)
+        found = retriever.retrieve(question, limit=5, min_score=0.0)
+        quotes = pick_quotes(
+            question, found, max_hits=5, embedder=retriever.embedder, chunk_after=retriever.chunk_after
+        )
     return "".join(pieces(quotes))
 
 

@@ -102,7 +102,7 @@ def _ask(store: Path) -> str:
     """The best hit's text, or the code of the failure."""
     reader = CollectionReader(store, "default")
     try:
-        return retrieve(reader, FakeEmbedder(), "what keeps", top_k=1).hits[0].chunk.text.strip()
+        return retrieve(reader, FakeEmbedder(), "what keeps", limit=1).hits[0].chunk.text.strip()
     except StoreError as error:
         return error.code
     finally:

@@ -18,7 +18,7 @@ OTHER = "# Where the log is\n\nThe log of the anemometer is kept in the drawer u
 
 def hits(folder: Path, documents: Mapping[str, str], question: str, *, checked: bool = False) -> list[Hit]:
     with closing(Retriever.open(make_collection(folder, documents))) as retriever:
-        found = retriever.retrieve(question, top_k=4, min_score=0.0, find_gone=gone_files if checked else None)
+        found = retriever.retrieve(question, limit=4, min_score=0.0, find_gone=gone_files if checked else None)
     return list(found.hits)
 
 
@@ -81,7 +81,7 @@ def test_of_copies_the_one_whose_file_exists_is_kept(tmp_path: Path) -> None:
     with closing(Retriever.open(settings)) as retriever:
         for gone, kept in (("a", "b"), ("b", "a")):
             (tmp_path / "docs" / gone / "gulls.md").rename(tmp_path / "aside")
-            found = retriever.retrieve("When are the gulls fed?", top_k=2, min_score=0.0, find_gone=gone_files).hits
+            found = retriever.retrieve("When are the gulls fed?", limit=2, min_score=0.0, find_gone=gone_files).hits
             (tmp_path / "aside").rename(tmp_path / "docs" / gone / "gulls.md")
 
             assert [(hit.source, hit.is_gone) for hit in found] == [
@@ -96,8 +96,8 @@ def test_a_file_that_is_gone_and_has_no_successor_is_a_source_and_marked(tmp_pat
     (tmp_path / "docs" / "gulls.md").unlink()
 
     with closing(Retriever.open(settings)) as retriever:
-        found = retriever.retrieve("When are the gulls fed?", top_k=2, min_score=0.0, find_gone=gone_files).hits
-        unchecked = retriever.retrieve("When are the gulls fed?", top_k=2, min_score=0.0).hits
+        found = retriever.retrieve("When are the gulls fed?", limit=2, min_score=0.0, find_gone=gone_files).hits
+        unchecked = retriever.retrieve("When are the gulls fed?", limit=2, min_score=0.0).hits
 
     assert [(hit.source, hit.is_gone) for hit in found] == [("docs/gulls.md", True), ("docs/log.md", False)]
     assert not any(hit.is_gone for hit in unchecked)

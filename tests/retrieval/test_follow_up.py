@@ -17,12 +17,12 @@ def retriever(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retriever]:
 
 
 def best(retriever: Retriever, question: str, previous: str = "") -> str:
-    return retriever.retrieve(question, previous=previous, top_k=3, min_score=0.3).hits[0].source
+    return retriever.retrieve(question, previous=previous, limit=3, min_score=0.3).hits[0].source
 
 
 def test_a_question_that_says_nothing_by_itself_is_searched_for_with_the_one_before(retriever: Retriever) -> None:
     with pytest.raises(NothingRelevantError):
-        retriever.retrieve("Could you put that differently?", top_k=3, min_score=0.3)
+        retriever.retrieve("Could you put that differently?", limit=3, min_score=0.3)
 
     assert best(retriever, "Could you put that differently?", "What is the range of the tides?") == "docs/tides.txt"
 
@@ -34,7 +34,7 @@ def test_a_question_that_stands_alone_is_not_drawn_to_the_topic_before_it(retrie
 
 
 def test_the_hits_are_ranked_from_one_each_once_and_no_score_rises(retriever: Retriever) -> None:
-    found = retriever.retrieve("And its lamp?", previous="Who built the lighthouse?" * 500, top_k=3, min_score=0.0).hits
+    found = retriever.retrieve("And its lamp?", previous="Who built the lighthouse?" * 500, limit=3, min_score=0.0).hits
 
     assert [hit.rank for hit in found] == [1, 2, 3]
     assert len({hit.chunk.id for hit in found}) == 3
@@ -43,4 +43,4 @@ def test_the_hits_are_ranked_from_one_each_once_and_no_score_rises(retriever: Re
 
 def test_nothing_is_found_if_neither_question_has_anything_to_do_with_the_documents(retriever: Retriever) -> None:
     with pytest.raises(NothingRelevantError):
-        retriever.retrieve("And in Haskell?", previous="Which language has macros?", top_k=3, min_score=0.3)
+        retriever.retrieve("And in Haskell?", previous="Which language has macros?", limit=3, min_score=0.3)

@@ -48,7 +48,7 @@ def polyglot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retriever]:
 def test_the_document_with_the_words_of_the_question_is_the_only_relevant_one(
     question: str, source: str, polyglot: Retriever
 ) -> None:
-    hits = polyglot.retrieve(question, top_k=5, min_score=0.3).hits
+    hits = polyglot.retrieve(question, limit=5, min_score=0.3).hits
 
     assert [hit.source for hit in hits] == [f"docs/{source}"]
 
@@ -67,12 +67,12 @@ def test_the_document_with_the_words_of_the_question_is_the_only_relevant_one(
 )
 def test_a_question_about_something_else_is_refused_in_any_script(question: str, polyglot: Retriever) -> None:
     with pytest.raises(NothingRelevantError):
-        polyglot.retrieve(question, top_k=5, min_score=0.3)
+        polyglot.retrieve(question, limit=5, min_score=0.3)
 
 
 def test_only_a_question_outside_latin_script_is_judged_by_words_alone(polyglot: Retriever) -> None:
-    assert polyglot.retrieve("面包房几点烤面包？", top_k=1, min_score=0.0).by_words_alone
-    assert not polyglot.retrieve("What does a berth cost?", top_k=1, min_score=0.0).by_words_alone
+    assert polyglot.retrieve("面包房几点烤面包？", limit=1, min_score=0.0).by_words_alone
+    assert not polyglot.retrieve("What does a berth cost?", limit=1, min_score=0.0).by_words_alone
 
 
 def test_what_asks_is_not_looked_for() -> None:

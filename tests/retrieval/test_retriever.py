@@ -39,9 +39,9 @@ def test_a_collection_made_anew_with_another_embedding_is_asked_with_that_one(tm
     store = LocalStore(tmp_path)
     store.put(SHIPS)
     with closing(Retriever.open(Settings(store=tmp_path))) as retriever:
-        before = retriever.retrieve("ships", top_k=1, min_score=0.0)
+        before = retriever.retrieve("ships", limit=1, min_score=0.0)
         made_anew(store)
-        after = retriever.retrieve("ships", top_k=1, min_score=0.0)
+        after = retriever.retrieve("ships", limit=1, min_score=0.0)
 
     assert [each.question_vector.shape for each in (before, after)] == [(16,), (8,)]
     assert [each.hits[0].chunk.text for each in (before, after)] == ["ships cross the sea"] * 2
@@ -51,10 +51,10 @@ def test_who_asked_for_the_former_embedding_is_told_of_both(tmp_path: Path) -> N
     store = LocalStore(tmp_path)
     store.put(SHIPS)
     with closing(Retriever.open(Settings(store=tmp_path, embedding="fake"))) as retriever:
-        retriever.retrieve("ships", top_k=1, min_score=0.0)
+        retriever.retrieve("ships", limit=1, min_score=0.0)
         made_anew(store)
         with pytest.raises(StoreError, match="made with other, not with fake") as caught:
-            retriever.retrieve("ships", top_k=1, min_score=0.0)
+            retriever.retrieve("ships", limit=1, min_score=0.0)
 
     assert caught.value.code == "another_embedding"
 

@@ -20,13 +20,13 @@ from tests.library import make_collection
     ],
 )
 def test_the_right_document_comes_first(question: str, source: str, retriever: Retriever) -> None:
-    hits = retriever.retrieve(question, top_k=3, min_score=0.0).hits
+    hits = retriever.retrieve(question, limit=3, min_score=0.0).hits
 
     assert (hits[0].source, hits[0].rank) == (source, 1)
 
 
 def test_scores_fall_with_rank_and_lie_between_0_and_1(retriever: Retriever) -> None:
-    scores = [hit.score for hit in retriever.retrieve("high water", top_k=5, min_score=0.0).hits]
+    scores = [hit.score for hit in retriever.retrieve("high water", limit=5, min_score=0.0).hits]
 
     assert scores == sorted(scores, reverse=True)
     assert all(0.0 <= score <= 1.0 for score in scores)
@@ -34,15 +34,15 @@ def test_scores_fall_with_rank_and_lie_between_0_and_1(retriever: Retriever) -> 
 
 def test_a_question_about_something_else_finds_nothing_relevant(retriever: Retriever) -> None:
     with pytest.raises(NothingRelevantError) as caught:
-        retriever.retrieve("Which programming language has the best macros?", top_k=5, min_score=0.3)
+        retriever.retrieve("Which programming language has the best macros?", limit=5, min_score=0.3)
 
     assert caught.value.code == "nothing_relevant"
     assert "streamrag ask --min-score 0" in caught.value.hint
 
 
 def test_top_k_takes_the_best_and_changes_no_score(retriever: Retriever) -> None:
-    two = retriever.retrieve("fuel dock", top_k=2, min_score=0.0).hits
-    all_of_them = retriever.retrieve("fuel dock", top_k=100, min_score=0.0).hits
+    two = retriever.retrieve("fuel dock", limit=2, min_score=0.0).hits
+    all_of_them = retriever.retrieve("fuel dock", limit=100, min_score=0.0).hits
 
     assert all_of_them[:2] == two
 
@@ -51,9 +51,9 @@ def test_a_collection_of_one_document_is_found_too(tmp_path: Path) -> None:
     settings = make_collection(tmp_path, {"one.md": "# Notes\n\nThe gate code is 4711. The bins go out on Tuesday.\n"})
     retriever = Retriever.open(settings)
 
-    assert retriever.retrieve("What is the gate code?", top_k=5, min_score=0.3).hits[0].source == "docs/one.md"
+    assert retriever.retrieve("What is the gate code?", limit=5, min_score=0.3).hits[0].source == "docs/one.md"
     with pytest.raises(NothingRelevantError):
-        retriever.retrieve("How do volcanoes erupt?", top_k=5, min_score=0.3)
+        retriever.retrieve("How do volcanoes erupt?", limit=5, min_score=0.3)
     retriever.close()
 
 
@@ -61,7 +61,7 @@ def test_a_collection_of_one_document_is_found_too(tmp_path: Path) -> None:
     "question", ["?!", "the of and", "a" * 20_000, 'say "AND OR NOT" NEAR(x) * col:x', "\x00", "漢字"]
 )
 def test_any_question_is_only_a_question(question: str, retriever: Retriever) -> None:
-    assert len(retriever.retrieve(question, top_k=3, min_score=0.0).hits) == 3
+    assert len(retriever.retrieve(question, limit=3, min_score=0.0).hits) == 3
 
 
 def test_another_embedding_is_refused_before_anything_is_sent(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def put_slowly(store: LocalStore, path: str, count: str) -> None:
 def ask(store: Store, question: str) -> None:
     """Say the best hits' texts, best first, or the error."""
     with store.reading() as reader:
-        found = retrieve(reader, FakeEmbedder(), question, top_k=3)
+        found = retrieve(reader, FakeEmbedder(), question, limit=3)
         if not found.hits:
             raise StoreError("no hits", code="no_hits")
         say(" | ".join(hit.chunk.text for hit in found.hits))
@@ -126,7 +126,7 @@ def ask_around(store: Store, command: str, *words: str) -> None:
             if changes:
                 with redirect_stdout(io.StringIO()):
                     COMMANDS[command](writable, *words)
-            found = retrieve(reader, FakeEmbedder(), "lions have manes", top_k=3)
+            found = retrieve(reader, FakeEmbedder(), "lions have manes", limit=3)
             say(" | ".join(hit.chunk.text for hit in found.hits))
 
 

@@ -229,7 +229,7 @@ def test_a_store_in_which_nothing_is_has_no_answer(store: Store) -> None:
         pass
 
     with pytest.raises(StoreError) as caught, store.reading() as reader:
-        retrieve(reader, FakeEmbedder(), "apples", top_k=3)
+        retrieve(reader, FakeEmbedder(), "apples", limit=3)
 
     assert (caught.value.code, caught.value.hint) == ("store_empty", "streamrag ingest PATH")
 

@@ -50,7 +50,7 @@ def test_a_kind_that_is_named_in_the_registry_serves_every_part_of_the_program(t
     asked = read_settings({"store": address}, {"HOME": str(tmp_path)})
     settings = make_collection(tmp_path, store=asked.store)
     retriever = Retriever.open(settings)
-    found = retriever.retrieve("When was the lighthouse built?", top_k=5, min_score=0.3)
+    found = retriever.retrieve("When was the lighthouse built?", limit=5, min_score=0.3)
     retriever.close()
 
     assert [hit.source for hit in found.hits][:1] == ["docs/lighthouse.md"]

@@ -41,7 +41,7 @@ def test_a_search_is_answered_while_another_is_under_way(store: Store) -> None:
     store.put(FERRIES)
     with store.reading() as reader, reader.reading():
         reader.nearest(FakeEmbedder().embed_query("ferries"), 1)
-        found = in_another_thread(lambda: retrieve(reader, FakeEmbedder(), "ferries", top_k=1).hits[0].chunk.text)
+        found = in_another_thread(lambda: retrieve(reader, FakeEmbedder(), "ferries", limit=1).hits[0].chunk.text)
     assert found == "ferries carry cars"
 
 
@@ -77,7 +77,7 @@ def test_many_threads_find_what_one_finds_while_others_write(store: Store) -> No
     def search(reader: Reader) -> set[str]:
         found: set[str] = set()
         while not stop.is_set():
-            found.add(retrieve(reader, FakeEmbedder(), "ferries carry cars", top_k=1).hits[0].chunk.text)
+            found.add(retrieve(reader, FakeEmbedder(), "ferries carry cars", limit=1).hits[0].chunk.text)
         return found
 
     with store.reading() as reader, ThreadPoolExecutor(6) as pool:
@@ -151,7 +151,7 @@ def test_a_word_longer_than_the_index_keeps_is_no_damage(tmp_path: Path) -> None
     endless = "\N{GOTHIC LETTER AHSA}" * 20_000  # 80 KB, and no script that is cut into characters
     with store.reading() as reader:
         assert (
-            retrieve(reader, FakeEmbedder(), f"{endless} ferries", top_k=1).hits[0].chunk.text == "ferries carry cars"
+            retrieve(reader, FakeEmbedder(), f"{endless} ferries", limit=1).hits[0].chunk.text == "ferries carry cars"
         )
     assert len(stems([endless])[0]) == 1
 
