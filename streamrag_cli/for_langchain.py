@@ -52,7 +52,7 @@ class CollectionRetriever(BaseRetriever):
     ) -> list[Document]:
         settings = self.settings
         try:
-            found = self._retriever.retrieve(query, top_k=settings.top_k, min_score=settings.min_score)
+            found = self._retriever.retrieve(query, limit=settings.top_k, min_score=settings.min_score)
         except NothingRelevantError:
             return []
         return [_document(hit) for hit in found.hits]
