@@ -32,22 +32,25 @@ __all__ = ["IngestRequest", "ingest", "ingest_or_raise", "remove", "remove_all"]
 _BYTES_PER_MB: Final = 1_000_000
 
 
-def ingest(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
-    """Run an ingest; see `events` for the order of what it says."""
+def ingest(request: IngestRequest, settings: Settings, embedder: Embedder | None = None) -> Iterator[IngestEvent]:
+    """Run an ingest; see `events` for the order of its events. `embedder` replaces the one that the settings name."""
     try:
-        yield from ingest_or_raise(request, settings)
+        yield from ingest_or_raise(request, settings, embedder)
     except StreamragError as error:
         yield as_event(error)
 
 
-def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
+def ingest_or_raise(
+    request: IngestRequest, settings: Settings, embedder: Embedder | None = None
+) -> Iterator[IngestEvent]:
     """The same, but a failure that ends the ingest is raised as StreamragError instead of said."""
     started = time.perf_counter()
     refuse_lost(request, settings)
     roots = roots_of(request, settings)
     refuse_vanished(request, settings)
     looked_at = look_at(roots, request, settings)
-    embedder = embedder_for(settings, made_with=_vectors_made_with(settings, rebuild=request.rebuild))
+    if embedder is None:
+        embedder = embedder_for(settings, made_with=_vectors_made_with(settings, rebuild=request.rebuild))
     yield IngestStarted(documents=looked_at.files, collection=settings.collection, embedding=embedder.name)
     yield from lost_roots(request, settings)
     store = open_store(settings.store)
@@ -63,7 +66,8 @@ def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[Inge
             yield from _repair(writer, embedder)
             writer.add_roots(map(str, {*roots, *looked_at.mounts}))
             catalog = writer.catalog
-            sink = StoreSink(writer, stack.enter_context(EmbedAhead(embedder)))
+            ahead = stack.enter_context(EmbedAhead(embedder, remembered_texts=request.limits.remembered_texts))
+            sink = StoreSink(writer, ahead, request.limits)
         limit_bytes = settings.max_file_mb * _BYTES_PER_MB
         reading = stack.enter_context(ReadAhead(limit_bytes=limit_bytes, wants_chunks=sink.wants_chunks))
         run = Run(sink, reading, request, exclude=settings.exclude)

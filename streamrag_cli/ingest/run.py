@@ -20,12 +20,9 @@ from streamrag_cli.events import DocumentAction, DocumentSeen, FileProgress
 from streamrag_cli.ingest.compare import is_unchanged_by_stat
 from streamrag_cli.ingest.reading import Examined, ReadAhead
 from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, outermost
-from streamrag_cli.ingest.sinks import QUIET_S, TICK_S, Sink
+from streamrag_cli.ingest.sinks import Sink
 from streamrag_cli.text import sanitise_line
 
-FILES_AHEAD: Final = 64
-_BYTES_AHEAD: Final = 4_000_000
-"""How much may be read ahead of the embedding; a larger file is read when there is none before it."""
 _FAILS_IF_NAMED: Final = frozenset({"binary", "not_a_regular_file"})
 """Why a file is skipped that is a failure if this ingest was asked for the file itself."""
 
@@ -48,6 +45,7 @@ class Run:
         self._sink = sink
         self._reading = reading
         self._request = request
+        self._limits = request.limits
         self._asked_for = frozenset(map(str, request.absolute_paths()))
         self._exclude = exclude
         self._ahead: deque[_Pending] = deque()
@@ -122,18 +120,20 @@ class Run:
 
     def _is_far_ahead(self, found: Found) -> bool:
         bytes_ahead = self._bytes_ahead + (found.size if isinstance(found, FoundFile) else 0)
-        return bool(self._ahead) and (len(self._ahead) >= FILES_AHEAD or bytes_ahead > _BYTES_AHEAD)
+        return bool(self._ahead) and (
+            len(self._ahead) >= self._limits.files_ahead or bytes_ahead > self._limits.bytes_ahead
+        )
 
     def _wait_and_take(self) -> Iterator[DocumentSeen | FileProgress]:
         """Wait until the oldest is read; what is embedded meanwhile is written meanwhile."""
         since = perf_counter()
         while not isinstance(first := self._ahead[0], Examined) and not first.future.done():
             awaited: list[Future[Any]] = [first.future, *filter(None, [self._sink.waits_for()])]
-            wait(awaited, timeout=TICK_S, return_when=FIRST_COMPLETED)
+            wait(awaited, timeout=self._limits.tick_s, return_when=FIRST_COMPLETED)
             yield from self._sink.ready()
             if progress := self._sink.progress():
                 yield progress
-            elif perf_counter() - since > QUIET_S:
+            elif perf_counter() - since > self._limits.quiet_s:
                 yield FileProgress(source=sanitise_line(first.shown), embedded=0, chunks=0)
         yield from self._take_what_is_there()
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from streamrag_cli.events import DocumentAction, DocumentSeen, FileProgress
 from streamrag_cli.ingest.embedding import EmbedAhead
+from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.ingest.reading import Examined
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.interface import Manifest, Writer
@@ -23,16 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Vectors: TypeAlias = NDArray[np.float32]
-
-BATCH_CHUNKS: Final = 256
-BATCHES_AHEAD: Final = 2
-"""How many may be with the embedder: one under way, and one for it to go on with while another is written."""
-TICK_S: Final = 0.2
-"""How often the progress of what is awaited is looked at."""
-QUIET_S: Final = 1.0
-"""Nothing is said of what takes less."""
-_EVENTS_BEHIND: Final = 1000
-"""How many events may wait for the batch before them; there may be far more unchanged files than new ones."""
 
 
 class Sink(Protocol):
@@ -91,8 +82,9 @@ class StoreSink:
 
     wants_chunks = True
 
-    def __init__(self, writer: Writer, embedding: EmbedAhead) -> None:
+    def __init__(self, writer: Writer, embedding: EmbedAhead, limits: IngestLimits) -> None:
         self._writer = writer
+        self._limits = limits
         self._embedding = embedding
         self._filling = _Batch()
         self._pending: deque[_Batch | DocumentSeen] = deque()
@@ -109,7 +101,7 @@ class StoreSink:
         if examined.action in {"added", "changed"}:
             self._filling.documents.append(examined)
             self._filling.chunks += len(examined.chunks)
-            if max(self._filling.chunks, len(self._filling.documents)) >= BATCH_CHUNKS:
+            if max(self._filling.chunks, len(self._filling.documents)) >= self._limits.batch_chunks:
                 self._embed()
             return
         if examined.record:
@@ -138,7 +130,9 @@ class StoreSink:
 
     def progress(self) -> FileProgress | None:
         match self._pending:
-            case [_Batch(documents=documents, waited_since=since), *_] if since and perf_counter() - since > QUIET_S:
+            case [_Batch(documents=documents, waited_since=since), *_] if (
+                since and perf_counter() - since > self._limits.quiet_s
+            ):
                 largest = max(documents, key=lambda each: len(each.chunks))
                 count = len(largest.chunks)
                 embedded = int(count * self._embedding.share_done)
@@ -152,11 +146,13 @@ class StoreSink:
             yield from self._next()
 
     def is_crowded(self) -> bool:
-        return self._batches_ahead > BATCHES_AHEAD or len(self._pending) > _EVENTS_BEHIND
+        return self._batches_ahead > self._limits.batches_ahead or len(self._pending) > self._limits.events_ahead
 
     def _next(self) -> Iterator[DocumentSeen | FileProgress]:
         first = self._pending[0]
-        while isinstance(first, _Batch) and first.vectors and not wait([first.vectors], timeout=TICK_S).done:
+        while (
+            isinstance(first, _Batch) and first.vectors and not wait([first.vectors], timeout=self._limits.tick_s).done
+        ):
             if progress := self.progress():
                 yield progress
         self._pending.popleft()
