@@ -19,7 +19,6 @@ from streamrag_cli.ingest.removal import remove, remove_all
 from streamrag_cli.ingest.roots import IngestRequest, forgotten_roots, lost_roots, refuse_vanished, roots_of
 from streamrag_cli.ingest.run import Run
 from streamrag_cli.ingest.safeguards import look_at, refuse_lost
-from streamrag_cli.ingest.sinks import DryRun, Sink, StoreSink
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.retriever import embedder_for
 from streamrag_cli.settings import Settings
@@ -55,23 +54,23 @@ def ingest_or_raise(
     yield from lost_roots(request, settings)
     store = open_store(settings.store)
     with ExitStack() as stack:
+        limit_bytes = settings.max_file_mb * _BYTES_PER_MB
+        reading = stack.enter_context(ReadAhead(limit_bytes=limit_bytes, wants_chunks=not request.dry_run))
         if request.dry_run:
             catalog: Manifest | None = None
             if not request.rebuild:
                 catalog = stack.enter_context(store.manifest(settings.collection))
-            sink: Sink = DryRun(catalog)
+            run = Run(catalog, reading, request, exclude=settings.exclude)
+            yield from run.compare(roots)
         else:
             opened = store.writer(settings.collection, embedding=embedder.name, rebuild=request.rebuild)
             writer = stack.enter_context(opened)
             yield from _repair(writer, embedder)
             writer.add_roots(map(str, {*roots, *looked_at.mounts}))
             catalog = writer.catalog
-            ahead = stack.enter_context(EmbedAhead(embedder, remembered_texts=request.limits.remembered_texts))
-            sink = StoreSink(writer, ahead, request.limits)
-        limit_bytes = settings.max_file_mb * _BYTES_PER_MB
-        reading = stack.enter_context(ReadAhead(limit_bytes=limit_bytes, wants_chunks=sink.wants_chunks))
-        run = Run(sink, reading, request, exclude=settings.exclude)
-        yield from run.bring_in_line(roots)
+            embedding = EmbedAhead(embedder, remembered_texts=request.limits.remembered_texts)
+            run = Run(catalog, reading, request, exclude=settings.exclude)
+            yield from run.sync(roots, writer, stack.enter_context(embedding))
         chunks = catalog.counts().chunks if catalog else 0
         yield from forgotten_roots(request, settings, catalog)
     for root in run.unread_roots(roots):
