@@ -114,9 +114,8 @@ def light_ingest(folder: Path, store: Path) -> None:
             vector: NDArray[np.float32] = self.embed_documents([text])[0]
             return vector
 
-    vars(pipeline)["embedder_for"] = lambda *_args, **_kwargs: Light()
     request = pipeline.IngestRequest(paths=(folder,), working_directory=folder)
-    for event in pipeline.ingest(request, Settings(store=store)):
+    for event in pipeline.ingest(request, Settings(store=store), Light()):
         if isinstance(event, IngestDone):
             print(
                 json.dumps(

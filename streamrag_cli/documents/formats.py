@@ -1,88 +1,84 @@
-"""Which loader a file's name calls for, and what its text is like. Nothing is opened to find out.
+"""The registry of formats: which loader a file's name selects, and what the rest of the program needs to know of it.
 
-A few names are shared with files of other kinds: `is_of_its_format` says from what is in the file whether it is one.
+A new format is a loader in `loaders/` and an entry here. Nothing is opened to choose a format, and a loader's module
+is imported at its first file. A few suffixes are shared with files of other kinds: for these `is_of_its_format` looks
+at the content.
 """
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePath
 from typing import Final, Literal, TypeAlias
 
-FormatName: TypeAlias = Literal[
-    "markdown", "mdx", "text", "rst", "html", "pdf", "docx", "notebook", "table", "json", "json_lines", "yaml", "toml",
-    "config", "xml", "asciidoc", "org", "man", "latex", "mail", "mailbox", "subtitles", "python", "code",
-]  # fmt: skip
 TextKind: TypeAlias = Literal["prose", "records", "code", "plain"]
 Markup: TypeAlias = Literal["markdown", "code spans", "none"]
 
-_KINDS: Final[dict[FormatName, TextKind]] = {
-    "table": "records", "json": "records", "json_lines": "records", "yaml": "records", "toml": "records",
-    "config": "records", "xml": "records", "python": "code", "code": "code", "text": "plain",
-}  # fmt: skip
-_MARKUP: Final[dict[FormatName, Markup]] = {
-    "markdown": "markdown", "mdx": "markdown", "notebook": "markdown",
-    "rst": "code spans", "asciidoc": "code spans", "org": "code spans", "latex": "code spans", "text": "code spans",
-    "python": "code spans", "code": "code spans",
-}  # fmt: skip
-_SUFFIXES: Final[dict[FormatName, str]] = {
-    "markdown": ".md .markdown .mkd .mdown .qmd .rmd",
-    "mdx": ".mdx",
-    "text": ".txt .text .log .bib",
-    "rst": ".rst .rest",
-    "html": ".html .htm .xhtml",
-    "pdf": ".pdf",
-    "docx": ".docx .docm .dotx .dotm",
-    "notebook": ".ipynb",
-    "table": ".csv .tsv .tab",
-    "json": ".json .json5 .jsonc .geojson",
-    "json_lines": ".jsonl .ndjson",
-    "yaml": ".yaml .yml",
-    "toml": ".toml",
-    "config": ".ini .cfg .conf .properties .tf .hcl .editorconfig",
-    "xml": ".xml .xsd .xsl",
-    "asciidoc": ".adoc .asciidoc .asc",
-    "org": ".org",
-    "man": ".man .roff .mdoc .1 .2 .3 .4 .5 .6 .7 .8 .9",
-    "latex": ".tex .latex .ltx",
-    "mail": ".eml",
-    "mailbox": ".mbox .mbx",
-    "subtitles": ".srt .vtt",
-    "python": ".py .pyi .pyw",
-    "code": (
-        ".c .h .cc .cpp .cxx .hh .hpp .hxx .m .mm .cs .fs .fsx .vb .java .kt .kts .scala .groovy .gradle .clj .cljs "
-        ".go .rs .zig .nim .d .swift .dart .js .jsx .mjs .cjs .ts .tsx .mts .cts .vue .svelte .astro .css .scss .sass "
-        ".less .php .rb .erb .pl .pm .t .lua .tcl .r .jl .ex .exs .erl .hrl .hs .ml .mli .elm .lisp .el .scm .rkt "
-        ".sh .bash .zsh .fish .ps1 .psm1 .bat .cmd .sql .graphql .gql .proto .thrift .avsc .cmake .mk .make .bzl "
-        ".nix .dockerfile .f .f90 .f95 .pas .adb .ads .asm .s .v .sv .vhd .vhdl .sol .pyx .pxd .cu .cuh .glsl .wgsl"
-    ),
-}
-_BY_SUFFIX: Final[dict[str, FormatName]] = {
-    suffix: name for name, suffixes in _SUFFIXES.items() for suffix in suffixes.split()
-}
-_JUDGED_BYTES: Final = 1 << 15
-_ARMOUR: Final = re.compile(rb"^-----BEGIN (?:PGP|[A-Z ]*PRIVATE KEY)", re.MULTILINE)
-_ROFF: Final = re.compile(rb"^[.'][ \t]*(?:TH|SH|Dt|Sh|Dd|so)\b", re.MULTILINE)
 
-_NAMES: Final[dict[FormatName, str]] = {
-    "text": (
-        "readme license licence copying notice changelog changes history news authors contributors contributing "
-        "maintainers install todo security faq hacking thanks credits copyright patents roadmap support usage"
-    ),
-    "code": (
-        "makefile gnumakefile dockerfile containerfile jenkinsfile vagrantfile gemfile rakefile justfile procfile "
-        "brewfile podfile fastfile codeowners"
-    ),
-}
-_BY_NAME: Final[dict[str, FormatName]] = {word: name for name, words in _NAMES.items() for word in words.split()}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One format.
+
+    `loader` is `module:function`: it takes a path and the file's decoded text, or its bytes, and returns a `Document`.
+    `suffixes` and `names` (of whole files) are lower case, separated by spaces. `sandboxed` is false only for loaders
+    that are quick on any input and use no C parser. `judged_as` replaces `kind` where names and contents are judged for
+    secrets. `hides` says how much of the text the bytes do not show: parts of it are encoded, or all of it is.
+    `generated` says which signs of a generated file to look for. A file with one of the suffixes in `shared` is of this
+    format only if `is_one` says so of its first bytes.
+    """
+
+    name: str
+    loader: str
+    takes: Literal["text", "bytes"] = "text"
+    suffixes: str = ""
+    names: str = ""
+    sandboxed: bool = True
+    kind: TextKind = "prose"
+    markup: Markup = "none"
+    judged_as: TextKind | None = None
+    hides: Literal["nothing", "some", "all"] = "nothing"
+    generated: Literal["", "lock", "code", "script"] = ""
+    shared: str = ""
+    is_one: Callable[[bytes], bool] | None = None
 
 
-def format_of(path: PurePath) -> FormatName | None:
-    """The format that the file's name stands for, or None.
+_BY_SUFFIX: Final[dict[str, Format]] = {}
+_BY_NAME: Final[dict[str, Format]] = {}
 
-    >>> format_of(PurePath("docs/Guide.MD")), format_of(PurePath("LICENSE")), format_of(PurePath("logo.png"))
-    ('markdown', 'text', None)
+
+def register(entry: Format) -> None:
+    """Add a format. Raises ValueError if another one has one of its suffixes or names."""
+    for index, words in ((_BY_SUFFIX, entry.suffixes), (_BY_NAME, entry.names)):
+        if taken := index.keys() & words.split():
+            raise ValueError(f"already registered: {' '.join(sorted(taken))}")
+        index.update(dict.fromkeys(words.split(), entry))
+
+
+def unregister(entry: Format) -> None:
+    for index, words in ((_BY_SUFFIX, entry.suffixes), (_BY_NAME, entry.names)):
+        for word in words.split():
+            del index[word]
+
+
+def suffixes() -> frozenset[str]:
+    return frozenset(_BY_SUFFIX)
+
+
+def format_of(path: PurePath) -> Format | None:
+    """The format that the file's name selects, or None.
+
+    >>> [entry and entry.name for entry in map(format_of, map(PurePath, ("docs/Guide.MD", "LICENSE", "logo.png")))]
+    ['markdown', 'text', None]
     """
     suffix = path.suffix.casefold()
     return _BY_SUFFIX.get(suffix) if suffix else _BY_NAME.get(path.name.casefold())
+
+
+def format_for(path: PurePath, data: bytes) -> Format:
+    """The format to load the file's content with: plain text if the name selects none, or a wrong one."""
+    found = format_of(path)
+    return found if found and is_of_its_format(path, data) else TEXT
 
 
 def text_kind(path: PurePath) -> TextKind:
@@ -90,8 +86,13 @@ def text_kind(path: PurePath) -> TextKind:
 
     Of records each is a unit: a block between blank lines, or a line or block that begins with `- ` at the margin.
     """
-    name = format_of(path) or "text"
-    return _KINDS.get(name, "prose")
+    return (format_of(path) or TEXT).kind
+
+
+def judged_kind(path: PurePath) -> TextKind:
+    """The same, where a name or a content is judged for secrets."""
+    found = format_of(path) or TEXT
+    return found.judged_as or found.kind
 
 
 def inline_markup(path: PurePath) -> Markup:
@@ -100,7 +101,7 @@ def inline_markup(path: PurePath) -> Markup:
     Loaders of other formats leave nothing but backticks, those of pages and papers not even them. Plain text and the
     comments of code have no markup, but what stands in backticks is meant as code there as well.
     """
-    return _MARKUP.get(format_of(path) or "text", "none")
+    return (format_of(path) or TEXT).markup
 
 
 def is_supported(path: PurePath) -> bool:
@@ -108,14 +109,100 @@ def is_supported(path: PurePath) -> bool:
     return format_of(path) is not None
 
 
-def is_of_its_format(path: PurePath, data: bytes) -> bool:
-    """Whether a file is what its name stands for, of a name that files of other kinds have as well.
+def has_shared_suffix(path: PurePath) -> bool:
+    """Whether files of other kinds have the suffix as well, so that the name alone proves nothing."""
+    found = format_of(path)
+    return found is not None and path.suffix.casefold() in found.shared.split()
 
-    `.asc` ends AsciiDoc and OpenPGP's keys and messages, `.1` to `.9` manual pages and whatever is numbered.
-    """
-    suffix = path.suffix.casefold()
-    if suffix == ".asc":
-        return _ARMOUR.search(data[:_JUDGED_BYTES]) is None
-    if suffix[1:].isdigit():
-        return _ROFF.search(data[:_JUDGED_BYTES]) is not None
-    return True
+
+def is_of_its_format(path: PurePath, data: bytes) -> bool:
+    """Whether the content is what the name stands for; true if no file of another kind has such a name."""
+    found = format_of(path)
+    if found is None or found.is_one is None or not has_shared_suffix(path):
+        return True
+    return found.is_one(data[:_JUDGED_BYTES])
+
+
+_JUDGED_BYTES: Final = 1 << 15
+_ARMOUR: Final = re.compile(rb"^-----BEGIN (?:PGP|[A-Z ]*PRIVATE KEY)", re.MULTILINE)
+_ROFF: Final = re.compile(rb"^[.'][ \t]*(?:TH|SH|Dt|Sh|Dd|so)\b", re.MULTILINE)
+
+_HERE: Final = "streamrag_cli.documents.loaders"
+_plain = partial(Format, loader=f"{_HERE}.plain:load_plain", sandboxed=False, kind="plain", markup="code spans")
+_data = partial(Format, sandboxed=False, kind="records")
+_code = partial(Format, loader=f"{_HERE}.code:load_code", sandboxed=False, kind="code", markup="code spans")
+_spans = partial(Format, markup="code spans")
+_packed = partial(Format, takes="bytes", hides="all")
+_encoded = partial(Format, takes="bytes", hides="some")
+
+TEXT: Final = _plain(
+    name="text",
+    suffixes=".txt .text .log",
+    names=(
+        "readme license licence copying notice changelog changes history news authors contributors contributing "
+        "maintainers install todo security faq hacking thanks credits copyright patents roadmap support usage"
+    ),
+)
+_DIGITS: Final = ".1 .2 .3 .4 .5 .6 .7 .8 .9"
+_COMPILED: Final = ".ts .tsx .go .rs .java .kt .cs .c .cc .cpp .h .hpp .dart .swift .php .rb .scala"
+_OTHER_CODE: Final = (
+    ".cxx .hh .hxx .m .mm .fs .fsx .vb .kts .groovy .gradle .clj .cljs .zig .nim .d .mts .cts .vue .svelte .astro "
+    ".scss .sass .less .erb .pl .pm .t .lua .tcl .r .jl .ex .exs .erl .hrl .hs .ml .mli .elm .lisp .el .scm .rkt .sh "
+    ".bash .zsh .fish .ps1 .psm1 .bat .cmd .sql .graphql .gql .proto .thrift .avsc .cmake .mk .make .bzl .nix "
+    ".dockerfile .f .f90 .f95 .pas .adb .ads .asm .s .v .sv .vhd .vhdl .sol .pyx .pxd .cu .cuh .glsl .wgsl"
+)
+_CODE_NAMES: Final = (
+    "makefile gnumakefile dockerfile containerfile jenkinsfile vagrantfile gemfile rakefile justfile procfile brewfile "
+    "podfile fastfile codeowners"
+)
+
+for _entry in (
+    TEXT,
+    _plain(name="bibliography", suffixes=".bib", judged_as="prose"),
+    Format(
+        name="markdown", loader=f"{_HERE}.markdown:load_markdown", suffixes=".md .markdown .mkd .mdown .qmd .rmd",
+        sandboxed=False, markup="markdown",
+    ),
+    Format(name="mdx", loader=f"{_HERE}.mdx:load_mdx", suffixes=".mdx", sandboxed=False, markup="markdown"),
+    _spans(name="rst", loader=f"{_HERE}.rst:load_rst", suffixes=".rst .rest"),
+    _encoded(name="html", loader=f"{_HERE}.html:load_html", suffixes=".html .htm .xhtml"),
+    _packed(name="pdf", loader=f"{_HERE}.pdf:load_pdf", suffixes=".pdf"),
+    _packed(name="docx", loader=f"{_HERE}.docx:load_docx", suffixes=".docx .docm .dotx .dotm"),
+    Format(
+        name="notebook", loader=f"{_HERE}.notebook:load_notebook", suffixes=".ipynb", markup="markdown", hides="some",
+    ),
+    _data(name="table", loader=f"{_HERE}.table:load_table", suffixes=".csv .tsv .tab"),
+    _data(
+        name="json", loader=f"{_HERE}.json_text:load_json", suffixes=".json .json5 .jsonc .geojson", hides="some",
+        generated="lock",
+    ),
+    _data(name="json_lines", loader=f"{_HERE}.json_text:load_json_lines", suffixes=".jsonl .ndjson", hides="some"),
+    _data(name="yaml", loader=f"{_HERE}.yaml_text:load_yaml", suffixes=".yaml .yml", hides="some", generated="lock"),
+    _data(name="toml", loader=f"{_HERE}.toml_text:load_toml", suffixes=".toml", hides="some"),
+    _data(name="config", loader=f"{_HERE}.config:load_config", suffixes=".ini .cfg .conf .properties"),
+    _data(
+        name="declarations", loader=f"{_HERE}.config:load_config", suffixes=".tf .hcl .editorconfig", judged_as="code",
+    ),
+    _encoded(name="xml", loader=f"{_HERE}.xml_text:load_xml", suffixes=".xml", kind="records"),
+    _encoded(
+        name="xml_schema", loader=f"{_HERE}.xml_text:load_xml", suffixes=".xsd .xsl", kind="records", judged_as="code",
+    ),
+    _spans(
+        name="asciidoc", loader=f"{_HERE}.asciidoc:load_asciidoc", suffixes=".adoc .asciidoc .asc", shared=".asc",
+        is_one=lambda data: _ARMOUR.search(data) is None,
+    ),
+    _spans(name="org", loader=f"{_HERE}.org:load_org", suffixes=".org"),
+    Format(
+        name="man", loader=f"{_HERE}.man:load_man", suffixes=f".man .roff .mdoc {_DIGITS}", shared=_DIGITS,
+        is_one=lambda data: _ROFF.search(data) is not None,
+    ),
+    _spans(name="latex", loader=f"{_HERE}.latex:load_latex", suffixes=".tex .latex .ltx"),
+    _encoded(name="mail", loader=f"{_HERE}.mail:load_mail", suffixes=".eml"),
+    _encoded(name="mailbox", loader=f"{_HERE}.mail:load_mailbox", suffixes=".mbox .mbx"),
+    Format(name="subtitles", loader=f"{_HERE}.subtitles:load_subtitles", suffixes=".srt .vtt", sandboxed=False),
+    _code(name="python", loader=f"{_HERE}.python_source:load_python", suffixes=".py .pyi .pyw", generated="code"),
+    _code(name="script", suffixes=".js .mjs .cjs .css .jsx", generated="script"),
+    _code(name="compiled", suffixes=_COMPILED, generated="code"),
+    _code(name="code", suffixes=_OTHER_CODE, names=_CODE_NAMES),
+):  # fmt: skip
+    register(_entry)

@@ -1,7 +1,7 @@
 """What the sandbox and its worker say to each other: length-prefixed frames, JSON and raw bytes, never pickles.
 
-A request is a JSON frame, `{"path", "time_limit_s"}`, and a frame with the file's bytes. An answer is one JSON frame,
-`{"document"}` or `{"error"}`. The worker's first frame, `{"ready": true}`, says that it has started.
+A request is a JSON frame, `{"path", "loader", "takes", "time_limit_s"}`, and a frame with the file's bytes. An answer
+is one JSON frame, `{"document"}` or `{"error"}`. The worker's first frame, `{"ready": true}`, says that it has started.
 """
 
 import json

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from pathlib import Path, PurePath
 from typing import Final
 
+from streamrag_cli.documents.formats import TEXT, format_of
 from streamrag_cli.documents.read import read_file
 from streamrag_cli.errors import DocumentError
 
@@ -50,11 +51,6 @@ _MADE_NAMES: Final = re.compile(
     r".+[.-]min\.(?:js|mjs|cjs|css|html)|.+\.(?:js|mjs|cjs|css|ts|jsx|tsx|wasm)\.map|.+\.(?:bundle|chunk)\.(?:js|css)"
     r"|.+_pb2(?:_grpc)?\.pyi?|.+\.pb\.(?:go|cc|h|dart|swift)|.+\.g\.dart|.+\.freezed\.dart|.+\.designer\.cs|.+\.js\.snap"
 )
-_SCRIPTS: Final = (".js", ".mjs", ".cjs", ".css", ".jsx")
-_CODE: Final = (
-    *_SCRIPTS, ".ts", ".tsx", ".py", ".pyi", ".go", ".rs", ".java", ".kt", ".cs", ".c", ".cc", ".cpp", ".h", ".hpp",
-    ".dart", ".swift", ".php", ".rb", ".scala",
-)  # fmt: skip
 _HEAD_BYTES: Final = 1500
 _LONG_LINE_BYTES: Final = 500
 _SMALLEST_MINIFIED_BYTES: Final = 1000
@@ -104,13 +100,13 @@ def has_generated_name(name: str) -> bool:
 
 def is_generated(path: PurePath, data: bytes) -> bool:
     """Whether the file says that it was generated, or is a script without line breaks."""
-    suffix = path.suffix.casefold()
-    if suffix in {".json", ".yaml", ".yml"}:
+    signs = (format_of(path) or TEXT).generated
+    if signs == "lock":
         return _LOCK_CONTENT.match(data[:_HEAD_BYTES]) is not None
-    if suffix not in _CODE:
+    if not signs:
         return False
     return _MADE_CONTENT.search(data[:_HEAD_BYTES]) is not None or (
-        suffix in _SCRIPTS and (_is_minified(data) or _BUNDLER.search(data) is not None)
+        signs == "script" and (_is_minified(data) or _BUNDLER.search(data) is not None)
     )
 
 

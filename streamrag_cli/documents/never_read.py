@@ -9,7 +9,7 @@ from fnmatch import translate
 from pathlib import PurePath
 from typing import Final, Literal, TypeAlias
 
-from streamrag_cli.documents.formats import format_of, text_kind
+from streamrag_cli.documents.formats import format_of, has_shared_suffix, judged_kind
 
 Suspicion: TypeAlias = Literal["", "secret", "unless_prose", "if_hinted"]
 """What to make of a file: nothing, never read it, read it if it is running text, leave it out if anything in it
@@ -39,13 +39,6 @@ NEVER_READ_DIRECTORIES: Final = (
 SECRET_DIRECTORIES: Final = ("secret", "secrets", "credentials", "passwords", ".secrets", ".credentials")
 """Data in these is secret whatever it is called; prose and source code in them is read."""
 
-PROSE_SUFFIXES: Final = (
-    ".md", ".markdown", ".mdx", ".mkd", ".mdown", ".qmd", ".rmd", ".rst", ".rest", ".html", ".htm", ".xhtml", ".adoc",
-    ".asciidoc", ".asc", ".org", ".pdf", ".docx", ".ipynb", ".tex", ".bib", ".srt", ".vtt",
-)  # fmt: skip
-"""`credentials.md` is a page about credentials; `credentials.json` and `credentials` are credentials."""
-
-_CODE_SUFFIXES: Final = (".tf", ".hcl", ".xsd", ".xsl", ".editorconfig")
 _FILES: Final = re.compile("|".join(translate(pattern) for pattern in NEVER_READ_FILES))
 
 # Names are held against these in lower case, their words separated by dashes.
@@ -84,17 +77,17 @@ def judge_name(path: PurePath, *, in_secret_directory: bool = False) -> Suspicio
     name = path.name.casefold()
     if is_prose(path):
         return ""
-    format_name = format_of(path)
-    is_code = text_kind(path) == "code" or name.endswith(_CODE_SUFFIXES)
-    if is_code and not name.startswith("wp-config"):
+    entry = format_of(path)
+    if judged_kind(path) == "code" and not name.startswith("wp-config"):
         return "if_hinted" if _PHP_CONFIG.fullmatch(name) else ""
     words = _words(path.name)
     if _PROSE_WORDS.search(words):
         return "secret" if name.startswith(".env") else ""
     if _FILES.match(name):
         return "secret"
-    if format_name is None and path.suffix:
+    if entry is None and path.suffix:
         return ""  # not read, whatever it is
+    format_name = entry.name if entry else None
     if _says_secret(words, format_name, in_secret_directory=in_secret_directory):
         return "unless_prose" if format_name == "text" else "secret"
     return "if_hinted" if _PERHAPS_SECRET.search(words) else ""
@@ -107,13 +100,16 @@ def _says_secret(words: str, format_name: str | None, *, in_secret_directory: bo
 
 
 def is_prose(path: PurePath) -> bool:
-    """Whether the name is that of a page, a letter or a book."""
-    return path.name.casefold().endswith(PROSE_SUFFIXES) or text_kind(path) == "prose"
+    """Whether the name is that of a page, a letter or a book.
+
+    `credentials.md` is a page about credentials; `credentials.json` and `credentials` are credentials.
+    """
+    return judged_kind(path) == "prose"
 
 
 def is_data(path: PurePath) -> bool:
     """Whether the name is that of data or plain text rather than of prose or source code."""
-    return not (is_prose(path) or text_kind(path) == "code" or path.name.casefold().endswith(_CODE_SUFFIXES))
+    return judged_kind(path) not in {"prose", "code"}
 
 
 def is_never_entered(name: str) -> bool:
@@ -132,8 +128,8 @@ def is_about_a_hidden_file(name: str) -> bool:
     >>> is_about_a_hidden_file(".env.md"), is_about_a_hidden_file(".notes.md")
     (True, False)
     """
-    folded = name.casefold()
-    return folded.endswith(PROSE_SUFFIXES) and _FILES.match(folded.rpartition(".")[0]) is not None
+    path = PurePath(name.casefold())
+    return is_prose(path) and not has_shared_suffix(path) and _FILES.match(path.stem) is not None
 
 
 def _words(name: str) -> str:

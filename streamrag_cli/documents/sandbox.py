@@ -1,4 +1,4 @@
-"""Loads documents, risky formats in a process that can be killed.
+"""Loads documents, `sandboxed` formats in a process that can be killed.
 
 Files may come from anywhere. In a process of its own a parser that hangs, crashes or eats memory costs one file. The
 process gets no descriptor, no environment and no terminal of ours, and lives until a file kills it or the `Loader` is
@@ -15,9 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self, cast
 
-from streamrag_cli.documents.formats import format_of
+from streamrag_cli.documents.formats import Format, format_for
 from streamrag_cli.documents.frames import document_from_json, read_frame, write_frame
-from streamrag_cli.documents.load import RISKY_FORMATS, load
+from streamrag_cli.documents.load import load
 from streamrag_cli.documents.read import RawFile
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
@@ -56,12 +56,13 @@ class Loader:
 
         Raises `DocumentError`; besides the loaders' own codes `timed_out`, `parser_crashed` and `out_of_memory`.
         """
-        if format_of(path) not in RISKY_FORMATS:
+        entry = format_for(path, raw.data)
+        if not entry.sandboxed:
             return load(path, raw)
         if self._worker is None:
             self._worker = _Worker(self._memory_limit_bytes)
         try:
-            answer = self._worker.ask(path, raw.data, time_limit_s=self._time_limit_s)
+            answer = self._worker.ask(path, raw.data, entry, time_limit_s=self._time_limit_s)
         except BaseException:
             self.close()  # an answer may still be on its way: it must not be taken for the next file's
             raise
@@ -90,9 +91,10 @@ class _Worker:
                 self.kill()
                 raise DocumentError("its parser could not be started", code="parser_crashed") from error
 
-    def ask(self, path: Path, data: bytes, *, time_limit_s: float) -> bytes:
+    def ask(self, path: Path, data: bytes, entry: Format, *, time_limit_s: float) -> bytes:
         """The worker's answer. Raises `DocumentError` if none came, or none in time."""
-        header = json.dumps({"path": str(path), "time_limit_s": time_limit_s}).encode("ascii")
+        request = {"path": str(path), "loader": entry.loader, "takes": entry.takes, "time_limit_s": time_limit_s}
+        header = json.dumps(request).encode("ascii")
         with _Deadline(time_limit_s, self._process) as deadline:
             try:
                 write_frame(self._requests, header)

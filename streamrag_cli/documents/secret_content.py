@@ -54,7 +54,7 @@ def why_secret(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str | 
     if path.name.casefold().endswith(".asc") and data.lstrip().startswith(b"-----BEGIN PGP"):
         return "a PGP block"
     if is_data(path) and not _AN_API_DESCRIPTION.match(data):
-        is_prose = format_of(path) == "text" and is_running_text(data)
+        is_prose = (entry := format_of(path)) is not None and entry.name == "text" and is_running_text(data)
         if not is_prose and (what := secret_data(path, data)):
             return what
         if suspicion == "unless_prose" and not is_prose:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import PurePath
 from typing import Final
 
-from streamrag_cli.documents.formats import format_of
+from streamrag_cli.documents.formats import TEXT, format_of
 from streamrag_cli.documents.randomness import is_made_up, looks_random
 from streamrag_cli.documents.setting_values import MOST_DIGITS, is_number_or_rule
 
@@ -95,7 +95,7 @@ def hint_of_a_secret(data: bytes) -> str | None:
 
 def secret_data(path: PurePath, data: bytes) -> str | None:
     """What kind of secret the file as a whole is; None if it is none that is known."""
-    if format_of(path) == "table" and _is_password_export(data):
+    if (format_of(path) or TEXT).name == "table" and _is_password_export(data):
         return "a list of passwords"
     for what, literal, finds in _CHECKS:
         if literal in data and finds(data):

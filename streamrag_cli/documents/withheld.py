@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from streamrag_cli.documents.formats import format_of
+from streamrag_cli.documents.formats import TEXT, format_of
 from streamrag_cli.documents.found import FoundFile
 from streamrag_cli.documents.generated import is_generated
 from streamrag_cli.documents.read import RawFile
@@ -14,10 +14,6 @@ from streamrag_cli.model import Document
 RULES: Final = "2"
 """Names what is left out for its content. To be raised with what `withheld` looks for: what the store has is looked at
 once more then."""
-
-_PACKED: Final = frozenset({"pdf", "docx"})
-_ENCODED: Final = frozenset({"mail", "mailbox", "html", "notebook", "json", "json_lines", "yaml", "toml", "xml"})
-"""Formats in whose bytes a part of the text may be encoded: for transport, as entities, as escapes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +26,7 @@ class Withheld:
 
 def withheld(found: FoundFile, raw: RawFile) -> Withheld | None:
     """Why the file is left out for its bytes, if it is."""
-    if found.is_named or format_of(found.path) in _PACKED:
+    if found.is_named or (format_of(found.path) or TEXT).hides == "all":
         return None
     if what := why_secret(found.path, raw.data, found.suspicion):
         return _secret(what)
@@ -39,7 +35,7 @@ def withheld(found: FoundFile, raw: RawFile) -> Withheld | None:
 
 def withheld_text(found: FoundFile, document: Document) -> Withheld | None:
     """The same of a format whose bytes do not show its text."""
-    if found.is_named or format_of(found.path) not in _PACKED | _ENCODED:
+    if found.is_named or (format_of(found.path) or TEXT).hides == "nothing":
         return None
     what = why_secret(Path("document.md"), document.text.encode())
     return _secret(what) if what else None

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from streamrag_cli.documents.frames import document_to_json, error_to_json, read_frame, write_frame
-from streamrag_cli.documents.load import load
+from streamrag_cli.documents.load import load_with
 from streamrag_cli.documents.read import RawFile
 from streamrag_cli.errors import DocumentError
 
@@ -53,7 +53,8 @@ def _answer(header: bytes, data: bytes) -> bytes:
     _limit_processor_time(request["time_limit_s"])
     raw = RawFile(data=data, size=len(data), mtime_ns=0, read_at_ns=0, sha256="")
     try:
-        return document_to_json(load(Path(request["path"]), raw))
+        document = load_with(request["loader"], request["takes"], Path(request["path"]), raw)
+        return document_to_json(document)
     except DocumentError as error:
         return error_to_json(error)
     except MemoryError:

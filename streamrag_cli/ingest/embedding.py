@@ -11,16 +11,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 from threading import Event
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, overload
+from typing import TYPE_CHECKING, Self, overload
 
 from streamrag_cli.retrieval.embedder import Embedder
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-REMEMBERED_TEXTS: Final = 512
-"""Under 2 kB each."""
 
 
 class EmbedAhead:
@@ -29,8 +26,10 @@ class EmbedAhead:
     After a batch that failed those behind it fail as well: a server that is gone is not asked once more for each.
     """
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, *, remembered_texts: int) -> None:
+        """The vectors of the last `remembered_texts` are kept for texts that come again."""
         self._embedder = embedder
+        self._remembered_texts = remembered_texts
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed-batches")
         self._stopped = Event()
         self._wanted: _Wanted | None = None
@@ -88,10 +87,10 @@ class EmbedAhead:
         return np.stack([found[key] for key in keys])
 
     def _remember(self, found: "dict[bytes, NDArray[np.float32]]") -> None:
-        for key, vector in list(found.items())[-REMEMBERED_TEXTS:]:
+        for key, vector in list(found.items())[-self._remembered_texts :]:
             self._recent.pop(key, None)
             self._recent[key] = vector.copy()  # a row alone would keep its whole batch
-        while len(self._recent) > REMEMBERED_TEXTS:
+        while len(self._recent) > self._remembered_texts:
             self._recent.popitem(last=False)
 
 

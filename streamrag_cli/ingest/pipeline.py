@@ -19,7 +19,6 @@ from streamrag_cli.ingest.removal import remove, remove_all
 from streamrag_cli.ingest.roots import IngestRequest, forgotten_roots, lost_roots, refuse_vanished, roots_of
 from streamrag_cli.ingest.run import Run
 from streamrag_cli.ingest.safeguards import look_at, refuse_lost
-from streamrag_cli.ingest.sinks import DryRun, Sink, StoreSink
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.retriever import embedder_for
 from streamrag_cli.settings import Settings
@@ -32,42 +31,46 @@ __all__ = ["IngestRequest", "ingest", "ingest_or_raise", "remove", "remove_all"]
 _BYTES_PER_MB: Final = 1_000_000
 
 
-def ingest(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
-    """Run an ingest; see `events` for the order of what it says."""
+def ingest(request: IngestRequest, settings: Settings, embedder: Embedder | None = None) -> Iterator[IngestEvent]:
+    """Run an ingest; see `events` for the order of its events. `embedder` replaces the one that the settings name."""
     try:
-        yield from ingest_or_raise(request, settings)
+        yield from ingest_or_raise(request, settings, embedder)
     except StreamragError as error:
         yield as_event(error)
 
 
-def ingest_or_raise(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
+def ingest_or_raise(
+    request: IngestRequest, settings: Settings, embedder: Embedder | None = None
+) -> Iterator[IngestEvent]:
     """The same, but a failure that ends the ingest is raised as StreamragError instead of said."""
     started = time.perf_counter()
     refuse_lost(request, settings)
     roots = roots_of(request, settings)
     refuse_vanished(request, settings)
     looked_at = look_at(roots, request, settings)
-    embedder = embedder_for(settings, made_with=_vectors_made_with(settings, rebuild=request.rebuild))
+    if embedder is None:
+        embedder = embedder_for(settings, made_with=_vectors_made_with(settings, rebuild=request.rebuild))
     yield IngestStarted(documents=looked_at.files, collection=settings.collection, embedding=embedder.name)
     yield from lost_roots(request, settings)
     store = open_store(settings.store)
     with ExitStack() as stack:
+        limit_bytes = settings.max_file_mb * _BYTES_PER_MB
+        reading = stack.enter_context(ReadAhead(limit_bytes=limit_bytes, wants_chunks=not request.dry_run))
         if request.dry_run:
             catalog: Manifest | None = None
             if not request.rebuild:
                 catalog = stack.enter_context(store.manifest(settings.collection))
-            sink: Sink = DryRun(catalog)
+            run = Run(catalog, reading, request, exclude=settings.exclude)
+            yield from run.compare(roots)
         else:
             opened = store.writer(settings.collection, embedding=embedder.name, rebuild=request.rebuild)
             writer = stack.enter_context(opened)
             yield from _repair(writer, embedder)
             writer.add_roots(map(str, {*roots, *looked_at.mounts}))
             catalog = writer.catalog
-            sink = StoreSink(writer, stack.enter_context(EmbedAhead(embedder)))
-        limit_bytes = settings.max_file_mb * _BYTES_PER_MB
-        reading = stack.enter_context(ReadAhead(limit_bytes=limit_bytes, wants_chunks=sink.wants_chunks))
-        run = Run(sink, reading, request, exclude=settings.exclude)
-        yield from run.bring_in_line(roots)
+            embedding = EmbedAhead(embedder, remembered_texts=request.limits.remembered_texts)
+            run = Run(catalog, reading, request, exclude=settings.exclude)
+            yield from run.sync(roots, writer, stack.enter_context(embedding))
         chunks = catalog.counts().chunks if catalog else 0
         yield from forgotten_roots(request, settings, catalog)
     for root in run.unread_roots(roots):

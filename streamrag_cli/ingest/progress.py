@@ -1,10 +1,11 @@
-"""The last event of an ingest or a removal."""
+"""Events of an ingest or a removal."""
 
 import time
 from collections.abc import Mapping
 from typing import Final, get_args
 
-from streamrag_cli.events import DocumentAction, IngestDone
+from streamrag_cli.events import DocumentAction, DocumentSeen, IngestDone
+from streamrag_cli.text import sanitise_line
 
 _ACTIONS: Final[tuple[DocumentAction, ...]] = get_args(DocumentAction)
 
@@ -19,4 +20,11 @@ def done(
         chunks=chunks,
         elapsed_ms=(time.perf_counter() - started) * 1000,
         dry_run=dry_run,
+    )
+
+
+def seen(source: str, action: DocumentAction, *, chunks: int = 0, reason: str = "", code: str = "") -> DocumentSeen:
+    """The event, with names that are safe to show."""
+    return DocumentSeen(
+        source=sanitise_line(source), action=action, chunks=chunks, reason=sanitise_line(reason), code=code
     )

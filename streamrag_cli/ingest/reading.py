@@ -40,8 +40,20 @@ class Examined:
     chunks: Sequence[Chunk] = ()
 
     @property
+    def future(self) -> None:
+        """Nothing has to be waited for."""
+
+    @property
     def is_kept(self) -> bool:
         return self.action != "skipped"  # of one that cannot be read now, the store keeps what it has
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A file that is being examined, and its shown name."""
+
+    future: "Future[Examined]"
+    shown: str
 
 
 class ReadAhead:
@@ -64,9 +76,9 @@ class ReadAhead:
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._loader.close()
 
-    def begin(self, found: FoundFile, source: str, known: DocumentRecord | None, *, shown: str) -> "Future[Examined]":
+    def begin(self, found: FoundFile, source: str, known: DocumentRecord | None, *, shown: str) -> Reading:
         """Start on the next file, which is stored as `source`; `known` is what the store has of it."""
-        return self._thread.submit(self._examine, found, source, known, shown)
+        return Reading(self._thread.submit(self._examine, found, source, known, shown), shown)
 
     def _examine(self, found: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> Examined:
         path = str(found.path)

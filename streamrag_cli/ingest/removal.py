@@ -7,10 +7,9 @@ from pathlib import Path
 
 from streamrag_cli.errors import StoreError, StreamragError, UsageError
 from streamrag_cli.events import IngestEvent, IngestStarted, as_event
-from streamrag_cli.ingest.progress import done
+from streamrag_cli.ingest.progress import done, seen
 from streamrag_cli.ingest.roots import IngestRequest
 from streamrag_cli.ingest.safeguards import confirm_removal
-from streamrag_cli.ingest.sinks import seen
 from streamrag_cli.model import DocumentRecord
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Manifest

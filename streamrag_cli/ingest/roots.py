@@ -12,6 +12,7 @@ from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.events import Notice
 from streamrag_cli.gone import is_gone
 from streamrag_cli.ingest.consent import Consent
+from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Manifest
 from streamrag_cli.store.registry import open_store
@@ -35,6 +36,7 @@ class IngestRequest:
     environment: Mapping[str, str] | None = None
     allow_empty: bool = True
     consent: Consent = field(default_factory=Consent)
+    limits: IngestLimits = field(default_factory=IngestLimits)
 
     def absolute_paths(self) -> list[Path]:
         """Raises UsageError: `not_utf_8`, `no_working_directory`."""

@@ -1,57 +1,46 @@
-"""One pass over the files below some paths: each is compared, read if it must be, and put into the sink.
+"""One pass over the files below some paths: each is compared, read if it must be, and written.
 
 Three things go on side by side: files are read, parsed and cut (`reading`), batches are embedded (`embedding`), and
-the caller's thread finds files and does all that touches the store. What is said, and in what order, does not
-depend on which of them is ahead.
+the caller's thread finds files and does all that touches the store. The events and their order do not depend on
+which of them is ahead.
 """
 
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from time import perf_counter
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from streamrag_cli.documents import RECIPE
 from streamrag_cli.documents.discover import discover
 from streamrag_cli.documents.found import Found, FoundFile, SkippedPath, UnreadableDirectory
 from streamrag_cli.events import DocumentAction, DocumentSeen, FileProgress
 from streamrag_cli.ingest.compare import is_unchanged_by_stat
-from streamrag_cli.ingest.reading import Examined, ReadAhead
+from streamrag_cli.ingest.embedding import EmbedAhead
+from streamrag_cli.ingest.prefetch import Waiting, prefetch
+from streamrag_cli.ingest.progress import seen
+from streamrag_cli.ingest.reading import Examined, ReadAhead, Reading
 from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, outermost
-from streamrag_cli.ingest.sinks import QUIET_S, TICK_S, Sink
-from streamrag_cli.text import sanitise_line
+from streamrag_cli.ingest.writing import as_events, write
+from streamrag_cli.store.interface import Manifest, Writer
 
-FILES_AHEAD: Final = 64
-_BYTES_AHEAD: Final = 4_000_000
-"""How much may be read ahead of the embedding; a larger file is read when there is none before it."""
 _FAILS_IF_NAMED: Final = frozenset({"binary", "not_a_regular_file"})
 """Why a file is skipped that is a failure if this ingest was asked for the file itself."""
-
-_Pending: TypeAlias = "_Reading | Examined"
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """A file that is being read, its size in bytes and its shown name."""
-
-    future: "Future[Examined]"
-    size: int
-    shown: str
 
 
 class Run:
     """One pass. `counts` and `chunks_written` say what became of the files, `skipped` and `unsupported` why not."""
 
-    def __init__(self, sink: Sink, reading: ReadAhead, request: IngestRequest, exclude: Sequence[str] = ()) -> None:
-        self._sink = sink
+    def __init__(
+        self, catalog: Manifest | None, reading: ReadAhead, request: IngestRequest, exclude: Sequence[str] = ()
+    ) -> None:
+        """Files are compared with the catalog; None is an empty one."""
+        self._catalog = catalog
         self._reading = reading
         self._request = request
         self._asked_for = frozenset(map(str, request.absolute_paths()))
         self._exclude = exclude
-        self._ahead: deque[_Pending] = deque()
-        self._bytes_ahead = 0
         self._kept: set[str] = set()
         self._unreadable: list[Path] = []
         self.counts: Counter[DocumentAction] = Counter()
@@ -59,28 +48,49 @@ class Run:
         self.unsupported: Counter[str] = Counter()
         self.chunks_written = 0
 
-    def bring_in_line(self, roots: Sequence[Path]) -> Iterator[DocumentSeen | FileProgress]:
-        for event in self._events(roots):
-            if isinstance(event, FileProgress):
-                yield event
-                continue
-            self.counts[event.action] += 1
-            self.chunks_written += event.chunks
-            self._count_skipped(event)
+    def compare(self, roots: Sequence[Path]) -> Iterator[DocumentSeen | FileProgress]:
+        """A dry run: nothing is written."""
+        events = as_events(self._examined(roots), self._request.limits, lambda: 0.0)
+        return self._counted(events, roots, None)
+
+    def sync(
+        self, roots: Sequence[Path], writer: Writer, embedding: EmbedAhead
+    ) -> Iterator[DocumentSeen | FileProgress]:
+        limits = self._request.limits
+        steps = write(self._examined(roots), writer, embedding, limits)
+        return self._counted(as_events(steps, limits, lambda: embedding.share_done), roots, writer)
+
+    def _counted(
+        self, events: Iterable[DocumentSeen | FileProgress], roots: Sequence[Path], writer: Writer | None
+    ) -> Iterator[DocumentSeen | FileProgress]:
+        for event in chain(events, self._drop_deleted(roots, writer)):
+            if isinstance(event, DocumentSeen):
+                self.counts[event.action] += 1
+                self.chunks_written += event.chunks
+                self._count_skipped(event)
             yield event
 
-    def _events(self, roots: Sequence[Path]) -> Iterator[DocumentSeen | FileProgress]:
-        for found in discover(roots, exclude=self._exclude, environment=self._request.environment):
-            while self._is_far_ahead(found):
-                yield from self._wait_and_take()
-            self._ahead.append(self._begin(found))
-            yield from self._take_what_is_there()
-        while self._ahead:
-            yield from self._wait_and_take()
-        yield from self._sink.flush()
-        yield from self._drop_deleted(roots)
+    def _examined(self, roots: Sequence[Path]) -> Iterator[Examined | Waiting]:
+        """What is to become of each path, in the order of the walk."""
+        found = discover(roots, exclude=self._exclude, environment=self._request.environment)
+        size = self._request.limits.bytes_ahead
+        for step in prefetch(found, self._begin, weight=self._weight, size=size):
+            if isinstance(step, Waiting):
+                yield step
+                continue
+            examined = step.future.result() if isinstance(step, Reading) else step
+            if examined.path in self._asked_for and examined.code in _FAILS_IF_NAMED:
+                examined = replace(examined, action="failed", code="")
+            if examined.is_kept:
+                self._kept.add(examined.path)
+            yield examined
 
-    def _begin(self, found: Found) -> _Pending:
+    def _weight(self, found: Found) -> int:
+        """In bytes, so that neither too many bytes nor too many files are read ahead."""
+        limits = self._request.limits
+        return max(found.size if isinstance(found, FoundFile) else 0, limits.bytes_ahead // limits.files_ahead)
+
+    def _begin(self, found: Found) -> Examined | Reading:
         match found:
             case FoundFile():
                 return self._compare(found)
@@ -92,17 +102,16 @@ class Run:
                 shown = self._request.shown_name(path)
                 return Examined(path=str(path), source=shown, action="failed", reason=reason)
 
-    def _compare(self, found: FoundFile) -> _Pending:
+    def _compare(self, found: FoundFile) -> Examined | Reading:
         path, shown = str(found.path), self._request.shown_name(found.path)
         if not has_utf_8_name(found.path):
             return Examined(path=path, source=shown, action="failed", reason="its name is not UTF-8")
         source = self._request.stored_name(found.path, found.root)
-        known = self._sink.record(path)
+        known = self._catalog.document(path) if self._catalog else None
         if known and is_unchanged_by_stat(found, known, recipe=RECIPE):
             same = replace(known, source=source) if known.source != source else None
             return Examined(path=path, source=shown, action="unchanged", record=same)
-        self._bytes_ahead += found.size
-        return _Reading(self._reading.begin(found, source, known, shown=shown), found.size, shown)
+        return self._reading.begin(found, source, known, shown=shown)
 
     def _count_skipped(self, event: DocumentSeen) -> None:
         if event.action == "skipped":
@@ -120,48 +129,14 @@ class Run:
             if folder not in self._unreadable and not any(path.is_relative_to(folder) for path in kept)
         ]
 
-    def _is_far_ahead(self, found: Found) -> bool:
-        bytes_ahead = self._bytes_ahead + (found.size if isinstance(found, FoundFile) else 0)
-        return bool(self._ahead) and (len(self._ahead) >= FILES_AHEAD or bytes_ahead > _BYTES_AHEAD)
-
-    def _wait_and_take(self) -> Iterator[DocumentSeen | FileProgress]:
-        """Wait until the oldest is read; what is embedded meanwhile is written meanwhile."""
-        since = perf_counter()
-        while not isinstance(first := self._ahead[0], Examined) and not first.future.done():
-            awaited: list[Future[Any]] = [first.future, *filter(None, [self._sink.waits_for()])]
-            wait(awaited, timeout=TICK_S, return_when=FIRST_COMPLETED)
-            yield from self._sink.ready()
-            if progress := self._sink.progress():
-                yield progress
-            elif perf_counter() - since > QUIET_S:
-                yield FileProgress(source=sanitise_line(first.shown), embedded=0, chunks=0)
-        yield from self._take_what_is_there()
-
-    def _take_what_is_there(self) -> Iterator[DocumentSeen | FileProgress]:
-        """Put what is read into the sink, as far as it goes, so that the embedder has work; only then write."""
-        while self._ahead and not self._sink.is_crowded():
-            first = self._ahead[0]
-            if not isinstance(first, Examined):
-                if not first.future.done():
-                    break
-                self._bytes_ahead -= first.size
-                first = first.future.result()
-            self._ahead.popleft()
-            if first.path in self._asked_for and first.code in _FAILS_IF_NAMED:
-                first = replace(first, action="failed", code="")
-            if first.is_kept:
-                self._kept.add(first.path)
-            self._sink.put(first)
-        yield from self._sink.ready()
-
-    def _drop_deleted(self, roots: Sequence[Path]) -> Iterator[DocumentSeen]:
+    def _drop_deleted(self, roots: Sequence[Path], writer: Writer | None) -> Iterator[DocumentSeen]:
         for root in outermost(roots):
             gone = [
-                record
-                for record in self._sink.records_under(str(root))
+                record.path
+                for record in (self._catalog.documents_under(str(root)) if self._catalog else ())
                 if record.path not in self._kept
                 and not any(Path(record.path).is_relative_to(directory) for directory in self._unreadable)
             ]
-            if gone:
-                shown = [replace(record, source=self._request.shown_name(record.path)) for record in gone]
-                yield from self._sink.remove(shown)
+            if gone and writer:
+                writer.remove(gone)
+            yield from (seen(self._request.shown_name(path), "deleted") for path in gone)

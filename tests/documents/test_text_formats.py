@@ -14,7 +14,7 @@ from tests.documents.loading import loaded, outline
         ("a.md", "markdown"), ("A.MDX", "mdx"), ("a.txt", "text"), ("README", "text"), ("License", "text"),
         ("a.rst", "rst"), ("a.htm", "html"), ("a.pdf", "pdf"), ("a.docx", "docx"), ("a.ipynb", "notebook"),
         ("a.csv", "table"), ("a.tsv", "table"), ("a.json", "json"), ("a.ndjson", "json_lines"), ("a.yml", "yaml"),
-        ("a.py", "python"), ("a.rs", "code"), ("Dockerfile", "code"), ("a.adoc", "asciidoc"),
+        ("a.py", "python"), ("a.rs", "compiled"), ("a.lua", "code"), ("Dockerfile", "code"), ("a.adoc", "asciidoc"),
         ("a.asc", "asciidoc"), ("a.7", "man"), ("a.tex", "latex"),
         ("a.eml", "mail"),
         ("a.mbox", "mailbox"), ("a.srt", "subtitles"), ("a.toml", "toml"), ("a.xml", "xml"), ("a.ini", "config"),
@@ -23,7 +23,9 @@ from tests.documents.loading import loaded, outline
     ],
 )  # fmt: skip
 def test_the_name_says_the_format(name: str, expected: str | None) -> None:
-    assert format_of(PurePath("/docs", name)) == expected
+    found = format_of(PurePath("/docs", name))
+
+    assert (found.name if found else None) == expected
     assert is_supported(PurePath("/docs", name)) is (expected is not None)
 
 

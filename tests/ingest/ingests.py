@@ -7,19 +7,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from streamrag_cli.events import DocumentSeen, Error, IngestDone, IngestEvent
+from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest, remove
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
+from tests.fake_embedder import FakeEmbedder
 
 LONG_AGO_NS = 1_700_000_000_000_000_000
 
 
 @dataclass(frozen=True)
 class Ingests:
-    """Ingests from one working directory into one store, with the embedder that the test has put in place."""
+    """Ingests from one working directory into one store; one made with `dataclasses.replace` shares `events`."""
 
     home: Path
     settings: Settings
+    embedder: FakeEmbedder = field(default_factory=FakeEmbedder)
+    limits: IngestLimits = field(default_factory=IngestLimits)
     events: list[IngestEvent] = field(default_factory=list)
 
     def put(self, name: str, content: str | bytes, *, mtime_ns: int = LONG_AGO_NS) -> Path:
@@ -32,14 +36,18 @@ class Ingests:
 
     def run(self, *paths: str, rebuild: bool = False, dry_run: bool = False) -> dict[str, str]:
         """What became of each file that was looked at; `events` has everything that was said."""
-        return self._told(ingest(self._request(paths, rebuild=rebuild, dry_run=dry_run), self.settings))
+        return self._told(ingest(self.request(*paths, rebuild=rebuild, dry_run=dry_run), self.settings, self.embedder))
 
     def remove(self, *paths: str) -> dict[str, str]:
-        return self._told(remove(self._request(paths), self.settings))
+        return self._told(remove(self.request(*paths), self.settings))
 
-    def _request(self, paths: tuple[str, ...], *, rebuild: bool = False, dry_run: bool = False) -> IngestRequest:
+    def request(self, *paths: str, rebuild: bool = False, dry_run: bool = False) -> IngestRequest:
         return IngestRequest(
-            paths=tuple(map(Path, paths)), working_directory=self.home, rebuild=rebuild, dry_run=dry_run
+            paths=tuple(map(Path, paths)),
+            working_directory=self.home,
+            rebuild=rebuild,
+            dry_run=dry_run,
+            limits=self.limits,
         )
 
     def _told(self, events: Iterator[IngestEvent]) -> dict[str, str]:

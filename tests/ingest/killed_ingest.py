@@ -16,7 +16,8 @@ from typing import Any
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.events import IngestDone
-from streamrag_cli.ingest import pipeline, sinks
+from streamrag_cli.ingest import pipeline
+from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.retrieval.search import retrieve
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.local import full_text
@@ -34,8 +35,6 @@ def main(command: str, docs: str, store: str, step: str = "-1") -> None:
     """`ingest DOCS STORE [STEP]` and `rebuild DOCS STORE [STEP]` say how many writes it took; `resume DOCS STORE` asks,
     ingests and says JSON.
     """
-    setattr(sinks, "BATCH_CHUNKS", 2)  # noqa: B010 - constants of modules that are this process's own
-    setattr(pipeline, "embedder_for", lambda *_, **__: FakeEmbedder())  # noqa: B010
     if command == "resume":
         answered = _ask(Path(store))
         _ingest(Path(docs), Path(store), rebuild=False)
@@ -48,8 +47,9 @@ def main(command: str, docs: str, store: str, step: str = "-1") -> None:
 
 
 def _ingest(docs: Path, store: Path, *, rebuild: bool) -> None:
-    request = pipeline.IngestRequest(paths=(docs,), working_directory=docs.parent, rebuild=rebuild)
-    *_, last = pipeline.ingest(request, Settings(store=store))
+    limits = IngestLimits(batch_chunks=2)
+    request = pipeline.IngestRequest(paths=(docs,), working_directory=docs.parent, rebuild=rebuild, limits=limits)
+    *_, last = pipeline.ingest(request, Settings(store=store), FakeEmbedder())
     assert isinstance(last, IngestDone), last
 
 
@@ -75,7 +75,7 @@ class _Killer:
             db.set_trace_callback(self._on_statement)
             return db
 
-        setattr(Catalog, "_connect", traced)  # noqa: B010
+        setattr(Catalog, "_connect", traced)  # noqa: B010 - classes of this process alone
         for name in ("__init__", "add", "delete", "close"):
             setattr(WritableVectors, name, self._around(getattr(WritableVectors, name)))
 

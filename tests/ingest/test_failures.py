@@ -1,12 +1,14 @@
 """What goes wrong costs what it must, and the store keeps the rest."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from streamrag_cli.events import Notice
-from streamrag_cli.ingest import pipeline, sinks
+from streamrag_cli.ingest.limits import IngestLimits
+from streamrag_cli.ingest.pipeline import ingest
 from tests.fake_embedder import FakeEmbedder, dies_at
 from tests.ingest.ingests import Ingests
 
@@ -18,7 +20,7 @@ def test_a_file_that_fails_keeps_what_the_store_has_of_it(ingests: Ingests) -> N
     before = ingests.stored()
     ingests.put("docs/a.json", b"x" * 1_000_001)
     ingests.put("docs/b.md", "second, changed")
-    small = Ingests(ingests.home, ingests.settings.__class__(store=ingests.settings.store, max_file_mb=1))
+    small = replace(ingests, settings=replace(ingests.settings, max_file_mb=1), events=[])
 
     assert small.run("docs") == {"docs/a.json": "failed", "docs/b.md": "changed"}
     assert small.done.counts["failed"] == 1
@@ -62,44 +64,42 @@ def test_a_damaged_collection_is_made_anew_by_the_command_that_the_error_names(i
 
 
 def test_a_rebuild_in_which_the_embedding_service_dies_leaves_the_former_collection(
-    ingests: Ingests, monkeypatch: pytest.MonkeyPatch
+    ingests: Ingests,
 ) -> None:
     ingests.put("docs/a.md", "first")
     ingests.run("docs")
-    monkeypatch.setattr(pipeline, "embedder_for", lambda *_, **__: FakeEmbedder(before_batch=dies_at(1)))
-    ingests.run(rebuild=True)
+    replace(ingests, embedder=FakeEmbedder(before_batch=dies_at(1))).run(rebuild=True)
 
     assert ingests.error.exit_code == 4
     assert ingests.stored() == {"docs/a.md": "first"}
 
 
 def test_when_the_embedding_service_dies_earlier_files_stay_and_the_next_run_goes_on(
-    ingests: Ingests, monkeypatch: pytest.MonkeyPatch
+    in_pairs: Ingests,
 ) -> None:
-    monkeypatch.setattr(sinks, "BATCH_CHUNKS", 2)
+    ingests, revived = in_pairs, FakeEmbedder()
     names = [f"docs/{number}.md" for number in range(7)]
     for name in names:
         ingests.put(name, f"text of {name}")
-    monkeypatch.setattr(pipeline, "embedder_for", lambda *_, **__: FakeEmbedder(before_batch=dies_at(3)))
 
-    assert ingests.run("docs") == dict.fromkeys(names[:4], "added")
+    dying = replace(ingests, embedder=FakeEmbedder(before_batch=dies_at(3)))
+    assert dying.run("docs") == dict.fromkeys(names[:4], "added")
     assert (ingests.error.code, ingests.error.exit_code) == ("model_unreachable", 4)
     assert set(ingests.stored()) == set(names[:4])
-    revived = FakeEmbedder()
-    monkeypatch.setattr(pipeline, "embedder_for", lambda *_, **__: revived)
-    assert ingests.run("docs") == dict.fromkeys(names[:4], "unchanged") | dict.fromkeys(names[4:], "added")
+    assert replace(ingests, embedder=revived).run("docs") == dict.fromkeys(names[:4], "unchanged") | dict.fromkeys(
+        names[4:], "added"
+    )
     assert [len(batch) for batch in revived.batches] == [2, 1]
     assert ingests.stored() == {name: f"text of {name}" for name in names}
 
 
 def test_an_ingest_that_is_broken_off_keeps_what_it_had_reported(
-    ingests: Ingests, monkeypatch: pytest.MonkeyPatch
+    ingests: Ingests,
 ) -> None:
-    monkeypatch.setattr(sinks, "BATCH_CHUNKS", 1)
+    one_by_one = replace(ingests, limits=IngestLimits(batch_chunks=1))
     for number in range(4):
         ingests.put(f"docs/{number}.md", f"text {number}")
-    request = pipeline.IngestRequest(paths=(Path("docs"),), working_directory=ingests.home)
-    events = pipeline.ingest(request, ingests.settings)
+    events = ingest(one_by_one.request("docs"), ingests.settings, ingests.embedder)
     reported = [event for _, event in zip(range(3), events, strict=False)][1:]
     events.close()  # type: ignore[attr-defined]
 
@@ -110,31 +110,27 @@ def test_an_ingest_that_is_broken_off_keeps_what_it_had_reported(
 
 
 def test_a_service_that_makes_vectors_of_another_dimension_is_refused_for_a_changed_file_too(
-    ingests: Ingests, monkeypatch: pytest.MonkeyPatch
+    ingests: Ingests,
 ) -> None:
     parts = [f"# Part {number}\n\nPart {number}{' goes on' * 100}\n\n" for number in range(3)]
     ingests.put("a.md", "".join(parts[:2]))
     ingests.run("a.md")
-    monkeypatch.setattr(pipeline, "embedder_for", lambda *_, **__: FakeEmbedder(dimension=8))
     ingests.put("a.md", "".join(parts))
-    ingests.run("a.md")
+    replace(ingests, embedder=FakeEmbedder(dimension=8)).run("a.md")
 
     assert ingests.error.code == "another_embedding"
     assert "made with 16 dimensions, not with 8 dimensions" in ingests.error.message
 
 
 def test_what_an_interrupted_ingest_was_given_is_rebuilt_as_well(
-    ingests: Ingests, monkeypatch: pytest.MonkeyPatch
+    ingests: Ingests,
 ) -> None:
-    monkeypatch.setattr(sinks, "BATCH_CHUNKS", 1)
     ingests.put("a/one.md", "first")
     ingests.run("a")
     for name in ("two", "three"):
         ingests.put(f"b/{name}.md", f"text {name}")
     failing = FakeEmbedder(before_batch=dies_at(2))
-    with monkeypatch.context() as during:
-        during.setattr(pipeline, "embedder_for", lambda *_, **__: failing)
-        ingests.run("b")
+    replace(ingests, embedder=failing, limits=IngestLimits(batch_chunks=1)).run("b")
     assert ingests.error.code == "model_unreachable"
     kept = ingests.stored()
     ingests.run(rebuild=True)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from threading import Event
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from streamrag_cli.events import FileProgress
-from streamrag_cli.ingest import pipeline, run, sinks
-from streamrag_cli.ingest.pipeline import IngestRequest, ingest
+from streamrag_cli.ingest.limits import IngestLimits
+from streamrag_cli.ingest.pipeline import ingest
 from streamrag_cli.render.ingest import SAY_EVERY_S, IngestLines, IngestView
 from tests.fake_embedder import FakeEmbedder
 from tests.ingest.ingests import Ingests
@@ -34,19 +35,15 @@ class StoppingEmbedder(FakeEmbedder):
         return np.array(rows, dtype=np.float32)
 
 
-def test_progress_within_a_file_is_said_while_it_is_embedded(ingests: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_within_a_file_is_said_while_it_is_embedded(ingests: Ingests) -> None:
     embedder = StoppingEmbedder()
-    monkeypatch.setattr(pipeline, "embedder_for", lambda *_, **__: embedder)
-    for module in (sinks, run):
-        monkeypatch.setattr(module, "QUIET_S", 0.0)
-        monkeypatch.setattr(module, "TICK_S", 0.01)
+    impatient = replace(ingests, limits=IngestLimits(quiet_s=0.0, tick_s=0.01))
     ingests.put(
         "docs/gauge.csv", "day,level\n" + "".join(f"{day},{day * 7} with a note\n" for day in range(1000, 1600))
     )
-    request = IngestRequest(paths=(ingests.home / "docs",), working_directory=ingests.home)
 
     found: list[FileProgress] = []
-    for event in ingest(request, ingests.settings):
+    for event in ingest(impatient.request("docs"), ingests.settings, embedder):
         if isinstance(event, FileProgress) and event.chunks:
             found.append(event)
             if event.embedded >= event.chunks // 2:

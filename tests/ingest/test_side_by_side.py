@@ -2,7 +2,7 @@
 
 import tracemalloc
 from collections import Counter, deque
-from pathlib import Path
+from dataclasses import replace
 from threading import Event, current_thread
 from typing import Any, Final
 
@@ -12,8 +12,10 @@ from streamrag_cli.documents.discover import FoundFile
 from streamrag_cli.documents.read import RawFile
 from streamrag_cli.errors import ModelServerError
 from streamrag_cli.events import DocumentSeen
-from streamrag_cli.ingest import compare, embedding, pipeline, reading, run, sinks
+from streamrag_cli.ingest import compare, reading
 from streamrag_cli.ingest.embedding import BrokenOffError, EmbedAhead
+from streamrag_cli.ingest.limits import IngestLimits
+from streamrag_cli.ingest.pipeline import ingest
 from streamrag_cli.model import DocumentRecord
 from streamrag_cli.retrieval.builtin_embedding import BuiltinEmbedder
 from streamrag_cli.store.local.catalog import Catalog
@@ -25,32 +27,22 @@ from tests.ingest.ingests import Ingests
 WAIT_S: Final = 20.0
 
 
-@pytest.fixture
-def batches_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sinks, "BATCH_CHUNKS", 2)
-
-
-def embed_with(monkeypatch: pytest.MonkeyPatch, embedder: FakeEmbedder) -> None:
-    monkeypatch.setattr(pipeline, "embedder_for", lambda *_, **__: embedder)
-
-
 def wait_for(event: Event) -> None:
     assert event.wait(WAIT_S), "what should go on meanwhile does not"
 
 
-@pytest.mark.usefixtures("batches_of_two")
 def test_a_document_is_reported_with_its_batch_and_the_rest_in_between_as_if_one_thing_came_after_the_other(
-    ingests: Ingests,
+    in_pairs: Ingests,
 ) -> None:
     for name in ("b", "e", "g"):
-        ingests.put(f"docs/{name}.md", f"old {name}")
-    ingests.run("docs")
-    ingests.put("docs/c.md", b"\0\1\2\3")
+        in_pairs.put(f"docs/{name}.md", f"old {name}")
+    in_pairs.run("docs")
+    in_pairs.put("docs/c.md", b"\0\1\2\3")
     for name in ("a", "d", "f", "h"):
-        ingests.put(f"docs/{name}.md", f"new {name}")
-    ingests.run("docs")
+        in_pairs.put(f"docs/{name}.md", f"new {name}")
+    in_pairs.run("docs")
 
-    assert [(event.source[5], event.action) for event in ingests.events if isinstance(event, DocumentSeen)] == [
+    assert [(event.source[5], event.action) for event in in_pairs.events if isinstance(event, DocumentSeen)] == [
         ("b", "unchanged"),
         ("c", "skipped"),
         ("a", "added"),
@@ -62,8 +54,7 @@ def test_a_document_is_reported_with_its_batch_and_the_rest_in_between_as_if_one
     ]
 
 
-@pytest.mark.usefixtures("batches_of_two")
-def test_while_a_batch_is_written_the_next_is_embedded(ingests: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_a_batch_is_written_the_next_is_embedded(in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
     handed_over, begun = [Event(), Event()], [Event(), Event()]
     begin, write = EmbedAhead.begin, CollectionWriter.write
 
@@ -80,18 +71,17 @@ def test_while_a_batch_is_written_the_next_is_embedded(ingests: Ingests, monkeyp
         write(writer, *batch)
 
     monkeypatch.setattr(EmbedAhead, "begin", hand_over)
-    embed_with(monkeypatch, FakeEmbedder(before_batch=embed_once_both_are_handed_over))
+    ingests = replace(in_pairs, embedder=FakeEmbedder(before_batch=embed_once_both_are_handed_over))
     monkeypatch.setattr(CollectionWriter, "write", write_once_the_second_has_begun)
     texts = {f"docs/{number}.md": f"text {number}" for number in range(4)}
     for name, text in texts.items():
-        ingests.put(name, text)
+        in_pairs.put(name, text)
 
     assert ingests.run("docs") == dict.fromkeys(texts, "added")
     assert ingests.stored() == texts
 
 
-@pytest.mark.usefixtures("batches_of_two")
-def test_while_a_batch_is_embedded_files_behind_it_are_read(ingests: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_a_batch_is_embedded_files_behind_it_are_read(in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
     last_read = Event()
     read = compare.read_record
 
@@ -101,17 +91,17 @@ def test_while_a_batch_is_embedded_files_behind_it_are_read(ingests: Ingests, mo
         return read(found, *details, **named)
 
     monkeypatch.setattr(reading, "read_record", note)
-    embed_with(monkeypatch, FakeEmbedder(before_batch=lambda number: wait_for(last_read) if number == 1 else None))
+    embedder = FakeEmbedder(before_batch=lambda number: wait_for(last_read) if number == 1 else None)
+    ingests = replace(in_pairs, embedder=embedder)
     for number in range(4):
-        ingests.put(f"docs/{number}.md", f"text {number}")
+        in_pairs.put(f"docs/{number}.md", f"text {number}")
 
     assert len(ingests.run("docs")) == 4
     assert ingests.done.counts["added"] == 4
 
 
-@pytest.mark.usefixtures("batches_of_two")
 def test_while_a_slow_file_is_read_what_is_embedded_is_written(
-    ingests: Ingests, monkeypatch: pytest.MonkeyPatch, embedder: FakeEmbedder
+    in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch, embedder: FakeEmbedder
 ) -> None:
     written = Event()
     read, write = compare.read_record, CollectionWriter.write
@@ -128,14 +118,13 @@ def test_while_a_slow_file_is_read_what_is_embedded_is_written(
     monkeypatch.setattr(reading, "read_record", slow)
     monkeypatch.setattr(CollectionWriter, "write", note)
     for number in range(3):
-        ingests.put(f"docs/{number}.md", f"text {number}")
+        in_pairs.put(f"docs/{number}.md", f"text {number}")
 
-    assert ingests.run("docs") == dict.fromkeys(("docs/0.md", "docs/1.md", "docs/2.md"), "added")
+    assert in_pairs.run("docs") == dict.fromkeys(("docs/0.md", "docs/1.md", "docs/2.md"), "added")
     assert [len(batch) for batch in embedder.batches] == [2, 1]
 
 
-@pytest.mark.usefixtures("batches_of_two", "embedder")
-def test_the_store_is_used_by_the_callers_thread_alone(ingests: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_store_is_used_by_the_callers_thread_alone(in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
     users: set[str] = set()
 
     def noting_who(method: Any) -> Any:
@@ -148,29 +137,28 @@ def test_the_store_is_used_by_the_callers_thread_alone(ingests: Ingests, monkeyp
     for room, name in [(Catalog, "_rows"), (Catalog, "_many"), (Catalog, "_execute"), (WritableVectors, "add")]:
         monkeypatch.setattr(room, name, noting_who(getattr(room, name)))
     for number in range(5):
-        ingests.put(f"docs/{number}.md", f"text {number}")
-    ingests.run("docs")
+        in_pairs.put(f"docs/{number}.md", f"text {number}")
+    in_pairs.run("docs")
 
     assert users == {current_thread().name}
 
 
-@pytest.mark.usefixtures("batches_of_two")
-def test_the_same_text_is_embedded_once_and_longer_texts_come_first(ingests: Ingests, embedder: FakeEmbedder) -> None:
+def test_the_same_text_is_embedded_once_and_longer_texts_come_first(in_pairs: Ingests, embedder: FakeEmbedder) -> None:
     texts = {"docs/a.md": "short", "docs/b.md": "rather long", "docs/c.md": "short", "docs/d.md": "longer than short"}
     for name, text in texts.items():
-        ingests.put(name, f"# T\n\n{text}")
-    ingests.run("docs")
+        in_pairs.put(name, f"# T\n\n{text}")
+    in_pairs.run("docs")
 
     assert embedder.batches == [
         ["T\n# T\n\nrather long", "T\n# T\n\nshort"],
         ["T\n# T\n\nlonger than short"],
     ]
-    assert ingests.stored() == {name: f"# T\n\n{text}" for name, text in texts.items()}
+    assert in_pairs.stored() == {name: f"# T\n\n{text}" for name, text in texts.items()}
 
 
 def test_a_server_that_is_gone_is_not_asked_again_for_the_batches_behind() -> None:
     embedder = FakeEmbedder(before_batch=dies_at(2))
-    with EmbedAhead(embedder) as ahead:
+    with EmbedAhead(embedder, remembered_texts=9) as ahead:
         first, second, third = [ahead.begin([text], {}) for text in ("one", "two", "three")]
         errors = [type(future.exception(WAIT_S)) for future in (first, second, third)]
 
@@ -180,7 +168,7 @@ def test_a_server_that_is_gone_is_not_asked_again_for_the_batches_behind() -> No
 def test_who_leaves_amid_a_batch_does_not_wait_for_its_end() -> None:
     embedder = BuiltinEmbedder()
     embedder.embed_query("the model is loaded")
-    with EmbedAhead(embedder) as ahead:
+    with EmbedAhead(embedder, remembered_texts=9) as ahead:
         under_way = ahead.begin([f"{number} word" * 100 for number in range(5000)], {})  # more than a minute's work
         behind = ahead.begin(["something else"], {})
 
@@ -191,20 +179,16 @@ def test_who_leaves_amid_a_batch_does_not_wait_for_its_end() -> None:
 def test_of_files_that_are_done_only_the_names_stay_in_memory(
     ingests: Ingests, monkeypatch: pytest.MonkeyPatch, embedder: FakeEmbedder
 ) -> None:
-    monkeypatch.setattr(sinks, "BATCH_CHUNKS", 20)
-    monkeypatch.setattr(run, "FILES_AHEAD", 8)
-    monkeypatch.setattr(embedding, "REMEMBERED_TEXTS", 32)
+    small = replace(ingests, limits=IngestLimits(batch_chunks=20, files_ahead=8, remembered_texts=32))
     monkeypatch.setattr(embedder, "batches", deque(maxlen=0))
     file_chars = 5000
 
     def peak_bytes(count: int) -> int:
         for number in range(count):
             ingests.put(f"{count}/{number}.md", f"{number} ".ljust(file_chars, "x"))
-        request = pipeline.IngestRequest(paths=(Path(str(count)),), working_directory=ingests.home)
+        events = ingest(small.request(str(count)), ingests.settings, embedder)
         tracemalloc.start()
-        actions = Counter(
-            event.action for event in pipeline.ingest(request, ingests.settings) if isinstance(event, DocumentSeen)
-        )
+        actions = Counter(event.action for event in events if isinstance(event, DocumentSeen))
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert actions == {"added": count}

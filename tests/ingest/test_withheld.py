@@ -93,9 +93,9 @@ def test_a_folder_whose_last_document_became_a_secret_is_emptied_without_a_quest
     ingests.put("docs/a.csv", "some,text")
     ingests.run("docs")
     (ingests.home / "docs/a.csv").rename(ingests.home / "docs/passwords.csv")
-    request = replace(ingests._request(("docs",)), allow_empty=False)
+    request = replace(ingests.request("docs"), allow_empty=False)
 
-    assert ingests._told(ingest(request, ingests.settings)) == {
+    assert ingests._told(ingest(request, ingests.settings, ingests.embedder)) == {
         "docs/a.csv": "deleted",
         "docs/passwords.csv": "skipped",
     }

@@ -1,0 +1,19 @@
+"""The loader of a format that only the tests have: each line is `key: value`, read in a process of its own."""
+
+import os
+
+from streamrag_cli.model import Document, Section
+
+
+def load_ledger(path: str, text: str) -> Document:
+    rows = "".join(
+        f"The {key.strip()} is {value.strip()}.\n"
+        for key, _, value in (row.partition(":") for row in text.splitlines())
+    )
+    return Document(
+        path=path,
+        text=rows,
+        title=f"process {os.getpid()}",
+        sections=(Section(start=0, end=len(rows)),),
+        line_numbers=None,
+    )

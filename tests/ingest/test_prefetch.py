@@ -1,0 +1,95 @@
+"""Work is started ahead by a bounded amount and comes out in order."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from streamrag_cli.ingest.prefetch import Waiting, prefetch
+
+
+@dataclass(eq=False)
+class Work:
+    """An item that is done when the test says so, or from the start."""
+
+    name: str
+    weight: int = 1
+    future: "Future[None] | None" = field(default_factory=Future)
+
+    def finish(self) -> None:
+        assert self.future is not None
+        self.future.set_result(None)
+
+
+def shown(step: Work | Waiting) -> str:
+    if isinstance(step, Waiting):
+        return f"waiting for {' '.join(each.name for each in step.steps if isinstance(each, Work))}"
+    return step.name
+
+
+class Stage:
+    """A stage over `items`, which notes what it started."""
+
+    def __init__(self, *items: Work | Waiting, size: int) -> None:
+        self.started = ""
+        self._steps = prefetch(iter(items), self._start, weight=lambda item: item.weight, size=size)
+
+    def _start(self, item: Work) -> Work:
+        self.started += item.name
+        return item
+
+    def next(self) -> str:
+        return shown(next(self._steps))
+
+    def rest(self) -> list[str]:
+        return list(map(shown, self._steps))
+
+
+def test_no_more_is_started_than_has_space_and_the_first_comes_out_first() -> None:
+    a, b, c = works = [Work("a"), Work("b"), Work("c")]
+    stage = Stage(*works, size=2)
+
+    assert (stage.next(), stage.started) == ("waiting for a", "ab")
+    b.finish()
+    assert (stage.next(), stage.started) == ("waiting for a", "ab")
+    a.finish()
+    assert (stage.next(), stage.next(), stage.started) == ("a", "b", "abc")
+    c.finish()
+    assert stage.rest() == ["c"]
+
+
+def test_an_item_heavier_than_the_space_is_started_alone() -> None:
+    a, big, c = works = [Work("a"), Work("B", weight=9), Work("c")]
+    stage = Stage(*works, size=3)
+
+    assert (stage.next(), stage.started) == ("waiting for a", "a")
+    a.finish()
+    assert (stage.next(), stage.next(), stage.started) == ("a", "waiting for B", "aB")
+    big.finish()
+    c.finish()
+    assert stage.rest() == ["B", "c"]
+
+
+def test_what_needs_no_work_comes_out_before_anything_more_is_started() -> None:
+    stage = Stage(Work("a", future=None), Work("b"), size=5)
+
+    assert (stage.next(), stage.started) == ("a", "a")
+    assert (stage.next(), stage.started) == ("waiting for b", "ab")
+
+
+def test_where_the_stage_before_waits_both_are_waited_for_and_what_is_done_comes_out() -> None:
+    a, upstream = Work("a"), Work("upstream")
+
+    def items() -> Iterator[Work | Waiting]:
+        yield a
+        while not (upstream.future and upstream.future.done()):
+            yield Waiting((upstream,))
+        yield Work("b", future=None)
+
+    stage = Stage(size=5)
+    steps = prefetch(items(), stage._start, weight=lambda item: item.weight, size=5)
+
+    assert shown(next(steps)) == "waiting for a upstream"
+    a.finish()
+    assert (shown(next(steps)), shown(next(steps))) == ("a", "waiting for upstream")
+    upstream.finish()
+    assert list(map(shown, steps)) == ["b"]
