@@ -193,7 +193,7 @@ def _find(
         find_gone=gone_files if looks_for_files else None,
         cancellation=cancellation,
     )
-    return found, as_sources(found.hits, found.term_weights)
+    return found, as_sources(found.hits, found.term_weights, found.codes)
 
 
 async def _endpoint(settings: Settings) -> ModelEndpoint | None:

@@ -19,6 +19,7 @@ from streamrag_cli.answer.sentences import Sentence, sentences
 from streamrag_cli.documents.formats import inline_markup, text_kind
 from streamrag_cli.model import Chunk, Hit
 from streamrag_cli.retrieval.embedder import Embedder
+from streamrag_cli.retrieval.lexical import holds
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.setting_row import MAX_TOP_K
 from streamrag_cli.store.words import stems
@@ -35,7 +36,7 @@ _TABLE_CHUNKS: Final = 12
 
 _BM25_K1: Final = 1.2
 _BM25_B: Final = 0.3
-_WEIGHTS: Final = {"coverage": 0.5, "bm25": 0.5, "cosine": 1.0, "chunk": 0.1, "kind": 0.2}
+_WEIGHTS: Final = {"coverage": 0.5, "bm25": 0.5, "cosine": 1.0, "chunk": 0.1, "kind": 0.2, "code": 1.0}
 
 _DATE_WORDS = (
     "january|february|march|april|may|june|july|august|september|october|november|december|century|centuries|"
@@ -84,10 +85,13 @@ def pick_quotes(
     if not candidates:
         return []
     lexical = _lexical([_judged(sentence) for _, sentence in candidates], term_weights)
+    with_code = [holds(_judged(sentence), found.codes) for _, sentence in candidates]
     if len(candidates) > EMBEDDED:
-        kept = sorted(sorted(range(len(candidates)), key=lambda index: -sum(lexical[index]))[:EMBEDDED])
+        best = sorted(range(len(candidates)), key=lambda index: (not with_code[index], -sum(lexical[index])))
+        kept = sorted(best[:EMBEDDED])
         candidates = [candidates[index] for index in kept]
         lexical = [lexical[index] for index in kept]
+        with_code = [with_code[index] for index in kept]
     vectors = embedder.embed_documents([sentence.text for _, sentence in candidates])
     cosines = vectors @ found.question_vector
     best_chunk = max(hit.score for hit in hits) or 1.0
@@ -98,7 +102,10 @@ def pick_quotes(
         + _WEIGHTS["cosine"] * float(cosine)
         + _WEIGHTS["chunk"] * hit.score / best_chunk
         + _WEIGHTS["kind"] * any(kind.search(sentence.text) for kind in kinds)
-        for (hit, sentence), (coverage, bm25), cosine in zip(candidates, lexical, cosines, strict=True)
+        + _WEIGHTS["code"] * has_code
+        for (hit, sentence), (coverage, bm25), cosine, has_code in zip(
+            candidates, lexical, cosines, with_code, strict=True
+        )
     ]
     order = sorted(range(len(candidates)), key=lambda index: -scores[index])
     quoted = _in_order((candidates[index] for index in order), question, term_weights, chunk_after)

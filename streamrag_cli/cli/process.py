@@ -19,7 +19,9 @@ from streamrag_cli.errors import ExitCode, StreamragError, aimed
 from streamrag_cli.events import Error
 from streamrag_cli.settings import ServerSettings, Settings, read_server_settings, read_settings
 
-_ABOUT_THE_STORE: Final = frozenset({"confirmation_needed", "empty_folder", "not_ingested", "no_such_path"})
+_ABOUT_THE_STORE: Final = frozenset(
+    {"confirmation_needed", "empty_folder", "not_ingested", "no_such_path", "interrupted", "terminated"}
+)
 
 
 @dataclass(slots=True, kw_only=True)

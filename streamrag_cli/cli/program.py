@@ -54,9 +54,12 @@ def _run(process: Process) -> ExitCode:
         if not process.arguments:
             process.err.write(f"{error.format_message()}\n")  # it is the help
             return ExitCode.USAGE
-        hint = f"streamrag {_command_in(process)} --help".replace("  ", " ")
-        raise UsageError(error.format_message(), code="usage", hint=hint) from None
+        raise UsageError(error.format_message(), code="usage", hint=_help_command(process)) from None
     return ExitCode(result or 0)
+
+
+def _help_command(process: Process) -> str:
+    return f"streamrag {_command_in(process)} --help".replace("  ", " ")
 
 
 def _command_in(process: Process) -> str:
@@ -69,7 +72,8 @@ def _explained(error: BaseException, process: Process) -> ExitCode:
     expected = error if isinstance(error, StreamragError) else lack_of(error)
     if expected is not None:
         _log.debug("the command failed", exc_info=error)
-        event = replace(as_event(expected), hint=process.hint_of(expected))
+        hint = _help_command(process) if expected.code == "bad_flag" else process.hint_of(expected)
+        event = replace(as_event(expected), hint=hint)
         _print_for_programs(process, event)
         _complain(process, expected.message, event.hint)
         return expected.exit_code

@@ -124,7 +124,7 @@ class _Showing(Generic[AnyEvent]):
         fails_again = isinstance(error, OSError) or self.ended_by is not None
         with contextlib.suppress(OSError) if fails_again else contextlib.nullcontext():
             if self._part_of and not self._ended and self.ended_by not in {None, ExitCode.BROKEN_PIPE}:
-                self._renderer.handle(self._interruption(self.ended_by))  # type: ignore[arg-type]
+                self._renderer.handle(_aimed(self._interruption(self.ended_by), self._process))  # type: ignore[arg-type]
             self._renderer.close()
 
     def _interruption(self, code: ExitCode) -> Error:

@@ -9,6 +9,7 @@ from streamrag_cli.errors import ConfigurationError
 
 OPENAI_HOST: Final = "api.openai.com"
 OPENAI_BASE_URL: Final = f"https://{OPENAI_HOST}/v1"
+_WITHOUT_SCHEME: Final = re.compile(r"[A-Za-z0-9.-]+:[0-9]+(/[A-Za-z0-9./_-]*)?")
 _ENDPOINT: Final = re.compile(r"/(?:(?:chat/)?completions|embeddings|responses|models)/*$")  # as people paste addresses
 
 
@@ -124,7 +125,8 @@ def checked_base_url(given: str) -> str:
     except ValueError:
         raise _refused("is not an address") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
-        raise _refused("must look like http://HOST:PORT/v1")
+        instead = f"http://{given}" if _WITHOUT_SCHEME.fullmatch(given) else ""
+        raise _refused("must look like http://HOST:PORT/v1", instead=instead)
     if parts.username is not None or parts.password is not None:
         raise _refused("must not hold a user name or password; a key goes into OPENAI_API_KEY")
     if parts.query or parts.fragment:
@@ -150,6 +152,6 @@ def _checked_key(api_key: str | None) -> str | None:
     return api_key
 
 
-def _refused(why: str) -> ConfigurationError:
-    hint = "export STREAMRAG_BASE_URL=http://localhost:11434/v1"
+def _refused(why: str, *, instead: str = "") -> ConfigurationError:
+    hint = f"streamrag ask --base-url {instead or 'http://localhost:11434/v1'} QUESTION"
     return ConfigurationError(f"the base URL {why}", code="bad_base_url", hint=hint)

@@ -2,12 +2,16 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
 from streamrag_cli.store.words import separate
 
 _LATIN_ENDS: Final = "\u0250"  # letters before it are Latin
 
+_CODE: Final = re.compile(r"[^\W_]+(?:[-./:][^\W_]+)+")
+_FEWEST_CODE_CHARS: Final = 4
+_MOST_CODES: Final = 16
 STOP_WORDS: Final = frozenset(
     """
     a about above after again against all also am an and any are as at be because been before being below between both
@@ -37,6 +41,22 @@ def content_words(text: str) -> list[str]:
     """The same without stop words; all words if nothing else is left."""
     found = words(text)
     return [word for word in found if not _is_stop_word(word)] or found
+
+
+def codes(text: str) -> tuple[str, ...]:
+    """What names one thing by letters and digits, such as dates, article numbers and versions, in lower case.
+
+    >>> codes("Which contract of HO-4057 ends on 2026-02-17, and/or in 1.5 h?")
+    ('ho-4057', '2026-02-17')
+    """
+    found = (each for each in _CODE.findall(text.lower()) if len(each) >= _FEWEST_CODE_CHARS)
+    return tuple(dict.fromkeys(each for each in found if any(map(str.isdigit, each))))[:_MOST_CODES]
+
+
+def holds(text: str, codes: Iterable[str]) -> bool:
+    """Whether one of the codes stands in the text, whole."""
+    lowered = text.lower()
+    return any(re.search(rf"(?<!\w){re.escape(code)}(?!\w)", lowered) for code in codes if code in lowered)
 
 
 def _is_stop_word(word: str) -> bool:

@@ -18,7 +18,7 @@ from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.copies import FindGone, Group, Groups
 from streamrag_cli.retrieval.embedder import BUILTIN, Embedder
-from streamrag_cli.retrieval.lexical import content_words, is_outside_latin
+from streamrag_cli.retrieval.lexical import codes, content_words, holds, is_outside_latin
 from streamrag_cli.retrieval.relevance import coverage, relevance, relevance_of_words, term_weight
 from streamrag_cli.stages import Stages
 from streamrag_cli.store.interface import Reader
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CANDIDATES: Final = 100  # of each side
+_CODE_COVERAGE: Final = 0.75
+"""Of a chunk with a code of the question: whatever else is asked of it, it is about that thing."""
 LEXICAL_WEIGHT: Final = 0.5  # flat between .40 and .55 on seven public sets: fixed, not tuned
 
 
@@ -53,6 +55,7 @@ class Retrieved:
     term_weights: dict[str, float]
     best_score: float
     spent_ms: Mapping[str, float]
+    codes: tuple[str, ...] = ()
     by_words_alone: bool = False
 
 
@@ -73,13 +76,12 @@ def retrieve(
     of its own.
     """
     stages = Stages(perf_counter())
-    if embedder.name != BUILTIN:  # else it costs nothing to find out later
-        with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
-            _chunks_in(reader)
+    with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
+        chunks_in(reader)  # before Chroma is opened, which an empty collection does not have
     vector = _embedded(reader, embedder, question)
     stages.end("embed")
     with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
-        total = _chunks_in(reader)
+        total = chunks_in(reader)
         if reader.embedding != embedder.name:
             raise EmbeddingChangedError
         terms = list(dict.fromkeys(stems([" ".join(content_words(question))], are_separate=True)[0]))
@@ -99,19 +101,21 @@ def retrieve(
             for each in found
             if by_words_alone or (is_english and is_outside_latin(each.kept.stored.chunk.text))
         }
-        hits = _hits(found, cosines, weights, unjudged)
+        hits = _hits(found, cosines, weights, unjudged, codes(question))
         stages.end("fuse")
     return Retrieved(
         hits=tuple(hit for hit in hits if hit.score >= min_score),
         question_vector=vector,
         term_weights=weights,
+        codes=codes(question),
         best_score=hits[0].score if hits else 0.0,
         spent_ms=stages.spent_ms,
         by_words_alone=by_words_alone,
     )
 
 
-def _chunks_in(reader: Reader) -> int:
+def chunks_in(reader: Reader) -> int:
+    """How many chunks there are to search. Raises StoreError `store_empty` if there are none."""
     count = reader.counts().chunks
     if not count:
         raise StoreError("the store is empty: nothing was ingested", code="store_empty", hint="streamrag ingest PATH")
@@ -133,7 +137,8 @@ def _candidates(
     reader: Reader, vector: "NDArray[np.float32]", question: str, stages: Stages
 ) -> tuple[dict[str, float], dict[str, float]]:
     """BM25 of what full text found, and the exact cosine of every candidate of either side."""
-    found_by_words, found_by_vector = reader.search_both(content_words(question), vector, CANDIDATES)
+    wanted = [*content_words(question), *codes(question)]
+    found_by_words, found_by_vector = reader.search_both(wanted, vector, CANDIDATES)
     lexical, nearest = dict(found_by_words), dict(found_by_vector)
     stages.end("full text")
     known = reader.known(nearest)  # Chroma may hold what an ingest is still writing
@@ -173,7 +178,11 @@ def _fill(groups: Groups, reader: Reader, ranked: Sequence[str], count: int) -> 
 
 
 def _hits(
-    found: Sequence[Group], cosines: Mapping[str, float], weights: dict[str, float], unjudged: Collection[str]
+    found: Sequence[Group],
+    cosines: Mapping[str, float],
+    weights: dict[str, float],
+    unjudged: Collection[str],
+    asked_codes: Sequence[str],
 ) -> list[Hit]:
     """The chunks with their scores. None is above that of a hit ranked before it: the order is the fusion's.
 
@@ -186,6 +195,8 @@ def _hits(
     for rank, (group, of_chunk) in enumerate(zip(order, words, strict=True), start=1):
         chunk_id = group.kept.stored.chunk.id
         covered = coverage(frozenset(of_chunk), weights)
+        if holds(group.kept.stored.chunk.text_to_embed, asked_codes):
+            covered = max(covered, _CODE_COVERAGE)
         score = (
             relevance_of_words(covered)
             if chunk_id in unjudged

@@ -4,11 +4,13 @@ from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
-from streamrag_cli.errors import StreamragError
+from streamrag_cli.errors import StreamragError, aimed
 from streamrag_cli.own_thread import in_own_thread
+from streamrag_cli.retrieval.search import chunks_in
 from streamrag_cli.server.replies import JsonReply, reply_to
 from streamrag_cli.server.request_log import entry_of
 from streamrag_cli.server.serving import Serving
+from streamrag_cli.settings import defaults
 from streamrag_cli.store.interface import Counts, Reader
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, TimeLimit
 from streamrag_cli.system_errors import has_spare_descriptors, too_many_open_files
@@ -34,6 +36,7 @@ async def ready(request: Request) -> JsonReply:
             counts, embedding = await in_own_thread(partial(_look_into, retriever.reader))
     except StreamragError as error:
         entry_of(request.scope).fail(error)
+        error.hint = aimed(error.hint, collection=_unless_default(serving.settings.collection))
         return reply_to(error, for_operator=True)
     return JsonReply(
         {
@@ -47,8 +50,13 @@ async def ready(request: Request) -> JsonReply:
     )
 
 
+def _unless_default(collection: str) -> str:
+    return "" if collection == defaults()["collection"] else collection
+
+
 def _look_into(reader: Reader) -> tuple[Counts, str]:
     with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S)):
+        chunks_in(reader)
         return reader.counts(), reader.embedding
 
 

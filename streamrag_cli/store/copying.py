@@ -60,7 +60,7 @@ def _refuse_to_replace(target: Store, collection: str, *, replace: bool) -> None
             raise StoreError(
                 f"{target} has a collection {collection!r} already",
                 code="store_exists",
-                hint="streamrag copy --replace, or another collection: -c NAME",
+                hint="replace it: the same command with --replace; or copy another collection: -c NAME",
             )
 
 

@@ -209,3 +209,13 @@ def test_json_escapes_what_a_terminal_would_obey_and_loses_none_of_it(newcomer: 
 
     assert b"\\u009b2J\\u202e" in outcome.stdout
     assert json.loads(outcome.stdout)["collections"][0]["roots"] == [str(newcomer.directory / name)]
+
+
+def test_an_empty_collection_is_called_empty_and_never_damaged(newcomer: CommandLine) -> None:
+    (newcomer.directory / "nothing").mkdir()
+    ingested = newcomer.run("ingest", "nothing", "-c", "blank")
+    asked = [newcomer.run(command, "Where is it?", "-c", "blank") for command in ("ask", "search")]
+
+    assert ingested.code == 0
+    said = "streamrag: the store is empty: nothing was ingested\nhint: streamrag ingest PATH -c blank\n"
+    assert [(each.code, each.stderr) for each in asked] == [(5, said)] * 2

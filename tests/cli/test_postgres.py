@@ -86,7 +86,7 @@ def test_a_copy_answers_as_the_original(user: CommandLine, place: PostgresUrl) -
     assert (copied.code, copied.stderr) == (0, "copied 'default': 2 documents, 2 chunks\n")
     assert (again.code, again.stderr.splitlines()[1]) == (
         5,
-        "hint: streamrag copy --replace, or another collection: -c NAME",
+        "hint: replace it: the same command with --replace; or copy another collection: -c NAME",
     )
     assert json.loads(replaced.stdout) == {"version": 1, "collection": "default", "documents": 2, "chunks": 2}
     searches = [

@@ -2,6 +2,8 @@ from email.message import EmailMessage
 
 import pytest
 
+from streamrag_cli.documents.chunking import chunk
+from streamrag_cli.documents.loaders.mail import load_mailbox
 from streamrag_cli.errors import DocumentError
 from tests.documents.loading import loaded, outline
 
@@ -79,3 +81,17 @@ def test_what_is_no_mail_says_so() -> None:
         with pytest.raises(DocumentError) as caught:
             loaded(name, b"just text\n")
         assert caught.value.code == "corrupt"
+
+
+def test_short_messages_are_chunks_of_their_own_under_their_subject() -> None:
+    mails = [("Boats", "ann", "The boat is blue."), ("Re: Boats", "ben", "It is green."), ("Re: Boats", "cy", "No.")]
+    mailbox = "".join(
+        f"From x@y Mon Jan  1 00:00:00 2024\nSubject: {subject}\nFrom: {sender}@y.org\n\n{text}\n\n"
+        for subject, sender, text in mails
+    )
+
+    chunks = list(chunk(load_mailbox("m.mbox", mailbox.encode())))
+
+    assert [(each.title, each.text) for each in chunks] == [
+        (subject, f"# {subject}\n\n- From: {sender}@y.org\n\n{text}") for subject, sender, text in mails
+    ]

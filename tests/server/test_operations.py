@@ -5,6 +5,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.settings import Settings
 from tests.openai_replies import answer, failure
 from tests.openai_server import OpenAIServer
@@ -108,3 +109,18 @@ def test_metrics_count_what_passed(settings: Settings) -> None:
         "streamrag_abandoned_total 0.0",
     ):
         assert line in lines
+
+
+def test_a_server_over_an_empty_collection_is_not_ready_and_its_hint_names_the_collection(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    empty = Settings(store=tmp_path / "store", collection="fresh")
+    list(ingest(IngestRequest(paths=(tmp_path / "docs",), working_directory=tmp_path), empty))
+    with running_server(empty) as server:
+        ready, found = request(f"{server.url}/readyz"), request(f"{server.url}/search?q=boats")
+
+    assert (ready.status, ready.json["code"], ready.json["hint"]) == (
+        503,
+        "store_empty",
+        "streamrag ingest PATH -c fresh",
+    )
+    assert (found.status, found.json["code"]) == (503, "store_empty")

@@ -6,6 +6,7 @@ named, not read. A message's lines are all given as the one it begins at: bodies
 
 import email.policy
 import re
+from dataclasses import replace
 from email.message import EmailMessage
 from email.parser import BytesParser
 from typing import Final
@@ -26,6 +27,7 @@ _NESTED: Final = 5
 _PARTS: Final = 500
 _HEADER_CHARS: Final = 500
 _RECEIVERS: Final = 20
+_SHORT_CHARS: Final = 1000
 
 
 def load_mail(path: str, data: bytes) -> Document:
@@ -34,7 +36,7 @@ def load_mail(path: str, data: bytes) -> Document:
         raise DocumentError("corrupt, or not a mail message", code="corrupt")
     out = Lines()
     _Writer(out, 1).write(_parsed(data), 1)
-    return out.document(path)
+    return _apart(out.document(path))
 
 
 def load_mailbox(path: str, data: bytes) -> Document:
@@ -48,12 +50,18 @@ def load_mailbox(path: str, data: bytes) -> Document:
     if not starts or starts[0] != 0:
         if data.strip():
             raise DocumentError("corrupt, or not a mailbox", code="corrupt")
-        return out.document(path)
+        return _apart(out.document(path))
     line = 1
     for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
         _Writer(out, line).write(_parsed(data[data.index(b"\n", start) + 1 : end]), 1)
         line += data.count(b"\n", start, end)
-    return out.document(path)
+    return _apart(out.document(path))
+
+
+def _apart(document: Document) -> Document:
+    """The document with each short message as a chunk of its own: its sender and date are of no other's words."""
+    sections = [replace(each, is_whole=each.end - each.start <= _SHORT_CHARS) for each in document.sections]
+    return replace(document, sections=tuple(sections))
 
 
 def _parsed(data: bytes) -> EmailMessage:

@@ -1,0 +1,54 @@
+"""Dates, article numbers and versions of a question are looked for whole: one digit more is another thing."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from streamrag_cli.answer.excerpts import as_sources
+from streamrag_cli.answer.quoting import pick_quotes
+from streamrag_cli.retrieval.retriever import Retriever
+from tests.library import DOCUMENTS, make_collection
+
+FIRST_DAY = date(2026, 1, 1)
+
+
+def row(number: int) -> tuple[str, str]:
+    """The article and the day of a row: days and numbers share most of their digits."""
+    return f"KT-{3000 + number}", str(FIRST_DAY + timedelta(days=number))
+
+
+@pytest.fixture(scope="module")
+def retriever(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retriever]:
+    lines = ["article,supplier,price_eur,ends"]
+    for number in range(400):
+        article, day = row(number)
+        lines.append(f"{article},{('Nordlicht', 'Suedwind', 'Ostmeer')[number % 3]},{number * 7 % 90}.50,{day}")
+    folder: Path = tmp_path_factory.mktemp("codes")
+    it = Retriever.open(make_collection(folder, {**DOCUMENTS, "contracts.csv": "\n".join(lines) + "\n"}))
+    yield it
+    it.close()
+
+
+@pytest.mark.parametrize("number", [0, 47, 99, 180, 331, 399])
+@pytest.mark.parametrize("asked", ["How much does article {0} cost?", "Which contract ends on {1}?"])
+def test_the_row_with_the_code_is_found_shown_and_quoted_first(asked: str, number: int, retriever: Retriever) -> None:
+    article, day = row(number)
+    question = asked.format(article, day)
+    default_min_score = 0.3
+
+    found = retriever.retrieve(question, limit=5, min_score=default_min_score)
+    source = as_sources(found.hits, found.term_weights, found.codes)[0]
+    quotes = pick_quotes(question, found, max_hits=5, embedder=retriever.embedder)
+
+    assert source.content.startswith(f"article: {article};")
+    assert source.line_start == number + 2
+    assert quotes[0].text.startswith(f"article: {article};")
+    assert quotes[0].text.endswith(f"ends: {day}")
+
+
+def test_a_code_that_nothing_holds_makes_nothing_relevant(retriever: Retriever) -> None:
+    found = retriever.retrieve("KT-9999", limit=5, min_score=0.0)
+
+    assert found.best_score < 0.75
