@@ -116,7 +116,7 @@ def test_a_server_over_an_empty_collection_is_not_ready_and_its_hint_names_the_c
     empty = Settings(store=tmp_path / "store", collection="fresh")
     list(ingest(IngestRequest(paths=(tmp_path / "docs",), working_directory=tmp_path), empty))
     with running_server(empty) as server:
-        ready, found = request(f"{server.url}/readyz"), request(f"{server.url}/search?q=boats")
+        ready, found = request(f"{server.url}/readyz"), request(f"{server.url}/search?query=boats")
 
     assert (ready.status, ready.json["code"], ready.json["hint"]) == (
         503,
