@@ -1,4 +1,4 @@
-"""A store damaged file by file: the right answer, or an error whose hint mends it; in seconds, and never a wrong one.
+"""A store damaged file by file: the right answer, or an error whose hint mends it; never a wrong one.
 
 Every file that a store has is damaged, found by looking. What is asked and what the hint says are typed as a person
 would type them.
@@ -21,7 +21,7 @@ from tests.openai_server import OpenAIServer
 from tests.warm_command_line import WarmCommandLine, warm
 
 QUESTION = "What does a berth cost for the night?"
-LONGEST_S = 5.0
+LONGEST_S = 20.0  # 0.5 on a machine that has nothing else to do
 AT_ONCE = 2
 LOCKS = {".lock", ".turnstile"}
 UUID_LETTERS = 36
