@@ -9,8 +9,8 @@ from streamrag_cli.store.words import separate
 
 _LATIN_ENDS: Final = "\u0250"  # letters before it are Latin
 
-_CODE: Final = re.compile(r"[^\W_]+(?:[-./:][^\W_]+)+")
-_FEWEST_CODE_CHARS: Final = 4
+_CODE: Final = re.compile(r"(?<![^\W_])[^\W_]++(?:[-./:][^\W_]++)++")  # linear on a word of any length
+_CODE_CHARS: Final = range(4, 65)
 _MOST_CODES: Final = 16
 STOP_WORDS: Final = frozenset(
     """
@@ -49,7 +49,7 @@ def codes(text: str) -> tuple[str, ...]:
     >>> codes("Which contract of HO-4057 ends on 2026-02-17, and/or in 1.5 h?")
     ('ho-4057', '2026-02-17')
     """
-    found = (each for each in _CODE.findall(text.lower()) if len(each) >= _FEWEST_CODE_CHARS)
+    found = (each for each in _CODE.findall(text.lower()) if len(each) in _CODE_CHARS)
     return tuple(dict.fromkeys(each for each in found if any(map(str.isdigit, each))))[:_MOST_CODES]
 
 
