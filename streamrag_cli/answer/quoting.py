@@ -84,8 +84,9 @@ def pick_quotes(
     candidates = [(hit, sentence) for hit in hits for sentence in sentences_of(hit)]
     if not candidates:
         return []
-    lexical = _lexical([_judged(sentence) for _, sentence in candidates], term_weights)
-    with_code = [holds(_judged(sentence), found.codes) for _, sentence in candidates]
+    judged = [_judged(sentence) for _, sentence in candidates]
+    lexical = _lexical(judged, term_weights)
+    with_code = [holds(text, found.codes) for text in judged]
     if len(candidates) > EMBEDDED:
         best = sorted(range(len(candidates)), key=lambda index: (not with_code[index], -sum(lexical[index])))
         kept = sorted(best[:EMBEDDED])

@@ -57,7 +57,7 @@ def command(
 
 def _models_here(settings: Settings) -> str:
     """A line for the operator if answers will be quotes though a model runs here; a visitor is never shown it."""
-    if settings.model or settings.base_url or settings.api_key:
+    if settings.names_a_model:
         return ""
     from streamrag_cli.answer.model_choice import find_local_servers, to_connect_one
 

@@ -88,7 +88,8 @@ def retrieve(
         frequencies = reader.document_frequencies(terms)
         weights = {term: term_weight(frequencies[term], total) for term in terms}
         stages.end("terms")
-        lexical, cosines = _candidates(reader, vector, question, stages)
+        asked_codes = codes(question)
+        lexical, cosines = _candidates(reader, vector, [*content_words(question), *asked_codes], stages)
         is_english = embedder.name == BUILTIN
         by_words_alone = is_english and is_outside_latin(question)
         if by_words_alone:
@@ -101,13 +102,13 @@ def retrieve(
             for each in found
             if by_words_alone or (is_english and is_outside_latin(each.kept.stored.chunk.text))
         }
-        hits = _hits(found, cosines, weights, unjudged, codes(question))
+        hits = _hits(found, cosines, weights, unjudged, asked_codes)
         stages.end("fuse")
     return Retrieved(
         hits=tuple(hit for hit in hits if hit.score >= min_score),
         question_vector=vector,
         term_weights=weights,
-        codes=codes(question),
+        codes=asked_codes,
         best_score=hits[0].score if hits else 0.0,
         spent_ms=stages.spent_ms,
         by_words_alone=by_words_alone,
@@ -134,11 +135,10 @@ def _embedded(reader: Reader, embedder: Embedder, question: str) -> "NDArray[np.
 
 
 def _candidates(
-    reader: Reader, vector: "NDArray[np.float32]", question: str, stages: Stages
+    reader: Reader, vector: "NDArray[np.float32]", words: Sequence[str], stages: Stages
 ) -> tuple[dict[str, float], dict[str, float]]:
     """BM25 of what full text found, and the exact cosine of every candidate of either side."""
-    wanted = [*content_words(question), *codes(question)]
-    found_by_words, found_by_vector = reader.search_both(wanted, vector, CANDIDATES)
+    found_by_words, found_by_vector = reader.search_both(words, vector, CANDIDATES)
     lexical, nearest = dict(found_by_words), dict(found_by_vector)
     stages.end("full text")
     known = reader.known(nearest)  # Chroma may hold what an ingest is still writing
