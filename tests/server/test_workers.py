@@ -15,7 +15,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from streamrag_cli.errors import StreamragError
-from streamrag_cli.server.workers import run_workers
+from streamrag_cli.server.workers import START_WITHIN_S, run_workers
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.address import StoreAddress
 from tests.library import make_collection
@@ -130,7 +130,7 @@ def test_a_signal_to_all_ends_workers_that_have_not_started(
         time.sleep(1.5)  # until they are asked whether they live: nothing tells when they are
         os.killpg(server.process.pid, number)
         os.killpg(server.process.pid, signal.SIGCONT)
-        left = server.process.wait(timeout=10)
+        left = server.process.wait(timeout=START_WITHIN_S)  # workers take Ctrl-C once they have started
 
     assert (left, server.said) == (code, "")
 
