@@ -12,11 +12,11 @@ import pytest
 from streamrag_cli.bench import Asked, BenchEvent, Report, Spread, measure
 from streamrag_cli.events import Error
 from streamrag_cli.settings import Settings
-from tests.cli.command_line import CommandLine, ended_within
-from tests.cli.pseudo_terminal import shown
-from tests.library import make_collection
-from tests.openai_replies import Stall, answer, failure, stream, token
-from tests.openai_server import OpenAIServer
+from tests.support.collection import make_collection
+from tests.support.command_line import CommandLine, ended_within
+from tests.support.openai_replies import Stall, answer, failure, stream, token
+from tests.support.openai_server import OpenAIServer
+from tests.support.pseudo_terminal import shown
 
 QUESTION = "What does a berth cost for a night?"
 

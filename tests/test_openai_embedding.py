@@ -13,8 +13,8 @@ from streamrag_cli.errors import ConfigurationError, ModelServerError, Streamrag
 from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint
 from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.retrieval.openai_embedding import OpenAIEmbedder
-from tests.openai_replies import HTML, Cut, Reply, Stall, failure, stream, vectors, whole_body
-from tests.openai_server import OpenAIServer, embedding_of
+from tests.support.openai_replies import HTML, Cut, Reply, Stall, failure, stream, vectors, whole_body
+from tests.support.openai_server import OpenAIServer, embedding_of
 
 KEY = "sk-very-secret-0123456789"
 GOOD = vectors([1.0, 2.0, 2.0])

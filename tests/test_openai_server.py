@@ -8,7 +8,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.openai_server import OpenAIServer, embedding_of
+from tests.support.openai_server import OpenAIServer, embedding_of
 
 
 def post(url: str, body: dict[str, Any]) -> Any:
@@ -36,7 +36,7 @@ def test_an_embedding_is_the_same_for_ever_and_near_to_what_shares_its_words() -
 
 
 def test_by_hand_it_prints_its_base_url_and_streams_the_answer_it_was_given() -> None:
-    command = [sys.executable, "-m", "tests.openai_server", "--answer", "Two words", "--delay-ms", "1"]
+    command = [sys.executable, "-m", "tests.support.openai_server", "--answer", "Two words", "--delay-ms", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -10,8 +10,8 @@ import pytest
 from streamrag_cli.answer.chat_model import ModelAlive, ModelFinished, ModelRetrying
 from streamrag_cli.errors import ConfigurationError, ExitCode, ModelServerError
 from streamrag_cli.model_server.client import trust
-from tests.answer.conversations import KEY, converse
-from tests.openai_replies import (
+from tests.support.conversations import KEY, converse
+from tests.support.openai_replies import (
     DONE,
     HTML,
     Cut,
@@ -27,7 +27,7 @@ from tests.openai_replies import (
     token,
     whole_body,
 )
-from tests.openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
 
 TOKENS = ["One", " two", " three", " four", " five", " six"]
 UNUSED_PORT = 1

@@ -15,8 +15,8 @@ from streamrag_cli.answer.model_choice import (
 )
 from streamrag_cli.errors import ConfigurationError, ModelServerError, StreamragError
 from streamrag_cli.model_server.endpoint import ModelEndpoint
-from tests.openai_replies import HTML, Cut, Reply, Stall, failure, whole_body
-from tests.openai_server import OpenAIServer
+from tests.support.openai_replies import HTML, Cut, Reply, Stall, failure, whole_body
+from tests.support.openai_server import OpenAIServer
 
 KEY = "sk-test-0123456789abcdef"
 EMBEDDER = "text-embedding-nomic-embed-text-v1.5"

@@ -15,9 +15,9 @@ from streamrag_cli.model_server.known_models import KnownModels
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import Settings
-from tests.library import make_collection
-from tests.openai_connection import LoggedRequest
-from tests.openai_replies import (
+from tests.support.collection import make_collection
+from tests.support.openai_connection import LoggedRequest
+from tests.support.openai_replies import (
     HTML,
     Cut,
     Hold,
@@ -32,7 +32,7 @@ from tests.openai_replies import (
     stream,
     token,
 )
-from tests.openai_server import OpenAIServer, Script
+from tests.support.openai_server import OpenAIServer, Script
 
 QUESTION = "Who built the lighthouse?"
 

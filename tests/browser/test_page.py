@@ -10,11 +10,11 @@ import pytest
 from streamrag_cli.events import IngestDone
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.settings import ServerSettings, Settings
-from tests.browser.chromium import Browser
-from tests.browser.conftest import Visit, Visiting
-from tests.library import make_collection
-from tests.openai_replies import Cut, Hold, answer, stream, token
-from tests.server.running import running_server
+from tests.support.chromium import Browser
+from tests.support.collection import make_collection
+from tests.support.openai_replies import Cut, Hold, answer, stream, token
+from tests.support.running_server import running_server
+from tests.support.visit import Visit, Visiting
 
 BERTH = ("A berth is let", " for **24 hours**", " [1].", " Nobody knows", " the rest [42].")
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.settings import ServerSettings, Settings
-from tests.browser.bundle import bundle
-from tests.browser.chromium import Browser
-from tests.browser.conftest import Visit
-from tests.browser.static_site import static_site
-from tests.openai_replies import MODEL, Cut, Hold, answer, stream, token
-from tests.openai_server import OpenAIServer, Script
-from tests.server.running import running_server
+from tests.support.chromium import Browser
+from tests.support.openai_replies import MODEL, Cut, Hold, answer, stream, token
+from tests.support.openai_server import OpenAIServer, Script
+from tests.support.react_bundle import bundle
+from tests.support.running_server import running_server
+from tests.support.static_site import static_site
+from tests.support.visit import Visit
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "react" / "main.jsx"
 PROBE = Path(__file__).with_name("hook_probe.jsx")

@@ -9,8 +9,8 @@ from streamrag_cli.doctor.findings import Finding
 from streamrag_cli.doctor.model_check import check_model
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.settings import Settings
-from tests.openai_replies import Delay, Reply, Stall, answer, failure, finish, stream, token
-from tests.openai_server import OpenAIServer
+from tests.support.openai_replies import Delay, Reply, Stall, answer, failure, finish, stream, token
+from tests.support.openai_server import OpenAIServer
 
 KEY = "sk-secret-0123456789abcdefghij"
 

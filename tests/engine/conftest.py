@@ -1,16 +1,13 @@
 """A user with a small collection and engines of their own, which are gone after the test."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from streamrag_cli.settings import Settings
-from tests.cli.command_line import CommandLine
-from tests.library import make_collection
+from tests.support.collection import make_collection
+from tests.support.command_line import CommandLine
 
 
 @pytest.fixture(scope="session")
@@ -32,13 +29,3 @@ def user(settings: Settings, tmp_path: Path) -> Iterator[CommandLine]:
         left.unlink()
     (runtime / "streamrag").rmdir()
     runtime.rmdir()
-
-
-def engines(user: CommandLine) -> list[dict[str, Any]]:
-    """What the user's engines say about themselves."""
-    listed: list[dict[str, Any]] = json.loads(user.run("engine", "status", "--json").stdout)
-    return listed
-
-
-def without_engine(user: CommandLine) -> CommandLine:
-    return replace(user, variables={**user.variables, "STREAMRAG_ENGINE": "off"})

@@ -17,12 +17,12 @@ import psycopg
 import pytest
 
 from streamrag_cli.engine.place import UnsafePlaceError, identity, place_for
-from tests.cli.command_line import ROOT, CommandLine, at_once, read_until
-from tests.engine.conftest import engines, without_engine
-from tests.library import make_collection
-from tests.openai_replies import Stall, answer, stream, token
-from tests.openai_server import OpenAIServer
-from tests.postgres_server import GUARDED, PASSWORD, fresh_schema, guarded
+from tests.support.collection import make_collection
+from tests.support.command_line import ROOT, CommandLine, at_once, read_until
+from tests.support.engines import engines, without_engine
+from tests.support.openai_replies import Stall, answer, stream, token
+from tests.support.openai_server import OpenAIServer
+from tests.support.postgres_server import GUARDED, PASSWORD, fresh_schema, guarded
 
 QUESTION = "Who built the lighthouse?"
 

@@ -18,22 +18,22 @@ from streamrag_cli.engine.messages import Request
 from streamrag_cli.engine.place import Place
 from streamrag_cli.model import Question
 from streamrag_cli.settings import Settings
-from tests.cli.command_line import CommandLine, read_until
-from tests.engine.conftest import engines
-from tests.openai_replies import Hold, finish, stream, token
-from tests.openai_server import OpenAIServer
+from tests.support.command_line import CommandLine, read_until
+from tests.support.engines import engines
+from tests.support.openai_replies import Hold, finish, stream, token
+from tests.support.openai_server import OpenAIServer
 
 QUESTION = "Who built the lighthouse?"
 
 
 @pytest.fixture
-def cron(user: CommandLine) -> CommandLine:
+def cron_cli(user: CommandLine) -> CommandLine:
     """The same user without anything that a login sets."""
     return replace(user, variables={**user.variables, "XDG_RUNTIME_DIR": ""})
 
 
-def test_a_terminal_and_cron_share_an_engine_whichever_asks_first(user: CommandLine, cron: CommandLine) -> None:
-    for first, second in ((user, cron), (cron, user)):
+def test_a_terminal_and_cron_share_an_engine_whichever_asks_first(user: CommandLine, cron_cli: CommandLine) -> None:
+    for first, second in ((user, cron_cli), (cron_cli, user)):
         first.run("search", QUESTION)
         (started,) = engines(first)
         second.run("search", QUESTION)

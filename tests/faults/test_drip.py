@@ -10,9 +10,9 @@ from streamrag_cli.answer.model_choice import choose_endpoint, find_local_server
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint
 from streamrag_cli.retrieval.openai_embedding import OpenAIEmbedder
-from tests.answer.conversations import converse
-from tests.openai_replies import Delay, Reply, Step, whole_body
-from tests.openai_server import OpenAIServer
+from tests.support.conversations import converse
+from tests.support.openai_replies import Delay, Reply, Step, whole_body
+from tests.support.openai_server import OpenAIServer
 
 DRIP: tuple[Step, ...] = tuple(step for drop in repeat(b"x", 300) for step in (drop, Delay(0.02)))
 HEADERS = Reply(before_headers=(b"HTTP/1.1 200 OK\r\nX: ", *DRIP))

@@ -21,12 +21,12 @@ from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.settings import ServerSettings, Settings
 from streamrag_cli.store.registry import store_address
-from tests.library import make_collection
-from tests.openai_replies import Hold, Stall, answer, finish, stream, token
-from tests.openai_server import OpenAIServer, Script
-from tests.postgres_server import fresh_schema
-from tests.server.client import ask_url, request, streaming, wait_until
-from tests.server.running import STREAMRAG, RunningServer, running_server, served
+from tests.support.collection import make_collection
+from tests.support.http_client import ask_url, request, streaming, wait_until
+from tests.support.openai_replies import Hold, Stall, answer, finish, stream, token
+from tests.support.openai_server import OpenAIServer, Script
+from tests.support.postgres_server import fresh_schema
+from tests.support.running_server import STREAMRAG, RunningServer, running_server, served
 
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
 LEAVING_S = 3.0

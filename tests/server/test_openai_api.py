@@ -12,10 +12,10 @@ import openai
 import pytest
 
 from streamrag_cli.settings import ServerSettings, Settings
-from tests.openai_replies import Stall, answer, stream, token
-from tests.openai_server import OpenAIServer
-from tests.server.client import QUESTION, post_json, request, wait_until
-from tests.server.running import RunningServer, running_server
+from tests.support.http_client import QUESTION, post_json, request, wait_until
+from tests.support.openai_replies import Stall, answer, stream, token
+from tests.support.openai_server import OpenAIServer
+from tests.support.running_server import RunningServer, running_server
 
 ASKED: Any = [{"role": "user", "content": QUESTION}]
 

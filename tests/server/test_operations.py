@@ -7,10 +7,10 @@ from pathlib import Path
 
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.settings import Settings
-from tests.openai_replies import answer, failure
-from tests.openai_server import OpenAIServer
-from tests.server.client import ask_url, request, wait_until
-from tests.server.running import running_server, served
+from tests.support.http_client import ask_url, request, wait_until
+from tests.support.openai_replies import answer, failure
+from tests.support.openai_server import OpenAIServer
+from tests.support.running_server import running_server, served
 
 
 def test_a_server_is_ready_when_its_collection_can_be_asked(settings: Settings) -> None:

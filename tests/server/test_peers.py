@@ -15,8 +15,8 @@ from streamrag_cli.server import peers
 from streamrag_cli.server.peers import Peers
 from streamrag_cli.server.security import check_reachable
 from streamrag_cli.settings import ServerSettings, Settings
-from tests.server.client import request, wait_until
-from tests.server.running import STREAMRAG, running_server, served
+from tests.support.http_client import request, wait_until
+from tests.support.running_server import STREAMRAG, running_server, served
 
 pytestmark = pytest.mark.skipif(not peers.known(), reason="needs Linux: who owns a connection is in /proc/net")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it asks as another user")

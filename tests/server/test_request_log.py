@@ -16,11 +16,11 @@ from streamrag_cli.model import Question
 from streamrag_cli.server import request_log
 from streamrag_cli.server.request_log import LogEntry
 from streamrag_cli.settings import Settings
-from tests.a_process import process
-from tests.openai_replies import Stall, answer, failure, stream, token
-from tests.openai_server import OpenAIServer
-from tests.server.client import ask_url, post_json, request, streaming
-from tests.server.running import ServedProcess, running_server, served
+from tests.support.http_client import ask_url, post_json, request, streaming
+from tests.support.openai_replies import Stall, answer, failure, stream, token
+from tests.support.openai_server import OpenAIServer
+from tests.support.process import process
+from tests.support.running_server import ServedProcess, running_server, served
 
 WORDS = "Does the zinfandel quay have a crane?"
 KEY = "Lamp-4711-Oil-1874-Brandt"

@@ -8,10 +8,10 @@ from urllib.parse import quote
 import pytest
 
 from streamrag_cli.settings import ServerSettings, Settings
-from tests.openai_replies import Stall, answer, stream, token
-from tests.openai_server import OpenAIServer
-from tests.server.client import ask_url, post_json, request, streaming
-from tests.server.running import RunningServer, running_server, served
+from tests.support.http_client import ask_url, post_json, request, streaming
+from tests.support.openai_replies import Stall, answer, stream, token
+from tests.support.openai_server import OpenAIServer
+from tests.support.running_server import RunningServer, running_server, served
 
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
 PIECE_BYTES = 1448

@@ -18,12 +18,12 @@ from streamrag_cli.errors import StreamragError
 from streamrag_cli.server.workers import START_WITHIN_S, run_workers
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.address import StoreAddress
-from tests.library import make_collection
-from tests.openai_replies import Stall, stream, token
-from tests.openai_server import OpenAIServer
-from tests.postgres_server import fresh_schema
-from tests.server.client import ask_url, request, streaming, wait_until
-from tests.server.running import ServedProcess, running_server, served, served_from
+from tests.support.collection import make_collection
+from tests.support.http_client import ask_url, request, streaming, wait_until
+from tests.support.openai_replies import Stall, stream, token
+from tests.support.openai_server import OpenAIServer
+from tests.support.postgres_server import fresh_schema
+from tests.support.running_server import ServedProcess, running_server, served, served_from
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are found in /proc")
 

@@ -8,8 +8,8 @@ from streamrag_cli.retrieval.search import retrieve
 from streamrag_cli.store.interface import Counts
 from streamrag_cli.store.kind import status_of
 from streamrag_cli.store.registry import open_store
-from tests.fake_embedder import FakeEmbedder
-from tests.store.stores import LocalStore, by_vector, document, write
+from tests.support.fake_embedder import FakeEmbedder
+from tests.support.stores import LocalStore, by_vector, document, write
 
 APPLES = document("fruit.md", "apples are red", "pears are green")
 SHIPS = document("ships.md", "ships cross the sea")

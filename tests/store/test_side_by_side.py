@@ -14,8 +14,8 @@ from streamrag_cli.store.local.reader import CollectionReader
 from streamrag_cli.store.postgres.reader import PostgresReader
 from streamrag_cli.store.time_limit import Cancellation, TimeLimit
 from streamrag_cli.store.words import MOST_WORDS, rarest_words, stems
-from tests.fake_embedder import FakeEmbedder
-from tests.store.stores import LocalStore, Store, by_vector, document, many_chunks
+from tests.support.fake_embedder import FakeEmbedder
+from tests.support.stores import LocalStore, Store, by_vector, document, many_chunks
 
 FERRIES = document("ferries.md", "ferries carry cars", "pilots guide ships")
 BUOYS = document("buoys.md", "buoys mark the channel")

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from tests.browser.chromium import NODE_MODULES
+from tests.support.chromium import NODE_MODULES
 
 _PAGE: Final = '<link rel="icon" href="data:,"><div id="root"></div><script type="module" src="main.js"></script>'
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-TESTS: Final = Path(__file__).parent
+TESTS: Final = Path(__file__).parents[1]
 
 FIRST: Final = (
     "faults/test_silence.py",  # these two wait, 40 s and 70 s, while other processes work

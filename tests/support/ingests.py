@@ -11,7 +11,7 @@ from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest, remove
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
-from tests.fake_embedder import FakeEmbedder
+from tests.support.fake_embedder import FakeEmbedder
 
 LONG_AGO_NS = 1_700_000_000_000_000_000
 

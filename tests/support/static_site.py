@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tests.browser.chromium import STATIC
+from tests.support.chromium import STATIC
 
 
 class _Quiet(SimpleHTTPRequestHandler):

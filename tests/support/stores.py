@@ -21,9 +21,9 @@ from streamrag_cli.store.local.writer import CollectionWriter
 from streamrag_cli.store.local.writer import open_for_writing as open_directory_for_writing
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.registry import KINDS, open_store, store_address
-from tests import postgres_server
-from tests.fake_embedder import FakeEmbedder
-from tests.fork_server import ForkServer
+from tests.support import postgres_server
+from tests.support.fake_embedder import FakeEmbedder
+from tests.support.fork_server import ForkServer
 
 Document = tuple[DocumentRecord, Sequence[Chunk]]
 
@@ -71,7 +71,7 @@ class Store:
     def other_process(self, command: str, *words: str) -> "subprocess.Popen[str]":
         """Start `command` of `second_process`; it says what it does on stdout and waits for lines on stdin."""
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.store.second_process", self.address(), command, *words],
+            [sys.executable, "-m", "tests.support.second_process", self.address(), command, *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -169,7 +169,7 @@ def empty_store(package: str, folder: Path) -> Iterator[Store]:
 
 @cache
 def _fork_server() -> ForkServer:
-    server = ForkServer("tests.store.second_process")
+    server = ForkServer("tests.support.second_process")
     atexit.register(server.__exit__, None, None, None)
     return server
 

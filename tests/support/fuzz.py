@@ -1,7 +1,7 @@
 """Feeds rubbish to one reader, led by the paths that it takes through the code.
 
     pip install atheris
-    python -m tests.faults.fuzz documents -max_total_time=300
+    python -m tests.support.fuzz documents -max_total_time=300
 
 What follows the name is for libFuzzer. An input that breaks a reader is written to a file; it becomes a case of
 `test_fuzz`.
@@ -12,7 +12,7 @@ import sys
 import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
 with atheris.instrument_imports(include=["streamrag_cli"]):
-    from tests.faults.rubbish import READERS
+    from tests.support.fuzz_targets import READERS
 
 
 def main() -> None:

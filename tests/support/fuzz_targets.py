@@ -1,7 +1,7 @@
 """What each part that reads foreign input may do with any input at all: understand it, or refuse it by name.
 
 Each function takes any bytes and raises only what must never happen. `test_fuzz` feeds them a little in every run of
-the tests; `python -m tests.faults.fuzz NAME` for as long as one likes, led by the paths through the code.
+the tests; `python -m tests.support.fuzz NAME` for as long as one likes, led by the paths through the code.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from streamrag_cli.errors import ConfigurationError, DocumentError, UsageError
 from streamrag_cli.model_server.event_stream import EventStreamDecoder
 from streamrag_cli.settings import read_server_settings, read_settings
 from streamrag_cli.text import sanitise, sanitise_line
-from tests.documents.loading import check_promises, raw_file
+from tests.support.loading import check_promises, raw_file
 
 SUFFIXES: Final = tuple(
     (

@@ -1,6 +1,6 @@
 """What an engine's process takes while it answers from many collections. Run as a process of its own.
 
-    python -m tests.engine.asks_many_collections STORE COLLECTIONS QUESTIONS
+    python -m tests.support.many_collections STORE COLLECTIONS QUESTIONS
 
 Prints the memory in use, in MB: after the first question, and at most during all of them.
 """

@@ -1,6 +1,6 @@
 """Runs functions in processes of their own that may crash, hang or kill themselves, without a second of imports each.
 
-`python -m tests.fork_server MODULE` imports the module, and Chroma without opening anything, and forks for each
+`python -m tests.support.fork_server MODULE` imports the module, and Chroma without opening anything, and forks for each
 request; the child calls `MODULE.main` with the request's words. Forking is safe as long as the server itself opens
 nothing: neither Chroma's threads nor a database are there before the fork.
 """
@@ -38,11 +38,11 @@ class ForkServer:
         """`within` is a command that runs the one given to it, such as `unshare -m`."""
         self._one_at_a_time = Lock()
         self._process = subprocess.Popen(
-            [*within, sys.executable, "-m", "tests.fork_server", module, str(time_limit_s)],
+            [*within, sys.executable, "-m", "tests.support.fork_server", module, str(time_limit_s)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[2],
         )
 
     def run(self, *words: str) -> Ended:

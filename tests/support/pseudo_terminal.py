@@ -15,8 +15,8 @@ from typing import Any
 
 import pyte
 
-from tests.cli.command_line import LIMIT_S, CommandLine
-from tests.reflowing_screen import ReflowingScreen
+from tests.support.command_line import LIMIT_S, CommandLine
+from tests.support.reflowing_screen import ReflowingScreen
 
 # Ctrl-C reaches only processes whose controlling terminal it is typed into.
 _TAKE_TERMINAL = "import fcntl,os,sys,termios; fcntl.ioctl(0,termios.TIOCSCTTY,0); os.execv(sys.argv[1],sys.argv[1:])"

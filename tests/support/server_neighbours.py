@@ -1,4 +1,4 @@
-"""A server whose machine has a model's server of its own, or none but itself: run inside of `quiet_place`.
+"""A server whose machine has a model's server of its own, or none but itself: run inside of `network_namespace`.
 
 There the ports on which model servers are looked for are free.
 """
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from streamrag_cli.settings import Settings
-from tests.cli.command_line import CommandLine
-from tests.library import make_collection
-from tests.openai_server import OpenAIServer
-from tests.server.client import QUESTION, ask_url, post_json, streaming
-from tests.server.running import served
+from tests.support.collection import make_collection
+from tests.support.command_line import CommandLine
+from tests.support.http_client import QUESTION, ask_url, post_json, streaming
+from tests.support.openai_server import OpenAIServer
+from tests.support.running_server import served
 
 OLLAMA, VLLM = 11434, 8000
 CHAT = {"model": "streamrag", "messages": [{"role": "user", "content": QUESTION}]}

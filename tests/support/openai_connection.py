@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from tests.openai_replies import (
+from tests.support.openai_replies import (
     MODEL,
     Cut,
     Delay,

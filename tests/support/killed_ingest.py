@@ -25,7 +25,7 @@ from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.store.local.layout import Layout
 from streamrag_cli.store.local.reader import CollectionReader
 from streamrag_cli.store.local.vectors import Vectors, WritableVectors
-from tests.fake_embedder import FakeEmbedder
+from tests.support.fake_embedder import FakeEmbedder
 
 _READS = ("SELECT", "PRAGMA", "--")
 _CHANGING_EVENTS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate"}

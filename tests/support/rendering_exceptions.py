@@ -11,7 +11,7 @@ from markdown_it.token import Token
 
 from streamrag_cli.render.markdown.parsing import Html, Parser
 from streamrag_cli.text import sanitise
-from tests.render.emulator import Emulator, difference, rendered_at_once, streamed
+from tests.support.terminal_emulator import Emulator, difference, rendered_at_once, streamed
 
 LATE_REFERENCE = "a definition came after its use had left the screen"
 PICTURE = "a picture came in a list or quote whose beginning had left the screen"

@@ -1,10 +1,10 @@
 """A place without a network, where every attempt to reach one is recorded, and every file that is left behind.
 
-`python -m tests.faults.quiet_place MODULE DIRECTORY` is run inside of namespaces of its own (`watched`): loopback is
-all there is, names are resolved by a recorder that knows none, and programs are traced by the kernel (`strace`), so
-that neither a name's look-up nor a connection or a datagram off loopback goes unnoticed, whichever library, thread or
-process it comes from. `MODULE.main(DIRECTORY, names looked up)` runs programs in a `Place`; what it returns is JSON,
-and written to DIRECTORY/seen.json.
+`python -m tests.support.network_namespace MODULE DIRECTORY` is run inside of namespaces of its own (`watched`):
+loopback is all there is, names are resolved by a recorder that knows none, and programs are traced by the kernel
+(`strace`), so that neither a name's look-up nor a connection or a datagram off loopback goes unnoticed, whichever
+library, thread or process it comes from. `MODULE.main(DIRECTORY, names looked up)` runs programs in a `Place`; what it
+returns is JSON, and written to DIRECTORY/seen.json.
 """
 
 import fcntl
@@ -174,7 +174,7 @@ def watched(module: str, directory: Path) -> dict[str, Any]:
     """
     within = namespaces()
     subprocess.run(
-        [*within, sys.executable, "-m", "tests.faults.quiet_place", module, str(directory)],
+        [*within, sys.executable, "-m", "tests.support.network_namespace", module, str(directory)],
         cwd=Path(__file__).parents[2],
         check=True,
     )

@@ -8,6 +8,7 @@ from streamrag_cli.events import Error, IngestDone
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.address import StoreAddress
+from tests.support.command_line import CommandLine
 
 DOCUMENTS: Mapping[str, str] = {
     "harbour.md": (
@@ -27,6 +28,10 @@ DOCUMENTS: Mapping[str, str] = {
 }
 
 
+QUESTION = "Why is a token flushed at once into a pipe?"
+"""What `sample_docs` answers."""
+
+
 def make_collection(
     folder: Path, documents: Mapping[str, str] = DOCUMENTS, *, store: StoreAddress | None = None
 ) -> Settings:
@@ -43,3 +48,11 @@ def make_collection(
     assert isinstance(end, IngestDone)
     assert end.counts["added"] + end.counts["changed"] == len(documents)
     return settings
+
+
+def write_documents(user: CommandLine) -> None:
+    """Write the documents into the user's folder `docs`."""
+    for name, text in DOCUMENTS.items():
+        path = user.directory / "docs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

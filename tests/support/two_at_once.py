@@ -1,6 +1,6 @@
 """Two ingests, five people who ask and a server, all on one store at the same time.
 
-    python -m tests.faults.two_at_once --seconds 60
+    python -m tests.support.two_at_once --seconds 60
 
 Every ingest writes the same folder, whose documents are made anew all the while, but for one that stays. Nothing may
 fail but an ingest that finds the store busy, and the document that stays must be found by every question, first and
@@ -23,10 +23,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from streamrag_cli.settings import Settings
-from tests.cli.command_line import CommandLine
-from tests.library import DOCUMENTS
-from tests.server.running import running_server
-from tests.warm_command_line import WarmCommandLine, warm
+from tests.support.collection import DOCUMENTS
+from tests.support.command_line import CommandLine
+from tests.support.running_server import running_server
+from tests.support.warm_command_line import WarmCommandLine, warm
 
 QUESTION = "What does a berth cost for the night?"
 RIGHT = ("docs/harbour.md", "The fee is 18 euros a night")

@@ -1,7 +1,7 @@
 """`kill -9` at every write of an ingest, down to the system calls of Chroma's and SQLite's own threads.
 
-    python -m tests.faults.kill_anywhere              every step of an update and of a first ingest; about an hour
-    python -m tests.faults.kill_anywhere --sample 40  so many, spread evenly
+    python -m tests.support.kill_anywhere              every step of an update and of a first ingest; about an hour
+    python -m tests.support.kill_anywhere --sample 40  so many, spread evenly
 
 The steps are not listed anywhere: an undisturbed ingest is traced, and each write to a file of the store that it makes
 is a step. To kill at one, the same ingest is run once more with the kernel told to do so at the n-th call on that
@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cli.command_line import CommandLine
-from tests.library import DOCUMENTS
-from tests.warm_command_line import WarmCommandLine, warm
+from tests.support.collection import DOCUMENTS
+from tests.support.command_line import CommandLine
+from tests.support.warm_command_line import WarmCommandLine, warm
 
 QUESTION = "What does a berth cost for the night?"
 ANSWERS = (b"docs/harbour.md:",)
@@ -60,7 +60,7 @@ class Stage:
             shutil.copytree(self.before, self.user.home / "data")
 
     def content(self) -> Any:
-        ran = self.user.measured(str(self.user.store), "default", module="tests.faults.content")
+        ran = self.user.measured(str(self.user.store), "default", module="tests.support.store_content")
         assert ran.outcome.code == 0, ran
         return json.loads(ran.outcome.stdout)
 

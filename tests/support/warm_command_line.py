@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Self
 
 from streamrag_cli.silence import silence
-from tests.cli.command_line import PROGRAM, CommandLine, Outcome
-from tests.fork_server import ForkServer
+from tests.support.command_line import PROGRAM, CommandLine, Outcome
+from tests.support.fork_server import ForkServer
 
 _HEAVY = (
     "streamrag_cli.cli.app",
@@ -36,7 +36,7 @@ _HEAVY = (
     "tokenizers",
 )
 OUT = ("stdout", "stderr")
-_MODULE = "tests.warm_command_line"
+_MODULE = "tests.support.warm_command_line"
 _LIMIT_S = 60.0
 _free: list[ForkServer] = []
 """Servers of this process that nobody uses now: each cost four seconds of a processor to start."""
@@ -165,5 +165,5 @@ def main(spec: str) -> None:
     os._exit(code)
 
 
-for _each in _HEAVY if "tests.fork_server" in sys.orig_argv else ():
+for _each in _HEAVY if "tests.support.fork_server" in sys.orig_argv else ():
     importlib.import_module(_each)

@@ -1,4 +1,4 @@
-"""Another process on a store: `python -m tests.store.second_process STORE COMMAND [WORD...]`.
+"""Another process on a store: `python -m tests.support.second_process STORE COMMAND [WORD...]`.
 
 It says a line for each step on stdout; where a step needs a go-ahead it waits for a line on stdin.
 """
@@ -17,8 +17,8 @@ from typing import Any
 
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.retrieval.search import retrieve
-from tests.fake_embedder import FakeEmbedder
-from tests.store.stores import LocalStore, Store, by_vector, document, many_chunks, store_at, texts, write
+from tests.support.fake_embedder import FakeEmbedder
+from tests.support.stores import LocalStore, Store, by_vector, document, many_chunks, store_at, texts, write
 
 _GIVING_BACK = ("VACUUM", "PRAGMA wal", "INSERT INTO chunks_fts (", "INSERT INTO embedding_fulltext_search")
 

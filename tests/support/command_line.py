@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Self, TypeVar
 
-from tests.openai_server import OpenAIServer, Script
+from tests.support.openai_server import OpenAIServer, Script
 
 Key = TypeVar("Key")
 Result = TypeVar("Result")

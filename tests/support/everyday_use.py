@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from tests.cli.command_line import ROOT
-from tests.faults.quiet_place import Place, Running
-from tests.library import DOCUMENTS
-from tests.openai_server import OpenAIServer
+from tests.support.collection import DOCUMENTS
+from tests.support.command_line import ROOT
+from tests.support.network_namespace import Place, Running
+from tests.support.openai_server import OpenAIServer
 
 WATCHED_S: Final = 40.0
 """How long engine and server are left to themselves: telemetry is sent in batches, the first after about 12 s."""

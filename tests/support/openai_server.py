@@ -7,7 +7,7 @@ connections left open. It logs every request, and a test can wait until the clie
         ...
         assert server.requests[0].closed_by_client.wait(timeout=1.0)
 
-By hand: `python -m tests.openai_server --answer "Hello there." --delay-ms 50` prints its base URL.
+By hand: `python -m tests.support.openai_server --answer "Hello there." --delay-ms 50` prints its base URL.
 """
 
 import argparse
@@ -27,8 +27,8 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Self, TypeAlias
 
-from tests.openai_connection import Connection, LoggedRequest
-from tests.openai_replies import (
+from tests.support.openai_connection import Connection, LoggedRequest
+from tests.support.openai_replies import (
     MODEL,
     Cut,
     Delay,

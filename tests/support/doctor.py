@@ -2,9 +2,15 @@
 
 import json
 import shlex
+import shutil
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from tests.cli.command_line import CommandLine, Outcome
+from tests.support.command_line import CommandLine, Outcome
+
+QUESTION = "When does the library open?"
+ANSWER = "The library opens at nine in the morning."
 
 
 def doctor(user: CommandLine, *flags: str) -> tuple[int, list[dict[str, Any]]]:
@@ -29,3 +35,9 @@ def follow(user: CommandLine, hint: str, *, path: str = "library") -> Outcome:
     command = hint.split("   (", maxsplit=1)[0].replace("PATH", path)
     program, *arguments = shlex.split(command)
     return user.run(*arguments) if program == "streamrag" else user.shell(command)
+
+
+def copy_of(user: CommandLine, home: Path) -> CommandLine:
+    """The same user in a home of their own; the documents stay where they are."""
+    shutil.copytree(user.home / "data", home / "data")
+    return replace(user, home=home)

@@ -1,10 +1,10 @@
-"""Programs that do what no command of ours may: to be caught by `quiet_place`."""
+"""Programs that do what no command of ours may: to be caught by `network_namespace`."""
 
 import sys
 from pathlib import Path
 from typing import Any
 
-from tests.faults.quiet_place import Place
+from tests.support.network_namespace import Place
 
 _LATER = """
 import os, socket, time

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.cli.command_line import CommandLine, at_once
-from tests.cli.pseudo_terminal import shown
+from tests.support.command_line import CommandLine, at_once
+from tests.support.pseudo_terminal import shown
 
-FOLDER = Path(__file__).parent / "golden"
+FOLDER = Path(__file__).parents[1] / "cli" / "golden"
 RENEW = "STREAMRAG_RENEW_TRANSCRIPTS"
 _ALIKE = (
     (r'("\w+_ms"|"tokens_per_second"|"ms_per_query"|"size_bytes"|"free_bytes"):[\d.]+', r"\1:0"),

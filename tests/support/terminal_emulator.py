@@ -18,7 +18,7 @@ from rich.theme import Theme
 from streamrag_cli.render.markdown import MarkdownStream
 from streamrag_cli.render.markdown.parsing import Html, Parser
 from streamrag_cli.text import sanitise
-from tests.reflowing_screen import ReflowingScreen
+from tests.support.reflowing_screen import ReflowingScreen
 
 Cell = tuple[str, str, str, bool, bool, bool, bool, bool]
 
