@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,15 +25,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine
         yield it
 
 
-@pytest.fixture
-def cli_with_notes(tmp_path: Path, server: WarmCommandLine) -> WarmCommandLine:
-    """A user with more notes than may be removed without asking, and one letter; all are ingested."""
-    work = tmp_path / "work"
+@pytest.fixture(scope="module")
+def ingested_notes(tmp_path_factory: pytest.TempPathFactory, server: WarmCommandLine) -> tuple[WarmCommandLine, Path]:
+    """A user with more notes than may be removed without asking, and one letter, and a copy of their ingested home."""
+    home, copy = tmp_path_factory.mktemp("notes"), tmp_path_factory.mktemp("copy") / "home"
+    work = home / "work"
     for number in range(MANY):
         write(work / "notes" / f"{number}.txt", f"bed{number} has beans in it")
     write(work / "letters" / "aunt.md", "The greenhouse needs a new pane.")
-    user = WarmCommandLine(home=tmp_path, directory=work, server=server.server)
+    user = WarmCommandLine(home=home, directory=work, server=server.server)
     assert user.run("ingest", "notes", "letters").code == 0
+    shutil.copytree(home, copy)
+    return user, copy
+
+
+@pytest.fixture
+def cli_with_notes(ingested_notes: tuple[WarmCommandLine, Path]) -> WarmCommandLine:
+    """That user, at the same paths as when the notes were ingested: whatever a test before has changed is undone."""
+    user, copy = ingested_notes
+    shutil.rmtree(user.home)
+    shutil.copytree(copy, user.home)
     return user
 
 

@@ -57,6 +57,11 @@ class WarmCommandLine(CommandLine):
 
     server: ForkServer
 
+    @property
+    def cold(self) -> CommandLine:
+        """The same user, each of whose runs starts a process."""
+        return CommandLine(home=self.home, directory=self.directory, program=self.program, variables=self.variables)
+
     def run(self, *arguments: str | bytes, stdin: bytes | int = subprocess.DEVNULL) -> Outcome:
         if self.program != PROGRAM or stdin != subprocess.DEVNULL:
             return super().run(*arguments, stdin=stdin)
