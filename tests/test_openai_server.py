@@ -12,7 +12,7 @@ from tests.support.openai_server import OpenAIServer, embedding_of
 
 
 def post(url: str, body: dict[str, Any]) -> Any:
-    with urlopen(Request(url, data=json.dumps(body).encode()), timeout=5) as response:
+    with urlopen(Request(url, data=json.dumps(body).encode()), timeout=30) as response:
         return json.load(response)
 
 
@@ -43,7 +43,7 @@ def test_by_hand_it_prints_its_base_url_and_streams_the_answer_it_was_given() ->
             base_url = process.stdout.readline().strip()
             body = {"model": "m", "messages": [], "stream": True}
             with urlopen(
-                Request(f"{base_url}/chat/completions", data=json.dumps(body).encode()), timeout=5
+                Request(f"{base_url}/chat/completions", data=json.dumps(body).encode()), timeout=30
             ) as response:
                 lines = [json.loads(line[6:]) for line in response if line.startswith(b"data: {")]
         finally:

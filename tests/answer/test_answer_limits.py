@@ -37,7 +37,7 @@ def events_of(script: Script | None, settings: Settings, **asked: object) -> tup
     with OpenAIServer(chat=script) as server:
         events = asyncio.run(collect(replace(settings, base_url=server.base_url, model="m")))
         for request in server.requests:
-            assert request.closed_by_client.wait(timeout=2.0)
+            assert request.closed_by_client.wait(timeout=10.0)
         return events, server.requests
 
 

@@ -197,7 +197,7 @@ def test_local_servers_are_found_by_what_they_answer() -> None:
         elapsed_s = time.monotonic() - asked_at_s
 
     assert found == [LocalServer(name="Ollama", base_url=ollama.base_url, models=("llama3.2",))]
-    assert elapsed_s < 1.0
+    assert elapsed_s < 10
 
 
 @pytest.mark.parametrize("listed", [["streamrag"], ["streamrag", "streamrag/default", "streamrag/embedded notes"]])

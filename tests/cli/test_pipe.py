@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.support.collection import QUESTION
-from tests.support.command_line import CommandLine, Outcome, at_once, ended_within, read_until
+from tests.support.command_line import SOON_S, CommandLine, Outcome, at_once, ended_within, read_until
 from tests.support.openai_replies import Hold, answer, stream, token
 from tests.support.openai_server import OpenAIServer
 
@@ -111,7 +111,7 @@ def test_when_head_has_its_line_it_ends_quietly_with_141_though_the_model_is_sil
     with OpenAIServer(chat=answer("One\n", "two", between=(Hold(release),))) as server:
         line = f"streamrag ask -q --base-url {server.base_url} -m m '{QUESTION}' | head -1; echo ${{PIPESTATUS[0]}}"
         outcome = cold_cli_with_store.shell(line)
-        closed = server.requests[0].closed_by_client.wait(1.0)
+        closed = server.requests[0].closed_by_client.wait(timeout=10.0)
 
     assert (outcome, closed) == (Outcome(code=0, stdout=b"One\n141\n", stderr=""), True)
 
@@ -182,6 +182,6 @@ def test_sigterm_ends_it_though_nobody_empties_the_pipe(cold_cli_with_store: Com
         read_until(process.stdout, b"x")
         process.send_signal(signal.SIGTERM)
         started_s = time.monotonic()
-        code = ended_within(process, 5.0)
+        code = ended_within(process, SOON_S)
 
     assert (code, time.monotonic() - started_s < 1.2) == (143, True)

@@ -37,7 +37,7 @@ def test_after_two_pieces_the_answer_is_broken_off() -> None:
     with OpenAIServer(chat=stream(token("1"), Delay(0.05), token(" 2"), Stall())) as server:
         (found,) = check_model(settings(server))
         request = next(each for each in server.requests if each.path.endswith("/chat/completions"))
-        assert request.closed_by_client.wait(timeout=2.0)
+        assert request.closed_by_client.wait(timeout=10.0)
 
     assert found.state == "ok"
 

@@ -114,4 +114,4 @@ def test_a_doctor_can_be_sent_away(small: CommandLine, tmp_path: Path, with_sign
         read_until(process.stdout, b"embedding")
         process.send_signal(with_signal)
 
-        assert process.wait(timeout=5) == 128 + with_signal
+        assert process.wait(timeout=30) == 128 + with_signal

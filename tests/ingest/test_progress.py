@@ -16,7 +16,7 @@ from streamrag_cli.render.ingest import SAY_EVERY_S, IngestLines, IngestView
 from tests.support.fake_embedder import FakeEmbedder
 from tests.support.ingests import Ingests
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class StoppingEmbedder(FakeEmbedder):

@@ -24,7 +24,7 @@ from streamrag_cli.store.local.writer import CollectionWriter
 from tests.support.fake_embedder import FakeEmbedder, dies_at
 from tests.support.ingests import Ingests
 
-WAIT_S: Final = 20.0
+WAIT_S: Final = 60.0
 
 
 def wait_for(event: Event) -> None:

@@ -109,7 +109,7 @@ def test_a_client_that_goes_away_ends_the_call_of_the_model(
         with streaming(ask_url(site.url), headers=site.headers) as answered:
             answered.next_of("token")
 
-        assert site.model.requests[0].closed_by_client.wait(timeout=2.0)
+        assert site.model.requests[0].closed_by_client.wait(timeout=10.0)
 
 
 def test_a_page_of_the_site_may_ask_and_one_of_another_may_not(settings: Settings, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_a_question_between_an_ingests_two_writes_finds_the_former_documents(loc
             assert by_vector(reader) == {"apples are red", "pears are green"}
         with local_store.reading() as fresh:
             assert retrieve(fresh, FakeEmbedder(), "apples", limit=1).hits[0].chunk.text == "apples are red"
-        other.communicate("\n", timeout=20)
+        other.communicate("\n", timeout=60)
         with reader.reading():
             assert reader.counts() == Counts(documents=2, chunks=1202)
             assert len(reader.nearest(FakeEmbedder().embed_query("number 7"), 100)) == 100

@@ -123,6 +123,6 @@ def running_browser() -> Iterator[Browser]:
             assert process.stdin
             process.stdin.close()
             try:
-                process.wait(timeout=10)
+                process.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 process.kill()

@@ -20,6 +20,8 @@ Result = TypeVar("Result")
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = (sys.executable, "-m", "streamrag_cli")
 LIMIT_S = 60.0
+SOON_S = 5.0
+"""What takes less than a second, on a machine that is busy with more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

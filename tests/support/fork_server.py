@@ -34,7 +34,7 @@ class Ended:
 class ForkServer:
     """One server process, to be used as a context. It does one thing at a time."""
 
-    def __init__(self, module: str, *, time_limit_s: float = 20, within: Sequence[str] = ()) -> None:
+    def __init__(self, module: str, *, time_limit_s: float = 60, within: Sequence[str] = ()) -> None:
         """`within` is a command that runs the one given to it, such as `unshare -m`."""
         self._one_at_a_time = Lock()
         self._process = subprocess.Popen(

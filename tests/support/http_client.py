@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 QUESTION = "Who built the lighthouse?"
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ def _lower(response: http.client.HTTPResponse) -> Mapping[str, str]:
     return {name.lower(): value for name, value in response.getheaders()}
 
 
-def wait_until(condition: Callable[[], bool], *, within_s: float = 5.0) -> bool:
+def wait_until(condition: Callable[[], bool], *, within_s: float = 30.0) -> bool:
     deadline_s = time.monotonic() + within_s
     while not condition() and time.monotonic() < deadline_s:
         time.sleep(0.005)

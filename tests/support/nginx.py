@@ -59,7 +59,7 @@ def running_nginx(configuration: str, folder: Path, *, in_front_of: int, as_user
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.communicate(timeout=10)
+            process.communicate(timeout=30)
 
 
 def _group_of(user: str) -> str:

@@ -5,7 +5,7 @@ connections left open. It logs every request, and a test can wait until the clie
 
     with OpenAIServer(chat=[failure(429, "slow down"), answer("Hello")]) as server:
         ...
-        assert server.requests[0].closed_by_client.wait(timeout=1.0)
+        assert server.requests[0].closed_by_client.wait(timeout=10.0)
 
 By hand: `python -m tests.support.openai_server --answer "Hello there." --delay-ms 50` prints its base URL.
 """
@@ -79,17 +79,17 @@ class OpenAIServer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(timeout=10)
+        assert self._ready.wait(timeout=60)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=60)
         assert not self._thread.is_alive()
 
-    def wait_for_requests(self, count: int, *, timeout_s: float = 10.0) -> list[LoggedRequest]:
+    def wait_for_requests(self, count: int, *, timeout_s: float = 60.0) -> list[LoggedRequest]:
         """Return the first `count` requests as soon as they have arrived."""
         with self._arrival:
             assert self._arrival.wait_for(lambda: len(self.requests) >= count, timeout_s), self.requests

@@ -51,7 +51,7 @@ def running_server(
             yield RunningServer(url=f"http://{wanted.host}:{port}", port=port, server=running)
         finally:
             running.should_exit = True
-            thread.join(timeout=20)
+            thread.join(timeout=60)
             assert not thread.is_alive()
 
 
