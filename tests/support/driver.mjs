@@ -20,7 +20,7 @@ const browser = await chromium.launch({
 });
 const pages = [];
 
-const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = 60_000;
 const POLL_MS = 20;
 
 async function open(look) {

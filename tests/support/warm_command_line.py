@@ -30,7 +30,6 @@ _HEAVY = (
     "streamrag_cli.ingest.pipeline",
     "streamrag_cli.model_server.client",
     "streamrag_cli.render.side",
-    "langchain_openai",
     "numpy",
     "onnxruntime",
     "tokenizers",
