@@ -149,10 +149,10 @@ def test_a_closed_stdout_is_no_success_either(cold_cli_with_store: CommandLine) 
     )
 
 
-def test_with_stdin_and_stderr_closed_the_answer_still_comes(cold_cli_with_store: CommandLine) -> None:
-    usual = cold_cli_with_store.run("search", QUESTION)
+def test_with_stdin_and_stderr_closed_the_answer_still_comes(cli_with_store: CommandLine) -> None:
+    usual = cli_with_store.run("search", QUESTION)
 
-    assert cold_cli_with_store.shell(f"streamrag search '{QUESTION}' <&- 2>&-") == usual
+    assert cli_with_store.shell(f"streamrag search '{QUESTION}' <&- 2>&-") == usual
 
 
 def test_with_all_three_closed_the_exit_code_still_speaks(cli: CommandLine) -> None:

@@ -19,10 +19,8 @@ def test_a_dash_with_nothing_on_stdin_is_a_usage_error(cold_cli_with_store: Comm
     assert [cold_cli_with_store.run(command, "-", stdin=nothing) for nothing in (b"", b" \n")] == [empty, empty]
 
 
-def test_a_dash_reads_the_question_from_stdin(cold_cli_with_store: CommandLine) -> None:
-    assert cold_cli_with_store.run("search", "-", stdin=QUESTION.encode() + b"\n") == cold_cli_with_store.run(
-        "search", QUESTION
-    )
+def test_a_dash_reads_the_question_from_stdin(cli_with_store: CommandLine) -> None:
+    assert cli_with_store.run("search", "-", stdin=QUESTION.encode() + b"\n") == cli_with_store.run("search", QUESTION)
 
 
 def test_stdin_is_shown_to_the_model_beside_the_question_and_not_searched_for(cold_cli_with_store: CommandLine) -> None:
@@ -60,17 +58,17 @@ def test_a_stdin_that_cannot_be_read_is_said(cli: CommandLine) -> None:
     assert (outcome.code, outcome.stderr.splitlines()[0]) == (2, "streamrag: stdin cannot be read: Bad file descriptor")
 
 
-def test_a_stdin_that_was_left_unblocked_is_waited_for(cold_cli_with_store: CommandLine) -> None:
+def test_a_stdin_that_was_left_unblocked_is_waited_for(cli_with_store: CommandLine) -> None:
     theirs, ours = os.pipe()
     os.set_blocking(theirs, False)
-    with os.fdopen(theirs) as stdin, cold_cli_with_store.running("search", "-", stdin=stdin.fileno()) as process:
+    with os.fdopen(theirs) as stdin, cli_with_store.running("search", "-", stdin=stdin.fileno()) as process:
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=1.0)
         os.write(ours, QUESTION.encode())
         os.close(ours)
         stdout, _ = process.communicate()
 
-    assert (process.returncode, stdout) == (0, cold_cli_with_store.run("search", QUESTION).stdout)
+    assert (process.returncode, stdout) == (0, cli_with_store.run("search", QUESTION).stdout)
 
 
 def test_a_question_that_is_no_utf_8_is_asked_all_the_same(cold_cli_with_store: CommandLine) -> None:

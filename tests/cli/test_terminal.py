@@ -39,9 +39,9 @@ def terminals(cold_cli_with_store: CommandLine) -> dict[str, Terminal]:
 
 
 @pytest.fixture(scope="module")
-def quotes(cold_cli_with_store: CommandLine) -> str:
+def quotes(cli_with_store: CommandLine) -> str:
     """The answer of quotes as a pipe gets it."""
-    return cold_cli_with_store.run("ask", "-q", QUESTION).stdout.decode()
+    return cli_with_store.run("ask", "-q", QUESTION).stdout.decode()
 
 
 def test_sources_come_first_then_the_rendered_answer_then_the_timings(terminals: dict[str, Terminal]) -> None:
