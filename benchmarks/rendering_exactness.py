@@ -16,8 +16,8 @@ from functools import partial
 from typing import get_args
 
 from streamrag_cli.render.markdown.parsing import Html
-from tests.render.documents import HOW_TO_GET_IT, installed_documents, specification_examples
-from tests.render.exceptions import exception
+from tests.support.markdown_documents import HOW_TO_GET_IT, installed_documents, specification_examples
+from tests.support.rendering_exceptions import exception
 
 HEIGHTS = (8, 15, 24, 40)
 WIDTHS = (40, 80, 100)

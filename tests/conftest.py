@@ -7,7 +7,7 @@ import tempfile
 
 import pytest
 
-from tests.schedule import TESTS, marks_of, place_in_schedule
+from tests.support.schedule import TESTS, marks_of, place_in_schedule
 
 # A shell that runs the tests in the background has Ctrl-C ignored, and every process of a test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -10,7 +10,7 @@ import pytest
 from streamrag_cli.errors import ConfigurationError, ExitCode, UsageError
 from streamrag_cli.evaluation import evaluate
 from streamrag_cli.settings import Settings
-from tests.library import DOCUMENTS
+from tests.support.collection import DOCUMENTS
 
 SETS = Path(os.environ.get("STREAMRAG_EVALUATION_SETS") or Path(__file__).parents[2] / "shared" / "data")
 

@@ -13,9 +13,9 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.for_langchain import CollectionRetriever, answers
 from streamrag_cli.settings import Settings
-from tests.library import make_collection
-from tests.openai_replies import DONE, Hold, failure, finish, stream, token
-from tests.openai_server import OpenAIServer
+from tests.support.collection import make_collection
+from tests.support.openai_replies import DONE, Hold, failure, finish, stream, token
+from tests.support.openai_server import OpenAIServer
 
 QUESTION = "What does a berth cost for the night?"
 

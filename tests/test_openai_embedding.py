@@ -13,8 +13,8 @@ from streamrag_cli.errors import ConfigurationError, ModelServerError, Streamrag
 from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint
 from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.retrieval.openai_embedding import OpenAIEmbedder
-from tests.openai_replies import HTML, Cut, Reply, Stall, failure, stream, vectors, whole_body
-from tests.openai_server import OpenAIServer, embedding_of
+from tests.support.openai_replies import HTML, Cut, Reply, Stall, failure, stream, vectors, whole_body
+from tests.support.openai_server import OpenAIServer, embedding_of
 
 KEY = "sk-very-secret-0123456789"
 GOOD = vectors([1.0, 2.0, 2.0])
@@ -103,7 +103,7 @@ def test_a_server_of_ones_own_needs_no_key() -> None:
 
 @pytest.mark.parametrize("key", [None, "", "  "])
 def test_openai_itself_needs_a_key(key: str | None) -> None:
-    embedder = make_embedder("openai:m", base_url=None, api_key=key, timeout_s=1.0)
+    embedder = make_embedder("openai:m", base_url=None, api_key=key, timeout_s=10.0)
     with pytest.raises(ConfigurationError) as caught:
         embedder.embed_query("x")
 
@@ -318,7 +318,7 @@ def test_a_server_that_does_not_come_to_an_end_is_given_up(reply: Reply, message
         "export STREAMRAG_TIMEOUT=300",
         1,
     )
-    assert elapsed_s < 2.0
+    assert elapsed_s < 10
 
 
 def test_a_refused_connection_names_host_and_port() -> None:
@@ -334,14 +334,14 @@ def test_a_refused_connection_names_host_and_port() -> None:
 def test_a_base_url_without_a_path_gets_v1() -> None:
     with OpenAIServer(embeddings=GOOD) as server:
         base_url = f"http://127.0.0.1:{server.port}/"
-        make_embedder("openai:m", base_url=base_url, api_key=None, timeout_s=5.0).embed_query("x")
+        make_embedder("openai:m", base_url=base_url, api_key=None, timeout_s=20.0).embed_query("x")
         assert [request.path for request in server.requests] == ["/v1/embeddings"]
 
 
 @pytest.mark.parametrize("base_url", ["localhost:11434", "http://user:secret@host/v1", "http://h:99999/v1"])
 def test_a_base_url_that_is_none_is_refused_before_the_first_text(base_url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        make_embedder("openai:m", base_url=base_url, api_key=KEY, timeout_s=1.0)
+        make_embedder("openai:m", base_url=base_url, api_key=KEY, timeout_s=10.0)
 
     assert caught.value.code == "bad_base_url"
 
@@ -349,7 +349,7 @@ def test_a_base_url_that_is_none_is_refused_before_the_first_text(base_url: str)
 @pytest.mark.parametrize("key", ["sk-broken\nkey", "sk-ключ", "two words"])
 def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        make_embedder("openai:m", base_url="http://127.0.0.1:9/v1", api_key=key, timeout_s=1.0)
+        make_embedder("openai:m", base_url="http://127.0.0.1:9/v1", api_key=key, timeout_s=10.0)
 
     assert caught.value.code == "key_refused"
     assert key not in "".join(traceback.format_exception(caught.value))
@@ -363,7 +363,7 @@ def test_the_connection_is_kept_from_one_request_to_the_next_and_closed_with_the
         first, second = server.requests
         kept = not first.closed_by_client.is_set()
         del embedder
-        closed = second.closed_by_client.wait(timeout=1.0)
+        closed = second.closed_by_client.wait(timeout=10.0)
 
     assert (kept, closed) == (True, True)
 

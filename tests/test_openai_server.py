@@ -8,11 +8,11 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.openai_server import OpenAIServer, embedding_of
+from tests.support.openai_server import OpenAIServer, embedding_of
 
 
 def post(url: str, body: dict[str, Any]) -> Any:
-    with urlopen(Request(url, data=json.dumps(body).encode()), timeout=5) as response:
+    with urlopen(Request(url, data=json.dumps(body).encode()), timeout=30) as response:
         return json.load(response)
 
 
@@ -36,14 +36,14 @@ def test_an_embedding_is_the_same_for_ever_and_near_to_what_shares_its_words() -
 
 
 def test_by_hand_it_prints_its_base_url_and_streams_the_answer_it_was_given() -> None:
-    command = [sys.executable, "-m", "tests.openai_server", "--answer", "Two words", "--delay-ms", "1"]
+    command = [sys.executable, "-m", "tests.support.openai_server", "--answer", "Two words", "--delay-ms", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             base_url = process.stdout.readline().strip()
             body = {"model": "m", "messages": [], "stream": True}
             with urlopen(
-                Request(f"{base_url}/chat/completions", data=json.dumps(body).encode()), timeout=5
+                Request(f"{base_url}/chat/completions", data=json.dumps(body).encode()), timeout=30
             ) as response:
                 lines = [json.loads(line[6:]) for line in response if line.startswith(b"data: {")]
         finally:

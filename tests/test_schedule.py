@@ -1,6 +1,6 @@
 """The schedule of the tests names files and folders that there are."""
 
-from tests.schedule import FIRST, SLOW, TESTS, is_in, place_in_schedule
+from tests.support.schedule import FIRST, SLOW, TESTS, is_in, place_in_schedule
 
 
 def test_what_the_schedule_names_exists() -> None:

@@ -16,7 +16,7 @@ from streamrag_cli.doctor.silence_check import check_silence
 from streamrag_cli.engine.place import environment_for_engine
 from streamrag_cli.errors import ConfigurationError
 from streamrag_cli.silence import SWITCHES, not_silenced, silence
-from tests.cli.command_line import ROOT
+from tests.support.command_line import ROOT
 
 ASKED_FOR = {
     "ORT_DISABLE_TELEMETRY": "0",

@@ -22,10 +22,10 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from tests.cli.command_line import CommandLine
-from tests.cli.pseudo_terminal import on_terminal
-from tests.openai_replies import Delay, answer
-from tests.openai_server import OpenAIServer
+from tests.support.command_line import CommandLine
+from tests.support.openai_replies import Delay, answer
+from tests.support.openai_server import OpenAIServer
+from tests.support.pseudo_terminal import on_terminal
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 COLUMNS: Final = 92

@@ -12,11 +12,11 @@ from streamrag_cli.events import AskEvent, Done, Error, Notice, Token
 from streamrag_cli.model import Question
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import Settings
-from tests.answer.conversations import converse
-from tests.library import make_collection
-from tests.openai_connection import LoggedRequest
-from tests.openai_replies import Delay, Reply, Stall, answer, failure, finish, reasoning, stream, token
-from tests.openai_server import OpenAIServer, Script
+from tests.support.collection import make_collection
+from tests.support.conversations import converse
+from tests.support.openai_connection import LoggedRequest
+from tests.support.openai_replies import Delay, Reply, Stall, answer, failure, finish, reasoning, stream, token
+from tests.support.openai_server import OpenAIServer, Script
 
 ENDLESS = stream(*[token("again ")] * 10_000, Stall())
 SLOW_S = 0.02
@@ -37,7 +37,7 @@ def events_of(script: Script | None, settings: Settings, **asked: object) -> tup
     with OpenAIServer(chat=script) as server:
         events = asyncio.run(collect(replace(settings, base_url=server.base_url, model="m")))
         for request in server.requests:
-            assert request.closed_by_client.wait(timeout=2.0)
+            assert request.closed_by_client.wait(timeout=10.0)
         return events, server.requests
 
 

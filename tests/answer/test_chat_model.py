@@ -13,9 +13,9 @@ from pydantic import SecretStr
 
 from streamrag_cli.answer.chat_model import ModelAlive, ModelFinished, ModelPiece, ModelText
 from streamrag_cli.model import Usage
-from tests.answer.conversations import KEY, converse, run_cleanly, stream_from
-from tests.openai_connection import LoggedRequest
-from tests.openai_replies import (
+from tests.support.conversations import KEY, converse, run_cleanly, stream_from
+from tests.support.openai_connection import LoggedRequest
+from tests.support.openai_replies import (
     DONE,
     Hold,
     Reply,
@@ -32,7 +32,7 @@ from tests.openai_replies import (
     usage_counts,
     with_line_ends,
 )
-from tests.openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
 
 STOPPED = ModelFinished(finish_reason="stop", usage=None, model="test-model")
 
@@ -86,8 +86,8 @@ from contextlib import aclosing
 from streamrag_cli.answer.chat_model import stream_chat
 from streamrag_cli.answer.library import Library
 from streamrag_cli.model_server.endpoint import ModelEndpoint
-from tests.openai_replies import answer
-from tests.openai_server import OpenAIServer
+from tests.support.openai_replies import answer
+from tests.support.openai_server import OpenAIServer
 
 loaded = []
 

@@ -9,7 +9,7 @@ import pytest
 from streamrag_cli.answer.excerpts import as_sources
 from streamrag_cli.answer.quoting import pick_quotes
 from streamrag_cli.retrieval.retriever import Retriever
-from tests.library import DOCUMENTS, make_collection
+from tests.support.collection import DOCUMENTS, make_collection
 
 FIRST_DAY = date(2026, 1, 1)
 

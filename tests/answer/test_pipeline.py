@@ -15,9 +15,9 @@ from streamrag_cli.model_server.known_models import KnownModels
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import Settings
-from tests.library import make_collection
-from tests.openai_connection import LoggedRequest
-from tests.openai_replies import (
+from tests.support.collection import make_collection
+from tests.support.openai_connection import LoggedRequest
+from tests.support.openai_replies import (
     HTML,
     Cut,
     Hold,
@@ -32,7 +32,7 @@ from tests.openai_replies import (
     stream,
     token,
 )
-from tests.openai_server import OpenAIServer, Script
+from tests.support.openai_server import OpenAIServer, Script
 
 QUESTION = "Who built the lighthouse?"
 
@@ -200,7 +200,7 @@ def test_a_consumer_that_leaves_closes_the_connection_to_the_model(settings: Set
     with OpenAIServer(chat=stream(token("Ada"), Stall())) as server:
         asyncio.run(leave_after_the_first_token(replace(settings, base_url=server.base_url, model="m")))
 
-        assert server.requests[-1].closed_by_client.wait(timeout=1.0)
+        assert server.requests[-1].closed_by_client.wait(timeout=10.0)
 
 
 @pytest.mark.parametrize(("question", "code"), [("  ", "empty_question"), ("x" * 20_001, "question_too_long")])

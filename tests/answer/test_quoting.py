@@ -15,8 +15,8 @@ from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.settings import Settings
-from tests.fake_embedder import FakeEmbedder
-from tests.library import make_collection
+from tests.support.collection import make_collection
+from tests.support.fake_embedder import FakeEmbedder
 
 
 @pytest.fixture(scope="module")

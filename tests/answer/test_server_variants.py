@@ -5,9 +5,9 @@ import threading
 import pytest
 
 from streamrag_cli.answer.chat_model import ModelFinished, ModelLoading, ModelSentWhole, ModelTakesBack, ModelText
-from tests.answer.conversations import converse
-from tests.openai_connection import LoggedRequest
-from tests.openai_replies import (
+from tests.support.conversations import converse
+from tests.support.openai_connection import LoggedRequest
+from tests.support.openai_replies import (
     DONE,
     Hold,
     Reply,
@@ -22,7 +22,7 @@ from tests.openai_replies import (
     token,
     whole_body,
 )
-from tests.openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
 
 
 def json_body(value: object, *, status: int = 200, content_type: str = "application/json") -> Reply:

@@ -1,47 +1,22 @@
 """One browser for all tests of a run, and one small library to ask."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from streamrag_cli.settings import ServerSettings, Settings
-from tests.browser.chromium import Browser, Page, running_browser
-from tests.browser.hostile import HOSTILE_DOCUMENTS
-from tests.library import DOCUMENTS, make_collection
-from tests.openai_replies import MODEL
-from tests.openai_server import OpenAIServer, Script
-from tests.server.running import running_server
+from tests.support.chromium import Browser, running_browser
+from tests.support.collection import DOCUMENTS, make_collection
+from tests.support.hostile_content import HOSTILE_DOCUMENTS
+from tests.support.openai_replies import MODEL
+from tests.support.openai_server import OpenAIServer, Script
+from tests.support.running_server import running_server
+from tests.support.visit import Visit, Visiting
 
 FREE = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
-    """A page that is open, the server that it came from, and the model behind that."""
-
-    page: Page
-    url: str
-    model: OpenAIServer
-
-    def ask(self, question: str) -> None:
-        self.page.call("fill", "#question", question)
-        self.page.press("Enter")
-
-    def ask_and_wait(self, question: str, *, status: str = "Answered.") -> None:
-        self.ask(question)
-        self.wait_for_status(status)
-
-    def wait_for_status(self, status: str) -> None:
-        self.page.wait_until(f"document.getElementById('status').textContent.includes({status!r})")
-
-    def wait_for_text(self, text: str) -> None:
-        self.page.wait_until(f"document.getElementById('answer').textContent.includes({text!r})")
-
-
-Visiting = Callable[..., AbstractContextManager[Visit]]
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from tests.browser.chromium import NODE_MODULES, Page
-from tests.browser.conftest import Visiting
-from tests.openai_replies import Cut, Hold, answer, stream, token
+from tests.support.chromium import NODE_MODULES, Page
+from tests.support.openai_replies import Cut, Hold, answer, stream, token
+from tests.support.visit import Visiting
 
 RICH = (
     "# Fees\n\nA berth is let for **24 hours** [1], and nobody knows the rest [42].\n\n"

@@ -4,9 +4,9 @@ from html import unescape
 
 import pytest
 
-from tests.browser.conftest import Visiting
-from tests.browser.hostile import ATTACKER, HOSTILE_ANSWER, HOSTILE_HTML
-from tests.openai_replies import Reply, answer
+from tests.support.hostile_content import ATTACKER, HOSTILE_ANSWER, HOSTILE_HTML
+from tests.support.openai_replies import Reply, answer
+from tests.support.visit import Visiting
 
 LINKS = "[...document.querySelectorAll('main a:not(.citation)')].map(a => a.href)"
 ELEMENTS = "[...new Set([...document.querySelectorAll('#answer *')].map(each => each.tagName))].sort()"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.text import sanitise
-from tests.browser.chromium import NODE_MODULES, STATIC, require
+from tests.support.chromium import NODE_MODULES, STATIC, require
 
 HERE = Path(__file__).parent
 OWN = sorted(path for path in STATIC.rglob("*") if path.is_file() and "vendor" not in path.parts)

@@ -10,11 +10,11 @@ import pytest
 from streamrag_cli.events import IngestDone
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.settings import ServerSettings, Settings
-from tests.browser.chromium import Browser
-from tests.browser.conftest import Visit, Visiting
-from tests.library import make_collection
-from tests.openai_replies import Cut, Hold, answer, stream, token
-from tests.server.running import running_server
+from tests.support.chromium import Browser
+from tests.support.collection import make_collection
+from tests.support.openai_replies import Cut, Hold, answer, stream, token
+from tests.support.running_server import running_server
+from tests.support.visit import Visit, Visiting
 
 BERTH = ("A berth is let", " for **24 hours**", " [1].", " Nobody knows", " the rest [42].")
 
@@ -70,7 +70,7 @@ def test_stopping_closes_the_connection_to_the_model(by: str, visiting: Visiting
         visit.wait_for_text("The first words")
         visit.page.call("click", "#stop") if by == "button" else visit.page.press(by)
 
-        assert visit.model.requests[0].closed_by_client.wait(timeout=2.0)
+        assert visit.model.requests[0].closed_by_client.wait(timeout=10.0)
         assert visit.page.text("#status") == "Stopped."
         assert visit.page.text("#answer") == "The first words"
         assert visit.page.focused() == "question"
@@ -84,7 +84,7 @@ def test_leaving_the_page_closes_the_connection_to_the_model(visiting: Visiting,
         visit.wait_for_text("The first words")
         visit.page.goto("about:blank")
 
-        assert visit.model.requests[0].closed_by_client.wait(timeout=2.0)
+        assert visit.model.requests[0].closed_by_client.wait(timeout=10.0)
 
 
 def test_a_new_question_stops_the_one_before_and_takes_its_place(visiting: Visiting, release: threading.Event) -> None:
@@ -94,7 +94,7 @@ def test_a_new_question_stops_the_one_before_and_takes_its_place(visiting: Visit
         visit.wait_for_text("Of the first question")
         visit.ask_and_wait("When was the lighthouse built?")
 
-        assert visit.model.requests[0].closed_by_client.wait(timeout=2.0)
+        assert visit.model.requests[0].closed_by_client.wait(timeout=10.0)
         assert visit.page.text("#asked") == "When was the lighthouse built?"
         assert visit.page.text("#answer") == "Of the second."
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.settings import ServerSettings, Settings
-from tests.browser.bundle import bundle
-from tests.browser.chromium import Browser
-from tests.browser.conftest import Visit
-from tests.browser.static_site import static_site
-from tests.openai_replies import MODEL, Cut, Hold, answer, stream, token
-from tests.openai_server import OpenAIServer, Script
-from tests.server.running import running_server
+from tests.support.chromium import Browser
+from tests.support.openai_replies import MODEL, Cut, Hold, answer, stream, token
+from tests.support.openai_server import OpenAIServer, Script
+from tests.support.react_bundle import bundle
+from tests.support.running_server import running_server
+from tests.support.static_site import static_site
+from tests.support.visit import Visit
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "react" / "main.jsx"
 PROBE = Path(__file__).with_name("hook_probe.jsx")
@@ -80,7 +80,7 @@ def test_a_component_that_goes_away_stops_the_model(opening: Opening) -> None:
         visit.wait_for_text("The first words")
         visit.page.call("click", "text=Close")
 
-        assert visit.model.requests[0].closed_by_client.wait(timeout=2.0)
+        assert visit.model.requests[0].closed_by_client.wait(timeout=10.0)
         visit.page.call("click", "text=Open")
         assert visit.page.text("[role=status]") == "idle"
         assert_silent(visit)
@@ -134,7 +134,7 @@ def test_stopped_it_keeps_what_has_arrived_and_reset_forgets_it(opening: Opening
         page.value(f"void probe.rag.ask({QUESTION!r})")
         page.wait_until("probe.rag.answer === 'The first words'")
         page.value("probe.rag.stop()")
-        assert visit.model.requests[0].closed_by_client.wait(timeout=2.0)
+        assert visit.model.requests[0].closed_by_client.wait(timeout=10.0)
         page.wait_until("!probe.rag.isStreaming")
         assert page.value("[probe.rag.status, probe.rag.answer]") == ["stopped", "The first words"]
 
@@ -152,7 +152,7 @@ def test_a_new_question_stops_the_one_before(opening: Opening) -> None:
         visit.page.wait_until("probe.rag.status === 'done'")
 
         assert visit.page.value("probe.rag.answer") == "Of the second."
-        assert visit.model.requests[0].closed_by_client.wait(timeout=2.0)
+        assert visit.model.requests[0].closed_by_client.wait(timeout=10.0)
 
 
 def test_a_failure_becomes_state_and_keeps_what_had_arrived(opening: Opening) -> None:

@@ -8,9 +8,9 @@ from html import unescape
 import pytest
 
 from streamrag_cli.answer.citations import cited_numbers
-from tests.browser.chromium import Browser, Page
-from tests.browser.static_site import static_site
-from tests.render.documents import specification_examples
+from tests.support.chromium import Browser, Page
+from tests.support.markdown_documents import specification_examples
+from tests.support.static_site import static_site
 
 ANSWER = """# Fees
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command_line import ROOT, CommandLine
-from tests.warm_command_line import WarmCommandLine, warm
+from tests.support.command_line import ROOT, CommandLine
+from tests.support.warm_command_line import WarmCommandLine, warm
 
-QUESTION = "Why is a token flushed at once into a pipe?"
 EVIL_NAME = "\x1b[31mred[bold][link=http:evil]\nname\u202e.md"
 EVIL_TEXT = """# \x1b]52;c;aGVsbG8=\x07Heading [/b] [bold]
 
@@ -28,9 +27,9 @@ A book may be kept for four weeks. Whoever returns it late pays twenty cents for
 
 
 @pytest.fixture(scope="session")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+def cold_cli_with_store(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
     """A user whose store holds the sample documents and a handbook. To be read only."""
-    home = tmp_path_factory.mktemp("reader")
+    home = tmp_path_factory.mktemp("cli")
     work = home / "work"
     shutil.copytree(ROOT / "sample_docs", work / "sample_docs")
     (work / "handbook.md").write_text(HANDBOOK, encoding="utf-8")
@@ -45,14 +44,14 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
 
 
 @pytest.fixture(scope="session")
-def warm_reader(reader: CommandLine) -> Iterator[WarmCommandLine]:
+def cli_with_store(cold_cli_with_store: CommandLine) -> Iterator[WarmCommandLine]:
     """The same user, for what does not depend on how a process starts."""
-    with warm(reader) as user:
+    with warm(cold_cli_with_store) as user:
         yield user
 
 
 @pytest.fixture
-def cold_newcomer(tmp_path: Path) -> CommandLine:
+def cold_cli(tmp_path: Path) -> CommandLine:
     """A user without a store, in an empty directory."""
     work = tmp_path / "work"
     work.mkdir()
@@ -60,7 +59,7 @@ def cold_newcomer(tmp_path: Path) -> CommandLine:
 
 
 @pytest.fixture
-def newcomer(cold_newcomer: CommandLine) -> Iterator[WarmCommandLine]:
+def cli(cold_cli: CommandLine) -> Iterator[WarmCommandLine]:
     """The same user, for what does not depend on how a process starts."""
-    with warm(cold_newcomer) as user:
+    with warm(cold_cli) as user:
         yield user

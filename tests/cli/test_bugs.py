@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.cli.command_line import CommandLine
+from tests.support.command_line import CommandLine
 
 KEY = "a-secret-0123456789abcdefghij"
 WITHOUT_STREAM = "import streamrag_cli.cli.search as room; room.service_of = fail"
@@ -27,8 +27,8 @@ def with_a_bug(user: CommandLine, plant: str) -> CommandLine:
     return replace(user, program=program).having(OPENAI_API_KEY=KEY)
 
 
-def test_outside_an_answer_it_is_two_lines(cold_newcomer: CommandLine) -> None:
-    outcome = with_a_bug(cold_newcomer, WITHOUT_STREAM).run("search", "x")
+def test_outside_an_answer_it_is_two_lines(cold_cli: CommandLine) -> None:
+    outcome = with_a_bug(cold_cli, WITHOUT_STREAM).run("search", "x")
 
     assert (outcome.code, outcome.stdout, outcome.stderr) == (
         1,
@@ -39,8 +39,8 @@ def test_outside_an_answer_it_is_two_lines(cold_newcomer: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("face", ["--jsonl", "--json", "--plain"])
-def test_amid_an_answer_it_is_an_error_like_any_other(cold_newcomer: CommandLine, face: str) -> None:
-    outcome = with_a_bug(cold_newcomer, IN_THE_STREAM).run("ask", face, "x")
+def test_amid_an_answer_it_is_an_error_like_any_other(cold_cli: CommandLine, face: str) -> None:
+    outcome = with_a_bug(cold_cli, IN_THE_STREAM).run("ask", face, "x")
 
     assert (outcome.code, outcome.stderr) == (
         1,
@@ -52,9 +52,9 @@ def test_amid_an_answer_it_is_an_error_like_any_other(cold_newcomer: CommandLine
 
 @pytest.mark.parametrize(("plant", "command"), [(WITHOUT_STREAM, "search"), (IN_THE_STREAM, "ask")])
 def test_with_debug_the_traceback_comes_without_the_key_and_without_escapes(
-    cold_newcomer: CommandLine, plant: str, command: str
+    cold_cli: CommandLine, plant: str, command: str
 ) -> None:
-    outcome = with_a_bug(cold_newcomer, plant).run(command, "--debug", "x")
+    outcome = with_a_bug(cold_cli, plant).run(command, "--debug", "x")
 
     assert outcome.code == 1
     assert "Traceback (most recent call last):" in outcome.stderr
@@ -64,13 +64,13 @@ def test_with_debug_the_traceback_comes_without_the_key_and_without_escapes(
     assert KEY not in outcome.stderr + outcome.stdout.decode()
 
 
-def test_a_question_that_looks_like_the_debug_flag_is_a_question(cold_newcomer: CommandLine) -> None:
-    outcome = with_a_bug(cold_newcomer, WITHOUT_STREAM).run("search", "--", "--debug")
+def test_a_question_that_looks_like_the_debug_flag_is_a_question(cold_cli: CommandLine) -> None:
+    outcome = with_a_bug(cold_cli, WITHOUT_STREAM).run("search", "--", "--debug")
 
     assert "Traceback" not in outcome.stderr
 
 
-def test_debug_before_the_command_shows_the_traceback_as_well(newcomer: CommandLine) -> None:
-    outcome = with_a_bug(newcomer, WITHOUT_STREAM).run("--debug", "search", "x")
+def test_debug_before_the_command_shows_the_traceback_as_well(cli: CommandLine) -> None:
+    outcome = with_a_bug(cli, WITHOUT_STREAM).run("--debug", "search", "x")
 
     assert (outcome.code, "Traceback (most recent call last):" in outcome.stderr) == (1, True)

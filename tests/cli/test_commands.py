@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command_line import CommandLine
-from tests.cli.transcripts import assert_same_transcript, in_a_pipe, json_in, on_a_terminal, side_by_side
-from tests.warm_command_line import warm
+from tests.support.command_line import CommandLine
+from tests.support.transcripts import assert_same_transcript, in_a_pipe, json_in, on_a_terminal, side_by_side
+from tests.support.warm_command_line import warm
 
 LIBRARY = {
     "rules/lending.md": (
@@ -42,50 +42,50 @@ def write_library(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def librarian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+def cli_with_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """A user who has ingested three small files."""
-    home = tmp_path_factory.mktemp("librarian")
+    home = tmp_path_factory.mktemp("cli")
     write_library(home)
     with warm(CommandLine(home=home, directory=home)) as user:
         assert user.run("ingest", "library").code == 0
         yield user
 
 
-def test_ask(librarian: CommandLine) -> None:
+def test_ask(cli_with_library: CommandLine) -> None:
     parts = side_by_side(
-        lambda: in_a_pipe(librarian, f"streamrag ask {OPENING}"),
-        lambda: in_a_pipe(librarian, f"streamrag ask -q {OPENING}"),
-        lambda: in_a_pipe(librarian, f"streamrag ask --json -k 1 {OPENING}"),
-        lambda: in_a_pipe(librarian, f"streamrag ask --jsonl -k 1 {OPENING}"),
-        lambda: on_a_terminal(librarian, f"streamrag ask {OPENING}", columns=200),
+        lambda: in_a_pipe(cli_with_library, f"streamrag ask {OPENING}"),
+        lambda: in_a_pipe(cli_with_library, f"streamrag ask -q {OPENING}"),
+        lambda: in_a_pipe(cli_with_library, f"streamrag ask --json -k 1 {OPENING}"),
+        lambda: in_a_pipe(cli_with_library, f"streamrag ask --jsonl -k 1 {OPENING}"),
+        lambda: on_a_terminal(cli_with_library, f"streamrag ask {OPENING}", columns=200),
     )
     assert_same_transcript("ask", *parts)
 
 
-def test_search(librarian: CommandLine) -> None:
+def test_search(cli_with_library: CommandLine) -> None:
     parts = side_by_side(
-        lambda: in_a_pipe(librarian, f"streamrag search {OPENING}"),
-        lambda: in_a_pipe(librarian, f"streamrag search --json -k 1 {OPENING}"),
-        lambda: in_a_pipe(librarian, "streamrag search --jsonl -k 1 books"),
-        lambda: on_a_terminal(librarian, "streamrag search books"),
-        lambda: on_a_terminal(librarian, "streamrag search --plain books"),
-        lambda: on_a_terminal(librarian, "streamrag search books", columns=40),
+        lambda: in_a_pipe(cli_with_library, f"streamrag search {OPENING}"),
+        lambda: in_a_pipe(cli_with_library, f"streamrag search --json -k 1 {OPENING}"),
+        lambda: in_a_pipe(cli_with_library, "streamrag search --jsonl -k 1 books"),
+        lambda: on_a_terminal(cli_with_library, "streamrag search books"),
+        lambda: on_a_terminal(cli_with_library, "streamrag search --plain books"),
+        lambda: on_a_terminal(cli_with_library, "streamrag search books", columns=40),
     )
     assert_same_transcript("search", *parts)
 
 
-def test_status(librarian: CommandLine) -> None:
+def test_status(cli_with_library: CommandLine) -> None:
     assert_same_transcript(
         "status",
-        in_a_pipe(librarian, "streamrag status"),
-        in_a_pipe(librarian, "streamrag status --json"),
-        in_a_pipe(librarian, "streamrag status -c elsewhere"),
-        on_a_terminal(librarian, "streamrag status", columns=200),
+        in_a_pipe(cli_with_library, "streamrag status"),
+        in_a_pipe(cli_with_library, "streamrag status --json"),
+        in_a_pipe(cli_with_library, "streamrag status -c elsewhere"),
+        on_a_terminal(cli_with_library, "streamrag status", columns=200),
     )
 
 
-def test_doctor(librarian: CommandLine) -> None:
-    user = librarian.having(STREAMRAG_ENGINE="off", STREAMRAG_MODLE="m")
+def test_doctor(cli_with_library: CommandLine) -> None:
+    user = cli_with_library.having(STREAMRAG_ENGINE="off", STREAMRAG_MODLE="m")
     parts = side_by_side(
         lambda: in_a_pipe(user, "streamrag doctor"),
         lambda: in_a_pipe(user, "streamrag doctor --json"),
@@ -95,22 +95,22 @@ def test_doctor(librarian: CommandLine) -> None:
     assert_same_transcript("doctor", *parts)
 
 
-def test_copy(librarian: CommandLine) -> None:
+def test_copy(cli_with_library: CommandLine) -> None:
     assert_same_transcript(
         "copy",
-        in_a_pipe(librarian, "streamrag copy --from data/streamrag --to elsewhere"),
-        in_a_pipe(librarian, "streamrag copy --from data/streamrag --to elsewhere"),
-        in_a_pipe(librarian, "streamrag copy --from data/streamrag --to elsewhere --replace --json"),
-        in_a_pipe(librarian, "streamrag copy --from elsewhere --to elsewhere"),
+        in_a_pipe(cli_with_library, "streamrag copy --from data/streamrag --to elsewhere"),
+        in_a_pipe(cli_with_library, "streamrag copy --from data/streamrag --to elsewhere"),
+        in_a_pipe(cli_with_library, "streamrag copy --from data/streamrag --to elsewhere --replace --json"),
+        in_a_pipe(cli_with_library, "streamrag copy --from elsewhere --to elsewhere"),
     )
 
 
-def test_ingest(newcomer: CommandLine) -> None:
-    write_library(newcomer.directory)
-    library = newcomer.directory / "library"
+def test_ingest(cli: CommandLine) -> None:
+    write_library(cli.directory)
+    library = cli.directory / "library"
     parts = [
-        in_a_pipe(newcomer, "streamrag ingest --dry-run library"),
-        in_a_pipe(newcomer, "streamrag ingest library"),
+        in_a_pipe(cli, "streamrag ingest --dry-run library"),
+        in_a_pipe(cli, "streamrag ingest library"),
     ]
     (library / "garden.md").write_text("# Garden\n\nTomatoes are watered at dusk.\n", encoding="utf-8")
     (library / "rules" / "hours.txt").unlink()
@@ -118,19 +118,19 @@ def test_ingest(newcomer: CommandLine) -> None:
     (library / "picture.md").write_bytes(b"\0\1\2")
     (library / "broken.pdf").write_bytes(b"%PDF-1.7 and then nothing")
     parts += [
-        in_a_pipe(newcomer, "streamrag ingest -v library"),
-        in_a_pipe(newcomer, "streamrag ingest --json library"),
-        in_a_pipe(newcomer, "streamrag ingest --jsonl library"),
-        in_a_pipe(newcomer, "streamrag ingest -q library"),
-        in_a_pipe(newcomer, "streamrag ingest --remove library/rules"),
-        in_a_pipe(newcomer, "streamrag ingest nowhere"),
+        in_a_pipe(cli, "streamrag ingest -v library"),
+        in_a_pipe(cli, "streamrag ingest --json library"),
+        in_a_pipe(cli, "streamrag ingest --jsonl library"),
+        in_a_pipe(cli, "streamrag ingest -q library"),
+        in_a_pipe(cli, "streamrag ingest --remove library/rules"),
+        in_a_pipe(cli, "streamrag ingest nowhere"),
     ]
     assert_same_transcript("ingest", *parts)
 
 
-def test_ingest_says_what_it_left_out_and_why(newcomer: CommandLine) -> None:
-    write_library(newcomer.directory)
-    library = newcomer.directory / "library"
+def test_ingest_says_what_it_left_out_and_why(cli: CommandLine) -> None:
+    write_library(cli.directory)
+    library = cli.directory / "library"
     (library / "db-secret.yaml").write_text("user: librarian\n", encoding="utf-8")
     (library / "budget.xlsx").write_bytes(b"PK\3\4")
     (library / "slides.pptx").write_bytes(b"PK\3\4")
@@ -139,21 +139,21 @@ def test_ingest_says_what_it_left_out_and_why(newcomer: CommandLine) -> None:
 
     assert_same_transcript(
         "ingest-skipped",
-        in_a_pipe(newcomer, "streamrag ingest --exclude rules/hours.txt library"),
-        in_a_pipe(newcomer, "streamrag ingest -v --exclude rules/ library"),
-        in_a_pipe(newcomer, "streamrag ingest library/budget.xlsx"),
-        in_a_pipe(newcomer, "streamrag ingest --exclude / library"),
+        in_a_pipe(cli, "streamrag ingest --exclude rules/hours.txt library"),
+        in_a_pipe(cli, "streamrag ingest -v --exclude rules/ library"),
+        in_a_pipe(cli, "streamrag ingest library/budget.xlsx"),
+        in_a_pipe(cli, "streamrag ingest --exclude / library"),
     )
 
 
-def test_ingest_on_a_terminal_leaves_one_line(newcomer: CommandLine) -> None:
-    write_library(newcomer.directory)
+def test_ingest_on_a_terminal_leaves_one_line(cli: CommandLine) -> None:
+    write_library(cli.directory)
 
-    assert_same_transcript("ingest-terminal", on_a_terminal(newcomer, "streamrag ingest library"))
+    assert_same_transcript("ingest-terminal", on_a_terminal(cli, "streamrag ingest library"))
 
 
-def test_eval(newcomer: CommandLine) -> None:
-    folder = newcomer.directory / "questions"
+def test_eval(cli: CommandLine) -> None:
+    folder = cli.directory / "questions"
     folder.mkdir()
     for name, entries in EVALUATION.items():
         (folder / name).write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
@@ -161,14 +161,14 @@ def test_eval(newcomer: CommandLine) -> None:
 
     assert_same_transcript(
         "eval",
-        in_a_pipe(newcomer, "streamrag eval questions"),
-        in_a_pipe(newcomer, "streamrag eval --json --quiet --limit 1 questions"),
+        in_a_pipe(cli, "streamrag eval questions"),
+        in_a_pipe(cli, "streamrag eval --json --quiet --limit 1 questions"),
     )
-    assert not newcomer.store.exists()
+    assert not cli.store.exists()
 
 
-def test_a_search_in_a_pipe_is_a_line_a_hit_with_three_fields(librarian: CommandLine) -> None:
-    outcome = librarian.run("search", "books")
+def test_a_search_in_a_pipe_is_a_line_a_hit_with_three_fields(cli_with_library: CommandLine) -> None:
+    outcome = cli_with_library.run("search", "books")
 
     fields = [line.split("\t") for line in outcome.stdout.decode().splitlines()]
     assert [len(each) for each in fields] == [3] * len(fields)
@@ -201,20 +201,20 @@ def test_the_json_in_the_transcripts_has_exactly_its_keys() -> None:
     ]
 
 
-def test_json_escapes_what_a_terminal_would_obey_and_loses_none_of_it(newcomer: CommandLine) -> None:
+def test_json_escapes_what_a_terminal_would_obey_and_loses_none_of_it(cli: CommandLine) -> None:
     name = "a\x9b2J\u202eb"
-    shutil.copytree(Path(__file__).parent / "golden", newcomer.directory / name)
-    newcomer.run("ingest", name)
-    outcome = newcomer.run("status", "--json")
+    shutil.copytree(Path(__file__).parent / "golden", cli.directory / name)
+    cli.run("ingest", name)
+    outcome = cli.run("status", "--json")
 
     assert b"\\u009b2J\\u202e" in outcome.stdout
-    assert json.loads(outcome.stdout)["collections"][0]["roots"] == [str(newcomer.directory / name)]
+    assert json.loads(outcome.stdout)["collections"][0]["roots"] == [str(cli.directory / name)]
 
 
-def test_an_empty_collection_is_called_empty_and_never_damaged(newcomer: CommandLine) -> None:
-    (newcomer.directory / "nothing").mkdir()
-    ingested = newcomer.run("ingest", "nothing", "-c", "blank")
-    asked = [newcomer.run(command, "Where is it?", "-c", "blank") for command in ("ask", "search")]
+def test_an_empty_collection_is_called_empty_and_never_damaged(cli: CommandLine) -> None:
+    (cli.directory / "nothing").mkdir()
+    ingested = cli.run("ingest", "nothing", "-c", "blank")
+    asked = [cli.run(command, "Where is it?", "-c", "blank") for command in ("ask", "search")]
 
     assert ingested.code == 0
     said = "streamrag: the store is empty: nothing was ingested\nhint: streamrag ingest PATH -c blank\n"

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.cli.command_line import CommandLine, Outcome, at_once
-from tests.cli.conftest import QUESTION
-from tests.openai_replies import Cut, Stall, answer, failure, stream, token
-from tests.openai_server import OpenAIServer
+from tests.support.collection import QUESTION
+from tests.support.command_line import CommandLine, Outcome, at_once
+from tests.support.openai_replies import Cut, Stall, answer, failure, stream, token
+from tests.support.openai_server import OpenAIServer
 
 KEY = "sk-secret-0123456789abcdefghij"
 
@@ -22,18 +22,18 @@ def said(outcome: Outcome) -> tuple[int, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def outcomes(warm_reader: CommandLine) -> dict[str, Outcome]:
+def outcomes(cli_with_store: CommandLine) -> dict[str, Outcome]:
     """What came of questions to servers that fail."""
     refusal = failure(401, f"Incorrect API key provided: {KEY}.", code="invalid_api_key")
-    with_key, impatient = warm_reader.having(OPENAI_API_KEY=KEY), warm_reader.having(STREAMRAG_TIMEOUT="0.5")
+    with_key, impatient = cli_with_store.having(OPENAI_API_KEY=KEY), cli_with_store.having(STREAMRAG_TIMEOUT="0.5")
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     refused = ("ask", QUESTION, "--base-url", f"http://127.0.0.1:{port}/v1", "-m", "m")
     outcomes = at_once(
         {
             "key refused": lambda: with_key.ask(refusal, QUESTION, "-m", "m", "--debug", "--json"),
-            "connection refused": lambda: warm_reader.run(*refused),
-            "cut off": lambda: warm_reader.ask(stream(token("Half"), token(" an"), Cut(reset=False)), QUESTION),
+            "connection refused": lambda: cli_with_store.run(*refused),
+            "cut off": lambda: cli_with_store.ask(stream(token("Half"), token(" an"), Cut(reset=False)), QUESTION),
             "silent": lambda: impatient.ask(stream(token("Half"), Stall(ping_every_s=0.05)), QUESTION),
         }
     )
@@ -57,8 +57,8 @@ def outcomes(warm_reader: CommandLine) -> dict[str, Outcome]:
         ("eval nowhere", "nowhere/qrels.tsv: No such file or directory", "streamrag eval DIR, with corpus.jsonl,"),
     ],
 )
-def test_2_usage(newcomer: CommandLine, arguments: str, message: str, hint: str) -> None:
-    code, (first, second) = said(newcomer.run(*arguments.split()))
+def test_2_usage(cli: CommandLine, arguments: str, message: str, hint: str) -> None:
+    code, (first, second) = said(cli.run(*arguments.split()))
 
     assert (code, first.startswith(f"streamrag: {message}"), second.startswith(f"hint: {hint}")) == (2, True, True), (
         first,
@@ -66,8 +66,8 @@ def test_2_usage(newcomer: CommandLine, arguments: str, message: str, hint: str)
     )
 
 
-def test_2_without_a_command_the_help_is_on_stderr(newcomer: CommandLine) -> None:
-    outcome = newcomer.run()
+def test_2_without_a_command_the_help_is_on_stderr(cli: CommandLine) -> None:
+    outcome = cli.run()
 
     assert (outcome.code, outcome.stdout, outcome.stderr.splitlines()[0]) == (
         2,
@@ -76,8 +76,8 @@ def test_2_without_a_command_the_help_is_on_stderr(newcomer: CommandLine) -> Non
     )
 
 
-def test_3_a_model_without_a_key(warm_reader: CommandLine) -> None:
-    assert said(warm_reader.run("ask", QUESTION, "-m", "some-model")) == (
+def test_3_a_model_without_a_key(cli_with_store: CommandLine) -> None:
+    assert said(cli_with_store.run("ask", QUESTION, "-m", "some-model")) == (
         3,
         ["streamrag: no key is set to ask some-model with", "hint: export OPENAI_API_KEY=KEY"],
     )
@@ -95,9 +95,9 @@ def test_3_a_refused_key_is_not_shown_though_the_server_repeats_it(outcomes: dic
     assert KEY not in outcome.stderr + outcome.stdout.decode()
 
 
-def test_3_several_models_are_named_and_the_command_that_takes_one(warm_reader: CommandLine) -> None:
+def test_3_several_models_are_named_and_the_command_that_takes_one(cli_with_store: CommandLine) -> None:
     with OpenAIServer(models=["one", "two"]) as server:
-        outcome = warm_reader.run("ask", QUESTION, "--base-url", server.base_url)
+        outcome = cli_with_store.run("ask", QUESTION, "--base-url", server.base_url)
 
     assert said(outcome) == (
         3,
@@ -112,26 +112,26 @@ def test_3_several_models_are_named_and_the_command_that_takes_one(warm_reader: 
     ("file", "message"),
     [("top_k = 0", "top_k in FILE: '0' must be"), ("keys = 1", "the settings file FILE has unknown names: keys")],
 )
-def test_3_a_settings_file_that_makes_no_sense(newcomer: CommandLine, file: str, message: str) -> None:
-    path = newcomer.home / "config" / "streamrag" / "config.toml"
+def test_3_a_settings_file_that_makes_no_sense(cli: CommandLine, file: str, message: str) -> None:
+    path = cli.home / "config" / "streamrag" / "config.toml"
     path.parent.mkdir(parents=True)
     path.write_text(file, encoding="utf-8")
 
-    code, (first, second) = said(newcomer.run("search", "x"))
+    code, (first, second) = said(cli.run("search", "x"))
 
     assert (code, second.startswith("hint: ")) == (3, True)
     assert first.replace(str(path), "FILE").startswith(f"streamrag: {message}")
 
 
-def test_3_after_a_first_ingest_that_failed_any_embedding_may_be_asked_for(newcomer: CommandLine) -> None:
-    (newcomer.directory / "one.md").write_text("Some words.", encoding="utf-8")
+def test_3_after_a_first_ingest_that_failed_any_embedding_may_be_asked_for(cli: CommandLine) -> None:
+    (cli.directory / "one.md").write_text("Some words.", encoding="utf-8")
     with OpenAIServer(embeddings=[failure(404, "no such model")]) as server:
-        failed = newcomer.run("ingest", "one.md", "--embedding", "openai:lost", "--base-url", server.base_url)
-    dry = newcomer.run("ingest", "one.md", "--dry-run")
-    ingested = newcomer.run("ingest", "one.md")
+        failed = cli.run("ingest", "one.md", "--embedding", "openai:lost", "--base-url", server.base_url)
+    dry = cli.run("ingest", "one.md", "--dry-run")
+    ingested = cli.run("ingest", "one.md")
 
     assert (failed.code, dry.code, ingested.code) == (3, 0, 0), (failed, dry, ingested)
-    assert newcomer.run("search", "words").stdout.startswith(b"one.md:1\t")
+    assert cli.run("search", "words").stdout.startswith(b"one.md:1\t")
 
 
 @pytest.mark.parametrize(
@@ -153,21 +153,21 @@ def test_4_when_the_model_server_fails_sources_and_the_part_of_the_answer_stay(
 
 
 @pytest.mark.parametrize("command", ["ask x", "search x", "status"])
-def test_5_there_is_no_store(newcomer: CommandLine, command: str) -> None:
-    code, (first, second) = said(newcomer.run(*command.split()))
+def test_5_there_is_no_store(cli: CommandLine, command: str) -> None:
+    code, (first, second) = said(cli.run(*command.split()))
 
     assert (code, second) == (5, "hint: streamrag ingest PATH")
-    assert first.endswith(f" in {newcomer.store}")
+    assert first.endswith(f" in {cli.store}")
 
 
-def test_5_an_empty_store_and_a_damaged_one(newcomer: CommandLine) -> None:
-    file = newcomer.directory / "one.md"
+def test_5_an_empty_store_and_a_damaged_one(cli: CommandLine) -> None:
+    file = cli.directory / "one.md"
     file.write_text("Some words.", encoding="utf-8")
-    newcomer.run("ingest", "one.md")
-    newcomer.run("ingest", "--remove", "one.md")
-    empty = newcomer.run("ask", "words")
-    (newcomer.store / "collections" / "default" / "current.json").write_text("{", encoding="utf-8")
-    damaged = newcomer.run("ask", "words")
+    cli.run("ingest", "one.md")
+    cli.run("ingest", "--remove", "one.md")
+    empty = cli.run("ask", "words")
+    (cli.store / "collections" / "default" / "current.json").write_text("{", encoding="utf-8")
+    damaged = cli.run("ask", "words")
 
     assert said(empty) == (
         5,
@@ -178,9 +178,9 @@ def test_5_an_empty_store_and_a_damaged_one(newcomer: CommandLine) -> None:
     assert second == "hint: streamrag ingest --rebuild PATH"
 
 
-def test_5_another_embedding_is_noticed_before_anything_is_sent(warm_reader: CommandLine) -> None:
+def test_5_another_embedding_is_noticed_before_anything_is_sent(cli_with_store: CommandLine) -> None:
     with OpenAIServer() as server:
-        outcome = warm_reader.run("ask", QUESTION, "--embedding", "openai:words", "--base-url", server.base_url)
+        outcome = cli_with_store.run("ask", QUESTION, "--embedding", "openai:words", "--base-url", server.base_url)
         requests = server.requests
 
     code, (first, _) = said(outcome)
@@ -189,19 +189,19 @@ def test_5_another_embedding_is_noticed_before_anything_is_sent(warm_reader: Com
     assert "openai:words" in first
 
 
-def test_6_a_file_that_cannot_be_read_is_named_and_the_rest_is_ingested(newcomer: CommandLine) -> None:
-    (newcomer.directory / "good.md").write_text("Some words.", encoding="utf-8")
-    (newcomer.directory / "bad.pdf").write_bytes(b"%PDF-1.7 and then nothing")
-    outcome = newcomer.run("ingest", ".")
+def test_6_a_file_that_cannot_be_read_is_named_and_the_rest_is_ingested(cli: CommandLine) -> None:
+    (cli.directory / "good.md").write_text("Some words.", encoding="utf-8")
+    (cli.directory / "bad.pdf").write_bytes(b"%PDF-1.7 and then nothing")
+    outcome = cli.run("ingest", ".")
 
     assert (outcome.code, outcome.stdout) == (6, b"")
     assert outcome.stderr.startswith("failed    bad.pdf: ")
     assert outcome.stderr.splitlines()[-1].startswith("1 added, 1 failed; 1 chunks in the store; ")
 
 
-def test_6_a_file_that_was_named_and_is_of_no_known_format_is_named_with_its_reason(newcomer: CommandLine) -> None:
-    (newcomer.directory / "budget.xlsx").write_bytes(b"PK\3\4 and more")
-    found, named = newcomer.run("ingest", "."), newcomer.run("ingest", "budget.xlsx")
+def test_6_a_file_that_was_named_and_is_of_no_known_format_is_named_with_its_reason(cli: CommandLine) -> None:
+    (cli.directory / "budget.xlsx").write_bytes(b"PK\3\4 and more")
+    found, named = cli.run("ingest", "."), cli.run("ingest", "budget.xlsx")
 
     assert (named.code, named.stderr.splitlines()[0]) == (
         6,
@@ -210,28 +210,28 @@ def test_6_a_file_that_was_named_and_is_of_no_known_format_is_named_with_its_rea
     assert (found.code, "1 skipped: unsupported format (.xlsx 1)" in found.stderr) == (0, True)
 
 
-def test_6_a_name_that_is_no_utf_8_stops_nothing_else(newcomer: CommandLine) -> None:
-    (newcomer.directory / "good.md").write_text("Some words.", encoding="utf-8")
-    (newcomer.directory / os.fsdecode(b"bad\xff.md")).write_text("Other words.", encoding="utf-8")
-    outcome = newcomer.run("ingest", ".")
+def test_6_a_name_that_is_no_utf_8_stops_nothing_else(cli: CommandLine) -> None:
+    (cli.directory / "good.md").write_text("Some words.", encoding="utf-8")
+    (cli.directory / os.fsdecode(b"bad\xff.md")).write_text("Other words.", encoding="utf-8")
+    outcome = cli.run("ingest", ".")
 
     assert (outcome.code, outcome.stderr.splitlines()[0]) == (6, "failed    bad\ufffd.md: its name is not UTF-8")
-    assert newcomer.run("search", "words", "-k", "1").stdout.startswith(b"good.md:1\t")
+    assert cli.run("search", "words", "-k", "1").stdout.startswith(b"good.md:1\t")
 
 
-def test_2_a_path_that_is_no_utf_8_is_said(newcomer: CommandLine) -> None:
-    (newcomer.directory / os.fsdecode(b"\xff")).mkdir()
-    (newcomer.directory / "good.md").write_text("Some words.", encoding="utf-8")
-    newcomer.run("ingest", "good.md")
+def test_2_a_path_that_is_no_utf_8_is_said(cli: CommandLine) -> None:
+    (cli.directory / os.fsdecode(b"\xff")).mkdir()
+    (cli.directory / "good.md").write_text("Some words.", encoding="utf-8")
+    cli.run("ingest", "good.md")
 
-    assert said(newcomer.run(b"ingest", b"\xff"))[0] == 2
-    assert said(newcomer.run(b"ingest", b"--remove", b"\xff"))[0] == 2
-    assert said(newcomer.run(b"search", b"--store", b"\xff", b"words"))[0] == 2
+    assert said(cli.run(b"ingest", b"\xff"))[0] == 2
+    assert said(cli.run(b"ingest", b"--remove", b"\xff"))[0] == 2
+    assert said(cli.run(b"search", b"--store", b"\xff", b"words"))[0] == 2
 
 
-def test_7_where_nothing_is_relevant_no_model_is_called(warm_reader: CommandLine) -> None:
+def test_7_where_nothing_is_relevant_no_model_is_called(cli_with_store: CommandLine) -> None:
     with OpenAIServer(chat=answer("Invented.")) as server:
-        outcome = warm_reader.run("ask", "zxqv wvkj qqqq", "--base-url", server.base_url)
+        outcome = cli_with_store.run("ask", "zxqv wvkj qqqq", "--base-url", server.base_url)
         requests = server.requests
 
     code, (first, second) = said(outcome)

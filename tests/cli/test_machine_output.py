@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from streamrag_cli.settings import defaults
-from tests.cli.command_line import CommandLine, Outcome, at_once
-from tests.cli.conftest import QUESTION
-from tests.openai_replies import Cut, answer, failure, stream, token
-from tests.openai_server import Script
+from tests.support.collection import QUESTION
+from tests.support.command_line import CommandLine, Outcome, at_once
+from tests.support.openai_replies import Cut, answer, failure, stream, token
+from tests.support.openai_server import Script
 
 NONSENSE = "zxqv wvkj qqqq"
 SOURCE_KEYS = ["n", "source", "page", "line_start", "line_end", "title", "content", "score", "chunk_id"]
@@ -65,10 +65,10 @@ RUNS: dict[str, tuple[Script, str, tuple[str, ...]]] = {
 
 
 @pytest.fixture(scope="module")
-def outcomes(warm_reader: CommandLine) -> dict[str, Outcome]:
+def outcomes(cli_with_store: CommandLine) -> dict[str, Outcome]:
     """What came of each of the runs."""
     return at_once(
-        {name: partial(warm_reader.ask, chat, question, *flags) for name, (chat, question, flags) in RUNS.items()}
+        {name: partial(cli_with_store.ask, chat, question, *flags) for name, (chat, question, flags) in RUNS.items()}
     )
 
 
@@ -126,9 +126,11 @@ def test_what_a_success_says_of_itself_is_of_the_right_kind(outcomes: dict[str, 
         assert not source["source"].startswith("/")
 
 
-def test_timings_say_where_the_milliseconds_went_on_stderr_and_in_json(reader: CommandLine) -> None:
-    shown = reader.ask(answer("Because."), QUESTION, "--timings")
-    told = json.loads(reader.ask(answer("Because."), QUESTION, "--timings", "--json").stdout)["timings"]["stages"]
+def test_timings_say_where_the_milliseconds_went_on_stderr_and_in_json(cold_cli_with_store: CommandLine) -> None:
+    shown = cold_cli_with_store.ask(answer("Because."), QUESTION, "--timings")
+    told = json.loads(cold_cli_with_store.ask(answer("Because."), QUESTION, "--timings", "--json").stdout)["timings"][
+        "stages"
+    ]
     stages = ["interpreter", "imports", "settings", "engine", "open the collection", "retrieval", "context"]
 
     assert [stage for stage in told if ": " not in stage] == [
@@ -224,11 +226,11 @@ def test_where_nothing_is_relevant_the_error_is_all_there_is(outcomes: dict[str,
 
 
 def test_no_path_of_this_machine_is_in_machine_output_but_where_it_is_called_so(
-    reader: CommandLine, outcomes: dict[str, Outcome]
+    cold_cli_with_store: CommandLine, outcomes: dict[str, Outcome]
 ) -> None:
     for outcome in outcomes.values():
         named = re.sub(rb'"path":"[^"]*"', b"", outcome.stdout)
-        assert str(reader.home).encode() not in named
+        assert str(cold_cli_with_store.home).encode() not in named
         assert named == outcome.stdout or outcome.stdout.count(b"\n") == 1  # one object, and no event
 
 
@@ -245,18 +247,18 @@ FAILED_BEFORE_THE_START = {
 
 @pytest.mark.parametrize("arguments", FAILED_BEFORE_THE_START, ids=" ".join)
 def test_json_is_one_object_also_of_a_command_that_failed_before_it_began(
-    newcomer: CommandLine, arguments: tuple[str, ...]
+    cli: CommandLine, arguments: tuple[str, ...]
 ) -> None:
     code, keys = FAILED_BEFORE_THE_START[arguments]
-    outcome = newcomer.run(*arguments, "--json")
+    outcome = cli.run(*arguments, "--json")
     found = json.loads(outcome.stdout)
 
     assert (outcome.code, list(found)) == (code, keys)
     assert outcome.stderr == f"streamrag: {found['error']['message']}\nhint: {found['error']['hint']}\n"
 
 
-def test_a_search_without_a_hit_is_an_object_without_hits_and_hints_at_a_search(warm_reader: CommandLine) -> None:
-    outcome = warm_reader.run("search", NONSENSE, "--json")
+def test_a_search_without_a_hit_is_an_object_without_hits_and_hints_at_a_search(cli_with_store: CommandLine) -> None:
+    outcome = cli_with_store.run("search", NONSENSE, "--json")
     found = json.loads(outcome.stdout)
 
     assert (outcome.code, found["query"], found["hits"]) == (7, NONSENSE, [])

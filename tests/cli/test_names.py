@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.display_names import DisplayNames
-from tests.cli.command_line import CommandLine
-from tests.warm_command_line import WarmCommandLine, warm
+from tests.support.command_line import CommandLine
+from tests.support.warm_command_line import WarmCommandLine, warm
 
 QUESTION = "Which lamp is on the pier?"
 
 
 @pytest.fixture(scope="module")
-def keeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
+def cli_with_namesakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
     """A user with three folders of the same name: below the working directory, at home, and elsewhere."""
-    home, elsewhere = tmp_path_factory.mktemp("keeper"), tmp_path_factory.mktemp("elsewhere")
+    home, elsewhere = tmp_path_factory.mktemp("namesakes"), tmp_path_factory.mktemp("elsewhere")
     folders = [home / "work" / "docs", home / "old" / "docs", elsewhere / "docs"]
     for folder, colour in zip(folders, ("red", "green", "white"), strict=True):
         folder.mkdir(parents=True)
@@ -40,9 +40,11 @@ def lamps(user: CommandLine, *arguments: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("command", ["search", "ask"])
-def test_folders_of_one_name_are_told_apart_from_wherever_one_stands(keeper: WarmCommandLine, command: str) -> None:
-    elsewhere = white_folder(keeper)
-    at_work, at_home = keeper, replace(keeper, directory=keeper.home)
+def test_folders_of_one_name_are_told_apart_from_wherever_one_stands(
+    cli_with_namesakes: WarmCommandLine, command: str
+) -> None:
+    elsewhere = white_folder(cli_with_namesakes)
+    at_work, at_home = cli_with_namesakes, replace(cli_with_namesakes, directory=cli_with_namesakes.home)
 
     assert lamps(at_work, command) == {
         "red.": "docs/lamp.md",
@@ -62,12 +64,12 @@ def white_folder(user: CommandLine) -> Path:
     return next(root for root in roots if not root.is_relative_to(user.home))
 
 
-def test_json_has_the_absolute_path_and_json_lines_do_not(keeper: WarmCommandLine) -> None:
-    searched = json.loads(keeper.run("search", QUESTION, "--json").stdout)["hits"]
-    asked = json.loads(keeper.run("ask", QUESTION, "--json").stdout)["sources"]
+def test_json_has_the_absolute_path_and_json_lines_do_not(cli_with_namesakes: WarmCommandLine) -> None:
+    searched = json.loads(cli_with_namesakes.run("search", QUESTION, "--json").stdout)["hits"]
+    asked = json.loads(cli_with_namesakes.run("ask", QUESTION, "--json").stdout)["sources"]
     lines = [
-        *keeper.run("search", QUESTION, "--jsonl").stdout.splitlines(),
-        *keeper.run("ask", QUESTION, "--jsonl").stdout.splitlines(),
+        *cli_with_namesakes.run("search", QUESTION, "--jsonl").stdout.splitlines(),
+        *cli_with_namesakes.run("ask", QUESTION, "--jsonl").stdout.splitlines(),
     ]
 
     for found in (searched, asked):
@@ -76,21 +78,21 @@ def test_json_has_the_absolute_path_and_json_lines_do_not(keeper: WarmCommandLin
     assert not any(b'"path"' in line for line in lines)
 
 
-def test_a_citation_has_the_name_of_its_source(keeper: WarmCommandLine) -> None:
-    answer = json.loads(keeper.run("ask", QUESTION, "--json").stdout)
+def test_a_citation_has_the_name_of_its_source(cli_with_namesakes: WarmCommandLine) -> None:
+    answer = json.loads(cli_with_namesakes.run("ask", QUESTION, "--json").stdout)
     names = {each["n"]: each["source"] for each in answer["sources"]}
 
     assert answer["citations"]
     assert {each["n"]: each["source"] for each in answer["citations"]}.items() <= names.items()
 
 
-def test_a_working_directory_that_was_deleted_is_no_reason_to_fail(keeper: WarmCommandLine) -> None:
+def test_a_working_directory_that_was_deleted_is_no_reason_to_fail(cli_with_namesakes: WarmCommandLine) -> None:
     program = " ".join((sys.executable, "-m", "streamrag_cli"))
-    docs = keeper.directory / "docs"
+    docs = cli_with_namesakes.directory / "docs"
     script = f'mkdir gone && cd gone && rmdir ../gone && {program} "$@"'
 
     def in_no_directory(*arguments: str) -> tuple[int, list[str]]:
-        user = replace(keeper, program=("bash", "-c", script, "bash"))
+        user = replace(cli_with_namesakes, program=("bash", "-c", script, "bash"))
         outcome = user.run(*arguments)
         return outcome.code, outcome.stdout.decode().splitlines() + outcome.stderr.splitlines()
 

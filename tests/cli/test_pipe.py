@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from tests.cli.command_line import CommandLine, Outcome, at_once, ended_within, read_until
-from tests.cli.conftest import QUESTION
-from tests.openai_replies import Hold, answer, stream, token
-from tests.openai_server import OpenAIServer
+from tests.support.collection import QUESTION
+from tests.support.command_line import SOON_S, CommandLine, Outcome, at_once, ended_within, read_until
+from tests.support.openai_replies import Hold, answer, stream, token
+from tests.support.openai_server import OpenAIServer
 
 ASCII = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 EXACT = ("**Bold**, `code`", " and [/b]", " and [link=http://evil] [1].", "\n\n- Grüße, 世界 🎉\n", "\t# no heading  ")
@@ -30,18 +30,18 @@ FIVE_MEGABYTES = "word " * 1_000_000
 
 
 @pytest.fixture(scope="module")
-def outcomes(reader: CommandLine, warm_reader: CommandLine) -> dict[str, Outcome]:
+def outcomes(cold_cli_with_store: CommandLine, cli_with_store: CommandLine) -> dict[str, Outcome]:
     """Answers in a pipe, by what is special about them."""
-    in_ascii = reader.having(**ASCII)
+    in_ascii = cold_cli_with_store.having(**ASCII)
     return at_once(
         {
-            "exact": lambda: warm_reader.ask(answer(*EXACT), QUESTION),
-            "no stream": lambda: warm_reader.ask(answer("One ", "two."), QUESTION, "--no-stream", "-q"),
-            "escapes": lambda: warm_reader.ask(answer(*ESCAPES), QUESTION, "-q"),
-            "five megabytes": lambda: warm_reader.ask(answer(FIVE_MEGABYTES), QUESTION, "-q"),
+            "exact": lambda: cli_with_store.ask(answer(*EXACT), QUESTION),
+            "no stream": lambda: cli_with_store.ask(answer("One ", "two."), QUESTION, "--no-stream", "-q"),
+            "escapes": lambda: cli_with_store.ask(answer(*ESCAPES), QUESTION, "-q"),
+            "five megabytes": lambda: cli_with_store.ask(answer(FIVE_MEGABYTES), QUESTION, "-q"),
             "ascii": lambda: in_ascii.ask(answer("Grüße, ", "世界."), QUESTION),
             "ascii --jsonl": lambda: in_ascii.run("ask", QUESTION, "--jsonl"),
-            "forced colour": lambda: warm_reader.having(FORCE_COLOR="1", TTY_COMPATIBLE="1").run("ask", QUESTION),
+            "forced colour": lambda: cli_with_store.having(FORCE_COLOR="1", TTY_COMPATIBLE="1").run("ask", QUESTION),
         }
     )
 
@@ -59,11 +59,13 @@ def test_not_one_escape_though_colour_is_forced(outcomes: dict[str, Outcome]) ->
     assert (outcome.code, "\x1b" in outcome.stdout.decode() + outcome.stderr) == (0, False)
 
 
-def test_the_first_token_comes_out_while_the_model_which_is_asked_once_holds_back_the_rest(reader: CommandLine) -> None:
+def test_the_first_token_comes_out_while_the_model_which_is_asked_once_holds_back_the_rest(
+    cold_cli_with_store: CommandLine,
+) -> None:
     release = threading.Event()
     with (
         OpenAIServer(chat=answer("Half", " and half.", between=(Hold(release),))) as server,
-        reader.running("ask", QUESTION, "--base-url", server.base_url, "-m", "m", "-q") as process,
+        cold_cli_with_store.running("ask", QUESTION, "--base-url", server.base_url, "-m", "m", "-q") as process,
     ):
         first = read_until(process.stdout, b"Half")
         release.set()
@@ -102,12 +104,14 @@ def test_in_an_ascii_locale_what_it_cannot_write_becomes_a_question_mark(outcome
     assert "sample_docs/" in outcome.stderr
 
 
-def test_when_head_has_its_line_it_ends_quietly_with_141_though_the_model_is_silent(reader: CommandLine) -> None:
+def test_when_head_has_its_line_it_ends_quietly_with_141_though_the_model_is_silent(
+    cold_cli_with_store: CommandLine,
+) -> None:
     release = threading.Event()
     with OpenAIServer(chat=answer("One\n", "two", between=(Hold(release),))) as server:
         line = f"streamrag ask -q --base-url {server.base_url} -m m '{QUESTION}' | head -1; echo ${{PIPESTATUS[0]}}"
-        outcome = reader.shell(line)
-        closed = server.requests[0].closed_by_client.wait(1.0)
+        outcome = cold_cli_with_store.shell(line)
+        closed = server.requests[0].closed_by_client.wait(timeout=10.0)
 
     assert (outcome, closed) == (Outcome(code=0, stdout=b"One\n141\n", stderr=""), True)
 
@@ -115,18 +119,20 @@ def test_when_head_has_its_line_it_ends_quietly_with_141_though_the_model_is_sil
 @pytest.mark.parametrize(
     "arguments", ["search tokens", "search --jsonl tokens", "ask -q --jsonl tokens", "ask -q --json tokens", "status"]
 )
-def test_a_reader_that_is_gone_before_the_first_byte_means_141(reader: CommandLine, arguments: str) -> None:
+def test_a_reader_that_is_gone_before_the_first_byte_means_141(
+    cold_cli_with_store: CommandLine, arguments: str
+) -> None:
     gone, stdout = os.pipe()
     os.close(gone)
-    with os.fdopen(stdout, "wb"), reader.running(*arguments.split(), stdout=stdout) as process:
+    with os.fdopen(stdout, "wb"), cold_cli_with_store.running(*arguments.split(), stdout=stdout) as process:
         _, said = process.communicate()
 
     assert (process.returncode, said) == (141, b"")
 
 
 @pytest.mark.parametrize("command", ["ask", "search"])
-def test_a_full_disk_is_said_and_is_no_success(reader: CommandLine, command: str) -> None:
-    outcome = reader.shell(f"streamrag {command} '{QUESTION}' >/dev/full")
+def test_a_full_disk_is_said_and_is_no_success(cold_cli_with_store: CommandLine, command: str) -> None:
+    outcome = cold_cli_with_store.shell(f"streamrag {command} '{QUESTION}' >/dev/full")
 
     assert (outcome.code, outcome.stderr.splitlines()[-2:]) == (
         1,
@@ -134,8 +140,8 @@ def test_a_full_disk_is_said_and_is_no_success(reader: CommandLine, command: str
     )
 
 
-def test_a_closed_stdout_is_no_success_either(reader: CommandLine) -> None:
-    outcome = reader.shell(f"streamrag ask -q '{QUESTION}' >&-")
+def test_a_closed_stdout_is_no_success_either(cold_cli_with_store: CommandLine) -> None:
+    outcome = cold_cli_with_store.shell(f"streamrag ask -q '{QUESTION}' >&-")
 
     assert (outcome.code, outcome.stderr) == (
         1,
@@ -143,37 +149,39 @@ def test_a_closed_stdout_is_no_success_either(reader: CommandLine) -> None:
     )
 
 
-def test_with_stdin_and_stderr_closed_the_answer_still_comes(reader: CommandLine) -> None:
-    usual = reader.run("search", QUESTION)
+def test_with_stdin_and_stderr_closed_the_answer_still_comes(cli_with_store: CommandLine) -> None:
+    usual = cli_with_store.run("search", QUESTION)
 
-    assert reader.shell(f"streamrag search '{QUESTION}' <&- 2>&-") == usual
+    assert cli_with_store.shell(f"streamrag search '{QUESTION}' <&- 2>&-") == usual
 
 
-def test_with_all_three_closed_the_exit_code_still_speaks(newcomer: CommandLine) -> None:
-    outcomes = [newcomer.shell(f"streamrag {line} <&- >&- 2>&-") for line in ("search x", "status", "search")]
+def test_with_all_three_closed_the_exit_code_still_speaks(cli: CommandLine) -> None:
+    outcomes = [cli.shell(f"streamrag {line} <&- >&- 2>&-") for line in ("search x", "status", "search")]
 
     assert outcomes == [Outcome(code=code, stdout=b"", stderr="") for code in (5, 5, 2)]
 
 
-def test_an_open_pipe_that_stays_silent_on_stdin_does_not_hold_it_up(reader: CommandLine) -> None:
+def test_an_open_pipe_that_stays_silent_on_stdin_does_not_hold_it_up(cold_cli_with_store: CommandLine) -> None:
     ours, theirs = os.pipe()
     try:
-        assert reader.run("search", QUESTION, stdin=ours).code == 0
+        assert cold_cli_with_store.run("search", QUESTION, stdin=ours).code == 0
     finally:
         os.close(ours)
         os.close(theirs)
 
 
-def test_sigterm_ends_it_though_nobody_empties_the_pipe(reader: CommandLine) -> None:
+def test_sigterm_ends_it_though_nobody_empties_the_pipe(cold_cli_with_store: CommandLine) -> None:
     release = threading.Event()
     chat = stream(token("x" * 1_000_000), Hold(release))
     with (
         OpenAIServer(chat=chat) as server,
-        reader.running("ask", QUESTION, "--base-url", server.base_url, stderr=subprocess.DEVNULL) as process,
+        cold_cli_with_store.running(
+            "ask", QUESTION, "--base-url", server.base_url, stderr=subprocess.DEVNULL
+        ) as process,
     ):
         read_until(process.stdout, b"x")
         process.send_signal(signal.SIGTERM)
         started_s = time.monotonic()
-        code = ended_within(process, 5.0)
+        code = ended_within(process, SOON_S)
 
     assert (code, time.monotonic() - started_s < 1.2) == (143, True)

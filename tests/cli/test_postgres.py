@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from streamrag_cli.store.postgres.address import PostgresUrl
-from tests.cli.command_line import CommandLine
-from tests.postgres_server import fresh_schema
+from tests.support.command_line import CommandLine
+from tests.support.postgres_server import fresh_schema
 
 pytestmark = pytest.mark.postgres
 
@@ -23,11 +23,11 @@ def place() -> Iterator[PostgresUrl]:
 
 
 @pytest.fixture
-def user(newcomer: CommandLine, place: PostgresUrl) -> CommandLine:
+def user(cli: CommandLine, place: PostgresUrl) -> CommandLine:
     """A user with two files whose store is a database."""
     for name, text in FILES.items():
-        (newcomer.directory / name).write_text(text, encoding="utf-8")
-    return newcomer.having(STREAMRAG_STORE=place.with_secret().replace("postgres:@", f"postgres:{PASSWORD}@"))
+        (cli.directory / name).write_text(text, encoding="utf-8")
+    return cli.having(STREAMRAG_STORE=place.with_secret().replace("postgres:@", f"postgres:{PASSWORD}@"))
 
 
 def counts(user: CommandLine, *arguments: str) -> dict[str, int]:
@@ -68,8 +68,8 @@ def test_without_a_collection_nothing_is_made(user: CommandLine, place: Postgres
     assert (told.code, told.stderr) == (5, f"streamrag: nothing was ingested in {place}\nhint: streamrag ingest PATH\n")
 
 
-def test_a_server_that_is_not_there_ends_the_command_with_5_and_no_password(newcomer: CommandLine) -> None:
-    user = newcomer.having(STREAMRAG_STORE=f"postgresql://me:{PASSWORD}@127.0.0.1:1/docs")
+def test_a_server_that_is_not_there_ends_the_command_with_5_and_no_password(cli: CommandLine) -> None:
+    user = cli.having(STREAMRAG_STORE=f"postgresql://me:{PASSWORD}@127.0.0.1:1/docs")
 
     for command in (("ask", QUESTION), ("ingest", "."), ("status",)):
         outcome = user.run(*command, "--debug")

@@ -10,7 +10,7 @@ from streamrag_cli.cli.run import run
 from streamrag_cli.errors import ExitCode
 from streamrag_cli.events import AskEvent, DocumentSeen, Done, Error, IngestDone, IngestEvent, Notice, Token
 from streamrag_cli.model import Timings
-from tests.a_process import process
+from tests.support.process import process
 
 DONE = Done(finish_reason="stop", model="m", usage=None, timings=Timings())
 NOTHING = Error(message="nothing", code="nothing_relevant", hint="streamrag status", retryable=False, exit_code=7)

@@ -13,8 +13,8 @@ from streamrag_cli.errors import UsageError
 from streamrag_cli.setting_row import Setting
 from streamrag_cli.settings import ServerSettings, Settings
 from streamrag_cli.settings_table import SERVER_SETTINGS, SETTINGS
-from tests.a_process import process
-from tests.cli.command_line import CommandLine
+from tests.support.command_line import CommandLine
+from tests.support.process import process
 
 ALL = (*SETTINGS, *SERVER_SETTINGS)
 GROUP: Any = typer.main.get_command(app)
@@ -110,7 +110,7 @@ def test_a_bad_collection_of_a_server_is_named_by_its_flag() -> None:
     [["--debug", "engine", "status"], ["engine", "--debug", "status"], ["engine", "status", "--debug"]],
     ids=" ".join,
 )
-def test_debug_may_stand_before_and_after_any_command(newcomer: CommandLine, arguments: list[str]) -> None:
-    outcome = newcomer.run(*arguments)
+def test_debug_may_stand_before_and_after_any_command(cli: CommandLine, arguments: list[str]) -> None:
+    outcome = cli.run(*arguments)
 
     assert (outcome.code, outcome.stdout, outcome.stderr) == (0, b"no engine is running\n", "")

@@ -5,27 +5,27 @@ import subprocess
 
 import pytest
 
-from tests.cli.command_line import CommandLine, Outcome
-from tests.cli.conftest import QUESTION
-from tests.openai_replies import answer
-from tests.openai_server import OpenAIServer
+from tests.support.collection import QUESTION
+from tests.support.command_line import CommandLine, Outcome
+from tests.support.openai_replies import answer
+from tests.support.openai_server import OpenAIServer
 
 
 @pytest.mark.parametrize("command", ["ask", "search"])
-def test_a_dash_with_nothing_on_stdin_is_a_usage_error(reader: CommandLine, command: str) -> None:
+def test_a_dash_with_nothing_on_stdin_is_a_usage_error(cold_cli_with_store: CommandLine, command: str) -> None:
     said = f'streamrag: the question is empty\nhint: streamrag {command} "QUESTION"\n'
     empty = Outcome(code=2, stdout=b"", stderr=said)
 
-    assert [reader.run(command, "-", stdin=nothing) for nothing in (b"", b" \n")] == [empty, empty]
+    assert [cold_cli_with_store.run(command, "-", stdin=nothing) for nothing in (b"", b" \n")] == [empty, empty]
 
 
-def test_a_dash_reads_the_question_from_stdin(reader: CommandLine) -> None:
-    assert reader.run("search", "-", stdin=QUESTION.encode() + b"\n") == reader.run("search", QUESTION)
+def test_a_dash_reads_the_question_from_stdin(cli_with_store: CommandLine) -> None:
+    assert cli_with_store.run("search", "-", stdin=QUESTION.encode() + b"\n") == cli_with_store.run("search", QUESTION)
 
 
-def test_stdin_is_shown_to_the_model_beside_the_question_and_not_searched_for(reader: CommandLine) -> None:
+def test_stdin_is_shown_to_the_model_beside_the_question_and_not_searched_for(cold_cli_with_store: CommandLine) -> None:
     with OpenAIServer(chat=answer("Yes.")) as server:
-        outcome = reader.run(
+        outcome = cold_cli_with_store.run(
             "ask", QUESTION, "--stdin", "--base-url", server.base_url, "-m", "m", stdin=b"the log says {zebra} \xff"
         )
         messages = str(server.requests[0].json["messages"])
@@ -35,16 +35,16 @@ def test_stdin_is_shown_to_the_model_beside_the_question_and_not_searched_for(re
     assert "the log says {zebra} \ufffd" in messages
 
 
-def test_a_dash_and_stdin_together_are_a_usage_error(newcomer: CommandLine) -> None:
-    assert newcomer.run("ask", "-", "--stdin", stdin=b"x") == Outcome(
+def test_a_dash_and_stdin_together_are_a_usage_error(cli: CommandLine) -> None:
+    assert cli.run("ask", "-", "--stdin", stdin=b"x") == Outcome(
         code=2,
         stdout=b"",
         stderr='streamrag: - and --stdin both want stdin\nhint: streamrag ask --stdin "QUESTION"\n',
     )
 
 
-def test_more_than_a_megabyte_on_stdin_is_refused_and_not_read_for_ever(newcomer: CommandLine) -> None:
-    outcome = newcomer.shell("streamrag ask --stdin why < /dev/zero")
+def test_more_than_a_megabyte_on_stdin_is_refused_and_not_read_for_ever(cli: CommandLine) -> None:
+    outcome = cli.shell("streamrag ask --stdin why < /dev/zero")
 
     assert (outcome.code, outcome.stderr) == (
         2,
@@ -52,27 +52,27 @@ def test_more_than_a_megabyte_on_stdin_is_refused_and_not_read_for_ever(newcomer
     )
 
 
-def test_a_stdin_that_cannot_be_read_is_said(newcomer: CommandLine) -> None:
-    outcome = newcomer.shell("streamrag ask - 0>scrap")
+def test_a_stdin_that_cannot_be_read_is_said(cli: CommandLine) -> None:
+    outcome = cli.shell("streamrag ask - 0>scrap")
 
     assert (outcome.code, outcome.stderr.splitlines()[0]) == (2, "streamrag: stdin cannot be read: Bad file descriptor")
 
 
-def test_a_stdin_that_was_left_unblocked_is_waited_for(reader: CommandLine) -> None:
+def test_a_stdin_that_was_left_unblocked_is_waited_for(cli_with_store: CommandLine) -> None:
     theirs, ours = os.pipe()
     os.set_blocking(theirs, False)
-    with os.fdopen(theirs) as stdin, reader.running("search", "-", stdin=stdin.fileno()) as process:
+    with os.fdopen(theirs) as stdin, cli_with_store.running("search", "-", stdin=stdin.fileno()) as process:
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=1.0)
         os.write(ours, QUESTION.encode())
         os.close(ours)
         stdout, _ = process.communicate()
 
-    assert (process.returncode, stdout) == (0, reader.run("search", QUESTION).stdout)
+    assert (process.returncode, stdout) == (0, cli_with_store.run("search", QUESTION).stdout)
 
 
-def test_a_question_that_is_no_utf_8_is_asked_all_the_same(reader: CommandLine) -> None:
-    outcome = reader.run("search", b"--json", QUESTION.encode() + b" \xff")
+def test_a_question_that_is_no_utf_8_is_asked_all_the_same(cold_cli_with_store: CommandLine) -> None:
+    outcome = cold_cli_with_store.run("search", b"--json", QUESTION.encode() + b" \xff")
 
     assert outcome.code == 0
     assert f'"query":"{QUESTION} \ufffd"'.encode() in outcome.stdout

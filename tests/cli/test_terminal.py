@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from tests.cli.command_line import CommandLine, at_once
-from tests.cli.conftest import QUESTION
-from tests.cli.pseudo_terminal import Terminal, on_terminal, shown
-from tests.openai_replies import Hold, answer
-from tests.openai_server import OpenAIServer
+from tests.support.collection import QUESTION
+from tests.support.command_line import CommandLine, at_once
+from tests.support.openai_replies import Hold, answer
+from tests.support.openai_server import OpenAIServer
+from tests.support.pseudo_terminal import Terminal, on_terminal, shown
 
 MARKDOWN = ("A **bold** beginning [1].\n", "\n- first point\n- second", " point\n\nThe `end`.\n")
 COLOUR = re.compile(rb"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9\d|10\d)[;m]")
@@ -22,26 +22,26 @@ def answered(user: CommandLine, *flags: str, columns: int = 120, rows: int = 60)
 
 
 @pytest.fixture(scope="module")
-def terminals(reader: CommandLine) -> dict[str, Terminal]:
+def terminals(cold_cli_with_store: CommandLine) -> dict[str, Terminal]:
     """A model's answer on terminals of several kinds; and, where the name says so, an answer of quotes."""
     quote = ("ask", QUESTION)
     return at_once(
         {
-            "usual": lambda: answered(reader),
-            "--plain": lambda: answered(reader, "--plain"),
-            "20 columns": lambda: answered(reader, columns=20, rows=24),
-            "quotes, NO_COLOR": lambda: shown(reader.having(NO_COLOR="1"), *quote),
-            "quotes, TERM=dumb": lambda: shown(reader.having(TERM="dumb"), *quote),
-            "quotes, 1 column": lambda: shown(reader, *quote, columns=1, rows=24),
-            "quotes, 200 columns": lambda: shown(reader, *quote, columns=200, rows=24),
+            "usual": lambda: answered(cold_cli_with_store),
+            "--plain": lambda: answered(cold_cli_with_store, "--plain"),
+            "20 columns": lambda: answered(cold_cli_with_store, columns=20, rows=24),
+            "quotes, NO_COLOR": lambda: shown(cold_cli_with_store.having(NO_COLOR="1"), *quote),
+            "quotes, TERM=dumb": lambda: shown(cold_cli_with_store.having(TERM="dumb"), *quote),
+            "quotes, 1 column": lambda: shown(cold_cli_with_store, *quote, columns=1, rows=24),
+            "quotes, 200 columns": lambda: shown(cold_cli_with_store, *quote, columns=200, rows=24),
         }
     )
 
 
 @pytest.fixture(scope="module")
-def quotes(reader: CommandLine) -> str:
+def quotes(cli_with_store: CommandLine) -> str:
     """The answer of quotes as a pipe gets it."""
-    return reader.run("ask", "-q", QUESTION).stdout.decode()
+    return cli_with_store.run("ask", "-q", QUESTION).stdout.decode()
 
 
 def test_sources_come_first_then_the_rendered_answer_then_the_timings(terminals: dict[str, Terminal]) -> None:
@@ -105,20 +105,20 @@ def test_a_list_fits_into_twenty_columns(terminals: dict[str, Terminal]) -> None
 
 
 @pytest.mark.parametrize("arguments", ["search tokens", "status", "ingest --dry-run -v sample_docs"])
-def test_on_a_dumb_terminal_no_command_writes_an_escape(reader: CommandLine, arguments: str) -> None:
-    assert b"\x1b" not in shown(reader.having(TERM="dumb"), *arguments.split()).raw
+def test_on_a_dumb_terminal_no_command_writes_an_escape(cold_cli_with_store: CommandLine, arguments: str) -> None:
+    assert b"\x1b" not in shown(cold_cli_with_store.having(TERM="dumb"), *arguments.split()).raw
 
 
 @pytest.mark.parametrize("arguments", ["search tokens", "status"])
-def test_one_column_is_enough_for_every_command(reader: CommandLine, arguments: str) -> None:
-    assert "sample_docs" in shown(reader, *arguments.split(), columns=1).words
+def test_one_column_is_enough_for_every_command(cold_cli_with_store: CommandLine, arguments: str) -> None:
+    assert "sample_docs" in shown(cold_cli_with_store, *arguments.split(), columns=1).words
 
 
-def test_a_window_resized_amid_the_answer_loses_nothing(reader: CommandLine) -> None:
+def test_a_window_resized_amid_the_answer_loses_nothing(cold_cli_with_store: CommandLine) -> None:
     release = threading.Event()
     with (
         OpenAIServer(chat=answer(*MARKDOWN, between=(Hold(release),))) as server,
-        on_terminal(reader, "ask", QUESTION, "--base-url", server.base_url) as (terminal, process),
+        on_terminal(cold_cli_with_store, "ask", QUESTION, "--base-url", server.base_url) as (terminal, process),
     ):
         terminal.wait_for("bold beginning")
         terminal.resize(30, 20)
@@ -130,26 +130,28 @@ def test_a_window_resized_amid_the_answer_loses_nothing(reader: CommandLine) -> 
         assert part in terminal.words
 
 
-def test_a_source_is_a_link_to_its_file(reader: CommandLine) -> None:
-    terminal = shown(reader, "search", "When does the library open?", "-k", "1")
+def test_a_source_is_a_link_to_its_file(cold_cli_with_store: CommandLine) -> None:
+    terminal = shown(cold_cli_with_store, "search", "When does the library open?", "-k", "1")
 
-    address = (reader.directory / "handbook.md").as_uri().encode()
+    address = (cold_cli_with_store.directory / "handbook.md").as_uri().encode()
     assert re.search(rb"\x1b\]8;[^;]*;" + re.escape(address) + rb"\x1b\\handbook\.md:\d", terminal.raw)
 
 
 @pytest.mark.parametrize("columns", [50, 200])
-def test_names_headings_and_text_of_documents_are_shown_as_text(reader: CommandLine, columns: int) -> None:
-    terminal = shown(reader, "ask", "How is the zebra crossing painted?", "-c", "evil", columns=columns)
+def test_names_headings_and_text_of_documents_are_shown_as_text(cold_cli_with_store: CommandLine, columns: int) -> None:
+    terminal = shown(cold_cli_with_store, "ask", "How is the zebra crossing painted?", "-c", "evil", columns=columns)
 
     assert not re.search(rb"\x1b\[31mred|\x1b\]52|\x07|\xe2\x80\xae", terminal.raw)
     assert "\ufffd[31mred[bold][link=http:evil]name.md" in terminal.words
     assert "crossing[/red]ispainted[link=x]white[/link]." in terminal.words
 
 
-def test_stdout_in_a_file_gets_the_answer_alone_and_the_terminal_the_rest(reader: CommandLine, quotes: str) -> None:
+def test_stdout_in_a_file_gets_the_answer_alone_and_the_terminal_the_rest(
+    cold_cli_with_store: CommandLine, quotes: str
+) -> None:
     with (
         tempfile.TemporaryFile() as file,
-        on_terminal(reader, "ask", QUESTION, stdout=file.fileno()) as (terminal, process),
+        on_terminal(cold_cli_with_store, "ask", QUESTION, stdout=file.fileno()) as (terminal, process),
     ):
         code = terminal.wait_for_end(process)
         file.seek(0)

@@ -1,18 +1,16 @@
 """Users with a store of their own, small and large, for doctors to look at."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command_line import CommandLine
-from tests.openai_server import OpenAIServer
-from tests.warm_command_line import warm
+from tests.support.command_line import CommandLine
+from tests.support.doctor import ANSWER
+from tests.support.openai_server import OpenAIServer
+from tests.support.warm_command_line import warm
 
-QUESTION = "When does the library open?"
-ANSWER = "The library opens at nine in the morning."
 _FILLING = (
     "The keeper noted ships, whales and the weather of the day in a steady hand, and slept well afterwards. " * 14
 )
@@ -44,12 +42,6 @@ def large(small: CommandLine, tmp_path_factory: pytest.TempPathFactory, server: 
     (user.directory / "library" / "log.md").write_text(f"# Log\n\n{log}", encoding="utf-8")
     assert user.run("ingest", "library").code == 0
     return user
-
-
-def copy_of(user: CommandLine, home: Path) -> CommandLine:
-    """The same user in a home of their own; the documents stay where they are."""
-    shutil.copytree(user.home / "data", home / "data")
-    return replace(user, home=home)
 
 
 def _user(home: Path) -> CommandLine:

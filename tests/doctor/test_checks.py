@@ -18,10 +18,9 @@ from streamrag_cli.engine.place import place_for
 from streamrag_cli.errors import ConfigurationError, ExitCode, ModelServerError, StoreError, StreamragError
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
-from tests.cli.command_line import CommandLine
-from tests.doctor.conftest import copy_of
-from tests.doctor.findings import bad, doctor, follow, of_check
-from tests.openai_server import OpenAIServer
+from tests.support.command_line import CommandLine
+from tests.support.doctor import bad, copy_of, doctor, follow, of_check
+from tests.support.openai_server import OpenAIServer
 
 KEY = "sk-secret-0123456789abcdefghij"
 NOWHERE = {"STREAMRAG_BASE_URL": "http://127.0.0.1:9/v1", "STREAMRAG_MODEL": "m"}

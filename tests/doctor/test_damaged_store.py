@@ -11,9 +11,8 @@ import pytest
 from streamrag_cli.store.local import full_text
 from streamrag_cli.store.local.layout import Layout
 from streamrag_cli.store.local.vectors import WritableVectors
-from tests.cli.command_line import CommandLine
-from tests.doctor.conftest import ANSWER, QUESTION, copy_of
-from tests.doctor.findings import bad, doctor, follow, of_check
+from tests.support.command_line import CommandLine
+from tests.support.doctor import ANSWER, QUESTION, bad, copy_of, doctor, follow, of_check
 
 REBUILD = "streamrag ingest --rebuild"
 Damage = Callable[[Layout, str], None]

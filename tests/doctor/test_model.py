@@ -9,8 +9,8 @@ from streamrag_cli.doctor.findings import Finding
 from streamrag_cli.doctor.model_check import check_model
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.settings import Settings
-from tests.openai_replies import Delay, Reply, Stall, answer, failure, finish, stream, token
-from tests.openai_server import OpenAIServer
+from tests.support.openai_replies import Delay, Reply, Stall, answer, failure, finish, stream, token
+from tests.support.openai_server import OpenAIServer
 
 KEY = "sk-secret-0123456789abcdefghij"
 
@@ -37,7 +37,7 @@ def test_after_two_pieces_the_answer_is_broken_off() -> None:
     with OpenAIServer(chat=stream(token("1"), Delay(0.05), token(" 2"), Stall())) as server:
         (found,) = check_model(settings(server))
         request = next(each for each in server.requests if each.path.endswith("/chat/completions"))
-        assert request.closed_by_client.wait(timeout=2.0)
+        assert request.closed_by_client.wait(timeout=10.0)
 
     assert found.state == "ok"
 

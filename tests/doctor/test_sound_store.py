@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.store.local.inspection import UNFOUND_TOLERATED, Inspection, inspect
-from tests.cli.command_line import CommandLine, read_until
-from tests.doctor.conftest import copy_of
-from tests.doctor.findings import bad, doctor, follow, of_check
-from tests.fake_embedder import FakeEmbedder
-from tests.store.stores import LocalStore, document, many_chunks
+from tests.support.command_line import CommandLine, read_until
+from tests.support.doctor import bad, copy_of, doctor, follow, of_check
+from tests.support.fake_embedder import FakeEmbedder
+from tests.support.stores import LocalStore, document, many_chunks
 
 
 def test_every_chunk_of_a_small_collection_is_searched_for(small: CommandLine, tmp_path: Path) -> None:
@@ -115,4 +114,4 @@ def test_a_doctor_can_be_sent_away(small: CommandLine, tmp_path: Path, with_sign
         read_until(process.stdout, b"embedding")
         process.send_signal(with_signal)
 
-        assert process.wait(timeout=5) == 128 + with_signal
+        assert process.wait(timeout=30) == 128 + with_signal

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.documents.loading import loaded
+from tests.support.loading import loaded
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.model import Chunk, Document, Section
-from tests.documents.loading import loaded
+from tests.support.loading import loaded
 
 PIECES = st.sampled_from(
     ["word ", "word", "\n", "\n\n", " ", "\t", "End. ", "Next? ", "```\n", "\n```\n", "~~~\n", "- item\n", "    code\n",

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.documents.loading import loaded
+from tests.support.loading import loaded
 
 
 @pytest.mark.parametrize(

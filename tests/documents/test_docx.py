@@ -12,7 +12,7 @@ from docx.oxml.ns import nsdecls
 from streamrag_cli.documents.loaders.docx import load_docx
 from streamrag_cli.documents.loaders.docx_package import ENTRIES
 from streamrag_cli.errors import DocumentError
-from tests.documents.loading import loaded, outline
+from tests.support.loading import loaded, outline
 
 
 def docx_bytes(write: Callable[[Any], None]) -> bytes:

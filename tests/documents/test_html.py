@@ -1,6 +1,6 @@
 import pytest
 
-from tests.documents.loading import loaded, outline
+from tests.support.loading import loaded, outline
 
 PAGE = """<!DOCTYPE html>
 <html>

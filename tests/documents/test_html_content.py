@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.documents.loading import loaded, outline
+from tests.support.loading import loaded, outline
 
 CONTENT = "<h1>Winches</h1><p>Grease the winch on the first day of each month.</p>"
 

@@ -5,7 +5,7 @@ import pytest
 from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.loaders.mail import load_mailbox
 from streamrag_cli.errors import DocumentError
-from tests.documents.loading import loaded, outline
+from tests.support.loading import loaded, outline
 
 
 def message(subject: str, text: str) -> EmailMessage:

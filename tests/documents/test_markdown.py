@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from tests.documents.loading import loaded, outline
+from tests.support.loading import loaded, outline
 
 
 def test_headings_make_nested_sections_and_the_text_is_the_file() -> None:

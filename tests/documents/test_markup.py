@@ -3,7 +3,7 @@
 import pytest
 
 from streamrag_cli.model import Document
-from tests.documents.loading import loaded
+from tests.support.loading import loaded
 
 
 def numbered(document: Document) -> list[tuple[int, str]]:

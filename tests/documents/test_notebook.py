@@ -5,7 +5,7 @@ import pytest
 
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
-from tests.documents.loading import loaded, outline
+from tests.support.loading import loaded, outline
 
 
 def notebook(**fields: Any) -> Document:

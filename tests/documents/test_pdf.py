@@ -3,8 +3,8 @@ import pytest
 from streamrag_cli.documents.loaders.pdf import load_pdf
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document, Section
-from tests.documents.loading import loaded
-from tests.documents.pdf_bytes import pdf_bytes
+from tests.support.loading import loaded
+from tests.support.pdf_bytes import pdf_bytes
 
 
 def test_each_page_with_text_is_a_section() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.documents.loading import loaded
-from tests.documents.pdf_bytes import placed_pdf
+from tests.support.loading import loaded
+from tests.support.pdf_bytes import placed_pdf
 
 SAMPLES = Path(__file__).parent / "samples"
 Texts = list[tuple[float, float, str]]

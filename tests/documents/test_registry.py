@@ -17,10 +17,10 @@ from streamrag_cli.events import Token
 from streamrag_cli.model import Question
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.store.registry import open_store
-from tests.library import make_collection
+from tests.support.collection import make_collection
 
 LEDGER = Format(
-    name="ledger", loader="tests.documents.made_up_loader:load_ledger", suffixes=".ledger .lgr", names="cashbook"
+    name="ledger", loader="tests.support.custom_loader:load_ledger", suffixes=".ledger .lgr", names="cashbook"
 )
 
 

@@ -15,8 +15,8 @@ from streamrag_cli.documents.frames import document_from_json, document_to_json,
 from streamrag_cli.documents.load import load
 from streamrag_cli.documents.sandbox import Loader
 from streamrag_cli.errors import DocumentError
-from tests.documents.loading import loaded, raw_file
-from tests.documents.pdf_bytes import pdf_bytes
+from tests.support.loading import loaded, raw_file
+from tests.support.pdf_bytes import pdf_bytes
 
 PDF = pdf_bytes([["Page one."], ["Page two."]])
 PROC = Path("/proc/self/task")
@@ -129,7 +129,7 @@ def test_the_process_ends_when_its_parent_is_killed() -> None:
     program = (
         "import sys, time\nfrom pathlib import Path\n"
         "from streamrag_cli.documents.sandbox import Loader\nfrom tests.documents.test_sandbox import PDF, children\n"
-        "from tests.documents.loading import raw_file\n"
+        "from tests.support.loading import raw_file\n"
         "loader = Loader()\nloader.load(Path('/a.pdf'), raw_file(PDF))\n"
         "print(*children(), flush=True)\ntime.sleep(60)\n"
     )

@@ -8,7 +8,7 @@ from pathlib import PurePath
 import pytest
 
 from streamrag_cli.documents.secret_content import why_secret
-from tests.documents.made_secrets import AWS_ID, AWS_SECRET, private_key, random_text
+from tests.support.fake_secrets import AWS_ID, AWS_SECRET, private_key, random_text
 
 HEX = "0123456789abcdef"
 TOKENS = {

@@ -3,7 +3,7 @@
 import pytest
 
 from streamrag_cli.documents.chunking import chunk
-from tests.documents.loading import loaded, outline
+from tests.support.loading import loaded, outline
 
 LONG = "word " * 100
 

@@ -1,5 +1,5 @@
 from streamrag_cli.documents.chunking import chunk
-from tests.documents.loading import loaded
+from tests.support.loading import loaded
 
 
 def test_sentences_go_on_over_cues_under_their_time() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from streamrag_cli.documents.chunking import chunk
-from tests.documents.loading import loaded
+from tests.support.loading import loaded
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from streamrag_cli.documents.formats import format_of, is_supported
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document, Section
-from tests.documents.loading import loaded, outline
+from tests.support.loading import loaded, outline
 
 
 @pytest.mark.parametrize(

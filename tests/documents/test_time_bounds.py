@@ -7,7 +7,7 @@ import pytest
 
 from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.secret_content import why_secret
-from tests.documents.loading import loaded
+from tests.support.loading import loaded
 
 LINE_CHARS = 3_900
 MOST_S = 5.0

@@ -17,17 +17,18 @@ import psycopg
 import pytest
 
 from streamrag_cli.engine.place import UnsafePlaceError, identity, place_for
-from tests.cli.command_line import ROOT, CommandLine, at_once, read_until
-from tests.engine.conftest import engines, without_engine
-from tests.library import make_collection
-from tests.openai_replies import Stall, answer, stream, token
-from tests.openai_server import OpenAIServer
-from tests.postgres_server import GUARDED, PASSWORD, fresh_schema, guarded
+from tests.support.collection import make_collection
+from tests.support.command_line import ROOT, at_once, read_until
+from tests.support.engines import engines, start_engine, without_engine
+from tests.support.openai_replies import Stall, answer, stream, token
+from tests.support.openai_server import OpenAIServer
+from tests.support.postgres_server import GUARDED, PASSWORD, fresh_schema, guarded
+from tests.support.warm_command_line import WarmCommandLine
 
 QUESTION = "Who built the lighthouse?"
 
 
-def wait_until(condition: Callable[[], bool], *, within_s: float = 10.0) -> bool:
+def wait_until(condition: Callable[[], bool], *, within_s: float = 30.0) -> bool:
     deadline_s = time.monotonic() + within_s
     while not condition() and time.monotonic() < deadline_s:
         time.sleep(0.02)
@@ -50,31 +51,33 @@ def events(stdout: bytes) -> list[dict[str, Any]]:
     return read
 
 
-def test_the_first_question_starts_an_engine_and_later_ones_find_it(user: CommandLine) -> None:
+def test_the_first_question_starts_an_engine_and_later_ones_find_it(user: WarmCommandLine) -> None:
     first = user.run("ask", "--jsonl", QUESTION)
-    started = engines(user)
+    assert wait_until(lambda: engines(user) != [])
+    (started,) = engines(user)
     second = user.run("ask", "--jsonl", QUESTION)
+    (found,) = engines(user)
     alone = without_engine(user).run("ask", "--jsonl", QUESTION)
 
     assert (first.code, second.code, alone.code) == (0, 0, 0)
     assert events(first.stdout) == events(second.stdout) == events(alone.stdout)
     assert first.stderr == second.stderr == alone.stderr
-    assert [each["pid"] for each in engines(user)] == [each["pid"] for each in started]
-    assert (len(started), started[0]["questions"], engines(user)[0]["questions"]) == (1, 1, 2)
+    assert (found["pid"], found["questions"]) == (started["pid"], started["questions"] + 1)
 
 
-def test_search_goes_through_the_engine_too_and_fails_as_it_does_alone(user: CommandLine) -> None:
+def test_search_goes_through_the_engine_too_and_fails_as_it_does_alone(user: WarmCommandLine) -> None:
+    start_engine(user)
     found = user.run("search", QUESTION)
     nothing = user.run("search", "--min-score", "0.99", "quantum chromodynamics")
     alone = without_engine(user)
 
     assert found == alone.run("search", QUESTION)
     assert nothing == alone.run("search", "--min-score", "0.99", "quantum chromodynamics")
-    assert (found.code, nothing.code, engines(user)[0]["questions"]) == (0, 7, 2)
+    assert (found.code, nothing.code, engines(user)[0]["questions"]) == (0, 7, 3)
 
 
-def test_the_socket_is_its_users_alone(user: CommandLine) -> None:
-    user.run("search", QUESTION)
+def test_the_socket_is_its_users_alone(user: WarmCommandLine) -> None:
+    start_engine(user)
     directory = Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
     found = {each.suffix: stat.S_IMODE(each.stat().st_mode) for each in directory.iterdir()}
 
@@ -109,7 +112,7 @@ def _short(directory: Path) -> dict[str, str]:
     return {"XDG_RUNTIME_DIR": str(link)}
 
 
-def test_where_no_engine_can_be_the_process_answers_itself_and_says_so_on_demand(user: CommandLine) -> None:
+def test_where_no_engine_can_be_the_process_answers_itself_and_says_so_on_demand(user: WarmCommandLine) -> None:
     directory = Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
     directory.mkdir(mode=0o755)
     directory.chmod(0o755)
@@ -123,7 +126,7 @@ def test_where_no_engine_can_be_the_process_answers_itself_and_says_so_on_demand
 
 
 @pytest.mark.parametrize("how", ["flag", "variable", "CI"])
-def test_without_an_engine_nothing_is_left_behind(how: str, user: CommandLine) -> None:
+def test_without_an_engine_nothing_is_left_behind(how: str, user: WarmCommandLine) -> None:
     flags = ["--no-engine"] if how == "flag" else []
     variables = {"variable": {"STREAMRAG_ENGINE": "off"}, "CI": {"CI": "true"}}.get(how, {})
     outcome = user.having(**variables).run("search", QUESTION, *flags)
@@ -132,32 +135,29 @@ def test_without_an_engine_nothing_is_left_behind(how: str, user: CommandLine) -
     assert engines(user) == []
 
 
-def test_many_at_once_from_nothing_share_one_engine(user: CommandLine) -> None:
-    found = at_once({str(n): lambda: user.run("search", QUESTION) for n in range(12)})
+def test_many_at_once_from_nothing_share_one_engine(user: WarmCommandLine) -> None:
+    found = at_once({str(n): lambda: user.cold.run("search", QUESTION) for n in range(12)})
 
     assert {outcome.code for outcome in found.values()} == {0}
     assert len({outcome.stdout for outcome in found.values()}) == 1
     assert len(engines(user)) == 1
 
 
-def test_a_killed_engine_is_replaced(user: CommandLine) -> None:
-    user.run("search", QUESTION)
-    (before,) = engines(user)
+def test_a_killed_engine_is_replaced(user: WarmCommandLine) -> None:
+    before = start_engine(user)
     os.kill(before["pid"], signal.SIGKILL)
     outcome = user.run("search", QUESTION)
-    (after,) = engines(user)
+    after = start_engine(user)
 
     assert (outcome.code, after["pid"] != before["pid"]) == (0, True)
 
 
-def test_an_engine_that_hangs_is_not_waited_for_and_the_next_question_finds_another(user: CommandLine) -> None:
-    user.run("search", QUESTION)
-    (hung,) = engines(user)
+def test_an_engine_that_hangs_is_not_waited_for_and_the_next_question_finds_another(user: WarmCommandLine) -> None:
+    hung = start_engine(user)
     os.kill(hung["pid"], signal.SIGSTOP)
     try:
         outcome = user.run("search", QUESTION, "--debug")
-        user.run("search", QUESTION)
-        (after,) = engines(user)
+        after = start_engine(user)
     finally:
         os.kill(hung["pid"], signal.SIGKILL)
 
@@ -166,39 +166,40 @@ def test_an_engine_that_hangs_is_not_waited_for_and_the_next_question_finds_anot
     assert after["pid"] != hung["pid"]
 
 
-def test_an_engine_killed_amid_an_answer_ends_it_with_an_error(user: CommandLine) -> None:
+def test_an_engine_killed_amid_an_answer_ends_it_with_an_error(user: WarmCommandLine) -> None:
+    start_engine(user)
     with OpenAIServer(chat=stream(token("Half an ans"), Stall())) as model:
         with user.running("ask", QUESTION, "--base-url", model.base_url, "-m", "m") as asking:
             said = read_until(asking.stdout, b"Half an ans")
             (engine,) = engines(user)
             os.kill(engine["pid"], signal.SIGKILL)
-            out, err = asking.communicate(timeout=20)
+            out, err = asking.communicate(timeout=60)
 
     assert (asking.returncode, said + out) == (4, b"Half an ans\n")
     assert "the engine that was writing the answer has ended" in err.decode()
 
 
-def test_an_engine_killed_before_anything_was_shown_is_done_without(user: CommandLine) -> None:
-    user.run("search", QUESTION)
-    (engine,) = engines(user)
+def test_an_engine_killed_before_anything_was_shown_is_done_without(user: WarmCommandLine) -> None:
+    engine = start_engine(user)
     os.kill(engine["pid"], signal.SIGSTOP)
     with user.running("ask", QUESTION) as asking:
         directory = Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
         assert wait_until(lambda: not list(directory.glob("*.sock")))
         os.kill(engine["pid"], signal.SIGKILL)
-        out, _ = asking.communicate(timeout=30)
+        out, _ = asking.communicate(timeout=60)
 
     assert asking.returncode == 0
     assert "Ada Brandt" in out.decode()
 
 
-def test_an_engine_that_hangs_amid_an_answer_ends_it_with_an_error(user: CommandLine) -> None:
+def test_an_engine_that_hangs_amid_an_answer_ends_it_with_an_error(user: WarmCommandLine) -> None:
+    start_engine(user)
     with OpenAIServer(chat=stream(token("Half an ans"), Stall())) as model:
         with user.running("ask", QUESTION, "--base-url", model.base_url, "-m", "m") as asking:
             said = read_until(asking.stdout, b"Half an ans")
             (engine,) = engines(user)
             os.kill(engine["pid"], signal.SIGSTOP)
-            out, err = asking.communicate(timeout=20)
+            out, err = asking.communicate(timeout=60)
             os.kill(engine["pid"], signal.SIGKILL)
 
     assert (asking.returncode, said + out) == (4, b"Half an ans\n")
@@ -207,20 +208,22 @@ def test_an_engine_that_hangs_amid_an_answer_ends_it_with_an_error(user: Command
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_question_closes_its_call_to_the_model_in_the_engine(
-    number: signal.Signals, code: int, user: CommandLine
+    number: signal.Signals, code: int, user: WarmCommandLine
 ) -> None:
+    start_engine(user)
     with OpenAIServer(chat=stream(token("Half"), Stall())) as model:
         with user.running("ask", QUESTION, "--base-url", model.base_url, "-m", "m") as asking:
             read_until(asking.stdout, b"Half")
             asking.send_signal(number)
-            asking.communicate(timeout=5)
+            asking.communicate(timeout=30)
 
         assert asking.returncode == code
-        assert model.requests[0].closed_by_client.wait(timeout=1.0)
+        assert model.requests[0].closed_by_client.wait(timeout=10.0)
         assert len(engines(user)) == 1
 
 
-def test_a_key_travels_with_its_question_and_is_kept_nowhere(user: CommandLine) -> None:
+def test_a_key_travels_with_its_question_and_is_kept_nowhere(user: WarmCommandLine) -> None:
+    start_engine(user)
     with OpenAIServer(chat=answer("x")) as model:
         for key in ("sk-first-0123456789", "sk-second-0123456789"):
             user.having(OPENAI_API_KEY=key, OPENAI_BASE_URL=model.base_url).run("ask", QUESTION, "-m", "m")
@@ -233,7 +236,7 @@ def test_a_key_travels_with_its_question_and_is_kept_nowhere(user: CommandLine) 
     assert b"sk-" not in told
 
 
-def test_an_engine_holds_nothing_of_the_caller_that_started_it(user: CommandLine) -> None:
+def test_an_engine_holds_nothing_of_the_caller_that_started_it(user: WarmCommandLine) -> None:
     pipe_read, pipe_write = os.pipe()
     os.set_inheritable(pipe_write, True)
     subprocess.run(
@@ -254,7 +257,7 @@ def test_an_engine_holds_nothing_of_the_caller_that_started_it(user: CommandLine
     os.close(pipe_read)
 
 
-def test_an_engine_that_nobody_asks_ends_by_itself(user: CommandLine) -> None:
+def test_an_engine_that_nobody_asks_ends_by_itself(user: WarmCommandLine) -> None:
     user.having(STREAMRAG_ENGINE_IDLE="0.4").run("search", QUESTION)
     directory = Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
 
@@ -262,12 +265,11 @@ def test_an_engine_that_nobody_asks_ends_by_itself(user: CommandLine) -> None:
     assert engines(user) == []
 
 
-def test_an_engine_whose_store_is_another_one_ends(user: CommandLine, tmp_path: Path) -> None:
+def test_an_engine_whose_store_is_another_one_ends(user: WarmCommandLine, tmp_path: Path) -> None:
     store = tmp_path / "store"
     shutil.copytree(user.variables["STREAMRAG_STORE"], store)
     impatient = user.having(STREAMRAG_STORE=str(store), STREAMRAG_ENGINE_IDLE="2")
-    impatient.run("search", QUESTION)
-    (engine,) = engines(user)
+    engine = start_engine(impatient)
     shutil.rmtree(store)
     gone = impatient.run("search", QUESTION)
 
@@ -275,11 +277,10 @@ def test_an_engine_whose_store_is_another_one_ends(user: CommandLine, tmp_path: 
     assert wait_until(lambda: not is_alive(engine["pid"]))
 
 
-def test_a_changed_program_gets_a_new_engine_and_the_old_one_ends(user: CommandLine, tmp_path: Path) -> None:
+def test_a_changed_program_gets_a_new_engine_and_the_old_one_ends(user: WarmCommandLine, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "streamrag_cli", tmp_path / "site" / "streamrag_cli")
-    installed = user.having(PYTHONPATH=str(tmp_path / "site"), STREAMRAG_ENGINE_IDLE="8")
-    installed.run("search", QUESTION)
-    (before,) = engines(installed)
+    installed = user.cold.having(PYTHONPATH=str(tmp_path / "site"), STREAMRAG_ENGINE_IDLE="8")
+    before = start_engine(installed)
     os.utime(tmp_path / "site" / "streamrag_cli" / "text.py")
     outcome = installed.run("search", QUESTION)
     after = {each["pid"] for each in engines(installed)}
@@ -295,7 +296,9 @@ def test_the_identity_stands_for_what_libraries_read_from_the_environment() -> N
 
 
 @pytest.mark.postgres
-def test_a_password_in_the_environment_is_used_by_the_process_that_has_it(user: CommandLine, tmp_path: Path) -> None:
+def test_a_password_in_the_environment_is_used_by_the_process_that_has_it(
+    user: WarmCommandLine, tmp_path: Path
+) -> None:
     with fresh_schema() as place:
         make_collection(tmp_path, store=place)
         with psycopg.connect(place.url) as owner:
@@ -310,16 +313,17 @@ def test_a_password_in_the_environment_is_used_by_the_process_that_has_it(user: 
     assert engines(user) == []
 
 
-def test_certificates_are_found_by_a_relative_path(user: CommandLine) -> None:
+def test_certificates_are_found_by_a_relative_path(user: WarmCommandLine) -> None:
     shutil.copy(certifi.where(), user.directory / "ca.pem")
     trusting = user.having(SSL_CERT_FILE="ca.pem", STREAMRAG_BASE_URL="https://127.0.0.1:1/v1", STREAMRAG_MODEL="m")
+    start_engine(trusting)
     outcome = trusting.run("ask", QUESTION)
 
     assert (outcome.code, outcome) == (4, without_engine(trusting).run("ask", QUESTION))
-    assert [each["questions"] for each in engines(user)] == [1]
+    assert [each["questions"] for each in engines(user)] == [2]
 
 
-def test_a_question_after_an_ingest_sees_the_new_documents(user: CommandLine, tmp_path: Path) -> None:
+def test_a_question_after_an_ingest_sees_the_new_documents(user: WarmCommandLine, tmp_path: Path) -> None:
     mine = user.having(STREAMRAG_STORE=str(tmp_path / "mine"))
     (mine.directory / "one.md").write_text("# One\n\nThe ferry leaves at nine.\n")
     mine.run("ingest", ".")
@@ -333,9 +337,8 @@ def test_a_question_after_an_ingest_sees_the_new_documents(user: CommandLine, tm
     assert len(engines(user)) == 1
 
 
-def test_stop_ends_the_engine_and_says_so(user: CommandLine) -> None:
-    user.run("search", QUESTION)
-    (engine,) = engines(user)
+def test_stop_ends_the_engine_and_says_so(user: WarmCommandLine) -> None:
+    engine = start_engine(user)
     told = user.run("engine", "status").stdout.decode()
     stopped = user.run("engine", "stop").stdout
     again = user.run("engine", "stop").stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 from streamrag_cli.retrieval.embedder import BUILTIN
 from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.store.registry import open_store
-from tests.store.stores import document
+from tests.support.stores import document
 
 COLLECTIONS = 20
 QUESTIONS = 1000
@@ -24,7 +24,7 @@ def test_a_thousand_questions_over_twenty_collections_stay_below_a_ceiling(tmp_p
         with open_store(tmp_path).writer(f"number{number}", embedding=BUILTIN) as writer:
             writer.write([written], vectors)
     said = subprocess.run(
-        [sys.executable, "-m", "tests.engine.asks_many_collections", tmp_path, str(COLLECTIONS), str(QUESTIONS)],
+        [sys.executable, "-m", "tests.support.many_collections", tmp_path, str(COLLECTIONS), str(QUESTIONS)],
         cwd=Path(__file__).parents[2],
         env={**os.environ, "MALLOC_ARENA_MAX": "1"},  # as an engine has it
         stdout=subprocess.PIPE,

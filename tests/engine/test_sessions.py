@@ -18,24 +18,23 @@ from streamrag_cli.engine.messages import Request
 from streamrag_cli.engine.place import Place
 from streamrag_cli.model import Question
 from streamrag_cli.settings import Settings
-from tests.cli.command_line import CommandLine, read_until
-from tests.engine.conftest import engines
-from tests.openai_replies import Hold, finish, stream, token
-from tests.openai_server import OpenAIServer
+from tests.support.command_line import CommandLine, read_until
+from tests.support.engines import engines, start_engine
+from tests.support.openai_replies import Hold, finish, stream, token
+from tests.support.openai_server import OpenAIServer
 
 QUESTION = "Who built the lighthouse?"
 
 
 @pytest.fixture
-def cron(user: CommandLine) -> CommandLine:
+def cron_cli(user: CommandLine) -> CommandLine:
     """The same user without anything that a login sets."""
     return replace(user, variables={**user.variables, "XDG_RUNTIME_DIR": ""})
 
 
-def test_a_terminal_and_cron_share_an_engine_whichever_asks_first(user: CommandLine, cron: CommandLine) -> None:
-    for first, second in ((user, cron), (cron, user)):
-        first.run("search", QUESTION)
-        (started,) = engines(first)
+def test_a_terminal_and_cron_share_an_engine_whichever_asks_first(user: CommandLine, cron_cli: CommandLine) -> None:
+    for first, second in ((user, cron_cli), (cron_cli, user)):
+        started = start_engine(first)
         second.run("search", QUESTION)
         (found,) = engines(second)
         assert (found["pid"], found["questions"]) == (started["pid"], 2)
@@ -44,7 +43,7 @@ def test_a_terminal_and_cron_share_an_engine_whichever_asks_first(user: CommandL
 
 
 def test_a_question_that_goes_to_no_server_finds_the_engine_of_a_session_with_a_proxy(user: CommandLine) -> None:
-    user.having(https_proxy="http://proxy.example:8080").run("search", QUESTION)
+    start_engine(user.having(https_proxy="http://proxy.example:8080"))
     user.run("search", QUESTION)
 
     assert [each["questions"] for each in engines(user)] == [2]
@@ -52,13 +51,13 @@ def test_a_question_that_goes_to_no_server_finds_the_engine_of_a_session_with_a_
 
 def test_a_user_of_another_home_has_an_engine_of_their_own(user: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    user.run("search", QUESTION)
+    start_engine(user)
 
     assert engines(replace(user, home=tmp_path / "other")) == []
 
 
 def test_a_client_that_was_stopped_gets_the_whole_answer_when_it_goes_on(user: CommandLine) -> None:
-    user.run("search", QUESTION)
+    start_engine(user)
     go_on = [threading.Event(), threading.Event()]
     with OpenAIServer(
         chat=stream(token("Half "), Hold(go_on[0]), token("and half"), Hold(go_on[1]), finish())
@@ -70,7 +69,7 @@ def test_a_client_that_was_stopped_gets_the_whole_answer_when_it_goes_on(user: C
             time.sleep(6)  # longer than an engine may be silent
             go_on[1].set()
             asking.send_signal(signal.SIGCONT)
-            out, err = asking.communicate(timeout=30)
+            out, err = asking.communicate(timeout=60)
 
     assert (asking.returncode, said + out) == (0, b"Half and half\n"), err
     assert len(engines(user)) == 1
@@ -99,6 +98,6 @@ def test_an_engine_that_is_to_stop_does_not_wait_for_a_client_that_takes_nothing
                 await asyncio.to_thread(model.wait_for_requests, 1, timeout_s=60)
                 stopping.connect(str(place.socket))
                 stopping.sendall(to_line(Request(wants="stop")))
-                await asyncio.wait_for(running, timeout=30)
+                await asyncio.wait_for(running, timeout=60)
 
         asyncio.run(stop())

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command_line import CommandLine, Outcome, at_once
-from tests.cli.pseudo_terminal import Terminal, on_terminal, shown
-from tests.openai_replies import DONE, Hold, answer, failure, finish, reasoning, stream, token
-from tests.openai_server import OpenAIServer
+from tests.support.command_line import CommandLine, Outcome, at_once
+from tests.support.openai_replies import DONE, Hold, answer, failure, finish, reasoning, stream, token
+from tests.support.openai_server import OpenAIServer
+from tests.support.pseudo_terminal import Terminal, on_terminal, shown
 
 QUESTION = "What does a berth cost for the night?"
 FIVE_MEGABYTES = "word " * 1_000_000
@@ -25,18 +25,18 @@ MARKUP = "[/b] [bold]x[/bold] [link=http://evil.example]y[/link] \x1b[31mred \x1
 
 
 @pytest.fixture(scope="module")
-def outcomes(resident: CommandLine, warm_resident: CommandLine) -> dict[str, Outcome]:
-    impatient = warm_resident.having(STREAMRAG_TIMEOUT="0.4")
+def outcomes(cold_cli_with_store: CommandLine, cli_with_store: CommandLine) -> dict[str, Outcome]:
+    impatient = cli_with_store.having(STREAMRAG_TIMEOUT="0.4")
     thinking = stream(
         *[step for _ in range(4) for step in (reasoning("hm"), b": ping\n\n")], token("18."), finish(), DONE
     )
     return at_once(
         {
             "reasoning": lambda: impatient.ask(thinking, QUESTION, "-m", "m", "-q"),
-            "stderr full": lambda: full_stderr(resident),
-            "debug": lambda: warm_resident.ask(failure(418, "a teapot"), QUESTION, "-m", "m", "-q", "--debug"),
-            "no debug": lambda: warm_resident.ask(failure(418, "a teapot"), QUESTION, "-m", "m", "-q"),
-            "debug search": lambda: warm_resident.run("search", QUESTION, "-c", "nowhere", "--debug"),
+            "stderr full": lambda: full_stderr(cold_cli_with_store),
+            "debug": lambda: cli_with_store.ask(failure(418, "a teapot"), QUESTION, "-m", "m", "-q", "--debug"),
+            "no debug": lambda: cli_with_store.ask(failure(418, "a teapot"), QUESTION, "-m", "m", "-q"),
+            "debug search": lambda: cli_with_store.run("search", QUESTION, "-c", "nowhere", "--debug"),
         }
     )
 
@@ -64,10 +64,13 @@ def test_an_expected_failure_has_a_traceback_with_debug_and_only_then(outcomes: 
     ).endswith(re.sub(r":\d+", "", outcomes["no debug"].stderr))
 
 
-def test_one_token_of_five_megabytes_is_shown_on_a_terminal_in_bounded_memory(resident: CommandLine) -> None:
+def test_one_token_of_five_megabytes_is_shown_on_a_terminal_in_bounded_memory(cold_cli_with_store: CommandLine) -> None:
     with (
         OpenAIServer(chat=answer(FIVE_MEGABYTES)) as server,
-        on_terminal(resident, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", "-q") as (terminal, process),
+        on_terminal(cold_cli_with_store, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", "-q") as (
+            terminal,
+            process,
+        ),
     ):
         shown_words, peak_mb = drained(terminal, process)
 
@@ -97,19 +100,19 @@ def memory_mb(pid: int) -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
-def test_nothing_in_an_answer_becomes_a_link_of_the_terminal(resident: CommandLine) -> None:
+def test_nothing_in_an_answer_becomes_a_link_of_the_terminal(cold_cli_with_store: CommandLine) -> None:
     with OpenAIServer(chat=answer(REACHING_OUT)) as server:
-        terminal = shown(resident, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", columns=200)
+        terminal = shown(cold_cli_with_store, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", columns=200)
 
     addresses = re.findall(rb"\x1b\]8;[^;]*;([^\x1b\x07]*)", terminal.raw)
     assert {address.split(b":")[0] for address in addresses if address} <= {b"file"}
     assert "the fee (http://evil.example/x)" in "\n".join(terminal.lines)  # where it leads is read, not hidden
 
 
-def test_markup_and_escapes_in_an_error_are_shown_as_text(resident: CommandLine) -> None:
+def test_markup_and_escapes_in_an_error_are_shown_as_text(cold_cli_with_store: CommandLine) -> None:
     with (
         OpenAIServer(chat=failure(418, MARKUP)) as server,
-        on_terminal(resident, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", columns=200) as (
+        on_terminal(cold_cli_with_store, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", columns=200) as (
             terminal,
             process,
         ),
@@ -122,11 +125,13 @@ def test_markup_and_escapes_in_an_error_are_shown_as_text(resident: CommandLine)
     assert "[/b][bold]x[/bold][link=http://evil.example]y[/link]\ufffd[31mred" in terminal.words
 
 
-def test_a_window_that_is_resized_from_one_column_and_back_amid_the_answer_loses_nothing(resident: CommandLine) -> None:
+def test_a_window_that_is_resized_from_one_column_and_back_amid_the_answer_loses_nothing(
+    cold_cli_with_store: CommandLine,
+) -> None:
     release = threading.Event()
     with (
         OpenAIServer(chat=answer("A **bold** beginning.\n\n", "- one\n- two\n", between=(Hold(release),))) as server,
-        on_terminal(resident, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", columns=60) as (
+        on_terminal(cold_cli_with_store, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", columns=60) as (
             terminal,
             process,
         ),

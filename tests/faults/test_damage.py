@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command_line import CommandLine, Outcome
-from tests.faults.damages import DAMAGES, noise, removed, scribbled, truncated
-from tests.openai_server import OpenAIServer
-from tests.warm_command_line import WarmCommandLine, warm
+from tests.support.command_line import CommandLine, Outcome
+from tests.support.file_damage import DAMAGES, noise, removed, scribbled, truncated
+from tests.support.openai_server import OpenAIServer
+from tests.support.warm_command_line import WarmCommandLine, warm
 
 QUESTION = "What does a berth cost for the night?"
 LONGEST_S = 20.0  # 0.5 on a machine that has nothing else to do
@@ -38,18 +38,18 @@ class Came:
 
 
 @pytest.fixture(scope="module")
-def machines(resident: CommandLine) -> Iterator[list[WarmCommandLine]]:
+def cli_copies(cold_cli_with_store: CommandLine) -> Iterator[list[WarmCommandLine]]:
     with ExitStack() as stack:
-        yield [stack.enter_context(warm(resident)) for _ in range(AT_ONCE)]
+        yield [stack.enter_context(warm(cold_cli_with_store)) for _ in range(AT_ONCE)]
 
 
 @pytest.fixture(scope="module")
-def large(resident: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+def large(cold_cli_with_store: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """A user with more chunks than Chroma keeps without an index; another service makes the vectors."""
     home, work = tmp_path_factory.mktemp("large"), tmp_path_factory.mktemp("many")
     with OpenAIServer() as server:
         variables = {"STREAMRAG_BASE_URL": server.base_url, "STREAMRAG_EMBEDDING": "openai:words"}
-        user = replace(resident, home=home, directory=work, variables=variables)
+        user = replace(cold_cli_with_store, home=home, directory=work, variables=variables)
         parts = "".join(f"# Part {number}\n\nword{number} {'x' * 900}\n\n" for number in range(1100))
         (work / "docs").mkdir()
         (work / "docs" / "harbour.md").write_text("# Harbour\n\nA berth costs 18 euros for the night.\n")
@@ -89,7 +89,7 @@ def came_of(machine: WarmCommandLine, damaged: Path, *, follow: bool) -> Came:
 
 
 def outcomes(
-    machines: list[WarmCommandLine],
+    cli_copies: list[WarmCommandLine],
     user: CommandLine,
     files: list[Path],
     damage: Callable[[Path], None],
@@ -102,7 +102,7 @@ def outcomes(
         shutil.copytree(user.home, home)
         damage(home / files[number])
         try:
-            machine = as_user(machines[number % AT_ONCE], replace(user, home=home))
+            machine = as_user(cli_copies[number % AT_ONCE], replace(user, home=home))
             return came_of(machine, files[number], follow=number < followed)
         finally:
             shutil.rmtree(home)
@@ -129,54 +129,59 @@ def assert_sound(found: dict[str, Came], is_right: Callable[[Outcome], bool]) ->
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_store_with_any_file_damaged_answers_rightly_or_says_what_mends_it(
-    machines: list[WarmCommandLine], resident: CommandLine, tmp_path: Path, damage: Callable[[Path], None]
+    cli_copies: list[WarmCommandLine], cold_cli_with_store: CommandLine, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
-    right, _ = ask(machines[0])
+    right, _ = ask(cli_copies[0])
     assert right.stdout.startswith(b"docs/harbour.md:"), right
-    files = [file for file in files_of(resident) if not (is_of_index(file) or file.suffix in LOCKS)]
+    files = [file for file in files_of(cold_cli_with_store) if not (is_of_index(file) or file.suffix in LOCKS)]
 
     assert {file.name for file in files} >= {"current.json", "catalog.sqlite3", "chroma.sqlite3"}
-    assert_sound(outcomes(machines, resident, files, damage, tmp_path), right.__eq__)
+    assert_sound(outcomes(cli_copies, cold_cli_with_store, files, damage, tmp_path), right.__eq__)
 
 
 @pytest.mark.parametrize("damage", [removed, noise])
 def test_a_store_with_its_locks_damaged_answers_rightly(
-    machines: list[WarmCommandLine], resident: CommandLine, tmp_path: Path, damage: Callable[[Path], None]
+    cli_copies: list[WarmCommandLine], cold_cli_with_store: CommandLine, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
-    right, _ = ask(machines[0])
-    locks = [file for file in files_of(resident) if file.suffix in LOCKS]
+    right, _ = ask(cli_copies[0])
+    locks = [file for file in files_of(cold_cli_with_store) if file.suffix in LOCKS]
 
-    found = outcomes(machines, resident, locks, damage, tmp_path)
+    found = outcomes(cli_copies, cold_cli_with_store, locks, damage, tmp_path)
     assert [came.first for came in found.values()] == [right] * len(locks)
 
 
 @pytest.mark.parametrize("damage", [truncated, removed, noise])
 def test_a_large_store_with_any_file_of_its_index_damaged_answers_rightly_or_says_what_mends_it(
-    machines: list[WarmCommandLine], large: CommandLine, tmp_path: Path, damage: Callable[[Path], None]
+    cli_copies: list[WarmCommandLine], large: CommandLine, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
-    right, _ = ask(as_user(machines[0], large))
+    right, _ = ask(as_user(cli_copies[0], large))
     assert right.stdout.startswith(b"docs/harbour.md:"), right
     files = [file for file in files_of(large) if is_of_index(file)]
 
     assert len(files) == 5
-    assert_sound(outcomes(machines, large, files, damage, tmp_path, followed=1), right.__eq__)
+    assert_sound(outcomes(cli_copies, large, files, damage, tmp_path, followed=1), right.__eq__)
 
 
 def test_a_few_letters_changed_anywhere_in_the_catalog_are_never_shown(
-    machines: list[WarmCommandLine], resident: CommandLine, tmp_path: Path
+    cli_copies: list[WarmCommandLine], cold_cli_with_store: CommandLine, tmp_path: Path
 ) -> None:
-    document = " ".join((resident.directory / "docs" / "harbour.md").read_text().split())
+    document = " ".join((cold_cli_with_store.directory / "docs" / "harbour.md").read_text().split())
 
     def shows_the_document(outcome: Outcome) -> bool:  # the index of words has no checksum: another part may fit best
         excerpts = [line.split("\t")[2].removesuffix("...") for line in outcome.stdout.decode().splitlines()]
         return len(excerpts) == 1 and all(sentence in document for sentence in excerpts[0].split(". "))
 
-    catalog = next(file for file in files_of(resident) if file.name == "catalog.sqlite3")
+    catalog = next(file for file in files_of(cold_cli_with_store) if file.name == "catalog.sqlite3")
     seeds = iter(range(SCRIBBLES))
 
     for _ in range(SCRIBBLES // 6):
         found = outcomes(
-            machines, resident, [catalog] * 6, lambda file: scribbled(file, seed=next(seeds)), tmp_path, followed=0
+            cli_copies,
+            cold_cli_with_store,
+            [catalog] * 6,
+            lambda file: scribbled(file, seed=next(seeds)),
+            tmp_path,
+            followed=0,
         )
         assert_sound(found, shows_the_document)
 
@@ -191,9 +196,9 @@ def is_of_index(file: Path) -> bool:
     ids=" ".join,
 )
 def test_a_hint_goes_for_the_collection_and_the_store_that_flags_name(
-    machines: list[WarmCommandLine], tmp_path: Path, command: tuple[str, ...]
+    cli_copies: list[WarmCommandLine], tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    machine = replace(machines[0], home=tmp_path)
+    machine = replace(cli_copies[0], home=tmp_path)
     where = ("-c", "notes", "--store", str(tmp_path / "else where"))
     assert machine.run("ingest", "docs", *where).code == 0
     for file in tmp_path.glob("else where/collections/notes/*/catalog.sqlite3"):

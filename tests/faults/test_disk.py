@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command_line import CommandLine, Outcome
-from tests.faults.conftest import write_documents
-from tests.warm_command_line import WarmCommandLine, warm_apart
+from tests.support.collection import write_documents
+from tests.support.command_line import CommandLine, Outcome
+from tests.support.warm_command_line import WarmCommandLine, warm_apart
 
 QUESTION = "What does a berth cost for the night?"
 FREE_KIB = (0, 16, 60, 120, 250, 400, 700)
@@ -21,7 +21,7 @@ ON_A_DISK = 'mount -t tmpfs -o size=6m tmpfs "$0" && exec "$@"'
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
+def cli_on_a_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
     """A program that has a disk of six megabytes, of which nobody else sees anything."""
     home = tmp_path_factory.mktemp("machine")
     mount_point = home / "disk"
@@ -35,34 +35,34 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLin
 
 
 @pytest.fixture
-def small_disk(machine: WarmCommandLine, tmp_path: Path) -> Iterator[WarmCommandLine]:
+def cli_with_small_disk(cli_on_a_disk: WarmCommandLine, tmp_path: Path) -> Iterator[WarmCommandLine]:
     """A user whose store lies on such a disk, with nothing on it yet."""
-    user = replace(machine, home=tmp_path, directory=tmp_path)
+    user = replace(cli_on_a_disk, home=tmp_path, directory=tmp_path)
     write_documents(user)
     yield user
-    disk = Path(machine.variables["STREAMRAG_STORE"]).parent
-    shell(machine, f"rm -rf {disk}/*")
+    disk = Path(cli_on_a_disk.variables["STREAMRAG_STORE"]).parent
+    shell(cli_on_a_disk, f"rm -rf {disk}/*")
 
 
-def shell(machine: WarmCommandLine, line: str) -> None:
+def shell(cli_on_a_disk: WarmCommandLine, line: str) -> None:
     """Run a line of shell where the disk is seen."""
-    ran = machine.measured("sh", "-c", line, module="tests.faults.other_program")
+    ran = cli_on_a_disk.measured("sh", "-c", line, module="tests.support.other_program")
     assert ran.outcome.code == 0, ran
 
 
-def fill(machine: WarmCommandLine, *, free_kib: int) -> None:
-    disk = Path(machine.variables["STREAMRAG_STORE"]).parent
-    shell(machine, f"set -- $(df --output=avail {disk} | tail -1);"
+def fill(cli_on_a_disk: WarmCommandLine, *, free_kib: int) -> None:
+    disk = Path(cli_on_a_disk.variables["STREAMRAG_STORE"]).parent
+    shell(cli_on_a_disk, f"set -- $(df --output=avail {disk} | tail -1);"
                    f" head -c $((($1 - {free_kib}) * 1024)) /dev/zero > {disk}/ballast")  # fmt: skip
 
 
-def free(machine: WarmCommandLine) -> None:
-    disk = Path(machine.variables["STREAMRAG_STORE"]).parent
-    shell(machine, f"rm -f {disk}/ballast")
+def free(cli_on_a_disk: WarmCommandLine) -> None:
+    disk = Path(cli_on_a_disk.variables["STREAMRAG_STORE"]).parent
+    shell(cli_on_a_disk, f"rm -f {disk}/ballast")
 
 
-def found(machine: WarmCommandLine) -> list[dict[str, object]]:
-    outcome = machine.run("search", QUESTION, "--jsonl")
+def found(cli_on_a_disk: WarmCommandLine) -> list[dict[str, object]]:
+    outcome = cli_on_a_disk.run("search", QUESTION, "--jsonl")
     assert outcome.code == 0, outcome
     return [json.loads(line) for line in outcome.stdout.splitlines()]
 
@@ -77,52 +77,52 @@ REFUSED = (5, b"", True, "hint: streamrag ingest --store DIR PATH")
 
 
 def test_a_disk_that_gets_full_at_any_step_of_an_ingest_is_said_and_nothing_is_lost(
-    small_disk: WarmCommandLine,
+    cli_with_small_disk: WarmCommandLine,
 ) -> None:
-    assert small_disk.run("ingest", "docs").code == 0
-    before = found(small_disk)
+    assert cli_with_small_disk.run("ingest", "docs").code == 0
+    before = found(cli_with_small_disk)
     parts = "".join(f"# Part {number}\n\nword{number} {'x' * 900}\n\n" for number in range(600))
-    (small_disk.directory / "docs" / "many.md").write_text(parts, encoding="utf-8")
+    (cli_with_small_disk.directory / "docs" / "many.md").write_text(parts, encoding="utf-8")
 
     outcomes = []
     for free_kib in FREE_KIB:
-        fill(small_disk, free_kib=free_kib)
-        outcomes.append(small_disk.run("ingest", "docs"))
-        free(small_disk)
-        assert found(small_disk)[0] == before[0]
-    (small_disk.directory / "docs" / "many.md").unlink()
-    last = small_disk.run("ingest", "docs")
+        fill(cli_with_small_disk, free_kib=free_kib)
+        outcomes.append(cli_with_small_disk.run("ingest", "docs"))
+        free(cli_with_small_disk)
+        assert found(cli_with_small_disk)[0] == before[0]
+    (cli_with_small_disk.directory / "docs" / "many.md").unlink()
+    last = cli_with_small_disk.run("ingest", "docs")
 
     assert [refusal(each) for each in outcomes] == [REFUSED] * len(FREE_KIB)
-    assert (last.code, found(small_disk)) == (0, before)
+    assert (last.code, found(cli_with_small_disk)) == (0, before)
 
 
 def test_a_first_ingest_onto_a_full_disk_is_said_and_can_be_made_when_there_is_room(
-    small_disk: WarmCommandLine,
+    cli_with_small_disk: WarmCommandLine,
 ) -> None:
     outcomes = []
     for free_kib in (0, 40, 100):
-        fill(small_disk, free_kib=free_kib)
-        outcomes.append(small_disk.run("ingest", "docs"))
-        free(small_disk)
+        fill(cli_with_small_disk, free_kib=free_kib)
+        outcomes.append(cli_with_small_disk.run("ingest", "docs"))
+        free(cli_with_small_disk)
 
     assert [refusal(each) for each in outcomes] == [REFUSED] * 3
-    assert small_disk.run("ingest", "docs").code == 0
-    assert found(small_disk)[0]["source"] == "docs/harbour.md"
+    assert cli_with_small_disk.run("ingest", "docs").code == 0
+    assert found(cli_with_small_disk)[0]["source"] == "docs/harbour.md"
 
 
 def test_a_read_only_store_is_asked_like_any_other_and_refuses_an_ingest(
-    small_disk: WarmCommandLine,
+    cli_with_small_disk: WarmCommandLine,
 ) -> None:
-    assert small_disk.run("ingest", "docs").code == 0
-    before = found(small_disk)
-    disk = Path(small_disk.variables["STREAMRAG_STORE"]).parent
-    shell(small_disk, f"mount -o remount,ro {disk}")
-    refused = [small_disk.run("ingest", *each) for each in (("docs",), ("--rebuild",), ("--remove", "docs"))]
-    served = [small_disk.run(*each) for each in (("ask", QUESTION), ("status",), ("doctor",))]
-    found_there = found(small_disk)
-    shell(small_disk, f"mount -o remount,rw {disk}")
+    assert cli_with_small_disk.run("ingest", "docs").code == 0
+    before = found(cli_with_small_disk)
+    disk = Path(cli_with_small_disk.variables["STREAMRAG_STORE"]).parent
+    shell(cli_with_small_disk, f"mount -o remount,ro {disk}")
+    refused = [cli_with_small_disk.run("ingest", *each) for each in (("docs",), ("--rebuild",), ("--remove", "docs"))]
+    served = [cli_with_small_disk.run(*each) for each in (("ask", QUESTION), ("status",), ("doctor",))]
+    found_there = found(cli_with_small_disk)
+    shell(cli_with_small_disk, f"mount -o remount,rw {disk}")
 
     assert [refusal(each) for each in refused] == [REFUSED] * 3
     assert [each.code for each in served] == [0, 0, 0]
-    assert found_there == found(small_disk) == before
+    assert found_there == found(cli_with_small_disk) == before

@@ -10,11 +10,13 @@ from streamrag_cli.answer.model_choice import choose_endpoint, find_local_server
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint
 from streamrag_cli.retrieval.openai_embedding import OpenAIEmbedder
-from tests.answer.conversations import converse
-from tests.openai_replies import Delay, Reply, Step, whole_body
-from tests.openai_server import OpenAIServer
+from tests.support.conversations import converse
+from tests.support.openai_replies import Delay, Reply, Step, whole_body
+from tests.support.openai_server import OpenAIServer
 
-DRIP: tuple[Step, ...] = tuple(step for drop in repeat(b"x", 300) for step in (drop, Delay(0.02)))
+DRIP: tuple[Step, ...] = tuple(step for drop in repeat(b"x", 1500) for step in (drop, Delay(0.02)))
+LIMIT_S = 10.0
+"""What giving up may take on a busy machine; a whole reply drips for 30 s."""
 HEADERS = Reply(before_headers=(b"HTTP/1.1 200 OK\r\nX: ", *DRIP))
 BODY = Reply(steps=DRIP, content_type="application/json", framing="close")
 ERROR_BODY = Reply(status=500, steps=DRIP, content_type="application/json")
@@ -33,9 +35,9 @@ def test_an_answer_is_given_up(what: str) -> None:
         asked_at_s = time.monotonic()
         conversation = converse(server.base_url, timeout_s=0.3)
         took_s = time.monotonic() - asked_at_s
-        closed = server.requests[0].closed_by_client.wait(1.0)
+        closed = server.requests[0].closed_by_client.wait(timeout=10.0)
 
-    assert (conversation.code, closed, took_s < 1.3) == ("stalled", True, True)
+    assert (conversation.code, closed, took_s < LIMIT_S) == ("stalled", True, True)
 
 
 @pytest.mark.parametrize("what", REPLIES)
@@ -54,13 +56,13 @@ def test_vectors_are_given_up(what: str, kept: bool) -> None:
         with pytest.raises(StreamragError) as raised:
             embedder.embed_query("a question")
         took_s = time.monotonic() - asked_at_s
-        closed = server.requests[-1].closed_by_client.wait(1.0)
+        closed = server.requests[-1].closed_by_client.wait(timeout=10.0)
 
     assert (raised.value.code, raised.value.message) == (
         "stalled",
         f"127.0.0.1:{server.port} has not sent a whole reply in 0.6 s",
     )
-    assert (closed, took_s < 1.6) == (True, True)
+    assert (closed, took_s < LIMIT_S) == (True, True)
 
 
 @pytest.mark.parametrize("what", REPLIES)
@@ -71,7 +73,7 @@ def test_a_list_of_models_is_given_up(what: str) -> None:
             choose_endpoint(model=None, base_url=server.base_url, api_key=None, timeout_s=0.3)
         took_s = time.monotonic() - asked_at_s
 
-    assert (raised.value.code, took_s < 1.3) == ("stalled", True)
+    assert (raised.value.code, took_s < LIMIT_S) == ("stalled", True)
 
 
 @pytest.mark.parametrize("what", REPLIES)
@@ -79,4 +81,4 @@ def test_who_looks_for_local_servers_does_not_wait(what: str) -> None:
     with OpenAIServer(models=REPLIES[what]) as server:
         took_s = seconds(lambda: find_local_servers({"dripping": server.port}))
 
-    assert took_s < 1.0
+    assert took_s < LIMIT_S

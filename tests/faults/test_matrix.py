@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command_line import ROOT
+from tests.support.command_line import ROOT
 
 PAGE = ROOT / "docs" / "faults.md"
 ROWS = [

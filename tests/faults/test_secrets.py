@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.cli.command_line import Outcome, read_until
-from tests.openai_replies import (
+from tests.support.command_line import Outcome, read_until
+from tests.support.openai_replies import (
     Cut,
     Hold,
     Reply,
@@ -31,8 +31,8 @@ from tests.openai_replies import (
     vectors,
     whole_body,
 )
-from tests.openai_server import OpenAIServer
-from tests.warm_command_line import WarmCommandLine
+from tests.support.openai_server import OpenAIServer
+from tests.support.warm_command_line import WarmCommandLine
 
 MARK = "Zq7MarkedKey4711xyz"
 KEY = f"sk-proj-{MARK}"
@@ -70,58 +70,65 @@ class Said:
 
 
 @pytest.fixture(scope="module")
-def holder(warm_resident: WarmCommandLine, tmp_path_factory: pytest.TempPathFactory) -> WarmCommandLine:
+def cli_with_key(cli_with_store: WarmCommandLine, tmp_path_factory: pytest.TempPathFactory) -> WarmCommandLine:
     """A user with a key in the environment."""
     home = tmp_path_factory.mktemp("holder") / "home"
-    shutil.copytree(warm_resident.home, home)
-    return replace(warm_resident, home=home).having(OPENAI_API_KEY=KEY, STREAMRAG_SERVER_KEY=SERVER_KEY)
+    shutil.copytree(cli_with_store.home, home)
+    return replace(cli_with_store, home=home).having(OPENAI_API_KEY=KEY, STREAMRAG_SERVER_KEY=SERVER_KEY)
 
 
 @pytest.fixture(scope="module")
-def said(holder: WarmCommandLine) -> list[Said]:
-    return [*failing_answers(holder), *failing_lists(holder), *failing_embeddings(holder), *failing_settings(holder)]
+def said(cli_with_key: WarmCommandLine) -> list[Said]:
+    return [
+        *failing_answers(cli_with_key),
+        *failing_lists(cli_with_key),
+        *failing_embeddings(cli_with_key),
+        *failing_settings(cli_with_key),
+    ]
 
 
-def run(holder: WarmCommandLine, *arguments: str) -> Said:
-    return Said(" ".join(arguments), holder.run(*arguments))
+def run(cli_with_key: WarmCommandLine, *arguments: str) -> Said:
+    return Said(" ".join(arguments), cli_with_key.run(*arguments))
 
 
-def failing_answers(holder: WarmCommandLine) -> Iterator[Said]:
+def failing_answers(cli_with_key: WarmCommandLine) -> Iterator[Said]:
     for number, (name, reply) in enumerate(CHATS.items()):
         with OpenAIServer(chat=reply) as server:
             face = FACES[number % len(FACES)]
-            yield replace(run(holder, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", *face), command=name)
+            yield replace(
+                run(cli_with_key, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", *face), command=name
+            )
             assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
-    yield run(holder, "ask", QUESTION, "--base-url", "http://127.0.0.1:1/v1", "-m", "m", "--debug")
+    yield run(cli_with_key, "ask", QUESTION, "--base-url", "http://127.0.0.1:1/v1", "-m", "m", "--debug")
 
 
-def failing_lists(holder: WarmCommandLine) -> Iterator[Said]:
+def failing_lists(cli_with_key: WarmCommandLine) -> Iterator[Said]:
     for models in MODELS:
         with OpenAIServer(models=models) as server:
-            yield run(holder, "ask", QUESTION, "--base-url", server.base_url, "--debug")
+            yield run(cli_with_key, "ask", QUESTION, "--base-url", server.base_url, "--debug")
 
 
-def failing_embeddings(holder: WarmCommandLine) -> Iterator[Said]:
+def failing_embeddings(cli_with_key: WarmCommandLine) -> Iterator[Said]:
     for embeddings in EMBEDDINGS:
         with OpenAIServer(embeddings=embeddings) as server:
             flags = ("--base-url", server.base_url, "--embedding", "openai:words", "-c", "other", "--debug")
-            yield run(holder, "ingest", "docs", *flags)
+            yield run(cli_with_key, "ingest", "docs", *flags)
 
 
-def failing_settings(holder: WarmCommandLine) -> Iterator[Said]:
+def failing_settings(cli_with_key: WarmCommandLine) -> Iterator[Said]:
     with_password = f"http://user:{KEY}@127.0.0.1:1/v1"
-    yield run(holder, "ask", QUESTION, "--base-url", with_password, "-m", "m", "--debug")
-    yield run(holder, "ask", QUESTION, "--base-url", f"http://127.0.0.1:1/v1?key={KEY}", "-m", "m", "--debug")
-    yield run(holder, "ask", QUESTION, "--base-url", f"http://127.0.0.1:1/{KEY}/v1", "-m", "m", "--debug")
+    yield run(cli_with_key, "ask", QUESTION, "--base-url", with_password, "-m", "m", "--debug")
+    yield run(cli_with_key, "ask", QUESTION, "--base-url", f"http://127.0.0.1:1/v1?key={KEY}", "-m", "m", "--debug")
+    yield run(cli_with_key, "ask", QUESTION, "--base-url", f"http://127.0.0.1:1/{KEY}/v1", "-m", "m", "--debug")
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        yield run(holder, "serve", "--port", str(taken.getsockname()[1]), "--debug")
+        yield run(cli_with_key, "serve", "--port", str(taken.getsockname()[1]), "--debug")
     for variable, value in (("OPENAI_API_KEY", f'"{KEY}"\n{KEY} '), ("OPENAI_BASE_URL", f"http://{KEY}:x@[")):
-        yield run(holder.having(**{variable: value}), "ask", QUESTION, "-m", "m", "--debug")
-    config = holder.home / "config" / "streamrag" / "config.toml"
+        yield run(cli_with_key.having(**{variable: value}), "ask", QUESTION, "-m", "m", "--debug")
+    config = cli_with_key.home / "config" / "streamrag" / "config.toml"
     config.parent.mkdir(parents=True, exist_ok=True)
     for line in (f'api_key = "{KEY}"', f'"{KEY}', f'server_key = "{KEY}"'):
         config.write_text(line, encoding="utf-8")
-        yield run(holder, "search", QUESTION, "--debug")
+        yield run(cli_with_key, "search", QUESTION, "--debug")
     config.unlink()
 
 
@@ -133,8 +140,8 @@ def test_no_command_says_the_key(said: list[Said]) -> None:
     assert [(each.command, each.text) for each in said if shows(each.text.encode())] == []
 
 
-def test_no_file_holds_the_key(said: list[Said], holder: WarmCommandLine) -> None:
-    files = [path for path in holder.home.rglob("*") if path.is_file()]
+def test_no_file_holds_the_key(said: list[Said], cli_with_key: WarmCommandLine) -> None:
+    files = [path for path in cli_with_key.home.rglob("*") if path.is_file()]
 
     assert len(files) > 5
     assert [path for path in files if shows(path.read_bytes())] == []
@@ -142,20 +149,20 @@ def test_no_file_holds_the_key(said: list[Said], holder: WarmCommandLine) -> Non
 
 @pytest.mark.parametrize("switch", ["LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"])
 def test_nobody_is_told_of_question_and_answer_though_the_environment_asks_for_it(
-    holder: WarmCommandLine, switch: str
+    cli_with_key: WarmCommandLine, switch: str
 ) -> None:
     with OpenAIServer(chat=answer("It costs 18.")) as server, OpenAIServer() as listening:
         variables = {switch: "true", "LANGSMITH_ENDPOINT": listening.base_url, "LANGSMITH_API_KEY": "lsv2_key"}
         flags = ("--base-url", server.base_url, "-m", "m", "-q")
-        outcome = holder.having(**variables).run("ask", QUESTION, *flags)
+        outcome = cli_with_key.having(**variables).run("ask", QUESTION, *flags)
 
     assert (outcome.stdout, len(server.requests), listening.requests) == (b"It costs 18.\n", 1, [])
 
 
-def test_the_list_of_processes_the_engine_and_its_log_do_not_show_the_key(holder: WarmCommandLine) -> None:
+def test_the_list_of_processes_the_engine_and_its_log_do_not_show_the_key(cli_with_key: WarmCommandLine) -> None:
     release = threading.Event()
     with tempfile.TemporaryDirectory(prefix="rt-") as runtime:
-        user = holder.having(XDG_RUNTIME_DIR=runtime, STREAMRAG_ENGINE="on")
+        user = cli_with_key.having(XDG_RUNTIME_DIR=runtime, STREAMRAG_ENGINE="on")
         chats = [
             failure(401, ECHO),
             stream(token("Half"), event({"error": ECHO})),

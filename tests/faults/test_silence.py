@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streamrag_cli.cli.app import app
-from tests.faults.quiet_place import watched
+from tests.support.network_namespace import watched
 
 pytestmark = pytest.mark.timeout(500)  # 40 s and some, but on a machine that is busy with more
 CODES = {"serve": {143}, "serve workers": {143}}
@@ -14,7 +14,7 @@ GROUPS = {group.name for group in app.registered_groups}
 
 
 def test_a_program_that_looks_up_a_name_connects_or_leaves_a_file_is_caught(tmp_path: Path) -> None:
-    seen = watched("tests.faults.indiscreet", tmp_path)
+    seen = watched("tests.support.leaky_programs", tmp_path)
 
     assert seen["looked_up"] == ["collector.example.net"]
     assert {name: (each["connected"], each["written"]) for name, each in seen["ended"].items()} == {
@@ -32,7 +32,7 @@ def test_a_program_that_looks_up_a_name_connects_or_leaves_a_file_is_caught(tmp_
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What every command did, and engine and server in 40 s; they run at the same time."""
-    return watched("tests.faults.everyday", tmp_path_factory.mktemp("everyday"))
+    return watched("tests.support.everyday_use", tmp_path_factory.mktemp("everyday"))
 
 
 def test_every_command_ran_to_its_end(seen: dict[str, Any]) -> None:

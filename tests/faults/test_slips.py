@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.ingest.safeguards import LARGE_FILES, MANY_DOCUMENTS
-from tests.cli.command_line import CommandLine, Outcome
-from tests.cli.pseudo_terminal import on_terminal
-from tests.warm_command_line import WarmCommandLine, warm, warm_apart
+from tests.support.command_line import CommandLine, Outcome
+from tests.support.pseudo_terminal import on_terminal
+from tests.support.warm_command_line import WarmCommandLine, warm, warm_apart
 
 MANY = MANY_DOCUMENTS + 1
 
@@ -24,15 +25,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine
         yield it
 
 
-@pytest.fixture
-def gardener(tmp_path: Path, server: WarmCommandLine) -> WarmCommandLine:
-    """A user with more notes than may be removed without asking, and one letter; all are ingested."""
-    work = tmp_path / "work"
+@pytest.fixture(scope="module")
+def ingested_notes(tmp_path_factory: pytest.TempPathFactory, server: WarmCommandLine) -> tuple[WarmCommandLine, Path]:
+    """A user with more notes than may be removed without asking, and one letter, and a copy of their ingested home."""
+    home, copy = tmp_path_factory.mktemp("notes"), tmp_path_factory.mktemp("copy") / "home"
+    work = home / "work"
     for number in range(MANY):
         write(work / "notes" / f"{number}.txt", f"bed{number} has beans in it")
     write(work / "letters" / "aunt.md", "The greenhouse needs a new pane.")
-    user = WarmCommandLine(home=tmp_path, directory=work, server=server.server)
+    user = WarmCommandLine(home=home, directory=work, server=server.server)
     assert user.run("ingest", "notes", "letters").code == 0
+    shutil.copytree(home, copy)
+    return user, copy
+
+
+@pytest.fixture
+def cli_with_notes(ingested_notes: tuple[WarmCommandLine, Path]) -> WarmCommandLine:
+    """That user, at the same paths as when the notes were ingested: whatever a test before has changed is undone."""
+    user, copy = ingested_notes
+    shutil.rmtree(user.home)
+    shutil.copytree(copy, user.home)
     return user
 
 
@@ -54,17 +66,17 @@ EMPTY_PATH = (2, b"", ["streamrag: a PATH is empty", "hint: name the folder; . i
 
 
 @pytest.mark.parametrize("arguments", [("",), ("letters", " "), ("--remove", ""), ("--remove", "--yes", "\t")])
-def test_an_empty_path_is_a_usage_error(gardener: WarmCommandLine, arguments: tuple[str, ...]) -> None:
-    assert refused(gardener.run("ingest", *arguments)) == EMPTY_PATH
-    assert documents(gardener) == MANY + 1
+def test_an_empty_path_is_a_usage_error(cli_with_notes: WarmCommandLine, arguments: tuple[str, ...]) -> None:
+    assert refused(cli_with_notes.run("ingest", *arguments)) == EMPTY_PATH
+    assert documents(cli_with_notes) == MANY + 1
 
 
-def test_many_documents_are_removed_only_with_yes_if_nobody_can_be_asked(gardener: WarmCommandLine) -> None:
-    work = gardener.directory
-    dry = gardener.run("ingest", "--remove", ".", "--dry-run", "--jsonl")
+def test_many_documents_are_removed_only_with_yes_if_nobody_can_be_asked(cli_with_notes: WarmCommandLine) -> None:
+    work = cli_with_notes.directory
+    dry = cli_with_notes.run("ingest", "--remove", ".", "--dry-run", "--jsonl")
     *events, end = [json.loads(line) for line in dry.stdout.splitlines()]
     would = {(event["source"], event["action"]) for event in events if event["type"] == "document"}
-    tried = gardener.run("ingest", "--remove", ".")
+    tried = cli_with_notes.run("ingest", "--remove", ".")
 
     assert would == {("letters/aunt.md", "deleted"), *((f"notes/{each}.txt", "deleted") for each in range(MANY))}
     assert (dry.code, end["dry_run"], end["counts"]["deleted"], end["chunks"]) == (0, True, MANY + 1, MANY + 1)
@@ -77,79 +89,82 @@ def test_many_documents_are_removed_only_with_yes_if_nobody_can_be_asked(gardene
             "hint: with --dry-run -v in place of --yes it lists them: streamrag ingest --remove . --yes",
         ],
     )
-    assert documents(gardener) == MANY + 1
-    assert gardener.run("ingest", "--remove", ".", "--yes").code == 0
-    assert documents(gardener) == 0
+    assert documents(cli_with_notes) == MANY + 1
+    assert cli_with_notes.run("ingest", "--remove", ".", "--yes").code == 0
+    assert documents(cli_with_notes) == 0
     assert len(list((work / "notes").iterdir())) == MANY
 
 
-def test_a_hint_that_removes_names_the_collection_that_was_named(gardener: WarmCommandLine) -> None:
-    assert gardener.run("ingest", "-c", "herbs", "notes").code == 0
-    tried = gardener.run("ingest", "--remove", "notes", "-c", "herbs")
+def test_a_hint_that_removes_names_the_collection_that_was_named(cli_with_notes: WarmCommandLine) -> None:
+    assert cli_with_notes.run("ingest", "-c", "herbs", "notes").code == 0
+    tried = cli_with_notes.run("ingest", "--remove", "notes", "-c", "herbs")
 
     assert tried.stderr.endswith("it lists them: streamrag ingest --remove notes --yes -c herbs\n")
 
 
-def test_few_documents_are_removed_without_asking(gardener: WarmCommandLine) -> None:
-    removed = gardener.run("ingest", "--remove", "letters")
+def test_few_documents_are_removed_without_asking(cli_with_notes: WarmCommandLine) -> None:
+    removed = cli_with_notes.run("ingest", "--remove", "letters")
 
-    assert (removed.code, documents(gardener)) == (0, MANY)
+    assert (removed.code, documents(cli_with_notes)) == (0, MANY)
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [(b"\n", 2, MANY + 1), (b"no\n", 2, MANY + 1), (b"y\n", 0, 1)])
 def test_on_a_terminal_a_person_is_asked_and_the_default_is_no(
-    gardener: WarmCommandLine, answer: bytes, code: int, left: int
+    cli_with_notes: WarmCommandLine, answer: bytes, code: int, left: int
 ) -> None:
-    with on_terminal(gardener, "ingest", "--remove", "notes", columns=200) as (terminal, process):
+    with on_terminal(cli_with_notes, "ingest", "--remove", "notes", columns=200) as (terminal, process):
         terminal.wait_for("[y/N]")
         terminal.type(answer)
         ended = terminal.wait_for_end(process)
 
-    assert f"Remove {MANY} documents below {gardener.directory}/notes from the collection 'default'? [y/N]" in (
+    assert f"Remove {MANY} documents below {cli_with_notes.directory}/notes from the collection 'default'? [y/N]" in (
         re.sub(r"\s+", " ", " ".join(terminal.lines))
     )
-    assert (ended, documents(gardener)) == (code, left)
+    assert (ended, documents(cli_with_notes)) == (code, left)
 
 
-def test_a_whole_collection_is_removed_as_carefully(gardener: WarmCommandLine) -> None:
-    assert gardener.run("ingest", "-c", "mail", "letters").code == 0
-    tried, dry = gardener.run("ingest", "--remove", "--all"), gardener.run("ingest", "--remove", "--all", "--dry-run")
+def test_a_whole_collection_is_removed_as_carefully(cli_with_notes: WarmCommandLine) -> None:
+    assert cli_with_notes.run("ingest", "-c", "mail", "letters").code == 0
+    tried, dry = (
+        cli_with_notes.run("ingest", "--remove", "--all"),
+        cli_with_notes.run("ingest", "--remove", "--all", "--dry-run"),
+    )
 
     assert (tried.code, tried.stderr.splitlines()[0]) == (
         2,
         f"streamrag: {MANY + 1} documents and the collection 'default' itself would be removed: this needs --yes",
     )
-    assert (dry.code, documents(gardener, "-c", "default")) == (0, MANY + 1)
-    assert gardener.run("ingest", "--remove", "--all", "--yes").code == 0
-    names = [each["collection"] for each in json.loads(gardener.run("status", "--json").stdout)["collections"]]
+    assert (dry.code, documents(cli_with_notes, "-c", "default")) == (0, MANY + 1)
+    assert cli_with_notes.run("ingest", "--remove", "--all", "--yes").code == 0
+    names = [each["collection"] for each in json.loads(cli_with_notes.run("status", "--json").stdout)["collections"]]
     assert names == ["mail"]
-    assert gardener.run("ask", "beans?").code == 5
-    assert [each.name for each in (gardener.store / "collections").iterdir()] == ["mail"]
-    assert gardener.run("ingest", "--remove", "--all", "-c", "mail").code == 0
-    assert gardener.run("ingest", "letters").code == 0
+    assert cli_with_notes.run("ask", "beans?").code == 5
+    assert [each.name for each in (cli_with_notes.store / "collections").iterdir()] == ["mail"]
+    assert cli_with_notes.run("ingest", "--remove", "--all", "-c", "mail").code == 0
+    assert cli_with_notes.run("ingest", "letters").code == 0
 
 
 @pytest.mark.parametrize("arguments", [("--all",), ("--remove", "--all", "notes"), ("--remove", "--all", "--rebuild")])
-def test_all_goes_with_remove_alone(gardener: WarmCommandLine, arguments: tuple[str, ...]) -> None:
-    assert (gardener.run("ingest", *arguments, "--yes").code, documents(gardener)) == (2, MANY + 1)
+def test_all_goes_with_remove_alone(cli_with_notes: WarmCommandLine, arguments: tuple[str, ...]) -> None:
+    assert (cli_with_notes.run("ingest", *arguments, "--yes").code, documents(cli_with_notes)) == (2, MANY + 1)
 
 
-def test_a_collection_that_is_damaged_can_be_removed_with_yes(gardener: WarmCommandLine) -> None:
-    (catalog,) = gardener.store.glob("collections/default/epoch-*/catalog.sqlite3")
+def test_a_collection_that_is_damaged_can_be_removed_with_yes(cli_with_notes: WarmCommandLine) -> None:
+    (catalog,) = cli_with_notes.store.glob("collections/default/epoch-*/catalog.sqlite3")
     catalog.write_bytes(b"no database at all" * 1000)
-    tried = gardener.run("ingest", "--remove", "--all")
+    tried = cli_with_notes.run("ingest", "--remove", "--all")
 
     assert (tried.code, tried.stderr.startswith("streamrag: all documents and the collection")) == (2, True)
-    assert gardener.run("ingest", "--remove", "--all", "--yes").code == 0
-    assert list((gardener.store / "collections").iterdir()) == []
+    assert cli_with_notes.run("ingest", "--remove", "--all", "--yes").code == 0
+    assert list((cli_with_notes.store / "collections").iterdir()) == []
 
 
-def test_a_folder_that_is_empty_because_nothing_is_mounted_deletes_nothing(gardener: WarmCommandLine) -> None:
-    notes = gardener.directory / "notes"
-    notes.rename(gardener.home / "unmounted")
+def test_a_folder_that_is_empty_because_nothing_is_mounted_deletes_nothing(cli_with_notes: WarmCommandLine) -> None:
+    notes = cli_with_notes.directory / "notes"
+    notes.rename(cli_with_notes.home / "unmounted")
     notes.mkdir()
-    write(gardener.directory / "letters" / "new.md", "The new pane has come.")
-    outcomes = [gardener.run("ingest", "notes"), gardener.run("ingest", "letters", "notes")]
+    write(cli_with_notes.directory / "letters" / "new.md", "The new pane has come.")
+    outcomes = [cli_with_notes.run("ingest", "notes"), cli_with_notes.run("ingest", "letters", "notes")]
 
     assert [refused(each) for each in outcomes] == [
         (
@@ -162,9 +177,9 @@ def test_a_folder_that_is_empty_because_nothing_is_mounted_deletes_nothing(garde
             ],
         )
     ] * 2
-    assert documents(gardener) == MANY + 1
-    assert gardener.run("ingest", "--allow-empty", "notes").code == 0
-    assert documents(gardener) == 1
+    assert documents(cli_with_notes) == MANY + 1
+    assert cli_with_notes.run("ingest", "--allow-empty", "notes").code == 0
+    assert documents(cli_with_notes) == 1
 
 
 def test_a_share_mounted_below_the_folder_is_missed_when_it_is_not_mounted(tmp_path: Path) -> None:
@@ -196,20 +211,20 @@ def test_a_share_mounted_below_the_folder_is_missed_when_it_is_not_mounted(tmp_p
 
 def shell(user: WarmCommandLine, line: str) -> None:
     """Run a line of shell where the user's mounts are seen."""
-    assert user.measured("sh", "-ec", line, module="tests.faults.other_program").outcome.code == 0
+    assert user.measured("sh", "-ec", line, module="tests.support.other_program").outcome.code == 0
 
 
-def test_a_folder_that_is_gone_deletes_nothing(gardener: WarmCommandLine) -> None:
-    (gardener.directory / "notes").rename(gardener.home / "unplugged")
+def test_a_folder_that_is_gone_deletes_nothing(cli_with_notes: WarmCommandLine) -> None:
+    (cli_with_notes.directory / "notes").rename(cli_with_notes.home / "unplugged")
 
-    assert (gardener.run("ingest", "notes").code, documents(gardener)) == (2, MANY + 1)
+    assert (cli_with_notes.run("ingest", "notes").code, documents(cli_with_notes)) == (2, MANY + 1)
 
 
-def test_a_rebuild_keeps_what_a_vanished_folder_has_in_the_store(gardener: WarmCommandLine) -> None:
-    notes = gardener.directory / "notes"
-    notes.rename(gardener.home / "unplugged")
+def test_a_rebuild_keeps_what_a_vanished_folder_has_in_the_store(cli_with_notes: WarmCommandLine) -> None:
+    notes = cli_with_notes.directory / "notes"
+    notes.rename(cli_with_notes.home / "unplugged")
 
-    assert refused(gardener.run("ingest", "--rebuild")) == (
+    assert refused(cli_with_notes.run("ingest", "--rebuild")) == (
         2,
         b"",
         [
@@ -218,28 +233,28 @@ def test_a_rebuild_keeps_what_a_vanished_folder_has_in_the_store(gardener: WarmC
             "hint: mount it, or let the documents go: streamrag ingest --rebuild --allow-empty",
         ],
     )
-    assert documents(gardener) == MANY + 1
+    assert documents(cli_with_notes) == MANY + 1
 
 
-def test_a_rebuild_that_may_drop_a_vanished_folder_says_how_to_have_it_again(gardener: WarmCommandLine) -> None:
-    notes = gardener.directory / "notes"
-    notes.rename(gardener.home / "unplugged")
-    outcome = gardener.run("ingest", "--rebuild", "--allow-empty")
-    (gardener.home / "unplugged").rename(notes)
+def test_a_rebuild_that_may_drop_a_vanished_folder_says_how_to_have_it_again(cli_with_notes: WarmCommandLine) -> None:
+    notes = cli_with_notes.directory / "notes"
+    notes.rename(cli_with_notes.home / "unplugged")
+    outcome = cli_with_notes.run("ingest", "--rebuild", "--allow-empty")
+    (cli_with_notes.home / "unplugged").rename(notes)
 
     again = f"its documents are left out. To have them again once it is back: streamrag ingest {notes}"
-    assert (outcome.code, documents(gardener), again in outcome.stderr) == (0, 1, True)
-    assert (gardener.run("ingest", str(notes)).code, documents(gardener)) == (0, MANY + 1)
+    assert (outcome.code, documents(cli_with_notes), again in outcome.stderr) == (0, 1, True)
+    assert (cli_with_notes.run("ingest", str(notes)).code, documents(cli_with_notes)) == (0, MANY + 1)
 
 
-def test_an_empty_folder_of_which_the_store_has_nothing_is_no_slip(gardener: WarmCommandLine) -> None:
-    (gardener.directory / "blank").mkdir()
+def test_an_empty_folder_of_which_the_store_has_nothing_is_no_slip(cli_with_notes: WarmCommandLine) -> None:
+    (cli_with_notes.directory / "blank").mkdir()
 
-    assert gardener.run("ingest", "blank").code == 0
+    assert cli_with_notes.run("ingest", "blank").code == 0
 
 
 @pytest.fixture
-def hoarder(tmp_path: Path, server: WarmCommandLine) -> WarmCommandLine:
+def cli_with_many_files(tmp_path: Path, server: WarmCommandLine) -> WarmCommandLine:
     """A user with very many files at home, none of them ingested."""
     (tmp_path / "heap").mkdir()
     for number in range(LARGE_FILES + 1):
@@ -248,9 +263,9 @@ def hoarder(tmp_path: Path, server: WarmCommandLine) -> WarmCommandLine:
 
 
 @pytest.mark.parametrize("above", [False, True])
-def test_a_home_directory_with_very_many_files_needs_yes(hoarder: WarmCommandLine, above: bool) -> None:
-    home = hoarder.home.parent if above else hoarder.home
-    tried = hoarder.run("ingest", str(home))
+def test_a_home_directory_with_very_many_files_needs_yes(cli_with_many_files: WarmCommandLine, above: bool) -> None:
+    home = cli_with_many_files.home.parent if above else cli_with_many_files.home
+    tried = cli_with_many_files.run("ingest", str(home))
 
     assert refused(tried) == (
         2,
@@ -260,13 +275,13 @@ def test_a_home_directory_with_very_many_files_needs_yes(hoarder: WarmCommandLin
             f"hint: name the folders you mean, or: streamrag ingest --yes {home}",
         ],
     )
-    assert not hoarder.store.exists()
+    assert not cli_with_many_files.store.exists()
 
 
-def test_on_a_terminal_any_new_folder_with_very_many_files_is_asked_about(hoarder: WarmCommandLine) -> None:
-    with on_terminal(hoarder, "ingest", "heap", columns=200) as (terminal, process):
+def test_on_a_terminal_any_new_folder_with_very_many_files_is_asked_about(cli_with_many_files: WarmCommandLine) -> None:
+    with on_terminal(cli_with_many_files, "ingest", "heap", columns=200) as (terminal, process):
         terminal.wait_for("has more than 5,000 files. Ingest them all? [y/N]")
         terminal.type(b"\n")
         assert terminal.wait_for_end(process) == 2
 
-    assert not hoarder.store.exists()
+    assert not cli_with_many_files.store.exists()

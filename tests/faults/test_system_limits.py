@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command_line import PROGRAM, CommandLine, Outcome, at_once
-from tests.faults.conftest import write_documents
-from tests.warm_command_line import WarmCommandLine, warm_apart
+from tests.support.collection import write_documents
+from tests.support.command_line import PROGRAM, CommandLine, Outcome, at_once
+from tests.support.warm_command_line import WarmCommandLine, warm_apart
 
 QUESTION = "What does a berth cost for the night?"
 WITHOUT_PRIVILEGE = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
@@ -33,8 +33,10 @@ def outcomes_at(user: CommandLine, limit: str, values: Sequence[int], *command: 
 @pytest.mark.parametrize(
     "command", [("ask", "-q", QUESTION), ("search", QUESTION), ("ingest", "docs", "--store", "another")]
 )
-def test_with_too_few_descriptors_that_is_what_is_said(resident: CommandLine, command: tuple[str, ...]) -> None:
-    outcomes = outcomes_at(resident, "nofile", (8, 12, 20), *command)
+def test_with_too_few_descriptors_that_is_what_is_said(
+    cold_cli_with_store: CommandLine, command: tuple[str, ...]
+) -> None:
+    outcomes = outcomes_at(cold_cli_with_store, "nofile", (8, 12, 20), *command)
 
     for number, outcome in outcomes.items():
         said = [
@@ -45,8 +47,8 @@ def test_with_too_few_descriptors_that_is_what_is_said(resident: CommandLine, co
         assert not any(words in outcome.stderr for words in MISLEADING)
 
 
-def test_at_any_number_of_descriptors_there_is_an_answer_or_that_message(resident: CommandLine) -> None:
-    outcomes = outcomes_at(resident, "nofile", range(22, 31, 2), "ask", "-q", QUESTION)
+def test_at_any_number_of_descriptors_there_is_an_answer_or_that_message(cold_cli_with_store: CommandLine) -> None:
+    outcomes = outcomes_at(cold_cli_with_store, "nofile", range(22, 31, 2), "ask", "-q", QUESTION)
 
     for outcome in outcomes.values():
         assert outcome.code in {0, 5}, outcome
@@ -56,9 +58,9 @@ def test_at_any_number_of_descriptors_there_is_an_answer_or_that_message(residen
             assert "18 euros" in outcome.stdout.decode()
 
 
-def test_with_too_little_memory_that_is_what_is_said(resident: CommandLine) -> None:
+def test_with_too_little_memory_that_is_what_is_said(cold_cli_with_store: CommandLine) -> None:
     limits = (230_000_000, 260_000_000, 290_000_000, 320_000_000)
-    outcomes = outcomes_at(resident, "as", limits, "ask", "-q", QUESTION)
+    outcomes = outcomes_at(cold_cli_with_store, "as", limits, "ask", "-q", QUESTION)
 
     said = 0
     for limit, outcome in outcomes.items():
@@ -74,7 +76,7 @@ def test_with_too_little_memory_that_is_what_is_said(resident: CommandLine) -> N
 
 
 @pytest.fixture(scope="module")
-def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
+def unprivileged_cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
     """A user of whom permissions are asked, as not of root, in front of a store of their own."""
     within: tuple[str, ...] = ()
     if os.geteuid() == 0:
@@ -90,11 +92,11 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]
 
 
 @pytest.fixture
-def locked(guest: WarmCommandLine) -> Iterator[Path]:
+def locked(unprivileged_cli: WarmCommandLine) -> Iterator[Path]:
     """The store, which may be neither listed nor entered."""
-    guest.store.chmod(0)
-    yield guest.store
-    guest.store.chmod(0o700)
+    unprivileged_cli.store.chmod(0)
+    yield unprivileged_cli.store
+    unprivileged_cli.store.chmod(0o700)
 
 
 @pytest.mark.parametrize(
@@ -102,9 +104,9 @@ def locked(guest: WarmCommandLine) -> Iterator[Path]:
     [("ask", QUESTION), ("search", QUESTION), ("status",), ("ingest", "docs"), ("ingest", "--dry-run", "docs")],
 )
 def test_a_store_that_may_not_be_read_is_said_to_be_so(
-    guest: WarmCommandLine, locked: Path, command: tuple[str, ...]
+    unprivileged_cli: WarmCommandLine, locked: Path, command: tuple[str, ...]
 ) -> None:
-    outcome = guest.run(*command)
+    outcome = unprivileged_cli.run(*command)
 
     first, hint = outcome.stderr.splitlines()
     assert (outcome.code, outcome.stdout) == (5, b"")
@@ -112,8 +114,8 @@ def test_a_store_that_may_not_be_read_is_said_to_be_so(
     assert hint == f"hint: chmod -R u+rX {locked}"
 
 
-def test_doctor_names_the_permission_and_not_an_empty_store(guest: WarmCommandLine, locked: Path) -> None:
-    outcome = guest.run("doctor")
+def test_doctor_names_the_permission_and_not_an_empty_store(unprivileged_cli: WarmCommandLine, locked: Path) -> None:
+    outcome = unprivileged_cli.run("doctor")
 
     found = [line for line in outcome.stdout.decode().splitlines() if line.startswith("failed")]
     assert outcome.code == 5
@@ -122,12 +124,12 @@ def test_doctor_names_the_permission_and_not_an_empty_store(guest: WarmCommandLi
 
 
 @pytest.mark.parametrize("part", ["current.json", "catalog.sqlite3", "vectors", "chroma.sqlite3", "epoch-*"])
-def test_any_part_that_may_not_be_read_is_no_damage(guest: WarmCommandLine, part: str) -> None:
-    (path,) = guest.store.rglob(part)
+def test_any_part_that_may_not_be_read_is_no_damage(unprivileged_cli: WarmCommandLine, part: str) -> None:
+    (path,) = unprivileged_cli.store.rglob(part)
     mode = path.stat().st_mode
     path.chmod(0)
     try:
-        outcomes = [guest.run("ask", "-q", QUESTION), guest.run("doctor")]
+        outcomes = [unprivileged_cli.run("ask", "-q", QUESTION), unprivileged_cli.run("doctor")]
     finally:
         path.chmod(mode)
 
@@ -138,22 +140,22 @@ def test_any_part_that_may_not_be_read_is_no_damage(guest: WarmCommandLine, part
 
 
 @pytest.fixture
-def read_only(guest: WarmCommandLine) -> Iterator[Path]:
+def read_only(unprivileged_cli: WarmCommandLine) -> Iterator[Path]:
     """The store, of which nothing may be written."""
-    paths = [guest.store, *guest.store.rglob("*")]
+    paths = [unprivileged_cli.store, *unprivileged_cli.store.rglob("*")]
     modes = {path: path.stat().st_mode for path in paths}
     for path in paths:
         path.chmod(modes[path] & ~0o222)
-    yield guest.store
+    yield unprivileged_cli.store
     for path in paths:
         path.chmod(modes[path])
 
 
 def test_a_store_that_may_only_be_read_can_be_asked_and_not_ingested_into(
-    guest: WarmCommandLine, read_only: Path
+    unprivileged_cli: WarmCommandLine, read_only: Path
 ) -> None:
     asked, searched, status, doctor, ingested = (
-        guest.run(*command)
+        unprivileged_cli.run(*command)
         for command in (("ask", "-q", QUESTION), ("search", QUESTION), ("status",), ("doctor",), ("ingest", "docs"))
     )
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.faults.two_at_once import run
+from tests.support.two_at_once import run
 
 SECONDS = 5.0
 

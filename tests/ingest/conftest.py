@@ -7,8 +7,8 @@ import pytest
 
 from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.settings import Settings
-from tests.fake_embedder import FakeEmbedder
-from tests.ingest.ingests import Ingests
+from tests.support.fake_embedder import FakeEmbedder
+from tests.support.ingests import Ingests
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from streamrag_cli.events import Notice
 from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.ingest.pipeline import ingest
-from tests.fake_embedder import FakeEmbedder, dies_at
-from tests.ingest.ingests import Ingests
+from tests.support.fake_embedder import FakeEmbedder, dies_at
+from tests.support.ingests import Ingests
 
 
 def test_a_file_that_fails_keeps_what_the_store_has_of_it(ingests: Ingests) -> None:

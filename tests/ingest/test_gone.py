@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from streamrag_cli.events import Notice
-from tests.ingest.ingests import Ingests
+from tests.support.ingests import Ingests
 
 
 def notices(ingests: Ingests) -> list[str]:

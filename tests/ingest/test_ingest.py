@@ -6,9 +6,9 @@ from email.message import EmailMessage
 import pytest
 
 from streamrag_cli.events import DocumentSeen, IngestStarted
-from tests.documents.made_secrets import private_key
-from tests.fake_embedder import FakeEmbedder
-from tests.ingest.ingests import LONG_AGO_NS, Ingests
+from tests.support.fake_embedder import FakeEmbedder
+from tests.support.fake_secrets import private_key
+from tests.support.ingests import LONG_AGO_NS, Ingests
 
 
 def test_files_are_added_changed_deleted_and_left_alone(ingests: Ingests) -> None:

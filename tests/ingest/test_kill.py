@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.fork_server import Ended, ForkServer
+from tests.support.fork_server import Ended, ForkServer
 
 AT_ONCE = 4
 KEPT = "# One\n\nwhat keeps stays as it is"
@@ -25,7 +25,7 @@ def servers() -> Iterator[SimpleQueue[ForkServer]]:
     with ExitStack() as stack:
         queue: SimpleQueue[ForkServer] = SimpleQueue()
         for _ in range(AT_ONCE):
-            queue.put(stack.enter_context(ForkServer("tests.ingest.killed_ingest")))
+            queue.put(stack.enter_context(ForkServer("tests.support.killed_ingest")))
         yield queue
 
 

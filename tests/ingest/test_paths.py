@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.events import Notice
-from tests.ingest.ingests import Ingests
+from tests.support.ingests import Ingests
 
 
 @pytest.mark.parametrize("paths", [("docs", "docs/deep"), ("docs/deep", "docs"), ("docs", "docs/../docs/deep/b.md")])

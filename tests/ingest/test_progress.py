@@ -13,10 +13,10 @@ from streamrag_cli.events import FileProgress
 from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.ingest.pipeline import ingest
 from streamrag_cli.render.ingest import SAY_EVERY_S, IngestLines, IngestView
-from tests.fake_embedder import FakeEmbedder
-from tests.ingest.ingests import Ingests
+from tests.support.fake_embedder import FakeEmbedder
+from tests.support.ingests import Ingests
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class StoppingEmbedder(FakeEmbedder):

@@ -21,10 +21,10 @@ from streamrag_cli.retrieval.builtin_embedding import BuiltinEmbedder
 from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.store.local.vectors import WritableVectors
 from streamrag_cli.store.local.writer import CollectionWriter
-from tests.fake_embedder import FakeEmbedder, dies_at
-from tests.ingest.ingests import Ingests
+from tests.support.fake_embedder import FakeEmbedder, dies_at
+from tests.support.ingests import Ingests
 
-WAIT_S: Final = 20.0
+WAIT_S: Final = 60.0
 
 
 def wait_for(event: Event) -> None:

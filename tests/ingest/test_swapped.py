@@ -12,7 +12,7 @@ import pytest
 
 from streamrag_cli.documents.discover import FoundFile, UnreadableDirectory, discover
 from streamrag_cli.ingest import run
-from tests.ingest.ingests import Ingests
+from tests.support.ingests import Ingests
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 from streamrag_cli.events import Notice
 from streamrag_cli.ingest import compare
 from streamrag_cli.ingest.pipeline import ingest
-from tests.documents.made_secrets import AWS_ID, AWS_SECRET, private_key
-from tests.documents.pdf_bytes import pdf_bytes
-from tests.fake_embedder import FakeEmbedder
-from tests.ingest.ingests import Ingests
+from tests.support.fake_embedder import FakeEmbedder
+from tests.support.fake_secrets import AWS_ID, AWS_SECRET, private_key
+from tests.support.ingests import Ingests
+from tests.support.pdf_bytes import pdf_bytes
 
 KEY = private_key()
 TOKEN = "ghp_" + "Wq2RuSunnyB7alcony9zQeKOu5yT4mPnVxL8"

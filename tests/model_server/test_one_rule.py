@@ -9,9 +9,9 @@ from streamrag_cli.errors import StreamragError
 from streamrag_cli.model_server import errors
 from streamrag_cli.model_server.endpoint import ANSWERING, EMBEDDING, ModelEndpoint
 from streamrag_cli.retrieval.openai_embedding import OpenAIEmbedder
-from tests.answer.conversations import KEY, converse
-from tests.openai_replies import HTML, Cut, Reply, Stall, failure, stream, whole_body
-from tests.openai_server import OpenAIServer
+from tests.support.conversations import KEY, converse
+from tests.support.openai_replies import HTML, Cut, Reply, Stall, failure, stream, whole_body
+from tests.support.openai_server import OpenAIServer
 
 
 def failure_while_answering(base_url: str, api_key: str | None) -> StreamragError:

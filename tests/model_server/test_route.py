@@ -14,10 +14,10 @@ from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint
 from streamrag_cli.model_server.route import is_this_machine
 from streamrag_cli.retrieval.openai_embedding import OpenAIEmbedder
 from streamrag_cli.settings import Settings
-from tests.answer.conversations import KEY, converse
-from tests.openai_connection import LoggedRequest
-from tests.openai_replies import Reply, answer, vectors, whole_body
-from tests.openai_server import OpenAIServer
+from tests.support.conversations import KEY, converse
+from tests.support.openai_connection import LoggedRequest
+from tests.support.openai_replies import Reply, answer, vectors, whole_body
+from tests.support.openai_server import OpenAIServer
 
 
 def answering(base_url: str) -> None:

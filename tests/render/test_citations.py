@@ -6,7 +6,7 @@ import re
 import pytest
 
 from streamrag_cli.render.markdown import MarkdownStream
-from tests.render.emulator import rendered_at_once, streamed
+from tests.support.terminal_emulator import rendered_at_once, streamed
 
 BOOK, NOTE = "file:///library/book.md#12", "file:///library/note.md"
 REFERENCES = {1: BOOK, 2: NOTE, 3: ""}

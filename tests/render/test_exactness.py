@@ -5,9 +5,9 @@ import random
 import pytest
 
 from streamrag_cli.render.markdown.parsing import Html
-from tests.render.documents import HOW_TO_GET_IT, installed_documents, specification_examples
-from tests.render.emulator import difference, rendered_at_once, streamed
-from tests.render.exceptions import NUMBERS, UNKNOWN, exception
+from tests.support.markdown_documents import HOW_TO_GET_IT, installed_documents, specification_examples
+from tests.support.rendering_exceptions import NUMBERS, UNKNOWN, exception
+from tests.support.terminal_emulator import difference, rendered_at_once, streamed
 
 HEIGHTS = (8, 15, 24, 40)
 WIDTHS = (40, 80, 100)

@@ -3,8 +3,8 @@
 import pytest
 
 from streamrag_cli.render.markdown import MarkdownStream
-from tests.render.emulator import Emulator, difference, rendered_at_once, streamed
-from tests.render.exceptions import NUMBERS, exception
+from tests.support.rendering_exceptions import NUMBERS, exception
+from tests.support.terminal_emulator import Emulator, difference, rendered_at_once, streamed
 
 
 def committed(text: str, *, references: dict[int, str] | None = None) -> list[str]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from benchmarks.rendering import SHAPES
 from streamrag_cli.render.markdown import MarkdownStream
-from tests.render.emulator import Emulator, cut
+from tests.support.terminal_emulator import Emulator, cut
 
 TEXT = SHAPES["mixed"](1500) + "漢字 ❤\ufe0f " * 30 + "\n\n" + SHAPES["lines"](800)
 

@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streamrag_cli.render.markdown import MarkdownStream
-from tests.render.emulator import Emulator, difference, rendered_at_once, streamed
-from tests.render.exceptions import UNKNOWN, exception
 from tests.render.test_still import ALLOWED
+from tests.support.rendering_exceptions import UNKNOWN, exception
+from tests.support.terminal_emulator import Emulator, difference, rendered_at_once, streamed
 
 HOSTILE = [
     "\x1b[31mred\x1b[0m",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from benchmarks.rendering import SHAPES
 from streamrag_cli.render.markdown import MarkdownStream
 from streamrag_cli.render.markdown.pacing import FRAME_S, due_s
-from tests.render.emulator import Emulator
+from tests.support.terminal_emulator import Emulator
 
 CONTROL = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\]8;;[^\x1b]*\x1b\\)")
 ALLOWED = re.compile(r"\x1b(?:\[\?2026[hl]|\[\?7[hl]|\[\d+[AC]|\[[KJ]|\[[0-9;]*m|\]8;;[^\x1b]*\x1b\\)")

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from streamrag_cli.retrieval.retriever import Retriever
-from tests.library import make_collection
+from tests.support.collection import make_collection
 
 
 @pytest.fixture(scope="package")

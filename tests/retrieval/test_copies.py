@@ -7,7 +7,7 @@ from pathlib import Path
 from streamrag_cli.gone import gone_files
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.retriever import Retriever
-from tests.library import make_collection
+from tests.support.collection import make_collection
 
 PAGE = (
     "# Calibrating the anemometer\n\nAnemometer {} is calibrated with the command windctl zero while the mast is still."

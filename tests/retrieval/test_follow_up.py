@@ -7,7 +7,7 @@ import pytest
 
 from streamrag_cli.errors import NothingRelevantError
 from streamrag_cli.retrieval.retriever import Retriever
-from tests.library import make_collection
+from tests.support.collection import make_collection
 
 
 @pytest.fixture(scope="module")

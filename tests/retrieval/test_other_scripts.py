@@ -14,7 +14,7 @@ from streamrag_cli.model import Question
 from streamrag_cli.retrieval.lexical import content_words, is_outside_latin
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.service.local import LocalService
-from tests.library import make_collection
+from tests.support.collection import make_collection
 
 DOCUMENTS = {
     "station.md": "# 山区气象站\n\n气象站每天早上七点放飞探空气球。数据由两名观测员记录，保存三年。\n",

@@ -14,9 +14,9 @@ from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.time_limit import Cancellation, TimeLimit
-from tests.fake_embedder import FakeEmbedder
-from tests.store.stores import LocalStore, document
 from tests.store.test_side_by_side import read_for_ever
+from tests.support.fake_embedder import FakeEmbedder
+from tests.support.stores import LocalStore, document
 
 SHIPS = document("ships.md", "ships cross the sea")
 

@@ -7,7 +7,7 @@ import pytest
 from streamrag_cli.errors import NothingRelevantError, StoreError
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
-from tests.library import make_collection
+from tests.support.collection import make_collection
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.settings import Settings
-from tests.library import make_collection
+from tests.support.collection import make_collection
 
 
 @pytest.fixture(scope="session")

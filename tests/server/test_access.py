@@ -10,12 +10,12 @@ from streamrag_cli.events import IngestDone
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.server.app import create_app
 from streamrag_cli.settings import ServerSettings, Settings
-from tests.library import make_collection
-from tests.openai_replies import answer
-from tests.openai_server import OpenAIServer
-from tests.postgres_server import fresh_schema
-from tests.server.client import QUESTION, Reply, ask_url, post_json, request
-from tests.server.running import RunningServer, running_server, served
+from tests.support.collection import make_collection
+from tests.support.http_client import QUESTION, Reply, ask_url, post_json, request
+from tests.support.openai_replies import answer
+from tests.support.openai_server import OpenAIServer
+from tests.support.postgres_server import fresh_schema
+from tests.support.running_server import RunningServer, running_server, served
 
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
 SECRET = "The harbour master earns 5120 crowns a month."

@@ -12,8 +12,8 @@ from streamrag_cli.server.rates import Rates, client_group
 from streamrag_cli.server.replies import RefusedError
 from streamrag_cli.server_keys import split_keys, weakness
 from streamrag_cli.settings import ServerSettings, Settings, read_server_settings
-from tests.server.client import Reply, request
-from tests.server.running import RunningServer, running_server
+from tests.support.http_client import Reply, request
+from tests.support.running_server import RunningServer, running_server
 
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
 KEYS = "phone:Ru7-sunny-Wq2-balcony,\n laptop:9d1e0c77b2a4f658\r\n3fc8a0b19e2d4756"

@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from streamrag_cli.settings import Settings
-from tests.openai_connection import LoggedRequest
-from tests.openai_replies import DONE, Hold, Reply, answer, finish, stream, token
-from tests.openai_server import OpenAIServer
-from tests.server.client import ask_url, streaming
-from tests.server.running import running_server
+from tests.support.http_client import ask_url, streaming
+from tests.support.openai_connection import LoggedRequest
+from tests.support.openai_replies import DONE, Hold, Reply, answer, finish, stream, token
+from tests.support.openai_server import OpenAIServer
+from tests.support.running_server import running_server
 
 STREAMS = 50
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from tests.faults.quiet_place import watched
+from tests.support.network_namespace import watched
 
 NOTICE = "no model is connected, so these are quotes from the documents"
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return watched("tests.server.neighbours", Path(tmp_path_factory.mktemp("n")))
+    return watched("tests.support.server_neighbours", Path(tmp_path_factory.mktemp("n")))
 
 
 def test_a_model_nearby_is_looked_for_once_and_named_to_the_operator_alone(seen: dict[str, Any]) -> None:

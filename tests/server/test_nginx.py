@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.settings import ServerSettings, Settings
-from tests.openai_replies import DONE, Hold, answer, finish, stream, token
-from tests.openai_server import OpenAIServer, Script
-from tests.server.client import ask_url, request, streaming
-from tests.server.nginx import DEFAULTS, NAME, PROJECT_CONFIGURATION, running_nginx
-from tests.server.running import RunningServer, running_server
+from tests.support.http_client import ask_url, request, streaming
+from tests.support.nginx import DEFAULTS, NAME, PROJECT_CONFIGURATION, running_nginx
+from tests.support.openai_replies import DONE, Hold, answer, finish, stream, token
+from tests.support.openai_server import OpenAIServer, Script
+from tests.support.running_server import RunningServer, running_server
 
 KEY = "u8-Nginx-brings-3f9a0c"
 CONFIGURATIONS = {"project": PROJECT_CONFIGURATION, "defaults": DEFAULTS}
@@ -109,7 +109,7 @@ def test_a_client_that_goes_away_ends_the_call_of_the_model(
         with streaming(ask_url(site.url), headers=site.headers) as answered:
             answered.next_of("token")
 
-        assert site.model.requests[0].closed_by_client.wait(timeout=2.0)
+        assert site.model.requests[0].closed_by_client.wait(timeout=10.0)
 
 
 def test_a_page_of_the_site_may_ask_and_one_of_another_may_not(settings: Settings, tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ import openai
 import pytest
 
 from streamrag_cli.settings import ServerSettings, Settings
-from tests.openai_replies import Stall, answer, stream, token
-from tests.openai_server import OpenAIServer
-from tests.server.client import QUESTION, post_json, request, wait_until
-from tests.server.running import RunningServer, running_server
+from tests.support.http_client import QUESTION, post_json, request, wait_until
+from tests.support.openai_replies import Stall, answer, stream, token
+from tests.support.openai_server import OpenAIServer
+from tests.support.running_server import RunningServer, running_server
 
 ASKED: Any = [{"role": "user", "content": QUESTION}]
 
@@ -330,7 +330,7 @@ def test_a_client_that_leaves_closes_the_call_to_the_model(as_stream: bool, sett
     with OpenAIServer(chat=stream(token("a"), Stall())) as model, served(settings, model) as (server, _):
         asyncio.run(leave(server.url, model))
 
-        assert model.requests[0].closed_by_client.wait(timeout=1.0)
+        assert model.requests[0].closed_by_client.wait(timeout=10.0)
 
 
 @pytest.mark.parametrize("as_stream", [True, False])
@@ -342,7 +342,7 @@ def test_more_answers_than_the_limit_are_refused_and_counted(as_stream: bool, se
             with pytest.raises(openai.InternalServerError) as refused:
                 client.chat.completions.create(model="streamrag", messages=ASKED, stream=as_stream)
             told = request(f"{server.url}/metrics").body.decode().splitlines()
-        assert model.requests[0].closed_by_client.wait(timeout=1.0)
+        assert model.requests[0].closed_by_client.wait(timeout=10.0)
         free = wait_until(lambda: server.open_streams == 0)
 
     assert (refused.value.status_code, refused.value.code) == (503, "too_many_streams")
@@ -352,7 +352,7 @@ def test_more_answers_than_the_limit_are_refused_and_counted(as_stream: bool, se
 
 
 def test_a_stop_ends_an_answer_of_which_nothing_was_sent_at_once(settings: Settings) -> None:
-    patient = ServerSettings(grace_s=15.0)
+    patient = ServerSettings(grace_s=60.0)
     with OpenAIServer(chat=stream(token("a"), Stall())) as model, served(settings, model, patient) as (server, _):
         with asking_for_all(server) as asking:
             model.wait_for_requests(1)
@@ -361,13 +361,13 @@ def test_a_stop_ends_an_answer_of_which_nothing_was_sent_at_once(settings: Setti
             error = json.loads(reply.read())["error"]
 
         assert (reply.status, error["code"], error["type"]) == (503, "server_shutdown", "server_error")
-        assert model.requests[0].closed_by_client.wait(timeout=1.0)
+        assert model.requests[0].closed_by_client.wait(timeout=10.0)
 
 
 @contextmanager
 def asking_for_all(server: RunningServer) -> Iterator[http.client.HTTPConnection]:
     """A connection on which the answer was asked for as one object, closed at the end."""
-    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)) as asking:
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as asking:
         body = json.dumps({"messages": ASKED})
         asking.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
         yield asking

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.settings import Settings
-from tests.openai_replies import answer, failure
-from tests.openai_server import OpenAIServer
-from tests.server.client import ask_url, request, wait_until
-from tests.server.running import running_server, served
+from tests.support.http_client import ask_url, request, wait_until
+from tests.support.openai_replies import answer, failure
+from tests.support.openai_server import OpenAIServer
+from tests.support.running_server import running_server, served
 
 
 def test_a_server_is_ready_when_its_collection_can_be_asked(settings: Settings) -> None:
@@ -49,7 +49,7 @@ def test_it_is_ready_though_every_thread_for_questions_is_taken(settings: Settin
 
 def test_it_is_not_ready_while_too_few_descriptors_are_left_for_a_question(settings: Settings) -> None:
     with served(settings) as server:
-        assert wait_until(lambda: request(f"{server.url}/readyz").status == 200, within_s=20)
+        assert wait_until(lambda: request(f"{server.url}/readyz").status == 200, within_s=60)
         pid = server.process.pid
         before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         highest = max(int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir())
@@ -59,7 +59,7 @@ def test_it_is_not_ready_while_too_few_descriptors_are_left_for_a_question(setti
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
         again = request(f"{server.url}/readyz")
         server.process.terminate()
-        server.process.wait(timeout=10)
+        server.process.wait(timeout=30)
 
     assert (short.status, short.json) == (
         503,

@@ -7,11 +7,11 @@ import openai
 import pytest
 
 from streamrag_cli.settings import Settings
-from tests.openai_replies import Cut, Reply, answer, failure, finish, stream, token
-from tests.openai_server import OpenAIServer, Script
-from tests.server.client import QUESTION, post_json, request
-from tests.server.client import Reply as HttpReply
-from tests.server.running import running_server
+from tests.support.http_client import QUESTION, post_json, request
+from tests.support.http_client import Reply as HttpReply
+from tests.support.openai_replies import Cut, Reply, answer, failure, finish, stream, token
+from tests.support.openai_server import OpenAIServer, Script
+from tests.support.running_server import running_server
 
 ASKED: Any = [{"role": "user", "content": QUESTION}]
 BUSY = failure(429, "slow down", headers={"Retry-After": "20"})

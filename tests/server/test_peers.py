@@ -15,8 +15,8 @@ from streamrag_cli.server import peers
 from streamrag_cli.server.peers import Peers
 from streamrag_cli.server.security import check_reachable
 from streamrag_cli.settings import ServerSettings, Settings
-from tests.server.client import request, wait_until
-from tests.server.running import STREAMRAG, running_server, served
+from tests.support.http_client import request, wait_until
+from tests.support.running_server import STREAMRAG, running_server, served
 
 pytestmark = pytest.mark.skipif(not peers.known(), reason="needs Linux: who owns a connection is in /proc/net")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it asks as another user")
@@ -30,7 +30,7 @@ import http.client, os, sys
 "localhost".encode("idna")  # loaded now: the other user may not be allowed to read it
 uid = int(sys.argv.pop(1))
 os.setgroups([]), os.setgid(uid), os.setuid(uid)
-connection = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=20)
+connection = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=60)
 for path in sys.argv[3:]:
     connection.request("GET", path, headers={"Host": "localhost"})
     reply = connection.getresponse()
@@ -131,7 +131,7 @@ def test_another_user_of_the_machine_is_refused_and_the_servers_own_is_not(host:
 def test_another_user_is_refused_by_every_worker(settings: Settings) -> None:
     with served(settings, "--workers", "2") as server:
         port = int(server.url.rpartition(":")[2])
-        assert wait_until(lambda: request(f"{server.url}/collections").status == 200, within_s=20)
+        assert wait_until(lambda: request(f"{server.url}/collections").status == 200, within_s=60)
         refused = {replies_to_another_user("127.0.0.1", port, "/collections")[0].partition(" ")[0] for _ in range(6)}
 
     assert refused == {"401"}

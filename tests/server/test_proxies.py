@@ -6,8 +6,8 @@ import pytest
 
 from streamrag_cli.errors import ConfigurationError, UsageError
 from streamrag_cli.settings import ServerSettings, Settings, read_server_settings
-from tests.server.client import request
-from tests.server.running import running_server
+from tests.support.http_client import request
+from tests.support.running_server import running_server
 
 TWO = ServerSettings(rate_limit="2/hour", grace_s=3.0)
 

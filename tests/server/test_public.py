@@ -16,11 +16,11 @@ from streamrag_cli.model_server import errors
 from streamrag_cli.server.public import is_public, public_error, public_notice
 from streamrag_cli.settings import ServerSettings, Settings
 from streamrag_cli.store.registry import store_address
-from tests.library import make_collection
-from tests.openai_replies import Reply, answer, failure
-from tests.openai_server import OpenAIServer
-from tests.server.client import QUESTION, ask_url, post_json, request, streaming
-from tests.server.running import RunningServer, running_server
+from tests.support.collection import make_collection
+from tests.support.http_client import QUESTION, ask_url, post_json, request, streaming
+from tests.support.openai_replies import Reply, answer, failure
+from tests.support.openai_server import OpenAIServer
+from tests.support.running_server import RunningServer, running_server
 
 SECRETS = re.compile(
     r"/(?:tmp|home|root|srv)\b|127\.0\.0\.1|localhost|postgres|reader@|streamrag \w+ |export |--\w|[A-Z]_KEY"

@@ -9,11 +9,11 @@ import pytest
 
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.settings import Settings
-from tests.library import make_collection
-from tests.openai_replies import Hold, Stall, answer, finish, stream, token
-from tests.openai_server import OpenAIServer
-from tests.server.client import QUESTION, ask_url, post_json, request, streaming
-from tests.server.running import running_server
+from tests.support.collection import make_collection
+from tests.support.http_client import QUESTION, ask_url, post_json, request, streaming
+from tests.support.openai_replies import Hold, Stall, answer, finish, stream, token
+from tests.support.openai_server import OpenAIServer
+from tests.support.running_server import running_server
 
 
 def with_model(settings: Settings, server: OpenAIServer) -> Settings:

@@ -16,11 +16,11 @@ from streamrag_cli.model import Question
 from streamrag_cli.server import request_log
 from streamrag_cli.server.request_log import LogEntry
 from streamrag_cli.settings import Settings
-from tests.a_process import process
-from tests.openai_replies import Stall, answer, failure, stream, token
-from tests.openai_server import OpenAIServer
-from tests.server.client import ask_url, post_json, request, streaming
-from tests.server.running import ServedProcess, running_server, served
+from tests.support.http_client import ask_url, post_json, request, streaming
+from tests.support.openai_replies import Stall, answer, failure, stream, token
+from tests.support.openai_server import OpenAIServer
+from tests.support.process import process
+from tests.support.running_server import ServedProcess, running_server, served
 
 WORDS = "Does the zinfandel quay have a crane?"
 KEY = "Lamp-4711-Oil-1874-Brandt"
@@ -36,7 +36,7 @@ def lines_of(server: ServedProcess) -> list[str]:
 
 def end(server: ServedProcess) -> None:
     server.process.terminate()
-    server.process.wait(timeout=10)
+    server.process.wait(timeout=30)
 
 
 def test_each_question_and_each_refusal_is_a_line_without_its_text(settings: Settings) -> None:
@@ -110,7 +110,7 @@ def test_an_answer_whose_reader_left_is_said_to_be_abandoned(settings: Settings)
         with served(settings, "--base-url", model.base_url, "-m", "m") as server:
             with streaming(ask_url(server.url)) as answered:
                 answered.next_of("token")
-            assert model.requests[0].closed_by_client.wait(timeout=5)
+            assert model.requests[0].closed_by_client.wait(timeout=10.0)
             end(server)
 
     [line] = lines_of(server)
@@ -195,7 +195,7 @@ def test_a_stderr_that_nobody_reads_holds_up_no_question(settings: Settings) -> 
             assert request(f"{server.url}/{'nowhere' * 20}").status == 404
         assert request(ask_url(server.url)).status == 200
         server.process.send_signal(signal.SIGTERM)
-        server.process.wait(timeout=10)
+        server.process.wait(timeout=30)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from urllib.parse import quote
 import pytest
 
 from streamrag_cli.settings import ServerSettings, Settings
-from tests.openai_replies import Stall, answer, stream, token
-from tests.openai_server import OpenAIServer
-from tests.server.client import ask_url, post_json, request, streaming
-from tests.server.running import RunningServer, running_server, served
+from tests.support.http_client import ask_url, post_json, request, streaming
+from tests.support.openai_replies import Stall, answer, stream, token
+from tests.support.openai_server import OpenAIServer
+from tests.support.running_server import RunningServer, running_server, served
 
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
 PIECE_BYTES = 1448
@@ -19,7 +19,7 @@ PIECE_BYTES = 1448
 
 def sent_in_pieces(server: RunningServer, head: bytes, piece_bytes: int = PIECE_BYTES) -> bytes:
     """The whole reply to bytes that arrive as a network delivers them."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for at in range(0, len(head), piece_bytes):
             connection.sendall(head[at : at + piece_bytes])
@@ -81,7 +81,7 @@ def test_headers_beyond_the_limit_are_refused_in_words(
 def test_an_address_that_is_too_long_spoils_no_reply_that_is_being_sent(settings: Settings) -> None:
     with OpenAIServer(chat=stream(token("a"), Stall())) as model:
         with running_server(replace(settings, base_url=model.base_url, model="m"), PLENTY) as server:
-            with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
                 connection.sendall(get(ask_url("")).replace(b"close", b"keep-alive"))
                 model.wait_for_requests(1)
                 received = b""
@@ -209,7 +209,7 @@ def test_a_terminal_that_is_closed_ends_open_streams_with_an_error_event(setting
                 answered.next_of("token")
                 server.process.send_signal(signal.SIGHUP)
                 events = list(answered.events())
-            left = server.process.wait(timeout=10)
+            left = server.process.wait(timeout=30)
 
     assert [(event["type"], event["code"]) for event in events] == [("error", "server_shutdown")]
     assert left == -signal.SIGHUP

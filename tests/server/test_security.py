@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from streamrag_cli.errors import ConfigurationError
 from streamrag_cli.server.app import create_app
 from streamrag_cli.settings import ServerSettings, Settings
-from tests.openai_replies import answer
-from tests.openai_server import OpenAIServer
-from tests.server.client import Reply, ask_url, post_json, request
-from tests.server.running import RunningServer, running_server
+from tests.support.http_client import Reply, ask_url, post_json, request
+from tests.support.openai_replies import answer
+from tests.support.openai_server import OpenAIServer
+from tests.support.running_server import RunningServer, running_server
 
 KEY = "k-0123456789abcdef0123456789"
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
@@ -231,7 +231,7 @@ def _chunked(url: str, framed: bytes) -> Reply:
     import http.client
     from urllib.parse import urlsplit
 
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
     connection.putrequest("POST", "/rag/stream")
     connection.putheader("Content-Type", "application/json")
     connection.putheader("Transfer-Encoding", "chunked")

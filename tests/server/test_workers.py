@@ -18,16 +18,16 @@ from streamrag_cli.errors import StreamragError
 from streamrag_cli.server.workers import START_WITHIN_S, run_workers
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.address import StoreAddress
-from tests.library import make_collection
-from tests.openai_replies import Stall, stream, token
-from tests.openai_server import OpenAIServer
-from tests.postgres_server import fresh_schema
-from tests.server.client import ask_url, request, streaming, wait_until
-from tests.server.running import ServedProcess, running_server, served, served_from
+from tests.support.collection import make_collection
+from tests.support.http_client import ask_url, request, streaming, wait_until
+from tests.support.openai_replies import Stall, stream, token
+from tests.support.openai_server import OpenAIServer
+from tests.support.postgres_server import fresh_schema
+from tests.support.running_server import ServedProcess, running_server, served, served_from
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are found in /proc")
 
-START_S = 20
+START_S = 60
 """What starting and ending processes may take on a busy machine."""
 
 
@@ -111,7 +111,7 @@ def test_a_signal_ends_every_worker_and_its_streams_with_an_error_event(
                 else:
                     server.process.send_signal(number)
                 events = list(answered.events())
-            left = server.process.wait(timeout=10)
+            left = server.process.wait(timeout=START_S)
             assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
 
     assert [(event["type"], event["code"]) for event in events] == [("error", "server_shutdown")]

@@ -14,9 +14,9 @@ from streamrag_cli.model import Question
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import Settings
-from tests.library import make_collection
-from tests.server.client import request
-from tests.server.running import running_server
+from tests.support.collection import make_collection
+from tests.support.http_client import request
+from tests.support.running_server import running_server
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.store.registry import KINDS
-from tests.store.stores import LocalStore, Store, empty_store
+from tests.support.stores import LocalStore, Store, empty_store
 
 
 @pytest.fixture(params=dict.fromkeys(KINDS.values()), ids=lambda package: package.rpartition(".")[2])

@@ -8,8 +8,8 @@ import pytest
 from streamrag_cli.errors import StoreError
 from streamrag_cli.retrieval.search import retrieve
 from streamrag_cli.store.interface import Counts
-from tests.fake_embedder import FakeEmbedder
-from tests.store.stores import Store, by_text, by_vector, document, many_chunks, texts, vector_ids, write
+from tests.support.fake_embedder import FakeEmbedder
+from tests.support.stores import Store, by_text, by_vector, document, many_chunks, texts, vector_ids, write
 
 APPLES = document("fruit.md", "apples are red", "pears are green")
 SHIPS = document("ships.md", "ships cross the sea")

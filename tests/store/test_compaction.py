@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fork_server import ForkServer
-from tests.store.stores import Document, LocalStore, by_text, by_vector, document, texts, write
+from tests.support.fork_server import ForkServer
+from tests.support.stores import Document, LocalStore, by_text, by_vector, document, texts, write
 
 WORDS = [f"{first}{second}ing" for first in "bcdfghjklmnp" for second in ("ar", "el", "in", "om", "ust", "ast")]
 
@@ -77,7 +77,7 @@ def test_a_few_deleted_chunks_are_no_reason_to_rewrite_the_store(store: LocalSto
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ForkServer]:
-    with ForkServer("tests.store.second_process", time_limit_s=60) as it:
+    with ForkServer("tests.support.second_process", time_limit_s=60) as it:
         yield it
 
 

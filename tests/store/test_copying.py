@@ -11,8 +11,8 @@ from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.store.copying import Copied, copy_collection
 from streamrag_cli.store.interface import Reader
 from streamrag_cli.store.local.vectors import WritableVectors
-from tests.postgres_server import fresh_schema
-from tests.store.stores import LocalStore, Store, by_text, by_vector, document, many_chunks, texts
+from tests.support.postgres_server import fresh_schema
+from tests.support.stores import LocalStore, Store, by_text, by_vector, document, many_chunks, texts
 
 SHIPS = document("ships.md", "ships cross the sea")
 APPLES = document("fruit.md", "apples are red", "pears are green")

@@ -12,8 +12,8 @@ import pytest
 from streamrag_cli.errors import StoreError
 from streamrag_cli.store.local.core import CoreCollection
 from streamrag_cli.store.local.vectors import Vectors, WritableVectors
-from tests.fake_embedder import FakeEmbedder
 from tests.store.test_vectors import MALICIOUS_DOTENV, python
+from tests.support.fake_embedder import FakeEmbedder
 
 if TYPE_CHECKING:
     from chromadb.api.client import Client

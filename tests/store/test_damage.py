@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.damages import emptied, noise, noise_in_the_middle, removed, truncated
-from tests.store.stores import LocalStore, document, many_chunks
+from tests.support.file_damage import emptied, noise, noise_in_the_middle, removed, truncated
+from tests.support.stores import LocalStore, document, many_chunks
 
 QUESTION = "zebras have stripes"
 ANSWER = "zebras have stripes"

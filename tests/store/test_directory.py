@@ -8,8 +8,8 @@ from streamrag_cli.retrieval.search import retrieve
 from streamrag_cli.store.interface import Counts
 from streamrag_cli.store.kind import status_of
 from streamrag_cli.store.registry import open_store
-from tests.fake_embedder import FakeEmbedder
-from tests.store.stores import LocalStore, by_vector, document, write
+from tests.support.fake_embedder import FakeEmbedder
+from tests.support.stores import LocalStore, by_vector, document, write
 
 APPLES = document("fruit.md", "apples are red", "pears are green")
 SHIPS = document("ships.md", "ships cross the sea")
@@ -35,7 +35,7 @@ def test_a_question_between_an_ingests_two_writes_finds_the_former_documents(loc
             assert by_vector(reader) == {"apples are red", "pears are green"}
         with local_store.reading() as fresh:
             assert retrieve(fresh, FakeEmbedder(), "apples", limit=1).hits[0].chunk.text == "apples are red"
-        other.communicate("\n", timeout=20)
+        other.communicate("\n", timeout=60)
         with reader.reading():
             assert reader.counts() == Counts(documents=2, chunks=1202)
             assert len(reader.nearest(FakeEmbedder().embed_query("number 7"), 100)) == 100

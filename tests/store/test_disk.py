@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fork_server import ForkServer
+from tests.support.fork_server import ForkServer
 
 ANSWER = "zebras have stripes"
 REFUSED = "store_not_writable hint=streamrag ingest --store DIR PATH"
@@ -45,7 +45,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     if tried.returncode != 0:
         pytest.skip("mounting a file system is not allowed here")
     within = ["unshare", "-m", "sh", "-c", SCRIPT, str(tmp_path)]
-    with ForkServer("tests.store.second_process", within=within, time_limit_s=60) as server:
+    with ForkServer("tests.support.second_process", within=within, time_limit_s=60) as server:
         yield Disk(tmp_path, server)
 
 

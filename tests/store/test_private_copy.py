@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.store.local.private_copy import PrivateCopy, copied_database
-from tests.fork_server import ForkServer
+from tests.support.fork_server import ForkServer
 
 SCRIPT = 'mount -t tmpfs tmpfs "$0" && exec "$@"'
 
@@ -35,7 +35,7 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
     if tried.returncode != 0:
         pytest.skip("mounting a file system is not allowed here")
     within = ["unshare", "-m", "sh", "-c", SCRIPT, str(tmp_path)]
-    with ForkServer("tests.store.second_process", within=within, time_limit_s=60) as server:
+    with ForkServer("tests.support.second_process", within=within, time_limit_s=60) as server:
         it = Mount(tmp_path, server)
         it.shell('cd "$0"; mkdir rw ro; mount --bind rw ro; mount -o remount,bind,ro ro')
         yield it

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamrag_cli.store.postgres.ranking import tsvector
-from tests.postgres_server import fresh_schema
-from tests.store.stores import LocalStore, Store, document
+from tests.support.postgres_server import fresh_schema
+from tests.support.stores import LocalStore, Store, document
 
 WORDS = ["tide", "tides", "harbour", "o'clock", "back\\slash", "lamp", "Café", "x1"]
 PASSAGES = [

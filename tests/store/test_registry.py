@@ -18,8 +18,8 @@ from streamrag_cli.store.copying import copy_collection
 from streamrag_cli.store.local import Store as DirectoryKind
 from streamrag_cli.store.postgres import Store as DatabaseKind
 from streamrag_cli.store.registry import KINDS, open_store
-from tests.library import make_collection
-from tests.store.stores import LocalStore, document, empty_store, texts
+from tests.support.collection import make_collection
+from tests.support.stores import LocalStore, document, empty_store, texts
 
 PACKAGE = Path(streamrag_cli.__file__).parent
 KINDS_ARE_STORES: tuple[type[kind.Store], ...] = (DirectoryKind, DatabaseKind)
@@ -29,12 +29,12 @@ KINDS_ARE_STORES: tuple[type[kind.Store], ...] = (DirectoryKind, DatabaseKind)
 @pytest.fixture
 def _shelves(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that makes a kind known."""
-    monkeypatch.setitem(cast("dict[str, str]", KINDS), "shelf", "tests.store.shelf")
+    monkeypatch.setitem(cast("dict[str, str]", KINDS), "shelf", "tests.support.shelf_store")
 
 
 @pytest.mark.usefixtures("_shelves")
 def test_a_kind_that_is_named_in_the_registry_is_held_to_the_contract(tmp_path: Path) -> None:
-    with empty_store("tests.store.shelf", tmp_path) as store:
+    with empty_store("tests.support.shelf_store", tmp_path) as store:
         store.put(document("ships.md", "ships cross the sea"))
         with store.reading() as reader, reader.reading():
             assert texts(reader) == {"ships cross the sea"}

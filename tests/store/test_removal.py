@@ -11,7 +11,7 @@ import pytest
 from streamrag_cli.errors import StoreError
 from streamrag_cli.store.local.lock import WRITER_LOCK, writing
 from streamrag_cli.store.registry import open_store
-from tests.store.stores import Store, document, texts
+from tests.support.stores import Store, document, texts
 
 APPLES = document("fruit.md", "apples are red", "pears are green")
 SHIPS = document("ships.md", "ships cross the sea")

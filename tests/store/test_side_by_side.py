@@ -14,8 +14,8 @@ from streamrag_cli.store.local.reader import CollectionReader
 from streamrag_cli.store.postgres.reader import PostgresReader
 from streamrag_cli.store.time_limit import Cancellation, TimeLimit
 from streamrag_cli.store.words import MOST_WORDS, rarest_words, stems
-from tests.fake_embedder import FakeEmbedder
-from tests.store.stores import LocalStore, Store, by_vector, document, many_chunks
+from tests.support.fake_embedder import FakeEmbedder
+from tests.support.stores import LocalStore, Store, by_vector, document, many_chunks
 
 FERRIES = document("ferries.md", "ferries carry cars", "pilots guide ships")
 BUOYS = document("buoys.md", "buoys mark the channel")
@@ -34,7 +34,7 @@ def read_for_ever(reader: Reader) -> None:
 
 def in_another_thread(work: Callable[[], object]) -> object:
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(work).result(timeout=30)
+        return pool.submit(work).result(timeout=60)
 
 
 def test_a_search_is_answered_while_another_is_under_way(store: Store) -> None:
@@ -113,10 +113,10 @@ def test_a_search_ends_when_its_asker_goes(store: Store) -> None:
 
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(ask)
-        assert begun.wait(timeout=30)
+        assert begun.wait(timeout=60)
         asked.cancel()
         with pytest.raises(StoreError) as caught:
-            asking.result(timeout=30)
+            asking.result(timeout=60)
     assert caught.value.code == "interrupted"
 
 

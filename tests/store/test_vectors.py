@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.store.local.vectors import Vectors, WritableVectors
-from tests.fake_embedder import FakeEmbedder
+from tests.support.fake_embedder import FakeEmbedder
 
 COUNT = 1200  # beyond the thousand from which on Chroma saves an index
 TEXTS = [f"text number {each} word{each % 37}" for each in range(COUNT)]

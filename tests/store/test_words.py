@@ -9,7 +9,7 @@ import pytest
 from streamrag_cli.store.local.catalog import SCHEMA_VERSION
 from streamrag_cli.store.local.layout import Layout
 from streamrag_cli.store.words import separate, stems
-from tests.store.stores import LocalStore, Store, by_text, document
+from tests.support.stores import LocalStore, Store, by_text, document
 
 PASSAGES = [
     "灯塔的灯每十秒闪一次",

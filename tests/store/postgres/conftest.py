@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.postgres_server import fresh_schema, server_url
-from tests.store.stores import PostgresStore
+from tests.support.postgres_server import fresh_schema, server_url
+from tests.support.stores import PostgresStore
 
 
 @pytest.fixture

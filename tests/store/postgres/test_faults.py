@@ -16,8 +16,8 @@ from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import connect
 from streamrag_cli.store.postgres.status import check_integrity
 from streamrag_cli.store.registry import open_store
-from tests.postgres_server import PASSWORD, guarded
-from tests.store.stores import PostgresStore, Store, document, texts, write
+from tests.support.postgres_server import PASSWORD, guarded
+from tests.support.stores import PostgresStore, Store, document, texts, write
 
 APPLES = document("fruit.md", "apples are red", "pears are green")
 SHIPS = document("ships.md", "ships cross the sea")

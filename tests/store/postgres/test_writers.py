@@ -7,8 +7,8 @@ import pytest
 from streamrag_cli.errors import StoreError
 from streamrag_cli.store.interface import Counts
 from streamrag_cli.store.postgres.connection import connect
-from tests.fake_embedder import FakeEmbedder
-from tests.store.stores import PostgresStore, by_vector, document, many_chunks, texts, write
+from tests.support.fake_embedder import FakeEmbedder
+from tests.support.stores import PostgresStore, by_vector, document, many_chunks, texts, write
 
 APPLES = document("fruit/a.md", "apples are red", "pears are green")
 SHIPS = document("ships/s.md", "ships cross the sea")

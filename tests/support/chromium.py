@@ -1,0 +1,128 @@
+"""Debian's Chromium, driven through playwright-core by `driver.mjs`.
+
+Commands go down a pipe to one node process and one browser; every page has a profile of its own and notes what it did
+unasked: requests, dialogs, console messages, errors, violations of the Content-Security-Policy.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+TESTS: Final = Path(__file__).resolve().parent.parent
+NODE_MODULES: Final = TESTS / "node" / "node_modules"
+CHROMIUM: Final = Path("/usr/bin/chromium")
+STATIC: Final = TESTS.parent / "streamrag_cli" / "server" / "static"
+_DRIVER: Final = Path(__file__).with_name("driver.mjs")
+
+
+def require(*, browser: bool) -> None:
+    """Skip where something is not installed, saying how to install it; in CI it has to be there."""
+    wanted = {
+        "node and npm: apt-get install nodejs npm": shutil.which("node") is not None,
+        "node packages: npm ci --prefix tests/node": NODE_MODULES.is_dir(),
+        "a browser: apt-get install chromium": CHROMIUM.exists() or not browser,
+    }
+    missing = [what for what, is_there in wanted.items() if not is_there]
+    if missing and os.environ.get("CI"):
+        pytest.fail("not installed: " + "; ".join(missing))
+    if missing:
+        pytest.skip("not installed: " + "; ".join(missing))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a page did unasked."""
+
+    requests: list[str]
+    dialogs: list[str]
+    console: list[str]
+    errors: list[str]
+    violations: list[str]
+
+
+class Page:
+    """One tab. Expressions are JavaScript."""
+
+    def __init__(self, browser: "Browser", number: int) -> None:
+        self._browser = browser
+        self._number = number
+
+    def call(self, name: str, *arguments: object) -> Any:
+        """Call playwright's `page.NAME`."""
+        return self._browser.command(page=self._number, call=name, **{"with": arguments})
+
+    def seen(self) -> Seen:
+        return Seen(**self._browser.command(page=self._number, seen=True))
+
+    def goto(self, url: str) -> None:
+        self.call("goto", url)
+
+    def value(self, expression: str) -> Any:
+        """What the expression comes to, as JSON; a promise is awaited."""
+        return self.call("evaluate", expression)
+
+    def wait_until(self, expression: str) -> None:
+        self._browser.command(page=self._number, until=expression)
+
+    def text(self, selector: str) -> str:
+        """The text of the first match as a person sees it."""
+        return str(self.call("innerText", selector))
+
+    def texts(self, selector: str) -> list[str]:
+        return list(self.value(f"[...document.querySelectorAll({selector!r})].map(each => each.textContent)"))
+
+    def press(self, key: str) -> None:
+        self.call("keyboard.press", key)
+
+    def focused(self) -> str:
+        """The id of what has the focus, or its tag and class."""
+        return str(self.value("document.activeElement.id || document.activeElement.outerHTML.split('>')[0]"))
+
+
+class Browser:
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def command(self, **command: object) -> Any:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        said = json.loads(self._process.stdout.readline() or '{"failure": "the driver has ended"}')
+        assert "failure" not in said, said["failure"]
+        return said["result"]
+
+    @contextmanager
+    def page(self, *, dark: bool = False, phone: bool = False, **look: object) -> Iterator[Page]:
+        size = {"width": 390, "height": 844} if phone else {"width": 1280, "height": 860}
+        touch = {"hasTouch": phone, "isMobile": phone}
+        scheme = "dark" if dark else "light"
+        number = self.command(open={"viewport": size, "colorScheme": scheme, **touch, **look})
+        try:
+            yield Page(self, number)
+        finally:
+            self.command(page=number, close=True)
+
+
+@contextmanager
+def running_browser() -> Iterator[Browser]:
+    require(browser=True)
+    command = ["node", str(_DRIVER), str(CHROMIUM)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Browser(process)
+        finally:
+            assert process.stdin
+            process.stdin.close()
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()

@@ -1,0 +1,58 @@
+"""A small collection made through the ordinary ingest, for tests that ask it questions."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from streamrag_cli.errors import StreamragError
+from streamrag_cli.events import Error, IngestDone
+from streamrag_cli.ingest.pipeline import IngestRequest, ingest
+from streamrag_cli.settings import Settings
+from streamrag_cli.store.address import StoreAddress
+from tests.support.command_line import CommandLine
+
+DOCUMENTS: Mapping[str, str] = {
+    "harbour.md": (
+        "# Harbour rules\n\n## Berths\n\nA berth is let for 24 hours. "
+        "The fee is 18 euros a night, electricity included.\n\n"
+        "## Fuel\n\nThe fuel dock opens at seven. Filling jerry cans on a pontoon is forbidden.\n"
+    ),
+    "lighthouse.md": (
+        "# The lighthouse\n\nThe lighthouse was built in 1874 by Ada Brandt. Its lamp burned colza oil until 1921, "
+        "when it was changed to electric light.\n\nIt stands 41 metres above the sea.\n"
+    ),
+    "tides.txt": (
+        "Tides here are semidiurnal: two high waters and two low waters each lunar day.\n\n"
+        "At springs the range is 4.1 metres, at neaps 1.9 metres.\n"
+    ),
+    "recipes.md": "# Galley\n\n## Chowder\n\nSimmer the clams with potatoes and thyme for twenty minutes.\n",
+}
+
+
+QUESTION = "Why is a token flushed at once into a pipe?"
+"""What `sample_docs` answers."""
+
+
+def make_collection(
+    folder: Path, documents: Mapping[str, str] = DOCUMENTS, *, store: StoreAddress | None = None
+) -> Settings:
+    """Write the documents under `folder`, ingest them with the built-in embedding, and return the settings to ask."""
+    docs = folder / "docs"
+    for name, text in documents.items():
+        path = docs / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    settings = Settings(store=store or folder / "store")
+    *_, end = ingest(IngestRequest(paths=(docs,), working_directory=folder), settings)
+    if isinstance(end, Error):
+        raise StreamragError(end.message, code=end.code)
+    assert isinstance(end, IngestDone)
+    assert end.counts["added"] + end.counts["changed"] == len(documents)
+    return settings
+
+
+def write_documents(user: CommandLine) -> None:
+    """Write the documents into the user's folder `docs`."""
+    for name, text in DOCUMENTS.items():
+        path = user.directory / "docs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

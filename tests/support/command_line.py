@@ -1,0 +1,141 @@
+"""Runs `streamrag` as a shell does: a fresh process, a clean environment, real pipes."""
+
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any, Self, TypeVar
+
+from tests.support.openai_server import OpenAIServer, Script
+
+Key = TypeVar("Key")
+Result = TypeVar("Result")
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = (sys.executable, "-m", "streamrag_cli")
+LIMIT_S = 60.0
+SOON_S = 5.0
+"""What takes less than a second, on a machine that is busy with more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a process ended. A negative `code` is the signal that killed it."""
+
+    code: int
+    stdout: bytes
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandLine:
+    """A user with a home of their own. `variables` are added to an otherwise clean environment."""
+
+    home: Path
+    directory: Path
+    program: Sequence[str] = PROGRAM
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def store(self) -> Path:
+        return self.home / "data" / "streamrag"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "HOME": str(self.home),
+            "XDG_DATA_HOME": str(self.home / "data"),
+            "XDG_CONFIG_HOME": str(self.home / "config"),
+            "XDG_CACHE_HOME": str(self.home / "cache"),
+            "XDG_RUNTIME_DIR": os.environ.get("XDG_RUNTIME_DIR", ""),
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "LANG": "C.UTF-8",
+            "TERM": "xterm-256color",
+            "STREAMRAG_ENGINE": "off",  # each test's process does its own work, and none is left behind
+            **self.variables,
+        }
+
+    def having(self, **variables: str) -> Self:
+        """The same user with these variables set."""
+        return replace(self, variables={**self.variables, **variables})
+
+    def run(self, *arguments: str | bytes, stdin: bytes | int = subprocess.DEVNULL) -> Outcome:
+        """Run to the end; `stdin` is what is piped in, or a file descriptor."""
+        given: dict[str, Any] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
+        ended = subprocess.run(
+            (*self.program, *arguments),
+            cwd=self.directory,
+            env=self.environment,
+            capture_output=True,
+            timeout=LIMIT_S,
+            check=False,
+            **given,
+        )
+        return Outcome(code=ended.returncode, stdout=ended.stdout, stderr=ended.stderr.decode())
+
+    def ask(self, chat: Script, question: str, *flags: str) -> Outcome:
+        """Ask a model that answers with `chat`, to the end."""
+        with OpenAIServer(chat=chat) as server:
+            return self.run("ask", question, "--base-url", server.base_url, *flags)
+
+    def shell(self, script: str) -> Outcome:
+        """Run a line of shell in which `streamrag` is the program."""
+        program = " ".join(self.program)
+        with_program = f'streamrag() {{ {program} "$@"; }}\n{script}'
+        return replace(self, program=("bash", "-c", with_program)).run()
+
+    @contextmanager
+    def running(
+        self,
+        *arguments: str,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Start it; it is gone when the block ends."""
+        with subprocess.Popen(
+            (*self.program, *arguments),
+            cwd=self.directory,
+            env=self.environment,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+
+def at_once(runs: Mapping[Key, Callable[[], Result]]) -> dict[Key, Result]:
+    """Run several things side by side, a thread for each core: most of what a process costs is its imports."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return dict(zip(runs, pool.map(lambda run: run(), runs.values()), strict=True))
+
+
+def read_until(stream: IO[bytes] | None, wanted: bytes, *, limit_s: float = LIMIT_S) -> bytes:
+    """Read what comes, as it comes, until `wanted` is in it."""
+    assert stream is not None
+    seen = b""
+    deadline_s = time.monotonic() + limit_s
+    while wanted not in seen:
+        left_s = deadline_s - time.monotonic()
+        assert left_s > 0, seen
+        assert select.select([stream], [], [], left_s)[0], seen
+        piece = os.read(stream.fileno(), 65536)
+        assert piece, seen
+        seen += piece
+    return seen
+
+
+def ended_within(process: subprocess.Popen[bytes], limit_s: float) -> int:
+    """The exit code of a process that ends in time."""
+    return process.wait(timeout=limit_s)

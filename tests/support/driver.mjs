@@ -1,0 +1,83 @@
+/**
+ * A browser on a pipe: one JSON command a line on stdin, one JSON result a line on stdout.
+ *
+ * `{"open": {...}}` makes a page with a profile of its own, and its result is the page's number; `{"close": n}` ends
+ * it; `{"page": n, "call": "keyboard.press", "with": ["Enter"]}` calls playwright; `{"page": n, "until": "..."}` waits
+ * for an expression to be true. `{"page": n, "seen": true}` says what the page did unasked.
+ */
+
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+
+const { chromium } = createRequire(new URL("../node/package.json", import.meta.url))("playwright-core");
+const [executablePath] = process.argv.slice(2);
+const browser = await chromium.launch({
+  executablePath,
+  args: [
+    ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
+    ...["--disable-component-update", "--disable-sync"],
+  ],
+});
+const pages = [];
+
+const TIMEOUT_MS = 60_000;
+const POLL_MS = 20;
+
+async function open(look) {
+  const context = await browser.newContext(look);
+  const page = await context.newPage();
+  const seen = { requests: [], dialogs: [], console: [], errors: [], violations: [] };
+  page.setDefaultTimeout(TIMEOUT_MS);
+  context.on("request", (request) => seen.requests.push(request.url()));
+  page.on("console", (message) => seen.console.push(`${message.type()}: ${message.text()}`));
+  page.on("pageerror", (error) => seen.errors.push(String(error)));
+  page.on("dialog", (dialog) => {
+    seen.dialogs.push(dialog.message());
+    dialog.dismiss();
+  });
+  await page.exposeBinding("reportViolation", (_source, violation) => seen.violations.push(violation));
+  await page.addInitScript(() => {
+    addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI, sample }) => {
+      window.reportViolation(`${violatedDirective} ${blockedURI} ${sample}`);
+    });
+  });
+  pages.push({ context, page, seen });
+  return pages.length - 1;
+}
+
+async function obey(command) {
+  if (command.open) return open(command.open);
+  const { context, page, seen } = pages[command.page];
+  if (command.close) return context.close();
+  if (command.seen) return seen;
+  if (command.until) return until(page, command.until);
+  const names = command.call.split(".");
+  const method = names.pop();
+  const owner = names.reduce((object, name) => object[name], page);
+  return owner[method](...command.with);
+}
+
+/** Not `page.waitForFunction`: it evaluates in the page itself, where the policy forbids it. */
+async function until(page, expression) {
+  const endMs = performance.now() + TIMEOUT_MS;
+  while (!(await page.evaluate(expression))) {
+    if (performance.now() > endMs)
+      throw new Error(`not within ${TIMEOUT_MS} ms: ${expression}\n${await page.innerText("body")}`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const said = await obey(JSON.parse(line)).then(
+    (result) => ({ result: jsonOf(result) }),
+    (failure) => ({ failure: String(failure) }),
+  );
+  process.stdout.write(`${JSON.stringify(said)}\n`);
+}
+await browser.close();
+
+/** What a call gives back, if JSON can say it: a playwright object is nobody's result here. */
+function jsonOf(result) {
+  const isPlain = result === null || typeof result !== "object" || Array.isArray(result);
+  return isPlain || Object.getPrototypeOf(result) === Object.prototype ? (result ?? null) : null;
+}

@@ -1,0 +1,30 @@
+"""A user's background engines: what they report, and how to do without."""
+
+import json
+import time
+from dataclasses import replace
+from typing import Any
+
+from tests.support.command_line import LIMIT_S, CommandLine
+
+
+def engines(user: CommandLine) -> list[dict[str, Any]]:
+    """What the user's engines say about themselves."""
+    listed: list[dict[str, Any]] = json.loads(user.run("engine", "status", "--json").stdout)
+    return listed
+
+
+def start_engine(user: CommandLine) -> dict[str, Any]:
+    """Ask until an engine has answered, and return its status: on a busy machine a client does not wait for it."""
+    deadline_s = time.monotonic() + LIMIT_S
+    while True:
+        asked = user.run("search", "Who built the lighthouse?")
+        assert asked.code == 0, asked
+        answered = [each for each in engines(user) if each["questions"]]
+        if answered:
+            return answered[0]
+        assert time.monotonic() < deadline_s, "no engine has answered"
+
+
+def without_engine(user: CommandLine) -> CommandLine:
+    return replace(user, variables={**user.variables, "STREAMRAG_ENGINE": "off"})

@@ -1,0 +1,92 @@
+"""Runs an ingest on files below a directory and says what became of each."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from streamrag_cli.events import DocumentSeen, Error, IngestDone, IngestEvent
+from streamrag_cli.ingest.limits import IngestLimits
+from streamrag_cli.ingest.pipeline import IngestRequest, ingest, remove
+from streamrag_cli.settings import Settings
+from streamrag_cli.store.registry import open_store
+from tests.support.fake_embedder import FakeEmbedder
+
+LONG_AGO_NS = 1_700_000_000_000_000_000
+
+
+@dataclass(frozen=True)
+class Ingests:
+    """Ingests from one working directory into one store; one made with `dataclasses.replace` shares `events`."""
+
+    home: Path
+    settings: Settings
+    embedder: FakeEmbedder = field(default_factory=FakeEmbedder)
+    limits: IngestLimits = field(default_factory=IngestLimits)
+    events: list[IngestEvent] = field(default_factory=list)
+
+    def put(self, name: str, content: str | bytes, *, mtime_ns: int = LONG_AGO_NS) -> Path:
+        """Write a file that was last changed long ago, unless said otherwise."""
+        path = self.home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        os.utime(path, ns=(mtime_ns, mtime_ns))
+        return path
+
+    def run(self, *paths: str, rebuild: bool = False, dry_run: bool = False) -> dict[str, str]:
+        """What became of each file that was looked at; `events` has everything that was said."""
+        return self._told(ingest(self.request(*paths, rebuild=rebuild, dry_run=dry_run), self.settings, self.embedder))
+
+    def remove(self, *paths: str) -> dict[str, str]:
+        return self._told(remove(self.request(*paths), self.settings))
+
+    def request(self, *paths: str, rebuild: bool = False, dry_run: bool = False) -> IngestRequest:
+        return IngestRequest(
+            paths=tuple(map(Path, paths)),
+            working_directory=self.home,
+            rebuild=rebuild,
+            dry_run=dry_run,
+            limits=self.limits,
+        )
+
+    def _told(self, events: Iterator[IngestEvent]) -> dict[str, str]:
+        self.events[:] = events
+        return {event.source: event.action for event in self.events if isinstance(event, DocumentSeen)}
+
+    @property
+    def done(self) -> IngestDone:
+        """The last event."""
+        assert isinstance(self.events[-1], IngestDone), self.events[-1]
+        return self.events[-1]
+
+    @property
+    def error(self) -> Error:
+        """The last event."""
+        assert isinstance(self.events[-1], Error), self.events[-1]
+        return self.events[-1]
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        return {event.source: event.reason for event in self.events if isinstance(event, DocumentSeen) and event.reason}
+
+    @property
+    def store(self) -> Path:
+        """The directory of the store."""
+        assert isinstance(self.settings.store, Path)
+        return self.settings.store
+
+    def stored(self) -> dict[str, str]:
+        """The text of each document in the store, under its shown name."""
+        reader = open_store(self.settings.store).reader(self.settings.collection)
+        texts = {record.source: "" for record in reader.catalog.documents_under("/")}
+        for each in sorted(reader.chunks(reader.catalog.chunk_ids()).values(), key=lambda each: each.chunk.ordinal):
+            texts[each.source] += each.chunk.text.strip()
+        reader.close()
+        return texts
+
+    def vectors(self) -> dict[str, list[float]]:
+        """The vector of each chunk in the store."""
+        with closing(open_store(self.settings.store).reader(self.settings.collection)) as reader:
+            ids = sorted(reader.catalog.chunk_ids())
+            return dict(zip(ids, reader.vectors(ids).tolist(), strict=True))

@@ -1,0 +1,138 @@
+"""An ingest that kills itself before its n-th write, and one that takes up what was left; both for `ForkServer`.
+
+A write is whatever the run does to the store: a statement of the catalog, an entry made, opened for writing, renamed
+or removed below the store, a call of Chroma's, before it and after it. Nothing here lists them: an audit hook, a trace
+of SQLite and a wrapper around `WritableVectors` see them go by.
+"""
+
+import json
+import os
+import signal
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from streamrag_cli.errors import StoreError
+from streamrag_cli.events import IngestDone
+from streamrag_cli.ingest import pipeline
+from streamrag_cli.ingest.limits import IngestLimits
+from streamrag_cli.retrieval.search import retrieve
+from streamrag_cli.settings import Settings
+from streamrag_cli.store.local import full_text
+from streamrag_cli.store.local.catalog import Catalog
+from streamrag_cli.store.local.layout import Layout
+from streamrag_cli.store.local.reader import CollectionReader
+from streamrag_cli.store.local.vectors import Vectors, WritableVectors
+from tests.support.fake_embedder import FakeEmbedder
+
+_READS = ("SELECT", "PRAGMA", "--")
+_CHANGING_EVENTS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate"}
+
+
+def main(command: str, docs: str, store: str, step: str = "-1") -> None:
+    """`ingest DOCS STORE [STEP]` and `rebuild DOCS STORE [STEP]` say how many writes it took; `resume DOCS STORE` asks,
+    ingests and says JSON.
+    """
+    if command == "resume":
+        answered = _ask(Path(store))
+        _ingest(Path(docs), Path(store), rebuild=False)
+        sys.stdout.write(json.dumps({"answered": answered, "content": _content(Path(store))}))
+        return
+    killer = _Killer(Path(store), at=int(step))
+    killer.watch()
+    _ingest(Path(docs), Path(store), rebuild=command == "rebuild")
+    sys.stdout.write(str(killer.writes))
+
+
+def _ingest(docs: Path, store: Path, *, rebuild: bool) -> None:
+    limits = IngestLimits(batch_chunks=2)
+    request = pipeline.IngestRequest(paths=(docs,), working_directory=docs.parent, rebuild=rebuild, limits=limits)
+    *_, last = pipeline.ingest(request, Settings(store=store), FakeEmbedder())
+    assert isinstance(last, IngestDone), last
+
+
+class _Killer:
+    """Counts writes and kills the process before the one numbered `at`, from 0."""
+
+    def __init__(self, store: Path, *, at: int) -> None:
+        self._store = str(store)
+        self._at = at
+        self.writes = 0
+
+    def step(self) -> None:
+        if self.writes == self._at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.writes += 1
+
+    def watch(self) -> None:
+        sys.addaudithook(self._on_audit)
+        connect = Catalog._connect
+
+        def traced(catalog: Catalog, mode: str) -> sqlite3.Connection:
+            db = connect(catalog, mode)
+            db.set_trace_callback(self._on_statement)
+            return db
+
+        setattr(Catalog, "_connect", traced)  # noqa: B010 - classes of this process alone
+        for name in ("__init__", "add", "delete", "close"):
+            setattr(WritableVectors, name, self._around(getattr(WritableVectors, name)))
+
+    def _on_statement(self, statement: str) -> None:
+        if not statement.lstrip().startswith(_READS):
+            self.step()
+
+    def _on_audit(self, event: str, details: tuple[Any, ...]) -> None:
+        writes = event in _CHANGING_EVENTS or (event == "open" and details[2] & (os.O_WRONLY | os.O_RDWR))
+        if writes and os.fsdecode(str(details[0])).startswith(self._store):
+            self.step()
+
+    def _around(self, method: Any) -> Any:
+        def wrapped(*args: Any, **named: Any) -> Any:
+            self.step()
+            result = method(*args, **named)
+            self.step()
+            return result
+
+        return wrapped
+
+
+def _ask(store: Path) -> str:
+    """The best hit's text, or the code of the failure."""
+    reader = CollectionReader(store, "default")
+    try:
+        return retrieve(reader, FakeEmbedder(), "what keeps", limit=1).hits[0].chunk.text.strip()
+    except StoreError as error:
+        return error.code
+    finally:
+        reader.close()
+
+
+def _content(store: Path) -> dict[str, object]:
+    """All that an ingest leaves but for times, row numbers and the generation."""
+    layout = Layout(store, "default")
+    current = layout.current()
+    assert current is not None
+    with closing(sqlite3.connect(layout.catalog(current.epoch))) as db:
+        full_text.register(db)
+        db.execute("INSERT INTO chunks_fts(chunks_fts, rank) VALUES('integrity-check', 1)")
+        chunks = db.execute(
+            "SELECT chunk_id, ordinal, chunks.title, body, line_start, char_end, path FROM chunks JOIN documents"
+            " ON documents.id = document_id ORDER BY chunk_id"
+        ).fetchall()
+        documents = db.execute("SELECT path, source, size, mtime_ns, sha256, title FROM documents ORDER BY path")
+        said: dict[str, object] = {
+            "documents": documents.fetchall(),
+            "chunks": chunks,
+            "roots": [*current.roots, *db.execute("SELECT path FROM roots").fetchall()],
+            "in doubt": db.execute("SELECT * FROM vectors_in_doubt").fetchall(),
+            "embedding": db.execute("SELECT value FROM meta WHERE key IN ('embedding', 'dimension')").fetchall(),
+        }
+    with closing(Vectors(layout.vectors(current.epoch), "default")) as vectors:
+        said["vectors"] = sorted(vectors.ids())
+        embed = FakeEmbedder().embed_query
+        said["found"] = [vectors.nearest(embed(f"{row[2]}\n{row[3]}"), 1)[0][0] for row in chunks]
+    epochs = sorted(each.name for each in layout.directory.iterdir() if each.is_dir())
+    assert epochs == [current.epoch]
+    return said

@@ -1,0 +1,127 @@
+"""A real terminal for the program under test, and what a person would see on it."""
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pyte
+
+from tests.support.command_line import LIMIT_S, CommandLine
+from tests.support.reflowing_screen import ReflowingScreen
+
+# Ctrl-C reaches only processes whose controlling terminal it is typed into.
+_TAKE_TERMINAL = "import fcntl,os,sys,termios; fcntl.ioctl(0,termios.TIOCSCTTY,0); os.execv(sys.argv[1],sys.argv[1:])"
+
+
+class Terminal:
+    """A pseudo-terminal with an emulator behind it. `raw` is everything the program has written to it.
+
+    `master` is for who reads by themselves.
+    """
+
+    def __init__(self, *, columns: int = 80, rows: int = 60) -> None:
+        self.raw = b""
+        self._screen = ReflowingScreen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+        self.master, self.slave = pty.openpty()
+        self.resize(columns, rows)
+
+    def close(self) -> None:
+        os.close(self.master)
+        os.close(self.slave)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the size; the program is told by the kernel (SIGWINCH)."""
+        self._screen.resize(rows, columns)
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def type(self, keys: bytes) -> None:
+        os.write(self.master, keys)
+
+    @property
+    def lines(self) -> list[str]:
+        """What scrollback and screen show, without blanks at the ends of lines and of the whole."""
+        history = ["".join(row[x].data for x in range(self._screen.columns)) for row in self._screen.history.top]
+        shown = [line.rstrip() for line in (*history, *self._screen.display)]
+        while shown and not shown[-1]:
+            shown.pop()
+        return shown
+
+    @property
+    def words(self) -> str:
+        """All that is shown, without any white space: the same however lines were wrapped."""
+        return "".join("".join(self.lines).split())
+
+    @property
+    def cursor_is_visible(self) -> bool:
+        return not self._screen.cursor.hidden
+
+    @property
+    def modes(self) -> list[Any]:
+        return termios.tcgetattr(self.slave)
+
+    def wait_for(self, wanted: str, *, limit_s: float = LIMIT_S) -> None:
+        """Read until `wanted` is shown."""
+        self._read_while(lambda: not any(wanted in line for line in self.lines), limit_s)
+
+    def wait_for_end(self, process: subprocess.Popen[bytes], *, limit_s: float = LIMIT_S) -> int:
+        """Read until the process has ended; return its exit code."""
+        self._read_while(lambda: process.poll() is None, limit_s)
+        while self.read(0):
+            pass
+        return process.wait()
+
+    def _read_while(self, going_on: Callable[[], bool], limit_s: float) -> None:
+        deadline_s = time.monotonic() + limit_s
+        while going_on():
+            assert time.monotonic() < deadline_s, self.lines
+            self.read(0.02)
+
+    def read(self, wait_s: float) -> bool:
+        """Take what the program has written, waiting at most this long for it; False where there was nothing."""
+        if not select.select([self.master], [], [], wait_s)[0]:
+            return False
+        piece = os.read(self.master, 65536)
+        self.raw += piece
+        self._stream.feed(piece)
+        return True
+
+
+@contextmanager
+def on_terminal(
+    user: CommandLine, *arguments: str, columns: int = 80, rows: int = 60, stdout: int | None = None
+) -> Iterator[tuple[Terminal, subprocess.Popen[bytes]]]:
+    """Start `streamrag` on a terminal of its own, with stdout there as well unless it is given."""
+    terminal = Terminal(columns=columns, rows=rows)
+    try:
+        with subprocess.Popen(
+            (sys.executable, "-SE", "-c", _TAKE_TERMINAL, *user.program, *arguments),
+            cwd=user.directory,
+            env=user.environment,
+            stdin=terminal.slave,
+            stdout=terminal.slave if stdout is None else stdout,
+            stderr=terminal.slave,
+            start_new_session=True,
+        ) as process:
+            try:
+                yield terminal, process
+            finally:
+                process.kill()
+    finally:
+        terminal.close()
+
+
+def shown(user: CommandLine, *arguments: str, columns: int = 80, rows: int = 60) -> Terminal:
+    """Run `streamrag` on a terminal to its end; it must succeed."""
+    with on_terminal(user, *arguments, columns=columns, rows=rows) as (terminal, process):
+        assert terminal.wait_for_end(process) == 0, terminal.lines
+        return terminal

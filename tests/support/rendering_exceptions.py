@@ -1,0 +1,67 @@
+"""Why a streamed text may end otherwise than one render of it: the kinds that are known, and how each is told.
+
+Rich decides on some rows by what comes much later. Where those had left the screen by then, they stay as they were.
+That is tried: with its definitions first and on a screen that is tall enough, the same text must end as it should.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from markdown_it.token import Token
+
+from streamrag_cli.render.markdown.parsing import Html, Parser
+from streamrag_cli.text import sanitise
+from tests.support.terminal_emulator import Emulator, difference, rendered_at_once, streamed
+
+LATE_REFERENCE = "a definition came after its use had left the screen"
+PICTURE = "a picture came in a list or quote whose beginning had left the screen"
+RULE = "a rule ended a quote whose beginning had left the screen"
+NUMBERS = "a list whose beginning had left the screen got wider numbers"
+KEYS = "a <kbd> without an end, which in Rich gives its style to what follows"
+UNKNOWN = "unknown"
+
+_TALLER_BY = 50
+
+
+def exception(text: str, *, columns: int, lines: int, seed: int, pieces: int = 60, html: Html = "dropped") -> str:
+    """The kind of exception that this text is at this size; "" where it ends as it should."""
+
+    def shown(source: str, height: int) -> Emulator:
+        return streamed(source, columns=columns, lines=height, seed=seed, pieces=pieces, html=html)
+
+    wanted = rendered_at_once(text, columns=columns, lines=lines, html=html)
+    if not difference(shown(text, lines), wanted):
+        return ""
+    defined = definitions_first(text, html)
+    if not difference(shown(defined, lines), wanted):
+        return LATE_REFERENCE
+    if not difference(shown(defined, len(wanted.text) + _TALLER_BY), wanted):
+        return " and ".join(dict.fromkeys(_of_room(Parser(html=html).final(sanitise(text))[0]))) or UNKNOWN
+    if html == "dropped" and text.count("<kbd>") > text.count("</kbd>"):
+        closed = text.replace("<kbd>", "<kbd></kbd>")
+        return KEYS if not exception(closed, columns=columns, lines=lines, seed=seed, pieces=pieces) else UNKNOWN
+    return UNKNOWN
+
+
+def definitions_first(text: str, html: Html = "dropped") -> str:
+    """The text with its link definitions once more at its beginning, where they draw nothing."""
+    parser = Parser(html=html)
+    parser.blocks(sanitise(text))
+    definitions = parser.definitions.items()
+    return "".join(f"[{label}]: <{definition['href']}>\n" for label, definition in definitions) + "\n" + text
+
+
+def _of_room(tokens: list[Token]) -> Iterator[str]:
+    kind, items = "", 0
+    for token, following in pairwise([*tokens, Token("end", "", 0)]):
+        if token.level == 0 and token.nesting == 1:
+            kind, items = token.type, int(token.attrs.get("start", 1))
+        elif token.type == "list_item_open" and token.level == 1:
+            items += 1
+        elif token.type == "inline" and kind in {"bullet_list_open", "ordered_list_open", "blockquote_open"}:
+            if any(child.type == "image" for child in token.children or ()):
+                yield PICTURE
+        elif (token.type, following.type, token.level) == ("hr", "blockquote_close", 1):
+            yield RULE
+        elif token.type == "ordered_list_close" and token.level == 0 and items >= 10:
+            yield NUMBERS

@@ -1,0 +1,79 @@
+"""Which tests are slow or need a browser or PostgreSQL, and which files begin first: decided by where a test is."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+TESTS: Final = Path(__file__).parents[1]
+
+FIRST: Final = (
+    "faults/test_silence.py",  # these two wait, 40 s and 70 s, while other processes work
+    "server/test_nginx.py",
+    "ingest/test_kill.py",
+    "faults",
+    "engine",
+    "doctor",
+    "cli",
+    "server",
+    "browser",
+    "store",
+    "render",
+    "ingest",
+    "deploy",
+)
+"""Files and folders whose tests take longest, longest first. The others come after them."""
+
+SLOW: Final = (
+    "answer/test_answer_limits.py",
+    "cli",
+    "deploy",
+    "doctor",
+    "documents/test_chunking.py",
+    "documents/test_sandbox.py",
+    "engine",
+    "faults",
+    "ingest/test_kill.py",
+    "ingest/test_side_by_side.py",
+    "render/test_exactness.py",
+    "render/test_linear.py",
+    "render/test_resize.py",
+    "render/test_robust.py",
+    "render/test_still.py",
+    "server",
+    "store/test_compaction.py",
+    "store/test_copying.py",
+    "store/test_damage.py",
+    "store/test_directory.py",
+    "store/test_disk.py",
+    "store/test_private_copy.py",
+    "store/test_vectors.py",
+    "test_bench.py",
+)
+"""Files and folders of tests that start processes or wait: seconds each, or many seconds together."""
+
+
+def place_in_schedule(file: str) -> int:
+    """The lower, the sooner; `file` is relative to the folder of the tests."""
+    return next((place for place, first in enumerate(FIRST) if is_in(file, first)), len(FIRST))
+
+
+def marks_of(item: pytest.Item) -> Iterator[str]:
+    """The marks that a test has by its place, or by the store that it is given."""
+    file = item.path.relative_to(TESTS).as_posix()
+    if any(is_in(file, slow) for slow in SLOW):
+        yield "slow"
+    if is_in(file, "browser"):
+        yield "browser"
+    if is_in(file, "store/postgres") or (isinstance(item, pytest.Function) and _is_given_postgres(item)):
+        yield "postgres"
+
+
+def is_in(file: str, place: str) -> bool:
+    """Whether a place is the file, or a folder that it lies in."""
+    return file == place or file.startswith(f"{place}/")
+
+
+def _is_given_postgres(test: pytest.Function) -> bool:
+    return hasattr(test, "callspec") and "postgres" in test.callspec.id.split("-")

@@ -1,0 +1,171 @@
+"""Another process on a store: `python -m tests.support.second_process STORE COMMAND [WORD...]`.
+
+It says a line for each step on stdout; where a step needs a go-ahead it waits for a line on stdin.
+"""
+
+import io
+import itertools
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from streamrag_cli.errors import StoreError, StreamragError
+from streamrag_cli.retrieval.search import retrieve
+from tests.support.fake_embedder import FakeEmbedder
+from tests.support.stores import LocalStore, Store, by_vector, document, many_chunks, store_at, texts, write
+
+_GIVING_BACK = ("VACUUM", "PRAGMA wal", "INSERT INTO chunks_fts (", "INSERT INTO embedding_fulltext_search")
+
+
+def main(address: str, command: str, *words: str) -> None:
+    try:
+        COMMANDS[command](store_at(address), *words)
+    except StreamragError as error:
+        say(f"{error.code} hint={error.hint}")
+
+
+def put(store: Store, path: str, *chunks: str) -> None:
+    store.put(document(path, *chunks))
+    say("done")
+
+
+def rebuild(store: Store, path: str, *chunks: str) -> None:
+    store.put(document(path, *chunks), rebuild=True)
+    say("done")
+
+
+def put_batches(store: Store, count: str) -> None:
+    """Write documents of 50 chunks one by one, as an ingest does."""
+    with store.writing() as writer:
+        writer.repair(FakeEmbedder().embed_documents)
+        for number in range(int(count)):
+            write(writer, many_chunks(f"{number}.md", 50))
+    say("done")
+
+
+def put_and_die(store: Store, path: str, *chunks: str) -> None:
+    """Be killed when it is written, with the databases open; this process goes on."""
+    child = os.fork()
+    if not child:
+        with store.writing() as writer:
+            write(writer, document(path, *chunks))
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def remove_and_die(store: Store, at: str, *paths: str) -> None:
+    """Be killed at a statement that gives back disk space, the one numbered `at`, from 0."""
+    count = itertools.count()
+
+    def step(statement: str) -> None:
+        if statement.startswith(_GIVING_BACK) and next(count) == int(at):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    connect = sqlite3.connect
+
+    def traced(*arguments: Any, **named: Any) -> sqlite3.Connection:
+        db: sqlite3.Connection = connect(*arguments, **named)
+        db.set_trace_callback(step)
+        return db
+
+    sqlite3.connect = traced  # type: ignore[assignment]
+    with store.writing() as writer:
+        writer.remove(f"/docs/{path}" for path in paths)
+    say("done")
+
+
+def remove(store: Store, path: str) -> None:
+    with store.writing() as writer:
+        writer.remove([f"/docs/{path}"])
+    say("done")
+
+
+def hold(store: Store) -> None:
+    """Be the writer until told to end."""
+    with store.writing():
+        say("holding")
+        sys.stdin.readline()
+
+
+def put_slowly(store: LocalStore, path: str, count: str) -> None:
+    """Wait to be told to go on between the write of the vectors and that of the catalog."""
+    with store.writing() as writer:
+        settle = writer.catalog.settle
+
+        def wait_and_settle(chunk_ids: object) -> None:
+            say("vectors written")
+            sys.stdin.readline()
+            settle(chunk_ids)  # type: ignore[arg-type]
+
+        writer.catalog.settle = wait_and_settle  # type: ignore[method-assign]
+        write(writer, many_chunks(path, int(count)))
+    say("done")
+
+
+def ask(store: Store, question: str) -> None:
+    """Say the best hits' texts, best first, or the error."""
+    with store.reading() as reader:
+        found = retrieve(reader, FakeEmbedder(), question, limit=3)
+        if not found.hits:
+            raise StoreError("no hits", code="no_hits")
+        say(" | ".join(hit.chunk.text for hit in found.hits))
+
+
+def ask_around(store: Store, command: str, *words: str) -> None:
+    """Say what an open reader finds before and after a command on the writable mount of the same store."""
+    assert isinstance(store.place, Path)
+    writable = store_at(str(store.place.parents[1] / "rw" / "store"))
+    with store.reading() as reader:
+        for changes in (False, True):
+            if changes:
+                with redirect_stdout(io.StringIO()):
+                    COMMANDS[command](writable, *words)
+            found = retrieve(reader, FakeEmbedder(), "lions have manes", limit=3)
+            say(" | ".join(hit.chunk.text for hit in found.hits))
+
+
+def check(store: Store) -> None:
+    """Say whether a search finds every vector."""
+    with store.reading() as reader:
+        found = by_vector(reader)
+        say("all found" if found == texts(reader) else f"{len(found)} of {reader.counts()} found")
+
+
+def vector_ids(store: Store) -> None:
+    say(" ".join(sorted(store.vector_ids())))
+
+
+def run(_: Store, *words: str) -> None:
+    """Run any command where this process lives."""
+    subprocess.run(words, check=True)
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "put": put,
+    "rebuild": rebuild,
+    "put-batches": put_batches,
+    "put-slowly": put_slowly,
+    "put-and-die": put_and_die,
+    "remove-and-die": remove_and_die,
+    "ask-around": ask_around,
+    "remove": remove,
+    "hold": hold,
+    "ask": ask,
+    "check": check,
+    "vector-ids": vector_ids,
+    "run": run,
+}
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,69 @@
+"""A server whose machine has a model's server of its own, or none but itself: run inside of `network_namespace`.
+
+There the ports on which model servers are looked for are free.
+"""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from streamrag_cli.settings import Settings
+from tests.support.collection import make_collection
+from tests.support.command_line import CommandLine
+from tests.support.http_client import QUESTION, ask_url, post_json, streaming
+from tests.support.openai_server import OpenAIServer
+from tests.support.running_server import served
+
+OLLAMA, VLLM = 11434, 8000
+CHAT = {"model": "streamrag", "messages": [{"role": "user", "content": QUESTION}]}
+
+
+def main(directory: Path, _: list[str]) -> dict[str, Any]:
+    settings = make_collection(directory)
+    user = CommandLine(home=directory, directory=directory, variables={"STREAMRAG_STORE": str(settings.store)})
+    return {"beside a model": beside_a_model(settings, user), "beside ourselves": beside_ourselves(settings, user)}
+
+
+def beside_a_model(settings: Settings, user: CommandLine) -> dict[str, Any]:
+    with OpenAIServer(port=OLLAMA, models=["llama"]) as ollama:
+        with served(settings) as server:
+            at_start = len(ollama.requests)
+            with streaming(ask_url(server.url)) as answered:
+                notices = [event["message"] for event in answered.events() if event["type"] == "notice"]
+            chat = post_json(f"{server.url}/v1/chat/completions", CHAT).body.decode()
+            by_visitors = len(ollama.requests) - at_start
+        asked = user.run("ask", QUESTION)
+    return {
+        "at start": at_start,
+        "operator": notes(server.said),
+        "by visitors": by_visitors,
+        "notices": notices,
+        "chat names it": "11434" in chat or "llama" in chat,
+        "ask names it": "Ollama runs here: streamrag ask --base-url http://127.0.0.1:11434/v1 -m llama" in asked.stderr,
+    }
+
+
+def beside_ourselves(settings: Settings, user: CommandLine) -> dict[str, Any]:
+    with served(settings, "--port", str(VLLM)) as first:
+        with served(settings) as second:
+            pass
+        asked = user.run("ask", QUESTION)
+        warm = replace(user, variables={**user.variables, "STREAMRAG_ENGINE": "on"})
+        from_engine = warm.run("ask", QUESTION)
+        warm.run("engine", "stop")
+        doctor = user.run("doctor")
+    ends = [
+        " ".join(each.stderr.split()).rpartition("; ")[2].partition(" QUESTION")[0] for each in (asked, from_engine)
+    ]
+    return {
+        "operators": [notes(each.said) for each in (first, second)],
+        "ask": ends[0],
+        "engine": ends[1],
+        "doctor names it": str(VLLM) in doctor.stdout.decode(),
+        "codes": [asdict(each)["code"] for each in (asked, from_engine, doctor)],
+    }
+
+
+def notes(said: str) -> str:
+    """What an operator reads on stderr beside the log of requests."""
+    return "".join(line for line in said.splitlines(keepends=True) if line.startswith("note: "))

@@ -1,0 +1,31 @@
+"""A plain web server of files, for what needs no server of ours."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from tests.support.chromium import STATIC
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing: the tests' output is not for requests."""
+
+
+@contextmanager
+def static_site(folder: Path = STATIC.parent) -> Iterator[str]:
+    """Serve the folder on a free port; yields the address. By default it is the one that holds `static/`."""
+
+    def handler(*arguments: object) -> _Quiet:
+        return _Quiet(*arguments, directory=str(folder))  # type: ignore[arg-type]
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, name="static-site")
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/"
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,34 @@
+"""A page that a test has opened, and what it came from."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from tests.support.chromium import Page
+from tests.support.openai_server import OpenAIServer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """A page that is open, the server that it came from, and the model behind that."""
+
+    page: Page
+    url: str
+    model: OpenAIServer
+
+    def ask(self, question: str) -> None:
+        self.page.call("fill", "#question", question)
+        self.page.press("Enter")
+
+    def ask_and_wait(self, question: str, *, status: str = "Answered.") -> None:
+        self.ask(question)
+        self.wait_for_status(status)
+
+    def wait_for_status(self, status: str) -> None:
+        self.page.wait_until(f"document.getElementById('status').textContent.includes({status!r})")
+
+    def wait_for_text(self, text: str) -> None:
+        self.page.wait_until(f"document.getElementById('answer').textContent.includes({text!r})")
+
+
+Visiting = Callable[..., AbstractContextManager[Visit]]

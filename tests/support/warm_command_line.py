@@ -1,0 +1,173 @@
+"""`streamrag` without its two seconds of imports: forked off a process that has them, for tests of very many runs.
+
+What runs is the program's own entry point with arguments, environment, working directory, stdout and stderr of its
+own. Only the imports are shared, which is what `ForkServer` is for.
+"""
+
+import atexit
+import importlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from streamrag_cli.silence import silence
+from tests.support.command_line import PROGRAM, CommandLine, Outcome
+from tests.support.fork_server import ForkServer
+
+_HEAVY = (
+    "streamrag_cli.cli.app",
+    "streamrag_cli.answer.pipeline",
+    "streamrag_cli.ingest.pipeline",
+    "streamrag_cli.model_server.client",
+    "streamrag_cli.render.side",
+    "numpy",
+    "onnxruntime",
+    "tokenizers",
+)
+OUT = ("stdout", "stderr")
+_MODULE = "tests.support.warm_command_line"
+_LIMIT_S = 60.0
+_free: list[ForkServer] = []
+"""Servers of this process that nobody uses now: each cost four seconds of a processor to start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """How a run ended, how long it took, and the most memory it had."""
+
+    outcome: Outcome
+    took_s: float
+    peak_mb: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmCommandLine(CommandLine):
+    """A user whose program is warm: what is `run` shares the imports, what is `running` or in a `shell` does not."""
+
+    server: ForkServer
+
+    @property
+    def cold(self) -> CommandLine:
+        """The same user, each of whose runs starts a process."""
+        return CommandLine(home=self.home, directory=self.directory, program=self.program, variables=self.variables)
+
+    def run(self, *arguments: str | bytes, stdin: bytes | int = subprocess.DEVNULL) -> Outcome:
+        if self.program != PROGRAM or stdin != subprocess.DEVNULL:
+            return super().run(*arguments, stdin=stdin)
+        return self.measured(*map(os.fsdecode, arguments)).outcome
+
+    def measured(self, *arguments: str, module: str = "") -> Run:
+        """Run the program, or the `main` of another module, where this user is."""
+        with _Pipe() as stdout, _Pipe() as stderr, tempfile.NamedTemporaryFile() as peak_mb:
+            spec = {
+                "arguments": arguments,
+                "module": module,
+                "environment": self.environment,
+                "directory": str(self.directory),
+                "stdout": stdout.path,
+                "stderr": stderr.path,
+                "peak_mb": peak_mb.name,
+            }
+            started_s = time.monotonic()
+            ended = self.server.run(json.dumps(spec))
+            took_s = time.monotonic() - started_s
+            outcome = Outcome(code=ended.status, stdout=stdout.text(), stderr=stderr.text().decode())
+            return Run(outcome=outcome, took_s=took_s, peak_mb=float(peak_mb.read() or 0))
+
+
+class _Pipe:
+    """A pipe that another process opens for writing by its path, and that is emptied all the while."""
+
+    def __enter__(self) -> Self:
+        reading, self._writing = os.pipe()
+        self.path = f"/proc/{os.getpid()}/fd/{self._writing}"
+        self._pool = ThreadPoolExecutor(1)
+        self._all = self._pool.submit(_all_of, reading)
+        return self
+
+    def text(self) -> bytes:
+        """All that was written, when every writer has ended."""
+        os.close(self._writing)
+        self._writing = -1
+        return self._all.result()
+
+    def __exit__(self, *_: object) -> None:
+        if self._writing >= 0:
+            os.close(self._writing)
+        self._pool.shutdown()
+
+
+def _all_of(descriptor: int) -> bytes:
+    with os.fdopen(descriptor, "rb") as opened:
+        return opened.read()
+
+
+@contextmanager
+def warm(user: CommandLine) -> Iterator[WarmCommandLine]:
+    """The same user, warm, by a server that nobody else uses during the block; it is started if none is free."""
+    server = _free.pop() if _free else _started()
+    try:
+        yield _with(server, user)
+    finally:
+        _free.append(server)
+
+
+@contextmanager
+def warm_apart(
+    user: CommandLine, *, time_limit_s: float = _LIMIT_S, within: Sequence[str] = ()
+) -> Iterator[WarmCommandLine]:
+    """The same with a server of its own; `within` is a command that runs the one given to it, such as `unshare -m`."""
+    with ForkServer(_MODULE, time_limit_s=time_limit_s, within=within) as server:
+        yield _with(server, user)
+
+
+def _started() -> ForkServer:
+    server = ForkServer(_MODULE, time_limit_s=_LIMIT_S)
+    atexit.register(server.__exit__, None, None, None)
+    return server
+
+
+def _with(server: ForkServer, user: CommandLine) -> WarmCommandLine:
+    return WarmCommandLine(home=user.home, directory=user.directory, variables=user.variables, server=server)
+
+
+def main(spec: str) -> None:
+    """In the fork: become the program."""
+    told = json.loads(spec)
+    os.environ.clear()
+    os.environ.update(told["environment"])
+    silence()  # as the program's own import does in a fresh process
+    os.chdir(told["directory"])
+    for number, (path, mode) in enumerate(((os.devnull, os.O_RDONLY), *((told[name], os.O_WRONLY) for name in OUT))):
+        os.dup2(os.open(path, mode), number)
+    sys.stdout, sys.stderr = (open(each, "w", encoding="utf-8", closefd=False) for each in (1, 2))  # noqa: SIM115
+    if told["module"]:
+        importlib.import_module(told["module"]).main(*told["arguments"])
+        sys.stdout.flush()
+        os._exit(0)
+    sys.argv = ["streamrag", *told["arguments"]]
+    from streamrag_cli.cli.main import main as program
+
+    code = 1
+    try:
+        program()
+    except SystemExit as leaving:
+        code = int(leaving.code or 0)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    Path(told["peak_mb"]).write_text(str(peak_mb), encoding="ascii")
+    sys.stdout.flush()
+    os._exit(code)
+
+
+for _each in _HEAVY if "tests.support.fork_server" in sys.orig_argv else ():
+    importlib.import_module(_each)
