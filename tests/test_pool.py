@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from streamrag_cli.pool import ResourcePool
 
 
@@ -48,6 +50,7 @@ async def _close(_: str) -> None:
     pass
 
 
+@pytest.mark.fault("database-silent")
 def test_one_that_hangs_while_it_is_made_holds_up_only_those_who_want_it() -> None:
     async def acquire_another() -> str:
         pool: ResourcePool[str, str] = ResourcePool(_close)

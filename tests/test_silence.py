@@ -29,6 +29,7 @@ ASKED_FOR = {
 }
 
 
+@pytest.mark.fault("telemetry")
 @pytest.mark.parametrize("package", ["streamrag_cli", "streamrag_cli.documents.worker", "tests", "tools", "benchmarks"])
 def test_importing_any_of_our_packages_silences_libraries_whatever_the_environment_says(package: str) -> None:
     program = f"import {package}, json, os; print(json.dumps(dict(os.environ)))"
@@ -68,6 +69,7 @@ def test_doctor_says_that_every_library_is_silent(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.fault("telemetry-files")
 def test_doctor_names_the_command_that_removes_what_telemetry_has_left(tmp_path: Path) -> None:
     home, cache = tmp_path / "my home", tmp_path / "cache"
     left = [each / "Microsoft/DeveloperTools/.onnxruntime" for each in (cache, home / ".cache")]

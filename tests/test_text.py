@@ -11,6 +11,7 @@ from streamrag_cli.text import excerpt, sanitise, sanitise_line
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
 
+@pytest.mark.fault("unsafe-characters")
 @given(ANY_TEXT, st.integers(min_value=0, max_value=200))
 def test_no_sequence_slips_through_at_any_split(text: str, at: int) -> None:
     assert sanitise(text[:at]) + sanitise(text[at:]) == sanitise(text)

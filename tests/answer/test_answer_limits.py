@@ -51,6 +51,7 @@ def text(events: list[AskEvent]) -> str:
     return "".join(each.text for each in events if isinstance(each, Token))
 
 
+@pytest.mark.fault("endless-answer")
 def test_an_endless_answer_is_cut_at_the_limit_of_tokens_and_its_connection_closed(settings: Settings) -> None:
     events, requests = events_of(ENDLESS, replace(settings, max_answer_tokens=100))
 
@@ -59,6 +60,7 @@ def test_an_endless_answer_is_cut_at_the_limit_of_tokens_and_its_connection_clos
     assert len(requests) == 1
 
 
+@pytest.mark.fault("endless-answer")
 def test_an_endless_answer_is_cut_though_nobody_has_set_a_limit() -> None:
     with OpenAIServer(chat=ENDLESS) as server:
         conversation = converse(server.base_url)
@@ -95,6 +97,7 @@ def test_pieces_of_many_tokens_are_counted_by_their_characters() -> None:
     assert "".join(conversation.tokens) == "x" * 40
 
 
+@pytest.mark.fault("endless-answer")
 def test_an_answer_that_takes_too_long_is_cut_and_what_had_come_stays(settings: Settings) -> None:
     started_s = time.monotonic()
     events, _ = events_of(stream(token("Half an answer"), Stall()), replace(settings, max_answer_s=0.5))
@@ -104,6 +107,7 @@ def test_an_answer_that_takes_too_long_is_cut_and_what_had_come_stays(settings: 
     assert time.monotonic() - started_s < 15
 
 
+@pytest.mark.fault("endless-answer")
 def test_a_model_that_thinks_for_ever_is_an_error_when_its_time_is_over(settings: Settings) -> None:
     thinking = stream(*(step for _ in range(500) for step in (reasoning("Hmm. "), Delay(SLOW_S))))
     events, _ = events_of(thinking, replace(settings, max_answer_s=0.5))
@@ -122,6 +126,7 @@ def test_the_limit_is_sent_only_if_somebody_has_set_one(settings: Settings) -> N
     assert sent == [None, 900, 30, 900]
 
 
+@pytest.mark.fault("max-tokens-refused")
 def test_a_server_that_knows_another_name_for_the_limit_gets_that_and_one_that_knows_none_is_asked_without(
     settings: Settings,
 ) -> None:

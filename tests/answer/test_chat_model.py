@@ -137,6 +137,7 @@ def test_the_first_token_arrives_while_the_server_still_holds_the_second() -> No
     assert (was_released, tokens) == (False, ["one", "two"])
 
 
+@pytest.mark.fault("model-dialects")
 @pytest.mark.parametrize(
     ("accent", "reply"),
     [
@@ -211,6 +212,7 @@ def test_a_server_that_refuses_stream_options_is_asked_without_them() -> None:
     assert asked == [["messages", "model", "stream", "stream_options"], ["messages", "model", "stream"]]
 
 
+@pytest.mark.fault("model-reasons-long")
 def test_reasoning_is_a_sign_of_life_and_no_part_of_the_answer() -> None:
     with OpenAIServer(chat=stream(reasoning("Hm."), reasoning("So."), token("Yes"), finish(), DONE)) as server:
         conversation = converse(server.base_url)
@@ -218,6 +220,7 @@ def test_reasoning_is_a_sign_of_life_and_no_part_of_the_answer() -> None:
     assert [piece for piece in conversation.pieces if piece != ModelAlive()] == [ModelText(text="Yes"), STOPPED]
 
 
+@pytest.mark.fault("model-reasons-long")
 def test_a_model_that_reasons_for_longer_than_the_limit_has_not_stalled() -> None:
     gates = [threading.Event() for _ in range(6)]
     steps = [step for gate in gates for step in (reasoning("hm"), Hold(gate))]
@@ -233,6 +236,7 @@ def test_a_model_that_reasons_for_longer_than_the_limit_has_not_stalled() -> Non
     assert conversation.tokens == ["Yes"]
 
 
+@pytest.mark.fault("answer-limit-or-filter")
 @pytest.mark.parametrize("reason", ["length", "content_filter"])
 def test_an_answer_that_was_cut_short_by_the_server_ends_with_its_reason(reason: str) -> None:
     with OpenAIServer(chat=answer("Half an ans", finish_reason=reason)) as server:

@@ -33,6 +33,7 @@ TOKENS = ["One", " two", " three", " four", " five", " six"]
 UNUSED_PORT = 1
 
 
+@pytest.mark.fault("answer-cut-off")
 @pytest.mark.parametrize("ending", ["reset", "FIN", "clean end", "end of connection"])
 @pytest.mark.parametrize("count", range(len(TOKENS) + 1))
 def test_an_answer_cut_after_n_tokens_keeps_them_and_is_never_asked_for_again(count: int, ending: str) -> None:
@@ -51,6 +52,7 @@ def test_an_answer_cut_after_n_tokens_keeps_them_and_is_never_asked_for_again(co
     assert (conversation.code, requests) == (expected, 1)
 
 
+@pytest.mark.fault("no-finish-reason")
 def test_a_stream_that_ends_with_done_but_without_a_finish_reason_is_an_answer() -> None:
     with OpenAIServer(chat=stream(token("Whole."), DONE)) as server:
         conversation = converse(server.base_url)
@@ -76,6 +78,7 @@ def test_a_connection_that_ends_before_the_status_line_is_cut_off() -> None:
     assert (conversation.code, requests) == ("cut_off", 1)
 
 
+@pytest.mark.fault("model-stalls")
 @pytest.mark.parametrize("ping_every_s", [None, 0.05], ids=["silent", "with pings"])
 @pytest.mark.parametrize(
     ("where", "steps", "tokens"),
@@ -94,6 +97,7 @@ def test_a_stall_is_an_error_at_the_limit(
     assert 0.3 <= elapsed_s < 10
 
 
+@pytest.mark.fault("model-stalls")
 def test_a_server_that_takes_the_question_and_says_nothing_at_all_has_stalled() -> None:
     with OpenAIServer(chat=Reply(before_headers=(Stall(),))) as server:
         conversation = converse(server.base_url, timeout_s=0.3)
@@ -102,6 +106,7 @@ def test_a_server_that_takes_the_question_and_says_nothing_at_all_has_stalled() 
     assert (conversation.code, closed) == ("stalled", True)
 
 
+@pytest.mark.fault("model-malformed")
 @pytest.mark.parametrize(
     ("what", "steps"),
     [
@@ -130,6 +135,7 @@ def test_what_is_no_piece_of_an_answer_is_an_error_and_the_partial_answer_is_kep
     assert (conversation.tokens, conversation.code, closed, requests) == (tokens, "malformed", True, 1)
 
 
+@pytest.mark.fault("model-malformed")
 @pytest.mark.parametrize(
     "reply",
     [whole_body(HTML), whole_body(b'{"choices": "Hi"}'), whole_body(b'{"choices"'), whole_body(b"")],
@@ -142,6 +148,7 @@ def test_a_body_that_is_no_stream_is_an_error(reply: Reply) -> None:
     assert (conversation.tokens, conversation.code) == ([], "malformed")
 
 
+@pytest.mark.fault("empty-answer")
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
@@ -166,6 +173,7 @@ def test_an_answer_without_a_word_is_an_error(reply: Reply, message: str) -> Non
     assert (conversation.code, conversation.error.message) == ("empty_answer", message)
 
 
+@pytest.mark.fault("model-refuses-key", "model-quota", "sources-too-long")
 @pytest.mark.parametrize(
     ("reply", "code", "kind", "hint"),
     [
@@ -225,6 +233,7 @@ def test_a_server_that_wants_a_key_when_none_is_set_is_told_apart_from_a_refused
     assert conversation.code == "key_missing"
 
 
+@pytest.mark.fault("model-busy")
 @pytest.mark.parametrize(
     ("reply", "code", "waits_s"),
     [
@@ -269,6 +278,7 @@ def test_after_a_sign_of_life_nothing_is_retried() -> None:
     assert (conversation.pieces, conversation.code, requests) == ([ModelAlive(thinking=True)], "rate_limited", 1)
 
 
+@pytest.mark.fault("model-unreachable")
 def test_a_refused_connection_names_host_and_port() -> None:
     conversation = converse(f"http://127.0.0.1:{UNUSED_PORT}/v1")
 
@@ -277,6 +287,7 @@ def test_a_refused_connection_names_host_and_port() -> None:
     assert (conversation.code, conversation.error.exit_code) == ("unreachable", ExitCode.MODEL_SERVER)
 
 
+@pytest.mark.fault("model-unreachable")
 def test_a_name_that_does_not_resolve_is_named() -> None:
     conversation = converse("http://no-such-host.invalid/v1")
 
@@ -307,6 +318,7 @@ def test_a_proxy_or_certificates_that_cannot_be_used_are_said(
     assert variable in conversation.error.hint
 
 
+@pytest.mark.fault("model-unreachable")
 def test_a_server_without_tls_behind_an_https_address_is_unreachable() -> None:
     with OpenAIServer() as server:
         conversation = converse(server.base_url.replace("http:", "https:"))
@@ -316,6 +328,7 @@ def test_a_server_without_tls_behind_an_https_address_is_unreachable() -> None:
     assert conversation.error.message.startswith(f"cannot reach the model server at 127.0.0.1:{server.port}: no TLS: ")
 
 
+@pytest.mark.fault("model-refuses-key")
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
 @pytest.mark.parametrize(
     "echo",

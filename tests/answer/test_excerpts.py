@@ -38,6 +38,7 @@ not --asked
 """
 
 
+@pytest.mark.fault("excerpt-best-sentence")
 @pytest.mark.parametrize(
     ("question", "expected"),
     [
@@ -63,6 +64,7 @@ def test_an_excerpt_begins_where_the_question_is_met(
     assert shown(file, question) == expected
 
 
+@pytest.mark.fault("excerpt-best-sentence")
 def test_an_excerpt_of_code_is_neither_licence_nor_import(tmp_path: Path) -> None:
     file = tmp_path / "sail.c"
     file.write_text("/* Copyright A. B. */\n#include <wind.h>\n\nint reef(int n);\n", encoding="utf-8")

@@ -200,6 +200,7 @@ def test_local_servers_are_found_by_what_they_answer() -> None:
     assert elapsed_s < 10
 
 
+@pytest.mark.fault("own-server-on-model-port")
 @pytest.mark.parametrize("listed", [["streamrag"], ["streamrag", "streamrag/default", "streamrag/embedded notes"]])
 def test_a_server_of_our_own_is_no_model_server(listed: list[str]) -> None:
     with OpenAIServer(models=listed) as ours, OpenAIServer(models=["streamrag-tuned"]) as model:

@@ -117,6 +117,7 @@ def test_nothing_relevant_ends_before_any_model_is_called(settings: Settings) ->
         assert server.requests == []
 
 
+@pytest.mark.fault("answer-cut-off")
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_an_answer_cut_after_n_tokens_keeps_them_and_ends_with_one_error(count: int, settings: Settings) -> None:
     steps = [token(f"w{number} ") for number in range(count)]
@@ -173,6 +174,7 @@ def test_reasoning_is_not_part_of_the_answer(settings: Settings) -> None:
     assert text(events) == "Ada."
 
 
+@pytest.mark.fault("answer-limit-or-filter")
 def test_an_answer_that_hits_the_limit_is_whole_but_for_a_notice(settings: Settings) -> None:
     events, _ = ask_model(answer("Half an", finish_reason="length"), settings)
 
@@ -180,6 +182,7 @@ def test_an_answer_that_hits_the_limit_is_whole_but_for_a_notice(settings: Setti
     assert next(each for each in events if isinstance(each, Notice)).code == "finish_length"
 
 
+@pytest.mark.fault("unsafe-characters")
 def test_tokens_are_sanitised_and_no_html_of_an_error_is_shown(settings: Settings) -> None:
     events, _ = ask_model(answer("a\x1b", "]52;c;x\x07b\u202e"), settings)
     assert text(events) == "a\ufffd]52;c;x\ufffdb"
@@ -220,6 +223,7 @@ def test_a_bug_ends_the_stream_with_an_error_too(settings: Settings, monkeypatch
     assert (end.code, end.exit_code) == ("internal_error", 1)
 
 
+@pytest.mark.fault("path-traversal")
 def test_the_absolute_path_of_a_source_stays_on_this_machine(settings: Settings, tmp_path: Path) -> None:
     sources = next(each for each in ask_quotes(QUESTION, settings) if isinstance(each, Sources)).sources
 

@@ -1,5 +1,7 @@
 """What the model is told."""
 
+import pytest
+
 from streamrag_cli.answer.prompt import messages
 from streamrag_cli.model import ChatMessage, Chunk, Hit
 
@@ -39,6 +41,7 @@ def test_the_instructions_ask_for_citations_and_for_saying_what_is_not_there() -
     assert "MARK" in said
 
 
+@pytest.mark.fault("prompt-injection")
 def test_the_mark_differs_from_question_to_question_so_no_document_can_close_its_fence() -> None:
     assert messages("Why?", [hit("text")]) != messages("Why?", [hit("text")])
 

@@ -103,6 +103,7 @@ def test_a_command_that_a_sentence_announces_stands_below_its_quote(tmp_path: Pa
     assert answer.startswith("“To drain the pump, run this:” [1]\n\n```sh\npumpctl drain <name> \\\n  --all\n```\n\n“")
 
 
+@pytest.mark.fault("quote-colon")
 def test_a_command_in_the_next_chunk_is_brought_as_well(tmp_path: Path) -> None:
     filling = " ".join(f"Valve {number} is painted green and checked by hand." for number in range(18))
     code = "\n".join(f"pumpctl drain --valve {number} --until-empty" for number in range(9))
@@ -113,6 +114,7 @@ def test_a_command_in_the_next_chunk_is_brought_as_well(tmp_path: Path) -> None:
     assert re.search(rf"“To drain the pump, run the following commands:” \[\d\]\n\n```\n{re.escape(code)}\n```", answer)
 
 
+@pytest.mark.fault("quote-colon")
 def test_a_list_that_is_cut_by_the_end_of_a_chunk_is_quoted_whole(tmp_path: Path) -> None:
     filling = " ".join(f"Valve {number} is painted green and checked by hand." for number in range(18))
     items = [

@@ -53,6 +53,7 @@ def test_sentences_read_without_markup(text: str, expected: list[str]) -> None:
     assert read(text) == expected
 
 
+@pytest.mark.fault("quote-markup")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -72,6 +73,7 @@ def test_a_quote_shows_what_the_page_shows(text: str, expected: str) -> None:
     assert [sentence.markdown for sentence in sentences(text)] == [expected]
 
 
+@pytest.mark.fault("quote-markup")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -88,6 +90,7 @@ def test_plain_text_has_no_markup_and_a_terminal_shows_its_characters(text: str,
     assert on_screen(sentence.markdown) == sentence.text
 
 
+@pytest.mark.fault("quote-markup")
 @settings(max_examples=300, deadline=None)
 @given(
     st.text(alphabet="ab A.*_`~\\<>[]()&;:!#1/\n", max_size=60),
@@ -105,6 +108,7 @@ def test_every_sentence_is_one_line_of_bounded_length(text: str) -> None:
     assert all("\n" not in each and 0 < len(each) <= MAX_CHARS + 4 for each in found)
 
 
+@pytest.mark.fault("quote-colon")
 @pytest.mark.parametrize(
     ("text", "block"),
     [
@@ -132,6 +136,7 @@ def test_what_a_sentence_announces_comes_with_it(text: str, block: str) -> None:
     assert first.block.markdown == block
 
 
+@pytest.mark.fault("chunk-inside-code")
 @pytest.mark.parametrize(
     "code",
     [
@@ -163,6 +168,7 @@ def test_a_chunk_that_begins_with_prose_is_read_as_prose(text: str) -> None:
     assert next(sentences(text)).text in {"Pull it:", "Pull it"}
 
 
+@pytest.mark.fault("chunk-inside-code")
 @pytest.mark.parametrize(
     "code",
     [
@@ -190,6 +196,7 @@ def test_short_lines_of_prose_are_no_code(text: str) -> None:
     assert all(each.markdown for each in sentences(text))
 
 
+@pytest.mark.fault("quote-colon")
 def test_what_is_announced_at_length_is_cut_and_says_so() -> None:
     code = "\n".join(f"step {number}" for number in range(40))
     items = "\n".join(f"- item {number}" for number in range(40))
@@ -202,6 +209,7 @@ def test_what_is_announced_at_length_is_cut_and_says_so() -> None:
     assert long == f"```\n{'x' * MOST_CHARS}\n```\n\n..."
 
 
+@pytest.mark.fault("empty-phrases")
 @pytest.mark.parametrize(
     "line",
     [
@@ -266,6 +274,7 @@ def test_a_sentence_knows_its_line() -> None:
     assert [each.line for each in sentences("- a: 1\n- a: 2\n\nb: 3", *RECORDS)] == [0, 1, 3]
 
 
+@pytest.mark.fault("slow-passage")
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "part",

@@ -39,6 +39,7 @@ COMPLETION = {
 }
 
 
+@pytest.mark.fault("not-streamed")
 @pytest.mark.parametrize("content_type", ["application/json", "text/event-stream", "text/plain"])
 def test_one_json_object_in_place_of_a_stream_is_an_answer(content_type: str) -> None:
     with OpenAIServer(chat=json_body(COMPLETION, content_type=content_type)) as server:
@@ -52,6 +53,7 @@ def test_one_json_object_in_place_of_a_stream_is_an_answer(content_type: str) ->
     assert conversation.finished.usage.total_tokens == 14
 
 
+@pytest.mark.fault("no-system-role")
 def test_an_answer_without_a_role_of_the_system_has_the_instructions_in_front_of_the_question() -> None:
     def reply(request: LoggedRequest) -> Reply:
         roles = [message["role"] for message in request.json["messages"]]
@@ -65,6 +67,7 @@ def test_an_answer_without_a_role_of_the_system_has_the_instructions_in_front_of
     assert messages[1:] == [[{"role": "user", "content": "Answer {briefly}.\n\nWhat is {this}?"}]]
 
 
+@pytest.mark.fault("not-streamed")
 @pytest.mark.parametrize(
     "reply",
     [
@@ -83,6 +86,7 @@ def test_a_server_that_refuses_to_stream_is_asked_for_the_whole(reply: Reply) ->
     assert requests == [{"include_usage": True}, None]
 
 
+@pytest.mark.fault("model-loading")
 @pytest.mark.parametrize(
     ("status", "message"), [(503, "Loading model"), (503, "Model org/m is currently loading"), (425, "warming up")]
 )
@@ -95,6 +99,7 @@ def test_a_model_that_is_being_loaded_is_waited_for(status: int, message: str) -
     assert conversation.waits_s == [1.0] * 4
 
 
+@pytest.mark.fault("model-loading")
 def test_a_model_that_is_never_loaded_is_given_up_at_the_limit() -> None:
     with OpenAIServer(chat=failure(503, "Loading model")) as server:
         conversation = converse(server.base_url, timeout_s=0.2)
@@ -105,6 +110,7 @@ def test_a_model_that_is_never_loaded_is_given_up_at_the_limit() -> None:
     assert conversation.error.hint == "STREAMRAG_TIMEOUT=300 streamrag ask QUESTION"
 
 
+@pytest.mark.fault("stream-ends-with-error")
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -144,6 +150,7 @@ def test_plain_text_in_place_of_an_answer_is_quoted(body: bytes) -> None:
         assert "no upstream is healthy" in conversation.error.message
 
 
+@pytest.mark.fault("error-code-in-stream")
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -162,6 +169,7 @@ def test_the_code_inside_an_error_counts_as_a_status_does(error: dict[str, objec
     assert (conversation.code, requests) == (code, 3 if code in {"rate_limited", "server_error"} else 1)
 
 
+@pytest.mark.fault("stream-ends-with-error")
 @pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource", "network_error"])
 def test_a_reason_that_means_failure_ends_the_answer_as_a_failure(reason: str) -> None:
     with OpenAIServer(chat=stream(token("Twelve"), finish(reason), DONE)) as server:
@@ -172,6 +180,7 @@ def test_a_reason_that_means_failure_ends_the_answer_as_a_failure(reason: str) -
     assert reason in conversation.error.message
 
 
+@pytest.mark.fault("stream-ends-with-error")
 def test_the_error_inside_a_choice_is_given_and_its_text_is_kept() -> None:
     ending = {
         "delta": {"content": " bolts"},
@@ -222,6 +231,7 @@ def test_thinking_inside_the_content_is_a_sign_of_life_and_no_part_of_the_answer
     assert "".join(conversation.tokens) == "Twelve [1]."
 
 
+@pytest.mark.fault("thinking-in-content")
 def test_thinking_that_was_shown_is_taken_back() -> None:
     shown = threading.Event()
     reply = stream(token("Flange [7]."), Hold(shown), token("\n</think>\n\n"), token("Twelve [1]."), finish(), DONE)

@@ -30,6 +30,7 @@ THINKING = [
 ]
 
 
+@pytest.mark.fault("thinking-in-content")
 @pytest.mark.parametrize("thinking", THINKING)
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 def test_thinking_at_the_beginning_is_dropped_however_it_is_split(thinking: str, size: int) -> None:

@@ -12,6 +12,7 @@ LINKS = "[...document.querySelectorAll('main a:not(.citation)')].map(a => a.href
 ELEMENTS = "[...new Set([...document.querySelectorAll('#answer *')].map(each => each.tagName))].sort()"
 
 
+@pytest.mark.fault("active-content")
 @pytest.mark.parametrize("pieces", ["at once", "a character at a time"])
 def test_a_hostile_answer_is_inert(pieces: str, visiting: Visiting) -> None:
     reply: Reply = answer(HOSTILE_ANSWER) if pieces == "at once" else answer(*HOSTILE_ANSWER)
@@ -34,6 +35,7 @@ def test_a_hostile_answer_is_inert(pieces: str, visiting: Visiting) -> None:
         assert (seen.dialogs, seen.errors, seen.violations, seen.console) == ([], [], [], [])
 
 
+@pytest.mark.fault("active-content")
 def test_hostile_documents_and_names_are_shown_as_text(visiting: Visiting) -> None:
     with visiting(answer("The pirate says so [1] [2].")) as visit:
         visit.ask_and_wait("What is it that the pirate says, and what is the pirate's name?")
@@ -59,6 +61,7 @@ def test_a_hostile_question_is_shown_as_text(visiting: Visiting) -> None:
         assert visit.page.seen().dialogs == []
 
 
+@pytest.mark.fault("active-content")
 def test_the_policy_would_stop_what_the_page_lets_through(visiting: Visiting) -> None:
     with visiting(answer("Yes.")) as visit:
         blocked = visit.page.value(

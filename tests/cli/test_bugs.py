@@ -50,6 +50,7 @@ def test_amid_an_answer_it_is_an_error_like_any_other(cold_cli: CommandLine, fac
     assert (b'"internal_error"' in outcome.stdout) == (face != "--plain")
 
 
+@pytest.mark.fault("debug-traceback")
 @pytest.mark.parametrize(("plant", "command"), [(WITHOUT_STREAM, "search"), (IN_THE_STREAM, "ask")])
 def test_with_debug_the_traceback_comes_without_the_key_and_without_escapes(
     cold_cli: CommandLine, plant: str, command: str

@@ -83,6 +83,7 @@ def test_3_a_model_without_a_key(cli_with_store: CommandLine) -> None:
     )
 
 
+@pytest.mark.fault("model-refuses-key")
 def test_3_a_refused_key_is_not_shown_though_the_server_repeats_it(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["key refused"]  # asked with --debug, which shows where it happened, too
 
@@ -134,6 +135,7 @@ def test_3_after_a_first_ingest_that_failed_any_embedding_may_be_asked_for(cli: 
     assert cli.run("search", "words").stdout.startswith(b"one.md:1\t")
 
 
+@pytest.mark.fault("model-unreachable")
 @pytest.mark.parametrize(
     ("run", "answer_part", "message"),
     [
@@ -152,6 +154,7 @@ def test_4_when_the_model_server_fails_sources_and_the_part_of_the_answer_stay(
     assert "sample_docs/" in outcomes[run].stderr
 
 
+@pytest.mark.fault("store-missing")
 @pytest.mark.parametrize("command", ["ask x", "search x", "status"])
 def test_5_there_is_no_store(cli: CommandLine, command: str) -> None:
     code, (first, second) = said(cli.run(*command.split()))
@@ -160,6 +163,7 @@ def test_5_there_is_no_store(cli: CommandLine, command: str) -> None:
     assert first.endswith(f" in {cli.store}")
 
 
+@pytest.mark.fault("store-missing")
 def test_5_an_empty_store_and_a_damaged_one(cli: CommandLine) -> None:
     file = cli.directory / "one.md"
     file.write_text("Some words.", encoding="utf-8")
@@ -178,6 +182,7 @@ def test_5_an_empty_store_and_a_damaged_one(cli: CommandLine) -> None:
     assert second == "hint: streamrag ingest --rebuild PATH"
 
 
+@pytest.mark.fault("other-embedding")
 def test_5_another_embedding_is_noticed_before_anything_is_sent(cli_with_store: CommandLine) -> None:
     with OpenAIServer() as server:
         outcome = cli_with_store.run("ask", QUESTION, "--embedding", "openai:words", "--base-url", server.base_url)
@@ -189,6 +194,7 @@ def test_5_another_embedding_is_noticed_before_anything_is_sent(cli_with_store: 
     assert "openai:words" in first
 
 
+@pytest.mark.fault("unreadable-files")
 def test_6_a_file_that_cannot_be_read_is_named_and_the_rest_is_ingested(cli: CommandLine) -> None:
     (cli.directory / "good.md").write_text("Some words.", encoding="utf-8")
     (cli.directory / "bad.pdf").write_bytes(b"%PDF-1.7 and then nothing")
@@ -199,6 +205,7 @@ def test_6_a_file_that_cannot_be_read_is_named_and_the_rest_is_ingested(cli: Com
     assert outcome.stderr.splitlines()[-1].startswith("1 added, 1 failed; 1 chunks in the store; ")
 
 
+@pytest.mark.fault("unsupported-files")
 def test_6_a_file_that_was_named_and_is_of_no_known_format_is_named_with_its_reason(cli: CommandLine) -> None:
     (cli.directory / "budget.xlsx").write_bytes(b"PK\3\4 and more")
     found, named = cli.run("ingest", "."), cli.run("ingest", "budget.xlsx")

@@ -28,6 +28,7 @@ def wait_until_loaded(process: subprocess.Popen[bytes], library: str) -> None:
         time.sleep(0.001)
 
 
+@pytest.mark.fault("interrupted")
 @pytest.mark.parametrize("number", CODES)
 def test_amid_an_answer_on_a_terminal_what_was_shown_stays_and_the_terminal_is_as_before(
     cold_cli_with_store: CommandLine, number: signal.Signals
@@ -53,6 +54,7 @@ def test_amid_an_answer_on_a_terminal_what_was_shown_stays_and_the_terminal_is_a
     assert terminal.lines[-1] == f"streamrag: {WORDS[number]} before the answer was complete"
 
 
+@pytest.mark.fault("interrupted")
 @pytest.mark.parametrize("number", CODES)
 def test_amid_an_answer_in_a_pipe_the_part_stays_and_is_marked(
     cold_cli_with_store: CommandLine, number: signal.Signals
@@ -88,6 +90,7 @@ def test_while_the_model_thinks_machine_output_ends_with_one_terminal_event(cold
     )
 
 
+@pytest.mark.fault("interrupted")
 @pytest.mark.parametrize(
     ("number", "library"),
     [(signal.SIGINT, "_heapq"), (signal.SIGTERM, "onnxruntime"), (signal.SIGINT, "chromadb_rust")],

@@ -39,6 +39,7 @@ def lamps(user: CommandLine, *arguments: str) -> dict[str, str]:
     return {each["content"].split()[-1]: each["source"] for each in found.get("hits") or found["sources"]}
 
 
+@pytest.mark.fault("display-names")
 @pytest.mark.parametrize("command", ["search", "ask"])
 def test_folders_of_one_name_are_told_apart_from_wherever_one_stands(
     cli_with_namesakes: WarmCommandLine, command: str
@@ -86,6 +87,7 @@ def test_a_citation_has_the_name_of_its_source(cli_with_namesakes: WarmCommandLi
     assert {each["n"]: each["source"] for each in answer["citations"]}.items() <= names.items()
 
 
+@pytest.mark.fault("display-names")
 def test_a_working_directory_that_was_deleted_is_no_reason_to_fail(cli_with_namesakes: WarmCommandLine) -> None:
     program = " ".join((sys.executable, "-m", "streamrag_cli"))
     docs = cli_with_namesakes.directory / "docs"

@@ -46,6 +46,7 @@ def outcomes(cold_cli_with_store: CommandLine, cli_with_store: CommandLine) -> d
     )
 
 
+@pytest.mark.fault("markup-in-text")
 def test_a_pipe_gets_the_text_byte_for_byte_and_one_newline(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["exact"]
 
@@ -80,22 +81,26 @@ def test_with_no_stream_it_is_the_same_text(outcomes: dict[str, Outcome]) -> Non
     assert outcomes["no stream"] == Outcome(code=0, stdout=b"One two.\n", stderr="")
 
 
+@pytest.mark.fault("unsafe-characters")
 def test_what_could_command_a_terminal_is_harmless_though_it_is_split_over_tokens(outcomes: dict[str, Outcome]) -> None:
     text = outcomes["escapes"].stdout.decode()
 
     assert text == "a\ufffd[31mb\ufffd]52;c;aGk=\ufffdcde\ufffd2Jf\ng\nh\ufffd.\n"
 
 
+@pytest.mark.fault("huge-token")
 def test_one_token_of_five_megabytes_arrives_whole(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["five megabytes"]
 
     assert (outcome.code, outcome.stdout == FIVE_MEGABYTES.encode() + b"\n", outcome.stderr) == (0, True, "")
 
 
+@pytest.mark.fault("ascii-locale")
 def test_json_is_utf_8_in_an_ascii_locale_too(outcomes: dict[str, Outcome]) -> None:
     assert "“" in outcomes["ascii --jsonl"].stdout.decode("utf-8")
 
 
+@pytest.mark.fault("ascii-locale")
 def test_in_an_ascii_locale_what_it_cannot_write_becomes_a_question_mark(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["ascii"]
 
@@ -104,6 +109,7 @@ def test_in_an_ascii_locale_what_it_cannot_write_becomes_a_question_mark(outcome
     assert "sample_docs/" in outcome.stderr
 
 
+@pytest.mark.fault("pipe-closed")
 def test_when_head_has_its_line_it_ends_quietly_with_141_though_the_model_is_silent(
     cold_cli_with_store: CommandLine,
 ) -> None:
@@ -116,6 +122,7 @@ def test_when_head_has_its_line_it_ends_quietly_with_141_though_the_model_is_sil
     assert (outcome, closed) == (Outcome(code=0, stdout=b"One\n141\n", stderr=""), True)
 
 
+@pytest.mark.fault("pipe-closed")
 @pytest.mark.parametrize(
     "arguments", ["search tokens", "search --jsonl tokens", "ask -q --jsonl tokens", "ask -q --json tokens", "status"]
 )
@@ -130,6 +137,7 @@ def test_a_reader_that_is_gone_before_the_first_byte_means_141(
     assert (process.returncode, said) == (141, b"")
 
 
+@pytest.mark.fault("stdout-unwritable")
 @pytest.mark.parametrize("command", ["ask", "search"])
 def test_a_full_disk_is_said_and_is_no_success(cold_cli_with_store: CommandLine, command: str) -> None:
     outcome = cold_cli_with_store.shell(f"streamrag {command} '{QUESTION}' >/dev/full")
@@ -140,6 +148,7 @@ def test_a_full_disk_is_said_and_is_no_success(cold_cli_with_store: CommandLine,
     )
 
 
+@pytest.mark.fault("stdout-unwritable")
 def test_a_closed_stdout_is_no_success_either(cold_cli_with_store: CommandLine) -> None:
     outcome = cold_cli_with_store.shell(f"streamrag ask -q '{QUESTION}' >&-")
 
@@ -149,6 +158,7 @@ def test_a_closed_stdout_is_no_success_either(cold_cli_with_store: CommandLine) 
     )
 
 
+@pytest.mark.fault("stdin-closed", "stderr-unwritable")
 def test_with_stdin_and_stderr_closed_the_answer_still_comes(cli_with_store: CommandLine) -> None:
     usual = cli_with_store.run("search", QUESTION)
 
@@ -161,6 +171,7 @@ def test_with_all_three_closed_the_exit_code_still_speaks(cli: CommandLine) -> N
     assert outcomes == [Outcome(code=code, stdout=b"", stderr="") for code in (5, 5, 2)]
 
 
+@pytest.mark.fault("stdin-closed")
 def test_an_open_pipe_that_stays_silent_on_stdin_does_not_hold_it_up(cold_cli_with_store: CommandLine) -> None:
     ours, theirs = os.pipe()
     try:
@@ -170,6 +181,7 @@ def test_an_open_pipe_that_stays_silent_on_stdin_does_not_hold_it_up(cold_cli_wi
         os.close(theirs)
 
 
+@pytest.mark.fault("interrupted")
 def test_sigterm_ends_it_though_nobody_empties_the_pipe(cold_cli_with_store: CommandLine) -> None:
     release = threading.Event()
     chat = stream(token("x" * 1_000_000), Hold(release))

@@ -11,6 +11,7 @@ from tests.support.openai_replies import answer
 from tests.support.openai_server import OpenAIServer
 
 
+@pytest.mark.fault("stdin-closed")
 @pytest.mark.parametrize("command", ["ask", "search"])
 def test_a_dash_with_nothing_on_stdin_is_a_usage_error(cold_cli_with_store: CommandLine, command: str) -> None:
     said = f'streamrag: the question is empty\nhint: streamrag {command} "QUESTION"\n'

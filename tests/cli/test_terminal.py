@@ -89,6 +89,7 @@ def test_a_dumb_terminal_gets_the_text_as_it_is(terminals: dict[str, Terminal], 
     assert quotes.replace("\n", "\r\n").encode() in raw
 
 
+@pytest.mark.fault("terminal-resized")
 @pytest.mark.parametrize("columns", ["1 column", "200 columns"])
 def test_at_any_width_nothing_of_the_answer_or_the_sources_is_lost(
     terminals: dict[str, Terminal], quotes: str, columns: str
@@ -99,6 +100,7 @@ def test_at_any_width_nothing_of_the_answer_or_the_sources_is_lost(
     assert "sample_docs/pipes-and-signals.txt" in words
 
 
+@pytest.mark.fault("terminal-resized")
 def test_a_list_fits_into_twenty_columns(terminals: dict[str, Terminal]) -> None:
     for part in ("Aboldbeginning[1].", "firstpoint", "secondpoint", "pipes-and-signals.txt"):
         assert part in terminals["20 columns"].words
@@ -114,6 +116,7 @@ def test_one_column_is_enough_for_every_command(cold_cli_with_store: CommandLine
     assert "sample_docs" in shown(cold_cli_with_store, *arguments.split(), columns=1).words
 
 
+@pytest.mark.fault("terminal-resized")
 def test_a_window_resized_amid_the_answer_loses_nothing(cold_cli_with_store: CommandLine) -> None:
     release = threading.Event()
     with (
@@ -137,6 +140,7 @@ def test_a_source_is_a_link_to_its_file(cold_cli_with_store: CommandLine) -> Non
     assert re.search(rb"\x1b\]8;[^;]*;" + re.escape(address) + rb"\x1b\\handbook\.md:\d", terminal.raw)
 
 
+@pytest.mark.fault("markup-in-text")
 @pytest.mark.parametrize("columns", [50, 200])
 def test_names_headings_and_text_of_documents_are_shown_as_text(cold_cli_with_store: CommandLine, columns: int) -> None:
     terminal = shown(cold_cli_with_store, "ask", "How is the zebra crossing painted?", "-c", "evil", columns=columns)

@@ -61,6 +61,7 @@ def test_a_first_row_that_is_no_header_names_no_columns(attributes: str, table: 
     assert loaded("a.adoc", f"{attributes}\n{table}\n").text == "- tongs; hold\n- anvil; bear"
 
 
+@pytest.mark.fault("hostile-markup")
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     "part",

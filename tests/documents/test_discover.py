@@ -127,6 +127,7 @@ def test_links_inside_the_root_lead_to_what_has_no_place_of_its_own(tmp_path: Pa
     assert skipped(tmp_path) == {".store": ("hidden", True), "a.md": ("duplicate", True)}
 
 
+@pytest.mark.fault("special-files")
 def test_link_loops_end(tmp_path: Path) -> None:
     write(tmp_path, "a/b/x.md")
     (tmp_path / "a" / "b" / "up").symlink_to("..")
@@ -143,6 +144,7 @@ def test_link_loops_end(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.fault("special-files")
 def test_links_out_of_the_root_are_not_followed(tmp_path: Path) -> None:
     write(tmp_path, "outside/a.md", "root-sibling/b.md", "root/c.md")
     (tmp_path / "root" / "directory").symlink_to(tmp_path / "outside")
@@ -172,6 +174,7 @@ def test_no_link_makes_a_secret_readable(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.fault("special-files")
 def test_what_is_no_regular_file_is_skipped_without_being_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo.md")
     with socket.socket(socket.AF_UNIX) as listener:
@@ -302,6 +305,7 @@ PROSE_NAMES = (
 )  # fmt: skip
 
 
+@pytest.mark.fault("secrets-withheld")
 @pytest.mark.parametrize("name", SECRET_NAMES)
 def test_data_with_the_name_of_a_secret_is_not_found_unless_it_is_named(tmp_path: Path, name: str) -> None:
     write(tmp_path, name)
@@ -311,6 +315,7 @@ def test_data_with_the_name_of_a_secret_is_not_found_unless_it_is_named(tmp_path
     assert found(tmp_path / name) == ["."]
 
 
+@pytest.mark.fault("pages-about-secrets")
 @pytest.mark.parametrize("name", PROSE_NAMES)
 def test_prose_and_source_code_about_secrets_are_found(tmp_path: Path, name: str) -> None:
     write(tmp_path, name)
@@ -337,6 +342,7 @@ def test_a_link_does_not_give_a_secret_another_name(tmp_path: Path) -> None:
     assert skipped(tmp_path) == {".store": ("hidden", True), "config.yaml": ("secret", True)}
 
 
+@pytest.mark.fault("generated-files")
 def test_generated_and_vendored_files_are_left_out_unless_they_are_named(tmp_path: Path) -> None:
     write(tmp_path, "package-lock.json", "web/app.min.js", "web/app.js.map", "web/app.js", "go.sum", "schema_pb2.py")
     write(tmp_path, "node_modules/a/readme.md", "env/pyvenv.cfg", "env/a.md", "rust/Cargo.toml", "rust/target/doc/a.md")

@@ -97,6 +97,7 @@ def m(text: str) -> str:
     return f"<m:r><m:t>{text}</m:t></m:r>"
 
 
+@pytest.mark.fault("docx-and-notebook-parts")
 @pytest.mark.parametrize(
     ("equation", "text"),
     [
@@ -167,6 +168,7 @@ def test_text_boxes_are_read_once_after_their_paragraph_and_links_and_fields_in_
     assert text_of_body(xml) == "See the log of May\n\nIn a box.\n\n"
 
 
+@pytest.mark.fault("docx-and-notebook-parts")
 def test_a_footnote_comes_after_its_paragraph() -> None:
     notes = (
         f'<w:footnotes {nsdecls("w")}><w:footnote w:type="separator" w:id="-1"><w:p><w:r><w:t>-</w:t></w:r></w:p>'
@@ -245,6 +247,7 @@ def test_an_encrypted_document_is_named_so() -> None:
     assert caught.value.code == "encrypted"
 
 
+@pytest.mark.fault("oversized-files")
 @pytest.mark.parametrize(
     "data",
     [

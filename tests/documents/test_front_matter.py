@@ -4,6 +4,7 @@ from streamrag_cli.documents.chunking import chunk
 from tests.support.loading import loaded
 
 
+@pytest.mark.fault("hidden-text")
 @pytest.mark.parametrize(
     "source",
     [

@@ -26,6 +26,7 @@ def test_other_names_are_those_of_written_files(name: str) -> None:
     assert not has_generated_name(name)
 
 
+@pytest.mark.fault("generated-files")
 @pytest.mark.parametrize(
     ("name", "data"),
     [

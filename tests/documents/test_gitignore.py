@@ -171,6 +171,7 @@ def write(path: Path, text: str) -> None:
     path.write_bytes(text.encode())
 
 
+@pytest.mark.fault("ignored-files")
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     files=st.sets(FILES, min_size=1, max_size=10),
@@ -224,6 +225,7 @@ CONFIGS = {
 }
 
 
+@pytest.mark.fault("ignored-files")
 @pytest.mark.parametrize("config", CONFIGS)
 def test_the_users_ignore_file_is_the_one_that_git_reads(tmp_path: Path, config: str) -> None:
     settings_text, ignore_file = CONFIGS[config]
@@ -241,6 +243,7 @@ def test_the_users_ignore_file_is_the_one_that_git_reads(tmp_path: Path, config:
     assert ignored != config.startswith(("not", "switched"))
 
 
+@pytest.mark.fault("ignored-files")
 def test_a_linked_work_tree_and_a_submodule_have_the_excludes_that_git_gives_them(tmp_path: Path) -> None:
     environment = user(tmp_path)
     main, linked, module = tmp_path / "main", tmp_path / "linked", tmp_path / "main" / "module"
@@ -282,6 +285,7 @@ def test_an_exclude_file_that_cannot_be_read_leaves_the_work_tree_alone(tmp_path
     assert item.reason.endswith("exclude: larger than 1 MiB")
 
 
+@pytest.mark.fault("ignored-files")
 def test_a_streamragignore_leaves_out_without_git_and_across_work_trees(tmp_path: Path) -> None:
     write(tmp_path / ".streamragignore", "drafts/\n*.log.md\n!keep.log.md\n")
     write(tmp_path / "nested" / ".git", "")

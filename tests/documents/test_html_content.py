@@ -11,6 +11,7 @@ def text_of(body: str) -> str:
     return loaded("a.html", f"<!DOCTYPE html><html><head><title>t</title></head><body>{body}</body></html>").text
 
 
+@pytest.mark.fault("html-content")
 @pytest.mark.parametrize(
     "body",
     [
@@ -117,6 +118,7 @@ def test_the_title_is_without_the_sites_name(head: str, title: str) -> None:
     assert loaded("a.html", f"<head>{head}</head><main>{CONTENT}</main>").title == title
 
 
+@pytest.mark.fault("html-content")
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize(
     "page",

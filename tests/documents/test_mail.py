@@ -60,6 +60,7 @@ def test_a_mailbox_is_its_messages_with_the_lines_they_begin_at() -> None:
     assert sorted(set(document.line_numbers)) == [1, first.count(b"\n") + 3]
 
 
+@pytest.mark.fault("mail-broken")
 @pytest.mark.parametrize(
     "data",
     [
@@ -76,6 +77,7 @@ def test_broken_mail_is_read_as_far_as_it_goes(data: bytes) -> None:
     assert loaded("a.eml", data).text.startswith("# ")
 
 
+@pytest.mark.fault("mail-broken")
 def test_what_is_no_mail_says_so() -> None:
     for name in ("a.eml", "a.mbox"):
         with pytest.raises(DocumentError) as caught:

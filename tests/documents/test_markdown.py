@@ -147,6 +147,7 @@ def test_lines_behind_shortcodes_stay_those_of_the_file() -> None:
     assert (document.line_numbers[at], document.title) == (7, "Heat")
 
 
+@pytest.mark.fault("hostile-markup")
 @pytest.mark.parametrize("part", ["{{< code >}}\n", "{% comment %}", "{{<", "{% a ", "{{% code %}}\n\n"])
 def test_no_number_of_shortcodes_takes_long(part: str) -> None:
     begun = time.perf_counter()

@@ -132,6 +132,7 @@ def test_a_numbered_file_that_is_no_manual_is_text() -> None:
     assert loaded("app.log.1", "started\n.stopped\n").text == "started\n.stopped\n"
 
 
+@pytest.mark.fault("hidden-text")
 def test_latex_reads_as_its_pages_do() -> None:
     source = (
         "\\documentclass{book}\n% old preamble\n\\title{On \\emph{Iron}}\n\\newcommand{\\x}[1]{\n  hidden}\n"
@@ -180,6 +181,7 @@ def test_mdx_keeps_the_words_between_its_tags() -> None:
     ]
 
 
+@pytest.mark.fault("hidden-text")
 def test_markdown_comments_are_cut_out_but_not_from_code() -> None:
     source = (
         "Iron <!-- was\nlead --> melts.\n\n<!-- a whole\nblock -->\n\n`<!-- kept -->`\n\n```\n"
@@ -234,6 +236,7 @@ def test_plain_text_has_no_markup() -> None:
     assert loaded("a.txt", source).text == source
 
 
+@pytest.mark.fault("hostile-markup")
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "name", ["a.adoc", "a.org", "a.man", "a.tex", "a.mdx", "a.md", "a.srt", "a.vtt", "a.yaml", "a.toml", "a.ini"]

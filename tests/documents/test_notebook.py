@@ -89,6 +89,7 @@ def outputs_of(*outputs: Any) -> str:
     return notebook(cells=[cell]).text.removeprefix("```\nrun()\n```\n\n").rstrip()
 
 
+@pytest.mark.fault("docx-and-notebook-parts")
 def test_of_a_long_output_the_beginning_and_the_end_are_kept() -> None:
     lines = ["Best height: 2.74 m", *(f"step {number}" for number in range(900)), "Loss: 0.25"]
     text = outputs_of({"output_type": "stream", "text": [f"{line}\n" for line in lines]})
@@ -107,6 +108,7 @@ def test_the_pieces_of_a_stream_are_one_output_and_what_was_overwritten_is_gone(
     assert text == "```output\n100 %\nsome\n```"
 
 
+@pytest.mark.fault("docx-and-notebook-parts")
 @pytest.mark.parametrize("kind", ["error", "pyerr"])
 def test_of_an_error_the_message_is_kept(kind: str) -> None:
     error = {"output_type": kind, "ename": "ValueError", "evalue": "no tides", "traceback": ["\x1b[0;31mTraceback"]}

@@ -32,6 +32,7 @@ def test_a_title_that_is_a_file_name_is_none(title: str) -> None:
     assert loaded("a.pdf", pdf_bytes([["x"]], title=title)).title == ""
 
 
+@pytest.mark.fault("unreadable-files")
 @pytest.mark.parametrize(
     ("data", "code"),
     [

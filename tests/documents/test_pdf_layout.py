@@ -45,6 +45,7 @@ def text_of(*pages: Texts, size: float = 10) -> str:
     return loaded("a.pdf", placed_pdf(pages, size=size)).text
 
 
+@pytest.mark.fault("pdf-layout")
 @pytest.mark.parametrize("shift", [0, 5], ids=["on the same lines", "on lines of their own"])
 def test_columns_drawn_row_by_row_are_read_one_after_the_other(shift: float) -> None:
     left, right = column(60, LEFT), column(310, RIGHT, top=600 - shift)
@@ -116,6 +117,7 @@ def test_pages_to_be_turned_are_read_upright() -> None:
     assert loaded("a.pdf", placed_pdf([texts], turned=True)).text == "\n".join([*LEFT, *RIGHT]) + "\n\n"
 
 
+@pytest.mark.fault("pdf-layout")
 def test_running_heads_and_page_numbers_are_left_out() -> None:
     pages = []
     for number in range(5):
@@ -153,6 +155,7 @@ def test_of_a_short_document_only_page_numbers_are_left_out() -> None:
     assert text_of(*pages) == "\n\n".join("\n".join(["Ferry handbook", *lines]) for lines in (LEFT, RIGHT)) + "\n\n"
 
 
+@pytest.mark.fault("pdf-layout")
 def test_a_sentence_over_a_pages_end_is_whole_on_the_page_where_it_begins() -> None:
     first = [(60.0, 760.0, "Handbook"), *column(60, LEFT[:2], top=90)]
     second = [(60.0, 760.0, "Handbook"), *column(60, ["the mate. Lamps are red.", *RIGHT], top=700)]
@@ -173,6 +176,7 @@ def test_a_heading_is_not_taken_for_the_rest_of_a_sentence() -> None:
     assert text_of(first, second).split("\n\n")[1].startswith("Lamps\n")
 
 
+@pytest.mark.fault("pdf-pictures")
 def test_pages_that_are_pictures_are_counted() -> None:
     texts = column(60, LEFT)
 

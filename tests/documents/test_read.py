@@ -24,6 +24,7 @@ def test_a_file_is_read_whole_with_what_tells_it_from_a_later_one(tmp_path: Path
     )
 
 
+@pytest.mark.fault("oversized-files")
 def test_a_file_above_the_limit_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_bytes(b"x" * (3 << 20))
 
@@ -38,6 +39,7 @@ def test_what_is_not_a_regular_file_is_refused_at_once(tmp_path: Path) -> None:
         assert failure(path)[0] == "not_a_regular_file", path
 
 
+@pytest.mark.fault("unreadable-files")
 def test_a_file_that_is_gone_has_vanished(tmp_path: Path) -> None:
     assert failure(tmp_path / "a.md") == ("vanished", "no longer there")
     assert failure(tmp_path / "a" / "b.md") == ("vanished", "no longer there")
@@ -52,6 +54,7 @@ def test_links_are_followed_unless_forbidden(tmp_path: Path) -> None:
         read_file(tmp_path / "b", limit_bytes=9, follow_links=False)
 
 
+@pytest.mark.fault("unreadable-files")
 @pytest.mark.skipif(os.geteuid() == 0, reason="permission bits do not stop root")
 def test_a_file_without_permission_is_named_so(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_bytes(b"x")
@@ -80,6 +83,7 @@ def test_what_the_system_refuses_is_translated(
     assert failure(tmp_path / "a.md") == expected
 
 
+@pytest.mark.fault("unreadable-files")
 @pytest.mark.parametrize("change", ["grown", "shrunk", "rewritten", "grown past the limit"])
 def test_a_change_while_reading_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     path = tmp_path / "a.md"
@@ -100,6 +104,7 @@ def test_a_change_while_reading_is_noticed(tmp_path: Path, monkeypatch: pytest.M
     assert failure(path, limit_bytes=20)[0] == expected
 
 
+@pytest.mark.fault("text-encodings")
 @pytest.mark.parametrize(
     ("encoding", "mark"),
     [
@@ -115,6 +120,7 @@ def test_unicode_is_decoded_without_remark(encoding: str, mark: bytes) -> None:
     assert decode(mark + "Käse 🧀\n".encode(encoding)) == ("Käse 🧀\n", None)
 
 
+@pytest.mark.fault("text-encodings")
 @pytest.mark.parametrize(
     "text",
     [

@@ -68,6 +68,7 @@ def test_a_file_that_takes_too_long_fails_and_the_next_is_loaded() -> None:
         assert len(loader.load(Path("/long.pdf"), raw_file(long)).sections) == 400
 
 
+@pytest.mark.fault("oversized-files")
 def test_a_process_that_hangs_is_killed_at_the_limit_and_replaced() -> None:
     with Loader(time_limit_s=1) as loader:
         loader.load(Path("/a.pdf"), raw_file(PDF))

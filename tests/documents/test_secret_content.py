@@ -43,6 +43,7 @@ PAGES = (
 )
 
 
+@pytest.mark.fault("secrets-withheld")
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("token", TOKENS)
 def test_a_token_is_found_in_any_file(name: str, token: str) -> None:
@@ -59,6 +60,7 @@ OPENSSH = base64.b64encode(b"openssh-key-v1\0" + base64.b64decode(random_text(36
 PEM = private_key()
 
 
+@pytest.mark.fault("secrets-withheld")
 @pytest.mark.parametrize(
     "text",
     [
@@ -136,6 +138,7 @@ DOCUMENTATION = [
 ]
 
 
+@pytest.mark.fault("pages-about-secrets")
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("text", DOCUMENTATION)
 def test_what_only_shows_how_a_secret_looks_is_read(name: str, text: str) -> None:
@@ -179,6 +182,7 @@ DATA = [
 ]  # fmt: skip
 
 
+@pytest.mark.fault("secrets-withheld")
 @pytest.mark.parametrize(("name", "text", "what"), DATA)
 def test_data_that_is_a_secret_as_a_whole_is_found_and_a_page_that_shows_it_is_read(
     name: str, text: str, what: str
@@ -187,6 +191,7 @@ def test_data_that_is_a_secret_as_a_whole_is_found_and_a_page_that_shows_it_is_r
     assert why_secret(PurePath("tutorial.md"), f"# How to\n\n```\n{text}```\n".encode()) is None
 
 
+@pytest.mark.fault("pages-about-secrets")
 @pytest.mark.parametrize(
     ("name", "text"),
     [

@@ -66,6 +66,7 @@ def test_a_row_too_long_for_a_chunk_keeps_its_first_cell_as_heading() -> None:
     assert (chunks[-1].headings, chunks[-1].text) == ((), "- id: 8; text: x")
 
 
+@pytest.mark.fault("table-open-quote")
 def test_a_quote_left_open_takes_its_own_line_alone() -> None:
     text = loaded("a.csv", 'a,b\n1,"open\n' + "2,x\n" * 10_000).text
 

@@ -39,12 +39,14 @@ def test_plain_text_is_one_section() -> None:
     )
 
 
+@pytest.mark.fault("text-encodings")
 @pytest.mark.parametrize("name", ["a.md", "a.txt", "a.rst", "a.html", "a.csv", "a.jsonl", "a.py", "a.org", "a.adoc"])
 def test_a_file_with_nothing_in_it_is_noted(name: str) -> None:
     for content in ("", " \n\n"):
         assert loaded(name, content).remarks == ("no text in it",)
 
 
+@pytest.mark.fault("text-encodings")
 def test_a_name_that_no_format_claims_is_text_unless_it_is_binary() -> None:
     assert loaded(".env", "KEY=1\n").text == "KEY=1\n"
     with pytest.raises(DocumentError) as caught:

@@ -29,6 +29,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.fault("slow-lines")
 @pytest.mark.parametrize(
     ("name", "line"), [(name, line) for name, lines in HOSTILE.items() for line in lines], ids=lambda each: each[:8]
 )

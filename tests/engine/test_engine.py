@@ -222,6 +222,7 @@ def test_an_interrupted_question_closes_its_call_to_the_model_in_the_engine(
         assert len(engines(user)) == 1
 
 
+@pytest.mark.fault("key-leak")
 def test_a_key_travels_with_its_question_and_is_kept_nowhere(user: WarmCommandLine) -> None:
     start_engine(user)
     with OpenAIServer(chat=answer("x")) as model:
@@ -323,6 +324,7 @@ def test_certificates_are_found_by_a_relative_path(user: WarmCommandLine) -> Non
     assert [each["questions"] for each in engines(user)] == [2]
 
 
+@pytest.mark.fault("read-during-ingest")
 def test_a_question_after_an_ingest_sees_the_new_documents(user: WarmCommandLine, tmp_path: Path) -> None:
     mine = user.having(STREAMRAG_STORE=str(tmp_path / "mine"))
     (mine.directory / "one.md").write_text("# One\n\nThe ferry leaves at nine.\n")

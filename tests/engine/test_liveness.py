@@ -31,6 +31,7 @@ def test_silence_is_measured_from_the_last_message_and_not_from_the_check_before
         silence.check()
 
 
+@pytest.mark.fault("client-suspended")
 def test_time_in_which_the_client_itself_was_stopped_is_not_silence_of_the_engine() -> None:
     clock = Clock()
     silence = Silence(clock)

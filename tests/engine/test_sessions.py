@@ -56,6 +56,7 @@ def test_a_user_of_another_home_has_an_engine_of_their_own(user: CommandLine, tm
     assert engines(replace(user, home=tmp_path / "other")) == []
 
 
+@pytest.mark.fault("client-suspended")
 def test_a_client_that_was_stopped_gets_the_whole_answer_when_it_goes_on(user: CommandLine) -> None:
     start_engine(user)
     go_on = [threading.Event(), threading.Event()]
@@ -75,6 +76,7 @@ def test_a_client_that_was_stopped_gets_the_whole_answer_when_it_goes_on(user: C
     assert len(engines(user)) == 1
 
 
+@pytest.mark.fault("client-suspended")
 def test_an_engine_that_is_to_stop_does_not_wait_for_a_client_that_takes_nothing(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

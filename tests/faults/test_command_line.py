@@ -46,14 +46,17 @@ def full_stderr(user: CommandLine) -> Outcome:
         return user.shell(f"streamrag ask '{QUESTION}' --base-url {server.base_url} -m m 2>/dev/full")
 
 
+@pytest.mark.fault("stderr-unwritable")
 def test_the_answer_comes_though_nothing_can_be_written_beside_it(outcomes: dict[str, Outcome]) -> None:
     assert outcomes["stderr full"] == Outcome(code=0, stdout=b"It costs 18.\n", stderr="")
 
 
+@pytest.mark.fault("model-reasons-long")
 def test_reasoning_is_left_out(outcomes: dict[str, Outcome]) -> None:
     assert outcomes["reasoning"] == Outcome(code=0, stdout=b"18.\n", stderr="")
 
 
+@pytest.mark.fault("debug-traceback")
 def test_an_expected_failure_has_a_traceback_with_debug_and_only_then(outcomes: dict[str, Outcome]) -> None:
     codes = [outcomes[name].code for name in ("debug", "no debug", "debug search")]
     traced = ["Traceback" in outcomes[name].stderr for name in ("debug", "no debug", "debug search")]
@@ -64,6 +67,7 @@ def test_an_expected_failure_has_a_traceback_with_debug_and_only_then(outcomes: 
     ).endswith(re.sub(r":\d+", "", outcomes["no debug"].stderr))
 
 
+@pytest.mark.fault("huge-token")
 def test_one_token_of_five_megabytes_is_shown_on_a_terminal_in_bounded_memory(cold_cli_with_store: CommandLine) -> None:
     with (
         OpenAIServer(chat=answer(FIVE_MEGABYTES)) as server,
@@ -100,6 +104,7 @@ def memory_mb(pid: int) -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
+@pytest.mark.fault("links-in-answer")
 def test_nothing_in_an_answer_becomes_a_link_of_the_terminal(cold_cli_with_store: CommandLine) -> None:
     with OpenAIServer(chat=answer(REACHING_OUT)) as server:
         terminal = shown(cold_cli_with_store, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", columns=200)
@@ -109,6 +114,7 @@ def test_nothing_in_an_answer_becomes_a_link_of_the_terminal(cold_cli_with_store
     assert "the fee (http://evil.example/x)" in "\n".join(terminal.lines)  # where it leads is read, not hidden
 
 
+@pytest.mark.fault("markup-in-text")
 def test_markup_and_escapes_in_an_error_are_shown_as_text(cold_cli_with_store: CommandLine) -> None:
     with (
         OpenAIServer(chat=failure(418, MARKUP)) as server,
@@ -125,6 +131,7 @@ def test_markup_and_escapes_in_an_error_are_shown_as_text(cold_cli_with_store: C
     assert "[/b][bold]x[/bold][link=http://evil.example]y[/link]\ufffd[31mred" in terminal.words
 
 
+@pytest.mark.fault("terminal-resized")
 def test_a_window_that_is_resized_from_one_column_and_back_amid_the_answer_loses_nothing(
     cold_cli_with_store: CommandLine,
 ) -> None:

@@ -76,6 +76,7 @@ def refusal(outcome: Outcome) -> tuple[int, bytes, bool, str]:
 REFUSED = (5, b"", True, "hint: streamrag ingest --store DIR PATH")
 
 
+@pytest.mark.fault("disk-full")
 def test_a_disk_that_gets_full_at_any_step_of_an_ingest_is_said_and_nothing_is_lost(
     cli_with_small_disk: WarmCommandLine,
 ) -> None:
@@ -111,6 +112,7 @@ def test_a_first_ingest_onto_a_full_disk_is_said_and_can_be_made_when_there_is_r
     assert found(cli_with_small_disk)[0]["source"] == "docs/harbour.md"
 
 
+@pytest.mark.fault("store-read-only")
 def test_a_read_only_store_is_asked_like_any_other_and_refuses_an_ingest(
     cli_with_small_disk: WarmCommandLine,
 ) -> None:

@@ -29,6 +29,7 @@ def seconds(act: Callable[[], object]) -> float:
     return time.monotonic() - started_s
 
 
+@pytest.mark.fault("model-drips")
 @pytest.mark.parametrize("what", ["headers", "an error's body"])
 def test_an_answer_is_given_up(what: str) -> None:
     with OpenAIServer(chat=REPLIES[what]) as server:
@@ -40,6 +41,7 @@ def test_an_answer_is_given_up(what: str) -> None:
     assert (conversation.code, closed, took_s < LIMIT_S) == ("stalled", True, True)
 
 
+@pytest.mark.fault("model-drips")
 @pytest.mark.parametrize("what", REPLIES)
 @pytest.mark.parametrize("kept", [False, True], ids=["a new connection", "a kept connection"])
 def test_vectors_are_given_up(what: str, kept: bool) -> None:
@@ -65,6 +67,7 @@ def test_vectors_are_given_up(what: str, kept: bool) -> None:
     assert (closed, took_s < LIMIT_S) == (True, True)
 
 
+@pytest.mark.fault("model-drips")
 @pytest.mark.parametrize("what", REPLIES)
 def test_a_list_of_models_is_given_up(what: str) -> None:
     with OpenAIServer(models=REPLIES[what]) as server:
@@ -76,6 +79,7 @@ def test_a_list_of_models_is_given_up(what: str) -> None:
     assert (raised.value.code, took_s < LIMIT_S) == ("stalled", True)
 
 
+@pytest.mark.fault("model-drips")
 @pytest.mark.parametrize("what", REPLIES)
 def test_who_looks_for_local_servers_does_not_wait(what: str) -> None:
     with OpenAIServer(models=REPLIES[what]) as server:

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -44,6 +45,7 @@ def test_any_bytes_are_safe_to_show_once_they_are_sanitised(data: bytes) -> None
     fuzz_targets.sanitiser(data)
 
 
+@pytest.mark.fault("random-bytes")
 @QUICK
 @given(
     st.sampled_from(range(len(fuzz_targets.SUFFIXES))), st.binary(max_size=400) | st.text(max_size=300).map(str.encode)
@@ -59,6 +61,7 @@ def test_any_bytes_are_text_or_a_named_failure(data: bytes) -> None:
     fuzz_targets.encodings(data)
 
 
+@pytest.mark.fault("random-bytes")
 @QUICK
 @given(
     st.binary(max_size=200)
@@ -69,6 +72,7 @@ def test_any_line_is_a_message_or_is_refused(line: bytes) -> None:
     fuzz_targets.messages(line)
 
 
+@pytest.mark.fault("random-bytes")
 @QUICK
 @given(st.lists(st.sampled_from([b"data: x", b"data:", b"\n", b"\r", b"\r\n", b":", b"id: 1", b"\xff"]), max_size=30))
 @example([b"data: x", b"\n", b"\r", b"data: x"])  # an event whose end was a CR was lost at the end of the stream
@@ -82,6 +86,7 @@ def test_any_event_of_a_model_is_a_piece_or_a_named_failure(data: bytes) -> None
     fuzz_targets.model_chunks(data)
 
 
+@pytest.mark.fault("random-bytes")
 @QUICK
 @given(
     st.text(st.characters(min_codepoint=10, max_codepoint=900), max_size=120).map(str.encode) | st.binary(max_size=80)

@@ -29,6 +29,7 @@ def ingested(cli_with_hostile_folder: CommandLine) -> Run:
         return machine.measured("ingest", "docs", "--jsonl")
 
 
+@pytest.mark.fault("special-files", "oversized-files")
 def test_a_folder_of_traps_costs_its_files_and_nothing_else(ingested: Run) -> None:
     events = [json.loads(line) for line in ingested.outcome.stdout.splitlines()]
     told = {event["source"]: event["action"] for event in events if "action" in event}
@@ -58,6 +59,7 @@ def test_what_lies_outside_is_not_read(ingested: Run, cli_with_hostile_folder: C
     ] == []
 
 
+@pytest.mark.fault("prompt-injection")
 def test_a_document_that_asks_for_links_gets_none_on_a_terminal(
     ingested: Run, cli_with_hostile_folder: CommandLine
 ) -> None:

@@ -11,6 +11,7 @@ from tests.support.kill_anywhere import stages, try_steps
 SAMPLE = 4
 
 
+@pytest.mark.fault("ingest-killed")
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 def test_an_ingest_killed_at_any_write_is_taken_up_as_if_nothing_had_happened(tmp_path: Path) -> None:
     with stages(tmp_path) as found, ThreadPoolExecutor(len(found)) as pool:

@@ -1,11 +1,8 @@
-"""The page of faults names a test for every row, and every test that it names exists."""
+"""docs/faults.md and the tests agree: every row has a test marked `@pytest.mark.fault("id")`, and every mark a row."""
 
 import ast
 import re
-from functools import cache
-from pathlib import Path
-
-import pytest
+from collections.abc import Iterator
 
 from tests.support.command_line import ROOT
 
@@ -13,29 +10,39 @@ PAGE = ROOT / "docs" / "faults.md"
 ROWS = [
     [cell.strip() for cell in line.strip("|").split(" | ")]
     for line in PAGE.read_text(encoding="utf-8").splitlines()
-    if line.startswith("| ") and not line.startswith("| condition |")
+    if line.startswith("| ") and not line.startswith("| id |")
 ]
+IDS = [row[0].strip("`") for row in ROWS]
 
 
-@cache
-def functions_of(file: Path) -> set[str]:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    return {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
+def marks() -> Iterator[tuple[str, str]]:
+    """For each `@pytest.mark.fault(...)` its function and each of its ids."""
+    for file in sorted((ROOT / "tests").rglob("test_*.py")):
+        text = file.read_text(encoding="utf-8")
+        if "@pytest.mark.fault(" not in text:
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                for mark in node.decorator_list:
+                    if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.fault":
+                        yield from ((node.name, ast.literal_eval(each)) for each in mark.args)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0][:60])
-def test_a_row_says_what_happens_and_names_tests_that_exist(row: list[str]) -> None:
-    condition, happens, tests = row
-    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", tests)
-
-    assert condition
-    assert happens
-    assert named
-    assert re.sub(r"`[^`]*`", "", tests).strip() == ""
-    assert [name for file, name in named if name not in functions_of(ROOT / file)] == []
+def test_each_row_has_a_unique_id_a_condition_and_a_result() -> None:
+    assert [row for row in ROWS if len(row) != 3 or not all(row)] == []
+    assert [row[0] for row in ROWS if not re.fullmatch(r"`[a-z0-9]+(-[a-z0-9]+)*`", row[0])] == []
+    assert [each for each in IDS if IDS.count(each) > 1] == []
 
 
-def test_all_parts_are_there() -> None:
-    parts = re.findall(r"^## (\w)\.", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+def test_each_row_has_a_marked_test() -> None:
+    assert sorted(set(IDS) - {fault for _, fault in marks()}) == []
 
-    assert (parts, len(ROWS) > 40) == (["A", "B", "C", "D", "E"], True)
+
+def test_each_mark_is_on_a_test_and_names_a_row() -> None:
+    assert [mark for mark in marks() if mark[1] not in IDS or not mark[0].startswith("test_")] == []
+
+
+def test_all_sections_are_present() -> None:
+    sections = re.findall(r"^## (\w)\.", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+    assert (sections, len(ROWS) > 40) == (["A", "B", "C", "D", "E"], True)

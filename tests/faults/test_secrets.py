@@ -136,10 +136,12 @@ def test_every_one_of_them_failed(said: list[Said]) -> None:
     assert [each.command for each in said if each.outcome.code == 0] == []
 
 
+@pytest.mark.fault("key-leak")
 def test_no_command_says_the_key(said: list[Said]) -> None:
     assert [(each.command, each.text) for each in said if shows(each.text.encode())] == []
 
 
+@pytest.mark.fault("key-leak")
 def test_no_file_holds_the_key(said: list[Said], cli_with_key: WarmCommandLine) -> None:
     files = [path for path in cli_with_key.home.rglob("*") if path.is_file()]
 
@@ -159,6 +161,7 @@ def test_nobody_is_told_of_question_and_answer_though_the_environment_asks_for_i
     assert (outcome.stdout, len(server.requests), listening.requests) == (b"It costs 18.\n", 1, [])
 
 
+@pytest.mark.fault("key-leak")
 def test_the_list_of_processes_the_engine_and_its_log_do_not_show_the_key(cli_with_key: WarmCommandLine) -> None:
     release = threading.Event()
     with tempfile.TemporaryDirectory(prefix="rt-") as runtime:

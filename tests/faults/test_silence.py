@@ -13,6 +13,7 @@ CODES = {"serve": {143}, "serve workers": {143}}
 GROUPS = {group.name for group in app.registered_groups}
 
 
+@pytest.mark.fault("telemetry")
 def test_a_program_that_looks_up_a_name_connects_or_leaves_a_file_is_caught(tmp_path: Path) -> None:
     seen = watched("tests.support.leaky_programs", tmp_path)
 
@@ -42,13 +43,16 @@ def test_every_command_ran_to_its_end(seen: dict[str, Any]) -> None:
     assert {name.split()[0] for name in ended} == {command.name for command in app.registered_commands} | GROUPS
 
 
+@pytest.mark.fault("telemetry")
 def test_no_name_is_looked_up(seen: dict[str, Any]) -> None:
     assert seen["looked_up"] == []
 
 
+@pytest.mark.fault("telemetry")
 def test_nothing_is_sent_off_loopback(seen: dict[str, Any]) -> None:
     assert {name: each["connected"] for name, each in seen["ended"].items() if each["connected"]} == {}
 
 
+@pytest.mark.fault("telemetry")
 def test_no_file_is_left_outside_of_our_own_folders(seen: dict[str, Any]) -> None:
     assert {name: each["written"] for name, each in seen["ended"].items() if each["written"]} == {}

@@ -65,12 +65,14 @@ def refused(outcome: Outcome) -> tuple[int, bytes, list[str]]:
 EMPTY_PATH = (2, b"", ["streamrag: a PATH is empty", "hint: name the folder; . is the working directory"])
 
 
+@pytest.mark.fault("ingest-large-or-empty-path")
 @pytest.mark.parametrize("arguments", [("",), ("letters", " "), ("--remove", ""), ("--remove", "--yes", "\t")])
 def test_an_empty_path_is_a_usage_error(cli_with_notes: WarmCommandLine, arguments: tuple[str, ...]) -> None:
     assert refused(cli_with_notes.run("ingest", *arguments)) == EMPTY_PATH
     assert documents(cli_with_notes) == MANY + 1
 
 
+@pytest.mark.fault("remove-too-much")
 def test_many_documents_are_removed_only_with_yes_if_nobody_can_be_asked(cli_with_notes: WarmCommandLine) -> None:
     work = cli_with_notes.directory
     dry = cli_with_notes.run("ingest", "--remove", ".", "--dry-run", "--jsonl")
@@ -108,6 +110,7 @@ def test_few_documents_are_removed_without_asking(cli_with_notes: WarmCommandLin
     assert (removed.code, documents(cli_with_notes)) == (0, MANY)
 
 
+@pytest.mark.fault("remove-too-much")
 @pytest.mark.parametrize(("answer", "code", "left"), [(b"\n", 2, MANY + 1), (b"no\n", 2, MANY + 1), (b"y\n", 0, 1)])
 def test_on_a_terminal_a_person_is_asked_and_the_default_is_no(
     cli_with_notes: WarmCommandLine, answer: bytes, code: int, left: int
@@ -123,6 +126,7 @@ def test_on_a_terminal_a_person_is_asked_and_the_default_is_no(
     assert (ended, documents(cli_with_notes)) == (code, left)
 
 
+@pytest.mark.fault("remove-too-much")
 def test_a_whole_collection_is_removed_as_carefully(cli_with_notes: WarmCommandLine) -> None:
     assert cli_with_notes.run("ingest", "-c", "mail", "letters").code == 0
     tried, dry = (
@@ -159,6 +163,7 @@ def test_a_collection_that_is_damaged_can_be_removed_with_yes(cli_with_notes: Wa
     assert list((cli_with_notes.store / "collections").iterdir()) == []
 
 
+@pytest.mark.fault("folder-not-mounted")
 def test_a_folder_that_is_empty_because_nothing_is_mounted_deletes_nothing(cli_with_notes: WarmCommandLine) -> None:
     notes = cli_with_notes.directory / "notes"
     notes.rename(cli_with_notes.home / "unmounted")
@@ -214,12 +219,14 @@ def shell(user: WarmCommandLine, line: str) -> None:
     assert user.measured("sh", "-ec", line, module="tests.support.other_program").outcome.code == 0
 
 
+@pytest.mark.fault("folder-not-mounted")
 def test_a_folder_that_is_gone_deletes_nothing(cli_with_notes: WarmCommandLine) -> None:
     (cli_with_notes.directory / "notes").rename(cli_with_notes.home / "unplugged")
 
     assert (cli_with_notes.run("ingest", "notes").code, documents(cli_with_notes)) == (2, MANY + 1)
 
 
+@pytest.mark.fault("folder-not-mounted")
 def test_a_rebuild_keeps_what_a_vanished_folder_has_in_the_store(cli_with_notes: WarmCommandLine) -> None:
     notes = cli_with_notes.directory / "notes"
     notes.rename(cli_with_notes.home / "unplugged")
@@ -236,6 +243,7 @@ def test_a_rebuild_keeps_what_a_vanished_folder_has_in_the_store(cli_with_notes:
     assert documents(cli_with_notes) == MANY + 1
 
 
+@pytest.mark.fault("folder-not-mounted")
 def test_a_rebuild_that_may_drop_a_vanished_folder_says_how_to_have_it_again(cli_with_notes: WarmCommandLine) -> None:
     notes = cli_with_notes.directory / "notes"
     notes.rename(cli_with_notes.home / "unplugged")
@@ -262,6 +270,7 @@ def cli_with_many_files(tmp_path: Path, server: WarmCommandLine) -> WarmCommandL
     return WarmCommandLine(home=tmp_path, directory=tmp_path, server=server.server)
 
 
+@pytest.mark.fault("ingest-large-or-empty-path")
 @pytest.mark.parametrize("above", [False, True])
 def test_a_home_directory_with_very_many_files_needs_yes(cli_with_many_files: WarmCommandLine, above: bool) -> None:
     home = cli_with_many_files.home.parent if above else cli_with_many_files.home
@@ -278,6 +287,7 @@ def test_a_home_directory_with_very_many_files_needs_yes(cli_with_many_files: Wa
     assert not cli_with_many_files.store.exists()
 
 
+@pytest.mark.fault("ingest-large-or-empty-path")
 def test_on_a_terminal_any_new_folder_with_very_many_files_is_asked_about(cli_with_many_files: WarmCommandLine) -> None:
     with on_terminal(cli_with_many_files, "ingest", "heap", columns=200) as (terminal, process):
         terminal.wait_for("has more than 5,000 files. Ingest them all? [y/N]")

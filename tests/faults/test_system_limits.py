@@ -30,6 +30,7 @@ def outcomes_at(user: CommandLine, limit: str, values: Sequence[int], *command: 
     return at_once({value: partial(limited(user, f"--{limit}={value}").run, *command) for value in values})
 
 
+@pytest.mark.fault("system-limits")
 @pytest.mark.parametrize(
     "command", [("ask", "-q", QUESTION), ("search", QUESTION), ("ingest", "docs", "--store", "another")]
 )
@@ -47,6 +48,7 @@ def test_with_too_few_descriptors_that_is_what_is_said(
         assert not any(words in outcome.stderr for words in MISLEADING)
 
 
+@pytest.mark.fault("system-limits")
 def test_at_any_number_of_descriptors_there_is_an_answer_or_that_message(cold_cli_with_store: CommandLine) -> None:
     outcomes = outcomes_at(cold_cli_with_store, "nofile", range(22, 31, 2), "ask", "-q", QUESTION)
 
@@ -58,6 +60,7 @@ def test_at_any_number_of_descriptors_there_is_an_answer_or_that_message(cold_cl
             assert "18 euros" in outcome.stdout.decode()
 
 
+@pytest.mark.fault("system-limits")
 def test_with_too_little_memory_that_is_what_is_said(cold_cli_with_store: CommandLine) -> None:
     limits = (230_000_000, 260_000_000, 290_000_000, 320_000_000)
     outcomes = outcomes_at(cold_cli_with_store, "as", limits, "ask", "-q", QUESTION)
@@ -99,6 +102,7 @@ def locked(unprivileged_cli: WarmCommandLine) -> Iterator[Path]:
     unprivileged_cli.store.chmod(0o700)
 
 
+@pytest.mark.fault("store-no-permission")
 @pytest.mark.parametrize(
     "command",
     [("ask", QUESTION), ("search", QUESTION), ("status",), ("ingest", "docs"), ("ingest", "--dry-run", "docs")],
@@ -114,6 +118,7 @@ def test_a_store_that_may_not_be_read_is_said_to_be_so(
     assert hint == f"hint: chmod -R u+rX {locked}"
 
 
+@pytest.mark.fault("store-no-permission")
 def test_doctor_names_the_permission_and_not_an_empty_store(unprivileged_cli: WarmCommandLine, locked: Path) -> None:
     outcome = unprivileged_cli.run("doctor")
 
@@ -123,6 +128,7 @@ def test_doctor_names_the_permission_and_not_an_empty_store(unprivileged_cli: Wa
     assert all(f"the store at {locked} cannot be read: " in line for line in found)
 
 
+@pytest.mark.fault("store-no-permission")
 @pytest.mark.parametrize("part", ["current.json", "catalog.sqlite3", "vectors", "chroma.sqlite3", "epoch-*"])
 def test_any_part_that_may_not_be_read_is_no_damage(unprivileged_cli: WarmCommandLine, part: str) -> None:
     (path,) = unprivileged_cli.store.rglob(part)
@@ -151,6 +157,7 @@ def read_only(unprivileged_cli: WarmCommandLine) -> Iterator[Path]:
         path.chmod(modes[path])
 
 
+@pytest.mark.fault("store-read-only")
 def test_a_store_that_may_only_be_read_can_be_asked_and_not_ingested_into(
     unprivileged_cli: WarmCommandLine, read_only: Path
 ) -> None:

@@ -7,6 +7,7 @@ from tests.support.two_at_once import run
 SECONDS = 5.0
 
 
+@pytest.mark.fault("concurrent-ingest", "read-during-ingest")
 def test_ingests_questions_and_a_server_share_a_store(tmp_path: Path) -> None:
     seen = run(tmp_path, SECONDS, askers=1)
 

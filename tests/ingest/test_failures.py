@@ -74,6 +74,7 @@ def test_a_rebuild_in_which_the_embedding_service_dies_leaves_the_former_collect
     assert ingests.stored() == {"docs/a.md": "first"}
 
 
+@pytest.mark.fault("embedding-service-dies")
 def test_when_the_embedding_service_dies_earlier_files_stay_and_the_next_run_goes_on(
     in_pairs: Ingests,
 ) -> None:

@@ -186,6 +186,7 @@ def test_a_file_without_a_title_is_found_by_its_name_and_folder(ingests: Ingests
     ]
 
 
+@pytest.mark.fault("shared-suffixes")
 def test_a_numbered_file_is_read_from_a_folder_if_it_is_a_manual(ingests: Ingests) -> None:
     ingests.put("docs/forge.1", ".TH FORGE 1\n.SH NAME\nforge\n")
     ingests.put("docs/forge.log.1", "a line\n")
@@ -194,6 +195,7 @@ def test_a_numbered_file_is_read_from_a_folder_if_it_is_a_manual(ingests: Ingest
     assert ingests.run("docs/forge.log.1") == {"docs/forge.log.1": "added"}
 
 
+@pytest.mark.fault("shared-suffixes")
 def test_asciidoc_named_asc_is_read_and_a_key_of_that_name_is_not(ingests: Ingests) -> None:
     ingests.put("docs/page.asc", "== Heat\n\nHow hot.\n")
     ingests.put(

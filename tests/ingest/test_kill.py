@@ -69,6 +69,7 @@ def resumed(servers: SimpleQueue[ForkServer], command: str, docs: Path, store: P
     return found
 
 
+@pytest.mark.fault("ingest-killed")
 @pytest.mark.parametrize("command", ["ingest", "rebuild"])
 def test_an_ingest_that_was_killed_is_taken_up_as_if_nothing_had_happened(
     servers: SimpleQueue[ForkServer], docs: Path, tmp_path: Path, command: str
@@ -94,6 +95,7 @@ def test_an_ingest_that_was_killed_is_taken_up_as_if_nothing_had_happened(
     assert found == [expected] * writes
 
 
+@pytest.mark.fault("ingest-killed")
 def test_a_first_ingest_that_was_killed_is_taken_up_as_if_nothing_had_happened(
     servers: SimpleQueue[ForkServer], docs: Path, tmp_path: Path
 ) -> None:

@@ -44,6 +44,7 @@ def test_a_file_that_is_named_is_read_whatever_is_in_it(ingests: Ingests) -> Non
     assert ingests.run("docs") == {"docs/notes.md": "unchanged", "docs/yarn.lock": "unchanged"}
 
 
+@pytest.mark.fault("secrets-withheld")
 def test_a_document_that_gets_a_key_is_removed_and_comes_back_without_it(ingests: Ingests) -> None:
     ingests.put("docs/notes.md", "Keep this.")
     ingests.run("docs")
@@ -55,6 +56,7 @@ def test_a_document_that_gets_a_key_is_removed_and_comes_back_without_it(ingests
     assert ingests.run("docs") == {"docs/notes.md": "added"}
 
 
+@pytest.mark.fault("secrets-withheld")
 def test_documents_from_before_a_rule_are_looked_at_once_and_nothing_is_embedded_again(
     ingests: Ingests, embedder: FakeEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,6 +103,7 @@ def test_a_folder_whose_last_document_became_a_secret_is_emptied_without_a_quest
     }
 
 
+@pytest.mark.fault("ignored-files")
 def test_documents_that_are_excluded_now_are_removed_and_come_back(ingests: Ingests) -> None:
     for name in ("docs/a.md", "docs/b.csv", "docs/drafts/c.md"):
         ingests.put(name, "some,text")
@@ -117,6 +120,7 @@ def test_documents_that_are_excluded_now_are_removed_and_come_back(ingests: Inge
     assert ingests.run("docs") == {"docs/a.md": "unchanged", "docs/b.csv": "added", "docs/drafts/c.md": "added"}
 
 
+@pytest.mark.fault("unsupported-files")
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
@@ -142,6 +146,7 @@ def test_a_fifo_that_is_named_has_failed(ingests: Ingests) -> None:
     assert ingests.run("pipe.md") == {"pipe.md": "failed"}
 
 
+@pytest.mark.fault("utf-16-without-bom")
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("text", ["A berth costs 18.\nFor the night.\n", "Причал стоит 18.\nЗа ночь, и так далее.\n"])
 def test_utf_16_without_a_mark_is_read_and_said(ingests: Ingests, encoding: str, text: str) -> None:
@@ -163,6 +168,7 @@ def test_why_files_were_skipped_is_counted(ingests: Ingests) -> None:
     assert ingests.done.unsupported == {".xlsx": 2, ".pptx": 1}
 
 
+@pytest.mark.fault("unsupported-files")
 def test_a_folder_of_which_nothing_was_read_is_noted(ingests: Ingests) -> None:
     ingests.put("full/a.md", "text")
     ingests.put("packed/a.zip", "text")

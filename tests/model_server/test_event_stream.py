@@ -21,6 +21,7 @@ def test_all_three_line_ends_end_a_line(line_end: bytes) -> None:
     assert decoded(stream) == [b"one", b"two\nlines"]
 
 
+@pytest.mark.fault("model-dialects")
 @given(cuts=st.sets(st.integers(1, 60)), line_end=st.sampled_from([b"\n", b"\r\n", b"\r"]))
 def test_where_the_bytes_are_split_changes_nothing(cuts: set[int], line_end: bytes) -> None:
     stream = b": ping\n\ndata: one\n\nevent: x\ndata: two\ndata: more\n\ndata: end\n\n".replace(b"\n", line_end)

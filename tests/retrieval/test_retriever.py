@@ -59,6 +59,7 @@ def test_who_asked_for_the_former_embedding_is_told_of_both(tmp_path: Path) -> N
     assert caught.value.code == "another_embedding"
 
 
+@pytest.mark.fault("search-timeout")
 def test_a_search_whose_asker_has_gone_gives_its_thread_back(tmp_path: Path) -> None:
     LocalStore(tmp_path).put(SHIPS)
     begun, ended = threading.Event(), threading.Event()

@@ -63,6 +63,7 @@ def replies_about(server: RunningServer, collection: str) -> list[Reply]:
     ]
 
 
+@pytest.mark.fault("collection-not-served")
 @pytest.mark.parametrize(
     "server_settings", [PLENTY, replace(PLENTY, collections=("default", "guests"))], ids=["default", "two named"]
 )
@@ -78,6 +79,7 @@ def test_a_collection_that_was_not_named_is_answered_as_one_that_does_not_exist(
     assert not any(SECRET.encode() in reply.body for reply in there)
 
 
+@pytest.mark.fault("collection-not-served")
 @pytest.mark.parametrize(
     ("server_settings", "names"),
     [
@@ -153,6 +155,7 @@ def test_a_client_may_name_the_models_own_and_those_that_are_allowed(
     assert (reply.status, model.requests[-1].json["model"]) == (200, name or "small")
 
 
+@pytest.mark.fault("request-beyond-server-settings")
 @pytest.mark.parametrize("name", ["dearest", "acme/large:7b", "small ", "SMALL", ""])
 def test_any_other_model_is_refused_before_it_is_asked(
     name: str, with_models: tuple[OpenAIServer, RunningServer]
@@ -169,6 +172,7 @@ def test_any_other_model_is_refused_before_it_is_asked(
     assert len(model.requests) == before
 
 
+@pytest.mark.fault("request-beyond-server-settings")
 @pytest.mark.parametrize(
     ("asked", "message"),
     [

@@ -54,6 +54,7 @@ def connect(server: RunningServer) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.port), timeout=30)
 
 
+@pytest.mark.fault("client-leaves")
 @pytest.mark.parametrize("when", ["before the first token", "amid tokens"])
 def test_a_client_that_leaves_has_its_call_to_the_model_closed_within_a_second(when: str, settings: Settings) -> None:
     steps = stream(Stall()) if when == "before the first token" else stream(token("a"), Stall())
@@ -66,6 +67,7 @@ def test_a_client_that_leaves_has_its_call_to_the_model_closed_within_a_second(w
         assert wait_until(lambda: server.open_streams == 0)
 
 
+@pytest.mark.fault("client-leaves")
 def test_a_client_that_leaves_while_its_buffer_is_full_has_its_call_closed(settings: Settings) -> None:
     flood = stream(*[token("x" * 100_000)] * 200, Stall())
     with answering(settings, flood) as (model, server):
@@ -81,6 +83,7 @@ def test_a_client_that_leaves_while_its_buffer_is_full_has_its_call_closed(setti
         assert wait_until(lambda: server.open_streams == 0)
 
 
+@pytest.mark.fault("client-never-reads")
 def test_a_reader_that_never_reads_is_dropped_at_the_limit(settings: Settings) -> None:
     flood = stream(*[token("x" * 100_000)] * 200, Stall())
     with answering(settings, flood, limits=Limits(send_stall_s=0.5)) as (model, server):
@@ -105,6 +108,7 @@ def test_a_slow_reader_holds_back_its_own_answer_alone_and_loses_nothing(setting
 SLOW = Limits(headers_s=0.3, body_s=0.3, idle_s=1)
 
 
+@pytest.mark.fault("slow-requests")
 @pytest.mark.parametrize(
     "sent",
     [
@@ -124,6 +128,7 @@ def test_a_request_that_does_not_end_is_cut_off_and_others_are_served(sent: byte
         assert is_cut_off(slow)
 
 
+@pytest.mark.fault("slow-requests")
 def test_headers_dripped_byte_by_byte_are_cut_off(settings: Settings) -> None:
     with running_server(settings, limits=SLOW) as server, connect(server) as slow:
         started_s = time.monotonic()
@@ -135,6 +140,7 @@ def test_headers_dripped_byte_by_byte_are_cut_off(settings: Settings) -> None:
         assert time.monotonic() - started_s < 15  # all of it were twenty
 
 
+@pytest.mark.fault("slow-requests")
 def test_an_idle_connection_is_closed(settings: Settings) -> None:
     with running_server(settings, limits=SLOW) as server, connect(server) as idle:
         idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -153,6 +159,7 @@ def test_headers_without_end_cost_no_memory(settings: Settings) -> None:
             raise AssertionError("ten megabytes of headers were taken")
 
 
+@pytest.mark.fault("too-many-streams")
 def test_more_streams_than_the_limit_are_refused_before_they_begin(settings: Settings) -> None:
     release = threading.Event()
     held = stream(token("a"), Hold(release), finish())
@@ -180,6 +187,7 @@ def test_a_stop_ends_open_streams_with_an_error_event(settings: Settings) -> Non
         assert model.requests[0].closed_by_client.wait(timeout=10.0)
 
 
+@pytest.mark.fault("signal-to-streams")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_open_streams_with_an_error_event_and_then_the_process(
     number: signal.Signals, code: int, settings: Settings
@@ -197,6 +205,7 @@ def test_a_signal_ends_open_streams_with_an_error_event_and_then_the_process(
     assert "Traceback" not in server.said
 
 
+@pytest.mark.fault("backend-silent")
 @pytest.mark.postgres
 @pytest.mark.parametrize("path", [ask_url(""), "/readyz"], ids=["a question", "readyz"])
 def test_a_store_that_does_not_answer_holds_up_nobody_else_and_not_the_end(path: str, tmp_path: Path) -> None:
@@ -217,6 +226,7 @@ def test_a_store_that_does_not_answer_holds_up_nobody_else_and_not_the_end(path:
     assert (alive.status, left) == (200, 143)
 
 
+@pytest.mark.fault("database-silent")
 def test_who_asks_a_database_that_says_nothing_waits_for_it_alone_and_not_for_each_other(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=50) as silent, ThreadPoolExecutor(6) as pool:
         address = f"postgresql://user@127.0.0.1:{silent.getsockname()[1]}/db?connect_timeout=2"
@@ -229,6 +239,7 @@ def test_who_asks_a_database_that_says_nothing_waits_for_it_alone_and_not_for_ea
     assert took_s < 10  # one after the other it were twelve
 
 
+@pytest.mark.fault("search-timeout")
 def test_a_search_that_takes_too_long_is_a_503_and_says_so(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamrag_cli.retrieval.search.RETRIEVAL_LIMIT_S", 0.0)
     with running_server(settings) as server:
@@ -240,6 +251,7 @@ def test_a_search_that_takes_too_long_is_a_503_and_says_so(settings: Settings, m
     assert (last["type"], last["code"], last["retryable"]) == ("error", "retrieval_timeout", True)
 
 
+@pytest.mark.fault("backend-silent")
 def test_questions_that_wait_for_vectors_do_not_hold_up_the_end(tmp_path: Path) -> None:
     threads = (os.cpu_count() or 1) + 4  # as many as asyncio has
     settings = Settings(store=tmp_path / "store", embedding="openai:m")

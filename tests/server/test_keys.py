@@ -73,6 +73,7 @@ def test_two_keys_of_one_name_share_a_rate_while_they_are_rotated(settings: Sett
         assert [search(server, bearer(key)).status for key in keys] == [200, 200, 429]
 
 
+@pytest.mark.fault("key-guessing")
 @pytest.mark.parametrize(
     "key",
     [
@@ -100,6 +101,7 @@ def test_an_ordinary_key_is_taken(key: str) -> None:
     assert weakness(key) == ""
 
 
+@pytest.mark.fault("key-guessing")
 def test_after_ten_wrong_keys_an_address_has_to_wait(settings: Settings) -> None:
     with running_server(settings, replace(PLENTY, server_key=KEYS)) as server:
         at_work = search(server, bearer("9d1e0c77b2a4f658"))
@@ -122,6 +124,7 @@ def test_a_request_without_a_key_is_no_guess(settings: Settings) -> None:
         assert search(server, bearer("9d1e0c77b2a4f658")).status == 200
 
 
+@pytest.mark.fault("key-guessing")
 def test_guesses_from_one_address_do_not_shut_out_another() -> None:
     ring = KeyRing(split_keys(KEYS))
     for _ in range(11):
@@ -173,6 +176,7 @@ def test_clients_that_stay_away_cost_no_memory() -> None:
     assert len(rates._hits) < 250
 
 
+@pytest.mark.fault("clock-set-back")
 def test_a_step_of_the_systems_clock_refuses_nobody_for_longer(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 
+import pytest
+
 from streamrag_cli.settings import Settings
 from tests.support.http_client import ask_url, streaming
 from tests.support.openai_connection import LoggedRequest
@@ -34,6 +36,7 @@ def answered(url: str) -> tuple[str, str]:
     return "".join(event["token"] for event in events if event["type"] == "token"), events[-1]["type"]
 
 
+@pytest.mark.fault("too-many-streams")
 def test_each_of_many_streams_gets_its_own_answer_and_all_of_it(settings: Settings) -> None:
     with (
         OpenAIServer(chat=answer_by_number) as model,

@@ -15,6 +15,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return watched("tests.support.server_neighbours", Path(tmp_path_factory.mktemp("n")))
 
 
+@pytest.mark.fault("visitor-without-model")
 def test_a_model_nearby_is_looked_for_once_and_named_to_the_operator_alone(seen: dict[str, Any]) -> None:
     assert seen["beside a model"] == {
         "at start": 1,
@@ -29,6 +30,7 @@ def test_a_model_nearby_is_looked_for_once_and_named_to_the_operator_alone(seen:
     }
 
 
+@pytest.mark.fault("own-server-on-model-port")
 def test_a_server_of_our_own_is_recommended_to_nobody_as_a_model(seen: dict[str, Any]) -> None:
     connect = "to connect one: export OPENAI_API_KEY=KEY, or streamrag ask --base-url URL"
 

@@ -56,6 +56,7 @@ def running_site(
         yield Site(url=url, server=server, model=model)
 
 
+@pytest.mark.fault("behind-nginx")
 @both
 def test_each_piece_arrives_while_the_model_still_holds_the_next(
     settings: Settings, configuration: str, tmp_path: Path
@@ -122,6 +123,7 @@ def test_a_page_of_the_site_may_ask_and_one_of_another_may_not(settings: Setting
     assert statuses == [200, 403]
 
 
+@pytest.mark.fault("forwarded-addresses")
 @pytest.mark.parametrize(
     ("configuration", "trusted"),
     [("project", ("127.0.0.1",)), ("defaults", ())],
@@ -140,6 +142,7 @@ def test_who_claims_another_address_has_the_same_limit(
     assert statuses == [200, 200, 429]
 
 
+@pytest.mark.fault("other-user")
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: nginx runs as another user")
 @pytest.mark.parametrize(
     ("server_settings", "status", "code"),
@@ -163,6 +166,7 @@ def test_an_nginx_of_another_user_is_answered_if_it_was_allowed_or_has_the_key(
     assert (reply.status, reply.json.get("code", "")) == (status, code)
 
 
+@pytest.mark.fault("behind-nginx")
 @pytest.mark.timeout(240)
 def test_more_than_a_minute_of_silence_is_survived(settings: Settings, tmp_path: Path) -> None:
     """Real time, since the limit is nginx's own: 60 s without a byte. Both configurations wait side by side."""

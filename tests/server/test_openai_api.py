@@ -127,6 +127,7 @@ def test_the_clients_limit_holds_though_the_model_does_not_keep_it(
     assert (said, reason) == ("one two three ", "length")
 
 
+@pytest.mark.fault("openai-unsupported-option")
 @pytest.mark.parametrize(
     ("param", "value"),
     [
@@ -176,6 +177,7 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}
 AUDIO = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
 
 
+@pytest.mark.fault("openai-unsupported-option")
 @pytest.mark.parametrize(
     ("messages", "code", "param"),
     [
@@ -211,6 +213,7 @@ def test_an_image_beside_text_does_not_hinder_the_answer(settings: Settings) -> 
 TITLE = "### Task: write a title with an emoji for this chat as JSON. USER: good morning ASSISTANT: good morning"
 
 
+@pytest.mark.fault("chat-small-talk")
 @pytest.mark.parametrize("asked", ["Hello!", TITLE, "Which programming language has macros?"])
 @pytest.mark.parametrize("as_stream", [True, False])
 def test_that_the_documents_hold_nothing_on_it_is_an_ordinary_answer(
@@ -239,6 +242,7 @@ def test_an_ordinary_answer_about_nothing_has_no_sources_and_no_tokens(settings:
     assert streamed.endswith("data: [DONE]\n\n")
 
 
+@pytest.mark.fault("chat-small-talk")
 @pytest.mark.parametrize("as_stream", [True, False])
 def test_a_follow_up_that_says_nothing_by_itself_is_answered_from_what_was_asked_before(
     as_stream: bool, settings: Settings
@@ -282,6 +286,7 @@ def test_a_failure_is_an_exception_of_the_official_client(as_stream: bool, setti
 CHAT = "/v1/chat/completions"
 
 
+@pytest.mark.fault("openai-unsupported-option")
 @pytest.mark.parametrize(
     ("sent", "status", "code", "param"),
     [
@@ -333,6 +338,7 @@ def test_a_client_that_leaves_closes_the_call_to_the_model(as_stream: bool, sett
         assert model.requests[0].closed_by_client.wait(timeout=10.0)
 
 
+@pytest.mark.fault("too-many-streams")
 @pytest.mark.parametrize("as_stream", [True, False])
 def test_more_answers_than_the_limit_are_refused_and_counted(as_stream: bool, settings: Settings) -> None:
     one = ServerSettings(max_streams=1)
@@ -351,6 +357,7 @@ def test_more_answers_than_the_limit_are_refused_and_counted(as_stream: bool, se
     assert (len(model.requests), free) == (1, True)
 
 
+@pytest.mark.fault("signal-to-streams")
 def test_a_stop_ends_an_answer_of_which_nothing_was_sent_at_once(settings: Settings) -> None:
     patient = ServerSettings(grace_s=60.0)
     with OpenAIServer(chat=stream(token("a"), Stall())) as model, served(settings, model, patient) as (server, _):

@@ -5,6 +5,8 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.settings import Settings
 from tests.support.http_client import ask_url, request, wait_until
@@ -30,6 +32,7 @@ def test_a_server_is_ready_when_its_collection_can_be_asked(settings: Settings) 
     )
 
 
+@pytest.mark.fault("database-silent")
 def test_it_is_ready_though_every_thread_for_questions_is_taken(settings: Settings) -> None:
     release = threading.Event()
     with running_server(settings) as server:
@@ -47,6 +50,7 @@ def test_it_is_ready_though_every_thread_for_questions_is_taken(settings: Settin
     assert not any(each.exception() for each in held)
 
 
+@pytest.mark.fault("few-descriptors")
 def test_it_is_not_ready_while_too_few_descriptors_are_left_for_a_question(settings: Settings) -> None:
     with served(settings) as server:
         assert wait_until(lambda: request(f"{server.url}/readyz").status == 200, within_s=60)

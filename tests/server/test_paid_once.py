@@ -23,6 +23,7 @@ def whole_reply(script: Script, settings: Settings) -> HttpReply:
             return post_json(f"{server.url}/v1/chat/completions", {"messages": ASKED})
 
 
+@pytest.mark.fault("openai-client-retries")
 @pytest.mark.parametrize(
     ("reply", "calls", "error"),
     [
@@ -67,6 +68,7 @@ def test_the_official_client_as_it_comes_causes_no_more_calls_than_our_own_retri
         assert len(model.requests) == calls
 
 
+@pytest.mark.fault("openai-client-retries")
 def test_that_the_model_is_busy_is_passed_on_with_the_time_to_wait(settings: Settings) -> None:
     reply = whole_reply(BUSY, settings)
 

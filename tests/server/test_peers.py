@@ -85,6 +85,7 @@ def test_the_owner_of_the_other_end_is_known(family: socket.AddressFamily, host:
     assert (own, now) == (os.geteuid(), OTHER_UID if os.geteuid() == 0 else os.geteuid())
 
 
+@pytest.mark.fault("other-user")
 @pytest.mark.parametrize("asked", ["the kernel", "its tables"])
 def test_a_client_that_has_closed_is_not_taken_for_root(asked: str) -> None:
     one = connected(socket.AF_INET, "127.0.0.1", "127.0.0.1")
@@ -113,6 +114,7 @@ def test_the_owner_is_found_in_a_table_of_many_connections() -> None:
     assert found == {os.geteuid()}
 
 
+@pytest.mark.fault("other-user")
 @as_root
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_another_user_of_the_machine_is_refused_and_the_servers_own_is_not(host: str, settings: Settings) -> None:
@@ -127,6 +129,7 @@ def test_another_user_of_the_machine_is_refused_and_the_servers_own_is_not(host:
     assert own == 200
 
 
+@pytest.mark.fault("other-user")
 @as_root
 def test_another_user_is_refused_by_every_worker(settings: Settings) -> None:
     with served(settings, "--workers", "2") as server:
@@ -156,6 +159,7 @@ def test_with_a_key_any_user_may_ask_who_has_it(settings: Settings) -> None:
     assert '"code":"key_missing"' in reply
 
 
+@pytest.mark.fault("other-user")
 @as_root
 def test_a_connection_from_another_network_namespace_has_no_owner_here(
     tmp_path_factory: pytest.TempPathFactory,

@@ -21,6 +21,7 @@ def statuses(settings: Settings, server_settings: ServerSettings, *forwarded_for
 VARIED = ["203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4"]
 
 
+@pytest.mark.fault("forwarded-addresses")
 @pytest.mark.parametrize("trusted", [(), ("192.0.2.7",), ("10.0.0.0/8", "::1/128")])
 def test_of_an_unnamed_proxy_it_is_ignored_also_on_this_machine(
     trusted: tuple[str, ...], settings: Settings, monkeypatch: pytest.MonkeyPatch
@@ -37,12 +38,14 @@ def test_of_a_named_proxy_it_is_who_asks(trusted: str, settings: Settings) -> No
     assert statuses(settings, named, *VARIED, "203.0.113.1", "203.0.113.1") == [200, 200, 200, 200, 200, 429]
 
 
+@pytest.mark.fault("forwarded-addresses")
 def test_what_the_client_wrote_before_the_proxys_own_word_does_not_count(settings: Settings) -> None:
     appended = [f"{claimed}, 198.51.100.9" for claimed in VARIED]
 
     assert statuses(settings, replace(TWO, trusted_proxy=("127.0.0.1",)), *appended) == [200, 200, 429, 429]
 
 
+@pytest.mark.fault("forwarded-addresses")
 def test_an_ipv6_client_has_one_rate_for_its_network(settings: Settings) -> None:
     addresses = ["2001:db8:5:6::1", "2001:db8:5:6:7:8:9:a", "2001:db8:5:6:ffff::", "2001:db8:5:7::1"]
 

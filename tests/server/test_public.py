@@ -53,6 +53,7 @@ def everything_said(server: RunningServer, question: str = QUESTION, collection:
     return re.sub(r'"(?:path|source|content|text|token)":"[^"]*"', "", said)
 
 
+@pytest.mark.fault("public-error-text")
 @pytest.mark.parametrize("collection", ["", "nothing"])
 def test_a_store_that_is_missing_is_not_located(collection: str, tmp_path: Path) -> None:
     with serving(Settings(store=tmp_path / "store")) as server:
@@ -62,6 +63,7 @@ def test_a_store_that_is_missing_is_not_located(collection: str, tmp_path: Path)
     assert SECRETS.search(said) is None
 
 
+@pytest.mark.fault("public-error-text")
 def test_a_damaged_store_is_neither_located_nor_to_be_repaired_by_a_visitor(tmp_path: Path) -> None:
     settings = make_collection(tmp_path)
     assert isinstance(settings.store, Path)
@@ -74,6 +76,7 @@ def test_a_damaged_store_is_neither_located_nor_to_be_repaired_by_a_visitor(tmp_
     assert SECRETS.search(said) is None
 
 
+@pytest.mark.fault("public-error-text")
 def test_a_database_that_cannot_be_reached_is_named_to_nobody() -> None:
     with serving(Settings(store=store_address(NOWHERE))) as server:
         said = everything_said(server)
@@ -82,6 +85,7 @@ def test_a_database_that_cannot_be_reached_is_named_to_nobody() -> None:
     assert SECRETS.search(said) is None
 
 
+@pytest.mark.fault("public-error-text")
 @pytest.mark.parametrize(
     "reply",
     [
@@ -146,6 +150,7 @@ def test_a_refusal_names_no_command(settings: Settings) -> None:
     )
 
 
+@pytest.mark.fault("public-error-text")
 @pytest.mark.parametrize("exit_code", [code for code in ExitCode if code not in {ExitCode.OK, ExitCode.USAGE}])
 def test_a_failure_nobody_has_thought_of_is_shown_without_its_own_words(exit_code: ExitCode) -> None:
     error = Error(message="secret", code="never_seen", hint="secret", retryable=True, exit_code=exit_code)

@@ -154,6 +154,7 @@ def test_search_answers_as_the_command_does(settings: Settings) -> None:
     assert nothing["hits"] == []
 
 
+@pytest.mark.fault("read-during-ingest")
 def test_the_next_question_sees_what_another_process_has_ingested(tmp_path: Path) -> None:
     settings = make_collection(tmp_path, {"one.md": "# One\n\nThe ferry leaves at nine.\n"})
     with running_server(replace(settings, min_score=0.0)) as server:

@@ -39,6 +39,7 @@ def end(server: ServedProcess) -> None:
     server.process.wait(timeout=30)
 
 
+@pytest.mark.fault("failure-logged")
 def test_each_question_and_each_refusal_is_a_line_without_its_text(settings: Settings) -> None:
     auth = {"Authorization": f"Bearer {KEY}"}
     with OpenAIServer(chat=answer("The swallows nest there.")) as model:
@@ -76,6 +77,7 @@ def test_each_question_and_each_refusal_is_a_line_without_its_text(settings: Set
     assert not re.search("zinfandel|swallows|Lamp-4711|nobody-has", server.said)
 
 
+@pytest.mark.fault("failure-logged")
 @pytest.mark.parametrize("asked", [WORDS, "zinfandel", "Zinfandel?  " + "And the rest of a long question. " * 30])
 def test_a_failure_is_logged_with_its_cause_but_without_the_words_of_the_models_server(
     asked: str, settings: Settings
@@ -93,6 +95,7 @@ def test_a_failure_is_logged_with_its_cause_but_without_the_words_of_the_models_
     assert [line.endswith("refused the request with status 400'") for line in (first, second)] == [True, True]
 
 
+@pytest.mark.fault("failure-logged")
 def test_a_source_that_the_models_server_repeats_is_not_logged(settings: Settings) -> None:
     repeated = "Its lamp burned colza oil until 1921, when it was changed"
     with OpenAIServer(chat=failure(400, f"too long: ... {repeated} ...")) as model:
@@ -139,6 +142,7 @@ def test_how_much_is_logged_can_be_chosen(wanted: str, kinds: list[str], setting
     assert [" ".join(line.split()[1:3]) for line in said.splitlines()] == kinds
 
 
+@pytest.mark.fault("failure-logged")
 def test_an_internal_error_has_a_traceback_in_the_log_without_its_words(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -189,6 +193,7 @@ def test_workers_log_whole_lines_side_by_side(settings: Settings) -> None:
     }
 
 
+@pytest.mark.fault("stderr-not-read")
 def test_a_stderr_that_nobody_reads_holds_up_no_question(settings: Settings) -> None:
     with served(settings) as server:
         for _ in range(350):  # more than 200 bytes each, and a pipe holds 65,536

@@ -34,6 +34,7 @@ def get(path: str, *headers: str) -> bytes:
     return "".join(f"{line}\r\n" for line in [*lines, ""]).encode()
 
 
+@pytest.mark.fault("url-or-headers-too-long")
 @pytest.mark.parametrize("character", ["q", "\N{CJK UNIFIED IDEOGRAPH-8336}", "\N{SNOWMAN WITHOUT SNOW}", "\U0001f6a2"])
 @pytest.mark.parametrize("piece_bytes", [PIECE_BYTES, 1_000_000])
 def test_a_question_of_the_documented_length_may_come_in_an_address(
@@ -50,6 +51,7 @@ def test_a_question_of_the_documented_length_may_come_in_an_address(
         assert question in model.requests[-1].json["messages"][-1]["content"]
 
 
+@pytest.mark.fault("url-or-headers-too-long")
 @pytest.mark.parametrize("piece_bytes", [PIECE_BYTES, 1_000_000])
 @pytest.mark.parametrize("length", [262_145, 600_000])
 def test_an_address_beyond_the_limit_is_refused_in_words(length: int, piece_bytes: int, settings: Settings) -> None:
@@ -66,6 +68,7 @@ def test_an_address_beyond_the_limit_is_refused_in_words(length: int, piece_byte
     assert alive == 200
 
 
+@pytest.mark.fault("url-or-headers-too-long")
 @pytest.mark.parametrize("piece_bytes", [PIECE_BYTES, 1_000_000])
 @pytest.mark.parametrize("headers", [["X-One: " + "y" * 33_000], [f"X-{n}: {'y' * 300}" for n in range(110)]])
 def test_headers_beyond_the_limit_are_refused_in_words(
@@ -137,6 +140,7 @@ def test_a_host_with_anything_but_a_name_and_a_port_is_refused(host: str, settin
     assert (reply.status, reply.code) == (421, "unknown_host")
 
 
+@pytest.mark.fault("cross-site-over-http")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -202,6 +206,7 @@ def test_no_reply_waits_for_an_acknowledgement_of_the_one_before(settings: Setti
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
+@pytest.mark.fault("terminal-hangup")
 def test_a_terminal_that_is_closed_ends_open_streams_with_an_error_event(settings: Settings) -> None:
     with OpenAIServer(chat=stream(token("a"), Stall())) as model:
         with served(settings, "--base-url", model.base_url, "-m", "m") as server:
@@ -247,6 +252,7 @@ FIELDS = "the fields are query, k, collection, min_score and model"
 LISTED = "GET /openapi.json lists"
 
 
+@pytest.mark.fault("invalid-requests")
 @pytest.mark.parametrize(
     ("sent", "status", "message", "hint"),
     [
@@ -312,6 +318,7 @@ def test_a_request_that_cannot_be_read_is_refused_with_its_fault_and_what_to_sen
     assert (reply.status, reply.json["error"], reply.json["hint"]) == (status, message, hint)
 
 
+@pytest.mark.fault("invalid-requests")
 @pytest.mark.parametrize(
     ("body", "param", "message"),
     [

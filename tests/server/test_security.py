@@ -25,6 +25,7 @@ ROUTES = ["/", "/static/page.js", "/rag/stream?query=x", "/rag/stream-with-sourc
 ROUTES += ["/v1/models", "/readyz", "/metrics", "/collections", "/openapi.json", "/nowhere"]
 
 
+@pytest.mark.fault("public-without-key")
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7"])
 def test_an_address_that_others_can_reach_needs_a_key(host: str, settings: Settings) -> None:
     with pytest.raises(ConfigurationError) as refused:
@@ -34,6 +35,7 @@ def test_an_address_that_others_can_reach_needs_a_key(host: str, settings: Setti
     assert create_app(settings, ServerSettings(host=host, server_key=KEY))
 
 
+@pytest.mark.fault("server-key-wrong")
 @pytest.mark.parametrize("route", ROUTES)
 def test_every_route_but_one_wants_the_key(route: str, settings: Settings) -> None:
     with running_server(settings, replace(PLENTY, server_key=KEY)) as server:
@@ -51,6 +53,7 @@ def test_every_route_but_one_wants_the_key(route: str, settings: Settings) -> No
     assert (alive.status, alive.json) == (200, {"status": "ok"})
 
 
+@pytest.mark.fault("server-key-wrong")
 @pytest.mark.parametrize("authorization", ["Bearer", "Basic !!!", "Basic /w==", "Negotiate x", "Bearer \u00e9"])
 def test_what_is_no_key_is_refused(authorization: str, settings: Settings) -> None:
     with running_server(settings, replace(PLENTY, server_key=KEY)) as server:
@@ -68,6 +71,7 @@ def refused_without_a_call(settings: Settings, headers: dict[str, str], server_s
     return reply
 
 
+@pytest.mark.fault("cross-site")
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8421", "", "localhost.evil.example", "[::2]", "10.0.0.1"]
 )
@@ -77,6 +81,7 @@ def test_a_name_that_is_not_the_servers_own_is_misdirected(host: str, settings: 
     assert (reply.status, reply.code) == (421, "unknown_host")
 
 
+@pytest.mark.fault("duplicate-host")
 def test_a_request_with_two_names_is_refused(settings: Settings) -> None:
     with running_server(settings, PLENTY) as server, socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(b"GET /collections HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: docs.example.org\r\n\r\n")
@@ -94,6 +99,7 @@ def test_the_servers_own_names_are_answered(host: str, settings: Settings) -> No
         assert request(f"{server.url}/healthz", headers={"Host": host}).status == 200
 
 
+@pytest.mark.fault("cross-site")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -154,6 +160,7 @@ def test_without_origins_nothing_is_shared(settings: Settings) -> None:
         assert "access-control-allow-origin" not in request(f"{server.url}/collections").headers
 
 
+@pytest.mark.fault("too-many-streams")
 def test_the_rate_is_limited_before_the_stream_and_the_wait_is_named(settings: Settings) -> None:
     with running_server(replace(settings, min_score=0.0), replace(PLENTY, rate_limit="2/minute")) as server:
         replies = [request(f"{server.url}/search?query=x", headers={"Authorization": f"Bearer {n}"}) for n in range(3)]
@@ -192,6 +199,7 @@ def served(settings: Settings) -> Iterator[RunningServer]:
         yield server
 
 
+@pytest.mark.fault("invalid-bodies")
 @pytest.mark.parametrize("body", BAD_BODIES, ids=[repr(body[:30]) for body in BAD_BODIES])
 @pytest.mark.parametrize("path", ["/rag/stream", "/v1/chat/completions"])
 def test_a_body_that_makes_no_sense_is_the_clients_fault(path: str, body: bytes, served: RunningServer) -> None:
@@ -204,12 +212,14 @@ def test_a_body_that_makes_no_sense_is_the_clients_fault(path: str, body: bytes,
         assert "error" in reply.json
 
 
+@pytest.mark.fault("invalid-bodies")
 def test_json_that_says_it_is_text_is_not_read(served: RunningServer) -> None:
     reply = request(f"{served.url}/rag/stream", "POST", body=b'{"query": "x"}', headers={"Content-Type": "text/plain"})
 
     assert (reply.status, reply.code) == (422, "bad_request")
 
 
+@pytest.mark.fault("invalid-bodies")
 @pytest.mark.parametrize("said", [True, False])
 def test_a_body_that_is_too_large_is_refused_whether_or_not_it_says_so(said: bool, served: RunningServer) -> None:
     body = json.dumps({"query": "x" * 300_000}).encode()
@@ -242,6 +252,7 @@ def _chunked(url: str, framed: bytes) -> Reply:
     return reply
 
 
+@pytest.mark.fault("path-traversal")
 @pytest.mark.parametrize(
     "path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2f..%2fsettings.py", "/static//etc/passwd"]
 )
@@ -265,6 +276,7 @@ def test_the_page_lets_a_browser_load_nothing_from_elsewhere(served: RunningServ
     assert headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.fault("invalid-bodies")
 @given(query=st.text(max_size=200), k=st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=5)))
 @hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_request_is_a_bug(query: str, k: object, served: RunningServer) -> None:

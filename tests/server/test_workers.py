@@ -57,6 +57,7 @@ def test_each_worker_has_its_own_limit_and_what_they_count_is_added_up(settings:
             assert wait_until(lambda: "streamrag_open_streams 2.0" in counted(server), within_s=START_S)
 
 
+@pytest.mark.fault("worker-dies")
 def test_a_worker_that_dies_is_replaced_and_what_it_counted_stays(settings: Settings) -> None:
     with two_workers(settings) as server:
         for _ in range(5):
@@ -97,6 +98,7 @@ def test_a_closed_terminal_ends_the_server_and_without_one_the_same_signal_renew
         os.close(terminal)
 
 
+@pytest.mark.fault("signal-to-workers")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_every_worker_and_its_streams_with_an_error_event(
     number: signal.Signals, code: int, settings: Settings
@@ -119,6 +121,7 @@ def test_a_signal_ends_every_worker_and_its_streams_with_an_error_event(
     assert "Traceback" not in server.said
 
 
+@pytest.mark.fault("signal-to-workers")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_to_all_ends_workers_that_have_not_started(
     number: signal.Signals, code: int, settings: Settings
@@ -135,6 +138,7 @@ def test_a_signal_to_all_ends_workers_that_have_not_started(
     assert (left, server.said) == (code, "")
 
 
+@pytest.mark.fault("worker-cannot-start")
 def test_workers_that_cannot_start_are_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))  # it is set, and here put back
     config = uvicorn.Config(cannot_start, workers=2, log_config=None)
@@ -149,6 +153,7 @@ async def cannot_start(_scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "lifespan.startup.failed", "message": "no"})
 
 
+@pytest.mark.fault("parent-killed")
 def test_workers_do_not_outlive_a_parent_that_is_killed(settings: Settings) -> None:
     with two_workers(settings) as server:
         workers = server.workers()

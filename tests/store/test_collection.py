@@ -105,6 +105,7 @@ def test_every_change_raises_the_generation_and_nothing_else_does(store: Store) 
     assert seen == [0, 1, 1, 2]
 
 
+@pytest.mark.fault("read-during-ingest")
 def test_an_open_reader_sees_what_another_process_ingests_at_the_next_question(store: Store) -> None:
     store.put(APPLES)
     with store.reading() as reader:
@@ -152,6 +153,7 @@ def test_a_question_during_which_its_documents_are_removed_is_no_error(store: St
         assert cosines.keys() in (set(), {chunk.id for chunk in APPLES[1]})
 
 
+@pytest.mark.fault("concurrent-ingest")
 def test_a_second_writer_is_told_that_the_store_is_busy_and_writes_nothing(store: Store) -> None:
     store.put(APPLES)
     with store.writing() as writer:
@@ -202,6 +204,7 @@ def test_a_collection_that_once_had_vectors_keeps_its_embedding(store: Store) ->
         pass
 
 
+@pytest.mark.fault("other-embedding")
 def test_vectors_of_another_dimension_are_refused_and_nothing_is_written(store: Store) -> None:
     store.put(APPLES)
 

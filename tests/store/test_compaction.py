@@ -81,6 +81,7 @@ def server() -> Iterator[ForkServer]:
         yield it
 
 
+@pytest.mark.fault("compaction-killed")
 def test_killed_at_any_statement_of_it_the_store_is_whole(full: LocalStore, tmp_path: Path, server: ForkServer) -> None:
     ended, at = -9, 0
     while ended == -9:

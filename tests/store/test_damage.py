@@ -72,6 +72,7 @@ def outcomes() -> Iterator[tuple[tuple[str, Callable[[Path], None], str], str]]:
 EXPECTED = dict(outcomes())
 
 
+@pytest.mark.fault("store-damaged")
 @pytest.mark.parametrize("damage", [truncated, emptied, removed, noise, noise_in_the_middle])
 @pytest.mark.parametrize("size", SIZES)
 def test_a_damaged_file_never_makes_a_wrong_answer_and_a_rebuild_mends_it(

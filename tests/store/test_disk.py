@@ -49,6 +49,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
         yield Disk(tmp_path, server)
 
 
+@pytest.mark.fault("disk-full")
 @pytest.mark.parametrize("free_kib", [0, 150, 450])
 def test_a_full_disk_is_said_and_what_was_there_is_intact(disk: Disk, free_kib: int) -> None:
     assert disk.run("put", "zebras.md", ANSWER) == "done"

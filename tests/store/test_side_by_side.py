@@ -37,6 +37,7 @@ def in_another_thread(work: Callable[[], object]) -> object:
         return pool.submit(work).result(timeout=60)
 
 
+@pytest.mark.fault("huge-question")
 def test_a_search_is_answered_while_another_is_under_way(store: Store) -> None:
     store.put(FERRIES)
     with store.reading() as reader, reader.reading():
@@ -88,6 +89,7 @@ def test_many_threads_find_what_one_finds_while_others_write(store: Store) -> No
         assert [each.result(timeout=60) for each in searching] == [{"ferries carry cars"}] * 6
 
 
+@pytest.mark.fault("search-timeout")
 def test_a_search_that_takes_too_long_is_stopped_and_the_next_is_answered(store: Store) -> None:
     store.put(FERRIES)
     with store.reading() as reader:
@@ -101,6 +103,7 @@ def test_a_search_that_takes_too_long_is_stopped_and_the_next_is_answered(store:
     assert str(error) == "the search took longer than 0.2 s and was stopped"
 
 
+@pytest.mark.fault("search-timeout")
 def test_a_search_ends_when_its_asker_goes(store: Store) -> None:
     store.put(FERRIES)
     asked = Cancellation()
@@ -120,6 +123,7 @@ def test_a_search_ends_when_its_asker_goes(store: Store) -> None:
     assert caught.value.code == "interrupted"
 
 
+@pytest.mark.fault("huge-question")
 def test_of_many_words_the_rarest_are_looked_for_in_every_store(store: Store) -> None:
     common = [f"common{each}" for each in range(MOST_WORDS + 20)]
     store.put(document("all.md", *(" ".join([*common, f"only{each}"]) for each in range(3))))
@@ -131,6 +135,7 @@ def test_of_many_words_the_rarest_are_looked_for_in_every_store(store: Store) ->
     assert best[1] > others[0][1]
 
 
+@pytest.mark.fault("huge-question")
 def test_a_word_that_is_repeated_thousands_of_times_costs_what_it_costs_once(store: Store) -> None:
     store.put(many_chunks("many.md", 400))
     with store.reading() as reader, reader.reading(TimeLimit(30)):
@@ -145,6 +150,7 @@ def test_the_words_to_look_for_are_the_rarest_and_weigh_as_often_as_they_are_ask
     assert rarest_words(asked, frequencies) == {f"w{each:03}": 1 for each in range(37, 100)} | {"often": 4}
 
 
+@pytest.mark.fault("huge-question")
 def test_a_word_longer_than_the_index_keeps_is_no_damage(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.put(FERRIES)
@@ -156,6 +162,7 @@ def test_a_word_longer_than_the_index_keeps_is_no_damage(tmp_path: Path) -> None
     assert len(stems([endless])[0]) == 1
 
 
+@pytest.mark.fault("huge-question")
 def test_an_identifier_of_thousands_of_parts_is_looked_for_by_its_parts(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.put(FERRIES)
