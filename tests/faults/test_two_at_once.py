@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.two_at_once import run
 
 SECONDS = 5.0
