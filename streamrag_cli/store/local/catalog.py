@@ -7,7 +7,7 @@ transaction and raises the generation by one, so a reader can tell that somethin
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
@@ -17,7 +17,7 @@ from zlib import crc32
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.interface import Counts, ScoredIds, StoredChunk, busy, damaged
-from streamrag_cli.store.local.full_text import create_index, merged, register, upgrade_index
+from streamrag_cli.store.local.full_text import create_index, merged, register, statements, upgrade_index
 from streamrag_cli.store.local.lock import not_writable
 from streamrag_cli.store.local.private_copy import PrivateCopy, Stamp, copied_database, may_write, stamp_of
 from streamrag_cli.store.rows import (
@@ -33,9 +33,10 @@ from streamrag_cli.store.rows import (
 from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.system_errors import cannot_open, out_of_memory, refusal
 
-SCHEMA_VERSION: Final = "3"
-_UPGRADED: Final = "2"
-"""Has a full-text index that does not split Chinese and the like. It is read as it is; a writer replaces the index."""
+SCHEMA_VERSION: Final = "4"
+_UPGRADED: Final = frozenset({"2", "3"})
+"""Formats without token states, 2 also without Chinese words. They are read as they are; a writer upgrades them."""
+_SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _UNOPENED: Final = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_READONLY")
 _UNWRITTEN: Final = ("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")
 _AT_A_TIME: Final = 500  # below SQLite's limit on the variables of one statement
@@ -104,18 +105,20 @@ class Catalog:
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA foreign_keys = ON")
         if create:
-            schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-            self._db.executescript(f"BEGIN; {schema}")
+            self._db.executescript(f"BEGIN; {_SCHEMA.read_text(encoding='utf-8')}")
             create_index(self._db)
             self._db.execute("COMMIT")
             self.set_meta("schema_version", SCHEMA_VERSION)
             self.set_meta("generation", "0")
         found = self.meta("schema_version")
-        if found == _UPGRADED and write:
+        self._has_token_states = found == SCHEMA_VERSION or write
+        if found in _UPGRADED and write:
             with self.transaction():
-                upgrade_index(self._db)
+                self._db.execute(next(each for each in statements(_SCHEMA) if "CREATE TABLE token_states" in each))
+                if found == "2":
+                    upgrade_index(self._db)
                 self.set_meta("schema_version", SCHEMA_VERSION)
-        elif found not in {SCHEMA_VERSION, _UPGRADED}:
+        elif found not in {SCHEMA_VERSION, *_UPGRADED}:
             raise StoreError(
                 f"the catalog {self._file} has format {found}; this version reads format {SCHEMA_VERSION}",
                 code="store_format",
@@ -199,6 +202,17 @@ class Catalog:
         query = "SELECT chunk_id FROM chunks WHERE chunk_id IN ({})"
         parts = _parts(list(chunk_ids))
         return {found for part in parts for (found,) in self._rows(query.format(_marks(part)), part)}
+
+    def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
+        """The packed token states of these chunks; chunks without any are left out."""
+        if not self._has_token_states:
+            return {}
+        query = "SELECT chunk_id, signs FROM chunks JOIN token_states USING (id) WHERE chunk_id IN ({})"
+        return {
+            chunk_id: signs
+            for part in _parts(list(chunk_ids))
+            for chunk_id, signs in self._rows(query.format(_marks(part)), part)
+        }
 
     # Full text
 
@@ -287,8 +301,11 @@ class Catalog:
     def in_doubt(self) -> set[str]:
         return {chunk_id for (chunk_id,) in self._rows("SELECT chunk_id FROM vectors_in_doubt")}
 
-    def put(self, record: DocumentRecord, chunks: Sequence[Chunk]) -> set[str]:
-        """Replace the document at `record.path`; return the ids of its former chunks."""
+    def put(self, record: DocumentRecord, chunks: Sequence[Chunk], token_states: Sequence[bytes] = ()) -> set[str]:
+        """Replace the document at `record.path`; return the ids of its former chunks.
+
+        `token_states` is empty or has the packed states of each chunk.
+        """
         former = self.remove(record.path)
         cursor = self._execute(
             f"INSERT INTO documents ({RECORD_COLUMNS}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -299,6 +316,10 @@ class Catalog:
             f"INSERT INTO chunks ({CHUNK_COLUMNS}, checksum, title, document_id)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [(*row, _checksum(row), chunk.title, cursor.lastrowid) for row, chunk in zip(rows, chunks, strict=True)],
+        )
+        self._many(
+            "INSERT INTO token_states (id, signs) SELECT id, ? FROM chunks WHERE chunk_id = ?",
+            [(signs, chunk.id) for signs, chunk in zip(token_states, chunks, strict=bool(token_states)) if signs],
         )
         return former
 

@@ -25,7 +25,7 @@ def register(database: sqlite3.Connection) -> None:
 
 def create_index(database: sqlite3.Connection) -> None:
     """Create the index of the chunks' words, inside a transaction."""
-    for statement in _statements():
+    for statement in statements(Path(__file__).with_name("full_text.sql")):
         database.execute(statement)
 
 
@@ -42,10 +42,10 @@ def upgrade_index(database: sqlite3.Connection) -> None:
     database.execute("INSERT INTO chunks_fts (chunks_fts) VALUES ('rebuild')")
 
 
-def _statements() -> list[str]:
-    script = Path(__file__).with_name("full_text.sql").read_text(encoding="utf-8")
+def statements(script: Path) -> list[str]:
+    """The statements of a file of SQL."""
     found, statement = [], ""
-    for line in script.splitlines(keepends=True):
+    for line in script.read_text(encoding="utf-8").splitlines(keepends=True):
         statement += line
         if sqlite3.complete_statement(statement):
             found.append(statement)

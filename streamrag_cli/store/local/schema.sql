@@ -40,6 +40,12 @@ CREATE TABLE chunks (
 );
 CREATE INDEX chunks_of_document ON chunks (document_id, ordinal);
 
+-- One bit for each dimension of the state of each token, for late interaction. Apart from the chunks, as few are read.
+CREATE TABLE token_states (
+    id    INTEGER PRIMARY KEY REFERENCES chunks (id) ON DELETE CASCADE,
+    signs BLOB NOT NULL
+);
+
 -- Vectors that may be in Chroma though no chunk has them: being written, or about to be deleted.
 CREATE TABLE vectors_in_doubt (
     chunk_id TEXT PRIMARY KEY

@@ -44,5 +44,6 @@ CREATE INDEX word_counts_EPOCH_word ON word_counts_EPOCH (word) INCLUDE (chunks)
 
 CREATE TABLE vectors_EPOCH (
     chunk_id  text COLLATE "C" PRIMARY KEY,
-    embedding vector NOT NULL
+    embedding vector NOT NULL,
+    token_states bytea STORAGE EXTERNAL  -- signs, which do not compress
 );
