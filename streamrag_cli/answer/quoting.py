@@ -15,6 +15,7 @@ from typing import Final
 
 from streamrag_cli.answer.asked_values import up_to_value, values_asked_for
 from streamrag_cli.answer.passages import Announced, chosen_rows
+from streamrag_cli.answer.sentence_cosines import sentence_cosines
 from streamrag_cli.answer.sentences import Sentence, sentences
 from streamrag_cli.documents.formats import inline_markup, text_kind
 from streamrag_cli.model import Chunk, Hit
@@ -93,8 +94,7 @@ def pick_quotes(
         candidates = [candidates[index] for index in kept]
         lexical = [lexical[index] for index in kept]
         with_code = [with_code[index] for index in kept]
-    vectors = embedder.embed_documents([sentence.text for _, sentence in candidates])
-    cosines = vectors @ found.question_vector
+    cosines = sentence_cosines(candidates, found, embedder)
     best_chunk = max(hit.score for hit in hits) or 1.0
     kinds = _kinds_asked_for(question)
     scores = [

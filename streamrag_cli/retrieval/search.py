@@ -8,18 +8,22 @@ The built-in embedder knows English: a question in another script is judged by i
 script is found by words alone.
 """
 
+import re
+from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.copies import FindGone, Group, Groups
-from streamrag_cli.retrieval.embedder import BUILTIN, Embedder
+from streamrag_cli.retrieval.embedder import BUILTIN, EmbeddedQuestion, Embedder, embed_question
 from streamrag_cli.retrieval.lexical import codes, content_words, holds, is_outside_latin
 from streamrag_cli.retrieval.relevance import coverage, relevance, relevance_of_words, term_weight
+from streamrag_cli.retrieval.token_states import QuestionTokens, late_interaction
 from streamrag_cli.stages import Stages
 from streamrag_cli.store.interface import Reader
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
@@ -32,6 +36,11 @@ if TYPE_CHECKING:
 CANDIDATES: Final = 100  # of each side
 _CODE_COVERAGE: Final = 0.75
 """Of a chunk with a code of the question: whatever else is asked of it, it is about that thing."""
+RERANKED: Final = 30
+"""Of the fused ranking, by late interaction. Ten give two thirds of its use."""
+LATE_WEIGHT: Final = 1.0
+"""Beside the fused score of at most 1; between 1 and 2 it makes no difference on seven public sets."""
+_PUNCTUATION: Final = 0.05  # the weight of a token that is no word
 LEXICAL_WEIGHT: Final = 0.5  # flat between .40 and .55 on seven public sets: fixed, not tuned
 
 
@@ -47,6 +56,7 @@ class Retrieved:
     `term_weights` maps each stemmed term of the question to its weight. `best_score` is the score of the best chunk,
     whether or not it reached the least score asked for; 0 where there is none. `spent_ms` says how long each step
     took; `embed` includes opening Chroma, if it was not open, and `full text` is both searches, side by side.
+    `token_states` has the packed token states of hits, by the ids of their chunks, if the embedder has any.
     `by_words_alone` says that the embedder cannot judge the question; then `question_vector` is zero.
     """
 
@@ -56,6 +66,7 @@ class Retrieved:
     best_score: float
     spent_ms: Mapping[str, float]
     codes: tuple[str, ...] = ()
+    token_states: Mapping[str, bytes] = field(default_factory=dict)
     by_words_alone: bool = False
 
 
@@ -78,7 +89,8 @@ def retrieve(
     stages = Stages(perf_counter())
     with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
         chunks_in(reader)  # before Chroma is opened, which an empty collection does not have
-    vector = _embedded(reader, embedder, question)
+    embedded = _embedded(reader, embedder, question)
+    vector = embedded.vector
     stages.end("embed")
     with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
         total = chunks_in(reader)
@@ -95,7 +107,13 @@ def retrieve(
         if by_words_alone:
             vector, cosines = vector * 0, dict.fromkeys(cosines, 0.0)
         groups = Groups(question, find_gone)
-        _fill(groups, reader, _fused(lexical, cosines), limit)
+        ranked, states = _fused(lexical, cosines), dict[str, bytes]()
+        if embedded.tokens and not by_words_alone:
+            states = reader.token_states(list(islice(ranked, RERANKED)))
+            ranked = _reranked(
+                ranked, states, embedded.tokens, _token_weights(reader, question, embedded.tokens, total)
+            )
+        _fill(groups, reader, list(ranked), limit)
         found = groups.found[:limit]
         unjudged = {
             each.kept.stored.chunk.id
@@ -109,6 +127,7 @@ def retrieve(
         question_vector=vector,
         term_weights=weights,
         codes=asked_codes,
+        token_states={hit.chunk.id: states[hit.chunk.id] for hit in hits if hit.chunk.id in states},
         best_score=hits[0].score if hits else 0.0,
         spent_ms=stages.spent_ms,
         by_words_alone=by_words_alone,
@@ -123,15 +142,15 @@ def chunks_in(reader: Reader) -> int:
     return count
 
 
-def _embedded(reader: Reader, embedder: Embedder, question: str) -> "NDArray[np.float32]":
-    """The question's vector. The first time Chroma is opened meanwhile: both take long, neither needs the other."""
+def _embedded(reader: Reader, embedder: Embedder, question: str) -> EmbeddedQuestion:
+    """The question's vector and tokens. The first time Chroma is opened at the same time: both take long."""
     if reader.is_ready:
-        return embedder.embed_query(question)
+        return embed_question(embedder, question)
     with ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
         opening = beside.submit(reader.get_ready)
-        vector = embedder.embed_query(question)
+        embedded = embed_question(embedder, question)
         opening.result()
-        return vector
+        return embedded
 
 
 def _candidates(
@@ -149,8 +168,8 @@ def _candidates(
     return lexical, cosines
 
 
-def _fused(lexical: dict[str, float], cosines: dict[str, float]) -> list[str]:
-    """Chunk ids, best first. Without any full-text hit the cosine alone decides."""
+def _fused(lexical: dict[str, float], cosines: dict[str, float]) -> dict[str, float]:
+    """Chunk ids with their fused score, best first. Without any full-text hit the cosine alone decides."""
     best_lexical = max(lexical.values(), default=0.0) or 1.0
     best_cosine = max(cosines.values(), default=0.0)
     best_cosine = best_cosine if best_cosine > 0 else 1.0
@@ -159,7 +178,45 @@ def _fused(lexical: dict[str, float], cosines: dict[str, float]) -> list[str]:
         words = lexical.get(chunk_id, 0.0) / best_lexical
         return LEXICAL_WEIGHT * words + (1 - LEXICAL_WEIGHT) * cosines[chunk_id] / best_cosine
 
-    return sorted(cosines, key=lambda chunk_id: (-fused(chunk_id), chunk_id))
+    scores = {chunk_id: fused(chunk_id) for chunk_id in cosines}
+    return dict(sorted(scores.items(), key=lambda each: (-each[1], each[0])))
+
+
+def _reranked(
+    fused: Mapping[str, float], states: Mapping[str, bytes], tokens: QuestionTokens, weights: "NDArray[np.float32]"
+) -> dict[str, float]:
+    """The best of the fusion in the order that late interaction gives them, and the rest behind.
+
+    If only some of them have token states, as after a new version, the order stays as it is.
+    """
+    best = list(islice(fused, RERANKED))
+    if not set(best) <= states.keys():
+        return dict(fused)
+    late = late_interaction(tokens, weights, {chunk_id: states[chunk_id] for chunk_id in best})
+    highest = max(late.values()) or 1.0
+    scores = {chunk_id: fused[chunk_id] + LATE_WEIGHT * late[chunk_id] / highest for chunk_id in best}
+    return dict(sorted(scores.items(), key=lambda each: (-each[1], each[0]))) | {
+        chunk_id: score for chunk_id, score in fused.items() if chunk_id not in scores
+    }
+
+
+def _token_weights(reader: Reader, question: str, tokens: QuestionTokens, total: int) -> "NDArray[np.float32]":
+    """For each token the weight of the word that it is a part of; little for punctuation."""
+    import numpy as np
+
+    spans = [match.span() for match in re.finditer(r"\w+", question)]
+    stemmed = stems([question[start:end] for start, end in spans])
+    frequencies = reader.document_frequencies({stem for of_word in stemmed for stem in of_word})
+    weights = [
+        min((term_weight(frequencies[stem], total) for stem in of_word), default=_PUNCTUATION) for of_word in stemmed
+    ]
+    starts = [start for start, _ in spans]
+
+    def weight(start: int) -> float:
+        word = bisect_right(starts, start) - 1
+        return weights[word] if word >= 0 and start < spans[word][1] else _PUNCTUATION
+
+    return np.array([weight(start) for start, _ in tokens.spans], dtype=np.float32)
 
 
 def _fill(groups: Groups, reader: Reader, ranked: Sequence[str], count: int) -> None:
