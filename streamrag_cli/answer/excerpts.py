@@ -1,6 +1,6 @@
 """A source as it is shown: the part of the passage that fits the question, and the line that it stands on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from streamrag_cli.answer.quoting import sentences_of
@@ -8,6 +8,7 @@ from streamrag_cli.answer.sentences import Sentence
 from streamrag_cli.display_names import name_of_copy
 from streamrag_cli.model import Chunk, Hit, Source
 from streamrag_cli.retrieval.lexical import holds
+from streamrag_cli.retrieval.search import TermWeights
 from streamrag_cli.store.words import stems
 from streamrag_cli.text import excerpt, sanitise_line
 
@@ -17,17 +18,19 @@ _MOST_SENTENCES: Final = 60
 _FRAME_LINES: Final = 2
 
 
-def as_sources(hits: Sequence[Hit], term_weights: Mapping[str, float], codes: Sequence[str] = ()) -> tuple[Source, ...]:
+def as_sources(hits: Sequence[Hit], term_weights: TermWeights, codes: Sequence[str] = ()) -> tuple[Source, ...]:
     """The hits with an excerpt each: names and excerpts are safe for any terminal.
 
     The excerpt begins with the first of the sentences that hold the most of the question's weight, those with one of
     its `codes` before all others.
     """
     found = [sentences_of(hit)[:_MOST_SENTENCES] for hit in hits]
-    words = iter(stems([f"{each.text} {each.block.words}" for of_hit in found for each in of_hit]))
+    texts = [f"{each.text} {each.block.words}" for of_hit in found for each in of_hit]
+    words = iter(stems(texts, [hit.language for hit, of_hit in zip(hits, found, strict=True) for _ in of_hit]))
     sources: list[Source] = []
     for hit, of_hit in zip(hits, found, strict=True):
-        weights = [sum(term_weights.get(term, 0.0) for term in set(next(words))) for _ in of_hit]
+        of_language = term_weights[hit.language]
+        weights = [sum(of_language.get(term, 0.0) for term in set(next(words))) for _ in of_hit]
         with_code = [holds(f"{each.text} {each.block.words}", codes) for each in of_hit]
         best = max(range(len(of_hit)), key=lambda index: (with_code[index], weights[index]), default=0)
         sources.append(_source(hit, of_hit[best:]))

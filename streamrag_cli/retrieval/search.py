@@ -15,13 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.copies import FindGone, Group, Groups
 from streamrag_cli.retrieval.embedder import BUILTIN, EmbeddedQuestion, Embedder, embed_question
-from streamrag_cli.retrieval.lexical import codes, content_words, holds, is_outside_latin
+from streamrag_cli.retrieval.lexical import codes, holds, in_any_language, is_outside_latin, words_by_language
 from streamrag_cli.retrieval.relevance import coverage, relevance, relevance_of_words, term_weight
 from streamrag_cli.retrieval.token_states import QuestionTokens, late_interaction
 from streamrag_cli.stages import Stages
@@ -44,6 +44,10 @@ _PUNCTUATION: Final = 0.05  # the weight of a token that is no word
 LEXICAL_WEIGHT: Final = 0.5  # flat between .40 and .55 on seven public sets: fixed, not tuned
 
 
+TermWeights: TypeAlias = Mapping[str, Mapping[str, float]]
+"""For each language of a collection the stemmed terms of the question with their weight."""
+
+
 class EmbeddingChangedError(Exception):
     """The collection's vectors were made by another embedding than the question's: it was made anew meanwhile."""
 
@@ -53,7 +57,8 @@ class Retrieved:
     """The hits, best first, and what the question's terms weigh in this collection.
 
     `question_vector` has unit length and shape (dimension,): an embedding may be paid for, and is made once.
-    `term_weights` maps each stemmed term of the question to its weight. `best_score` is the score of the best chunk,
+    `term_weights` maps each stemmed term of the question to its weight, for each language of the collection, as words
+    are compared in the language of their document. `best_score` is the score of the best chunk,
     whether or not it reached the least score asked for; 0 where there is none. `spent_ms` says how long each step
     took; `embed` includes opening Chroma, if it was not open, and `full text` is both searches, side by side.
     `token_states` has the packed token states of hits, by the ids of their chunks, if the embedder has any.
@@ -62,7 +67,7 @@ class Retrieved:
 
     hits: tuple[Hit, ...]
     question_vector: "NDArray[np.float32]"
-    term_weights: dict[str, float]
+    term_weights: TermWeights
     best_score: float
     spent_ms: Mapping[str, float]
     codes: tuple[str, ...] = ()
@@ -96,19 +101,18 @@ def retrieve(
         total = chunks_in(reader)
         if reader.embedding != embedder.name:
             raise EmbeddingChangedError
-        terms = list(dict.fromkeys(stems([" ".join(content_words(question))], are_separate=True)[0]))
-        frequencies = reader.document_frequencies(terms)
-        weights = {term: term_weight(frequencies[term], total) for term in terms}
+        words = words_by_language(question, reader.counts().languages)
+        weights = _term_weights(reader, words, total)
         stages.end("terms")
         asked_codes = codes(question)
-        lexical, cosines = _candidates(reader, vector, [*content_words(question), *asked_codes], stages)
+        lexical, cosines = _candidates(reader, vector, [*in_any_language(words), *asked_codes], stages)
         is_english = embedder.name == BUILTIN
         by_words_alone = is_english and is_outside_latin(question)
         if by_words_alone:
             vector, cosines = vector * 0, dict.fromkeys(cosines, 0.0)
         groups = Groups(question, find_gone)
         ranked, states = _fused(lexical, cosines), dict[str, bytes]()
-        if embedded.tokens and not by_words_alone:
+        if embedded.tokens and embedded.tokens.spans and not by_words_alone:
             states = reader.token_states(list(islice(ranked, RERANKED)))
             ranked = _reranked(
                 ranked, states, embedded.tokens, _token_weights(reader, question, embedded.tokens, total)
@@ -132,6 +136,15 @@ def retrieve(
         spent_ms=stages.spent_ms,
         by_words_alone=by_words_alone,
     )
+
+
+def _term_weights(reader: Reader, words: Mapping[str, Sequence[str]], total: int) -> TermWeights:
+    stemmed = stems([" ".join(of_language) for of_language in words.values()], are_separate=True)
+    frequencies = reader.document_frequencies({term for of_language in stemmed for term in of_language})
+    return {
+        language: {term: term_weight(frequencies[term], total) for term in dict.fromkeys(of_language)}
+        for language, of_language in zip(words, stemmed, strict=True)
+    }
 
 
 def chunks_in(reader: Reader) -> int:
@@ -237,7 +250,7 @@ def _fill(groups: Groups, reader: Reader, ranked: Sequence[str], count: int) -> 
 def _hits(
     found: Sequence[Group],
     cosines: Mapping[str, float],
-    weights: dict[str, float],
+    weights: TermWeights,
     unjudged: Collection[str],
     asked_codes: Sequence[str],
 ) -> list[Hit]:
@@ -246,12 +259,13 @@ def _hits(
     The cosines of `unjudged` chunks say nothing: these come last, unless all are, and are scored by their words.
     """
     order = sorted(found, key=lambda group: group.kept.stored.chunk.id in unjudged)
-    words = stems([group.kept.stored.chunk.text_to_embed for group in order])
+    languages = [group.kept.stored.language for group in order]
+    words = stems([group.kept.stored.chunk.text_to_embed for group in order], languages)
     hits: list[Hit] = []
     ceiling = 1.0
-    for rank, (group, of_chunk) in enumerate(zip(order, words, strict=True), start=1):
+    for rank, (group, language, of_chunk) in enumerate(zip(order, languages, words, strict=True), start=1):
         chunk_id = group.kept.stored.chunk.id
-        covered = coverage(frozenset(of_chunk), weights)
+        covered = coverage(frozenset(of_chunk), weights[language])
         if holds(group.kept.stored.chunk.text_to_embed, asked_codes):
             covered = max(covered, _CODE_COVERAGE)
         score = (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.store.languages import ENGLISH
 from streamrag_cli.store.time_limit import TimeLimit
 
 if TYPE_CHECKING:
@@ -38,19 +39,21 @@ BUSY_AFTER_S: Final = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredChunk:
-    """A chunk and its document's shown name and absolute path."""
+    """A chunk and its document's shown name, absolute path and language, as `languages.language_of` names it."""
 
     chunk: Chunk
     source: str
     path: str
+    language: str = ENGLISH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How much a collection holds."""
+    """How much a collection holds, and in which languages."""
 
     documents: int
     chunks: int
+    languages: tuple[str, ...] = (ENGLISH,)
 
 
 class Manifest(Protocol):

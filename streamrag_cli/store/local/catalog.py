@@ -35,7 +35,7 @@ from streamrag_cli.system_errors import cannot_open, out_of_memory, refusal
 
 SCHEMA_VERSION: Final = "4"
 _UPGRADED: Final = frozenset({"2", "3"})
-"""Formats without token states, 2 also without Chinese words. They are read as they are; a writer upgrades them."""
+"""Without languages and token states, and 2 without Chinese words: a writer upgrades them, a reader reads them."""
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _UNOPENED: Final = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_READONLY")
 _UNWRITTEN: Final = ("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")
@@ -111,12 +111,14 @@ class Catalog:
             self.set_meta("schema_version", SCHEMA_VERSION)
             self.set_meta("generation", "0")
         found = self.meta("schema_version")
-        self._has_token_states = found == SCHEMA_VERSION or write
+        self._is_older = found in _UPGRADED and not write
         if found in _UPGRADED and write:
             with self.transaction():
-                self._db.execute(next(each for each in statements(_SCHEMA) if "CREATE TABLE token_states" in each))
-                if found == "2":
-                    upgrade_index(self._db)
+                self._db.execute("ALTER TABLE documents ADD COLUMN language TEXT NOT NULL DEFAULT ''")
+                for statement in statements(_SCHEMA):
+                    if "TABLE token_states" in statement or "INDEX documents_in_language" in statement:
+                        self._db.execute(statement)
+                upgrade_index(self._db)
                 self.set_meta("schema_version", SCHEMA_VERSION)
         elif found not in {SCHEMA_VERSION, *_UPGRADED}:
             raise StoreError(
@@ -147,7 +149,13 @@ class Catalog:
 
     def counts(self) -> Counts:
         documents, chunks = self._rows("SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM chunks)")[0]
-        return Counts(documents=documents, chunks=chunks)
+        languages = self._rows(f"SELECT DISTINCT {self._language} FROM documents ORDER BY 1")
+        return Counts(documents=documents, chunks=chunks, languages=tuple(language for (language,) in languages))
+
+    @property
+    def _language(self) -> str:
+        """The column of a document's language, or what stands for it in formats that have none."""
+        return "''" if self._is_older else "language"
 
     def roots(self) -> list[str]:
         return [path for (path,) in self._rows("SELECT path FROM roots ORDER BY path")]
@@ -162,7 +170,8 @@ class Catalog:
         return in_pages(lambda after: self._records(where, (root, *range_below(root), after, _AT_A_TIME)))
 
     def _records(self, where: str, values: Sequence[object]) -> list[DocumentRecord]:
-        return [record_of(row) for row in self._rows(f"SELECT {RECORD_COLUMNS} FROM documents {where}", values)]
+        columns = RECORD_COLUMNS.replace("language", self._language)
+        return [record_of(row) for row in self._rows(f"SELECT {columns} FROM documents {where}", values)]
 
     def chunks_of(self, path: str) -> list[Chunk]:
         query = (
@@ -187,14 +196,14 @@ class Catalog:
         found: dict[str, StoredChunk] = {}
         for part in _parts(list(chunk_ids)):
             query = (
-                f"SELECT chunks.{CHUNK_COLUMNS}, chunks.checksum, source, path, documents.checksum"
+                f"SELECT chunks.{CHUNK_COLUMNS}, chunks.checksum, source, path, {self._language}, documents.checksum"
                 " FROM chunks JOIN documents ON documents.id = document_id"
                 f" WHERE chunks.chunk_id IN ({_marks(part)})"
             )
-            for *of_chunk, checksum, source, path, checksum_of_document in self._rows(query, part):
+            for *of_chunk, checksum, source, path, language, checksum_of_document in self._rows(query, part):
                 if checksum != _checksum(of_chunk) or checksum_of_document != _checksum((path, source)):
                     raise damaged_catalog(self._file, "a chunk is not what was written")
-                found[of_chunk[0]] = StoredChunk(chunk=chunk_of(of_chunk), source=source, path=path)
+                found[of_chunk[0]] = StoredChunk(chunk=chunk_of(of_chunk), source=source, path=path, language=language)
         return found
 
     def known(self, chunk_ids: Iterable[str]) -> set[str]:
@@ -205,7 +214,7 @@ class Catalog:
 
     def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
         """The packed token states of these chunks; chunks without any are left out."""
-        if not self._has_token_states:
+        if self._is_older:
             return {}
         query = "SELECT chunk_id, signs FROM chunks JOIN token_states USING (id) WHERE chunk_id IN ({})"
         return {
@@ -308,7 +317,7 @@ class Catalog:
         """
         former = self.remove(record.path)
         cursor = self._execute(
-            f"INSERT INTO documents ({RECORD_COLUMNS}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO documents ({RECORD_COLUMNS}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*record_row(record), _checksum((record.path, record.source))),
         )
         rows = map(chunk_row, chunks)

@@ -20,8 +20,10 @@ CREATE TABLE documents (
     sha256     TEXT NOT NULL,
     recipe     TEXT NOT NULL,
     title      TEXT NOT NULL,
-    checksum   INTEGER NOT NULL  -- of path and source
+    checksum   INTEGER NOT NULL,  -- of path and source
+    language   TEXT NOT NULL DEFAULT ''
 );
+CREATE INDEX documents_in_language ON documents (language);
 
 CREATE TABLE chunks (
     id          INTEGER PRIMARY KEY,

@@ -10,8 +10,10 @@ CREATE TABLE documents_EPOCH (
     read_at_ns bigint NOT NULL,
     sha256     text NOT NULL,
     recipe     text NOT NULL,
-    title      text NOT NULL
+    title      text NOT NULL,
+    language   text COLLATE "C" NOT NULL DEFAULT ''
 );
+CREATE INDEX documents_EPOCH_in_language ON documents_EPOCH (language);
 
 CREATE TABLE chunks_EPOCH (
     chunk_id    text COLLATE "C" PRIMARY KEY,

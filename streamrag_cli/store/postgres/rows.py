@@ -40,7 +40,7 @@ def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocum
         conn.execute(
             f"INSERT INTO documents_{epoch} ({RECORD_COLUMNS})"
             " SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],"
-            " %s::text[], %s::text[]) RETURNING path, id",
+            " %s::text[], %s::text[], %s::text[]) RETURNING path, id",
             [[_text(value) for value in column] for column in columns],
         ).fetchall()
     )
@@ -50,11 +50,13 @@ def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocum
                 copy.write_row((*map(_text, chunk_row(chunk)), ids[record.path]))
 
 
-def add_index_rows(conn: Connection, epoch: int, chunks: Sequence[Chunk], passages: EmbeddedPassages) -> int:
-    """Add the words, vectors and token states of chunks; return how many words there are."""
+def add_index_rows(
+    conn: Connection, epoch: int, chunks: Sequence[Chunk], languages: Sequence[str], passages: EmbeddedPassages
+) -> int:
+    """Add the words, vectors and token states of chunks, each in its language; return how many words there are."""
     if not chunks:
         return 0
-    of_chunks = stems([_words_of(chunk) for chunk in chunks])
+    of_chunks = stems([_words_of(chunk) for chunk in chunks], languages)
     with conn.cursor() as cursor:
         with cursor.copy(f"COPY words_{epoch} FROM STDIN") as copy:
             for chunk, words in zip(chunks, of_chunks, strict=True):

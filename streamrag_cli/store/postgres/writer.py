@@ -147,7 +147,14 @@ class PostgresWriter:
             fresh = [row for row, chunk in enumerate(chunks) if chunk.id not in kept]
             states = passages.token_states
             fresh_passages = EmbeddedPassages(passages.vectors[fresh], [states[row] for row in fresh] if states else ())
-            words += rows.add_index_rows(self._conn, self._epoch, [chunks[row] for row in fresh], fresh_passages)
+            of_chunks = [record.language for record, of_document in documents for _ in of_document]
+            words += rows.add_index_rows(
+                self._conn,
+                self._epoch,
+                [chunks[row] for row in fresh],
+                [of_chunks[row] for row in fresh],
+                fresh_passages,
+            )
             self._count(len(documents) - removed.documents, len(chunks) - len(removed.chunk_ids), words)
         self._written += len(chunks)
 
