@@ -9,8 +9,8 @@ import pytest
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.store.languages import language_of
 from streamrag_cli.store.words import stems
-from tests.library import make_collection
-from tests.store.stores import Store, by_text, document
+from tests.support.collection import make_collection
+from tests.support.stores import Store, by_text, document
 
 SHORT = {
     "da": "Butikken er lukket om mandagen, men du kan altid ringe til os.",
