@@ -32,7 +32,7 @@ SHORT = {
 }
 
 
-@pytest.mark.parametrize(("language", "text"), [(language, text) for language, text in SHORT.items()])
+@pytest.mark.parametrize(("language", "text"), list(SHORT.items()))
 def test_a_single_sentence_is_enough_to_recognise_a_language(language: str, text: str) -> None:
     assert language_of(text) == language
 
