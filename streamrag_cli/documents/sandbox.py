@@ -21,7 +21,7 @@ from streamrag_cli.documents.load import load
 from streamrag_cli.documents.read import RawFile
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
-from streamrag_cli.silence import SWITCHES
+from streamrag_cli.telemetry import SWITCHES
 
 _START_LIMIT_S: Final = 30.0
 

@@ -166,7 +166,7 @@ def _needs_network(request: Request) -> bool:
 
 
 def state_of(place: Place, wants: Literal["status", "stop"]) -> dict[str, Any] | None:
-    """What the engine at `place` says about itself, and tell it to stop if that is wanted; None where it is dead.
+    """What the engine at `place` says of itself in its hello; None where it is dead. It stops if that is wanted.
 
     Raises NoEngineError where it is alive and does not answer.
     """

@@ -25,7 +25,7 @@ from typing import Final
 
 from streamrag_cli import __version__
 from streamrag_cli.engine import peer
-from streamrag_cli.silence import SWITCHES
+from streamrag_cli.telemetry import SWITCHES
 
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")

@@ -122,7 +122,7 @@ class Engine:
             case Request(wants="stop"):
                 self._retired.set()
             case Request(wants="status"):
-                writer.write(to_line(self._state()))
+                pass  # its hello has said it
             case Request(question=None) | Request(settings=None):
                 raise GarbledError("a question without words or settings")
             case _:

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from streamrag_cli.errors import StoreError, StreamragError
-from streamrag_cli.silence import SWITCHES
 from streamrag_cli.store.kind import IntegrityReport, damaged_collection, missing_collection
 from streamrag_cli.store.local import index_files
 from streamrag_cli.store.local.catalog import Catalog
@@ -26,6 +25,7 @@ from streamrag_cli.store.local.inspected import InspectedCatalog, InspectedVecto
 from streamrag_cli.store.local.layout import Layout
 from streamrag_cli.store.local.lock import using, writing
 from streamrag_cli.system_errors import refusal
+from streamrag_cli.telemetry import SWITCHES
 
 SEARCHES: Final = 1000
 """How many chunks of a collection are searched for unless all are to be."""
