@@ -20,8 +20,7 @@ from typing import Any, Final, Literal
 from streamrag_cli.codec import GarbledError, read_event, read_line, to_line
 from streamrag_cli.engine.liveness import PATIENCE_S, Silence, watch
 from streamrag_cli.engine.messages import LONGEST_LINE_BYTES, Request
-from streamrag_cli.engine.peer import peer
-from streamrag_cli.engine.place import Place, UnsafePlaceError, environment_for_engine, place_for, places_to_look
+from streamrag_cli.engine.place import Place, UnsafePlaceError, environment_for_engine, peer, place_for, places_to_look
 from streamrag_cli.errors import ExitCode
 from streamrag_cli.events import AskEvent, Done, Error, Sources, Status
 from streamrag_cli.model import Question

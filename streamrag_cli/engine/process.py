@@ -12,8 +12,7 @@ from typing import Any, Final
 from streamrag_cli import __version__
 from streamrag_cli.codec import GarbledError, event_line, to_line
 from streamrag_cli.engine.messages import BEAT_S, LONGEST_LINE_BYTES, Request, read_request
-from streamrag_cli.engine.peer import peer
-from streamrag_cli.engine.place import Place, UnsafePlaceError, identity, meeting_place
+from streamrag_cli.engine.place import Place, UnsafePlaceError, identity, meeting_place, peer
 from streamrag_cli.presence import while_present
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.store.address import StoreAddress
