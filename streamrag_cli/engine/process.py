@@ -17,6 +17,7 @@ from streamrag_cli.presence import while_present
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.store.address import StoreAddress
 from streamrag_cli.store.registry import open_store
+from streamrag_cli.system_errors import memory_bytes
 
 _CHECK_EVERY_S: Final = 60.0  # 3 ms each time
 _ASK_WITHIN_S: Final = 10.0
@@ -167,7 +168,7 @@ class Engine:
             "idle_s": round(time.monotonic() - self._asked_at_s, 1),
             "questions": self._questions,
             "open": len(self._serving) - 1,  # beside the connection that asks
-            "rss_mb": _rss_mb(),
+            "rss_mb": memory_bytes()[1] // 1_000_000 or None,
             "stores": sorted(map(str, self._stores)),
             "log": str(self._place.log),
         }
@@ -214,11 +215,3 @@ def _inode(path: Path) -> int | None:
         return path.stat().st_ino
     except OSError:
         return None
-
-
-def _rss_mb() -> int | None:
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    return pages * os.sysconf("SC_PAGE_SIZE") // 1_000_000

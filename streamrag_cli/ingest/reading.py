@@ -6,7 +6,6 @@ It knows neither the store nor the embedding, and nobody else has its `Loader`.
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Self
 
 from streamrag_cli.documents.chunking import chunk
@@ -68,9 +67,7 @@ class FileReading:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # Not waited for: a file under way is nobody's any more, and who interrupts an ingest wants it to end.
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._loader.close()

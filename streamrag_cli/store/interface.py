@@ -144,8 +144,6 @@ class Writer(Protocol):
     @property
     def catalog(self) -> Manifest: ...
 
-    def counts(self) -> Counts: ...
-
     def repair(self, embed: Embed) -> int:
         """Mend what an interrupted run has left; return how many vectors it took."""
 
