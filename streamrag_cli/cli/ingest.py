@@ -13,7 +13,7 @@ from streamrag_cli.settings import Settings
 from streamrag_cli.text import sanitise_line
 
 if TYPE_CHECKING:
-    from streamrag_cli.ingest.consent import Consent
+    from streamrag_cli.ingest.roots import Consent
 
 
 def command(
@@ -69,7 +69,7 @@ def command(
 
 def _consent_of(process: Process, *, yes: bool) -> "Consent":
     """Given with `--yes`; asked for if both stdin and stderr are a terminal."""
-    from streamrag_cli.ingest.consent import Consent
+    from streamrag_cli.ingest.roots import Consent
 
     def ask(question: str) -> bool:
         process.err.write(f"{sanitise_line(question)} [y/N] ")

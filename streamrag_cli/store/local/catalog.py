@@ -116,7 +116,6 @@ class Catalog(Database):
         return {chunk_id for (chunk_id,) in self._rows("SELECT chunk_id FROM chunks")}
 
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
-        """The chunks with these ids; an id that is not in the collection is left out."""
         found: dict[str, StoredChunk] = {}
         for part in _parts(list(chunk_ids)):
             query = (
@@ -131,7 +130,6 @@ class Catalog(Database):
         return found
 
     def known(self, chunk_ids: Iterable[str]) -> set[str]:
-        """Which of these ids are in the collection."""
         query = "SELECT chunk_id FROM chunks WHERE chunk_id IN ({})"
         parts = _parts(list(chunk_ids))
         return {found for part in parts for (found,) in self._rows(query.format(_marks(part)), part)}
@@ -157,7 +155,6 @@ class Catalog(Database):
         return [(chunk_id, score) for chunk_id, score in self._rows(query, (*values, limit))] if matches else []
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
-        """In how many chunks each stemmed term stands."""
         wanted = list(dict.fromkeys(terms))
         query = "SELECT term, doc FROM chunks_terms WHERE term IN ({})"
         rows = [row for part in _parts(wanted) for row in self._rows(query.format(_marks(part)), part)]
