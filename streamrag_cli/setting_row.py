@@ -182,10 +182,6 @@ def on_or_off(raw: str) -> bool:
     return words[raw.lower()]
 
 
-def glob_patterns(raw: str) -> tuple[str, ...]:
-    return tuple(each for part in raw.split(",") if (each := part.strip()))
-
-
 def request_rate(raw: str) -> str:
     if not re.fullmatch(r"[1-9][0-9]{0,6}/(second|minute|hour|day)", raw):
         raise ValueError("must be a number by second, minute, hour or day, such as 60/minute")

@@ -116,7 +116,7 @@ class Settings:
     )
     exclude: tuple[str, ...] = setting(
         (),
-        parse=value.glob_patterns,
+        parse=value.list_of(value.any_text),
         flag="--exclude GLOB",
         repeated=True,
         commands=("ingest",),

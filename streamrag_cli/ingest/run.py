@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 from streamrag_cli.documents.found import Found, FoundFile, SkippedPath, UnreadableDirectory
 from streamrag_cli.events import DocumentAction, DocumentSeen, FileProgress
+from streamrag_cli.gone import is_gone
 from streamrag_cli.ingest.compare import is_unchanged_by_stat
 from streamrag_cli.ingest.embedding import EmbedAhead
 from streamrag_cli.ingest.prefetch import Waiting, prefetch
@@ -93,8 +94,9 @@ class Run:
             yield self._looked_at.found.popleft()
 
     def _is_out_of_reach(self, path: str) -> bool:
-        """Whether the file went with all of a root or a disk: nobody deleted it then."""
-        return any(Path(path).is_relative_to(folder) and _is_empty(folder) for folder in self._looked_at.folders)
+        """Whether the file went with all of a root or a disk: it may be that nobody deleted it."""
+        above = [folder for folder in self._looked_at.folders if Path(path).is_relative_to(folder)]
+        return any(is_gone(each) or (not self._request.allow_empty and _is_empty(each)) for each in above)
 
     def _weight(self, item: _Candidate) -> int:
         """In bytes, so that neither too many bytes nor too many files are read ahead."""
@@ -164,7 +166,5 @@ def _is_empty(folder: Path) -> bool:
     try:
         with os.scandir(folder) as entries:
             return next(entries, None) is None
-    except FileNotFoundError:
-        return True
     except OSError:
         return False

@@ -7,6 +7,7 @@ The order is fixed: everything is found, then something is replaced, and only th
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,7 +15,9 @@ import pytest
 
 from streamrag_cli.documents.discover import discover
 from streamrag_cli.documents.found import FoundFile, UnreadableDirectory
+from streamrag_cli.events import DocumentSeen
 from streamrag_cli.ingest import safeguards
+from streamrag_cli.ingest.pipeline import ingest
 from tests.support.ingests import LONG_AGO_NS, Ingests
 
 AfterFinding: TypeAlias = Callable[[Callable[[], object]], None]
@@ -109,9 +112,9 @@ def test_what_is_deleted_after_it_was_found_is_a_deletion_and_no_failure(
     assert (ingests.done.counts["failed"], ingests.stored()) == (0, {"docs/keep.md": "before"})
 
 
-@pytest.mark.parametrize("is_left_empty", [True, False])
+@pytest.mark.parametrize(("is_left_empty", "may_be_empty"), [(False, True), (False, False), (True, False)])
 def test_when_a_whole_root_goes_after_it_was_found_its_documents_stay(
-    ingests: Ingests, after_finding: AfterFinding, is_left_empty: bool
+    ingests: Ingests, after_finding: AfterFinding, is_left_empty: bool, may_be_empty: bool
 ) -> None:
     ingests.put("docs/a.md", "text")
     ingests.run("docs")
@@ -122,9 +125,21 @@ def test_when_a_whole_root_goes_after_it_was_found_its_documents_stay(
             (ingests.home / "docs").mkdir()
 
     after_finding(take_away)
+    request = replace(ingests.request("docs"), allow_empty=may_be_empty)
 
-    assert ingests.run("docs") == {"docs/a.md": "failed"}
-    assert (ingests.reasons, ingests.stored()) == ({"docs/a.md": "no longer there"}, {"docs/a.md": "text"})
+    seen = [event for event in ingest(request, ingests.settings, ingests.embedder) if isinstance(event, DocumentSeen)]
+    assert seen == [DocumentSeen(source="docs/a.md", action="failed", reason="no longer there")]
+    assert ingests.stored() == {"docs/a.md": "text"}
+
+
+def test_the_last_file_of_a_folder_that_may_be_empty_is_deleted_as_any_other(
+    ingests: Ingests, after_finding: AfterFinding
+) -> None:
+    last = ingests.put("docs/a.md", "text")
+    ingests.run("docs")
+    after_finding(last.unlink)
+
+    assert (ingests.run("docs"), ingests.stored()) == ({"docs/a.md": "deleted"}, {})
 
 
 def test_a_file_that_changes_after_it_was_found_is_not_taken_for_unchanged(
