@@ -11,7 +11,7 @@ import pytest
 
 from streamrag_cli.errors import ConfigurationError
 from streamrag_cli.retrieval.builtin_embedding import DIMENSION, MODEL_DIRECTORY, BuiltinEmbedder
-from streamrag_cli.retrieval.embedder import make_embedder
+from streamrag_cli.retrieval.embeddings import make_embedder
 
 COSINES_OF_THE_ORIGINAL = [
     ("How do I reset my password?", "Steps to recover access to an account", 0.5516),
@@ -125,7 +125,7 @@ def test_both_names_of_the_builtin_embedding_make_it(name: str) -> None:
 
 def test_choosing_an_embedder_loads_nothing_heavy() -> None:
     program = (
-        "import sys; from streamrag_cli.retrieval.embedder import make_embedder; first = set(sys.modules);"
+        "import sys; from streamrag_cli.retrieval.embeddings import make_embedder; first = set(sys.modules);"
         "make_embedder('builtin', base_url=None, api_key=None, timeout_s=1.0);"
         "make_embedder('openai:m', base_url=None, api_key=None, timeout_s=1.0);"
         "print('numpy' in first, sorted({'onnxruntime', 'tokenizers', 'openai', 'langchain_openai'} & {*sys.modules}))"

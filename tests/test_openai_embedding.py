@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streamrag_cli.errors import ConfigurationError, ModelServerError, StreamragError
 from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint
-from streamrag_cli.retrieval.embedder import make_embedder
+from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.retrieval.openai_embedding import OpenAIEmbedder
 from tests.support.openai_replies import HTML, Cut, Reply, Stall, failure, stream, vectors, whole_body
 from tests.support.openai_server import OpenAIServer, embedding_of

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 from threading import Event
+from types import TracebackType
 from typing import TYPE_CHECKING, Self, overload
 
 from streamrag_cli.retrieval.embedder import Embedder
@@ -37,7 +38,9 @@ class EmbedAhead:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._stopped.set()
         self._thread.shutdown(wait=False, cancel_futures=True)
 

@@ -10,7 +10,8 @@ from typing import Final, Self, TypeVar
 from streamrag_cli.errors import NothingRelevantError
 from streamrag_cli.model import Chunk, Hit
 from streamrag_cli.retrieval.copies import FindGone
-from streamrag_cli.retrieval.embedder import Embedder, make_embedder
+from streamrag_cli.retrieval.embedder import Embedder
+from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.retrieval.follow_up import MOST_CHARS_BEFORE, fuse
 from streamrag_cli.retrieval.search import EmbeddingChangedError, Retrieved, retrieve
 from streamrag_cli.settings import Settings

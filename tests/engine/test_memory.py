@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from streamrag_cli.retrieval.embedder import BUILTIN, make_embedder
+from streamrag_cli.retrieval.embedder import BUILTIN
+from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.store.registry import open_store
 from tests.support.stores import document
 

@@ -9,7 +9,8 @@ import pytest
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.retrieval import retriever as module
-from streamrag_cli.retrieval.embedder import BUILTIN, make_embedder
+from streamrag_cli.retrieval.embedder import BUILTIN
+from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.time_limit import Cancellation, TimeLimit

@@ -1,0 +1,33 @@
+"""Which embedder has which name."""
+
+from typing import Final
+
+from streamrag_cli.errors import ConfigurationError
+from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint
+from streamrag_cli.retrieval.embedder import BUILTIN, Embedder
+from streamrag_cli.text import sanitise_line
+
+_OPENAI: Final = "openai:"
+
+
+def make_embedder(name: str, *, base_url: str | None, api_key: str | None, timeout_s: float) -> Embedder:
+    """The embedder called `name`: `builtin`, its full name, or `openai:MODEL`. Nothing is loaded or sent yet.
+
+    Raises ConfigurationError `unknown_embedding` for any other name. The rest is for `openai:` alone, which refuses
+    a base URL or a key that cannot be one: `bad_base_url`, `key_refused`.
+    """
+    if name in {"builtin", BUILTIN}:
+        from streamrag_cli.retrieval.builtin_embedding import shared_embedder  # brings numpy, about 100 ms
+
+        return shared_embedder()
+    model = name.removeprefix(_OPENAI).strip()
+    if name.startswith(_OPENAI) and model:
+        from streamrag_cli.retrieval.openai_embedding import OpenAIEmbedder  # brings numpy, about 100 ms
+
+        endpoint = ModelEndpoint.checked(model=model, base_url=base_url, api_key=api_key, purpose=EMBEDDING)
+        return OpenAIEmbedder(endpoint, timeout_s=timeout_s)
+    raise ConfigurationError(
+        f"no embedding is called {sanitise_line(name[:100])!r}",
+        code="unknown_embedding",
+        hint="export STREAMRAG_EMBEDDING=builtin   (or openai:MODEL, such as openai:text-embedding-3-small)",
+    )
