@@ -192,11 +192,8 @@ def _permission_hint(path: Path, *, writing: bool, owner: str, me: str) -> str:
 
 def _blocked_folder(path: Path) -> Path | None:
     """The first folder on the way to `path` that this process may not enter."""
-    return next((each for each in reversed(path.absolute().parents) if not _may_enter(each)), None)
-
-
-def _may_enter(folder: Path) -> bool:
-    return os.access(folder, os.X_OK) or not os.access(folder, os.F_OK)
+    above = reversed(path.absolute().parents)
+    return next((each for each in above if os.access(each, os.F_OK) and not os.access(each, os.X_OK)), None)
 
 
 def _owner_of(path: Path) -> str:

@@ -67,17 +67,14 @@ class EngineService:
     ) -> AsyncGenerator[AskEvent, None]:
         """When this returns the engine is at work: what shows its events can be imported beside that."""
         try:
-            self._check_database(settings)
+            if variables := open_store(settings.store).environment_overrides(self._environment):
+                # libpq would get more here than the store's address says, as by PGPASSWORD
+                raise NoEngineError(f"{', '.join(variables)} is for this process alone")
             connection = connect(request, self._environment, idle_s=settings.engine_idle_s)
         except NoEngineError as error:
             _log.debug("not used: %s", error)
             return otherwise()
         return _events(connection, otherwise)
-
-    def _check_database(self, settings: Settings) -> None:
-        """Raises NoEngineError if libpq gets more than the store's address says, as by PGPASSWORD."""
-        if variables := open_store(settings.store).environment_overrides(self._environment):
-            raise NoEngineError(f"{', '.join(variables)} is for this process alone")
 
 
 class NoEngineError(Exception):
