@@ -221,4 +221,3 @@ class DocumentRecord:
     sha256: str
     recipe: str
     title: str = ""
-    chunk_ids: tuple[str, ...] = field(default=())

@@ -284,7 +284,7 @@ async def _generate_with(
         client_for=library.client,
         limits=_limits(question, settings),
         options=question.options,
-        passed=clock.end,
+        on_step=clock.end,
     )
     loading = False
     async with aclosing(stream):

@@ -7,12 +7,10 @@ closed.
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Final, Self, cast
 
 from streamrag_cli.documents.formats import Format, format_for
@@ -21,7 +19,7 @@ from streamrag_cli.documents.load import load
 from streamrag_cli.documents.read import RawFile
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
-from streamrag_cli.silence import SWITCHES
+from streamrag_cli.telemetry import child_environment
 
 _START_LIMIT_S: Final = 30.0
 
@@ -41,9 +39,7 @@ class Loader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -73,13 +69,12 @@ class _Worker:
     """One process. After any exception from `ask` it is of no more use."""
 
     def __init__(self, memory_limit_bytes: int) -> None:
-        import_paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 - resolve() would follow links
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-B", "-m", "streamrag_cli.documents.worker", str(memory_limit_bytes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={"PYTHONPATH": os.pathsep.join(import_paths), "PYTHONUTF8": "1", **SWITCHES},
+            env=child_environment(),
             start_new_session=True,  # Ctrl-C is for the parent to act on
         )
         self._requests = cast("BinaryIO", self._process.stdin)

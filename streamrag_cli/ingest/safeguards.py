@@ -3,13 +3,14 @@
 import os
 import re
 import shlex
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from streamrag_cli.documents.discover import discover
-from streamrag_cli.documents.found import FoundFile, SkipCode, SkippedPath, UnreadableDirectory
+from streamrag_cli.documents.found import Found, FoundFile, SkipCode, SkippedPath, UnreadableDirectory
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.gone import is_gone
 from streamrag_cli.ingest.roots import IngestRequest
@@ -30,13 +31,19 @@ MANY_DOCUMENTS: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookedAt:
-    """How many files there are, and which mounts below the roots have some.
+    """What the one walk over the roots found, how many of it are files, and which mounts below the roots have some.
 
     Such a mount is recorded like a root, so that it is missed when it is not mounted.
     """
 
+    found: deque[Found]
     files: int
+    roots: tuple[Path, ...]
     mounts: frozenset[Path]
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        return (*self.roots, *self.mounts)
 
 
 def look_at(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> LookedAt:
@@ -50,17 +57,19 @@ def look_at(roots: Sequence[Path], request: IngestRequest, settings: Settings) -
     mounts = _mounts_below(roots)
     without_files, unreadable = {*roots, *mounts}, []
     total = new = 0
+    all_found: deque[Found] = deque()
     for found in discover(roots, exclude=settings.exclude, environment=request.environment):
+        all_found.append(found)
         match found:
-            case FoundFile(path=path, root=root):
+            case FoundFile(root=root):
                 total += 1
                 if without_files:
-                    without_files.difference_update((path, *path.parents))
+                    without_files.difference_update((found.path, *found.path.parents))
                 new += root in new_roots
                 if new == LARGE_FILES + 1 and not request.dry_run:
                     _ask_about_size(sorted(new_roots), request)
-            case SkippedPath(path=path, code=code) if code in _ARE_THERE:
-                without_files.difference_update((path, *path.parents))
+            case SkippedPath(code=code) if without_files and code in _ARE_THERE:
+                without_files.difference_update((found.path, *found.path.parents))
             case UnreadableDirectory(path=path):
                 unreadable.append(path)
             case _:
@@ -68,7 +77,7 @@ def look_at(roots: Sequence[Path], request: IngestRequest, settings: Settings) -
     if not request.allow_empty:
         kept = {root for root in without_files if any(each.is_relative_to(root) for each in unreadable)}
         _refuse_empty(sorted(without_files.intersection(roots) - kept), request, settings)
-    return LookedAt(files=total, mounts=frozenset(mounts - without_files))
+    return LookedAt(found=all_found, files=total, roots=tuple(roots), mounts=frozenset(mounts - without_files))
 
 
 def _mounts_below(roots: Sequence[Path]) -> set[Path]:

@@ -100,11 +100,11 @@ class StreamingClient:
         )
 
     async def post(
-        self, path: str, payload: object, *, timeout_s: float, passed: Callable[[str], None]
+        self, path: str, payload: object, *, timeout_s: float, on_step: Callable[[str], None]
     ) -> httpx2.Response:
         """Send `payload` as JSON; the reply's body is still to be read, and the reply to be closed.
 
-        `timeout_s` limits the time to connect; `passed` is told "connect" and "send". Raises `FOREIGN_ERRORS`,
+        `timeout_s` limits the time to connect; `on_step` is called with "connect" and "send". Raises `FOREIGN_ERRORS`,
         StatusError for any status but success.
         """
         request = self._http.build_request(
@@ -112,7 +112,7 @@ class StreamingClient:
             self._url + path,
             content=json.dumps(payload).encode(),
             timeout=httpx2.Timeout(None, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
-            extensions={"trace": _tracer(passed)},
+            extensions={"trace": _tracer(on_step)},
         )
         response = await self._http.send(request, stream=True)
         if not response.is_success:
@@ -218,13 +218,13 @@ def _origin_guard(client: Callable[..., Http], endpoint: ModelEndpoint) -> Calla
     return async_guard if client is httpx2.AsyncClient else guard
 
 
-def _tracer(passed: Callable[[str], None]) -> Callable[[str, object], Awaitable[None]]:
+def _tracer(on_step: Callable[[str], None]) -> Callable[[str, object], Awaitable[None]]:
     steps = dict.fromkeys(_CONNECTED, "connect")
     steps["http11.send_request_body.complete"] = "send"
 
     async def trace(event: str, _: object) -> None:
         if event in steps:
-            passed(steps[event])
+            on_step(steps[event])
 
     return trace
 

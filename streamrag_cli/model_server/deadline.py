@@ -7,7 +7,6 @@ of them, for hours.
 import contextlib
 import socket
 import threading
-from types import TracebackType
 from typing import Self
 
 
@@ -35,9 +34,7 @@ class Deadline:
         self._timer.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._timer.cancel()
 
     def _pass(self) -> None:

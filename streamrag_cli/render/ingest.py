@@ -17,7 +17,7 @@ from streamrag_cli.events import (
 )
 from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.render.complaint import complain
-from streamrag_cli.render.consoles import console_for
+from streamrag_cli.render.consoles import console_for, print_line
 from streamrag_cli.render.machine import JsonLines, write_line
 from streamrag_cli.render.timings import duration
 
@@ -111,12 +111,8 @@ class IngestView:
             self._line(progress_line(event))
 
     def _line(self, text: str) -> None:
-        from rich.text import Text
-
         self._spoke_at = self._clock()
-
-        console = self._bar.console if self._bar else self._console
-        console.print(Text(text), soft_wrap=True)
+        print_line(self._bar.console if self._bar else self._console, text)
 
     def _start_bar(self, documents: int) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from streamrag_cli.errors import ConfigurationError, StreamragError
 from streamrag_cli.retrieval.embedder import BUILTIN, encodable
-from streamrag_cli.silence import silence
 from streamrag_cli.system_errors import lack_of, require_resources
+from streamrag_cli.telemetry import silence
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -12,7 +12,8 @@ from streamrag_cli.errors import StreamragError
 from streamrag_cli.store.interface import Counts, FloatArray, ScoredIds, StoredChunk, busy
 from streamrag_cli.store.kind import missing_collection
 from streamrag_cli.store.local import index_files
-from streamrag_cli.store.local.catalog import Catalog, damaged_catalog
+from streamrag_cli.store.local.catalog import Catalog
+from streamrag_cli.store.local.database import damaged_catalog
 from streamrag_cli.store.local.epoch import OpenEpoch
 from streamrag_cli.store.local.index_files import damaged_vectors
 from streamrag_cli.store.local.layout import Layout
