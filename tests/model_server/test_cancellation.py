@@ -16,9 +16,9 @@ from streamrag_cli.retrieval.openai_embedding import OpenAIEmbedder
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.time_limit import Cancellation
-from tests.openai_replies import Reply, Stall
-from tests.openai_server import OpenAIServer
-from tests.store.stores import LocalStore, document, write
+from tests.support.openai_replies import Reply, Stall
+from tests.support.openai_server import OpenAIServer
+from tests.support.stores import LocalStore, document, write
 
 SILENT = {
     "before its headers": Reply(before_headers=(Stall(),)),
