@@ -107,10 +107,10 @@ def light_ingest(folder: Path, store: Path) -> None:
         name = BUILTIN
         dimension = 384
 
-        def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        def embed_documents(self, texts: Sequence[str], cancellation: object = None) -> NDArray[np.float32]:
             return np.stack([table[hash(text) % 1024] for text in texts])
 
-        def embed_query(self, text: str) -> NDArray[np.float32]:
+        def embed_query(self, text: str, cancellation: object = None) -> NDArray[np.float32]:
             vector: NDArray[np.float32] = self.embed_documents([text])[0]
             return vector
 

@@ -374,7 +374,9 @@ async def _quote(
     clock.end("context")
     yield Status(status="generating", detail="choosing quotes")
     pick = partial(pick_quotes, question.text, found, max_hits=len(found.hits), embedder=retriever.embedder)
-    picking = retriever.in_thread(lambda end: pick(chunk_after=partial(retriever.chunk_after, cancellation=end)))
+    picking = retriever.in_thread(
+        lambda end: pick(chunk_after=partial(retriever.chunk_after, cancellation=end), cancellation=end)
+    )
     if for_visitors:
         quotes, said = await picking, _NO_MODEL
     else:

@@ -22,6 +22,7 @@ from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.lexical import holds
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.setting_row import MAX_TOP_K
+from streamrag_cli.store.time_limit import Cancellation
 from streamrag_cli.store.words import stems
 
 QUOTES: Final = 3
@@ -75,6 +76,7 @@ def pick_quotes(
     embedder: Embedder,
     limit: int = QUOTES,
     chunk_after: Callable[[Hit], Chunk | None] = lambda _: None,
+    cancellation: Cancellation | None = None,
 ) -> list[Quote]:
     """The best sentences of the best `max_hits` hits, best first, no sentence twice.
 
@@ -93,7 +95,7 @@ def pick_quotes(
         candidates = [candidates[index] for index in kept]
         lexical = [lexical[index] for index in kept]
         with_code = [with_code[index] for index in kept]
-    vectors = embedder.embed_documents([sentence.text for _, sentence in candidates])
+    vectors = embedder.embed_documents([sentence.text for _, sentence in candidates], cancellation)
     cosines = vectors @ found.question_vector
     best_chunk = max(hit.score for hit in hits) or 1.0
     kinds = _kinds_asked_for(question)

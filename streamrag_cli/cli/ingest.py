@@ -22,7 +22,10 @@ def command(
     paths: Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Files and folders.")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take PATH out of the store instead.")] = False,
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Make the collection anew; without PATH from what was ingested before.")
+        bool,
+        typer.Option(
+            "--rebuild", help="Rebuild the collection from PATH alone; without PATH from everything that was ingested."
+        ),
     ] = False,
     remove_all: Annotated[
         bool, typer.Option("--all", help="With --remove: the whole collection, and its name.")

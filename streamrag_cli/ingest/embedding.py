@@ -9,11 +9,11 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
-from threading import Event
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, overload
 
 from streamrag_cli.retrieval.embedder import Embedder
+from streamrag_cli.store.time_limit import Cancellation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ class EmbedAhead:
         self._embedder = embedder
         self._remembered_texts = remembered_texts
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed-batches")
-        self._stopped = Event()
+        self._stopped = Cancellation()
         self._wanted: _Wanted | None = None
         self._recent: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
 
@@ -41,7 +41,7 @@ class EmbedAhead:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._stopped.set()
+        self._stopped.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -61,7 +61,7 @@ class EmbedAhead:
         try:
             return self._vectors(texts, known)
         except BaseException:
-            self._stopped.set()
+            self._stopped.cancel()
             raise
         finally:
             self._wanted = None
@@ -73,7 +73,7 @@ class EmbedAhead:
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         by_length = sorted(new, key=lambda key: -len(new[key]))
         self._wanted = _Wanted([new[key] for key in by_length], self._stopped)
-        made = self._embedder.embed_documents(self._wanted)
+        made = self._embedder.embed_documents(self._wanted, self._stopped)
         if new and any(vector.shape != made[0].shape for vector in found.values()):
             # The service has another model under the same name. The store says so, once it has vectors of one kind.
             self._recent.clear()
@@ -100,7 +100,7 @@ class _Wanted(Sequence[str]):
     An embedder takes each text, or slice of texts, when it is about to embed it.
     """
 
-    def __init__(self, texts: Sequence[str], stopped: Event) -> None:
+    def __init__(self, texts: Sequence[str], stopped: Cancellation) -> None:
         self._texts = texts
         self._stopped = stopped
         self._chars = sum(map(len, texts)) or 1
@@ -121,7 +121,7 @@ class _Wanted(Sequence[str]):
     def __getitem__(self, index: slice) -> Sequence[str]: ...
 
     def __getitem__(self, index: int | slice) -> str | Sequence[str]:
-        if self._stopped.is_set():
+        if self._stopped.is_cancelled:
             raise BrokenOffError
         found = self._texts[index]
         self._taken += len(found) if isinstance(found, str) else sum(map(len, found))

@@ -18,7 +18,7 @@ from streamrag_cli.ingest.reading import FileReading
 from streamrag_cli.ingest.removal import remove, remove_all
 from streamrag_cli.ingest.roots import IngestRequest, forgotten_roots, lost_roots, refuse_vanished, roots_of
 from streamrag_cli.ingest.run import Run
-from streamrag_cli.ingest.safeguards import look_at, refuse_lost
+from streamrag_cli.ingest.safeguards import confirm_rebuild, look_at, refuse_lost
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.retriever import embedder_for
 from streamrag_cli.settings import Settings
@@ -47,6 +47,7 @@ def ingest_or_raise(
     refuse_lost(request, settings)
     roots = roots_of(request, settings)
     refuse_vanished(request, settings)
+    confirm_rebuild(request, settings)
     looked_at = look_at(roots, request, settings)
     if embedder is None:
         embedder = embedder_for(settings, made_with=_vectors_made_with(settings, rebuild=request.rebuild))

@@ -25,6 +25,7 @@ _ARE_THERE: Final[frozenset[SkipCode]] = frozenset(
 )
 """What would be read but for a rule: a folder with such files is no disk that is not mounted."""
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
+_NAMED_ROOTS: Final = 3
 MANY_DOCUMENTS: Final = 20
 """From how many documents on their removal is asked about."""
 
@@ -127,6 +128,34 @@ def refuse_lost(request: IngestRequest, settings: Settings) -> None:
             code="empty_folder",
             hint="mount it, or let the documents go: streamrag ingest --rebuild --allow-empty",
         )
+
+
+def confirm_rebuild(request: IngestRequest, settings: Settings) -> None:
+    """Raise UsageError unless a rebuild from the named paths alone drops no document, or a person agrees."""
+    if not request.rebuild or not request.paths or request.dry_run:
+        return
+    given = request.absolute_paths()
+    try:
+        with open_store(settings.store).manifest(settings.collection) as manifest:
+            records = manifest.documents_under("/") if manifest else iter(())
+            others = sum(1 for each in records if not _is_below(Path(each.path), given))
+            roots = [root for root in manifest.roots() if not _is_below(Path(root), given)] if manifest else []
+    except StoreError:
+        return  # it is too damaged to know, and a rebuild is the way to repair it
+    if not others:
+        return
+    named = shlex.join(map(str, request.paths))
+    dropped = f"the {_documents(others)} from {', '.join(roots[:_NAMED_ROOTS]) or 'elsewhere'}"
+    dropped += f" and {len(roots) - _NAMED_ROOTS} more" if len(roots) > _NAMED_ROOTS else ""
+    request.consent.require(
+        sanitise_line(f"A rebuild from {named} alone removes {dropped}. Go on?"),
+        otherwise=sanitise_line(f"a rebuild from {named} alone would remove {dropped}"),
+        hint=f"without PATH it is made from everything; from PATH alone: streamrag ingest --rebuild {named} --yes",
+    )
+
+
+def _is_below(path: Path, roots: Sequence[Path]) -> bool:
+    return any(path.is_relative_to(root) for root in roots)
 
 
 def _stored_below(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> dict[Path, int]:

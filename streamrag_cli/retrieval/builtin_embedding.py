@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from streamrag_cli.errors import ConfigurationError, StreamragError
 from streamrag_cli.retrieval.embedder import BUILTIN, encodable
+from streamrag_cli.store.time_limit import Cancellation
 from streamrag_cli.system_errors import lack_of, require_resources
 from streamrag_cli.telemetry import silence
 
@@ -54,7 +55,11 @@ class BuiltinEmbedder:
         self._lock = threading.Lock()
         self._loaded: _Model | None = None
 
-    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def embed_documents(
+        self,
+        texts: Sequence[str],
+        cancellation: Cancellation | None = None,  # noqa: ARG002 - nothing here waits for anybody
+    ) -> NDArray[np.float32]:
         vectors = np.empty((len(texts), DIMENSION), dtype=np.float32)
         if texts:
             model = self._model()
@@ -73,7 +78,11 @@ class BuiltinEmbedder:
                     deque(rows, maxlen=0)  # after a failure or a Ctrl-C no thread goes on
         return vectors
 
-    def embed_query(self, text: str) -> NDArray[np.float32]:
+    def embed_query(
+        self,
+        text: str,
+        cancellation: Cancellation | None = None,  # noqa: ARG002
+    ) -> NDArray[np.float32]:
         return self._model().embed(text)
 
     def _model(self) -> "_Model":

@@ -6,6 +6,8 @@ An embedder's name is stored with the vectors it made: vectors of two names are 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
+from streamrag_cli.store.time_limit import Cancellation
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -16,7 +18,8 @@ BUILTIN: Final = "builtin:all-MiniLM-L6-v2"
 class Embedder(Protocol):
     """Makes vectors of unit length, so that the cosine of two is their dot product.
 
-    A failure is a ConfigurationError (exit code 3) or a ModelServerError (4).
+    A failure is a ConfigurationError (exit code 3) or a ModelServerError (4). One that asks a server gives up when the
+    `cancellation` says so: ModelServerError `interrupted`.
     """
 
     @property
@@ -27,10 +30,10 @@ class Embedder(Protocol):
     def dimension(self) -> int | None:
         """Length of a vector; None as long as only the server knows, before the first text."""
 
-    def embed_documents(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+    def embed_documents(self, texts: Sequence[str], cancellation: Cancellation | None = None) -> "NDArray[np.float32]":
         """One row for each text, in their order: shape (texts, dimension)."""
 
-    def embed_query(self, text: str) -> "NDArray[np.float32]":
+    def embed_query(self, text: str, cancellation: Cancellation | None = None) -> "NDArray[np.float32]":
         """The vector of a question: shape (dimension,)."""
 
 

@@ -73,12 +73,12 @@ def retrieve(
 
     Raises StoreError (`store_empty` if there is nothing to search, `retrieval_timeout` if the store takes longer than
     `RETRIEVAL_LIMIT_S` or after `cancellation`), EmbeddingChangedError, and what the embedder raises, which has limits
-    of its own.
+    of its own and is cancelled as well.
     """
     stages = Stages(perf_counter())
     with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
         chunks_in(reader)  # before Chroma is opened, which an empty collection does not have
-    vector = _embedded(reader, embedder, question)
+    vector = _embedded(reader, embedder, question, cancellation)
     stages.end("embed")
     with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
         total = chunks_in(reader)
@@ -123,13 +123,15 @@ def chunks_in(reader: Reader) -> int:
     return count
 
 
-def _embedded(reader: Reader, embedder: Embedder, question: str) -> "NDArray[np.float32]":
-    """The question's vector. The first time Chroma is opened meanwhile: both take long, neither needs the other."""
+def _embedded(
+    reader: Reader, embedder: Embedder, question: str, cancellation: Cancellation | None
+) -> "NDArray[np.float32]":
+    """The question's vector. The first time Chroma is opened in parallel: both take long, neither needs the other."""
     if reader.is_ready:
-        return embedder.embed_query(question)
+        return embedder.embed_query(question, cancellation)
     with ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
-        opening = beside.submit(reader.get_ready)
-        vector = embedder.embed_query(question)
+        opening = beside.submit(reader.get_ready, TimeLimit(RETRIEVAL_LIMIT_S, cancellation))
+        vector = embedder.embed_query(question, cancellation)
         opening.result()
         return vector
 

@@ -97,8 +97,11 @@ class Reader(Protocol):
     def is_ready(self) -> bool:
         """Whether the first search has nothing left to open."""
 
-    def get_ready(self) -> None:
-        """Open what the first search would have to open otherwise."""
+    def get_ready(self, limit: TimeLimit | None = None) -> None:
+        """Open what the first search would have to open otherwise.
+
+        Raises StoreError `retrieval_timeout` once `limit` is over, also while another process holds the files.
+        """
 
     def close(self) -> None: ...
 

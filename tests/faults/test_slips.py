@@ -255,6 +255,51 @@ def test_a_rebuild_that_may_drop_a_vanished_folder_says_how_to_have_it_again(cli
     assert (cli_with_notes.run("ingest", str(notes)).code, documents(cli_with_notes)) == (0, MANY + 1)
 
 
+def test_a_rebuild_from_one_folder_drops_the_others_only_with_yes(cli_with_notes: WarmCommandLine) -> None:
+    work = cli_with_notes.directory
+    tried = cli_with_notes.run("ingest", "--rebuild", "letters")
+
+    assert refused(tried) == (
+        2,
+        b"",
+        [
+            f"streamrag: a rebuild from letters alone would remove the {MANY} documents from {work}/notes:"
+            " this needs --yes",
+            "hint: without PATH it is made from everything; from PATH alone: streamrag ingest --rebuild letters --yes",
+        ],
+    )
+    assert documents(cli_with_notes) == MANY + 1
+    assert [cli_with_notes.run("ingest", "--rebuild", *paths).code for paths in ((), ("letters", "notes"), (".",))] == [
+        0
+    ] * 3
+    assert documents(cli_with_notes) == MANY + 1
+    assert cli_with_notes.run("ingest", "--rebuild", "letters", "--yes").code == 0
+    assert documents(cli_with_notes) == 1
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [(b"\n", 2, MANY + 1), (b"y\n", 0, MANY)])
+def test_a_rebuild_from_one_folder_is_asked_about_on_a_terminal(
+    cli_with_notes: WarmCommandLine, answer: bytes, code: int, left: int
+) -> None:
+    with on_terminal(cli_with_notes, "ingest", "--rebuild", "notes", columns=200) as (terminal, process):
+        terminal.wait_for("[y/N]")
+        terminal.type(answer)
+        ended = terminal.wait_for_end(process)
+
+    question = (
+        f"A rebuild from notes alone removes the 1 document from {cli_with_notes.directory}/letters. Go on? [y/N]"
+    )
+    assert question in re.sub(r"\s+", " ", " ".join(terminal.lines))
+    assert (ended, documents(cli_with_notes)) == (code, left)
+
+
+def test_a_damaged_collection_can_be_rebuilt_from_one_folder_without_asking(cli_with_notes: WarmCommandLine) -> None:
+    (catalog,) = cli_with_notes.store.glob("collections/default/epoch-*/catalog.sqlite3")
+    catalog.write_bytes(b"no database at all" * 1000)
+
+    assert (cli_with_notes.run("ingest", "--rebuild", "letters").code, documents(cli_with_notes)) == (0, 1)
+
+
 def test_an_empty_folder_of_which_the_store_has_nothing_is_no_slip(cli_with_notes: WarmCommandLine) -> None:
     (cli_with_notes.directory / "blank").mkdir()
 

@@ -26,7 +26,7 @@ class StoppingEmbedder(FakeEmbedder):
         super().__init__()
         self.seen = Event()
 
-    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def embed_documents(self, texts: Sequence[str], cancellation: object = None) -> NDArray[np.float32]:
         rows = []
         for number in range(len(texts)):
             rows.append(self.embed_query(texts[number]))

@@ -25,6 +25,7 @@ _HTML_HEADING: Final = re.compile(r"<h([1-6])\b[^>]*>(.*?)</h\1\s*>", re.IGNOREC
 _TAG: Final = re.compile(r"<[^>]*>")
 _TITLE_ATTRIBUTES: Final = re.compile(r"\s*\{[#.][^{}]*\}\s*$")
 _PLAIN: Final = re.compile(r"[^\\`*_\[\]<>&{}!\n]*\Z")
+_LINK: Final = "]("
 _DELIMITER_ROW: Final = re.compile(
     r"^[ \t>]*+\|?[ \t]*+:?-++:?[ \t]*+(?:\|[ \t]*+:?-++:?[ \t]*+)*+\|?[ \t]*+$", re.MULTILINE
 )
@@ -132,7 +133,8 @@ def _heading_text(source: str) -> str:
     if _PLAIN.match(source):
         return clean_heading(source)
     pieces: list[str] = []
-    for token in _inline().parseInline(source)[0].children or ():
+    # At each bracket the parser looks for a link, also in a heading of nothing but brackets.
+    for token in _inline(with_links=_LINK in source).parseInline(source)[0].children or ():
         pieces.extend(_shown(token))
     return clean_heading("".join(pieces))
 
@@ -155,7 +157,8 @@ def _blocks() -> "MarkdownIt":
 
 
 @cache
-def _inline() -> "MarkdownIt":
+def _inline(*, with_links: bool) -> "MarkdownIt":
     from markdown_it import MarkdownIt  # loaded by now
 
-    return MarkdownIt("commonmark")
+    parser = MarkdownIt("commonmark")
+    return parser if with_links else parser.disable(["link", "image"])
