@@ -4,16 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 
-def name_of_copy(copy: str, original: str) -> str:
-    """A short name for a copy that is shown with the original: its folder, if the file has the same name.
-
-    >>> name_of_copy("docs/v2/install.md", "docs/v1/install.md"), name_of_copy("docs/b.md", "docs/a.md")
-    ('docs/v2', 'docs/b.md')
-    """
-    file = PurePosixPath(copy)
-    return str(file.parent) if file.name == PurePosixPath(original).name else str(file)
-
-
 @dataclass(frozen=True, slots=True)
 class DisplayNames:
     """Names for a person in `directory`, whose home is `home`; either is None if there is none.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
+from streamrag_cli.answer.excerpts import as_sources
 from streamrag_cli.gone import gone_files
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.retriever import Retriever
@@ -36,6 +37,17 @@ def test_versions_of_a_page_are_one_source_that_names_the_others(tmp_path: Path)
     [[version, others]] = [item for item in found.items() if item[0] != "log.md"]
     assert len(found) == 2
     assert {version, *others} == set(versions)
+
+
+def test_a_copy_is_named_by_its_file_also_if_the_files_have_the_same_name(tmp_path: Path) -> None:
+    found = hits(tmp_path, {f"{n}/anemometer.md": PAGE.format(n) for n in (3, 4)}, "How do I calibrate it?")
+
+    assert {source.source for source in as_sources(found, {}, question="")} | set(
+        as_sources(found, {}, question="")[0].also
+    ) == {
+        "docs/3/anemometer.md",
+        "docs/4/anemometer.md",
+    }
 
 
 def test_the_version_that_the_question_names_is_the_one_that_is_kept(tmp_path: Path) -> None:
