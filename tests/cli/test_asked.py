@@ -6,7 +6,7 @@ import pytest
 
 from streamrag_cli.cli.ask import read_question
 from streamrag_cli.cli.asked import Asked, shown_base_url
-from tests.a_process import process
+from tests.support.process import process
 
 FLAGS = {"--collection": "laws", "--store": "", "--base-url": "http://h:1/v1", "--model": "tiny"}
 
