@@ -31,7 +31,7 @@ def as_sources(
     for hit, of_hit in zip(hits, found, strict=True):
         weights = [sum(term_weights.get(term, 0.0) for term in set(next(words))) for _ in of_hit]
         with_code = [holds(f"{each.text} {each.block.words}", codes) for each in of_hit]
-        is_asked = [each.role == "fact" and asked_by(each.text, question) == "name" for each in of_hit]
+        is_asked = [each.role == "fact" and asked_by(each.text, question, hit.chunk.title) == "name" for each in of_hit]
         order = [*zip(with_code, is_asked, weights, strict=True)]
         best = max(range(len(of_hit)), key=order.__getitem__, default=0)
         role = of_hit[best].role if of_hit else "text"
@@ -43,7 +43,7 @@ def _shown_sentences(hit: Hit, question: str) -> Sequence[Sentence]:
     found = sentences_of(hit)
     shown = [each for each in found if each.role != "fact"][:_MOST_SENTENCES]
     facts = [each for each in found if each.role == "fact"]
-    return [*shown, *(each for each in facts if asked_by(each.text, question))] if shown else facts
+    return [*shown, *(each for each in facts if asked_by(each.text, question, hit.chunk.title))] if shown else facts
 
 
 def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:

@@ -35,17 +35,22 @@ def split_facts(text: str) -> tuple[Sequence[tuple[int, str]], str]:
     return facts, "\n" * found[0].count("\n") + text[found.end() :]
 
 
-def asked_by(fact: str, question: str) -> Literal["", "name", "value"]:
+def asked_by(fact: str, question: str, title: str = "") -> Literal["", "name", "value"]:
     """Whether the question asks for what the fact is called, has a word of its value, or neither.
+
+    "When" and the like ask for a fact only if half of the other words are of the page's `title`: "when is the budget
+    frozen" is not about the page's date.
 
     >>> [asked_by("owner: Ida Falk", each) for each in ("Who owns it?", "What did Ida do?", "What is a berth?")]
     ['name', 'value', '']
     """
     name, _, value = fact.partition(": ")
     asked = question.lower()
-    if any(pattern.search(asked) and not names.isdisjoint(re.findall(r"\w+", name)) for pattern, names in _ASKED):
-        return "name"
     words = content_words(question)
+    if any(pattern.search(asked) and not names.isdisjoint(re.findall(r"\w+", name)) for pattern, names in _ASKED):
+        of_title = set(content_words(title)).intersection(words)
+        if not title or 2 * len(of_title) >= len(set(words)):
+            return "name"
     if any(_is_same_stem(word, part) for word in words for part in re.findall(r"[^\W_]+", name)):
         return "name"
     return "" if set(words).isdisjoint(content_words(value)) else "value"

@@ -20,7 +20,7 @@ from streamrag_cli.answer.sentences import Sentence, sentences
 from streamrag_cli.documents.formats import inline_markup, text_kind
 from streamrag_cli.model import Chunk, Hit
 from streamrag_cli.retrieval.embedder import Embedder
-from streamrag_cli.retrieval.lexical import holds
+from streamrag_cli.retrieval.lexical import has_option, holds, options
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.setting_row import MAX_TOP_K
 from streamrag_cli.store.words import stems
@@ -37,7 +37,17 @@ _TABLE_CHUNKS: Final = 12
 
 _BM25_K1: Final = 1.2
 _BM25_B: Final = 0.3
-_WEIGHTS: Final = {"coverage": 0.5, "bm25": 0.5, "cosine": 1.0, "chunk": 0.1, "kind": 0.2, "code": 1.0, "fact": 0.5}
+_WEIGHTS: Final = {
+    "coverage": 0.5,
+    "bm25": 0.5,
+    "cosine": 1.0,
+    "chunk": 0.1,
+    "kind": 0.2,
+    "code": 1.0,
+    "fact": 0.5,
+    "option": 1.0,
+    "question": 0.5,
+}
 
 _DATE_WORDS = (
     "january|february|march|april|may|june|july|august|september|october|november|december|century|centuries|"
@@ -98,6 +108,7 @@ def pick_quotes(
     cosines = vectors @ found.question_vector
     best_chunk = max(hit.score for hit in hits) or 1.0
     kinds = _kinds_asked_for(question)
+    asked_options = options(question)
     scores = [
         _WEIGHTS["coverage"] * coverage
         + _WEIGHTS["bm25"] * bm25
@@ -105,7 +116,9 @@ def pick_quotes(
         + _WEIGHTS["chunk"] * hit.score / best_chunk
         + _WEIGHTS["kind"] * any(kind.search(sentence.text) for kind in kinds)
         + _WEIGHTS["code"] * has_code
-        + _WEIGHTS["fact"] * (sentence.role == "fact" and asked_by(sentence.text, question) == "name")
+        + _WEIGHTS["option"] * _defines(sentence, asked_options)
+        - _WEIGHTS["question"] * (_is_question(sentence) and not sentence.following)
+        + _WEIGHTS["fact"] * (sentence.role == "fact" and asked_by(sentence.text, question, hit.chunk.title) == "name")
         for (hit, sentence), (coverage, bm25), cosine, has_code in zip(
             candidates, lexical, cosines, with_code, strict=True
         )
@@ -132,9 +145,20 @@ def _candidates(hits: Sequence[Hit], question: str) -> list[tuple[Hit, Sentence]
         (hit, sentence)
         for hit in hits
         for sentence in sentences_of(hit)
-        if sentence.role != "fact" or asked_by(sentence.text, question)
+        if sentence.role != "fact" or asked_by(sentence.text, question, hit.chunk.title)
     ]
     return [each for each in found if each[1].role != "heading"] or found
+
+
+def _is_question(sentence: Sentence) -> bool:
+    return sentence.text.rstrip("\"')*_\u201d ").endswith(("?", "\uff1f", "\u061f"))
+
+
+def _defines(sentence: Sentence, asked: Sequence[str]) -> float:
+    """How sure it is that the sentence says what one of the options does: it begins with it, or has it at all."""
+    term = sentence.text.partition(": ")[0]
+    begins = term.startswith("-") and any(has_option(term, each) for each in asked)
+    return 1.0 if begins else 0.3 if any(has_option(sentence.text, each) for each in asked) else 0.0
 
 
 def _told(hit: Hit, sentence: Sentence) -> str:
@@ -158,6 +182,8 @@ def _in_order(
     shown: set[str] = set()
     for hit, sentence in candidates:
         parts = up_to_value(sentence, values, shown)
+        if len(parts) == 1 and _is_question(sentence) and not sentence.block.markdown:
+            parts = [sentence, *sentence.following[:1]]
         shown.update(part.text for part in parts)
         block = _whole_block(hit, parts[-1], chunk_after)
         if block.rows:

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from streamrag_cli.answer.code_units import code_units
 from streamrag_cli.answer.facts import split_facts
 from streamrag_cli.answer.inline import CODE_CHARACTERS, LINE, Masked, code_span, mask
-from streamrag_cli.answer.passages import MOST_LINES, NOTHING, Announced, Block, announced, blocks, fenced
+from streamrag_cli.answer.passages import MOST_LINES, NOTHING, Announced, Block, announced, blocks, fenced, is_title
 from streamrag_cli.documents.formats import Markup, TextKind
 
 MAX_CHARS: Final = 500
@@ -99,7 +99,9 @@ def _of_blocks(found: Sequence[Block], markup: Markup) -> Iterator[Sentence]:
 
 def _with_block(last: Sentence, found: Sequence[Block], index: int, markup: Markup, *, follows_code: bool) -> Sentence:
     """The last sentence of a block, and the next block if it announces that."""
-    if not _ANNOUNCES.search(last.text) and not (follows_code and _ANNOUNCES_CODE.search(last.text)):
+    is_caption = len(found[index].raw) == 1 and found[index].kind == "text" and is_title(last.text)
+    announces_code = follows_code and (is_caption or _ANNOUNCES_CODE.search(last.text))
+    if not _ANNOUNCES.search(last.text) and not announces_code:
         return last
     return _announcing(last, found, index, markup)
 
