@@ -218,3 +218,33 @@ def test_a_heading_is_quoted_only_if_there_is_nothing_else(name: str, tmp_path: 
         return [quote.text for quote in pick_quotes(question, found, max_hits=2, embedder=embedder)]
 
     assert (quoted(*hits), quoted(hits[0])) == (["A berth is 9 euros."], [heading])
+
+
+def quotes_of(text: str, question: str, tmp_path: Path, name: str = "a.md") -> list[str]:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    settings = Settings(store=tmp_path / "store")
+    ingest_or_raise(IngestRequest(paths=(path,), working_directory=tmp_path), settings)
+    with closing(Retriever.open(settings)) as opened:
+        found = opened.retrieve(question, limit=3, min_score=0.0)
+        return [quote.text for quote in pick_quotes(question, found, max_hits=3, embedder=opened.embedder)]
+
+
+def test_a_question_in_the_document_is_no_answer_but_the_reply_is(tmp_path: Path) -> None:
+    chat = (
+        "[03/12/2031, 18:04:11] Ida: how often is the code of the gate changed?\n"
+        "[03/12/2031, 18:05:02] Ivo: the code of the gate is changed on the first Monday of each month\n"
+    )
+
+    first, *_ = quotes_of(chat, "How often is the code of the gate changed?", tmp_path, "chat.txt")
+
+    assert first == chat.splitlines()[1]
+
+
+def test_an_option_is_quoted_where_it_is_explained(tmp_path: Path) -> None:
+    text = (
+        "# pump\n\n- -q, --quiet: No line is printed for a tank.\n- --quiet-start: The pump starts slowly.\n\n"
+        "If pump -q is used, the pump still prints errors. With pump -q nothing asks.\n"
+    )
+
+    assert quotes_of(text, "What does pump -q do?", tmp_path)[0] == "-q, --quiet: No line is printed for a tank."

@@ -70,12 +70,13 @@ def test_simple_entries_are_facts_on_the_lines_that_they_have_in_the_file() -> N
         ("Who was at the crew meeting?", "attendees: Ada Falk, Ivo Holm"),
         ("Who owns the crew meeting's page?", "owner: Mira Brandt"),
         ("What did the crew meeting decide about a boat?", "We buy the boat Heron."),
+        ("When is the boat bought?", "We buy the boat Heron."),
         ("Which room?", "room: North 4"),
     ],
 )
 def test_a_fact_is_quoted_and_shown_only_if_it_is_asked_for(question: str, quoted: str) -> None:
     text = (
-        "---\nroom: North 4\nattendees: [Ada Falk, Ivo Holm]\nowner: Mira Brandt\n---\n# Crew meeting\n\n"
+        "---\ndate: May\nroom: North 4\nattendees: [Ada Falk, Ivo Holm]\nowner: Mira Brandt\n---\n# Crew meeting\n\n"
         "We buy the boat Heron.\n"
     )
     (passage,) = chunk(loaded("a.md", text))

@@ -131,3 +131,10 @@ def test_the_title_is_without_the_sites_name(head: str, title: str) -> None:
 )
 def test_hostile_pages_are_read_in_time(page: str) -> None:
     loaded("a.html", page)
+
+
+def test_the_footer_of_a_page_with_short_paragraphs_alone_is_left_out() -> None:
+    content = "<div><h1>Slip</h1><p>Open at six.</p></div>"
+    page = f"<html><body><header>Home</header>{content}<footer>Imprint</footer></body></html>"
+
+    assert text_of(page) == "# Slip\n\nOpen at six."
