@@ -221,11 +221,7 @@ def test_a_heading_is_quoted_only_if_there_is_nothing_else(name: str, tmp_path: 
 
 
 def quotes_of(text: str, question: str, tmp_path: Path, name: str = "a.md") -> list[str]:
-    path = tmp_path / name
-    path.write_text(text, encoding="utf-8")
-    settings = Settings(store=tmp_path / "store")
-    ingest_or_raise(IngestRequest(paths=(path,), working_directory=tmp_path), settings)
-    with closing(Retriever.open(settings)) as opened:
+    with closing(Retriever.open(make_collection(tmp_path, {name: text}))) as opened:
         found = opened.retrieve(question, limit=3, min_score=0.0)
         return [quote.text for quote in pick_quotes(question, found, max_hits=3, embedder=opened.embedder)]
 

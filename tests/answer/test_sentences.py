@@ -291,7 +291,7 @@ def test_a_title_in_capitals_is_quoted_only_if_plain_text_has_nothing_else() -> 
     title = "RULES OF THE SLIP"
 
     assert [each.text for each in sentences(f"{title}\n\nPay at the gate.\n", "plain", "none")] == ["Pay at the gate."]
-    assert [(each.text, each.role) for each in sentences(f"{title}\n", "plain", "none")] == [(title, "text")]
+    assert [(each.text, each.role) for each in sentences(f"{title}\n", "plain", "none")] == [(title, "heading")]
 
 
 def test_what_a_mail_quotes_is_announced_by_the_line_above_it() -> None:
