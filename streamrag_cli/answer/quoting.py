@@ -45,7 +45,7 @@ _WEIGHTS: Final = {
     "kind": 0.2,
     "code": 1.0,
     "fact": 0.5,
-    "option": 1.0,
+    "option": 1.5,
     "question": 0.5,
 }
 
