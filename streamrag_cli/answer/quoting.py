@@ -46,7 +46,7 @@ _WEIGHTS: Final = {
     "code": 1.0,
     "fact": 0.5,
     "option": 1.5,
-    "question": 0.5,
+    "question": 1.0,
 }
 
 _DATE_WORDS = (
