@@ -6,6 +6,7 @@ from typing import Final
 from streamrag_cli.answer.facts import asked_by
 from streamrag_cli.answer.quoting import sentences_of
 from streamrag_cli.answer.sentences import Sentence
+from streamrag_cli.display_names import name_of_copy
 from streamrag_cli.model import Chunk, Hit, Source
 from streamrag_cli.retrieval.lexical import holds
 from streamrag_cli.store.words import stems
@@ -60,7 +61,7 @@ def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:
         score=hit.score,
         chunk_id=chunk.id,
         path=hit.path,
-        also=tuple(sanitise_line(each.source) for each in hit.copies),
+        also=tuple(sanitise_line(name_of_copy(each.source, hit.source)) for each in hit.copies),
         also_paths=tuple(each.path for each in hit.copies),
         gone_paths=(hit.path,) * hit.is_gone + tuple(each.path for each in hit.copies if each.is_gone),
     )

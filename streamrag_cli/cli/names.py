@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from streamrag_cli.display_names import DisplayNames
+from streamrag_cli.display_names import DisplayNames, name_of_copy
 from streamrag_cli.events import AskEvent, Citations, Notice, Sources
 from streamrag_cli.gone import topmost_gone
 from streamrag_cli.model import Source
@@ -17,8 +17,9 @@ _NAMED: Final = 3
 
 
 def _shown(source: Source, names: DisplayNames) -> Source:
-    also = tuple(sanitise_line(names.of(path)) for path in source.also_paths)
-    return replace(source, source=sanitise_line(names.of(source.path)), also=also)
+    name = names.of(source.path)
+    also = (sanitise_line(name_of_copy(names.of(path), name)) for path in source.also_paths)
+    return replace(source, source=sanitise_line(name), also=tuple(also))
 
 
 def _gone_notice(sources: Iterable[Source], names: DisplayNames) -> Notice | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from streamrag_cli.answer.excerpts import as_sources
+from streamrag_cli.display_names import name_of_copy
 from streamrag_cli.gone import gone_files
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.retriever import Retriever
@@ -39,15 +39,14 @@ def test_versions_of_a_page_are_one_source_that_names_the_others(tmp_path: Path)
     assert {version, *others} == set(versions)
 
 
-def test_a_copy_is_named_by_its_file_also_if_the_files_have_the_same_name(tmp_path: Path) -> None:
-    found = hits(tmp_path, {f"{n}/anemometer.md": PAGE.format(n) for n in (3, 4)}, "How do I calibrate it?")
-
-    assert {source.source for source in as_sources(found, {}, question="")} | set(
-        as_sources(found, {}, question="")[0].also
-    ) == {
-        "docs/3/anemometer.md",
-        "docs/4/anemometer.md",
-    }
+def test_a_copy_in_another_root_is_named_by_its_file_and_one_beside_it_by_its_folder() -> None:
+    assert [
+        name_of_copy(each, "docs/3/gulls.md") for each in ("docs/4/gulls.md", "~/old/gulls.md", "/srv/3/gulls.md")
+    ] == [
+        "docs/4",
+        "~/old/gulls.md",
+        "/srv/3/gulls.md",
+    ]
 
 
 def test_the_version_that_the_question_names_is_the_one_that_is_kept(tmp_path: Path) -> None:
