@@ -13,9 +13,9 @@ from streamrag_cli.events import FileProgress
 from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.ingest.pipeline import ingest
 from streamrag_cli.render.ingest import SAY_EVERY_S, IngestLines, IngestView
+from streamrag_cli.render.remaining import RemainingTime
 from tests.support.fake_embedder import FakeEmbedder
 from tests.support.ingests import Ingests
-from streamrag_cli.render.remaining import RemainingTime
 
 WAIT_S = 60.0
 
