@@ -93,7 +93,7 @@ class Settings:
         parse=value.collection_name,
         flag="-c, --collection NAME",
         commands=("ask", "search", "bench", "ingest", "status", "copy", "doctor"),
-        meaning="Collection: a named set of documents under one embedding.",
+        meaning="Collection: a named set of documents under one embedding. 3 to 63 letters, digits, `.`, `-` or `_`.",
         help="Collection.",
     )
     store: StoreAddress = setting(  # noqa: RUF009 - a field, not a value

@@ -42,7 +42,7 @@ def command(
     accepted_at = time.perf_counter()
     stages = _own_stages(process)
     settings = settings_from(process, flags)
-    text, extra = read_question(question, process, stdin=stdin)
+    text, extra = read_question(question, process, stdin=stdin, command="ask")
     asked = Question(
         text=text, extra=extra, accepted_at=accepted_at, startup_ms=_startup_ms(accepted_at), with_stages=timings
     )
@@ -72,15 +72,19 @@ def service_of(process: Process, settings: Settings) -> Service:
     return EngineService(process.environment, LocalService())
 
 
-def read_question(question: str, process: Process, *, stdin: bool) -> tuple[str, str]:
+def read_question(question: str, process: Process, *, stdin: bool, command: str) -> tuple[str, str]:
     """The question and the text beside it. Only `-` and `--stdin` read stdin: an open pipe must not hang us."""
+    process.asked = replace(process.asked, command=command)
     if question == "-" and stdin:
         raise UsageError("- and --stdin both want stdin", code="usage", hint='streamrag ask --stdin "QUESTION"')
     if question == "-":
         return read_all(process.stdin, process.err), ""
     # Bytes that are no UTF-8 come from the command line as lone surrogates, which nothing further on can encode.
     text = question.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return text, read_all(process.stdin, process.err) if stdin else ""
+    if stdin:
+        return text, read_all(process.stdin, process.err)
+    process.asked = replace(process.asked, question=text)
+    return text, ""
 
 
 def _own_stages(process: Process) -> Stages:

@@ -8,6 +8,6 @@ or that unpack archives run in a process of their own (`sandbox`), everything el
 
 from typing import Final
 
-RECIPE: Final = "3"
+RECIPE: Final = "4"
 """Names what the loaders and the chunker make of a file. To be raised whenever their output changes:
 a stored document with another recipe is cut anew although its file is unchanged."""

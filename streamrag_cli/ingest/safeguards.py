@@ -192,7 +192,7 @@ def confirm_removal(documents: int | None, what: str, request: IngestRequest, *,
     request.consent.require(
         f"Remove {counted} {target}?",
         otherwise=f"{counted} {target} would be removed",
-        hint=f"with --dry-run -v in place of --yes it lists them: {command} --yes",
+        hint=f"see them first (then --yes in place of --dry-run -v removes them): {command} --dry-run -v",
     )
 
 

@@ -57,6 +57,7 @@ LARGE = {
 }
 
 
+@pytest.mark.fault("slow-large-file")
 @pytest.mark.parametrize("name", LARGE)
 def test_a_large_file_gives_the_same_document_from_a_process_of_its_own(name: str, loader: Loader) -> None:
     data = (LARGE[name] * (LARGE_BYTES // len(LARGE[name]) + 1)).encode()
@@ -67,6 +68,7 @@ def test_a_large_file_gives_the_same_document_from_a_process_of_its_own(name: st
     assert replace(apart, line_numbers=None) == replace(here, line_numbers=None)
 
 
+@pytest.mark.fault("slow-large-file")
 def test_a_large_file_that_takes_too_much_of_the_processor_fails_and_the_next_is_loaded() -> None:
     data = b"- a\n" * 1_000_000
     with Loader(time_limit_s=1) as loader, pytest.MonkeyPatch.context() as patch:
@@ -131,6 +133,7 @@ def test_a_process_that_dies_costs_one_file(loader: Loader) -> None:
     assert loader.load(Path("/a.pdf"), raw_file(PDF)).text.startswith("Page one.")
 
 
+@pytest.mark.fault("slow-large-file")
 def test_memory_is_limited() -> None:
     page = b"<p>x</p>" * 4_000_000
     with Loader(memory_limit_bytes=600 << 20) as loader:

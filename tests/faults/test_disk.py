@@ -112,6 +112,7 @@ def test_a_first_ingest_onto_a_full_disk_is_said_and_can_be_made_when_there_is_r
     assert found(cli_with_small_disk)[0]["source"] == "docs/harbour.md"
 
 
+@pytest.mark.fault("full-disk-question")
 @pytest.mark.parametrize("free_kib", [0, 20, 200])
 def test_a_store_on_a_full_disk_is_asked_like_any_other_and_refuses_what_writes(
     cli_with_small_disk: WarmCommandLine, free_kib: int

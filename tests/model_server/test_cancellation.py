@@ -32,6 +32,7 @@ def embedder_of(server: OpenAIServer) -> OpenAIEmbedder:
     return OpenAIEmbedder(ModelEndpoint(model="m", base_url=server.base_url, purpose=EMBEDDING), timeout_s=LIMIT_S)
 
 
+@pytest.mark.fault("embedding-cancelled")
 @pytest.mark.parametrize("where", SILENT)
 def test_a_cancelled_request_closes_its_connection_and_frees_its_thread(where: str) -> None:
     cancellation = Cancellation()
@@ -49,6 +50,7 @@ def test_a_cancelled_request_closes_its_connection_and_frees_its_thread(where: s
     assert raised.value.message == f"the request to 127.0.0.1:{server.port} was cancelled"
 
 
+@pytest.mark.fault("embedding-cancelled")
 def test_nothing_is_sent_once_the_asker_has_gone() -> None:
     cancellation = Cancellation()
     cancellation.cancel()
@@ -59,6 +61,7 @@ def test_nothing_is_sent_once_the_asker_has_gone() -> None:
         assert (raised.value.code, server.requests) == ("interrupted", [])
 
 
+@pytest.mark.fault("embedding-cancelled")
 def test_a_question_whose_asker_has_gone_leaves_no_thread_behind(tmp_path: Path) -> None:
     with LocalStore(tmp_path).writing(embedding="openai:m") as writer:
         write(writer, document("ships.md", "ships cross the sea"))
@@ -84,6 +87,7 @@ def test_a_question_whose_asker_has_gone_leaves_no_thread_behind(tmp_path: Path)
             assert asyncio.run(leave())
 
 
+@pytest.mark.fault("embedding-cancelled")
 def test_an_ingest_that_ends_leaves_no_request_behind() -> None:
     with OpenAIServer(embeddings=SILENT["before its headers"]) as server:
         with EmbedAhead(embedder_of(server), remembered_texts=0) as embedding:

@@ -69,6 +69,7 @@ def test_an_address_beyond_the_limit_is_refused_in_words(length: int, piece_byte
     assert alive == 200
 
 
+@pytest.mark.fault("too-many-parameters")
 def test_an_address_with_too_many_parameters_is_refused_before_they_are_read(settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         most = request(f"{server.url}/healthz?a" + "&a" * 99)

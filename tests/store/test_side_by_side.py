@@ -124,6 +124,7 @@ def test_a_search_ends_when_its_asker_goes(store: Store) -> None:
     assert caught.value.code == "interrupted"
 
 
+@pytest.mark.fault("vectors-locked")
 @pytest.mark.parametrize(
     ("limit_s", "is_cancelled", "code"), [(0.2, False, "retrieval_timeout"), (600, True, "interrupted")]
 )
