@@ -200,12 +200,12 @@ class _NoWork:
     name = BUILTIN
     dimension = DIMENSION
 
-    def embed_documents(self, texts: Any) -> Any:
+    def embed_documents(self, texts: Any, cancellation: object = None) -> Any:
         import numpy as np
 
         return np.zeros((len(texts), DIMENSION), dtype=np.float32)
 
-    def embed_query(self, text: str) -> Any:
+    def embed_query(self, text: str, cancellation: object = None) -> Any:
         return self.embed_documents([text])[0]
 
 

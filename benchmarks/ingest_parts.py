@@ -107,10 +107,10 @@ def light_ingest(folder: Path, store: Path) -> None:
         name = BUILTIN
         dimension = 384
 
-        def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        def embed_documents(self, texts: Sequence[str], cancellation: object = None) -> NDArray[np.float32]:
             return np.stack([table[hash(text) % 1024] for text in texts])
 
-        def embed_query(self, text: str) -> NDArray[np.float32]:
+        def embed_query(self, text: str, cancellation: object = None) -> NDArray[np.float32]:
             vector: NDArray[np.float32] = self.embed_documents([text])[0]
             return vector
 
@@ -142,7 +142,8 @@ def index_alone(chunks: int, store: Path) -> None:
 def embed_alone(folder: Path) -> None:
     """Embed each different text of the folder once, longest first, and nothing else; print what that took."""
     from streamrag_cli.documents.chunking import chunk
-    from streamrag_cli.documents.discover import FoundFile, discover
+    from streamrag_cli.documents.discover import discover
+    from streamrag_cli.documents.found import FoundFile
     from streamrag_cli.documents.load import load
     from streamrag_cli.documents.read import read_file
     from streamrag_cli.retrieval.builtin_embedding import BuiltinEmbedder

@@ -86,11 +86,11 @@ class Synthetic:
     def words(self, count: int) -> str:
         return " ".join(f"w{int(rank)}" for rank in np.minimum(self._random.zipf(1.3, count), VOCABULARY))
 
-    def embed_query(self, text: str) -> NDArray[np.float32]:
+    def embed_query(self, text: str, cancellation: object = None) -> NDArray[np.float32]:
         vector: NDArray[np.float32] = self.questions[int(text.split(maxsplit=1)[0])]
         return vector
 
-    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def embed_documents(self, texts: Sequence[str], cancellation: object = None) -> NDArray[np.float32]:
         return np.stack([self.embed_query(text) for text in texts])
 
 

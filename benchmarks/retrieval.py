@@ -156,11 +156,11 @@ class LookedUp:
         vectors = unit(np.random.default_rng(5).standard_normal((len(questions), DIMENSION)))
         self._vectors = dict(zip(questions, vectors, strict=True))
 
-    def embed_query(self, text: str) -> "NDArray[np.float32]":
+    def embed_query(self, text: str, cancellation: object = None) -> "NDArray[np.float32]":
         vector: NDArray[np.float32] = self._vectors[text]
         return vector
 
-    def embed_documents(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+    def embed_documents(self, texts: Sequence[str], cancellation: object = None) -> "NDArray[np.float32]":
         import numpy as np
 
         return np.stack([self.embed_query(text) for text in texts])

@@ -12,7 +12,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from streamrag_cli.documents.discover import FoundFile, SkippedPath, discover
+from streamrag_cli.documents.discover import discover
+from streamrag_cli.documents.found import FoundFile, SkippedPath
 from streamrag_cli.documents.read import read_file
 from streamrag_cli.documents.withheld import withheld
 from streamrag_cli.errors import DocumentError
@@ -35,7 +36,7 @@ def main() -> None:
                 print(f"{item.path}: {item.reason}")
         elif isinstance(item, FoundFile):
             try:
-                raw = read_file(item.real, limit_bytes=LIMIT_BYTES, follow_links=False)
+                raw = read_file(Path(item.real), limit_bytes=LIMIT_BYTES, follow_links=False)
             except DocumentError:
                 continue
             started = time.perf_counter()

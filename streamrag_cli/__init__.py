@@ -1,6 +1,6 @@
 """Ask your documents from the terminal; the answer starts at once, with its sources."""
 
-from streamrag_cli.silence import silence
+from streamrag_cli.telemetry import silence
 
 __version__ = "0.1.0"
 

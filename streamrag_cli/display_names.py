@@ -5,13 +5,15 @@ from pathlib import Path, PurePosixPath
 
 
 def name_of_copy(copy: str, original: str) -> str:
-    """A short name for a copy that is shown with the original: its folder, if the file has the same name.
+    """A short name for a copy that is shown with the original: its folder, if only that is another in the same root.
 
-    >>> name_of_copy("docs/v2/install.md", "docs/v1/install.md"), name_of_copy("docs/b.md", "docs/a.md")
-    ('docs/v2', 'docs/b.md')
+    >>> name_of_copy("docs/v2/install.md", "docs/v1/install.md"), name_of_copy("~/old/a.md", "docs/a.md")
+    ('docs/v2', '~/old/a.md')
     """
-    file = PurePosixPath(copy)
-    return str(file.parent) if file.name == PurePosixPath(original).name else str(file)
+    file, other = PurePosixPath(copy), PurePosixPath(original)
+    root = 2 if file.parts[0] in {"/", "~"} else 1
+    is_beside = file.name == other.name and file.parts[:root] == other.parts[:root]
+    return str(file.parent if is_beside else file)
 
 
 @dataclass(frozen=True, slots=True)

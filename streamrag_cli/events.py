@@ -76,6 +76,10 @@ THINKING_SHOWN: Final = Notice(
 """Tokens before this are not part of the answer: the server sent thinking without a mark at its beginning."""
 
 
+QUOTES_ONLY: Final = Notice(message="no model is connected, so these are quotes from the documents", code="quotes_only")
+"""Without how to connect one, which is for whoever runs the command."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done(Event):
     """The answer is complete. `finish_reason` is the model server's word, or `stop` for quotes."""

@@ -150,9 +150,9 @@ class Question:
 class Source:
     """A numbered hit as shown to a person and to the model. `content` is an excerpt of the chunk.
 
-    `also` names documents with a near-copy of the chunk, by the folder if the file has the same name. `path` is the
-    file's absolute path on this machine, for links on its own terminal, `also_paths` are those of `also`, `gone_paths`
-    those of both that no longer exist; they never leave the machine.
+    `also` names documents with a near-copy of the chunk, by the folder if only that is another. `path` is the file's
+    absolute path on this machine, for links on its own terminal, `also_paths` are those of `also`, `gone_paths` those
+    of both that no longer exist; they never leave the machine.
     """
 
     n: int
@@ -224,4 +224,3 @@ class DocumentRecord:
     recipe: str
     title: str = ""
     language: str = ""
-    chunk_ids: tuple[str, ...] = field(default=())

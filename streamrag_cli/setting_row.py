@@ -36,7 +36,6 @@ class Setting:
     no_flag: str = ""
     help: str = ""
     default_text: str = ""
-    in_file: bool = True
     secret: bool = False
 
     @property
@@ -55,24 +54,29 @@ class Setting:
 NOT_FIXED: Final = (MISSING, None, (), "")
 
 
-def setting(default: Any, *variables: str, flag: str = "", secret: bool = False, **rest: Any) -> Any:
+def setting(default: Any, *also: str, flag: str = "", secret: bool = False, **rest: Any) -> Any:
     """A dataclass's field that is a row of the table; `flag` as `--help` shows it, such as `-k, --top-k N`.
 
-    A secret is neither shown nor read from the settings file.
+    `also` are variables that count where the setting's own is not set. A secret is neither shown nor read from the
+    settings file.
     """
     words = flag.replace(",", "").split()
     flags = tuple(each for each in words if each.startswith("-"))
     metavar = next((each for each in words if not each.startswith("-")), None)
-    outside = {"variables": variables, "flags": flags, "metavar": metavar, "secret": secret, "in_file": not secret}
+    outside = {"also": also, "flags": flags, "metavar": metavar, "secret": secret}
     return field(default=default, repr=not secret, metadata={"row": outside | rest})
 
 
 def rows_of(table: type[Any], *, commands: tuple[str, ...] = ()) -> tuple[Setting, ...]:
     """The rows of a dataclass; `commands` take the flags of rows that name none. Other fields are not settings."""
-    rows = [(each, dict(each.metadata["row"])) for each in fields(table) if "row" in each.metadata]
-    for _, values in rows:
-        values.setdefault("commands", commands if values["flags"] else ())
-    return tuple(Setting(name=each.name, default=each.default, **values) for each, values in rows)
+    rows = []
+    for each in fields(table):
+        if values := dict(each.metadata.get("row", {})):
+            own = f"STREAMRAG_{each.name.removesuffix('_s').upper()}"
+            values["variables"] = (own, *values.pop("also"))
+            values.setdefault("commands", commands if values["flags"] else ())
+            rows.append(Setting(name=each.name, default=each.default, **values))
+    return tuple(rows)
 
 
 def any_text(raw: str) -> str:
@@ -176,10 +180,6 @@ def on_or_off(raw: str) -> bool:
     if raw.lower() not in words:
         raise ValueError("must be on or off")
     return words[raw.lower()]
-
-
-def glob_patterns(raw: str) -> tuple[str, ...]:
-    return tuple(each for part in raw.split(",") if (each := part.strip()))
 
 
 def request_rate(raw: str) -> str:

@@ -117,7 +117,7 @@ def _read_file(path: Path) -> dict[str, object]:
             code="bad_settings_file",
             hint=f"correct or remove {path}",
         ) from None
-    known = {setting.name for setting in (*SETTINGS, *SERVER_SETTINGS) if setting.in_file}
+    known = {setting.name for setting in (*SETTINGS, *SERVER_SETTINGS) if not setting.secret}
     unknown = sorted(set(parsed) - known)
     if unknown:
         raise ConfigurationError(

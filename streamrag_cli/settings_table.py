@@ -1,6 +1,6 @@
 """Every setting, once: flags, environment, settings file and documentation are all made from these two tables.
 
-Flags stand in `--help` in the order of the fields.
+Flags stand in `--help` in the order of the fields. A setting's variable is `STREAMRAG_` and its name, without a unit.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,6 @@ class Settings:
 
     model: str | None = setting(
         None,
-        "STREAMRAG_MODEL",
         parse=value.any_text,
         flag="-m, --model MODEL",
         commands=_CHAT,
@@ -38,7 +37,7 @@ class Settings:
     )
     base_url: str | None = setting(
         None,
-        *("STREAMRAG_BASE_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE"),
+        *("OPENAI_BASE_URL", "OPENAI_API_BASE"),
         parse=value.any_text,
         flag="--base-url URL",
         commands=_EMBED,
@@ -47,7 +46,7 @@ class Settings:
     )
     api_key: str | None = setting(
         None,
-        *("STREAMRAG_API_KEY", "OPENAI_API_KEY"),
+        "OPENAI_API_KEY",
         parse=value.any_text,
         no_flag=_A_KEY,
         secret=True,
@@ -55,7 +54,6 @@ class Settings:
     )
     top_k: int = setting(
         5,
-        "STREAMRAG_TOP_K",
         parse=value.integer_between(1, value.MAX_TOP_K),
         flag="-k, --top-k N",
         commands=(*_RETRIEVE, "eval"),
@@ -63,7 +61,6 @@ class Settings:
     )
     min_score: float = setting(
         0.3,
-        "STREAMRAG_MIN_SCORE",
         parse=value.number_between(0, 1),
         flag="--min-score S",
         commands=_RETRIEVE,
@@ -71,14 +68,12 @@ class Settings:
     )
     timeout_s: float = setting(
         60.0,
-        "STREAMRAG_TIMEOUT",
         parse=value.number_between(0.1, 3600),
         no_flag=_RARE,
         meaning="Seconds a silent server is waited for.",
     )
     max_answer_tokens: int = setting(
         value.DEFAULT_ANSWER_TOKENS,
-        "STREAMRAG_MAX_ANSWER_TOKENS",
         parse=value.integer_between(1, 1_000_000),
         flag="--max-answer-tokens N",
         commands=("ask", "serve"),
@@ -87,7 +82,6 @@ class Settings:
     )
     max_answer_s: float = setting(
         600.0,
-        "STREAMRAG_MAX_ANSWER",
         parse=value.number_between(0.1, 86_400),
         flag="--max-answer S",
         commands=("ask", "serve"),
@@ -96,16 +90,14 @@ class Settings:
     )
     collection: str = setting(
         "default",
-        "STREAMRAG_COLLECTION",
         parse=value.collection_name,
         flag="-c, --collection NAME",
         commands=("ask", "search", "bench", "ingest", "status", "copy", "doctor"),
-        meaning="Collection: a named set of documents under one embedding.",
+        meaning="Collection: a named set of documents under one embedding. 3 to 63 letters, digits, `.`, `-` or `_`.",
         help="Collection.",
     )
     store: StoreAddress = setting(  # noqa: RUF009 - a field, not a value
         MISSING,
-        "STREAMRAG_STORE",
         parse=value.store_at,
         flag="--store STORE",
         commands=(*_EMBED, "status"),
@@ -115,7 +107,6 @@ class Settings:
     )
     embedding: str | None = setting(
         None,
-        "STREAMRAG_EMBEDDING",
         parse=value.any_text,
         flag="--embedding NAME",
         commands=_EMBED,
@@ -125,8 +116,7 @@ class Settings:
     )
     exclude: tuple[str, ...] = setting(
         (),
-        "STREAMRAG_EXCLUDE",
-        parse=value.glob_patterns,
+        parse=value.list_of(value.any_text),
         flag="--exclude GLOB",
         repeated=True,
         commands=("ingest",),
@@ -135,14 +125,12 @@ class Settings:
     )
     max_file_mb: int = setting(
         50,
-        "STREAMRAG_MAX_FILE_MB",
         parse=value.integer_between(1, 4096),
         no_flag=_RARE,
         meaning="Larger files are not read; each is reported as failed.",
     )
     engine: str = setting(
         "on",
-        "STREAMRAG_ENGINE",
         parse=value.one_of("on", "off"),
         flag="--no-engine",
         switch="off",
@@ -152,7 +140,6 @@ class Settings:
     )
     engine_idle_s: float = setting(
         600.0,
-        "STREAMRAG_ENGINE_IDLE",
         parse=value.number_between(0.1, 86_400),
         no_flag=_RARE,
         meaning="Seconds without a question after which that process ends.",
@@ -184,7 +171,6 @@ class ServerSettings:
 
     host: str = setting(
         "127.0.0.1",
-        "STREAMRAG_HOST",
         parse=value.listening_address,
         flag="--host ADDRESS",
         meaning="Address to listen on. Any but this machine's own loopback requires a key.",
@@ -192,14 +178,12 @@ class ServerSettings:
     )
     port: int = setting(
         8421,
-        "STREAMRAG_PORT",
         parse=value.integer_between(0, 65535),
         flag="--port N",
         meaning="Port to listen on; 0 takes a free one.",
     )
     server_key: str | None = setting(
         None,
-        "STREAMRAG_SERVER_KEY",
         parse=check_keys,
         no_flag=_A_KEY,
         secret=True,
@@ -208,7 +192,6 @@ class ServerSettings:
     )
     allow_host: tuple[str, ...] = setting(
         (),
-        "STREAMRAG_ALLOW_HOST",
         parse=value.host_names,
         flag="--allow-host NAME",
         repeated=True,
@@ -217,7 +200,6 @@ class ServerSettings:
     )
     cors_origin: tuple[str, ...] = setting(
         (),
-        "STREAMRAG_CORS_ORIGIN",
         parse=value.origins,
         flag="--cors-origin ORIGIN",
         repeated=True,
@@ -226,7 +208,6 @@ class ServerSettings:
     )
     allow_model: tuple[str, ...] = setting(
         (),
-        "STREAMRAG_ALLOW_MODEL",
         parse=value.model_names,
         flag="--allow-model MODEL",
         repeated=True,
@@ -235,7 +216,6 @@ class ServerSettings:
     )
     allow_user: tuple[str, ...] = setting(
         (),
-        "STREAMRAG_ALLOW_USER",
         parse=value.user_names,
         flag="--allow-user NAME",
         repeated=True,
@@ -245,7 +225,6 @@ class ServerSettings:
     )
     trusted_proxy: tuple[str, ...] = setting(
         (),
-        "STREAMRAG_TRUSTED_PROXY",
         parse=value.list_of(value.network),
         flag="--trusted-proxy ADDRESS",
         repeated=True,
@@ -255,7 +234,6 @@ class ServerSettings:
     )
     rate_limit: str = setting(
         "120/minute",
-        "STREAMRAG_RATE_LIMIT",
         parse=value.request_rate,
         flag="--rate-limit N/PERIOD",
         meaning="Questions for each key or address, such as `60/minute`.",
@@ -263,21 +241,18 @@ class ServerSettings:
     )
     max_streams: int = setting(
         256,
-        "STREAMRAG_MAX_STREAMS",
         parse=value.integer_between(1, 100_000),
         flag="--max-streams N",
         meaning="Maximum concurrent answers.",
     )
     grace_s: float = setting(
         10.0,
-        "STREAMRAG_GRACE",
         parse=value.number_between(0, 3600),
         flag="--grace S",
         meaning="Seconds that open requests have to end when the server is stopped.",
     )
     workers: int = setting(
         0,
-        "STREAMRAG_WORKERS",
         parse=value.integer_between(0, 64),
         flag="--workers N",
         meaning="Processes that answer at the same address; 0 is one for each core, at most 4. The rate and"
@@ -287,14 +262,12 @@ class ServerSettings:
     )
     log: str = setting(
         "all",
-        "STREAMRAG_LOG",
         parse=value.one_of("all", "errors", "off"),
         no_flag="`--quiet` of `serve` is `errors`",
         meaning="What a server logs to stderr: `all` questions and refusals, one line each, or `errors`, or `off`.",
     )
     collections: tuple[str, ...] = setting(
         (),
-        "STREAMRAG_COLLECTIONS",
         parse=value.list_of(value.collection_name),
         flag="-c, --collection NAME",
         repeated=True,
@@ -304,7 +277,6 @@ class ServerSettings:
     )
     all_collections: bool = setting(
         False,
-        "STREAMRAG_ALL_COLLECTIONS",
         parse=value.on_or_off,
         flag="--all-collections",
         switch="on",

@@ -124,17 +124,17 @@ def require_resources() -> None:
     if not has_spare_descriptors():
         raise too_many_open_files()
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit != resource.RLIM_INFINITY and limit - _address_space_bytes() < _SPARE_BYTES:
+    if limit != resource.RLIM_INFINITY and limit - memory_bytes()[0] < _SPARE_BYTES:
         raise out_of_memory()
 
 
-def _address_space_bytes() -> int:
-    """0 if the system does not say."""
+def memory_bytes() -> tuple[int, int]:
+    """This process's address space, and what of it is in memory; zeros if the system does not say."""
     try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    except (OSError, ValueError, IndexError):
-        return 0
-    return pages * resource.getpagesize()
+        in_all, resident, *_ = map(int, Path("/proc/self/statm").read_text(encoding="ascii").split())
+    except (OSError, ValueError):
+        return 0, 0
+    return in_all * resource.getpagesize(), resident * resource.getpagesize()
 
 
 def too_many_open_files(*, for_all: bool = False) -> ResourceError:
@@ -192,11 +192,8 @@ def _permission_hint(path: Path, *, writing: bool, owner: str, me: str) -> str:
 
 def _blocked_folder(path: Path) -> Path | None:
     """The first folder on the way to `path` that this process may not enter."""
-    return next((each for each in reversed(path.absolute().parents) if not _may_enter(each)), None)
-
-
-def _may_enter(folder: Path) -> bool:
-    return os.access(folder, os.X_OK) or not os.access(folder, os.F_OK)
+    above = reversed(path.absolute().parents)
+    return next((each for each in above if os.access(each, os.F_OK) and not os.access(each, os.X_OK)), None)
 
 
 def _owner_of(path: Path) -> str:

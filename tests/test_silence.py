@@ -12,10 +12,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from streamrag_cli.doctor.silence_check import check_silence
+from streamrag_cli.doctor.telemetry_check import check_telemetry
 from streamrag_cli.engine.place import environment_for_engine
 from streamrag_cli.errors import ConfigurationError
-from streamrag_cli.silence import SWITCHES, not_silenced, silence
+from streamrag_cli.telemetry import SWITCHES, not_silenced, silence
 from tests.support.command_line import ROOT
 
 ASKED_FOR = {
@@ -61,7 +61,7 @@ def test_the_engine_has_the_switches_and_none_of_a_callers_own() -> None:
 
 
 def test_doctor_says_that_every_library_is_silent(tmp_path: Path) -> None:
-    (finding,) = check_silence({"HOME": str(tmp_path)})
+    (finding,) = check_telemetry({"HOME": str(tmp_path)})
 
     assert (finding.state, finding.found) == (
         "ok",
@@ -79,9 +79,9 @@ def test_doctor_names_the_command_that_removes_what_telemetry_has_left(tmp_path:
     (tmp_path / ".ses").write_text("session", encoding="ascii")
     environment = {"HOME": str(home), "XDG_CACHE_HOME": str(cache), "TMPDIR": str(tmp_path)}
 
-    (finding,) = check_silence(environment)
+    (finding,) = check_telemetry(environment)
     subprocess.run(["sh", "-c", finding.hint.replace(" /tmp/.ses", "")], check=True)
-    (after,) = check_silence(environment)
+    (after,) = check_telemetry(environment)
 
     assert (finding.state, finding.code) == ("warning", "telemetry_files")
     assert all(str(each) in finding.found for each in left)
@@ -93,7 +93,7 @@ def test_doctor_fails_where_a_switch_does_not_hold(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(os.environ, "ORT_DISABLE_TELEMETRY", "0")
 
     with pytest.raises(ConfigurationError) as caught:
-        list(check_silence({}))
+        list(check_telemetry({}))
 
     assert caught.value.code == "not_silenced"
     assert "ORT_DISABLE_TELEMETRY" in caught.value.message

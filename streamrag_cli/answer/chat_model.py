@@ -48,10 +48,9 @@ class ModelAlive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRetrying:
-    """The request failed and is made again after `wait_s` seconds; `attempt` counts the retries from 1."""
+    """The request failed and is made again after `wait_s` seconds."""
 
     message: str
-    attempt: int
     wait_s: float
 
 
@@ -72,7 +71,6 @@ class ModelFinished:
 class ModelLoading:
     """The server is still reading the model into memory; it is asked again until the limit on silence."""
 
-    waited_s: float
     limit_s: float
 
 
@@ -106,14 +104,14 @@ async def stream_chat(
     client_for: ClientFor,
     limits: AnswerLimits = _DEFAULT_LIMITS,
     options: Mapping[str, object] = _NO_OPTIONS,
-    passed: Callable[[str], None] = lambda _: None,
+    on_step: Callable[[str], None] = lambda _: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncGenerator[ModelPiece, None]:
     """Send `messages`, (role, text) pairs, and yield the answer as it is written; `ModelFinished` comes last.
 
     `timeout_s` is how long the server may go without a piece of answer or reasoning; comments that only keep the
     connection open do not count. `client_for` lends the client to ask with, `options` are sent as they are, and
-    `passed` is told each step that a request has taken. An answer beyond `limits` is cut there. Raises
+    `on_step` is called with each step that a request has taken. An answer beyond `limits` is cut there. Raises
     ModelServerError and ConfigurationError; what was yielded before stays valid.
     """
     retries = 0
@@ -123,7 +121,7 @@ async def stream_chat(
     while True:
         alive = False
         try:
-            attempt = _stream_once(request, timeout_s, client_for, waited=waited, passed=passed)
+            attempt = _stream_once(request, timeout_s, client_for, waited=waited, on_step=on_step)
             async with aclosing(attempt) as pieces:
                 async for piece in pieces:
                     alive = alive or not isinstance(piece, ModelAlive) or piece.thinking
@@ -139,14 +137,14 @@ async def stream_chat(
             if failure.is_loading:
                 if waited_s >= timeout_s:
                     raise errors.still_loading(timeout_s, endpoint) from failure.cause
-                yield ModelLoading(waited_s=waited_s, limit_s=timeout_s)
+                yield ModelLoading(limit_s=timeout_s)
                 await sleep(min(_LOADING_POLL_S, max(0.0, timeout_s - waited_s)))
                 continue
             wait_s = failure.wait_before_retry_s(retries)
             if wait_s is None:
                 raise failure.error from failure.cause
             retries += 1
-            yield ModelRetrying(message=failure.error.message, attempt=retries, wait_s=wait_s)
+            yield ModelRetrying(message=failure.error.message, wait_s=wait_s)
             await sleep(wait_s)
         else:
             return
@@ -178,7 +176,7 @@ async def _stream_once(
     client_for: ClientFor,
     *,
     waited: _Waited,
-    passed: Callable[[str], None],
+    on_step: Callable[[str], None],
 ) -> AsyncGenerator[ModelPiece, None]:
     """One request, one answer. Raises _RequestFailedError."""
     from streamrag_cli.model_server.client import FOREIGN_ERRORS  # 0.1 to 0.2 s
@@ -196,7 +194,7 @@ async def _stream_once(
                 timeout_s=timeout_s,
                 most_tokens=limits.tokens,
                 most_chars=limits.chars,
-                passed=passed,
+                on_step=on_step,
                 expect_thinking=always_thinks(endpoint.model),
             )
             try:

@@ -65,7 +65,7 @@ class ChatReply:
         timeout_s: float,
         most_tokens: int,
         most_chars: int,
-        passed: Callable[[str], None],
+        on_step: Callable[[str], None],
         expect_thinking: bool = False,
     ) -> None:
         self._thinking = ThinkingFilter(expected=expect_thinking)
@@ -75,7 +75,7 @@ class ChatReply:
         self._quiet_s = timeout_s / _SIGNS_OF_LIFE
         self._last_part_at_s = -math.inf
         self._pace = client.pace
-        request = client.post("/chat/completions", payload, timeout_s=timeout_s, passed=passed)
+        request = client.post("/chat/completions", payload, timeout_s=timeout_s, on_step=on_step)
         self._sent = asyncio.create_task(request)
         self._response: Response | None = None
         self._pieces: AsyncIterator[bytes] | None = None

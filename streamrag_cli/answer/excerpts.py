@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from streamrag_cli.answer.facts import asked_by
 from streamrag_cli.answer.quoting import sentences_of
 from streamrag_cli.answer.sentences import Sentence
 from streamrag_cli.display_names import name_of_copy
@@ -18,13 +19,15 @@ _MOST_SENTENCES: Final = 60
 _FRAME_LINES: Final = 2
 
 
-def as_sources(hits: Sequence[Hit], term_weights: TermWeights, codes: Sequence[str] = ()) -> tuple[Source, ...]:
+def as_sources(
+    hits: Sequence[Hit], term_weights: TermWeights, codes: Sequence[str] = (), *, question: str
+) -> tuple[Source, ...]:
     """The hits with an excerpt each: names and excerpts are safe for any terminal.
 
     The excerpt begins with the first of the sentences that hold the most of the question's weight, those with one of
-    its `codes` before all others.
+    its `codes` before all others. A fact of the front matter is in it only if the question asks for that.
     """
-    found = [sentences_of(hit)[:_MOST_SENTENCES] for hit in hits]
+    found = [_shown_sentences(hit, question) for hit in hits]
     texts = [f"{each.text} {each.block.words}" for of_hit in found for each in of_hit]
     words = iter(stems(texts, [hit.language for hit, of_hit in zip(hits, found, strict=True) for _ in of_hit]))
     sources: list[Source] = []
@@ -32,9 +35,19 @@ def as_sources(hits: Sequence[Hit], term_weights: TermWeights, codes: Sequence[s
         of_language = term_weights[hit.language]
         weights = [sum(of_language.get(term, 0.0) for term in set(next(words))) for _ in of_hit]
         with_code = [holds(f"{each.text} {each.block.words}", codes) for each in of_hit]
-        best = max(range(len(of_hit)), key=lambda index: (with_code[index], weights[index]), default=0)
-        sources.append(_source(hit, of_hit[best:]))
+        is_asked = [each.role == "fact" and asked_by(each.text, question, hit.chunk.title) == "name" for each in of_hit]
+        order = [*zip(with_code, is_asked, weights, strict=True)]
+        best = max(range(len(of_hit)), key=order.__getitem__, default=0)
+        role = of_hit[best].role if of_hit else "text"
+        sources.append(_source(hit, [each for each in of_hit[best:] if each.role == role]))
     return tuple(sources)
+
+
+def _shown_sentences(hit: Hit, question: str) -> Sequence[Sentence]:
+    found = sentences_of(hit)
+    shown = [each for each in found if each.role != "fact"][:_MOST_SENTENCES]
+    facts = [each for each in found if each.role == "fact"]
+    return [*shown, *(each for each in facts if asked_by(each.text, question, hit.chunk.title))] if shown else facts
 
 
 def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:

@@ -16,7 +16,12 @@ MOST_CHARS: Final = 800
 
 _ITEM: Final = re.compile(r"[ \t]*([-*+\u2022]|\d{1,3}[.)]|\|)[ \t]+(?:\[[ xX]\][ \t]+)?")
 _RECORD: Final = re.compile(r"[ \t]*[{}]")
-_STAMP: Final = re.compile(r"[ \t]*\[?(?:\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|[A-Z][a-z]{2} [ \d]?\d \d\d:\d\d)")
+_STAMP: Final = re.compile(
+    r"[ \t]*[\[(<]?(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d:\d\d(?::\d\d|[\])>]? ?[<\[])|[A-Z][a-z]{2} [ \d]?\d \d\d:\d\d"
+    r"|\d{1,2}[./-]\d{1,2}[./-]\d{2,4},? \d{1,2}[:.]\d\d|\d{1,2}/[A-Z][a-z]{2}/\d{4}:\d\d|[IWEF]\d{4} \d\d:\d\d)"
+)
+"""Times that lines of logs and of exported chats begin with."""
+_CAPITALS: Final = re.compile(r"[ \t]*(?=[^a-z]*[^\W\d_]{3})[^\n]{4,80}(?<![.!?:;,])[ \t]*$")
 _HEADING: Final = re.compile(r"[ \t]{0,3}#{1,6}[ \t]+(.*)")
 _RULING: Final = re.compile(r"[\s=\-~^\"'*+#_`.:|>]*$")
 _UNDERLINE: Final = re.compile(r"([=\-~^\"'*+#_`.:])\1{2,}[ \t]*$")
@@ -77,6 +82,7 @@ def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
     block: Block | None = None
     fence: tuple[str, Block] | None = None
     lines = text.split("\n")
+    was_quoted = False
     if kind == "prose" and (markup != "none" or "```" in text) and begins_in_code(text):
         closing = next(filter(None, map(FENCE.match, lines)), None)
         fence = (closing[1] if closing else "```", Block("code", 0))
@@ -94,9 +100,17 @@ def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
             found.append(inside)
             fence, block = (opening[1], inside), None
             continue
-        shown = _QUOTE_MARK.sub("", line, count=1) if markup == "markdown" and line.lstrip()[:1] == ">" else line
+        is_quoted = kind == "prose" and line.lstrip()[:1] == ">"
+        shown = _QUOTE_MARK.sub("", line, count=1) if is_quoted else line
+        if (
+            markup != "markdown" and is_quoted != was_quoted
+        ):  # of Markdown, a quoted paragraph may go on without the mark
+            block = None
+        was_quoted = is_quoted
         following = lines[number + 1] if number + 1 < len(lines) else ""
-        if heading := _heading(shown, following if block is None else "", kind):
+        if heading := _heading(
+            shown, following if block is None else "", kind, is_alone=block is None and not following
+        ):
             found.append(Block("heading", number, lines=[heading], raw=[line]))
             block = None
         elif _RULING.match(shown) or (markup == "markdown" and (_DEFINITION.match(shown) or _ADMONITION.match(shown))):
@@ -112,8 +126,10 @@ def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
     return found
 
 
-def _heading(line: str, following: str, kind: TextKind) -> str:
-    """The words of the heading that the line is, or "". Plain text has none but those that are underlined."""
+def _heading(line: str, following: str, kind: TextKind, *, is_alone: bool) -> str:
+    """The words of the heading that the line is, or "". Of plain text: underlined, or in capitals and alone."""
+    if kind == "plain" and is_alone and line.isupper() and _CAPITALS.match(line):
+        return line.strip()
     found = _HEADING.match(line) if kind == "prose" else None
     if found:
         return found[1].strip(" \t#")
@@ -188,6 +204,11 @@ def _behind_title(found: Sequence[Block], at: int) -> int:
         return at + 1
     following = found[at + 1]
     return at + 1 if following.kind in {"code", "output", "item"} and following.indent >= title.indent else at
+
+
+def is_title(text: str) -> bool:
+    """Whether the text, alone on its line above code, reads as its title: it is short and no sentence."""
+    return len(text) <= _CAPTION_CHARS and not _ENDS_OR_GOES_ON.search(text)
 
 
 def _is_caption(text: str) -> bool:

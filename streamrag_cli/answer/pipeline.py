@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import Final
@@ -31,7 +32,18 @@ from streamrag_cli.answer.model_choice import choose_endpoint, find_local_server
 from streamrag_cli.answer.prompt import messages
 from streamrag_cli.answer.quoting import pick_quotes, pieces
 from streamrag_cli.errors import ConfigurationError, ExitCode, StreamragError, UsageError
-from streamrag_cli.events import THINKING_SHOWN, AskEvent, Done, Error, Notice, Sources, Status, Token, as_event
+from streamrag_cli.events import (
+    QUOTES_ONLY,
+    THINKING_SHOWN,
+    AskEvent,
+    Done,
+    Error,
+    Notice,
+    Sources,
+    Status,
+    Token,
+    as_event,
+)
 from streamrag_cli.gone import gone_files
 from streamrag_cli.model import Hit, Question, Source, Timings, Usage
 from streamrag_cli.model_server.endpoint import ModelEndpoint
@@ -51,7 +63,6 @@ from streamrag_cli.text import sanitise, sanitise_line
 
 QUOTING_MODEL: Final = "quotes"
 MAX_QUESTION_CHARS: Final = 20_000
-_NO_MODEL: Final = "no model is connected, so these are quotes from the documents"
 _BY_WORDS_ALONE: Final = (
     "the built-in embedder knows English: what was found has words of the question, not its meaning"
 )
@@ -111,7 +122,8 @@ class _Clock:
         if self.pieces == 1:
             self.end("first token")
 
-    def timings(self, usage: Usage | None) -> Timings:
+    def timings(self, usage: Usage | None, *, is_written: bool = True) -> Timings:
+        """`is_written` by a model, whose speed is a figure; quotes are there all at once."""
         self.end("rest of the answer")
         ended_ms = {stage: (at - self._question.accepted_at) * 1000 for stage, at in self._stages.ended_at.items()}
         first_ms, total_ms = ended_ms.get("first token"), ended_ms["rest of the answer"]
@@ -124,7 +136,7 @@ class _Clock:
             request_ms=ended_ms["context"] if "send" in ended_ms else None,
             first_token_ms=first_ms,
             total_ms=total_ms,
-            tokens_per_second=count / writing_s if writing_s > 0 and self.pieces > 1 else None,
+            tokens_per_second=count / writing_s if is_written and writing_s > 0 and self.pieces > 1 else None,
             stages=self._stages.spent_ms if self._question.with_stages else None,
         )
 
@@ -170,13 +182,9 @@ async def _events(
 
 
 async def _found(question: Question, settings: Settings, library: Library) -> AsyncGenerator[AskEvent, None]:
-    try:
-        _check(question.text)
-        async with library.retriever(settings) as retriever:
-            _, sources = await retriever.in_thread(partial(_find, question, settings, library, retriever))
-    except StreamragError as error:  # its hint is worded for `ask`
-        error.hint = error.hint.replace("streamrag ask ", "streamrag search ").replace(" QUESTION", " QUERY")
-        raise
+    _check(question.text)
+    async with library.retriever(settings) as retriever:
+        _, sources = await retriever.in_thread(partial(_find, question, settings, library, retriever))
     yield Sources(sources=sources)
 
 
@@ -193,7 +201,7 @@ def _find(
         find_gone=gone_files if looks_for_files else None,
         cancellation=cancellation,
     )
-    return found, as_sources(found.hits, found.term_weights, found.codes)
+    return found, as_sources(found.hits, found.term_weights, found.codes, question=question.text)
 
 
 async def _endpoint(settings: Settings) -> ModelEndpoint | None:
@@ -284,7 +292,7 @@ async def _generate_with(
         client_for=library.client,
         limits=_limits(question, settings),
         options=question.options,
-        passed=clock.end,
+        on_step=clock.end,
     )
     loading = False
     async with aclosing(stream):
@@ -374,13 +382,16 @@ async def _quote(
     clock.end("context")
     yield Status(status="generating", detail="choosing quotes")
     pick = partial(pick_quotes, question.text, found, max_hits=len(found.hits), embedder=retriever.embedder)
-    picking = retriever.in_thread(lambda end: pick(chunk_after=partial(retriever.chunk_after, cancellation=end)))
+    picking = retriever.in_thread(
+        lambda end: pick(chunk_after=partial(retriever.chunk_after, cancellation=end), cancellation=end)
+    )
     if for_visitors:
-        quotes, said = await picking, _NO_MODEL
+        quotes = await picking
+        yield QUOTES_ONLY
     else:
         quotes, servers = await asyncio.gather(picking, asyncio.to_thread(find_local_servers))
-        said = f"{_NO_MODEL}; {to_connect_one(servers, 'streamrag ask', ' QUESTION')}"
-    yield Notice(message=said, code="quotes_only")
+        how = to_connect_one(servers, "streamrag ask", " QUESTION")
+        yield replace(QUOTES_ONLY, message=f"{QUOTES_ONLY.message}; {how}")
     if not quotes:
         raise UsageError(
             "the sources hold no sentence to quote", code="nothing_to_quote", hint="streamrag search QUESTION"
@@ -394,4 +405,4 @@ async def _quote(
     if len(words) > limit:
         reason = "length"
         yield _cut_short(f"{limit} tokens")
-    yield Done(finish_reason=reason, model=QUOTING_MODEL, usage=None, timings=clock.timings(None))
+    yield Done(finish_reason=reason, model=QUOTING_MODEL, usage=None, timings=clock.timings(None, is_written=False))

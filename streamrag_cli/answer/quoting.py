@@ -14,15 +14,17 @@ from pathlib import PurePath
 from typing import Final
 
 from streamrag_cli.answer.asked_values import up_to_value, values_asked_for
+from streamrag_cli.answer.facts import asked_by
 from streamrag_cli.answer.passages import Announced, chosen_rows
-from streamrag_cli.answer.sentence_cosines import sentence_cosines
+from streamrag_cli.answer.sentence_cosines import sentence_cosines, with_title
 from streamrag_cli.answer.sentences import Sentence, sentences
 from streamrag_cli.documents.formats import inline_markup, text_kind
 from streamrag_cli.model import Chunk, Hit
 from streamrag_cli.retrieval.embedder import Embedder
-from streamrag_cli.retrieval.lexical import holds
+from streamrag_cli.retrieval.lexical import has_option, holds, options
 from streamrag_cli.retrieval.search import Retrieved, TermWeights
 from streamrag_cli.setting_row import MAX_TOP_K
+from streamrag_cli.store.time_limit import Cancellation
 from streamrag_cli.store.words import stems
 
 QUOTES: Final = 3
@@ -37,7 +39,17 @@ _TABLE_CHUNKS: Final = 12
 
 _BM25_K1: Final = 1.2
 _BM25_B: Final = 0.3
-_WEIGHTS: Final = {"coverage": 0.5, "bm25": 0.5, "cosine": 1.0, "chunk": 0.1, "kind": 0.2, "code": 1.0}
+_WEIGHTS: Final = {
+    "coverage": 0.5,
+    "bm25": 0.5,
+    "cosine": 1.0,
+    "chunk": 0.1,
+    "kind": 0.2,
+    "code": 1.0,
+    "fact": 0.5,
+    "option": 1.5,
+    "question": 1.0,
+}
 
 _DATE_WORDS = (
     "january|february|march|april|may|june|july|august|september|october|november|december|century|centuries|"
@@ -76,16 +88,17 @@ def pick_quotes(
     embedder: Embedder,
     limit: int = QUOTES,
     chunk_after: Callable[[Hit], Chunk | None] = lambda _: None,
+    cancellation: Cancellation | None = None,
 ) -> list[Quote]:
     """The best sentences of the best `max_hits` hits, best first, no sentence twice.
 
     `chunk_after` is asked for the block that the last sentence of a chunk announces, if that is quoted.
     """
     hits, term_weights = found.hits[:max_hits], found.term_weights
-    candidates = [(hit, sentence) for hit in hits for sentence in sentences_of(hit)]
+    candidates = _candidates(hits, question)
     if not candidates:
         return []
-    judged = [_judged(sentence) for _, sentence in candidates]
+    judged = [_judged(hit, sentence) for hit, sentence in candidates]
     lexical = _lexical(judged, [hit.language for hit, _ in candidates], term_weights)
     with_code = [holds(text, found.codes) for text in judged]
     if len(candidates) > EMBEDDED:
@@ -94,9 +107,10 @@ def pick_quotes(
         candidates = [candidates[index] for index in kept]
         lexical = [lexical[index] for index in kept]
         with_code = [with_code[index] for index in kept]
-    cosines = sentence_cosines(candidates, found, embedder)
+    cosines = sentence_cosines(candidates, found, embedder, cancellation)
     best_chunk = max(hit.score for hit in hits) or 1.0
     kinds = _kinds_asked_for(question)
+    asked_options = options(question)
     scores = [
         _WEIGHTS["coverage"] * coverage
         + _WEIGHTS["bm25"] * bm25
@@ -104,6 +118,9 @@ def pick_quotes(
         + _WEIGHTS["chunk"] * hit.score / best_chunk
         + _WEIGHTS["kind"] * any(kind.search(sentence.text) for kind in kinds)
         + _WEIGHTS["code"] * has_code
+        + _WEIGHTS["option"] * _defines(sentence, asked_options)
+        - _WEIGHTS["question"] * (_is_question(sentence) and not sentence.following)
+        + _WEIGHTS["fact"] * (sentence.role == "fact" and asked_by(sentence.text, question, hit.chunk.title) == "name")
         for (hit, sentence), (coverage, bm25), cosine, has_code in zip(
             candidates, lexical, cosines, with_code, strict=True
         )
@@ -124,8 +141,31 @@ def _sentences(text: str, path: str) -> tuple[Sentence, ...]:
     return tuple(sentences(text, text_kind(PurePath(path)), inline_markup(PurePath(path))))
 
 
-def _judged(sentence: Sentence) -> str:
-    return f"{sentence.text} {sentence.block.words[:_BLOCK_CHARS]}" if sentence.markdown else sentence.text
+def _candidates(hits: Sequence[Hit], question: str) -> list[tuple[Hit, Sentence]]:
+    """The sentences that may be quoted: facts that are asked for, headings only if there is nothing else."""
+    found = [
+        (hit, sentence)
+        for hit in hits
+        for sentence in sentences_of(hit)
+        if sentence.role != "fact" or asked_by(sentence.text, question, hit.chunk.title)
+    ]
+    return [each for each in found if each[1].role != "heading"] or found
+
+
+def _is_question(sentence: Sentence) -> bool:
+    return sentence.text.rstrip("\"')*_\u201d ").endswith(("?", "\uff1f", "\u061f"))
+
+
+def _defines(sentence: Sentence, asked: Sequence[str]) -> float:
+    """How sure it is that the sentence says what one of the options does: it begins with it, or has it at all."""
+    term = sentence.text.partition(": ")[0]
+    begins = term.startswith("-") and any(has_option(term, each) for each in asked)
+    return 1.0 if begins else 0.3 if any(has_option(sentence.text, each) for each in asked) else 0.0
+
+
+def _judged(hit: Hit, sentence: Sentence) -> str:
+    """The words by which the sentence is compared with the question."""
+    return f"{with_title(hit, sentence)} {sentence.block.words[:_BLOCK_CHARS]}" if sentence.markdown else sentence.text
 
 
 def _in_order(
@@ -139,6 +179,8 @@ def _in_order(
     shown: set[str] = set()
     for hit, sentence in candidates:
         parts = up_to_value(sentence, values, shown)
+        if len(parts) == 1 and _is_question(sentence) and not sentence.block.markdown:
+            parts = [sentence, *sentence.following[:1]]
         shown.update(part.text for part in parts)
         block = _whole_block(hit, parts[-1], chunk_after)
         if block.rows:

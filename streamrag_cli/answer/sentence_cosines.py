@@ -16,6 +16,7 @@ from streamrag_cli.model import Chunk, Hit
 from streamrag_cli.retrieval.embedder import Embedder, TokenEmbedder
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.retrieval.token_states import unpacked
+from streamrag_cli.store.time_limit import Cancellation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +30,10 @@ _LEAST_FOUND: Final = 0.7
 
 
 def sentence_cosines(
-    candidates: Sequence[tuple[Hit, Sentence]], found: Retrieved, embedder: Embedder
+    candidates: Sequence[tuple[Hit, Sentence]],
+    found: Retrieved,
+    embedder: Embedder,
+    cancellation: Cancellation | None = None,
 ) -> "NDArray[np.float32]":
     """One figure for each candidate, in their order."""
     import numpy as np  # the embedder has brought it
@@ -43,8 +47,13 @@ def sentence_cosines(
                 cosines[row] = mean @ vector
     rest = [row for row, cosine in enumerate(cosines) if np.isnan(cosine)]
     if rest:
-        cosines[rest] = embedder.embed_documents([candidates[row][1].text for row in rest]) @ vector
+        cosines[rest] = embedder.embed_documents([with_title(*candidates[row]) for row in rest], cancellation) @ vector
     return cosines
+
+
+def with_title(hit: Hit, sentence: Sentence) -> str:
+    """The sentence as it is compared with a question: a fact means nothing without the title of its page."""
+    return f"{hit.chunk.title}: {sentence.text}" if sentence.role == "fact" else sentence.text
 
 
 class _ChunkStates:

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 from streamrag_cli.answer.code_units import code_units
+from streamrag_cli.answer.facts import split_facts
 from streamrag_cli.answer.inline import CODE_CHARACTERS, LINE, Masked, code_span, mask
-from streamrag_cli.answer.passages import MOST_LINES, NOTHING, Announced, Block, announced, blocks, fenced
+from streamrag_cli.answer.passages import MOST_LINES, NOTHING, Announced, Block, announced, blocks, fenced, is_title
 from streamrag_cli.documents.formats import Markup, TextKind
 
 MAX_CHARS: Final = 500
@@ -46,6 +47,7 @@ class Sentence:
     `line` is where it begins, counted from the chunk's first line, 0. `block` is what it announces; if that may go on
     in the next chunk, or begin there, the sentence `is_open`. `before` is the one before it in the same paragraph or
     item, if any, `following` the next ones. Code without a word about it is a `block` alone, and has no `markdown`.
+    A `heading` is there if the chunk has nothing else, a `fact` is a line of the page's front matter.
     """
 
     text: str
@@ -55,6 +57,7 @@ class Sentence:
     is_open: bool = False
     before: tuple["Sentence", ...] = ()
     following: tuple["Sentence", ...] = ()
+    role: Literal["text", "heading", "fact"] = "text"
 
 
 def sentences(text: str, kind: TextKind = "prose", markup: Markup = "markdown") -> Iterator[Sentence]:
@@ -63,6 +66,7 @@ def sentences(text: str, kind: TextKind = "prose", markup: Markup = "markdown") 
     Code within prose counts as far as it is announced, or where there is no prose. What is too long is cut at a word.
     """
     text = text[:_MOST_TEXT]
+    facts, text = split_facts(text) if kind == "prose" else ((), text)
     if kind == "records":
         found = [_whole(mask(record, "none"), line) for record, line in _records(text)]
     elif kind == "code":
@@ -71,6 +75,8 @@ def sentences(text: str, kind: TextKind = "prose", markup: Markup = "markdown") 
         found = list(_of_blocks(blocks(text, kind, markup), markup))
     fit = [each for each in found if _is_quotable(each)]
     yield from fit or _lines(text, kind, markup)
+    for line, fact in facts:
+        yield replace(_whole(mask(fact, "none"), line), role="fact")
 
 
 def _of_blocks(found: Sequence[Block], markup: Markup) -> Iterator[Sentence]:
@@ -93,7 +99,9 @@ def _of_blocks(found: Sequence[Block], markup: Markup) -> Iterator[Sentence]:
 
 def _with_block(last: Sentence, found: Sequence[Block], index: int, markup: Markup, *, follows_code: bool) -> Sentence:
     """The last sentence of a block, and the next block if it announces that."""
-    if not _ANNOUNCES.search(last.text) and not (follows_code and _ANNOUNCES_CODE.search(last.text)):
+    is_caption = len(found[index].raw) == 1 and found[index].kind == "text" and is_title(last.text)
+    announces_code = follows_code and (is_caption or _ANNOUNCES_CODE.search(last.text))
+    if not _ANNOUNCES.search(last.text) and not announces_code:
         return last
     return _announcing(last, found, index, markup)
 
@@ -128,7 +136,7 @@ def _lines(text: str, kind: TextKind, markup: Markup) -> Iterator[Sentence]:
         for number, line in enumerate(block.lines):
             sentence = _whole(mask(line, markup), block.line + number)
             if _has_words(sentence.text):
-                yield sentence
+                yield replace(sentence, role="heading") if block.kind == "heading" else sentence
 
 
 def _code(lines: Sequence[str], line: int, shown: Announced) -> Sentence:

@@ -1,12 +1,15 @@
 """The commands and their names."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from streamrag_cli import __version__
 from streamrag_cli.cli import ask, bench, copy, doctor, engine, evaluate, ingest, search, serve, status
 from streamrag_cli.cli.options import Command, Group, with_settings
+from streamrag_cli.errors import ExitCode
+
+_FAILURES: Final = ", ".join(f"{code} {code.name.lower().replace('_', ' ')}" for code in ExitCode if 1 < code < 128)
 
 app = typer.Typer(
     name="streamrag",
@@ -16,8 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # Rich's help would load its Markdown, which costs more than all the rest
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 2 usage, 3 configuration, 4 model server, 5 store, 6 some files failed,"
-    " 7 nothing relevant.",
+    epilog=f"Exit codes: 0 done, {_FAILURES}.",
 )
 
 

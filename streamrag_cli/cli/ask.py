@@ -1,19 +1,25 @@
 """`streamrag ask QUESTION`"""
 
+import os
 import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from streamrag_cli.cli import options
-from streamrag_cli.cli.own_stages import own_stages, startup_ms, with_stages
 from streamrag_cli.cli.process import Process, settings_from
 from streamrag_cli.cli.streams import read_all
 from streamrag_cli.errors import UsageError
+from streamrag_cli.events import AskEvent, Done
 from streamrag_cli.model import Question
 from streamrag_cli.service.interface import Service
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import Settings
+from streamrag_cli.stages import Stages
 
 
 def command(
@@ -34,17 +40,17 @@ def command(
     The answer goes to stdout, all else to stderr. Without a model the answer is made of quotes.
     """
     accepted_at = time.perf_counter()
-    stages = own_stages(process)
+    stages = _own_stages(process)
     settings = settings_from(process, flags)
-    text, extra = read_question(question, process, stdin=stdin)
+    text, extra = read_question(question, process, stdin=stdin, command="ask")
     asked = Question(
-        text=text, extra=extra, accepted_at=accepted_at, startup_ms=startup_ms(accepted_at), with_stages=timings
+        text=text, extra=extra, accepted_at=accepted_at, startup_ms=_startup_ms(accepted_at), with_stages=timings
     )
     stages.end("settings")
     events = service_of(process, settings).ask(asked, settings)
     stages.end("engine")
     if timings:
-        events = with_stages(events, stages.spent_ms)
+        events = _with_stages(events, stages.spent_ms)
 
     # The engine is at work by now: what shows its answer is imported beside that.
     from streamrag_cli.cli.names import with_shown_names
@@ -66,12 +72,48 @@ def service_of(process: Process, settings: Settings) -> Service:
     return EngineService(process.environment, LocalService())
 
 
-def read_question(question: str, process: Process, *, stdin: bool) -> tuple[str, str]:
+def read_question(question: str, process: Process, *, stdin: bool, command: str) -> tuple[str, str]:
     """The question and the text beside it. Only `-` and `--stdin` read stdin: an open pipe must not hang us."""
+    process.asked = replace(process.asked, command=command)
     if question == "-" and stdin:
         raise UsageError("- and --stdin both want stdin", code="usage", hint='streamrag ask --stdin "QUESTION"')
     if question == "-":
         return read_all(process.stdin, process.err), ""
     # Bytes that are no UTF-8 come from the command line as lone surrogates, which nothing further on can encode.
     text = question.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return text, read_all(process.stdin, process.err) if stdin else ""
+    if stdin:
+        return text, read_all(process.stdin, process.err)
+    process.asked = replace(process.asked, question=text)
+    return text, ""
+
+
+def _own_stages(process: Process) -> Stages:
+    """The stages of this process, from its start; now its imports are done."""
+    stages = Stages(process.started_at)
+    stages.spent_ms["interpreter"] = _startup_ms(process.started_at) or 0.0
+    stages.end("imports")
+    return stages
+
+
+def _startup_ms(now: float) -> float | None:
+    """Milliseconds from the start of this process to the `perf_counter` reading `now`; None if the system hides it."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None
+    started = ticks / os.sysconf("SC_CLK_TCK")
+    elapsed = time.clock_gettime(time.CLOCK_BOOTTIME) - started - (time.perf_counter() - now)
+    return max(0.0, elapsed * 1000)
+
+
+async def _with_stages(
+    events: AsyncGenerator[AskEvent, None], own_ms: Mapping[str, float]
+) -> AsyncGenerator[AskEvent, None]:
+    """The same events, whose end tells where this process's own milliseconds went before its own."""
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Done):
+                stages = {**own_ms, **(event.timings.stages or {})}
+                yield replace(event, timings=replace(event.timings, stages=stages))
+            else:
+                yield event

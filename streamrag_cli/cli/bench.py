@@ -26,7 +26,7 @@ def command(
 
     The question is asked 2 N + 1 times in this process: N times each way in turn, and once before, uncounted.
     """
-    text, _ = read_question(question, process, stdin=False)
+    text, _ = read_question(question, process, stdin=False, command="bench")
 
     from streamrag_cli.bench import measure
     from streamrag_cli.cli.run import run

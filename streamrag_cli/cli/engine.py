@@ -65,12 +65,12 @@ def _places(surroundings: Mapping[str, str]) -> "list[Place]":
 
 
 def _state(place: "Place", wants: Literal["status", "stop"]) -> dict[str, Any] | None:
-    from streamrag_cli.engine.client import NoEngineError, state_of
+    from streamrag_cli.engine.client import NoEngineError, pid_of, state_of
 
     try:
         return state_of(place, wants)
     except NoEngineError:
-        return {"pid": _pid(place), "version": "?", "questions": "?", "open": "?"} | {
+        return {"pid": pid_of(place), "version": "?", "questions": "?", "open": "?"} | {
             "running_s": 0.0,
             "idle_s": 0.0,
             "rss_mb": "?",
@@ -92,9 +92,3 @@ def _stop(place: "Place") -> bool:
         os.kill(state["pid"], signal.SIGKILL)
         place.socket.unlink(missing_ok=True)
     return True
-
-
-def _pid(place: "Place") -> int | None:
-    from streamrag_cli.engine.client import pid_of
-
-    return pid_of(place)

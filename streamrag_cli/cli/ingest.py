@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,10 @@ from streamrag_cli.cli import options
 from streamrag_cli.cli.process import Process
 from streamrag_cli.errors import UsageError
 from streamrag_cli.settings import Settings
+from streamrag_cli.text import sanitise_line
+
+if TYPE_CHECKING:
+    from streamrag_cli.ingest.roots import Consent
 
 
 def command(
@@ -18,7 +22,10 @@ def command(
     paths: Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Files and folders.")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take PATH out of the store instead.")] = False,
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Make the collection anew; without PATH from what was ingested before.")
+        bool,
+        typer.Option(
+            "--rebuild", help="Rebuild the collection from PATH alone; without PATH from everything that was ingested."
+        ),
     ] = False,
     remove_all: Annotated[
         bool, typer.Option("--all", help="With --remove: the whole collection, and its name.")
@@ -42,7 +49,6 @@ def command(
     """
     _check(paths or [], remove=remove, remove_all=remove_all, rebuild=rebuild)
 
-    from streamrag_cli.cli.consent import consent_of
     from streamrag_cli.cli.run import run
     from streamrag_cli.ingest import pipeline
     from streamrag_cli.render.ingest import ingest_renderer
@@ -55,13 +61,26 @@ def command(
         dry_run=dry_run,
         environment=process.environment,
         allow_empty=allow_empty,
-        consent=consent_of(process, yes=yes),
+        consent=_consent_of(process, yes=yes),
     )
     renderer = ingest_renderer(
         json=json, jsonl=jsonl, quiet=quiet, plain=plain, verbose=verbose, out=process.out, err=process.err
     )
     act = pipeline.ingest if not remove else pipeline.remove_all if remove_all else pipeline.remove
     return run(act(request, settings), renderer, process, part_of="ingest", hint="streamrag ingest PATH")
+
+
+def _consent_of(process: Process, *, yes: bool) -> "Consent":
+    """Given with `--yes`; asked for if both stdin and stderr are a terminal."""
+    from streamrag_cli.ingest.roots import Consent
+
+    def ask(question: str) -> bool:
+        process.err.write(f"{sanitise_line(question)} [y/N] ")
+        process.err.flush()
+        return process.stdin.readline().strip().lower() in {"y", "yes"}
+
+    can_ask = process.stdin.isatty() and process.err.isatty()
+    return Consent(given=yes, ask=ask if can_ask else None)
 
 
 def _check(paths: Sequence[str], *, remove: bool, remove_all: bool, rebuild: bool) -> None:

@@ -8,11 +8,12 @@ import contextlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NoReturn, Self, TextIO
 
 from streamrag_cli.cli import streams
+from streamrag_cli.cli.asked import Asked, shown_base_url
 from streamrag_cli.cli.interruption import Signals
 from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.errors import ExitCode, StreamragError, aimed
@@ -29,7 +30,7 @@ class Process:
     """`started_at` is the `perf_counter` reading at the first line of the program.
 
     `working_directory` is None if it no longer exists, or may not be looked at. `target` are the collection and the
-    store that the command's flags name, as `aimed` takes them.
+    store that the command's flags name, as `aimed` takes them; `asked` is what a hint to ask again repeats.
     """
 
     arguments: Sequence[str]
@@ -41,6 +42,7 @@ class Process:
     started_at: float
     signals: Signals = field(default_factory=Signals)
     target: Mapping[str, str] = field(default_factory=dict)
+    asked: Asked = field(default_factory=lambda: Asked(command="ask"))
 
     @classmethod
     def of_this(cls, started_at: float, signals: Signals | None = None) -> Self:
@@ -83,7 +85,10 @@ class Process:
         return aimed(message, **self.target)
 
     def hint_of(self, error: StreamragError | Error) -> str:
-        """The hint, for that collection and store if it is about them."""
+        """The hint: the same command once more if that is what it says, else for that collection and store."""
+        again = self.asked.again(error.hint)
+        if again != error.hint:
+            return again
         about_them = error.exit_code in {ExitCode.STORE, ExitCode.NOTHING_RELEVANT} or error.code in _ABOUT_THE_STORE
         return self.aimed(error.hint) if about_them else error.hint
 
@@ -103,6 +108,13 @@ def settings_from(process: Process, flags: Mapping[str, object | None]) -> Setti
     named = flags.get("collection") or next(iter(collections), None)
     settings = read_settings({**flags, "collection": named}, process.environment)
     process.target = {"collection": str(named or ""), "store": settings.store_named_by(flags)}
+    asked_with = {
+        "--collection": process.target["collection"],
+        "--store": process.target["store"],
+        "--base-url": shown_base_url(str(flags.get("base_url") or ""), settings.api_key),
+        "--model": str(flags.get("model") or ""),
+    }
+    process.asked = replace(process.asked, flags=asked_with)
     return settings
 
 

@@ -23,7 +23,7 @@ def command(
     plain: options.Plain = False,
 ) -> int:
     """Show the passages that bear on a query, with scores and `path:line`. No model is called."""
-    text, _ = read_question(query, process, stdin=False)
+    text, _ = read_question(query, process, stdin=False, command="search")
     events = service_of(process, settings).search(Question(text=text, accepted_at=time.perf_counter()), settings)
 
     # The engine is at work by now: what shows its hits is imported beside that.

@@ -1,7 +1,6 @@
 """`streamrag serve`"""
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
@@ -40,7 +39,8 @@ def command(
     def announce(address: str) -> None:
         if quiet:
             return
-        names = "every collection" if server.all_collections else _listed(server.collections or (settings.collection,))
+        listed = ", ".join(map(repr, server.collections or (settings.collection,)))
+        names = "every collection" if server.all_collections else listed
         lines = [f"streamrag serves {names} at {address} (Ctrl-C stops)"]
         if server.server_key is None and not known():
             lines.append("every user of this machine may ask: this system does not say who does; a key keeps them out")
@@ -72,7 +72,3 @@ def _prepare_worker(log: str) -> None:
     process = Process.of_this(time.perf_counter())
     tame_libraries(process)
     start_log(log, process)
-
-
-def _listed(collections: Sequence[str]) -> str:
-    return ", ".join(map(repr, collections))

@@ -10,8 +10,8 @@ from streamrag_cli.doctor.engine_check import check_engine
 from streamrag_cli.doctor.findings import CheckName, Finding, failed
 from streamrag_cli.doctor.model_check import check_model
 from streamrag_cli.doctor.settings_check import Reading, check_key, check_settings
-from streamrag_cli.doctor.silence_check import check_silence
 from streamrag_cli.doctor.store_check import check_disk, check_store
+from streamrag_cli.doctor.telemetry_check import check_telemetry
 from streamrag_cli.doctor.terminal_check import Screen, check_terminal
 from streamrag_cli.errors import ExitCode, StreamragError
 from streamrag_cli.store.registry import open_store
@@ -46,7 +46,7 @@ def examine(patient: Patient) -> Iterator[Finding]:
         yield from _guarded("disk", lambda: check_disk(open_store(settings.store)))
     yield from _guarded("terminal", lambda: check_terminal(patient.screen, patient.environment))
     yield from _guarded("engine", lambda: check_engine(settings, patient.environment))
-    yield from _guarded("telemetry", lambda: check_silence(patient.environment))
+    yield from _guarded("telemetry", lambda: check_telemetry(patient.environment))
 
 
 def _guarded(name: CheckName, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:

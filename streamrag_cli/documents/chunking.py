@@ -43,16 +43,13 @@ _CUTS: Final = (_BLOCK_END, _SENTENCE_END, _LINE_END, _WORD_END, _PUNCTUATION)
 _FENCE: Final = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
 
 
-def chunk(document: Document, *, target_chars: int = TARGET_CHARS, overlap_chars: int = 0) -> Iterator[Chunk]:
-    """Yield the document's chunks in order; every character that is not blank is in one.
-
-    A chunk begins up to `overlap_chars` before the end of the one before it in the same section.
-    """
+def chunk(document: Document, *, target_chars: int = TARGET_CHARS) -> Iterator[Chunk]:
+    """Yield the document's chunks in order; every character that is not blank is in one."""
     lines = _Lines(document)
     seen: Counter[bytes] = Counter()
     ordinal = 0
     for group in _groups(document, target_chars):
-        for start, end in _spans(document.text, group, target_chars, overlap_chars):
+        for start, end in _spans(document.text, group, target_chars):
             text = document.text[start:end]
             line_start, line_end = lines.of(start, end)
             headings = _path(document, group.headings, is_first=not ordinal)
@@ -149,18 +146,11 @@ def _path(document: Document, headings: tuple[str, ...], *, is_first: bool) -> t
     return (*above, document.summary, *own) if is_first and document.summary else (*above, *own)
 
 
-def _spans(text: str, group: _Group, target_chars: int, overlap_chars: int) -> Iterator[tuple[int, int]]:
+def _spans(text: str, group: _Group, target_chars: int) -> Iterator[tuple[int, int]]:
     at = group.start
-    previous_start = -1
     for end in _cuts(text, group, target_chars):
-        start = at
-        if overlap_chars and previous_start >= 0:
-            reach = max(previous_start + 1, at - overlap_chars)
-            word = _WORD_END.search(text, reach, at)
-            start = word.end() if word else reach
-        if _stripped(text, at, end) and (span := _stripped(text, start, end)):
+        if span := _stripped(text, at, end):
             yield span
-            previous_start = span[0]
         at = end
 
 

@@ -20,18 +20,10 @@ import stat
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from streamrag_cli.documents.formats import is_supported
-from streamrag_cli.documents.found import (
-    Found,
-    FoundFile,
-    SkipCode,
-    SkippedPath,
-    UnreadableDirectory,
-    found_file,
-    skipped,
-)
+from streamrag_cli.documents.found import Found, FoundFile, SkipCode, SkippedPath, UnreadableDirectory
 from streamrag_cli.documents.generated import has_generated_name, is_installed, is_vendored_directory
 from streamrag_cli.documents.gitignore import IgnoreRules, given_rules, is_excluded, rules_above
 from streamrag_cli.documents.ignore_patterns import Rule
@@ -47,13 +39,10 @@ from streamrag_cli.errors import DocumentError, UsageError
 from streamrag_cli.gone import is_gone
 from streamrag_cli.system_errors import lack_of
 
-__all__ = ["Found", "FoundFile", "SkippedPath", "UnreadableDirectory", "discover", "is_gone"]
-
 
 def discover(
     paths: Sequence[Path],
     *,
-    include_hidden: bool = False,
     exclude: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Found]:
@@ -68,11 +57,11 @@ def discover(
     excluded = given_rules(exclude)
     for root in roots:
         _require(root)
-    return _discover(roots, include_hidden, excluded, environment)
+    return _discover(roots, excluded, environment)
 
 
 def _discover(
-    roots: Sequence[Path], include_hidden: bool, excluded: tuple[Rule, ...], environment: Mapping[str, str] | None
+    roots: Sequence[Path], excluded: tuple[Rule, ...], environment: Mapping[str, str] | None
 ) -> Iterator[Found]:
     named = frozenset(map(str, roots))
     seen: set[str] = set()
@@ -85,16 +74,16 @@ def _discover(
             continue
         is_directory = stat.S_ISDIR(status.st_mode)
         if excluded and is_excluded(root, roots, excluded, directory=is_directory):
-            yield skipped(str(root), "excluded")
+            yield SkippedPath(name=str(root), code="excluded")
         elif is_directory:
             rules = IgnoreRules(environment).excluding(str(root), excluded)
-            walk = _Walk(root=root, real_root=real, named=named, include_hidden=include_hidden, seen=seen, rules=rules)
+            walk = _Walk(root=root, real_root=real, named=named, seen=seen, rules=rules)
             yield from walk.run()
         elif not stat.S_ISREG(status.st_mode):
-            yield skipped(str(root), "not_a_regular_file")
+            yield SkippedPath(name=str(root), code="not_a_regular_file")
         elif real not in seen:
             seen.add(real)
-            yield found_file(root, root, real, status, is_named=True)
+            yield FoundFile(name=str(root), root=root, real=real, is_named=True)
 
 
 @dataclass(slots=True)
@@ -119,7 +108,6 @@ class _Walk:
     root: Path
     real_root: str
     named: frozenset[str]
-    include_hidden: bool
     seen: set[str]
     rules: IgnoreRules
     links: deque[tuple[str, IgnoreRules]] = field(default_factory=deque)
@@ -169,7 +157,7 @@ class _Walk:
             entries = sorted(scanned, key=lambda entry: entry.name)
         names = {entry.name for entry in entries}
         if directory.path not in self.named and is_installed(directory.path.rpartition("/")[2], names, descriptor):
-            return [skipped(directory.path, "generated")]
+            return [SkippedPath(name=directory.path, code="generated")]
         rules = directory.rules.entering(directory.path, directory.real, descriptor)
         judged = (self._judge(entry, directory, rules, names) for entry in entries)
         return [item for item in judged if item is not None]
@@ -177,28 +165,26 @@ class _Walk:
     def _judge(
         self, entry: os.DirEntry[str], parent: _Directory, rules: IgnoreRules, siblings: Collection[str]
     ) -> _Directory | Found | None:
-        path = os.path.join(parent.path, entry.name)  # noqa: PTH118 - a Path for each entry is slow
-        try:
-            is_link = entry.is_symlink()
-            status = entry.stat(follow_symlinks=False)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            return UnreadableDirectory(path=Path(path), reason=_reason(error))
-        is_directory, is_named = stat.S_ISDIR(status.st_mode), path in self.named
-        real = os.path.join(parent.real, entry.name)  # noqa: PTH118
+        path = f"{parent.path.rstrip('/')}/{entry.name}"  # a Path for each entry is slow
+        real = path if parent.real == parent.path else f"{parent.real.rstrip('/')}/{entry.name}"
+        is_named, is_link = path in self.named, entry.is_symlink()
         if real in self.seen or (is_link and is_named):  # a link that was named is followed when its turn comes
             return None
-        left_out = self._left_out(path, rules, siblings, directory=is_directory, is_named=is_named)
-        if left_out:
-            return skipped(path, left_out)
-        if is_link:
-            self.links.append((path, rules))
-            return None
-        if is_directory:
-            is_secret = parent.is_secret or (not is_named and is_secret_directory(entry.name))
-            return _Directory(path, real, rules, is_secret)
-        return self._file(path, real, status, in_secret_directory=parent.is_secret)
+        try:
+            is_directory = entry.is_dir(follow_symlinks=False)
+            left_out = self._left_out(path, rules, siblings, directory=is_directory, is_named=is_named)
+            if left_out:
+                return SkippedPath(name=path, code=left_out)
+            if is_link:
+                self.links.append((path, rules))
+                return None
+            if is_directory:
+                is_secret = parent.is_secret or (not is_named and is_secret_directory(entry.name))
+                return _Directory(path, real, rules, is_secret)
+            is_file = entry.is_file(follow_symlinks=False)
+        except OSError as error:
+            return UnreadableDirectory(path=Path(path), reason=_reason(error))
+        return self._file(path, real, is_regular=is_file, in_secret_directory=parent.is_secret)
 
     def _left_out(
         self, path: str, rules: IgnoreRules, siblings: Collection[str], *, directory: bool, is_named: bool
@@ -208,33 +194,30 @@ class _Walk:
         name = path.rpartition("/")[2]
         if directory and is_never_entered(name):
             return "hidden" if name.casefold() in TOOL_DIRECTORIES else "secret"
-        if name.startswith(".") and not (self.include_hidden or is_about_a_hidden_file(name)):
+        if name.startswith(".") and not is_about_a_hidden_file(name):
             return "secret" if not directory and judge_name(Path(name)) == "secret" else "hidden"
         if ignored := rules.ignores(path, directory=directory):
             return ignored
         return "generated" if directory and is_vendored_directory(name, siblings) else None
 
-    def _file(
-        self, path: str, real: str, status: os.stat_result, *, in_secret_directory: bool
-    ) -> FoundFile | SkippedPath | None:
-        if real in self.seen:
-            return None
-        if not stat.S_ISREG(status.st_mode):
-            return skipped(path, "not_a_regular_file")
+    def _file(self, path: str, real: str, *, is_regular: bool, in_secret_directory: bool) -> FoundFile | SkippedPath:
+        if not is_regular:
+            return SkippedPath(name=path, code="not_a_regular_file")
         if path in self.named:
             self.seen.add(real)
-            return found_file(path, self.root, real, status, is_named=True)
-        suspicion = judge_name(Path(path), in_secret_directory=in_secret_directory)
-        if real.rpartition("/")[2] != path.rpartition("/")[2] and suspicion != "secret":
-            suspicion = judge_name(Path(real), in_secret_directory=in_secret_directory) or suspicion
+            return FoundFile(name=path, root=self.root, real=real, is_named=True)
+        name, real_name = PurePath(path.rpartition("/")[2]), PurePath(real.rpartition("/")[2])
+        suspicion = judge_name(name, in_secret_directory=in_secret_directory)
+        if suspicion != "secret" and real_name != name:
+            suspicion = judge_name(real_name, in_secret_directory=in_secret_directory) or suspicion
         if suspicion == "secret":
-            return skipped(path, "secret")
-        if has_generated_name(path.rpartition("/")[2]):
-            return skipped(path, "generated")
-        if not is_supported(Path(path)):
-            return skipped(path, "unsupported")
+            return SkippedPath(name=path, code="secret")
+        if has_generated_name(name.name):
+            return SkippedPath(name=path, code="generated")
+        if not is_supported(name):
+            return SkippedPath(name=path, code="unsupported")
         self.seen.add(real)
-        return found_file(path, self.root, real, status, suspicion=suspicion)
+        return FoundFile(name=path, root=self.root, real=real, suspicion=suspicion)
 
     def _follow(self, link: str, rules: IgnoreRules) -> Iterator[Found]:
         try:
@@ -242,7 +225,7 @@ class _Walk:
             status = os.stat(real)  # noqa: PTH116 - a str already
         except OSError as error:
             if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENOTDIR}:
-                yield skipped(link, "broken_link")
+                yield SkippedPath(name=link, code="broken_link")
             else:
                 yield UnreadableDirectory(path=Path(link), reason=_reason(error))
             return
@@ -251,15 +234,16 @@ class _Walk:
         parents = below if is_directory else below[:-1]
         in_secret_directory = any(is_secret_directory(parent) for parent in parents)
         if real != self.real_root and not real.startswith(self.real_root.rstrip("/") + "/"):
-            yield skipped(link, "outside_root")
+            yield SkippedPath(name=link, code="outside_root")
         elif any(is_never_entered(parent) for parent in parents):
-            yield skipped(link, "secret")
+            yield SkippedPath(name=link, code="secret")
         elif real in self.seen:
-            yield skipped(link, "duplicate")
+            yield SkippedPath(name=link, code="duplicate")
         elif is_directory:
             yield from self._descend(_Directory(link, real, rules, in_secret_directory))
-        elif item := self._file(link, real, status, in_secret_directory=in_secret_directory):
-            yield item
+        else:
+            is_regular = stat.S_ISREG(status.st_mode)
+            yield self._file(link, real, is_regular=is_regular, in_secret_directory=in_secret_directory)
 
 
 def _require(root: Path) -> None:

@@ -21,8 +21,9 @@ class Format:
     """One format.
 
     `loader` is `module:function`: it takes a path and the file's decoded text, or its bytes, and returns a `Document`.
-    `suffixes` and `names` (of whole files) are lower case, separated by spaces. `sandboxed` is false only for loaders
-    that are quick on any input and use no C parser. `judged_as` replaces `kind` where names and contents are judged for
+    `suffixes` and `names` (of whole files) are lower case, separated by spaces. `sandboxed` says which files are loaded
+    in a process of their own: all; large ones, if the loader is Python alone and its time grows with the size; or none,
+    if it takes next to no time. `judged_as` replaces `kind` where names and contents are judged for
     secrets. `hides` says how much of the text the bytes do not show: parts of it are encoded, or all of it is.
     `generated` says which signs of a generated file to look for. A file with one of the suffixes in `shared` is of this
     format only if `is_one` says so of its first bytes.
@@ -33,7 +34,7 @@ class Format:
     takes: Literal["text", "bytes"] = "text"
     suffixes: str = ""
     names: str = ""
-    sandboxed: bool = True
+    sandboxed: Literal["all", "large", "none"] = "all"
     kind: TextKind = "prose"
     markup: Markup = "none"
     judged_as: TextKind | None = None
@@ -128,9 +129,9 @@ _ARMOUR: Final = re.compile(rb"^-----BEGIN (?:PGP|[A-Z ]*PRIVATE KEY)", re.MULTI
 _ROFF: Final = re.compile(rb"^[.'][ \t]*(?:TH|SH|Dt|Sh|Dd|so)\b", re.MULTILINE)
 
 _HERE: Final = "streamrag_cli.documents.loaders"
-_plain = partial(Format, loader=f"{_HERE}.plain:load_plain", sandboxed=False, kind="plain", markup="code spans")
-_data = partial(Format, sandboxed=False, kind="records")
-_code = partial(Format, loader=f"{_HERE}.code:load_code", sandboxed=False, kind="code", markup="code spans")
+_plain = partial(Format, loader=f"{_HERE}.plain:load_plain", sandboxed="none", kind="plain", markup="code spans")
+_data = partial(Format, sandboxed="large", kind="records")
+_code = partial(Format, loader=f"{_HERE}.code:load_code", sandboxed="large", kind="code", markup="code spans")
 _spans = partial(Format, markup="code spans")
 _packed = partial(Format, takes="bytes", hides="all")
 _encoded = partial(Format, takes="bytes", hides="some")
@@ -161,9 +162,9 @@ for _entry in (
     _plain(name="bibliography", suffixes=".bib", judged_as="prose"),
     Format(
         name="markdown", loader=f"{_HERE}.markdown:load_markdown", suffixes=".md .markdown .mkd .mdown .qmd .rmd",
-        sandboxed=False, markup="markdown",
+        sandboxed="large", markup="markdown",
     ),
-    Format(name="mdx", loader=f"{_HERE}.mdx:load_mdx", suffixes=".mdx", sandboxed=False, markup="markdown"),
+    Format(name="mdx", loader=f"{_HERE}.mdx:load_mdx", suffixes=".mdx", sandboxed="large", markup="markdown"),
     _spans(name="rst", loader=f"{_HERE}.rst:load_rst", suffixes=".rst .rest"),
     _encoded(name="html", loader=f"{_HERE}.html:load_html", suffixes=".html .htm .xhtml"),
     _packed(name="pdf", loader=f"{_HERE}.pdf:load_pdf", suffixes=".pdf"),
@@ -199,7 +200,7 @@ for _entry in (
     _spans(name="latex", loader=f"{_HERE}.latex:load_latex", suffixes=".tex .latex .ltx"),
     _encoded(name="mail", loader=f"{_HERE}.mail:load_mail", suffixes=".eml"),
     _encoded(name="mailbox", loader=f"{_HERE}.mail:load_mailbox", suffixes=".mbox .mbx"),
-    Format(name="subtitles", loader=f"{_HERE}.subtitles:load_subtitles", suffixes=".srt .vtt", sandboxed=False),
+    Format(name="subtitles", loader=f"{_HERE}.subtitles:load_subtitles", suffixes=".srt .vtt", sandboxed="large"),
     _code(name="python", loader=f"{_HERE}.python_source:load_python", suffixes=".py .pyi .pyw", generated="code"),
     _code(name="script", suffixes=".js .mjs .cjs .css .jsx", generated="script"),
     _code(name="compiled", suffixes=_COMPILED, generated="code"),

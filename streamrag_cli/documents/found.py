@@ -1,6 +1,5 @@
 """What a walk over a folder says of each entry: a file to read, or what was left out and why."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -25,36 +24,41 @@ _REASONS: dict[SkipCode, str] = {
     "broken_link": "a link to nothing",
     "not_a_regular_file": "not a regular file",
 }
-_UNEXPECTED: frozenset[SkipCode] = frozenset({"outside_root", "broken_link", "not_a_regular_file"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundFile:
-    """A regular file to read. `path` is absolute, and spelled through links as it was reached; so is `root`, the path
-    that a person named. `real` is where it was found to be; what is read is opened by that. `size` is in bytes,
-    `mtime_ns` in nanoseconds since the epoch, both of a link's target.
+    """A regular file to read. `name` is its absolute path, spelled through links as it was reached; so is `root`, the
+    path that a person named. `real` is where it was found to be; what is read is opened by that.
+
+    Those of a whole tree are held at once, so paths are strings, and `real` is `name` itself where no link is in it.
     """
 
-    path: Path
+    name: str
     root: Path
-    real: Path
-    size: int
-    mtime_ns: int
+    real: str
     is_named: bool = False
     suspicion: Suspicion = ""
+
+    @property
+    def path(self) -> Path:
+        return Path(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedPath:
-    """A file or a whole directory that was left out.
+    """A file or a whole directory that was left out; `name` as that of a `FoundFile`."""
 
-    `expected` is true where a rule did what anyone would want, and false where a person might miss the file.
-    """
-
-    path: Path
+    name: str
     code: SkipCode
-    reason: str
-    expected: bool
+
+    @property
+    def path(self) -> Path:
+        return Path(self.name)
+
+    @property
+    def reason(self) -> str:
+        return _REASONS[self.code]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,27 +70,3 @@ class UnreadableDirectory:
 
 
 Found: TypeAlias = FoundFile | SkippedPath | UnreadableDirectory
-
-
-def found_file(
-    path: str | Path,
-    root: Path,
-    real: str,
-    status: os.stat_result,
-    *,
-    is_named: bool = False,
-    suspicion: Suspicion = "",
-) -> FoundFile:
-    return FoundFile(
-        path=Path(path),
-        root=root,
-        real=Path(real),
-        size=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        is_named=is_named,
-        suspicion=suspicion,
-    )
-
-
-def skipped(path: str, code: SkipCode) -> SkippedPath:
-    return SkippedPath(path=Path(path), code=code, reason=_REASONS[code], expected=code not in _UNEXPECTED)

@@ -1,7 +1,7 @@
 """From a file's bytes to a `Document`, by the format that its name selects.
 
-`load` runs in this process: `sandbox.Loader` sends `sandboxed` formats, whose parsers are C code, or unpack archives,
-or take minutes on some texts, to a process of their own.
+`load` runs in this process: `sandbox.Loader` sends formats whose parsers are C code, or unpack archives, and large
+files to a process of their own.
 """
 
 from dataclasses import replace

@@ -1,18 +1,18 @@
-"""Loads documents, `sandboxed` formats in a process that can be killed.
+"""Loads documents, risky formats and large files in a process that can be killed.
 
-Files may come from anywhere. In a process of its own a parser that hangs, crashes or eats memory costs one file. The
+Files may come from anywhere. In a process of its own a parser that hangs, crashes or eats memory costs one file. A
+small file of a format whose parser is Python alone is loaded here: a process would take longer to start. The
 process gets no descriptor, no environment and no terminal of ours, and lives until a file kills it or the `Loader` is
 closed.
 """
 
 import contextlib
 import json
-import os
+import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Final, Self, cast
 
 from streamrag_cli.documents.formats import Format, format_for
@@ -21,16 +21,23 @@ from streamrag_cli.documents.load import load
 from streamrag_cli.documents.read import RawFile
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
-from streamrag_cli.silence import SWITCHES
+from streamrag_cli.telemetry import child_environment
 
 _START_LIMIT_S: Final = 30.0
+_END_LIMIT_S: Final = 5.0
+LARGE_BYTES: Final = 1 << 18
+_BYTES_PER_S: Final = 200_000
+"""The least that a parser in Python reads of anything."""
+_MOST_WAITING: Final = 4
+"""How many times its processor time a large file may take."""
 
 
 class Loader:
     """Loads one document at a time; not to be shared between threads. Closing it ends its worker.
 
-    `time_limit_s` is for one file, wall-clock; the worker's start does not count. `memory_limit_bytes` is the
-    worker's whole address space.
+    `time_limit_s` is for one file, wall-clock; the worker's start does not count. Of a large file that a parser in
+    Python reads it is processor time, since a busy machine should not cost such a file, and more above 12 MB.
+    `memory_limit_bytes` is the worker's whole address space.
     """
 
     def __init__(self, *, time_limit_s: float = 60.0, memory_limit_bytes: int = 2 << 30) -> None:
@@ -41,9 +48,7 @@ class Loader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -57,12 +62,16 @@ class Loader:
         Raises `DocumentError`; besides the loaders' own codes `timed_out`, `parser_crashed` and `out_of_memory`.
         """
         entry = format_for(path, raw.data)
-        if not entry.sandboxed:
+        if entry.sandboxed == "none" or (entry.sandboxed == "large" and raw.size <= LARGE_BYTES):
             return load(path, raw)
+        limit_s = wall_limit_s = self._time_limit_s
+        if entry.sandboxed == "large":
+            limit_s = max(limit_s, raw.size / _BYTES_PER_S)
+            wall_limit_s = _MOST_WAITING * limit_s
         if self._worker is None:
             self._worker = _Worker(self._memory_limit_bytes)
         try:
-            answer = self._worker.ask(path, raw.data, entry, time_limit_s=self._time_limit_s)
+            answer = self._worker.ask(path, raw.data, entry, limit_s=limit_s, wall_limit_s=wall_limit_s)
         except BaseException:
             self.close()  # an answer may still be on its way: it must not be taken for the next file's
             raise
@@ -73,13 +82,12 @@ class _Worker:
     """One process. After any exception from `ask` it is of no more use."""
 
     def __init__(self, memory_limit_bytes: int) -> None:
-        import_paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 - resolve() would follow links
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-B", "-m", "streamrag_cli.documents.worker", str(memory_limit_bytes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={"PYTHONPATH": os.pathsep.join(import_paths), "PYTHONUTF8": "1", **SWITCHES},
+            env=child_environment(),
             start_new_session=True,  # Ctrl-C is for the parent to act on
         )
         self._requests = cast("BinaryIO", self._process.stdin)
@@ -91,11 +99,11 @@ class _Worker:
                 self.kill()
                 raise DocumentError("its parser could not be started", code="parser_crashed") from error
 
-    def ask(self, path: Path, data: bytes, entry: Format, *, time_limit_s: float) -> bytes:
-        """The worker's answer. Raises `DocumentError` if none came, or none in time."""
-        request = {"path": str(path), "loader": entry.loader, "takes": entry.takes, "time_limit_s": time_limit_s}
+    def ask(self, path: Path, data: bytes, entry: Format, *, limit_s: float, wall_limit_s: float) -> bytes:
+        """The worker's answer. Raises `DocumentError` if none came, or none in time: `limit_s` of processor time."""
+        request = {"path": str(path), "loader": entry.loader, "takes": entry.takes, "time_limit_s": limit_s}
         header = json.dumps(request).encode("ascii")
-        with _Deadline(time_limit_s, self._process) as deadline:
+        with _Deadline(wall_limit_s, self._process) as deadline:
             try:
                 write_frame(self._requests, header)
                 write_frame(self._requests, data)
@@ -103,12 +111,18 @@ class _Worker:
                 answer = read_frame(self._answers)
             except (EOFError, BrokenPipeError) as error:
                 deadline.cancel()
-                if deadline.passed:
-                    raise DocumentError(f"not parsed within {time_limit_s:g} s", code="timed_out") from error
+                if deadline.passed or self._has_used_its_time():
+                    raise _timed_out(limit_s) from error
                 raise DocumentError("its parser crashed", code="parser_crashed") from error
         if deadline.passed:
-            raise DocumentError(f"not parsed within {time_limit_s:g} s", code="timed_out")
+            raise _timed_out(limit_s)
         return answer
+
+    def _has_used_its_time(self) -> bool:
+        """Whether the system has ended the process, which sends no more, for its use of the processor."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(_END_LIMIT_S) == -signal.SIGXCPU
+        return False
 
     def kill(self) -> None:
         self._process.kill()
@@ -116,6 +130,10 @@ class _Worker:
         for stream in (self._requests, self._answers):
             with contextlib.suppress(BrokenPipeError):  # a request not sent to its end
                 stream.close()
+
+
+def _timed_out(limit_s: float) -> DocumentError:
+    return DocumentError(f"not parsed within {limit_s:g} s", code="timed_out")
 
 
 class _Deadline:

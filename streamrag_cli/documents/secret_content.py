@@ -48,9 +48,8 @@ class _Check:
 def why_secret(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str | None:
     """What is in the file that should stay where it is, as a short phrase; None if nothing is."""
     data = _as_utf_8(data)
-    for check in _CHECKS:
-        if any(literal in data for literal in check.literals) and check.finds(data):
-            return check.what
+    if what := key_in(data):
+        return what
     if path.name.casefold().endswith(".asc") and data.lstrip().startswith(b"-----BEGIN PGP"):
         return "a PGP block"
     if is_data(path) and not _AN_API_DESCRIPTION.match(data):
@@ -62,6 +61,12 @@ def why_secret(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str | 
     if suspicion and not is_running_text(data, min_letters=_LONG_TEXT_LETTERS):
         return hint_of_a_secret(data)
     return None
+
+
+def key_in(data: bytes) -> str | None:
+    """The key or token in the UTF-8 text, whatever kind of text it is."""
+    found = (check for check in _CHECKS if any(literal in data for literal in check.literals) and check.finds(data))
+    return next((check.what for check in found), None)
 
 
 def is_running_text(data: bytes, *, min_letters: int = 200) -> bool:

@@ -1,14 +1,13 @@
 """Why a file that was found and read is left out for what is in it; never one that a person named."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
 
 from streamrag_cli.documents.formats import TEXT, format_of
 from streamrag_cli.documents.found import FoundFile
 from streamrag_cli.documents.generated import is_generated
 from streamrag_cli.documents.read import RawFile
-from streamrag_cli.documents.secret_content import why_secret
+from streamrag_cli.documents.secret_content import key_in, why_secret
 from streamrag_cli.model import Document
 
 RULES: Final = "2"
@@ -20,7 +19,7 @@ once more then."""
 class Withheld:
     """`reason` is for people and says nothing of the secret itself."""
 
-    code: Literal["secret", "generated"]
+    code: Literal["secret", "generated", "unsupported"]
     reason: str
 
 
@@ -37,7 +36,7 @@ def withheld_text(found: FoundFile, document: Document) -> Withheld | None:
     """The same of a format whose bytes do not show its text."""
     if found.is_named or (format_of(found.path) or TEXT).hides == "nothing":
         return None
-    what = why_secret(Path("document.md"), document.text.encode())
+    what = key_in(document.text.encode())
     return _secret(what) if what else None
 
 

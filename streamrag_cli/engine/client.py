@@ -20,8 +20,7 @@ from typing import Any, Final, Literal
 from streamrag_cli.codec import GarbledError, read_event, read_line, to_line
 from streamrag_cli.engine.liveness import PATIENCE_S, Silence, watch
 from streamrag_cli.engine.messages import LONGEST_LINE_BYTES, Request
-from streamrag_cli.engine.peer import peer
-from streamrag_cli.engine.place import Place, UnsafePlaceError, environment_for_engine, place_for, places_to_look
+from streamrag_cli.engine.place import Place, UnsafePlaceError, environment_for_engine, peer, place_for, places_to_look
 from streamrag_cli.errors import ExitCode
 from streamrag_cli.events import AskEvent, Done, Error, Sources, Status
 from streamrag_cli.model import Question
@@ -68,17 +67,14 @@ class EngineService:
     ) -> AsyncGenerator[AskEvent, None]:
         """When this returns the engine is at work: what shows its events can be imported beside that."""
         try:
-            self._check_database(settings)
+            if variables := open_store(settings.store).environment_overrides(self._environment):
+                # libpq would get more here than the store's address says, as by PGPASSWORD
+                raise NoEngineError(f"{', '.join(variables)} is for this process alone")
             connection = connect(request, self._environment, idle_s=settings.engine_idle_s)
         except NoEngineError as error:
             _log.debug("not used: %s", error)
             return otherwise()
         return _events(connection, otherwise)
-
-    def _check_database(self, settings: Settings) -> None:
-        """Raises NoEngineError if libpq gets more than the store's address says, as by PGPASSWORD."""
-        if variables := open_store(settings.store).environment_overrides(self._environment):
-            raise NoEngineError(f"{', '.join(variables)} is for this process alone")
 
 
 class NoEngineError(Exception):
@@ -166,7 +162,7 @@ def _needs_network(request: Request) -> bool:
 
 
 def state_of(place: Place, wants: Literal["status", "stop"]) -> dict[str, Any] | None:
-    """What the engine at `place` says about itself, and tell it to stop if that is wanted; None where it is dead.
+    """What the engine at `place` says of itself in its hello; None where it is dead. It stops if that is wanted.
 
     Raises NoEngineError where it is alive and does not answer.
     """

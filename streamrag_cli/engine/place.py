@@ -16,7 +16,9 @@ socket where a client without any environment looks.
 import hashlib
 import os
 import pwd
+import socket
 import stat
+import struct
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,14 +26,14 @@ from pathlib import Path
 from typing import Final
 
 from streamrag_cli import __version__
-from streamrag_cli.engine import peer
-from streamrag_cli.silence import SWITCHES
+from streamrag_cli.telemetry import SWITCHES
 
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _MOST_DIRECTORY_CHARS: Final = 50  # a socket's path has at most 107 bytes
 _ELSEWHERE: Final = 'export XDG_RUNTIME_DIR="$(mktemp -d)"'
+_CREDENTIALS: Final = struct.Struct("3i")
 _KEPT: Final = ("HOME", "PATH", "LANG", "LC_ALL", "TZ")
 
 
@@ -68,7 +70,7 @@ class Place:
 
 def place_for(environment: Mapping[str, str]) -> Place:
     """The place of the engine for this program. Raises UnsafePlaceError."""
-    if not peer.KNOWN:
+    if not hasattr(socket, "SO_PEERCRED"):
         raise UnsafePlaceError("this system does not tell who is at the other end of a socket")
     return Place(_checked(_candidates(environment)[0]), identity(environment))
 
@@ -87,8 +89,8 @@ def places(environment: Mapping[str, str]) -> list[Place]:
     found: dict[Path, Place] = {}
     own, *others = _candidates(environment)
     for directory in [_checked(own), *filter(_is_private, others)]:
-        for socket in sorted(directory.glob(pattern)):
-            found.setdefault(socket.resolve(), Place(directory, socket.stem.removeprefix("engine-")))
+        for each in sorted(directory.glob(pattern)):
+            found.setdefault(each.resolve(), Place(directory, each.stem.removeprefix("engine-")))
     return list(found.values())
 
 
@@ -197,3 +199,10 @@ def _stamp(directory: Path) -> Iterator[str]:
     # Installing or upgrading any package beside this one changes the directory they are in.
     if directory.name == "site-packages":
         yield str(directory.stat().st_mtime_ns)
+
+
+def peer(connection: socket.socket) -> tuple[int, int]:
+    """Process id and user id of who is at the other end of a Unix socket, as the kernel says."""
+    said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, uid, _ = _CREDENTIALS.unpack(said)
+    return pid, uid

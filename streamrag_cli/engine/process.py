@@ -12,12 +12,12 @@ from typing import Any, Final
 from streamrag_cli import __version__
 from streamrag_cli.codec import GarbledError, event_line, to_line
 from streamrag_cli.engine.messages import BEAT_S, LONGEST_LINE_BYTES, Request, read_request
-from streamrag_cli.engine.peer import peer
-from streamrag_cli.engine.place import Place, UnsafePlaceError, identity, meeting_place
+from streamrag_cli.engine.place import Place, UnsafePlaceError, identity, meeting_place, peer
 from streamrag_cli.presence import while_present
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.store.address import StoreAddress
 from streamrag_cli.store.registry import open_store
+from streamrag_cli.system_errors import memory_bytes
 
 _CHECK_EVERY_S: Final = 60.0  # 3 ms each time
 _ASK_WITHIN_S: Final = 10.0
@@ -122,7 +122,7 @@ class Engine:
             case Request(wants="stop"):
                 self._retired.set()
             case Request(wants="status"):
-                writer.write(to_line(self._state()))
+                pass  # its hello has said it
             case Request(question=None) | Request(settings=None):
                 raise GarbledError("a question without words or settings")
             case _:
@@ -168,7 +168,7 @@ class Engine:
             "idle_s": round(time.monotonic() - self._asked_at_s, 1),
             "questions": self._questions,
             "open": len(self._serving) - 1,  # beside the connection that asks
-            "rss_mb": _rss_mb(),
+            "rss_mb": memory_bytes()[1] // 1_000_000 or None,
             "stores": sorted(map(str, self._stores)),
             "log": str(self._place.log),
         }
@@ -215,11 +215,3 @@ def _inode(path: Path) -> int | None:
         return path.stat().st_ino
     except OSError:
         return None
-
-
-def _rss_mb() -> int | None:
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    return pages * os.sysconf("SC_PAGE_SIZE") // 1_000_000

@@ -9,12 +9,12 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
-from threading import Event
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self, overload
 
 from streamrag_cli.retrieval.embedder import Embedder, embed_passages
 from streamrag_cli.store.interface import EmbeddedPassages
+from streamrag_cli.store.time_limit import Cancellation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +39,7 @@ class EmbedAhead:
         self._embedder = embedder
         self._remembered_texts = remembered_texts
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed-batches")
-        self._stopped = Event()
+        self._stopped = Cancellation()
         self._wanted: _Wanted | None = None
         self._recent: OrderedDict[bytes, Passage] = OrderedDict()
 
@@ -49,7 +49,7 @@ class EmbedAhead:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._stopped.set()
+        self._stopped.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -69,7 +69,7 @@ class EmbedAhead:
         try:
             return self._passages(texts, known)
         except BaseException:
-            self._stopped.set()
+            self._stopped.cancel()
             raise
         finally:
             self._wanted = None
@@ -81,7 +81,7 @@ class EmbedAhead:
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         by_length = sorted(new, key=lambda key: -len(new[key]))
         self._wanted = _Wanted([new[key] for key in by_length], self._stopped)
-        made = embed_passages(self._embedder, self._wanted)
+        made = embed_passages(self._embedder, self._wanted, self._stopped)
         if new and any(passage.vector.shape != made.vectors[0].shape for passage in found.values()):
             # The service has another model under the same name. The store says so, once it has vectors of one kind.
             self._recent.clear()
@@ -112,7 +112,7 @@ class _Wanted(Sequence[str]):
     An embedder takes each text, or slice of texts, when it is about to embed it.
     """
 
-    def __init__(self, texts: Sequence[str], stopped: Event) -> None:
+    def __init__(self, texts: Sequence[str], stopped: Cancellation) -> None:
         self._texts = texts
         self._stopped = stopped
         self._chars = sum(map(len, texts)) or 1
@@ -133,7 +133,7 @@ class _Wanted(Sequence[str]):
     def __getitem__(self, index: slice) -> Sequence[str]: ...
 
     def __getitem__(self, index: int | slice) -> str | Sequence[str]:
-        if self._stopped.is_set():
+        if self._stopped.is_cancelled:
             raise BrokenOffError
         found = self._texts[index]
         self._taken += len(found) if isinstance(found, str) else sum(map(len, found))

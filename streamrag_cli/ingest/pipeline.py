@@ -14,11 +14,11 @@ from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.events import IngestEvent, IngestStarted, Notice, as_event
 from streamrag_cli.ingest.embedding import EmbedAhead
 from streamrag_cli.ingest.progress import done
-from streamrag_cli.ingest.reading import ReadAhead
+from streamrag_cli.ingest.reading import FileReading
 from streamrag_cli.ingest.removal import remove, remove_all
 from streamrag_cli.ingest.roots import IngestRequest, forgotten_roots, lost_roots, refuse_vanished, roots_of
 from streamrag_cli.ingest.run import Run
-from streamrag_cli.ingest.safeguards import look_at, refuse_lost
+from streamrag_cli.ingest.safeguards import confirm_rebuild, look_at, refuse_lost
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.retriever import embedder_for
 from streamrag_cli.settings import Settings
@@ -47,6 +47,7 @@ def ingest_or_raise(
     refuse_lost(request, settings)
     roots = roots_of(request, settings)
     refuse_vanished(request, settings)
+    confirm_rebuild(request, settings)
     looked_at = look_at(roots, request, settings)
     if embedder is None:
         embedder = embedder_for(settings, made_with=_vectors_made_with(settings, rebuild=request.rebuild))
@@ -55,12 +56,12 @@ def ingest_or_raise(
     store = open_store(settings.store)
     with ExitStack() as stack:
         limit_bytes = settings.max_file_mb * _BYTES_PER_MB
-        reading = stack.enter_context(ReadAhead(limit_bytes=limit_bytes, wants_chunks=not request.dry_run))
+        reading = stack.enter_context(FileReading(limit_bytes=limit_bytes, wants_chunks=not request.dry_run))
         if request.dry_run:
             catalog: Manifest | None = None
             if not request.rebuild:
                 catalog = stack.enter_context(store.manifest(settings.collection))
-            run = Run(catalog, reading, request, exclude=settings.exclude)
+            run = Run(catalog, reading, request, looked_at)
             yield from run.compare(roots)
         else:
             opened = store.writer(settings.collection, embedding=embedder.name, rebuild=request.rebuild)
@@ -69,7 +70,7 @@ def ingest_or_raise(
             writer.add_roots(map(str, {*roots, *looked_at.mounts}))
             catalog = writer.catalog
             embedding = EmbedAhead(embedder, remembered_texts=request.limits.remembered_texts)
-            run = Run(catalog, reading, request, exclude=settings.exclude)
+            run = Run(catalog, reading, request, looked_at)
             yield from run.sync(roots, writer, stack.enter_context(embedding))
         chunks = catalog.counts().chunks if catalog else 0
         yield from forgotten_roots(request, settings, catalog)

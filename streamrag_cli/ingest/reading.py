@@ -6,10 +6,8 @@ It knows neither the store nor the embedding, and nobody else has its `Loader`.
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Self
 
-from streamrag_cli.documents import RECIPE
 from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.formats import is_of_its_format, is_supported, text_kind
 from streamrag_cli.documents.found import FoundFile
@@ -25,7 +23,7 @@ from streamrag_cli.store.languages import ENGLISH, language_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """What is to become of one path that was found, and why. `source` is its name for the person who ingests it.
+    """What is to become of one path that was found, and why. `shown` is its name for the person who ingests it.
 
     `record` is what to store, with its chunks, of a file that is added or changed, and what to renew of an unchanged
     one, if there is anything. `code` says in a word why it was skipped. `is_kept` is false where what the store has
@@ -33,7 +31,7 @@ class Examined:
     """
 
     path: str
-    source: str
+    shown: str
     action: DocumentAction
     reason: str = ""
     code: str = ""
@@ -46,7 +44,7 @@ class Examined:
 
     @property
     def is_kept(self) -> bool:
-        return self.action != "skipped"  # of one that cannot be read now, the store keeps what it has
+        return self.action not in {"skipped", "deleted"}  # of one that cannot be read now, the store keeps what it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class Reading:
     shown: str
 
 
-class ReadAhead:
+class FileReading:
     """Examines files one after the other, in a thread. Leaving it ends its worker, amid a file if need be."""
 
     def __init__(self, *, limit_bytes: int, wants_chunks: bool) -> None:
@@ -70,9 +68,7 @@ class ReadAhead:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # Not waited for: a file under way is nobody's any more, and who interrupts an ingest wants it to end.
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._loader.close()
@@ -82,39 +78,46 @@ class ReadAhead:
         return Reading(self._thread.submit(self._examine, found, source, known, shown), shown)
 
     def _examine(self, found: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> Examined:
-        path = str(found.path)
         try:
-            return replace(self._read(found, source, known), source=shown)
+            return self._read(found, source, known, shown)
         except DocumentError as error:
             is_binary = error.code == "binary"
-            unsupported = f"unsupported format ({found.path.suffix}): " if is_binary and found.path.suffix else ""
+            suffix = found.path.suffix
+            unsupported = f"unsupported format ({suffix}): " if is_binary and suffix else ""
             reason = ("" if is_supported(found.path) else unsupported) + error.message
+            if error.code == "vanished" and not found.is_named:
+                return deleted(found, shown)
             action: DocumentAction = "skipped" if is_binary else "failed"
-            return Examined(path=path, source=shown, action=action, reason=reason, code="binary" if is_binary else "")
+            code = "binary" if is_binary else ""
+            return Examined(path=found.name, shown=shown, action=action, reason=reason, code=code)
 
-    def _read(self, found: FoundFile, source: str, known: DocumentRecord | None) -> Examined:
-        record, raw = read_record(found, source, recipe=RECIPE, limit_bytes=self._limit_bytes)
+    def _read(self, found: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> Examined:
+        path = found.path
+        record, raw = read_record(found, source, limit_bytes=self._limit_bytes)
         if why := withheld(found, raw):
-            return _left_out(record, why)
+            return _left_out(found, shown, why)
         if known and (same := renewed(known, record)):
-            return Examined(path=record.path, source=source, action="unchanged", record=same)
-        if not found.is_named and not is_of_its_format(found.path, raw.data):
-            reason = "not what its name stands for"
-            return Examined(path=record.path, source=source, action="skipped", reason=reason, code="unsupported")
+            return Examined(path=found.name, shown=shown, action="unchanged", record=same)
+        if not found.is_named and not is_of_its_format(path, raw.data):
+            return _left_out(found, shown, Withheld("unsupported", "not what its name stands for"))
         remark, chunks = "", []
         if self._wants_chunks:
-            document = self._loader.load(found.path, raw)
+            document = self._loader.load(path, raw)
             if why := withheld_text(found, document):
-                return _left_out(record, why)
-            document = replace(document, title=document.title or title_from_name(found.path, found.root))
+                return _left_out(found, shown, why)
+            document = replace(document, title=document.title or title_from_name(path, found.root))
             chunks = list(chunk(document))
             is_prose = text_kind(found.path) == "prose"
             language = language_of(document.text) if is_prose else ENGLISH
             record = replace(record, title=document.title, language=language)
             remark = "; ".join(document.remarks) or ("" if chunks else "no text in it")
         action: DocumentAction = "changed" if known else "added"
-        return Examined(path=record.path, source=source, action=action, reason=remark, record=record, chunks=chunks)
+        return Examined(path=found.name, shown=shown, action=action, reason=remark, record=record, chunks=chunks)
 
 
-def _left_out(record: DocumentRecord, why: Withheld) -> Examined:
-    return Examined(path=record.path, source=record.source, action="skipped", reason=why.reason, code=why.code)
+def deleted(found: FoundFile, shown: str) -> Examined:
+    return Examined(path=found.name, shown=shown, action="deleted", reason="no longer there")
+
+
+def _left_out(found: FoundFile, shown: str, why: Withheld) -> Examined:
+    return Examined(path=found.name, shown=shown, action="skipped", reason=why.reason, code=why.code)

@@ -56,7 +56,7 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
             records = _records_under(writer.catalog, below)
             writer.remove(record.path for record in records)
             writer.remove_roots(_roots_under(writer.catalog, below))
-            chunks = writer.counts().chunks
+            chunks = writer.catalog.counts().chunks
     yield from (seen(request.shown_name(record.path), "deleted") for record in records)
     yield done({"deleted": len(records)}, chunks_written=0, chunks=chunks, started=started, dry_run=request.dry_run)
 

@@ -1,8 +1,8 @@
-"""Which paths an ingest is about, and what the files below them are called."""
+"""What an ingest is asked to do: which paths it is about, what the files below them are called, who agrees to what."""
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +11,36 @@ from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.events import Notice
 from streamrag_cli.gone import is_gone
-from streamrag_cli.ingest.consent import Consent
 from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Manifest
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """What a person is asked before an ingest does what takes long or cannot be undone.
+
+    `given` in advance, as by `--yes`; else `ask` is called with the question, and is None if nobody can be asked.
+    """
+
+    given: bool = True
+    ask: Callable[[str], bool] | None = None
+
+    def require(self, question: str, *, otherwise: str, hint: str) -> None:
+        """Raise UsageError unless a person agrees: `not_confirmed`, or `confirmation_needed` if nobody can be asked.
+
+        `otherwise` says what needs consent, for an error message.
+        """
+        if not self.given and self.ask is None:
+            raise UsageError(f"{otherwise}: this needs --yes", code="confirmation_needed", hint=hint)
+        self.invite(question)
+
+    def invite(self, question: str) -> None:
+        """The same, but go on if nobody can be asked."""
+        if not self.given and self.ask is not None and not self.ask(question):
+            raise UsageError("not confirmed: nothing was changed", code="not_confirmed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,42 +5,44 @@ the caller's thread finds files and does all that touches the store. The events 
 which of them is ahead.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
-from streamrag_cli.documents import RECIPE
-from streamrag_cli.documents.discover import discover
 from streamrag_cli.documents.found import Found, FoundFile, SkippedPath, UnreadableDirectory
 from streamrag_cli.events import DocumentAction, DocumentSeen, FileProgress
+from streamrag_cli.gone import is_gone
 from streamrag_cli.ingest.compare import is_unchanged_by_stat
 from streamrag_cli.ingest.embedding import EmbedAhead
 from streamrag_cli.ingest.prefetch import Waiting, prefetch
 from streamrag_cli.ingest.progress import seen
-from streamrag_cli.ingest.reading import Examined, ReadAhead, Reading
+from streamrag_cli.ingest.reading import Examined, FileReading, Reading
 from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, outermost
+from streamrag_cli.ingest.safeguards import LookedAt
 from streamrag_cli.ingest.writing import as_events, write
 from streamrag_cli.store.interface import Manifest, Writer
 
 _FAILS_IF_NAMED: Final = frozenset({"binary", "not_a_regular_file"})
 """Why a file is skipped that is a failure if this ingest was asked for the file itself."""
+_Candidate: TypeAlias = tuple[Found, os.stat_result | None]
 
 
 class Run:
     """One pass. `counts` and `chunks_written` say what became of the files, `skipped` and `unsupported` why not."""
 
     def __init__(
-        self, catalog: Manifest | None, reading: ReadAhead, request: IngestRequest, exclude: Sequence[str] = ()
+        self, catalog: Manifest | None, reading: FileReading, request: IngestRequest, looked_at: LookedAt
     ) -> None:
-        """Files are compared with the catalog; None is an empty one."""
+        """What is found in `looked_at` is compared with the catalog and let go; None is an empty catalog."""
         self._catalog = catalog
         self._reading = reading
         self._request = request
         self._asked_for = frozenset(map(str, request.absolute_paths()))
-        self._exclude = exclude
+        self._looked_at = looked_at
         self._kept: set[str] = set()
         self._unreadable: list[Path] = []
         self.counts: Counter[DocumentAction] = Counter()
@@ -50,14 +52,14 @@ class Run:
 
     def compare(self, roots: Sequence[Path]) -> Iterator[DocumentSeen | FileProgress]:
         """A dry run: nothing is written."""
-        events = as_events(self._examined(roots), self._request.limits, lambda: 0.0)
+        events = as_events(self._examined(), self._request.limits, lambda: 0.0)
         return self._counted(events, roots, None)
 
     def sync(
         self, roots: Sequence[Path], writer: Writer, embedding: EmbedAhead
     ) -> Iterator[DocumentSeen | FileProgress]:
         limits = self._request.limits
-        steps = write(self._examined(roots), writer, embedding, limits)
+        steps = write(self._examined(), writer, embedding, limits)
         return self._counted(as_events(steps, limits, lambda: embedding.share_done), roots, writer)
 
     def _counted(
@@ -70,47 +72,57 @@ class Run:
                 self._count_skipped(event)
             yield event
 
-    def _examined(self, roots: Sequence[Path]) -> Iterator[Examined | Waiting]:
+    def _examined(self) -> Iterator[Examined | Waiting]:
         """What is to become of each path, in the order of the walk."""
-        found = discover(roots, exclude=self._exclude, environment=self._request.environment)
         size = self._request.limits.bytes_ahead
-        for step in prefetch(found, self._begin, weight=self._weight, size=size):
+        for step in prefetch(map(_with_status, self._found()), self._begin, weight=self._weight, size=size):
             if isinstance(step, Waiting):
                 yield step
                 continue
             examined = step.future.result() if isinstance(step, Reading) else step
             if examined.path in self._asked_for and examined.code in _FAILS_IF_NAMED:
                 examined = replace(examined, action="failed", code="")
+            if examined.action == "deleted" and self._is_out_of_reach(examined.path):
+                examined = replace(examined, action="failed")
             if examined.is_kept:
                 self._kept.add(examined.path)
-            yield examined
+            if examined.action != "deleted":  # what the store has of it is looked for at the end
+                yield examined
 
-    def _weight(self, found: Found) -> int:
+    def _found(self) -> Iterator[Found]:
+        while self._looked_at.found:
+            yield self._looked_at.found.popleft()
+
+    def _is_out_of_reach(self, path: str) -> bool:
+        """Whether the file went with all of a root or a disk: it may be that nobody deleted it."""
+        above = [folder for folder in self._looked_at.folders if Path(path).is_relative_to(folder)]
+        return any(is_gone(each) or (not self._request.allow_empty and _is_empty(each)) for each in above)
+
+    def _weight(self, item: _Candidate) -> int:
         """In bytes, so that neither too many bytes nor too many files are read ahead."""
-        limits = self._request.limits
-        return max(found.size if isinstance(found, FoundFile) else 0, limits.bytes_ahead // limits.files_ahead)
+        limits, status = self._request.limits, item[1]
+        return max(status.st_size if status else 0, limits.bytes_ahead // limits.files_ahead)
 
-    def _begin(self, found: Found) -> Examined | Reading:
+    def _begin(self, item: _Candidate) -> Examined | Reading:
+        found, status = item
+        shown = self._request.shown_name(found.path)
         match found:
             case FoundFile():
-                return self._compare(found)
-            case SkippedPath(path=path, reason=reason, code=code):
-                shown = self._request.shown_name(path)
-                return Examined(path=str(path), source=shown, action="skipped", reason=reason, code=code)
+                return self._compare(found, status, shown)
+            case SkippedPath(name=name, reason=reason, code=code):
+                return Examined(path=name, shown=shown, action="skipped", reason=reason, code=code)
             case UnreadableDirectory(path=path, reason=reason):
                 self._unreadable.append(path)
-                shown = self._request.shown_name(path)
-                return Examined(path=str(path), source=shown, action="failed", reason=reason)
+                return Examined(path=str(path), shown=shown, action="failed", reason=reason)
 
-    def _compare(self, found: FoundFile) -> Examined | Reading:
-        path, shown = str(found.path), self._request.shown_name(found.path)
+    def _compare(self, found: FoundFile, status: os.stat_result | None, shown: str) -> Examined | Reading:
         if not has_utf_8_name(found.path):
-            return Examined(path=path, source=shown, action="failed", reason="its name is not UTF-8")
+            return Examined(path=found.name, shown=shown, action="failed", reason="its name is not UTF-8")
         source = self._request.stored_name(found.path, found.root)
-        known = self._catalog.document(path) if self._catalog else None
-        if known and is_unchanged_by_stat(found, known, recipe=RECIPE):
+        known = self._catalog.document(found.name) if self._catalog else None
+        if known and status and is_unchanged_by_stat(status, known):
             same = replace(known, source=source) if known.source != source else None
-            return Examined(path=path, source=shown, action="unchanged", record=same)
+            return Examined(path=found.name, shown=shown, action="unchanged", record=same)
         return self._reading.begin(found, source, known, shown=shown)
 
     def _count_skipped(self, event: DocumentSeen) -> None:
@@ -140,3 +152,19 @@ class Run:
             if gone and writer:
                 writer.remove(gone)
             yield from (seen(self._request.shown_name(path), "deleted") for path in gone)
+
+
+def _with_status(found: Found) -> _Candidate:
+    """With its status of now, not that of the walk. Of a file that has none, its reading says why."""
+    try:
+        return found, os.lstat(found.real) if isinstance(found, FoundFile) else None
+    except OSError:
+        return found, None
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False

@@ -3,13 +3,14 @@
 import os
 import re
 import shlex
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from streamrag_cli.documents.discover import discover
-from streamrag_cli.documents.found import FoundFile, SkipCode, SkippedPath, UnreadableDirectory
+from streamrag_cli.documents.found import Found, FoundFile, SkipCode, SkippedPath, UnreadableDirectory
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.gone import is_gone
 from streamrag_cli.ingest.roots import IngestRequest
@@ -24,19 +25,26 @@ _ARE_THERE: Final[frozenset[SkipCode]] = frozenset(
 )
 """What would be read but for a rule: a folder with such files is no disk that is not mounted."""
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
+_NAMED_ROOTS: Final = 3
 MANY_DOCUMENTS: Final = 20
 """From how many documents on their removal is asked about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookedAt:
-    """How many files there are, and which mounts below the roots have some.
+    """What the one walk over the roots found, how many of it are files, and which mounts below the roots have some.
 
     Such a mount is recorded like a root, so that it is missed when it is not mounted.
     """
 
+    found: deque[Found]
     files: int
+    roots: tuple[Path, ...]
     mounts: frozenset[Path]
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        return (*self.roots, *self.mounts)
 
 
 def look_at(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> LookedAt:
@@ -50,17 +58,19 @@ def look_at(roots: Sequence[Path], request: IngestRequest, settings: Settings) -
     mounts = _mounts_below(roots)
     without_files, unreadable = {*roots, *mounts}, []
     total = new = 0
+    all_found: deque[Found] = deque()
     for found in discover(roots, exclude=settings.exclude, environment=request.environment):
+        all_found.append(found)
         match found:
-            case FoundFile(path=path, root=root):
+            case FoundFile(root=root):
                 total += 1
                 if without_files:
-                    without_files.difference_update((path, *path.parents))
+                    without_files.difference_update((found.path, *found.path.parents))
                 new += root in new_roots
                 if new == LARGE_FILES + 1 and not request.dry_run:
                     _ask_about_size(sorted(new_roots), request)
-            case SkippedPath(path=path, code=code) if code in _ARE_THERE:
-                without_files.difference_update((path, *path.parents))
+            case SkippedPath(code=code) if without_files and code in _ARE_THERE:
+                without_files.difference_update((found.path, *found.path.parents))
             case UnreadableDirectory(path=path):
                 unreadable.append(path)
             case _:
@@ -68,7 +78,7 @@ def look_at(roots: Sequence[Path], request: IngestRequest, settings: Settings) -
     if not request.allow_empty:
         kept = {root for root in without_files if any(each.is_relative_to(root) for each in unreadable)}
         _refuse_empty(sorted(without_files.intersection(roots) - kept), request, settings)
-    return LookedAt(files=total, mounts=frozenset(mounts - without_files))
+    return LookedAt(found=all_found, files=total, roots=tuple(roots), mounts=frozenset(mounts - without_files))
 
 
 def _mounts_below(roots: Sequence[Path]) -> set[Path]:
@@ -120,6 +130,34 @@ def refuse_lost(request: IngestRequest, settings: Settings) -> None:
         )
 
 
+def confirm_rebuild(request: IngestRequest, settings: Settings) -> None:
+    """Raise UsageError unless a rebuild from the named paths alone drops no document, or a person agrees."""
+    if not request.rebuild or not request.paths or request.dry_run:
+        return
+    given = request.absolute_paths()
+    try:
+        with open_store(settings.store).manifest(settings.collection) as manifest:
+            records = manifest.documents_under("/") if manifest else iter(())
+            others = sum(1 for each in records if not _is_below(Path(each.path), given))
+            roots = [root for root in manifest.roots() if not _is_below(Path(root), given)] if manifest else []
+    except StoreError:
+        return  # it is too damaged to know, and a rebuild is the way to repair it
+    if not others:
+        return
+    named = shlex.join(map(str, request.paths))
+    dropped = f"the {_documents(others)} from {', '.join(roots[:_NAMED_ROOTS]) or 'elsewhere'}"
+    dropped += f" and {len(roots) - _NAMED_ROOTS} more" if len(roots) > _NAMED_ROOTS else ""
+    request.consent.require(
+        sanitise_line(f"A rebuild from {named} alone removes {dropped}. Go on?"),
+        otherwise=sanitise_line(f"a rebuild from {named} alone would remove {dropped}"),
+        hint=f"without PATH it is made from everything; from PATH alone: streamrag ingest --rebuild {named} --yes",
+    )
+
+
+def _is_below(path: Path, roots: Sequence[Path]) -> bool:
+    return any(path.is_relative_to(root) for root in roots)
+
+
 def _stored_below(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> dict[Path, int]:
     """How many documents the store has below each of the roots, of those that have some."""
     if not roots:
@@ -154,7 +192,7 @@ def confirm_removal(documents: int | None, what: str, request: IngestRequest, *,
     request.consent.require(
         f"Remove {counted} {target}?",
         otherwise=f"{counted} {target} would be removed",
-        hint=f"with --dry-run -v in place of --yes it lists them: {command} --yes",
+        hint=f"see them first (then --yes in place of --dry-run -v removes them): {command} --dry-run -v",
     )
 
 

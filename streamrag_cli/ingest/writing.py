@@ -45,7 +45,7 @@ class Batch:
         """Of its largest document, if `share` of the batch is embedded."""
         largest = max(self.documents, key=lambda each: len(each.chunks))
         count = len(largest.chunks)
-        return FileProgress(source=sanitise_line(largest.source), embedded=int(count * share), chunks=count)
+        return FileProgress(source=sanitise_line(largest.shown), embedded=int(count * share), chunks=count)
 
 
 def write(
@@ -133,5 +133,5 @@ def _progress(step: Step, share_done: float) -> FileProgress:
 
 def _event(examined: Examined) -> DocumentSeen:
     return seen(
-        examined.source, examined.action, chunks=len(examined.chunks), reason=examined.reason, code=examined.code
+        examined.shown, examined.action, chunks=len(examined.chunks), reason=examined.reason, code=examined.code
     )

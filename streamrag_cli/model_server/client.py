@@ -21,6 +21,7 @@ from streamrag_cli.model_server.deadline import Deadline
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.pace import Pace
 from streamrag_cli.model_server.route import RedirectedError, is_this_machine, refuse_another_origin
+from streamrag_cli.store.time_limit import Cancellation
 
 Http = TypeVar("Http", httpx2.AsyncClient, httpx2.Client)
 WHOLE_REPLY_LIMITS: Final = 4
@@ -63,6 +64,10 @@ class ReplyTooSlowError(TimeoutError):
     """The server was never silent for long, and did not come to an end."""
 
 
+class RequestCancelledError(Exception):
+    """Nobody waits for the reply any more."""
+
+
 class ReplyTooLongError(ValueError):
     """The reply is longer than anything that was asked for."""
 
@@ -100,11 +105,11 @@ class StreamingClient:
         )
 
     async def post(
-        self, path: str, payload: object, *, timeout_s: float, passed: Callable[[str], None]
+        self, path: str, payload: object, *, timeout_s: float, on_step: Callable[[str], None]
     ) -> httpx2.Response:
         """Send `payload` as JSON; the reply's body is still to be read, and the reply to be closed.
 
-        `timeout_s` limits the time to connect; `passed` is told "connect" and "send". Raises `FOREIGN_ERRORS`,
+        `timeout_s` limits the time to connect; `on_step` is called with "connect" and "send". Raises `FOREIGN_ERRORS`,
         StatusError for any status but success.
         """
         request = self._http.build_request(
@@ -112,7 +117,7 @@ class StreamingClient:
             self._url + path,
             content=json.dumps(payload).encode(),
             timeout=httpx2.Timeout(None, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
-            extensions={"trace": _tracer(passed)},
+            extensions={"trace": _tracer(on_step)},
         )
         response = await self._http.send(request, stream=True)
         if not response.is_success:
@@ -148,9 +153,15 @@ class WholeReplyClient:
             timeout=httpx2.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
         )
 
-    def post(self, path: str, payload: object) -> bytes:
-        """Send `payload` as JSON and return the reply's body. Raises `FOREIGN_ERRORS`."""
-        with Deadline(self._limit_s) as deadline:
+    def post(self, path: str, payload: object, cancellation: Cancellation) -> bytes:
+        """Send `payload` as JSON and return the reply's body.
+
+        Raises `FOREIGN_ERRORS`, and RequestCancelledError: its connection is closed as soon as `cancellation` says so,
+        or, if it is still being made, within the time to connect.
+        """
+        with Deadline(self._limit_s) as deadline, cancellation.calling(deadline.pass_now):
+            if cancellation.is_cancelled:
+                raise RequestCancelledError
             for connection in list(self._connections):
                 deadline.watch(connection)
 
@@ -164,10 +175,10 @@ class WholeReplyClient:
                 reply = self._reply(path, payload, note)
             except BROKEN_CONNECTION:
                 if deadline.passed:
-                    raise ReplyTooSlowError from None
+                    raise _given_up(cancellation) from None
                 raise
             if deadline.passed:  # the end that was read may be the deadline's
-                raise ReplyTooSlowError
+                raise _given_up(cancellation)
         return reply
 
     def _reply(self, path: str, payload: object, note: Callable[[str, Mapping[str, Any]], None]) -> bytes:
@@ -184,6 +195,10 @@ class WholeReplyClient:
 
     def close(self) -> None:
         self._http.close()
+
+
+def _given_up(cancellation: Cancellation) -> Exception:
+    return RequestCancelledError() if cancellation.is_cancelled else ReplyTooSlowError()
 
 
 def _made(client: Callable[..., Http], endpoint: ModelEndpoint, **options: Any) -> Http:
@@ -218,13 +233,13 @@ def _origin_guard(client: Callable[..., Http], endpoint: ModelEndpoint) -> Calla
     return async_guard if client is httpx2.AsyncClient else guard
 
 
-def _tracer(passed: Callable[[str], None]) -> Callable[[str, object], Awaitable[None]]:
+def _tracer(on_step: Callable[[str], None]) -> Callable[[str, object], Awaitable[None]]:
     steps = dict.fromkeys(_CONNECTED, "connect")
     steps["http11.send_request_body.complete"] = "send"
 
     async def trace(event: str, _: object) -> None:
         if event in steps:
-            passed(steps[event])
+            on_step(steps[event])
 
     return trace
 

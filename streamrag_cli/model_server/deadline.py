@@ -7,21 +7,20 @@ of them, for hours.
 import contextlib
 import socket
 import threading
-from types import TracebackType
 from typing import Self
 
 
 class Deadline:
     """Within the block, what is read from the watched sockets comes to an end when the time is up.
 
-    The reader sees a connection that the other side has closed; `passed` tells that it was not.
+    The reader sees a connection that the other side has closed; `passed` says that it was not.
     """
 
     def __init__(self, limit_s: float) -> None:
         self.passed = False
         self._lock = threading.Lock()
         self._watched: list[socket.socket] = []
-        self._timer = threading.Timer(limit_s, self._pass)
+        self._timer = threading.Timer(limit_s, self.pass_now)
         self._timer.daemon = True
 
     def watch(self, connection: socket.socket) -> None:
@@ -35,12 +34,11 @@ class Deadline:
         self._timer.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._timer.cancel()
 
-    def _pass(self) -> None:
+    def pass_now(self) -> None:
+        """End all reading before the time is up. For any thread."""
         with self._lock:
             self.passed = True
             watched = list(self._watched)

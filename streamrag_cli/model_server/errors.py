@@ -145,6 +145,11 @@ def no_list_in_time(timeout_s: float, endpoint: ModelEndpoint) -> ModelServerErr
     return ModelServerError(message, code="stalled", hint=endpoint.purpose.other_server, retryable=True)
 
 
+def cancelled(endpoint: ModelEndpoint) -> ModelServerError:
+    message = f"the request to {endpoint.address} was cancelled"
+    return ModelServerError(message, code="interrupted", retryable=True)
+
+
 def cut_off(endpoint: ModelEndpoint) -> ModelServerError:
     message = f"{endpoint.address} ended the answer before it was complete"
     return ModelServerError(message, code="cut_off", hint=endpoint.purpose.again, retryable=True)

@@ -1,19 +1,16 @@
 """What `bench` shows: a bar while it asks, then the wait before and after."""
 
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import Final, TextIO
 
 from streamrag_cli.bench import Asked, BenchEvent, Report, Spread
 from streamrag_cli.codec import encode, public
 from streamrag_cli.events import Error
 from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.render.complaint import complain
-from streamrag_cli.render.consoles import console_for
+from streamrag_cli.render.consoles import AskingBar, console_for, print_line
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.render.timings import duration
 from streamrag_cli.text import sanitise_line
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
 
 _QUOTES: Final = (
     "no model is connected, so these are quotes, which are there all at once; to measure a model:"
@@ -30,14 +27,12 @@ class BenchView:
         self._question = question
         self._json = json
         self._plain = plain
-        self._moves = err.isatty() and not (quiet or plain)
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
+        self._bar = AskingBar(err, moves=err.isatty() and not (quiet or plain))
 
     def handle(self, event: BenchEvent) -> None:
         match event:
             case Asked(answers=answers, total=total):
-                self._move(answers, total)
+                self._bar.move(answers, total)
             case Report():
                 self.close()
                 show_bench(event, question=self._question, out=self._out, json=self._json, plain=self._plain)
@@ -46,21 +41,7 @@ class BenchView:
                 complain(self._err, message, hint)
 
     def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-
-    def _move(self, answers: int, total: int) -> None:
-        if not self._moves:
-            return
-        if self._bar is None:
-            from rich.progress import Progress
-
-            self._bar = Progress(console=console_for(self._err, plain=False), transient=True)
-            self._task = self._bar.add_task("asking", total=total)
-            self._bar.start()
-        if self._task is not None:
-            self._bar.update(self._task, completed=answers)
+        self._bar.close()
 
 
 def show_bench(report: Report, *, question: str, out: TextIO, json: bool, plain: bool) -> None:
@@ -68,8 +49,6 @@ def show_bench(report: Report, *, question: str, out: TextIO, json: bool, plain:
     if json:
         write_line(out, encode(_as_mapping(report, question)))
         return
-    from rich.text import Text
-
     console = console_for(out, plain=plain)
     rows = {
         "wait, not streamed (whole answer)": report.whole,
@@ -81,10 +60,8 @@ def show_bench(report: Report, *, question: str, out: TextIO, json: bool, plain:
         _print_table(report, rows, out)
     else:
         for name, spread in rows.items():
-            console.print(
-                Text(f"{name:<35}p50 {duration(spread.p50_ms)}, p95 {duration(spread.p95_ms)}"), soft_wrap=True
-            )
-    console.print(Text(_QUOTES if report.quotes else _summary(report)), soft_wrap=True)
+            print_line(console, f"{name:<35}p50 {duration(spread.p50_ms)}, p95 {duration(spread.p95_ms)}")
+    print_line(console, _QUOTES if report.quotes else _summary(report))
 
 
 def _print_table(report: Report, rows: dict[str, Spread], out: TextIO) -> None:

@@ -1,9 +1,11 @@
-"""Rich consoles that never interpret what they are given."""
+"""Terminals: Rich consoles that never interpret what they are given, a line, a bar, a size."""
 
+import os
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 
 def console_for(stream: TextIO, *, plain: bool) -> "Console":
@@ -24,3 +26,43 @@ def console_for(stream: TextIO, *, plain: bool) -> "Console":
         width=None if stream.isatty() else 100,
         legacy_windows=False,
     )
+
+
+def print_line(console: "Console", text: str, *, style: str = "") -> None:
+    """One line, however long: the terminal wraps it."""
+    from rich.text import Text
+
+    console.print(Text(text, style=style), soft_wrap=True)
+
+
+class AskingBar:
+    """How many of some questions are answered. Nothing is shown unless `moves`."""
+
+    def __init__(self, err: TextIO, *, moves: bool) -> None:
+        self._err = err
+        self._moves = moves
+        self._bar: Progress | None = None
+
+    def move(self, done: int, total: int) -> None:
+        if self._moves and self._bar is None:
+            from rich.progress import Progress
+
+            self._bar = Progress(console=console_for(self._err, plain=False), transient=True)
+            self._bar.add_task("asking", total=total)
+            self._bar.start()
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=done)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def size_of(terminal: TextIO) -> tuple[int, int]:
+    """Columns and lines; 80 by 24 where the terminal does not say."""
+    try:
+        size = os.get_terminal_size(terminal.fileno())
+    except (OSError, ValueError):
+        return 80, 24
+    return size.columns or 80, size.lines or 24

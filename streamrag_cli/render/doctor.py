@@ -7,7 +7,7 @@ from streamrag_cli.codec import encode
 from streamrag_cli.doctor.findings import Finding, State, exit_code_of
 from streamrag_cli.errors import ExitCode
 from streamrag_cli.json_objects import FORMAT_VERSION
-from streamrag_cli.render.consoles import console_for
+from streamrag_cli.render.consoles import console_for, print_line
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.text import sanitise_line
 
@@ -49,11 +49,11 @@ def _as_lines(findings: Iterable[Finding], out: TextIO, *, plain: bool) -> ExitC
         line.append(sanitise_line(each.found), style="not bold default")
         console.print(line, soft_wrap=True)
         if each.hint:
-            console.print(Text(f"{'hint:':>20} {sanitise_line(each.hint)}"), soft_wrap=True)
+            print_line(console, f"{'hint:':>20} {sanitise_line(each.hint)}")
         out.flush()
     counts = {state: sum(each.state == state for each in found) for state in _STYLES}
     said = [f"{counts['failed']} failed"] if counts["failed"] else []
     if counts["warning"]:
         said.append(f"{counts['warning']} warning{'s' if counts['warning'] > 1 else ''}")
-    console.print(Text(", ".join(said) or "all is well"), soft_wrap=True)
+    print_line(console, ", ".join(said) or "all is well")
     return exit_code_of(found)

@@ -56,12 +56,9 @@ class Hits:
             print_sources(console_for(self._out, plain=False), sources)
         else:
             for source in sources:
-                self._out.write(f"{location(source)}\t{source.score:.2f}\t{source.content}{_notes(source)}\n")
+                said = "".join(f"\t({note})" for note in notes(source))
+                self._out.write(f"{location(source)}\t{source.score:.2f}\t{source.content}{said}\n")
             self._out.flush()
 
     def _write(self, value: object) -> None:
         write_line(self._out, encode(value))
-
-
-def _notes(source: Source) -> str:
-    return "".join(f"\t({note})" for note in notes(source))

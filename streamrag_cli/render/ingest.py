@@ -17,8 +17,9 @@ from streamrag_cli.events import (
 )
 from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.render.complaint import complain
-from streamrag_cli.render.consoles import console_for
+from streamrag_cli.render.consoles import console_for, print_line
 from streamrag_cli.render.machine import JsonLines, write_line
+from streamrag_cli.render.remaining import RemainingTime
 from streamrag_cli.render.timings import duration
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class IngestView:
         self._clock = clock
         self._spoke_at = clock()
         self._finished = 0
+        self._remaining = RemainingTime(clock)
 
     def handle(self, event: IngestEvent) -> None:
         match event:
@@ -88,9 +90,8 @@ class IngestView:
     def _document(self, event: DocumentSeen) -> None:
         if self._bar is not None and self._task is not None and event.action not in {"skipped", "deleted"}:
             self._finished += 1
-            self._bar.update(self._task, completed=self._finished)
             speed = self._bar.tasks[0].speed
-            self._bar.update(self._task, rate=f"{speed:.1f} files/s" if speed else "")
+            self._move_bar(self._finished, f"{speed:.1f} files/s" if speed else "")
         if (
             self._verbose
             or event.action in _SHOWN_WITHOUT_ASKING
@@ -106,31 +107,34 @@ class IngestView:
             name = event.source.rpartition("/")[2]
             name = name if len(name) <= _NAME_SHOWN else f"{name[: _NAME_SHOWN - 3]}..."
             rate = f"{event.embedded:,}/{event.chunks:,} of {name}" if event.chunks else f"reading {name}"
-            self._bar.update(self._task, completed=self._finished + share, rate=rate)
+            self._move_bar(self._finished + share, rate)
         elif self._clock() - self._spoke_at >= SAY_EVERY_S:
             self._line(progress_line(event))
 
+    def _move_bar(self, completed: float, rate: str) -> None:
+        if self._bar is None or self._task is None:
+            return
+        total = self._bar.tasks[0].total or 0.0
+        self._bar.update(self._task, completed=completed, rate=rate, left=self._remaining.after(completed, total))
+
     def _line(self, text: str) -> None:
-        from rich.text import Text
-
         self._spoke_at = self._clock()
-
-        console = self._bar.console if self._bar else self._console
-        console.print(Text(text), soft_wrap=True)
+        print_line(self._bar.console if self._bar else self._console, text)
 
     def _start_bar(self, documents: int) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         self._bar = Progress(
             TextColumn("ingesting"),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}", markup=False),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             console=self._console,
             transient=True,
         )
-        self._task = self._bar.add_task("ingesting", total=documents, rate="")
+        self._task = self._bar.add_task("ingesting", total=documents, rate="", left="")
+        self._remaining = RemainingTime(self._clock)
         self._bar.start()
 
     def _stop_bar(self) -> None:

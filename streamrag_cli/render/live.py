@@ -6,14 +6,13 @@ event loop for the last frame of a burst.
 
 import asyncio
 import contextlib
-import os
 import time
 from pathlib import Path
 from typing import TextIO
 
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Sources, Token
 from streamrag_cli.model import Source
-from streamrag_cli.render.consoles import console_for
+from streamrag_cli.render.consoles import console_for, size_of
 from streamrag_cli.render.markdown import MarkdownStream
 from streamrag_cli.render.side import Side
 
@@ -58,7 +57,7 @@ class LiveMarkdown:
 
     def _begin(self) -> MarkdownStream:
         console = console_for(self._out, plain=False)
-        self._size = columns, lines = _size_of(self._out)
+        self._size = columns, lines = size_of(self._out)
         self._answer = MarkdownStream(
             self._out,
             columns=columns,
@@ -70,7 +69,7 @@ class LiveMarkdown:
         return self._answer
 
     def _look_at_size(self, answer: MarkdownStream, now_s: float) -> None:
-        size = _size_of(self._out)
+        size = size_of(self._out)
         if size != self._size:
             self._size = size
             answer.resize(*size, now_s)
@@ -108,15 +107,6 @@ class LiveMarkdown:
             self._look_at_size(answer, time.monotonic())
             answer.finish("".join(self._held))
             self._held = []
-
-
-def _size_of(terminal: TextIO) -> tuple[int, int]:
-    """Columns and lines; 80 by 24 where the terminal does not say."""
-    try:
-        size = os.get_terminal_size(terminal.fileno())
-    except (OSError, ValueError):
-        return 80, 24
-    return size.columns or 80, size.lines or 24
 
 
 def _address(source: Source) -> str:

@@ -1,10 +1,10 @@
 """Which renderer of an answer suits where."""
 
-import os
 from dataclasses import dataclass
 from typing import Final, TextIO
 
 from streamrag_cli.events import AskEvent
+from streamrag_cli.render.consoles import size_of
 from streamrag_cli.render.interface import Renderer
 
 _NARROWEST_COLUMNS: Final = 12  # Rich takes a list's indent off the width, and drops the text where nothing is left
@@ -36,7 +36,7 @@ def renderer_for(face: Face, *, out: TextIO, err: TextIO, terminal_type: str) ->
     plain = face.plain or terminal_type == "dumb"
     side = Quiet(err) if face.quiet else SidePanel(err, plain=plain)
     renderer: Renderer[AskEvent]
-    if out.isatty() and not plain and columns_of(out) >= _NARROWEST_COLUMNS:
+    if out.isatty() and not plain and size_of(out)[0] >= _NARROWEST_COLUMNS:
         from streamrag_cli.render.live import LiveMarkdown
 
         renderer = LiveMarkdown(out, side, stream=face.stream)
@@ -47,13 +47,5 @@ def renderer_for(face: Face, *, out: TextIO, err: TextIO, terminal_type: str) ->
     if err.isatty() and not plain and not face.quiet:
         from streamrag_cli.render.waiting import WaitingLine
 
-        return WaitingLine(renderer, err, columns=columns_of(err))
+        return WaitingLine(renderer, err, columns=size_of(err)[0])
     return renderer
-
-
-def columns_of(terminal: TextIO) -> int:
-    """How wide a terminal is; 80 where it does not say."""
-    try:
-        return os.get_terminal_size(terminal.fileno()).columns or 80
-    except (OSError, ValueError):
-        return 80

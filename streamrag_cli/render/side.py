@@ -1,14 +1,12 @@
 """What stands beside the answer, on stderr: sources, notices, timings, errors."""
 
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import Protocol, TextIO
 
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, Sources
 from streamrag_cli.model import Source
 from streamrag_cli.render.complaint import complain
+from streamrag_cli.render.consoles import console_for, print_line
 from streamrag_cli.render.timings import stage_lines, timings_line
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 class Side(Protocol):
@@ -68,20 +66,13 @@ class SidePanel:
         from streamrag_cli.render.tables import print_sources
 
         if self._sources:
-            print_sources(self._console(), self._sources)
+            print_sources(console_for(self._err, plain=self._plain), self._sources)
 
     def _note(self, message: str) -> None:
         self._line(f"note: {message}", style="yellow")
 
     def _line(self, text: str, *, style: str) -> None:
-        from rich.text import Text
-
-        self._console().print(Text(text, style=style), soft_wrap=True)
-
-    def _console(self) -> "Console":
-        from streamrag_cli.render.consoles import console_for
-
-        return console_for(self._err, plain=self._plain)
+        print_line(console_for(self._err, plain=self._plain), text, style=style)
 
 
 def _are(count: int, noun: str) -> str:

@@ -5,6 +5,7 @@ from typing import TextIO
 
 from streamrag_cli.codec import encode, public
 from streamrag_cli.json_objects import FORMAT_VERSION
+from streamrag_cli.render.consoles import console_for, print_line
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.store.kind import CollectionStatus
 from streamrag_cli.text import sanitise_line
@@ -28,12 +29,8 @@ def show_status(
         found = [public(each) | _gone_roots(each.roots, gone) for each in collections]
         write_line(out, encode({"version": FORMAT_VERSION, "store": store, "collections": found}))
         return
-    from rich.text import Text
-
-    from streamrag_cli.render.consoles import console_for
-
     console = console_for(out, plain=plain)
-    console.print(Text(sanitise_line(f"store       {store}")), soft_wrap=True)
+    print_line(console, sanitise_line(f"store       {store}"))
     for each in collections:
         lines = {
             "collection": each.collection,
@@ -46,11 +43,11 @@ def show_status(
         }
         console.print()
         for name, value in lines.items():
-            console.print(Text(sanitise_line(f"{name:<12}{value}")), soft_wrap=True)
+            print_line(console, sanitise_line(f"{name:<12}{value}"))
         for root in each.roots:
             if root in gone:
                 said = f"note: {root} is gone; to remove what the store has from there: "
-                console.print(Text(sanitise_line(said + removal(each.collection, root))), soft_wrap=True)
+                print_line(console, sanitise_line(said + removal(each.collection, root)))
 
 
 def _gone_roots(roots: Sequence[str], gone: Collection[str]) -> dict[str, list[str]]:

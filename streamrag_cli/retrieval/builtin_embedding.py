@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from streamrag_cli.errors import ConfigurationError, StreamragError
 from streamrag_cli.retrieval.embedder import BUILTIN, EmbeddedQuestion, encodable
 from streamrag_cli.retrieval.token_states import QuestionTokens, packed
-from streamrag_cli.silence import silence
 from streamrag_cli.store.interface import EmbeddedPassages
+from streamrag_cli.store.time_limit import Cancellation
 from streamrag_cli.system_errors import lack_of, require_resources
+from streamrag_cli.telemetry import silence
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -56,7 +57,11 @@ class BuiltinEmbedder:
         self._lock = threading.Lock()
         self._loaded: _Model | None = None
 
-    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def embed_documents(
+        self,
+        texts: Sequence[str],
+        cancellation: Cancellation | None = None,  # noqa: ARG002 - nothing here waits for anybody
+    ) -> NDArray[np.float32]:
         return self.embed_passages(texts).vectors
 
     def embed_passages(self, texts: Sequence[str]) -> EmbeddedPassages:
@@ -80,7 +85,11 @@ class BuiltinEmbedder:
                     deque(rows, maxlen=0)  # after a failure or a Ctrl-C no thread goes on
         return EmbeddedPassages(vectors, token_states)
 
-    def embed_query(self, text: str) -> NDArray[np.float32]:
+    def embed_query(
+        self,
+        text: str,
+        cancellation: Cancellation | None = None,  # noqa: ARG002
+    ) -> NDArray[np.float32]:
         return _mean(self._model().encode(text).states)
 
     def embed_question(self, text: str) -> EmbeddedQuestion:

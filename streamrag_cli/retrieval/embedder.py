@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from streamrag_cli.retrieval.token_states import QuestionTokens
 from streamrag_cli.store.interface import EmbeddedPassages
+from streamrag_cli.store.time_limit import Cancellation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,8 @@ BUILTIN: Final = "builtin:all-MiniLM-L6-v2"
 class Embedder(Protocol):
     """Makes vectors of unit length, so that the cosine of two is their dot product.
 
-    A failure is a ConfigurationError (exit code 3) or a ModelServerError (4).
+    A failure is a ConfigurationError (exit code 3) or a ModelServerError (4). One that asks a server gives up when the
+    `cancellation` says so: ModelServerError `interrupted`.
     """
 
     @property
@@ -31,10 +33,10 @@ class Embedder(Protocol):
     def dimension(self) -> int | None:
         """Length of a vector; None as long as only the server knows, before the first text."""
 
-    def embed_documents(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+    def embed_documents(self, texts: Sequence[str], cancellation: Cancellation | None = None) -> "NDArray[np.float32]":
         """One row for each text, in their order: shape (texts, dimension)."""
 
-    def embed_query(self, text: str) -> "NDArray[np.float32]":
+    def embed_query(self, text: str, cancellation: Cancellation | None = None) -> "NDArray[np.float32]":
         """The vector of a question: shape (dimension,)."""
 
 
@@ -60,18 +62,20 @@ class TokenEmbedder(Embedder, Protocol):
         """For each token state of `text` as a passage, the characters that it stands for; (0, 0) for special tokens."""
 
 
-def embed_passages(embedder: Embedder, texts: Sequence[str]) -> EmbeddedPassages:
+def embed_passages(
+    embedder: Embedder, texts: Sequence[str], cancellation: Cancellation | None = None
+) -> EmbeddedPassages:
     """The vectors of `texts`, and their token states if the embedder has any."""
     if isinstance(embedder, TokenEmbedder):
         return embedder.embed_passages(texts)
-    return EmbeddedPassages(embedder.embed_documents(texts))
+    return EmbeddedPassages(embedder.embed_documents(texts, cancellation))
 
 
-def embed_question(embedder: Embedder, text: str) -> EmbeddedQuestion:
+def embed_question(embedder: Embedder, text: str, cancellation: Cancellation | None = None) -> EmbeddedQuestion:
     """The vector of a question, and its tokens if the embedder has any."""
     if isinstance(embedder, TokenEmbedder):
         return embedder.embed_question(text)
-    return EmbeddedQuestion(embedder.embed_query(text), None)
+    return EmbeddedQuestion(embedder.embed_query(text, cancellation), None)
 
 
 def encodable(text: str) -> str:

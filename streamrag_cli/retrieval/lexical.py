@@ -12,6 +12,7 @@ from streamrag_cli.store.words import separate, without_endings
 _LATIN_ENDS: Final = "\u0250"  # letters before it are Latin
 
 _CODE: Final = re.compile(r"(?<![^\W_])[^\W_]++(?:[-./:][^\W_]++)++")  # linear on a word of any length
+_OPTION: Final = re.compile(r"(?<![^\s('\"`])--?[A-Za-z0-9][\w-]{0,40}")
 _CODE_CHARS: Final = range(4, 65)
 _MOST_CODES: Final = 16
 STOP_WORDS: Final = FUNCTION_WORDS[ENGLISH]
@@ -64,6 +65,20 @@ def holds(text: str, codes: Iterable[str]) -> bool:
     """Whether one of the codes stands in the text, whole."""
     lowered = text.lower()
     return any(re.search(rf"(?<!\w){re.escape(code)}(?!\w)", lowered) for code in codes if code in lowered)
+
+
+def options(text: str) -> tuple[str, ...]:
+    """Options of commands that the text names.
+
+    >>> options("What does xargs -0 do, or --null? A well-known -- dash - is none.")
+    ('-0', '--null')
+    """
+    return tuple(dict.fromkeys(_OPTION.findall(text)))[:_MOST_CODES]
+
+
+def has_option(text: str, option: str) -> bool:
+    """Whether the option stands in the text, whole: `--rate` is not in `--rate-limit`."""
+    return option in text and re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text) is not None
 
 
 def _is_stop_word(word: str, language: str) -> bool:

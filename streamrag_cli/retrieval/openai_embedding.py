@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrag_cli.model_server.endpoint import ModelEndpoint
-from streamrag_cli.model_server.errors import malformed, no_key, not_a_reply
+from streamrag_cli.model_server.errors import cancelled, malformed, no_key, not_a_reply
 from streamrag_cli.retrieval.embedder import encodable
+from streamrag_cli.store.time_limit import Cancellation
 
 if TYPE_CHECKING:
     from streamrag_cli.model_server.client import WholeReplyClient
@@ -49,36 +50,39 @@ class OpenAIEmbedder:
     def dimension(self) -> int | None:
         return self._dimension
 
-    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def embed_documents(self, texts: Sequence[str], cancellation: Cancellation | None = None) -> NDArray[np.float32]:
         batches = [
-            self._embed(texts[start : start + TEXTS_PER_REQUEST]) for start in range(0, len(texts), TEXTS_PER_REQUEST)
+            self._embed(texts[start : start + TEXTS_PER_REQUEST], cancellation)
+            for start in range(0, len(texts), TEXTS_PER_REQUEST)
         ]
         return np.concatenate(batches) if batches else np.empty((0, self._dimension or 0), dtype=np.float32)
 
-    def embed_query(self, text: str) -> NDArray[np.float32]:
-        vector: NDArray[np.float32] = self._embed([text])[0]
+    def embed_query(self, text: str, cancellation: Cancellation | None = None) -> NDArray[np.float32]:
+        vector: NDArray[np.float32] = self._embed([text], cancellation)[0]
         return vector
 
-    def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        body = self._reply([encodable(text) for text in texts])
+    def _embed(self, texts: Sequence[str], cancellation: Cancellation | None) -> NDArray[np.float32]:
+        body = self._reply([encodable(text) for text in texts], cancellation or Cancellation())
         vectors = _unit_vectors(body, len(texts), self._endpoint)
         if self._dimension not in {None, vectors.shape[1]}:
             raise malformed(f"sent vectors of {vectors.shape[1]} numbers, before of {self._dimension}", self._endpoint)
         self._dimension = vectors.shape[1]
         return vectors
 
-    def _reply(self, texts: list[str]) -> bytes:
+    def _reply(self, texts: list[str], cancellation: Cancellation) -> bytes:
         """What the server answers, after retries."""
         client = self._client
         # Costs nothing more here: the client comes from it.
-        from streamrag_cli.model_server.client import FOREIGN_ERRORS
+        from streamrag_cli.model_server.client import FOREIGN_ERRORS, RequestCancelledError
         from streamrag_cli.model_server.failure import Failure
 
         payload = {"input": texts, "model": self._endpoint.model, "encoding_format": "float"}
         retries = 0
         while True:
             try:
-                return client.post("/embeddings", payload)
+                return client.post("/embeddings", payload, cancellation)
+            except RequestCancelledError:
+                raise cancelled(self._endpoint) from None
             except FOREIGN_ERRORS as error:
                 failure = Failure.of(error, self._endpoint, timeout_s=self._timeout_s)
             wait_s = failure.wait_before_retry_s(retries)

@@ -90,12 +90,12 @@ def retrieve(
 
     Raises StoreError (`store_empty` if there is nothing to search, `retrieval_timeout` if the store takes longer than
     `RETRIEVAL_LIMIT_S` or after `cancellation`), EmbeddingChangedError, and what the embedder raises, which has limits
-    of its own.
+    of its own and is cancelled as well.
     """
     stages = Stages(perf_counter())
     with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
         chunks_in(reader)  # before Chroma is opened, which an empty collection does not have
-    embedded = _embedded(reader, embedder, question)
+    embedded = _embedded(reader, embedder, question, cancellation)
     vector = embedded.vector
     stages.end("embed")
     with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
@@ -156,13 +156,13 @@ def chunks_in(reader: Reader) -> int:
     return count
 
 
-def _embedded(reader: Reader, embedder: Embedder, question: str) -> EmbeddedQuestion:
-    """The question's vector and tokens. The first time Chroma is opened at the same time: both take long."""
+def _embedded(reader: Reader, embedder: Embedder, question: str, cancellation: Cancellation | None) -> EmbeddedQuestion:
+    """The question's vector and tokens. The first time Chroma is opened in parallel: both take long."""
     if reader.is_ready:
-        return embed_question(embedder, question)
+        return embed_question(embedder, question, cancellation)
     with ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
-        opening = beside.submit(reader.get_ready)
-        embedded = embed_question(embedder, question)
+        opening = beside.submit(reader.get_ready, TimeLimit(RETRIEVAL_LIMIT_S, cancellation))
+        embedded = embed_question(embedder, question, cancellation)
         opening.result()
         return embedded
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -17,7 +16,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamrag_cli import __version__
 from streamrag_cli.answer.chat_model import prepare_client
 from streamrag_cli.errors import StreamragError, UsageError
-from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.server import openai_api, operations, page, rag
 from streamrag_cli.server.invalid import invalid, refused_by_framework
 from streamrag_cli.server.limits import Limits
@@ -26,7 +24,6 @@ from streamrag_cli.server.request_log import RequestLog, entry_of, log
 from streamrag_cli.server.security import Guard, check_reachable, costs
 from streamrag_cli.server.serving import Serving
 from streamrag_cli.settings import ServerSettings, Settings
-from streamrag_cli.store.time_limit import Cancellation
 
 _CLOSE_WITHIN_S: Final = 0.5
 
@@ -104,14 +101,12 @@ async def _warm(serving: Serving) -> None:
     with contextlib.suppress(StreamragError):
         async with serving.library.retriever(serving.settings) as retriever:
             with contextlib.suppress(StreamragError):
-                await retriever.in_thread(partial(_ask_once, retriever))
+                await retriever.in_thread(
+                    lambda end: retriever.retrieve("warm up", limit=1, min_score=0.0, cancellation=end)
+                )
             await asyncio.to_thread(prepare_client, serving.settings.model_scheme)
             await asyncio.Event().wait()
     await asyncio.to_thread(prepare_client, serving.settings.model_scheme)
-
-
-def _ask_once(retriever: Retriever, cancellation: Cancellation) -> None:
-    retriever.retrieve("warm up", limit=1, min_score=0.0, cancellation=cancellation)
 
 
 class _HeadAsGet:

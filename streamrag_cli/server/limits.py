@@ -18,6 +18,7 @@ class Limits:
     idle_s: float = 15.0
     headers_bytes: int = 32_768
     url_bytes: int = 262_144
+    query_parameters: int = 100
     body_bytes: int = 262_144
     send_buffer_bytes: int = 65_536
     waiting_events: int = 256

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -21,29 +22,17 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._questions = Counter("streamrag_questions", "Questions accepted.", registry=self._registry)
-        self._errors = Counter("streamrag_errors", "Answers that ended in an error.", ["code"], registry=self._registry)
-        self._refused = Counter(
-            "streamrag_refused", "Requests refused before anything was looked up.", ["code"], registry=self._registry
-        )
-        self._left = Counter(
-            "streamrag_abandoned", "Answers whose reader went away before the end.", registry=self._registry
-        )
-        self._retrieval = Histogram(
-            "streamrag_retrieval_seconds",
-            "From a question accepted to its sources.",
-            buckets=_BUCKETS_S,
-            registry=self._registry,
-        )
-        self._first_token = Histogram(
-            "streamrag_first_token_seconds",
-            "From a question accepted to the first piece of its answer.",
-            buckets=_BUCKETS_S,
-            registry=self._registry,
-        )
-        self._open = Gauge(
-            "streamrag_open_streams", "Answers being written.", registry=self._registry, multiprocess_mode="livesum"
-        )
+        counter = partial(Counter, registry=self._registry)
+        histogram = partial(Histogram, registry=self._registry, buckets=_BUCKETS_S)
+        gauge = partial(Gauge, registry=self._registry, multiprocess_mode="livesum")
+        since = "From a question accepted to"
+        self._questions = counter("streamrag_questions", "Questions accepted.")
+        self._errors = counter("streamrag_errors", "Answers that ended in an error.", ["code"])
+        self._refused = counter("streamrag_refused", "Requests refused before anything was looked up.", ["code"])
+        self._left = counter("streamrag_abandoned", "Answers whose reader went away before the end.")
+        self._retrieval = histogram("streamrag_retrieval_seconds", f"{since} its sources.")
+        self._first_token = histogram("streamrag_first_token_seconds", f"{since} the first piece of its answer.")
+        self._open = gauge("streamrag_open_streams", "Answers being written.")
 
     def render(self) -> bytes:
         registry = self._registry

@@ -36,7 +36,8 @@ async def ready(request: Request) -> JsonReply:
             counts, embedding = await in_own_thread(partial(_look_into, retriever.reader))
     except StreamragError as error:
         entry_of(request.scope).fail(error)
-        error.hint = aimed(error.hint, collection=_unless_default(serving.settings.collection))
+        collection = serving.settings.collection
+        error.hint = aimed(error.hint, collection="" if collection == defaults()["collection"] else collection)
         return reply_to(error, for_operator=True)
     return JsonReply(
         {
@@ -48,10 +49,6 @@ async def ready(request: Request) -> JsonReply:
             "open_streams": len(serving.streams),
         }
     )
-
-
-def _unless_default(collection: str) -> str:
-    return "" if collection == defaults()["collection"] else collection
 
 
 def _look_into(reader: Reader) -> tuple[Counts, str]:

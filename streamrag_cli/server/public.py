@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from streamrag_cli.errors import ExitCode, class_of
-from streamrag_cli.events import AskEvent, Error, Notice
+from streamrag_cli.events import QUOTES_ONLY, AskEvent, Error, Notice
 
 NOT_IN_DOCUMENTS: Final = "The documents do not contain anything about this."
 
@@ -44,7 +44,7 @@ _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
     "out_of_memory": ("the server has not enough memory", "try again later"),
 }
 _NOTICES: Final[Mapping[str, str]] = {
-    "quotes_only": "no model is connected, so these are quotes from the documents",
+    QUOTES_ONLY.code: QUOTES_ONLY.message,
     "retrying": "the model did not answer; trying again",
 }
 _HINTS_FOR_REFUSALS: Final[Mapping[str, str]] = {

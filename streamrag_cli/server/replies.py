@@ -4,6 +4,7 @@ Every body is `{"error": message, "code": ..., "hint": ...}`, as an error event 
 """
 
 import math
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -31,26 +32,16 @@ class JsonReply(Response):
         return encode(content).encode()
 
 
+@dataclass(eq=False)
 class RefusedError(Exception):
     """A request that is not answered, before anything was looked up or asked; `param` is the part that is wrong."""
 
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        code: str,
-        hint: str = "",
-        retry_after_s: int | None = None,
-        param: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.code = code
-        self.hint = hint
-        self.retry_after_s = retry_after_s
-        self.param = param
+    status: int
+    message: str
+    code: str = field(kw_only=True)
+    hint: str = field(default="", kw_only=True)
+    retry_after_s: int | None = field(default=None, kw_only=True)
+    param: str | None = field(default=None, kw_only=True)
 
     @property
     def headers(self) -> dict[str, str]:

@@ -126,8 +126,5 @@ def write_line(scope: Scope, status: int, elapsed_ms: float) -> None:
         "tokens": f"{usage.input_tokens}+{usage.output_tokens}" if usage else "",
         "cause": entry.cause,
     }
-    log.log(level, "%s %s", kind, " ".join(f"{name}={_quoted(value)}" for name, value in values.items() if value))
-
-
-def _quoted(value: str) -> str:
-    return shlex.quote(sanitise_line(value))
+    said = (f"{name}={shlex.quote(sanitise_line(value))}" for name, value in values.items() if value)
+    log.log(level, "%s %s", kind, " ".join(said))

@@ -72,10 +72,10 @@ class Manifest(Protocol):
         """The paths that were ingested, sorted."""
 
     def document(self, path: str) -> DocumentRecord | None:
-        """The record of the document at this path, without its chunk ids."""
+        """The record of the document at this path."""
 
     def documents_under(self, root: str) -> Iterator[DocumentRecord]:
-        """Records, without their chunk ids, of the documents at `root` or below it, ordered by path."""
+        """Records of the documents at `root` or below it, ordered by path."""
 
     def chunks_of(self, path: str) -> list[Chunk]:
         """The chunks of the document at this path, in order."""
@@ -110,8 +110,11 @@ class Reader(Protocol):
     def is_ready(self) -> bool:
         """Whether the first search has nothing left to open."""
 
-    def get_ready(self) -> None:
-        """Open what the first search would have to open otherwise."""
+    def get_ready(self, limit: TimeLimit | None = None) -> None:
+        """Open what the first search would have to open otherwise.
+
+        Raises StoreError `retrieval_timeout` once `limit` is over, also while another process holds the files.
+        """
 
     def close(self) -> None: ...
 
@@ -159,8 +162,6 @@ class Writer(Protocol):
 
     @property
     def catalog(self) -> Manifest: ...
-
-    def counts(self) -> Counts: ...
 
     def repair(self, embed: Embed) -> int:
         """Mend what an interrupted run has left; return how many vectors it took."""

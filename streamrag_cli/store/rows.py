@@ -16,7 +16,6 @@ _values_of: Final[Callable[[Chunk], tuple[Any, ...]]] = attrgetter(*_CHUNK_NAMES
 
 
 def record_of(row: Sequence[Any]) -> DocumentRecord:
-    """Without its chunk ids."""
     return DocumentRecord(**dict(zip(_RECORD_NAMES, row, strict=True)))
 
 

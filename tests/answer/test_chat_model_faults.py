@@ -253,10 +253,7 @@ def test_what_may_pass_is_asked_twice_more_each_announced_and_then_is_an_error(
 
     assert conversation.error is not None
     message = conversation.error.message
-    assert conversation.pieces == [
-        ModelRetrying(message=message, attempt=attempt, wait_s=wait_s)
-        for attempt, wait_s in enumerate(waits_s, start=1)
-    ]
+    assert conversation.pieces == [ModelRetrying(message=message, wait_s=wait_s) for wait_s in waits_s]
     assert (conversation.code, conversation.error.exit_code) == (code, ExitCode.MODEL_SERVER)
     assert (conversation.waits_s, requests) == (waits_s, 3)
     assert "<" not in message

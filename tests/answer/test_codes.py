@@ -39,7 +39,7 @@ def test_the_row_with_the_code_is_found_shown_and_quoted_first(asked: str, numbe
     default_min_score = 0.3
 
     found = retriever.retrieve(question, limit=5, min_score=default_min_score)
-    source = as_sources(found.hits, found.term_weights, found.codes)[0]
+    source = as_sources(found.hits, found.term_weights, found.codes, question=question)[0]
     quotes = pick_quotes(question, found, max_hits=5, embedder=retriever.embedder)
 
     assert source.content.startswith(f"article: {article};")

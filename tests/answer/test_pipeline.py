@@ -103,7 +103,7 @@ def test_without_a_model_the_answer_is_quotes_and_says_so(settings: Settings) ->
     assert next(each for each in events if isinstance(each, Notice)).code == "quotes_only"
     assert "The lighthouse was built in 1874 by Ada Brandt." in text(events)
     assert isinstance(events[-1], Done)
-    assert events[-1].model == "quotes"
+    assert (events[-1].model, events[-1].timings.tokens_per_second) == ("quotes", None)
 
 
 def test_nothing_relevant_ends_before_any_model_is_called(settings: Settings) -> None:

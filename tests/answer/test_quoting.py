@@ -197,3 +197,53 @@ def test_the_same_announcement_of_two_commands_is_quoted_twice() -> None:
     assert "".join(pieces(quotes)) == (
         "“Run this:” [1]\n\n```\na --first\n```\n\n“Run this:” [2]\n\n```\nb --second\n```"
     )
+
+
+@pytest.mark.fault("heading-as-quote")
+@pytest.mark.parametrize("name", ["a.md", "a.html"])
+def test_a_heading_is_quoted_only_if_there_is_nothing_else(name: str, tmp_path: Path) -> None:
+    heading = "Fees of the berths in winter"
+    texts = [f"# {heading}\n\n", "# Winter\n\nA berth is 9 euros.\n"]
+    pages = [f"<h1>{heading}</h1>", "<h1>Winter</h1><p>A berth is 9 euros.</p>"]
+    hits = []
+    for rank, text in enumerate(pages if name.endswith("html") else texts, 1):
+        path = tmp_path / str(rank) / name
+        path.parent.mkdir()
+        path.write_text(text, encoding="utf-8")
+        (passage,) = chunk(load(path, read_file(path, limit_bytes=1000)))
+        hits.append(Hit(chunk=passage, source=name, path=str(path), score=1.0, rank=rank))
+
+    def quoted(*given: Hit) -> list[str]:
+        question = "What are the fees of berths in winter?"
+        embedder = FakeEmbedder()
+        vector = embedder.embed_query(question)
+        found = Retrieved(hits=given, best_score=1.0, term_weights={}, question_vector=vector, spent_ms={})
+        return [quote.text for quote in pick_quotes(question, found, max_hits=2, embedder=embedder)]
+
+    assert (quoted(*hits), quoted(hits[0])) == (["A berth is 9 euros."], [heading])
+
+
+def quotes_of(text: str, question: str, tmp_path: Path, name: str = "a.md") -> list[str]:
+    with closing(Retriever.open(make_collection(tmp_path, {name: text}))) as opened:
+        found = opened.retrieve(question, limit=3, min_score=0.0)
+        return [quote.text for quote in pick_quotes(question, found, max_hits=3, embedder=opened.embedder)]
+
+
+def test_a_question_in_the_document_is_no_answer_but_the_reply_is(tmp_path: Path) -> None:
+    chat = (
+        "[03/12/2031, 18:04:11] Ida: how often is the code of the gate changed?\n"
+        "[03/12/2031, 18:05:02] Ivo: the code of the gate is changed on the first Monday of each month\n"
+    )
+
+    first, *_ = quotes_of(chat, "How often is the code of the gate changed?", tmp_path, "chat.txt")
+
+    assert first == chat.splitlines()[1]
+
+
+def test_an_option_is_quoted_where_it_is_explained(tmp_path: Path) -> None:
+    text = (
+        "# pump\n\n- -q, --quiet: No line is printed for a tank.\n- --quiet-start: The pump starts slowly.\n\n"
+        "If pump -q is used, the pump still prints errors. With pump -q nothing asks.\n"
+    )
+
+    assert quotes_of(text, "What does pump -q do?", tmp_path)[0] == "-q, --quiet: No line is printed for a tank."

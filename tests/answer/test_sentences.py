@@ -283,3 +283,38 @@ def test_a_sentence_knows_its_line() -> None:
 def test_no_text_takes_long(part: str) -> None:
     for how in (PROSE, PLAIN, CODE, RECORDS):
         list(sentences(part * 100_000, *how))
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    ["[3/12/2031, 18:04:11]", "03.12.31 18:04", "2031/12/03 18:04:11", "03/Dec/2031:18:04:11", "E1203 18:04:11.1",
+     "18:04 <mate>"],
+)  # fmt: skip
+def test_each_line_of_an_exported_chat_or_a_log_is_a_sentence(stamp: str) -> None:
+    lines = [f"{stamp} the slip is free", f"{stamp} who takes it?"]
+
+    assert [each.text for each in sentences("\n".join(lines), "plain", "none")] == lines
+
+
+def test_a_title_in_capitals_is_quoted_only_if_plain_text_has_nothing_else() -> None:
+    title = "RULES OF THE SLIP"
+
+    assert [each.text for each in sentences(f"{title}\n\nPay at the gate.\n", "plain", "none")] == ["Pay at the gate."]
+    assert [(each.text, each.role) for each in sentences(f"{title}\n", "plain", "none")] == [(title, "heading")]
+
+
+def test_what_a_mail_quotes_is_announced_by_the_line_above_it() -> None:
+    text = "We paid.\n\nOn Monday Ida Falk wrote:\n> Who pays the slip?\n> I cannot.\n"
+
+    paid, wrote = (
+        each for each in sentences(text, "prose", "none") if "?" not in each.text and "cannot" not in each.text
+    )
+
+    assert (paid.text, wrote.text) == ("We paid.", "On Monday Ida Falk wrote:")
+    assert wrote.block.words == "Who pays the slip? I cannot."
+
+
+def test_a_caption_brings_the_code_below_it() -> None:
+    (caption,) = sentences("Switching the pump on\n\n```sh\npump --on\n```\n")
+
+    assert (caption.text, caption.block.markdown) == ("Switching the pump on", "```sh\npump --on\n```")

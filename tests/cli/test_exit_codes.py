@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import socket
 from dataclasses import replace
 
@@ -104,7 +105,7 @@ def test_3_several_models_are_named_and_the_command_that_takes_one(cli_with_stor
         3,
         [
             f"streamrag: 127.0.0.1:{server.port} serves several models: one, two",
-            f"hint: streamrag ask -m one --base-url {server.base_url} QUESTION",
+            f"hint: streamrag ask -m one --base-url {server.base_url} {shlex.quote(QUESTION)}",
         ],
     )
 
@@ -244,4 +245,5 @@ def test_7_where_nothing_is_relevant_no_model_is_called(cli_with_store: CommandL
     code, (first, second) = said(outcome)
     assert (code, outcome.stdout, requests) == (7, b"", [])
     assert first.startswith("streamrag: nothing relevant in the documents: ")
-    assert second == "hint: ask in other words, or accept weaker matches: streamrag ask --min-score 0 QUESTION"
+    again = f"streamrag ask --min-score 0 --base-url {server.base_url} 'zxqv wvkj qqqq'"
+    assert second == f"hint: ask in other words, or accept weaker matches: {again}"

@@ -14,7 +14,8 @@ from tests.support.openai_server import OpenAIServer
 @pytest.mark.fault("stdin-closed")
 @pytest.mark.parametrize("command", ["ask", "search"])
 def test_a_dash_with_nothing_on_stdin_is_a_usage_error(cold_cli_with_store: CommandLine, command: str) -> None:
-    said = f'streamrag: the question is empty\nhint: streamrag {command} "QUESTION"\n'
+    asked_for = "QUERY" if command == "search" else "QUESTION"
+    said = f'streamrag: the question is empty\nhint: streamrag {command} "{asked_for}"\n'
     empty = Outcome(code=2, stdout=b"", stderr=said)
 
     assert [cold_cli_with_store.run(command, "-", stdin=nothing) for nothing in (b"", b" \n")] == [empty, empty]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamrag_cli.documents.chunking import chunk
-from streamrag_cli.model import Chunk, Document, Section
+from streamrag_cli.model import Document, Section
 from tests.support.loading import loaded
 
 PIECES = st.sampled_from(
@@ -30,9 +30,9 @@ def documents(draw: st.DrawFn) -> Document:
     return Document(path="/a", text=text, title=draw(st.sampled_from(["", "T"])), sections=sections, line_numbers=lines)
 
 
-@given(documents(), st.integers(min_value=1, max_value=200), st.integers(min_value=0, max_value=80))
-def test_chunks_are_spans_in_order_that_miss_nothing(document: Document, target_chars: int, overlap_chars: int) -> None:
-    chunks = list(chunk(document, target_chars=target_chars, overlap_chars=overlap_chars))
+@given(documents(), st.integers(min_value=1, max_value=200))
+def test_chunks_are_spans_in_order_that_miss_nothing(document: Document, target_chars: int) -> None:
+    chunks = list(chunk(document, target_chars=target_chars))
 
     covered = bytearray(len(document.text))
     for each in chunks:
@@ -40,13 +40,12 @@ def test_chunks_are_spans_in_order_that_miss_nothing(document: Document, target_
         assert each.text.strip()
         assert each.text.split("\n")[0].strip()
         assert each.text == each.text.rstrip()
-        assert len(each.text) <= int(target_chars * 1.15) + overlap_chars + 120
+        assert len(each.text) <= int(target_chars * 1.15) + 120
         covered[each.char_start : each.char_end] = b"\1" * len(each.text)
     assert all(covered[at] or character.isspace() for at, character in enumerate(document.text))
     assert [each.ordinal for each in chunks] == list(range(len(chunks)))
     assert all(one.char_start < two.char_start and one.char_end < two.char_end for one, two in pairwise(chunks))
-    if not overlap_chars:
-        assert all(one.char_end <= two.char_start for one, two in pairwise(chunks))
+    assert all(one.char_end <= two.char_start for one, two in pairwise(chunks))
     assert len({each.id for each in chunks}) == len(chunks)
 
 
@@ -204,15 +203,6 @@ def test_a_whole_section_is_one_chunk_whatever_its_length_and_joins_no_other() -
     document = Document(path="/a", text="a. \nb. " + "c. " * 997 + "c.", title="", sections=sections, line_numbers=None)
 
     assert [len(each.text) for each in chunk(document)] == [2, 2, 2993]
-
-
-def test_overlap_repeats_the_end_of_the_chunk_before_from_a_word_on() -> None:
-    document = loaded("a.txt", " ".join(f"w{number:04}" for number in range(600)))
-
-    chunks: list[Chunk] = list(chunk(document, overlap_chars=100))
-
-    assert all(80 <= one.char_end - two.char_start <= 100 for one, two in pairwise(chunks))
-    assert all(each.text.startswith("w") for each in chunks)
 
 
 def texts(name: str, text: str) -> list[str]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.documents.discover import Found, FoundFile, SkippedPath, UnreadableDirectory, discover
+from streamrag_cli.documents.discover import discover
+from streamrag_cli.documents.found import Found, FoundFile, SkippedPath, UnreadableDirectory
 from streamrag_cli.errors import UsageError
 
 
@@ -18,15 +19,12 @@ def test_files_are_found_depth_first_by_name(tmp_path: Path) -> None:
 
 def test_a_found_file_carries_what_its_listing_knows(tmp_path: Path) -> None:
     write(tmp_path, "a.md")
-    os.utime(tmp_path / "a.md", ns=(5, 1_700_000_000_123_456_789))
 
     assert list(discover([tmp_path])) == [
         FoundFile(
-            path=tmp_path / "a.md",
+            name=str(tmp_path / "a.md"),
             root=tmp_path,
-            real=tmp_path / "a.md",
-            size=4,
-            mtime_ns=1_700_000_000_123_456_789,
+            real=str(tmp_path / "a.md"),
         )
     ]
 
@@ -37,23 +35,21 @@ def test_what_is_left_out_is_reported_with_its_reason(tmp_path: Path) -> None:
 
     assert found(tmp_path) == [".env.local.md", "credentials.md"]
     assert skipped(tmp_path) == {
-        "a.png": ("unsupported", True),
-        ".hidden.md": ("hidden", True),
-        ".cache": ("hidden", True),
-        ".git": ("hidden", True),
-        ".ssh": ("secret", True),
-        "id_rsa.txt": ("secret", True),
-        "server.PEM": ("secret", True),
-        "credentials.json": ("secret", True),
+        "a.png": "unsupported",
+        ".hidden.md": "hidden",
+        ".cache": "hidden",
+        ".git": "hidden",
+        ".ssh": "secret",
+        "id_rsa.txt": "secret",
+        "server.PEM": "secret",
+        "credentials.json": "secret",
     }
 
 
-def test_hidden_files_are_found_if_asked_for_and_secrets_are_not(tmp_path: Path) -> None:
-    write(tmp_path, ".github/guide.md", ".git/description.md", ".env.json", ".aws/notes.md")
+def test_in_a_hidden_folder_that_is_named_files_are_found_and_secrets_are_not(tmp_path: Path) -> None:
+    write(tmp_path, ".kit/guide.md", ".kit/.git/description.md", ".kit/.env.json", ".kit/.aws/notes.md")
 
-    names = [str(item.path.relative_to(tmp_path)) for item in files(discover([tmp_path], include_hidden=True))]
-
-    assert names == [".github/guide.md"]
+    assert found(tmp_path / ".kit") == ["guide.md"]
 
 
 @pytest.mark.parametrize("name", [".env", ".hidden.md", "id_rsa", "tls.key", "data.unknown", ".git/config"])
@@ -124,7 +120,7 @@ def test_links_inside_the_root_lead_to_what_has_no_place_of_its_own(tmp_path: Pa
     (tmp_path / "page.md").symlink_to(".store/page.md")
 
     assert found(tmp_path) == ["z.md", "current/guide.md", "page.md"]
-    assert skipped(tmp_path) == {".store": ("hidden", True), "a.md": ("duplicate", True)}
+    assert skipped(tmp_path) == {".store": "hidden", "a.md": "duplicate"}
 
 
 @pytest.mark.fault("special-files")
@@ -137,10 +133,10 @@ def test_link_loops_end(tmp_path: Path) -> None:
 
     assert found(tmp_path) == ["a/b/x.md"]
     assert skipped(tmp_path) == {
-        "a/b/up": ("duplicate", True),
-        "a/top": ("duplicate", True),
-        "one": ("broken_link", False),
-        "two": ("broken_link", False),
+        "a/b/up": "duplicate",
+        "a/top": "duplicate",
+        "one": "broken_link",
+        "two": "broken_link",
     }
 
 
@@ -155,10 +151,10 @@ def test_links_out_of_the_root_are_not_followed(tmp_path: Path) -> None:
 
     assert found(tmp_path / "root") == ["c.md"]
     assert skipped(tmp_path / "root") == {
-        "by-detour.md": ("duplicate", True),
-        "directory": ("outside_root", False),
-        "file.md": ("outside_root", False),
-        "sibling.md": ("outside_root", False),
+        "by-detour.md": "duplicate",
+        "directory": "outside_root",
+        "file.md": "outside_root",
+        "sibling.md": "outside_root",
     }
 
 
@@ -169,9 +165,7 @@ def test_no_link_makes_a_secret_readable(tmp_path: Path) -> None:
     (tmp_path / "home").symlink_to(".ssh")
 
     assert found(tmp_path) == []
-    assert {name: code for name, (code, _) in skipped(tmp_path).items()} == dict.fromkeys(
-        [".env", ".ssh", "notes.md", "keys.md", "home"], "secret"
-    )
+    assert skipped(tmp_path) == dict.fromkeys([".env", ".ssh", "notes.md", "keys.md", "home"], "secret")
 
 
 @pytest.mark.fault("special-files")
@@ -188,10 +182,10 @@ def test_what_is_no_regular_file_is_skipped_without_being_opened(tmp_path: Path)
 
     assert found(tmp_path) == []
     assert skipped(tmp_path) == {
-        "fifo.md": ("not_a_regular_file", False),
-        "socket.md": ("not_a_regular_file", False),
-        "device.md": ("outside_root", False),
-        "fifo-link.md": ("not_a_regular_file", False),
+        "fifo.md": "not_a_regular_file",
+        "socket.md": "not_a_regular_file",
+        "device.md": "outside_root",
+        "fifo-link.md": "not_a_regular_file",
     }
     assert [type(item) for item in discover([tmp_path / "fifo.md"])] == [SkippedPath]
 
@@ -286,9 +280,9 @@ def found(root: Path) -> list[str]:
     return [str(item.path.relative_to(root)) for item in files(discover([root]))]
 
 
-def skipped(root: Path, *named: Path) -> dict[str, tuple[str, bool]]:
+def skipped(root: Path, *named: Path) -> dict[str, str]:
     items = (item for item in discover([root, *named]) if isinstance(item, SkippedPath))
-    return {str(item.path.relative_to(root)): (item.code, item.expected) for item in items}
+    return {str(item.path.relative_to(root)): item.code for item in items}
 
 
 SECRET_NAMES = (
@@ -311,7 +305,7 @@ def test_data_with_the_name_of_a_secret_is_not_found_unless_it_is_named(tmp_path
     write(tmp_path, name)
 
     assert found(tmp_path) == []
-    assert skipped(tmp_path) == {name: ("secret", True)}
+    assert skipped(tmp_path) == {name: "secret"}
     assert found(tmp_path / name) == ["."]
 
 
@@ -339,7 +333,7 @@ def test_a_link_does_not_give_a_secret_another_name(tmp_path: Path) -> None:
     write(tmp_path, ".store/db-secret.yaml")
     (tmp_path / "config.yaml").symlink_to(".store/db-secret.yaml")
 
-    assert skipped(tmp_path) == {".store": ("hidden", True), "config.yaml": ("secret", True)}
+    assert skipped(tmp_path) == {".store": "hidden", "config.yaml": "secret"}
 
 
 @pytest.mark.fault("generated-files")
@@ -359,7 +353,7 @@ def test_generated_and_vendored_files_are_left_out_unless_they_are_named(tmp_pat
         "venv-howto.md",
         "web/app.js",
     ]
-    left_out = {name for name, (code, _) in skipped(tmp_path).items() if code == "generated"}
+    left_out = {name for name, code in skipped(tmp_path).items() if code == "generated"}
     assert left_out == {
         "cache", "env", "go.sum", "go/vendor", "node_modules", "package-lock.json", "rust/target", "schema_pb2.py",
         "web/app.js.map", "web/app.min.js",

@@ -48,15 +48,15 @@ def test_paragraphs_and_tables_come_in_reading_order_under_their_headings() -> N
 
     assert (document.title, document.line_numbers) == ("The Guide", None)
     assert outline(document) == [
-        ("Use", "Use\n\nFirst.\tTabbed.\n\n- Name: Ada L.; Age: 36"),
-        ("Use > Deep", "Deep\n\nLast."),
+        ("Use", "# Use\n\nFirst.\tTabbed.\n\n- Name: Ada L.; Age: 36"),
+        ("Use > Deep", "## Deep\n\nLast."),
     ]
 
 
 def test_a_title_paragraph_names_the_document() -> None:
     document = loaded("a.docx", docx_bytes(lambda document: document.add_heading("Named", level=0)))
 
-    assert (document.title, document.text) == ("Named", "Named\n\n")
+    assert (document.title, document.text) == ("Named", "# Named\n\n")
 
 
 def test_a_style_based_on_a_heading_is_one() -> None:
@@ -66,7 +66,7 @@ def test_a_style_based_on_a_heading_is_one() -> None:
         document.add_paragraph("One", style="Chapter")
         document.add_paragraph("x")
 
-    assert outline(loaded("a.docx", docx_bytes(write))) == [("One", "One\n\nx")]
+    assert outline(loaded("a.docx", docx_bytes(write))) == [("One", "## One\n\nx")]
 
 
 def test_inserted_text_is_read_deleted_text_is_not_and_content_controls_are_looked_into() -> None:

@@ -1,6 +1,12 @@
 import pytest
 
+from streamrag_cli.answer.excerpts import as_sources
+from streamrag_cli.answer.quoting import pick_quotes
 from streamrag_cli.documents.chunking import chunk
+from streamrag_cli.model import Hit
+from streamrag_cli.retrieval.search import Retrieved
+from streamrag_cli.store.words import stems
+from tests.support.fake_embedder import FakeEmbedder
 from tests.support.loading import loaded
 
 
@@ -12,7 +18,7 @@ from tests.support.loading import loaded
         "tags: [iron, heat]\ndraft: true\n---\n",
         '+++\ntitle = "Hot iron"\ndescription = "How to heat it, slowly."\naliases=["Forging"]\n'
         'tags = ["iron", "heat"]\n+++\n',
-        "---\ncreation date: 2031-02-03\ntitle: Hot iron\nsummary: How to heat it, slowly.\nalias: Forging\n"
+        "---\npermalink: hot-iron\ntitle: Hot iron\nsummary: How to heat it, slowly.\nalias: Forging\n"
         "tags:\n- iron\n- heat\n...\n",
     ],
     ids=["yaml", "toml", "properties"],
@@ -38,4 +44,54 @@ def test_the_summary_is_searched_with_the_first_chunk_alone() -> None:
 def test_a_note_of_properties_alone_says_what_they_describe() -> None:
     document = loaded("a.md", "---\ndescription: A smith in the old town.\nphone: 7\n---\n")
 
-    assert document.text == "A smith in the old town."
+    assert document.text == "---\n\nphone: 7\n---\nA smith in the old town."
+
+
+def test_simple_entries_are_facts_on_the_lines_that_they_have_in_the_file() -> None:
+    source = (
+        "---\ntitle: Crew meeting\ndate: 2031-02-03\nattendees:\n  - name: Ada Falk\n  - Ivo Holm\npublish: true\n"
+        "permalink: /crew\nroom: North 4\nimage: /a.png\n---\n# Crew meeting\n\nWe buy the Heron.\n"
+    )
+
+    document = loaded("a.md", source)
+
+    assert document.summary == "3 February 2031"
+    assert document.text == (
+        "---\n\ndate: 2031-02-03\nattendees: Ada Falk, Ivo Holm\n\n\n\n\nroom: North 4\n\n---\n"
+        "# Crew meeting\n\nWe buy the Heron.\n"
+    )
+    assert list(document.line_numbers or ()) == list(range(1, 16))
+    assert [section.headings for section in document.sections] == [("Crew meeting",)]
+
+
+@pytest.mark.fault("front-matter-facts")
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        ("Who attended the crew meeting of 3 February?", "attendees: Ada Falk, Ivo Holm"),
+        ("Who was at the crew meeting?", "attendees: Ada Falk, Ivo Holm"),
+        ("Who owns the crew meeting's page?", "owner: Mira Brandt"),
+        ("What did the crew meeting decide about a boat?", "We buy the boat Heron."),
+        ("When is the boat bought?", "We buy the boat Heron."),
+        ("Which room?", "room: North 4"),
+    ],
+)
+def test_a_fact_is_quoted_and_shown_only_if_it_is_asked_for(question: str, quoted: str) -> None:
+    text = (
+        "---\ndate: May\nroom: North 4\nattendees: [Ada Falk, Ivo Holm]\nowner: Mira Brandt\n---\n# Crew meeting\n\n"
+        "We buy the boat Heron.\n"
+    )
+    (passage,) = chunk(loaded("a.md", text))
+    hit = Hit(chunk=passage, source="a.md", path="/a.md", score=1.0, rank=1)
+    weights = {"": dict.fromkeys(stems([question])[0], 1.0)}
+    embedder = FakeEmbedder()
+    found = Retrieved(
+        hits=(hit,), best_score=1.0, term_weights=weights, question_vector=embedder.embed_query(question), spent_ms={}
+    )
+
+    (source,) = as_sources([hit], weights, question=question)
+    quotes = pick_quotes(question, found, max_hits=1, embedder=embedder)
+
+    assert (quotes[0].text, source.content.startswith(quoted)) == (quoted, True)
+    is_fact = quoted != "We buy the boat Heron."
+    assert any(": " in quote.text for quote in quotes) == is_fact

@@ -38,10 +38,11 @@ def test_a_page_becomes_the_text_that_a_reader_sees() -> None:
 
     assert document.title == "Guide to it"
     assert outline(document) == [
-        ("Guide", "Guide\n\nFirst bold words & more.\n\nSecond.\nNew line."),
+        ("Guide", "# Guide\n\nFirst bold words & more.\n\nSecond.\nNew line."),
         (
             "Guide > Use",
-            "Use\n\n- one\n- two x\n\n```\ndef f():\n    return 1\n\n  # end\n```\n\n- Name: Ada L.; Age: 36\n\nTail.",
+            "## Use\n\n- one\n- two x\n\n```\ndef f():\n    return 1\n\n  # end\n```\n\n"
+            "- Name: Ada L.; Age: 36\n\nTail.",
         ),
     ]
 
@@ -52,9 +53,9 @@ def test_lines_are_the_files() -> None:
     lines = dict(zip(document.text.split("\n"), document.line_numbers, strict=True))
 
     assert {
-        text: lines[text] for text in ("Guide", "Second.", "New line.", "- two x", "- Name: Ada L.; Age: 36", "Tail.")
+        text: lines[text] for text in ("# Guide", "Second.", "New line.", "- two x", "- Name: Ada L.; Age: 36", "Tail.")
     } == {
-        "Guide": 7,
+        "# Guide": 7,
         "Second.": 12,
         "New line.": 12,
         "- two x": 14,
@@ -145,6 +146,20 @@ def test_lines_behind_code_of_a_page_stay_those_of_the_file() -> None:
     assert document.line_numbers is not None
     shown = list(zip(document.text.split("\n"), document.line_numbers, strict=True))
     assert [each for each in shown if each[0]] == [
-        ("Run", 2), ("```", 4), ("a", 4), ("b", 5), ("```", 5), ("Next", 8), ("End.", 9),
+        ("Run", 2), ("```", 4), ("a", 4), ("b", 5), ("```", 5), ("## Next", 8), ("End.", 9),
     ]  # fmt: skip
-    assert outline(document)[1] == ("Next", "Next\n\nEnd.")
+    assert outline(document)[1] == ("Next", "## Next\n\nEnd.")
+
+
+@pytest.mark.fault("definition-lists")
+def test_a_term_stands_before_its_definition() -> None:
+    terms = (
+        "<dl><dt>berth</dt><dd><p>A place for a boat.</p><p>It has a number.</p></dd><dt>hook</dt>\n<dt>anchor</dt>"
+        "<dd>Holds the boat.</dd><dt>How deep?</dt><dd>Two metres.</dd><dt>Kinds</dt><dd><ul><li>swing</ul></dd>"
+        "<dt>none</dt><dd></dd><div><dt>slip</dt><dd><pre>x = 1</pre></dd></div></dl><p>End.</p>"
+    )
+
+    assert loaded("a.html", f"<body>{terms}</body>").text == (
+        "- berth: A place for a boat.\n\nIt has a number.\n\n- hook, anchor: Holds the boat.\n- How deep? Two metres."
+        "\n- Kinds:\n\n- swing\n\n- none:\n\n- slip:\n\n```\nx = 1\n```\n\nEnd."
+    )

@@ -29,7 +29,7 @@ def text_of(body: str) -> str:
     ids=["roles", "main", "article", "teaser", "around", "dialogs", "hidden", "share", "behind a dialog", "comments"],
 )
 def test_only_the_content_is_read(body: str) -> None:
-    assert text_of(body) == "Winches\n\nGrease the winch on the first day of each month."
+    assert text_of(body) == "# Winches\n\nGrease the winch on the first day of each month."
 
 
 def test_without_landmarks_what_is_mostly_links_beside_the_text_is_left_out() -> None:
@@ -38,7 +38,7 @@ def test_without_landmarks_what_is_mostly_links_beside_the_text_is_left_out() ->
 
     text = text_of(f"<div class=c1><ul>{links}</ul></div><div class=c2><h1>Rules</h1>{paragraphs}</div>")
 
-    assert (text.startswith("Rules\n\nRule 0"), "Chapter" in text) == (True, False)
+    assert (text.startswith("# Rules\n\nRule 0"), "Chapter" in text) == (True, False)
 
 
 def test_a_main_element_that_is_nearly_empty_is_not_the_content() -> None:
@@ -50,19 +50,19 @@ def test_a_list_of_articles_is_read_whole() -> None:
         f"<article><h2>{name}</h2><p>{name} are kept in the bow.</p></article>" for name in ("Lamps", "Ropes")
     )
 
-    assert text_of(articles) == "Lamps\n\nLamps are kept in the bow.\n\nRopes\n\nRopes are kept in the bow."
+    assert text_of(articles) == "## Lamps\n\nLamps are kept in the bow.\n\n## Ropes\n\nRopes are kept in the bow."
 
 
 def test_a_section_is_not_dropped_for_a_heading_that_names_it_like_navigation() -> None:
     page = '<main><h1>Manual</h1><div class="section" id="search"><h2>Search</h2><p>Type a word.</p></div></main>'
 
-    assert text_of(page) == "Manual\n\nSearch\n\nType a word."
+    assert text_of(page) == "# Manual\n\n## Search\n\nType a word."
 
 
 def test_a_pages_links_are_content_where_there_is_nothing_else() -> None:
     links = "".join(f"<li><a href={n}>Chapter {n}</a></li>" for n in range(3))
 
-    assert text_of(f"<h1>Contents</h1><ul>{links}</ul>") == "Contents\n\n- Chapter 0\n- Chapter 1\n- Chapter 2"
+    assert text_of(f"<h1>Contents</h1><ul>{links}</ul>") == "# Contents\n\n- Chapter 0\n- Chapter 1\n- Chapter 2"
 
 
 def test_line_numbers_permalinks_and_buttons_are_no_part_of_code() -> None:
@@ -71,7 +71,7 @@ def test_line_numbers_permalinks_and_buttons_are_no_part_of_code() -> None:
         '</pre></td><td class="code"><button>Copy</button><pre>def f():\n    return 1\n</pre></td></tr></table></main>'
     )
 
-    assert text_of(page) == "Use\n\n```\ndef f():\n    return 1\n```"
+    assert text_of(page) == "## Use\n\n```\ndef f():\n    return 1\n```"
 
 
 def test_a_row_is_a_line_with_the_names_of_its_columns() -> None:
@@ -102,7 +102,7 @@ def test_a_table_that_lays_out_the_page_is_read_as_text() -> None:
     )
 
     assert [path for path, _ in outline(loaded("a.html", page))] == ["", "Use"]
-    assert text_of(page) == "- Home\n\nFirst.\n\nSecond.\n\nUse\n\nSo."
+    assert text_of(page) == "- Home\n\nFirst.\n\nSecond.\n\n## Use\n\nSo."
 
 
 @pytest.mark.parametrize(
@@ -133,3 +133,10 @@ def test_the_title_is_without_the_sites_name(head: str, title: str) -> None:
 )
 def test_hostile_pages_are_read_in_time(page: str) -> None:
     loaded("a.html", page)
+
+
+def test_the_footer_of_a_page_with_short_paragraphs_alone_is_left_out() -> None:
+    content = "<div><h1>Slip</h1><p>Open at six.</p></div>"
+    page = f"<html><body><header>Home</header>{content}<footer>Imprint</footer></body></html>"
+
+    assert text_of(page) == "# Slip\n\nOpen at six."

@@ -297,3 +297,18 @@ def test_a_term_of_a_manual_page_belongs_to_the_indented_text_behind_it(paragrap
 )  # fmt: skip
 def test_a_sentence_above_indented_text_of_a_manual_page_is_no_term(above: str, shown: str) -> None:
     assert loaded("a.1", f".TH FORGE 1\n.SH USE\n.PP\n{above}\n").text == f"# USE\n\n{shown}"
+
+
+@pytest.mark.fault("definition-lists")
+def test_a_term_of_restructuredtext_stands_before_its_definition() -> None:
+    source = (
+        "berth\n    A place for a boat.\n    It has a number.\n\n    It costs.\n\nanchor : noun\n"
+        "    Holds the boat.\n\n.. glossary::\n\n   slip\n      A ramp.\n\nHow deep?\n    Two metres.\n\n"
+        "Kinds\n    - swing\n\nThis is a line that was wrapped with\n  an indentation.\n\nRun::\n\n    x = 1\n"
+    )
+
+    assert loaded("a.rst", source).text == (
+        "- berth: A place for a boat.\nIt has a number.\n\nIt costs.\n\n- anchor (noun): Holds the boat.\n\n"
+        "- slip: A ramp.\n\n- How deep? Two metres.\n\n- Kinds:\n- swing\n\n"
+        "This is a line that was wrapped with\nan indentation.\n\nRun:\n\n```\nx = 1\n```"
+    )

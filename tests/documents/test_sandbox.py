@@ -7,13 +7,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from streamrag_cli.documents.frames import document_from_json, document_to_json, read_frame, write_frame
 from streamrag_cli.documents.load import load
-from streamrag_cli.documents.sandbox import Loader
+from streamrag_cli.documents.sandbox import LARGE_BYTES, Loader
 from streamrag_cli.errors import DocumentError
 from tests.support.loading import loaded, raw_file
 from tests.support.pdf_bytes import pdf_bytes
@@ -39,6 +40,49 @@ def test_a_risky_format_gives_the_same_document_as_in_this_process(loader: Loade
 
 def test_a_safe_format_starts_no_process(loader: Loader) -> None:
     assert loader.load(Path("/a.md"), raw_file(b"# A\n")).title == "A"
+    assert children() == set()
+
+
+LARGE = {
+    "a.md": "# A heading\n\nA paragraph of some words about Größe.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n",
+    "a.mdx": "# A heading\n\n<Note>A paragraph of some words.</Note>\n\n",
+    "a.csv": "tongs,3,a note about tongs\n",
+    "a.jsonl": '{"tool": "tongs", "note": "f\\u00fcr Eisen"}\n',
+    "a.yaml": "- tool: tongs\n  note: for iron\n",
+    "a.toml": "[[tools]]\nname = 'tongs'\n",
+    "a.ini": "[tongs]\nweight = 3\n",
+    "a.py": "def tongs():\n    return 3\n\n\n",
+    "a.js": "function tongs() {\n  return 3;\n}\n",
+    "a.srt": "1\n00:00:01,000 --> 00:00:02,000\nA word about tongs.\n\n",
+}
+
+
+@pytest.mark.fault("slow-large-file")
+@pytest.mark.parametrize("name", LARGE)
+def test_a_large_file_gives_the_same_document_from_a_process_of_its_own(name: str, loader: Loader) -> None:
+    data = (LARGE[name] * (LARGE_BYTES // len(LARGE[name]) + 1)).encode()
+    apart, here = loader.load(Path("/", name), raw_file(data)), load(Path("/", name), raw_file(data))
+
+    assert len(children()) == 1
+    assert list(apart.line_numbers or ()) == list(here.line_numbers or ())
+    assert replace(apart, line_numbers=None) == replace(here, line_numbers=None)
+
+
+@pytest.mark.fault("slow-large-file")
+def test_a_large_file_that_takes_too_much_of_the_processor_fails_and_the_next_is_loaded() -> None:
+    data = b"- a\n" * 1_000_000
+    with Loader(time_limit_s=1) as loader, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streamrag_cli.documents.sandbox._BYTES_PER_S", len(data))
+        with pytest.raises(DocumentError) as caught:
+            loader.load(Path("/a.md"), raw_file(data))
+
+        assert (caught.value.code, caught.value.message) == ("timed_out", "not parsed within 1 s")
+        assert children() == set()
+        assert loader.load(Path("/b.html"), raw_file(b"<p>x")).text == "x"
+
+
+def test_plain_text_starts_no_process_however_large_it_is(loader: Loader) -> None:
+    assert len(loader.load(Path("/a.txt"), raw_file(b"word\n" * 400_000)).text) == 2_000_000
     assert children() == set()
 
 
@@ -89,6 +133,7 @@ def test_a_process_that_dies_costs_one_file(loader: Loader) -> None:
     assert loader.load(Path("/a.pdf"), raw_file(PDF)).text.startswith("Page one.")
 
 
+@pytest.mark.fault("slow-large-file")
 def test_memory_is_limited() -> None:
     page = b"<p>x</p>" * 4_000_000
     with Loader(memory_limit_bytes=600 << 20) as loader:

@@ -128,3 +128,23 @@ def test_python_that_does_not_parse_is_one_section(text: str) -> None:
 )
 def test_hostile_text_is_read_in_time(name: str, text: str) -> None:
     loaded(name, text)
+
+
+def test_restructuredtext_with_targets_of_links_has_its_headings() -> None:
+    source = "Guide\n=====\n\nRead the `manual`_.\n\n.. _manual: https://example.org/m\n.. _write: a@example.org\n"
+
+    document = loaded("a.rst", source)
+
+    assert (document.remarks, [section.headings for section in document.sections]) == ((), [("Guide",)])
+
+
+def test_restructuredtext_that_docutils_cannot_parse_is_read_without_headings(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(text: str) -> None:
+        raise AttributeError(text)
+
+    monkeypatch.setattr("streamrag_cli.documents.loaders.rst._parse", fail)
+
+    document = loaded("a.rst", "Guide\n=====\n\nText.\n")
+
+    assert document.text == "Guide\n\nText."
+    assert document.remarks == ("docutils cannot parse it (AttributeError): read without its headings",)

@@ -112,6 +112,29 @@ def test_a_first_ingest_onto_a_full_disk_is_said_and_can_be_made_when_there_is_r
     assert found(cli_with_small_disk)[0]["source"] == "docs/harbour.md"
 
 
+@pytest.mark.fault("full-disk-question")
+@pytest.mark.parametrize("free_kib", [0, 20, 200])
+def test_a_store_on_a_full_disk_is_asked_like_any_other_and_refuses_what_writes(
+    cli_with_small_disk: WarmCommandLine, free_kib: int
+) -> None:
+    assert cli_with_small_disk.run("ingest", "docs").code == 0
+    before = found(cli_with_small_disk)
+    store = cli_with_small_disk.variables["STREAMRAG_STORE"]
+    fill(cli_with_small_disk, free_kib=free_kib)
+    served = [
+        cli_with_small_disk.run(*each) for each in (("ask", QUESTION), ("ask", "--no-engine", QUESTION), ("status",))
+    ]
+    found_there = found(cli_with_small_disk)
+    rebuilt = cli_with_small_disk.run("ingest", "--rebuild")
+    copied = cli_with_small_disk.run("copy", "--from", store, "--to", f"{Path(store).parent}/other")
+    free(cli_with_small_disk)
+
+    assert [each.code for each in served] == [0, 0, 0]
+    assert found_there == before
+    assert (refusal(rebuilt), copied.code, copied.stderr.count("streamrag: ")) == (REFUSED, 5, 1)
+    assert (found(cli_with_small_disk), cli_with_small_disk.run("ingest", "--rebuild").code) == (before, 0)
+
+
 @pytest.mark.fault("store-read-only")
 def test_a_read_only_store_is_asked_like_any_other_and_refuses_an_ingest(
     cli_with_small_disk: WarmCommandLine,

@@ -88,7 +88,8 @@ def test_many_documents_are_removed_only_with_yes_if_nobody_can_be_asked(cli_wit
         [
             f"streamrag: {MANY + 1} documents below {work} from the collection 'default' would be removed:"
             " this needs --yes",
-            "hint: with --dry-run -v in place of --yes it lists them: streamrag ingest --remove . --yes",
+            "hint: see them first (then --yes in place of --dry-run -v removes them):"
+            " streamrag ingest --remove . --dry-run -v",
         ],
     )
     assert documents(cli_with_notes) == MANY + 1
@@ -101,7 +102,7 @@ def test_a_hint_that_removes_names_the_collection_that_was_named(cli_with_notes:
     assert cli_with_notes.run("ingest", "-c", "herbs", "notes").code == 0
     tried = cli_with_notes.run("ingest", "--remove", "notes", "-c", "herbs")
 
-    assert tried.stderr.endswith("it lists them: streamrag ingest --remove notes --yes -c herbs\n")
+    assert tried.stderr.endswith("removes them): streamrag ingest --remove notes --dry-run -v -c herbs\n")
 
 
 def test_few_documents_are_removed_without_asking(cli_with_notes: WarmCommandLine) -> None:
@@ -253,6 +254,53 @@ def test_a_rebuild_that_may_drop_a_vanished_folder_says_how_to_have_it_again(cli
     again = f"its documents are left out. To have them again once it is back: streamrag ingest {notes}"
     assert (outcome.code, documents(cli_with_notes), again in outcome.stderr) == (0, 1, True)
     assert (cli_with_notes.run("ingest", str(notes)).code, documents(cli_with_notes)) == (0, MANY + 1)
+
+
+@pytest.mark.fault("rebuild-drops-roots")
+def test_a_rebuild_from_one_folder_drops_the_others_only_with_yes(cli_with_notes: WarmCommandLine) -> None:
+    work = cli_with_notes.directory
+    tried = cli_with_notes.run("ingest", "--rebuild", "letters")
+
+    assert refused(tried) == (
+        2,
+        b"",
+        [
+            f"streamrag: a rebuild from letters alone would remove the {MANY} documents from {work}/notes:"
+            " this needs --yes",
+            "hint: without PATH it is made from everything; from PATH alone: streamrag ingest --rebuild letters --yes",
+        ],
+    )
+    assert documents(cli_with_notes) == MANY + 1
+    assert [cli_with_notes.run("ingest", "--rebuild", *paths).code for paths in ((), ("letters", "notes"), (".",))] == [
+        0
+    ] * 3
+    assert documents(cli_with_notes) == MANY + 1
+    assert cli_with_notes.run("ingest", "--rebuild", "letters", "--yes").code == 0
+    assert documents(cli_with_notes) == 1
+
+
+@pytest.mark.fault("rebuild-drops-roots")
+@pytest.mark.parametrize(("answer", "code", "left"), [(b"\n", 2, MANY + 1), (b"y\n", 0, MANY)])
+def test_a_rebuild_from_one_folder_is_asked_about_on_a_terminal(
+    cli_with_notes: WarmCommandLine, answer: bytes, code: int, left: int
+) -> None:
+    with on_terminal(cli_with_notes, "ingest", "--rebuild", "notes", columns=200) as (terminal, process):
+        terminal.wait_for("[y/N]")
+        terminal.type(answer)
+        ended = terminal.wait_for_end(process)
+
+    question = (
+        f"A rebuild from notes alone removes the 1 document from {cli_with_notes.directory}/letters. Go on? [y/N]"
+    )
+    assert question in re.sub(r"\s+", " ", " ".join(terminal.lines))
+    assert (ended, documents(cli_with_notes)) == (code, left)
+
+
+def test_a_damaged_collection_can_be_rebuilt_from_one_folder_without_asking(cli_with_notes: WarmCommandLine) -> None:
+    (catalog,) = cli_with_notes.store.glob("collections/default/epoch-*/catalog.sqlite3")
+    catalog.write_bytes(b"no database at all" * 1000)
+
+    assert (cli_with_notes.run("ingest", "--rebuild", "letters").code, documents(cli_with_notes)) == (0, 1)
 
 
 def test_an_empty_folder_of_which_the_store_has_nothing_is_no_slip(cli_with_notes: WarmCommandLine) -> None:

@@ -104,7 +104,7 @@ def test_of_a_changed_file_only_what_is_new_costs_an_embedding(
     assert [now[key] for key in kept] == [pytest.approx(vector, abs=1e-6) for vector in kept.values()]
 
     embedder.batches.clear()
-    for module in ("documents.chunking", "ingest.reading", "ingest.run"):
+    for module in ("documents.chunking", "ingest.compare"):
         monkeypatch.setattr(f"streamrag_cli.{module}.RECIPE", "another")
     assert ingests.run("a.md") == {"a.md": "changed"}
     assert len(embedder.batches[0]) == 5

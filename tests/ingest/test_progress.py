@@ -13,6 +13,7 @@ from streamrag_cli.events import FileProgress
 from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.ingest.pipeline import ingest
 from streamrag_cli.render.ingest import SAY_EVERY_S, IngestLines, IngestView
+from streamrag_cli.render.remaining import RemainingTime
 from tests.support.fake_embedder import FakeEmbedder
 from tests.support.ingests import Ingests
 
@@ -26,7 +27,7 @@ class StoppingEmbedder(FakeEmbedder):
         super().__init__()
         self.seen = Event()
 
-    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def embed_documents(self, texts: Sequence[str], cancellation: object = None) -> NDArray[np.float32]:
         rows = []
         for number in range(len(texts)):
             rows.append(self.embed_query(texts[number]))
@@ -88,3 +89,12 @@ def test_json_lines_have_progress_once_a_second_at_most() -> None:
     assert out.buffer.getvalue().decode().splitlines() == [
         f'{{"type":"progress","source":"big.csv","embedded":{step},"chunks":9}}' for step in (0, 3)
     ]
+
+
+def test_the_time_left_is_shown_once_it_is_steady() -> None:
+    readings = iter([0.0, 0.1, 8.0, 9.0, 10.0, 12.0, 14.0, 16.0])
+    remaining = RemainingTime(lambda: next(readings))
+
+    shown = [remaining.after(completed, 100) for completed in (20, 21, 22, 25, 30, 35, 40)]
+
+    assert shown == ["", "", "", "", "", "0:26 left", "0:24 left"]

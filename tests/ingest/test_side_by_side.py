@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from streamrag_cli.documents.discover import FoundFile
+from streamrag_cli.documents.found import FoundFile
 from streamrag_cli.documents.read import RawFile
 from streamrag_cli.errors import ModelServerError
 from streamrag_cli.events import DocumentSeen

@@ -1,31 +1,39 @@
-"""What is put in the place of a file or folder after it was found does not lead an ingest out of the folder.
+"""What is put in the place of a file or folder after it was found does not lead an ingest out of the folder,
+and what is deleted after it was found is deleted.
 
 The order is fixed: everything is found, then something is replaced, and only then is the first file read.
 """
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
-from streamrag_cli.documents.discover import FoundFile, UnreadableDirectory, discover
-from streamrag_cli.ingest import run
-from tests.support.ingests import Ingests
+from streamrag_cli.documents.discover import discover
+from streamrag_cli.documents.found import FoundFile, UnreadableDirectory
+from streamrag_cli.events import DocumentSeen
+from streamrag_cli.ingest import safeguards
+from streamrag_cli.ingest.pipeline import ingest
+from tests.support.ingests import LONG_AGO_NS, Ingests
+
+AfterFinding: TypeAlias = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture
-def after_finding(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+def after_finding(monkeypatch: pytest.MonkeyPatch) -> AfterFinding:
     """Have something done between the finding of the last file and the reading of the first."""
 
-    def arrange(change: Callable[[], None]) -> None:
+    def arrange(change: Callable[[], object]) -> None:
         def finding(*paths: Any, **options: Any) -> Iterator[object]:
             items = list(discover(*paths, **options))
             change()
             return iter(items)
 
-        monkeypatch.setattr(run, "discover", finding)
+        monkeypatch.setattr(safeguards, "discover", finding)
 
     return arrange
 
@@ -38,7 +46,7 @@ def replace_by_link(path: Path, target: Path) -> None:
 @pytest.mark.fault("swapped-for-link")
 @pytest.mark.parametrize("replaced", ["docs/deep/a.md", "docs/deep", "docs"])
 def test_a_link_in_the_place_of_a_file_or_a_folder_above_it_is_not_followed(
-    ingests: Ingests, after_finding: Callable[[Callable[[], None]], None], replaced: str
+    ingests: Ingests, after_finding: AfterFinding, replaced: str
 ) -> None:
     ingests.put("docs/deep/a.md", "harmless")
     ingests.put("outside/a.md", "private")
@@ -53,7 +61,7 @@ def test_a_link_in_the_place_of_a_file_or_a_folder_above_it_is_not_followed(
 
 @pytest.mark.fault("swapped-for-link")
 def test_a_link_that_was_followed_is_read_where_it_led_when_it_was_found(
-    ingests: Ingests, after_finding: Callable[[Callable[[], None]], None]
+    ingests: Ingests, after_finding: AfterFinding
 ) -> None:
     ingests.put("docs/.store/a.md", "harmless")
     ingests.put("outside/a.md", "private")
@@ -64,9 +72,7 @@ def test_a_link_that_was_followed_is_read_where_it_led_when_it_was_found(
     assert ingests.stored() == {"docs/current/a.md": "harmless"}
 
 
-def test_a_named_file_that_becomes_a_link_is_not_followed(
-    ingests: Ingests, after_finding: Callable[[Callable[[], None]], None]
-) -> None:
+def test_a_named_file_that_becomes_a_link_is_not_followed(ingests: Ingests, after_finding: AfterFinding) -> None:
     ingests.put("docs/a.md", "harmless")
     ingests.put("outside/a.md", "private")
     after_finding(lambda: replace_by_link(ingests.home / "docs/a.md", ingests.home / "outside/a.md"))
@@ -74,15 +80,88 @@ def test_a_named_file_that_becomes_a_link_is_not_followed(
     assert (ingests.run("docs/a.md"), ingests.stored()) == ({"docs/a.md": "failed"}, {})
 
 
-def test_a_file_that_is_saved_under_its_name_once_more_is_read(
-    ingests: Ingests, after_finding: Callable[[Callable[[], None]], None]
-) -> None:
+def test_a_file_that_is_saved_under_its_name_once_more_is_read(ingests: Ingests, after_finding: AfterFinding) -> None:
     ingests.put("docs/a.md", "before")
     saved = ingests.put("docs/.a.md.new", "after it")
     after_finding(lambda: os.replace(saved, ingests.home / "docs/a.md"))  # noqa: PTH105
 
     assert ingests.run("docs")["docs/a.md"] == "added"
     assert ingests.stored() == {"docs/a.md": "after it"}
+
+
+@pytest.mark.fault("deleted-during-ingest")
+def test_what_is_deleted_after_it_was_found_is_a_deletion_and_no_failure(
+    ingests: Ingests, after_finding: AfterFinding
+) -> None:
+    for name in ("docs/keep.md", "docs/known.md", "docs/deep/known.md", "docs/deep/changed.md"):
+        ingests.put(name, "before")
+    ingests.run("docs")
+    ingests.put("docs/deep/changed.md", "after")
+    ingests.put("docs/new.md", "never read")
+
+    def delete() -> None:
+        shutil.rmtree(ingests.home / "docs/deep")
+        for name in ("docs/known.md", "docs/new.md"):
+            (ingests.home / name).unlink()
+
+    after_finding(delete)
+
+    assert ingests.run("docs") == {
+        "docs/keep.md": "unchanged",
+        "docs/known.md": "deleted",
+        "docs/deep/known.md": "deleted",
+        "docs/deep/changed.md": "deleted",
+    }
+    assert (ingests.done.counts["failed"], ingests.stored()) == (0, {"docs/keep.md": "before"})
+
+
+@pytest.mark.fault("deleted-during-ingest")
+@pytest.mark.parametrize(("is_left_empty", "may_be_empty"), [(False, True), (False, False), (True, False)])
+def test_when_a_whole_root_goes_after_it_was_found_its_documents_stay(
+    ingests: Ingests, after_finding: AfterFinding, is_left_empty: bool, may_be_empty: bool
+) -> None:
+    ingests.put("docs/a.md", "text")
+    ingests.run("docs")
+
+    def take_away() -> None:
+        (ingests.home / "docs").rename(ingests.home / "elsewhere")
+        if is_left_empty:
+            (ingests.home / "docs").mkdir()
+
+    after_finding(take_away)
+    request = replace(ingests.request("docs"), allow_empty=may_be_empty)
+
+    seen = [event for event in ingest(request, ingests.settings, ingests.embedder) if isinstance(event, DocumentSeen)]
+    assert seen == [DocumentSeen(source="docs/a.md", action="failed", reason="no longer there")]
+    assert ingests.stored() == {"docs/a.md": "text"}
+
+
+def test_the_last_file_of_a_folder_that_may_be_empty_is_deleted_as_any_other(
+    ingests: Ingests, after_finding: AfterFinding
+) -> None:
+    last = ingests.put("docs/a.md", "text")
+    ingests.run("docs")
+    after_finding(last.unlink)
+
+    assert (ingests.run("docs"), ingests.stored()) == ({"docs/a.md": "deleted"}, {})
+
+
+def test_a_file_that_changes_after_it_was_found_is_not_taken_for_unchanged(
+    ingests: Ingests, after_finding: AfterFinding
+) -> None:
+    ingests.put("docs/a.md", "before")
+    ingests.run("docs")
+    after_finding(lambda: ingests.put("docs/a.md", "after it", mtime_ns=LONG_AGO_NS + 1))
+
+    assert (ingests.run("docs"), ingests.stored()) == ({"docs/a.md": "changed"}, {"docs/a.md": "after it"})
+
+
+def test_an_ingest_walks_its_folders_once(ingests: Ingests, after_finding: AfterFinding) -> None:
+    walks: list[None] = []
+    ingests.put("docs/a.md", "text")
+    after_finding(lambda: walks.append(None))
+
+    assert (ingests.run("docs"), walks) == ({"docs/a.md": "added"}, [None])
 
 
 @pytest.mark.fault("swapped-for-link")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks.rendering import SHAPES
 from streamrag_cli.render.markdown import MarkdownStream
-from streamrag_cli.render.markdown.pacing import FRAME_S, due_s
+from streamrag_cli.render.markdown.stream import FRAME_S, due_s
 from tests.support.terminal_emulator import Emulator
 
 CONTROL = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\]8;;[^\x1b]*\x1b\\)")

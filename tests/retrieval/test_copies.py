@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
+from streamrag_cli.display_names import name_of_copy
 from streamrag_cli.gone import gone_files
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.retriever import Retriever
@@ -36,6 +37,16 @@ def test_versions_of_a_page_are_one_source_that_names_the_others(tmp_path: Path)
     [[version, others]] = [item for item in found.items() if item[0] != "log.md"]
     assert len(found) == 2
     assert {version, *others} == set(versions)
+
+
+def test_a_copy_in_another_root_is_named_by_its_file_and_one_beside_it_by_its_folder() -> None:
+    assert [
+        name_of_copy(each, "docs/3/gulls.md") for each in ("docs/4/gulls.md", "~/old/gulls.md", "/srv/3/gulls.md")
+    ] == [
+        "docs/4",
+        "~/old/gulls.md",
+        "/srv/3/gulls.md",
+    ]
 
 
 def test_the_version_that_the_question_names_is_the_one_that_is_kept(tmp_path: Path) -> None:

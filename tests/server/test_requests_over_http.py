@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import time
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -66,6 +67,25 @@ def test_an_address_beyond_the_limit_is_refused_in_words(length: int, piece_byte
     assert body == b'{"error":"the address is too long","code":"too_long","hint":"send the question by POST"}'
     assert 'streamrag_refused_total{code="too_long"} 1.0' in told
     assert alive == 200
+
+
+@pytest.mark.fault("too-many-parameters")
+def test_an_address_with_too_many_parameters_is_refused_before_they_are_read(settings: Settings) -> None:
+    with running_server(settings, PLENTY) as server:
+        most = request(f"{server.url}/healthz?a" + "&a" * 99)
+        since_s = time.process_time()
+        replies = [
+            sent_in_pieces(server, get("/search?query=quay" + "&a=1" * 50_000), PIECE_BYTES),
+            sent_in_pieces(server, get("/healthz?a" + "&a" * 100), PIECE_BYTES),
+        ]
+        took_s = time.process_time() - since_s
+
+    assert most.status == 200
+    assert [reply.split(b"\r\n")[0] for reply in replies] == [b"HTTP/1.1 414 Request-URI Too Long"] * 2
+    assert {reply.partition(b"\r\n\r\n")[2] for reply in replies} == {
+        b'{"error":"the address has too many parameters","code":"too_long","hint":"send each parameter once"}'
+    }
+    assert took_s < 0.5
 
 
 @pytest.mark.fault("url-or-headers-too-long")

@@ -36,6 +36,7 @@ def test_the_limits_are_those_of_the_program() -> None:
     rows = dict.fromkeys(line for line in PAGE.split("\n") if line.startswith("| "))
     said = {
         "headers of a request": f"{limits.headers_s:g} s, {limits.headers_bytes // 1024} kB",
+        "parameters in an address": f"{limits.query_parameters}",
         "idle connection": f"{limits.idle_s:g} s",
         "silence in a stream": f"{limits.ping_s:g} s",
         "a reader that takes nothing while bytes wait for it": f"{limits.send_stall_s:g} s",

@@ -10,6 +10,7 @@ import pytest
 from streamrag_cli.errors import ExitCode, StoreError
 from streamrag_cli.retrieval.search import retrieve
 from streamrag_cli.store.interface import Reader
+from streamrag_cli.store.local.lock import alone
 from streamrag_cli.store.local.reader import CollectionReader
 from streamrag_cli.store.postgres.reader import PostgresReader
 from streamrag_cli.store.time_limit import Cancellation, TimeLimit
@@ -121,6 +122,26 @@ def test_a_search_ends_when_its_asker_goes(store: Store) -> None:
         with pytest.raises(StoreError) as caught:
             asking.result(timeout=60)
     assert caught.value.code == "interrupted"
+
+
+@pytest.mark.fault("vectors-locked")
+@pytest.mark.parametrize(
+    ("limit_s", "is_cancelled", "code"), [(0.2, False, "retrieval_timeout"), (600, True, "interrupted")]
+)
+def test_who_waits_for_a_lock_of_another_process_does_so_within_the_limit(
+    tmp_path: Path, limit_s: float, is_cancelled: bool, code: str
+) -> None:
+    store = LocalStore(tmp_path)
+    store.put(FERRIES)
+    asked = Cancellation()
+    (lock,) = tmp_path.rglob("vectors.lock")
+    with store.reading() as reader, ThreadPoolExecutor(1) as pool, alone(lock):
+        opening = pool.submit(reader.get_ready, TimeLimit(limit_s, asked))
+        if is_cancelled:
+            asked.cancel()
+        with pytest.raises(StoreError) as caught:
+            opening.result(timeout=10)
+    assert caught.value.code == code
 
 
 @pytest.mark.fault("huge-question")

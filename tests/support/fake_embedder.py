@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrag_cli.errors import ModelServerError
+from streamrag_cli.store.time_limit import Cancellation
 
 DIMENSION = 16
 
@@ -23,13 +24,13 @@ class FakeEmbedder:
         self._before_batch = before_batch
         self._width = dimension
 
-    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def embed_documents(self, texts: Sequence[str], cancellation: Cancellation | None = None) -> NDArray[np.float32]:
         self.batches.append(list(texts))
         if self._before_batch:
             self._before_batch(len(self.batches))
         return np.array([self.embed_query(text) for text in texts], dtype=np.float32).reshape(len(texts), self._width)
 
-    def embed_query(self, text: str) -> NDArray[np.float32]:
+    def embed_query(self, text: str, cancellation: Cancellation | None = None) -> NDArray[np.float32]:
         vector = np.full(self._width, 1e-3)
         for word in text.lower().split():
             seed = crc32(word.encode("utf-8", "replace"))

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from streamrag_cli.silence import silence
+from streamrag_cli.telemetry import silence
 from tests.support.command_line import PROGRAM, CommandLine, Outcome
 from tests.support.fork_server import ForkServer
 

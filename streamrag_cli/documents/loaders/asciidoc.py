@@ -28,7 +28,7 @@ _DIRECTIVE: Final = re.compile(
 _SUBSTITUTED: Final = re.compile(r"\bsubs\s*=\s*[\"']?[^\"'\]]*\b(?<!-)(?:attributes|normal)\b")
 _BLOCK_TITLE: Final = re.compile(r"\.(?![.\s])(.+)")
 _ITEM: Final = re.compile(r"[ \t]*(?:[*.]{1,5}|-|\d+\.|[a-zA-Z]\.|<[\d.]+>)[ \t]+(\[[ x*]\][ \t]+)?(?=\S)")
-_TERM: Final = re.compile(r"[ \t]*(\S.*?)(?:::{1,3}|;;)(?:[ \t]+(\S.*))?")
+_TERM: Final = re.compile(r"[ \t]*(\S.*?)(?<![\s;:])(?:::{1,3}|;;)(?:[ \t]+(\S.*))?")
 _RULING: Final = re.compile(r"(?:<<<|'{3,}|\+|-{3}|\*{3})[ \t]*")
 _LINE_CHARS: Final = 4000
 _ABOVE_CHARS: Final = 1000
@@ -176,8 +176,8 @@ class _Reader:
         mark = ""
         if item := _ITEM.match(line):
             mark, line = "- ", line[item.end() :]
-        elif (term := _TERM.fullmatch(line)) and ("`" in line or "::" in line):
-            mark, line = "- ", f"{term[1]}: {term[2] or ''}"
+        elif term := _TERM.fullmatch(line):
+            mark, line = "- ", f"{term[1]}{' ' if term[1].endswith('?') else ': '}{term[2] or ''}"
         shown = self._inline(line.strip())
         if shown:
             self.out.add(mark + shown, number)

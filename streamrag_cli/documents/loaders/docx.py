@@ -46,8 +46,9 @@ def _document(path: str, title: str, blocks: list[tuple[int, str]]) -> Document:
             title = title or clean_heading(text)
         elif level > 0:
             headings.append(Heading(start=length, level=level, text=clean_heading(text)))
-        pieces.append(text + "\n\n")
-        length += len(text) + 2
+        mark = f"{'#' * min(max(level, 1), 6)} " if level >= 0 and text.strip() else ""
+        pieces.append(f"{mark}{text}\n\n")
+        length += len(pieces[-1])
     return Document(
         path=path,
         text="".join(pieces),

@@ -28,6 +28,7 @@ class Flow:
     _open_number: int = 1
     _length: int = 0
     _blank_due: bool = False
+    _after_term: str = ""  # what ends the open line if it is a term that its definition follows on
     _marker: str = ""
     _rows: list[int] = field(default_factory=list)
     _in_blocks: list[bool] = field(default_factory=list)
@@ -49,6 +50,7 @@ class Flow:
             return
         folded = _SPACES.sub(" ", text)
         if folded.strip(" "):
+            self._after_term = ""
             before = text[: len(text) - len(text.lstrip(" \t\n\f"))].count("\n")
             self._append(folded, self.line + before)
         elif folded and self._open:
@@ -62,7 +64,7 @@ class Flow:
     def end_line(self, line: int | None) -> None:
         """A line break inside a block."""
         self.line = max(self.line, line or 0)
-        if self._rows:
+        if self._rows or self._heading is not None:
             self._append(" ", self.line)
         elif self.preformatted:
             self._emit("".join(self._open).rstrip())
@@ -76,6 +78,23 @@ class Flow:
             return
         self._flush()
         self._blank_due = self._blank_due or not tight
+
+    def close_term(self, separator: str) -> None:
+        """The open line is a term of a definition list: what comes next follows `separator` on the same line.
+
+        A block that is not a paragraph begins below it nevertheless.
+        """
+        term = "".join(self._open).rstrip()
+        if self._rows or self.preformatted or not term:
+            self.end_block(tight=True)
+            return
+        self._open = [term if term.endswith((":", "?")) else term + separator, " "]
+        self._after_term = separator
+
+    def begin_block(self, *, tight: bool, follows_term: bool) -> None:
+        """The open line ends, unless it is a term that the block `follows_term`, or one that another term follows."""
+        if not (self._after_term and (follows_term or self._after_term == ",")):
+            self.end_block(tight=tight)
 
     def mark(self, marker: str) -> None:
         """Put `marker` in front of the next line of text."""
@@ -140,14 +159,15 @@ class Flow:
         if self._rows:
             self._flush()
         self._heading = (level, len(self._lines), self._length)
+        self._marker = f"{'#' * level} "
 
     def close_heading(self) -> None:
         self._flush()
         if self._heading is None:
             return
         level, first_line, start = self._heading
-        self._heading = None
-        text = clean_heading(" ".join(self._lines[first_line:]))
+        self._heading, self._marker = None, ""
+        text = clean_heading(" ".join(self._lines[first_line:]).lstrip("# "))
         self._headings.append(Heading(start=start, level=level, text=text))
         self._blank_due = True
 
@@ -163,6 +183,7 @@ class Flow:
             self._open.append(piece)
 
     def _flush(self) -> None:
+        self._after_term = ""
         text = "".join(self._open)
         text = text.rstrip() if self.preformatted else _SPACES.sub(" ", text).strip(" ")
         if self._rows:

@@ -7,6 +7,7 @@ expanded. libxml2 keeps 255 levels of nesting; a page's text is not deeper.
 
 import codecs
 import re
+from itertools import zip_longest
 from typing import Final
 
 from streamrag_cli.documents.loaders.flow import Flow
@@ -27,6 +28,9 @@ _BLOCKS: Final = frozenset(
      "thead", "tr", "ul"}
 )  # fmt: skip
 _TIGHT: Final = frozenset({"li", "dt", "dd", "tr", "thead", "tbody", "tfoot", "caption"})
+_AFTER_TERM: Final = frozenset({"dd", "p", "div", "section"})
+"""Blocks that go on on the line of the term that they define."""
+_AFTER: Final = {("dt", "dd"): ":", ("dt", "dt"): ","}
 _HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
 _TITLE_PARTS: Final = re.compile(r"\s+[-–—:·•/]\s+|\s*[|»«]\s*")
 _LANGUAGE: Final = re.compile(r"(?:^|\s)lang(?:uage)?-([\w+#-]{1,20})(?=\s|$)")
@@ -101,7 +105,8 @@ def _title(root: Element | None, top_headings: list[str]) -> str:
     return title
 
 
-def _walk(element: Element, flow: Flow, content: Content) -> None:
+def _walk(element: Element, flow: Flow, content: Content, after_term: str = "") -> None:
+    """`after_term` is what stands between a term of a definition list and what follows it; "" if nothing does."""
     if not content.is_shown(element):
         flow.pass_by(_last_line(element))
         return
@@ -111,15 +116,19 @@ def _walk(element: Element, flow: Flow, content: Content) -> None:
         return
     line = element.sourceline or 1
     if tag == "pre":
-        flow.end_block(tight=False)
+        flow.begin_block(tight=False, follows_term=False)
         flow.open_preformatted(is_code=not _is_prose(element), language=_language(element))
     else:
         _open(tag, flow, line)
     flow.add(element.text or "", line)
-    for child in element:
-        _walk(child, flow, content)
+    children = list(element)
+    for child, following in zip_longest(children, children[1:]):
+        _walk(child, flow, content, _AFTER.get((child.tag, following.tag), "") if following is not None else "")
         flow.add(child.tail or "", None)
-    _close(tag, flow)
+    if after_term:
+        flow.close_term(after_term)
+    else:
+        _close(tag, flow)
 
 
 def _language(pre: Element) -> str:
@@ -144,7 +153,7 @@ def _last_line(element: Element) -> int:
 
 def _walk_table(table: Element, flow: Flow, content: Content) -> None:
     """A table with header cells as rows with the names of their columns; others as rows of cells, or as blocks."""
-    flow.end_block(tight=False)
+    flow.begin_block(tight=False, follows_term=False)
     kind = table_kind(table, content)
     if kind == "data":
         for child in table:
@@ -164,10 +173,10 @@ def _walk_table(table: Element, flow: Flow, content: Content) -> None:
 
 def _open(tag: str, flow: Flow, line: int) -> None:
     if tag in _BLOCKS:
-        flow.end_block(tight=tag in _TIGHT)
+        flow.begin_block(tight=tag in _TIGHT, follows_term=tag in _AFTER_TERM)
     if tag in _HEADINGS:
         flow.open_heading(_HEADINGS[tag])
-    elif tag == "li":
+    elif tag in {"li", "dt"}:
         flow.mark("- ")
     elif tag == "tr":
         flow.open_row()

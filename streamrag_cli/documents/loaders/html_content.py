@@ -151,6 +151,9 @@ class Content:
         element: Element | None = page
         while element is not None:
             children = [child for child in element if child in self._sizes and not _is_named_dropped(child)]
+            if len(children) == 1 and children[0].tag not in _PROSE:
+                element = children[0]
+                continue
             prose = sum(self._sizes[child].prose for child in children)
             largest = max(children, key=lambda child: self._sizes[child].prose, default=None)
             if largest is None or largest.tag in _PROSE or self._sizes[largest].prose <= _PROSE_SHARE * prose:

@@ -6,10 +6,12 @@ are cut out, links between notes read as their names, and a row of a table carri
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from html import unescape
 from typing import TYPE_CHECKING, Final
 
+from streamrag_cli.documents.loaders.definition_lists import definition_edits
 from streamrag_cli.documents.loaders.front_matter import FrontMatter, front_matter
 from streamrag_cli.documents.loaders.lines import Edit, edited
 from streamrag_cli.documents.loaders.note_markup import MAY_HOLD_NOTES, note_edits
@@ -25,6 +27,7 @@ _HTML_HEADING: Final = re.compile(r"<h([1-6])\b[^>]*>(.*?)</h\1\s*>", re.IGNOREC
 _TAG: Final = re.compile(r"<[^>]*>")
 _TITLE_ATTRIBUTES: Final = re.compile(r"\s*\{[#.][^{}]*\}\s*$")
 _PLAIN: Final = re.compile(r"[^\\`*_\[\]<>&{}!\n]*\Z")
+_LINK: Final = "]("
 _DELIMITER_ROW: Final = re.compile(
     r"^[ \t>]*+\|?[ \t]*+:?-++:?[ \t]*+(?:\|[ \t]*+:?-++:?[ \t]*+)*+\|?[ \t]*+$", re.MULTILINE
 )
@@ -39,14 +42,24 @@ def load_markdown(path: str, source: str) -> Document:
 
 
 def markdown_document(path: str, about: FrontMatter, text: str, lines: Sequence[int]) -> Document:
-    """The document whose text is Markdown; where front matter is all there is, it is the text."""
+    """The document whose text is Markdown; if front matter is all there is, it is the text.
+
+    Its facts stand in front matter of their own, in the first section, on the lines that they have in the file.
+    """
     if not text.strip() and (about.title or about.summary):
-        text, lines = about.summary or about.title, [1]
+        text, lines = about.summary or about.title, [len(about.facts) + 2 if about.facts else 1]
     headings = find_headings(text)
+    title = about.title or only_top_heading(headings, text)
+    if about.facts:
+        above = "\n".join(["---", *about.facts, "---", ""])
+        headings = [
+            replace(each, start=each.start + len(above) if text[: each.start].strip() else 0) for each in headings
+        ]
+        text, lines = above + text, [*range(1, len(about.facts) + 3), *lines]
     return Document(
         path=path,
         text=text,
-        title=about.title or only_top_heading(headings, text),
+        title=title,
         summary=about.summary,
         sections=sections_from(headings, len(text)),
         line_numbers=lines,
@@ -78,6 +91,9 @@ def visible(text: str, start: int) -> tuple[str, Sequence[int]]:
     if MAY_HOLD_NOTES.search(text, start):
         edits += note_edits(text, start, code_spans(text, start))
     shown, lines = edited(text, edits)
+    if found := list(definition_edits(shown, code_spans)):
+        shown, kept = edited(shown, found)
+        lines = [lines[number - 1] for number in kept]
     return with_named_rows(shown, lines)
 
 
@@ -132,7 +148,8 @@ def _heading_text(source: str) -> str:
     if _PLAIN.match(source):
         return clean_heading(source)
     pieces: list[str] = []
-    for token in _inline().parseInline(source)[0].children or ():
+    # At each bracket the parser looks for a link, also in a heading of nothing but brackets.
+    for token in _inline(with_links=_LINK in source).parseInline(source)[0].children or ():
         pieces.extend(_shown(token))
     return clean_heading("".join(pieces))
 
@@ -155,7 +172,8 @@ def _blocks() -> "MarkdownIt":
 
 
 @cache
-def _inline() -> "MarkdownIt":
+def _inline(*, with_links: bool) -> "MarkdownIt":
     from markdown_it import MarkdownIt  # loaded by now
 
-    return MarkdownIt("commonmark")
+    parser = MarkdownIt("commonmark")
+    return parser if with_links else parser.disable(["link", "image"])

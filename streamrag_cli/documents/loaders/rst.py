@@ -29,6 +29,8 @@ def load_rst(path: str, text: str) -> Document:
         titles = _find_titles(text)
     except RecursionError:
         remarks = ("nested too deeply: read without its headings",)
+    except Exception as error:  # noqa: BLE001 - whatever docutils stumbles over, the text can be read
+        remarks = (f"docutils cannot parse it ({type(error).__name__}): read without its headings",)
     return write_rst(text, titles).document(path, remarks=remarks)
 
 
@@ -69,6 +71,9 @@ def _parse(text: str) -> "nodes.document":
     class WithoutInlineMarkup(states.Inliner):  # type: ignore[misc]
         def init_customizations(self, settings: Any) -> None:
             """Nothing to customise: no pattern is used."""
+
+        def adjust_uri(self, uri: str) -> str:
+            return uri
 
         def parse(self, text: str, *_: Any) -> tuple[list[nodes.Node], list[nodes.Node]]:
             return [nodes.Text(text)], []

@@ -41,6 +41,10 @@ _TARGET: Final = re.compile(r"[ ]?<[^<>\n]*>$")
 _STRONG: Final = re.compile(r"(?<![\w*\\])(\*{1,2})(?=[^\s*])([^*\n]+?)(?<=\S)\1(?![\w*])")
 _NOTE_MARK: Final = re.compile(r"[ ]?\[(?:#\w*|\*|\d+)\]_(?!\w)")
 _SUBSTITUTION: Final = re.compile(r"\|([^|\s][^|\n]{0,80}?)\|_{0,2}(?!\w)")
+_NO_TERM: Final = re.compile(r"[ \t]*(?:[|>]|:[\w-]+:)|.*(?:::|[.!;,])[ \t]*$")
+_TERM_CHARS: Final = 80
+_TERM_WORDS: Final = 5
+_CLASSIFIER: Final = re.compile(r"[ ]:[ ]+(.+)$")
 _LINE_CHARS: Final = 4000
 _TABLE_LINES: Final = 2000
 
@@ -65,6 +69,7 @@ class _Writer:
         self.out = Lines()
         self._titles = titles
         self._has_prose = False
+        self._term = ""  # what the next line defines
         self._lines = text.split("\n")
         self._at = 0
 
@@ -100,6 +105,14 @@ class _Writer:
 
     def _text(self, line: str, at: int) -> None:
         indentation = len(line) - len(line.lstrip())
+        if self._is_term(line, indentation, at):
+            self._has_prose = True
+            term = inline_text(_CLASSIFIER.sub(r" (\1)", line.strip()))
+            self._term = f"- {term}{'' if term.endswith(('?', ':')) else ':'}"
+            if _ITEM.match(self._lines[at + 1]):
+                self.out.add(self._term, at + 1)
+                self._term = ""
+            return
         opens_literal = line.rstrip().endswith("::")
         if opens_literal:
             line = line.rstrip()[:-1] if line.strip() != "::" else ""
@@ -107,13 +120,28 @@ class _Writer:
         if item := _ITEM.match(line):
             self.out.add(f"- {inline_text(line[item.end() :])}", at + 1)
         elif line.strip():
-            self.out.add(inline_text(line.strip()), at + 1)
+            self.out.add(f"{self._term} {inline_text(line.strip())}".lstrip(), at + 1 - bool(self._term))
+            self._term = ""
         if opens_literal:
             block = self._block(indentation)
             if block and not block[0][1].strip():
                 self.out.code(_dedented(block))
             else:
                 self._at = at + 1
+
+    def _is_term(self, line: str, indentation: int, at: int) -> bool:
+        """Whether the line begins a paragraph of its own, and what is below it is indented: a term and its definition.
+
+        docutils takes everything of this form for one; what reads like a sentence was wrapped with an indentation.
+        """
+        if len(line.strip()) > _TERM_CHARS or _NO_TERM.match(line) or _ITEM.match(line) or at + 1 == len(self._lines):
+            return False
+        above = self._lines[at - 1] if at else ""
+        begins = not above.strip() or _indent(above) > indentation or at - 1 in self._titles
+        below = self._lines[at + 1]
+        if not begins or not below.strip() or _indent(below) <= indentation or _EXPLICIT.match(below.strip()):
+            return False
+        return len(line.split()) <= _TERM_WORDS or not below.lstrip()[0].islower()
 
     def _block(self, indentation: int) -> list[tuple[int, str]]:
         """The lines that are indented more, with the blank ones between and in front of them."""
@@ -260,6 +288,10 @@ class _Writer:
             shown = [(0, [""] * len(limits)), *shown]
         self._rows(shown, "", at)
         return True
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _dedented(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:

@@ -14,7 +14,6 @@ from rich.text import Text
 from streamrag_cli.render.markdown.blocks import Blocks, FenceClosed, FenceLines, FenceOpened, Finished, Piece
 from streamrag_cli.render.markdown.code import Highlighter
 from streamrag_cli.render.markdown.held import Held
-from streamrag_cli.render.markdown.pacing import due_s
 from streamrag_cli.render.markdown.parsing import Html
 from streamrag_cli.render.markdown.preview import Preview
 from streamrag_cli.render.markdown.rows import NARROWEST_COLUMNS, ColorName, Row, RowRenderer, plain_row
@@ -22,6 +21,7 @@ from streamrag_cli.render.markdown.screen import Screen
 from streamrag_cli.render.markdown.slices import Above
 from streamrag_cli.text import sanitise
 
+FRAME_S: Final = 0.05
 _FRAME_CHARS: Final = 4000  # more in one piece is shown over several frames, so that none takes long
 _LAST_FRAME_CHARS: Final = 400_000  # what is still unseen after so many at the end is shown as plain text
 
@@ -175,3 +175,14 @@ class MarkdownStream:
             return []
         begins = max(0, len(line) // _FRAME_CHARS * _FRAME_CHARS - _FRAME_CHARS)
         return self._renderer.code([self._code.unfinished(line[begins:])])
+
+
+def due_s(*, last_frame_s: float | None, now_s: float) -> float:
+    """When text that came at `now_s` is to be drawn: at once, unless the last frame is too young.
+
+    So there are at most 20 frames a second, and none is later than 50 ms after the text that it shows.
+
+    >>> due_s(last_frame_s=None, now_s=7.0), due_s(last_frame_s=5.0, now_s=7.0), due_s(last_frame_s=7.0, now_s=7.01)
+    (7.0, 7.0, 7.05)
+    """
+    return now_s if last_frame_s is None else max(now_s, last_frame_s + FRAME_S)

@@ -5,21 +5,16 @@ transaction and raises the generation by one, so a reader can tell that somethin
 """
 
 import json
-import os
-import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from threading import RLock
-from typing import Any, Final
+from typing import Final
 from zlib import crc32
 
-from streamrag_cli.errors import StoreError, StreamragError
+from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.interface import Counts, ScoredIds, StoredChunk, busy, damaged
+from streamrag_cli.store.interface import Counts, ScoredIds, StoredChunk
+from streamrag_cli.store.local.database import Database, damaged_catalog
 from streamrag_cli.store.local.full_text import create_index, merged, register, statements, upgrade_index
-from streamrag_cli.store.local.lock import not_writable
-from streamrag_cli.store.local.private_copy import PrivateCopy, Stamp, copied_database, may_write, stamp_of
 from streamrag_cli.store.rows import (
     CHUNK_COLUMNS,
     RECORD_COLUMNS,
@@ -30,69 +25,17 @@ from streamrag_cli.store.rows import (
     record_of,
     record_row,
 )
-from streamrag_cli.store.time_limit import TimeLimit
-from streamrag_cli.system_errors import cannot_open, out_of_memory, refusal
 
 SCHEMA_VERSION: Final = "4"
 _UPGRADED: Final = frozenset({"2", "3"})
 """Without languages and token states, and 2 without Chinese words: a writer upgrades them, a reader reads them."""
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
-_UNOPENED: Final = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_READONLY")
-_UNWRITTEN: Final = ("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")
 _AT_A_TIME: Final = 500  # below SQLite's limit on the variables of one statement
 _MERGED_PAGES: Final = 1000
-_STEPS_BETWEEN_CHECKS: Final = 2000  # of SQLite's virtual machine: about a millisecond, and ten of a costly search
 
 
-class Catalog:
-    """One open catalog. Safe to share between threads; one statement runs at a time.
-
-    Raises StoreError `store_damaged` where the file is not a sound catalog. `create` makes a new one, to write to.
-    """
-
-    def __init__(self, file: Path, *, write: bool = False, create: bool = False) -> None:
-        self._file = file
-        self._write = write or create
-        self._lock = RLock()
-        self._copy: PrivateCopy | None = None
-        self._copied_at: Stamp = ()
-        self._limit: TimeLimit | None = None
-        with self._translated():
-            try:
-                self._open(create=create)
-            except sqlite3.OperationalError:
-                if self._write or may_write(file) or not os.access(file, os.R_OK):
-                    raise
-                self._open_copy()
-
-    def _open(self, *, create: bool = False) -> None:
-        self._db = self._connect("rwc" if create else "rw")
-        try:
-            self._prepare(write=self._write, create=create)
-        except BaseException:
-            self._db.close()
-            raise
-
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        file = self._copy.directory / self._file.name if self._copy else self._file
-        uri = f"{file.absolute().as_uri()}?mode={mode}"
-        return sqlite3.connect(uri, uri=True, timeout=5, check_same_thread=False, isolation_level=None)
-
-    def _open_copy(self) -> None:
-        """Open what was committed by now, for a process that may not write beside the file."""
-        try:
-            self._copy, self._copied_at = copied_database(self._file)
-        except OSError as error:
-            raise refusal(self._file, error) or damaged_catalog(self._file, str(error)) from error
-        try:
-            self._open()
-        except BaseException:
-            self._copy.close()
-            raise
-
-    def is_outdated(self) -> bool:
-        """Whether the file has changed since, of which this catalog, being a copy, will see nothing."""
-        return self._copy is not None and stamp_of(self._file) != self._copied_at
+class Catalog(Database):
+    """One open catalog."""
 
     def _prepare(self, *, write: bool, create: bool) -> None:
         self._db.execute("PRAGMA temp_store = MEMORY")
@@ -126,13 +69,6 @@ class Catalog:
                 code="store_format",
                 hint="streamrag ingest --rebuild",
             )
-
-    def close(self) -> None:
-        with self._lock:
-            self._db.close()
-            if self._copy is not None:
-                self._copy.close()
-                self._copy = None
 
     # What is in it
 
@@ -192,7 +128,6 @@ class Catalog:
         return {chunk_id for (chunk_id,) in self._rows("SELECT chunk_id FROM chunks")}
 
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
-        """The chunks with these ids; an id that is not in the collection is left out."""
         found: dict[str, StoredChunk] = {}
         for part in _parts(list(chunk_ids)):
             query = (
@@ -207,7 +142,6 @@ class Catalog:
         return found
 
     def known(self, chunk_ids: Iterable[str]) -> set[str]:
-        """Which of these ids are in the collection."""
         query = "SELECT chunk_id FROM chunks WHERE chunk_id IN ({})"
         parts = _parts(list(chunk_ids))
         return {found for part in parts for (found,) in self._rows(query.format(_marks(part)), part)}
@@ -244,48 +178,12 @@ class Catalog:
         return [(chunk_id, score) for chunk_id, score in self._rows(query, (*values, limit))] if matches else []
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
-        """In how many chunks each stemmed term stands."""
         wanted = list(dict.fromkeys(terms))
         query = "SELECT term, doc FROM chunks_terms WHERE term IN ({})"
         rows = [row for part in _parts(wanted) for row in self._rows(query.format(_marks(part)), part)]
         return dict.fromkeys(wanted, 0) | dict(rows)
 
-    @contextmanager
-    def snapshot(self, limit: TimeLimit | None = None) -> Iterator[None]:
-        """Everything read inside sees one state, whatever another process commits at the same time.
-
-        Raises StoreError `retrieval_timeout` as soon as `limit` is over.
-        """
-        with self._lock, self._translated():
-            self._db.execute("BEGIN")
-            self._limit_to(limit)
-            try:
-                yield
-            finally:
-                self._limit_to(None)
-                self._roll_back()
-
-    def _limit_to(self, limit: TimeLimit | None) -> None:
-        self._limit = limit
-        self._db.set_progress_handler(limit.is_over if limit else None, _STEPS_BETWEEN_CHECKS)
-
     # Changing it
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing, also under `kill -9`."""
-        with self._lock, self._translated():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._roll_back()
-                raise
-
-    def _roll_back(self) -> None:
-        if self._db.in_transaction:  # SQLite does it of itself where a disk is full
-            self._db.execute("ROLLBACK")
 
     def set_meta(self, key: str, value: str) -> None:
         self._rows("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
@@ -360,50 +258,6 @@ class Catalog:
                 pages = _MERGED_PAGES
             self._db.execute("VACUUM")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-    # SQLite underneath
-
-    def _rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
-        with self._lock, self._translated():
-            return self._db.execute(query, values).fetchall()
-
-    def _execute(self, query: str, values: Sequence[object]) -> sqlite3.Cursor:
-        with self._lock, self._translated():
-            return self._db.execute(query, values)
-
-    def _many(self, query: str, rows: Sequence[Sequence[object]]) -> None:
-        with self._lock, self._translated():
-            self._db.executemany(query, rows)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except StreamragError:
-            raise
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite quotes the damage it found
-            if self._limit is not None and getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
-                raise self._limit.error() from error
-            raise _store_error(error, self._file, writing=self._write) from error
-        except MemoryError as error:
-            raise out_of_memory() from error
-
-
-def _store_error(error: sqlite3.Error | UnicodeDecodeError, file: Path, *, writing: bool) -> StreamragError:
-    name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(_UNOPENED) and (refused := cannot_open(file, file.parent.parent, writing=writing)):
-        return refused
-    if name.startswith(_UNWRITTEN) or (name.startswith("SQLITE_CANTOPEN") and file.is_file()):
-        return not_writable(file.parent.parent, str(error))
-    if name == "SQLITE_NOMEM":
-        return out_of_memory()
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return busy(f"{file} is locked")
-    return damaged_catalog(file, str(error))
-
-
-def damaged_catalog(file: Path, why: str) -> StoreError:
-    return damaged(f"the catalog {file} is damaged: {why}")
 
 
 def _checksum(values: Sequence[object]) -> int:

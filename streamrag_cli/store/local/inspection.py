@@ -8,7 +8,6 @@ where it has moved on since, the inspection is made once more.
 """
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from streamrag_cli.errors import StoreError, StreamragError
-from streamrag_cli.silence import SWITCHES
 from streamrag_cli.store.kind import IntegrityReport, damaged_collection, missing_collection
 from streamrag_cli.store.local import index_files
 from streamrag_cli.store.local.catalog import Catalog
@@ -26,6 +24,7 @@ from streamrag_cli.store.local.inspected import InspectedCatalog, InspectedVecto
 from streamrag_cli.store.local.layout import Layout
 from streamrag_cli.store.local.lock import using, writing
 from streamrag_cli.system_errors import refusal
+from streamrag_cli.telemetry import child_environment
 
 SEARCHES: Final = 1000
 """How many chunks of a collection are searched for unless all are to be."""
@@ -81,13 +80,12 @@ class Inspection:
 def inspect_in_subprocess(store: Path, collection: str, *, full: bool) -> IntegrityReport:
     """Run `inspect` in a subprocess: a damaged index may crash or hang the process that opens it. Raises StoreError."""
     limit_s = _FULL_LIMIT_S if full else _LIMIT_S
-    import_paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 - resolve() would follow links
     try:
         ended = subprocess.run(
             [sys.executable, "-P", "-m", __name__, str(store), collection, str(_ALL if full else SEARCHES)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            env={"PYTHONPATH": os.pathsep.join(import_paths), "PYTHONUTF8": "1", **SWITCHES},
+            env=child_environment(),
             timeout=limit_s,
             check=False,
         )

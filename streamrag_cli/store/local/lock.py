@@ -20,6 +20,7 @@ from typing import Final
 
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.store.interface import BUSY_AFTER_S, busy
+from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.system_errors import refusal
 
 WRITER_LOCK: Final = "writer.lock"
@@ -41,12 +42,15 @@ def writing(directory: Path, *, wait_s: float = BUSY_AFTER_S) -> Iterator[None]:
 
 
 @contextmanager
-def alone(file: Path) -> Iterator[None]:
-    """Hold the lock `file` of a Chroma directory, or raise StoreError `store_busy`."""
+def alone(file: Path, limit: TimeLimit | None = None) -> Iterator[None]:
+    """Hold the lock `file` of a Chroma directory.
+
+    Raises StoreError: `store_busy`, or what `limit` raises if that is over before.
+    """
     with ExitStack() as stack:
         # Who waits holds the turnstile meanwhile: else a writer would take the lock again before a reader notices.
-        with _held(file.with_suffix(".turnstile"), wait_s=_CHROMA_BUSY_AFTER_S) as is_next:
-            held = is_next and stack.enter_context(_held(file, wait_s=_CHROMA_BUSY_AFTER_S))
+        with _held(file.with_suffix(".turnstile"), wait_s=_CHROMA_BUSY_AFTER_S, limit=limit) as is_next:
+            held = is_next and stack.enter_context(_held(file, wait_s=_CHROMA_BUSY_AFTER_S, limit=limit))
         if not held:
             raise busy(f"another process holds {file}")
         yield
@@ -86,8 +90,8 @@ def not_writable(directory: Path, why: OSError | str) -> StreamragError:
 
 
 @contextmanager
-def _held(file: Path, *, wait_s: float) -> Iterator[bool]:
-    """Hold the lock, if that can be had within `wait_s` seconds.
+def _held(file: Path, *, wait_s: float, limit: TimeLimit | None = None) -> Iterator[bool]:
+    """Hold the lock, if that can be had within `wait_s` seconds. Raises what `limit` raises if that is over before.
 
     A process that may read and not write locks the file that is there; one that nobody ever wrote to needs no lock.
     """
@@ -99,6 +103,8 @@ def _held(file: Path, *, wait_s: float) -> Iterator[bool]:
             return
         try:
             while not (held := _locked(descriptor)) and time.monotonic() < until:
+                if limit is not None:
+                    limit.check()
                 time.sleep(_POLL_S)
             if not held or not file.parent.exists() or _is_still_there(file, descriptor):
                 yield held and file.parent.exists()

@@ -1,8 +1,8 @@
 """Private copies of what cannot be opened in place, for a store that this process may read and not write.
 
-Neither SQLite in WAL mode nor Chroma can open a database without writing next to it. On a read-only mount, or in
-another user's store, copies of the databases in the temporary directory are opened instead; a writable store costs one
-system call. Copies that a killed process has left are removed by the next one that makes some.
+Neither SQLite in WAL mode nor Chroma can open a database without writing next to it. On a read-only mount or a full
+disk, or in another user's store, copies of the databases in the temporary directory are opened instead; a writable
+store costs two system calls. Copies that a killed process has left are removed by the next one that makes some.
 """
 
 import fcntl
@@ -19,14 +19,24 @@ from streamrag_cli.system_errors import refusal
 
 _PREFIX: Final = "streamrag-copy-"
 _ATTEMPTS: Final = 20
+_ROOM_BYTES: Final = 1 << 20
+"""What opening both databases may write: SQLite 32 kB, Chroma some pages."""
 _INDEX_MARKER: Final = "index_metadata.pickle"
 
 Stamp: TypeAlias = tuple[tuple[int, int, int] | None, ...]
 
 
 def may_write(file: Path) -> bool:
-    """Whether this process may change the file and put others beside it. False on a read-only mount."""
-    return os.access(file.parent, os.W_OK | os.X_OK) and os.access(file, os.W_OK)
+    """Whether this process can change the file and put others next to it. False on a read-only mount or a full disk."""
+    return os.access(file.parent, os.W_OK | os.X_OK) and os.access(file, os.W_OK) and _has_room(file.parent)
+
+
+def _has_room(directory: Path) -> bool:
+    try:
+        disk = os.statvfs(directory)
+    except OSError:
+        return True  # whoever opens the file learns what is wrong
+    return disk.f_bavail * disk.f_frsize >= _ROOM_BYTES
 
 
 class PrivateCopy:
@@ -122,7 +132,7 @@ def _no_place(place: Path, error: OSError) -> StoreError:
     if refused and refused.code in {"too_many_open_files", "out_of_memory"}:
         raise refused from error
     return StoreError(
-        f"a read-only store is opened by way of a copy, and {place} has no place for it: {error.strerror}",
+        f"a store that cannot be written is opened by way of a copy, and {place} has no place for it: {error.strerror}",
         code="store_not_writable",
         hint="name a directory with room for it: export TMPDIR=DIR",
     )

@@ -12,7 +12,8 @@ from streamrag_cli.errors import StreamragError
 from streamrag_cli.store.interface import Counts, FloatArray, ScoredIds, StoredChunk, busy
 from streamrag_cli.store.kind import missing_collection
 from streamrag_cli.store.local import index_files
-from streamrag_cli.store.local.catalog import Catalog, damaged_catalog
+from streamrag_cli.store.local.catalog import Catalog
+from streamrag_cli.store.local.database import damaged_catalog
 from streamrag_cli.store.local.epoch import OpenEpoch
 from streamrag_cli.store.local.index_files import damaged_vectors
 from streamrag_cli.store.local.layout import Layout
@@ -49,9 +50,9 @@ class CollectionReader:
         """Whether Chroma is open; it may have to be opened again all the same."""
         return self._epoch is not None and self._epoch.has_open_vectors
 
-    def get_ready(self) -> None:
+    def get_ready(self, limit: TimeLimit | None = None) -> None:
         """Open Chroma, 0.6 s in a fresh process, which the first search would do otherwise."""
-        with self._session() as session:
+        with self._session(limit) as session:
             session.vectors()
 
     def close(self) -> None:
@@ -247,7 +248,7 @@ class _Session:
         directory = self.epoch.vectors_directory
         if not index_files.are_as_noted(self.catalog, directory):
             self.raise_damaged("its index files are not those that were written")
-        vectors = Vectors(directory, self._layout.collection)
+        vectors = Vectors(directory, self._layout.collection, self._limit)
         try:
             # A writer adds vectors before their chunks and deletes them after, so there are never too few.
             found, expected = vectors.count(), self.catalog.counts().chunks

@@ -20,6 +20,7 @@ from streamrag_cli.store.local.core import CoreCollection, away_from_the_working
 from streamrag_cli.store.local.index_files import damaged_vectors
 from streamrag_cli.store.local.lock import alone, not_writable
 from streamrag_cli.store.local.private_copy import PrivateCopy, may_write
+from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.system_errors import cannot_open, lack_named_in, lack_of, refusal, require_resources
 
 if TYPE_CHECKING:
@@ -39,20 +40,21 @@ class Vectors:
     """One Chroma collection in a directory of its own, open for reading.
 
     Raises StoreError: `store_damaged` where Chroma cannot read its files or does not find what it holds,
-    `store_not_writable` and, where another process holds the files for long, `store_busy`.
+    `store_not_writable` and, where another process holds the files for long, `store_busy`, or what `limit` raises if
+    that is over before the files can be opened.
     """
 
     _create = False
     _writes = False
     _copy: PrivateCopy | None = None
 
-    def __init__(self, directory: Path, name: str) -> None:
+    def __init__(self, directory: Path, name: str, limit: TimeLimit | None = None) -> None:
         self._directory = directory
         self._name = name
         self._lock_file = directory.with_name("vectors.lock")
         if not self._create and not self._has_database():
             raise damaged_vectors(directory, "its database is missing")
-        with alone(self._lock_file), self._translated():
+        with alone(self._lock_file, limit), self._translated():
             require_resources()
             self._collection = self._open()
             try:

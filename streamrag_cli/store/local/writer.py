@@ -20,7 +20,6 @@ from pathlib import Path
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.interface import (
-    Counts,
     Embed,
     EmbeddedPassages,
     FloatArray,
@@ -119,9 +118,6 @@ class CollectionWriter:
     @property
     def catalog(self) -> Catalog:
         return self._catalog
-
-    def counts(self) -> Counts:
-        return self._catalog.counts()
 
     def repair(self, embed: Embed) -> int:
         """Put Chroma in line with the catalog after an interrupted run; return how many vectors it took.

@@ -94,7 +94,6 @@ class PostgresManifest:
             return {chunk_id for (chunk_id,) in session.rows(f"SELECT chunk_id FROM chunks_{session.epoch}")}
 
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
-        """The chunks with these ids; an id that is not in the collection is left out."""
         with self._session() as session:
             rows = session.rows(
                 f"SELECT {CHUNK_COLUMNS}, source, path, language FROM chunks_{session.epoch}"

@@ -52,7 +52,7 @@ class PostgresReader:
         """A connection is made in milliseconds."""
         return True
 
-    def get_ready(self) -> None:
+    def get_ready(self, limit: TimeLimit | None = None) -> None:
         """It is."""
 
     def close(self) -> None:

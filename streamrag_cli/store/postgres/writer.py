@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from streamrag_cli.model import DocumentRecord
 from streamrag_cli.store.interface import (
-    Counts,
     Embed,
     EmbeddedPassages,
     FloatArray,
@@ -119,9 +118,6 @@ class PostgresWriter:
     def catalog(self) -> PostgresManifest:
         return self._manifest
 
-    def counts(self) -> Counts:
-        return self._manifest.counts()
-
     def repair(self, embed: Embed) -> int:  # noqa: ARG002
         """Nothing is ever left half done."""
         return 0
@@ -196,7 +192,7 @@ class PostgresWriter:
                 if dimension:
                     schema.make_vector_index(self._conn, self._epoch, int(dimension))
                 self._make_current(self._epoch)
-        rows.tidy(self._conn, self._epoch, much_changed=self._written * 10 > self.counts().chunks)
+        rows.tidy(self._conn, self._epoch, much_changed=self._written * 10 > self._manifest.counts().chunks)
         if self._rebuild and former is not None:
             schema.drop_epoch(self._conn, former)
 

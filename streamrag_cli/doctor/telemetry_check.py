@@ -8,12 +8,12 @@ from typing import Final
 
 from streamrag_cli.doctor.findings import Finding, ok, warning
 from streamrag_cli.errors import ConfigurationError
-from streamrag_cli.silence import not_silenced
+from streamrag_cli.telemetry import not_silenced
 
 _ONNXRUNTIME: Final = Path("Microsoft", "DeveloperTools", ".onnxruntime")
 
 
-def check_silence(environment: Mapping[str, str]) -> Iterator[Finding]:
+def check_telemetry(environment: Mapping[str, str]) -> Iterator[Finding]:
     """`environment` names the user's folders; the switches are read from this process's own.
 
     Raises ConfigurationError `not_silenced`.

@@ -6,6 +6,7 @@ would send, and to whom, is in `docs/decisions/dependencies.md`; `tests/faults/t
 """
 
 import os
+import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Final
 
@@ -36,6 +37,12 @@ def silence(environ: MutableMapping[str, str] = os.environ) -> None:
     for name in [each for each in environ if each.upper().startswith(_REMOVED)]:
         del environ[name]
     environ.update(SWITCHES)
+
+
+def child_environment() -> dict[str, str]:
+    """All that a Python process gets that is started for one task: where to import from, and the switches."""
+    import_paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 - resolve() would follow links
+    return {"PYTHONPATH": os.pathsep.join(import_paths), "PYTHONUTF8": "1", **SWITCHES}
 
 
 def not_silenced(environ: Mapping[str, str]) -> list[str]:

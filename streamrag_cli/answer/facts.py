@@ -1,0 +1,62 @@
+"""The facts of a page's front matter, such as `attendees: Ada, Ivo`: quoted only if the question is about them."""
+
+import re
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from streamrag_cli.retrieval.lexical import content_words
+
+_FACTS: Final = re.compile(r"---\n(?:(?:[^\n:A-Z]{1,80}: [^\n]+)?\n)+---(?:\n|\Z)")
+_SHORTEST_STEM: Final = 3
+_ASKED: Final = tuple(
+    (re.compile(pattern), frozenset(names.split()))
+    for pattern, names in (
+        (r"\bwho\b.*\b(?:wrote|written|author\w*|edited)\b|\bby whom\b", "author authors by writer editor"),
+        (
+            r"\bwho\b.*\b(?:at|present|there|came|joined|took part|participat\w+|attend\w*|met)\b",
+            "attendees participants present people with",
+        ),
+        (
+            r"\bwho(?:m|se)?\b.*\b(?:responsible|in charge|maintain\w*|own\w*|runs?|leads?|contact|ask|assigned)\b",
+            "owner owners maintainer maintainers responsible contact assignee assigned lead reviewer",
+        ),
+        (r"\bwhen\b|\b(?:what|which) (?:date|day|month|year)\b", "date day when created published due deadline"),
+        (r"\bwhere\b", "location place venue room"),
+    )
+)
+
+
+def split_facts(text: str) -> tuple[Sequence[tuple[int, str]], str]:
+    """The facts at the beginning of a chunk, with their lines from 0; and the text with blank lines there."""
+    found = _FACTS.match(text) if text.startswith("---\n") else None
+    if not found:
+        return (), text
+    facts = [(number, line) for number, line in enumerate(found[0].split("\n")) if line.strip("-")]
+    return facts, "\n" * found[0].count("\n") + text[found.end() :]
+
+
+def asked_by(fact: str, question: str, title: str = "") -> Literal["", "name", "value"]:
+    """Whether the question asks for what the fact is called, has a word of its value, or neither.
+
+    "When" and the like ask for a fact only if half of the other words are of the page's `title`: "when is the budget
+    frozen" is not about the page's date.
+
+    >>> [asked_by("owner: Ida Falk", each) for each in ("Who owns it?", "What did Ida do?", "What is a berth?")]
+    ['name', 'value', '']
+    """
+    name, _, value = fact.partition(": ")
+    asked = question.lower()
+    words = content_words(question)
+    if any(pattern.search(asked) and not names.isdisjoint(re.findall(r"\w+", name)) for pattern, names in _ASKED):
+        of_title = set(content_words(title)).intersection(words)
+        if not title or 2 * len(of_title) >= len(set(words)):
+            return "name"
+    if any(_is_same_stem(word, part) for word in words for part in re.findall(r"[^\W_]+", name)):
+        return "name"
+    return "" if set(words).isdisjoint(content_words(value)) else "value"
+
+
+def _is_same_stem(word: str, part: str) -> bool:
+    """Whether they differ in their endings only: attended and attendees, owns and owner."""
+    stem = re.sub(r"(?:ed|s|ing|er|ees?|ors?|ers)$", "", word), re.sub(r"(?:ed|s|ing|er|ees?|ors?|ers)$", "", part)
+    return word == part or (min(map(len, stem)) >= _SHORTEST_STEM and stem[0] == stem[1])

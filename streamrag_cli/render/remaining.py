@@ -1,0 +1,35 @@
+"""How long an ingest still takes."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+_STEADY_S: Final = 5.0
+_STEADY_ESTIMATES: Final = 5
+_STEADY_WITHIN: Final = 1.25
+
+
+class RemainingTime:
+    """An estimate of the time left, shown once several in a row agree: the first files say little about the rest."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._started_at = clock()
+        self._completed = 0.0
+        self._estimates: deque[float] = deque(maxlen=_STEADY_ESTIMATES)
+
+    def after(self, completed: float, total: float) -> str:
+        """What is left once `completed` of `total` is done, such as `0:42 left`; "" as long as that is not known."""
+        spent_s = self._clock() - self._started_at
+        if completed > self._completed and spent_s > 0:
+            self._completed = completed
+            self._estimates.append(spent_s * total / completed)
+        is_steady = (
+            spent_s >= _STEADY_S
+            and len(self._estimates) == _STEADY_ESTIMATES
+            and max(self._estimates) <= min(self._estimates) * _STEADY_WITHIN
+        )
+        if not is_steady:
+            return ""
+        minutes, seconds = divmod(max(0, round(self._estimates[-1] - spent_s)), 60)
+        return f"{minutes}:{seconds:02d} left"
