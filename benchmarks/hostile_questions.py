@@ -32,6 +32,7 @@ from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.retrieval.embedder import BUILTIN
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
+from streamrag_cli.store.interface import EmbeddedPassages
 
 CHARS: Final = 20_000
 ORDINARY: Final = "How does the server choose the policy of an iterator?"
@@ -77,9 +78,11 @@ def make_store(store: Path) -> None:
             batch.append((record, chunks))
             total += len(chunks)
             if len(batch) == _DOCUMENTS_AT_ONCE:
-                writer.write(batch, unit(vectors.standard_normal((sum(len(c) for _, c in batch), DIMENSION))))
+                writer.write(
+                    batch, EmbeddedPassages(unit(vectors.standard_normal((sum(len(c) for _, c in batch), DIMENSION))))
+                )
                 batch.clear()
-        writer.write(batch, unit(vectors.standard_normal((sum(len(c) for _, c in batch), DIMENSION))))
+        writer.write(batch, EmbeddedPassages(unit(vectors.standard_normal((sum(len(c) for _, c in batch), DIMENSION)))))
     print(f"{total:,} chunks")
 
 

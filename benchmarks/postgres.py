@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.retrieval.search import retrieve
 from streamrag_cli.store.address import StoreAddress
+from streamrag_cli.store.interface import EmbeddedPassages
 from streamrag_cli.store.registry import open_store, store_address
 
 DIMENSION = 384
@@ -103,7 +104,7 @@ def fill(place: StoreAddress, synthetic: Synthetic, folder: str, *, rebuild: boo
     with open_store(place).writer("default", embedding="synthetic", rebuild=rebuild) as writer:
         writer.add_roots([folder])
         for documents, vectors in synthetic.batches(folder):
-            writer.write(documents, vectors)
+            writer.write(documents, EmbeddedPassages(vectors))
     return time.perf_counter() - started
 
 

@@ -33,6 +33,7 @@ from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.retrieval.embedder import BUILTIN
 from streamrag_cli.retrieval.lexical import STOP_WORDS, content_words
 from streamrag_cli.settings import Settings
+from streamrag_cli.store.interface import EmbeddedPassages
 from streamrag_cli.store.local.layout import Layout
 from streamrag_cli.store.words import match_expression
 
@@ -107,7 +108,7 @@ def make_store(store: Path, chunks: int) -> None:
             numbers = range(first, min(first + DOCUMENTS_AT_ONCE, documents))
             batch = [(_record(number), list(_chunks(number, language))) for number in numbers]
             matrix = unit(vectors.standard_normal((len(batch) * CHUNKS_PER_DOCUMENT, DIMENSION)))
-            writer.write(batch, matrix)
+            writer.write(batch, EmbeddedPassages(matrix))
             print(f"\r{(first + len(batch)) * CHUNKS_PER_DOCUMENT:,} chunks", end="", file=sys.stderr, flush=True)
     print(f"\n{documents * CHUNKS_PER_DOCUMENT:,} chunks in {time.perf_counter() - started:.0f} s")
 

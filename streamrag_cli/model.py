@@ -109,6 +109,7 @@ class Hit:
     rank: int
     is_gone: bool = False
     copies: tuple[Copy, ...] = ()
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +211,8 @@ class DocumentRecord:
 
     `path` is absolute; `source` is the name shown to people. `mtime_ns` and `read_at_ns` are
     nanoseconds since the epoch; `sha256` is the hex digest of the file's bytes.
-    `recipe` names the loader and chunker that made the chunks: another recipe, other chunks.
+    `recipe` names the loader and chunker that made the chunks: another recipe, other chunks. `language` is a code of
+    two letters, or "" for English and what is read as English.
     """
 
     path: str
@@ -221,3 +223,4 @@ class DocumentRecord:
     sha256: str
     recipe: str
     title: str = ""
+    language: str = ""

@@ -1,6 +1,6 @@
 """A source as it is shown: the part of the passage that fits the question, and the line that it stands on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from streamrag_cli.answer.facts import asked_by
@@ -9,6 +9,7 @@ from streamrag_cli.answer.sentences import Sentence
 from streamrag_cli.display_names import name_of_copy
 from streamrag_cli.model import Chunk, Hit, Source
 from streamrag_cli.retrieval.lexical import holds
+from streamrag_cli.retrieval.search import TermWeights
 from streamrag_cli.store.words import stems
 from streamrag_cli.text import excerpt, sanitise_line
 
@@ -19,7 +20,7 @@ _FRAME_LINES: Final = 2
 
 
 def as_sources(
-    hits: Sequence[Hit], term_weights: Mapping[str, float], codes: Sequence[str] = (), *, question: str
+    hits: Sequence[Hit], term_weights: TermWeights, codes: Sequence[str] = (), *, question: str
 ) -> tuple[Source, ...]:
     """The hits with an excerpt each: names and excerpts are safe for any terminal.
 
@@ -27,10 +28,12 @@ def as_sources(
     its `codes` before all others. A fact of the front matter is in it only if the question asks for that.
     """
     found = [_shown_sentences(hit, question) for hit in hits]
-    words = iter(stems([f"{each.text} {each.block.words}" for of_hit in found for each in of_hit]))
+    texts = [f"{each.text} {each.block.words}" for of_hit in found for each in of_hit]
+    words = iter(stems(texts, [hit.language for hit, of_hit in zip(hits, found, strict=True) for _ in of_hit]))
     sources: list[Source] = []
     for hit, of_hit in zip(hits, found, strict=True):
-        weights = [sum(term_weights.get(term, 0.0) for term in set(next(words))) for _ in of_hit]
+        of_language = term_weights[hit.language]
+        weights = [sum(of_language.get(term, 0.0) for term in set(next(words))) for _ in of_hit]
         with_code = [holds(f"{each.text} {each.block.words}", codes) for each in of_hit]
         is_asked = [each.role == "fact" and asked_by(each.text, question, hit.chunk.title) == "name" for each in of_hit]
         order = [*zip(with_code, is_asked, weights, strict=True)]

@@ -7,7 +7,7 @@ date, a name). On SQuAD the gold answer is among three sentences picked so from 
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import PurePath
@@ -16,12 +16,13 @@ from typing import Final
 from streamrag_cli.answer.asked_values import up_to_value, values_asked_for
 from streamrag_cli.answer.facts import asked_by
 from streamrag_cli.answer.passages import Announced, chosen_rows
+from streamrag_cli.answer.sentence_cosines import sentence_cosines, with_title
 from streamrag_cli.answer.sentences import Sentence, sentences
 from streamrag_cli.documents.formats import inline_markup, text_kind
 from streamrag_cli.model import Chunk, Hit
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.lexical import has_option, holds, options
-from streamrag_cli.retrieval.search import Retrieved
+from streamrag_cli.retrieval.search import Retrieved, TermWeights
 from streamrag_cli.setting_row import MAX_TOP_K
 from streamrag_cli.store.time_limit import Cancellation
 from streamrag_cli.store.words import stems
@@ -98,7 +99,7 @@ def pick_quotes(
     if not candidates:
         return []
     judged = [_judged(hit, sentence) for hit, sentence in candidates]
-    lexical = _lexical(judged, term_weights)
+    lexical = _lexical(judged, [hit.language for hit, _ in candidates], term_weights)
     with_code = [holds(text, found.codes) for text in judged]
     if len(candidates) > EMBEDDED:
         best = sorted(range(len(candidates)), key=lambda index: (not with_code[index], -sum(lexical[index])))
@@ -106,8 +107,7 @@ def pick_quotes(
         candidates = [candidates[index] for index in kept]
         lexical = [lexical[index] for index in kept]
         with_code = [with_code[index] for index in kept]
-    vectors = embedder.embed_documents([_told(hit, sentence) for hit, sentence in candidates], cancellation)
-    cosines = vectors @ found.question_vector
+    cosines = sentence_cosines(candidates, found, embedder, cancellation)
     best_chunk = max(hit.score for hit in hits) or 1.0
     kinds = _kinds_asked_for(question)
     asked_options = options(question)
@@ -163,20 +163,15 @@ def _defines(sentence: Sentence, asked: Sequence[str]) -> float:
     return 1.0 if begins else 0.3 if any(has_option(sentence.text, each) for each in asked) else 0.0
 
 
-def _told(hit: Hit, sentence: Sentence) -> str:
-    """The sentence as it is embedded: a fact says nothing without the title of its page."""
-    return f"{hit.chunk.title}: {sentence.text}" if sentence.role == "fact" else sentence.text
-
-
 def _judged(hit: Hit, sentence: Sentence) -> str:
     """The words by which the sentence is compared with the question."""
-    return f"{_told(hit, sentence)} {sentence.block.words[:_BLOCK_CHARS]}" if sentence.markdown else sentence.text
+    return f"{with_title(hit, sentence)} {sentence.block.words[:_BLOCK_CHARS]}" if sentence.markdown else sentence.text
 
 
 def _in_order(
     candidates: Iterable[tuple[Hit, Sentence]],
     question: str,
-    term_weights: Mapping[str, float],
+    term_weights: TermWeights,
     chunk_after: Callable[[Hit], Chunk | None],
 ) -> Iterator[Quote]:
     """Each candidate as a quote, up to the value that is asked for, with the block that it announces."""
@@ -189,7 +184,7 @@ def _in_order(
         shown.update(part.text for part in parts)
         block = _whole_block(hit, parts[-1], chunk_after)
         if block.rows:
-            block = _rows_asked_for(block, term_weights)
+            block = _rows_asked_for(block, hit.language, term_weights)
         yield Quote(n=hit.rank, text=" ".join(part.markdown for part in parts), block=block.markdown)
 
 
@@ -210,31 +205,37 @@ def _whole_block(hit: Hit, sentence: Sentence, chunk_after: Callable[[Hit], Chun
     return block
 
 
-def _rows_asked_for(table: Announced, term_weights: Mapping[str, float]) -> Announced:
+def _rows_asked_for(table: Announced, language: str, term_weights: TermWeights) -> Announced:
     """Of a table that is cut the rows that hold more of the question than others do; if none does, the first ones."""
-    scores = _lexical([words for _, words in table.rows], term_weights)
+    scores = _lexical([words for _, words in table.rows], [language] * len(table.rows), term_weights)
     least = min(coverage for coverage, _ in scores)
     fit = [index for index, (coverage, _) in enumerate(scores) if coverage > least]
     return chosen_rows(table, sorted(fit, key=lambda index: -sum(scores[index]))) if fit else table
 
 
-def _lexical(texts: Sequence[str], term_weights: Mapping[str, float]) -> list[tuple[float, float]]:
-    """For each text its coverage of the terms' weight and its BM25, both 0 to 1."""
-    stemmed = [Counter(each) for each in stems(texts)]
+def _lexical(texts: Sequence[str], languages: Sequence[str], term_weights: TermWeights) -> list[tuple[float, float]]:
+    """For each text, in its language, its coverage of the terms' weight and its BM25, both 0 to 1."""
+    stemmed = [Counter(each) for each in stems(texts, languages)]
     lengths = [each.total() for each in stemmed]
     mean_length = sum(lengths) / len(lengths) or 1.0
-    total = sum(term_weights.values()) or 1.0
-    place = {term: position for position, term in enumerate(term_weights)}
+    totals = {language: sum(weights.values()) or 1.0 for language, weights in term_weights.items()}
+    places = {language: {term: at for at, term in enumerate(weights)} for language, weights in term_weights.items()}
     # A question may have thousands of terms, a sentence has few: those of the sentence are gone through.
-    common = [sorted(counts.keys() & place.keys(), key=place.__getitem__) for counts in stemmed]
+    common = [
+        sorted(counts.keys() & places[language].keys(), key=places[language].__getitem__)
+        for counts, language in zip(stemmed, languages, strict=True)
+    ]
 
-    def bm25(terms: Sequence[str], counts: Counter[str], length: int) -> float:
+    def bm25(terms: Sequence[str], language: str, counts: Counter[str], length: int) -> float:
         norm = _BM25_K1 * (1 - _BM25_B + _BM25_B * length / mean_length)
-        return sum(term_weights[t] * counts[t] * (_BM25_K1 + 1) / (counts[t] + norm) for t in terms)
+        return sum(term_weights[language][t] * counts[t] * (_BM25_K1 + 1) / (counts[t] + norm) for t in terms)
 
-    scores = [bm25(*each) for each in zip(common, stemmed, lengths, strict=True)]
+    scores = [bm25(*each) for each in zip(common, languages, stemmed, lengths, strict=True)]
     best = max(scores) or 1.0
-    covered = [sum(term_weights[term] for term in terms) / total for terms in common]
+    covered = [
+        sum(term_weights[language][term] for term in terms) / totals[language]
+        for terms, language in zip(common, languages, strict=True)
+    ]
     return [(coverage, score / best) for coverage, score in zip(covered, scores, strict=True)]
 
 

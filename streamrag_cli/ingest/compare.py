@@ -40,7 +40,7 @@ def renewed(record: DocumentRecord, read: DocumentRecord) -> DocumentRecord | No
     """`record` with the stat of `read`, if both are of the same content made by the same recipe."""
     if (record.sha256, _cut_by(record.recipe)) != (read.sha256, _cut_by(read.recipe)):
         return None
-    return replace(read, title=record.title)
+    return replace(read, title=record.title, language=record.language)
 
 
 def _stored_recipe() -> str:

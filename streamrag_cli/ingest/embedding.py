@@ -10,14 +10,22 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, overload
+from typing import TYPE_CHECKING, NamedTuple, Self, overload
 
-from streamrag_cli.retrieval.embedder import Embedder
+from streamrag_cli.retrieval.embedder import Embedder, embed_passages
+from streamrag_cli.store.interface import EmbeddedPassages
 from streamrag_cli.store.time_limit import Cancellation
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+class Passage(NamedTuple):
+    """The vector of a text, and the packed states of its tokens or b""."""
+
+    vector: "NDArray[np.float32]"
+    token_states: bytes
 
 
 class EmbedAhead:
@@ -27,13 +35,13 @@ class EmbedAhead:
     """
 
     def __init__(self, embedder: Embedder, *, remembered_texts: int) -> None:
-        """The vectors of the last `remembered_texts` are kept for texts that come again."""
+        """What was made of the last `remembered_texts` is kept for texts that come again."""
         self._embedder = embedder
         self._remembered_texts = remembered_texts
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed-batches")
         self._stopped = Cancellation()
         self._wanted: _Wanted | None = None
-        self._recent: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
+        self._recent: OrderedDict[bytes, Passage] = OrderedDict()
 
     def __enter__(self) -> Self:
         return self
@@ -50,46 +58,50 @@ class EmbedAhead:
         wanted = self._wanted
         return wanted.share_taken if wanted else 0.0
 
-    def begin(self, texts: Sequence[str], known: "Mapping[str, NDArray[np.float32]]") -> "Future[NDArray[np.float32]]":
+    def begin(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> Future[EmbeddedPassages]:
         """Start on the next batch: one row for each text, in their order. Fails as `Embedder.embed_documents` does.
 
-        `known` has the vectors of texts that need no embedding.
+        `known` has the texts that need no embedding.
         """
         return self._thread.submit(self._embed, texts, known)
 
-    def _embed(self, texts: Sequence[str], known: "Mapping[str, NDArray[np.float32]]") -> "NDArray[np.float32]":
+    def _embed(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> EmbeddedPassages:
         try:
-            return self._vectors(texts, known)
+            return self._passages(texts, known)
         except BaseException:
             self._stopped.cancel()
             raise
         finally:
             self._wanted = None
 
-    def _vectors(self, texts: Sequence[str], known: "Mapping[str, NDArray[np.float32]]") -> "NDArray[np.float32]":
+    def _passages(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> EmbeddedPassages:
         keys = [sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         found = {key: self._recent[key] for key in keys if key in self._recent}
         found |= {key: known[text] for key, text in zip(keys, texts, strict=True) if text in known}
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         by_length = sorted(new, key=lambda key: -len(new[key]))
         self._wanted = _Wanted([new[key] for key in by_length], self._stopped)
-        made = self._embedder.embed_documents(self._wanted, self._stopped)
-        if new and any(vector.shape != made[0].shape for vector in found.values()):
+        made = embed_passages(self._embedder, self._wanted, self._stopped)
+        if new and any(passage.vector.shape != made.vectors[0].shape for passage in found.values()):
             # The service has another model under the same name. The store says so, once it has vectors of one kind.
             self._recent.clear()
-            return self._vectors(texts, {})
-        found.update(zip(by_length, made, strict=True))
+            return self._passages(texts, {})
+        states = made.token_states or [b""] * len(new)
+        found.update(zip(by_length, map(Passage, made.vectors, states), strict=True))
         self._remember(found)
         if not texts:
             return made
         import numpy as np  # the embedder has brought it
 
-        return np.stack([found[key] for key in keys])
+        passages = [found[key] for key in keys]
+        return EmbeddedPassages(
+            np.stack([passage.vector for passage in passages]), [passage.token_states for passage in passages]
+        )
 
-    def _remember(self, found: "dict[bytes, NDArray[np.float32]]") -> None:
-        for key, vector in list(found.items())[-self._remembered_texts :]:
+    def _remember(self, found: "dict[bytes, Passage]") -> None:
+        for key, passage in list(found.items())[-self._remembered_texts :]:
             self._recent.pop(key, None)
-            self._recent[key] = vector.copy()  # a row alone would keep its whole batch
+            self._recent[key] = passage._replace(vector=passage.vector.copy())  # a row alone would keep its whole batch
         while len(self._recent) > self._remembered_texts:
             self._recent.popitem(last=False)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from streamrag_cli.documents.chunking import chunk
-from streamrag_cli.documents.formats import is_of_its_format, is_supported
+from streamrag_cli.documents.formats import is_of_its_format, is_supported, text_kind
 from streamrag_cli.documents.found import FoundFile
 from streamrag_cli.documents.naming import title_from_name
 from streamrag_cli.documents.sandbox import Loader
@@ -18,6 +18,7 @@ from streamrag_cli.errors import DocumentError
 from streamrag_cli.events import DocumentAction
 from streamrag_cli.ingest.compare import read_record, renewed
 from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.store.languages import ENGLISH, language_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,9 @@ class FileReading:
                 return _left_out(found, shown, why)
             document = replace(document, title=document.title or title_from_name(path, found.root))
             chunks = list(chunk(document))
-            record = replace(record, title=document.title)
+            is_prose = text_kind(found.path) == "prose"
+            language = language_of(document.text) if is_prose else ENGLISH
+            record = replace(record, title=document.title, language=language)
             remark = "; ".join(document.remarks) or ("" if chunks else "no text in it")
         action: DocumentAction = "changed" if known else "added"
         return Examined(path=found.name, shown=shown, action=action, reason=remark, record=record, chunks=chunks)

@@ -8,32 +8,25 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, TypeAlias
 
 from streamrag_cli.events import DocumentSeen, FileProgress
-from streamrag_cli.ingest.embedding import EmbedAhead
+from streamrag_cli.ingest.embedding import EmbedAhead, Passage
 from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.ingest.prefetch import Step, Waiting, prefetch
 from streamrag_cli.ingest.progress import seen
 from streamrag_cli.ingest.reading import Examined, Reading
 from streamrag_cli.model import Chunk, DocumentRecord
-from streamrag_cli.store.interface import Writer
+from streamrag_cli.store.interface import EmbeddedPassages, Writer
 from streamrag_cli.text import sanitise_line
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Vectors: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Documents that are written together; `future` is their vectors, once they are with the embedder."""
+    """Documents that are written together; `future` is what is made of them, once they are with the embedder."""
 
     documents: list[Examined] = field(default_factory=list)
     chunks: int = 0
-    future: "Future[Vectors] | None" = None
+    future: Future[EmbeddedPassages] | None = None
 
     def add(self, examined: Examined) -> None:
         self.documents.append(examined)
@@ -62,7 +55,7 @@ def write(
 
     def embed(step: Batch | Examined) -> Batch | Examined:
         if isinstance(step, Batch):
-            step.future = embedding.begin(step.texts(), _known_vectors(step, writer))
+            step.future = embedding.begin(step.texts(), _known_passages(step, writer))
             writer.get_ready()  # takes its time at the first batch, which is being embedded by then
         return step
 
@@ -94,11 +87,15 @@ def _in_batches(examined: Iterable[Examined | Waiting], limits: IngestLimits) ->
         yield filling
 
 
-def _known_vectors(batch: Batch, writer: Writer) -> "dict[str, NDArray[np.float32]]":
+def _known_passages(batch: Batch, writer: Writer) -> dict[str, Passage]:
     """What the store has already, by text: most chunks of a changed document are as they were."""
     changed = [examined for examined in batch.documents if examined.action == "changed"]
     texts = {chunk.id: chunk.text_to_embed for examined in changed for chunk in examined.chunks}
-    return {texts[chunk_id]: vector for chunk_id, vector in writer.vectors(texts.keys()).items()}
+    states = writer.token_states(texts.keys())
+    return {
+        texts[chunk_id]: Passage(vector, states.get(chunk_id, b""))
+        for chunk_id, vector in writer.vectors(texts.keys()).items()
+    }
 
 
 def _touch(writer: Writer, renewed: list[DocumentRecord]) -> None:

@@ -21,13 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrag_cli.errors import ConfigurationError, StreamragError
-from streamrag_cli.retrieval.embedder import BUILTIN, encodable
+from streamrag_cli.retrieval.embedder import BUILTIN, EmbeddedQuestion, encodable
+from streamrag_cli.retrieval.token_states import QuestionTokens, packed
+from streamrag_cli.store.interface import EmbeddedPassages
 from streamrag_cli.store.time_limit import Cancellation
 from streamrag_cli.system_errors import lack_of, require_resources
 from streamrag_cli.telemetry import silence
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
 MODEL_DIRECTORY: Final = Path(__file__).parent / "models" / "all-MiniLM-L6-v2"
 DIMENSION: Final = 384
@@ -60,14 +62,19 @@ class BuiltinEmbedder:
         texts: Sequence[str],
         cancellation: Cancellation | None = None,  # noqa: ARG002 - nothing here waits for anybody
     ) -> NDArray[np.float32]:
+        return self.embed_passages(texts).vectors
+
+    def embed_passages(self, texts: Sequence[str]) -> EmbeddedPassages:
         vectors = np.empty((len(texts), DIMENSION), dtype=np.float32)
+        token_states = [b""] * len(texts)
         if texts:
             model = self._model()
             rows = iter(range(len(texts)))  # shared: each thread takes the next when it is free
 
             def embed_rows() -> None:
                 for row in rows:
-                    vectors[row] = model.embed(texts[row])
+                    states = model.encode(texts[row]).states
+                    vectors[row], token_states[row] = _mean(states), packed(states)
 
             threads = min(self._threads, len(texts))
             with ThreadPoolExecutor(threads, thread_name_prefix="embed") as pool:
@@ -76,14 +83,23 @@ class BuiltinEmbedder:
                         each.result()
                 finally:
                     deque(rows, maxlen=0)  # after a failure or a Ctrl-C no thread goes on
-        return vectors
+        return EmbeddedPassages(vectors, token_states)
 
     def embed_query(
         self,
         text: str,
         cancellation: Cancellation | None = None,  # noqa: ARG002
     ) -> NDArray[np.float32]:
-        return self._model().embed(text)
+        return _mean(self._model().encode(text).states)
+
+    def embed_question(self, text: str) -> EmbeddedQuestion:
+        encoded = self._model().encode(text)
+        of_words = encoded.states[1:-1]  # the first and the last token are special
+        lengths = np.linalg.norm(of_words, axis=1, keepdims=True)
+        return EmbeddedQuestion(_mean(encoded.states), QuestionTokens(of_words / lengths, encoded.spans[1:-1]))
+
+    def token_spans(self, text: str) -> Sequence[tuple[int, int]]:
+        return self._model().tokenize(text).offsets
 
     def _model(self) -> "_Model":
         with self._lock:
@@ -102,13 +118,28 @@ class _Model:
     tokenizer: "Tokenizer"
     session: Any
 
-    def embed(self, text: str) -> NDArray[np.float32]:
+    def tokenize(self, text: str) -> "Encoding":
         # `encode`, not `encode_batch`: the latter starts threads of its own, and warns on stderr after a fork.
-        ids = np.array([self.tokenizer.encode(encodable(text[:_MAX_CHARS])).ids], dtype=np.int64)
-        (states,) = self.session.run(None, {"input_ids": ids})
-        mean: NDArray[np.float32] = states[0].mean(axis=0)
-        unit: NDArray[np.float32] = mean / np.linalg.norm(mean)
-        return unit
+        return self.tokenizer.encode(encodable(text[:_MAX_CHARS]))
+
+    def encode(self, text: str) -> "_Encoded":
+        tokens = self.tokenize(text)
+        (states,) = self.session.run(None, {"input_ids": np.array([tokens.ids], dtype=np.int64)})
+        return _Encoded(states[0], tokens.offsets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """`states` has the shape (tokens, dimension); `spans` are the characters of each token."""
+
+    states: NDArray[np.float32]
+    spans: list[tuple[int, int]]
+
+
+def _mean(states: NDArray[np.float32]) -> NDArray[np.float32]:
+    mean: NDArray[np.float32] = states.mean(axis=0)
+    unit: NDArray[np.float32] = mean / np.linalg.norm(mean)
+    return unit
 
 
 _shared: Final[WeakValueDictionary[str, BuiltinEmbedder]] = WeakValueDictionary()

@@ -50,6 +50,7 @@ class Group:
             score=score,
             rank=rank,
             is_gone=self.kept.is_gone,
+            language=stored.language,
             copies=tuple(copies.values()),
         )
 

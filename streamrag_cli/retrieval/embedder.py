@@ -4,8 +4,11 @@ An embedder's name is stored with the vectors it made: vectors of two names are 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
+from streamrag_cli.retrieval.token_states import QuestionTokens
+from streamrag_cli.store.interface import EmbeddedPassages
 from streamrag_cli.store.time_limit import Cancellation
 
 if TYPE_CHECKING:
@@ -35,6 +38,44 @@ class Embedder(Protocol):
 
     def embed_query(self, text: str, cancellation: Cancellation | None = None) -> "NDArray[np.float32]":
         """The vector of a question: shape (dimension,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedQuestion:
+    """`tokens` is None if the embedder gives vectors of whole texts alone."""
+
+    vector: "NDArray[np.float32]"
+    tokens: QuestionTokens | None
+
+
+@runtime_checkable
+class TokenEmbedder(Embedder, Protocol):
+    """An embedder that also gives a state for each token, for late interaction."""
+
+    def embed_passages(self, texts: Sequence[str]) -> EmbeddedPassages:
+        """As `embed_documents`, with the token states."""
+
+    def embed_question(self, text: str) -> EmbeddedQuestion:
+        """As `embed_query`, with the tokens."""
+
+    def token_spans(self, text: str) -> Sequence[tuple[int, int]]:
+        """For each token state of `text` as a passage, the characters that it stands for; (0, 0) for special tokens."""
+
+
+def embed_passages(
+    embedder: Embedder, texts: Sequence[str], cancellation: Cancellation | None = None
+) -> EmbeddedPassages:
+    """The vectors of `texts`, and their token states if the embedder has any."""
+    if isinstance(embedder, TokenEmbedder):
+        return embedder.embed_passages(texts)
+    return EmbeddedPassages(embedder.embed_documents(texts, cancellation))
+
+
+def embed_question(embedder: Embedder, text: str, cancellation: Cancellation | None = None) -> EmbeddedQuestion:
+    """The vector of a question, and its tokens if the embedder has any."""
+    if isinstance(embedder, TokenEmbedder):
+        return embedder.embed_question(text)
+    return EmbeddedQuestion(embedder.embed_query(text, cancellation), None)
 
 
 def encodable(text: str) -> str:

@@ -2,10 +2,12 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from streamrag_cli.store.words import separate
+from streamrag_cli.store.languages import ENGLISH, FUNCTION_WORDS
+from streamrag_cli.store.words import separate, without_endings
 
 _LATIN_ENDS: Final = "\u0250"  # letters before it are Latin
 
@@ -13,17 +15,7 @@ _CODE: Final = re.compile(r"(?<![^\W_])[^\W_]++(?:[-./:][^\W_]++)++")  # linear 
 _OPTION: Final = re.compile(r"(?<![^\s('\"`])--?[A-Za-z0-9][\w-]{0,40}")
 _CODE_CHARS: Final = range(4, 65)
 _MOST_CODES: Final = 16
-STOP_WORDS: Final = frozenset(
-    """
-    a about above after again against all also am an and any are as at be because been before being below between both
-    but by can cannot could did do does doing down during each few for from further had has have having he her here
-    hers him his how i if in into is it its itself just me more most my no nor not of off on once only or other our out
-    over own s same shall she should so some such t than that the their them then there these they this those through
-    to too under until up us very was we were what when where which while who whom whose why will with would you your
-    """.split()
-)
-
-
+STOP_WORDS: Final = FUNCTION_WORDS[ENGLISH]
 _STOP_CHARACTERS: Final = frozenset(
     "的了是在有吗呢吧啊么几哪谁何请问我你您他她它们这那些个就也都要会被把让给和与及或はがをにでとのもかへや"
 )
@@ -38,10 +30,25 @@ def words(text: str) -> list[str]:
     return re.findall(r"\w+", separate(text).lower())
 
 
-def content_words(text: str) -> list[str]:
-    """The same without stop words; all words if nothing else is left."""
+def content_words(text: str, language: str = ENGLISH) -> list[str]:
+    """The same without the stop words of the language; all words if nothing else is left."""
     found = words(text)
-    return [word for word in found if not _is_stop_word(word)] or found
+    return [word for word in found if not _is_stop_word(word, language)] or found
+
+
+def words_by_language(text: str, languages: Iterable[str]) -> dict[str, list[str]]:
+    """For each language the content words of `text` without its endings, repeats kept."""
+    return {
+        language: [without_endings(word, language) for word in content_words(text, language)] for language in languages
+    }
+
+
+def in_any_language(words: Mapping[str, Sequence[str]]) -> list[str]:
+    """The words to look for in a collection of several languages: one that is the same in two of them counts once."""
+    counted: Counter[str] = Counter()
+    for of_language in words.values():
+        counted |= Counter(of_language)
+    return list(counted.elements())
 
 
 def codes(text: str) -> tuple[str, ...]:
@@ -74,9 +81,9 @@ def has_option(text: str, option: str) -> bool:
     return option in text and re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text) is not None
 
 
-def _is_stop_word(word: str) -> bool:
-    if word.isascii():
-        return word in STOP_WORDS
+def _is_stop_word(word: str, language: str) -> bool:
+    if word in FUNCTION_WORDS.get(language, STOP_WORDS):
+        return True
     return word in _STOP_PAIRS or (len(word) <= 2 and not _STOP_CHARACTERS.isdisjoint(word))
 
 

@@ -8,6 +8,7 @@ The curve was fitted on questions with known answers against questions about som
 how well it separates them, is in `docs/retrieval.md`.
 """
 
+from collections.abc import Mapping
 from math import exp, log
 from typing import Final
 
@@ -45,7 +46,7 @@ def term_weight(frequency: int, chunks: int) -> float:
     return log(1 + (_IMAGINED_CHUNKS + chunks - frequency + 0.5) / (frequency + 0.5))
 
 
-def coverage(words: frozenset[str], weights: dict[str, float]) -> float:
+def coverage(words: frozenset[str], weights: Mapping[str, float]) -> float:
     """The share, 0 to 1, of the terms' weight that `words` hold. Without any term there is nothing to cover."""
     total = sum(weights.values())
     return sum(weight for term, weight in weights.items() if term in words) / total if total else 0.0

@@ -8,7 +8,7 @@ from typing import Final
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.address import StoreAddress
-from streamrag_cli.store.interface import Reader, Writer
+from streamrag_cli.store.interface import EmbeddedPassages, Reader, Writer
 from streamrag_cli.store.kind import Store
 from streamrag_cli.store.registry import open_store
 
@@ -83,4 +83,6 @@ def _copy(reader: Reader, writer: Writer) -> Iterator[Copied]:
 def _write(reader: Reader, writer: Writer, batch: _Batch) -> None:
     if batch.documents:
         ids = [chunk.id for _, chunks in batch.documents for chunk in chunks]
-        writer.write(batch.documents, reader.vectors(ids))
+        states = reader.token_states(ids)
+        packed = [states.get(each, b"") for each in ids] if states else ()
+        writer.write(batch.documents, EmbeddedPassages(reader.vectors(ids), packed))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
+from streamrag_cli.store.languages import ENGLISH
 from streamrag_cli.store.time_limit import TimeLimit
 
 if TYPE_CHECKING:
@@ -20,6 +21,16 @@ FloatArray: TypeAlias = "NDArray[np.float32]"
 """A vector, or a matrix with a vector in each row."""
 ScoredIds: TypeAlias = list[tuple[str, float]]
 """Ids of chunks with what they score, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedPassages:
+    """`vectors` has one row for each text. `token_states` has the packed states of each text's tokens, or is empty."""
+
+    vectors: FloatArray
+    token_states: Sequence[bytes] = ()
+
+
 Embed: TypeAlias = Callable[[Sequence[str]], FloatArray]
 WrittenDocument: TypeAlias = tuple[DocumentRecord, Sequence[Chunk]]
 BUSY_AFTER_S: Final = 3.0
@@ -28,19 +39,21 @@ BUSY_AFTER_S: Final = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredChunk:
-    """A chunk and its document's shown name and absolute path."""
+    """A chunk and its document's shown name, absolute path and language, as `languages.language_of` names it."""
 
     chunk: Chunk
     source: str
     path: str
+    language: str = ENGLISH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How much a collection holds."""
+    """How much a collection holds, and in which languages."""
 
     documents: int
     chunks: int
+    languages: tuple[str, ...] = (ENGLISH,)
 
 
 class Manifest(Protocol):
@@ -134,6 +147,9 @@ class Reader(Protocol):
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
         """The exact cosine of each id to `vector`; ids that are not in the collection are left out."""
 
+    def token_states(self, ids: Collection[str]) -> dict[str, bytes]:
+        """The packed token states of these chunks, for late interaction; chunks without any are left out."""
+
     def vectors(self, ids: Sequence[str]) -> FloatArray:
         """The stored vectors, one row for each id, in their order. All of them must be in the collection.
 
@@ -156,8 +172,11 @@ class Writer(Protocol):
     def vectors(self, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
         """The vectors with these ids; ids that are not in the collection are left out."""
 
-    def write(self, documents: Sequence[WrittenDocument], vectors: FloatArray) -> None:
-        """Replace documents. `vectors` has one row for each chunk, in order."""
+    def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
+        """As `Reader.token_states`."""
+
+    def write(self, documents: Sequence[WrittenDocument], passages: EmbeddedPassages) -> None:
+        """Replace documents. `passages` has what was made of each chunk, in order."""
 
     def remove(self, paths: Iterable[str]) -> None: ...
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from streamrag_cli.model import Chunk, DocumentRecord
 
-RECORD_COLUMNS: Final = "path, source, size, mtime_ns, read_at_ns, sha256, recipe, title"
+RECORD_COLUMNS: Final = "path, source, size, mtime_ns, read_at_ns, sha256, recipe, title, language"
 CHUNK_COLUMNS: Final = "chunk_id, ordinal, body, headings, page, line_start, line_end, char_start, char_end"
 _RECORD_NAMES: Final = RECORD_COLUMNS.split(", ")
 record_row: Final[Callable[[DocumentRecord], tuple[Any, ...]]] = attrgetter(*_RECORD_NAMES)

@@ -18,6 +18,8 @@ from itertools import pairwise
 from threading import Lock
 from typing import Final, TypeVar
 
+from streamrag_cli.store.languages import ENGLISH, is_stemmed, stem
+
 Word = TypeVar("Word", str, tuple[str, ...])
 TOKENIZER: Final = "porter unicode61"
 MOST_WORDS: Final = 64
@@ -32,6 +34,7 @@ _WITHOUT_BLANKS: Final = (
 _MOST_REMEMBERED: Final = 30_000  # 5 MB
 _MOST_REMEMBERED_CHARS: Final = 60
 _remembered: Final[dict[str, tuple[str, ...]]] = {}
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
 _RUN: Final = re.compile(f"[{_WITHOUT_BLANKS}]+")
 
 
@@ -58,13 +61,20 @@ def rarest_words(asked: Mapping[Word, int], frequencies: Mapping[Word, int]) -> 
     return {word: min(asked[word], _MOST_COUNTED) for word in known if word in rarest}
 
 
-def separate(text: str) -> str:
+def separate(text: str, language: str = ENGLISH) -> str:
     """`text` with each run of characters that are written without blanks as its characters and their pairs.
 
-    >>> separate("ferry 渡轮于")
-    'ferry  渡 轮 于 渡轮 轮于 '
+    In a language that has a stemmer each word is without its ending; SQLite stems all others as English.
+
+    >>> separate("ferry 渡轮于"), separate("Die Fähren", "de")
+    ('ferry  渡 轮 于 渡轮 轮于 ', 'die fahr')
     """
-    return text if text.isascii() else _RUN.sub(_characters_and_pairs, text)
+    return without_endings(text if text.isascii() else _RUN.sub(_characters_and_pairs, text), language)
+
+
+def without_endings(text: str, language: str) -> str:
+    """The words of a text as its language's stemmer leaves them; as they are if it has none."""
+    return _LETTERS.sub(lambda word: stem(word[0].lower(), language), text) if is_stemmed(language) else text
 
 
 def _characters_and_pairs(run: re.Match[str]) -> str:
@@ -73,12 +83,17 @@ def _characters_and_pairs(run: re.Match[str]) -> str:
     return f" {' '.join([*found, *map(''.join, pairwise(found))])} "
 
 
-def stems(texts: Sequence[str], *, are_separate: bool = False) -> list[list[str]]:
-    """For each text its stemmed words in order. `are_separate` says that `separate` was applied before.
+def stems(texts: Sequence[str], languages: Sequence[str] = (), *, are_separate: bool = False) -> list[list[str]]:
+    """For each text its stemmed words in order. `languages` has one for each text, or is empty: all are English.
 
-    A blank ends a word for SQLite, so what stands between two blanks is split once and remembered.
+    `are_separate` says that `separate` was applied before. A blank ends a word for SQLite, so what stands between two
+    blanks is split once and remembered.
     """
-    parts = [(text if are_separate else separate(text)).split() for text in texts]
+    each_language = languages or [ENGLISH] * len(texts)
+    parts = [
+        (text if are_separate else separate(text, language)).split()
+        for text, language in zip(texts, each_language, strict=True)
+    ]
     found = {part: _remembered.get(part) for of_text in parts for part in of_text}
     unknown = [part for part, stems_of in found.items() if stems_of is None]
     if unknown:

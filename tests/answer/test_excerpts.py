@@ -16,7 +16,7 @@ def shown(file: Path, question: str) -> tuple[str, int | None, int | None]:
     """The excerpt of the file's first chunk, and its lines."""
     (first, *_) = chunk(load(file, read_file(file, limit_bytes=100_000)))
     hit = Hit(chunk=first, source=file.name, path=str(file), score=0.5, rank=1)
-    (source,) = as_sources([hit], dict.fromkeys(stems([question])[0], 1.0), question=question)
+    (source,) = as_sources([hit], {"": dict.fromkeys(stems([question])[0], 1.0)}, question=question)
     return source.content, source.line_start, source.line_end
 
 

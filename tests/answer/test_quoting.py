@@ -69,7 +69,7 @@ def test_the_row_that_was_asked_for_is_quoted_from_a_table_of_many_rows(tmp_path
     embedder = FakeEmbedder()
     hits = [Hit(chunk=found, source="forge.csv", path=str(docs / "forge.csv"), score=0.9, rank=1)] * 5
     retrieved = Retrieved(
-        hits=tuple(hits), question_vector=embedder.embed_query("F-07123"), term_weights={"07123": 6.0, "f": 0.1},
+        hits=tuple(hits), question_vector=embedder.embed_query("F-07123"), term_weights={"": {"07123": 6.0, "f": 0.1}},
         best_score=0.9, spent_ms={},
     )  # fmt: skip
 

@@ -83,7 +83,7 @@ def test_a_fact_is_quoted_and_shown_only_if_it_is_asked_for(question: str, quote
     )
     (passage,) = chunk(loaded("a.md", text))
     hit = Hit(chunk=passage, source="a.md", path="/a.md", score=1.0, rank=1)
-    weights = dict.fromkeys(stems([question])[0], 1.0)
+    weights = {"": dict.fromkeys(stems([question])[0], 1.0)}
     embedder = FakeEmbedder()
     found = Retrieved(
         hits=(hit,), best_score=1.0, term_weights=weights, question_vector=embedder.embed_query(question), spent_ms={}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from streamrag_cli.retrieval.embedder import BUILTIN
 from streamrag_cli.retrieval.embeddings import make_embedder
+from streamrag_cli.store.interface import EmbeddedPassages
 from streamrag_cli.store.registry import open_store
 from tests.support.stores import document
 
@@ -22,7 +23,7 @@ def test_a_thousand_questions_over_twenty_collections_stay_below_a_ceiling(tmp_p
     vectors = embedder.embed_documents([chunk.text_to_embed for chunk in written[1]])
     for number in range(COLLECTIONS):
         with open_store(tmp_path).writer(f"number{number}", embedding=BUILTIN) as writer:
-            writer.write([written], vectors)
+            writer.write([written], EmbeddedPassages(vectors))
     said = subprocess.run(
         [sys.executable, "-m", "tests.support.many_collections", tmp_path, str(COLLECTIONS), str(QUESTIONS)],
         cwd=Path(__file__).parents[2],

@@ -13,6 +13,7 @@ from streamrag_cli.retrieval.embedder import BUILTIN
 from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
+from streamrag_cli.store.interface import EmbeddedPassages
 from streamrag_cli.store.time_limit import Cancellation, TimeLimit
 from tests.store.test_side_by_side import read_for_ever
 from tests.support.fake_embedder import FakeEmbedder
@@ -32,7 +33,7 @@ def _embedders_of_two_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def made_anew(store: LocalStore) -> None:
     with store.writing(embedding="other", rebuild=True) as writer:
-        writer.write([SHIPS], FakeEmbedder(dimension=8).embed_documents([SHIPS[1][0].text_to_embed]))
+        writer.write([SHIPS], EmbeddedPassages(FakeEmbedder(dimension=8).embed_documents([SHIPS[1][0].text_to_embed])))
 
 
 def test_a_collection_made_anew_with_another_embedding_is_asked_with_that_one(tmp_path: Path) -> None:

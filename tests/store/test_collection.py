@@ -7,7 +7,7 @@ import pytest
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.retrieval.search import retrieve
-from streamrag_cli.store.interface import Counts
+from streamrag_cli.store.interface import Counts, EmbeddedPassages
 from tests.support.fake_embedder import FakeEmbedder
 from tests.support.stores import Store, by_text, by_vector, document, many_chunks, texts, vector_ids, write
 
@@ -209,7 +209,7 @@ def test_vectors_of_another_dimension_are_refused_and_nothing_is_written(store: 
     store.put(APPLES)
 
     with pytest.raises(StoreError) as caught, store.writing() as writer:
-        writer.write([SHIPS], FakeEmbedder(dimension=8).embed_documents(["ships cross the sea"]))
+        writer.write([SHIPS], EmbeddedPassages(FakeEmbedder(dimension=8).embed_documents(["ships cross the sea"])))
 
     assert (caught.value.code, caught.value.message) == (
         "another_embedding",
@@ -264,7 +264,7 @@ def test_a_rebuild_may_change_the_embedding_and_its_dimension(store: Store) -> N
     store.put(APPLES)
     other = FakeEmbedder("another", dimension=8)
     with store.writing(rebuild=True, embedding="another") as writer:
-        writer.write([SHIPS], other.embed_documents(["ships cross the sea"]))
+        writer.write([SHIPS], EmbeddedPassages(other.embed_documents(["ships cross the sea"])))
 
     with store.reading() as reader:
         assert reader.embedding == "another"

@@ -177,9 +177,8 @@ def test_a_word_longer_than_the_index_keeps_is_no_damage(tmp_path: Path) -> None
     store.put(FERRIES)
     endless = "\N{GOTHIC LETTER AHSA}" * 20_000  # 80 KB, and no script that is cut into characters
     with store.reading() as reader:
-        assert (
-            retrieve(reader, FakeEmbedder(), f"{endless} ferries", limit=1).hits[0].chunk.text == "ferries carry cars"
-        )
+        hits = retrieve(reader, FakeEmbedder(), f"{endless} ferries", limit=5).hits
+    assert "ferries carry cars" in {hit.chunk.text for hit in hits}
     assert len(stems([endless])[0]) == 1
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.address import StoreAddress
-from streamrag_cli.store.interface import Reader, Writer
+from streamrag_cli.store.interface import EmbeddedPassages, Reader, Writer
 from streamrag_cli.store.local.layout import Layout
 from streamrag_cli.store.local.reader import CollectionReader
 from streamrag_cli.store.local.vectors import Vectors
@@ -211,7 +211,7 @@ def many_chunks(path: str, count: int) -> Document:
 
 def write(writer: Writer, *documents: Document) -> None:
     texts = [chunk.text_to_embed for _, chunks in documents for chunk in chunks]
-    writer.write(documents, FakeEmbedder().embed_documents(texts))
+    writer.write(documents, EmbeddedPassages(FakeEmbedder().embed_documents(texts)))
 
 
 def by_text(reader: Reader, word: str) -> set[str]:

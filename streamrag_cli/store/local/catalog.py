@@ -5,7 +5,7 @@ transaction and raises the generation by one, so a reader can tell that somethin
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -14,7 +14,7 @@ from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.interface import Counts, ScoredIds, StoredChunk
 from streamrag_cli.store.local.database import Database, damaged_catalog
-from streamrag_cli.store.local.full_text import create_index, merged, register, upgrade_index
+from streamrag_cli.store.local.full_text import create_index, merged, register, statements, upgrade_index
 from streamrag_cli.store.rows import (
     CHUNK_COLUMNS,
     RECORD_COLUMNS,
@@ -26,9 +26,10 @@ from streamrag_cli.store.rows import (
     record_row,
 )
 
-SCHEMA_VERSION: Final = "3"
-_UPGRADED: Final = "2"
-"""Has a full-text index that does not split Chinese and the like. It is read as it is; a writer replaces the index."""
+SCHEMA_VERSION: Final = "4"
+_UPGRADED: Final = frozenset({"2", "3"})
+"""Without languages and token states, and 2 without Chinese words: a writer upgrades them, a reader reads them."""
+_SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _AT_A_TIME: Final = 500  # below SQLite's limit on the variables of one statement
 _MERGED_PAGES: Final = 1000
 
@@ -47,18 +48,22 @@ class Catalog(Database):
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA foreign_keys = ON")
         if create:
-            schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-            self._db.executescript(f"BEGIN; {schema}")
+            self._db.executescript(f"BEGIN; {_SCHEMA.read_text(encoding='utf-8')}")
             create_index(self._db)
             self._db.execute("COMMIT")
             self.set_meta("schema_version", SCHEMA_VERSION)
             self.set_meta("generation", "0")
         found = self.meta("schema_version")
-        if found == _UPGRADED and write:
+        self._is_older = found in _UPGRADED and not write
+        if found in _UPGRADED and write:
             with self.transaction():
+                self._db.execute("ALTER TABLE documents ADD COLUMN language TEXT NOT NULL DEFAULT ''")
+                for statement in statements(_SCHEMA):
+                    if "TABLE token_states" in statement or "INDEX documents_in_language" in statement:
+                        self._db.execute(statement)
                 upgrade_index(self._db)
                 self.set_meta("schema_version", SCHEMA_VERSION)
-        elif found not in {SCHEMA_VERSION, _UPGRADED}:
+        elif found not in {SCHEMA_VERSION, *_UPGRADED}:
             raise StoreError(
                 f"the catalog {self._file} has format {found}; this version reads format {SCHEMA_VERSION}",
                 code="store_format",
@@ -80,7 +85,13 @@ class Catalog(Database):
 
     def counts(self) -> Counts:
         documents, chunks = self._rows("SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM chunks)")[0]
-        return Counts(documents=documents, chunks=chunks)
+        languages = self._rows(f"SELECT DISTINCT {self._language} FROM documents ORDER BY 1")
+        return Counts(documents=documents, chunks=chunks, languages=tuple(language for (language,) in languages))
+
+    @property
+    def _language(self) -> str:
+        """The column of a document's language, or what stands for it in formats that have none."""
+        return "''" if self._is_older else "language"
 
     def roots(self) -> list[str]:
         return [path for (path,) in self._rows("SELECT path FROM roots ORDER BY path")]
@@ -95,7 +106,8 @@ class Catalog(Database):
         return in_pages(lambda after: self._records(where, (root, *range_below(root), after, _AT_A_TIME)))
 
     def _records(self, where: str, values: Sequence[object]) -> list[DocumentRecord]:
-        return [record_of(row) for row in self._rows(f"SELECT {RECORD_COLUMNS} FROM documents {where}", values)]
+        columns = RECORD_COLUMNS.replace("language", self._language)
+        return [record_of(row) for row in self._rows(f"SELECT {columns} FROM documents {where}", values)]
 
     def chunks_of(self, path: str) -> list[Chunk]:
         query = (
@@ -119,20 +131,31 @@ class Catalog(Database):
         found: dict[str, StoredChunk] = {}
         for part in _parts(list(chunk_ids)):
             query = (
-                f"SELECT chunks.{CHUNK_COLUMNS}, chunks.checksum, source, path, documents.checksum"
+                f"SELECT chunks.{CHUNK_COLUMNS}, chunks.checksum, source, path, {self._language}, documents.checksum"
                 " FROM chunks JOIN documents ON documents.id = document_id"
                 f" WHERE chunks.chunk_id IN ({_marks(part)})"
             )
-            for *of_chunk, checksum, source, path, checksum_of_document in self._rows(query, part):
+            for *of_chunk, checksum, source, path, language, checksum_of_document in self._rows(query, part):
                 if checksum != _checksum(of_chunk) or checksum_of_document != _checksum((path, source)):
                     raise damaged_catalog(self._file, "a chunk is not what was written")
-                found[of_chunk[0]] = StoredChunk(chunk=chunk_of(of_chunk), source=source, path=path)
+                found[of_chunk[0]] = StoredChunk(chunk=chunk_of(of_chunk), source=source, path=path, language=language)
         return found
 
     def known(self, chunk_ids: Iterable[str]) -> set[str]:
         query = "SELECT chunk_id FROM chunks WHERE chunk_id IN ({})"
         parts = _parts(list(chunk_ids))
         return {found for part in parts for (found,) in self._rows(query.format(_marks(part)), part)}
+
+    def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
+        """The packed token states of these chunks; chunks without any are left out."""
+        if self._is_older:
+            return {}
+        query = "SELECT chunk_id, signs FROM chunks JOIN token_states USING (id) WHERE chunk_id IN ({})"
+        return {
+            chunk_id: signs
+            for part in _parts(list(chunk_ids))
+            for chunk_id, signs in self._rows(query.format(_marks(part)), part)
+        }
 
     # Full text
 
@@ -185,11 +208,14 @@ class Catalog(Database):
     def in_doubt(self) -> set[str]:
         return {chunk_id for (chunk_id,) in self._rows("SELECT chunk_id FROM vectors_in_doubt")}
 
-    def put(self, record: DocumentRecord, chunks: Sequence[Chunk]) -> set[str]:
-        """Replace the document at `record.path`; return the ids of its former chunks."""
+    def put(self, record: DocumentRecord, chunks: Sequence[Chunk], token_states: Sequence[bytes] = ()) -> set[str]:
+        """Replace the document at `record.path`; return the ids of its former chunks.
+
+        `token_states` is empty or has the packed states of each chunk.
+        """
         former = self.remove(record.path)
         cursor = self._execute(
-            f"INSERT INTO documents ({RECORD_COLUMNS}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO documents ({RECORD_COLUMNS}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*record_row(record), _checksum((record.path, record.source))),
         )
         rows = map(chunk_row, chunks)
@@ -197,6 +223,10 @@ class Catalog(Database):
             f"INSERT INTO chunks ({CHUNK_COLUMNS}, checksum, title, document_id)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [(*row, _checksum(row), chunk.title, cursor.lastrowid) for row, chunk in zip(rows, chunks, strict=True)],
+        )
+        self._many(
+            "INSERT INTO token_states (id, signs) SELECT id, ? FROM chunks WHERE chunk_id = ?",
+            [(signs, chunk.id) for signs, chunk in zip(token_states, chunks, strict=bool(token_states)) if signs],
         )
         return former
 

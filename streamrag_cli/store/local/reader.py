@@ -1,7 +1,7 @@
 """A collection, open for reading."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -138,6 +138,10 @@ class CollectionReader:
             if lost:
                 session.raise_damaged(f"{len(lost)} of {len(ids)} vectors cannot be read")
         return found
+
+    def token_states(self, ids: Collection[str]) -> dict[str, bytes]:
+        with self._session() as session:
+            return session.catalog.token_states(ids)
 
     def vectors(self, ids: Sequence[str]) -> FloatArray:
         import numpy as np

@@ -20,8 +20,10 @@ CREATE TABLE documents (
     sha256     TEXT NOT NULL,
     recipe     TEXT NOT NULL,
     title      TEXT NOT NULL,
-    checksum   INTEGER NOT NULL  -- of path and source
+    checksum   INTEGER NOT NULL,  -- of path and source
+    language   TEXT NOT NULL DEFAULT ''
 );
+CREATE INDEX documents_in_language ON documents (language);
 
 CREATE TABLE chunks (
     id          INTEGER PRIMARY KEY,
@@ -39,6 +41,12 @@ CREATE TABLE chunks (
     checksum    INTEGER NOT NULL  -- of all that is shown of it: SQLite does not notice a changed letter
 );
 CREATE INDEX chunks_of_document ON chunks (document_id, ordinal);
+
+-- One bit for each dimension of the state of each token, for late interaction. Apart from the chunks, as few are read.
+CREATE TABLE token_states (
+    id    INTEGER PRIMARY KEY REFERENCES chunks (id) ON DELETE CASCADE,
+    signs BLOB NOT NULL
+);
 
 -- Vectors that may be in Chroma though no chunk has them: being written, or about to be deleted.
 CREATE TABLE vectors_in_doubt (

@@ -21,6 +21,7 @@ from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.interface import (
     Embed,
+    EmbeddedPassages,
     FloatArray,
     WrittenDocument,
     another_embedding,
@@ -153,18 +154,23 @@ class CollectionWriter:
         self.get_ready()
         return self._open_vectors().get(sorted(known))
 
-    def write(self, documents: Sequence[WrittenDocument], vectors: FloatArray) -> None:
+    def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
+        return self._catalog.token_states(chunk_ids)
+
+    def write(self, documents: Sequence[WrittenDocument], passages: EmbeddedPassages) -> None:
         self._begin_change()
-        self._check_dimension(vectors)
+        self._check_dimension(passages.vectors)
         chunks = [chunk for _, chunks in documents for chunk in chunks]
         new = [chunk.id for chunk in chunks]
         with self._catalog.transaction():
             self._catalog.doubt(new)
-        self._add_vectors([record.source for record, chunks in documents for _ in chunks], chunks, vectors)
+        self._add_vectors([record.source for record, chunks in documents for _ in chunks], chunks, passages.vectors)
         with self._catalog.transaction():
             former: set[str] = set()
+            at = 0
             for record, of_document in documents:
-                former |= self._catalog.put(record, of_document)
+                former |= self._catalog.put(record, of_document, passages.token_states[at : at + len(of_document)])
+                at += len(of_document)
             self._catalog.settle(new)
             former -= set(new)
             self._catalog.doubt(former)

@@ -10,8 +10,10 @@ CREATE TABLE documents_EPOCH (
     read_at_ns bigint NOT NULL,
     sha256     text NOT NULL,
     recipe     text NOT NULL,
-    title      text NOT NULL
+    title      text NOT NULL,
+    language   text COLLATE "C" NOT NULL DEFAULT ''
 );
+CREATE INDEX documents_EPOCH_in_language ON documents_EPOCH (language);
 
 CREATE TABLE chunks_EPOCH (
     chunk_id    text COLLATE "C" PRIMARY KEY,
@@ -44,5 +46,6 @@ CREATE INDEX word_counts_EPOCH_word ON word_counts_EPOCH (word) INCLUDE (chunks)
 
 CREATE TABLE vectors_EPOCH (
     chunk_id  text COLLATE "C" PRIMARY KEY,
-    embedding vector NOT NULL
+    embedding vector NOT NULL,
+    token_states bytea STORAGE EXTERNAL  -- signs, which do not compress
 );

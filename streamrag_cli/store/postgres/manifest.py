@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.interface import Counts, StoredChunk
+from streamrag_cli.store.languages import LANGUAGES
 from streamrag_cli.store.postgres.connection import Connection
 from streamrag_cli.store.rows import CHUNK_COLUMNS, RECORD_COLUMNS, chunk_of, in_pages, range_below, record_of
 
@@ -50,7 +51,10 @@ class PostgresManifest:
     def counts(self) -> Counts:
         with self._session() as session:
             [(documents, chunks)] = session.rows("SELECT documents, chunks FROM epochs WHERE id = %s", (session.epoch,))
-        return Counts(documents=documents, chunks=chunks)
+            # One look into the index for each; DISTINCT would read it from end to end.
+            there = f"EXISTS (SELECT FROM documents_{session.epoch} WHERE language = code)"
+            languages = session.rows(f"SELECT code FROM unnest(%s::text[]) AS code WHERE {there}", (list(LANGUAGES),))
+        return Counts(documents=documents, chunks=chunks, languages=tuple(language for (language,) in languages))
 
     def roots(self) -> list[str]:
         with self._session() as session:
@@ -92,11 +96,14 @@ class PostgresManifest:
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
         with self._session() as session:
             rows = session.rows(
-                f"SELECT {CHUNK_COLUMNS}, source, path FROM chunks_{session.epoch} JOIN documents_{session.epoch}"
-                f" ON documents_{session.epoch}.id = document_id WHERE chunk_id = ANY(%s)",
+                f"SELECT {CHUNK_COLUMNS}, source, path, language FROM chunks_{session.epoch}"
+                f" JOIN documents_{session.epoch} AS documents ON documents.id = document_id WHERE chunk_id = ANY(%s)",
                 (list(chunk_ids),),
             )
-        return {row[0]: StoredChunk(chunk=chunk_of(row[:-2]), source=row[-2], path=row[-1]) for row in rows}
+        return {
+            row[0]: StoredChunk(chunk=chunk_of(row[:-3]), source=row[-3], path=row[-2], language=row[-1])
+            for row in rows
+        }
 
     def _records(self, where: str, values: Sequence[object]) -> list[DocumentRecord]:
         with self._session() as session:

@@ -1,6 +1,6 @@
 """A collection in PostgreSQL, open for reading."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import local
@@ -114,6 +114,10 @@ class PostgresReader:
         with self.session() as session:
             query = f"SELECT chunk_id, 1 - (embedding <=> %b) FROM vectors_{session.epoch} WHERE chunk_id = ANY(%s)"
             return dict(session.rows(query, (vector, list(ids))))
+
+    def token_states(self, ids: Collection[str]) -> dict[str, bytes]:
+        with self.session() as session:
+            return rows.token_states(session.conn, session.epoch, ids)
 
     def vectors(self, ids: Sequence[str]) -> FloatArray:
         import numpy as np

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from streamrag_cli.model import Chunk
-from streamrag_cli.store.interface import FloatArray, WrittenDocument
+from streamrag_cli.store.interface import EmbeddedPassages, FloatArray, WrittenDocument
 from streamrag_cli.store.postgres.connection import Connection
 from streamrag_cli.store.postgres.ranking import lexeme, tsvector
 from streamrag_cli.store.rows import CHUNK_COLUMNS, RECORD_COLUMNS, chunk_row, record_row
@@ -40,7 +40,7 @@ def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocum
         conn.execute(
             f"INSERT INTO documents_{epoch} ({RECORD_COLUMNS})"
             " SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],"
-            " %s::text[], %s::text[]) RETURNING path, id",
+            " %s::text[], %s::text[], %s::text[]) RETURNING path, id",
             [[_text(value) for value in column] for column in columns],
         ).fetchall()
     )
@@ -50,19 +50,22 @@ def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocum
                 copy.write_row((*map(_text, chunk_row(chunk)), ids[record.path]))
 
 
-def add_index_rows(conn: Connection, epoch: int, chunks: Sequence[Chunk], vectors: Sequence[FloatArray]) -> int:
-    """Add the words and vectors of chunks; return how many words there are."""
+def add_index_rows(
+    conn: Connection, epoch: int, chunks: Sequence[Chunk], languages: Sequence[str], passages: EmbeddedPassages
+) -> int:
+    """Add the words, vectors and token states of chunks, each in its language; return how many words there are."""
     if not chunks:
         return 0
-    of_chunks = stems([_words_of(chunk) for chunk in chunks])
+    of_chunks = stems([_words_of(chunk) for chunk in chunks], languages)
     with conn.cursor() as cursor:
         with cursor.copy(f"COPY words_{epoch} FROM STDIN") as copy:
             for chunk, words in zip(chunks, of_chunks, strict=True):
                 copy.write_row((chunk.id, len(words), tsvector(words)))
         with cursor.copy(f"COPY vectors_{epoch} FROM STDIN (FORMAT BINARY)") as copy:
-            copy.set_types(["text", "vector"])
-            for chunk, vector in zip(chunks, vectors, strict=True):
-                copy.write_row((chunk.id, vector))
+            copy.set_types(["text", "vector", "bytea"])
+            token_states = passages.token_states or [b""] * len(chunks)
+            for chunk, vector, signs in zip(chunks, passages.vectors, token_states, strict=True):
+                copy.write_row((chunk.id, vector, signs or None))
     _add_counts(conn, epoch, Counter(word for words in of_chunks for word in {lexeme(each) for each in words}))
     return sum(map(len, of_chunks))
 
@@ -71,6 +74,13 @@ def vectors(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> dict[st
     """The vectors with these ids; ids that are not there are left out."""
     with conn.cursor(binary=True) as cursor:
         query = f"SELECT chunk_id, embedding FROM vectors_{epoch} WHERE chunk_id = ANY(%s)"
+        return dict(cursor.execute(query, (list(chunk_ids),)).fetchall())
+
+
+def token_states(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> dict[str, bytes]:
+    """The packed token states of these chunks; chunks without any are left out."""
+    query = f"SELECT chunk_id, token_states FROM vectors_{epoch} WHERE chunk_id = ANY(%s) AND token_states IS NOT NULL"
+    with conn.cursor(binary=True) as cursor:
         return dict(cursor.execute(query, (list(chunk_ids),)).fetchall())
 
 

@@ -10,7 +10,13 @@ from contextlib import closing, contextmanager
 from typing import Any, Final
 
 from streamrag_cli.model import DocumentRecord
-from streamrag_cli.store.interface import Embed, FloatArray, WrittenDocument, another_embedding
+from streamrag_cli.store.interface import (
+    Embed,
+    EmbeddedPassages,
+    FloatArray,
+    WrittenDocument,
+    another_embedding,
+)
 from streamrag_cli.store.postgres import rows, schema
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.claims import EVERYTHING, Claims
@@ -122,18 +128,28 @@ class PostgresWriter:
     def vectors(self, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
         return rows.vectors(self._conn, self._epoch, chunk_ids) if chunk_ids else {}
 
-    def write(self, documents: Sequence[WrittenDocument], vectors: FloatArray) -> None:
+    def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
+        return rows.token_states(self._conn, self._epoch, chunk_ids) if chunk_ids else {}
+
+    def write(self, documents: Sequence[WrittenDocument], passages: EmbeddedPassages) -> None:
         self._claim_something()
         chunks = [chunk for _, of_document in documents for chunk in of_document]
         with self._conn.transaction():
-            self._check_embedding(vectors)
+            self._check_embedding(passages.vectors)
             removed = rows.remove_documents(self._conn, self._epoch, [record.path for record, _ in documents])
             rows.add_documents(self._conn, self._epoch, documents)
             kept = removed.chunk_ids & {chunk.id for chunk in chunks}
             words = rows.drop_index_rows(self._conn, self._epoch, removed.chunk_ids - kept)
             fresh = [row for row, chunk in enumerate(chunks) if chunk.id not in kept]
+            states = passages.token_states
+            fresh_passages = EmbeddedPassages(passages.vectors[fresh], [states[row] for row in fresh] if states else ())
+            of_chunks = [record.language for record, of_document in documents for _ in of_document]
             words += rows.add_index_rows(
-                self._conn, self._epoch, [chunks[row] for row in fresh], [vectors[row] for row in fresh]
+                self._conn,
+                self._epoch,
+                [chunks[row] for row in fresh],
+                [of_chunks[row] for row in fresh],
+                fresh_passages,
             )
             self._count(len(documents) - removed.documents, len(chunks) - len(removed.chunk_ids), words)
         self._written += len(chunks)

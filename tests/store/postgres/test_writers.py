@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.interface import Counts
+from streamrag_cli.store.interface import Counts, EmbeddedPassages
 from streamrag_cli.store.postgres.connection import connect
 from tests.support.fake_embedder import FakeEmbedder
 from tests.support.stores import PostgresStore, by_vector, document, many_chunks, texts, write
@@ -116,7 +116,7 @@ def test_vectors_of_any_length_are_found_by_an_index_where_there_can_be_one(
     embedder = FakeEmbedder(dimension=dimension)
     with store.writing() as writer:
         found_by = embedder.embed_documents([chunk.text_to_embed for chunk in APPLES[1]])
-        writer.write([APPLES], found_by)
+        writer.write([APPLES], EmbeddedPassages(found_by))
 
     with store.reading() as reader:
         assert [each for each, _ in reader.nearest(found_by[1], 1)] == [APPLES[1][1].id]

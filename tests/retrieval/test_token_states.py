@@ -1,0 +1,97 @@
+"""Late interaction: the states of a text's tokens, in the store and in the ranking."""
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamrag_cli.answer.sentence_cosines import sentence_cosines
+from streamrag_cli.answer.sentences import sentences
+from streamrag_cli.model import Hit
+from streamrag_cli.retrieval.builtin_embedding import DIMENSION, MAX_TOKENS, BuiltinEmbedder
+from streamrag_cli.retrieval.retriever import Retriever
+from streamrag_cli.retrieval.token_states import QuestionTokens, late_interaction, packed, unpacked
+from streamrag_cli.store.copying import copy_collection
+from tests.support.collection import make_collection
+
+WORKSHOP = {
+    "workshop.md": "# Workshop\n\nThe lathe was repaired by Ines. The saw was repaired by Otto, who also oils it.\n",
+    "boats.md": "# Boats\n\nThe blue boat carries six people. The red boat is kept in the shed.\n",
+}
+
+
+@pytest.fixture(scope="module")
+def embedder() -> BuiltinEmbedder:
+    return BuiltinEmbedder()
+
+
+def test_only_signs_are_kept() -> None:
+    states = np.array([[0.5, -2.0, 0.0, 1e-9, -1, -1, -1, 3.0]], dtype=np.float32)
+
+    assert packed(states) == b"\x91"
+    assert unpacked(packed(states), 8).tolist() == [[1, 0, 0, 1, 0, 0, 0, 1]]
+
+
+def test_a_passage_scores_by_the_best_token_for_each_token_of_the_question() -> None:
+    signs = np.sign(np.random.default_rng(1).standard_normal((4, 8))).astype(np.float32)
+    question = QuestionTokens(signs[:2] / np.sqrt(8), [(0, 1), (2, 3)])
+    passages = {"both": packed(signs[[2, 1, 0]]), "first": packed(signs[[0, 3]]), "none": packed(-signs[:1])}
+
+    scores = late_interaction(question, np.array([1.0, 3.0], dtype=np.float32), passages)
+
+    cosine = float(signs[1] @ signs[0] / 8), float(signs[1] @ signs[3] / 8)
+    assert scores["both"] == pytest.approx(1.0)
+    assert scores["first"] == pytest.approx((1.0 + 3.0 * max(cosine)) / 4)
+    assert scores["none"] < scores["first"]
+
+
+def test_every_text_has_a_state_for_each_token_that_the_model_reads(embedder: BuiltinEmbedder) -> None:
+    texts = ["one", "a longer text of several words", "word " * 1000]
+    found = embedder.embed_passages(texts)
+
+    assert [len(signs) * 8 // DIMENSION for signs in found.token_states] == [3, 8, MAX_TOKENS]
+    assert [len(embedder.token_spans(text)) for text in texts] == [3, 8, MAX_TOKENS]
+    np.testing.assert_array_equal(found.vectors, embedder.embed_documents(texts))
+
+
+def test_a_copy_has_the_states_as_well(tmp_path: Path) -> None:
+    settings = make_collection(tmp_path, WORKSHOP)
+    there = tmp_path / "copy"
+    assert isinstance(settings.store, Path)
+    list(copy_collection(settings.store, there, settings.collection))
+    question = "Who repaired the lathe?"
+    found = []
+    for place in (settings.store, there):
+        with closing(Retriever.open(replace(settings, store=place))) as retriever:
+            found.append(dict(retriever.retrieve(question, limit=2, min_score=0).token_states))
+
+    assert len(found[0]) == 2
+    assert found[0] == found[1]
+
+
+def test_a_sentence_is_judged_by_the_states_of_its_chunk_as_if_it_were_embedded(
+    tmp_path: Path, embedder: BuiltinEmbedder
+) -> None:
+    with closing(Retriever.open(make_collection(tmp_path, WORKSHOP))) as retriever:
+        found = retriever.retrieve("Who repaired the saw?", limit=2, min_score=0)
+    candidates = [(hit, sentence) for hit in found.hits for sentence in sentences(hit.chunk.text)]
+    from_states = sentence_cosines(candidates, found, embedder)
+    embedded = embedder.embed_documents([sentence.text for _, sentence in candidates]) @ found.question_vector
+
+    assert len(candidates) == 4
+    assert candidates[int(from_states.argmax())][1].text.startswith("The saw was repaired by Otto")
+    assert float(np.corrcoef(from_states, embedded)[0, 1]) > 0.8
+
+
+def test_a_sentence_behind_what_the_model_reads_is_embedded(tmp_path: Path, embedder: BuiltinEmbedder) -> None:
+    with closing(Retriever.open(make_collection(tmp_path, WORKSHOP))) as retriever:
+        found = retriever.retrieve("Who repaired the saw?", limit=1, min_score=0)
+    (hit,) = found.hits
+    other = Hit(chunk=hit.chunk, source=hit.source, path=hit.path, score=1.0, rank=1)
+    unseen = next(sentences("The observatory opens at nine in the evening."))
+
+    (cosine,) = sentence_cosines([(other, unseen)], found, embedder)
+
+    assert cosine == pytest.approx(float(embedder.embed_query(unseen.text) @ found.question_vector), abs=1e-6)
