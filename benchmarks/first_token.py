@@ -8,7 +8,7 @@ medians of the ratios round by round. Every one is a process of its own that ask
 
 - `curl`: the question alone, the floor;
 - `llm`: the command of that name, without documents, with the server as an OpenAI-compatible model;
-- plain: `benchmarks/plain_way.py`, with documents; its embedding comes from the same server, at once;
+- plain: `benchmarks/baseline.py`, with documents; its embedding comes from the same server, at once;
 - warm: `streamrag ask` with its engine, cold: the same with none running, and `off`: with `--no-engine`; all embed the
   question themselves.
 """
@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.noting_server import FIRST_TOKEN, NotingServer
+from benchmarks.recording_server import FIRST_TOKEN, NotingServer
 
 QUESTION: Final = "Why does the browser ask twice after a clean end of an event stream?"
 ROOT: Final = Path(__file__).resolve().parent.parent

@@ -143,7 +143,7 @@ def embed_alone(folder: Path) -> None:
     """Embed each different text of the folder once, longest first, and nothing else; print what that took."""
     from streamrag_cli.documents.chunking import chunk
     from streamrag_cli.documents.discover import discover
-    from streamrag_cli.documents.found import FoundFile
+    from streamrag_cli.documents.discovery_results import FoundFile
     from streamrag_cli.documents.load import load
     from streamrag_cli.documents.read import read_file
     from streamrag_cli.retrieval.builtin_embedding import BuiltinEmbedder

@@ -35,7 +35,7 @@ from streamrag_cli.retrieval.lexical import STOP_WORDS, content_words
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import EmbeddedPassages
 from streamrag_cli.store.local.layout import Layout
-from streamrag_cli.store.words import match_expression
+from streamrag_cli.store.stemming import match_expression
 
 if TYPE_CHECKING:
     import numpy as np

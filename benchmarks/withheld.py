@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 from streamrag_cli.documents.discover import discover
-from streamrag_cli.documents.found import FoundFile, SkippedPath
+from streamrag_cli.documents.discovery_results import FoundFile, SkippedPath
 from streamrag_cli.documents.read import read_file
 from streamrag_cli.documents.withheld import withheld
 from streamrag_cli.errors import DocumentError

@@ -1,7 +1,7 @@
 """Ask your documents from the terminal; the answer starts at once, with its sources."""
 
-from streamrag_cli.telemetry import silence
+from streamrag_cli.telemetry import disable_telemetry
 
 __version__ = "0.1.0"
 
-silence()
+disable_telemetry()

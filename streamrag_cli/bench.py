@@ -11,8 +11,8 @@ from math import ceil
 from time import perf_counter
 from typing import Final, Literal, TypeAlias
 
-from streamrag_cli.answer.library import Library
 from streamrag_cli.answer.pipeline import QUOTING_MODEL
+from streamrag_cli.answer.shared_resources import SharedResources
 from streamrag_cli.events import Done, Error, Token
 from streamrag_cli.model import Question, Timings
 from streamrag_cli.service.interface import Service
@@ -67,15 +67,15 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class BenchProgress:
     """So many answers there are, of so many."""
 
     answers: int
     total: int
 
 
-BenchEvent: TypeAlias = Asked | Report | Error
-"""An `Asked` for each answer, then a `Report`; or an `Error` as the last one."""
+BenchEvent: TypeAlias = BenchProgress | Report | Error
+"""An `BenchProgress` for each answer, then a `Report`; or an `Error` as the last one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ async def measure(question: str, settings: Settings, *, runs: int) -> AsyncGener
     """Ask `2 * runs + 1` times; the first failure ends it."""
     answers: dict[Way, list[_Measured]] = {way: [] for way in WAYS}
     total = 2 * runs + 1
-    async with Library() as library:
+    async with SharedResources() as library:
         service = LocalService(library)
         for number in range(total):
             way = WAYS[(number + 1) % 2]
@@ -101,7 +101,7 @@ async def measure(question: str, settings: Settings, *, runs: int) -> AsyncGener
                 return
             if number:
                 answers[way].append(measured)
-            yield Asked(answers=number + 1, total=total)
+            yield BenchProgress(answers=number + 1, total=total)
     streamed = answers["streamed"]
     yield Report(
         runs=runs,

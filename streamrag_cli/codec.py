@@ -30,7 +30,7 @@ _UNSAFE: Final = re.compile(
 )
 
 
-class GarbledError(ValueError):
+class DecodeError(ValueError):
     """Data that is no value of the class it should be of."""
 
 
@@ -121,31 +121,31 @@ def _full(value: Any) -> Any:
 
 
 def read_line(line: bytes) -> dict[str, Any]:
-    """Raises GarbledError."""
+    """Raises DecodeError."""
     try:
         said = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise GarbledError("a line is no JSON") from error
+        raise DecodeError("a line is no JSON") from error
     if not isinstance(said, dict):
-        raise GarbledError("a line is no object")
+        raise DecodeError("a line is no object")
     return said
 
 
 def read_event(line: bytes) -> Event:
-    """Raises GarbledError."""
+    """Raises DecodeError."""
     said = read_line(line)
     kind = _EVENTS.get(str(said.pop("event", "")))
     if kind is None:
-        raise GarbledError("a line is no event")
+        raise DecodeError("a line is no event")
     return from_full(kind, said)
 
 
 def from_full(kind: type[Value], said: Mapping[str, Any]) -> Value:
-    """The value of which `said` is all. Raises GarbledError."""
+    """The value of which `said` is all. Raises DecodeError."""
     try:
         value: Value = _reader(kind)(said)  # type: ignore[arg-type]  # a class is hashable
     except (TypeError, AttributeError, KeyError, ValueError) as error:
-        raise GarbledError(str(error)) from error
+        raise DecodeError(str(error)) from error
     return value
 
 

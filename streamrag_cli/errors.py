@@ -124,7 +124,7 @@ def http_status_of(code: str, exit_code: int) -> int:
 _COMMAND: Final = re.compile(r"(?:^|[:,(] (?:or )?|^or )streamrag (?P<command>[a-z]+(?: .*)?)$")
 
 
-def aimed(hint: str, *, collection: str = "", store: str = "") -> str:
+def with_target_flags(hint: str, *, collection: str = "", store: str = "") -> str:
     """A hint that ends in a command of streamrag, for this collection of this store; any other hint as it is."""
     import shlex  # nothing else at the start of a command needs it
 

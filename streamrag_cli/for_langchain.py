@@ -80,7 +80,7 @@ def answers(settings: Settings) -> Runnable[str, str]:
                 elif isinstance(event, Error):
                     raise StreamragError(event.message, code=event.code, hint=event.hint)
 
-    def in_a_loop_of_its_own(questions: Iterator[str]) -> Iterator[str]:
+    def in_new_event_loop(questions: Iterator[str]) -> Iterator[str]:
         async def given() -> AsyncIterator[str]:
             for part in questions:
                 yield part
@@ -96,4 +96,4 @@ def answers(settings: Settings) -> Runnable[str, str]:
                 loop.run_until_complete(pieces.aclose())
                 loop.run_until_complete(loop.shutdown_default_executor())
 
-    return RunnableGenerator(in_a_loop_of_its_own, as_written)
+    return RunnableGenerator(in_new_event_loop, as_written)

@@ -91,7 +91,7 @@ class Copy:
 
     source: str
     path: str
-    is_gone: bool = False
+    is_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,8 @@ class Hit:
     """A chunk that retrieval found. `rank` counts from 1; `score` is 0 to 1, higher is better.
 
     `source` is the document's name as shown to a person; `path` is its absolute path on this machine. `copies` are
-    documents with a near-copy of the chunk, which are not hits of their own. `is_gone` is false if it was not checked.
+    documents with a near-copy of the chunk, which are not hits of their own. `is_missing` is false if it was not
+    checked.
     """
 
     chunk: Chunk
@@ -107,7 +108,7 @@ class Hit:
     path: str
     score: float
     rank: int
-    is_gone: bool = False
+    is_missing: bool = False
     copies: tuple[Copy, ...] = ()
     language: str = ""
 

@@ -43,7 +43,7 @@ def refusal(path: Path, error: OSError, *, writing: bool = False, keeper: str = 
 
     `keeper` is what the file belongs to, as a message calls it.
     """
-    if (lack := lack_of(error)) is not None:
+    if (lack := exhausted_resource(error)) is not None:
         return lack
     if error.errno in _PERMISSION:
         return _no_permission(path, writing=writing, keeper=keeper)
@@ -63,7 +63,7 @@ def refusal(path: Path, error: OSError, *, writing: bool = False, keeper: str = 
     )
 
 
-def lack_of(error: BaseException) -> ResourceError | None:
+def exhausted_resource(error: BaseException) -> ResourceError | None:
     """What the process has run out of, if that is what `error`, or an error behind it, says."""
     seen: set[int] = set()
     current: BaseException | None = error
@@ -80,7 +80,7 @@ def lack_of(error: BaseException) -> ResourceError | None:
     return None
 
 
-def lack_named_in(message: str) -> ResourceError | None:
+def exhausted_resource_in(message: str) -> ResourceError | None:
     """The same, of a foreign library's message; a library that names no cause is checked for lack of descriptors."""
     said = message.lower()
     if any(word in said for word in _MEMORY_WORDS):
@@ -131,10 +131,10 @@ def require_resources() -> None:
 def memory_bytes() -> tuple[int, int]:
     """This process's address space, and what of it is in memory; zeros if the system does not say."""
     try:
-        in_all, resident, *_ = map(int, Path("/proc/self/statm").read_text(encoding="ascii").split())
+        in_all, ingested_cli, *_ = map(int, Path("/proc/self/statm").read_text(encoding="ascii").split())
     except (OSError, ValueError):
         return 0, 0
-    return in_all * resource.getpagesize(), resident * resource.getpagesize()
+    return in_all * resource.getpagesize(), ingested_cli * resource.getpagesize()
 
 
 def too_many_open_files(*, for_all: bool = False) -> ResourceError:

@@ -2,7 +2,8 @@
 
 Importing the package applies it, so it holds before any library is loaded, in every process: commands, the engine, the
 server and its workers, the parser's process, the store's inspection, tools, tests and benchmarks. What each library
-would send, and to whom, is in `docs/decisions/dependencies.md`; `tests/faults/test_silence.py` watches the sockets.
+would send, and to whom, is in `docs/decisions/dependencies.md`; `tests/faults/test_network_silence.py` watches the
+sockets.
 """
 
 import os
@@ -32,7 +33,7 @@ _REMOVED: Final = ("CHROMA_", "OTEL_", "LANGSMITH_", "LANGCHAIN_")
 """Variables that begin so name collectors, servers and gateways. Chroma reads its own in any case of letters."""
 
 
-def silence(environ: MutableMapping[str, str] = os.environ) -> None:
+def disable_telemetry(environ: MutableMapping[str, str] = os.environ) -> None:
     """Apply the switches to the environment of this process and of its children. May be called again."""
     for name in [each for each in environ if each.upper().startswith(_REMOVED)]:
         del environ[name]
@@ -45,6 +46,6 @@ def child_environment() -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(import_paths), "PYTHONUTF8": "1", **SWITCHES}
 
 
-def not_silenced(environ: Mapping[str, str]) -> list[str]:
-    """The switches that do not hold in `environ`; none after `silence`."""
+def active_telemetry(environ: Mapping[str, str]) -> list[str]:
+    """The switches that do not hold in `environ`; none after `disable_telemetry`."""
     return sorted(name for name, value in SWITCHES.items() if environ.get(name) != value)

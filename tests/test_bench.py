@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from streamrag_cli.bench import Asked, BenchEvent, Report, Spread, measure
+from streamrag_cli.bench import BenchEvent, BenchProgress, Report, Spread, measure
 from streamrag_cli.events import Error
 from streamrag_cli.settings import Settings
 from tests.support.collection import make_collection
@@ -76,7 +76,7 @@ def test_the_question_is_asked_twice_for_each_run_and_once_before(settings: Sett
     assert isinstance(found, Report)
     assert (found.runs, found.model, found.quotes) == (2, "test-model", False)
     assert [QUESTION in request.json["messages"][-1]["content"] for request in server.requests] == [True] * 5
-    assert asked == [Asked(answers=count, total=5) for count in range(1, 6)]
+    assert asked == [BenchProgress(answers=count, total=5) for count in range(1, 6)]
 
 
 def test_the_first_token_of_a_run_comes_before_its_end_and_after_its_retrieval(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamrag_cli import events
-from streamrag_cli.codec import GarbledError, event_line, read_event, to_json, to_line, to_mapping
+from streamrag_cli.codec import DecodeError, event_line, read_event, to_json, to_line, to_mapping
 from streamrag_cli.engine.messages import Request, read_request
 from streamrag_cli.events import EVENTS, AskEvent, Event, IngestEvent
 from streamrag_cli.json_objects import answer_object, hits_object
@@ -244,5 +244,5 @@ def test_a_request_arrives_with_question_and_settings(store: Path | PostgresUrl)
 )
 def test_what_is_no_message_is_refused_and_nothing_worse(line: bytes) -> None:
     for read in (read_event, read_request):
-        with pytest.raises(GarbledError):
+        with pytest.raises(DecodeError):
             read(line)

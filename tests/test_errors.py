@@ -16,9 +16,9 @@ from streamrag_cli.errors import (
     StoreError,
     StreamragError,
     UsageError,
-    aimed,
     class_of,
     http_status_of,
+    with_target_flags,
 )
 from streamrag_cli.server.replies import reply_to
 
@@ -43,8 +43,8 @@ from streamrag_cli.server.replies import reply_to
     ],
 )
 def test_a_hint_is_given_the_flags_that_its_command_does_not_have(hint: str, expected: str) -> None:
-    assert aimed(hint, collection="notes", store="my store") == expected
-    assert aimed(hint) == hint
+    assert with_target_flags(hint, collection="notes", store="my store") == expected
+    assert with_target_flags(hint) == hint
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.errors import ExitCode
-from streamrag_cli.system_errors import lack_of, refusal
+from streamrag_cli.system_errors import exhausted_resource, refusal
 
 STORE = Path("/nowhere/store")
 
@@ -84,7 +84,7 @@ class PanicException(BaseException):
     ],
 )  # fmt: skip
 def test_what_a_process_has_run_out_of_is_found_in_foreign_errors(error: BaseException, code: str) -> None:
-    found = lack_of(error)
+    found = exhausted_resource(error)
 
     assert (found.code if found else "") == code
     assert found is None or found.exit_code == ExitCode.STORE
@@ -97,7 +97,7 @@ def test_what_is_behind_an_error_counts() -> None:
         except OSError as cause:
             raise ValueError("no model") from cause
     except ValueError as error:
-        found = lack_of(error)
+        found = exhausted_resource(error)
 
     assert found
     assert found.code == "too_many_open_files"

@@ -40,7 +40,7 @@ class ModelText:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelAlive:
+class ModelActivity:
     """The server sent something that is not answer text; `thinking` if the model has begun to work on the answer."""
 
     thinking: bool = False
@@ -75,25 +75,25 @@ class ModelLoading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSentWhole:
+class ModelDidNotStream:
     """The server does not stream: the answer that follows came as one JSON object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelTakesBack:
+class ModelRetractsThinking:
     """All text so far was the model's thinking, not its answer, which begins now."""
 
 
 ModelPiece: TypeAlias = (
-    ModelText | ModelAlive | ModelRetrying | ModelLoading | ModelSentWhole | ModelTakesBack | ModelFinished
+    ModelText | ModelActivity | ModelRetrying | ModelLoading | ModelDidNotStream | ModelRetractsThinking | ModelFinished
 )
 
 
-def prepare_client(scheme: str) -> None:
+def warm_up_client(scheme: str) -> None:
     """Pay for the HTTP library and its certificates, 0.1 to 0.2 s, while something else is awaited; in any thread."""
-    from streamrag_cli.model_server.client import trust
+    from streamrag_cli.model_server.client import ssl_context
 
-    trust(scheme)
+    ssl_context(scheme)
 
 
 async def stream_chat(
@@ -124,13 +124,13 @@ async def stream_chat(
             attempt = _stream_once(request, timeout_s, client_for, waited=waited, on_step=on_step)
             async with aclosing(attempt) as pieces:
                 async for piece in pieces:
-                    alive = alive or not isinstance(piece, ModelAlive) or piece.thinking
+                    alive = alive or not isinstance(piece, ModelActivity) or piece.thinking
                     yield piece
         except _RequestFailedError as failed:
             failure = failed.failure
             if alive:
                 raise failure.error from failure.cause
-            if (accepted := request.without_what_was_refused(failure.status, failure.said)) is not None:
+            if (accepted := request.without_refused_parameters(failure.status, failure.said)) is not None:
                 request = accepted
                 continue
             waited_s = time.monotonic() - asked_at_s
@@ -215,7 +215,7 @@ async def _stream_once(
                     limit_s = min(timeout_s, _AFTER_FINISH_S) if finished else timeout_s
                     for piece in _pieces(chunk.text, reply, is_first=not answered):
                         answered = answered or isinstance(piece, ModelText)
-                        if not (finished and isinstance(piece, ModelAlive)):
+                        if not (finished and isinstance(piece, ModelActivity)):
                             yield piece
             finally:
                 await reply.stop()
@@ -249,12 +249,12 @@ def _cut_for_time(limits: AnswerLimits, endpoint: ModelEndpoint, *, answered: bo
 def _pieces(text: str, reply: ChatReply, *, is_first: bool) -> Iterator[ModelPiece]:
     """What a chunk with this text says; `is_first` if none had text before."""
     if not text:
-        yield ModelAlive(thinking=reply.has_thought)
+        yield ModelActivity(thinking=reply.has_thought)
         return
     if reply.takes_back and not is_first:
-        yield ModelTakesBack()
+        yield ModelRetractsThinking()
     if reply.came_whole and is_first:
-        yield ModelSentWhole()
+        yield ModelDidNotStream()
     yield ModelText(text=text)
 
 

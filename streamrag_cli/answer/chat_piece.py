@@ -23,7 +23,7 @@ _FINISH_REASONS: Final = {
 }
 
 
-class NotAnAnswerError(ValueError):
+class InvalidChunkError(ValueError):
     """What the server sent is JSON, but not a piece of an answer."""
 
 
@@ -39,25 +39,25 @@ class Piece:
     usage: Usage | None = None
 
 
-def tidy(chunk: object) -> Piece:
+def parse_chunk(chunk: object) -> Piece:
     """What `chunk` says that matters, each of the one right type.
 
-    Raises NotAnAnswerError where it is no chunk of an answer at all.
+    Raises InvalidChunkError where it is no chunk of an answer at all.
     """
     if not isinstance(chunk, dict):
-        raise NotAnAnswerError("a chunk is not a JSON object")
+        raise InvalidChunkError("a chunk is not a JSON object")
     usage = _usage(chunk.get("usage"))
     choices = chunk.get("choices") or []
     if not isinstance(choices, list):
-        raise NotAnAnswerError("the choices of a chunk are not a list")
+        raise InvalidChunkError("the choices of a chunk are not a list")
     if not choices:
         return Piece(usage=usage)
     choice = choices[0]
     if not isinstance(choice, dict):
-        raise NotAnAnswerError("a choice is not a JSON object")
+        raise InvalidChunkError("a choice is not a JSON object")
     delta = choice.get("delta") or choice.get("message") or {}
     if not isinstance(delta, dict):
-        raise NotAnAnswerError("a choice is not a JSON object with a delta")
+        raise InvalidChunkError("a choice is not a JSON object with a delta")
     content = delta["content"] if "content" in delta else choice.get("text")
     return Piece(
         text=_content(content),
@@ -80,7 +80,7 @@ def _content(content: object) -> str:
         return content or ""
     if isinstance(content, list):
         return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
-    raise NotAnAnswerError("the content of a chunk is not text")
+    raise InvalidChunkError("the content of a chunk is not text")
 
 
 def _usage(usage: object) -> Usage | None:

@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from streamrag_cli.answer.chat_piece import NotAnAnswerError, Piece, tidy
+from streamrag_cli.answer.chat_piece import InvalidChunkError, Piece, parse_chunk
 from streamrag_cli.answer.thinking import ThinkingFilter
 from streamrag_cli.model import Usage
 from streamrag_cli.model_server import error_objects
 from streamrag_cli.model_server.event_stream import ErrorEvent, EventStreamDecoder
+from streamrag_cli.model_server.idle_timer import IdleTimer
 from streamrag_cli.model_server.read_ahead import ReadAhead
-from streamrag_cli.model_server.silence_timer import SilenceTimer
 
 if TYPE_CHECKING:
     from httpx2 import Response
@@ -80,7 +80,7 @@ class ChatReply:
         self._response: Response | None = None
         self._pieces: AsyncIterator[bytes] | None = None
         self._reads: ReadAhead | None = None
-        self._silence = SilenceTimer(self._fall_silent)
+        self._silence = IdleTimer(self._fall_silent)
         self._decoder = EventStreamDecoder()
         self._body: bytearray | None = bytearray()  # until it is known to be a stream
         self._head = b""
@@ -269,10 +269,10 @@ def _piece_and_failure(data: bytes) -> tuple[Piece, Exception | None]:
     if error is None and isinstance(data, ErrorEvent):
         error = chunk
     if error is None:
-        return tidy(chunk), None
+        return parse_chunk(chunk), None
     try:
-        piece = tidy(chunk)
-    except NotAnAnswerError:
+        piece = parse_chunk(chunk)
+    except InvalidChunkError:
         piece = Piece()
     return replace(piece, finish_reason=None), ErrorInStreamError(error)
 

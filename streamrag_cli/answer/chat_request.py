@@ -75,9 +75,9 @@ class ChatRequest:
             **dict.fromkeys(form.limit_names[:1], self.limits.tokens),
         }
 
-    def without_what_was_refused(self, status: int | None, said: str) -> Self | None:
+    def without_refused_parameters(self, status: int | None, said: str) -> Self | None:
         """The request to make after this reply; None if the reply was about something else."""
-        form = self.form.without_what_was_refused(status, said)
+        form = self.form.without_refused_parameters(status, said)
         return None if form is None else replace(self, form=form)
 
 

@@ -10,7 +10,7 @@ from streamrag_cli.display_names import name_of_copy
 from streamrag_cli.model import Chunk, Hit, Source
 from streamrag_cli.retrieval.lexical import holds
 from streamrag_cli.retrieval.search import TermWeights
-from streamrag_cli.store.words import stems
+from streamrag_cli.store.stemming import stems
 from streamrag_cli.text import excerpt, sanitise_line
 
 _MOST_SENTENCES: Final = 60
@@ -66,7 +66,7 @@ def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:
         path=hit.path,
         also=tuple(sanitise_line(name_of_copy(each.source, hit.source)) for each in hit.copies),
         also_paths=tuple(each.path for each in hit.copies),
-        gone_paths=(hit.path,) * hit.is_gone + tuple(each.path for each in hit.copies if each.is_gone),
+        gone_paths=(hit.path,) * hit.is_missing + tuple(each.path for each in hit.copies if each.is_missing),
     )
 
 

@@ -19,8 +19,8 @@ from streamrag_cli.model_server import error_objects, errors
 from streamrag_cli.model_server.deadline import Deadline
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.fetch import fetch
-from streamrag_cli.model_server.known_models import KnownModels
-from streamrag_cli.model_server.route import RedirectedError
+from streamrag_cli.model_server.model_cache import ModelCache
+from streamrag_cli.model_server.network_policy import RedirectedError
 
 DEFAULT_MODEL: Final = "gpt-5.4-mini"  # small, and it answers without a pause for reasoning unless asked to
 LOCAL_PORTS: Final[Mapping[str, int]] = {"Ollama": 11434, "llama.cpp": 8080, "LM Studio": 1234, "vLLM": 8000}
@@ -46,7 +46,7 @@ def choose_endpoint(
     base_url: str | None,
     api_key: str | None,
     timeout_s: float = LIST_TIMEOUT_S,
-    known: KnownModels | None = None,
+    known: ModelCache | None = None,
 ) -> ModelEndpoint | None:
     """The model to ask, or None where nothing names one and the answer is to be made of quotes.
 
@@ -91,7 +91,7 @@ def find_local_servers(ports: Mapping[str, int] = LOCAL_PORTS) -> list[LocalServ
     return [server for server in found if server is not None]
 
 
-def to_connect_one(servers: Sequence[LocalServer], command: str, rest: str = "") -> str:
+def connect_hint(servers: Sequence[LocalServer], command: str, rest: str = "") -> str:
     """A clause that says how to have a model answer: by the first of `servers` that has one, or in general.
 
     `command` takes the flags, and `rest` comes after them.

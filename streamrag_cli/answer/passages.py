@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from streamrag_cli.answer.inline import mask
-from streamrag_cli.answer.torn_code import FENCE, begins_in_code
+from streamrag_cli.answer.split_code import FENCE, starts_inside_code
 from streamrag_cli.documents.formats import Markup, TextKind
 
 MOST_LINES: Final = 12
@@ -83,7 +83,7 @@ def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
     fence: tuple[str, Block] | None = None
     lines = text.split("\n")
     was_quoted = False
-    if kind == "prose" and (markup != "none" or "```" in text) and begins_in_code(text):
+    if kind == "prose" and (markup != "none" or "```" in text) and starts_inside_code(text):
         closing = next(filter(None, map(FENCE.match, lines)), None)
         fence = (closing[1] if closing else "```", Block("code", 0))
         found.append(fence[1])

@@ -14,23 +14,23 @@ from time import perf_counter
 from typing import Final
 
 from streamrag_cli.answer.chat_model import (
-    ModelAlive,
+    ModelActivity,
+    ModelDidNotStream,
     ModelFinished,
     ModelLoading,
+    ModelRetractsThinking,
     ModelRetrying,
-    ModelSentWhole,
-    ModelTakesBack,
     ModelText,
-    prepare_client,
     stream_chat,
+    warm_up_client,
 )
 from streamrag_cli.answer.chat_request import AnswerLimits
 from streamrag_cli.answer.citations import resolve
 from streamrag_cli.answer.excerpts import as_sources
-from streamrag_cli.answer.library import Library
-from streamrag_cli.answer.model_choice import choose_endpoint, find_local_servers, to_connect_one
+from streamrag_cli.answer.model_choice import choose_endpoint, connect_hint, find_local_servers
 from streamrag_cli.answer.prompt import messages
 from streamrag_cli.answer.quoting import pick_quotes, pieces
+from streamrag_cli.answer.shared_resources import SharedResources
 from streamrag_cli.errors import ConfigurationError, ExitCode, StreamragError, UsageError
 from streamrag_cli.events import (
     QUOTES_ONLY,
@@ -44,12 +44,12 @@ from streamrag_cli.events import (
     Token,
     as_event,
 )
-from streamrag_cli.gone import gone_files
+from streamrag_cli.missing_files import find_missing_files
 from streamrag_cli.model import Hit, Question, Source, Timings, Usage
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.errors import empty_answer
-from streamrag_cli.model_server.known_models import KnownModels
-from streamrag_cli.own_thread import in_own_thread
+from streamrag_cli.model_server.model_cache import ModelCache
+from streamrag_cli.new_thread import run_in_new_thread
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
 from streamrag_cli.setting_row import DEFAULT_ANSWER_TOKENS
@@ -58,7 +58,7 @@ from streamrag_cli.stages import Stages
 from streamrag_cli.store.interface import Counts, Reader
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
-from streamrag_cli.system_errors import lack_of
+from streamrag_cli.system_errors import exhausted_resource
 from streamrag_cli.text import sanitise, sanitise_line
 
 QUOTING_MODEL: Final = "quotes"
@@ -69,12 +69,12 @@ _BY_WORDS_ALONE: Final = (
 _log = logging.getLogger(__name__)
 
 
-def ask(question: Question, settings: Settings, library: Library) -> AsyncGenerator[AskEvent, None]:
+def ask(question: Question, settings: Settings, library: SharedResources) -> AsyncGenerator[AskEvent, None]:
     """Answer a question; see `events` for the order."""
     return _with_end(_answer(question, settings, library))
 
 
-def search(question: Question, settings: Settings, library: Library) -> AsyncGenerator[AskEvent, None]:
+def search(question: Question, settings: Settings, library: SharedResources) -> AsyncGenerator[AskEvent, None]:
     """The sources alone: one `Sources`, or one `Error`."""
     return _with_end(_found(question, settings, library))
 
@@ -88,7 +88,7 @@ async def _with_end(events: AsyncGenerator[AskEvent, None]) -> AsyncGenerator[As
             _log.debug("the answer failed", exc_info=error)
             yield as_event(error)
         except Exception as error:  # noqa: BLE001 - said as an event, logged, and not swallowed
-            if lack := lack_of(error):
+            if lack := exhausted_resource(error):
                 _log.debug("the answer failed", exc_info=error)
                 yield as_event(lack)
                 return
@@ -141,7 +141,7 @@ class _Clock:
         )
 
 
-async def _answer(question: Question, settings: Settings, library: Library) -> AsyncGenerator[AskEvent, None]:
+async def _answer(question: Question, settings: Settings, library: SharedResources) -> AsyncGenerator[AskEvent, None]:
     _check(question.text)
     async with (
         library.retriever(settings) as retriever,
@@ -152,12 +152,12 @@ async def _answer(question: Question, settings: Settings, library: Library) -> A
 
 
 async def _events(
-    question: Question, settings: Settings, library: Library, retriever: Retriever
+    question: Question, settings: Settings, library: SharedResources, retriever: Retriever
 ) -> AsyncGenerator[AskEvent, None]:
     clock = _Clock(question)
     clock.end("open the collection")
     if settings.names_a_model:
-        asyncio.get_running_loop().run_in_executor(None, prepare_client, settings.model_scheme)  # 5 % sooner
+        asyncio.get_running_loop().run_in_executor(None, warm_up_client, settings.model_scheme)  # 5 % sooner
     yield Status(status="retrieving", detail=await _what_is_searched(retriever, library))
     found, sources = await retriever.in_thread(partial(_find, question, settings, library, retriever))
     clock.end("retrieval", found.spent_ms)
@@ -181,7 +181,7 @@ async def _events(
             yield event
 
 
-async def _found(question: Question, settings: Settings, library: Library) -> AsyncGenerator[AskEvent, None]:
+async def _found(question: Question, settings: Settings, library: SharedResources) -> AsyncGenerator[AskEvent, None]:
     _check(question.text)
     async with library.retriever(settings) as retriever:
         _, sources = await retriever.in_thread(partial(_find, question, settings, library, retriever))
@@ -189,7 +189,7 @@ async def _found(question: Question, settings: Settings, library: Library) -> As
 
 
 def _find(
-    question: Question, settings: Settings, library: Library, retriever: Retriever, cancellation: Cancellation
+    question: Question, settings: Settings, library: SharedResources, retriever: Retriever, cancellation: Cancellation
 ) -> tuple[Retrieved, tuple[Source, ...]]:
     """All that needs a thread, in one turn: under load each turn is waited for."""
     looks_for_files = open_store(settings.store).has_local_files and not library.for_visitors
@@ -198,7 +198,7 @@ def _find(
         previous=_previous(question),
         limit=settings.top_k,
         min_score=settings.min_score,
-        find_gone=gone_files if looks_for_files else None,
+        find_missing=find_missing_files if looks_for_files else None,
         cancellation=cancellation,
     )
     return found, as_sources(found.hits, found.term_weights, found.codes, question=question.text)
@@ -211,13 +211,13 @@ async def _endpoint(settings: Settings) -> ModelEndpoint | None:
         base_url=settings.base_url,
         api_key=settings.api_key,
         timeout_s=settings.timeout_s,
-        known=KnownModels(settings.state_directory),
+        known=ModelCache(settings.state_directory),
     )
     # Only a server's list has to be waited for. Under load the threads are all searching: a turn takes seconds.
-    return choose() if settings.model or not settings.base_url else await in_own_thread(choose)
+    return choose() if settings.model or not settings.base_url else await run_in_new_thread(choose)
 
 
-async def _what_is_searched(retriever: Retriever, library: Library) -> str:
+async def _what_is_searched(retriever: Retriever, library: SharedResources) -> str:
     """For a person at the terminal. To visitors nothing is said of it, so nothing is counted."""
     if library.for_visitors:
         return ""
@@ -248,10 +248,10 @@ async def _generate(
     *,
     settings: Settings,
     clock: _Clock,
-    library: Library,
+    library: SharedResources,
 ) -> AsyncGenerator[AskEvent, None]:
     """The model's answer. If the server refuses the model that was remembered of it, it is asked which it has now."""
-    known = KnownModels(settings.state_directory)
+    known = ModelCache(settings.state_directory)
     generate_with = partial(_generate_with, question, hits, settings=settings, clock=clock, library=library)
     may_be_outdated = not settings.model and endpoint.model == known.get(endpoint.url)
     try:
@@ -279,7 +279,7 @@ async def _generate_with(
     *,
     settings: Settings,
     clock: _Clock,
-    library: Library,
+    library: SharedResources,
 ) -> AsyncGenerator[AskEvent, None]:
     prompt = messages(question.text, hits, extra=question.extra, conversation=question.conversation)
     waiting = f"waiting for {sanitise_line(endpoint.model)}"
@@ -311,13 +311,13 @@ async def _generate_with(
                         loading = True
                         message = f"the server is loading {sanitise_line(endpoint.model)}: waiting up to {limit_s:g} s"
                         yield Notice(message=message, code="model_loading")
-                case ModelSentWhole():
+                case ModelDidNotStream():
                     yield Notice(
                         message="the model's server does not stream: the answer came whole", code="not_streamed"
                     )
-                case ModelTakesBack():
+                case ModelRetractsThinking():
                     yield THINKING_SHOWN
-                case ModelAlive():
+                case ModelActivity():
                     pass
                 case ModelFinished() as finished:
                     for event in _finish(finished, endpoint, clock):
@@ -390,7 +390,7 @@ async def _quote(
         yield QUOTES_ONLY
     else:
         quotes, servers = await asyncio.gather(picking, asyncio.to_thread(find_local_servers))
-        how = to_connect_one(servers, "streamrag ask", " QUESTION")
+        how = connect_hint(servers, "streamrag ask", " QUESTION")
         yield replace(QUOTES_ONLY, message=f"{QUOTES_ONLY.message}; {how}")
     if not quotes:
         raise UsageError(

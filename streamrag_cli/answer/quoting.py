@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import PurePath
 from typing import Final
 
-from streamrag_cli.answer.asked_values import up_to_value, values_asked_for
+from streamrag_cli.answer.expected_values import expected_values, extend_to_value
 from streamrag_cli.answer.facts import asked_by
 from streamrag_cli.answer.passages import Announced, chosen_rows
 from streamrag_cli.answer.sentence_cosines import sentence_cosines, with_title
@@ -24,8 +24,8 @@ from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.lexical import has_option, holds, options
 from streamrag_cli.retrieval.search import Retrieved, TermWeights
 from streamrag_cli.setting_row import MAX_TOP_K
+from streamrag_cli.store.stemming import stems
 from streamrag_cli.store.time_limit import Cancellation
-from streamrag_cli.store.words import stems
 
 QUOTES: Final = 3
 EMBEDDED: Final = 64
@@ -175,10 +175,10 @@ def _in_order(
     chunk_after: Callable[[Hit], Chunk | None],
 ) -> Iterator[Quote]:
     """Each candidate as a quote, up to the value that is asked for, with the block that it announces."""
-    values = values_asked_for(question)
+    values = expected_values(question)
     shown: set[str] = set()
     for hit, sentence in candidates:
-        parts = up_to_value(sentence, values, shown)
+        parts = extend_to_value(sentence, values, shown)
         if len(parts) == 1 and _is_question(sentence) and not sentence.block.markdown:
             parts = [sentence, *sentence.following[:1]]
         shown.update(part.text for part in parts)

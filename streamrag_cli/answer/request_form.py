@@ -31,7 +31,7 @@ class RequestForm:
     system_role: bool = True
     limit_names: tuple[str, ...] = ()
 
-    def without_what_was_refused(self, status: int | None, said: str) -> Self | None:
+    def without_refused_parameters(self, status: int | None, said: str) -> Self | None:
         """The form to ask again with after this reply; None if the reply was about something else."""
         if status not in _REFUSAL_STATUSES:
             return None

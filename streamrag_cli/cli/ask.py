@@ -53,11 +53,11 @@ def command(
         events = _with_stages(events, stages.spent_ms)
 
     # The engine is at work by now: what shows its answer is imported beside that.
-    from streamrag_cli.cli.names import with_shown_names
     from streamrag_cli.cli.run import run
-    from streamrag_cli.render.renderer import Face, renderer_for
+    from streamrag_cli.cli.source_names import with_shown_names
+    from streamrag_cli.render.renderer import OutputOptions, renderer_for
 
-    face = Face(json=json, jsonl=jsonl, stream=not no_stream, quiet=quiet, plain=plain)
+    face = OutputOptions(json=json, jsonl=jsonl, stream=not no_stream, quiet=quiet, plain=plain)
     terminal_type = process.environment.get("TERM", "")
     renderer = renderer_for(face, out=process.out, err=process.err, terminal_type=terminal_type)
     return run(with_shown_names(events, process.display_names), renderer, process, part_of="answer")

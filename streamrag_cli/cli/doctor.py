@@ -25,16 +25,16 @@ def command(
     by -c, disk, terminal, engine, and that no library reports home. Nothing is changed. The exit code is that of the
     worst failure.
     """
-    from streamrag_cli.doctor.examination import Patient, examine
+    from streamrag_cli.doctor.checks import CheckContext, run_checks
     from streamrag_cli.render.doctor import show_findings
 
-    patient = Patient(
+    patient = CheckContext(
         flags=flags,
         environment=process.environment,
         screen=_screen(process, plain=plain),
         full=full,
     )
-    return show_findings(examine(patient), out=process.out, json=json, plain=plain)
+    return show_findings(run_checks(patient), out=process.out, json=json, plain=plain)
 
 
 def _screen(process: Process, *, plain: bool) -> "Screen":

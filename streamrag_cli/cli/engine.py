@@ -12,7 +12,7 @@ from streamrag_cli.cli import options
 from streamrag_cli.cli.process import Process
 
 if TYPE_CHECKING:
-    from streamrag_cli.engine.place import Place
+    from streamrag_cli.engine.address import EngineAddress
 
 _STOP_WITHIN_S: Final = 3.0
 
@@ -55,21 +55,21 @@ def stop(context: typer.Context) -> int:
     return 0
 
 
-def _places(surroundings: Mapping[str, str]) -> "list[Place]":
-    from streamrag_cli.engine.place import UnsafePlaceError, places
+def _places(surroundings: Mapping[str, str]) -> "list[EngineAddress]":
+    from streamrag_cli.engine.address import UnsafeDirectoryError, all_addresses
 
     try:
-        return places(surroundings)
-    except UnsafePlaceError:
+        return all_addresses(surroundings)
+    except UnsafeDirectoryError:
         return []  # a place that no engine would use
 
 
-def _state(place: "Place", wants: Literal["status", "stop"]) -> dict[str, Any] | None:
-    from streamrag_cli.engine.client import NoEngineError, pid_of, state_of
+def _state(place: "EngineAddress", wants: Literal["status", "stop"]) -> dict[str, Any] | None:
+    from streamrag_cli.engine.client import EngineUnavailableError, pid_of, state_of
 
     try:
         return state_of(place, wants)
-    except NoEngineError:
+    except EngineUnavailableError:
         return {"pid": pid_of(place), "version": "?", "questions": "?", "open": "?"} | {
             "running_s": 0.0,
             "idle_s": 0.0,
@@ -79,7 +79,7 @@ def _state(place: "Place", wants: Literal["status", "stop"]) -> dict[str, Any] |
         }
 
 
-def _stop(place: "Place") -> bool:
+def _stop(place: "EngineAddress") -> bool:
     """Whether there was one to stop. One that does not end in time is killed: it hangs."""
     state = _state(place, "stop")
     if state is None:

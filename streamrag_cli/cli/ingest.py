@@ -13,7 +13,7 @@ from streamrag_cli.settings import Settings
 from streamrag_cli.text import sanitise_line
 
 if TYPE_CHECKING:
-    from streamrag_cli.ingest.roots import Consent
+    from streamrag_cli.ingest.roots import Confirmation
 
 
 def command(
@@ -70,9 +70,9 @@ def command(
     return run(act(request, settings), renderer, process, part_of="ingest", hint="streamrag ingest PATH")
 
 
-def _consent_of(process: Process, *, yes: bool) -> "Consent":
+def _consent_of(process: Process, *, yes: bool) -> "Confirmation":
     """Given with `--yes`; asked for if both stdin and stderr are a terminal."""
-    from streamrag_cli.ingest.roots import Consent
+    from streamrag_cli.ingest.roots import Confirmation
 
     def ask(question: str) -> bool:
         process.err.write(f"{sanitise_line(question)} [y/N] ")
@@ -80,7 +80,7 @@ def _consent_of(process: Process, *, yes: bool) -> "Consent":
         return process.stdin.readline().strip().lower() in {"y", "yes"}
 
     can_ask = process.stdin.isatty() and process.err.isatty()
-    return Consent(given=yes, ask=ask if can_ask else None)
+    return Confirmation(given=yes, ask=ask if can_ask else None)
 
 
 def _check(paths: Sequence[str], *, remove: bool, remove_all: bool, rebuild: bool) -> None:

@@ -14,18 +14,18 @@ def main() -> NoReturn:
         sys.stdout.write(f"streamrag {__version__}\n")
         sys.exit(0)
 
-    from streamrag_cli.cli.interruption import Interrupted, Signals
+    from streamrag_cli.cli.signals import Interrupted, Signals
 
     signals = Signals()
     try:
-        signals.raise_on_arrival()
+        signals.raise_on_signal()
         from streamrag_cli.cli.process import Process
 
         process = Process.of_this(started_at, signals)
         from streamrag_cli.cli.program import run_program  # typer: 50 ms, which `--version` does not need
 
         code = run_program(process)
-        signals.stop_catching()
+        signals.restore_default_handlers()
     except Interrupted as interruption:
         code = interruption.code
     sys.exit(code)

@@ -14,9 +14,9 @@ from typing import Any, Final, NoReturn, Self, TextIO
 
 from streamrag_cli.cli import streams
 from streamrag_cli.cli.asked import Asked, shown_base_url
-from streamrag_cli.cli.interruption import Signals
+from streamrag_cli.cli.signals import Signals
 from streamrag_cli.display_names import DisplayNames
-from streamrag_cli.errors import ExitCode, StreamragError, aimed
+from streamrag_cli.errors import ExitCode, StreamragError, with_target_flags
 from streamrag_cli.events import Error
 from streamrag_cli.settings import ServerSettings, Settings, read_server_settings, read_settings
 
@@ -30,7 +30,7 @@ class Process:
     """`started_at` is the `perf_counter` reading at the first line of the program.
 
     `working_directory` is None if it no longer exists, or may not be looked at. `target` are the collection and the
-    store that the command's flags name, as `aimed` takes them; `asked` is what a hint to ask again repeats.
+    store that the command's flags name, as `with_target_flags` takes them; `asked` is what a hint to ask again repeats.
     """
 
     arguments: Sequence[str]
@@ -80,9 +80,9 @@ class Process:
         """What files are called for whoever runs this process."""
         return DisplayNames(self.working_directory, self.home)
 
-    def aimed(self, message: str) -> str:
+    def with_target_flags(self, message: str) -> str:
         """A message that ends in a command, for the collection and the store that this command's flags name."""
-        return aimed(message, **self.target)
+        return with_target_flags(message, **self.target)
 
     def hint_of(self, error: StreamragError | Error) -> str:
         """The hint: the same command once more if that is what it says, else for that collection and store."""
@@ -90,9 +90,9 @@ class Process:
         if again != error.hint:
             return again
         about_them = error.exit_code in {ExitCode.STORE, ExitCode.NOTHING_RELEVANT} or error.code in _ABOUT_THE_STORE
-        return self.aimed(error.hint) if about_them else error.hint
+        return self.with_target_flags(error.hint) if about_them else error.hint
 
-    def leave_at_once(self, code: int) -> NoReturn:
+    def exit_immediately(self, code: int) -> NoReturn:
         """End without waiting for threads in the middle of an import or a computation."""
         with contextlib.suppress(OSError, ValueError):
             streams.flush(self.out, self.err)

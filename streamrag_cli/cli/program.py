@@ -11,14 +11,14 @@ import typer
 
 from streamrag_cli.cli import streams
 from streamrag_cli.cli.app import app
-from streamrag_cli.cli.library_logs import tame_libraries, without_keys
+from streamrag_cli.cli.logging_setup import configure_library_logging, without_keys
 from streamrag_cli.cli.process import Process
 from streamrag_cli.codec import encode, to_json
 from streamrag_cli.errors import ExitCode, StreamragError, UsageError
 from streamrag_cli.events import Error, as_event
 from streamrag_cli.json_objects import failure_object
-from streamrag_cli.render.complaint import complain
-from streamrag_cli.system_errors import lack_of
+from streamrag_cli.render.error_output import print_error
+from streamrag_cli.system_errors import exhausted_resource
 from streamrag_cli.text import sanitise
 
 # click's, which recent versions of typer carry inside
@@ -28,13 +28,13 @@ _log: Final = logging.getLogger(__name__)
 
 def run_program(process: Process) -> int:
     """Run one command and return its exit code. An expected failure is two lines on stderr."""
-    tame_libraries(process)
+    configure_library_logging(process)
     try:
         code = _run(process)
         streams.flush(process.out, process.err)
     except BaseException as error:  # noqa: BLE001 - the last line of defence: no traceback unless asked for
         code = process.signals.received or _explained(error, process)
-    streams.abandon_unwritten(process.out, process.err, blocked=process.signals.received is not None)
+    streams.discard_unwritten(process.out, process.err, blocked=process.signals.received is not None)
     return process.signals.received or code
 
 
@@ -69,19 +69,19 @@ def _command_in(process: Process) -> str:
 
 def _explained(error: BaseException, process: Process) -> ExitCode:
     """Say what ended the command, and return the code for it."""
-    expected = error if isinstance(error, StreamragError) else lack_of(error)
+    expected = error if isinstance(error, StreamragError) else exhausted_resource(error)
     if expected is not None:
         _log.debug("the command failed", exc_info=error)
         hint = _help_command(process) if expected.code == "bad_flag" else process.hint_of(expected)
         event = replace(as_event(expected), hint=hint)
         _print_for_programs(process, event)
-        _complain(process, expected.message, event.hint)
+        _print_error(process, expected.message, event.hint)
         return expected.exit_code
     match error:
         case BrokenPipeError():
             return ExitCode.BROKEN_PIPE
         case OSError() if error.errno in streams.UNWRITABLE:
-            _complain(process, f"the output cannot be written: {error.strerror}", "write it somewhere else")
+            _print_error(process, f"the output cannot be written: {error.strerror}", "write it somewhere else")
             return ExitCode.BUG
         case SystemExit():
             raise error
@@ -101,11 +101,11 @@ def _print_for_programs(process: Process, error: Error) -> None:
         process.out.flush()
 
 
-def _complain(process: Process, message: str, hint: str = "") -> None:
+def _print_error(process: Process, message: str, hint: str = "") -> None:
     with contextlib.suppress(OSError, ValueError):  # nobody reads stdout or stderr: the exit code still says it
         process.out.flush()
     with contextlib.suppress(OSError, ValueError):
-        complain(process.err, without_keys(message, process.environment), hint)
+        print_error(process.err, without_keys(message, process.environment), hint)
 
 
 def _bug(error: BaseException, process: Process) -> ExitCode:
@@ -114,5 +114,5 @@ def _bug(error: BaseException, process: Process) -> ExitCode:
             said = sanitise("".join(traceback.format_exception(error)))
             process.err.write(without_keys(said, process.environment))
     hint = "run it again with --debug and report what it prints"
-    _complain(process, f"internal error: {type(error).__name__}: {error}", hint)
+    _print_error(process, f"internal error: {type(error).__name__}: {error}", hint)
     return ExitCode.BUG

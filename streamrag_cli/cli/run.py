@@ -6,8 +6,8 @@ from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from streamrag_cli.cli.interruption import Interrupted
 from streamrag_cli.cli.process import Process
+from streamrag_cli.cli.signals import Interrupted
 from streamrag_cli.cli.streams import pipe_of
 from streamrag_cli.errors import ExitCode
 from streamrag_cli.events import Done, Error, IngestDone, Notice
@@ -64,13 +64,13 @@ async def _watched(events: AsyncGenerator[AnyEvent, None], showing: "_Showing[An
         showing.ended_by = showing.ended_by or code
         loop.call_soon_threadsafe(task.cancel)
 
-    with process.signals.on_arrival(end), _watching(pipe_of(process.out), end):
+    with process.signals.on_signal(end), _watching(pipe_of(process.out), end):
         try:
             return await task
         except asyncio.CancelledError:
             if showing.ended_by is None:
                 raise
-            process.leave_at_once(showing.ended_by)
+            process.exit_immediately(showing.ended_by)
 
 
 @contextmanager
@@ -113,7 +113,7 @@ class _Showing(Generic[AnyEvent]):
             raise Interrupted(self._process.signals.received)  # foreign code has made an error of it
         self.code = _code_of(event)
         self._ended = isinstance(event, Done | IngestDone | Error)
-        self._renderer.handle(_aimed(event, self._process))
+        self._renderer.handle(_with_target_flags(event, self._process))
 
     def __enter__(self) -> None:
         """Nothing is to be done."""
@@ -124,7 +124,7 @@ class _Showing(Generic[AnyEvent]):
         fails_again = isinstance(error, OSError) or self.ended_by is not None
         with contextlib.suppress(OSError) if fails_again else contextlib.nullcontext():
             if self._part_of and not self._ended and self.ended_by not in {None, ExitCode.BROKEN_PIPE}:
-                self._renderer.handle(_aimed(self._interruption(self.ended_by), self._process))  # type: ignore[arg-type]
+                self._renderer.handle(_with_target_flags(self._interruption(self.ended_by), self._process))  # type: ignore[arg-type]
             self._renderer.close()
 
     def _interruption(self, code: ExitCode) -> Error:
@@ -144,12 +144,12 @@ def _code_of(event: object) -> ExitCode:
             return ExitCode.OK
 
 
-def _aimed(event: AnyEvent, process: Process) -> AnyEvent:
+def _with_target_flags(event: AnyEvent, process: Process) -> AnyEvent:
     """The event; commands in it are for the collection and the store that the command's flags name."""
     match event:
         case Error():
             return replace(event, hint=process.hint_of(event))
         case Notice(code="root_gone" | "source_gone"):
-            return replace(event, message=process.aimed(event.message))
+            return replace(event, message=process.with_target_flags(event.message))
         case _:
             return event

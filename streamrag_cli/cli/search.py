@@ -27,8 +27,8 @@ def command(
     events = service_of(process, settings).search(Question(text=text, accepted_at=time.perf_counter()), settings)
 
     # The engine is at work by now: what shows its hits is imported beside that.
-    from streamrag_cli.cli.names import with_shown_names
     from streamrag_cli.cli.run import run
+    from streamrag_cli.cli.source_names import with_shown_names
     from streamrag_cli.render.hits import Hits
 
     renderer = Hits(process.out, process.err, query=text, json=json, jsonl=jsonl, quiet=quiet, plain=plain)

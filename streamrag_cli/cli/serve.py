@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streamrag_cli.cli.library_logs import tame_libraries
+from streamrag_cli.cli.logging_setup import configure_library_logging
 from streamrag_cli.cli.process import Process
 from streamrag_cli.settings import ServerSettings, Settings
 
@@ -59,10 +59,10 @@ def _models_here(settings: Settings) -> str:
     """A line for the operator if answers will be quotes though a model runs here; a visitor is never shown it."""
     if settings.names_a_model:
         return ""
-    from streamrag_cli.answer.model_choice import find_local_servers, to_connect_one
+    from streamrag_cli.answer.model_choice import connect_hint, find_local_servers
 
     found = [each for each in find_local_servers() if each.models]
-    connect = to_connect_one(found, "streamrag serve")
+    connect = connect_hint(found, "streamrag serve")
     return f"note: no model is connected, so answers are quotes; {connect}\n" if found else ""
 
 
@@ -70,5 +70,5 @@ def _prepare_worker(log: str) -> None:
     from streamrag_cli.cli.server_log import start_log  # with the server, which is imported by then
 
     process = Process.of_this(time.perf_counter())
-    tame_libraries(process)
+    configure_library_logging(process)
     start_log(log, process)

@@ -13,7 +13,7 @@ import traceback
 from types import TracebackType
 from typing import Final, TypeAlias
 
-from streamrag_cli.cli.library_logs import SafeFormatter
+from streamrag_cli.cli.logging_setup import SafeFormatter
 from streamrag_cli.cli.process import Process
 from streamrag_cli.server.request_log import log as requests
 

@@ -4,8 +4,8 @@ import shlex
 
 from streamrag_cli.cli import options
 from streamrag_cli.cli.process import Process
-from streamrag_cli.errors import aimed
-from streamrag_cli.gone import gone_files
+from streamrag_cli.errors import with_target_flags
+from streamrag_cli.missing_files import find_missing_files
 from streamrag_cli.settings import Settings
 
 
@@ -19,17 +19,19 @@ def command(
     """Show what is in the store: documents, chunks, embedding, size, last ingest."""
 
     from streamrag_cli.render.status import show_status
-    from streamrag_cli.store.kind import status_of
+    from streamrag_cli.store.backend import status_of
     from streamrag_cli.store.registry import open_store
 
     there = open_store(settings.store)
     found = status_of(there, only=settings.collection if process.target["collection"] else None)
     roots = [root for each in found for root in each.roots]
-    gone = gone_files(roots) if there.has_local_files else frozenset()
+    gone = find_missing_files(roots) if there.has_local_files else frozenset()
 
     def removal(collection: str, root: str) -> str:
         command = f"streamrag ingest --remove {shlex.quote(process.display_names.typed(root))}"
-        return process.aimed(aimed(command, collection="" if collection == settings.collection else collection))
+        return process.with_target_flags(
+            with_target_flags(command, collection="" if collection == settings.collection else collection)
+        )
 
     show_status(str(there), found, gone=gone, removal=removal, out=process.out, json=json, plain=plain)
     return 0

@@ -38,11 +38,11 @@ def prepare() -> None:
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="replace", newline="\n")  # type: ignore[union-attr]
     if isinstance(sys.stderr, io.TextIOWrapper) and not sys.stderr.isatty():
-        remarks = io.BufferedWriter(_Remarks(sys.stderr.fileno(), "w", closefd=False))
+        remarks = io.BufferedWriter(_BestEffortWriter(sys.stderr.fileno(), "w", closefd=False))
         sys.stderr = io.TextIOWrapper(remarks, sys.stderr.encoding, "replace", "\n", line_buffering=True)
 
 
-class _Remarks(io.FileIO):
+class _BestEffortWriter(io.FileIO):
     """Writes what can be written and lets go of the rest."""
 
     def write(self, remark: Any) -> int:
@@ -89,7 +89,7 @@ def flush(out: TextIO, err: TextIO) -> None:
     err.flush()
 
 
-def abandon_unwritten(out: TextIO, err: TextIO, *, blocked: bool) -> None:
+def discard_unwritten(out: TextIO, err: TextIO, *, blocked: bool) -> None:
     """Keep the interpreter from failing once more on what could not be written.
 
     `blocked` says that even trying might last for ever.

@@ -8,8 +8,8 @@ from streamrag_cli.doctor.findings import Finding, ok
 from streamrag_cli.errors import StoreError
 from streamrag_cli.retrieval.retriever import embedder_for
 from streamrag_cli.settings import Settings
+from streamrag_cli.store.backend import CollectionStatus, status_of
 from streamrag_cli.store.interface import another_embedding
-from streamrag_cli.store.kind import CollectionStatus, status_of
 from streamrag_cli.store.registry import open_store
 
 _TEXT: Final = "How long is a trial?"

@@ -5,8 +5,8 @@ from typing import Final
 
 from streamrag_cli import __version__
 from streamrag_cli.doctor.findings import Finding, ok, warning
-from streamrag_cli.engine.client import NoEngineError, state_of
-from streamrag_cli.engine.place import Place, UnsafePlaceError, place_for, places
+from streamrag_cli.engine.address import EngineAddress, UnsafeDirectoryError, address_for, all_addresses
+from streamrag_cli.engine.client import EngineUnavailableError, state_of
 from streamrag_cli.settings import Settings
 
 _STOP: Final = "streamrag engine stop"
@@ -17,12 +17,12 @@ def check_engine(settings: Settings | None, environment: Mapping[str, str]) -> I
         yield ok("engine", "switched off: every command does all its work itself")
         return
     try:
-        own, every = place_for(environment), places(environment)
+        own, every = address_for(environment), all_addresses(environment)
         state = state_of(own, "status")
-    except UnsafePlaceError as error:
+    except UnsafeDirectoryError as error:
         yield warning("engine", f"it cannot be used: {error}", hint=error.hint, code="engine_unusable")
         return
-    except (NoEngineError, OSError) as error:
+    except (EngineUnavailableError, OSError) as error:
         yield warning("engine", f"it cannot be used: {error}", hint=_STOP, code="engine_unusable")
         return
     if others := len([each for each in every if each != own and _lives(each)]):
@@ -38,9 +38,9 @@ def check_engine(settings: Settings | None, environment: Mapping[str, str]) -> I
             yield warning("engine", f"{said}; this is version {__version__}", hint=_STOP, code="engine_outdated")
 
 
-def _lives(place: Place) -> bool:
+def _lives(place: EngineAddress) -> bool:
     """Whether an engine is there, be it one that does not answer. A killed one leaves its socket behind."""
     try:
         return state_of(place, "status") is not None
-    except (NoEngineError, OSError):
+    except (EngineUnavailableError, OSError):
         return True

@@ -11,11 +11,11 @@ from streamrag_cli.answer.chat_model import (
     ModelFinished,
     ModelRetrying,
     ModelText,
-    prepare_client,
     stream_chat,
+    warm_up_client,
 )
-from streamrag_cli.answer.library import Library
 from streamrag_cli.answer.model_choice import choose_endpoint, find_local_servers
+from streamrag_cli.answer.shared_resources import SharedResources
 from streamrag_cli.doctor.findings import Finding, ok, warning
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.errors import shown_model
@@ -49,7 +49,7 @@ def check_model(settings: Settings) -> Iterator[Finding]:
     if endpoint is None:
         yield ok("model", f"none: answers are quotes{_to_connect_one()}")
         return
-    prepare_client(endpoint.scheme)  # not the server's time
+    warm_up_client(endpoint.scheme)  # not the server's time
     heard = asyncio.run(_ask(endpoint, timeout_s=settings.timeout_s))
     who = f"{shown_model(endpoint.model)} at {endpoint.address}"
     first_token_ms = round(heard.first_token_ms, 1)
@@ -74,7 +74,7 @@ def _to_connect_one() -> str:
 async def _ask(endpoint: ModelEndpoint, *, timeout_s: float) -> _Heard:
     first_token_ms, pieces, retries, complete = 0.0, 0, 0, False
     asked_at_s = time.perf_counter()
-    async with Library() as library:
+    async with SharedResources() as library:
         stream = stream_chat(_QUESTION, endpoint=endpoint, timeout_s=timeout_s, client_for=library.client)
         async with aclosing(stream):
             async for part in stream:

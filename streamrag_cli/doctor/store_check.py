@@ -8,10 +8,10 @@ from itertools import chain
 from typing import Final
 
 from streamrag_cli.doctor.findings import Finding, failed, ok, warning
-from streamrag_cli.errors import StoreError, aimed
-from streamrag_cli.gone import gone_files
+from streamrag_cli.errors import StoreError, with_target_flags
+from streamrag_cli.missing_files import find_missing_files
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.kind import IntegrityReport, Store, damaged_collection, missing_collection
+from streamrag_cli.store.backend import IntegrityReport, Store, damaged_collection, missing_collection
 from streamrag_cli.store.registry import open_store
 
 _LITTLE_BYTES: Final = 500_000_000
@@ -62,7 +62,7 @@ def _check_roots(store: Store, name: str) -> Iterator[Finding]:
     if not store.has_local_files:
         return
     with suppress(StoreError), store.manifest(name) as manifest:
-        gone = gone_files(manifest.roots()) if manifest else frozenset()
+        gone = find_missing_files(manifest.roots()) if manifest else frozenset()
         for root in sorted(gone):
             if manifest and any(True for _ in manifest.documents_under(root)):
                 said = f"{name}: {root} is gone, but questions are still answered from its documents"
@@ -72,7 +72,7 @@ def _check_roots(store: Store, name: str) -> Iterator[Finding]:
 
 def _for(collection: str, hint: str, settings: Settings, flags: Mapping[str, object | None]) -> str:
     in_use = collection == settings.collection and not flags.get("collection")
-    return aimed(hint, collection="" if in_use else collection, store=settings.store_named_by(flags))
+    return with_target_flags(hint, collection="" if in_use else collection, store=settings.store_named_by(flags))
 
 
 def check_disk(store: Store) -> Iterator[Finding]:

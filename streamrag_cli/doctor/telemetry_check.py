@@ -8,7 +8,7 @@ from typing import Final
 
 from streamrag_cli.doctor.findings import Finding, ok, warning
 from streamrag_cli.errors import ConfigurationError
-from streamrag_cli.telemetry import not_silenced
+from streamrag_cli.telemetry import active_telemetry
 
 _ONNXRUNTIME: Final = Path("Microsoft", "DeveloperTools", ".onnxruntime")
 
@@ -16,9 +16,9 @@ _ONNXRUNTIME: Final = Path("Microsoft", "DeveloperTools", ".onnxruntime")
 def check_telemetry(environment: Mapping[str, str]) -> Iterator[Finding]:
     """`environment` names the user's folders; the switches are read from this process's own.
 
-    Raises ConfigurationError `not_silenced`.
+    Raises ConfigurationError `active_telemetry`.
     """
-    if loud := not_silenced(os.environ):
+    if loud := active_telemetry(os.environ):
         message = f"a library may report home: {', '.join(loud)} not as streamrag sets it"
         hint = " ".join(["unset", *loud, "  (then: streamrag doctor)"])
         raise ConfigurationError(message, code="not_silenced", hint=hint)

@@ -22,22 +22,22 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
+from streamrag_cli.documents.discovery_results import Found, FoundFile, SkipCode, SkippedPath, UnreadableDirectory
 from streamrag_cli.documents.formats import is_supported
-from streamrag_cli.documents.found import Found, FoundFile, SkipCode, SkippedPath, UnreadableDirectory
 from streamrag_cli.documents.generated import has_generated_name, is_installed, is_vendored_directory
 from streamrag_cli.documents.gitignore import IgnoreRules, given_rules, is_excluded, rules_above
 from streamrag_cli.documents.ignore_patterns import Rule
-from streamrag_cli.documents.never_read import (
+from streamrag_cli.documents.safe_open import open_directory
+from streamrag_cli.documents.secret_names import (
     TOOL_DIRECTORIES,
+    classify_name,
     is_about_a_hidden_file,
-    is_never_entered,
+    is_excluded_directory,
     is_secret_directory,
-    judge_name,
 )
-from streamrag_cli.documents.opening import open_directory
 from streamrag_cli.errors import DocumentError, UsageError
-from streamrag_cli.gone import is_gone
-from streamrag_cli.system_errors import lack_of
+from streamrag_cli.missing_files import is_missing
+from streamrag_cli.system_errors import exhausted_resource
 
 
 def discover(
@@ -192,10 +192,10 @@ class _Walk:
         if is_named:
             return "excluded" if rules.given.ignores(path, directory=directory) else None
         name = path.rpartition("/")[2]
-        if directory and is_never_entered(name):
+        if directory and is_excluded_directory(name):
             return "hidden" if name.casefold() in TOOL_DIRECTORIES else "secret"
         if name.startswith(".") and not is_about_a_hidden_file(name):
-            return "secret" if not directory and judge_name(Path(name)) == "secret" else "hidden"
+            return "secret" if not directory and classify_name(Path(name)) == "secret" else "hidden"
         if ignored := rules.ignores(path, directory=directory):
             return ignored
         return "generated" if directory and is_vendored_directory(name, siblings) else None
@@ -207,9 +207,9 @@ class _Walk:
             self.seen.add(real)
             return FoundFile(name=path, root=self.root, real=real, is_named=True)
         name, real_name = PurePath(path.rpartition("/")[2]), PurePath(real.rpartition("/")[2])
-        suspicion = judge_name(name, in_secret_directory=in_secret_directory)
+        suspicion = classify_name(name, in_secret_directory=in_secret_directory)
         if suspicion != "secret" and real_name != name:
-            suspicion = judge_name(real_name, in_secret_directory=in_secret_directory) or suspicion
+            suspicion = classify_name(real_name, in_secret_directory=in_secret_directory) or suspicion
         if suspicion == "secret":
             return SkippedPath(name=path, code="secret")
         if has_generated_name(name.name):
@@ -235,7 +235,7 @@ class _Walk:
         in_secret_directory = any(is_secret_directory(parent) for parent in parents)
         if real != self.real_root and not real.startswith(self.real_root.rstrip("/") + "/"):
             yield SkippedPath(name=link, code="outside_root")
-        elif any(is_never_entered(parent) for parent in parents):
+        elif any(is_excluded_directory(parent) for parent in parents):
             yield SkippedPath(name=link, code="secret")
         elif real in self.seen:
             yield SkippedPath(name=link, code="duplicate")
@@ -247,7 +247,7 @@ class _Walk:
 
 
 def _require(root: Path) -> None:
-    if is_gone(root):
+    if is_missing(root):
         parent = next(parent for parent in root.parents if parent.is_dir())
         raise UsageError(
             f"no such file or directory: {root}", code="no_such_path", hint=f"ls {shlex.quote(str(parent))}"
@@ -256,6 +256,6 @@ def _require(root: Path) -> None:
 
 def _reason(error: OSError) -> str:
     """Raises ResourceError if the process has no descriptors or memory left: the directory is not at fault."""
-    if (lack := lack_of(error)) is not None:
+    if (lack := exhausted_resource(error)) is not None:
         raise lack from error
     return (error.strerror or str(error)).lower()

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from streamrag_cli.documents.opening import open_resolved
+from streamrag_cli.documents.safe_open import open_resolved
 from streamrag_cli.errors import DocumentError
-from streamrag_cli.system_errors import lack_of
+from streamrag_cli.system_errors import exhausted_resource
 from streamrag_cli.text import REPLACEMENT
 
 _BLOCK_BYTES: Final = 1 << 20
@@ -210,7 +210,7 @@ def _too_large(limit_bytes: int) -> DocumentError:
 
 def _translated(error: OSError) -> DocumentError:
     """Raises ResourceError if it is not the file that is wrong: the process has no descriptors or memory left."""
-    if (lack := lack_of(error)) is not None:
+    if (lack := exhausted_resource(error)) is not None:
         raise lack from error
     match error.errno:
         case errno.EACCES | errno.EPERM:

@@ -15,9 +15,9 @@ from pathlib import PurePath
 from typing import Final
 
 from streamrag_cli.documents.formats import format_of
-from streamrag_cli.documents.never_read import Suspicion, is_data
-from streamrag_cli.documents.randomness import is_made_up, looks_random
+from streamrag_cli.documents.key_heuristics import is_placeholder, looks_random
 from streamrag_cli.documents.secret_data import hint_of_a_secret, secret_data
+from streamrag_cli.documents.secret_names import Suspicion, is_data
 
 _AN_API_DESCRIPTION: Final = re.compile(rb"""[{"'\s]*+(?:openapi|swagger)["']?\s*:""")
 
@@ -114,7 +114,7 @@ def _is_key_body(after: bytes) -> bool:
         parts.append(part)
     long_parts = [part for part in parts if len(part) >= 16]
     joined = b"".join(part for part in parts if not part.startswith(b"="))
-    if len(set(long_parts)) * 2 < len(long_parts) or is_made_up(joined, words=False):
+    if len(set(long_parts)) * 2 < len(long_parts) or is_placeholder(joined, words=False):
         return False
     return len(set(joined)) >= min(24, len(joined) // 3) and _is_whole(joined.rstrip(b"="), ended=bool(end))
 
@@ -143,7 +143,7 @@ def _decoded(body: bytes) -> bytes | None:
 
 def _holds_aws_key(data: bytes) -> bool:
     for found in _AWS_ID.finditer(data):
-        if not is_made_up(found[0]):
+        if not is_placeholder(found[0]):
             near = data[max(0, found.start() - 500) : found.end() + 500]
             if any(_is_aws_secret(secret[0]) for secret in _AWS_SECRET.finditer(near)):
                 return True

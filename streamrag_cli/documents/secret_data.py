@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Final
 
 from streamrag_cli.documents.formats import TEXT, format_of
-from streamrag_cli.documents.randomness import is_made_up, looks_random
+from streamrag_cli.documents.key_heuristics import is_placeholder, looks_random
 from streamrag_cli.documents.setting_values import MOST_DIGITS, is_number_or_rule
 
 _NO_VALUE: Final = rb"""(?:null|none|nil|true|false|undefined|~|""|'')(?![\w])"""
@@ -133,7 +133,7 @@ def _is_number_or_rule(value: bytes) -> bool:
 def _is_kubernetes_secret(data: bytes) -> bool:
     for document in re.split(rb"^---", data, flags=re.MULTILINE):
         if _K8S_SECRET.search(document) and any(
-            not is_made_up(entry[1] or entry[2]) for entry in _K8S_ENTRY.finditer(document)
+            not is_placeholder(entry[1] or entry[2]) for entry in _K8S_ENTRY.finditer(document)
         ):
             return True
     return False
@@ -161,7 +161,7 @@ def _is_sample_jwt(payload: bytes) -> bool:
 
 def _any_real(pattern: re.Pattern[bytes]) -> Callable[[bytes], bool]:
     return lambda data: any(
-        not is_made_up(found[1]) and not _is_number_or_rule(found[1]) for found in pattern.finditer(data)
+        not is_placeholder(found[1]) and not _is_number_or_rule(found[1]) for found in pattern.finditer(data)
     )
 
 

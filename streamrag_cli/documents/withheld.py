@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from streamrag_cli.documents.discovery_results import FoundFile
 from streamrag_cli.documents.formats import TEXT, format_of
-from streamrag_cli.documents.found import FoundFile
 from streamrag_cli.documents.generated import is_generated
 from streamrag_cli.documents.read import RawFile
 from streamrag_cli.documents.secret_content import key_in, why_secret

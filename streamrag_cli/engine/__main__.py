@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from streamrag_cli.engine.place import Place
+from streamrag_cli.engine.address import EngineAddress
 from streamrag_cli.engine.process import Engine
 from streamrag_cli.text import sanitise
 
@@ -15,10 +15,10 @@ def main() -> None:
     directory, identity, idle_s = sys.argv[1:]
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # nothing of a caller's is kept open: it may wait for its end
     os.umask(0o077)
-    asyncio.run(_run(Place(Path(directory), identity), float(idle_s)))
+    asyncio.run(_run(EngineAddress(Path(directory), identity), float(idle_s)))
 
 
-async def _run(place: Place, idle_s: float) -> None:
+async def _run(place: EngineAddress, idle_s: float) -> None:
     engine = Engine(place, idle_s=idle_s)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(engine))

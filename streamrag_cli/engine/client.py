@@ -1,7 +1,7 @@
 """A client of the engine: finds it or starts it, asks it, and does without it where it fails.
 
 Nothing heavy is imported here: a question is on its way to the engine some milliseconds after the process has its
-arguments. A dead, hung or foreign engine costs at most `PATIENCE_S`.
+arguments. A dead, hung or foreign engine costs at most `HELLO_TIMEOUT_S`.
 """
 
 import fcntl
@@ -17,10 +17,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from streamrag_cli.codec import GarbledError, read_event, read_line, to_line
-from streamrag_cli.engine.liveness import PATIENCE_S, Silence, watch
+from streamrag_cli.codec import DecodeError, read_event, read_line, to_line
+from streamrag_cli.engine.address import (
+    EngineAddress,
+    UnsafeDirectoryError,
+    address_for,
+    candidate_addresses,
+    environment_for_engine,
+    peer,
+)
+from streamrag_cli.engine.heartbeat import HELLO_TIMEOUT_S, HeartbeatMonitor, watch
 from streamrag_cli.engine.messages import LONGEST_LINE_BYTES, Request
-from streamrag_cli.engine.place import Place, UnsafePlaceError, environment_for_engine, peer, place_for, places_to_look
 from streamrag_cli.errors import ExitCode
 from streamrag_cli.events import AskEvent, Done, Error, Sources, Status
 from streamrag_cli.model import Question
@@ -69,15 +76,15 @@ class EngineService:
         try:
             if variables := open_store(settings.store).environment_overrides(self._environment):
                 # libpq would get more here than the store's address says, as by PGPASSWORD
-                raise NoEngineError(f"{', '.join(variables)} is for this process alone")
+                raise EngineUnavailableError(f"{', '.join(variables)} is for this process alone")
             connection = connect(request, self._environment, idle_s=settings.engine_idle_s)
-        except NoEngineError as error:
+        except EngineUnavailableError as error:
             _log.debug("not used: %s", error)
             return otherwise()
         return _events(connection, otherwise)
 
 
-class NoEngineError(Exception):
+class EngineUnavailableError(Exception):
     """No engine that can be asked; the message says why, for `--debug`."""
 
 
@@ -86,19 +93,19 @@ class Connection:
     """A question that is on its way to an engine; `ends_with` is what may be the last event."""
 
     socket: socket.socket
-    place: Place
+    place: EngineAddress
     ends_with: tuple[type[AskEvent], ...]
 
     async def events(self) -> AsyncGenerator[AskEvent, None]:
-        """The engine's events. Raises NoEngineError if it hangs, or ends before its stream does."""
+        """The engine's events. Raises EngineUnavailableError if it hangs, or ends before its stream does."""
         import asyncio
 
         reader, writer = await asyncio.open_unix_connection(sock=self.socket, limit=LONGEST_LINE_BYTES)
-        silence = Silence()
+        silence = HeartbeatMonitor()
         watching = asyncio.create_task(watch(reader, silence))
         try:
             if not await reader.readline():  # it says hello
-                raise NoEngineError("it has ended")
+                raise EngineUnavailableError("it has ended")
             silence.end()
             while line := await reader.readline():
                 silence.end()
@@ -106,32 +113,32 @@ class Connection:
                     continue
                 event = read_event(line)
                 if not isinstance(event, AskEvent):
-                    raise GarbledError("an event of an ingest")
+                    raise DecodeError("an event of an ingest")
                 yield event
                 if isinstance(event, self.ends_with):
                     return
-            raise NoEngineError("it has ended")
+            raise EngineUnavailableError("it has ended")
         except TimeoutError:
             raise self._abandoned() from None
-        except (OSError, GarbledError) as error:
-            raise NoEngineError(str(error) or type(error).__name__) from error
+        except (OSError, DecodeError) as error:
+            raise EngineUnavailableError(str(error) or type(error).__name__) from error
         finally:
             watching.cancel()
             writer.close()
 
-    def _abandoned(self) -> NoEngineError:
+    def _abandoned(self) -> EngineUnavailableError:
         """It may only be busy, so it is left alone; but the next client shall find another."""
         self.place.socket.unlink(missing_ok=True)
-        return NoEngineError("it does not answer")
+        return EngineUnavailableError("it does not answer")
 
 
 def connect(request: Request, environment: Mapping[str, str], *, idle_s: float, start: bool = True) -> Connection:
-    """Send a request to the engine, which is started if there is none. Raises NoEngineError."""
+    """Send a request to the engine, which is started if there is none. Raises EngineUnavailableError."""
     try:
-        own = place = place_for(environment)
+        own = place = address_for(environment)
         connection = _connected(own.socket)
         if connection is None:
-            for place in places_to_look(own, environment, needs_network=_needs_network(request)):
+            for place in candidate_addresses(own, environment, needs_network=_needs_network(request)):
                 if (connection := _connected(place.socket)) is not None:
                     break
             else:
@@ -139,10 +146,10 @@ def connect(request: Request, environment: Mapping[str, str], *, idle_s: float, 
         if connection is None and start and not _is_limited():
             connection = _started(place, environment, idle_s)
         if connection is None:
-            raise NoEngineError("none is running")
+            raise EngineUnavailableError("none is running")
         connection.sendall(to_line(request))
-    except (OSError, UnsafePlaceError) as error:
-        raise NoEngineError(str(error)) from error
+    except (OSError, UnsafeDirectoryError) as error:
+        raise EngineUnavailableError(str(error)) from error
     connection.settimeout(None)
     return Connection(connection, place, (Sources if request.wants == "search" else Done, Error))
 
@@ -161,10 +168,10 @@ def _needs_network(request: Request) -> bool:
     return asked is None or asked.names_a_model or bool(asked.embedding)
 
 
-def state_of(place: Place, wants: Literal["status", "stop"]) -> dict[str, Any] | None:
+def state_of(place: EngineAddress, wants: Literal["status", "stop"]) -> dict[str, Any] | None:
     """What the engine at `place` says of itself in its hello; None where it is dead. It stops if that is wanted.
 
-    Raises NoEngineError where it is alive and does not answer.
+    Raises EngineUnavailableError where it is alive and does not answer.
     """
     connection = _connected(place.socket)
     if connection is None:
@@ -173,8 +180,8 @@ def state_of(place: Place, wants: Literal["status", "stop"]) -> dict[str, Any] |
         try:
             connection.sendall(to_line(Request(wants=wants)))
             return read_line(replies.readline())
-        except (OSError, GarbledError) as error:
-            raise NoEngineError("it does not answer") from error
+        except (OSError, DecodeError) as error:
+            raise EngineUnavailableError("it does not answer") from error
 
 
 async def _events(
@@ -188,7 +195,7 @@ async def _events(
             async for event in events:
                 shown = shown or not isinstance(event, Status)
                 yield event
-    except NoEngineError as error:
+    except EngineUnavailableError as error:
         _log.debug("not used: %s", error)
         if shown:
             yield _LOST
@@ -201,9 +208,9 @@ async def _events(
 
 
 def _connected(path: Path) -> socket.socket | None:
-    """A connection to the engine at `path`; None where nobody listens. Raises OSError and NoEngineError."""
+    """A connection to the engine at `path`; None where nobody listens. Raises OSError and EngineUnavailableError."""
     connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(PATIENCE_S)
+    connection.settimeout(HELLO_TIMEOUT_S)
     try:
         connection.connect(str(path))
     except (FileNotFoundError, ConnectionRefusedError):
@@ -215,13 +222,13 @@ def _connected(path: Path) -> socket.socket | None:
     _, uid = peer(connection)
     if uid != os.getuid():
         connection.close()
-        raise NoEngineError("it is another user's")
+        raise EngineUnavailableError("it is another user's")
     return connection
 
 
-def _started(place: Place, environment: Mapping[str, str], idle_s: float) -> socket.socket | None:
+def _started(place: EngineAddress, environment: Mapping[str, str], idle_s: float) -> socket.socket | None:
     """A connection to a new engine, or to the one that another client is starting; None where none comes up in time."""
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + HELLO_TIMEOUT_S
     with open(place.start_lock, "ab", opener=_for_this_user) as start_lock:
         spawned = False
         while time.monotonic() < deadline_s:
@@ -247,7 +254,7 @@ def _locked(file: Any) -> bool:
     return True
 
 
-def _spawn(place: Place, environment: Mapping[str, str], idle_s: float) -> None:
+def _spawn(place: EngineAddress, environment: Mapping[str, str], idle_s: float) -> None:
     """Start an engine that belongs to nobody: its own session, no descriptors of ours, none of our environment.
 
     Not by `subprocess`, whose import takes as long as asking a warm engine; and twice forked, so that init reaps it.
@@ -272,7 +279,7 @@ def _spawn(place: Place, environment: Mapping[str, str], idle_s: float) -> None:
         os._exit(1)
 
 
-def pid_of(place: Place) -> int | None:
+def pid_of(place: EngineAddress) -> int | None:
     """The process that listens at `place`, also one that does not answer."""
     connection = _connected(place.socket)
     if connection is None:

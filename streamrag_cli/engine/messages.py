@@ -25,5 +25,5 @@ class Request:
 
 
 def read_request(line: bytes) -> Request:
-    """Raises GarbledError."""
+    """Raises DecodeError."""
     return from_full(Request, read_line(line))

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from streamrag_cli import __version__
-from streamrag_cli.codec import GarbledError, event_line, to_line
+from streamrag_cli.codec import DecodeError, event_line, to_line
+from streamrag_cli.disconnect import cancel_on_disconnect
+from streamrag_cli.engine.address import EngineAddress, UnsafeDirectoryError, fallback_address, identity, peer
 from streamrag_cli.engine.messages import BEAT_S, LONGEST_LINE_BYTES, Request, read_request
-from streamrag_cli.engine.place import Place, UnsafePlaceError, identity, meeting_place, peer
-from streamrag_cli.presence import while_present
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.store.address import StoreAddress
 from streamrag_cli.store.registry import open_store
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 class Engine:
     """Serves at one place. `run` returns when it is no longer wanted: idle, told to stop, or outdated."""
 
-    def __init__(self, place: Place, *, idle_s: float) -> None:
+    def __init__(self, place: EngineAddress, *, idle_s: float) -> None:
         self._place = place
         self._idle_s = idle_s
         self._retired = asyncio.Event()
@@ -102,7 +102,7 @@ class Engine:
                 request = read_request(await reader.readline())
             beating = asyncio.create_task(_beat(writer))
             try:
-                await while_present(reader.read(1), self._serve(request, writer, task))
+                await cancel_on_disconnect(reader.read(1), self._serve(request, writer, task))
             finally:
                 beating.cancel()
             self._sending_since_s[task] = time.monotonic()
@@ -124,18 +124,18 @@ class Engine:
             case Request(wants="status"):
                 pass  # its hello has said it
             case Request(question=None) | Request(settings=None):
-                raise GarbledError("a question without words or settings")
+                raise DecodeError("a question without words or settings")
             case _:
                 await self._answer(request, writer, connection)
         await writer.drain()
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter, connection: asyncio.Task[None]) -> None:
-        from streamrag_cli.answer.library import Library
+        from streamrag_cli.answer.shared_resources import SharedResources
 
         question, settings = request.question, request.settings
         assert question is not None  # noqa: S101 - `_serve` has looked
         assert settings is not None  # noqa: S101
-        self._library = self._library or Library()
+        self._library = self._library or SharedResources()
         service = LocalService(self._library)
         self._questions += 1
         if settings.api_key:
@@ -191,10 +191,10 @@ def _listen(path: Path) -> socket.socket:
     return listening
 
 
-def _leave_link(place: Place) -> None:
+def _leave_link(place: EngineAddress) -> None:
     """Let a client find this engine that has nothing of the environment in which it was started."""
-    with suppress(OSError, UnsafePlaceError):
-        link = meeting_place(place).socket
+    with suppress(OSError, UnsafeDirectoryError):
+        link = fallback_address(place).socket
         if link.parent != place.directory and not (link.is_socket() and not link.is_symlink()):
             for left in link.parent.glob("engine-*.sock"):
                 if left.is_symlink() and not left.exists():  # by an engine that was killed
@@ -203,9 +203,9 @@ def _leave_link(place: Place) -> None:
             link.symlink_to(place.socket)
 
 
-def _remove_link(place: Place) -> None:
-    with suppress(OSError, UnsafePlaceError):
-        link = meeting_place(place).socket
+def _remove_link(place: EngineAddress) -> None:
+    with suppress(OSError, UnsafeDirectoryError):
+        link = fallback_address(place).socket
         if link.parent != place.directory and link.readlink() == place.socket:
             link.unlink()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from streamrag_cli.documents import RECIPE
-from streamrag_cli.documents.found import FoundFile
+from streamrag_cli.documents.discovery_results import FoundFile
 from streamrag_cli.documents.read import RawFile, read_file
 from streamrag_cli.documents.withheld import RULES
 from streamrag_cli.model import DocumentRecord

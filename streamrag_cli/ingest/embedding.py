@@ -40,7 +40,7 @@ class EmbedAhead:
         self._remembered_texts = remembered_texts
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed-batches")
         self._stopped = Cancellation()
-        self._wanted: _Wanted | None = None
+        self._wanted: _CancellableTexts | None = None
         self._recent: OrderedDict[bytes, Passage] = OrderedDict()
 
     def __enter__(self) -> Self:
@@ -80,7 +80,7 @@ class EmbedAhead:
         found |= {key: known[text] for key, text in zip(keys, texts, strict=True) if text in known}
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         by_length = sorted(new, key=lambda key: -len(new[key]))
-        self._wanted = _Wanted([new[key] for key in by_length], self._stopped)
+        self._wanted = _CancellableTexts([new[key] for key in by_length], self._stopped)
         made = embed_passages(self._embedder, self._wanted, self._stopped)
         if new and any(passage.vector.shape != made.vectors[0].shape for passage in found.values()):
             # The service has another model under the same name. The store says so, once it has vectors of one kind.
@@ -106,7 +106,7 @@ class EmbedAhead:
             self._recent.popitem(last=False)
 
 
-class _Wanted(Sequence[str]):
+class _CancellableTexts(Sequence[str]):
     """Texts that can be had until nobody wants their vectors any more: then whoever is embedding them fails.
 
     An embedder takes each text, or slice of texts, when it is about to embed it.
@@ -134,11 +134,11 @@ class _Wanted(Sequence[str]):
 
     def __getitem__(self, index: int | slice) -> str | Sequence[str]:
         if self._stopped.is_cancelled:
-            raise BrokenOffError
+            raise EmbeddingCancelledError
         found = self._texts[index]
         self._taken += len(found) if isinstance(found, str) else sum(map(len, found))
         return found
 
 
-class BrokenOffError(Exception):
+class EmbeddingCancelledError(Exception):
     """The ingest has ended before these texts were embedded. Nobody sees it but who looks at a batch's future."""

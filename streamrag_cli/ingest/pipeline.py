@@ -13,12 +13,18 @@ from typing import Final
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.events import IngestEvent, IngestStarted, Notice, as_event
 from streamrag_cli.ingest.embedding import EmbedAhead
-from streamrag_cli.ingest.progress import done
+from streamrag_cli.ingest.progress import done_event
 from streamrag_cli.ingest.reading import FileReading
 from streamrag_cli.ingest.removal import remove, remove_all
-from streamrag_cli.ingest.roots import IngestRequest, forgotten_roots, lost_roots, refuse_vanished, roots_of
+from streamrag_cli.ingest.roots import (
+    IngestRequest,
+    missing_root_notices,
+    missing_stored_roots,
+    reject_missing_paths,
+    roots_of,
+)
 from streamrag_cli.ingest.run import Run
-from streamrag_cli.ingest.safeguards import confirm_rebuild, look_at, refuse_lost
+from streamrag_cli.ingest.safeguards import confirm_rebuild, reject_missing_roots, survey_folders
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.retriever import embedder_for
 from streamrag_cli.settings import Settings
@@ -44,15 +50,15 @@ def ingest_or_raise(
 ) -> Iterator[IngestEvent]:
     """The same, but a failure that ends the ingest is raised as StreamragError instead of said."""
     started = time.perf_counter()
-    refuse_lost(request, settings)
+    reject_missing_roots(request, settings)
     roots = roots_of(request, settings)
-    refuse_vanished(request, settings)
+    reject_missing_paths(request, settings)
     confirm_rebuild(request, settings)
-    looked_at = look_at(roots, request, settings)
+    looked_at = survey_folders(roots, request, settings)
     if embedder is None:
         embedder = embedder_for(settings, made_with=_vectors_made_with(settings, rebuild=request.rebuild))
     yield IngestStarted(documents=looked_at.files, collection=settings.collection, embedding=embedder.name)
-    yield from lost_roots(request, settings)
+    yield from missing_root_notices(request, settings)
     store = open_store(settings.store)
     with ExitStack() as stack:
         limit_bytes = settings.max_file_mb * _BYTES_PER_MB
@@ -73,12 +79,14 @@ def ingest_or_raise(
             run = Run(catalog, reading, request, looked_at)
             yield from run.sync(roots, writer, stack.enter_context(embedding))
         chunks = catalog.counts().chunks if catalog else 0
-        yield from forgotten_roots(request, settings, catalog)
+        yield from missing_stored_roots(request, settings, catalog)
     for root in run.unread_roots(roots):
         shown = sanitise_line(request.shown_name(root))
         left_out = f"nothing was read in {shown}; -v says what was left out"
         yield Notice(message=left_out if run.skipped else f"no file was found in {shown}", code="nothing_read")
-    ended = done(run.counts, chunks_written=run.chunks_written, chunks=chunks, started=started, dry_run=request.dry_run)
+    ended = done_event(
+        run.counts, chunks_written=run.chunks_written, chunks=chunks, started=started, dry_run=request.dry_run
+    )
     yield replace(ended, skipped=dict(run.skipped), unsupported=dict(run.unsupported))
 
 

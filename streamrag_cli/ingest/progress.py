@@ -10,7 +10,7 @@ from streamrag_cli.text import sanitise_line
 _ACTIONS: Final[tuple[DocumentAction, ...]] = get_args(DocumentAction)
 
 
-def done(
+def done_event(
     counts: Mapping[DocumentAction, int], *, chunks_written: int, chunks: int, started: float, dry_run: bool
 ) -> IngestDone:
     """`started` is a reading of `perf_counter`; an action without a count had nothing to do."""
@@ -23,7 +23,9 @@ def done(
     )
 
 
-def seen(source: str, action: DocumentAction, *, chunks: int = 0, reason: str = "", code: str = "") -> DocumentSeen:
+def document_event(
+    source: str, action: DocumentAction, *, chunks: int = 0, reason: str = "", code: str = ""
+) -> DocumentSeen:
     """The event, with names that are safe to show."""
     return DocumentSeen(
         source=sanitise_line(source), action=action, chunks=chunks, reason=sanitise_line(reason), code=code

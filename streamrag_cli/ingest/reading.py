@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from streamrag_cli.documents.chunking import chunk
+from streamrag_cli.documents.discovery_results import FoundFile
 from streamrag_cli.documents.formats import is_of_its_format, is_supported, text_kind
-from streamrag_cli.documents.found import FoundFile
 from streamrag_cli.documents.naming import title_from_name
 from streamrag_cli.documents.sandbox import Loader
 from streamrag_cli.documents.withheld import Withheld, withheld, withheld_text
@@ -22,7 +22,7 @@ from streamrag_cli.store.languages import ENGLISH, language_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
+class FileResult:
     """What is to become of one path that was found, and why. `shown` is its name for the person who ingests it.
 
     `record` is what to store, with its chunks, of a file that is added or changed, and what to renew of an unchanged
@@ -51,7 +51,7 @@ class Examined:
 class Reading:
     """A file that is being examined, and its shown name."""
 
-    future: "Future[Examined]"
+    future: "Future[FileResult]"
     shown: str
 
 
@@ -77,7 +77,7 @@ class FileReading:
         """Start on the next file, which is stored as `source`; `known` is what the store has of it."""
         return Reading(self._thread.submit(self._examine, found, source, known, shown), shown)
 
-    def _examine(self, found: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> Examined:
+    def _examine(self, found: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> FileResult:
         try:
             return self._read(found, source, known, shown)
         except DocumentError as error:
@@ -89,15 +89,15 @@ class FileReading:
                 return deleted(found, shown)
             action: DocumentAction = "skipped" if is_binary else "failed"
             code = "binary" if is_binary else ""
-            return Examined(path=found.name, shown=shown, action=action, reason=reason, code=code)
+            return FileResult(path=found.name, shown=shown, action=action, reason=reason, code=code)
 
-    def _read(self, found: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> Examined:
+    def _read(self, found: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> FileResult:
         path = found.path
         record, raw = read_record(found, source, limit_bytes=self._limit_bytes)
         if why := withheld(found, raw):
             return _left_out(found, shown, why)
         if known and (same := renewed(known, record)):
-            return Examined(path=found.name, shown=shown, action="unchanged", record=same)
+            return FileResult(path=found.name, shown=shown, action="unchanged", record=same)
         if not found.is_named and not is_of_its_format(path, raw.data):
             return _left_out(found, shown, Withheld("unsupported", "not what its name stands for"))
         remark, chunks = "", []
@@ -112,12 +112,12 @@ class FileReading:
             record = replace(record, title=document.title, language=language)
             remark = "; ".join(document.remarks) or ("" if chunks else "no text in it")
         action: DocumentAction = "changed" if known else "added"
-        return Examined(path=found.name, shown=shown, action=action, reason=remark, record=record, chunks=chunks)
+        return FileResult(path=found.name, shown=shown, action=action, reason=remark, record=record, chunks=chunks)
 
 
-def deleted(found: FoundFile, shown: str) -> Examined:
-    return Examined(path=found.name, shown=shown, action="deleted", reason="no longer there")
+def deleted(found: FoundFile, shown: str) -> FileResult:
+    return FileResult(path=found.name, shown=shown, action="deleted", reason="no longer there")
 
 
-def _left_out(found: FoundFile, shown: str, why: Withheld) -> Examined:
-    return Examined(path=found.name, shown=shown, action="skipped", reason=why.reason, code=why.code)
+def _left_out(found: FoundFile, shown: str, why: Withheld) -> FileResult:
+    return FileResult(path=found.name, shown=shown, action="skipped", reason=why.reason, code=why.code)

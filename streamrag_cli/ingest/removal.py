@@ -7,13 +7,13 @@ from pathlib import Path
 
 from streamrag_cli.errors import StoreError, StreamragError, UsageError
 from streamrag_cli.events import IngestEvent, IngestStarted, as_event
-from streamrag_cli.ingest.progress import done, seen
+from streamrag_cli.ingest.progress import document_event, done_event
 from streamrag_cli.ingest.roots import IngestRequest
 from streamrag_cli.ingest.safeguards import confirm_removal
 from streamrag_cli.model import DocumentRecord
 from streamrag_cli.settings import Settings
+from streamrag_cli.store.backend import missing_collection
 from streamrag_cli.store.interface import Manifest
-from streamrag_cli.store.kind import missing_collection
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line
 
@@ -57,8 +57,10 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
             writer.remove(record.path for record in records)
             writer.remove_roots(_roots_under(writer.catalog, below))
             chunks = writer.catalog.counts().chunks
-    yield from (seen(request.shown_name(record.path), "deleted") for record in records)
-    yield done({"deleted": len(records)}, chunks_written=0, chunks=chunks, started=started, dry_run=request.dry_run)
+    yield from (document_event(request.shown_name(record.path), "deleted") for record in records)
+    yield done_event(
+        {"deleted": len(records)}, chunks_written=0, chunks=chunks, started=started, dry_run=request.dry_run
+    )
 
 
 def _records_under(manifest: Manifest, paths: Sequence[Path]) -> list[DocumentRecord]:
@@ -81,8 +83,8 @@ def _remove_all(request: IngestRequest, settings: Settings) -> Iterator[IngestEv
     if not request.dry_run:
         open_store(settings.store).remove(settings.collection)
         chunks = 0
-    yield from (seen(request.shown_name(record.path), "deleted") for record in known)
-    yield done({"deleted": len(known)}, chunks_written=0, chunks=chunks, started=started, dry_run=request.dry_run)
+    yield from (document_event(request.shown_name(record.path), "deleted") for record in known)
+    yield done_event({"deleted": len(known)}, chunks_written=0, chunks=chunks, started=started, dry_run=request.dry_run)
 
 
 def _all_there_is(settings: Settings) -> tuple[list[DocumentRecord] | None, str, int]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.events import Notice
-from streamrag_cli.gone import is_gone
 from streamrag_cli.ingest.limits import IngestLimits
+from streamrag_cli.missing_files import is_missing
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Manifest
 from streamrag_cli.store.registry import open_store
@@ -19,7 +19,7 @@ from streamrag_cli.text import sanitise_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Consent:
+class Confirmation:
     """What a person is asked before an ingest does what takes long or cannot be undone.
 
     `given` in advance, as by `--yes`; else `ask` is called with the question, and is None if nobody can be asked.
@@ -59,7 +59,7 @@ class IngestRequest:
     dry_run: bool = False
     environment: Mapping[str, str] | None = None
     allow_empty: bool = True
-    consent: Consent = field(default_factory=Consent)
+    consent: Confirmation = field(default_factory=Confirmation)
     limits: IngestLimits = field(default_factory=IngestLimits)
 
     def absolute_paths(self) -> list[Path]:
@@ -118,17 +118,17 @@ def outermost(roots: Sequence[Path]) -> list[Path]:
     return [root for root in roots if root not in below]
 
 
-def lost_roots(request: IngestRequest, settings: Settings) -> Iterator[Notice]:
+def missing_root_notices(request: IngestRequest, settings: Settings) -> Iterator[Notice]:
     """A rebuild from what was ingested before cannot bring back what is gone."""
     if request.rebuild and not request.paths:
         for root in _recorded(settings):
-            if is_gone(root):
+            if is_missing(root):
                 message = f"{root} is gone; its documents are left out. To have them again once it is back:"
                 message += f" streamrag ingest {shlex.quote(str(root))}"
                 yield Notice(message=sanitise_line(message), code="root_gone")
 
 
-def forgotten_roots(request: IngestRequest, settings: Settings, manifest: Manifest | None) -> Iterator[Notice]:
+def missing_stored_roots(request: IngestRequest, settings: Settings, manifest: Manifest | None) -> Iterator[Notice]:
     """What earlier ingests were given and is gone now, though the store still has documents from there.
 
     It may be a disk that is not mounted, so only a person can say that they are to be removed. The files of a database
@@ -136,7 +136,7 @@ def forgotten_roots(request: IngestRequest, settings: Settings, manifest: Manife
     """
     if manifest is None or not open_store(settings.store).has_local_files:
         return
-    for root in outermost([Path(root) for root in manifest.roots() if is_gone(Path(root))]):
+    for root in outermost([Path(root) for root in manifest.roots() if is_missing(Path(root))]):
         if count := sum(1 for _ in manifest.documents_under(str(root))):
             documents = f"{count:,} document{'' if count == 1 else 's'}"
             message = f"{request.shown_name(root)} is gone, but the store still has {documents} from there"
@@ -144,9 +144,9 @@ def forgotten_roots(request: IngestRequest, settings: Settings, manifest: Manife
             yield Notice(message=sanitise_line(message), code="root_gone")
 
 
-def refuse_vanished(request: IngestRequest, settings: Settings) -> None:
+def reject_missing_paths(request: IngestRequest, settings: Settings) -> None:
     """Raise UsageError `no_such_path` for a path that is gone and that the store has documents from."""
-    vanished = [path for path in request.absolute_paths() if is_gone(path)]
+    vanished = [path for path in request.absolute_paths() if is_missing(path)]
     if not vanished:
         return
     with suppress(StoreError), open_store(settings.store).manifest(settings.collection) as manifest:
@@ -174,7 +174,7 @@ def _below(folders: Iterable[Path], paths: Iterable[Path]) -> list[Path]:
 
 
 def _still_there(roots: Iterable[Path]) -> list[Path]:
-    return [root for root in roots if not is_gone(root)]
+    return [root for root in roots if not is_missing(root)]
 
 
 def _recorded(settings: Settings) -> list[Path]:

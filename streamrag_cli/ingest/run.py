@@ -13,17 +13,17 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from streamrag_cli.documents.found import Found, FoundFile, SkippedPath, UnreadableDirectory
+from streamrag_cli.documents.discovery_results import Found, FoundFile, SkippedPath, UnreadableDirectory
 from streamrag_cli.events import DocumentAction, DocumentSeen, FileProgress
-from streamrag_cli.gone import is_gone
 from streamrag_cli.ingest.compare import is_unchanged_by_stat
 from streamrag_cli.ingest.embedding import EmbedAhead
 from streamrag_cli.ingest.prefetch import Waiting, prefetch
-from streamrag_cli.ingest.progress import seen
-from streamrag_cli.ingest.reading import Examined, FileReading, Reading
+from streamrag_cli.ingest.progress import document_event
+from streamrag_cli.ingest.reading import FileReading, FileResult, Reading
 from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, outermost
-from streamrag_cli.ingest.safeguards import LookedAt
+from streamrag_cli.ingest.safeguards import FolderSurvey
 from streamrag_cli.ingest.writing import as_events, write
+from streamrag_cli.missing_files import is_missing
 from streamrag_cli.store.interface import Manifest, Writer
 
 _FAILS_IF_NAMED: Final = frozenset({"binary", "not_a_regular_file"})
@@ -35,7 +35,7 @@ class Run:
     """One pass. `counts` and `chunks_written` say what became of the files, `skipped` and `unsupported` why not."""
 
     def __init__(
-        self, catalog: Manifest | None, reading: FileReading, request: IngestRequest, looked_at: LookedAt
+        self, catalog: Manifest | None, reading: FileReading, request: IngestRequest, looked_at: FolderSurvey
     ) -> None:
         """What is found in `looked_at` is compared with the catalog and let go; None is an empty catalog."""
         self._catalog = catalog
@@ -72,7 +72,7 @@ class Run:
                 self._count_skipped(event)
             yield event
 
-    def _examined(self) -> Iterator[Examined | Waiting]:
+    def _examined(self) -> Iterator[FileResult | Waiting]:
         """What is to become of each path, in the order of the walk."""
         size = self._request.limits.bytes_ahead
         for step in prefetch(map(_with_status, self._found()), self._begin, weight=self._weight, size=size):
@@ -96,33 +96,33 @@ class Run:
     def _is_out_of_reach(self, path: str) -> bool:
         """Whether the file went with all of a root or a disk: it may be that nobody deleted it."""
         above = [folder for folder in self._looked_at.folders if Path(path).is_relative_to(folder)]
-        return any(is_gone(each) or (not self._request.allow_empty and _is_empty(each)) for each in above)
+        return any(is_missing(each) or (not self._request.allow_empty and _is_empty(each)) for each in above)
 
     def _weight(self, item: _Candidate) -> int:
         """In bytes, so that neither too many bytes nor too many files are read ahead."""
         limits, status = self._request.limits, item[1]
         return max(status.st_size if status else 0, limits.bytes_ahead // limits.files_ahead)
 
-    def _begin(self, item: _Candidate) -> Examined | Reading:
+    def _begin(self, item: _Candidate) -> FileResult | Reading:
         found, status = item
         shown = self._request.shown_name(found.path)
         match found:
             case FoundFile():
                 return self._compare(found, status, shown)
             case SkippedPath(name=name, reason=reason, code=code):
-                return Examined(path=name, shown=shown, action="skipped", reason=reason, code=code)
+                return FileResult(path=name, shown=shown, action="skipped", reason=reason, code=code)
             case UnreadableDirectory(path=path, reason=reason):
                 self._unreadable.append(path)
-                return Examined(path=str(path), shown=shown, action="failed", reason=reason)
+                return FileResult(path=str(path), shown=shown, action="failed", reason=reason)
 
-    def _compare(self, found: FoundFile, status: os.stat_result | None, shown: str) -> Examined | Reading:
+    def _compare(self, found: FoundFile, status: os.stat_result | None, shown: str) -> FileResult | Reading:
         if not has_utf_8_name(found.path):
-            return Examined(path=found.name, shown=shown, action="failed", reason="its name is not UTF-8")
+            return FileResult(path=found.name, shown=shown, action="failed", reason="its name is not UTF-8")
         source = self._request.stored_name(found.path, found.root)
         known = self._catalog.document(found.name) if self._catalog else None
         if known and status and is_unchanged_by_stat(status, known):
             same = replace(known, source=source) if known.source != source else None
-            return Examined(path=found.name, shown=shown, action="unchanged", record=same)
+            return FileResult(path=found.name, shown=shown, action="unchanged", record=same)
         return self._reading.begin(found, source, known, shown=shown)
 
     def _count_skipped(self, event: DocumentSeen) -> None:
@@ -151,7 +151,7 @@ class Run:
             ]
             if gone and writer:
                 writer.remove(gone)
-            yield from (seen(self._request.shown_name(path), "deleted") for path in gone)
+            yield from (document_event(self._request.shown_name(path), "deleted") for path in gone)
 
 
 def _with_status(found: Found) -> _Candidate:

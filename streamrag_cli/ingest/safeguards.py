@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from streamrag_cli.documents.discover import discover
-from streamrag_cli.documents.found import Found, FoundFile, SkipCode, SkippedPath, UnreadableDirectory
+from streamrag_cli.documents.discovery_results import Found, FoundFile, SkipCode, SkippedPath, UnreadableDirectory
 from streamrag_cli.errors import StoreError, UsageError
-from streamrag_cli.gone import is_gone
 from streamrag_cli.ingest.roots import IngestRequest
+from streamrag_cli.missing_files import is_missing
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line
@@ -31,7 +31,7 @@ MANY_DOCUMENTS: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookedAt:
+class FolderSurvey:
     """What the one walk over the roots found, how many of it are files, and which mounts below the roots have some.
 
     Such a mount is recorded like a root, so that it is missed when it is not mounted.
@@ -47,7 +47,7 @@ class LookedAt:
         return (*self.roots, *self.mounts)
 
 
-def look_at(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> LookedAt:
+def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> FolderSurvey:
     """Look at the files that there are, without reading any.
 
     Raises UsageError: `confirmation_needed`, `not_confirmed` for very many new ones, `empty_folder` if a folder has
@@ -78,7 +78,7 @@ def look_at(roots: Sequence[Path], request: IngestRequest, settings: Settings) -
     if not request.allow_empty:
         kept = {root for root in without_files if any(each.is_relative_to(root) for each in unreadable)}
         _refuse_empty(sorted(without_files.intersection(roots) - kept), request, settings)
-    return LookedAt(found=all_found, files=total, roots=tuple(roots), mounts=frozenset(mounts - without_files))
+    return FolderSurvey(found=all_found, files=total, roots=tuple(roots), mounts=frozenset(mounts - without_files))
 
 
 def _mounts_below(roots: Sequence[Path]) -> set[Path]:
@@ -116,11 +116,11 @@ def _is_home_or_above(root: Path, home: Path | None) -> bool:
     return real == Path("/") or (home is not None and Path(os.path.realpath(home)).is_relative_to(real))
 
 
-def refuse_lost(request: IngestRequest, settings: Settings) -> None:
+def reject_missing_roots(request: IngestRequest, settings: Settings) -> None:
     """Raise UsageError `empty_folder` if a rebuild without paths would drop documents because their folder is gone."""
     if not request.rebuild or request.paths or request.allow_empty:
         return
-    gone = sorted(root for root in _recorded(request, settings) if is_gone(root))
+    gone = sorted(root for root in _recorded(request, settings) if is_missing(root))
     for root, documents in _stored_below(gone, request, settings).items():
         raise UsageError(
             f"{sanitise_line(str(root))} is gone, and a rebuild would drop the {_documents(documents)} that the store"

@@ -13,8 +13,8 @@ from streamrag_cli.events import DocumentSeen, FileProgress
 from streamrag_cli.ingest.embedding import EmbedAhead, Passage
 from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.ingest.prefetch import Step, Waiting, prefetch
-from streamrag_cli.ingest.progress import seen
-from streamrag_cli.ingest.reading import Examined, Reading
+from streamrag_cli.ingest.progress import document_event
+from streamrag_cli.ingest.reading import FileResult, Reading
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.interface import EmbeddedPassages, Writer
 from streamrag_cli.text import sanitise_line
@@ -24,11 +24,11 @@ from streamrag_cli.text import sanitise_line
 class Batch:
     """Documents that are written together; `future` is what is made of them, once they are with the embedder."""
 
-    documents: list[Examined] = field(default_factory=list)
+    documents: list[FileResult] = field(default_factory=list)
     chunks: int = 0
     future: Future[EmbeddedPassages] | None = None
 
-    def add(self, examined: Examined) -> None:
+    def add(self, examined: FileResult) -> None:
         self.documents.append(examined)
         self.chunks += len(examined.chunks)
 
@@ -49,17 +49,17 @@ class Batch:
 
 
 def write(
-    examined: Iterable[Examined | Waiting], writer: Writer, embedding: EmbedAhead, limits: IngestLimits
-) -> Iterator[Batch | Examined | Waiting]:
+    examined: Iterable[FileResult | Waiting], writer: Writer, embedding: EmbedAhead, limits: IngestLimits
+) -> Iterator[Batch | FileResult | Waiting]:
     """Embed and write documents; each batch is yielded when it is safe, what need not be written as it comes."""
 
-    def embed(step: Batch | Examined) -> Batch | Examined:
+    def embed(step: Batch | FileResult) -> Batch | FileResult:
         if isinstance(step, Batch):
             step.future = embedding.begin(step.texts(), _known_passages(step, writer))
             writer.get_ready()  # takes its time at the first batch, which is being embedded by then
         return step
 
-    def weight(step: Batch | Examined) -> int:
+    def weight(step: Batch | FileResult) -> int:
         return limits.events_ahead // (limits.batches_ahead + 1) if isinstance(step, Batch) else 1
 
     renewed: list[DocumentRecord] = []
@@ -67,13 +67,15 @@ def write(
         if isinstance(step, Batch) and step.future:
             writer.write(step.to_write(), step.future.result())
             _touch(writer, renewed)
-        elif isinstance(step, Examined) and step.record:
+        elif isinstance(step, FileResult) and step.record:
             renewed.append(step.record)
         yield step
     _touch(writer, renewed)
 
 
-def _in_batches(examined: Iterable[Examined | Waiting], limits: IngestLimits) -> Iterator[Batch | Examined | Waiting]:
+def _in_batches(
+    examined: Iterable[FileResult | Waiting], limits: IngestLimits
+) -> Iterator[Batch | FileResult | Waiting]:
     filling = Batch()
     for step in examined:
         if isinstance(step, Waiting) or step.action not in {"added", "changed"}:
@@ -105,7 +107,7 @@ def _touch(writer: Writer, renewed: list[DocumentRecord]) -> None:
 
 
 def as_events(
-    steps: Iterable[Batch | Examined | Waiting], limits: IngestLimits, share_done: Callable[[], float]
+    steps: Iterable[Batch | FileResult | Waiting], limits: IngestLimits, share_done: Callable[[], float]
 ) -> Iterator[DocumentSeen | FileProgress]:
     """Each step as events, and progress if it takes long; `share_done` is of the batch that is being embedded."""
     since: dict[Step, float] = {}
@@ -120,7 +122,7 @@ def as_events(
                     yield from (_progress(each, share_done()) for each in slow[:1])
             case Batch(documents=documents):
                 yield from map(_event, documents)
-            case Examined():
+            case FileResult():
                 yield _event(step)
 
 
@@ -131,7 +133,7 @@ def _progress(step: Step, share_done: float) -> FileProgress:
     return FileProgress(source=sanitise_line(step.shown), embedded=0, chunks=0)
 
 
-def _event(examined: Examined) -> DocumentSeen:
-    return seen(
+def _event(examined: FileResult) -> DocumentSeen:
+    return document_event(
         examined.shown, examined.action, chunks=len(examined.chunks), reason=examined.reason, code=examined.code
     )

@@ -19,8 +19,8 @@ import httpx2
 from streamrag_cli.model_server import errors
 from streamrag_cli.model_server.deadline import Deadline
 from streamrag_cli.model_server.endpoint import ModelEndpoint
+from streamrag_cli.model_server.network_policy import RedirectedError, is_this_machine, reject_other_origin
 from streamrag_cli.model_server.pace import Pace
-from streamrag_cli.model_server.route import RedirectedError, is_this_machine, refuse_another_origin
 from streamrag_cli.store.time_limit import Cancellation
 
 Http = TypeVar("Http", httpx2.AsyncClient, httpx2.Client)
@@ -209,7 +209,7 @@ def _made(client: Callable[..., Http], endpoint: ModelEndpoint, **options: Any) 
     try:
         return client(
             headers=_headers(endpoint),
-            verify=trust(endpoint.scheme),
+            verify=ssl_context(endpoint.scheme),
             trust_env=not is_this_machine(endpoint.host),
             follow_redirects=True,
             max_redirects=_MOST_REDIRECTS,
@@ -225,7 +225,7 @@ def _origin_guard(client: Callable[..., Http], endpoint: ModelEndpoint) -> Calla
     named = str(httpx2.URL(endpoint.url))
 
     def guard(request: httpx2.Request) -> None:
-        refuse_another_origin(named, str(request.url))
+        reject_other_origin(named, str(request.url))
 
     async def async_guard(request: httpx2.Request) -> None:
         guard(request)
@@ -250,6 +250,6 @@ def _headers(endpoint: ModelEndpoint) -> dict[str, str]:
 
 
 @cache
-def trust(scheme: str) -> ssl.SSLContext:
+def ssl_context(scheme: str) -> ssl.SSLContext:
     """Whom to trust. Reading the certificates takes 20 to 50 ms; plain HTTP needs none, and then nobody is trusted."""
     return httpx2.create_ssl_context() if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

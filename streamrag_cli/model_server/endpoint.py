@@ -25,7 +25,7 @@ class Purpose:
     sent: str
     reply: str
     again: str
-    more_patience: str
+    longer_timeout: str
     other_model: str
     other_server: str
     without_quota: str
@@ -37,7 +37,7 @@ ANSWERING: Final = Purpose(
     sent="the sources are",
     reply="a stream of answer pieces",
     again="streamrag ask QUESTION",
-    more_patience="STREAMRAG_TIMEOUT={timeout_s} streamrag ask QUESTION",
+    longer_timeout="STREAMRAG_TIMEOUT={timeout_s} streamrag ask QUESTION",
     other_model="streamrag ask -m MODEL QUESTION",
     other_server="streamrag ask --base-url http://HOST:PORT/v1 -m MODEL QUESTION",
     without_quota="streamrag ask --base-url URL QUESTION",
@@ -48,7 +48,7 @@ EMBEDDING: Final = Purpose(
     sent="a text is",
     reply="a list of vectors",
     again="run the same command again",
-    more_patience="export STREAMRAG_TIMEOUT={timeout_s}",
+    longer_timeout="export STREAMRAG_TIMEOUT={timeout_s}",
     other_model="export STREAMRAG_EMBEDDING=openai:MODEL",
     other_server="export STREAMRAG_BASE_URL=http://HOST:PORT/v1",
     without_quota="export STREAMRAG_EMBEDDING=builtin",

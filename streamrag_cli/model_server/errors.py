@@ -11,7 +11,7 @@ from typing import Final
 
 from streamrag_cli.errors import ConfigurationError, ModelServerError, StreamragError
 from streamrag_cli.model_server.endpoint import ModelEndpoint
-from streamrag_cli.model_server.route import RedirectedError
+from streamrag_cli.model_server.network_policy import RedirectedError
 from streamrag_cli.text import sanitise_line, without_secret
 
 QUOTED_CHARS: Final = 200
@@ -124,13 +124,13 @@ def redirected(redirect: RedirectedError, endpoint: ModelEndpoint) -> ModelServe
 
 def stalled(timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
     message = f"{endpoint.address} has been silent for {timeout_s:g} s"
-    return ModelServerError(message, code="stalled", hint=_more_patience(timeout_s, endpoint), retryable=True)
+    return ModelServerError(message, code="stalled", hint=_longer_timeout(timeout_s, endpoint), retryable=True)
 
 
-def dripped(limit_s: float, timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
+def reply_too_slow(limit_s: float, timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
     """Never silent for `timeout_s`, and not done after `limit_s`."""
     message = f"{endpoint.address} has not sent a whole reply in {limit_s:g} s"
-    return ModelServerError(message, code="stalled", hint=_more_patience(timeout_s, endpoint), retryable=True)
+    return ModelServerError(message, code="stalled", hint=_longer_timeout(timeout_s, endpoint), retryable=True)
 
 
 def no_answer_in_time(limit_s: float, endpoint: ModelEndpoint) -> ModelServerError:
@@ -172,7 +172,7 @@ def is_loading(status: int | None, text: str) -> bool:
 
 def still_loading(timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
     message = f"{endpoint.address} has been loading {shown_model(endpoint.model)} for {timeout_s:g} s"
-    return ModelServerError(message, code="model_loading", hint=_more_patience(timeout_s, endpoint), retryable=True)
+    return ModelServerError(message, code="model_loading", hint=_longer_timeout(timeout_s, endpoint), retryable=True)
 
 
 def empty_answer(finish_reason: str, refusal: str, endpoint: ModelEndpoint) -> ModelServerError:
@@ -247,9 +247,9 @@ def _does_it_answer(endpoint: ModelEndpoint) -> str:
     return f"curl {shown_url(endpoint, '/models')}"
 
 
-def _more_patience(timeout_s: float, endpoint: ModelEndpoint) -> str:
+def _longer_timeout(timeout_s: float, endpoint: ModelEndpoint) -> str:
     longer_s = min(_LONGEST_TIMEOUT_S, max(300, round(timeout_s * 5)))
-    return endpoint.purpose.more_patience.format(timeout_s=longer_s)
+    return endpoint.purpose.longer_timeout.format(timeout_s=longer_s)
 
 
 def _key_wanted(status: int, said: str, endpoint: ModelEndpoint) -> ConfigurationError:

@@ -16,7 +16,7 @@ from streamrag_cli.model_server.client import (
     StatusError,
 )
 from streamrag_cli.model_server.endpoint import ModelEndpoint
-from streamrag_cli.model_server.route import RedirectedError
+from streamrag_cli.model_server.network_policy import RedirectedError
 
 _LONGEST_PASSED_ON_S: Final = 86_400.0
 
@@ -80,7 +80,7 @@ def _translated(foreign: Exception, endpoint: ModelEndpoint, timeout_s: float) -
         case _ if isinstance(foreign, BROKEN_CONNECTION):
             return errors.connection_problem(foreign, timeout_s, endpoint)
         case ReplyTooSlowError():
-            return errors.dripped(WHOLE_REPLY_LIMITS * timeout_s, timeout_s, endpoint)
+            return errors.reply_too_slow(WHOLE_REPLY_LIMITS * timeout_s, timeout_s, endpoint)
         case TimeoutError():
             return errors.stalled(timeout_s, endpoint)
         case _:

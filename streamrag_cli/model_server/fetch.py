@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
 from streamrag_cli.model_server.deadline import Deadline
-from streamrag_cli.model_server.route import RedirectedError, is_this_machine, refuse_another_origin
+from streamrag_cli.model_server.network_policy import RedirectedError, is_this_machine, reject_other_origin
 
 
 def fetch(request: Request, *, limit_s: float, most_bytes: int) -> tuple[int, bytes]:
@@ -54,7 +54,7 @@ def _fetch(request: Request, limit_s: float, most_bytes: int, deadline: Deadline
             return response.status, response.read(most_bytes)
     except HTTPError as error:
         with error:
-            return error.code, _as_far_as_it_comes(error, most_bytes)
+            return error.code, _partial_body(error, most_bytes)
 
 
 class _WithinOneOrigin(HTTPRedirectHandler):
@@ -62,14 +62,14 @@ class _WithinOneOrigin(HTTPRedirectHandler):
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
     ) -> Request | None:
         try:
-            refuse_another_origin(req.full_url, newurl)
+            reject_other_origin(req.full_url, newurl)
         except RedirectedError:
             fp.close()
             raise
         return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
 
 
-def _as_far_as_it_comes(error: HTTPError, most_bytes: int) -> bytes:
+def _partial_body(error: HTTPError, most_bytes: int) -> bytes:
     """A body whose status says enough without it."""
     try:
         return error.read(most_bytes)

@@ -2,12 +2,12 @@
 
 from typing import Final, TextIO
 
-from streamrag_cli.bench import Asked, BenchEvent, Report, Spread
+from streamrag_cli.bench import BenchEvent, BenchProgress, Report, Spread
 from streamrag_cli.codec import encode, public
 from streamrag_cli.events import Error
 from streamrag_cli.json_objects import FORMAT_VERSION
-from streamrag_cli.render.complaint import complain
 from streamrag_cli.render.consoles import AskingBar, console_for, print_line
+from streamrag_cli.render.error_output import print_error
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.render.timings import duration
 from streamrag_cli.text import sanitise_line
@@ -31,14 +31,14 @@ class BenchView:
 
     def handle(self, event: BenchEvent) -> None:
         match event:
-            case Asked(answers=answers, total=total):
+            case BenchProgress(answers=answers, total=total):
                 self._bar.move(answers, total)
             case Report():
                 self.close()
                 show_bench(event, question=self._question, out=self._out, json=self._json, plain=self._plain)
             case Error(message=message, hint=hint):
                 self.close()
-                complain(self._err, message, hint)
+                print_error(self._err, message, hint)
 
     def close(self) -> None:
         self._bar.close()

@@ -6,13 +6,15 @@ from typing import TextIO
 from streamrag_cli.codec import encode
 from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.render.machine import write_line
-from streamrag_cli.store.copying import Copied
+from streamrag_cli.store.copying import CopyProgress
 
 
-def show_copy(steps: Iterator[Copied], collection: str, *, out: TextIO, err: TextIO, json: bool, quiet: bool) -> None:
+def show_copy(
+    steps: Iterator[CopyProgress], collection: str, *, out: TextIO, err: TextIO, json: bool, quiet: bool
+) -> None:
     """Run the copy to its end and say what it came to."""
     shows_steps = err.isatty() and not quiet
-    last = Copied(documents=0, documents_in_all=0, chunks=0)
+    last = CopyProgress(documents=0, documents_in_all=0, chunks=0)
     try:
         for last in steps:
             if shows_steps:

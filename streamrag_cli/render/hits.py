@@ -7,7 +7,7 @@ from streamrag_cli.codec import encode, public, to_json
 from streamrag_cli.events import AskEvent, Error, Notice, Sources
 from streamrag_cli.json_objects import hits_object
 from streamrag_cli.model import Source
-from streamrag_cli.render.complaint import complain
+from streamrag_cli.render.error_output import print_error
 from streamrag_cli.render.machine import write_line
 from streamrag_cli.render.tables import location, notes, print_sources
 
@@ -37,7 +37,7 @@ class Hits:
                     self._write(hits_object((), query=self._query, error=event))
                 elif self._jsonl:
                     write_line(self._out, to_json(event))
-                complain(self._err, event.message, event.hint)
+                print_error(self._err, event.message, event.hint)
             case _:
                 pass
 

@@ -16,8 +16,8 @@ from streamrag_cli.events import (
     Notice,
 )
 from streamrag_cli.json_objects import FORMAT_VERSION
-from streamrag_cli.render.complaint import complain
 from streamrag_cli.render.consoles import console_for, print_line
+from streamrag_cli.render.error_output import print_error
 from streamrag_cli.render.machine import JsonLines, write_line
 from streamrag_cli.render.remaining import RemainingTime
 from streamrag_cli.render.timings import duration
@@ -80,7 +80,7 @@ class IngestView:
                             self._line(line)
             case Error(message=message, hint=hint):
                 self._stop_bar()
-                complain(self._err, message, hint)
+                print_error(self._err, message, hint)
             case _:
                 pass
 
@@ -189,7 +189,7 @@ class IngestObject:
                 self._result |= {key: value for key, value in said.items() if key not in {"type", "done"}}
             case Error(message=message, code=code, hint=hint):
                 self._result["error"] = {"message": message, "code": code, "hint": hint}
-                complain(self._err, message, hint)
+                print_error(self._err, message, hint)
             case _:
                 pass
 

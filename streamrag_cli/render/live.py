@@ -14,13 +14,13 @@ from streamrag_cli.events import AskEvent, Citations, Done, Error, Sources, Toke
 from streamrag_cli.model import Source
 from streamrag_cli.render.consoles import console_for, size_of
 from streamrag_cli.render.markdown import MarkdownStream
-from streamrag_cli.render.side import Side
+from streamrag_cli.render.status_output import StatusOutput
 
 
 class LiveMarkdown:
     """Renders each token as it comes; with `stream=False` the answer is shown once it is complete."""
 
-    def __init__(self, out: TextIO, side: Side, *, stream: bool) -> None:
+    def __init__(self, out: TextIO, side: StatusOutput, *, stream: bool) -> None:
         self._out = out
         self._side = side
         self._streams = stream

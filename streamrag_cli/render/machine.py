@@ -8,7 +8,7 @@ from typing import TextIO
 from streamrag_cli.codec import encode, to_json
 from streamrag_cli.events import AskEvent, Error, IngestEvent
 from streamrag_cli.json_objects import answer_object
-from streamrag_cli.render.complaint import complain
+from streamrag_cli.render.error_output import print_error
 
 
 class JsonLines:
@@ -21,7 +21,7 @@ class JsonLines:
     def handle(self, event: AskEvent | IngestEvent) -> None:
         write_line(self._out, to_json(event))
         if isinstance(event, Error):
-            complain(self._err, event.message, event.hint)
+            print_error(self._err, event.message, event.hint)
 
     def close(self) -> None:
         """Nothing is held back."""
@@ -38,7 +38,7 @@ class JsonObject:
     def handle(self, event: AskEvent) -> None:
         self._events.append(event)
         if isinstance(event, Error):
-            complain(self._err, event.message, event.hint)
+            print_error(self._err, event.message, event.hint)
 
     def close(self) -> None:
         write_line(self._out, encode(answer_object(self._events, paths=True)))

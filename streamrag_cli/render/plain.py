@@ -3,7 +3,7 @@
 from typing import TextIO
 
 from streamrag_cli.events import AskEvent, Citations, Done, Error, Token
-from streamrag_cli.render.side import Side
+from streamrag_cli.render.status_output import StatusOutput
 
 
 class PlainText:
@@ -12,7 +12,7 @@ class PlainText:
     With `stream=False` the whole answer is written at the end, in one piece.
     """
 
-    def __init__(self, out: TextIO, side: Side, *, stream: bool) -> None:
+    def __init__(self, out: TextIO, side: StatusOutput, *, stream: bool) -> None:
         self._out = out
         self._side = side
         self._stream = stream

@@ -11,7 +11,7 @@ _NARROWEST_COLUMNS: Final = 12  # Rich takes a list's indent off the width, and 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Face:
+class OutputOptions:
     """How the answer is wanted: the flags of `ask`, as they are."""
 
     json: bool = False
@@ -21,7 +21,7 @@ class Face:
     plain: bool = False
 
 
-def renderer_for(face: Face, *, out: TextIO, err: TextIO, terminal_type: str) -> Renderer[AskEvent]:
+def renderer_for(face: OutputOptions, *, out: TextIO, err: TextIO, terminal_type: str) -> Renderer[AskEvent]:
     """The renderer for these streams.
 
     A terminal that cannot move its cursor (`dumb`) gets plain text, and one so narrow that no list fits into it, too.
@@ -31,10 +31,13 @@ def renderer_for(face: Face, *, out: TextIO, err: TextIO, terminal_type: str) ->
 
         return JsonLines(out, err) if face.jsonl else JsonObject(out, err)
 
-    from streamrag_cli.render.side import Quiet, SidePanel  # rich: 60 ms, which machine output does not need
+    from streamrag_cli.render.status_output import (  # rich: 60 ms, which machine output does not need
+        ErrorsOnly,
+        StatusPanel,
+    )
 
     plain = face.plain or terminal_type == "dumb"
-    side = Quiet(err) if face.quiet else SidePanel(err, plain=plain)
+    side = ErrorsOnly(err) if face.quiet else StatusPanel(err, plain=plain)
     renderer: Renderer[AskEvent]
     if out.isatty() and not plain and size_of(out)[0] >= _NARROWEST_COLUMNS:
         from streamrag_cli.render.live import LiveMarkdown

@@ -7,7 +7,7 @@ from streamrag_cli.codec import encode, public
 from streamrag_cli.json_objects import FORMAT_VERSION
 from streamrag_cli.render.consoles import console_for, print_line
 from streamrag_cli.render.machine import write_line
-from streamrag_cli.store.kind import CollectionStatus
+from streamrag_cli.store.backend import CollectionStatus
 from streamrag_cli.text import sanitise_line
 
 

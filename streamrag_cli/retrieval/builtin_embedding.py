@@ -25,8 +25,8 @@ from streamrag_cli.retrieval.embedder import BUILTIN, EmbeddedQuestion, encodabl
 from streamrag_cli.retrieval.token_states import QuestionTokens, packed
 from streamrag_cli.store.interface import EmbeddedPassages
 from streamrag_cli.store.time_limit import Cancellation
-from streamrag_cli.system_errors import lack_of, require_resources
-from streamrag_cli.telemetry import silence
+from streamrag_cli.system_errors import exhausted_resource, require_resources
+from streamrag_cli.telemetry import disable_telemetry
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -107,7 +107,7 @@ class BuiltinEmbedder:
                 try:
                     self._loaded = _load(self._directory)
                 except Exception as error:
-                    if lack := lack_of(error):
+                    if lack := exhausted_resource(error):
                         raise lack from error
                     raise
             return self._loaded
@@ -160,7 +160,7 @@ def _load(directory: Path) -> _Model:
     20 ms of them check every byte: a damaged weight would otherwise go unnoticed, and spoil a store.
     """
     _check_files(directory)
-    silence()  # onnxruntime reads its switch once, while it is imported
+    disable_telemetry()  # onnxruntime reads its switch once, while it is imported
     require_resources()
     import onnxruntime  # about 30 ms
     from tokenizers import Tokenizer  # about 5 ms
@@ -203,7 +203,7 @@ def _sha256(path: Path) -> str:
 
 
 def _unreadable(directory: Path, error: OSError) -> StreamragError:
-    return lack_of(error) or ConfigurationError(
+    return exhausted_resource(error) or ConfigurationError(
         f"the built-in embedding model in {directory} cannot be read: {error.strerror}",
         code="embedding_unreadable",
         hint=f"chmod -R a+rX {directory}",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from streamrag_cli.store.languages import ENGLISH, FUNCTION_WORDS
-from streamrag_cli.store.words import separate, without_endings
+from streamrag_cli.store.stemming import separate, without_endings
 
 _LATIN_ENDS: Final = "\u0250"  # letters before it are Latin
 

@@ -9,10 +9,10 @@ from typing import Final, Self, TypeVar
 
 from streamrag_cli.errors import NothingRelevantError
 from streamrag_cli.model import Chunk, Hit
-from streamrag_cli.retrieval.copies import FindGone
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.retrieval.follow_up import MOST_CHARS_BEFORE, fuse
+from streamrag_cli.retrieval.near_duplicates import FindGone
 from streamrag_cli.retrieval.search import EmbeddingChangedError, Retrieved, retrieve
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import Reader, another_embedding
@@ -76,15 +76,15 @@ class Retriever:
         previous: str = "",
         limit: int,
         min_score: float,
-        find_gone: FindGone | None = None,
+        find_missing: FindGone | None = None,
         cancellation: Cancellation | None = None,
     ) -> Retrieved:
         """The best chunks. `previous` is what the user asked before, if the question is one of a conversation.
 
-        `find_gone` checks which of their files no longer exist. Raises NothingRelevantError if none reaches
+        `find_missing` checks which of their files no longer exist. Raises NothingRelevantError if none reaches
         `min_score`, and what `search.retrieve` does.
         """
-        search = partial(self._search, min_score=min_score, find_gone=find_gone, cancellation=cancellation)
+        search = partial(self._search, min_score=min_score, find_missing=find_missing, cancellation=cancellation)
         if previous.strip():
             both = f"{previous[:MOST_CHARS_BEFORE]}\n{question}"
             found = fuse(search(question, limit=2 * limit), search(both, limit=2 * limit), limit=limit)
@@ -110,7 +110,7 @@ class Retriever:
         *,
         limit: int,
         min_score: float,
-        find_gone: FindGone | None,
+        find_missing: FindGone | None,
         cancellation: Cancellation | None,
     ) -> Retrieved:
         search = partial(
@@ -119,7 +119,7 @@ class Retriever:
             question=question,
             limit=limit,
             min_score=min_score,
-            find_gone=find_gone,
+            find_missing=find_missing,
             cancellation=cancellation,
         )
         try:

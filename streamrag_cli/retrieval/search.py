@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Hit
-from streamrag_cli.retrieval.copies import FindGone, Group, Groups
 from streamrag_cli.retrieval.embedder import BUILTIN, EmbeddedQuestion, Embedder, embed_question
 from streamrag_cli.retrieval.lexical import codes, holds, in_any_language, is_outside_latin, words_by_language
+from streamrag_cli.retrieval.near_duplicates import DuplicateGroup, DuplicateGroups, FindGone
 from streamrag_cli.retrieval.relevance import coverage, relevance, relevance_of_words, term_weight
 from streamrag_cli.retrieval.token_states import QuestionTokens, late_interaction
 from streamrag_cli.stages import Stages
 from streamrag_cli.store.interface import Reader
+from streamrag_cli.store.stemming import stems
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
-from streamrag_cli.store.words import stems
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,10 +83,10 @@ def retrieve(
     *,
     limit: int,
     min_score: float = 0.0,
-    find_gone: FindGone | None = None,
+    find_missing: FindGone | None = None,
     cancellation: Cancellation | None = None,
 ) -> Retrieved:
-    """The `limit` best chunks that score at least `min_score`, near-copies as one. `find_gone` checks their files.
+    """The `limit` best chunks that score at least `min_score`, near-copies as one. `find_missing` checks their files.
 
     Raises StoreError (`store_empty` if there is nothing to search, `retrieval_timeout` if the store takes longer than
     `RETRIEVAL_LIMIT_S` or after `cancellation`), EmbeddingChangedError, and what the embedder raises, which has limits
@@ -111,7 +111,7 @@ def retrieve(
         by_words_alone = is_english and is_outside_latin(question)
         if by_words_alone:
             vector, cosines = vector * 0, dict.fromkeys(cosines, 0.0)
-        groups = Groups(question, find_gone)
+        groups = DuplicateGroups(question, find_missing)
         ranked, states = _fused(lexical, cosines), dict[str, bytes]()
         if embedded.tokens and embedded.tokens.spans and not by_words_alone:
             states = reader.token_states(list(islice(ranked, RERANKED)))
@@ -237,7 +237,7 @@ def _token_weights(reader: Reader, question: str, tokens: QuestionTokens, total:
     return np.array([weight(start) for start, _ in tokens.spans], dtype=np.float32)
 
 
-def _fill(groups: Groups, reader: Reader, ranked: Sequence[str], count: int) -> None:
+def _fill(groups: DuplicateGroups, reader: Reader, ranked: Sequence[str], count: int) -> None:
     """Look at the ranked chunks until there are `count` that do not say the same.
 
     If the file of one is gone, the same number again is looked at: what became of it may be among them.
@@ -248,12 +248,12 @@ def _fill(groups: Groups, reader: Reader, ranked: Sequence[str], count: int) -> 
         had_enough = len(groups.found) >= count
         groups.add(reader.found_chunks(ranked[start : start + size]))
         start, size = start + size, count if len(groups.found) >= count else size * 2
-        has_gone = any(group.kept.is_gone for group in groups.found[:count])
+        has_gone = any(group.kept.is_missing for group in groups.found[:count])
         is_enough = had_enough or (len(groups.found) >= count and not has_gone)
 
 
 def _hits(
-    found: Sequence[Group],
+    found: Sequence[DuplicateGroup],
     cosines: Mapping[str, float],
     weights: TermWeights,
     unjudged: Collection[str],

@@ -14,15 +14,15 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streamrag_cli import __version__
-from streamrag_cli.answer.chat_model import prepare_client
+from streamrag_cli.answer.chat_model import warm_up_client
 from streamrag_cli.errors import StreamragError, UsageError
 from streamrag_cli.server import openai_api, operations, page, rag
-from streamrag_cli.server.invalid import invalid, refused_by_framework
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.server.replies import RefusedError, reply_to
 from streamrag_cli.server.request_log import RequestLog, entry_of, log
 from streamrag_cli.server.security import Guard, check_reachable, costs
 from streamrag_cli.server.serving import Serving
+from streamrag_cli.server.validation_errors import invalid, refused_by_framework
 from streamrag_cli.settings import ServerSettings, Settings
 
 _CLOSE_WITHIN_S: Final = 0.5
@@ -104,9 +104,9 @@ async def _warm(serving: Serving) -> None:
                 await retriever.in_thread(
                     lambda end: retriever.retrieve("warm up", limit=1, min_score=0.0, cancellation=end)
                 )
-            await asyncio.to_thread(prepare_client, serving.settings.model_scheme)
+            await asyncio.to_thread(warm_up_client, serving.settings.model_scheme)
             await asyncio.Event().wait()
-    await asyncio.to_thread(prepare_client, serving.settings.model_scheme)
+    await asyncio.to_thread(warm_up_client, serving.settings.model_scheme)
 
 
 class _HeadAsGet:

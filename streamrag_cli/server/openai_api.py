@@ -13,7 +13,7 @@ from streamrag_cli.errors import UsageError
 from streamrag_cli.server.openai_completion import Completion
 from streamrag_cli.server.openai_request import MODEL, ChatRequest
 from streamrag_cli.server.replies import OPENAI_PREFIX, JsonReply
-from streamrag_cli.server.requests import Asked, settings_of
+from streamrag_cli.server.requests import QueryParameters, settings_of
 from streamrag_cli.server.serving import Serving
 from streamrag_cli.server.streaming import while_connected
 
@@ -40,7 +40,7 @@ async def chat_completions(request: Request, asked: ChatRequest) -> Response:
     """Answer the last message from the documents; `stream` as in OpenAI's API."""
     serving: Serving = request.app.state.serving
     question = asked.question()
-    settings = settings_of(request, Asked(collection=_collection(asked.model)))
+    settings = settings_of(request, QueryParameters(collection=_collection(asked.model)))
     completion = Completion(asked)
     if asked.stream:
         return serving.stream(request, question, settings, completion.encoder())

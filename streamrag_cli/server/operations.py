@@ -4,8 +4,8 @@ from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
-from streamrag_cli.errors import StreamragError, aimed
-from streamrag_cli.own_thread import in_own_thread
+from streamrag_cli.errors import StreamragError, with_target_flags
+from streamrag_cli.new_thread import run_in_new_thread
 from streamrag_cli.retrieval.search import chunks_in
 from streamrag_cli.server.replies import JsonReply, reply_to
 from streamrag_cli.server.request_log import entry_of
@@ -33,11 +33,13 @@ async def ready(request: Request) -> JsonReply:
             raise too_many_open_files()
         async with serving.library.retriever(serving.settings) as retriever:
             # Not in a thread of the questions, which may all be taken.
-            counts, embedding = await in_own_thread(partial(_look_into, retriever.reader))
+            counts, embedding = await run_in_new_thread(partial(_look_into, retriever.reader))
     except StreamragError as error:
         entry_of(request.scope).fail(error)
         collection = serving.settings.collection
-        error.hint = aimed(error.hint, collection="" if collection == defaults()["collection"] else collection)
+        error.hint = with_target_flags(
+            error.hint, collection="" if collection == defaults()["collection"] else collection
+        )
         return reply_to(error, for_operator=True)
     return JsonReply(
         {

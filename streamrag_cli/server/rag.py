@@ -12,7 +12,7 @@ from streamrag_cli.json_objects import hits_object
 from streamrag_cli.server.public import public_error
 from streamrag_cli.server.replies import JsonReply, reply_to_event
 from streamrag_cli.server.request_log import entry_of
-from streamrag_cli.server.requests import Asked, AskedInUrl, merged, question_of, settings_of
+from streamrag_cli.server.requests import AskedInUrl, QueryParameters, merge_parameters, question_of, settings_of
 from streamrag_cli.server.serving import Serving
 from streamrag_cli.server.streaming import Encoder, while_connected
 
@@ -24,7 +24,7 @@ _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     },
     204: {"description": "A browser's own reconnect: the answer is not asked for, and paid, twice."},
 }
-_Body = Annotated[Asked | None, Body()]
+_Body = Annotated[QueryParameters | None, Body()]
 _LastEventId = Annotated[str | None, Header(description="Sent by a browser that reconnects by itself.")]
 
 
@@ -39,7 +39,7 @@ async def stream_by_post(
     request: Request, in_url: AskedInUrl, body: _Body = None, last_event_id: _LastEventId = None
 ) -> Response:
     """The answer alone, piece by piece."""
-    return _answer(request, merged(in_url, body), last_event_id, with_sources=False)
+    return _answer(request, merge_parameters(in_url, body), last_event_id, with_sources=False)
 
 
 @router.get("/rag/stream-with-sources", responses=_STREAM, response_class=Response, tags=["rag"])
@@ -55,7 +55,7 @@ async def stream_with_sources_by_post(
     request: Request, in_url: AskedInUrl, body: _Body = None, last_event_id: _LastEventId = None
 ) -> Response:
     """The sources, then the answer piece by piece, then its citations."""
-    return _answer(request, merged(in_url, body), last_event_id, with_sources=True)
+    return _answer(request, merge_parameters(in_url, body), last_event_id, with_sources=True)
 
 
 @router.get("/search", tags=["rag"], response_class=JsonReply)
@@ -81,7 +81,7 @@ async def _only(events: AsyncGenerator[AskEvent, None]) -> AskEvent:
         return await anext(events)
 
 
-def _answer(request: Request, asked: Asked, last_event_id: str | None, *, with_sources: bool) -> Response:
+def _answer(request: Request, asked: QueryParameters, last_event_id: str | None, *, with_sources: bool) -> Response:
     if last_event_id is not None:
         return Response(status_code=204)
     serving: Serving = request.app.state.serving

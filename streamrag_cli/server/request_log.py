@@ -59,7 +59,7 @@ def entry_of(scope: Scope) -> LogEntry:
     return entry
 
 
-async def noted(events: AsyncGenerator[AskEvent, None], entry: LogEntry) -> AsyncGenerator[AskEvent, None]:
+async def record_outcome(events: AsyncGenerator[AskEvent, None], entry: LogEntry) -> AsyncGenerator[AskEvent, None]:
     """The same events; how they end is put down in `entry`."""
     entry.outcome = "abandoned"
     async with aclosing(events):

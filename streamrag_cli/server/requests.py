@@ -20,7 +20,7 @@ from streamrag_cli.settings import Settings, with_request
 _MOST_NAME_CHARS: Final = 200
 
 
-class Asked(BaseModel):
+class QueryParameters(BaseModel):
     """A question and how to answer it; whatever is left out is as the server was started."""
 
     model_config = ConfigDict(extra="forbid", strict=False, title="Question")
@@ -34,16 +34,16 @@ class Asked(BaseModel):
     model: Annotated[str | None, Field(max_length=_MOST_NAME_CHARS, description="Model that writes the answer.")] = None
 
 
-AskedInUrl = Annotated[Asked, Query()]
+AskedInUrl = Annotated[QueryParameters, Query()]
 
 
-def merged(in_url: Asked, body: Asked | None) -> Asked:
+def merge_parameters(in_url: QueryParameters, body: QueryParameters | None) -> QueryParameters:
     """One request out of its two places; the body wins."""
     given = {} if body is None else body.model_dump(exclude_none=True)
     return in_url.model_copy(update=given)
 
 
-def question_of(asked: Asked) -> Question:
+def question_of(asked: QueryParameters) -> Question:
     """The question, accepted now. Raises UsageError: `empty_question`, `bad_request` for text that is none."""
     query = asked.query or ""
     check_text(query)
@@ -52,7 +52,7 @@ def question_of(asked: Asked) -> Question:
     return Question(text=query, accepted_at=time.perf_counter())
 
 
-def settings_of(request: Request, asked: Asked) -> Settings:
+def settings_of(request: Request, asked: QueryParameters) -> Settings:
     """The server's settings with what this request asks for, within what its operator allows.
 
     Raises UsageError `bad_request` and RefusedError: `no_such_collection`, `model_not_allowed`.
@@ -64,7 +64,7 @@ def settings_of(request: Request, asked: Asked) -> Settings:
     return settings
 
 
-def _with_request(asked: Asked, settings: Settings) -> Settings:
+def _with_request(asked: QueryParameters, settings: Settings) -> Settings:
     values: Mapping[str, Any] = {
         "top_k": asked.k,
         "collection": asked.collection,

@@ -7,14 +7,14 @@ from typing import Self
 
 from starlette.requests import Request
 
-from streamrag_cli.answer.library import Library
+from streamrag_cli.answer.shared_resources import SharedResources
 from streamrag_cli.events import AskEvent
 from streamrag_cli.model import Question
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.server.metrics import Metrics
 from streamrag_cli.server.peers import Peers
 from streamrag_cli.server.public import public_events
-from streamrag_cli.server.request_log import entry_of, noted
+from streamrag_cli.server.request_log import entry_of, record_outcome
 from streamrag_cli.server.security import asks_for_users
 from streamrag_cli.server.streaming import Encoder, EventStreamResponse, OpenStreams
 from streamrag_cli.service.interface import Service
@@ -33,7 +33,7 @@ class Serving:
     settings: Settings
     server: ServerSettings
     limits: Limits
-    library: Library = field(default_factory=partial(Library, for_visitors=True))
+    library: SharedResources = field(default_factory=partial(SharedResources, for_visitors=True))
     streams: OpenStreams
     metrics: Metrics
     peers: Peers | None = None
@@ -62,7 +62,7 @@ class Serving:
     def events(self, request: Request, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
         """The answer as a visitor is shown it, counted and logged; what a visitor is not shown is in the log."""
         events = self.metrics.observed(self.service.ask(question, settings))
-        return public_events(noted(events, entry_of(request.scope)))
+        return public_events(record_outcome(events, entry_of(request.scope)))
 
     def stream(self, request: Request, question: Question, settings: Settings, encode: Encoder) -> EventStreamResponse:
         """The answer to a question, as it is written."""

@@ -12,9 +12,9 @@ from typing import Any, Final, TypeAlias, TypeVar
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from streamrag_cli.disconnect import cancel_on_disconnect
 from streamrag_cli.errors import ExitCode
 from streamrag_cli.events import AskEvent, Done, Error
-from streamrag_cli.presence import while_present
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.server.replies import RefusedError
 
@@ -73,7 +73,7 @@ class OpenStreams:
         """
         told_to_stop = asyncio.Event()
         with self.room_for(lambda _: told_to_stop.set()):
-            result = await while_present(told_to_stop.wait(), work())
+            result = await cancel_on_disconnect(told_to_stop.wait(), work())
         if result is None:
             raise _shutting_down()
         return result
@@ -189,7 +189,7 @@ def _body(data: bytes) -> dict[str, Any]:
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result | None:
     """Run `work`, and cancel it when the client goes away; then there is no result."""
-    return await while_present(_gone(receive), work)
+    return await cancel_on_disconnect(_gone(receive), work)
 
 
 async def _gone(receive: Callable[[], Awaitable[Any]]) -> None:

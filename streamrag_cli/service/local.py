@@ -9,7 +9,7 @@ from streamrag_cli.model import Question
 from streamrag_cli.settings import Settings
 
 if TYPE_CHECKING:
-    from streamrag_cli.answer.library import Library
+    from streamrag_cli.answer.shared_resources import SharedResources
 
 _Wants: TypeAlias = Literal["ask", "search"]
 
@@ -17,7 +17,7 @@ _Wants: TypeAlias = Literal["ask", "search"]
 class LocalService:
     """Answers with what a library has open; without one, each question opens what it needs and closes it behind it."""
 
-    def __init__(self, library: "Library | None" = None) -> None:
+    def __init__(self, library: "SharedResources | None" = None) -> None:
         self._library = library
 
     def ask(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
@@ -33,7 +33,7 @@ class LocalService:
 
 
 def _events(
-    wants: _Wants, question: Question, settings: Settings, library: "Library"
+    wants: _Wants, question: Question, settings: Settings, library: "SharedResources"
 ) -> AsyncGenerator[AskEvent, None]:
     from streamrag_cli.answer import pipeline  # retrieval and what it reads stores with, 0.1 s
 
@@ -41,8 +41,8 @@ def _events(
 
 
 async def _once(wants: _Wants, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-    from streamrag_cli.answer.library import Library  # loads what the pipeline does
+    from streamrag_cli.answer.shared_resources import SharedResources  # loads what the pipeline does
 
-    async with Library() as library, aclosing(_events(wants, question, settings, library)) as events:
+    async with SharedResources() as library, aclosing(_events(wants, question, settings, library)) as events:
         async for event in events:
             yield event

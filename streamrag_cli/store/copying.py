@@ -8,15 +8,15 @@ from typing import Final
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.address import StoreAddress
+from streamrag_cli.store.backend import Store
 from streamrag_cli.store.interface import EmbeddedPassages, Reader, Writer
-from streamrag_cli.store.kind import Store
 from streamrag_cli.store.registry import open_store
 
 _BATCH_CHUNKS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Copied:
+class CopyProgress:
     """How far a copy has come. `documents` of `documents_in_all` are in the other store."""
 
     documents: int
@@ -32,7 +32,7 @@ class _Batch:
 
 def copy_collection(
     source: StoreAddress, target: StoreAddress, collection: str, *, replace: bool = False
-) -> Iterator[Copied]:
+) -> Iterator[CopyProgress]:
     """Copy, and say after every batch how far it is. The target has the collection at the end, or is as it was.
 
     The source is read as one state. Raises StoreError: `store_missing`, `store_exists` where the target has documents
@@ -64,7 +64,7 @@ def _refuse_to_replace(target: Store, collection: str, *, replace: bool) -> None
             )
 
 
-def _copy(reader: Reader, writer: Writer) -> Iterator[Copied]:
+def _copy(reader: Reader, writer: Writer) -> Iterator[CopyProgress]:
     in_all, batch = reader.counts().documents, _Batch()
     documents = chunks = 0
     for record in reader.catalog.documents_under("/"):
@@ -75,9 +75,9 @@ def _copy(reader: Reader, writer: Writer) -> Iterator[Copied]:
         if batch.chunks >= _BATCH_CHUNKS or len(batch.documents) >= _BATCH_CHUNKS:
             _write(reader, writer, batch)
             batch = _Batch()
-            yield Copied(documents=documents, documents_in_all=in_all, chunks=chunks)
+            yield CopyProgress(documents=documents, documents_in_all=in_all, chunks=chunks)
     _write(reader, writer, batch)
-    yield Copied(documents=documents, documents_in_all=in_all, chunks=chunks)
+    yield CopyProgress(documents=documents, documents_in_all=in_all, chunks=chunks)
 
 
 def _write(reader: Reader, writer: Writer, batch: _Batch) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 from streamrag_cli.store.address import StoreAddress
 
 if TYPE_CHECKING:
-    from streamrag_cli.store.kind import Store
+    from streamrag_cli.store.backend import Store
 
 _DIRECTORY: Final = ""
 KINDS: Final[Mapping[str, str]] = {

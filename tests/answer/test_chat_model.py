@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from streamrag_cli.answer.chat_model import ModelAlive, ModelFinished, ModelPiece, ModelText
+from streamrag_cli.answer.chat_model import ModelActivity, ModelFinished, ModelPiece, ModelText
 from streamrag_cli.model import Usage
 from tests.support.conversations import KEY, converse, run_cleanly, stream_from
 from tests.support.openai_connection import LoggedRequest
@@ -84,7 +84,7 @@ def test_a_request_is_on_its_way_before_langchain_is_there() -> None:
 import asyncio, sys
 from contextlib import aclosing
 from streamrag_cli.answer.chat_model import stream_chat
-from streamrag_cli.answer.library import Library
+from streamrag_cli.answer.shared_resources import Library
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from tests.support.openai_replies import answer
 from tests.support.openai_server import OpenAIServer
@@ -217,7 +217,7 @@ def test_reasoning_is_a_sign_of_life_and_no_part_of_the_answer() -> None:
     with OpenAIServer(chat=stream(reasoning("Hm."), reasoning("So."), token("Yes"), finish(), DONE)) as server:
         conversation = converse(server.base_url)
 
-    shown = [piece for piece in conversation.pieces if not isinstance(piece, ModelAlive)]
+    shown = [piece for piece in conversation.pieces if not isinstance(piece, ModelActivity)]
     assert shown == [ModelText(text="Yes"), STOPPED]
 
 
@@ -228,7 +228,7 @@ def test_a_model_that_reasons_for_longer_than_the_limit_has_not_stalled() -> Non
     held = iter(gates)
 
     def let_on_after_half_the_limit(piece: ModelPiece) -> None:
-        if isinstance(piece, ModelAlive):
+        if isinstance(piece, ModelActivity):
             threading.Timer(0.2, next(held).set).start()
 
     with OpenAIServer(chat=stream(*steps, token("Yes"), finish(), DONE)) as server:

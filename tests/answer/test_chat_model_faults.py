@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from streamrag_cli.answer.chat_model import ModelAlive, ModelFinished, ModelRetrying
+from streamrag_cli.answer.chat_model import ModelActivity, ModelFinished, ModelRetrying
 from streamrag_cli.errors import ConfigurationError, ExitCode, ModelServerError
-from streamrag_cli.model_server.client import trust
+from streamrag_cli.model_server.client import ssl_context
 from tests.support.conversations import KEY, converse
 from tests.support.openai_replies import (
     DONE,
@@ -272,7 +272,7 @@ def test_after_a_sign_of_life_nothing_is_retried() -> None:
         conversation = converse(server.base_url)
         requests = len(server.requests)
 
-    assert (conversation.pieces, conversation.code, requests) == ([ModelAlive(thinking=True)], "rate_limited", 1)
+    assert (conversation.pieces, conversation.code, requests) == ([ModelActivity(thinking=True)], "rate_limited", 1)
 
 
 @pytest.mark.fault("model-unreachable")
@@ -304,7 +304,7 @@ def test_a_proxy_or_certificates_that_cannot_be_used_are_said(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    trust.cache_clear()
+    ssl_context.cache_clear()
     conversation = converse(
         "https://127.0.0.1:1/v1" if variable == "SSL_CERT_FILE" else "http://no-such-host.invalid/v1"
     )

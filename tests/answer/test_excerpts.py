@@ -9,7 +9,7 @@ from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.load import load
 from streamrag_cli.documents.read import read_file
 from streamrag_cli.model import Hit
-from streamrag_cli.store.words import stems
+from streamrag_cli.store.stemming import stems
 
 
 def shown(file: Path, question: str) -> tuple[str, int | None, int | None]:

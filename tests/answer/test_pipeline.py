@@ -11,7 +11,7 @@ import pytest
 from streamrag_cli.events import THINKING_SHOWN, AskEvent, Citations, Done, Error, Notice, Sources, Status, Token
 from streamrag_cli.json_objects import answer_object
 from streamrag_cli.model import Question
-from streamrag_cli.model_server.known_models import KnownModels
+from streamrag_cli.model_server.model_cache import ModelCache
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import Settings
@@ -299,9 +299,9 @@ def test_a_server_that_refuses_the_remembered_model_is_asked_for_its_model_again
         return answer("Ada.") if request.json["model"] == "new" else failure(404, "no such model")
 
     with OpenAIServer(chat=reply, models=["new"]) as server:
-        KnownModels(str(tmp_path)).remember(server.base_url, "old")
+        ModelCache(str(tmp_path)).remember(server.base_url, "old")
         events = ask_quotes(QUESTION, replace(settings, base_url=server.base_url, state_directory=str(tmp_path)))
         lists = requests_for_a_list(server)
 
     assert (text(events), lists) == ("Ada.", 1)
-    assert KnownModels(str(tmp_path)).get(server.base_url) == "new"
+    assert ModelCache(str(tmp_path)).get(server.base_url) == "new"

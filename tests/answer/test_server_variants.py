@@ -4,7 +4,13 @@ import threading
 
 import pytest
 
-from streamrag_cli.answer.chat_model import ModelFinished, ModelLoading, ModelSentWhole, ModelTakesBack, ModelText
+from streamrag_cli.answer.chat_model import (
+    ModelDidNotStream,
+    ModelFinished,
+    ModelLoading,
+    ModelRetractsThinking,
+    ModelText,
+)
 from tests.support.conversations import converse
 from tests.support.openai_connection import LoggedRequest
 from tests.support.openai_replies import (
@@ -46,7 +52,7 @@ def test_one_json_object_in_place_of_a_stream_is_an_answer(content_type: str) ->
         conversation = converse(server.base_url)
 
     assert conversation.error is None
-    assert conversation.pieces[:2] == [ModelSentWhole(), ModelText(text="Twelve bolts [1].")]
+    assert conversation.pieces[:2] == [ModelDidNotStream(), ModelText(text="Twelve bolts [1].")]
     assert conversation.finished is not None
     assert (conversation.finished.finish_reason, conversation.finished.model) == ("stop", "their-model")
     assert conversation.finished.usage is not None
@@ -238,7 +244,7 @@ def test_thinking_that_was_shown_is_taken_back() -> None:
     with OpenAIServer(chat=reply) as server:
         conversation = converse(server.base_url, on_piece=lambda _: shown.set())
 
-    where = conversation.pieces.index(ModelTakesBack())
+    where = conversation.pieces.index(ModelRetractsThinking())
     after = [piece.text for piece in conversation.pieces[where:] if isinstance(piece, ModelText)]
     assert "".join(after) == "Twelve [1]."
 

@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator, Iterator
 
 import pytest
 
-from streamrag_cli.cli.interruption import Interrupted
 from streamrag_cli.cli.process import settings_from
 from streamrag_cli.cli.run import run
+from streamrag_cli.cli.signals import Interrupted
 from streamrag_cli.errors import ExitCode
 from streamrag_cli.events import AskEvent, DocumentSeen, Done, Error, IngestDone, IngestEvent, Notice, Token
 from streamrag_cli.model import Timings

@@ -8,13 +8,13 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from streamrag_cli.doctor import examination
+from streamrag_cli.doctor import checks
+from streamrag_cli.doctor.checks import CheckContext, run_checks
 from streamrag_cli.doctor.engine_check import check_engine
-from streamrag_cli.doctor.examination import Patient, examine
 from streamrag_cli.doctor.findings import Finding, exit_code_of, failed
 from streamrag_cli.doctor.store_check import check_disk
 from streamrag_cli.doctor.terminal_check import Screen, check_terminal
-from streamrag_cli.engine.place import place_for
+from streamrag_cli.engine.address import address_for
 from streamrag_cli.errors import ConfigurationError, ExitCode, ModelServerError, StoreError, StreamragError
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
@@ -115,7 +115,7 @@ def test_a_bug_in_one_check_does_not_stop_the_others(tmp_path: Path, monkeypatch
     def broken(_: Path) -> list[Finding]:
         raise RuntimeError(KEY)
 
-    monkeypatch.setattr(examination, "check_disk", broken)
+    monkeypatch.setattr(checks, "check_disk", broken)
     found = examined(tmp_path, {})
 
     assert [each.check for each in found][-4:] == ["disk", "terminal", "engine", "telemetry"]
@@ -215,7 +215,7 @@ def test_an_engine_that_cannot_be_used_is_a_warning_with_a_command_that_helps(tr
 def test_the_engine_of_another_environment_is_told_while_it_lives(tmp_path: Path) -> None:
     with TemporaryDirectory(dir="/tmp") as short, socket.socket(socket.AF_UNIX) as other:
         environment = {"TMPDIR": short}
-        path = place_for({**environment, "HTTP_PROXY": "http://other"}).socket
+        path = address_for({**environment, "HTTP_PROXY": "http://other"}).socket
         other.bind(str(path))
         left_behind = list(check_engine(Settings(store=tmp_path), environment))
         other.listen()
@@ -244,4 +244,4 @@ def test_no_engine_is_no_trouble(tmp_path: Path) -> None:
 
 def examined(home: Path, variables: dict[str, str]) -> list[Finding]:
     environment = {"HOME": str(home), "TMPDIR": str(home), "STREAMRAG_STORE": str(home / "store")} | variables
-    return list(examine(Patient(flags={}, environment=environment, screen=SCREEN)))
+    return list(run_checks(CheckContext(flags={}, environment=environment, screen=SCREEN)))

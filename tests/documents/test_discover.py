@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.documents.discover import discover
-from streamrag_cli.documents.found import Found, FoundFile, SkippedPath, UnreadableDirectory
+from streamrag_cli.documents.discovery_results import Found, FoundFile, SkippedPath, UnreadableDirectory
 from streamrag_cli.errors import UsageError
 
 

@@ -5,7 +5,7 @@ from streamrag_cli.answer.quoting import pick_quotes
 from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.search import Retrieved
-from streamrag_cli.store.words import stems
+from streamrag_cli.store.stemming import stems
 from tests.support.fake_embedder import FakeEmbedder
 from tests.support.loading import loaded
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamrag_cli.documents.discover import discover
-from streamrag_cli.documents.found import FoundFile, SkippedPath, UnreadableDirectory
+from streamrag_cli.documents.discovery_results import FoundFile, SkippedPath, UnreadableDirectory
 from streamrag_cli.documents.gitignore import IGNORE_FILE_LIMIT_BYTES
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is the oracle")

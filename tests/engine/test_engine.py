@@ -16,7 +16,7 @@ import certifi
 import psycopg
 import pytest
 
-from streamrag_cli.engine.place import UnsafePlaceError, identity, place_for
+from streamrag_cli.engine.address import UnsafeDirectoryError, address_for, identity
 from tests.support.collection import make_collection
 from tests.support.command_line import ROOT, at_once, read_until
 from tests.support.engines import engines, start_engine, without_engine
@@ -100,8 +100,8 @@ def test_a_place_that_is_not_the_users_own_is_not_used(trap: str, tmp_path: Path
         case _:
             place.touch()
 
-    with pytest.raises(UnsafePlaceError):
-        place_for({"XDG_RUNTIME_DIR": str(place.parent), "TMPDIR": str(place.parent)} | _short(place.parent))
+    with pytest.raises(UnsafeDirectoryError):
+        address_for({"XDG_RUNTIME_DIR": str(place.parent), "TMPDIR": str(place.parent)} | _short(place.parent))
 
 
 def _short(directory: Path) -> dict[str, str]:

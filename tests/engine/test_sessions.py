@@ -14,8 +14,8 @@ import pytest
 
 from streamrag_cli.codec import to_line
 from streamrag_cli.engine import process
+from streamrag_cli.engine.address import EngineAddress
 from streamrag_cli.engine.messages import Request
-from streamrag_cli.engine.place import Place
 from streamrag_cli.model import Question
 from streamrag_cli.settings import Settings
 from tests.support.command_line import CommandLine, read_until
@@ -84,7 +84,7 @@ def test_an_engine_that_is_to_stop_does_not_wait_for_a_client_that_takes_nothing
     long = [token("x" * 100_000) for _ in range(40)]
     with OpenAIServer(chat=stream(*long, finish())) as model, TemporaryDirectory(dir="/tmp") as directory:
         asked = replace(settings, base_url=model.base_url, model="m")
-        place = Place(Path(directory), f"test-{os.getpid()}-x")
+        place = EngineAddress(Path(directory), f"test-{os.getpid()}-x")
 
         async def stop() -> None:
             running = asyncio.create_task(process.Engine(place, idle_s=600).run())

@@ -29,7 +29,7 @@ SCRIBBLES = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Came:
+class QuestionRuns:
     """What came of a question to a damaged store, and of the same question after following the hint."""
 
     first: Outcome
@@ -73,7 +73,7 @@ def ask(machine: WarmCommandLine) -> tuple[Outcome, float]:
     return ran.outcome, ran.took_s
 
 
-def came_of(machine: WarmCommandLine, damaged: Path, *, follow: bool) -> Came:
+def run_question(machine: WarmCommandLine, damaged: Path, *, follow: bool) -> QuestionRuns:
     """Ask; if there is an error, and it is wanted, do what its hint says and ask again."""
     first, took_s = ask(machine)
     then = None
@@ -85,7 +85,7 @@ def came_of(machine: WarmCommandLine, damaged: Path, *, follow: bool) -> Came:
         assert mended.code == 0, (damaged, first, mended)
         then, again_s = ask(machine)
         took_s = max(took_s, again_s)
-    return Came(first=first, then=then, longest_s=took_s)
+    return QuestionRuns(first=first, then=then, longest_s=took_s)
 
 
 def outcomes(
@@ -96,21 +96,21 @@ def outcomes(
     room: Path,
     *,
     followed: int = 1_000,
-) -> dict[str, Came]:
-    def one(number: int) -> Came:
+) -> dict[str, QuestionRuns]:
+    def one(number: int) -> QuestionRuns:
         home = room / str(number)
         shutil.copytree(user.home, home)
         damage(home / files[number])
         try:
             machine = as_user(cli_copies[number % AT_ONCE], replace(user, home=home))
-            return came_of(machine, files[number], follow=number < followed)
+            return run_question(machine, files[number], follow=number < followed)
         finally:
             shutil.rmtree(home)
 
-    def share(start: int) -> list[Came]:
+    def share(start: int) -> list[QuestionRuns]:
         return [one(number) for number in range(start, len(files), AT_ONCE)]
 
-    found: dict[str, Came] = {}
+    found: dict[str, QuestionRuns] = {}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for start, came in enumerate(pool.map(share, range(AT_ONCE))):
             for place, each in enumerate(came):
@@ -118,7 +118,7 @@ def outcomes(
     return found
 
 
-def assert_sound(found: dict[str, Came], is_right: Callable[[Outcome], bool]) -> None:
+def assert_sound(found: dict[str, QuestionRuns], is_right: Callable[[Outcome], bool]) -> None:
     for file, came in found.items():
         answered = came.first.code == 0 and is_right(came.first)
         said = came.first.code == 5 and came.first.stdout == b"" and "Traceback" not in came.first.stderr

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import pytest
 
-from streamrag_cli.documents.found import FoundFile
+from streamrag_cli.documents.discovery_results import FoundFile
 from streamrag_cli.documents.read import RawFile
 from streamrag_cli.errors import ModelServerError
 from streamrag_cli.events import DocumentSeen
 from streamrag_cli.ingest import compare, reading
-from streamrag_cli.ingest.embedding import BrokenOffError, EmbedAhead
+from streamrag_cli.ingest.embedding import EmbedAhead, EmbeddingCancelledError
 from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.ingest.pipeline import ingest
 from streamrag_cli.model import DocumentRecord
@@ -162,7 +162,7 @@ def test_a_server_that_is_gone_is_not_asked_again_for_the_batches_behind() -> No
         first, second, third = [ahead.begin([text], {}) for text in ("one", "two", "three")]
         errors = [type(future.exception(WAIT_S)) for future in (first, second, third)]
 
-    assert (errors, embedder.batches) == ([type(None), ModelServerError, BrokenOffError], [["one"], ["two"]])
+    assert (errors, embedder.batches) == ([type(None), ModelServerError, EmbeddingCancelledError], [["one"], ["two"]])
 
 
 def test_who_leaves_amid_a_batch_does_not_wait_for_its_end() -> None:
@@ -172,7 +172,7 @@ def test_who_leaves_amid_a_batch_does_not_wait_for_its_end() -> None:
         under_way = ahead.begin([f"{number} word" * 100 for number in range(5000)], {})  # more than a minute's work
         behind = ahead.begin(["something else"], {})
 
-    assert isinstance(under_way.exception(WAIT_S), BrokenOffError)
+    assert isinstance(under_way.exception(WAIT_S), EmbeddingCancelledError)
     assert behind.cancelled()
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from streamrag_cli.documents.discover import discover
-from streamrag_cli.documents.found import FoundFile, UnreadableDirectory
+from streamrag_cli.documents.discovery_results import FoundFile, UnreadableDirectory
 from streamrag_cli.events import DocumentSeen
 from streamrag_cli.ingest import safeguards
 from streamrag_cli.ingest.pipeline import ingest

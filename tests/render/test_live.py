@@ -6,7 +6,7 @@ import io
 from streamrag_cli.events import AskEvent, Notice, Sources, Token
 from streamrag_cli.model import Source
 from streamrag_cli.render.live import LiveMarkdown
-from streamrag_cli.render.side import SidePanel
+from streamrag_cli.render.status_output import StatusPanel
 
 SOURCE = Source(
     n=1, source="book.md", page=None, line_start=12, line_end=14, title="", content="", score=0.9, chunk_id="c",
@@ -28,7 +28,7 @@ class TerminalInMemory(io.StringIO):
 
 
 def face(out: TerminalInMemory, *, stream: bool = True) -> LiveMarkdown:
-    return LiveMarkdown(out, SidePanel(out, plain=True), stream=stream)
+    return LiveMarkdown(out, StatusPanel(out, plain=True), stream=stream)
 
 
 def shown(events: list[AskEvent], *, stream: bool = True) -> str:

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streamrag_cli.render.markdown import MarkdownStream
-from tests.render.test_still import ALLOWED
+from tests.render.test_unchanged_rows import ALLOWED
 from tests.support.rendering_exceptions import UNKNOWN, exception
 from tests.support.terminal_emulator import Emulator, difference, rendered_at_once, streamed
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from streamrag_cli.retrieval.lexical import content_words
 from streamrag_cli.retrieval.relevance import coverage, relevance, term_weight
-from streamrag_cli.store.words import match_expression, stems
+from streamrag_cli.store.stemming import match_expression, stems
 
 
 def test_words_are_stemmed_and_accents_folded_as_in_the_index() -> None:

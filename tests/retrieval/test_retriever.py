@@ -31,7 +31,7 @@ def _embedders_of_two_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "embedder_for", embedder_for)
 
 
-def made_anew(store: LocalStore) -> None:
+def rebuilt(store: LocalStore) -> None:
     with store.writing(embedding="other", rebuild=True) as writer:
         writer.write([SHIPS], EmbeddedPassages(FakeEmbedder(dimension=8).embed_documents([SHIPS[1][0].text_to_embed])))
 
@@ -41,7 +41,7 @@ def test_a_collection_made_anew_with_another_embedding_is_asked_with_that_one(tm
     store.put(SHIPS)
     with closing(Retriever.open(Settings(store=tmp_path))) as retriever:
         before = retriever.retrieve("ships", limit=1, min_score=0.0)
-        made_anew(store)
+        rebuilt(store)
         after = retriever.retrieve("ships", limit=1, min_score=0.0)
 
     assert [each.question_vector.shape for each in (before, after)] == [(16,), (8,)]
@@ -53,7 +53,7 @@ def test_who_asked_for_the_former_embedding_is_told_of_both(tmp_path: Path) -> N
     store.put(SHIPS)
     with closing(Retriever.open(Settings(store=tmp_path, embedding="fake"))) as retriever:
         retriever.retrieve("ships", limit=1, min_score=0.0)
-        made_anew(store)
+        rebuilt(store)
         with pytest.raises(StoreError, match="made with other, not with fake") as caught:
             retriever.retrieve("ships", limit=1, min_score=0.0)
 

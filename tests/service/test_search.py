@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.answer.library import Library
+from streamrag_cli.answer.shared_resources import SharedResources
 from streamrag_cli.errors import ExitCode
 from streamrag_cli.events import AskEvent, Error, Sources
 from streamrag_cli.model import Question
@@ -98,7 +98,7 @@ def test_a_service_with_a_library_leaves_open_what_it_opened(
     monkeypatch.setattr(Retriever, "open", noted)
 
     async def ask_twice() -> None:
-        async with Library() as library:
+        async with SharedResources() as library:
             for _ in range(2):
                 events = LocalService(library).search(Question(text="lighthouse", accepted_at=0.0), settings)
                 assert [type(event) async for event in events] == [Sources]

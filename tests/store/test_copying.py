@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from streamrag_cli.errors import StoreError, UsageError
-from streamrag_cli.store.copying import Copied, copy_collection
+from streamrag_cli.store.copying import CopyProgress, copy_collection
 from streamrag_cli.store.interface import Reader
 from streamrag_cli.store.local.vectors import WritableVectors
 from tests.support.postgres_server import fresh_schema
@@ -41,7 +41,7 @@ def test_a_collection_is_the_same_after_going_there_and_back(tmp_path: Path) -> 
         steps = list(copy_collection(first.place, place, "default"))
         list(copy_collection(place, last.place, "default"))
 
-        assert steps[-1] == Copied(documents=3, documents_in_all=3, chunks=1202)
+        assert steps[-1] == CopyProgress(documents=3, documents_in_all=3, chunks=1202)
         with first.reading() as before, Store(place).reading() as between, last.reading() as after:
             assert contents(before) == contents(between) == contents(after)
             # Chroma rounds what it is given.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.local.core import CoreCollection
+from streamrag_cli.store.local.chroma_bindings import RustCollection
 from streamrag_cli.store.local.vectors import Vectors, WritableVectors
 from tests.store.test_vectors import MALICIOUS_DOTENV, python
 from tests.support.fake_embedder import FakeEmbedder
@@ -34,13 +34,13 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def both(directory: Path) -> Iterator[tuple[CoreCollection, chromadb.Collection]]:
+def both(directory: Path) -> Iterator[tuple[RustCollection, chromadb.Collection]]:
     client = cast("Client", chromadb.PersistentClient(str(directory)))
-    with closing(client), closing(CoreCollection(directory, "default")) as ours:
+    with closing(client), closing(RustCollection(directory, "default")) as ours:
         yield ours, client.get_collection("default", embedding_function=None)
 
 
-def test_what_is_stored_is_the_same(both: tuple[CoreCollection, chromadb.Collection]) -> None:
+def test_what_is_stored_is_the_same(both: tuple[RustCollection, chromadb.Collection]) -> None:
     ours, theirs = both
 
     for include in (["embeddings"], ["documents", "metadatas"], []):
@@ -54,7 +54,7 @@ def test_what_is_stored_is_the_same(both: tuple[CoreCollection, chromadb.Collect
     assert ours.get(limit=3)["ids"] == theirs.get(limit=3)["ids"]
 
 
-def test_what_is_found_is_the_same(both: tuple[CoreCollection, chromadb.Collection]) -> None:
+def test_what_is_found_is_the_same(both: tuple[RustCollection, chromadb.Collection]) -> None:
     ours, theirs = both
     questions = FakeEmbedder().embed_documents(["number 7 word7", "text", "nothing like it"])
 

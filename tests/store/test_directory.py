@@ -5,8 +5,8 @@ from contextlib import suppress
 from threading import Event, Thread
 
 from streamrag_cli.retrieval.search import retrieve
+from streamrag_cli.store.backend import status_of
 from streamrag_cli.store.interface import Counts
-from streamrag_cli.store.kind import status_of
 from streamrag_cli.store.registry import open_store
 from tests.support.fake_embedder import FakeEmbedder
 from tests.support.stores import LocalStore, by_vector, document, write

@@ -8,7 +8,7 @@ import pytest
 
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.store.languages import language_of
-from streamrag_cli.store.words import stems
+from streamrag_cli.store.stemming import stems
 from tests.support.collection import make_collection
 from tests.support.stores import Store, by_text, document
 

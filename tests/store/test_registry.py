@@ -13,7 +13,7 @@ from streamrag_cli.doctor.store_check import check_store
 from streamrag_cli.engine.messages import Request, read_request
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import read_settings
-from streamrag_cli.store import kind
+from streamrag_cli.store import backend
 from streamrag_cli.store.copying import copy_collection
 from streamrag_cli.store.local import Store as DirectoryKind
 from streamrag_cli.store.postgres import Store as DatabaseKind
@@ -22,7 +22,7 @@ from tests.support.collection import make_collection
 from tests.support.stores import LocalStore, document, empty_store, texts
 
 PACKAGE = Path(streamrag_cli.__file__).parent
-KINDS_ARE_STORES: tuple[type[kind.Store], ...] = (DirectoryKind, DatabaseKind)
+KINDS_ARE_STORES: tuple[type[backend.Store], ...] = (DirectoryKind, DatabaseKind)
 """Checked by mypy."""
 
 
@@ -56,7 +56,7 @@ def test_a_kind_that_is_named_in_the_registry_serves_every_part_of_the_program(t
     assert [hit.source for hit in found.hits][:1] == ["docs/lighthouse.md"]
     assert asked.store_named_by({"store": address}) == address
     assert read_request(to_line(Request(wants="status", settings=settings))).settings == settings
-    assert [each.documents for each in kind.status_of(open_store(settings.store))] == [4]
+    assert [each.documents for each in backend.status_of(open_store(settings.store))] == [4]
     assert [each.state for each in check_store(settings, {}, full=False)] == ["ok"]
     copied = LocalStore(tmp_path / "copy")
     assert [*copy_collection(settings.store, copied.place, "default")][-1].documents == 4
@@ -71,7 +71,9 @@ def test_no_part_of_the_program_but_the_store_names_a_kind_or_branches_on_it() -
 def modules() -> list[Path]:
     """Those of the whole program, but for the kinds themselves."""
     kinds = (PACKAGE / "store" / "local", PACKAGE / "store" / "postgres")
-    return [each for each in sorted(PACKAGE.rglob("*.py")) if not any(each.is_relative_to(kind) for kind in kinds)]
+    return [
+        each for each in sorted(PACKAGE.rglob("*.py")) if not any(each.is_relative_to(backend) for backend in kinds)
+    ]
 
 
 def branches(module: Path) -> Iterator[str]:

@@ -10,11 +10,11 @@ import pytest
 from streamrag_cli.errors import ExitCode, StoreError
 from streamrag_cli.retrieval.search import retrieve
 from streamrag_cli.store.interface import Reader
-from streamrag_cli.store.local.lock import alone
+from streamrag_cli.store.local.lock import exclusive
 from streamrag_cli.store.local.reader import CollectionReader
 from streamrag_cli.store.postgres.reader import PostgresReader
+from streamrag_cli.store.stemming import MOST_WORDS, rarest_words, stems
 from streamrag_cli.store.time_limit import Cancellation, TimeLimit
-from streamrag_cli.store.words import MOST_WORDS, rarest_words, stems
 from tests.support.fake_embedder import FakeEmbedder
 from tests.support.stores import LocalStore, Store, by_vector, document, many_chunks
 
@@ -135,7 +135,7 @@ def test_who_waits_for_a_lock_of_another_process_does_so_within_the_limit(
     store.put(FERRIES)
     asked = Cancellation()
     (lock,) = tmp_path.rglob("vectors.lock")
-    with store.reading() as reader, ThreadPoolExecutor(1) as pool, alone(lock):
+    with store.reading() as reader, ThreadPoolExecutor(1) as pool, exclusive(lock):
         opening = pool.submit(reader.get_ready, TimeLimit(limit_s, asked))
         if is_cancelled:
             asked.cancel()

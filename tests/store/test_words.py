@@ -8,7 +8,7 @@ import pytest
 
 from streamrag_cli.store.local.catalog import SCHEMA_VERSION
 from streamrag_cli.store.local.layout import Layout
-from streamrag_cli.store.words import separate, stems
+from streamrag_cli.store.stemming import separate, stems
 from tests.support.stores import LocalStore, Store, by_text, document
 
 PASSAGES = [

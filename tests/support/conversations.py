@@ -14,7 +14,7 @@ from streamrag_cli.answer.chat_model import (
     stream_chat,
 )
 from streamrag_cli.answer.chat_request import AnswerLimits
-from streamrag_cli.answer.library import Library
+from streamrag_cli.answer.shared_resources import SharedResources
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 
@@ -70,7 +70,7 @@ def converse(
     async def ask() -> None:
         endpoint = ModelEndpoint(model="some-model", base_url=base_url, api_key=api_key)
         try:
-            async with Library() as library:
+            async with SharedResources() as library:
                 stream = stream_chat(
                     messages or QUESTION,
                     endpoint=endpoint,
@@ -97,7 +97,7 @@ def stream_from(base_url: str, *, timeout_s: float = 10.0) -> AsyncGenerator[Mod
 
 
 async def _from_a_library_of_its_own(endpoint: ModelEndpoint, timeout_s: float) -> AsyncGenerator[ModelPiece, None]:
-    async with Library() as library:
+    async with SharedResources() as library:
         stream = stream_chat(QUESTION, endpoint=endpoint, timeout_s=timeout_s, client_for=library.client)
         async with aclosing(stream):
             async for piece in stream:

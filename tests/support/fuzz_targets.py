@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from streamrag_cli.answer.chat_piece import NotAnAnswerError, tidy
-from streamrag_cli.codec import GarbledError, read_event, read_line
+from streamrag_cli.answer.chat_piece import InvalidChunkError, parse_chunk
+from streamrag_cli.codec import DecodeError, read_event, read_line
 from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.load import load
 from streamrag_cli.documents.read import decode
@@ -69,7 +69,7 @@ def encodings(data: bytes) -> None:
 
 def messages(data: bytes) -> None:
     for read in (read_request, read_event, read_line):
-        with contextlib.suppress(GarbledError):
+        with contextlib.suppress(DecodeError):
             read(data)
 
 
@@ -84,8 +84,8 @@ def event_streams(data: bytes) -> None:
 def model_chunks(data: bytes) -> None:
     """What a model's server sends as one event."""
     try:
-        piece = tidy(json.loads(data))
-    except (NotAnAnswerError, ValueError, RecursionError):
+        piece = parse_chunk(json.loads(data))
+    except (InvalidChunkError, ValueError, RecursionError):
         return
     assert isinstance(piece.text, str)
     sanitise(piece.text).encode()

@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from streamrag_cli.answer.library import Library
 from streamrag_cli.answer.pipeline import search
+from streamrag_cli.answer.shared_resources import SharedResources
 from streamrag_cli.events import Sources
 from streamrag_cli.model import Question
 from streamrag_cli.settings import Settings
@@ -27,7 +27,7 @@ def main() -> None:
 
 async def _ask(store: Path, collections: int, questions: int) -> tuple[float, float]:
     fresh_mb = most_mb = 0.0
-    async with Library() as library:
+    async with SharedResources() as library:
         for number in range(questions):
             # A round of openings for each, then many questions for one after the other.
             chosen = number if number < 4 * collections else number * collections // questions

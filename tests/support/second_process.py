@@ -96,14 +96,14 @@ def hold(store: Store) -> None:
 def put_slowly(store: LocalStore, path: str, count: str) -> None:
     """Wait to be told to go on between the write of the vectors and that of the catalog."""
     with store.writing() as writer:
-        settle = writer.catalog.settle
+        clear_pending = writer.catalog.clear_pending
 
         def wait_and_settle(chunk_ids: object) -> None:
             say("vectors written")
             sys.stdin.readline()
-            settle(chunk_ids)  # type: ignore[arg-type]
+            clear_pending(chunk_ids)  # type: ignore[arg-type]
 
-        writer.catalog.settle = wait_and_settle  # type: ignore[method-assign]
+        writer.catalog.clear_pending = wait_and_settle  # type: ignore[method-assign]
         write(writer, many_chunks(path, int(count)))
     say("done")
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from streamrag_cli.telemetry import silence
+from streamrag_cli.telemetry import disable_telemetry
 from tests.support.command_line import PROGRAM, CommandLine, Outcome
 from tests.support.fork_server import ForkServer
 
@@ -29,7 +29,7 @@ _HEAVY = (
     "streamrag_cli.answer.pipeline",
     "streamrag_cli.ingest.pipeline",
     "streamrag_cli.model_server.client",
-    "streamrag_cli.render.side",
+    "streamrag_cli.render.status_output",
     "numpy",
     "onnxruntime",
     "tokenizers",
@@ -146,7 +146,7 @@ def main(spec: str) -> None:
     told = json.loads(spec)
     os.environ.clear()
     os.environ.update(told["environment"])
-    silence()  # as the program's own import does in a fresh process
+    disable_telemetry()  # as the program's own import does in a fresh process
     os.chdir(told["directory"])
     for number, (path, mode) in enumerate(((os.devnull, os.O_RDONLY), *((told[name], os.O_WRONLY) for name in OUT))):
         os.dup2(os.open(path, mode), number)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from html import unescape
 from typing import Final
 
-from streamrag_cli.documents.loaders.kept_code import KeptCode
+from streamrag_cli.documents.loaders.code_placeholders import CodePlaceholders
 
 _INDEX_TERM: Final = re.compile(r"\(\(\(.{0,300}?\)\)\)|indexterm:\[[^\[\]]*\]")
 _SHOWN_TERM: Final = re.compile(r"\(\(([^()]+)\)\)|indexterm2:\[([^\[\]]*)\]")
@@ -37,7 +37,7 @@ _CALLOUT: Final = re.compile(r"[ \t]*<(?:\d+|\.)>[ \t]*$")
 
 def inline_text(text: str, attributes: Mapping[str, str]) -> str:
     """The line as it reads. Code in a line keeps its backticks."""
-    code = KeptCode()
+    code = CodePlaceholders()
 
     def keep(found: re.Match[str]) -> str:
         shown = found[2] or _unescaped(with_attributes(found[1] or found[3], attributes))
@@ -60,7 +60,7 @@ def inline_text(text: str, attributes: Mapping[str, str]) -> str:
     text = _PASSED.sub(lambda found: found[1] or found[2], text)
     text = _WEAK.sub(r"\2", _STRONG.sub(r"\2", text))
     text = _CALLOUT.sub("", text).removesuffix(" +")
-    return code.put_back(_unescaped(text)).strip()
+    return code.restore(_unescaped(text)).strip()
 
 
 def with_attributes(text: str, attributes: Mapping[str, str]) -> str:

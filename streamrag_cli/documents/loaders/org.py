@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from streamrag_cli.documents.loaders.kept_code import KeptCode
+from streamrag_cli.documents.loaders.code_placeholders import CodePlaceholders
 from streamrag_cli.documents.loaders.lines import Lines
 from streamrag_cli.documents.loaders.rows import column_names, row_text
 from streamrag_cli.documents.outline import clean_heading
@@ -169,8 +169,8 @@ def _inline(text: str) -> str:
     text = _LINK.sub(lambda found: found[2] or found[1].removeprefix("file:"), text)
     text = _NOTE.sub(lambda found: f" ({found[1]})" if found[1] else "", text)
     text = _TARGET.sub("", text) if "<<" in text else text
-    code = KeptCode()
+    code = CodePlaceholders()
     text = _VERBATIM.sub(lambda found: code.keep(found[2]), text)
     for _ in range(2):  # one emphasis may be in another
         text = _EMPHASIS.sub(r"\2", text)
-    return code.put_back(text.removesuffix("\\\\")).strip()
+    return code.restore(text.removesuffix("\\\\")).strip()

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from streamrag_cli.documents.loaders.kept_code import KeptCode
+from streamrag_cli.documents.loaders.code_placeholders import CodePlaceholders
 from streamrag_cli.documents.loaders.lines import Lines
 from streamrag_cli.documents.loaders.rows import column_names, row_text
 
@@ -301,7 +301,7 @@ def _dedented(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
 
 def inline_text(text: str) -> str:
     """The line as it reads. Literals keep marks of code."""
-    code = KeptCode()
+    code = CodePlaceholders()
     text = _LITERAL.sub(lambda found: code.keep(found[1]), text)
     text = _ROLE.sub(lambda found: _TARGET.sub("", found[1]).lstrip("~!"), text)
     text = _NOTE_MARK.sub("", text)
@@ -310,4 +310,4 @@ def inline_text(text: str) -> str:
     text = _STRONG.sub(r"\2", text)
     text = _SUBSTITUTION.sub(r"\1", text)
     text = re.sub(r"\\(\S)", r"\1", text).replace("\\ ", "")
-    return code.put_back(text)
+    return code.restore(text)

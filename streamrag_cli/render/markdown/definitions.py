@@ -41,7 +41,7 @@ class Definitions(dict[str, Any]):
             self.missed.add(label)
         return default if found is None else found
 
-    def would_vanish(self, line: str) -> bool:
+    def is_hidden_definition(self, line: str) -> bool:
         """Whether `line`, at the beginning of a block, seems to become a definition that is not shown."""
         begun = _DEFINITION.match(line)
         if begun is None or (self.citing and _NUMBERED_DEFINITION.match(line)):

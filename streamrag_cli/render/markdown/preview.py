@@ -58,7 +58,7 @@ class Preview:
         return rows[:head] + self._newest(rows[head:], room - head)
 
     def _defines(self, line: str, blocks: Blocks) -> bool:
-        return blocks.kind in {"", "definition"} and self._renderer.parser.definitions.would_vanish(line)
+        return blocks.kind in {"", "definition"} and self._renderer.parser.definitions.is_hidden_definition(line)
 
     def _rendered(self, source: str, blocks: Blocks, *, above: Above) -> list[Row]:
         if not self._goes_on(source, blocks):

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from streamrag_cli.render.markdown.blocks import Blocks, FenceClosed, FenceLines, FenceOpened, Finished, Piece
 from streamrag_cli.render.markdown.code import Highlighter
-from streamrag_cli.render.markdown.held import Held
 from streamrag_cli.render.markdown.parsing import Html
+from streamrag_cli.render.markdown.pending_blocks import PendingBlocks
 from streamrag_cli.render.markdown.preview import Preview
 from streamrag_cli.render.markdown.rows import NARROWEST_COLUMNS, ColorName, Row, RowRenderer, plain_row
 from streamrag_cli.render.markdown.screen import Screen
@@ -52,7 +52,7 @@ class MarkdownStream:
         )
         self._screen = Screen(columns, lines)
         self._blocks = Blocks(self._renderer.parser)
-        self._held = Held(self._renderer)
+        self._held = PendingBlocks(self._renderer)
         self._preview = Preview(self._renderer)
         self._code: Highlighter | None = None
         self._code_is_empty = True
@@ -88,7 +88,7 @@ class MarkdownStream:
         self._renderer.columns = columns
         self._screen.resize(columns, lines)
         self._preview.forget()
-        self._held.lay_out_again()
+        self._held.relayout()
         self._due_s = due_s(last_frame_s=self._last_frame_s, now_s=now_s)
 
     def suspend(self, now_s: float) -> None:
@@ -108,7 +108,7 @@ class MarkdownStream:
             if not self._new:
                 break
         self._hold(self._blocks.finish())
-        committed = self._held.give_way(0, wait_for_numbers=False)
+        committed = self._held.commit_oldest(0, wait_for_numbers=False)
         if self._new:
             plain = sanitise("".join(self._new)).expandtabs()
             committed += [plain_row(line) for line in plain.split("\n")]
@@ -161,9 +161,9 @@ class MarkdownStream:
         room = self._screen.live_room if self._columns >= NARROWEST_COLUMNS else 0
         committed = self._held.settled()
         if not room:
-            return committed + self._held.give_way(0, wait_for_numbers=False), []
+            return committed + self._held.commit_oldest(0, wait_for_numbers=False), []
         rows = self._open_rows()
-        committed += self._held.give_way(max(0, room - len(rows)))
+        committed += self._held.commit_oldest(max(0, room - len(rows)))
         return committed, self._preview.page(self._held.rows, rows, room)
 
     def _open_rows(self) -> list[Row]:

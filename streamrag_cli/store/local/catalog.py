@@ -198,14 +198,14 @@ class Catalog(Database):
         for path in paths:
             self._rows("DELETE FROM roots WHERE path = ?", (path,))
 
-    def doubt(self, chunk_ids: Iterable[str]) -> None:
+    def mark_pending(self, chunk_ids: Iterable[str]) -> None:
         """Note vectors that are about to be written or deleted."""
         self._many("INSERT OR IGNORE INTO vectors_in_doubt VALUES (?)", [(each,) for each in chunk_ids])
 
-    def settle(self, chunk_ids: Iterable[str]) -> None:
+    def clear_pending(self, chunk_ids: Iterable[str]) -> None:
         self._many("DELETE FROM vectors_in_doubt WHERE chunk_id = ?", [(each,) for each in chunk_ids])
 
-    def in_doubt(self) -> set[str]:
+    def pending(self) -> set[str]:
         return {chunk_id for (chunk_id,) in self._rows("SELECT chunk_id FROM vectors_in_doubt")}
 
     def put(self, record: DocumentRecord, chunks: Sequence[Chunk], token_states: Sequence[bytes] = ()) -> set[str]:

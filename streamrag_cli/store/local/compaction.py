@@ -14,7 +14,7 @@ from typing import Final
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.store.local.full_text import merged
-from streamrag_cli.store.local.lock import alone
+from streamrag_cli.store.local.lock import exclusive
 
 _FEWEST: Final = 64
 """So many deleted chunks take less than a megabyte."""
@@ -56,8 +56,8 @@ def _compact_chroma(vectors: Path) -> None:
     with closing(sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None)) as database:
         is_merged, pages = False, -_PAGES_AT_A_TIME  # a negative number begins a merge of everything
         while not is_merged:
-            with alone(lock):
+            with exclusive(lock):
                 is_merged = merged(database, "embedding_fulltext_search", pages)
             pages = _PAGES_AT_A_TIME
-        with alone(lock):
+        with exclusive(lock):
             database.execute("VACUUM")

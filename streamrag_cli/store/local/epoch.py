@@ -12,9 +12,9 @@ from threading import Lock
 from typing import Final
 
 from streamrag_cli.store.local.catalog import Catalog
-from streamrag_cli.store.local.index_files import damaged_vectors
+from streamrag_cli.store.local.index_fingerprint import damaged_vectors
 from streamrag_cli.store.local.layout import Layout
-from streamrag_cli.store.local.lock import using
+from streamrag_cli.store.local.lock import shared
 from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.system_errors import refusal
@@ -48,7 +48,7 @@ class OpenEpoch:
         with ExitStack() as stack:
             directory = layout.epoch_directory(name)
             try:
-                stack.enter_context(using(directory))
+                stack.enter_context(shared(directory))
             except OSError as error:
                 refused = refusal(layout.store, error)
                 raise refused or damaged_vectors(directory, error.strerror or str(error)) from error

@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from streamrag_cli.store.words import separate
+from streamrag_cli.store.stemming import separate
 
 _STILL_MERGING: Final = 2
 """Changes from which on SQLite's manual says that a merge has more to do."""

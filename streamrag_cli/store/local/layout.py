@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.local.lock import WRITER_LOCK, unused
+from streamrag_cli.store.local.lock import WRITER_LOCK, try_exclusive
 from streamrag_cli.system_errors import refusal
 
 _EPOCH_PREFIX: Final = "epoch-"
@@ -55,11 +55,11 @@ class Layout:
     def vectors(self, epoch: str) -> Path:
         return self.epoch_directory(epoch) / "vectors"
 
-    def current(self) -> "Current | None":
+    def current(self) -> "ActiveEpoch | None":
         """What counts now, or None where nothing was ever ingested."""
         try:
             said = json.loads(self._current_file.read_text(encoding="utf-8"))
-            return Current(epoch=str(said["epoch"]), roots=tuple(map(str, said["roots"])))
+            return ActiveEpoch(epoch=str(said["epoch"]), roots=tuple(map(str, said["roots"])))
         except FileNotFoundError:
             return None
         except NotADirectoryError:
@@ -73,7 +73,7 @@ class Layout:
                 hint="streamrag ingest --rebuild PATH",
             ) from error
 
-    def make_current(self, current: "Current") -> None:
+    def activate(self, current: "ActiveEpoch") -> None:
         """Replace what counts, in one step that survives a power cut."""
         fresh = self._current_file.with_suffix(".new")
         with fresh.open("w", encoding="utf-8") as file:
@@ -94,7 +94,7 @@ class Layout:
         """Remove what no longer counts; what a reader still uses is left for the next writer."""
         for each in self.directory.glob(f"{_EPOCH_PREFIX}*"):
             if each.name not in wanted:
-                with suppress(OSError), unused(each) as free:
+                with suppress(OSError), try_exclusive(each) as free:
                     if free:
                         shutil.rmtree(each)
 
@@ -125,7 +125,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Current:
+class ActiveEpoch:
     """Which epoch counts, and the absolute paths that were ingested into it."""
 
     epoch: str

@@ -5,8 +5,8 @@ opens it while another writes fails, or never returns, or, as Chroma brings its 
 opened, writes too. So none of these is a courtesy:
 
 - `writing`: one ingest into a collection at a time;
-- `alone`: one process at a time opens Chroma's files or writes to them;
-- `using`: shared by those who read an epoch, so that a rebuild does not take the files away amid a question.
+- `exclusive`: one process at a time opens Chroma's files or writes to them;
+- `shared`: shared by those who read an epoch, so that a rebuild does not take the files away amid a question.
 """
 
 import errno
@@ -42,7 +42,7 @@ def writing(directory: Path, *, wait_s: float = BUSY_AFTER_S) -> Iterator[None]:
 
 
 @contextmanager
-def alone(file: Path, limit: TimeLimit | None = None) -> Iterator[None]:
+def exclusive(file: Path, limit: TimeLimit | None = None) -> Iterator[None]:
     """Hold the lock `file` of a Chroma directory.
 
     Raises StoreError: `store_busy`, or what `limit` raises if that is over before.
@@ -57,7 +57,7 @@ def alone(file: Path, limit: TimeLimit | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def using(directory: Path) -> Iterator[None]:
+def shared(directory: Path) -> Iterator[None]:
     """Keep the files in `directory` from being removed. Raises FileNotFoundError where there is none."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -68,8 +68,8 @@ def using(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def unused(directory: Path) -> Iterator[bool]:
-    """Whether nobody is `using` the directory; nobody begins to inside the block."""
+def try_exclusive(directory: Path) -> Iterator[bool]:
+    """Whether nobody is `shared` the directory; nobody begins to inside the block."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield _locked(descriptor)

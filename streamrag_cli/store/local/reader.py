@@ -9,17 +9,17 @@ from threading import Lock, local
 from typing import Final
 
 from streamrag_cli.errors import StreamragError
+from streamrag_cli.store.backend import missing_collection
 from streamrag_cli.store.interface import Counts, FloatArray, ScoredIds, StoredChunk, busy
-from streamrag_cli.store.kind import missing_collection
-from streamrag_cli.store.local import index_files
+from streamrag_cli.store.local import index_fingerprint
 from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.store.local.database import damaged_catalog
 from streamrag_cli.store.local.epoch import OpenEpoch
-from streamrag_cli.store.local.index_files import damaged_vectors
+from streamrag_cli.store.local.index_fingerprint import damaged_vectors
 from streamrag_cli.store.local.layout import Layout
 from streamrag_cli.store.local.vectors import Vectors
+from streamrag_cli.store.stemming import MOST_WORDS, match_expression, rarest_words, stems
 from streamrag_cli.store.time_limit import TimeLimit
-from streamrag_cli.store.words import MOST_WORDS, match_expression, rarest_words, stems
 
 _WORTH_A_THREAD: Final = 5_000
 """Chunks from which on it takes longer to search for a vector than to start a thread."""
@@ -246,7 +246,7 @@ class _Session:
 
     def _opened_vectors(self) -> Vectors:
         directory = self.epoch.vectors_directory
-        if not index_files.are_as_noted(self.catalog, directory):
+        if not index_fingerprint.are_unchanged(self.catalog, directory):
             self.raise_damaged("its index files are not those that were written")
         vectors = Vectors(directory, self._layout.collection, self._limit)
         try:
@@ -262,5 +262,7 @@ class _Session:
     def raise_damaged(self, why: str) -> None:
         """Raise `store_damaged`, unless an ingest has changed the vectors since this snapshot was taken."""
         with closing(Catalog(self.epoch.catalog_file)) as now:
-            if now.generation == self.generation and index_files.noted(now) == index_files.noted(self.catalog):
+            if now.generation == self.generation and index_fingerprint.noted(now) == index_fingerprint.noted(
+                self.catalog
+            ):
                 raise damaged_vectors(self.epoch.vectors_directory, why)

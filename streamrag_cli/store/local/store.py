@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.gone import is_gone
+from streamrag_cli.missing_files import is_missing
 
 if TYPE_CHECKING:
+    from streamrag_cli.store.backend import CollectionStatus, DiskSpace, IntegrityReport
     from streamrag_cli.store.interface import Manifest, Reader, Writer
-    from streamrag_cli.store.kind import CollectionStatus, DiskSpace, IntegrityReport
 
 _NO_ROOM_BYTES: Final = 20_000_000
 
@@ -95,7 +95,7 @@ class LocalStore:
             return False
 
     def status(self, collection: str) -> "CollectionStatus":
-        from streamrag_cli.store.kind import CollectionStatus
+        from streamrag_cli.store.backend import CollectionStatus
         from streamrag_cli.store.local.layout import Layout
 
         directory = Layout(self._directory, collection).directory
@@ -105,17 +105,17 @@ class LocalStore:
             return CollectionStatus.of(collection, manifest, size_bytes=_size_bytes(directory))
 
     def check_integrity(self, collection: str, *, full: bool = False) -> "IntegrityReport":
-        from streamrag_cli.store.local.inspection import inspect_in_subprocess  # numpy
+        from streamrag_cli.store.local.integrity import check_in_subprocess  # numpy
 
-        return inspect_in_subprocess(self._directory, collection, full=full)
+        return check_in_subprocess(self._directory, collection, full=full)
 
     def disk_space(self) -> "DiskSpace":
         import shutil
 
-        from streamrag_cli.store.kind import DiskSpace
+        from streamrag_cli.store.backend import DiskSpace
         from streamrag_cli.store.local.lock import not_writable
 
-        there = next(each for each in (self._directory, *self._directory.parents) if not is_gone(each))
+        there = next(each for each in (self._directory, *self._directory.parents) if not is_missing(each))
         space = DiskSpace(
             place=str(there),
             free_bytes=shutil.disk_usage(there).free,

@@ -16,12 +16,18 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.store.interface import FloatArray, ScoredIds
-from streamrag_cli.store.local.core import CoreCollection, away_from_the_working_directory
-from streamrag_cli.store.local.index_files import damaged_vectors
-from streamrag_cli.store.local.lock import alone, not_writable
+from streamrag_cli.store.local.chroma_bindings import RustCollection, outside_working_directory
+from streamrag_cli.store.local.index_fingerprint import damaged_vectors
+from streamrag_cli.store.local.lock import exclusive, not_writable
 from streamrag_cli.store.local.private_copy import PrivateCopy, may_write
 from streamrag_cli.store.time_limit import TimeLimit
-from streamrag_cli.system_errors import cannot_open, lack_named_in, lack_of, refusal, require_resources
+from streamrag_cli.system_errors import (
+    cannot_open,
+    exhausted_resource,
+    exhausted_resource_in,
+    refusal,
+    require_resources,
+)
 
 if TYPE_CHECKING:
     from chromadb.api.client import Client
@@ -54,7 +60,7 @@ class Vectors:
         self._lock_file = directory.with_name("vectors.lock")
         if not self._create and not self._has_database():
             raise damaged_vectors(directory, "its database is missing")
-        with alone(self._lock_file, limit), self._translated():
+        with exclusive(self._lock_file, limit), self._translated():
             require_resources()
             self._collection = self._open()
             try:
@@ -71,22 +77,22 @@ class Vectors:
                 raise refused from error
             return False
 
-    def _open(self) -> "CoreCollection | ChromaCollection":
+    def _open(self) -> "RustCollection | ChromaCollection":
         database = self._directory / _DATABASE
         if may_write(database):
-            return CoreCollection(self._directory, self._name)
+            return RustCollection(self._directory, self._name)
         self._copy = PrivateCopy()
         try:
             # Nobody else writes to it: this process holds the lock that a writer holds for each of its batches.
             self._copy.take(database, *(database.with_name(_DATABASE + each) for each in ("-journal", "-wal")))
             self._copy.link_indexes(self._directory)
-            return CoreCollection(self._copy.directory, self._name)
+            return RustCollection(self._copy.directory, self._name)
         except BaseException:
             self._copy.close()
             raise
 
     def _close(self) -> None:
-        cast("CoreCollection", self._collection).close()
+        cast("RustCollection", self._collection).close()
         if self._copy is not None:
             self._copy.close()
 
@@ -167,7 +173,7 @@ class Vectors:
             refused = refusal(self._directory, error, writing=self._writes)
             raise refused or damaged_vectors(self._directory, error.strerror or str(error)) from error
         except BaseException as error:
-            if lack := lack_of(error):
+            if lack := exhausted_resource(error):
                 raise lack from error
             # A panic in Chroma's core derives from BaseException alone and has no importable name.
             if type(error).__module__.startswith("chromadb") or type(error).__name__ == "PanicException":
@@ -176,7 +182,7 @@ class Vectors:
 
     def _translation(self, message: str) -> StreamragError:
         first_line = message.strip().splitlines()[0] if message.strip() else "unreadable"
-        if lack := lack_named_in(message):
+        if lack := exhausted_resource_in(message):
             return lack
         if refused := self._refused():
             return refused
@@ -238,7 +244,7 @@ class WritableVectors(Vectors):
 
         for start in range(0, len(ids), AT_A_TIME):
             part = slice(start, start + AT_A_TIME)
-            with alone(self._lock_file), self._translated():
+            with exclusive(self._lock_file), self._translated():
                 Chroma(
                     client=self._client,
                     collection_name=self._name,
@@ -250,7 +256,7 @@ class WritableVectors(Vectors):
     def delete(self, ids: Sequence[str]) -> None:
         """Delete vectors; ids that are not there are passed over."""
         for start in range(0, len(ids), AT_A_TIME):
-            with alone(self._lock_file), self._translated():
+            with exclusive(self._lock_file), self._translated():
                 self._writable.delete(ids=list(ids[start : start + AT_A_TIME]))
 
 
@@ -267,7 +273,7 @@ class _Known:
 
 
 def _open(directory: Path) -> "Client":
-    with _opening, away_from_the_working_directory():
+    with _opening, outside_working_directory():
         import chromadb  # 0.6 s
         from chromadb.config import Settings
 

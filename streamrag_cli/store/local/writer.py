@@ -27,11 +27,11 @@ from streamrag_cli.store.interface import (
     another_embedding,
     vectors_made_with,
 )
-from streamrag_cli.store.local import index_files
+from streamrag_cli.store.local import index_fingerprint
 from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.store.local.compaction import compact_if_worthwhile, note_dropped
-from streamrag_cli.store.local.index_files import damaged_vectors
-from streamrag_cli.store.local.layout import Current, Layout
+from streamrag_cli.store.local.index_fingerprint import damaged_vectors
+from streamrag_cli.store.local.layout import ActiveEpoch, Layout
 from streamrag_cli.store.local.lock import not_writable, writing
 from streamrag_cli.store.local.vectors import WritableVectors
 
@@ -85,7 +85,7 @@ class CollectionWriter:
             self._claim(embedding)
             self._check_files()
             if current is None and not rebuild:
-                layout.make_current(Current(epoch=self._epoch, roots=()))
+                layout.activate(ActiveEpoch(epoch=self._epoch, roots=()))
         except BaseException:
             self._catalog.close()
             raise
@@ -107,7 +107,7 @@ class CollectionWriter:
     def _check_files(self) -> None:
         """Refuse index files that changed since a clean end: what is written now would pass them off as sound."""
         directory = self._layout.vectors(self._epoch)
-        if not index_files.are_as_noted(self._catalog, directory):
+        if not index_fingerprint.are_unchanged(self._catalog, directory):
             raise damaged_vectors(directory, "its index files are not those that were written")
 
     def close(self) -> None:
@@ -125,8 +125,8 @@ class CollectionWriter:
         `embed` makes vectors anew from the catalog's own text where they are missing.
         """
         expected = self._catalog.counts().chunks
-        doubted = self._catalog.in_doubt()
-        ended_cleanly = index_files.are_noted(self._catalog)
+        doubted = self._catalog.pending()
+        ended_cleanly = index_fingerprint.are_recorded(self._catalog)
         if not doubted and (ended_cleanly or not expected or self._open_vectors().count() == expected):
             return 0
         self._begin_change()
@@ -137,7 +137,7 @@ class CollectionWriter:
             stored = list(self._catalog.chunks(missing[start : start + 256]).values())
             chunks = [each.chunk for each in stored]
             self._add_vectors([each.source for each in stored], chunks, embed([each.text_to_embed for each in chunks]))
-        self._catalog.settle(doubted)
+        self._catalog.clear_pending(doubted)
         self._catalog.raise_generation()
         return len(there ^ wanted)
 
@@ -163,7 +163,7 @@ class CollectionWriter:
         chunks = [chunk for _, chunks in documents for chunk in chunks]
         new = [chunk.id for chunk in chunks]
         with self._catalog.transaction():
-            self._catalog.doubt(new)
+            self._catalog.mark_pending(new)
         self._add_vectors([record.source for record, chunks in documents for _ in chunks], chunks, passages.vectors)
         with self._catalog.transaction():
             former: set[str] = set()
@@ -171,9 +171,9 @@ class CollectionWriter:
             for record, of_document in documents:
                 former |= self._catalog.put(record, of_document, passages.token_states[at : at + len(of_document)])
                 at += len(of_document)
-            self._catalog.settle(new)
+            self._catalog.clear_pending(new)
             former -= set(new)
-            self._catalog.doubt(former)
+            self._catalog.mark_pending(former)
             note_dropped(self._catalog, len(former))
             self._catalog.raise_generation()
         self._drop_vectors(former)
@@ -184,7 +184,7 @@ class CollectionWriter:
             former: set[str] = set()
             for path in paths:
                 former |= self._catalog.remove(path)
-            self._catalog.doubt(former)
+            self._catalog.mark_pending(former)
             note_dropped(self._catalog, len(former))
             self._catalog.raise_generation()
         self._drop_vectors(former)
@@ -208,8 +208,8 @@ class CollectionWriter:
     def _note_roots(self) -> None:
         """Have the roots known where a rebuild looks for them, though this run may be broken off."""
         roots = tuple(self._catalog.roots())
-        if not self._rebuild and self._layout.current() != (current := Current(epoch=self._epoch, roots=roots)):
-            self._layout.make_current(current)
+        if not self._rebuild and self._layout.current() != (current := ActiveEpoch(epoch=self._epoch, roots=roots)):
+            self._layout.activate(current)
 
     def finish(self) -> None:
         """A clean end: note the state of the index files and, after a rebuild, let the new epoch count."""
@@ -217,16 +217,16 @@ class CollectionWriter:
             self._vectors.close()
             self._vectors = None
         if self._changed:
-            index_files.note(self._catalog, self._layout.vectors(self._epoch))
+            index_fingerprint.note(self._catalog, self._layout.vectors(self._epoch))
         self._catalog.set_meta("last_ingest", datetime.now(UTC).isoformat(timespec="seconds"))
         if self._rebuild:
-            self._layout.make_current(Current(epoch=self._epoch, roots=tuple(self._catalog.roots())))
+            self._layout.activate(ActiveEpoch(epoch=self._epoch, roots=tuple(self._catalog.roots())))
             self._layout.remove_epochs_but(self._epoch)
         compact_if_worthwhile(self._catalog, self._layout.vectors(self._epoch))
 
     def _begin_change(self) -> None:
         self._changed = True
-        index_files.forget(self._catalog)
+        index_fingerprint.forget(self._catalog)
 
     def _check_dimension(self, vectors: FloatArray) -> None:
         known = self._catalog.meta("dimension")
@@ -248,7 +248,7 @@ class CollectionWriter:
     def _drop_vectors(self, former: set[str]) -> None:
         if former:
             self._open_vectors().delete(sorted(former))
-            self._catalog.settle(former)
+            self._catalog.clear_pending(former)
 
     def _open_vectors(self) -> WritableVectors:
         if self._vectors is None:

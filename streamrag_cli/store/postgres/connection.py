@@ -20,7 +20,7 @@ from psycopg.types import TypeInfo
 
 from streamrag_cli.store.interface import FloatArray
 from streamrag_cli.store.postgres.address import PostgresUrl
-from streamrag_cli.store.postgres.failures import extension_refused, no_extension, refused, translated
+from streamrag_cli.store.postgres.errors import extension_refused, no_extension, refused, translated
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from streamrag_cli.store.interface import ScoredIds
 from streamrag_cli.store.postgres.connection import Connection
-from streamrag_cli.store.words import rarest_words
+from streamrag_cli.store.stemming import rarest_words
 
 _LONGEST_LEXEME_BYTES: Final = 2000  # PostgreSQL refuses more than 2046
 _LAST_POSITION: Final = 16383

@@ -13,11 +13,11 @@ from streamrag_cli.store.interface import Counts, FloatArray, ScoredIds, StoredC
 from streamrag_cli.store.postgres import ranking, rows
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import Connection, Connections, interrupt
-from streamrag_cli.store.postgres.failures import translated
+from streamrag_cli.store.postgres.errors import translated
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
 from streamrag_cli.store.postgres.schema import current_epoch, distance
+from streamrag_cli.store.stemming import stems
 from streamrag_cli.store.time_limit import TimeLimit
-from streamrag_cli.store.words import stems
 
 # Dead entries of the index count as found until a vacuum, so it may have to look further than it is asked to.
 _BEGIN: Final = (

@@ -10,7 +10,7 @@ from streamrag_cli.store.interface import EmbeddedPassages, FloatArray, WrittenD
 from streamrag_cli.store.postgres.connection import Connection
 from streamrag_cli.store.postgres.ranking import lexeme, tsvector
 from streamrag_cli.store.rows import CHUNK_COLUMNS, RECORD_COLUMNS, chunk_row, record_row
-from streamrag_cli.store.words import stems
+from streamrag_cli.store.stemming import stems
 
 _ROWS_OF_A_WORD: Final = 64
 
@@ -98,7 +98,7 @@ def drop_index_rows(conn: Connection, epoch: int, chunk_ids: Collection[str]) ->
     return -sum(int(length) for length, _ in found)
 
 
-def tidy(conn: Connection, epoch: int, *, much_changed: bool) -> None:
+def drop_unused_words(conn: Connection, epoch: int, *, much_changed: bool) -> None:
     """Add up the counts of words that have many rows, and let the planner know of a collection that is another now."""
     conn.execute(
         f"WITH many AS (SELECT word FROM word_counts_{epoch} GROUP BY word HAVING count(*) > {_ROWS_OF_A_WORD}),"

@@ -10,7 +10,7 @@ from typing import Final
 from psycopg import errors, sql
 
 from streamrag_cli.errors import StoreError
-from streamrag_cli.store.kind import missing_collection
+from streamrag_cli.store.backend import missing_collection
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import Connection
 
@@ -106,7 +106,7 @@ def drop_epoch(conn: Connection, epoch: int) -> bool:
     return True
 
 
-def settle_embedding(conn: Connection, epoch: int, embedding: str, dimension: int, *, index: bool) -> tuple[str, int]:
+def set_embedding(conn: Connection, epoch: int, embedding: str, dimension: int, *, index: bool) -> tuple[str, int]:
     """The embedding and dimension of the epoch's vectors, from now on these if it had none; inside a transaction."""
     # Locked only before the first vectors: a writer would hold up the others for as long as its batch takes.
     for lock in ("", " FOR UPDATE"):

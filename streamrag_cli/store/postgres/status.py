@@ -4,10 +4,10 @@ from contextlib import closing
 
 from psycopg import errors, sql
 
-from streamrag_cli.store.kind import CollectionStatus, IntegrityReport
+from streamrag_cli.store.backend import CollectionStatus, IntegrityReport
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import connect
-from streamrag_cli.store.postgres.failures import translated
+from streamrag_cli.store.postgres.errors import translated
 from streamrag_cli.store.postgres.reader import PostgresReader
 
 

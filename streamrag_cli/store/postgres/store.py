@@ -10,8 +10,8 @@ from streamrag_cli.errors import ConfigurationError, StoreError
 from streamrag_cli.store.postgres.address import PostgresUrl
 
 if TYPE_CHECKING:
+    from streamrag_cli.store.backend import CollectionStatus, IntegrityReport
     from streamrag_cli.store.interface import Manifest, Reader, Writer
-    from streamrag_cli.store.kind import CollectionStatus, IntegrityReport
 
 
 class PostgresStore:

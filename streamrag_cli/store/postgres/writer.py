@@ -19,9 +19,9 @@ from streamrag_cli.store.interface import (
 )
 from streamrag_cli.store.postgres import rows, schema
 from streamrag_cli.store.postgres.address import PostgresUrl
-from streamrag_cli.store.postgres.claims import EVERYTHING, Claims
+from streamrag_cli.store.postgres.advisory_locks import EVERYTHING, AdvisoryLocks
 from streamrag_cli.store.postgres.connection import Connection, connect
-from streamrag_cli.store.postgres.failures import translated
+from streamrag_cli.store.postgres.errors import translated
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
 
 _DROP_ATTEMPTS: Final = 50
@@ -46,7 +46,7 @@ def open_for_writing(
 def remove_collection(place: PostgresUrl, collection: str) -> None:
     """Remove a collection; it is gone in one step, and then its tables. Raises StoreError."""
     with closing(connect(place)) as conn, translated(place, writing=True):
-        Claims(conn, place, collection).hold([EVERYTHING])
+        AdvisoryLocks(conn, place, collection).hold([EVERYTHING])
         conn.execute("DELETE FROM collections WHERE name = %s", (collection,))
         for (epoch,) in conn.execute("SELECT id FROM epochs WHERE collection = %s ORDER BY id", (collection,)):
             for _ in range(_DROP_ATTEMPTS):  # a reader may be in the middle of a question
@@ -62,7 +62,7 @@ class PostgresWriter:
         self._collection = collection
         self._embedding = embedding
         self._rebuild = rebuild
-        self._claims = Claims(conn, place, collection)
+        self._claims = AdvisoryLocks(conn, place, collection)
         self._written = 0
         self._manifest = PostgresManifest(self._session)
         schema.migrate(conn, place)
@@ -192,7 +192,9 @@ class PostgresWriter:
                 if dimension:
                     schema.make_vector_index(self._conn, self._epoch, int(dimension))
                 self._make_current(self._epoch)
-        rows.tidy(self._conn, self._epoch, much_changed=self._written * 10 > self._manifest.counts().chunks)
+        rows.drop_unused_words(
+            self._conn, self._epoch, much_changed=self._written * 10 > self._manifest.counts().chunks
+        )
         if self._rebuild and former is not None:
             schema.drop_epoch(self._conn, former)
 
@@ -205,7 +207,7 @@ class PostgresWriter:
             return
         dimension = vectors.shape[1]
         # Before a rebuild counts nobody searches, and an index made at the end is made much faster.
-        made_with, known = schema.settle_embedding(
+        made_with, known = schema.set_embedding(
             self._conn, self._epoch, self._embedding, dimension, index=not self._rebuild
         )
         if made_with != self._embedding:  # another writer's vectors were the first

@@ -1,0 +1,77 @@
+"""What outlives one question: open collections with their embedders, and connections to model servers.
+
+One question on a command line makes a library and closes it; a server keeps one as long as it runs.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+from streamrag_cli.model_server.endpoint import ModelEndpoint
+from streamrag_cli.model_server.pace import Pace
+from streamrag_cli.new_thread import run_in_new_thread
+from streamrag_cli.pool import ResourcePool
+from streamrag_cli.retrieval.retriever import Retriever
+from streamrag_cli.settings import Settings
+
+if TYPE_CHECKING:
+    from streamrag_cli.model_server.client import StreamingClient
+
+_Place: TypeAlias = tuple[object, ...]
+
+
+class SharedResources:
+    """Lends open collections and model clients, one for all who ask with the same settings. For one event loop.
+
+    Nothing is shared between different keys or servers.
+    """
+
+    def __init__(self, *, for_visitors: bool = False) -> None:
+        """`for_visitors` says that those who ask are not this machine's user: they learn nothing of what runs on it."""
+        self.for_visitors = for_visitors
+        self._pace = Pace()
+        self._retrievers: ResourcePool[_Place, Retriever] = ResourcePool(_close_retriever)
+        self._clients: ResourcePool[_Place, StreamingClient] = ResourcePool(_close_client)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._clients.aclose()
+        await self._retrievers.aclose()
+
+    @asynccontextmanager
+    async def retriever(self, settings: Settings) -> AsyncIterator[Retriever]:
+        """The collection that `settings` name, open. Raises what `Retriever.open` raises."""
+        place = (settings.store, settings.collection, settings.embedding)
+        asked = (settings.base_url, settings.api_key, settings.timeout_s)
+
+        async def make() -> Retriever:
+            return await run_in_new_thread(partial(Retriever.open, settings))
+
+        async with self._retrievers.acquire(place + asked, make) as retriever:
+            yield retriever
+
+    @asynccontextmanager
+    async def client(self, endpoint: ModelEndpoint) -> "AsyncIterator[StreamingClient]":
+        """A client of the endpoint's server, with its connections."""
+
+        async def make() -> "StreamingClient":
+            from streamrag_cli.model_server.client import StreamingClient  # an HTTP library: 0.1 to 0.2 s
+
+            return StreamingClient(endpoint, self._pace)
+
+        async with self._clients.acquire((endpoint.url, endpoint.api_key), make) as client:
+            yield client
+
+
+async def _close_retriever(retriever: Retriever) -> None:
+    await run_in_new_thread(retriever.close)
+
+
+async def _close_client(client: "StreamingClient") -> None:
+    await client.close()

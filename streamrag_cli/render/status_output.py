@@ -1,0 +1,79 @@
+"""What stands beside the answer, on stderr: sources, notices, timings, errors."""
+
+from typing import Protocol, TextIO
+
+from streamrag_cli.events import AskEvent, Citations, Done, Error, Notice, Sources
+from streamrag_cli.model import Source
+from streamrag_cli.render.consoles import console_for, print_line
+from streamrag_cli.render.error_output import print_error
+from streamrag_cli.render.timings import stage_lines, timings_line
+
+
+class StatusOutput(Protocol):
+    """Shows every event but the answer's tokens."""
+
+    def handle(self, event: AskEvent) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class ErrorsOnly:
+    """Errors only."""
+
+    def __init__(self, err: TextIO) -> None:
+        self._err = err
+
+    def handle(self, event: AskEvent) -> None:
+        if isinstance(event, Error):
+            print_error(self._err, event.message, event.hint)
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+class StatusPanel:
+    """The sources as a table, then notices, timings and errors as lines."""
+
+    def __init__(self, err: TextIO, *, plain: bool) -> None:
+        self._err = err
+        self._plain = plain
+        self._sources: tuple[Source, ...] = ()
+
+    def handle(self, event: AskEvent) -> None:
+        match event:
+            case Sources(sources=sources):
+                self._sources = sources
+                self._print_sources()
+            case Citations(unknown=unknown) if unknown:
+                markers = " ".join(f"[{n}]" for n in unknown)
+                count = len(self._sources)
+                self._note(f"the answer cites {markers}, but there {_are(count, 'source')}")
+            case Notice(message=message):
+                self._note(message)
+            case Done():
+                self._line(timings_line(event), style="dim")
+                for line in stage_lines(event.timings.stages or {}):
+                    self._line(line, style="dim")
+            case Error(message=message, hint=hint):
+                print_error(self._err, message, hint)
+            case _:
+                pass
+
+    def close(self) -> None:
+        self._err.flush()
+
+    def _print_sources(self) -> None:
+        from streamrag_cli.render.tables import print_sources
+
+        if self._sources:
+            print_sources(console_for(self._err, plain=self._plain), self._sources)
+
+    def _note(self, message: str) -> None:
+        self._line(f"note: {message}", style="yellow")
+
+    def _line(self, text: str, *, style: str) -> None:
+        print_line(console_for(self._err, plain=self._plain), text, style=style)
+
+
+def _are(count: int, noun: str) -> str:
+    return f"is 1 {noun}" if count == 1 else f"are {count} {noun}s"

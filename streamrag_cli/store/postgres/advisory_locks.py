@@ -1,0 +1,76 @@
+"""Who may write what: advisory locks, which the server drops with the connection, however it ends.
+
+Writers of different folders of a collection do not get into each other's way, on however many machines. A writer locks
+what it ingests for itself, and everything above it together with others, so that an ingest of `/docs` and one of
+`/docs/guide` exclude each other. The collection as a whole stands above all folders: a rebuild has it for itself.
+"""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from pathlib import PurePosixPath
+from typing import Final
+
+from psycopg import errors
+
+from streamrag_cli.store.interface import BUSY_AFTER_S, busy
+from streamrag_cli.store.postgres.address import PostgresUrl
+from streamrag_cli.store.postgres.connection import Connection
+
+EVERYTHING: Final = ""
+
+
+class AdvisoryLocks:
+    """What one writer's connection holds of a collection."""
+
+    def __init__(self, conn: Connection, place: PostgresUrl, collection: str) -> None:
+        self._conn = conn
+        self._place = place
+        self._collection = collection
+        self._shared: set[str] = set()
+        self.held: set[str] = set()
+
+    def share(self, paths: Iterable[str] = (EVERYTHING,)) -> None:
+        """Keep others from having these for themselves. Raises StoreError `store_busy`."""
+        for path in paths:
+            if path not in self._shared:
+                self._lock("pg_advisory_lock_shared", path)
+                self._shared.add(path)
+
+    def hold(self, paths: Iterable[str]) -> None:
+        """Have these, and all below them, alone. Raises StoreError `store_busy`."""
+        # In one order for all writers, so that no two wait for each other.
+        for path in sorted(set(paths) - self.held):
+            self.share(_above(path))
+            self._lock("pg_advisory_lock", path)
+            self.held.add(path)
+
+    def _lock(self, function: str, path: str) -> None:
+        try:
+            with self._conn.transaction():
+                self._conn.execute(f"SET LOCAL lock_timeout = {int(BUSY_AFTER_S * 1000)}")
+                self._conn.execute(f"SELECT {function}(%s)", (self._key(path),))
+        except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+            what = f"{path!r} of the collection" if path else "the collection"
+            raise busy(
+                f"another ingest is writing to {what} {self._collection!r} in {self._place}",
+                hint="wait for it to end, or use another collection: streamrag ingest -c NAME PATH",
+            ) from error
+
+    @property
+    def name(self) -> str:
+        """Of the collection, unlike that of any other in the database."""
+        return f"streamrag {self._place.schema} {self._collection}"
+
+    def _key(self, path: str) -> int:
+        named = f"{self.name} {path}"
+        digest = blake2b(named.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+        return int.from_bytes(digest, signed=True)
+
+
+def _above(path: str) -> list[str]:
+    """The collection and the folders above, from the top down.
+
+    >>> _above("/docs/guide")
+    ['', '/', '/docs']
+    """
+    return [] if path == EVERYTHING else [EVERYTHING, *map(str, reversed(PurePosixPath(path).parents))]

@@ -1,0 +1,43 @@
+"""How long an engine may say nothing, on a clock of the test's own."""
+
+import pytest
+
+from streamrag_cli.engine.heartbeat import HeartbeatMonitor
+
+_LIMIT_S = 5.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_silence_is_measured_from_the_last_message_and_not_from_the_check_before_it() -> None:
+    clock = Clock()
+    silence = HeartbeatMonitor(clock)
+    clock.now_s += 0.5
+    silence.end()
+    for _ in range(9):
+        clock.now_s += 0.5
+        silence.check()
+    clock.now_s += _LIMIT_S - 9 * 0.5 - 0.25
+    silence.check()
+
+    clock.now_s += 0.25
+    with pytest.raises(TimeoutError):
+        silence.check()
+
+
+@pytest.mark.fault("client-suspended")
+def test_time_in_which_the_client_itself_was_stopped_is_not_silence_of_the_engine() -> None:
+    clock = Clock()
+    silence = HeartbeatMonitor(clock)
+    silence.end()
+    clock.now_s += 60.0
+    silence.check()
+    clock.now_s += 0.5
+
+    silence.check()
