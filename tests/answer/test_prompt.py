@@ -26,7 +26,8 @@ def test_sources_are_numbered_and_fenced_by_a_mark() -> None:
 
     assert (role, asked) == (
         "user",
-        "Mark: MARK\n\nSources:\n\n<<MARK source [1]\nFrom: docs/a.md\nHeading: Guide > Set up\n\nBecause {it} is.\nMARK>>"
+        "Mark: MARK\n\nSources:\n\n<<MARK source [1]\nFrom: docs/a.md\nHeading: Guide > Set up\n\n"
+        "Because {it} is.\nMARK>>"
         "\n\nQuestion: Why?",
     )
 
