@@ -133,6 +133,13 @@ def one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
+def context_size(raw: str) -> str:
+    word = raw.lower()
+    if word in {"full", "focused"} or (word.isascii() and word.isdecimal() and 200 <= int(word) <= 1_000_000):
+        return word
+    raise ValueError("must be full, focused or a number of characters from 200 to 1000000")
+
+
 def listening_address(raw: str) -> str:
     if raw == "localhost":
         return raw

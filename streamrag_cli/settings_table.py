@@ -66,6 +66,16 @@ class Settings:
         commands=_RETRIEVE,
         meaning="Drop sources that score lower, 0 to 1.",
     )
+    context: str = setting(
+        "",
+        parse=value.context_size,
+        flag="--context SIZE",
+        commands=("ask", "serve", "bench"),
+        meaning="What the model reads of the sources: `full` passages; `focused`, the sentences that matter from eight"
+        " passages, about half as long; or N characters of such sentences.",
+        help="What the model reads: full passages, focused sentences of them, or N characters.",
+        default_text="focused for a model server on this machine, else full",
+    )
     timeout_s: float = setting(
         60.0,
         parse=value.number_between(0.1, 3600),

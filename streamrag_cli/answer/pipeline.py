@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import Final
+from urllib.parse import urlsplit
 
 from streamrag_cli.answer.chat_model import (
     ModelActivity,
@@ -27,8 +28,10 @@ from streamrag_cli.answer.chat_model import (
 from streamrag_cli.answer.chat_request import AnswerLimits
 from streamrag_cli.answer.citations import resolve
 from streamrag_cli.answer.excerpts import as_sources
+from streamrag_cli.answer.focus import CHARS as FOCUSED_CHARS
+from streamrag_cli.answer.focus import PASSAGES, focus
 from streamrag_cli.answer.model_choice import choose_endpoint, connect_hint, find_local_servers
-from streamrag_cli.answer.prompt import messages
+from streamrag_cli.answer.prompt import Message, messages
 from streamrag_cli.answer.quoting import pick_quotes, pieces
 from streamrag_cli.answer.shared_resources import SharedResources
 from streamrag_cli.errors import ConfigurationError, ExitCode, StreamragError, UsageError
@@ -45,10 +48,11 @@ from streamrag_cli.events import (
     as_event,
 )
 from streamrag_cli.missing_files import find_missing_files
-from streamrag_cli.model import Hit, Question, Source, Timings, Usage
+from streamrag_cli.model import Question, Source, Timings, Usage
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.errors import empty_answer
 from streamrag_cli.model_server.model_cache import ModelCache
+from streamrag_cli.model_server.network_policy import is_this_machine
 from streamrag_cli.new_thread import run_in_new_thread
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
@@ -159,7 +163,8 @@ async def _events(
     if settings.names_a_model:
         asyncio.get_running_loop().run_in_executor(None, warm_up_client, settings.model_scheme)  # 5 % sooner
     yield Status(status="retrieving", detail=await _what_is_searched(retriever, library))
-    found, sources = await retriever.in_thread(partial(_find, question, settings, library, retriever))
+    find = partial(_find, question, settings, library, retriever, context_chars=_context_chars(settings))
+    found, sources, texts = await retriever.in_thread(find)
     clock.end("retrieval", found.spent_ms)
     yield Sources(sources=sources)
     if found.by_words_alone:
@@ -168,7 +173,8 @@ async def _events(
     if endpoint is None:
         answering = _quote(question, found, retriever, clock, settings, for_visitors=library.for_visitors)
     else:
-        answering = _generate(question, found.hits, endpoint, settings=settings, clock=clock, library=library)
+        prompt = messages(question.text, found.hits, texts, extra=question.extra, conversation=question.conversation)
+        answering = _generate(question, prompt, endpoint, settings=settings, clock=clock, library=library)
     answer: list[str] = []
     async with aclosing(answering):
         async for event in answering:
@@ -184,24 +190,52 @@ async def _events(
 async def _found(question: Question, settings: Settings, library: SharedResources) -> AsyncGenerator[AskEvent, None]:
     _check(question.text)
     async with library.retriever(settings) as retriever:
-        _, sources = await retriever.in_thread(partial(_find, question, settings, library, retriever))
+        _, sources, _ = await retriever.in_thread(partial(_find, question, settings, library, retriever))
     yield Sources(sources=sources)
 
 
 def _find(
-    question: Question, settings: Settings, library: SharedResources, retriever: Retriever, cancellation: Cancellation
-) -> tuple[Retrieved, tuple[Source, ...]]:
-    """All that needs a thread, in one turn: under load each turn is waited for."""
+    question: Question,
+    settings: Settings,
+    library: SharedResources,
+    retriever: Retriever,
+    cancellation: Cancellation,
+    *,
+    context_chars: int | None = None,
+) -> tuple[Retrieved, tuple[Source, ...], list[str]]:
+    """All that needs a thread, in one turn: under load each turn is waited for.
+
+    With `context_chars` the hits are those of which something is sent to the model, and the last value is what.
+    Visitors get no more sources than they asked for.
+    """
     looks_for_files = open_store(settings.store).has_local_files and not library.for_visitors
     found = retriever.retrieve(
         question.text,
         previous=_previous(question),
-        limit=settings.top_k,
+        limit=settings.top_k if context_chars is None or library.for_visitors else max(settings.top_k, PASSAGES),
         min_score=settings.min_score,
         find_missing=find_missing_files if looks_for_files else None,
         cancellation=cancellation,
     )
-    return found, as_sources(found.hits, found.term_weights, found.codes, question=question.text)
+    texts: list[str] = []
+    if context_chars is not None:
+        started = perf_counter()
+        found, texts = focus(found, retriever.embedder, chars=context_chars, whole=settings.top_k)
+        found = replace(found, spent_ms={**found.spent_ms, "focus": (perf_counter() - started) * 1000})
+    return found, as_sources(found.hits, found.term_weights, found.codes, question=question.text), texts
+
+
+def _context_chars(settings: Settings) -> int | None:
+    """How much of the sources a model is sent, in characters; None for whole passages."""
+    if not settings.names_a_model or settings.context == "full":
+        return None
+    if settings.context.isdecimal():
+        return int(settings.context)
+    try:
+        host = urlsplit(settings.base_url or "").hostname
+    except ValueError:  # reported as a bad address as soon as a model is asked
+        host = None
+    return FOCUSED_CHARS if settings.context or (host and is_this_machine(host)) else None
 
 
 async def _endpoint(settings: Settings) -> ModelEndpoint | None:
@@ -243,7 +277,7 @@ def _check(question: str) -> None:
 
 async def _generate(
     question: Question,
-    hits: Sequence[Hit],
+    prompt: Sequence[Message],
     endpoint: ModelEndpoint,
     *,
     settings: Settings,
@@ -252,7 +286,7 @@ async def _generate(
 ) -> AsyncGenerator[AskEvent, None]:
     """The model's answer. If the server refuses the model that was remembered of it, it is asked which it has now."""
     known = ModelCache(settings.state_directory)
-    generate_with = partial(_generate_with, question, hits, settings=settings, clock=clock, library=library)
+    generate_with = partial(_generate_with, question, prompt, settings=settings, clock=clock, library=library)
     may_be_outdated = not settings.model and endpoint.model == known.get(endpoint.url)
     try:
         async with aclosing(generate_with(endpoint=endpoint)) as events:
@@ -274,14 +308,13 @@ async def _generate(
 
 async def _generate_with(
     question: Question,
-    hits: Sequence[Hit],
+    prompt: Sequence[Message],
     endpoint: ModelEndpoint,
     *,
     settings: Settings,
     clock: _Clock,
     library: SharedResources,
 ) -> AsyncGenerator[AskEvent, None]:
-    prompt = messages(question.text, hits, extra=question.extra, conversation=question.conversation)
     waiting = f"waiting for {sanitise_line(endpoint.model)}"
     yield Status(status="generating", detail=waiting)
     clock.end("context")

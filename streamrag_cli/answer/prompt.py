@@ -30,20 +30,23 @@ answer; the rules above on sources and citations stay as they are.
 def messages(
     question: str,
     hits: Sequence[Hit],
+    texts: Sequence[str] = (),
     *,
     extra: str = "",
     conversation: Sequence[ChatMessage] = (),
     new_mark: Callable[[], str] = lambda: secrets.token_hex(8),
 ) -> list[Message]:
-    """The conversation to send, as (role, text) pairs. `extra` is text that the user piped in beside the question.
+    """The conversation to send, as (role, text) pairs. `extra` is text that the user piped in with the question.
 
-    Of a `conversation` every message is sent as it was, but the last one of the user: that is the question, under its
-    sources. What a client says as system stands in the one system message, below our own instructions: the templates
-    of many models allow no second one. The mark is random, so no document can close its own fence. It stands with the
-    sources: what comes before them is the same for every question, so that a server can cache it.
+    `texts` has the text to send for each hit; by default its whole passage. Each message of a `conversation` is sent
+    as it was, except the user's last one: that is the question, with its sources. A client's system messages are
+    appended to our instructions in one system message, because the templates of many models allow no second one. The
+    mark is random, so that no document can close its fence. It comes with the sources: everything before them is the
+    same for every question, so that a server can cache it.
     """
     mark = new_mark()
-    fenced = "\n\n".join(_fenced(hit, mark) for hit in hits)
+    sent = texts or [hit.chunk.text for hit in hits]
+    fenced = "\n\n".join(_fenced(hit, text, mark) for hit, text in zip(hits, sent, strict=True))
     context = f"\n\nThe user adds this text:\n<<{mark} text\n{sanitise(extra)}\n{mark}>>" if extra.strip() else ""
     asked = f"Mark: {mark}\n\nSources:\n\n{fenced}{context}\n\nQuestion: {sanitise(question)}"
     system = "\n\n".join(sanitise(each.text) for each in conversation if each.role == "system")
@@ -54,8 +57,8 @@ def messages(
     return [("system", instructions), *before, ("user", asked), *after]
 
 
-def _fenced(hit: Hit, mark: str) -> str:
+def _fenced(hit: Hit, text: str, mark: str) -> str:
     where = hit.source if hit.chunk.page is None else f"{hit.source}, page {hit.chunk.page}"
     heading = f"\nHeading: {sanitise_line(hit.chunk.title)}" if hit.chunk.title else ""
     opening = f"<<{mark} source [{hit.rank}]\nFrom: {sanitise_line(where)}{heading}"
-    return f"{opening}\n\n{sanitise(hit.chunk.text)}\n{mark}>>"
+    return f"{opening}\n\n{sanitise(text)}\n{mark}>>"

@@ -99,7 +99,7 @@ def pick_quotes(
     if not candidates:
         return []
     judged = [_judged(hit, sentence) for hit, sentence in candidates]
-    lexical = _lexical(judged, [hit.language for hit, _ in candidates], term_weights)
+    lexical = lexical_scores(judged, [hit.language for hit, _ in candidates], term_weights)
     with_code = [holds(text, found.codes) for text in judged]
     if len(candidates) > EMBEDDED:
         best = sorted(range(len(candidates)), key=lambda index: (not with_code[index], -sum(lexical[index])))
@@ -207,13 +207,15 @@ def _whole_block(hit: Hit, sentence: Sentence, chunk_after: Callable[[Hit], Chun
 
 def _rows_asked_for(table: Announced, language: str, term_weights: TermWeights) -> Announced:
     """Of a table that is cut the rows that hold more of the question than others do; if none does, the first ones."""
-    scores = _lexical([words for _, words in table.rows], [language] * len(table.rows), term_weights)
+    scores = lexical_scores([words for _, words in table.rows], [language] * len(table.rows), term_weights)
     least = min(coverage for coverage, _ in scores)
     fit = [index for index, (coverage, _) in enumerate(scores) if coverage > least]
     return chosen_rows(table, sorted(fit, key=lambda index: -sum(scores[index]))) if fit else table
 
 
-def _lexical(texts: Sequence[str], languages: Sequence[str], term_weights: TermWeights) -> list[tuple[float, float]]:
+def lexical_scores(
+    texts: Sequence[str], languages: Sequence[str], term_weights: TermWeights
+) -> list[tuple[float, float]]:
     """For each text, in its language, its coverage of the terms' weight and its BM25, both 0 to 1."""
     stemmed = [Counter(each) for each in stems(texts, languages)]
     lengths = [each.total() for each in stemmed]

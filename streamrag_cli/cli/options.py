@@ -59,13 +59,13 @@ def with_settings(name: str, command: Callable[..., int]) -> Callable[..., int]:
     readers = {each.name: _READERS[each.annotation] for each in own if each.annotation in _READERS}
     taken = [setting for rows, _ in readers.values() for setting in rows if name in setting.commands]
     parameters = [made for each in own for made in _in_place_of(each, name)]
-    parameters.append(inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
+    parameters.append(inspect.Parameter("typer_context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
 
     @functools.wraps(command)
-    def run(context: typer.Context, **arguments: Any) -> int:
+    def run(typer_context: typer.Context, **arguments: Any) -> int:
         flags = SettingFlags({each.name: _value(each, arguments.pop(each.name)) for each in taken})
-        settings = {each: read(context.obj, flags) for each, (_, read) in readers.items()}
-        return command(process=context.obj, **arguments, **settings)
+        settings = {each: read(typer_context.obj, flags) for each, (_, read) in readers.items()}
+        return command(process=typer_context.obj, **arguments, **settings)
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return run

@@ -37,6 +37,7 @@ def fuse(alone: Retrieved, together: Retrieved, *, limit: int) -> Retrieved:
         basis,
         hits=_ranked([best[chunk_id] for chunk_id in order]),
         best_score=max(alone.best_score, together.best_score),
+        token_states={**together.token_states, **alone.token_states},
         spent_ms={step: ms + together.spent_ms.get(step, 0.0) for step, ms in alone.spent_ms.items()},
     )
 
