@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from streamrag_cli.answer.quoting import pick_quotes
 from streamrag_cli.errors import ConfigurationError, UsageError
@@ -27,6 +27,7 @@ from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line
 
+Unit: TypeAlias = Literal["document", "chunk"]
 _ENTRIES_PER_FOLDER: Final = 1000
 
 
@@ -73,10 +74,14 @@ def evaluate(
     settings: Settings,
     *,
     limit: int | None = None,
+    by: Unit = "document",
     on_ingest: Callable[[IngestEvent], None] = lambda _: None,
     on_question: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Report:
     """Evaluate a folder in BEIR layout: `corpus.jsonl`, `queries.jsonl`, `qrels.tsv`.
+
+    `by` says what is ranked: documents, by their best chunk, or chunks, of which those are relevant that hold a known
+    answer and belong to a relevant document; questions without such a chunk are left out then.
 
     `limit` takes that many questions, evenly spread over the file, so that a smaller run is a fair sample and
     always the same one. Raises UsageError for a folder that is not in this layout, ConfigurationError without the
@@ -92,7 +97,7 @@ def evaluate(
             for event in ingest_or_raise(IngestRequest(paths=(corpus,), working_directory=corpus), throw_away):
                 on_ingest(event)
             with closing(Retriever.open(throw_away)) as retriever:
-                return _measure(retriever, queries, ids, settings.top_k, on_question)
+                return _measure(retriever, queries, ids, settings.top_k, on_question, by=by)
 
 
 def _measure(
@@ -101,7 +106,11 @@ def _measure(
     ids: Mapping[str, str],
     top_k: int,
     on_question: Callable[[int, int], None],
+    *,
+    by: Unit = "document",
 ) -> Report:
+    if by == "chunk":
+        queries = _by_chunk(retriever, queries, ids)
     run: dict[str, dict[str, float]] = {}
     spent_s = 0.0
     answered: list[bool] = []
@@ -109,7 +118,7 @@ def _measure(
         started = time.perf_counter()
         found = retriever.retrieve(query.text, limit=MAX_TOP_K, min_score=0.0)
         spent_s += time.perf_counter() - started
-        run[query.id] = _documents(found.hits, ids)
+        run[query.id] = _documents(found.hits, ids) if by == "document" else _chunks(found.hits)
         if query.answers:
             answered.append(_quotes_answer(query, found, retriever, top_k))
         on_question(number, len(queries))
@@ -133,6 +142,31 @@ def _documents(hits: Sequence[Hit], ids: Mapping[str, str]) -> dict[str, float]:
     for hit in hits:
         best.setdefault(ids[hit.source], 1.0 / hit.rank)
     return best
+
+
+def _chunks(hits: Sequence[Hit]) -> dict[str, float]:
+    return {hit.chunk.id: 1.0 / hit.rank for hit in hits}
+
+
+def _by_chunk(retriever: Retriever, queries: Sequence[Query], ids: Mapping[str, str]) -> list[Query]:
+    """The questions with the grades of chunks instead of those of documents."""
+    catalog = retriever.reader.catalog
+    paths = {ids[record.source]: record.path for record in catalog.documents_under("/")}
+    found: list[Query] = []
+    for query in queries:
+        wanted = [_folded(answer) for answer in query.answers]
+        grades = {
+            chunk.id: grade
+            for document, grade in query.grades.items()
+            if document in paths
+            for chunk in catalog.chunks_of(paths[document])
+            if grade > 0 and any(answer in _folded(chunk.text) for answer in wanted)
+        }
+        if grades:
+            found.append(replace(query, grades=grades))
+    if not found:
+        raise _not_in_layout("no question has a known answer that a chunk of its documents holds")
+    return found
 
 
 def _need_measures() -> None:

@@ -68,6 +68,29 @@ def test_without_known_answers_the_answer_rate_is_unknown(tmp_path: Path) -> Non
     assert evaluate(tmp_path, Settings(store=tmp_path / "s")).answer_rate is None
 
 
+def test_chunks_are_relevant_if_they_hold_a_known_answer(tmp_path: Path) -> None:
+    filler = "The gulls circle the tower in the evening and rest on the rocks below it at night. " * 12
+    entries = [
+        {"_id": "tower", "title": "Tower", "text": f"{filler}\n\nThe tower was built by Ada Brandt.\n\n{filler}"},
+        {"_id": "pier", "title": "Pier", "text": "The pier was built by Ada Brandt as well."},
+    ]
+    asked = [
+        {"_id": "q1", "text": "Who built the tower?", "answers": ["Ada Brandt"]},
+        {"_id": "q2", "text": "Who painted the tower?", "answers": ["Otto"]},
+    ]
+    folder = write_set(tmp_path, corpus=entries, queries=asked, qrels="q1\ttower\t1\nq2\ttower\t1\n")
+
+    report = evaluate(folder, Settings(store=tmp_path / "unused"), by="chunk")
+
+    assert (report.queries, report.ndcg_at_10, report.recall_at_5) == (1, 1.0, 1.0)
+
+
+def test_chunks_without_known_answers_cannot_be_judged(tmp_path: Path) -> None:
+    asked = [{"_id": "q1", "text": "Who built the lighthouse?"}]
+    with pytest.raises(UsageError, match="no question has a known answer"):
+        evaluate(write_set(tmp_path, queries=asked), Settings(store=tmp_path / "unused"), by="chunk")
+
+
 def test_a_limit_takes_questions_spread_over_the_file(tmp_path: Path) -> None:
     assert evaluate(write_set(tmp_path), Settings(store=tmp_path / "s"), limit=2).queries == 2
 

@@ -1,7 +1,7 @@
 """`streamrag eval DIR`"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,6 +19,10 @@ def command(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Take N questions, evenly spread.")
     ] = None,
+    by: Annotated[
+        Literal["document", "chunk"],
+        typer.Option("--by", help="Rank documents by their best chunk, or the chunks, which need known answers."),
+    ] = "document",
     settings: Settings,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -37,7 +41,9 @@ def command(
 
     view = EvaluationView(process.err, quiet=quiet, plain=plain)
     try:
-        report = evaluate(Path(folder), settings, limit=limit, on_ingest=view.on_ingest, on_question=view.on_question)
+        report = evaluate(
+            Path(folder), settings, limit=limit, by=by, on_ingest=view.on_ingest, on_question=view.on_question
+        )
     finally:
         view.close()
     show_report(report, out=process.out, json=json, plain=plain)
