@@ -20,6 +20,8 @@ _STOP_CHARACTERS: Final = frozenset(
     "的了是在有吗呢吧啊么几哪谁何请问我你您他她它们这那些个就也都要会被把让给和与及或はがをにでとのもかへや"
 )
 """Characters that say nothing of what a question is about; a pair with one of them does not either."""
+_KANA: Final = re.compile("[\u3041-\u30ff]")
+"""A single letter of Japanese says as little as one of Latin."""
 _STOP_PAIRS: Final = frozenset(
     "多少 多久 多长 多大 怎么 怎样 如何 为什 什么 可以 ます です する した ない ある から まで".split()
 )
@@ -84,7 +86,9 @@ def has_option(text: str, option: str) -> bool:
 def _is_stop_word(word: str, language: str) -> bool:
     if word in FUNCTION_WORDS.get(language, STOP_WORDS):
         return True
-    return word in _STOP_PAIRS or (len(word) <= 2 and not _STOP_CHARACTERS.isdisjoint(word))
+    if word in _STOP_PAIRS or _KANA.fullmatch(word):
+        return True
+    return len(word) <= 2 and not _STOP_CHARACTERS.isdisjoint(word)
 
 
 def is_outside_latin(text: str) -> bool:
