@@ -133,7 +133,7 @@ def test_a_signal_to_all_ends_workers_that_have_not_started(
         time.sleep(1.5)  # until they are asked whether they live: nothing tells when they are
         os.killpg(server.process.pid, number)
         os.killpg(server.process.pid, signal.SIGCONT)
-        left = server.process.wait(timeout=START_WITHIN_S)  # workers take Ctrl-C once they have started
+        left = server.process.wait(timeout=3 * START_WITHIN_S)  # workers take Ctrl-C once they have started
 
     assert (left, server.said) == (code, "")
 
