@@ -141,7 +141,7 @@ def test_timings_say_where_the_milliseconds_went_on_stderr_and_in_json(cold_cli_
         "rest of the answer",
     ]
     assert [stage for stage in told if ": " in stage] == [
-        f"retrieval: {step}" for step in ("embed", "terms", "full text", "vectors", "fuse")
+        f"retrieval: {step}" for step in ("embed", "terms", "full text", "vectors", "fuse", "focus")
     ]
     assert all(spent_ms >= 0 for spent_ms in told.values())
     assert re.search(r"^    embed +\d+\.\d ms$", shown.stderr, re.MULTILINE)
