@@ -116,7 +116,7 @@ class _Walk:
         try:
             rules = rules_above(self.real_root, self.rules.environment)
         except DocumentError as error:
-            yield UnreadableDirectory(path=self.root, reason=f"above it: {error.message}")
+            yield UnreadableDirectory(path=self.root, reason=f"in a parent folder: {error.message}")
             return
         rules = replace(rules.seen_from(self.real_root, as_path=str(self.root)), given=self.rules.given)
         yield from self._descend(_Directory(str(self.root), self.real_root, rules))

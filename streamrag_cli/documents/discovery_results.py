@@ -13,15 +13,15 @@ SkipCode: TypeAlias = Literal[
 
 _REASONS: dict[SkipCode, str] = {
     "hidden": "hidden",
-    "secret": "possible secret (its name): read only if named",
+    "secret": "possible secret (its name); name it explicitly to ingest it",
     "gitignored": "ignored by git",
     "streamragignored": "ignored by .streamragignore",
     "excluded": "excluded",
-    "generated": "generated or vendored: read only if named",
+    "generated": "generated or vendored; name it explicitly to ingest it",
     "unsupported": "unsupported format",
-    "duplicate": "a link to what was found elsewhere",
-    "outside_root": "a link out of the directory",
-    "broken_link": "a link to nothing",
+    "duplicate": "link to a path already found",
+    "outside_root": "link that leads out of the folder",
+    "broken_link": "broken link",
     "not_a_regular_file": "not a regular file",
 }
 

@@ -1,7 +1,7 @@
 """The registry of formats: which loader a file's name selects, and what the rest of the program needs to know of it.
 
 A new format is a loader in `loaders/` and an entry here. Nothing is opened to choose a format, and a loader's module
-is imported at its first file. A few suffixes are shared with files of other kinds: for these `is_of_its_format` looks
+is imported at its first file. A few suffixes are shared with files of other kinds: for these `content_matches_name` looks
 at the content.
 """
 
@@ -23,25 +23,25 @@ class Format:
     `loader` is `module:function`: it takes a path and the file's decoded text, or its bytes, and returns a `Document`.
     `suffixes` and `names` (of whole files) are lower case, separated by spaces. `sandboxed` says which files are loaded
     in a process of their own: all; large ones, if the loader is Python alone and its time grows with the size; or none,
-    if it takes next to no time. `judged_as` replaces `kind` where names and contents are judged for
-    secrets. `hides` says how much of the text the bytes do not show: parts of it are encoded, or all of it is.
+    if it takes next to no time. `kind_for_secrets` replaces `kind` where names and contents are judged for
+    secrets. `encoded` says how much of the text the bytes do not show: parts of it are encoded, or all of it is.
     `generated` says which signs of a generated file to look for. A file with one of the suffixes in `shared` is of this
-    format only if `is_one` says so of its first bytes.
+    format only if `matches_content` says so of its first bytes.
     """
 
     name: str
     loader: str
-    takes: Literal["text", "bytes"] = "text"
+    input_type: Literal["text", "bytes"] = "text"
     suffixes: str = ""
     names: str = ""
     sandboxed: Literal["all", "large", "none"] = "all"
     kind: TextKind = "prose"
     markup: Markup = "none"
-    judged_as: TextKind | None = None
-    hides: Literal["nothing", "some", "all"] = "nothing"
+    kind_for_secrets: TextKind | None = None
+    encoded: Literal["none", "some", "all"] = "none"
     generated: Literal["", "lock", "code", "script"] = ""
-    shared: str = ""
-    is_one: Callable[[bytes], bool] | None = None
+    ambiguous_suffixes: str = ""
+    matches_content: Callable[[bytes], bool] | None = None
 
 
 _BY_SUFFIX: Final[dict[str, Format]] = {}
@@ -79,7 +79,7 @@ def format_of(path: PurePath) -> Format | None:
 def format_for(path: PurePath, data: bytes) -> Format:
     """The format to load the file's content with: plain text if the name selects none, or a wrong one."""
     found = format_of(path)
-    return found if found and is_of_its_format(path, data) else TEXT
+    return found if found and content_matches_name(path, data) else TEXT
 
 
 def text_kind(path: PurePath) -> TextKind:
@@ -90,10 +90,10 @@ def text_kind(path: PurePath) -> TextKind:
     return (format_of(path) or TEXT).kind
 
 
-def judged_kind(path: PurePath) -> TextKind:
+def kind_for_secrets(path: PurePath) -> TextKind:
     """The same, where a name or a content is judged for secrets."""
     found = format_of(path) or TEXT
-    return found.judged_as or found.kind
+    return found.kind_for_secrets or found.kind
 
 
 def inline_markup(path: PurePath) -> Markup:
@@ -110,18 +110,18 @@ def is_supported(path: PurePath) -> bool:
     return format_of(path) is not None
 
 
-def has_shared_suffix(path: PurePath) -> bool:
+def has_ambiguous_suffix(path: PurePath) -> bool:
     """Whether files of other kinds have the suffix as well, so that the name alone proves nothing."""
     found = format_of(path)
-    return found is not None and path.suffix.casefold() in found.shared.split()
+    return found is not None and path.suffix.casefold() in found.ambiguous_suffixes.split()
 
 
-def is_of_its_format(path: PurePath, data: bytes) -> bool:
+def content_matches_name(path: PurePath, data: bytes) -> bool:
     """Whether the content is what the name stands for; true if no file of another kind has such a name."""
     found = format_of(path)
-    if found is None or found.is_one is None or not has_shared_suffix(path):
+    if found is None or found.matches_content is None or not has_ambiguous_suffix(path):
         return True
-    return found.is_one(data[:_JUDGED_BYTES])
+    return found.matches_content(data[:_JUDGED_BYTES])
 
 
 _JUDGED_BYTES: Final = 1 << 15
@@ -133,8 +133,8 @@ _plain = partial(Format, loader=f"{_HERE}.plain:load_plain", sandboxed="none", k
 _data = partial(Format, sandboxed="large", kind="records")
 _code = partial(Format, loader=f"{_HERE}.code:load_code", sandboxed="large", kind="code", markup="code spans")
 _spans = partial(Format, markup="code spans")
-_packed = partial(Format, takes="bytes", hides="all")
-_encoded = partial(Format, takes="bytes", hides="some")
+_packed = partial(Format, input_type="bytes", encoded="all")
+_encoded = partial(Format, input_type="bytes", encoded="some")
 
 TEXT: Final = _plain(
     name="text",
@@ -159,7 +159,7 @@ _CODE_NAMES: Final = (
 
 for _entry in (
     TEXT,
-    _plain(name="bibliography", suffixes=".bib", judged_as="prose"),
+    _plain(name="bibliography", suffixes=".bib", kind_for_secrets="prose"),
     Format(
         name="markdown", loader=f"{_HERE}.markdown:load_markdown", suffixes=".md .markdown .mkd .mdown .qmd .rmd",
         sandboxed="large", markup="markdown",
@@ -170,32 +170,32 @@ for _entry in (
     _packed(name="pdf", loader=f"{_HERE}.pdf:load_pdf", suffixes=".pdf"),
     _packed(name="docx", loader=f"{_HERE}.docx:load_docx", suffixes=".docx .docm .dotx .dotm"),
     Format(
-        name="notebook", loader=f"{_HERE}.notebook:load_notebook", suffixes=".ipynb", markup="markdown", hides="some",
+        name="notebook", loader=f"{_HERE}.notebook:load_notebook", suffixes=".ipynb", markup="markdown", encoded="some",
     ),
     _data(name="table", loader=f"{_HERE}.table:load_table", suffixes=".csv .tsv .tab"),
     _data(
-        name="json", loader=f"{_HERE}.json_text:load_json", suffixes=".json .json5 .jsonc .geojson", hides="some",
+        name="json", loader=f"{_HERE}.json_text:load_json", suffixes=".json .json5 .jsonc .geojson", encoded="some",
         generated="lock",
     ),
-    _data(name="json_lines", loader=f"{_HERE}.json_text:load_json_lines", suffixes=".jsonl .ndjson", hides="some"),
-    _data(name="yaml", loader=f"{_HERE}.yaml_text:load_yaml", suffixes=".yaml .yml", hides="some", generated="lock"),
-    _data(name="toml", loader=f"{_HERE}.toml_text:load_toml", suffixes=".toml", hides="some"),
+    _data(name="json_lines", loader=f"{_HERE}.json_text:load_json_lines", suffixes=".jsonl .ndjson", encoded="some"),
+    _data(name="yaml", loader=f"{_HERE}.yaml_text:load_yaml", suffixes=".yaml .yml", encoded="some", generated="lock"),
+    _data(name="toml", loader=f"{_HERE}.toml_text:load_toml", suffixes=".toml", encoded="some"),
     _data(name="config", loader=f"{_HERE}.config:load_config", suffixes=".ini .cfg .conf .properties"),
     _data(
-        name="declarations", loader=f"{_HERE}.config:load_config", suffixes=".tf .hcl .editorconfig", judged_as="code",
+        name="declarations", loader=f"{_HERE}.config:load_config", suffixes=".tf .hcl .editorconfig", kind_for_secrets="code",
     ),
     _encoded(name="xml", loader=f"{_HERE}.xml_text:load_xml", suffixes=".xml", kind="records"),
     _encoded(
-        name="xml_schema", loader=f"{_HERE}.xml_text:load_xml", suffixes=".xsd .xsl", kind="records", judged_as="code",
+        name="xml_schema", loader=f"{_HERE}.xml_text:load_xml", suffixes=".xsd .xsl", kind="records", kind_for_secrets="code",
     ),
     _spans(
-        name="asciidoc", loader=f"{_HERE}.asciidoc:load_asciidoc", suffixes=".adoc .asciidoc .asc", shared=".asc",
-        is_one=lambda data: _ARMOUR.search(data) is None,
+        name="asciidoc", loader=f"{_HERE}.asciidoc:load_asciidoc", suffixes=".adoc .asciidoc .asc", ambiguous_suffixes=".asc",
+        matches_content=lambda data: _ARMOUR.search(data) is None,
     ),
     _spans(name="org", loader=f"{_HERE}.org:load_org", suffixes=".org"),
     Format(
-        name="man", loader=f"{_HERE}.man:load_man", suffixes=f".man .roff .mdoc {_DIGITS}", shared=_DIGITS,
-        is_one=lambda data: _ROFF.search(data) is not None,
+        name="man", loader=f"{_HERE}.man:load_man", suffixes=f".man .roff .mdoc {_DIGITS}", ambiguous_suffixes=_DIGITS,
+        matches_content=lambda data: _ROFF.search(data) is not None,
     ),
     _spans(name="latex", loader=f"{_HERE}.latex:load_latex", suffixes=".tex .latex .ltx"),
     _encoded(name="mail", loader=f"{_HERE}.mail:load_mail", suffixes=".eml"),

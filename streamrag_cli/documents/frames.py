@@ -1,6 +1,6 @@
 """What the sandbox and its worker say to each other: length-prefixed frames, JSON and raw bytes, never pickles.
 
-A request is a JSON frame, `{"path", "loader", "takes", "time_limit_s"}`, and a frame with the file's bytes. An answer
+A request is a JSON frame, `{"path", "loader", "input_type", "time_limit_s"}`, and a frame with the file's bytes. An answer
 is one JSON frame, `{"document"}` or `{"error"}`. The worker's first frame, `{"ready": true}`, says that it has started.
 """
 
@@ -54,7 +54,7 @@ def document_from_json(payload: bytes) -> Document:
         raise DocumentError(**answer["error"])
     plain = answer["document"]
     sections = tuple(Section(**{**each, "headings": tuple(each["headings"])}) for each in plain["sections"])
-    return Document(**{**plain, "sections": sections, "remarks": tuple(plain["remarks"])})
+    return Document(**{**plain, "sections": sections, "notes": tuple(plain["notes"])})
 
 
 def _exactly(stream: _Readable, length: int) -> bytes:

@@ -138,7 +138,7 @@ def given_rules(patterns: Sequence[str]) -> tuple[Rule, ...]:
         rule = parse_rule(b"\\" + line if line.startswith(b"#") else line)
         if rule is None:
             raise UsageError(
-                f"no file can match the pattern {pattern!r}",
+                f"no file can match pattern {pattern!r}",
                 code="bad_pattern",
                 hint="streamrag ingest --exclude 'drafts/' PATH",
             )

@@ -16,14 +16,14 @@ from streamrag_cli.model import Document
 def load(path: Path, raw: RawFile) -> Document:
     """Load what was read from `path`; a name that selects no format is text. Raises `DocumentError`."""
     entry = format_for(path, raw.data)
-    return load_with(entry.loader, entry.takes, path, raw)
+    return load_with(entry.loader, entry.input_type, path, raw)
 
 
-def load_with(loader: str, takes: str, path: Path, raw: RawFile) -> Document:
+def load_with(loader: str, input_type: str, path: Path, raw: RawFile) -> Document:
     """The same with the loader of an entry of the registry, and what it `takes`."""
-    text, remark = (raw.data, "") if takes == "bytes" else decode(raw.data)
+    text, note = (raw.data, "") if input_type == "bytes" else decode(raw.data)
     document: Document = resolve_name(loader)(str(path), text)
-    remarks = [*filter(None, [remark]), *document.remarks]
+    notes = [*filter(None, [note]), *document.notes]
     if not document.text.strip():
-        remarks.append("no text in it")
-    return replace(document, remarks=tuple(remarks))
+        notes.append("contains no text")
+    return replace(document, notes=tuple(notes))

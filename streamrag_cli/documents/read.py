@@ -84,7 +84,7 @@ def read_file(
     if len(data) > limit_bytes:
         raise _too_large(limit_bytes)
     if len(data) != after.st_size or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise DocumentError("changed while it was read", code="changed_while_reading", retryable=True)
+        raise DocumentError("changed while being read", code="changed_while_reading", retryable=True)
     return RawFile(
         data=data,
         size=len(data),
@@ -102,14 +102,14 @@ def _open(path: Path, *, follow_links: bool, directory: int | None) -> int:
 
 
 def decode(data: bytes, *, declared: str | None = None) -> tuple[str, str | None]:
-    """Text of a file's bytes, and a remark where the text may not be what its author wrote.
+    """Text of a file's bytes, and a note where the text may not be what its author wrote.
 
     In order: a byte order mark, the `declared` encoding if it fits, UTF-8, a guess. NUL in the first 8 KiB means
     UTF-16 without a mark, or binary, as does the beginning of a well-known binary format: `DocumentError`. Every line
     break becomes a newline, and NUL U+FFFD, so that lines stay the file's.
     """
-    text, remark = _decode(data, declared)
-    return text.replace("\r\n", "\n").replace("\r", "\n"), remark
+    text, note = _decode(data, declared)
+    return text.replace("\r\n", "\n").replace("\r", "\n"), note
 
 
 def _decode(data: bytes, declared: str | None) -> tuple[str, str | None]:
@@ -158,7 +158,7 @@ def _decode_as(data: bytes, encoding: str) -> tuple[str, str | None]:
         return _NOT_TEXT.sub(REPLACEMENT, data.decode(encoding)), None
     except UnicodeDecodeError:
         text = data.decode(encoding, errors="replace")
-        return _NOT_TEXT.sub(REPLACEMENT, text), f"not all of it is {encoding}: damaged characters were replaced"
+        return _NOT_TEXT.sub(REPLACEMENT, text), f"not entirely {encoding}: invalid characters were replaced"
 
 
 def _decode_guessing(data: bytes) -> tuple[str, str | None]:
@@ -168,8 +168,8 @@ def _decode_guessing(data: bytes) -> tuple[str, str | None]:
     if sum(1 for _ in re.finditer(r"[^\x00-\x7f]", text)) - broken > broken:
         return _decode_as(data, "utf-8")
     encoding = _guess(data[:_DETECTED_BYTES])
-    text, remark = _decode_as(data, encoding)
-    return text, remark or f"not UTF-8: read as {encoding}"
+    text, note = _decode_as(data, encoding)
+    return text, note or f"not UTF-8: read as {encoding}"
 
 
 def _guess(data: bytes) -> str:
@@ -216,7 +216,7 @@ def _translated(error: OSError) -> DocumentError:
         case errno.EACCES | errno.EPERM:
             return DocumentError("permission denied", code="permission_denied")
         case errno.ENOENT | errno.ENOTDIR:
-            return DocumentError("no longer there", code="vanished")
+            return DocumentError("no longer exists", code="vanished")
         case errno.ELOOP | errno.ENXIO | errno.ENODEV | errno.EISDIR:  # a link, a socket or device, a directory
             return DocumentError("not a regular file", code="not_a_regular_file")
         case _:

@@ -97,11 +97,11 @@ class _Worker:
                 read_frame(self._answers)
             except EOFError as error:
                 self.kill()
-                raise DocumentError("its parser could not be started", code="parser_crashed") from error
+                raise DocumentError("cannot start the parser process", code="parser_crashed") from error
 
     def ask(self, path: Path, data: bytes, entry: Format, *, limit_s: float, wall_limit_s: float) -> bytes:
         """The worker's answer. Raises `DocumentError` if none came, or none in time: `limit_s` of processor time."""
-        request = {"path": str(path), "loader": entry.loader, "takes": entry.takes, "time_limit_s": limit_s}
+        request = {"path": str(path), "loader": entry.loader, "input_type": entry.input_type, "time_limit_s": limit_s}
         header = json.dumps(request).encode("ascii")
         with _Deadline(wall_limit_s, self._process) as deadline:
             try:
@@ -113,7 +113,7 @@ class _Worker:
                 deadline.cancel()
                 if deadline.passed or self._has_used_its_time():
                     raise _timed_out(limit_s) from error
-                raise DocumentError("its parser crashed", code="parser_crashed") from error
+                raise DocumentError("the parser crashed", code="parser_crashed") from error
         if deadline.passed:
             raise _timed_out(limit_s)
         return answer
@@ -133,7 +133,7 @@ class _Worker:
 
 
 def _timed_out(limit_s: float) -> DocumentError:
-    return DocumentError(f"not parsed within {limit_s:g} s", code="timed_out")
+    return DocumentError(f"parsing took longer than {limit_s:g} s", code="timed_out")
 
 
 class _Deadline:

@@ -16,7 +16,7 @@ from typing import Final
 
 from streamrag_cli.documents.formats import format_of
 from streamrag_cli.documents.key_heuristics import is_placeholder, looks_random
-from streamrag_cli.documents.secret_data import hint_of_a_secret, secret_data
+from streamrag_cli.documents.secret_data import secret_data, secret_hint
 from streamrag_cli.documents.secret_names import Suspicion, is_data
 
 _AN_API_DESCRIPTION: Final = re.compile(rb"""[{"'\s]*+(?:openapi|swagger)["']?\s*:""")
@@ -45,7 +45,7 @@ class _Check:
     finds: Callable[[bytes], bool]
 
 
-def why_secret(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str | None:
+def secret_reason(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str | None:
     """What is in the file that should stay where it is, as a short phrase; None if nothing is."""
     data = _as_utf_8(data)
     if what := key_in(data):
@@ -59,7 +59,7 @@ def why_secret(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str | 
         if suspicion == "unless_prose" and not is_prose:
             return "its name"
     if suspicion and not is_running_text(data, min_letters=_LONG_TEXT_LETTERS):
-        return hint_of_a_secret(data)
+        return secret_hint(data)
     return None
 
 

@@ -85,7 +85,7 @@ _HINTS: Final = (
 _A_TOKEN_ALONE: Final = re.compile(rb"\s*(?=\S*[0-9])(?=\S*[A-Za-z])[\w.~+/=:-]{16,}\s*")
 
 
-def hint_of_a_secret(data: bytes) -> str | None:
+def secret_hint(data: bytes) -> str | None:
     """What in a file of a suspicious name says that there are secrets in it; None if nothing does."""
     for what, pattern in _HINTS:
         if any(not pattern.groups or not _is_number_or_rule(found[1]) for found in pattern.finditer(data)):

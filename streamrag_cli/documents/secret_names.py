@@ -9,7 +9,7 @@ from fnmatch import translate
 from pathlib import PurePath
 from typing import Final, Literal, TypeAlias
 
-from streamrag_cli.documents.formats import format_of, has_shared_suffix, judged_kind
+from streamrag_cli.documents.formats import format_of, has_ambiguous_suffix, kind_for_secrets
 
 Suspicion: TypeAlias = Literal["", "secret", "unless_prose", "if_hinted"]
 """What to make of a file: nothing, never read it, read it if it is running text, leave it out if anything in it
@@ -78,7 +78,7 @@ def classify_name(path: PurePath, *, in_secret_directory: bool = False) -> Suspi
     if is_prose(path):
         return ""
     entry = format_of(path)
-    if judged_kind(path) == "code" and not name.startswith("wp-config"):
+    if kind_for_secrets(path) == "code" and not name.startswith("wp-config"):
         return "if_hinted" if _PHP_CONFIG.fullmatch(name) else ""
     words = _words(path.name)
     if _PROSE_WORDS.search(words):
@@ -104,12 +104,12 @@ def is_prose(path: PurePath) -> bool:
 
     `credentials.md` is a page about credentials; `credentials.json` and `credentials` are credentials.
     """
-    return judged_kind(path) == "prose"
+    return kind_for_secrets(path) == "prose"
 
 
 def is_data(path: PurePath) -> bool:
     """Whether the name is that of data or plain text rather than of prose or source code."""
-    return judged_kind(path) not in {"prose", "code"}
+    return kind_for_secrets(path) not in {"prose", "code"}
 
 
 def is_excluded_directory(name: str) -> bool:
@@ -129,7 +129,7 @@ def is_about_a_hidden_file(name: str) -> bool:
     (True, False)
     """
     path = PurePath(name.casefold())
-    return is_prose(path) and not has_shared_suffix(path) and _FILES.match(path.stem) is not None
+    return is_prose(path) and not has_ambiguous_suffix(path) and _FILES.match(path.stem) is not None
 
 
 def _words(name: str) -> str:

@@ -53,14 +53,14 @@ def _answer(header: bytes, data: bytes) -> bytes:
     _limit_processor_time(request["time_limit_s"])
     raw = RawFile(data=data, size=len(data), mtime_ns=0, read_at_ns=0, sha256="")
     try:
-        document = load_with(request["loader"], request["takes"], Path(request["path"]), raw)
+        document = load_with(request["loader"], request["input_type"], Path(request["path"]), raw)
         return document_to_json(document)
     except DocumentError as error:
         return error_to_json(error)
     except MemoryError:
-        return error_to_json(DocumentError("needs more memory than it is allowed", code="out_of_memory"))
+        return error_to_json(DocumentError("parsing exceeded the memory limit", code="out_of_memory"))
     except Exception as error:  # noqa: BLE001 - a foreign parser on hostile bytes raises anything; it costs one file
-        return error_to_json(DocumentError(f"its parser failed: {type(error).__name__}", code="parser_crashed"))
+        return error_to_json(DocumentError(f"the parser failed: {type(error).__name__}", code="parser_crashed"))
 
 
 def _limit_processor_time(more_s: float) -> None:

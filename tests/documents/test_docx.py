@@ -219,7 +219,7 @@ def test_merged_cells_are_in_each_row_that_they_span() -> None:
 
 
 def test_a_document_without_text_is_noted() -> None:
-    assert loaded("a.docx", docx_bytes(lambda _: None)).remarks == ("no text in it",)
+    assert loaded("a.docx", docx_bytes(lambda _: None)).notes == ("contains no text",)
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_lines_are_the_files() -> None:
 def test_the_encoding_is_the_marked_or_the_declared_one(declaration: str, encoding: str) -> None:
     document = loaded("a.html", f"{declaration}<p>Привет, мир</p>".encode(encoding))
 
-    assert (document.text, document.remarks) == ("Привет, мир", ())
+    assert (document.text, document.notes) == ("Привет, мир", ())
 
 
 def test_tables_within_tables_keep_rows_of_their_own() -> None:

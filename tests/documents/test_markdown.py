@@ -10,7 +10,7 @@ def test_headings_make_nested_sections_and_the_text_is_the_file() -> None:
 
     document = loaded("a.md", text)
 
-    assert (document.text, document.title, document.remarks) == (text, "Guide", ())
+    assert (document.text, document.title, document.notes) == (text, "Guide", ())
     assert document.line_numbers == range(1, 18)
     assert outline(document) == [
         ("Guide", "# Guide\n\nIntro."),

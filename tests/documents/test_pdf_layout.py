@@ -180,8 +180,8 @@ def test_a_heading_is_not_taken_for_the_rest_of_a_sentence() -> None:
 def test_pages_that_are_pictures_are_counted() -> None:
     texts = column(60, LEFT)
 
-    assert loaded("a.pdf", placed_pdf([[], texts])).remarks == ("1 of 2 pages has no text (scanned?)",)
-    assert loaded("a.pdf", placed_pdf([[], texts, []])).remarks == ("2 of 3 pages have no text (scanned?)",)
+    assert loaded("a.pdf", placed_pdf([[], texts])).notes == ("1 of 2 pages has no text (scanned?)",)
+    assert loaded("a.pdf", placed_pdf([[], texts, []])).notes == ("2 of 3 pages have no text (scanned?)",)
 
 
 @pytest.mark.parametrize("name", ["columns-chromium.pdf", "columns-groff.pdf"])

@@ -41,8 +41,8 @@ def test_what_is_not_a_regular_file_is_refused_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.fault("unreadable-files")
 def test_a_file_that_is_gone_has_vanished(tmp_path: Path) -> None:
-    assert failure(tmp_path / "a.md") == ("vanished", "no longer there")
-    assert failure(tmp_path / "a" / "b.md") == ("vanished", "no longer there")
+    assert failure(tmp_path / "a.md") == ("vanished", "no longer exists")
+    assert failure(tmp_path / "a" / "b.md") == ("vanished", "no longer exists")
 
 
 def test_links_are_followed_unless_forbidden(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_links_are_followed_unless_forbidden(tmp_path: Path) -> None:
     (tmp_path / "b").symlink_to("a")
 
     assert read_file(tmp_path / "b", limit_bytes=9).data == b"x"
-    with pytest.raises(DocumentError, match="replaced by a link"):
+    with pytest.raises(DocumentError, match="replaced by a symbolic link"):
         read_file(tmp_path / "b", limit_bytes=9, follow_links=False)
 
 
@@ -146,11 +146,11 @@ def test_other_encodings_are_guessed() -> None:
 def test_damage_is_replaced_and_reported() -> None:
     assert decode("naïve café déjà".encode() + b"\xff vu") == (
         "naïve café déjà\N{REPLACEMENT CHARACTER} vu",
-        "not all of it is utf-8: damaged characters were replaced",
+        "not entirely utf-8: invalid characters were replaced",
     )
     assert decode(b"\xff\xfea\0b") == (
         "a\N{REPLACEMENT CHARACTER}",
-        "not all of it is utf-16-le: damaged characters were replaced",
+        "not entirely utf-16-le: invalid characters were replaced",
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 import pytest
 
-from streamrag_cli.documents.secret_content import why_secret
+from streamrag_cli.documents.secret_content import secret_reason
 from tests.support.fake_secrets import AWS_ID, AWS_SECRET, private_key, random_text
 
 HEX = "0123456789abcdef"
@@ -47,13 +47,13 @@ PAGES = (
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("token", TOKENS)
 def test_a_token_is_found_in_any_file(name: str, token: str) -> None:
-    assert why_secret(PurePath(name), f"before\nkey = '{token}'\nafter".encode()) == TOKENS[token]
+    assert secret_reason(PurePath(name), f"before\nkey = '{token}'\nafter".encode()) == TOKENS[token]
 
 
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("kind", ["", "RSA ", "EC ", "ENCRYPTED "])
 def test_a_private_key_is_found_in_any_file(name: str, kind: str) -> None:
-    assert why_secret(PurePath(name), f"text\n{private_key(kind)}text".encode()) == "a private key"
+    assert secret_reason(PurePath(name), f"text\n{private_key(kind)}text".encode()) == "a private key"
 
 
 OPENSSH = base64.b64encode(b"openssh-key-v1\0" + base64.b64decode(random_text(360) + "=" * (-360 % 4)))
@@ -97,12 +97,12 @@ PEM = private_key()
     ],
 )
 def test_a_private_key_is_found_however_it_is_quoted(text: str) -> None:
-    assert why_secret(PurePath("page.md"), text.encode()) == "a private key"
+    assert secret_reason(PurePath("page.md"), text.encode()) == "a private key"
 
 
 def test_secrets_are_found_in_utf_16_too() -> None:
-    assert why_secret(PurePath("page.md"), PEM.encode("utf-16")) == "a private key"
-    assert why_secret(PurePath("page.md"), PEM.encode("utf-16-le")) == "a private key"
+    assert secret_reason(PurePath("page.md"), PEM.encode("utf-16")) == "a private key"
+    assert secret_reason(PurePath("page.md"), PEM.encode("utf-16-le")) == "a private key"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_secrets_are_found_in_utf_16_too() -> None:
 )
 def test_an_aws_secret_is_found_with_or_without_its_id(text: str) -> None:
     for name in PAGES:
-        assert why_secret(PurePath(name), text.encode()) in {"an AWS access key", "an AWS secret key"}
+        assert secret_reason(PurePath(name), text.encode()) in {"an AWS access key", "an AWS secret key"}
 
 
 DOCUMENTATION = [
@@ -142,7 +142,7 @@ DOCUMENTATION = [
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("text", DOCUMENTATION)
 def test_what_only_shows_how_a_secret_looks_is_read(name: str, text: str) -> None:
-    assert why_secret(PurePath(name), text.encode()) is None
+    assert secret_reason(PurePath(name), text.encode()) is None
 
 
 KUBERNETES = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\ndata:\n  password: aHVudGVyMi1odW50ZXIy\n"
@@ -187,8 +187,8 @@ DATA = [
 def test_data_that_is_a_secret_as_a_whole_is_found_and_a_page_that_shows_it_is_read(
     name: str, text: str, what: str
 ) -> None:
-    assert why_secret(PurePath(name), text.encode()) == what
-    assert why_secret(PurePath("tutorial.md"), f"# How to\n\n```\n{text}```\n".encode()) is None
+    assert secret_reason(PurePath(name), text.encode()) == what
+    assert secret_reason(PurePath("tutorial.md"), f"# How to\n\n```\n{text}```\n".encode()) is None
 
 
 @pytest.mark.fault("pages-about-secrets")
@@ -215,21 +215,23 @@ def test_data_that_is_a_secret_as_a_whole_is_found_and_a_page_that_shows_it_is_r
     ],
 )
 def test_data_without_a_value_of_its_own_is_read(name: str, text: str) -> None:
-    assert why_secret(PurePath(name), text.encode()) is None
+    assert secret_reason(PurePath(name), text.encode()) is None
 
 
 def test_an_asciidoc_page_named_asc_is_read_and_a_pgp_block_is_not() -> None:
-    assert why_secret(PurePath("a.asc"), b"= Keys\n\nExport them with `gpg --armor`.\n") is None
-    assert why_secret(PurePath("a.asc"), b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQINBF\n") == "a PGP block"
+    assert secret_reason(PurePath("a.asc"), b"= Keys\n\nExport them with `gpg --armor`.\n") is None
+    assert secret_reason(PurePath("a.asc"), b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQINBF\n") == "a PGP block"
 
 
 def test_a_suspicious_name_needs_a_hint_and_a_secret_one_running_text_to_be_read() -> None:
     prose = b"The garden had been closed for ten years, and nobody knew where the key was buried. " * 4
     notes = prose + b"\npassword: hunter2\n"
 
-    assert why_secret(PurePath("settings.xml"), b"<string name='password'>Passwort</string>", "if_hinted") is None
-    assert why_secret(PurePath("settings.xml"), b"<password>hunter2</password>", "if_hinted") == "a password or token"
-    assert why_secret(PurePath("token.json"), b'"q7Kd2mPzq7Kd2mPz"', "if_hinted") is None
+    assert secret_reason(PurePath("settings.xml"), b"<string name='password'>Passwort</string>", "if_hinted") is None
+    assert (
+        secret_reason(PurePath("settings.xml"), b"<password>hunter2</password>", "if_hinted") == "a password or token"
+    )
+    assert secret_reason(PurePath("token.json"), b'"q7Kd2mPzq7Kd2mPz"', "if_hinted") is None
     for rule in (
         b"password: 90 days",
         b"token: 3600s",
@@ -237,12 +239,12 @@ def test_a_suspicious_name_needs_a_hint_and_a_secret_one_running_text_to_be_read
         b'"token": 12345',
         b"password=varchar(255)",
     ):
-        assert why_secret(PurePath("settings.ini"), rule, "if_hinted") is None
-    assert why_secret(PurePath("settings.ini"), b"password: 90417736", "if_hinted") == "a password or token"
-    assert why_secret(PurePath("token.txt"), b"q7Kd2mPzq7Kd2mPz\n", "if_hinted") == "a token"
-    assert why_secret(PurePath("The Secret Garden.txt"), prose, "unless_prose") is None
-    assert why_secret(PurePath("secrets.txt"), b"bank: hunter2\n", "unless_prose") == "its name"
-    assert why_secret(PurePath("secrets.txt"), notes, "unless_prose") == "a password or token"
+        assert secret_reason(PurePath("settings.ini"), rule, "if_hinted") is None
+    assert secret_reason(PurePath("settings.ini"), b"password: 90417736", "if_hinted") == "a password or token"
+    assert secret_reason(PurePath("token.txt"), b"q7Kd2mPzq7Kd2mPz\n", "if_hinted") == "a token"
+    assert secret_reason(PurePath("The Secret Garden.txt"), prose, "unless_prose") is None
+    assert secret_reason(PurePath("secrets.txt"), b"bank: hunter2\n", "unless_prose") == "its name"
+    assert secret_reason(PurePath("secrets.txt"), notes, "unless_prose") == "a password or token"
 
 
 def test_no_file_makes_the_search_slow() -> None:
@@ -254,4 +256,4 @@ def test_no_file_makes_the_search_slow() -> None:
         b"eyJaaaaaaaaaaa.",
         b'"data":\n ',
     ):
-        why_secret(PurePath("a.json"), piece * (400_000 // len(piece)), "if_hinted")
+        secret_reason(PurePath("a.json"), piece * (400_000 // len(piece)), "if_hinted")

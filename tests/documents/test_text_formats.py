@@ -43,7 +43,7 @@ def test_plain_text_is_one_section() -> None:
 @pytest.mark.parametrize("name", ["a.md", "a.txt", "a.rst", "a.html", "a.csv", "a.jsonl", "a.py", "a.org", "a.adoc"])
 def test_a_file_with_nothing_in_it_is_noted(name: str) -> None:
     for content in ("", " \n\n"):
-        assert loaded(name, content).remarks == ("no text in it",)
+        assert loaded(name, content).notes == ("contains no text",)
 
 
 @pytest.mark.fault("text-encodings")
@@ -57,7 +57,7 @@ def test_a_name_that_no_format_claims_is_text_unless_it_is_binary() -> None:
 def test_a_guessed_encoding_is_remarked() -> None:
     document = loaded("a.md", "# Größe\n\nSchöne Grüße aus München".encode("cp1252"))
 
-    assert (document.title, document.remarks) == ("Größe", ("not UTF-8: read as cp1252",))
+    assert (document.title, document.notes) == ("Größe", ("not UTF-8: read as cp1252",))
 
 
 def test_rst_titles_make_sections() -> None:
@@ -83,7 +83,7 @@ def test_rst_nested_too_deeply_is_read_without_headings() -> None:
 
     document = loaded("a.rst", text)
 
-    assert (document.text.count("x"), document.remarks) == (1200, ("nested too deeply: read without its headings",))
+    assert (document.text.count("x"), document.notes) == (1200, ("nested too deeply: read without headings",))
 
 
 def test_python_is_cut_at_definitions_and_methods() -> None:
@@ -135,7 +135,7 @@ def test_restructuredtext_with_targets_of_links_has_its_headings() -> None:
 
     document = loaded("a.rst", source)
 
-    assert (document.remarks, [section.headings for section in document.sections]) == ((), [("Guide",)])
+    assert (document.notes, [section.headings for section in document.sections]) == ((), [("Guide",)])
 
 
 def test_restructuredtext_that_docutils_cannot_parse_is_read_without_headings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,4 +147,4 @@ def test_restructuredtext_that_docutils_cannot_parse_is_read_without_headings(mo
     document = loaded("a.rst", "Guide\n=====\n\nText.\n")
 
     assert document.text == "Guide\n\nText."
-    assert document.remarks == ("docutils cannot parse it (AttributeError): read without its headings",)
+    assert document.notes == ("docutils cannot parse it (AttributeError): read without headings",)

@@ -6,7 +6,7 @@ from pathlib import PurePath
 import pytest
 
 from streamrag_cli.documents.chunking import chunk
-from streamrag_cli.documents.secret_content import why_secret
+from streamrag_cli.documents.secret_content import secret_reason
 from tests.support.loading import loaded
 
 LINE_CHARS = 3_900
@@ -36,7 +36,7 @@ HOSTILE = {
 def test_a_line_made_to_cost_time_costs_next_to_none(name: str, line: str) -> None:
     data = "\n".join([line] * 4).encode()
     since_s = time.process_time()
-    why_secret(PurePath(name), data, "if_hinted")
+    secret_reason(PurePath(name), data, "if_hinted")
     list(chunk(loaded(name, data)))
 
     assert time.process_time() - since_s < MOST_S

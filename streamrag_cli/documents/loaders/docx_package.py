@@ -49,7 +49,7 @@ def open_package(data: bytes) -> Package:
     from lxml.etree import LxmlError  # 30 ms
 
     if data.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):  # an OLE container, which is what Word encrypts into
-        raise DocumentError("encrypted, or in Word's old format", code="encrypted")
+        raise DocumentError("encrypted, or in the old Word format", code="encrypted")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check(archive.infolist(), len(data))
@@ -62,7 +62,7 @@ def _check(entries: list[zipfile.ZipInfo], size: int) -> None:
     unpacked = sum(entry.file_size for entry in entries)
     packed = max(1, sum(entry.compress_size for entry in entries))
     if len(entries) > ENTRIES:
-        raise DocumentError(f"holds {len(entries):,} files", code="zip_bomb")
+        raise DocumentError(f"archive contains {len(entries):,} files", code="zip_bomb")
     if unpacked > UNPACKED_BYTES or (unpacked > RATIO_FROM_BYTES and unpacked > RATIO * min(packed, size)):
         raise DocumentError(f"would unpack to {unpacked / (1 << 20):,.0f} MiB", code="zip_bomb")
 

@@ -42,7 +42,7 @@ _DECLARED: Final = re.compile(
 
 
 def load_html(path: str, data: bytes) -> Document:
-    source, remark = decode(data, declared=_declared_encoding(data))
+    source, note = decode(data, declared=_declared_encoding(data))
     root = _parse(source)
     flow = Flow()
     if root is not None:
@@ -58,7 +58,7 @@ def load_html(path: str, data: bytes) -> Document:
         title=_title(root, [heading.text for heading in headings if heading.level == 1]),
         sections=sections_from(headings, len(text)),
         line_numbers=lines if known else None,
-        remarks=(remark,) if remark else (),
+        notes=(note,) if note else (),
     )
 
 

@@ -68,7 +68,7 @@ class Lines:
         self._put(fence, shown[-1][0])
         self.blank()
 
-    def document(self, path: str, *, title: str = "", summary: str = "", remarks: tuple[str, ...] = ()) -> Document:
+    def document(self, path: str, *, title: str = "", summary: str = "", notes: tuple[str, ...] = ()) -> Document:
         """The document, cut at its headings. Its title, unless given, is its only heading of the highest level."""
         text = self.text
         return Document(
@@ -78,7 +78,7 @@ class Lines:
             summary=summary,
             sections=sections_from(self.headings, len(text)),
             line_numbers=self.numbers,
-            remarks=remarks,
+            notes=notes,
         )
 
     @property

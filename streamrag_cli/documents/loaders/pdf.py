@@ -56,14 +56,14 @@ def _document(path: str, title: str, pages: list[Page]) -> Document:
         sections.append(Section(start=length, end=length + len(text) + 2, page=number))
         length += len(text) + 2
     if not pieces:
-        raise DocumentError("no text in it (scanned?)", code="no_text", hint="ocrmypdf IN.pdf OUT.pdf")
+        raise DocumentError("contains no text (scanned?)", code="no_text", hint="run OCR first: ocrmypdf IN.pdf OUT.pdf")
     return Document(
         path=path,
         text="".join(pieces),
         title=title,
         sections=tuple(sections),
         line_numbers=None,
-        remarks=(_remark(without_text, len(pages)),) if without_text else (),
+        notes=(_pages_note(without_text, len(pages)),) if without_text else (),
     )
 
 
@@ -74,7 +74,7 @@ def _page_texts(pages: list[Page]) -> list[str]:
     return ["\n".join([*(line.text for line in each), *page.sideways]) for each, page in zip(lines, pages, strict=True)]
 
 
-def _remark(without_text: int, pages: int) -> str:
+def _pages_note(without_text: int, pages: int) -> str:
     return f"{without_text:,} of {pages:,} pages {'has' if without_text == 1 else 'have'} no text (scanned?)"
 
 

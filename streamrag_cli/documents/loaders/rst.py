@@ -21,17 +21,17 @@ _NO_LINE_ENDS: Final = dict.fromkeys(map(ord, "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
 
 def load_rst(path: str, text: str) -> Document:
-    remarks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     titles: dict[int, Title] = {}
     if len(text) > OUTLINED_CHARS:
         return load_plain(path, text)
     try:
         titles = _find_titles(text)
     except RecursionError:
-        remarks = ("nested too deeply: read without its headings",)
+        notes = ("nested too deeply: read without headings",)
     except Exception as error:  # noqa: BLE001 - whatever docutils stumbles over, the text can be read
-        remarks = (f"docutils cannot parse it ({type(error).__name__}): read without its headings",)
-    return write_rst(text, titles).document(path, remarks=remarks)
+        notes = (f"docutils cannot parse it ({type(error).__name__}): read without headings",)
+    return write_rst(text, titles).document(path, notes=notes)
 
 
 def _find_titles(text: str) -> dict[int, Title]:

@@ -17,21 +17,21 @@ class _RefusedError(Exception):
 
 
 def load_xml(path: str, data: bytes) -> Document:
-    text, remark = decode(data)
+    text, note = decode(data)
     reader = _Reader()
     try:
         reader.parse(text)
     except (expat.ExpatError, _RefusedError):
         document = load_plain(path, text)
-        return document if not remark else _with_remark(document, remark)
+        return document if not note else _with_note(document, note)
     document = structured_document(path, reader.root)
-    return document if not remark else _with_remark(document, remark)
+    return document if not note else _with_note(document, note)
 
 
-def _with_remark(document: Document, remark: str) -> Document:
+def _with_note(document: Document, note: str) -> Document:
     from dataclasses import replace
 
-    return replace(document, remarks=(*document.remarks, remark))
+    return replace(document, notes=(*document.notes, note))
 
 
 class _Reader:
