@@ -1,7 +1,7 @@
-"""What git's own settings say of ignored files: the files of a user and of a repository that list patterns.
+"""Reads from Git's configuration which files list ignore patterns for a user and for a repository.
 
-The settings are parsed here and git is not run: in a repository from anywhere its settings can name programs. What
-they can do here is to name files of patterns.
+The configuration is parsed without running git, because in an untrusted repository it can name programs to run. Parsed
+here, it can only name pattern files.
 """
 
 import re
@@ -25,7 +25,7 @@ _ESCAPES: Final = {"n": "\n", "t": "\t", "b": "\b", "\n": ""}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitExcludes:
-    """Files of patterns for one work tree; the repository's counts more than that of the user."""
+    """The pattern files of one work tree. Those of the repository take precedence over the user's."""
 
     users: Path | None
     repository: Path
@@ -33,9 +33,9 @@ class GitExcludes:
 
 
 def git_excludes(work_tree: str, environment: Mapping[str, str] | None) -> GitExcludes:
-    """What git would read for the work tree whose root is the resolved `work_tree`, besides `.gitignore`.
+    """The pattern files, besides `.gitignore`, that git reads for the work tree with the resolved root `work_tree`.
 
-    `environment` is where the user's settings are looked for; None is nobody's.
+    `environment` locates the user's configuration; None ignores that.
     """
     git_directory = _git_directory(Path(work_tree))
     common = _common_directory(git_directory)
@@ -54,7 +54,7 @@ def git_excludes(work_tree: str, environment: Mapping[str, str] | None) -> GitEx
 
 
 def _git_directory(work_tree: Path) -> Path:
-    """`.git`, or where it leads to if it is a file, as in a linked work tree or a submodule."""
+    """`.git`, or the directory it points to if it is a file, as in a linked work tree or a submodule."""
     dot_git = work_tree / ".git"
     if dot_git.is_dir():
         return dot_git
@@ -101,14 +101,14 @@ def _users_excludes(settings: "_Settings", work_tree: Path, environment: Mapping
 
 @dataclass(slots=True)
 class _Settings:
-    """Settings as they are read, the last one of a name counts; names are `section.key`, in lower case."""
+    """Collects settings by their lower-case name `section.key`. The last value of a name wins."""
 
     git_directory: Path
     environment: Mapping[str, str]
     values: dict[str, str] = field(default_factory=dict)
 
     def read(self, path: Path, depth: int = 0) -> None:
-        """Take in one file and those that it includes; what cannot be read has no settings."""
+        """Read one file and the files that it includes; an unreadable file has no settings."""
         for section, subsection, key, value in _parse(_text_of(path)):
             if key == "path" and self._includes(section, subsection, path) and depth < _DEEPEST_INCLUDE:
                 self.read(path.parent / self.expanded(value), depth + 1)
@@ -153,7 +153,7 @@ def _fits(pattern: str, path: str, *, fold_case: bool = False) -> bool:
 
 
 def _parse(text: str) -> Iterator[tuple[str, str, str, str]]:
-    """Section, subsection, key and value of each setting; what follows a line that is none is not read."""
+    """Section, subsection, key and value of each setting, up to the first invalid line."""
     section = subsection = ""
     at = 0
     while at < len(text):
@@ -173,7 +173,7 @@ def _parse(text: str) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _value(text: str, at: int) -> tuple[str, int]:
-    """The value that begins at `at`, and where its line ends."""
+    """The value that begins at `at`, and the offset at which its line ends."""
     value: list[str] = []
     blanks = ""
     quoted = False

@@ -1,8 +1,8 @@
-"""Opens what was found under a folder, although the folder may have changed since.
+"""Opens files and directories found in a folder, even if the folder has changed since.
 
-Hours can lie between listing a folder and reading a file of it. A link that is put in the place of the file, or of a
-directory above it, must not lead the reader out of the folder: each component of a resolved path is opened relative
-to the one before it, and none may be a link.
+A file may be read hours after its folder was listed. A link that has replaced the file, or a directory above it, must
+not lead out of the folder: each component of a resolved path is opened relative to the previous one, and none may be a
+link.
 """
 
 import errno
@@ -17,9 +17,9 @@ _AS_DIRECTORY: Final = os.O_DIRECTORY | getattr(os, "O_PATH", os.O_RDONLY)
 
 
 def open_resolved(path: str, flags: int) -> int:
-    """Open the absolute `path`, which had no link in it when it was found.
+    """Open the absolute `path`, which contained no link when it was found.
 
-    Raises OSError; `DocumentError`, code `replaced_by_link`, if it has one now.
+    Raises OSError; `DocumentError` `replaced_by_link` if it contains one now.
     """
     if len(os.fsencode(path)) >= _LONGEST_PATH_BYTES:
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
@@ -36,7 +36,7 @@ def open_resolved(path: str, flags: int) -> int:
 
 
 def open_directory(path: str) -> int:
-    """As `open_resolved`, to list what is in it."""
+    """Like `open_resolved`, for a directory that will be listed."""
     return open_resolved(path, os.O_RDONLY | os.O_DIRECTORY)
 
 

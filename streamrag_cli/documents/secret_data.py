@@ -120,7 +120,7 @@ def _is_password_export(data: bytes) -> bool:
     return owned and any(
         len(row) > at
         and row[at].strip(" *x-")
-        and not is_number_or_rule(row[at], of_many=columns[at].endswith("words"), most_digits=most_digits)
+        and not is_number_or_rule(row[at], is_plural=columns[at].endswith("words"), most_digits=most_digits)
         for row in rows
         for at in secret
     )

@@ -1,4 +1,4 @@
-"""Why a file that was found and read is left out for what is in it; never one that a person named."""
+"""Decides whether a file is withheld because of its content. Files that the user named are never withheld."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -11,20 +11,20 @@ from streamrag_cli.documents.secret_content import key_in, secret_reason
 from streamrag_cli.model import Document
 
 RULES: Final = "2"
-"""Names what is left out for its content. To be raised with what `withhold_reason` looks for: what the store has is looked at
-once more then."""
+"""The version of the rules for withholding. Increase it whenever `withhold_reason` looks for something new: stored
+files are then checked again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """`reason` is for people and says nothing of the secret itself."""
+    """Why a file is withheld. `reason` is shown to the user and never contains the secret."""
 
     code: Literal["secret", "generated", "unsupported"]
     reason: str
 
 
 def withhold_reason(found: FoundFile, raw: RawFile) -> Withheld | None:
-    """Why the file is left out for its bytes, if it is."""
+    """Why the file is withheld, judging by its bytes; None if it is not."""
     if found.is_named or (format_of(found.path) or TEXT).encoded == "all":
         return None
     if what := secret_reason(found.path, raw.data, found.suspicion):
@@ -33,7 +33,7 @@ def withhold_reason(found: FoundFile, raw: RawFile) -> Withheld | None:
 
 
 def withhold_reason_for_text(found: FoundFile, document: Document) -> Withheld | None:
-    """The same of a format whose bytes do not show its text."""
+    """Like `withhold_reason`, but judging by the extracted text, for formats that encode their text."""
     if found.is_named or (format_of(found.path) or TEXT).encoded == "none":
         return None
     what = key_in(document.text.encode())

@@ -56,7 +56,9 @@ def _document(path: str, title: str, pages: list[Page]) -> Document:
         sections.append(Section(start=length, end=length + len(text) + 2, page=number))
         length += len(text) + 2
     if not pieces:
-        raise DocumentError("contains no text (scanned?)", code="no_text", hint="run OCR first: ocrmypdf IN.pdf OUT.pdf")
+        raise DocumentError(
+            "contains no text (scanned?)", code="no_text", hint="run OCR first: ocrmypdf IN.pdf OUT.pdf"
+        )
     return Document(
         path=path,
         text="".join(pieces),
