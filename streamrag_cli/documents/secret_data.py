@@ -1,6 +1,6 @@
-"""Secrets that are told by the form of a whole file: exports of passwords, cluster settings, state, login files.
+"""Recognizes secrets by the structure of a whole file: password exports, cluster settings, state, login files.
 
-Only data is asked about. In a page of documentation the same lines are an example.
+Only data files are checked. In documentation the same lines are examples.
 """
 
 import base64
@@ -82,29 +82,29 @@ _HINTS: Final = (
     ("an address with a password", re.compile(rb"://[^\s/:@\"'<>{$]+:[^\s/@\"'<>{$]{3,}@")),
     ("a cookie", re.compile(rb'"httpOnly"\s*:|^# (?:Netscape )?HTTP Cookie File', re.MULTILINE | re.IGNORECASE)),
 )
-_A_TOKEN_ALONE: Final = re.compile(rb"\s*(?=\S*[0-9])(?=\S*[A-Za-z])[\w.~+/=:-]{16,}\s*")
+_ONLY_A_TOKEN: Final = re.compile(rb"\s*(?=\S*[0-9])(?=\S*[A-Za-z])[\w.~+/=:-]{16,}\s*")
 
 
 def secret_hint(data: bytes) -> str | None:
-    """What in a file of a suspicious name says that there are secrets in it; None if nothing does."""
-    for what, pattern in _HINTS:
-        if any(not pattern.groups or not _is_number_or_rule(found[1]) for found in pattern.finditer(data)):
-            return what
-    return "a token" if _A_TOKEN_ALONE.fullmatch(data[:4096]) else None
+    """The sign of a secret in a file with a suspicious name, as a short phrase; None if there is none."""
+    for kind, pattern in _HINTS:
+        if any(not pattern.groups or not _is_number_or_rule(match[1]) for match in pattern.finditer(data)):
+            return kind
+    return "a token" if _ONLY_A_TOKEN.fullmatch(data[:4096]) else None
 
 
 def secret_data(path: PurePath, data: bytes) -> str | None:
-    """What kind of secret the file as a whole is; None if it is none that is known."""
+    """The kind of secret that the file as a whole is; None if it is none of the known kinds."""
     if (format_of(path) or TEXT).name == "table" and _is_password_export(data):
         return "a list of passwords"
-    for what, literal, finds in _CHECKS:
+    for kind, literal, finds in _CHECKS:
         if literal in data and finds(data):
-            return what
+            return kind
     return None
 
 
 def _is_password_export(data: bytes) -> bool:
-    """Whether the first line names a column of passwords and one of whose they are, and a row has one."""
+    """Whether the header has a password column and an account column, and a row contains a password."""
     lines = data[:65_536].decode("utf-8", "replace").lstrip("\ufeff").splitlines()
     if len(lines) < 2:
         return False
@@ -114,15 +114,15 @@ def _is_password_export(data: bytes) -> bool:
     except csv.Error:
         return False
     columns = [column.strip().casefold() for column in header]
-    secret = [at for at, column in enumerate(columns) if column in _SECRET_COLUMNS]
-    owned = any(_OWNER_COLUMNS.fullmatch(column) for column in columns)
+    secret_columns = [at for at, column in enumerate(columns) if column in _SECRET_COLUMNS]
+    has_owner = any(_OWNER_COLUMNS.fullmatch(column) for column in columns)
     most_digits = _FEWEST_DIGITS_OF_A_PIN - 1 if any(map(_PERSON_COLUMNS.fullmatch, columns)) else MOST_DIGITS
-    return owned and any(
+    return has_owner and any(
         len(row) > at
         and row[at].strip(" *x-")
         and not is_number_or_rule(row[at], is_plural=columns[at].endswith("words"), most_digits=most_digits)
         for row in rows
-        for at in secret
+        for at in secret_columns
     )
 
 
@@ -148,25 +148,25 @@ def _is_terraform_state(data: bytes) -> bool:
 
 
 def _holds_jwt(data: bytes) -> bool:
-    return any(looks_random(found[3]) and not _is_sample_jwt(found[2]) for found in _JWT.finditer(data))
+    return any(looks_random(match[3]) and not _is_sample_jwt(match[2]) for match in _JWT.finditer(data))
 
 
 def _is_sample_jwt(payload: bytes) -> bool:
     try:
-        said = base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4))
+        claims = base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4))
     except (binascii.Error, ValueError):
         return True
-    return b"John Doe" in said or b"1234567890" in said or b"example" in said
+    return b"John Doe" in claims or b"1234567890" in claims or b"example" in claims
 
 
 def _any_real(pattern: re.Pattern[bytes]) -> Callable[[bytes], bool]:
     return lambda data: any(
-        not is_placeholder(found[1]) and not _is_number_or_rule(found[1]) for found in pattern.finditer(data)
+        not is_placeholder(match[1]) and not _is_number_or_rule(match[1]) for match in pattern.finditer(data)
     )
 
 
 def _any_random(pattern: re.Pattern[bytes]) -> Callable[[bytes], bool]:
-    return lambda data: any(looks_random(found[1]) for found in pattern.finditer(data))
+    return lambda data: any(looks_random(match[1]) for match in pattern.finditer(data))
 
 
 _CHECKS: Final[tuple[tuple[str, bytes, Callable[[bytes], bool]], ...]] = (

@@ -13,7 +13,8 @@ _UNIT: Final = (
 )
 _QUANTITY: Final = re.compile(
     rf"(?:{_NUMBER})(?:\s*(?:-|–|to|\.\.)\s*(?:{_NUMBER}))?\s?(?:{_UNIT})?|\d+\s?(?:{_UNIT})|\d+\s*(?:-|–|to|\.\.)\s*\d+"
-    r"(?:\s?(?:bits?|characters?|chars?|days?))?", re.IGNORECASE,
+    r"(?:\s?(?:bits?|characters?|chars?|days?))?",
+    re.IGNORECASE,
 )
 _INTEGER: Final = re.compile(r"0|[1-9][0-9]*")
 MOST_DIGITS: Final = 5
@@ -35,8 +36,7 @@ _TYPE: Final = re.compile(r"(?:var)?(?:char|binary)\s?\(\d+\)", re.IGNORECASE)
 def is_number_or_rule(value: str, *, is_plural: bool = False, most_digits: int = MOST_DIGITS) -> bool:
     """Whether the value counts, measures or describes passwords, but is not one.
 
-    A plain number of more than `most_digits` digits may be a password, unless `is_plural`, that is, its name is a
-    plural.
+    A plain number of more than `most_digits` digits may be a password, unless its name is a plural (`is_plural`).
 
     >>> [is_number_or_rule(value) for value in ("1200", "1,200,000", "90 days", "12.5%", "required", "salted sha-1")]
     [True, True, True, True, True, True]

@@ -23,18 +23,18 @@ class Withheld:
     reason: str
 
 
-def withhold_reason(found: FoundFile, raw: RawFile) -> Withheld | None:
+def withhold_reason(file: FoundFile, raw: RawFile) -> Withheld | None:
     """Why the file is withheld, judging by its bytes; None if it is not."""
-    if found.is_named or (format_of(found.path) or TEXT).encoded == "all":
+    if file.is_named or (format_of(file.path) or TEXT).encoded == "all":
         return None
-    if what := secret_reason(found.path, raw.data, found.suspicion):
+    if what := secret_reason(file.path, raw.data, file.suspicion):
         return _secret(what)
-    return Withheld("generated", "generated") if is_generated(found.path, raw.data) else None
+    return Withheld("generated", "generated") if is_generated(file.path, raw.data) else None
 
 
-def withhold_reason_for_text(found: FoundFile, document: Document) -> Withheld | None:
+def withhold_reason_for_text(file: FoundFile, document: Document) -> Withheld | None:
     """Like `withhold_reason`, but judging by the extracted text, for formats that encode their text."""
-    if found.is_named or (format_of(found.path) or TEXT).encoded == "none":
+    if file.is_named or (format_of(file.path) or TEXT).encoded == "none":
         return None
     what = key_in(document.text.encode())
     return _secret(what) if what else None

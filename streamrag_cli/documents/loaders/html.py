@@ -63,10 +63,10 @@ def load_html(path: str, data: bytes) -> Document:
 
 
 def _declared_encoding(data: bytes) -> str | None:
-    found = _DECLARED.search(data[:4096])
-    if not found:
+    match = _DECLARED.search(data[:4096])
+    if not match:
         return None
-    name = (found[1] or found[2]).decode("ascii", errors="replace")
+    name = (match[1] or match[2]).decode("ascii", errors="replace")
     try:
         codec = codecs.lookup(name)
     except LookupError:
@@ -134,8 +134,8 @@ def _walk(element: Element, flow: Flow, content: Content, after_term: str = "") 
 def _language(pre: Element) -> str:
     """The language of code as highlighters and Markdown renderers name it; "" if they do not."""
     for element in (pre, *pre):
-        if found := _LANGUAGE.search(element.get("class") or ""):
-            return found[1]
+        if match := _LANGUAGE.search(element.get("class") or ""):
+            return match[1]
     return ""
 
 

@@ -86,17 +86,17 @@ class _Reader:
 
     def read(self) -> None:
         at = 0
-        for found in _TOKEN.finditer(self._text):
-            if self._text[at : found.start()].strip():
+        for match in _TOKEN.finditer(self._text):
+            if self._text[at : match.start()].strip():
                 raise _NotJsonError
-            self._line += self._text.count("\n", at, found.start())
-            if found.lastgroup == "mark":
-                self._mark(found[0])
-            elif found.lastgroup != "comment":
+            self._line += self._text.count("\n", at, match.start())
+            if match.lastgroup == "mark":
+                self._mark(match[0])
+            elif match.lastgroup != "comment":
                 self._begin_value()
-                self._value = (_decoded(found[0]) if found.lastgroup == "string" else found[0], self._line)
-            self._line += found[0].count("\n")
-            at = found.end()
+                self._value = (_decoded(match[0]) if match.lastgroup == "string" else match[0], self._line)
+            self._line += match[0].count("\n")
+            at = match.end()
         self._end_value()
         if len(self._frames) > 1 or self._text[at:].strip():
             raise _NotJsonError
@@ -201,7 +201,7 @@ def _decoded(token: str) -> str:
     if "\\" not in token and token[0] == '"':
         return token[1:-1]
     try:
-        said = json.loads('"' + re.sub(r"\\'", "'", token[1:-1]).replace("\n", "\\n") + '"', strict=False)
+        value = json.loads('"' + re.sub(r"\\'", "'", token[1:-1]).replace("\n", "\\n") + '"', strict=False)
     except ValueError:
         return token[1:-1]
-    return _NOT_TEXT.sub(REPLACEMENT, str(said).replace("\r\n", "\n").replace("\r", "\n"))
+    return _NOT_TEXT.sub(REPLACEMENT, str(value).replace("\r\n", "\n").replace("\r", "\n"))

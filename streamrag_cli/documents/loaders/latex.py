@@ -64,13 +64,13 @@ def load_latex(path: str, text: str) -> Document:
 
 
 def _title(text: str) -> str:
-    found = _TITLE.search(text)
-    end = argument_end(text, found.end()) if found else 0
-    return clean_heading(inline_text(" ".join(text[found.end() + 1 : end - 1].split()))) if found else ""
+    match = _TITLE.search(text)
+    end = argument_end(text, match.end()) if match else 0
+    return clean_heading(inline_text(" ".join(text[match.end() + 1 : end - 1].split()))) if match else ""
 
 
 def _is_mark(line: str, pattern: re.Pattern[str], name: str) -> bool:
-    return any(found[1] == name for found in pattern.finditer(line))
+    return any(match[1] == name for match in pattern.finditer(line))
 
 
 def _without_comments(text: str) -> Iterator[tuple[int, str, bool]]:
@@ -114,10 +114,10 @@ def _uncommented(line: str) -> str:
     if "%" not in line or len(line) > _LINE_CHARS:
         return line
     kept = [
-        found.span() for found in re.finditer(rf"{_VERB.pattern}|\\(?:url|href|nolinkurl|path)\{{[^{{}}]*\}}", line)
+        match.span() for match in re.finditer(rf"{_VERB.pattern}|\\(?:url|href|nolinkurl|path)\{{[^{{}}]*\}}", line)
     ]
-    for found in _COMMENT.finditer(line):
-        at = found.end(1)
+    for match in _COMMENT.finditer(line):
+        at = match.end(1)
         if not any(start < at < end for start, end in kept):
             return line[:at]
         for place in range(at + 1, len(line)):
@@ -144,8 +144,8 @@ class _Reader:
             elif begun := _BEGIN.search(line):
                 self._text(line[: begun.start()], number)
                 self._environment(begun[1], line[begun.end() :], number)
-            elif found := _HEADING.search(line):
-                self._heading(found, line, number)
+            elif match := _HEADING.search(line):
+                self._heading(match, line, number)
             else:
                 self._text(line, number)
 
@@ -157,15 +157,15 @@ class _Reader:
             depth += self._lines[self._at][1].count("{") - self._lines[self._at][1].count("}")
             self._at += 1
 
-    def _heading(self, found: re.Match[str], line: str, number: int) -> None:
-        self._text(line[: found.start()], number)
-        source = line[found.end() :]
+    def _heading(self, match: re.Match[str], line: str, number: int) -> None:
+        self._text(line[: match.start()], number)
+        source = line[match.end() :]
         while argument_end(source, 0) < 0 and self._at < len(self._lines) and len(source) < _LINE_CHARS:
             source += " " + self._lines[self._at][1]
             self._at += 1
         end = argument_end(source, 0)
         end = len(source) if end < 0 else end
-        self.out.heading(_LEVELS[found[1]], inline_text(source[1:end].removesuffix("}")), number)
+        self.out.heading(_LEVELS[match[1]], inline_text(source[1:end].removesuffix("}")), number)
         self._text(source[end:], number)
 
     def _environment(self, name: str, rest: str, number: int) -> None:
@@ -190,11 +190,11 @@ class _Reader:
         lines = [(number, rest)]
         while True:
             at, line = lines[-1]
-            for found in _END.finditer(line):
-                if found[1] == name:
-                    lines[-1] = (at, line[: found.start()])
-                    if line[found.end() :].strip():
-                        self._lines.insert(self._at, (at, line[found.end() :], False))
+            for match in _END.finditer(line):
+                if match[1] == name:
+                    lines[-1] = (at, line[: match.start()])
+                    if line[match.end() :].strip():
+                        self._lines.insert(self._at, (at, line[match.end() :], False))
                     return lines
             if self._at == len(self._lines):
                 return lines

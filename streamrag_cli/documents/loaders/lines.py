@@ -115,14 +115,14 @@ def edited(text: str, edits: Sequence[Edit]) -> tuple[str, Sequence[int]]:
     numbers: list[int] = [1]
     at, line, is_fresh = 0, 1, True
     for start, end, shown in _with_whole_lines(text, edits):
-        kept = text[at:start]
-        if kept:
+        unchanged = text[at:start]
+        if unchanged:
             numbers[-1] = line if is_fresh else numbers[-1]
-            breaks = kept.count("\n")
+            breaks = unchanged.count("\n")
             numbers.extend(range(line + 1, line + breaks + 1))
             line += breaks
-            is_fresh = kept.endswith("\n")
-        pieces.append(kept)
+            is_fresh = unchanged.endswith("\n")
+        pieces.append(unchanged)
         if shown:
             numbers[-1] = line if is_fresh else numbers[-1]
             is_fresh = False

@@ -43,9 +43,9 @@ def load_mailbox(path: str, data: bytes) -> Document:
     data = data.replace(b"\r\n", b"\n")
     out = Lines()
     starts = [
-        found.start()
-        for found in _SEPARATOR.finditer(data)
-        if data[max(0, found.start() - 1) : found.start()] in (b"", b"\n")
+        match.start()
+        for match in _SEPARATOR.finditer(data)
+        if data[max(0, match.start() - 1) : match.start()] in (b"", b"\n")
     ]
     if not starts or starts[0] != 0:
         if data.strip():

@@ -254,6 +254,6 @@ def _is_term(text: str, *, is_marked: bool) -> bool:
 
 def _arguments(source: str) -> list[str]:
     return [
-        found[2] if found[1] is None else found[1].replace('""', '"')
-        for found in _ARGUMENT.finditer(source[:_LINE_CHARS])
+        match[2] if match[1] is None else match[1].replace('""', '"')
+        for match in _ARGUMENT.finditer(source[:_LINE_CHARS])
     ]

@@ -47,13 +47,13 @@ def roff_text(text: str) -> str:
     """
     if "\\" not in text:
         return text
-    return _ESCAPE.sub(_glyph, _STRING.sub(lambda found: _STRINGS[found[1]], text))
+    return _ESCAPE.sub(_glyph, _STRING.sub(lambda match: _STRINGS[match[1]], text))
 
 
-def _glyph(found: re.Match[str]) -> str:
-    name = found[1] or found[2]
+def _glyph(match: re.Match[str]) -> str:
+    name = match[1] or match[2]
     if name is None:
-        return _SINGLE.get(found[3] or "", "")
+        return _SINGLE.get(match[3] or "", "")
     if name in _GLYPHS:
         return _GLYPHS[name]
     if re.fullmatch(r"u[0-9A-F]{4,5}", name):

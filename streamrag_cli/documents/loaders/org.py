@@ -136,23 +136,23 @@ class _Reader:
 
     def _run(self, pattern: re.Pattern[str], number: int) -> list[tuple[int, re.Match[str]]]:
         """The lines from `number` on that `pattern` fits."""
-        found: list[tuple[int, re.Match[str]]] = []
+        match: list[tuple[int, re.Match[str]]] = []
         at = number - 1
         while (
             at < len(self._lines) and len(self._lines[at]) <= _LINE_CHARS and (m := pattern.fullmatch(self._lines[at]))
         ):
-            found.append((at + 1, m))
+            match.append((at + 1, m))
             at += 1
         self._at = at
-        return found
+        return match
 
     def _fixed(self, number: int) -> None:
-        self.out.code([(at, found[1] or "") for at, found in self._run(_FIXED, number)])
+        self.out.code([(at, match[1] or "") for at, match in self._run(_FIXED, number)])
 
     def _table(self, number: int) -> None:
         source = self._run(_ROW, number)
-        rows = [(at, [_inline(cell) for cell in found[1].strip().strip("|").split("|")]) for at, found in source]
-        rules = [bool(_ROW_RULE.fullmatch(found[0])) for _, found in source]
+        rows = [(at, [_inline(cell) for cell in match[1].strip().strip("|").split("|")]) for at, match in source]
+        rules = [bool(_ROW_RULE.fullmatch(match[0])) for _, match in source]
         has_header = (len(rules) > 2 and not rules[0] and rules[1]) or (len(rules) > 3 and rules[0] and rules[2])
         shown = [row for row, is_rule in zip(rows, rules, strict=True) if not is_rule]
         columns = column_names(shown.pop(0)[1]) if has_header and shown else []
@@ -166,11 +166,11 @@ class _Reader:
 def _inline(text: str) -> str:
     """A line as it reads. Verbatim text keeps marks of code."""
     text = _SNIPPET.sub("", _MACRO.sub("", text.strip()))
-    text = _LINK.sub(lambda found: found[2] or found[1].removeprefix("file:"), text)
-    text = _NOTE.sub(lambda found: f" ({found[1]})" if found[1] else "", text)
+    text = _LINK.sub(lambda match: match[2] or match[1].removeprefix("file:"), text)
+    text = _NOTE.sub(lambda match: f" ({match[1]})" if match[1] else "", text)
     text = _TARGET.sub("", text) if "<<" in text else text
     code = CodePlaceholders()
-    text = _VERBATIM.sub(lambda found: code.keep(found[2]), text)
+    text = _VERBATIM.sub(lambda match: code.keep(match[2]), text)
     for _ in range(2):  # one emphasis may be in another
         text = _EMPHASIS.sub(r"\2", text)
     return code.restore(text.removesuffix("\\\\")).strip()

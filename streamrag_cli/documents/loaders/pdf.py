@@ -83,9 +83,9 @@ def _pages_note(without_text: int, pages: int) -> str:
 def _joined(page: str, compounds: set[str]) -> str:
     """`page` with divided words put together, hyphenated where the document hyphenates them elsewhere too."""
 
-    def join(found: re.Match[str]) -> str:
-        compound = f"{found[1]}-{found[2]}"
-        return compound if compound.casefold() in compounds else found[1] + found[2]
+    def join(match: re.Match[str]) -> str:
+        compound = f"{match[1]}-{match[2]}"
+        return compound if compound.casefold() in compounds else match[1] + match[2]
 
     return _DIVIDED.sub(join, page).replace(LINE_BREAK_HYPHEN, "-")
 

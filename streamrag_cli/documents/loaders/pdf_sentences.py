@@ -47,9 +47,9 @@ def _goes_on(last: Line, first: Line) -> bool:
 def _taken_rest(lines: list[Line]) -> list[Line]:
     """Take the lines up to the end of the first sentence out of `lines`; none if it does not end soon."""
     for count, line in enumerate(lines[:_MOST_LINES]):
-        if found := _END_INSIDE.search(line.text):
-            taken = [*lines[:count], replace(line, text=line.text[: found.end()])]
-            rest = line.text[found.end() :].lstrip()
+        if match := _END_INSIDE.search(line.text):
+            taken = [*lines[:count], replace(line, text=line.text[: match.end()])]
+            rest = line.text[match.end() :].lstrip()
             lines[: count + 1] = [replace(line, text=rest)] if rest else []
             return taken
     return []

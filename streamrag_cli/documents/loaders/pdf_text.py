@@ -106,10 +106,10 @@ def _edges(page: Any, quarters: int) -> tuple[float, float]:
 def _line_spans(text: str) -> list[tuple[int, int]]:
     """Where each line that is not blank begins and ends, without the white space around it."""
     spans = []
-    for found in _LINE.finditer(text):
-        line = found[0]
+    for match in _LINE.finditer(text):
+        line = match[0]
         if stripped := line.strip():
-            start = found.start() + len(line) - len(line.lstrip())
+            start = match.start() + len(line) - len(line.lstrip())
             spans.append((start, start + len(stripped)))
     return spans
 
@@ -186,10 +186,10 @@ def _pieces(text: str, start: int, end: int, boxes: Boxes, height: float) -> lis
     least = _least_gap([*(gap for gap, _ in begins), *[_SPACE * height] * spaces], height)
     pieces: list[tuple[int, int]] = []
     previous = start
-    for gap, found in begins:
+    for gap, match in begins:
         if gap <= least:
             continue
-        begin = found if isinstance(found, int) else _word_start(text, boxes.place_at(found - 1, start, end))
+        begin = match if isinstance(match, int) else _word_start(text, boxes.place_at(match - 1, start, end))
         before = previous + len(text[previous:begin].rstrip())
         if begin > previous and not _is_marker(text, previous, before, is_first=previous == start):
             pieces.append((previous, before))
@@ -205,8 +205,8 @@ def _word_gaps(text: str, start: int, end: int, boxes: Boxes) -> list[tuple[floa
     """(width of the gap in front of it, its place in the text) for each word but the first."""
     gaps: list[tuple[float, int | float]] = []
     right = 0.0
-    for found in _WORD.finditer(text, start, end):
-        begin, stop = found.span()
+    for match in _WORD.finditer(text, start, end):
+        begin, stop = match.span()
         x0, x1, _, _ = boxes.at(begin)
         if begin > start:
             gaps.append((abs(x0 - right), begin))

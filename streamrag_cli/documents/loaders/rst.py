@@ -48,8 +48,8 @@ def _find_titles(text: str) -> dict[int, Title]:
         if at < 0 or lines[at].strip() != source.strip():
             continue
         has_overline = at > 0 and lines[at - 1].strip() == lines[at + 1].strip()
-        found = Title(level=_depth(section), text=inline_text(source[:1000]), lines=3 if has_overline else 2)
-        titles[at - has_overline] = found
+        match = Title(level=_depth(section), text=inline_text(source[:1000]), lines=3 if has_overline else 2)
+        titles[at - has_overline] = match
     return titles
 
 

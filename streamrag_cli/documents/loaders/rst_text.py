@@ -257,7 +257,7 @@ class _Writer:
 
     def _simple(self, at: int) -> bool:
         """A table whose columns are marked by rulings of `=`; False if it does not end."""
-        spans = [found.span() for found in re.finditer(r"=+", self._lines[at])]
+        spans = [match.span() for match in re.finditer(r"=+", self._lines[at])]
         limits = [start for start, _ in spans]
         rulings = [at]
         end = at + 1
@@ -302,10 +302,10 @@ def _dedented(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
 def inline_text(text: str) -> str:
     """The line as it reads. Literals keep marks of code."""
     code = CodePlaceholders()
-    text = _LITERAL.sub(lambda found: code.keep(found[1]), text)
-    text = _ROLE.sub(lambda found: _TARGET.sub("", found[1]).lstrip("~!"), text)
+    text = _LITERAL.sub(lambda match: code.keep(match[1]), text)
+    text = _ROLE.sub(lambda match: _TARGET.sub("", match[1]).lstrip("~!"), text)
     text = _NOTE_MARK.sub("", text)
-    text = _REFERENCE.sub(lambda found: found[1] or found[2] or found[3], text)
+    text = _REFERENCE.sub(lambda match: match[1] or match[2] or match[3], text)
     text = _INTERPRETED.sub(r"\1", text)
     text = _STRONG.sub(r"\2", text)
     text = _SUBSTITUTION.sub(r"\1", text)

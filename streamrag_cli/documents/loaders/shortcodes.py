@@ -35,22 +35,22 @@ class Shortcodes:
         opener = text[start : start + (3 if text.startswith("{{", start) else 2)]
         close = text.find(_CLOSERS[opener], start + len(opener), start + _MARK_CHARS)
         head = text[start + len(opener) : close] if close >= 0 else ""
-        found = _HEAD.fullmatch(head)
-        if not found or opener in head or "\n\n" in head:
+        match = _HEAD.fullmatch(head)
+        if not match or opener in head or "\n\n" in head:
             return None
         end = close + len(_CLOSERS[opener])
         if start == self.code_until:
             return Edit(start, end, "```")
-        is_opening = not (found[1] or found[4])
-        if is_opening and found[2] in _HIDDEN and (closing := self._closing(found[2], end)):
+        is_opening = not (match[1] or match[4])
+        if is_opening and match[2] in _HIDDEN and (closing := self._closing(match[2], end)):
             return Edit(start, closing.end())
         line_start = text.rfind("\n", 0, start) + 1
         line_end = text.find("\n", end)
         stands_alone = not text[end : line_end if line_end >= 0 else len(text)].strip()
-        is_code = stands_alone and is_opening and found[2] in _CODE and not text[line_start:start].strip()
-        if is_code and (closing := self._code_end(found[2], end)):
+        is_code = stands_alone and is_opening and match[2] in _CODE and not text[line_start:start].strip()
+        if is_code and (closing := self._code_end(match[2], end)):
             self.code_until = closing.start()
-            language = _LANGUAGE.match(found[3]) if found[2] != "code-toggle" else None
+            language = _LANGUAGE.match(match[3]) if match[2] != "code-toggle" else None
             return Edit(start, end, f"```{language[1] if language else ''}")
         is_left_over = stands_alone and _ITEM_MARK.fullmatch(text, line_start, start)
         return Edit(line_start if is_left_over else start, end)

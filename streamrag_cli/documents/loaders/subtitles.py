@@ -131,7 +131,7 @@ def _cues(text: str) -> Iterator[_Cue]:
 
 
 def _spoken(line: str) -> str:
-    line = _TAG.sub("", _VOICE.sub(lambda found: f"- {found[1].strip()}: ", line))
+    line = _TAG.sub("", _VOICE.sub(lambda match: f"- {match[1].strip()}: ", line))
     return " ".join(unescape(line).strip("♪♫ \t").split())
 
 

@@ -28,14 +28,14 @@ def load_toml(path: str, text: str) -> Document:
             continue
         if line.lstrip().startswith("#"):
             comments.append((number, line.rstrip()))
-        elif len(line) <= _LINE_CHARS and (found := _TABLE.fullmatch(line)):
-            table = _table(tables, tuple(part.strip().strip("\"'") for part in _PART.findall(found[1])), line)
+        elif len(line) <= _LINE_CHARS and (match := _TABLE.fullmatch(line)):
+            table = _table(tables, tuple(part.strip().strip("\"'") for part in _PART.findall(match[1])), line)
             table.lines.extend([*comments, (number, line.rstrip())])
             comments = []
-        elif len(line) <= _LINE_CHARS and (found := _KEY.match(line)):
-            end = _value_end(lines, at, found[2])
+        elif len(line) <= _LINE_CHARS and (match := _KEY.match(line)):
+            end = _value_end(lines, at, match[2])
             own = [(each + 1, lines[each].rstrip()) for each in range(at, end)]
-            table.entries.append(Entry(found[1].strip().strip("\"'"), [*comments, (number, line.rstrip()), *own]))
+            table.entries.append(Entry(match[1].strip().strip("\"'"), [*comments, (number, line.rstrip()), *own]))
             comments, at = [], end
         else:
             table.lines.extend([*comments, (number, line.rstrip())])

@@ -34,8 +34,8 @@ def _name_of_document(document: Entry) -> str:
 
 def _value_of(entry: Entry, name: str) -> str:
     for each in entry.entries:
-        if each.name == name and (found := _KEY.match(each.lines[-1][1].strip())):
-            return _unquoted(found[2] or "")
+        if each.name == name and (match := _KEY.match(each.lines[-1][1].strip())):
+            return _unquoted(match[2] or "")
     return ""
 
 
@@ -96,8 +96,8 @@ class _Reader:
     def _entry(self, number: int, line: str, stripped: str, indentation: int) -> None:
         dashes = _DASHES.match(stripped)
         column = dashes.end() if dashes else 0
-        found = _KEY.match(stripped, column)
-        if not dashes and not found:
+        match = _KEY.match(stripped, column)
+        if not dashes and not match:
             self._go_on([(number, line)])
             return
         depth = indentation * 2 + (1 if dashes else 0)
@@ -107,14 +107,14 @@ class _Reader:
         if len(self._open) > NESTING:
             self._go_on([(number, line)])
             return
-        key = _unquoted(found[1]) if found else ""
+        key = _unquoted(match[1]) if match else ""
         name = f"[{len(parent.entries) + 1}]" if dashes else key
         entry = Entry(name, [*self._comments, (number, line)], is_item=bool(dashes))
         self._comments = []
         parent.entries.append(entry)
         self._open.append((depth, entry))
         item = entry if dashes else parent
-        if found and key in NAMING and item.name.startswith("[") and found[2]:
-            item.name = _unquoted(found[2])
+        if match and key in NAMING and item.name.startswith("[") and match[2]:
+            item.name = _unquoted(match[2])
         if _BLOCK_TEXT.search(stripped):
-            self._text_above = indentation + (column if found else 0)
+            self._text_above = indentation + (column if match else 0)
