@@ -81,7 +81,7 @@ def read_file(
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise _translated(error) from error
+        raise _translate_error(error) from error
     if len(data) > limit_bytes:
         raise _too_large(limit_bytes)
     if len(data) != after.st_size or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
@@ -209,7 +209,7 @@ def _too_large(limit_bytes: int) -> DocumentError:
     return DocumentError(f"larger than {limit_bytes / (1 << 20):,.4g} MiB", code="too_large")
 
 
-def _translated(error: OSError) -> DocumentError:
+def _translate_error(error: OSError) -> DocumentError:
     """Raises ResourceError if the process has no descriptors or memory left: the file is not the problem."""
     if (lack := exhausted_resource(error)) is not None:
         raise lack from error

@@ -79,7 +79,7 @@ _HINTS: Final = (
         "a password or token",
         re.compile(rb"(?i)<(?:password|passphrase|privateKey|apiKey|token|secret)>\s*([^\s<$][^<\n$]{2,})"),
     ),
-    ("an address with a password", re.compile(rb"://[^\s/:@\"'<>{$]+:[^\s/@\"'<>{$]{3,}@")),
+    ("a URL with a password", re.compile(rb"://[^\s/:@\"'<>{$]+:[^\s/@\"'<>{$]{3,}@")),
     ("a cookie", re.compile(rb'"httpOnly"\s*:|^# (?:Netscape )?HTTP Cookie File', re.MULTILINE | re.IGNORECASE)),
 )
 _ONLY_A_TOKEN: Final = re.compile(rb"\s*(?=\S*[0-9])(?=\S*[A-Za-z])[\w.~+/=:-]{16,}\s*")
@@ -171,16 +171,16 @@ def _any_random(pattern: re.Pattern[bytes]) -> Callable[[bytes], bool]:
 
 _CHECKS: Final[tuple[tuple[str, bytes, Callable[[bytes], bool]], ...]] = (
     ("a Kubernetes secret", b"Secret", _is_kubernetes_secret),
-    ("a cluster's client key", b"client-key-data", _any_real(_CLIENT_KEY)),
-    ("a cluster's login", b"current-context", _is_kubeconfig),
-    ("Terraform's state", b'"terraform_version"', _is_terraform_state),
-    ("a service account's key", b'"private_key"', _any_real(_ACCOUNT_KEY)),
+    ("a cluster client key", b"client-key-data", _any_real(_CLIENT_KEY)),
+    ("a cluster login", b"current-context", _is_kubeconfig),
+    ("Terraform state", b'"terraform_version"', _is_terraform_state),
+    ("a service account key", b'"private_key"', _any_real(_ACCOUNT_KEY)),
     ("an OAuth secret", b'_token"', _any_random(_OAUTH)),
     ("an OAuth secret", b'"client_secret"', _any_random(_OAUTH)),
-    ("a registry's login", b'"auths"', _any_real(_DOCKER_AUTH)),
-    ("a registry's token", b"_auth", _any_real(_NPMRC)),
-    ("a registry's token", b"[pypi]", _any_real(_PYPIRC)),
-    ("a registry's token", b"[distutils]", _any_real(_PYPIRC)),
+    ("a registry login", b'"auths"', _any_real(_DOCKER_AUTH)),
+    ("a registry token", b"_auth", _any_real(_NPMRC)),
+    ("a registry token", b"[pypi]", _any_real(_PYPIRC)),
+    ("a registry token", b"[distutils]", _any_real(_PYPIRC)),
     ("a login", b"machine", _any_real(_NETRC)),
     ("password hashes", b":$", lambda data: _HTPASSWD.search(data) is not None),
     ("password hashes", b":{SHA}", lambda data: _HTPASSWD.search(data) is not None),

@@ -110,7 +110,7 @@ class _Reader:
         end = self._at
         while end < len(self._lines) and self._lines[end].rstrip() != closing:
             end += 1
-        lines = self._taken(end)
+        lines = self._numbered_lines(end)
         self._at = end + 1
         if kind != "/" and not self._is_comment:
             self._code(lines, self._language or delimiter[3:] if kind == "`" else self._language or "")
@@ -121,13 +121,13 @@ class _Reader:
         end = self._at
         while end < len(self._lines) and self._lines[end].strip():
             end += 1
-        lines = [(number, line), *self._taken(end)]
+        lines = [(number, line), *self._numbered_lines(end)]
         self._at = end
         if not self._is_comment:
             self._code(lines, self._language or "")
         self._language, self._is_comment = None, False
 
-    def _taken(self, end: int) -> list[tuple[int, str]]:
+    def _numbered_lines(self, end: int) -> list[tuple[int, str]]:
         """The next lines up to index `end`, with their numbers."""
         return list(zip(self._numbers[self._at : end], self._lines[self._at : end], strict=True))
 
@@ -189,7 +189,7 @@ class _Reader:
         end = self._at
         while end < len(self._lines) and self._lines[end].rstrip() != closing:
             end += 1
-        source = self._taken(end)
+        source = self._numbered_lines(end)
         self._at = end + 1
         self._language = None
         self.out.blank()

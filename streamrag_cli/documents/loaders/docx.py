@@ -93,7 +93,7 @@ class _Reader:
             elif child.tag == f"{_W}tbl":
                 yield from Table(child, self).blocks()
             elif child.tag == f"{_MC}AlternateContent":
-                yield from self.blocks(_chosen(child))
+                yield from self.blocks(_first_with_text(child))
             elif child.tag in {f"{_M}oMath", f"{_M}oMathPara"}:
                 if text := linear(child):
                     yield -1, text
@@ -144,12 +144,12 @@ class _Reader:
                 if note is not None:
                     anchored.containers.append(note)
             elif tag == f"{_MC}AlternateContent":
-                yield from self._pieces(_chosen(child), anchored)
+                yield from self._pieces(_first_with_text(child), anchored)
             elif isinstance(tag, str) and tag not in _SKIPPED:
                 yield from self._pieces(child, anchored)
 
 
-def _chosen(alternate: Any) -> Any:
+def _first_with_text(alternate: Any) -> Any:
     """The first alternative that has text, or nothing."""
     for choice in alternate:
         if next(choice.iter(f"{_W}t", f"{_M}t"), None) is not None:

@@ -57,7 +57,7 @@ class Flow:
             self._append(" ", self.line)
         self.line += text.count("\n")
 
-    def pass_by(self, line: int) -> None:
+    def skip_to(self, line: int) -> None:
         """Skip hidden content that ends on `line`."""
         self.line = max(self.line, line)
 

@@ -1,6 +1,6 @@
-"""LaTeX: the words of the body, under its sections; comments, the preamble and commands that print nothing are dropped.
+"""Loads LaTeX: the text of the body under its sections, without comments, preamble and commands that print nothing.
 
-No macro is expanded. A command that is not known reads as what its braces hold.
+Macros are not expanded. An unknown command is replaced by the content of its braces.
 """
 
 import re
@@ -74,9 +74,9 @@ def _is_mark(line: str, pattern: re.Pattern[str], name: str) -> bool:
 
 
 def _without_comments(text: str) -> Iterator[tuple[int, str, bool]]:
-    """(number, line, whether it is verbatim) of the lines up to the document's end, comments left out.
+    """(number, line, whether it is verbatim) of the lines up to the end of the document, without comments.
 
-    A line that is only a comment is gone; it does not end a paragraph.
+    A line that contains only a comment is dropped; it does not end a paragraph.
     """
     verbatim = hidden = ""
     is_off = 0
@@ -110,7 +110,7 @@ def _without_comments(text: str) -> Iterator[tuple[int, str, bool]]:
 
 
 def _uncommented(line: str) -> str:
-    """The line up to its comment. A percent sign in `\\verb` or a link begins none."""
+    """The line up to its comment. A percent sign in `\\verb` or a link does not begin one."""
     if "%" not in line or len(line) > _LINE_CHARS:
         return line
     kept = [
@@ -150,7 +150,7 @@ class _Reader:
                 self._text(line, number)
 
     def _skip_definition(self, line: str) -> None:
-        """A definition may go on for lines, as long as its braces are open."""
+        """Skip the following lines of a definition, as long as its braces are open."""
         depth = line.count("{") - line.count("}")
         last = min(len(self._lines), self._at + _DEFINITION_LINES)
         while depth > 0 and self._at < last:
@@ -186,7 +186,7 @@ class _Reader:
             self._text(rest.strip(), number)
 
     def _body(self, name: str, rest: str, number: int) -> list[tuple[int, str]]:
-        """The lines of an environment up to its end; what follows that on its line is read next."""
+        """The lines of an environment up to its end; any text after the end on the same line is read next."""
         lines = [(number, rest)]
         while True:
             at, line = lines[-1]
@@ -213,10 +213,10 @@ class _Reader:
             self._lines[self._at] = (number, _END.sub("", line, count=1), False)
 
     def _table(self, lines: list[tuple[int, str]]) -> None:
-        """Rows end with `\\\\`, cells with `&`; a first row of names names the columns."""
+        """Write a table. Rows end with `\\\\`, cells with `&`; a first row of names is the header."""
         rows: list[tuple[int, list[str]]] = []
         row, first = "", 0
-        lines[0] = (lines[0][0], "")  # how the columns are set
+        lines[0] = (lines[0][0], "")  # the column specification
         for number, line in lines:
             *ended, last = re.split(r"\\\\(?:\[[^\]]*\])?|\\tabularnewline\b", _RULES.sub("", line))
             for piece in ended:

@@ -1,4 +1,4 @@
-"""LaTeX within a line: commands, accents, ligatures and simple formulas as they read."""
+"""Converts inline LaTeX to text: commands, accents, ligatures and simple formulas."""
 
 import re
 import unicodedata
@@ -43,12 +43,12 @@ _NESTED: Final = 40
 
 
 def inline_text(source: str) -> str:
-    """The line as it reads, on one line."""
+    """The visible text of `source`, on one line."""
     return " ".join(_read(source, 0).split())
 
 
 def argument_end(text: str, start: int) -> int:
-    """Where the argument in braces that begins at `start` has ended, or -1 if it does not end."""
+    """The offset after the braced argument that begins at `start`, or -1 if it is not closed."""
     depth = 0
     for match in re.finditer(r"\\.|[{}]", text[start:], re.DOTALL):
         if match[0] in "{}":
@@ -89,7 +89,7 @@ def _accented(source: str, at: int, mark: str) -> tuple[str, int]:
 
 
 def _command(source: str, name: str, at: int, depth: int) -> tuple[str, int]:
-    """What a command prints, and where its arguments have ended. Of most it is what their braces hold."""
+    """The text that a command prints (usually its argument), and the offset after its arguments."""
     if name in _SYMBOLS:
         return _SYMBOLS[name], at + 2 if source.startswith("{}", at) else at
     while option := _OPTION.match(source, at):

@@ -1,6 +1,6 @@
-"""MDX: Markdown whose imports, exports, comments, expressions and tags are cut out; what stands between tags stays.
+"""Loads MDX: Markdown without its imports, exports, comments, expressions and tags; text between tags is kept.
 
-A tag's `title` or `label` is read, since the page shows it.
+A tag's `title` or `label` is kept too, because the page shows it.
 """
 
 import re
@@ -19,7 +19,7 @@ _BLOCK_END: Final = re.compile(r"\n[ \t]*\n")
 _INLINE_CHARS: Final = 1000
 _TAG_CHARS: Final = 5000
 _MOST_FAILURES: Final = 200
-"""After so many marks that nothing closes, a file is not MDX."""
+"""After this many unclosed marks, the file is not considered MDX."""
 
 
 def load_mdx(path: str, source: str) -> Document:
@@ -49,14 +49,14 @@ def _edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterator[E
         at = edit.end if edit else _past(text, match)
 
 
-def _after_indent(text: str, place: int) -> int:
-    while text.startswith((" ", "\t"), place):
-        place += 1
-    return place
+def _after_indent(text: str, at: int) -> int:
+    while text.startswith((" ", "\t"), at):
+        at += 1
+    return at
 
 
 def _past(text: str, match: re.Match[str]) -> int:
-    """Where to look on: behind code in a line, else behind the mark."""
+    """The offset at which to continue: after inline code, or else after the mark."""
     if match[1]:
         closes = text.find(match[1], match.end(), match.end() + _INLINE_CHARS)
         return closes + len(match[1]) if closes >= 0 else match.end()
@@ -85,7 +85,7 @@ def _edit(text: str, match: re.Match[str]) -> Edit | None:
 
 
 def _balanced(text: str, start: int, closing: str) -> int:
-    """Where what is open at `start` has been closed by `closing`, or -1. Strings and braces are passed over."""
+    """The offset after the `closing` that matches the opening before `start`, or -1. Skips strings and braces."""
     depth = 0
     quote = ""
     at = start

@@ -1,4 +1,4 @@
-"""Org, line by line: headlines, lists, blocks and tables; comments, drawers and keywords are dropped."""
+"""Loads Org files line by line: headlines, lists, blocks and tables; comments, drawers and keywords are dropped."""
 
 import re
 from typing import Final
@@ -57,9 +57,9 @@ class _Reader:
         self.said: dict[str, list[str]] = {}
         self._lines = text.split("\n")
         self._at = 0
-        self._drawer_limit = 0  # the first line, as far as is known, that ends a drawer or is a headline
+        self._drawer_limit = 0  # the next known line that ends a drawer or is a headline
         self._never_closed: set[str] = set()
-        self._hidden_level = 0  # of the headline whose subtree is a comment; 0 if none is
+        self._hidden_level = 0  # the level of the headline whose subtree is a comment, or 0
 
     def read(self) -> None:
         while self._at < len(self._lines):
@@ -125,7 +125,7 @@ class _Reader:
         self._at = end + 1
 
     def _drawer_end(self) -> int:
-        """The line after the drawer, or 0 if what looked like one is never closed."""
+        """The line after the drawer, or 0 if it is never closed and therefore not a drawer."""
         end = max(self._drawer_limit, self._at)
         while end < len(self._lines) and not (
             self._lines[end].startswith("*") or _DRAWER_END.fullmatch(self._lines[end])
@@ -135,7 +135,7 @@ class _Reader:
         return end + 1 if end < len(self._lines) and not self._lines[end].startswith("*") else 0
 
     def _run(self, pattern: re.Pattern[str], number: int) -> list[tuple[int, re.Match[str]]]:
-        """The lines from `number` on that `pattern` fits."""
+        """The consecutive lines from `number` on that match `pattern`."""
         match: list[tuple[int, re.Match[str]]] = []
         at = number - 1
         while (
@@ -164,13 +164,13 @@ class _Reader:
 
 
 def _inline(text: str) -> str:
-    """A line as it reads. Verbatim text keeps marks of code."""
+    """The visible text of a line. Verbatim text becomes inline code."""
     text = _SNIPPET.sub("", _MACRO.sub("", text.strip()))
     text = _LINK.sub(lambda match: match[2] or match[1].removeprefix("file:"), text)
     text = _NOTE.sub(lambda match: f" ({match[1]})" if match[1] else "", text)
     text = _TARGET.sub("", text) if "<<" in text else text
     code = CodePlaceholders()
     text = _VERBATIM.sub(lambda match: code.keep(match[2]), text)
-    for _ in range(2):  # one emphasis may be in another
+    for _ in range(2):  # emphasis may be nested once
         text = _EMPHASIS.sub(r"\2", text)
     return code.restore(text.removesuffix("\\\\")).strip()

@@ -1,4 +1,4 @@
-"""Where pdfium's characters stand on a page, asked for with as little overhead as ctypes allows."""
+"""Reads the positions of characters from pdfium, with as little ctypes overhead as possible."""
 
 import ctypes
 import math
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Boxes:
-    """The boxes of characters, by their index in the page's text, turned by `quarters` of a circle."""
+    """The boxes of characters by their index in the page's text, rotated by `quarters` times 90 degrees."""
 
     def __init__(self, textpage: Any, text: str) -> None:
         from pypdfium2 import raw
@@ -23,7 +23,7 @@ class Boxes:
         self._edge_addresses = tuple(first + 8 * index for index in range(4))
         self._get, self._count, self._get_rectangle = _functions()
         self._units: Sequence[int] | None = None
-        if textpage.count_chars() != len(text):  # pdfium counts characters that are not in the text, and UTF-16's units
+        if textpage.count_chars() != len(text):  # pdfium counts UTF-16 units, and characters not in the text
             is_basic = max(text, default="") <= "\uffff"
             self._units = range(len(text)) if is_basic else _utf16_offsets(text)
         self._index_of = raw.FPDFText_GetCharIndexFromTextIndex
@@ -51,9 +51,9 @@ class Boxes:
         return round(angle / (math.pi / 2)) % 4 if angle > 0 else 0
 
     def drawn_parts(self, start: int, end: int) -> list[tuple[float, float]] | None:
-        """(x0, x1) of the parts of a line that were drawn one by one; None if its words are to be looked at.
+        """(x0, x1) of the separately drawn parts of a line; None if each word's position must be read.
 
-        These are far fewer than the words, but for programs that draw letter by letter.
+        There are far fewer parts than words, unless a program draws each letter separately.
         """
         if self.quarters or self._units is not None:
             return None
@@ -81,7 +81,7 @@ def _utf16_offsets(text: str) -> list[int]:
 
 @cache
 def _functions() -> tuple[Any, Any, Any]:
-    """Three of pdfium's functions with addresses as plain integers, which ctypes calls in a third of the time."""
+    """Three pdfium functions that take addresses as plain integers, which ctypes calls three times as fast."""
     from pypdfium2 import raw
 
     address, number = ctypes.c_void_p, ctypes.c_int

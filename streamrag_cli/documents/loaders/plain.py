@@ -1,4 +1,4 @@
-"""Plain text: the text is the file, and nothing in it is markup."""
+"""Loads plain text: the unchanged file, without markup."""
 
 from streamrag_cli.model import Document, Section
 
@@ -8,5 +8,5 @@ def load_plain(path: str, text: str) -> Document:
 
 
 def of_sections(path: str, text: str, sections: tuple[Section, ...]) -> Document:
-    """A document without a title whose text is the file itself."""
+    """A document without a title, whose text is the unchanged file."""
     return Document(path=path, text=text, title="", sections=sections, line_numbers=range(1, text.count("\n") + 2))

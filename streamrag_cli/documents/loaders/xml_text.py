@@ -1,7 +1,7 @@
-"""XML: elements as lines `name: text`, with their attributes, under the path of the elements around them.
+"""Loads XML: elements as lines `name: text`, with their attributes, under the path of their parent elements.
 
-expat reads it: it knows every line, and no entity is expanded that a file defines. What is not
-well formed is plain text.
+It is parsed with expat, which provides line numbers; entities defined by the file are not expanded. A file that is not
+well-formed is loaded as plain text.
 """
 
 from xml.parsers import expat
@@ -40,17 +40,17 @@ class _Reader:
         self._open: list[Entry] = [self.root]
         self._words: list[str] = []
         self._words_line = 1
-        self._inline = 0  # elements that are open amid a text
+        self._inline = 0  # the number of open elements within text
         self._parser = expat.ParserCreate("utf-8")
         self._parser.buffer_text = True
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._say
+        self._parser.CharacterDataHandler = self._add_text
         self._parser.EntityDeclHandler = self._refuse
 
     def parse(self, text: str) -> None:
         body = text.lstrip()
-        if body.startswith("<?xml"):  # the text is decoded: what it declares is not so any more
+        if body.startswith("<?xml"):  # the text is already decoded, so the declared encoding is wrong
             end = body.find("?>")
             head = text[: len(text) - len(body)] + "\n" * body[:end].count("\n") if end > 0 else ""
             text = (head + body[end + 2 :]) if end > 0 else text
@@ -80,16 +80,16 @@ class _Reader:
         if self._inline:
             self._inline -= 1
             return
-        self._settle()
+        self._flush_text()
         self._open.pop()
 
-    def _say(self, words: str) -> None:
+    def _add_text(self, words: str) -> None:
         if not self._words:
             self._words_line = self._parser.CurrentLineNumber
         self._words.append(words)
 
-    def _settle(self) -> None:
-        """What was said so far belongs to the innermost element: to its line if it has nothing else yet."""
+    def _flush_text(self) -> None:
+        """Add the collected text to the innermost element: to its own line if that has no text yet."""
         said = " ".join("".join(self._words).split())
         self._words = []
         if not said:
