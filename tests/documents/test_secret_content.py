@@ -1,4 +1,4 @@
-"""What is withheld for what is in it, and what only talks about it."""
+"""Files with secrets in their content are withheld; files that only describe secrets are read."""
 
 import base64
 import json
@@ -96,11 +96,11 @@ PEM = private_key()
         "old",
     ],
 )
-def test_a_private_key_is_found_however_it_is_quoted(text: str) -> None:
+def test_a_private_key_is_found_in_any_quoting(text: str) -> None:
     assert secret_reason(PurePath("page.md"), text.encode()) == "a private key"
 
 
-def test_secrets_are_found_in_utf_16_too() -> None:
+def test_secrets_are_found_in_utf_16() -> None:
     assert secret_reason(PurePath("page.md"), PEM.encode("utf-16")) == "a private key"
     assert secret_reason(PurePath("page.md"), PEM.encode("utf-16-le")) == "a private key"
 
@@ -141,7 +141,7 @@ DOCUMENTATION = [
 @pytest.mark.fault("pages-about-secrets")
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("text", DOCUMENTATION)
-def test_what_only_shows_how_a_secret_looks_is_read(name: str, text: str) -> None:
+def test_examples_of_secrets_are_read(name: str, text: str) -> None:
     assert secret_reason(PurePath(name), text.encode()) is None
 
 
@@ -184,9 +184,7 @@ DATA = [
 
 @pytest.mark.fault("secrets-withheld")
 @pytest.mark.parametrize(("name", "text", "what"), DATA)
-def test_data_that_is_a_secret_as_a_whole_is_found_and_a_page_that_shows_it_is_read(
-    name: str, text: str, what: str
-) -> None:
+def test_secret_data_files_are_found_but_pages_that_show_them_are_read(name: str, text: str, what: str) -> None:
     assert secret_reason(PurePath(name), text.encode()) == what
     assert secret_reason(PurePath("tutorial.md"), f"# How to\n\n```\n{text}```\n".encode()) is None
 
@@ -214,16 +212,16 @@ def test_data_that_is_a_secret_as_a_whole_is_found_and_a_page_that_shows_it_is_r
         ("a.ini", "//registry.npmjs.org/:_authToken=${NPM_TOKEN}\n"),
     ],
 )
-def test_data_without_a_value_of_its_own_is_read(name: str, text: str) -> None:
+def test_data_without_actual_secret_values_is_read(name: str, text: str) -> None:
     assert secret_reason(PurePath(name), text.encode()) is None
 
 
-def test_an_asciidoc_page_named_asc_is_read_and_a_pgp_block_is_not() -> None:
+def test_an_asc_file_is_read_unless_it_is_a_pgp_block() -> None:
     assert secret_reason(PurePath("a.asc"), b"= Keys\n\nExport them with `gpg --armor`.\n") is None
     assert secret_reason(PurePath("a.asc"), b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQINBF\n") == "a PGP block"
 
 
-def test_a_suspicious_name_needs_a_hint_and_a_secret_one_running_text_to_be_read() -> None:
+def test_suspicious_names_are_withheld_with_a_hint_and_secret_names_unless_prose() -> None:
     prose = b"The garden had been closed for ten years, and nobody knew where the key was buried. " * 4
     notes = prose + b"\npassword: hunter2\n"
 
@@ -247,7 +245,7 @@ def test_a_suspicious_name_needs_a_hint_and_a_secret_one_running_text_to_be_read
     assert secret_reason(PurePath("secrets.txt"), notes, "unless_prose") == "a password or token"
 
 
-def test_no_file_makes_the_search_slow() -> None:
+def test_no_content_makes_the_secret_search_slow() -> None:
     for piece in (
         b"-----BEGIN PRIVATE KEY-----\n",
         b"AKIA",

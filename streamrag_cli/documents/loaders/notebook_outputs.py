@@ -13,7 +13,7 @@ from streamrag_cli.errors import DocumentError
 from streamrag_cli.text import REPLACEMENT
 
 PIECE_CHARS: Final = 800
-"""A piece of output fits into a chunk. Longer outputs keep their first and last pieces, which often have the results."""
+"""Each piece of output fits into a chunk. Longer outputs keep their first and last pieces, which often hold results."""
 
 GAP: Final = "[…]"
 """Replaces omitted text."""
