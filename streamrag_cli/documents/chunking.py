@@ -27,7 +27,7 @@ SMALL_SECTION_CHARS: Final = 300
 BARE_SECTION_CHARS: Final = 120
 """A section up to this long is a heading with hardly any text: it is merged into its first subsection."""
 
-SHORTEST_SHARE: Final = 0.25
+MIN_SHARE: Final = 0.25
 """A chunk never ends before this share of the target, even at a good boundary."""
 
 LAST_PIECE_SHARE: Final = 0.15
@@ -52,7 +52,7 @@ def chunk(document: Document, *, target_chars: int = TARGET_CHARS) -> Iterator[C
     for group in _groups(document, target_chars):
         for start, end in _spans(document.text, group, target_chars):
             text = document.text[start:end]
-            line_start, line_end = lines.of(start, end)
+            line_start, line_end = lines.range_of(start, end)
             headings = _heading_path(document, group.headings, is_first=not ordinal)
             yield Chunk(
                 id=_chunk_id(document.path, headings, group.page, text, seen),
@@ -175,7 +175,7 @@ def _max_chars(target_chars: int) -> int:
 
 def _best_cut(text: str, at: int, target_chars: int, fences: Sequence[tuple[int, int]]) -> int:
     """The end of the chunk that begins at `at`: the last boundary within the target, of the best kind available."""
-    earliest, latest = at + max(1, int(target_chars * SHORTEST_SHARE)), at + target_chars
+    earliest, latest = at + max(1, int(target_chars * MIN_SHARE)), at + target_chars
     fence = _fence_around(fences, latest)
     if fence:
         begins, ends = fence
@@ -247,7 +247,7 @@ class _Lines:
     _offset: int = 0
     _index: int = 0
 
-    def of(self, start: int, end: int) -> tuple[int | None, int | None]:
+    def range_of(self, start: int, end: int) -> tuple[int | None, int | None]:
         numbers = self.document.line_numbers
         if numbers is None:
             return None, None

@@ -13,7 +13,7 @@ from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document, Section
 
 _LENGTH_BYTES: Final = 8
-_LONGEST_FRAME: Final = 1 << 30
+_MAX_FRAME: Final = 1 << 30
 
 
 class _Readable(Protocol):
@@ -32,7 +32,7 @@ def write_frame(stream: _Writable, payload: bytes) -> None:
 def read_frame(stream: _Readable) -> bytes:
     """The next frame. Raises `EOFError` if the stream ends within it, or its length is invalid."""
     length = int.from_bytes(_exactly(stream, _LENGTH_BYTES))
-    if length > _LONGEST_FRAME:
+    if length > _MAX_FRAME:
         raise EOFError
     return _exactly(stream, length)
 

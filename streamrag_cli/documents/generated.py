@@ -31,7 +31,7 @@ _VENDORED_NEXT_TO: Final = {
     "_build": {"mix.exs", "dune-project"},
 }
 """Directories that are vendored only if one of these files is next to them."""
-_VENDORED_HOLDING: Final = {
+_VENDORED_CONTENTS: Final = {
     "vendor": ({"modules.txt"}, {"autoload.php"}, {"cargo-checksum.json"}, {"bundle"}),
 }
 _MARKERS: Final = ({"pyvenv.cfg"}, {"conda-meta", "bin"})
@@ -47,15 +47,15 @@ _LOCK_FILES: Final = {
     "requirements.lock",
 }  # fmt: skip
 _LOCK_NAMES: Final = re.compile(r"pylock\.[\w.-]+\.toml|pnpm-lock\.[\w.-]+\.yaml|[\w.-]*package-lock\.json")
-_MADE_NAMES: Final = re.compile(
+_GENERATED_NAMES: Final = re.compile(
     r".+[.-]min\.(?:js|mjs|cjs|css|html)|.+\.(?:js|mjs|cjs|css|ts|jsx|tsx|wasm)\.map|.+\.(?:bundle|chunk)\.(?:js|css)"
     r"|.+_pb2(?:_grpc)?\.pyi?|.+\.pb\.(?:go|cc|h|dart|swift)|.+\.g\.dart|.+\.freezed\.dart|.+\.designer\.cs|.+\.js\.snap"
 )
 _HEAD_BYTES: Final = 1500
 _LONG_LINE_BYTES: Final = 500
-_SMALLEST_MINIFIED_BYTES: Final = 1000
+_MIN_MINIFIED_BYTES: Final = 1000
 _LOCK_CONTENT: Final = re.compile(rb"""\A\s*(?:\{[^{}\[]*)?["']?lockfile_?[vV]ersion["']?\s*:""")
-_MADE_CONTENT: Final = re.compile(
+_GENERATED_CONTENT: Final = re.compile(
     rb"^\W{0,6}Code generated .{1,200} DO NOT EDIT\."
     rb"|(?i:^\W{0,6}(?:this (?:file|code) (?:is|was) )?(?:auto-?|automatically )generated\b.{0,200}"
     rb"do not (?:edit|modify))"
@@ -76,7 +76,7 @@ def is_vendored_directory(name: str, siblings: Collection[str]) -> bool:
 
 def is_installed(name: str, entries: Collection[str], descriptor: int) -> bool:
     """Whether a directory with these entries, open as `descriptor`, is an installed environment or a cache."""
-    marks = (*_MARKERS, *_VENDORED_HOLDING.get(name, ()))
+    marks = (*_MARKERS, *_VENDORED_CONTENTS.get(name, ()))
     if any(each.issubset(entries) for each in marks):
         return True
     if _CACHE_TAG not in entries:
@@ -95,7 +95,7 @@ def has_generated_name(name: str) -> bool:
     [True, True, False, False]
     """
     folded = name.casefold()
-    return folded in _LOCK_FILES or (_LOCK_NAMES.fullmatch(folded) or _MADE_NAMES.fullmatch(folded)) is not None
+    return folded in _LOCK_FILES or (_LOCK_NAMES.fullmatch(folded) or _GENERATED_NAMES.fullmatch(folded)) is not None
 
 
 def is_generated(path: PurePath, data: bytes) -> bool:
@@ -105,14 +105,14 @@ def is_generated(path: PurePath, data: bytes) -> bool:
         return _LOCK_CONTENT.match(data[:_HEAD_BYTES]) is not None
     if not signs:
         return False
-    return _MADE_CONTENT.search(data[:_HEAD_BYTES]) is not None or (
+    return _GENERATED_CONTENT.search(data[:_HEAD_BYTES]) is not None or (
         signs == "script" and (_is_minified(data) or _BUNDLER.search(data) is not None)
     )
 
 
 def _is_minified(data: bytes) -> bool:
     """Whether most of the text is in extremely long lines, not counting embedded images."""
-    if len(data) < _SMALLEST_MINIFIED_BYTES:
+    if len(data) < _MIN_MINIFIED_BYTES:
         return False
     code = re.sub(rb"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+|\A/\*.*?\*/", b"", data, flags=re.DOTALL)
     long_lines = sum(len(line) for line in code.split(b"\n") if len(line) > _LONG_LINE_BYTES)

@@ -15,7 +15,7 @@ from streamrag_cli.documents.read import read_file
 from streamrag_cli.errors import DocumentError
 
 _LIMIT_BYTES: Final = 1 << 20
-_DEEPEST_INCLUDE: Final = 10
+_MAX_INCLUDE_DEPTH: Final = 10
 _SYSTEM_CONFIG: Final = "/etc/gitconfig"
 _SECTION: Final = re.compile(r'[ \t]*\[[ \t]*([-.\w]+)(?:[ \t]+"((?:[^"\\\n]|\\.)*)")?[ \t]*\]')
 _KEY: Final = re.compile(r"[ \t]*([A-Za-z][-A-Za-z0-9]*)[ \t]*(=?)[ \t]*")
@@ -27,7 +27,7 @@ _ESCAPES: Final = {"n": "\n", "t": "\t", "b": "\b", "\n": ""}
 class GitExcludes:
     """The pattern files of one work tree. Those of the repository take precedence over the user's."""
 
-    users: Path | None
+    user: Path | None
     repository: Path
     fold_case: bool
 
@@ -47,7 +47,7 @@ def git_excludes(work_tree: str, environment: Mapping[str, str] | None) -> GitEx
         settings.read(git_directory / "config.worktree")
     settings.values.update(_from_environment(environment or {}))
     return GitExcludes(
-        users=_users_excludes(settings, Path(work_tree), environment),
+        user=_user_excludes(settings, Path(work_tree), environment),
         repository=common / "info" / "exclude",
         fold_case=settings.values.get("core.ignorecase", "").lower() in {"true", "yes", "on", "1"},
     )
@@ -91,7 +91,7 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str
         yield environment.get(f"GIT_CONFIG_KEY_{number}", "").lower(), environment.get(f"GIT_CONFIG_VALUE_{number}", "")
 
 
-def _users_excludes(settings: "_Settings", work_tree: Path, environment: Mapping[str, str] | None) -> Path | None:
+def _user_excludes(settings: "_Settings", work_tree: Path, environment: Mapping[str, str] | None) -> Path | None:
     named = settings.values.get("core.excludesfile")
     if named is not None:
         return work_tree / settings.expanded(named) if named else None
@@ -110,7 +110,7 @@ class _Settings:
     def read(self, path: Path, depth: int = 0) -> None:
         """Read one file and the files that it includes; an unreadable file has no settings."""
         for section, subsection, key, value in _parse(_text_of(path)):
-            if key == "path" and self._includes(section, subsection, path) and depth < _DEEPEST_INCLUDE:
+            if key == "path" and self._includes(section, subsection, path) and depth < _MAX_INCLUDE_DEPTH:
                 self.read(path.parent / self.expanded(value), depth + 1)
             elif not subsection:
                 self.values[f"{section}.{key}"] = value

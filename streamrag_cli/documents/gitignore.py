@@ -95,9 +95,9 @@ class IgnoreRules:
     def _in_work_tree(self, directory: str, real: str) -> "IgnoreRules":
         excludes = git_excludes(real, self.environment)
         git = _RuleSets()
-        if excludes.users:
+        if excludes.user:
             with contextlib.suppress(DocumentError):  # like git: the file may belong to another user
-                git = git.adding(directory, _rules_at(excludes.users, fold_case=excludes.fold_case))
+                git = git.adding(directory, _rules_at(excludes.user, fold_case=excludes.fold_case))
         git = git.adding(directory, _rules_at(excludes.repository, fold_case=excludes.fold_case))
         return replace(self, git=git, fold_case=excludes.fold_case)
 

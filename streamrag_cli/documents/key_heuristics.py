@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import Final
 
-_STANDS_FOR: Final = re.compile(
+_PLACEHOLDER_WORDS: Final = re.compile(
     rb"(?i)example|placeholder|changeme|change[-_]me|your|dummy|redacted|sample|insert|replace|removed|secret|token"
     rb"|foobar|deadbeef|not[-_]?a[-_]?real|notreal|fake|test[-_]?key|my[-_]"
 )
@@ -19,7 +19,7 @@ def is_placeholder(value: bytes, *, words: bool = True) -> bool:
 
     Without `words`, short words and runs are not looked for: they occur by chance in any long random text.
     """
-    if _CUT.search(value) or (words and _STANDS_FOR.search(value)):
+    if _CUT.search(value) or (words and _PLACEHOLDER_WORDS.search(value)):
         return True
     return words and _has_run(value)
 

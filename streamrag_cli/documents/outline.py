@@ -10,7 +10,7 @@ from streamrag_cli.model import Section
 HEADING_CHARS: Final = 160
 """The heading path is embedded with every chunk; a "heading" of a thousand words would outweigh the text."""
 
-_JUDGED_CHARS: Final = 4000
+_CHECKED_CHARS: Final = 4000
 _NOT_PROSE: Final = re.compile(r"<[^<>]*>|!?\[[^\[\]]*\]\([^()]*\)|[=*_~`#^\"'+-]{3,}")
 """Badges, logos and horizontal rules, which may precede a title."""
 
@@ -60,7 +60,7 @@ def only_top_heading(headings: Sequence[Heading], text: str = "") -> str:
     """
     if not headings or headings[0].level > 1 or any(heading.level <= 1 for heading in headings[1:]):
         return ""
-    above = text[: min(headings[0].start, _JUDGED_CHARS)]
+    above = text[: min(headings[0].start, _CHECKED_CHARS)]
     return "" if re.search(r"\w", _NOT_PROSE.sub("", _NOT_PROSE.sub("", above))) else headings[0].text
 
 

@@ -34,11 +34,11 @@ _BYTE_ORDER_MARKS: Final = (  # UTF-32's little-endian mark begins with UTF-16's
 )
 _NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 _NOT_WRITING: Final = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff]")
-_BINARY_BEGINNINGS: Final = (  # archives, Office files and images, which may contain no NUL if small
+_BINARY_SIGNATURES: Final = (  # archives, Office files and images, which may contain no NUL if small
     b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!\x1a",
     b"\x28\xb5\x2f\xfd", b"\x89PNG", b"\xff\xd8\xff", b"GIF8",
 )  # fmt: skip
-_NEEDS_A_MARK: Final = ["utf_7", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"]
+_ENCODINGS_WITH_MARK: Final = ["utf_7", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ def _decode(data: bytes, declared: str | None) -> tuple[str, str | None]:
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return _decode_as(data[len(mark) :], encoding)
-    if data.startswith(_BINARY_BEGINNINGS):
+    if data.startswith(_BINARY_SIGNATURES):
         raise DocumentError("binary, not text", code="binary")
     if b"\0" in data[:_SNIFFED_BYTES]:
         return _decode_utf_16_without_mark(data)
@@ -177,7 +177,7 @@ def _guess(data: bytes) -> str:
     """The likeliest encoding; Windows-1252 on a tie, because short texts fit many encodings and most use that one."""
     from charset_normalizer import from_bytes  # imports in about 30 ms
 
-    matches = from_bytes(data, cp_exclusion=_NEEDS_A_MARK)
+    matches = from_bytes(data, cp_exclusion=_ENCODINGS_WITH_MARK)
     best = matches.best()
     if best is None:
         return "cp1252"

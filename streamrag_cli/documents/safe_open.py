@@ -12,7 +12,7 @@ from typing import Final
 
 from streamrag_cli.errors import DocumentError
 
-_LONGEST_PATH_BYTES: Final = 4096
+_MAX_PATH_BYTES: Final = 4096
 _AS_DIRECTORY: Final = os.O_DIRECTORY | getattr(os, "O_PATH", os.O_RDONLY)
 
 
@@ -21,7 +21,7 @@ def open_resolved(path: str, flags: int) -> int:
 
     Raises OSError; `DocumentError` `replaced_by_link` if it contains one now.
     """
-    if len(os.fsencode(path)) >= _LONGEST_PATH_BYTES:
+    if len(os.fsencode(path)) >= _MAX_PATH_BYTES:
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
     *above, name = [part for part in path.split("/") if part] or ["."]
     directory = os.open("/", _AS_DIRECTORY | os.O_CLOEXEC)

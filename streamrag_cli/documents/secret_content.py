@@ -25,7 +25,7 @@ _PEM: Final = re.compile(rb"-----BEGIN ((?:[A-Z0-9]+ )*)PRIVATE KEY(?: BLOCK)?--
 _PEM_HEADER: Final = re.compile(rb"^\W*[A-Za-z][A-Za-z-]*: .*$", re.MULTILINE)
 _BETWEEN_BASE64: Final = re.compile(rb"""[\s"',;>#*|()\[\]{}\\]+""")
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]+={0,2}|=[A-Za-z0-9+/]{4}")
-_LONGEST_KEY_BYTES: Final = 20_000
+_MAX_KEY_BYTES: Final = 20_000
 _LONG_TEXT_LETTERS: Final = 2000
 
 _AWS_ID: Final = re.compile(rb"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])")
@@ -95,8 +95,8 @@ def _as_utf_8(data: bytes) -> bytes:
     return data
 
 
-def _holds_private_key(data: bytes) -> bool:
-    return any(_is_key_body(data[match.end() : match.end() + _LONGEST_KEY_BYTES]) for match in _PEM.finditer(data))
+def _contains_private_key(data: bytes) -> bool:
+    return any(_is_key_body(data[match.end() : match.end() + _MAX_KEY_BYTES]) for match in _PEM.finditer(data))
 
 
 def _is_key_body(after: bytes) -> bool:
@@ -141,7 +141,7 @@ def _decoded(body: bytes) -> bytes | None:
         return None
 
 
-def _holds_aws_key(data: bytes) -> bool:
+def _contains_aws_key(data: bytes) -> bool:
     for match in _AWS_ID.finditer(data):
         if not is_placeholder(match[0]):
             near = data[max(0, match.start() - 500) : match.end() + 500]
@@ -156,7 +156,7 @@ def _is_aws_secret(value: bytes) -> bool:
     )
 
 
-def _sets_aws_secret(data: bytes) -> bool:
+def _assigns_aws_secret(data: bytes) -> bool:
     return any(_is_aws_secret(match[1]) for match in _AWS_SECRET_SET.finditer(data))
 
 
@@ -178,10 +178,10 @@ _SERVICE_TOKEN: Final = (
 
 
 _CHECKS: Final = (
-    _Check("a private key", (b"PRIVATE KEY",), _holds_private_key),
-    _Check("an AWS access key", (b"AKIA", b"ASIA"), _holds_aws_key),
-    _Check("an AWS secret key", (b"ecret",), _sets_aws_secret),
-    _Check("an AWS secret key", (b"SECRET",), _sets_aws_secret),
+    _Check("a private key", (b"PRIVATE KEY",), _contains_private_key),
+    _Check("an AWS access key", (b"AKIA", b"ASIA"), _contains_aws_key),
+    _Check("an AWS secret key", (b"ecret",), _assigns_aws_secret),
+    _Check("an AWS secret key", (b"SECRET",), _assigns_aws_secret),
     _token("a GitHub token", b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", pattern=rb"gh[pousr]_([A-Za-z0-9]{36,255})"),
     _token("a GitHub token", b"github_pat_", pattern=rb"github_pat_([A-Za-z0-9_]{40,255})"),
     _token("a GitLab token", b"glpat-", pattern=rb"glpat-([A-Za-z0-9_.-]{20,})"),

@@ -13,7 +13,7 @@ from typing import Final
 
 from streamrag_cli.documents.formats import TEXT, format_of
 from streamrag_cli.documents.key_heuristics import is_placeholder, looks_random
-from streamrag_cli.documents.setting_values import MOST_DIGITS, is_number_or_rule
+from streamrag_cli.documents.setting_values import MAX_DIGITS, is_number_or_rule
 
 _NO_VALUE: Final = rb"""(?:null|none|nil|true|false|undefined|~|""|'')(?![\w])"""
 _VALUE: Final = rb"""(?!""" + _NO_VALUE + rb""")["']?([^\s"'<>{}\[\]$%*,;]{4,})"""
@@ -63,7 +63,7 @@ _OWNER_COLUMNS: Final = re.compile(
 _PERSON_COLUMNS: Final = re.compile(
     r"login|user|user ?names?|login[_ ]username|login name|e-?mail|benutzer(?:name)?|utilisateur|usuario"
 )
-_FEWEST_DIGITS_OF_A_PIN: Final = 4
+_MIN_PIN_DIGITS: Final = 4
 
 _HINTS: Final = (
     ("the beginning of a private key", re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY")),
@@ -116,11 +116,11 @@ def _is_password_export(data: bytes) -> bool:
     columns = [column.strip().casefold() for column in header]
     secret_columns = [at for at, column in enumerate(columns) if column in _SECRET_COLUMNS]
     has_owner = any(_OWNER_COLUMNS.fullmatch(column) for column in columns)
-    most_digits = _FEWEST_DIGITS_OF_A_PIN - 1 if any(map(_PERSON_COLUMNS.fullmatch, columns)) else MOST_DIGITS
+    max_digits = _MIN_PIN_DIGITS - 1 if any(map(_PERSON_COLUMNS.fullmatch, columns)) else MAX_DIGITS
     return has_owner and any(
         len(row) > at
         and row[at].strip(" *x-")
-        and not is_number_or_rule(row[at], is_plural=columns[at].endswith("words"), most_digits=most_digits)
+        and not is_number_or_rule(row[at], is_plural=columns[at].endswith("words"), max_digits=max_digits)
         for row in rows
         for at in secret_columns
     )
@@ -147,7 +147,7 @@ def _is_terraform_state(data: bytes) -> bool:
     return _STATE.search(data) is not None and _STATE_VALUES.search(data) is not None
 
 
-def _holds_jwt(data: bytes) -> bool:
+def _contains_jwt(data: bytes) -> bool:
     return any(looks_random(match[3]) and not _is_sample_jwt(match[2]) for match in _JWT.finditer(data))
 
 
@@ -192,5 +192,5 @@ _CHECKS: Final[tuple[tuple[str, bytes, Callable[[bytes], bool]], ...]] = (
     ("saved passwords", b'"encryptedPassword"', _any_real(_ENCRYPTED_PASSWORD)),
     ("saved passwords", b'"login"', _any_real(_EXPORTED_LOGIN)),
     ("an encrypted vault", b"$ANSIBLE_VAULT;", lambda data: data.startswith(b"$ANSIBLE_VAULT;")),
-    ("a JSON web token", b"eyJ", _holds_jwt),
+    ("a JSON web token", b"eyJ", _contains_jwt),
 )

@@ -53,7 +53,7 @@ _SECRET_WORDS: Final = re.compile(
     r"|(?:bitwarden|1-?password|lastpass|keepassx?c?|dashlane|keychain|proton-?pass|enpass)-.*export"
 )
 _SERVICE_ACCOUNT: Final = re.compile(r"service-?accounts?(?![a-z])")
-_PERHAPS_SECRET: Final = re.compile(
+_SUSPICIOUS_WORDS: Final = re.compile(
     r"(?<![a-z])(?:tokens?|o?auth2?|logins?|cookies?|keys?|databases?|db|connections?|postman|sessions?|app-?settings"
     r"|service-?accounts?|accounts?)(?![a-z])"
     r"|^(?:admin|pip|settings|gradle|local|application|config|environment|docker-?config|mongod?|redis|my|odbc)(?:-|$)"
@@ -88,12 +88,12 @@ def classify_name(path: PurePath, *, in_secret_directory: bool = False) -> Suspi
     if entry is None and path.suffix:
         return ""  # the format is not supported, so it is never read
     format_name = entry.name if entry else None
-    if _says_secret(words, format_name, in_secret_directory=in_secret_directory):
+    if _has_secret_name(words, format_name, in_secret_directory=in_secret_directory):
         return "unless_prose" if format_name == "text" else "secret"
-    return "if_hinted" if _PERHAPS_SECRET.search(words) else ""
+    return "if_hinted" if _SUSPICIOUS_WORDS.search(words) else ""
 
 
-def _says_secret(words: str, format_name: str | None, *, in_secret_directory: bool) -> bool:
+def _has_secret_name(words: str, format_name: str | None, *, in_secret_directory: bool) -> bool:
     if in_secret_directory or _SECRET_WORDS.search(words):
         return True
     return format_name == "json" and _SERVICE_ACCOUNT.search(words) is not None

@@ -27,8 +27,8 @@ def withhold_reason(file: FoundFile, raw: RawFile) -> Withheld | None:
     """Why the file is withheld, judging by its bytes; None if it is not."""
     if file.is_named or (format_of(file.path) or TEXT).encoded == "all":
         return None
-    if what := secret_reason(file.path, raw.data, file.suspicion):
-        return _secret(what)
+    if kind := secret_reason(file.path, raw.data, file.suspicion):
+        return _secret(kind)
     return Withheld("generated", "generated") if is_generated(file.path, raw.data) else None
 
 
@@ -36,9 +36,9 @@ def withhold_reason_for_text(file: FoundFile, document: Document) -> Withheld | 
     """Like `withhold_reason`, but judging by the extracted text, for formats that encode their text."""
     if file.is_named or (format_of(file.path) or TEXT).encoded == "none":
         return None
-    what = key_in(document.text.encode())
-    return _secret(what) if what else None
+    kind = key_in(document.text.encode())
+    return _secret(kind) if kind else None
 
 
-def _secret(what: str) -> Withheld:
-    return Withheld("secret", f"possible secret ({what}); name it explicitly to ingest it")
+def _secret(kind: str) -> Withheld:
+    return Withheld("secret", f"possible secret ({kind}); name it explicitly to ingest it")

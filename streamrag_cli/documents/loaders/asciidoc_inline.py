@@ -49,7 +49,7 @@ def inline_text(text: str, attributes: Mapping[str, str]) -> str:
     text = with_attributes(text, attributes)
     text = _SHOWN_TERM.sub(lambda match: match[1] or match[2], text)
     text = _ANCHOR.sub("", text)
-    text = _REFERENCE.sub(lambda match: (match[2] or _words_of(match[1])).strip(), text)
+    text = _REFERENCE.sub(lambda match: (match[2] or _anchor_words(match[1])).strip(), text)
     text = _LINK.sub(_link_text, text)
     text = _LINK_BELOW.sub(r"\1", text)
     text = _IMAGE.sub(r"\1", text)
@@ -84,7 +84,7 @@ def _macro_text(match: re.Match[str]) -> str:
     return shown or match[1]
 
 
-def _words_of(anchor: str) -> str:
+def _anchor_words(anchor: str) -> str:
     """The words of an anchor, for references without a text: `ch07#_hot_iron` is `hot iron`."""
     name = anchor.rpartition("#")[2]
     return re.sub(r"[_-]+", " ", name) if name.startswith("_") or "#" in anchor else anchor

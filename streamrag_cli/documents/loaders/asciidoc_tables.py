@@ -20,11 +20,11 @@ _SEPARATORS: Final = {"csv": ",", "tsv": "\t", "dsv": ":"}
 _OPTION: Final = re.compile(r"%(no)?header\b|\b(?:options|opts)\s*=\s*[\"']?[\w,\s-]*?\b(no)?header\b")
 _MARKUP_LINE: Final = re.compile(r"(?:-{4,}|\.{4,}|={4,}|\*{4,}|_{4,}|!={3,}|--|\+|\[[^\[\]]*\])[ \t]*")
 _ITEM_MARK: Final = re.compile(r"^[ \t]*(?:[*.]{1,5}|-)[ \t]+(?=\S)")
-_MOST_COLUMNS: Final = 100
+_MAX_COLUMNS: Final = 100
 _REPEATED_CHARS: Final = 200
-_MOST_REPEATED: Final = 10_000
+_MAX_REPEATED: Final = 10_000
 """Longer cells, and cells after this many, are not repeated: a table must not grow without bounds."""
-_MOST_ROWS_SPANNED: Final = 1000
+_MAX_ROWS_SPANNED: Final = 1000
 
 Row = tuple[int, list[str]]
 """The line of the file on which a row begins, and its cells."""
@@ -61,7 +61,7 @@ def _column_count(attributes: str) -> int:
     for column in re.split(r"[,;]", (match[1] or match[2] or match[3] or "").strip().rstrip(",;")):
         repeated = _REPEATED.match(column)
         count += int(repeated[1][:4]) if repeated else 1
-    return min(count, _MOST_COLUMNS)
+    return min(count, _MAX_COLUMNS)
 
 
 def _has_header(source: Sequence[tuple[int, str]], rows: Sequence[Row], attributes: str, *, is_sized: bool) -> bool:
@@ -131,10 +131,10 @@ def _cells(source: Sequence[tuple[int, str]], mark: str) -> tuple[list[_Cell], i
             cells[-1].parts.append(before)
         for match, following in zip(marks, [*marks[1:], None], strict=False):
             text = line[match.end() : following.start() if following else len(line)].strip()
-            columns = min(int((match["columns"] or "1")[:4]), _MOST_COLUMNS)
-            rows = min(int((match["rows"] or "1")[:4]), _MOST_ROWS_SPANNED)
+            columns = min(int((match["columns"] or "1")[:4]), _MAX_COLUMNS)
+            rows = min(int((match["rows"] or "1")[:4]), _MAX_ROWS_SPANNED)
             text = text.replace(f"\\{mark}", mark)
-            if repeated >= _MOST_REPEATED:
+            if repeated >= _MAX_REPEATED:
                 columns = rows = 1
             repeated += columns * rows - 1
             if match["factor"] == "*":

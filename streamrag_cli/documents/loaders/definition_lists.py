@@ -8,10 +8,10 @@ from streamrag_cli.documents.loaders.lines import Edit
 from streamrag_cli.documents.outline import line_starts
 
 _DEFINITION: Final = re.compile(r"[ ]{0,3}:[ \t]+(?=[^\s:-])")
-_MAY_HOLD: Final = re.compile(rf"^{_DEFINITION.pattern}", re.MULTILINE)
+_MAY_CONTAIN: Final = re.compile(rf"^{_DEFINITION.pattern}", re.MULTILINE)
 _NO_TERM: Final = re.compile(r"\s|[#>|:]|[-*+][ \t]|\d+[.)][ \t]|```|~~~|[-=*_ ]{3,}$|.*[.!;,]$")
 _TERM_CHARS: Final = 120
-_MOST_TERMS: Final = 3
+_MAX_TERMS: Final = 3
 
 
 def definition_edits(text: str, code_spans: Callable[[str], Sequence[tuple[int, int]]]) -> Iterator[Edit]:
@@ -19,7 +19,7 @@ def definition_edits(text: str, code_spans: Callable[[str], Sequence[tuple[int, 
 
     `code_spans` finds code, which is not edited; it is called only if the text may contain a definition.
     """
-    if not _MAY_HOLD.search(text):
+    if not _MAY_CONTAIN.search(text):
         return
     lines, starts = text.split("\n"), line_starts(text)
     code = iter([*code_spans(text), (len(text) + 1, len(text) + 1)])
@@ -49,7 +49,7 @@ def _terms_above(lines: Sequence[str], number: int) -> Sequence[int]:
     while first >= 0 and lines[first].strip():
         first -= 1
     terms = range(first + 1, last + 1)
-    if not 0 < len(terms) <= _MOST_TERMS:
+    if not 0 < len(terms) <= _MAX_TERMS:
         return ()
     is_term = all(len(lines[each]) <= _TERM_CHARS and not _NO_TERM.match(lines[each]) for each in terms)
     return terms if is_term else ()

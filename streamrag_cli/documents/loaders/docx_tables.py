@@ -10,7 +10,7 @@ from streamrag_cli.documents.loaders.rows import column_names, is_value, looks_l
 
 _W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _WRAPPERS: Final = frozenset(f"{_W}{name}" for name in ("sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag"))
-_MOST_COLUMNS: Final = 1000
+_MAX_COLUMNS: Final = 1000
 _LONG_CELL_CHARS: Final = 400
 
 
@@ -28,7 +28,7 @@ class Table:
     def blocks(self) -> Iterator[tuple[int, str]]:
         """(heading level, text): one block for the table, or the blocks of its cells if it is used for layout."""
         grid = list(self._grid())
-        if len(grid) < 2 or max(map(len, grid)) < 2 or self._holds_blocks():
+        if len(grid) < 2 or max(map(len, grid)) < 2 or self._has_block_cells():
             for row in self._rows:
                 for cell in _children(row, f"{_W}tc"):
                     yield from self._reader.blocks(cell)
@@ -48,13 +48,13 @@ class Table:
         """Each row's text by column. A cell that spans rows is repeated; one that spans columns is in the first."""
         above: list[str] = []
         for row in self._rows:
-            cells: list[str] = [""] * min(_number(row.find(f"{_W}trPr/{_W}gridBefore"), 0), _MOST_COLUMNS)
+            cells: list[str] = [""] * min(_number(row.find(f"{_W}trPr/{_W}gridBefore"), 0), _MAX_COLUMNS)
             for cell in _children(row, f"{_W}tc"):
                 merge = cell.find(f"{_W}tcPr/{_W}vMerge")
-                goes_on = merge is not None and merge.get(f"{_W}val") != "restart"
-                text = above[len(cells)] if goes_on and len(cells) < len(above) else self._cell_text(cell)
+                continues = merge is not None and merge.get(f"{_W}val") != "restart"
+                text = above[len(cells)] if continues and len(cells) < len(above) else self._cell_text(cell)
                 span = _number(cell.find(f"{_W}tcPr/{_W}gridSpan"), 1)
-                cells.extend([text, *[""] * (min(span, _MOST_COLUMNS) - 1)][: _MOST_COLUMNS - len(cells)])
+                cells.extend([text, *[""] * (min(span, _MAX_COLUMNS) - 1)][: _MAX_COLUMNS - len(cells)])
             above = cells
             yield cells
 
@@ -63,7 +63,7 @@ class Table:
         paragraphs = (self._reader.text(paragraph) for paragraph in _children(cell, f"{_W}p"))
         return " ".join(" ".join(paragraphs).split())
 
-    def _holds_blocks(self) -> bool:
+    def _has_block_cells(self) -> bool:
         """Whether most cells contain several paragraphs of text, as in a page laid out with a table."""
         cells = [cell for row in self._rows for cell in _children(row, f"{_W}tc")]
         long = sum(

@@ -36,8 +36,8 @@ _ISO_DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?!\d)")
 _MONTHS: Final = "January February March April May June July August September October November December".split()
 _LINE_CHARS: Final = 2000
 _FACT_CHARS: Final = 200
-_MOST_FACTS: Final = 12
-_MOST_LINES: Final = 60
+_MAX_FACTS: Final = 12
+_MAX_LINES: Final = 60
 
 
 class FrontMatter(NamedTuple):
@@ -80,9 +80,9 @@ def _facts(entries: list[tuple[int, str, list[str]]], source: str) -> tuple[str,
         and not _NOT_A_FACT.match(value)
         and len(value) <= _FACT_CHARS
     }
-    if not facts or count > _MOST_LINES:
+    if not facts or count > _MAX_LINES:
         return ()
-    limited = dict(list(facts.items())[:_MOST_FACTS])
+    limited = dict(list(facts.items())[:_MAX_FACTS])
     return tuple(limited.get(number, "") for number in range(1, count - 1))
 
 

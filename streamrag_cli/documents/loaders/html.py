@@ -18,7 +18,7 @@ from streamrag_cli.documents.read import decode
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
 
-HIGHEST_LINE: Final = 65535
+MAX_LINE: Final = 65535
 """libxml2 stores line numbers in 16 bits, so longer files have no line numbers."""
 
 _BLOCKS: Final = frozenset(
@@ -51,7 +51,7 @@ def load_html(path: str, data: bytes) -> Document:
             _walk(each, flow, content)
             flow.end_block(tight=False)
     text, headings, lines = flow.finish()
-    known = source.count("\n") < HIGHEST_LINE - 1
+    known = source.count("\n") < MAX_LINE - 1
     return Document(
         path=path,
         text=text,

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from streamrag_cli.documents.loaders.html_content import Content, Element
 from streamrag_cli.documents.loaders.rows import row_text
 
-MOST_COLUMNS: Final = 1000
+MAX_COLUMNS: Final = 1000
 _REPEATED_CHARS: Final = 200
 """A cell that spans rows is repeated in each of them, unless it is longer than this."""
 
@@ -96,7 +96,7 @@ def _grid(rows: Sequence[_Row], *, repeat: bool = False) -> Iterator[list[str]]:
         remaining: dict[int, tuple[int, str]] = {}
         for cell in row.cells:
             _take_from_above(cells, below, remaining)
-            for number in range(min(cell.columns, MOST_COLUMNS - len(cells))):
+            for number in range(min(cell.columns, MAX_COLUMNS - len(cells))):
                 text = cell.text if repeat or not number else ""
                 if cell.rows > 1:
                     remaining[len(cells)] = (cell.rows - 1, text if len(text) <= _REPEATED_CHARS else "")
@@ -110,7 +110,7 @@ def _take_from_above(
     cells: list[str], below: dict[int, tuple[int, str]], remaining: dict[int, tuple[int, str]]
 ) -> None:
     """Append the cells that span down into this row's next columns; `remaining` collects those that span further."""
-    while len(cells) in below and len(cells) < MOST_COLUMNS:
+    while len(cells) in below and len(cells) < MAX_COLUMNS:
         rows_left, text = below.pop(len(cells))
         if rows_left > 1:
             remaining[len(cells)] = (rows_left - 1, text)
@@ -160,4 +160,4 @@ def _cell_text(element: Element, content: Content) -> Iterator[str]:
 
 def _span(cell: Element, name: str) -> int:
     value = (cell.get(name) or "").strip()
-    return max(1, min(int(value), MOST_COLUMNS)) if value.isascii() and value.isdigit() and len(value) < 6 else 1
+    return max(1, min(int(value), MAX_COLUMNS)) if value.isascii() and value.isdigit() and len(value) < 6 else 1

@@ -113,15 +113,15 @@ def _uncommented(line: str) -> str:
     """The line up to its comment. A percent sign in `\\verb` or a link does not begin one."""
     if "%" not in line or len(line) > _LINE_CHARS:
         return line
-    kept = [
+    protected = [
         match.span() for match in re.finditer(rf"{_VERB.pattern}|\\(?:url|href|nolinkurl|path)\{{[^{{}}]*\}}", line)
     ]
     for match in _COMMENT.finditer(line):
         at = match.end(1)
-        if not any(start < at < end for start, end in kept):
+        if not any(start < at < end for start, end in protected):
             return line[:at]
         for place in range(at + 1, len(line)):
-            inside = any(start < place < end for start, end in kept)
+            inside = any(start < place < end for start, end in protected)
             if line[place] == "%" and line[place - 1] != "\\" and not inside:
                 return line[:place]
     return line

@@ -26,7 +26,7 @@ _QUOTED: Final = re.compile(r"[ \t]*(?:>[ \t]?)+")
 _NESTED: Final = 5
 _PARTS: Final = 500
 _HEADER_CHARS: Final = 500
-_RECEIVERS: Final = 20
+_MAX_RECIPIENTS: Final = 20
 _SHORT_CHARS: Final = 1000
 
 
@@ -102,7 +102,7 @@ class _Writer:
             messages.extend(each for each in _parts_of(part))
             return ""
         if part.is_multipart():
-            return self._of_parts(part, kind, attachments, messages, depth)
+            return self._multipart_text(part, kind, attachments, messages, depth)
         name = _file_name(part)
         if part.get_content_maintype() != "text" or (depth and _is_attached(part)):
             if name or part.get_content_maintype() != "text":
@@ -110,7 +110,7 @@ class _Writer:
             return ""
         return _text_of(part, is_html=kind == "text/html")
 
-    def _of_parts(
+    def _multipart_text(
         self, part: EmailMessage, kind: str, attachments: list[str], messages: list[EmailMessage], depth: int
     ) -> str:
         inner = _parts_of(part)
@@ -143,8 +143,8 @@ def _header(message: EmailMessage, name: str) -> str:
     except Exception:  # noqa: BLE001 - the header parser may raise anything on malformed headers
         value = next((str(raw) for key, raw in message.raw_items() if key.casefold() == name.casefold()), "")
     shown = " ".join(_NOT_TEXT.sub(REPLACEMENT, value).split())
-    if name in {"To", "Cc"} and shown.count(",") >= _RECEIVERS:
-        shown = ",".join(shown.split(",")[:_RECEIVERS]) + ", …"
+    if name in {"To", "Cc"} and shown.count(",") >= _MAX_RECIPIENTS:
+        shown = ",".join(shown.split(",")[:_MAX_RECIPIENTS]) + ", …"
     return shown if len(shown) <= _HEADER_CHARS else shown[: _HEADER_CHARS - 1] + "…"
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from streamrag_cli.documents.loaders.definition_lists import definition_edits
 from streamrag_cli.documents.loaders.front_matter import FrontMatter, front_matter
 from streamrag_cli.documents.loaders.lines import Edit, edited
-from streamrag_cli.documents.loaders.note_markup import MAY_HOLD_NOTES, note_edits
+from streamrag_cli.documents.loaders.note_markup import MAY_CONTAIN_NOTES, note_edits
 from streamrag_cli.documents.loaders.rows import column_names, row_text
 from streamrag_cli.documents.outline import Heading, clean_heading, line_starts, only_top_heading, sections_from
 from streamrag_cli.model import Document
@@ -89,7 +89,7 @@ def find_headings(text: str, *, start: int = 0) -> list[Heading]:
 def visible(text: str, start: int) -> tuple[str, Sequence[int]]:
     """The visible part of `text` after offset `start`, and the original line number of each line."""
     edits = [Edit(0, start)] if start else []
-    if MAY_HOLD_NOTES.search(text, start):
+    if MAY_CONTAIN_NOTES.search(text, start):
         edits += note_edits(text, start, code_spans(text, start))
     shown, lines = edited(text, edits)
     if definitions := list(definition_edits(shown, code_spans)):

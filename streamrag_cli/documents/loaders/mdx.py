@@ -18,7 +18,7 @@ _STRING: Final = re.compile(r"""\{\s*(["'`])([^"'`{}$]*)\1\s*\}""")
 _BLOCK_END: Final = re.compile(r"\n[ \t]*\n")
 _INLINE_CHARS: Final = 1000
 _TAG_CHARS: Final = 5000
-_MOST_FAILURES: Final = 200
+_MAX_FAILURES: Final = 200
 """After this many unclosed marks, the file is not considered MDX."""
 
 
@@ -36,7 +36,7 @@ def _edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterator[E
     )
     begins, after = next(blocks)
     failures = 0
-    while failures < _MOST_FAILURES and (match := _MARKS.search(text, at)):
+    while failures < _MAX_FAILURES and (match := _MARKS.search(text, at)):
         while after <= match.start():
             begins, after = next(blocks)
         if begins <= match.start():

@@ -19,7 +19,9 @@ _MARKS: Final = re.compile(
     r"|(?P<callout>^[ \t>]*>[ \t]*\[!\w[\w|-]*\][+-]?)|(?P<block>[ \t]\^[\w-]+[ \t]*$)",
     re.MULTILINE,
 )
-MAY_HOLD_NOTES: Final = re.compile(r"<!--|%%|\{%|\{\{<|\[\[|==|\[!|[ \t]\^|^[ ]{0,3}\[(?://|comment|_)", re.MULTILINE)
+MAY_CONTAIN_NOTES: Final = re.compile(
+    r"<!--|%%|\{%|\{\{<|\[\[|==|\[!|[ \t]\^|^[ ]{0,3}\[(?://|comment|_)", re.MULTILINE
+)
 """A fast test: matches if there may be anything to edit."""
 
 _CODE_CHARS: Final = 2000
@@ -58,7 +60,7 @@ def _edit(text: str, markup: re.Match[str], ends: "_Ends", shortcodes: Shortcode
             closing = _same_run(text, markup[0], end)
             return Edit(start, end, markup[0]) if closing < 0 else Edit(start, closing, text[start:closing])
         case "comment":
-            closing = ends.of("-->", end)
+            closing = ends.find("-->", end)
             return Edit(start, closing + 3) if closing >= 0 else unchanged
         case "aside":
             closes = _ASIDE_END.search(text, end, end + _CODE_CHARS)
@@ -98,7 +100,7 @@ class _Ends:
         self._text = text
         self._last = len(text)
 
-    def of(self, mark: str, start: int) -> int:
+    def find(self, mark: str, start: int) -> int:
         if start >= self._last:
             return -1
         end = self._text.find(mark, start)

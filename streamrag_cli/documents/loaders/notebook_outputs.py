@@ -18,8 +18,8 @@ PIECE_CHARS: Final = 800
 GAP: Final = "[…]"
 """Replaces omitted text."""
 
-_LONGEST_HTML: Final = 200_000
-_LONGEST_NAME: Final = 500
+_MAX_HTML_CHARS: Final = 200_000
+_MAX_NAME_CHARS: Final = 500
 _FORMAT_3: Final = (("plain", "text"), ("html", "html"), ("latex", "latex"), ("markdown", "markdown"))
 _ESCAPE: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
@@ -59,10 +59,10 @@ def _output_text(output: dict[str, Any]) -> tuple[bool, str]:
     if not isinstance(data, dict):  # format 3 has the formats as keys of the output itself
         data = {f"text/{name}": output.get(key) for name, key in _FORMAT_3}
     html, plain = joined(data.get("text/html")), joined(data.get("text/plain"))
-    if plain and _OBJECT.fullmatch(plain[:_LONGEST_NAME]):
+    if plain and _OBJECT.fullmatch(plain[:_MAX_NAME_CHARS]):
         plain = ""
     is_table = "<table" in html
-    if html and len(html) <= _LONGEST_HTML and (is_table or not plain) and (text := _html_text(html)):
+    if html and len(html) <= _MAX_HTML_CHARS and (is_table or not plain) and (text := _html_text(html)):
         return is_table, text
     return False, plain or joined(data.get("text/markdown")) or joined(data.get("text/latex"))
 

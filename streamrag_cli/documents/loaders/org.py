@@ -45,16 +45,20 @@ _HEADLINE_CHARS: Final = 1000
 def load_org(path: str, text: str) -> Document:
     reader = _Reader(text)
     reader.read()
-    said = [*reader.said.get("description", ()), *reader.said.get("keywords", ()), *reader.said.get("filetags", ())]
-    summary = "; ".join(" ".join(each.replace(":", " ").split()) for each in said)
-    title = clean_heading(" ".join(reader.said.get("title", ())))
+    descriptions = [
+        *reader.keywords.get("description", ()),
+        *reader.keywords.get("keywords", ()),
+        *reader.keywords.get("filetags", ()),
+    ]
+    summary = "; ".join(" ".join(each.replace(":", " ").split()) for each in descriptions)
+    title = clean_heading(" ".join(reader.keywords.get("title", ())))
     return reader.out.document(path, title=title, summary=clean_heading(summary))
 
 
 class _Reader:
     def __init__(self, text: str) -> None:
         self.out = Lines()
-        self.said: dict[str, list[str]] = {}
+        self.keywords: dict[str, list[str]] = {}
         self._lines = text.split("\n")
         self._at = 0
         self._drawer_limit = 0  # the next known line that ends a drawer or is a headline
@@ -91,7 +95,7 @@ class _Reader:
             name = keyword[1].casefold()
             if name == "caption":
                 self.out.add(_inline(keyword[2]), number)
-            self.said.setdefault(name, []).append(keyword[2].strip())
+            self.keywords.setdefault(name, []).append(keyword[2].strip())
         elif _COMMENT.fullmatch(line) or _BLOCK_MARK.fullmatch(line) or _CLOCK.fullmatch(line):
             return
         elif _DRAWER.fullmatch(line) and (end := self._drawer_end()):

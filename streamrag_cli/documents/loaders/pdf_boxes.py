@@ -30,14 +30,14 @@ class Boxes:
         self._angle_of = raw.FPDFText_GetCharAngle
         self.quarters = 0
 
-    def _index(self, place: int) -> int:
-        return place if self._units is None else int(self._index_of(self._textpage, self._units[place]))
+    def _index(self, position: int) -> int:
+        return position if self._units is None else int(self._index_of(self._textpage, self._units[position]))
 
-    def at(self, place: int) -> tuple[float, float, float, float]:
-        """(x0, x1, bottom, top) of the character at `place`."""
+    def at(self, position: int) -> tuple[float, float, float, float]:
+        """(x0, x1, bottom, top) of the character at `position`."""
         if self._units is not None:
-            place = self._index(place)
-        if not self._get(self._address_of_page, place, self._address):
+            position = self._index(position)
+        if not self._get(self._address_of_page, position, self._address):
             return 0.0, 0.0, 0.0, 0.0
         left, top, right, bottom = self._box
         if not self.quarters:
@@ -46,8 +46,8 @@ class Boxes:
             return -top, -bottom, left, right
         return (-right, -left, -top, -bottom) if self.quarters == 2 else (bottom, top, -right, -left)
 
-    def quarter_turns(self, place: int) -> int:
-        angle = self._angle_of(self._textpage, self._index(place))
+    def quarter_turns(self, position: int) -> int:
+        angle = self._angle_of(self._textpage, self._index(position))
         return round(angle / (math.pi / 2)) % 4 if angle > 0 else 0
 
     def drawn_parts(self, start: int, end: int) -> list[tuple[float, float]] | None:
@@ -67,9 +67,9 @@ class Boxes:
             parts.append((self._edges[0], self._edges[2]))
         return parts
 
-    def place_at(self, x: float, start: int, end: int) -> int:
+    def index_at(self, x: float, start: int, end: int) -> int:
         """The first character of a line that does not begin before `x`."""
-        return bisect_left(range(end), x, lo=start, key=lambda place: self.at(place)[0])
+        return bisect_left(range(end), x, lo=start, key=lambda position: self.at(position)[0])
 
 
 def _utf16_offsets(text: str) -> list[int]:

@@ -16,7 +16,7 @@ from streamrag_cli.documents.loaders.pdf_rows import are_cells, body_height, goe
 from streamrag_cli.documents.loaders.pdf_tables import is_table, table_rows
 from streamrag_cli.documents.loaders.pdf_text import GAP, Page, Run
 
-MOST_RUNS: Final = 3000
+MAX_RUNS: Final = 3000
 """A page with more runs is a drawing or hostile; its text is kept in drawing order."""
 
 _Kind: TypeAlias = Literal["plain", "columns", "table"]
@@ -43,7 +43,7 @@ class Line:
 def reading_order(page: Page) -> list[Line]:
     """The page's lines in reading order, with footnotes last."""
     runs = list(page.runs)
-    if page.is_right_to_left or len(runs) > MOST_RUNS or _is_in_order(runs):
+    if page.is_right_to_left or len(runs) > MAX_RUNS or _is_in_order(runs):
         blocks = [[[run] for run in runs]]
     else:
         blocks = list(_blocks(runs))

@@ -11,10 +11,10 @@ from streamrag_cli.documents.loaders.pdf_rows import body_height
 from streamrag_cli.documents.loaders.pdf_tables import fits
 from streamrag_cli.documents.loaders.pdf_text import LINE_BREAK_HYPHEN
 
-_MOST_LINES: Final = 8
+_MAX_LINES: Final = 8
 """A longer text is probably not the rest of a sentence."""
 
-_SHORTEST_FULL_LINE: Final = 20
+_MIN_FULL_LINE: Final = 20
 _CLOSING: Final = "[\"'”’»)\\]]*"
 _ENDS: Final = re.compile(rf"[.!?:…。！？]{_CLOSING}\Z")
 _END_INSIDE: Final = re.compile(rf"[.!?…]{_CLOSING}(?=\s+[^\sa-zß-öø-ÿ]|\Z)|[。！？]{_CLOSING}")
@@ -38,7 +38,7 @@ def _continues(last: Line, first: Line) -> bool:
     if last.text.endswith(LINE_BREAK_HYPHEN) or first.text[:1].islower():
         return True
     return (
-        len(last.text) >= _SHORTEST_FULL_LINE
+        len(last.text) >= _MIN_FULL_LINE
         and (first.text[:1].isalnum() or first.text[:1] in "\"'“‘«(")
         and not fits(first.run, last.run, last.right)
     )
@@ -46,7 +46,7 @@ def _continues(last: Line, first: Line) -> bool:
 
 def _take_rest(lines: list[Line]) -> list[Line]:
     """Remove from `lines` and return the lines up to the end of the first sentence; none if it does not end soon."""
-    for count, line in enumerate(lines[:_MOST_LINES]):
+    for count, line in enumerate(lines[:_MAX_LINES]):
         if match := _END_INSIDE.search(line.text):
             taken = [*lines[:count], replace(line, text=line.text[: match.end()])]
             rest = line.text[match.end() :].lstrip()

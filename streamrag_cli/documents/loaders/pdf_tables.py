@@ -11,7 +11,7 @@ from typing import Final
 from streamrag_cli.documents.loaders.pdf_rows import CELL_CHARS, are_cells, hull, rows_of
 from streamrag_cli.documents.loaders.pdf_text import LINE_BREAK_HYPHEN, Run
 
-_LONGEST_CELL_LINES: Final = 8
+_MAX_CELL_LINES: Final = 8
 _NUMBER: Final = re.compile(r"[-+(]?[$€£]?\d[\d.,:/ ]*[%)€$£]?\Z")
 
 
@@ -95,7 +95,7 @@ def table_rows(runs: Sequence[Run], columns: Sequence[Sequence[Run]]) -> Iterato
     height = 0
     for row in rows_of(runs):
         votes = [begins[id(run)] for run in row]
-        is_new = 2 * sum(votes) >= len(votes) or height >= _LONGEST_CELL_LINES
+        is_new = 2 * sum(votes) >= len(votes) or height >= _MAX_CELL_LINES
         if is_new and cells:
             yield [run for cell in cells for run in cell]
             cells, height = [], 0

@@ -190,7 +190,7 @@ def _pieces(text: str, start: int, end: int, boxes: Boxes, height: float) -> lis
     for gap, position in begins:
         if gap <= least:
             continue
-        begin = position if isinstance(position, int) else _word_start(text, boxes.place_at(position - 1, start, end))
+        begin = position if isinstance(position, int) else _word_start(text, boxes.index_at(position - 1, start, end))
         before = previous + len(text[previous:begin].rstrip())
         if begin > previous and not _is_marker(text, previous, before, is_first=previous == start):
             pieces.append((previous, before))

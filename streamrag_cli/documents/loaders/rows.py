@@ -11,7 +11,7 @@ from typing import Final
 _NUMBER: Final = re.compile(r"[-+]?[$€£]?[ ]?\d[\d.,' ]*(?:[eE][-+]?\d+)?[ ]?[%€$£]?")
 _DATE: Final = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T].*)?")
 _YEAR: Final = re.compile(r"(?:19|20)\d\d")
-_LONGEST_NAME_CHARS: Final = 80
+_MAX_NAME_CHARS: Final = 80
 _SPACES: Final = re.compile(r"\s+")
 
 
@@ -47,7 +47,7 @@ def looks_like_header(row: Sequence[str], below: Sequence[Sequence[str]]) -> boo
     filled = [name for name in names if name]
     if not below or len(filled) < max(1, (len(names) + 1) // 2) or len(set(filled)) * 2 < len(filled):
         return False
-    if any(len(name) > _LONGEST_NAME_CHARS for name in filled) or all(is_value(name) for name in filled):
+    if any(len(name) > _MAX_NAME_CHARS for name in filled) or all(is_value(name) for name in filled):
         return False
     return all(not is_value(name) or _is_year_above(number, name, below) for number, name in enumerate(names) if name)
 
@@ -59,5 +59,5 @@ def _is_year_above(column: int, name: str, below: Sequence[Sequence[str]]) -> bo
 
 def is_value(cell: str) -> bool:
     """Whether a cell is a number or a date."""
-    word = cell.strip()[:_LONGEST_NAME_CHARS]
+    word = cell.strip()[:_MAX_NAME_CHARS]
     return bool(_NUMBER.fullmatch(word) or _DATE.fullmatch(word))

@@ -15,7 +15,7 @@ RUN_CHARS: Final = 350
 """The length of text under one time. Longer than the sections that the chunker merges, so that times stay correct."""
 
 _PAUSE_S: Final = 4.0
-_UNENDED_CHARS: Final = 300
+_UNPUNCTUATED_CHARS: Final = 300
 """Captions without punctuation are divided at a long pause, or at the next cue after this length."""
 
 _FLASH_S: Final = 0.05
@@ -73,7 +73,7 @@ def _sentences(text: str) -> Iterator[_Sentence]:
     for cue in _cues(text):
         is_new_voice = bool(cue.lines) and _SPEAKER.match(cue.lines[0]) is not None
         length = sum(map(len, pieces))
-        if pieces and (cue.begins_s - ends_s > _PAUSE_S or is_new_voice or length > _UNENDED_CHARS):
+        if pieces and (cue.begins_s - ends_s > _PAUSE_S or is_new_voice or length > _UNPUNCTUATED_CHARS):
             yield _Sentence(number, begins_s, " ".join(pieces))
             pieces = []
         for line in cue.lines:
@@ -121,13 +121,13 @@ def _cues(text: str) -> Iterator[_Cue]:
         hours, minutes, seconds, part, *end = (int(each or 0) for each in times.groups())
         begins_s = hours * 3600 + minutes * 60 + seconds + part / 1000
         ends_s = end[0] * 3600 + end[1] * 60 + end[2] + end[3] / 1000
-        said = shown if ends_s - begins_s >= _FLASH_S else []
+        new_lines = shown if ends_s - begins_s >= _FLASH_S else []
         if shown[:-1] and before:  # rolling captions repeat the last lines above the new one
             again = next((size for size in range(len(shown) - 1, 0, -1) if shown[:size] == before[-size:]), 0)
-            said = said[again:]
+            new_lines = new_lines[again:]
         before = shown or before
-        if said:
-            yield _Cue(number, begins_s, ends_s, said)
+        if new_lines:
+            yield _Cue(number, begins_s, ends_s, new_lines)
 
 
 def _spoken(line: str) -> str:

@@ -24,8 +24,8 @@ _RUN_CHARS: Final = 250
 _SNIFFED_ROWS: Final = 50
 _SNIFFED_CHARS: Final = 20_000
 _PREAMBLE_ROWS: Final = 10
-_LONGEST_RECORD_LINES: Final = 100
-_MOST_FAILURES: Final = 100
+_MAX_RECORD_LINES: Final = 100
+_MAX_FAILURES: Final = 100
 _CUT_ROW_CHARS: Final = 1000
 _DELIMITERS: Final = "\t;|,"
 _SEPARATOR_LINE: Final = "sep="
@@ -99,12 +99,12 @@ def _rows(text: str, delimiter: str, *, first_line: int) -> Iterator[tuple[int, 
     """(line number, cells) of each row. An unclosed quote affects only its own line."""
     lines = [line + "\n" for line in text.split("\n")]
     at = failures = 0
-    while at < len(lines) and failures < _MOST_FAILURES:
+    while at < len(lines) and failures < _MAX_FAILURES:
         source = _CountingLines(lines, at)
         reader = csv.reader(source, delimiter=delimiter)
         try:
             for cells in reader:
-                if source.at - at > _LONGEST_RECORD_LINES:
+                if source.at - at > _MAX_RECORD_LINES:
                     break
                 yield first_line + at, cells
                 at = source.at

@@ -90,14 +90,14 @@ class _Reader:
 
     def _flush_text(self) -> None:
         """Add the collected text to the innermost element: to its own line if that has no text yet."""
-        said = " ".join("".join(self._words).split())
+        content = " ".join("".join(self._words).split())
         self._words = []
-        if not said:
+        if not content:
             return
         entry = self._open[-1]
         if entry.entries or not entry.lines:
             indent = "  " * (len(self._open) - 1)
-            entry.entries.append(Entry("", [(self._words_line, indent + said)]))
+            entry.entries.append(Entry("", [(self._words_line, indent + content)]))
         elif len(entry.lines) == 1:
             number, line = entry.lines[0]
-            entry.lines[0] = (number, f"{line} {said}" if line.endswith(":") else f"{line}; {said}")
+            entry.lines[0] = (number, f"{line} {content}" if line.endswith(":") else f"{line}; {content}")
