@@ -120,10 +120,10 @@ def _uncommented(line: str) -> str:
         at = match.end(1)
         if not any(start < at < end for start, end in protected):
             return line[:at]
-        for place in range(at + 1, len(line)):
-            inside = any(start < place < end for start, end in protected)
-            if line[place] == "%" and line[place - 1] != "\\" and not inside:
-                return line[:place]
+        for position in range(at + 1, len(line)):
+            inside = any(start < position < end for start, end in protected)
+            if line[position] == "%" and line[position - 1] != "\\" and not inside:
+                return line[:position]
     return line
 
 

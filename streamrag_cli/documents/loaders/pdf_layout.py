@@ -192,9 +192,9 @@ def _best_gutter(runs: Sequence[Run]) -> float | None:
     gaps = list(_gaps(runs))
     events = sorted([(start, 1) for start, _ in gaps] + [(end, -1) for _, end in gaps])
     best, depth = (1, 0.0, 0.0), 0
-    for (place, step), (following, _) in pairwise(events):
+    for (position, step), (following, _) in pairwise(events):
         depth += step
-        best = max(best, (depth, following - place, (place + following) / 2))
+        best = max(best, (depth, following - position, (position + following) / 2))
     return best[2] if best[0] >= (2 if len(runs) <= _FEW_RUNS else 3) else None
 
 
