@@ -138,7 +138,7 @@ def exclude_rules(patterns: Sequence[str]) -> tuple[Rule, ...]:
         rule = parse_rule(b"\\" + line if line.startswith(b"#") else line)
         if rule is None:
             raise UsageError(
-                f"no file can match pattern {pattern!r}",
+                f"pattern {pattern!r} cannot match any file",
                 code="bad_pattern",
                 hint="streamrag ingest --exclude 'drafts/' PATH",
             )
