@@ -20,7 +20,7 @@ TOKENS = {
     "sk-ant-api03-" + random_text(95): "a model provider key",
     "xoxb-" + random_text(12, "0123456789") + "-" + random_text(24): "a Slack token",
     "AIza" + random_text(35): "a Google API key",
-    "hf_" + random_text(34): "a Hugging OutputOptions token",
+    "hf_" + random_text(34): "a Hugging Face token",
     "npm_" + random_text(36): "an npm token",
     "SG." + random_text(22) + "." + random_text(43): "a SendGrid key",
     "dop_v1_" + random_text(64, HEX).lower().replace("r", "a"): "a DigitalOcean token",
