@@ -15,7 +15,7 @@ from pathlib import Path
 from streamrag_cli.documents.discover import discover
 from streamrag_cli.documents.discovery_results import FoundFile, SkippedPath
 from streamrag_cli.documents.read import read_file
-from streamrag_cli.documents.withheld import withheld
+from streamrag_cli.documents.withheld import withhold_reason
 from streamrag_cli.errors import DocumentError
 
 LIMIT_BYTES = 50_000_000
@@ -40,7 +40,7 @@ def main() -> None:
             except DocumentError:
                 continue
             started = time.perf_counter()
-            why = withheld(item, raw)
+            why = withhold_reason(item, raw)
             elapsed_s += time.perf_counter() - started
             read_bytes += raw.size
             counts[f"{why.code} by content" if why else "read"] += 1

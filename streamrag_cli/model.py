@@ -44,7 +44,7 @@ class Document:
     `title` is the document's own name for itself, or "".
     `summary` is what it says about itself outside its text (description, tags, imports), on one line, or "": it is
     searched with the document's first chunk and never quoted.
-    `remarks` are things its reader should know, such as a lossy decode; one short line each.
+    `notes` are things its reader should know, such as a lossy decode; one short line each.
     """
 
     path: str
@@ -53,7 +53,7 @@ class Document:
     sections: tuple[Section, ...]
     line_numbers: Sequence[int] | None
     summary: str = ""
-    remarks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,13 @@
-"""Files to chunks: find the files, read them, load each into a `Document`, cut that into chunks.
+"""Turns files into chunks: finds files, reads them, loads each into a `Document` and cuts it into chunks.
 
     discover(paths) -> FoundFile ... -> read_file -> withheld? -> Loader.load -> chunk
 
-This room knows of no store, no model, no event and no screen. What a file holds is data: parsers that are C code
-or that unpack archives run in a process of their own (`sandbox`), everything else is text all the way.
+This package does not import the store, the models, events or rendering. File contents are untrusted: parsers written in
+C or that unpack archives run in a separate process (`sandbox`); everything else is handled as text.
 """
 
 from typing import Final
 
 RECIPE: Final = "4"
-"""Names what the loaders and the chunker make of a file. To be raised whenever their output changes:
-a stored document with another recipe is cut anew although its file is unchanged."""
+"""The version of the output of the loaders and the chunker. Increase it whenever that output changes: stored documents
+with another recipe are then loaded and cut again, even if their files are unchanged."""

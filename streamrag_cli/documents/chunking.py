@@ -1,10 +1,11 @@
 """Cuts a document into chunks for retrieval.
 
-A chunk is about `target_chars` long, since the embedding model reads no further, and stays within a section, so that
-its heading path is true of all of it. It ends where a block ends if it can: then, in this order, where a sentence or an
-item ends, a line, a word, a mark of punctuation, and at last anywhere. Fenced code is whole where it fits.
+A chunk has about `target_chars` characters, because the embedding model reads no further, and stays within a section,
+so that its heading path applies to all of it. It ends, in order of preference, at the end of a block, of a sentence or
+item, of a line, of a word, after punctuation, or anywhere. Fenced code stays whole if it fits.
 
-Small neighbouring sections become one chunk under the headings that they share: alone they would say too little.
+Small adjacent sections are merged into one chunk under the headings they share, because each has too little content
+to be found on its own.
 """
 
 import hashlib
@@ -21,16 +22,16 @@ from streamrag_cli.model import Chunk, Document, Section
 
 TARGET_CHARS: Final = 1000
 SMALL_SECTION_CHARS: Final = 300
-"""A section up to this long may join its neighbours, as long as all together fit the target."""
+"""A section up to this long may be merged with its neighbours, as long as the result fits the target."""
 
 BARE_SECTION_CHARS: Final = 120
-"""A section up to this long is a heading with hardly any text: it goes in front of its first subsection."""
+"""A section up to this long is a heading with hardly any text: it is merged into its first subsection."""
 
-SHORTEST_SHARE: Final = 0.25
-"""A chunk is not cut at a good place that would leave less than this share of the target in it."""
+MIN_SHARE: Final = 0.25
+"""A chunk never ends before this share of the target, even at a good boundary."""
 
 LAST_PIECE_SHARE: Final = 0.15
-"""What is left of a section at its end, if shorter than this share, stays with the chunk before."""
+"""If the rest of a section is shorter than this share of the target, it is added to the previous chunk."""
 
 _BLOCK_END: Final = re.compile(r"\n[ \t\f\v]*\n")
 _SENTENCE_END: Final = re.compile(
@@ -44,15 +45,15 @@ _FENCE: Final = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
 
 
 def chunk(document: Document, *, target_chars: int = TARGET_CHARS) -> Iterator[Chunk]:
-    """Yield the document's chunks in order; every character that is not blank is in one."""
+    """Yield the document's chunks in order. Every character except whitespace is in one of them."""
     lines = _Lines(document)
     seen: Counter[bytes] = Counter()
     ordinal = 0
     for group in _groups(document, target_chars):
         for start, end in _spans(document.text, group, target_chars):
             text = document.text[start:end]
-            line_start, line_end = lines.of(start, end)
-            headings = _path(document, group.headings, is_first=not ordinal)
+            line_start, line_end = lines.range_of(start, end)
+            headings = _heading_path(document, group.headings, is_first=not ordinal)
             yield Chunk(
                 id=_chunk_id(document.path, headings, group.page, text, seen),
                 ordinal=ordinal,
@@ -69,9 +70,9 @@ def chunk(document: Document, *, target_chars: int = TARGET_CHARS) -> Iterator[C
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Sections made one. `chars` counts without the blanks around each; `largest` is the longest one's count.
+    """Merged sections. `chars` is their total length without surrounding whitespace, `largest` that of the longest.
 
-    `is_chain` is true as long as each section is beneath the one before it, and so has the headings of the last.
+    `is_chain` is true as long as each section is nested in the previous one; `headings` are then those of the last.
     """
 
     start: int
@@ -98,7 +99,7 @@ class _Group:
 
 
 def _groups(document: Document, target_chars: int) -> Iterator[_Group]:
-    """The sections, those that belong together made one; what is blank belongs to its neighbours."""
+    """The sections, merged if they belong together; blank sections are merged with their neighbours."""
     group: _Group | None = None
     for section in document.sections:
         chars = len(document.text[section.start : section.end].strip())
@@ -116,7 +117,7 @@ def _groups(document: Document, target_chars: int) -> Iterator[_Group]:
 
 
 def _shared_headings(group: _Group, section: Section, chars: int, target_chars: int) -> tuple[str, ...] | None:
-    """The heading path of `group` and `section` as one; None if they are better apart."""
+    """The heading path of `group` merged with `section`; None if they should stay separate."""
     if group.is_whole or section.is_whole:
         return None if chars else group.headings
     if not group.chars:
@@ -125,8 +126,8 @@ def _shared_headings(group: _Group, section: Section, chars: int, target_chars: 
         return group.headings
     if group.page != section.page:
         return None
-    is_beneath = section.headings[: len(group.headings)] == group.headings
-    is_deeper = is_beneath and len(section.headings) > len(group.headings)
+    is_nested = section.headings[: len(group.headings)] == group.headings
+    is_deeper = is_nested and len(section.headings) > len(group.headings)
     if is_deeper and group.is_chain and group.chars <= BARE_SECTION_CHARS:
         return section.headings
     if group.chars + chars > target_chars:
@@ -135,12 +136,12 @@ def _shared_headings(group: _Group, section: Section, chars: int, target_chars: 
         return group.headings
     if max(group.largest, chars) > SMALL_SECTION_CHARS:
         return None
-    parent = group.headings if is_beneath else group.headings[:-1]
+    parent = group.headings if is_nested else group.headings[:-1]
     return parent if section.headings[: len(parent)] == parent else None
 
 
-def _path(document: Document, headings: tuple[str, ...], *, is_first: bool) -> tuple[str, ...]:
-    """The headings of a chunk: the document's title above the section's own, and its summary in the first chunk."""
+def _heading_path(document: Document, headings: tuple[str, ...], *, is_first: bool) -> tuple[str, ...]:
+    """The headings of a chunk: the document's title, its summary in the first chunk only, and the section's own."""
     above = (document.title,) if document.title else ()
     own = headings[1:] if above and headings[:1] == above else headings
     return (*above, document.summary, *own) if is_first and document.summary else (*above, *own)
@@ -148,74 +149,74 @@ def _path(document: Document, headings: tuple[str, ...], *, is_first: bool) -> t
 
 def _spans(text: str, group: _Group, target_chars: int) -> Iterator[tuple[int, int]]:
     at = group.start
-    for end in _cuts(text, group, target_chars):
+    for end in _chunk_ends(text, group, target_chars):
         if span := _stripped(text, at, end):
             yield span
         at = end
 
 
-def _cuts(text: str, group: _Group, target_chars: int) -> Iterator[int]:
-    """The end of each chunk of `group`; the last is the group's end."""
+def _chunk_ends(text: str, group: _Group, target_chars: int) -> Iterator[int]:
+    """The end offset of each chunk of `group`; the last is the group's end."""
     if group.is_whole:
         yield group.end
         return
     fences = _fences(text, group.start, group.end)
     at = group.start
     end = at + len(text[at : group.end].rstrip())
-    while end - at > _at_most(target_chars):
+    while end - at > _max_chars(target_chars):
         at = _best_cut(text, at, target_chars, fences)
         yield at
     yield group.end
 
 
-def _at_most(target_chars: int) -> int:
+def _max_chars(target_chars: int) -> int:
     return int(target_chars * (1 + LAST_PIECE_SHARE))
 
 
 def _best_cut(text: str, at: int, target_chars: int, fences: Sequence[tuple[int, int]]) -> int:
-    """Where to end the chunk that begins at `at`: the last good place within the target, of the best kind there is."""
-    earliest, latest = at + max(1, int(target_chars * SHORTEST_SHARE)), at + target_chars
+    """The end of the chunk that begins at `at`: the last boundary within the target, of the best kind available."""
+    earliest, latest = at + max(1, int(target_chars * MIN_SHARE)), at + target_chars
     fence = _fence_around(fences, latest)
     if fence:
         begins, ends = fence
         fits = ends - begins <= target_chars
-        if fits and ends - at <= _at_most(target_chars):
+        if fits and ends - at <= _max_chars(target_chars):
             return ends
         if begins >= earliest or (fits and begins > at):
             return begins
     for kind in _CUTS:
-        place = 0
-        for found in kind.finditer(text, earliest, latest + 1):
-            inside = _fence_around(fences, found.start())
+        end = 0
+        for boundary in kind.finditer(text, earliest, latest + 1):
+            inside = _fence_around(fences, boundary.start())
             if inside is None or inside[1] - inside[0] > target_chars:
-                place = found.end()
-        if place:
-            return place
+                end = boundary.end()
+        if end:
+            return end
     return latest
 
 
 def _fences(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    """Where fenced code begins and ends; a fence left open ends with the section."""
+    """The start and end of each code fence; an unclosed fence ends with the section."""
     fences: list[tuple[int, int]] = []
     opener: re.Match[str] | None = None
-    for found in _FENCE.finditer(text, start, end):
+    for match in _FENCE.finditer(text, start, end):
         if opener is None:
-            opener = None if "`" in found[1] and "`" in found[2] else found
-        elif found[1].startswith(opener[1]) and not found[2].strip():
-            fences.append((opener.start(), found.end()))
+            opener = None if "`" in match[1] and "`" in match[2] else match
+        elif match[1].startswith(opener[1]) and not match[2].strip():
+            fences.append((opener.start(), match.end()))
             opener = None
     if opener is not None:
         fences.append((opener.start(), end))
     return fences
 
 
-def _fence_around(fences: Sequence[tuple[int, int]], place: int) -> tuple[int, int] | None:
-    index = bisect_right(fences, (place, -1)) - 1
-    return fences[index] if index >= 0 and fences[index][0] < place < fences[index][1] else None
+def _fence_around(fences: Sequence[tuple[int, int]], offset: int) -> tuple[int, int] | None:
+    index = bisect_right(fences, (offset, -1)) - 1
+    return fences[index] if index >= 0 and fences[index][0] < offset < fences[index][1] else None
 
 
 def _stripped(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """The span without blank lines around it; the first line keeps its indentation."""
+    """The span without surrounding blank lines; the first line keeps its indentation."""
     span = text[start:end]
     body = span.lstrip()
     if not body:
@@ -225,28 +226,28 @@ def _stripped(text: str, start: int, end: int) -> tuple[int, int] | None:
     return start + (indentation if indentation or _begins_a_line(text, start) else first), start + len(span.rstrip())
 
 
-def _begins_a_line(text: str, place: int) -> bool:
-    return place == 0 or text[place - 1] == "\n"
+def _begins_a_line(text: str, offset: int) -> bool:
+    return offset == 0 or text[offset - 1] == "\n"
 
 
 def _chunk_id(path: str, headings: tuple[str, ...], page: int | None, text: str, seen: Counter[bytes]) -> str:
-    """32 hex digits. Equal chunks of one document are told apart by how many came before."""
+    """32 hex digits. Equal chunks of one document are distinguished by counting them."""
     digest = hashlib.sha256(json.dumps([RECIPE, path, headings, page, text]).encode("ascii"))
-    twin = digest.digest()
-    digest.update(b"%d" % seen[twin])
-    seen[twin] += 1
+    content = digest.digest()
+    digest.update(b"%d" % seen[content])
+    seen[content] += 1
     return digest.hexdigest()[:32]
 
 
 @dataclass(slots=True)
 class _Lines:
-    """Turns offsets, asked for in order of their start, into lines of the file."""
+    """Converts offsets into line numbers of the file. Calls must be in order of `start`."""
 
     document: Document
     _offset: int = 0
     _index: int = 0
 
-    def of(self, start: int, end: int) -> tuple[int | None, int | None]:
+    def range_of(self, start: int, end: int) -> tuple[int | None, int | None]:
         numbers = self.document.line_numbers
         if numbers is None:
             return None, None

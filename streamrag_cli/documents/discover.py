@@ -1,16 +1,15 @@
-"""Finds the files to read under the paths that a person named, and says what it left out and why.
+"""Finds the files to read under the paths that the user named, and reports what it skipped and why.
 
-Left out: what is hidden, what git or `.streamragignore` ignores, what the ingest is told to exclude, what may hold
-secrets (`never_read`), what was generated or vendored (`generated`), what no loader knows, what is not a regular file,
-and links that lead out of the path they were found under. A path that a person names is taken whatever its name, also
-if another one leads past it, unless the ingest excludes it. A directory that is left out is reported once and not
-entered.
+Skipped are: hidden files, files ignored by git or `.streamragignore`, files excluded for this ingest, possible secrets
+(`secret_names`), generated and vendored files (`generated`), unsupported formats, anything but regular files, and links
+that lead out of the named path. A path that the user names is read regardless of its name, even if another named path
+contains it, unless the ingest excludes it. A skipped directory is reported once and not entered.
 
-Each directory is opened by its resolved path, in which nothing may have become a link (`opening`), and looked at
+Each directory is opened by its resolved path, in which no component may have become a link (`safe_open`), and listed
 through that descriptor.
 
-Links are followed last, when everything that has a place of its own under the path has been found there: no file is
-found twice, whichever of its names sorts first, and a loop ends where it began.
+Links are followed last, after all files and directories under the path that need no link: no file is reported twice,
+regardless of the order of names, and loops end.
 """
 
 import errno
@@ -25,7 +24,7 @@ from pathlib import Path, PurePath
 from streamrag_cli.documents.discovery_results import Found, FoundFile, SkipCode, SkippedPath, UnreadableDirectory
 from streamrag_cli.documents.formats import is_supported
 from streamrag_cli.documents.generated import has_generated_name, is_installed, is_vendored_directory
-from streamrag_cli.documents.gitignore import IgnoreRules, given_rules, is_excluded, rules_above
+from streamrag_cli.documents.gitignore import IgnoreRules, exclude_rules, is_excluded, rules_above
 from streamrag_cli.documents.ignore_patterns import Rule
 from streamrag_cli.documents.safe_open import open_directory
 from streamrag_cli.documents.secret_names import (
@@ -46,17 +45,17 @@ def discover(
     exclude: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Found]:
-    """Yield what is under `paths`, in their order: each depth first by name, then what its links lead to.
+    """Yield what is found under `paths`, in their order: depth first by name, then through links.
 
-    A file under several of the paths is yielded once. Only one directory's entries are held at a time, and the names
-    of what was found. `exclude` has patterns as in a `.gitignore` that stands in each of the paths; `environment` is
-    where git's settings of a user are looked for, None is nobody's. Raises `UsageError`, codes `no_such_path` and
-    `bad_pattern`, before anything is yielded.
+    A file under several of the paths is yielded once. Only the entries of one directory and the names of files found
+    are held in memory. `exclude` has patterns as in a `.gitignore` in each of the paths. `environment` locates the
+    user's Git configuration; None ignores that. Raises `UsageError` `no_such_path` or `bad_pattern` before the first
+    result.
     """
     roots = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - resolve() would follow links
-    excluded = given_rules(exclude)
+    excluded = exclude_rules(exclude)
     for root in roots:
-        _require(root)
+        _check_exists(root)
     return _discover(roots, excluded, environment)
 
 
@@ -64,7 +63,7 @@ def _discover(
     roots: Sequence[Path], excluded: tuple[Rule, ...], environment: Mapping[str, str] | None
 ) -> Iterator[Found]:
     named = frozenset(map(str, roots))
-    seen: set[str] = set()
+    visited: set[str] = set()
     for root in roots:
         try:
             status = root.stat()
@@ -77,20 +76,20 @@ def _discover(
             yield SkippedPath(name=str(root), code="excluded")
         elif is_directory:
             rules = IgnoreRules(environment).excluding(str(root), excluded)
-            walk = _Walk(root=root, real_root=real, named=named, seen=seen, rules=rules)
+            walk = _Walk(root=root, real_root=real, named=named, visited=visited, rules=rules)
             yield from walk.run()
         elif not stat.S_ISREG(status.st_mode):
             yield SkippedPath(name=str(root), code="not_a_regular_file")
-        elif real not in seen:
-            seen.add(real)
+        elif real not in visited:
+            visited.add(real)
             yield FoundFile(name=str(root), root=root, real=real, is_named=True)
 
 
 @dataclass(slots=True)
 class _Directory:
-    """A directory to enter: its path as reached, its real path, and the rules that hold on its entries' parents.
+    """A directory to enter: its path as reached, its resolved path, and the ignore rules of its parent.
 
-    What data is in it is secret if `is_secret`.
+    If `is_secret`, data files in it are treated as secret.
     """
 
     path: str
@@ -101,14 +100,16 @@ class _Directory:
 
 @dataclass(slots=True)
 class _Walk:
-    """One root's walk. `seen` has the real path of every file found and every directory entered, under any root;
-    `named` has all the roots.
+    """The walk over one root.
+
+    `visited` has the resolved path of every file found and every directory entered, under any root; `named` has all
+    roots.
     """
 
     root: Path
     real_root: str
     named: frozenset[str]
-    seen: set[str]
+    visited: set[str]
     rules: IgnoreRules
     links: deque[tuple[str, IgnoreRules]] = field(default_factory=deque)
 
@@ -116,9 +117,9 @@ class _Walk:
         try:
             rules = rules_above(self.real_root, self.rules.environment)
         except DocumentError as error:
-            yield UnreadableDirectory(path=self.root, reason=f"above it: {error.message}")
+            yield UnreadableDirectory(path=self.root, reason=f"in a parent folder: {error.message}")
             return
-        rules = replace(rules.seen_from(self.real_root, as_path=str(self.root)), given=self.rules.given)
+        rules = replace(rules.relocated(self.real_root, as_path=str(self.root)), excluded=self.rules.excluded)
         yield from self._descend(_Directory(str(self.root), self.real_root, rules))
         while self.links:
             yield from self._follow(*self.links.popleft())
@@ -129,12 +130,12 @@ class _Walk:
             item = pending.pop()
             if not isinstance(item, _Directory):
                 yield item
-            elif item.real not in self.seen:
-                self.seen.add(item.real)
+            elif item.real not in self.visited:
+                self.visited.add(item.real)
                 pending.extend(reversed(self._enter(item)))
 
     def _enter(self, directory: _Directory) -> list[_Directory | Found]:
-        """What is in `directory`, by name. Its links are put off."""
+        """The results for the entries of `directory`, sorted by name. Links are queued for later."""
         try:
             descriptor = open_directory(directory.real)
         except FileNotFoundError:
@@ -159,22 +160,22 @@ class _Walk:
         if directory.path not in self.named and is_installed(directory.path.rpartition("/")[2], names, descriptor):
             return [SkippedPath(name=directory.path, code="generated")]
         rules = directory.rules.entering(directory.path, directory.real, descriptor)
-        judged = (self._judge(entry, directory, rules, names) for entry in entries)
-        return [item for item in judged if item is not None]
+        results = (self._classify(entry, directory, rules, names) for entry in entries)
+        return [item for item in results if item is not None]
 
-    def _judge(
+    def _classify(
         self, entry: os.DirEntry[str], parent: _Directory, rules: IgnoreRules, siblings: Collection[str]
     ) -> _Directory | Found | None:
-        path = f"{parent.path.rstrip('/')}/{entry.name}"  # a Path for each entry is slow
+        path = f"{parent.path.rstrip('/')}/{entry.name}"  # creating a Path per entry is slow
         real = path if parent.real == parent.path else f"{parent.real.rstrip('/')}/{entry.name}"
         is_named, is_link = path in self.named, entry.is_symlink()
-        if real in self.seen or (is_link and is_named):  # a link that was named is followed when its turn comes
+        if real in self.visited or (is_link and is_named):  # a named link is walked as a root of its own
             return None
         try:
             is_directory = entry.is_dir(follow_symlinks=False)
-            left_out = self._left_out(path, rules, siblings, directory=is_directory, is_named=is_named)
-            if left_out:
-                return SkippedPath(name=path, code=left_out)
+            skip_code = self._skip_reason(path, rules, siblings, directory=is_directory, is_named=is_named)
+            if skip_code:
+                return SkippedPath(name=path, code=skip_code)
             if is_link:
                 self.links.append((path, rules))
                 return None
@@ -186,25 +187,25 @@ class _Walk:
             return UnreadableDirectory(path=Path(path), reason=_reason(error))
         return self._file(path, real, is_regular=is_file, in_secret_directory=parent.is_secret)
 
-    def _left_out(
+    def _skip_reason(
         self, path: str, rules: IgnoreRules, siblings: Collection[str], *, directory: bool, is_named: bool
     ) -> SkipCode | None:
         if is_named:
-            return "excluded" if rules.given.ignores(path, directory=directory) else None
+            return "excluded" if rules.excluded.ignores(path, directory=directory) else None
         name = path.rpartition("/")[2]
         if directory and is_excluded_directory(name):
             return "hidden" if name.casefold() in TOOL_DIRECTORIES else "secret"
         if name.startswith(".") and not is_about_a_hidden_file(name):
             return "secret" if not directory and classify_name(Path(name)) == "secret" else "hidden"
-        if ignored := rules.ignores(path, directory=directory):
-            return ignored
+        if code := rules.ignores(path, directory=directory):
+            return code
         return "generated" if directory and is_vendored_directory(name, siblings) else None
 
     def _file(self, path: str, real: str, *, is_regular: bool, in_secret_directory: bool) -> FoundFile | SkippedPath:
         if not is_regular:
             return SkippedPath(name=path, code="not_a_regular_file")
         if path in self.named:
-            self.seen.add(real)
+            self.visited.add(real)
             return FoundFile(name=path, root=self.root, real=real, is_named=True)
         name, real_name = PurePath(path.rpartition("/")[2]), PurePath(real.rpartition("/")[2])
         suspicion = classify_name(name, in_secret_directory=in_secret_directory)
@@ -216,13 +217,13 @@ class _Walk:
             return SkippedPath(name=path, code="generated")
         if not is_supported(name):
             return SkippedPath(name=path, code="unsupported")
-        self.seen.add(real)
+        self.visited.add(real)
         return FoundFile(name=path, root=self.root, real=real, suspicion=suspicion)
 
     def _follow(self, link: str, rules: IgnoreRules) -> Iterator[Found]:
         try:
             real = os.path.realpath(link, strict=True)
-            status = os.stat(real)  # noqa: PTH116 - a str already
+            status = os.stat(real)  # noqa: PTH116 - already a str
         except OSError as error:
             if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENOTDIR}:
                 yield SkippedPath(name=link, code="broken_link")
@@ -237,7 +238,7 @@ class _Walk:
             yield SkippedPath(name=link, code="outside_root")
         elif any(is_excluded_directory(parent) for parent in parents):
             yield SkippedPath(name=link, code="secret")
-        elif real in self.seen:
+        elif real in self.visited:
             yield SkippedPath(name=link, code="duplicate")
         elif is_directory:
             yield from self._descend(_Directory(link, real, rules, in_secret_directory))
@@ -246,7 +247,7 @@ class _Walk:
             yield self._file(link, real, is_regular=is_regular, in_secret_directory=in_secret_directory)
 
 
-def _require(root: Path) -> None:
+def _check_exists(root: Path) -> None:
     if is_missing(root):
         parent = next(parent for parent in root.parents if parent.is_dir())
         raise UsageError(
@@ -255,7 +256,7 @@ def _require(root: Path) -> None:
 
 
 def _reason(error: OSError) -> str:
-    """Raises ResourceError if the process has no descriptors or memory left: the directory is not at fault."""
+    """Raises ResourceError if the process has no descriptors or memory left: the directory is not the problem."""
     if (lack := exhausted_resource(error)) is not None:
         raise lack from error
     return (error.strerror or str(error)).lower()

@@ -1,4 +1,4 @@
-"""What a walk over a folder says of each entry: a file to read, or what was left out and why."""
+"""The results of discovery: files to read, skipped paths with the reason, and unreadable directories."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,25 +13,26 @@ SkipCode: TypeAlias = Literal[
 
 _REASONS: dict[SkipCode, str] = {
     "hidden": "hidden",
-    "secret": "possible secret (its name): read only if named",
+    "secret": "possible secret (its name); name it explicitly to ingest it",
     "gitignored": "ignored by git",
     "streamragignored": "ignored by .streamragignore",
     "excluded": "excluded",
-    "generated": "generated or vendored: read only if named",
+    "generated": "generated or vendored; name it explicitly to ingest it",
     "unsupported": "unsupported format",
-    "duplicate": "a link to what was found elsewhere",
-    "outside_root": "a link out of the directory",
-    "broken_link": "a link to nothing",
+    "duplicate": "link to a path already found",
+    "outside_root": "link that leads out of the folder",
+    "broken_link": "broken link",
     "not_a_regular_file": "not a regular file",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundFile:
-    """A regular file to read. `name` is its absolute path, spelled through links as it was reached; so is `root`, the
-    path that a person named. `real` is where it was found to be; what is read is opened by that.
+    """A regular file to read.
 
-    Those of a whole tree are held at once, so paths are strings, and `real` is `name` itself where no link is in it.
+    `name` is its absolute path as it was reached, possibly through links; `root` is the path that the user named.
+    `real` is the resolved path, by which the file is opened. The results of a whole tree are held in memory together,
+    so paths are strings, and `real` is the same object as `name` if the path contains no links.
     """
 
     name: str
@@ -47,7 +48,7 @@ class FoundFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedPath:
-    """A file or a whole directory that was left out; `name` as that of a `FoundFile`."""
+    """A file or a whole directory that was skipped; `name` is as in `FoundFile`."""
 
     name: str
     code: SkipCode
@@ -63,7 +64,7 @@ class SkippedPath:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableDirectory:
-    """A directory, or an entry of one, of which nothing could be learnt: what was known beneath it may still exist."""
+    """A directory or entry that could not be read. Documents stored from below it may still exist."""
 
     path: Path
     reason: str

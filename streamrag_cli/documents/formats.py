@@ -1,8 +1,8 @@
-"""The registry of formats: which loader a file's name selects, and what the rest of the program needs to know of it.
+"""The registry of file formats: the loader for each file name, and properties that the rest of the program needs.
 
-A new format is a loader in `loaders/` and an entry here. Nothing is opened to choose a format, and a loader's module
-is imported at its first file. A few suffixes are shared with files of other kinds: for these `is_of_its_format` looks
-at the content.
+To add a format, write a loader in `loaders/` and add an entry here. A format is chosen by name, without opening the
+file, and a loader's module is imported at its first file. A few suffixes are also used by other kinds of files; for
+these, `content_matches_name` checks the content.
 """
 
 import re
@@ -21,27 +21,27 @@ class Format:
     """One format.
 
     `loader` is `module:function`: it takes a path and the file's decoded text, or its bytes, and returns a `Document`.
-    `suffixes` and `names` (of whole files) are lower case, separated by spaces. `sandboxed` says which files are loaded
-    in a process of their own: all; large ones, if the loader is Python alone and its time grows with the size; or none,
-    if it takes next to no time. `judged_as` replaces `kind` where names and contents are judged for
-    secrets. `hides` says how much of the text the bytes do not show: parts of it are encoded, or all of it is.
-    `generated` says which signs of a generated file to look for. A file with one of the suffixes in `shared` is of this
-    format only if `is_one` says so of its first bytes.
+    `suffixes` and `names` (of whole files) are lower case, separated by spaces. `sandboxed` selects the files that are
+    loaded in a separate process: all; large ones, if the loader is pure Python and its time grows with the size; or
+    none, if loading takes almost no time. `kind_for_secrets` replaces `kind` when a name or content is checked for
+    secrets. `encoded` is how much of the text cannot be searched in the raw bytes. `generated` selects the signs of
+    generated files to look for. For a suffix in `ambiguous_suffixes`, `matches_content` decides by the first bytes
+    whether the file has this format.
     """
 
     name: str
     loader: str
-    takes: Literal["text", "bytes"] = "text"
+    input_type: Literal["text", "bytes"] = "text"
     suffixes: str = ""
     names: str = ""
     sandboxed: Literal["all", "large", "none"] = "all"
     kind: TextKind = "prose"
     markup: Markup = "none"
-    judged_as: TextKind | None = None
-    hides: Literal["nothing", "some", "all"] = "nothing"
+    kind_for_secrets: TextKind | None = None
+    encoded: Literal["none", "some", "all"] = "none"
     generated: Literal["", "lock", "code", "script"] = ""
-    shared: str = ""
-    is_one: Callable[[bytes], bool] | None = None
+    ambiguous_suffixes: str = ""
+    matches_content: Callable[[bytes], bool] | None = None
 
 
 _BY_SUFFIX: Final[dict[str, Format]] = {}
@@ -49,7 +49,7 @@ _BY_NAME: Final[dict[str, Format]] = {}
 
 
 def register(entry: Format) -> None:
-    """Add a format. Raises ValueError if another one has one of its suffixes or names."""
+    """Add a format. Raises ValueError if one of its suffixes or names is already registered."""
     for index, words in ((_BY_SUFFIX, entry.suffixes), (_BY_NAME, entry.names)):
         if taken := index.keys() & words.split():
             raise ValueError(f"already registered: {' '.join(sorted(taken))}")
@@ -67,7 +67,7 @@ def suffixes() -> frozenset[str]:
 
 
 def format_of(path: PurePath) -> Format | None:
-    """The format that the file's name selects, or None.
+    """The format registered for the file's name, or None.
 
     >>> [entry and entry.name for entry in map(format_of, map(PurePath, ("docs/Guide.MD", "LICENSE", "logo.png")))]
     ['markdown', 'text', None]
@@ -77,64 +77,64 @@ def format_of(path: PurePath) -> Format | None:
 
 
 def format_for(path: PurePath, data: bytes) -> Format:
-    """The format to load the file's content with: plain text if the name selects none, or a wrong one."""
-    found = format_of(path)
-    return found if found and is_of_its_format(path, data) else TEXT
+    """The format to load the file with: plain text if its name has no format or its content does not match."""
+    entry = format_of(path)
+    return entry if entry and content_matches_name(path, data) else TEXT
 
 
 def text_kind(path: PurePath) -> TextKind:
-    """What the text of a file of this name is like: Markdown ("prose"), records, code, or text without any markup.
+    """The form of the text of a file with this name: Markdown ("prose"), records, code, or text without markup.
 
-    Of records each is a unit: a block between blank lines, or a line or block that begins with `- ` at the margin.
+    A record is a block between blank lines, or a line or block that begins with `- ` at the margin.
     """
     return (format_of(path) or TEXT).kind
 
 
-def judged_kind(path: PurePath) -> TextKind:
-    """The same, where a name or a content is judged for secrets."""
-    found = format_of(path) or TEXT
-    return found.judged_as or found.kind
+def kind_for_secrets(path: PurePath) -> TextKind:
+    """Like `text_kind`, but for checking a name or content for secrets."""
+    entry = format_of(path) or TEXT
+    return entry.kind_for_secrets or entry.kind
 
 
 def inline_markup(path: PurePath) -> Markup:
-    """What of the text within a line is markup, in a file of this name: Markdown's, backticks around code, or nothing.
+    """The inline markup in the text of a file with this name: Markdown, only backticks around code, or none.
 
-    Loaders of other formats leave nothing but backticks, those of pages and papers not even them. Plain text and the
-    comments of code have no markup, but what stands in backticks is meant as code there as well.
+    Other loaders leave only backticks, or no markup at all (web pages, papers). Plain text and code comments have no
+    markup, but backticks in them mark code as well.
     """
     return (format_of(path) or TEXT).markup
 
 
 def is_supported(path: PurePath) -> bool:
-    """Whether a file of this name is taken when it is met on a walk."""
+    """Whether a file with this name is read when it is found in a folder."""
     return format_of(path) is not None
 
 
-def has_shared_suffix(path: PurePath) -> bool:
-    """Whether files of other kinds have the suffix as well, so that the name alone proves nothing."""
-    found = format_of(path)
-    return found is not None and path.suffix.casefold() in found.shared.split()
+def has_ambiguous_suffix(path: PurePath) -> bool:
+    """Whether other kinds of files use this suffix too, so that the name does not determine the format."""
+    entry = format_of(path)
+    return entry is not None and path.suffix.casefold() in entry.ambiguous_suffixes.split()
 
 
-def is_of_its_format(path: PurePath, data: bytes) -> bool:
-    """Whether the content is what the name stands for; true if no file of another kind has such a name."""
-    found = format_of(path)
-    if found is None or found.is_one is None or not has_shared_suffix(path):
+def content_matches_name(path: PurePath, data: bytes) -> bool:
+    """Whether the content has the format that the name suggests; always true for unambiguous suffixes."""
+    entry = format_of(path)
+    if entry is None or entry.matches_content is None or not has_ambiguous_suffix(path):
         return True
-    return found.is_one(data[:_JUDGED_BYTES])
+    return entry.matches_content(data[:_SNIFFED_BYTES])
 
 
-_JUDGED_BYTES: Final = 1 << 15
+_SNIFFED_BYTES: Final = 1 << 15
 _ARMOUR: Final = re.compile(rb"^-----BEGIN (?:PGP|[A-Z ]*PRIVATE KEY)", re.MULTILINE)
 _ROFF: Final = re.compile(rb"^[.'][ \t]*(?:TH|SH|Dt|Sh|Dd|so)\b", re.MULTILINE)
 
-_HERE: Final = "streamrag_cli.documents.loaders"
-_plain = partial(Format, loader=f"{_HERE}.plain:load_plain", sandboxed="none", kind="plain", markup="code spans")
+_LOADERS: Final = "streamrag_cli.documents.loaders"
+_plain = partial(Format, loader=f"{_LOADERS}.plain:load_plain", sandboxed="none", kind="plain", markup="code spans")
 _data = partial(Format, sandboxed="large", kind="records")
-_code = partial(Format, loader=f"{_HERE}.code:load_code", sandboxed="large", kind="code", markup="code spans")
+_code = partial(Format, loader=f"{_LOADERS}.code:load_code", sandboxed="large", kind="code", markup="code spans")
 _spans = partial(Format, markup="code spans")
-_packed = partial(Format, takes="bytes", hides="all")
-_encoded = partial(Format, takes="bytes", hides="some")
+_fully_encoded = partial(Format, input_type="bytes", encoded="all")
+_partly_encoded = partial(Format, input_type="bytes", encoded="some")
 
 TEXT: Final = _plain(
     name="text",
@@ -159,49 +159,54 @@ _CODE_NAMES: Final = (
 
 for _entry in (
     TEXT,
-    _plain(name="bibliography", suffixes=".bib", judged_as="prose"),
+    _plain(name="bibliography", suffixes=".bib", kind_for_secrets="prose"),
     Format(
-        name="markdown", loader=f"{_HERE}.markdown:load_markdown", suffixes=".md .markdown .mkd .mdown .qmd .rmd",
+        name="markdown", loader=f"{_LOADERS}.markdown:load_markdown", suffixes=".md .markdown .mkd .mdown .qmd .rmd",
         sandboxed="large", markup="markdown",
     ),
-    Format(name="mdx", loader=f"{_HERE}.mdx:load_mdx", suffixes=".mdx", sandboxed="large", markup="markdown"),
-    _spans(name="rst", loader=f"{_HERE}.rst:load_rst", suffixes=".rst .rest"),
-    _encoded(name="html", loader=f"{_HERE}.html:load_html", suffixes=".html .htm .xhtml"),
-    _packed(name="pdf", loader=f"{_HERE}.pdf:load_pdf", suffixes=".pdf"),
-    _packed(name="docx", loader=f"{_HERE}.docx:load_docx", suffixes=".docx .docm .dotx .dotm"),
+    Format(name="mdx", loader=f"{_LOADERS}.mdx:load_mdx", suffixes=".mdx", sandboxed="large", markup="markdown"),
+    _spans(name="rst", loader=f"{_LOADERS}.rst:load_rst", suffixes=".rst .rest"),
+    _partly_encoded(name="html", loader=f"{_LOADERS}.html:load_html", suffixes=".html .htm .xhtml"),
+    _fully_encoded(name="pdf", loader=f"{_LOADERS}.pdf:load_pdf", suffixes=".pdf"),
+    _fully_encoded(name="docx", loader=f"{_LOADERS}.docx:load_docx", suffixes=".docx .docm .dotx .dotm"),
     Format(
-        name="notebook", loader=f"{_HERE}.notebook:load_notebook", suffixes=".ipynb", markup="markdown", hides="some",
+        name="notebook", loader=f"{_LOADERS}.notebook:load_notebook", suffixes=".ipynb", markup="markdown",
+        encoded="some",
     ),
-    _data(name="table", loader=f"{_HERE}.table:load_table", suffixes=".csv .tsv .tab"),
+    _data(name="table", loader=f"{_LOADERS}.table:load_table", suffixes=".csv .tsv .tab"),
     _data(
-        name="json", loader=f"{_HERE}.json_text:load_json", suffixes=".json .json5 .jsonc .geojson", hides="some",
+        name="json", loader=f"{_LOADERS}.json_text:load_json", suffixes=".json .json5 .jsonc .geojson", encoded="some",
         generated="lock",
     ),
-    _data(name="json_lines", loader=f"{_HERE}.json_text:load_json_lines", suffixes=".jsonl .ndjson", hides="some"),
-    _data(name="yaml", loader=f"{_HERE}.yaml_text:load_yaml", suffixes=".yaml .yml", hides="some", generated="lock"),
-    _data(name="toml", loader=f"{_HERE}.toml_text:load_toml", suffixes=".toml", hides="some"),
-    _data(name="config", loader=f"{_HERE}.config:load_config", suffixes=".ini .cfg .conf .properties"),
+    _data(name="json_lines", loader=f"{_LOADERS}.json_text:load_json_lines", suffixes=".jsonl .ndjson", encoded="some"),
     _data(
-        name="declarations", loader=f"{_HERE}.config:load_config", suffixes=".tf .hcl .editorconfig", judged_as="code",
+        name="yaml", loader=f"{_LOADERS}.yaml_text:load_yaml", suffixes=".yaml .yml", encoded="some", generated="lock",
     ),
-    _encoded(name="xml", loader=f"{_HERE}.xml_text:load_xml", suffixes=".xml", kind="records"),
-    _encoded(
-        name="xml_schema", loader=f"{_HERE}.xml_text:load_xml", suffixes=".xsd .xsl", kind="records", judged_as="code",
+    _data(name="toml", loader=f"{_LOADERS}.toml_text:load_toml", suffixes=".toml", encoded="some"),
+    _data(name="config", loader=f"{_LOADERS}.config:load_config", suffixes=".ini .cfg .conf .properties"),
+    _data(
+        name="declarations", loader=f"{_LOADERS}.config:load_config", suffixes=".tf .hcl .editorconfig",
+        kind_for_secrets="code",
+    ),
+    _partly_encoded(name="xml", loader=f"{_LOADERS}.xml_text:load_xml", suffixes=".xml", kind="records"),
+    _partly_encoded(
+        name="xml_schema", loader=f"{_LOADERS}.xml_text:load_xml", suffixes=".xsd .xsl", kind="records",
+        kind_for_secrets="code",
     ),
     _spans(
-        name="asciidoc", loader=f"{_HERE}.asciidoc:load_asciidoc", suffixes=".adoc .asciidoc .asc", shared=".asc",
-        is_one=lambda data: _ARMOUR.search(data) is None,
+        name="asciidoc", loader=f"{_LOADERS}.asciidoc:load_asciidoc", suffixes=".adoc .asciidoc .asc",
+        ambiguous_suffixes=".asc", matches_content=lambda data: _ARMOUR.search(data) is None,
     ),
-    _spans(name="org", loader=f"{_HERE}.org:load_org", suffixes=".org"),
+    _spans(name="org", loader=f"{_LOADERS}.org:load_org", suffixes=".org"),
     Format(
-        name="man", loader=f"{_HERE}.man:load_man", suffixes=f".man .roff .mdoc {_DIGITS}", shared=_DIGITS,
-        is_one=lambda data: _ROFF.search(data) is not None,
+        name="man", loader=f"{_LOADERS}.man:load_man", suffixes=f".man .roff .mdoc {_DIGITS}",
+        ambiguous_suffixes=_DIGITS, matches_content=lambda data: _ROFF.search(data) is not None,
     ),
-    _spans(name="latex", loader=f"{_HERE}.latex:load_latex", suffixes=".tex .latex .ltx"),
-    _encoded(name="mail", loader=f"{_HERE}.mail:load_mail", suffixes=".eml"),
-    _encoded(name="mailbox", loader=f"{_HERE}.mail:load_mailbox", suffixes=".mbox .mbx"),
-    Format(name="subtitles", loader=f"{_HERE}.subtitles:load_subtitles", suffixes=".srt .vtt", sandboxed="large"),
-    _code(name="python", loader=f"{_HERE}.python_source:load_python", suffixes=".py .pyi .pyw", generated="code"),
+    _spans(name="latex", loader=f"{_LOADERS}.latex:load_latex", suffixes=".tex .latex .ltx"),
+    _partly_encoded(name="mail", loader=f"{_LOADERS}.mail:load_mail", suffixes=".eml"),
+    _partly_encoded(name="mailbox", loader=f"{_LOADERS}.mail:load_mailbox", suffixes=".mbox .mbx"),
+    Format(name="subtitles", loader=f"{_LOADERS}.subtitles:load_subtitles", suffixes=".srt .vtt", sandboxed="large"),
+    _code(name="python", loader=f"{_LOADERS}.python_source:load_python", suffixes=".py .pyi .pyw", generated="code"),
     _code(name="script", suffixes=".js .mjs .cjs .css .jsx", generated="script"),
     _code(name="compiled", suffixes=_COMPILED, generated="code"),
     _code(name="code", suffixes=_OTHER_CODE, names=_CODE_NAMES),

@@ -1,7 +1,8 @@
-"""What the sandbox and its worker say to each other: length-prefixed frames, JSON and raw bytes, never pickles.
+"""The protocol between the sandbox and its worker: length-prefixed frames of JSON and raw bytes, never pickles.
 
-A request is a JSON frame, `{"path", "loader", "takes", "time_limit_s"}`, and a frame with the file's bytes. An answer
-is one JSON frame, `{"document"}` or `{"error"}`. The worker's first frame, `{"ready": true}`, says that it has started.
+A request is a JSON frame, `{"path", "loader", "input_type", "time_limit_s"}`, and a frame with the file's bytes. An
+answer is one JSON frame, `{"document"}` or `{"error"}`. The worker's first frame, `{"ready": true}`, reports that it
+has started.
 """
 
 import json
@@ -12,7 +13,7 @@ from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document, Section
 
 _LENGTH_BYTES: Final = 8
-_LONGEST_FRAME: Final = 1 << 30
+_MAX_FRAME: Final = 1 << 30
 
 
 class _Readable(Protocol):
@@ -29,9 +30,9 @@ def write_frame(stream: _Writable, payload: bytes) -> None:
 
 
 def read_frame(stream: _Readable) -> bytes:
-    """The next frame. Raises `EOFError` if the stream ends before it does, or what comes is no frame."""
+    """The next frame. Raises `EOFError` if the stream ends within it, or its length is invalid."""
     length = int.from_bytes(_exactly(stream, _LENGTH_BYTES))
-    if length > _LONGEST_FRAME:
+    if length > _MAX_FRAME:
         raise EOFError
     return _exactly(stream, length)
 
@@ -48,13 +49,13 @@ def error_to_json(error: DocumentError) -> bytes:
 
 
 def document_from_json(payload: bytes) -> Document:
-    """The answer's document; raises the answer's error."""
+    """The document in an answer. Raises the `DocumentError` in it, if it has one."""
     answer: dict[str, Any] = json.loads(payload)
     if "error" in answer:
         raise DocumentError(**answer["error"])
     plain = answer["document"]
     sections = tuple(Section(**{**each, "headings": tuple(each["headings"])}) for each in plain["sections"])
-    return Document(**{**plain, "sections": sections, "remarks": tuple(plain["remarks"])})
+    return Document(**{**plain, "sections": sections, "notes": tuple(plain["notes"])})
 
 
 def _exactly(stream: _Readable, length: int) -> bytes:

@@ -1,8 +1,8 @@
-"""Files that a program made, and other people's code that was copied in: not what anyone asks about.
+"""Detects generated files and vendored code, which are skipped because users do not ask about them.
 
-A package manager's lock file or a minified script is tracked by git as a rule, so no ignore file says so. Left out
-are directories where package managers put what they fetch, lock files, source maps, minified and generated code. A
-page that was generated is still a page: nothing of this is asked of prose.
+Lock files and minified scripts are usually tracked by git, so no ignore file excludes them. Skipped are directories of
+package managers, lock files, source maps, minified and generated code. Prose is never checked: a generated page is
+still worth reading.
 """
 
 import re
@@ -30,12 +30,12 @@ _VENDORED_NEXT_TO: Final = {
     "deps": {"mix.exs"},
     "_build": {"mix.exs", "dune-project"},
 }
-"""Names that mean this only next to one of these files."""
-_VENDORED_HOLDING: Final = {
+"""Directories that are vendored only if one of these files is next to them."""
+_VENDORED_CONTENTS: Final = {
     "vendor": ({"modules.txt"}, {"autoload.php"}, {"cargo-checksum.json"}, {"bundle"}),
 }
 _MARKERS: Final = ({"pyvenv.cfg"}, {"conda-meta", "bin"})
-"""What a directory holds if it is an environment that was installed."""
+"""The entries by which an installed environment is recognized."""
 
 _LOCK_FILES: Final = {
     "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb", "deno.lock",
@@ -47,15 +47,15 @@ _LOCK_FILES: Final = {
     "requirements.lock",
 }  # fmt: skip
 _LOCK_NAMES: Final = re.compile(r"pylock\.[\w.-]+\.toml|pnpm-lock\.[\w.-]+\.yaml|[\w.-]*package-lock\.json")
-_MADE_NAMES: Final = re.compile(
+_GENERATED_NAMES: Final = re.compile(
     r".+[.-]min\.(?:js|mjs|cjs|css|html)|.+\.(?:js|mjs|cjs|css|ts|jsx|tsx|wasm)\.map|.+\.(?:bundle|chunk)\.(?:js|css)"
     r"|.+_pb2(?:_grpc)?\.pyi?|.+\.pb\.(?:go|cc|h|dart|swift)|.+\.g\.dart|.+\.freezed\.dart|.+\.designer\.cs|.+\.js\.snap"
 )
 _HEAD_BYTES: Final = 1500
 _LONG_LINE_BYTES: Final = 500
-_SMALLEST_MINIFIED_BYTES: Final = 1000
+_MIN_MINIFIED_BYTES: Final = 1000
 _LOCK_CONTENT: Final = re.compile(rb"""\A\s*(?:\{[^{}\[]*)?["']?lockfile_?[vV]ersion["']?\s*:""")
-_MADE_CONTENT: Final = re.compile(
+_GENERATED_CONTENT: Final = re.compile(
     rb"^\W{0,6}Code generated .{1,200} DO NOT EDIT\."
     rb"|(?i:^\W{0,6}(?:this (?:file|code) (?:is|was) )?(?:auto-?|automatically )generated\b.{0,200}"
     rb"do not (?:edit|modify))"
@@ -66,7 +66,7 @@ _BUNDLER: Final = re.compile(rb"webpackBootstrap|__webpack_require__ = function|
 
 
 def is_vendored_directory(name: str, siblings: Collection[str]) -> bool:
-    """Whether a directory of this name, next to `siblings`, holds what a package manager or a compiler put there."""
+    """Whether a directory with this name, next to `siblings`, is managed by a package manager or compiler."""
     return (
         name in _VENDORED
         or name.endswith(_VENDORED_SUFFIXES)
@@ -75,8 +75,8 @@ def is_vendored_directory(name: str, siblings: Collection[str]) -> bool:
 
 
 def is_installed(name: str, entries: Collection[str], descriptor: int) -> bool:
-    """Whether a directory with these entries, open as `descriptor`, holds what was installed, or a cache."""
-    marks = (*_MARKERS, *_VENDORED_HOLDING.get(name, ()))
+    """Whether a directory with these entries, open as `descriptor`, is an installed environment or a cache."""
+    marks = (*_MARKERS, *_VENDORED_CONTENTS.get(name, ()))
     if any(each.issubset(entries) for each in marks):
         return True
     if _CACHE_TAG not in entries:
@@ -89,30 +89,30 @@ def is_installed(name: str, entries: Collection[str], descriptor: int) -> bool:
 
 
 def has_generated_name(name: str) -> bool:
-    """Whether a file of this name is a lock file, a source map, minified or generated code.
+    """Whether a file with this name is a lock file, a source map, or minified or generated code.
 
     >>> [has_generated_name(name) for name in ("package-lock.json", "jquery.min.js", "lock.md", "minute.js")]
     [True, True, False, False]
     """
     folded = name.casefold()
-    return folded in _LOCK_FILES or (_LOCK_NAMES.fullmatch(folded) or _MADE_NAMES.fullmatch(folded)) is not None
+    return folded in _LOCK_FILES or (_LOCK_NAMES.fullmatch(folded) or _GENERATED_NAMES.fullmatch(folded)) is not None
 
 
 def is_generated(path: PurePath, data: bytes) -> bool:
-    """Whether the file says that it was generated, or is a script without line breaks."""
+    """Whether the content has a marker of a code generator, is a lock file, or is a minified or bundled script."""
     signs = (format_of(path) or TEXT).generated
     if signs == "lock":
         return _LOCK_CONTENT.match(data[:_HEAD_BYTES]) is not None
     if not signs:
         return False
-    return _MADE_CONTENT.search(data[:_HEAD_BYTES]) is not None or (
+    return _GENERATED_CONTENT.search(data[:_HEAD_BYTES]) is not None or (
         signs == "script" and (_is_minified(data) or _BUNDLER.search(data) is not None)
     )
 
 
 def _is_minified(data: bytes) -> bool:
-    """Whether nearly all of it stands in lines that nobody writes, pictures in the text not counted."""
-    if len(data) < _SMALLEST_MINIFIED_BYTES:
+    """Whether most of the text is in extremely long lines, not counting embedded images."""
+    if len(data) < _MIN_MINIFIED_BYTES:
         return False
     code = re.sub(rb"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+|\A/\*.*?\*/", b"", data, flags=re.DOTALL)
     long_lines = sum(len(line) for line in code.split(b"\n") if len(line) > _LONG_LINE_BYTES)

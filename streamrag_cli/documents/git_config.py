@@ -1,7 +1,7 @@
-"""What git's own settings say of ignored files: the files of a user and of a repository that list patterns.
+"""Reads from Git's configuration which files list ignore patterns for a user and for a repository.
 
-The settings are parsed here and git is not run: in a repository from anywhere its settings can name programs. What
-they can do here is to name files of patterns.
+The configuration is parsed without running git, because in an untrusted repository it can name programs to run. Parsed
+here, it can only name pattern files.
 """
 
 import re
@@ -15,7 +15,7 @@ from streamrag_cli.documents.read import read_file
 from streamrag_cli.errors import DocumentError
 
 _LIMIT_BYTES: Final = 1 << 20
-_DEEPEST_INCLUDE: Final = 10
+_MAX_INCLUDE_DEPTH: Final = 10
 _SYSTEM_CONFIG: Final = "/etc/gitconfig"
 _SECTION: Final = re.compile(r'[ \t]*\[[ \t]*([-.\w]+)(?:[ \t]+"((?:[^"\\\n]|\\.)*)")?[ \t]*\]')
 _KEY: Final = re.compile(r"[ \t]*([A-Za-z][-A-Za-z0-9]*)[ \t]*(=?)[ \t]*")
@@ -25,17 +25,17 @@ _ESCAPES: Final = {"n": "\n", "t": "\t", "b": "\b", "\n": ""}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitExcludes:
-    """Files of patterns for one work tree; the repository's counts more than that of the user."""
+    """The pattern files of one work tree. Those of the repository take precedence over the user's."""
 
-    users: Path | None
+    user: Path | None
     repository: Path
     fold_case: bool
 
 
 def git_excludes(work_tree: str, environment: Mapping[str, str] | None) -> GitExcludes:
-    """What git would read for the work tree whose root is the resolved `work_tree`, besides `.gitignore`.
+    """The pattern files, besides `.gitignore`, that git reads for the work tree with the resolved root `work_tree`.
 
-    `environment` is where the user's settings are looked for; None is nobody's.
+    `environment` locates the user's configuration; None ignores that.
     """
     git_directory = _git_directory(Path(work_tree))
     common = _common_directory(git_directory)
@@ -47,14 +47,14 @@ def git_excludes(work_tree: str, environment: Mapping[str, str] | None) -> GitEx
         settings.read(git_directory / "config.worktree")
     settings.values.update(_from_environment(environment or {}))
     return GitExcludes(
-        users=_users_excludes(settings, Path(work_tree), environment),
+        user=_user_excludes(settings, Path(work_tree), environment),
         repository=common / "info" / "exclude",
         fold_case=settings.values.get("core.ignorecase", "").lower() in {"true", "yes", "on", "1"},
     )
 
 
 def _git_directory(work_tree: Path) -> Path:
-    """`.git`, or where it leads to if it is a file, as in a linked work tree or a submodule."""
+    """`.git`, or the directory it points to if it is a file, as in a linked work tree or a submodule."""
     dot_git = work_tree / ".git"
     if dot_git.is_dir():
         return dot_git
@@ -91,7 +91,7 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str
         yield environment.get(f"GIT_CONFIG_KEY_{number}", "").lower(), environment.get(f"GIT_CONFIG_VALUE_{number}", "")
 
 
-def _users_excludes(settings: "_Settings", work_tree: Path, environment: Mapping[str, str] | None) -> Path | None:
+def _user_excludes(settings: "_Settings", work_tree: Path, environment: Mapping[str, str] | None) -> Path | None:
     named = settings.values.get("core.excludesfile")
     if named is not None:
         return work_tree / settings.expanded(named) if named else None
@@ -101,16 +101,16 @@ def _users_excludes(settings: "_Settings", work_tree: Path, environment: Mapping
 
 @dataclass(slots=True)
 class _Settings:
-    """Settings as they are read, the last one of a name counts; names are `section.key`, in lower case."""
+    """Collects settings by their lower-case name `section.key`. The last value of a name wins."""
 
     git_directory: Path
     environment: Mapping[str, str]
     values: dict[str, str] = field(default_factory=dict)
 
     def read(self, path: Path, depth: int = 0) -> None:
-        """Take in one file and those that it includes; what cannot be read has no settings."""
+        """Read one file and the files that it includes; an unreadable file has no settings."""
         for section, subsection, key, value in _parse(_text_of(path)):
-            if key == "path" and self._includes(section, subsection, path) and depth < _DEEPEST_INCLUDE:
+            if key == "path" and self._includes(section, subsection, path) and depth < _MAX_INCLUDE_DEPTH:
                 self.read(path.parent / self.expanded(value), depth + 1)
             elif not subsection:
                 self.values[f"{section}.{key}"] = value
@@ -153,7 +153,7 @@ def _fits(pattern: str, path: str, *, fold_case: bool = False) -> bool:
 
 
 def _parse(text: str) -> Iterator[tuple[str, str, str, str]]:
-    """Section, subsection, key and value of each setting; what follows a line that is none is not read."""
+    """Section, subsection, key and value of each setting, up to the first invalid line."""
     section = subsection = ""
     at = 0
     while at < len(text):
@@ -173,7 +173,7 @@ def _parse(text: str) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _value(text: str, at: int) -> tuple[str, int]:
-    """The value that begins at `at`, and where its line ends."""
+    """The value that begins at `at`, and the offset at which its line ends."""
     value: list[str] = []
     blanks = ""
     quoted = False

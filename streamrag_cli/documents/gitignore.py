@@ -1,14 +1,14 @@
-"""What is left out because a file of patterns says so, decided one directory entry at a time.
+"""Decides which directory entries are ignored, by git's rules, `.streamragignore` and `--exclude`.
 
-Three sets of patterns are asked: git's (`.gitignore` in each directory, `.git/info/exclude`, `core.excludesFile`),
-those of `.streamragignore` files, which mean the same without any git, and those that an ingest was given.
+Three sets of patterns apply: git's (`.gitignore` in each directory, `.git/info/exclude`, `core.excludesFile`), those of
+`.streamragignore` files, which work the same without git, and those excluded for one ingest.
 
-A library that answers for whole paths cannot be used here: it takes a file for ignored because a pattern matches a
-directory above it, while git lets a deeper `!pattern` open that directory and then judges the file by itself. Walking
-from the top, each entry is judged by itself, and an ignored directory is not entered. A test holds this to what git
-itself says of random trees.
+Libraries that match whole paths cannot be used: they ignore a file because a pattern matches a directory above it,
+while in git a deeper `!pattern` can include that directory again, and the file is then matched on its own. This walks
+from the top, matches each entry separately and does not enter ignored directories. A test compares the result with git
+on random trees.
 
-Like git, this reads only an ignore file that is a regular file, and starts again at the root of a nested work tree.
+Like git, this ignores ignore files that are not regular files, and starts again at the root of a nested work tree.
 """
 
 import contextlib
@@ -32,21 +32,21 @@ IgnoreCode: TypeAlias = Literal["gitignored", "streamragignored", "excluded"]
 
 @dataclass(frozen=True, slots=True)
 class _RuleSets:
-    """Rules of one kind that hold in one directory, those that count most last.
+    """Rules of one kind that apply in one directory, by increasing precedence.
 
-    A set of rules speaks of names relative to its own directory: a path's first so many bytes are cut off and the
-    names given are put in front.
+    Each set applies to names relative to its own directory. To make a path relative, the given number of bytes is
+    removed from its beginning and the given names are prepended.
     """
 
     sets: tuple[tuple[int, tuple[bytes, ...], tuple[Rule, ...]], ...] = ()
 
     def ignores(self, path: str, *, directory: bool) -> bool:
-        """Whether the entry at the absolute `path` is ignored, given that no directory above it is."""
+        """Whether the entry at the absolute `path` is ignored. No directory above it may be ignored."""
         if not self.sets:
             return False
         encoded = os.fsencode(path)
-        for cut, in_front, rules in reversed(self.sets):
-            names = (*in_front, *encoded[cut:].split(b"/"))
+        for cut, prefix, rules in reversed(self.sets):
+            names = (*prefix, *encoded[cut:].split(b"/"))
             for rule in reversed(rules):
                 if (directory or not rule.directories_only) and rule.matches(names):
                     return rule.ignores
@@ -55,7 +55,7 @@ class _RuleSets:
     def adding(self, directory: str, rules: tuple[Rule, ...]) -> "_RuleSets":
         return _RuleSets((*self.sets, (_length_below(directory), (), rules))) if rules else self
 
-    def seen_from(self, directory: str, *, as_path: str) -> "_RuleSets":
+    def relocated(self, directory: str, *, as_path: str) -> "_RuleSets":
         names = os.fsencode(directory)
         return _RuleSets(
             tuple((_length_below(as_path), tuple(names[cut:].split(b"/")), rules) for cut, _, rules in self.sets)
@@ -64,26 +64,26 @@ class _RuleSets:
 
 @dataclass(frozen=True, slots=True)
 class IgnoreRules:
-    """The rules that hold in one directory. `environment` is where git's settings of a user are looked for."""
+    """The rules that apply in one directory. `environment` locates the user's Git configuration."""
 
     environment: Mapping[str, str] | None = None
     git: _RuleSets = field(default_factory=_RuleSets)
     own: _RuleSets = field(default_factory=_RuleSets)
-    given: _RuleSets = field(default_factory=_RuleSets)
+    excluded: _RuleSets = field(default_factory=_RuleSets)
     fold_case: bool = False
 
     def ignores(self, path: str, *, directory: bool) -> IgnoreCode | None:
-        """Why the entry at the absolute `path` is left out, if it is, given that no directory above it is."""
+        """Why the entry at the absolute `path` is skipped, or None. No directory above it may be ignored."""
         if self.git.ignores(path, directory=directory):
             return "gitignored"
         if self.own.ignores(path, directory=directory):
             return "streamragignored"
-        return "excluded" if self.given.ignores(path, directory=directory) else None
+        return "excluded" if self.excluded.ignores(path, directory=directory) else None
 
     def entering(self, directory: str, real: str, descriptor: int | None = None) -> "IgnoreRules":
-        """The rules that hold inside `directory`, whose resolved path is `real`; `descriptor` is open on it.
+        """The rules that apply inside `directory`, whose resolved path is `real`; `descriptor` is open on it.
 
-        Raises `DocumentError` if an ignore file of it cannot be read.
+        Raises `DocumentError` if an ignore file in it cannot be read.
         """
         rules = self._in_work_tree(directory, real) if _is_work_tree(real, descriptor) else self
         of_git = _rules_in(real, GIT_IGNORE_FILE, descriptor, fold_case=rules.fold_case)
@@ -95,26 +95,26 @@ class IgnoreRules:
     def _in_work_tree(self, directory: str, real: str) -> "IgnoreRules":
         excludes = git_excludes(real, self.environment)
         git = _RuleSets()
-        if excludes.users:
-            with contextlib.suppress(DocumentError):  # as git does: it may be another user's
-                git = git.adding(directory, _rules_at(excludes.users, fold_case=excludes.fold_case))
+        if excludes.user:
+            with contextlib.suppress(DocumentError):  # like git: the file may belong to another user
+                git = git.adding(directory, _rules_at(excludes.user, fold_case=excludes.fold_case))
         git = git.adding(directory, _rules_at(excludes.repository, fold_case=excludes.fold_case))
         return replace(self, git=git, fold_case=excludes.fold_case)
 
     def excluding(self, root: str, rules: tuple[Rule, ...]) -> "IgnoreRules":
-        """These rules and what an ingest was given, relative to `root`."""
-        return replace(self, given=_RuleSets().adding(root, rules))
+        """These rules and those excluded for this ingest, relative to `root`."""
+        return replace(self, excluded=_RuleSets().adding(root, rules))
 
-    def seen_from(self, directory: str, *, as_path: str) -> "IgnoreRules":
-        """The same rules for the entries of `directory` when their paths begin with `as_path`, a link to it."""
-        git, own = (sets.seen_from(directory, as_path=as_path) for sets in (self.git, self.own))
+    def relocated(self, directory: str, *, as_path: str) -> "IgnoreRules":
+        """The same rules for entries of `directory` whose paths begin with `as_path`, a link to it."""
+        git, own = (sets.relocated(directory, as_path=as_path) for sets in (self.git, self.own))
         return replace(self, git=git, own=own)
 
 
 def rules_above(directory: str, environment: Mapping[str, str] | None = None) -> IgnoreRules:
-    """The rules that the directories above the resolved `directory` lay on it.
+    """The rules that apply to the resolved `directory` because of the directories above it.
 
-    Git's hold from the root of its work tree down; outside a work tree, and at its root, there are none.
+    Git's rules apply only below the root of a work tree.
     """
     above = [str(parent) for parent in Path(directory).parents]
     inside: list[str] = []
@@ -130,15 +130,15 @@ def rules_above(directory: str, environment: Mapping[str, str] | None = None) ->
     return rules
 
 
-def given_rules(patterns: Sequence[str]) -> tuple[Rule, ...]:
-    """The rules that an ingest was given. Raises UsageError `bad_pattern` for one that can leave nothing out."""
+def exclude_rules(patterns: Sequence[str]) -> tuple[Rule, ...]:
+    """The rules of `--exclude` patterns. Raises UsageError `bad_pattern` for a pattern that cannot match anything."""
     rules: list[Rule] = []
     for pattern in patterns:
         line = os.fsencode(pattern)
         rule = parse_rule(b"\\" + line if line.startswith(b"#") else line)
         if rule is None:
             raise UsageError(
-                f"no file can match the pattern {pattern!r}",
+                f"pattern {pattern!r} cannot match any file",
                 code="bad_pattern",
                 hint="streamrag ingest --exclude 'drafts/' PATH",
             )
@@ -147,7 +147,11 @@ def given_rules(patterns: Sequence[str]) -> tuple[Rule, ...]:
 
 
 def is_excluded(root: Path, roots: Collection[Path], excluded: tuple[Rule, ...], *, directory: bool) -> bool:
-    """Whether a path that was named is excluded: below another one by that one's patterns, else a file by its name."""
+    """Whether the named path `root` is excluded.
+
+    Below another root, patterns are relative to that root. Otherwise a file is matched by its name, and a directory is
+    never excluded.
+    """
     above = [other for other in roots if other in root.parents]
     if not above and directory:
         return False
@@ -162,7 +166,7 @@ def is_excluded(root: Path, roots: Collection[Path], excluded: tuple[Rule, ...],
 def _is_work_tree(real: str, descriptor: int | None) -> bool:
     try:
         if descriptor is None:
-            os.lstat(os.path.join(real, ".git"))  # noqa: PTH118 - hot
+            os.lstat(os.path.join(real, ".git"))  # noqa: PTH118 - called for every directory
         else:
             os.stat(".git", dir_fd=descriptor, follow_symlinks=False)
     except OSError:
@@ -175,7 +179,7 @@ def _length_below(directory: str) -> int:
 
 
 def _rules_in(real: str, name: str, descriptor: int | None, *, fold_case: bool = False) -> tuple[Rule, ...]:
-    """The rules of an ignore file of a directory; a link is none."""
+    """The rules of an ignore file in a directory; a link is not read."""
     path = Path(name) if descriptor is not None else Path(real, name)
     try:
         data = read_file(path, limit_bytes=IGNORE_FILE_LIMIT_BYTES, follow_links=False, directory=descriptor).data

@@ -1,6 +1,6 @@
-"""Patterns of git's ignore files: one line of such a file, compiled, and matched with one directory entry.
+"""Compiles the lines of git's ignore files and matches them with directory entries.
 
-Like git, this compares bytes. Whether an entry is ignored is for `gitignore` to say.
+Like git, this compares bytes. `gitignore` decides which rule wins.
 """
 
 import re
@@ -18,9 +18,9 @@ _NOTHING: Final = re.compile(rb"(?!)")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line of an ignore file. `segments` are what stands between its slashes; None is `**`, any number of names.
+    """One line of an ignore file. `segments` are the parts between slashes; None is `**`, any number of names.
 
-    A rule without a slash is `by_name`: its one segment is held against the last name alone.
+    A rule without a slash is `by_name`: its one segment is compared only with the last name.
     """
 
     ignores: bool
@@ -29,10 +29,10 @@ class Rule:
     segments: tuple[re.Pattern[bytes] | None, ...]
 
     def matches(self, names: Sequence[bytes]) -> bool:
-        """Whether this rule speaks of the entry with these names, the first one relative to the rule's directory.
+        """Whether this rule matches the entry with these path components, relative to the rule's directory.
 
-        A `**` at the end takes at least one name: `a/**` is what is below `a`, not `a` itself. Only the last `**` need
-        ever be widened, so the time is the product of the two lengths at most.
+        A trailing `**` matches at least one name: `a/**` matches entries below `a`, but not `a` itself. Only the last
+        `**` ever needs backtracking, so the time is at most proportional to the product of the two lengths.
         """
         names = names[-1:] if self.by_name else names
         name_at = segment_at = widened_to = 0
@@ -53,13 +53,13 @@ class Rule:
 
 
 def parse_rules(data: bytes, *, fold_case: bool = False) -> tuple[Rule, ...]:
-    """The rules of a whole file. `fold_case` is git's `core.ignoreCase`: ASCII letters match in either case."""
+    """The rules of a whole file. `fold_case` is git's `core.ignoreCase`: the case of ASCII letters is ignored."""
     lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     return tuple(rule for line in lines if (rule := parse_rule(line, fold_case=fold_case)) is not None)
 
 
 def parse_rule(line: bytes, *, fold_case: bool = False) -> Rule | None:
-    """The rule of one line; None of a comment, an empty line and a pattern that can match nothing."""
+    """The rule of one line; None for a comment, an empty line or a pattern that cannot match anything."""
     if line.startswith(b"#"):
         return None
     pattern = _without_trailing_spaces(line.removesuffix(b"\r"))
@@ -82,15 +82,15 @@ def parse_rule(line: bytes, *, fold_case: bool = False) -> Rule | None:
 
 
 def _without_trailing_spaces(line: bytes) -> bytes:
-    kept = line.rstrip(b" ")
-    backslashes = len(kept) - len(kept.rstrip(b"\\"))
-    return kept + b" " if backslashes % 2 and len(kept) < len(line) else kept
+    stripped = line.rstrip(b" ")
+    backslashes = len(stripped) - len(stripped.rstrip(b"\\"))
+    return stripped + b" " if backslashes % 2 and len(stripped) < len(line) else stripped
 
 
 def _segment_regex(glob: bytes, flags: int) -> re.Pattern[bytes] | None:
-    """Translate git's wildmatch between two slashes; None if no name can match.
+    """Translate a git wildmatch pattern without slashes to a regular expression; None if no name can match.
 
-    What follows a `*` is taken where it first fits, and the group is atomic: no name makes it slow.
+    The text after a `*` matches at its first occurrence, in an atomic group, so no name can make matching slow.
     """
     fixed: list[list[bytes]] = [[]]
     at = 0

@@ -1,4 +1,4 @@
-"""Tells a key from what stands in for one in an example."""
+"""Distinguishes real keys from placeholders in examples."""
 
 import itertools
 import math
@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import Final
 
-_STANDS_FOR: Final = re.compile(
+_PLACEHOLDER_WORDS: Final = re.compile(
     rb"(?i)example|placeholder|changeme|change[-_]me|your|dummy|redacted|sample|insert|replace|removed|secret|token"
     rb"|foobar|deadbeef|not[-_]?a[-_]?real|notreal|fake|test[-_]?key|my[-_]"
 )
@@ -15,35 +15,35 @@ _RUN: Final = 6
 
 
 def is_placeholder(value: bytes, *, words: bool = True) -> bool:
-    """Whether the value says itself that it is none: `AKIAIOSFODNN7EXAMPLE`, `xxxxx`, `abcdef123456`.
+    """Whether the value is an obvious placeholder: `AKIAIOSFODNN7EXAMPLE`, `xxxxx`, `abcdef123456`.
 
-    Without `words` short ones are not looked for, as are in every long random text.
+    Without `words`, short words and runs are not looked for: they occur by chance in any long random text.
     """
-    if _CUT.search(value) or (words and _STANDS_FOR.search(value)):
+    if _CUT.search(value) or (words and _PLACEHOLDER_WORDS.search(value)):
         return True
     return words and _has_run(value)
 
 
 def looks_random(value: bytes) -> bool:
-    """Whether the value may be a key: no example, digits among letters, and few repetitions.
+    """Whether the value may be a key: not a placeholder, digits and letters mixed, and few repetitions.
 
     >>> looks_random(b"f3Jx9QmZ7LbT2vWnR8sK"), looks_random(b"sk-learn-estimator-link"), looks_random(b"0" * 40)
     (True, False, False)
     """
     if is_placeholder(value) or not re.search(rb"[0-9]", value) or not re.search(rb"[A-Za-z]", value):
         return False
-    if b"-" in value and not re.search(rb"[A-Z]", value):  # words, as in the name of a class
+    if b"-" in value and not re.search(rb"[A-Z]", value):  # words, as in a CSS class name
         return False
     if len(re.findall(rb"[0-9]", value)) < 2 or re.search(rb"(.)\1{4}", value):
         return False
     counts = Counter(value)
     entropy = -sum(count / len(value) * math.log2(count / len(value)) for count in counts.values())
-    of_hex = re.fullmatch(rb"[0-9a-fA-F]+", value) is not None
-    return entropy >= (2.8 if of_hex else min(3.3, math.log2(len(value)) - 0.9))
+    is_hex = re.fullmatch(rb"[0-9a-fA-F]+", value) is not None
+    return entropy >= (2.8 if is_hex else min(3.3, math.log2(len(value)) - 0.9))
 
 
 def _has_run(value: bytes) -> bool:
-    """Whether characters follow each other as on a keyboard's or an alphabet's row."""
+    """Whether it contains a run of consecutive characters, such as `abcdef` or `123456`."""
     run = 1
     for before, after in itertools.pairwise(value):
         run = run + 1 if after - before == 1 else 1

@@ -1,7 +1,7 @@
-"""From a file's bytes to a `Document`, by the format that its name selects.
+"""Loads a file's bytes into a `Document`, with the loader registered for its name.
 
-`load` runs in this process: `sandbox.Loader` sends formats whose parsers are C code, or unpack archives, and large
-files to a process of their own.
+`load` runs in this process. `sandbox.Loader` loads large files, and formats parsed by C code or unpacked from
+archives, in a separate process.
 """
 
 from dataclasses import replace
@@ -14,16 +14,16 @@ from streamrag_cli.model import Document
 
 
 def load(path: Path, raw: RawFile) -> Document:
-    """Load what was read from `path`; a name that selects no format is text. Raises `DocumentError`."""
+    """Load the content of `path`, as plain text if its name has no format. Raises `DocumentError`."""
     entry = format_for(path, raw.data)
-    return load_with(entry.loader, entry.takes, path, raw)
+    return load_with(entry.loader, entry.input_type, path, raw)
 
 
-def load_with(loader: str, takes: str, path: Path, raw: RawFile) -> Document:
-    """The same with the loader of an entry of the registry, and what it `takes`."""
-    text, remark = (raw.data, "") if takes == "bytes" else decode(raw.data)
+def load_with(loader: str, input_type: str, path: Path, raw: RawFile) -> Document:
+    """Load `raw` with the loader `module:function`, which takes text or bytes, see `Format`."""
+    text, note = (raw.data, "") if input_type == "bytes" else decode(raw.data)
     document: Document = resolve_name(loader)(str(path), text)
-    remarks = [*filter(None, [remark]), *document.remarks]
+    notes = [*filter(None, [note]), *document.notes]
     if not document.text.strip():
-        remarks.append("no text in it")
-    return replace(document, remarks=tuple(remarks))
+        notes.append("contains no text")
+    return replace(document, notes=tuple(notes))

@@ -1,4 +1,4 @@
-"""What a file is called, for one that does not say: notes have their title as their file's name."""
+"""Titles of documents that contain none, taken from the file name: notes are often named by their title."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Final
 
 from streamrag_cli.documents.outline import clean_heading
 
-_SAYS_NOTHING: Final = frozenset(
+_GENERIC_NAMES: Final = frozenset(
     {"readme", "index", "_index", "__init__", "__main__", "main", "mod", "default", "untitled", "document", "page",
      "notes", "note", "content", "text", "file"}
 )  # fmt: skip
@@ -19,7 +19,7 @@ _DIGEST: Final = re.compile(r"(?=[a-f-]*\d)[0-9a-f-]{12,}", re.IGNORECASE)
 
 
 def title_from_name(path: Path, root: Path) -> str:
-    """The name of `path` and of its folder below `root`, as a title; "" if neither says anything.
+    """A title from the name of `path` and of its folder below `root`; "" if neither name is meaningful.
 
     >>> title_from_name(Path("/n/Recipes/Plum cake.md"), Path("/n"))
     'Recipes/Plum cake'
@@ -28,15 +28,14 @@ def title_from_name(path: Path, root: Path) -> str:
     """
     stem = path.stem if path.suffix else path.name
     folder = path.parent
-    is_named = _says_something(stem)
-    has_folder = folder.name.casefold() not in _COMMON_FOLDERS and _says_something(folder.name)
+    has_meaningful_folder = folder.name.casefold() not in _COMMON_FOLDERS and _is_meaningful(folder.name)
     is_below = folder != root and folder.is_relative_to(root)
-    is_any = stem.casefold() in _SAYS_NOTHING
-    parts = [folder.name] if has_folder and (is_below or is_any) else []
-    return clean_heading("/".join([*parts, *([stem] if is_named else [])]))
+    is_generic = stem.casefold() in _GENERIC_NAMES
+    parts = [folder.name] if has_meaningful_folder and (is_below or is_generic) else []
+    return clean_heading("/".join([*parts, *([stem] if _is_meaningful(stem) else [])]))
 
 
-def _says_something(name: str) -> bool:
-    if name.casefold() in _SAYS_NOTHING:
+def _is_meaningful(name: str) -> bool:
+    if name.casefold() in _GENERIC_NAMES:
         return False
     return _DATE.fullmatch(name) is not None or bool(_LETTER.search(name) and not _DIGEST.fullmatch(name))

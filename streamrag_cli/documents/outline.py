@@ -1,4 +1,4 @@
-"""From a list of headings to the sections of a document."""
+"""Builds the sections of a document from its headings."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,16 +8,16 @@ from typing import Final
 from streamrag_cli.model import Section
 
 HEADING_CHARS: Final = 160
-"""A heading path goes in front of every chunk; a "heading" of a thousand words would drown the text."""
+"""The heading path is embedded with every chunk; a "heading" of a thousand words would outweigh the text."""
 
-_JUDGED_CHARS: Final = 4000
+_CHECKED_CHARS: Final = 4000
 _NOT_PROSE: Final = re.compile(r"<[^<>]*>|!?\[[^\[\]]*\]\([^()]*\)|[=*_~`#^\"'+-]{3,}")
-"""Badges, logos and rulings may stand above a title."""
+"""Badges, logos and horizontal rules, which may precede a title."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heading:
-    """A heading whose first line starts at character `start`. `level` 1 is the highest."""
+    """A heading. `start` is the offset of its first line; `level` 1 is the highest."""
 
     start: int
     level: int
@@ -25,15 +25,15 @@ class Heading:
 
 
 def clean_heading(text: str) -> str:
-    """A heading or title on one line, without the sign that marks a link to it, at most `HEADING_CHARS` long."""
+    """A heading or title on one line, without a permalink sign (¶), at most `HEADING_CHARS` long."""
     folded = " ".join(text[: HEADING_CHARS * 8].split()).rstrip("¶ ")
     return folded if len(folded) <= HEADING_CHARS else folded[: HEADING_CHARS - 1].rstrip() + "…"
 
 
 def sections_from(headings: Iterable[Heading], text_length: int, *, start: int = 0) -> tuple[Section, ...]:
-    """Cut `start` to `text_length` at `headings`, which are in order of `start`.
+    """Divide the text from `start` to `text_length` at `headings`, which are sorted by `start`.
 
-    A heading without text ends the section before it and adds nothing to the path.
+    A heading without text ends the previous section and adds nothing to the path.
     """
     sections: list[Section] = []
     path: list[tuple[int, str]] = []
@@ -51,21 +51,21 @@ def sections_from(headings: Iterable[Heading], text_length: int, *, start: int =
 
 
 def only_top_heading(headings: Sequence[Heading], text: str = "") -> str:
-    """The title that headings give a document: the first one's text, if no other is as high and no prose precedes it.
+    """The document's title: its only heading of level 1, if that is the first and no prose precedes it; else "".
 
-    A heading below the first level is a part's, not the whole's: what such a page is called is its file's name.
+    A heading of a lower level titles only a part; such a document is titled by its file name.
 
     >>> only_top_heading([Heading(start=0, level=1, text="Guide"), Heading(start=9, level=2, text="Use")], "# Guide")
     'Guide'
     """
     if not headings or headings[0].level > 1 or any(heading.level <= 1 for heading in headings[1:]):
         return ""
-    above = text[: min(headings[0].start, _JUDGED_CHARS)]
+    above = text[: min(headings[0].start, _CHECKED_CHARS)]
     return "" if re.search(r"\w", _NOT_PROSE.sub("", _NOT_PROSE.sub("", above))) else headings[0].text
 
 
 def line_starts(text: str) -> list[int]:
-    """The offset at which each line of `text` begins, and one past the end for the line after the last."""
+    """The offset at which each line of `text` begins, followed by the length of the text."""
     return [0, *(match.end() for match in re.finditer("\n", text)), len(text)]
 
 

@@ -1,8 +1,8 @@
-"""Reads one file whole, and turns its bytes into text.
+"""Reads a whole file, and decodes its bytes into text.
 
-Whatever can be wrong with a file ends here as a `DocumentError` whose code says what: `permission_denied`, `vanished`,
+Every problem with a file is raised as a `DocumentError` with one of the codes `permission_denied`, `vanished`,
 `too_large`, `not_a_regular_file`, `replaced_by_link`, `changed_while_reading`, `unreadable`, `binary`. Opening never
-blocks, so a FIFO put in a file's place cannot hang an ingest.
+blocks, so a FIFO in a file's place cannot hang an ingest.
 """
 
 import codecs
@@ -33,20 +33,21 @@ _BYTE_ORDER_MARKS: Final = (  # UTF-32's little-endian mark begins with UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
-_NO_WRITING: Final = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff]")
-_BINARY_BEGINNINGS: Final = (  # of archives, Office files, pictures: small ones may be without a NUL
+_NOT_WRITING: Final = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff]")
+_BINARY_SIGNATURES: Final = (  # archives, Office files and images, which may contain no NUL if small
     b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!\x1a",
     b"\x28\xb5\x2f\xfd", b"\x89PNG", b"\xff\xd8\xff", b"GIF8",
 )  # fmt: skip
-_NEEDS_A_MARK: Final = ["utf_7", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"]
+_ENCODINGS_WITH_MARK: Final = ["utf_7", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawFile:
-    """A file's bytes as they were at one moment.
+    """A consistent copy of a file's bytes.
 
-    `mtime_ns` and `read_at_ns` are nanoseconds since the epoch; `read_at_ns` is before the first byte was read, so a
-    file with `mtime_ns` well before it cannot have changed since unnoticed. `sha256` is a hex digest.
+    `mtime_ns` and `read_at_ns` are nanoseconds since the epoch. `read_at_ns` is taken before the first byte is read: if
+    `mtime_ns` is well before it, any later change of the file also changes its modification time. `sha256` is a hex
+    digest.
     """
 
     data: bytes
@@ -66,8 +67,8 @@ def read_file(
 ) -> RawFile:
     """Read the regular file at `path`, at most `limit_bytes` long. Raises `DocumentError`.
 
-    Without `follow_links` no component of the absolute `path` may be a link. With `directory`, a descriptor, `path`
-    is a name in there and no link either.
+    Without `follow_links`, no component of the absolute `path` may be a link. With `directory`, a descriptor, `path` is
+    a name in that directory and may not be a link either.
     """
     read_at_ns = now_ns()
     try:
@@ -80,11 +81,11 @@ def read_file(
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise _translated(error) from error
+        raise _translate_error(error) from error
     if len(data) > limit_bytes:
         raise _too_large(limit_bytes)
     if len(data) != after.st_size or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise DocumentError("changed while it was read", code="changed_while_reading", retryable=True)
+        raise DocumentError("changed while being read", code="changed_while_reading", retryable=True)
     return RawFile(
         data=data,
         size=len(data),
@@ -102,21 +103,21 @@ def _open(path: Path, *, follow_links: bool, directory: int | None) -> int:
 
 
 def decode(data: bytes, *, declared: str | None = None) -> tuple[str, str | None]:
-    """Text of a file's bytes, and a remark where the text may not be what its author wrote.
+    """Decode a file's bytes; also return a note if the text may differ from what the author wrote.
 
-    In order: a byte order mark, the `declared` encoding if it fits, UTF-8, a guess. NUL in the first 8 KiB means
-    UTF-16 without a mark, or binary, as does the beginning of a well-known binary format: `DocumentError`. Every line
-    break becomes a newline, and NUL U+FFFD, so that lines stay the file's.
+    Tried in order: a byte order mark, the `declared` encoding, UTF-8, a guess. NUL in the first 8 KiB means UTF-16
+    without a mark, or binary data, as does the signature of a common binary format: raises `DocumentError` `binary`.
+    Every line break becomes a newline and every NUL U+FFFD, so that line numbers are those of the file.
     """
-    text, remark = _decode(data, declared)
-    return text.replace("\r\n", "\n").replace("\r", "\n"), remark
+    text, note = _decode(data, declared)
+    return text.replace("\r\n", "\n").replace("\r", "\n"), note
 
 
 def _decode(data: bytes, declared: str | None) -> tuple[str, str | None]:
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return _decode_as(data[len(mark) :], encoding)
-    if data.startswith(_BINARY_BEGINNINGS):
+    if data.startswith(_BINARY_SIGNATURES):
         raise DocumentError("binary, not text", code="binary")
     if b"\0" in data[:_SNIFFED_BYTES]:
         return _decode_utf_16_without_mark(data)
@@ -124,7 +125,7 @@ def _decode(data: bytes, declared: str | None) -> tuple[str, str | None]:
         try:
             return _NOT_TEXT.sub(REPLACEMENT, data.decode(declared)), None
         except (LookupError, UnicodeError, ValueError):
-            pass  # the file says it is what it is not: as if it had said nothing
+            pass  # the declaration is wrong: ignore it
     try:
         text = data.decode()
     except UnicodeDecodeError:
@@ -133,9 +134,9 @@ def _decode(data: bytes, declared: str | None) -> tuple[str, str | None]:
 
 
 def _decode_utf_16_without_mark(data: bytes) -> tuple[str, str]:
-    """Of UTF-16 the blanks, line ends and Latin letters have their NUL always on the same side.
+    """Detect the byte order by the NULs: in UTF-16, ASCII characters have them always on the same side.
 
-    Text in one byte a character that only has a NUL somewhere has letters side by side instead.
+    Single-byte text that merely contains a NUL has adjacent letters instead.
     """
     sniffed = data[:_SNIFFED_BYTES]
     high_first, low_first = sniffed[::2].count(0), sniffed[1::2].count(0)
@@ -148,7 +149,7 @@ def _decode_utf_16_without_mark(data: bytes) -> tuple[str, str]:
         text = data.decode(encoding) if lopsided and side_by_side * 4 <= len(sniffed) else "\0"
     except UnicodeDecodeError:
         text = "\0"
-    if _NO_WRITING.search(text):
+    if _NOT_WRITING.search(text):
         raise DocumentError("binary, not text", code="binary")
     return text, f"no byte order mark: read as {encoding}"
 
@@ -158,25 +159,25 @@ def _decode_as(data: bytes, encoding: str) -> tuple[str, str | None]:
         return _NOT_TEXT.sub(REPLACEMENT, data.decode(encoding)), None
     except UnicodeDecodeError:
         text = data.decode(encoding, errors="replace")
-        return _NOT_TEXT.sub(REPLACEMENT, text), f"not all of it is {encoding}: damaged characters were replaced"
+        return _NOT_TEXT.sub(REPLACEMENT, text), f"not entirely {encoding}: invalid characters were replaced"
 
 
 def _decode_guessing(data: bytes) -> tuple[str, str | None]:
-    """A damaged UTF-8 file has more sound characters beyond ASCII than broken ones; any other encoding has not."""
+    """Treat data as damaged UTF-8 if most of its non-ASCII characters are valid, else guess another encoding."""
     text = data.decode(errors="replace")
     broken = text.count(REPLACEMENT)
     if sum(1 for _ in re.finditer(r"[^\x00-\x7f]", text)) - broken > broken:
         return _decode_as(data, "utf-8")
     encoding = _guess(data[:_DETECTED_BYTES])
-    text, remark = _decode_as(data, encoding)
-    return text, remark or f"not UTF-8: read as {encoding}"
+    text, note = _decode_as(data, encoding)
+    return text, note or f"not UTF-8: read as {encoding}"
 
 
 def _guess(data: bytes) -> str:
-    """The likeliest encoding; Windows-1252 among equals, since short texts fit many and most are that."""
-    from charset_normalizer import from_bytes  # 30 ms
+    """The likeliest encoding; Windows-1252 on a tie, because short texts fit many encodings and most use that one."""
+    from charset_normalizer import from_bytes  # imports in about 30 ms
 
-    matches = from_bytes(data, cp_exclusion=_NEEDS_A_MARK)
+    matches = from_bytes(data, cp_exclusion=_ENCODINGS_WITH_MARK)
     best = matches.best()
     if best is None:
         return "cp1252"
@@ -195,7 +196,7 @@ def _check(status: os.stat_result, limit_bytes: int) -> None:
 
 
 def _read_at_most(descriptor: int, limit_bytes: int) -> bytes:
-    """What is there, or one byte more than the limit: a file may grow while it is read."""
+    """Read to the end, or one byte past the limit: the file may grow while it is read."""
     blocks: list[bytes] = []
     left = limit_bytes + 1
     while left and (block := os.read(descriptor, min(left, _BLOCK_BYTES))):
@@ -208,15 +209,15 @@ def _too_large(limit_bytes: int) -> DocumentError:
     return DocumentError(f"larger than {limit_bytes / (1 << 20):,.4g} MiB", code="too_large")
 
 
-def _translated(error: OSError) -> DocumentError:
-    """Raises ResourceError if it is not the file that is wrong: the process has no descriptors or memory left."""
+def _translate_error(error: OSError) -> DocumentError:
+    """Raises ResourceError if the process has no descriptors or memory left: the file is not the problem."""
     if (lack := exhausted_resource(error)) is not None:
         raise lack from error
     match error.errno:
         case errno.EACCES | errno.EPERM:
             return DocumentError("permission denied", code="permission_denied")
         case errno.ENOENT | errno.ENOTDIR:
-            return DocumentError("no longer there", code="vanished")
+            return DocumentError("no longer exists", code="vanished")
         case errno.ELOOP | errno.ENXIO | errno.ENODEV | errno.EISDIR:  # a link, a socket or device, a directory
             return DocumentError("not a regular file", code="not_a_regular_file")
         case _:

@@ -1,8 +1,8 @@
-"""Opens what was found under a folder, although the folder may have changed since.
+"""Opens files and directories found in a folder, even if the folder has changed since.
 
-Hours can lie between listing a folder and reading a file of it. A link that is put in the place of the file, or of a
-directory above it, must not lead the reader out of the folder: each component of a resolved path is opened relative
-to the one before it, and none may be a link.
+A file may be read hours after its folder was listed. A link that has replaced the file, or a directory above it, must
+not lead out of the folder: each component of a resolved path is opened relative to the previous one, and none may be a
+link.
 """
 
 import errno
@@ -12,16 +12,16 @@ from typing import Final
 
 from streamrag_cli.errors import DocumentError
 
-_LONGEST_PATH_BYTES: Final = 4096
+_MAX_PATH_BYTES: Final = 4096
 _AS_DIRECTORY: Final = os.O_DIRECTORY | getattr(os, "O_PATH", os.O_RDONLY)
 
 
 def open_resolved(path: str, flags: int) -> int:
-    """Open the absolute `path`, which had no link in it when it was found.
+    """Open the absolute `path`, which contained no link when it was found.
 
-    Raises OSError; `DocumentError`, code `replaced_by_link`, if it has one now.
+    Raises OSError; `DocumentError` `replaced_by_link` if it contains one now.
     """
-    if len(os.fsencode(path)) >= _LONGEST_PATH_BYTES:
+    if len(os.fsencode(path)) >= _MAX_PATH_BYTES:
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
     *above, name = [part for part in path.split("/") if part] or ["."]
     directory = os.open("/", _AS_DIRECTORY | os.O_CLOEXEC)
@@ -36,7 +36,7 @@ def open_resolved(path: str, flags: int) -> int:
 
 
 def open_directory(path: str) -> int:
-    """As `open_resolved`, to list what is in it."""
+    """Like `open_resolved`, for a directory that will be listed."""
     return open_resolved(path, os.O_RDONLY | os.O_DIRECTORY)
 
 
@@ -45,7 +45,7 @@ def _open_in(directory: int, name: str, flags: int) -> int:
         return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENOTDIR} and _is_link(directory, name):
-            raise DocumentError("replaced by a link after it was found", code="replaced_by_link") from error
+            raise DocumentError("replaced by a symbolic link after it was found", code="replaced_by_link") from error
         raise
 
 

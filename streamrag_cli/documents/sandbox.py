@@ -1,8 +1,8 @@
-"""Loads documents, risky formats and large files in a process that can be killed.
+"""Loads documents, with a separate process for risky formats and large files.
 
-Files may come from anywhere. In a process of its own a parser that hangs, crashes or eats memory costs one file. A
-small file of a format whose parser is Python alone is loaded here: a process would take longer to start. The
-process gets no descriptor, no environment and no terminal of ours, and lives until a file kills it or the `Loader` is
+Files may come from anywhere. In a separate process, a parser that hangs, crashes or exhausts memory costs only one
+file. Small files of formats with a pure Python parser are loaded in this process, because starting another would take
+longer. The worker inherits no descriptors, environment or terminal, and runs until a file kills it or the `Loader` is
 closed.
 """
 
@@ -27,17 +27,17 @@ _START_LIMIT_S: Final = 30.0
 _END_LIMIT_S: Final = 5.0
 LARGE_BYTES: Final = 1 << 18
 _BYTES_PER_S: Final = 200_000
-"""The least that a parser in Python reads of anything."""
-_MOST_WAITING: Final = 4
-"""How many times its processor time a large file may take."""
+"""The lowest throughput of a Python parser on any input."""
+_WALL_TIME_FACTOR: Final = 4
+"""The wall-clock limit of a large file, as a multiple of its limit of processor time."""
 
 
 class Loader:
-    """Loads one document at a time; not to be shared between threads. Closing it ends its worker.
+    """Loads one document at a time; not thread-safe. Closing it kills its worker.
 
-    `time_limit_s` is for one file, wall-clock; the worker's start does not count. Of a large file that a parser in
-    Python reads it is processor time, since a busy machine should not cost such a file, and more above 12 MB.
-    `memory_limit_bytes` is the worker's whole address space.
+    `time_limit_s` is the wall-clock limit per file, without the worker's start. For a large file with a Python parser
+    it limits processor time instead, so that a busy machine does not make the file fail, and it grows with the size
+    above 12 MB. `memory_limit_bytes` limits the worker's whole address space.
     """
 
     def __init__(self, *, time_limit_s: float = 60.0, memory_limit_bytes: int = 2 << 30) -> None:
@@ -57,9 +57,9 @@ class Loader:
             self._worker = None
 
     def load(self, path: Path, raw: RawFile) -> Document:
-        """Load what was read from `path`.
+        """Load the content of `path`.
 
-        Raises `DocumentError`; besides the loaders' own codes `timed_out`, `parser_crashed` and `out_of_memory`.
+        Raises `DocumentError`: the codes of the loaders, and `timed_out`, `parser_crashed`, `out_of_memory`.
         """
         entry = format_for(path, raw.data)
         if entry.sandboxed == "none" or (entry.sandboxed == "large" and raw.size <= LARGE_BYTES):
@@ -67,19 +67,19 @@ class Loader:
         limit_s = wall_limit_s = self._time_limit_s
         if entry.sandboxed == "large":
             limit_s = max(limit_s, raw.size / _BYTES_PER_S)
-            wall_limit_s = _MOST_WAITING * limit_s
+            wall_limit_s = _WALL_TIME_FACTOR * limit_s
         if self._worker is None:
             self._worker = _Worker(self._memory_limit_bytes)
         try:
             answer = self._worker.ask(path, raw.data, entry, limit_s=limit_s, wall_limit_s=wall_limit_s)
         except BaseException:
-            self.close()  # an answer may still be on its way: it must not be taken for the next file's
+            self.close()  # a late answer must not be taken for the next file's
             raise
         return document_from_json(answer)
 
 
 class _Worker:
-    """One process. After any exception from `ask` it is of no more use."""
+    """One worker process. It cannot be used again after `ask` has raised an exception."""
 
     def __init__(self, memory_limit_bytes: int) -> None:
         self._process = subprocess.Popen(
@@ -88,7 +88,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=child_environment(),
-            start_new_session=True,  # Ctrl-C is for the parent to act on
+            start_new_session=True,  # only the parent handles Ctrl-C
         )
         self._requests = cast("BinaryIO", self._process.stdin)
         self._answers = cast("BinaryIO", self._process.stdout)
@@ -97,11 +97,11 @@ class _Worker:
                 read_frame(self._answers)
             except EOFError as error:
                 self.kill()
-                raise DocumentError("its parser could not be started", code="parser_crashed") from error
+                raise DocumentError("cannot start the parser process", code="parser_crashed") from error
 
     def ask(self, path: Path, data: bytes, entry: Format, *, limit_s: float, wall_limit_s: float) -> bytes:
-        """The worker's answer. Raises `DocumentError` if none came, or none in time: `limit_s` of processor time."""
-        request = {"path": str(path), "loader": entry.loader, "takes": entry.takes, "time_limit_s": limit_s}
+        """Send one file and return the worker's answer. Raises `DocumentError` if it crashes or takes too long."""
+        request = {"path": str(path), "loader": entry.loader, "input_type": entry.input_type, "time_limit_s": limit_s}
         header = json.dumps(request).encode("ascii")
         with _Deadline(wall_limit_s, self._process) as deadline:
             try:
@@ -111,15 +111,15 @@ class _Worker:
                 answer = read_frame(self._answers)
             except (EOFError, BrokenPipeError) as error:
                 deadline.cancel()
-                if deadline.passed or self._has_used_its_time():
+                if deadline.has_passed or self._exceeded_processor_time():
                     raise _timed_out(limit_s) from error
-                raise DocumentError("its parser crashed", code="parser_crashed") from error
-        if deadline.passed:
+                raise DocumentError("the parser crashed", code="parser_crashed") from error
+        if deadline.has_passed:
             raise _timed_out(limit_s)
         return answer
 
-    def _has_used_its_time(self) -> bool:
-        """Whether the system has ended the process, which sends no more, for its use of the processor."""
+    def _exceeded_processor_time(self) -> bool:
+        """Whether the kernel killed the process for exceeding its limit of processor time."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self._process.wait(_END_LIMIT_S) == -signal.SIGXCPU
         return False
@@ -128,21 +128,21 @@ class _Worker:
         self._process.kill()
         self._process.wait()
         for stream in (self._requests, self._answers):
-            with contextlib.suppress(BrokenPipeError):  # a request not sent to its end
+            with contextlib.suppress(BrokenPipeError):  # a request may be only partly sent
                 stream.close()
 
 
 def _timed_out(limit_s: float) -> DocumentError:
-    return DocumentError(f"not parsed within {limit_s:g} s", code="timed_out")
+    return DocumentError(f"parsing took longer than {limit_s:g} s", code="timed_out")
 
 
 class _Deadline:
-    """Kills a process when the time is up, which ends every read from it and write to it."""
+    """Kills a process when the time is up, so that pending reads from it and writes to it return."""
 
     def __init__(self, limit_s: float, process: "subprocess.Popen[bytes]") -> None:
-        self.passed = False
+        self.has_passed = False
         self._process = process
-        self._timer = threading.Timer(limit_s, self._pass)
+        self._timer = threading.Timer(limit_s, self._expire)
         self._timer.daemon = True
 
     def __enter__(self) -> Self:
@@ -153,10 +153,10 @@ class _Deadline:
         self.cancel()
 
     def cancel(self) -> None:
-        """After this `passed` is final."""
+        """Stop the timer. `has_passed` does not change afterwards."""
         self._timer.cancel()
         self._timer.join()
 
-    def _pass(self) -> None:
-        self.passed = True
+    def _expire(self) -> None:
+        self.has_passed = True
         self._process.kill()

@@ -1,8 +1,8 @@
-"""What is in a file that should not reach a model: keys and tokens, by what they look like.
+"""Finds keys and tokens in file contents, which must not reach a model.
 
-Looked for in every file that nobody named, in the bytes that were read anyway. A page that shows how a key looks is
-no secret: what is cut short, says that it is an example or is no random string does not count. Some things count in
-data alone (`secret_data`): a tutorial may show a Kubernetes secret, a manifest is one.
+Every file that was not named by the user is searched, in the bytes that are read anyway. Examples do not count: keys
+that are truncated, contain a placeholder word or are not random strings. Some secrets count only in data files
+(`secret_data`): a tutorial may show a Kubernetes secret, but a manifest contains one.
 """
 
 import base64
@@ -16,16 +16,16 @@ from typing import Final
 
 from streamrag_cli.documents.formats import format_of
 from streamrag_cli.documents.key_heuristics import is_placeholder, looks_random
-from streamrag_cli.documents.secret_data import hint_of_a_secret, secret_data
+from streamrag_cli.documents.secret_data import secret_data, secret_hint
 from streamrag_cli.documents.secret_names import Suspicion, is_data
 
-_AN_API_DESCRIPTION: Final = re.compile(rb"""[{"'\s]*+(?:openapi|swagger)["']?\s*:""")
+_API_DESCRIPTION: Final = re.compile(rb"""[{"'\s]*+(?:openapi|swagger)["']?\s*:""")
 
 _PEM: Final = re.compile(rb"-----BEGIN ((?:[A-Z0-9]+ )*)PRIVATE KEY(?: BLOCK)?-----")
 _PEM_HEADER: Final = re.compile(rb"^\W*[A-Za-z][A-Za-z-]*: .*$", re.MULTILINE)
 _BETWEEN_BASE64: Final = re.compile(rb"""[\s"',;>#*|()\[\]{}\\]+""")
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]+={0,2}|=[A-Za-z0-9+/]{4}")
-_LONGEST_KEY_BYTES: Final = 20_000
+_MAX_KEY_BYTES: Final = 20_000
 _LONG_TEXT_LETTERS: Final = 2000
 
 _AWS_ID: Final = re.compile(rb"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])")
@@ -38,39 +38,39 @@ _AWS_SECRET_SET: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """`finds` is asked if one of `literals` is in the file, which is quick to say."""
+    """`finds` is called only if the file contains one of `literals`, which is a fast test."""
 
-    what: str
+    kind: str
     literals: tuple[bytes, ...]
     finds: Callable[[bytes], bool]
 
 
-def why_secret(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str | None:
-    """What is in the file that should stay where it is, as a short phrase; None if nothing is."""
+def secret_reason(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str | None:
+    """The kind of secret in the file, as a short phrase; None if there is none."""
     data = _as_utf_8(data)
-    if what := key_in(data):
-        return what
+    if kind := key_in(data):
+        return kind
     if path.name.casefold().endswith(".asc") and data.lstrip().startswith(b"-----BEGIN PGP"):
         return "a PGP block"
-    if is_data(path) and not _AN_API_DESCRIPTION.match(data):
+    if is_data(path) and not _API_DESCRIPTION.match(data):
         is_prose = (entry := format_of(path)) is not None and entry.name == "text" and is_running_text(data)
-        if not is_prose and (what := secret_data(path, data)):
-            return what
+        if not is_prose and (kind := secret_data(path, data)):
+            return kind
         if suspicion == "unless_prose" and not is_prose:
             return "its name"
     if suspicion and not is_running_text(data, min_letters=_LONG_TEXT_LETTERS):
-        return hint_of_a_secret(data)
+        return secret_hint(data)
     return None
 
 
 def key_in(data: bytes) -> str | None:
-    """The key or token in the UTF-8 text, whatever kind of text it is."""
-    found = (check for check in _CHECKS if any(literal in data for literal in check.literals) and check.finds(data))
-    return next((check.what for check in found), None)
+    """The kind of key or token in a UTF-8 text of any format, or None."""
+    checks = (check for check in _CHECKS if any(literal in data for literal in check.literals) and check.finds(data))
+    return next((check.kind for check in checks), None)
 
 
 def is_running_text(data: bytes, *, min_letters: int = 200) -> bool:
-    """Whether this is sentences rather than names and values.
+    """Whether the data is prose, not names and values.
 
     >>> is_running_text(b"The garden had not been open for ten years. " * 9), is_running_text(b"bank: hunter2\\n" * 30)
     (True, False)
@@ -95,12 +95,12 @@ def _as_utf_8(data: bytes) -> bytes:
     return data
 
 
-def _holds_private_key(data: bytes) -> bool:
-    return any(_is_key_body(data[found.end() : found.end() + _LONGEST_KEY_BYTES]) for found in _PEM.finditer(data))
+def _contains_private_key(data: bytes) -> bool:
+    return any(_is_key_body(data[match.end() : match.end() + _MAX_KEY_BYTES]) for match in _PEM.finditer(data))
 
 
 def _is_key_body(after: bytes) -> bool:
-    """Whether a whole key follows, however it is quoted: indented, in JSON, in a string for each line."""
+    """Whether a complete key follows, in any quoting: indented, in JSON, or as one string per line."""
     body, end, _ = after.partition(b"-----")
     body = body.replace(b"\\\\n", b"\n").replace(b"\\n", b"\n").replace(b"\\r", b"\n").replace(b"&#10;", b"\n")
     parts: list[bytes] = []
@@ -127,7 +127,7 @@ def _is_whole(body: bytes, *, ended: bool) -> bool:
         return len(body) >= 200
     if raw.startswith(b"openssh-key-v1\0"):
         return len(raw) >= 180
-    if raw[:1] == b"\x30":  # a DER sequence says how long it is
+    if raw[:1] == b"\x30":  # a DER sequence begins with its length
         extra = raw[1] & 0x7F if len(raw) > 1 and raw[1] & 0x80 else 0
         length = int.from_bytes(raw[2 : 2 + extra]) if extra else raw[1] if len(raw) > 1 else 0
         return len(raw) >= 40 and 2 * len(raw) >= length
@@ -141,10 +141,10 @@ def _decoded(body: bytes) -> bytes | None:
         return None
 
 
-def _holds_aws_key(data: bytes) -> bool:
-    for found in _AWS_ID.finditer(data):
-        if not is_placeholder(found[0]):
-            near = data[max(0, found.start() - 500) : found.end() + 500]
+def _contains_aws_key(data: bytes) -> bool:
+    for match in _AWS_ID.finditer(data):
+        if not is_placeholder(match[0]):
+            near = data[max(0, match.start() - 500) : match.end() + 500]
             if any(_is_aws_secret(secret[0]) for secret in _AWS_SECRET.finditer(near)):
                 return True
     return False
@@ -156,14 +156,14 @@ def _is_aws_secret(value: bytes) -> bool:
     )
 
 
-def _sets_aws_secret(data: bytes) -> bool:
-    return any(_is_aws_secret(found[1]) for found in _AWS_SECRET_SET.finditer(data))
+def _assigns_aws_secret(data: bytes) -> bool:
+    return any(_is_aws_secret(match[1]) for match in _AWS_SECRET_SET.finditer(data))
 
 
-def _token(what: str, *literals: bytes, pattern: bytes) -> _Check:
-    """A token with a prefix of its own; the group of `pattern` is the random part."""
+def _token(kind: str, *literals: bytes, pattern: bytes) -> _Check:
+    """A check for tokens with a distinctive prefix; the group of `pattern` is the random part."""
     compiled = re.compile(rb"(?<![A-Za-z0-9_-])(?:" + pattern + rb")(?![A-Za-z0-9_-])")
-    return _Check(what, literals, lambda data: any(looks_random(found[1]) for found in compiled.finditer(data)))
+    return _Check(kind, literals, lambda data: any(looks_random(match[1]) for match in compiled.finditer(data)))
 
 
 _PROVIDER_KEY: Final = rb"(?:xai-|gsk_|nvapi-|pplx-|r8_)([A-Za-z0-9_-]{32,})"
@@ -178,15 +178,15 @@ _SERVICE_TOKEN: Final = (
 
 
 _CHECKS: Final = (
-    _Check("a private key", (b"PRIVATE KEY",), _holds_private_key),
-    _Check("an AWS access key", (b"AKIA", b"ASIA"), _holds_aws_key),
-    _Check("an AWS secret key", (b"ecret",), _sets_aws_secret),
-    _Check("an AWS secret key", (b"SECRET",), _sets_aws_secret),
+    _Check("a private key", (b"PRIVATE KEY",), _contains_private_key),
+    _Check("an AWS access key", (b"AKIA", b"ASIA"), _contains_aws_key),
+    _Check("an AWS secret key", (b"ecret",), _assigns_aws_secret),
+    _Check("an AWS secret key", (b"SECRET",), _assigns_aws_secret),
     _token("a GitHub token", b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", pattern=rb"gh[pousr]_([A-Za-z0-9]{36,255})"),
     _token("a GitHub token", b"github_pat_", pattern=rb"github_pat_([A-Za-z0-9_]{40,255})"),
     _token("a GitLab token", b"glpat-", pattern=rb"glpat-([A-Za-z0-9_.-]{20,})"),
     _token(
-        "a model provider's key",
+        "a model provider key",
         b"sk-",
         pattern=rb"sk-(?:proj-|svcacct-|admin-|ant-[a-z0-9]+-|or-v1-)?([A-Za-z0-9_-]{32,})",
     ),
@@ -204,9 +204,9 @@ _CHECKS: Final = (
     _token("a Shopify token", b"shp", pattern=rb"shp(?:at|ca|pa|ss)_([a-fA-F0-9]{32})"),
     _token("a Vault token", b"hvs.", pattern=rb"hvs\.([A-Za-z0-9_-]{24,})"),
     _token("a Telegram token", b":AA", pattern=rb"[0-9]{8,10}:AA([A-Za-z0-9_-]{33})"),
-    _token("a model provider's key", b"xai-", b"gsk_", b"nvapi-", b"pplx-", b"r8_", pattern=_PROVIDER_KEY),
-    _token("a registry's token", b"dckr_pat_", b"rubygems_", pattern=rb"(?:dckr_pat_|rubygems_)([A-Za-z0-9_-]{24,})"),
-    _token("a service's token", *_SERVICE_PREFIXES, pattern=_SERVICE_TOKEN),
+    _token("a model provider key", b"xai-", b"gsk_", b"nvapi-", b"pplx-", b"r8_", pattern=_PROVIDER_KEY),
+    _token("a registry token", b"dckr_pat_", b"rubygems_", pattern=rb"(?:dckr_pat_|rubygems_)([A-Za-z0-9_-]{24,})"),
+    _token("a service token", *_SERVICE_PREFIXES, pattern=_SERVICE_TOKEN),
     _token("a Terraform token", b".atlasv1.", pattern=rb"[A-Za-z0-9]{14}\.atlasv1\.([A-Za-z0-9_-]{60,})"),
     _token("a Discord webhook", b"api/webhooks/", pattern=rb"discord(?:app)?\.com/api/webhooks/\d+/([\w-]{60,})"),
     _token("an Azure key", b"AccountKey=", pattern=rb"AccountKey=([A-Za-z0-9+/]{80,})={0,2}"),

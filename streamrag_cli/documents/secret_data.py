@@ -1,6 +1,6 @@
-"""Secrets that are told by the form of a whole file: exports of passwords, cluster settings, state, login files.
+"""Recognizes secrets by the structure of a whole file: password exports, cluster settings, state, login files.
 
-Only data is asked about. In a page of documentation the same lines are an example.
+Only data files are checked. In documentation the same lines are examples.
 """
 
 import base64
@@ -13,7 +13,7 @@ from typing import Final
 
 from streamrag_cli.documents.formats import TEXT, format_of
 from streamrag_cli.documents.key_heuristics import is_placeholder, looks_random
-from streamrag_cli.documents.setting_values import MOST_DIGITS, is_number_or_rule
+from streamrag_cli.documents.setting_values import MAX_DIGITS, is_number_or_rule
 
 _NO_VALUE: Final = rb"""(?:null|none|nil|true|false|undefined|~|""|'')(?![\w])"""
 _VALUE: Final = rb"""(?!""" + _NO_VALUE + rb""")["']?([^\s"'<>{}\[\]$%*,;]{4,})"""
@@ -63,7 +63,7 @@ _OWNER_COLUMNS: Final = re.compile(
 _PERSON_COLUMNS: Final = re.compile(
     r"login|user|user ?names?|login[_ ]username|login name|e-?mail|benutzer(?:name)?|utilisateur|usuario"
 )
-_FEWEST_DIGITS_OF_A_PIN: Final = 4
+_MIN_PIN_DIGITS: Final = 4
 
 _HINTS: Final = (
     ("the beginning of a private key", re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY")),
@@ -79,32 +79,32 @@ _HINTS: Final = (
         "a password or token",
         re.compile(rb"(?i)<(?:password|passphrase|privateKey|apiKey|token|secret)>\s*([^\s<$][^<\n$]{2,})"),
     ),
-    ("an address with a password", re.compile(rb"://[^\s/:@\"'<>{$]+:[^\s/@\"'<>{$]{3,}@")),
+    ("a URL with a password", re.compile(rb"://[^\s/:@\"'<>{$]+:[^\s/@\"'<>{$]{3,}@")),
     ("a cookie", re.compile(rb'"httpOnly"\s*:|^# (?:Netscape )?HTTP Cookie File', re.MULTILINE | re.IGNORECASE)),
 )
-_A_TOKEN_ALONE: Final = re.compile(rb"\s*(?=\S*[0-9])(?=\S*[A-Za-z])[\w.~+/=:-]{16,}\s*")
+_ONLY_A_TOKEN: Final = re.compile(rb"\s*(?=\S*[0-9])(?=\S*[A-Za-z])[\w.~+/=:-]{16,}\s*")
 
 
-def hint_of_a_secret(data: bytes) -> str | None:
-    """What in a file of a suspicious name says that there are secrets in it; None if nothing does."""
-    for what, pattern in _HINTS:
-        if any(not pattern.groups or not _is_number_or_rule(found[1]) for found in pattern.finditer(data)):
-            return what
-    return "a token" if _A_TOKEN_ALONE.fullmatch(data[:4096]) else None
+def secret_hint(data: bytes) -> str | None:
+    """The sign of a secret in a file with a suspicious name, as a short phrase; None if there is none."""
+    for kind, pattern in _HINTS:
+        if any(not pattern.groups or not _is_number_or_rule(match[1]) for match in pattern.finditer(data)):
+            return kind
+    return "a token" if _ONLY_A_TOKEN.fullmatch(data[:4096]) else None
 
 
 def secret_data(path: PurePath, data: bytes) -> str | None:
-    """What kind of secret the file as a whole is; None if it is none that is known."""
+    """The kind of secret that the file as a whole is; None if it is none of the known kinds."""
     if (format_of(path) or TEXT).name == "table" and _is_password_export(data):
         return "a list of passwords"
-    for what, literal, finds in _CHECKS:
+    for kind, literal, finds in _CHECKS:
         if literal in data and finds(data):
-            return what
+            return kind
     return None
 
 
 def _is_password_export(data: bytes) -> bool:
-    """Whether the first line names a column of passwords and one of whose they are, and a row has one."""
+    """Whether the header has a password column and an account column, and a row contains a password."""
     lines = data[:65_536].decode("utf-8", "replace").lstrip("\ufeff").splitlines()
     if len(lines) < 2:
         return False
@@ -114,15 +114,15 @@ def _is_password_export(data: bytes) -> bool:
     except csv.Error:
         return False
     columns = [column.strip().casefold() for column in header]
-    secret = [at for at, column in enumerate(columns) if column in _SECRET_COLUMNS]
-    owned = any(_OWNER_COLUMNS.fullmatch(column) for column in columns)
-    most_digits = _FEWEST_DIGITS_OF_A_PIN - 1 if any(map(_PERSON_COLUMNS.fullmatch, columns)) else MOST_DIGITS
-    return owned and any(
+    secret_columns = [at for at, column in enumerate(columns) if column in _SECRET_COLUMNS]
+    has_owner = any(_OWNER_COLUMNS.fullmatch(column) for column in columns)
+    max_digits = _MIN_PIN_DIGITS - 1 if any(map(_PERSON_COLUMNS.fullmatch, columns)) else MAX_DIGITS
+    return has_owner and any(
         len(row) > at
         and row[at].strip(" *x-")
-        and not is_number_or_rule(row[at], of_many=columns[at].endswith("words"), most_digits=most_digits)
+        and not is_number_or_rule(row[at], is_plural=columns[at].endswith("words"), max_digits=max_digits)
         for row in rows
-        for at in secret
+        for at in secret_columns
     )
 
 
@@ -147,40 +147,40 @@ def _is_terraform_state(data: bytes) -> bool:
     return _STATE.search(data) is not None and _STATE_VALUES.search(data) is not None
 
 
-def _holds_jwt(data: bytes) -> bool:
-    return any(looks_random(found[3]) and not _is_sample_jwt(found[2]) for found in _JWT.finditer(data))
+def _contains_jwt(data: bytes) -> bool:
+    return any(looks_random(match[3]) and not _is_sample_jwt(match[2]) for match in _JWT.finditer(data))
 
 
 def _is_sample_jwt(payload: bytes) -> bool:
     try:
-        said = base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4))
+        claims = base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4))
     except (binascii.Error, ValueError):
         return True
-    return b"John Doe" in said or b"1234567890" in said or b"example" in said
+    return b"John Doe" in claims or b"1234567890" in claims or b"example" in claims
 
 
 def _any_real(pattern: re.Pattern[bytes]) -> Callable[[bytes], bool]:
     return lambda data: any(
-        not is_placeholder(found[1]) and not _is_number_or_rule(found[1]) for found in pattern.finditer(data)
+        not is_placeholder(match[1]) and not _is_number_or_rule(match[1]) for match in pattern.finditer(data)
     )
 
 
 def _any_random(pattern: re.Pattern[bytes]) -> Callable[[bytes], bool]:
-    return lambda data: any(looks_random(found[1]) for found in pattern.finditer(data))
+    return lambda data: any(looks_random(match[1]) for match in pattern.finditer(data))
 
 
 _CHECKS: Final[tuple[tuple[str, bytes, Callable[[bytes], bool]], ...]] = (
     ("a Kubernetes secret", b"Secret", _is_kubernetes_secret),
-    ("a cluster's client key", b"client-key-data", _any_real(_CLIENT_KEY)),
-    ("a cluster's login", b"current-context", _is_kubeconfig),
-    ("Terraform's state", b'"terraform_version"', _is_terraform_state),
-    ("a service account's key", b'"private_key"', _any_real(_ACCOUNT_KEY)),
+    ("a cluster client key", b"client-key-data", _any_real(_CLIENT_KEY)),
+    ("a cluster login", b"current-context", _is_kubeconfig),
+    ("Terraform state", b'"terraform_version"', _is_terraform_state),
+    ("a service account key", b'"private_key"', _any_real(_ACCOUNT_KEY)),
     ("an OAuth secret", b'_token"', _any_random(_OAUTH)),
     ("an OAuth secret", b'"client_secret"', _any_random(_OAUTH)),
-    ("a registry's login", b'"auths"', _any_real(_DOCKER_AUTH)),
-    ("a registry's token", b"_auth", _any_real(_NPMRC)),
-    ("a registry's token", b"[pypi]", _any_real(_PYPIRC)),
-    ("a registry's token", b"[distutils]", _any_real(_PYPIRC)),
+    ("a registry login", b'"auths"', _any_real(_DOCKER_AUTH)),
+    ("a registry token", b"_auth", _any_real(_NPMRC)),
+    ("a registry token", b"[pypi]", _any_real(_PYPIRC)),
+    ("a registry token", b"[distutils]", _any_real(_PYPIRC)),
     ("a login", b"machine", _any_real(_NETRC)),
     ("password hashes", b":$", lambda data: _HTPASSWD.search(data) is not None),
     ("password hashes", b":{SHA}", lambda data: _HTPASSWD.search(data) is not None),
@@ -192,5 +192,5 @@ _CHECKS: Final[tuple[tuple[str, bytes, Callable[[bytes], bool]], ...]] = (
     ("saved passwords", b'"encryptedPassword"', _any_real(_ENCRYPTED_PASSWORD)),
     ("saved passwords", b'"login"', _any_real(_EXPORTED_LOGIN)),
     ("an encrypted vault", b"$ANSIBLE_VAULT;", lambda data: data.startswith(b"$ANSIBLE_VAULT;")),
-    ("a JSON web token", b"eyJ", _holds_jwt),
+    ("a JSON web token", b"eyJ", _contains_jwt),
 )

@@ -1,7 +1,7 @@
-"""What a name says of secrets: files that are not read unless a person names them, and files to look at more closely.
+"""Classifies file names by whether the files are read always, only after a closer check, or only if named by the user.
 
-Names of data count (`db-secret.yaml`, `Chrome Passwords.csv`), those of prose and of source code do not: a page about
-secrets is a page, and `secrets.py` is judged by what is in it (`secret_content`).
+Only the names of data files count (`db-secret.yaml`, `Chrome Passwords.csv`), not those of prose and source code: a
+page about secrets is not a secret, and `secrets.py` is judged by its content (`secret_content`).
 """
 
 import re
@@ -9,11 +9,11 @@ from fnmatch import translate
 from pathlib import PurePath
 from typing import Final, Literal, TypeAlias
 
-from streamrag_cli.documents.formats import format_of, has_shared_suffix, judged_kind
+from streamrag_cli.documents.formats import format_of, has_ambiguous_suffix, kind_for_secrets
 
 Suspicion: TypeAlias = Literal["", "secret", "unless_prose", "if_hinted"]
-"""What to make of a file: nothing, never read it, read it if it is running text, leave it out if anything in it
-points to a secret."""
+"""How to treat a file: "" has no restriction, "secret" is never read, "unless_prose" is read only if it is prose, and
+"if_hinted" is withheld only if its content has a sign of a secret."""
 
 NEVER_READ_FILES: Final = (
     # settings that carry passwords and tokens
@@ -24,12 +24,12 @@ NEVER_READ_FILES: Final = (
     "*.pem", "*.key", "*.ppk", "*.p12", "*.pfx", "*.p8", "*.jks", "*.keystore", "*.kdb", "*.kdbx", "*.gpg", "*.pgp",
     "*.ovpn", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "id_xmss*", "identity.age",
     "*.pem.*", "*.key.txt", "*.p12.*", "*.pfx.*", "*.ppk.*",
-    # what was typed at a prompt
+    # shell and database histories
     ".*_history",
 )  # fmt: skip
 
 TOOL_DIRECTORIES: Final = (".git", ".hg", ".svn", ".bzr")
-"""A tool's private state; not secret, but of no use."""
+"""A tool's private state: not secret, but useless for questions."""
 
 NEVER_READ_DIRECTORIES: Final = (
     *TOOL_DIRECTORIES,
@@ -37,11 +37,11 @@ NEVER_READ_DIRECTORIES: Final = (
 )  # fmt: skip
 
 SECRET_DIRECTORIES: Final = ("secret", "secrets", "credentials", "passwords", ".secrets", ".credentials")
-"""Data in these is secret whatever it is called; prose and source code in them is read."""
+"""Data files in these are secret regardless of their names; prose and source code is read."""
 
 _FILES: Final = re.compile("|".join(translate(pattern) for pattern in NEVER_READ_FILES))
 
-# Names are held against these in lower case, their words separated by dashes.
+# Matched with lower-case names whose words are separated by dashes.
 _SECRET_WORDS: Final = re.compile(
     r"secrets?(?![a-z])|credential|(?<![a-z])creds?(?![a-z])|passw(?:or|d)|passphrase|(?<![a-z])pass(?:keys?)?$"
     r"|passw(?:ö|oe)rt|kennw(?:o|ö|oe)rt|contrase(?:ñ|n)a|mots?-de-passe|(?<![a-z])senhas?(?![a-z])"
@@ -53,7 +53,7 @@ _SECRET_WORDS: Final = re.compile(
     r"|(?:bitwarden|1-?password|lastpass|keepassx?c?|dashlane|keychain|proton-?pass|enpass)-.*export"
 )
 _SERVICE_ACCOUNT: Final = re.compile(r"service-?accounts?(?![a-z])")
-_PERHAPS_SECRET: Final = re.compile(
+_SUSPICIOUS_WORDS: Final = re.compile(
     r"(?<![a-z])(?:tokens?|o?auth2?|logins?|cookies?|keys?|databases?|db|connections?|postman|sessions?|app-?settings"
     r"|service-?accounts?|accounts?)(?![a-z])"
     r"|^(?:admin|pip|settings|gradle|local|application|config|environment|docker-?config|mongod?|redis|my|odbc)(?:-|$)"
@@ -69,7 +69,7 @@ _PHP_CONFIG: Final = re.compile(r"(?:config|settings|database|db|secrets?|creden
 
 
 def classify_name(path: PurePath, *, in_secret_directory: bool = False) -> Suspicion:
-    """What the name of a file that is met on a walk says of secrets in it.
+    """How to treat a file that was found in a folder, judging by its name.
 
     >>> [classify_name(PurePath(name)) for name in ("id_rsa", "keys.md", "Chrome Passwords.csv", "passwords.txt")]
     ['secret', '', 'secret', 'unless_prose']
@@ -78,7 +78,7 @@ def classify_name(path: PurePath, *, in_secret_directory: bool = False) -> Suspi
     if is_prose(path):
         return ""
     entry = format_of(path)
-    if judged_kind(path) == "code" and not name.startswith("wp-config"):
+    if kind_for_secrets(path) == "code" and not name.startswith("wp-config"):
         return "if_hinted" if _PHP_CONFIG.fullmatch(name) else ""
     words = _words(path.name)
     if _PROSE_WORDS.search(words):
@@ -86,50 +86,50 @@ def classify_name(path: PurePath, *, in_secret_directory: bool = False) -> Suspi
     if _FILES.match(name):
         return "secret"
     if entry is None and path.suffix:
-        return ""  # not read, whatever it is
+        return ""  # the format is not supported, so it is never read
     format_name = entry.name if entry else None
-    if _says_secret(words, format_name, in_secret_directory=in_secret_directory):
+    if _has_secret_name(words, format_name, in_secret_directory=in_secret_directory):
         return "unless_prose" if format_name == "text" else "secret"
-    return "if_hinted" if _PERHAPS_SECRET.search(words) else ""
+    return "if_hinted" if _SUSPICIOUS_WORDS.search(words) else ""
 
 
-def _says_secret(words: str, format_name: str | None, *, in_secret_directory: bool) -> bool:
+def _has_secret_name(words: str, format_name: str | None, *, in_secret_directory: bool) -> bool:
     if in_secret_directory or _SECRET_WORDS.search(words):
         return True
     return format_name == "json" and _SERVICE_ACCOUNT.search(words) is not None
 
 
 def is_prose(path: PurePath) -> bool:
-    """Whether the name is that of a page, a letter or a book.
+    """Whether the file has a prose format, such as a page, a letter or a book.
 
     `credentials.md` is a page about credentials; `credentials.json` and `credentials` are credentials.
     """
-    return judged_kind(path) == "prose"
+    return kind_for_secrets(path) == "prose"
 
 
 def is_data(path: PurePath) -> bool:
-    """Whether the name is that of data or plain text rather than of prose or source code."""
-    return judged_kind(path) not in {"prose", "code"}
+    """Whether the file has a format for data or plain text, not for prose or source code."""
+    return kind_for_secrets(path) not in {"prose", "code"}
 
 
 def is_excluded_directory(name: str) -> bool:
-    """Whether a directory of this name is left alone when it is met on a walk."""
+    """Whether a directory with this name is skipped when it is found in a folder."""
     return name.casefold() in NEVER_READ_DIRECTORIES
 
 
 def is_secret_directory(name: str) -> bool:
-    """Whether data in a directory of this name is secret."""
+    """Whether data files in a directory with this name are secret."""
     return name.casefold() in SECRET_DIRECTORIES
 
 
 def is_about_a_hidden_file(name: str) -> bool:
-    """Whether the dot at the beginning is that of the file it is about: `.env.md` explains `.env`.
+    """Whether a name begins with a dot only because it documents a hidden file: `.env.md` explains `.env`.
 
     >>> is_about_a_hidden_file(".env.md"), is_about_a_hidden_file(".notes.md")
     (True, False)
     """
     path = PurePath(name.casefold())
-    return is_prose(path) and not has_shared_suffix(path) and _FILES.match(path.stem) is not None
+    return is_prose(path) and not has_ambiguous_suffix(path) and _FILES.match(path.stem) is not None
 
 
 def _words(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Tells a password from a number or a rule about passwords: `1200`, `90 days`, `required`, `hashed`."""
+"""Distinguishes passwords from numbers and rules about passwords: `1200`, `90 days`, `required`, `hashed`."""
 
 import re
 from typing import Final
@@ -17,7 +17,7 @@ _QUANTITY: Final = re.compile(
     re.IGNORECASE,
 )
 _INTEGER: Final = re.compile(r"0|[1-9][0-9]*")
-MOST_DIGITS: Final = 5
+MAX_DIGITS: Final = 5
 _RULES: Final = frozenset(
     "required optional mandatory recommended forbidden prohibited allowed disallowed permitted denied enabled disabled"
     " enforced supported unsupported present absent missing never always daily weekly monthly quarterly yearly annually"
@@ -33,10 +33,10 @@ _RULE: Final = re.compile(r"[\w/-]+(?:(?:[ ,;+/]|, )+[\w/-]+){0,3}")
 _TYPE: Final = re.compile(r"(?:var)?(?:char|binary)\s?\(\d+\)", re.IGNORECASE)
 
 
-def is_number_or_rule(value: str, *, of_many: bool = False, most_digits: int = MOST_DIGITS) -> bool:
-    """Whether the value counts, measures or describes passwords rather than being one.
+def is_number_or_rule(value: str, *, is_plural: bool = False, max_digits: int = MAX_DIGITS) -> bool:
+    """Whether the value counts, measures or describes passwords, but is not one.
 
-    A plain number of more than `most_digits` digits may be a password, unless `of_many` says that its name is a plural.
+    A plain number of more than `max_digits` digits may be a password, unless its name is a plural (`is_plural`).
 
     >>> [is_number_or_rule(value) for value in ("1200", "1,200,000", "90 days", "12.5%", "required", "salted sha-1")]
     [True, True, True, True, True, True]
@@ -45,8 +45,8 @@ def is_number_or_rule(value: str, *, of_many: bool = False, most_digits: int = M
     """
     value = value.strip().rstrip(".")[:60]
     if _INTEGER.fullmatch(value):
-        return of_many or len(value) <= most_digits
-    if value.isdecimal():  # with zeros in front
+        return is_plural or len(value) <= max_digits
+    if value.isdecimal():  # has leading zeros
         return False
     if _QUANTITY.fullmatch(value) or _TYPE.fullmatch(value):
         return True

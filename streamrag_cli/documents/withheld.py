@@ -1,4 +1,4 @@
-"""Why a file that was found and read is left out for what is in it; never one that a person named."""
+"""Decides whether a file is withheld because of its content. Files that the user named are never withheld."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -7,38 +7,38 @@ from streamrag_cli.documents.discovery_results import FoundFile
 from streamrag_cli.documents.formats import TEXT, format_of
 from streamrag_cli.documents.generated import is_generated
 from streamrag_cli.documents.read import RawFile
-from streamrag_cli.documents.secret_content import key_in, why_secret
+from streamrag_cli.documents.secret_content import key_in, secret_reason
 from streamrag_cli.model import Document
 
 RULES: Final = "2"
-"""Names what is left out for its content. To be raised with what `withheld` looks for: what the store has is looked at
-once more then."""
+"""The version of the rules for withholding. Increase it whenever `withhold_reason` looks for something new: stored
+files are then checked again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """`reason` is for people and says nothing of the secret itself."""
+    """Why a file is withheld. `reason` is shown to the user and never contains the secret."""
 
     code: Literal["secret", "generated", "unsupported"]
     reason: str
 
 
-def withheld(found: FoundFile, raw: RawFile) -> Withheld | None:
-    """Why the file is left out for its bytes, if it is."""
-    if found.is_named or (format_of(found.path) or TEXT).hides == "all":
+def withhold_reason(file: FoundFile, raw: RawFile) -> Withheld | None:
+    """Why the file is withheld, judging by its bytes; None if it is not."""
+    if file.is_named or (format_of(file.path) or TEXT).encoded == "all":
         return None
-    if what := why_secret(found.path, raw.data, found.suspicion):
-        return _secret(what)
-    return Withheld("generated", "generated") if is_generated(found.path, raw.data) else None
+    if kind := secret_reason(file.path, raw.data, file.suspicion):
+        return _secret(kind)
+    return Withheld("generated", "generated") if is_generated(file.path, raw.data) else None
 
 
-def withheld_text(found: FoundFile, document: Document) -> Withheld | None:
-    """The same of a format whose bytes do not show its text."""
-    if found.is_named or (format_of(found.path) or TEXT).hides == "nothing":
+def withhold_reason_for_text(file: FoundFile, document: Document) -> Withheld | None:
+    """Like `withhold_reason`, but judging by the extracted text, for formats that encode their text."""
+    if file.is_named or (format_of(file.path) or TEXT).encoded == "none":
         return None
-    what = key_in(document.text.encode())
-    return _secret(what) if what else None
+    kind = key_in(document.text.encode())
+    return _secret(kind) if kind else None
 
 
-def _secret(what: str) -> Withheld:
-    return Withheld("secret", f"possible secret ({what}): read only if named")
+def _secret(kind: str) -> Withheld:
+    return Withheld("secret", f"possible secret ({kind}); name it explicitly to ingest it")

@@ -1,8 +1,9 @@
-"""The process in which risky formats are parsed: `python -m streamrag_cli.documents.worker MEMORY_LIMIT_BYTES`.
+"""The process that parses risky formats: `python -m streamrag_cli.documents.worker MEMORY_LIMIT_BYTES`.
 
-Requests come on stdin, answers go to stdout (`frames`). It ends as soon as stdin does, even amid a parse: that is
-how it learns that its parent is gone. (The kernel's parent-death signal fires when the parent's *thread* ends, so it
-would kill workers of live parents.) It can write no file, and its memory and processor time are limited.
+It reads requests from stdin and writes answers to stdout (`frames`). It exits as soon as stdin closes, even during a
+parse: that is how it notices that its parent has exited. (The kernel's parent-death signal fires when the parent's
+*thread* ends, so it would kill workers of live parents.) It cannot write files, and its memory and processor time are
+limited.
 """
 
 import contextlib
@@ -25,7 +26,7 @@ _OPEN_FILES: Final = 64
 
 
 def main(memory_limit_bytes: int, requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer requests until `requests` ends."""
+    """Answer requests until `requests` is closed, then exit the process."""
     _limit(resource.RLIMIT_AS, memory_limit_bytes)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
@@ -53,23 +54,23 @@ def _answer(header: bytes, data: bytes) -> bytes:
     _limit_processor_time(request["time_limit_s"])
     raw = RawFile(data=data, size=len(data), mtime_ns=0, read_at_ns=0, sha256="")
     try:
-        document = load_with(request["loader"], request["takes"], Path(request["path"]), raw)
+        document = load_with(request["loader"], request["input_type"], Path(request["path"]), raw)
         return document_to_json(document)
     except DocumentError as error:
         return error_to_json(error)
     except MemoryError:
-        return error_to_json(DocumentError("needs more memory than it is allowed", code="out_of_memory"))
-    except Exception as error:  # noqa: BLE001 - a foreign parser on hostile bytes raises anything; it costs one file
-        return error_to_json(DocumentError(f"its parser failed: {type(error).__name__}", code="parser_crashed"))
+        return error_to_json(DocumentError("parsing exceeded the memory limit", code="out_of_memory"))
+    except Exception as error:  # noqa: BLE001 - third-party parsers may raise anything on hostile bytes
+        return error_to_json(DocumentError(f"the parser failed: {type(error).__name__}", code="parser_crashed"))
 
 
 def _limit_processor_time(more_s: float) -> None:
-    """Let this process use `more_s` more, rounded up: the backstop when nobody is left to kill it."""
+    """Let this process use `more_s` more, rounded up: a backstop for when the parent can no longer kill it."""
     _limit(resource.RLIMIT_CPU, int(time.process_time() + more_s) + 2)
 
 
 def _limit(which: int, value: int) -> None:
-    """Lower a soft limit as far as the system allows; some systems know a limit by name only."""
+    """Lower a soft limit as far as the system allows; some systems define a limit but do not support it."""
     _, hard = resource.getrlimit(which)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(which, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))

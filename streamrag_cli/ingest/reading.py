@@ -10,10 +10,10 @@ from typing import Self
 
 from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.discovery_results import FoundFile
-from streamrag_cli.documents.formats import is_of_its_format, is_supported, text_kind
+from streamrag_cli.documents.formats import content_matches_name, is_supported, text_kind
 from streamrag_cli.documents.naming import title_from_name
 from streamrag_cli.documents.sandbox import Loader
-from streamrag_cli.documents.withheld import Withheld, withheld, withheld_text
+from streamrag_cli.documents.withheld import Withheld, withhold_reason, withhold_reason_for_text
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.events import DocumentAction
 from streamrag_cli.ingest.compare import read_record, renewed
@@ -94,29 +94,29 @@ class FileReading:
     def _read(self, found: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> FileResult:
         path = found.path
         record, raw = read_record(found, source, limit_bytes=self._limit_bytes)
-        if why := withheld(found, raw):
+        if why := withhold_reason(found, raw):
             return _left_out(found, shown, why)
         if known and (same := renewed(known, record)):
             return FileResult(path=found.name, shown=shown, action="unchanged", record=same)
-        if not found.is_named and not is_of_its_format(path, raw.data):
+        if not found.is_named and not content_matches_name(path, raw.data):
             return _left_out(found, shown, Withheld("unsupported", "not what its name stands for"))
-        remark, chunks = "", []
+        note, chunks = "", []
         if self._wants_chunks:
             document = self._loader.load(path, raw)
-            if why := withheld_text(found, document):
+            if why := withhold_reason_for_text(found, document):
                 return _left_out(found, shown, why)
             document = replace(document, title=document.title or title_from_name(path, found.root))
             chunks = list(chunk(document))
             is_prose = text_kind(found.path) == "prose"
             language = language_of(document.text) if is_prose else ENGLISH
             record = replace(record, title=document.title, language=language)
-            remark = "; ".join(document.remarks) or ("" if chunks else "no text in it")
+            note = "; ".join(document.notes) or ("" if chunks else "contains no text")
         action: DocumentAction = "changed" if known else "added"
-        return FileResult(path=found.name, shown=shown, action=action, reason=remark, record=record, chunks=chunks)
+        return FileResult(path=found.name, shown=shown, action=action, reason=note, record=record, chunks=chunks)
 
 
 def deleted(found: FoundFile, shown: str) -> FileResult:
-    return FileResult(path=found.name, shown=shown, action="deleted", reason="no longer there")
+    return FileResult(path=found.name, shown=shown, action="deleted", reason="no longer exists")
 
 
 def _left_out(found: FoundFile, shown: str, why: Withheld) -> FileResult:

@@ -1,4 +1,4 @@
-"""AsciiDoc's tables, macros and attributes, as their page shows them."""
+"""AsciiDoc tables, macros and attributes become the visible text."""
 
 import pytest
 
@@ -17,13 +17,13 @@ from tests.support.loading import loaded
         ("[%header,format=csv]", '|===\npart,use\n"tongs",hold\nanvil,"bear"\n|==='),
     ],
 )  # fmt: skip
-def test_the_cells_of_an_asciidoc_row_may_stand_on_lines_of_their_own(attributes: str, table: str) -> None:
+def test_cells_of_an_asciidoc_row_may_be_on_separate_lines(attributes: str, table: str) -> None:
     text = loaded("a.adoc", f".Parts\n{attributes}\n{table}\n".replace("\n\n\n", "\n")).text
 
     assert text == "Parts\n\n- part: tongs; use: hold\n- part: anvil; use: bear"
 
 
-def test_a_cell_of_an_asciidoc_table_goes_on_over_lines_and_blocks() -> None:
+def test_an_asciidoc_cell_may_span_several_lines_and_blocks() -> None:
     source = (
         '[cols="1,1a",options="header"]\n|===\n|part |use\n\n|tongs\n|hold\nthe iron\n\n* hot\n* cold\n'
         "[source,sh]\n----\nheat --all\n----\n\n|anvil\n|a \\| b\n|===\n"
@@ -34,7 +34,7 @@ def test_a_cell_of_an_asciidoc_table_goes_on_over_lines_and_blocks() -> None:
     )
 
 
-def test_a_cell_that_spans_rows_or_columns_keeps_the_others_under_their_names() -> None:
+def test_spanning_cells_do_not_shift_other_cells_to_wrong_columns() -> None:
     source = (
         '[cols="3*",options="header"]\n|===\n|metal |heat |time\n\n.2+|iron |red\n|5\n|white |9\n2+|brass |2\n'
         "2*|tin |1\n|===\n"
@@ -57,7 +57,7 @@ def test_a_cell_that_spans_rows_or_columns_keeps_the_others_under_their_names() 
         ("[%noheader]", "|===\n|tongs |hold\n\n|anvil |bear\n|==="),
     ],
 )
-def test_a_first_row_that_is_no_header_names_no_columns(attributes: str, table: str) -> None:
+def test_a_first_row_without_signs_of_a_header_is_data(attributes: str, table: str) -> None:
     assert loaded("a.adoc", f"{attributes}\n{table}\n").text == "- tongs; hold\n- anvil; bear"
 
 
@@ -75,7 +75,7 @@ def test_a_first_row_that_is_no_header_names_no_columns(attributes: str, table: 
         "[subs=\n----\n",
     ],
 )
-def test_hostile_asciidoc_is_read_in_time(part: str) -> None:
+def test_hostile_asciidoc_is_loaded_within_the_time_limit(part: str) -> None:
     for text in (part * (30_000 // len(part)), "|===\n" + part.removeprefix("|===\n") * (30_000 // len(part))):
         assert len(loaded("a.adoc", text).text) < 10_000_000
 
@@ -95,11 +95,11 @@ def test_hostile_asciidoc_is_read_in_time(part: str) -> None:
         ('`"` and `"` are quotes, "`so is this`".', '`"` and `"` are quotes, \u201cso is this\u201d.'),
     ],
 )  # fmt: skip
-def test_a_line_of_asciidoc_reads_as_its_page_shows_it(line: str, shown: str) -> None:
+def test_inline_asciidoc_becomes_the_visible_text(line: str, shown: str) -> None:
     assert loaded("a.adoc", f":tool: mallet\n\n{line}\n").text == shown
 
 
-def test_lines_that_include_or_ask_are_dropped_wherever_they_stand() -> None:
+def test_include_and_condition_directives_are_dropped_everywhere() -> None:
     source = (
         "Before.\n\ninclude::a b/page$part.adoc[tag=x]\n\n* item\ninclude::part.adoc[]\n\n[source,sh]\n----\n"
         "include::example$run.sh[]\nforge --hot\nifdef::old[]\nforge --old\nendif::[]\n\\include::kept[]\n----\n\n"
@@ -113,7 +113,7 @@ def test_lines_that_include_or_ask_are_dropped_wherever_they_stand() -> None:
     )
 
 
-def test_attributes_are_replaced_in_code_that_asks_for_it_alone() -> None:
+def test_attributes_in_code_are_replaced_only_with_a_subs_option() -> None:
     source = (
         ':version: 4.2\n:gone: x\n:gone!:\n\n[source,sh,subs="+attributes"]\n----\nget {version} {gone}\n----\n\n'
         "[source,sh]\n----\nget {version}\n----\n"

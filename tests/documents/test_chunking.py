@@ -31,7 +31,7 @@ def documents(draw: st.DrawFn) -> Document:
 
 
 @given(documents(), st.integers(min_value=1, max_value=200))
-def test_chunks_are_spans_in_order_that_miss_nothing(document: Document, target_chars: int) -> None:
+def test_chunks_are_ordered_spans_that_cover_all_text(document: Document, target_chars: int) -> None:
     chunks = list(chunk(document, target_chars=target_chars))
 
     covered = bytearray(len(document.text))
@@ -50,7 +50,7 @@ def test_chunks_are_spans_in_order_that_miss_nothing(document: Document, target_
 
 
 @given(documents(), st.integers(min_value=1, max_value=200))
-def test_headings_pages_and_lines_are_true_of_the_whole_chunk(document: Document, target_chars: int) -> None:
+def test_headings_page_and_lines_apply_to_the_whole_chunk(document: Document, target_chars: int) -> None:
     for each in chunk(document, target_chars=target_chars):
         within = [
             section
@@ -70,11 +70,11 @@ def test_headings_pages_and_lines_are_true_of_the_whole_chunk(document: Document
 
 
 @given(documents())
-def test_the_same_document_gives_the_same_chunks(document: Document) -> None:
+def test_chunking_is_deterministic(document: Document) -> None:
     assert list(chunk(document)) == list(chunk(document))
 
 
-def test_a_chunk_carries_its_heading_path_and_its_place() -> None:
+def test_a_chunk_has_its_heading_path_and_position() -> None:
     document = loaded("a.md", "---\ntitle: T\n---\n# A\n\n" + "x " * 200 + "\n\n## B\n\n" + "y " * 200 + "\n")
 
     one, two = chunk(document)
@@ -85,11 +85,11 @@ def test_a_chunk_carries_its_heading_path_and_its_place() -> None:
     assert two.text_to_embed.startswith("T > A > B\n## B\n\ny y")
 
 
-def test_a_title_that_is_the_first_heading_is_not_repeated() -> None:
+def test_a_title_equal_to_the_first_heading_is_not_repeated() -> None:
     assert [each.headings for each in chunk(loaded("a.md", "# A\n\nText.\n"))] == [("A",)]
 
 
-def test_an_id_depends_on_path_headings_page_text_and_earlier_twins() -> None:
+def test_a_chunk_id_depends_on_path_headings_page_text_and_earlier_duplicates() -> None:
     def ids(
         *, path: str = "/a", text: str = "same\n\nsame", headings: Sequence[str] = (), page: int | None = 1
     ) -> list[str]:
@@ -115,7 +115,7 @@ def test_an_id_depends_on_path_headings_page_text_and_earlier_twins() -> None:
     assert ids(text="same\n\nsame\n\nsame")[:2] == ids()
 
 
-def test_whole_paragraphs_go_together_up_to_the_target() -> None:
+def test_whole_paragraphs_are_merged_up_to_the_target_length() -> None:
     paragraphs = [f"{number} " + "x" * 300 for number in range(7)]
 
     assert texts("a.txt", "\n\n".join(paragraphs)) == [
@@ -142,14 +142,14 @@ def test_a_long_list_is_cut_between_items_and_code_between_lines() -> None:
     assert all(each.startswith("    call(") for each in texts("a.js", code))
 
 
-def test_fenced_code_is_whole_where_it_fits() -> None:
+def test_fenced_code_stays_whole_if_it_fits() -> None:
     code = "```py\n" + "a = 1\n\n" * 100 + "```"
     before = "Before. " * 60
 
     assert texts("a.md", f"{before}\n\n{code}\n\nAfter.\n") == [before.strip(), code + "\n\nAfter."]
 
 
-def test_fenced_code_that_does_not_fit_is_cut_where_it_best_can() -> None:
+def test_long_fenced_code_is_cut_at_block_boundaries() -> None:
     function = "def f():\n" + "    pass\n" * 50
     chunks = texts("a.md", "```py\n" + f"{function}\n" * 5 + "```\n")
 
@@ -158,7 +158,7 @@ def test_fenced_code_that_does_not_fit_is_cut_where_it_best_can() -> None:
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("unit", ["x", "x ", "x\n", "x\n\n", "```\n", ". ", " ", "\n", "a,"])
-def test_five_megabytes_of_one_kind_are_cut_in_linear_time(unit: str) -> None:
+def test_five_megabytes_are_chunked_in_linear_time(unit: str) -> None:
     text = unit * (5_000_000 // len(unit))
 
     lengths = [len(each) for each in texts("a.txt", text)]
@@ -167,7 +167,7 @@ def test_five_megabytes_of_one_kind_are_cut_in_linear_time(unit: str) -> None:
     assert len(lengths) < 25_000
 
 
-def test_small_neighbouring_sections_join_under_the_headings_they_share() -> None:
+def test_small_adjacent_sections_are_merged_under_their_shared_headings() -> None:
     small = "# Doc\n\nIntro.\n\n" + "".join(f"## S{number}\n\nA few words.\n\n" for number in range(3))
     large = "## Large\n\n" + "word " * 150 + "\n\n## Last\n\nA few words.\n"
 
@@ -178,7 +178,7 @@ def test_small_neighbouring_sections_join_under_the_headings_they_share() -> Non
     ]
 
 
-def test_a_heading_without_text_goes_in_front_of_its_subsection() -> None:
+def test_a_heading_without_text_is_merged_into_its_subsection() -> None:
     text = "# Doc\n\n## API\n\n### Errors\n\n" + "word " * 300
 
     first, *_ = chunk(loaded("a.md", text))
@@ -194,7 +194,7 @@ def test_chunks_never_cross_a_page() -> None:
     assert [(each.text, each.page) for each in chunk(document)] == [("x", 1), ("y", 2)]
 
 
-def test_a_whole_section_is_one_chunk_whatever_its_length_and_joins_no_other() -> None:
+def test_a_section_marked_whole_is_exactly_one_chunk() -> None:
     sections = (
         Section(start=0, end=4, is_whole=True),
         Section(start=4, end=7),

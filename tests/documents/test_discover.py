@@ -14,10 +14,10 @@ from streamrag_cli.errors import UsageError
 def test_files_are_found_depth_first_by_name(tmp_path: Path) -> None:
     write(tmp_path, "b.md", "c/a.txt", "c/d/x.rst", "a.md", "z.csv")
 
-    assert found(tmp_path) == ["a.md", "b.md", "c/a.txt", "c/d/x.rst", "z.csv"]
+    assert found_paths(tmp_path) == ["a.md", "b.md", "c/a.txt", "c/d/x.rst", "z.csv"]
 
 
-def test_a_found_file_carries_what_its_listing_knows(tmp_path: Path) -> None:
+def test_a_found_file_has_its_name_root_and_real_path(tmp_path: Path) -> None:
     write(tmp_path, "a.md")
 
     assert list(discover([tmp_path])) == [
@@ -29,11 +29,11 @@ def test_a_found_file_carries_what_its_listing_knows(tmp_path: Path) -> None:
     ]
 
 
-def test_what_is_left_out_is_reported_with_its_reason(tmp_path: Path) -> None:
+def test_skipped_paths_are_reported_with_their_reason(tmp_path: Path) -> None:
     write(tmp_path, "a.png", ".hidden.md", ".git/config", ".ssh/a.md", "id_rsa.txt", "server.PEM", ".env.local.md")
     write(tmp_path, "credentials.json", "credentials.md", ".cache/a.md")
 
-    assert found(tmp_path) == [".env.local.md", "credentials.md"]
+    assert found_paths(tmp_path) == [".env.local.md", "credentials.md"]
     assert skipped(tmp_path) == {
         "a.png": "unsupported",
         ".hidden.md": "hidden",
@@ -46,17 +46,17 @@ def test_what_is_left_out_is_reported_with_its_reason(tmp_path: Path) -> None:
     }
 
 
-def test_in_a_hidden_folder_that_is_named_files_are_found_and_secrets_are_not(tmp_path: Path) -> None:
+def test_files_in_a_named_hidden_folder_are_found_but_secrets_are_not(tmp_path: Path) -> None:
     write(tmp_path, ".kit/guide.md", ".kit/.git/description.md", ".kit/.env.json", ".kit/.aws/notes.md")
 
-    assert found(tmp_path / ".kit") == ["guide.md"]
+    assert found_paths(tmp_path / ".kit") == ["guide.md"]
 
 
 @pytest.mark.parametrize("name", [".env", ".hidden.md", "id_rsa", "tls.key", "data.unknown", ".git/config"])
-def test_a_file_that_is_named_is_taken_whatever_its_name(tmp_path: Path, name: str) -> None:
+def test_a_named_file_is_found_regardless_of_its_name(tmp_path: Path, name: str) -> None:
     write(tmp_path, name)
 
-    assert found(tmp_path / name) == ["."]
+    assert found_paths(tmp_path / name) == ["."]
 
 
 def test_overlapping_paths_give_each_file_once(tmp_path: Path) -> None:
@@ -78,13 +78,13 @@ def test_overlapping_paths_give_each_file_once(tmp_path: Path) -> None:
     ]
 
 
-def test_a_secret_that_was_named_is_not_reported_again_by_its_directory(tmp_path: Path) -> None:
+def test_a_named_secret_is_not_also_reported_as_skipped(tmp_path: Path) -> None:
     write(tmp_path, ".env")
 
     assert list(discover([tmp_path / ".env", tmp_path])) == list(discover([tmp_path / ".env"]))
 
 
-def test_what_is_named_below_another_path_is_not_left_out(tmp_path: Path) -> None:
+def test_a_named_path_below_another_named_path_is_not_skipped(tmp_path: Path) -> None:
     root = tmp_path / "root"
     write(root, "a.md", ".env", "data.unknown", "ignored/b.md", ".hidden/c.md", ".hidden/.d.md", "../outside.md")
     (root / ".gitignore").write_text("ignored\n")
@@ -104,7 +104,7 @@ def test_what_is_named_below_another_path_is_not_left_out(tmp_path: Path) -> Non
     assert set(skipped(root, *named)) == {".gitignore", ".hidden"}
 
 
-def test_a_path_that_is_a_link_to_a_directory_is_a_root(tmp_path: Path) -> None:
+def test_a_named_link_to_a_directory_is_walked(tmp_path: Path) -> None:
     write(tmp_path, "real/a.md")
     (tmp_path / "link").symlink_to("real")
 
@@ -113,13 +113,13 @@ def test_a_path_that_is_a_link_to_a_directory_is_a_root(tmp_path: Path) -> None:
     ]
 
 
-def test_links_inside_the_root_lead_to_what_has_no_place_of_its_own(tmp_path: Path) -> None:
+def test_links_inside_the_root_are_followed_to_files_not_found_otherwise(tmp_path: Path) -> None:
     write(tmp_path, "z.md", ".store/v2/guide.md", ".store/page.md")
     (tmp_path / "a.md").symlink_to("z.md")
     (tmp_path / "current").symlink_to(".store/v2")
     (tmp_path / "page.md").symlink_to(".store/page.md")
 
-    assert found(tmp_path) == ["z.md", "current/guide.md", "page.md"]
+    assert found_paths(tmp_path) == ["z.md", "current/guide.md", "page.md"]
     assert skipped(tmp_path) == {".store": "hidden", "a.md": "duplicate"}
 
 
@@ -131,7 +131,7 @@ def test_link_loops_end(tmp_path: Path) -> None:
     (tmp_path / "one").symlink_to("two")
     (tmp_path / "two").symlink_to("one")
 
-    assert found(tmp_path) == ["a/b/x.md"]
+    assert found_paths(tmp_path) == ["a/b/x.md"]
     assert skipped(tmp_path) == {
         "a/b/up": "duplicate",
         "a/top": "duplicate",
@@ -149,7 +149,7 @@ def test_links_out_of_the_root_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "root" / "by-detour.md").symlink_to("../outside/back.md")
     (tmp_path / "outside" / "back.md").symlink_to("../root/c.md")
 
-    assert found(tmp_path / "root") == ["c.md"]
+    assert found_paths(tmp_path / "root") == ["c.md"]
     assert skipped(tmp_path / "root") == {
         "by-detour.md": "duplicate",
         "directory": "outside_root",
@@ -158,29 +158,29 @@ def test_links_out_of_the_root_are_not_followed(tmp_path: Path) -> None:
     }
 
 
-def test_no_link_makes_a_secret_readable(tmp_path: Path) -> None:
+def test_a_link_does_not_make_a_secret_readable(tmp_path: Path) -> None:
     write(tmp_path, ".env", ".ssh/notes.md")
     (tmp_path / "notes.md").symlink_to(".env")
     (tmp_path / "keys.md").symlink_to(".ssh/notes.md")
     (tmp_path / "home").symlink_to(".ssh")
 
-    assert found(tmp_path) == []
+    assert found_paths(tmp_path) == []
     assert skipped(tmp_path) == dict.fromkeys([".env", ".ssh", "notes.md", "keys.md", "home"], "secret")
 
 
 @pytest.mark.fault("special-files")
-def test_what_is_no_regular_file_is_skipped_without_being_opened(tmp_path: Path) -> None:
+def test_devices_and_pipes_are_skipped_without_being_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo.md")
     with socket.socket(socket.AF_UNIX) as listener:
         os_path = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
-        try:  # a socket's path is short: bind through the directory's descriptor
+        try:  # socket paths must be short, so bind through the directory's descriptor
             listener.bind(f"/proc/self/fd/{os_path}/socket.md")
         finally:
             os.close(os_path)
     (tmp_path / "device.md").symlink_to("/dev/null")
     (tmp_path / "fifo-link.md").symlink_to("fifo.md")
 
-    assert found(tmp_path) == []
+    assert found_paths(tmp_path) == []
     assert skipped(tmp_path) == {
         "fifo.md": "not_a_regular_file",
         "socket.md": "not_a_regular_file",
@@ -190,7 +190,7 @@ def test_what_is_no_regular_file_is_skipped_without_being_opened(tmp_path: Path)
     assert [type(item) for item in discover([tmp_path / "fifo.md"])] == [SkippedPath]
 
 
-def test_a_path_that_does_not_exist_is_refused_before_anything_is_found(tmp_path: Path) -> None:
+def test_a_nonexistent_path_is_rejected_before_discovery_starts(tmp_path: Path) -> None:
     write(tmp_path, "a.md")
 
     with pytest.raises(UsageError) as caught:
@@ -229,11 +229,11 @@ def test_a_directory_that_cannot_be_listed_is_reported_and_the_rest_found(
     assert [item for item in discover([tmp_path]) if isinstance(item, UnreadableDirectory)] == [
         UnreadableDirectory(path=tmp_path / "a", reason="permission denied")
     ]
-    assert found(tmp_path) == ["b/x.md"]
+    assert found_paths(tmp_path) == ["b/x.md"]
 
 
 def test_a_path_too_long_to_list_is_reported(tmp_path: Path) -> None:
-    """Nesting deeper than a path can be long, and than Python's stack is deep."""
+    """The nesting is deeper than the longest possible path and than Python's stack."""
     directory = os.open(tmp_path, os.O_RDONLY)
     for _ in range(1500):
         os.mkdir("dddd", dir_fd=directory)
@@ -252,10 +252,10 @@ def test_names_that_are_not_utf8_are_found(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.md")
     write(tmp_path, name)
 
-    assert found(tmp_path) == [name]
+    assert found_paths(tmp_path) == [name]
 
 
-def test_finding_is_lazy(tmp_path: Path) -> None:
+def test_discovery_is_lazy(tmp_path: Path) -> None:
     write(tmp_path, "a/x.md", "b/x.md")
     finding = discover([tmp_path])
 
@@ -276,7 +276,7 @@ def files(items: Iterator[Found]) -> Iterator[FoundFile]:
     return (item for item in items if isinstance(item, FoundFile))
 
 
-def found(root: Path) -> list[str]:
+def found_paths(root: Path) -> list[str]:
     return [str(item.path.relative_to(root)) for item in files(discover([root]))]
 
 
@@ -301,12 +301,12 @@ PROSE_NAMES = (
 
 @pytest.mark.fault("secrets-withheld")
 @pytest.mark.parametrize("name", SECRET_NAMES)
-def test_data_with_the_name_of_a_secret_is_not_found_unless_it_is_named(tmp_path: Path, name: str) -> None:
+def test_data_files_named_like_secrets_are_skipped_unless_named(tmp_path: Path, name: str) -> None:
     write(tmp_path, name)
 
-    assert found(tmp_path) == []
+    assert found_paths(tmp_path) == []
     assert skipped(tmp_path) == {name: "secret"}
-    assert found(tmp_path / name) == ["."]
+    assert found_paths(tmp_path / name) == ["."]
 
 
 @pytest.mark.fault("pages-about-secrets")
@@ -314,10 +314,10 @@ def test_data_with_the_name_of_a_secret_is_not_found_unless_it_is_named(tmp_path
 def test_prose_and_source_code_about_secrets_are_found(tmp_path: Path, name: str) -> None:
     write(tmp_path, name)
 
-    assert found(tmp_path) == [name]
+    assert found_paths(tmp_path) == [name]
 
 
-def test_a_name_that_may_be_a_secret_is_found_to_be_looked_at(tmp_path: Path) -> None:
+def test_files_with_suspicious_names_are_found_and_marked(tmp_path: Path) -> None:
     write(tmp_path, "passwords.txt", "settings.xml", "token.json", "guide.md", "secrets/notes.txt")
 
     assert {item.path.name: item.suspicion for item in files(discover([tmp_path]))} == {
@@ -337,14 +337,14 @@ def test_a_link_does_not_give_a_secret_another_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("generated-files")
-def test_generated_and_vendored_files_are_left_out_unless_they_are_named(tmp_path: Path) -> None:
+def test_generated_and_vendored_files_are_skipped_unless_named(tmp_path: Path) -> None:
     write(tmp_path, "package-lock.json", "web/app.min.js", "web/app.js.map", "web/app.js", "go.sum", "schema_pb2.py")
     write(tmp_path, "node_modules/a/readme.md", "env/pyvenv.cfg", "env/a.md", "rust/Cargo.toml", "rust/target/doc/a.md")
     write(tmp_path, "target/guide.md", "vendor/guide.md", "go/vendor/modules.txt", "go/vendor/a/a.go", "lock.md")
     write(tmp_path, "cache/a.md", "not-a-cache/CACHEDIR.TAG", "not-a-cache/a.md", "venv-howto.md")
     (tmp_path / "cache" / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55\n")
 
-    assert found(tmp_path) == [
+    assert found_paths(tmp_path) == [
         "lock.md",
         "not-a-cache/a.md",
         "rust/Cargo.toml",
@@ -358,12 +358,12 @@ def test_generated_and_vendored_files_are_left_out_unless_they_are_named(tmp_pat
         "cache", "env", "go.sum", "go/vendor", "node_modules", "package-lock.json", "rust/target", "schema_pb2.py",
         "web/app.js.map", "web/app.min.js",
     }  # fmt: skip
-    assert found(tmp_path / "node_modules") == ["a/readme.md"]
-    assert found(tmp_path / "cache") == ["a.md"]
-    assert found(tmp_path / "package-lock.json") == ["."]
+    assert found_paths(tmp_path / "node_modules") == ["a/readme.md"]
+    assert found_paths(tmp_path / "cache") == ["a.md"]
+    assert found_paths(tmp_path / "package-lock.json") == ["."]
 
 
-def test_what_is_excluded_is_left_out_of_each_path_as_by_a_gitignore_in_it(tmp_path: Path) -> None:
+def test_excludes_apply_to_each_path_like_a_gitignore_in_it(tmp_path: Path) -> None:
     write(tmp_path, "a/x.md", "a/x.csv", "a/drafts/y.md", "a/deep/drafts/z.md", "b/x.csv", "b/drafts.md", "a/#1.md")
     exclude = ["*.csv", "/drafts/", "!b/x.csv", "#1.md"]
 
@@ -382,7 +382,7 @@ def test_what_is_excluded_is_left_out_of_each_path_as_by_a_gitignore_in_it(tmp_p
     }
 
 
-def test_a_pattern_excludes_what_was_named_below_another_path_but_no_folder_that_was_asked_for(tmp_path: Path) -> None:
+def test_excludes_apply_to_named_files_and_nested_paths_but_not_to_named_folders(tmp_path: Path) -> None:
     write(tmp_path, "docs/a.md", "docs/drafts/b.md")
     both = [tmp_path / "docs", tmp_path / "docs" / "drafts"]
 
@@ -392,7 +392,7 @@ def test_a_pattern_excludes_what_was_named_below_another_path_but_no_folder_that
 
 
 @pytest.mark.parametrize("pattern", ["/", "[", "!", "\\"])
-def test_a_pattern_that_leaves_nothing_out_is_refused_before_anything_is_found(tmp_path: Path, pattern: str) -> None:
+def test_a_pattern_that_matches_nothing_is_rejected_before_discovery_starts(tmp_path: Path, pattern: str) -> None:
     with pytest.raises(UsageError) as caught:
         discover([tmp_path], exclude=[pattern])
 

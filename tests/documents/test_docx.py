@@ -59,7 +59,7 @@ def test_a_title_paragraph_names_the_document() -> None:
     assert (document.title, document.text) == ("Named", "# Named\n\n")
 
 
-def test_a_style_based_on_a_heading_is_one() -> None:
+def test_a_style_based_on_a_heading_is_a_heading() -> None:
     def write(document: Any) -> None:
         style = document.styles.add_style("Chapter", WD_STYLE_TYPE.PARAGRAPH)
         style.base_style = document.styles["Heading 2"]
@@ -69,7 +69,7 @@ def test_a_style_based_on_a_heading_is_one() -> None:
     assert outline(loaded("a.docx", docx_bytes(write))) == [("One", "## One\n\nx")]
 
 
-def test_inserted_text_is_read_deleted_text_is_not_and_content_controls_are_looked_into() -> None:
+def test_inserted_text_and_content_controls_are_read_but_not_deleted_text() -> None:
     def write(document: Any) -> None:
         body = document.element.body
         body.insert(
@@ -125,7 +125,7 @@ def test_equations_are_read_from_left_to_right(equation: str, text: str) -> None
 
 
 def text_of_body(*xml: str, change: Callable[[bytes], bytes] = bytes, parts: dict[str, bytes] | None = None) -> str:
-    """The text of a document with these elements; `change` is made to each part."""
+    """The text of a document with these elements; `change` is applied to each part."""
 
     def write(document: Any) -> None:
         for index, each in enumerate(xml):
@@ -150,11 +150,11 @@ def test_strict_open_xml_is_read() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["docm", "dotx", "dotm"])
-def test_templates_and_files_with_macros_are_word_documents(suffix: str) -> None:
+def test_templates_and_macro_files_are_loaded_as_word_documents(suffix: str) -> None:
     assert loaded(f"a.{suffix}", docx_bytes(lambda document: document.add_paragraph("x"))).text == "x\n\n"
 
 
-def test_text_boxes_are_read_once_after_their_paragraph_and_links_and_fields_in_it() -> None:
+def test_text_boxes_follow_their_paragraph_and_links_and_fields_stay_inside() -> None:
     box = f"<w:txbxContent {nsdecls('w')}><w:p><w:r><w:t>In a box.</w:t></w:r></w:p></w:txbxContent>"
     xml = (
         f'<w:p {nsdecls("w")} xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006">'
@@ -169,7 +169,7 @@ def test_text_boxes_are_read_once_after_their_paragraph_and_links_and_fields_in_
 
 
 @pytest.mark.fault("docx-and-notebook-parts")
-def test_a_footnote_comes_after_its_paragraph() -> None:
+def test_a_footnote_follows_its_paragraph() -> None:
     notes = (
         f'<w:footnotes {nsdecls("w")}><w:footnote w:type="separator" w:id="-1"><w:p><w:r><w:t>-</w:t></w:r></w:p>'
         '</w:footnote><w:footnote w:id="2"><w:p><w:r><w:t>Not in winter.</w:t></w:r></w:p></w:footnote></w:footnotes>'
@@ -192,7 +192,7 @@ def test_a_footnote_comes_after_its_paragraph() -> None:
     assert text == "The ferry leaves at six.\n\nNot in winter.\n\n"
 
 
-def test_a_table_without_names_is_rows_of_cells_and_one_of_one_column_is_text() -> None:
+def test_a_word_table_without_header_is_rows_and_a_single_column_is_text() -> None:
     def write(document: Any) -> None:
         for rows in ([("Master", "Ada Lovelace"), ("Mate", "Sam Hill")], [("First.",), ("Second.",)]):
             table = document.add_table(rows=0, cols=len(rows[0]))
@@ -203,7 +203,7 @@ def test_a_table_without_names_is_rows_of_cells_and_one_of_one_column_is_text() 
     assert loaded("a.docx", docx_bytes(write)).text == "Master | Ada Lovelace\nMate | Sam Hill\n\nFirst.\n\nSecond.\n\n"
 
 
-def test_merged_cells_are_in_each_row_that_they_span() -> None:
+def test_merged_cells_are_repeated_in_each_row_they_span() -> None:
     def write(document: Any) -> None:
         table = document.add_table(rows=3, cols=3)
         for row, words in zip(
@@ -218,8 +218,8 @@ def test_merged_cells_are_in_each_row_that_they_span() -> None:
     )
 
 
-def test_a_document_without_text_is_noted() -> None:
-    assert loaded("a.docx", docx_bytes(lambda _: None)).remarks == ("no text in it",)
+def test_a_document_without_text_gets_a_note() -> None:
+    assert loaded("a.docx", docx_bytes(lambda _: None)).notes == ("contains no text",)
 
 
 @pytest.mark.parametrize(
@@ -233,14 +233,14 @@ def test_a_document_without_text_is_noted() -> None:
     ],
     ids=["cut off", "empty", "noise", "another zip", "broken xml"],
 )
-def test_what_is_no_word_document_is_corrupt(data: bytes) -> None:
+def test_a_file_that_is_not_a_word_document_is_reported_as_corrupt(data: bytes) -> None:
     with pytest.raises(DocumentError) as caught:
         load_docx("/docs/a.docx", data)
 
     assert caught.value.code == "corrupt"
 
 
-def test_an_encrypted_document_is_named_so() -> None:
+def test_an_encrypted_document_is_reported_as_encrypted() -> None:
     with pytest.raises(DocumentError) as caught:
         load_docx("/docs/a.docx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
 
@@ -256,7 +256,7 @@ def test_an_encrypted_document_is_named_so() -> None:
     ],
     ids=["ratio", "entries"],
 )
-def test_a_zip_bomb_is_refused_before_it_is_unpacked(data: bytes) -> None:
+def test_a_zip_bomb_is_rejected_before_it_is_unpacked(data: bytes) -> None:
     with pytest.raises(DocumentError) as caught:
         load_docx("/docs/a.docx", data)
 

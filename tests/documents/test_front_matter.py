@@ -23,7 +23,7 @@ from tests.support.loading import loaded
     ],
     ids=["yaml", "toml", "properties"],
 )
-def test_front_matter_is_title_and_summary_and_no_text(source: str) -> None:
+def test_front_matter_becomes_title_and_summary_but_not_text(source: str) -> None:
     document = loaded("a.md", source + "\nHeat it.\n\n# Next\n\nThen wait.\n")
 
     assert (document.title, document.summary) == ("Hot iron", "How to heat it, slowly.; Forging; iron; heat")
@@ -32,7 +32,7 @@ def test_front_matter_is_title_and_summary_and_no_text(source: str) -> None:
     assert document.line_numbers[-2] == source.count("\n") + 6
 
 
-def test_the_summary_is_searched_with_the_first_chunk_alone() -> None:
+def test_the_summary_is_searched_only_with_the_first_chunk() -> None:
     text = "---\ndescription: All of it.\n---\n# A\n\n" + "x " * 300 + "\n\n## B\n\n" + "y " * 300
 
     first, second = chunk(loaded("a.md", text))
@@ -41,13 +41,13 @@ def test_the_summary_is_searched_with_the_first_chunk_alone() -> None:
     assert second.headings == ("A", "B")
 
 
-def test_a_note_of_properties_alone_says_what_they_describe() -> None:
+def test_a_note_with_only_properties_has_their_description_as_text() -> None:
     document = loaded("a.md", "---\ndescription: A smith in the old town.\nphone: 7\n---\n")
 
     assert document.text == "---\n\nphone: 7\n---\nA smith in the old town."
 
 
-def test_simple_entries_are_facts_on_the_lines_that_they_have_in_the_file() -> None:
+def test_simple_entries_are_facts_with_their_line_numbers() -> None:
     source = (
         "---\ntitle: Crew meeting\ndate: 2031-02-03\nattendees:\n  - name: Ada Falk\n  - Ivo Holm\npublish: true\n"
         "permalink: /crew\nroom: North 4\nimage: /a.png\n---\n# Crew meeting\n\nWe buy the Heron.\n"
@@ -76,7 +76,7 @@ def test_simple_entries_are_facts_on_the_lines_that_they_have_in_the_file() -> N
         ("Which room?", "room: North 4"),
     ],
 )
-def test_a_fact_is_quoted_and_shown_only_if_it_is_asked_for(question: str, quoted: str) -> None:
+def test_a_fact_is_quoted_only_if_the_question_asks_for_it(question: str, quoted: str) -> None:
     text = (
         "---\ndate: May\nroom: North 4\nattendees: [Ada Falk, Ivo Holm]\nowner: Mira Brandt\n---\n# Crew meeting\n\n"
         "We buy the boat Heron.\n"
@@ -85,12 +85,12 @@ def test_a_fact_is_quoted_and_shown_only_if_it_is_asked_for(question: str, quote
     hit = Hit(chunk=passage, source="a.md", path="/a.md", score=1.0, rank=1)
     weights = {"": dict.fromkeys(stems([question])[0], 1.0)}
     embedder = FakeEmbedder()
-    found = Retrieved(
+    retrieved = Retrieved(
         hits=(hit,), best_score=1.0, term_weights=weights, question_vector=embedder.embed_query(question), spent_ms={}
     )
 
     (source,) = as_sources([hit], weights, question=question)
-    quotes = pick_quotes(question, found, max_hits=1, embedder=embedder)
+    quotes = pick_quotes(question, retrieved, max_hits=1, embedder=embedder)
 
     assert (quotes[0].text, source.content.startswith(quoted)) == (quoted, True)
     is_fact = quoted != "We buy the boat Heron."

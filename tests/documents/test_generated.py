@@ -1,4 +1,4 @@
-"""What says itself that a program made it."""
+"""Generated files are recognized by name or content."""
 
 from pathlib import PurePath
 
@@ -15,14 +15,14 @@ WRITTEN = b"export function add(left, right) {\n  return left + right;\n}\n" * 3
     ["package-lock.json", "pnpm-lock.yaml", "Cargo.lock", "uv.lock", "go.sum", "jquery-3.7.min.js", "site.min.css",
      "app.js.map", "main.chunk.js", "api.pb.go", "api_pb2.py", "Gemfile.lock", "composer.lock", "pylock.dev.toml"],
 )  # fmt: skip
-def test_a_lock_file_a_source_map_and_a_minified_file_are_known_by_their_names(name: str) -> None:
+def test_lock_files_source_maps_and_minified_files_are_recognized_by_name(name: str) -> None:
     assert has_generated_name(name)
 
 
 @pytest.mark.parametrize(
     "name", ["lock.json", "door-lock.yaml", "minutes.js", "admin.js", "map.js", "pb.go", "lock.md"]
 )
-def test_other_names_are_those_of_written_files(name: str) -> None:
+def test_other_names_are_not_considered_generated(name: str) -> None:
     assert not has_generated_name(name)
 
 
@@ -41,7 +41,7 @@ def test_other_names_are_those_of_written_files(name: str) -> None:
         ("deps.yaml", b"lockfileVersion: '9.0'\n"),
     ],
 )
-def test_what_was_made_by_a_program_is_known_by_its_content(name: str, data: bytes) -> None:
+def test_generated_files_are_recognized_by_content(name: str, data: bytes) -> None:
     assert is_generated(PurePath(name), data)
 
 
@@ -57,5 +57,5 @@ def test_what_was_made_by_a_program_is_known_by_its_content(name: str, data: byt
         ("a.py", b"def generated():\n    '''Do not edit the result.'''\n"),
     ],
 )
-def test_what_was_written_and_pages_of_any_origin_are_read(name: str, data: bytes) -> None:
+def test_handwritten_files_and_generated_pages_are_read(name: str, data: bytes) -> None:
     assert not is_generated(PurePath(name), data)

@@ -59,7 +59,7 @@ def work_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(files=st.sets(FILES, min_size=1, max_size=12), ignore_files=IGNORE_FILES)
-def test_what_is_found_in_a_work_tree_is_what_git_would_add(
+def test_discovery_finds_exactly_the_files_that_git_would_add(
     work_tree: Path, files: set[str], ignore_files: Mapping[str, list[str]]
 ) -> None:
     for entry in work_tree.iterdir():
@@ -76,7 +76,7 @@ def test_what_is_found_in_a_work_tree_is_what_git_would_add(
             assert found_under(work_tree / part) == added_by_git(work_tree / part)
 
 
-def test_a_directory_that_is_named_is_read_though_it_is_ignored(work_tree: Path, tmp_path: Path) -> None:
+def test_a_named_directory_is_read_even_if_ignored(work_tree: Path, tmp_path: Path) -> None:
     write(tmp_path / ".git", "")
     write(tmp_path / ".gitignore", "build/\n*.txt\n")
     write(tmp_path / "build" / "a.md", "")
@@ -86,7 +86,7 @@ def test_a_directory_that_is_named_is_read_though_it_is_ignored(work_tree: Path,
     assert found_under(tmp_path / "build") == {"a.md"}
 
 
-def test_rules_end_at_the_root_of_a_nested_work_tree(tmp_path: Path) -> None:
+def test_rules_do_not_apply_inside_a_nested_work_tree(tmp_path: Path) -> None:
     write(tmp_path / ".git", "")
     write(tmp_path / ".gitignore", "*.md\n")
     write(tmp_path / "nested" / ".git", "")
@@ -97,7 +97,7 @@ def test_rules_end_at_the_root_of_a_nested_work_tree(tmp_path: Path) -> None:
     assert found_under(tmp_path / "nested") == {"a.md"}
 
 
-def test_rules_above_hold_when_the_path_is_a_link_into_the_work_tree(tmp_path: Path) -> None:
+def test_rules_of_parent_directories_apply_through_a_link_into_the_work_tree(tmp_path: Path) -> None:
     write(tmp_path / "repository" / ".git", "")
     write(tmp_path / "repository" / ".gitignore", "/docs/draft.md\n")
     write(tmp_path / "repository" / "docs" / "draft.md", "")
@@ -116,7 +116,7 @@ def test_an_ignored_directory_is_reported_once_and_not_entered(tmp_path: Path) -
     ]
 
 
-def test_a_directory_whose_gitignore_cannot_be_read_is_left_alone(tmp_path: Path) -> None:
+def test_a_directory_with_an_unreadable_gitignore_is_not_read(tmp_path: Path) -> None:
     write(tmp_path / "a" / ".gitignore", "x" * (IGNORE_FILE_LIMIT_BYTES + 1))
     write(tmp_path / "a" / "secret.md", "")
 
@@ -125,14 +125,14 @@ def test_a_directory_whose_gitignore_cannot_be_read_is_left_alone(tmp_path: Path
     ]
 
 
-def test_a_gitignore_that_is_not_a_regular_file_says_nothing(tmp_path: Path) -> None:
+def test_a_gitignore_that_is_not_a_regular_file_is_ignored(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".gitignore")
     write(tmp_path / "a.md", "")
 
     assert found_under(tmp_path) == {"a.md"}
 
 
-def test_what_is_below_an_open_directory_can_be_taken_back(tmp_path: Path) -> None:
+def test_a_file_below_an_included_directory_can_be_included_again(tmp_path: Path) -> None:
     write(tmp_path / ".gitignore", "/*\n!/docs/\n/docs/**\n!/docs/keep.md\nbuild\n")
     write(tmp_path / "docs" / "build.md" / ".gitignore", "!x.md")
     for name in ("other.md", "docs/keep.md", "docs/drop.md", "docs/build.md/x.md"):
@@ -180,7 +180,7 @@ def write(path: Path, text: str) -> None:
     excludes=st.tuples(*[st.lists(PATTERNS, max_size=3)] * 2),
     fold_case=st.booleans(),
 )
-def test_the_excludes_of_a_repository_and_of_its_user_count_as_they_do_for_git(
+def test_repository_and_user_excludes_apply_as_in_git(
     work_tree: Path,
     files: set[str],
     ignore_files: Mapping[str, list[str]],
@@ -228,7 +228,7 @@ CONFIGS = {
 
 @pytest.mark.fault("ignored-files")
 @pytest.mark.parametrize("config", CONFIGS)
-def test_the_users_ignore_file_is_the_one_that_git_reads(tmp_path: Path, config: str) -> None:
+def test_the_user_ignore_file_is_the_one_that_git_reads(tmp_path: Path, config: str) -> None:
     settings_text, ignore_file = CONFIGS[config]
     environment = user(tmp_path)
     root = tmp_path / "work" / "repository"
@@ -245,7 +245,7 @@ def test_the_users_ignore_file_is_the_one_that_git_reads(tmp_path: Path, config:
 
 
 @pytest.mark.fault("ignored-files")
-def test_a_linked_work_tree_and_a_submodule_have_the_excludes_that_git_gives_them(tmp_path: Path) -> None:
+def test_linked_work_trees_and_submodules_have_the_same_excludes_as_in_git(tmp_path: Path) -> None:
     environment = user(tmp_path)
     main, linked, module = tmp_path / "main", tmp_path / "linked", tmp_path / "main" / "module"
     for root in (main, tmp_path / "origin"):
@@ -265,7 +265,7 @@ def test_a_linked_work_tree_and_a_submodule_have_the_excludes_that_git_gives_the
     assert found_as(environment, main) == {"module/private.md"}
 
 
-def test_settings_of_a_repository_run_nothing_and_what_is_no_setting_is_passed_over(tmp_path: Path) -> None:
+def test_repository_settings_run_no_programs_and_invalid_lines_are_ignored(tmp_path: Path) -> None:
     environment = user(tmp_path)
     git_as(environment, tmp_path, "init", "-q", str(tmp_path / "r"))
     touched = tmp_path / "touched"
@@ -277,7 +277,7 @@ def test_settings_of_a_repository_run_nothing_and_what_is_no_setting_is_passed_o
     assert (found_as(environment, tmp_path / "r"), touched.exists()) == ({"a.md"}, False)
 
 
-def test_an_exclude_file_that_cannot_be_read_leaves_the_work_tree_alone(tmp_path: Path) -> None:
+def test_a_work_tree_with_an_unreadable_exclude_file_is_not_read(tmp_path: Path) -> None:
     write(tmp_path / ".git" / "info" / "exclude", "x" * (IGNORE_FILE_LIMIT_BYTES + 1))
     write(tmp_path / "secret.md", "")
 
@@ -287,7 +287,7 @@ def test_an_exclude_file_that_cannot_be_read_leaves_the_work_tree_alone(tmp_path
 
 
 @pytest.mark.fault("ignored-files")
-def test_a_streamragignore_leaves_out_without_git_and_across_work_trees(tmp_path: Path) -> None:
+def test_a_streamragignore_works_without_git_and_across_work_trees(tmp_path: Path) -> None:
     write(tmp_path / ".streamragignore", "drafts/\n*.log.md\n!keep.log.md\n")
     write(tmp_path / "nested" / ".git", "")
     write(tmp_path / "nested" / ".streamragignore", "/own.md\n")

@@ -33,7 +33,7 @@ Tail.
 """
 
 
-def test_a_page_becomes_the_text_that_a_reader_sees() -> None:
+def test_a_page_becomes_its_visible_text() -> None:
     document = loaded("a.html", PAGE)
 
     assert document.title == "Guide to it"
@@ -47,7 +47,7 @@ def test_a_page_becomes_the_text_that_a_reader_sees() -> None:
     ]
 
 
-def test_lines_are_the_files() -> None:
+def test_line_numbers_are_those_of_the_file() -> None:
     document = loaded("a.html", PAGE)
     assert document.line_numbers is not None
     lines = dict(zip(document.text.split("\n"), document.line_numbers, strict=True))
@@ -77,13 +77,13 @@ def test_lines_are_the_files() -> None:
         ("", "utf-8"),
     ],
 )
-def test_the_encoding_is_the_marked_or_the_declared_one(declaration: str, encoding: str) -> None:
+def test_the_encoding_comes_from_the_byte_order_mark_or_the_declaration(declaration: str, encoding: str) -> None:
     document = loaded("a.html", f"{declaration}<p>Привет, мир</p>".encode(encoding))
 
-    assert (document.text, document.remarks) == ("Привет, мир", ())
+    assert (document.text, document.notes) == ("Привет, мир", ())
 
 
-def test_tables_within_tables_keep_rows_of_their_own() -> None:
+def test_nested_tables_keep_their_own_rows() -> None:
     page = "<table><tr><td>left<table><tr><td>a</td><td>b</td></tr></table></td><td>right</td></tr></table>"
 
     assert loaded("a.html", page).text == "left\n\na | b\n\nright"
@@ -95,14 +95,14 @@ def test_headings_inside_a_layout_table_are_headings() -> None:
     assert [path for path, _ in outline(loaded("a.html", page))] == ["Use"]
 
 
-def test_entities_of_the_page_are_not_expanded_and_nothing_is_read_from_elsewhere() -> None:
+def test_custom_entities_are_not_expanded_and_nothing_is_fetched() -> None:
     page = '<!DOCTYPE html [<!ENTITY x SYSTEM "file:///etc/passwd"><!ENTITY y "yyyy">]><p>a&x;&y;b</p>'
 
     assert "root:" not in loaded("a.html", page).text
     assert "yyyy" not in loaded("a.html", page).text.replace('"yyyy"', "")
 
 
-def test_lines_beyond_what_the_parser_counts_are_unknown() -> None:
+def test_pages_longer_than_the_parser_counts_have_no_line_numbers() -> None:
     assert loaded("a.html", "<p>x</p>\n" * 70_000).line_numbers is None
 
 
@@ -119,7 +119,7 @@ def test_lines_beyond_what_the_parser_counts_are_unknown() -> None:
     ],
     ids=["divs", "tables", "paragraphs", "brackets", "entities", "newlines"],
 )
-def test_hostile_pages_are_read_in_time(page: str) -> None:
+def test_hostile_pages_are_loaded_within_the_time_limit(page: str) -> None:
     loaded("a.html", page)
 
 
@@ -136,11 +136,11 @@ def test_hostile_pages_are_read_in_time(page: str) -> None:
          "The iron is heated until it is white hot.\nIt is then put on the anvil by a smith.\n\n  1. Intro"),
     ],
 )  # fmt: skip
-def test_code_of_a_page_is_in_a_fence_and_running_text_is_not(source: str, text: str) -> None:
+def test_preformatted_code_is_fenced_but_preformatted_prose_is_not(source: str, text: str) -> None:
     assert loaded("a.html", f"<body>{source}</body>").text == text
 
 
-def test_lines_behind_code_of_a_page_stay_those_of_the_file() -> None:
+def test_line_numbers_after_a_code_block_are_correct() -> None:
     document = loaded("a.html", "<body>\n<p>Run</p>\n<pre>\na\nb\n\n</pre>\n<h2>Next</h2>\n<p>End.</p></body>")
 
     assert document.line_numbers is not None
@@ -152,7 +152,7 @@ def test_lines_behind_code_of_a_page_stay_those_of_the_file() -> None:
 
 
 @pytest.mark.fault("definition-lists")
-def test_a_term_stands_before_its_definition() -> None:
+def test_a_definition_is_on_the_line_of_its_term() -> None:
     terms = (
         "<dl><dt>berth</dt><dd><p>A place for a boat.</p><p>It has a number.</p></dd><dt>hook</dt>\n<dt>anchor</dt>"
         "<dd>Holds the boat.</dd><dt>How deep?</dt><dd>Two metres.</dd><dt>Kinds</dt><dd><ul><li>swing</ul></dd>"

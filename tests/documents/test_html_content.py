@@ -1,4 +1,4 @@
-"""What of a page is its content, and how its tables become text."""
+"""The main content of web pages is found, and their tables become text."""
 
 import pytest
 
@@ -28,11 +28,11 @@ def text_of(body: str) -> str:
     ],
     ids=["roles", "main", "article", "teaser", "around", "dialogs", "hidden", "share", "behind a dialog", "comments"],
 )
-def test_only_the_content_is_read(body: str) -> None:
+def test_only_the_main_content_is_read(body: str) -> None:
     assert text_of(body) == "# Winches\n\nGrease the winch on the first day of each month."
 
 
-def test_without_landmarks_what_is_mostly_links_beside_the_text_is_left_out() -> None:
+def test_without_landmarks_parts_that_are_mostly_links_are_dropped() -> None:
     links = "".join(f"<li><a href={n}>Chapter {n} of the handbook</a></li>" for n in range(30))
     paragraphs = "".join(f"<p>Rule {n}: {'the mate greases the winch and signs the log. ' * 4}</p>" for n in range(5))
 
@@ -41,11 +41,11 @@ def test_without_landmarks_what_is_mostly_links_beside_the_text_is_left_out() ->
     assert (text.startswith("# Rules\n\nRule 0"), "Chapter" in text) == (True, False)
 
 
-def test_a_main_element_that_is_nearly_empty_is_not_the_content() -> None:
+def test_a_nearly_empty_main_element_is_not_the_content() -> None:
     assert "winch" in text_of(f"<main><div id=app></div></main><div>{CONTENT}</div>")
 
 
-def test_a_list_of_articles_is_read_whole() -> None:
+def test_all_of_several_articles_are_read() -> None:
     articles = "".join(
         f"<article><h2>{name}</h2><p>{name} are kept in the bow.</p></article>" for name in ("Lamps", "Ropes")
     )
@@ -53,19 +53,19 @@ def test_a_list_of_articles_is_read_whole() -> None:
     assert text_of(articles) == "## Lamps\n\nLamps are kept in the bow.\n\n## Ropes\n\nRopes are kept in the bow."
 
 
-def test_a_section_is_not_dropped_for_a_heading_that_names_it_like_navigation() -> None:
+def test_a_section_is_kept_even_if_its_heading_resembles_navigation() -> None:
     page = '<main><h1>Manual</h1><div class="section" id="search"><h2>Search</h2><p>Type a word.</p></div></main>'
 
     assert text_of(page) == "# Manual\n\n## Search\n\nType a word."
 
 
-def test_a_pages_links_are_content_where_there_is_nothing_else() -> None:
+def test_links_are_content_if_the_page_has_nothing_else() -> None:
     links = "".join(f"<li><a href={n}>Chapter {n}</a></li>" for n in range(3))
 
     assert text_of(f"<h1>Contents</h1><ul>{links}</ul>") == "# Contents\n\n- Chapter 0\n- Chapter 1\n- Chapter 2"
 
 
-def test_line_numbers_permalinks_and_buttons_are_no_part_of_code() -> None:
+def test_line_numbers_permalinks_and_buttons_are_removed_from_code() -> None:
     page = (
         '<main><h2>Use<a href="#use">#</a></h2><table class="highlighttable"><tr><td class="linenos"><pre>1\n2'
         '</pre></td><td class="code"><button>Copy</button><pre>def f():\n    return 1\n</pre></td></tr></table></main>'
@@ -74,7 +74,7 @@ def test_line_numbers_permalinks_and_buttons_are_no_part_of_code() -> None:
     assert text_of(page) == "## Use\n\n```\ndef f():\n    return 1\n```"
 
 
-def test_a_row_is_a_line_with_the_names_of_its_columns() -> None:
+def test_a_row_is_one_line_with_the_column_names() -> None:
     page = (
         "<table><caption>Stock</caption><thead><tr><th rowspan=2>Part<th colspan=2>Price</tr><tr><th>new<th>used</tr>"
         "</thead><tr><td rowspan=2>cleat<td>4<td>2</tr><tr><td>5<td></tr><tr><td colspan=3>Ropes</tr>"
@@ -90,13 +90,13 @@ def test_a_row_is_a_line_with_the_names_of_its_columns() -> None:
     ]
 
 
-def test_the_first_cells_name_the_values_of_a_table_of_two_columns() -> None:
+def test_the_first_column_names_the_values_of_a_two_column_table() -> None:
     page = "<table><tr><th>Founded:<td>1921</tr><tr><th>Port<td>Oban</tr></table>"
 
     assert text_of(page) == "- Founded: 1921\n- Port: Oban"
 
 
-def test_a_table_that_lays_out_the_page_is_read_as_text() -> None:
+def test_a_layout_table_is_read_as_text() -> None:
     page = (
         "<table><tr><td><ul><li>Home</ul></td><td><p>First.</p><p>Second.</p><h2>Use</h2><p>So.</p></td></tr></table>"
     )
@@ -114,7 +114,7 @@ def test_a_table_that_lays_out_the_page_is_read_as_text() -> None:
         ("", "Winches"),
     ],
 )
-def test_the_title_is_without_the_sites_name(head: str, title: str) -> None:
+def test_the_title_excludes_the_site_name(head: str, title: str) -> None:
     assert loaded("a.html", f"<head>{head}</head><main>{CONTENT}</main>").title == title
 
 
@@ -131,11 +131,11 @@ def test_the_title_is_without_the_sites_name(head: str, title: str) -> None:
     ],
     ids=["spans", "articles", "hidden", "class", "cells"],
 )
-def test_hostile_pages_are_read_in_time(page: str) -> None:
+def test_hostile_pages_are_loaded_within_the_time_limit(page: str) -> None:
     loaded("a.html", page)
 
 
-def test_the_footer_of_a_page_with_short_paragraphs_alone_is_left_out() -> None:
+def test_the_footer_of_a_page_with_only_short_paragraphs_is_dropped() -> None:
     content = "<div><h1>Slip</h1><p>Open at six.</p></div>"
     page = f"<html><body><header>Home</header>{content}<footer>Imprint</footer></body></html>"
 

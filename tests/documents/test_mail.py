@@ -16,7 +16,7 @@ def message(subject: str, text: str) -> EmailMessage:
     return built
 
 
-def test_a_message_is_its_subject_sender_date_and_text() -> None:
+def test_a_message_has_its_subject_sender_date_and_text() -> None:
     built = message("Zangen für den Neubau", "Die Zangen kommen am Fünften.\n")
     built.add_alternative("<p>Not this</p>", subtype="html")
     built.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="Preisliste ä.pdf")
@@ -34,7 +34,7 @@ def test_a_message_is_its_subject_sender_date_and_text() -> None:
     ]
 
 
-def test_html_is_read_where_there_is_no_plain_text() -> None:
+def test_html_is_read_if_there_is_no_plain_text() -> None:
     built = EmailMessage()
     built["Subject"] = "Prices"
     built.set_content("<style>p{}</style><p>Tongs are <b>3</b> euros.</p>", subtype="html")
@@ -42,14 +42,14 @@ def test_html_is_read_where_there_is_no_plain_text() -> None:
     assert "Tongs are 3 euros." in loaded("a.eml", built.as_bytes()).text.split("\n")
 
 
-def test_an_attached_message_is_a_part_of_the_one_around_it() -> None:
+def test_an_attached_message_is_part_of_the_outer_message() -> None:
     outer = message("Fwd", "See below.\n")
     outer.add_attachment(message("The first offer", "Three euros.\n"))
 
     assert [path for path, _ in outline(loaded("a.eml", outer.as_bytes()))] == ["Fwd", "Fwd > The first offer"]
 
 
-def test_a_mailbox_is_its_messages_with_the_lines_they_begin_at() -> None:
+def test_a_mailbox_has_its_messages_with_their_first_lines() -> None:
     first, second = (message(f"No. {number}", "Text.\nFrom here on\n").as_bytes() for number in (1, 2))
     box = b"From a@b Mon Feb  3 10:00:00 2031\n" + first + b"\nFrom a@b Mon Feb  3 11:00:00 2031\n" + second
 
@@ -73,19 +73,19 @@ def test_a_mailbox_is_its_messages_with_the_lines_they_begin_at() -> None:
         b"Subject: a\nContent-Disposition: attachment; filename*=utf-8''%ff%00\n\ntext\n",
     ],
 )
-def test_broken_mail_is_read_as_far_as_it_goes(data: bytes) -> None:
+def test_malformed_mail_is_read_as_far_as_possible(data: bytes) -> None:
     assert loaded("a.eml", data).text.startswith("# ")
 
 
 @pytest.mark.fault("mail-broken")
-def test_what_is_no_mail_says_so() -> None:
+def test_a_file_that_is_not_mail_is_reported_as_corrupt() -> None:
     for name in ("a.eml", "a.mbox"):
         with pytest.raises(DocumentError) as caught:
             loaded(name, b"just text\n")
         assert caught.value.code == "corrupt"
 
 
-def test_short_messages_are_chunks_of_their_own_under_their_subject() -> None:
+def test_each_short_message_is_one_chunk_under_its_subject() -> None:
     mails = [("Boats", "ann", "The boat is blue."), ("Re: Boats", "ben", "It is green."), ("Re: Boats", "cy", "No.")]
     mailbox = "".join(
         f"From x@y Mon Jan  1 00:00:00 2024\nSubject: {subject}\nFrom: {sender}@y.org\n\n{text}\n\n"

@@ -5,12 +5,12 @@ import pytest
 from tests.support.loading import loaded, outline
 
 
-def test_headings_make_nested_sections_and_the_text_is_the_file() -> None:
+def test_headings_make_nested_sections_and_the_text_is_unchanged() -> None:
     text = "# Guide\n\nIntro.\n\n## Use\n\nHow.\n\n### Fast\n\nSo.\n\nSetext\n------\n\nEnd.\n"
 
     document = loaded("a.md", text)
 
-    assert (document.text, document.title, document.remarks) == (text, "Guide", ())
+    assert (document.text, document.title, document.notes) == (text, "Guide", ())
     assert document.line_numbers == range(1, 18)
     assert outline(document) == [
         ("Guide", "# Guide\n\nIntro."),
@@ -20,7 +20,7 @@ def test_headings_make_nested_sections_and_the_text_is_the_file() -> None:
     ]
 
 
-def test_what_looks_like_a_heading_in_a_fence_a_list_or_a_quote_is_none() -> None:
+def test_heading_marks_in_fences_lists_and_quotes_are_not_headings() -> None:
     text = (
         "# A\n\n```sh\n# not\n```\n\n~~~\n# nor\n\n- # nor this\n~~~\n\n- # in a list\n\n> # in a quote\n\n    # code\n"
     )
@@ -43,17 +43,17 @@ def test_what_looks_like_a_heading_in_a_fence_a_list_or_a_quote_is_none() -> Non
         ("<h1 align='center'>\n  <b>Logo</b> &amp; name\n</h1>", "Logo & name"),
     ],
 )
-def test_headings_are_freed_of_markup(source: str, heading: str) -> None:
+def test_markup_is_removed_from_headings(source: str, heading: str) -> None:
     assert loaded("a.md", source + "\n\nText.\n").title == heading
 
 
-def test_a_heading_without_words_ends_a_section_and_names_none() -> None:
+def test_a_heading_without_words_only_ends_the_section() -> None:
     text = '# A\n\n## B\n\nx\n\n## <a name="c"></a>\n\ny\n'
 
     assert outline(loaded("a.md", text)) == [("A", "# A"), ("A > B", "## B\n\nx"), ("A", '## <a name="c"></a>\n\ny')]
 
 
-def test_the_title_is_in_the_front_matter_whose_end_is_no_heading() -> None:
+def test_the_title_comes_from_front_matter_whose_end_is_not_a_heading() -> None:
     text = '---\ntitle: "The Guide"\ntags: [a]\n---\n\n# One\n\nx\n\n# Two\n\ny\n'
 
     document = loaded("a.md", text)
@@ -63,7 +63,7 @@ def test_the_title_is_in_the_front_matter_whose_end_is_no_heading() -> None:
     assert loaded("b.md", "+++\ntitle = 'T'\n+++\nx\n").title == "T"
 
 
-def test_a_rule_at_the_top_is_no_front_matter() -> None:
+def test_a_horizontal_rule_at_the_top_is_not_front_matter() -> None:
     assert [path for path, _ in outline(loaded("a.md", "---\n\n# One\n\nx\n\n---\n\n## Two\n\ny"))] == [
         "",
         "One",
@@ -71,7 +71,7 @@ def test_a_rule_at_the_top_is_no_front_matter() -> None:
     ]
 
 
-def test_a_part_of_a_page_does_not_name_the_whole() -> None:
+def test_a_heading_of_a_lower_level_is_not_the_title() -> None:
     assert loaded("a.md", "Bake it.\n\n# Variants\n\nx\n").title == ""
     assert loaded("a.md", "## Variants\n\nx\n").title == ""
     assert loaded("a.md", "[![CI](https://a.example/b.svg)](https://a.example)\n\n# Oven\n\nx\n").title == "Oven"
@@ -81,14 +81,14 @@ def test_one_of_several_top_headings_is_not_the_title() -> None:
     assert loaded("a.md", "# 2.0\n\nx\n\n# 1.0\n\ny\n").title == ""
 
 
-def test_a_heading_as_long_as_a_page_is_cut() -> None:
+def test_an_overlong_heading_is_truncated() -> None:
     document = loaded("a.md", "word " * 1000 + "\n===\n\ntext\n")
 
     assert len(document.title) <= 160
     assert document.title.endswith("word…")
 
 
-def test_windows_line_ends_keep_offsets_and_lines_true() -> None:
+def test_offsets_and_lines_are_correct_with_windows_line_ends() -> None:
     document = loaded("a.md", b"# A\r\n\r\nx\r\n\r\n## B\r\n\r\ny\r\n")
 
     assert document.text == "# A\n\nx\n\n## B\n\ny\n"
@@ -108,7 +108,7 @@ def test_separators_that_are_not_newlines_do_not_shift_sections() -> None:
     ["<h1>" * 100_000, "# " + "[" * 50_000, "> " * 20_000 + "# x", "- " * 20_000, "`" * 100_000, "# " + "*a " * 50_000],
     ids=["html", "brackets", "quotes", "lists", "backticks", "stars"],
 )
-def test_hostile_markdown_is_read_in_time(text: str) -> None:
+def test_hostile_markdown_is_loaded_within_the_time_limit(text: str) -> None:
     assert loaded("a.md", text).text == text
 
 
@@ -135,11 +135,11 @@ def test_hostile_markdown_is_read_in_time(text: str) -> None:
         ("A set {x % 2} and {{ name }}, 5{% and so on.", "A set {x % 2} and {{ name }}, 5{% and so on."),
     ],
 )  # fmt: skip
-def test_shortcodes_are_no_text_and_what_they_enclose_is(source: str, shown: str) -> None:
+def test_shortcodes_are_removed_but_not_the_text_they_enclose(source: str, shown: str) -> None:
     assert loaded("a.md", source).text.strip() == shown
 
 
-def test_lines_behind_shortcodes_stay_those_of_the_file() -> None:
+def test_line_numbers_after_shortcodes_are_correct() -> None:
     document = loaded("a.md", "{{< toc >}}\n\n{{% tip\n  x=1 %}}\n# Heat\n\nSlowly.\n")
 
     assert document.line_numbers is not None
@@ -149,7 +149,7 @@ def test_lines_behind_shortcodes_stay_those_of_the_file() -> None:
 
 @pytest.mark.fault("hostile-markup")
 @pytest.mark.parametrize("part", ["{{< code >}}\n", "{% comment %}", "{{<", "{% a ", "{{% code %}}\n\n"])
-def test_no_number_of_shortcodes_takes_long(part: str) -> None:
+def test_many_shortcodes_are_processed_in_linear_time(part: str) -> None:
     begun = time.process_time()
 
     loaded("a.md", part * 15_000 + "```\n{{< /code >}}")
@@ -159,7 +159,7 @@ def test_no_number_of_shortcodes_takes_long(part: str) -> None:
 
 @pytest.mark.fault("headings-of-brackets")
 @pytest.mark.parametrize("mark", ["[", "![", "[ ", "[]", "[a] "])
-def test_headings_of_nothing_but_brackets_cost_what_others_do(mark: str) -> None:
+def test_headings_full_of_brackets_take_no_longer_than_others(mark: str) -> None:
     def seconds(heading: str) -> float:
         source = (f"# {heading}\n" * 60).encode()
         since_s = time.process_time()
@@ -171,7 +171,7 @@ def test_headings_of_nothing_but_brackets_cost_what_others_do(mark: str) -> None
     assert seconds(mark * (1900 // len(mark))) < 8 * seconds("*a* " * 475)
 
 
-def test_brackets_in_a_heading_are_shown_and_links_are_not() -> None:
+def test_brackets_in_a_heading_are_kept_but_links_are_not() -> None:
     source = "# [draft] *Use* of `a[0]` \\[x\\]\n\nx\n\n## [Tongs](tongs.md) and [hammer]\n\ny\n"
 
     assert [path for path, _ in outline(loaded("a.md", source))] == [
@@ -181,7 +181,7 @@ def test_brackets_in_a_heading_are_shown_and_links_are_not() -> None:
 
 
 @pytest.mark.fault("definition-lists")
-def test_a_term_stands_before_each_of_its_definitions() -> None:
+def test_a_term_is_repeated_before_each_of_its_definitions() -> None:
     source = (
         "berth\n: A place for a boat.\n\nanchor\n: Holds the boat.\n: A person on television.\n\nlong term\n\n"
         ":   In shed 4.\n\n    It costs 40.\n\nApple\nPear\n: Fruit.\n\nWhat now?\n: Wait.\n\n"

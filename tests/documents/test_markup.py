@@ -1,4 +1,4 @@
-"""Markup is read as markup: what steers a page or was commented out is in no text, and lines stay the file's."""
+"""Markup is removed from the text, including comments and page settings, and line numbers are those of the file."""
 
 import pytest
 
@@ -7,13 +7,13 @@ from tests.support.loading import loaded
 
 
 def numbered(document: Document) -> list[tuple[int, str]]:
-    """(line of the file, text) of each line with text in it."""
+    """(line number, text) of each line that is not blank."""
     lines = document.text.split("\n")
     assert document.line_numbers is not None
     return [(number, line) for number, line in zip(document.line_numbers, lines, strict=True) if line]
 
 
-def test_asciidoc_reads_as_its_page_does() -> None:
+def test_asciidoc_becomes_the_visible_text() -> None:
     source = (
         ":toc:\n:tool: Anvil\n= The _{tool}_ book\n// a note to myself\n\n////\n90 sparks\n////\n\n"
         "Use {tool} (((index, of it))) with ((care)), see <<next,the next part>>, <<b#_hot_iron>>, "
@@ -61,7 +61,7 @@ def test_asciidoc_reads_as_its_page_does() -> None:
         ("a.1", ".TH A 1\n.TS\nl l.\ntool\tweight\ntongs\t3\nsledge\t9\n.TE\n"),
     ],
 )
-def test_a_row_of_any_table_names_its_columns(name: str, source: str) -> None:
+def test_table_rows_of_every_format_have_the_column_names(name: str, source: str) -> None:
     assert [line for _, line in numbered(loaded(name, source))] == [
         "- tool: tongs; weight: 3",
         "- tool: sledge; weight: 9",
@@ -92,7 +92,7 @@ def test_org_drops_comments_drawers_and_hidden_subtrees() -> None:
     ]
 
 
-def test_a_manual_page_of_man_macros() -> None:
+def test_a_page_of_man_macros_becomes_the_visible_text() -> None:
     source = (
         '.\\" a comment\n.TH FORGE 1 "May 2031"\n.SH NAME\nforge \\- heat iron\n.SH OPTIONS\n.TP\n'
         '.BR \\-q ", " \\-\\-quiet\n'
@@ -114,7 +114,7 @@ def test_a_manual_page_of_man_macros() -> None:
     ]
 
 
-def test_a_manual_page_of_mdoc_macros() -> None:
+def test_a_page_of_mdoc_macros_becomes_the_visible_text() -> None:
     source = (
         ".Dd May 1, 2031\n.Dt QUENCH 8\n.Os\n.Sh NAME\n.Nm quench\n.Nd cool iron\n.Sh SYNOPSIS\n.Nm\n.Op Fl v Ar file\n"
         ".Sh SEE ALSO\n.Xr forge 1 ,\n.Pa /etc/quench\n"
@@ -128,12 +128,12 @@ def test_a_manual_page_of_mdoc_macros() -> None:
     ]  # fmt: skip
 
 
-def test_a_numbered_file_that_is_no_manual_is_text() -> None:
+def test_a_file_with_a_number_suffix_is_text_unless_it_is_a_manual() -> None:
     assert loaded("app.log.1", "started\n.stopped\n").text == "started\n.stopped\n"
 
 
 @pytest.mark.fault("hidden-text")
-def test_latex_reads_as_its_pages_do() -> None:
+def test_latex_becomes_the_visible_text() -> None:
     source = (
         "\\documentclass{book}\n% old preamble\n\\title{On \\emph{Iron}}\n\\newcommand{\\x}[1]{\n  hidden}\n"
         "\\begin{document}\n"
@@ -158,13 +158,13 @@ def test_latex_reads_as_its_pages_do() -> None:
     ]
 
 
-def test_a_percent_sign_in_verbatim_text_or_an_address_begins_no_comment() -> None:
+def test_a_percent_sign_in_verbatim_text_or_a_url_is_not_a_comment() -> None:
     source = "Write \\verb|%d| or \\url{http://a.example/%20b} or 3\\% % hidden\n"
 
     assert loaded("a.tex", source).text == "Write `%d` or http://a.example/%20b or 3%"
 
 
-def test_mdx_keeps_the_words_between_its_tags() -> None:
+def test_mdx_keeps_the_text_between_tags() -> None:
     source = (
         "import Tabs from './tabs'\nexport const x = {\n  y: 1,\n}\n\n# Forge\n\n{/* it was\n80 degrees */}\n\n"
         '<Tabs items={[{ a: ">" }]}>\n<Tab title="Iron">\n\nHeat it, `{kept} <b>`.\n\n```jsx\nimport kept\n'
@@ -182,7 +182,7 @@ def test_mdx_keeps_the_words_between_its_tags() -> None:
 
 
 @pytest.mark.fault("hidden-text")
-def test_markdown_comments_are_cut_out_but_not_from_code() -> None:
+def test_markdown_comments_are_removed_except_in_code() -> None:
     source = (
         "Iron <!-- was\nlead --> melts.\n\n<!-- a whole\nblock -->\n\n`<!-- kept -->`\n\n```\n"
         "<!-- kept -->\n%% kept %%\n```\n\n"
@@ -201,7 +201,7 @@ def test_markdown_comments_are_cut_out_but_not_from_code() -> None:
     ]
 
 
-def test_links_between_notes_read_as_their_names() -> None:
+def test_links_between_notes_become_their_names() -> None:
     source = "See [[Hot iron|the iron]], [[Tools#Tongs]] and ![[photo.png]]==this== one. ^b7\n\n> [!tip] Heat\n> it\n"
 
     assert loaded("a.md", source).text == "See the iron, Tools > Tongs and this one.\n\n> Heat\n> it\n"
@@ -247,24 +247,24 @@ def test_plain_text_has_no_markup() -> None:
      ":x:\n", "*_", "00:00 --> ", "////\n", "|===\n", "import {\n", '"', "'''", "$$", "==", "[a]", ".de x\n",
      "&anchor ", "+++\n"],
 )  # fmt: skip
-def test_marks_that_close_nothing_are_read_in_time(name: str, unit: str) -> None:
+def test_unmatched_marks_are_loaded_within_the_time_limit(name: str, unit: str) -> None:
     loaded(name, unit * (30_000 // len(unit)))
 
 
-def test_a_letter_at_the_end_of_a_cell_is_not_the_style_of_the_next() -> None:
+def test_a_letter_at_the_end_of_a_cell_is_not_a_style() -> None:
     text = loaded("a.adoc", "|===\n|Keyword|Sample\n\n|Or|a\n|===\n").text
 
     assert "- Keyword: Or; Sample: a" in text
 
 
-def test_strings_that_every_manual_page_may_use_are_read() -> None:
+def test_predefined_strings_of_manual_pages_are_expanded() -> None:
     text = loaded("a.1", ".TH A 1\n.SH NAME\nThe user\\*(Aqs home can\\*[Aq]t be \\*(lqmoved\\*(rq.\n").text
 
     assert "The user's home can't be “moved”." in text
 
 
 @pytest.mark.parametrize("paragraph", [".PP", ".sp", ".LP"])
-def test_a_term_of_a_manual_page_belongs_to_the_indented_text_behind_it(paragraph: str) -> None:
+def test_a_term_before_indented_text_becomes_a_list_item(paragraph: str) -> None:
     source = (
         f".TH FORGE 1\n.SH OPTIONS\n{paragraph}\n\\fB\\-q\\fR, \\fB\\-\\-quench=\\fR\\fB\\fIn\\fR\\fR\n.RS 4\n"
         f"Cool after\n\\fIn\\fR\nseconds\\&. The default is 600\\&.\n.sp\nAlso by hand\\&.\n.RE\n{paragraph}\n"
@@ -295,12 +295,12 @@ def test_a_term_of_a_manual_page_belongs_to_the_indented_text_behind_it(paragrap
          "It heats the iron until it is white and then cools\n\nslowly"),
     ],
 )  # fmt: skip
-def test_a_sentence_above_indented_text_of_a_manual_page_is_no_term(above: str, shown: str) -> None:
+def test_a_sentence_before_indented_text_is_not_a_term(above: str, shown: str) -> None:
     assert loaded("a.1", f".TH FORGE 1\n.SH USE\n.PP\n{above}\n").text == f"# USE\n\n{shown}"
 
 
 @pytest.mark.fault("definition-lists")
-def test_a_term_of_restructuredtext_stands_before_its_definition() -> None:
+def test_a_restructuredtext_definition_is_on_the_line_of_its_term() -> None:
     source = (
         "berth\n    A place for a boat.\n    It has a number.\n\n    It costs.\n\nanchor : noun\n"
         "    Holds the boat.\n\n.. glossary::\n\n   slip\n      A ramp.\n\nHow deep?\n    Two metres.\n\n"

@@ -43,7 +43,7 @@ def test_cells_are_read_in_order_under_the_headings_of_markdown_cells() -> None:
     ]
 
 
-def test_format_3_is_read_too() -> None:
+def test_format_3_is_supported() -> None:
     document = notebook(
         nbformat=3,
         worksheets=[
@@ -60,7 +60,7 @@ def test_format_3_is_read_too() -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"cells": 1}', "[" * 100_000], ids=str)
-def test_what_is_no_notebook_is_corrupt(content: str) -> None:
+def test_a_file_that_is_not_a_notebook_is_reported_as_corrupt(content: str) -> None:
     with pytest.raises(DocumentError) as caught:
         loaded("a.ipynb", content)
 
@@ -80,7 +80,7 @@ def test_an_escaped_lone_surrogate_is_replaced() -> None:
         ('{"worksheets": [{"cells": 5}]}', ""),
     ],
 )
-def test_what_should_be_a_list_and_is_none_is_left_out(content: str, text: str) -> None:
+def test_values_of_the_wrong_type_are_ignored(content: str, text: str) -> None:
     assert loaded("a.ipynb", content).text == text
 
 
@@ -90,7 +90,7 @@ def outputs_of(*outputs: Any) -> str:
 
 
 @pytest.mark.fault("docx-and-notebook-parts")
-def test_of_a_long_output_the_beginning_and_the_end_are_kept() -> None:
+def test_a_long_output_keeps_its_beginning_and_end() -> None:
     lines = ["Best height: 2.74 m", *(f"step {number}" for number in range(900)), "Loss: 0.25"]
     text = outputs_of({"output_type": "stream", "text": [f"{line}\n" for line in lines]})
 
@@ -100,7 +100,7 @@ def test_of_a_long_output_the_beginning_and_the_end_are_kept() -> None:
     assert len(text) < 2000
 
 
-def test_the_pieces_of_a_stream_are_one_output_and_what_was_overwritten_is_gone() -> None:
+def test_stream_pieces_are_joined_and_overwritten_text_is_removed() -> None:
     text = outputs_of(
         {"output_type": "stream", "text": "10 %\r50 %\r100 %\nso"}, {"output_type": "stream", "text": "me\n"}
     )
@@ -110,13 +110,13 @@ def test_the_pieces_of_a_stream_are_one_output_and_what_was_overwritten_is_gone(
 
 @pytest.mark.fault("docx-and-notebook-parts")
 @pytest.mark.parametrize("kind", ["error", "pyerr"])
-def test_of_an_error_the_message_is_kept(kind: str) -> None:
+def test_an_error_output_keeps_only_its_message(kind: str) -> None:
     error = {"output_type": kind, "ename": "ValueError", "evalue": "no tides", "traceback": ["\x1b[0;31mTraceback"]}
 
     assert outputs_of(error) == "```output\nValueError: no tides\n```"
 
 
-def test_a_table_in_html_is_read_as_rows() -> None:
+def test_an_html_table_output_becomes_rows() -> None:
     html = "<table><thead><tr><th></th><th>port</th><th>tide</th></tr></thead><tr><th>0<td>Oban<td>2.7</tr></table>"
     new = {"output_type": "execute_result", "data": {"text/plain": "  port tide\n0 Oban 2.7", "text/html": html}}
     old = {"output_type": "pyout", "text": "  port tide\n0 Oban 2.7", "html": [html]}
@@ -132,12 +132,12 @@ def test_a_table_in_html_is_read_as_rows() -> None:
         "[<matplotlib.lines.Line2D at 0x7f00>]",
     ],
 )
-def test_the_name_of_an_object_is_not_its_content(name: str) -> None:
+def test_an_output_that_only_names_an_object_is_dropped(name: str) -> None:
     shown = {"output_type": "display_data", "data": {"text/plain": name, "text/html": "<p>Spring tide</p>"}}
 
     assert outputs_of(shown) == "```output\nSpring tide\n```"
     assert outputs_of({"output_type": "display_data", "data": {"text/plain": name, "image/png": "aGk="}}) == ""
 
 
-def test_a_progress_bar_of_megabytes_is_read_in_time() -> None:
+def test_a_huge_progress_bar_is_loaded_within_the_time_limit() -> None:
     assert outputs_of({"output_type": "stream", "text": "#" * 3_000_000 + "\r" + "done"}) == "```output\ndone\n```"

@@ -19,7 +19,7 @@ def test_each_page_with_text_is_a_section() -> None:
     )
 
 
-def test_words_divided_at_a_lines_end_are_joined_and_compounds_stay() -> None:
+def test_words_divided_at_line_ends_are_rejoined_and_compounds_keep_hyphens() -> None:
     pages = [["This is an impor-", "tant and well-", "known matter.", "It is well-known."]]
 
     assert (
@@ -28,7 +28,7 @@ def test_words_divided_at_a_lines_end_are_joined_and_compounds_stay() -> None:
 
 
 @pytest.mark.parametrize("title", ["", "Microsoft Word - report.docx", "Untitled", "paper.dvi"])
-def test_a_title_that_is_a_file_name_is_none(title: str) -> None:
+def test_a_file_name_is_not_used_as_title(title: str) -> None:
     assert loaded("a.pdf", pdf_bytes([["x"]], title=title)).title == ""
 
 
@@ -45,7 +45,7 @@ def test_a_title_that_is_a_file_name_is_none(title: str) -> None:
     ],
     ids=["encrypted", "blank pages", "no pages", "cut off", "noise", "empty"],
 )
-def test_what_cannot_be_read_is_named(data: bytes, code: str) -> None:
+def test_unreadable_pdfs_are_reported_with_a_code(data: bytes, code: str) -> None:
     with pytest.raises(DocumentError) as caught:
         load_pdf("/docs/a.pdf", data)
 

@@ -1,4 +1,4 @@
-"""The order in which a PDF's text is read, on pages drawn by hand and by real programs."""
+"""The reading order of PDF text, on pages drawn by hand and by real programs."""
 
 import random
 import re
@@ -76,7 +76,7 @@ def test_lines_drawn_in_any_order_are_read_from_top_to_bottom() -> None:
     assert text_of(texts) == "\n".join([*LEFT, *RIGHT]) + "\n\n"
 
 
-def test_a_sidebar_is_read_apart_from_the_text() -> None:
+def test_a_sidebar_is_read_separately_from_the_text() -> None:
     sidebar = ["Lost property is", "kept for a year", "at the terminal."]
     page = row_by_row(column(60, LEFT + MIDDLE), column(450, sidebar, top=580))
 
@@ -92,7 +92,7 @@ def test_a_table_is_read_row_by_row() -> None:
     assert text_of(list(chain.from_iterable(columns))) == "\n".join(" ".join(row) for row in rows) + "\n\n"
 
 
-def test_a_tables_wrapped_cell_stays_with_its_row() -> None:
+def test_a_wrapped_table_cell_stays_in_its_row() -> None:
     cells = [("Winch", LEFT), ("Boarding", MIDDLE), ("Lamps", RIGHT)]
     texts: Texts = []
     top = 700.0
@@ -103,7 +103,7 @@ def test_a_tables_wrapped_cell_stays_with_its_row() -> None:
     assert text_of(texts) == "\n".join(" ".join([name, *lines]) for name, lines in cells) + "\n\n"
 
 
-def test_list_markers_set_apart_stay_with_their_items() -> None:
+def test_list_markers_before_a_gap_stay_with_their_items() -> None:
     items = [
         (float(x), 600.0 - 12 * number, text) for number, item in enumerate(LEFT) for x, text in ((60, "•"), (90, item))
     ]
@@ -111,14 +111,14 @@ def test_list_markers_set_apart_stay_with_their_items() -> None:
     assert text_of(items) == "\n".join(f"• {item}" for item in LEFT) + "\n\n"
 
 
-def test_pages_to_be_turned_are_read_upright() -> None:
+def test_rotated_pages_are_read_upright() -> None:
     texts = row_by_row(column(60, LEFT, top=400), column(400, RIGHT, top=400))
 
     assert loaded("a.pdf", placed_pdf([texts], turned=True)).text == "\n".join([*LEFT, *RIGHT]) + "\n\n"
 
 
 @pytest.mark.fault("pdf-layout")
-def test_running_heads_and_page_numbers_are_left_out() -> None:
+def test_running_headers_and_page_numbers_are_dropped() -> None:
     pages = []
     for number in range(5):
         is_left = number % 2 == 0
@@ -132,13 +132,13 @@ def test_running_heads_and_page_numbers_are_left_out() -> None:
     assert text.count("Rule") == 20
 
 
-def test_headings_that_count_are_no_running_heads() -> None:
+def test_numbered_headings_are_not_running_headers() -> None:
     pages = [[(60.0, 740.0, f"Day {number}"), *column(60, LEFT)] for number in range(1, 5)]
 
     assert re.findall(r"Day \d", text_of(*pages)) == ["Day 1", "Day 2", "Day 3", "Day 4"]
 
 
-def test_column_names_that_a_table_repeats_on_each_page_are_kept() -> None:
+def test_table_headers_repeated_on_each_page_are_kept() -> None:
     def page(number: int) -> Texts:
         rows = [("Part", "Price"), *((f"cleat {number}{row}", f"{row}.50") for row in range(3))]
         return [(x, 740.0 - 12 * n, cell) for n, row in enumerate(rows) for x, cell in zip((60, 200), row, strict=True)]
@@ -146,7 +146,7 @@ def test_column_names_that_a_table_repeats_on_each_page_are_kept() -> None:
     assert text_of(*map(page, range(4))).count("Part Price") == 4
 
 
-def test_of_a_short_document_only_page_numbers_are_left_out() -> None:
+def test_short_documents_lose_only_page_numbers() -> None:
     pages = [
         [(60.0, 750.0, "Ferry handbook"), *column(60, lines), (300.0, 30.0, str(number))]
         for number, lines in ((1, LEFT), (2, RIGHT))
@@ -156,7 +156,7 @@ def test_of_a_short_document_only_page_numbers_are_left_out() -> None:
 
 
 @pytest.mark.fault("pdf-layout")
-def test_a_sentence_over_a_pages_end_is_whole_on_the_page_where_it_begins() -> None:
+def test_a_sentence_across_pages_is_whole_on_the_first_page() -> None:
     first = [(60.0, 760.0, "Handbook"), *column(60, LEFT[:2], top=90)]
     second = [(60.0, 760.0, "Handbook"), *column(60, ["the mate. Lamps are red.", *RIGHT], top=700)]
     third = [(60.0, 760.0, "Handbook"), *column(60, MIDDLE, top=700)]
@@ -169,7 +169,7 @@ def test_a_sentence_over_a_pages_end_is_whole_on_the_page_where_it_begins() -> N
     ]
 
 
-def test_a_heading_is_not_taken_for_the_rest_of_a_sentence() -> None:
+def test_a_heading_is_not_mistaken_for_the_rest_of_a_sentence() -> None:
     first = column(60, [*LEFT[:3], "signs"], top=90)
     second = column(60, ["Lamps", *RIGHT], top=700)
 
@@ -177,15 +177,15 @@ def test_a_heading_is_not_taken_for_the_rest_of_a_sentence() -> None:
 
 
 @pytest.mark.fault("pdf-pictures")
-def test_pages_that_are_pictures_are_counted() -> None:
+def test_pages_that_are_images_are_counted() -> None:
     texts = column(60, LEFT)
 
-    assert loaded("a.pdf", placed_pdf([[], texts])).remarks == ("1 of 2 pages has no text (scanned?)",)
-    assert loaded("a.pdf", placed_pdf([[], texts, []])).remarks == ("2 of 3 pages have no text (scanned?)",)
+    assert loaded("a.pdf", placed_pdf([[], texts])).notes == ("1 of 2 pages has no text (scanned?)",)
+    assert loaded("a.pdf", placed_pdf([[], texts, []])).notes == ("2 of 3 pages have no text (scanned?)",)
 
 
 @pytest.mark.parametrize("name", ["columns-chromium.pdf", "columns-groff.pdf"])
-def test_what_real_programs_set_in_columns_is_read_sentence_by_sentence(name: str) -> None:
+def test_columns_made_by_real_programs_have_whole_sentences(name: str) -> None:
     text = " ".join(loaded(name, (SAMPLES / name).read_bytes()).text.split())
     told = re.findall(r"Sentence (\d+) says (?:(?!Sentence)[a-z ])+, and that was (\d+)\.", text)
 

@@ -10,7 +10,7 @@ from streamrag_cli.documents.read import RawFile, decode, read_file
 from streamrag_cli.errors import DocumentError
 
 
-def test_a_file_is_read_whole_with_what_tells_it_from_a_later_one(tmp_path: Path) -> None:
+def test_a_file_is_read_with_its_size_times_and_digest(tmp_path: Path) -> None:
     path = tmp_path / "a.md"
     path.write_bytes(b"text")
     os.utime(path, ns=(0, 1_700_000_000_000_000_001))
@@ -32,7 +32,7 @@ def test_a_file_above_the_limit_is_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(10)
-def test_what_is_not_a_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+def test_non_regular_files_are_rejected_without_blocking(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
 
     for path in (tmp_path / "fifo", tmp_path, Path("/dev/zero"), Path("/dev/tty")):
@@ -40,9 +40,9 @@ def test_what_is_not_a_regular_file_is_refused_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("unreadable-files")
-def test_a_file_that_is_gone_has_vanished(tmp_path: Path) -> None:
-    assert failure(tmp_path / "a.md") == ("vanished", "no longer there")
-    assert failure(tmp_path / "a" / "b.md") == ("vanished", "no longer there")
+def test_a_missing_file_is_reported_as_vanished(tmp_path: Path) -> None:
+    assert failure(tmp_path / "a.md") == ("vanished", "no longer exists")
+    assert failure(tmp_path / "a" / "b.md") == ("vanished", "no longer exists")
 
 
 def test_links_are_followed_unless_forbidden(tmp_path: Path) -> None:
@@ -50,13 +50,13 @@ def test_links_are_followed_unless_forbidden(tmp_path: Path) -> None:
     (tmp_path / "b").symlink_to("a")
 
     assert read_file(tmp_path / "b", limit_bytes=9).data == b"x"
-    with pytest.raises(DocumentError, match="replaced by a link"):
+    with pytest.raises(DocumentError, match="replaced by a symbolic link"):
         read_file(tmp_path / "b", limit_bytes=9, follow_links=False)
 
 
 @pytest.mark.fault("unreadable-files")
 @pytest.mark.skipif(os.geteuid() == 0, reason="permission bits do not stop root")
-def test_a_file_without_permission_is_named_so(tmp_path: Path) -> None:
+def test_missing_permission_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_bytes(b"x")
     (tmp_path / "a.md").chmod(0)
 
@@ -70,7 +70,7 @@ def test_a_file_without_permission_is_named_so(tmp_path: Path) -> None:
         (OSError(5, "Input/output error"), ("unreadable", "cannot be read: Input/output error")),
     ],
 )
-def test_what_the_system_refuses_is_translated(
+def test_system_errors_are_translated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, expected: tuple[str, str]
 ) -> None:
     (tmp_path / "a.md").write_bytes(b"x")
@@ -85,7 +85,7 @@ def test_what_the_system_refuses_is_translated(
 
 @pytest.mark.fault("unreadable-files")
 @pytest.mark.parametrize("change", ["grown", "shrunk", "rewritten", "grown past the limit"])
-def test_a_change_while_reading_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+def test_a_change_during_reading_is_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     path = tmp_path / "a.md"
     path.write_bytes(b"before")
     os.utime(path, ns=(0, 0))
@@ -116,7 +116,7 @@ def test_a_change_while_reading_is_noticed(tmp_path: Path, monkeypatch: pytest.M
         ("utf-32-be", b"\0\0\xfe\xff"),
     ],
 )
-def test_unicode_is_decoded_without_remark(encoding: str, mark: bytes) -> None:
+def test_unicode_is_decoded_without_a_note(encoding: str, mark: bytes) -> None:
     assert decode(mark + "Käse 🧀\n".encode(encoding)) == ("Käse 🧀\n", None)
 
 
@@ -131,7 +131,7 @@ def test_unicode_is_decoded_without_remark(encoding: str, mark: bytes) -> None:
         "El niño comió piñas mañana",
     ],
 )
-def test_western_text_in_one_byte_a_character_is_decoded(text: str) -> None:
+def test_single_byte_western_text_is_decoded(text: str) -> None:
     assert decode(text.encode("cp1252")) == (text, "not UTF-8: read as cp1252")
 
 
@@ -143,18 +143,18 @@ def test_other_encodings_are_guessed() -> None:
     assert decode(japanese.encode("shift_jis")) == (japanese, "not UTF-8: read as cp932")
 
 
-def test_damage_is_replaced_and_reported() -> None:
+def test_invalid_characters_are_replaced_and_reported() -> None:
     assert decode("naïve café déjà".encode() + b"\xff vu") == (
         "naïve café déjà\N{REPLACEMENT CHARACTER} vu",
-        "not all of it is utf-8: damaged characters were replaced",
+        "not entirely utf-8: invalid characters were replaced",
     )
     assert decode(b"\xff\xfea\0b") == (
         "a\N{REPLACEMENT CHARACTER}",
-        "not all of it is utf-16-le: damaged characters were replaced",
+        "not entirely utf-16-le: invalid characters were replaced",
     )
 
 
-def test_nul_means_binary_and_later_ones_are_replaced() -> None:
+def test_an_early_nul_means_binary_and_later_ones_are_replaced() -> None:
     with pytest.raises(DocumentError) as caught:
         decode(b"text\0more")
 
@@ -166,7 +166,7 @@ def test_every_line_break_becomes_a_newline() -> None:
     assert decode(b"a\r\nb\rc\nd\r\r\n") == ("a\nb\nc\nd\n\n", None)
 
 
-def test_a_declared_encoding_is_used_where_it_fits() -> None:
+def test_a_declared_encoding_is_used_if_it_fits() -> None:
     assert decode("Привет".encode("koi8-r"), declared="koi8-r") == ("Привет", None)
     assert decode("é".encode(), declared="ascii") == ("é", None)
     assert decode("é".encode(), declared="no such encoding") == ("é", None)

@@ -1,4 +1,4 @@
-"""The registry of formats is the only place that knows them."""
+"""Formats are defined only in the registry."""
 
 import ast
 import asyncio
@@ -32,13 +32,13 @@ def ledger() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("ledger")
-def test_a_format_that_is_registered_is_ingested_in_the_sandbox_and_answers_a_question(tmp_path: Path) -> None:
+def test_a_registered_format_is_ingested_in_the_sandbox_and_searchable(tmp_path: Path) -> None:
     texts = {"dock.lgr": "crane fee: 35 euros\nslipway fee: 12 euros\n", "Cashbook": "harbour master: Jonna Lind\n"}
     settings = make_collection(tmp_path, texts)
 
     async def answer() -> str:
-        asked = Question(text="How much is the slipway fee?", accepted_at=0.0)
-        events = LocalService().ask(asked, settings)
+        question = Question(text="How much is the slipway fee?", accepted_at=0.0)
+        events = LocalService().ask(question, settings)
         return "".join([event.text async for event in events if isinstance(event, Token)])
 
     with closing(open_store(settings.store).reader(settings.collection)) as reader:
@@ -48,7 +48,7 @@ def test_a_format_that_is_registered_is_ingested_in_the_sandbox_and_answers_a_qu
     assert f"process {os.getpid()}" not in titles
 
 
-def test_a_suffix_has_one_format() -> None:
+def test_a_suffix_cannot_be_registered_twice() -> None:
     with pytest.raises(ValueError, match=r"already registered: \.md \.pdf"):
         formats.register(Format(name="twice", loader="x:y", suffixes=".pdf .new .md"))
 

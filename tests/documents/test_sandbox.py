@@ -31,7 +31,7 @@ def loader() -> Iterator[Loader]:
         yield loader
 
 
-def test_a_risky_format_gives_the_same_document_as_in_this_process(loader: Loader) -> None:
+def test_the_sandbox_returns_the_same_document_as_this_process(loader: Loader) -> None:
     page = "<title>T</title><h1>Größe</h1><p>x</p>".encode()
 
     assert loader.load(Path("/a.pdf"), raw_file(PDF)) == load(Path("/a.pdf"), raw_file(PDF))
@@ -59,7 +59,7 @@ LARGE = {
 
 @pytest.mark.fault("slow-large-file")
 @pytest.mark.parametrize("name", LARGE)
-def test_a_large_file_gives_the_same_document_from_a_process_of_its_own(name: str, loader: Loader) -> None:
+def test_the_sandbox_returns_the_same_document_for_large_files(name: str, loader: Loader) -> None:
     data = (LARGE[name] * (LARGE_BYTES // len(LARGE[name]) + 1)).encode()
     apart, here = loader.load(Path("/", name), raw_file(data)), load(Path("/", name), raw_file(data))
 
@@ -69,19 +69,19 @@ def test_a_large_file_gives_the_same_document_from_a_process_of_its_own(name: st
 
 
 @pytest.mark.fault("slow-large-file")
-def test_a_large_file_that_takes_too_much_of_the_processor_fails_and_the_next_is_loaded() -> None:
+def test_the_next_file_loads_after_one_exceeds_its_processor_time() -> None:
     data = b"- a\n" * 1_000_000
     with Loader(time_limit_s=1) as loader, pytest.MonkeyPatch.context() as patch:
         patch.setattr("streamrag_cli.documents.sandbox._BYTES_PER_S", len(data))
         with pytest.raises(DocumentError) as caught:
             loader.load(Path("/a.md"), raw_file(data))
 
-        assert (caught.value.code, caught.value.message) == ("timed_out", "not parsed within 1 s")
+        assert (caught.value.code, caught.value.message) == ("timed_out", "parsing took longer than 1 s")
         assert children() == set()
         assert loader.load(Path("/b.html"), raw_file(b"<p>x")).text == "x"
 
 
-def test_plain_text_starts_no_process_however_large_it_is(loader: Loader) -> None:
+def test_large_plain_text_starts_no_process(loader: Loader) -> None:
     assert len(loader.load(Path("/a.txt"), raw_file(b"word\n" * 400_000)).text) == 2_000_000
     assert children() == set()
 
@@ -96,7 +96,7 @@ def test_one_process_serves_many_files_and_ends_with_the_loader() -> None:
     assert children() == set()
 
 
-def test_what_a_file_lacks_is_named_and_the_process_goes_on(loader: Loader) -> None:
+def test_loader_errors_are_reported_and_the_process_survives(loader: Loader) -> None:
     assert code_of(lambda: loader.load(Path("/a.pdf"), raw_file(b"%PDF"))) == "corrupt"
     (worker,) = children()
     assert code_of(lambda: loader.load(Path("/a.pdf"), raw_file(pdf_bytes([["x"]], encrypted=True)))) == "encrypted"
@@ -104,7 +104,7 @@ def test_what_a_file_lacks_is_named_and_the_process_goes_on(loader: Loader) -> N
     assert children() == {worker}
 
 
-def test_a_file_that_takes_too_long_fails_and_the_next_is_loaded() -> None:
+def test_a_file_that_exceeds_the_time_limit_is_reported() -> None:
     long = pdf_bytes([["word " * 12] * 45] * 400)
     with Loader(time_limit_s=0.01) as loader:
         assert code_of(lambda: loader.load(Path("/long.pdf"), raw_file(long))) == "timed_out"
@@ -124,7 +124,7 @@ def test_a_process_that_hangs_is_killed_at_the_limit_and_replaced() -> None:
         assert loader.load(Path("/a.pdf"), raw_file(PDF)).text.startswith("Page one.")
 
 
-def test_a_process_that_dies_costs_one_file(loader: Loader) -> None:
+def test_a_crashed_process_costs_only_one_file(loader: Loader) -> None:
     loader.load(Path("/a.pdf"), raw_file(PDF))
     (worker,) = children()
     os.kill(worker, signal.SIGSEGV)
@@ -141,7 +141,7 @@ def test_memory_is_limited() -> None:
         assert loader.load(Path("/a.html"), raw_file(b"<p>x")).text == "x"
 
 
-def test_an_interrupt_leaves_no_answer_for_the_next_file(loader: Loader) -> None:
+def test_an_interrupt_leaves_no_stale_answer_for_the_next_file(loader: Loader) -> None:
     loader.load(Path("/a.pdf"), raw_file(PDF))
     (worker,) = children()
     os.kill(worker, signal.SIGSTOP)
@@ -154,7 +154,7 @@ def test_an_interrupt_leaves_no_answer_for_the_next_file(loader: Loader) -> None
     assert loader.load(Path("/second.pdf"), raw_file(PDF)).path == "/second.pdf"
 
 
-def test_the_process_gets_no_environment_and_no_descriptors_of_ours(
+def test_the_process_inherits_no_environment_and_no_descriptors(
     loader: Loader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "a-secret")
@@ -190,7 +190,7 @@ def test_the_process_ends_when_its_parent_is_killed() -> None:
     assert not is_running(worker)
 
 
-def test_documents_survive_the_frames() -> None:
+def test_documents_are_unchanged_after_serialization() -> None:
     for document in (loaded("a.pdf", PDF), loaded("a.html", "<h1>A</h1><p>x"), loaded("caf\udce9.csv", "a,b\n1,2\n")):
         stream = io.BytesIO()
         write_frame(stream, document_to_json(document))
@@ -208,17 +208,17 @@ def test_a_stream_that_ends_within_a_frame_is_an_error(data: bytes) -> None:
 
 
 def children() -> set[int]:
-    """The parsers that this process has started, among whatever other tests have running."""
+    """The parser processes that this process has started, without the processes of other tests."""
     return {child for child in all_children() if b"streamrag_cli.documents.worker" in command_of(child)}
 
 
 def all_children() -> set[int]:
-    """The processes that this one has started. A thread of another test may end while it is being asked."""
-    found: set[int] = set()
+    """The child processes of this process. A thread of another test may end while they are being listed."""
+    pids: set[int] = set()
     for task in PROC.iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            found.update(map(int, (task / "children").read_text().split()))
-    return found
+            pids.update(map(int, (task / "children").read_text().split()))
+    return pids
 
 
 def command_of(pid: int) -> bytes:

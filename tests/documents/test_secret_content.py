@@ -1,4 +1,4 @@
-"""What is withheld for what is in it, and what only talks about it."""
+"""Files with secrets in their content are withheld; files that only describe secrets are read."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 import pytest
 
-from streamrag_cli.documents.secret_content import why_secret
+from streamrag_cli.documents.secret_content import secret_reason
 from tests.support.fake_secrets import AWS_ID, AWS_SECRET, private_key, random_text
 
 HEX = "0123456789abcdef"
@@ -15,12 +15,12 @@ TOKENS = {
     "ghp_" + random_text(36): "a GitHub token",
     "github_pat_" + random_text(22) + "_" + random_text(59): "a GitHub token",
     "glpat-" + random_text(20): "a GitLab token",
-    "sk-" + random_text(48): "a model provider's key",
-    "sk-proj-" + random_text(80): "a model provider's key",
-    "sk-ant-api03-" + random_text(95): "a model provider's key",
+    "sk-" + random_text(48): "a model provider key",
+    "sk-proj-" + random_text(80): "a model provider key",
+    "sk-ant-api03-" + random_text(95): "a model provider key",
     "xoxb-" + random_text(12, "0123456789") + "-" + random_text(24): "a Slack token",
     "AIza" + random_text(35): "a Google API key",
-    "hf_" + random_text(34): "a Hugging OutputOptions token",
+    "hf_" + random_text(34): "a Hugging Face token",
     "npm_" + random_text(36): "an npm token",
     "SG." + random_text(22) + "." + random_text(43): "a SendGrid key",
     "dop_v1_" + random_text(64, HEX).lower().replace("r", "a"): "a DigitalOcean token",
@@ -47,13 +47,13 @@ PAGES = (
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("token", TOKENS)
 def test_a_token_is_found_in_any_file(name: str, token: str) -> None:
-    assert why_secret(PurePath(name), f"before\nkey = '{token}'\nafter".encode()) == TOKENS[token]
+    assert secret_reason(PurePath(name), f"before\nkey = '{token}'\nafter".encode()) == TOKENS[token]
 
 
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("kind", ["", "RSA ", "EC ", "ENCRYPTED "])
 def test_a_private_key_is_found_in_any_file(name: str, kind: str) -> None:
-    assert why_secret(PurePath(name), f"text\n{private_key(kind)}text".encode()) == "a private key"
+    assert secret_reason(PurePath(name), f"text\n{private_key(kind)}text".encode()) == "a private key"
 
 
 OPENSSH = base64.b64encode(b"openssh-key-v1\0" + base64.b64decode(random_text(360) + "=" * (-360 % 4)))
@@ -96,13 +96,13 @@ PEM = private_key()
         "old",
     ],
 )
-def test_a_private_key_is_found_however_it_is_quoted(text: str) -> None:
-    assert why_secret(PurePath("page.md"), text.encode()) == "a private key"
+def test_a_private_key_is_found_in_any_quoting(text: str) -> None:
+    assert secret_reason(PurePath("page.md"), text.encode()) == "a private key"
 
 
-def test_secrets_are_found_in_utf_16_too() -> None:
-    assert why_secret(PurePath("page.md"), PEM.encode("utf-16")) == "a private key"
-    assert why_secret(PurePath("page.md"), PEM.encode("utf-16-le")) == "a private key"
+def test_secrets_are_found_in_utf_16() -> None:
+    assert secret_reason(PurePath("page.md"), PEM.encode("utf-16")) == "a private key"
+    assert secret_reason(PurePath("page.md"), PEM.encode("utf-16-le")) == "a private key"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_secrets_are_found_in_utf_16_too() -> None:
 )
 def test_an_aws_secret_is_found_with_or_without_its_id(text: str) -> None:
     for name in PAGES:
-        assert why_secret(PurePath(name), text.encode()) in {"an AWS access key", "an AWS secret key"}
+        assert secret_reason(PurePath(name), text.encode()) in {"an AWS access key", "an AWS secret key"}
 
 
 DOCUMENTATION = [
@@ -141,8 +141,8 @@ DOCUMENTATION = [
 @pytest.mark.fault("pages-about-secrets")
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("text", DOCUMENTATION)
-def test_what_only_shows_how_a_secret_looks_is_read(name: str, text: str) -> None:
-    assert why_secret(PurePath(name), text.encode()) is None
+def test_examples_of_secrets_are_read(name: str, text: str) -> None:
+    assert secret_reason(PurePath(name), text.encode()) is None
 
 
 KUBERNETES = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\ndata:\n  password: aHVudGVyMi1odW50ZXIy\n"
@@ -159,12 +159,12 @@ DATA = [
     ("a.yaml", KUBERNETES, "a Kubernetes secret"),
     ("a.yml", "kind: ConfigMap\n---\n" + KUBERNETES.replace("data:", "stringData:"), "a Kubernetes secret"),
     ("a.json", '{\n"kind": "Secret",\n"data": {\n"password": "aHVudGVyMi1odW50ZXIy"}}', "a Kubernetes secret"),
-    ("a.conf", f"users:\n- user:\n    client-key-data: {random_text(80)}\n", "a cluster's client key"),
-    ("a.yaml", KUBECONFIG, "a cluster's login"),
-    ("a.json", '{"terraform_version": "1.5", "serial": 4, "outputs": {"db": {"value": "q"}}}', "Terraform's state"),
-    ("a.json", '{"auths": {"registry.io": {"auth": "dXNlcjpodW50ZXIy"}}}', "a registry's login"),
-    ("a.ini", "//registry.npmjs.org/:_authToken=q7Kd2mPzq7Kd2mPz\n", "a registry's token"),
-    ("a.cfg", "[pypi]\nusername = me\npassword = q7Kd2mPz\n", "a registry's token"),
+    ("a.conf", f"users:\n- user:\n    client-key-data: {random_text(80)}\n", "a cluster client key"),
+    ("a.yaml", KUBECONFIG, "a cluster login"),
+    ("a.json", '{"terraform_version": "1.5", "serial": 4, "outputs": {"db": {"value": "q"}}}', "Terraform state"),
+    ("a.json", '{"auths": {"registry.io": {"auth": "dXNlcjpodW50ZXIy"}}}', "a registry login"),
+    ("a.ini", "//registry.npmjs.org/:_authToken=q7Kd2mPzq7Kd2mPz\n", "a registry token"),
+    ("a.cfg", "[pypi]\nusername = me\npassword = q7Kd2mPz\n", "a registry token"),
     ("a.txt", "machine api.io\n  login me\n  password q7Kd2mPz\n", "a login"),
     ("a.txt", "me:$apr1$Xk3fPq0z$8hE1mL0sQ2rT5vW7xY9z.1\n", "password hashes"),
     ("a.conf", f"[Interface]\nPrivateKey = {random_text(43)}=\n", "a WireGuard key"),
@@ -184,11 +184,9 @@ DATA = [
 
 @pytest.mark.fault("secrets-withheld")
 @pytest.mark.parametrize(("name", "text", "what"), DATA)
-def test_data_that_is_a_secret_as_a_whole_is_found_and_a_page_that_shows_it_is_read(
-    name: str, text: str, what: str
-) -> None:
-    assert why_secret(PurePath(name), text.encode()) == what
-    assert why_secret(PurePath("tutorial.md"), f"# How to\n\n```\n{text}```\n".encode()) is None
+def test_secret_data_files_are_found_but_pages_that_show_them_are_read(name: str, text: str, what: str) -> None:
+    assert secret_reason(PurePath(name), text.encode()) == what
+    assert secret_reason(PurePath("tutorial.md"), f"# How to\n\n```\n{text}```\n".encode()) is None
 
 
 @pytest.mark.fault("pages-about-secrets")
@@ -214,22 +212,24 @@ def test_data_that_is_a_secret_as_a_whole_is_found_and_a_page_that_shows_it_is_r
         ("a.ini", "//registry.npmjs.org/:_authToken=${NPM_TOKEN}\n"),
     ],
 )
-def test_data_without_a_value_of_its_own_is_read(name: str, text: str) -> None:
-    assert why_secret(PurePath(name), text.encode()) is None
+def test_data_without_actual_secret_values_is_read(name: str, text: str) -> None:
+    assert secret_reason(PurePath(name), text.encode()) is None
 
 
-def test_an_asciidoc_page_named_asc_is_read_and_a_pgp_block_is_not() -> None:
-    assert why_secret(PurePath("a.asc"), b"= Keys\n\nExport them with `gpg --armor`.\n") is None
-    assert why_secret(PurePath("a.asc"), b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQINBF\n") == "a PGP block"
+def test_an_asc_file_is_read_unless_it_is_a_pgp_block() -> None:
+    assert secret_reason(PurePath("a.asc"), b"= Keys\n\nExport them with `gpg --armor`.\n") is None
+    assert secret_reason(PurePath("a.asc"), b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQINBF\n") == "a PGP block"
 
 
-def test_a_suspicious_name_needs_a_hint_and_a_secret_one_running_text_to_be_read() -> None:
+def test_suspicious_names_are_withheld_with_a_hint_and_secret_names_unless_prose() -> None:
     prose = b"The garden had been closed for ten years, and nobody knew where the key was buried. " * 4
     notes = prose + b"\npassword: hunter2\n"
 
-    assert why_secret(PurePath("settings.xml"), b"<string name='password'>Passwort</string>", "if_hinted") is None
-    assert why_secret(PurePath("settings.xml"), b"<password>hunter2</password>", "if_hinted") == "a password or token"
-    assert why_secret(PurePath("token.json"), b'"q7Kd2mPzq7Kd2mPz"', "if_hinted") is None
+    assert secret_reason(PurePath("settings.xml"), b"<string name='password'>Passwort</string>", "if_hinted") is None
+    assert (
+        secret_reason(PurePath("settings.xml"), b"<password>hunter2</password>", "if_hinted") == "a password or token"
+    )
+    assert secret_reason(PurePath("token.json"), b'"q7Kd2mPzq7Kd2mPz"', "if_hinted") is None
     for rule in (
         b"password: 90 days",
         b"token: 3600s",
@@ -237,15 +237,15 @@ def test_a_suspicious_name_needs_a_hint_and_a_secret_one_running_text_to_be_read
         b'"token": 12345',
         b"password=varchar(255)",
     ):
-        assert why_secret(PurePath("settings.ini"), rule, "if_hinted") is None
-    assert why_secret(PurePath("settings.ini"), b"password: 90417736", "if_hinted") == "a password or token"
-    assert why_secret(PurePath("token.txt"), b"q7Kd2mPzq7Kd2mPz\n", "if_hinted") == "a token"
-    assert why_secret(PurePath("The Secret Garden.txt"), prose, "unless_prose") is None
-    assert why_secret(PurePath("secrets.txt"), b"bank: hunter2\n", "unless_prose") == "its name"
-    assert why_secret(PurePath("secrets.txt"), notes, "unless_prose") == "a password or token"
+        assert secret_reason(PurePath("settings.ini"), rule, "if_hinted") is None
+    assert secret_reason(PurePath("settings.ini"), b"password: 90417736", "if_hinted") == "a password or token"
+    assert secret_reason(PurePath("token.txt"), b"q7Kd2mPzq7Kd2mPz\n", "if_hinted") == "a token"
+    assert secret_reason(PurePath("The Secret Garden.txt"), prose, "unless_prose") is None
+    assert secret_reason(PurePath("secrets.txt"), b"bank: hunter2\n", "unless_prose") == "its name"
+    assert secret_reason(PurePath("secrets.txt"), notes, "unless_prose") == "a password or token"
 
 
-def test_no_file_makes_the_search_slow() -> None:
+def test_no_content_makes_the_secret_search_slow() -> None:
     for piece in (
         b"-----BEGIN PRIVATE KEY-----\n",
         b"AKIA",
@@ -254,4 +254,4 @@ def test_no_file_makes_the_search_slow() -> None:
         b"eyJaaaaaaaaaaa.",
         b'"data":\n ',
     ):
-        why_secret(PurePath("a.json"), piece * (400_000 // len(piece)), "if_hinted")
+        secret_reason(PurePath("a.json"), piece * (400_000 // len(piece)), "if_hinted")

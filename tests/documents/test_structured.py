@@ -1,4 +1,4 @@
-"""Structured files are cut at keys, and a unit never holds a value of another's."""
+"""Structured files are divided at keys, and a unit never contains a value of another one."""
 
 import pytest
 
@@ -30,21 +30,21 @@ def test_yaml_is_cut_at_keys_under_their_path() -> None:
     ]
 
 
-def test_the_documents_of_a_yaml_file_are_apart_under_their_names() -> None:
+def test_the_documents_of_a_yaml_file_are_separate_sections() -> None:
     source = (
         "kind: Forge\nmetadata:\n  name: north\nspec:\n  fires: 3\n---\nkind: Forge\nmetadata:\n"
         "  name: south\nspec:\n  fires: 8\n"
     )
 
-    found = [(path, text) for path, text in outline(loaded("a.yml", source)) if "fires" in text]
+    sections = [(path, text) for path, text in outline(loaded("a.yml", source)) if "fires" in text]
 
-    assert found == [
+    assert sections == [
         ("Forge north > spec", "spec:\n  fires: 3"),
         ("Forge south > spec", "spec:\n  fires: 8"),
     ]
 
 
-def test_json_is_lines_of_names_and_values_however_it_is_laid_out() -> None:
+def test_json_in_any_layout_becomes_lines_of_names_and_values() -> None:
     pretty = (
         '{\n  "tools": [\n    {"name": "tongs", "note": "f\\u00fcr\\nEisen", "sizes": [1, 2]},\n'
         '    {"name": "sledge"}\n  ]\n}\n'
@@ -62,7 +62,7 @@ def test_json_is_lines_of_names_and_values_however_it_is_laid_out() -> None:
     assert outline(loaded("a.json", "".join(pretty.split("\n")))) == outline(document)
 
 
-def test_json5_is_read_and_what_is_no_json_is_text() -> None:
+def test_json5_is_supported_and_invalid_json_is_text() -> None:
     assert loaded("a.json5", "{ // heat\n  most: 900, 'least': +20,\n}").text.split() == [
         "most:",
         "900",
@@ -73,7 +73,7 @@ def test_json5_is_read_and_what_is_no_json_is_text() -> None:
         assert loaded("a.json", text).text == text
 
 
-def test_json_lines_are_records() -> None:
+def test_each_json_line_is_a_record() -> None:
     assert outline(loaded("a.jsonl", '{"id": 7, "text": "Tongs."}\nno json\n{"id": 8}\n')) == [
         ("7", "- id: 7\n  text: Tongs."),
         ("", "- no json"),
@@ -94,7 +94,7 @@ def test_toml_and_settings_are_cut_at_their_tables() -> None:
     assert outline(loaded("a.tf", hcl))[1] == ("resource forge north > fires", "fires = 3")
 
 
-def test_xml_is_lines_of_names_and_texts() -> None:
+def test_xml_becomes_lines_of_names_and_text() -> None:
     source = (
         '<?xml version="1.0" encoding="latin-1"?>\n<shop>\n<!-- 80 -->\n<tool id="tongs"><kg>3</kg>\n'
         "<p>For <b>hot</b> iron.</p></tool>\n</shop>\n"
@@ -110,7 +110,7 @@ def test_xml_is_lines_of_names_and_texts() -> None:
 
 
 @pytest.mark.fault("hostile-markup")
-def test_xml_that_defines_entities_is_text() -> None:
+def test_xml_that_defines_entities_is_plain_text() -> None:
     bomb = '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;">]>\n<a>&c;</a>\n'
 
     assert loaded("a.xml", bomb).text == bomb
@@ -136,7 +136,7 @@ def test_one_long_line_is_cut_between_its_records() -> None:
 
 @pytest.mark.fault("hostile-markup")
 @pytest.mark.timeout(60)
-def test_deep_nesting_is_read_in_time() -> None:
+def test_deep_nesting_is_loaded_within_the_time_limit() -> None:
     loaded("a.yaml", "".join(" " * depth + "k:\n" for depth in range(2000)))
     loaded("a.yaml", "- " * 100_000)
     loaded("a.xml", "<a>" * 100_000)

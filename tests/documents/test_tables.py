@@ -15,13 +15,13 @@ from tests.support.loading import loaded
     ],
     ids=["commas", "semicolons", "tabs in UTF-16", "a hint of the separator", "bars"],
 )  # fmt: skip
-def test_a_row_is_a_line_with_the_names_of_its_columns(content: bytes) -> None:
+def test_a_row_is_one_line_with_the_column_names(content: bytes) -> None:
     document = loaded("a.csv", content)
 
     assert document.text == "- tool: tongs; weight: 3\n- tool: sledge; weight: 9; note: for large pieces\n"
 
 
-def test_a_title_above_the_names_is_the_tables() -> None:
+def test_a_title_above_the_header_is_the_title_of_the_table() -> None:
     document = loaded("a.csv", "Stock in May;;\n;;\ntool;weight;price\ntongs;3,5;10,0\nsledge;9,0;20,5\n")
 
     assert document.title == "Stock in May"
@@ -33,12 +33,12 @@ def test_a_title_above_the_names_is_the_tables() -> None:
     assert document.line_numbers == [1, 4, 5, 5]
 
 
-def test_a_first_row_of_values_names_nothing_and_years_may_be_names() -> None:
+def test_a_first_row_of_values_is_not_a_header_but_years_may_be() -> None:
     assert loaded("a.csv", "tongs,3\nsledge,9\n").text == "- tongs; 3\n- sledge; 9\n"
     assert loaded("a.csv", "tool,2030,2031\ntongs,3,4\n").text == "- tool: tongs; 2030: 3; 2031: 4\n"
 
 
-def test_chunks_hold_whole_rows() -> None:
+def test_chunks_contain_whole_rows() -> None:
     rows = "".join(f'{number},"A tool. Heavy, no. {number}",{number * 7}\n' for number in range(500))
 
     chunks = list(chunk(loaded("a.csv", "id,tool,price\n" + rows)))
@@ -58,7 +58,7 @@ def test_a_large_table_of_short_rows_makes_few_chunks() -> None:
     assert sum(each.text.count("\n") + 1 for each in chunks) == 40_000
 
 
-def test_a_row_too_long_for_a_chunk_keeps_its_first_cell_as_heading() -> None:
+def test_an_overlong_row_has_its_first_cell_as_heading() -> None:
     chunks = list(chunk(loaded("a.csv", "id,text\n7," + "word " * 500 + "\n8,x\n")))
 
     assert len(chunks) > 2
@@ -67,7 +67,7 @@ def test_a_row_too_long_for_a_chunk_keeps_its_first_cell_as_heading() -> None:
 
 
 @pytest.mark.fault("table-open-quote")
-def test_a_quote_left_open_takes_its_own_line_alone() -> None:
+def test_an_unclosed_quote_affects_only_its_own_line() -> None:
     text = loaded("a.csv", 'a,b\n1,"open\n' + "2,x\n" * 10_000).text
 
     assert text.startswith("- a: 1; b: open\n- a: 2; b: x\n")

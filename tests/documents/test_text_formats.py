@@ -22,10 +22,10 @@ from tests.support.loading import loaded, outline
         ("a.png", None), ("a.doc", None), ("unknown", None), ("a.md.bak", None),
     ],
 )  # fmt: skip
-def test_the_name_says_the_format(name: str, expected: str | None) -> None:
-    found = format_of(PurePath("/docs", name))
+def test_the_format_is_selected_by_file_name(name: str, expected: str | None) -> None:
+    entry = format_of(PurePath("/docs", name))
 
-    assert (found.name if found else None) == expected
+    assert (entry.name if entry else None) == expected
     assert is_supported(PurePath("/docs", name)) is (expected is not None)
 
 
@@ -41,23 +41,23 @@ def test_plain_text_is_one_section() -> None:
 
 @pytest.mark.fault("text-encodings")
 @pytest.mark.parametrize("name", ["a.md", "a.txt", "a.rst", "a.html", "a.csv", "a.jsonl", "a.py", "a.org", "a.adoc"])
-def test_a_file_with_nothing_in_it_is_noted(name: str) -> None:
+def test_an_empty_file_gets_a_note(name: str) -> None:
     for content in ("", " \n\n"):
-        assert loaded(name, content).remarks == ("no text in it",)
+        assert loaded(name, content).notes == ("contains no text",)
 
 
 @pytest.mark.fault("text-encodings")
-def test_a_name_that_no_format_claims_is_text_unless_it_is_binary() -> None:
+def test_a_file_without_a_format_is_text_unless_it_is_binary() -> None:
     assert loaded(".env", "KEY=1\n").text == "KEY=1\n"
     with pytest.raises(DocumentError) as caught:
         loaded("a.bin", b"\x7fELF\0\0")
     assert caught.value.code == "binary"
 
 
-def test_a_guessed_encoding_is_remarked() -> None:
+def test_a_guessed_encoding_gets_a_note() -> None:
     document = loaded("a.md", "# Größe\n\nSchöne Grüße aus München".encode("cp1252"))
 
-    assert (document.title, document.remarks) == ("Größe", ("not UTF-8: read as cp1252",))
+    assert (document.title, document.notes) == ("Größe", ("not UTF-8: read as cp1252",))
 
 
 def test_rst_titles_make_sections() -> None:
@@ -83,7 +83,7 @@ def test_rst_nested_too_deeply_is_read_without_headings() -> None:
 
     document = loaded("a.rst", text)
 
-    assert (document.text.count("x"), document.remarks) == (1200, ("nested too deeply: read without its headings",))
+    assert (document.text.count("x"), document.notes) == (1200, ("nested too deeply: read without headings",))
 
 
 def test_python_is_cut_at_definitions_and_methods() -> None:
@@ -126,16 +126,16 @@ def test_python_that_does_not_parse_is_one_section(text: str) -> None:
         ("a.rst", "*" * 300_000),
     ],
 )
-def test_hostile_text_is_read_in_time(name: str, text: str) -> None:
+def test_hostile_text_is_loaded_within_the_time_limit(name: str, text: str) -> None:
     loaded(name, text)
 
 
-def test_restructuredtext_with_targets_of_links_has_its_headings() -> None:
+def test_restructuredtext_link_targets_do_not_hide_headings() -> None:
     source = "Guide\n=====\n\nRead the `manual`_.\n\n.. _manual: https://example.org/m\n.. _write: a@example.org\n"
 
     document = loaded("a.rst", source)
 
-    assert (document.remarks, [section.headings for section in document.sections]) == ((), [("Guide",)])
+    assert (document.notes, [section.headings for section in document.sections]) == ((), [("Guide",)])
 
 
 def test_restructuredtext_that_docutils_cannot_parse_is_read_without_headings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,4 +147,4 @@ def test_restructuredtext_that_docutils_cannot_parse_is_read_without_headings(mo
     document = loaded("a.rst", "Guide\n=====\n\nText.\n")
 
     assert document.text == "Guide\n\nText."
-    assert document.remarks == ("docutils cannot parse it (AttributeError): read without its headings",)
+    assert document.notes == ("docutils cannot parse it (AttributeError): read without headings",)

@@ -1,4 +1,4 @@
-"""Formats that are read in this process, which nothing can interrupt, are read in a time that grows with their size."""
+"""Formats loaded in this process, where nothing can interrupt them, take time linear in the size of the file."""
 
 import time
 from pathlib import PurePath
@@ -6,12 +6,12 @@ from pathlib import PurePath
 import pytest
 
 from streamrag_cli.documents.chunking import chunk
-from streamrag_cli.documents.secret_content import why_secret
+from streamrag_cli.documents.secret_content import secret_reason
 from tests.support.loading import loaded
 
 LINE_CHARS = 3_900
-MOST_S = 5.0
-"""What backtracking that grows with the square of a line's length would exceed by far."""
+TIME_LIMIT_S = 5.0
+"""The time limit in seconds. Backtracking quadratic in the length of a line would far exceed it."""
 
 
 def long_line(begins: str, repeated: str, ends: str) -> str:
@@ -33,10 +33,10 @@ HOSTILE = {
 @pytest.mark.parametrize(
     ("name", "line"), [(name, line) for name, lines in HOSTILE.items() for line in lines], ids=lambda each: each[:8]
 )
-def test_a_line_made_to_cost_time_costs_next_to_none(name: str, line: str) -> None:
+def test_hostile_lines_take_almost_no_time(name: str, line: str) -> None:
     data = "\n".join([line] * 4).encode()
     since_s = time.process_time()
-    why_secret(PurePath(name), data, "if_hinted")
+    secret_reason(PurePath(name), data, "if_hinted")
     list(chunk(loaded(name, data)))
 
-    assert time.process_time() - since_s < MOST_S
+    assert time.process_time() - since_s < TIME_LIMIT_S

@@ -148,7 +148,7 @@ def test_a_file_that_became_binary_is_skipped_and_its_text_dropped(ingests: Inge
 def test_an_empty_file_is_added_with_a_remark(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "")
 
-    assert (ingests.run("docs"), ingests.reasons) == ({"docs/a.md": "added"}, {"docs/a.md": "no text in it"})
+    assert (ingests.run("docs"), ingests.reasons) == ({"docs/a.md": "added"}, {"docs/a.md": "contains no text"})
     assert ingests.run("docs") == {"docs/a.md": "unchanged"}
 
 

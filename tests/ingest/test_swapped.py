@@ -55,7 +55,7 @@ def test_a_link_in_the_place_of_a_file_or_a_folder_above_it_is_not_followed(
     after_finding(lambda: replace_by_link(ingests.home / replaced, ingests.home / target))
 
     assert ingests.run("docs") == {"docs/deep/a.md": "failed"}
-    assert ingests.reasons == {"docs/deep/a.md": "replaced by a link after it was found"}
+    assert ingests.reasons == {"docs/deep/a.md": "replaced by a symbolic link after it was found"}
     assert ingests.stored() == {}
 
 
@@ -132,7 +132,7 @@ def test_when_a_whole_root_goes_after_it_was_found_its_documents_stay(
     request = replace(ingests.request("docs"), allow_empty=may_be_empty)
 
     seen = [event for event in ingest(request, ingests.settings, ingests.embedder) if isinstance(event, DocumentSeen)]
-    assert seen == [DocumentSeen(source="docs/a.md", action="failed", reason="no longer there")]
+    assert seen == [DocumentSeen(source="docs/a.md", action="failed", reason="no longer exists")]
     assert ingests.stored() == {"docs/a.md": "text"}
 
 
@@ -177,5 +177,5 @@ def test_a_folder_that_becomes_a_link_while_the_walk_is_elsewhere_is_not_listed(
     assert isinstance(first, FoundFile)
     assert (first.path.name, list(finding)) == (
         "x.md",
-        [UnreadableDirectory(path=tmp_path / "root" / "b", reason="replaced by a link after it was found")],
+        [UnreadableDirectory(path=tmp_path / "root" / "b", reason="replaced by a symbolic link after it was found")],
     )

@@ -27,9 +27,9 @@ def test_a_file_with_a_key_in_it_is_withheld_and_counted(ingests: Ingests, dry_r
 
     ingests.run("docs", dry_run=dry_run)
     assert ingests.reasons == {
-        "docs/db-secret.yaml": "possible secret (its name): read only if named",
-        "docs/deploy.py": "possible secret (an AWS access key): read only if named",
-        "docs/notes.md": "possible secret (a private key): read only if named",
+        "docs/db-secret.yaml": "possible secret (its name); name it explicitly to ingest it",
+        "docs/deploy.py": "possible secret (an AWS access key); name it explicitly to ingest it",
+        "docs/notes.md": "possible secret (a private key); name it explicitly to ingest it",
     }
     assert (ingests.done.counts["added"], ingests.done.skipped) == (1, {"secret": 3})
     if not dry_run:
@@ -64,7 +64,7 @@ def test_documents_from_before_a_rule_are_looked_at_once_and_nothing_is_embedded
     ingests.put("docs/notes.md", KEY)
     with monkeypatch.context() as before:
         before.setattr(compare, "RULES", "0")
-        before.setattr("streamrag_cli.ingest.reading.withheld", lambda *_: None)
+        before.setattr("streamrag_cli.ingest.reading.withhold_reason", lambda *_: None)
         assert set(ingests.run("docs").values()) == {"added"}
     embedder.batches.clear()
     assert ingests.run("docs") == {"docs/a.md": "unchanged", "docs/notes.md": "deleted"}

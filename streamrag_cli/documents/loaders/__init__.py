@@ -1,1 +1,1 @@
-"""One module a format: bytes or text in, a `Document` out. None opens a file, a socket or a process."""
+"""The loaders, one module per format: bytes or text in, a `Document` out. None opens a file, socket or process."""

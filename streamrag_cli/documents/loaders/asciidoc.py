@@ -1,7 +1,7 @@
-"""AsciiDoc, line by line: headings, blocks, lists and tables; comments, attributes and index terms are dropped.
+"""Loads AsciiDoc line by line: headings, blocks, lists and tables; comments, attributes and index terms are dropped.
 
-Nothing is included, no condition is evaluated: both branches of one are read. Lines that include or ask are dropped
-wherever they stand, as the preprocessor does that takes them first.
+Files are not included, and conditions are not evaluated: both branches are read. Include and condition directives are
+dropped everywhere, even in code, because the AsciiDoc preprocessor runs first.
 """
 
 import re
@@ -55,14 +55,14 @@ class _Reader:
         self._numbers = [number for number, _ in source]
         self._at = 0
         self._attributes = dict(_KNOWN)
-        self._language: str | None = None  # of the source block that is to come
+        self._language: str | None = None  # of the next source block
         self._is_comment = False
-        self._above_block = ""  # the lines in brackets above the block that is to come
+        self._above_block = ""  # the attribute lines in brackets above the next block
 
     @property
     def summary(self) -> str:
-        said = (self._attributes.get(name, "") for name in ("description", "keywords"))
-        return "; ".join(each for each in said if each)
+        values = (self._attributes.get(name, "") for name in ("description", "keywords"))
+        return "; ".join(each for each in values if each)
 
     def read(self) -> None:
         while self._at < len(self._lines):
@@ -88,7 +88,7 @@ class _Reader:
             self._set(attribute)
         elif _BLOCK_ATTRIBUTES.fullmatch(line):
             self._above_block = f"{self._above_block},{line.strip()[1:-1]}"[-_ABOVE_CHARS:]
-            self._announce(line.strip()[1:-1])
+            self._apply_attributes(line.strip()[1:-1])
         elif macro := _BLOCK_MACRO.fullmatch(line):
             self._macro(macro, number)
         elif _RULING.fullmatch(line):
@@ -99,7 +99,7 @@ class _Reader:
             self._text(line, number)
 
     def _block(self, delimiter: str) -> None:
-        """A delimited block: code and comments are taken whole, the marks of all others are dropped."""
+        """Read a delimited block: code and comments as a whole; of other blocks only the delimiters are dropped."""
         kind = delimiter[0]
         is_code = kind in "-.+`~" and delimiter != "--"
         if not (is_code or kind == "/" or self._is_comment or (delimiter == "--" and self._language is not None)):
@@ -110,25 +110,25 @@ class _Reader:
         end = self._at
         while end < len(self._lines) and self._lines[end].rstrip() != closing:
             end += 1
-        lines = self._taken(end)
+        lines = self._numbered_lines(end)
         self._at = end + 1
         if kind != "/" and not self._is_comment:
             self._code(lines, self._language or delimiter[3:] if kind == "`" else self._language or "")
         self._language, self._is_comment = None, False
 
     def _paragraph(self, line: str, number: int) -> None:
-        """A paragraph that is code or a comment, up to a blank line."""
+        """Read a paragraph that is code or a comment, up to a blank line."""
         end = self._at
         while end < len(self._lines) and self._lines[end].strip():
             end += 1
-        lines = [(number, line), *self._taken(end)]
+        lines = [(number, line), *self._numbered_lines(end)]
         self._at = end
         if not self._is_comment:
             self._code(lines, self._language or "")
         self._language, self._is_comment = None, False
 
-    def _taken(self, end: int) -> list[tuple[int, str]]:
-        """The lines up to index `end` that are next, with their numbers."""
+    def _numbered_lines(self, end: int) -> list[tuple[int, str]]:
+        """The next lines up to index `end`, with their numbers."""
         return list(zip(self._numbers[self._at : end], self._lines[self._at : end], strict=True))
 
     def _code(self, lines: list[tuple[int, str]], language: str) -> None:
@@ -137,8 +137,8 @@ class _Reader:
         self._above_block = ""
         self.out.code(lines, language)
 
-    def _announce(self, attributes: str) -> None:
-        """What a line in brackets says of the next block."""
+    def _apply_attributes(self, attributes: str) -> None:
+        """Apply an attribute line in brackets to the next block."""
         style, _, rest = attributes.partition(",")
         style = re.split(r"[#.%]", style.strip())[0]
         language = rest.partition(",")[0].strip().strip('"')
@@ -189,7 +189,7 @@ class _Reader:
         end = self._at
         while end < len(self._lines) and self._lines[end].rstrip() != closing:
             end += 1
-        source = self._taken(end)
+        source = self._numbered_lines(end)
         self._at = end + 1
         self._language = None
         self.out.blank()
@@ -197,19 +197,19 @@ class _Reader:
         self._above_block = ""
         columns = column_names([self._inline(cell) for cell in header])
         for number, cells in rows:
-            shown = {cell: self._inline(cell) for cell in set(cells)}  # a cell may be repeated
+            shown = {cell: self._inline(cell) for cell in set(cells)}  # cells may be repeated
             if line := row_text(columns, [shown[cell] for cell in cells]):
                 self.out.add(line, number)
         self.out.blank()
 
 
 def _preprocessed(text: str, skipped: int) -> Iterator[tuple[int, str]]:
-    """The lines behind the first `skipped`, with their numbers, without directives but for the text of a condition."""
+    """The lines after the first `skipped`, with their numbers; of directives only the text of a condition is kept."""
     for number, line in enumerate(text.split("\n")[skipped:], skipped + 1):
-        found = _DIRECTIVE.fullmatch(line) if "::" in line and len(line) <= _LINE_CHARS else None
-        if not found:
+        match = _DIRECTIVE.fullmatch(line) if "::" in line and len(line) <= _LINE_CHARS else None
+        if not match:
             yield number, line
-        elif found[1] or found[4]:
+        elif match[1] or match[4]:
             yield number, line[1:]
-        elif found[2] in {"ifdef", "ifndef"} and found[3]:
-            yield number, found[3]
+        elif match[2] in {"ifdef", "ifndef"} and match[3]:
+            yield number, match[3]

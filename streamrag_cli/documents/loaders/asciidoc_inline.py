@@ -1,4 +1,4 @@
-"""AsciiDoc within a line: what a reader sees of macros, links, index terms and marks of emphasis."""
+"""Converts inline AsciiDoc to the visible text: macros, links, index terms and emphasis."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _LINK: Final = re.compile(
     r"(?:\blink:|\bxref:|\bmailto:)([^\s\[\]]+)\[([^\[\]]*)\]|((?:https?|ftp|irc)://[^\s\[\]<>]+)\[([^\[\]]*)\]"
 )
 _LINK_BELOW: Final = re.compile(r"(?<![\w`{])\{[\w-]+\}[/#][^\s\[\]]*\[([^\[\]]+)\]")
-"""A link below an address that the build defines; pages show its text, whatever the address."""
+"""A link whose base address is defined by the build; pages show only its text."""
 _IMAGE: Final = re.compile(r"\b(?:image|icon):[^\s\[\]:]+\[([^\[\],]*)[^\[\]]*\]")
 _MENU: Final = re.compile(r"\bmenu:([^\[\]\n]{1,80})\[([^\[\]]*)\]")
 _MACRO: Final = re.compile(r"\b(?:kbd|btn|pass|stem|latexmath|asciimath):\w*\[([^\[\]]*)\]")
@@ -36,61 +36,61 @@ _CALLOUT: Final = re.compile(r"[ \t]*<(?:\d+|\.)>[ \t]*$")
 
 
 def inline_text(text: str, attributes: Mapping[str, str]) -> str:
-    """The line as it reads. Code in a line keeps its backticks."""
+    """The visible text of the line. Inline code keeps its backticks."""
     code = CodePlaceholders()
 
-    def keep(found: re.Match[str]) -> str:
-        shown = found[2] or _unescaped(with_attributes(found[1] or found[3], attributes))
+    def keep(match: re.Match[str]) -> str:
+        shown = match[2] or _unescaped(with_attributes(match[1] or match[3], attributes))
         return code.keep(shown)
 
     text = _INDEX_TERM.sub("", text)
-    text = _QUOTED.sub(lambda found: f"\u201c{found[2]}\u201d" if found[1] == '"' else f"\u2018{found[2]}\u2019", text)
+    text = _QUOTED.sub(lambda match: f"\u201c{match[2]}\u201d" if match[1] == '"' else f"\u2018{match[2]}\u2019", text)
     text = _CODE.sub(keep, text)
     text = with_attributes(text, attributes)
-    text = _SHOWN_TERM.sub(lambda found: found[1] or found[2], text)
+    text = _SHOWN_TERM.sub(lambda match: match[1] or match[2], text)
     text = _ANCHOR.sub("", text)
-    text = _REFERENCE.sub(lambda found: (found[2] or _words_of(found[1])).strip(), text)
+    text = _REFERENCE.sub(lambda match: (match[2] or _anchor_words(match[1])).strip(), text)
     text = _LINK.sub(_link_text, text)
     text = _LINK_BELOW.sub(r"\1", text)
     text = _IMAGE.sub(r"\1", text)
-    text = _MENU.sub(lambda found: " > ".join(filter(None, (found[1], found[2]))), text)
+    text = _MENU.sub(lambda match: " > ".join(filter(None, (match[1], match[2]))), text)
     text = _MACRO.sub(r"\1", text)
-    text = _FOOTNOTE.sub(lambda found: f" ({found[1]})" if found[1] else "", text)
+    text = _FOOTNOTE.sub(lambda match: f" ({match[1]})" if match[1] else "", text)
     text = _OTHER_MACRO.sub(_macro_text, text)
-    text = _PASSED.sub(lambda found: found[1] or found[2], text)
+    text = _PASSED.sub(lambda match: match[1] or match[2], text)
     text = _WEAK.sub(r"\2", _STRONG.sub(r"\2", text))
     text = _CALLOUT.sub("", text).removesuffix(" +")
     return code.restore(_unescaped(text)).strip()
 
 
 def with_attributes(text: str, attributes: Mapping[str, str]) -> str:
-    """The text with references to `attributes` replaced; one to an unknown attribute is shown as it stands."""
+    """Replace references to `attributes` in the text; references to unknown attributes are unchanged."""
     if "{" not in text:
         return text
-    text = _ATTRIBUTE.sub(lambda found: attributes.get(found[1].casefold(), found[0]), text)
+    text = _ATTRIBUTE.sub(lambda match: attributes.get(match[1].casefold(), match[0]), text)
     return _ESCAPED_ATTRIBUTE.sub(r"\1", text)
 
 
 def _unescaped(text: str) -> str:
-    return _CHARACTER.sub(lambda found: unescape(found[0]), text) if "&" in text else text
+    return _CHARACTER.sub(lambda match: unescape(match[0]), text) if "&" in text else text
 
 
-def _macro_text(found: re.Match[str]) -> str:
-    """What a macro that extensions define is about: its text, else its target."""
-    words = found[2].strip().strip('"')
+def _macro_text(match: re.Match[str]) -> str:
+    """The text of a macro defined by an extension, or else its target."""
+    words = match[2].strip().strip('"')
     if words.isdigit():
-        return found[0]
+        return match[0]
     shown = _NAMED_VALUE.split(words)[0].strip(' ,"')
-    return shown or found[1]
+    return shown or match[1]
 
 
-def _words_of(anchor: str) -> str:
-    """What an anchor is about, where a reference says nothing else: `ch07#_hot_iron` is `hot iron`."""
+def _anchor_words(anchor: str) -> str:
+    """The words of an anchor, for references without a text: `ch07#_hot_iron` is `hot iron`."""
     name = anchor.rpartition("#")[2]
     return re.sub(r"[_-]+", " ", name) if name.startswith("_") or "#" in anchor else anchor
 
 
-def _link_text(found: re.Match[str]) -> str:
-    target, shown = (found[1], found[2]) if found[1] else (found[3], found[4])
+def _link_text(match: re.Match[str]) -> str:
+    target, shown = (match[1], match[2]) if match[1] else (match[3], match[4])
     words = re.sub(r",?\s*(?:window|role|opts|title|id)=[^,]*|\^$", "", shown).strip().strip('"')
     return words or target

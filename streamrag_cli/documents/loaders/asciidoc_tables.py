@@ -1,7 +1,7 @@
-"""AsciiDoc tables: from the lines between two delimiters to rows of cells.
+"""Reads AsciiDoc tables: the lines between two delimiters become rows of cells.
 
-A row is as wide as `cols=` says, else as the first line with cells; its cells may stand on one line or on many.
-A cell that spans columns or rows counts for each of them, and its text is repeated in each row.
+The number of columns comes from `cols=`, or else from the first line with cells; the cells of a row may be on one line
+or on several. A cell that spans columns or rows counts for each of them, and its text is repeated in each row.
 """
 
 import csv
@@ -20,14 +20,14 @@ _SEPARATORS: Final = {"csv": ",", "tsv": "\t", "dsv": ":"}
 _OPTION: Final = re.compile(r"%(no)?header\b|\b(?:options|opts)\s*=\s*[\"']?[\w,\s-]*?\b(no)?header\b")
 _MARKUP_LINE: Final = re.compile(r"(?:-{4,}|\.{4,}|={4,}|\*{4,}|_{4,}|!={3,}|--|\+|\[[^\[\]]*\])[ \t]*")
 _ITEM_MARK: Final = re.compile(r"^[ \t]*(?:[*.]{1,5}|-)[ \t]+(?=\S)")
-_MOST_COLUMNS: Final = 100
+_MAX_COLUMNS: Final = 100
 _REPEATED_CHARS: Final = 200
-_MOST_REPEATED: Final = 10_000
-"""Longer cells, and those after so many, are not repeated: a table must not grow without bounds."""
-_MOST_ROWS_SPANNED: Final = 1000
+_MAX_REPEATED: Final = 10_000
+"""Longer cells, and cells after this many, are not repeated: a table must not grow without bounds."""
+_MAX_ROWS_SPANNED: Final = 1000
 
 Row = tuple[int, list[str]]
-"""The line of the file that a row begins on, and its cells."""
+"""The line of the file on which a row begins, and its cells."""
 
 
 class Table(NamedTuple):
@@ -36,14 +36,14 @@ class Table(NamedTuple):
 
 
 def read_table(source: Sequence[tuple[int, str]], mark: str, attributes: str) -> Table:
-    """The table made of the lines (number, text) of `source`; `header` is empty if no row names the columns.
+    """Read a table from the lines (number, text) of `source`; `header` is empty if no row names the columns.
 
-    `mark` is the character of its delimiter, `attributes` what the lines in brackets above it hold.
+    `mark` is the character of its delimiter, `attributes` the content of the attribute lines above it.
     """
-    if found := _FORMAT.search(attributes):
-        mark = _SEPARATORS[found[1]]
-    if found := _SEPARATOR.search(attributes):
-        mark = (found[1] or found[2] or found[3]).replace("\\t", "\t")
+    if match := _FORMAT.search(attributes):
+        mark = _SEPARATORS[match[1]]
+    if match := _SEPARATOR.search(attributes):
+        mark = (match[1] or match[2] or match[3]).replace("\\t", "\t")
     width = _column_count(attributes)
     shown = [each for each in source if not (each[1].startswith("//") and not each[1].startswith("///"))]
     rows = list(_separated(shown, mark) if mark in {",", ":", "\t"} else _rows(shown, mark, width))
@@ -53,21 +53,21 @@ def read_table(source: Sequence[tuple[int, str]], mark: str, attributes: str) ->
 
 
 def _column_count(attributes: str) -> int:
-    """How many columns `cols=` gives the table; 0 if it does not say."""
-    found = _COLUMNS.search(attributes)
-    if not found:
+    """The number of columns in `cols=`; 0 if there is none."""
+    match = _COLUMNS.search(attributes)
+    if not match:
         return 0
     count = 0
-    for column in re.split(r"[,;]", (found[1] or found[2] or found[3] or "").strip().rstrip(",;")):
+    for column in re.split(r"[,;]", (match[1] or match[2] or match[3] or "").strip().rstrip(",;")):
         repeated = _REPEATED.match(column)
         count += int(repeated[1][:4]) if repeated else 1
-    return min(count, _MOST_COLUMNS)
+    return min(count, _MAX_COLUMNS)
 
 
 def _has_header(source: Sequence[tuple[int, str]], rows: Sequence[Row], attributes: str, *, is_sized: bool) -> bool:
-    """Whether the first row names the columns: the table says so, or a blank line follows the row's one line.
+    """Whether the first row names the columns: by option, or because it is one line followed by a blank line.
 
-    A table about which nothing is said is taken to begin with names.
+    Without any such sign, the first row is assumed to be a header.
     """
     if option := _OPTION.search(attributes):
         return not (option[1] or option[2])
@@ -90,7 +90,7 @@ def _rows(source: Sequence[tuple[int, str]], mark: str, width: int) -> Iterator[
     width = width or sum(cell.columns for cell in cells[:in_first_line])
     row: list[str] = []
     begins = 0
-    from_above: dict[int, tuple[int, str]] = {}  # by column: for how many rows to come a cell counts, and its text
+    from_above: dict[int, tuple[int, str]] = {}  # by column: the number of further rows that a cell spans, and its text
     for cell in cells:
         begins = begins if row else cell.line
         text = " ".join(filter(None, cell.parts))
@@ -109,7 +109,7 @@ def _rows(source: Sequence[tuple[int, str]], mark: str, width: int) -> Iterator[
 
 
 def _fill(row: list[str], from_above: dict[int, tuple[int, str]]) -> None:
-    """Put what spans from the rows above into the columns that come next."""
+    """Append the cells that span down from the rows above to the next columns."""
     while len(row) in from_above:
         rows, text = from_above.pop(len(row))
         if rows > 1:
@@ -118,7 +118,7 @@ def _fill(row: list[str], from_above: dict[int, tuple[int, str]]) -> None:
 
 
 def _cells(source: Sequence[tuple[int, str]], mark: str) -> tuple[list[_Cell], int]:
-    """The cells in order, and how many of them are on the first line that has any."""
+    """The cells in order, and the number of cells on the first line that has any."""
     pattern = re.compile(_CELL.pattern + re.escape(mark))
     cells: list[_Cell] = []
     in_first_line = repeated = 0
@@ -129,15 +129,15 @@ def _cells(source: Sequence[tuple[int, str]], mark: str) -> tuple[list[_Cell], i
         before = _ITEM_MARK.sub("", line[: marks[0].start()] if marks else line).strip()
         if before and cells:
             cells[-1].parts.append(before)
-        for found, following in zip(marks, [*marks[1:], None], strict=False):
-            text = line[found.end() : following.start() if following else len(line)].strip()
-            columns = min(int((found["columns"] or "1")[:4]), _MOST_COLUMNS)
-            rows = min(int((found["rows"] or "1")[:4]), _MOST_ROWS_SPANNED)
+        for match, following in zip(marks, [*marks[1:], None], strict=False):
+            text = line[match.end() : following.start() if following else len(line)].strip()
+            columns = min(int((match["columns"] or "1")[:4]), _MAX_COLUMNS)
+            rows = min(int((match["rows"] or "1")[:4]), _MAX_ROWS_SPANNED)
             text = text.replace(f"\\{mark}", mark)
-            if repeated >= _MOST_REPEATED:
+            if repeated >= _MAX_REPEATED:
                 columns = rows = 1
             repeated += columns * rows - 1
-            if found["factor"] == "*":
+            if match["factor"] == "*":
                 times = columns if len(text) <= _REPEATED_CHARS else 1
                 cells.extend(_Cell(number, [text]) for _ in range(times))
             else:

@@ -1,6 +1,6 @@
-"""Source code: the text is the file's without what says nothing of it: shebang, licence header, import lines.
+"""Loads source code, without the parts that carry no meaning: shebang, licence header and import lines.
 
-What is imported is kept as the document's summary, so a file is found by the libraries that it uses.
+Imported names become the document's summary, so that a file is found by the libraries that it uses.
 """
 
 import re
@@ -61,9 +61,9 @@ def load_code(path: str, text: str) -> Document:
 
 
 def without_preamble(text: str) -> tuple[str, Sequence[int], str]:
-    """The text, for each of its lines the file's, and what is imported, as a summary.
+    """The text without shebang, licence and imports, its line numbers, and the imported names as a summary.
 
-    A file that is nothing else is left as it is.
+    A file that consists only of these is unchanged.
     """
     lines = text.split("\n")
     starts = line_starts(text)
@@ -79,7 +79,7 @@ def without_preamble(text: str) -> tuple[str, Sequence[int], str]:
 
 
 def licence_end(lines: Sequence[str], marks: Sequence[str]) -> int:
-    """How many of the first lines are shebang, editors' settings and a licence in a comment; 0 if none are."""
+    """The number of leading lines that are a shebang, editor settings or a licence comment."""
     at = end = 0
     while at < len(lines) and (not lines[at].strip() or _PREFACE.fullmatch(lines[at][:_LINE_CHARS].strip())):
         at += 1
@@ -91,10 +91,10 @@ def licence_end(lines: Sequence[str], marks: Sequence[str]) -> int:
         paragraph_ends = [each + 1 for each in range(at, block) if not re.search(r"\w", lines[each])]
         begin = at
         for paragraph_end in [*paragraph_ends, block]:
-            said = " ".join(lines[begin:paragraph_end])
-            if _LICENCE.search(said[: _LINE_CHARS * 4]):
+            paragraph = " ".join(lines[begin:paragraph_end])
+            if _LICENCE.search(paragraph[: _LINE_CHARS * 4]):
                 end = paragraph_end
-            elif re.search(r"\w", said):
+            elif re.search(r"\w", paragraph):
                 return end
             begin = paragraph_end
         at = block
@@ -104,7 +104,7 @@ def licence_end(lines: Sequence[str], marks: Sequence[str]) -> int:
 
 
 def _comment_end(lines: Sequence[str], at: int, marks: Sequence[str]) -> int:
-    """The line after the comment that begins at line `at`; `at` if none does."""
+    """The line after the comment that begins at line `at`; `at` if there is no comment."""
     line = lines[at].lstrip()
     for opening, closing in _BLOCK_ENDS.items():
         if opening in marks and line.startswith(opening):
@@ -118,7 +118,7 @@ def _comment_end(lines: Sequence[str], at: int, marks: Sequence[str]) -> int:
 
 
 def _imports(lines: Sequence[str], first: int) -> Iterator[tuple[int, int]]:
-    """(line, line after the last) of each import at the margin."""
+    """(first line, line after the last) of each unindented import."""
     at = first
     while at < len(lines):
         begin = at
@@ -126,9 +126,9 @@ def _imports(lines: Sequence[str], first: int) -> Iterator[tuple[int, int]]:
         line = lines[begin]
         if line[:1] in "ifu#perclv@" and len(line) <= _LINE_CHARS and _IMPORT.fullmatch(line.rstrip()):
             depth = _depth(line)
-            goes_on = line.rstrip().endswith("\\")
-            while (depth > 0 or goes_on) and at < min(len(lines), begin + _IMPORT_LINES):
-                goes_on = lines[at].rstrip().endswith("\\")
+            continues = line.rstrip().endswith("\\")
+            while (depth > 0 or continues) and at < min(len(lines), begin + _IMPORT_LINES):
+                continues = lines[at].rstrip().endswith("\\")
                 depth += _depth(lines[at])
                 at += 1
             if depth > 0:

@@ -1,4 +1,4 @@
-"""Code within a line, set aside while the markup around it is read."""
+"""Protects inline code while the markup around it is converted."""
 
 import re
 from typing import Final
@@ -7,13 +7,13 @@ _PLACE: Final = re.compile(r"\x00(\d{1,9})\x00")
 
 
 class CodePlaceholders:
-    """Each piece of code is kept behind a mark that no markup's pattern fits, until it is put back in backticks."""
+    """Replaces pieces of code by placeholders that no markup pattern matches, and restores them in backticks."""
 
     def __init__(self) -> None:
         self._spans: list[str] = []
 
     def keep(self, code: str) -> str:
-        """The mark that stands for `code` until `restore`."""
+        """Store `code` and return its placeholder."""
         ticks = "`" * (max(map(len, re.findall("`+", code)), default=0) + 1)
         self._spans.append(f"{ticks}{code}{ticks}")
         return f"\x00{len(self._spans) - 1}\x00"

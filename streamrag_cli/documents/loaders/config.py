@@ -1,4 +1,4 @@
-"""Settings files: `name = value` under `[sections]`, or blocks in braces (HCL, nginx, BIND); the text is the file's."""
+"""Loads configuration files: `name = value` under `[sections]`, or blocks in braces (HCL, nginx, BIND)."""
 
 import re
 from typing import Final
@@ -30,11 +30,11 @@ def load_config(path: str, text: str) -> Document:
         elif _COMMENT.match(line):
             comments.append((number, line))
             continue
-        elif not open_blocks and (found := _SECTION.fullmatch(line)):
-            section = Entry(found[1].strip(), [*comments, (number, line)])
+        elif not open_blocks and (match := _SECTION.fullmatch(line)):
+            section = Entry(match[1].strip(), [*comments, (number, line)])
             root.entries.append(section)
-        elif (found := _BLOCK.fullmatch(line.strip())) and len(open_blocks) < NESTING:
-            block = Entry(found[1].replace('"', ""), [*comments, (number, line)])
+        elif (match := _BLOCK.fullmatch(line.strip())) and len(open_blocks) < NESTING:
+            block = Entry(match[1].replace('"', ""), [*comments, (number, line)])
             parent.entries.append(block)
             open_blocks.append(block)
         elif line.strip().rstrip(";,") in {"}", "})"} and open_blocks:
@@ -51,9 +51,9 @@ def load_config(path: str, text: str) -> Document:
 
 
 def _add(parent: Entry, number: int, line: str, comments: list[tuple[int, str]]) -> None:
-    """A setting, or a line that goes on with the one above: it is indented, or that one ends with a backslash."""
+    """Add a setting, or a line that continues the previous one: it is indented, or that one ends with a backslash."""
     last = parent.entries[-1] if parent.entries else None
-    goes_on = (
+    continues = (
         last is not None
         and last.lines
         and not comments
@@ -63,8 +63,8 @@ def _add(parent: Entry, number: int, line: str, comments: list[tuple[int, str]])
             or (line[:1] in " \t" and not _NAME.match(line) and last.lines[-1][1][:1] not in " \t")
         )
     )
-    if goes_on and last is not None:
+    if continues and last is not None:
         last.lines.append((number, line))
         return
-    found = _NAME.match(line)
-    parent.entries.append(Entry(found[1] if found else "", [*comments, (number, line)]))
+    match = _NAME.match(line)
+    parent.entries.append(Entry(match[1] if match else "", [*comments, (number, line)]))

@@ -1,4 +1,4 @@
-"""Definition lists of Markdown Extra (kramdown, Pandoc, MkDocs, Hugo): each definition on the line of its term."""
+"""Puts definitions of Markdown definition lists (kramdown, Pandoc, MkDocs, Hugo) on the line of their term."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -8,18 +8,18 @@ from streamrag_cli.documents.loaders.lines import Edit
 from streamrag_cli.documents.outline import line_starts
 
 _DEFINITION: Final = re.compile(r"[ ]{0,3}:[ \t]+(?=[^\s:-])")
-_MAY_HOLD: Final = re.compile(rf"^{_DEFINITION.pattern}", re.MULTILINE)
+_MAY_CONTAIN: Final = re.compile(rf"^{_DEFINITION.pattern}", re.MULTILINE)
 _NO_TERM: Final = re.compile(r"\s|[#>|:]|[-*+][ \t]|\d+[.)][ \t]|```|~~~|[-=*_ ]{3,}$|.*[.!;,]$")
 _TERM_CHARS: Final = 120
-_MOST_TERMS: Final = 3
+_MAX_TERMS: Final = 3
 
 
 def definition_edits(text: str, code_spans: Callable[[str], Sequence[tuple[int, int]]]) -> Iterator[Edit]:
-    """The edits that make `Term`, `: Definition` read `- Term: Definition`; a term stands before each of several.
+    """Edits that turn `Term`, `: Definition` into `- Term: Definition`, repeating the term for each definition.
 
-    `code_spans` finds code, which is left alone; it is asked only if there may be a definition.
+    `code_spans` finds code, which is not edited; it is called only if the text may contain a definition.
     """
-    if not _MAY_HOLD.search(text):
+    if not _MAY_CONTAIN.search(text):
         return
     lines, starts = text.split("\n"), line_starts(text)
     code = iter([*code_spans(text), (len(text) + 1, len(text) + 1)])
@@ -28,8 +28,8 @@ def definition_edits(text: str, code_spans: Callable[[str], Sequence[tuple[int, 
     for number, line in enumerate(lines):
         while after <= starts[number]:
             begins, after = next(code)
-        found = _DEFINITION.match(line) if starts[number] < begins else None
-        if not found:
+        match = _DEFINITION.match(line) if starts[number] < begins else None
+        if not match:
             is_new_block = bool(line.strip()) and not line[0].isspace() and not (number and lines[number - 1].strip())
             term = "" if is_new_block else term
             continue
@@ -39,17 +39,17 @@ def definition_edits(text: str, code_spans: Callable[[str], Sequence[tuple[int, 
             term = ", ".join(lines[each].strip() for each in above)
             start = starts[above[0]]
         if term:
-            yield Edit(start, starts[number] + found.end(), f"- {term}{' ' if term.endswith((':', '?')) else ': '}")
+            yield Edit(start, starts[number] + match.end(), f"- {term}{' ' if term.endswith((':', '?')) else ': '}")
 
 
 def _terms_above(lines: Sequence[str], number: int) -> Sequence[int]:
-    """The lines, right above a definition or above one blank line, that are its terms; none if they are other text."""
+    """The lines directly above a definition, or above one blank line, if they are its terms; else none."""
     last = number - 1 if number and lines[number - 1].strip() else number - 2
     first = last
     while first >= 0 and lines[first].strip():
         first -= 1
     terms = range(first + 1, last + 1)
-    if not 0 < len(terms) <= _MOST_TERMS:
+    if not 0 < len(terms) <= _MAX_TERMS:
         return ()
     is_term = all(len(lines[each]) <= _TERM_CHARS and not _NO_TERM.match(lines[each]) for each in terms)
     return terms if is_term else ()

@@ -1,7 +1,7 @@
-"""Word documents: paragraphs and tables in the order they are read, headings by style.
+"""Loads Word documents: paragraphs and tables in reading order, with headings recognized by style.
 
-Headers, footers, comments and tables of contents are left out; deleted text is not read, inserted text is. Notes and
-text boxes come after the paragraph that they are anchored in.
+Headers, footers, comments, tables of contents and deleted text are omitted; inserted text is included. Notes and text
+boxes follow the paragraph in which they are anchored.
 """
 
 import re
@@ -60,7 +60,7 @@ def _document(path: str, title: str, blocks: list[tuple[int, str]]) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class _Style:
-    """`level` is that of a heading, 0 for the title, or -1."""
+    """A paragraph style. `level` is the heading level, 0 for the title, or -1."""
 
     level: int = -1
     is_item: bool = False
@@ -69,7 +69,7 @@ class _Style:
 
 @dataclass(slots=True)
 class _Anchored:
-    """Text boxes and notes met in a paragraph."""
+    """Text boxes and notes anchored in a paragraph."""
 
     containers: list[Any] = field(default_factory=list)
 
@@ -86,14 +86,14 @@ class _Reader:
         }
 
     def blocks(self, container: Any) -> Iterator[tuple[int, str]]:
-        """(heading level, text) of each paragraph and table that has text; -1 is no heading."""
+        """(heading level, text) of each paragraph and table with text; the level is -1 if it is not a heading."""
         for child in container:
             if child.tag == f"{_W}p":
                 yield from self._paragraph(child)
             elif child.tag == f"{_W}tbl":
                 yield from Table(child, self).blocks()
             elif child.tag == f"{_MC}AlternateContent":
-                yield from self.blocks(_chosen(child))
+                yield from self.blocks(_first_with_text(child))
             elif child.tag in {f"{_M}oMath", f"{_M}oMathPara"}:
                 if text := linear(child):
                     yield -1, text
@@ -122,7 +122,7 @@ class _Reader:
         return _Style(style.level if level is None else level, is_item and style.level < 0, style.is_contents)
 
     def text(self, element: Any, anchored: _Anchored | None = None) -> str:
-        """The text of a paragraph on its own; what is `anchored` in it is put aside, or left out."""
+        """The text of a paragraph. Text boxes and notes are collected in `anchored`, or omitted if that is None."""
         joined = "".join(self._pieces(element, anchored or _Anchored()))
         if _EQUATION_EDGE in joined:
             joined = _SPACE_AT_EDGE.sub(" ", joined).replace(_EQUATION_EDGE, "")
@@ -144,13 +144,13 @@ class _Reader:
                 if note is not None:
                     anchored.containers.append(note)
             elif tag == f"{_MC}AlternateContent":
-                yield from self._pieces(_chosen(child), anchored)
+                yield from self._pieces(_first_with_text(child), anchored)
             elif isinstance(tag, str) and tag not in _SKIPPED:
                 yield from self._pieces(child, anchored)
 
 
-def _chosen(alternate: Any) -> Any:
-    """The first choice that has text, or what is to be shown otherwise."""
+def _first_with_text(alternate: Any) -> Any:
+    """The first alternative that has text, or nothing."""
     for choice in alternate:
         if next(choice.iter(f"{_W}t", f"{_M}t"), None) is not None:
             return choice
@@ -158,7 +158,7 @@ def _chosen(alternate: Any) -> Any:
 
 
 def _styles(part: Any) -> dict[str, _Style]:
-    """Paragraph styles by id; what is based on a heading is one. The default style is also under ""."""
+    """Paragraph styles by id; a style based on a heading is a heading. The default style is also under ""."""
     by_id = {style.get(f"{_W}styleId"): style for style in part.iter(f"{_W}style")} if part is not None else {}
     styles: dict[str, _Style] = {}
     for identity, style in by_id.items():
@@ -166,10 +166,10 @@ def _styles(part: Any) -> dict[str, _Style]:
         ancestor = style
         for _ in range(_STYLES_IN_A_CHAIN):
             name = _value(ancestor, "name")
-            found = _HEADING_STYLE.match(name)
+            match = _HEADING_STYLE.match(name)
             properties = ancestor.find(f"{_W}pPr")
             if level is None:
-                level = int(found[1]) if found else 0 if name.casefold() == "title" else _outline_level(properties)
+                level = int(match[1]) if match else 0 if name.casefold() == "title" else _outline_level(properties)
             is_contents = is_contents or _CONTENTS_STYLE.match(name) is not None
             numbering = None if properties is None else properties.find(f"{_W}numPr")
             if is_item is None and numbering is not None:
@@ -183,7 +183,7 @@ def _styles(part: Any) -> dict[str, _Style]:
 
 
 def _outline_level(properties: Any) -> int | None:
-    """1 to 9; -1 for body text, None if nothing is said."""
+    """1 to 9; -1 for body text, None if not set."""
     value = "" if properties is None else _value(properties, "outlineLvl")
     return None if not value.isdigit() else int(value) + 1 if int(value) < 9 else -1
 

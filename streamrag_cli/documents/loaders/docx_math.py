@@ -1,4 +1,4 @@
-"""Equations of Word as one line of text: fractions a/b, powers x^2, indices a_i, roots √x."""
+"""Converts Word equations to one line of text: fractions a/b, powers x^2, indices a_i, roots √x."""
 
 import re
 from typing import Any, Final
@@ -9,7 +9,7 @@ _SKIPPED: Final = frozenset({"rPr", "ctrlPr"})
 
 
 def linear(element: Any) -> str:
-    """The equation (`m:oMath`, or a paragraph of them) from left to right."""
+    """The text of an equation (`m:oMath`) or a paragraph of equations, from left to right."""
     return " ".join(_text(element).split())
 
 
@@ -38,8 +38,8 @@ def _is_bracketed(text: str) -> bool:
 
 
 def _property(element: Any, name: str, default: str) -> str:
-    for found in element.iterfind(f"{element.tag}Pr/{_M}{name}"):
-        return str(found.get(f"{_M}val") or "")
+    for property_element in element.iterfind(f"{element.tag}Pr/{_M}{name}"):
+        return str(property_element.get(f"{_M}val") or "")
     return default
 
 

@@ -1,7 +1,7 @@
-"""Opens a Word file: the archive is judged by its directory first, then the parts with text are parsed.
+"""Opens a Word file: checks the archive's directory, then parses the parts that contain text.
 
-Templates and files with macros are the same inside. Strict Open XML has other names for the same elements; they are
-changed to the usual ones before parsing. No macro, link or external part is looked at.
+Templates and files with macros have the same structure. Strict Open XML uses other namespaces, which are replaced by
+the usual ones before parsing. Macros, links and external parts are never read.
 """
 
 import io
@@ -17,7 +17,7 @@ ENTRIES: Final = 10_000
 UNPACKED_BYTES: Final = 512 << 20
 RATIO: Final = 200
 RATIO_FROM_BYTES: Final = 32 << 20
-"""Some XML packs well; only what is large unpacked has to answer for its ratio."""
+"""Small XML may legitimately compress very well, so the ratio is checked only above this unpacked size."""
 
 _CORRUPT: Final = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, KeyError, ValueError, RuntimeError, EOFError, OSError
@@ -35,7 +35,7 @@ _BODY: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}bo
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """Parsed parts; one that the file does not have is None. `title` is the file's own name for itself, or ""."""
+    """The parsed parts; missing parts are None. `title` is the title in the file's properties, or ""."""
 
     body: Any
     styles: Any
@@ -45,11 +45,11 @@ class Package:
 
 
 def open_package(data: bytes) -> Package:
-    """Raises `DocumentError`: `encrypted`, `zip_bomb`, `corrupt`."""
-    from lxml.etree import LxmlError  # 30 ms
+    """Open and parse the file. Raises `DocumentError` `encrypted`, `zip_bomb` or `corrupt`."""
+    from lxml.etree import LxmlError  # imports in about 30 ms
 
-    if data.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):  # an OLE container, which is what Word encrypts into
-        raise DocumentError("encrypted, or in Word's old format", code="encrypted")
+    if data.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):  # an OLE container, used for encrypted files
+        raise DocumentError("encrypted, or in the old Word format", code="encrypted")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check(archive.infolist(), len(data))
@@ -62,7 +62,7 @@ def _check(entries: list[zipfile.ZipInfo], size: int) -> None:
     unpacked = sum(entry.file_size for entry in entries)
     packed = max(1, sum(entry.compress_size for entry in entries))
     if len(entries) > ENTRIES:
-        raise DocumentError(f"holds {len(entries):,} files", code="zip_bomb")
+        raise DocumentError(f"archive contains {len(entries):,} files", code="zip_bomb")
     if unpacked > UNPACKED_BYTES or (unpacked > RATIO_FROM_BYTES and unpacked > RATIO * min(packed, size)):
         raise DocumentError(f"would unpack to {unpacked / (1 << 20):,.0f} MiB", code="zip_bomb")
 
@@ -82,7 +82,7 @@ def _package(archive: zipfile.ZipFile) -> Package:
 
 
 def _targets(archive: zipfile.ZipFile, part: str) -> dict[str, str]:
-    """The parts that `part` (or the package) refers to, by the last word of their type."""
+    """The parts that `part` (or the package, if "") refers to, by the last component of their type."""
     folder, name = posixpath.split(part)
     try:
         relationships = _parsed(archive.read(posixpath.join(folder, "_rels", f"{name}.rels")))
@@ -108,7 +108,7 @@ def _optional(archive: zipfile.ZipFile, name: str | None) -> Any:
 
 
 def _parsed(data: bytes) -> Any:
-    from lxml import etree  # loaded by now
+    from lxml import etree  # already imported
 
     if _STRICT in data:
         for strict, usual in _USUAL_NAMES:

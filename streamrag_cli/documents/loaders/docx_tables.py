@@ -1,6 +1,6 @@
-"""Word's tables: a row is a line with the names of its columns, if the first row has names; else its cells.
+"""Converts Word tables: one line per row, with the column names if there is a header row.
 
-A table of one column or one row places text on the page; it is read as that text.
+Tables with only one column or row are used for layout and are read as text.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from streamrag_cli.documents.loaders.rows import column_names, is_value, looks_l
 
 _W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _WRAPPERS: Final = frozenset(f"{_W}{name}" for name in ("sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag"))
-_MOST_COLUMNS: Final = 1000
+_MAX_COLUMNS: Final = 1000
 _LONG_CELL_CHARS: Final = 400
 
 
@@ -26,9 +26,9 @@ class Table:
         self._rows = [row for row in _children(table, f"{_W}tr") if row.find(f"{_W}trPr/{_W}del") is None]
 
     def blocks(self) -> Iterator[tuple[int, str]]:
-        """(heading level, text): one block for the table, or its cells' blocks if it only places text."""
+        """(heading level, text): one block for the table, or the blocks of its cells if it is used for layout."""
         grid = list(self._grid())
-        if len(grid) < 2 or max(map(len, grid)) < 2 or self._holds_blocks():
+        if len(grid) < 2 or max(map(len, grid)) < 2 or self._has_block_cells():
             for row in self._rows:
                 for cell in _children(row, f"{_W}tc"):
                     yield from self._reader.blocks(cell)
@@ -45,26 +45,26 @@ class Table:
                     yield from Table(nested, self._reader).blocks()
 
     def _grid(self) -> Iterator[list[str]]:
-        """Each row's text by column. A cell over several rows is in each; one over several columns in the first."""
+        """Each row's text by column. A cell that spans rows is repeated; one that spans columns is in the first."""
         above: list[str] = []
         for row in self._rows:
-            cells: list[str] = [""] * min(_number(row.find(f"{_W}trPr/{_W}gridBefore"), 0), _MOST_COLUMNS)
+            cells: list[str] = [""] * min(_number(row.find(f"{_W}trPr/{_W}gridBefore"), 0), _MAX_COLUMNS)
             for cell in _children(row, f"{_W}tc"):
                 merge = cell.find(f"{_W}tcPr/{_W}vMerge")
-                goes_on = merge is not None and merge.get(f"{_W}val") != "restart"
-                text = above[len(cells)] if goes_on and len(cells) < len(above) else self._cell_text(cell)
+                continues = merge is not None and merge.get(f"{_W}val") != "restart"
+                text = above[len(cells)] if continues and len(cells) < len(above) else self._cell_text(cell)
                 span = _number(cell.find(f"{_W}tcPr/{_W}gridSpan"), 1)
-                cells.extend([text, *[""] * (min(span, _MOST_COLUMNS) - 1)][: _MOST_COLUMNS - len(cells)])
+                cells.extend([text, *[""] * (min(span, _MAX_COLUMNS) - 1)][: _MAX_COLUMNS - len(cells)])
             above = cells
             yield cells
 
     def _cell_text(self, cell: Any) -> str:
-        """A cell's own paragraphs on one line; a table inside it has rows of its own."""
+        """A cell's own paragraphs on one line, without nested tables, which have their own rows."""
         paragraphs = (self._reader.text(paragraph) for paragraph in _children(cell, f"{_W}p"))
         return " ".join(" ".join(paragraphs).split())
 
-    def _holds_blocks(self) -> bool:
-        """Whether most cells are long texts of several paragraphs, as in a page laid out with a table."""
+    def _has_block_cells(self) -> bool:
+        """Whether most cells contain several paragraphs of text, as in a page laid out with a table."""
         cells = [cell for row in self._rows for cell in _children(row, f"{_W}tc")]
         long = sum(
             len(list(_children(cell, f"{_W}p"))) > 1 and len(self._cell_text(cell)) > _LONG_CELL_CHARS for cell in cells
@@ -72,7 +72,7 @@ class Table:
         return 2 * long > len(cells)
 
     def _head_rows(self, grid: Sequence[Sequence[str]]) -> int:
-        """How many rows name the columns: those that Word repeats on each page, or the first if it looks like it."""
+        """The number of header rows: those that Word repeats on each page, or one if the first looks like a header."""
         repeated = 0
         while repeated < len(self._rows) - 1 and self._rows[repeated].find(f"{_W}trPr/{_W}tblHeader") is not None:
             repeated += 1
@@ -83,12 +83,12 @@ class Table:
         return 1 if len(grid[0]) > 2 or self._is_emphasised(0) or _has_values_below(grid) else 0
 
     def _is_emphasised(self, index: int) -> bool:
-        """Whether a row is bold and the next is not: two columns may be names and values without a header."""
+        """Whether a row is bold and the next is not. Two-column tables often have names and values but no header."""
         return _is_bold(self._rows[index]) and not _is_bold(self._rows[index + 1])
 
 
 def _children(element: Any, tag: str) -> Iterator[Any]:
-    """The children of this kind, also those inside content controls and insertions."""
+    """The children with this tag, including those inside content controls and insertions."""
     for child in element:
         if child.tag == tag:
             yield child
@@ -97,7 +97,7 @@ def _children(element: Any, tag: str) -> Iterator[Any]:
 
 
 def _names(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The names of the columns, those of several rows after each other; a cell over several columns names each."""
+    """The column names, joined over several header rows; a cell that spans columns names each of them."""
     names: list[list[str]] = []
     for index, row in enumerate(rows):
         above = ""
@@ -115,7 +115,7 @@ def _cells_line(cells: Sequence[str]) -> str:
 
 
 def _has_values_below(grid: Sequence[Sequence[str]]) -> bool:
-    """Whether a column has a word first and then only numbers or dates."""
+    """Whether a column begins with a word followed only by numbers or dates."""
     return any(
         all(is_value(row[column]) for row in grid[1:] if column < len(row) and row[column])
         for column in range(1, len(grid[0]))

@@ -1,7 +1,7 @@
-"""Builds a document's text out of pieces of inline text and the ends of blocks, as a browser lays out a page.
+"""Builds a document's text from inline text and block boundaries, like a browser's layout.
 
-White space folds, blocks are set apart by a blank line, rows of a table become one line with ` | ` between cells.
-Code that is a block of its own is in a fence, as in Markdown.
+White space is collapsed, blocks are separated by a blank line, and table rows become one line with ` | ` between cells.
+Code blocks are fenced, as in Markdown.
 """
 
 import re
@@ -15,9 +15,9 @@ _SPACES = re.compile(r"[ \t\n\f]+")
 
 @dataclass(slots=True)
 class Flow:
-    """Text so far, and the line that is open. Lines of the file are counted from 1.
+    """The text so far, and the open line. Lines of the file are counted from 1.
 
-    `line` is that of the last piece of text; a piece whose line is not known goes on from there.
+    `line` is the line of the last piece of text; a piece with an unknown line continues from there.
     """
 
     preformatted: int = 0
@@ -28,17 +28,17 @@ class Flow:
     _open_number: int = 1
     _length: int = 0
     _blank_due: bool = False
-    _after_term: str = ""  # what ends the open line if it is a term that its definition follows on
+    _after_term: str = ""  # the separator after the open line, if that is a term whose definition follows
     _marker: str = ""
     _rows: list[int] = field(default_factory=list)
     _in_blocks: list[bool] = field(default_factory=list)
     _headings: list[Heading] = field(default_factory=list)
     _heading: tuple[int, int, int] | None = None
-    _fence: str | None = None  # to come in front of the next line, the first of code
-    _code_at: int | None = None  # index of the line with the fence that is open
+    _fence: str | None = None  # the opening fence, written before the first line of code
+    _code_at: int | None = None  # the index of the line with the open fence
 
     def add(self, text: str, line: int | None) -> None:
-        """Inline text that starts on `line` of the file, or goes on where the last piece ended."""
+        """Add inline text that starts on `line` of the file, or, if that is None, where the last piece ended."""
         self.line = line if line is not None and line >= self.line else self.line
         if self.preformatted and not self._rows:
             first, *rest = text.split("\n")
@@ -57,12 +57,12 @@ class Flow:
             self._append(" ", self.line)
         self.line += text.count("\n")
 
-    def pass_by(self, line: int) -> None:
-        """Go on after something that is not shown and ends on `line`."""
+    def skip_to(self, line: int) -> None:
+        """Skip hidden content that ends on `line`."""
         self.line = max(self.line, line)
 
     def end_line(self, line: int | None) -> None:
-        """A line break inside a block."""
+        """Add a line break inside a block."""
         self.line = max(self.line, line or 0)
         if self._rows or self._heading is not None:
             self._append(" ", self.line)
@@ -72,7 +72,7 @@ class Flow:
             self._flush()
 
     def end_block(self, *, tight: bool) -> None:
-        """The open line ends. A blank line follows before the next text, unless the block is `tight`."""
+        """End the open line. Unless the block is `tight`, a blank line precedes the next text."""
         if self._rows:
             self._append(" ", self.line)
             return
@@ -80,9 +80,9 @@ class Flow:
         self._blank_due = self._blank_due or not tight
 
     def close_term(self, separator: str) -> None:
-        """The open line is a term of a definition list: what comes next follows `separator` on the same line.
+        """End a term of a definition list: the next text follows on the same line, after `separator`.
 
-        A block that is not a paragraph begins below it nevertheless.
+        Blocks other than paragraphs begin on a new line.
         """
         term = "".join(self._open).rstrip()
         if self._rows or self.preformatted or not term:
@@ -92,23 +92,23 @@ class Flow:
         self._after_term = separator
 
     def begin_block(self, *, tight: bool, follows_term: bool) -> None:
-        """The open line ends, unless it is a term that the block `follows_term`, or one that another term follows."""
+        """End the open line, unless it is a term and the new block is its definition or another term."""
         if not (self._after_term and (follows_term or self._after_term == ",")):
             self.end_block(tight=tight)
 
     def mark(self, marker: str) -> None:
-        """Put `marker` in front of the next line of text."""
+        """Put `marker` before the next line of text."""
         self._marker = marker
 
     def open_table(self, *, in_blocks: bool) -> None:
-        """A table whose rows are one line each, or whose cells are blocks of their own."""
+        """Begin a table with one line per row, or with one block per cell if `in_blocks`."""
         self._in_blocks.append(in_blocks)
 
     def close_table(self) -> None:
         self._in_blocks.pop()
 
     def open_row(self) -> None:
-        """A table's row: until it is closed everything is one line, unless the table's cells are blocks."""
+        """Begin a table row. Until it is closed, all text goes on one line, unless the table's cells are blocks."""
         if self._in_blocks and self._in_blocks[-1]:
             return
         if self._rows:
@@ -131,7 +131,7 @@ class Flow:
             self._rows.pop()
 
     def open_preformatted(self, *, is_code: bool, language: str = "") -> None:
-        """Text in which white space counts; code is in a fence, unless it is in a row of a table."""
+        """Begin text in which white space is kept. Code is fenced, except in a table row."""
         self.preformatted += 1
         if is_code and self.preformatted == 1 and not self._rows:
             self._fence = f"```{language}"
@@ -172,7 +172,7 @@ class Flow:
         self._blank_due = True
 
     def finish(self) -> tuple[str, list[Heading], list[int]]:
-        """The text, its headings, and for each line of the text the file's line."""
+        """The text, its headings, and the file's line number for each line of the text."""
         self._flush()
         return "\n".join(self._lines), self._headings, self._line_numbers or [1]
 

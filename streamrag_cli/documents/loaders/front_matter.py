@@ -1,7 +1,7 @@
-"""Front matter: what a page says about itself above its text, in YAML, TOML or as Obsidian's properties.
+"""Reads front matter: metadata at the beginning of a page, in YAML, TOML or as Obsidian properties.
 
-Title, description, aliases and tags help to find the page. Other simple entries, such as `owner` or `attendees`, are
-facts that may be asked for. They are read line by line: nothing is evaluated, and what is not understood is left out.
+Title, description, aliases and tags help retrieval. Other simple entries, such as `owner` or `attendees`, are facts
+that users may ask about. It is parsed line by line; nothing is evaluated, and unknown syntax is ignored.
 """
 
 import re
@@ -18,7 +18,7 @@ _ENTRY: Final = re.compile(r"""["']?(\w[^\n:="']{0,80}?)["']?[ \t]*(?::(?:[ \t]+
 _ITEM: Final = re.compile(r"[ \t]*-[ \t]+(.*)")
 _DESCRIBING: Final = frozenset({"description", "summary", "subtitle", "excerpt", "abstract", "lead"})
 _NAMING: Final = frozenset({"aliases", "alias", "tags", "tag", "keywords", "categories", "category", "topics", "topic"})
-_NO_FACTS: Final = frozenset(
+_PRESENTATION: Final = frozenset(
     """
     layout permalink slug url uri draft publish published mobile cssclass cssclasses id uid uuid weight order nav_order
     sidebar_position sidebar_label sidebar toc template lang language locale image images cover thumbnail banner icon
@@ -27,21 +27,23 @@ _NO_FACTS: Final = frozenset(
     redirect_from redirect_to redirects pagination_next pagination_prev bibliography output
     """.split()
 )
-"""What steers the page and says nothing about its subject."""
-_STEERING: Final = re.compile(r"(?:ms|og|twitter|seo|sidebar|nav|css)[._:-]")
-_NO_FACT: Final = re.compile(r"(?:true|false|yes|no|null|none|~|[{\[&*!|>].*|\w+://\S*|\.{0,2}/\S*)?\Z", re.IGNORECASE)
+"""Entries that control the page's presentation, not its subject."""
+_PRESENTATION_PREFIX: Final = re.compile(r"(?:ms|og|twitter|seo|sidebar|nav|css)[._:-]")
+_NOT_A_FACT: Final = re.compile(
+    r"(?:true|false|yes|no|null|none|~|[{\[&*!|>].*|\w+://\S*|\.{0,2}/\S*)?\Z", re.IGNORECASE
+)
 _ISO_DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?!\d)")
 _MONTHS: Final = "January February March April May June July August September October November December".split()
 _LINE_CHARS: Final = 2000
 _FACT_CHARS: Final = 200
-_MOST_FACTS: Final = 12
-_MOST_LINES: Final = 60
+_MAX_FACTS: Final = 12
+_MAX_LINES: Final = 60
 
 
 class FrontMatter(NamedTuple):
-    """`length` is how many characters of the text it takes, 0 if the text has none.
+    """Parsed front matter. `length` is its length in characters, 0 if there is none.
 
-    `facts` is a line of text for each of its lines: `NAME: VALUES` for a fact, else ""; nothing if it has no facts.
+    `facts` has one entry per line: `NAME: VALUES` for a fact, else ""; it is empty if there are no facts.
     """
 
     length: int
@@ -51,18 +53,20 @@ class FrontMatter(NamedTuple):
 
 
 def front_matter(text: str) -> FrontMatter:
-    found = _FRONT_MATTER.match(text)
-    if not found:
+    match = _FRONT_MATTER.match(text)
+    if not match:
         return FrontMatter(0, "", "")
-    listed = list(_entries(found[2]))
+    listed = list(_entries(match[2]))
     entries = {name: values for _, name, values in listed}
     title = " ".join(entries.get("title", ()))
-    said = [" ".join(values) for name, values in entries.items() if name in _DESCRIBING]
+    descriptions = [" ".join(values) for name, values in entries.items() if name in _DESCRIBING]
     names = [value for name, values in entries.items() if name in _NAMING for value in values]
-    summary = "; ".join([*(each for each in said if each), *(["; ".join(dict.fromkeys(names))] if names else [])])
+    summary = "; ".join(
+        [*(each for each in descriptions if each), *(["; ".join(dict.fromkeys(names))] if names else [])]
+    )
     dates = [words for value in entries.get("date", ())[:1] if (words := _date_in_words(value))]
     summary = "; ".join(each for each in (summary, *dates) if each)
-    return FrontMatter(found.end(), clean_heading(title), clean_heading(summary), _facts(listed, found[0]))
+    return FrontMatter(match.end(), clean_heading(title), clean_heading(summary), _facts(listed, match[0]))
 
 
 def _facts(entries: list[tuple[int, str, list[str]]], source: str) -> tuple[str, ...]:
@@ -71,37 +75,37 @@ def _facts(entries: list[tuple[int, str, list[str]]], source: str) -> tuple[str,
         at + 1: f"{name}: {value}"
         for at, name, values in entries
         if (value := ", ".join(re.sub(r"^name:[ \t]+", "", each) for each in values))
-        and name not in _NO_FACTS | _DESCRIBING | _NAMING | {"title"}
-        and not _STEERING.match(name)
-        and not _NO_FACT.match(value)
+        and name not in _PRESENTATION | _DESCRIBING | _NAMING | {"title"}
+        and not _PRESENTATION_PREFIX.match(name)
+        and not _NOT_A_FACT.match(value)
         and len(value) <= _FACT_CHARS
     }
-    if not facts or count > _MOST_LINES:
+    if not facts or count > _MAX_LINES:
         return ()
-    kept = dict(list(facts.items())[:_MOST_FACTS])
-    return tuple(kept.get(number, "") for number in range(1, count - 1))
+    limited = dict(list(facts.items())[:_MAX_FACTS])
+    return tuple(limited.get(number, "") for number in range(1, count - 1))
 
 
 def _date_in_words(value: str) -> str:
-    """The date as questions name it: `3 March 2026`."""
-    found = _ISO_DATE.match(value)
-    is_date = found and 1 <= int(found[2]) <= len(_MONTHS)
-    return f"{int(found[3])} {_MONTHS[int(found[2]) - 1]} {found[1]}" if found and is_date else ""
+    """The date in the form used in questions: `3 March 2026`."""
+    match = _ISO_DATE.match(value)
+    is_date = match and 1 <= int(match[2]) <= len(_MONTHS)
+    return f"{int(match[3])} {_MONTHS[int(match[2]) - 1]} {match[1]}" if match and is_date else ""
 
 
 def _entries(source: str) -> Iterator[tuple[int, str, list[str]]]:
-    """Each entry of the upper level: its line, counted from 0, its name, its values: one text, or a list's items."""
+    """Each top-level entry: its line, counted from 0, its name, and its values (one text, or the items of a list)."""
     at, name, values, is_list = 0, "", list[str](), False
     for number, line in enumerate(each[:_LINE_CHARS] for each in source.split("\n")):
-        if found := _ENTRY.fullmatch(line):
+        if match := _ENTRY.fullmatch(line):
             if name:
                 yield at, name, values
             at = number
-            is_list = found[2].strip().startswith("[")
-            name, values = found[1].strip().casefold(), _values(found[2], is_list=is_list)
+            is_list = match[2].strip().startswith("[")
+            name, values = match[1].strip().casefold(), _values(match[2], is_list=is_list)
         elif item := _ITEM.fullmatch(line):
             values.append(_unquoted(item[1]))
-        elif line[:1] in {" ", "\t"} and ":" not in line:  # a text or a list that goes on
+        elif line[:1] in {" ", "\t"} and ":" not in line:  # the continuation of a text or list
             values.extend(_values(line, is_list=is_list))
         elif line.strip() not in {"", "]"} and not line.startswith("#"):
             yield at, name, values

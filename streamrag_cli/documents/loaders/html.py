@@ -1,8 +1,8 @@
-"""HTML: what a reader would see, as blocks of text; lines point into the file.
+"""Loads HTML: the visible text as blocks, with line numbers of the file.
 
-Only the page's content is read (`html_content`). A row of a table with header cells is a line of its own with the names
-of its columns (`html_tables`). Nothing is fetched and no entity beyond HTML's own is
-expanded. libxml2 keeps 255 levels of nesting; a page's text is not deeper.
+Only the page's main content is read (`html_content`). A row of a table with header cells becomes a line with the column
+names (`html_tables`). Nothing is fetched, and only HTML's own entities are expanded. libxml2 limits nesting to 255
+levels, which is deeper than the text of real pages.
 """
 
 import codecs
@@ -18,8 +18,8 @@ from streamrag_cli.documents.read import decode
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
 
-HIGHEST_LINE: Final = 65535
-"""libxml2 stores an element's line in 16 bits; a longer file's lines are not known."""
+MAX_LINE: Final = 65535
+"""libxml2 stores line numbers in 16 bits, so longer files have no line numbers."""
 
 _BLOCKS: Final = frozenset(
     {"address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "div", "dl",
@@ -29,7 +29,7 @@ _BLOCKS: Final = frozenset(
 )  # fmt: skip
 _TIGHT: Final = frozenset({"li", "dt", "dd", "tr", "thead", "tbody", "tfoot", "caption"})
 _AFTER_TERM: Final = frozenset({"dd", "p", "div", "section"})
-"""Blocks that go on on the line of the term that they define."""
+"""Blocks that continue the line of the term that they define."""
 _AFTER: Final = {("dt", "dd"): ":", ("dt", "dt"): ","}
 _HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
 _TITLE_PARTS: Final = re.compile(r"\s+[-–—:·•/]\s+|\s*[|»«]\s*")
@@ -42,7 +42,7 @@ _DECLARED: Final = re.compile(
 
 
 def load_html(path: str, data: bytes) -> Document:
-    source, remark = decode(data, declared=_declared_encoding(data))
+    source, note = decode(data, declared=_declared_encoding(data))
     root = _parse(source)
     flow = Flow()
     if root is not None:
@@ -51,32 +51,32 @@ def load_html(path: str, data: bytes) -> Document:
             _walk(each, flow, content)
             flow.end_block(tight=False)
     text, headings, lines = flow.finish()
-    known = source.count("\n") < HIGHEST_LINE - 1
+    known = source.count("\n") < MAX_LINE - 1
     return Document(
         path=path,
         text=text,
         title=_title(root, [heading.text for heading in headings if heading.level == 1]),
         sections=sections_from(headings, len(text)),
         line_numbers=lines if known else None,
-        remarks=(remark,) if remark else (),
+        notes=(note,) if note else (),
     )
 
 
 def _declared_encoding(data: bytes) -> str | None:
-    found = _DECLARED.search(data[:4096])
-    if not found:
+    match = _DECLARED.search(data[:4096])
+    if not match:
         return None
-    name = (found[1] or found[2]).decode("ascii", errors="replace")
+    name = (match[1] or match[2]).decode("ascii", errors="replace")
     try:
         codec = codecs.lookup(name)
     except LookupError:
         return None
-    # browsers read the one as the other; UTF-16 cannot have been declared in ASCII
+    # browsers treat these as Windows-1252; UTF-16 cannot be declared in an ASCII-compatible header
     return {"iso8859-1": "cp1252", "ascii": "cp1252", "utf-16": None, "utf-8": None}.get(codec.name, codec.name)
 
 
 def _parse(source: str) -> Element | None:
-    from lxml import etree  # 30 ms
+    from lxml import etree  # imports in about 30 ms
 
     parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False, remove_comments=True, remove_pis=True)
     try:
@@ -91,7 +91,7 @@ def _parse(source: str) -> Element | None:
 
 
 def _title(root: Element | None, top_headings: list[str]) -> str:
-    """The page's only top heading if its `<title>` has it, with the site's name around it; else the `<title>`."""
+    """The page's only `<h1>`, if the `<title>` contains it next to the site's name; else the `<title>`."""
     title = og_title = ""
     for child in root if root is not None else ():
         for element in child if child.tag == "head" else ():
@@ -106,9 +106,9 @@ def _title(root: Element | None, top_headings: list[str]) -> str:
 
 
 def _walk(element: Element, flow: Flow, content: Content, after_term: str = "") -> None:
-    """`after_term` is what stands between a term of a definition list and what follows it; "" if nothing does."""
+    """Add `element` to `flow`. `after_term` is the separator after a term of a definition list, else ""."""
     if not content.is_shown(element):
-        flow.pass_by(_last_line(element))
+        flow.skip_to(_last_line(element))
         return
     tag = element.tag
     if tag == "table":
@@ -132,15 +132,15 @@ def _walk(element: Element, flow: Flow, content: Content, after_term: str = "") 
 
 
 def _language(pre: Element) -> str:
-    """The language of code as highlighters and Markdown renderers name it; "" if they do not."""
+    """The language of code, from the class set by syntax highlighters and Markdown renderers, or ""."""
     for element in (pre, *pre):
-        if found := _LANGUAGE.search(element.get("class") or ""):
-            return found[1]
+        if match := _LANGUAGE.search(element.get("class") or ""):
+            return match[1]
     return ""
 
 
 def _is_prose(pre: Element) -> bool:
-    """Whether preformatted text is mostly running text, as on pages of RFCs and mail archives."""
+    """Whether preformatted text is mostly prose, as in RFCs and mail archives."""
     if pre.get("class") or any(child.tag == "code" for child in pre):
         return False
     lines = [line for line in "".join(pre.itertext()).split("\n") if line.strip()]
@@ -152,7 +152,7 @@ def _last_line(element: Element) -> int:
 
 
 def _walk_table(table: Element, flow: Flow, content: Content) -> None:
-    """A table with header cells as rows with the names of their columns; others as rows of cells, or as blocks."""
+    """Add a table: as rows with the column names if it has header cells, else as rows of cells or as blocks."""
     flow.begin_block(tight=False, follows_term=False)
     kind = table_kind(table, content)
     if kind == "data":
@@ -162,7 +162,7 @@ def _walk_table(table: Element, flow: Flow, content: Content) -> None:
         for text, line in table_lines(table, content):
             flow.end_block(tight=True)
             flow.add(text, line)
-        flow.pass_by(_last_line(table))
+        flow.skip_to(_last_line(table))
     else:
         flow.open_table(in_blocks=kind == "blocks")
         for child in table:

@@ -1,8 +1,8 @@
-"""What of a web page is its content, and what is around it on every page of the site.
+"""Separates the main content of a web page from the navigation and other parts around it.
 
-A page says where its content is with `<main>`, `<article>` or their roles. Without these the parts beside its running
-text are dropped if they are mostly links. Inside the content, what names itself navigation, search, share or the like
-is dropped, unless a large part of the text or the page's heading is in it.
+Pages mark their content with `<main>`, `<article>` or the equivalent roles. Otherwise, parts next to the main text are
+dropped if they are mostly links. Inside the content, elements named navigation, search, share or similar are dropped,
+unless they contain a large part of the text or the page's heading.
 """
 
 import re
@@ -50,7 +50,7 @@ _OWN_CHARS: Final = 40
 
 
 class Element(Protocol):
-    """What is used of lxml's elements."""
+    """The part of lxml's element interface that is used here."""
 
     tag: Any
     text: str | None
@@ -65,7 +65,7 @@ class Element(Protocol):
 
 @dataclass(slots=True)
 class _Size:
-    """Visible characters: all, those in links, and those of long paragraphs outside of links."""
+    """Numbers of visible characters: in total, in links, and in long paragraphs outside links."""
 
     chars: int = 0
     linked: int = 0
@@ -74,27 +74,27 @@ class _Size:
 
 
 class Content:
-    """`roots` hold the page's content; `is_shown` says what inside them is not part of it."""
+    """Finds the main content of a page: the elements below `roots` for which `is_shown` is true."""
 
     def __init__(self, page: Element) -> None:
         self._sizes: dict[Element, _Size] = {}
         self._mains: list[Element] = []
         self._articles: list[Element] = []
-        self._beside: set[Element] = set()
+        self._peripheral: set[Element] = set()
         self._measure(page, in_link=False, in_comments=False)
         self.roots = self._content_roots(page)
         self._total = sum(self._sizes[root].chars for root in self.roots if root in self._sizes)
 
     def is_shown(self, element: Element) -> bool:
         size = self._sizes.get(element)
-        if size is None or element in self._beside:
+        if size is None or element in self._peripheral:
             return False
         if size.has_heading or not _is_named_dropped(element):
             return True
         return size.chars > _LARGE_SHARE * self._total and not _is_comments(element)
 
     def _measure(self, element: Element, *, in_link: bool, in_comments: bool) -> _Size | None:
-        """Measure what is visible in `element`; what stays without a size is dropped."""
+        """Measure the visible text in `element`. Elements without a size are dropped."""
         tag = element.tag
         if not isinstance(tag, str) or tag in _DROPPED or _is_hidden(element):
             return None
@@ -132,11 +132,11 @@ class Content:
             if sum(chars) < _NEARLY_EMPTY_CHARS or (sum(chars) < _SHORT_CHARS and sum(chars) < _SHORT_SHARE * whole):
                 continue
             return self._only_article(roots, chars) if landmarks is self._articles else roots
-        self._leave_out_what_is_beside(page)
+        self._drop_peripheral_parts(page)
         return [page]
 
     def _only_article(self, articles: list[Element], chars: list[int]) -> list[Element]:
-        """The one among them that has the page's heading or most of the text, with teasers around it; else all."""
+        """The one article with the page's heading or most of the text, the others being teasers; else all."""
         with_heading = [article for article in articles if self._sizes[article].has_heading]
         if len(with_heading) == 1:
             return with_heading
@@ -146,8 +146,8 @@ class Content:
     def _chars(self, element: Element) -> int:
         return self._sizes[element].chars if element in self._sizes else 0
 
-    def _leave_out_what_is_beside(self, page: Element) -> None:
-        """Go down to the smallest element with nearly all paragraphs, and drop what is not of it on the way."""
+    def _drop_peripheral_parts(self, page: Element) -> None:
+        """Descend to the smallest element with nearly all paragraphs, and drop the other parts on the way."""
         element: Element | None = page
         while element is not None:
             children = [child for child in element if child in self._sizes and not _is_named_dropped(child)]
@@ -157,19 +157,19 @@ class Content:
             prose = sum(self._sizes[child].prose for child in children)
             largest = max(children, key=lambda child: self._sizes[child].prose, default=None)
             if largest is None or largest.tag in _PROSE or self._sizes[largest].prose <= _PROSE_SHARE * prose:
-                self._beside.update(each for each in children if each.tag in _MINOR and not self._has_heading(each))
+                self._peripheral.update(each for each in children if each.tag in _MINOR and not self._has_heading(each))
                 break
-            self._beside.update(
-                child for child in children if child is not largest and self._is_beside(child, self._chars(element))
+            self._peripheral.update(
+                child for child in children if child is not largest and self._is_peripheral(child, self._chars(element))
             )
             element = largest
-        if sum(self._chars(each) for each in self._beside) == self._chars(page):
-            self._beside.clear()
+        if sum(self._chars(each) for each in self._peripheral) == self._chars(page):
+            self._peripheral.clear()
 
     def _has_heading(self, element: Element) -> bool:
         return self._sizes[element].has_heading
 
-    def _is_beside(self, element: Element, chars: int) -> bool:
+    def _is_peripheral(self, element: Element, chars: int) -> bool:
         size = self._sizes[element]
         if size.has_heading or element.tag not in _CONTAINERS:
             return False
@@ -177,7 +177,7 @@ class Content:
 
 
 def _outermost(elements: Sequence[Element]) -> list[Element]:
-    """Those that are not inside another one; `elements` are in the document's order."""
+    """The elements that are not inside another one; `elements` are in document order."""
     inside = {below for element in elements for below in element.iter() if below is not element}
     return [element for element in elements if element not in inside]
 
@@ -185,20 +185,20 @@ def _outermost(elements: Sequence[Element]) -> list[Element]:
 def _is_hidden(element: Element) -> bool:
     if element.get("hidden") is not None:
         return True
-    if element.get("aria-hidden") == "true":  # a page that was saved with a dialog open hides all but the dialog
+    if element.get("aria-hidden") == "true":  # a page saved with an open dialog hides everything else
         return next(iter(element.iter("main", "article", "h1")), None) is None
     style = element.get("style")
     return style is not None and _HIDDEN_STYLE.search(style) is not None
 
 
 def _is_gutter(element: Element) -> bool:
-    """Whether these are the numbers of a code listing's lines."""
+    """Whether the element contains the line numbers of a code listing."""
     name = element.get("class")
     return name is not None and _GUTTER.search(name) is not None and _NUMBERS.match(_text(element)) is not None
 
 
 def _is_permalink(element: Element) -> bool:
-    """Whether a link to a place on its page shows only a sign, such as ¶."""
+    """Whether the element is a link to an anchor on the same page that shows only a symbol, such as ¶."""
     return (element.get("href") or "").startswith("#") and not any(map(str.isalnum, _text(element)))
 
 
@@ -219,13 +219,13 @@ def _is_named_dropped(element: Element) -> bool:
 
 
 def _is_comments(element: Element) -> bool:
-    """Whether these are comments that readers left under the page."""
+    """Whether the element contains reader comments."""
     name = element.get("class") or ""
     return "comment" in name and ({"comment", "list"} <= _words(name) or not _COMMENTS.isdisjoint(_words(name)))
 
 
 def _is_section(element: Element, identity: str) -> bool:
-    """Whether the element has its id from its heading, as sections of generated documentation do."""
+    """Whether the element's id comes from its heading, as in generated documentation."""
     if element.tag == "section":
         return True
     return any(

@@ -1,4 +1,4 @@
-"""Tables with header cells, one line for each row: the names of its columns with its values."""
+"""Converts HTML tables with header cells: one line per row, with column names and values."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from typing import Final, Literal
 from streamrag_cli.documents.loaders.html_content import Content, Element
 from streamrag_cli.documents.loaders.rows import row_text
 
-MOST_COLUMNS: Final = 1000
+MAX_COLUMNS: Final = 1000
 _REPEATED_CHARS: Final = 200
-"""A cell over several rows is repeated in each, if it is not longer than this."""
+"""A cell that spans rows is repeated in each of them, unless it is longer than this."""
 
 _NOT_DATA: Final = frozenset({"table", "pre", "h1", "h2", "h3", "h4", "h5", "h6"})
 _BLOCKS_IN_CELLS: Final = frozenset({*_NOT_DATA, "ul", "ol", "dl", "blockquote"})
@@ -39,7 +39,7 @@ class _Row:
 
 
 def table_kind(table: Element, content: Content) -> Literal["data", "rows", "blocks"]:
-    """Whether a table is data with header cells, short cells without names, or a layout of blocks of text."""
+    """The kind of a table: data with header cells, rows of short cells without headers, or a layout of text blocks."""
     rows = [list(_cell_elements(row, content)) for row, _ in _row_elements(table, content)]
     if max((len(cells) for cells in rows), default=0) < 2:
         return "blocks"
@@ -50,7 +50,7 @@ def table_kind(table: Element, content: Content) -> Literal["data", "rows", "blo
 
 
 def table_lines(table: Element, content: Content) -> Iterator[tuple[str, int]]:
-    """(text, line of the file) of each row of a table with header cells."""
+    """(text, line number) of each row of a table with header cells."""
     rows = list(_rows(table, content))
     count = 0
     while count < len(rows) and rows[count].is_header:
@@ -67,14 +67,14 @@ def table_lines(table: Element, content: Content) -> Iterator[tuple[str, int]]:
 def _row_line(names: Sequence[str], row: _Row, cells: Sequence[str]) -> str:
     filled = [column for column, text in enumerate(cells) if text]
     if len(filled) == 1 and (len(row.cells) == 1 or not any(names[filled[0] : filled[0] + 1])):
-        return cells[filled[0]]  # the title of a group of rows, or a note in a frame
+        return cells[filled[0]]  # the title of a group of rows, or a note in a box
     if not any(names) and row.cells[0].is_header and len(filled) == 2:
         return row_text([cells[filled[0]].rstrip(":")], [cells[filled[1]]])
     return row_text(names, cells)
 
 
 def _column_names(rows: Sequence[_Row]) -> list[str]:
-    """The names of the columns; those of several header rows follow each other, "Price new"."""
+    """The column names, joined over several header rows: "Price new"."""
     names: list[list[str]] = []
     for cells in _grid(rows, repeat=True):
         for column, text in enumerate(cells):
@@ -86,32 +86,34 @@ def _column_names(rows: Sequence[_Row]) -> list[str]:
 
 
 def _grid(rows: Sequence[_Row], *, repeat: bool = False) -> Iterator[list[str]]:
-    """Each row's text by column; a cell over several rows is in each of them.
+    """Each row's text by column; a cell that spans rows is repeated.
 
-    A cell over several columns is in the first, or with `repeat` in all.
+    A cell that spans columns is in the first of them, or with `repeat` in all.
     """
     below: dict[int, tuple[int, str]] = {}
     for row in rows:
         cells: list[str] = []
-        still: dict[int, tuple[int, str]] = {}
+        remaining: dict[int, tuple[int, str]] = {}
         for cell in row.cells:
-            _take_from_above(cells, below, still)
-            for number in range(min(cell.columns, MOST_COLUMNS - len(cells))):
+            _take_from_above(cells, below, remaining)
+            for number in range(min(cell.columns, MAX_COLUMNS - len(cells))):
                 text = cell.text if repeat or not number else ""
                 if cell.rows > 1:
-                    still[len(cells)] = (cell.rows - 1, text if len(text) <= _REPEATED_CHARS else "")
+                    remaining[len(cells)] = (cell.rows - 1, text if len(text) <= _REPEATED_CHARS else "")
                 cells.append(text)
-        _take_from_above(cells, below, still)
-        below = still
+        _take_from_above(cells, below, remaining)
+        below = remaining
         yield cells
 
 
-def _take_from_above(cells: list[str], below: dict[int, tuple[int, str]], still: dict[int, tuple[int, str]]) -> None:
-    """Add the cells that reach down into this row's next columns; `still` gets those that reach further."""
-    while len(cells) in below and len(cells) < MOST_COLUMNS:
+def _take_from_above(
+    cells: list[str], below: dict[int, tuple[int, str]], remaining: dict[int, tuple[int, str]]
+) -> None:
+    """Append the cells that span down into this row's next columns; `remaining` collects those that span further."""
+    while len(cells) in below and len(cells) < MAX_COLUMNS:
         rows_left, text = below.pop(len(cells))
         if rows_left > 1:
-            still[len(cells)] = (rows_left - 1, text)
+            remaining[len(cells)] = (rows_left - 1, text)
         cells.append(text)
 
 
@@ -133,7 +135,7 @@ def _rows(table: Element, content: Content) -> Iterator[_Row]:
 
 
 def _row_elements(table: Element, content: Content) -> Iterator[tuple[Element, bool]]:
-    """(row, whether it is in the table's head)."""
+    """(row, whether it is in the table's `<thead>`)."""
     for child in table:
         if child.tag == "tr" and content.is_shown(child):
             yield child, False
@@ -158,4 +160,4 @@ def _cell_text(element: Element, content: Content) -> Iterator[str]:
 
 def _span(cell: Element, name: str) -> int:
     value = (cell.get(name) or "").strip()
-    return max(1, min(int(value), MOST_COLUMNS)) if value.isascii() and value.isdigit() and len(value) < 6 else 1
+    return max(1, min(int(value), MAX_COLUMNS)) if value.isascii() and value.isdigit() and len(value) < 6 else 1

@@ -1,7 +1,7 @@
-"""JSON, with comments and the freedoms of JSON5: as lines `name: value`, indented, without quotes and escapes.
+"""Loads JSON, including comments and JSON5 syntax, as indented lines `name: value` without quotes and escapes.
 
-Read by its tokens, so that every line knows its place in the file however that is laid out, and nothing is built whose
-depth a file could choose. What is not even loosely JSON is plain text.
+It is read token by token, so that every line has its line number in any layout, and so that no structure is built whose
+depth the file determines. Text that cannot be read as JSON is loaded as plain text.
 """
 
 import json
@@ -23,11 +23,11 @@ _NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 _CLOSING: Final = {"{": "}", "[": "]"}
 _NAME_CHARS: Final = 100
 _SHORT_CHARS: Final = 60
-"""A list of values no longer than this is one line."""
+"""A list whose values are no longer than this is one line."""
 
 
 class _NotJsonError(Exception):
-    """The text cannot be read as JSON, not even loosely."""
+    """The text cannot be read as JSON or JSON5."""
 
 
 def load_json(path: str, text: str) -> Document:
@@ -40,7 +40,7 @@ def load_json(path: str, text: str) -> Document:
 
 
 def load_json_lines(path: str, text: str) -> Document:
-    """Each line is a record; one that is not JSON is text."""
+    """Load each line as a record; a line that is not JSON is plain text."""
     root = Entry("")
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -56,10 +56,10 @@ def load_json_lines(path: str, text: str) -> Document:
 
 @dataclass(slots=True)
 class _Frame:
-    """An object or a list that is open; `indent` stands in front of its lines.
+    """An open object or list. `indent` precedes its lines.
 
-    `dash` is the mark of an item, which the first line of an object in a list has in front. `values` are those of a
-    list of plain values, whose line comes when all are known.
+    `dash` is the item marker before the first line of an object in a list. `values` collects the values of a list of
+    plain values, which is written when all are known.
     """
 
     closing: str
@@ -75,28 +75,28 @@ class _Frame:
 
 
 class _Reader:
-    """Reads the values in a text into the entries of `root`; with `in_list` each is an item."""
+    """Reads the values in a text into the entries of `root`; with `in_list` each value is a list item."""
 
     def __init__(self, text: str, root: Entry, *, line: int, in_list: bool = False) -> None:
         self._text = text
         self._line = line
         self._frames = [_Frame("]" if in_list else "", root, "")]
-        self._value: tuple[str, int] | None = None  # the last word, not yet known to be a key or a value
-        self._is_complete = False  # a value has ended and no comma has come
+        self._value: tuple[str, int] | None = None  # the last string or word, which may be a key or a value
+        self._is_complete = False  # a value has ended, and no comma has followed
 
     def read(self) -> None:
         at = 0
-        for found in _TOKEN.finditer(self._text):
-            if self._text[at : found.start()].strip():
+        for match in _TOKEN.finditer(self._text):
+            if self._text[at : match.start()].strip():
                 raise _NotJsonError
-            self._line += self._text.count("\n", at, found.start())
-            if found.lastgroup == "mark":
-                self._mark(found[0])
-            elif found.lastgroup != "comment":
+            self._line += self._text.count("\n", at, match.start())
+            if match.lastgroup == "mark":
+                self._mark(match[0])
+            elif match.lastgroup != "comment":
                 self._begin_value()
-                self._value = (_decoded(found[0]) if found.lastgroup == "string" else found[0], self._line)
-            self._line += found[0].count("\n")
-            at = found.end()
+                self._value = (_decoded(match[0]) if match.lastgroup == "string" else match[0], self._line)
+            self._line += match[0].count("\n")
+            at = match.end()
         self._end_value()
         if len(self._frames) > 1 or self._text[at:].strip():
             raise _NotJsonError
@@ -164,7 +164,7 @@ class _Reader:
             frame.entry.lines[-1] = (number, f"{line} {'[]' if mark == ']' else '{}'}")
 
     def _write(self, frame: _Frame, name: str, text: str, number: int) -> None:
-        """A value and its name as an entry of what is open; a text of several lines keeps them."""
+        """Add a value with its name to the open object or list; line breaks in it are kept."""
         first, *rest = text.split("\n")
         begin = f"{self._first(frame)}{name}: {first}" if name else self._first(frame) + first
         frame.entry.entries.append(
@@ -174,7 +174,7 @@ class _Reader:
             frame.entry.name = text
 
     def _write_values(self, frame: _Frame) -> None:
-        """The plain values of a list so far: one line if they are short and all there is, else an item for each."""
+        """Write the collected values of a list: on one line if all are short and plain, else one item each."""
         values, frame.values = frame.values, []
         if not values:
             return
@@ -191,17 +191,17 @@ class _Reader:
                 frame.entry.entries.append(Entry(f"[{len(frame.entry.entries) + 1}]", lines))
 
     def _first(self, frame: _Frame) -> str:
-        """What stands in front of the next line of `frame`."""
+        """The indentation and item marker of the next line of `frame`."""
         dash, frame.dash = frame.dash, ""
         return frame.indent[: len(frame.indent) - len(dash)] + dash
 
 
 def _decoded(token: str) -> str:
-    """What a string says; one with escapes that JSON does not know keeps them."""
+    """The value of a string token; if it has invalid escapes, they are kept."""
     if "\\" not in token and token[0] == '"':
         return token[1:-1]
     try:
-        said = json.loads('"' + re.sub(r"\\'", "'", token[1:-1]).replace("\n", "\\n") + '"', strict=False)
+        value = json.loads('"' + re.sub(r"\\'", "'", token[1:-1]).replace("\n", "\\n") + '"', strict=False)
     except ValueError:
         return token[1:-1]
-    return _NOT_TEXT.sub(REPLACEMENT, str(said).replace("\r\n", "\n").replace("\r", "\n"))
+    return _NOT_TEXT.sub(REPLACEMENT, str(value).replace("\r\n", "\n").replace("\r", "\n"))

@@ -1,6 +1,6 @@
-"""LaTeX: the words of the body, under its sections; comments, the preamble and commands that print nothing are dropped.
+"""Loads LaTeX: the text of the body under its sections, without comments, preamble and commands that print nothing.
 
-No macro is expanded. A command that is not known reads as what its braces hold.
+Macros are not expanded. An unknown command is replaced by the content of its braces.
 """
 
 import re
@@ -64,19 +64,19 @@ def load_latex(path: str, text: str) -> Document:
 
 
 def _title(text: str) -> str:
-    found = _TITLE.search(text)
-    end = argument_end(text, found.end()) if found else 0
-    return clean_heading(inline_text(" ".join(text[found.end() + 1 : end - 1].split()))) if found else ""
+    match = _TITLE.search(text)
+    end = argument_end(text, match.end()) if match else 0
+    return clean_heading(inline_text(" ".join(text[match.end() + 1 : end - 1].split()))) if match else ""
 
 
 def _is_mark(line: str, pattern: re.Pattern[str], name: str) -> bool:
-    return any(found[1] == name for found in pattern.finditer(line))
+    return any(match[1] == name for match in pattern.finditer(line))
 
 
 def _without_comments(text: str) -> Iterator[tuple[int, str, bool]]:
-    """(number, line, whether it is verbatim) of the lines up to the document's end, comments left out.
+    """(number, line, whether it is verbatim) of the lines up to the end of the document, without comments.
 
-    A line that is only a comment is gone; it does not end a paragraph.
+    A line that contains only a comment is dropped; it does not end a paragraph.
     """
     verbatim = hidden = ""
     is_off = 0
@@ -110,20 +110,20 @@ def _without_comments(text: str) -> Iterator[tuple[int, str, bool]]:
 
 
 def _uncommented(line: str) -> str:
-    """The line up to its comment. A percent sign in `\\verb` or a link begins none."""
+    """The line up to its comment. A percent sign in `\\verb` or a link does not begin one."""
     if "%" not in line or len(line) > _LINE_CHARS:
         return line
-    kept = [
-        found.span() for found in re.finditer(rf"{_VERB.pattern}|\\(?:url|href|nolinkurl|path)\{{[^{{}}]*\}}", line)
+    protected = [
+        match.span() for match in re.finditer(rf"{_VERB.pattern}|\\(?:url|href|nolinkurl|path)\{{[^{{}}]*\}}", line)
     ]
-    for found in _COMMENT.finditer(line):
-        at = found.end(1)
-        if not any(start < at < end for start, end in kept):
+    for match in _COMMENT.finditer(line):
+        at = match.end(1)
+        if not any(start < at < end for start, end in protected):
             return line[:at]
-        for place in range(at + 1, len(line)):
-            inside = any(start < place < end for start, end in kept)
-            if line[place] == "%" and line[place - 1] != "\\" and not inside:
-                return line[:place]
+        for position in range(at + 1, len(line)):
+            inside = any(start < position < end for start, end in protected)
+            if line[position] == "%" and line[position - 1] != "\\" and not inside:
+                return line[:position]
     return line
 
 
@@ -144,28 +144,28 @@ class _Reader:
             elif begun := _BEGIN.search(line):
                 self._text(line[: begun.start()], number)
                 self._environment(begun[1], line[begun.end() :], number)
-            elif found := _HEADING.search(line):
-                self._heading(found, line, number)
+            elif match := _HEADING.search(line):
+                self._heading(match, line, number)
             else:
                 self._text(line, number)
 
     def _skip_definition(self, line: str) -> None:
-        """A definition may go on for lines, as long as its braces are open."""
+        """Skip the following lines of a definition, as long as its braces are open."""
         depth = line.count("{") - line.count("}")
         last = min(len(self._lines), self._at + _DEFINITION_LINES)
         while depth > 0 and self._at < last:
             depth += self._lines[self._at][1].count("{") - self._lines[self._at][1].count("}")
             self._at += 1
 
-    def _heading(self, found: re.Match[str], line: str, number: int) -> None:
-        self._text(line[: found.start()], number)
-        source = line[found.end() :]
+    def _heading(self, match: re.Match[str], line: str, number: int) -> None:
+        self._text(line[: match.start()], number)
+        source = line[match.end() :]
         while argument_end(source, 0) < 0 and self._at < len(self._lines) and len(source) < _LINE_CHARS:
             source += " " + self._lines[self._at][1]
             self._at += 1
         end = argument_end(source, 0)
         end = len(source) if end < 0 else end
-        self.out.heading(_LEVELS[found[1]], inline_text(source[1:end].removesuffix("}")), number)
+        self.out.heading(_LEVELS[match[1]], inline_text(source[1:end].removesuffix("}")), number)
         self._text(source[end:], number)
 
     def _environment(self, name: str, rest: str, number: int) -> None:
@@ -186,15 +186,15 @@ class _Reader:
             self._text(rest.strip(), number)
 
     def _body(self, name: str, rest: str, number: int) -> list[tuple[int, str]]:
-        """The lines of an environment up to its end; what follows that on its line is read next."""
+        """The lines of an environment up to its end; any text after the end on the same line is read next."""
         lines = [(number, rest)]
         while True:
             at, line = lines[-1]
-            for found in _END.finditer(line):
-                if found[1] == name:
-                    lines[-1] = (at, line[: found.start()])
-                    if line[found.end() :].strip():
-                        self._lines.insert(self._at, (at, line[found.end() :], False))
+            for match in _END.finditer(line):
+                if match[1] == name:
+                    lines[-1] = (at, line[: match.start()])
+                    if line[match.end() :].strip():
+                        self._lines.insert(self._at, (at, line[match.end() :], False))
                     return lines
             if self._at == len(self._lines):
                 return lines
@@ -213,10 +213,10 @@ class _Reader:
             self._lines[self._at] = (number, _END.sub("", line, count=1), False)
 
     def _table(self, lines: list[tuple[int, str]]) -> None:
-        """Rows end with `\\\\`, cells with `&`; a first row of names names the columns."""
+        """Write a table. Rows end with `\\\\`, cells with `&`; a first row of names is the header."""
         rows: list[tuple[int, list[str]]] = []
         row, first = "", 0
-        lines[0] = (lines[0][0], "")  # how the columns are set
+        lines[0] = (lines[0][0], "")  # the column specification
         for number, line in lines:
             *ended, last = re.split(r"\\\\(?:\[[^\]]*\])?|\\tabularnewline\b", _RULES.sub("", line))
             for piece in ended:

@@ -1,4 +1,4 @@
-"""LaTeX within a line: commands, accents, ligatures and simple formulas as they read."""
+"""Converts inline LaTeX to text: commands, accents, ligatures and simple formulas."""
 
 import re
 import unicodedata
@@ -43,28 +43,28 @@ _NESTED: Final = 40
 
 
 def inline_text(source: str) -> str:
-    """The line as it reads, on one line."""
+    """The visible text of `source`, on one line."""
     return " ".join(_read(source, 0).split())
 
 
 def argument_end(text: str, start: int) -> int:
-    """Where the argument in braces that begins at `start` has ended, or -1 if it does not end."""
+    """The offset after the braced argument that begins at `start`, or -1 if it is not closed."""
     depth = 0
-    for found in re.finditer(r"\\.|[{}]", text[start:], re.DOTALL):
-        if found[0] in "{}":
-            depth += 1 if found[0] == "{" else -1
+    for match in re.finditer(r"\\.|[{}]", text[start:], re.DOTALL):
+        if match[0] in "{}":
+            depth += 1 if match[0] == "{" else -1
             if depth == 0:
-                return start + found.end()
+                return start + match.end()
     return -1
 
 
 def _read(source: str, depth: int) -> str:
     pieces: list[str] = []
     at = 0
-    while found := _TOKEN.search(source, at):
-        pieces.append(source[at : found.start()])
-        at = found.end()
-        _, verb, command, accent, sign, ligature, _brace = found.groups()
+    while match := _TOKEN.search(source, at):
+        pieces.append(source[at : match.start()])
+        at = match.end()
+        _, verb, command, accent, sign, ligature, _brace = match.groups()
         if verb is not None:
             pieces.append(f"`{verb}`")
         elif command in _ACCENTS or accent:
@@ -82,14 +82,14 @@ def _read(source: str, depth: int) -> str:
 
 
 def _accented(source: str, at: int, mark: str) -> tuple[str, int]:
-    found = re.compile(r"\{\\?([a-zA-Z])\}|\\?([a-zA-Z])").match(source, at)
-    if not found:
+    match = re.compile(r"\{\\?([a-zA-Z])\}|\\?([a-zA-Z])").match(source, at)
+    if not match:
         return "", at
-    return unicodedata.normalize("NFC", (found[1] or found[2]) + mark), found.end()
+    return unicodedata.normalize("NFC", (match[1] or match[2]) + mark), match.end()
 
 
 def _command(source: str, name: str, at: int, depth: int) -> tuple[str, int]:
-    """What a command prints, and where its arguments have ended. Of most it is what their braces hold."""
+    """The text that a command prints (usually its argument), and the offset after its arguments."""
     if name in _SYMBOLS:
         return _SYMBOLS[name], at + 2 if source.startswith("{}", at) else at
     while option := _OPTION.match(source, at):

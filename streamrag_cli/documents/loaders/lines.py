@@ -1,7 +1,7 @@
-"""Builds a document's text line by line, each with the line of the file that it came from.
+"""Builds a document's text line by line, each line with its line number in the file.
 
-What a format's markup says is written as plain Markdown, whatever the format: `#` before a heading, fences around
-code, `- ` before a list item or a table's row. So whoever cuts or quotes the text has one kind of markup to know.
+All formats are converted to plain Markdown: `#` before a heading, fences around code, `- ` before a list item or table
+row. Code that cuts or quotes the text therefore needs to handle only one markup.
 """
 
 import re
@@ -17,7 +17,7 @@ _BACKTICKS = re.compile(r"`{3,}")
 
 @dataclass(slots=True)
 class Lines:
-    """Text so far. Lines of the file are counted from 1 and come in ascending order."""
+    """The text so far. Line numbers count from 1 and are added in ascending order."""
 
     headings: list[Heading] = field(default_factory=list)
     length: int = 0
@@ -26,7 +26,7 @@ class Lines:
     _blank_due: bool = False
 
     def add(self, text: str, number: int) -> None:
-        """One line of text. A blank one ends the paragraph."""
+        """Add one line of text. A blank line ends the paragraph."""
         if not text.strip():
             self.blank()
             return
@@ -36,11 +36,11 @@ class Lines:
         self._put(text.rstrip(), number)
 
     def blank(self) -> None:
-        """A blank line is to come before the next line of text; several are one."""
+        """Put one blank line before the next line of text."""
         self._blank_due = True
 
     def heading(self, level: int, text: str, number: int) -> None:
-        """A heading with a line of its own. One without words ends the section before it and has no line."""
+        """Add a heading on a line of its own. A heading without words only ends the previous section."""
         words = clean_heading(text)
         self.blank()
         start = self.length + (1 if self._lines else 0)
@@ -50,7 +50,7 @@ class Lines:
         self.blank()
 
     def code(self, lines: Sequence[tuple[int, str]], language: str = "") -> None:
-        """Lines (number, text) as they are, in a fence; blank lines around them are dropped."""
+        """Add lines (number, text) unchanged in a code fence, without leading and trailing blank lines."""
         first, last = 0, len(lines)
         while first < last and not lines[first][1].strip():
             first += 1
@@ -68,8 +68,8 @@ class Lines:
         self._put(fence, shown[-1][0])
         self.blank()
 
-    def document(self, path: str, *, title: str = "", summary: str = "", remarks: tuple[str, ...] = ()) -> Document:
-        """The document, cut at its headings. Its title, unless given, is its only heading of the highest level."""
+    def document(self, path: str, *, title: str = "", summary: str = "", notes: tuple[str, ...] = ()) -> Document:
+        """Build the document, divided at its headings. The default title is its only heading of the highest level."""
         text = self.text
         return Document(
             path=path,
@@ -78,7 +78,7 @@ class Lines:
             summary=summary,
             sections=sections_from(self.headings, len(text)),
             line_numbers=self.numbers,
-            remarks=remarks,
+            notes=notes,
         )
 
     @property
@@ -87,7 +87,7 @@ class Lines:
 
     @property
     def numbers(self) -> list[int]:
-        """For each line of the text the line of the file."""
+        """The file's line number of each line of the text."""
         return self._numbers or [1]
 
     def _put(self, line: str, number: int) -> None:
@@ -97,7 +97,7 @@ class Lines:
 
 
 class Edit(NamedTuple):
-    """What stands from character `start` to `end` is to read `text`, which has no line break."""
+    """Replaces the characters from `start` to `end` by `text`, which has no line break."""
 
     start: int
     end: int
@@ -105,9 +105,9 @@ class Edit(NamedTuple):
 
 
 def edited(text: str, edits: Sequence[Edit]) -> tuple[str, Sequence[int]]:
-    """`text` after `edits`, which are in order and do not overlap, and for each of its lines the line it was.
+    """Apply `edits`, which are in order and do not overlap; also return the original number of each line.
 
-    A line of which nothing is left but blanks is gone.
+    Lines that become blank are removed.
     """
     if not edits:
         return text, range(1, text.count("\n") + 2)
@@ -115,14 +115,14 @@ def edited(text: str, edits: Sequence[Edit]) -> tuple[str, Sequence[int]]:
     numbers: list[int] = [1]
     at, line, is_fresh = 0, 1, True
     for start, end, shown in _with_whole_lines(text, edits):
-        kept = text[at:start]
-        if kept:
+        unchanged = text[at:start]
+        if unchanged:
             numbers[-1] = line if is_fresh else numbers[-1]
-            breaks = kept.count("\n")
+            breaks = unchanged.count("\n")
             numbers.extend(range(line + 1, line + breaks + 1))
             line += breaks
-            is_fresh = kept.endswith("\n")
-        pieces.append(kept)
+            is_fresh = unchanged.endswith("\n")
+        pieces.append(unchanged)
         if shown:
             numbers[-1] = line if is_fresh else numbers[-1]
             is_fresh = False
@@ -136,7 +136,7 @@ def edited(text: str, edits: Sequence[Edit]) -> tuple[str, Sequence[int]]:
 
 
 def _with_whole_lines(text: str, edits: Sequence[Edit]) -> list[Edit]:
-    """The edits, each that leaves nothing of its lines grown by the line break behind them."""
+    """The edits; those that remove all text from their lines are extended by the following line break."""
     grown: list[Edit] = []
     floor = 0
     for edit in edits:

@@ -1,7 +1,7 @@
-"""Mail: messages (RFC 5322) and mailboxes of them, each under its subject, with sender, date and what it says.
+"""Loads mail messages (RFC 5322) and mailboxes: each message under its subject, with sender, date and text.
 
-Plain text is preferred to HTML. Attached messages are read as parts of the one around them; other attachments are
-named, not read. A message's lines are all given as the one it begins at: bodies are encoded, so theirs are not known.
+Plain text is preferred to HTML. Attached messages are included in the message around them; other attachments are only
+listed. All lines of a message have the number of its first line, because bodies are encoded.
 """
 
 import email.policy
@@ -26,7 +26,7 @@ _QUOTED: Final = re.compile(r"[ \t]*(?:>[ \t]?)+")
 _NESTED: Final = 5
 _PARTS: Final = 500
 _HEADER_CHARS: Final = 500
-_RECEIVERS: Final = 20
+_MAX_RECIPIENTS: Final = 20
 _SHORT_CHARS: Final = 1000
 
 
@@ -36,30 +36,30 @@ def load_mail(path: str, data: bytes) -> Document:
         raise DocumentError("corrupt, or not a mail message", code="corrupt")
     out = Lines()
     _Writer(out, 1).write(_parsed(data), 1)
-    return _apart(out.document(path))
+    return _separate_messages(out.document(path))
 
 
 def load_mailbox(path: str, data: bytes) -> Document:
     data = data.replace(b"\r\n", b"\n")
     out = Lines()
     starts = [
-        found.start()
-        for found in _SEPARATOR.finditer(data)
-        if data[max(0, found.start() - 1) : found.start()] in (b"", b"\n")
+        match.start()
+        for match in _SEPARATOR.finditer(data)
+        if data[max(0, match.start() - 1) : match.start()] in (b"", b"\n")
     ]
     if not starts or starts[0] != 0:
         if data.strip():
             raise DocumentError("corrupt, or not a mailbox", code="corrupt")
-        return _apart(out.document(path))
+        return _separate_messages(out.document(path))
     line = 1
     for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
         _Writer(out, line).write(_parsed(data[data.index(b"\n", start) + 1 : end]), 1)
         line += data.count(b"\n", start, end)
-    return _apart(out.document(path))
+    return _separate_messages(out.document(path))
 
 
-def _apart(document: Document) -> Document:
-    """The document with each short message as a chunk of its own: its sender and date are of no other's words."""
+def _separate_messages(document: Document) -> Document:
+    """Make each short message one chunk, so that its sender and date apply to all of the chunk."""
     sections = [replace(each, is_whole=each.end - each.start <= _SHORT_CHARS) for each in document.sections]
     return replace(document, sections=tuple(sections))
 
@@ -69,7 +69,7 @@ def _parsed(data: bytes) -> EmailMessage:
 
 
 class _Writer:
-    """Writes a message that begins at line `number`."""
+    """Writes a message that begins on line `number`."""
 
     def __init__(self, out: Lines, number: int) -> None:
         self._out = out
@@ -93,7 +93,7 @@ class _Writer:
                 self.write(each, level + 1)
 
     def _body(self, part: EmailMessage, attachments: list[str], messages: list[EmailMessage], depth: int = 0) -> str:
-        """The text of a part and of what is in it; what is attached is put aside."""
+        """The text of a part and its nested parts; attached files and messages are collected in the lists."""
         self._parts += 1
         if self._parts > _PARTS or depth > _NESTED * 4:
             return ""
@@ -102,7 +102,7 @@ class _Writer:
             messages.extend(each for each in _parts_of(part))
             return ""
         if part.is_multipart():
-            return self._of_parts(part, kind, attachments, messages, depth)
+            return self._multipart_text(part, kind, attachments, messages, depth)
         name = _file_name(part)
         if part.get_content_maintype() != "text" or (depth and _is_attached(part)):
             if name or part.get_content_maintype() != "text":
@@ -110,7 +110,7 @@ class _Writer:
             return ""
         return _text_of(part, is_html=kind == "text/html")
 
-    def _of_parts(
+    def _multipart_text(
         self, part: EmailMessage, kind: str, attachments: list[str], messages: list[EmailMessage], depth: int
     ) -> str:
         inner = _parts_of(part)
@@ -137,14 +137,14 @@ def _parts_of(part: EmailMessage) -> list[EmailMessage]:
 
 
 def _header(message: EmailMessage, name: str) -> str:
-    """A header's decoded value on one line, or "". Broken ones are taken as they stand."""
+    """A header's decoded value on one line, or "". A malformed header is returned undecoded."""
     try:
         value = str(message.get(name, ""))
-    except Exception:  # noqa: BLE001 - the parser of headers raises anything on broken ones
+    except Exception:  # noqa: BLE001 - the header parser may raise anything on malformed headers
         value = next((str(raw) for key, raw in message.raw_items() if key.casefold() == name.casefold()), "")
     shown = " ".join(_NOT_TEXT.sub(REPLACEMENT, value).split())
-    if name in {"To", "Cc"} and shown.count(",") >= _RECEIVERS:
-        shown = ",".join(shown.split(",")[:_RECEIVERS]) + ", …"
+    if name in {"To", "Cc"} and shown.count(",") >= _MAX_RECIPIENTS:
+        shown = ",".join(shown.split(",")[:_MAX_RECIPIENTS]) + ", …"
     return shown if len(shown) <= _HEADER_CHARS else shown[: _HEADER_CHARS - 1] + "…"
 
 

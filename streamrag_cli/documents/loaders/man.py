@@ -1,7 +1,7 @@
-"""Manual pages: roff with the macros of man(7) and mdoc(7), as text under the headings of the page.
+"""Loads manual pages: roff with the macros of man(7) and mdoc(7), as text under the page's headings.
 
-Only what these two packages say is understood. Macros that a page defines for itself, conditions and registers are
-left out, and no other file is read.
+Only these two macro packages are supported. Macros that a page defines itself, conditions and registers are ignored,
+and no other file is read.
 """
 
 import re
@@ -18,7 +18,7 @@ _ARGUMENT: Final = re.compile(r'"((?:[^"]|"")*)"?|((?:\\ |\S)+)')
 _COMMENT: Final = re.compile(r"(?<!\\)\\[\"#].*")
 _TEXT_MACROS: Final = frozenset({"B", "I", "SM", "SB", "R", "CW", "C"})
 _ALTERNATING: Final = frozenset({"BR", "RB", "BI", "IB", "IR", "RI"})
-_STEERING: Final = frozenset(
+_CONTROL_MACROS: Final = frozenset(
     {"TH", "Dt", "de", "am", "ig", "TS", "EQ", "UR", "MT", "UE", "ME", "PP", "P", "LP", "HP", "Pp", "Lp",
      "sp", "RS", "RE", "SY",
      "YS"}
@@ -52,11 +52,11 @@ class _Reader:
         self._lines = text.split("\n")
         self._at = 0
         self._number = 0
-        self._name = ""  # of what the page is about, for `.Nm` without one
+        self._name = ""  # the documented name, for `.Nm` without an argument
         self._code: list[tuple[int, str]] | None = None
-        self._tag: str | None = None  # begun by `.TP`: None outside, "" until its line has come
+        self._tag: str | None = None  # set by `.TP`: None outside a tag, "" until its line is read
         self._heading_due = 0
-        self._never_closed: set[str] = set()
+        self._unclosed: set[str] = set()
         self._mark = ""
 
     def read(self) -> None:
@@ -94,12 +94,12 @@ class _Reader:
             self._item(name, source)
         elif name in _TEXT_MACROS | _ALTERNATING:
             self._text(roff_text(("" if name in _ALTERNATING else " ").join(_arguments(source))))
-        elif name in _STEERING:
-            self._steer(name, source)
+        elif name in _CONTROL_MACROS:
+            self._control(name, source)
         elif name not in _WITHOUT_TEXT and name[0].isupper():
             self._mdoc(name, source)
 
-    def _steer(self, name: str, source: str) -> None:
+    def _control(self, name: str, source: str) -> None:
         words = _arguments(source)
         if name in {"TH", "Dt"}:
             self.title = f"{words[0]}({words[1]})" if len(words) > 1 else "".join(words)
@@ -118,9 +118,9 @@ class _Reader:
                 self.out.add(f"- {term}:", self._number)
 
     def _term(self) -> str:
-        """The term whose text is indented by the `.RS` behind it, as DocBook and AsciiDoc write their lists; else "".
+        """The term before an `.RS` that indents its text, as in lists of DocBook and AsciiDoc; else "".
 
-        Behind the `.RS` the page is read on.
+        If there is a term, reading continues after the `.RS`.
         """
         words: list[str] = []
         for at in range(self._at, min(self._at + _TERM_LINES, len(self._lines))):
@@ -193,18 +193,18 @@ class _Reader:
             self._code = None
 
     def _skip_to(self, closing: str) -> bool:
-        """Go on behind the line `closing`, which may have blanks in it; stay if there is none."""
-        end = len(self._lines) if closing in self._never_closed else self._at
+        """Continue after the line `closing`, which may contain blanks; if there is none, stay and return False."""
+        end = len(self._lines) if closing in self._unclosed else self._at
         while end < len(self._lines) and "".join(self._lines[end].split()) != closing:
             end += 1
         if end == len(self._lines):
-            self._never_closed.add(closing)
+            self._unclosed.add(closing)
             return False
         self._at = end + 1
         return True
 
     def _table(self) -> None:
-        """A table of tbl(1): options and formats up to a line that ends with a full stop, then rows."""
+        """Read a tbl(1) table: options and formats up to a line that ends with a full stop, then rows."""
         begin = self._at
         if not self._skip_to(".TE"):
             return
@@ -221,7 +221,7 @@ class _Reader:
 
 
 def _table_rows(lines: Sequence[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
-    """Rows of cells set apart by tabs; a cell of several lines is between `T{` and `T}`."""
+    """Rows of cells separated by tabs; a cell of several lines is between `T{` and `T}`."""
     cells: list[str] = []
     first = 0
     is_open = False
@@ -246,7 +246,7 @@ def _table_rows(lines: Sequence[tuple[int, str]]) -> Iterator[tuple[int, list[st
 
 
 def _is_term(text: str, *, is_marked: bool) -> bool:
-    """Whether what stands in front of an indented block is a term rather than a sentence about the block."""
+    """Whether the text before an indented block is a term, not a sentence that introduces the block."""
     if not text or len(text) > _TERM_CHARS or text.endswith((".", ":", ";", "!", "?")):
         return False
     return is_marked or len(text.split()) <= _TERM_WORDS
@@ -254,6 +254,6 @@ def _is_term(text: str, *, is_marked: bool) -> bool:
 
 def _arguments(source: str) -> list[str]:
     return [
-        found[2] if found[1] is None else found[1].replace('""', '"')
-        for found in _ARGUMENT.finditer(source[:_LINE_CHARS])
+        match[2] if match[1] is None else match[1].replace('""', '"')
+        for match in _ARGUMENT.finditer(source[:_LINE_CHARS])
     ]

@@ -1,4 +1,4 @@
-"""roff's escapes and mdoc's macros within a line, as they read."""
+"""Converts roff escapes and inline mdoc macros to text."""
 
 import re
 from collections.abc import Sequence
@@ -35,38 +35,38 @@ _OPENING: Final = frozenset("([")
 
 
 _STRINGS: Final = {"Aq": "'", "lq": "“", "rq": "”", "Tm": "™", "R": "®"}
-"""Strings that every page may use: those of the macro packages, and `Aq`, which generated pages define alike."""
+"""Predefined strings: those of the macro packages, and `Aq`, which all generated pages define the same way."""
 _STRING: Final = re.compile(r"\\\*(?:\(|\[)?(Aq|lq|rq|Tm|R)(?:(?<=R)|\]|(?=.|$))")
 
 
 def roff_text(text: str) -> str:
-    """Text without escapes. Nothing is looked up: strings and registers of the page itself read as nothing.
+    """Text without escapes. Strings and registers that the page defines are not expanded and become empty.
 
     >>> roff_text(r"\\fB\\-v\\fR \\(em an\\ option")
     '-v — an option'
     """
     if "\\" not in text:
         return text
-    return _ESCAPE.sub(_glyph, _STRING.sub(lambda found: _STRINGS[found[1]], text))
+    return _ESCAPE.sub(_glyph, _STRING.sub(lambda match: _STRINGS[match[1]], text))
 
 
-def _glyph(found: re.Match[str]) -> str:
-    name = found[1] or found[2]
+def _glyph(match: re.Match[str]) -> str:
+    name = match[1] or match[2]
     if name is None:
-        return _SINGLE.get(found[3] or "", "")
+        return _SINGLE.get(match[3] or "", "")
     if name in _GLYPHS:
         return _GLYPHS[name]
     if re.fullmatch(r"u[0-9A-F]{4,5}", name):
         return chr(int(name[1:], 16)) if not 0xD800 <= int(name[1:], 16) <= 0xDFFF else ""
     if len(name) == 2 and name[0] in _ACCENTS and name[1].isalpha():
-        import unicodedata  # an accented letter is rare
+        import unicodedata  # accented letters are rare
 
         return unicodedata.normalize("NFC", name[1] + _ACCENTS[name[0]])
     return ""
 
 
 def inline_mdoc(words: Sequence[str]) -> str:
-    """A line of mdoc's macros as it reads: `Op Fl v Ar file` is `[-v file]`."""
+    """The text of a line of mdoc macros: `Op Fl v Ar file` becomes `[-v file]`."""
     shown: list[str] = []
     closing: list[str] = []
     glue = True  # whether the next word follows without a space

@@ -1,7 +1,7 @@
-"""Markdown: the text is the file's, but for what a reader of the page does not see.
+"""Loads Markdown: the text is that of the file, without the parts that a reader of the page does not see.
 
-The parser's block rules find the headings and the code, so that a `#` in a fence is neither. Front matter and comments
-are cut out, links between notes read as their names, and a row of a table carries the names of its columns.
+The parser's block rules find headings and code, so a `#` in a fence is not a heading. Front matter and comments are
+removed, links between notes are replaced by their names, and table rows are labelled with the column names.
 """
 
 import re
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from streamrag_cli.documents.loaders.definition_lists import definition_edits
 from streamrag_cli.documents.loaders.front_matter import FrontMatter, front_matter
 from streamrag_cli.documents.loaders.lines import Edit, edited
-from streamrag_cli.documents.loaders.note_markup import MAY_HOLD_NOTES, note_edits
+from streamrag_cli.documents.loaders.note_markup import MAY_CONTAIN_NOTES, note_edits
 from streamrag_cli.documents.loaders.rows import column_names, row_text
 from streamrag_cli.documents.outline import Heading, clean_heading, line_starts, only_top_heading, sections_from
 from streamrag_cli.model import Document
@@ -33,7 +33,7 @@ _DELIMITER_ROW: Final = re.compile(
 )
 
 _SHOWN_CHARS: Final = 2000
-"""Of a heading; what the parser takes for one may be a whole page."""
+"""The maximum length of a heading; what the parser considers a heading may be a whole page."""
 
 
 def load_markdown(path: str, source: str) -> Document:
@@ -42,9 +42,10 @@ def load_markdown(path: str, source: str) -> Document:
 
 
 def markdown_document(path: str, about: FrontMatter, text: str, lines: Sequence[int]) -> Document:
-    """The document whose text is Markdown; if front matter is all there is, it is the text.
+    """Build a document from Markdown. If the file has only front matter, that becomes the text.
 
-    Its facts stand in front matter of their own, in the first section, on the lines that they have in the file.
+    Facts from the front matter `about` are written as front matter at the beginning of the first section, on the same
+    lines as in the file.
     """
     if not text.strip() and (about.title or about.summary):
         text, lines = about.summary or about.title, [len(about.facts) + 2 if about.facts else 1]
@@ -67,7 +68,7 @@ def markdown_document(path: str, about: FrontMatter, text: str, lines: Sequence[
 
 
 def find_headings(text: str, *, start: int = 0) -> list[Heading]:
-    """The headings of the Markdown in `text` from offset `start` on, without markup; offsets are into `text`."""
+    """The headings in the Markdown `text` after offset `start`, without markup; their offsets are into `text`."""
     body = text[start:]
     starts = line_starts(body)
     headings: list[Heading] = []
@@ -79,35 +80,35 @@ def find_headings(text: str, *, start: int = 0) -> list[Heading]:
         if token.type == "heading_open":
             words = _heading_text(tokens[index + 1].content)
             headings.append(Heading(start=at, level=int(token.tag[1]), text=words))
-        elif token.type == "html_block" and (found := _HTML_HEADING.search(token.content[:_SHOWN_CHARS])):
-            words = clean_heading(unescape(_TAG.sub(" ", found[2])))
-            headings.append(Heading(start=at, level=int(found[1]), text=words))
+        elif token.type == "html_block" and (html := _HTML_HEADING.search(token.content[:_SHOWN_CHARS])):
+            words = clean_heading(unescape(_TAG.sub(" ", html[2])))
+            headings.append(Heading(start=at, level=int(html[1]), text=words))
     return headings
 
 
 def visible(text: str, start: int) -> tuple[str, Sequence[int]]:
-    """`text` from offset `start` on as its page shows it, and for each line the line it was."""
+    """The visible part of `text` after offset `start`, and the original line number of each line."""
     edits = [Edit(0, start)] if start else []
-    if MAY_HOLD_NOTES.search(text, start):
+    if MAY_CONTAIN_NOTES.search(text, start):
         edits += note_edits(text, start, code_spans(text, start))
     shown, lines = edited(text, edits)
-    if found := list(definition_edits(shown, code_spans)):
-        shown, kept = edited(shown, found)
-        lines = [lines[number - 1] for number in kept]
+    if definitions := list(definition_edits(shown, code_spans)):
+        shown, numbers = edited(shown, definitions)
+        lines = [lines[number - 1] for number in numbers]
     return with_named_rows(shown, lines)
 
 
 def with_named_rows(text: str, lines: Sequence[int]) -> tuple[str, Sequence[int]]:
-    """`text` with each row of its tables as a list item that names the columns; `lines` are those of the file."""
+    """Turn each table row in `text` into a list item with the column names; `lines` are the line numbers."""
     edits = list(_row_edits(text)) if _DELIMITER_ROW.search(text) else []
     if not edits:
         return text, lines
-    shown, kept = edited(text, edits)
-    return shown, [lines[number - 1] for number in kept]
+    shown, numbers = edited(text, edits)
+    return shown, [lines[number - 1] for number in numbers]
 
 
 def code_spans(text: str, start: int = 0) -> list[tuple[int, int]]:
-    """From where to where the code blocks of `text` go, in order, from offset `start` on."""
+    """The (start, end) offsets of the code blocks in `text` after offset `start`, in order."""
     body = text[start:]
     starts = line_starts(body)
     return [
@@ -118,7 +119,7 @@ def code_spans(text: str, start: int = 0) -> list[tuple[int, int]]:
 
 
 def _row_edits(text: str) -> Iterator[Edit]:
-    """The header of each table cut out, and each of its rows as `row_text` says it."""
+    """Edits that remove the header of each table and rewrite its rows with `row_text`."""
     lines = text.split("\n")
     starts = line_starts(text)
     columns: list[str] | None = None
@@ -148,7 +149,7 @@ def _heading_text(source: str) -> str:
     if _PLAIN.match(source):
         return clean_heading(source)
     pieces: list[str] = []
-    # At each bracket the parser looks for a link, also in a heading of nothing but brackets.
+    # The parser looks for a link at every bracket, which is slow in a heading full of brackets.
     for token in _inline(with_links=_LINK in source).parseInline(source)[0].children or ():
         pieces.extend(_shown(token))
     return clean_heading("".join(pieces))
@@ -164,7 +165,7 @@ def _shown(token: "Token") -> list[str]:
 
 @cache
 def _blocks() -> "MarkdownIt":
-    from markdown_it import MarkdownIt  # 65 ms
+    from markdown_it import MarkdownIt  # imports in about 65 ms
 
     parser = MarkdownIt("commonmark").enable("table")
     parser.core.ruler.enableOnly(["normalize", "block"])
@@ -173,7 +174,7 @@ def _blocks() -> "MarkdownIt":
 
 @cache
 def _inline(*, with_links: bool) -> "MarkdownIt":
-    from markdown_it import MarkdownIt  # loaded by now
+    from markdown_it import MarkdownIt  # already imported
 
     parser = MarkdownIt("commonmark")
     return parser if with_links else parser.disable(["link", "image"])

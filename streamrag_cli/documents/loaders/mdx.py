@@ -1,6 +1,6 @@
-"""MDX: Markdown whose imports, exports, comments, expressions and tags are cut out; what stands between tags stays.
+"""Loads MDX: Markdown without its imports, exports, comments, expressions and tags; text between tags is kept.
 
-A tag's `title` or `label` is read, since the page shows it.
+A tag's `title` or `label` is kept too, because the page shows it.
 """
 
 import re
@@ -18,8 +18,8 @@ _STRING: Final = re.compile(r"""\{\s*(["'`])([^"'`{}$]*)\1\s*\}""")
 _BLOCK_END: Final = re.compile(r"\n[ \t]*\n")
 _INLINE_CHARS: Final = 1000
 _TAG_CHARS: Final = 5000
-_MOST_FAILURES: Final = 200
-"""After so many marks that nothing closes, a file is not MDX."""
+_MAX_FAILURES: Final = 200
+"""After this many unclosed marks, the file is not considered MDX."""
 
 
 def load_mdx(path: str, source: str) -> Document:
@@ -36,48 +36,48 @@ def _edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterator[E
     )
     begins, after = next(blocks)
     failures = 0
-    while failures < _MOST_FAILURES and (found := _MARKS.search(text, at)):
-        while after <= found.start():
+    while failures < _MAX_FAILURES and (match := _MARKS.search(text, at)):
+        while after <= match.start():
             begins, after = next(blocks)
-        if begins <= found.start():
+        if begins <= match.start():
             at = after
             continue
-        edit = _edit(text, found)
+        edit = _edit(text, match)
         if edit is not None:
             yield edit
-        failures += edit is None and not found[1]
-        at = edit.end if edit else _past(text, found)
+        failures += edit is None and not match[1]
+        at = edit.end if edit else _past(text, match)
 
 
-def _after_indent(text: str, place: int) -> int:
-    while text.startswith((" ", "\t"), place):
-        place += 1
-    return place
+def _after_indent(text: str, at: int) -> int:
+    while text.startswith((" ", "\t"), at):
+        at += 1
+    return at
 
 
-def _past(text: str, found: re.Match[str]) -> int:
-    """Where to look on: behind code in a line, else behind the mark."""
-    if found[1]:
-        closes = text.find(found[1], found.end(), found.end() + _INLINE_CHARS)
-        return closes + len(found[1]) if closes >= 0 else found.end()
-    return found.end()
+def _past(text: str, match: re.Match[str]) -> int:
+    """The offset at which to continue: after inline code, or else after the mark."""
+    if match[1]:
+        closes = text.find(match[1], match.end(), match.end() + _INLINE_CHARS)
+        return closes + len(match[1]) if closes >= 0 else match.end()
+    return match.end()
 
 
-def _edit(text: str, found: re.Match[str]) -> Edit | None:
-    start = found.start()
-    if found[2]:
+def _edit(text: str, match: re.Match[str]) -> Edit | None:
+    start = match.start()
+    if match[2]:
         closes = _BLOCK_END.search(text, start)
         return Edit(start, closes.start() if closes else len(text))
-    if found[3]:
+    if match[3]:
         end = text.find("-->", start, start + _TAG_CHARS)
         return Edit(start, end + 3) if end >= 0 else None
-    if found[4]:
+    if match[4]:
         end = _balanced(text, start + 1, ">")
         if end < 0:
             return None
         words = [next(filter(None, each.groups()), "") for each in _SHOWN.finditer(text, start, end)]
         return Edit(start, end, " ".join(" ".join(words).split()))
-    if found[5]:
+    if match[5]:
         end = _balanced(text, start + 1, "}")
         string = _STRING.fullmatch(text, start, end) if end >= 0 else None
         return Edit(start, end, string[2].replace("\n", " ") if string else "") if end >= 0 else None
@@ -85,7 +85,7 @@ def _edit(text: str, found: re.Match[str]) -> Edit | None:
 
 
 def _balanced(text: str, start: int, closing: str) -> int:
-    """Where what is open at `start` has been closed by `closing`, or -1. Strings and braces are passed over."""
+    """The offset after the `closing` that matches the opening before `start`, or -1. Skips strings and braces."""
     depth = 0
     quote = ""
     at = start

@@ -1,8 +1,8 @@
-"""What Markdown's readers do not see as text, and what notes (Obsidian, Logseq) and site generators write into it.
+"""Removes markup in Markdown that readers do not see: comments, and syntax of notes and site generators.
 
-Shortcodes of Hugo and tags of Jekyll go, what they enclose stays. Comments in HTML's, Obsidian's and the link
-definition's way go; a link to a note reads as its name, a highlight as its words. Code, in blocks and in lines, is left
-alone.
+Hugo shortcodes and Jekyll tags are removed, but the text they enclose is kept. HTML, Obsidian and link-definition
+comments are removed; a link to a note is replaced by its name, and a highlight by its text. Code blocks and inline code
+are unchanged.
 """
 
 import re
@@ -19,8 +19,10 @@ _MARKS: Final = re.compile(
     r"|(?P<callout>^[ \t>]*>[ \t]*\[!\w[\w|-]*\][+-]?)|(?P<block>[ \t]\^[\w-]+[ \t]*$)",
     re.MULTILINE,
 )
-MAY_HOLD_NOTES: Final = re.compile(r"<!--|%%|\{%|\{\{<|\[\[|==|\[!|[ \t]\^|^[ ]{0,3}\[(?://|comment|_)", re.MULTILINE)
-"""Matches wherever there is anything to edit, and fast."""
+MAY_CONTAIN_NOTES: Final = re.compile(
+    r"<!--|%%|\{%|\{\{<|\[\[|==|\[!|[ \t]\^|^[ ]{0,3}\[(?://|comment|_)", re.MULTILINE
+)
+"""A fast test: matches if there may be anything to edit."""
 
 _CODE_CHARS: Final = 2000
 _LINE_CHARS: Final = 1000
@@ -31,54 +33,54 @@ _PICTURE: Final = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|bmp|avif|mp[34]|m4a|w
 
 
 def note_edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterator[Edit]:
-    """The edits from offset `start` on; `code` says where code blocks are, in order."""
+    """The edits after offset `start`; `code` has the offsets of code blocks, in order."""
     at = start
     ends = _Ends(text)
     shortcodes = Shortcodes(text)
     blocks = iter([*code, (len(text) + 1, len(text) + 1)])
     begins, after = next(blocks)
-    while found := _MARKS.search(text, at):
-        while after <= found.start():
+    while markup := _MARKS.search(text, at):
+        while after <= markup.start():
             begins, after = next(blocks)
-        if begins <= found.start():
+        if begins <= markup.start():
             at = after
             continue
-        edit = _edit(text, found, ends, shortcodes)
+        edit = _edit(text, markup, ends, shortcodes)
         if edit.text != text[edit.start : edit.end]:
             yield edit
-        at = max(edit.end, found.end(), shortcodes.code_until)
+        at = max(edit.end, markup.end(), shortcodes.code_until)
 
 
-def _edit(text: str, found: re.Match[str], ends: "_Ends", shortcodes: Shortcodes) -> Edit:
-    """What to do about a mark; an edit that changes nothing where it is none."""
-    start, end = found.span()
-    nothing = Edit(start, end, found[0])
-    match found.lastgroup:
+def _edit(text: str, markup: re.Match[str], ends: "_Ends", shortcodes: Shortcodes) -> Edit:
+    """The edit for a piece of markup; if it turns out to be plain text, the edit changes nothing."""
+    start, end = markup.span()
+    unchanged = Edit(start, end, markup[0])
+    match markup.lastgroup:
         case "code":
-            closing = _same_run(text, found[0], end)
-            return Edit(start, end, found[0]) if closing < 0 else Edit(start, closing, text[start:closing])
+            closing = _same_run(text, markup[0], end)
+            return Edit(start, end, markup[0]) if closing < 0 else Edit(start, closing, text[start:closing])
         case "comment":
-            closing = ends.of("-->", end)
-            return Edit(start, closing + 3) if closing >= 0 else nothing
+            closing = ends.find("-->", end)
+            return Edit(start, closing + 3) if closing >= 0 else unchanged
         case "aside":
             closes = _ASIDE_END.search(text, end, end + _CODE_CHARS)
-            return Edit(start, closes.end()) if closes else nothing
+            return Edit(start, closes.end()) if closes else unchanged
         case "shortcode":
-            return shortcodes.edit(start) or nothing
+            return shortcodes.edit(start) or unchanged
         case "link":
             link = _LINK.match(text, start, start + _LINE_CHARS)
-            return Edit(start, link.end(), _link_text(link)) if link else nothing
+            return Edit(start, link.end(), _link_text(link)) if link else unchanged
         case "mark":
             marked = _MARKED.match(text, start, start + _LINE_CHARS)
-            return Edit(start, marked.end(), marked[1]) if marked else nothing
+            return Edit(start, marked.end(), marked[1]) if marked else unchanged
         case "callout":
-            return Edit(start, end, found[0][: found[0].index("[")].rstrip())
+            return Edit(start, end, markup[0][: markup[0].index("[")].rstrip())
         case _:
             return Edit(start, end)
 
 
 def _same_run(text: str, run: str, start: int) -> int:
-    """Where the code that `run` opens has ended, or -1. Code ends in the same paragraph."""
+    """The end of the inline code opened by `run`, or -1. Inline code ends within its paragraph."""
     window = text[start : start + _CODE_CHARS].partition("\n\n")[0]
     closes = re.search(rf"(?<!`){run}(?!`)", window) if len(run) <= _LINE_CHARS else None
     return start + closes.end() if closes else -1
@@ -92,16 +94,16 @@ def _link_text(link: re.Match[str]) -> str:
 
 
 class _Ends:
-    """Finds what closes a comment; once there is no more, no later search looks for it."""
+    """Finds the ends of comments; remembers when there are none left, so that searching stays linear."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._last = len(text)
 
-    def of(self, mark: str, start: int) -> int:
+    def find(self, mark: str, start: int) -> int:
         if start >= self._last:
             return -1
-        place = self._text.find(mark, start)
-        if place < 0:
+        end = self._text.find(mark, start)
+        if end < 0:
             self._last = start
-        return place
+        return end

@@ -1,7 +1,7 @@
-"""Jupyter notebooks, format 3 and 4: Markdown cells as they are, code cells in fences, outputs after them.
+"""Loads Jupyter notebooks, formats 3 and 4: Markdown cells unchanged, code cells in fences, followed by their outputs.
 
-Read as the JSON that it is, not with `nbformat`: that brings a JSON schema validator, warns of missing cell ids,
-and refuses notebooks whose text is perfectly readable.
+They are parsed as JSON, not with `nbformat`, which imports a JSON schema validator, warns about missing cell ids and
+rejects notebooks whose text is perfectly readable.
 """
 
 import json
@@ -36,8 +36,8 @@ def load_notebook(path: str, source: str) -> Document:
         for is_markdown, text in _rendered(cell, language):
             if is_markdown:
                 headings.extend(
-                    Heading(start=length + found.start, level=found.level, text=found.text)
-                    for found in find_headings(text)
+                    Heading(start=length + heading.start, level=heading.level, text=heading.text)
+                    for heading in find_headings(text)
                 )
             pieces.append(text + "\n\n")
             length += len(text) + 2
@@ -51,7 +51,7 @@ def load_notebook(path: str, source: str) -> Document:
 
 
 def _cells(notebook: Any) -> list[dict[str, Any]] | None:
-    """The cells of format 4, or of all worksheets of format 3; None if this is no notebook."""
+    """The cells of format 4, or of all worksheets of format 3; None if this is not a notebook."""
     match notebook:
         case {"cells": list(cells)}:
             pass
@@ -63,7 +63,7 @@ def _cells(notebook: Any) -> list[dict[str, Any]] | None:
 
 
 def _rendered(cell: dict[str, Any], language: str) -> Iterator[tuple[bool, str]]:
-    """(whether it is Markdown, text) for a cell's source and each output worth keeping; nothing that is blank."""
+    """(whether it is Markdown, text) of a cell's source and of each useful output; blank ones are omitted."""
     kind = cell.get("cell_type")
     source = joined(cell.get("source", cell.get("input")))
     if not source:
@@ -82,7 +82,7 @@ def _rendered(cell: dict[str, Any], language: str) -> Iterator[tuple[bool, str]]
 
 
 def _list(value: Any) -> list[Any]:
-    """A list as it is, and anything else as an empty one."""
+    """`value` if it is a list, else an empty list."""
     return value if isinstance(value, list) else []
 
 

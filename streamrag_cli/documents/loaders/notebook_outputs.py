@@ -1,7 +1,7 @@
-"""What a notebook's code cells have put out, as text: the beginning and the end of it, or what it is at a glance.
+"""Converts the outputs of a notebook's code cells to text, shortened to their beginning and end.
 
-An output has the same thing in several forms. Tables in HTML are read as rows with the names of their columns; the text
-form is taken otherwise. Of an error its message is kept, not the trace. A text that only names an object is dropped.
+An output has the same content in several formats. HTML tables become rows with the column names; otherwise the text
+format is used. Of an error only the message is kept, not the traceback. Text that only names an object is dropped.
 """
 
 import re
@@ -13,13 +13,13 @@ from streamrag_cli.errors import DocumentError
 from streamrag_cli.text import REPLACEMENT
 
 PIECE_CHARS: Final = 800
-"""A piece of an output fits into a chunk. A longer output keeps its first and last piece, as results stand there."""
+"""Each piece of output fits into a chunk. Longer outputs keep their first and last pieces, which often hold results."""
 
 GAP: Final = "[…]"
-"""Stands for what is left out."""
+"""Replaces omitted text."""
 
-_LONGEST_HTML: Final = 200_000
-_LONGEST_NAME: Final = 500
+_MAX_HTML_CHARS: Final = 200_000
+_MAX_NAME_CHARS: Final = 500
 _FORMAT_3: Final = (("plain", "text"), ("html", "html"), ("latex", "latex"), ("markdown", "markdown"))
 _ESCAPE: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
@@ -29,7 +29,7 @@ _OBJECT: Final = re.compile(
 
 
 def output_texts(outputs: Any) -> Iterator[tuple[bool, str]]:
-    """(whether it is a table, text) of each piece of the outputs that have any; a stream's pieces are one output."""
+    """(whether it is a table, text) of each piece of the outputs with text; the pieces of a stream are one output."""
     stream: list[str] = []
     for output in [*(outputs if isinstance(outputs, list) else ()), None]:
         if isinstance(output, dict) and output.get("output_type") == "stream":
@@ -56,13 +56,13 @@ def _output_text(output: dict[str, Any]) -> tuple[bool, str]:
     if output.get("output_type") in {"error", "pyerr"}:
         return False, ": ".join(filter(None, (joined(output.get("ename")), joined(output.get("evalue")))))
     data = output.get("data")
-    if not isinstance(data, dict):  # format 3 has the forms next to each other
+    if not isinstance(data, dict):  # format 3 has the formats as keys of the output itself
         data = {f"text/{name}": output.get(key) for name, key in _FORMAT_3}
     html, plain = joined(data.get("text/html")), joined(data.get("text/plain"))
-    if plain and _OBJECT.fullmatch(plain[:_LONGEST_NAME]):
+    if plain and _OBJECT.fullmatch(plain[:_MAX_NAME_CHARS]):
         plain = ""
     is_table = "<table" in html
-    if html and len(html) <= _LONGEST_HTML and (is_table or not plain) and (text := _html_text(html)):
+    if html and len(html) <= _MAX_HTML_CHARS and (is_table or not plain) and (text := _html_text(html)):
         return is_table, text
     return False, plain or joined(data.get("text/markdown")) or joined(data.get("text/latex"))
 
@@ -75,7 +75,7 @@ def _html_text(html: str) -> str:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """The output as a terminal would show it: whole, in two pieces, or its beginning and its end."""
+    """The output as a terminal would show it: complete, in two pieces, or only its beginning and end."""
     lines = _ESCAPE.sub("", text.replace("\r\n", "\n")).split("\n")
     text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines).strip("\n").rstrip()
     if len(text) <= PIECE_CHARS:

@@ -1,4 +1,4 @@
-"""Org, line by line: headlines, lists, blocks and tables; comments, drawers and keywords are dropped."""
+"""Loads Org files line by line: headlines, lists, blocks and tables; comments, drawers and keywords are dropped."""
 
 import re
 from typing import Final
@@ -45,21 +45,25 @@ _HEADLINE_CHARS: Final = 1000
 def load_org(path: str, text: str) -> Document:
     reader = _Reader(text)
     reader.read()
-    said = [*reader.said.get("description", ()), *reader.said.get("keywords", ()), *reader.said.get("filetags", ())]
-    summary = "; ".join(" ".join(each.replace(":", " ").split()) for each in said)
-    title = clean_heading(" ".join(reader.said.get("title", ())))
+    descriptions = [
+        *reader.keywords.get("description", ()),
+        *reader.keywords.get("keywords", ()),
+        *reader.keywords.get("filetags", ()),
+    ]
+    summary = "; ".join(" ".join(each.replace(":", " ").split()) for each in descriptions)
+    title = clean_heading(" ".join(reader.keywords.get("title", ())))
     return reader.out.document(path, title=title, summary=clean_heading(summary))
 
 
 class _Reader:
     def __init__(self, text: str) -> None:
         self.out = Lines()
-        self.said: dict[str, list[str]] = {}
+        self.keywords: dict[str, list[str]] = {}
         self._lines = text.split("\n")
         self._at = 0
-        self._drawer_limit = 0  # the first line, as far as is known, that ends a drawer or is a headline
+        self._drawer_limit = 0  # the next known line that ends a drawer or is a headline
         self._never_closed: set[str] = set()
-        self._hidden_level = 0  # of the headline whose subtree is a comment; 0 if none is
+        self._hidden_level = 0  # the level of the headline whose subtree is a comment, or 0
 
     def read(self) -> None:
         while self._at < len(self._lines):
@@ -91,7 +95,7 @@ class _Reader:
             name = keyword[1].casefold()
             if name == "caption":
                 self.out.add(_inline(keyword[2]), number)
-            self.said.setdefault(name, []).append(keyword[2].strip())
+            self.keywords.setdefault(name, []).append(keyword[2].strip())
         elif _COMMENT.fullmatch(line) or _BLOCK_MARK.fullmatch(line) or _CLOCK.fullmatch(line):
             return
         elif _DRAWER.fullmatch(line) and (end := self._drawer_end()):
@@ -125,7 +129,7 @@ class _Reader:
         self._at = end + 1
 
     def _drawer_end(self) -> int:
-        """The line after the drawer, or 0 if what looked like one is never closed."""
+        """The line after the drawer, or 0 if it is never closed and therefore not a drawer."""
         end = max(self._drawer_limit, self._at)
         while end < len(self._lines) and not (
             self._lines[end].startswith("*") or _DRAWER_END.fullmatch(self._lines[end])
@@ -135,24 +139,24 @@ class _Reader:
         return end + 1 if end < len(self._lines) and not self._lines[end].startswith("*") else 0
 
     def _run(self, pattern: re.Pattern[str], number: int) -> list[tuple[int, re.Match[str]]]:
-        """The lines from `number` on that `pattern` fits."""
-        found: list[tuple[int, re.Match[str]]] = []
+        """The consecutive lines from `number` on that match `pattern`."""
+        match: list[tuple[int, re.Match[str]]] = []
         at = number - 1
         while (
             at < len(self._lines) and len(self._lines[at]) <= _LINE_CHARS and (m := pattern.fullmatch(self._lines[at]))
         ):
-            found.append((at + 1, m))
+            match.append((at + 1, m))
             at += 1
         self._at = at
-        return found
+        return match
 
     def _fixed(self, number: int) -> None:
-        self.out.code([(at, found[1] or "") for at, found in self._run(_FIXED, number)])
+        self.out.code([(at, match[1] or "") for at, match in self._run(_FIXED, number)])
 
     def _table(self, number: int) -> None:
         source = self._run(_ROW, number)
-        rows = [(at, [_inline(cell) for cell in found[1].strip().strip("|").split("|")]) for at, found in source]
-        rules = [bool(_ROW_RULE.fullmatch(found[0])) for _, found in source]
+        rows = [(at, [_inline(cell) for cell in match[1].strip().strip("|").split("|")]) for at, match in source]
+        rules = [bool(_ROW_RULE.fullmatch(match[0])) for _, match in source]
         has_header = (len(rules) > 2 and not rules[0] and rules[1]) or (len(rules) > 3 and rules[0] and rules[2])
         shown = [row for row, is_rule in zip(rows, rules, strict=True) if not is_rule]
         columns = column_names(shown.pop(0)[1]) if has_header and shown else []
@@ -164,13 +168,13 @@ class _Reader:
 
 
 def _inline(text: str) -> str:
-    """A line as it reads. Verbatim text keeps marks of code."""
+    """The visible text of a line. Verbatim text becomes inline code."""
     text = _SNIPPET.sub("", _MACRO.sub("", text.strip()))
-    text = _LINK.sub(lambda found: found[2] or found[1].removeprefix("file:"), text)
-    text = _NOTE.sub(lambda found: f" ({found[1]})" if found[1] else "", text)
+    text = _LINK.sub(lambda match: match[2] or match[1].removeprefix("file:"), text)
+    text = _NOTE.sub(lambda match: f" ({match[1]})" if match[1] else "", text)
     text = _TARGET.sub("", text) if "<<" in text else text
     code = CodePlaceholders()
-    text = _VERBATIM.sub(lambda found: code.keep(found[2]), text)
-    for _ in range(2):  # one emphasis may be in another
+    text = _VERBATIM.sub(lambda match: code.keep(match[2]), text)
+    for _ in range(2):  # emphasis may be nested once
         text = _EMPHASIS.sub(r"\2", text)
     return code.restore(text.removesuffix("\\\\")).strip()

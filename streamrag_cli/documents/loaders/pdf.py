@@ -1,7 +1,7 @@
-"""PDF: one section a page, the text in the order in which a person reads it.
+"""Loads PDF files: one section per page, with the text in reading order.
 
-Columns are read one after the other, tables row by row; running heads and page numbers are left out. Lines stay as they
-were set; a word that a line's end divided is put together again.
+Columns are read one after the other, and tables row by row; running headers and page numbers are dropped. Line breaks
+are kept, but words hyphenated at the end of a line are rejoined.
 """
 
 import re
@@ -25,17 +25,17 @@ _NO_TITLE: Final = frozenset({"", "untitled", "title", "document", "slide 1", "p
 
 
 def load_pdf(path: str, data: bytes) -> Document:
-    import pypdfium2  # 60 ms
+    import pypdfium2  # imports in about 60 ms
 
     try:
         pdf = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
-        raise _translated(error, data) from error
+        raise _translate_error(error, data) from error
     try:
         title = _title(pdf.get_metadata_dict().get("Title", ""))
         pages = [read_page(pdf, index) for index in range(len(pdf))]
     except pypdfium2.PdfiumError as error:
-        raise _translated(error, data) from error
+        raise _translate_error(error, data) from error
     finally:
         pdf.close()
     return _document(path, title, pages)
@@ -56,34 +56,36 @@ def _document(path: str, title: str, pages: list[Page]) -> Document:
         sections.append(Section(start=length, end=length + len(text) + 2, page=number))
         length += len(text) + 2
     if not pieces:
-        raise DocumentError("no text in it (scanned?)", code="no_text", hint="ocrmypdf IN.pdf OUT.pdf")
+        raise DocumentError(
+            "contains no text (scanned?)", code="no_text", hint="run OCR first: ocrmypdf IN.pdf OUT.pdf"
+        )
     return Document(
         path=path,
         text="".join(pieces),
         title=title,
         sections=tuple(sections),
         line_numbers=None,
-        remarks=(_remark(without_text, len(pages)),) if without_text else (),
+        notes=(_pages_note(without_text, len(pages)),) if without_text else (),
     )
 
 
 def _page_texts(pages: list[Page]) -> list[str]:
-    """Each page's text; a sentence that goes on over a page's end is whole on the page where it begins."""
+    """Each page's text. A sentence that continues on the next page is kept whole on the page where it begins."""
     lines = [reading_order(replace(page, runs=runs)) for page, runs in zip(pages, without_margins(pages), strict=True)]
     join_sentences(lines)
     return ["\n".join([*(line.text for line in each), *page.sideways]) for each, page in zip(lines, pages, strict=True)]
 
 
-def _remark(without_text: int, pages: int) -> str:
+def _pages_note(without_text: int, pages: int) -> str:
     return f"{without_text:,} of {pages:,} pages {'has' if without_text == 1 else 'have'} no text (scanned?)"
 
 
 def _joined(page: str, compounds: set[str]) -> str:
-    """`page` with divided words put together, hyphenated where the document hyphenates them elsewhere too."""
+    """Rejoin words divided at line ends; the hyphen is kept if the document also uses the hyphenated word elsewhere."""
 
-    def join(found: re.Match[str]) -> str:
-        compound = f"{found[1]}-{found[2]}"
-        return compound if compound.casefold() in compounds else found[1] + found[2]
+    def join(match: re.Match[str]) -> str:
+        compound = f"{match[1]}-{match[2]}"
+        return compound if compound.casefold() in compounds else match[1] + match[2]
 
     return _DIVIDED.sub(join, page).replace(LINE_BREAK_HYPHEN, "-")
 
@@ -93,13 +95,15 @@ def _title(stored: str) -> str:
     return "" if title.casefold() in _NO_TITLE or _FILE_NAME.search(title) else clean_heading(title)
 
 
-def _translated(error: Exception, data: bytes) -> DocumentError:
-    """pdfium's error number may be left over from the file before: a file without `/Encrypt` is not encrypted."""
+def _translate_error(error: Exception, data: bytes) -> DocumentError:
+    """Translate pdfium's error. Its error number may be stale, from a previous file, so `/Encrypt` is checked too."""
     from pypdfium2 import raw
 
     refused = getattr(error, "err_code", None) in {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}
     if refused and b"/Encrypt" in data:
         return DocumentError(
-            "encrypted: it asks for a password", code="encrypted", hint="qpdf --decrypt IN.pdf OUT.pdf"
+            "encrypted, a password is required",
+            code="encrypted",
+            hint="decrypt it first: qpdf --decrypt IN.pdf OUT.pdf",
         )
     return DocumentError("corrupt, or not a PDF", code="corrupt")

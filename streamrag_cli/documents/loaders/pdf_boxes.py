@@ -1,4 +1,4 @@
-"""Where pdfium's characters stand on a page, asked for with as little overhead as ctypes allows."""
+"""Reads the positions of characters from pdfium, with as little ctypes overhead as possible."""
 
 import ctypes
 import math
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Boxes:
-    """The boxes of characters, by their index in the page's text, turned by `quarters` of a circle."""
+    """The boxes of characters by their index in the page's text, rotated by `quarters` times 90 degrees."""
 
     def __init__(self, textpage: Any, text: str) -> None:
         from pypdfium2 import raw
@@ -23,21 +23,21 @@ class Boxes:
         self._edge_addresses = tuple(first + 8 * index for index in range(4))
         self._get, self._count, self._get_rectangle = _functions()
         self._units: Sequence[int] | None = None
-        if textpage.count_chars() != len(text):  # pdfium counts characters that are not in the text, and UTF-16's units
+        if textpage.count_chars() != len(text):  # pdfium counts UTF-16 units, and characters not in the text
             is_basic = max(text, default="") <= "\uffff"
             self._units = range(len(text)) if is_basic else _utf16_offsets(text)
         self._index_of = raw.FPDFText_GetCharIndexFromTextIndex
         self._angle_of = raw.FPDFText_GetCharAngle
         self.quarters = 0
 
-    def _index(self, place: int) -> int:
-        return place if self._units is None else int(self._index_of(self._textpage, self._units[place]))
+    def _index(self, position: int) -> int:
+        return position if self._units is None else int(self._index_of(self._textpage, self._units[position]))
 
-    def at(self, place: int) -> tuple[float, float, float, float]:
-        """(x0, x1, bottom, top) of the character at `place`."""
+    def at(self, position: int) -> tuple[float, float, float, float]:
+        """(x0, x1, bottom, top) of the character at `position`."""
         if self._units is not None:
-            place = self._index(place)
-        if not self._get(self._address_of_page, place, self._address):
+            position = self._index(position)
+        if not self._get(self._address_of_page, position, self._address):
             return 0.0, 0.0, 0.0, 0.0
         left, top, right, bottom = self._box
         if not self.quarters:
@@ -46,14 +46,14 @@ class Boxes:
             return -top, -bottom, left, right
         return (-right, -left, -top, -bottom) if self.quarters == 2 else (bottom, top, -right, -left)
 
-    def quarter_turns(self, place: int) -> int:
-        angle = self._angle_of(self._textpage, self._index(place))
+    def quarter_turns(self, position: int) -> int:
+        angle = self._angle_of(self._textpage, self._index(position))
         return round(angle / (math.pi / 2)) % 4 if angle > 0 else 0
 
     def drawn_parts(self, start: int, end: int) -> list[tuple[float, float]] | None:
-        """(x0, x1) of the parts of a line that were drawn one by one; None if its words are to be looked at.
+        """(x0, x1) of the separately drawn parts of a line; None if each word's position must be read.
 
-        These are far fewer than the words, but for programs that draw letter by letter.
+        There are far fewer parts than words, unless a program draws each letter separately.
         """
         if self.quarters or self._units is not None:
             return None
@@ -67,9 +67,9 @@ class Boxes:
             parts.append((self._edges[0], self._edges[2]))
         return parts
 
-    def place_at(self, x: float, start: int, end: int) -> int:
+    def index_at(self, x: float, start: int, end: int) -> int:
         """The first character of a line that does not begin before `x`."""
-        return bisect_left(range(end), x, lo=start, key=lambda place: self.at(place)[0])
+        return bisect_left(range(end), x, lo=start, key=lambda position: self.at(position)[0])
 
 
 def _utf16_offsets(text: str) -> list[int]:
@@ -81,7 +81,7 @@ def _utf16_offsets(text: str) -> list[int]:
 
 @cache
 def _functions() -> tuple[Any, Any, Any]:
-    """Three of pdfium's functions with addresses as plain integers, which ctypes calls in a third of the time."""
+    """Three pdfium functions that take addresses as plain integers, which ctypes calls three times as fast."""
     from pypdfium2 import raw
 
     address, number = ctypes.c_void_p, ctypes.c_int

@@ -1,8 +1,8 @@
-"""The order in which a page's runs of text are read.
+"""Determines the reading order of a page's text runs.
 
-A gutter is a strip without text that many pairs of neighbouring runs share. What crosses it, such as a headline over
-two columns, divides the page into parts. A part is read column by column if its columns are running text, and row by
-row if it is a table: there the cells of a row begin on one line, and in running text they do not.
+A gutter is a vertical strip without text that many pairs of neighbouring runs share. Text that crosses it, such as a
+headline over two columns, divides the page into parts. A part is read row by row if it is a table, where the cells of a
+row begin on the same line, and column by column if it is running text, where they do not.
 """
 
 from bisect import bisect_left
@@ -16,24 +16,24 @@ from streamrag_cli.documents.loaders.pdf_rows import are_cells, body_height, goe
 from streamrag_cli.documents.loaders.pdf_tables import is_table, table_rows
 from streamrag_cli.documents.loaders.pdf_text import GAP, Page, Run
 
-MOST_RUNS: Final = 3000
-"""A page with more is a drawing or hostile; its text stays in the order in which it was drawn."""
+MAX_RUNS: Final = 3000
+"""A page with more runs is a drawing or hostile; its text is kept in drawing order."""
 
 _Kind: TypeAlias = Literal["plain", "columns", "table"]
 
 _PARAGRAPH_GAP: Final = 0.5
 _FEW_RUNS: Final = 16
 _NOTES: Final = 0.4
-"""The share of a page's height, from its bottom, in which footnotes stand."""
+"""The share of a page's height, from the bottom, in which footnotes are looked for."""
 
 _FEW_CHANGES: Final = 0.25
 NOTE_SIZE: Final = 0.88
-"""Text at most this share of the body's size at the end of a column is a footnote."""
+"""Text at the end of a column is a footnote if its size is at most this share of the body text's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of text as it is read. `right` is where the lines around it may end."""
+    """A line of text in reading order. `right` is the right edge of the lines around it."""
 
     text: str
     run: Run
@@ -41,9 +41,9 @@ class Line:
 
 
 def reading_order(page: Page) -> list[Line]:
-    """The page's lines in the order in which they are read; footnotes come last."""
+    """The page's lines in reading order, with footnotes last."""
     runs = list(page.runs)
-    if page.is_right_to_left or len(runs) > MOST_RUNS or _is_in_order(runs):
+    if page.is_right_to_left or len(runs) > MAX_RUNS or _is_in_order(runs):
         blocks = [[[run] for run in runs]]
     else:
         blocks = list(_blocks(runs))
@@ -63,7 +63,7 @@ def reading_order(page: Page) -> list[Line]:
 
 
 def _is_in_order(runs: Sequence[Run]) -> bool:
-    """Whether the lines were drawn as they are read: downwards, and after a leap up on the right of what is there."""
+    """Whether drawing order is reading order: downwards, and after each jump upwards to the right of earlier text."""
     drawn: list[Run] = []
     first = 0
     for index, (above, run) in enumerate(pairwise(runs), start=1):
@@ -80,12 +80,12 @@ def _is_in_order(runs: Sequence[Run]) -> bool:
 
 
 def _blocks(runs: list[Run]) -> Iterator[list[list[Run]]]:
-    """Rows that follow each other, one list for each column and each part between columns."""
+    """The rows in reading order, one list for each column and for each part between columns."""
     gutter = _best_gutter(runs)
     if gutter is None:
         yield _rows_as_drawn(runs)
         return
-    if _was_drawn_side_by_side(runs, gutter):
+    if _was_drawn_by_column(runs, gutter):
         yield _in_drawn_order(runs)
         return
     plain: list[Run] = []
@@ -104,7 +104,7 @@ def _blocks(runs: list[Run]) -> Iterator[list[list[Run]]]:
 
 
 def _kinds(runs: list[Run], gutter: float) -> Iterator[tuple[list[Run], _Kind]]:
-    """The page from top to bottom: columns and tables at `gutter`, and what is neither."""
+    """The parts of the page from top to bottom: columns and tables divided by `gutter`, and plain text."""
     for part, is_divided in _parts(runs, gutter):
         if not is_divided:
             yield part, "plain"
@@ -119,8 +119,8 @@ def _kinds(runs: list[Run], gutter: float) -> Iterator[tuple[list[Run], _Kind]]:
         columns: list[Run] = []
         for index, (band, kind) in enumerate(zip(bands, kinds, strict=True)):
             after = next(filter(None, kinds[index + 1 :]), None)
-            goes_on = after == "columns" or (after is None and not _is_larger(band, columns))
-            if kind == "columns" or (kind is None and columns and goes_on):
+            continues = after == "columns" or (after is None and not _is_larger(band, columns))
+            if kind == "columns" or (kind is None and columns and continues):
                 columns.extend(band)
                 continue
             if columns:
@@ -132,12 +132,12 @@ def _kinds(runs: list[Run], gutter: float) -> Iterator[tuple[list[Run], _Kind]]:
 
 
 def _is_larger(band: Sequence[Run], columns: Sequence[Run]) -> bool:
-    """Whether `band` is the heading of what comes after the columns, by its size."""
+    """Whether `band` is so large that it must be the heading of the text after the columns."""
     return bool(columns) and max(run.height for run in band) > 1.2 * body_height(columns)
 
 
 def _bands(runs: Sequence[Run]) -> list[list[Run]]:
-    """The rows cut where white space of more than a line's height goes through all of them."""
+    """The runs divided where there is a horizontal gap of more than one line height."""
     bands: list[list[Run]] = []
     bottom = height = 0.0
     for row in rows_of(runs):
@@ -159,15 +159,15 @@ def _undivided(runs: list[Run], of: int) -> Iterator[list[list[Run]]]:
 
 
 def _rows_as_drawn(runs: Sequence[Run]) -> list[list[Run]]:
-    """The lines as they were drawn if they go downwards; this keeps the signs of a formula together."""
+    """The lines in drawing order if that goes downwards, which keeps formulas together; else sorted by position."""
     in_order = sorted(runs, key=lambda run: run.order)
     leaps = [run.bottom - above.top for above, run in pairwise(in_order) if goes_up(above, run)]
     is_mixed = len(leaps) >= max(1, _FEW_CHANGES * len(runs)) or any(leap > in_order[0].height for leap in leaps)
     return rows_of(runs) if is_mixed else _in_drawn_order(runs)
 
 
-def _was_drawn_side_by_side(runs: Sequence[Run], gutter: float) -> bool:
-    """Whether the file has the text on the left of the gutter before that on its right, but for little."""
+def _was_drawn_by_column(runs: Sequence[Run], gutter: float) -> bool:
+    """Whether the text left of the gutter was drawn before that on the right, with few exceptions."""
     if are_cells(runs):
         return False
     left = [run.order for run in runs if run.x1 <= gutter]
@@ -188,18 +188,18 @@ def _in_drawn_order(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def _best_gutter(runs: Sequence[Run]) -> float | None:
-    """The middle of the strip that most neighbouring runs leave free, if at least two or three pairs do."""
+    """The centre of the strip that most pairs of neighbouring runs leave free, or None if fewer than 2 or 3 do."""
     gaps = list(_gaps(runs))
     events = sorted([(start, 1) for start, _ in gaps] + [(end, -1) for _, end in gaps])
     best, depth = (1, 0.0, 0.0), 0
-    for (place, step), (following, _) in pairwise(events):
+    for (position, step), (following, _) in pairwise(events):
         depth += step
-        best = max(best, (depth, following - place, (place + following) / 2))
+        best = max(best, (depth, following - position, (position + following) / 2))
     return best[2] if best[0] >= (2 if len(runs) <= _FEW_RUNS else 3) else None
 
 
 def _gaps(runs: Sequence[Run]) -> Iterator[tuple[float, float]]:
-    """The white space between each run and the nearest one on its right on the same height."""
+    """The white space between each run and the nearest run to its right at the same height."""
     by_top = sorted(runs, key=lambda run: -run.top)
     tops = [-run.top for run in by_top]
     tallest = max((run.height for run in runs), default=0.0)
@@ -221,7 +221,7 @@ def _gaps(runs: Sequence[Run]) -> Iterator[tuple[float, float]]:
 
 
 def _parts(runs: Sequence[Run], gutter: float) -> list[tuple[list[Run], bool]]:
-    """From top to bottom what crosses the gutter, and what lies on both sides of it (True)."""
+    """The parts from top to bottom; True marks those that the gutter divides, False those that cross it."""
     parts: list[tuple[list[Run], bool]] = []
     for row in rows_of(runs):
         is_divided = all(run.x1 <= gutter or run.x0 >= gutter for run in row)
@@ -231,14 +231,14 @@ def _parts(runs: Sequence[Run], gutter: float) -> list[tuple[list[Run], bool]]:
             parts.append((list(row), is_divided))
     for (part, is_divided), (following, _) in pairwise(parts):
         if is_divided:
-            following[:0] = _taken_from_end(part, gutter)
+            following[:0] = _take_heading_from_end(part, gutter)
     return [(part, is_divided and _has_two_sides(part, gutter)) for part, is_divided in parts if part]
 
 
-def _taken_from_end(part: list[Run], gutter: float) -> list[Run]:
-    """Take out of `part` the last lines on its left that a paragraph's gap divides from the columns, as a heading is.
+def _take_heading_from_end(part: list[Run], gutter: float) -> list[Run]:
+    """Remove from `part` and return a heading at its end: lines on the left, separated by a paragraph gap.
 
-    What follows crosses the gutter; a heading of it may be too short to do so.
+    It belongs to the following text, which crosses the gutter, but it may be too short to cross the gutter itself.
     """
     rows = rows_of(part)
     for count in range(1, min(3, len(rows) - 1) + 1):
@@ -253,7 +253,7 @@ def _taken_from_end(part: list[Run], gutter: float) -> list[Run]:
 
 
 def _has_two_sides(runs: Sequence[Run], gutter: float) -> bool:
-    """Whether at least two lines on one side stand next to text on the other."""
+    """Whether at least two lines on one side are next to text on the other side."""
     left = [run for run in runs if run.x0 < gutter]
     right = [run for run in runs if run.x0 >= gutter]
     if not left or not right:
@@ -264,7 +264,7 @@ def _has_two_sides(runs: Sequence[Run], gutter: float) -> bool:
 
 
 def _columns(runs: Sequence[Run], gutter: float) -> list[list[Run]]:
-    """The runs cut at `gutter` and at every other strip that none of them crosses."""
+    """The runs divided at `gutter` and at every other strip that no run crosses."""
     columns: list[list[Run]] = []
     for side in ([run for run in runs if run.x0 < gutter], [run for run in runs if run.x0 >= gutter]):
         right = -float("inf")

@@ -1,7 +1,7 @@
-"""Finds running heads, running feet and page numbers: what stands at the same place of several pages.
+"""Removes running headers, running footers and page numbers: text at the same position on several pages.
 
-A line counts as repeated if a page nearby has the same one as far from the page's edge. Numbers may differ if they
-count the pages. In a document of one or two pages only a plain page number is taken for one.
+A line counts as repeated if a nearby page has the same line at the same distance from the edge. Numbers in it may
+differ if they count the pages. In a document of one or two pages, only plain page numbers are removed.
 """
 
 import re
@@ -14,14 +14,14 @@ from streamrag_cli.documents.loaders.pdf_rows import rows_of
 from streamrag_cli.documents.loaders.pdf_text import Page, Run
 
 _MARGIN: Final = 0.15
-"""The share of a page's height, at either edge, in which a running head or foot is looked for."""
+"""The share of a page's height, at either edge, in which running headers and footers are looked for."""
 
 _ROWS: Final = 3
 _SAME_PLACE: Final = 3.0
 _NEARBY_PAGES: Final = 2
 _MANY_PAGES: Final = 8
 _LARGE: Final = 1.2
-"""Text larger than the body by this factor is a heading, even if it counts the pages ("Day 2")."""
+"""Text larger than the body text by this factor is a heading, even if it counts the pages ("Day 2")."""
 
 _NUMBER: Final = re.compile(r"\d+")
 _ROMAN: Final = re.compile(r"[ivxlc]{1,7}", re.IGNORECASE)
@@ -37,8 +37,8 @@ class _Row:
     page: int
     runs: list[Run]
     text: str
-    place: float
-    """Distance from the page's edge, negative from its bottom."""
+    distance: float
+    """Distance from the top edge of the page, or, if negative, from the bottom edge."""
 
     @property
     def numbers(self) -> list[int]:
@@ -46,11 +46,11 @@ class _Row:
 
 
 def without_margins(pages: Sequence[Page]) -> list[list[Run]]:
-    """Each page's runs without running heads, running feet and page numbers; a page of nothing else keeps them."""
+    """Each page's runs without running headers, footers and page numbers; if a page has no other text, all its runs."""
     rows = [list(_outer_rows(number, page)) for number, page in enumerate(pages)]
     dropped = _plain_numbers(rows, pages) if len(pages) < 3 else _repeated(rows, pages)
-    kept = [[run for run in page.runs if (number, run) not in dropped] for number, page in enumerate(pages)]
-    return [runs if runs or page.is_picture else list(page.runs) for runs, page in zip(kept, pages, strict=True)]
+    remaining = [[run for run in page.runs if (number, run) not in dropped] for number, page in enumerate(pages)]
+    return [runs if runs or page.is_picture else list(page.runs) for runs, page in zip(remaining, pages, strict=True)]
 
 
 def _outer_rows(number: int, page: Page) -> Iterator[_Row]:
@@ -91,7 +91,7 @@ def _repeated(rows: Sequence[Sequence[_Row]], pages: Sequence[Page]) -> set[tupl
 
 def _is_repetition(row: _Row, other: _Row, *, is_label: bool) -> bool:
     distance = other.page - row.page
-    if not 0 < abs(distance) <= _NEARBY_PAGES or abs(row.place - other.place) > _SAME_PLACE:
+    if not 0 < abs(distance) <= _NEARBY_PAGES or abs(row.distance - other.distance) > _SAME_PLACE:
         return False
     if row.text == other.text or is_label:
         return True
@@ -106,7 +106,7 @@ def _is_heading(row: _Row, page: Page) -> bool:
 
 
 def _is_above_cells(row: _Row, page: Page) -> bool:
-    """Whether the row has columns that the text right below it goes on with: names of a table's columns."""
+    """Whether the text directly below is aligned with this row's columns, as under a table header."""
     lowest, height = min(run.bottom for run in row.runs), row.runs[0].height
     below = [run for run in page.runs if lowest - height < run.top < lowest + height / 2 and run not in row.runs]
     shared = sum(any(abs(run.x0 - other.x0) < height / 4 for other in below) for run in row.runs)
@@ -114,17 +114,17 @@ def _is_above_cells(row: _Row, page: Page) -> bool:
 
 
 def _plain_numbers(rows: Sequence[Sequence[_Row]], pages: Sequence[Page]) -> set[tuple[int, Run]]:
-    """Page numbers apart from the text, if they count the document's pages."""
+    """Page numbers that are separate from the text and equal to the page's position in the document."""
     dropped: set[tuple[int, Run]] = set()
     for each in rows:
         for row in each:
             label = _PAGE_NUMBER.fullmatch(row.text)
-            if label and label["number"] == str(row.page + 1) and _stands_apart(row, pages[row.page]):
+            if label and label["number"] == str(row.page + 1) and _is_isolated(row, pages[row.page]):
                 dropped.update((row.page, run) for run in row.runs)
     return dropped
 
 
-def _stands_apart(row: _Row, page: Page) -> bool:
+def _is_isolated(row: _Row, page: Page) -> bool:
     bottom, top = min(run.bottom for run in row.runs), max(run.top for run in row.runs)
     gap = 0.8 * (top - bottom)
     return not any(

@@ -1,4 +1,4 @@
-"""Puts sentences together that a page's end divides: the rest goes to the page on which the sentence begins."""
+"""Rejoins sentences divided by a page break: the rest moves to the page on which the sentence begins."""
 
 import re
 from collections.abc import Sequence
@@ -11,45 +11,45 @@ from streamrag_cli.documents.loaders.pdf_rows import body_height
 from streamrag_cli.documents.loaders.pdf_tables import fits
 from streamrag_cli.documents.loaders.pdf_text import LINE_BREAK_HYPHEN
 
-_MOST_LINES: Final = 8
-"""A sentence's rest that is longer is hardly one."""
+_MAX_LINES: Final = 8
+"""A longer text is probably not the rest of a sentence."""
 
-_SHORTEST_FULL_LINE: Final = 20
+_MIN_FULL_LINE: Final = 20
 _CLOSING: Final = "[\"'”’»)\\]]*"
 _ENDS: Final = re.compile(rf"[.!?:…。！？]{_CLOSING}\Z")
 _END_INSIDE: Final = re.compile(rf"[.!?…]{_CLOSING}(?=\s+[^\sa-zß-öø-ÿ]|\Z)|[。！？]{_CLOSING}")
 
 
 def join_sentences(pages: Sequence[list[Line]]) -> None:
-    """Move the rest of a divided sentence to the page before, in front of that page's footnotes."""
+    """Move the rest of each divided sentence to the previous page, before that page's footnotes."""
     with_text = [page for page in pages if page]
     for page, following in pairwise(with_text):
         size = body_height([line.run for line in page])
         body_end = len(page)
         while body_end and page[body_end - 1].run.height < NOTE_SIZE * size:
             body_end -= 1
-        if body_end and following and _goes_on(page[body_end - 1], following[0]):
-            page[body_end:body_end] = _taken_rest(following)
+        if body_end and following and _continues(page[body_end - 1], following[0]):
+            page[body_end:body_end] = _take_rest(following)
 
 
-def _goes_on(last: Line, first: Line) -> bool:
+def _continues(last: Line, first: Line) -> bool:
     if not 0.87 < first.run.height / max(last.run.height, 0.1) < 1.15 or _ENDS.search(last.text):
         return False
     if last.text.endswith(LINE_BREAK_HYPHEN) or first.text[:1].islower():
         return True
     return (
-        len(last.text) >= _SHORTEST_FULL_LINE
+        len(last.text) >= _MIN_FULL_LINE
         and (first.text[:1].isalnum() or first.text[:1] in "\"'“‘«(")
         and not fits(first.run, last.run, last.right)
     )
 
 
-def _taken_rest(lines: list[Line]) -> list[Line]:
-    """Take the lines up to the end of the first sentence out of `lines`; none if it does not end soon."""
-    for count, line in enumerate(lines[:_MOST_LINES]):
-        if found := _END_INSIDE.search(line.text):
-            taken = [*lines[:count], replace(line, text=line.text[: found.end()])]
-            rest = line.text[found.end() :].lstrip()
+def _take_rest(lines: list[Line]) -> list[Line]:
+    """Remove from `lines` and return the lines up to the end of the first sentence; none if it does not end soon."""
+    for count, line in enumerate(lines[:_MAX_LINES]):
+        if match := _END_INSIDE.search(line.text):
+            taken = [*lines[:count], replace(line, text=line.text[: match.end()])]
+            rest = line.text[match.end() :].lstrip()
             lines[: count + 1] = [replace(line, text=rest)] if rest else []
             return taken
     return []

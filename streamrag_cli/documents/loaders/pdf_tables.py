@@ -1,4 +1,4 @@
-"""Tells a PDF's tables from columns of running text, and reads them row by row."""
+"""Distinguishes tables in a PDF from columns of running text, and reads them row by row."""
 
 import re
 from bisect import bisect_left
@@ -11,12 +11,12 @@ from typing import Final
 from streamrag_cli.documents.loaders.pdf_rows import CELL_CHARS, are_cells, hull, rows_of
 from streamrag_cli.documents.loaders.pdf_text import LINE_BREAK_HYPHEN, Run
 
-_LONGEST_CELL_LINES: Final = 8
+_MAX_CELL_LINES: Final = 8
 _NUMBER: Final = re.compile(r"[-+(]?[$€£]?\d[\d.,:/ ]*[%)€$£]?\Z")
 
 
 def is_table(columns: Sequence[Sequence[Run]]) -> bool:
-    """Whether the cells of a row begin on one line, which lines of running text do by chance alone."""
+    """Whether the cells of each row begin on the same line, which happens only by chance in running text."""
     lines = [_starts(column) for column in columns]
     is_running = any(not line.is_start for column in lines for line in column)
     if not is_running:
@@ -38,7 +38,7 @@ def is_table(columns: Sequence[Sequence[Run]]) -> bool:
 
 
 def _was_drawn_in_columns(columns: Sequence[Sequence[Run]]) -> bool:
-    """Whether the file has each column's lines one after the other."""
+    """Whether each column was drawn completely before the next one."""
     return all(max(run.order for run in a) < min(run.order for run in b) for a, b in pairwise(columns)) and all(
         len(column) > 1 for column in columns
     )
@@ -58,7 +58,7 @@ class _ColumnLine:
 
 
 def _starts(column: Sequence[Run]) -> list[_ColumnLine]:
-    """The column's lines from top to bottom. One goes on with the line above if its first word had no room there."""
+    """The column's lines from top to bottom. A line continues the previous one if its first word did not fit there."""
     rows = rows_of(column)
     hulls = [hull(row)._replace(text=" ".join(run.text for run in row)) for row in rows]
     right = max(hull.x1 for hull in hulls)
@@ -68,11 +68,11 @@ def _starts(column: Sequence[Run]) -> list[_ColumnLine]:
     for (row_above, row), (above, below) in zip(pairwise(rows), pairwise(hulls), strict=True):
         is_far = above.bottom - below.bottom > 1.3 * pitch or above.bottom - below.top > 2 * below.height
         has_cells = len(row_above) > 1 or len(row) > 1
-        lines.append(_ColumnLine(row, below, is_start=is_far or has_cells or not _goes_on(above, below, right)))
+        lines.append(_ColumnLine(row, below, is_start=is_far or has_cells or not _continues(above, below, right)))
     return lines
 
 
-def _goes_on(above: Run, below: Run, right: float) -> bool:
+def _continues(above: Run, below: Run, right: float) -> bool:
     if above.text.endswith((LINE_BREAK_HYPHEN, "-")):
         return True
     if len(above.text) < CELL_CHARS and above.text.count(" ") < 2:
@@ -81,21 +81,21 @@ def _goes_on(above: Run, below: Run, right: float) -> bool:
 
 
 def fits(below: Run, above: Run, right: float) -> bool:
-    """Whether the first word of `below` would have had room at the end of `above`."""
+    """Whether the first word of `below` would have fitted at the end of `above`."""
     first_word = len(below.text.split(" ", 1)[0])
     width = (below.x1 - below.x0) / max(1, len(below.text))
     return above.x1 + (first_word + 1) * width < right - 0.2 * width
 
 
 def table_rows(runs: Sequence[Run], columns: Sequence[Sequence[Run]]) -> Iterator[list[Run]]:
-    """The rows of a table, each with its wrapped cells put together."""
+    """The rows of a table, each with its wrapped cells joined."""
     begins = {id(run): line.is_start for column in columns for line in _starts(column) for run in line.row}
     cells: list[list[Run]] = []
     column_of = {id(run): index for index, column in enumerate(columns) for run in column}
     height = 0
     for row in rows_of(runs):
         votes = [begins[id(run)] for run in row]
-        is_new = 2 * sum(votes) >= len(votes) or height >= _LONGEST_CELL_LINES
+        is_new = 2 * sum(votes) >= len(votes) or height >= _MAX_CELL_LINES
         if is_new and cells:
             yield [run for cell in cells for run in cell]
             cells, height = [], 0

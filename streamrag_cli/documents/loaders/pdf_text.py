@@ -1,8 +1,8 @@
-"""Reads a PDF's pages as runs of text with positions.
+"""Reads PDF pages as text runs with positions.
 
-pdfium gives a page's text in the order in which it was drawn, with line ends of its own, and puts what was drawn on one
-height on one line, even if a gutter divides it. Reading the place of every word takes as long as reading the text, so
-words are looked at only in lines with a gap between parts that were drawn one by one.
+pdfium returns a page's text in drawing order with its own line breaks, and joins text at the same height into one line,
+even across a gutter. Reading the position of every word takes as long as reading the text, so words are examined only
+in lines with a gap between separately drawn parts.
 """
 
 import re
@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple
 from streamrag_cli.documents.loaders.pdf_boxes import Boxes
 
 LINE_BREAK_HYPHEN: Final = "\ufffe"
-"""What pdfium writes for a hyphen at a line's end, in place of both the hyphen and the line's end."""
+"""pdfium's replacement for a hyphen at the end of a line together with the line break."""
 
 GAP: Final = 0.55
-"""White space between two words that may separate columns or cells, in heights of the text."""
+"""The least white space between two words that may separate columns or cells, as a multiple of the text height."""
 
 _LINE: Final = re.compile(f"[^\r\n{LINE_BREAK_HYPHEN}]*(?:{LINE_BREAK_HYPHEN}|[\r\n]+|\\Z)")
 _WORD: Final = re.compile(r"\S+")
@@ -30,7 +30,7 @@ _LIGATURES: Final = {
 }  # fmt: skip
 _MARKER: Final = re.compile(r"[^\w\s]|\(?\w{1,3}[.)]|o")
 _NUMBERING: Final = re.compile(r"\d+(?:\.\d+)+\.?")
-"""What stands in front of a list item or a heading, a tab away from its text."""
+"""The number before a list item or heading, separated from its text by a tab."""
 
 _EQUAL: Final = 1.3
 _TOUCHING: Final = 0.1
@@ -41,7 +41,7 @@ _OBJECTS: Final = 200
 
 
 class Run(NamedTuple):
-    """Text on one line without a wide gap. `order` counts the runs as they were drawn; y grows upwards."""
+    """Text on one line without a wide gap. `order` is the drawing order; y grows upwards."""
 
     text: str
     x0: float
@@ -57,11 +57,11 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page's text, turned so that most of it is upright.
+    """A page's text, rotated so that most of it is upright.
 
-    `sideways` is the text that is not, one string a line. If the page `is_right_to_left`, the order of words does not
-    follow from their places, and runs are whole lines. `bottom` and `top` are the page's edges. `is_picture` is true
-    if the page has hardly any text of its own, and something else.
+    `sideways` is the text that is not upright, one string per line. If the page `is_right_to_left`, runs are whole
+    lines, because the order of words does not follow from their positions. `bottom` and `top` are the page's edges.
+    `is_picture` is true if the page has hardly any text, but an image or drawing.
     """
 
     runs: Sequence[Run]
@@ -90,7 +90,7 @@ def read_page(pdf: Any, index: int) -> Page:
 
 
 def _has_picture(page: Any, *, without_text: bool) -> bool:
-    """Whether there is an image. On a page without text drawings count too: letters may be drawn as outlines."""
+    """Whether there is an image. On pages without text, drawings count too: letters may be drawn as outlines."""
     from pypdfium2 import raw
 
     count = raw.FPDFPage_CountObjects(page.raw)
@@ -104,18 +104,18 @@ def _edges(page: Any, quarters: int) -> tuple[float, float]:
 
 
 def _line_spans(text: str) -> list[tuple[int, int]]:
-    """Where each line that is not blank begins and ends, without the white space around it."""
+    """The start and end of each non-blank line, without surrounding white space."""
     spans = []
-    for found in _LINE.finditer(text):
-        line = found[0]
+    for match in _LINE.finditer(text):
+        line = match[0]
         if stripped := line.strip():
-            start = found.start() + len(line) - len(line.lstrip())
+            start = match.start() + len(line) - len(line.lstrip())
             spans.append((start, start + len(stripped)))
     return spans
 
 
 def _turned(text: str, spans: list[tuple[int, int]], boxes: Boxes) -> tuple[list[tuple[int, int]], list[str]]:
-    """Turn `boxes` upright for most of the text; the lines of it, and the text of the others."""
+    """Rotate `boxes` so that most of the text is upright; return its lines, and the text of the other lines."""
     turns = [_quarter_turns(start, end, boxes) for start, end in spans]
     if not any(turns):
         return spans, []
@@ -129,7 +129,7 @@ def _turned(text: str, spans: list[tuple[int, int]], boxes: Boxes) -> tuple[list
 
 
 def _quarter_turns(start: int, end: int, boxes: Boxes) -> int:
-    """How often a line is turned by 90 degrees; asked for only if it is not as wide as a level line would be."""
+    """The number of 90-degree rotations of a line; read only if the line is narrower than an upright line would be."""
     first, last = boxes.at(start), boxes.at(end - 1)
     is_level = last[1] - first[0] >= max(first[3], last[3]) - min(first[2], last[2])
     return 0 if is_level else boxes.quarter_turns(start)
@@ -166,9 +166,10 @@ def _runs(text: str, spans: list[tuple[int, int]], boxes: Boxes, *, whole_lines:
 
 
 def _pieces(text: str, start: int, end: int, boxes: Boxes, height: float) -> list[tuple[int, int]]:
-    """The parts of a line between gaps that are much wider than its spaces between words.
+    """The parts of a line between gaps that are much wider than its word spaces.
 
-    `begins` are the gaps' widths, and the place in the text (int) or on the page (float) where the next part begins.
+    `begins` has the width of each gap, and the position of the next part: an index into the text (int) or an x
+    coordinate (float).
     """
     parts = None if "  " in text[start:end] else boxes.drawn_parts(start, end)
     if parts is not None and (len(parts) < 2 or _widest_gap(parts) <= GAP * height):
@@ -182,14 +183,14 @@ def _pieces(text: str, start: int, end: int, boxes: Boxes, height: float) -> lis
             for before, after in pairwise(parts)
             if after[0] - before[1] > _TOUCHING * height
         ]
-    spaces = text.count(" ", start, end) - len(begins)  # inside parts: as wide as spaces are
-    least = _least_gap([*(gap for gap, _ in begins), *[_SPACE * height] * spaces], height)
+    spaces = text.count(" ", start, end) - len(begins)  # those inside parts have the usual width
+    least = _min_gap([*(gap for gap, _ in begins), *[_SPACE * height] * spaces], height)
     pieces: list[tuple[int, int]] = []
     previous = start
-    for gap, found in begins:
+    for gap, position in begins:
         if gap <= least:
             continue
-        begin = found if isinstance(found, int) else _word_start(text, boxes.place_at(found - 1, start, end))
+        begin = position if isinstance(position, int) else _word_start(text, boxes.index_at(position - 1, start, end))
         before = previous + len(text[previous:begin].rstrip())
         if begin > previous and not _is_marker(text, previous, before, is_first=previous == start):
             pieces.append((previous, before))
@@ -202,11 +203,11 @@ def _widest_gap(parts: list[tuple[float, float]]) -> float:
 
 
 def _word_gaps(text: str, start: int, end: int, boxes: Boxes) -> list[tuple[float, int | float]]:
-    """(width of the gap in front of it, its place in the text) for each word but the first."""
+    """(width of the gap before it, index in the text) of each word except the first."""
     gaps: list[tuple[float, int | float]] = []
     right = 0.0
-    for found in _WORD.finditer(text, start, end):
-        begin, stop = found.span()
+    for match in _WORD.finditer(text, start, end):
+        begin, stop = match.span()
         x0, x1, _, _ = boxes.at(begin)
         if begin > start:
             gaps.append((abs(x0 - right), begin))
@@ -214,18 +215,18 @@ def _word_gaps(text: str, start: int, end: int, boxes: Boxes) -> list[tuple[floa
     return gaps
 
 
-def _word_start(text: str, place: int) -> int:
-    while place and not text[place - 1].isspace():
-        place -= 1
-    return place
+def _word_start(text: str, at: int) -> int:
+    while at and not text[at - 1].isspace():
+        at -= 1
+    return at
 
 
 def _is_marker(text: str, start: int, end: int, *, is_first: bool) -> bool:
     return bool(_MARKER.fullmatch(text, start, end) or (is_first and _NUMBERING.fullmatch(text, start, end)))
 
 
-def _least_gap(gaps: list[float], height: float) -> float:
-    """The width from which on a gap divides the line. The spaces of a justified line are wide, but equal."""
+def _min_gap(gaps: list[float], height: float) -> float:
+    """The width above which a gap divides the line. The word spaces of a justified line are wide, but equal."""
     if len(gaps) < 2 or max(gaps) <= GAP * height:
         return GAP * height
     if max(gaps) <= _EQUAL * min(gaps):

@@ -1,6 +1,6 @@
-"""Python source, cut at the top-level definitions and the methods of top-level classes.
+"""Loads Python source, divided at top-level definitions and at the methods of top-level classes.
 
-The text is the file's but for its preamble (`code`).
+The text is the file without its preamble (`code`).
 """
 
 import ast
@@ -13,14 +13,14 @@ from streamrag_cli.documents.outline import line_starts
 from streamrag_cli.model import Document, Section
 
 PARSED_CHARS: Final = 2_000_000
-"""Larger files are generated; they go without sections."""
+"""Larger files are usually generated, and get no sections."""
 
 _Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 class _Cut(NamedTuple):
-    """From `start` on the text is under `headings`. At one place ends come first, and what is inside comes inside."""
+    """The text from `start` on is under `headings`. At the same offset, ends sort first, then outer before inner."""
 
     start: int
     begins: int
@@ -35,11 +35,11 @@ def load_python(path: str, text: str) -> Document:
 
 
 def _sections(text: str) -> tuple[Section, ...]:
-    """Sections by symbol; none if this Python cannot parse the file: it may be older, newer, or a template."""
+    """Sections by symbol; none if this Python version cannot parse the file, as for templates or Python 2."""
     if len(text) > PARSED_CHARS:
         return ()
     try:
-        with warnings.catch_warnings(action="ignore"):  # an invalid escape in somebody's file is not our warning
+        with warnings.catch_warnings(action="ignore"):  # do not show warnings about the parsed file
             tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # MemoryError: nesting beyond the parser's stack
         return ()
@@ -57,7 +57,7 @@ def _sections(text: str) -> tuple[Section, ...]:
 
 
 def _definitions(tree: ast.Module) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-    """First line (from 0), line after the last, and path of each definition; a method's class comes around it."""
+    """First line (from 0), line after the last, and path of each definition; classes include their methods."""
     for node in tree.body:
         if isinstance(node, _DEFINITIONS):
             yield _first_line(node), node.end_lineno or node.lineno, (node.name,)

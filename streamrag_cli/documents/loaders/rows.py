@@ -1,7 +1,7 @@
-"""A table's row as text: `- product: cleat; price: 4`, on one line whatever its cells hold.
+"""Writes a table row as text on one line: `- product: cleat; price: 4`.
 
-The line says everything about its row, so it can be found and quoted alone. What has no name of its own is given
-without one, and empty cells are left out.
+The line is self-contained, so it can be found and quoted on its own. Values without a column name are written without
+one, and empty cells are omitted.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final
 _NUMBER: Final = re.compile(r"[-+]?[$€£]?[ ]?\d[\d.,' ]*(?:[eE][-+]?\d+)?[ ]?[%€$£]?")
 _DATE: Final = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T].*)?")
 _YEAR: Final = re.compile(r"(?:19|20)\d\d")
-_LONGEST_NAME_CHARS: Final = 80
+_MAX_NAME_CHARS: Final = 80
 _SPACES: Final = re.compile(r"\s+")
 
 
@@ -31,15 +31,15 @@ def row_text(columns: Sequence[str], cells: Sequence[str]) -> str:
 
 
 def column_names(row: Sequence[str]) -> list[str]:
-    """The names that a header row gives the columns, each on one line; the mark of a name is not repeated."""
+    """The column names in a header row, each on one line and without a trailing colon."""
     return [_SPACES.sub(" ", cell).strip().rstrip(":").rstrip() for cell in row]
 
 
 def looks_like_header(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
-    """Whether `row` names the columns of the rows `below` it rather than being one of them.
+    """Whether `row` is a header of the rows `below` it.
 
-    Names are short, mostly different, and no numbers or dates, but for years above other figures. A row of words above
-    rows of words is taken for names, since a table without any is rare.
+    Column names are short, mostly different, and not numbers or dates, except years above other figures. A row of words
+    above rows of words is considered a header, because tables without one are rare.
     """
     names = [cell.strip() for cell in row]
     while names and not names[-1]:
@@ -47,7 +47,7 @@ def looks_like_header(row: Sequence[str], below: Sequence[Sequence[str]]) -> boo
     filled = [name for name in names if name]
     if not below or len(filled) < max(1, (len(names) + 1) // 2) or len(set(filled)) * 2 < len(filled):
         return False
-    if any(len(name) > _LONGEST_NAME_CHARS for name in filled) or all(is_value(name) for name in filled):
+    if any(len(name) > _MAX_NAME_CHARS for name in filled) or all(is_value(name) for name in filled):
         return False
     return all(not is_value(name) or _is_year_above(number, name, below) for number, name in enumerate(names) if name)
 
@@ -58,6 +58,6 @@ def _is_year_above(column: int, name: str, below: Sequence[Sequence[str]]) -> bo
 
 
 def is_value(cell: str) -> bool:
-    """Whether a cell holds a number or a date."""
-    word = cell.strip()[:_LONGEST_NAME_CHARS]
+    """Whether a cell is a number or a date."""
+    word = cell.strip()[:_MAX_NAME_CHARS]
     return bool(_NUMBER.fullmatch(word) or _DATE.fullmatch(word))

@@ -1,7 +1,7 @@
-"""reStructuredText: docutils says where its sections begin, `rst_text` writes what a reader sees.
+"""Loads reStructuredText: docutils finds the sections, and `rst_text` writes the visible text.
 
-Directives that read files or pass raw text through are off. Only block structure is parsed: inline markup is half the
-time and none of the sections.
+Directives that read files or pass through raw text are disabled. Only block structure is parsed: inline markup takes
+half of the time and does not affect sections.
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -14,42 +14,42 @@ if TYPE_CHECKING:
     from docutils import nodes
 
 OUTLINED_CHARS: Final = 4_000_000
-"""Beyond this (about 4 s of parsing) a file is data, not prose, and goes without sections."""
+"""A larger file (more than about 4 s of parsing) is data, not prose, and gets no sections."""
 
-# docutils ends lines at these, too; each becomes one space, so that offsets stay.
+# docutils also breaks lines at these; each becomes one space, so that offsets do not change.
 _NO_LINE_ENDS: Final = dict.fromkeys(map(ord, "\v\f\x1c\x1d\x1e\x85\u2028\u2029"), " ")
 
 
 def load_rst(path: str, text: str) -> Document:
-    remarks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     titles: dict[int, Title] = {}
     if len(text) > OUTLINED_CHARS:
         return load_plain(path, text)
     try:
         titles = _find_titles(text)
     except RecursionError:
-        remarks = ("nested too deeply: read without its headings",)
-    except Exception as error:  # noqa: BLE001 - whatever docutils stumbles over, the text can be read
-        remarks = (f"docutils cannot parse it ({type(error).__name__}): read without its headings",)
-    return write_rst(text, titles).document(path, remarks=remarks)
+        notes = ("nested too deeply: read without headings",)
+    except Exception as error:  # noqa: BLE001 - docutils may raise anything; the text can be read without it
+        notes = (f"docutils cannot parse it ({type(error).__name__}): read without headings",)
+    return write_rst(text, titles).document(path, notes=notes)
 
 
 def _find_titles(text: str) -> dict[int, Title]:
-    """The headings by their first line, counted from 0."""
-    from docutils import nodes  # 55 ms with the parser
+    """The headings by the index of their first line, counted from 0."""
+    from docutils import nodes  # imports in about 55 ms, with the parser
 
     text = text.translate(_NO_LINE_ENDS)
     lines = text.split("\n")
     titles: dict[int, Title] = {}
     for section in _parse(text).findall(nodes.section):
         title = section[0]
-        at = (title.line or 0) - 2  # docutils gives the underline's line, from 1
+        at = (title.line or 0) - 2  # docutils returns the underline's line, from 1
         source = title.astext()
         if at < 0 or lines[at].strip() != source.strip():
             continue
         has_overline = at > 0 and lines[at - 1].strip() == lines[at + 1].strip()
-        found = Title(level=_depth(section), text=inline_text(source[:1000]), lines=3 if has_overline else 2)
-        titles[at - has_overline] = found
+        match = Title(level=_depth(section), text=inline_text(source[:1000]), lines=3 if has_overline else 2)
+        titles[at - has_overline] = match
     return titles
 
 
@@ -70,7 +70,7 @@ def _parse(text: str) -> "nodes.document":
 
     class WithoutInlineMarkup(states.Inliner):  # type: ignore[misc]
         def init_customizations(self, settings: Any) -> None:
-            """Nothing to customise: no pattern is used."""
+            """Does nothing: no inline patterns are used."""
 
         def adjust_uri(self, uri: str) -> str:
             return uri
@@ -81,7 +81,7 @@ def _parse(text: str) -> "nodes.document":
     settings = get_default_settings(Parser)
     settings.file_insertion_enabled = False
     settings.raw_enabled = False
-    settings.report_level = settings.halt_level = 5  # nothing is reported, nothing stops the parser
+    settings.report_level = settings.halt_level = 5  # report nothing and never stop
     settings.warning_stream = ""
     document = new_document("", settings)
     Parser(inliner=WithoutInlineMarkup()).parse(text, document)

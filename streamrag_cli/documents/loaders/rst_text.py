@@ -1,7 +1,7 @@
-"""reStructuredText, line by line, as its page shows it: comments, targets and marks of directives are dropped.
+"""Writes reStructuredText as visible text, line by line: comments, targets and directive markup are dropped.
 
-Which lines are headings is known from docutils; here they are only written. Directives are dealt with by name: the
-text of those that are boxes stays, code stays as it is, and what only steers the page goes.
+docutils has already found the headings; here they are only written. Directives are handled by name: the text of
+admonitions and similar boxes is kept, code is unchanged, and directives that only control the page are dropped.
 """
 
 import re
@@ -50,7 +50,7 @@ _TABLE_LINES: Final = 2000
 
 
 class Title(NamedTuple):
-    """A heading: its level, its words, and how many lines it takes with its rulings."""
+    """A heading: its level, its text, and the number of its lines including overline and underline."""
 
     level: int
     text: str
@@ -58,7 +58,7 @@ class Title(NamedTuple):
 
 
 def write_rst(text: str, titles: Mapping[int, Title]) -> Lines:
-    """The text as lines; `titles` are its headings by their first line, counted from 0."""
+    """Write the text; `titles` are its headings by the index of their first line, counted from 0."""
     writer = _Writer(text, titles)
     writer.write()
     return writer.out
@@ -69,7 +69,7 @@ class _Writer:
         self.out = Lines()
         self._titles = titles
         self._has_prose = False
-        self._term = ""  # what the next line defines
+        self._term = ""  # the term that the next line defines
         self._lines = text.split("\n")
         self._at = 0
 
@@ -90,7 +90,7 @@ class _Writer:
     def _take(self, line: str, at: int) -> None:
         stripped = line.strip()
         indentation = len(line) - len(line.lstrip())
-        if not self._has_prose and _FIELD.match(line):  # what the page says of itself, as front matter does
+        if not self._has_prose and _FIELD.match(line):  # page metadata, like front matter
             self._block(0)
         elif _EXPLICIT.match(stripped):
             self._explicit(stripped, indentation, at)
@@ -130,9 +130,9 @@ class _Writer:
                 self._at = at + 1
 
     def _is_term(self, line: str, indentation: int, at: int) -> bool:
-        """Whether the line begins a paragraph of its own, and what is below it is indented: a term and its definition.
+        """Whether the line is a term: it begins a paragraph, and the line below it, its definition, is indented.
 
-        docutils takes everything of this form for one; what reads like a sentence was wrapped with an indentation.
+        docutils accepts any line of this form; here, lines that look like a wrapped sentence are not terms.
         """
         if len(line.strip()) > _TERM_CHARS or _NO_TERM.match(line) or _ITEM.match(line) or at + 1 == len(self._lines):
             return False
@@ -144,7 +144,7 @@ class _Writer:
         return len(line.split()) <= _TERM_WORDS or not below.lstrip()[0].islower()
 
     def _block(self, indentation: int) -> list[tuple[int, str]]:
-        """The lines that are indented more, with the blank ones between and in front of them."""
+        """The next lines with a deeper indentation, including blank lines before and between them."""
         begin = end = self._at
         while self._at < len(self._lines):
             line = self._lines[self._at]
@@ -184,7 +184,7 @@ class _Writer:
             self._box(name, argument, at)
 
     def _box(self, name: str, argument: str, at: int) -> None:
-        """A directive whose content is text: its options are dropped, its content is read on."""
+        """Read a directive whose content is text: its options are dropped, and its content is read as usual."""
         alternative = ""
         while self._at < len(self._lines) and (option := _OPTION.match(self._lines[self._at].strip())):
             alternative = (option[2] or "") if option[1] == "alt" else alternative
@@ -206,7 +206,7 @@ class _Writer:
         self._rows(rows, argument, at)
 
     def _csv_table(self, body: list[tuple[int, str]], lines: list[tuple[int, str]], argument: str, at: int) -> None:
-        import csv  # rare
+        import csv  # rarely needed
 
         header = next((line.strip()[8:].strip() for _, line in body if line.strip().startswith(":header:")), "")
         sources = [*([(at + 1, header)] if header else []), *((n, line) for n, line in lines if line.strip())]
@@ -229,7 +229,7 @@ class _Writer:
         self.out.blank()
 
     def _grid(self, at: int) -> None:
-        """A table drawn with `+--+`: its rows are between the rulings, cells between the bars."""
+        """Read a table drawn with `+--+`: rows are between horizontal rules, cells between bars."""
         rows: list[tuple[int, list[str]]] = []
         cells: list[str] = []
         first = at
@@ -256,8 +256,8 @@ class _Writer:
         self._rows([(number, [inline_text(cell) for cell in row]) for number, row in rows], "", at)
 
     def _simple(self, at: int) -> bool:
-        """A table whose columns are marked by rulings of `=`; False if it does not end."""
-        spans = [found.span() for found in re.finditer(r"=+", self._lines[at])]
+        """Read a table whose columns are marked by lines of `=`; False if it is not closed."""
+        spans = [match.span() for match in re.finditer(r"=+", self._lines[at])]
         limits = [start for start, _ in spans]
         rulings = [at]
         end = at + 1
@@ -300,12 +300,12 @@ def _dedented(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
 
 
 def inline_text(text: str) -> str:
-    """The line as it reads. Literals keep marks of code."""
+    """The visible text of the line. Literals become inline code."""
     code = CodePlaceholders()
-    text = _LITERAL.sub(lambda found: code.keep(found[1]), text)
-    text = _ROLE.sub(lambda found: _TARGET.sub("", found[1]).lstrip("~!"), text)
+    text = _LITERAL.sub(lambda match: code.keep(match[1]), text)
+    text = _ROLE.sub(lambda match: _TARGET.sub("", match[1]).lstrip("~!"), text)
     text = _NOTE_MARK.sub("", text)
-    text = _REFERENCE.sub(lambda found: found[1] or found[2] or found[3], text)
+    text = _REFERENCE.sub(lambda match: match[1] or match[2] or match[3], text)
     text = _INTERPRETED.sub(r"\1", text)
     text = _STRONG.sub(r"\2", text)
     text = _SUBSTITUTION.sub(r"\1", text)

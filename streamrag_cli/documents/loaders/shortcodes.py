@@ -1,6 +1,6 @@
-"""Shortcodes of Hugo and tags of Jekyll in Markdown: the marks go, what they enclose stays.
+"""Removes Hugo shortcodes and Jekyll tags from Markdown, but keeps the text that they enclose.
 
-Those around code become its fence; a comment goes with what it encloses.
+Shortcodes around code become its fence; comment shortcodes are removed with their content.
 """
 
 import re
@@ -22,7 +22,7 @@ _ITEM_MARK: Final = re.compile(r"[ \t]*(?:[-*+:>][ \t]+)?")
 
 
 class Shortcodes:
-    """The edits for a text's shortcodes, asked for in order. Up to `code_until` there is nothing but code."""
+    """Computes the edits for the shortcodes of a text, in order. The text up to `code_until` is code."""
 
     def __init__(self, text: str) -> None:
         self.code_until = -1
@@ -30,33 +30,33 @@ class Shortcodes:
         self._closings: dict[str, re.Match[str] | None] = {}
 
     def edit(self, start: int) -> Edit | None:
-        """What to do about the mark that begins at `start`; None if it is none."""
+        """The edit for the shortcode that begins at `start`; None if it is not a shortcode."""
         text = self._text
         opener = text[start : start + (3 if text.startswith("{{", start) else 2)]
         close = text.find(_CLOSERS[opener], start + len(opener), start + _MARK_CHARS)
         head = text[start + len(opener) : close] if close >= 0 else ""
-        found = _HEAD.fullmatch(head)
-        if not found or opener in head or "\n\n" in head:
+        match = _HEAD.fullmatch(head)
+        if not match or opener in head or "\n\n" in head:
             return None
         end = close + len(_CLOSERS[opener])
         if start == self.code_until:
             return Edit(start, end, "```")
-        is_opening = not (found[1] or found[4])
-        if is_opening and found[2] in _HIDDEN and (closing := self._closing(found[2], end)):
+        is_opening = not (match[1] or match[4])
+        if is_opening and match[2] in _HIDDEN and (closing := self._closing(match[2], end)):
             return Edit(start, closing.end())
         line_start = text.rfind("\n", 0, start) + 1
         line_end = text.find("\n", end)
-        stands_alone = not text[end : line_end if line_end >= 0 else len(text)].strip()
-        is_code = stands_alone and is_opening and found[2] in _CODE and not text[line_start:start].strip()
-        if is_code and (closing := self._code_end(found[2], end)):
+        is_alone_on_line = not text[end : line_end if line_end >= 0 else len(text)].strip()
+        is_code = is_alone_on_line and is_opening and match[2] in _CODE and not text[line_start:start].strip()
+        if is_code and (closing := self._code_end(match[2], end)):
             self.code_until = closing.start()
-            language = _LANGUAGE.match(found[3]) if found[2] != "code-toggle" else None
+            language = _LANGUAGE.match(match[3]) if match[2] != "code-toggle" else None
             return Edit(start, end, f"```{language[1] if language else ''}")
-        is_left_over = stands_alone and _ITEM_MARK.fullmatch(text, line_start, start)
-        return Edit(line_start if is_left_over else start, end)
+        is_whole_line = is_alone_on_line and _ITEM_MARK.fullmatch(text, line_start, start)
+        return Edit(line_start if is_whole_line else start, end)
 
     def _code_end(self, name: str, start: int) -> re.Match[str] | None:
-        """The mark that closes the code, on a line of its own; None if the code has a fence already."""
+        """The shortcode, on a line of its own, that closes the code; None if the code already has a fence."""
         closing = self._closing(name, start)
         if closing is None or closing.start() - start > _CODE_CHARS:
             return None
@@ -66,7 +66,7 @@ class Shortcodes:
         return closing if not self._text[line_start : closing.start()].strip() else None
 
     def _closing(self, name: str, start: int) -> re.Match[str] | None:
-        """The next mark from `start` on that closes `name`."""
+        """The next shortcode from `start` on that closes `name`."""
         known = self._closings.get(name)
         if name in self._closings and (known is None or known.start() >= start):
             return known

@@ -1,8 +1,8 @@
-"""Structured files (YAML, JSON, TOML, XML, settings): cut at keys, under the path of keys that leads there.
+"""Builds documents from structured files (YAML, JSON, TOML, XML, settings), divided at keys, under their path of keys.
 
-Whatever the format, it becomes a tree of entries, each with lines of its own. An entry that is short enough with all
-that is in it is one unit; of a longer one the parts are, under its name. Units are set apart by a blank line, and none
-has another's lines, so a value never stands under a name that is not its own.
+Every format becomes a tree of entries, each with its own lines. An entry that is short enough, including its
+descendants, is one unit; a longer one is divided into its parts, under its name. Units are separated by blank lines and
+share no lines, so a value never appears under the wrong name.
 """
 
 from collections.abc import Iterator
@@ -13,22 +13,22 @@ from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.model import Document, Section
 
 UNIT_CHARS: Final = 450
-"""A unit is what is quoted, so it is short; the chunker puts small neighbours of one parent together."""
+"""Units are quoted as a whole, so they are short; the chunker merges small neighbours with the same parent."""
 
 NAMING: Final = frozenset({"name", "id", "title", "key", "operationId", "uses", "host", "label", "term", "question"})
-"""What identifies an item of a list, which has no key."""
+"""Keys whose value names a list item, which has no key of its own."""
 
 NESTING: Final = 100
-"""Deeper entries stay with the one that far up."""
+"""Entries nested more deeply stay part of their ancestor at this depth."""
 
 _SHOWN_DEPTH: Final = 8
 
 
 @dataclass(slots=True)
 class Entry:
-    """A key, an item of a list or a table: what it is called, its own lines (number, text), and what is in it.
+    """A key, list item or table: its name, its own lines (number, text) and its nested entries.
 
-    `chars` counts its own lines and all that is in it, once `measured`.
+    `chars` is the length of its own lines and all nested ones; it is set by `_measure`.
     """
 
     name: str
@@ -38,14 +38,17 @@ class Entry:
     chars: int = 0
 
 
-def structured_document(path: str, root: Entry, *, of_files: bool = False) -> Document:
-    """The document of all that is in `root`, whose own name is not shown. With `of_files` each entry is a file's."""
+def structured_document(path: str, root: Entry, *, is_multi_document: bool = False) -> Document:
+    """Build a document from the entries of `root`, whose own name is not shown.
+
+    With `is_multi_document`, each entry is a separate document in the same file.
+    """
     _measure(root)
     lines: list[str] = []
     numbers: list[int] = []
     sections: list[Section] = []
     length = 0
-    for names, unit in _units(root, -1 if of_files else 0):
+    for names, unit in _units(root, -1 if is_multi_document else 0):
         start = length
         for number, text in unit:
             lines.append(text)
@@ -70,7 +73,7 @@ def _measure(root: Entry) -> None:
 
 
 def _units(root: Entry, depth: int) -> Iterator[tuple[tuple[str, ...], list[tuple[int, str]]]]:
-    """(path of names, lines) of each unit, in the order of the file."""
+    """(path of names, lines) of each unit, in file order."""
     pending: list[tuple[Entry, tuple[str, ...], int]] = [(root, (), depth)]
     while pending:
         entry, path, depth = pending.pop()
@@ -84,12 +87,12 @@ def _units(root: Entry, depth: int) -> Iterator[tuple[tuple[str, ...], list[tupl
 
 
 def _is_list_of_records(entry: Entry, depth: int) -> bool:
-    """Whether the parts are units however short all of it is: what the file consists of, or a list in it."""
+    """Whether each part is a unit, however short the whole is: the records of the file, or of a list in it."""
     return depth <= 0 or (depth == 1 and any(each.is_item and each.entries for each in entry.entries))
 
 
 def _below(path: tuple[str, ...], name: str) -> tuple[str, ...]:
-    """Of a very deep path the upper names and the last are kept."""
+    """Append `name` to `path`; of a very deep path only the upper names and the last one are kept."""
     shown = clean_heading(name)
     return (*path[: _SHOWN_DEPTH - 1], shown) if shown else path
 

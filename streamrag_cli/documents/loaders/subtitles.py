@@ -1,7 +1,7 @@
-"""Subtitles, SubRip and WebVTT: what is said as sentences, under the time at which it is said.
+"""Loads SubRip and WebVTT subtitles: the spoken text as sentences, under the time at which it is spoken.
 
-A sentence goes on over cues. Numbers, times, tags, settings and WebVTT's notes and styles are dropped; a line that the
-next cue shows again, as captions that roll do, is taken once.
+Sentences continue over several cues. Numbers, times, tags, settings and WebVTT notes and styles are dropped. A line
+that the next cue repeats, as in rolling captions, is written once.
 """
 
 import re
@@ -12,14 +12,14 @@ from typing import Final, NamedTuple
 from streamrag_cli.model import Document, Section
 
 RUN_CHARS: Final = 350
-"""Of text under one time. Longer than what the chunker joins, so that a time stays true of its text."""
+"""The length of text under one time. Longer than the sections that the chunker merges, so that times stay correct."""
 
 _PAUSE_S: Final = 4.0
-_UNENDED_CHARS: Final = 300
-"""Captions without punctuation end a sentence at a long pause, or at a cue once they are this long."""
+_UNPUNCTUATED_CHARS: Final = 300
+"""Captions without punctuation are divided at a long pause, or at the next cue after this length."""
 
 _FLASH_S: Final = 0.05
-"""A cue shorter than this is a step of captions that roll."""
+"""A cue shorter than this is a step of rolling captions."""
 
 _TIMES: Final = re.compile(
     r"[ \t]*(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})[ \t]*-->[ \t]*"
@@ -33,7 +33,7 @@ _SENTENCE_END: Final = re.compile(r"[.!?…。！？][\"')\]”’]*\Z")
 
 
 class _Cue(NamedTuple):
-    number: int  # of the line of its times
+    number: int  # of the line with its times
     begins_s: float
     ends_s: float
     lines: list[str]
@@ -73,7 +73,7 @@ def _sentences(text: str) -> Iterator[_Sentence]:
     for cue in _cues(text):
         is_new_voice = bool(cue.lines) and _SPEAKER.match(cue.lines[0]) is not None
         length = sum(map(len, pieces))
-        if pieces and (cue.begins_s - ends_s > _PAUSE_S or is_new_voice or length > _UNENDED_CHARS):
+        if pieces and (cue.begins_s - ends_s > _PAUSE_S or is_new_voice or length > _UNPUNCTUATED_CHARS):
             yield _Sentence(number, begins_s, " ".join(pieces))
             pieces = []
         for line in cue.lines:
@@ -98,7 +98,7 @@ def _split(line: str) -> list[str]:
 
 
 def _cues(text: str) -> Iterator[_Cue]:
-    """The cues with something said in them. Lines that the cue before has shown above new ones are not taken again."""
+    """The cues with text. Lines that repeat the previous cue above a new line are dropped."""
     before: list[str] = []
     lines = text.split("\n")
     at = 0
@@ -116,22 +116,22 @@ def _cues(text: str) -> Iterator[_Cue]:
             shown.append(_spoken(lines[at]))
             at += 1
         if at < len(lines) and "-->" in lines[at] and shown and re.fullmatch(r"\d+", shown[-1]):
-            shown.pop()  # the number of the next cue, without a blank line in front of it
+            shown.pop()  # the number of the next cue, without a blank line before it
         shown = [line for line in shown if line]
         hours, minutes, seconds, part, *end = (int(each or 0) for each in times.groups())
         begins_s = hours * 3600 + minutes * 60 + seconds + part / 1000
         ends_s = end[0] * 3600 + end[1] * 60 + end[2] + end[3] / 1000
-        said = shown if ends_s - begins_s >= _FLASH_S else []
-        if shown[:-1] and before:  # captions that roll show the last lines again above the new one
+        new_lines = shown if ends_s - begins_s >= _FLASH_S else []
+        if shown[:-1] and before:  # rolling captions repeat the last lines above the new one
             again = next((size for size in range(len(shown) - 1, 0, -1) if shown[:size] == before[-size:]), 0)
-            said = said[again:]
+            new_lines = new_lines[again:]
         before = shown or before
-        if said:
-            yield _Cue(number, begins_s, ends_s, said)
+        if new_lines:
+            yield _Cue(number, begins_s, ends_s, new_lines)
 
 
 def _spoken(line: str) -> str:
-    line = _TAG.sub("", _VOICE.sub(lambda found: f"- {found[1].strip()}: ", line))
+    line = _TAG.sub("", _VOICE.sub(lambda match: f"- {match[1].strip()}: ", line))
     return " ".join(unescape(line).strip("♪♫ \t").split())
 
 

@@ -1,6 +1,6 @@
-"""Tables of separated values: each row is one line of text that names its columns, `- product: cleat; price: 4`.
+"""Loads tables of separated values: each row becomes one line with the column names, `- product: cleat; price: 4`.
 
-Sections hold whole rows.
+Sections contain whole rows.
 """
 
 import csv
@@ -17,22 +17,24 @@ from streamrag_cli.model import Document, Section
 LARGE_CHARS: Final = 500_000
 LONG_RUN_CHARS: Final = 3000
 SHORT_ROW_CHARS: Final = 200
-"""A table larger than this whose rows are short on average is cut into long runs: a row of ten thousand is looked up
-by its words, which the full-text index has of all of it, while the embedding reads the first 256 tokens."""
+"""A large table whose rows are shorter than this on average is cut into long chunks: a single row of ten thousand is
+found by its words in the full-text index, which covers all rows; the embedding covers only the first 256 tokens."""
 
 _RUN_CHARS: Final = 250
 _SNIFFED_ROWS: Final = 50
 _SNIFFED_CHARS: Final = 20_000
 _PREAMBLE_ROWS: Final = 10
-_LONGEST_RECORD_LINES: Final = 100
-_MOST_FAILURES: Final = 100
+_MAX_RECORD_LINES: Final = 100
+_MAX_FAILURES: Final = 100
 _CUT_ROW_CHARS: Final = 1000
 _DELIMITERS: Final = "\t;|,"
 _SEPARATOR_LINE: Final = "sep="
 
 
 def load_table(path: str, text: str) -> Document:
-    skipped = text.find("\n") + 1 if text[:4].casefold() == _SEPARATOR_LINE else 0  # a hint that spreadsheets write
+    skipped = (
+        text.find("\n") + 1 if text[:4].casefold() == _SEPARATOR_LINE else 0
+    )  # the separator line that spreadsheets write
     body = text[skipped:]
     delimiter = text[4:5] if skipped and text[4:5] in _DELIMITERS else _delimiter(body[:_SNIFFED_CHARS], path)
     rows = _rows(body, delimiter, first_line=1 + text.count("\n", 0, skipped))
@@ -62,9 +64,9 @@ def _document(path: str, rows: list[tuple[int, list[str]]]) -> Document:
 
 
 def _header_position(rows: list[tuple[int, list[str]]]) -> int:
-    """Which of the first rows names the columns, -1 if none does.
+    """The index of the header row among the first rows, or -1.
 
-    A title and the like may stand above it: rows that fill at most half as many cells as is usual.
+    It may be preceded by a title and notes: rows that fill at most half of the usual number of cells.
     """
     filled = [sum(1 for cell in cells if cell.strip()) for _, cells in rows[:_SNIFFED_ROWS]]
     usual = Counter(filled).most_common(1)[0][0] if filled else 0
@@ -76,7 +78,7 @@ def _header_position(rows: list[tuple[int, list[str]]]) -> int:
 
 
 def _delimiter(sample: str, path: str) -> str:
-    """The mark that cuts the most lines into the same number of cells, more than one."""
+    """The delimiter that divides the most lines into the same number of cells, more than one."""
     best, best_rating = "," if PurePath(path).suffix.casefold() == ".csv" else "\t", (0.0, 0)
     for mark in _DELIMITERS:
         try:
@@ -94,15 +96,15 @@ def _delimiter(sample: str, path: str) -> str:
 
 
 def _rows(text: str, delimiter: str, *, first_line: int) -> Iterator[tuple[int, list[str]]]:
-    """(line of the file, cells) of each row. A quote that is left open takes its own line alone."""
+    """(line number, cells) of each row. An unclosed quote affects only its own line."""
     lines = [line + "\n" for line in text.split("\n")]
     at = failures = 0
-    while at < len(lines) and failures < _MOST_FAILURES:
-        source = _Counted(lines, at)
+    while at < len(lines) and failures < _MAX_FAILURES:
+        source = _CountingLines(lines, at)
         reader = csv.reader(source, delimiter=delimiter)
         try:
             for cells in reader:
-                if source.at - at > _LONGEST_RECORD_LINES:
+                if source.at - at > _MAX_RECORD_LINES:
                     break
                 yield first_line + at, cells
                 at = source.at
@@ -116,14 +118,14 @@ def _rows(text: str, delimiter: str, *, first_line: int) -> Iterator[tuple[int, 
         yield first_line + number, _plain_cells(line, delimiter)
 
 
-class _Counted:
-    """Gives a reader lines from `at` on, and knows how far it is."""
+class _CountingLines:
+    """Iterates over lines from `at` on, and counts those that were read."""
 
     def __init__(self, lines: list[str], at: int) -> None:
         self._lines = lines
         self.at = at
 
-    def __iter__(self) -> "_Counted":
+    def __iter__(self) -> "_CountingLines":
         return self
 
     def __next__(self) -> str:
@@ -138,7 +140,7 @@ def _plain_cells(line: str, delimiter: str) -> list[str]:
 
 
 def _sections(lines: list[str]) -> tuple[Section, ...]:
-    """Runs of whole rows. A row too long for one chunk has its first cell as heading of all its parts."""
+    """Sections of whole rows. A row that is too long for one chunk has its first cell as heading of all its parts."""
     chars = sum(len(line) + 1 for line in lines)
     is_short = SHORT_ROW_CHARS * len(lines) >= chars > LARGE_CHARS
     most = LONG_RUN_CHARS if is_short else _RUN_CHARS

@@ -1,4 +1,4 @@
-"""TOML, by its lines: each key stands under the path of its table."""
+"""Loads TOML line by line: each key under the path of its table."""
 
 import re
 from typing import Final
@@ -28,14 +28,14 @@ def load_toml(path: str, text: str) -> Document:
             continue
         if line.lstrip().startswith("#"):
             comments.append((number, line.rstrip()))
-        elif len(line) <= _LINE_CHARS and (found := _TABLE.fullmatch(line)):
-            table = _table(tables, tuple(part.strip().strip("\"'") for part in _PART.findall(found[1])), line)
+        elif len(line) <= _LINE_CHARS and (match := _TABLE.fullmatch(line)):
+            table = _table(tables, tuple(part.strip().strip("\"'") for part in _PART.findall(match[1])), line)
             table.lines.extend([*comments, (number, line.rstrip())])
             comments = []
-        elif len(line) <= _LINE_CHARS and (found := _KEY.match(line)):
-            end = _value_end(lines, at, found[2])
+        elif len(line) <= _LINE_CHARS and (match := _KEY.match(line)):
+            end = _value_end(lines, at, match[2])
             own = [(each + 1, lines[each].rstrip()) for each in range(at, end)]
-            table.entries.append(Entry(found[1].strip().strip("\"'"), [*comments, (number, line.rstrip()), *own]))
+            table.entries.append(Entry(match[1].strip().strip("\"'"), [*comments, (number, line.rstrip()), *own]))
             comments, at = [], end
         else:
             table.lines.extend([*comments, (number, line.rstrip())])
@@ -45,7 +45,7 @@ def load_toml(path: str, text: str) -> Document:
 
 
 def _table(tables: dict[tuple[str, ...], Entry], names: tuple[str, ...], line: str) -> Entry:
-    """The entry of a table, in that of the table around it; each of an array of tables is one of its own."""
+    """Add the entry of a table to that of its parent table; each table of an array gets its own entry."""
     names = names[:8]
     parent = tables[()]
     for depth in range(1, len(names)):
@@ -62,7 +62,7 @@ def _table(tables: dict[tuple[str, ...], Entry], names: tuple[str, ...], line: s
 
 
 def _value_end(lines: list[str], at: int, value: str) -> int:
-    """The line after a value that begins with `value`: a text in three quotes or a list goes on for lines."""
+    """The line after a value that begins with `value`; triple-quoted strings and lists may span several lines."""
     for quotes in ('"""', "'''"):
         if value.strip().startswith(quotes):
             if quotes in value.strip()[3:]:

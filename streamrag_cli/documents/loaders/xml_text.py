@@ -1,7 +1,7 @@
-"""XML: elements as lines `name: text`, with their attributes, under the path of the elements around them.
+"""Loads XML: elements as lines `name: text`, with their attributes, under the path of their parent elements.
 
-expat reads it: it knows every line, and no entity is expanded that a file defines. What is not
-well formed is plain text.
+It is parsed with expat, which provides line numbers; entities defined by the file are not expanded. A file that is not
+well-formed is loaded as plain text.
 """
 
 from xml.parsers import expat
@@ -17,21 +17,21 @@ class _RefusedError(Exception):
 
 
 def load_xml(path: str, data: bytes) -> Document:
-    text, remark = decode(data)
+    text, note = decode(data)
     reader = _Reader()
     try:
         reader.parse(text)
     except (expat.ExpatError, _RefusedError):
         document = load_plain(path, text)
-        return document if not remark else _with_remark(document, remark)
+        return document if not note else _with_note(document, note)
     document = structured_document(path, reader.root)
-    return document if not remark else _with_remark(document, remark)
+    return document if not note else _with_note(document, note)
 
 
-def _with_remark(document: Document, remark: str) -> Document:
+def _with_note(document: Document, note: str) -> Document:
     from dataclasses import replace
 
-    return replace(document, remarks=(*document.remarks, remark))
+    return replace(document, notes=(*document.notes, note))
 
 
 class _Reader:
@@ -40,17 +40,17 @@ class _Reader:
         self._open: list[Entry] = [self.root]
         self._words: list[str] = []
         self._words_line = 1
-        self._inline = 0  # elements that are open amid a text
+        self._inline = 0  # the number of open elements within text
         self._parser = expat.ParserCreate("utf-8")
         self._parser.buffer_text = True
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._say
+        self._parser.CharacterDataHandler = self._add_text
         self._parser.EntityDeclHandler = self._refuse
 
     def parse(self, text: str) -> None:
         body = text.lstrip()
-        if body.startswith("<?xml"):  # the text is decoded: what it declares is not so any more
+        if body.startswith("<?xml"):  # the text is already decoded, so the declared encoding is wrong
             end = body.find("?>")
             head = text[: len(text) - len(body)] + "\n" * body[:end].count("\n") if end > 0 else ""
             text = (head + body[end + 2 :]) if end > 0 else text
@@ -80,24 +80,24 @@ class _Reader:
         if self._inline:
             self._inline -= 1
             return
-        self._settle()
+        self._flush_text()
         self._open.pop()
 
-    def _say(self, words: str) -> None:
+    def _add_text(self, words: str) -> None:
         if not self._words:
             self._words_line = self._parser.CurrentLineNumber
         self._words.append(words)
 
-    def _settle(self) -> None:
-        """What was said so far belongs to the innermost element: to its line if it has nothing else yet."""
-        said = " ".join("".join(self._words).split())
+    def _flush_text(self) -> None:
+        """Add the collected text to the innermost element: to its own line if that has no text yet."""
+        content = " ".join("".join(self._words).split())
         self._words = []
-        if not said:
+        if not content:
             return
         entry = self._open[-1]
         if entry.entries or not entry.lines:
             indent = "  " * (len(self._open) - 1)
-            entry.entries.append(Entry("", [(self._words_line, indent + said)]))
+            entry.entries.append(Entry("", [(self._words_line, indent + content)]))
         elif len(entry.lines) == 1:
             number, line = entry.lines[0]
-            entry.lines[0] = (number, f"{line} {said}" if line.endswith(":") else f"{line}; {said}")
+            entry.lines[0] = (number, f"{line} {content}" if line.endswith(":") else f"{line}; {content}")

@@ -1,4 +1,4 @@
-"""YAML, by its lines: indentation and keys say what is in what. Nothing is evaluated, and no alias is expanded."""
+"""Loads YAML line by line: indentation and keys determine the nesting. Aliases are not expanded."""
 
 import re
 from typing import Final
@@ -22,11 +22,11 @@ def load_yaml(path: str, text: str) -> Document:
         return structured_document(path, documents[0])
     for position, each in enumerate(documents, 1):
         each.name = _name_of_document(each) or f"document {position}"
-    return structured_document(path, Entry("", entries=documents), of_files=True)
+    return structured_document(path, Entry("", entries=documents), is_multi_document=True)
 
 
 def _name_of_document(document: Entry) -> str:
-    """What a document of several is called: its kind and its name, where it says them."""
+    """The name of one of several documents in a file: its kind and name, if it has them."""
     metadata = next((each for each in document.entries if each.name == "metadata"), document)
     names = (_value_of(document, "kind"), _value_of(metadata, "name") or _value_of(document, "title"))
     return " ".join(each for each in names if each)
@@ -34,8 +34,8 @@ def _name_of_document(document: Entry) -> str:
 
 def _value_of(entry: Entry, name: str) -> str:
     for each in entry.entries:
-        if each.name == name and (found := _KEY.match(each.lines[-1][1].strip())):
-            return _unquoted(found[2] or "")
+        if each.name == name and (match := _KEY.match(each.lines[-1][1].strip())):
+            return _unquoted(match[2] or "")
     return ""
 
 
@@ -45,21 +45,23 @@ def _unquoted(source: str) -> str:
 
 
 class _Reader:
-    """Reads lines into a tree for each document: an entry holds what is indented more than it is.
+    """Reads lines into one tree per document: lines with a deeper indentation are nested in an entry.
 
-    An item of a list may be indented as far as the key it belongs to: it counts as half a step deeper.
+    A list item may have the same indentation as its key: it counts as half a level deeper.
     """
 
     def __init__(self, text: str) -> None:
         self.documents = [Entry("")]
-        self._open: list[tuple[int, Entry]] = [(-1, self.documents[0])]  # (depth in half steps, entry), outermost first
-        self._comments: list[tuple[int, str]] = []  # that belong to the entry to come
+        self._open: list[tuple[int, Entry]] = [
+            (-1, self.documents[0])
+        ]  # (depth in half levels, entry), outermost first
+        self._comments: list[tuple[int, str]] = []  # of the next entry
         self._text_above: int | None = None  # the indentation of a key whose value is a block of text
         lines = text.split("\n")
         first = licence_end(lines, ("#",))
         for number, line in enumerate(lines[first:], first + 1):
             self._take(number, line.rstrip())
-        self._go_on([])
+        self._continue_entry([])
 
     def _take(self, number: int, line: str) -> None:
         stripped = line.lstrip(" \t")
@@ -72,7 +74,7 @@ class _Reader:
         if not stripped or (stripped.startswith("%") and not indentation):
             return
         if len(line) > _LINE_CHARS:
-            self._go_on([(number, line)])
+            self._continue_entry([(number, line)])
         elif _DOCUMENT_MARK.match(line):
             self._begin_document(number, line[3:].strip())
         elif stripped.startswith("#"):
@@ -80,13 +82,13 @@ class _Reader:
         else:
             self._entry(number, line, stripped, indentation)
 
-    def _go_on(self, lines: list[tuple[int, str]]) -> None:
-        """More lines of the entry that is open."""
+    def _continue_entry(self, lines: list[tuple[int, str]]) -> None:
+        """Add more lines to the open entry."""
         self._open[-1][1].lines.extend([*self._comments, *lines])
         self._comments = []
 
     def _begin_document(self, number: int, rest: str) -> None:
-        self._go_on([])
+        self._continue_entry([])
         if self.documents[-1].entries or self.documents[-1].lines:
             self.documents.append(Entry(""))
         self._open = [(-1, self.documents[-1])]
@@ -96,25 +98,25 @@ class _Reader:
     def _entry(self, number: int, line: str, stripped: str, indentation: int) -> None:
         dashes = _DASHES.match(stripped)
         column = dashes.end() if dashes else 0
-        found = _KEY.match(stripped, column)
-        if not dashes and not found:
-            self._go_on([(number, line)])
+        match = _KEY.match(stripped, column)
+        if not dashes and not match:
+            self._continue_entry([(number, line)])
             return
         depth = indentation * 2 + (1 if dashes else 0)
         while self._open[-1][0] >= depth:
             self._open.pop()
         parent = self._open[-1][1]
         if len(self._open) > NESTING:
-            self._go_on([(number, line)])
+            self._continue_entry([(number, line)])
             return
-        key = _unquoted(found[1]) if found else ""
+        key = _unquoted(match[1]) if match else ""
         name = f"[{len(parent.entries) + 1}]" if dashes else key
         entry = Entry(name, [*self._comments, (number, line)], is_item=bool(dashes))
         self._comments = []
         parent.entries.append(entry)
         self._open.append((depth, entry))
         item = entry if dashes else parent
-        if found and key in NAMING and item.name.startswith("[") and found[2]:
-            item.name = _unquoted(found[2])
+        if match and key in NAMING and item.name.startswith("[") and match[2]:
+            item.name = _unquoted(match[2])
         if _BLOCK_TEXT.search(stripped):
-            self._text_above = indentation + (column if found else 0)
+            self._text_above = indentation + (column if match else 0)
