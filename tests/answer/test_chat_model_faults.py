@@ -144,7 +144,7 @@ def test_a_compressed_reply_is_neither_asked_for_nor_decompressed() -> None:
     reply = whole_body(gzip.compress(gzip.compress(answered)), content_type="text/event-stream", headers=headers)
     with OpenAIServer(chat=reply) as server:
         conversation = converse(server.base_url)
-        accepted = [each.headers["Accept-Encoding"] for each in server.requests]
+        accepted = [each.headers["accept-encoding"] for each in server.requests]
 
     assert (conversation.tokens, conversation.code, accepted) == ([], "malformed", ["identity"])
 
