@@ -105,7 +105,7 @@ class ChatReply:
             async with asyncio.timeout(within_s):
                 self._response = await self._sent
             within_s -= time.monotonic() - began_at_s
-            self._pieces = self._response.aiter_bytes()
+            self._pieces = self._response.aiter_raw()
             reads = self._reads = ReadAhead(self._pieces, self._pace)
         self._silence.begin(within_s)
         try:

@@ -123,7 +123,7 @@ class StreamingClient:
         if not response.is_success:
             try:
                 body = bytearray()
-                async for piece in response.aiter_bytes():
+                async for piece in response.aiter_raw():
                     body += piece
                     if len(body) > _REPLY_BYTES:
                         raise ReplyTooLongError
@@ -185,7 +185,7 @@ class WholeReplyClient:
         body = bytearray()
         content, extensions = json.dumps(payload).encode(), {"trace": note}
         with self._http.stream("POST", self._url + path, content=content, extensions=extensions) as response:
-            for piece in response.iter_bytes():
+            for piece in response.iter_raw():
                 body += piece
                 if len(body) > _REPLY_BYTES:
                     raise ReplyTooLongError
@@ -246,7 +246,13 @@ def _tracer(on_step: Callable[[str], None]) -> Callable[[str, object], Awaitable
 
 def _headers(endpoint: ModelEndpoint) -> dict[str, str]:
     key: dict[str, Any] = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
-    return {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "streamrag", **key}
+    return {
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",  # and nothing is decompressed: a kilobyte could become a gigabyte
+        "Content-Type": "application/json",
+        "User-Agent": "streamrag",
+        **key,
+    }
 
 
 @cache

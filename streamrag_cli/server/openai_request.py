@@ -16,6 +16,7 @@ _ROLES: Final = {"system": "system", "developer": "system", "user": "user", "ass
 _PASSED_ON: Final = ("temperature", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty")
 _Number = Annotated[float | None, Field(allow_inf_nan=False)]
 _Tokens = Annotated[int | None, Field(ge=1)]
+_MOST_ENTRIES: Final = 1000
 
 
 class Part(BaseModel):
@@ -29,7 +30,7 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     role: str
-    content: str | list[Part] | None = None
+    content: str | Annotated[list[Part], Field(max_length=_MOST_ENTRIES, fail_fast=True)] | None = None
 
     @property
     def text(self) -> str:
@@ -55,7 +56,7 @@ class ChatRequest(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     model: Annotated[str, Field(max_length=200)] = MODEL
-    messages: Annotated[list[Message], Field(min_length=1, max_length=1000)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=_MOST_ENTRIES, fail_fast=True)]
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     temperature: _Number = None

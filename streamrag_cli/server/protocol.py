@@ -39,6 +39,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._field_bytes = 0
         self._reading_head = True
+        self._reading = False
         self._refused: RefusedError | None = None
         self._discarded_bytes = 0
 
@@ -50,6 +51,8 @@ class LimitedProtocol(HttpToolsProtocol):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # Whoever does not read is noticed, and costs memory, only up to here.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.send_buffer_bytes)
+        # With a higher mark the last bytes of a reply could wait without a time limit, also on a closed transport.
+        transport.set_write_buffer_limits(high=0)
         if self._serving.peers is not None:
             self.app_state = {**self.app_state, PEER_UID: self._peer_uid(self._serving.peers)}
         self._expect_request(self._limits.headers_s)
@@ -71,6 +74,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._reading_head:
             self._head_bytes += len(data)
         super().data_received(data)
+        self._limit_idle_time()
         # A line of which no end has come was handed on to nobody yet.
         if self._reading_head and self._head_bytes - self._url_bytes() > self._limits.headers_bytes:
             self._refused = self._refused or _HEADERS_TOO_LARGE
@@ -79,7 +83,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._reading_head = True
+        self._reading = self._reading_head = True
         self._field_bytes = 0
         self._expect_request(self._limits.headers_s)
 
@@ -115,8 +119,13 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         if self._refused is None:
+            self._reading = False
             self._end_request_timer()
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._limit_idle_time()
 
     def shutdown(self) -> None:
         """The server has been told to stop; each connection hears of it."""
@@ -163,6 +172,15 @@ class LimitedProtocol(HttpToolsProtocol):
     def _expect_request(self, within_s: float) -> None:
         self._end_request_timer()
         self._request_timer = self.loop.call_later(within_s, self.transport.abort)
+
+    def _limit_idle_time(self) -> None:
+        """Limit the time until the next request begins.
+
+        Uvicorn's own limit ends with any byte: an empty line, or the rest of a body that was answered before its end.
+        """
+        is_idle = not self._reading and self.cycle is not None and self.cycle.response_complete
+        if is_idle and self._request_timer is None and not self.transport.is_closing():
+            self._expect_request(self._limits.idle_s)
 
     def _end_request_timer(self) -> None:
         if self._request_timer is not None:

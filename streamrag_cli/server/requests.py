@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Mapping
+from itertools import islice
 from typing import Annotated, Any, Final
 
 from fastapi import Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from streamrag_cli.answer.model_choice import DEFAULT_MODEL
 from streamrag_cli.answer.pipeline import MAX_QUESTION_CHARS
@@ -18,6 +19,7 @@ from streamrag_cli.setting_row import MAX_TOP_K
 from streamrag_cli.settings import Settings, with_request
 
 _MOST_NAME_CHARS: Final = 200
+_MOST_FIELDS: Final = 100
 
 
 class QueryParameters(BaseModel):
@@ -32,6 +34,12 @@ class QueryParameters(BaseModel):
         float | None, Field(ge=0, le=1, allow_inf_nan=False, description="Sources that score lower are dropped.")
     ] = None
     model: Annotated[str | None, Field(max_length=_MOST_NAME_CHARS, description="Model that writes the answer.")] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_surplus_fields(cls, body: Any) -> Any:
+        """The first fields of a body with far too many: one unknown field is refused as all are, but in time."""
+        return dict(islice(body.items(), _MOST_FIELDS)) if isinstance(body, dict) else body
 
 
 AskedInUrl = Annotated[QueryParameters, Query()]

@@ -42,7 +42,8 @@ _HTTP: Final[Mapping[int, tuple[str, str, str]]] = {
 
 def invalid(path: str, errors: Sequence[Mapping[str, Any]]) -> RefusedError:
     """The refusal of a request that FastAPI could not read, from the first of its `errors`."""
-    first = errors[0]
+    # Of an alternative that is a list of too many, the first error says only that it is no text.
+    first = next((each for each in errors if each["type"] == "too_long"), errors[0])
     status, example = (400, _CHAT_EXAMPLE) if is_openai(path) else (422, _EXAMPLE)
     kind, where = str(first["type"]), _place(first["loc"])
     if (where, kind) == ("query", "string_too_long"):

@@ -1,5 +1,6 @@
 """What the model's server can do wrong: what arrived is kept, one error says what happened, and nothing is repeated."""
 
+import gzip
 import time
 import traceback
 from collections.abc import Sequence
@@ -133,6 +134,19 @@ def test_what_is_no_piece_of_an_answer_is_an_error_and_the_partial_answer_is_kep
         requests = len(server.requests)
 
     assert (conversation.tokens, conversation.code, closed, requests) == (tokens, "malformed", True, 1)
+
+
+@pytest.mark.fault("compressed-reply")
+def test_a_compressed_reply_is_neither_asked_for_nor_decompressed() -> None:
+    """A bomb of two kilobytes would be a gigabyte, during which the process answers nobody."""
+    answered = b'data: {"choices":[{"delta":{"content":"Boom."},"finish_reason":"stop"}]}\n\n'
+    headers = {"Content-Encoding": "gzip, gzip"}
+    reply = whole_body(gzip.compress(gzip.compress(answered)), content_type="text/event-stream", headers=headers)
+    with OpenAIServer(chat=reply) as server:
+        conversation = converse(server.base_url)
+        accepted = [each.headers["accept-encoding"] for each in server.requests]
+
+    assert (conversation.tokens, conversation.code, accepted) == ([], "malformed", ["identity"])
 
 
 @pytest.mark.fault("model-malformed")

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,6 +149,45 @@ def test_an_idle_connection_is_closed(settings: Settings) -> None:
             received += idle.recv(10_000)
 
         assert is_cut_off(idle)
+
+
+@pytest.mark.fault("slow-requests")
+@pytest.mark.parametrize(
+    ("head", "rest"),
+    [
+        pytest.param(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\r\n", id="an empty line"),
+        pytest.param(
+            b"POST /rag/stream HTTP/1.1\r\nHost: elsewhere\r\nContent-Length: 9\r\n\r\n",
+            b"123456789",
+            id="the rest of a body that was refused before its end",
+        ),
+    ],
+)
+def test_a_connection_that_is_kept_busy_without_a_request_is_closed(
+    head: bytes, rest: bytes, settings: Settings
+) -> None:
+    limits = Limits(headers_s=30.0, body_s=30.0, idle_s=1)
+    with running_server(settings, limits=limits) as server, connect(server) as idle:
+        idle.sendall(head)
+        assert idle.recv(10_000).startswith(b"HTTP/1.1 ")
+        idle.sendall(rest)
+
+        with suppress(ConnectionResetError):
+            while idle.recv(10_000):  # fails with TimeoutError if it is left open
+                pass
+
+
+@pytest.mark.fault("client-never-reads")
+@pytest.mark.parametrize("requests", [20, 40, 80])
+def test_replies_that_nobody_reads_hold_no_connection_once_it_is_idle(requests: int, settings: Settings) -> None:
+    limits = Limits(idle_s=1, send_stall_s=1.0, send_buffer_bytes=4096)
+    with running_server(settings, limits=limits) as server, socket.socket() as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        reader.connect(("127.0.0.1", server.port))
+        reader.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * requests)
+
+        assert wait_until(lambda: server.server.server_state.total_requests > 0)
+        assert wait_until(lambda: not server.server.server_state.connections)
 
 
 def test_headers_without_end_cost_no_memory(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -210,6 +211,48 @@ def test_a_body_that_makes_no_sense_is_the_clients_fault(path: str, body: bytes,
     else:
         assert 400 <= reply.status < 500
         assert "error" in reply.json
+
+
+@pytest.mark.fault("invalid-bodies")
+@pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        pytest.param(
+            "/v1/chat/completions",
+            b'{"messages":[{"role":"user","content":[%b]}]}' % b",".join([b"1"] * 120_000),
+            "messages.0.content: has to be text",
+            id="parts of a message that are none",
+        ),
+        pytest.param(
+            "/v1/chat/completions",
+            b'{"messages":[{"role":"user","content":[%b]}]}' % b",".join([b'{"type":"a"}'] * 20_000),
+            "messages.0.content: may have at most 1000 entries",
+            id="parts of a message",
+        ),
+        pytest.param(
+            "/v1/chat/completions",
+            b'{"messages":[%b]}' % b",".join([b"{}"] * 80_000),
+            "messages.0.role: is missing",
+            id="messages",
+        ),
+        pytest.param(
+            "/rag/stream",
+            b"{%b}" % b",".join(b'"%x":1' % n for n in range(25_000)),
+            "there is no field '0'",
+            id="fields",
+        ),
+    ],
+)
+def test_a_body_of_a_hundred_thousand_mistakes_is_refused_for_its_first(
+    path: str, body: bytes, message: str, served: RunningServer
+) -> None:
+    since_s = time.process_time()
+    reply = request(f"{served.url}{path}", "POST", body=body, headers={"Content-Type": "application/json"})
+
+    assert 400 <= reply.status < 500
+    error = reply.json["error"]
+    assert (error["message"] if isinstance(error, dict) else error).startswith(message)
+    assert time.process_time() - since_s < 0.4  # to describe each of them takes seconds, in which nobody is served
 
 
 @pytest.mark.fault("invalid-bodies")
