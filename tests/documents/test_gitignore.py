@@ -121,7 +121,7 @@ def test_a_directory_whose_gitignore_cannot_be_read_is_left_alone(tmp_path: Path
     write(tmp_path / "a" / "secret.md", "")
 
     assert list(discover([tmp_path])) == [
-        UnreadableDirectory(path=tmp_path / "a", reason=".gitignore: larger than 1 MiB")
+        UnreadableDirectory(path=tmp_path / "a", reason=".gitignore: larger than 1 MB")
     ]
 
 
@@ -283,7 +283,7 @@ def test_an_exclude_file_that_cannot_be_read_leaves_the_work_tree_alone(tmp_path
 
     [item] = discover([tmp_path])
     assert isinstance(item, UnreadableDirectory)
-    assert item.reason.endswith("exclude: larger than 1 MiB")
+    assert item.reason.endswith("exclude: larger than 1 MB")
 
 
 @pytest.mark.fault("ignored-files")
