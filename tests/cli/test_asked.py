@@ -25,20 +25,20 @@ FLAGS = {"--collection": "laws", "--store": "", "--base-url": "http://h:1/v1", "
     ],
 )
 def test_the_command_that_asked_is_repeated_with_its_flags_and_its_question(hint: str, expected: str) -> None:
-    assert Asked(command="ask", question="How far?", flags=FLAGS).again(hint).startswith(expected)
+    assert Asked(command="ask", question="How far?", flags=FLAGS).repeated_in(hint).startswith(expected)
 
 
 def test_a_search_is_repeated_as_a_search_without_a_model() -> None:
     asked = Asked(command="search", question="tides", flags=FLAGS)
 
-    assert asked.again("streamrag ask --min-score 0 QUESTION") == (
+    assert asked.repeated_in("streamrag ask --min-score 0 QUESTION") == (
         "streamrag search --min-score 0 -c laws --base-url http://h:1/v1 tides"
     )
 
 
 @pytest.mark.parametrize("question", ["", " ", "-v", "two\nlines", "x" * 300])
 def test_a_question_that_cannot_be_pasted_is_not_repeated(question: str) -> None:
-    assert Asked(command="ask", question=question).again("streamrag ask QUESTION") == "streamrag ask QUESTION"
+    assert Asked(command="ask", question=question).repeated_in("streamrag ask QUESTION") == "streamrag ask QUESTION"
 
 
 def test_a_question_with_text_from_stdin_is_not_repeated(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.support.command_line import CommandLine
 
 KEY = "a-secret-0123456789abcdefghij"
-WITHOUT_STREAM = "import streamrag_cli.cli.search as room; room.service_of = fail"
+WITHOUT_STREAM = "import streamrag_cli.cli.search as room; room.service_for = fail"
 IN_THE_STREAM = "import streamrag_cli.retrieval.retriever as room; room.Retriever.open = fail"
 DRIVER = """
 import logging, os, warnings
@@ -34,7 +34,7 @@ def test_outside_an_answer_it_is_two_lines(cold_cli: CommandLine) -> None:
         1,
         b"",
         "streamrag: internal error: RuntimeError: oops [key]\ufffd[31m second line\n"
-        "hint: run it again with --debug and report what it prints\n",
+        "hint: run the command again with --debug and report its output\n",
     )
 
 

@@ -54,7 +54,11 @@ def outcomes(cli_with_store: CommandLine) -> dict[str, Outcome]:
         ("ask -m", "Option '-m' requires an argument.", "streamrag ask --help"),
         ("ingest", "no path to ingest", "streamrag ingest PATH"),
         ("ingest --rebuild", "no path to ingest", "streamrag ingest --rebuild PATH"),
-        ("ingest --remove", "--remove takes a PATH or --all, and no --rebuild", "streamrag ingest --remove PATH"),
+        (
+            "ingest --remove",
+            "--remove requires a PATH or --all, and cannot be combined with --rebuild",
+            "streamrag ingest --remove PATH",
+        ),
         ("eval nowhere", "nowhere/qrels.tsv: No such file or directory", "streamrag eval DIR, with corpus.jsonl,"),
     ],
 )
@@ -203,7 +207,7 @@ def test_6_a_file_that_cannot_be_read_is_named_and_the_rest_is_ingested(cli: Com
 
     assert (outcome.code, outcome.stdout) == (6, b"")
     assert outcome.stderr.startswith("failed    bad.pdf: ")
-    assert outcome.stderr.splitlines()[-1].startswith("1 added, 1 failed; 1 chunks in the store; ")
+    assert outcome.stderr.splitlines()[-1].startswith("1 added, 1 failed; 1 chunk in the collection; ")
 
 
 @pytest.mark.fault("unsupported-files")

@@ -144,7 +144,7 @@ def test_a_full_disk_is_said_and_is_no_success(cold_cli_with_store: CommandLine,
 
     assert (outcome.code, outcome.stderr.splitlines()[-2:]) == (
         1,
-        ["streamrag: the output cannot be written: No space left on device", "hint: write it somewhere else"],
+        ["streamrag: cannot write the output: No space left on device", "hint: redirect it to another file or disk"],
     )
 
 
@@ -154,7 +154,7 @@ def test_a_closed_stdout_is_no_success_either(cold_cli_with_store: CommandLine) 
 
     assert (outcome.code, outcome.stderr) == (
         1,
-        "streamrag: the output cannot be written: Bad file descriptor\nhint: write it somewhere else\n",
+        "streamrag: cannot write the output: Bad file descriptor\nhint: redirect it to another file or disk\n",
     )
 
 

@@ -41,7 +41,7 @@ def test_a_dash_and_stdin_together_are_a_usage_error(cli: CommandLine) -> None:
     assert cli.run("ask", "-", "--stdin", stdin=b"x") == Outcome(
         code=2,
         stdout=b"",
-        stderr='streamrag: - and --stdin both want stdin\nhint: streamrag ask --stdin "QUESTION"\n',
+        stderr='streamrag: - and --stdin cannot be combined: both read stdin\nhint: streamrag ask --stdin "QUESTION"\n',
     )
 
 
@@ -50,14 +50,14 @@ def test_more_than_a_megabyte_on_stdin_is_refused_and_not_read_for_ever(cli: Com
 
     assert (outcome.code, outcome.stderr) == (
         2,
-        "streamrag: stdin holds more than a megabyte\nhint: streamrag ingest FILE\n",
+        "streamrag: stdin is larger than 1 MB\nhint: streamrag ingest FILE\n",
     )
 
 
 def test_a_stdin_that_cannot_be_read_is_said(cli: CommandLine) -> None:
     outcome = cli.shell("streamrag ask - 0>scrap")
 
-    assert (outcome.code, outcome.stderr.splitlines()[0]) == (2, "streamrag: stdin cannot be read: Bad file descriptor")
+    assert (outcome.code, outcome.stderr.splitlines()[0]) == (2, "streamrag: cannot read stdin: Bad file descriptor")
 
 
 def test_a_stdin_that_was_left_unblocked_is_waited_for(cli_with_store: CommandLine) -> None:
