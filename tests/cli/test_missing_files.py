@@ -30,8 +30,8 @@ def cli_with_deleted_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_an_answer_marks_a_source_that_is_gone_and_names_the_command(cli_with_deleted_folder: WarmCommandLine) -> None:
     asked = cli_with_deleted_folder.run("ask", QUESTION, "-c", "ship")
 
-    assert "(file is gone)" in asked.stderr
-    assert f"note: cabin/deep/sextant.md is gone; to remove what the store has of it: {REMOVAL}\n" in asked.stderr
+    assert "(file missing)" in asked.stderr
+    assert f"note: cabin/deep/sextant.md no longer exists; to remove it from the store: {REMOVAL}\n" in asked.stderr
     assert "stored dry" in asked.stdout.decode()
 
 
@@ -51,7 +51,7 @@ def test_a_search_marks_it_on_stdout_and_says_the_command_on_stderr(cli_with_del
     found = cli_with_deleted_folder.run("search", QUESTION, "-c", "ship")
     quiet = cli_with_deleted_folder.run("search", QUESTION, "-c", "ship", "-q")
 
-    assert found.stdout.decode().splitlines()[0].endswith("\t(file is gone)")
+    assert found.stdout.decode().splitlines()[0].endswith("\t(file missing)")
     assert found.stderr.endswith(f"{REMOVAL}\n")
     assert quiet.stderr == ""
 
@@ -61,7 +61,7 @@ def test_status_names_the_folder_and_the_command(cli_with_deleted_folder: WarmCo
     gone = json.loads(cli_with_deleted_folder.run("status", "--json").stdout)["collections"][0]["gone_roots"]
 
     root = str(cli_with_deleted_folder.directory / "cabin")
-    assert f"note: {root} is gone; to remove what the store has from there: {REMOVAL}\n" in shown
+    assert f"note: {root} no longer exists; to remove its documents: {REMOVAL}\n" in shown
     assert gone == [root]
 
 

@@ -157,7 +157,7 @@ def test_a_store_that_may_only_be_read_is_a_warning(tmp_path: Path, monkeypatch:
     (found,) = check_disk(open_store(tmp_path))
 
     assert (found.state, found.code) == ("warning", "read_only")
-    assert found.found == f"{tmp_path}: read-only for this user, so it can be asked and not ingested into"
+    assert found.found == f"{tmp_path}: read-only for this user; questions work, but ingest does not"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_store_that_may_only_be_read_is_a_warning(tmp_path: Path, monkeypatch:
         (
             Screen(is_terminal=False, encoding="utf-8", colours="none", columns=100, hyperlinks=False),
             {},
-            [("ok", "stdout is no terminal: plain text, utf-8", "")],
+            [("ok", "stdout is not a terminal: plain text, utf-8", "")],
         ),
         (
             Screen(is_terminal=True, encoding="ascii", colours="none", columns=20, hyperlinks=False),
@@ -175,10 +175,10 @@ def test_a_store_that_may_only_be_read_is_a_warning(tmp_path: Path, monkeypatch:
             [
                 (
                     "warning",
-                    "its encoding is ascii: characters outside of it are shown as ?",
+                    "the encoding is ascii: other characters are shown as ?",
                     "unset PYTHONIOENCODING",
                 ),
-                ("warning", "20 columns are narrow: sources are shown as lines instead of a table", ""),
+                ("warning", "only 20 columns wide: sources are shown as lines instead of a table", ""),
                 ("ok", "ascii, no colour, 20 columns, no links", ""),
             ],
         ),
@@ -226,7 +226,7 @@ def test_the_engine_of_another_environment_is_told_while_it_lives(tmp_path: Path
         ("warning", "engine_outdated", "streamrag engine stop"),
         ("ok", "", ""),
     ]
-    assert alive[0].found == "1 of another version or environment is still running"
+    assert alive[0].found == "1 engine of another version or environment still running"
 
 
 def test_no_engine_is_no_trouble(tmp_path: Path) -> None:
@@ -237,8 +237,8 @@ def test_no_engine_is_no_trouble(tmp_path: Path) -> None:
         ]
 
     assert [(each.state, each.found) for each in found] == [
-        ("ok", "none is running; the next question starts one"),
-        ("ok", "switched off: every command does all its work itself"),
+        ("ok", "not running; the next question starts it"),
+        ("ok", "disabled; commands run without it"),
     ]
 
 

@@ -30,7 +30,7 @@ def test_a_server_that_streams_is_ok_and_timed() -> None:
 
     assert (found.state, found.hint, list(found.figures)) == ("ok", "", ["first_token_ms", "retries"])
     assert "test-model at 127.0.0.1:" in found.found
-    assert f"streams; first token in {found.figures['first_token_ms']:,.0f} ms" in found.found
+    assert f"streams; first token after {found.figures['first_token_ms']:,.0f} ms" in found.found
 
 
 def test_after_two_pieces_the_answer_is_broken_off() -> None:

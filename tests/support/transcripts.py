@@ -29,7 +29,7 @@ _ALIKE = (
     (r"\b\d+(\.\d+)? (ms|s)\b", "TIME"),
     (r"(size +)[\d.]+ MB", r"\1SIZE"),
     (r"[\d,]+ MB free", "SIZE free"),
-    (r"(no model server runs here|\S+( \S+)? is at http://[^\"\n]*)", "MODEL SERVERS HERE"),
+    (r"(no local model server is running|\S+( \S+)? runs at http://[^\"\n]*)", "MODEL SERVERS HERE"),
     (r"(ms_per_query +)[\d.]+", r"\1TIME"),
     (r"; (to connect one|\S+( \S+)? runs here): .* QUESTION", "; HOW TO CONNECT ONE"),
 )
