@@ -75,7 +75,7 @@ def service_for(process: Process, settings: Settings) -> Service:
 
 def read_question(question: str, process: Process, *, stdin: bool, command: str) -> tuple[str, str]:
     """The question and the additional text. Only `-` and `--stdin` read stdin: an open pipe must not block."""
-    process.asked = replace(process.asked, command=command)
+    process.hint_command = replace(process.hint_command, command=command)
     if question == "-" and stdin:
         message = "- and --stdin cannot be combined: both read stdin"
         raise UsageError(message, code="usage", hint='streamrag ask --stdin "QUESTION"')
@@ -85,7 +85,7 @@ def read_question(question: str, process: Process, *, stdin: bool, command: str)
     text = question.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if stdin:
         return text, read_all(process.stdin, process.err)
-    process.asked = replace(process.asked, question=text)
+    process.hint_command = replace(process.hint_command, question=text)
     return text, ""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, Self, TextIO
 
 from streamrag_cli.cli import streams
-from streamrag_cli.cli.asked import Asked, shown_base_url
+from streamrag_cli.cli.hint_command import HintCommand, shown_base_url
 from streamrag_cli.cli.signals import Signals
 from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.errors import ExitCode, StreamragError, with_target_flags
@@ -30,7 +30,7 @@ class Process:
 
     `started_at` is the `perf_counter` reading at the start of the program. `working_directory` is None if it no longer
     exists or is not accessible. `target` holds the collection and the store given by flags, as arguments for
-    `with_target_flags`. `asked` is the command that hints repeat.
+    `with_target_flags`. `hint_command` is the command that hints repeat.
     """
 
     arguments: Sequence[str]
@@ -42,7 +42,7 @@ class Process:
     started_at: float
     signals: Signals = field(default_factory=Signals)
     target: Mapping[str, str] = field(default_factory=dict)
-    asked: Asked = field(default_factory=lambda: Asked(command="ask"))
+    hint_command: HintCommand = field(default_factory=lambda: HintCommand(command="ask"))
 
     @classmethod
     def current(cls, started_at: float, signals: Signals | None = None) -> Self:
@@ -86,9 +86,9 @@ class Process:
 
     def hint_of(self, error: StreamragError | Error) -> str:
         """The error's hint, with this command's question and flags added to the command at its end."""
-        repeated = self.asked.repeated_in(error.hint)
-        if repeated != error.hint:
-            return repeated
+        completed = self.hint_command.complete(error.hint)
+        if completed != error.hint:
+            return completed
         store_codes = {ExitCode.STORE, ExitCode.NOTHING_RELEVANT}
         concerns_store = error.exit_code in store_codes or error.code in _STORE_HINT_CODES
         return self.with_target_flags(error.hint) if concerns_store else error.hint
@@ -115,7 +115,7 @@ def settings_from(process: Process, flags: Mapping[str, object | None]) -> Setti
         "--base-url": shown_base_url(str(flags.get("base_url") or ""), settings.api_key),
         "--model": str(flags.get("model") or ""),
     }
-    process.asked = replace(process.asked, flags=hint_flags)
+    process.hint_command = replace(process.hint_command, flags=hint_flags)
     return settings
 
 

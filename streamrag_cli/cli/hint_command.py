@@ -17,7 +17,7 @@ _KEY: Final = re.compile(r"@|\bsk-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class HintCommand:
     """The arguments of the command to repeat.
 
     `flags` are the given flags that select the collection, the store and the model. `question` is "" unless the
@@ -28,7 +28,7 @@ class Asked:
     question: str = ""
     flags: Mapping[str, str] = field(default_factory=dict)
 
-    def repeated_in(self, hint: str) -> str:
+    def complete(self, hint: str) -> str:
         """Fill in this command's flags and question if `hint` ends in `streamrag ask FLAGS QUESTION`.
 
         A flag in the hint replaces the command's own. Returns any other hint unchanged.
