@@ -27,7 +27,7 @@ def with_a_bug(user: CommandLine, plant: str) -> CommandLine:
     return replace(user, program=program).having(OPENAI_API_KEY=KEY)
 
 
-def test_outside_an_answer_it_is_two_lines(cold_cli: CommandLine) -> None:
+def test_a_bug_outside_an_answer_prints_two_lines(cold_cli: CommandLine) -> None:
     outcome = with_a_bug(cold_cli, WITHOUT_STREAM).run("search", "x")
 
     assert (outcome.code, outcome.stdout, outcome.stderr) == (
@@ -39,7 +39,7 @@ def test_outside_an_answer_it_is_two_lines(cold_cli: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("face", ["--jsonl", "--json", "--plain"])
-def test_amid_an_answer_it_is_an_error_like_any_other(cold_cli: CommandLine, face: str) -> None:
+def test_a_bug_during_an_answer_is_an_error_event(cold_cli: CommandLine, face: str) -> None:
     outcome = with_a_bug(cold_cli, IN_THE_STREAM).run("ask", face, "x")
 
     assert (outcome.code, outcome.stderr) == (
@@ -52,9 +52,7 @@ def test_amid_an_answer_it_is_an_error_like_any_other(cold_cli: CommandLine, fac
 
 @pytest.mark.fault("debug-traceback")
 @pytest.mark.parametrize(("plant", "command"), [(WITHOUT_STREAM, "search"), (IN_THE_STREAM, "ask")])
-def test_with_debug_the_traceback_comes_without_the_key_and_without_escapes(
-    cold_cli: CommandLine, plant: str, command: str
-) -> None:
+def test_debug_tracebacks_contain_no_keys_and_no_escape_codes(cold_cli: CommandLine, plant: str, command: str) -> None:
     outcome = with_a_bug(cold_cli, plant).run(command, "--debug", "x")
 
     assert outcome.code == 1
@@ -65,13 +63,13 @@ def test_with_debug_the_traceback_comes_without_the_key_and_without_escapes(
     assert KEY not in outcome.stderr + outcome.stdout.decode()
 
 
-def test_a_question_that_looks_like_the_debug_flag_is_a_question(cold_cli: CommandLine) -> None:
+def test_debug_after_a_double_dash_is_a_question(cold_cli: CommandLine) -> None:
     outcome = with_a_bug(cold_cli, WITHOUT_STREAM).run("search", "--", "--debug")
 
     assert "Traceback" not in outcome.stderr
 
 
-def test_debug_before_the_command_shows_the_traceback_as_well(cli: CommandLine) -> None:
+def test_debug_before_the_command_shows_tracebacks(cli: CommandLine) -> None:
     outcome = with_a_bug(cli, WITHOUT_STREAM).run("--debug", "search", "x")
 
     assert (outcome.code, "Traceback (most recent call last):" in outcome.stderr) == (1, True)

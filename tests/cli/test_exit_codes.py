@@ -62,7 +62,7 @@ def outcomes(cli_with_store: CommandLine) -> dict[str, Outcome]:
         ("eval nowhere", "nowhere/qrels.tsv: No such file or directory", "streamrag eval DIR, with corpus.jsonl,"),
     ],
 )
-def test_2_usage(cli: CommandLine, arguments: str, message: str, hint: str) -> None:
+def test_usage_errors_exit_with_2(cli: CommandLine, arguments: str, message: str, hint: str) -> None:
     code, (first, second) = said(cli.run(*arguments.split()))
 
     assert (code, first.startswith(f"streamrag: {message}"), second.startswith(f"hint: {hint}")) == (2, True, True), (
@@ -71,7 +71,7 @@ def test_2_usage(cli: CommandLine, arguments: str, message: str, hint: str) -> N
     )
 
 
-def test_2_without_a_command_the_help_is_on_stderr(cli: CommandLine) -> None:
+def test_help_is_printed_on_stderr_without_a_command(cli: CommandLine) -> None:
     outcome = cli.run()
 
     assert (outcome.code, outcome.stdout, outcome.stderr.splitlines()[0]) == (
@@ -81,7 +81,7 @@ def test_2_without_a_command_the_help_is_on_stderr(cli: CommandLine) -> None:
     )
 
 
-def test_3_a_model_without_a_key(cli_with_store: CommandLine) -> None:
+def test_a_model_without_a_key_exits_with_3(cli_with_store: CommandLine) -> None:
     assert said(cli_with_store.run("ask", QUESTION, "-m", "some-model")) == (
         3,
         ["streamrag: no key is set to ask some-model with", "hint: export OPENAI_API_KEY=KEY"],
@@ -89,7 +89,7 @@ def test_3_a_model_without_a_key(cli_with_store: CommandLine) -> None:
 
 
 @pytest.mark.fault("model-refuses-key")
-def test_3_a_refused_key_is_not_shown_though_the_server_repeats_it(outcomes: dict[str, Outcome]) -> None:
+def test_a_refused_key_echoed_by_the_server_is_not_shown(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["key refused"]  # asked with --debug, which shows where it happened, too
 
     assert outcome.code == 3
@@ -101,7 +101,7 @@ def test_3_a_refused_key_is_not_shown_though_the_server_repeats_it(outcomes: dic
     assert KEY not in outcome.stderr + outcome.stdout.decode()
 
 
-def test_3_several_models_are_named_and_the_command_that_takes_one(cli_with_store: CommandLine) -> None:
+def test_several_models_are_listed_with_a_command_to_choose_one(cli_with_store: CommandLine) -> None:
     with OpenAIServer(models=["one", "two"]) as server:
         outcome = cli_with_store.run("ask", QUESTION, "--base-url", server.base_url)
 
@@ -118,7 +118,7 @@ def test_3_several_models_are_named_and_the_command_that_takes_one(cli_with_stor
     ("file", "message"),
     [("top_k = 0", "top_k in FILE: '0' must be"), ("keys = 1", "the settings file FILE has unknown names: keys")],
 )
-def test_3_a_settings_file_that_makes_no_sense(cli: CommandLine, file: str, message: str) -> None:
+def test_an_invalid_settings_file_exits_with_3(cli: CommandLine, file: str, message: str) -> None:
     path = cli.home / "config" / "streamrag" / "config.toml"
     path.parent.mkdir(parents=True)
     path.write_text(file, encoding="utf-8")
@@ -129,7 +129,7 @@ def test_3_a_settings_file_that_makes_no_sense(cli: CommandLine, file: str, mess
     assert first.replace(str(path), "FILE").startswith(f"streamrag: {message}")
 
 
-def test_3_after_a_first_ingest_that_failed_any_embedding_may_be_asked_for(cli: CommandLine) -> None:
+def test_a_failed_first_ingest_does_not_fix_the_embedder(cli: CommandLine) -> None:
     (cli.directory / "one.md").write_text("Some words.", encoding="utf-8")
     with OpenAIServer(embeddings=[failure(404, "no such model")]) as server:
         failed = cli.run("ingest", "one.md", "--embedding", "openai:lost", "--base-url", server.base_url)
@@ -149,7 +149,7 @@ def test_3_after_a_first_ingest_that_failed_any_embedding_may_be_asked_for(cli: 
         ("silent", b"Half\n", "127.0.0.1:PORT has been silent for 0.5 s"),
     ],
 )
-def test_4_when_the_model_server_fails_sources_and_the_part_of_the_answer_stay(
+def test_a_model_server_failure_exits_with_4_and_keeps_the_output(
     outcomes: dict[str, Outcome], run: str, answer_part: bytes, message: str
 ) -> None:
     code, (first, second) = said(outcomes[run])
@@ -161,7 +161,7 @@ def test_4_when_the_model_server_fails_sources_and_the_part_of_the_answer_stay(
 
 @pytest.mark.fault("store-missing")
 @pytest.mark.parametrize("command", ["ask x", "search x", "status"])
-def test_5_there_is_no_store(cli: CommandLine, command: str) -> None:
+def test_a_missing_store_exits_with_5(cli: CommandLine, command: str) -> None:
     code, (first, second) = said(cli.run(*command.split()))
 
     assert (code, second) == (5, "hint: streamrag ingest PATH")
@@ -169,7 +169,7 @@ def test_5_there_is_no_store(cli: CommandLine, command: str) -> None:
 
 
 @pytest.mark.fault("store-missing")
-def test_5_an_empty_store_and_a_damaged_one(cli: CommandLine) -> None:
+def test_empty_and_damaged_stores_exit_with_5(cli: CommandLine) -> None:
     file = cli.directory / "one.md"
     file.write_text("Some words.", encoding="utf-8")
     cli.run("ingest", "one.md")
@@ -188,7 +188,7 @@ def test_5_an_empty_store_and_a_damaged_one(cli: CommandLine) -> None:
 
 
 @pytest.mark.fault("other-embedding")
-def test_5_another_embedding_is_noticed_before_anything_is_sent(cli_with_store: CommandLine) -> None:
+def test_a_different_embedder_is_rejected_before_anything_is_sent(cli_with_store: CommandLine) -> None:
     with OpenAIServer() as server:
         outcome = cli_with_store.run("ask", QUESTION, "--embedding", "openai:words", "--base-url", server.base_url)
         requests = server.requests
@@ -200,7 +200,7 @@ def test_5_another_embedding_is_noticed_before_anything_is_sent(cli_with_store: 
 
 
 @pytest.mark.fault("unreadable-files")
-def test_6_a_file_that_cannot_be_read_is_named_and_the_rest_is_ingested(cli: CommandLine) -> None:
+def test_an_unreadable_file_is_listed_and_the_rest_is_ingested(cli: CommandLine) -> None:
     (cli.directory / "good.md").write_text("Some words.", encoding="utf-8")
     (cli.directory / "bad.pdf").write_bytes(b"%PDF-1.7 and then nothing")
     outcome = cli.run("ingest", ".")
@@ -211,7 +211,7 @@ def test_6_a_file_that_cannot_be_read_is_named_and_the_rest_is_ingested(cli: Com
 
 
 @pytest.mark.fault("unsupported-files")
-def test_6_a_file_that_was_named_and_is_of_no_known_format_is_named_with_its_reason(cli: CommandLine) -> None:
+def test_an_explicitly_named_file_of_unknown_format_exits_with_6(cli: CommandLine) -> None:
     (cli.directory / "budget.xlsx").write_bytes(b"PK\3\4 and more")
     found, named = cli.run("ingest", "."), cli.run("ingest", "budget.xlsx")
 
@@ -222,7 +222,7 @@ def test_6_a_file_that_was_named_and_is_of_no_known_format_is_named_with_its_rea
     assert (found.code, "1 skipped: unsupported format (.xlsx 1)" in found.stderr) == (0, True)
 
 
-def test_6_a_name_that_is_no_utf_8_stops_nothing_else(cli: CommandLine) -> None:
+def test_a_file_name_that_is_not_utf_8_does_not_stop_the_ingest(cli: CommandLine) -> None:
     (cli.directory / "good.md").write_text("Some words.", encoding="utf-8")
     (cli.directory / os.fsdecode(b"bad\xff.md")).write_text("Other words.", encoding="utf-8")
     outcome = cli.run("ingest", ".")
@@ -231,7 +231,7 @@ def test_6_a_name_that_is_no_utf_8_stops_nothing_else(cli: CommandLine) -> None:
     assert cli.run("search", "words", "-k", "1").stdout.startswith(b"good.md:1\t")
 
 
-def test_2_a_path_that_is_no_utf_8_is_said(cli: CommandLine) -> None:
+def test_a_path_argument_that_is_not_utf_8_is_reported(cli: CommandLine) -> None:
     (cli.directory / os.fsdecode(b"\xff")).mkdir()
     (cli.directory / "good.md").write_text("Some words.", encoding="utf-8")
     cli.run("ingest", "good.md")
@@ -241,7 +241,7 @@ def test_2_a_path_that_is_no_utf_8_is_said(cli: CommandLine) -> None:
     assert said(cli.run(b"search", b"--store", b"\xff", b"words"))[0] == 2
 
 
-def test_7_where_nothing_is_relevant_no_model_is_called(cli_with_store: CommandLine) -> None:
+def test_no_model_is_called_if_nothing_is_relevant(cli_with_store: CommandLine) -> None:
     with OpenAIServer(chat=answer("Invented.")) as server:
         outcome = cli_with_store.run("ask", "zxqv wvkj qqqq", "--base-url", server.base_url)
         requests = server.requests

@@ -94,7 +94,7 @@ def assert_exact_keys(events: list[dict[str, Any]]) -> None:
     assert [kind in {"done", "error"} for kind in kinds_of(events)] == [False] * (len(events) - 1) + [True]
 
 
-def test_jsonl_of_a_success_has_every_event_in_order_with_exactly_its_keys(outcomes: dict[str, Outcome]) -> None:
+def test_jsonl_has_all_events_in_order_with_exact_keys(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["success --jsonl"]
     events = events_of(outcome)
 
@@ -111,7 +111,7 @@ def test_jsonl_of_a_success_has_every_event_in_order_with_exactly_its_keys(outco
     assert (outcome.code, outcome.stderr) == (0, "")
 
 
-def test_what_a_success_says_of_itself_is_of_the_right_kind(outcomes: dict[str, Outcome]) -> None:
+def test_metadata_of_an_answer_has_the_right_types(outcomes: dict[str, Outcome]) -> None:
     events = events_of(outcomes["success --jsonl"])
     timings = events[-1]["timings"]
 
@@ -126,7 +126,7 @@ def test_what_a_success_says_of_itself_is_of_the_right_kind(outcomes: dict[str, 
         assert not source["source"].startswith("/")
 
 
-def test_timings_say_where_the_milliseconds_went_on_stderr_and_in_json(cold_cli_with_store: CommandLine) -> None:
+def test_timings_are_printed_on_stderr_and_in_json(cold_cli_with_store: CommandLine) -> None:
     shown = cold_cli_with_store.ask(answer("Because."), QUESTION, "--timings")
     told = json.loads(cold_cli_with_store.ask(answer("Because."), QUESTION, "--timings", "--json").stdout)["timings"][
         "stages"
@@ -148,7 +148,7 @@ def test_timings_say_where_the_milliseconds_went_on_stderr_and_in_json(cold_cli_
     assert shown.stdout == b"Because.\n"
 
 
-def test_json_of_a_success_is_one_object_with_exactly_its_keys(outcomes: dict[str, Outcome]) -> None:
+def test_json_is_one_object_with_exact_keys(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["success --json"]
     (found,) = events_of(outcome)
 
@@ -173,7 +173,7 @@ def test_json_of_a_success_is_one_object_with_exactly_its_keys(outcomes: dict[st
 
 
 @pytest.mark.fault("answer-cut-off")
-def test_jsonl_of_a_failure_amid_the_answer_keeps_the_part_and_ends_with_one_error(
+def test_jsonl_keeps_the_partial_answer_and_ends_with_one_error(
     outcomes: dict[str, Outcome],
 ) -> None:
     outcome = outcomes["cut off --jsonl"]
@@ -186,7 +186,7 @@ def test_jsonl_of_a_failure_amid_the_answer_keeps_the_part_and_ends_with_one_err
     assert outcome.stderr == f"streamrag: {events[-1]['error']}\nhint: {events[-1]['hint']}\n"
 
 
-def test_json_of_a_failure_amid_the_answer_keeps_the_part_and_says_the_error(outcomes: dict[str, Outcome]) -> None:
+def test_json_keeps_the_partial_answer_and_the_error(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["cut off --json"]
     (found,) = events_of(outcome)
 
@@ -198,7 +198,7 @@ def test_json_of_a_failure_amid_the_answer_keeps_the_part_and_says_the_error(out
 
 
 @pytest.mark.fault("model-busy")
-def test_each_retry_is_an_event_and_the_answer_comes_after_it(outcomes: dict[str, Outcome]) -> None:
+def test_each_retry_is_an_event_before_the_answer(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["retried"]
     events = events_of(outcome)
 
@@ -213,7 +213,7 @@ def test_each_retry_is_an_event_and_the_answer_comes_after_it(outcomes: dict[str
 
 
 @pytest.mark.parametrize("flag", ["--json", "--jsonl"])
-def test_where_nothing_is_relevant_the_error_is_all_there_is(outcomes: dict[str, Outcome], flag: str) -> None:
+def test_an_irrelevant_question_produces_only_an_error(outcomes: dict[str, Outcome], flag: str) -> None:
     outcome = outcomes[f"nothing {flag}"]
     events = events_of(outcome)
 
@@ -227,7 +227,7 @@ def test_where_nothing_is_relevant_the_error_is_all_there_is(outcomes: dict[str,
         assert (list(events[0]), events[0]["answer"], events[0]["sources"]) == (OBJECT_KEYS, "", [])
 
 
-def test_no_path_of_this_machine_is_in_machine_output_but_where_it_is_called_so(
+def test_absolute_paths_appear_only_under_the_key_path(
     cold_cli_with_store: CommandLine, outcomes: dict[str, Outcome]
 ) -> None:
     for outcome in outcomes.values():
@@ -248,9 +248,7 @@ FAILED_BEFORE_THE_START = {
 
 
 @pytest.mark.parametrize("arguments", FAILED_BEFORE_THE_START, ids=" ".join)
-def test_json_is_one_object_also_of_a_command_that_failed_before_it_began(
-    cli: CommandLine, arguments: tuple[str, ...]
-) -> None:
+def test_json_is_one_object_even_if_the_command_fails_early(cli: CommandLine, arguments: tuple[str, ...]) -> None:
     code, keys = FAILED_BEFORE_THE_START[arguments]
     outcome = cli.run(*arguments, "--json")
     found = json.loads(outcome.stdout)
@@ -259,7 +257,7 @@ def test_json_is_one_object_also_of_a_command_that_failed_before_it_began(
     assert outcome.stderr == f"streamrag: {found['error']['message']}\nhint: {found['error']['hint']}\n"
 
 
-def test_a_search_without_a_hit_is_an_object_without_hits_and_hints_at_a_search(cli_with_store: CommandLine) -> None:
+def test_a_search_without_hits_prints_an_object_and_a_search_hint(cli_with_store: CommandLine) -> None:
     outcome = cli_with_store.run("search", NONSENSE, "--json")
     found = json.loads(outcome.stdout)
 

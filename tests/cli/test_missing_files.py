@@ -27,7 +27,7 @@ def cli_with_deleted_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield user
 
 
-def test_an_answer_marks_a_source_that_is_gone_and_names_the_command(cli_with_deleted_folder: WarmCommandLine) -> None:
+def test_ask_marks_a_missing_source_and_prints_the_remove_command(cli_with_deleted_folder: WarmCommandLine) -> None:
     asked = cli_with_deleted_folder.run("ask", QUESTION, "-c", "ship")
 
     assert "(file missing)" in asked.stderr
@@ -35,7 +35,7 @@ def test_an_answer_marks_a_source_that_is_gone_and_names_the_command(cli_with_de
     assert "stored dry" in asked.stdout.decode()
 
 
-def test_json_lines_say_it_as_a_notice_and_sources_are_as_before(cli_with_deleted_folder: WarmCommandLine) -> None:
+def test_jsonl_reports_a_missing_source_as_a_notice(cli_with_deleted_folder: WarmCommandLine) -> None:
     events = [
         json.loads(line)
         for line in cli_with_deleted_folder.run("ask", QUESTION, "-c", "ship", "--jsonl").stdout.splitlines()
@@ -47,7 +47,7 @@ def test_json_lines_say_it_as_a_notice_and_sources_are_as_before(cli_with_delete
     assert [event["code"] for event in events if event["type"] == "notice"] == ["source_gone", "quotes_only"]
 
 
-def test_a_search_marks_it_on_stdout_and_says_the_command_on_stderr(cli_with_deleted_folder: WarmCommandLine) -> None:
+def test_search_marks_a_missing_source_and_prints_the_remove_command(cli_with_deleted_folder: WarmCommandLine) -> None:
     found = cli_with_deleted_folder.run("search", QUESTION, "-c", "ship")
     quiet = cli_with_deleted_folder.run("search", QUESTION, "-c", "ship", "-q")
 
@@ -56,7 +56,7 @@ def test_a_search_marks_it_on_stdout_and_says_the_command_on_stderr(cli_with_del
     assert quiet.stderr == ""
 
 
-def test_status_names_the_folder_and_the_command(cli_with_deleted_folder: WarmCommandLine) -> None:
+def test_status_reports_a_missing_folder_with_the_remove_command(cli_with_deleted_folder: WarmCommandLine) -> None:
     shown = cli_with_deleted_folder.run("status").stdout.decode()
     gone = json.loads(cli_with_deleted_folder.run("status", "--json").stdout)["collections"][0]["gone_roots"]
 
@@ -65,7 +65,7 @@ def test_status_names_the_folder_and_the_command(cli_with_deleted_folder: WarmCo
     assert gone == [root]
 
 
-def test_doctor_warns_of_the_folder(cli_with_deleted_folder: WarmCommandLine) -> None:
+def test_doctor_warns_about_a_missing_folder(cli_with_deleted_folder: WarmCommandLine) -> None:
     checks = json.loads(cli_with_deleted_folder.run("doctor", "-c", "ship", "--json").stdout)["checks"]
 
     [warning] = [check for check in checks if check["code"] == "root_gone"]
@@ -74,7 +74,7 @@ def test_doctor_warns_of_the_folder(cli_with_deleted_folder: WarmCommandLine) ->
     assert warning["hint"] == f"mount it, or remove them: streamrag ingest --remove {root} -c ship"
 
 
-def test_the_command_that_is_named_removes_it(cli: CommandLine) -> None:
+def test_the_suggested_command_removes_the_missing_documents(cli: CommandLine) -> None:
     store = cli.home / "a store"
     for name in ("cabin", "deck"):
         (cli.directory / name).mkdir()

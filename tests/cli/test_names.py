@@ -41,7 +41,7 @@ def lamps(user: CommandLine, *arguments: str) -> dict[str, str]:
 
 @pytest.mark.fault("display-names")
 @pytest.mark.parametrize("command", ["search", "ask"])
-def test_folders_of_one_name_are_told_apart_from_wherever_one_stands(
+def test_folders_with_the_same_name_are_distinguished_in_every_directory(
     cli_with_namesakes: WarmCommandLine, command: str
 ) -> None:
     elsewhere = white_folder(cli_with_namesakes)
@@ -65,7 +65,7 @@ def white_folder(user: CommandLine) -> Path:
     return next(root for root in roots if not root.is_relative_to(user.home))
 
 
-def test_json_has_the_absolute_path_and_json_lines_do_not(cli_with_namesakes: WarmCommandLine) -> None:
+def test_json_contains_the_absolute_path_and_jsonl_does_not(cli_with_namesakes: WarmCommandLine) -> None:
     searched = json.loads(cli_with_namesakes.run("search", QUESTION, "--json").stdout)["hits"]
     asked = json.loads(cli_with_namesakes.run("ask", QUESTION, "--json").stdout)["sources"]
     lines = [
@@ -79,7 +79,7 @@ def test_json_has_the_absolute_path_and_json_lines_do_not(cli_with_namesakes: Wa
     assert not any(b'"path"' in line for line in lines)
 
 
-def test_a_citation_has_the_name_of_its_source(cli_with_namesakes: WarmCommandLine) -> None:
+def test_a_citation_has_the_same_name_as_its_source(cli_with_namesakes: WarmCommandLine) -> None:
     answer = json.loads(cli_with_namesakes.run("ask", QUESTION, "--json").stdout)
     names = {each["n"]: each["source"] for each in answer["sources"]}
 
@@ -88,7 +88,7 @@ def test_a_citation_has_the_name_of_its_source(cli_with_namesakes: WarmCommandLi
 
 
 @pytest.mark.fault("display-names")
-def test_a_working_directory_that_was_deleted_is_no_reason_to_fail(cli_with_namesakes: WarmCommandLine) -> None:
+def test_a_deleted_working_directory_does_not_cause_a_failure(cli_with_namesakes: WarmCommandLine) -> None:
     program = " ".join((sys.executable, "-m", "streamrag_cli"))
     docs = cli_with_namesakes.directory / "docs"
     script = f'mkdir gone && cd gone && rmdir ../gone && {program} "$@"'
@@ -121,7 +121,9 @@ def test_a_working_directory_that_was_deleted_is_no_reason_to_fail(cli_with_name
         ("/srv/a.md", None, "/srv/a.md", "/srv/a.md"),
     ],
 )
-def test_a_name_opens_from_where_one_stands(directory: str | None, home: str | None, path: str, expected: str) -> None:
+def test_source_names_open_from_the_working_directory(
+    directory: str | None, home: str | None, path: str, expected: str
+) -> None:
     names = DisplayNames(Path(directory) if directory else None, Path(home) if home else None)
 
     assert names.of(path) == expected

@@ -50,7 +50,7 @@ def ingested(failed: int) -> IngestDone:
     return IngestDone(counts=counts, chunks_written=0, chunks=0, elapsed_ms=1.0, dry_run=False)  # type: ignore[arg-type]
 
 
-def test_the_last_event_is_the_exit_code() -> None:
+def test_the_last_event_determines_the_exit_code() -> None:
     codes = [
         run(answer(Token(text="x"), DONE), Collected(), process()),
         run(answer(NOTHING), Collected(), process()),
@@ -62,7 +62,7 @@ def test_the_last_event_is_the_exit_code() -> None:
     assert codes == [0, 7, ExitCode.BUG, 0, ExitCode.SOME_FILES_FAILED]
 
 
-def test_commands_in_what_is_shown_are_for_the_collection_that_was_named() -> None:
+def test_commands_in_notices_have_the_flags_of_the_collection() -> None:
     here, renderer = process(environment={"HOME": "/home/someone"}), Collected()
     settings_from(here, {"collection": "laws"})
     gone = Notice(message="a.md is gone: streamrag ingest --remove a.md", code="source_gone")
@@ -76,7 +76,7 @@ def test_commands_in_what_is_shown_are_for_the_collection_that_was_named() -> No
 
 
 @pytest.mark.parametrize("part_of", ["ingest", ""])
-def test_an_interruption_is_shown_as_the_end_of_what_it_leaves_a_part_of(part_of: str) -> None:
+def test_an_interruption_ends_the_stream_with_an_error(part_of: str) -> None:
     here, renderer = process(), Collected()
     seen = DocumentSeen(source="a.md", action="added")
 
@@ -99,7 +99,7 @@ def test_an_interruption_is_shown_as_the_end_of_what_it_leaves_a_part_of(part_of
     assert renderer.closed == 1
 
 
-def test_a_failure_that_a_signal_caused_is_taken_for_the_signal() -> None:
+def test_an_error_caused_by_a_signal_counts_as_the_signal() -> None:
     here = process()
     here.signals.received = ExitCode.INTERRUPTED
 
@@ -108,7 +108,7 @@ def test_a_failure_that_a_signal_caused_is_taken_for_the_signal() -> None:
 
 
 @pytest.mark.parametrize("stream", [answer(DONE), ingest(ingested(failed=0))], ids=["answer", "ingest"])
-def test_a_stream_that_cannot_be_written_says_so_once(
+def test_an_unwritable_stream_is_reported_once(
     stream: AsyncGenerator[AskEvent, None] | list[IngestEvent],
 ) -> None:
     full = OSError(28, "No space left on device")
@@ -120,7 +120,7 @@ def test_a_stream_that_cannot_be_written_says_so_once(
     assert (raised.value, len(renderer.shown), renderer.closed) == (full, 1, 1)
 
 
-def test_the_stream_is_closed_though_its_reader_fails() -> None:
+def test_the_stream_is_closed_if_the_renderer_fails() -> None:
     closed: list[bool] = []
 
     async def watched() -> AsyncGenerator[AskEvent, None]:
@@ -135,7 +135,7 @@ def test_the_stream_is_closed_though_its_reader_fails() -> None:
     assert closed == [True]
 
 
-def test_debug_counts_before_the_double_dash_alone() -> None:
+def test_debug_is_recognised_only_before_a_double_dash() -> None:
     assert [process("ask", *rest).debug for rest in (["--debug", "x"], ["x", "--debug"], ["--", "--debug"], [])] == [
         True,
         True,

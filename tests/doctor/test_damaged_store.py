@@ -109,12 +109,12 @@ LARGE: dict[str, tuple[Damage, str]] = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_damage_is_named_and_its_hint_mends_it(small: CommandLine, tmp_path: Path, name: str) -> None:
+def test_damage_is_reported_and_its_hint_fixes_it(small: CommandLine, tmp_path: Path, name: str) -> None:
     assert_named_and_mended(copy_of(small, tmp_path), *SMALL[name])
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_damage_to_a_saved_index_is_named_and_its_hint_mends_it(large: CommandLine, tmp_path: Path, name: str) -> None:
+def test_a_damaged_index_is_reported_and_its_hint_fixes_it(large: CommandLine, tmp_path: Path, name: str) -> None:
     assert_named_and_mended(copy_of(large, tmp_path), *LARGE[name])
 
 
@@ -138,7 +138,7 @@ def assert_mended(user: CommandLine, hint: str) -> None:
     assert ANSWER in searched.stdout.decode()
 
 
-def test_a_damaged_list_of_epochs_is_named_and_its_hint_mends_it(small: CommandLine, tmp_path: Path) -> None:
+def test_a_damaged_epoch_list_is_reported_and_its_hint_fixes_it(small: CommandLine, tmp_path: Path) -> None:
     user = copy_of(small, tmp_path)
     (user.store / "collections/default/current.json").write_text("{", encoding="utf-8")
 
@@ -147,7 +147,7 @@ def test_a_damaged_list_of_epochs_is_named_and_its_hint_mends_it(small: CommandL
     assert_mended(user, f"{REBUILD} PATH")
 
 
-def test_each_damaged_collection_has_a_hint_of_its_own(small: CommandLine, tmp_path: Path) -> None:
+def test_each_damaged_collection_has_its_own_hint(small: CommandLine, tmp_path: Path) -> None:
     user = copy_of(small, tmp_path)
     assert user.run("ingest", "-c", "second", "library").code == 0
     layout = Layout(user.store, "second")
@@ -163,7 +163,7 @@ def test_each_damaged_collection_has_a_hint_of_its_own(small: CommandLine, tmp_p
     assert (follow(user, hint).code, doctor(user)[0]) == (0, 0)
 
 
-def test_a_hint_goes_for_the_store_that_a_flag_names(small: CommandLine, tmp_path: Path) -> None:
+def test_hints_repeat_the_store_flag(small: CommandLine, tmp_path: Path) -> None:
     user = copy_of(small, tmp_path / "home")
     elsewhere = str(tmp_path / "else where")
     hint = f"streamrag ingest PATH --store '{elsewhere}'"

@@ -33,7 +33,7 @@ def test_a_server_that_streams_is_ok_and_timed() -> None:
     assert f"streams; first token after {found.figures['first_token_ms']:,.0f} ms" in found.found
 
 
-def test_after_two_pieces_the_answer_is_broken_off() -> None:
+def test_the_answer_is_cancelled_after_two_pieces() -> None:
     with OpenAIServer(chat=stream(token("1"), Delay(0.05), token(" 2"), Stall())) as server:
         (found,) = check_model(settings(server))
         request = next(each for each in server.requests if each.path.endswith("/chat/completions"))
@@ -42,7 +42,7 @@ def test_after_two_pieces_the_answer_is_broken_off() -> None:
     assert found.state == "ok"
 
 
-def test_an_answer_that_comes_late_and_in_one_piece_is_a_warning() -> None:
+def test_a_late_answer_in_one_piece_is_a_warning() -> None:
     found = finding(stream(Delay(1.2), token("1 2 3 4"), finish()))
 
     assert (found.state, found.code) == ("warning", "not_streamed")
@@ -64,7 +64,7 @@ def test_an_answer_after_a_retry_is_a_warning() -> None:
         (stream(token("1"), Stall()), "stalled", 4),
     ],
 )
-def test_a_server_that_fails_is_a_failure_of_its_class(reply: Reply, code: str, exit_code: int) -> None:
+def test_server_failures_have_their_own_codes(reply: Reply, code: str, exit_code: int) -> None:
     with OpenAIServer(chat=reply) as server:
         with pytest.raises(StreamragError) as raised:
             list(check_model(settings(server, timeout_s=0.4, model="m")))
@@ -75,7 +75,7 @@ def test_a_server_that_fails_is_a_failure_of_its_class(reply: Reply, code: str, 
     assert KEY not in error.message + error.hint
 
 
-def test_a_server_that_is_not_there_is_unreachable() -> None:
+def test_a_stopped_server_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     asked = Settings(store=Path("store"), base_url=f"http://127.0.0.1:{port}/v1", model="m")
