@@ -1,4 +1,4 @@
-"""A bug in streamrag: exit code 1, two lines, a traceback only when asked for, and never a key."""
+"""Internal errors: exit code 1, two lines on stderr, a traceback only with --debug, and never a key."""
 
 import sys
 from dataclasses import replace
@@ -8,22 +8,22 @@ import pytest
 from tests.support.command_line import CommandLine
 
 KEY = "a-secret-0123456789abcdefghij"
-WITHOUT_STREAM = "import streamrag_cli.cli.search as room; room.service_for = fail"
-IN_THE_STREAM = "import streamrag_cli.retrieval.retriever as room; room.Retriever.open = fail"
+WITHOUT_STREAM = "import streamrag_cli.cli.search as module; module.service_for = fail"
+IN_THE_STREAM = "import streamrag_cli.retrieval.retriever as module; module.Retriever.open = fail"
 DRIVER = """
 import logging, os, warnings
 def fail(*_):
     warnings.warn("a library warns " + os.environ["OPENAI_API_KEY"])
     logging.getLogger("library").warning("a library logs %s \\x1b[31m", os.environ["OPENAI_API_KEY"])
     raise RuntimeError("oops " + os.environ["OPENAI_API_KEY"] + "\\x1b[31m\\nsecond line")
-{plant}
+{patch}
 from streamrag_cli.cli.main import main
 main()
 """
 
 
-def with_a_bug(user: CommandLine, plant: str) -> CommandLine:
-    program = (sys.executable, "-c", DRIVER.format(plant=plant))
+def with_a_bug(user: CommandLine, patch: str) -> CommandLine:
+    program = (sys.executable, "-c", DRIVER.format(patch=patch))
     return replace(user, program=program).having(OPENAI_API_KEY=KEY)
 
 
@@ -38,22 +38,22 @@ def test_a_bug_outside_an_answer_prints_two_lines(cold_cli: CommandLine) -> None
     )
 
 
-@pytest.mark.parametrize("face", ["--jsonl", "--json", "--plain"])
-def test_a_bug_during_an_answer_is_an_error_event(cold_cli: CommandLine, face: str) -> None:
-    outcome = with_a_bug(cold_cli, IN_THE_STREAM).run("ask", face, "x")
+@pytest.mark.parametrize("output", ["--jsonl", "--json", "--plain"])
+def test_a_bug_during_an_answer_is_an_error_event(cold_cli: CommandLine, output: str) -> None:
+    outcome = with_a_bug(cold_cli, IN_THE_STREAM).run("ask", output, "x")
 
     assert (outcome.code, outcome.stderr) == (
         1,
         "streamrag: internal error: this is a bug in streamrag\n"
         "hint: run the same command with --debug and report what it prints\n",
     )
-    assert (b'"internal_error"' in outcome.stdout) == (face != "--plain")
+    assert (b'"internal_error"' in outcome.stdout) == (output != "--plain")
 
 
 @pytest.mark.fault("debug-traceback")
-@pytest.mark.parametrize(("plant", "command"), [(WITHOUT_STREAM, "search"), (IN_THE_STREAM, "ask")])
-def test_debug_tracebacks_contain_no_keys_and_no_escape_codes(cold_cli: CommandLine, plant: str, command: str) -> None:
-    outcome = with_a_bug(cold_cli, plant).run(command, "--debug", "x")
+@pytest.mark.parametrize(("patch", "command"), [(WITHOUT_STREAM, "search"), (IN_THE_STREAM, "ask")])
+def test_debug_tracebacks_contain_no_keys_and_no_escape_codes(cold_cli: CommandLine, patch: str, command: str) -> None:
+    outcome = with_a_bug(cold_cli, patch).run(command, "--debug", "x")
 
     assert outcome.code == 1
     assert "Traceback (most recent call last):" in outcome.stderr

@@ -1,4 +1,4 @@
-"""What each command prints on each face, as transcripts in `golden/`; and the exact keys of its JSON."""
+"""Output of every command in a pipe, as JSON and on a terminal, compared with the transcripts in `golden/`."""
 
 import json
 import shutil
@@ -43,7 +43,7 @@ def write_library(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def cli_with_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    """A user who has ingested three small files."""
+    """A user with three small ingested files."""
     home = tmp_path_factory.mktemp("cli")
     write_library(home)
     with warm(CommandLine(home=home, directory=home)) as user:
@@ -181,13 +181,13 @@ def test_json_in_the_transcripts_has_exact_keys() -> None:
     collection = ["collection", "documents", "chunks", "embedding", "dimension", "size_bytes", "last_ingest"]
     done = ["counts", "chunks_written", "chunks", "elapsed_ms", "dry_run", "skipped", "unsupported"]
     metrics = ["ndcg@10", "recall@5", "mrr@10", "answer_rate", "ms_per_query", "documents", "chunks", "queries"]
-    (found,), (hit,) = json_in("search", "search --json "), json_in("search", "search --jsonl ")
+    (searched,), (hit,) = json_in("search", "search --json "), json_in("search", "search --jsonl ")
     (doctor,), check = json_in("doctor", "doctor --json"), ["check", "state", "found", "hint", "code", "collection"]
     (status,), (report,) = json_in("status", "status --json"), json_in("eval", "eval --json")
     (ingested,), lines = json_in("ingest", "ingest --json "), json_in("ingest", "ingest --jsonl ")
 
-    assert list(found) == ["version", "query", "hits", "error"]
-    assert (list(found["hits"][0]), list(hit)) == ([*source, "path"], source)
+    assert list(searched) == ["version", "query", "hits", "error"]
+    assert (list(searched["hits"][0]), list(hit)) == ([*source, "path"], source)
     assert list(status) == ["version", "store", "collections"]
     assert list(status["collections"][0]) == [*collection, "generation", "roots"]
     assert list(report) == metrics
@@ -214,8 +214,8 @@ def test_json_escapes_control_characters_without_losing_them(cli: CommandLine) -
 def test_an_empty_collection_is_reported_as_empty(cli: CommandLine) -> None:
     (cli.directory / "nothing").mkdir()
     ingested = cli.run("ingest", "nothing", "-c", "blank")
-    asked = [cli.run(command, "Where is it?", "-c", "blank") for command in ("ask", "search")]
+    outcomes = [cli.run(command, "Where is it?", "-c", "blank") for command in ("ask", "search")]
 
     assert ingested.code == 0
-    said = "streamrag: the store is empty: nothing was ingested\nhint: streamrag ingest PATH -c blank\n"
-    assert [(each.code, each.stderr) for each in asked] == [(5, said)] * 2
+    message = "streamrag: the store is empty: nothing was ingested\nhint: streamrag ingest PATH -c blank\n"
+    assert [(each.code, each.stderr) for each in outcomes] == [(5, message)] * 2

@@ -1,4 +1,4 @@
-"""Every exit code, with the line that says what happened and the line that says what to do."""
+"""Every exit code, with its message and its hint."""
 
 import os
 import re
@@ -16,15 +16,15 @@ from tests.support.openai_server import OpenAIServer
 KEY = "sk-secret-0123456789abcdefghij"
 
 
-def said(outcome: Outcome) -> tuple[int, list[str]]:
-    """The exit code, and the two last lines on stderr."""
+def code_and_last_lines(outcome: Outcome) -> tuple[int, list[str]]:
+    """The exit code and the last two lines on stderr."""
     assert "Traceback" not in outcome.stderr
     return outcome.code, outcome.stderr.splitlines()[-2:]
 
 
 @pytest.fixture(scope="module")
 def outcomes(cli_with_store: CommandLine) -> dict[str, Outcome]:
-    """What came of questions to servers that fail."""
+    """The outcomes of questions to failing servers."""
     refusal = failure(401, f"Incorrect API key provided: {KEY}.", code="invalid_api_key")
     with_key, impatient = cli_with_store.having(OPENAI_API_KEY=KEY), cli_with_store.having(STREAMRAG_TIMEOUT="0.5")
     with socket.create_server(("127.0.0.1", 0)) as unused:
@@ -63,7 +63,7 @@ def outcomes(cli_with_store: CommandLine) -> dict[str, Outcome]:
     ],
 )
 def test_usage_errors_exit_with_2(cli: CommandLine, arguments: str, message: str, hint: str) -> None:
-    code, (first, second) = said(cli.run(*arguments.split()))
+    code, (first, second) = code_and_last_lines(cli.run(*arguments.split()))
 
     assert (code, first.startswith(f"streamrag: {message}"), second.startswith(f"hint: {hint}")) == (2, True, True), (
         first,
@@ -82,7 +82,7 @@ def test_help_is_printed_on_stderr_without_a_command(cli: CommandLine) -> None:
 
 
 def test_a_model_without_a_key_exits_with_3(cli_with_store: CommandLine) -> None:
-    assert said(cli_with_store.run("ask", QUESTION, "-m", "some-model")) == (
+    assert code_and_last_lines(cli_with_store.run("ask", QUESTION, "-m", "some-model")) == (
         3,
         ["streamrag: no key is set to ask some-model with", "hint: export OPENAI_API_KEY=KEY"],
     )
@@ -90,7 +90,7 @@ def test_a_model_without_a_key_exits_with_3(cli_with_store: CommandLine) -> None
 
 @pytest.mark.fault("model-refuses-key")
 def test_a_refused_key_echoed_by_the_server_is_not_shown(outcomes: dict[str, Outcome]) -> None:
-    outcome = outcomes["key refused"]  # asked with --debug, which shows where it happened, too
+    outcome = outcomes["key refused"]  # run with --debug, which also prints a traceback
 
     assert outcome.code == 3
     assert "Traceback" in outcome.stderr
@@ -105,7 +105,7 @@ def test_several_models_are_listed_with_a_command_to_choose_one(cli_with_store: 
     with OpenAIServer(models=["one", "two"]) as server:
         outcome = cli_with_store.run("ask", QUESTION, "--base-url", server.base_url)
 
-    assert said(outcome) == (
+    assert code_and_last_lines(outcome) == (
         3,
         [
             f"streamrag: 127.0.0.1:{server.port} serves several models: one, two",
@@ -123,7 +123,7 @@ def test_an_invalid_settings_file_exits_with_3(cli: CommandLine, file: str, mess
     path.parent.mkdir(parents=True)
     path.write_text(file, encoding="utf-8")
 
-    code, (first, second) = said(cli.run("search", "x"))
+    code, (first, second) = code_and_last_lines(cli.run("search", "x"))
 
     assert (code, second.startswith("hint: ")) == (3, True)
     assert first.replace(str(path), "FILE").startswith(f"streamrag: {message}")
@@ -152,7 +152,7 @@ def test_a_failed_first_ingest_does_not_fix_the_embedder(cli: CommandLine) -> No
 def test_a_model_server_failure_exits_with_4_and_keeps_the_output(
     outcomes: dict[str, Outcome], run: str, answer_part: bytes, message: str
 ) -> None:
-    code, (first, second) = said(outcomes[run])
+    code, (first, second) = code_and_last_lines(outcomes[run])
 
     assert (code, outcomes[run].stdout, first) == (4, answer_part, f"streamrag: {message}")
     assert second.startswith("hint: ")
@@ -162,7 +162,7 @@ def test_a_model_server_failure_exits_with_4_and_keeps_the_output(
 @pytest.mark.fault("store-missing")
 @pytest.mark.parametrize("command", ["ask x", "search x", "status"])
 def test_a_missing_store_exits_with_5(cli: CommandLine, command: str) -> None:
-    code, (first, second) = said(cli.run(*command.split()))
+    code, (first, second) = code_and_last_lines(cli.run(*command.split()))
 
     assert (code, second) == (5, "hint: streamrag ingest PATH")
     assert first.endswith(f" in {cli.store}")
@@ -178,11 +178,11 @@ def test_empty_and_damaged_stores_exit_with_5(cli: CommandLine) -> None:
     (cli.store / "collections" / "default" / "current.json").write_text("{", encoding="utf-8")
     damaged = cli.run("ask", "words")
 
-    assert said(empty) == (
+    assert code_and_last_lines(empty) == (
         5,
         ["streamrag: the store is empty: nothing was ingested", "hint: streamrag ingest PATH"],
     )
-    code, (first, second) = said(damaged)
+    code, (first, second) = code_and_last_lines(damaged)
     assert (code, "current.json is damaged" in first) == (5, True)
     assert second == "hint: streamrag ingest --rebuild PATH"
 
@@ -193,7 +193,7 @@ def test_a_different_embedder_is_rejected_before_anything_is_sent(cli_with_store
         outcome = cli_with_store.run("ask", QUESTION, "--embedding", "openai:words", "--base-url", server.base_url)
         requests = server.requests
 
-    code, (first, _) = said(outcome)
+    code, (first, _) = code_and_last_lines(outcome)
     assert (code, requests) == (5, [])
     assert "builtin:all-MiniLM-L6-v2" in first
     assert "openai:words" in first
@@ -236,9 +236,9 @@ def test_a_path_argument_that_is_not_utf_8_is_reported(cli: CommandLine) -> None
     (cli.directory / "good.md").write_text("Some words.", encoding="utf-8")
     cli.run("ingest", "good.md")
 
-    assert said(cli.run(b"ingest", b"\xff"))[0] == 2
-    assert said(cli.run(b"ingest", b"--remove", b"\xff"))[0] == 2
-    assert said(cli.run(b"search", b"--store", b"\xff", b"words"))[0] == 2
+    assert code_and_last_lines(cli.run(b"ingest", b"\xff"))[0] == 2
+    assert code_and_last_lines(cli.run(b"ingest", b"--remove", b"\xff"))[0] == 2
+    assert code_and_last_lines(cli.run(b"search", b"--store", b"\xff", b"words"))[0] == 2
 
 
 def test_no_model_is_called_if_nothing_is_relevant(cli_with_store: CommandLine) -> None:
@@ -246,8 +246,8 @@ def test_no_model_is_called_if_nothing_is_relevant(cli_with_store: CommandLine) 
         outcome = cli_with_store.run("ask", "zxqv wvkj qqqq", "--base-url", server.base_url)
         requests = server.requests
 
-    code, (first, second) = said(outcome)
+    code, (first, second) = code_and_last_lines(outcome)
     assert (code, outcome.stdout, requests) == (7, b"", [])
     assert first.startswith("streamrag: nothing relevant in the documents: ")
-    again = f"streamrag ask --min-score 0 --base-url {server.base_url} 'zxqv wvkj qqqq'"
-    assert second == f"hint: ask in other words, or accept weaker matches: {again}"
+    command = f"streamrag ask --min-score 0 --base-url {server.base_url} 'zxqv wvkj qqqq'"
+    assert second == f"hint: ask in other words, or accept weaker matches: {command}"

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at any moment: the right exit code within a second, and what was shown stays."""
+"""Ctrl-C and SIGTERM at any time: the right exit code within a second, and earlier output stays."""
 
 import signal
 import subprocess
@@ -19,7 +19,7 @@ WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
 def wait_until_loaded(process: subprocess.Popen[bytes], library: str) -> None:
-    """Return as soon as the process has a file of that name in its memory."""
+    """Wait until the process has mapped a file with `library` in its name."""
     maps = Path(f"/proc/{process.pid}/maps")
     deadline_s = time.monotonic() + 30
     while library not in maps.read_text(encoding="utf-8"):

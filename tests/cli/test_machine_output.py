@@ -1,4 +1,4 @@
-"""`--json` and `--jsonl` of `ask`: exact keys, the order of events, and one end, whatever it is."""
+"""`--json` and `--jsonl` of `ask`: exact keys, the order of events, and exactly one final event."""
 
 import json
 import re
@@ -66,14 +66,14 @@ RUNS: dict[str, tuple[Script, str, tuple[str, ...]]] = {
 
 @pytest.fixture(scope="module")
 def outcomes(cli_with_store: CommandLine) -> dict[str, Outcome]:
-    """What came of each of the runs."""
+    """The outcomes of `RUNS`."""
     return at_once(
         {name: partial(cli_with_store.ask, chat, question, *flags) for name, (chat, question, flags) in RUNS.items()}
     )
 
 
 def events_of(outcome: Outcome) -> list[dict[str, Any]]:
-    """The events on stdout; each line is one, and the last line is ended."""
+    """The events on stdout, one per line. The last line must end in a newline."""
     assert outcome.stdout.endswith(b"\n")
     return [json.loads(line) for line in outcome.stdout.decode().split("\n")[:-1]]
 
@@ -83,7 +83,7 @@ def kinds_of(events: list[dict[str, Any]]) -> list[str]:
 
 
 def answer_of(events: list[dict[str, Any]]) -> str:
-    """Its pieces joined: those that arrive together are one event."""
+    """The text of all token events. Tokens that arrive together are one event."""
     return "".join(event["token"] for event in events if event["type"] == "token")
 
 
@@ -128,22 +128,21 @@ def test_metadata_of_an_answer_has_the_right_types(outcomes: dict[str, Outcome])
 
 def test_timings_are_printed_on_stderr_and_in_json(cold_cli_with_store: CommandLine) -> None:
     shown = cold_cli_with_store.ask(answer("Because."), QUESTION, "--timings")
-    told = json.loads(cold_cli_with_store.ask(answer("Because."), QUESTION, "--timings", "--json").stdout)["timings"][
-        "stages"
-    ]
+    in_json = cold_cli_with_store.ask(answer("Because."), QUESTION, "--timings", "--json").stdout
+    stages_ms = json.loads(in_json)["timings"]["stages"]
     stages = ["interpreter", "imports", "settings", "engine", "open the collection", "retrieval", "context"]
 
-    assert [stage for stage in told if ": " not in stage] == [
+    assert [stage for stage in stages_ms if ": " not in stage] == [
         *stages,
         "connect",
         "send",
         "first token",
         "rest of the answer",
     ]
-    assert [stage for stage in told if ": " in stage] == [
+    assert [stage for stage in stages_ms if ": " in stage] == [
         f"retrieval: {step}" for step in ("embed", "terms", "full text", "vectors", "fuse")
     ]
-    assert all(spent_ms >= 0 for spent_ms in told.values())
+    assert all(spent_ms >= 0 for spent_ms in stages_ms.values())
     assert re.search(r"^    embed +\d+\.\d ms$", shown.stderr, re.MULTILINE)
     assert shown.stdout == b"Because.\n"
 
@@ -233,10 +232,10 @@ def test_absolute_paths_appear_only_under_the_key_path(
     for outcome in outcomes.values():
         named = re.sub(rb'"path":"[^"]*"', b"", outcome.stdout)
         assert str(cold_cli_with_store.home).encode() not in named
-        assert named == outcome.stdout or outcome.stdout.count(b"\n") == 1  # one object, and no event
+        assert named == outcome.stdout or outcome.stdout.count(b"\n") == 1  # one JSON object, not events
 
 
-FAILED_BEFORE_THE_START = {
+EARLY_FAILURES = {
     ("search", "volcanoes of Iceland"): (5, ["version", "query", "hits", "error"]),
     ("search", "q", "-k", "none"): (2, ["version", "query", "hits", "error"]),
     ("ask", "q", "--no-such-flag"): (2, OBJECT_KEYS),
@@ -247,9 +246,9 @@ FAILED_BEFORE_THE_START = {
 }
 
 
-@pytest.mark.parametrize("arguments", FAILED_BEFORE_THE_START, ids=" ".join)
+@pytest.mark.parametrize("arguments", EARLY_FAILURES, ids=" ".join)
 def test_json_is_one_object_even_if_the_command_fails_early(cli: CommandLine, arguments: tuple[str, ...]) -> None:
-    code, keys = FAILED_BEFORE_THE_START[arguments]
+    code, keys = EARLY_FAILURES[arguments]
     outcome = cli.run(*arguments, "--json")
     found = json.loads(outcome.stdout)
 

@@ -1,4 +1,4 @@
-"""Files that are gone: marked wherever they are shown on the command line, with the command that removes them."""
+"""Missing files: every command that shows one marks it and prints the command that removes it from the store."""
 
 import json
 import shlex
@@ -15,7 +15,7 @@ REMOVAL = "streamrag ingest --remove cabin -c ship"
 
 @pytest.fixture(scope="module")
 def cli_with_deleted_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
-    """A user who has deleted one of two folders since they were ingested."""
+    """A user who moved one of two folders after ingesting them."""
     home = tmp_path_factory.mktemp("deleted")
     (home / "cabin" / "deep").mkdir(parents=True)
     (home / "cabin" / "deep" / "sextant.md").write_text("# Sextant\n\nIt is stored dry, in its box.\n", "utf-8")
@@ -28,11 +28,11 @@ def cli_with_deleted_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def test_ask_marks_a_missing_source_and_prints_the_remove_command(cli_with_deleted_folder: WarmCommandLine) -> None:
-    asked = cli_with_deleted_folder.run("ask", QUESTION, "-c", "ship")
+    outcome = cli_with_deleted_folder.run("ask", QUESTION, "-c", "ship")
 
-    assert "(file missing)" in asked.stderr
-    assert f"note: cabin/deep/sextant.md no longer exists; to remove it from the store: {REMOVAL}\n" in asked.stderr
-    assert "stored dry" in asked.stdout.decode()
+    assert "(file missing)" in outcome.stderr
+    assert f"note: cabin/deep/sextant.md no longer exists; to remove it from the store: {REMOVAL}\n" in outcome.stderr
+    assert "stored dry" in outcome.stdout.decode()
 
 
 def test_jsonl_reports_a_missing_source_as_a_notice(cli_with_deleted_folder: WarmCommandLine) -> None:
@@ -48,21 +48,21 @@ def test_jsonl_reports_a_missing_source_as_a_notice(cli_with_deleted_folder: War
 
 
 def test_search_marks_a_missing_source_and_prints_the_remove_command(cli_with_deleted_folder: WarmCommandLine) -> None:
-    found = cli_with_deleted_folder.run("search", QUESTION, "-c", "ship")
+    outcome = cli_with_deleted_folder.run("search", QUESTION, "-c", "ship")
     quiet = cli_with_deleted_folder.run("search", QUESTION, "-c", "ship", "-q")
 
-    assert found.stdout.decode().splitlines()[0].endswith("\t(file missing)")
-    assert found.stderr.endswith(f"{REMOVAL}\n")
+    assert outcome.stdout.decode().splitlines()[0].endswith("\t(file missing)")
+    assert outcome.stderr.endswith(f"{REMOVAL}\n")
     assert quiet.stderr == ""
 
 
 def test_status_reports_a_missing_folder_with_the_remove_command(cli_with_deleted_folder: WarmCommandLine) -> None:
     shown = cli_with_deleted_folder.run("status").stdout.decode()
-    gone = json.loads(cli_with_deleted_folder.run("status", "--json").stdout)["collections"][0]["gone_roots"]
+    gone_roots = json.loads(cli_with_deleted_folder.run("status", "--json").stdout)["collections"][0]["gone_roots"]
 
     root = str(cli_with_deleted_folder.directory / "cabin")
     assert f"note: {root} no longer exists; to remove its documents: {REMOVAL}\n" in shown
-    assert gone == [root]
+    assert gone_roots == [root]
 
 
 def test_doctor_warns_about_a_missing_folder(cli_with_deleted_folder: WarmCommandLine) -> None:
@@ -71,7 +71,7 @@ def test_doctor_warns_about_a_missing_folder(cli_with_deleted_folder: WarmComman
     [warning] = [check for check in checks if check["code"] == "root_gone"]
     root = cli_with_deleted_folder.directory / "cabin"
     assert (warning["check"], warning["state"], warning["collection"]) == ("store", "warning", "ship")
-    assert warning["hint"] == f"mount it, or remove them: streamrag ingest --remove {root} -c ship"
+    assert warning["hint"] == f"mount it, or remove its documents: streamrag ingest --remove {root} -c ship"
 
 
 def test_the_suggested_command_removes_the_missing_documents(cli: CommandLine) -> None:
@@ -83,10 +83,10 @@ def test_the_suggested_command_removes_the_missing_documents(cli: CommandLine) -
     (cli.directory / "cabin").rename(cli.directory / "moved")
 
     refused = cli.run("ingest", "cabin", "--store", str(store))
-    noted = cli.run("ingest", "deck", "--store", str(store))
+    warned = cli.run("ingest", "deck", "--store", str(store))
 
     removal = f"streamrag ingest --remove cabin --store {shlex.quote(str(store))}"
     assert (refused.code, removal in refused.stderr) == (2, True)
-    assert removal in noted.stderr
+    assert removal in warned.stderr
     assert cli.shell(removal).code == 0
-    assert "is gone" not in cli.run("ingest", "deck", "--store", str(store)).stderr
+    assert removal not in cli.run("ingest", "deck", "--store", str(store)).stderr

@@ -1,4 +1,4 @@
-"""What a document is called for whoever asks: a path that opens from where they stand, and never more over HTTP."""
+"""Names of sources: on the command line, paths that open from the working directory."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ QUESTION = "Which lamp is on the pier?"
 
 @pytest.fixture(scope="module")
 def cli_with_namesakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
-    """A user with three folders of the same name: below the working directory, at home, and elsewhere."""
+    """A user with three folders of the same name: in the working directory, in the home directory, and elsewhere."""
     home, elsewhere = tmp_path_factory.mktemp("namesakes"), tmp_path_factory.mktemp("elsewhere")
     folders = [home / "work" / "docs", home / "old" / "docs", elsewhere / "docs"]
     for folder, colour in zip(folders, ("red", "green", "white"), strict=True):
@@ -32,11 +32,11 @@ def cli_with_namesakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[War
 
 
 def lamps(user: CommandLine, *arguments: str) -> dict[str, str]:
-    """Each source's name, by the colour that it speaks of."""
+    """The names of the sources, by the colour in their text."""
     outcome = user.run(*arguments, QUESTION, "--json")
     assert outcome.code == 0, outcome
-    found = json.loads(outcome.stdout)
-    return {each["content"].split()[-1]: each["source"] for each in found.get("hits") or found["sources"]}
+    result = json.loads(outcome.stdout)
+    return {each["content"].split()[-1]: each["source"] for each in result.get("hits") or result["sources"]}
 
 
 @pytest.mark.fault("display-names")
@@ -60,8 +60,8 @@ def test_folders_with_the_same_name_are_distinguished_in_every_directory(
 
 
 def white_folder(user: CommandLine) -> Path:
-    found = json.loads(user.run("status", "--json").stdout)
-    roots = map(Path, found["collections"][0]["roots"])
+    status = json.loads(user.run("status", "--json").stdout)
+    roots = map(Path, status["collections"][0]["roots"])
     return next(root for root in roots if not root.is_relative_to(user.home))
 
 

@@ -1,4 +1,4 @@
-"""stdout into a pipe: the model's text, as it comes, and nothing else."""
+"""Answers in a pipe: stdout receives only the model's text, as it arrives."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ FIVE_MEGABYTES = "word " * 1_000_000
 
 @pytest.fixture(scope="module")
 def outcomes(cold_cli_with_store: CommandLine, cli_with_store: CommandLine) -> dict[str, Outcome]:
-    """Answers in a pipe, by what is special about them."""
+    """Outcomes of questions with stdout in a pipe."""
     in_ascii = cold_cli_with_store.having(**ASCII)
     return at_once(
         {
@@ -127,12 +127,12 @@ def test_a_closed_pipe_exits_with_141_while_the_model_is_silent(
     "arguments", ["search tokens", "search --jsonl tokens", "ask -q --jsonl tokens", "ask -q --json tokens", "status"]
 )
 def test_a_pipe_closed_before_the_first_byte_exits_with_141(cold_cli_with_store: CommandLine, arguments: str) -> None:
-    gone, stdout = os.pipe()
-    os.close(gone)
+    reader, stdout = os.pipe()
+    os.close(reader)
     with os.fdopen(stdout, "wb"), cold_cli_with_store.running(*arguments.split(), stdout=stdout) as process:
-        _, said = process.communicate()
+        _, stderr = process.communicate()
 
-    assert (process.returncode, said) == (141, b"")
+    assert (process.returncode, stderr) == (141, b"")
 
 
 @pytest.mark.fault("stdout-unwritable")

@@ -1,4 +1,4 @@
-"""The same commands on a store in PostgreSQL."""
+"""Commands on a store in PostgreSQL."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def place() -> Iterator[PostgresUrl]:
 
 @pytest.fixture
 def user(cli: CommandLine, place: PostgresUrl) -> CommandLine:
-    """A user with two files whose store is a database."""
+    """A user with two files and a store in PostgreSQL."""
     for name, text in FILES.items():
         (cli.directory / name).write_text(text, encoding="utf-8")
     return cli.having(STREAMRAG_STORE=place.with_secret().replace("postgres:@", f"postgres:{PASSWORD}@"))

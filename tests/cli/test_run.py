@@ -1,4 +1,4 @@
-"""The one way of a stream of events through a renderer to an exit code."""
+"""`run`: renders a stream of events and returns the exit code."""
 
 from collections.abc import AsyncGenerator, Iterator
 
@@ -17,23 +17,23 @@ NOTHING = Error(message="nothing", code="nothing_relevant", hint="streamrag stat
 COUNTS = dict.fromkeys(("added", "changed", "unchanged", "deleted", "skipped", "failed"), 0)
 
 
-class Collected:
-    """A renderer that keeps what it is given; `refuses` is raised by every event, as a full disk does."""
+class RecordingRenderer:
+    """A renderer that records its events. `error` is raised by every call, as on a full disk."""
 
-    def __init__(self, refuses: OSError | None = None) -> None:
+    def __init__(self, error: OSError | None = None) -> None:
         self.shown: list[object] = []
         self.closed = 0
-        self._refuses = refuses
+        self._error = error
 
     def handle(self, event: object) -> None:
         self.shown.append(event)
-        if self._refuses:
-            raise self._refuses
+        if self._error:
+            raise self._error
 
     def close(self) -> None:
         self.closed += 1
-        if self._refuses:
-            raise self._refuses
+        if self._error:
+            raise self._error
 
 
 async def answer(*events: AskEvent) -> AsyncGenerator[AskEvent, None]:
@@ -52,32 +52,32 @@ def ingested(failed: int) -> IngestDone:
 
 def test_the_last_event_determines_the_exit_code() -> None:
     codes = [
-        run(answer(Token(text="x"), DONE), Collected(), process()),
-        run(answer(NOTHING), Collected(), process()),
-        run(answer(), Collected(), process()),
-        run(ingest(ingested(failed=0)), Collected(), process()),
-        run(ingest(ingested(failed=2)), Collected(), process()),
+        run(answer(Token(text="x"), DONE), RecordingRenderer(), process()),
+        run(answer(NOTHING), RecordingRenderer(), process()),
+        run(answer(), RecordingRenderer(), process()),
+        run(ingest(ingested(failed=0)), RecordingRenderer(), process()),
+        run(ingest(ingested(failed=2)), RecordingRenderer(), process()),
     ]
 
     assert codes == [0, 7, ExitCode.BUG, 0, ExitCode.SOME_FILES_FAILED]
 
 
 def test_commands_in_notices_have_the_flags_of_the_collection() -> None:
-    here, renderer = process(environment={"HOME": "/home/someone"}), Collected()
+    here, renderer = process(environment={"HOME": "/home/someone"}), RecordingRenderer()
     settings_from(here, {"collection": "laws"})
-    gone = Notice(message="a.md is gone: streamrag ingest --remove a.md", code="source_gone")
+    notice = Notice(message="a.md no longer exists: streamrag ingest --remove a.md", code="source_gone")
 
-    run(answer(gone, NOTHING), renderer, here)
+    run(answer(notice, NOTHING), renderer, here)
 
     assert [getattr(each, "hint", getattr(each, "message", "")) for each in renderer.shown] == [
-        "a.md is gone: streamrag ingest --remove a.md -c laws",
+        "a.md no longer exists: streamrag ingest --remove a.md -c laws",
         "streamrag status -c laws",
     ]
 
 
 @pytest.mark.parametrize("part_of", ["ingest", ""])
 def test_an_interruption_ends_the_stream_with_an_error(part_of: str) -> None:
-    here, renderer = process(), Collected()
+    here, renderer = process(), RecordingRenderer()
     seen = DocumentSeen(source="a.md", action="added")
 
     def interrupted() -> Iterator[IngestEvent]:
@@ -104,7 +104,7 @@ def test_an_error_caused_by_a_signal_counts_as_the_signal() -> None:
     here.signals.received = ExitCode.INTERRUPTED
 
     with pytest.raises(Interrupted):
-        run(ingest(NOTHING), Collected(), here)
+        run(ingest(NOTHING), RecordingRenderer(), here)
 
 
 @pytest.mark.parametrize("stream", [answer(DONE), ingest(ingested(failed=0))], ids=["answer", "ingest"])
@@ -112,7 +112,7 @@ def test_an_unwritable_stream_is_reported_once(
     stream: AsyncGenerator[AskEvent, None] | list[IngestEvent],
 ) -> None:
     full = OSError(28, "No space left on device")
-    renderer = Collected(refuses=full)
+    renderer = RecordingRenderer(error=full)
 
     with pytest.raises(OSError, match="No space left") as raised:
         run(stream, renderer, process())
@@ -123,14 +123,14 @@ def test_an_unwritable_stream_is_reported_once(
 def test_the_stream_is_closed_if_the_renderer_fails() -> None:
     closed: list[bool] = []
 
-    async def watched() -> AsyncGenerator[AskEvent, None]:
+    async def events() -> AsyncGenerator[AskEvent, None]:
         try:
             yield DONE
         finally:
             closed.append(True)
 
     with pytest.raises(OSError, match="full"):
-        run(watched(), Collected(refuses=OSError("full")), process())
+        run(events(), RecordingRenderer(error=OSError("full")), process())
 
     assert closed == [True]
 

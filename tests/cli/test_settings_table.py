@@ -1,4 +1,4 @@
-"""One table makes the flags, the variables, the file and the documentation."""
+"""Flags, variables, the settings file and the documentation come from one table."""
 
 from dataclasses import fields
 from typing import Any
@@ -22,7 +22,7 @@ COMMANDS = {name: command for name, command in GROUP.commands.items() if not has
 
 
 def options_of(command: str) -> dict[str, list[str]]:
-    """Each option of a command by the name of its parameter."""
+    """The options of a command, by parameter name."""
     return {each.name: each.opts for each in COMMANDS[command].params}
 
 

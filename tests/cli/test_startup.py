@@ -1,4 +1,4 @@
-"""What a command does not need is not loaded: help and version are there before a person notices."""
+"""Commands import only what they need, so that help and version appear immediately."""
 
 import sys
 from dataclasses import replace
@@ -20,12 +20,12 @@ HEAVY = {"chromadb", "fastapi", "langchain", "langchain_chroma", "langchain_core
     "uvicorn",
 }
 
-# Typer 0.29 checks the parameters of every command with it, 65 ms; streamrag itself does not use it.
-TYPERS_OWN = {"pydantic"}
+# Typer 0.29 imports it to check the parameters of every command, 65 ms; streamrag itself does not use it.
+IMPORTED_BY_TYPER = {"pydantic"}
 
 
 def loaded(user: CommandLine, *arguments: str) -> set[str]:
-    """The modules that a fresh process imports for these arguments, and the packages they are in."""
+    """The modules and packages that a new process imports for these arguments."""
     outcome = replace(user, program=(sys.executable, "-X", "importtime", *arguments)).run()
     assert outcome.code == 0, outcome
     lines = outcome.stderr.splitlines()
@@ -45,7 +45,7 @@ def test_help_and_version_import_no_heavy_modules(cold_cli: CommandLine, argumen
 def test_command_help_imports_no_heavy_modules(cold_cli: CommandLine, command: str) -> None:
     modules = loaded(cold_cli, "-m", "streamrag_cli", command, "--help")
 
-    assert modules & (HEAVY - TYPERS_OWN) == set()
+    assert modules & (HEAVY - IMPORTED_BY_TYPER) == set()
 
 
 def test_version_does_not_import_the_command_line(cold_cli: CommandLine) -> None:
@@ -63,7 +63,7 @@ def test_the_answer_pipeline_imports_before_heavy_libraries(cold_cli: CommandLin
 def test_status_imports_neither_the_index_nor_a_model(cold_cli_with_store: CommandLine) -> None:
     modules = loaded(cold_cli_with_store, "-m", "streamrag_cli", "status")
 
-    assert modules & (HEAVY - TYPERS_OWN) == set()
+    assert modules & (HEAVY - IMPORTED_BY_TYPER) == set()
 
 
 def test_version_prints_only_the_version(cold_cli: CommandLine) -> None:

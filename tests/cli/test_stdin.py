@@ -1,4 +1,4 @@
-"""stdin is read when it is asked for, and only then."""
+"""stdin is read only on request."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What a person sees on a terminal, whatever its width, its kind and the names of the files."""
+"""Output on terminals of different widths and types, and with hostile documents."""
 
 import re
 import tempfile
@@ -23,7 +23,7 @@ def answered(user: CommandLine, *flags: str, columns: int = 120, rows: int = 60)
 
 @pytest.fixture(scope="module")
 def terminals(cold_cli_with_store: CommandLine) -> dict[str, Terminal]:
-    """A model's answer on terminals of several kinds; and, where the name says so, an answer of quotes."""
+    """Answers on different terminals: of a model, or quotes if the key says so."""
     quote = ("ask", QUESTION)
     return at_once(
         {
@@ -40,7 +40,7 @@ def terminals(cold_cli_with_store: CommandLine) -> dict[str, Terminal]:
 
 @pytest.fixture(scope="module")
 def quotes(cli_with_store: CommandLine) -> str:
-    """The answer of quotes as a pipe gets it."""
+    """The quotes as printed to a pipe."""
     return cli_with_store.run("ask", "-q", QUESTION).stdout.decode()
 
 
