@@ -39,8 +39,8 @@ def counts(user: CommandLine, *arguments: str) -> dict[str, int]:
 def test_postgres_ingest_ask_update_and_status_work(user: CommandLine, place: PostgresUrl) -> None:
     assert counts(user, "--dry-run", ".") == {"added": 2}
     assert counts(user, ".") == {"added": 2}
-    found = user.run("search", "--json", QUESTION)
-    assert json.loads(found.stdout)["hits"][0]["source"] == "a.md"
+    searched = user.run("search", "--json", QUESTION)
+    assert json.loads(searched.stdout)["hits"][0]["source"] == "a.md"
     assert b"seven" in user.run("ask", QUESTION).stdout
     (user.directory / "b.md").unlink()
     (user.directory / "a.md").write_text("# Harbour\n\nThe fuel dock opens at eight.\n", encoding="utf-8")
@@ -49,23 +49,26 @@ def test_postgres_ingest_ask_update_and_status_work(user: CommandLine, place: Po
     assert counts(user, "--rebuild") == {"added": 1}
     assert b"eight" in user.run("ask", QUESTION).stdout
 
-    told = user.run("status", "--json")
-    status = json.loads(told.stdout)
+    shown = user.run("status", "--json")
+    status = json.loads(shown.stdout)
     collection = status["collections"][0]
     assert status["store"] == str(place)
     assert (collection["documents"], collection["chunks"], collection["dimension"]) == (1, 1, 384)
     assert (collection["roots"], collection["size_bytes"] > 10_000) == ([str(user.directory)], True)
-    assert PASSWORD not in told.stdout.decode() + user.run("status").stdout.decode()
+    assert PASSWORD not in shown.stdout.decode() + user.run("status").stdout.decode()
 
 
 def test_reading_a_missing_collection_creates_nothing(user: CommandLine, place: PostgresUrl) -> None:
-    asked, told = user.run("ask", QUESTION), user.run("status")
+    answered, shown = user.run("ask", QUESTION), user.run("status")
 
-    assert (asked.code, asked.stderr) == (
+    assert (answered.code, answered.stderr) == (
         5,
         f"streamrag: no collection 'default' in {place}\nhint: streamrag ingest PATH\n",
     )
-    assert (told.code, told.stderr) == (5, f"streamrag: nothing was ingested in {place}\nhint: streamrag ingest PATH\n")
+    assert (shown.code, shown.stderr) == (
+        5,
+        f"streamrag: nothing was ingested in {place}\nhint: streamrag ingest PATH\n",
+    )
 
 
 def test_an_unreachable_database_exits_with_5_and_hides_the_password(cli: CommandLine) -> None:

@@ -14,9 +14,9 @@ from tests.support.openai_server import OpenAIServer
 @pytest.mark.fault("stdin-closed")
 @pytest.mark.parametrize("command", ["ask", "search"])
 def test_a_dash_with_empty_stdin_is_a_usage_error(cold_cli_with_store: CommandLine, command: str) -> None:
-    asked_for = "QUERY" if command == "search" else "QUESTION"
-    said = f'streamrag: the question is empty\nhint: streamrag {command} "{asked_for}"\n'
-    empty = Outcome(code=2, stdout=b"", stderr=said)
+    placeholder = "QUERY" if command == "search" else "QUESTION"
+    message = f'streamrag: the question is empty\nhint: streamrag {command} "{placeholder}"\n'
+    empty = Outcome(code=2, stdout=b"", stderr=message)
 
     assert [cold_cli_with_store.run(command, "-", stdin=nothing) for nothing in (b"", b" \n")] == [empty, empty]
 

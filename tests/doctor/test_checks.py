@@ -1,4 +1,4 @@
-"""Settings, key, embedding, disk, terminal, engine: what each says, and that none stops the rest."""
+"""The checks of settings, key, embedder, disk, terminal and engine; a failing one does not stop the others."""
 
 import os
 import socket
@@ -76,10 +76,10 @@ def test_the_hint_for_an_invalid_settings_file_fixes_it(user: CommandLine, text:
 def test_a_required_key_must_be_set_and_valid(
     tmp_path: Path, variables: dict[str, str], expected: tuple[str, str]
 ) -> None:
-    found = [each for each in examined(tmp_path, variables) if each.check == "key"]
+    findings = [each for each in findings_of(tmp_path, variables) if each.check == "key"]
 
-    assert [(each.state, each.code) for each in found] == [expected]
-    assert KEY not in repr(found)
+    assert [(each.state, each.code) for each in findings] == [expected]
+    assert KEY not in repr(findings)
 
 
 def test_a_key_is_never_shown(user: CommandLine) -> None:
@@ -97,7 +97,7 @@ def test_a_different_embedder_than_the_collection_is_a_failure(user: CommandLine
 
     (embedding,) = of_check(findings, "embedding")
     assert (embedding["state"], embedding["code"]) == ("failed", "another_embedding")
-    assert code == 5  # the store's failure is worse than that of the model's server
+    assert code == 5  # a store failure outranks a model server failure
 
 
 def test_a_different_dimension_than_the_collection_is_a_failure(large: CommandLine, tmp_path: Path) -> None:
@@ -116,12 +116,12 @@ def test_a_bug_in_one_check_does_not_stop_the_others(tmp_path: Path, monkeypatch
         raise RuntimeError(KEY)
 
     monkeypatch.setattr(checks, "check_disk", broken)
-    found = examined(tmp_path, {})
+    findings = findings_of(tmp_path, {})
 
-    assert [each.check for each in found][-4:] == ["disk", "terminal", "engine", "telemetry"]
-    (disk,) = (each for each in found if each.check == "disk")
+    assert [each.check for each in findings][-4:] == ["disk", "terminal", "engine", "telemetry"]
+    (disk,) = (each for each in findings if each.check == "disk")
     assert (disk.code, disk.exit_code, disk.found) == ("internal_error", 1, "internal error: RuntimeError")
-    assert exit_code_of(found) == ExitCode.BUG
+    assert exit_code_of(findings) == ExitCode.BUG
 
 
 def test_the_exit_code_is_that_of_the_worst_failure() -> None:
@@ -190,23 +190,23 @@ def test_terminal_capabilities_are_reported(
     assert [(each.state, each.found, each.hint) for each in check_terminal(screen, environment)] == expected
 
 
-@pytest.mark.parametrize("trap", ["open to others", "a file", "another user's"])
-def test_an_unusable_engine_is_a_warning_with_a_working_hint(trap: str, tmp_path: Path) -> None:
-    place = tmp_path / f"streamrag-{os.getuid()}"
-    if trap == "a file":
-        place.touch()
+@pytest.mark.parametrize("obstacle", ["open to others", "a file", "another user's"])
+def test_an_unusable_engine_is_a_warning_with_a_working_hint(obstacle: str, tmp_path: Path) -> None:
+    directory = tmp_path / f"streamrag-{os.getuid()}"
+    if obstacle == "a file":
+        directory.touch()
     else:
-        place.mkdir()
-        place.chmod(0o777)
-    if trap == "another user's":
+        directory.mkdir()
+        directory.chmod(0o777)
+    if obstacle == "another user's":
         if os.getuid():
             pytest.skip("only root can give a directory away")
-        os.chown(place, 12345, 12345)
+        os.chown(directory, 12345, 12345)
     (found,) = check_engine(Settings(store=tmp_path), {"TMPDIR": str(tmp_path)})
-    helped = subprocess.run(
+    runtime_dir = subprocess.run(
         ["sh", "-c", f'{found.hint}; printf %s "$XDG_RUNTIME_DIR"'], capture_output=True, text=True, check=True
     ).stdout
-    after = list(check_engine(Settings(store=tmp_path), {"TMPDIR": str(tmp_path), "XDG_RUNTIME_DIR": helped}))
+    after = list(check_engine(Settings(store=tmp_path), {"TMPDIR": str(tmp_path), "XDG_RUNTIME_DIR": runtime_dir}))
 
     assert (found.state, found.code) == ("warning", "engine_unusable")
     assert [each.state for each in after] == ["ok"]
@@ -217,20 +217,20 @@ def test_a_running_engine_of_another_environment_is_reported(tmp_path: Path) -> 
         environment = {"TMPDIR": short}
         path = address_for({**environment, "HTTP_PROXY": "http://other"}).socket
         other.bind(str(path))
-        left_behind = list(check_engine(Settings(store=tmp_path), environment))
+        stopped = list(check_engine(Settings(store=tmp_path), environment))
         other.listen()
-        alive = list(check_engine(Settings(store=tmp_path), environment))
+        running = list(check_engine(Settings(store=tmp_path), environment))
 
-    assert [(each.state, each.code) for each in left_behind] == [("ok", "")]
-    assert [(each.state, each.code, each.hint) for each in alive] == [
+    assert [(each.state, each.code) for each in stopped] == [("ok", "")]
+    assert [(each.state, each.code, each.hint) for each in running] == [
         ("warning", "engine_outdated", "streamrag engine stop"),
         ("ok", "", ""),
     ]
-    assert alive[0].found == "1 engine of another version or environment still running"
+    assert running[0].found == "1 engine of another version or environment still running"
 
 
 def test_a_stopped_or_disabled_engine_is_ok(tmp_path: Path) -> None:
-    with TemporaryDirectory(dir="/tmp") as short:  # a socket's path has at most 107 bytes
+    with TemporaryDirectory(dir="/tmp") as short:  # socket paths are limited to 107 bytes
         found = [
             *check_engine(Settings(store=tmp_path), {"TMPDIR": short}),
             *check_engine(Settings(store=tmp_path, engine="off"), {"TMPDIR": short}),
@@ -242,6 +242,6 @@ def test_a_stopped_or_disabled_engine_is_ok(tmp_path: Path) -> None:
     ]
 
 
-def examined(home: Path, variables: dict[str, str]) -> list[Finding]:
+def findings_of(home: Path, variables: dict[str, str]) -> list[Finding]:
     environment = {"HOME": str(home), "TMPDIR": str(home), "STREAMRAG_STORE": str(home / "store")} | variables
     return list(run_checks(CheckContext(flags={}, environment=environment, screen=SCREEN)))

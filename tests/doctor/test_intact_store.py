@@ -1,4 +1,4 @@
-"""What is in order, empty, interrupted or being written is not called damaged."""
+"""Intact, empty, interrupted and changing stores are not reported as damaged."""
 
 import shutil
 import signal
@@ -45,9 +45,9 @@ def test_duplicate_texts_count_as_found(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     store.put(document("a.md", "one text"), *(document(f"{number}.md", "another") for number in range(30)))
 
-    found = inspect(store.directory, "default", searches=100)
+    report = inspect(store.directory, "default", searches=100)
 
-    assert (found.searched, found.unfound, found.problems) == (31, 0, ())
+    assert (report.searched, report.unfound, report.problems) == (31, 0, ())
 
 
 def test_the_hint_for_a_missing_store_fixes_it(small: CommandLine, tmp_path: Path) -> None:
@@ -80,11 +80,11 @@ def test_an_interrupted_ingest_is_a_warning_until_the_next_one(tmp_path: Path) -
         writer.send_signal(signal.SIGKILL)
 
     after = inspect(store.directory, "default", searches=100)
-    with store.writing() as mending:
-        mending.repair(FakeEmbedder().embed_documents)
-    mended = inspect(store.directory, "default", searches=100)
+    with store.writing() as writer_after_crash:
+        writer_after_crash.repair(FakeEmbedder().embed_documents)
+    repaired = inspect(store.directory, "default", searches=100)
 
-    assert [(each.problems, each.interrupted, each.changing) for each in (during, after, mended)] == [
+    assert [(each.problems, each.interrupted, each.changing) for each in (during, after, repaired)] == [
         ((), False, False),
         ((), True, False),
         ((), False, False),
@@ -94,15 +94,15 @@ def test_an_interrupted_ingest_is_a_warning_until_the_next_one(tmp_path: Path) -
 def test_a_store_during_an_ingest_is_not_reported_as_damaged(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     store.put(many_chunks("0.md", 50))
-    found: list[Inspection] = []
+    reports: list[Inspection] = []
     with store.other_process("put-batches", "60") as writer:
         while writer.poll() is None:
-            found.append(inspect(store.directory, "default", searches=200))
+            reports.append(inspect(store.directory, "default", searches=200))
         assert writer.returncode == 0
 
-    assert len(found) > 3
-    assert {(each.problems, each.interrupted) for each in found} == {((), False)}
-    assert len({each.generation for each in found}) > 1
+    assert len(reports) > 3
+    assert {(each.problems, each.interrupted) for each in reports} == {((), False)}
+    assert len({each.generation for each in reports}) > 1
 
 
 @pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])

@@ -1,4 +1,4 @@
-"""The model's server: reachable, the model known, streaming, and how soon; a key is never shown."""
+"""The model check: connection, model name, streaming and latency; the key is never shown."""
 
 import socket
 from pathlib import Path
@@ -15,13 +15,13 @@ from tests.support.openai_server import OpenAIServer
 KEY = "sk-secret-0123456789abcdefghij"
 
 
-def settings(server: OpenAIServer, **given: object) -> Settings:
-    return Settings(store=Path("store"), base_url=server.base_url, api_key=KEY, **given)  # type: ignore[arg-type]
+def settings(server: OpenAIServer, **fields: object) -> Settings:
+    return Settings(store=Path("store"), base_url=server.base_url, api_key=KEY, **fields)  # type: ignore[arg-type]
 
 
-def finding(reply: Reply | list[Reply], **given: object) -> Finding:
+def finding(reply: Reply | list[Reply], **fields: object) -> Finding:
     with OpenAIServer(chat=reply) as server:
-        (found,) = check_model(settings(server, **given))
+        (found,) = check_model(settings(server, **fields))
     return found
 
 
@@ -78,8 +78,8 @@ def test_server_failures_have_their_own_codes(reply: Reply, code: str, exit_code
 def test_a_stopped_server_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    asked = Settings(store=Path("store"), base_url=f"http://127.0.0.1:{port}/v1", model="m")
+    unreachable = Settings(store=Path("store"), base_url=f"http://127.0.0.1:{port}/v1", model="m")
     with pytest.raises(StreamragError) as raised:
-        list(check_model(asked))
+        list(check_model(unreachable))
 
     assert raised.value.code == "unreachable"

@@ -1,4 +1,4 @@
-"""`[n]` in the text is a citation: a link where there is something to link to, marked where there is no source."""
+"""Citations `[n]`: a link if the source has an address, a question mark if there is no such source."""
 
 import io
 import re
@@ -13,7 +13,7 @@ REFERENCES = {1: BOOK, 2: NOTE, 3: ""}
 
 
 def linked(text: str, *, pieces: int = 1) -> list[tuple[str, str]]:
-    """Every address in what is committed of `text`, with the words that lead to it."""
+    """The addresses in the committed output of `text`, with their link texts."""
     out = io.StringIO()
     stream = MarkdownStream(out, columns=80, lines=24, references=REFERENCES)
     for at in range(0, len(text), pieces):

@@ -1,4 +1,4 @@
-"""What stays on the screen and in scrollback is what Rich prints of the whole text, cell by cell."""
+"""The final screen and scrollback equal what Rich prints for the whole text, cell by cell."""
 
 import random
 
@@ -53,8 +53,8 @@ def test_real_documents_end_as_rich_prints_them_except_known_cases(part: int, ht
 
 CORNERS = {
     "nothing": "",
-    "blank lines alone": "\n \n\n",
-    "a fence without an end": "text\n\n```python\ndef f():\n\n",
+    "only blank lines": "\n \n\n",
+    "an unclosed fence": "text\n\n```python\ndef f():\n\n",
     "an empty fence": "```\n```\nafter\n",
     "a fence of blank lines": "```\n\n\n```\n\nafter",
     "a fence after blank lines": "a\n\n\n\n```sh\nls\n```\n\n\nb",
@@ -69,7 +69,7 @@ CORNERS = {
     "numbers that grow": "8. a\n9. b\n10. c\n\ntext\n\n98. x\n1. y\n1. z\n",
     "a hundred numbers": "".join(f"{n}. item {n}\n" for n in range(1, 130)),
     "a quote that ends in a rule": "a\n\n> b\n> ***\n\nc\n",
-    "a quote going on lazily": "> a\nb\n> c\n>\n> d\ne\n",
+    "a quote with lazy continuation": "> a\nb\n> c\n>\n> d\ne\n",
     "rules and headings": "***\n# a\n***\n***\n## b\nc\n",
     "indented code with gaps": "    a\n\n\n    b\n\nc\n",
     "a definition after its use": "see [the book][1] and [2]\n\n[1]: https://a.example\n[2]: <b c> 'title'\n",
@@ -80,7 +80,7 @@ CORNERS = {
     "markup of Rich": "[bold]not[/bold] [/b] [link=x]y[/link] :smile:\n\n- [red]a\n\n| [b] |\n|---|\n| [/b] |\n",
     "wide and joined letters": "漢字 👨\u200d👩\u200d👧 ❤\ufe0f é e\u0301 עברית ",
     "tabs": "a\tb\n\n-\tc\n\n\t- d\n\n| e\tf |\n|---|\n| g\th |\n",
-    "entities that become controls": "&#27;[31m &#x202e;abc&#x2028;d `&#27;`\n",
+    "entities of control characters": "&#27;[31m &#x202e;abc&#x2028;d `&#27;`\n",
     "carriage returns": "a\r\nb\r\n\r\n```\r\nc\r\n```\r\n",
 }
 

@@ -1,4 +1,4 @@
-"""What a token costs does not grow with the answer. Function calls are counted: they are the same on every machine."""
+"""The cost of a token does not grow with the answer. Counts function calls, which are the same on every machine."""
 
 import cProfile
 import pstats

@@ -1,4 +1,4 @@
-"""The live face of the answer: events in, frames on a terminal, the last one by a timer of the event loop."""
+"""Live rendering of an answer: events produce frames, and a timer draws the last one."""
 
 import asyncio
 import io
@@ -27,13 +27,13 @@ class TerminalInMemory(io.StringIO):
         return True
 
 
-def face(out: TerminalInMemory, *, stream: bool = True) -> LiveMarkdown:
+def renderer(out: TerminalInMemory, *, stream: bool = True) -> LiveMarkdown:
     return LiveMarkdown(out, StatusPanel(out, plain=True), stream=stream)
 
 
 def shown(events: list[AskEvent], *, stream: bool = True) -> str:
     out = TerminalInMemory()
-    live = face(out, stream=stream)
+    live = renderer(out, stream=stream)
     for event in events:
         live.handle(event)
     live.close()
@@ -42,7 +42,7 @@ def shown(events: list[AskEvent], *, stream: bool = True) -> str:
 
 def test_the_end_of_a_burst_is_drawn_without_another_token() -> None:
     async def burst(out: TerminalInMemory) -> None:
-        live = face(out)
+        live = renderer(out)
         for word in ("one", " two", " three"):
             live.handle(Token(text=word))
         assert "three" not in out.getvalue()

@@ -1,4 +1,4 @@
-"""What is still to come may change what is shown: that is kept live while there is room, and nothing is lost after."""
+"""Final blocks that later text may change stay live while the screen has room, and nothing is lost afterwards."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.support.terminal_emulator import Emulator, difference, rendered_at_on
 
 
 def committed(text: str, *, references: dict[int, str] | None = None) -> list[str]:
-    """What of `text` cannot change any more while it is being written."""
+    """The committed rows of `text` before it is finished."""
     emulator = Emulator(40, 10)
     stream = MarkdownStream(emulator, columns=40, lines=10, references=references)  # type: ignore[arg-type]
     for at in range(0, len(text), 3):

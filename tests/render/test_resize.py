@@ -1,4 +1,4 @@
-"""A window may change its size at any time: nothing is lost, and nothing that is live stays behind."""
+"""The window may be resized at any time: nothing is lost, and no live rows are left behind."""
 
 import random
 
@@ -14,7 +14,7 @@ TEXT = SHAPES["mixed"](1500) + "漢字 ❤\ufe0f " * 30 + "\n\n" + SHAPES["lines
 
 
 def resized(text: str, sizes: list[tuple[int, int]], *, seed: int = 0) -> Emulator:
-    """Stream `text` evenly through terminals of these (columns, lines)."""
+    """Stream `text` while resizing the terminal through these (columns, lines)."""
     emulator = Emulator(*sizes[0])
     stream = MarkdownStream(emulator, columns=sizes[0][0], lines=sizes[0][1])  # type: ignore[arg-type]
     pieces = list(cut(text, random.Random(seed), 200))
@@ -63,4 +63,4 @@ def test_resizing_to_one_column_and_back_loses_nothing() -> None:
 @given(st.lists(st.tuples(st.integers(1, 120), st.integers(1, 50)), min_size=1, max_size=6), st.integers(0, 99))
 def test_no_terminal_size_causes_an_error(sizes: list[tuple[int, int]], seed: int) -> None:
     for frame in resized(TEXT, sizes, seed=seed).writes:
-        assert frame == "\r" or frame.endswith("\x1b[?2026l")  # the first only leads the cursor back at the end
+        assert frame == "\r" or frame.endswith("\x1b[?2026l")  # the first write only returns the cursor at the end

@@ -1,4 +1,4 @@
-"""Whatever a model writes, no terminal is commanded by it, nothing breaks, and no word is lost."""
+"""Hostile and random text: no control sequence reaches the terminal, nothing fails, and no word is lost."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""The screen is calm: few frames, each one write, and never more than the live region changes."""
+"""The screen is stable: at most 20 frames per second, one write each, and only the live region changes."""
 
 import itertools
 import re
@@ -17,7 +17,7 @@ ALLOWED = re.compile(r"\x1b(?:\[\?2026[hl]|\[\?7[hl]|\[\d+[AC]|\[[KJ]|\[[0-9;]*m
 
 
 def frames(text: str, *, columns: int = 80, lines: int = 24, tokens_per_s: float = 100) -> list[tuple[float, str]]:
-    """Every write with its time, for an answer in tokens of four characters."""
+    """The writes with their times for an answer streamed in tokens of four characters."""
     emulator = Emulator(columns, lines)
     stream = MarkdownStream(emulator, columns=columns, lines=lines)  # type: ignore[arg-type]
     times: list[float] = []
