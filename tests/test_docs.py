@@ -19,7 +19,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
 
 def help_of(*command: str) -> str:
-    """What the program prints for `command --help` on a wide terminal."""
+    """The output of `command --help` on a wide terminal."""
     environment = os.environ | {"COLUMNS": "200", "PYTHONPATH": str(ROOT)}
     arguments = (*PROGRAM, *command, "--help")
     return subprocess.run(arguments, env=environment, capture_output=True, check=True, encoding="utf-8").stdout

@@ -213,13 +213,13 @@ def test_an_unreadable_file_is_listed_and_the_rest_is_ingested(cli: CommandLine)
 @pytest.mark.fault("unsupported-files")
 def test_an_explicitly_named_file_of_unknown_format_exits_with_6(cli: CommandLine) -> None:
     (cli.directory / "budget.xlsx").write_bytes(b"PK\3\4 and more")
-    found, named = cli.run("ingest", "."), cli.run("ingest", "budget.xlsx")
+    discovered, named = cli.run("ingest", "."), cli.run("ingest", "budget.xlsx")
 
     assert (named.code, named.stderr.splitlines()[0]) == (
         6,
         "failed    budget.xlsx: unsupported format (.xlsx): binary, not text",
     )
-    assert (found.code, "1 skipped: unsupported format (.xlsx 1)" in found.stderr) == (0, True)
+    assert (discovered.code, "1 skipped: unsupported format (.xlsx 1)" in discovered.stderr) == (0, True)
 
 
 def test_a_file_name_that_is_not_utf_8_does_not_stop_the_ingest(cli: CommandLine) -> None:

@@ -67,10 +67,10 @@ def test_an_interrupted_answer_in_a_pipe_is_marked_as_partial(
         first = read_until(process.stdout, b"Half")
         process.send_signal(number)
         code = ended_within(process, SOON_S)
-        rest, said = process.communicate()
+        rest, stderr = process.communicate()
 
     assert (code, first + rest) == (CODES[number], b"Half\n")
-    assert said.decode() == f"streamrag: {WORDS[number]} before the answer was complete\n"
+    assert stderr.decode() == f"streamrag: {WORDS[number]} before the answer was complete\n"
 
 
 def test_an_interruption_ends_json_output_with_one_final_event(cold_cli_with_store: CommandLine) -> None:
@@ -81,10 +81,10 @@ def test_an_interruption_ends_json_output_with_one_final_event(cold_cli_with_sto
         server.wait_for_requests(2)
         process.send_signal(signal.SIGTERM)
         code = ended_within(process, SOON_S)
-        said, _ = process.communicate()
+        stdout, _ = process.communicate()
 
     assert code == 143
-    assert said.splitlines()[-1].decode() == (
+    assert stdout.splitlines()[-1].decode() == (
         '{"type":"error","error":"terminated before the answer was complete","code":"terminated","hint":"",'
         '"retryable":true}'
     )
@@ -102,10 +102,10 @@ def test_an_interruption_during_startup_exits_within_a_second(
         wait_until_loaded(process, library)
         process.send_signal(number)
         code = ended_within(process, SOON_S)
-        _, said = process.communicate()
+        _, stderr = process.communicate()
 
     assert code == CODES[number]
-    assert said.decode() in {"", f"streamrag: {WORDS[number]} before the answer was complete\n"}
+    assert stderr.decode() in {"", f"streamrag: {WORDS[number]} before the answer was complete\n"}
 
 
 def test_an_interruption_during_imports_exits_within_a_second(cold_cli_with_store: CommandLine) -> None:
@@ -136,13 +136,13 @@ def test_an_interrupted_ingest_keeps_its_progress_and_can_be_continued(cli: Comm
         read_until(process.stdout, b'"document"')
         process.send_signal(signal.SIGINT)
         code = ended_within(process, LIMIT_S)
-        said, complaint = process.communicate()
+        stdout, stderr = process.communicate()
 
-    assert (code, complaint.decode().splitlines()) == (
+    assert (code, stderr.decode().splitlines()) == (
         130,
         ["streamrag: interrupted before the ingest was complete", "hint: streamrag ingest PATH"],
     )
-    assert b'"code":"interrupted"' in said.splitlines()[-1]
+    assert b'"code":"interrupted"' in stdout.splitlines()[-1]
     assert cli.run("ingest", ".").code == 0
     assert "documents   40" in cli.run("status").stdout.decode()
 

@@ -149,13 +149,13 @@ def test_timings_are_printed_on_stderr_and_in_json(cold_cli_with_store: CommandL
 
 def test_json_is_one_object_with_exact_keys(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["success --json"]
-    (found,) = events_of(outcome)
+    (result,) = events_of(outcome)
 
-    assert list(found) == OBJECT_KEYS
-    assert [list(source) for source in found.pop("sources")] == [[*SOURCE_KEYS, "path"]] * 2
-    assert list(found.pop("timings")) == TIMING_KEYS
-    assert [cited["n"] for cited in found.pop("citations")] == [1]
-    assert found == {
+    assert list(result) == OBJECT_KEYS
+    assert [list(source) for source in result.pop("sources")] == [[*SOURCE_KEYS, "path"]] * 2
+    assert list(result.pop("timings")) == TIMING_KEYS
+    assert [cited["n"] for cited in result.pop("citations")] == [1]
+    assert result == {
         "version": 1,
         "answer": "It is [1] and [9].",
         "complete": True,
@@ -187,13 +187,13 @@ def test_jsonl_keeps_the_partial_answer_and_ends_with_one_error(
 
 def test_json_keeps_the_partial_answer_and_the_error(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["cut off --json"]
-    (found,) = events_of(outcome)
+    (result,) = events_of(outcome)
 
-    assert list(found) == OBJECT_KEYS
-    assert (found["answer"], found["complete"], found["timings"]) == ("Half an", False, None)
-    assert list(found["error"]) == ["message", "code", "hint", "retryable"]
-    assert found["error"]["code"] == "cut_off"
-    assert outcome.stderr == f"streamrag: {found['error']['message']}\nhint: {found['error']['hint']}\n"
+    assert list(result) == OBJECT_KEYS
+    assert (result["answer"], result["complete"], result["timings"]) == ("Half an", False, None)
+    assert list(result["error"]) == ["message", "code", "hint", "retryable"]
+    assert result["error"]["code"] == "cut_off"
+    assert outcome.stderr == f"streamrag: {result['error']['message']}\nhint: {result['error']['hint']}\n"
 
 
 @pytest.mark.fault("model-busy")
@@ -250,16 +250,16 @@ EARLY_FAILURES = {
 def test_json_is_one_object_even_if_the_command_fails_early(cli: CommandLine, arguments: tuple[str, ...]) -> None:
     code, keys = EARLY_FAILURES[arguments]
     outcome = cli.run(*arguments, "--json")
-    found = json.loads(outcome.stdout)
+    result = json.loads(outcome.stdout)
 
-    assert (outcome.code, list(found)) == (code, keys)
-    assert outcome.stderr == f"streamrag: {found['error']['message']}\nhint: {found['error']['hint']}\n"
+    assert (outcome.code, list(result)) == (code, keys)
+    assert outcome.stderr == f"streamrag: {result['error']['message']}\nhint: {result['error']['hint']}\n"
 
 
 def test_a_search_without_hits_prints_an_object_and_a_search_hint(cli_with_store: CommandLine) -> None:
     outcome = cli_with_store.run("search", NONSENSE, "--json")
-    found = json.loads(outcome.stdout)
+    result = json.loads(outcome.stdout)
 
-    assert (outcome.code, found["query"], found["hits"]) == (7, NONSENSE, [])
-    assert found["error"]["code"] == "nothing_relevant"
-    assert found["error"]["hint"].endswith(f": streamrag search --min-score 0 '{NONSENSE}'")
+    assert (outcome.code, result["query"], result["hits"]) == (7, NONSENSE, [])
+    assert result["error"]["code"] == "nothing_relevant"
+    assert result["error"]["hint"].endswith(f": streamrag search --min-score 0 '{NONSENSE}'")

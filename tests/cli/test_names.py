@@ -66,16 +66,16 @@ def white_folder(user: CommandLine) -> Path:
 
 
 def test_json_contains_the_absolute_path_and_jsonl_does_not(cli_with_namesakes: WarmCommandLine) -> None:
-    searched = json.loads(cli_with_namesakes.run("search", QUESTION, "--json").stdout)["hits"]
-    asked = json.loads(cli_with_namesakes.run("ask", QUESTION, "--json").stdout)["sources"]
+    hits = json.loads(cli_with_namesakes.run("search", QUESTION, "--json").stdout)["hits"]
+    sources = json.loads(cli_with_namesakes.run("ask", QUESTION, "--json").stdout)["sources"]
     lines = [
         *cli_with_namesakes.run("search", QUESTION, "--jsonl").stdout.splitlines(),
         *cli_with_namesakes.run("ask", QUESTION, "--jsonl").stdout.splitlines(),
     ]
 
-    for found in (searched, asked):
-        assert all(Path(each["path"]).read_text(encoding="utf-8").strip() == each["content"] for each in found)
-        assert len({each["path"] for each in found}) == 3
+    for listed in (hits, sources):
+        assert all(Path(each["path"]).read_text(encoding="utf-8").strip() == each["content"] for each in listed)
+        assert len({each["path"] for each in listed}) == 3
     assert not any(b'"path"' in line for line in lines)
 
 
@@ -91,7 +91,7 @@ def test_a_citation_has_the_same_name_as_its_source(cli_with_namesakes: WarmComm
 def test_a_deleted_working_directory_does_not_cause_a_failure(cli_with_namesakes: WarmCommandLine) -> None:
     program = " ".join((sys.executable, "-m", "streamrag_cli"))
     docs = cli_with_namesakes.directory / "docs"
-    script = f'mkdir gone && cd gone && rmdir ../gone && {program} "$@"'
+    script = f'mkdir deleted && cd deleted && rmdir ../deleted && {program} "$@"'
 
     def in_no_directory(*arguments: str) -> tuple[int, list[str]]:
         user = replace(cli_with_namesakes, program=("bash", "-c", script, "bash"))

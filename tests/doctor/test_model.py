@@ -21,38 +21,38 @@ def settings(server: OpenAIServer, **fields: object) -> Settings:
 
 def finding(reply: Reply | list[Reply], **fields: object) -> Finding:
     with OpenAIServer(chat=reply) as server:
-        (found,) = check_model(settings(server, **fields))
-    return found
+        (result,) = check_model(settings(server, **fields))
+    return result
 
 
 def test_a_server_that_streams_is_ok_and_timed() -> None:
-    found = finding(answer("One", " two", between=(Delay(0.05),)))
+    result = finding(answer("One", " two", between=(Delay(0.05),)))
 
-    assert (found.state, found.hint, list(found.figures)) == ("ok", "", ["first_token_ms", "retries"])
-    assert "test-model at 127.0.0.1:" in found.found
-    assert f"streams; first token after {found.figures['first_token_ms']:,.0f} ms" in found.found
+    assert (result.state, result.hint, list(result.figures)) == ("ok", "", ["first_token_ms", "retries"])
+    assert "test-model at 127.0.0.1:" in result.found
+    assert f"streams; first token after {result.figures['first_token_ms']:,.0f} ms" in result.found
 
 
 def test_the_answer_is_cancelled_after_two_pieces() -> None:
     with OpenAIServer(chat=stream(token("1"), Delay(0.05), token(" 2"), Stall())) as server:
-        (found,) = check_model(settings(server))
+        (result,) = check_model(settings(server))
         request = next(each for each in server.requests if each.path.endswith("/chat/completions"))
         assert request.closed_by_client.wait(timeout=10.0)
 
-    assert found.state == "ok"
+    assert result.state == "ok"
 
 
 def test_a_late_answer_in_one_piece_is_a_warning() -> None:
-    found = finding(stream(Delay(1.2), token("1 2 3 4"), finish()))
+    result = finding(stream(Delay(1.2), token("1 2 3 4"), finish()))
 
-    assert (found.state, found.code) == ("warning", "not_streamed")
-    assert "sent its answer in one piece" in found.found
+    assert (result.state, result.code) == ("warning", "not_streamed")
+    assert "sent its answer in one piece" in result.found
 
 
 def test_an_answer_after_a_retry_is_a_warning() -> None:
-    found = finding([failure(503, "try again later"), answer("One", " two")])
+    result = finding([failure(503, "try again later"), answer("One", " two")])
 
-    assert (found.state, found.code, found.figures["retries"]) == ("warning", "retrying", 1)
+    assert (result.state, result.code, result.figures["retries"]) == ("warning", "retrying", 1)
 
 
 @pytest.mark.parametrize(
