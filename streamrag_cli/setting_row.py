@@ -1,9 +1,12 @@
-"""What a row of the tables of settings can say, and the values that a setting may have."""
+"""Rows of the settings tables, and parsers of setting values.
+
+Parsers raise ValueError with a message that completes "SETTING ...", such as "must be on or off".
+"""
 
 import ipaddress
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final
 
@@ -16,11 +19,12 @@ DEFAULT_ANSWER_TOKENS: Final = 8192
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One setting: its name and default inside the program, its names outside, its values, and what it means.
+    """One setting: name, default, environment variables, flags, parser and documentation.
 
-    The first variable that is set wins. `commands` take the flags; a setting without flags says why in `no_flag`.
-    `switch` is the value that a flag without an argument stands for. `help` is the text of the flag if it is not the
-    `meaning`, and `default_text` describes a default that is not one fixed value.
+    The first variable that is set wins. `commands` accept the flags; `no_flag` is the reason if there are none.
+    `switch` is the value set by a flag without an argument. `meaning` is for the documentation; `help` replaces it in
+    `--help`, and `command_help` in the `--help` of single commands. `default_text` describes a default that is not
+    one fixed value.
     """
 
     name: str
@@ -35,30 +39,32 @@ class Setting:
     commands: tuple[str, ...] = ()
     no_flag: str = ""
     help: str = ""
+    command_help: Mapping[str, str] = field(default_factory=dict)
     default_text: str = ""
     secret: bool = False
 
     @property
     def flag(self) -> str:
-        """The long flag, as messages and the documentation name it; "" if there is none."""
+        """The long form of the flag; "" if there is none."""
         return self.flags[-1] if self.flags else ""
 
-    @property
-    def flag_help(self) -> str:
-        """The text of `--help`."""
+    def flag_help(self, command: str) -> str:
+        """The text of the flag in the `--help` of `command`, with the default unless the text has its own."""
+        text = self.command_help.get(command) or self.help or self.meaning
         fixed = f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
         default = self.default_text or ("" if self.default in NOT_FIXED or self.switch else fixed)
-        return (self.help or self.meaning) + (f" [default: {default}]" if default else "")
+        return text if not default or "[default: " in text else f"{text} [default: {default}]"
 
 
 NOT_FIXED: Final = (MISSING, None, (), "")
+"""Defaults that `--help` does not print."""
 
 
 def setting(default: Any, *also: str, flag: str = "", secret: bool = False, **rest: Any) -> Any:
-    """A dataclass's field that is a row of the table; `flag` as `--help` shows it, such as `-k, --top-k N`.
+    """A dataclass field that is a row of the table. `flag` is written as in `--help`: `-k, --top-k N`.
 
-    `also` are variables that count where the setting's own is not set. A secret is neither shown nor read from the
-    settings file.
+    `also` are variables read if the setting's own variable is not set. A `secret` is never printed and never read
+    from the settings file.
     """
     words = flag.replace(",", "").split()
     flags = tuple(each for each in words if each.startswith("-"))
@@ -68,7 +74,7 @@ def setting(default: Any, *also: str, flag: str = "", secret: bool = False, **re
 
 
 def rows_of(table: type[Any], *, commands: tuple[str, ...] = ()) -> tuple[Setting, ...]:
-    """The rows of a dataclass; `commands` take the flags of rows that name none. Other fields are not settings."""
+    """The rows of a dataclass. `commands` is the default for rows that name no commands."""
     rows = []
     for each in fields(table):
         if values := dict(each.metadata.get("row", {})):
@@ -85,14 +91,14 @@ def any_text(raw: str) -> str:
 
 def store_at(raw: str) -> StoreAddress:
     try:
-        raw.encode()  # bytes that are no UTF-8 come as lone surrogates, which no database takes
+        raw.encode()  # invalid UTF-8 arrives as lone surrogates, which no database accepts
     except UnicodeEncodeError:
         raise ValueError("must be UTF-8") from None
     return store_address(raw)
 
 
 def collection_name(raw: str) -> str:
-    # Chroma's own rule for names; it also keeps the name a harmless file name.
+    # Chroma's rule for names; it also makes the name safe as a file name.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", raw) or ".." in raw:
         raise ValueError("must be 3 to 63 letters, digits, dots, dashes or underscores")
     return raw
@@ -149,17 +155,17 @@ def listening_address(raw: str) -> str:
         raise ValueError("must be an IP address or localhost") from None
 
 
-def list_of(each_one: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
+def list_of(parse_item: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
     def parse(raw: str) -> tuple[str, ...]:
-        return tuple(each_one(value) for part in raw.split(",") if (value := part.strip()))
+        return tuple(parse_item(value) for part in raw.split(",") if (value := part.strip()))
 
     return parse
 
 
-def _matching(pattern: str, what: str) -> Callable[[str], str]:
+def _matching(pattern: str, description: str) -> Callable[[str], str]:
     def parse(raw: str) -> str:
         if not re.fullmatch(pattern, raw):
-            raise ValueError(f"must be {what}, separated by commas")
+            raise ValueError(f"must be {description}, separated by commas")
         return raw
 
     return parse
@@ -169,10 +175,10 @@ def _lower_case(parse: Callable[[str], str]) -> Callable[[str], str]:
     return lambda raw: parse(raw.lower())
 
 
-host_names = list_of(_lower_case(_matching(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", "names of hosts, without port")))
+host_names = list_of(_lower_case(_matching(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", "host names without ports")))
 origins = list_of(_lower_case(_matching(r"https?://[a-z0-9.\[\]:-]+", "origins such as https://app.example.org")))
-model_names = list_of(_matching(r"[!-~]{1,200}", "names of models"))
-user_names = list_of(_matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]*[$]?", "users of this machine"))
+model_names = list_of(_matching(r"[!-~]{1,200}", "model names"))
+user_names = list_of(_matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]*[$]?", "names of local users"))
 
 
 def network(raw: str) -> str:
@@ -191,5 +197,5 @@ def on_or_off(raw: str) -> bool:
 
 def request_rate(raw: str) -> str:
     if not re.fullmatch(r"[1-9][0-9]{0,6}/(second|minute|hour|day)", raw):
-        raise ValueError("must be a number by second, minute, hour or day, such as 60/minute")
+        raise ValueError("must be a number per second, minute, hour or day, such as 60/minute")
     return raw

@@ -1,6 +1,7 @@
-"""Every setting, once: flags, environment, settings file and documentation are all made from these two tables.
+"""The tables of all settings; flags, variables, the settings file and the documentation are generated from them.
 
-Flags stand in `--help` in the order of the fields. A setting's variable is `STREAMRAG_` and its name, without a unit.
+`--help` lists the flags in the order of the fields. The variable of a setting is `STREAMRAG_` and its name without
+the unit.
 """
 
 from collections.abc import Mapping
@@ -16,15 +17,15 @@ from streamrag_cli.store.registry import open_store
 _CHAT: Final = ("ask", "serve", "bench", "doctor")
 _RETRIEVE: Final = ("ask", "search", "serve", "bench")
 _EMBED: Final = (*_RETRIEVE, "ingest", "doctor", "eval")
-_A_KEY: Final = "a process list would show it"
+_A_KEY: Final = "it would be visible in the process list"
 _RARE: Final = "rarely changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings of every command.
+    """The settings of all commands.
 
-    `state_directory` is for what may be forgotten at any time; "" keeps nothing. It is not a setting.
+    `state_directory`, which is not a setting, holds caches that can be deleted at any time; "" disables them.
     """
 
     model: str | None = setting(
@@ -32,8 +33,8 @@ class Settings:
         parse=value.any_text,
         flag="-m, --model MODEL",
         commands=_CHAT,
-        meaning="Model that writes the answer. Default: see `docs/models.md`.",
-        help="Model that writes the answer.",
+        meaning="Model that generates the answers. For the default, see `docs/models.md`.",
+        help="Model that generates the answers.",
     )
     base_url: str | None = setting(
         None,
@@ -41,8 +42,11 @@ class Settings:
         parse=value.any_text,
         flag="--base-url URL",
         commands=_EMBED,
-        meaning="Address of a server that speaks the OpenAI protocol, such as `http://localhost:11434/v1`.",
-        help="Server that speaks the OpenAI protocol.",
+        meaning="URL of a server with an OpenAI-compatible API, such as `http://localhost:11434/v1`.",
+        help="URL of the model server (OpenAI-compatible API).",
+        command_help=dict.fromkeys(
+            ("search", "ingest", "eval"), "URL of the server that computes embeddings (OpenAI-compatible API)."
+        ),
     )
     api_key: str | None = setting(
         None,
@@ -50,21 +54,26 @@ class Settings:
         parse=value.any_text,
         no_flag=_A_KEY,
         secret=True,
-        meaning="Key for the model's server. Never a flag: a process list would show it. Never in the settings file.",
+        meaning="API key for the model server. Cannot be set by a flag, which would be visible in the process list,"
+        " nor in the settings file.",
     )
     top_k: int = setting(
         5,
         parse=value.integer_between(1, value.MAX_TOP_K),
         flag="-k, --top-k N",
         commands=(*_RETRIEVE, "eval"),
-        meaning=f"How many sources, 1 to {value.MAX_TOP_K}.",
+        meaning=f"Number of sources, 1 to {value.MAX_TOP_K}.",
+        command_help={
+            "serve": f"Maximum number of sources per answer, 1 to {value.MAX_TOP_K}.",
+            "eval": f"Number of chunks to retrieve per question, 1 to {value.MAX_TOP_K}.",
+        },
     )
     min_score: float = setting(
         0.3,
         parse=value.number_between(0, 1),
         flag="--min-score S",
         commands=_RETRIEVE,
-        meaning="Drop sources that score lower, 0 to 1.",
+        meaning="Minimum score of a source, 0 to 1.",
     )
     context: str = setting(
         "",
@@ -80,39 +89,49 @@ class Settings:
         60.0,
         parse=value.number_between(0.1, 3600),
         no_flag=_RARE,
-        meaning="Seconds a silent server is waited for.",
+        meaning="Seconds to wait for a model server that sends nothing.",
     )
     max_answer_tokens: int = setting(
         value.DEFAULT_ANSWER_TOKENS,
         parse=value.integer_between(1, 1_000_000),
         flag="--max-answer-tokens N",
         commands=("ask", "serve"),
-        meaning="Longest answer in tokens; a longer one is cut. Sent to the model's server unless it is the default.",
-        help="Cut an answer that is longer.",
+        meaning="Maximum tokens per answer; a longer answer is cut. Sent to the model server unless it is the default.",
+        help="Maximum tokens per answer; a longer answer is cut.",
     )
     max_answer_s: float = setting(
         600.0,
         parse=value.number_between(0.1, 86_400),
         flag="--max-answer S",
         commands=("ask", "serve"),
-        meaning="Seconds a model may take for one answer; what it has not written by then is cut.",
-        help="Cut an answer that takes more seconds.",
+        meaning="Maximum seconds per answer; an answer that takes longer is cut.",
     )
     collection: str = setting(
         "default",
         parse=value.collection_name,
         flag="-c, --collection NAME",
         commands=("ask", "search", "bench", "ingest", "status", "copy", "doctor"),
-        meaning="Collection: a named set of documents under one embedding. 3 to 63 letters, digits, `.`, `-` or `_`.",
-        help="Collection.",
+        meaning="Name of the collection, a set of documents with one embedder: 3 to 63 letters, digits, `.`, `-` or"
+        " `_`.",
+        help="Collection to answer from.",
+        command_help={
+            "search": "Collection to search.",
+            "ingest": "Collection to update; created if it does not exist.",
+            "status": "Show only this collection. [default: all]",
+            "copy": "Collection to copy.",
+            "doctor": "Check only this collection of the store. [default: all]",
+        },
     )
     store: StoreAddress = setting(  # noqa: RUF009 - a field, not a value
         MISSING,
         parse=value.store_at,
         flag="--store STORE",
         commands=(*_EMBED, "status"),
-        meaning="Directory of the store, or a `postgresql://` address.",
-        help="Directory, or postgresql://...",
+        meaning="Directory of the store, or a `postgresql://` URL.",
+        help="Directory or postgresql:// URL.",
+        command_help={
+            "eval": "postgresql:// URL to create the temporary store in PostgreSQL. [default: a temporary directory]"
+        },
         default_text="$XDG_DATA_HOME/streamrag",
     )
     embedding: str | None = setting(
@@ -120,9 +139,10 @@ class Settings:
         parse=value.any_text,
         flag="--embedding NAME",
         commands=_EMBED,
-        meaning="What makes the vectors: `builtin` or `openai:MODEL`. For a new collection it is `builtin`.",
-        help="builtin or openai:MODEL.",
-        default_text="the collection's own",
+        meaning="Embedder: `builtin` or `openai:MODEL`. A new collection uses `builtin` by default.",
+        help="Embedder: builtin or openai:MODEL.",
+        command_help={"eval": "Embedder: builtin or openai:MODEL. [default: builtin]"},
+        default_text="that of the collection",
     )
     exclude: tuple[str, ...] = setting(
         (),
@@ -130,14 +150,14 @@ class Settings:
         flag="--exclude GLOB",
         repeated=True,
         commands=("ingest",),
-        meaning="Patterns, separated by commas, of files that an ingest leaves out; see `docs/documents.md`.",
-        help="Leave out what matches, as in a .gitignore. May be given several times.",
+        meaning="Patterns of files to skip during an ingest, separated by commas; see `docs/documents.md`.",
+        help="Skip files that match this pattern (.gitignore syntax); may be repeated.",
     )
     max_file_mb: int = setting(
         50,
         parse=value.integer_between(1, 4096),
         no_flag=_RARE,
-        meaning="Larger files are not read; each is reported as failed.",
+        meaning="Maximum file size in MB (10^6 bytes); a larger file is not read and reported as failed.",
     )
     engine: str = setting(
         "on",
@@ -145,109 +165,110 @@ class Settings:
         flag="--no-engine",
         switch="off",
         commands=("ask", "search"),
-        meaning="Whether a process that stays warm answers; see `docs/engine.md`. Where `CI` is set it does not.",
-        help="Do everything in this process instead of one that stays warm.",
+        meaning="Whether to use the background engine; see `docs/engine.md`. Always off if `CI` is set.",
+        help="Do not use the background engine.",
     )
     engine_idle_s: float = setting(
         600.0,
         parse=value.number_between(0.1, 86_400),
         no_flag=_RARE,
-        meaning="Seconds without a question after which that process ends.",
+        meaning="Seconds without a question after which the engine stops.",
     )
     state_directory: str = ""
 
     def store_named_by(self, flags: Mapping[str, object | None]) -> str:
-        """The store as a flag names it, without its password; "" if no flag names one."""
-        given = flags.get("store")
-        return open_store(self.store).display_address(str(given)) if given else ""
+        """The value of the `store` flag without its password; "" if the flag was not given."""
+        flag = flags.get("store")
+        return open_store(self.store).display_address(str(flag)) if flag else ""
 
     @property
     def names_a_model(self) -> bool:
-        """Whether a model's server is to be asked. If not, answers are quotes."""
+        """Whether to use a model server. If False, answers are quotes."""
         return bool(self.model or self.base_url or self.api_key)
 
     @property
     def model_scheme(self) -> str:
-        """`http` or `https`, which needs certificates."""
+        """`http` or `https`; only `https` has to load certificates."""
         return "http" if (self.base_url or "").startswith("http:") else "https"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """The settings of `serve` in addition to the `Settings` that it answers with.
+    """The settings of `serve`, in addition to `Settings`.
 
-    `server_key` holds one key or more, as `server_keys.split_keys` reads them.
+    `server_key` holds one or more keys in the format of `server_keys.split_keys`.
     """
 
     host: str = setting(
         "127.0.0.1",
         parse=value.listening_address,
         flag="--host ADDRESS",
-        meaning="Address to listen on. Any but this machine's own loopback requires a key.",
-        help="Address to listen on.",
+        meaning="IP address to listen on. Any other than a loopback address requires a key.",
+        help="IP address to listen on.",
     )
     port: int = setting(
         8421,
         parse=value.integer_between(0, 65535),
         flag="--port N",
-        meaning="Port to listen on; 0 takes a free one.",
+        meaning="Port to listen on; 0 picks a free one.",
     )
     server_key: str | None = setting(
         None,
         parse=check_keys,
         no_flag=_A_KEY,
         secret=True,
-        meaning="Keys that clients have to send, `KEY` or `NAME:KEY`, separated by commas or line breaks. Never a"
-        " flag: a process list would show it; nor in the settings file.",
+        meaning="Keys that clients must send, `KEY` or `NAME:KEY`, separated by commas or line breaks. Cannot be set"
+        " by a flag, which would be visible in the process list, nor in the settings file.",
     )
     allow_host: tuple[str, ...] = setting(
         (),
         parse=value.host_names,
         flag="--allow-host NAME",
         repeated=True,
-        meaning="Names, separated by commas, that clients may know this server by, such as `docs.example.org`.",
-        help="Name that clients may know the server by; may be repeated.",
+        meaning="Host names by which clients may address the server, separated by commas, such as `docs.example.org`.",
+        help="Host name by which clients may address the server; may be repeated.",
     )
     cors_origin: tuple[str, ...] = setting(
         (),
         parse=value.origins,
         flag="--cors-origin ORIGIN",
         repeated=True,
-        meaning="Origins, separated by commas, whose pages may ask, such as `https://app.example.org`. Default: none.",
-        help="Origin whose pages may ask; may be repeated.",
+        meaning="Origins whose web pages may ask questions, separated by commas, such as `https://app.example.org`."
+        " Default: none.",
+        help="Origin whose web pages may ask questions; may be repeated.",
     )
     allow_model: tuple[str, ...] = setting(
         (),
         parse=value.model_names,
         flag="--allow-model MODEL",
         repeated=True,
-        meaning="Models, separated by commas, that clients may choose besides the server's own.",
-        help="Model that clients may choose; may be repeated.",
+        meaning="Models that clients may request in addition to the server's own, separated by commas.",
+        help="Model that clients may request in addition to the server's own; may be repeated.",
     )
     allow_user: tuple[str, ...] = setting(
         (),
         parse=value.user_names,
         flag="--allow-user NAME",
         repeated=True,
-        meaning="Users of this machine, separated by commas, that a server without a key answers besides its own"
-        " user and root, such as a proxy's `www-data`.",
-        help="User of this machine to answer without a key; may be repeated.",
+        meaning="Local users that may use a server without a key, in addition to the user who runs it and root,"
+        " separated by commas, such as `www-data` for a proxy.",
+        help="Local user that may use a server without a key; may be repeated.",
     )
     trusted_proxy: tuple[str, ...] = setting(
         (),
         parse=value.list_of(value.network),
         flag="--trusted-proxy ADDRESS",
         repeated=True,
-        meaning="Addresses or networks of proxies, separated by commas, whose `X-Forwarded-For` is believed."
+        meaning="Addresses or networks of proxies whose `X-Forwarded-For` header is trusted, separated by commas."
         " Default: none.",
-        help="Proxy whose X-Forwarded-For is believed; may be repeated.",
+        help="Proxy whose X-Forwarded-For header is trusted; may be repeated.",
     )
     rate_limit: str = setting(
         "120/minute",
         parse=value.request_rate,
         flag="--rate-limit N/PERIOD",
-        meaning="Questions for each key or address, such as `60/minute`.",
-        help="Questions for each key or address.",
+        meaning="Maximum questions per key or client address, such as `60/minute`.",
+        help="Maximum questions per key or client address.",
     )
     max_streams: int = setting(
         256,
@@ -259,30 +280,31 @@ class ServerSettings:
         10.0,
         parse=value.number_between(0, 3600),
         flag="--grace S",
-        meaning="Seconds that open requests have to end when the server is stopped.",
+        meaning="Shutdown timeout in seconds: how long open requests may take to finish.",
     )
     workers: int = setting(
         0,
         parse=value.integer_between(0, 64),
         flag="--workers N",
-        meaning="Processes that answer at the same address; 0 is one for each core, at most 4. The rate and"
-        " the open answers are each one's own.",
-        help="Processes that answer.",
-        default_text="one for each core, at most 4",
+        meaning="Worker processes; 0 means one per core, at most 4. The rate limit and the maximum of concurrent"
+        " answers apply to each worker separately.",
+        help="Worker processes.",
+        default_text="one per core, at most 4",
     )
     log: str = setting(
         "all",
         parse=value.one_of("all", "errors", "off"),
-        no_flag="`--quiet` of `serve` is `errors`",
-        meaning="What a server logs to stderr: `all` questions and refusals, one line each, or `errors`, or `off`.",
+        no_flag="`serve --quiet` sets it to `errors`",
+        meaning="What the server logs to stderr: `all` (one line per question and per refused request), `errors` or"
+        " `off`.",
     )
     collections: tuple[str, ...] = setting(
         (),
         parse=value.list_of(value.collection_name),
         flag="-c, --collection NAME",
         repeated=True,
-        meaning="Collections that a server answers from, separated by commas; the first is its default.",
-        help="Collection to answer from, no other; may be repeated, the first is the default.",
+        meaning="Collections that the server answers from, separated by commas; the first is the default.",
+        help="Collection to serve; may be repeated, the first is the default.",
         default_text="the setting `collection`",
     )
     all_collections: bool = setting(
@@ -290,8 +312,8 @@ class ServerSettings:
         parse=value.on_or_off,
         flag="--all-collections",
         switch="on",
-        meaning="Whether a server answers from every collection of the store, also those that are made later.",
-        help="Answer from every collection of the store.",
+        meaning="Whether the server answers from all collections of the store, including those created later.",
+        help="Serve all collections of the store.",
     )
 
 

@@ -101,11 +101,11 @@ def test_in_a_pipe_it_is_a_line_for_each_figure(user: CommandLine) -> None:
 
     assert (outcome.code, outcome.stderr) == (0, "")
     assert without_figures(outcome.stdout.decode()) == (
-        "wait, not streamed (whole answer)  p50 TIME, p95 TIME\n"
-        "wait, streamed (first token)       p50 TIME, p95 TIME\n"
-        "retrieval                          p50 TIME, p95 TIME\n"
-        "total, streamed                    p50 TIME, p95 TIME\n"
-        "test-model, 1 run each way: TIME before, TIME after, SHARE % less\n"
+        "not streamed: complete answer  p50 TIME, p95 TIME\n"
+        "streamed: first token          p50 TIME, p95 TIME\n"
+        "retrieval                      p50 TIME, p95 TIME\n"
+        "streamed: complete answer      p50 TIME, p95 TIME\n"
+        "test-model, 1 run per mode: output after TIME instead of TIME, SHARE % less\n"
     )
 
 
@@ -115,11 +115,11 @@ def test_on_a_terminal_it_is_a_table_and_the_bar_is_gone(user: CommandLine) -> N
 
     assert [without_figures(line).split() for line in terminal.lines if "─" not in line and line] == [
         ["p50", "p95"],
-        ["wait,", "not", "streamed", "(whole", "answer)", "TIME", "TIME"],
-        ["wait,", "streamed", "(first", "token)", "TIME", "TIME"],
+        ["not", "streamed:", "complete", "answer", "TIME", "TIME"],
+        ["streamed:", "first", "token", "TIME", "TIME"],
         ["retrieval", "TIME", "TIME"],
-        ["total,", "streamed", "TIME", "TIME"],
-        "test-model, 1 run each way: TIME before, TIME after, SHARE % less".split(),
+        ["streamed:", "complete", "answer", "TIME", "TIME"],
+        "test-model, 1 run per mode: output after TIME instead of TIME, SHARE % less".split(),
     ]
 
 
@@ -128,7 +128,7 @@ def test_without_a_model_quotes_are_measured_and_it_says_so(user: CommandLine) -
 
     assert outcome.code == 0
     assert outcome.stdout.decode().splitlines()[-1] == (
-        "no model is connected, so these are quotes, which are there all at once; to measure a model:"
+        "no model is connected: these are times of quotes, which do not stream; to measure a model:"
         " streamrag bench --base-url URL QUESTION"
     )
 

@@ -65,7 +65,7 @@ def test_doctor_says_that_every_library_is_silent(tmp_path: Path) -> None:
 
     assert (finding.state, finding.found) == (
         "ok",
-        "switched off in every library; onnxruntime has left no files",
+        "disabled in all libraries; no telemetry files of onnxruntime",
     )
 
 

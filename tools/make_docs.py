@@ -1,8 +1,8 @@
-"""Writes what the program knows itself: `docs/commands.md`, `docs/settings.md`, and the types of the browser's client.
+"""Generates `docs/commands.md`, `docs/settings.md` and the TypeScript types of the browser client.
 
     python -m tools.make_docs
 
-`tests/test_docs.py` fails where they are not what this writes.
+`tests/test_docs.py` fails if they are out of date.
 """
 
 from collections.abc import Iterator
@@ -17,32 +17,30 @@ from streamrag_cli.settings_table import SERVER_SETTINGS, SETTINGS
 from tools.client_types import CLIENT_TYPES, client_types
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-_WIDTH = 100
+_COLUMNS = 98  # the widest that `--help` prints
 
 
 def commands_page() -> str:
-    """`docs/commands.md`: the help of every command, as `--help` prints it."""
-    group: Any = typer.main.get_command(app)
+    """`docs/commands.md`: the `--help` of every command."""
     parts = [
         "# Commands\n",
-        "What `--help` says, command by command. The answer, and for other commands their",
-        "result, goes to stdout, all else to stderr. `--json` and `--jsonl`: [events.md](events.md). Exit codes:",
-        "[exit-codes.md](exit-codes.md).\n",
+        "The `--help` of every command. Answers and other results go to stdout, everything else to stderr.",
+        "For `--json` and `--jsonl` see [events.md](events.md), for exit codes [exit-codes.md](exit-codes.md).\n",
     ]
-    for name, command in [("streamrag", group), *_named("streamrag", group)]:
-        with command.make_context(name, [], resilient_parsing=True, terminal_width=_WIDTH) as context:
-            parts += [f"## {name}\n", "```", command.get_help(context).rstrip(), "```\n"]
+    for name, text in _help_texts("streamrag", typer.main.get_command(app)):
+        parts += [f"## {name}\n", "```", text, "```\n"]
     return "\n".join(parts)
 
 
 def settings_page() -> str:
-    """`docs/settings.md`: every setting with its names and its default."""
+    """`docs/settings.md`: every setting with its flag, its variables and its default."""
     fixed = defaults()
     lines = [
         "# Settings\n",
-        "A flag beats a variable, a variable beats the settings file, the file beats the default. The file is",
-        "`$XDG_CONFIG_HOME/streamrag/config.toml`, without that variable `~/.config/streamrag/config.toml`, with the",
-        "names of the first column: `top_k = 8`. No file is read from the working directory.\n",
+        "A flag overrides a variable, a variable overrides the settings file, and the file overrides the default. The",
+        "settings file is `$XDG_CONFIG_HOME/streamrag/config.toml`, or `~/.config/streamrag/config.toml` if",
+        "`XDG_CONFIG_HOME` is not set. It uses the names of the first column: `top_k = 8`. No file is read from the",
+        "working directory.\n",
         "| setting | flag | variable | default | meaning |",
         "|---|---|---|---|---|",
     ]
@@ -54,12 +52,15 @@ def settings_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _named(prefix: str, group: Any) -> Iterator[tuple[str, Any]]:
-    """Every command beneath a group, with the words that call it."""
-    for word, command in group.commands.items():
-        yield f"{prefix} {word}", command
-        if hasattr(command, "commands"):
-            yield from _named(f"{prefix} {word}", command)
+def _help_texts(word: str, command: Any, parent: Any = None) -> Iterator[tuple[str, str]]:
+    """The command line and the help of `command` and of all its subcommands.
+
+    Some options, such as `-h`, are inherited from the context of the `parent`.
+    """
+    with command.make_context(word, [], parent=parent, resilient_parsing=True, terminal_width=_COLUMNS) as context:
+        yield context.command_path, command.get_help(context).rstrip()
+        for name, subcommand in getattr(command, "commands", {}).items():
+            yield from _help_texts(name, subcommand, context)
 
 
 if __name__ == "__main__":

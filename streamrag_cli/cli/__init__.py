@@ -1,1 +1,1 @@
-"""The command line: one file a command. Parse, wire up, drive, exit code."""
+"""The command-line interface, with one module per command."""

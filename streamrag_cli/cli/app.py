@@ -1,4 +1,4 @@
-"""The commands and their names."""
+"""The command-line application: registers every command."""
 
 from typing import Annotated, Final
 
@@ -16,15 +16,15 @@ app = typer.Typer(
     cls=Group,
     help="Ask your documents from the terminal; the answer starts at once, with its sources.",
     no_args_is_help=True,
-    rich_markup_mode=None,  # Rich's help would load its Markdown, which costs more than all the rest
+    rich_markup_mode=None,  # Rich's help imports Rich's Markdown, which takes longer than everything else
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog=f"Exit codes: 0 done, {_FAILURES}.",
+    epilog=f"Exit codes: 0 success, {_FAILURES}.",
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"streamrag {__version__}")
         raise typer.Exit
 

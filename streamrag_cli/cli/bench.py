@@ -15,16 +15,17 @@ _RUNS: Final = 5
 def command(
     process: Process,
     *,
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question; - reads it from stdin.")],
-    runs: Annotated[int, typer.Option("-n", "--runs", min=1, max=1000, metavar="N", help="Runs each way.")] = _RUNS,
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question, or - to read it from stdin.")],
+    runs: Annotated[int, typer.Option("-n", "--runs", min=1, max=1000, metavar="N", help="Runs per mode.")] = _RUNS,
     settings: Settings,
     json: options.Json = False,
-    quiet: options.Quiet = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Suppress the progress bar.")] = False,
     plain: options.Plain = False,
 ) -> int:
-    """Measure the wait for an answer, streamed and not, with your documents and your model.
+    """Measure the time until an answer appears, streamed and not streamed.
 
-    The question is asked 2 N + 1 times in this process: N times each way in turn, and once before, uncounted.
+    Uses your documents and your model. Asks the question 2 N + 1 times without the background engine: one warm-up
+    run, then N runs in each mode, alternating.
     """
     text, _ = read_question(question, process, stdin=False, command="bench")
 

@@ -12,16 +12,22 @@ from streamrag_cli.settings import read_settings
 def command(
     process: Process,
     *,
-    source: Annotated[str, typer.Option("--from", metavar="STORE", help="Directory, or postgresql://...")],
-    target: Annotated[str, typer.Option("--to", metavar="STORE", help="Directory, or postgresql://...")],
-    replace: Annotated[bool, typer.Option("--replace", help="Replace the collection that is there.")] = False,
+    source: Annotated[
+        str, typer.Option("--from", metavar="STORE", help="Store to copy from: directory or postgresql:// URL.")
+    ],
+    target: Annotated[
+        str, typer.Option("--to", metavar="STORE", help="Store to copy to: directory or postgresql:// URL.")
+    ],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the collection if the target store already has it.")
+    ] = False,
     flags: options.SettingFlags,
     json: options.Json = False,
-    quiet: options.Quiet = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Suppress progress and the summary.")] = False,
 ) -> int:
-    """Copy a collection from one store into another, with its vectors: nothing is embedded again.
+    """Copy a collection from one store to another, including its vectors.
 
-    The copy counts once it is whole; until then the other store is as it was.
+    Nothing is embedded again. The target store does not change until the copy is complete.
     """
     settings = read_settings({**flags, "store": source}, process.environment)
     other = read_settings({**flags, "store": target}, process.environment)

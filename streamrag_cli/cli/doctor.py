@@ -14,31 +14,33 @@ if TYPE_CHECKING:
 def command(
     process: Process,
     *,
-    full: Annotated[bool, typer.Option("--full", help="Search for every chunk, not for a sample of 1,000.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Test the index with every chunk instead of a sample of 1,000.")
+    ] = False,
     flags: options.SettingFlags,
     json: options.Json = False,
     plain: options.Plain = False,
 ) -> int:
-    """Check all that an answer depends on, and say for every failure the command that mends it.
+    """Check the whole setup and print a fix for every problem.
 
-    Settings, key, the model's server (one tiny question), embedding, every collection of the store or the one named
-    by -c, disk, terminal, engine, and that no library reports home. Nothing is changed. The exit code is that of the
-    worst failure.
+    Checks the settings, API key, model server (with one short question), embedder, all collections of the store or
+    the one named by -c, disk, terminal, engine, and that no library sends telemetry. Changes nothing. The exit code
+    is that of the worst failure.
     """
     from streamrag_cli.doctor.checks import CheckContext, run_checks
     from streamrag_cli.render.doctor import show_findings
 
-    patient = CheckContext(
+    context = CheckContext(
         flags=flags,
         environment=process.environment,
         screen=_screen(process, plain=plain),
         full=full,
     )
-    return show_findings(run_checks(patient), out=process.out, json=json, plain=plain)
+    return show_findings(run_checks(context), out=process.out, json=json, plain=plain)
 
 
 def _screen(process: Process, *, plain: bool) -> "Screen":
-    """What stdout is, as the answers' own console sees it."""
+    """Properties of stdout, as detected by the console that prints answers."""
     from streamrag_cli.doctor.terminal_check import Screen
     from streamrag_cli.render.consoles import console_for
 

@@ -14,10 +14,10 @@ def command(
     process: Process,
     *,
     folder: Annotated[
-        str, typer.Argument(metavar="DIR", help="Folder with corpus.jsonl, queries.jsonl and qrels.tsv (BEIR layout).")
+        str, typer.Argument(metavar="DIR", help="Folder with corpus.jsonl, queries.jsonl and qrels.tsv (BEIR format).")
     ],
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Take N questions, evenly spread.")
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Use only N questions, evenly spread.")
     ] = None,
     by: Annotated[
         Literal["document", "chunk"],
@@ -25,17 +25,18 @@ def command(
     ] = "document",
     settings: Settings,
     json: options.Json = False,
-    quiet: options.Quiet = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Suppress progress, notes and the ingest summary.")] = (
+        False
+    ),
     plain: options.Plain = False,
 ) -> int:
-    """Measure retrieval on questions with known answers, in a throw-away store.
+    """Measure retrieval quality on questions with known answers.
 
-    With a store in PostgreSQL that is a schema of its own beside the others, else a directory.
+    Ingests DIR into a temporary store: a directory, or a separate schema if the store is in PostgreSQL.
 
-    Documents are ranked by their best chunk. The answer rate is the share of questions whose quoted answer, made
-    from the best -k chunks, contains a known answer.
+    Documents are ranked by their best chunk. The answer rate is the share of questions for which the quotes from the
+    top -k chunks contain a known answer.
     """
-
     from streamrag_cli.evaluation import evaluate
     from streamrag_cli.render.evaluation import EvaluationView, show_report
 

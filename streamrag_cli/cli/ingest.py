@@ -19,33 +19,43 @@ if TYPE_CHECKING:
 def command(
     process: Process,
     *,
-    paths: Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Files and folders.")] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Take PATH out of the store instead.")] = False,
+    paths: Annotated[list[str] | None, typer.Argument(metavar="PATH...", help="Files and folders to ingest.")] = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Remove the documents under PATH from the collection.")
+    ] = False,
     rebuild: Annotated[
         bool,
         typer.Option(
-            "--rebuild", help="Rebuild the collection from PATH alone; without PATH from everything that was ingested."
+            "--rebuild",
+            help="Rebuild the collection from scratch. Without PATH, re-ingest everything it was built from.",
         ),
     ] = False,
-    remove_all: Annotated[
-        bool, typer.Option("--all", help="With --remove: the whole collection, and its name.")
+    remove_all: Annotated[bool, typer.Option("--all", help="With --remove: delete the whole collection.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change without changing anything.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and do nothing.")] = False,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before many files are read or removed.")] = False,
+    yes: Annotated[
+        bool, typer.Option("-y", "--yes", help="Do not ask for confirmation before reading or removing many files.")
+    ] = False,
     allow_empty: Annotated[
         bool,
-        typer.Option("--allow-empty", help="Delete the documents of a folder that is gone or has nothing to read now."),
+        typer.Option(
+            "--allow-empty",
+            help="Delete the stored documents of a folder that no longer exists or no longer has readable files.",
+        ),
     ] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Name every file, skipped ones too.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="List every file, including unchanged and skipped ones.")
+    ] = False,
     settings: Settings,
     json: options.Json = False,
     jsonl: options.JsonLines = False,
-    quiet: options.Quiet = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Suppress progress, notes and the summary.")] = False,
     plain: options.Plain = False,
 ) -> int:
-    """Bring the store in line with the files under PATH: add new, re-do changed, drop deleted, skip unchanged.
+    """Sync a collection with the files under PATH: add new ones, update changed ones, remove deleted ones.
 
-    Hidden, secret, git-ignored, generated and vendored files are left out unless PATH names the file itself.
+    Hidden, secret, git-ignored, generated and vendored files are skipped unless PATH names the file itself.
     """
     _check(paths or [], remove=remove, remove_all=remove_all, rebuild=rebuild)
 
@@ -61,17 +71,17 @@ def command(
         dry_run=dry_run,
         environment=process.environment,
         allow_empty=allow_empty,
-        consent=_consent_of(process, yes=yes),
+        consent=_confirmation_for(process, yes=yes),
     )
     renderer = ingest_renderer(
         json=json, jsonl=jsonl, quiet=quiet, plain=plain, verbose=verbose, out=process.out, err=process.err
     )
-    act = pipeline.ingest if not remove else pipeline.remove_all if remove_all else pipeline.remove
-    return run(act(request, settings), renderer, process, part_of="ingest", hint="streamrag ingest PATH")
+    operation = pipeline.ingest if not remove else pipeline.remove_all if remove_all else pipeline.remove
+    return run(operation(request, settings), renderer, process, part_of="ingest", hint="streamrag ingest PATH")
 
 
-def _consent_of(process: Process, *, yes: bool) -> "Confirmation":
-    """Given with `--yes`; asked for if both stdin and stderr are a terminal."""
+def _confirmation_for(process: Process, *, yes: bool) -> "Confirmation":
+    """The confirmation: already granted with `--yes`; can be asked for only if stdin and stderr are terminals."""
     from streamrag_cli.ingest.roots import Confirmation
 
     def ask(question: str) -> bool:
@@ -84,17 +94,19 @@ def _consent_of(process: Process, *, yes: bool) -> "Confirmation":
 
 
 def _check(paths: Sequence[str], *, remove: bool, remove_all: bool, rebuild: bool) -> None:
-    """Raises UsageError for what makes no sense, before anything is opened."""
+    """Reject invalid combinations before anything is opened. Raises UsageError `usage`, `empty_path`."""
     if any(not path.strip() for path in paths):
-        # As `ingest "$FOLDER"` passes where the variable is not set: it would be the working directory.
-        raise UsageError("a PATH is empty", code="empty_path", hint="name the folder; . is the working directory")
+        # `ingest "$FOLDER"` with an unset variable must not ingest the working directory.
+        raise UsageError("a PATH is empty", code="empty_path", hint="name a folder, or . for the working directory")
     if remove_all and not (remove and not paths):
         raise UsageError(
-            "--all goes with --remove and without a PATH",
+            "--all requires --remove and takes no PATH",
             code="usage",
             hint="streamrag ingest --remove --all -c COLLECTION",
         )
     if remove and (rebuild or not (paths or remove_all)):
         raise UsageError(
-            "--remove takes a PATH or --all, and no --rebuild", code="usage", hint="streamrag ingest --remove PATH"
+            "--remove requires a PATH or --all, and cannot be combined with --rebuild",
+            code="usage",
+            hint="streamrag ingest --remove PATH",
         )

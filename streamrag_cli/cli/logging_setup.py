@@ -1,4 +1,4 @@
-"""What libraries log or warn of: kept off stderr, or with --debug safe to read there."""
+"""Logging: hides the logs and warnings of libraries, or prints them without keys if --debug is given."""
 
 import logging
 import sys
@@ -22,10 +22,10 @@ _SERVER_KEY_VARIABLES: Final = {
 
 
 class SafeFormatter(logging.Formatter):
-    """Log lines of any library, safe for a terminal and without the keys of this environment."""
+    """Formats log lines without control characters and without the keys of `environment`."""
 
-    def __init__(self, form: str, environment: Mapping[str, str]) -> None:
-        super().__init__(form)
+    def __init__(self, template: str, environment: Mapping[str, str]) -> None:
+        super().__init__(template)
         self._environment = environment
 
     def format(self, record: logging.LogRecord) -> str:
@@ -33,13 +33,13 @@ class SafeFormatter(logging.Formatter):
 
 
 def configure_library_logging(process: Process) -> None:
-    """Without --debug what libraries log or warn of stays off stderr, which is a person's."""
+    """Send library logs and warnings to stderr with --debug, and nowhere otherwise."""
     if process.debug:
         handler: logging.Handler = logging.StreamHandler(process.err)
         handler.setFormatter(SafeFormatter("%(name)s: %(message)s", process.environment))
         logging.captureWarnings(True)
-        for own in ("streamrag", "streamrag_cli"):  # expected failures, too, have a traceback
-            logging.getLogger(own).setLevel(logging.DEBUG)
+        for name in ("streamrag", "streamrag_cli"):  # the tracebacks of expected failures are logged at this level
+            logging.getLogger(name).setLevel(logging.DEBUG)
     else:
         handler = logging.NullHandler()
         sys.unraisablehook = lambda _: None
@@ -50,7 +50,7 @@ def configure_library_logging(process: Process) -> None:
 
 
 def without_keys(text: str, environment: Mapping[str, str]) -> str:
-    """`text` without the keys of an environment: exceptions and log lines of other libraries may hold one."""
+    """Mask the keys and passwords of `environment` in `text`; exceptions and logs of libraries may contain them."""
     for variable in _KEY_VARIABLES:
         for key in _keys_in(variable, environment):
             text = without_secret(text, key, "[key]")
@@ -58,13 +58,13 @@ def without_keys(text: str, environment: Mapping[str, str]) -> str:
 
 
 def _keys_in(variable: str, environment: Mapping[str, str]) -> list[str]:
-    """The keys that a variable holds; a server's may hold several, each of which could be shown by itself."""
+    """The keys in a variable. The variable of server keys may hold several; each is masked separately."""
     raw = environment.get(variable, "").strip()
     return [raw] if variable not in _SERVER_KEY_VARIABLES else [raw, *(each.key for each in split_keys(raw))]
 
 
 def _without_password(text: str, environment: Mapping[str, str]) -> str:
-    """`text` without the password that the environment's store address may hold."""
+    """Mask the password of the store URL in `environment`, if it has one."""
     try:
         address = store_address(environment.get("STREAMRAG_STORE", "").strip())
     except ValueError:

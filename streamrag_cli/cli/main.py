@@ -1,4 +1,4 @@
-"""The entry point: the one place that ends the process."""
+"""The entry point of the program."""
 
 import sys
 import time
@@ -6,7 +6,7 @@ from typing import NoReturn
 
 
 def main() -> NoReturn:
-    """Run `streamrag` as the process's arguments say, and exit."""
+    """Run the command in `sys.argv` and exit with its exit code."""
     started_at = time.perf_counter()
     if sys.argv[1:] == ["--version"]:
         from streamrag_cli import __version__
@@ -21,8 +21,8 @@ def main() -> NoReturn:
         signals.raise_on_signal()
         from streamrag_cli.cli.process import Process
 
-        process = Process.of_this(started_at, signals)
-        from streamrag_cli.cli.program import run_program  # typer: 50 ms, which `--version` does not need
+        process = Process.current(started_at, signals)
+        from streamrag_cli.cli.program import run_program  # imports typer, 50 ms
 
         code = run_program(process)
         signals.restore_default_handlers()

@@ -1,4 +1,4 @@
-"""The flags of the commands: those of settings, made from their table, and those that mean the same everywhere."""
+"""Flags of the commands: those generated from the settings tables, and those shared by several commands."""
 
 import functools
 import inspect
@@ -12,34 +12,44 @@ from streamrag_cli.cli.process import Process, server_settings_from, settings_fr
 from streamrag_cli.setting_row import Setting
 from streamrag_cli.settings_table import SERVER_SETTINGS, SETTINGS, ServerSettings, Settings
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")]
-JsonLines = Annotated[bool, typer.Option("--jsonl", help="Print one JSON event a line as it happens.")]
-NoStream = Annotated[bool, typer.Option("--no-stream", help="Print the answer once it is whole.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print the answer and errors only.")]
-Plain = Annotated[bool, typer.Option("--plain", help="No colour, no live redraw.")]
-Timings = Annotated[bool, typer.Option("--timings", help="Say where the milliseconds went, also in --json.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+JsonLines = Annotated[bool, typer.Option("--jsonl", help="Print each event as a line of JSON as it happens.")]
+NoStream = Annotated[bool, typer.Option("--no-stream", help="Print the answer only when it is complete.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only the answer and errors.")]
+Plain = Annotated[bool, typer.Option("--plain", help="Print plain text: no colour, no live updates.")]
+Timings = Annotated[
+    bool, typer.Option("--timings", help="Print the time spent in each stage, and include it in --json.")
+]
 
 
 def _with_debug(params: list[Any]) -> list[Any]:
-    return [*params, TyperOption(param_decls=["--debug"], is_flag=True, expose_value=False, help="Print tracebacks.")]
+    text = "Print tracebacks and log messages."
+    return [*params, TyperOption(param_decls=["--debug"], is_flag=True, expose_value=False, help=text)]
 
 
 class Command(TyperCommand):
-    """A command with `--debug`, as all have: `Process` looks for it among all arguments, wherever it stands."""
+    """A command that accepts `--debug`, which `Process` reads from the arguments before they are parsed."""
 
     def __init__(self, *, params: list[Any], **rest: Any) -> None:
         super().__init__(params=_with_debug(params), **rest)
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Arguments as in a man page: `QUESTION`, where typer prints `{QUESTION}`."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
 
 class Group(TyperGroup):
-    """A group of commands with `--debug`, as `Command` has it."""
+    """A group of commands that accepts `--debug`, like `Command`."""
 
     def __init__(self, *, params: list[Any], **rest: Any) -> None:
         super().__init__(params=_with_debug(params), **rest)
 
 
 class SettingFlags(dict[str, object | None]):
-    """What the flags of settings say, for a command that reads its settings itself. None is not given."""
+    """Values of the setting flags by setting name, for commands that read the settings themselves.
+
+    None means that the flag was not given.
+    """
 
 
 _READERS: Final[Mapping[type[Any], tuple[tuple[Setting, ...], Callable[..., Any]]]] = {
@@ -50,20 +60,20 @@ _READERS: Final[Mapping[type[Any], tuple[tuple[Setting, ...], Callable[..., Any]
 
 
 def with_settings(name: str, command: Callable[..., int]) -> Callable[..., int]:
-    """The command for typer, with the flags of every setting that it takes by the tables.
+    """Wrap `command` for typer, adding the flags of every setting that the tables assign to it.
 
-    A parameter of the type `Settings`, `ServerSettings` or `SettingFlags` is replaced by those flags, in its place;
-    `process` is that of the context.
+    A parameter of type `Settings`, `ServerSettings` or `SettingFlags` is replaced by the flags of its table.
+    `process` is taken from the typer context.
     """
     own = inspect.signature(command, eval_str=True).parameters.values()
     readers = {each.name: _READERS[each.annotation] for each in own if each.annotation in _READERS}
-    taken = [setting for rows, _ in readers.values() for setting in rows if name in setting.commands]
-    parameters = [made for each in own for made in _in_place_of(each, name)]
+    accepted = [setting for rows, _ in readers.values() for setting in rows if name in setting.commands]
+    parameters = [replacement for each in own for replacement in _replacements(each, name)]
     parameters.append(inspect.Parameter("typer_context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
 
     @functools.wraps(command)
     def run(typer_context: typer.Context, **arguments: Any) -> int:
-        flags = SettingFlags({each.name: _value(each, arguments.pop(each.name)) for each in taken})
+        flags = SettingFlags({each.name: _value(each, arguments.pop(each.name)) for each in accepted})
         settings = {each: read(typer_context.obj, flags) for each, (_, read) in readers.items()}
         return command(process=typer_context.obj, **arguments, **settings)
 
@@ -71,22 +81,22 @@ def with_settings(name: str, command: Callable[..., int]) -> Callable[..., int]:
     return run
 
 
-def _in_place_of(parameter: inspect.Parameter, command: str) -> Iterator[inspect.Parameter]:
-    by_name = inspect.Parameter.KEYWORD_ONLY
+def _replacements(parameter: inspect.Parameter, command: str) -> Iterator[inspect.Parameter]:
+    keyword_only = inspect.Parameter.KEYWORD_ONLY
     if parameter.annotation is Process:
         return
     if parameter.annotation not in _READERS:
-        yield parameter.replace(kind=by_name)
+        yield parameter.replace(kind=keyword_only)
         return
     for setting in _READERS[parameter.annotation][0]:
         if command in setting.commands:
             kind: Any = bool if setting.switch else list[str] | None if setting.repeated else str | None
-            option = typer.Option(*setting.flags, metavar=setting.metavar, help=setting.flag_help)
+            option = typer.Option(*setting.flags, metavar=setting.metavar, help=setting.flag_help(command))
             default = False if setting.switch else None
-            yield inspect.Parameter(setting.name, by_name, default=default, annotation=Annotated[kind, option])
+            yield inspect.Parameter(setting.name, keyword_only, default=default, annotation=Annotated[kind, option])
 
 
-def _value(setting: Setting, given: Any) -> object | None:
+def _value(setting: Setting, argument: Any) -> object | None:
     if setting.switch is not None:
-        return setting.switch if given else None
-    return given or None if setting.repeated else given
+        return setting.switch if argument else None
+    return argument or None if setting.repeated else argument

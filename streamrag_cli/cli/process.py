@@ -1,7 +1,6 @@
-"""The process that a command runs in, as one value: what the shell gave it, and what has reached it since.
+"""The environment of a running command: arguments, variables, streams, working directory and signals.
 
-It alone knows the arguments, the environment, the streams and the working directory; a command gets it as `obj` of its
-context.
+Commands get it as `obj` of the typer context, and read none of these from global state.
 """
 
 import contextlib
@@ -13,24 +12,25 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, Self, TextIO
 
 from streamrag_cli.cli import streams
-from streamrag_cli.cli.asked import Asked, shown_base_url
+from streamrag_cli.cli.hint_command import HintCommand, shown_base_url
 from streamrag_cli.cli.signals import Signals
 from streamrag_cli.display_names import DisplayNames
 from streamrag_cli.errors import ExitCode, StreamragError, with_target_flags
 from streamrag_cli.events import Error
 from streamrag_cli.settings import ServerSettings, Settings, read_server_settings, read_settings
 
-_ABOUT_THE_STORE: Final = frozenset(
+_STORE_HINT_CODES: Final = frozenset(
     {"confirmation_needed", "empty_folder", "not_ingested", "no_such_path", "interrupted", "terminated"}
 )
 
 
 @dataclass(slots=True, kw_only=True)
 class Process:
-    """`started_at` is the `perf_counter` reading at the first line of the program.
+    """The environment of one command.
 
-    `working_directory` is None if it no longer exists, or may not be looked at. `target` are the collection and the
-    store that the command's flags name, as `with_target_flags` takes them; `asked` is what a hint to ask again repeats.
+    `started_at` is the `perf_counter` reading at the start of the program. `working_directory` is None if it no longer
+    exists or is not accessible. `target` holds the collection and the store given by flags, as arguments for
+    `with_target_flags`. `hint_command` is the command that hints repeat.
     """
 
     arguments: Sequence[str]
@@ -42,11 +42,11 @@ class Process:
     started_at: float
     signals: Signals = field(default_factory=Signals)
     target: Mapping[str, str] = field(default_factory=dict)
-    asked: Asked = field(default_factory=lambda: Asked(command="ask"))
+    hint_command: HintCommand = field(default_factory=lambda: HintCommand(command="ask"))
 
     @classmethod
-    def of_this(cls, started_at: float, signals: Signals | None = None) -> Self:
-        """The process that this code runs in, with its streams made safe to use."""
+    def current(cls, started_at: float, signals: Signals | None = None) -> Self:
+        """The running process. Also makes the standard streams safe to use."""
         streams.prepare()
         return cls(
             arguments=sys.argv[1:],
@@ -61,65 +61,66 @@ class Process:
 
     @property
     def flags(self) -> Sequence[str]:
-        """The arguments before `--`, among which flags are looked for before, or without, their being parsed."""
+        """The arguments before `--`, for flags that must be known before or without parsing."""
         return self.arguments[: self.arguments.index("--") if "--" in self.arguments else None]
 
     @property
     def debug(self) -> bool:
-        """Whether tracebacks are wanted."""
+        """Whether to print tracebacks and log messages."""
         return "--debug" in self.flags
 
     @property
     def home(self) -> Path | None:
-        """None if the environment names none."""
+        """The home directory; None if HOME is not an absolute path."""
         home = Path(self.environment.get("HOME", ""))
         return home if home.is_absolute() else None
 
     @property
     def display_names(self) -> DisplayNames:
-        """What files are called for whoever runs this process."""
+        """Names of files relative to the working directory and the home directory."""
         return DisplayNames(self.working_directory, self.home)
 
     def with_target_flags(self, message: str) -> str:
-        """A message that ends in a command, for the collection and the store that this command's flags name."""
+        """Add this command's `-c` and `--store` flags to the command at the end of `message`."""
         return with_target_flags(message, **self.target)
 
     def hint_of(self, error: StreamragError | Error) -> str:
-        """The hint: the same command once more if that is what it says, else for that collection and store."""
-        again = self.asked.again(error.hint)
-        if again != error.hint:
-            return again
-        about_them = error.exit_code in {ExitCode.STORE, ExitCode.NOTHING_RELEVANT} or error.code in _ABOUT_THE_STORE
-        return self.with_target_flags(error.hint) if about_them else error.hint
+        """The error's hint, with this command's question and flags added to the command at its end."""
+        completed = self.hint_command.complete(error.hint)
+        if completed != error.hint:
+            return completed
+        store_codes = {ExitCode.STORE, ExitCode.NOTHING_RELEVANT}
+        concerns_store = error.exit_code in store_codes or error.code in _STORE_HINT_CODES
+        return self.with_target_flags(error.hint) if concerns_store else error.hint
 
     def exit_immediately(self, code: int) -> NoReturn:
-        """End without waiting for threads in the middle of an import or a computation."""
+        """Exit without waiting for other threads, which may be importing or computing."""
         with contextlib.suppress(OSError, ValueError):
             streams.flush(self.out, self.err)
         os._exit(code)
 
 
 def settings_from(process: Process, flags: Mapping[str, object | None]) -> Settings:
-    """The settings of a process: its flags, its environment, its user's file.
+    """Read the settings, and remember the flags that hints must repeat.
 
-    Of several collections that flags name, the first counts.
+    If several collections are given, the first is used.
     """
     collections: Any = flags.get("collections") or ()
-    named = flags.get("collection") or next(iter(collections), None)
-    settings = read_settings({**flags, "collection": named}, process.environment)
-    process.target = {"collection": str(named or ""), "store": settings.store_named_by(flags)}
-    asked_with = {
+    collection = flags.get("collection") or next(iter(collections), None)
+    settings = read_settings({**flags, "collection": collection}, process.environment)
+    process.target = {"collection": str(collection or ""), "store": settings.store_named_by(flags)}
+    hint_flags = {
         "--collection": process.target["collection"],
         "--store": process.target["store"],
         "--base-url": shown_base_url(str(flags.get("base_url") or ""), settings.api_key),
         "--model": str(flags.get("model") or ""),
     }
-    process.asked = replace(process.asked, flags=asked_with)
+    process.hint_command = replace(process.hint_command, flags=hint_flags)
     return settings
 
 
 def server_settings_from(process: Process, flags: Mapping[str, object | None]) -> ServerSettings:
-    """As `settings_from`, for `serve`."""
+    """Read the additional settings of `serve`."""
     return read_server_settings(flags, process.environment)
 
 

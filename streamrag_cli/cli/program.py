@@ -1,4 +1,4 @@
-"""One run of the program: a command, and what is said to the shell of how it ended."""
+"""Runs one command and turns its outcome into messages and an exit code."""
 
 import contextlib
 import logging
@@ -21,19 +21,19 @@ from streamrag_cli.render.error_output import print_error
 from streamrag_cli.system_errors import exhausted_resource
 from streamrag_cli.text import sanitise
 
-# click's, which recent versions of typer carry inside
+# click's UsageError; recent versions of typer vendor click
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
 _log: Final = logging.getLogger(__name__)
 
 
 def run_program(process: Process) -> int:
-    """Run one command and return its exit code. An expected failure is two lines on stderr."""
+    """Run one command and return its exit code. An expected failure prints two lines on stderr."""
     configure_library_logging(process)
     try:
         code = _run(process)
         streams.flush(process.out, process.err)
-    except BaseException as error:  # noqa: BLE001 - the last line of defence: no traceback unless asked for
-        code = process.signals.received or _explained(error, process)
+    except BaseException as error:  # noqa: BLE001 - no traceback must reach the user without --debug
+        code = process.signals.received or _report(error, process)
     streams.discard_unwritten(process.out, process.err, blocked=process.signals.received is not None)
     return process.signals.received or code
 
@@ -46,13 +46,13 @@ def _run(process: Process) -> ExitCode:
     except typer.Exit as request:
         return ExitCode(request.exit_code)
     except SystemExit as leaving:
-        if isinstance(leaving.__context__, BrokenPipeError):  # typer makes it an exit with 1 and wraps the streams
+        if isinstance(leaving.__context__, BrokenPipeError):  # typer turned it into exit code 1 and wrapped the streams
             sys.stdout, sys.stderr = process.out, process.err
             raise leaving.__context__ from None
         raise
     except _UsageError as error:
         if not process.arguments:
-            process.err.write(f"{error.format_message()}\n")  # it is the help
+            process.err.write(f"{error.format_message()}\n")  # the help text
             return ExitCode.USAGE
         raise UsageError(error.format_message(), code="usage", hint=_help_command(process)) from None
     return ExitCode(result or 0)
@@ -67,29 +67,29 @@ def _command_in(process: Process) -> str:
     return command if command in {each.name for each in app.registered_commands} else ""
 
 
-def _explained(error: BaseException, process: Process) -> ExitCode:
-    """Say what ended the command, and return the code for it."""
+def _report(error: BaseException, process: Process) -> ExitCode:
+    """Print why the command failed and return its exit code."""
     expected = error if isinstance(error, StreamragError) else exhausted_resource(error)
     if expected is not None:
         _log.debug("the command failed", exc_info=error)
         hint = _help_command(process) if expected.code == "bad_flag" else process.hint_of(expected)
         event = replace(as_event(expected), hint=hint)
-        _print_for_programs(process, event)
+        _print_json(process, event)
         _print_error(process, expected.message, event.hint)
         return expected.exit_code
     match error:
         case BrokenPipeError():
             return ExitCode.BROKEN_PIPE
         case OSError() if error.errno in streams.UNWRITABLE:
-            _print_error(process, f"the output cannot be written: {error.strerror}", "write it somewhere else")
+            _print_error(process, f"cannot write the output: {error.strerror}", "redirect it to another file or disk")
             return ExitCode.BUG
         case SystemExit():
             raise error
     return _bug(error, process)
 
 
-def _print_for_programs(process: Process, error: Error) -> None:
-    """What `--json` and `--jsonl` promise of a command that failed before it printed anything."""
+def _print_json(process: Process, error: Error) -> None:
+    """With `--json` or `--jsonl`, print the failure of a command that has printed nothing yet."""
     if "--json" in process.flags:
         line = encode(failure_object(_command_in(process), error))
     elif "--jsonl" in process.flags:
@@ -102,7 +102,7 @@ def _print_for_programs(process: Process, error: Error) -> None:
 
 
 def _print_error(process: Process, message: str, hint: str = "") -> None:
-    with contextlib.suppress(OSError, ValueError):  # nobody reads stdout or stderr: the exit code still says it
+    with contextlib.suppress(OSError, ValueError):  # if stdout and stderr are closed, the exit code still reports it
         process.out.flush()
     with contextlib.suppress(OSError, ValueError):
         print_error(process.err, without_keys(message, process.environment), hint)
@@ -111,8 +111,8 @@ def _print_error(process: Process, message: str, hint: str = "") -> None:
 def _bug(error: BaseException, process: Process) -> ExitCode:
     if process.debug:
         with contextlib.suppress(OSError, ValueError):
-            said = sanitise("".join(traceback.format_exception(error)))
-            process.err.write(without_keys(said, process.environment))
-    hint = "run it again with --debug and report what it prints"
+            text = sanitise("".join(traceback.format_exception(error)))
+            process.err.write(without_keys(text, process.environment))
+    hint = "run the command again with --debug and report its output"
     _print_error(process, f"internal error: {type(error).__name__}: {error}", hint)
     return ExitCode.BUG

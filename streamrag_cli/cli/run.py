@@ -1,4 +1,4 @@
-"""Runs a stream of events through a renderer until it ends or somebody ends it: the one way of every command."""
+"""Renders a stream of events until it ends or is interrupted."""
 
 import contextlib
 from collections.abc import AsyncGenerator, Iterable, Iterator
@@ -28,64 +28,66 @@ def run(
     part_of: str = "",
     hint: str = "",
 ) -> ExitCode:
-    """Show the events and return the exit code that the last one means.
+    """Render the events and return the exit code for the last one.
 
-    On Ctrl-C or SIGTERM the stream is closed, and with it the connection to the model; what was shown stays, and if it
-    is `part_of` something it is marked as such, with `hint`. The same when the reader of stdout goes away, which is
-    noticed at once while an asynchronous stream is silent: a model may think for minutes before the next write would
-    tell. Such a stream's process then ends without waiting for a thread in the middle of an import.
+    Ctrl-C, SIGTERM, or a closed stdout pipe closes the stream and with it the connection to the model. The output so
+    far stays; if `part_of` names the output, an error with `hint` marks it as incomplete. For an asynchronous stream
+    a closed pipe is detected immediately, because the next write may come minutes later, and the process then exits
+    without waiting for threads that are importing.
     """
-    showing = _Showing(renderer, process, part_of, hint)
+    stream = _RenderedStream(renderer, process, part_of, hint)
     if not isinstance(events, AsyncGenerator):
-        with showing:
+        with stream:
             for event in events:
-                showing.handle(event)
-        return showing.code
+                stream.handle(event)
+        return stream.code
 
     import asyncio  # 30 ms, which an ingest does not need
 
-    return asyncio.run(_watched(events, showing, process))
+    return asyncio.run(_run_async(events, stream, process))
 
 
-async def _watched(events: AsyncGenerator[AnyEvent, None], showing: "_Showing[AnyEvent]", process: Process) -> ExitCode:
-    import asyncio  # loaded by `run`
+async def _run_async(
+    events: AsyncGenerator[AnyEvent, None], stream: "_RenderedStream[AnyEvent]", process: Process
+) -> ExitCode:
+    import asyncio  # already imported by `run`
 
-    async def show() -> ExitCode:
+    async def render() -> ExitCode:
         async with aclosing(events):
-            with showing:
+            with stream:
                 async for event in events:
-                    showing.handle(event)
-        return showing.code
+                    stream.handle(event)
+        return stream.code
 
     loop = asyncio.get_running_loop()
-    task = loop.create_task(show())
+    task = loop.create_task(render())
 
     def end(code: ExitCode) -> None:
-        showing.ended_by = showing.ended_by or code
+        stream.ended_by = stream.ended_by or code
         loop.call_soon_threadsafe(task.cancel)
 
-    with process.signals.on_signal(end), _watching(pipe_of(process.out), end):
+    with process.signals.on_signal(end), _on_pipe_closed(pipe_of(process.out), end):
         try:
             return await task
         except asyncio.CancelledError:
-            if showing.ended_by is None:
+            if stream.ended_by is None:
                 raise
-            process.exit_immediately(showing.ended_by)
+            process.exit_immediately(stream.ended_by)
 
 
 @contextmanager
-def _watching(pipe: int | None, end: Any) -> Iterator[None]:
-    """Within the block `end` is called as soon as nobody reads the pipe any more."""
-    import asyncio  # loaded by `run`
+def _on_pipe_closed(pipe: int | None, end: Any) -> Iterator[None]:
+    """Within the block, call `end` as soon as the reader closes the pipe."""
+    import asyncio  # already imported by `run`
 
     loop = asyncio.get_running_loop()
 
-    def reader_left() -> None:
+    def pipe_closed() -> None:
         loop.remove_reader(pipe)  # type: ignore[arg-type]
         end(ExitCode.BROKEN_PIPE)
 
     if pipe is not None:
-        loop.add_reader(pipe, reader_left)  # the writing end turns "readable" when nobody reads any more
+        loop.add_reader(pipe, pipe_closed)  # poll reports the writing end as readable when the reader has closed it
     try:
         yield
     finally:
@@ -93,14 +95,14 @@ def _watching(pipe: int | None, end: Any) -> Iterator[None]:
             loop.remove_reader(pipe)
 
 
-class _Showing(Generic[AnyEvent]):
-    """One stream on its way to one renderer, which is closed when the block ends, however it ends.
+class _RenderedStream(Generic[AnyEvent]):
+    """Passes the events of one stream to a renderer, which it closes at the end of the block.
 
-    `code` is what the last event means; `ended_by` is set when somebody ends the stream from outside.
+    `code` is the exit code for the last event; `ended_by` is set if a signal or a closed pipe ended the stream.
     """
 
     def __init__(self, renderer: Renderer[AnyEvent], process: Process, part_of: str, hint: str) -> None:
-        self.code = ExitCode.BUG  # a stream without an end
+        self.code = ExitCode.BUG  # if the stream has no final event
         self.ended_by: ExitCode | None = None
         self._ended = False
         self._renderer = renderer
@@ -110,17 +112,17 @@ class _Showing(Generic[AnyEvent]):
 
     def handle(self, event: AnyEvent) -> None:
         if isinstance(event, Error) and self._process.signals.received and self.ended_by is None:
-            raise Interrupted(self._process.signals.received)  # foreign code has made an error of it
+            raise Interrupted(self._process.signals.received)  # a C extension turned Interrupted into another error
         self.code = _code_of(event)
         self._ended = isinstance(event, Done | IngestDone | Error)
         self._renderer.handle(_with_target_flags(event, self._process))
 
     def __enter__(self) -> None:
-        """Nothing is to be done."""
+        pass
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         self.ended_by = self.ended_by or (self._process.signals.received if error else None)
-        # What a stream refused once it refuses again, and Ctrl-C has ended the reader of the pipe, too.
+        # A stream that failed once fails again, and Ctrl-C also ends the process that reads the pipe.
         fails_again = isinstance(error, OSError) or self.ended_by is not None
         with contextlib.suppress(OSError) if fails_again else contextlib.nullcontext():
             if self._part_of and not self._ended and self.ended_by not in {None, ExitCode.BROKEN_PIPE}:
@@ -128,7 +130,7 @@ class _Showing(Generic[AnyEvent]):
             self._renderer.close()
 
     def _interruption(self, code: ExitCode) -> Error:
-        """How a stream ends that somebody interrupts: what is there is marked as a part."""
+        """The final event of an interrupted stream, which marks the output as incomplete."""
         word = code.name.lower()
         message = f"{word} before the {self._part_of} was complete"
         return Error(message=message, code=word, hint=self._hint, retryable=True, exit_code=code)
@@ -145,7 +147,7 @@ def _code_of(event: object) -> ExitCode:
 
 
 def _with_target_flags(event: AnyEvent, process: Process) -> AnyEvent:
-    """The event; commands in it are for the collection and the store that the command's flags name."""
+    """The event, with this command's `-c` and `--store` flags added to the commands in it."""
     match event:
         case Error():
             return replace(event, hint=process.hint_of(event))

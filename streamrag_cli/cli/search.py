@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from streamrag_cli.cli import options
-from streamrag_cli.cli.ask import read_question, service_of
+from streamrag_cli.cli.ask import read_question, service_for
 from streamrag_cli.cli.process import Process
 from streamrag_cli.model import Question
 from streamrag_cli.settings import Settings
@@ -15,18 +15,20 @@ from streamrag_cli.settings import Settings
 def command(
     process: Process,
     *,
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="What to look for; - reads it from stdin.")],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="The query, or - to read it from stdin.")],
     settings: Settings,
     json: options.Json = False,
-    jsonl: options.JsonLines = False,
-    quiet: options.Quiet = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object per source.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Print hits as tab-separated lines, and suppress notes.")
+    ] = False,
     plain: options.Plain = False,
 ) -> int:
-    """Show the passages that bear on a query, with scores and `path:line`. No model is called."""
+    """Show the passages that match a query, with their scores and locations. Calls no model."""
     text, _ = read_question(query, process, stdin=False, command="search")
-    events = service_of(process, settings).search(Question(text=text, accepted_at=time.perf_counter()), settings)
+    events = service_for(process, settings).search(Question(text=text, accepted_at=time.perf_counter()), settings)
 
-    # The engine is at work by now: what shows its hits is imported beside that.
+    # Imported only now, while the engine already searches.
     from streamrag_cli.cli.run import run
     from streamrag_cli.cli.source_names import with_shown_names
     from streamrag_cli.render.hits import Hits

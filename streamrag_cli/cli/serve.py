@@ -17,33 +17,36 @@ def command(
     *,
     server: ServerSettings,
     settings: Settings,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Log failures only.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Log only errors, and print no notes.")] = False,
 ) -> int:
-    """Serve answers over HTTP: a web page, server-sent events, and an API that OpenAI's clients speak.
+    """Serve answers over HTTP: a web page, server-sent events and an OpenAI-compatible API.
 
-    Without a key, STREAMRAG_SERVER_KEY, it answers only the user who started it, on this machine. Each question and
-    each refusal is a line on stderr, without its text. Clients may ask for fewer sources and a higher score than -k
-    and --min-score set.
+    Unless a key is set (STREAMRAG_SERVER_KEY), only the user who started the server can use it, on this machine. Logs
+    one line to stderr per question and per refused request, without its text. Clients may request fewer sources than
+    -k and a higher minimum score than --min-score.
     """
     if quiet:
         server = replace(server, log="errors")
     if server.collections:
         settings = replace(settings, collection=server.collections[0])
 
-    from streamrag_cli.cli.server_log import start_log  # FastAPI and uvicorn with what follows, 0.4 s
+    from streamrag_cli.cli.server_log import start_log  # imports FastAPI and uvicorn, 0.4 s in total
     from streamrag_cli.server.peers import known
     from streamrag_cli.server.run import serve
 
-    note = "" if quiet else _models_here(settings)  # before it listens itself
+    note = "" if quiet else _local_models_note(settings)  # before this server listens and would be found itself
 
     def announce(address: str) -> None:
         if quiet:
             return
-        listed = ", ".join(map(repr, server.collections or (settings.collection,)))
-        names = "every collection" if server.all_collections else listed
-        lines = [f"streamrag serves {names} at {address} (Ctrl-C stops)"]
+        names = ", ".join(map(repr, server.collections or (settings.collection,)))
+        served = "all collections" if server.all_collections else names
+        lines = [f"streamrag serves {served} at {address} (Ctrl-C to stop)"]
         if server.server_key is None and not known():
-            lines.append("every user of this machine may ask: this system does not say who does; a key keeps them out")
+            lines.append(
+                "warning: every user of this machine can ask questions, because this system does not report which"
+                " user connects; to prevent it, set STREAMRAG_SERVER_KEY"
+            )
         process.err.write("".join(f"{line}\n" for line in lines) + note)
         process.err.flush()
 
@@ -55,8 +58,8 @@ def command(
     return 0
 
 
-def _models_here(settings: Settings) -> str:
-    """A line for the operator if answers will be quotes though a model runs here; a visitor is never shown it."""
+def _local_models_note(settings: Settings) -> str:
+    """A note for the operator if answers will be quotes although a local model server is running."""
     if settings.names_a_model:
         return ""
     from streamrag_cli.answer.model_choice import connect_hint, find_local_servers
@@ -67,8 +70,8 @@ def _models_here(settings: Settings) -> str:
 
 
 def _prepare_worker(log: str) -> None:
-    from streamrag_cli.cli.server_log import start_log  # with the server, which is imported by then
+    from streamrag_cli.cli.server_log import start_log  # already imported by the server
 
-    process = Process.of_this(time.perf_counter())
+    process = Process.current(time.perf_counter())
     configure_library_logging(process)
     start_log(log, process)

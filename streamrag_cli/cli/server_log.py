@@ -1,6 +1,6 @@
-"""A server's log on stderr. A terminal that is stopped or a pipe that nobody empties holds up no request.
+"""The server's log on stderr, written by a background thread so that a blocked stderr cannot delay requests.
 
-Lines wait for stderr in a queue of their own thread. If it is full, lines are dropped, and their number is said later.
+If the queue of the thread is full, lines are dropped, and their number is logged later.
 """
 
 import contextlib
@@ -21,27 +21,30 @@ _ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | 
 
 _LEVELS: Final = {"all": logging.INFO, "errors": logging.ERROR, "off": logging.CRITICAL + 1}
 _INTERNAL: Final = ("streamrag_cli", "uvicorn.error", "asyncio")
-_WAITING_LINES: Final = 10_000
+_QUEUED_LINES: Final = 10_000
 _FLUSH_S: Final = 0.5
 
 
-def start_log(wanted: str, process: Process) -> logging.Handler:
-    """Write a server's log to stderr: `all`, `errors` or `off`. With --debug internal errors are written already."""
+def start_log(level: str, process: Process) -> logging.Handler:
+    """Start logging to stderr; `level` is `all`, `errors` or `off`.
+
+    With --debug, `configure_library_logging` already prints internal errors.
+    """
     handler = _BackgroundHandler(process.err.fileno())
-    handler.setLevel(_LEVELS[wanted])
+    handler.setLevel(_LEVELS[level])
     handler.setFormatter(_LineFormatter("%(asctime)s %(levelname)s %(message)s", process.environment))
     requests.setLevel(logging.INFO)
     requests.propagate = False
     requests.addHandler(handler)
     if not process.debug:
-        internal = _ErrorsOf(handler)
+        internal = _ErrorForwarder(handler)
         for name in _INTERNAL:
             logging.getLogger(name).addHandler(internal)
     return handler
 
 
 class _LineFormatter(SafeFormatter):
-    """Adds times with their offset from UTC. Leaves out the message of an exception, which may repeat a question."""
+    """Adds timestamps with UTC offset, and omits exception messages, which may contain a question."""
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
         local = time.localtime(record.created)
@@ -55,14 +58,14 @@ class _LineFormatter(SafeFormatter):
             frames = "".join(traceback.format_tb(error.__traceback__))
             parts.insert(0, f"Traceback (most recent call last):\n{frames}{type(error).__qualname__}")
             error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        return "\n".join(parts) + "\n(the message is left out, since it may repeat a question; --debug prints it)"
+        return "\n".join(parts) + "\n(message omitted, it may contain a question; run with --debug to see it)"
 
 
 class _BackgroundHandler(logging.Handler):
     def __init__(self, descriptor: int) -> None:
         super().__init__()
         self._descriptor = descriptor
-        self._lines: queue.Queue[str] = queue.Queue(_WAITING_LINES)
+        self._lines: queue.Queue[str] = queue.Queue(_QUEUED_LINES)
         self._dropped = 0
         threading.Thread(target=self._write, name="log", daemon=True).start()
 
@@ -73,7 +76,7 @@ class _BackgroundHandler(logging.Handler):
             self._dropped += 1
 
     def flush(self) -> None:
-        """Wait until all is written, half a second at most."""
+        """Wait at most 0.5 s until all lines are written."""
         deadline_s = time.monotonic() + _FLUSH_S
         while self._lines.unfinished_tasks and time.monotonic() < deadline_s:
             time.sleep(0.002)
@@ -82,15 +85,15 @@ class _BackgroundHandler(logging.Handler):
         while True:
             text = self._lines.get() + "\n"
             if self._dropped:
-                text += f"{self._dropped} lines before this one were dropped: stderr was not read\n"
+                text += f"dropped {self._dropped} log lines because stderr was blocked\n"
                 self._dropped = 0
-            with contextlib.suppress(OSError):  # a full disk or a closed pipe ends no server
+            with contextlib.suppress(OSError):  # a full disk or a closed pipe must not stop the server
                 os.write(self._descriptor, text.encode("utf-8", "backslashreplace"))
             self._lines.task_done()
 
 
-class _ErrorsOf(logging.Handler):
-    """Passes errors on to the server's handler; what is less is nobody's business."""
+class _ErrorForwarder(logging.Handler):
+    """Forwards the errors of internal loggers to the server's handler."""
 
     def __init__(self, handler: logging.Handler) -> None:
         super().__init__(logging.ERROR)

@@ -1,8 +1,8 @@
-"""Ctrl-C and SIGTERM: the process ends within a second and says which of the two it was, whatever it is doing.
+"""Handles Ctrl-C and SIGTERM: the process exits within one second, with the exit code of the signal.
 
-A signal unwinds the program like an exception, so that screens and sockets are put back in order. What cannot be
-unwound, such as a write to a pipe that nobody empties, is left behind when the grace time is over. A signal that the
-caller has told the process to ignore (`nohup`, a background job of a script) stays ignored.
+A signal raises an exception, so that the terminal and sockets are cleaned up. If that is blocked, for example by a
+write to a full pipe, the process exits when the grace period ends. Signals that the caller set to ignored (`nohup`,
+background jobs of a script) stay ignored.
 """
 
 import _thread
@@ -22,7 +22,7 @@ _GRACE_S: Final = 0.8
 
 
 class Interrupted(BaseException):
-    """Ctrl-C or SIGTERM came; `code` is what the process shall say to its shell."""
+    """Raised on Ctrl-C or SIGTERM. `code` is the exit code of the process."""
 
     def __init__(self, code: ExitCode) -> None:
         super().__init__(code)
@@ -30,17 +30,16 @@ class Interrupted(BaseException):
 
 
 class Signals:
-    """The signals of this process. `received` is the code of the first one that came, if one did.
+    """The signal handlers of this process. `received` is the exit code of the first signal, or None.
 
-    Look at it before you believe an error: foreign code in C turns an Interrupted that passes through it into one of
-    its own.
+    Check `received` before reporting any other exception: a C extension may replace Interrupted by its own error.
     """
 
     def __init__(self) -> None:
         self.received: ExitCode | None = None
 
     def raise_on_signal(self) -> None:
-        """From now on a signal raises Interrupted in the main thread."""
+        """Raise Interrupted in the main thread on every signal from now on."""
 
         def unwind(code: ExitCode) -> NoReturn:
             raise Interrupted(code)
@@ -48,32 +47,32 @@ class Signals:
         self._handle(unwind)
 
     @contextmanager
-    def on_signal(self, act: Callable[[ExitCode], None]) -> Iterator[None]:
-        """Within the block a signal calls `act`, which must not block; after the grace time the process ends anyway."""
-        before = self._handle(act)
+    def on_signal(self, callback: Callable[[ExitCode], None]) -> Iterator[None]:
+        """Within the block, call `callback` on a signal; it must not block. The process exits within `_GRACE_S`."""
+        previous = self._handle(callback)
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in previous.items():
                 signal.signal(number, handler)
 
     def restore_default_handlers(self) -> None:
-        """The work is done and the interpreter is closing down: a signal now ends it in silence."""
+        """Let a signal end the process without output. Call when the interpreter is about to exit."""
         self._handle(None)
 
-    def _handle(self, act: Callable[[ExitCode], None] | None) -> dict[signal.Signals, _Handler]:
-        """Set the handlers; return those that were set before."""
+    def _handle(self, callback: Callable[[ExitCode], None] | None) -> dict[signal.Signals, _Handler]:
+        """Set the handlers and return the previous ones. None sets the default handlers."""
 
         def handle(number: int, _frame: FrameType | None) -> None:
             code = _CODES[signal.Signals(number)]
             self.received = self.received or code
-            # Not a `Timer`: its start takes a lock that the interrupted code may hold.
+            # Not a `Timer`: starting one takes a lock that the interrupted code may hold.
             _thread.start_new_thread(_exit_after_grace, (code,))
-            assert act is not None  # noqa: S101 - with None the system's own handler is set, not this one
-            act(code)
+            assert callback is not None  # noqa: S101 - with None, the default handler is set instead of this one
+            callback(code)
 
-        caught = [number for number in _CODES if signal.getsignal(number) is not signal.SIG_IGN]
-        return {number: signal.signal(number, handle if act else signal.SIG_DFL) for number in caught}
+        handled = [number for number in _CODES if signal.getsignal(number) is not signal.SIG_IGN]
+        return {number: signal.signal(number, handle if callback else signal.SIG_DFL) for number in handled}
 
 
 def _exit_after_grace(code: ExitCode) -> None:

@@ -1,4 +1,4 @@
-"""Sources under the names that whoever runs the command knows: paths that open from where they stand."""
+"""Replaces source names by paths that open from the user's working directory, and reports missing files."""
 
 import shlex
 from collections.abc import AsyncGenerator, Iterable
@@ -16,39 +16,39 @@ from streamrag_cli.text import sanitise_line
 _NAMED: Final = 3
 
 
-def _shown(source: Source, names: DisplayNames) -> Source:
+def _with_shown_name(source: Source, names: DisplayNames) -> Source:
     name = names.of(source.path)
     also = (sanitise_line(name_of_copy(names.of(path), name)) for path in source.also_paths)
     return replace(source, source=sanitise_line(name), also=tuple(also))
 
 
-def _gone_notice(sources: Iterable[Source], names: DisplayNames) -> Notice | None:
-    """Which files of the sources no longer exist, and the command that removes what the store has of them."""
+def _missing_notice(sources: Iterable[Source], names: DisplayNames) -> Notice | None:
+    """A notice that lists missing files of the sources, with the command that removes them from the store."""
     paths = list(dict.fromkeys(path for each in sources for path in each.gone_paths))
     if not paths:
         return None
     shown = [names.of(path) for path in paths]
     more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
-    are = "is gone" if len(shown) == 1 else "are gone"
+    state = "no longer exists; to remove it" if len(shown) == 1 else "no longer exist; to remove them"
     removed = dict.fromkeys(topmost_missing_folder(Path(path)) for path in paths)
     command = f"streamrag ingest --remove {shlex.join(names.typed(path) for path in removed)}"
-    message = f"{', '.join(shown[:_NAMED])}{more} {are}; to remove what the store has of it: {command}"
+    message = f"{', '.join(shown[:_NAMED])}{more} {state} from the store: {command}"
     return Notice(message=sanitise_line(message), code="source_gone")
 
 
 async def with_shown_names(
     events: AsyncGenerator[AskEvent, None], names: DisplayNames
 ) -> AsyncGenerator[AskEvent, None]:
-    """The same events, with those names in sources and citations."""
+    """The events, with these names in sources and citations, and a notice if files of sources are missing."""
     shown: dict[str, str] = {}
     async with aclosing(events):
         async for event in events:
             match event:
                 case Sources(sources=sources):
-                    named = tuple(_shown(each, names) if each.path else each for each in sources)
+                    named = tuple(_with_shown_name(each, names) if each.path else each for each in sources)
                     shown = {each.chunk_id: each.source for each in named}
                     yield Sources(sources=named)
-                    if notice := _gone_notice(named, names):
+                    if notice := _missing_notice(named, names):
                         yield notice
                 case Citations(citations=citations):
                     known = (replace(each, source=shown.get(each.chunk_id, each.source)) for each in citations)

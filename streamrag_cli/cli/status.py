@@ -16,16 +16,15 @@ def command(
     json: options.Json = False,
     plain: options.Plain = False,
 ) -> int:
-    """Show what is in the store: documents, chunks, embedding, size, last ingest."""
-
+    """Show the collections of a store: documents, chunks, embedder, size and last ingest."""
     from streamrag_cli.render.status import show_status
     from streamrag_cli.store.backend import status_of
     from streamrag_cli.store.registry import open_store
 
-    there = open_store(settings.store)
-    found = status_of(there, only=settings.collection if process.target["collection"] else None)
-    roots = [root for each in found for root in each.roots]
-    gone = find_missing_files(roots) if there.has_local_files else frozenset()
+    store = open_store(settings.store)
+    collections = status_of(store, only=settings.collection if process.target["collection"] else None)
+    roots = [root for each in collections for root in each.roots]
+    missing = find_missing_files(roots) if store.has_local_files else frozenset()
 
     def removal(collection: str, root: str) -> str:
         command = f"streamrag ingest --remove {shlex.quote(process.display_names.typed(root))}"
@@ -33,5 +32,5 @@ def command(
             with_target_flags(command, collection="" if collection == settings.collection else collection)
         )
 
-    show_status(str(there), found, gone=gone, removal=removal, out=process.out, json=json, plain=plain)
+    show_status(str(store), collections, missing=missing, removal=removal, out=process.out, json=json, plain=plain)
     return 0

@@ -1,4 +1,4 @@
-"""stdin, stdout and stderr as the shell gave them: closed, full, abandoned, in any encoding."""
+"""Makes stdin, stdout and stderr safe to use, even if they are closed, full, blocked or not UTF-8."""
 
 import contextlib
 import errno
@@ -12,16 +12,16 @@ from typing import Any, Final, TextIO
 from streamrag_cli.errors import UsageError
 
 UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EBADF, errno.EFBIG})
-"""What a write to a full disk or a lost file says; a pipe that nobody reads says otherwise."""
-_STDIN_BYTES: Final = 1_000_000  # more is no question, and would not fit into a model's context
+"""Errors of a write to a full or failing disk or an invalid descriptor. A closed pipe raises EPIPE instead."""
+_STDIN_BYTES: Final = 1_000_000  # a longer text would not fit into a model's context
 
 
 def prepare() -> None:
     """Make the three streams safe to use.
 
-    Python leaves None where the caller closed one, and the next file opened would get its number. A closed stdin
-    reads as empty, a closed stderr swallows, and so does one on a full disk; a closed stdout refuses, and so does a
-    full one: an answer that nobody can get is a failure, a remark is not.
+    Python sets a closed stream to None, and the next file opened would get its descriptor. A closed stdin then reads
+    as empty. Writes to stderr never fail: messages are lost if it is closed or its disk is full. Writes to stdout do
+    fail, because a lost answer is an error.
     """
     for name, number, file_mode, mode in (
         ("stdin", 0, os.O_RDONLY, "r"),
@@ -38,43 +38,43 @@ def prepare() -> None:
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="replace", newline="\n")  # type: ignore[union-attr]
     if isinstance(sys.stderr, io.TextIOWrapper) and not sys.stderr.isatty():
-        remarks = io.BufferedWriter(_BestEffortWriter(sys.stderr.fileno(), "w", closefd=False))
-        sys.stderr = io.TextIOWrapper(remarks, sys.stderr.encoding, "replace", "\n", line_buffering=True)
+        buffer = io.BufferedWriter(_BestEffortWriter(sys.stderr.fileno(), "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(buffer, sys.stderr.encoding, "replace", "\n", line_buffering=True)
 
 
 class _BestEffortWriter(io.FileIO):
-    """Writes what can be written and lets go of the rest."""
+    """Discards output that cannot be written because of a full disk or a closed descriptor."""
 
-    def write(self, remark: Any) -> int:
+    def write(self, data: Any) -> int:
         try:
-            return super().write(remark)
+            return super().write(data)
         except OSError as error:
             if error.errno not in UNWRITABLE:
                 raise
-            return len(remark)
+            return len(data)
 
 
 def read_all(stdin: TextIO, err: TextIO) -> str:
-    """All of stdin; at a terminal `err` says how to end it.
+    """Read all of stdin; if it is a terminal, print on `err` how to end the input.
 
-    Raises UsageError where it cannot be read or holds more than a megabyte.
+    Raises UsageError `stdin_unreadable`, or `stdin_too_long` above 1 MB.
     """
     if stdin.isatty():
         err.write("streamrag: reading from the terminal; end with Ctrl-D\n")
         err.flush()
     hint = 'streamrag ask --stdin "QUESTION" < FILE'
     try:
-        os.set_blocking(stdin.fileno(), True)  # who started us may have left it so that a read gives up at once
-        found = stdin.buffer.read(_STDIN_BYTES + 1)
+        os.set_blocking(stdin.fileno(), True)  # the parent process may have made it non-blocking
+        data = stdin.buffer.read(_STDIN_BYTES + 1)
     except OSError as error:
-        raise UsageError(f"stdin cannot be read: {error.strerror}", code="stdin_unreadable", hint=hint) from None
-    if len(found) > _STDIN_BYTES:
-        raise UsageError("stdin holds more than a megabyte", code="stdin_too_long", hint="streamrag ingest FILE")
-    return found.decode("utf-8", errors="replace")
+        raise UsageError(f"cannot read stdin: {error.strerror}", code="stdin_unreadable", hint=hint) from None
+    if len(data) > _STDIN_BYTES:
+        raise UsageError("stdin is larger than 1 MB", code="stdin_too_long", hint="streamrag ingest FILE")
+    return data.decode("utf-8", errors="replace")
 
 
 def pipe_of(out: TextIO) -> int | None:
-    """The file descriptor of a stream where it is the writing end of a pipe, else None."""
+    """The file descriptor of a stream if it is the writing end of a pipe, else None."""
     try:
         number = out.fileno()
         is_pipe = stat.S_ISFIFO(os.fstat(number).st_mode)
@@ -90,9 +90,9 @@ def flush(out: TextIO, err: TextIO) -> None:
 
 
 def discard_unwritten(out: TextIO, err: TextIO, *, blocked: bool) -> None:
-    """Keep the interpreter from failing once more on what could not be written.
+    """Redirect streams that cannot be flushed to /dev/null, so that the interpreter does not fail at exit.
 
-    `blocked` says that even trying might last for ever.
+    With `blocked`, do not try to flush: it might never return.
     """
     for stream, number in ((out, 1), (err, 2)):
         if blocked or not _flushes(stream):

@@ -1,1 +1,1 @@
-"""What `streamrag doctor` checks: everything that an answer depends on. It knows no screen and changes nothing."""
+"""The checks of `streamrag doctor`. They print nothing and change nothing."""

@@ -1,4 +1,4 @@
-"""Runs the checks, one after the other; none of them can stop the rest."""
+"""Runs the checks one after the other; a failing check does not stop the others."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +21,7 @@ _log: Final = logging.getLogger("streamrag.doctor")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContext:
-    """What is examined. With `full` every chunk is searched for, else a bounded number of each collection."""
+    """The environment to check. With `full`, every chunk is searched for; otherwise a sample of each collection."""
 
     flags: Mapping[str, object | None]
     environment: Mapping[str, str]
@@ -29,39 +29,39 @@ class CheckContext:
     full: bool = False
 
 
-def run_checks(patient: CheckContext) -> Iterator[Finding]:
-    """The findings as they are made. Where the settings cannot be read, what depends on them is left out.
+def run_checks(context: CheckContext) -> Iterator[Finding]:
+    """Yield the findings as they are made. If the settings cannot be read, skip the checks that depend on them.
 
-    Raises UsageError for a flag that makes no sense.
+    Raises UsageError for an invalid flag.
     """
-    reading = Reading(patient.flags, patient.environment)
+    reading = Reading(context.flags, context.environment)
     yield from _guarded("settings", lambda: check_settings(reading))
     settings = reading.settings
     if settings is not None:
-        store_flags = {name: patient.flags.get(name) for name in ("store", "collection")}
-        yield from _guarded("key", lambda: check_key(settings, patient.environment))
+        store_flags = {name: context.flags.get(name) for name in ("store", "collection")}
+        yield from _guarded("key", lambda: check_key(settings, context.environment))
         yield from _guarded("model", lambda: check_model(settings))
         yield from _guarded("embedding", lambda: check_embedding(settings))
-        yield from _guarded("store", lambda: check_store(settings, store_flags, full=patient.full))
+        yield from _guarded("store", lambda: check_store(settings, store_flags, full=context.full))
         yield from _guarded("disk", lambda: check_disk(open_store(settings.store)))
-    yield from _guarded("terminal", lambda: check_terminal(patient.screen, patient.environment))
-    yield from _guarded("engine", lambda: check_engine(settings, patient.environment))
-    yield from _guarded("telemetry", lambda: check_telemetry(patient.environment))
+    yield from _guarded("terminal", lambda: check_terminal(context.screen, context.environment))
+    yield from _guarded("engine", lambda: check_engine(settings, context.environment))
+    yield from _guarded("telemetry", lambda: check_telemetry(context.environment))
 
 
 def _guarded(name: CheckName, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """The findings of a check, and its failure, expected or not, as the last."""
+    """The findings of a check; an exception it raises becomes the last finding."""
     try:
         yield from check()
     except StreamragError as error:
         yield failed(name, error)
-    except Exception as error:  # noqa: BLE001 - a bug in one check must not hide what the others find
+    except Exception as error:  # noqa: BLE001 - a bug in one check must not hide the findings of the others
         _log.debug("the check of %s failed", name, exc_info=error)
         yield Finding(
             check=name,
             state="failed",
             found=f"internal error: {type(error).__name__}",
-            hint="streamrag doctor --debug   (and report what it prints)",
+            hint="streamrag doctor --debug   (and report its output)",
             code="internal_error",
             exit_code=ExitCode.BUG,
         )

@@ -1,4 +1,4 @@
-"""The embedding: does it load, and are its vectors those of the collection."""
+"""Checks that the embedder loads and that its vectors fit the collection."""
 
 import time
 from collections.abc import Iterator
@@ -16,27 +16,30 @@ _TEXT: Final = "How long is a trial?"
 
 
 def check_embedding(settings: Settings) -> Iterator[Finding]:
-    """Raises what the embedder raises, and StoreError `another_embedding` before anything is sent."""
+    """Embed a short text.
+
+    Raises StoreError `another_embedding`, before anything is sent to a server, and the errors of the embedder.
+    """
     collection = _collection(settings)
     embedder = embedder_for(settings, made_with=collection.embedding if collection else None)
     if collection and embedder.name != collection.embedding:
         raise another_embedding(settings.collection, made_with=collection.embedding, asked=embedder.name)
-    began_s = time.perf_counter()
+    started_s = time.perf_counter()
     vector = embedder.embed_query(_TEXT)
-    elapsed_ms = (time.perf_counter() - began_s) * 1000
+    elapsed_ms = (time.perf_counter() - started_s) * 1000
     dimension = len(vector)
     if collection and collection.dimension not in {None, dimension}:
         raise another_embedding(
             settings.collection, made_with=f"{collection.dimension} dimensions", asked=f"{dimension} dimensions"
         )
-    made = f"{embedder.name} makes a vector of {dimension} dimensions in {elapsed_ms:,.0f} ms"
-    suits = f", as in the collection {settings.collection!r}" if collection else ""
-    yield ok("embedding", made + suits, figures={"dimension": dimension, "elapsed_ms": round(elapsed_ms, 1)})
+    result = f"{embedder.name} returned a vector of {dimension} dimensions in {elapsed_ms:,.0f} ms"
+    match = f", matching the collection {settings.collection!r}" if collection else ""
+    yield ok("embedding", result + match, figures={"dimension": dimension, "elapsed_ms": round(elapsed_ms, 1)})
 
 
 def _collection(settings: Settings) -> CollectionStatus | None:
-    """What the collection in use says of itself; None where there is none, or none that can be read."""
+    """The status of the selected collection; None if it does not exist or cannot be read."""
     try:
         return status_of(open_store(settings.store), only=settings.collection)[0]
     except StoreError:
-        return None  # the check of the store says why
+        return None  # the store check reports the reason

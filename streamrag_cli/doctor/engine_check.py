@@ -1,4 +1,4 @@
-"""The engine, which is only a convenience: whatever is wrong with it, a command answers without it."""
+"""Checks the background engine. Problems are only warnings, because commands work without it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -14,33 +14,34 @@ _STOP: Final = "streamrag engine stop"
 
 def check_engine(settings: Settings | None, environment: Mapping[str, str]) -> Iterator[Finding]:
     if settings is not None and settings.engine == "off":
-        yield ok("engine", "switched off: every command does all its work itself")
+        yield ok("engine", "disabled; commands run without it")
         return
     try:
-        own, every = address_for(environment), all_addresses(environment)
+        own, addresses = address_for(environment), all_addresses(environment)
         state = state_of(own, "status")
     except UnsafeDirectoryError as error:
-        yield warning("engine", f"it cannot be used: {error}", hint=error.hint, code="engine_unusable")
+        yield warning("engine", f"cannot be used: {error}", hint=error.hint, code="engine_unusable")
         return
     except (EngineUnavailableError, OSError) as error:
-        yield warning("engine", f"it cannot be used: {error}", hint=_STOP, code="engine_unusable")
+        yield warning("engine", f"cannot be used: {error}", hint=_STOP, code="engine_unusable")
         return
-    if others := len([each for each in every if each != own and _lives(each)]):
-        said = f"{others} of another version or environment {'is' if others == 1 else 'are'} still running"
-        yield warning("engine", said, hint=_STOP, code="engine_outdated")
+    if others := len([each for each in addresses if each != own and _is_running(each)]):
+        engines = "1 engine" if others == 1 else f"{others} engines"
+        message = f"{engines} of another version or environment still running"
+        yield warning("engine", message, hint=_STOP, code="engine_outdated")
     if state is None:
-        yield ok("engine", "none is running; the next question starts one")
+        yield ok("engine", "not running; the next question starts it")
     else:
-        said = f"version {state['version']} is running as process {state['pid']}, {state['rss_mb']} MB"
+        message = f"version {state['version']} is running as process {state['pid']}, {state['rss_mb']} MB"
         if state["version"] == __version__:
-            yield ok("engine", said)
+            yield ok("engine", message)
         else:
-            yield warning("engine", f"{said}; this is version {__version__}", hint=_STOP, code="engine_outdated")
+            yield warning("engine", f"{message}; this is version {__version__}", hint=_STOP, code="engine_outdated")
 
 
-def _lives(place: EngineAddress) -> bool:
-    """Whether an engine is there, be it one that does not answer. A killed one leaves its socket behind."""
+def _is_running(address: EngineAddress) -> bool:
+    """Whether an engine listens at `address`, even if it does not answer. A killed engine leaves only its socket."""
     try:
-        return state_of(place, "status") is not None
+        return state_of(address, "status") is not None
     except (EngineUnavailableError, OSError):
         return True

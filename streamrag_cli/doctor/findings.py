@@ -1,4 +1,4 @@
-"""What a check says, and what all of them together mean."""
+"""Findings of checks, and the exit code for a list of them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,18 +13,18 @@ State: TypeAlias = Literal["ok", "warning", "failed"]
 
 _WORST_FIRST: Final = (
     ExitCode.BUG,
-    ExitCode.STORE,  # nothing can be asked
+    ExitCode.STORE,  # no question can be answered
     ExitCode.CONFIGURATION,
-    ExitCode.MODEL_SERVER,  # may pass by itself
+    ExitCode.MODEL_SERVER,  # may be temporary
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One line of a check. `hint` is the command that mends a failure; `code` and `exit_code` are its error's.
+    """One result of a check; `found` is its message.
 
-    `figures` are what was counted or timed, for programs; a name says its unit. `collection` is set where it is about
-    one collection of the store.
+    `hint` is the command that fixes the problem; `code` and `exit_code` are those of the error. `figures` are counts
+    and times for `--json`, named with their units. `collection` is set if the finding is about one collection.
     """
 
     check: CheckName
@@ -48,7 +48,7 @@ def warning(
 
 
 def failed(check: CheckName, error: StreamragError, *, hint: str = "") -> Finding:
-    """An expected failure; `hint` where a better one is known than the error's own."""
+    """The finding for an expected error; `hint` replaces that of the error."""
     return Finding(
         check=check,
         state="failed",
@@ -60,6 +60,6 @@ def failed(check: CheckName, error: StreamragError, *, hint: str = "") -> Findin
 
 
 def exit_code_of(findings: Iterable[Finding]) -> ExitCode:
-    """The class of the worst failure; 0 where nothing failed, whatever was warned of."""
+    """The exit code of the worst failure; 0 if nothing failed. Warnings do not count."""
     codes = {finding.exit_code for finding in findings if finding.state == "failed"}
     return next((code for code in _WORST_FIRST if code in codes), max(codes, default=ExitCode.OK))

@@ -1,4 +1,4 @@
-"""The model's server, by a real question that is as small as one can be."""
+"""Checks the model server with one short question."""
 
 import asyncio
 import time
@@ -22,15 +22,13 @@ from streamrag_cli.model_server.errors import shown_model
 from streamrag_cli.settings import Settings
 
 _QUESTION: Final = (("user", "Count from 1 to 20."),)
-_PIECES: Final = 2  # after these the answer is not needed: it streams, and the rest would be paid for
-_HELD_BACK_MS: Final = (
-    1000.0  # what comes in one piece sooner may be a quick server; later, something waits for the end
-)
+_PIECES: Final = 2  # enough to know that the server streams; cancelling saves the cost of the rest
+_NOT_STREAMED_MS: Final = 1000.0  # a single piece that arrives earlier may come from a fast server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Heard:
-    """What came of the question. `complete` says that the answer ended before it was broken off."""
+class _Reply:
+    """Measurements of the answer. `complete` is True if it ended before it was cancelled."""
 
     first_token_ms: float
     pieces: int
@@ -39,7 +37,7 @@ class _Heard:
 
 
 def check_model(settings: Settings) -> Iterator[Finding]:
-    """Raises what choosing the model and asking it raise."""
+    """Raises the errors of `choose_endpoint` and `stream_chat`."""
     endpoint = choose_endpoint(
         model=settings.model,
         base_url=settings.base_url,
@@ -47,48 +45,49 @@ def check_model(settings: Settings) -> Iterator[Finding]:
         timeout_s=settings.timeout_s,
     )
     if endpoint is None:
-        yield ok("model", f"none: answers are quotes{_to_connect_one()}")
+        yield ok("model", f"not configured, answers are quotes; {_local_servers()}")
         return
-    warm_up_client(endpoint.scheme)  # not the server's time
-    heard = asyncio.run(_ask(endpoint, timeout_s=settings.timeout_s))
-    who = f"{shown_model(endpoint.model)} at {endpoint.address}"
-    first_token_ms = round(heard.first_token_ms, 1)
-    figures = {"first_token_ms": first_token_ms, "retries": heard.retries}
-    if heard.retries:
-        yield warning("model", f"{who} answered at retry {heard.retries} only", code="retrying", figures=figures)
-    elif heard.complete and heard.pieces < _PIECES and first_token_ms > _HELD_BACK_MS:
-        late = f"{who} sent its answer in one piece after {first_token_ms:,.0f} ms: it does not stream,"
-        yield warning("model", f"{late} or a proxy holds the stream back", code="not_streamed", figures=figures)
+    warm_up_client(endpoint.scheme)  # its imports must not count as the server's time
+    reply = asyncio.run(_ask(endpoint, timeout_s=settings.timeout_s))
+    model = f"{shown_model(endpoint.model)} at {endpoint.address}"
+    first_token_ms = round(reply.first_token_ms, 1)
+    figures = {"first_token_ms": first_token_ms, "retries": reply.retries}
+    if reply.retries:
+        yield warning("model", f"{model} answered only on retry {reply.retries}", code="retrying", figures=figures)
+    elif reply.complete and reply.pieces < _PIECES and first_token_ms > _NOT_STREAMED_MS:
+        message = f"{model} sent its answer in one piece after {first_token_ms:,.0f} ms: it does not stream,"
+        yield warning("model", f"{message} or a proxy buffers the stream", code="not_streamed", figures=figures)
     else:
-        yield ok("model", f"{who} streams; first token in {first_token_ms:,.0f} ms", figures=figures)
+        yield ok("model", f"{model} streams; first token after {first_token_ms:,.0f} ms", figures=figures)
 
 
-def _to_connect_one() -> str:
-    here = [
-        f"{server.name} is at {server.base_url} with {', '.join(server.models[:3]) or 'no model'}"
+def _local_servers() -> str:
+    """The model servers that run on this machine, as a clause."""
+    servers = [
+        f"{server.name} runs at {server.base_url} with {', '.join(server.models[:3]) or 'no model'}"
         for server in find_local_servers()
     ]
-    return f"; {'; '.join(here)}" if here else "; no model server runs here"
+    return "; ".join(servers) or "no local model server is running"
 
 
-async def _ask(endpoint: ModelEndpoint, *, timeout_s: float) -> _Heard:
+async def _ask(endpoint: ModelEndpoint, *, timeout_s: float) -> _Reply:
     first_token_ms, pieces, retries, complete = 0.0, 0, 0, False
-    asked_at_s = time.perf_counter()
-    async with SharedResources() as library:
-        stream = stream_chat(_QUESTION, endpoint=endpoint, timeout_s=timeout_s, client_for=library.client)
+    sent_at_s = time.perf_counter()
+    async with SharedResources() as resources:
+        stream = stream_chat(_QUESTION, endpoint=endpoint, timeout_s=timeout_s, client_for=resources.client)
         async with aclosing(stream):
             async for part in stream:
                 match part:
                     case ModelText():
                         pieces += 1
-                        first_token_ms = first_token_ms or (time.perf_counter() - asked_at_s) * 1000
+                        first_token_ms = first_token_ms or (time.perf_counter() - sent_at_s) * 1000
                     case ModelRetrying():
                         retries += 1
-                        asked_at_s = time.perf_counter() + part.wait_s
+                        sent_at_s = time.perf_counter() + part.wait_s
                     case ModelFinished():
                         complete = True
                     case _:
                         pass
                 if pieces >= _PIECES:
                     break
-    return _Heard(first_token_ms=first_token_ms, pieces=pieces, retries=retries, complete=complete)
+    return _Reply(first_token_ms=first_token_ms, pieces=pieces, retries=retries, complete=complete)

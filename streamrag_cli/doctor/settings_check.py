@@ -1,4 +1,4 @@
-"""The settings: can they be read, does every variable mean something, is the key one."""
+"""Checks the settings, the names of variables, and the API key."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -17,9 +17,9 @@ _FILE_CODES: Final = frozenset({"bad_settings_file", "unknown_setting"})
 
 
 class Reading:
-    """The settings as flags, environment and file say them, or the reason why there are none.
+    """The settings from flags, environment and file, or the error if they cannot be read.
 
-    Raises UsageError for a flag that makes no sense.
+    Raises UsageError for an invalid flag.
     """
 
     def __init__(self, flags: Mapping[str, object | None], environment: Mapping[str, str]) -> None:
@@ -36,56 +36,59 @@ class Reading:
 
 def check_settings(reading: Reading) -> Iterator[Finding]:
     if reading.error is not None:
-        yield failed("settings", reading.error, hint=_how_to_correct(reading, reading.error))
+        yield failed("settings", reading.error, hint=_hint_for(reading, reading.error))
     known = [name for each in (*SETTINGS, *SERVER_SETTINGS) for name in each.variables]
     ours = sorted(name for name in reading.environment if name.startswith(_PREFIX))
     for name in (each for each in ours if each not in known):
         near = get_close_matches(name, known, n=1)
-        meant = f"did you mean {near[0]}?" if near else "docs/settings.md lists those that are"
-        yield warning("settings", f"{name} is not a setting: {meant}", hint=f"unset {name}", code="unknown_variable")
+        advice = f"did you mean {near[0]}?" if near else "see docs/settings.md for all settings"
+        yield warning("settings", f"{name} is not a setting: {advice}", hint=f"unset {name}", code="unknown_variable")
     if reading.error is None:
-        in_file = str(reading.file) if reading.file.exists() else f"no file {reading.file}"
-        read = [name for name in known if reading.environment.get(name, "").strip()]
-        yield ok("settings", f"{in_file}; {', '.join(read) or 'no variable'} set")
+        file = f"read from {reading.file}" if reading.file.exists() else f"no file {reading.file}"
+        variables = [name for name in known if reading.environment.get(name, "").strip()]
+        yield ok("settings", f"{file}; variables set: {', '.join(variables) or 'none'}")
 
 
-def _how_to_correct(reading: Reading, error: ConfigurationError) -> str:
-    """A command after which the settings can be read: the setting is gone, or the file out of the way."""
+def _hint_for(reading: Reading, error: ConfigurationError) -> str:
+    """The command that makes the settings readable: unset the variable, or move the file out of the way."""
     variable = error.hint.removeprefix("correct ")
     if variable in reading.environment:
         return f"unset {variable}   (or correct it)"
     if error.code in _FILE_CODES or str(reading.file) in error.hint:
-        there = shlex.quote(str(reading.file))
-        return f"mv {there} {there}.not-read   (or correct it)"
+        file = shlex.quote(str(reading.file))
+        return f"mv {file} {file}.not-read   (or correct it)"
     return error.hint
 
 
 def check_key(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether there is a key and one that a header can carry. It is never shown, and neither is its length."""
+    """Check that a key is set and can be sent in a header. Never shows the key or its length.
+
+    Raises ConfigurationError `key_missing`, `key_refused`.
+    """
     endpoint = ModelEndpoint.checked(model=settings.model, base_url=None, api_key=settings.api_key)
     names = next(each.variables for each in SETTINGS if each.name == "api_key")
-    given = [name for name in names if environment.get(name, "").strip()]
+    variables = [name for name in names if environment.get(name, "").strip()]
     if endpoint.api_key is not None:
         if endpoint.api_key[0] in "\"'":
-            message = f"the key in {given[0]} begins with a quotation mark: no key does"
-            raise ConfigurationError(message, code="key_refused", hint=f"export {given[0]}=KEY")
-        unused = f"; {', '.join(given[1:])} not used" if given[1:] else ""
-        yield ok("key", f"set by {given[0]}, well-formed{unused}")
-    elif wanted_by := _wanted_by(settings):
-        message = f"no key is set, and {wanted_by} at OpenAI needs one"
+            message = f"the key in {variables[0]} begins with a quotation mark, which is not part of any key"
+            raise ConfigurationError(message, code="key_refused", hint=f"export {variables[0]}=KEY")
+        unused = f"; {', '.join(variables[1:])} not used" if variables[1:] else ""
+        yield ok("key", f"set by {variables[0]}, well-formed{unused}")
+    elif purpose := _purpose_of_key(settings):
+        message = f"no API key is set, but OpenAI requires one for {purpose}"
         raise ConfigurationError(message, code="key_missing", hint=_KEY_HINT)
     else:
-        yield ok("key", "none set; only OpenAI and servers that ask for one need it")
+        yield ok("key", "not set; required only by OpenAI and some other servers")
 
 
-def _wanted_by(settings: Settings) -> str:
-    """What in the settings is served by OpenAI itself, or ""."""
+def _purpose_of_key(settings: Settings) -> str:
+    """The model or embedder in the settings that OpenAI itself serves; "" if there is none."""
     try:
         endpoint = ModelEndpoint.checked(model=settings.model, base_url=settings.base_url, api_key=None)
     except ConfigurationError:
-        return ""  # the address is none: the check of the model says so
+        return ""  # the model check reports the invalid URL
     if not endpoint.is_openai:
         return ""
     if (settings.embedding or "").startswith("openai:"):
-        return f"the embedding {settings.embedding}"
+        return f"the embedder {settings.embedding}"
     return f"the model {endpoint.model}" if endpoint.model else "every model" if settings.base_url else ""

@@ -1,4 +1,4 @@
-"""The store, collection by collection, and the disk that it is on."""
+"""Checks each collection of the store, and the disk of the store."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -14,78 +14,79 @@ from streamrag_cli.settings import Settings
 from streamrag_cli.store.backend import IntegrityReport, Store, damaged_collection, missing_collection
 from streamrag_cli.store.registry import open_store
 
-_LITTLE_BYTES: Final = 500_000_000
+_LOW_SPACE_BYTES: Final = 500_000_000
 
 
 def check_store(settings: Settings, flags: Mapping[str, object | None], *, full: bool) -> Iterator[Finding]:
-    """Every collection, or the one that a flag names; the one in use has to be there."""
+    """Check all collections, or the one given by a flag. The selected collection must exist."""
     store = open_store(settings.store)
-    there = store.collections()
-    checked = [settings.collection] if flags.get("collection") else there
-    if settings.collection not in there:
+    existing = store.collections()
+    checked = [settings.collection] if flags.get("collection") else existing
+    if settings.collection not in existing:
         error = missing_collection(store, settings.collection)
-        yield failed("store", error, hint=_for(settings.collection, error.hint, settings, flags))
-    for name in (each for each in checked if each in there):
+        yield failed("store", error, hint=_with_flags(settings.collection, error.hint, settings, flags))
+    for name in (each for each in checked if each in existing):
         for finding in chain(_check_collection(store, name, full=full), _check_roots(store, name)):
-            yield replace(finding, collection=name, hint=_for(name, finding.hint, settings, flags))
+            yield replace(finding, collection=name, hint=_with_flags(name, finding.hint, settings, flags))
 
 
 def _check_collection(store: Store, name: str, *, full: bool) -> Iterator[Finding]:
     try:
-        found = store.check_integrity(name, full=full)
+        report = store.check_integrity(name, full=full)
     except StoreError as error:
         yield failed("store", error)
     else:
-        yield from _findings(found, name)
+        yield from _findings(report, name)
 
 
-def _findings(found: IntegrityReport, name: str) -> Iterator[Finding]:
-    if not found.chunks:
+def _findings(report: IntegrityReport, name: str) -> Iterator[Finding]:
+    if not report.chunks:
         empty = f"the collection {name!r} is empty"
         yield failed("store", StoreError(empty, code="store_empty", hint="streamrag ingest PATH"))
         return
-    for problem in found.problems:
+    for problem in report.problems:
         yield failed("store", damaged_collection(name, problem))
-    if found.interrupted and not found.problems:
-        roots = " ".join(shlex.quote(root) for root in found.roots) or "PATH"
-        said = f"an ingest into the collection {name!r} was interrupted; the next one puts it in order"
-        yield warning("store", said, hint=f"streamrag ingest {roots}", code="ingest_interrupted")
-    if found.changing:
-        said = f"the collection {name!r} is being ingested into: its vectors cannot be compared now"
-        yield warning("store", said, hint="streamrag doctor", code="store_busy")
-    elif not found.problems:
-        yield ok("store", f"{name}: {found.summary}", figures=found.figures)
+    if report.interrupted and not report.problems:
+        roots = " ".join(shlex.quote(root) for root in report.roots) or "PATH"
+        message = f"an ingest into the collection {name!r} was interrupted; run it again to complete it"
+        yield warning("store", message, hint=f"streamrag ingest {roots}", code="ingest_interrupted")
+    if report.changing:
+        message = f"an ingest into the collection {name!r} is running, so its vectors cannot be checked now"
+        yield warning("store", message, hint="streamrag doctor", code="store_busy")
+    elif not report.problems:
+        yield ok("store", f"{name}: {report.summary}", figures=report.figures)
 
 
 def _check_roots(store: Store, name: str) -> Iterator[Finding]:
-    """What was ingested, is gone, and has documents in the store."""
+    """Warn about ingested files and folders that no longer exist but still have documents in the store."""
     if not store.has_local_files:
         return
     with suppress(StoreError), store.manifest(name) as manifest:
-        gone = find_missing_files(manifest.roots()) if manifest else frozenset()
-        for root in sorted(gone):
+        missing = find_missing_files(manifest.roots()) if manifest else frozenset()
+        for root in sorted(missing):
             if manifest and any(True for _ in manifest.documents_under(root)):
-                said = f"{name}: {root} is gone, but questions are still answered from its documents"
-                hint = f"mount it, or remove them: streamrag ingest --remove {shlex.quote(root)}"
-                yield warning("store", said, hint=hint, code="root_gone")
+                message = f"{name}: {root} no longer exists, but questions are still answered from its documents"
+                hint = f"mount it, or remove its documents: streamrag ingest --remove {shlex.quote(root)}"
+                yield warning("store", message, hint=hint, code="root_gone")
 
 
-def _for(collection: str, hint: str, settings: Settings, flags: Mapping[str, object | None]) -> str:
-    in_use = collection == settings.collection and not flags.get("collection")
-    return with_target_flags(hint, collection="" if in_use else collection, store=settings.store_named_by(flags))
+def _with_flags(collection: str, hint: str, settings: Settings, flags: Mapping[str, object | None]) -> str:
+    """Add the flags that select this collection and this store to the command at the end of `hint`."""
+    is_default = collection == settings.collection and not flags.get("collection")
+    return with_target_flags(hint, collection="" if is_default else collection, store=settings.store_named_by(flags))
 
 
 def check_disk(store: Store) -> Iterator[Finding]:
-    """Nothing where the disk is another machine's. Raises StoreError `store_not_writable`."""
+    """Check permissions and free space; does nothing for a remote store. Raises StoreError `store_not_writable`."""
     space = store.disk_space()
     if space is None:
         return
     figures = {"free_bytes": space.free_bytes}
     if not space.is_writable:
-        said = f"{space.place}: read-only for this user, so it can be asked and not ingested into"
-        yield warning("disk", said, code="read_only", figures=figures)
-    elif space.free_bytes < _LITTLE_BYTES:
-        said = f"{space.place}: only {space.free}; an ingest needs about four times the size of its text"
-        yield warning("disk", said, hint=f"df -h {space.place}", code="little_room", figures=figures)
+        message = f"{space.place}: read-only for this user; questions work, but ingest does not"
+        yield warning("disk", message, code="read_only", figures=figures)
+    elif space.free_bytes < _LOW_SPACE_BYTES:
+        message = f"{space.place}: only {space.free}; an ingest needs about four times the size of its text"
+        yield warning("disk", message, hint=f"df -h {space.place}", code="little_room", figures=figures)
     else:
         yield ok("disk", f"{space.place}: {space.free}, writable", figures=figures)

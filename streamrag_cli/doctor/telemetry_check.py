@@ -1,4 +1,4 @@
-"""Whether any library could report home, and whether one has left files with which an earlier version did."""
+"""Checks that no library can send telemetry, and that no telemetry files of earlier versions are left."""
 
 import os
 import shlex
@@ -14,30 +14,31 @@ _ONNXRUNTIME: Final = Path("Microsoft", "DeveloperTools", ".onnxruntime")
 
 
 def check_telemetry(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """`environment` names the user's folders; the switches are read from this process's own.
+    """`environment` gives the user's directories; the telemetry variables are those of this process.
 
-    Raises ConfigurationError `active_telemetry`.
+    Raises ConfigurationError `not_silenced`.
     """
-    if loud := active_telemetry(os.environ):
-        message = f"a library may report home: {', '.join(loud)} not as streamrag sets it"
-        hint = " ".join(["unset", *loud, "  (then: streamrag doctor)"])
+    if variables := active_telemetry(os.environ):
+        names, verb = ", ".join(variables), "is" if len(variables) == 1 else "are"
+        message = f"telemetry of a library may be active: {names} {verb} not set as streamrag sets it"
+        hint = " ".join(["unset", *variables, "  (then: streamrag doctor)"])
         raise ConfigurationError(message, code="not_silenced", hint=hint)
-    left = onnxruntime_files(environment)
-    if left:
-        said = (
-            f"onnxruntime keeps an id of this device and reports not sent yet in {' and '.join(map(str, left))}:"
-            " made by an earlier release candidate of streamrag, or by another program"
+    directories = onnxruntime_files(environment)
+    if directories:
+        message = (
+            f"onnxruntime stored a device id and unsent telemetry in {' and '.join(map(str, directories))}; it was"
+            " created by an earlier release candidate of streamrag or by another program"
         )
-        hint = f"rm -r {shlex.join(map(str, (*left, *_sessions(environment))))}"
-        yield warning("telemetry", said, hint=hint, code="telemetry_files")
+        hint = f"rm -r {shlex.join(map(str, (*directories, *_session_files(environment))))}"
+        yield warning("telemetry", message, hint=hint, code="telemetry_files")
     else:
-        yield ok("telemetry", "switched off in every library; onnxruntime has left no files")
+        yield ok("telemetry", "disabled in all libraries; no telemetry files of onnxruntime")
 
 
 def onnxruntime_files(environment: Mapping[str, str]) -> list[Path]:
-    """The directories in which onnxruntime's telemetry keeps its files, as far as they exist.
+    """The existing directories with telemetry files of onnxruntime.
 
-    It takes `XDG_CACHE_HOME` if that is absolute. The engine has no such variable and took the home directory.
+    It uses `XDG_CACHE_HOME` if that is absolute. The engine runs without that variable and used the home directory.
     """
     caches = [Path(environment.get("HOME") or Path.home(), ".cache")]
     if environment.get("XDG_CACHE_HOME", "").startswith("/"):
@@ -45,8 +46,8 @@ def onnxruntime_files(environment: Mapping[str, str]) -> list[Path]:
     return [cache / _ONNXRUNTIME for cache in dict.fromkeys(caches) if (cache / _ONNXRUNTIME).is_dir()]
 
 
-def _sessions(environment: Mapping[str, str]) -> list[Path]:
-    """The files beside them that number a session, in the folder for temporary files; those of this user."""
-    folders = dict.fromkeys((environment.get("TMPDIR") or "/tmp", "/tmp"))  # noqa: S108 - looked for, not written
+def _session_files(environment: Mapping[str, str]) -> list[Path]:
+    """This user's session files of onnxruntime in the directories for temporary files."""
+    folders = dict.fromkeys((environment.get("TMPDIR") or "/tmp", "/tmp"))  # noqa: S108 - only read
     files = [Path(folder, ".ses") for folder in folders]
     return [each for each in files if each.is_file() and each.lstat().st_uid == os.getuid()]

@@ -25,7 +25,7 @@ from streamrag_cli.errors import DocumentError, UsageError
 
 GIT_IGNORE_FILE: Final = ".gitignore"
 OWN_IGNORE_FILE: Final = ".streamragignore"
-IGNORE_FILE_LIMIT_BYTES: Final = 1 << 20
+IGNORE_FILE_LIMIT_BYTES: Final = 1_000_000
 
 IgnoreCode: TypeAlias = Literal["gitignored", "streamragignored", "excluded"]
 

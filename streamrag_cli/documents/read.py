@@ -206,7 +206,7 @@ def _read_at_most(descriptor: int, limit_bytes: int) -> bytes:
 
 
 def _too_large(limit_bytes: int) -> DocumentError:
-    return DocumentError(f"larger than {limit_bytes / (1 << 20):,.4g} MiB", code="too_large")
+    return DocumentError(f"larger than {limit_bytes / 1e6:,.4g} MB", code="too_large")
 
 
 def _translate_error(error: OSError) -> DocumentError:

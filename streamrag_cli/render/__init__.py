@@ -1,1 +1,1 @@
-"""Events on a terminal or in a pipe. Renderers take their streams as arguments and decide nothing."""
+"""Renderers of events for terminals, pipes and JSON. They write to the streams that are passed to them."""

@@ -1,4 +1,4 @@
-"""What `bench` shows: a bar while it asks, then the wait before and after."""
+"""Output of `bench`: a progress bar, then the measured times."""
 
 from typing import Final, TextIO
 
@@ -13,13 +13,13 @@ from streamrag_cli.render.timings import duration
 from streamrag_cli.text import sanitise_line
 
 _QUOTES: Final = (
-    "no model is connected, so these are quotes, which are there all at once; to measure a model:"
+    "no model is connected: these are times of quotes, which do not stream; to measure a model:"
     " streamrag bench --base-url URL QUESTION"
 )
 
 
 class BenchView:
-    """Progress on stderr, where that is a terminal; the figures on stdout."""
+    """Shows progress on stderr if it is a terminal, and the results on stdout."""
 
     def __init__(self, out: TextIO, err: TextIO, *, question: str, json: bool, quiet: bool, plain: bool) -> None:
         self._out = out
@@ -45,22 +45,22 @@ class BenchView:
 
 
 def show_bench(report: Report, *, question: str, out: TextIO, json: bool, plain: bool) -> None:
-    """Print the figures: as a table on a terminal, as lines elsewhere, or as one JSON object."""
+    """Print the results: as a table on a terminal, else as lines, or as one JSON object."""
     if json:
         write_line(out, encode(_as_mapping(report, question)))
         return
     console = console_for(out, plain=plain)
     rows = {
-        "wait, not streamed (whole answer)": report.whole,
-        "wait, streamed (first token)": report.streamed,
+        "not streamed: complete answer": report.whole,
+        "streamed: first token": report.streamed,
         "retrieval": report.retrieval,
-        "total, streamed": report.total,
+        "streamed: complete answer": report.total,
     }
     if out.isatty() and not plain:
         _print_table(report, rows, out)
     else:
         for name, spread in rows.items():
-            print_line(console, f"{name:<35}p50 {duration(spread.p50_ms)}, p95 {duration(spread.p95_ms)}")
+            print_line(console, f"{name:<31}p50 {duration(spread.p50_ms)}, p95 {duration(spread.p95_ms)}")
     print_line(console, _QUOTES if report.quotes else _summary(report))
 
 
@@ -80,10 +80,10 @@ def _print_table(report: Report, rows: dict[str, Spread], out: TextIO) -> None:
 
 
 def _summary(report: Report) -> str:
-    before, after = duration(report.whole.p50_ms), duration(report.streamed.p50_ms)
+    whole, streamed = duration(report.whole.p50_ms), duration(report.streamed.p50_ms)
     model = sanitise_line(report.model)
     runs = "1 run" if report.runs == 1 else f"{report.runs} runs"
-    return f"{model}, {runs} each way: {before} before, {after} after, {report.saved_percent:.1f} % less"
+    return f"{model}, {runs} per mode: output after {streamed} instead of {whole}, {report.saved_percent:.1f} % less"
 
 
 def _as_mapping(report: Report, question: str) -> dict[str, object]:

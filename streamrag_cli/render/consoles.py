@@ -1,4 +1,4 @@
-"""Terminals: Rich consoles that never interpret what they are given, a line, a bar, a size."""
+"""Rich consoles that print text literally, a progress bar, and the terminal size."""
 
 import os
 from typing import TYPE_CHECKING, TextIO
@@ -9,11 +9,12 @@ if TYPE_CHECKING:
 
 
 def console_for(stream: TextIO, *, plain: bool) -> "Console":
-    """A console on `stream` without markup, emoji codes or guessing at highlights.
+    """A console on `stream` without markup, emoji codes or automatic highlighting.
 
-    Colour follows `NO_COLOR` and the terminal; off a terminal, or with `plain`, not one control code is written.
+    Uses colour if the terminal supports it and `NO_COLOR` is not set. With `plain`, or if `stream` is not a terminal,
+    writes no control codes.
     """
-    from rich.console import Console  # 60 ms
+    from rich.console import Console  # imports rich, 60 ms
 
     colour = None if plain or not stream.isatty() else "auto"
     return Console(
@@ -29,14 +30,14 @@ def console_for(stream: TextIO, *, plain: bool) -> "Console":
 
 
 def print_line(console: "Console", text: str, *, style: str = "") -> None:
-    """One line, however long: the terminal wraps it."""
+    """Print one line without wrapping it; the terminal wraps it."""
     from rich.text import Text
 
     console.print(Text(text, style=style), soft_wrap=True)
 
 
 class AskingBar:
-    """How many of some questions are answered. Nothing is shown unless `moves`."""
+    """A progress bar of answered questions. Shows nothing unless `moves`."""
 
     def __init__(self, err: TextIO, *, moves: bool) -> None:
         self._err = err
@@ -60,7 +61,7 @@ class AskingBar:
 
 
 def size_of(terminal: TextIO) -> tuple[int, int]:
-    """Columns and lines; 80 by 24 where the terminal does not say."""
+    """Columns and lines of the terminal; 80 by 24 if unknown."""
     try:
         size = os.get_terminal_size(terminal.fileno())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What `copy` prints: how far it is, on stderr where that is a terminal, and the result."""
+"""Output of `copy`: progress on stderr if it is a terminal, and the result."""
 
 from collections.abc import Iterator
 from typing import TextIO
@@ -12,7 +12,7 @@ from streamrag_cli.store.copying import CopyProgress
 def show_copy(
     steps: Iterator[CopyProgress], collection: str, *, out: TextIO, err: TextIO, json: bool, quiet: bool
 ) -> None:
-    """Run the copy to its end and say what it came to."""
+    """Run the copy to completion and print the result."""
     shows_steps = err.isatty() and not quiet
     last = CopyProgress(documents=0, documents_in_all=0, chunks=0)
     try:

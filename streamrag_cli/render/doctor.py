@@ -1,4 +1,4 @@
-"""What `doctor` prints: a line for each finding as it is made, a hint under what can be mended, and a last line."""
+"""Output of `doctor`: one line per finding, its hint, and a summary line."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, TextIO
@@ -15,12 +15,12 @@ _STYLES: Final[dict[State, str]] = {"ok": "green", "warning": "yellow", "failed"
 
 
 def show_findings(findings: Iterable[Finding], *, out: TextIO, json: bool, plain: bool) -> ExitCode:
-    """Print the findings, as lines or as one JSON object, and return what they mean for the shell."""
+    """Print the findings, as lines or as one JSON object, and return the exit code."""
     return _as_json(list(findings), out) if json else _as_lines(findings, out, plain=plain)
 
 
-def _as_json(found: Sequence[Finding], out: TextIO) -> ExitCode:
-    code = exit_code_of(found)
+def _as_json(findings: Sequence[Finding], out: TextIO) -> ExitCode:
+    code = exit_code_of(findings)
     checks = [
         {
             "check": each.check,
@@ -31,7 +31,7 @@ def _as_json(found: Sequence[Finding], out: TextIO) -> ExitCode:
             "collection": each.collection,
             "figures": dict(each.figures),
         }
-        for each in found
+        for each in findings
     ]
     write_line(out, encode({"version": FORMAT_VERSION, "exit_code": int(code), "checks": checks}))
     return code
@@ -41,9 +41,9 @@ def _as_lines(findings: Iterable[Finding], out: TextIO, *, plain: bool) -> ExitC
     from rich.text import Text
 
     console = console_for(out, plain=plain)
-    found = []
+    printed = []
     for each in findings:
-        found.append(each)
+        printed.append(each)
         line = Text(f"{each.state:<9}", style=_STYLES[each.state])
         line.append(f"{each.check:<11}", style="not bold default")
         line.append(sanitise_line(each.found), style="not bold default")
@@ -51,9 +51,9 @@ def _as_lines(findings: Iterable[Finding], out: TextIO, *, plain: bool) -> ExitC
         if each.hint:
             print_line(console, f"{'hint:':>20} {sanitise_line(each.hint)}")
         out.flush()
-    counts = {state: sum(each.state == state for each in found) for state in _STYLES}
-    said = [f"{counts['failed']} failed"] if counts["failed"] else []
+    counts = {state: sum(each.state == state for each in printed) for state in _STYLES}
+    summary = [f"{counts['failed']} failed"] if counts["failed"] else []
     if counts["warning"]:
-        said.append(f"{counts['warning']} warning{'s' if counts['warning'] > 1 else ''}")
-    print_line(console, ", ".join(said) or "all is well")
-    return exit_code_of(found)
+        summary.append(f"{counts['warning']} warning{'s' if counts['warning'] > 1 else ''}")
+    print_line(console, ", ".join(summary) or "all checks passed")
+    return exit_code_of(printed)

@@ -1,4 +1,4 @@
-"""How every failure reads: one line of what happened, one line with a command that mends it."""
+"""Prints an error: one line with what happened, one line with a hint."""
 
 from typing import TextIO
 
@@ -6,7 +6,7 @@ from streamrag_cli.text import sanitise_line
 
 
 def print_error(err: TextIO, message: str, hint: str = "") -> None:
-    """Write the failure to `err`, whatever is in it."""
+    """Print the error on `err`, without control characters."""
     err.write(f"streamrag: {sanitise_line(message)}\n")
     if hint:
         err.write(f"hint: {sanitise_line(hint)}\n")

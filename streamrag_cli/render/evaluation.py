@@ -1,4 +1,4 @@
-"""What `eval` shows: a bar for the ingest, a bar for the questions, then the figures."""
+"""Output of `eval`: progress bars of the ingest and of the questions, then the results."""
 
 from typing import TextIO
 
@@ -11,7 +11,7 @@ from streamrag_cli.render.machine import write_line
 
 
 class EvaluationView:
-    """Progress on stderr."""
+    """Shows progress on stderr."""
 
     def __init__(self, err: TextIO, *, quiet: bool, plain: bool) -> None:
         self._ingest = IngestView(err, quiet=quiet, plain=plain, verbose=False)
@@ -29,7 +29,7 @@ class EvaluationView:
 
 
 def show_report(report: Report, *, out: TextIO, json: bool, plain: bool) -> None:
-    """Print the figures as lines, or as one JSON object with exactly these names."""
+    """Print the results as lines, or as one JSON object with the same names."""
     figures = report.as_mapping()
     if json:
         write_line(out, encode(figures))

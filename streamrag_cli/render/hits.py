@@ -1,4 +1,4 @@
-"""What `search` prints: a table on a terminal, a line a hit in a pipe, JSON for programs."""
+"""Output of `search`: a table on a terminal, one line per hit in a pipe, or JSON."""
 
 from collections.abc import Sequence
 from typing import TextIO
@@ -13,7 +13,7 @@ from streamrag_cli.render.tables import location, notes, print_sources
 
 
 class Hits:
-    """In a pipe each hit is `path:line`, score and excerpt, separated by tabs, and what `notes` says."""
+    """Renders hits. In a pipe, a line is `path:line`, score, excerpt and notes, separated by tabs."""
 
     def __init__(
         self, out: TextIO, err: TextIO, *, query: str, json: bool, jsonl: bool, quiet: bool, plain: bool
@@ -42,7 +42,7 @@ class Hits:
                 pass
 
     def close(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: all output is already written."""
 
     def _show(self, sources: Sequence[Source]) -> None:
         if self._json:
@@ -56,8 +56,8 @@ class Hits:
             print_sources(console_for(self._out, plain=False), sources)
         else:
             for source in sources:
-                said = "".join(f"\t({note})" for note in notes(source))
-                self._out.write(f"{location(source)}\t{source.score:.2f}\t{source.content}{said}\n")
+                suffix = "".join(f"\t({note})" for note in notes(source))
+                self._out.write(f"{location(source)}\t{source.score:.2f}\t{source.content}{suffix}\n")
             self._out.flush()
 
     def _write(self, value: object) -> None:

@@ -1,4 +1,4 @@
-"""An ingest on a terminal: a progress bar while it runs, a line a failed file, a summary at the end. All on stderr."""
+"""Output of `ingest` on stderr: a progress bar, one line per failed file, and a summary; or JSON on stdout."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _SUFFIXES_SHOWN: Final = 8
 _NAME_SHOWN: Final = 20
 SAY_EVERY_S: Final = 5.0
-"""How often progress is said if stderr is not a terminal."""
+"""Interval of progress lines if stderr is not a terminal."""
 _SKIPPED: Final = {
     "secret": "possible secret",
     "gitignored": "ignored by git",
@@ -37,15 +37,15 @@ _SKIPPED: Final = {
     "unsupported": "unsupported format",
     "binary": "binary, not text",
     "duplicate": "linked twice",
-    "outside_root": "link out of the folder",
+    "outside_root": "link to outside the folder",
     "broken_link": "broken link",
     "not_a_regular_file": "not a regular file",
 }
-_SHOWN_WITHOUT_ASKING = frozenset({"failed"})
+_ALWAYS_SHOWN = frozenset({"failed"})
 
 
 class IngestView:
-    """For people."""
+    """Shows an ingest to users: progress, notes, failed files and a summary."""
 
     def __init__(
         self, err: TextIO, *, quiet: bool, plain: bool, verbose: bool, clock: Callable[[], float] = time.monotonic
@@ -58,7 +58,7 @@ class IngestView:
         self._task: TaskID | None = None
         self._moves = err.isatty() and not (plain or quiet)
         self._clock = clock
-        self._spoke_at = clock()
+        self._last_line_at = clock()
         self._finished = 0
         self._remaining = RemainingTime(clock)
 
@@ -92,23 +92,19 @@ class IngestView:
             self._finished += 1
             speed = self._bar.tasks[0].speed
             self._move_bar(self._finished, f"{speed:.1f} files/s" if speed else "")
-        if (
-            self._verbose
-            or event.action in _SHOWN_WITHOUT_ASKING
-            or (event.reason and event.action in {"added", "changed"})
-        ):
-            because = f": {event.reason}" if event.reason else ""
-            self._line(f"{event.action:9} {event.source}{because}")
+        if self._verbose or event.action in _ALWAYS_SHOWN or (event.reason and event.action in {"added", "changed"}):
+            reason = f": {event.reason}" if event.reason else ""
+            self._line(f"{event.action:9} {event.source}{reason}")
 
     def _progress(self, event: FileProgress) -> None:
-        """Move the bar within a file; without a bar say something every few seconds."""
+        """Show progress within a file: on the bar, or as a line every `SAY_EVERY_S` seconds."""
         if self._bar is not None and self._task is not None:
             share = event.embedded / event.chunks if event.chunks else 0.0
             name = event.source.rpartition("/")[2]
             name = name if len(name) <= _NAME_SHOWN else f"{name[: _NAME_SHOWN - 3]}..."
             rate = f"{event.embedded:,}/{event.chunks:,} of {name}" if event.chunks else f"reading {name}"
             self._move_bar(self._finished + share, rate)
-        elif self._clock() - self._spoke_at >= SAY_EVERY_S:
+        elif self._clock() - self._last_line_at >= SAY_EVERY_S:
             self._line(progress_line(event))
 
     def _move_bar(self, completed: float, rate: str) -> None:
@@ -118,7 +114,7 @@ class IngestView:
         self._bar.update(self._task, completed=completed, rate=rate, left=self._remaining.after(completed, total))
 
     def _line(self, text: str) -> None:
-        self._spoke_at = self._clock()
+        self._last_line_at = self._clock()
         print_line(self._bar.console if self._bar else self._console, text)
 
     def _start_bar(self, documents: int) -> None:
@@ -144,7 +140,7 @@ class IngestView:
 
 
 def progress_line(event: FileProgress) -> str:
-    """How far a large file is, as one line.
+    """The progress of a large file as one line.
 
     >>> progress_line(FileProgress(source="big.csv", embedded=1200, chunks=3000))
     '... 1,200 of 3,000 passages of big.csv'
@@ -155,7 +151,7 @@ def progress_line(event: FileProgress) -> str:
 
 
 class IngestLines(JsonLines):
-    """Every event as a line, progress once a second at most."""
+    """Writes every event as a line of JSON, progress at most once a second."""
 
     def __init__(self, out: TextIO, err: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(out, err)
@@ -172,7 +168,7 @@ class IngestLines(JsonLines):
 
 
 class IngestObject:
-    """For programs: the last event and what failed, as one object."""
+    """Writes the final event and the failed files as one JSON object."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out = out
@@ -185,8 +181,8 @@ class IngestObject:
             case DocumentSeen(action="failed"):
                 self._failed.append({"source": event.source, "reason": event.reason})
             case IngestDone():
-                said = to_mapping(event)
-                self._result |= {key: value for key, value in said.items() if key not in {"type", "done"}}
+                fields = to_mapping(event)
+                self._result |= {key: value for key, value in fields.items() if key not in {"type", "done"}}
             case Error(message=message, code=code, hint=hint):
                 self._result["error"] = {"message": message, "code": code, "hint": hint}
                 print_error(self._err, message, hint)
@@ -198,19 +194,20 @@ class IngestObject:
 
 
 def summary(done: IngestDone) -> str:
-    """What the ingest did, as one line.
+    """The summary of an ingest as one line.
 
     >>> counts = {"added": 2, "changed": 0, "unchanged": 40, "deleted": 1, "skipped": 3, "failed": 0}
     >>> summary(IngestDone(counts=counts, chunks_written=19, chunks=310, elapsed_ms=1234.5, dry_run=False))
-    '2 added, 40 unchanged, 1 deleted, 3 skipped; 310 chunks in the store; 1.2 s'
+    '2 added, 40 unchanged, 1 deleted, 3 skipped; 310 chunks in the collection; 1.2 s'
     """
     counted = ", ".join(f"{count} {action}" for action, count in done.counts.items() if count) or "nothing to do"
-    would = "dry run, nothing written: " if done.dry_run else ""
-    return f"{would}{counted}; {done.chunks} chunks in the store; {duration(done.elapsed_ms)}"
+    prefix = "dry run, nothing written: " if done.dry_run else ""
+    chunks = "1 chunk" if done.chunks == 1 else f"{done.chunks} chunks"
+    return f"{prefix}{counted}; {chunks} in the collection; {duration(done.elapsed_ms)}"
 
 
 def skipped_line(done: IngestDone) -> str:
-    """Why files were skipped, or "" if none was.
+    """The reasons for which files were skipped, as one line; "" if none was skipped.
 
     >>> done = IngestDone(counts={"skipped": 4}, chunks_written=0, chunks=0, elapsed_ms=1.0, dry_run=False,
     ...     skipped={"unsupported": 3, "hidden": 1}, unsupported={".xlsx": 2, ".pptx": 1})
@@ -236,18 +233,18 @@ def _suffixes(code: str, done: IngestDone) -> str:
 
 
 def secrets_line(done: IngestDone) -> str:
-    """How to find out about files that were withheld, or "" if none was."""
+    """A note about withheld files; "" if there are none."""
     count = done.skipped.get("secret", 0)
     if not count:
         return ""
-    them = "file was withheld as a possible secret" if count == 1 else "files were withheld as possible secrets"
-    return f"note: {count} {them}; -v says which and why, and naming a file reads it: streamrag ingest FILE"
+    withheld = "file was withheld as a possible secret" if count == 1 else "files were withheld as possible secrets"
+    return f"note: {count} {withheld}; list them with -v, or ingest one by naming it: streamrag ingest FILE"
 
 
 def ingest_renderer(
     *, json: bool, jsonl: bool, quiet: bool, plain: bool, verbose: bool, out: TextIO, err: TextIO
 ) -> IngestView | IngestObject | IngestLines:
-    """The renderer that the flags of `ingest` ask for."""
+    """The renderer for the output flags of `ingest`."""
     if jsonl:
         return IngestLines(out, err)
     if json:

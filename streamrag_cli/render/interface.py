@@ -1,13 +1,13 @@
-"""What a renderer is."""
+"""The interface of renderers."""
 
 from typing import Protocol, TypeVar
 
-Shown_contra = TypeVar("Shown_contra", contravariant=True)
+Event_contra = TypeVar("Event_contra", contravariant=True)
 
 
-class Renderer(Protocol[Shown_contra]):
-    """Shows one stream of events. `close` is called however the stream ends, also after an interruption."""
+class Renderer(Protocol[Event_contra]):
+    """Shows one stream of events. `close` is always called at the end, also after an error or an interruption."""
 
-    def handle(self, event: Shown_contra) -> None: ...
+    def handle(self, event: Event_contra) -> None: ...
 
     def close(self) -> None: ...

@@ -1,7 +1,7 @@
-"""The answer as live Markdown on a terminal, and the sources it cites as links.
+"""Renders the answer as live Markdown on a terminal, with citations as links to their sources.
 
-Here the room next door gets what it does not look for itself: the clock, the terminal's size, and a timer of the
-event loop for the last frame of a burst.
+Provides the `markdown` package with the clock, the terminal size, and an event loop timer for the last frame of a
+burst.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from streamrag_cli.render.status_output import StatusOutput
 
 
 class LiveMarkdown:
-    """Renders each token as it comes; with `stream=False` the answer is shown once it is complete."""
+    """Renders each token as it arrives; with `stream=False`, renders the answer when it is complete."""
 
-    def __init__(self, out: TextIO, side: StatusOutput, *, stream: bool) -> None:
+    def __init__(self, out: TextIO, status: StatusOutput, *, stream: bool) -> None:
         self._out = out
-        self._side = side
-        self._streams = stream
-        self._held: list[str] = []
+        self._status = status
+        self._stream = stream
+        self._pending: list[str] = []
         self._sources: tuple[Source, ...] | None = None
         self._answer: MarkdownStream | None = None
         self._size = (0, 0)
@@ -32,26 +32,26 @@ class LiveMarkdown:
 
     def handle(self, event: AskEvent) -> None:
         match event:
-            case Token(text=text) if self._streams:
+            case Token(text=text) if self._stream:
                 self._show(text)
             case Token(text=text):
-                self._held.append(text)
+                self._pending.append(text)
             case Citations() | Done() | Error():
                 self._end()
-                self._side.handle(event)
+                self._status.handle(event)
             case _:
                 if isinstance(event, Sources):
                     self._sources = event.sources
-                self._beside(event)
+                self._show_status(event)
 
     def close(self) -> None:
         self._end()
-        self._side.close()
+        self._status.close()
 
     def _show(self, text: str) -> None:
         now_s = time.monotonic()
         answer = self._answer or self._begin()
-        self._look_at_size(answer, now_s)
+        self._update_size(answer, now_s)
         answer.feed(text, now_s)
         self._set_timer()
 
@@ -62,13 +62,13 @@ class LiveMarkdown:
             self._out,
             columns=columns,
             lines=lines,
-            color_system=console.color_system,  # type: ignore[arg-type]  # never "windows" where legacy_windows is off
+            color_system=console.color_system,  # type: ignore[arg-type]  # never "windows" because legacy_windows is off
             no_color=console.no_color,
             references=None if self._sources is None else {source.n: _address(source) for source in self._sources},
         )
         return self._answer
 
-    def _look_at_size(self, answer: MarkdownStream, now_s: float) -> None:
+    def _update_size(self, answer: MarkdownStream, now_s: float) -> None:
         size = size_of(self._out)
         if size != self._size:
             self._size = size
@@ -77,40 +77,40 @@ class LiveMarkdown:
     def _set_timer(self) -> None:
         if self._timer is not None or self._answer is None or self._answer.due_s is None:
             return
-        with contextlib.suppress(RuntimeError):  # without an event loop the next token draws, or the end
+        with contextlib.suppress(RuntimeError):  # without an event loop, the next token or the end draws
             wait_s = max(0.0, self._answer.due_s - time.monotonic())
             self._timer = asyncio.get_running_loop().call_later(wait_s, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
         if self._answer is not None:
-            with contextlib.suppress(OSError):  # the next write will fail just so, where somebody can tell
+            with contextlib.suppress(OSError):  # the next write fails too, where the error can be reported
                 now_s = time.monotonic()
-                self._look_at_size(self._answer, now_s)
+                self._update_size(self._answer, now_s)
                 self._answer.tick(now_s)
             self._set_timer()
 
-    def _beside(self, event: AskEvent) -> None:
+    def _show_status(self, event: AskEvent) -> None:
         if self._answer is not None:
             self._answer.suspend(time.monotonic())
-        self._side.handle(event)
+        self._status.handle(event)
         self._set_timer()
 
     def _end(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._held and self._answer is None:
+        if self._pending and self._answer is None:
             self._begin()
         answer, self._answer = self._answer, None
         if answer is not None:
-            self._look_at_size(answer, time.monotonic())
-            answer.finish("".join(self._held))
-            self._held = []
+            self._update_size(answer, time.monotonic())
+            answer.finish("".join(self._pending))
+            self._pending = []
 
 
 def _address(source: Source) -> str:
-    """The source's file and, as a fragment, its line; "" for a source without a file."""
+    """The file URL of the source with its line as the fragment; "" for a source without a file."""
     if not source.path:
         return ""
     line = "" if source.line_start is None else f"#{source.line_start}"

@@ -1,6 +1,6 @@
-"""JSON for programs: `--json`, one object at the end; `--jsonl`, one event a line as it happens.
+"""JSON output: one object at the end (`--json`), or one line per event as it happens (`--jsonl`).
 
-JSON is UTF-8 whatever the locale says, so the bytes are written as such.
+Always UTF-8 regardless of the locale, so it is written as bytes.
 """
 
 from typing import TextIO
@@ -12,7 +12,7 @@ from streamrag_cli.render.error_output import print_error
 
 
 class JsonLines:
-    """Writes each event the moment it comes, in the format that the server sends after `data: `."""
+    """Writes each event as it arrives, in the format that the server sends after `data: `."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out = out
@@ -24,11 +24,11 @@ class JsonLines:
             print_error(self._err, event.message, event.hint)
 
     def close(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: all output is already written."""
 
 
 class JsonObject:
-    """Collects the events and writes one object when the stream has ended, however it ended."""
+    """Collects the events and writes one object at the end of the stream, also after an error."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out = out

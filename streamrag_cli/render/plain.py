@@ -1,4 +1,4 @@
-"""The answer as text and nothing else: what a pipe gets, and a terminal that cannot redraw."""
+"""Prints the answer as plain text, to a pipe or to a terminal that cannot redraw."""
 
 from typing import TextIO
 
@@ -7,16 +7,16 @@ from streamrag_cli.render.status_output import StatusOutput
 
 
 class PlainText:
-    """Writes each token as it comes, and one newline after the last.
+    """Writes each token as it arrives, and a newline after the last one.
 
-    With `stream=False` the whole answer is written at the end, in one piece.
+    With `stream=False`, writes the answer when it is complete.
     """
 
-    def __init__(self, out: TextIO, side: StatusOutput, *, stream: bool) -> None:
+    def __init__(self, out: TextIO, status: StatusOutput, *, stream: bool) -> None:
         self._out = out
-        self._side = side
+        self._status = status
         self._stream = stream
-        self._held: list[str] = []
+        self._pending: list[str] = []
         self._wrote = False
 
     def handle(self, event: AskEvent) -> None:
@@ -24,23 +24,23 @@ class PlainText:
             case Token(text=text) if self._stream:
                 self._write(text)
             case Token(text=text):
-                self._held.append(text)
+                self._pending.append(text)
             case Citations() | Done() | Error():
                 self._end()
-                self._side.handle(event)
+                self._status.handle(event)
             case _:
                 if self._wrote:
                     self._out.flush()  # a pipe is block-buffered: keep the order
-                self._side.handle(event)
+                self._status.handle(event)
 
     def close(self) -> None:
         self._end()
-        self._side.close()
+        self._status.close()
 
     def _end(self) -> None:
-        if self._held:
-            self._write("".join(self._held))
-            self._held = []
+        if self._pending:
+            self._write("".join(self._pending))
+            self._pending = []
         if self._wrote:
             self._write("\n")
             self._wrote = False

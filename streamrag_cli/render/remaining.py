@@ -1,4 +1,4 @@
-"""How long an ingest still takes."""
+"""Estimates the remaining time of an ingest."""
 
 from collections import deque
 from collections.abc import Callable
@@ -10,7 +10,7 @@ _STEADY_WITHIN: Final = 1.25
 
 
 class RemainingTime:
-    """An estimate of the time left, shown once several in a row agree: the first files say little about the rest."""
+    """Estimates the remaining time. Shows it only when consecutive estimates agree, since early ones are unreliable."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -19,7 +19,7 @@ class RemainingTime:
         self._estimates: deque[float] = deque(maxlen=_STEADY_ESTIMATES)
 
     def after(self, completed: float, total: float) -> str:
-        """What is left once `completed` of `total` is done, such as `0:42 left`; "" as long as that is not known."""
+        """The remaining time after `completed` of `total`, such as `0:42 left`; "" while the estimates disagree."""
         spent_s = self._clock() - self._started_at
         if completed > self._completed and spent_s > 0:
             self._completed = completed

@@ -1,4 +1,4 @@
-"""What `status` prints."""
+"""Output of `status`."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import TextIO
@@ -15,19 +15,19 @@ def show_status(
     store: str,
     collections: Sequence[CollectionStatus],
     *,
-    gone: Collection[str],
+    missing: Collection[str],
     removal: Callable[[str, str], str],
     out: TextIO,
     json: bool,
     plain: bool,
 ) -> None:
-    """Print the store's collections, as text or as one JSON object.
+    """Print the collections of the store, as text or as one JSON object.
 
-    `gone` are roots that no longer exist; `removal` gives the command that removes one from a collection.
+    `missing` are roots that no longer exist. `removal(collection, root)` returns the command that removes one.
     """
     if json:
-        found = [public(each) | _gone_roots(each.roots, gone) for each in collections]
-        write_line(out, encode({"version": FORMAT_VERSION, "store": store, "collections": found}))
+        objects = [public(each) | _gone_roots(each.roots, missing) for each in collections]
+        write_line(out, encode({"version": FORMAT_VERSION, "store": store, "collections": objects}))
         return
     console = console_for(out, plain=plain)
     print_line(console, sanitise_line(f"store       {store}"))
@@ -38,19 +38,19 @@ def show_status(
             "chunks": f"{each.chunks:,}",
             "embedding": f"{each.embedding}, {each.dimension} dimensions" if each.dimension else each.embedding,
             "size": f"{each.size_bytes / 1e6:,.1f} MB",
-            "last ingest": each.last_ingest or "never finished",
+            "last ingest": each.last_ingest or "never completed",
             "from": ", ".join(each.roots) or "nothing",
         }
         console.print()
         for name, value in lines.items():
             print_line(console, sanitise_line(f"{name:<12}{value}"))
         for root in each.roots:
-            if root in gone:
-                said = f"note: {root} is gone; to remove what the store has from there: "
-                print_line(console, sanitise_line(said + removal(each.collection, root)))
+            if root in missing:
+                note = f"note: {root} no longer exists; to remove its documents: "
+                print_line(console, sanitise_line(note + removal(each.collection, root)))
 
 
-def _gone_roots(roots: Sequence[str], gone: Collection[str]) -> dict[str, list[str]]:
-    """The additional key of a collection, if any of its roots is gone."""
-    found = [root for root in roots if root in gone]
-    return {"gone_roots": found} if found else {}
+def _gone_roots(roots: Sequence[str], missing: Collection[str]) -> dict[str, list[str]]:
+    """The JSON key `gone_roots`, if any root of the collection is missing."""
+    missing_roots = [root for root in roots if root in missing]
+    return {"gone_roots": missing_roots} if missing_roots else {}

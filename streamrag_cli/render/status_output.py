@@ -1,4 +1,4 @@
-"""What stands beside the answer, on stderr: sources, notices, timings, errors."""
+"""Prints everything except the answer on stderr: sources, notices, timings, errors."""
 
 from typing import Protocol, TextIO
 
@@ -10,7 +10,7 @@ from streamrag_cli.render.timings import stage_lines, timings_line
 
 
 class StatusOutput(Protocol):
-    """Shows every event but the answer's tokens."""
+    """Shows all events except the tokens of the answer."""
 
     def handle(self, event: AskEvent) -> None: ...
 
@@ -18,7 +18,7 @@ class StatusOutput(Protocol):
 
 
 class ErrorsOnly:
-    """Errors only."""
+    """Shows only errors."""
 
     def __init__(self, err: TextIO) -> None:
         self._err = err
@@ -28,11 +28,11 @@ class ErrorsOnly:
             print_error(self._err, event.message, event.hint)
 
     def close(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: all output is already written."""
 
 
 class StatusPanel:
-    """The sources as a table, then notices, timings and errors as lines."""
+    """Shows the sources as a table, and notices, timings and errors as lines."""
 
     def __init__(self, err: TextIO, *, plain: bool) -> None:
         self._err = err
@@ -47,7 +47,7 @@ class StatusPanel:
             case Citations(unknown=unknown) if unknown:
                 markers = " ".join(f"[{n}]" for n in unknown)
                 count = len(self._sources)
-                self._note(f"the answer cites {markers}, but there {_are(count, 'source')}")
+                self._note(f"the answer cites {markers}, but there {_is_or_are(count, 'source')}")
             case Notice(message=message):
                 self._note(message)
             case Done():
@@ -75,5 +75,5 @@ class StatusPanel:
         print_line(console_for(self._err, plain=self._plain), text, style=style)
 
 
-def _are(count: int, noun: str) -> str:
+def _is_or_are(count: int, noun: str) -> str:
     return f"is 1 {noun}" if count == 1 else f"are {count} {noun}s"

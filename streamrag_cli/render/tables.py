@@ -1,4 +1,4 @@
-"""Tables: sources, and what a store holds. They fit any width."""
+"""Prints sources as a table that fits any width."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-_ROOM_FOR_A_TABLE: Final = 60
+_MIN_TABLE_COLUMNS: Final = 60
 _COPIES_NAMED: Final = 3
 
 
 def location(source: Source) -> str:
-    """Where to look: `path:line` where the file has lines, else the path and, in a paged document, the page."""
+    """The location of a source: `path:line`, `path p. PAGE` for paged documents, or the path."""
     if source.line_start is not None:
         return f"{source.source}:{source.line_start}"
     if source.page is not None:
@@ -23,17 +23,17 @@ def location(source: Source) -> str:
 
 
 def notes(source: Source) -> list[str]:
-    """What to know about the source: that its file is gone, where near-copies of it are."""
-    found = ["file is gone"] if source.path in source.gone_paths else []
+    """Notes on a source: that its file is missing, and the locations of near-duplicates."""
+    texts = ["file missing"] if source.path in source.gone_paths else []
     if source.also:
         more = f" and {len(source.also) - _COPIES_NAMED} more" if len(source.also) > _COPIES_NAMED else ""
-        found.append(f"also: {', '.join(source.also[:_COPIES_NAMED])}{more}")
-    return found
+        texts.append(f"also: {', '.join(source.also[:_COPIES_NAMED])}{more}")
+    return texts
 
 
 def print_sources(console: "Console", sources: Sequence[Source]) -> None:
-    """The sources in the order of their numbers; on a narrow screen as lines instead of a table."""
-    if console.width < _ROOM_FOR_A_TABLE:
+    """Print the sources in the order of their numbers; on a narrow screen as lines instead of a table."""
+    if console.width < _MIN_TABLE_COLUMNS:
         _print_lines(console, sources)
         return
     from rich import box
@@ -46,27 +46,27 @@ def print_sources(console: "Console", sources: Sequence[Source]) -> None:
     table.add_column("score", justify="right", no_wrap=True, width=5)
     table.add_column("heading and excerpt", overflow="fold", ratio=6)
     for source in sources:
-        what = Text(source.title, style="bold")
+        excerpt = Text(source.title, style="bold")
         if source.title:
-            what.append("\n")
-        what.append(source.content, style="not bold dim")
-        where = _linked(console, source)
+            excerpt.append("\n")
+        excerpt.append(source.content, style="not bold dim")
+        place = _linked_location(console, source)
         for note in notes(source):
-            where.append(f"\n({note})", style="yellow" if source.path in source.gone_paths else "dim")
-        table.add_row(Text(str(source.n), style="cyan"), where, Text(f"{source.score:.2f}"), what)
+            place.append(f"\n({note})", style="yellow" if source.path in source.gone_paths else "dim")
+        table.add_row(Text(str(source.n), style="cyan"), place, Text(f"{source.score:.2f}"), excerpt)
     console.print(table)
 
 
 def _print_lines(console: "Console", sources: Sequence[Source]) -> None:
     for source in sources:
-        line = _linked(console, source)
+        line = _linked_location(console, source)
         console.print(
             f"[{source.n}]", line, f"{source.score:.2f}", *(f"({note})" for note in notes(source)), soft_wrap=True
         )
 
 
-def _linked(console: "Console", source: Source) -> "Text":
-    """The location, on a terminal as a link to the file."""
+def _linked_location(console: "Console", source: Source) -> "Text":
+    """The location; on a terminal, a link to the file."""
     from rich.style import Style
     from rich.text import Text
 

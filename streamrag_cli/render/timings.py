@@ -1,4 +1,4 @@
-"""The line after the answer: how long it took, who wrote it, what it used."""
+"""Formats timings: the line after the answer, and the stages of `--timings`."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from streamrag_cli.events import Done
 
 
 def timings_line(done: Done) -> str:
-    """Say the timings that there are.
+    """The timings, the model and its token usage as one line; unknown values are left out.
 
     >>> from streamrag_cli.model import Timings, Usage
     >>> usage = Usage(input_tokens=812, output_tokens=97, total_tokens=909)
@@ -33,7 +33,7 @@ def timings_line(done: Done) -> str:
 
 
 def stage_lines(stages: Mapping[str, float]) -> list[str]:
-    """Where the milliseconds went, a line a stage; the steps of a stage are set in below it.
+    """The time spent in each stage, one line per stage; steps of a stage are indented below it.
 
     >>> stage_lines({"imports": 61.24, "retrieval": 20.0, "retrieval: embed": 8.5})
     ['  imports        61.2 ms', '  retrieval      20.0 ms', '    embed         8.5 ms']
@@ -46,7 +46,7 @@ def stage_lines(stages: Mapping[str, float]) -> list[str]:
 
 
 def duration(milliseconds: float) -> str:
-    """A time as people read it.
+    """Format a duration.
 
     >>> [duration(each) for each in (0.4, 41.3, 2140, 187_000)]
     ['0 ms', '41 ms', '2.1 s', '3 min 07 s']

@@ -1,4 +1,4 @@
-"""One calm line while there is nothing else to show: what is awaited and for how long. It leaves no trace."""
+"""Shows a line with the current wait and its duration until there is other output, then erases it."""
 
 import asyncio
 import time
@@ -9,16 +9,16 @@ from streamrag_cli.events import AskEvent, Status
 from streamrag_cli.render.interface import Renderer
 
 _EVERY_S: Final = 0.1
-_CALM_FOR_S: Final = 0.3  # a wait that is over sooner is not worth a line that comes and goes
+_SHOWN_AFTER_S: Final = 0.3  # shorter waits would only flicker
 _COUNTED_AFTER_S: Final = 1.0
 _NARROWEST_COLUMNS: Final = 20
 _ERASE_LINE: Final = "\r\x1b[2K"
 
 
 class WaitingLine:
-    """Shows `Status` events on the last line of a terminal and takes them away before any other event is shown.
+    """Shows `Status` events on the last line of a terminal, and erases them before any other event is shown.
 
-    To be driven inside a running event loop, whose timer counts the seconds.
+    Requires a running event loop for its timer.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class WaitingLine:
         if isinstance(event, Status) and event.detail and self._columns >= _NARROWEST_COLUMNS:
             if event.detail != self._detail:
                 self._detail, self._since_s = event.detail, self._clock()
-            self._wait_for(_CALM_FOR_S)
+            self._wait_for(_SHOWN_AFTER_S)
         self._renderer.handle(event)
 
     def close(self) -> None:
@@ -67,7 +67,7 @@ class WaitingLine:
 
 
 def waiting_line(detail: str, waited_s: float) -> str:
-    """What is awaited, and from one second on for how long.
+    """The line to show: the wait, and its duration after the first second.
 
     >>> waiting_line("waiting for llama3.2", 0.4), waiting_line("waiting for llama3.2", 1.24)
     ('waiting for llama3.2...', 'waiting for llama3.2... 1.2 s')

@@ -1,4 +1,4 @@
-"""Users for the tests of the command line: one who has ingested documents, one who has nothing yet."""
+"""Command-line users: one with a store, one without."""
 
 import shutil
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ A book may be kept for four weeks. Whoever returns it late pays twenty cents for
 
 @pytest.fixture(scope="session")
 def cold_cli_with_store(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
-    """A user whose store holds the sample documents and a handbook. To be read only."""
+    """A user with the sample documents and a handbook in the store. Tests must not change the store."""
     home = tmp_path_factory.mktemp("cli")
     work = home / "work"
     shutil.copytree(ROOT / "sample_docs", work / "sample_docs")
@@ -36,16 +36,16 @@ def cold_cli_with_store(tmp_path_factory: pytest.TempPathFactory) -> CommandLine
     (work / "evil").mkdir()
     (work / "evil" / EVIL_NAME).write_text(EVIL_TEXT, encoding="utf-8")
     user = CommandLine(home=home, directory=work)
-    with warm(user) as soon:
+    with warm(user) as warm_user:
         for arguments in (("sample_docs", "handbook.md"), ("evil", "-c", "evil")):
-            ingested = soon.run("ingest", *arguments)
+            ingested = warm_user.run("ingest", *arguments)
             assert ingested.code == 0, ingested
     return user
 
 
 @pytest.fixture(scope="session")
 def cli_with_store(cold_cli_with_store: CommandLine) -> Iterator[WarmCommandLine]:
-    """The same user, for what does not depend on how a process starts."""
+    """Like `cold_cli_with_store`, with processes forked from a warm server. Not for tests of the process start."""
     with warm(cold_cli_with_store) as user:
         yield user
 
@@ -60,6 +60,6 @@ def cold_cli(tmp_path: Path) -> CommandLine:
 
 @pytest.fixture
 def cli(cold_cli: CommandLine) -> Iterator[WarmCommandLine]:
-    """The same user, for what does not depend on how a process starts."""
+    """Like `cold_cli`, with processes forked from a warm server. Not for tests of the process start."""
     with warm(cold_cli) as user:
         yield user

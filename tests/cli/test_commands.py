@@ -1,4 +1,4 @@
-"""What each command prints on each face, as transcripts in `golden/`; and the exact keys of its JSON."""
+"""Output of every command in a pipe, as JSON and on a terminal, compared with the transcripts in `golden/`."""
 
 import json
 import shutil
@@ -43,7 +43,7 @@ def write_library(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def cli_with_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    """A user who has ingested three small files."""
+    """A user with three small ingested files."""
     home = tmp_path_factory.mktemp("cli")
     write_library(home)
     with warm(CommandLine(home=home, directory=home)) as user:
@@ -128,7 +128,7 @@ def test_ingest(cli: CommandLine) -> None:
     assert_same_transcript("ingest", *parts)
 
 
-def test_ingest_says_what_it_left_out_and_why(cli: CommandLine) -> None:
+def test_ingest_reports_skipped_files_and_reasons(cli: CommandLine) -> None:
     write_library(cli.directory)
     library = cli.directory / "library"
     (library / "db-secret.yaml").write_text("user: librarian\n", encoding="utf-8")
@@ -146,7 +146,7 @@ def test_ingest_says_what_it_left_out_and_why(cli: CommandLine) -> None:
     )
 
 
-def test_ingest_on_a_terminal_leaves_one_line(cli: CommandLine) -> None:
+def test_ingest_leaves_one_line_on_a_terminal(cli: CommandLine) -> None:
     write_library(cli.directory)
 
     assert_same_transcript("ingest-terminal", on_a_terminal(cli, "streamrag ingest library"))
@@ -167,7 +167,7 @@ def test_eval(cli: CommandLine) -> None:
     assert not cli.store.exists()
 
 
-def test_a_search_in_a_pipe_is_a_line_a_hit_with_three_fields(cli_with_library: CommandLine) -> None:
+def test_search_in_a_pipe_prints_three_fields_per_hit(cli_with_library: CommandLine) -> None:
     outcome = cli_with_library.run("search", "books")
 
     fields = [line.split("\t") for line in outcome.stdout.decode().splitlines()]
@@ -176,18 +176,18 @@ def test_a_search_in_a_pipe_is_a_line_a_hit_with_three_fields(cli_with_library: 
     assert [float(score) for _, score, _ in fields] == sorted((float(score) for _, score, _ in fields), reverse=True)
 
 
-def test_the_json_in_the_transcripts_has_exactly_its_keys() -> None:
+def test_json_in_the_transcripts_has_exact_keys() -> None:
     source = ["n", "source", "page", "line_start", "line_end", "title", "content", "score", "chunk_id"]
     collection = ["collection", "documents", "chunks", "embedding", "dimension", "size_bytes", "last_ingest"]
     done = ["counts", "chunks_written", "chunks", "elapsed_ms", "dry_run", "skipped", "unsupported"]
     metrics = ["ndcg@10", "recall@5", "mrr@10", "answer_rate", "ms_per_query", "documents", "chunks", "queries"]
-    (found,), (hit,) = json_in("search", "search --json "), json_in("search", "search --jsonl ")
+    (searched,), (hit,) = json_in("search", "search --json "), json_in("search", "search --jsonl ")
     (doctor,), check = json_in("doctor", "doctor --json"), ["check", "state", "found", "hint", "code", "collection"]
     (status,), (report,) = json_in("status", "status --json"), json_in("eval", "eval --json")
     (ingested,), lines = json_in("ingest", "ingest --json "), json_in("ingest", "ingest --jsonl ")
 
-    assert list(found) == ["version", "query", "hits", "error"]
-    assert (list(found["hits"][0]), list(hit)) == ([*source, "path"], source)
+    assert list(searched) == ["version", "query", "hits", "error"]
+    assert (list(searched["hits"][0]), list(hit)) == ([*source, "path"], source)
     assert list(status) == ["version", "store", "collections"]
     assert list(status["collections"][0]) == [*collection, "generation", "roots"]
     assert list(report) == metrics
@@ -201,7 +201,7 @@ def test_the_json_in_the_transcripts_has_exactly_its_keys() -> None:
     ]
 
 
-def test_json_escapes_what_a_terminal_would_obey_and_loses_none_of_it(cli: CommandLine) -> None:
+def test_json_escapes_control_characters_without_losing_them(cli: CommandLine) -> None:
     name = "a\x9b2J\u202eb"
     shutil.copytree(Path(__file__).parent / "golden", cli.directory / name)
     cli.run("ingest", name)
@@ -211,11 +211,11 @@ def test_json_escapes_what_a_terminal_would_obey_and_loses_none_of_it(cli: Comma
     assert json.loads(outcome.stdout)["collections"][0]["roots"] == [str(cli.directory / name)]
 
 
-def test_an_empty_collection_is_called_empty_and_never_damaged(cli: CommandLine) -> None:
+def test_an_empty_collection_is_reported_as_empty(cli: CommandLine) -> None:
     (cli.directory / "nothing").mkdir()
     ingested = cli.run("ingest", "nothing", "-c", "blank")
-    asked = [cli.run(command, "Where is it?", "-c", "blank") for command in ("ask", "search")]
+    outcomes = [cli.run(command, "Where is it?", "-c", "blank") for command in ("ask", "search")]
 
     assert ingested.code == 0
-    said = "streamrag: the store is empty: nothing was ingested\nhint: streamrag ingest PATH -c blank\n"
-    assert [(each.code, each.stderr) for each in asked] == [(5, said)] * 2
+    message = "streamrag: the store is empty: nothing was ingested\nhint: streamrag ingest PATH -c blank\n"
+    assert [(each.code, each.stderr) for each in outcomes] == [(5, message)] * 2

@@ -1,4 +1,4 @@
-"""Every exit code, with the line that says what happened and the line that says what to do."""
+"""Every exit code, with its message and its hint."""
 
 import os
 import re
@@ -16,15 +16,15 @@ from tests.support.openai_server import OpenAIServer
 KEY = "sk-secret-0123456789abcdefghij"
 
 
-def said(outcome: Outcome) -> tuple[int, list[str]]:
-    """The exit code, and the two last lines on stderr."""
+def code_and_last_lines(outcome: Outcome) -> tuple[int, list[str]]:
+    """The exit code and the last two lines on stderr."""
     assert "Traceback" not in outcome.stderr
     return outcome.code, outcome.stderr.splitlines()[-2:]
 
 
 @pytest.fixture(scope="module")
 def outcomes(cli_with_store: CommandLine) -> dict[str, Outcome]:
-    """What came of questions to servers that fail."""
+    """The outcomes of questions to failing servers."""
     refusal = failure(401, f"Incorrect API key provided: {KEY}.", code="invalid_api_key")
     with_key, impatient = cli_with_store.having(OPENAI_API_KEY=KEY), cli_with_store.having(STREAMRAG_TIMEOUT="0.5")
     with socket.create_server(("127.0.0.1", 0)) as unused:
@@ -54,12 +54,16 @@ def outcomes(cli_with_store: CommandLine) -> dict[str, Outcome]:
         ("ask -m", "Option '-m' requires an argument.", "streamrag ask --help"),
         ("ingest", "no path to ingest", "streamrag ingest PATH"),
         ("ingest --rebuild", "no path to ingest", "streamrag ingest --rebuild PATH"),
-        ("ingest --remove", "--remove takes a PATH or --all, and no --rebuild", "streamrag ingest --remove PATH"),
+        (
+            "ingest --remove",
+            "--remove requires a PATH or --all, and cannot be combined with --rebuild",
+            "streamrag ingest --remove PATH",
+        ),
         ("eval nowhere", "nowhere/qrels.tsv: No such file or directory", "streamrag eval DIR, with corpus.jsonl,"),
     ],
 )
-def test_2_usage(cli: CommandLine, arguments: str, message: str, hint: str) -> None:
-    code, (first, second) = said(cli.run(*arguments.split()))
+def test_usage_errors_exit_with_2(cli: CommandLine, arguments: str, message: str, hint: str) -> None:
+    code, (first, second) = code_and_last_lines(cli.run(*arguments.split()))
 
     assert (code, first.startswith(f"streamrag: {message}"), second.startswith(f"hint: {hint}")) == (2, True, True), (
         first,
@@ -67,7 +71,7 @@ def test_2_usage(cli: CommandLine, arguments: str, message: str, hint: str) -> N
     )
 
 
-def test_2_without_a_command_the_help_is_on_stderr(cli: CommandLine) -> None:
+def test_help_is_printed_on_stderr_without_a_command(cli: CommandLine) -> None:
     outcome = cli.run()
 
     assert (outcome.code, outcome.stdout, outcome.stderr.splitlines()[0]) == (
@@ -77,16 +81,16 @@ def test_2_without_a_command_the_help_is_on_stderr(cli: CommandLine) -> None:
     )
 
 
-def test_3_a_model_without_a_key(cli_with_store: CommandLine) -> None:
-    assert said(cli_with_store.run("ask", QUESTION, "-m", "some-model")) == (
+def test_a_model_without_a_key_exits_with_3(cli_with_store: CommandLine) -> None:
+    assert code_and_last_lines(cli_with_store.run("ask", QUESTION, "-m", "some-model")) == (
         3,
         ["streamrag: no key is set to ask some-model with", "hint: export OPENAI_API_KEY=KEY"],
     )
 
 
 @pytest.mark.fault("model-refuses-key")
-def test_3_a_refused_key_is_not_shown_though_the_server_repeats_it(outcomes: dict[str, Outcome]) -> None:
-    outcome = outcomes["key refused"]  # asked with --debug, which shows where it happened, too
+def test_a_refused_key_echoed_by_the_server_is_not_shown(outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes["key refused"]  # run with --debug, which also prints a traceback
 
     assert outcome.code == 3
     assert "Traceback" in outcome.stderr
@@ -97,11 +101,11 @@ def test_3_a_refused_key_is_not_shown_though_the_server_repeats_it(outcomes: dic
     assert KEY not in outcome.stderr + outcome.stdout.decode()
 
 
-def test_3_several_models_are_named_and_the_command_that_takes_one(cli_with_store: CommandLine) -> None:
+def test_several_models_are_listed_with_a_command_to_choose_one(cli_with_store: CommandLine) -> None:
     with OpenAIServer(models=["one", "two"]) as server:
         outcome = cli_with_store.run("ask", QUESTION, "--base-url", server.base_url)
 
-    assert said(outcome) == (
+    assert code_and_last_lines(outcome) == (
         3,
         [
             f"streamrag: 127.0.0.1:{server.port} serves several models: one, two",
@@ -114,18 +118,18 @@ def test_3_several_models_are_named_and_the_command_that_takes_one(cli_with_stor
     ("file", "message"),
     [("top_k = 0", "top_k in FILE: '0' must be"), ("keys = 1", "the settings file FILE has unknown names: keys")],
 )
-def test_3_a_settings_file_that_makes_no_sense(cli: CommandLine, file: str, message: str) -> None:
+def test_an_invalid_settings_file_exits_with_3(cli: CommandLine, file: str, message: str) -> None:
     path = cli.home / "config" / "streamrag" / "config.toml"
     path.parent.mkdir(parents=True)
     path.write_text(file, encoding="utf-8")
 
-    code, (first, second) = said(cli.run("search", "x"))
+    code, (first, second) = code_and_last_lines(cli.run("search", "x"))
 
     assert (code, second.startswith("hint: ")) == (3, True)
     assert first.replace(str(path), "FILE").startswith(f"streamrag: {message}")
 
 
-def test_3_after_a_first_ingest_that_failed_any_embedding_may_be_asked_for(cli: CommandLine) -> None:
+def test_a_failed_first_ingest_does_not_fix_the_embedder(cli: CommandLine) -> None:
     (cli.directory / "one.md").write_text("Some words.", encoding="utf-8")
     with OpenAIServer(embeddings=[failure(404, "no such model")]) as server:
         failed = cli.run("ingest", "one.md", "--embedding", "openai:lost", "--base-url", server.base_url)
@@ -145,10 +149,10 @@ def test_3_after_a_first_ingest_that_failed_any_embedding_may_be_asked_for(cli: 
         ("silent", b"Half\n", "127.0.0.1:PORT has been silent for 0.5 s"),
     ],
 )
-def test_4_when_the_model_server_fails_sources_and_the_part_of_the_answer_stay(
+def test_a_model_server_failure_exits_with_4_and_keeps_the_output(
     outcomes: dict[str, Outcome], run: str, answer_part: bytes, message: str
 ) -> None:
-    code, (first, second) = said(outcomes[run])
+    code, (first, second) = code_and_last_lines(outcomes[run])
 
     assert (code, outcomes[run].stdout, first) == (4, answer_part, f"streamrag: {message}")
     assert second.startswith("hint: ")
@@ -157,15 +161,15 @@ def test_4_when_the_model_server_fails_sources_and_the_part_of_the_answer_stay(
 
 @pytest.mark.fault("store-missing")
 @pytest.mark.parametrize("command", ["ask x", "search x", "status"])
-def test_5_there_is_no_store(cli: CommandLine, command: str) -> None:
-    code, (first, second) = said(cli.run(*command.split()))
+def test_a_missing_store_exits_with_5(cli: CommandLine, command: str) -> None:
+    code, (first, second) = code_and_last_lines(cli.run(*command.split()))
 
     assert (code, second) == (5, "hint: streamrag ingest PATH")
     assert first.endswith(f" in {cli.store}")
 
 
 @pytest.mark.fault("store-missing")
-def test_5_an_empty_store_and_a_damaged_one(cli: CommandLine) -> None:
+def test_empty_and_damaged_stores_exit_with_5(cli: CommandLine) -> None:
     file = cli.directory / "one.md"
     file.write_text("Some words.", encoding="utf-8")
     cli.run("ingest", "one.md")
@@ -174,51 +178,51 @@ def test_5_an_empty_store_and_a_damaged_one(cli: CommandLine) -> None:
     (cli.store / "collections" / "default" / "current.json").write_text("{", encoding="utf-8")
     damaged = cli.run("ask", "words")
 
-    assert said(empty) == (
+    assert code_and_last_lines(empty) == (
         5,
         ["streamrag: the store is empty: nothing was ingested", "hint: streamrag ingest PATH"],
     )
-    code, (first, second) = said(damaged)
+    code, (first, second) = code_and_last_lines(damaged)
     assert (code, "current.json is damaged" in first) == (5, True)
     assert second == "hint: streamrag ingest --rebuild PATH"
 
 
 @pytest.mark.fault("other-embedding")
-def test_5_another_embedding_is_noticed_before_anything_is_sent(cli_with_store: CommandLine) -> None:
+def test_a_different_embedder_is_rejected_before_anything_is_sent(cli_with_store: CommandLine) -> None:
     with OpenAIServer() as server:
         outcome = cli_with_store.run("ask", QUESTION, "--embedding", "openai:words", "--base-url", server.base_url)
         requests = server.requests
 
-    code, (first, _) = said(outcome)
+    code, (first, _) = code_and_last_lines(outcome)
     assert (code, requests) == (5, [])
     assert "builtin:all-MiniLM-L6-v2" in first
     assert "openai:words" in first
 
 
 @pytest.mark.fault("unreadable-files")
-def test_6_a_file_that_cannot_be_read_is_named_and_the_rest_is_ingested(cli: CommandLine) -> None:
+def test_an_unreadable_file_is_listed_and_the_rest_is_ingested(cli: CommandLine) -> None:
     (cli.directory / "good.md").write_text("Some words.", encoding="utf-8")
     (cli.directory / "bad.pdf").write_bytes(b"%PDF-1.7 and then nothing")
     outcome = cli.run("ingest", ".")
 
     assert (outcome.code, outcome.stdout) == (6, b"")
     assert outcome.stderr.startswith("failed    bad.pdf: ")
-    assert outcome.stderr.splitlines()[-1].startswith("1 added, 1 failed; 1 chunks in the store; ")
+    assert outcome.stderr.splitlines()[-1].startswith("1 added, 1 failed; 1 chunk in the collection; ")
 
 
 @pytest.mark.fault("unsupported-files")
-def test_6_a_file_that_was_named_and_is_of_no_known_format_is_named_with_its_reason(cli: CommandLine) -> None:
+def test_an_explicitly_named_file_of_unknown_format_exits_with_6(cli: CommandLine) -> None:
     (cli.directory / "budget.xlsx").write_bytes(b"PK\3\4 and more")
-    found, named = cli.run("ingest", "."), cli.run("ingest", "budget.xlsx")
+    discovered, named = cli.run("ingest", "."), cli.run("ingest", "budget.xlsx")
 
     assert (named.code, named.stderr.splitlines()[0]) == (
         6,
         "failed    budget.xlsx: unsupported format (.xlsx): binary, not text",
     )
-    assert (found.code, "1 skipped: unsupported format (.xlsx 1)" in found.stderr) == (0, True)
+    assert (discovered.code, "1 skipped: unsupported format (.xlsx 1)" in discovered.stderr) == (0, True)
 
 
-def test_6_a_name_that_is_no_utf_8_stops_nothing_else(cli: CommandLine) -> None:
+def test_a_file_name_that_is_not_utf_8_does_not_stop_the_ingest(cli: CommandLine) -> None:
     (cli.directory / "good.md").write_text("Some words.", encoding="utf-8")
     (cli.directory / os.fsdecode(b"bad\xff.md")).write_text("Other words.", encoding="utf-8")
     outcome = cli.run("ingest", ".")
@@ -227,23 +231,23 @@ def test_6_a_name_that_is_no_utf_8_stops_nothing_else(cli: CommandLine) -> None:
     assert cli.run("search", "words", "-k", "1").stdout.startswith(b"good.md:1\t")
 
 
-def test_2_a_path_that_is_no_utf_8_is_said(cli: CommandLine) -> None:
+def test_a_path_argument_that_is_not_utf_8_is_reported(cli: CommandLine) -> None:
     (cli.directory / os.fsdecode(b"\xff")).mkdir()
     (cli.directory / "good.md").write_text("Some words.", encoding="utf-8")
     cli.run("ingest", "good.md")
 
-    assert said(cli.run(b"ingest", b"\xff"))[0] == 2
-    assert said(cli.run(b"ingest", b"--remove", b"\xff"))[0] == 2
-    assert said(cli.run(b"search", b"--store", b"\xff", b"words"))[0] == 2
+    assert code_and_last_lines(cli.run(b"ingest", b"\xff"))[0] == 2
+    assert code_and_last_lines(cli.run(b"ingest", b"--remove", b"\xff"))[0] == 2
+    assert code_and_last_lines(cli.run(b"search", b"--store", b"\xff", b"words"))[0] == 2
 
 
-def test_7_where_nothing_is_relevant_no_model_is_called(cli_with_store: CommandLine) -> None:
+def test_no_model_is_called_if_nothing_is_relevant(cli_with_store: CommandLine) -> None:
     with OpenAIServer(chat=answer("Invented.")) as server:
         outcome = cli_with_store.run("ask", "zxqv wvkj qqqq", "--base-url", server.base_url)
         requests = server.requests
 
-    code, (first, second) = said(outcome)
+    code, (first, second) = code_and_last_lines(outcome)
     assert (code, outcome.stdout, requests) == (7, b"", [])
     assert first.startswith("streamrag: nothing relevant in the documents: ")
-    again = f"streamrag ask --min-score 0 --base-url {server.base_url} 'zxqv wvkj qqqq'"
-    assert second == f"hint: ask in other words, or accept weaker matches: {again}"
+    command = f"streamrag ask --min-score 0 --base-url {server.base_url} 'zxqv wvkj qqqq'"
+    assert second == f"hint: ask in other words, or accept weaker matches: {command}"

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at any moment: the right exit code within a second, and what was shown stays."""
+"""Ctrl-C and SIGTERM at any time: the right exit code within a second, and earlier output stays."""
 
 import signal
 import subprocess
@@ -19,7 +19,7 @@ WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
 def wait_until_loaded(process: subprocess.Popen[bytes], library: str) -> None:
-    """Return as soon as the process has a file of that name in its memory."""
+    """Wait until the process has mapped a file with `library` in its name."""
     maps = Path(f"/proc/{process.pid}/maps")
     deadline_s = time.monotonic() + 30
     while library not in maps.read_text(encoding="utf-8"):
@@ -30,7 +30,7 @@ def wait_until_loaded(process: subprocess.Popen[bytes], library: str) -> None:
 
 @pytest.mark.fault("interrupted")
 @pytest.mark.parametrize("number", CODES)
-def test_amid_an_answer_on_a_terminal_what_was_shown_stays_and_the_terminal_is_as_before(
+def test_ctrl_c_keeps_the_partial_answer_and_restores_the_terminal(
     cold_cli_with_store: CommandLine, number: signal.Signals
 ) -> None:
     release = threading.Event()
@@ -56,7 +56,7 @@ def test_amid_an_answer_on_a_terminal_what_was_shown_stays_and_the_terminal_is_a
 
 @pytest.mark.fault("interrupted")
 @pytest.mark.parametrize("number", CODES)
-def test_amid_an_answer_in_a_pipe_the_part_stays_and_is_marked(
+def test_an_interrupted_answer_in_a_pipe_is_marked_as_partial(
     cold_cli_with_store: CommandLine, number: signal.Signals
 ) -> None:
     release = threading.Event()
@@ -67,13 +67,13 @@ def test_amid_an_answer_in_a_pipe_the_part_stays_and_is_marked(
         first = read_until(process.stdout, b"Half")
         process.send_signal(number)
         code = ended_within(process, SOON_S)
-        rest, said = process.communicate()
+        rest, stderr = process.communicate()
 
     assert (code, first + rest) == (CODES[number], b"Half\n")
-    assert said.decode() == f"streamrag: {WORDS[number]} before the answer was complete\n"
+    assert stderr.decode() == f"streamrag: {WORDS[number]} before the answer was complete\n"
 
 
-def test_while_the_model_thinks_machine_output_ends_with_one_terminal_event(cold_cli_with_store: CommandLine) -> None:
+def test_an_interruption_ends_json_output_with_one_final_event(cold_cli_with_store: CommandLine) -> None:
     with (
         OpenAIServer(chat=stream(Stall(ping_every_s=0.05))) as server,
         cold_cli_with_store.running("ask", QUESTION, "--jsonl", "--base-url", server.base_url) as process,
@@ -81,10 +81,10 @@ def test_while_the_model_thinks_machine_output_ends_with_one_terminal_event(cold
         server.wait_for_requests(2)
         process.send_signal(signal.SIGTERM)
         code = ended_within(process, SOON_S)
-        said, _ = process.communicate()
+        stdout, _ = process.communicate()
 
     assert code == 143
-    assert said.splitlines()[-1].decode() == (
+    assert stdout.splitlines()[-1].decode() == (
         '{"type":"error","error":"terminated before the answer was complete","code":"terminated","hint":"",'
         '"retryable":true}'
     )
@@ -95,20 +95,20 @@ def test_while_the_model_thinks_machine_output_ends_with_one_terminal_event(cold
     ("number", "library"),
     [(signal.SIGINT, "_heapq"), (signal.SIGTERM, "onnxruntime"), (signal.SIGINT, "chromadb_rust")],
 )
-def test_amid_startup_and_retrieval_it_ends_within_a_second_without_a_traceback(
+def test_an_interruption_during_startup_exits_within_a_second(
     cold_cli_with_store: CommandLine, number: signal.Signals, library: str
 ) -> None:
     with cold_cli_with_store.running("ask", QUESTION) as process:
         wait_until_loaded(process, library)
         process.send_signal(number)
         code = ended_within(process, SOON_S)
-        _, said = process.communicate()
+        _, stderr = process.communicate()
 
     assert code == CODES[number]
-    assert said.decode() in {"", f"streamrag: {WORDS[number]} before the answer was complete\n"}
+    assert stderr.decode() in {"", f"streamrag: {WORDS[number]} before the answer was complete\n"}
 
 
-def test_amid_the_import_of_the_chat_library_it_ends_within_a_second(cold_cli_with_store: CommandLine) -> None:
+def test_an_interruption_during_imports_exits_within_a_second(cold_cli_with_store: CommandLine) -> None:
     with OpenAIServer() as server:
         flags = ("--jsonl", "--base-url", server.base_url, "-m", "m")
         with cold_cli_with_store.running("ask", QUESTION, *flags, stderr=subprocess.DEVNULL) as process:
@@ -119,7 +119,7 @@ def test_amid_the_import_of_the_chat_library_it_ends_within_a_second(cold_cli_wi
         assert server.requests == []
 
 
-def test_amid_a_search_it_says_nothing_and_ends_within_a_second(cold_cli_with_store: CommandLine) -> None:
+def test_an_interrupted_search_exits_silently_within_a_second(cold_cli_with_store: CommandLine) -> None:
     with cold_cli_with_store.running("search", QUESTION) as process:
         wait_until_loaded(process, "onnxruntime")
         process.send_signal(signal.SIGTERM)
@@ -128,7 +128,7 @@ def test_amid_a_search_it_says_nothing_and_ends_within_a_second(cold_cli_with_st
         assert (code, *process.communicate()) == (143, b"", b"")
 
 
-def test_amid_an_ingest_what_is_done_stays_and_the_next_one_goes_on(cli: CommandLine) -> None:
+def test_an_interrupted_ingest_keeps_its_progress_and_can_be_continued(cli: CommandLine) -> None:
     for number in range(40):
         text = "\n\n".join(f"## Part {part}\n\nThe number {number} has a part {part}. " * 8 for part in range(8))
         (cli.directory / f"{number:02}.md").write_text(text, encoding="utf-8")
@@ -136,18 +136,18 @@ def test_amid_an_ingest_what_is_done_stays_and_the_next_one_goes_on(cli: Command
         read_until(process.stdout, b'"document"')
         process.send_signal(signal.SIGINT)
         code = ended_within(process, LIMIT_S)
-        said, complaint = process.communicate()
+        stdout, stderr = process.communicate()
 
-    assert (code, complaint.decode().splitlines()) == (
+    assert (code, stderr.decode().splitlines()) == (
         130,
         ["streamrag: interrupted before the ingest was complete", "hint: streamrag ingest PATH"],
     )
-    assert b'"code":"interrupted"' in said.splitlines()[-1]
+    assert b'"code":"interrupted"' in stdout.splitlines()[-1]
     assert cli.run("ingest", ".").code == 0
     assert "documents   40" in cli.run("status").stdout.decode()
 
 
-def test_a_background_job_of_a_script_goes_on_when_ctrl_c_ends_another(cold_cli_with_store: CommandLine) -> None:
+def test_ctrl_c_does_not_end_background_jobs_of_a_script(cold_cli_with_store: CommandLine) -> None:
     outcome = cold_cli_with_store.shell(
         f"(trap '' INT; exec {' '.join(cold_cli_with_store.program)} search -k 1 '{QUESTION}') & "
         "job=$!; while [ ! -e /proc/$job/fd/2 ]; do :; done; until grep -q onnxruntime /proc/$job/maps; do :; done; "

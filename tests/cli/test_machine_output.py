@@ -1,4 +1,4 @@
-"""`--json` and `--jsonl` of `ask`: exact keys, the order of events, and one end, whatever it is."""
+"""`--json` and `--jsonl` of `ask`: exact keys, the order of events, and exactly one final event."""
 
 import json
 import re
@@ -66,14 +66,14 @@ RUNS: dict[str, tuple[Script, str, tuple[str, ...]]] = {
 
 @pytest.fixture(scope="module")
 def outcomes(cli_with_store: CommandLine) -> dict[str, Outcome]:
-    """What came of each of the runs."""
+    """The outcomes of `RUNS`."""
     return at_once(
         {name: partial(cli_with_store.ask, chat, question, *flags) for name, (chat, question, flags) in RUNS.items()}
     )
 
 
 def events_of(outcome: Outcome) -> list[dict[str, Any]]:
-    """The events on stdout; each line is one, and the last line is ended."""
+    """The events on stdout, one per line. The last line must end in a newline."""
     assert outcome.stdout.endswith(b"\n")
     return [json.loads(line) for line in outcome.stdout.decode().split("\n")[:-1]]
 
@@ -83,7 +83,7 @@ def kinds_of(events: list[dict[str, Any]]) -> list[str]:
 
 
 def answer_of(events: list[dict[str, Any]]) -> str:
-    """Its pieces joined: those that arrive together are one event."""
+    """The text of all token events. Tokens that arrive together are one event."""
     return "".join(event["token"] for event in events if event["type"] == "token")
 
 
@@ -94,7 +94,7 @@ def assert_exact_keys(events: list[dict[str, Any]]) -> None:
     assert [kind in {"done", "error"} for kind in kinds_of(events)] == [False] * (len(events) - 1) + [True]
 
 
-def test_jsonl_of_a_success_has_every_event_in_order_with_exactly_its_keys(outcomes: dict[str, Outcome]) -> None:
+def test_jsonl_has_all_events_in_order_with_exact_keys(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["success --jsonl"]
     events = events_of(outcome)
 
@@ -111,7 +111,7 @@ def test_jsonl_of_a_success_has_every_event_in_order_with_exactly_its_keys(outco
     assert (outcome.code, outcome.stderr) == (0, "")
 
 
-def test_what_a_success_says_of_itself_is_of_the_right_kind(outcomes: dict[str, Outcome]) -> None:
+def test_metadata_of_an_answer_has_the_right_types(outcomes: dict[str, Outcome]) -> None:
     events = events_of(outcomes["success --jsonl"])
     timings = events[-1]["timings"]
 
@@ -126,37 +126,36 @@ def test_what_a_success_says_of_itself_is_of_the_right_kind(outcomes: dict[str, 
         assert not source["source"].startswith("/")
 
 
-def test_timings_say_where_the_milliseconds_went_on_stderr_and_in_json(cold_cli_with_store: CommandLine) -> None:
+def test_timings_are_printed_on_stderr_and_in_json(cold_cli_with_store: CommandLine) -> None:
     shown = cold_cli_with_store.ask(answer("Because."), QUESTION, "--timings")
-    told = json.loads(cold_cli_with_store.ask(answer("Because."), QUESTION, "--timings", "--json").stdout)["timings"][
-        "stages"
-    ]
+    in_json = cold_cli_with_store.ask(answer("Because."), QUESTION, "--timings", "--json").stdout
+    stages_ms = json.loads(in_json)["timings"]["stages"]
     stages = ["interpreter", "imports", "settings", "engine", "open the collection", "retrieval", "context"]
 
-    assert [stage for stage in told if ": " not in stage] == [
+    assert [stage for stage in stages_ms if ": " not in stage] == [
         *stages,
         "connect",
         "send",
         "first token",
         "rest of the answer",
     ]
-    assert [stage for stage in told if ": " in stage] == [
+    assert [stage for stage in stages_ms if ": " in stage] == [
         f"retrieval: {step}" for step in ("embed", "terms", "full text", "vectors", "fuse", "focus")
     ]
-    assert all(spent_ms >= 0 for spent_ms in told.values())
+    assert all(spent_ms >= 0 for spent_ms in stages_ms.values())
     assert re.search(r"^    embed +\d+\.\d ms$", shown.stderr, re.MULTILINE)
     assert shown.stdout == b"Because.\n"
 
 
-def test_json_of_a_success_is_one_object_with_exactly_its_keys(outcomes: dict[str, Outcome]) -> None:
+def test_json_is_one_object_with_exact_keys(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["success --json"]
-    (found,) = events_of(outcome)
+    (result,) = events_of(outcome)
 
-    assert list(found) == OBJECT_KEYS
-    assert [list(source) for source in found.pop("sources")] == [[*SOURCE_KEYS, "path"]] * 2
-    assert list(found.pop("timings")) == TIMING_KEYS
-    assert [cited["n"] for cited in found.pop("citations")] == [1]
-    assert found == {
+    assert list(result) == OBJECT_KEYS
+    assert [list(source) for source in result.pop("sources")] == [[*SOURCE_KEYS, "path"]] * 2
+    assert list(result.pop("timings")) == TIMING_KEYS
+    assert [cited["n"] for cited in result.pop("citations")] == [1]
+    assert result == {
         "version": 1,
         "answer": "It is [1] and [9].",
         "complete": True,
@@ -173,7 +172,7 @@ def test_json_of_a_success_is_one_object_with_exactly_its_keys(outcomes: dict[st
 
 
 @pytest.mark.fault("answer-cut-off")
-def test_jsonl_of_a_failure_amid_the_answer_keeps_the_part_and_ends_with_one_error(
+def test_jsonl_keeps_the_partial_answer_and_ends_with_one_error(
     outcomes: dict[str, Outcome],
 ) -> None:
     outcome = outcomes["cut off --jsonl"]
@@ -186,19 +185,19 @@ def test_jsonl_of_a_failure_amid_the_answer_keeps_the_part_and_ends_with_one_err
     assert outcome.stderr == f"streamrag: {events[-1]['error']}\nhint: {events[-1]['hint']}\n"
 
 
-def test_json_of_a_failure_amid_the_answer_keeps_the_part_and_says_the_error(outcomes: dict[str, Outcome]) -> None:
+def test_json_keeps_the_partial_answer_and_the_error(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["cut off --json"]
-    (found,) = events_of(outcome)
+    (result,) = events_of(outcome)
 
-    assert list(found) == OBJECT_KEYS
-    assert (found["answer"], found["complete"], found["timings"]) == ("Half an", False, None)
-    assert list(found["error"]) == ["message", "code", "hint", "retryable"]
-    assert found["error"]["code"] == "cut_off"
-    assert outcome.stderr == f"streamrag: {found['error']['message']}\nhint: {found['error']['hint']}\n"
+    assert list(result) == OBJECT_KEYS
+    assert (result["answer"], result["complete"], result["timings"]) == ("Half an", False, None)
+    assert list(result["error"]) == ["message", "code", "hint", "retryable"]
+    assert result["error"]["code"] == "cut_off"
+    assert outcome.stderr == f"streamrag: {result['error']['message']}\nhint: {result['error']['hint']}\n"
 
 
 @pytest.mark.fault("model-busy")
-def test_each_retry_is_an_event_and_the_answer_comes_after_it(outcomes: dict[str, Outcome]) -> None:
+def test_each_retry_is_an_event_before_the_answer(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["retried"]
     events = events_of(outcome)
 
@@ -213,7 +212,7 @@ def test_each_retry_is_an_event_and_the_answer_comes_after_it(outcomes: dict[str
 
 
 @pytest.mark.parametrize("flag", ["--json", "--jsonl"])
-def test_where_nothing_is_relevant_the_error_is_all_there_is(outcomes: dict[str, Outcome], flag: str) -> None:
+def test_an_irrelevant_question_produces_only_an_error(outcomes: dict[str, Outcome], flag: str) -> None:
     outcome = outcomes[f"nothing {flag}"]
     events = events_of(outcome)
 
@@ -227,16 +226,16 @@ def test_where_nothing_is_relevant_the_error_is_all_there_is(outcomes: dict[str,
         assert (list(events[0]), events[0]["answer"], events[0]["sources"]) == (OBJECT_KEYS, "", [])
 
 
-def test_no_path_of_this_machine_is_in_machine_output_but_where_it_is_called_so(
+def test_absolute_paths_appear_only_under_the_key_path(
     cold_cli_with_store: CommandLine, outcomes: dict[str, Outcome]
 ) -> None:
     for outcome in outcomes.values():
         named = re.sub(rb'"path":"[^"]*"', b"", outcome.stdout)
         assert str(cold_cli_with_store.home).encode() not in named
-        assert named == outcome.stdout or outcome.stdout.count(b"\n") == 1  # one object, and no event
+        assert named == outcome.stdout or outcome.stdout.count(b"\n") == 1  # one JSON object, not events
 
 
-FAILED_BEFORE_THE_START = {
+EARLY_FAILURES = {
     ("search", "volcanoes of Iceland"): (5, ["version", "query", "hits", "error"]),
     ("search", "q", "-k", "none"): (2, ["version", "query", "hits", "error"]),
     ("ask", "q", "--no-such-flag"): (2, OBJECT_KEYS),
@@ -247,22 +246,20 @@ FAILED_BEFORE_THE_START = {
 }
 
 
-@pytest.mark.parametrize("arguments", FAILED_BEFORE_THE_START, ids=" ".join)
-def test_json_is_one_object_also_of_a_command_that_failed_before_it_began(
-    cli: CommandLine, arguments: tuple[str, ...]
-) -> None:
-    code, keys = FAILED_BEFORE_THE_START[arguments]
+@pytest.mark.parametrize("arguments", EARLY_FAILURES, ids=" ".join)
+def test_json_is_one_object_even_if_the_command_fails_early(cli: CommandLine, arguments: tuple[str, ...]) -> None:
+    code, keys = EARLY_FAILURES[arguments]
     outcome = cli.run(*arguments, "--json")
-    found = json.loads(outcome.stdout)
+    result = json.loads(outcome.stdout)
 
-    assert (outcome.code, list(found)) == (code, keys)
-    assert outcome.stderr == f"streamrag: {found['error']['message']}\nhint: {found['error']['hint']}\n"
+    assert (outcome.code, list(result)) == (code, keys)
+    assert outcome.stderr == f"streamrag: {result['error']['message']}\nhint: {result['error']['hint']}\n"
 
 
-def test_a_search_without_a_hit_is_an_object_without_hits_and_hints_at_a_search(cli_with_store: CommandLine) -> None:
+def test_a_search_without_hits_prints_an_object_and_a_search_hint(cli_with_store: CommandLine) -> None:
     outcome = cli_with_store.run("search", NONSENSE, "--json")
-    found = json.loads(outcome.stdout)
+    result = json.loads(outcome.stdout)
 
-    assert (outcome.code, found["query"], found["hits"]) == (7, NONSENSE, [])
-    assert found["error"]["code"] == "nothing_relevant"
-    assert found["error"]["hint"].endswith(f": streamrag search --min-score 0 '{NONSENSE}'")
+    assert (outcome.code, result["query"], result["hits"]) == (7, NONSENSE, [])
+    assert result["error"]["code"] == "nothing_relevant"
+    assert result["error"]["hint"].endswith(f": streamrag search --min-score 0 '{NONSENSE}'")

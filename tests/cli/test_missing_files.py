@@ -1,4 +1,4 @@
-"""Files that are gone: marked wherever they are shown on the command line, with the command that removes them."""
+"""Missing files: every command that shows one marks it and prints the command that removes it from the store."""
 
 import json
 import shlex
@@ -15,7 +15,7 @@ REMOVAL = "streamrag ingest --remove cabin -c ship"
 
 @pytest.fixture(scope="module")
 def cli_with_deleted_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
-    """A user who has deleted one of two folders since they were ingested."""
+    """A user who moved one of two folders after ingesting them."""
     home = tmp_path_factory.mktemp("deleted")
     (home / "cabin" / "deep").mkdir(parents=True)
     (home / "cabin" / "deep" / "sextant.md").write_text("# Sextant\n\nIt is stored dry, in its box.\n", "utf-8")
@@ -27,15 +27,15 @@ def cli_with_deleted_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield user
 
 
-def test_an_answer_marks_a_source_that_is_gone_and_names_the_command(cli_with_deleted_folder: WarmCommandLine) -> None:
-    asked = cli_with_deleted_folder.run("ask", QUESTION, "-c", "ship")
+def test_ask_marks_a_missing_source_and_prints_the_remove_command(cli_with_deleted_folder: WarmCommandLine) -> None:
+    outcome = cli_with_deleted_folder.run("ask", QUESTION, "-c", "ship")
 
-    assert "(file is gone)" in asked.stderr
-    assert f"note: cabin/deep/sextant.md is gone; to remove what the store has of it: {REMOVAL}\n" in asked.stderr
-    assert "stored dry" in asked.stdout.decode()
+    assert "(file missing)" in outcome.stderr
+    assert f"note: cabin/deep/sextant.md no longer exists; to remove it from the store: {REMOVAL}\n" in outcome.stderr
+    assert "stored dry" in outcome.stdout.decode()
 
 
-def test_json_lines_say_it_as_a_notice_and_sources_are_as_before(cli_with_deleted_folder: WarmCommandLine) -> None:
+def test_jsonl_reports_a_missing_source_as_a_notice(cli_with_deleted_folder: WarmCommandLine) -> None:
     events = [
         json.loads(line)
         for line in cli_with_deleted_folder.run("ask", QUESTION, "-c", "ship", "--jsonl").stdout.splitlines()
@@ -47,34 +47,34 @@ def test_json_lines_say_it_as_a_notice_and_sources_are_as_before(cli_with_delete
     assert [event["code"] for event in events if event["type"] == "notice"] == ["source_gone", "quotes_only"]
 
 
-def test_a_search_marks_it_on_stdout_and_says_the_command_on_stderr(cli_with_deleted_folder: WarmCommandLine) -> None:
-    found = cli_with_deleted_folder.run("search", QUESTION, "-c", "ship")
+def test_search_marks_a_missing_source_and_prints_the_remove_command(cli_with_deleted_folder: WarmCommandLine) -> None:
+    outcome = cli_with_deleted_folder.run("search", QUESTION, "-c", "ship")
     quiet = cli_with_deleted_folder.run("search", QUESTION, "-c", "ship", "-q")
 
-    assert found.stdout.decode().splitlines()[0].endswith("\t(file is gone)")
-    assert found.stderr.endswith(f"{REMOVAL}\n")
+    assert outcome.stdout.decode().splitlines()[0].endswith("\t(file missing)")
+    assert outcome.stderr.endswith(f"{REMOVAL}\n")
     assert quiet.stderr == ""
 
 
-def test_status_names_the_folder_and_the_command(cli_with_deleted_folder: WarmCommandLine) -> None:
+def test_status_reports_a_missing_folder_with_the_remove_command(cli_with_deleted_folder: WarmCommandLine) -> None:
     shown = cli_with_deleted_folder.run("status").stdout.decode()
-    gone = json.loads(cli_with_deleted_folder.run("status", "--json").stdout)["collections"][0]["gone_roots"]
+    gone_roots = json.loads(cli_with_deleted_folder.run("status", "--json").stdout)["collections"][0]["gone_roots"]
 
     root = str(cli_with_deleted_folder.directory / "cabin")
-    assert f"note: {root} is gone; to remove what the store has from there: {REMOVAL}\n" in shown
-    assert gone == [root]
+    assert f"note: {root} no longer exists; to remove its documents: {REMOVAL}\n" in shown
+    assert gone_roots == [root]
 
 
-def test_doctor_warns_of_the_folder(cli_with_deleted_folder: WarmCommandLine) -> None:
+def test_doctor_warns_about_a_missing_folder(cli_with_deleted_folder: WarmCommandLine) -> None:
     checks = json.loads(cli_with_deleted_folder.run("doctor", "-c", "ship", "--json").stdout)["checks"]
 
     [warning] = [check for check in checks if check["code"] == "root_gone"]
     root = cli_with_deleted_folder.directory / "cabin"
     assert (warning["check"], warning["state"], warning["collection"]) == ("store", "warning", "ship")
-    assert warning["hint"] == f"mount it, or remove them: streamrag ingest --remove {root} -c ship"
+    assert warning["hint"] == f"mount it, or remove its documents: streamrag ingest --remove {root} -c ship"
 
 
-def test_the_command_that_is_named_removes_it(cli: CommandLine) -> None:
+def test_the_suggested_command_removes_the_missing_documents(cli: CommandLine) -> None:
     store = cli.home / "a store"
     for name in ("cabin", "deck"):
         (cli.directory / name).mkdir()
@@ -83,10 +83,10 @@ def test_the_command_that_is_named_removes_it(cli: CommandLine) -> None:
     (cli.directory / "cabin").rename(cli.directory / "moved")
 
     refused = cli.run("ingest", "cabin", "--store", str(store))
-    noted = cli.run("ingest", "deck", "--store", str(store))
+    warned = cli.run("ingest", "deck", "--store", str(store))
 
     removal = f"streamrag ingest --remove cabin --store {shlex.quote(str(store))}"
     assert (refused.code, removal in refused.stderr) == (2, True)
-    assert removal in noted.stderr
+    assert removal in warned.stderr
     assert cli.shell(removal).code == 0
-    assert "is gone" not in cli.run("ingest", "deck", "--store", str(store)).stderr
+    assert removal not in cli.run("ingest", "deck", "--store", str(store)).stderr

@@ -1,4 +1,4 @@
-"""What a document is called for whoever asks: a path that opens from where they stand, and never more over HTTP."""
+"""Names of sources: on the command line, paths that open from the working directory."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ QUESTION = "Which lamp is on the pier?"
 
 @pytest.fixture(scope="module")
 def cli_with_namesakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
-    """A user with three folders of the same name: below the working directory, at home, and elsewhere."""
+    """A user with three folders of the same name: in the working directory, in the home directory, and elsewhere."""
     home, elsewhere = tmp_path_factory.mktemp("namesakes"), tmp_path_factory.mktemp("elsewhere")
     folders = [home / "work" / "docs", home / "old" / "docs", elsewhere / "docs"]
     for folder, colour in zip(folders, ("red", "green", "white"), strict=True):
@@ -32,16 +32,16 @@ def cli_with_namesakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[War
 
 
 def lamps(user: CommandLine, *arguments: str) -> dict[str, str]:
-    """Each source's name, by the colour that it speaks of."""
+    """The names of the sources, by the colour in their text."""
     outcome = user.run(*arguments, QUESTION, "--json")
     assert outcome.code == 0, outcome
-    found = json.loads(outcome.stdout)
-    return {each["content"].split()[-1]: each["source"] for each in found.get("hits") or found["sources"]}
+    result = json.loads(outcome.stdout)
+    return {each["content"].split()[-1]: each["source"] for each in result.get("hits") or result["sources"]}
 
 
 @pytest.mark.fault("display-names")
 @pytest.mark.parametrize("command", ["search", "ask"])
-def test_folders_of_one_name_are_told_apart_from_wherever_one_stands(
+def test_folders_with_the_same_name_are_distinguished_in_every_directory(
     cli_with_namesakes: WarmCommandLine, command: str
 ) -> None:
     elsewhere = white_folder(cli_with_namesakes)
@@ -60,26 +60,26 @@ def test_folders_of_one_name_are_told_apart_from_wherever_one_stands(
 
 
 def white_folder(user: CommandLine) -> Path:
-    found = json.loads(user.run("status", "--json").stdout)
-    roots = map(Path, found["collections"][0]["roots"])
+    status = json.loads(user.run("status", "--json").stdout)
+    roots = map(Path, status["collections"][0]["roots"])
     return next(root for root in roots if not root.is_relative_to(user.home))
 
 
-def test_json_has_the_absolute_path_and_json_lines_do_not(cli_with_namesakes: WarmCommandLine) -> None:
-    searched = json.loads(cli_with_namesakes.run("search", QUESTION, "--json").stdout)["hits"]
-    asked = json.loads(cli_with_namesakes.run("ask", QUESTION, "--json").stdout)["sources"]
+def test_json_contains_the_absolute_path_and_jsonl_does_not(cli_with_namesakes: WarmCommandLine) -> None:
+    hits = json.loads(cli_with_namesakes.run("search", QUESTION, "--json").stdout)["hits"]
+    sources = json.loads(cli_with_namesakes.run("ask", QUESTION, "--json").stdout)["sources"]
     lines = [
         *cli_with_namesakes.run("search", QUESTION, "--jsonl").stdout.splitlines(),
         *cli_with_namesakes.run("ask", QUESTION, "--jsonl").stdout.splitlines(),
     ]
 
-    for found in (searched, asked):
-        assert all(Path(each["path"]).read_text(encoding="utf-8").strip() == each["content"] for each in found)
-        assert len({each["path"] for each in found}) == 3
+    for listed in (hits, sources):
+        assert all(Path(each["path"]).read_text(encoding="utf-8").strip() == each["content"] for each in listed)
+        assert len({each["path"] for each in listed}) == 3
     assert not any(b'"path"' in line for line in lines)
 
 
-def test_a_citation_has_the_name_of_its_source(cli_with_namesakes: WarmCommandLine) -> None:
+def test_a_citation_has_the_same_name_as_its_source(cli_with_namesakes: WarmCommandLine) -> None:
     answer = json.loads(cli_with_namesakes.run("ask", QUESTION, "--json").stdout)
     names = {each["n"]: each["source"] for each in answer["sources"]}
 
@@ -88,10 +88,10 @@ def test_a_citation_has_the_name_of_its_source(cli_with_namesakes: WarmCommandLi
 
 
 @pytest.mark.fault("display-names")
-def test_a_working_directory_that_was_deleted_is_no_reason_to_fail(cli_with_namesakes: WarmCommandLine) -> None:
+def test_a_deleted_working_directory_does_not_cause_a_failure(cli_with_namesakes: WarmCommandLine) -> None:
     program = " ".join((sys.executable, "-m", "streamrag_cli"))
     docs = cli_with_namesakes.directory / "docs"
-    script = f'mkdir gone && cd gone && rmdir ../gone && {program} "$@"'
+    script = f'mkdir deleted && cd deleted && rmdir ../deleted && {program} "$@"'
 
     def in_no_directory(*arguments: str) -> tuple[int, list[str]]:
         user = replace(cli_with_namesakes, program=("bash", "-c", script, "bash"))
@@ -121,7 +121,9 @@ def test_a_working_directory_that_was_deleted_is_no_reason_to_fail(cli_with_name
         ("/srv/a.md", None, "/srv/a.md", "/srv/a.md"),
     ],
 )
-def test_a_name_opens_from_where_one_stands(directory: str | None, home: str | None, path: str, expected: str) -> None:
+def test_source_names_open_from_the_working_directory(
+    directory: str | None, home: str | None, path: str, expected: str
+) -> None:
     names = DisplayNames(Path(directory) if directory else None, Path(home) if home else None)
 
     assert names.of(path) == expected

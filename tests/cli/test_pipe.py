@@ -1,4 +1,4 @@
-"""stdout into a pipe: the model's text, as it comes, and nothing else."""
+"""Answers in a pipe: stdout receives only the model's text, as it arrives."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ FIVE_MEGABYTES = "word " * 1_000_000
 
 @pytest.fixture(scope="module")
 def outcomes(cold_cli_with_store: CommandLine, cli_with_store: CommandLine) -> dict[str, Outcome]:
-    """Answers in a pipe, by what is special about them."""
+    """Outcomes of questions with stdout in a pipe."""
     in_ascii = cold_cli_with_store.having(**ASCII)
     return at_once(
         {
@@ -47,20 +47,20 @@ def outcomes(cold_cli_with_store: CommandLine, cli_with_store: CommandLine) -> d
 
 
 @pytest.mark.fault("markup-in-text")
-def test_a_pipe_gets_the_text_byte_for_byte_and_one_newline(outcomes: dict[str, Outcome]) -> None:
+def test_a_pipe_receives_the_exact_text_and_one_newline(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["exact"]
 
     assert outcome.stdout == "".join(EXACT).encode() + b"\n"
     assert (outcome.code, "\x1b" in outcome.stderr) == (0, False)
 
 
-def test_not_one_escape_though_colour_is_forced(outcomes: dict[str, Outcome]) -> None:
+def test_a_pipe_receives_no_escape_codes_even_with_forced_colour(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["forced colour"]
 
     assert (outcome.code, "\x1b" in outcome.stdout.decode() + outcome.stderr) == (0, False)
 
 
-def test_the_first_token_comes_out_while_the_model_which_is_asked_once_holds_back_the_rest(
+def test_the_first_token_is_printed_before_the_answer_is_complete(
     cold_cli_with_store: CommandLine,
 ) -> None:
     release = threading.Event()
@@ -77,31 +77,31 @@ def test_the_first_token_comes_out_while_the_model_which_is_asked_once_holds_bac
     assert paths == ["/v1/chat/completions"]
 
 
-def test_with_no_stream_it_is_the_same_text(outcomes: dict[str, Outcome]) -> None:
+def test_no_stream_prints_the_same_text(outcomes: dict[str, Outcome]) -> None:
     assert outcomes["no stream"] == Outcome(code=0, stdout=b"One two.\n", stderr="")
 
 
 @pytest.mark.fault("unsafe-characters")
-def test_what_could_command_a_terminal_is_harmless_though_it_is_split_over_tokens(outcomes: dict[str, Outcome]) -> None:
+def test_control_sequences_split_over_tokens_are_removed(outcomes: dict[str, Outcome]) -> None:
     text = outcomes["escapes"].stdout.decode()
 
     assert text == "a\ufffd[31mb\ufffd]52;c;aGk=\ufffdcde\ufffd2Jf\ng\nh\ufffd.\n"
 
 
 @pytest.mark.fault("huge-token")
-def test_one_token_of_five_megabytes_arrives_whole(outcomes: dict[str, Outcome]) -> None:
+def test_a_token_of_5_mb_is_printed_completely(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["five megabytes"]
 
     assert (outcome.code, outcome.stdout == FIVE_MEGABYTES.encode() + b"\n", outcome.stderr) == (0, True, "")
 
 
 @pytest.mark.fault("ascii-locale")
-def test_json_is_utf_8_in_an_ascii_locale_too(outcomes: dict[str, Outcome]) -> None:
+def test_json_is_utf_8_even_in_an_ascii_locale(outcomes: dict[str, Outcome]) -> None:
     assert "“" in outcomes["ascii --jsonl"].stdout.decode("utf-8")
 
 
 @pytest.mark.fault("ascii-locale")
-def test_in_an_ascii_locale_what_it_cannot_write_becomes_a_question_mark(outcomes: dict[str, Outcome]) -> None:
+def test_unencodable_characters_become_question_marks(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["ascii"]
 
     assert (outcome.code, outcome.stdout) == (0, b"Gr??e, ??.\n")
@@ -110,7 +110,7 @@ def test_in_an_ascii_locale_what_it_cannot_write_becomes_a_question_mark(outcome
 
 
 @pytest.mark.fault("pipe-closed")
-def test_when_head_has_its_line_it_ends_quietly_with_141_though_the_model_is_silent(
+def test_a_closed_pipe_exits_with_141_while_the_model_is_silent(
     cold_cli_with_store: CommandLine,
 ) -> None:
     release = threading.Event()
@@ -126,53 +126,51 @@ def test_when_head_has_its_line_it_ends_quietly_with_141_though_the_model_is_sil
 @pytest.mark.parametrize(
     "arguments", ["search tokens", "search --jsonl tokens", "ask -q --jsonl tokens", "ask -q --json tokens", "status"]
 )
-def test_a_reader_that_is_gone_before_the_first_byte_means_141(
-    cold_cli_with_store: CommandLine, arguments: str
-) -> None:
-    gone, stdout = os.pipe()
-    os.close(gone)
+def test_a_pipe_closed_before_the_first_byte_exits_with_141(cold_cli_with_store: CommandLine, arguments: str) -> None:
+    reader, stdout = os.pipe()
+    os.close(reader)
     with os.fdopen(stdout, "wb"), cold_cli_with_store.running(*arguments.split(), stdout=stdout) as process:
-        _, said = process.communicate()
+        _, stderr = process.communicate()
 
-    assert (process.returncode, said) == (141, b"")
+    assert (process.returncode, stderr) == (141, b"")
 
 
 @pytest.mark.fault("stdout-unwritable")
 @pytest.mark.parametrize("command", ["ask", "search"])
-def test_a_full_disk_is_said_and_is_no_success(cold_cli_with_store: CommandLine, command: str) -> None:
+def test_a_full_disk_is_reported_as_a_failure(cold_cli_with_store: CommandLine, command: str) -> None:
     outcome = cold_cli_with_store.shell(f"streamrag {command} '{QUESTION}' >/dev/full")
 
     assert (outcome.code, outcome.stderr.splitlines()[-2:]) == (
         1,
-        ["streamrag: the output cannot be written: No space left on device", "hint: write it somewhere else"],
+        ["streamrag: cannot write the output: No space left on device", "hint: redirect it to another file or disk"],
     )
 
 
 @pytest.mark.fault("stdout-unwritable")
-def test_a_closed_stdout_is_no_success_either(cold_cli_with_store: CommandLine) -> None:
+def test_a_closed_stdout_is_a_failure(cold_cli_with_store: CommandLine) -> None:
     outcome = cold_cli_with_store.shell(f"streamrag ask -q '{QUESTION}' >&-")
 
     assert (outcome.code, outcome.stderr) == (
         1,
-        "streamrag: the output cannot be written: Bad file descriptor\nhint: write it somewhere else\n",
+        "streamrag: cannot write the output: Bad file descriptor\nhint: redirect it to another file or disk\n",
     )
 
 
 @pytest.mark.fault("stdin-closed", "stderr-unwritable")
-def test_with_stdin_and_stderr_closed_the_answer_still_comes(cli_with_store: CommandLine) -> None:
+def test_closed_stdin_and_stderr_do_not_prevent_the_answer(cli_with_store: CommandLine) -> None:
     usual = cli_with_store.run("search", QUESTION)
 
     assert cli_with_store.shell(f"streamrag search '{QUESTION}' <&- 2>&-") == usual
 
 
-def test_with_all_three_closed_the_exit_code_still_speaks(cli: CommandLine) -> None:
+def test_the_exit_code_is_correct_with_all_streams_closed(cli: CommandLine) -> None:
     outcomes = [cli.shell(f"streamrag {line} <&- >&- 2>&-") for line in ("search x", "status", "search")]
 
     assert outcomes == [Outcome(code=code, stdout=b"", stderr="") for code in (5, 5, 2)]
 
 
 @pytest.mark.fault("stdin-closed")
-def test_an_open_pipe_that_stays_silent_on_stdin_does_not_hold_it_up(cold_cli_with_store: CommandLine) -> None:
+def test_a_silent_pipe_on_stdin_does_not_block_the_answer(cold_cli_with_store: CommandLine) -> None:
     ours, theirs = os.pipe()
     try:
         assert cold_cli_with_store.run("search", QUESTION, stdin=ours).code == 0
@@ -182,7 +180,7 @@ def test_an_open_pipe_that_stays_silent_on_stdin_does_not_hold_it_up(cold_cli_wi
 
 
 @pytest.mark.fault("interrupted")
-def test_sigterm_ends_it_though_nobody_empties_the_pipe(cold_cli_with_store: CommandLine) -> None:
+def test_sigterm_ends_a_process_blocked_on_a_full_pipe(cold_cli_with_store: CommandLine) -> None:
     release = threading.Event()
     chat = stream(token("x" * 1_000_000), Hold(release))
     with (

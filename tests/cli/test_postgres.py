@@ -1,4 +1,4 @@
-"""The same commands on a store in PostgreSQL."""
+"""Commands on a store in PostgreSQL."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def place() -> Iterator[PostgresUrl]:
 
 @pytest.fixture
 def user(cli: CommandLine, place: PostgresUrl) -> CommandLine:
-    """A user with two files whose store is a database."""
+    """A user with two files and a store in PostgreSQL."""
     for name, text in FILES.items():
         (cli.directory / name).write_text(text, encoding="utf-8")
     return cli.having(STREAMRAG_STORE=place.with_secret().replace("postgres:@", f"postgres:{PASSWORD}@"))
@@ -36,11 +36,11 @@ def counts(user: CommandLine, *arguments: str) -> dict[str, int]:
     return {name: count for name, count in json.loads(outcome.stdout)["counts"].items() if count}
 
 
-def test_what_is_ingested_is_asked_changed_and_told(user: CommandLine, place: PostgresUrl) -> None:
+def test_postgres_ingest_ask_update_and_status_work(user: CommandLine, place: PostgresUrl) -> None:
     assert counts(user, "--dry-run", ".") == {"added": 2}
     assert counts(user, ".") == {"added": 2}
-    found = user.run("search", "--json", QUESTION)
-    assert json.loads(found.stdout)["hits"][0]["source"] == "a.md"
+    searched = user.run("search", "--json", QUESTION)
+    assert json.loads(searched.stdout)["hits"][0]["source"] == "a.md"
     assert b"seven" in user.run("ask", QUESTION).stdout
     (user.directory / "b.md").unlink()
     (user.directory / "a.md").write_text("# Harbour\n\nThe fuel dock opens at eight.\n", encoding="utf-8")
@@ -49,26 +49,29 @@ def test_what_is_ingested_is_asked_changed_and_told(user: CommandLine, place: Po
     assert counts(user, "--rebuild") == {"added": 1}
     assert b"eight" in user.run("ask", QUESTION).stdout
 
-    told = user.run("status", "--json")
-    status = json.loads(told.stdout)
+    shown = user.run("status", "--json")
+    status = json.loads(shown.stdout)
     collection = status["collections"][0]
     assert status["store"] == str(place)
     assert (collection["documents"], collection["chunks"], collection["dimension"]) == (1, 1, 384)
     assert (collection["roots"], collection["size_bytes"] > 10_000) == ([str(user.directory)], True)
-    assert PASSWORD not in told.stdout.decode() + user.run("status").stdout.decode()
+    assert PASSWORD not in shown.stdout.decode() + user.run("status").stdout.decode()
 
 
-def test_without_a_collection_nothing_is_made(user: CommandLine, place: PostgresUrl) -> None:
-    asked, told = user.run("ask", QUESTION), user.run("status")
+def test_reading_a_missing_collection_creates_nothing(user: CommandLine, place: PostgresUrl) -> None:
+    answered, shown = user.run("ask", QUESTION), user.run("status")
 
-    assert (asked.code, asked.stderr) == (
+    assert (answered.code, answered.stderr) == (
         5,
         f"streamrag: no collection 'default' in {place}\nhint: streamrag ingest PATH\n",
     )
-    assert (told.code, told.stderr) == (5, f"streamrag: nothing was ingested in {place}\nhint: streamrag ingest PATH\n")
+    assert (shown.code, shown.stderr) == (
+        5,
+        f"streamrag: nothing was ingested in {place}\nhint: streamrag ingest PATH\n",
+    )
 
 
-def test_a_server_that_is_not_there_ends_the_command_with_5_and_no_password(cli: CommandLine) -> None:
+def test_an_unreachable_database_exits_with_5_and_hides_the_password(cli: CommandLine) -> None:
     user = cli.having(STREAMRAG_STORE=f"postgresql://me:{PASSWORD}@127.0.0.1:1/docs")
 
     for command in (("ask", QUESTION), ("ingest", "."), ("status",)):
@@ -77,7 +80,7 @@ def test_a_server_that_is_not_there_ends_the_command_with_5_and_no_password(cli:
         assert "postgresql://me:***@127.0.0.1:1/docs cannot be reached" in outcome.stderr
 
 
-def test_a_copy_answers_as_the_original(user: CommandLine, place: PostgresUrl) -> None:
+def test_a_copied_collection_gives_the_same_answers(user: CommandLine, place: PostgresUrl) -> None:
     assert counts(user, ".") == {"added": 2}
     copied = user.run("copy", "--from", place.with_secret(), "--to", "there")
     again = user.run("copy", "--from", place.with_secret(), "--to", "there", "--json")
@@ -96,7 +99,7 @@ def test_a_copy_answers_as_the_original(user: CommandLine, place: PostgresUrl) -
     assert searches[0] == searches[1]
 
 
-def test_an_evaluation_leaves_no_schema(user: CommandLine) -> None:
+def test_an_evaluation_drops_its_schema(user: CommandLine) -> None:
     folder = user.directory / "questions"
     folder.mkdir()
     (folder / "corpus.jsonl").write_text('{"_id": "a", "title": "", "text": "The dock opens at seven."}\n')

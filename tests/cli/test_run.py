@@ -1,4 +1,4 @@
-"""The one way of a stream of events through a renderer to an exit code."""
+"""`run`: renders a stream of events and returns the exit code."""
 
 from collections.abc import AsyncGenerator, Iterator
 
@@ -17,23 +17,23 @@ NOTHING = Error(message="nothing", code="nothing_relevant", hint="streamrag stat
 COUNTS = dict.fromkeys(("added", "changed", "unchanged", "deleted", "skipped", "failed"), 0)
 
 
-class Collected:
-    """A renderer that keeps what it is given; `refuses` is raised by every event, as a full disk does."""
+class RecordingRenderer:
+    """A renderer that records its events. `error` is raised by every call, as on a full disk."""
 
-    def __init__(self, refuses: OSError | None = None) -> None:
+    def __init__(self, error: OSError | None = None) -> None:
         self.shown: list[object] = []
         self.closed = 0
-        self._refuses = refuses
+        self._error = error
 
     def handle(self, event: object) -> None:
         self.shown.append(event)
-        if self._refuses:
-            raise self._refuses
+        if self._error:
+            raise self._error
 
     def close(self) -> None:
         self.closed += 1
-        if self._refuses:
-            raise self._refuses
+        if self._error:
+            raise self._error
 
 
 async def answer(*events: AskEvent) -> AsyncGenerator[AskEvent, None]:
@@ -50,34 +50,34 @@ def ingested(failed: int) -> IngestDone:
     return IngestDone(counts=counts, chunks_written=0, chunks=0, elapsed_ms=1.0, dry_run=False)  # type: ignore[arg-type]
 
 
-def test_the_last_event_is_the_exit_code() -> None:
+def test_the_last_event_determines_the_exit_code() -> None:
     codes = [
-        run(answer(Token(text="x"), DONE), Collected(), process()),
-        run(answer(NOTHING), Collected(), process()),
-        run(answer(), Collected(), process()),
-        run(ingest(ingested(failed=0)), Collected(), process()),
-        run(ingest(ingested(failed=2)), Collected(), process()),
+        run(answer(Token(text="x"), DONE), RecordingRenderer(), process()),
+        run(answer(NOTHING), RecordingRenderer(), process()),
+        run(answer(), RecordingRenderer(), process()),
+        run(ingest(ingested(failed=0)), RecordingRenderer(), process()),
+        run(ingest(ingested(failed=2)), RecordingRenderer(), process()),
     ]
 
     assert codes == [0, 7, ExitCode.BUG, 0, ExitCode.SOME_FILES_FAILED]
 
 
-def test_commands_in_what_is_shown_are_for_the_collection_that_was_named() -> None:
-    here, renderer = process(environment={"HOME": "/home/someone"}), Collected()
+def test_commands_in_notices_have_the_flags_of_the_collection() -> None:
+    here, renderer = process(environment={"HOME": "/home/someone"}), RecordingRenderer()
     settings_from(here, {"collection": "laws"})
-    gone = Notice(message="a.md is gone: streamrag ingest --remove a.md", code="source_gone")
+    notice = Notice(message="a.md no longer exists: streamrag ingest --remove a.md", code="source_gone")
 
-    run(answer(gone, NOTHING), renderer, here)
+    run(answer(notice, NOTHING), renderer, here)
 
     assert [getattr(each, "hint", getattr(each, "message", "")) for each in renderer.shown] == [
-        "a.md is gone: streamrag ingest --remove a.md -c laws",
+        "a.md no longer exists: streamrag ingest --remove a.md -c laws",
         "streamrag status -c laws",
     ]
 
 
 @pytest.mark.parametrize("part_of", ["ingest", ""])
-def test_an_interruption_is_shown_as_the_end_of_what_it_leaves_a_part_of(part_of: str) -> None:
-    here, renderer = process(), Collected()
+def test_an_interruption_ends_the_stream_with_an_error(part_of: str) -> None:
+    here, renderer = process(), RecordingRenderer()
     seen = DocumentSeen(source="a.md", action="added")
 
     def interrupted() -> Iterator[IngestEvent]:
@@ -99,20 +99,20 @@ def test_an_interruption_is_shown_as_the_end_of_what_it_leaves_a_part_of(part_of
     assert renderer.closed == 1
 
 
-def test_a_failure_that_a_signal_caused_is_taken_for_the_signal() -> None:
+def test_an_error_caused_by_a_signal_counts_as_the_signal() -> None:
     here = process()
     here.signals.received = ExitCode.INTERRUPTED
 
     with pytest.raises(Interrupted):
-        run(ingest(NOTHING), Collected(), here)
+        run(ingest(NOTHING), RecordingRenderer(), here)
 
 
 @pytest.mark.parametrize("stream", [answer(DONE), ingest(ingested(failed=0))], ids=["answer", "ingest"])
-def test_a_stream_that_cannot_be_written_says_so_once(
+def test_an_unwritable_stream_is_reported_once(
     stream: AsyncGenerator[AskEvent, None] | list[IngestEvent],
 ) -> None:
     full = OSError(28, "No space left on device")
-    renderer = Collected(refuses=full)
+    renderer = RecordingRenderer(error=full)
 
     with pytest.raises(OSError, match="No space left") as raised:
         run(stream, renderer, process())
@@ -120,22 +120,22 @@ def test_a_stream_that_cannot_be_written_says_so_once(
     assert (raised.value, len(renderer.shown), renderer.closed) == (full, 1, 1)
 
 
-def test_the_stream_is_closed_though_its_reader_fails() -> None:
+def test_the_stream_is_closed_if_the_renderer_fails() -> None:
     closed: list[bool] = []
 
-    async def watched() -> AsyncGenerator[AskEvent, None]:
+    async def events() -> AsyncGenerator[AskEvent, None]:
         try:
             yield DONE
         finally:
             closed.append(True)
 
     with pytest.raises(OSError, match="full"):
-        run(watched(), Collected(refuses=OSError("full")), process())
+        run(events(), RecordingRenderer(error=OSError("full")), process())
 
     assert closed == [True]
 
 
-def test_debug_counts_before_the_double_dash_alone() -> None:
+def test_debug_is_recognised_only_before_a_double_dash() -> None:
     assert [process("ask", *rest).debug for rest in (["--debug", "x"], ["x", "--debug"], ["--", "--debug"], [])] == [
         True,
         True,

@@ -1,4 +1,4 @@
-"""One table makes the flags, the variables, the file and the documentation."""
+"""Flags, variables, the settings file and the documentation come from one table."""
 
 from dataclasses import fields
 from typing import Any
@@ -22,17 +22,17 @@ COMMANDS = {name: command for name, command in GROUP.commands.items() if not has
 
 
 def options_of(command: str) -> dict[str, list[str]]:
-    """Each option of a command by the name of its parameter."""
+    """The options of a command, by parameter name."""
     return {each.name: each.opts for each in COMMANDS[command].params}
 
 
 @pytest.mark.parametrize("setting", ALL, ids=lambda each: each.name)
-def test_every_setting_has_a_flag_of_some_command_or_the_reason_why_not(setting: Setting) -> None:
+def test_every_setting_has_a_flag_or_a_reason_for_having_none(setting: Setting) -> None:
     assert bool(setting.flags) == bool(setting.commands) != bool(setting.no_flag)
     assert set(setting.commands) <= set(COMMANDS)
 
 
-def test_every_field_of_the_settings_is_a_row_and_every_row_a_field() -> None:
+def test_table_rows_and_settings_fields_correspond() -> None:
     assert [each.name for each in SETTINGS] == [
         each.name for each in fields(Settings) if each.name != "state_directory"
     ]
@@ -40,7 +40,7 @@ def test_every_field_of_the_settings_is_a_row_and_every_row_a_field() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_takes_the_flags_that_the_table_gives_it_and_no_other(command: str) -> None:
+def test_a_command_accepts_exactly_the_flags_in_the_table(command: str) -> None:
     by_table = {each.name: list(each.flags) for each in ALL if command in each.commands}
     names = {each.name for each in ALL}
 
@@ -53,14 +53,14 @@ def test_no_two_options_of_a_command_share_a_flag() -> None:
         assert sorted(set(flags)) == sorted(flags)
 
 
-def test_names_flags_and_variables_mean_one_setting_each() -> None:
+def test_each_name_flag_and_variable_belongs_to_one_setting() -> None:
     names = [each.name for each in ALL]
     variables = [variable for each in ALL for variable in each.variables]
 
     assert (len(set(names)), len(set(variables))) == (len(names), len(variables))
 
 
-def test_a_command_gets_its_settings_in_place_of_their_flags() -> None:
+def test_a_command_receives_settings_instead_of_flags() -> None:
     received: list[object] = []
 
     def command(process: Process, *, settings: Settings, server: ServerSettings, loud: bool = False) -> int:
@@ -75,7 +75,7 @@ def test_a_command_gets_its_settings_in_place_of_their_flags() -> None:
     assert received == ["laws", 7, ("laws", "notes"), True, True]
 
 
-def test_flags_that_are_not_given_say_nothing() -> None:
+def test_omitted_flags_are_none() -> None:
     received: list[SettingFlags] = []
 
     def command(process: Process, *, flags: SettingFlags) -> int:
@@ -91,7 +91,7 @@ def test_flags_that_are_not_given_say_nothing() -> None:
     assert received == [nothing, nothing | {"engine": "off", "min_score": "0"}]
 
 
-def test_a_bad_collection_of_a_server_is_named_by_its_flag() -> None:
+def test_an_invalid_server_collection_is_reported_with_its_flag() -> None:
     def command(process: Process, *, server: ServerSettings) -> int:
         raise AssertionError(server)
 
@@ -110,7 +110,7 @@ def test_a_bad_collection_of_a_server_is_named_by_its_flag() -> None:
     [["--debug", "engine", "status"], ["engine", "--debug", "status"], ["engine", "status", "--debug"]],
     ids=" ".join,
 )
-def test_debug_may_stand_before_and_after_any_command(cli: CommandLine, arguments: list[str]) -> None:
+def test_debug_is_accepted_before_and_after_any_command(cli: CommandLine, arguments: list[str]) -> None:
     outcome = cli.run(*arguments)
 
     assert (outcome.code, outcome.stdout, outcome.stderr) == (0, b"no engine is running\n", "")

@@ -1,4 +1,4 @@
-"""What a command does not need is not loaded: help and version are there before a person notices."""
+"""Commands import only what they need, so that help and version appear immediately."""
 
 import sys
 from dataclasses import replace
@@ -20,12 +20,12 @@ HEAVY = {"chromadb", "fastapi", "langchain", "langchain_chroma", "langchain_core
     "uvicorn",
 }
 
-# Typer 0.29 checks the parameters of every command with it, 65 ms; streamrag itself does not use it.
-TYPERS_OWN = {"pydantic"}
+# Typer 0.29 imports it to check the parameters of every command, 65 ms; streamrag itself does not use it.
+IMPORTED_BY_TYPER = {"pydantic"}
 
 
 def loaded(user: CommandLine, *arguments: str) -> set[str]:
-    """The modules that a fresh process imports for these arguments, and the packages they are in."""
+    """The modules and packages that a new process imports for these arguments."""
     outcome = replace(user, program=(sys.executable, "-X", "importtime", *arguments)).run()
     assert outcome.code == 0, outcome
     lines = outcome.stderr.splitlines()
@@ -34,7 +34,7 @@ def loaded(user: CommandLine, *arguments: str) -> set[str]:
 
 
 @pytest.mark.parametrize("arguments", ["--help", "--version"])
-def test_help_and_version_load_nothing_heavy(cold_cli: CommandLine, arguments: str) -> None:
+def test_help_and_version_import_no_heavy_modules(cold_cli: CommandLine, arguments: str) -> None:
     modules = loaded(cold_cli, "-m", "streamrag_cli", arguments)
 
     assert "streamrag_cli" in modules
@@ -42,35 +42,35 @@ def test_help_and_version_load_nothing_heavy(cold_cli: CommandLine, arguments: s
 
 
 @pytest.mark.parametrize("command", ["ask", "search", "ingest", "serve", "status", "doctor", "eval"])
-def test_the_help_of_a_command_loads_nothing_heavy(cold_cli: CommandLine, command: str) -> None:
+def test_command_help_imports_no_heavy_modules(cold_cli: CommandLine, command: str) -> None:
     modules = loaded(cold_cli, "-m", "streamrag_cli", command, "--help")
 
-    assert modules & (HEAVY - TYPERS_OWN) == set()
+    assert modules & (HEAVY - IMPORTED_BY_TYPER) == set()
 
 
-def test_version_does_not_even_load_the_command_line(cold_cli: CommandLine) -> None:
+def test_version_does_not_import_the_command_line(cold_cli: CommandLine) -> None:
     modules = loaded(cold_cli, "-m", "streamrag_cli", "--version")
 
     assert modules & {"typer", "click", "rich", "streamrag_cli.cli.app", "asyncio"} == set()
 
 
-def test_the_pipeline_is_there_before_the_libraries_behind_it(cold_cli: CommandLine) -> None:
+def test_the_answer_pipeline_imports_before_heavy_libraries(cold_cli: CommandLine) -> None:
     modules = loaded(cold_cli, "-c", "import streamrag_cli.answer.pipeline")
 
     assert modules & {"langchain_core", "langchain_openai", "openai", "chromadb", "onnxruntime"} == set()
 
 
-def test_a_status_loads_neither_the_index_nor_a_model(cold_cli_with_store: CommandLine) -> None:
+def test_status_imports_neither_the_index_nor_a_model(cold_cli_with_store: CommandLine) -> None:
     modules = loaded(cold_cli_with_store, "-m", "streamrag_cli", "status")
 
-    assert modules & (HEAVY - TYPERS_OWN) == set()
+    assert modules & (HEAVY - IMPORTED_BY_TYPER) == set()
 
 
-def test_version_says_the_version_and_nothing_else(cold_cli: CommandLine) -> None:
+def test_version_prints_only_the_version(cold_cli: CommandLine) -> None:
     assert cold_cli.run("--version").stdout.decode() == f"streamrag {__version__}\n"
 
 
-def test_the_help_of_every_command_names_its_real_defaults(cold_cli: CommandLine) -> None:
+def test_command_help_shows_the_real_defaults(cold_cli: CommandLine) -> None:
     text = cold_cli.run("ask", "--help").stdout.decode()
 
     assert f"[default: {defaults()['top_k']}]" in text

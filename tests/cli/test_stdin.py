@@ -1,4 +1,4 @@
-"""stdin is read when it is asked for, and only then."""
+"""stdin is read only on request."""
 
 import os
 import subprocess
@@ -13,10 +13,10 @@ from tests.support.openai_server import OpenAIServer
 
 @pytest.mark.fault("stdin-closed")
 @pytest.mark.parametrize("command", ["ask", "search"])
-def test_a_dash_with_nothing_on_stdin_is_a_usage_error(cold_cli_with_store: CommandLine, command: str) -> None:
-    asked_for = "QUERY" if command == "search" else "QUESTION"
-    said = f'streamrag: the question is empty\nhint: streamrag {command} "{asked_for}"\n'
-    empty = Outcome(code=2, stdout=b"", stderr=said)
+def test_a_dash_with_empty_stdin_is_a_usage_error(cold_cli_with_store: CommandLine, command: str) -> None:
+    placeholder = "QUERY" if command == "search" else "QUESTION"
+    message = f'streamrag: the question is empty\nhint: streamrag {command} "{placeholder}"\n'
+    empty = Outcome(code=2, stdout=b"", stderr=message)
 
     assert [cold_cli_with_store.run(command, "-", stdin=nothing) for nothing in (b"", b" \n")] == [empty, empty]
 
@@ -25,7 +25,7 @@ def test_a_dash_reads_the_question_from_stdin(cli_with_store: CommandLine) -> No
     assert cli_with_store.run("search", "-", stdin=QUESTION.encode() + b"\n") == cli_with_store.run("search", QUESTION)
 
 
-def test_stdin_is_shown_to_the_model_beside_the_question_and_not_searched_for(cold_cli_with_store: CommandLine) -> None:
+def test_stdin_text_is_sent_to_the_model_but_not_searched_for(cold_cli_with_store: CommandLine) -> None:
     with OpenAIServer(chat=answer("Yes.")) as server:
         outcome = cold_cli_with_store.run(
             "ask", QUESTION, "--stdin", "--base-url", server.base_url, "-m", "m", stdin=b"the log says {zebra} \xff"
@@ -41,26 +41,26 @@ def test_a_dash_and_stdin_together_are_a_usage_error(cli: CommandLine) -> None:
     assert cli.run("ask", "-", "--stdin", stdin=b"x") == Outcome(
         code=2,
         stdout=b"",
-        stderr='streamrag: - and --stdin both want stdin\nhint: streamrag ask --stdin "QUESTION"\n',
+        stderr='streamrag: - and --stdin cannot be combined: both read stdin\nhint: streamrag ask --stdin "QUESTION"\n',
     )
 
 
-def test_more_than_a_megabyte_on_stdin_is_refused_and_not_read_for_ever(cli: CommandLine) -> None:
+def test_stdin_above_1_mb_is_refused_without_reading_all(cli: CommandLine) -> None:
     outcome = cli.shell("streamrag ask --stdin why < /dev/zero")
 
     assert (outcome.code, outcome.stderr) == (
         2,
-        "streamrag: stdin holds more than a megabyte\nhint: streamrag ingest FILE\n",
+        "streamrag: stdin is larger than 1 MB\nhint: streamrag ingest FILE\n",
     )
 
 
-def test_a_stdin_that_cannot_be_read_is_said(cli: CommandLine) -> None:
+def test_an_unreadable_stdin_is_reported(cli: CommandLine) -> None:
     outcome = cli.shell("streamrag ask - 0>scrap")
 
-    assert (outcome.code, outcome.stderr.splitlines()[0]) == (2, "streamrag: stdin cannot be read: Bad file descriptor")
+    assert (outcome.code, outcome.stderr.splitlines()[0]) == (2, "streamrag: cannot read stdin: Bad file descriptor")
 
 
-def test_a_stdin_that_was_left_unblocked_is_waited_for(cli_with_store: CommandLine) -> None:
+def test_a_non_blocking_stdin_is_waited_for(cli_with_store: CommandLine) -> None:
     theirs, ours = os.pipe()
     os.set_blocking(theirs, False)
     with os.fdopen(theirs) as stdin, cli_with_store.running("search", "-", stdin=stdin.fileno()) as process:
@@ -73,7 +73,7 @@ def test_a_stdin_that_was_left_unblocked_is_waited_for(cli_with_store: CommandLi
     assert (process.returncode, stdout) == (0, cli_with_store.run("search", QUESTION).stdout)
 
 
-def test_a_question_that_is_no_utf_8_is_asked_all_the_same(cold_cli_with_store: CommandLine) -> None:
+def test_a_question_that_is_not_utf_8_is_accepted(cold_cli_with_store: CommandLine) -> None:
     outcome = cold_cli_with_store.run("search", b"--json", QUESTION.encode() + b" \xff")
 
     assert outcome.code == 0

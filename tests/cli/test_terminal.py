@@ -1,4 +1,4 @@
-"""What a person sees on a terminal, whatever its width, its kind and the names of the files."""
+"""Output on terminals of different widths and types, and with hostile documents."""
 
 import re
 import tempfile
@@ -23,7 +23,7 @@ def answered(user: CommandLine, *flags: str, columns: int = 120, rows: int = 60)
 
 @pytest.fixture(scope="module")
 def terminals(cold_cli_with_store: CommandLine) -> dict[str, Terminal]:
-    """A model's answer on terminals of several kinds; and, where the name says so, an answer of quotes."""
+    """Answers on different terminals: of a model, or quotes if the key says so."""
     quote = ("ask", QUESTION)
     return at_once(
         {
@@ -40,11 +40,11 @@ def terminals(cold_cli_with_store: CommandLine) -> dict[str, Terminal]:
 
 @pytest.fixture(scope="module")
 def quotes(cli_with_store: CommandLine) -> str:
-    """The answer of quotes as a pipe gets it."""
+    """The quotes as printed to a pipe."""
     return cli_with_store.run("ask", "-q", QUESTION).stdout.decode()
 
 
-def test_sources_come_first_then_the_rendered_answer_then_the_timings(terminals: dict[str, Terminal]) -> None:
+def test_output_order_is_sources_answer_timings(terminals: dict[str, Terminal]) -> None:
     terminal = terminals["usual"]
 
     text = "\n".join(terminal.lines)
@@ -68,21 +68,21 @@ def test_sources_come_first_then_the_rendered_answer_then_the_timings(terminals:
     )
 
 
-def test_no_color_drops_colour_and_keeps_the_words(terminals: dict[str, Terminal], quotes: str) -> None:
+def test_no_color_removes_only_colour(terminals: dict[str, Terminal], quotes: str) -> None:
     in_colour, without = terminals["quotes, 200 columns"], terminals["quotes, NO_COLOR"]
 
     assert (bool(COLOUR.search(in_colour.raw)), bool(COLOUR.search(without.raw))) == (True, False)
     assert "".join(quotes.split()) in without.words
 
 
-def test_plain_is_the_text_as_it_is(terminals: dict[str, Terminal]) -> None:
+def test_plain_prints_the_unrendered_text(terminals: dict[str, Terminal]) -> None:
     raw = terminals["--plain"].raw
 
     assert b"\x1b" not in raw
     assert "".join(MARKDOWN).replace("\n", "\r\n").encode() in raw
 
 
-def test_a_dumb_terminal_gets_the_text_as_it_is(terminals: dict[str, Terminal], quotes: str) -> None:
+def test_a_dumb_terminal_gets_the_unrendered_text(terminals: dict[str, Terminal], quotes: str) -> None:
     raw = terminals["quotes, TERM=dumb"].raw
 
     assert b"\x1b" not in raw
@@ -91,9 +91,7 @@ def test_a_dumb_terminal_gets_the_text_as_it_is(terminals: dict[str, Terminal], 
 
 @pytest.mark.fault("terminal-resized")
 @pytest.mark.parametrize("columns", ["1 column", "200 columns"])
-def test_at_any_width_nothing_of_the_answer_or_the_sources_is_lost(
-    terminals: dict[str, Terminal], quotes: str, columns: str
-) -> None:
+def test_no_output_is_lost_at_any_width(terminals: dict[str, Terminal], quotes: str, columns: str) -> None:
     words = terminals[f"quotes, {columns}"].words
 
     assert "".join(quotes.split()) in words
@@ -107,17 +105,17 @@ def test_a_list_fits_into_twenty_columns(terminals: dict[str, Terminal]) -> None
 
 
 @pytest.mark.parametrize("arguments", ["search tokens", "status", "ingest --dry-run -v sample_docs"])
-def test_on_a_dumb_terminal_no_command_writes_an_escape(cold_cli_with_store: CommandLine, arguments: str) -> None:
+def test_no_command_writes_escape_codes_to_a_dumb_terminal(cold_cli_with_store: CommandLine, arguments: str) -> None:
     assert b"\x1b" not in shown(cold_cli_with_store.having(TERM="dumb"), *arguments.split()).raw
 
 
 @pytest.mark.parametrize("arguments", ["search tokens", "status"])
-def test_one_column_is_enough_for_every_command(cold_cli_with_store: CommandLine, arguments: str) -> None:
+def test_every_command_works_on_a_one_column_terminal(cold_cli_with_store: CommandLine, arguments: str) -> None:
     assert "sample_docs" in shown(cold_cli_with_store, *arguments.split(), columns=1).words
 
 
 @pytest.mark.fault("terminal-resized")
-def test_a_window_resized_amid_the_answer_loses_nothing(cold_cli_with_store: CommandLine) -> None:
+def test_a_resize_during_the_answer_loses_nothing(cold_cli_with_store: CommandLine) -> None:
     release = threading.Event()
     with (
         OpenAIServer(chat=answer(*MARKDOWN, between=(Hold(release),))) as server,
@@ -133,7 +131,7 @@ def test_a_window_resized_amid_the_answer_loses_nothing(cold_cli_with_store: Com
         assert part in terminal.words
 
 
-def test_a_source_is_a_link_to_its_file(cold_cli_with_store: CommandLine) -> None:
+def test_a_source_links_to_its_file(cold_cli_with_store: CommandLine) -> None:
     terminal = shown(cold_cli_with_store, "search", "When does the library open?", "-k", "1")
 
     address = (cold_cli_with_store.directory / "handbook.md").as_uri().encode()
@@ -142,7 +140,7 @@ def test_a_source_is_a_link_to_its_file(cold_cli_with_store: CommandLine) -> Non
 
 @pytest.mark.fault("markup-in-text")
 @pytest.mark.parametrize("columns", [50, 200])
-def test_names_headings_and_text_of_documents_are_shown_as_text(cold_cli_with_store: CommandLine, columns: int) -> None:
+def test_document_text_is_never_interpreted_as_markup(cold_cli_with_store: CommandLine, columns: int) -> None:
     terminal = shown(cold_cli_with_store, "ask", "How is the zebra crossing painted?", "-c", "evil", columns=columns)
 
     assert not re.search(rb"\x1b\[31mred|\x1b\]52|\x07|\xe2\x80\xae", terminal.raw)
@@ -150,9 +148,7 @@ def test_names_headings_and_text_of_documents_are_shown_as_text(cold_cli_with_st
     assert "crossing[/red]ispainted[link=x]white[/link]." in terminal.words
 
 
-def test_stdout_in_a_file_gets_the_answer_alone_and_the_terminal_the_rest(
-    cold_cli_with_store: CommandLine, quotes: str
-) -> None:
+def test_redirected_stdout_receives_only_the_answer(cold_cli_with_store: CommandLine, quotes: str) -> None:
     with (
         tempfile.TemporaryFile() as file,
         on_terminal(cold_cli_with_store, "ask", QUESTION, stdout=file.fileno()) as (terminal, process),

@@ -1,4 +1,4 @@
-"""Users with a store of their own, small and large, for doctors to look at."""
+"""Users with small and large stores to check."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,14 +18,14 @@ _FILLING = (
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[OpenAIServer]:
-    """A model's server that answers, and makes vectors of words."""
+    """A model server that answers questions and computes embeddings from words."""
     with OpenAIServer() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    """Three chunks under the built-in embedding. To be copied."""
+    """A user with three chunks and the built-in embedder. Tests must use a copy."""
     with warm(_user(tmp_path_factory.mktemp("small"))) as user:
         assert user.run("ingest", "library").code == 0
         yield user
@@ -33,7 +33,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
 
 @pytest.fixture(scope="session")
 def large(small: CommandLine, tmp_path_factory: pytest.TempPathFactory, server: OpenAIServer) -> CommandLine:
-    """Some more than a thousand chunks, from which on Chroma saves its index. To be copied."""
+    """A user with more than 1,000 chunks, the size at which Chroma saves its index. Tests must use a copy."""
     cold = _user(tmp_path_factory.mktemp("large"))
     user = replace(small, home=cold.home, directory=cold.directory).having(
         STREAMRAG_BASE_URL=server.base_url, STREAMRAG_EMBEDDING="openai:words"

@@ -1,4 +1,4 @@
-"""Settings, key, embedding, disk, terminal, engine: what each says, and that none stops the rest."""
+"""The checks of settings, key, embedder, disk, terminal and engine; a failing one does not stop the others."""
 
 import os
 import socket
@@ -32,7 +32,7 @@ def user(small: CommandLine, tmp_path: Path) -> CommandLine:
     return copy_of(small, tmp_path)
 
 
-def test_an_unknown_variable_is_a_warning_that_names_the_nearest(user: CommandLine) -> None:
+def test_an_unknown_variable_is_a_warning_with_a_suggestion(user: CommandLine) -> None:
     code, findings = doctor(user.having(STREAMRAG_MODLE="secret"))
 
     assert (code, bad(findings)) == (0, [("warning", "settings", "unknown_variable", "unset STREAMRAG_MODLE")])
@@ -41,7 +41,7 @@ def test_an_unknown_variable_is_a_warning_that_names_the_nearest(user: CommandLi
     )
 
 
-def test_a_bad_variable_fails_the_settings_and_its_hint_mends_it(user: CommandLine) -> None:
+def test_the_hint_for_an_invalid_variable_fixes_it(user: CommandLine) -> None:
     code, findings = doctor(user.having(STREAMRAG_TOP_K="many"))
 
     hint = "unset STREAMRAG_TOP_K   (or correct it)"
@@ -52,7 +52,7 @@ def test_a_bad_variable_fails_the_settings_and_its_hint_mends_it(user: CommandLi
 
 
 @pytest.mark.parametrize("text", ["top_k = ", "top_q = 3", "top_k = 1000", "port = 99999999"])
-def test_a_bad_settings_file_fails_and_its_hint_mends_it(user: CommandLine, text: str) -> None:
+def test_the_hint_for_an_invalid_settings_file_fixes_it(user: CommandLine, text: str) -> None:
     file = user.home / "config/streamrag/config.toml"
     file.parent.mkdir(parents=True)
     file.write_text(text, encoding="utf-8")
@@ -73,13 +73,13 @@ def test_a_bad_settings_file_fails_and_its_hint_mends_it(user: CommandLine, text
         ({"OPENAI_API_KEY": f"{KEY}\u2026", **NOWHERE}, ("failed", "key_refused")),
     ],
 )
-def test_a_key_has_to_be_there_where_it_is_needed_and_has_to_be_one(
+def test_a_required_key_must_be_set_and_valid(
     tmp_path: Path, variables: dict[str, str], expected: tuple[str, str]
 ) -> None:
-    found = [each for each in examined(tmp_path, variables) if each.check == "key"]
+    findings = [each for each in findings_of(tmp_path, variables) if each.check == "key"]
 
-    assert [(each.state, each.code) for each in found] == [expected]
-    assert KEY not in repr(found)
+    assert [(each.state, each.code) for each in findings] == [expected]
+    assert KEY not in repr(findings)
 
 
 def test_a_key_is_never_shown(user: CommandLine) -> None:
@@ -92,15 +92,15 @@ def test_a_key_is_never_shown(user: CommandLine) -> None:
     assert "set by STREAMRAG_API_KEY, well-formed; OPENAI_API_KEY not used" in outcome.stdout.decode()
 
 
-def test_an_embedding_other_than_the_collections_own_is_a_failure(user: CommandLine) -> None:
+def test_a_different_embedder_than_the_collection_is_a_failure(user: CommandLine) -> None:
     code, findings = doctor(user, "--embedding", "openai:words", "--base-url", "http://127.0.0.1:9/v1", "-m", "m")
 
     (embedding,) = of_check(findings, "embedding")
     assert (embedding["state"], embedding["code"]) == ("failed", "another_embedding")
-    assert code == 5  # the store's failure is worse than that of the model's server
+    assert code == 5  # a store failure outranks a model server failure
 
 
-def test_another_dimension_than_the_collections_is_a_failure(large: CommandLine, tmp_path: Path) -> None:
+def test_a_different_dimension_than_the_collection_is_a_failure(large: CommandLine, tmp_path: Path) -> None:
     with OpenAIServer(dimension=8) as other:
         code, findings = doctor(copy_of(large, tmp_path), "--base-url", other.base_url)
 
@@ -116,12 +116,12 @@ def test_a_bug_in_one_check_does_not_stop_the_others(tmp_path: Path, monkeypatch
         raise RuntimeError(KEY)
 
     monkeypatch.setattr(checks, "check_disk", broken)
-    found = examined(tmp_path, {})
+    findings = findings_of(tmp_path, {})
 
-    assert [each.check for each in found][-4:] == ["disk", "terminal", "engine", "telemetry"]
-    (disk,) = (each for each in found if each.check == "disk")
+    assert [each.check for each in findings][-4:] == ["disk", "terminal", "engine", "telemetry"]
+    (disk,) = (each for each in findings if each.check == "disk")
     assert (disk.code, disk.exit_code, disk.found) == ("internal_error", 1, "internal error: RuntimeError")
-    assert exit_code_of(found) == ExitCode.BUG
+    assert exit_code_of(findings) == ExitCode.BUG
 
 
 def test_the_exit_code_is_that_of_the_worst_failure() -> None:
@@ -133,7 +133,7 @@ def test_the_exit_code_is_that_of_the_worst_failure() -> None:
     assert [exit_code_of(each) for each in ([], [server], [server, key], [server, key, store])] == [0, 4, 3, 5]
 
 
-def test_the_disk_is_asked_where_the_store_will_be(tmp_path: Path) -> None:
+def test_the_disk_of_a_future_store_is_checked(tmp_path: Path) -> None:
     (found,) = check_disk(open_store(tmp_path / "not" / "yet"))
 
     assert (found.state, list(found.figures)) == ("ok", ["free_bytes"])
@@ -141,7 +141,7 @@ def test_the_disk_is_asked_where_the_store_will_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_store_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
+def test_an_unwritable_store_is_a_failure(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(StreamragError) as raised:
         list(check_disk(open_store(tmp_path)))
@@ -150,14 +150,14 @@ def test_a_store_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
     assert raised.value.code == "store_not_writable"
 
 
-def test_a_store_that_may_only_be_read_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_store_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "collections" / "notes").mkdir(parents=True)
     (tmp_path / "collections" / "notes" / "current.json").write_text("{}", encoding="utf-8")
     monkeypatch.setattr(os, "access", lambda *_: False)
     (found,) = check_disk(open_store(tmp_path))
 
     assert (found.state, found.code) == ("warning", "read_only")
-    assert found.found == f"{tmp_path}: read-only for this user, so it can be asked and not ingested into"
+    assert found.found == f"{tmp_path}: read-only for this user; questions work, but ingest does not"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_store_that_may_only_be_read_is_a_warning(tmp_path: Path, monkeypatch:
         (
             Screen(is_terminal=False, encoding="utf-8", colours="none", columns=100, hyperlinks=False),
             {},
-            [("ok", "stdout is no terminal: plain text, utf-8", "")],
+            [("ok", "stdout is not a terminal: plain text, utf-8", "")],
         ),
         (
             Screen(is_terminal=True, encoding="ascii", colours="none", columns=20, hyperlinks=False),
@@ -175,73 +175,73 @@ def test_a_store_that_may_only_be_read_is_a_warning(tmp_path: Path, monkeypatch:
             [
                 (
                     "warning",
-                    "its encoding is ascii: characters outside of it are shown as ?",
+                    "the encoding is ascii: other characters are shown as ?",
                     "unset PYTHONIOENCODING",
                 ),
-                ("warning", "20 columns are narrow: sources are shown as lines instead of a table", ""),
+                ("warning", "only 20 columns wide: sources are shown as lines instead of a table", ""),
                 ("ok", "ascii, no colour, 20 columns, no links", ""),
             ],
         ),
     ],
 )
-def test_a_terminal_is_told_what_it_shows(
+def test_terminal_capabilities_are_reported(
     screen: Screen, environment: dict[str, str], expected: list[tuple[str, str, str]]
 ) -> None:
     assert [(each.state, each.found, each.hint) for each in check_terminal(screen, environment)] == expected
 
 
-@pytest.mark.parametrize("trap", ["open to others", "a file", "another user's"])
-def test_an_engine_that_cannot_be_used_is_a_warning_with_a_command_that_helps(trap: str, tmp_path: Path) -> None:
-    place = tmp_path / f"streamrag-{os.getuid()}"
-    if trap == "a file":
-        place.touch()
+@pytest.mark.parametrize("obstacle", ["open to others", "a file", "another user's"])
+def test_an_unusable_engine_is_a_warning_with_a_working_hint(obstacle: str, tmp_path: Path) -> None:
+    directory = tmp_path / f"streamrag-{os.getuid()}"
+    if obstacle == "a file":
+        directory.touch()
     else:
-        place.mkdir()
-        place.chmod(0o777)
-    if trap == "another user's":
+        directory.mkdir()
+        directory.chmod(0o777)
+    if obstacle == "another user's":
         if os.getuid():
             pytest.skip("only root can give a directory away")
-        os.chown(place, 12345, 12345)
+        os.chown(directory, 12345, 12345)
     (found,) = check_engine(Settings(store=tmp_path), {"TMPDIR": str(tmp_path)})
-    helped = subprocess.run(
+    runtime_dir = subprocess.run(
         ["sh", "-c", f'{found.hint}; printf %s "$XDG_RUNTIME_DIR"'], capture_output=True, text=True, check=True
     ).stdout
-    after = list(check_engine(Settings(store=tmp_path), {"TMPDIR": str(tmp_path), "XDG_RUNTIME_DIR": helped}))
+    after = list(check_engine(Settings(store=tmp_path), {"TMPDIR": str(tmp_path), "XDG_RUNTIME_DIR": runtime_dir}))
 
     assert (found.state, found.code) == ("warning", "engine_unusable")
     assert [each.state for each in after] == ["ok"]
 
 
-def test_the_engine_of_another_environment_is_told_while_it_lives(tmp_path: Path) -> None:
+def test_a_running_engine_of_another_environment_is_reported(tmp_path: Path) -> None:
     with TemporaryDirectory(dir="/tmp") as short, socket.socket(socket.AF_UNIX) as other:
         environment = {"TMPDIR": short}
         path = address_for({**environment, "HTTP_PROXY": "http://other"}).socket
         other.bind(str(path))
-        left_behind = list(check_engine(Settings(store=tmp_path), environment))
+        stopped = list(check_engine(Settings(store=tmp_path), environment))
         other.listen()
-        alive = list(check_engine(Settings(store=tmp_path), environment))
+        running = list(check_engine(Settings(store=tmp_path), environment))
 
-    assert [(each.state, each.code) for each in left_behind] == [("ok", "")]
-    assert [(each.state, each.code, each.hint) for each in alive] == [
+    assert [(each.state, each.code) for each in stopped] == [("ok", "")]
+    assert [(each.state, each.code, each.hint) for each in running] == [
         ("warning", "engine_outdated", "streamrag engine stop"),
         ("ok", "", ""),
     ]
-    assert alive[0].found == "1 of another version or environment is still running"
+    assert running[0].found == "1 engine of another version or environment still running"
 
 
-def test_no_engine_is_no_trouble(tmp_path: Path) -> None:
-    with TemporaryDirectory(dir="/tmp") as short:  # a socket's path has at most 107 bytes
+def test_a_stopped_or_disabled_engine_is_ok(tmp_path: Path) -> None:
+    with TemporaryDirectory(dir="/tmp") as short:  # socket paths are limited to 107 bytes
         found = [
             *check_engine(Settings(store=tmp_path), {"TMPDIR": short}),
             *check_engine(Settings(store=tmp_path, engine="off"), {"TMPDIR": short}),
         ]
 
     assert [(each.state, each.found) for each in found] == [
-        ("ok", "none is running; the next question starts one"),
-        ("ok", "switched off: every command does all its work itself"),
+        ("ok", "not running; the next question starts it"),
+        ("ok", "disabled; commands run without it"),
     ]
 
 
-def examined(home: Path, variables: dict[str, str]) -> list[Finding]:
+def findings_of(home: Path, variables: dict[str, str]) -> list[Finding]:
     environment = {"HOME": str(home), "TMPDIR": str(home), "STREAMRAG_STORE": str(home / "store")} | variables
     return list(run_checks(CheckContext(flags={}, environment=environment, screen=SCREEN)))

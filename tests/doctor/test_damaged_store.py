@@ -1,4 +1,4 @@
-"""A store that is damaged in some way is called so, and the hint mends it."""
+"""Every kind of damage to a store is reported, and the hint fixes it."""
 
 import random
 import sqlite3
@@ -19,7 +19,7 @@ Damage = Callable[[Layout, str], None]
 
 
 def sql(statements: str) -> Damage:
-    """Change the catalog behind the program's back."""
+    """Change the catalog with SQL."""
 
     def damage(layout: Layout, epoch: str) -> None:
         with closing(sqlite3.connect(layout.catalog(epoch))) as catalog:
@@ -35,7 +35,7 @@ def a_vector_is_deleted(layout: Layout, epoch: str) -> None:
 
 
 def all_vectors_are_zero(layout: Layout, epoch: str) -> None:
-    """As after a fault of the index: there, but not to be found."""
+    """Make all vectors unfindable, as a faulty index would."""
     import numpy as np
 
     with closing(WritableVectors(layout.vectors(epoch), layout.collection)) as vectors:
@@ -43,7 +43,7 @@ def all_vectors_are_zero(layout: Layout, epoch: str) -> None:
         vectors.add(ids, ids, [{"n": 1} for _ in ids], np.zeros((len(ids), 384), dtype=np.float32))
 
 
-def gone(pattern: str) -> Damage:
+def deleted(pattern: str) -> Damage:
     def damage(layout: Layout, epoch: str) -> None:
         for file in _files(layout, epoch, pattern):
             file.unlink()
@@ -70,13 +70,13 @@ def noise_in_the_middle(pattern: str) -> Damage:
 
 
 def _files(layout: Layout, epoch: str, pattern: str) -> list[Path]:
-    found = list(layout.epoch_directory(epoch).glob(pattern))
-    assert found
-    return found
+    files = list(layout.epoch_directory(epoch).glob(pattern))
+    assert files
+    return files
 
 
 SMALL: dict[str, tuple[Damage, str]] = {
-    "a row of the catalog is gone": (
+    "a row of the catalog is missing": (
         sql("DELETE FROM chunks WHERE body LIKE '%Tomatoes%'"),
         "1 vectors belong to no chunk",
     ),
@@ -84,41 +84,41 @@ SMALL: dict[str, tuple[Damage, str]] = {
         sql("UPDATE documents SET source = 'other.md' WHERE source LIKE '%hours%'"),
         "a chunk is not what was written",
     ),
-    "a document is gone": (
+    "a document is missing": (
         sql("PRAGMA foreign_keys = OFF; DELETE FROM documents WHERE path LIKE '%garden%'"),
         "1 chunks belong to no document",
     ),
-    "a vector is gone": (a_vector_is_deleted, "1 of 3 chunks have no vector"),
-    "vectors that nothing finds": (all_vectors_are_zero, "3 of 3 chunks are not found by their own vector"),
+    "a vector is missing": (a_vector_is_deleted, "1 of 3 chunks have no vector"),
+    "vectors are unfindable": (all_vectors_are_zero, "3 of 3 chunks are not found by their own vector"),
     "the full-text index is corrupt": (
         sql("UPDATE chunks_fts_data SET block = x'00ff00ff' WHERE id > 10"),
         "its full-text index does not match its chunks",
     ),
-    "the catalog is gone": (gone("catalog.sqlite3"), "catalog.sqlite3 is damaged"),
+    "the catalog is missing": (deleted("catalog.sqlite3"), "catalog.sqlite3 is damaged"),
     "an index of the catalog is corrupt": (
         sql("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 3 WHERE name = 'chunks_of_document'"),
         "its catalog is damaged",
     ),
-    "Chroma's database is gone": (gone("vectors/chroma.sqlite3"), "its database is missing"),
+    "Chroma's database is missing": (deleted("vectors/chroma.sqlite3"), "its database is missing"),
     "noise in Chroma's database": (noise_in_the_middle("vectors/chroma.sqlite3"), "chroma.sqlite3 is damaged"),
 }
 LARGE: dict[str, tuple[Damage, str]] = {
-    "an index file is gone": (gone("vectors/*/data_level0.bin"), "are not those that were written"),
+    "an index file is missing": (deleted("vectors/*/data_level0.bin"), "are not those that were written"),
     "the index is noise": (noise("vectors/*/link_lists.bin"), "are not those that were written"),
 }
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_damage_is_named_and_its_hint_mends_it(small: CommandLine, tmp_path: Path, name: str) -> None:
-    assert_named_and_mended(copy_of(small, tmp_path), *SMALL[name])
+def test_damage_is_reported_and_its_hint_fixes_it(small: CommandLine, tmp_path: Path, name: str) -> None:
+    assert_reported_and_fixed(copy_of(small, tmp_path), *SMALL[name])
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_damage_to_a_saved_index_is_named_and_its_hint_mends_it(large: CommandLine, tmp_path: Path, name: str) -> None:
-    assert_named_and_mended(copy_of(large, tmp_path), *LARGE[name])
+def test_a_damaged_index_is_reported_and_its_hint_fixes_it(large: CommandLine, tmp_path: Path, name: str) -> None:
+    assert_reported_and_fixed(copy_of(large, tmp_path), *LARGE[name])
 
 
-def assert_named_and_mended(user: CommandLine, damage: Damage, words: str) -> None:
+def assert_reported_and_fixed(user: CommandLine, damage: Damage, message: str) -> None:
     layout = Layout(user.store, "default")
     current = layout.current()
     assert current is not None
@@ -126,28 +126,28 @@ def assert_named_and_mended(user: CommandLine, damage: Damage, words: str) -> No
 
     code, findings = doctor(user)
     assert (code, set(bad(findings))) == (5, {("failed", "store", "store_damaged", REBUILD)})
-    assert words in " ".join(each["found"] for each in of_check(findings, "store"))
-    assert_mended(user, REBUILD)
+    assert message in " ".join(each["found"] for each in of_check(findings, "store"))
+    assert_fixed(user, REBUILD)
 
 
-def assert_mended(user: CommandLine, hint: str) -> None:
+def assert_fixed(user: CommandLine, hint: str) -> None:
     assert follow(user, hint).code == 0
     search = ("search", "--json", "--min-score", "0", QUESTION)
-    searched, examined = user.run(*search), user.run("doctor")
-    assert (searched.code, examined.code) == (0, 0)
+    searched, checked = user.run(*search), user.run("doctor")
+    assert (searched.code, checked.code) == (0, 0)
     assert ANSWER in searched.stdout.decode()
 
 
-def test_a_damaged_list_of_epochs_is_named_and_its_hint_mends_it(small: CommandLine, tmp_path: Path) -> None:
+def test_a_damaged_epoch_list_is_reported_and_its_hint_fixes_it(small: CommandLine, tmp_path: Path) -> None:
     user = copy_of(small, tmp_path)
     (user.store / "collections/default/current.json").write_text("{", encoding="utf-8")
 
     code, findings = doctor(user)
     assert (code, bad(findings)) == (5, [("failed", "store", "store_damaged", f"{REBUILD} PATH")])
-    assert_mended(user, f"{REBUILD} PATH")
+    assert_fixed(user, f"{REBUILD} PATH")
 
 
-def test_each_damaged_collection_has_a_hint_of_its_own(small: CommandLine, tmp_path: Path) -> None:
+def test_each_damaged_collection_has_its_own_hint(small: CommandLine, tmp_path: Path) -> None:
     user = copy_of(small, tmp_path)
     assert user.run("ingest", "-c", "second", "library").code == 0
     layout = Layout(user.store, "second")
@@ -163,7 +163,7 @@ def test_each_damaged_collection_has_a_hint_of_its_own(small: CommandLine, tmp_p
     assert (follow(user, hint).code, doctor(user)[0]) == (0, 0)
 
 
-def test_a_hint_goes_for_the_store_that_a_flag_names(small: CommandLine, tmp_path: Path) -> None:
+def test_hints_repeat_the_store_flag(small: CommandLine, tmp_path: Path) -> None:
     user = copy_of(small, tmp_path / "home")
     elsewhere = str(tmp_path / "else where")
     hint = f"streamrag ingest PATH --store '{elsewhere}'"

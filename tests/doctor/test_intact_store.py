@@ -1,4 +1,4 @@
-"""What is in order, empty, interrupted or being written is not called damaged."""
+"""Intact, empty, interrupted and changing stores are not reported as damaged."""
 
 import shutil
 import signal
@@ -13,7 +13,7 @@ from tests.support.fake_embedder import FakeEmbedder
 from tests.support.stores import LocalStore, document, many_chunks
 
 
-def test_every_chunk_of_a_small_collection_is_searched_for(small: CommandLine, tmp_path: Path) -> None:
+def test_all_chunks_of_a_small_collection_are_tested(small: CommandLine, tmp_path: Path) -> None:
     code, findings = doctor(copy_of(small, tmp_path))
 
     (store,) = of_check(findings, "store")
@@ -28,9 +28,7 @@ def test_every_chunk_of_a_small_collection_is_searched_for(small: CommandLine, t
     }
 
 
-def test_of_a_large_collection_a_sample_is_searched_for_unless_all_are_to_be(
-    large: CommandLine, tmp_path: Path
-) -> None:
+def test_a_sample_of_a_large_collection_is_tested_without_full(large: CommandLine, tmp_path: Path) -> None:
     user = copy_of(large, tmp_path)
     (sample,), (full,) = (of_check(doctor(user, *flags)[1], "store") for flags in ((), ("--full",)))
 
@@ -43,16 +41,16 @@ def test_of_a_large_collection_a_sample_is_searched_for_unless_all_are_to_be(
     assert "found by their own vectors" in full["found"]
 
 
-def test_copies_of_a_text_are_found_in_each_others_stead(tmp_path: Path) -> None:
+def test_duplicate_texts_count_as_found(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     store.put(document("a.md", "one text"), *(document(f"{number}.md", "another") for number in range(30)))
 
-    found = inspect(store.directory, "default", searches=100)
+    report = inspect(store.directory, "default", searches=100)
 
-    assert (found.searched, found.unfound, found.problems) == (31, 0, ())
+    assert (report.searched, report.unfound, report.problems) == (31, 0, ())
 
 
-def test_a_store_where_nothing_was_ingested_is_mended_by_an_ingest(small: CommandLine, tmp_path: Path) -> None:
+def test_the_hint_for_a_missing_store_fixes_it(small: CommandLine, tmp_path: Path) -> None:
     user = copy_of(small, tmp_path)
     shutil.rmtree(user.store)
 
@@ -62,7 +60,7 @@ def test_a_store_where_nothing_was_ingested_is_mended_by_an_ingest(small: Comman
     assert doctor(user)[0] == 0
 
 
-def test_an_empty_collection_is_mended_by_an_ingest(small: CommandLine, tmp_path: Path) -> None:
+def test_the_hint_for_an_empty_collection_fixes_it(small: CommandLine, tmp_path: Path) -> None:
     user = copy_of(small, tmp_path)
     assert user.run("ingest", "--remove", "library").code == 0
 
@@ -72,7 +70,7 @@ def test_an_empty_collection_is_mended_by_an_ingest(small: CommandLine, tmp_path
     assert doctor(user)[0] == 0
 
 
-def test_an_interrupted_ingest_is_a_warning_and_the_next_one_ends_it(tmp_path: Path) -> None:
+def test_an_interrupted_ingest_is_a_warning_until_the_next_one(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     store.put(document("a.md", "one", "two"))
     with store.other_process("put-slowly", "b.md", "5") as writer:
@@ -82,33 +80,33 @@ def test_an_interrupted_ingest_is_a_warning_and_the_next_one_ends_it(tmp_path: P
         writer.send_signal(signal.SIGKILL)
 
     after = inspect(store.directory, "default", searches=100)
-    with store.writing() as mending:
-        mending.repair(FakeEmbedder().embed_documents)
-    mended = inspect(store.directory, "default", searches=100)
+    with store.writing() as writer_after_crash:
+        writer_after_crash.repair(FakeEmbedder().embed_documents)
+    repaired = inspect(store.directory, "default", searches=100)
 
-    assert [(each.problems, each.interrupted, each.changing) for each in (during, after, mended)] == [
+    assert [(each.problems, each.interrupted, each.changing) for each in (during, after, repaired)] == [
         ((), False, False),
         ((), True, False),
         ((), False, False),
     ]
 
 
-def test_a_store_that_is_being_written_is_never_called_damaged(tmp_path: Path) -> None:
+def test_a_store_during_an_ingest_is_not_reported_as_damaged(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     store.put(many_chunks("0.md", 50))
-    found: list[Inspection] = []
+    reports: list[Inspection] = []
     with store.other_process("put-batches", "60") as writer:
         while writer.poll() is None:
-            found.append(inspect(store.directory, "default", searches=200))
+            reports.append(inspect(store.directory, "default", searches=200))
         assert writer.returncode == 0
 
-    assert len(found) > 3
-    assert {(each.problems, each.interrupted) for each in found} == {((), False)}
-    assert len({each.generation for each in found}) > 1
+    assert len(reports) > 3
+    assert {(each.problems, each.interrupted) for each in reports} == {((), False)}
+    assert len({each.generation for each in reports}) > 1
 
 
 @pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])
-def test_a_doctor_can_be_sent_away(small: CommandLine, tmp_path: Path, with_signal: signal.Signals) -> None:
+def test_doctor_can_be_interrupted(small: CommandLine, tmp_path: Path, with_signal: signal.Signals) -> None:
     user = copy_of(small, tmp_path)
     with user.running("doctor") as process:
         read_until(process.stdout, b"embedding")

@@ -1,4 +1,4 @@
-"""The model's server: reachable, the model known, streaming, and how soon; a key is never shown."""
+"""The model check: connection, model name, streaming and latency; the key is never shown."""
 
 import socket
 from pathlib import Path
@@ -15,44 +15,44 @@ from tests.support.openai_server import OpenAIServer
 KEY = "sk-secret-0123456789abcdefghij"
 
 
-def settings(server: OpenAIServer, **given: object) -> Settings:
-    return Settings(store=Path("store"), base_url=server.base_url, api_key=KEY, **given)  # type: ignore[arg-type]
+def settings(server: OpenAIServer, **fields: object) -> Settings:
+    return Settings(store=Path("store"), base_url=server.base_url, api_key=KEY, **fields)  # type: ignore[arg-type]
 
 
-def finding(reply: Reply | list[Reply], **given: object) -> Finding:
+def finding(reply: Reply | list[Reply], **fields: object) -> Finding:
     with OpenAIServer(chat=reply) as server:
-        (found,) = check_model(settings(server, **given))
-    return found
+        (result,) = check_model(settings(server, **fields))
+    return result
 
 
 def test_a_server_that_streams_is_ok_and_timed() -> None:
-    found = finding(answer("One", " two", between=(Delay(0.05),)))
+    result = finding(answer("One", " two", between=(Delay(0.05),)))
 
-    assert (found.state, found.hint, list(found.figures)) == ("ok", "", ["first_token_ms", "retries"])
-    assert "test-model at 127.0.0.1:" in found.found
-    assert f"streams; first token in {found.figures['first_token_ms']:,.0f} ms" in found.found
+    assert (result.state, result.hint, list(result.figures)) == ("ok", "", ["first_token_ms", "retries"])
+    assert "test-model at 127.0.0.1:" in result.found
+    assert f"streams; first token after {result.figures['first_token_ms']:,.0f} ms" in result.found
 
 
-def test_after_two_pieces_the_answer_is_broken_off() -> None:
+def test_the_answer_is_cancelled_after_two_pieces() -> None:
     with OpenAIServer(chat=stream(token("1"), Delay(0.05), token(" 2"), Stall())) as server:
-        (found,) = check_model(settings(server))
+        (result,) = check_model(settings(server))
         request = next(each for each in server.requests if each.path.endswith("/chat/completions"))
         assert request.closed_by_client.wait(timeout=10.0)
 
-    assert found.state == "ok"
+    assert result.state == "ok"
 
 
-def test_an_answer_that_comes_late_and_in_one_piece_is_a_warning() -> None:
-    found = finding(stream(Delay(1.2), token("1 2 3 4"), finish()))
+def test_a_late_answer_in_one_piece_is_a_warning() -> None:
+    result = finding(stream(Delay(1.2), token("1 2 3 4"), finish()))
 
-    assert (found.state, found.code) == ("warning", "not_streamed")
-    assert "sent its answer in one piece" in found.found
+    assert (result.state, result.code) == ("warning", "not_streamed")
+    assert "sent its answer in one piece" in result.found
 
 
 def test_an_answer_after_a_retry_is_a_warning() -> None:
-    found = finding([failure(503, "try again later"), answer("One", " two")])
+    result = finding([failure(503, "try again later"), answer("One", " two")])
 
-    assert (found.state, found.code, found.figures["retries"]) == ("warning", "retrying", 1)
+    assert (result.state, result.code, result.figures["retries"]) == ("warning", "retrying", 1)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_an_answer_after_a_retry_is_a_warning() -> None:
         (stream(token("1"), Stall()), "stalled", 4),
     ],
 )
-def test_a_server_that_fails_is_a_failure_of_its_class(reply: Reply, code: str, exit_code: int) -> None:
+def test_server_failures_have_their_own_codes(reply: Reply, code: str, exit_code: int) -> None:
     with OpenAIServer(chat=reply) as server:
         with pytest.raises(StreamragError) as raised:
             list(check_model(settings(server, timeout_s=0.4, model="m")))
@@ -75,11 +75,11 @@ def test_a_server_that_fails_is_a_failure_of_its_class(reply: Reply, code: str, 
     assert KEY not in error.message + error.hint
 
 
-def test_a_server_that_is_not_there_is_unreachable() -> None:
+def test_a_stopped_server_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    asked = Settings(store=Path("store"), base_url=f"http://127.0.0.1:{port}/v1", model="m")
+    unreachable = Settings(store=Path("store"), base_url=f"http://127.0.0.1:{port}/v1", model="m")
     with pytest.raises(StreamragError) as raised:
-        list(check_model(asked))
+        list(check_model(unreachable))
 
     assert raised.value.code == "unreachable"

@@ -261,3 +261,10 @@ def test_a_zip_bomb_is_rejected_before_it_is_unpacked(data: bytes) -> None:
         load_docx("/docs/a.docx", data)
 
     assert caught.value.code == "zip_bomb"
+
+
+def test_the_unpacked_size_of_a_zip_bomb_is_in_units_of_a_million_bytes() -> None:
+    data = zip_bytes({"word/document.xml": bytes(64_000_000)})
+
+    with pytest.raises(DocumentError, match=r"^would unpack to 64 MB$"):
+        load_docx("/docs/a.docx", data)

@@ -121,7 +121,7 @@ def test_a_directory_with_an_unreadable_gitignore_is_not_read(tmp_path: Path) ->
     write(tmp_path / "a" / "secret.md", "")
 
     assert list(discover([tmp_path])) == [
-        UnreadableDirectory(path=tmp_path / "a", reason=".gitignore: larger than 1 MiB")
+        UnreadableDirectory(path=tmp_path / "a", reason=".gitignore: larger than 1 MB")
     ]
 
 
@@ -283,7 +283,7 @@ def test_a_work_tree_with_an_unreadable_exclude_file_is_not_read(tmp_path: Path)
 
     [item] = discover([tmp_path])
     assert isinstance(item, UnreadableDirectory)
-    assert item.reason.endswith("exclude: larger than 1 MiB")
+    assert item.reason.endswith("exclude: larger than 1 MB")
 
 
 @pytest.mark.fault("ignored-files")

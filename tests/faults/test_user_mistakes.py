@@ -62,7 +62,7 @@ def refused(outcome: Outcome) -> tuple[int, bytes, list[str]]:
     return outcome.code, outcome.stdout, outcome.stderr.splitlines()
 
 
-EMPTY_PATH = (2, b"", ["streamrag: a PATH is empty", "hint: name the folder; . is the working directory"])
+EMPTY_PATH = (2, b"", ["streamrag: a PATH is empty", "hint: name a folder, or . for the working directory"])
 
 
 @pytest.mark.fault("ingest-large-or-empty-path")

@@ -24,7 +24,7 @@ def test_a_file_that_fails_keeps_what_the_store_has_of_it(ingests: Ingests) -> N
 
     assert small.run("docs") == {"docs/a.json": "failed", "docs/b.md": "changed"}
     assert small.done.counts["failed"] == 1
-    assert "larger than" in small.reasons["docs/a.json"]
+    assert small.reasons["docs/a.json"] == "larger than 1 MB"
     assert small.stored() == before | {"docs/b.md": "second, changed"}
 
 

@@ -1,4 +1,4 @@
-"""`[n]` in the text is a citation: a link where there is something to link to, marked where there is no source."""
+"""Citations `[n]`: a link if the source has an address, a question mark if there is no such source."""
 
 import io
 import re
@@ -13,7 +13,7 @@ REFERENCES = {1: BOOK, 2: NOTE, 3: ""}
 
 
 def linked(text: str, *, pieces: int = 1) -> list[tuple[str, str]]:
-    """Every address in what is committed of `text`, with the words that lead to it."""
+    """The addresses in the committed output of `text`, with their link texts."""
     out = io.StringIO()
     stream = MarkdownStream(out, columns=80, lines=24, references=REFERENCES)
     for at in range(0, len(text), pieces):
@@ -37,24 +37,24 @@ def linked(text: str, *, pieces: int = 1) -> list[tuple[str, str]]:
         ("`[1]` x[1] \\[1] [1](http://a) [1]: b\n\n    [1]\n\n```\n[1]\n```", []),
     ],
 )
-def test_markers_are_links_but_not_in_code(text: str, links: list[tuple[str, str]]) -> None:
+def test_markers_are_links_except_in_code(text: str, links: list[tuple[str, str]]) -> None:
     assert linked(text) == links
 
 
-def test_a_marker_without_a_source_says_so() -> None:
+def test_a_marker_without_a_source_has_a_question_mark() -> None:
     shown = streamed("As [1], [3] and [4] say", columns=40, lines=5, seed=1, references=REFERENCES)
 
     assert shown.text == ["As [1], [3] and [4?] say"]
 
 
-def test_without_references_a_marker_is_text() -> None:
+def test_markers_are_text_without_references() -> None:
     assert streamed("As [1] says", columns=40, lines=5, seed=1).text == ["As [1] says"]
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_citations_too_end_as_one_render_however_they_were_split(seed: int) -> None:
+def test_split_citations_end_as_one_render(seed: int) -> None:
     text = "Both [1] and [12] say [2, 4].\n\n- one [3]\n- two [1][2]\n\n| a [1] |\n|---|\n| `[1]` |\n\n> [1]\n"
 
     shown = streamed(text, columns=40, lines=8, seed=seed, references=REFERENCES, html="shown")
-    wanted = rendered_at_once(text, columns=40, lines=8, references=REFERENCES, html="shown")
-    assert shown.cells == wanted.cells
+    expected = rendered_at_once(text, columns=40, lines=8, references=REFERENCES, html="shown")
+    assert shown.cells == expected.cells

@@ -1,4 +1,4 @@
-"""What stays on the screen and in scrollback is what Rich prints of the whole text, cell by cell."""
+"""The final screen and scrollback equal what Rich prints for the whole text, cell by cell."""
 
 import random
 
@@ -25,7 +25,7 @@ def test_the_specification_has_652_examples() -> None:
 @pytest.mark.parametrize("html", HTML)
 @pytest.mark.parametrize("part", range(4))
 @pytest.mark.skipif(not EXAMPLES, reason=HOW_TO_GET_IT)
-def test_the_examples_of_the_specification_end_as_rich_prints_them(part: int, html: Html) -> None:
+def test_commonmark_examples_end_as_rich_prints_them(part: int, html: Html) -> None:
     chance = random.Random(part)
     different = []
     for number, example in list(enumerate(EXAMPLES, 1))[part :: 4 if html == "dropped" else 12]:
@@ -39,7 +39,7 @@ def test_the_examples_of_the_specification_end_as_rich_prints_them(part: int, ht
 
 @pytest.mark.parametrize("html", HTML)
 @pytest.mark.parametrize("part", range(4))
-def test_real_documents_end_as_rich_prints_them_or_it_is_known_why(part: int, html: Html) -> None:
+def test_real_documents_end_as_rich_prints_them_except_known_cases(part: int, html: Html) -> None:
     chance = random.Random(f"documents {part}")
     documents = installed_documents()
     different = []
@@ -53,8 +53,8 @@ def test_real_documents_end_as_rich_prints_them_or_it_is_known_why(part: int, ht
 
 CORNERS = {
     "nothing": "",
-    "blank lines alone": "\n \n\n",
-    "a fence without an end": "text\n\n```python\ndef f():\n\n",
+    "only blank lines": "\n \n\n",
+    "an unclosed fence": "text\n\n```python\ndef f():\n\n",
     "an empty fence": "```\n```\nafter\n",
     "a fence of blank lines": "```\n\n\n```\n\nafter",
     "a fence after blank lines": "a\n\n\n\n```sh\nls\n```\n\n\nb",
@@ -69,7 +69,7 @@ CORNERS = {
     "numbers that grow": "8. a\n9. b\n10. c\n\ntext\n\n98. x\n1. y\n1. z\n",
     "a hundred numbers": "".join(f"{n}. item {n}\n" for n in range(1, 130)),
     "a quote that ends in a rule": "a\n\n> b\n> ***\n\nc\n",
-    "a quote going on lazily": "> a\nb\n> c\n>\n> d\ne\n",
+    "a quote with lazy continuation": "> a\nb\n> c\n>\n> d\ne\n",
     "rules and headings": "***\n# a\n***\n***\n## b\nc\n",
     "indented code with gaps": "    a\n\n\n    b\n\nc\n",
     "a definition after its use": "see [the book][1] and [2]\n\n[1]: https://a.example\n[2]: <b c> 'title'\n",
@@ -80,7 +80,7 @@ CORNERS = {
     "markup of Rich": "[bold]not[/bold] [/b] [link=x]y[/link] :smile:\n\n- [red]a\n\n| [b] |\n|---|\n| [/b] |\n",
     "wide and joined letters": "漢字 👨\u200d👩\u200d👧 ❤\ufe0f é e\u0301 עברית ",
     "tabs": "a\tb\n\n-\tc\n\n\t- d\n\n| e\tf |\n|---|\n| g\th |\n",
-    "entities that become controls": "&#27;[31m &#x202e;abc&#x2028;d `&#27;`\n",
+    "entities of control characters": "&#27;[31m &#x202e;abc&#x2028;d `&#27;`\n",
     "carriage returns": "a\r\nb\r\n\r\n```\r\nc\r\n```\r\n",
 }
 
@@ -88,7 +88,7 @@ CORNERS = {
 @pytest.mark.parametrize(
     ("name", "html"), [(name, html) for name, text in CORNERS.items() for html in (HTML if "<" in text else HTML[:1])]
 )
-def test_corners(name: str, html: Html) -> None:
+def test_corner_cases_end_as_rich_prints_them(name: str, html: Html) -> None:
     text = CORNERS[name]
     known = {NUMBERS} if name == "a hundred numbers" else {""}
     for seed in range(3):
@@ -110,7 +110,7 @@ def test_corners(name: str, html: Html) -> None:
         ("code", "".join(f"    line {n}\n" for n in range(80))),
     ],
 )  # fmt: skip
-def test_blocks_taller_than_the_screen(name: str, text: str) -> None:
+def test_blocks_taller_than_the_screen_end_as_rich_prints_them(name: str, text: str) -> None:
     shown = streamed(text, columns=50, lines=12, seed=1, pieces=300)
 
     assert difference(shown, rendered_at_once(text, columns=50, lines=12)) == ""

@@ -1,4 +1,4 @@
-"""What a token costs does not grow with the answer. Function calls are counted: they are the same on every machine."""
+"""The cost of a token does not grow with the answer. Counts function calls, which are the same on every machine."""
 
 import cProfile
 import pstats
@@ -9,7 +9,7 @@ from benchmarks.rendering import SHAPES, TOKEN_CHARS, streamed
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_token_costs_the_same_in_a_long_answer(shape: str) -> None:
+def test_the_cost_of_a_token_is_independent_of_the_answer_length(shape: str) -> None:
     streamed(SHAPES[shape](400))  # caches
 
     assert calls_per_token(shape, 4_000) <= 1.4 * calls_per_token(shape, 1_000)

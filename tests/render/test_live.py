@@ -1,4 +1,4 @@
-"""The live face of the answer: events in, frames on a terminal, the last one by a timer of the event loop."""
+"""Live rendering of an answer: events produce frames, and a timer draws the last one."""
 
 import asyncio
 import io
@@ -27,22 +27,22 @@ class TerminalInMemory(io.StringIO):
         return True
 
 
-def face(out: TerminalInMemory, *, stream: bool = True) -> LiveMarkdown:
+def renderer(out: TerminalInMemory, *, stream: bool = True) -> LiveMarkdown:
     return LiveMarkdown(out, StatusPanel(out, plain=True), stream=stream)
 
 
 def shown(events: list[AskEvent], *, stream: bool = True) -> str:
     out = TerminalInMemory()
-    live = face(out, stream=stream)
+    live = renderer(out, stream=stream)
     for event in events:
         live.handle(event)
     live.close()
     return out.getvalue()
 
 
-def test_the_last_words_of_a_burst_are_drawn_without_another_token() -> None:
+def test_the_end_of_a_burst_is_drawn_without_another_token() -> None:
     async def burst(out: TerminalInMemory) -> None:
-        live = face(out)
+        live = renderer(out)
         for word in ("one", " two", " three"):
             live.handle(Token(text=word))
         assert "three" not in out.getvalue()
@@ -61,13 +61,13 @@ def test_a_citation_links_to_its_file_and_line() -> None:
     assert "\x1b]8;;file:///library/my%20book.md#12\x1b\\" in text
 
 
-def test_a_notice_stands_above_the_open_block() -> None:
+def test_a_notice_appears_above_the_open_block() -> None:
     text = shown([Token(text="Half a "), Notice(message="slow", code="slow"), Token(text="sentence")])
 
     assert text.index("\x1b[J") < text.index("note: slow") < text.index("Half a sentence")
 
 
-def test_without_streaming_the_answer_is_one_frame() -> None:
+def test_the_answer_is_one_frame_without_streaming() -> None:
     events: list[AskEvent] = [Token(text="Half a "), Token(text="sentence.\n\nEnd.")]
 
     assert shown(events, stream=False).split("\x1b[?2026h")[-1] == "\rHalf a sentence.\r\n\r\nEnd.\r\n\x1b[?2026l"

@@ -1,4 +1,4 @@
-"""What is still to come may change what is shown: that is kept live while there is room, and nothing is lost after."""
+"""Final blocks that later text may change stay live while the screen has room, and nothing is lost afterwards."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.support.terminal_emulator import Emulator, difference, rendered_at_on
 
 
 def committed(text: str, *, references: dict[int, str] | None = None) -> list[str]:
-    """What of `text` cannot change any more while it is being written."""
+    """The committed rows of `text` before it is finished."""
     emulator = Emulator(40, 10)
     stream = MarkdownStream(emulator, columns=40, lines=10, references=references)  # type: ignore[arg-type]
     for at in range(0, len(text), 3):
@@ -32,16 +32,16 @@ def committed(text: str, *, references: dict[int, str] | None = None) -> list[st
         ("1. One\n" * 12, ["", *(f"{n:3} One" for n in range(1, 9))]),
     ],
 )
-def test_only_what_may_still_change_is_kept_live(text: str, final: list[str]) -> None:
+def test_only_blocks_that_may_still_change_stay_live(text: str, final: list[str]) -> None:
     assert committed(text) == final
 
 
 @pytest.mark.parametrize("text", ["As [1] and [2, 3] say.\n\nTwo", "As [1] says.\n\n[1]: http://a.example\n\nTwo"])
-def test_a_citation_waits_for_no_definition(text: str) -> None:
+def test_a_citation_does_not_wait_for_a_definition(text: str) -> None:
     assert committed(text, references={1: ""})[0].startswith("As [1]")
 
 
-def test_a_definition_that_comes_in_time_mends_its_use() -> None:
+def test_an_early_definition_resolves_its_use() -> None:
     text = "See [the book] and\n[it][b].\n\nMore.\n\n[the book]: http://a.example\n[b]: <http://b.example> 'B'\n"
 
     assert streamed(text, columns=80, lines=10, seed=1).text == [
@@ -51,7 +51,7 @@ def test_a_definition_that_comes_in_time_mends_its_use() -> None:
     ]
 
 
-def test_a_definition_that_comes_too_late_is_shown() -> None:
+def test_a_late_definition_is_shown() -> None:
     text = (
         "See [a] and [b].\n\n"
         + "More.\n\n" * 3
@@ -65,14 +65,14 @@ def test_a_definition_that_comes_too_late_is_shown() -> None:
     ]
 
 
-def test_a_numbered_definition_is_shown_where_numbers_are_citations() -> None:
+def test_a_numbered_definition_is_shown_if_numbers_are_citations() -> None:
     text = "As [1] says.\n\n[1]: http://a.example\n"
 
     shown = streamed(text, columns=40, lines=10, seed=1, references={1: ""})
     assert shown.text == ["As [1] says.", "", "[1]: http://a.example"]
 
 
-def test_where_all_comes_at_once_no_definition_is_late() -> None:
+def test_no_definition_is_late_in_a_single_piece() -> None:
     emulator = Emulator(40, 5)
     stream = MarkdownStream(emulator, columns=40, lines=5)  # type: ignore[arg-type]
     stream.finish("See [a].\n\n" + "More.\n\n" * 4000 + "[a]: http://a.example\n")
@@ -80,26 +80,26 @@ def test_where_all_comes_at_once_no_definition_is_late() -> None:
     assert emulator.text[:3] == ["See a (http://a.example).", "", "More."]
 
 
-def test_what_is_open_does_not_make_what_is_final_wait() -> None:
+def test_an_open_block_does_not_delay_final_blocks() -> None:
     assert committed("One.\n\nTwo [three] four five") == ["One."]
 
 
 @pytest.mark.parametrize("items", [8, 9, 30, 98])
 @pytest.mark.parametrize("lines", [5, 12, 60])
-def test_numbers_of_a_list_get_the_room_of_the_last(items: int, lines: int) -> None:
+def test_list_numbers_are_as_wide_as_the_last_one(items: int, lines: int) -> None:
     text = "".join(f"{n}. item\n   of *two* lines\n" for n in range(1, items + 1)) + "\nend\n"
 
     shown = streamed(text, columns=40, lines=lines, seed=items, pieces=200)
     assert difference(shown, rendered_at_once(text, columns=40, lines=lines)) == ""
 
 
-def test_a_list_that_passes_ninety_nine_is_a_known_exception() -> None:
+def test_a_list_with_more_than_99_items_is_a_known_exception() -> None:
     text = "".join(f"{n}. item\n" for n in range(1, 120))
 
     assert exception(text, columns=40, lines=12, seed=1) == NUMBERS
 
 
-def test_a_list_of_few_giant_items_is_not_kept_back_for_ever() -> None:
+def test_a_list_of_a_few_huge_items_is_committed() -> None:
     emulator = Emulator(40, 10)
     stream = MarkdownStream(emulator, columns=40, lines=10)  # type: ignore[arg-type]
     for number in range(1, 6):
@@ -109,14 +109,14 @@ def test_a_list_of_few_giant_items_is_not_kept_back_for_ever() -> None:
     assert len(emulator.text) > 300
 
 
-def test_a_rule_at_the_end_of_a_quote_closes_the_gap_above_it() -> None:
+def test_a_rule_at_the_end_of_a_quote_removes_the_blank_row_above() -> None:
     text = "One\n\n> two\n> three\n>\n> ***\n\nfour\n"
 
     shown = streamed(text, columns=40, lines=10, seed=1, pieces=100)
     assert difference(shown, rendered_at_once(text, columns=40, lines=10)) == ""
 
 
-def test_what_is_kept_live_is_laid_out_again_for_another_width() -> None:
+def test_pending_blocks_are_laid_out_again_after_a_resize() -> None:
     emulator = Emulator(40, 20)
     stream = MarkdownStream(emulator, columns=40, lines=20)  # type: ignore[arg-type]
     stream.feed("[a] " + "word " * 12 + "\n\n```\ncode\n```\n\nend", 1.0)

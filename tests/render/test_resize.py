@@ -1,4 +1,4 @@
-"""A window may change its size at any time: nothing is lost, and nothing that is live stays behind."""
+"""The window may be resized at any time: nothing is lost, and no live rows are left behind."""
 
 import random
 
@@ -14,7 +14,7 @@ TEXT = SHAPES["mixed"](1500) + "漢字 ❤\ufe0f " * 30 + "\n\n" + SHAPES["lines
 
 
 def resized(text: str, sizes: list[tuple[int, int]], *, seed: int = 0) -> Emulator:
-    """Stream `text` evenly through terminals of these (columns, lines)."""
+    """Stream `text` while resizing the terminal through these (columns, lines)."""
     emulator = Emulator(*sizes[0])
     stream = MarkdownStream(emulator, columns=sizes[0][0], lines=sizes[0][1])  # type: ignore[arg-type]
     pieces = list(cut(text, random.Random(seed), 200))
@@ -45,14 +45,14 @@ def words(lines: list[str]) -> str:
     ],
     ids=["wider", "narrower", "shorter", "taller", "back and forth"],
 )
-def test_each_word_is_there_once_and_in_order(sizes: list[tuple[int, int]]) -> None:
+def test_each_word_appears_once_and_in_order(sizes: list[tuple[int, int]]) -> None:
     text = "".join(f"Sentence {n} has its own number {n}.\n\n- point a{n}\n- point b{n}\n\n" for n in range(40))
     shown = words(resized(text, sizes).text).replace("•", "")
 
     assert shown == words([text.replace("- ", "")])
 
 
-def test_at_one_column_everything_is_there_and_the_way_back_too() -> None:
+def test_resizing_to_one_column_and_back_loses_nothing() -> None:
     text = "".join(f"word{n}\n\n" for n in range(30))
     shown = words(resized(text, [(40, 20), (1, 20), (40, 20)]).text)
 
@@ -61,6 +61,6 @@ def test_at_one_column_everything_is_there_and_the_way_back_too() -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 120), st.integers(1, 50)), min_size=1, max_size=6), st.integers(0, 99))
-def test_no_size_breaks_it(sizes: list[tuple[int, int]], seed: int) -> None:
+def test_no_terminal_size_causes_an_error(sizes: list[tuple[int, int]], seed: int) -> None:
     for frame in resized(TEXT, sizes, seed=seed).writes:
-        assert frame == "\r" or frame.endswith("\x1b[?2026l")  # the first only leads the cursor back at the end
+        assert frame == "\r" or frame.endswith("\x1b[?2026l")  # the first write only returns the cursor at the end

@@ -1,4 +1,4 @@
-"""Whatever a model writes, no terminal is commanded by it, nothing breaks, and no word is lost."""
+"""Hostile and random text: no control sequence reaches the terminal, nothing fails, and no word is lost."""
 
 import io
 import re
@@ -39,7 +39,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("seed", range(3))
-def test_no_control_of_the_text_reaches_the_terminal(text: str, seed: int) -> None:
+def test_control_characters_do_not_reach_the_terminal(text: str, seed: int) -> None:
     emulator = streamed(f"a {text} b\n\nend", columns=40, lines=10, seed=seed, pieces=30)
 
     left = ALLOWED.sub("", "".join(emulator.writes))
@@ -117,7 +117,7 @@ LONG_BEGINNINGS = st.sampled_from(
 @given(LONG_BEGINNINGS, st.lists(PARTS, max_size=40), st.integers(0, 5))
 @example("", ["- ", "- ", "> ", "```", "\n", "a", "\n", "> ", "\n", "- ", "a"], 1)
 @example("", ["**", "❤\ufe0f", "![&#27;](&#27;)", "**"], 0)
-def test_any_text_ends_as_rich_prints_it_or_it_is_known_why(beginning: str, parts: list[str], seed: int) -> None:
+def test_random_text_ends_as_rich_prints_it_except_known_cases(beginning: str, parts: list[str], seed: int) -> None:
     text = beginning + "".join(parts)
     pieces = 20 + len(beginning) // 40
 
@@ -129,7 +129,7 @@ def test_any_text_ends_as_rich_prints_it_or_it_is_known_why(beginning: str, part
     ["x" * 5_000_000, "word " * 50_000, "line\n" * 25_000, "- item\n" * 8_000, "```\n" + "code\n" * 50_000],
     ids=["five megabytes", "words", "lines", "items", "code"],
 )
-def test_a_giant_token_is_shown_to_its_last_letter(token: str) -> None:
+def test_a_huge_token_is_shown_completely(token: str) -> None:
     out = io.StringIO()
     stream = MarkdownStream(out, columns=80, lines=24)
     stream.feed(token, 1.0)
@@ -139,7 +139,7 @@ def test_a_giant_token_is_shown_to_its_last_letter(token: str) -> None:
 
 
 @pytest.mark.parametrize("at", range(0, 60, 7))
-def test_an_answer_that_breaks_off_stays_as_far_as_it_came(at: int) -> None:
+def test_a_partial_answer_stays_on_the_screen(at: int) -> None:
     text = "A *few* words\n\n- and a `list`\n- with\n\n```py\nx = 1\ny = 2\n"[:at]
     emulator = Emulator(40, 10)
     stream = MarkdownStream(emulator, columns=40, lines=10)  # type: ignore[arg-type]
@@ -150,7 +150,7 @@ def test_an_answer_that_breaks_off_stays_as_far_as_it_came(at: int) -> None:
     assert (emulator.screen.cursor.x, emulator.screen.cursor.hidden) == (0, False)
 
 
-def test_what_others_write_in_between_stands_above_the_open_block() -> None:
+def test_other_output_appears_above_the_open_block() -> None:
     emulator = Emulator(40, 10)
     stream = MarkdownStream(emulator, columns=40, lines=10)  # type: ignore[arg-type]
     stream.feed("Done.\n\nHalf a sen", 1.0)
@@ -162,7 +162,7 @@ def test_what_others_write_in_between_stands_above_the_open_block() -> None:
     assert emulator.text == ["Done.", "note: slow", "", "Half a sentence"]
 
 
-def test_without_colour_the_rest_of_the_style_stays() -> None:
+def test_no_color_keeps_all_other_styles() -> None:
     out = io.StringIO()
     stream = MarkdownStream(out, columns=40, lines=10, no_color=True)
     stream.feed("**bold** `code`\n\n## head\n", 1.0)

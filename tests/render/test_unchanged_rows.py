@@ -1,4 +1,4 @@
-"""The screen is calm: few frames, each one write, and never more than the live region changes."""
+"""The screen is stable: at most 20 frames per second, one write each, and only the live region changes."""
 
 import itertools
 import re
@@ -17,7 +17,7 @@ ALLOWED = re.compile(r"\x1b(?:\[\?2026[hl]|\[\?7[hl]|\[\d+[AC]|\[[KJ]|\[[0-9;]*m
 
 
 def frames(text: str, *, columns: int = 80, lines: int = 24, tokens_per_s: float = 100) -> list[tuple[float, str]]:
-    """Every write with its time, for an answer in tokens of four characters."""
+    """The writes with their times for an answer streamed in tokens of four characters."""
     emulator = Emulator(columns, lines)
     stream = MarkdownStream(emulator, columns=columns, lines=lines)  # type: ignore[arg-type]
     times: list[float] = []
@@ -33,14 +33,14 @@ def frames(text: str, *, columns: int = 80, lines: int = 24, tokens_per_s: float
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_at_most_twenty_frames_a_second_and_one_write_each(shape: str) -> None:
+def test_at_most_twenty_frames_per_second_with_one_write_each(shape: str) -> None:
     times = [at_s for at_s, _ in frames(SHAPES[shape](4000))]
 
     assert min(later - earlier for earlier, later in itertools.pairwise(times)) >= FRAME_S - 1e-9
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_nothing_is_written_but_what_moves_within_the_live_region(shape: str) -> None:
+def test_only_the_live_region_is_written(shape: str) -> None:
     for _, frame in frames(SHAPES[shape](6000), lines=15):
         up = [int(n) for n in re.findall(r"\x1b\[(\d+)A", frame)]
         assert CONTROL.findall(ALLOWED.sub("", frame)) == []
@@ -50,7 +50,7 @@ def test_nothing_is_written_but_what_moves_within_the_live_region(shape: str) ->
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("tokens_per_s", [10, 100])
-def test_at_most_twenty_bytes_are_written_for_a_character(shape: str, tokens_per_s: float) -> None:
+def test_at_most_twenty_bytes_are_written_per_character(shape: str, tokens_per_s: float) -> None:
     text = SHAPES[shape](16_000)
 
     written = sum(len(frame.encode()) for _, frame in frames(text, columns=100, lines=40, tokens_per_s=tokens_per_s))
@@ -58,7 +58,7 @@ def test_at_most_twenty_bytes_are_written_for_a_character(shape: str, tokens_per
 
 
 @given(st.lists(st.floats(min_value=0, max_value=0.3), max_size=60))
-def test_no_frame_is_later_than_fifty_milliseconds_after_its_text(pauses_s: list[float]) -> None:
+def test_every_frame_is_drawn_within_50_ms_of_its_text(pauses_s: list[float]) -> None:
     now_s, last_frame_s = 0.0, None
     for pause_s in pauses_s:
         now_s += pause_s
@@ -67,7 +67,7 @@ def test_no_frame_is_later_than_fifty_milliseconds_after_its_text(pauses_s: list
         last_frame_s = now_s = due
 
 
-def test_the_word_on_its_way_is_seen_within_fifty_milliseconds() -> None:
+def test_an_incomplete_word_is_shown_within_50_ms() -> None:
     emulator = Emulator(40, 10)
     stream = MarkdownStream(emulator, columns=40, lines=10)  # type: ignore[arg-type]
     stream.feed("The library", 1.0)
@@ -78,7 +78,7 @@ def test_the_word_on_its_way_is_seen_within_fifty_milliseconds() -> None:
     assert (emulator.text, stream.due_s) == (["The library opens"], None)
 
 
-def test_marks_without_their_words_are_not_shown_yet() -> None:
+def test_markers_without_text_are_not_shown_yet() -> None:
     emulator = Emulator(40, 10)
     stream = MarkdownStream(emulator, columns=40, lines=10)  # type: ignore[arg-type]
     for at_s, text in enumerate(("a\n", "-", "-")):
@@ -86,7 +86,7 @@ def test_marks_without_their_words_are_not_shown_yet() -> None:
         assert emulator.text == ["a"]
 
 
-def test_a_word_more_is_written_alone() -> None:
+def test_an_added_word_is_written_without_its_row() -> None:
     emulator = Emulator(40, 10)
     stream = MarkdownStream(emulator, columns=40, lines=10)  # type: ignore[arg-type]
     stream.feed("The library opens", 1.0)

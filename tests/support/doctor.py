@@ -1,4 +1,4 @@
-"""What `streamrag doctor` says, taken in as a program does, and its hints followed as a person does."""
+"""Helpers for tests of `streamrag doctor`: read its JSON and run its hints."""
 
 import json
 import shlex
@@ -16,9 +16,9 @@ ANSWER = "The library opens at nine in the morning."
 def doctor(user: CommandLine, *flags: str) -> tuple[int, list[dict[str, Any]]]:
     """The exit code and the findings of a run."""
     outcome = user.run("doctor", "--json", *flags)
-    said = json.loads(outcome.stdout)
-    assert (said["version"], said["exit_code"], outcome.stderr) == (1, outcome.code, "")
-    return outcome.code, said["checks"]
+    result = json.loads(outcome.stdout)
+    assert (result["version"], result["exit_code"], outcome.stderr) == (1, outcome.code, "")
+    return outcome.code, result["checks"]
 
 
 def of_check(findings: list[dict[str, Any]], check: str) -> list[dict[str, Any]]:
@@ -26,18 +26,18 @@ def of_check(findings: list[dict[str, Any]], check: str) -> list[dict[str, Any]]
 
 
 def bad(findings: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
-    """State, check, code and hint of whatever is not in order."""
+    """State, check, code and hint of all findings that are not ok."""
     return [(each["state"], each["check"], each["code"], each["hint"]) for each in findings if each["state"] != "ok"]
 
 
 def follow(user: CommandLine, hint: str, *, path: str = "library") -> Outcome:
-    """Do what the hint says, as a shell reads it; a remark behind it is not part of it."""
+    """Run the command in the hint, without the remark in parentheses after it."""
     command = hint.split("   (", maxsplit=1)[0].replace("PATH", path)
     program, *arguments = shlex.split(command)
     return user.run(*arguments) if program == "streamrag" else user.shell(command)
 
 
 def copy_of(user: CommandLine, home: Path) -> CommandLine:
-    """The same user in a home of their own; the documents stay where they are."""
+    """The same user with a copy of the store in a new home; the documents are not copied."""
     shutil.copytree(user.home / "data", home / "data")
     return replace(user, home=home)

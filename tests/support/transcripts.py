@@ -26,10 +26,10 @@ _ALIKE = (
     (r'"score":[\d.]+', '"score":0.0'),
     (r"\b[01]\.\d\d\b", "0.00"),  # of the same width, so that tables stay in line
     (r"\d\d\d\d-\d\d-\d\dT[\d:.]+\+00:00", "DATE"),
-    (r"\b\d+(\.\d+)? (ms|s)\b", "TIME"),
+    (r"\b\d[\d,]*(\.\d+)? (ms|s)\b", "TIME"),
     (r"(size +)[\d.]+ MB", r"\1SIZE"),
     (r"[\d,]+ MB free", "SIZE free"),
-    (r"(no model server runs here|\S+( \S+)? is at http://[^\"\n]*)", "MODEL SERVERS HERE"),
+    (r"(no local model server is running|\S+( \S+)? runs at http://[^\"\n]*)", "MODEL SERVERS HERE"),
     (r"(ms_per_query +)[\d.]+", r"\1TIME"),
     (r"; (to connect one|\S+( \S+)? runs here): .* QUESTION", "; HOW TO CONNECT ONE"),
 )

@@ -1,7 +1,7 @@
-"""Markdown on a terminal while it is being written: `MarkdownStream`, which knows nothing of answers and sources.
+"""Renders Markdown on a terminal while it is being written (`MarkdownStream`). Independent of answers and sources.
 
-Text goes through `parsing` (tokens that are safe to show), `blocks` (what is final), `rows` and `code` (what it looks
-like), `preview` and `long_blocks` (what is still open) to `screen` (what to write); `stream` says when.
+The pipeline: `blocks` finds the final blocks, `parsing` makes safe tokens, `rows` and `code` render them, `preview` and
+`long_blocks` render the open block, and `screen` computes the bytes to write. `stream` schedules the frames.
 """
 
 from streamrag_cli.render.markdown.stream import MarkdownStream

@@ -1,11 +1,11 @@
-"""Which part of a growing Markdown text is final: its lines can be shown for good, whatever follows.
+"""Finds the final part of a growing Markdown text: the blocks that no later text can change.
 
-Only complete lines are parsed, by block rules alone. All before the first line of the last block is final, and so
-are a heading, and a paragraph, table or quote with a blank line after it. A list is final up to its last item, a
-quote up to its last child, and of a code fence every line. What is final leaves the source, so the rest stays
-short; where one block grows long, it is parsed again only when it has grown by a quarter.
+Only complete lines are parsed, by block rules only. Final are all blocks before the last one, a heading, and a
+paragraph, table or quote followed by a blank line. A list is final up to its last item, a quote up to its last child,
+and a code fence line by line. Final parts are removed from the source, so that the rest stays short; a long block is
+parsed again only after it has grown by a quarter.
 
-Final are the blocks; what a link in them leads to, and how much room a list's numbers need, may still come.
+Link targets and the width of list numbers in final blocks may still change; see `pending_blocks`.
 """
 
 import re
@@ -22,7 +22,7 @@ from streamrag_cli.text import sanitise_line
 
 _PARSED_ALWAYS_CHARS: Final = 1000
 _LONGEST_BLOCK_CHARS: Final = 100_000
-_ENDED_AT_ONCE: Final = frozenset({"heading_open", "hr"})
+_ONE_LINE_BLOCKS: Final = frozenset({"heading_open", "hr"})
 _ENDED_BY_BLANK: Final = frozenset({"paragraph_open", "table_open", "blockquote_open", "definition"})
 LISTS: Final = frozenset({"bullet_list_open", "ordered_list_open"})
 _BEGINS_ITEM: Final = re.compile(r"(?:[-+*]|\d{1,9}[.)]) [^\W_]")
@@ -32,7 +32,7 @@ _MAY_START_A_BLOCK: Final = re.compile(r"[ \t]|#|>|[-+*](?:[ \t]|$)|\d{1,9}[.)]|
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Blocks that are complete; where `is_open`, they are items of a list or children of a quote that goes on."""
+    """Final blocks; with `is_open`, items of a list or children of a quote that may continue."""
 
     part: Part
     is_open: bool
@@ -45,35 +45,35 @@ class FenceOpened:
 
 @dataclass(frozen=True, slots=True)
 class FenceLines:
-    """Lines of code, each with its newline; never blank ones at the end, which a renderer drops."""
+    """Lines of code with newlines. Never ends in blank lines, which renderers drop at the end of a fence."""
 
     code: str
 
 
 @dataclass(frozen=True, slots=True)
 class FenceClosed:
-    """No more code, whether the fence was closed or the text ended."""
+    """The end of a fence, by its closing marker or by the end of the text."""
 
 
 Piece: TypeAlias = Finished | FenceOpened | FenceLines | FenceClosed
 
 
 class Blocks:
-    """Takes the text, gives its final parts in order. The rest is in `open_source` and `unfinished_line`."""
+    """Splits a text into final pieces, in order. The rest is in `open_source` and `unfinished_line`."""
 
     def __init__(self, parser: Parser) -> None:
         self._parser = parser
         self.open_source = ""  # complete lines
         self.unfinished_line = ""
-        self.kind = ""  # of the last block in `open_source`, as the parser names its first token
-        self.goes_on = False
+        self.kind = ""  # type of the first token of the last block in `open_source`
+        self.is_continuation = False
         self.start: int | None = None
         self._fence: Fence | None = None
         self._parsed_chars = 0
-        self._begins_item: bool | None = None  # whether the unfinished line does; None if that is not known yet
+        self._begins_item: bool | None = None  # whether the unfinished line begins a list item; None if unknown
 
     def feed(self, text: str) -> Iterator[Piece]:
-        """Take sanitised text, in pieces of any size."""
+        """Add sanitised text of any size and yield the pieces that are now final."""
         head, newline, tail = text.rpartition("\n")
         if newline:
             lines = self.unfinished_line + head + newline
@@ -84,10 +84,10 @@ class Blocks:
         if self.kind in LISTS and self.open_source and self._begins_item is None:
             yield from self._cut_before_item(self.unfinished_line)
         if len(self.open_source) + len(self.unfinished_line) > _LONGEST_BLOCK_CHARS:
-            yield from self._cut_in_the_midst()
+            yield from self._cut_long_block()
 
     def _cut_before_item(self, line: str) -> Iterator[Finished]:
-        """An item is final as soon as the line after it plainly begins another one."""
+        """Yield the previous list item as soon as `line` clearly begins another one."""
         if _BEGINS_ITEM.match(line):
             self._begins_item = True
             self.open_source += f"{line}\n"
@@ -97,8 +97,8 @@ class Blocks:
         elif len(line) > _LONGEST_MARKER_CHARS:
             self._begins_item = False
 
-    def _cut_in_the_midst(self) -> Iterator[Piece]:
-        """Nobody reads such a block, and to render it at once would take seconds."""
+    def _cut_long_block(self) -> Iterator[Piece]:
+        """Cut a block that would take seconds to render."""
         if self._fence is not None:
             line, self.unfinished_line = f"{self.unfinished_line}\n", ""
             yield from self._take(line)
@@ -109,7 +109,7 @@ class Blocks:
         self.kind, self._parsed_chars = "", 0
 
     def finish(self) -> Iterator[Piece]:
-        """The text has ended: all of it is final."""
+        """End the text and yield the rest of it."""
         if self.unfinished_line:
             yield from self.feed("\n")
         if self._fence is not None:
@@ -120,7 +120,7 @@ class Blocks:
         self.open_source = ""
 
     def fence_shows(self, line: str) -> str | None:
-        """What of the unfinished line is code; None while it may become the end of the fence."""
+        """The code in the unfinished line; None while the line may become the end of the fence."""
         fence = self._fence
         if fence is None or not line.strip() or not line.strip().strip(fence.marker):
             return None
@@ -148,6 +148,7 @@ class Blocks:
         self._parsed_chars = len(self.open_source)
 
     def _need_not_parse(self, lines: str) -> bool:
+        """Whether the new lines clearly continue a long open block."""
         known = self._parsed_chars
         if known < _PARSED_ALWAYS_CHARS or len(self.open_source) > known * 1.25:
             return False
@@ -165,7 +166,7 @@ class Blocks:
                 return all(line.startswith("  ") for line in each)
 
     def _final(self, tokens: list[Token]) -> Iterator[Finished]:
-        """Cut off what is final, so that `open_source` begins with the open block or, in a list, its open item."""
+        """Yield the final blocks. Afterwards `open_source` begins with the open block, or the open item of a list."""
         tops = [token for token in tokens if token.level == 0 and token.nesting >= 0]
         self.kind = tops[-1].type if tops else ""
         if not tops:
@@ -179,7 +180,7 @@ class Blocks:
             self._parsed_chars = 0
         else:
             self.open_source = self.open_source[len(self._lines_before(begins, 0)) :]
-        if self.kind in _ENDED_AT_ONCE or (self.kind in _ENDED_BY_BLANK and self._ends_in_blank_line()):
+        if self.kind in _ONE_LINE_BLOCKS or (self.kind in _ENDED_BY_BLANK and self._ends_in_blank_line()):
             yield self._cut(self.open_source)
             self.kind = ""
         elif self.kind in LISTS:
@@ -201,16 +202,16 @@ class Blocks:
     ) -> Iterator[Finished]:
         if len(children) > 1:
             yield self._cut(self._lines_before(children[-1], first_line), is_open=True, last_number=last_number)
-            self.goes_on = True
+            self.is_continuation = True
 
     def _lines_before(self, token: Token, first_line: int) -> str:
         count = _line(token) - first_line
         return "".join(f"{line}\n" for line in self.open_source.split("\n")[:count])
 
     def _cut(self, source: str, *, is_open: bool = False, last_number: int | None = None) -> Finished:
-        part = Part(source, goes_on=self.goes_on, start=self.start, last_number=last_number)
+        part = Part(source, is_continuation=self.is_continuation, start=self.start, last_number=last_number)
         self.open_source = self.open_source[len(source) :]
-        self.goes_on, self.start = False, None
+        self.is_continuation, self.start = False, None
         return Finished(part, is_open)
 
     def _open_fence(self, token: Token) -> str:
@@ -226,7 +227,7 @@ def _line(token: Token) -> int:
 
 
 def _may_be_a_title(tops: list[Token]) -> bool:
-    """Whether the last block is a paragraph that may turn out to be the title of the definition before it."""
+    """Whether the last block is a paragraph that may become the title of the link definition before it."""
     if len(tops) < 2 or (tops[-2].type, tops[-1].type) != ("definition", "paragraph_open"):
         return False
     return tops[-2].map is not None and tops[-2].map[1] == _line(tops[-1])

@@ -1,7 +1,7 @@
-"""Code, coloured a line at a time: what a line looks like is settled when it is complete.
+"""Highlights code line by line; a complete line never changes its colours.
 
-A lexer of the usual kind keeps a stack of states, so it can go on where the last line ended. Colours are the
-terminal's own and few, and are read on a light and on a dark ground alike.
+A `RegexLexer` has a stack of states, with which it can resume at the end of the last line. Only the terminal's own
+colours are used, which are readable on light and dark backgrounds.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from rich.style import Style
 from rich.text import Text
 
 _TAB_CELLS: Final = 4
-_CONTEXT_LINES: Final = 10  # what a lexer that cannot go on reads again
+_CONTEXT_LINES: Final = 10  # read again by lexers that cannot resume
 _LONGEST_OPEN_TOKEN_CHARS: Final = 4000
 
 _STYLES: Final = {
@@ -37,22 +37,22 @@ _STYLES: Final = {
     Generic.Inserted: Style(color="green"),
     Generic.Heading: Style(bold=True),
     Generic.Prompt: Style(dim=True),
-    Error: Style.null(),  # of half a line one cannot say that it is wrong
+    Error: Style.null(),  # an incomplete line may look like an error
 }
 
 
 class Highlighter:
-    """Colours one piece of code, given in order."""
+    """Highlights the lines of one code block, in order."""
 
     def __init__(self, language: str) -> None:
         self._lexer = _lexer(language)
         self._stack: list[str] = ["root"]
-        self._open = ""  # code already coloured that must be read again with what follows
+        self._open = ""  # highlighted code that the lexer must read again with the following lines
 
     def lines(self, code: str) -> list[Text]:
-        """Colour whole lines, each ending in a newline.
+        """Highlight complete lines, each ending in a newline.
 
-        Line by line, also where all is there: a lexer may look ahead, and one line would make another look different.
+        Always line by line, because a lexer may look ahead, and the result must not depend on how the text arrived.
         """
         return [self._line(f"{line}\n") for line in _expanded(code).split("\n")[:-1]]
 
@@ -60,20 +60,20 @@ class Highlighter:
         if self._lexer is None:
             return Text(line[:-1])
         code = self._open + line
-        if _can_go_on(self._lexer):
+        if _is_resumable(self._lexer):
             tokens, self._stack, self._open = _lexed(self._lexer, code, self._stack)
         else:
             tokens = list(self._lexer.get_tokens_unprocessed(code))
             self._open = "".join(f"{line}\n" for line in code.split("\n")[-_CONTEXT_LINES - 1 : -1])
-        return _coloured_end(code[:-1], tokens)
+        return _highlighted_last_line(code[:-1], tokens)
 
     def unfinished(self, line: str) -> Text:
-        """Colour the beginning of a line, to be shown while the rest is awaited."""
+        """Highlight the beginning of an incomplete line."""
         line = _expanded(line)
-        if self._lexer is None or not _can_go_on(self._lexer):
+        if self._lexer is None or not _is_resumable(self._lexer):
             return Text(line)
         tokens, _, _ = _lexed(self._lexer, self._open + line + "\n", self._stack)
-        return _coloured_end(self._open + line, tokens)
+        return _highlighted_last_line(self._open + line, tokens)
 
 
 @cache
@@ -84,7 +84,7 @@ def _lexer(language: str) -> Lexer | None:
         return None
 
 
-def _can_go_on(lexer: Lexer) -> bool:
+def _is_resumable(lexer: Lexer) -> bool:
     return isinstance(lexer, RegexLexer) and type(lexer).get_tokens_unprocessed is RegexLexer.get_tokens_unprocessed
 
 
@@ -93,39 +93,38 @@ def _expanded(code: str) -> str:
 
 
 def _lexed(lexer: Any, code: str, stack: list[str]) -> tuple[list[tuple[int, Any, str]], list[str], str]:
-    """Tokens, the stack to go on with, and the code to begin with next time.
+    """The tokens, the stack to resume with, and the code to read again next time.
 
-    That is the last token, when it reaches from one line to the end of all there is: a comment, perhaps, whose end
-    has not come yet, and which the lexer knows by its beginning alone. The same loop as in `RegexLexer`, which
-    does not tell its stack.
+    The code to read again is the last token if it spans several lines up to the end, such as a comment that may
+    continue. This is the loop of `RegexLexer`, which does not expose its stack.
     """
     tokens: list[tuple[int, Any, str]] = []
-    stack, begun = stack.copy(), stack
-    at = begun_at = 0
+    stack, last_stack = stack.copy(), stack
+    at = last_at = 0
     while at < len(code):
         for matches, action, new_state in lexer._tokens[stack[-1]]:
-            found = matches(code, at)
-            if not found:
+            match = matches(code, at)
+            if not match:
                 continue
-            if found.end() > at:
-                begun, begun_at = stack.copy(), at
+            if match.end() > at:
+                last_stack, last_at = stack.copy(), at
             if type(action) is _TokenType:
-                tokens.append((at, action, found.group()))
+                tokens.append((at, action, match.group()))
             elif action is not None:
-                tokens.extend(action(lexer, found))
-            at = found.end()
+                tokens.extend(action(lexer, match))
+            at = match.end()
             if new_state is not None:
                 _change(stack, new_state)
             break
         else:
-            begun_at = at
+            last_at = at
             if code[at] == "\n":
                 stack = ["root"]
             tokens.append((at, AnyToken, code[at]))
             at += 1
-    last = code[begun_at:]
+    last = code[last_at:]
     if "\n" in last[:-1] and not last.isspace() and len(last) < _LONGEST_OPEN_TOKEN_CHARS:
-        return tokens, begun, last
+        return tokens, last_stack, last
     return tokens, stack, ""
 
 
@@ -146,8 +145,8 @@ def _pop(stack: list[str], count: int) -> None:
     del stack[max(1, len(stack) - count) :]
 
 
-def _coloured_end(code: str, tokens: Iterable[tuple[int, Any, str]]) -> Text:
-    """The last line of `code` in colour."""
+def _highlighted_last_line(code: str, tokens: Iterable[tuple[int, Any, str]]) -> Text:
+    """The last line of `code` with the styles of its tokens."""
     begins = code.rfind("\n") + 1
     text = Text(code[begins:])
     for at, kind, value in tokens:

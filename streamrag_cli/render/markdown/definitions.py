@@ -1,8 +1,7 @@
 """Link definitions, `[label]: address`, of a text that is still being written.
 
-A definition may come after its use. Whoever keeps a use that was not resolved must know which labels would change
-it, so a look-up in vain is remembered; and a definition that comes when its use has been shown for good is shown,
-too, so that no address is lost.
+A definition may come after its use. Failed lookups are recorded, so that a pending block can be rendered again when
+its label is defined. If the use has already been committed, the definition itself is shown, so that no address is lost.
 """
 
 import re
@@ -16,41 +15,44 @@ from markdown_it.token import Token
 
 NUMBERS: Final = r"\s*\d{1,3}(?:\s*[,;]\s*\d{1,3})*\s*"
 
-_NUMBERS_ALONE: Final = re.compile(NUMBERS)
+_ONLY_NUMBERS: Final = re.compile(NUMBERS)
 _DEFINITION: Final = re.compile(r" {0,3}\[([^\[\]]+)\]:")
 _NUMBERED_DEFINITION: Final = re.compile(rf" *\[{NUMBERS}\]:")
 
 
 class Definitions(dict[str, Any]):
-    """What the parser looks labels up in. With `outer` it holds only what that does not, and the outer one wins.
+    """The definitions that the parser looks up labels in; those of `outer` take precedence.
 
-    With `citing`, numbers are markers of citations: they are never labels. `missed` are labels that were looked up in
-    vain, `late` those whose use has been shown for good without an address.
+    With `citing`, numbers are citation markers and never labels. `unresolved` are labels without a definition, `late`
+    those whose use has been committed without an address.
     """
 
     def __init__(self, *, citing: bool, outer: "Definitions | None" = None) -> None:
         super().__init__()
         self.citing = citing
         self.late: set[str] = set() if outer is None else outer.late
-        self.missed: set[str] = set()
+        self.unresolved: set[str] = set()
         self._outer = outer
 
     def get(self, label: str, default: Any = None) -> Any:
-        found = dict.get(self._outer or self, label) or super().get(label)
-        if found is None and label and not (self.citing and _NUMBERS_ALONE.fullmatch(label)):
-            self.missed.add(label)
-        return default if found is None else found
+        definition = dict.get(self._outer or self, label) or super().get(label)
+        if definition is None and label and not (self.citing and _ONLY_NUMBERS.fullmatch(label)):
+            self.unresolved.add(label)
+        return default if definition is None else definition
 
     def is_hidden_definition(self, line: str) -> bool:
-        """Whether `line`, at the beginning of a block, seems to become a definition that is not shown."""
-        begun = _DEFINITION.match(line)
-        if begun is None or (self.citing and _NUMBERED_DEFINITION.match(line)):
+        """Whether `line`, at the beginning of a block, looks like a definition that will not be shown."""
+        match = _DEFINITION.match(line)
+        if match is None or (self.citing and _NUMBERED_DEFINITION.match(line)):
             return False
-        return normalizeReference(begun[1]) not in self.late
+        return normalizeReference(match[1]) not in self.late
 
 
 def read_definitions(parser: MarkdownIt, *, as_tokens: bool) -> None:
-    """Make `parser` leave numbers to citations and show late definitions; `as_tokens` keeps one for the others, too."""
+    """Make `parser` ignore definitions of numbers if citing, and show late definitions.
+
+    With `as_tokens`, all definitions become tokens.
+    """
 
     def rule(state: StateBlock, line: int, end_line: int, silent: bool) -> bool:
         definitions: Definitions = state.env["references"]

@@ -1,4 +1,4 @@
-"""The code between two fences, found line by line, without a parser."""
+"""Finds the lines of a code fence without a parser."""
 
 import re
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class Fence:
         return " " * (column - self.indent_columns) + line[at:]
 
     def code_in(self, lines: str) -> tuple[str, str, bool]:
-        """The code in `lines`, the lines after the fence, and whether it ends in them.
+        """The code in `lines`, the lines after the fence, and whether the fence ends in `lines`.
 
-        Blank lines are given with the line of code after them: at the end of all code, a renderer drops them.
+        Blank lines are returned only with the next line of code, because renderers drop them at the end of a fence.
         """
         code: list[str] = []
         each = lines.split("\n")[:-1]

@@ -1,4 +1,4 @@
-"""Blocks too long to be rendered again for every frame: earlier rows are kept as they are, and the end is rendered."""
+"""Renders only the end of long open blocks, and keeps the earlier rows."""
 
 import re
 from typing import Final, Literal, TypeAlias
@@ -8,7 +8,7 @@ from rich.text import Text
 
 from streamrag_cli.render.markdown.blocks import LISTS
 from streamrag_cli.render.markdown.rows import Part, Row, RowRenderer
-from streamrag_cli.render.markdown.slices import Above
+from streamrag_cli.render.markdown.slices import Preceding
 
 Line: TypeAlias = list[Segment]
 
@@ -22,9 +22,9 @@ _CELL_BORDER: Final = re.compile(r"(?<!\\)\|")
 
 
 class LongText:
-    """Words that go on and on: a paragraph, also in a quote or a list.
+    """A long paragraph, also in a quote or a list.
 
-    The rows but the last of what has been read are settled; the last is wrapped again together with what follows.
+    All rows except the last are settled; the last row is wrapped again together with new text.
     """
 
     def __init__(self, renderer: RowRenderer, lines: list[Line], source: str, *, kind: str, indent: int) -> None:
@@ -72,19 +72,19 @@ class LongText:
 
 
 class LongTable:
-    """A table whose columns keep their widths until a wider cell comes.
+    """A long table, whose columns keep their widths until a wider cell arrives.
 
-    Where all columns fit side by side, a row is the cells next to each other. Where they do not, a few rows with the
-    widest cells are laid out with every new one, and left out of what is shown. `head` is how many rows the head has.
+    If all columns fit, a row is built from its cells directly. Otherwise, Rich lays out each new row together with the
+    rows that have the widest cells, and those are dropped from the result. `head` is the number of header rows.
     """
 
-    def __init__(self, renderer: RowRenderer, source: str, *, above: Above) -> None:
+    def __init__(self, renderer: RowRenderer, source: str, *, preceding: Preceding) -> None:
         self._renderer = renderer
         names, marks = source.split("\n")[:2]
         self._header = f"{names}\n{marks}\n"
         self._justified = [_justified(mark) for mark in _cells(marks)]
         self._taken_chars = len(self._header)
-        self._above_all = above
+        self._preceding = preceding
         self._widest = [(0, "")] * len(self._justified)
         self._body: list[Row] = []
         self._note_widths(names)
@@ -107,7 +107,7 @@ class LongTable:
         self._body += self._laid_out(lines)
 
     def _note_widths(self, line: str) -> bool:
-        """Remember where `line` has the widest cell of its column; False where it has none."""
+        """Record the cells of `line` that are the widest of their column. Returns False if there are none."""
         before = self._widest.copy()
         for column, cell in enumerate(self._words(line)):
             if cell.cell_len > self._widest[column][0]:
@@ -119,16 +119,16 @@ class LongTable:
 
     def _size(self) -> None:
         sized_by = dict.fromkeys(line for _, line in self._widest if line and line not in self._header)
-        self._above = "\n".join((self._header.rstrip("\n"), *sized_by))
-        above = self._rows(self._above)
-        self._sizing_rows = len(above)
-        self._head_rows = above[: self.head]
+        self._template = "\n".join((self._header.rstrip("\n"), *sized_by))
+        template = self._rows(self._template)
+        self._sizing_rows = len(template)
+        self._head_rows = template[: self.head]
         self._fits = sum(width + _GAP_CELLS for width, _ in self._widest) <= self._renderer.columns
 
     def _laid_out(self, lines: list[str]) -> list[Row]:
         if self._fits and not any("<br" in line.lower() for line in lines):
             return [self._side_by_side(line) for line in lines]
-        return self._rows("\n".join((self._above, *lines)))[self._sizing_rows :]
+        return self._rows("\n".join((self._template, *lines)))[self._sizing_rows :]
 
     def _side_by_side(self, line: str) -> Row:
         row = Text(" ")
@@ -138,9 +138,9 @@ class LongTable:
         return self._renderer.text_row(row)
 
     def _rows(self, source: str) -> list[Row]:
-        """Without the blank row at the end."""
+        """The rows of a table, without the blank row at the end."""
         return [
-            self._renderer.row(line) for line in self._renderer.preview(Part(source), above=self._above_all)[0][:-1]
+            self._renderer.row(line) for line in self._renderer.preview(Part(source), preceding=self._preceding)[0][:-1]
         ]
 
 
@@ -163,12 +163,12 @@ def _may_be_settled(source: str) -> bool:
 
 
 def can_be_continued(source: str) -> bool:
-    """Whether more words leave these as they are: no mark has just begun, or is open."""
+    """Whether following words cannot change how `source` looks: no markup is open or just beginning."""
     return source.rstrip()[-1:].isalnum() and _is_closed(source)
 
 
 def _is_closed(source: str) -> bool:
-    """Whether no mark seems open."""
+    """Whether all markup seems closed."""
     for mark in _PAIRED:
         if source.count(mark) % 2:
             return False

@@ -1,7 +1,7 @@
-"""Markdown into tokens that are safe to show: CommonMark with tables and strikethrough, as Rich reads it.
+"""Parses Markdown into tokens that are safe to show: CommonMark with tables and strikethrough, as Rich parses it.
 
-Two things are the caller's choice. HTML is text, but for `<br>`, which breaks the line; or it is dropped, as Rich
-does. And a numbered marker (`[2]`, `[1, 3]`) is a citation where the caller has said what the numbers mean.
+HTML is shown as text, with `<br>` as a line break, or dropped as in Rich. A numbered marker (`[2]`, `[1, 3]`) is a
+citation if the caller passes the known numbers.
 """
 
 import re
@@ -25,9 +25,9 @@ _NUMBER: Final = re.compile(r"\d+")
 
 
 class Parser:
-    """Reads one text, in parts, and remembers its link definitions.
+    """Parses one text in parts, and remembers its link definitions.
 
-    `cited` are the numbers that mean something; None leaves every marker as it is.
+    `cited` are the numbers with a source; None leaves all markers unchanged.
     """
 
     def __init__(self, *, html: Html = "shown", cited: Container[int] | None = None) -> None:
@@ -36,32 +36,32 @@ class Parser:
         self._cited = cited
 
     def blocks(self, source: str) -> list[Token]:
-        """The block structure of complete lines alone, with line numbers in `map`, at a fifth of the cost.
+        """Parse only the block structure of complete lines, with line numbers in `map`: five times faster than `final`.
 
         Link definitions are blocks here.
         """
         return _blocks(self._html).parse(source, {"references": self.definitions})
 
     def final(self, source: str) -> tuple[list[Token], set[str]]:
-        """All tokens of `source`, and the labels that would change them if they were defined later."""
-        missed: set[str] = set()
-        self.definitions.missed = missed
+        """All tokens of `source`, and the labels in it that have no definition yet."""
+        unresolved: set[str] = set()
+        self.definitions.unresolved = unresolved
         tokens = _full(self._html).parse(source, {"references": self.definitions})
-        return self._safe(tokens), missed
+        return self._safe(tokens), unresolved
 
     def preview(self, source: str) -> list[Token]:
-        """All tokens of what may end in the midst of a line: what it defines is forgotten again."""
-        return self._safe(_full(self._html).parse(source, self._passing()))
+        """All tokens of a text that may end within a line. Its definitions are discarded."""
+        return self._safe(_full(self._html).parse(source, self._temporary_definitions()))
 
     def inline(self, source: str) -> list[Token]:
-        """The same, but `source` is words in the midst of a paragraph, and begins no block."""
-        return self._safe(_full(self._html).parseInline(source, self._passing()))
+        """Like `preview`, for text within a paragraph, which begins no block."""
+        return self._safe(_full(self._html).parseInline(source, self._temporary_definitions()))
 
-    def _passing(self) -> dict[str, Definitions]:
+    def _temporary_definitions(self) -> dict[str, Definitions]:
         return {"references": Definitions(citing=self.definitions.citing, outer=self.definitions)}
 
     def _safe(self, tokens: list[Token]) -> list[Token]:
-        """Sanitise once more: an entity may have become a control character."""
+        """Sanitise the tokens: an entity may have become a control character."""
         for token in tokens:
             if token.type == "inline":
                 token.children = list(self._inline(token.children or []))
@@ -86,7 +86,7 @@ class Parser:
                     token.attrs["href"] = sanitise_line(str(token.attrs.get("href", "")))
                 case "html_inline" if token.content in {"<kbd>", "</kbd>"}:
                     keys += 1 if token.content == "<kbd>" else -1
-                    if keys < 0:  # an end without a beginning, on which Rich fails
+                    if keys < 0:  # Rich fails on an end tag without a start tag
                         keys = 0
                         continue
             yield token
@@ -104,7 +104,7 @@ class Parser:
 
 
 def citation_tag(number: int) -> str:
-    """The name under which a theme styles this citation: `markdown.` and then this."""
+    """The tag of a citation; its style in the theme is `markdown.` followed by the tag."""
     return f"citation-{number}"
 
 
@@ -117,7 +117,7 @@ def _parser(html: Html, *, definitions_as_tokens: bool) -> MarkdownIt:
 @cache
 def _full(html: Html) -> MarkdownIt:
     parser = _parser(html, definitions_as_tokens=False)
-    return parser.disable("text_join")  # an escaped bracket stays a token of its own, and opens no marker
+    return parser.disable("text_join")  # an escaped bracket must stay a separate token, so that it opens no marker
 
 
 @cache
@@ -128,7 +128,7 @@ def _blocks(html: Html) -> MarkdownIt:
 
 
 def _with_citations(text: str, cited: Container[int]) -> Iterator[Token]:
-    """Split `[1, 3]` into its numbers, so that each can be a link, and put a question mark to one without a source."""
+    """Split `[1, 3]` into its numbers, so that each can be a link, and mark unknown numbers with a question mark."""
     end = 0
     for marker in _MARKER.finditer(text):
         for number in _NUMBER.finditer(text, marker.start(), marker.end()):

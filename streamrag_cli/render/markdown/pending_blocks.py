@@ -1,9 +1,9 @@
-"""Final blocks that are kept live for a while, because what is still to come may change how they look.
+"""Keeps final blocks live while later text may still change how they look.
 
-Three things may. A link definition may come after its use. The last number of an ordered list decides how much room
-all its numbers get. And a picture in a list or quote, or a rule at the end of a quote, changes what Rich puts above
-it. So a block with a label that has no definition waits, a list or quote waits until it ends, and what follows waits
-with them, as long as there is room on the screen. What has to give way is committed as it looks by then.
+There are three such changes. A link definition may come after its use. The last number of an ordered list determines
+the width of all its numbers. And an image in a list or quote, or a rule at the end of a quote, changes what Rich prints
+above it. So a block with an undefined label, an open list or an open quote stays live together with all blocks after
+it, as long as the screen has room. Without room, the oldest block is committed as it looks then.
 """
 
 from collections import deque
@@ -13,9 +13,9 @@ from typing import Final
 from rich.text import Text
 
 from streamrag_cli.render.markdown.rows import Part, Row, RowRenderer
-from streamrag_cli.render.markdown.slices import Above
+from streamrag_cli.render.markdown.slices import Preceding
 
-_LONGEST_LIST_ROWS: Final = 300  # of a list with numbers of one digit, which is kept back beyond the screen
+_LONGEST_LIST_ROWS: Final = 300  # a list with one-digit numbers is kept back up to this length, beyond the screen
 
 
 @dataclass(slots=True)
@@ -23,15 +23,15 @@ class _Unit:
     """A part, or lines of code."""
 
     rows: list[Row]
-    above: Above
+    preceding: Preceding
     part: Part | None = None
-    missed: set[str] = field(default_factory=set)
+    unresolved: set[str] = field(default_factory=set)
     is_open: bool = False
     lines: list[Text] = field(default_factory=list)
 
     @property
     def may_change(self) -> bool:
-        return self.is_open or bool(self.missed)
+        return self.is_open or bool(self.unresolved)
 
     @property
     def may_widen_numbers(self) -> bool:
@@ -40,10 +40,10 @@ class _Unit:
 
 
 class PendingBlocks:
-    """Takes final blocks in order; gives their rows, in order, when they are settled or must give way."""
+    """A queue of final blocks. Returns their rows in order when they can no longer change, or must be committed."""
 
     def __init__(self, renderer: RowRenderer) -> None:
-        self.last = Above.NOTHING  # what a block that follows will be below
+        self.last = Preceding.NOTHING  # what precedes the next block
         self._renderer = renderer
         self._units: deque[_Unit] = deque()
         self._known_definitions = 0
@@ -54,7 +54,7 @@ class PendingBlocks:
 
     def add(self, part: Part, *, is_open: bool) -> None:
         last = self._units[-1] if self._units else None
-        if part.goes_on and last is not None and last.part is not None and last.is_open:
+        if part.is_continuation and last is not None and last.part is not None and last.is_open:
             self._continue(last, last.part, part, is_open=is_open)
             return
         unit = _Unit([], self.last, part=part, is_open=is_open)
@@ -62,23 +62,23 @@ class PendingBlocks:
         self._units.append(unit)
 
     def add_code(self, lines: list[Text]) -> None:
-        """Lines of code, and the blank rows around them."""
+        """Add lines of code, or the blank rows around a fence."""
         self._units.append(_Unit(self._renderer.code(lines), self.last, lines=lines))
 
-    def mend(self) -> None:
-        """Look again at what had no definition, if there are new ones."""
+    def resolve_links(self) -> None:
+        """Render blocks with undefined labels again if new definitions have arrived."""
         definitions = self._renderer.parser.definitions
         if len(definitions) == self._known_definitions:
             return
         self._known_definitions = len(definitions)
         last = self.last
         for unit in self._units:
-            if unit.part is not None and not unit.missed.isdisjoint(definitions):
+            if unit.part is not None and not unit.unresolved.isdisjoint(definitions):
                 self._render(unit, unit.part)
         self.last = last
 
     def relayout(self) -> None:
-        """The width has changed."""
+        """Render all blocks again after a change of the width."""
         last = self.last
         for unit in self._units:
             if unit.part is not None:
@@ -87,15 +87,18 @@ class PendingBlocks:
                 unit.rows = self._renderer.code(unit.lines)
         self.last = last
 
-    def settled(self) -> list[Row]:
-        """Take what nothing can change any more."""
+    def take_settled(self) -> list[Row]:
+        """Remove the leading blocks that can no longer change, and return their rows."""
         rows: list[Row] = []
         while self._units and not self._units[0].may_change:
             rows += self._units.popleft().rows
         return rows
 
     def commit_oldest(self, room: int, *, wait_for_numbers: bool = True) -> list[Row]:
-        """Take the oldest until no more than `room` rows are left; a list with few items so far may have more."""
+        """Remove the oldest blocks until at most `room` rows are left, and return their rows.
+
+        With `wait_for_numbers`, an ordered list that may still widen its numbers is kept even beyond `room`.
+        """
         rows: list[Row] = []
         height = sum(len(unit.rows) for unit in self._units)
         while self._units and height > room:
@@ -104,19 +107,19 @@ class PendingBlocks:
             unit = self._units.popleft()
             height -= len(unit.rows)
             rows += unit.rows
-            self._renderer.parser.definitions.late |= unit.missed
+            self._renderer.parser.definitions.late |= unit.unresolved
         return rows
 
-    def _continue(self, unit: _Unit, begun: Part, part: Part, *, is_open: bool) -> None:
-        whole = replace(begun, source=begun.source + part.source, last_number=part.last_number)
+    def _continue(self, unit: _Unit, first: Part, part: Part, *, is_open: bool) -> None:
+        whole = replace(first, source=first.source + part.source, last_number=part.last_number)
         unit.part, unit.is_open = whole, is_open
-        if is_open and len(str(whole.last_number)) == len(str(begun.last_number)):
-            rendered = self._renderer.final(part, above=Above.BLOCK)
+        if is_open and len(str(whole.last_number)) == len(str(first.last_number)):
+            rendered = self._renderer.final(part, preceding=Preceding.BLOCK)
             unit.rows += rendered.rows
-            unit.missed |= rendered.missed
+            unit.unresolved |= rendered.unresolved
         else:
             self._render(unit, whole)
 
     def _render(self, unit: _Unit, part: Part) -> None:
-        rendered = self._renderer.final(part, above=unit.above)
-        unit.rows, unit.missed, self.last = rendered.rows, rendered.missed, rendered.last
+        rendered = self._renderer.final(part, preceding=unit.preceding)
+        unit.rows, unit.unresolved, self.last = rendered.rows, rendered.unresolved, rendered.last

@@ -1,8 +1,8 @@
-"""The block that is still open, as it looks so far: it may be inexact, for the real one replaces it when it is final.
+"""Renders the open block as it looks so far. This may be inexact; the final block replaces it.
 
-A frame costs the same however long the block has grown. A short block is rendered as it is; where only plain words
-have come, they are put to the end of the last row; and once a block is long, its earlier rows are kept and only
-its end is rendered. Of a block taller than the screen the newest rows are shown, and leave half a screen at a time.
+The cost of a frame does not depend on the length of the block. A short block is rendered completely, plain words are
+appended to the last row, and of a long block only the end is rendered. Of a block taller than the screen, the newest
+rows are shown, scrolling by half a screen at a time.
 """
 
 import re
@@ -11,14 +11,14 @@ from typing import Final
 from streamrag_cli.render.markdown.blocks import LISTS, Blocks
 from streamrag_cli.render.markdown.long_blocks import LongTable, LongText, can_be_continued
 from streamrag_cli.render.markdown.rows import Part, Row, RowRenderer
-from streamrag_cli.render.markdown.slices import Above
+from streamrag_cli.render.markdown.slices import Preceding
 
 _LONG_WORDS_CHARS: Final = 40
 _LONG_TABLE_CHARS: Final = 240
-_WORDS_ALONE: Final = frozenset({"paragraph_open", "blockquote_open"})
-_LONG_OTHERS_CHARS: Final = 1200  # whose end may have blocks of its own, which are then shown as written
-_LONG_ANYHOW_CHARS: Final = 2400
-_MARKERS_ALONE: Final = re.compile(r"[ \t>]*([-+*#=|_`~: \t]*|\d{1,9}[.)]?[ \t]*|(`{3}|~{3})[^`]*)")
+_TEXT_BLOCKS: Final = frozenset({"paragraph_open", "blockquote_open"})
+_LONG_OTHERS_CHARS: Final = 1200  # the end may contain nested blocks, which are then shown as source text
+_ALWAYS_LONG_CHARS: Final = 2400
+_ONLY_MARKERS: Final = re.compile(r"[ \t>]*([-+*#=|_`~: \t]*|\d{1,9}[.)]?[ \t]*|(`{3}|~{3})[^`]*)")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 ,.;'\"()/-]*")
 _BEGINNING_CHARS: Final = 16
 _TAIL_CHARS: Final = 12
@@ -26,7 +26,7 @@ _RESET: Final = "\x1b[0m"
 
 
 class Preview:
-    """Rows of the open block. `forget` it when the block has been committed or the width has changed."""
+    """Caches the rows of the open block. Call `forget` when the block is committed or the width changes."""
 
     def __init__(self, renderer: RowRenderer) -> None:
         self._renderer = renderer
@@ -38,21 +38,21 @@ class Preview:
         self._rows: list[Row] = []
         self._shown_from = 0
 
-    def rows(self, blocks: Blocks, *, above: Above) -> list[Row]:
-        """All rows of the block, more perhaps than there is room for."""
+    def rows(self, blocks: Blocks, *, preceding: Preceding) -> list[Row]:
+        """All rows of the block, possibly more than fit on the screen."""
         line = blocks.unfinished_line
-        source = blocks.open_source + ("" if _MARKERS_ALONE.fullmatch(line) or self._defines(line, blocks) else line)
+        source = blocks.open_source + ("" if _ONLY_MARKERS.fullmatch(line) or self._defines(line, blocks) else line)
         if not source.strip():
             return []
         if source != self._source:
-            self._rows = self._extended(source) or self._rendered(source, blocks, above=above)
+            self._rows = self._extended(source) or self._rendered(source, blocks, preceding=preceding)
             self._source = source
         return self._rows
 
-    def page(self, above: list[Row], rows: list[Row], room: int) -> list[Row]:
-        """What of `above` and of the open block's rows is shown in `room` rows: the newest, and a table's head."""
-        rows = [*above, *rows] if above else rows
-        head = self._long.head if isinstance(self._long, LongTable) and not above else 0
+    def page(self, pending: list[Row], rows: list[Row], room: int) -> list[Row]:
+        """The newest `room` rows of the pending blocks and the open block, with the header if it is a long table."""
+        rows = [*pending, *rows] if pending else rows
+        head = self._long.head if isinstance(self._long, LongTable) and not pending else 0
         if head >= room:
             return rows[-room:] if room else []
         return rows[:head] + self._newest(rows[head:], room - head)
@@ -60,35 +60,35 @@ class Preview:
     def _defines(self, line: str, blocks: Blocks) -> bool:
         return blocks.kind in {"", "definition"} and self._renderer.parser.definitions.is_hidden_definition(line)
 
-    def _rendered(self, source: str, blocks: Blocks, *, above: Above) -> list[Row]:
-        if not self._goes_on(source, blocks):
+    def _rendered(self, source: str, blocks: Blocks, *, preceding: Preceding) -> list[Row]:
+        if not self._is_still_long(source, blocks):
             self._long = None
         if self._long is not None:
             return self._long.rows(source)
-        part = Part(source, goes_on=blocks.goes_on, start=blocks.start)
-        lines, kind = self._renderer.preview(part, above=above)
+        part = Part(source, is_continuation=blocks.is_continuation, start=blocks.start)
+        lines, kind = self._renderer.preview(part, preceding=preceding)
         if kind == "table_open" and len(source) > _LONG_TABLE_CHARS:
-            self._long = LongTable(self._renderer, source, above=above)
+            self._long = LongTable(self._renderer, source, preceding=preceding)
         elif kind and lines and len(source) > self._long_chars(kind, source) and _may_be_long(source):
             indent = _indent_cells(kind, source, blocks.start)
             self._long = LongText(self._renderer, lines, source, kind=kind, indent=indent)
         return [self._renderer.row(line) for line in lines]
 
-    def _goes_on(self, source: str, blocks: Blocks) -> bool:
-        """Whether the long block is still what it seemed to be."""
+    def _is_still_long(self, source: str, blocks: Blocks) -> bool:
+        """Whether the block still has the type for which `_long` was created."""
         long = self._long
         if isinstance(long, LongText):
             return blocks.kind != "table_open" and not (long.is_one_line and "\n" in source)
         return True
 
     def _long_chars(self, kind: str, source: str) -> int:
-        """From how many characters on such a block is long."""
-        if kind in _WORDS_ALONE or (kind in LISTS and "\n" not in source):
+        """The number of characters from which a block of this kind counts as long."""
+        if kind in _TEXT_BLOCKS or (kind in LISTS and "\n" not in source):
             return _LONG_WORDS_CHARS if "|" not in source else _LONG_TABLE_CHARS
         return _LONG_OTHERS_CHARS
 
     def _extended(self, source: str) -> list[Row] | None:
-        """The rows with plain words put to the last one; None if it takes more than that."""
+        """The rows with the new words appended to the last one; None if they are not plain or do not fit."""
         if not self._rows or not source.startswith(self._source):
             return None
         before = self._source.rstrip(" ")
@@ -97,7 +97,7 @@ class Preview:
             words, tail = words.replace("\n", " "), tail.replace("\n", " ")
         else:
             line_at = before.rfind("\n") + 1
-            begins = before[line_at : line_at + _BEGINNING_CHARS]  # where a mark may make a block of the line
+            begins = before[line_at : line_at + _BEGINNING_CHARS]  # a marker here may start a block
             if len(begins) < _BEGINNING_CHARS or "#" in begins:
                 return None
         if not _PLAIN.fullmatch(words) or not last.width_is_sure:
@@ -131,4 +131,4 @@ def _indent_cells(kind: str, source: str, start: int | None) -> int:
 
 
 def _may_be_long(source: str) -> bool:
-    return can_be_continued(source) or len(source) > _LONG_ANYHOW_CHARS
+    return can_be_continued(source) or len(source) > _ALWAYS_LONG_CHARS

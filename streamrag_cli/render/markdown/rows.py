@@ -1,4 +1,4 @@
-"""Markdown into rows of a terminal, with Rich."""
+"""Renders Markdown to terminal rows with Rich."""
 
 import io
 import re
@@ -16,12 +16,12 @@ from rich.text import Text
 from rich.theme import Theme
 
 from streamrag_cli.render.markdown.parsing import UNKNOWN_CITATION, Html, Parser, citation_tag
-from streamrag_cli.render.markdown.slices import Above, Slice, code_rows, last_of
+from streamrag_cli.render.markdown.slices import Preceding, Slice, code_rows, last_of
 from streamrag_cli.text import sanitise_line
 
 ColorName = Literal["standard", "256", "truecolor"]
 
-NARROWEST_COLUMNS: Final = 12  # Rich takes a list's indent off the width, and drops the text where nothing is left
+NARROWEST_COLUMNS: Final = 12  # Rich subtracts the list indent from the width, and drops the text if nothing is left
 
 _COLOR_SYSTEMS: Final = {
     "standard": ColorSystem.STANDARD,
@@ -36,9 +36,9 @@ _WIDTH_IS_SURE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row as it is written: text with its styles, ending in none. `cells` is its width by Rich's tables.
+    """One terminal row: text with escape codes, ending without a style. `cells` is its width according to Rich.
 
-    `width_is_sure` is False with emoji, combining marks and the like, on whose width terminals disagree.
+    `width_is_sure` is False for emoji, combining marks and other characters whose width differs between terminals.
     """
 
     text: str
@@ -48,29 +48,29 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some blocks of a text, in its words.
+    """The source of some blocks.
 
-    With `goes_on` the first is the rest of a list or quote whose beginning came before; `start` is the number of its
-    first item, where it is an ordered list, and `last_number` one past the last item of all known so far.
+    With `is_continuation`, the first block continues an earlier list or quote. For an ordered list, `start` is the
+    number of its first item here, and `last_number` is one more than the number of the last known item.
     """
 
     source: str
-    goes_on: bool = False
+    is_continuation: bool = False
     start: int | None = None
     last_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """Rows of a part. `missed` are labels without a definition; `last` is what the next block will be below."""
+    """Rows of a part. `unresolved` are labels without a definition; `last` is what precedes the next block."""
 
     rows: list[Row]
-    missed: set[str]
-    last: Above
+    unresolved: set[str]
+    last: Preceding
 
 
 class RowRenderer:
-    """Renders for one width. A `references` value is an address to link to, or "" for none."""
+    """Renders rows of one width. A value of `references` is an address to link to, or "" for none."""
 
     def __init__(
         self,
@@ -103,37 +103,39 @@ class RowRenderer:
 
     @property
     def columns(self) -> int:
-        """The width that rows are laid out for: the terminal's, unless that is too narrow for any layout."""
+        """The width of rows: that of the terminal, but at least `NARROWEST_COLUMNS`."""
         return self._options.max_width
 
     @columns.setter
     def columns(self, columns: int) -> None:
         self._options = self._console.options.update(width=max(columns, NARROWEST_COLUMNS), height=None)
 
-    def final(self, part: Part, *, above: Above) -> Rendered:
-        tokens, missed = self.parser.final(part.source)
-        rows = [self.row(line) for line in self._laid_out(tokens, part, above)]
-        return Rendered(rows, missed, last_of(tokens, above))
+    def final(self, part: Part, *, preceding: Preceding) -> Rendered:
+        tokens, unresolved = self.parser.final(part.source)
+        rows = [self.row(line) for line in self._laid_out(tokens, part, preceding)]
+        return Rendered(rows, unresolved, last_of(tokens, preceding))
 
-    def preview(self, part: Part, *, above: Above) -> tuple[list[list[Segment]], str]:
-        """The same for what may end in the midst of a line: lines, and what block it is, if it is only one."""
+    def preview(self, part: Part, *, preceding: Preceding) -> tuple[list[list[Segment]], str]:
+        """Like `final`, for a part that may end within a line: its lines, and its block type if it is one block."""
         tokens = self.parser.preview(part.source)
         tops = [token.type for token in tokens if token.level == 0 and token.nesting >= 0]
-        return self._laid_out(tokens, part, above), tops[0] if len(tops) == 1 else ""
+        return self._laid_out(tokens, part, preceding), tops[0] if len(tops) == 1 else ""
 
-    def _laid_out(self, tokens: list[Token], part: Part, above: Above) -> list[list[Segment]]:
+    def _laid_out(self, tokens: list[Token], part: Part, preceding: Preceding) -> list[list[Segment]]:
         if part.start is not None and tokens and tokens[0].type == "ordered_list_open":
             tokens[0].attrs["start"] = part.start
         if part.last_number is not None and tokens:
             tokens[0].meta["last_number"] = part.last_number
-        lines = self._lines(Slice(tokens, above=Above.BLOCK if part.goes_on else above, cited=self._cited))
-        return lines[1:] if part.goes_on else lines
+        lines = self._lines(
+            Slice(tokens, preceding=Preceding.BLOCK if part.is_continuation else preceding, cited=self._cited)
+        )
+        return lines[1:] if part.is_continuation else lines
 
     def code(self, lines: Iterable[Text]) -> list[Row]:
         return [self.row(row) for line in lines for row in code_rows(line, self._console, self._options)]
 
     def inline(self, source: str) -> Text:
-        """Words and their marks as one line, whatever block they would begin: as Rich has them, but much faster."""
+        """Render inline markup as one line, as Rich does but much faster. Block markers are not interpreted."""
         text = Text()
         styles = [Style.null()]
         address = ""
@@ -189,7 +191,7 @@ class RowRenderer:
             return segment.text
         address = style.link
         if address:
-            style = style.update_link(None)  # Rich would give it a random id, and no two frames would be alike
+            style = style.update_link(None)  # Rich gives links random ids, so that every frame would differ
         if self._no_color:
             style = style.without_color
         shown = style.render(segment.text, color_system=self._color_system) if self._color_system else segment.text

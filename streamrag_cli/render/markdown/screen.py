@@ -1,8 +1,8 @@
-"""What is on the screen, and the fewest bytes that change it into what should be.
+"""Computes the shortest output that updates the screen.
 
-Above is what has been committed, which is never touched again; below it is the live region, always shorter than
-the screen; the cursor waits at the beginning of the row after. A frame is one text, to be written at once. It
-moves up only as far as the first row that differs, and never clears the screen.
+The screen has committed rows, which are never changed, and below them the live region, which is always shorter than the
+screen. The cursor is at the beginning of the row after it. A frame is one string, to be written in one call. It moves
+up only to the first row that differs, and never clears the screen.
 """
 
 from collections.abc import Sequence
@@ -10,18 +10,18 @@ from typing import Final
 
 from streamrag_cli.render.markdown.rows import Row
 
-_BEGIN: Final = "\x1b[?2026h"  # a terminal that knows these shows the whole frame at once, and others ignore them
+_BEGIN: Final = "\x1b[?2026h"  # synchronized output: terminals without support ignore it
 _END: Final = "\x1b[?2026l"
 _CUT_LONG_ROWS: Final = "\x1b[?7l"
 _WRAP_LONG_ROWS: Final = "\x1b[?7h"
 _ERASE_TO_END_OF_ROW: Final = "\x1b[K"
 _ERASE_BELOW: Final = "\x1b[J"
 _RESET: Final = "\x1b[0m"
-_ECHOED_CELLS: Final = 2  # of the ^C that a terminal shows where the cursor waits
+_ECHOED_CELLS: Final = 2  # a terminal echoes ^C at the cursor
 
 
 class Screen:
-    """Remembers the live region of a terminal of this size."""
+    """Tracks the live region on a terminal of this size."""
 
     def __init__(self, columns: int, lines: int) -> None:
         self._columns = columns
@@ -31,11 +31,11 @@ class Screen:
 
     @property
     def live_room(self) -> int:
-        """How many rows the live region may have."""
+        """The maximum number of live rows."""
         return max(0, self._lines - 1)
 
     def resize(self, columns: int, lines: int) -> None:
-        """The terminal has another size, and has wrapped the rows that were too long for it, as most do."""
+        """Record the new terminal size. Assumes that the terminal wraps rows that are now too long, as most do."""
         narrower = columns < self._columns
         self._columns, self._lines = columns, lines
         if narrower or len(self._live) > self.live_room or self._stale_rows:
@@ -43,7 +43,7 @@ class Screen:
             self._live = []
 
     def frame(self, committed: Sequence[Row], live: Sequence[Row]) -> str:
-        """What to write so that `committed` stands for good and `live` below it; "" when nothing changes."""
+        """The output that commits `committed` and shows `live` below it; "" if nothing changes."""
         rows = [*committed, *live]
         old = self._live
         same = 0
@@ -78,18 +78,18 @@ class Screen:
         added = _added(before.text, row.text) if first and sure and before.cells else None
         if added is not None:
             return f"\x1b[{before.cells}C{added}\r\n"
-        # Where a row ends at the edge, the cursor is on its last cell, which erasing would take.
+        # After a full-width row, the cursor is on its last cell, which erasing would remove.
         covered = sure and row.cells >= before.cells
         erase = "" if covered or row.cells >= self._columns else _ERASE_TO_END_OF_ROW
         return f"{text}{erase}\r\n"
 
 
 def _added(before: str, after: str) -> str | None:
-    """What to write at the end of the row `before` to make it `after`; None where it does not go on from there."""
+    """The text to append to the row `before` to turn it into `after`; None if `after` does not start with it."""
     if after.startswith(before):
         return after[len(before) :]
-    begun = before.removesuffix(_RESET)
-    if begun == before or not after.startswith(begun):
+    prefix = before.removesuffix(_RESET)
+    if prefix == before or not after.startswith(prefix):
         return None
-    style = begun[begun.rindex("\x1b[") :]
-    return style[: style.index("m") + 1] + after[len(begun) :]
+    style = prefix[prefix.rindex("\x1b[") :]
+    return style[: style.index("m") + 1] + after[len(prefix) :]

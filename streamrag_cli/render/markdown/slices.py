@@ -1,4 +1,4 @@
-"""Rich's Markdown for a slice of a text, which comes out as it would in the midst of the whole."""
+"""Adapts Rich's Markdown to render a slice of a text exactly as it would look within the whole."""
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -14,8 +14,8 @@ from streamrag_cli.render.markdown.code import Highlighter
 from streamrag_cli.render.markdown.parsing import UNKNOWN_CITATION, citation_tag
 
 
-class Above(Enum):
-    """What a block is below: Rich sets it off with a blank row, or does not."""
+class Preceding(Enum):
+    """What precedes a block. Rich separates a block with a blank row depending on it."""
 
     NOTHING = "nothing, or a rule"
     DEFINITION = "a definition that is shown"
@@ -23,7 +23,7 @@ class Above(Enum):
 
 
 class _Code(CodeBlock):
-    """Rich's code block, coloured by a lexer that can be fed line by line."""
+    """A code block highlighted line by line by `Highlighter`."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         code = str(self.text).rstrip() + "\n"
@@ -37,7 +37,7 @@ class _Code(CodeBlock):
 
 
 class _List(ListElement):
-    """A list whose last number may be told: in a slice, it is not that of the last item there."""
+    """A list with an explicit last number, because in a slice the last item of the list may be missing."""
 
     @classmethod
     def create(cls, markdown: Markdown, token: Token) -> "_List":
@@ -57,13 +57,13 @@ class _List(ListElement):
 
 
 class _Definition(Paragraph):
-    """A link definition that came too late: those that follow each other stand row by row."""
+    """A late link definition; consecutive ones are not separated by blank rows."""
 
     new_line = False
 
 
 class Slice(Markdown):
-    """Rich's Markdown from tokens. What is `above` decides on the blank row before the first, by Rich's own rule."""
+    """Renders tokens with Rich. `preceding` determines whether Rich prints a blank row before the first block."""
 
     elements: ClassVar[dict[str, type[MarkdownElement]]] = Markdown.elements | {
         "fence": _Code,
@@ -73,41 +73,41 @@ class Slice(Markdown):
         "definition_open": _Definition,
     }
 
-    def __init__(self, tokens: list[Token], *, above: Above, cited: Iterable[int] = ()) -> None:
-        # Not Rich's own beginning, which builds a parser: half a millisecond, more than a frame takes.
+    def __init__(self, tokens: list[Token], *, preceding: Preceding, cited: Iterable[int] = ()) -> None:
+        # Does not call Rich's __init__, which builds a parser: 0.5 ms, more than a frame takes.
         self.markup = ""
         self.code_theme = self.inline_code_theme = "default"
         self.justify = None
         self.style = "none"
-        self.hyperlinks = False  # a link would hide where it leads
+        self.hyperlinks = False  # a link would hide its address
         self.inline_code_lexer = None
-        self.parsed = list(_set_off(tokens, above))
+        self.parsed = list(_with_separators(tokens, preceding))
         self.inlines = Markdown.inlines | {UNKNOWN_CITATION, *(citation_tag(number) for number in cited)}
 
 
-def _set_off(tokens: list[Token], above: Above) -> Iterator[Token]:
+def _with_separators(tokens: list[Token], preceding: Preceding) -> Iterator[Token]:
     for token in tokens:
-        in_between = above is Above.DEFINITION and token.type == "definition_open"
-        if above is not Above.NOTHING and not in_between:
-            yield Token("nothing", "", 0)  # of an unknown kind: it draws nothing, but Rich sets off what follows
+        in_between = preceding is Preceding.DEFINITION and token.type == "definition_open"
+        if preceding is not Preceding.NOTHING and not in_between:
+            yield Token("nothing", "", 0)  # an unknown type: Rich draws nothing, but separates the next block
         yield token
-        above = Above.DEFINITION if token.type == "definition_close" else Above.NOTHING
+        preceding = Preceding.DEFINITION if token.type == "definition_close" else Preceding.NOTHING
 
 
 def code_rows(line: Text, console: Console, options: ConsoleOptions) -> list[list[Segment]]:
-    """One line of code, indented by a cell and folded where it is too long."""
+    """One line of code, indented by one cell and folded if it is too long."""
     room = options.update(width=max(1, options.max_width - 2), height=None, justify="left")
     return [[Segment(" "), *row] for row in console.render_lines(line, room, pad=False)]
 
 
-def last_of(tokens: list[Token], above: Above) -> Above:
-    """What a block that follows will be below."""
+def last_of(tokens: list[Token], preceding: Preceding) -> Preceding:
+    """What precedes the block after these tokens."""
     match tokens[-1].type if tokens else None:
         case None:
-            return above
+            return preceding
         case "hr":
-            return Above.NOTHING
+            return Preceding.NOTHING
         case "definition_close":
-            return Above.DEFINITION
+            return Preceding.DEFINITION
         case _:
-            return Above.BLOCK
+            return Preceding.BLOCK

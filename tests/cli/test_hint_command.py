@@ -1,11 +1,11 @@
-"""Hints to ask again are commands that can be pasted."""
+"""Hints that repeat a question are complete commands to paste."""
 
 from pathlib import Path
 
 import pytest
 
 from streamrag_cli.cli.ask import read_question
-from streamrag_cli.cli.asked import Asked, shown_base_url
+from streamrag_cli.cli.hint_command import HintCommand, shown_base_url
 from tests.support.process import process
 
 FLAGS = {"--collection": "laws", "--store": "", "--base-url": "http://h:1/v1", "--model": "tiny"}
@@ -24,21 +24,21 @@ FLAGS = {"--collection": "laws", "--store": "", "--base-url": "http://h:1/v1", "
         ("curl http://h:1/v1/models", "curl http://h:1/v1/models"),
     ],
 )
-def test_the_command_that_asked_is_repeated_with_its_flags_and_its_question(hint: str, expected: str) -> None:
-    assert Asked(command="ask", question="How far?", flags=FLAGS).again(hint).startswith(expected)
+def test_hints_repeat_the_command_with_its_flags_and_question(hint: str, expected: str) -> None:
+    assert HintCommand(command="ask", question="How far?", flags=FLAGS).complete(hint).startswith(expected)
 
 
-def test_a_search_is_repeated_as_a_search_without_a_model() -> None:
-    asked = Asked(command="search", question="tides", flags=FLAGS)
+def test_a_search_hint_has_no_model_flag() -> None:
+    command = HintCommand(command="search", question="tides", flags=FLAGS)
 
-    assert asked.again("streamrag ask --min-score 0 QUESTION") == (
+    assert command.complete("streamrag ask --min-score 0 QUESTION") == (
         "streamrag search --min-score 0 -c laws --base-url http://h:1/v1 tides"
     )
 
 
 @pytest.mark.parametrize("question", ["", " ", "-v", "two\nlines", "x" * 300])
-def test_a_question_that_cannot_be_pasted_is_not_repeated(question: str) -> None:
-    assert Asked(command="ask", question=question).again("streamrag ask QUESTION") == "streamrag ask QUESTION"
+def test_an_unpasteable_question_is_not_repeated(question: str) -> None:
+    assert HintCommand(command="ask", question=question).complete("streamrag ask QUESTION") == "streamrag ask QUESTION"
 
 
 def test_a_question_with_text_from_stdin_is_not_repeated(tmp_path: Path) -> None:
@@ -46,11 +46,11 @@ def test_a_question_with_text_from_stdin_is_not_repeated(tmp_path: Path) -> None
         here = process(stdin=stream)
         read_question("How far?", here, stdin=True, command="ask")
 
-    assert here.asked.question == ""
+    assert here.hint_command.question == ""
 
 
 @pytest.mark.fault("hint-to-ask-again")
-def test_an_address_with_a_key_is_not_repeated() -> None:
+def test_a_url_with_a_key_is_not_repeated() -> None:
     urls = ["http://h/v1", "http://me:word@h/v1", "http://h/0123456789abcdef/v1"]
 
     assert [shown_base_url(each, "0123456789abcdef") for each in urls] == ["http://h/v1", "", ""]
