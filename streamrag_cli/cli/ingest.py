@@ -61,7 +61,7 @@ def command(
         dry_run=dry_run,
         environment=process.environment,
         allow_empty=allow_empty,
-        consent=_consent_of(process, yes=yes),
+        confirmation=_confirmation_for(process, yes=yes),
     )
     renderer = ingest_renderer(
         json=json, jsonl=jsonl, quiet=quiet, plain=plain, verbose=verbose, out=process.out, err=process.err
@@ -70,7 +70,7 @@ def command(
     return run(act(request, settings), renderer, process, part_of="ingest", hint="streamrag ingest PATH")
 
 
-def _consent_of(process: Process, *, yes: bool) -> "Confirmation":
+def _confirmation_for(process: Process, *, yes: bool) -> "Confirmation":
     """Given with `--yes`; asked for if both stdin and stderr are a terminal."""
     from streamrag_cli.ingest.roots import Confirmation
 
@@ -80,7 +80,7 @@ def _consent_of(process: Process, *, yes: bool) -> "Confirmation":
         return process.stdin.readline().strip().lower() in {"y", "yes"}
 
     can_ask = process.stdin.isatty() and process.err.isatty()
-    return Confirmation(given=yes, ask=ask if can_ask else None)
+    return Confirmation(granted=yes, ask=ask if can_ask else None)
 
 
 def _check(paths: Sequence[str], *, remove: bool, remove_all: bool, rebuild: bool) -> None:

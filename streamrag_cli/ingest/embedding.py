@@ -28,7 +28,7 @@ class Passage(NamedTuple):
     token_states: bytes
 
 
-class EmbedAhead:
+class BatchEmbedder:
     """Embeds batches one after the other, in a thread. Leaving it breaks off what is under way.
 
     After a batch that failed those behind it fail as well: a server that is gone is not asked once more for each.

@@ -10,7 +10,7 @@ class IngestLimits:
     `batches_ahead` may be with the embedder while another is written: one under way, and the next. Up to `events_ahead`
     events of unchanged files wait for a batch before them. Files are read ahead up to `files_ahead` and `bytes_ahead`;
     a larger one is read alone. Vectors of the last `remembered_texts`, under 2 kB each, are not made again. What takes
-    `quiet_s` seconds is reported every `tick_s`.
+    `progress_after_s` seconds is reported every `progress_every_s`.
     """
 
     batch_chunks: int = 256
@@ -19,5 +19,5 @@ class IngestLimits:
     files_ahead: int = 64
     bytes_ahead: int = 4_000_000
     remembered_texts: int = 512
-    quiet_s: float = 1.0
-    tick_s: float = 0.2
+    progress_after_s: float = 1.0
+    progress_every_s: float = 0.2

@@ -12,9 +12,9 @@ from typing import Final
 
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.events import IngestEvent, IngestStarted, Notice, as_event
-from streamrag_cli.ingest.embedding import EmbedAhead
+from streamrag_cli.ingest.embedding import BatchEmbedder
 from streamrag_cli.ingest.progress import done_event
-from streamrag_cli.ingest.reading import FileReading
+from streamrag_cli.ingest.reading import FileReader
 from streamrag_cli.ingest.removal import remove, remove_all
 from streamrag_cli.ingest.roots import (
     IngestRequest,
@@ -28,7 +28,7 @@ from streamrag_cli.ingest.safeguards import confirm_rebuild, reject_missing_root
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.retriever import embedder_for
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.interface import Manifest, Writer, vectors_made_with
+from streamrag_cli.store.interface import Manifest, Writer, bound_embedding
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line
 
@@ -56,13 +56,13 @@ def ingest_or_raise(
     confirm_rebuild(request, settings)
     looked_at = survey_folders(roots, request, settings)
     if embedder is None:
-        embedder = embedder_for(settings, made_with=_vectors_made_with(settings, rebuild=request.rebuild))
+        embedder = embedder_for(settings, made_with=_bound_embedding(settings, rebuild=request.rebuild))
     yield IngestStarted(documents=looked_at.files, collection=settings.collection, embedding=embedder.name)
     yield from missing_root_notices(request, settings)
     store = open_store(settings.store)
     with ExitStack() as stack:
         limit_bytes = settings.max_file_mb * _BYTES_PER_MB
-        reading = stack.enter_context(FileReading(limit_bytes=limit_bytes, wants_chunks=not request.dry_run))
+        reading = stack.enter_context(FileReader(limit_bytes=limit_bytes, wants_chunks=not request.dry_run))
         if request.dry_run:
             catalog: Manifest | None = None
             if not request.rebuild:
@@ -75,14 +75,14 @@ def ingest_or_raise(
             yield from _repair(writer, embedder)
             writer.add_roots(map(str, {*roots, *looked_at.mounts}))
             catalog = writer.catalog
-            embedding = EmbedAhead(embedder, remembered_texts=request.limits.remembered_texts)
+            embedding = BatchEmbedder(embedder, remembered_texts=request.limits.remembered_texts)
             run = Run(catalog, reading, request, looked_at)
             yield from run.sync(roots, writer, stack.enter_context(embedding))
         chunks = catalog.counts().chunks if catalog else 0
         yield from missing_stored_roots(request, settings, catalog)
     for root in run.unread_roots(roots):
         shown = sanitise_line(request.shown_name(root))
-        left_out = f"nothing was read in {shown}; -v says what was left out"
+        left_out = f"no file was read in {shown}; -v lists the skipped files"
         yield Notice(message=left_out if run.skipped else f"no file was found in {shown}", code="nothing_read")
     ended = done_event(
         run.counts, chunks_written=run.chunks_written, chunks=chunks, started=started, dry_run=request.dry_run
@@ -90,11 +90,11 @@ def ingest_or_raise(
     yield replace(ended, skipped=dict(run.skipped), unsupported=dict(run.unsupported))
 
 
-def _vectors_made_with(settings: Settings, *, rebuild: bool) -> str | None:
+def _bound_embedding(settings: Settings, *, rebuild: bool) -> str | None:
     """The embedding of the collection's vectors; None where it never had any, or where it is too damaged to tell."""
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
-            return vectors_made_with(manifest) if manifest else None
+            return bound_embedding(manifest) if manifest else None
     except StoreError:
         if rebuild:
             return None
@@ -104,4 +104,4 @@ def _vectors_made_with(settings: Settings, *, rebuild: bool) -> str | None:
 def _repair(writer: Writer, embedder: Embedder) -> Iterator[Notice]:
     mended = writer.repair(embedder.embed_documents)
     if mended:
-        yield Notice(message=f"an earlier ingest was interrupted; {mended} vectors put right", code="repaired")
+        yield Notice(message=f"repaired {mended} vectors after an interrupted ingest", code="repaired")

@@ -55,7 +55,7 @@ class Reading:
     shown: str
 
 
-class FileReading:
+class FileReader:
     """Examines files one after the other, in a thread. Leaving it ends its worker, amid a file if need be."""
 
     def __init__(self, *, limit_bytes: int, wants_chunks: bool) -> None:
@@ -99,7 +99,7 @@ class FileReading:
         if known and (same := renewed(known, record)):
             return FileResult(path=found.name, shown=shown, action="unchanged", record=same)
         if not found.is_named and not is_of_its_format(path, raw.data):
-            return _left_out(found, shown, Withheld("unsupported", "not what its name stands for"))
+            return _left_out(found, shown, Withheld("unsupported", "its content does not match its file name"))
         remark, chunks = "", []
         if self._wants_chunks:
             document = self._loader.load(path, raw)

@@ -46,7 +46,7 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
         roots = _roots_under(manifest, below)
     if not records and not roots:
         missing = sanitise_line(", ".join(map(str, request.paths)))
-        raise UsageError(f"nothing from {missing} in the store", code="not_ingested", hint="streamrag status")
+        raise UsageError(f"the store has no documents from {missing}", code="not_ingested", hint="streamrag status")
     given = shlex.join(map(str, request.paths))
     where = f"below {', '.join(map(str, below))} from the collection {settings.collection!r}"
     confirm_removal(len(records), where, request, command=f"streamrag ingest --remove {given}")

@@ -25,22 +25,22 @@ class Confirmation:
     `given` in advance, as by `--yes`; else `ask` is called with the question, and is None if nobody can be asked.
     """
 
-    given: bool = True
+    granted: bool = True
     ask: Callable[[str], bool] | None = None
 
-    def require(self, question: str, *, otherwise: str, hint: str) -> None:
+    def require(self, question: str, *, message: str, hint: str) -> None:
         """Raise UsageError unless a person agrees: `not_confirmed`, or `confirmation_needed` if nobody can be asked.
 
         `otherwise` says what needs consent, for an error message.
         """
-        if not self.given and self.ask is None:
-            raise UsageError(f"{otherwise}: this needs --yes", code="confirmation_needed", hint=hint)
-        self.invite(question)
+        if not self.granted and self.ask is None:
+            raise UsageError(f"{message}: this requires --yes", code="confirmation_needed", hint=hint)
+        self.ask_if_possible(question)
 
-    def invite(self, question: str) -> None:
+    def ask_if_possible(self, question: str) -> None:
         """The same, but go on if nobody can be asked."""
-        if not self.given and self.ask is not None and not self.ask(question):
-            raise UsageError("not confirmed: nothing was changed", code="not_confirmed")
+        if not self.granted and self.ask is not None and not self.ask(question):
+            raise UsageError("cancelled, nothing was changed", code="not_confirmed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,23 +59,25 @@ class IngestRequest:
     dry_run: bool = False
     environment: Mapping[str, str] | None = None
     allow_empty: bool = True
-    consent: Confirmation = field(default_factory=Confirmation)
+    confirmation: Confirmation = field(default_factory=Confirmation)
     limits: IngestLimits = field(default_factory=IngestLimits)
 
     def absolute_paths(self) -> list[Path]:
         """Raises UsageError: `not_utf_8`, `no_working_directory`."""
         if self.working_directory is None and not all(path.is_absolute() for path in self.paths):
             raise UsageError(
-                "the working directory no longer exists, so a relative path leads nowhere",
+                "the working directory no longer exists, so relative paths cannot be resolved",
                 code="no_working_directory",
-                hint="cd, or name absolute paths",
+                hint="change to another directory, or use absolute paths",
             )
         here = self.working_directory or Path("/")
         absolute = [Path(os.path.normpath(here / path)) for path in self.paths]
         for path in absolute:
             if not has_utf_8_name(path):
                 raise UsageError(
-                    f"the name of {sanitise_line(str(path))} is not UTF-8", code="not_utf_8", hint="mv OLD NEW"
+                    f"the name of {sanitise_line(str(path))} is not UTF-8",
+                    code="not_utf_8",
+                    hint="rename it: mv OLD NEW",
                 )
         return absolute
 
@@ -83,7 +85,7 @@ class IngestRequest:
         """The file's name for the person who ingests it."""
         return DisplayNames(self.working_directory, self.home).of(path)
 
-    def removal_of(self, *paths: Path) -> str:
+    def removal_command(self, *paths: Path) -> str:
         """The command that removes what the store has from these paths."""
         names = DisplayNames(self.working_directory, self.home)
         return f"streamrag ingest --remove {shlex.join(map(names.typed, paths))}"
@@ -123,7 +125,7 @@ def missing_root_notices(request: IngestRequest, settings: Settings) -> Iterator
     if request.rebuild and not request.paths:
         for root in _recorded(settings):
             if is_missing(root):
-                message = f"{root} is gone; its documents are left out. To have them again once it is back:"
+                message = f"{root} no longer exists, so its documents were not ingested; to add them once it is back:"
                 message += f" streamrag ingest {shlex.quote(str(root))}"
                 yield Notice(message=sanitise_line(message), code="root_gone")
 
@@ -139,23 +141,24 @@ def missing_stored_roots(request: IngestRequest, settings: Settings, manifest: M
     for root in outermost([Path(root) for root in manifest.roots() if is_missing(Path(root))]):
         if count := sum(1 for _ in manifest.documents_under(str(root))):
             documents = f"{count:,} document{'' if count == 1 else 's'}"
-            message = f"{request.shown_name(root)} is gone, but the store still has {documents} from there"
-            message += f"; to remove them: {request.removal_of(root)}"
+            message = f"{request.shown_name(root)} no longer exists, but the store still has {documents} from it"
+            message += f"; to remove them: {request.removal_command(root)}"
             yield Notice(message=sanitise_line(message), code="root_gone")
 
 
 def reject_missing_paths(request: IngestRequest, settings: Settings) -> None:
     """Raise UsageError `no_such_path` for a path that is gone and that the store has documents from."""
-    vanished = [path for path in request.absolute_paths() if is_missing(path)]
-    if not vanished:
+    missing = [path for path in request.absolute_paths() if is_missing(path)]
+    if not missing:
         return
     with suppress(StoreError), open_store(settings.store).manifest(settings.collection) as manifest:
-        for path in vanished:
+        for path in missing:
+            command = request.removal_command(path)
             if manifest and any(True for _ in manifest.documents_under(str(path))):
                 raise UsageError(
                     f"no such file or directory: {path}",
                     code="no_such_path",
-                    hint=f"if it was moved or deleted, remove what the store has of it: {request.removal_of(path)}",
+                    hint=f"if it was moved or deleted, remove its documents from the store: {command}",
                 )
 
 

@@ -16,10 +16,10 @@ from typing import Final, TypeAlias
 from streamrag_cli.documents.discovery_results import Found, FoundFile, SkippedPath, UnreadableDirectory
 from streamrag_cli.events import DocumentAction, DocumentSeen, FileProgress
 from streamrag_cli.ingest.compare import is_unchanged_by_stat
-from streamrag_cli.ingest.embedding import EmbedAhead
+from streamrag_cli.ingest.embedding import BatchEmbedder
 from streamrag_cli.ingest.prefetch import Waiting, prefetch
 from streamrag_cli.ingest.progress import document_event
-from streamrag_cli.ingest.reading import FileReading, FileResult, Reading
+from streamrag_cli.ingest.reading import FileReader, FileResult, Reading
 from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, outermost
 from streamrag_cli.ingest.safeguards import FolderSurvey
 from streamrag_cli.ingest.writing import as_events, write
@@ -35,7 +35,7 @@ class Run:
     """One pass. `counts` and `chunks_written` say what became of the files, `skipped` and `unsupported` why not."""
 
     def __init__(
-        self, catalog: Manifest | None, reading: FileReading, request: IngestRequest, looked_at: FolderSurvey
+        self, catalog: Manifest | None, reading: FileReader, request: IngestRequest, looked_at: FolderSurvey
     ) -> None:
         """What is found in `looked_at` is compared with the catalog and let go; None is an empty catalog."""
         self._catalog = catalog
@@ -56,7 +56,7 @@ class Run:
         return self._counted(events, roots, None)
 
     def sync(
-        self, roots: Sequence[Path], writer: Writer, embedding: EmbedAhead
+        self, roots: Sequence[Path], writer: Writer, embedding: BatchEmbedder
     ) -> Iterator[DocumentSeen | FileProgress]:
         limits = self._request.limits
         steps = write(self._examined(), writer, embedding, limits)

@@ -105,10 +105,10 @@ def _ask_about_size(roots: Sequence[Path], request: IngestRequest) -> None:
     named = sanitise_line(" ".join(map(str, roots)))
     many = f"{named} has more than {LARGE_FILES:,} files"
     if any(_is_home_or_above(root, request.home) for root in roots):
-        hint = f"name the folders you mean, or: streamrag ingest --yes {shlex.join(map(str, roots))}"
-        request.consent.require(f"{many}. Ingest them all?", otherwise=many, hint=hint)
+        hint = f"name the folders to ingest, or confirm: streamrag ingest --yes {shlex.join(map(str, roots))}"
+        request.confirmation.require(f"{many}. Ingest them all?", message=many, hint=hint)
     else:
-        request.consent.invite(f"{many}. Ingest them all?")
+        request.confirmation.ask_if_possible(f"{many}. Ingest them all?")
 
 
 def _is_home_or_above(root: Path, home: Path | None) -> bool:
@@ -123,10 +123,10 @@ def reject_missing_roots(request: IngestRequest, settings: Settings) -> None:
     gone = sorted(root for root in _recorded(request, settings) if is_missing(root))
     for root, documents in _stored_below(gone, request, settings).items():
         raise UsageError(
-            f"{sanitise_line(str(root))} is gone, and a rebuild would drop the {_documents(documents)} that the store"
-            " has from there: is its disk or network share mounted?",
+            f"{sanitise_line(str(root))} no longer exists, and a rebuild would drop its {_documents(documents)} from"
+            " the store: is its disk or network share mounted?",
             code="empty_folder",
-            hint="mount it, or let the documents go: streamrag ingest --rebuild --allow-empty",
+            hint="mount it, or drop the documents: streamrag ingest --rebuild --allow-empty",
         )
 
 
@@ -147,10 +147,10 @@ def confirm_rebuild(request: IngestRequest, settings: Settings) -> None:
     named = shlex.join(map(str, request.paths))
     dropped = f"the {_documents(others)} from {', '.join(roots[:_NAMED_ROOTS]) or 'elsewhere'}"
     dropped += f" and {len(roots) - _NAMED_ROOTS} more" if len(roots) > _NAMED_ROOTS else ""
-    request.consent.require(
-        sanitise_line(f"A rebuild from {named} alone removes {dropped}. Go on?"),
-        otherwise=sanitise_line(f"a rebuild from {named} alone would remove {dropped}"),
-        hint=f"without PATH it is made from everything; from PATH alone: streamrag ingest --rebuild {named} --yes",
+    request.confirmation.require(
+        sanitise_line(f"A rebuild from only {named} removes {dropped}. Continue?"),
+        message=sanitise_line(f"a rebuild from only {named} would remove {dropped}"),
+        hint=f"rebuild from everything without PATH, or confirm: streamrag ingest --rebuild {named} --yes",
     )
 
 
@@ -176,10 +176,10 @@ def _refuse_empty(roots: Sequence[Path], request: IngestRequest, settings: Setti
     for root, documents in _stored_below(roots, request, settings).items():
         command = "streamrag ingest --rebuild" if request.rebuild else "streamrag ingest"
         raise UsageError(
-            f"{sanitise_line(str(root))} has nothing to read, but the store has {_documents(documents)} from there:"
+            f"{sanitise_line(str(root))} has no readable files, but the store has {_documents(documents)} from it:"
             " is its disk or network share mounted?",
             code="empty_folder",
-            hint=f"mount it, or let the documents go: {command} --allow-empty {shlex.quote(str(root))}",
+            hint=f"mount it, or drop the documents: {command} --allow-empty {shlex.quote(str(root))}",
         )
 
 
@@ -189,10 +189,10 @@ def confirm_removal(documents: int | None, what: str, request: IngestRequest, *,
         return
     counted = "all documents" if documents is None else _documents(documents)
     target = sanitise_line(what)
-    request.consent.require(
+    request.confirmation.require(
         f"Remove {counted} {target}?",
-        otherwise=f"{counted} {target} would be removed",
-        hint=f"see them first (then --yes in place of --dry-run -v removes them): {command} --dry-run -v",
+        message=f"{counted} {target} would be removed",
+        hint=f"list them first, then use --yes instead of --dry-run -v: {command} --dry-run -v",
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from streamrag_cli.events import DocumentSeen, FileProgress
-from streamrag_cli.ingest.embedding import EmbedAhead, Passage
+from streamrag_cli.ingest.embedding import BatchEmbedder, Passage
 from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.ingest.prefetch import Step, Waiting, prefetch
 from streamrag_cli.ingest.progress import document_event
@@ -49,14 +49,14 @@ class Batch:
 
 
 def write(
-    examined: Iterable[FileResult | Waiting], writer: Writer, embedding: EmbedAhead, limits: IngestLimits
+    examined: Iterable[FileResult | Waiting], writer: Writer, embedding: BatchEmbedder, limits: IngestLimits
 ) -> Iterator[Batch | FileResult | Waiting]:
     """Embed and write documents; each batch is yielded when it is safe, what need not be written as it comes."""
 
     def embed(step: Batch | FileResult) -> Batch | FileResult:
         if isinstance(step, Batch):
             step.future = embedding.begin(step.texts(), _known_passages(step, writer))
-            writer.get_ready()  # takes its time at the first batch, which is being embedded by then
+            writer.prepare()  # takes its time at the first batch, which is being embedded by then
         return step
 
     def weight(step: Batch | FileResult) -> int:
@@ -116,8 +116,8 @@ def as_events(
             case Waiting(steps=awaited):
                 since = {each: since.get(each) or perf_counter() for each in awaited}
                 futures = [each.future for each in awaited if each.future]
-                if not wait(futures, timeout=limits.tick_s, return_when=FIRST_COMPLETED).done:
-                    quiet_since = perf_counter() - limits.quiet_s
+                if not wait(futures, timeout=limits.progress_every_s, return_when=FIRST_COMPLETED).done:
+                    quiet_since = perf_counter() - limits.progress_after_s
                     slow = [each for each in awaited if since[each] < quiet_since]
                     yield from (_progress(each, share_done()) for each in slow[:1])
             case Batch(documents=documents):

@@ -27,7 +27,7 @@ def make_embedder(name: str, *, base_url: str | None, api_key: str | None, timeo
         endpoint = ModelEndpoint.checked(model=model, base_url=base_url, api_key=api_key, purpose=EMBEDDING)
         return OpenAIEmbedder(endpoint, timeout_s=timeout_s)
     raise ConfigurationError(
-        f"no embedding is called {sanitise_line(name[:100])!r}",
+        f"unknown embedder {sanitise_line(name[:100])!r}",
         code="unknown_embedding",
         hint="export STREAMRAG_EMBEDDING=builtin   (or openai:MODEL, such as openai:text-embedding-3-small)",
     )

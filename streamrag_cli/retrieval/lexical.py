@@ -43,7 +43,7 @@ def words_by_language(text: str, languages: Iterable[str]) -> dict[str, list[str
     }
 
 
-def in_any_language(words: Mapping[str, Sequence[str]]) -> list[str]:
+def merged_words(words: Mapping[str, Sequence[str]]) -> list[str]:
     """The words to look for in a collection of several languages: one that is the same in two of them counts once."""
     counted: Counter[str] = Counter()
     for of_language in words.values():
@@ -61,7 +61,7 @@ def codes(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each for each in found if any(map(str.isdigit, each))))[:_MOST_CODES]
 
 
-def holds(text: str, codes: Iterable[str]) -> bool:
+def contains_code(text: str, codes: Iterable[str]) -> bool:
     """Whether one of the codes stands in the text, whole."""
     lowered = text.lower()
     return any(re.search(rf"(?<!\w){re.escape(code)}(?!\w)", lowered) for code in codes if code in lowered)

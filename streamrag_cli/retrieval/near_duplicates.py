@@ -1,7 +1,7 @@
 """Near-copies of a page: versions, mirrors and renamed folders hold the same text many times.
 
-Of the ranked chunks only one of each group of near-copies is kept, so that there is room for other pages; the others
-are named with it. A chunk is not a near-copy if it has a word of the question that the kept one lacks, and neither are
+Of the ranked chunks only one of each group of near-copies is best, so that there is room for other pages; the others
+are named with it. A chunk is not a near-copy if it has a word of the question that the best one lacks, and neither are
 records, such as rows of a table, which differ in a few words by nature.
 """
 
@@ -17,7 +17,7 @@ from streamrag_cli.model import Copy, Hit
 from streamrag_cli.retrieval.lexical import STOP_WORDS, content_words, words
 from streamrag_cli.store.interface import StoredChunk
 
-FindGone: TypeAlias = Callable[[Iterable[str]], Collection[str]]
+FindMissing: TypeAlias = Callable[[Iterable[str]], Collection[str]]
 """Given absolute paths, those at which there is no file."""
 
 COPIED_CHARS: Final = 100
@@ -34,14 +34,16 @@ _TABLE_ROW: Final = re.compile(r"^[ \t]*\|", re.MULTILINE)
 
 @dataclass(slots=True)
 class DuplicateGroup:
-    """The chunk that is kept, and those that say the same, in the order of their rank."""
+    """The chunk that is best, and those that say the same, in the order of their rank."""
 
-    kept: "Candidate"
-    others: "list[Candidate]" = field(default_factory=list)
+    best: "Candidate"
+    duplicates: "list[Candidate]" = field(default_factory=list)
 
     def hit(self, *, score: float, rank: int) -> Hit:
-        stored = self.kept.stored
-        copies = {each.stored.path: Copy(each.stored.source, each.stored.path, each.is_missing) for each in self.others}
+        stored = self.best.stored
+        copies = {
+            each.stored.path: Copy(each.stored.source, each.stored.path, each.is_missing) for each in self.duplicates
+        }
         copies.pop(stored.path, None)
         return Hit(
             chunk=stored.chunk,
@@ -49,7 +51,7 @@ class DuplicateGroup:
             path=stored.path,
             score=score,
             rank=rank,
-            is_missing=self.kept.is_missing,
+            is_missing=self.best.is_missing,
             language=stored.language,
             copies=tuple(copies.values()),
         )
@@ -58,29 +60,29 @@ class DuplicateGroup:
 class DuplicateGroups:
     """Groups of near-copies, in the order of the best of each."""
 
-    def __init__(self, question: str, find_missing: FindGone | None) -> None:
+    def __init__(self, question: str, find_missing: FindMissing | None) -> None:
         self._asked = frozenset(content_words(question))
-        self._find_gone = find_missing
-        self.found: list[DuplicateGroup] = []
+        self._find_missing = find_missing
+        self.groups: list[DuplicateGroup] = []
 
     def add(self, chunks: Iterable[StoredChunk]) -> None:
         """Add chunks in the order of their rank."""
         given = list(chunks)
-        gone = self._find_gone(each.path for each in given) if self._find_gone else ()
+        gone = self._find_missing(each.path for each in given) if self._find_missing else ()
         for stored in given:
             self._add(Candidate.of(stored, self._asked, is_missing=stored.path in gone))
 
     def _add(self, candidate: "Candidate") -> None:
-        for group in self.found:
-            if replaces(candidate, group.kept):
-                group.others.append(group.kept)
-                group.kept = candidate
-            elif replaces(group.kept, candidate):
-                group.others.append(candidate)
+        for group in self.groups:
+            if replaces(candidate, group.best):
+                group.duplicates.append(group.best)
+                group.best = candidate
+            elif replaces(group.best, candidate):
+                group.duplicates.append(candidate)
             else:
                 continue
             return
-        self.found.append(DuplicateGroup(candidate))
+        self.groups.append(DuplicateGroup(candidate))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

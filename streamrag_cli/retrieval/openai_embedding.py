@@ -65,7 +65,9 @@ class OpenAIEmbedder:
         body = self._reply([encodable(text) for text in texts], cancellation or Cancellation())
         vectors = _unit_vectors(body, len(texts), self._endpoint)
         if self._dimension not in {None, vectors.shape[1]}:
-            raise malformed(f"sent vectors of {vectors.shape[1]} numbers, before of {self._dimension}", self._endpoint)
+            raise malformed(
+                f"sent vectors of {vectors.shape[1]} numbers after vectors of {self._dimension}", self._endpoint
+            )
         self._dimension = vectors.shape[1]
         return vectors
 
@@ -117,6 +119,6 @@ def _unit_vectors(body: bytes, count: int, endpoint: ModelEndpoint) -> NDArray[n
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not (np.isfinite(lengths) & (lengths > 0)).all():
-        raise malformed("sent a vector without a direction (zero, NaN or infinite)", endpoint)
+        raise malformed("sent a vector that is zero, NaN or infinite", endpoint)
     unit: NDArray[np.float32] = (vectors / lengths).astype(np.float32)
     return unit

@@ -12,10 +12,10 @@ from streamrag_cli.model import Chunk, Hit
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.embeddings import make_embedder
 from streamrag_cli.retrieval.follow_up import MOST_CHARS_BEFORE, fuse
-from streamrag_cli.retrieval.near_duplicates import FindGone
+from streamrag_cli.retrieval.near_duplicates import FindMissing
 from streamrag_cli.retrieval.search import EmbeddingChangedError, Retrieved, retrieve
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.interface import Reader, another_embedding
+from streamrag_cli.store.interface import Reader, embedding_mismatch
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 
@@ -52,7 +52,7 @@ class Retriever:
         made_with = self.reader.embedding
         embedder = embedder_for(self._settings, made_with=made_with)
         if embedder.name != made_with:
-            raise another_embedding(self._settings.collection, made_with=made_with, asked=embedder.name)
+            raise embedding_mismatch(self._settings.collection, stored=made_with, requested=embedder.name)
         return embedder
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class Retriever:
         previous: str = "",
         limit: int,
         min_score: float,
-        find_missing: FindGone | None = None,
+        find_missing: FindMissing | None = None,
         cancellation: Cancellation | None = None,
     ) -> Retrieved:
         """The best chunks. `previous` is what the user asked before, if the question is one of a conversation.
@@ -92,16 +92,16 @@ class Retriever:
             found = search(question, limit=limit)
         if not found.hits:
             raise NothingRelevantError(
-                f"nothing relevant in the documents: the best match scores {found.best_score:.2f},"
-                f" below the least score of {min_score:.2f}",
+                f"nothing relevant in the documents: best match scored {found.best_score:.2f},"
+                f" below --min-score {min_score:.2f}",
                 code="nothing_relevant",
-                hint="ask in other words, or accept weaker matches: streamrag ask --min-score 0 QUESTION",
+                hint="rephrase the question, or accept weaker matches: streamrag ask --min-score 0 QUESTION",
             )
         return found
 
     def chunk_after(self, hit: Hit, *, cancellation: Cancellation | None = None) -> Chunk | None:
         """The chunk that follows in the same document."""
-        with self.reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
+        with self.reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
             return self.reader.catalog.chunk_at(hit.path, hit.chunk.ordinal + 1)
 
     def _search(
@@ -110,7 +110,7 @@ class Retriever:
         *,
         limit: int,
         min_score: float,
-        find_missing: FindGone | None,
+        find_missing: FindMissing | None,
         cancellation: Cancellation | None,
     ) -> Retrieved:
         search = partial(

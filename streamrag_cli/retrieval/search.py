@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.embedder import BUILTIN, EmbeddedQuestion, Embedder, embed_question
-from streamrag_cli.retrieval.lexical import codes, holds, in_any_language, is_outside_latin, words_by_language
-from streamrag_cli.retrieval.near_duplicates import DuplicateGroup, DuplicateGroups, FindGone
+from streamrag_cli.retrieval.lexical import codes, contains_code, is_outside_latin, merged_words, words_by_language
+from streamrag_cli.retrieval.near_duplicates import DuplicateGroup, DuplicateGroups, FindMissing
 from streamrag_cli.retrieval.relevance import coverage, relevance, relevance_of_words, term_weight
 from streamrag_cli.retrieval.token_states import QuestionTokens, late_interaction
 from streamrag_cli.stages import Stages
@@ -83,7 +83,7 @@ def retrieve(
     *,
     limit: int,
     min_score: float = 0.0,
-    find_missing: FindGone | None = None,
+    find_missing: FindMissing | None = None,
     cancellation: Cancellation | None = None,
 ) -> Retrieved:
     """The `limit` best chunks that score at least `min_score`, near-copies as one. `find_missing` checks their files.
@@ -93,20 +93,20 @@ def retrieve(
     of its own and is cancelled as well.
     """
     stages = Stages(perf_counter())
-    with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
-        chunks_in(reader)  # before Chroma is opened, which an empty collection does not have
+    with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
+        count_chunks(reader)  # before Chroma is opened, which an empty collection does not have
     embedded = _embedded(reader, embedder, question, cancellation)
     vector = embedded.vector
     stages.end("embed")
-    with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
-        total = chunks_in(reader)
+    with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
+        total = count_chunks(reader)
         if reader.embedding != embedder.name:
             raise EmbeddingChangedError
         words = words_by_language(question, reader.counts().languages)
         weights = _term_weights(reader, words, total)
         stages.end("terms")
         asked_codes = codes(question)
-        lexical, cosines = _candidates(reader, vector, [*in_any_language(words), *asked_codes], stages)
+        lexical, cosines = _candidates(reader, vector, [*merged_words(words), *asked_codes], stages)
         is_english = embedder.name == BUILTIN
         by_words_alone = is_english and is_outside_latin(question)
         if by_words_alone:
@@ -119,11 +119,11 @@ def retrieve(
                 ranked, states, embedded.tokens, _token_weights(reader, question, embedded.tokens, total)
             )
         _fill(groups, reader, list(ranked), limit)
-        found = groups.found[:limit]
+        found = groups.groups[:limit]
         unjudged = {
-            each.kept.stored.chunk.id
+            each.best.stored.chunk.id
             for each in found
-            if by_words_alone or (is_english and is_outside_latin(each.kept.stored.chunk.text))
+            if by_words_alone or (is_english and is_outside_latin(each.best.stored.chunk.text))
         }
         hits = _hits(found, cosines, weights, unjudged, asked_codes)
         stages.end("fuse")
@@ -148,7 +148,7 @@ def _term_weights(reader: Reader, words: Mapping[str, Sequence[str]], total: int
     }
 
 
-def chunks_in(reader: Reader) -> int:
+def count_chunks(reader: Reader) -> int:
     """How many chunks there are to search. Raises StoreError `store_empty` if there are none."""
     count = reader.counts().chunks
     if not count:
@@ -158,10 +158,10 @@ def chunks_in(reader: Reader) -> int:
 
 def _embedded(reader: Reader, embedder: Embedder, question: str, cancellation: Cancellation | None) -> EmbeddedQuestion:
     """The question's vector and tokens. The first time Chroma is opened in parallel: both take long."""
-    if reader.is_ready:
+    if reader.is_prepared:
         return embed_question(embedder, question, cancellation)
     with ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
-        opening = beside.submit(reader.get_ready, TimeLimit(RETRIEVAL_LIMIT_S, cancellation))
+        opening = beside.submit(reader.prepare, TimeLimit(RETRIEVAL_LIMIT_S, cancellation))
         embedded = embed_question(embedder, question, cancellation)
         opening.result()
         return embedded
@@ -174,7 +174,7 @@ def _candidates(
     found_by_words, found_by_vector = reader.search_both(words, vector, CANDIDATES)
     lexical, nearest = dict(found_by_words), dict(found_by_vector)
     stages.end("full text")
-    known = reader.known(nearest)  # Chroma may hold what an ingest is still writing
+    known = reader.existing(nearest)  # Chroma may hold what an ingest is still writing
     cosines = {chunk_id: cosine for chunk_id, cosine in nearest.items() if chunk_id in known}
     # The search is approximate, its cosines are not: only those of the others are missing.
     cosines |= reader.cosines(vector, sorted(lexical.keys() - cosines.keys()))
@@ -245,11 +245,11 @@ def _fill(groups: DuplicateGroups, reader: Reader, ranked: Sequence[str], count:
     start, size = 0, count
     is_enough = False
     while start < len(ranked) and not is_enough:
-        had_enough = len(groups.found) >= count
-        groups.add(reader.found_chunks(ranked[start : start + size]))
-        start, size = start + size, count if len(groups.found) >= count else size * 2
-        has_gone = any(group.kept.is_missing for group in groups.found[:count])
-        is_enough = had_enough or (len(groups.found) >= count and not has_gone)
+        had_enough = len(groups.groups) >= count
+        groups.add(reader.require_chunks(ranked[start : start + size]))
+        start, size = start + size, count if len(groups.groups) >= count else size * 2
+        has_gone = any(group.best.is_missing for group in groups.groups[:count])
+        is_enough = had_enough or (len(groups.groups) >= count and not has_gone)
 
 
 def _hits(
@@ -263,15 +263,15 @@ def _hits(
 
     The cosines of `unjudged` chunks say nothing: these come last, unless all are, and are scored by their words.
     """
-    order = sorted(found, key=lambda group: group.kept.stored.chunk.id in unjudged)
-    languages = [group.kept.stored.language for group in order]
-    words = stems([group.kept.stored.chunk.text_to_embed for group in order], languages)
+    order = sorted(found, key=lambda group: group.best.stored.chunk.id in unjudged)
+    languages = [group.best.stored.language for group in order]
+    words = stems([group.best.stored.chunk.text_to_embed for group in order], languages)
     hits: list[Hit] = []
     ceiling = 1.0
     for rank, (group, language, of_chunk) in enumerate(zip(order, languages, words, strict=True), start=1):
-        chunk_id = group.kept.stored.chunk.id
+        chunk_id = group.best.stored.chunk.id
         covered = coverage(frozenset(of_chunk), weights[language])
-        if holds(group.kept.stored.chunk.text_to_embed, asked_codes):
+        if contains_code(group.best.stored.chunk.text_to_embed, asked_codes):
             covered = max(covered, _CODE_COVERAGE)
         score = (
             relevance_of_words(covered)

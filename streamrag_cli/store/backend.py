@@ -150,7 +150,7 @@ def status_of(store: Store, *, only: str | None = None) -> tuple[CollectionStatu
     if not names and only:
         raise missing_collection(store, only)
     if not names:
-        raise StoreError(f"nothing was ingested in {store}", code="store_missing", hint="streamrag ingest PATH")
+        raise StoreError(f"nothing has been ingested into {store}", code="store_missing", hint="streamrag ingest PATH")
     return tuple(map(store.status, names))
 
 

@@ -36,7 +36,7 @@ class Cancellation:
             callback()
 
     @contextmanager
-    def calling(self, callback: Callable[[], None]) -> Iterator[None]:
+    def on_cancel(self, callback: Callable[[], None]) -> Iterator[None]:
         """Call `callback`, once and from any thread, if this is cancelled within the block or was before."""
         with self._lock:
             if not self._is_cancelled:
@@ -64,7 +64,7 @@ class TimeLimit:
     def remaining_s(self) -> float:
         return max(0.0, self._ends_at_s - time.monotonic())
 
-    def is_over(self) -> bool:
+    def is_expired(self) -> bool:
         return self._cancellation.is_cancelled or not self.remaining_s
 
     def error(self) -> StoreError:
@@ -74,17 +74,17 @@ class TimeLimit:
         return StoreError(
             f"the search took longer than {self._limit_s:g} s and was stopped",
             code="retrieval_timeout",
-            hint="ask again, or ask a shorter question",
+            hint="try again, or ask a shorter question",
             retryable=True,
         )
 
     def check(self) -> None:
         """Raise what `error` gives, if it is over."""
-        if self.is_over():
+        if self.is_expired():
             raise self.error()
 
     @contextmanager
-    def holding(self, lock: Lock) -> Iterator[None]:
+    def acquired(self, lock: Lock) -> Iterator[None]:
         """Hold `lock` within the block. Raises StoreError `retrieval_timeout` if others hold it for too long."""
         while not lock.acquire(timeout=min(_POLL_S, self.remaining_s)):
             self.check()
@@ -94,7 +94,7 @@ class TimeLimit:
             lock.release()
 
     @contextmanager
-    def interrupting(self, interrupt: Callable[[], None]) -> Iterator[None]:
+    def on_expiry(self, interrupt: Callable[[], None]) -> Iterator[None]:
         """Call `interrupt`, from another thread, when the limit is over within the block.
 
         A StoreError that the block raises after that becomes `retrieval_timeout`. Starts a thread: for what has no
@@ -107,7 +107,7 @@ class TimeLimit:
             with self._cancellation.calling(interrupt):
                 yield
         except StoreError as error:
-            if self.is_over():
+            if self.is_expired():
                 raise self.error() from error
             raise
         finally:

@@ -246,4 +246,4 @@ def test_7_where_nothing_is_relevant_no_model_is_called(cli_with_store: CommandL
     assert (code, outcome.stdout, requests) == (7, b"", [])
     assert first.startswith("streamrag: nothing relevant in the documents: ")
     again = f"streamrag ask --min-score 0 --base-url {server.base_url} 'zxqv wvkj qqqq'"
-    assert second == f"hint: ask in other words, or accept weaker matches: {again}"
+    assert second == f"hint: rephrase the question, or accept weaker matches: {again}"

@@ -104,8 +104,8 @@ def test_a_working_directory_that_was_deleted_is_no_reason_to_fail(cli_with_name
     assert in_no_directory("ingest", "docs") == (
         2,
         [
-            "streamrag: the working directory no longer exists, so a relative path leads nowhere",
-            "hint: cd, or name absolute paths",
+            "streamrag: the working directory no longer exists, so relative paths cannot be resolved",
+            "hint: change to another directory, or use absolute paths",
         ],
     )
 

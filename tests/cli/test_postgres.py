@@ -65,7 +65,10 @@ def test_without_a_collection_nothing_is_made(user: CommandLine, place: Postgres
         5,
         f"streamrag: no collection 'default' in {place}\nhint: streamrag ingest PATH\n",
     )
-    assert (told.code, told.stderr) == (5, f"streamrag: nothing was ingested in {place}\nhint: streamrag ingest PATH\n")
+    assert (told.code, told.stderr) == (
+        5,
+        f"streamrag: nothing has been ingested into {place}\nhint: streamrag ingest PATH\n",
+    )
 
 
 def test_a_server_that_is_not_there_ends_the_command_with_5_and_no_password(cli: CommandLine) -> None:
@@ -86,7 +89,7 @@ def test_a_copy_answers_as_the_original(user: CommandLine, place: PostgresUrl) -
     assert (copied.code, copied.stderr) == (0, "copied 'default': 2 documents, 2 chunks\n")
     assert (again.code, again.stderr.splitlines()[1]) == (
         5,
-        "hint: replace it: the same command with --replace; or copy another collection: -c NAME",
+        "hint: add --replace to replace it, or copy another collection: -c NAME",
     )
     assert json.loads(replaced.stdout) == {"version": 1, "collection": "default", "documents": 2, "chunks": 2}
     searches = [

@@ -20,7 +20,7 @@ def test_the_next_ingest_of_anything_names_a_folder_that_is_gone_and_how_to_remo
     for path in ("new", "other"):
         ingests.run(path)
         assert notices(ingests) == [
-            "old name is gone, but the store still has 2 documents from there; to remove them:"
+            "old name no longer exists, but the store still has 2 documents from it; to remove them:"
             " streamrag ingest --remove 'old name'"
         ]
     assert ingests.remove("old name") == {"old name/a.md": "deleted", "old name/deep/b.md": "deleted"}
@@ -62,7 +62,7 @@ def test_an_ingest_of_what_is_gone_names_the_command_that_removes_it(ingests: In
 
     assert (ingests.error.exit_code, ingests.error.code) == (2, "no_such_path")
     assert ingests.error.hint == (
-        "if it was moved or deleted, remove what the store has of it: streamrag ingest --remove docs/a.md"
+        "if it was moved or deleted, remove its documents from the store: streamrag ingest --remove docs/a.md"
     )
     ingests.run(str(tmp_path / "never"))
     assert ingests.error.hint == f"ls {tmp_path}"

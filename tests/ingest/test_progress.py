@@ -38,7 +38,7 @@ class StoppingEmbedder(FakeEmbedder):
 
 def test_progress_within_a_file_is_said_while_it_is_embedded(ingests: Ingests) -> None:
     embedder = StoppingEmbedder()
-    impatient = replace(ingests, limits=IngestLimits(quiet_s=0.0, tick_s=0.01))
+    impatient = replace(ingests, limits=IngestLimits(progress_after_s=0.0, progress_every_s=0.01))
     ingests.put(
         "docs/gauge.csv", "day,level\n" + "".join(f"{day},{day * 7} with a note\n" for day in range(1000, 1600))
     )

@@ -13,7 +13,7 @@ from streamrag_cli.documents.read import RawFile
 from streamrag_cli.errors import ModelServerError
 from streamrag_cli.events import DocumentSeen
 from streamrag_cli.ingest import compare, reading
-from streamrag_cli.ingest.embedding import EmbedAhead, EmbeddingCancelledError
+from streamrag_cli.ingest.embedding import BatchEmbedder, EmbeddingCancelledError
 from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.ingest.pipeline import ingest
 from streamrag_cli.model import DocumentRecord
@@ -56,9 +56,9 @@ def test_a_document_is_reported_with_its_batch_and_the_rest_in_between_as_if_one
 
 def test_while_a_batch_is_written_the_next_is_embedded(in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
     handed_over, begun = [Event(), Event()], [Event(), Event()]
-    begin, write = EmbedAhead.begin, CollectionWriter.write
+    begin, write = BatchEmbedder.begin, CollectionWriter.write
 
-    def hand_over(ahead: EmbedAhead, texts: list[str], known: dict[str, Any]) -> Any:
+    def hand_over(ahead: BatchEmbedder, texts: list[str], known: dict[str, Any]) -> Any:
         next(each for each in handed_over if not each.is_set()).set()
         return begin(ahead, texts, known)
 
@@ -70,7 +70,7 @@ def test_while_a_batch_is_written_the_next_is_embedded(in_pairs: Ingests, monkey
         wait_for(begun[1])
         write(writer, *batch)
 
-    monkeypatch.setattr(EmbedAhead, "begin", hand_over)
+    monkeypatch.setattr(BatchEmbedder, "begin", hand_over)
     ingests = replace(in_pairs, embedder=FakeEmbedder(before_batch=embed_once_both_are_handed_over))
     monkeypatch.setattr(CollectionWriter, "write", write_once_the_second_has_begun)
     texts = {f"docs/{number}.md": f"text {number}" for number in range(4)}
@@ -158,7 +158,7 @@ def test_the_same_text_is_embedded_once_and_longer_texts_come_first(in_pairs: In
 
 def test_a_server_that_is_gone_is_not_asked_again_for_the_batches_behind() -> None:
     embedder = FakeEmbedder(before_batch=dies_at(2))
-    with EmbedAhead(embedder, remembered_texts=9) as ahead:
+    with BatchEmbedder(embedder, remembered_texts=9) as ahead:
         first, second, third = [ahead.begin([text], {}) for text in ("one", "two", "three")]
         errors = [type(future.exception(WAIT_S)) for future in (first, second, third)]
 
@@ -168,7 +168,7 @@ def test_a_server_that_is_gone_is_not_asked_again_for_the_batches_behind() -> No
 def test_who_leaves_amid_a_batch_does_not_wait_for_its_end() -> None:
     embedder = BuiltinEmbedder()
     embedder.embed_query("the model is loaded")
-    with EmbedAhead(embedder, remembered_texts=9) as ahead:
+    with BatchEmbedder(embedder, remembered_texts=9) as ahead:
         under_way = ahead.begin([f"{number} word" * 100 for number in range(5000)], {})  # more than a minute's work
         behind = ahead.begin(["something else"], {})
 

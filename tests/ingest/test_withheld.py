@@ -179,7 +179,7 @@ def test_a_folder_of_which_nothing_was_read_is_noted(ingests: Ingests) -> None:
     ingests.run("empty")
     empty = [event.message for event in ingests.events if isinstance(event, Notice)]
     assert (packed, empty) == (
-        ["nothing was read in packed; -v says what was left out"],
+        ["no file was read in packed; -v lists the skipped files"],
         ["no file was found in empty"],
     )
 

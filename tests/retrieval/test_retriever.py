@@ -67,7 +67,7 @@ def test_a_search_whose_asker_has_gone_gives_its_thread_back(tmp_path: Path) -> 
 
     def search(cancellation: Cancellation) -> None:
         try:
-            with retriever.reader.reading(TimeLimit(600, cancellation)):
+            with retriever.reader.snapshot(TimeLimit(600, cancellation)):
                 begun.set()
                 read_for_ever(retriever.reader)
         finally:

@@ -71,7 +71,7 @@ def test_another_embedding_is_refused_before_anything_is_sent(tmp_path: Path) ->
         Retriever.open(Settings(store=settings.store, embedding="openai:big", base_url="http://127.0.0.1:9/v1"))
 
     assert caught.value.message == (
-        "the collection 'default' was made with builtin:all-MiniLM-L6-v2, not with openai:big"
+        "collection 'default' uses the embedder builtin:all-MiniLM-L6-v2, but openai:big was requested"
     )
 
 

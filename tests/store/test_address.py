@@ -63,7 +63,7 @@ def test_a_schema_is_a_plain_word(schema: str) -> None:
     with pytest.raises(ConfigurationError) as variable:
         read_settings({}, {"HOME": "/", "STREAMRAG_STORE": address})
 
-    said = "its schema must be small letters, digits and underscores"
+    said = "its schema must consist of lower-case letters, digits and underscores"
     assert (flag.value.message, variable.value.message) == (f"--store: {said}", f"STREAMRAG_STORE: {said}")
 
 

@@ -18,7 +18,7 @@ SHIPS = document("ships.md", "ships cross the sea")
 def test_what_is_written_is_found_by_text_by_vector_and_by_id(store: Store) -> None:
     store.put(APPLES, SHIPS)
 
-    with store.reading() as reader, reader.reading():
+    with store.reading() as reader, reader.snapshot():
         apples, pears = APPLES[1]
         assert by_text(reader, "apples") == {"apples are red"}
         assert by_vector(reader) == {"apples are red", "pears are green", "ships cross the sea"}
@@ -27,7 +27,7 @@ def test_what_is_written_is_found_by_text_by_vector_and_by_id(store: Store) -> N
             apples.id: (apples, "fruit.md", "/docs/fruit.md"),
             pears.id: (pears, "fruit.md", "/docs/fruit.md"),
         }
-        assert reader.known([apples.id, "no such id"]) == {apples.id}
+        assert reader.existing([apples.id, "no such id"]) == {apples.id}
         assert (reader.counts(), reader.embedding) == (Counts(documents=2, chunks=3), "fake")
         assert reader.document_frequencies(["appl", "ar", "comet"]) == {"appl": 1, "ar": 2, "comet": 0}
 
@@ -109,31 +109,31 @@ def test_every_change_raises_the_generation_and_nothing_else_does(store: Store) 
 def test_an_open_reader_sees_what_another_process_ingests_at_the_next_question(store: Store) -> None:
     store.put(APPLES)
     with store.reading() as reader:
-        with reader.reading():
+        with reader.snapshot():
             assert by_vector(reader) == {"apples are red", "pears are green"}
         assert store.run_other_process("put", "ships.md", "ships cross the sea") == "done"
-        with reader.reading():
+        with reader.snapshot():
             expected = {"apples are red", "pears are green", "ships cross the sea"}
             assert (texts(reader), by_vector(reader)) == (expected, expected)
         assert store.run_other_process("remove", "fruit.md") == "done"
-        with reader.reading():
+        with reader.snapshot():
             assert (texts(reader), by_vector(reader)) == ({"ships cross the sea"}, {"ships cross the sea"})
 
 
 def test_an_open_reader_sees_a_rebuilt_collection_at_the_next_question(store: Store) -> None:
     store.put(APPLES)
     with store.reading() as reader:
-        with reader.reading():
+        with reader.snapshot():
             assert by_vector(reader) == {"apples are red", "pears are green"}
         assert store.run_other_process("rebuild", "ships.md", "ships cross the sea") == "done"
-        with reader.reading():
+        with reader.snapshot():
             assert (texts(reader), by_vector(reader)) == ({"ships cross the sea"}, {"ships cross the sea"})
 
 
 @pytest.mark.parametrize("command", ["put", "rebuild"])
 def test_one_question_sees_one_state_whatever_another_process_does(store: Store, command: str) -> None:
     store.put(APPLES)
-    with store.reading() as reader, reader.reading():
+    with store.reading() as reader, reader.snapshot():
         assert reader.counts() == Counts(documents=1, chunks=2)
         assert store.run_other_process(command, "ships.md", "ships cross the sea") == "done"
 
@@ -143,7 +143,7 @@ def test_one_question_sees_one_state_whatever_another_process_does(store: Store,
 
 def test_a_question_during_which_its_documents_are_removed_is_no_error(store: Store) -> None:
     store.put(APPLES, SHIPS)
-    with store.reading() as reader, reader.reading():
+    with store.reading() as reader, reader.snapshot():
         reader.counts()
         assert store.run_other_process("remove", "fruit.md") == "done"
 
@@ -182,7 +182,7 @@ def test_another_embedding_is_refused_with_both_named(store: Store) -> None:
 
     assert (caught.value.code, caught.value.message) == (
         "another_embedding",
-        "the collection 'default' was made with fake, not with openai:other",
+        "collection 'default' uses the embedder fake, but openai:other was requested",
     )
 
 
@@ -200,7 +200,7 @@ def test_a_collection_that_once_had_vectors_keeps_its_embedding(store: Store) ->
     with store.writing() as writer:
         writer.remove([APPLES[0].path])
 
-    with pytest.raises(StoreError, match="was made with fake"), store.writing(embedding="openai:other"):
+    with pytest.raises(StoreError, match="uses the embedder fake"), store.writing(embedding="openai:other"):
         pass
 
 
@@ -213,14 +213,14 @@ def test_vectors_of_another_dimension_are_refused_and_nothing_is_written(store: 
 
     assert (caught.value.code, caught.value.message) == (
         "another_embedding",
-        "the collection 'default' was made with 16 dimensions, not with 8 dimensions",
+        "collection 'default' has vectors of 16 dimensions, but the embedder returned 8",
     )
     with store.reading() as reader:
         assert by_vector(reader) == {"apples are red", "pears are green"}
 
 
 def test_a_store_that_does_not_exist_is_missing(store: Store) -> None:
-    with pytest.raises(StoreError) as caught, store.reading() as reader, reader.reading():
+    with pytest.raises(StoreError) as caught, store.reading() as reader, reader.snapshot():
         pass
 
     assert (caught.value.code, caught.value.hint) == ("store_missing", "streamrag ingest PATH")
@@ -242,9 +242,9 @@ def test_a_rebuild_counts_when_it_ends_and_not_before(store: Store) -> None:
     with store.reading() as reader:
         with store.writing(rebuild=True) as writer:
             write(writer, SHIPS)
-            with reader.reading():
+            with reader.snapshot():
                 assert by_vector(reader) == {"apples are red", "pears are green"}
-        with reader.reading():
+        with reader.snapshot():
             assert by_vector(reader) == {"ships cross the sea"}
 
 
@@ -284,11 +284,11 @@ def test_more_chunks_than_chroma_takes_at_once_are_all_written(store: Store) -> 
 def test_a_store_made_again_under_an_open_reader_is_seen(store: Store) -> None:
     store.put(APPLES)
     with store.reading() as reader:
-        with reader.reading():
+        with reader.snapshot():
             assert by_vector(reader) == {"apples are red", "pears are green"}
         store.remove()
-        with pytest.raises(StoreError, match="no collection"), reader.reading():
+        with pytest.raises(StoreError, match="no collection"), reader.snapshot():
             pass
         assert store.run_other_process("put", "ships.md", "ships cross the sea") == "done"
-        with reader.reading():
+        with reader.snapshot():
             assert (texts(reader), by_vector(reader)) == ({"ships cross the sea"}, {"ships cross the sea"})

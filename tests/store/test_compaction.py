@@ -47,14 +47,14 @@ def remove(store: LocalStore, numbers: range) -> None:
 def test_a_store_shrinks_with_its_documents_and_readers_do_not_notice(store: LocalStore) -> None:
     before_bytes = size_bytes(store)
     with store.reading() as reader:
-        reader.get_ready()
-        with reader.reading():
+        reader.prepare()
+        with reader.snapshot():
             remove(store, range(1, 8))
             assert reader.counts().documents == 8  # this question's snapshot
-        with reader.reading():
+        with reader.snapshot():
             assert len(texts(reader)) == len(by_vector(reader, 5)) == 80
     assert size_bytes(store) < before_bytes / 3
-    with store.reading() as reader, reader.reading():
+    with store.reading() as reader, reader.snapshot():
         assert len(texts(reader)) == len(by_vector(reader, 5)) == 80
         assert by_text(reader, "7") == by_text(reader, "0.md 7") != set()
 
@@ -90,7 +90,7 @@ def test_killed_at_any_statement_of_it_the_store_is_whole(full: LocalStore, tmp_
         ended = server.run(
             str(store.directory), "remove-and-die", str(at), *(f"{each}.md" for each in range(1, 8))
         ).status
-        with store.reading() as reader, reader.reading():
+        with store.reading() as reader, reader.snapshot():
             assert len(texts(reader)) == len(by_vector(reader, 5)) == 80
         with store.writing() as writer:
             assert writer.repair(lambda _: pytest.fail("nothing is to be embedded again")) >= 0

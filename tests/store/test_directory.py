@@ -28,15 +28,15 @@ def test_a_question_between_an_ingests_two_writes_finds_the_former_documents(loc
     with local_store.reading() as reader, local_store.other_process("put-slowly", "many.md", "1200") as other:
         assert other.stdin
         assert other.stdout
-        with reader.reading():
+        with reader.snapshot():
             assert by_vector(reader) == {"apples are red", "pears are green"}
         assert other.stdout.readline() == "vectors written\n"
-        with reader.reading():
+        with reader.snapshot():
             assert by_vector(reader) == {"apples are red", "pears are green"}
         with local_store.reading() as fresh:
             assert retrieve(fresh, FakeEmbedder(), "apples", limit=1).hits[0].chunk.text == "apples are red"
         other.communicate("\n", timeout=60)
-        with reader.reading():
+        with reader.snapshot():
             assert reader.counts() == Counts(documents=2, chunks=1202)
             assert len(reader.nearest(FakeEmbedder().embed_query("number 7"), 100)) == 100
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.store.local.private_copy import PrivateCopy, copied_database
+from streamrag_cli.store.local.private_copy import PrivateCopy, copy_database
 from tests.support.fork_server import ForkServer
 
 SCRIPT = 'mount -t tmpfs tmpfs "$0" && exec "$@"'
@@ -112,7 +112,7 @@ def test_a_database_that_changes_while_it_is_copied_is_copied_again(
             file.write_bytes(state)
 
     monkeypatch.setattr(PrivateCopy, "take", take_slowly)
-    copy, _ = copied_database(file)
+    copy, _ = copy_database(file)
 
     assert (copy.directory / file.name).read_bytes() == b"second, whole"
     copy.close()

@@ -36,7 +36,7 @@ def _shelves(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_kind_that_is_named_in_the_registry_is_held_to_the_contract(tmp_path: Path) -> None:
     with empty_store("tests.support.shelf_store", tmp_path) as store:
         store.put(document("ships.md", "ships cross the sea"))
-        with store.reading() as reader, reader.reading():
+        with store.reading() as reader, reader.snapshot():
             assert texts(reader) == {"ships cross the sea"}
         assert store.vector_ids() == {document("ships.md", "ships cross the sea")[1][0].id}
         store.remove()

@@ -27,7 +27,7 @@ def test_it_is_gone_and_its_neighbour_is_not(store: Store) -> None:
     assert opened.collections() == ["other"]
     with opened.manifest("default") as manifest:
         assert manifest is None
-    with other.reading() as reader, reader.reading():
+    with other.reading() as reader, reader.snapshot():
         assert texts(reader) == {"ships cross the sea"}
 
 
@@ -38,17 +38,17 @@ def test_one_of_the_same_name_has_nothing_of_it(store: Store) -> None:
         assert writer.catalog.roots() == []
     store.put(SHIPS)
 
-    with store.reading() as reader, reader.reading():
+    with store.reading() as reader, reader.snapshot():
         assert texts(reader) == {"ships cross the sea"}
 
 
 def test_whoever_has_it_open_is_told_at_the_next_question(store: Store) -> None:
     store.put(APPLES)
     with store.reading() as reader:
-        with reader.reading():
+        with reader.snapshot():
             assert texts(reader) == {"apples are red", "pears are green"}
         open_store(store.place).remove("default")
-        with pytest.raises(StoreError) as caught, reader.reading():
+        with pytest.raises(StoreError) as caught, reader.snapshot():
             reader.counts()
 
     assert caught.value.code == "store_missing"
@@ -64,7 +64,7 @@ def test_it_is_busy_while_it_is_ingested_into(store: Store) -> None:
         holder.communicate("\n")
 
     assert (caught.value.code, caught.value.retryable) == ("store_busy", True)
-    with store.reading() as reader, reader.reading():
+    with store.reading() as reader, reader.snapshot():
         assert texts(reader) == {"apples are red", "pears are green"}
 
 

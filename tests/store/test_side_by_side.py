@@ -41,7 +41,7 @@ def in_another_thread(work: Callable[[], object]) -> object:
 @pytest.mark.fault("huge-question")
 def test_a_search_is_answered_while_another_is_under_way(store: Store) -> None:
     store.put(FERRIES)
-    with store.reading() as reader, reader.reading():
+    with store.reading() as reader, reader.snapshot():
         reader.nearest(FakeEmbedder().embed_query("ferries"), 1)
         found = in_another_thread(lambda: retrieve(reader, FakeEmbedder(), "ferries", limit=1).hits[0].chunk.text)
     assert found == "ferries carry cars"
@@ -49,12 +49,12 @@ def test_a_search_is_answered_while_another_is_under_way(store: Store) -> None:
 
 def test_each_of_two_readings_keeps_the_state_it_began_with(store: Store) -> None:
     store.put(FERRIES)
-    with store.reading() as reader, reader.reading():
+    with store.reading() as reader, reader.snapshot():
         before = by_vector(reader)
         store.put(BUOYS)
 
         def read_now() -> set[str]:
-            with reader.reading():
+            with reader.snapshot():
                 return by_vector(reader)
 
         now = in_another_thread(read_now)
@@ -64,7 +64,7 @@ def test_each_of_two_readings_keeps_the_state_it_began_with(store: Store) -> Non
 
 def test_a_reading_under_way_goes_on_while_the_collection_is_rebuilt_and_closed(store: Store) -> None:
     store.put(FERRIES)
-    with store.reading() as reader, reader.reading():
+    with store.reading() as reader, reader.snapshot():
         store.put(BUOYS, rebuild=True)
         if isinstance(reader, CollectionReader):
             in_another_thread(reader.counts)  # which opens what counts now
@@ -94,9 +94,9 @@ def test_many_threads_find_what_one_finds_while_others_write(store: Store) -> No
 def test_a_search_that_takes_too_long_is_stopped_and_the_next_is_answered(store: Store) -> None:
     store.put(FERRIES)
     with store.reading() as reader:
-        with pytest.raises(StoreError) as caught, reader.reading(TimeLimit(0.2)):
+        with pytest.raises(StoreError) as caught, reader.snapshot(TimeLimit(0.2)):
             read_for_ever(reader)
-        with reader.reading(TimeLimit(60)):
+        with reader.snapshot(TimeLimit(60)):
             assert by_vector(reader) == ALL_FERRIES
 
     error = caught.value
@@ -111,7 +111,7 @@ def test_a_search_ends_when_its_asker_goes(store: Store) -> None:
     begun = threading.Event()
 
     def ask() -> None:
-        with store.reading() as reader, reader.reading(TimeLimit(600, asked)):
+        with store.reading() as reader, reader.snapshot(TimeLimit(600, asked)):
             begun.set()
             read_for_ever(reader)
 
@@ -136,7 +136,7 @@ def test_who_waits_for_a_lock_of_another_process_does_so_within_the_limit(
     asked = Cancellation()
     (lock,) = tmp_path.rglob("vectors.lock")
     with store.reading() as reader, ThreadPoolExecutor(1) as pool, exclusive(lock):
-        opening = pool.submit(reader.get_ready, TimeLimit(limit_s, asked))
+        opening = pool.submit(reader.prepare, TimeLimit(limit_s, asked))
         if is_cancelled:
             asked.cancel()
         with pytest.raises(StoreError) as caught:
@@ -159,7 +159,7 @@ def test_of_many_words_the_rarest_are_looked_for_in_every_store(store: Store) ->
 @pytest.mark.fault("huge-question")
 def test_a_word_that_is_repeated_thousands_of_times_costs_what_it_costs_once(store: Store) -> None:
     store.put(many_chunks("many.md", 400))
-    with store.reading() as reader, reader.reading(TimeLimit(30)):
+    with store.reading() as reader, reader.snapshot(TimeLimit(30)):
         found = reader.search_text(["number"] * 10_000, 5)
         assert found == reader.search_text(["number"] * 4, 5)
 
@@ -186,6 +186,6 @@ def test_a_word_longer_than_the_index_keeps_is_no_damage(tmp_path: Path) -> None
 def test_an_identifier_of_thousands_of_parts_is_looked_for_by_its_parts(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.put(FERRIES)
-    with store.reading() as reader, reader.reading(TimeLimit(30)):
+    with store.reading() as reader, reader.snapshot(TimeLimit(30)):
         found = reader.search_text(["_".join(["ferries"] * 5000)], 5)
         assert found == reader.search_text(["ferries"] * 4, 5)

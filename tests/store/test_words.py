@@ -64,7 +64,7 @@ def test_an_index_of_format_2_is_read_as_it_is_and_replaced_by_the_next_writer(t
     local = LocalStore(tmp_path)
     local.put(document("coast.md", *PASSAGES))
     layout = Layout(tmp_path, local.collection)
-    current = layout.current()
+    current = layout.active_epoch()
     assert current is not None
     catalog = layout.catalog(current.epoch)
     _as_format_2(catalog)

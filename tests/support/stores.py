@@ -62,7 +62,7 @@ class Store:
         return open_store(self.place).collections()
 
     def vector_ids(self) -> set[str]:
-        with self.reading() as reader, reader.reading():
+        with self.reading() as reader, reader.snapshot():
             return set(reader.cosines(FakeEmbedder().embed_query("any"), sorted(reader.catalog.chunk_ids())))
 
     def address(self) -> str:
@@ -117,7 +117,7 @@ class LocalStore(Store):
 
     def vector_ids(self) -> set[str]:
         layout = Layout(self.place, self.collection)
-        current = layout.current()
+        current = layout.active_epoch()
         assert current is not None
         with closing(Vectors(layout.vectors(current.epoch), self.collection)) as vectors:
             return vectors.ids()

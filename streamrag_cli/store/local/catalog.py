@@ -14,7 +14,7 @@ from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.interface import Counts, ScoredIds, StoredChunk
 from streamrag_cli.store.local.database import Database, damaged_catalog
-from streamrag_cli.store.local.full_text import create_index, merged, register, statements, upgrade_index
+from streamrag_cli.store.local.full_text import create_index, merge, register, statements, upgrade_index
 from streamrag_cli.store.rows import (
     CHUNK_COLUMNS,
     RECORD_COLUMNS,
@@ -80,7 +80,7 @@ class Catalog(Database):
     def generation(self) -> int:
         found = self.meta("generation") or ""
         if not found.isdecimal():
-            raise damaged_catalog(self._file, "it has no generation")
+            raise damaged_catalog(self._file, "its generation is missing")
         return int(found)
 
     def counts(self) -> Counts:
@@ -137,11 +137,11 @@ class Catalog(Database):
             )
             for *of_chunk, checksum, source, path, language, checksum_of_document in self._rows(query, part):
                 if checksum != _checksum(of_chunk) or checksum_of_document != _checksum((path, source)):
-                    raise damaged_catalog(self._file, "a chunk is not what was written")
+                    raise damaged_catalog(self._file, "a chunk has changed since it was written")
                 found[of_chunk[0]] = StoredChunk(chunk=chunk_of(of_chunk), source=source, path=path, language=language)
         return found
 
-    def known(self, chunk_ids: Iterable[str]) -> set[str]:
+    def existing(self, chunk_ids: Iterable[str]) -> set[str]:
         query = "SELECT chunk_id FROM chunks WHERE chunk_id IN ({})"
         parts = _parts(list(chunk_ids))
         return {found for part in parts for (found,) in self._rows(query.format(_marks(part)), part)}
@@ -188,7 +188,7 @@ class Catalog(Database):
     def set_meta(self, key: str, value: str) -> None:
         self._rows("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
-    def raise_generation(self) -> None:
+    def increment_generation(self) -> None:
         self.set_meta("generation", str(self.generation + 1))
 
     def add_root(self, path: str) -> None:
@@ -253,8 +253,8 @@ class Catalog(Database):
     def compact(self) -> None:
         """Give back the space of deleted rows. A reader goes on in its snapshot."""
         pages = -_MERGED_PAGES  # a negative number begins a merge of everything
-        with self._lock, self._translated():
-            while not merged(self._db, "chunks_fts", pages):
+        with self._lock, self._translate_errors():
+            while not merge(self._db, "chunks_fts", pages):
                 pages = _MERGED_PAGES
             self._db.execute("VACUUM")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -13,7 +13,7 @@ from typing import Final
 
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.store.local.catalog import Catalog
-from streamrag_cli.store.local.full_text import merged
+from streamrag_cli.store.local.full_text import merge
 from streamrag_cli.store.local.lock import exclusive
 
 _FEWEST: Final = 64
@@ -23,7 +23,7 @@ _PAGES_AT_A_TIME: Final = 1000
 _DROPPED: Final = "dropped"
 
 
-def note_dropped(catalog: Catalog, chunks: int) -> None:
+def count_deleted(catalog: Catalog, chunks: int) -> None:
     """Count chunks that were deleted, inside the transaction that deletes them."""
     if chunks:
         catalog.set_meta(_DROPPED, str(_dropped(catalog) + chunks))
@@ -57,7 +57,7 @@ def _compact_chroma(vectors: Path) -> None:
         is_merged, pages = False, -_PAGES_AT_A_TIME  # a negative number begins a merge of everything
         while not is_merged:
             with exclusive(lock):
-                is_merged = merged(database, "embedding_fulltext_search", pages)
+                is_merged = merge(database, "embedding_fulltext_search", pages)
             pages = _PAGES_AT_A_TIME
         with exclusive(lock):
             database.execute("VACUUM")

@@ -12,7 +12,7 @@ from typing import Any, Final
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.store.interface import busy, damaged
 from streamrag_cli.store.local.lock import not_writable
-from streamrag_cli.store.local.private_copy import PrivateCopy, Stamp, copied_database, may_write, stamp_of
+from streamrag_cli.store.local.private_copy import PrivateCopy, Stamp, copy_database, is_writable, stamp_of
 from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.system_errors import cannot_open, out_of_memory, refusal
 
@@ -34,11 +34,11 @@ class Database(ABC):
         self._copy: PrivateCopy | None = None
         self._copied_at: Stamp = ()
         self._limit: TimeLimit | None = None
-        with self._translated():
+        with self._translate_errors():
             try:
                 self._open(create=create)
             except sqlite3.OperationalError:
-                if self._write or may_write(file) or not os.access(file, os.R_OK):
+                if self._write or is_writable(file) or not os.access(file, os.R_OK):
                     raise
                 self._open_copy()
 
@@ -58,7 +58,7 @@ class Database(ABC):
     def _open_copy(self) -> None:
         """Open what was committed by now, for a process that may not write beside the file."""
         try:
-            self._copy, self._copied_at = copied_database(self._file)
+            self._copy, self._copied_at = copy_database(self._file)
         except OSError as error:
             raise refusal(self._file, error) or damaged_catalog(self._file, str(error)) from error
         try:
@@ -88,7 +88,7 @@ class Database(ABC):
 
         Raises StoreError `retrieval_timeout` as soon as `limit` is over.
         """
-        with self._lock, self._translated():
+        with self._lock, self._translate_errors():
             self._db.execute("BEGIN")
             self._limit_to(limit)
             try:
@@ -99,12 +99,12 @@ class Database(ABC):
 
     def _limit_to(self, limit: TimeLimit | None) -> None:
         self._limit = limit
-        self._db.set_progress_handler(limit.is_over if limit else None, _STEPS_BETWEEN_CHECKS)
+        self._db.set_progress_handler(limit.is_expired if limit else None, _STEPS_BETWEEN_CHECKS)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing, also under `kill -9`."""
-        with self._lock, self._translated():
+        with self._lock, self._translate_errors():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -118,19 +118,19 @@ class Database(ABC):
             self._db.execute("ROLLBACK")
 
     def _rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
-        with self._lock, self._translated():
+        with self._lock, self._translate_errors():
             return self._db.execute(query, values).fetchall()
 
     def _execute(self, query: str, values: Sequence[object]) -> sqlite3.Cursor:
-        with self._lock, self._translated():
+        with self._lock, self._translate_errors():
             return self._db.execute(query, values)
 
     def _many(self, query: str, rows: Sequence[Sequence[object]]) -> None:
-        with self._lock, self._translated():
+        with self._lock, self._translate_errors():
             self._db.executemany(query, rows)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except StreamragError:

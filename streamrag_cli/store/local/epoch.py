@@ -128,7 +128,7 @@ class OpenEpoch:
     def vectors(self, generation: int, open_them: Callable[[], Vectors], limit: TimeLimit | None) -> Iterator[Vectors]:
         """The shared handle; `open_them` is called if there is none, or none as new as `generation`."""
         # Chroma opens its files in a process one after the other anyway, and whoever waits here needs the same handle.
-        with limit.holding(self._opening_vectors) if limit else self._opening_vectors:
+        with limit.acquired(self._opening_vectors) if limit else self._opening_vectors:
             shared = self._shared_vectors
             if shared is None or shared.opened_at < generation:
                 shared = _SharedVectors(open_them(), generation)

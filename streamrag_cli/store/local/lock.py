@@ -36,7 +36,7 @@ def writing(directory: Path, *, wait_s: float = BUSY_AFTER_S) -> Iterator[None]:
         if not held:
             raise busy(
                 f"another ingest is writing to {directory}",
-                hint="wait for it to end, or use another collection: streamrag ingest -c NAME PATH",
+                hint="wait until it ends, or use another collection: streamrag ingest -c NAME PATH",
             )
         yield
 
@@ -52,7 +52,7 @@ def exclusive(file: Path, limit: TimeLimit | None = None) -> Iterator[None]:
         with _held(file.with_suffix(".turnstile"), wait_s=_CHROMA_BUSY_AFTER_S, limit=limit) as is_next:
             held = is_next and stack.enter_context(_held(file, wait_s=_CHROMA_BUSY_AFTER_S, limit=limit))
         if not held:
-            raise busy(f"another process holds {file}")
+            raise busy(f"another process has locked {file}")
         yield
 
 

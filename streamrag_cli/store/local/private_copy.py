@@ -26,7 +26,7 @@ _INDEX_MARKER: Final = "index_metadata.pickle"
 Stamp: TypeAlias = tuple[tuple[int, int, int] | None, ...]
 
 
-def may_write(file: Path) -> bool:
+def is_writable(file: Path) -> bool:
     """Whether this process can change the file and put others next to it. False on a read-only mount or a full disk."""
     return os.access(file.parent, os.W_OK | os.X_OK) and os.access(file, os.W_OK) and _has_room(file.parent)
 
@@ -77,7 +77,7 @@ class PrivateCopy:
                 (self.directory / each.name).symlink_to(os.path.abspath(each.path))  # noqa: PTH100
 
 
-def copied_database(file: Path) -> tuple[PrivateCopy, Stamp]:
+def copy_database(file: Path) -> tuple[PrivateCopy, Stamp]:
     """A consistent copy of an SQLite database in WAL mode, and the stamp it had. Raises OSError and StoreError.
 
     Whoever writes to it creates or changes its log first: a copy made while neither changed is of one state.
@@ -132,7 +132,7 @@ def _no_place(place: Path, error: OSError) -> StoreError:
     if refused and refused.code in {"too_many_open_files", "out_of_memory"}:
         raise refused from error
     return StoreError(
-        f"a store that cannot be written is opened by way of a copy, and {place} has no place for it: {error.strerror}",
+        f"cannot copy the read-only store to {place}: {error.strerror}",
         code="store_not_writable",
-        hint="name a directory with room for it: export TMPDIR=DIR",
+        hint="choose a directory with enough space: export TMPDIR=DIR",
     )

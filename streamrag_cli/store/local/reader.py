@@ -28,7 +28,7 @@ _WORTH_A_THREAD: Final = 5_000
 class CollectionReader:
     """Finds chunks; never sees half a document and notices what another process ingests.
 
-    Wrap what belongs to one question in `reading()`: it reopens the files if they have changed. Any number of threads
+    Wrap what belongs to one question in `snapshot()`: it reopens the files if they have changed. Any number of threads
     may read at once, each its own snapshot. Raises StoreError: `store_missing`, `store_empty`, `store_damaged`.
     """
 
@@ -41,16 +41,16 @@ class CollectionReader:
         self._counted: tuple[tuple[str, int], Counts] | None = None
 
     @contextmanager
-    def reading(self, limit: TimeLimit | None = None) -> Iterator[None]:
+    def snapshot(self, limit: TimeLimit | None = None) -> Iterator[None]:
         with self._session(limit):
             yield
 
     @property
-    def is_ready(self) -> bool:
+    def is_prepared(self) -> bool:
         """Whether Chroma is open; it may have to be opened again all the same."""
         return self._epoch is not None and self._epoch.has_open_vectors
 
-    def get_ready(self, limit: TimeLimit | None = None) -> None:
+    def prepare(self, limit: TimeLimit | None = None) -> None:
         """Open Chroma, 0.6 s in a fresh process, which the first search would do otherwise."""
         with self._session(limit) as session:
             session.vectors()
@@ -67,7 +67,7 @@ class CollectionReader:
 
     @property
     def catalog(self) -> Catalog:
-        """This thread's snapshot, or outside `reading()` a connection without one."""
+        """This thread's snapshot, or outside `snapshot()` a connection without one."""
         mine: _Session | None = getattr(self._mine, "session", None)
         if mine is not None:
             return mine.catalog
@@ -98,17 +98,17 @@ class CollectionReader:
         with self._session() as session:
             return session.catalog.chunks(chunk_ids)
 
-    def found_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
+    def require_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
         with self._session() as session:
             found = session.catalog.chunks(chunk_ids)
             if len(found) < len(set(chunk_ids)):
-                why = f"{len(chunk_ids) - len(found)} chunks that its index names are not in it"
+                why = f"{len(chunk_ids) - len(found)} chunks listed in its index are missing"
                 raise damaged_catalog(session.epoch.catalog_file, why)
         return [found[chunk_id] for chunk_id in chunk_ids]
 
-    def known(self, chunk_ids: Iterable[str]) -> set[str]:
+    def existing(self, chunk_ids: Iterable[str]) -> set[str]:
         with self._session() as session:
-            return session.catalog.known(chunk_ids)
+            return session.catalog.existing(chunk_ids)
 
     def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
         with self._session() as session:
@@ -134,7 +134,7 @@ class CollectionReader:
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
         with self._session() as session:
             found = session.vectors().cosines(vector, ids)
-            lost = session.catalog.known(set(ids).difference(found)) if len(found) < len(ids) else ()
+            lost = session.catalog.existing(set(ids).difference(found)) if len(found) < len(ids) else ()
             if lost:
                 session.raise_damaged(f"{len(lost)} of {len(ids)} vectors cannot be read")
         return found
@@ -150,7 +150,7 @@ class CollectionReader:
             found = session.vectors().get(ids)
             if lost := [each for each in ids if each not in found]:
                 session.raise_damaged(f"{len(lost)} of {len(ids)} vectors cannot be read")
-                raise busy(f"an ingest is changing {self._layout.directory}", hint="wait for it to end, and try again")
+                raise busy(f"an ingest is changing {self._layout.directory}", hint="wait until it ends, then try again")
         return np.array([found[each] for each in ids], dtype=np.float32)
 
     @contextmanager
@@ -189,7 +189,7 @@ class CollectionReader:
             return self._epoch
 
     def _current_epoch(self) -> str:
-        current = self._layout.current()
+        current = self._layout.active_epoch()
         if current is None:
             raise missing_collection(self._layout.store, self._layout.collection)
         return current.epoch
@@ -247,13 +247,13 @@ class _Session:
     def _opened_vectors(self) -> Vectors:
         directory = self.epoch.vectors_directory
         if not index_fingerprint.are_unchanged(self.catalog, directory):
-            self.raise_damaged("its index files are not those that were written")
+            self.raise_damaged("its index files have changed since they were written")
         vectors = Vectors(directory, self._layout.collection, self._limit)
         try:
             # A writer adds vectors before their chunks and deletes them after, so there are never too few.
             found, expected = vectors.count(), self.catalog.counts().chunks
             if found < expected:
-                self.raise_damaged(f"it holds {found} of {expected} vectors")
+                self.raise_damaged(f"it has only {found} of {expected} vectors")
         except BaseException:
             vectors.close()
             raise
@@ -262,7 +262,7 @@ class _Session:
     def raise_damaged(self, why: str) -> None:
         """Raise `store_damaged`, unless an ingest has changed the vectors since this snapshot was taken."""
         with closing(Catalog(self.epoch.catalog_file)) as now:
-            if now.generation == self.generation and index_fingerprint.noted(now) == index_fingerprint.noted(
+            if now.generation == self.generation and index_fingerprint.recorded(now) == index_fingerprint.recorded(
                 self.catalog
             ):
                 raise damaged_vectors(self.epoch.vectors_directory, why)

@@ -63,7 +63,7 @@ class LocalStore:
         from streamrag_cli.store.local.layout import Layout
 
         layout = Layout(self._directory, collection)
-        current = layout.current()
+        current = layout.active_epoch()
         if current is None:
             yield None
             return
@@ -74,7 +74,7 @@ class LocalStore:
         """They are known even if the catalog is damaged."""
         from streamrag_cli.store.local.layout import Layout
 
-        current = Layout(self._directory, collection).current()
+        current = Layout(self._directory, collection).active_epoch()
         return list(current.roots) if current else []
 
     def remove(self, collection: str) -> None:
@@ -101,7 +101,7 @@ class LocalStore:
         directory = Layout(self._directory, collection).directory
         with self.manifest(collection) as manifest:
             if manifest is None:
-                raise StoreError(f"{directory} vanished", code="store_missing", hint="streamrag ingest PATH")
+                raise StoreError(f"{directory} no longer exists", code="store_missing", hint="streamrag ingest PATH")
             return CollectionStatus.of(collection, manifest, size_bytes=_size_bytes(directory))
 
     def check_integrity(self, collection: str, *, full: bool = False) -> "IntegrityReport":

@@ -19,7 +19,7 @@ from streamrag_cli.store.interface import FloatArray, ScoredIds
 from streamrag_cli.store.local.chroma_bindings import RustCollection, outside_working_directory
 from streamrag_cli.store.local.index_fingerprint import damaged_vectors
 from streamrag_cli.store.local.lock import exclusive, not_writable
-from streamrag_cli.store.local.private_copy import PrivateCopy, may_write
+from streamrag_cli.store.local.private_copy import PrivateCopy, is_writable
 from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.system_errors import (
     cannot_open,
@@ -60,7 +60,7 @@ class Vectors:
         self._lock_file = directory.with_name("vectors.lock")
         if not self._create and not self._has_database():
             raise damaged_vectors(directory, "its database is missing")
-        with exclusive(self._lock_file, limit), self._translated():
+        with exclusive(self._lock_file, limit), self._translate_errors():
             require_resources()
             self._collection = self._open()
             try:
@@ -79,7 +79,7 @@ class Vectors:
 
     def _open(self) -> "RustCollection | ChromaCollection":
         database = self._directory / _DATABASE
-        if may_write(database):
+        if is_writable(database):
             return RustCollection(self._directory, self._name)
         self._copy = PrivateCopy()
         try:
@@ -102,15 +102,15 @@ class Vectors:
         return self._collection.count()
 
     def close(self) -> None:
-        with self._translated():
+        with self._translate_errors():
             self._close()
 
     def count(self) -> int:
-        with self._translated():
+        with self._translate_errors():
             return self._collection.count()
 
     def ids(self) -> set[str]:
-        with self._translated():
+        with self._translate_errors():
             return set(self._collection.get(include=[])["ids"])
 
     def nearest(self, vector: FloatArray, limit: int) -> ScoredIds:
@@ -119,7 +119,7 @@ class Vectors:
         The search is approximate. One that finds next to nothing although there is enough to find means that
         index files are gone: Chroma says nothing of that.
         """
-        with self._translated():
+        with self._translate_errors():
             wanted = min(limit, self._loaded)
             if not wanted:
                 return []
@@ -142,7 +142,7 @@ class Vectors:
 
         if not ids:
             return {}  # Chroma refuses to look for nothing
-        with self._translated():
+        with self._translate_errors():
             found = self._collection.get(ids=list(ids), include=["embeddings"])
         if not found["ids"]:
             return {}
@@ -157,14 +157,14 @@ class Vectors:
 
         found: dict[str, FloatArray] = {}
         for start in range(0, len(ids), AT_A_TIME):
-            with self._translated():
+            with self._translate_errors():
                 part = self._collection.get(ids=list(ids[start : start + AT_A_TIME]), include=["embeddings"])
             matrix = np.asarray(part["embeddings"], dtype=np.float32)
             found |= dict(zip(part["ids"], matrix, strict=True))
         return found
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except StreamragError:
@@ -244,7 +244,7 @@ class WritableVectors(Vectors):
 
         for start in range(0, len(ids), AT_A_TIME):
             part = slice(start, start + AT_A_TIME)
-            with exclusive(self._lock_file), self._translated():
+            with exclusive(self._lock_file), self._translate_errors():
                 Chroma(
                     client=self._client,
                     collection_name=self._name,
@@ -256,7 +256,7 @@ class WritableVectors(Vectors):
     def delete(self, ids: Sequence[str]) -> None:
         """Delete vectors; ids that are not there are passed over."""
         for start in range(0, len(ids), AT_A_TIME):
-            with exclusive(self._lock_file), self._translated():
+            with exclusive(self._lock_file), self._translate_errors():
                 self._writable.delete(ids=list(ids[start : start + AT_A_TIME]))
 
 

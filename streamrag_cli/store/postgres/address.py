@@ -26,12 +26,12 @@ class PostgresUrl(StoreUrl):
     def __init__(self, raw: str) -> None:
         parts = urlsplit(raw)
         if parts.scheme not in _SCHEMES:
-            raise ValueError("must begin with postgresql://")
+            raise ValueError("must start with postgresql://")
         given = parse_qsl(parts.query, keep_blank_values=True)
         schemas = [value for name, value in given if name == "schema"]
         self.schema = schemas[-1] if schemas else DEFAULT_SCHEMA
         if not _SCHEMA_NAME.fullmatch(self.schema) or self.schema.startswith("pg_"):
-            raise ValueError("its schema must be small letters, digits and underscores")
+            raise ValueError("its schema must consist of lower-case letters, digits and underscores")
         # libpq does not read `+` as a blank.
         query = urlencode([(name, value) for name, value in given if name != "schema"], quote_via=quote)
         self.url = f"postgresql://{parts.netloc}{parts.path}{query and '?'}{query}"

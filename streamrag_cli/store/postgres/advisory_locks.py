@@ -22,25 +22,25 @@ EVERYTHING: Final = ""
 class AdvisoryLocks:
     """What one writer's connection holds of a collection."""
 
-    def __init__(self, conn: Connection, place: PostgresUrl, collection: str) -> None:
+    def __init__(self, conn: Connection, address: PostgresUrl, collection: str) -> None:
         self._conn = conn
-        self._place = place
+        self._address = address
         self._collection = collection
         self._shared: set[str] = set()
         self.held: set[str] = set()
 
-    def share(self, paths: Iterable[str] = (EVERYTHING,)) -> None:
+    def lock_shared(self, paths: Iterable[str] = (EVERYTHING,)) -> None:
         """Keep others from having these for themselves. Raises StoreError `store_busy`."""
         for path in paths:
             if path not in self._shared:
                 self._lock("pg_advisory_lock_shared", path)
                 self._shared.add(path)
 
-    def hold(self, paths: Iterable[str]) -> None:
+    def lock_exclusive(self, paths: Iterable[str]) -> None:
         """Have these, and all below them, alone. Raises StoreError `store_busy`."""
         # In one order for all writers, so that no two wait for each other.
         for path in sorted(set(paths) - self.held):
-            self.share(_above(path))
+            self.lock_shared(_above(path))
             self._lock("pg_advisory_lock", path)
             self.held.add(path)
 
@@ -52,14 +52,14 @@ class AdvisoryLocks:
         except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
             what = f"{path!r} of the collection" if path else "the collection"
             raise busy(
-                f"another ingest is writing to {what} {self._collection!r} in {self._place}",
-                hint="wait for it to end, or use another collection: streamrag ingest -c NAME PATH",
+                f"another ingest is writing to {what} {self._collection!r} in {self._address}",
+                hint="wait until it ends, or use another collection: streamrag ingest -c NAME PATH",
             ) from error
 
     @property
     def name(self) -> str:
         """Of the collection, unlike that of any other in the database."""
-        return f"streamrag {self._place.schema} {self._collection}"
+        return f"streamrag {self._address.schema} {self._collection}"
 
     def _key(self, path: str) -> int:
         named = f"{self.name} {path}"

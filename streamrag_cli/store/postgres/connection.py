@@ -20,7 +20,7 @@ from psycopg.types import TypeInfo
 
 from streamrag_cli.store.interface import FloatArray
 from streamrag_cli.store.postgres.address import PostgresUrl
-from streamrag_cli.store.postgres.errors import extension_refused, no_extension, refused, translated
+from streamrag_cli.store.postgres.errors import connection_error, extension_error, extension_missing, translate_errors
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
@@ -38,36 +38,36 @@ _MOST_IDLE: Final = 8
 _CANCEL_WITHIN_S: Final = 2.0
 
 
-def connect(place: PostgresUrl, *, create: bool = False) -> Connection:
+def connect(address: PostgresUrl, *, create: bool = False) -> Connection:
     """An open connection that commits by itself, in which unqualified names are those of the place's schema.
 
     With `create`, pgvector is installed into the database if it is not and the user may.
 
     Raises StoreError `store_unreachable`, `store_login_refused`, `store_missing`, `store_extension_missing`.
     """
-    given: dict[str, Any] = {**_DEFAULTS, **conninfo_to_dict(place.url)}
+    given: dict[str, Any] = {**_DEFAULTS, **conninfo_to_dict(address.url)}
     try:
         conn = psycopg.connect(make_conninfo("", **given), autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
-        raise refused(error, place) from error
+        raise connection_error(error, address) from error
     try:
-        with translated(place):
-            if not _set_up(conn, place):
-                _have_pgvector(conn, place, create=create)
-                _set_up(conn, place)
+        with translate_errors(address):
+            if not _set_up(conn, address):
+                _have_pgvector(conn, address, create=create)
+                _set_up(conn, address)
     except BaseException:
         conn.close()
         raise
     return conn
 
 
-def _set_up(conn: Connection, place: PostgresUrl) -> bool:
+def _set_up(conn: Connection, address: PostgresUrl) -> bool:
     """False where the database has no pgvector."""
     found = conn.execute(
         "SELECT set_config('search_path', quote_ident(%s) || ', ' || quote_ident(nspname), false), typ.oid"
         " FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace"
         " JOIN pg_type AS typ ON typ.typnamespace = extnamespace AND typ.typname = 'vector' WHERE extname = 'vector'",
-        (place.schema,),
+        (address.schema,),
     ).fetchone()
     if found is None:
         return False
@@ -77,13 +77,13 @@ def _set_up(conn: Connection, place: PostgresUrl) -> bool:
     return True
 
 
-def _have_pgvector(conn: Connection, place: PostgresUrl, *, create: bool) -> None:
+def _have_pgvector(conn: Connection, address: PostgresUrl, *, create: bool) -> None:
     if not create:
-        raise no_extension(place)
+        raise extension_missing(address)
     try:
         conn.execute("CREATE EXTENSION IF NOT EXISTS vector")
     except psycopg.Error as error:
-        raise extension_refused(error, place) from error
+        raise extension_error(error, address) from error
 
 
 class _VectorDumper(Dumper):
@@ -120,21 +120,21 @@ def interrupt(conn: Connection) -> None:
 class Connections:
     """Lends connections to threads, and keeps some open for the next. Safe to share."""
 
-    def __init__(self, place: PostgresUrl) -> None:
-        self._place = place
+    def __init__(self, address: PostgresUrl) -> None:
+        self._address = address
         self._lock = Lock()
         self._idle: list[Connection] = []
         self._closed = False
 
     @contextmanager
-    def lent(self, begin: str) -> Iterator[Connection]:
+    def acquire(self, begin: str) -> Iterator[Connection]:
         """A connection on which `begin` was run, for one thread; whatever transaction is open at the end is undone."""
-        conn = self._begun(begin)
+        conn = self._open_with(begin)
         try:
-            with translated(self._place):
+            with translate_errors(self._address):
                 yield conn
         finally:
-            self._take_back(conn)
+            self._release(conn)
 
     def close(self) -> None:
         with self._lock:
@@ -142,7 +142,7 @@ class Connections:
         for conn in idle:
             conn.close()
 
-    def _begun(self, begin: str) -> Connection:
+    def _open_with(self, begin: str) -> Connection:
         with self._lock:
             idle = self._idle.pop() if self._idle else None
         if idle is not None:
@@ -152,12 +152,12 @@ class Connections:
                 idle.close()  # the server has gone, and may be back
             else:
                 return idle
-        conn = connect(self._place)
-        with translated(self._place):
+        conn = connect(self._address)
+        with translate_errors(self._address):
             conn.execute(begin)
         return conn
 
-    def _take_back(self, conn: Connection) -> None:
+    def _release(self, conn: Connection) -> None:
         with suppress(psycopg.Error):
             if conn.info.transaction_status != TransactionStatus.IDLE:
                 conn.execute("ROLLBACK")

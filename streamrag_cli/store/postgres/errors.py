@@ -19,36 +19,36 @@ _BROKEN: Final = ("XX", "42P01", "42703", "58")  # corruption, no such table or 
 
 
 @contextmanager
-def translated(place: PostgresUrl, *, writing: bool = False) -> Iterator[None]:
+def translate_errors(address: PostgresUrl, *, writing: bool = False) -> Iterator[None]:
     """Turn what psycopg raises inside into a StoreError; what is left is a bug in a statement."""
     try:
         yield
     except psycopg.Error as error:
-        failure = _failure(error, place, writing=writing)
+        failure = _as_store_error(error, address, writing=writing)
         if failure is None:
             raise
         raise failure from error
 
 
-def _failure(error: psycopg.Error, place: PostgresUrl, *, writing: bool) -> StoreError | None:
-    state, said = error.sqlstate or "", _first_line(error, place)
+def _as_store_error(error: psycopg.Error, address: PostgresUrl, *, writing: bool) -> StoreError | None:
+    state, said = error.sqlstate or "", _first_line(error, address)
     if isinstance(error, errors.InsufficientPrivilege):
         return StoreError(
-            f"the store at {place} cannot be {'written' if writing else 'read'}: {said}",
+            f"the store at {address} cannot be {'written' if writing else 'read'}: {said}",
             code="store_not_writable" if writing else "store_not_readable",
-            hint=missing_privilege(place, writing=writing),
+            hint=missing_privilege(address, writing=writing),
         )
     if isinstance(error, errors.ReadOnlySqlTransaction):
-        return _not_writable(place, said, "write to the primary server, not to a copy of it")
+        return _not_writable(address, said, "connect to the primary server, not to a replica")
     if state.startswith(_NO_ROOM):
-        return _not_writable(place, said, "make room on the database's server")
+        return _not_writable(address, said, "free disk space on the database server")
     if state.startswith(_TRY_AGAIN) or isinstance(error, errors.QueryCanceled):
         return busy(said)
     if state.startswith(_BROKEN):
-        return damaged(f"the collection in {place} is damaged: {said}")
+        return damaged(f"the collection in {address} is damaged: {said}")
     if state.startswith(_LOST) or (not state and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))):
         return StoreError(
-            f"the connection to {place} was lost: {said}",
+            f"the connection to {address} was lost: {said}",
             code="store_unreachable",
             hint="run the command again: what was committed is kept",
             retryable=True,
@@ -56,49 +56,53 @@ def _failure(error: psycopg.Error, place: PostgresUrl, *, writing: bool) -> Stor
     return None
 
 
-def refused(error: psycopg.Error, place: PostgresUrl) -> StoreError:
+def connection_error(error: psycopg.Error, address: PostgresUrl) -> StoreError:
     """Why there is no connection. libpq gives no code for that, only the server's words."""
-    said = _first_line(error, place)
+    said = _first_line(error, address)
     if "password" in said or "authentication" in said or "pg_hba.conf" in said:
         return StoreError(
-            f"{place} refuses the login: {said}",
+            f"{address} refused the login: {said}",
             code="store_login_refused",
             hint="correct the user or password in STREAMRAG_STORE, PGPASSWORD or ~/.pgpass",
         )
     if "role " in said and "does not exist" in said:
         return StoreError(
-            f"{place} refuses the login: {said}", code="store_login_refused", hint="createuser NAME, or name another"
+            f"{address} refused the login: {said}",
+            code="store_login_refused",
+            hint="create the user (createuser NAME), or use another one",
         )
     if "database " in said and "does not exist" in said:
-        return StoreError(f"there is no database at {place}: {said}", code="store_missing", hint="createdb NAME")
+        return StoreError(
+            f"the database at {address} does not exist: {said}", code="store_missing", hint="createdb NAME"
+        )
     if "too many" in said or "starting up" in said or "reserved" in said:
         return busy(said)
     return StoreError(
-        f"{place} cannot be reached: {said}",
+        f"{address} cannot be reached: {said}",
         code="store_unreachable",
-        hint="start the server, or name another store: --store",
+        hint="start the server, or use another store: --store STORE",
         retryable=True,
     )
 
 
-def no_extension(place: PostgresUrl, said: str = "") -> StoreError:
+def extension_missing(address: PostgresUrl, said: str = "") -> StoreError:
     return StoreError(
-        f"the database at {place} has no pgvector{said and ': '}{said}",
+        f"pgvector is not installed in the database at {address}{said and ': '}{said}",
         code="store_extension_missing",
         hint="install pgvector on the server; then, as a superuser: psql -c 'CREATE EXTENSION vector'",
     )
 
 
-def extension_refused(error: psycopg.Error, place: PostgresUrl) -> StoreError:
-    return no_extension(place, _first_line(error, place))
+def extension_error(error: psycopg.Error, address: PostgresUrl) -> StoreError:
+    return extension_missing(address, _first_line(error, address))
 
 
-def _not_writable(place: PostgresUrl, said: str, hint: str) -> StoreError:
-    return StoreError(f"the store at {place} cannot be used: {said}", code="store_not_writable", hint=hint)
+def _not_writable(address: PostgresUrl, said: str, hint: str) -> StoreError:
+    return StoreError(f"the store at {address} cannot be written: {said}", code="store_not_writable", hint=hint)
 
 
-def _first_line(error: psycopg.Error, place: PostgresUrl) -> str:
+def _first_line(error: psycopg.Error, address: PostgresUrl) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     said = lines[-1] if lines[0].startswith("connection failed") and "FATAL" in lines[-1] else lines[0]
     said = said.rpartition("FATAL:")[2].strip()
-    return said.replace(place.password, "***") if place.password else said
+    return said.replace(address.password, "***") if address.password else said

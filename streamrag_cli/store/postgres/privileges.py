@@ -28,11 +28,11 @@ class _Roles:
     is_superuser: bool
 
 
-def missing_privilege(place: PostgresUrl, *, writing: bool) -> str:
+def missing_privilege(address: PostgresUrl, *, writing: bool) -> str:
     """What the owner has to run, as one line that psql takes as it stands."""
-    roles = _roles(place)
+    roles = _roles(address)
     if roles is None:
-        return "see the rights in docs/postgres.md"
+        return "see the privileges in docs/postgres.md"
     if roles.schema_owner is None:
         return f"as {roles.database_owner}: {_sql('GRANT CREATE ON DATABASE {} TO {};', roles.database, roles.user)}"
     if writing and roles.is_superuser:
@@ -41,23 +41,23 @@ def missing_privilege(place: PostgresUrl, *, writing: bool) -> str:
         # A rebuild drops and makes tables and indexes, which only their owner may.
         return f"as {roles.schema_owner}: {_sql('GRANT {} TO {};', roles.schema_owner, roles.user)}"
     grants = (
-        _sql("GRANT USAGE ON SCHEMA {} TO {};", place.schema, roles.user),
-        _sql("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {};", place.schema, roles.user),
+        _sql("GRANT USAGE ON SCHEMA {} TO {};", address.schema, roles.user),
+        _sql("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {};", address.schema, roles.user),
         _sql(
             "ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA {} GRANT SELECT ON TABLES TO {};",
             roles.schema_owner,
-            place.schema,
+            address.schema,
             roles.user,
         ),
     )
     return f"as {roles.schema_owner}: {' '.join(grants)}"
 
 
-def _roles(place: PostgresUrl) -> _Roles | None:
+def _roles(address: PostgresUrl) -> _Roles | None:
     """Asked on a connection of its own: the one that was refused is in a failed transaction."""
-    given: dict[str, Any] = {"connect_timeout": 10, **conninfo_to_dict(place.url)}
+    given: dict[str, Any] = {"connect_timeout": 10, **conninfo_to_dict(address.url)}
     with suppress(psycopg.Error), psycopg.connect(make_conninfo("", **given), autocommit=True) as conn:
-        found = conn.execute(_FOUND, (place.schema,)).fetchone()
+        found = conn.execute(_FOUND, (address.schema,)).fetchone()
         return _Roles(*found) if found else None
     return None
 

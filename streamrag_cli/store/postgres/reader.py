@@ -13,7 +13,7 @@ from streamrag_cli.store.interface import Counts, FloatArray, ScoredIds, StoredC
 from streamrag_cli.store.postgres import ranking, rows
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import Connection, Connections, interrupt
-from streamrag_cli.store.postgres.errors import translated
+from streamrag_cli.store.postgres.errors import translate_errors
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
 from streamrag_cli.store.postgres.schema import current_epoch, distance
 from streamrag_cli.store.stemming import stems
@@ -30,29 +30,29 @@ _ATTEMPTS: Final = 5
 class PostgresReader:
     """A `Reader`. Threads that read at once have a connection each, and see one state each."""
 
-    def __init__(self, place: PostgresUrl, collection: str) -> None:
-        self._place = place
+    def __init__(self, address: PostgresUrl, collection: str) -> None:
+        self._address = address
         self._collection = collection
-        self._connections = Connections(place)
+        self._connections = Connections(address)
         self._mine = local()
         self._manifest = PostgresManifest(self.session)
 
     @contextmanager
-    def reading(self, limit: TimeLimit | None = None) -> Iterator[None]:
+    def snapshot(self, limit: TimeLimit | None = None) -> Iterator[None]:
         if limit is None or getattr(self._mine, "session", None) is not None:
             with self.session():
                 yield
             return
         limit.check()
-        with self.session() as session, limit.interrupting(partial(interrupt, session.conn)):
+        with self.session() as session, limit.on_expiry(partial(interrupt, session.conn)):
             yield
 
     @property
-    def is_ready(self) -> bool:
+    def is_prepared(self) -> bool:
         """A connection is made in milliseconds."""
         return True
 
-    def get_ready(self, limit: TimeLimit | None = None) -> None:
+    def prepare(self, limit: TimeLimit | None = None) -> None:
         """It is."""
 
     def close(self) -> None:
@@ -72,13 +72,13 @@ class PostgresReader:
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
         return self._manifest.chunks(chunk_ids)
 
-    def found_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
+    def require_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
         found = self.chunks(chunk_ids)
         if lost := [each for each in chunk_ids if each not in found]:
-            raise self._damaged(f"{len(lost)} chunks that its indexes name are not in it")
+            raise self._damaged(f"{len(lost)} chunks listed in its indexes are missing")
         return [found[each] for each in chunk_ids]
 
-    def known(self, chunk_ids: Iterable[str]) -> set[str]:
+    def existing(self, chunk_ids: Iterable[str]) -> set[str]:
         with self.session() as session:
             query = f"SELECT chunk_id FROM chunks_{session.epoch} WHERE chunk_id = ANY(%s)"
             return {chunk_id for (chunk_id,) in session.rows(query, (list(chunk_ids),))}
@@ -133,10 +133,10 @@ class PostgresReader:
         """This thread's snapshot, or one of its own where it is not `reading`."""
         mine: Session | None = getattr(self._mine, "session", None)
         if mine is not None:
-            with translated(self._place):
+            with translate_errors(self._address):
                 yield mine
             return
-        with self._connections.lent(_BEGIN) as conn:
+        with self._connections.acquire(_BEGIN) as conn:
             self._mine.session = Session(conn, self._epoch(conn))
             try:
                 yield self._mine.session
@@ -145,7 +145,7 @@ class PostgresReader:
 
     def _epoch(self, conn: Connection) -> int:
         """The epoch that counts, whose tables nobody drops as long as the snapshot is open."""
-        epoch = current_epoch(conn, self._place, self._collection)
+        epoch = current_epoch(conn, self._address, self._collection)
         for _ in range(_ATTEMPTS):
             try:
                 conn.execute(f"LOCK TABLE chunks_{epoch}, words_{epoch}, vectors_{epoch} IN ACCESS SHARE MODE")
@@ -153,17 +153,17 @@ class PostgresReader:
                 # A rebuild may have ended since the snapshot was taken.
                 conn.execute("ROLLBACK")
                 conn.execute(_BEGIN)
-                was, epoch = epoch, current_epoch(conn, self._place, self._collection)
+                was, epoch = epoch, current_epoch(conn, self._address, self._collection)
                 if was == epoch:
                     raise
             else:
                 return epoch
         raise StoreError(
-            f"the collection {self._collection!r} in {self._place} is made anew again and again",
+            f"collection {self._collection!r} in {self._address} is being rebuilt repeatedly",
             code="store_busy",
             hint="try again in a moment",
             retryable=True,
         )
 
     def _damaged(self, why: str) -> StoreError:
-        return damaged(f"the collection {self._collection!r} in {self._place} is damaged: {why}")
+        return damaged(f"the collection {self._collection!r} in {self._address} is damaged: {why}")

@@ -21,49 +21,49 @@ _MOST_INDEXED: Final = 2000
 _MOST_INDEXED_HALF: Final = 4000  # dimensions that pgvector indexes, at full and at half precision
 
 
-def migrate(conn: Connection, place: PostgresUrl) -> None:
+def migrate(conn: Connection, address: PostgresUrl) -> None:
     """Make the schema, or bring it up to date. Writers that come at once wait for each other."""
-    if _version(conn, place) == VERSION:
+    if _version(conn, address) == VERSION:
         return
     with conn.transaction():
-        conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"streamrag {place.schema}",))
-        if conn.execute("SELECT to_regnamespace(quote_ident(%s))", (place.schema,)).fetchone() == (None,):
-            conn.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(place.schema)))
+        conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"streamrag {address.schema}",))
+        if conn.execute("SELECT to_regnamespace(quote_ident(%s))", (address.schema,)).fetchone() == (None,):
+            conn.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(address.schema)))
         conn.execute(
             sql.SQL(
                 "CREATE TABLE IF NOT EXISTS {}.migrations"
                 " (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
-            ).format(sql.Identifier(place.schema))
+            ).format(sql.Identifier(address.schema))
         )
-        found = _version(conn, place)
+        found = _version(conn, address)
         if found > VERSION:
-            raise _another_format(place, found)
+            raise _another_format(address, found)
         for number, file in enumerate(_MIGRATIONS[found:], start=found + 1):
             conn.execute(file.read_text(encoding="utf-8"))
             conn.execute("INSERT INTO migrations (version) VALUES (%s)", (number,))
 
 
-def current_epoch(conn: Connection, place: PostgresUrl, collection: str) -> int:
+def current_epoch(conn: Connection, address: PostgresUrl, collection: str) -> int:
     """The epoch that counts. Raises StoreError `store_missing`, or `store_format` where it is another version's."""
     # Qualified: where our schema is not there yet, the search path leads to other people's tables.
     query = sql.SQL(
         "SELECT (SELECT max(version) FROM {schema}.migrations),"
         " (SELECT epoch FROM {schema}.collections WHERE name = %s)"
-    ).format(schema=sql.Identifier(place.schema))
+    ).format(schema=sql.Identifier(address.schema))
     try:
         [(version, epoch)] = conn.execute(query, (collection,)).fetchall()
     except errors.UndefinedTable:
-        raise missing_collection(place, collection) from None
+        raise missing_collection(address, collection) from None
     if version != VERSION:
-        raise _another_format(place, version or 0)
+        raise _another_format(address, version or 0)
     if epoch is None:
-        raise missing_collection(place, collection)
+        raise missing_collection(address, collection)
     return int(epoch)
 
 
-def _version(conn: Connection, place: PostgresUrl) -> int:
+def _version(conn: Connection, address: PostgresUrl) -> int:
     """0 where there is nothing yet."""
-    migrations = sql.Identifier(place.schema, "migrations")
+    migrations = sql.Identifier(address.schema, "migrations")
     try:
         with conn.transaction():
             [(version,)] = conn.execute(
@@ -74,12 +74,15 @@ def _version(conn: Connection, place: PostgresUrl) -> int:
     return int(version)
 
 
-def _another_format(place: PostgresUrl, found: int) -> StoreError:
-    newer = found > VERSION
+def _another_format(address: PostgresUrl, found: int) -> StoreError:
+    if found > VERSION:
+        hint = "upgrade streamrag to the version that created it"
+    else:
+        hint = "upgrade the schema: streamrag ingest PATH"
     return StoreError(
-        f"the schema in {place} has format {found}; this version reads format {VERSION}",
+        f"the schema in {address} has format {found}; this version reads format {VERSION}",
         code="store_format",
-        hint="install the newer streamrag that made it" if newer else "bring it up to date: streamrag ingest PATH",
+        hint=hint,
     )
 
 

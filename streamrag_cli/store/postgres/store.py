@@ -111,7 +111,7 @@ class PostgresStore:
 
 def _exists(reader: "Reader") -> bool:
     try:
-        with reader.reading():
+        with reader.snapshot():
             return True
     except StoreError as error:
         if error.code != "store_missing":
@@ -122,7 +122,7 @@ def _exists(reader: "Reader") -> bool:
 def _need_psycopg() -> None:
     if find_spec("psycopg") is None:
         raise ConfigurationError(
-            "a store in PostgreSQL needs packages that are not installed",
+            "a store in PostgreSQL requires packages that are not installed",
             code="postgres_not_installed",
             hint="pip install 'streamrag[postgres]'",
         )

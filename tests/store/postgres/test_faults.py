@@ -24,7 +24,7 @@ SHIPS = document("ships.md", "ships cross the sea")
 
 
 def reading_raises(place: PostgresUrl) -> tuple[str, str]:
-    with pytest.raises(StoreError) as caught, Store(place).reading() as reader, reader.reading():
+    with pytest.raises(StoreError) as caught, Store(place).reading() as reader, reader.snapshot():
         pass
     assert PASSWORD not in str(caught.value)
     return caught.value.code, caught.value.hint
@@ -37,7 +37,7 @@ def writing_raises(place: PostgresUrl) -> tuple[str, str]:
 
 
 def test_a_server_that_is_not_there_is_unreachable() -> None:
-    said = ("store_unreachable", "start the server, or name another store: --store")
+    said = ("store_unreachable", "start the server, or use another store: --store STORE")
 
     assert reading_raises(PostgresUrl(f"postgresql://me:{quote(PASSWORD, safe='')}@127.0.0.1:1/db")) == said
     assert reading_raises(PostgresUrl("postgresql:///db?host=%2Fnowhere")) == said
@@ -46,7 +46,7 @@ def test_a_server_that_is_not_there_is_unreachable() -> None:
 def test_a_wrong_password_is_said_and_not_shown(store: PostgresStore) -> None:
     wrong = guarded(store.place, password="guessed-at")
 
-    with pytest.raises(StoreError) as caught, Store(wrong).reading() as reader, reader.reading():
+    with pytest.raises(StoreError) as caught, Store(wrong).reading() as reader, reader.snapshot():
         pass
 
     assert (caught.value.code, caught.value.hint) == (
@@ -83,10 +83,10 @@ def test_the_rights_that_a_hint_names_are_enough_to_ask_and_then_to_ingest(
         code, hint = reading_raises(other)
         assert code == "store_not_readable"
         run_as(owner, hint, database)
-        with Store(other).reading() as reader, reader.reading():
+        with Store(other).reading() as reader, reader.snapshot():
             assert texts(reader) == {"apples are red", "pears are green"}
         owned.put(SHIPS, rebuild=True)
-        with Store(other).reading() as reader, reader.reading():
+        with Store(other).reading() as reader, reader.snapshot():
             assert texts(reader) == {"ships cross the sea"}
         code, hint = writing_raises(other)
         assert (code, hint) == ("store_not_writable", f'as {owner}: GRANT "{owner}" TO "guarded";')
@@ -135,9 +135,9 @@ def test_a_server_that_only_reads_is_asked_and_not_written(store: PostgresStore)
     store.put(APPLES)
     only_reads = PostgresUrl(f"{store.place.with_secret()}&options=-c%20default_transaction_read_only%3Don")
 
-    with Store(only_reads).reading() as reader, reader.reading():
+    with Store(only_reads).reading() as reader, reader.snapshot():
         assert texts(reader) == {"apples are red", "pears are green"}
-    assert writing_raises(only_reads) == ("store_not_writable", "write to the primary server, not to a copy of it")
+    assert writing_raises(only_reads) == ("store_not_writable", "connect to the primary server, not to a replica")
 
 
 def test_a_connection_lost_amid_an_ingest_keeps_what_was_committed(
@@ -168,7 +168,7 @@ def test_a_schema_of_a_newer_version_is_left_alone(store: PostgresStore) -> None
     store.put(APPLES)
     with closing(connect(store.place)) as conn:
         conn.execute("INSERT INTO migrations VALUES (99)")
-    said = ("store_format", "install the newer streamrag that made it")
+    said = ("store_format", "upgrade streamrag to the version that created it")
 
     assert (reading_raises(store.place), writing_raises(store.place)) == (said, said)
 
@@ -225,8 +225,8 @@ def test_an_inspection_finds_what_does_not_go_together(store: PostgresStore) -> 
     assert (sound, check_integrity(store.place, "default").problems) == (
         (),
         (
-            "1 documents and 3 chunks are not the 2 and 3 counted",
+            "it has 1 documents and 3 chunks, but its counters are 2 and 3",
             "2 chunks belong to no document",
-            "1 chunks and vectors do not go together",
+            "1 chunks and vectors do not match",
         ),
     )

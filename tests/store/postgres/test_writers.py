@@ -34,7 +34,7 @@ def test_of_two_embeddings_side_by_side_the_one_whose_vectors_come_first_is_take
         with store.writing(embedding="quick") as quick:
             quick.add_roots(["/docs/fruit"])
             write(quick, APPLES)
-        with pytest.raises(StoreError, match="was made with quick, not with slow"):
+        with pytest.raises(StoreError, match="uses the embedder quick, but slow was requested"):
             write(slow, SHIPS)
 
     with store.reading() as reader:
