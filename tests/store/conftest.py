@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.store.registry import KINDS
+from streamrag_cli.store.registry import BACKENDS
 from tests.support.stores import LocalStore, Store, empty_store
 
 
-@pytest.fixture(params=dict.fromkeys(KINDS.values()), ids=lambda package: package.rpartition(".")[2])
+@pytest.fixture(params=dict.fromkeys(BACKENDS.values()), ids=lambda package: package.rpartition(".")[2])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """A store of each kind, in which nothing is yet."""
     with empty_store(request.param, tmp_path) as store:

@@ -17,19 +17,19 @@ from streamrag_cli.store import backend
 from streamrag_cli.store.copying import copy_collection
 from streamrag_cli.store.local import Store as DirectoryKind
 from streamrag_cli.store.postgres import Store as DatabaseKind
-from streamrag_cli.store.registry import KINDS, open_store
+from streamrag_cli.store.registry import BACKENDS, open_store
 from tests.support.collection import make_collection
 from tests.support.stores import LocalStore, document, empty_store, texts
 
 PACKAGE = Path(streamrag_cli.__file__).parent
-KINDS_ARE_STORES: tuple[type[backend.Store], ...] = (DirectoryKind, DatabaseKind)
+BACKENDS_ARE_STORES: tuple[type[backend.Store], ...] = (DirectoryKind, DatabaseKind)
 """Checked by mypy."""
 
 
 @pytest.fixture
 def _shelves(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that makes a kind known."""
-    monkeypatch.setitem(cast("dict[str, str]", KINDS), "shelf", "tests.support.shelf_store")
+    monkeypatch.setitem(cast("dict[str, str]", BACKENDS), "shelf", "tests.support.shelf_store")
 
 
 @pytest.mark.usefixtures("_shelves")

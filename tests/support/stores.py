@@ -20,7 +20,7 @@ from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.store.local.writer import CollectionWriter
 from streamrag_cli.store.local.writer import open_for_writing as open_directory_for_writing
 from streamrag_cli.store.postgres.address import PostgresUrl
-from streamrag_cli.store.registry import KINDS, open_store, store_address
+from streamrag_cli.store.registry import BACKENDS, open_store, store_address
 from tests.support import postgres_server
 from tests.support.fake_embedder import FakeEmbedder
 from tests.support.fork_server import ForkServer
@@ -163,7 +163,7 @@ def empty_store(package: str, folder: Path) -> Iterator[Store]:
             with postgres_server.fresh_schema() as place:
                 yield PostgresStore(place)
         case _:
-            scheme = next(scheme for scheme, each in KINDS.items() if each == package)
+            scheme = next(scheme for scheme, each in BACKENDS.items() if each == package)
             yield store_at(f"{scheme}:{folder / 'store'}")
 
 
