@@ -208,7 +208,7 @@ def stem(word: str, language: str) -> str:
     return cached
 
 
-def is_stem_cache(language: str) -> bool:
+def is_stemmed(language: str) -> bool:
     return language in _STEMMERS
 
 

@@ -89,4 +89,4 @@ def test_the_command_that_is_named_removes_it(cli: CommandLine) -> None:
     assert (refused.code, removal in refused.stderr) == (2, True)
     assert removal in noted.stderr
     assert cli.shell(removal).code == 0
-    assert "is gone" not in cli.run("ingest", "deck", "--store", str(store)).stderr
+    assert "no longer exists" not in cli.run("ingest", "deck", "--store", str(store)).stderr

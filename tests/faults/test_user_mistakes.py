@@ -250,7 +250,7 @@ def test_a_rebuild_that_may_drop_a_vanished_folder_says_how_to_have_it_again(cli
     outcome = cli_with_notes.run("ingest", "--rebuild", "--allow-empty")
     (cli_with_notes.home / "unplugged").rename(notes)
 
-    again = f"its documents are left out. To have them again once it is back: streamrag ingest {notes}"
+    again = f"so its documents were not ingested; to add them once it is back: streamrag ingest {notes}"
     assert (outcome.code, documents(cli_with_notes), again in outcome.stderr) == (0, 1, True)
     assert (cli_with_notes.run("ingest", str(notes)).code, documents(cli_with_notes)) == (0, MANY + 1)
 

@@ -120,7 +120,7 @@ def test_a_service_that_makes_vectors_of_another_dimension_is_refused_for_a_chan
     replace(ingests, embedder=FakeEmbedder(dimension=8)).run("a.md")
 
     assert ingests.error.code == "another_embedding"
-    assert "made with 16 dimensions, not with 8 dimensions" in ingests.error.message
+    assert "has vectors of 16 dimensions, but the embedder returned 8" in ingests.error.message
 
 
 def test_what_an_interrupted_ingest_was_given_is_rebuilt_as_well(

@@ -54,7 +54,7 @@ def test_who_asked_for_the_former_embedding_is_told_of_both(tmp_path: Path) -> N
     with closing(Retriever.open(Settings(store=tmp_path, embedding="fake"))) as retriever:
         retriever.retrieve("ships", limit=1, min_score=0.0)
         rebuilt(store)
-        with pytest.raises(StoreError, match="made with other, not with fake") as caught:
+        with pytest.raises(StoreError, match="uses the embedder other, but fake was requested") as caught:
             retriever.retrieve("ships", limit=1, min_score=0.0)
 
     assert caught.value.code == "another_embedding"

@@ -160,7 +160,7 @@ def test_a_second_writer_is_told_that_the_store_is_busy_and_writes_nothing(store
         write(writer, SHIPS)
         said = store.run_other_process("put", "late.md", "a late text")
 
-    assert said.startswith("store_busy hint=wait for it to end")
+    assert said.startswith("store_busy hint=wait until it ends")
     with store.reading() as reader:
         assert texts(reader) == {"apples are red", "pears are green", "ships cross the sea"}
 
