@@ -217,5 +217,5 @@ def test_an_empty_collection_is_called_empty_and_never_damaged(cli: CommandLine)
     asked = [cli.run(command, "Where is it?", "-c", "blank") for command in ("ask", "search")]
 
     assert ingested.code == 0
-    said = "streamrag: the store is empty: nothing was ingested\nhint: streamrag ingest PATH -c blank\n"
+    said = "streamrag: the store is empty: nothing has been ingested\nhint: streamrag ingest PATH -c blank\n"
     assert [(each.code, each.stderr) for each in asked] == [(5, said)] * 2

@@ -176,7 +176,7 @@ def test_5_an_empty_store_and_a_damaged_one(cli: CommandLine) -> None:
 
     assert said(empty) == (
         5,
-        ["streamrag: the store is empty: nothing was ingested", "hint: streamrag ingest PATH"],
+        ["streamrag: the store is empty: nothing has been ingested", "hint: streamrag ingest PATH"],
     )
     code, (first, second) = said(damaged)
     assert (code, "current.json is damaged" in first) == (5, True)

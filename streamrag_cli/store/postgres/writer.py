@@ -1,8 +1,8 @@
 """A collection in PostgreSQL, open for writing.
 
-Documents, chunks, words and vectors of a batch are one transaction, so there is nothing to repair after a crash. What
-the claims do not rule out may be written at once by others; the one row that all of them change, with the generation
-and the counts, is changed last, so that nobody waits for longer than a commit takes.
+Documents, chunks, words and vectors of a batch are written in one transaction, so there is nothing to repair after a
+crash. Others can concurrently write everything that the advisory locks do not exclude. The only row that all writers
+change (generation and counts) is updated last, so no writer waits longer than a commit takes.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -33,7 +33,7 @@ _DROP_ATTEMPTS: Final = 50
 def open_for_writing(
     address: PostgresUrl, collection: str, *, embedding: str, rebuild: bool = False
 ) -> "Iterator[PostgresWriter]":
-    """As `Store.writer`: with `rebuild` into a new epoch. Raises also what `connect` raises."""
+    """Like `Store.writer`. With `rebuild`, writes go to a new epoch. Also raises the errors of `connect`."""
     conn = connect(address, create=True)
     try:
         with translate_errors(address, writing=True):
@@ -45,7 +45,7 @@ def open_for_writing(
 
 
 def remove_collection(address: PostgresUrl, collection: str) -> None:
-    """Remove a collection; it is gone in one step, and then its tables. Raises StoreError."""
+    """Deactivate a collection in one step, then drop its tables. Raises StoreError."""
     with closing(connect(address)) as conn, translate_errors(address, writing=True):
         AdvisoryLocks(conn, address, collection).lock_exclusive([EVERYTHING])
         conn.execute("DELETE FROM collections WHERE name = %s", (collection,))
@@ -56,7 +56,7 @@ def remove_collection(address: PostgresUrl, collection: str) -> None:
 
 
 class PostgresWriter:
-    """A `Writer`; made by `open_for_writing`."""
+    """A `Writer`; created by `open_for_writing`."""
 
     def __init__(
         self, conn: Connection, address: PostgresUrl, collection: str, *, embedding: str, rebuild: bool
@@ -74,16 +74,16 @@ class PostgresWriter:
         else:
             self._locks.lock_shared()
         self._epoch = self._open_epoch()
-        self._drop_other_epochs(self._epoch, self._current())
+        self._drop_other_epochs(self._epoch, self._active_epoch())
 
     def _open_epoch(self) -> int:
         with self._conn.transaction():
             self._conn.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", (f"{self._locks.name} is made",)
             )
-            current = None if self._rebuild else self._current()
+            current = None if self._rebuild else self._active_epoch()
             if current is None:
-                current = schema.make_epoch(self._conn, self._collection, self._embedding)
+                current = schema.create_epoch(self._conn, self._collection, self._embedding)
                 if not self._rebuild:
                     self._activate(current)
             self._conn.execute(
@@ -94,7 +94,7 @@ class PostgresWriter:
             raise embedding_mismatch(self._collection, stored=made_with, requested=self._embedding)
         return current
 
-    def _current(self) -> int | None:
+    def _active_epoch(self) -> int | None:
         found: Any = self._conn.execute("SELECT epoch FROM collections WHERE name = %s", (self._collection,)).fetchone()
         return int(found[0]) if found else None
 
@@ -105,7 +105,7 @@ class PostgresWriter:
         )
 
     def _drop_other_epochs(self, *wanted: int | None) -> None:
-        """Drop what interrupted or overtaken rebuilds have left: while this writer is there, none is under way."""
+        """Drop the epochs of interrupted or superseded rebuilds; none is running while this writer has its lock."""
         others = self._conn.execute(
             "SELECT id FROM epochs WHERE collection = %s AND id <> ALL(%s) ORDER BY id",
             (self._collection, [each for each in wanted if each is not None]),
@@ -122,11 +122,11 @@ class PostgresWriter:
         return self._manifest
 
     def repair(self, embed: Embed) -> int:  # noqa: ARG002
-        """Nothing is ever left half done."""
+        """Always 0: transactions leave nothing to repair."""
         return 0
 
     def prepare(self) -> None:
-        """It is."""
+        """Does nothing: the connection is open."""
 
     def vectors(self, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
         return rows.vectors(self._conn, self._epoch, chunk_ids) if chunk_ids else {}
@@ -174,30 +174,28 @@ class PostgresWriter:
             )
 
     def add_roots(self, roots: Iterable[str]) -> None:
-        """Note what is being ingested, and keep other writers away from it. Raises StoreError `store_busy`."""
-        given = list(roots)
-        self._locks.lock_exclusive(given)
+        """Record and lock the paths that are being ingested. Raises StoreError `store_busy`."""
+        paths = list(roots)
+        self._locks.lock_exclusive(paths)
         with self._conn.transaction(), self._conn.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO roots VALUES (%s, %s) ON CONFLICT DO NOTHING", [(self._epoch, root) for root in given]
+                "INSERT INTO roots VALUES (%s, %s) ON CONFLICT DO NOTHING", [(self._epoch, root) for root in paths]
             )
 
     def remove_roots(self, roots: Iterable[str]) -> None:
         self._conn.execute("DELETE FROM roots WHERE epoch = %s AND path = ANY(%s)", (self._epoch, list(roots)))
 
     def finish(self) -> None:
-        """A clean end; after a rebuild, let the new epoch count."""
-        former = self._current()
+        """End cleanly; after a rebuild, activate the new epoch."""
+        former = self._active_epoch()
         with self._conn.transaction():
             self._conn.execute("UPDATE epochs SET last_ingest = now() WHERE id = %s", (self._epoch,))
             if self._rebuild:
                 dimension = self._manifest.meta("dimension")
                 if dimension:
-                    schema.make_vector_index(self._conn, self._epoch, int(dimension))
+                    schema.create_vector_index(self._conn, self._epoch, int(dimension))
                 self._activate(self._epoch)
-        rows.drop_unused_words(
-            self._conn, self._epoch, much_changed=self._written * 10 > self._manifest.counts().chunks
-        )
+        rows.tidy_word_counts(self._conn, self._epoch, much_changed=self._written * 10 > self._manifest.counts().chunks)
         if self._rebuild and former is not None:
             schema.drop_epoch(self._conn, former)
 
@@ -209,7 +207,7 @@ class PostgresWriter:
         if not len(vectors):
             return
         dimension = vectors.shape[1]
-        # Before a rebuild counts nobody searches, and an index made at the end is made much faster.
+        # No one searches an epoch before it is active, and creating the index at the end is much faster.
         made_with, known = schema.set_embedding(
             self._conn, self._epoch, self._embedding, dimension, index=not self._rebuild
         )
