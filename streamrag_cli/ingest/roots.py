@@ -1,4 +1,4 @@
-"""What an ingest is asked to do: which paths it is about, what the files below them are called, who agrees to what."""
+"""The request of an ingest: its paths, the names of the files below them, and confirmations."""
 
 import os
 import shlex
@@ -20,36 +20,36 @@ from streamrag_cli.text import sanitise_line
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """What a person is asked before an ingest does what takes long or cannot be undone.
+    """The user's confirmation of actions that take long or cannot be undone.
 
-    `given` in advance, as by `--yes`; else `ask` is called with the question, and is None if nobody can be asked.
+    It is `granted` in advance by `--yes`. Otherwise `ask` is called with the question; None if there is no terminal.
     """
 
     granted: bool = True
     ask: Callable[[str], bool] | None = None
 
     def require(self, question: str, *, message: str, hint: str) -> None:
-        """Raise UsageError unless a person agrees: `not_confirmed`, or `confirmation_needed` if nobody can be asked.
+        """Raise UsageError unless the user confirms: `not_confirmed`, or `confirmation_needed` without a terminal.
 
-        `otherwise` says what needs consent, for an error message.
+        `message` describes the action, for the error message.
         """
         if not self.granted and self.ask is None:
             raise UsageError(f"{message}: this requires --yes", code="confirmation_needed", hint=hint)
         self.ask_if_possible(question)
 
     def ask_if_possible(self, question: str) -> None:
-        """The same, but go on if nobody can be asked."""
+        """Like `require`, but continue if there is no terminal."""
         if not self.granted and self.ask is not None and not self.ask(question):
             raise UsageError("cancelled, nothing was changed", code="not_confirmed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestRequest:
-    """What to ingest. `paths` may be empty only with `rebuild`: then it is what was ingested before.
+    """What to ingest. `paths` may be empty only with `rebuild`, which then ingests all recorded roots.
 
-    `working_directory` is absolute: where relative paths start and what shown names are relative to. It is None if it
-    no longer exists. With `allow_empty` a folder may have nothing to read though the store has documents from there.
-    `environment` is where git's settings of a user are looked for; None is nobody's.
+    `working_directory` is absolute, the base of relative paths and display names; None if it no longer exists. With
+    `allow_empty`, a folder may have no readable files although the store has documents from it. `environment` locates
+    the user's git configuration; None means that there is none.
     """
 
     paths: tuple[Path, ...]
@@ -82,48 +82,48 @@ class IngestRequest:
         return absolute
 
     def shown_name(self, path: str | Path) -> str:
-        """The file's name for the person who ingests it."""
+        """The file's name as it is shown to the user."""
         return DisplayNames(self.working_directory, self.home).of(path)
 
     def removal_command(self, *paths: Path) -> str:
-        """The command that removes what the store has from these paths."""
+        """The command that removes the documents of these paths from the store."""
         names = DisplayNames(self.working_directory, self.home)
         return f"streamrag ingest --remove {shlex.join(map(names.typed, paths))}"
 
     def stored_name(self, path: Path, root: Path) -> str:
-        """The name for a model and for others who ask over HTTP: it tells nothing of what lies above the folder."""
+        """The name for models and HTTP clients, which does not reveal the folders above `root`."""
         for base in (self.working_directory, root.parent):
             if base is not None and path.is_relative_to(base):
                 return str(path.relative_to(base))
         return str(path)
 
 
-def roots_of(request: IngestRequest, settings: Settings) -> list[Path]:
-    """The absolute paths to ingest, each once, those that lie above others first. Raises UsageError.
+def roots_to_ingest(request: IngestRequest, settings: Settings) -> list[Path]:
+    """The absolute paths to ingest, without duplicates, outer ones first. Raises UsageError.
 
-    What earlier ingests were given below one of them is among them: it was named, so it is not left out for its name.
+    Recorded roots below one of them are included, because explicitly named files are never skipped by their name.
     """
-    given = request.absolute_paths()
-    if request.rebuild and not given:
-        given = _still_there(_recorded(settings))
-    elif given and not request.rebuild:
-        given += _still_there(_below(given, _recorded(settings)))
-    if not given:
-        how = "streamrag ingest --rebuild PATH" if request.rebuild else "streamrag ingest PATH"
-        raise UsageError("no path to ingest", code="no_path", hint=how)
-    return sorted(dict.fromkeys(given), key=lambda path: len(path.parts))
+    paths = request.absolute_paths()
+    if request.rebuild and not paths:
+        paths = _existing(recorded_roots(settings))
+    elif paths and not request.rebuild:
+        paths += _existing(_below(paths, recorded_roots(settings)))
+    if not paths:
+        hint = "streamrag ingest --rebuild PATH" if request.rebuild else "streamrag ingest PATH"
+        raise UsageError("no path to ingest", code="no_path", hint=hint)
+    return sorted(dict.fromkeys(paths), key=lambda path: len(path.parts))
 
 
 def outermost(roots: Sequence[Path]) -> list[Path]:
-    """Those that lie below no other."""
+    """The roots that are not below another one."""
     below = set(_below(roots, roots))
     return [root for root in roots if root not in below]
 
 
 def missing_root_notices(request: IngestRequest, settings: Settings) -> Iterator[Notice]:
-    """A rebuild from what was ingested before cannot bring back what is gone."""
+    """Notices for recorded roots that no longer exist, which a rebuild without paths cannot ingest."""
     if request.rebuild and not request.paths:
-        for root in _recorded(settings):
+        for root in recorded_roots(settings):
             if is_missing(root):
                 message = f"{root} no longer exists, so its documents were not ingested; to add them once it is back:"
                 message += f" streamrag ingest {shlex.quote(str(root))}"
@@ -131,10 +131,10 @@ def missing_root_notices(request: IngestRequest, settings: Settings) -> Iterator
 
 
 def missing_stored_roots(request: IngestRequest, settings: Settings, manifest: Manifest | None) -> Iterator[Notice]:
-    """What earlier ingests were given and is gone now, though the store still has documents from there.
+    """Notices for recorded roots that no longer exist, although the store still has documents from them.
 
-    It may be a disk that is not mounted, so only a person can say that they are to be removed. The files of a database
-    may be on another machine.
+    The disk may just not be mounted, so only the user can decide to remove them. There are no notices for a store whose
+    files may be on another machine.
     """
     if manifest is None or not open_store(settings.store).has_local_files:
         return
@@ -147,7 +147,7 @@ def missing_stored_roots(request: IngestRequest, settings: Settings, manifest: M
 
 
 def reject_missing_paths(request: IngestRequest, settings: Settings) -> None:
-    """Raise UsageError `no_such_path` for a path that is gone and that the store has documents from."""
+    """Raise UsageError `no_such_path` for a path that no longer exists and that the store has documents from."""
     missing = [path for path in request.absolute_paths() if is_missing(path)]
     if not missing:
         return
@@ -163,7 +163,7 @@ def reject_missing_paths(request: IngestRequest, settings: Settings) -> None:
 
 
 def has_utf_8_name(path: Path) -> bool:
-    """Whether the store can keep the path: bytes that are no UTF-8 come as lone surrogates, which SQLite refuses."""
+    """Whether the path can be stored: bytes that are not UTF-8 are lone surrogates, which SQLite rejects."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -176,10 +176,10 @@ def _below(folders: Iterable[Path], paths: Iterable[Path]) -> list[Path]:
     return [path for path in paths if not above.isdisjoint(path.parents)]
 
 
-def _still_there(roots: Iterable[Path]) -> list[Path]:
+def _existing(roots: Iterable[Path]) -> list[Path]:
     return [root for root in roots if not is_missing(root)]
 
 
-def _recorded(settings: Settings) -> list[Path]:
-    """The absolute paths that earlier ingests were given."""
+def recorded_roots(settings: Settings) -> list[Path]:
+    """The absolute paths of earlier ingests."""
     return [Path(root) for root in open_store(settings.store).roots(settings.collection)]
