@@ -104,7 +104,7 @@ class TimeLimit:
         timer.daemon = True
         timer.start()
         try:
-            with self._cancellation.calling(interrupt):
+            with self._cancellation.on_cancel(interrupt):
                 yield
         except StoreError as error:
             if self.is_expired():

@@ -71,7 +71,7 @@ def resumed(servers: SimpleQueue[ForkServer], command: str, docs: Path, store: P
 
 @pytest.mark.fault("ingest-killed")
 @pytest.mark.parametrize("command", ["ingest", "rebuild"])
-def test_an_ingest_that_was_killed_is_taken_up_as_if_nothing_had_happened(
+def test_an_ingest_after_a_killed_update_gives_the_same_store(
     servers: SimpleQueue[ForkServer], docs: Path, tmp_path: Path, command: str
 ) -> None:
     before, undisturbed = tmp_path / "before", tmp_path / "undisturbed"
@@ -96,7 +96,7 @@ def test_an_ingest_that_was_killed_is_taken_up_as_if_nothing_had_happened(
 
 
 @pytest.mark.fault("ingest-killed")
-def test_a_first_ingest_that_was_killed_is_taken_up_as_if_nothing_had_happened(
+def test_an_ingest_after_a_killed_first_one_gives_the_same_store(
     servers: SimpleQueue[ForkServer], docs: Path, tmp_path: Path
 ) -> None:
     undisturbed = tmp_path / "undisturbed"

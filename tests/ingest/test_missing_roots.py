@@ -11,7 +11,7 @@ def notices(ingests: Ingests) -> list[str]:
     return [event.message for event in ingests.events if isinstance(event, Notice) and event.code == "root_gone"]
 
 
-def test_the_next_ingest_of_anything_names_a_folder_that_is_gone_and_how_to_remove_it(ingests: Ingests) -> None:
+def test_any_ingest_reports_a_missing_folder_and_how_to_remove_it(ingests: Ingests) -> None:
     for name in ("old name/a.md", "old name/deep/b.md", "other/c.md"):
         ingests.put(name, f"text of {name}")
     ingests.run("old name")
@@ -28,7 +28,7 @@ def test_the_next_ingest_of_anything_names_a_folder_that_is_gone_and_how_to_remo
     assert notices(ingests) == []
 
 
-def test_nothing_is_said_of_a_folder_that_is_gone_without_documents(ingests: Ingests) -> None:
+def test_a_missing_folder_without_documents_is_not_reported(ingests: Ingests) -> None:
     ingests.put("docs/deep/a.md", "deep")
     ingests.put("docs/b.md", "text")
     ingests.run("docs/deep")
@@ -39,7 +39,7 @@ def test_nothing_is_said_of_a_folder_that_is_gone_without_documents(ingests: Ing
     assert (notices(ingests), ingests.stored()) == ([], {"docs/b.md": "text"})
 
 
-def test_documents_below_a_folder_that_is_gone_can_be_removed_alone(ingests: Ingests) -> None:
+def test_documents_below_a_missing_folder_can_be_removed_separately(ingests: Ingests) -> None:
     ingests.put("docs/deep/a.md", "deep")
     ingests.put("docs/b.md", "text")
     ingests.run("docs")
@@ -53,7 +53,7 @@ def test_documents_below_a_folder_that_is_gone_can_be_removed_alone(ingests: Ing
     assert ingests.error.code == "not_ingested"
 
 
-def test_an_ingest_of_what_is_gone_names_the_command_that_removes_it(ingests: Ingests, tmp_path: Path) -> None:
+def test_ingesting_a_missing_path_gives_the_removal_command(ingests: Ingests, tmp_path: Path) -> None:
     ingests.put("docs/a.md", "text")
     ingests.run("docs")
     shutil.rmtree(ingests.home / "docs")

@@ -31,7 +31,7 @@ def wait_for(event: Event) -> None:
     assert event.wait(WAIT_S), "what should go on meanwhile does not"
 
 
-def test_a_document_is_reported_with_its_batch_and_the_rest_in_between_as_if_one_thing_came_after_the_other(
+def test_events_are_in_the_order_of_a_sequential_run(
     in_pairs: Ingests,
 ) -> None:
     for name in ("b", "e", "g"):
@@ -54,7 +54,7 @@ def test_a_document_is_reported_with_its_batch_and_the_rest_in_between_as_if_one
     ]
 
 
-def test_while_a_batch_is_written_the_next_is_embedded(in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_batch_is_embedded_while_one_is_written(in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
     handed_over, begun = [Event(), Event()], [Event(), Event()]
     begin, write = BatchEmbedder.begin, CollectionWriter.write
 
@@ -81,7 +81,7 @@ def test_while_a_batch_is_written_the_next_is_embedded(in_pairs: Ingests, monkey
     assert ingests.stored() == texts
 
 
-def test_while_a_batch_is_embedded_files_behind_it_are_read(in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_read_while_a_batch_is_embedded(in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
     last_read = Event()
     read = compare.read_record
 
@@ -100,7 +100,7 @@ def test_while_a_batch_is_embedded_files_behind_it_are_read(in_pairs: Ingests, m
     assert ingests.done.counts["added"] == 4
 
 
-def test_while_a_slow_file_is_read_what_is_embedded_is_written(
+def test_embedded_batches_are_written_while_a_slow_file_is_read(
     in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch, embedder: FakeEmbedder
 ) -> None:
     written = Event()
@@ -124,7 +124,7 @@ def test_while_a_slow_file_is_read_what_is_embedded_is_written(
     assert [len(batch) for batch in embedder.batches] == [2, 1]
 
 
-def test_the_store_is_used_by_the_callers_thread_alone(in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_callers_thread_uses_the_store(in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
     users: set[str] = set()
 
     def noting_who(method: Any) -> Any:
@@ -156,7 +156,7 @@ def test_the_same_text_is_embedded_once_and_longer_texts_come_first(in_pairs: In
     assert in_pairs.stored() == {name: f"# T\n\n{text}" for name, text in texts.items()}
 
 
-def test_a_server_that_is_gone_is_not_asked_again_for_the_batches_behind() -> None:
+def test_a_failed_server_is_not_asked_for_the_following_batches() -> None:
     embedder = FakeEmbedder(before_batch=dies_at(2))
     with BatchEmbedder(embedder, remembered_texts=9) as ahead:
         first, second, third = [ahead.begin([text], {}) for text in ("one", "two", "three")]
@@ -165,7 +165,7 @@ def test_a_server_that_is_gone_is_not_asked_again_for_the_batches_behind() -> No
     assert (errors, embedder.batches) == ([type(None), ModelServerError, EmbeddingCancelledError], [["one"], ["two"]])
 
 
-def test_who_leaves_amid_a_batch_does_not_wait_for_its_end() -> None:
+def test_leaving_during_a_batch_does_not_wait_for_its_end() -> None:
     embedder = BuiltinEmbedder()
     embedder.embed_query("the model is loaded")
     with BatchEmbedder(embedder, remembered_texts=9) as ahead:
@@ -176,7 +176,7 @@ def test_who_leaves_amid_a_batch_does_not_wait_for_its_end() -> None:
     assert behind.cancelled()
 
 
-def test_of_files_that_are_done_only_the_names_stay_in_memory(
+def test_only_the_names_of_finished_files_stay_in_memory(
     ingests: Ingests, monkeypatch: pytest.MonkeyPatch, embedder: FakeEmbedder
 ) -> None:
     small = replace(ingests, limits=IngestLimits(batch_chunks=20, files_ahead=8, remembered_texts=32))

@@ -44,7 +44,7 @@ def remove(store: LocalStore, numbers: range) -> None:
         writer.remove(f"/docs/{number}.md" for number in numbers)
 
 
-def test_a_store_shrinks_with_its_documents_and_readers_do_not_notice(store: LocalStore) -> None:
+def test_a_store_shrinks_with_its_documents_without_disturbing_readers(store: LocalStore) -> None:
     before_bytes = size_bytes(store)
     with store.reading() as reader:
         reader.prepare()
@@ -59,7 +59,7 @@ def test_a_store_shrinks_with_its_documents_and_readers_do_not_notice(store: Loc
         assert by_text(reader, "7") == by_text(reader, "0.md 7") != set()
 
 
-def test_it_shrinks_too_if_its_documents_go_one_by_one(store: LocalStore) -> None:
+def test_a_store_shrinks_if_documents_are_removed_one_by_one(store: LocalStore) -> None:
     before_bytes = size_bytes(store)
     for number in range(1, 8):
         remove(store, range(number, number + 1))
@@ -67,7 +67,7 @@ def test_it_shrinks_too_if_its_documents_go_one_by_one(store: LocalStore) -> Non
     assert size_bytes(store) < before_bytes / 3
 
 
-def test_a_few_deleted_chunks_are_no_reason_to_rewrite_the_store(store: LocalStore) -> None:
+def test_a_few_deleted_chunks_do_not_trigger_compaction(store: LocalStore) -> None:
     (catalog,) = store.directory.glob("collections/*/epoch-*/catalog.sqlite3")
     before_bytes = catalog.stat().st_size
     remove(store, range(7, 8))
@@ -82,7 +82,9 @@ def server() -> Iterator[ForkServer]:
 
 
 @pytest.mark.fault("compaction-killed")
-def test_killed_at_any_statement_of_it_the_store_is_whole(full: LocalStore, tmp_path: Path, server: ForkServer) -> None:
+def test_a_store_stays_intact_if_compaction_is_killed_at_any_statement(
+    full: LocalStore, tmp_path: Path, server: ForkServer
+) -> None:
     ended, at = -9, 0
     while ended == -9:
         store = LocalStore(tmp_path / str(at) / "store")

@@ -38,7 +38,7 @@ def kinds_of_file(store: LocalStore) -> list[str]:
     return sorted(path for path in shown if not path.endswith((".lock", ".turnstile")))
 
 
-def test_the_files_are_those_that_are_damaged_below(sound_stores: dict[str, LocalStore]) -> None:
+def test_all_files_of_a_store_are_covered_by_the_damage_tests(sound_stores: dict[str, LocalStore]) -> None:
     of_the_large = {f"collections/default/{each}" for each in FILES}
     assert set(kinds_of_file(sound_stores["large"])) == of_the_large
     assert set(kinds_of_file(sound_stores["small"])) == {each for each in of_the_large if "pickle" not in each}
@@ -75,7 +75,7 @@ EXPECTED = dict(outcomes())
 @pytest.mark.fault("store-damaged")
 @pytest.mark.parametrize("damage", [truncated, emptied, removed, noise, noise_in_the_middle])
 @pytest.mark.parametrize("size", SIZES)
-def test_a_damaged_file_never_makes_a_wrong_answer_and_a_rebuild_mends_it(
+def test_a_damaged_file_never_gives_a_wrong_answer_and_a_rebuild_repairs_it(
     sound_stores: dict[str, LocalStore], tmp_path: Path, size: str, damage: Callable[[Path], None]
 ) -> None:
     files = FILES if size == "large" else FILES[:4]  # the small store's index files are all the same: blank
@@ -98,7 +98,7 @@ def test_a_damaged_file_never_makes_a_wrong_answer_and_a_rebuild_mends_it(
 @pytest.mark.parametrize(
     ("size", "damage"), [("large", truncated), ("large", noise), ("large", noise_in_the_middle), ("small", emptied)]
 )
-def test_an_ingest_into_a_damaged_store_does_not_pass_it_off_as_sound(
+def test_an_ingest_does_not_hide_the_damage_of_a_store(
     sound_stores: dict[str, LocalStore], tmp_path: Path, size: str, damage: Callable[[Path], None]
 ) -> None:
     for number, file in enumerate(FILES[1:]):
@@ -110,7 +110,7 @@ def test_an_ingest_into_a_damaged_store_does_not_pass_it_off_as_sound(
         assert (file, ask(store)) in {(file, ANSWER), (file, DAMAGED)}
 
 
-def test_a_copy_of_a_store_is_sound(sound_stores: dict[str, LocalStore], tmp_path: Path) -> None:
+def test_a_copied_store_directory_is_intact(sound_stores: dict[str, LocalStore], tmp_path: Path) -> None:
     shutil.copytree(sound_stores["large"].directory, tmp_path / "copy", copy_function=shutil.copyfile)
 
     assert ask(LocalStore(tmp_path / "copy")) == ANSWER

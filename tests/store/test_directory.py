@@ -15,7 +15,7 @@ APPLES = document("fruit.md", "apples are red", "pears are green")
 SHIPS = document("ships.md", "ships cross the sea")
 
 
-def test_the_text_index_stays_true_to_the_chunks(local_store: LocalStore) -> None:
+def test_the_full_text_index_always_matches_the_chunks(local_store: LocalStore) -> None:
     local_store.put(APPLES, SHIPS)
     local_store.put(document("fruit.md", "plums are blue"))
     with local_store.writing() as writer:
@@ -23,7 +23,7 @@ def test_the_text_index_stays_true_to_the_chunks(local_store: LocalStore) -> Non
         writer.catalog._rows("INSERT INTO chunks_fts(chunks_fts, rank) VALUES('integrity-check', 1)")
 
 
-def test_a_question_between_an_ingests_two_writes_finds_the_former_documents(local_store: LocalStore) -> None:
+def test_a_question_between_the_writes_of_an_ingest_finds_the_old_documents(local_store: LocalStore) -> None:
     local_store.put(APPLES)
     with local_store.reading() as reader, local_store.other_process("put-slowly", "many.md", "1200") as other:
         assert other.stdin
@@ -41,7 +41,7 @@ def test_a_question_between_an_ingests_two_writes_finds_the_former_documents(loc
             assert len(reader.nearest(FakeEmbedder().embed_query("number 7"), 100)) == 100
 
 
-def test_of_rebuilds_that_fail_at_most_the_last_leaves_an_epoch(local_store: LocalStore) -> None:
+def test_failed_rebuilds_leave_at_most_one_epoch(local_store: LocalStore) -> None:
     local_store.put(APPLES)
     current = local_store.directory / "collections/default/current.json"
 
@@ -62,7 +62,7 @@ def test_of_rebuilds_that_fail_at_most_the_last_leaves_an_epoch(local_store: Loc
     assert before < set(current.parent.glob("epoch-*"))
 
 
-def test_files_that_come_and_go_while_they_are_counted_are_no_error(local_store: LocalStore) -> None:
+def test_files_that_disappear_while_sizes_are_summed_cause_no_error(local_store: LocalStore) -> None:
     local_store.put(APPLES)
     epoch = local_store.directory / "collections/default/epoch-of-a-rebuild"
     ended = Event()

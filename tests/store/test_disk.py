@@ -51,7 +51,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 @pytest.mark.fault("disk-full")
 @pytest.mark.parametrize("free_kib", [0, 150, 450])
-def test_a_full_disk_is_said_and_what_was_there_is_intact(disk: Disk, free_kib: int) -> None:
+def test_a_full_disk_is_reported_and_the_store_stays_intact(disk: Disk, free_kib: int) -> None:
     assert disk.run("put", "zebras.md", ANSWER) == "done"
     disk.fill(free_kib=free_kib)
 
@@ -64,7 +64,7 @@ def test_a_full_disk_is_said_and_what_was_there_is_intact(disk: Disk, free_kib: 
     assert disk.run("check") == "all found"
 
 
-def test_a_read_only_disk_refuses_writes_and_is_asked_like_any_other(disk: Disk) -> None:
+def test_a_store_on_a_read_only_disk_rejects_writes_and_answers_questions(disk: Disk) -> None:
     assert disk.run("put", "zebras.md", ANSWER) == "done"
     disk.remount("ro")
     assert disk.run("put", "more.md", "more of it") == REFUSED
@@ -75,7 +75,7 @@ def test_a_read_only_disk_refuses_writes_and_is_asked_like_any_other(disk: Disk)
     assert disk.run("ask", ANSWER).startswith(ANSWER)
 
 
-def test_a_store_on_a_full_disk_cannot_be_begun(disk: Disk) -> None:
+def test_a_store_cannot_be_created_on_a_full_disk(disk: Disk) -> None:
     disk.fill(free_kib=0)
 
     assert disk.run("put", "zebras.md", ANSWER) == REFUSED

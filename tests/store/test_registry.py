@@ -33,7 +33,7 @@ def _shelves(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_shelves")
-def test_a_kind_that_is_named_in_the_registry_is_held_to_the_contract(tmp_path: Path) -> None:
+def test_a_registered_backend_is_tested_against_the_contract(tmp_path: Path) -> None:
     with empty_store("tests.support.shelf_store", tmp_path) as store:
         store.put(document("ships.md", "ships cross the sea"))
         with store.reading() as reader, reader.snapshot():
@@ -45,7 +45,7 @@ def test_a_kind_that_is_named_in_the_registry_is_held_to_the_contract(tmp_path: 
 
 
 @pytest.mark.usefixtures("_shelves")
-def test_a_kind_that_is_named_in_the_registry_serves_every_part_of_the_program(tmp_path: Path) -> None:
+def test_a_registered_backend_works_with_every_command(tmp_path: Path) -> None:
     address = f"shelf:{tmp_path}/kept"
     asked = read_settings({"store": address}, {"HOME": str(tmp_path)})
     settings = make_collection(tmp_path, store=asked.store)
@@ -62,7 +62,7 @@ def test_a_kind_that_is_named_in_the_registry_serves_every_part_of_the_program(t
     assert [*copy_collection(settings.store, copied.place, "default")][-1].documents == 4
 
 
-def test_no_part_of_the_program_but_the_store_names_a_kind_or_branches_on_it() -> None:
+def test_only_the_store_package_depends_on_specific_backends() -> None:
     assert [found for module in modules() for found in branches(module)] == [
         "store/registry.py: isinstance(address, Path)"
     ]

@@ -39,7 +39,7 @@ def in_another_thread(work: Callable[[], object]) -> object:
 
 
 @pytest.mark.fault("huge-question")
-def test_a_search_is_answered_while_another_is_under_way(store: Store) -> None:
+def test_a_search_is_not_blocked_by_another_one(store: Store) -> None:
     store.put(FERRIES)
     with store.reading() as reader, reader.snapshot():
         reader.nearest(FakeEmbedder().embed_query("ferries"), 1)
@@ -47,7 +47,7 @@ def test_a_search_is_answered_while_another_is_under_way(store: Store) -> None:
     assert found == "ferries carry cars"
 
 
-def test_each_of_two_readings_keeps_the_state_it_began_with(store: Store) -> None:
+def test_each_of_two_snapshots_keeps_its_own_state(store: Store) -> None:
     store.put(FERRIES)
     with store.reading() as reader, reader.snapshot():
         before = by_vector(reader)
@@ -62,7 +62,7 @@ def test_each_of_two_readings_keeps_the_state_it_began_with(store: Store) -> Non
     assert (before, now, again) == (ALL_FERRIES, ALL_FERRIES | {"buoys mark the channel"}, ALL_FERRIES)
 
 
-def test_a_reading_under_way_goes_on_while_the_collection_is_rebuilt_and_closed(store: Store) -> None:
+def test_a_snapshot_survives_a_rebuild_and_closing_the_reader(store: Store) -> None:
     store.put(FERRIES)
     with store.reading() as reader, reader.snapshot():
         store.put(BUOYS, rebuild=True)
@@ -72,7 +72,7 @@ def test_a_reading_under_way_goes_on_while_the_collection_is_rebuilt_and_closed(
         assert by_vector(reader) == ALL_FERRIES
 
 
-def test_many_threads_find_what_one_finds_while_others_write(store: Store) -> None:
+def test_many_threads_find_the_same_as_one_during_writes(store: Store) -> None:
     store.put(FERRIES)
     stop = threading.Event()
 
@@ -91,7 +91,7 @@ def test_many_threads_find_what_one_finds_while_others_write(store: Store) -> No
 
 
 @pytest.mark.fault("search-timeout")
-def test_a_search_that_takes_too_long_is_stopped_and_the_next_is_answered(store: Store) -> None:
+def test_a_slow_search_is_stopped_and_the_next_one_succeeds(store: Store) -> None:
     store.put(FERRIES)
     with store.reading() as reader:
         with pytest.raises(StoreError) as caught, reader.snapshot(TimeLimit(0.2)):
@@ -105,7 +105,7 @@ def test_a_search_that_takes_too_long_is_stopped_and_the_next_is_answered(store:
 
 
 @pytest.mark.fault("search-timeout")
-def test_a_search_ends_when_its_asker_goes(store: Store) -> None:
+def test_a_search_ends_when_it_is_cancelled(store: Store) -> None:
     store.put(FERRIES)
     asked = Cancellation()
     begun = threading.Event()
@@ -128,7 +128,7 @@ def test_a_search_ends_when_its_asker_goes(store: Store) -> None:
 @pytest.mark.parametrize(
     ("limit_s", "is_cancelled", "code"), [(0.2, False, "retrieval_timeout"), (600, True, "interrupted")]
 )
-def test_who_waits_for_a_lock_of_another_process_does_so_within_the_limit(
+def test_waiting_for_a_lock_of_another_process_respects_the_time_limit(
     tmp_path: Path, limit_s: float, is_cancelled: bool, code: str
 ) -> None:
     store = LocalStore(tmp_path)
@@ -145,7 +145,7 @@ def test_who_waits_for_a_lock_of_another_process_does_so_within_the_limit(
 
 
 @pytest.mark.fault("huge-question")
-def test_of_many_words_the_rarest_are_looked_for_in_every_store(store: Store) -> None:
+def test_only_the_rarest_of_many_words_are_searched(store: Store) -> None:
     common = [f"common{each}" for each in range(MOST_WORDS + 20)]
     store.put(document("all.md", *(" ".join([*common, f"only{each}"]) for each in range(3))))
     with store.reading() as reader:
@@ -157,14 +157,14 @@ def test_of_many_words_the_rarest_are_looked_for_in_every_store(store: Store) ->
 
 
 @pytest.mark.fault("huge-question")
-def test_a_word_that_is_repeated_thousands_of_times_costs_what_it_costs_once(store: Store) -> None:
+def test_a_word_repeated_thousands_of_times_takes_no_longer_than_once(store: Store) -> None:
     store.put(many_chunks("many.md", 400))
     with store.reading() as reader, reader.snapshot(TimeLimit(30)):
         found = reader.search_text(["number"] * 10_000, 5)
         assert found == reader.search_text(["number"] * 4, 5)
 
 
-def test_the_words_to_look_for_are_the_rarest_and_weigh_as_often_as_they_are_asked() -> None:
+def test_rarest_words_are_weighted_by_their_count_in_the_question() -> None:
     asked = {f"w{each:03}": 1 for each in range(100)} | {"often": 9, "unheard": 3}
     frequencies = {word: 1000 - place for place, word in enumerate(asked)} | {"often": 1, "unheard": 0}
 
@@ -172,7 +172,7 @@ def test_the_words_to_look_for_are_the_rarest_and_weigh_as_often_as_they_are_ask
 
 
 @pytest.mark.fault("huge-question")
-def test_a_word_longer_than_the_index_keeps_is_no_damage(tmp_path: Path) -> None:
+def test_a_word_longer_than_the_index_limit_is_not_damage(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.put(FERRIES)
     endless = "\N{GOTHIC LETTER AHSA}" * 20_000  # 80 KB, and no script that is cut into characters
@@ -183,7 +183,7 @@ def test_a_word_longer_than_the_index_keeps_is_no_damage(tmp_path: Path) -> None
 
 
 @pytest.mark.fault("huge-question")
-def test_an_identifier_of_thousands_of_parts_is_looked_for_by_its_parts(tmp_path: Path) -> None:
+def test_a_very_long_identifier_is_searched_by_its_parts(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.put(FERRIES)
     with store.reading() as reader, reader.snapshot(TimeLimit(30)):

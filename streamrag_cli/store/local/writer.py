@@ -235,7 +235,7 @@ class CollectionWriter:
         if known is None and len(vectors):
             self._catalog.set_meta("dimension", dimension)
         elif len(vectors) and known != dimension:
-            raise dimension_mismatch(self._layout.collection, stored=known, returned=int(dimension))
+            raise dimension_mismatch(self._layout.collection, stored=str(known), returned=int(dimension))
 
     def _add_vectors(self, sources: Sequence[str], chunks: Sequence[Chunk], vectors: FloatArray) -> None:
         if not chunks:

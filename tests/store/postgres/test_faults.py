@@ -36,14 +36,14 @@ def writing_raises(place: PostgresUrl) -> tuple[str, str]:
     return caught.value.code, caught.value.hint
 
 
-def test_a_server_that_is_not_there_is_unreachable() -> None:
+def test_a_stopped_server_is_unreachable() -> None:
     said = ("store_unreachable", "start the server, or use another store: --store STORE")
 
     assert reading_raises(PostgresUrl(f"postgresql://me:{quote(PASSWORD, safe='')}@127.0.0.1:1/db")) == said
     assert reading_raises(PostgresUrl("postgresql:///db?host=%2Fnowhere")) == said
 
 
-def test_a_wrong_password_is_said_and_not_shown(store: PostgresStore) -> None:
+def test_a_wrong_password_is_reported_but_not_shown(store: PostgresStore) -> None:
     wrong = guarded(store.place, password="guessed-at")
 
     with pytest.raises(StoreError) as caught, Store(wrong).reading() as reader, reader.snapshot():
@@ -57,20 +57,20 @@ def test_a_wrong_password_is_said_and_not_shown(store: PostgresStore) -> None:
     assert reading_raises(guarded(store.place))[0] == "store_login_refused"
 
 
-def test_with_the_right_password_there_is_no_collection_yet(store: PostgresStore) -> None:
+def test_the_right_password_leads_to_store_missing(store: PostgresStore) -> None:
     place = guarded(store.place, password=quote(PASSWORD, safe=""))
 
     assert reading_raises(place) == ("store_missing", "streamrag ingest PATH")
 
 
-def test_a_user_who_may_not_write_is_told(store: PostgresStore) -> None:
+def test_a_missing_write_privilege_is_reported(store: PostgresStore) -> None:
     said = writing_raises(guarded(store.place, password=quote(PASSWORD, safe="")))
 
     assert said == ("store_not_writable", 'as postgres: GRANT CREATE ON DATABASE "postgres" TO "guarded";')
 
 
 @pytest.mark.fault("postgres-rights")
-def test_the_rights_that_a_hint_names_are_enough_to_ask_and_then_to_ingest(
+def test_the_sql_in_hints_grants_enough_to_ask_and_then_to_ingest(
     store: PostgresStore, database: "psycopg.Connection[tuple[object, ...]]"
 ) -> None:
     owner = f"owner_{token_hex(4)}"
@@ -108,7 +108,7 @@ def run_as(role: str, hint: str, database: "psycopg.Connection[tuple[object, ...
     database.execute("RESET ROLE")
 
 
-def test_a_superuser_is_lent_to_nobody(store: PostgresStore) -> None:
+def test_no_hint_grants_membership_in_a_superuser(store: PostgresStore) -> None:
     store.put(APPLES)
 
     assert writing_raises(guarded(store.place, password=quote(PASSWORD, safe=""))) == (
@@ -117,13 +117,13 @@ def test_a_superuser_is_lent_to_nobody(store: PostgresStore) -> None:
     )
 
 
-def test_a_database_that_does_not_exist_is_missing(store: PostgresStore) -> None:
+def test_a_missing_database_is_reported_as_store_missing(store: PostgresStore) -> None:
     place = PostgresUrl(store.place.with_secret().replace("/postgres?", "/nowhere?"))
 
     assert reading_raises(place) == ("store_missing", "createdb NAME")
 
 
-def test_a_database_without_pgvector_is_said_with_how_to_have_it(store: PostgresStore) -> None:
+def test_a_missing_pgvector_is_reported_with_the_command_to_install_it(store: PostgresStore) -> None:
     place = guarded(store.place, password=quote(PASSWORD, safe=""), database="plain")
     hint = "install pgvector on the server; then, as a superuser: psql -c 'CREATE EXTENSION vector'"
 
@@ -131,7 +131,7 @@ def test_a_database_without_pgvector_is_said_with_how_to_have_it(store: Postgres
     assert writing_raises(place) == ("store_extension_missing", hint)
 
 
-def test_a_server_that_only_reads_is_asked_and_not_written(store: PostgresStore) -> None:
+def test_a_read_only_server_answers_but_rejects_writes(store: PostgresStore) -> None:
     store.put(APPLES)
     only_reads = PostgresUrl(f"{store.place.with_secret()}&options=-c%20default_transaction_read_only%3Don")
 
@@ -140,7 +140,7 @@ def test_a_server_that_only_reads_is_asked_and_not_written(store: PostgresStore)
     assert writing_raises(only_reads) == ("store_not_writable", "connect to the primary server, not to a replica")
 
 
-def test_a_connection_lost_amid_an_ingest_keeps_what_was_committed(
+def test_a_connection_lost_during_an_ingest_keeps_committed_documents(
     store: PostgresStore, database: "psycopg.Connection[tuple[object, ...]]"
 ) -> None:
     with pytest.raises(StoreError) as caught, store.writing() as writer:
@@ -154,7 +154,7 @@ def test_a_connection_lost_amid_an_ingest_keeps_what_was_committed(
         assert texts(reader) == {"apples are red", "pears are green", "more fruit"}
 
 
-def test_a_reader_whose_connections_have_ended_asks_on_new_ones(
+def test_a_reader_reconnects_after_its_connections_ended(
     store: PostgresStore, database: "psycopg.Connection[tuple[object, ...]]"
 ) -> None:
     store.put(APPLES)
@@ -164,7 +164,7 @@ def test_a_reader_whose_connections_have_ended_asks_on_new_ones(
         assert reader.counts().chunks == 2
 
 
-def test_a_schema_of_a_newer_version_is_left_alone(store: PostgresStore) -> None:
+def test_a_schema_of_a_newer_version_is_not_changed(store: PostgresStore) -> None:
     store.put(APPLES)
     with closing(connect(store.place)) as conn:
         conn.execute("INSERT INTO migrations VALUES (99)")
@@ -173,7 +173,7 @@ def test_a_schema_of_a_newer_version_is_left_alone(store: PostgresStore) -> None
     assert (reading_raises(store.place), writing_raises(store.place)) == (said, said)
 
 
-def test_tables_that_are_gone_are_damage(store: PostgresStore) -> None:
+def test_missing_tables_are_reported_as_damage(store: PostgresStore) -> None:
     store.put(APPLES)
     with closing(connect(store.place)) as conn:
         conn.execute("DROP TABLE vectors_1")
@@ -184,7 +184,7 @@ def test_tables_that_are_gone_are_damage(store: PostgresStore) -> None:
         assert texts(reader) == {"ships cross the sea"}
 
 
-def test_a_collection_that_cannot_be_read_keeps_no_other_from_being_checked(store: PostgresStore) -> None:
+def test_an_unreadable_collection_does_not_stop_checks_of_the_others(store: PostgresStore) -> None:
     store.put(SHIPS)
     replace(store, collection="other").put(APPLES)
     with closing(connect(store.place)) as conn:
@@ -197,7 +197,7 @@ def test_a_collection_that_cannot_be_read_keeps_no_other_from_being_checked(stor
     ]
 
 
-def test_without_the_driver_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_is_reported_with_the_package_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
 
     with pytest.raises(ConfigurationError) as caught:
@@ -215,7 +215,7 @@ def end_connections(database: "psycopg.Connection[tuple[object, ...]]", place: P
     assert ended, place
 
 
-def test_an_inspection_finds_what_does_not_go_together(store: PostgresStore) -> None:
+def test_an_integrity_check_finds_inconsistent_tables(store: PostgresStore) -> None:
     store.put(APPLES, SHIPS)
     sound = check_integrity(store.place, "default").problems
     with closing(connect(store.place)) as conn:
