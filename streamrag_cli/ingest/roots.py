@@ -20,7 +20,7 @@ from streamrag_cli.text import sanitise_line
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """The user's confirmation of actions that take long or cannot be undone.
+    """The user's confirmation of actions that are slow or cannot be undone.
 
     It is `granted` in advance by `--yes`. Otherwise `ask` is called with the question; None if there is no terminal.
     """

@@ -56,7 +56,7 @@ def write(
     def embed(step: Batch | FileResult) -> Batch | FileResult:
         if isinstance(step, Batch):
             step.future = embedding.begin(step.texts(), _known_passages(step, writer))
-            writer.prepare()  # slow at the first batch, which is being embedded meanwhile
+            writer.prepare()  # slow for the first batch, which is embedded at the same time
         return step
 
     def weight(step: Batch | FileResult) -> int:
@@ -107,7 +107,7 @@ def _refresh(writer: Writer, refreshed: list[DocumentRecord]) -> None:
 def as_events(
     steps: Iterable[Batch | FileResult | Waiting], limits: IngestLimits, share_done: Callable[[], float]
 ) -> Iterator[DocumentSeen | FileProgress]:
-    """The events of each step, and progress if it takes long. `share_done` returns the share of the current batch."""
+    """The events of each step, and progress if it is slow. `share_done` returns the share of the current batch."""
     since: dict[Step, float] = {}
     for step in steps:
         match step:

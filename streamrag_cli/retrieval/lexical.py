@@ -52,7 +52,7 @@ def merged_words(words: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def codes(text: str) -> tuple[str, ...]:
-    """The lower-cased codes in `text`: names made of letters and digits, such as dates, article numbers and versions.
+    """The lower-cased codes in `text`: names of letters and digits, such as dates, article numbers and versions.
 
     >>> codes("Which contract of HO-4057 ends on 2026-02-17, and/or in 1.5 h?")
     ('ho-4057', '2026-02-17')

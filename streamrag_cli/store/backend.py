@@ -124,7 +124,7 @@ class Store(Protocol):
         """Remove a collection and all its documents. Raises StoreError: `store_busy`, `store_not_writable`."""
 
     def collections(self, *, non_empty: bool = False) -> list[str]:
-        """The names of the collections, sorted; with `non_empty` only of those that have documents.
+        """The names of the collections, sorted; with `non_empty` only of collections with documents.
 
         A damaged collection counts as non-empty, so that a question to it reports the damage.
         """

@@ -1,4 +1,4 @@
-"""What goes wrong costs what it must, and the store keeps the rest."""
+"""A failure affects only the documents concerned; the store keeps the rest."""
 
 import os
 from dataclasses import replace
@@ -39,7 +39,7 @@ def test_an_unreadable_directory_removes_no_documents(ingests: Ingests, monkeypa
             raise PermissionError(13, "Permission denied")
         return scan(directory)
 
-    monkeypatch.setattr(os, "scandir", refuse)  # root may read everything, so no mode will do
+    monkeypatch.setattr(os, "scandir", refuse)  # root can read everything, so file modes have no effect
 
     assert ingests.run("docs") == {"docs/a.md": "unchanged", "docs/deep": "failed"}
     assert ingests.stored() == {"docs/a.md": "first", "docs/deep/b.md": "second"}

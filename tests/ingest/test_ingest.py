@@ -1,4 +1,4 @@
-"""What an ingest makes of files, over real ones and a real store."""
+"""Ingests of real files into a real store."""
 
 import time
 from email.message import EmailMessage

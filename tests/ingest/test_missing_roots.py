@@ -1,4 +1,4 @@
-"""A folder that was ingested and is gone: it is said, and the command that is named removes what the store has."""
+"""Missing ingested folders are reported, and the suggested command removes their documents."""
 
 import shutil
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_documents_below_a_missing_folder_can_be_removed_separately(ingests: Ing
 
     assert ingests.remove("docs/deep") == {"docs/deep/a.md": "deleted"}
     assert ingests.remove("docs/b.md") == {"docs/b.md": "deleted"}
-    assert ingests.remove("docs") == {}  # the folder itself is forgotten
+    assert ingests.remove("docs") == {}  # the root itself is removed from the store
     assert ingests.done.counts["deleted"] == 0
     ingests.remove("docs")
     assert ingests.error.code == "not_ingested"

@@ -1,4 +1,4 @@
-"""Which files the paths of an ingest, a rebuild or a removal stand for, and what they are called."""
+"""The files that the paths of an ingest, rebuild or removal refer to, and their names."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Work is started ahead by a bounded amount and comes out in order."""
+"""Prefetching starts a bounded amount of work ahead and yields it in order."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -9,7 +9,7 @@ from streamrag_cli.ingest.prefetch import Waiting, prefetch
 
 @dataclass(eq=False)
 class Work:
-    """An item that is done when the test says so, or from the start."""
+    """An item that is done from the start or when the test calls `finish`."""
 
     name: str
     weight: int = 1
@@ -27,7 +27,7 @@ def shown(step: Work | Waiting) -> str:
 
 
 class Stage:
-    """A stage over `items`, which notes what it started."""
+    """A stage over `items` that records the items it started."""
 
     def __init__(self, *items: Work | Waiting, size: int) -> None:
         self.started = ""

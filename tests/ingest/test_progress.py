@@ -1,4 +1,4 @@
-"""A file that takes long says how far it is, by its passages; a small one says nothing."""
+"""Progress within a large file is reported in passages; small files report none."""
 
 import io
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ WAIT_S = 60.0
 
 
 class StoppingEmbedder(FakeEmbedder):
-    """Embeds one text after the other, and waits halfway until somebody has seen that."""
+    """Embeds one text after the other, and waits halfway until the test has seen the progress."""
 
     def __init__(self) -> None:
         super().__init__()

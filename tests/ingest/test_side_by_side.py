@@ -1,4 +1,4 @@
-"""Reading, embedding and writing go on side by side, and nobody can tell from what is said and stored."""
+"""Reading, embedding and writing run concurrently, without an effect on events and stored data."""
 
 import tracemalloc
 from collections import Counter, deque
@@ -169,7 +169,7 @@ def test_leaving_during_a_batch_does_not_wait_for_its_end() -> None:
     embedder = BuiltinEmbedder()
     embedder.embed_query("the model is loaded")
     with BatchEmbedder(embedder, remembered_texts=9) as ahead:
-        under_way = ahead.begin([f"{number} word" * 100 for number in range(5000)], {})  # more than a minute's work
+        under_way = ahead.begin([f"{number} word" * 100 for number in range(5000)], {})  # takes more than a minute
         behind = ahead.begin(["something else"], {})
 
     assert isinstance(under_way.exception(WAIT_S), EmbeddingCancelledError)

@@ -1,7 +1,7 @@
-"""What is put in the place of a file or folder after it was found does not lead an ingest out of the folder,
-and what is deleted after it was found is deleted.
+"""Files and folders that are replaced or deleted after their discovery.
 
-The order is fixed: everything is found, then something is replaced, and only then is the first file read.
+A replacement must not lead an ingest out of the folder. The order is fixed: everything is discovered, then something is
+replaced, and only then is the first file read.
 """
 
 import os
@@ -25,7 +25,7 @@ AfterFinding: TypeAlias = Callable[[Callable[[], object]], None]
 
 @pytest.fixture
 def after_finding(monkeypatch: pytest.MonkeyPatch) -> AfterFinding:
-    """Have something done between the finding of the last file and the reading of the first."""
+    """Run an action after the last file is discovered and before the first one is read."""
 
     def arrange(change: Callable[[], object]) -> None:
         def finding(*paths: Any, **options: Any) -> Iterator[object]:

@@ -1,4 +1,4 @@
-"""What an ingest leaves out for what is in it, and what it says of it."""
+"""Files that an ingest withholds or skips because of their content, and how it reports them."""
 
 import base64
 import os

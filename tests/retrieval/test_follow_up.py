@@ -1,4 +1,4 @@
-"""What is searched for when a question is one of a conversation."""
+"""Retrieval for follow-up questions."""
 
 from collections.abc import Iterator
 from contextlib import closing

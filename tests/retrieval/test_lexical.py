@@ -1,4 +1,4 @@
-"""A word is the same word in a question, in the index and in a sentence."""
+"""Words are tokenized and weighted in the same way in questions, indexes and sentences."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +39,7 @@ def test_scores_increase_with_cosine_and_coverage_between_0_and_1(cosine: float,
 
 def test_a_rare_term_weighs_more_than_a_common_one_in_a_store_of_any_size() -> None:
     assert term_weight(1, 100_000) > term_weight(50_000, 100_000) > 0
-    assert term_weight(0, 3) / term_weight(3, 3) < 2  # three chunks say little about what is common
+    assert term_weight(0, 3) / term_weight(3, 3) < 2  # three chunks are little evidence for a common term
 
 
 def test_coverage_is_the_share_of_the_term_weight() -> None:

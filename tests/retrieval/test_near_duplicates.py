@@ -1,4 +1,4 @@
-"""Near-copies of a page count as one source; what differs in what the question asks for does not."""
+"""Near-duplicate pages count as one source, unless they differ in words of the question."""
 
 from collections.abc import Mapping
 from contextlib import closing

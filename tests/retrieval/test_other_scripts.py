@@ -1,4 +1,4 @@
-"""Questions and documents in scripts that the built-in embedder does not know: their words decide."""
+"""Questions and documents in scripts that the built-in embedder does not support are matched by their words."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""An open retriever goes with the collection, whatever another process makes of it."""
+"""An open retriever follows changes of its collection by other processes."""
 
 import asyncio
 import threading

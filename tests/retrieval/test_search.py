@@ -1,4 +1,4 @@
-"""The right chunk first, with a score that means the same for every question."""
+"""Search ranks the relevant chunk first, with scores that are comparable between questions."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tests.support.collection import make_collection
         ("How much is a berth per night?", "docs/harbour.md"),
         ("Who built the lighthouse?", "docs/lighthouse.md"),
         ("spring tide range", "docs/tides.txt"),
-        ("cooking soup in the kitchen", "docs/recipes.md"),  # no word in common but "the"
+        ("cooking soup in the kitchen", "docs/recipes.md"),  # only "the" in common
     ],
 )
 def test_the_relevant_document_comes_first(question: str, source: str, retriever: Retriever) -> None:

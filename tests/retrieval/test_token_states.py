@@ -1,4 +1,4 @@
-"""Late interaction: the states of a text's tokens, in the store and in the ranking."""
+"""Token states for late interaction, in the store and in the ranking."""
 
 from contextlib import closing
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Where a store is, as a person writes it; a password in an address is never shown."""
+"""Addresses of stores as users type them; a password in an address is never shown."""
 
 from pathlib import Path
 

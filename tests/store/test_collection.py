@@ -1,4 +1,4 @@
-"""What every store must do. The readers and writers of two processes are those of two processes."""
+"""The contract that every backend must fulfil. Tests with two processes run real processes."""
 
 from contextlib import suppress
 
@@ -149,7 +149,7 @@ def test_removing_documents_during_a_question_causes_no_error(store: Store) -> N
 
         assert by_vector(reader) <= texts(reader)
         cosines = reader.cosines(np.ones(16, dtype=np.float32), [chunk.id for chunk in APPLES[1]])
-        # A directory's vectors are gone at once, a database's with the snapshot.
+        # In a local store the vectors disappear immediately, in a database with the snapshot.
         assert cosines.keys() in (set(), {chunk.id for chunk in APPLES[1]})
 
 

@@ -1,4 +1,4 @@
-"""The disk space of deleted documents is given back, whatever happens meanwhile."""
+"""Compaction frees the disk space of deleted documents, regardless of concurrent reads and crashes."""
 
 import random
 import shutil
@@ -14,7 +14,7 @@ WORDS = [f"{first}{second}ing" for first in "bcdfghjklmnp" for second in ("ar", 
 
 
 def wordy(path: str, chunks: int) -> Document:
-    """A document whose chunks have a hundred words each, so that they take space."""
+    """A document whose chunks have a hundred words each, so that they take up space."""
     pick = random.Random(path)
     return document(path, *(f"{path} {each} {' '.join(pick.choices(WORDS, k=100))}" for each in range(chunks)))
 
@@ -25,7 +25,7 @@ def size_bytes(store: LocalStore) -> int:
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
-    """Eight documents. To be copied."""
+    """A store with eight documents. Tests must copy it."""
     store = LocalStore(tmp_path_factory.mktemp("full") / "store")
     with store.writing() as writer:
         for number in range(8):

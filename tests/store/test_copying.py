@@ -1,4 +1,4 @@
-"""A collection goes from one store into another as it is."""
+"""Copying a collection between stores preserves its contents."""
 
 from contextlib import closing
 from pathlib import Path
@@ -21,7 +21,7 @@ EMPTY = document("empty.md")
 
 
 def contents(reader: Reader) -> object:
-    """All but the vectors."""
+    """Everything except the vectors."""
     records = list(reader.catalog.documents_under("/"))
     chunks = [reader.catalog.chunks_of(record.path) for record in records]
     return records, chunks, reader.embedding, reader.catalog.roots(), reader.counts()
@@ -44,7 +44,7 @@ def test_a_collection_is_unchanged_after_copying_it_there_and_back(tmp_path: Pat
         assert steps[-1] == CopyProgress(documents=3, documents_in_all=3, chunks=1202)
         with first.reading() as before, Store(place).reading() as between, last.reading() as after:
             assert contents(before) == contents(between) == contents(after)
-            # Chroma rounds what it is given.
+            # Chroma rounds the vectors.
             np.testing.assert_allclose(vectors(before), vectors(between), atol=1e-6)
             np.testing.assert_allclose(vectors(between), vectors(after), atol=1e-6)
             for reader in (before, between, after):

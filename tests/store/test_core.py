@@ -1,4 +1,4 @@
-"""Chroma's core answers us what it answers the package around it."""
+"""Chroma's Rust bindings give the same results as the package chromadb."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TEXTS = [
     f"text number {each} word{each % 37}" for each in range(1100)
-]  # beyond the thousand that an index is saved from
+]  # Chroma saves an index from its thousandth vector on
 IDS = [f"id-{each}" for each in range(len(TEXTS))]
 
 
@@ -80,7 +80,7 @@ print(len(vectors.ids()), "chromadb" in sys.modules, "pydantic" in sys.modules)
 
 
 def test_an_error_of_the_bindings_does_not_read_dotenv(directory: Path, tmp_path: Path) -> None:
-    """It would be read while the package is imported for its errors, and the core aborts where that fails."""
+    """The bindings import the package for its errors, which would read `.env`, and abort if that fails."""
     (tmp_path / ".env").write_text(MALICIOUS_DOTENV)
     program = f"""
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""What the store says when its files are not what was written: the right answer or `store_damaged`, nothing else.
+"""A store with damaged files gives either the right answer or `store_damaged`, nothing else.
 
-Each question is asked by a process of its own, as a damaged index can take the interpreter down.
+Each question runs in its own process, because a damaged index can crash the interpreter.
 """
 
 import shutil
@@ -32,7 +32,7 @@ def ask(store: LocalStore) -> str:
 
 
 def kinds_of_file(store: LocalStore) -> list[str]:
-    """Paths of the store's files; Chroma's and the epochs' random names as `*`."""
+    """The paths of the store's files, with the random names of Chroma and of epochs as `*`."""
     files = (file.relative_to(store.directory) for file in store.directory.rglob("*") if file.is_file())
     shown = ("/".join("*" if len(part) in {18, 36} else part for part in file.parts) for file in files)
     return sorted(path for path in shown if not path.endswith((".lock", ".turnstile")))
@@ -57,15 +57,15 @@ FILES = [
 
 
 def outcomes() -> Iterator[tuple[tuple[str, Callable[[Path], None], str], str]]:
-    """Where the outcome is not that the store is called damaged."""
+    """Cases whose outcome is not `store_damaged`."""
     for damage in (truncated, emptied, removed, noise, noise_in_the_middle):
         for size in SIZES:
             lost = "store_missing hint=streamrag ingest PATH" if damage is removed else f"{DAMAGED} PATH"
             yield ("current.json", damage, size), lost
         for file in FILES[3:]:
-            yield (file, damage, "small"), ANSWER  # blanks that Chroma does not read
+            yield (file, damage, "small"), ANSWER  # empty files that Chroma does not read
     for size in SIZES:
-        # SQLite may not notice; the vectors that this question needs are elsewhere.
+        # SQLite may not detect it; the vectors for this question are elsewhere.
         yield ("*/vectors/chroma.sqlite3", noise_in_the_middle, size), ANSWER
 
 
@@ -78,7 +78,7 @@ EXPECTED = dict(outcomes())
 def test_a_damaged_file_never_gives_a_wrong_answer_and_a_rebuild_repairs_it(
     sound_stores: dict[str, LocalStore], tmp_path: Path, size: str, damage: Callable[[Path], None]
 ) -> None:
-    files = FILES if size == "large" else FILES[:4]  # the small store's index files are all the same: blank
+    files = FILES if size == "large" else FILES[:4]  # all index files of the small store are empty
     said: dict[str, str] = {}
     for number, file in enumerate(files):
         store = copy_of(sound_stores[size], tmp_path / str(number))
@@ -91,7 +91,7 @@ def test_a_damaged_file_never_gives_a_wrong_answer_and_a_rebuild_repairs_it(
 
     expected = {file: EXPECTED.get((file, damage, size), DAMAGED) for file in files}
     if damage is noise_in_the_middle and said["*/catalog.sqlite3"] == ANSWER:
-        expected["*/catalog.sqlite3"] = ANSWER  # what stands in the middle is not read for every question
+        expected["*/catalog.sqlite3"] = ANSWER  # the middle of the file is not read for every question
     assert said == expected
 
 

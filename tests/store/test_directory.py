@@ -1,4 +1,4 @@
-"""What is true of a store in a directory alone: it has a catalog and vectors apart from it."""
+"""Tests that apply only to local stores, in which catalog and vectors are separate."""
 
 import shutil
 from contextlib import suppress
@@ -56,7 +56,7 @@ def test_failed_rebuilds_leave_at_most_one_epoch(local_store: LocalStore) -> Non
     with local_store.reading() as reader:
         assert by_vector(reader) == {"apples are red", "pears are green"}
 
-    current.write_text("{")  # which of them counts may still be told by whoever mends it
+    current.write_text("{")  # a person could still determine the active epoch
     before = set(current.parent.glob("epoch-*"))
     fail_to_rebuild()
     assert before < set(current.parent.glob("epoch-*"))

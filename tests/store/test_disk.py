@@ -1,4 +1,4 @@
-"""A disk that is full or read-only. Both are real: a file system of a few megabytes in a mount namespace of its own."""
+"""Full and read-only disks: real file systems of a few megabytes in a separate mount namespace."""
 
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ SCRIPT = 'mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@"'
 
 
 class Disk:
-    """A store on a disk of its own, and processes that see it."""
+    """A store on its own file system, and the processes that see it."""
 
     def __init__(self, mount_point: Path, server: ForkServer) -> None:
         self._mount_point = mount_point

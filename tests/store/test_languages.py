@@ -1,4 +1,4 @@
-"""Which language a document is in, and that its words are found in another form than the question's."""
+"""Language detection, and searches for words in other forms than in the document."""
 
 from contextlib import closing
 from dataclasses import replace

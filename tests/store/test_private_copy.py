@@ -1,4 +1,4 @@
-"""A store that this process may read and not write, opened from copies, on a file system that is mounted read-only."""
+"""Private copies of a store that is read-only for this process, on a file system mounted read-only."""
 
 import subprocess
 import tempfile
@@ -14,7 +14,7 @@ SCRIPT = 'mount -t tmpfs tmpfs "$0" && exec "$@"'
 
 
 class Mount:
-    """A store, and a second mount of the same that is read-only, as a container has it of its host."""
+    """A store, and a second, read-only mount of it, as a container has of its host."""
 
     def __init__(self, directory: Path, server: ForkServer) -> None:
         self.directory = directory

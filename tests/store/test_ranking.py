@@ -1,4 +1,4 @@
-"""Full text ranks alike in every store."""
+"""Full-text ranking is the same in every backend."""
 
 from pathlib import Path
 

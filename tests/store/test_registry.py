@@ -1,4 +1,4 @@
-"""The kind of a store is known in one place, and a new kind needs nothing but to be named there."""
+"""Only the registry knows the backends; registering a new one is enough to use it everywhere."""
 
 import ast
 from collections.abc import Iterator
@@ -23,12 +23,12 @@ from tests.support.stores import LocalStore, document, empty_store, texts
 
 PACKAGE = Path(streamrag_cli.__file__).parent
 BACKENDS_ARE_STORES: tuple[type[backend.Store], ...] = (DirectoryKind, DatabaseKind)
-"""Checked by mypy."""
+"""Type-checked by mypy."""
 
 
 @pytest.fixture
 def _shelves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All that makes a kind known."""
+    """Register the example backend."""
     monkeypatch.setitem(cast("dict[str, str]", BACKENDS), "shelf", "tests.support.shelf_store")
 
 
@@ -69,7 +69,7 @@ def test_only_the_store_package_depends_on_specific_backends() -> None:
 
 
 def modules() -> list[Path]:
-    """Those of the whole program, but for the kinds themselves."""
+    """All modules of the package, except the backends themselves."""
     kinds = (PACKAGE / "store" / "local", PACKAGE / "store" / "postgres")
     return [
         each for each in sorted(PACKAGE.rglob("*.py")) if not any(each.is_relative_to(backend) for backend in kinds)
@@ -77,7 +77,7 @@ def modules() -> list[Path]:
 
 
 def branches(module: Path) -> Iterator[str]:
-    """Where a module asks for a type of address, or names one that belongs to a kind."""
+    """Places where a module checks the type of an address, or names a type of one backend."""
     shown = module.relative_to(PACKAGE)
     is_registry = shown == Path("store/registry.py")
     for node in ast.walk(ast.parse(module.read_text())):

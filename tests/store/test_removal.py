@@ -1,4 +1,4 @@
-"""A collection that is removed whole, in any store."""
+"""Removal of whole collections, in every backend."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -95,7 +95,7 @@ def test_a_lock_on_a_removed_file_is_void_and_acquired_again(tmp_path: Path) -> 
 
 
 def times_open(file: Path) -> int:
-    """How many descriptors of this process are open on the file."""
+    """The number of file descriptors that this process has open for the file."""
     targets = []
     for each in Path("/proc/self/fd").iterdir():
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Readings of one collection do not wait for each other, and each ends in time."""
+"""Concurrent searches of one collection do not block each other, and each respects its time limit."""
 
 import threading
 from collections.abc import Callable
@@ -67,7 +67,7 @@ def test_a_snapshot_survives_a_rebuild_and_closing_the_reader(store: Store) -> N
     with store.reading() as reader, reader.snapshot():
         store.put(BUOYS, rebuild=True)
         if isinstance(reader, CollectionReader):
-            in_another_thread(reader.counts)  # which opens what counts now
+            in_another_thread(reader.counts)  # opens the active epoch
             reader.close()
         assert by_vector(reader) == ALL_FERRIES
 
@@ -175,7 +175,7 @@ def test_rarest_words_are_weighted_by_their_count_in_the_question() -> None:
 def test_a_word_longer_than_the_index_limit_is_not_damage(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.put(FERRIES)
-    endless = "\N{GOTHIC LETTER AHSA}" * 20_000  # 80 KB, and no script that is cut into characters
+    endless = "\N{GOTHIC LETTER AHSA}" * 20_000  # 80 kB, in a script that is not split into characters
     with store.reading() as reader:
         hits = retrieve(reader, FakeEmbedder(), f"{endless} ferries", limit=5).hits
     assert "ferries carry cars" in {hit.chunk.text for hit in hits}

@@ -1,4 +1,4 @@
-"""Token states live and go with their chunks, in every kind of store."""
+"""Token states are stored and removed with their chunks, in every backend."""
 
 from streamrag_cli.store.interface import EmbeddedPassages
 from tests.support.fake_embedder import FakeEmbedder

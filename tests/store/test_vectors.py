@@ -1,4 +1,4 @@
-"""What `Vectors` promises of Chroma, and what Chroma is kept from."""
+"""The guarantees of `Vectors`, and the features of Chroma that it disables."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from streamrag_cli.errors import StoreError
 from streamrag_cli.store.local.vectors import Vectors, WritableVectors
 from tests.support.fake_embedder import FakeEmbedder
 
-COUNT = 1200  # beyond the thousand from which on Chroma saves an index
+COUNT = 1200  # Chroma saves an index from its thousandth vector on
 TEXTS = [f"text number {each} word{each % 37}" for each in range(COUNT)]
 MALICIOUS_DOTENV = "CHROMA_SERVER_HTTP_PORT=notanumber\nIS_PERSISTENT=maybe\nANONYMIZED_TELEMETRY=perhaps\n"
 ROOT = Path(__file__).parents[2]

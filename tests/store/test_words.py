@@ -1,4 +1,4 @@
-"""Words of languages that are written without blanks, in every store, and the upgrade of an index that lacks them."""
+"""Full text of unspaced scripts, in every backend, and the upgrade of an index without it."""
 
 import sqlite3
 from contextlib import closing

@@ -28,7 +28,7 @@ from streamrag_cli.store.rows import (
 
 SCHEMA_VERSION: Final = "4"
 _OLDER_VERSIONS: Final = frozenset({"2", "3"})
-"""Formats that readers accept and writers upgrade: no languages or token states; 2 also without Chinese words."""
+"""Formats that readers accept and writers upgrade: no languages or token states; in 2 also no Chinese words."""
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _BATCH_SIZE: Final = 500  # below SQLite's limit on the variables of one statement
 _MERGED_PAGES: Final = 1000

@@ -98,7 +98,7 @@ def database_problem(directory: Path) -> str:
         return ""
     uri = f"{file.absolute().as_uri()}?mode=ro"
     try:
-        # Everything that opens Chroma holds this lock, because opening it may change its database.
+        # Opening Chroma may change its database, so it requires this lock.
         with exclusive(directory.with_name("vectors.lock")), closing(sqlite3.connect(uri, uri=True)) as database:
             (message,) = database.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.Error as error:

@@ -125,7 +125,7 @@ def _is_same_file(file: Path, descriptor: int) -> bool:
 def _open_lock_file(file: Path) -> int | None:
     """None if the lock file does not exist and this process may not create it."""
     try:
-        # The file is empty. All users who may read the store, by its directory's mode, may wait for the lock.
+        # The file is empty, and every user with access to the directory must be able to wait for the lock.
         return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:

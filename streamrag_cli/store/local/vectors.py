@@ -240,7 +240,7 @@ class WritableVectors(Vectors):
         metadatas: Sequence[dict[str, Any]],
         vectors: FloatArray,
     ) -> None:
-        """Write vectors of shape (len(ids), dimension), replacing those with the same ids."""
+        """Write vectors of shape (len(ids), dimension), replacing vectors with the same ids."""
         from langchain_chroma import Chroma  # imports 0.3 s more than chromadb; only ingest needs it
 
         for start in range(0, len(ids), AT_A_TIME):

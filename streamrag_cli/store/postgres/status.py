@@ -12,7 +12,7 @@ from streamrag_cli.store.postgres.reader import PostgresReader
 
 
 def collections(address: PostgresUrl, *, non_empty: bool) -> list[str]:
-    """The names of the collections, sorted; with `non_empty` only of those that have documents."""
+    """The names of the collections, sorted; with `non_empty` only of collections with documents."""
     condition = " JOIN {epochs} ON epochs.id = collections.epoch WHERE documents > 0" if non_empty else ""
     names = {each: sql.Identifier(address.schema, each) for each in ("collections", "epochs")}
     with closing(connect(address)) as conn, translate_errors(address):

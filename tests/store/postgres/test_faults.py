@@ -1,4 +1,4 @@
-"""What can go wrong with a database's server, and what is said of it."""
+"""Faults of a database server, and the errors that report them."""
 
 import sys
 from contextlib import closing
@@ -100,7 +100,7 @@ def test_the_sql_in_hints_grants_enough_to_ask_and_then_to_ingest(
 
 
 def run_as(role: str, hint: str, database: "psycopg.Connection[tuple[object, ...]]") -> None:
-    """Run the SQL of a hint as the role that it names."""
+    """Run the SQL of a hint as the role named in it."""
     named, _, statements = hint.partition(": ")
     assert named == f"as {role}"
     database.execute(f"SET ROLE {role}")
@@ -207,7 +207,7 @@ def test_a_missing_driver_is_reported_with_the_package_extra(monkeypatch: pytest
 
 
 def end_connections(database: "psycopg.Connection[tuple[object, ...]]", place: PostgresUrl) -> None:
-    """End, as an administrator would, the connections whose names lead to this schema, and wait until they are gone."""
+    """Terminate the connections that use this schema, as an administrator would, and wait until they have ended."""
     ended = database.execute(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE application_name = 'streamrag' AND pid <> pg_backend_pid()"

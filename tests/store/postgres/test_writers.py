@@ -1,4 +1,4 @@
-"""Many may write to one collection at once, each into folders of its own."""
+"""Concurrent writers to different folders of one collection."""
 
 from contextlib import closing
 
