@@ -101,7 +101,7 @@ def test_a_hint_that_removes_names_the_collection_that_was_named(cli_with_notes:
     assert cli_with_notes.run("ingest", "-c", "herbs", "notes").code == 0
     tried = cli_with_notes.run("ingest", "--remove", "notes", "-c", "herbs")
 
-    assert tried.stderr.endswith("removes them): streamrag ingest --remove notes --dry-run -v -c herbs\n")
+    assert tried.stderr.endswith("of --dry-run -v: streamrag ingest --remove notes --dry-run -v -c herbs\n")
 
 
 def test_few_documents_are_removed_without_asking(cli_with_notes: WarmCommandLine) -> None:
