@@ -111,7 +111,7 @@ def fill(place: StoreAddress, synthetic: Synthetic, folder: str, *, rebuild: boo
 def ask(place: StoreAddress, synthetic: Synthetic) -> dict[str, float]:
     exact = np.argsort(-(synthetic.questions @ synthetic.vectors.T), axis=1)[:, :10]
     telling = [f"{number} w{100 + number} w{2000 + 7 * number} w{20 + number % 9}" for number in range(QUESTIONS)]
-    with closing(open_store(place).reader("default")) as reader, reader.reading():
+    with closing(open_store(place).reader("default")) as reader, reader.snapshot():
         reader.nearest(synthetic.questions[0], 10)
         found = [{each for each, _ in reader.nearest(question, 100)[:10]} for question in synthetic.questions]
         nearest = timed(lambda number: reader.nearest(synthetic.questions[number], 100))

@@ -174,7 +174,7 @@ class Raw:
         from chromadb.config import Settings as ChromaSettings
 
         layout = Layout(store, _COLLECTION)
-        current = layout.current()
+        current = layout.active_epoch()
         assert current is not None
         # Another spelling of the path than the store's own, as clients of one path share their index.
         path = f"{layout.vectors(current.epoch)}/../vectors"

@@ -105,7 +105,7 @@ def test_a_damaged_file_is_named_as_damage(tmp_path: Path, name: str, damage: st
     assert (caught.value.message, caught.value.code, caught.value.hint) == (
         "the built-in embedding model is missing or damaged",
         "embedding_damaged",
-        "pip install --force-reinstall streamrag",
+        "reinstall it: pip install --force-reinstall streamrag",
     )
 
 
@@ -143,5 +143,5 @@ def test_an_unknown_name_is_refused_with_the_accepted_forms(name: str) -> None:
     assert caught.value.code == "unknown_embedding"
     assert "\x1b" not in caught.value.message
     assert caught.value.hint == (
-        "export STREAMRAG_EMBEDDING=builtin   (or openai:MODEL, such as openai:text-embedding-3-small)"
+        "use builtin or openai:MODEL, such as: export STREAMRAG_EMBEDDING=openai:text-embedding-3-small"
     )

@@ -247,7 +247,7 @@ def json_body(text: str) -> Reply:
 
 
 NO_VECTORS = "something that is not a list of vectors"
-NO_DIRECTION = "a vector without a direction (zero, NaN or infinite)"
+NO_DIRECTION = "a vector that is zero, NaN or infinite"
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_vectors_of_another_length_than_before_are_malformed() -> None:
     with OpenAIServer(embeddings=[GOOD, vectors([1.0, 2.0])]) as server:
         embedder = embedder_of(server.base_url)
         embedder.embed_query("one")
-        with pytest.raises(ModelServerError, match="sent vectors of 2 numbers, before of 3"):
+        with pytest.raises(ModelServerError, match="sent vectors of 2 numbers after vectors of 3"):
             embedder.embed_query("two")
 
 

@@ -8,7 +8,7 @@ from streamrag_cli.answer.quoting import sentences_of
 from streamrag_cli.answer.sentences import Sentence
 from streamrag_cli.display_names import name_of_copy
 from streamrag_cli.model import Chunk, Hit, Source
-from streamrag_cli.retrieval.lexical import holds
+from streamrag_cli.retrieval.lexical import contains_code
 from streamrag_cli.retrieval.search import TermWeights
 from streamrag_cli.store.stemming import stems
 from streamrag_cli.text import excerpt, sanitise_line
@@ -34,7 +34,7 @@ def as_sources(
     for hit, of_hit in zip(hits, found, strict=True):
         of_language = term_weights[hit.language]
         weights = [sum(of_language.get(term, 0.0) for term in set(next(words))) for _ in of_hit]
-        with_code = [holds(f"{each.text} {each.block.words}", codes) for each in of_hit]
+        with_code = [contains_code(f"{each.text} {each.block.words}", codes) for each in of_hit]
         is_asked = [each.role == "fact" and asked_by(each.text, question, hit.chunk.title) == "name" for each in of_hit]
         order = [*zip(with_code, is_asked, weights, strict=True)]
         best = max(range(len(of_hit)), key=order.__getitem__, default=0)

@@ -260,7 +260,7 @@ async def _what_is_searched(retriever: Retriever, library: SharedResources) -> s
 
 
 def _counted(reader: Reader, cancellation: Cancellation) -> Counts:
-    with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
+    with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
         return reader.counts()
 
 

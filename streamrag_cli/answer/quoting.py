@@ -21,7 +21,7 @@ from streamrag_cli.answer.sentences import Sentence, sentences
 from streamrag_cli.documents.formats import inline_markup, text_kind
 from streamrag_cli.model import Chunk, Hit
 from streamrag_cli.retrieval.embedder import Embedder
-from streamrag_cli.retrieval.lexical import has_option, holds, options
+from streamrag_cli.retrieval.lexical import contains_code, has_option, options
 from streamrag_cli.retrieval.search import Retrieved, TermWeights
 from streamrag_cli.setting_row import MAX_TOP_K
 from streamrag_cli.store.stemming import stems
@@ -100,7 +100,7 @@ def pick_quotes(
         return []
     judged = [_judged(hit, sentence) for hit, sentence in candidates]
     lexical = lexical_scores(judged, [hit.language for hit, _ in candidates], term_weights)
-    with_code = [holds(text, found.codes) for text in judged]
+    with_code = [contains_code(text, found.codes) for text in judged]
     if len(candidates) > EMBEDDED:
         best = sorted(range(len(candidates)), key=lambda index: (not with_code[index], -sum(lexical[index])))
         kept = sorted(best[:EMBEDDED])

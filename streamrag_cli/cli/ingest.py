@@ -71,7 +71,7 @@ def command(
         dry_run=dry_run,
         environment=process.environment,
         allow_empty=allow_empty,
-        consent=_confirmation_for(process, yes=yes),
+        confirmation=_confirmation_for(process, yes=yes),
     )
     renderer = ingest_renderer(
         json=json, jsonl=jsonl, quiet=quiet, plain=plain, verbose=verbose, out=process.out, err=process.err
@@ -90,7 +90,7 @@ def _confirmation_for(process: Process, *, yes: bool) -> "Confirmation":
         return process.stdin.readline().strip().lower() in {"y", "yes"}
 
     can_ask = process.stdin.isatty() and process.err.isatty()
-    return Confirmation(given=yes, ask=ask if can_ask else None)
+    return Confirmation(granted=yes, ask=ask if can_ask else None)
 
 
 def _check(paths: Sequence[str], *, remove: bool, remove_all: bool, rebuild: bool) -> None:

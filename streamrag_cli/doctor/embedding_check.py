@@ -9,7 +9,7 @@ from streamrag_cli.errors import StoreError
 from streamrag_cli.retrieval.retriever import embedder_for
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.backend import CollectionStatus, status_of
-from streamrag_cli.store.interface import another_embedding
+from streamrag_cli.store.interface import dimension_mismatch, embedding_mismatch
 from streamrag_cli.store.registry import open_store
 
 _TEXT: Final = "How long is a trial?"
@@ -23,15 +23,13 @@ def check_embedding(settings: Settings) -> Iterator[Finding]:
     collection = _collection(settings)
     embedder = embedder_for(settings, made_with=collection.embedding if collection else None)
     if collection and embedder.name != collection.embedding:
-        raise another_embedding(settings.collection, made_with=collection.embedding, asked=embedder.name)
+        raise embedding_mismatch(settings.collection, stored=collection.embedding, requested=embedder.name)
     started_s = time.perf_counter()
     vector = embedder.embed_query(_TEXT)
     elapsed_ms = (time.perf_counter() - started_s) * 1000
     dimension = len(vector)
-    if collection and collection.dimension not in {None, dimension}:
-        raise another_embedding(
-            settings.collection, made_with=f"{collection.dimension} dimensions", asked=f"{dimension} dimensions"
-        )
+    if collection and collection.dimension is not None and collection.dimension != dimension:
+        raise dimension_mismatch(settings.collection, stored=collection.dimension, returned=dimension)
     result = f"{embedder.name} returned a vector of {dimension} dimensions in {elapsed_ms:,.0f} ms"
     match = f", matching the collection {settings.collection!r}" if collection else ""
     yield ok("embedding", result + match, figures={"dimension": dimension, "elapsed_ms": round(elapsed_ms, 1)})

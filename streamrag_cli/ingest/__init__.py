@@ -1,1 +1,1 @@
-"""The ingest pipeline: files under some paths -> documents, chunks and vectors in a collection, said as events."""
+"""The ingest pipeline: syncs a collection with the files under some paths, and reports progress as events."""

@@ -1,8 +1,8 @@
-"""The second stage of an ingest: batches of texts become vectors in a thread of its own.
+"""The second stage of an ingest: embeds batches of texts in its own thread.
 
-A batch is embedded longest text first, whatever document a text is from, so that where texts are embedded side by
-side all come to an end together. The same text is embedded once in a batch, and not again if it came by lately:
-licences, footers and copies repeat.
+The texts of a batch are embedded longest first, regardless of their document, so that concurrent workers finish at the
+same time. Each text is embedded once per batch, and recent texts are cached, because licences, footers and copies
+repeat.
 """
 
 from collections import OrderedDict
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
 
 class Passage(NamedTuple):
-    """The vector of a text, and the packed states of its tokens or b""."""
+    """The vector of a text, and its packed token states (b"" if it has none)."""
 
     vector: "NDArray[np.float32]"
     token_states: bytes
 
 
-class EmbedAhead:
-    """Embeds batches one after the other, in a thread. Leaving it breaks off what is under way.
+class BatchEmbedder:
+    """Embeds batches one after the other, in a thread. Leaving the context cancels the current batch.
 
-    After a batch that failed those behind it fail as well: a server that is gone is not asked once more for each.
+    After a failed batch the following ones fail as well, so that a dead server is not asked again for each of them.
     """
 
     def __init__(self, embedder: Embedder, *, remembered_texts: int) -> None:
-        """What was made of the last `remembered_texts` is kept for texts that come again."""
+        """The embeddings of the last `remembered_texts` texts are cached."""
         self._embedder = embedder
         self._remembered_texts = remembered_texts
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed-batches")
         self._stopped = Cancellation()
-        self._wanted: _CancellableTexts | None = None
+        self._current: _CancellableTexts | None = None
         self._recent: OrderedDict[bytes, Passage] = OrderedDict()
 
     def __enter__(self) -> Self:
@@ -54,14 +54,14 @@ class EmbedAhead:
 
     @property
     def share_done(self) -> float:
-        """How much of the batch under way is embedded, 0 to 1. For any thread."""
-        wanted = self._wanted
-        return wanted.share_taken if wanted else 0.0
+        """The share of the current batch that is embedded, 0 to 1. Can be called from any thread."""
+        current = self._current
+        return current.share_taken if current else 0.0
 
     def begin(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> Future[EmbeddedPassages]:
-        """Start on the next batch: one row for each text, in their order. Fails as `Embedder.embed_documents` does.
+        """Submit the next batch. The result has one row per text, in order; raises like `Embedder.embed_documents`.
 
-        `known` has the texts that need no embedding.
+        `known` has the embeddings of texts that the store already contains.
         """
         return self._thread.submit(self._embed, texts, known)
 
@@ -72,44 +72,44 @@ class EmbedAhead:
             self._stopped.cancel()
             raise
         finally:
-            self._wanted = None
+            self._current = None
 
     def _passages(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> EmbeddedPassages:
         keys = [sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
-        found = {key: self._recent[key] for key in keys if key in self._recent}
-        found |= {key: known[text] for key, text in zip(keys, texts, strict=True) if text in known}
-        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
+        passages = {key: self._recent[key] for key in keys if key in self._recent}
+        passages |= {key: known[text] for key, text in zip(keys, texts, strict=True) if text in known}
+        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in passages}
         by_length = sorted(new, key=lambda key: -len(new[key]))
-        self._wanted = _CancellableTexts([new[key] for key in by_length], self._stopped)
-        made = embed_passages(self._embedder, self._wanted, self._stopped)
-        if new and any(passage.vector.shape != made.vectors[0].shape for passage in found.values()):
-            # The service has another model under the same name. The store says so, once it has vectors of one kind.
+        self._current = _CancellableTexts([new[key] for key in by_length], self._stopped)
+        made = embed_passages(self._embedder, self._current, self._stopped)
+        if new and any(passage.vector.shape != made.vectors[0].shape for passage in passages.values()):
+            # The server now has another model under the same name. The store rejects vectors of another dimension.
             self._recent.clear()
             return self._passages(texts, {})
         states = made.token_states or [b""] * len(new)
-        found.update(zip(by_length, map(Passage, made.vectors, states), strict=True))
-        self._remember(found)
+        passages.update(zip(by_length, map(Passage, made.vectors, states), strict=True))
+        self._remember(passages)
         if not texts:
             return made
-        import numpy as np  # the embedder has brought it
+        import numpy as np  # the embedder has imported it
 
-        passages = [found[key] for key in keys]
+        in_order = [passages[key] for key in keys]
         return EmbeddedPassages(
-            np.stack([passage.vector for passage in passages]), [passage.token_states for passage in passages]
+            np.stack([passage.vector for passage in in_order]), [passage.token_states for passage in in_order]
         )
 
-    def _remember(self, found: "dict[bytes, Passage]") -> None:
-        for key, passage in list(found.items())[-self._remembered_texts :]:
+    def _remember(self, passages: "dict[bytes, Passage]") -> None:
+        for key, passage in list(passages.items())[-self._remembered_texts :]:
             self._recent.pop(key, None)
-            self._recent[key] = passage._replace(vector=passage.vector.copy())  # a row alone would keep its whole batch
+            self._recent[key] = passage._replace(vector=passage.vector.copy())  # a view keeps its whole batch alive
         while len(self._recent) > self._remembered_texts:
             self._recent.popitem(last=False)
 
 
 class _CancellableTexts(Sequence[str]):
-    """Texts that can be had until nobody wants their vectors any more: then whoever is embedding them fails.
+    """A sequence of texts that raises EmbeddingCancelledError after cancellation, which stops the embedder.
 
-    An embedder takes each text, or slice of texts, when it is about to embed it.
+    Embedders access each text, or slice of texts, directly before they embed it.
     """
 
     def __init__(self, texts: Sequence[str], stopped: Cancellation) -> None:
@@ -120,7 +120,7 @@ class _CancellableTexts(Sequence[str]):
 
     @property
     def share_taken(self) -> float:
-        """By characters: the texts are embedded longest first."""
+        """The share of the characters that the embedder has taken, 0 to 1."""
         return min(1.0, self._taken / self._chars)
 
     def __len__(self) -> int:
@@ -135,10 +135,10 @@ class _CancellableTexts(Sequence[str]):
     def __getitem__(self, index: int | slice) -> str | Sequence[str]:
         if self._stopped.is_cancelled:
             raise EmbeddingCancelledError
-        found = self._texts[index]
-        self._taken += len(found) if isinstance(found, str) else sum(map(len, found))
-        return found
+        texts = self._texts[index]
+        self._taken += len(texts) if isinstance(texts, str) else sum(map(len, texts))
+        return texts
 
 
 class EmbeddingCancelledError(Exception):
-    """The ingest has ended before these texts were embedded. Nobody sees it but who looks at a batch's future."""
+    """The ingest ended before these texts were embedded. Only visible in the future of a batch."""

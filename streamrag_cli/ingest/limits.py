@@ -1,16 +1,17 @@
-"""How much an ingest does ahead of what is written, and when it reports progress."""
+"""Limits of prefetching and progress reports of an ingest."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestLimits:
-    """`batch_chunks` are embedded and written together; so many documents without chunks are a batch as well.
+    """`batch_chunks` chunks, or as many documents without chunks, are embedded and written together.
 
-    `batches_ahead` may be with the embedder while another is written: one under way, and the next. Up to `events_ahead`
-    events of unchanged files wait for a batch before them. Files are read ahead up to `files_ahead` and `bytes_ahead`;
-    a larger one is read alone. Vectors of the last `remembered_texts`, under 2 kB each, are not made again. What takes
-    `quiet_s` seconds is reported every `tick_s`.
+    While one batch is written, `batches_ahead` may be with the embedder: the current one and the next. Up to
+    `events_ahead` events of unchanged files wait for an earlier batch. Files are read ahead up to `files_ahead` files
+    and `bytes_ahead` bytes; a larger file is read by itself. Vectors of the last `remembered_texts` texts, less than
+    2 kB each, are cached. If a step takes longer than `progress_after_s`, progress is reported every
+    `progress_every_s`.
     """
 
     batch_chunks: int = 256
@@ -19,5 +20,5 @@ class IngestLimits:
     files_ahead: int = 64
     bytes_ahead: int = 4_000_000
     remembered_texts: int = 512
-    quiet_s: float = 1.0
-    tick_s: float = 0.2
+    progress_after_s: float = 1.0
+    progress_every_s: float = 0.2

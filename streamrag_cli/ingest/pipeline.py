@@ -1,7 +1,7 @@
-"""Brings a collection in line with the files under some paths: add new, re-do changed, drop deleted.
+"""Syncs a collection with the files under some paths: adds new ones, updates changed ones, removes deleted ones.
 
-Files are read ahead by a bounded amount and written in batches, so memory does not grow with their number. A document
-is in the store as a whole or not at all, and one bad file never stops the rest.
+A bounded number of files is read ahead, and documents are written in batches, so memory does not grow with the number
+of files. Each document is written atomically, and one unreadable file never stops the rest.
 """
 
 import time
@@ -12,23 +12,23 @@ from typing import Final
 
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.events import IngestEvent, IngestStarted, Notice, as_event
-from streamrag_cli.ingest.embedding import EmbedAhead
+from streamrag_cli.ingest.embedding import BatchEmbedder
 from streamrag_cli.ingest.progress import done_event
-from streamrag_cli.ingest.reading import FileReading
+from streamrag_cli.ingest.reading import FileReader
 from streamrag_cli.ingest.removal import remove, remove_all
 from streamrag_cli.ingest.roots import (
     IngestRequest,
     missing_root_notices,
     missing_stored_roots,
     reject_missing_paths,
-    roots_of,
+    roots_to_ingest,
 )
-from streamrag_cli.ingest.run import Run
+from streamrag_cli.ingest.run import IngestRun
 from streamrag_cli.ingest.safeguards import confirm_rebuild, reject_missing_roots, survey_folders
 from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.retriever import embedder_for
 from streamrag_cli.settings import Settings
-from streamrag_cli.store.interface import Manifest, Writer, vectors_made_with
+from streamrag_cli.store.interface import Manifest, Writer, bound_embedding
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line
 
@@ -38,7 +38,7 @@ _BYTES_PER_MB: Final = 1_000_000
 
 
 def ingest(request: IngestRequest, settings: Settings, embedder: Embedder | None = None) -> Iterator[IngestEvent]:
-    """Run an ingest; see `events` for the order of its events. `embedder` replaces the one that the settings name."""
+    """Run an ingest; see `events` for the order of its events. `embedder` replaces that of the settings."""
     try:
         yield from ingest_or_raise(request, settings, embedder)
     except StreamragError as error:
@@ -48,53 +48,53 @@ def ingest(request: IngestRequest, settings: Settings, embedder: Embedder | None
 def ingest_or_raise(
     request: IngestRequest, settings: Settings, embedder: Embedder | None = None
 ) -> Iterator[IngestEvent]:
-    """The same, but a failure that ends the ingest is raised as StreamragError instead of said."""
+    """Like `ingest`, but raises StreamragError instead of yielding an error event."""
     started = time.perf_counter()
     reject_missing_roots(request, settings)
-    roots = roots_of(request, settings)
+    roots = roots_to_ingest(request, settings)
     reject_missing_paths(request, settings)
     confirm_rebuild(request, settings)
-    looked_at = survey_folders(roots, request, settings)
+    survey = survey_folders(roots, request, settings)
     if embedder is None:
-        embedder = embedder_for(settings, made_with=_vectors_made_with(settings, rebuild=request.rebuild))
-    yield IngestStarted(documents=looked_at.files, collection=settings.collection, embedding=embedder.name)
+        embedder = embedder_for(settings, made_with=_bound_embedding(settings, rebuild=request.rebuild))
+    yield IngestStarted(documents=survey.files, collection=settings.collection, embedding=embedder.name)
     yield from missing_root_notices(request, settings)
     store = open_store(settings.store)
     with ExitStack() as stack:
         limit_bytes = settings.max_file_mb * _BYTES_PER_MB
-        reading = stack.enter_context(FileReading(limit_bytes=limit_bytes, wants_chunks=not request.dry_run))
+        reading = stack.enter_context(FileReader(limit_bytes=limit_bytes, wants_chunks=not request.dry_run))
         if request.dry_run:
             catalog: Manifest | None = None
             if not request.rebuild:
                 catalog = stack.enter_context(store.manifest(settings.collection))
-            run = Run(catalog, reading, request, looked_at)
+            run = IngestRun(catalog, reading, request, survey)
             yield from run.compare(roots)
         else:
             opened = store.writer(settings.collection, embedding=embedder.name, rebuild=request.rebuild)
             writer = stack.enter_context(opened)
             yield from _repair(writer, embedder)
-            writer.add_roots(map(str, {*roots, *looked_at.mounts}))
+            writer.add_roots(map(str, {*roots, *survey.mounts}))
             catalog = writer.catalog
-            embedding = EmbedAhead(embedder, remembered_texts=request.limits.remembered_texts)
-            run = Run(catalog, reading, request, looked_at)
+            embedding = BatchEmbedder(embedder, remembered_texts=request.limits.remembered_texts)
+            run = IngestRun(catalog, reading, request, survey)
             yield from run.sync(roots, writer, stack.enter_context(embedding))
         chunks = catalog.counts().chunks if catalog else 0
         yield from missing_stored_roots(request, settings, catalog)
     for root in run.unread_roots(roots):
         shown = sanitise_line(request.shown_name(root))
-        left_out = f"nothing was read in {shown}; -v says what was left out"
-        yield Notice(message=left_out if run.skipped else f"no file was found in {shown}", code="nothing_read")
-    ended = done_event(
+        message = f"no file was read in {shown}; -v lists the skipped files"
+        yield Notice(message=message if run.skipped else f"no file was found in {shown}", code="nothing_read")
+    done = done_event(
         run.counts, chunks_written=run.chunks_written, chunks=chunks, started=started, dry_run=request.dry_run
     )
-    yield replace(ended, skipped=dict(run.skipped), unsupported=dict(run.unsupported))
+    yield replace(done, skipped=dict(run.skipped), unsupported=dict(run.unsupported))
 
 
-def _vectors_made_with(settings: Settings, *, rebuild: bool) -> str | None:
-    """The embedding of the collection's vectors; None where it never had any, or where it is too damaged to tell."""
+def _bound_embedding(settings: Settings, *, rebuild: bool) -> str | None:
+    """The embedder of the collection; None if it never had vectors, or if a rebuild replaces a damaged one."""
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
-            return vectors_made_with(manifest) if manifest else None
+            return bound_embedding(manifest) if manifest else None
     except StoreError:
         if rebuild:
             return None
@@ -102,6 +102,6 @@ def _vectors_made_with(settings: Settings, *, rebuild: bool) -> str | None:
 
 
 def _repair(writer: Writer, embedder: Embedder) -> Iterator[Notice]:
-    mended = writer.repair(embedder.embed_documents)
-    if mended:
-        yield Notice(message=f"an earlier ingest was interrupted; {mended} vectors put right", code="repaired")
+    repaired = writer.repair(embedder.embed_documents)
+    if repaired:
+        yield Notice(message=f"repaired {repaired} vectors after an interrupted ingest", code="repaired")

@@ -1,6 +1,6 @@
-"""How the stages of an ingest run side by side: each is a generator that starts work ahead of what is asked of it.
+"""Runs the stages of an ingest concurrently: each is a generator that starts work before its results are requested.
 
-Only the last one waits, for all of them at once; the others hand on a `Waiting`.
+Only the last stage waits, for all stages together; the others yield a `Waiting`.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 
 class Step(Protocol):
-    """One piece of work: what has to be done before its result is there, or None if it is."""
+    """One piece of work. Its `future` is None if the result is already available."""
 
     @property
     def future(self) -> "Future[Any] | None": ...
@@ -19,22 +19,22 @@ class Step(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Nothing is ready. `steps` are those waited for, the last stage's first; when one is done there may be more."""
+    """No result is ready. `steps` are the pending ones, the last stage's first; when one is done, continue."""
 
     steps: tuple[Step, ...]
 
 
-Item: TypeAlias = Any  # of a type variable mypy makes `object` where items are a union
+Item: TypeAlias = Any  # a type variable would become `object` in mypy if items are a union
 Started = TypeVar("Started", bound=Step)
 
 
 def prefetch(
     items: Iterable[Item | Waiting], start: Callable[[Item], Started], *, weight: Callable[[Item], int], size: int
 ) -> Iterator[Started | Waiting]:
-    """Start each item as soon as there is space for its weight within `size`, and yield them in order when done.
+    """Start each item when its weight fits within `size`, and yield the started items in order when they are done.
 
-    An item that is heavier is started when nothing is before it. What needs no work is yielded before anything more
-    is started.
+    An item that is heavier than `size` is started when no other is pending. Items that need no work are yielded before
+    any other is started.
     """
     source = iter(items)
     following = next(source, None)

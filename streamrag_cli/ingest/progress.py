@@ -13,7 +13,7 @@ _ACTIONS: Final[tuple[DocumentAction, ...]] = get_args(DocumentAction)
 def done_event(
     counts: Mapping[DocumentAction, int], *, chunks_written: int, chunks: int, started: float, dry_run: bool
 ) -> IngestDone:
-    """`started` is a reading of `perf_counter`; an action without a count had nothing to do."""
+    """The final event. `started` is a value of `perf_counter`; actions that are not in `counts` get 0."""
     return IngestDone(
         counts={action: counts.get(action, 0) for action in _ACTIONS},
         chunks_written=chunks_written,
@@ -26,7 +26,7 @@ def done_event(
 def document_event(
     source: str, action: DocumentAction, *, chunks: int = 0, reason: str = "", code: str = ""
 ) -> DocumentSeen:
-    """The event, with names that are safe to show."""
+    """The event for one document, with a sanitised name and reason."""
     return DocumentSeen(
         source=sanitise_line(source), action=action, chunks=chunks, reason=sanitise_line(reason), code=code
     )

@@ -1,6 +1,6 @@
-"""The first stage of an ingest: files are read, parsed and cut in a thread of its own, ahead of who needs them.
+"""The first stage of an ingest: reads, parses and chunks files in its own thread, ahead of the next stage.
 
-It knows neither the store nor the embedding, and nobody else has its `Loader`.
+It depends neither on the store nor on the embedder, and it is the only user of its `Loader`.
 """
 
 from collections.abc import Sequence
@@ -16,18 +16,17 @@ from streamrag_cli.documents.sandbox import Loader
 from streamrag_cli.documents.withheld import Withheld, withhold_reason, withhold_reason_for_text
 from streamrag_cli.errors import DocumentError
 from streamrag_cli.events import DocumentAction
-from streamrag_cli.ingest.compare import read_record, renewed
+from streamrag_cli.ingest.compare import read_record, refreshed
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.languages import ENGLISH, language_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileResult:
-    """What is to become of one path that was found, and why. `shown` is its name for the person who ingests it.
+    """The planned action for one discovered path, and its reason. `shown` is its display name.
 
-    `record` is what to store, with its chunks, of a file that is added or changed, and what to renew of an unchanged
-    one, if there is anything. `code` says in a word why it was skipped. `is_kept` is false where what the store has
-    of the path, if anything, is to go.
+    For an added or changed file, `record` and `chunks` are to be stored; for an unchanged one, `record` is its new
+    metadata, if any. `code` is why it was skipped. If `keeps_stored` is false, its stored document must be removed.
     """
 
     path: str
@@ -40,26 +39,26 @@ class FileResult:
 
     @property
     def future(self) -> None:
-        """Nothing has to be waited for."""
+        """Always None: the result is already available."""
 
     @property
-    def is_kept(self) -> bool:
-        return self.action not in {"skipped", "deleted"}  # of one that cannot be read now, the store keeps what it has
+    def keeps_stored(self) -> bool:
+        return self.action not in {"skipped", "deleted"}  # a file that cannot be read now keeps its stored document
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A file that is being examined, and its shown name."""
+    """A file that is being read, and its display name."""
 
     future: "Future[FileResult]"
     shown: str
 
 
-class FileReading:
-    """Examines files one after the other, in a thread. Leaving it ends its worker, amid a file if need be."""
+class FileReader:
+    """Reads files one after the other, in a thread. Leaving the context stops its worker, even during a file."""
 
     def __init__(self, *, limit_bytes: int, wants_chunks: bool) -> None:
-        """`limit_bytes` is the largest file; without `wants_chunks` files are only compared."""
+        """`limit_bytes` is the maximum file size; without `wants_chunks`, files are only compared."""
         self._limit_bytes = limit_bytes
         self._wants_chunks = wants_chunks
         self._loader = Loader()
@@ -69,15 +68,15 @@ class FileReading:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Not waited for: a file under way is nobody's any more, and who interrupts an ingest wants it to end.
+        # Do not wait: the current file is no longer needed, and an interrupted ingest should end quickly.
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._loader.close()
 
     def begin(self, found: FoundFile, source: str, known: DocumentRecord | None, *, shown: str) -> Reading:
-        """Start on the next file, which is stored as `source`; `known` is what the store has of it."""
-        return Reading(self._thread.submit(self._examine, found, source, known, shown), shown)
+        """Submit the next file, which is stored under the name `source`; `known` is its stored record."""
+        return Reading(self._thread.submit(self._read_or_fail, found, source, known, shown), shown)
 
-    def _examine(self, found: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> FileResult:
+    def _read_or_fail(self, found: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> FileResult:
         try:
             return self._read(found, source, known, shown)
         except DocumentError as error:
@@ -95,16 +94,16 @@ class FileReading:
         path = found.path
         record, raw = read_record(found, source, limit_bytes=self._limit_bytes)
         if why := withhold_reason(found, raw):
-            return _left_out(found, shown, why)
-        if known and (same := renewed(known, record)):
+            return _withheld_result(found, shown, why)
+        if known and (same := refreshed(known, record)):
             return FileResult(path=found.name, shown=shown, action="unchanged", record=same)
         if not found.is_named and not content_matches_name(path, raw.data):
-            return _left_out(found, shown, Withheld("unsupported", "not what its name stands for"))
+            return _withheld_result(found, shown, Withheld("unsupported", "its content does not match its file name"))
         note, chunks = "", []
         if self._wants_chunks:
             document = self._loader.load(path, raw)
             if why := withhold_reason_for_text(found, document):
-                return _left_out(found, shown, why)
+                return _withheld_result(found, shown, why)
             document = replace(document, title=document.title or title_from_name(path, found.root))
             chunks = list(chunk(document))
             is_prose = text_kind(found.path) == "prose"
@@ -119,5 +118,5 @@ def deleted(found: FoundFile, shown: str) -> FileResult:
     return FileResult(path=found.name, shown=shown, action="deleted", reason="no longer exists")
 
 
-def _left_out(found: FoundFile, shown: str, why: Withheld) -> FileResult:
+def _withheld_result(found: FoundFile, shown: str, why: Withheld) -> FileResult:
     return FileResult(path=found.name, shown=shown, action="skipped", reason=why.reason, code=why.code)

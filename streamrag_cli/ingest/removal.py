@@ -1,4 +1,4 @@
-"""Takes documents, or a whole collection, out of the store; the files are not touched."""
+"""Removes documents or a whole collection from the store. Files are not changed."""
 
 import shlex
 import time
@@ -19,7 +19,7 @@ from streamrag_cli.text import sanitise_line
 
 
 def remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
-    """Take the documents at or below the paths out of the collection."""
+    """Remove the documents at or below the paths from the collection."""
     try:
         yield from _remove(request, settings)
     except StreamragError as error:
@@ -27,7 +27,7 @@ def remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
 
 
 def remove_all(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
-    """Remove the collection with everything in it, also one that is damaged."""
+    """Remove the whole collection, even if it is damaged."""
     try:
         yield from _remove_all(request, settings)
     except StreamragError as error:
@@ -45,11 +45,11 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
         records, chunks = _records_under(manifest, below), manifest.counts().chunks
         roots = _roots_under(manifest, below)
     if not records and not roots:
-        missing = sanitise_line(", ".join(map(str, request.paths)))
-        raise UsageError(f"nothing from {missing} in the store", code="not_ingested", hint="streamrag status")
-    given = shlex.join(map(str, request.paths))
+        paths = sanitise_line(", ".join(map(str, request.paths)))
+        raise UsageError(f"the store has no documents from {paths}", code="not_ingested", hint="streamrag status")
+    arguments = shlex.join(map(str, request.paths))
     where = f"below {', '.join(map(str, below))} from the collection {settings.collection!r}"
-    confirm_removal(len(records), where, request, command=f"streamrag ingest --remove {given}")
+    confirm_removal(len(records), where, request, command=f"streamrag ingest --remove {arguments}")
     yield IngestStarted(documents=len(records), collection=settings.collection, embedding=made_with)
     if not request.dry_run:
         with store.writer(settings.collection, embedding=made_with) as writer:
@@ -64,8 +64,8 @@ def _remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]
 
 
 def _records_under(manifest: Manifest, paths: Sequence[Path]) -> list[DocumentRecord]:
-    found = {record.path: record for path in paths for record in manifest.documents_under(str(path))}
-    return list(found.values())
+    records = {record.path: record for path in paths for record in manifest.documents_under(str(path))}
+    return list(records.values())
 
 
 def _roots_under(manifest: Manifest, paths: Sequence[Path]) -> list[str]:
@@ -74,7 +74,7 @@ def _roots_under(manifest: Manifest, paths: Sequence[Path]) -> list[str]:
 
 def _remove_all(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
     started = time.perf_counter()
-    records, made_with, chunks = _all_there_is(settings)
+    records, made_with, chunks = _contents(settings)
     command = f"streamrag ingest --remove --all -c {shlex.quote(settings.collection)}"
     where = f"and the collection {settings.collection!r} itself"
     confirm_removal(None if records is None else len(records), where, request, command=command)
@@ -87,8 +87,8 @@ def _remove_all(request: IngestRequest, settings: Settings) -> Iterator[IngestEv
     yield done_event({"deleted": len(known)}, chunks_written=0, chunks=chunks, started=started, dry_run=request.dry_run)
 
 
-def _all_there_is(settings: Settings) -> tuple[list[DocumentRecord] | None, str, int]:
-    """The documents, their embedding and how many chunks they have; None if the collection is too damaged to say."""
+def _contents(settings: Settings) -> tuple[list[DocumentRecord] | None, str, int]:
+    """The documents (None if the collection is damaged), the embedder, and the number of chunks."""
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
             if manifest is None:

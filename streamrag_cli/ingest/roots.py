@@ -1,4 +1,4 @@
-"""What an ingest is asked to do: which paths it is about, what the files below them are called, who agrees to what."""
+"""The request of an ingest: its paths, the names of the files below them, and confirmations."""
 
 import os
 import shlex
@@ -20,36 +20,36 @@ from streamrag_cli.text import sanitise_line
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """What a person is asked before an ingest does what takes long or cannot be undone.
+    """The user's confirmation of actions that are slow or cannot be undone.
 
-    `given` in advance, as by `--yes`; else `ask` is called with the question, and is None if nobody can be asked.
+    It is `granted` in advance by `--yes`. Otherwise `ask` is called with the question; None if there is no terminal.
     """
 
-    given: bool = True
+    granted: bool = True
     ask: Callable[[str], bool] | None = None
 
-    def require(self, question: str, *, otherwise: str, hint: str) -> None:
-        """Raise UsageError unless a person agrees: `not_confirmed`, or `confirmation_needed` if nobody can be asked.
+    def require(self, question: str, *, message: str, hint: str) -> None:
+        """Raise UsageError unless the user confirms: `not_confirmed`, or `confirmation_needed` without a terminal.
 
-        `otherwise` says what needs consent, for an error message.
+        `message` describes the action, for the error message.
         """
-        if not self.given and self.ask is None:
-            raise UsageError(f"{otherwise}: this needs --yes", code="confirmation_needed", hint=hint)
-        self.invite(question)
+        if not self.granted and self.ask is None:
+            raise UsageError(f"{message}: this requires --yes", code="confirmation_needed", hint=hint)
+        self.ask_if_possible(question)
 
-    def invite(self, question: str) -> None:
-        """The same, but go on if nobody can be asked."""
-        if not self.given and self.ask is not None and not self.ask(question):
-            raise UsageError("not confirmed: nothing was changed", code="not_confirmed")
+    def ask_if_possible(self, question: str) -> None:
+        """Like `require`, but continue if there is no terminal."""
+        if not self.granted and self.ask is not None and not self.ask(question):
+            raise UsageError("cancelled, nothing was changed", code="not_confirmed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestRequest:
-    """What to ingest. `paths` may be empty only with `rebuild`: then it is what was ingested before.
+    """What to ingest. `paths` may be empty only with `rebuild`, which then ingests all recorded roots.
 
-    `working_directory` is absolute: where relative paths start and what shown names are relative to. It is None if it
-    no longer exists. With `allow_empty` a folder may have nothing to read though the store has documents from there.
-    `environment` is where git's settings of a user are looked for; None is nobody's.
+    `working_directory` is absolute, the base of relative paths and display names; None if it no longer exists. With
+    `allow_empty`, a folder may have no readable files although the store has documents from it. `environment` locates
+    the user's git configuration; None means that there is none.
     """
 
     paths: tuple[Path, ...]
@@ -59,108 +59,111 @@ class IngestRequest:
     dry_run: bool = False
     environment: Mapping[str, str] | None = None
     allow_empty: bool = True
-    consent: Confirmation = field(default_factory=Confirmation)
+    confirmation: Confirmation = field(default_factory=Confirmation)
     limits: IngestLimits = field(default_factory=IngestLimits)
 
     def absolute_paths(self) -> list[Path]:
         """Raises UsageError: `not_utf_8`, `no_working_directory`."""
         if self.working_directory is None and not all(path.is_absolute() for path in self.paths):
             raise UsageError(
-                "the working directory no longer exists, so a relative path leads nowhere",
+                "the working directory no longer exists, so relative paths cannot be resolved",
                 code="no_working_directory",
-                hint="cd, or name absolute paths",
+                hint="change to another directory, or use absolute paths",
             )
         here = self.working_directory or Path("/")
         absolute = [Path(os.path.normpath(here / path)) for path in self.paths]
         for path in absolute:
             if not has_utf_8_name(path):
                 raise UsageError(
-                    f"the name of {sanitise_line(str(path))} is not UTF-8", code="not_utf_8", hint="mv OLD NEW"
+                    f"the name of {sanitise_line(str(path))} is not UTF-8",
+                    code="not_utf_8",
+                    hint="rename it: mv OLD NEW",
                 )
         return absolute
 
     def shown_name(self, path: str | Path) -> str:
-        """The file's name for the person who ingests it."""
+        """The file's name as it is shown to the user."""
         return DisplayNames(self.working_directory, self.home).of(path)
 
-    def removal_of(self, *paths: Path) -> str:
-        """The command that removes what the store has from these paths."""
+    def removal_command(self, *paths: Path) -> str:
+        """The command that removes the documents of these paths from the store."""
         names = DisplayNames(self.working_directory, self.home)
         return f"streamrag ingest --remove {shlex.join(map(names.typed, paths))}"
 
     def stored_name(self, path: Path, root: Path) -> str:
-        """The name for a model and for others who ask over HTTP: it tells nothing of what lies above the folder."""
+        """The name for models and HTTP clients, which does not reveal the folders above `root`."""
         for base in (self.working_directory, root.parent):
             if base is not None and path.is_relative_to(base):
                 return str(path.relative_to(base))
         return str(path)
 
 
-def roots_of(request: IngestRequest, settings: Settings) -> list[Path]:
-    """The absolute paths to ingest, each once, those that lie above others first. Raises UsageError.
+def roots_to_ingest(request: IngestRequest, settings: Settings) -> list[Path]:
+    """The absolute paths to ingest, without duplicates, outer ones first. Raises UsageError.
 
-    What earlier ingests were given below one of them is among them: it was named, so it is not left out for its name.
+    Recorded roots below one of them are included, because explicitly named files are never skipped by their name.
     """
-    given = request.absolute_paths()
-    if request.rebuild and not given:
-        given = _still_there(_recorded(settings))
-    elif given and not request.rebuild:
-        given += _still_there(_below(given, _recorded(settings)))
-    if not given:
-        how = "streamrag ingest --rebuild PATH" if request.rebuild else "streamrag ingest PATH"
-        raise UsageError("no path to ingest", code="no_path", hint=how)
-    return sorted(dict.fromkeys(given), key=lambda path: len(path.parts))
+    paths = request.absolute_paths()
+    if request.rebuild and not paths:
+        paths = _existing(recorded_roots(settings))
+    elif paths and not request.rebuild:
+        paths += _existing(_below(paths, recorded_roots(settings)))
+    if not paths:
+        hint = "streamrag ingest --rebuild PATH" if request.rebuild else "streamrag ingest PATH"
+        raise UsageError("no path to ingest", code="no_path", hint=hint)
+    return sorted(dict.fromkeys(paths), key=lambda path: len(path.parts))
 
 
 def outermost(roots: Sequence[Path]) -> list[Path]:
-    """Those that lie below no other."""
+    """The roots that are not below another one."""
     below = set(_below(roots, roots))
     return [root for root in roots if root not in below]
 
 
 def missing_root_notices(request: IngestRequest, settings: Settings) -> Iterator[Notice]:
-    """A rebuild from what was ingested before cannot bring back what is gone."""
+    """Notices for recorded roots that no longer exist, which a rebuild without paths cannot ingest."""
     if request.rebuild and not request.paths:
-        for root in _recorded(settings):
+        for root in recorded_roots(settings):
             if is_missing(root):
-                message = f"{root} is gone; its documents are left out. To have them again once it is back:"
+                message = f"{root} no longer exists, so its documents were not ingested; to add them once it is back:"
                 message += f" streamrag ingest {shlex.quote(str(root))}"
                 yield Notice(message=sanitise_line(message), code="root_gone")
 
 
 def missing_stored_roots(request: IngestRequest, settings: Settings, manifest: Manifest | None) -> Iterator[Notice]:
-    """What earlier ingests were given and is gone now, though the store still has documents from there.
+    """Notices for recorded roots that no longer exist, although the store still has documents from them.
 
-    It may be a disk that is not mounted, so only a person can say that they are to be removed. The files of a database
-    may be on another machine.
+    The disk may just not be mounted, so only the user can decide to remove them. There are no notices for a store whose
+    files may be on another machine.
     """
     if manifest is None or not open_store(settings.store).has_local_files:
         return
     for root in outermost([Path(root) for root in manifest.roots() if is_missing(Path(root))]):
         if count := sum(1 for _ in manifest.documents_under(str(root))):
             documents = f"{count:,} document{'' if count == 1 else 's'}"
-            message = f"{request.shown_name(root)} is gone, but the store still has {documents} from there"
-            message += f"; to remove them: {request.removal_of(root)}"
+            message = f"{request.shown_name(root)} no longer exists, but the store still has {documents} from it"
+            message += f"; to remove them: {request.removal_command(root)}"
             yield Notice(message=sanitise_line(message), code="root_gone")
 
 
 def reject_missing_paths(request: IngestRequest, settings: Settings) -> None:
-    """Raise UsageError `no_such_path` for a path that is gone and that the store has documents from."""
-    vanished = [path for path in request.absolute_paths() if is_missing(path)]
-    if not vanished:
+    """Raise UsageError `no_such_path` for a path that no longer exists and that the store has documents from."""
+    missing = [path for path in request.absolute_paths() if is_missing(path)]
+    if not missing:
         return
     with suppress(StoreError), open_store(settings.store).manifest(settings.collection) as manifest:
-        for path in vanished:
+        for path in missing:
+            command = request.removal_command(path)
             if manifest and any(True for _ in manifest.documents_under(str(path))):
                 raise UsageError(
                     f"no such file or directory: {path}",
                     code="no_such_path",
-                    hint=f"if it was moved or deleted, remove what the store has of it: {request.removal_of(path)}",
+                    hint=f"if it was moved or deleted, remove its documents from the store: {command}",
                 )
 
 
 def has_utf_8_name(path: Path) -> bool:
-    """Whether the store can keep the path: bytes that are no UTF-8 come as lone surrogates, which SQLite refuses."""
+    """Whether the path can be stored: bytes that are not UTF-8 are lone surrogates, which SQLite rejects."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -173,10 +176,10 @@ def _below(folders: Iterable[Path], paths: Iterable[Path]) -> list[Path]:
     return [path for path in paths if not above.isdisjoint(path.parents)]
 
 
-def _still_there(roots: Iterable[Path]) -> list[Path]:
+def _existing(roots: Iterable[Path]) -> list[Path]:
     return [root for root in roots if not is_missing(root)]
 
 
-def _recorded(settings: Settings) -> list[Path]:
-    """The absolute paths that earlier ingests were given."""
+def recorded_roots(settings: Settings) -> list[Path]:
+    """The absolute paths of earlier ingests."""
     return [Path(root) for root in open_store(settings.store).roots(settings.collection)]

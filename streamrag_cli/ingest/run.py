@@ -1,8 +1,7 @@
-"""One pass over the files below some paths: each is compared, read if it must be, and written.
+"""One pass over the files under some paths: compares each file, reads it if necessary, and writes it.
 
-Three things go on side by side: files are read, parsed and cut (`reading`), batches are embedded (`embedding`), and
-the caller's thread finds files and does all that touches the store. The events and their order do not depend on
-which of them is ahead.
+Three threads run concurrently: one reads, parses and chunks files (`reading`), one embeds batches (`embedding`), and
+the caller's thread compares files and accesses the store. The events and their order do not depend on the timing.
 """
 
 import os
@@ -16,10 +15,10 @@ from typing import Final, TypeAlias
 from streamrag_cli.documents.discovery_results import Found, FoundFile, SkippedPath, UnreadableDirectory
 from streamrag_cli.events import DocumentAction, DocumentSeen, FileProgress
 from streamrag_cli.ingest.compare import is_unchanged_by_stat
-from streamrag_cli.ingest.embedding import EmbedAhead
+from streamrag_cli.ingest.embedding import BatchEmbedder
 from streamrag_cli.ingest.prefetch import Waiting, prefetch
 from streamrag_cli.ingest.progress import document_event
-from streamrag_cli.ingest.reading import FileReading, FileResult, Reading
+from streamrag_cli.ingest.reading import FileReader, FileResult, Reading
 from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, outermost
 from streamrag_cli.ingest.safeguards import FolderSurvey
 from streamrag_cli.ingest.writing import as_events, write
@@ -27,22 +26,22 @@ from streamrag_cli.missing_files import is_missing
 from streamrag_cli.store.interface import Manifest, Writer
 
 _FAILS_IF_NAMED: Final = frozenset({"binary", "not_a_regular_file"})
-"""Why a file is skipped that is a failure if this ingest was asked for the file itself."""
+"""Reasons to skip a file that are failures if the user named the file explicitly."""
 _Candidate: TypeAlias = tuple[Found, os.stat_result | None]
 
 
-class Run:
-    """One pass. `counts` and `chunks_written` say what became of the files, `skipped` and `unsupported` why not."""
+class IngestRun:
+    """One pass. Its counters are complete when all events have been consumed."""
 
     def __init__(
-        self, catalog: Manifest | None, reading: FileReading, request: IngestRequest, looked_at: FolderSurvey
+        self, catalog: Manifest | None, reading: FileReader, request: IngestRequest, survey: FolderSurvey
     ) -> None:
-        """What is found in `looked_at` is compared with the catalog and let go; None is an empty catalog."""
+        """Consumes the files of `survey` and compares them with the catalog; None is an empty catalog."""
         self._catalog = catalog
         self._reading = reading
         self._request = request
-        self._asked_for = frozenset(map(str, request.absolute_paths()))
-        self._looked_at = looked_at
+        self._named_paths = frozenset(map(str, request.absolute_paths()))
+        self._survey = survey
         self._kept: set[str] = set()
         self._unreadable: list[Path] = []
         self.counts: Counter[DocumentAction] = Counter()
@@ -51,15 +50,15 @@ class Run:
         self.chunks_written = 0
 
     def compare(self, roots: Sequence[Path]) -> Iterator[DocumentSeen | FileProgress]:
-        """A dry run: nothing is written."""
-        events = as_events(self._examined(), self._request.limits, lambda: 0.0)
+        """A dry run, which writes nothing."""
+        events = as_events(self._results(), self._request.limits, lambda: 0.0)
         return self._counted(events, roots, None)
 
     def sync(
-        self, roots: Sequence[Path], writer: Writer, embedding: EmbedAhead
+        self, roots: Sequence[Path], writer: Writer, embedding: BatchEmbedder
     ) -> Iterator[DocumentSeen | FileProgress]:
         limits = self._request.limits
-        steps = write(self._examined(), writer, embedding, limits)
+        steps = write(self._results(), writer, embedding, limits)
         return self._counted(as_events(steps, limits, lambda: embedding.share_done), roots, writer)
 
     def _counted(
@@ -72,34 +71,34 @@ class Run:
                 self._count_skipped(event)
             yield event
 
-    def _examined(self) -> Iterator[FileResult | Waiting]:
-        """What is to become of each path, in the order of the walk."""
+    def _results(self) -> Iterator[FileResult | Waiting]:
+        """The result for each path, in the order of the walk."""
         size = self._request.limits.bytes_ahead
         for step in prefetch(map(_with_status, self._found()), self._begin, weight=self._weight, size=size):
             if isinstance(step, Waiting):
                 yield step
                 continue
-            examined = step.future.result() if isinstance(step, Reading) else step
-            if examined.path in self._asked_for and examined.code in _FAILS_IF_NAMED:
-                examined = replace(examined, action="failed", code="")
-            if examined.action == "deleted" and self._is_out_of_reach(examined.path):
-                examined = replace(examined, action="failed")
-            if examined.is_kept:
-                self._kept.add(examined.path)
-            if examined.action != "deleted":  # what the store has of it is looked for at the end
-                yield examined
+            result = step.future.result() if isinstance(step, Reading) else step
+            if result.path in self._named_paths and result.code in _FAILS_IF_NAMED:
+                result = replace(result, action="failed", code="")
+            if result.action == "deleted" and self._is_out_of_reach(result.path):
+                result = replace(result, action="failed")
+            if result.keeps_stored:
+                self._kept.add(result.path)
+            if result.action != "deleted":  # stored documents of missing files are removed at the end
+                yield result
 
     def _found(self) -> Iterator[Found]:
-        while self._looked_at.found:
-            yield self._looked_at.found.popleft()
+        while self._survey.found:
+            yield self._survey.found.popleft()
 
     def _is_out_of_reach(self, path: str) -> bool:
-        """Whether the file went with all of a root or a disk: it may be that nobody deleted it."""
-        above = [folder for folder in self._looked_at.folders if Path(path).is_relative_to(folder)]
+        """Whether a whole root or mount is missing or empty, so that the file may not have been deleted."""
+        above = [folder for folder in self._survey.folders if Path(path).is_relative_to(folder)]
         return any(is_missing(each) or (not self._request.allow_empty and _is_empty(each)) for each in above)
 
     def _weight(self, item: _Candidate) -> int:
-        """In bytes, so that neither too many bytes nor too many files are read ahead."""
+        """The weight in bytes, with a minimum that also limits the number of files read ahead."""
         limits, status = self._request.limits, item[1]
         return max(status.st_size if status else 0, limits.bytes_ahead // limits.files_ahead)
 
@@ -132,7 +131,7 @@ class Run:
                 self.unsupported[Path(event.source).suffix.casefold()] += 1
 
     def unread_roots(self, roots: Sequence[Path]) -> list[Path]:
-        """The folders of which no file was read, nor failed."""
+        """The folders without any file that was read or that failed."""
         folders = [root for root in outermost(roots) if root.is_dir()]
         kept = [Path(path) for path in self._kept] if folders else []
         return [
@@ -143,19 +142,19 @@ class Run:
 
     def _drop_deleted(self, roots: Sequence[Path], writer: Writer | None) -> Iterator[DocumentSeen]:
         for root in outermost(roots):
-            gone = [
+            missing = [
                 record.path
                 for record in (self._catalog.documents_under(str(root)) if self._catalog else ())
                 if record.path not in self._kept
                 and not any(Path(record.path).is_relative_to(directory) for directory in self._unreadable)
             ]
-            if gone and writer:
-                writer.remove(gone)
-            yield from (document_event(self._request.shown_name(path), "deleted") for path in gone)
+            if missing and writer:
+                writer.remove(missing)
+            yield from (document_event(self._request.shown_name(path), "deleted") for path in missing)
 
 
 def _with_status(found: Found) -> _Candidate:
-    """With its status of now, not that of the walk. Of a file that has none, its reading says why."""
+    """The file with its current status; None if `lstat` fails, in which case reading it reports the error."""
     try:
         return found, os.lstat(found.real) if isinstance(found, FoundFile) else None
     except OSError:

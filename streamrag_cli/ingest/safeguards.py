@@ -1,4 +1,4 @@
-"""What protects people from a slip: the paths of an ingest are looked at before anything is read or removed."""
+"""Safeguards against mistakes: checks the paths of an ingest before anything is read or removed."""
 
 import os
 import re
@@ -19,22 +19,22 @@ from streamrag_cli.store.registry import open_store
 from streamrag_cli.text import sanitise_line
 
 LARGE_FILES: Final = 5_000
-"""From how many files on a folder that was never ingested is asked about."""
-_ARE_THERE: Final[frozenset[SkipCode]] = frozenset(
+"""A new folder with more files than this requires confirmation."""
+_SKIPPED_BY_RULE: Final[frozenset[SkipCode]] = frozenset(
     {"secret", "gitignored", "streamragignored", "excluded", "generated"}
 )
-"""What would be read but for a rule: a folder with such files is no disk that is not mounted."""
+"""Files skipped by a rule. A folder that contains some is not an unmounted disk."""
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 _NAMED_ROOTS: Final = 3
 MANY_DOCUMENTS: Final = 20
-"""From how many documents on their removal is asked about."""
+"""The removal of more documents than this requires confirmation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderSurvey:
-    """What the one walk over the roots found, how many of it are files, and which mounts below the roots have some.
+    """The results of walking the roots, the number of files, and the mounts below the roots that have files.
 
-    Such a mount is recorded like a root, so that it is missed when it is not mounted.
+    These mounts are recorded like roots, so that it is noticed if they are not mounted next time.
     """
 
     found: deque[Found]
@@ -48,13 +48,13 @@ class FolderSurvey:
 
 
 def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> FolderSurvey:
-    """Look at the files that there are, without reading any.
+    """Discover the files under the roots, without reading them.
 
-    Raises UsageError: `confirmation_needed`, `not_confirmed` for very many new ones, `empty_folder` if a folder has
-    nothing to read where the store has documents; and what `discover` raises.
+    Raises UsageError: `confirmation_needed` or `not_confirmed` for too many new files, `empty_folder` if a folder has
+    no readable files although the store has documents from it; and the errors of `discover`.
     """
-    known = _recorded(request, settings)
-    new_roots = {root for root in roots if known.isdisjoint((root, *root.parents))}
+    recorded = _recorded(request, settings)
+    new_roots = {root for root in roots if recorded.isdisjoint((root, *root.parents))}
     mounts = _mounts_below(roots)
     without_files, unreadable = {*roots, *mounts}, []
     total = new = 0
@@ -68,8 +68,8 @@ def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Sett
                     without_files.difference_update((found.path, *found.path.parents))
                 new += root in new_roots
                 if new == LARGE_FILES + 1 and not request.dry_run:
-                    _ask_about_size(sorted(new_roots), request)
-            case SkippedPath(code=code) if without_files and code in _ARE_THERE:
+                    _confirm_size(sorted(new_roots), request)
+            case SkippedPath(code=code) if without_files and code in _SKIPPED_BY_RULE:
                 without_files.difference_update((found.path, *found.path.parents))
             case UnreadableDirectory(path=path):
                 unreadable.append(path)
@@ -77,17 +77,17 @@ def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Sett
                 pass
     if not request.allow_empty:
         kept = {root for root in without_files if any(each.is_relative_to(root) for each in unreadable)}
-        _refuse_empty(sorted(without_files.intersection(roots) - kept), request, settings)
+        _reject_empty(sorted(without_files.intersection(roots) - kept), request, settings)
     return FolderSurvey(found=all_found, files=total, roots=tuple(roots), mounts=frozenset(mounts - without_files))
 
 
 def _mounts_below(roots: Sequence[Path]) -> set[Path]:
-    """The mount points below the roots; none if the system does not say."""
+    """The mount points below the roots; empty if the system does not list them."""
     try:
         lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return set()
-    points = (Path(_ESCAPED.sub(lambda found: chr(int(found[1], 8)), line.split(" ")[4])) for line in lines)
+    points = (Path(_ESCAPED.sub(lambda match: chr(int(match[1], 8)), line.split(" ")[4])) for line in lines)
     above = set(roots)
     return {point for point in points if not above.isdisjoint(point.parents)}
 
@@ -101,14 +101,14 @@ def _recorded(request: IngestRequest, settings: Settings) -> set[Path]:
         return set()
 
 
-def _ask_about_size(roots: Sequence[Path], request: IngestRequest) -> None:
+def _confirm_size(roots: Sequence[Path], request: IngestRequest) -> None:
     named = sanitise_line(" ".join(map(str, roots)))
     many = f"{named} has more than {LARGE_FILES:,} files"
     if any(_is_home_or_above(root, request.home) for root in roots):
-        hint = f"name the folders you mean, or: streamrag ingest --yes {shlex.join(map(str, roots))}"
-        request.consent.require(f"{many}. Ingest them all?", otherwise=many, hint=hint)
+        hint = f"name the folders to ingest, or confirm: streamrag ingest --yes {shlex.join(map(str, roots))}"
+        request.confirmation.require(f"{many}. Ingest them all?", message=many, hint=hint)
     else:
-        request.consent.invite(f"{many}. Ingest them all?")
+        request.confirmation.ask_if_possible(f"{many}. Ingest them all?")
 
 
 def _is_home_or_above(root: Path, home: Path | None) -> bool:
@@ -117,40 +117,40 @@ def _is_home_or_above(root: Path, home: Path | None) -> bool:
 
 
 def reject_missing_roots(request: IngestRequest, settings: Settings) -> None:
-    """Raise UsageError `empty_folder` if a rebuild without paths would drop documents because their folder is gone."""
+    """Raise UsageError `empty_folder` if a rebuild without paths would drop documents of a missing folder."""
     if not request.rebuild or request.paths or request.allow_empty:
         return
-    gone = sorted(root for root in _recorded(request, settings) if is_missing(root))
-    for root, documents in _stored_below(gone, request, settings).items():
+    missing = sorted(root for root in _recorded(request, settings) if is_missing(root))
+    for root, documents in _stored_below(missing, request, settings).items():
         raise UsageError(
-            f"{sanitise_line(str(root))} is gone, and a rebuild would drop the {_documents(documents)} that the store"
-            " has from there: is its disk or network share mounted?",
+            f"{sanitise_line(str(root))} no longer exists, and a rebuild would drop its {_documents(documents)} from"
+            " the store: is its disk or network share mounted?",
             code="empty_folder",
-            hint="mount it, or let the documents go: streamrag ingest --rebuild --allow-empty",
+            hint="mount it, or drop the documents: streamrag ingest --rebuild --allow-empty",
         )
 
 
 def confirm_rebuild(request: IngestRequest, settings: Settings) -> None:
-    """Raise UsageError unless a rebuild from the named paths alone drops no document, or a person agrees."""
+    """Raise UsageError if a rebuild from the given paths would drop documents and the user does not confirm."""
     if not request.rebuild or not request.paths or request.dry_run:
         return
-    given = request.absolute_paths()
+    paths = request.absolute_paths()
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
             records = manifest.documents_under("/") if manifest else iter(())
-            others = sum(1 for each in records if not _is_below(Path(each.path), given))
-            roots = [root for root in manifest.roots() if not _is_below(Path(root), given)] if manifest else []
+            others = sum(1 for each in records if not _is_below(Path(each.path), paths))
+            roots = [root for root in manifest.roots() if not _is_below(Path(root), paths)] if manifest else []
     except StoreError:
-        return  # it is too damaged to know, and a rebuild is the way to repair it
+        return  # the collection is damaged, and a rebuild repairs it
     if not others:
         return
     named = shlex.join(map(str, request.paths))
     dropped = f"the {_documents(others)} from {', '.join(roots[:_NAMED_ROOTS]) or 'elsewhere'}"
     dropped += f" and {len(roots) - _NAMED_ROOTS} more" if len(roots) > _NAMED_ROOTS else ""
-    request.consent.require(
-        sanitise_line(f"A rebuild from {named} alone removes {dropped}. Go on?"),
-        otherwise=sanitise_line(f"a rebuild from {named} alone would remove {dropped}"),
-        hint=f"without PATH it is made from everything; from PATH alone: streamrag ingest --rebuild {named} --yes",
+    request.confirmation.require(
+        sanitise_line(f"A rebuild from only {named} removes {dropped}. Continue?"),
+        message=sanitise_line(f"a rebuild from only {named} would remove {dropped}"),
+        hint=f"rebuild from everything without PATH, or confirm: streamrag ingest --rebuild {named} --yes",
     )
 
 
@@ -159,7 +159,7 @@ def _is_below(path: Path, roots: Sequence[Path]) -> bool:
 
 
 def _stored_below(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> dict[Path, int]:
-    """How many documents the store has below each of the roots, of those that have some."""
+    """The number of stored documents below each root, for the roots that have any."""
     if not roots:
         return {}
     try:
@@ -168,31 +168,34 @@ def _stored_below(roots: Sequence[Path], request: IngestRequest, settings: Setti
     except StoreError:
         if not request.rebuild:
             raise
-        return {}  # it is too damaged to know
+        return {}  # the collection is damaged
     return {root: count for root, count in counts.items() if count}
 
 
-def _refuse_empty(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> None:
+def _reject_empty(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> None:
     for root, documents in _stored_below(roots, request, settings).items():
         command = "streamrag ingest --rebuild" if request.rebuild else "streamrag ingest"
         raise UsageError(
-            f"{sanitise_line(str(root))} has nothing to read, but the store has {_documents(documents)} from there:"
+            f"{sanitise_line(str(root))} has no readable files, but the store has {_documents(documents)} from it:"
             " is its disk or network share mounted?",
             code="empty_folder",
-            hint=f"mount it, or let the documents go: {command} --allow-empty {shlex.quote(str(root))}",
+            hint=f"mount it, or drop the documents: {command} --allow-empty {shlex.quote(str(root))}",
         )
 
 
 def confirm_removal(documents: int | None, what: str, request: IngestRequest, *, command: str) -> None:
-    """Raise UsageError unless few documents go or a person agrees. `documents` is None if they cannot be counted."""
+    """Raise UsageError if many documents would be removed and the user does not confirm.
+
+    `documents` is None if they cannot be counted.
+    """
     if request.dry_run or (documents is not None and documents <= MANY_DOCUMENTS):
         return
     counted = "all documents" if documents is None else _documents(documents)
     target = sanitise_line(what)
-    request.consent.require(
+    request.confirmation.require(
         f"Remove {counted} {target}?",
-        otherwise=f"{counted} {target} would be removed",
-        hint=f"see them first (then --yes in place of --dry-run -v removes them): {command} --dry-run -v",
+        message=f"{counted} {target} would be removed",
+        hint=f"list them first, then use --yes instead of --dry-run -v: {command} --dry-run -v",
     )
 
 

@@ -1,7 +1,7 @@
-"""The last stages of an ingest: files that were examined go into the store in batches, and become events.
+"""The last stages of an ingest: writes file results to the store in batches, and turns them into events.
 
-The events are in the order of a run that does one thing after the other: a document when its batch is safe, anything
-else at once, but never before a batch that was full by then. The store is used by the caller's thread alone.
+The events are in the order of a sequential run: a document's event follows the commit of its batch; other events are
+immediate, but never overtake a batch that was full before. Only the caller's thread uses the store.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from streamrag_cli.events import DocumentSeen, FileProgress
-from streamrag_cli.ingest.embedding import EmbedAhead, Passage
+from streamrag_cli.ingest.embedding import BatchEmbedder, Passage
 from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.ingest.prefetch import Step, Waiting, prefetch
 from streamrag_cli.ingest.progress import document_event
@@ -22,62 +22,60 @@ from streamrag_cli.text import sanitise_line
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Documents that are written together; `future` is what is made of them, once they are with the embedder."""
+    """Documents that are written together. `future` has their embeddings, once they were submitted."""
 
     documents: list[FileResult] = field(default_factory=list)
     chunks: int = 0
     future: Future[EmbeddedPassages] | None = None
 
-    def add(self, examined: FileResult) -> None:
-        self.documents.append(examined)
-        self.chunks += len(examined.chunks)
+    def add(self, result: FileResult) -> None:
+        self.documents.append(result)
+        self.chunks += len(result.chunks)
 
     def is_full(self, limits: IngestLimits) -> bool:
         return max(self.chunks, len(self.documents)) >= limits.batch_chunks
 
     def texts(self) -> list[str]:
-        return [chunk.text_to_embed for examined in self.documents for chunk in examined.chunks]
+        return [chunk.text_to_embed for result in self.documents for chunk in result.chunks]
 
     def to_write(self) -> list[tuple[DocumentRecord, Sequence[Chunk]]]:
-        return [(examined.record, examined.chunks) for examined in self.documents if examined.record]
+        return [(result.record, result.chunks) for result in self.documents if result.record]
 
     def progress(self, share: float) -> FileProgress:
-        """Of its largest document, if `share` of the batch is embedded."""
+        """The progress of its largest document, if `share` of the batch is embedded."""
         largest = max(self.documents, key=lambda each: len(each.chunks))
         count = len(largest.chunks)
         return FileProgress(source=sanitise_line(largest.shown), embedded=int(count * share), chunks=count)
 
 
 def write(
-    examined: Iterable[FileResult | Waiting], writer: Writer, embedding: EmbedAhead, limits: IngestLimits
+    result: Iterable[FileResult | Waiting], writer: Writer, embedding: BatchEmbedder, limits: IngestLimits
 ) -> Iterator[Batch | FileResult | Waiting]:
-    """Embed and write documents; each batch is yielded when it is safe, what need not be written as it comes."""
+    """Embed and write documents. Batches are yielded after their commit, other results immediately."""
 
     def embed(step: Batch | FileResult) -> Batch | FileResult:
         if isinstance(step, Batch):
             step.future = embedding.begin(step.texts(), _known_passages(step, writer))
-            writer.get_ready()  # takes its time at the first batch, which is being embedded by then
+            writer.prepare()  # slow for the first batch, which is embedded at the same time
         return step
 
     def weight(step: Batch | FileResult) -> int:
         return limits.events_ahead // (limits.batches_ahead + 1) if isinstance(step, Batch) else 1
 
-    renewed: list[DocumentRecord] = []
-    for step in prefetch(_in_batches(examined, limits), embed, weight=weight, size=limits.events_ahead):
+    refreshed: list[DocumentRecord] = []
+    for step in prefetch(_in_batches(result, limits), embed, weight=weight, size=limits.events_ahead):
         if isinstance(step, Batch) and step.future:
             writer.write(step.to_write(), step.future.result())
-            _touch(writer, renewed)
+            _refresh(writer, refreshed)
         elif isinstance(step, FileResult) and step.record:
-            renewed.append(step.record)
+            refreshed.append(step.record)
         yield step
-    _touch(writer, renewed)
+    _refresh(writer, refreshed)
 
 
-def _in_batches(
-    examined: Iterable[FileResult | Waiting], limits: IngestLimits
-) -> Iterator[Batch | FileResult | Waiting]:
+def _in_batches(result: Iterable[FileResult | Waiting], limits: IngestLimits) -> Iterator[Batch | FileResult | Waiting]:
     filling = Batch()
-    for step in examined:
+    for step in result:
         if isinstance(step, Waiting) or step.action not in {"added", "changed"}:
             yield step
             continue
@@ -90,9 +88,9 @@ def _in_batches(
 
 
 def _known_passages(batch: Batch, writer: Writer) -> dict[str, Passage]:
-    """What the store has already, by text: most chunks of a changed document are as they were."""
-    changed = [examined for examined in batch.documents if examined.action == "changed"]
-    texts = {chunk.id: chunk.text_to_embed for examined in changed for chunk in examined.chunks}
+    """Stored embeddings by text, because most chunks of a changed document stay the same."""
+    changed = [result for result in batch.documents if result.action == "changed"]
+    texts = {chunk.id: chunk.text_to_embed for result in changed for chunk in result.chunks}
     states = writer.token_states(texts.keys())
     return {
         texts[chunk_id]: Passage(vector, states.get(chunk_id, b""))
@@ -100,25 +98,25 @@ def _known_passages(batch: Batch, writer: Writer) -> dict[str, Passage]:
     }
 
 
-def _touch(writer: Writer, renewed: list[DocumentRecord]) -> None:
-    if renewed:
-        writer.touch(renewed)
-        renewed.clear()
+def _refresh(writer: Writer, refreshed: list[DocumentRecord]) -> None:
+    if refreshed:
+        writer.touch(refreshed)
+        refreshed.clear()
 
 
 def as_events(
     steps: Iterable[Batch | FileResult | Waiting], limits: IngestLimits, share_done: Callable[[], float]
 ) -> Iterator[DocumentSeen | FileProgress]:
-    """Each step as events, and progress if it takes long; `share_done` is of the batch that is being embedded."""
+    """The events of each step, and progress if it is slow. `share_done` returns the share of the current batch."""
     since: dict[Step, float] = {}
     for step in steps:
         match step:
-            case Waiting(steps=awaited):
-                since = {each: since.get(each) or perf_counter() for each in awaited}
-                futures = [each.future for each in awaited if each.future]
-                if not wait(futures, timeout=limits.tick_s, return_when=FIRST_COMPLETED).done:
-                    quiet_since = perf_counter() - limits.quiet_s
-                    slow = [each for each in awaited if since[each] < quiet_since]
+            case Waiting(steps=pending):
+                since = {each: since.get(each) or perf_counter() for each in pending}
+                futures = [each.future for each in pending if each.future]
+                if not wait(futures, timeout=limits.progress_every_s, return_when=FIRST_COMPLETED).done:
+                    report_before = perf_counter() - limits.progress_after_s
+                    slow = [each for each in pending if since[each] < report_before]
                     yield from (_progress(each, share_done()) for each in slow[:1])
             case Batch(documents=documents):
                 yield from map(_event, documents)
@@ -133,7 +131,7 @@ def _progress(step: Step, share_done: float) -> FileProgress:
     return FileProgress(source=sanitise_line(step.shown), embedded=0, chunks=0)
 
 
-def _event(examined: FileResult) -> DocumentSeen:
+def _event(result: FileResult) -> DocumentSeen:
     return document_event(
-        examined.shown, examined.action, chunks=len(examined.chunks), reason=examined.reason, code=examined.code
+        result.shown, result.action, chunks=len(result.chunks), reason=result.reason, code=result.code
     )

@@ -159,7 +159,7 @@ class WholeReplyClient:
         Raises `FOREIGN_ERRORS`, and RequestCancelledError: its connection is closed as soon as `cancellation` says so,
         or, if it is still being made, within the time to connect.
         """
-        with Deadline(self._limit_s) as deadline, cancellation.calling(deadline.pass_now):
+        with Deadline(self._limit_s) as deadline, cancellation.on_cancel(deadline.pass_now):
             if cancellation.is_cancelled:
                 raise RequestCancelledError
             for connection in list(self._connections):

@@ -1,1 +1,1 @@
-"""From a question to the chunks that bear on it: full text and vectors, fused."""
+"""Retrieval: embedders, hybrid search, and the scores of hits."""

@@ -1,9 +1,9 @@
-"""The embedding that ships with the package: all-MiniLM-L6-v2 in int8, run by onnxruntime, without a network.
+"""The built-in embedder: all-MiniLM-L6-v2 in int8, run locally by onnxruntime.
 
-A text is run on its own and never padded, one text to a core. The int8 model scales its activations by the
-largest in the run, so a text's vector would depend on its neighbours in a batch (cosine between alone and batched:
-.995 on average, .989 at worst, as much as quantising itself costs). Run alone, the same text has the same vector,
-bit for bit, in whatever company, and throughput is higher than with batches (`docs/decisions/embedding.md`).
+Each text is run by itself and never padded, one text per core. The int8 model scales its activations by the largest in
+the run, so in a batch a text's vector would depend on the other texts (cosine between a single run and a batch: .995 on
+average, .989 at worst, as much as quantisation itself costs). In a single run a text always has the same vector, bit
+for bit, and throughput is higher than with batches (`docs/decisions/embedding.md`).
 """
 
 import hashlib
@@ -35,23 +35,23 @@ MODEL_DIRECTORY: Final = Path(__file__).parent / "models" / "all-MiniLM-L6-v2"
 DIMENSION: Final = 384
 MAX_TOKENS: Final = 256
 _MAX_CHARS: Final = 20_000
-"""More than 256 tokens of any real text; without it, a text of 5 MB would be tokenised whole, for seconds."""
+"""More than 256 tokens of any real text. Without this limit, tokenising a text of 5 MB would take seconds."""
 _FILES: Final = ("model.onnx", "tokenizer.json")
 _FATAL: Final = 4
 
 
 class BuiltinEmbedder:
-    """Embeds the first 256 tokens of a text. Safe to share between threads; the model is loaded at the first text.
+    """Embeds the first 256 tokens of a text. Safe to share between threads. The model is loaded at the first text.
 
-    Any call raises ConfigurationError: `embedding_damaged` if a file of the model is missing or changed,
-    `embedding_unreadable` if it may not be read; and ResourceError.
+    All methods raise ConfigurationError (`embedding_damaged` if a file of the model is missing or changed,
+    `embedding_unreadable` if it cannot be read) and ResourceError.
     """
 
     name: Final = BUILTIN
     dimension: Final = DIMENSION
 
     def __init__(self, directory: Path = MODEL_DIRECTORY, *, threads: int | None = None) -> None:
-        """`threads` is how many texts are run at once: by default one for each core this process may use."""
+        """`threads` is the number of texts that are run concurrently, by default the number of usable cores."""
         self._directory = directory
         self._threads = threads or _usable_cores()
         self._lock = threading.Lock()
@@ -60,7 +60,7 @@ class BuiltinEmbedder:
     def embed_documents(
         self,
         texts: Sequence[str],
-        cancellation: Cancellation | None = None,  # noqa: ARG002 - nothing here waits for anybody
+        cancellation: Cancellation | None = None,  # noqa: ARG002 - nothing waits for a server
     ) -> NDArray[np.float32]:
         return self.embed_passages(texts).vectors
 
@@ -69,7 +69,7 @@ class BuiltinEmbedder:
         token_states = [b""] * len(texts)
         if texts:
             model = self._model()
-            rows = iter(range(len(texts)))  # shared: each thread takes the next when it is free
+            rows = iter(range(len(texts)))  # shared: each free thread takes the next one
 
             def embed_rows() -> None:
                 for row in rows:
@@ -82,7 +82,7 @@ class BuiltinEmbedder:
                     for each in [pool.submit(embed_rows) for _ in range(threads)]:
                         each.result()
                 finally:
-                    deque(rows, maxlen=0)  # after a failure or a Ctrl-C no thread goes on
+                    deque(rows, maxlen=0)  # stops the other threads after an error or Ctrl-C
         return EmbeddedPassages(vectors, token_states)
 
     def embed_query(
@@ -107,8 +107,8 @@ class BuiltinEmbedder:
                 try:
                     self._loaded = _load(self._directory)
                 except Exception as error:
-                    if lack := exhausted_resource(error):
-                        raise lack from error
+                    if resource_error := exhausted_resource(error):
+                        raise resource_error from error
                     raise
             return self._loaded
 
@@ -119,7 +119,7 @@ class _Model:
     session: Any
 
     def tokenize(self, text: str) -> "Encoding":
-        # `encode`, not `encode_batch`: the latter starts threads of its own, and warns on stderr after a fork.
+        # `encode_batch` would start its own threads, and warns on stderr after a fork.
         return self.tokenizer.encode(encodable(text[:_MAX_CHARS]))
 
     def encode(self, text: str) -> "_Encoded":
@@ -130,7 +130,7 @@ class _Model:
 
 @dataclass(frozen=True, slots=True)
 class _Encoded:
-    """`states` has the shape (tokens, dimension); `spans` are the characters of each token."""
+    """`states` has the shape (tokens, dimension); `spans` are the character offsets of the tokens."""
 
     states: NDArray[np.float32]
     spans: list[tuple[int, int]]
@@ -143,24 +143,24 @@ def _mean(states: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 _shared: Final[WeakValueDictionary[str, BuiltinEmbedder]] = WeakValueDictionary()
-_sharing: Final = threading.Lock()
+_shared_lock: Final = threading.Lock()
 
 
 def shared_embedder() -> BuiltinEmbedder:
-    """The process's own, for all its collections: each loaded model takes about 60 MB. Goes with its last user."""
-    with _sharing:
+    """One embedder for all collections of the process, released with its last user: a model takes about 60 MB."""
+    with _shared_lock:
         embedder = _shared.get(BUILTIN) or BuiltinEmbedder()
         _shared[BUILTIN] = embedder
         return embedder
 
 
 def _load(directory: Path) -> _Model:
-    """Load tokenizer and session, about 130 ms in a fresh process.
+    """Load tokenizer and session: about 130 ms in a new process.
 
-    20 ms of them check every byte: a damaged weight would otherwise go unnoticed, and spoil a store.
+    This includes 20 ms to check every byte, because a damaged weight would silently give wrong vectors.
     """
     _check_files(directory)
-    disable_telemetry()  # onnxruntime reads its switch once, while it is imported
+    disable_telemetry()  # must run first: onnxruntime reads the switch when it is imported
     require_resources()
     import onnxruntime  # about 30 ms
     from tokenizers import Tokenizer  # about 5 ms
@@ -173,27 +173,27 @@ def _load(directory: Path) -> _Model:
     onnxruntime.set_default_logger_severity(_FATAL)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL
-    options.intra_op_num_threads = 1  # the texts are what runs in parallel; nothing spins while idle
+    options.intra_op_num_threads = 1  # texts run in parallel instead; no thread spins while idle
     session = onnxruntime.InferenceSession(
         str(directory / "model.onnx"),
         options,
         providers=["CPUExecutionProvider"],
-        disabled_optimizers=["SkipLayerNormFusion"],  # the fused operator is the slower one: 15 % of the whole
+        disabled_optimizers=["SkipLayerNormFusion"],  # the fused operator is slower: 15 % of the total time
     )
     return _Model(tokenizer, session)
 
 
 def _check_files(directory: Path) -> None:
-    """Raise ConfigurationError unless the model's files are there and each is what SHA256SUMS says."""
+    """Raise ConfigurationError unless all files of the model exist and match SHA256SUMS."""
     try:
         lines = (directory / "SHA256SUMS").read_text("ascii").splitlines()
         expected = {name: digest for digest, name in (line.split() for line in lines)}
-        found = {name: _sha256(directory / name) for name in _FILES}
+        actual = {name: _sha256(directory / name) for name in _FILES}
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         raise _damaged() from error
     except OSError as error:
         raise _unreadable(directory, error) from error
-    if found != expected:
+    if actual != expected:
         raise _damaged()
 
 
@@ -206,7 +206,7 @@ def _unreadable(directory: Path, error: OSError) -> StreamragError:
     return exhausted_resource(error) or ConfigurationError(
         f"the built-in embedding model in {directory} cannot be read: {error.strerror}",
         code="embedding_unreadable",
-        hint=f"chmod -R a+rX {directory}",
+        hint=f"make it readable: chmod -R a+rX {directory}",
     )
 
 
@@ -214,7 +214,7 @@ def _damaged() -> ConfigurationError:
     return ConfigurationError(
         "the built-in embedding model is missing or damaged",
         code="embedding_damaged",
-        hint="pip install --force-reinstall streamrag",
+        hint="reinstall it: pip install --force-reinstall streamrag",
     )
 
 

@@ -1,6 +1,6 @@
-"""What turns text into vectors, whoever does the work.
+"""The interface of embedders, which turn text into vectors.
 
-An embedder's name is stored with the vectors it made: vectors of two names are never compared.
+An embedder's name is stored with its vectors: vectors with different names are never compared.
 """
 
 from collections.abc import Sequence
@@ -19,22 +19,22 @@ BUILTIN: Final = "builtin:all-MiniLM-L6-v2"
 
 
 class Embedder(Protocol):
-    """Makes vectors of unit length, so that the cosine of two is their dot product.
+    """Makes vectors of unit length, so that the cosine of two vectors is their dot product.
 
-    A failure is a ConfigurationError (exit code 3) or a ModelServerError (4). One that asks a server gives up when the
-    `cancellation` says so: ModelServerError `interrupted`.
+    Raises ConfigurationError (exit code 3) or ModelServerError (4). Requests to a server are cancelled by
+    `cancellation`: ModelServerError `interrupted`.
     """
 
     @property
     def name(self) -> str:
-        """Who makes the vectors, such as `openai:text-embedding-3-small`."""
+        """The name that is stored with the vectors, such as `openai:text-embedding-3-small`."""
 
     @property
     def dimension(self) -> int | None:
-        """Length of a vector; None as long as only the server knows, before the first text."""
+        """The length of the vectors; None before the first text if only the server knows it."""
 
     def embed_documents(self, texts: Sequence[str], cancellation: Cancellation | None = None) -> "NDArray[np.float32]":
-        """One row for each text, in their order: shape (texts, dimension)."""
+        """One row per text, in order: shape (texts, dimension)."""
 
     def embed_query(self, text: str, cancellation: Cancellation | None = None) -> "NDArray[np.float32]":
         """The vector of a question: shape (dimension,)."""
@@ -42,7 +42,7 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedQuestion:
-    """`tokens` is None if the embedder gives vectors of whole texts alone."""
+    """The vector of a question. `tokens` is None if the embedder has no token states."""
 
     vector: "NDArray[np.float32]"
     tokens: QuestionTokens | None
@@ -50,16 +50,16 @@ class EmbeddedQuestion:
 
 @runtime_checkable
 class TokenEmbedder(Embedder, Protocol):
-    """An embedder that also gives a state for each token, for late interaction."""
+    """An embedder that also returns a state for each token, for late interaction."""
 
     def embed_passages(self, texts: Sequence[str]) -> EmbeddedPassages:
-        """As `embed_documents`, with the token states."""
+        """Like `embed_documents`, with the token states."""
 
     def embed_question(self, text: str) -> EmbeddedQuestion:
-        """As `embed_query`, with the tokens."""
+        """Like `embed_query`, with the tokens."""
 
     def token_spans(self, text: str) -> Sequence[tuple[int, int]]:
-        """For each token state of `text` as a passage, the characters that it stands for; (0, 0) for special tokens."""
+        """The character offsets of each token state that `text` has as a passage; (0, 0) for special tokens."""
 
 
 def embed_passages(
@@ -79,7 +79,7 @@ def embed_question(embedder: Embedder, text: str, cancellation: Cancellation | N
 
 
 def encodable(text: str) -> str:
-    """`text` with each lone surrogate, which no tokenizer and no request can carry, replaced by `?`.
+    """`text` with lone surrogates, which tokenizers and requests cannot encode, replaced by `?`.
 
     >>> encodable("a\\ud800b")
     'a?b'

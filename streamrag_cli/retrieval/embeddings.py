@@ -1,4 +1,4 @@
-"""Which embedder has which name."""
+"""Creates embedders by name."""
 
 from typing import Final
 
@@ -11,23 +11,23 @@ _OPENAI: Final = "openai:"
 
 
 def make_embedder(name: str, *, base_url: str | None, api_key: str | None, timeout_s: float) -> Embedder:
-    """The embedder called `name`: `builtin`, its full name, or `openai:MODEL`. Nothing is loaded or sent yet.
+    """The embedder `name`: `builtin`, its full name, or `openai:MODEL`. Nothing is loaded or sent yet.
 
-    Raises ConfigurationError `unknown_embedding` for any other name. The rest is for `openai:` alone, which refuses
-    a base URL or a key that cannot be one: `bad_base_url`, `key_refused`.
+    The other parameters apply only to `openai:`. Raises ConfigurationError `unknown_embedding` for any other name,
+    `bad_base_url` and `key_refused` for a malformed base URL or key.
     """
     if name in {"builtin", BUILTIN}:
-        from streamrag_cli.retrieval.builtin_embedding import shared_embedder  # brings numpy, about 100 ms
+        from streamrag_cli.retrieval.builtin_embedding import shared_embedder  # imports numpy, about 100 ms
 
         return shared_embedder()
     model = name.removeprefix(_OPENAI).strip()
     if name.startswith(_OPENAI) and model:
-        from streamrag_cli.retrieval.openai_embedding import OpenAIEmbedder  # brings numpy, about 100 ms
+        from streamrag_cli.retrieval.openai_embedding import OpenAIEmbedder  # imports numpy, about 100 ms
 
         endpoint = ModelEndpoint.checked(model=model, base_url=base_url, api_key=api_key, purpose=EMBEDDING)
         return OpenAIEmbedder(endpoint, timeout_s=timeout_s)
     raise ConfigurationError(
-        f"no embedding is called {sanitise_line(name[:100])!r}",
+        f"unknown embedder {sanitise_line(name[:100])!r}",
         code="unknown_embedding",
-        hint="export STREAMRAG_EMBEDDING=builtin   (or openai:MODEL, such as openai:text-embedding-3-small)",
+        hint="use builtin or openai:MODEL, such as: export STREAMRAG_EMBEDDING=openai:text-embedding-3-small",
     )

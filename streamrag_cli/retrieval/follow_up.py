@@ -1,7 +1,7 @@
-"""The hits for a question of a conversation: it may say nothing without the question before it ("and in winter?").
+"""Retrieval for follow-up questions, which may mean nothing without the previous question ("and in winter?").
 
-Two searches, one for the question alone and one for both questions, are fused by rank. A question that stands alone
-scores high by itself, and then counts for more: the topic before it is not what it asks about.
+Two searches, one for the question and one for both questions together, are fused by rank. If the question by itself
+has a high score, it is self-contained, and its own hits get more weight, because the topic may have changed.
 """
 
 from collections import defaultdict
@@ -11,24 +11,24 @@ from typing import Final
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.search import Retrieved
 
-MOST_CHARS_BEFORE: Final = 2000
+MAX_PREVIOUS_CHARS: Final = 2000
 _RANK_OFFSET: Final = 10
-_STANDS_ALONE: Final = 0.9  # measured, like the weights: docs/retrieval.md
-_WEIGHTS_IF_ALONE: Final = (3.0, 1.0)
+_SELF_CONTAINED_SCORE: Final = 0.9  # measured, like the weights: docs/retrieval.md
+_SELF_CONTAINED_WEIGHTS: Final = (3.0, 1.0)
 _WEIGHTS: Final = (1.0, 1.5)
 
 
 def fuse(alone: Retrieved, together: Retrieved, *, limit: int) -> Retrieved:
-    """The `limit` best of the hits for the question alone and for both questions together.
+    """The `limit` best hits of the search for the question (`alone`) and for both questions (`together`).
 
-    Vector and weights of terms are those of the question, unless nothing was found for it alone.
+    Vector and term weights are those of the question, unless that search found nothing.
     """
     basis = alone if alone.hits else together
-    weights = _WEIGHTS_IF_ALONE if alone.best_score >= _STANDS_ALONE else _WEIGHTS
+    weights = _SELF_CONTAINED_WEIGHTS if alone.best_score >= _SELF_CONTAINED_SCORE else _WEIGHTS
     points: defaultdict[str, float] = defaultdict(float)
     best: dict[str, Hit] = {}
-    for found, weight in zip((alone, together), weights, strict=True):
-        for hit in found.hits:
+    for retrieved, weight in zip((alone, together), weights, strict=True):
+        for hit in retrieved.hits:
             points[hit.chunk.id] += weight / (_RANK_OFFSET + hit.rank)
             if hit.chunk.id not in best or hit.score > best[hit.chunk.id].score:
                 best[hit.chunk.id] = hit
@@ -43,7 +43,7 @@ def fuse(alone: Retrieved, together: Retrieved, *, limit: int) -> Retrieved:
 
 
 def _ranked(hits: list[Hit]) -> tuple[Hit, ...]:
-    """In this order; none scores above one that is ranked before it."""
+    """Assign ranks in this order. No hit scores higher than one ranked before it."""
     ranked: list[Hit] = []
     for hit in hits:
         ceiling = ranked[-1].score if ranked else 1.0

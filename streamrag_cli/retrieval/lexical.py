@@ -1,4 +1,4 @@
-"""Words of a question, and which of them are worth looking for. `store.words` stems them."""
+"""Extracts the words, codes and options of a question. `store.stemming` stems the words."""
 
 import re
 import unicodedata
@@ -9,17 +9,17 @@ from typing import Final
 from streamrag_cli.store.languages import ENGLISH, FUNCTION_WORDS
 from streamrag_cli.store.stemming import separate, without_endings
 
-_LATIN_ENDS: Final = "\u0250"  # letters before it are Latin
+_LATIN_END: Final = "\u0250"  # letters before it are Latin
 
 _CODE: Final = re.compile(r"(?<![^\W_])[^\W_]++(?:[-./:][^\W_]++)++")  # linear on a word of any length
 _OPTION: Final = re.compile(r"(?<![^\s('\"`])--?[A-Za-z0-9][\w-]{0,40}")
 _CODE_CHARS: Final = range(4, 65)
-_MOST_CODES: Final = 16
+_MAX_CODES: Final = 16
 STOP_WORDS: Final = FUNCTION_WORDS[ENGLISH]
 _STOP_CHARACTERS: Final = frozenset(
     "的了是在有吗呢吧啊么几哪谁何请问我你您他她它们这那些个就也都要会被把让给和与及或はがをにでとのもかへや"
 )
-"""Characters that say nothing of what a question is about; a pair with one of them does not either."""
+"""Chinese and Japanese function characters; pairs that contain one are stop words as well."""
 _KANA: Final = re.compile("[\u3041-\u30ff]")
 """A single letter of Japanese says as little as one of Latin."""
 _STOP_PAIRS: Final = frozenset(
@@ -28,25 +28,25 @@ _STOP_PAIRS: Final = frozenset(
 
 
 def words(text: str) -> list[str]:
-    """The lower-cased words of `text`, unstemmed, in order, repeats kept. Chinese and the like are separated."""
+    """The lower-cased words of `text`, unstemmed, in order, with repetitions. Unspaced scripts are separated."""
     return re.findall(r"\w+", separate(text).lower())
 
 
 def content_words(text: str, language: str = ENGLISH) -> list[str]:
-    """The same without the stop words of the language; all words if nothing else is left."""
-    found = words(text)
-    return [word for word in found if not _is_stop_word(word, language)] or found
+    """Like `words`, without the stop words of `language`; all words if only stop words are left."""
+    all_words = words(text)
+    return [word for word in all_words if not _is_stop_word(word, language)] or all_words
 
 
 def words_by_language(text: str, languages: Iterable[str]) -> dict[str, list[str]]:
-    """For each language the content words of `text` without its endings, repeats kept."""
+    """The content words of `text` for each language, stemmed in that language, with repetitions."""
     return {
         language: [without_endings(word, language) for word in content_words(text, language)] for language in languages
     }
 
 
-def in_any_language(words: Mapping[str, Sequence[str]]) -> list[str]:
-    """The words to look for in a collection of several languages: one that is the same in two of them counts once."""
+def merged_words(words: Mapping[str, Sequence[str]]) -> list[str]:
+    """The words to search for in a collection of several languages. A word that two languages share counts once."""
     counted: Counter[str] = Counter()
     for of_language in words.values():
         counted |= Counter(of_language)
@@ -54,32 +54,32 @@ def in_any_language(words: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def codes(text: str) -> tuple[str, ...]:
-    """What names one thing by letters and digits, such as dates, article numbers and versions, in lower case.
+    """The lower-cased codes in `text`: names of letters and digits, such as dates, article numbers and versions.
 
     >>> codes("Which contract of HO-4057 ends on 2026-02-17, and/or in 1.5 h?")
     ('ho-4057', '2026-02-17')
     """
-    found = (each for each in _CODE.findall(text.lower()) if len(each) in _CODE_CHARS)
-    return tuple(dict.fromkeys(each for each in found if any(map(str.isdigit, each))))[:_MOST_CODES]
+    candidates = (each for each in _CODE.findall(text.lower()) if len(each) in _CODE_CHARS)
+    return tuple(dict.fromkeys(each for each in candidates if any(map(str.isdigit, each))))[:_MAX_CODES]
 
 
-def holds(text: str, codes: Iterable[str]) -> bool:
-    """Whether one of the codes stands in the text, whole."""
+def contains_code(text: str, codes: Iterable[str]) -> bool:
+    """Whether `text` contains one of the codes as a whole word."""
     lowered = text.lower()
     return any(re.search(rf"(?<!\w){re.escape(code)}(?!\w)", lowered) for code in codes if code in lowered)
 
 
 def options(text: str) -> tuple[str, ...]:
-    """Options of commands that the text names.
+    """The command-line options in `text`.
 
     >>> options("What does xargs -0 do, or --null? A well-known -- dash - is none.")
     ('-0', '--null')
     """
-    return tuple(dict.fromkeys(_OPTION.findall(text)))[:_MOST_CODES]
+    return tuple(dict.fromkeys(_OPTION.findall(text)))[:_MAX_CODES]
 
 
 def has_option(text: str, option: str) -> bool:
-    """Whether the option stands in the text, whole: `--rate` is not in `--rate-limit`."""
+    """Whether `text` contains the whole option: `--rate` does not match `--rate-limit`."""
     return option in text and re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text) is not None
 
 
@@ -92,7 +92,7 @@ def _is_stop_word(word: str, language: str) -> bool:
 
 
 def is_outside_latin(text: str) -> bool:
-    """Whether most words of `text` are of another script than the Latin one; a Chinese character weighs like a word.
+    """Whether most words of `text` are in a script other than Latin; a Chinese character counts as a word.
 
     >>> is_outside_latin("Docker 怎么安装?"), is_outside_latin("What does 渡轮 mean?")
     (True, False)
@@ -104,4 +104,4 @@ def is_outside_latin(text: str) -> bool:
 
 
 def _is_latin(letter: str) -> bool:
-    return letter < _LATIN_ENDS or unicodedata.name(letter, "").startswith(("LATIN", "FULLWIDTH LATIN"))
+    return letter < _LATIN_END or unicodedata.name(letter, "").startswith(("LATIN", "FULLWIDTH LATIN"))

@@ -1,8 +1,8 @@
-"""Near-copies of a page: versions, mirrors and renamed folders hold the same text many times.
+"""Groups near-duplicate chunks: versions, mirrors and renamed folders contain the same text many times.
 
-Of the ranked chunks only one of each group of near-copies is kept, so that there is room for other pages; the others
-are named with it. A chunk is not a near-copy if it has a word of the question that the kept one lacks, and neither are
-records, such as rows of a table, which differ in a few words by nature.
+Only the best chunk of each group becomes a hit, which leaves space for other pages; the other documents are listed with
+it. A chunk is not a near-duplicate if it has a word of the question that the best one lacks. Records, such as rows of a
+table, are never near-duplicates, because they naturally differ in only a few words.
 """
 
 import re
@@ -17,31 +17,33 @@ from streamrag_cli.model import Copy, Hit
 from streamrag_cli.retrieval.lexical import STOP_WORDS, content_words, words
 from streamrag_cli.store.interface import StoredChunk
 
-FindGone: TypeAlias = Callable[[Iterable[str]], Collection[str]]
-"""Given absolute paths, those at which there is no file."""
+FindMissing: TypeAlias = Callable[[Iterable[str]], Collection[str]]
+"""Returns those of the absolute paths at which there is no file."""
 
 COPIED_CHARS: Final = 100
-"""A text this long under another title is a copy; a shorter one may be another answer, as `Closed.` is of two shops."""
+"""The minimum length of a copy under another title. `Closed.` under the names of two shops is not a copy."""
 NEAR: Final = 0.9
-"""The share of common pairs of words from which two texts are near-copies, numbers aside."""
-MOST_NUMBERS: Final = 3
-"""Distinct numbers of a near-copy that the other does not have. A report for another year has more."""
-_SAME_SECTION: Final = 0.25
-_NEXT_VERSION: Final = 0.5
+"""The minimum share of common word pairs of two near-duplicates, ignoring numbers."""
+MAX_NEW_NUMBERS: Final = 3
+"""The maximum count of numbers that only one of two near-duplicates has. A report for another year has more."""
+_SAME_SECTION_SIMILARITY: Final = 0.25
+_NEXT_VERSION_SIMILARITY: Final = 0.5
 _NUMBER: Final = re.compile(r"\d+(?:[.,:]\d+)*")
 _TABLE_ROW: Final = re.compile(r"^[ \t]*\|", re.MULTILINE)
 
 
 @dataclass(slots=True)
 class DuplicateGroup:
-    """The chunk that is kept, and those that say the same, in the order of their rank."""
+    """The best chunk of a group, and its near-duplicates in rank order."""
 
-    kept: "Candidate"
-    others: "list[Candidate]" = field(default_factory=list)
+    best: "Candidate"
+    duplicates: "list[Candidate]" = field(default_factory=list)
 
     def hit(self, *, score: float, rank: int) -> Hit:
-        stored = self.kept.stored
-        copies = {each.stored.path: Copy(each.stored.source, each.stored.path, each.is_missing) for each in self.others}
+        stored = self.best.stored
+        copies = {
+            each.stored.path: Copy(each.stored.source, each.stored.path, each.is_missing) for each in self.duplicates
+        }
         copies.pop(stored.path, None)
         return Hit(
             chunk=stored.chunk,
@@ -49,43 +51,46 @@ class DuplicateGroup:
             path=stored.path,
             score=score,
             rank=rank,
-            is_missing=self.kept.is_missing,
+            is_missing=self.best.is_missing,
             language=stored.language,
             copies=tuple(copies.values()),
         )
 
 
 class DuplicateGroups:
-    """Groups of near-copies, in the order of the best of each."""
+    """Groups of near-duplicates, ordered by the rank of their first chunk."""
 
-    def __init__(self, question: str, find_missing: FindGone | None) -> None:
+    def __init__(self, question: str, find_missing: FindMissing | None) -> None:
         self._asked = frozenset(content_words(question))
-        self._find_gone = find_missing
-        self.found: list[DuplicateGroup] = []
+        self._find_missing = find_missing
+        self.groups: list[DuplicateGroup] = []
 
     def add(self, chunks: Iterable[StoredChunk]) -> None:
-        """Add chunks in the order of their rank."""
-        given = list(chunks)
-        gone = self._find_gone(each.path for each in given) if self._find_gone else ()
-        for stored in given:
-            self._add(Candidate.of(stored, self._asked, is_missing=stored.path in gone))
+        """Add chunks, which must come in rank order."""
+        candidates = list(chunks)
+        missing = self._find_missing(each.path for each in candidates) if self._find_missing else ()
+        for stored in candidates:
+            self._add(Candidate.of(stored, self._asked, is_missing=stored.path in missing))
 
     def _add(self, candidate: "Candidate") -> None:
-        for group in self.found:
-            if replaces(candidate, group.kept):
-                group.others.append(group.kept)
-                group.kept = candidate
-            elif replaces(group.kept, candidate):
-                group.others.append(candidate)
+        for group in self.groups:
+            if replaces(candidate, group.best):
+                group.duplicates.append(group.best)
+                group.best = candidate
+            elif replaces(group.best, candidate):
+                group.duplicates.append(candidate)
             else:
                 continue
             return
-        self.found.append(DuplicateGroup(candidate))
+        self.groups.append(DuplicateGroup(candidate))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A chunk and what it is compared by. `pairs` are neighbouring words, each number as `0`."""
+    """A chunk and its features for comparison. `pairs` are neighbouring words, with each number replaced by `0`.
+
+    `asked` are the words of the question that it contains.
+    """
 
     stored: StoredChunk
     is_missing: bool
@@ -98,11 +103,11 @@ class Candidate:
     def of(cls, stored: StoredChunk, asked: frozenset[str], *, is_missing: bool) -> "Candidate":
         text = stored.chunk.text_to_embed
         masked = words(_NUMBER.sub("0", text))
-        held = asked.intersection(words(text)) | asked.intersection(words(stored.source))
+        present = asked.intersection(words(text)) | asked.intersection(words(stored.source))
         return cls(
             stored=stored,
             is_missing=is_missing,
-            asked=held,
+            asked=present,
             words=frozenset(masked),
             pairs=frozenset(pairwise(masked)),
             numbers=frozenset(_NUMBER.findall(text)),
@@ -110,8 +115,10 @@ class Candidate:
 
 
 def replaces(one: Candidate, other: Candidate) -> bool:
-    """Whether `one` may stand for `other`: it says the same, has every word of the question that `other` has, and if
-    they are equal in that, its file exists or the other's does not.
+    """Whether `one` can represent `other`.
+
+    They must be near-duplicates, and `one` must have every word of the question that `other` has. If both have the same
+    words, a chunk whose file exists represents one whose file does not.
     """
     if other.is_missing and not one.is_missing and _is_next_version(one, other):
         return True
@@ -135,7 +142,7 @@ def _is_near(one: Candidate, other: Candidate) -> bool:
     if one.stored.path == other.stored.path or not (_is_prose(one.stored) and _is_prose(other.stored)):
         return False
     ours, theirs = one.numbers - other.numbers, other.numbers - one.numbers
-    if max(len(ours), len(theirs)) > (MOST_NUMBERS if _masked_title(one) == _masked_title(other) else 0):
+    if max(len(ours), len(theirs)) > (MAX_NEW_NUMBERS if _masked_title(one) == _masked_title(other) else 0):
         return False
     return _jaccard(one.pairs, other.pairs) >= NEAR
 
@@ -152,13 +159,13 @@ def _masked_title(candidate: Candidate) -> str:
     return _NUMBER.sub("0", candidate.stored.chunk.title).casefold()
 
 
-def _is_next_version(new: Candidate, gone: Candidate) -> bool:
-    """Whether `new` is what became of a file that is gone: of the same name, and about the same."""
-    if PurePath(new.stored.path).name != PurePath(gone.stored.path).name:
+def _is_next_version(new: Candidate, missing: Candidate) -> bool:
+    """Whether `new` is a later version of a missing file: it has the same name and similar words."""
+    if PurePath(new.stored.path).name != PurePath(missing.stored.path).name:
         return False
-    same_section = new.stored.chunk.headings == gone.stored.chunk.headings
-    likeness = _jaccard(new.words - STOP_WORDS, gone.words - STOP_WORDS)
-    return likeness >= (_SAME_SECTION if same_section else _NEXT_VERSION)
+    same_section = new.stored.chunk.headings == missing.stored.chunk.headings
+    similarity = _jaccard(new.words - STOP_WORDS, missing.words - STOP_WORDS)
+    return similarity >= (_SAME_SECTION_SIMILARITY if same_section else _NEXT_VERSION_SIMILARITY)
 
 
 def _jaccard(one: frozenset[object], other: frozenset[object]) -> float:

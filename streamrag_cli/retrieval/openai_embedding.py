@@ -1,8 +1,7 @@
-"""Embeddings from any server that speaks the OpenAI protocol.
+"""The embedder for servers with an OpenAI-compatible API.
 
-The reply is read here, as it came: the usual readers take vectors in the order they arrive instead of by `index`, let
-a NaN or a missing vector pass, and answer a malformed reply with an AttributeError. A vector that is wrong without a
-word would spoil a store for good.
+It parses replies itself. The usual clients ignore `index` and take vectors in the order of arrival, accept NaN and
+missing vectors, and raise AttributeError for a malformed reply. A wrong vector would stay in a store unnoticed.
 """
 
 import json
@@ -27,18 +26,18 @@ TEXTS_PER_REQUEST: Final = 128
 
 
 class OpenAIEmbedder:
-    """Sends up to 128 texts a request, and a request that met a limit or a 5xx up to twice more.
+    """Sends up to 128 texts per request. Retries a request up to twice after a rate limit or a 5xx status.
 
-    Raises what `model_server.errors` makes of a failure, and ConfigurationError `key_missing` where OpenAI itself is
-    to be asked without a key. No message carries the key. Nothing is sent before the first text.
+    Raises the errors of `model_server.errors`, and ConfigurationError `key_missing` for OpenAI without a key. No
+    message contains the key. Nothing is sent before the first text.
     """
 
     def __init__(
         self, endpoint: ModelEndpoint, *, timeout_s: float, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        """`timeout_s` is how long the server may be silent; a whole reply may take four times that.
+        """`timeout_s` is the idle timeout; a whole reply may take four times as long.
 
-        `sleep` waits, in seconds, before a retry.
+        `sleep` waits before a retry, in seconds.
         """
         self.name: Final = f"openai:{endpoint.model}"
         self._endpoint = endpoint
@@ -65,14 +64,16 @@ class OpenAIEmbedder:
         body = self._reply([encodable(text) for text in texts], cancellation or Cancellation())
         vectors = _unit_vectors(body, len(texts), self._endpoint)
         if self._dimension not in {None, vectors.shape[1]}:
-            raise malformed(f"sent vectors of {vectors.shape[1]} numbers, before of {self._dimension}", self._endpoint)
+            raise malformed(
+                f"sent vectors of {vectors.shape[1]} numbers after vectors of {self._dimension}", self._endpoint
+            )
         self._dimension = vectors.shape[1]
         return vectors
 
     def _reply(self, texts: list[str], cancellation: Cancellation) -> bytes:
-        """What the server answers, after retries."""
+        """The body of the server's reply, after retries."""
         client = self._client
-        # Costs nothing more here: the client comes from it.
+        # No additional cost: the client has imported these modules.
         from streamrag_cli.model_server.client import FOREIGN_ERRORS, RequestCancelledError
         from streamrag_cli.model_server.failure import Failure
 
@@ -103,7 +104,7 @@ class OpenAIEmbedder:
 
 
 def _unit_vectors(body: bytes, count: int, endpoint: ModelEndpoint) -> NDArray[np.float32]:
-    """The `count` vectors of a reply, by their index, of unit length."""
+    """The `count` vectors of a reply, ordered by `index` and scaled to unit length."""
     try:
         items: list[dict[str, Any]] = json.loads(body)["data"]
         by_index = {item.get("index", position): item["embedding"] for position, item in enumerate(items)}
@@ -117,6 +118,6 @@ def _unit_vectors(body: bytes, count: int, endpoint: ModelEndpoint) -> NDArray[n
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not (np.isfinite(lengths) & (lengths > 0)).all():
-        raise malformed("sent a vector without a direction (zero, NaN or infinite)", endpoint)
+        raise malformed("sent a vector that is zero, NaN or infinite", endpoint)
     unit: NDArray[np.float32] = (vectors / lengths).astype(np.float32)
     return unit

@@ -1,11 +1,10 @@
-"""What a score means: how likely it is that a chunk bears on the question, judged the same way for every question.
+"""Scores of hits: the probability that a chunk is relevant, comparable between questions.
 
-The fused scores that rank the chunks are scaled to the best hit, so the best of a hopeless lot looks like the best
-of a good one. A score therefore rests on two figures that need no other hit to compare with: the cosine, and how
-much of the question's weight the chunk's words cover.
+The fused scores that rank the chunks are relative to the best hit, so the best of many irrelevant chunks looks as good
+as a relevant one. A score is therefore computed from two values that do not depend on other hits: the cosine, and the
+share of the question that the chunk's words cover.
 
-The curve was fitted on questions with known answers against questions about something else, and rounded; how, and
-how well it separates them, is in `docs/retrieval.md`.
+The curve was fitted on questions with known answers against off-topic questions; see `docs/retrieval.md`.
 """
 
 from collections.abc import Mapping
@@ -14,9 +13,9 @@ from typing import Final
 
 _PER_COSINE: Final = 8.0
 _PER_COVERAGE: Final = 4.0
-_THRESHOLD: Final = 4.8  # where a chunk is as likely to bear on the question as not
+_THRESHOLD: Final = 4.8  # here a chunk is as likely to be relevant as not
 _PER_WORDS: Final = 8.0
-_IMAGINED_CHUNKS: Final = 1000
+_SMOOTHING_CHUNKS: Final = 1000
 
 
 def relevance(*, cosine: float, coverage: float) -> float:
@@ -29,7 +28,7 @@ def relevance(*, cosine: float, coverage: float) -> float:
 
 
 def relevance_of_words(coverage: float) -> float:
-    """A score from the share of the question that the chunk covers alone, for text that the embedder cannot judge.
+    """A score from the coverage only, for text in a script that the embedder does not support.
 
     >>> [round(relevance_of_words(covered), 2) for covered in (0.2, 0.5, 0.8)]
     [0.08, 0.5, 0.92]
@@ -38,15 +37,15 @@ def relevance_of_words(coverage: float) -> float:
 
 
 def term_weight(frequency: int, chunks: int) -> float:
-    """How telling a term is that stands in `frequency` of `chunks` chunks: its inverse document frequency.
+    """The inverse document frequency of a term that occurs in `frequency` of `chunks` chunks.
 
-    A thousand imagined chunks without the term are added: in a store of three chunks, a word that stands in all of
-    them would otherwise tell nothing, and one that stands in none would tell everything.
+    It is smoothed by a thousand imaginary chunks without the term. Otherwise, in a store of three chunks, a word that
+    occurs in all of them would have no weight, and one that occurs in none would dominate.
     """
-    return log(1 + (_IMAGINED_CHUNKS + chunks - frequency + 0.5) / (frequency + 0.5))
+    return log(1 + (_SMOOTHING_CHUNKS + chunks - frequency + 0.5) / (frequency + 0.5))
 
 
 def coverage(words: frozenset[str], weights: Mapping[str, float]) -> float:
-    """The share, 0 to 1, of the terms' weight that `words` hold. Without any term there is nothing to cover."""
+    """The share, 0 to 1, of the terms' weight that `words` contain; 0 if there are no terms."""
     total = sum(weights.values())
     return sum(weight for term, weight in weights.items() if term in words) / total if total else 0.0

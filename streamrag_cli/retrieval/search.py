@@ -1,12 +1,11 @@
-"""From a question to hits: one batch call.
+"""Hybrid search: returns the best chunks for a question in one call.
 
-Full text and vectors each name their best hundred chunks; every candidate gets both scores, each scaled to the range
-that it has among them, and the two are added at equal weight. The best thirty are compared with the question token by
-token (`token_states`), and that score is added at the same weight. The sum decides the order. What a score means is
-another matter and is settled in `relevance`.
+Full text and vectors each return their best 100 chunks. Every candidate gets both scores, which are scaled and added
+at equal weight. The best 30 are compared with the question token by token (`token_states`), and that score is added at
+the same weight. The sum determines the order of the hits; the scores that are shown are computed in `relevance`.
 
-The built-in embedder knows English: a question in another script is judged by its words alone, and a chunk in another
-script is found by words alone.
+The built-in embedder was trained on English: a question in a script other than Latin, and a chunk in such a script,
+are scored only by their words.
 """
 
 import re
@@ -21,8 +20,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Hit
 from streamrag_cli.retrieval.embedder import BUILTIN, EmbeddedQuestion, Embedder, embed_question
-from streamrag_cli.retrieval.lexical import codes, holds, in_any_language, is_outside_latin, words_by_language
-from streamrag_cli.retrieval.near_duplicates import DuplicateGroup, DuplicateGroups, FindGone
+from streamrag_cli.retrieval.lexical import codes, contains_code, is_outside_latin, merged_words, words_by_language
+from streamrag_cli.retrieval.near_duplicates import DuplicateGroup, DuplicateGroups, FindMissing
 from streamrag_cli.retrieval.relevance import coverage, relevance, relevance_of_words, term_weight
 from streamrag_cli.retrieval.token_states import QuestionTokens, late_interaction
 from streamrag_cli.stages import Stages
@@ -34,36 +33,35 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-CANDIDATES: Final = 100  # of each side
+CANDIDATES: Final = 100  # of full text and of vectors each
 _CODE_COVERAGE: Final = 0.75
-"""Of a chunk with a code of the question: whatever else is asked of it, it is about that thing."""
+"""The minimum coverage of a chunk that contains a code of the question: it is about the thing asked for."""
 RERANKED: Final = 30
-"""Of the fused ranking, by late interaction. Ten give two thirds of its use."""
+"""The number of fused hits that are re-ranked by late interaction. With 10 it helps two thirds as much."""
 LATE_WEIGHT: Final = 0.5
-"""As much as either part of the fusion; up to twice that makes no difference."""
-_PUNCTUATION: Final = 0.05  # the weight of a token that is no word
-LEXICAL_WEIGHT: Final = 0.5  # flat between .40 and .55 on seven public sets: fixed, not tuned
+"""The same weight as either part of the fusion; up to twice as much makes no difference."""
+_PUNCTUATION: Final = 0.05  # the weight of tokens that are not words
+LEXICAL_WEIGHT: Final = 0.5  # results are flat between .40 and .55 on seven public sets: fixed, not tuned
 
 
 TermWeights: TypeAlias = Mapping[str, Mapping[str, float]]
-"""For each language of a collection the stemmed terms of the question with their weight."""
+"""The stemmed terms of the question with their weights, for each language of the collection."""
 
 
 class EmbeddingChangedError(Exception):
-    """The collection's vectors were made by another embedding than the question's: it was made anew meanwhile."""
+    """The collection was rebuilt with another embedder after the question was embedded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieved:
-    """The hits, best first, and what the question's terms weigh in this collection.
+    """The hits, best first, and data of the search that answers reuse.
 
-    `question_vector` has unit length and shape (dimension,): an embedding may be paid for, and is made once.
-    `term_weights` maps each stemmed term of the question to its weight, for each language of the collection, as words
-    are compared in the language of their document. `best_score` is the score of the best chunk,
-    whether or not it reached the least score asked for; 0 where there is none. `spent_ms` says how long each step
-    took; `embed` includes opening Chroma, if it was not open, and `full text` is both searches, side by side.
-    `token_states` has the packed token states of hits, by the ids of their chunks, if the embedder has any.
-    `by_words_alone` says that the embedder cannot judge the question; then `question_vector` is zero.
+    `question_vector` has unit length and shape (dimension,). It is kept because a model server may charge for it.
+    `term_weights` has the stemmed terms of the question in each language of the collection. `best_score` is the score
+    of the best chunk, even if it is below the minimum score; 0 if there is no chunk. `spent_ms` is the duration of each
+    step; `embed` includes opening Chroma, and `full text` both concurrent searches. `codes` are the question's codes.
+    `token_states` maps chunk ids of hits to their packed token states, if the embedder has any. `by_words_alone`:
+    the embedder does not support the script of the question, and `question_vector` is zero.
     """
 
     hits: tuple[Hit, ...]
@@ -83,30 +81,30 @@ def retrieve(
     *,
     limit: int,
     min_score: float = 0.0,
-    find_missing: FindGone | None = None,
+    find_missing: FindMissing | None = None,
     cancellation: Cancellation | None = None,
 ) -> Retrieved:
-    """The `limit` best chunks that score at least `min_score`, near-copies as one. `find_missing` checks their files.
+    """The `limit` best chunks with a score of at least `min_score`, without near-duplicates.
 
-    Raises StoreError (`store_empty` if there is nothing to search, `retrieval_timeout` if the store takes longer than
-    `RETRIEVAL_LIMIT_S` or after `cancellation`), EmbeddingChangedError, and what the embedder raises, which has limits
-    of its own and is cancelled as well.
+    `find_missing` checks whether their files exist. Raises StoreError (`store_empty` if there are no chunks,
+    `retrieval_timeout` if the store takes longer than `RETRIEVAL_LIMIT_S`, `interrupted` after `cancellation`),
+    EmbeddingChangedError, and the errors of the embedder, which has its own timeouts and is cancelled as well.
     """
     stages = Stages(perf_counter())
-    with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
-        chunks_in(reader)  # before Chroma is opened, which an empty collection does not have
+    with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
+        count_chunks(reader)  # before opening Chroma, which an empty collection does not have
     embedded = _embedded(reader, embedder, question, cancellation)
     vector = embedded.vector
     stages.end("embed")
-    with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
-        total = chunks_in(reader)
+    with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
+        total = count_chunks(reader)
         if reader.embedding != embedder.name:
             raise EmbeddingChangedError
         words = words_by_language(question, reader.counts().languages)
         weights = _term_weights(reader, words, total)
         stages.end("terms")
         asked_codes = codes(question)
-        lexical, cosines = _candidates(reader, vector, [*in_any_language(words), *asked_codes], stages)
+        lexical, cosines = _candidates(reader, vector, [*merged_words(words), *asked_codes], stages)
         is_english = embedder.name == BUILTIN
         by_words_alone = is_english and is_outside_latin(question)
         if by_words_alone:
@@ -119,13 +117,13 @@ def retrieve(
                 ranked, states, embedded.tokens, _token_weights(reader, question, embedded.tokens, total)
             )
         _fill(groups, reader, list(ranked), limit)
-        found = groups.found[:limit]
+        best_groups = groups.groups[:limit]
         unjudged = {
-            each.kept.stored.chunk.id
-            for each in found
-            if by_words_alone or (is_english and is_outside_latin(each.kept.stored.chunk.text))
+            each.best.stored.chunk.id
+            for each in best_groups
+            if by_words_alone or (is_english and is_outside_latin(each.best.stored.chunk.text))
         }
-        hits = _hits(found, cosines, weights, unjudged, asked_codes)
+        hits = _hits(best_groups, cosines, weights, unjudged, asked_codes)
         stages.end("fuse")
     return Retrieved(
         hits=tuple(hit for hit in hits if hit.score >= min_score),
@@ -148,20 +146,22 @@ def _term_weights(reader: Reader, words: Mapping[str, Sequence[str]], total: int
     }
 
 
-def chunks_in(reader: Reader) -> int:
-    """How many chunks there are to search. Raises StoreError `store_empty` if there are none."""
+def count_chunks(reader: Reader) -> int:
+    """The number of chunks in the collection. Raises StoreError `store_empty` if there are none."""
     count = reader.counts().chunks
     if not count:
-        raise StoreError("the store is empty: nothing was ingested", code="store_empty", hint="streamrag ingest PATH")
+        raise StoreError(
+            "the store is empty: nothing has been ingested", code="store_empty", hint="streamrag ingest PATH"
+        )
     return count
 
 
 def _embedded(reader: Reader, embedder: Embedder, question: str, cancellation: Cancellation | None) -> EmbeddedQuestion:
-    """The question's vector and tokens. The first time Chroma is opened in parallel: both take long."""
-    if reader.is_ready:
+    """The question's vector and tokens. If Chroma is not open yet, it is opened concurrently, because both are slow."""
+    if reader.is_prepared:
         return embed_question(embedder, question, cancellation)
-    with ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
-        opening = beside.submit(reader.get_ready, TimeLimit(RETRIEVAL_LIMIT_S, cancellation))
+    with ThreadPoolExecutor(1, thread_name_prefix="open") as pool:
+        opening = pool.submit(reader.prepare, TimeLimit(RETRIEVAL_LIMIT_S, cancellation))
         embedded = embed_question(embedder, question, cancellation)
         opening.result()
         return embedded
@@ -170,20 +170,20 @@ def _embedded(reader: Reader, embedder: Embedder, question: str, cancellation: C
 def _candidates(
     reader: Reader, vector: "NDArray[np.float32]", words: Sequence[str], stages: Stages
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """BM25 of what full text found, and the exact cosine of every candidate of either side."""
-    found_by_words, found_by_vector = reader.search_both(words, vector, CANDIDATES)
-    lexical, nearest = dict(found_by_words), dict(found_by_vector)
+    """The BM25 scores of the full-text hits, and the exact cosines of all candidates."""
+    text_hits, vector_hits = reader.search_both(words, vector, CANDIDATES)
+    lexical, nearest = dict(text_hits), dict(vector_hits)
     stages.end("full text")
-    known = reader.known(nearest)  # Chroma may hold what an ingest is still writing
+    known = reader.existing(nearest)  # Chroma may contain chunks that an ingest is still writing
     cosines = {chunk_id: cosine for chunk_id, cosine in nearest.items() if chunk_id in known}
-    # The search is approximate, its cosines are not: only those of the others are missing.
+    # The search is approximate, but its cosines are exact: only those of the other candidates are missing.
     cosines |= reader.cosines(vector, sorted(lexical.keys() - cosines.keys()))
     stages.end("vectors")
     return lexical, cosines
 
 
 def _fused(lexical: dict[str, float], cosines: dict[str, float]) -> dict[str, float]:
-    """Chunk ids with their fused score, best first. Without any full-text hit the cosine alone decides."""
+    """Chunk ids with their fused scores, best first. Without full-text hits, only the cosine counts."""
     best_lexical = max(lexical.values(), default=0.0) or 1.0
     scaled = _scaled(cosines)
     scores = {
@@ -194,7 +194,7 @@ def _fused(lexical: dict[str, float], cosines: dict[str, float]) -> dict[str, fl
 
 
 def _scaled(scores: Mapping[str, float]) -> dict[str, float]:
-    """0 for the least of the scores, 1 for the best: some embedders give every text a cosine between .7 and .9."""
+    """Scale the scores to 0 (least) to 1 (best), because some embedders give every text a cosine between .7 and .9."""
     least, best = min(scores.values(), default=0.0), max(scores.values(), default=0.0)
     return {chunk_id: (score - least) / ((best - least) or 1.0) for chunk_id, score in scores.items()}
 
@@ -206,9 +206,9 @@ def _sorted(scores: Mapping[str, float]) -> dict[str, float]:
 def _reranked(
     fused: Mapping[str, float], states: Mapping[str, bytes], tokens: QuestionTokens, weights: "NDArray[np.float32]"
 ) -> dict[str, float]:
-    """The best of the fusion in the order that late interaction gives them, and the rest behind.
+    """The best chunks of `fused`, re-ranked by late interaction, followed by the rest.
 
-    If only some of them have token states, as after a new version, the order stays as it is.
+    The order is unchanged if any of them has no token states, as in a store that an older version wrote.
     """
     best = list(islice(fused, RERANKED))
     if not set(best) <= states.keys():
@@ -219,7 +219,7 @@ def _reranked(
 
 
 def _token_weights(reader: Reader, question: str, tokens: QuestionTokens, total: int) -> "NDArray[np.float32]":
-    """For each token the weight of the word that it is a part of; little for punctuation."""
+    """The weight of each token, which is that of its word; a small weight for punctuation."""
     import numpy as np
 
     spans = [match.span() for match in re.finditer(r"\w+", question)]
@@ -238,40 +238,40 @@ def _token_weights(reader: Reader, question: str, tokens: QuestionTokens, total:
 
 
 def _fill(groups: DuplicateGroups, reader: Reader, ranked: Sequence[str], count: int) -> None:
-    """Look at the ranked chunks until there are `count` that do not say the same.
+    """Add ranked chunks until there are `count` groups of near-duplicates.
 
-    If the file of one is gone, the same number again is looked at: what became of it may be among them.
+    If the file of one of them no longer exists, `count` more chunks are added, which may include its replacement.
     """
     start, size = 0, count
     is_enough = False
     while start < len(ranked) and not is_enough:
-        had_enough = len(groups.found) >= count
-        groups.add(reader.found_chunks(ranked[start : start + size]))
-        start, size = start + size, count if len(groups.found) >= count else size * 2
-        has_gone = any(group.kept.is_missing for group in groups.found[:count])
-        is_enough = had_enough or (len(groups.found) >= count and not has_gone)
+        had_enough = len(groups.groups) >= count
+        groups.add(reader.require_chunks(ranked[start : start + size]))
+        start, size = start + size, count if len(groups.groups) >= count else size * 2
+        has_missing = any(group.best.is_missing for group in groups.groups[:count])
+        is_enough = had_enough or (len(groups.groups) >= count and not has_missing)
 
 
 def _hits(
-    found: Sequence[DuplicateGroup],
+    groups: Sequence[DuplicateGroup],
     cosines: Mapping[str, float],
     weights: TermWeights,
     unjudged: Collection[str],
     asked_codes: Sequence[str],
 ) -> list[Hit]:
-    """The chunks with their scores. None is above that of a hit ranked before it: the order is the fusion's.
+    """The chunks in fused order, with their scores. No hit scores higher than one ranked before it.
 
-    The cosines of `unjudged` chunks say nothing: these come last, unless all are, and are scored by their words.
+    The embedder does not support the script of `unjudged` chunks: they are scored by their words and come last.
     """
-    order = sorted(found, key=lambda group: group.kept.stored.chunk.id in unjudged)
-    languages = [group.kept.stored.language for group in order]
-    words = stems([group.kept.stored.chunk.text_to_embed for group in order], languages)
+    order = sorted(groups, key=lambda group: group.best.stored.chunk.id in unjudged)
+    languages = [group.best.stored.language for group in order]
+    words = stems([group.best.stored.chunk.text_to_embed for group in order], languages)
     hits: list[Hit] = []
     ceiling = 1.0
     for rank, (group, language, of_chunk) in enumerate(zip(order, languages, words, strict=True), start=1):
-        chunk_id = group.kept.stored.chunk.id
+        chunk_id = group.best.stored.chunk.id
         covered = coverage(frozenset(of_chunk), weights[language])
-        if holds(group.kept.stored.chunk.text_to_embed, asked_codes):
+        if contains_code(group.best.stored.chunk.text_to_embed, asked_codes):
             covered = max(covered, _CODE_COVERAGE)
         score = (
             relevance_of_words(covered)

@@ -1,8 +1,8 @@
-"""Late interaction: every token of the question is compared with every token of a passage.
+"""Late interaction: compares every token of the question with every token of a passage.
 
-The encoder computes a state for each token of a text, and the mean of these states is the text's vector. Of a
-passage the signs of the states are stored as well, one bit for each dimension: 48 bytes a token. What the mean
-averages away, such as which of two names a passage is about, is still in them.
+The encoder computes a state for each token of a text, and the text's vector is the mean of these states. For passages
+the signs of the states are stored as well, one bit per dimension: 48 bytes per token. They keep what a mean averages
+away, such as which of two names a passage is about.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class QuestionTokens:
-    """The tokens of a question without the special ones.
+    """The tokens of a question, without special tokens.
 
-    `states` has the shape (tokens, dimension), each row of unit length; `spans` are the characters of each token.
+    `states` has the shape (tokens, dimension) and rows of unit length; `spans` are the character offsets of the tokens.
     """
 
     states: "NDArray[np.float32]"
@@ -26,14 +26,17 @@ class QuestionTokens:
 
 
 def packed(states: "NDArray[np.float32]") -> bytes:
-    """The signs of states of the shape (tokens, dimension), a multiple of 8; `dimension / 8` bytes a token."""
+    """Pack the signs of `states`, of the shape (tokens, dimension), into `dimension / 8` bytes per token.
+
+    `dimension` must be a multiple of 8.
+    """
     import numpy as np
 
     return np.packbits(states > 0, axis=1).tobytes()
 
 
 def unpacked(signs: bytes, dimension: int) -> "NDArray[np.float32]":
-    """One row for each token: 1 if a state's component was positive, else 0."""
+    """One row per token: 1 for each positive component of its state, else 0."""
     import numpy as np
 
     bits = np.frombuffer(signs, dtype=np.uint8).reshape(-1, dimension // 8)
@@ -43,16 +46,16 @@ def unpacked(signs: bytes, dimension: int) -> "NDArray[np.float32]":
 def late_interaction(
     question: QuestionTokens, weights: "NDArray[np.float32]", passages: Mapping[str, bytes]
 ) -> dict[str, float]:
-    """For each passage the weighted mean over the question's tokens of the best cosine with one of its tokens.
+    """A score for each passage: the weighted mean, over the question's tokens, of the best cosine with a passage token.
 
-    `weights` has one figure for each token of the question; `passages` are packed states, none of them empty.
+    `weights` has one value per token of the question; `passages` are packed states, none of them empty.
     """
     import numpy as np
 
     dimension = question.states.shape[1]
     starts = np.cumsum([0, *(len(signs) * 8 // dimension for signs in passages.values())])[:-1]
     signs = unpacked(b"".join(passages.values()), dimension)
-    # A sign is 2 * bit - 1, and a row of signs has the length sqrt(dimension).
+    # A sign is 2 * bit - 1, and a row of signs has length sqrt(dimension).
     cosines = (2 * (question.states @ signs.T) - question.states.sum(axis=1)[:, None]) / np.sqrt(dimension)
     best = np.maximum.reduceat(cosines, starts, axis=1)
     scores = weights @ best / weights.sum()

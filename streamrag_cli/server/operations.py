@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from streamrag_cli.errors import StreamragError, with_target_flags
 from streamrag_cli.new_thread import run_in_new_thread
-from streamrag_cli.retrieval.search import chunks_in
+from streamrag_cli.retrieval.search import count_chunks
 from streamrag_cli.server.replies import JsonReply, reply_to
 from streamrag_cli.server.request_log import entry_of
 from streamrag_cli.server.serving import Serving
@@ -54,8 +54,8 @@ async def ready(request: Request) -> JsonReply:
 
 
 def _look_into(reader: Reader) -> tuple[Counts, str]:
-    with reader.reading(TimeLimit(RETRIEVAL_LIMIT_S)):
-        chunks_in(reader)
+    with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S)):
+        count_chunks(reader)
         return reader.counts(), reader.embedding
 
 

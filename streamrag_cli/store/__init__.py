@@ -1,1 +1,1 @@
-"""Where chunks are kept and found again: a SQLite catalog and Chroma vectors behind one `Collection`."""
+"""Stores of chunks and their vectors: a backend for local directories and one for PostgreSQL."""

@@ -1,4 +1,4 @@
-"""Addresses of stores: a directory of this machine, or a URL."""
+"""Addresses of stores: a local directory, or a URL."""
 
 from pathlib import Path
 from typing import ClassVar, TypeAlias
@@ -9,10 +9,10 @@ class StoreUrl:
 
     __slots__ = ()
     scheme: ClassVar[str]
-    """The key of its kind in the registry."""
+    """The key of the backend in the registry."""
 
     def absolute(self) -> "StoreUrl":
-        """Itself: it does not depend on the working directory."""
+        """Return itself: a URL does not depend on the working directory."""
         return self
 
 

@@ -1,4 +1,4 @@
-"""The interface that every kind of store implements; `registry.open_store` returns the store at an address."""
+"""The interface that every backend implements; `registry.open_store` returns the store at an address."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -13,7 +13,7 @@ from streamrag_cli.store.interface import Manifest, Reader, Writer, damaged
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionStatus:
-    """One collection. `size_bytes` is what it takes on disk; `last_ingest` is ISO 8601 in UTC, or None."""
+    """The status of one collection. `size_bytes` is its size on disk; `last_ingest` is ISO 8601 in UTC, or None."""
 
     collection: str
     documents: int
@@ -43,10 +43,10 @@ class CollectionStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrityReport:
-    """Whether a collection is intact. Each of `problems` is a clause about it; `summary` says what was checked if there
-    are none.
+    """The result of an integrity check.
 
-    `interrupted` says that an ingest was begun and never ended; `changing` that one kept on changing the collection.
+    Each of `problems` is a clause about the collection; `summary` describes what was checked, for the case that there
+    are none. `interrupted`: an ingest started and never ended. `changing`: an ingest kept changing the collection.
     """
 
     chunks: int
@@ -60,7 +60,7 @@ class IntegrityReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskSpace:
-    """The disk that the directory `place` is on."""
+    """The disk that contains the directory `place`."""
 
     place: str
     free_bytes: int
@@ -72,90 +72,94 @@ class DiskSpace:
 
 
 class Store(Protocol):
-    """Collections at one address. Nothing is opened before a method asks for it.
+    """The collections at one address. Nothing is opened before a method needs it.
 
-    `str` is the address as it may be shown, without a password.
+    `str` returns the address without its password, for messages and logs.
     """
 
     def __init__(self, address: Any) -> None: ...
 
     @staticmethod
     def address(raw: str) -> StoreAddress:
-        """Parse an address of this kind, as a person writes it. Raises ValueError."""
+        """Parse an address as the user typed it. Raises ValueError."""
 
     @property
     def has_local_files(self) -> bool:
-        """Whether the paths in it are paths of this machine, so that a missing file means a deleted document."""
+        """Whether its documents' paths are on this machine, so that a missing file means a deleted document."""
 
     @property
     def password(self) -> str:
         """The password in the address, which must not be shown; "" if there is none."""
 
     def with_secret(self) -> str:
-        """The whole address, which `store_address` parses back. Must not be shown."""
+        """The whole address with its password, which `store_address` can parse. Must not be shown."""
 
     def display_address(self, raw: str) -> str:
-        """The address as it was typed, fit to be shown."""
+        """The address as it was typed, without its password."""
 
     def environment_overrides(self, environment: Mapping[str, str]) -> list[str]:
-        """The environment variables that change where or as whom the address connects, sorted."""
+        """The names of the environment variables that change the server or user of a connection, sorted."""
 
     def identity(self) -> int | None:
-        """Changes if another store replaces this one at the same address; None if there is no store."""
+        """A number that changes if another store replaces this one at the same address; None if there is no store."""
 
     def reader(self, collection: str) -> Reader:
-        """A reader, which opens nothing before the first question."""
+        """A reader, which opens nothing before the first search."""
 
     def writer(self, collection: str, *, embedding: str, rebuild: bool = False) -> AbstractContextManager[Writer]:
-        """Hold the collection for writing; it is made if it does not exist.
+        """Lock the collection for writing; creates it if it does not exist.
 
-        With `rebuild` everything goes into a new one that replaces the old at a clean end. Raises StoreError:
-        `store_busy`, `store_not_writable`, `store_damaged`, `another_embedding`, `store_unreachable`.
+        With `rebuild`, everything is written to a new one, which replaces the old one if the block ends without an
+        error. Raises StoreError: `store_busy`, `store_not_writable`, `store_damaged`, `another_embedding`,
+        `store_unreachable`.
         """
 
     def manifest(self, collection: str) -> AbstractContextManager[Manifest | None]:
-        """What the collection holds, without its vectors; None if it does not exist."""
+        """The contents of the collection, without its vectors; None if it does not exist."""
 
     def roots(self, collection: str) -> list[str]:
-        """The absolute paths that earlier ingests were given."""
+        """The absolute paths of earlier ingests."""
 
     def remove(self, collection: str) -> None:
-        """Remove a collection with everything in it. Raises StoreError: `store_busy`, `store_not_writable`."""
+        """Remove a collection and all its documents. Raises StoreError: `store_busy`, `store_not_writable`."""
 
     def collections(self, *, non_empty: bool = False) -> list[str]:
-        """Their names, sorted; with `non_empty` of those with a document in them.
+        """The names of the collections, sorted; with `non_empty` only of collections with documents.
 
-        A damaged one counts as non-empty, so that asking it says what is wrong.
+        A damaged collection counts as non-empty, so that a question to it reports the damage.
         """
 
     def status(self, collection: str) -> CollectionStatus:
-        """Read without opening vectors. Raises StoreError `store_missing` or `store_damaged`."""
+        """The status of a collection, read without opening vectors.
+
+        Raises StoreError `store_missing` or `store_damaged`.
+        """
 
     def check_integrity(self, collection: str, *, full: bool = False) -> IntegrityReport:
-        """Look for damage: with `full` in every chunk, otherwise in a bounded number. Changes nothing.
+        """Check every chunk for damage, or without `full` only a bounded number. Changes nothing.
 
         Raises StoreError if the collection cannot be read at all.
         """
 
     def disk_space(self) -> DiskSpace | None:
-        """The disk it is on; None if that is another machine's. Raises StoreError `store_not_writable`."""
+        """The disk of the store; None if it is on another machine. Raises StoreError `store_not_writable`."""
 
     def scratch_store(self, scratch: Path) -> AbstractContextManager[StoreAddress]:
-        """An empty store of the same kind, in the directory `scratch` if it needs one, removed at the end."""
+        """An empty store of the same backend, removed at the end. `scratch` is a directory for its files."""
 
 
 def status_of(store: Store, *, only: str | None = None) -> tuple[CollectionStatus, ...]:
-    """The collections of a store, or the one named. Raises StoreError `store_missing` or `store_damaged`."""
+    """The status of all collections, or of one. Raises StoreError `store_missing` or `store_damaged`."""
     names = [name for name in store.collections() if only in {None, name}]
     if not names and only:
         raise missing_collection(store, only)
     if not names:
-        raise StoreError(f"nothing was ingested in {store}", code="store_missing", hint="streamrag ingest PATH")
+        raise StoreError(f"nothing has been ingested into {store}", code="store_missing", hint="streamrag ingest PATH")
     return tuple(map(store.status, names))
 
 
 def missing_collection(store: object, collection: str) -> StoreError:
-    """What to raise if nothing was ever ingested into the collection; the message shows `str` of `store`."""
+    """The error for a collection that does not exist; the message shows `str` of `store`."""
     return StoreError(f"no collection {collection!r} in {store}", code="store_missing", hint="streamrag ingest PATH")
 
 

@@ -1,4 +1,4 @@
-"""A collection from one store into another, with the vectors it has: nothing is embedded again."""
+"""Copies a collection from one store to another with its vectors, so nothing is embedded again."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -17,7 +17,7 @@ _BATCH_CHUNKS: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyProgress:
-    """How far a copy has come. `documents` of `documents_in_all` are in the other store."""
+    """The progress of a copy: `documents` of `documents_in_all` have been written to the target."""
 
     documents: int
     documents_in_all: int
@@ -33,34 +33,35 @@ class _Batch:
 def copy_collection(
     source: StoreAddress, target: StoreAddress, collection: str, *, replace: bool = False
 ) -> Iterator[CopyProgress]:
-    """Copy, and say after every batch how far it is. The target has the collection at the end, or is as it was.
+    """Copy a collection; yields the progress after every batch. If the copy fails, the target is unchanged.
 
-    The source is read as one state. Raises StoreError: `store_missing`, `store_exists` where the target has documents
-    in a collection of this name that it is not to `replace`, `store_busy` where an ingest takes
-    vectors out of the source meanwhile, and what opening and writing raise; UsageError where both are the same place.
+    The source is read from one snapshot. Raises StoreError `store_missing`; `store_exists` if the target already has
+    documents in a collection of this name, unless `replace` is set; `store_busy` if an ingest deletes vectors from the
+    source during the copy; and the errors of opening and writing. Raises UsageError if both addresses are equal.
     """
     if source == target:
-        raise UsageError("both stores are the same", code="same_store", hint="streamrag copy --from STORE --to STORE")
-    there = open_store(target)
-    _refuse_to_replace(there, collection, replace=replace)
+        raise UsageError(
+            "--from and --to name the same store", code="same_store", hint="streamrag copy --from STORE --to STORE"
+        )
+    target_store = open_store(target)
+    if not replace:
+        _check_not_replacing(target_store, collection)
     with ExitStack() as stack:
         reader = stack.enter_context(closing(open_store(source).reader(collection)))
-        stack.enter_context(reader.reading())
-        # As a rebuild: what is half copied never counts.
-        writer = stack.enter_context(there.writer(collection, embedding=reader.embedding, rebuild=True))
+        stack.enter_context(reader.snapshot())
+        # As a rebuild, so that an incomplete copy never becomes active.
+        writer = stack.enter_context(target_store.writer(collection, embedding=reader.embedding, rebuild=True))
         writer.add_roots(reader.catalog.roots())
         yield from _copy(reader, writer)
 
 
-def _refuse_to_replace(target: Store, collection: str, *, replace: bool) -> None:
-    if replace:
-        return
-    with target.manifest(collection) as there:
-        if there and there.counts().documents:
+def _check_not_replacing(target: Store, collection: str) -> None:
+    with target.manifest(collection) as manifest:
+        if manifest and manifest.counts().documents:
             raise StoreError(
-                f"{target} has a collection {collection!r} already",
+                f"{target} already has a collection {collection!r}",
                 code="store_exists",
-                hint="replace it: the same command with --replace; or copy another collection: -c NAME",
+                hint="add --replace to replace it, or copy another collection: -c NAME",
             )
 
 

@@ -1,6 +1,6 @@
-"""What a collection is to the rest of the program: a reader for questions, a writer for an ingest, a manifest for both.
+"""The interface of a collection: a reader for questions, a writer for ingests, a manifest for both.
 
-`kind.py` has the store around it; `tests/store` holds every kind of store to one contract.
+Stores, which contain collections, are in `backend.py`. `tests/store` tests every backend against this contract.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 FloatArray: TypeAlias = "NDArray[np.float32]"
 """A vector, or a matrix with a vector in each row."""
 ScoredIds: TypeAlias = list[tuple[str, float]]
-"""Ids of chunks with what they score, best first."""
+"""Ids of chunks with their scores, best first."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedPassages:
-    """`vectors` has one row for each text. `token_states` has the packed states of each text's tokens, or is empty."""
+    """`vectors` has one row per text. `token_states` has the packed token states of each text, or is empty."""
 
     vectors: FloatArray
     token_states: Sequence[bytes] = ()
@@ -34,12 +34,13 @@ class EmbeddedPassages:
 Embed: TypeAlias = Callable[[Sequence[str]], FloatArray]
 WrittenDocument: TypeAlias = tuple[DocumentRecord, Sequence[Chunk]]
 BUSY_AFTER_S: Final = 3.0
-"""How long a writer waits for another."""
+"""How long a writer waits for another one, in seconds, before it fails with `store_busy`."""
+_REBUILD_HINT: Final = "use another collection (-c NAME), or rebuild this one: streamrag ingest --rebuild"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredChunk:
-    """A chunk and its document's shown name, absolute path and language, as `languages.language_of` names it."""
+    """A chunk with its document's display name, absolute path and language (a code of `languages.LANGUAGES`)."""
 
     chunk: Chunk
     source: str
@@ -49,7 +50,7 @@ class StoredChunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How much a collection holds, and in which languages."""
+    """The size of a collection, and the languages of its documents."""
 
     documents: int
     chunks: int
@@ -57,14 +58,14 @@ class Counts:
 
 
 class Manifest(Protocol):
-    """What a collection holds. Paths are absolute."""
+    """The contents of a collection, without vectors. Paths are absolute."""
 
     @property
     def generation(self) -> int:
-        """Raised by every change of the chunks."""
+        """A number that increases with every change of the chunks."""
 
     def meta(self, key: str) -> str | None:
-        """`embedding`, `dimension` (None before the first vector), `last_ingest` (ISO 8601 in UTC)."""
+        """The value of `embedding`, `dimension` (None before the first vector) or `last_ingest` (ISO 8601 in UTC)."""
 
     def counts(self) -> Counts: ...
 
@@ -89,8 +90,8 @@ class Manifest(Protocol):
 class Reader(Protocol):
     """Finds chunks. Safe to share between threads.
 
-    Raises StoreError: `store_missing` where the collection was never made, `store_damaged`, and what the kind of store
-    has of its own.
+    Raises StoreError: `store_missing` if the collection does not exist, `store_damaged`, and errors that are specific
+    to the backend.
     """
 
     @property
@@ -98,22 +99,24 @@ class Reader(Protocol):
 
     @property
     def embedding(self) -> str:
-        """The name of the embedding that made the vectors."""
+        """The name of the embedder that made the vectors."""
 
-    def reading(self, limit: TimeLimit | None = None) -> AbstractContextManager[None]:
-        """Everything read inside by this thread sees one state, whatever others commit. No reading waits for another.
+    def snapshot(self, limit: TimeLimit | None = None) -> AbstractContextManager[None]:
+        """All reads of this thread within the block see one state, regardless of commits by others.
 
-        Raises StoreError `retrieval_timeout` once `limit` is over.
+        Snapshots of several threads do not block each other.
+
+        Raises StoreError `retrieval_timeout` when `limit` expires.
         """
 
     @property
-    def is_ready(self) -> bool:
-        """Whether the first search has nothing left to open."""
+    def is_prepared(self) -> bool:
+        """Whether the first search can start without opening anything."""
 
-    def get_ready(self, limit: TimeLimit | None = None) -> None:
-        """Open what the first search would have to open otherwise.
+    def prepare(self, limit: TimeLimit | None = None) -> None:
+        """Open everything that the first search needs.
 
-        Raises StoreError `retrieval_timeout` once `limit` is over, also while another process holds the files.
+        Raises StoreError `retrieval_timeout` when `limit` expires, even while another process has locked the files.
         """
 
     def close(self) -> None: ...
@@ -121,76 +124,79 @@ class Reader(Protocol):
     def counts(self) -> Counts: ...
 
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
-        """The chunks with these ids; an id that is not in the collection is left out."""
+        """The chunks with these ids. Ids that are not in the collection are left out."""
 
-    def found_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
-        """The chunks, in this order, that a search has found in the same `reading()`."""
+    def require_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
+        """The chunks with these ids, in this order.
 
-    def known(self, chunk_ids: Iterable[str]) -> set[str]:
-        """Which of these ids are in the collection."""
+        The ids must come from a search in the same `snapshot()`: an id that is missing means `store_damaged`.
+        """
+
+    def existing(self, chunk_ids: Iterable[str]) -> set[str]:
+        """The subset of these ids that is in the collection."""
 
     def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
-        """Ids of chunks that hold any of the words, with their BM25 score, best first.
+        """Ids of chunks that contain any of the words, with their BM25 scores, best first.
 
-        Of very many words only the rarest count (`words.rarest_words`); one that is given twice weighs twice.
+        Of many words only the rarest are searched (`stemming.rarest_words`). A word that is given twice counts twice.
         """
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
-        """In how many chunks each stemmed term stands."""
+        """The number of chunks that contain each stemmed term."""
 
     def nearest(self, vector: FloatArray, limit: int) -> ScoredIds:
-        """Ids with their cosine, best first, found approximately; `vector` has unit length."""
+        """Ids with their cosines, best first. The search is approximate; `vector` has unit length."""
 
     def search_both(self, words: Sequence[str], vector: FloatArray, limit: int) -> tuple[ScoredIds, ScoredIds]:
         """`search_text` and `nearest`."""
 
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
-        """The exact cosine of each id to `vector`; ids that are not in the collection are left out."""
+        """The exact cosine of each id to `vector`. Ids that are not in the collection are left out."""
 
     def token_states(self, ids: Collection[str]) -> dict[str, bytes]:
-        """The packed token states of these chunks, for late interaction; chunks without any are left out."""
+        """The packed token states of these chunks, for late interaction. Chunks without states are left out."""
 
     def vectors(self, ids: Sequence[str]) -> FloatArray:
-        """The stored vectors, one row for each id, in their order. All of them must be in the collection.
+        """The stored vectors, one row for each id, in their order. All ids must be in the collection.
 
-        Raises StoreError: `store_busy` where another process has deleted some of them since `reading()` began.
+        Raises StoreError `store_busy` if another process has deleted some of them since `snapshot()` began.
         """
 
 
 class Writer(Protocol):
-    """Changes a collection; each change is one step for readers, and whole or not there after a crash."""
+    """Changes a collection. Each change is atomic, both for readers and after a crash."""
 
     @property
     def catalog(self) -> Manifest: ...
 
     def repair(self, embed: Embed) -> int:
-        """Mend what an interrupted run has left; return how many vectors it took."""
+        """Repair the results of an interrupted run. Return how many vectors were added or removed."""
 
-    def get_ready(self) -> None:
-        """Open what the first `write` would have to open otherwise."""
+    def prepare(self) -> None:
+        """Open everything that the first `write` needs."""
 
     def vectors(self, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
-        """The vectors with these ids; ids that are not in the collection are left out."""
+        """The vectors with these ids. Ids that are not in the collection are left out."""
 
     def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
-        """As `Reader.token_states`."""
+        """Like `Reader.token_states`."""
 
     def write(self, documents: Sequence[WrittenDocument], passages: EmbeddedPassages) -> None:
-        """Replace documents. `passages` has what was made of each chunk, in order."""
+        """Add or replace documents. `passages` has the embeddings of all their chunks, in order."""
 
     def remove(self, paths: Iterable[str]) -> None: ...
 
     def touch(self, records: Iterable[DocumentRecord]) -> None:
-        """Renew what is known of unchanged files."""
+        """Update the stored metadata (name, size, time stamps) of unchanged files."""
 
     def add_roots(self, roots: Iterable[str]) -> None:
-        """Note what is being ingested, before anything below is written."""
+        """Record the paths that are being ingested, before any document below them is written."""
 
     def remove_roots(self, roots: Iterable[str]) -> None: ...
 
 
-def vectors_made_with(manifest: Manifest) -> str | None:
-    """The embedding that the collection is bound to; None as long as it never had a vector and may take any."""
+def bound_embedding(manifest: Manifest) -> str | None:
+    """The embedder that the collection must use; None if it never had a vector and can use any."""
     never_had_one = manifest.meta("dimension") is None and not manifest.counts().chunks
     return None if never_had_one else manifest.meta("embedding")
 
@@ -203,9 +209,17 @@ def busy(why: str, *, hint: str = "try again in a moment") -> StoreError:
     return StoreError(f"the store is busy: {why}", code="store_busy", hint=hint, retryable=True)
 
 
-def another_embedding(collection: str, *, made_with: str, asked: str) -> StoreError:
+def embedding_mismatch(collection: str, *, stored: str, requested: str) -> StoreError:
     return StoreError(
-        f"the collection {collection!r} was made with {made_with}, not with {asked}",
+        f"collection {collection!r} uses the embedder {stored}, but {requested} was requested",
         code="another_embedding",
-        hint="use another collection (-c NAME), or make this one anew: streamrag ingest --rebuild",
+        hint=_REBUILD_HINT,
+    )
+
+
+def dimension_mismatch(collection: str, *, stored: int | str, returned: int) -> StoreError:
+    return StoreError(
+        f"collection {collection!r} has vectors of {stored} dimensions, but the embedder returned {returned}",
+        code="another_embedding",
+        hint=_REBUILD_HINT,
     )

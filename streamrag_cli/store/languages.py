@@ -1,7 +1,7 @@
-"""The languages whose words are stemmed: what each is called, and its function words.
+"""Stemmers and function words of the supported languages, and language detection.
 
-Everything else, code and mixed text among it, is stemmed as English. The function words are left out of a question, and
-by them `language_of` tells which language a document is in.
+All other text, including code and mixed text, is stemmed as English. Function words are the stop words of questions,
+and `language_of` detects a document's language by them.
 """
 
 import re
@@ -124,21 +124,21 @@ _SCRIPTS: Final = {
     "el": "\u0370\u03ff",
     "hi": "\u0900\u097f",
 }
-"""Languages with a script of their own: first and last letter."""
+"""Languages that are detected by their script: its first and last letter."""
 _KANA: Final = ("\u3040", "\u30ff")
 _CYRILLIC: Final = ("\u0400", "\u04ff")
-_NOT_RUSSIAN: Final = frozenset("іїєґўћђљњџѓќј")
+_NON_RUSSIAN_LETTERS: Final = frozenset("іїєґўћђљњџѓќј")
 _SCRIPT_SHARE: Final = 0.4  # of the letters; names and terms within the text are often Latin
 _READ_CHARS: Final = 20_000
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _FUNCTION_WORD_SHARE: Final = 0.15
-"""Of a document's words; prose has about .4, a list of names or code next to none."""
-_MOST_REMEMBERED: Final = 50_000
-_stemmed: Final[dict[tuple[str, str], str]] = {}
-_stemming: Final = Lock()  # a stemmer keeps the word that it works on
-_LEAST_FUNCTION_WORDS: Final = 2
-_CLEARLY: Final = 1.3
-"""How much more a language's function words must weigh than those of English for a document to be in it."""
+"""The minimum share of function words in a document. Prose has about .4, a list of names or code almost none."""
+_MAX_CACHED: Final = 50_000
+_stem_cache: Final[dict[tuple[str, str], str]] = {}
+_stem_lock: Final = Lock()  # stemmers are not thread-safe
+_MIN_FUNCTION_WORDS: Final = 2
+_MIN_RATIO_TO_ENGLISH: Final = 1.3
+"""The weight of a language's function words must exceed that of the English ones by this factor."""
 FUNCTION_WORDS: Final[Mapping[str, frozenset[str]]] = {
     language: frozenset(words.split()) for language, words in _WORDS.items()
 }
@@ -148,7 +148,7 @@ LANGUAGES: Final = (*FUNCTION_WORDS, "ja", *_SCRIPTS)
 
 
 def language_of(text: str) -> str:
-    """The language of a document as a two-letter code; `ENGLISH` for English, code, a mixture and what is unknown.
+    """The language of a document as a two-letter code; `ENGLISH` also for code, mixed text and unknown languages.
 
     >>> language_of("Der Hund schläft auf dem Sofa, weil es dort warm ist."), language_of("The dog sleeps.")
     ('de', '')
@@ -165,7 +165,7 @@ def language_of(text: str) -> str:
     if share(*_KANA) > _SCRIPT_SHARE / 4:
         return "ja"
     if share(*_CYRILLIC) > _SCRIPT_SHARE:
-        return ENGLISH if not _NOT_RUSSIAN.isdisjoint(letters) else "ru"
+        return ENGLISH if not _NON_RUSSIAN_LETTERS.isdisjoint(letters) else "ru"
     for language, span in _SCRIPTS.items():
         if share(*span) > _SCRIPT_SHARE:
             return language
@@ -180,32 +180,32 @@ def _by_function_words(sample: str) -> str:
         for language in weights[word]:
             scores[language] += counts[word] / len(weights[word])
     best = max(scores, key=scores.__getitem__)
-    found = sum(count for word, count in counts.items() if word in FUNCTION_WORDS[best])
-    is_clear = scores[best] > _CLEARLY * scores[ENGLISH] and found >= _LEAST_FUNCTION_WORDS
-    return best if is_clear and found > _FUNCTION_WORD_SHARE * counts.total() else ENGLISH
+    matches = sum(count for word, count in counts.items() if word in FUNCTION_WORDS[best])
+    is_clear = scores[best] > _MIN_RATIO_TO_ENGLISH * scores[ENGLISH] and matches >= _MIN_FUNCTION_WORDS
+    return best if is_clear and matches > _FUNCTION_WORD_SHARE * counts.total() else ENGLISH
 
 
 @cache
 def _function_word_weights() -> dict[str, list[str]]:
-    """The languages that each function word belongs to: one of a single language says more than one of five."""
-    found: dict[str, list[str]] = {}
+    """The languages of each function word: a word of one language is better evidence than a word of five."""
+    languages: dict[str, list[str]] = {}
     for language, words in FUNCTION_WORDS.items():
         for word in words:
-            found.setdefault(word, []).append(language)
-    return found
+            languages.setdefault(word, []).append(language)
+    return languages
 
 
 def stem(word: str, language: str) -> str:
-    """A lower-cased word without its ending, in a language that has a stemmer; else as it is."""
+    """The stem of a lower-cased word; the word itself if the language has no stemmer here."""
     if language not in _STEMMERS:
         return word
-    found = _stemmed.get((language, word))
-    if found is None:
-        if len(_stemmed) > _MOST_REMEMBERED:
-            _stemmed.clear()
-        with _stemming:
-            found = _stemmed[language, word] = str(_stemmer(language).stemWord(word))
-    return found
+    cached = _stem_cache.get((language, word))
+    if cached is None:
+        if len(_stem_cache) > _MAX_CACHED:
+            _stem_cache.clear()
+        with _stem_lock:
+            cached = _stem_cache[language, word] = str(_stemmer(language).stemWord(word))
+    return cached
 
 
 def is_stemmed(language: str) -> bool:

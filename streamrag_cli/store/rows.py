@@ -1,4 +1,4 @@
-"""Documents and chunks as rows: every kind of store has tables with these columns."""
+"""Converts documents and chunks to and from rows; every backend has tables with these columns."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +20,8 @@ def record_of(row: Sequence[Any]) -> DocumentRecord:
 
 
 def chunk_row(chunk: Chunk) -> tuple[Any, ...]:
-    chunk_id, ordinal, text, headings, *place = _values_of(chunk)
-    return chunk_id, ordinal, text, json.dumps(headings, ensure_ascii=False), *place
+    chunk_id, ordinal, text, headings, *position = _values_of(chunk)
+    return chunk_id, ordinal, text, json.dumps(headings, ensure_ascii=False), *position
 
 
 def chunk_of(row: Sequence[Any]) -> Chunk:
@@ -30,13 +30,13 @@ def chunk_of(row: Sequence[Any]) -> Chunk:
 
 
 def range_below(folder: str) -> tuple[str, str]:
-    """The first path that may lie below a folder and the first beyond, where paths are in the order of their bytes."""
+    """The bounds of the paths below a folder, lower inclusive and upper exclusive, for paths sorted by their bytes."""
     below = folder.rstrip("/") + "/"
-    return below, below[:-1] + "0"  # which follows the slash
+    return below, below[:-1] + "0"  # the character after the slash
 
 
 def in_pages(page_after: Callable[[str], list[DocumentRecord]]) -> Iterator[DocumentRecord]:
-    """Records in the order of their paths, a page at a time; `page_after` gives the page beyond a path."""
+    """Records sorted by path, fetched page by page; `page_after` returns the page that follows a path."""
     page = page_after("")
     while page:
         yield from page

@@ -1,10 +1,10 @@
-"""Words as the full-text index of every store sees them.
+"""Tokenizes and stems words, in the same way for questions, chunks and sentences of every backend.
 
-SQLite itself does the splitting and stemming, with the very tokenizer of the catalog's index, so that a word of
-a question, of a chunk and of a sentence is the same word everywhere, whichever store keeps the chunk.
+SQLite itself splits and stems text, with the tokenizer of the catalog's full-text index. Other languages than English
+are stemmed before that (`languages.stem`).
 
-Chinese, Japanese, Korean and Thai are written without a blank at the end of a word, or, in Korean, with particles
-attached. `separate` puts single characters and pairs of neighbours in the place of such a run, before SQLite splits.
+Chinese, Japanese and Thai are written without spaces between words, and Korean attaches particles to words. `separate`
+replaces each run of such characters with its single characters and pairs of neighbours, before SQLite splits it.
 """
 
 import re
@@ -23,23 +23,23 @@ from streamrag_cli.store.languages import ENGLISH, is_stemmed, stem
 Word = TypeVar("Word", str, tuple[str, ...])
 TOKENIZER: Final = "porter unicode61"
 MOST_WORDS: Final = 64
-"""Words of a question that are looked for. FTS5's time grows with their square; the rarest decide the order anyway."""
-_MOST_COUNTED: Final = 4  # a word that a question repeats more often weighs no more
-_WITHOUT_BLANKS: Final = (
+"""The maximum number of words to search for. FTS5 takes quadratic time, and the rarest words decide the order."""
+_MAX_REPEATS: Final = 4  # further repetitions of a word in the question do not count
+_UNSPACED_SCRIPTS: Final = (
     "\u0e01-\u0e4e\u0e81-\u0ecd\u1000-\u103f\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
     "\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3"  # Korean
     "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # Japanese
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"  # Chinese characters
 )
-_MOST_REMEMBERED: Final = 30_000  # 5 MB
-_MOST_REMEMBERED_CHARS: Final = 60
-_remembered: Final[dict[str, tuple[str, ...]]] = {}
+_MAX_CACHED: Final = 30_000  # 5 MB
+_MAX_CACHED_CHARS: Final = 60
+_cache: Final[dict[str, tuple[str, ...]]] = {}
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
-_RUN: Final = re.compile(f"[{_WITHOUT_BLANKS}]+")
+_RUN: Final = re.compile(f"[{_UNSPACED_SCRIPTS}]+")
 
 
 def match_expression(words: Sequence[str]) -> str:
-    """An FTS5 expression that matches any of the words, or "" where there is none.
+    """An FTS5 expression that matches any of the words; "" if there are none.
 
     >>> match_expression(["stream", "tokens"])
     '"stream" OR "tokens"'
@@ -48,23 +48,23 @@ def match_expression(words: Sequence[str]) -> str:
 
 
 def rarest_words(asked: Mapping[Word, int], frequencies: Mapping[Word, int]) -> dict[Word, int]:
-    """Which words of a question to look for, in their order, and what each weighs.
+    """The words of a question to search for, in their order, with their weights.
 
-    `asked` says how often each word stands in the question, `frequencies` in how many chunks. Words that are in no
-    chunk are left out, and of the rest all but the `MOST_WORDS` that are in the fewest.
+    `asked` is how often each word occurs in the question, `frequencies` how many chunks contain it. Words without a
+    chunk are left out; of the others only the rarest `MOST_WORDS` remain.
 
     >>> rarest_words({"tide": 1, "harbour": 3, "unheard": 1}, {"tide": 5, "harbour": 2, "unheard": 0})
     {'tide': 1, 'harbour': 3}
     """
     known = [word for word in asked if frequencies.get(word, 0) > 0]
     rarest = set(sorted(known, key=lambda word: (frequencies[word], word))[:MOST_WORDS])
-    return {word: min(asked[word], _MOST_COUNTED) for word in known if word in rarest}
+    return {word: min(asked[word], _MAX_REPEATS) for word in known if word in rarest}
 
 
 def separate(text: str, language: str = ENGLISH) -> str:
-    """`text` with each run of characters that are written without blanks as its characters and their pairs.
+    """`text` with each run of an unspaced script replaced by its characters and their pairs.
 
-    In a language that has a stemmer each word is without its ending; SQLite stems all others as English.
+    Words are stemmed if `language` has a stemmer; SQLite stems all others as English.
 
     >>> separate("ferry 渡轮于"), separate("Die Fähren", "de")
     ('ferry  渡 轮 于 渡轮 轮于 ', 'die fahr')
@@ -73,55 +73,55 @@ def separate(text: str, language: str = ENGLISH) -> str:
 
 
 def without_endings(text: str, language: str) -> str:
-    """The words of a text as its language's stemmer leaves them; as they are if it has none."""
+    """`text` with its words stemmed, if `language` has a stemmer."""
     return _LETTERS.sub(lambda word: stem(word[0].lower(), language), text) if is_stemmed(language) else text
 
 
 def _characters_and_pairs(run: re.Match[str]) -> str:
-    # Vowel signs above and below a letter end a word for SQLite; without them a pair is one word.
-    found = [each for each in unicodedata.normalize("NFKC", run[0]) if unicodedata.category(each)[0] != "M"]
-    return f" {' '.join([*found, *map(''.join, pairwise(found))])} "
+    # SQLite ends a word at vowel signs above and below a letter; without them, a pair is one word.
+    characters = [each for each in unicodedata.normalize("NFKC", run[0]) if unicodedata.category(each)[0] != "M"]
+    return f" {' '.join([*characters, *map(''.join, pairwise(characters))])} "
 
 
 def stems(texts: Sequence[str], languages: Sequence[str] = (), *, are_separate: bool = False) -> list[list[str]]:
-    """For each text its stemmed words in order. `languages` has one for each text, or is empty: all are English.
+    """The stemmed words of each text, in order. `languages` has one per text, or is empty if all are English.
 
-    `are_separate` says that `separate` was applied before. A blank ends a word for SQLite, so what stands between two
-    blanks is split once and remembered.
+    `are_separate` means that `separate` was already applied. A space always ends a word for SQLite, so each part
+    between two spaces is split once and cached.
     """
     each_language = languages or [ENGLISH] * len(texts)
     parts = [
         (text if are_separate else separate(text, language)).split()
         for text, language in zip(texts, each_language, strict=True)
     ]
-    found = {part: _remembered.get(part) for of_text in parts for part in of_text}
-    unknown = [part for part, stems_of in found.items() if stems_of is None]
+    stems_of = {part: _cache.get(part) for of_text in parts for part in of_text}
+    unknown = [part for part, cached in stems_of.items() if cached is None]
     if unknown:
         new = dict(zip(unknown, _split(unknown), strict=True))
-        found |= new
-        if len(_remembered) > _MOST_REMEMBERED:
-            _remembered.clear()
-        _remembered.update((part, each) for part, each in new.items() if len(part) <= _MOST_REMEMBERED_CHARS)
-    return [[stem for part in of_text for stem in found[part] or ()] for of_text in parts]
+        stems_of |= new
+        if len(_cache) > _MAX_CACHED:
+            _cache.clear()
+        _cache.update((part, each) for part, each in new.items() if len(part) <= _MAX_CACHED_CHARS)
+    return [[stem for part in of_text for stem in stems_of[part] or ()] for of_text in parts]
 
 
 def _split(texts: Sequence[str]) -> list[tuple[str, ...]]:
-    found: list[list[str]] = [[] for _ in texts]
+    words: list[list[str]] = [[] for _ in texts]
     splitter = _splitter()
     with splitter.lock:
         splitter.db.execute("BEGIN")
         try:
             splitter.db.executemany("INSERT INTO texts (rowid, body) VALUES (?, ?)", enumerate(texts))
             for row, term in splitter.db.execute("SELECT doc, term FROM positions ORDER BY doc, offset"):
-                found[row].append(term)
+                words[row].append(term)
         finally:
             splitter.db.execute("ROLLBACK")
-    return [tuple(map(sys.intern, of_text)) for of_text in found]
+    return [tuple(map(sys.intern, of_text)) for of_text in words]
 
 
 @dataclass(frozen=True, slots=True)
 class _Splitter:
-    """A database in memory that is always empty, for its tokenizer."""
+    """An in-memory database, always empty, that is used only for its tokenizer."""
 
     db: sqlite3.Connection
     lock: Lock
@@ -129,9 +129,9 @@ class _Splitter:
 
 @cache
 def _splitter() -> _Splitter:
-    """The process's own. It is kept because making one takes longer than splitting a question: 0.3 ms."""
+    """One per process, because creating it (0.3 ms) takes longer than splitting a question."""
     db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-    db.text_factory = lambda word: word.decode("utf-8", "replace")  # FTS5 cuts a word of 32 kB, also within a character
+    db.text_factory = lambda word: word.decode("utf-8", "replace")  # FTS5 cuts words at 32 kB, even in a character
     db.execute(f"CREATE VIRTUAL TABLE texts USING fts5 (body, content = '', tokenize = '{TOKENIZER}')")
     db.execute("CREATE VIRTUAL TABLE positions USING fts5vocab (texts, 'instance')")
     return _Splitter(db, Lock())

@@ -1,7 +1,7 @@
-"""When a search of a store has to end: its asker has gone away, or it has taken too long.
+"""Time limits and cancellation of searches.
 
-A search runs in a thread, which nothing can end from outside. So whatever may take long asks its `TimeLimit`, or is
-interrupted by it.
+A search runs in a thread, which cannot be stopped from outside. Therefore long operations check their `TimeLimit`, or
+are interrupted by it.
 """
 
 import time
@@ -17,7 +17,7 @@ _POLL_S: Final = 0.05
 
 
 class Cancellation:
-    """Says that nobody waits for a result any more. Safe to share between threads."""
+    """A flag that the result is no longer needed. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -36,8 +36,8 @@ class Cancellation:
             callback()
 
     @contextmanager
-    def calling(self, callback: Callable[[], None]) -> Iterator[None]:
-        """Call `callback`, once and from any thread, if this is cancelled within the block or was before."""
+    def on_cancel(self, callback: Callable[[], None]) -> Iterator[None]:
+        """Call `callback` once, from any thread, if this is cancelled before or within the block."""
         with self._lock:
             if not self._is_cancelled:
                 self._callbacks.append(callback)
@@ -53,7 +53,7 @@ class Cancellation:
 
 
 class TimeLimit:
-    """Ends after `limit_s` seconds from now, or when `cancellation` says so."""
+    """Expires `limit_s` seconds from now, or when `cancellation` is cancelled."""
 
     def __init__(self, limit_s: float, cancellation: Cancellation | None = None) -> None:
         self._limit_s = limit_s
@@ -64,28 +64,28 @@ class TimeLimit:
     def remaining_s(self) -> float:
         return max(0.0, self._ends_at_s - time.monotonic())
 
-    def is_over(self) -> bool:
+    def is_expired(self) -> bool:
         return self._cancellation.is_cancelled or not self.remaining_s
 
     def error(self) -> StoreError:
-        """What to raise when it is over."""
+        """The error to raise after expiry: `interrupted` if cancelled, else `retrieval_timeout`."""
         if self._cancellation.is_cancelled:
             return StoreError("the search was cancelled", code="interrupted", retryable=True)
         return StoreError(
             f"the search took longer than {self._limit_s:g} s and was stopped",
             code="retrieval_timeout",
-            hint="ask again, or ask a shorter question",
+            hint="try again, or ask a shorter question",
             retryable=True,
         )
 
     def check(self) -> None:
-        """Raise what `error` gives, if it is over."""
-        if self.is_over():
+        """Raise `error()` if the limit has expired."""
+        if self.is_expired():
             raise self.error()
 
     @contextmanager
-    def holding(self, lock: Lock) -> Iterator[None]:
-        """Hold `lock` within the block. Raises StoreError `retrieval_timeout` if others hold it for too long."""
+    def acquired(self, lock: Lock) -> Iterator[None]:
+        """Hold `lock` within the block. Raises StoreError `retrieval_timeout` if it cannot be acquired in time."""
         while not lock.acquire(timeout=min(_POLL_S, self.remaining_s)):
             self.check()
         try:
@@ -94,20 +94,20 @@ class TimeLimit:
             lock.release()
 
     @contextmanager
-    def interrupting(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """Call `interrupt`, from another thread, when the limit is over within the block.
+    def on_expiry(self, interrupt: Callable[[], None]) -> Iterator[None]:
+        """Call `interrupt` from another thread if the limit expires within the block.
 
-        A StoreError that the block raises after that becomes `retrieval_timeout`. Starts a thread: for what has no
-        other way to ask whether it is over.
+        A StoreError that the block raises afterwards becomes `retrieval_timeout`. This starts a thread, so use it only
+        for operations that cannot check the limit themselves.
         """
         timer = Timer(self.remaining_s, interrupt)
         timer.daemon = True
         timer.start()
         try:
-            with self._cancellation.calling(interrupt):
+            with self._cancellation.on_cancel(interrupt):
                 yield
         except StoreError as error:
-            if self.is_over():
+            if self.is_expired():
                 raise self.error() from error
             raise
         finally:

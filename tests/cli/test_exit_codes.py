@@ -180,7 +180,7 @@ def test_empty_and_damaged_stores_exit_with_5(cli: CommandLine) -> None:
 
     assert code_and_last_lines(empty) == (
         5,
-        ["streamrag: the store is empty: nothing was ingested", "hint: streamrag ingest PATH"],
+        ["streamrag: the store is empty: nothing has been ingested", "hint: streamrag ingest PATH"],
     )
     code, (first, second) = code_and_last_lines(damaged)
     assert (code, "current.json is damaged" in first) == (5, True)
@@ -249,5 +249,5 @@ def test_no_model_is_called_if_nothing_is_relevant(cli_with_store: CommandLine) 
     code, (first, second) = code_and_last_lines(outcome)
     assert (code, outcome.stdout, requests) == (7, b"", [])
     assert first.startswith("streamrag: nothing relevant in the documents: ")
-    command = f"streamrag ask --min-score 0 --base-url {server.base_url} 'zxqv wvkj qqqq'"
-    assert second == f"hint: ask in other words, or accept weaker matches: {command}"
+    again = f"streamrag ask --min-score 0 --base-url {server.base_url} 'zxqv wvkj qqqq'"
+    assert second == f"hint: rephrase the question, or accept weaker matches: {again}"

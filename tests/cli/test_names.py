@@ -104,8 +104,8 @@ def test_a_deleted_working_directory_does_not_cause_a_failure(cli_with_namesakes
     assert in_no_directory("ingest", "docs") == (
         2,
         [
-            "streamrag: the working directory no longer exists, so a relative path leads nowhere",
-            "hint: cd, or name absolute paths",
+            "streamrag: the working directory no longer exists, so relative paths cannot be resolved",
+            "hint: change to another directory, or use absolute paths",
         ],
     )
 

@@ -67,7 +67,7 @@ def test_reading_a_missing_collection_creates_nothing(user: CommandLine, place: 
     )
     assert (shown.code, shown.stderr) == (
         5,
-        f"streamrag: nothing was ingested in {place}\nhint: streamrag ingest PATH\n",
+        f"streamrag: nothing has been ingested into {place}\nhint: streamrag ingest PATH\n",
     )
 
 
@@ -89,7 +89,7 @@ def test_a_copied_collection_gives_the_same_answers(user: CommandLine, place: Po
     assert (copied.code, copied.stderr) == (0, "copied 'default': 2 documents, 2 chunks\n")
     assert (again.code, again.stderr.splitlines()[1]) == (
         5,
-        "hint: replace it: the same command with --replace; or copy another collection: -c NAME",
+        "hint: add --replace to replace it, or copy another collection: -c NAME",
     )
     assert json.loads(replaced.stdout) == {"version": 1, "collection": "default", "documents": 2, "chunks": 2}
     searches = [

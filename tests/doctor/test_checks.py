@@ -107,7 +107,7 @@ def test_a_different_dimension_than_the_collection_is_a_failure(large: CommandLi
     (embedding,) = of_check(findings, "embedding")
     assert (code, embedding["found"]) == (
         5,
-        "the collection 'default' was made with 32 dimensions, not with 8 dimensions",
+        "collection 'default' has vectors of 32 dimensions, but the embedder returned 8",
     )
 
 

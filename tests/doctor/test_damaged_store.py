@@ -82,7 +82,7 @@ SMALL: dict[str, tuple[Damage, str]] = {
     ),
     "a document has another name": (
         sql("UPDATE documents SET source = 'other.md' WHERE source LIKE '%hours%'"),
-        "a chunk is not what was written",
+        "a chunk has changed since it was written",
     ),
     "a document is missing": (
         sql("PRAGMA foreign_keys = OFF; DELETE FROM documents WHERE path LIKE '%garden%'"),
@@ -103,8 +103,8 @@ SMALL: dict[str, tuple[Damage, str]] = {
     "noise in Chroma's database": (noise_in_the_middle("vectors/chroma.sqlite3"), "chroma.sqlite3 is damaged"),
 }
 LARGE: dict[str, tuple[Damage, str]] = {
-    "an index file is missing": (deleted("vectors/*/data_level0.bin"), "are not those that were written"),
-    "the index is noise": (noise("vectors/*/link_lists.bin"), "are not those that were written"),
+    "an index file is missing": (deleted("vectors/*/data_level0.bin"), "have changed since they were written"),
+    "the index is noise": (noise("vectors/*/link_lists.bin"), "have changed since they were written"),
 }
 
 
@@ -120,7 +120,7 @@ def test_a_damaged_index_is_reported_and_its_hint_fixes_it(large: CommandLine, t
 
 def assert_reported_and_fixed(user: CommandLine, damage: Damage, message: str) -> None:
     layout = Layout(user.store, "default")
-    current = layout.current()
+    current = layout.active_epoch()
     assert current is not None
     damage(layout, current.epoch)
 
@@ -151,7 +151,7 @@ def test_each_damaged_collection_has_its_own_hint(small: CommandLine, tmp_path: 
     user = copy_of(small, tmp_path)
     assert user.run("ingest", "-c", "second", "library").code == 0
     layout = Layout(user.store, "second")
-    current = layout.current()
+    current = layout.active_epoch()
     assert current is not None
     a_vector_is_deleted(layout, current.epoch)
     hint = f"{REBUILD} -c second"

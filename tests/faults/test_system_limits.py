@@ -16,7 +16,7 @@ from tests.support.warm_command_line import WarmCommandLine, warm_apart
 
 QUESTION = "What does a berth cost for the night?"
 WITHOUT_PRIVILEGE = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
-MISLEADING = ("--rebuild", "damaged", "nothing was ingested", "internal error", "Traceback")
+MISLEADING = ("--rebuild", "damaged", "nothing has been ingested", "internal error", "Traceback")
 
 
 def limited(user: CommandLine, *limits: str) -> CommandLine:

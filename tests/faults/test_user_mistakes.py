@@ -87,9 +87,8 @@ def test_many_documents_are_removed_only_with_yes_if_nobody_can_be_asked(cli_wit
         b"",
         [
             f"streamrag: {MANY + 1} documents below {work} from the collection 'default' would be removed:"
-            " this needs --yes",
-            "hint: see them first (then --yes in place of --dry-run -v removes them):"
-            " streamrag ingest --remove . --dry-run -v",
+            " this requires --yes",
+            "hint: list them first, then use --yes instead of --dry-run -v: streamrag ingest --remove . --dry-run -v",
         ],
     )
     assert documents(cli_with_notes) == MANY + 1
@@ -102,7 +101,7 @@ def test_a_hint_that_removes_names_the_collection_that_was_named(cli_with_notes:
     assert cli_with_notes.run("ingest", "-c", "herbs", "notes").code == 0
     tried = cli_with_notes.run("ingest", "--remove", "notes", "-c", "herbs")
 
-    assert tried.stderr.endswith("removes them): streamrag ingest --remove notes --dry-run -v -c herbs\n")
+    assert tried.stderr.endswith("of --dry-run -v: streamrag ingest --remove notes --dry-run -v -c herbs\n")
 
 
 def test_few_documents_are_removed_without_asking(cli_with_notes: WarmCommandLine) -> None:
@@ -137,7 +136,7 @@ def test_a_whole_collection_is_removed_as_carefully(cli_with_notes: WarmCommandL
 
     assert (tried.code, tried.stderr.splitlines()[0]) == (
         2,
-        f"streamrag: {MANY + 1} documents and the collection 'default' itself would be removed: this needs --yes",
+        f"streamrag: {MANY + 1} documents and the collection 'default' itself would be removed: this requires --yes",
     )
     assert (dry.code, documents(cli_with_notes, "-c", "default")) == (0, MANY + 1)
     assert cli_with_notes.run("ingest", "--remove", "--all", "--yes").code == 0
@@ -177,9 +176,9 @@ def test_a_folder_that_is_empty_because_nothing_is_mounted_deletes_nothing(cli_w
             2,
             b"",
             [
-                f"streamrag: {notes} has nothing to read, but the store has {MANY} documents from there:"
+                f"streamrag: {notes} has no readable files, but the store has {MANY} documents from it:"
                 " is its disk or network share mounted?",
-                f"hint: mount it, or let the documents go: streamrag ingest --allow-empty {notes}",
+                f"hint: mount it, or drop the documents: streamrag ingest --allow-empty {notes}",
             ],
         )
     ] * 2
@@ -209,7 +208,7 @@ def test_a_share_mounted_below_the_folder_is_missed_when_it_is_not_mounted(tmp_p
 
     assert (missed.code, missed.stderr.splitlines()[0]) == (
         2,
-        f"streamrag: {share} has nothing to read, but the store has 1 document from there:"
+        f"streamrag: {share} has no readable files, but the store has 1 document from it:"
         " is its disk or network share mounted?",
     )
     assert (again.code, allowed.code, "1 deleted" in allowed.stderr) == (0, 0, True)
@@ -236,9 +235,9 @@ def test_a_rebuild_keeps_what_a_vanished_folder_has_in_the_store(cli_with_notes:
         2,
         b"",
         [
-            f"streamrag: {notes} is gone, and a rebuild would drop the {MANY} documents that the store has from there:"
+            f"streamrag: {notes} no longer exists, and a rebuild would drop its {MANY} documents from the store:"
             " is its disk or network share mounted?",
-            "hint: mount it, or let the documents go: streamrag ingest --rebuild --allow-empty",
+            "hint: mount it, or drop the documents: streamrag ingest --rebuild --allow-empty",
         ],
     )
     assert documents(cli_with_notes) == MANY + 1
@@ -251,7 +250,7 @@ def test_a_rebuild_that_may_drop_a_vanished_folder_says_how_to_have_it_again(cli
     outcome = cli_with_notes.run("ingest", "--rebuild", "--allow-empty")
     (cli_with_notes.home / "unplugged").rename(notes)
 
-    again = f"its documents are left out. To have them again once it is back: streamrag ingest {notes}"
+    again = f"so its documents were not ingested; to add them once it is back: streamrag ingest {notes}"
     assert (outcome.code, documents(cli_with_notes), again in outcome.stderr) == (0, 1, True)
     assert (cli_with_notes.run("ingest", str(notes)).code, documents(cli_with_notes)) == (0, MANY + 1)
 
@@ -265,9 +264,9 @@ def test_a_rebuild_from_one_folder_drops_the_others_only_with_yes(cli_with_notes
         2,
         b"",
         [
-            f"streamrag: a rebuild from letters alone would remove the {MANY} documents from {work}/notes:"
-            " this needs --yes",
-            "hint: without PATH it is made from everything; from PATH alone: streamrag ingest --rebuild letters --yes",
+            f"streamrag: a rebuild from only letters would remove the {MANY} documents from {work}/notes:"
+            " this requires --yes",
+            "hint: rebuild from everything without PATH, or confirm: streamrag ingest --rebuild letters --yes",
         ],
     )
     assert documents(cli_with_notes) == MANY + 1
@@ -290,7 +289,7 @@ def test_a_rebuild_from_one_folder_is_asked_about_on_a_terminal(
         ended = terminal.wait_for_end(process)
 
     question = (
-        f"A rebuild from notes alone removes the 1 document from {cli_with_notes.directory}/letters. Go on? [y/N]"
+        f"A rebuild from only notes removes the 1 document from {cli_with_notes.directory}/letters. Continue? [y/N]"
     )
     assert question in re.sub(r"\s+", " ", " ".join(terminal.lines))
     assert (ended, documents(cli_with_notes)) == (code, left)
@@ -328,8 +327,8 @@ def test_a_home_directory_with_very_many_files_needs_yes(cli_with_many_files: Wa
         2,
         b"",
         [
-            f"streamrag: {home} has more than 5,000 files: this needs --yes",
-            f"hint: name the folders you mean, or: streamrag ingest --yes {home}",
+            f"streamrag: {home} has more than 5,000 files: this requires --yes",
+            f"hint: name the folders to ingest, or confirm: streamrag ingest --yes {home}",
         ],
     )
     assert not cli_with_many_files.store.exists()

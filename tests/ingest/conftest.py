@@ -1,4 +1,4 @@
-"""An empty working directory, and an embedder that costs nothing."""
+"""Fixtures with an empty working directory and a fake embedder."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.support.ingests import Ingests
 
 @pytest.fixture
 def embedder() -> FakeEmbedder:
-    """The embedder of every ingest of the test that names no other."""
+    """The default embedder of all ingests in a test."""
     return FakeEmbedder()
 
 
@@ -26,5 +26,5 @@ def ingests(tmp_path: Path, embedder: FakeEmbedder) -> Ingests:
 
 @pytest.fixture
 def in_pairs(ingests: Ingests) -> Ingests:
-    """The same, with two chunks a batch."""
+    """Like `ingests`, with two chunks per batch."""
     return replace(ingests, limits=IngestLimits(batch_chunks=2))

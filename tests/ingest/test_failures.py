@@ -1,4 +1,4 @@
-"""What goes wrong costs what it must, and the store keeps the rest."""
+"""A failure affects only the documents concerned; the store keeps the rest."""
 
 import os
 from dataclasses import replace
@@ -13,7 +13,7 @@ from tests.support.fake_embedder import FakeEmbedder, dies_at
 from tests.support.ingests import Ingests
 
 
-def test_a_file_that_fails_keeps_what_the_store_has_of_it(ingests: Ingests) -> None:
+def test_a_file_that_cannot_be_read_keeps_its_stored_document(ingests: Ingests) -> None:
     ingests.put("docs/a.json", '{"name": "first"}')
     ingests.put("docs/b.md", "second")
     ingests.run("docs")
@@ -28,7 +28,7 @@ def test_a_file_that_fails_keeps_what_the_store_has_of_it(ingests: Ingests) -> N
     assert small.stored() == before | {"docs/b.md": "second, changed"}
 
 
-def test_a_directory_that_cannot_be_read_drops_nothing(ingests: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_directory_removes_no_documents(ingests: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
     ingests.put("docs/a.md", "first")
     ingests.put("docs/deep/b.md", "second")
     ingests.run("docs")
@@ -39,14 +39,14 @@ def test_a_directory_that_cannot_be_read_drops_nothing(ingests: Ingests, monkeyp
             raise PermissionError(13, "Permission denied")
         return scan(directory)
 
-    monkeypatch.setattr(os, "scandir", refuse)  # root may read everything, so no mode will do
+    monkeypatch.setattr(os, "scandir", refuse)  # root can read everything, so file modes have no effect
 
     assert ingests.run("docs") == {"docs/a.md": "unchanged", "docs/deep": "failed"}
     assert ingests.stored() == {"docs/a.md": "first", "docs/deep/b.md": "second"}
 
 
 @pytest.mark.parametrize("file", ["*/catalog.sqlite3", "*/vectors/chroma.sqlite3"])
-def test_a_damaged_collection_is_made_anew_by_the_command_that_the_error_names(ingests: Ingests, file: str) -> None:
+def test_the_command_in_the_hint_rebuilds_a_damaged_collection(ingests: Ingests, file: str) -> None:
     ingests.put("docs/a.md", "first")
     ingests.run("docs")
     [damaged] = (ingests.store / "collections/default").glob(file)
@@ -63,7 +63,7 @@ def test_a_damaged_collection_is_made_anew_by_the_command_that_the_error_names(i
     assert ingests.stored() == {"docs/a.md": "first", "docs/b.md": "second"}
 
 
-def test_a_rebuild_in_which_the_embedding_service_dies_leaves_the_former_collection(
+def test_a_rebuild_keeps_the_old_collection_if_the_embedder_fails(
     ingests: Ingests,
 ) -> None:
     ingests.put("docs/a.md", "first")
@@ -75,7 +75,7 @@ def test_a_rebuild_in_which_the_embedding_service_dies_leaves_the_former_collect
 
 
 @pytest.mark.fault("embedding-service-dies")
-def test_when_the_embedding_service_dies_earlier_files_stay_and_the_next_run_goes_on(
+def test_an_ingest_continues_after_the_embedder_failed(
     in_pairs: Ingests,
 ) -> None:
     ingests, revived = in_pairs, FakeEmbedder()
@@ -94,7 +94,7 @@ def test_when_the_embedding_service_dies_earlier_files_stay_and_the_next_run_goe
     assert ingests.stored() == {name: f"text of {name}" for name in names}
 
 
-def test_an_ingest_that_is_broken_off_keeps_what_it_had_reported(
+def test_a_cancelled_ingest_keeps_the_documents_it_reported(
     ingests: Ingests,
 ) -> None:
     one_by_one = replace(ingests, limits=IngestLimits(batch_chunks=1))
@@ -110,7 +110,7 @@ def test_an_ingest_that_is_broken_off_keeps_what_it_had_reported(
     assert len(ingests.stored()) == 4
 
 
-def test_a_service_that_makes_vectors_of_another_dimension_is_refused_for_a_changed_file_too(
+def test_another_dimension_is_rejected_for_a_changed_file_too(
     ingests: Ingests,
 ) -> None:
     parts = [f"# Part {number}\n\nPart {number}{' goes on' * 100}\n\n" for number in range(3)]
@@ -120,10 +120,10 @@ def test_a_service_that_makes_vectors_of_another_dimension_is_refused_for_a_chan
     replace(ingests, embedder=FakeEmbedder(dimension=8)).run("a.md")
 
     assert ingests.error.code == "another_embedding"
-    assert "made with 16 dimensions, not with 8 dimensions" in ingests.error.message
+    assert "has vectors of 16 dimensions, but the embedder returned 8" in ingests.error.message
 
 
-def test_what_an_interrupted_ingest_was_given_is_rebuilt_as_well(
+def test_a_rebuild_includes_the_paths_of_an_interrupted_ingest(
     ingests: Ingests,
 ) -> None:
     ingests.put("a/one.md", "first")

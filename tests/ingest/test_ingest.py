@@ -1,4 +1,4 @@
-"""What an ingest makes of files, over real ones and a real store."""
+"""Ingests of real files into a real store."""
 
 import time
 from email.message import EmailMessage
@@ -11,7 +11,7 @@ from tests.support.fake_secrets import private_key
 from tests.support.ingests import LONG_AGO_NS, Ingests
 
 
-def test_files_are_added_changed_deleted_and_left_alone(ingests: Ingests) -> None:
+def test_files_are_added_changed_deleted_or_unchanged(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     ingests.put("docs/b.md", "second")
     ingests.put("docs/c.md", "third")
@@ -35,7 +35,7 @@ def test_files_are_added_changed_deleted_and_left_alone(ingests: Ingests) -> Non
     )
 
 
-def test_it_says_what_it_begins_before_anything_else(ingests: Ingests) -> None:
+def test_the_first_event_reports_the_start_of_the_ingest(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     ingests.put("docs/picture.png", b"\x89PNG")
     ingests.run("docs")
@@ -47,7 +47,7 @@ def test_it_says_what_it_begins_before_anything_else(ingests: Ingests) -> None:
     ]
 
 
-def test_a_file_whose_size_and_time_are_the_same_is_not_read(ingests: Ingests) -> None:
+def test_a_file_with_the_same_size_and_time_is_not_read(ingests: Ingests) -> None:
     ingests.put("a.md", "first")
     ingests.run("a.md")
     ingests.put("a.md", "FIRST")
@@ -56,7 +56,7 @@ def test_a_file_whose_size_and_time_are_the_same_is_not_read(ingests: Ingests) -
     assert ingests.stored() == {"a.md": "first"}
 
 
-def test_a_file_that_was_young_when_it_was_read_is_read_again(ingests: Ingests) -> None:
+def test_a_file_read_shortly_after_its_change_is_read_again(ingests: Ingests) -> None:
     just_now_ns = time.time_ns()
     ingests.put("a.md", "first", mtime_ns=just_now_ns)
     ingests.run("a.md")
@@ -66,7 +66,7 @@ def test_a_file_that_was_young_when_it_was_read_is_read_again(ingests: Ingests) 
     assert ingests.stored() == {"a.md": "FIRST"}
 
 
-def test_a_file_that_was_only_touched_is_unchanged_and_next_time_not_read(ingests: Ingests) -> None:
+def test_a_touched_file_is_unchanged_and_not_read_next_time(ingests: Ingests) -> None:
     ingests.put("a.md", "first")
     ingests.run("a.md")
     ingests.put("a.md", "first", mtime_ns=LONG_AGO_NS + 1)
@@ -77,7 +77,7 @@ def test_a_file_that_was_only_touched_is_unchanged_and_next_time_not_read(ingest
     assert ingests.stored() == {"a.md": "first"}
 
 
-def test_unchanged_files_cost_no_embedding(ingests: Ingests, embedder: FakeEmbedder) -> None:
+def test_unchanged_files_are_not_embedded(ingests: Ingests, embedder: FakeEmbedder) -> None:
     ingests.put("docs/a.md", "first")
     ingests.run("docs")
     ingests.put("docs/b.md", "second")
@@ -87,7 +87,7 @@ def test_unchanged_files_cost_no_embedding(ingests: Ingests, embedder: FakeEmbed
     assert embedder.batches == [["b\nsecond"]]
 
 
-def test_of_a_changed_file_only_what_is_new_costs_an_embedding(
+def test_only_the_new_chunks_of_a_changed_file_are_embedded(
     ingests: Ingests, embedder: FakeEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = [f"# Part {number}\n\nPart {number}{' goes on' * 100}\n\n" for number in range(4)]
@@ -110,7 +110,7 @@ def test_of_a_changed_file_only_what_is_new_costs_an_embedding(
     assert len(embedder.batches[0]) == 5
 
 
-def test_a_renamed_file_moves(ingests: Ingests) -> None:
+def test_a_renamed_file_is_stored_under_its_new_name(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     ingests.run("docs")
     (ingests.home / "docs/a.md").rename(ingests.home / "docs/b.md")
@@ -119,7 +119,7 @@ def test_a_renamed_file_moves(ingests: Ingests) -> None:
     assert ingests.stored() == {"docs/b.md": "first"}
 
 
-def test_two_files_of_the_same_content_are_two_documents(ingests: Ingests) -> None:
+def test_two_files_with_the_same_content_are_two_documents(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "the same")
     ingests.put("docs/b.md", "the same")
     ingests.run("docs")
@@ -129,7 +129,7 @@ def test_two_files_of_the_same_content_are_two_documents(ingests: Ingests) -> No
     assert ingests.stored() == {"docs/b.md": "the same"}
 
 
-def test_a_file_that_became_binary_is_skipped_and_its_text_dropped(ingests: Ingests) -> None:
+def test_a_file_that_became_binary_is_skipped_and_removed(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     ingests.put("docs/b.md", "second")
     ingests.run("docs")
@@ -145,7 +145,7 @@ def test_a_file_that_became_binary_is_skipped_and_its_text_dropped(ingests: Inge
     assert ingests.stored() == {"docs/b.md": "second"}
 
 
-def test_an_empty_file_is_added_with_a_remark(ingests: Ingests) -> None:
+def test_an_empty_file_is_added_with_a_note(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "")
 
     assert (ingests.run("docs"), ingests.reasons) == ({"docs/a.md": "added"}, {"docs/a.md": "contains no text"})
@@ -159,7 +159,7 @@ def test_a_dry_run_writes_nothing_at_all(ingests: Ingests, embedder: FakeEmbedde
     assert (ingests.store.exists(), embedder.batches, ingests.done.dry_run) == (False, [], True)
 
 
-def test_a_dry_run_says_what_a_run_would_do(ingests: Ingests) -> None:
+def test_a_dry_run_reports_what_an_ingest_would_do(ingests: Ingests) -> None:
     for name in ("a.md", "b.md", "c.md"):
         ingests.put(f"docs/{name}", name)
     ingests.run("docs")
@@ -187,7 +187,7 @@ def test_a_file_without_a_title_is_found_by_its_name_and_folder(ingests: Ingests
 
 
 @pytest.mark.fault("shared-suffixes")
-def test_a_numbered_file_is_read_from_a_folder_if_it_is_a_manual(ingests: Ingests) -> None:
+def test_a_file_with_a_numeric_suffix_is_read_if_it_is_a_manual_page(ingests: Ingests) -> None:
     ingests.put("docs/forge.1", ".TH FORGE 1\n.SH NAME\nforge\n")
     ingests.put("docs/forge.log.1", "a line\n")
 
@@ -196,7 +196,7 @@ def test_a_numbered_file_is_read_from_a_folder_if_it_is_a_manual(ingests: Ingest
 
 
 @pytest.mark.fault("shared-suffixes")
-def test_asciidoc_named_asc_is_read_and_a_key_of_that_name_is_not(ingests: Ingests) -> None:
+def test_asciidoc_files_named_asc_are_read_and_keys_are_not(ingests: Ingests) -> None:
     ingests.put("docs/page.asc", "== Heat\n\nHow hot.\n")
     ingests.put(
         "docs/key.asc", "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQOYBGV\n-----END PGP PRIVATE KEY BLOCK-----\n"
@@ -206,7 +206,7 @@ def test_asciidoc_named_asc_is_read_and_a_key_of_that_name_is_not(ingests: Inges
     assert ingests.stored() == {"docs/page.asc": "## Heat\n\nHow hot."}
 
 
-def test_mail_and_subtitles_of_a_folder_are_read(ingests: Ingests) -> None:
+def test_mail_and_subtitles_in_a_folder_are_read(ingests: Ingests) -> None:
     ingests.put("docs/a.eml", "Subject: Tongs\nFrom: a@b.example\n\nThey come on Friday.\n")
     ingests.put("docs/a.srt", "1\n00:00:01,000 --> 00:00:02,000\nHeat it.\n")
 
@@ -214,7 +214,7 @@ def test_mail_and_subtitles_of_a_folder_are_read(ingests: Ingests) -> None:
     assert ingests.stored()["docs/a.srt"] == "Heat it."
 
 
-def test_a_key_in_an_encoded_message_is_left_out(ingests: Ingests) -> None:
+def test_an_encoded_message_with_a_key_is_skipped(ingests: Ingests) -> None:
     message = EmailMessage()
     message["Subject"] = "The key"
     message.set_content(private_key(), cte="base64")

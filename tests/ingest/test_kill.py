@@ -1,4 +1,4 @@
-"""`kill -9` before every write of an ingest: the store opens, and the next ingest ends as if nothing had happened."""
+"""After `kill -9` before any write of an ingest, the store opens and the next ingest gives the same result."""
 
 import json
 import os
@@ -21,7 +21,7 @@ KEPT = "# One\n\nwhat keeps stays as it is"
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[SimpleQueue[ForkServer]]:
-    """As many as there are steps tried at once: most of a step is waiting for the disk."""
+    """One process per concurrent step, because steps mostly wait for the disk."""
     with ExitStack() as stack:
         queue: SimpleQueue[ForkServer] = SimpleQueue()
         for _ in range(AT_ONCE):
@@ -31,7 +31,7 @@ def servers() -> Iterator[SimpleQueue[ForkServer]]:
 
 @pytest.fixture
 def docs(tmp_path: Path) -> Path:
-    """Documents as they were at the first ingest."""
+    """A store with the documents of the first ingest."""
     put(tmp_path / "docs/kept.md", KEPT)
     put(tmp_path / "docs/changed.md", "# Two\n\nthis will be said in other words\n\n# Three\n\nthis will stay")
     put(tmp_path / "docs/deleted.md", "# Four\n\nthis will be gone")
@@ -59,7 +59,7 @@ def run(servers: SimpleQueue[ForkServer], *words: str) -> Ended:
 
 
 def resumed(servers: SimpleQueue[ForkServer], command: str, docs: Path, store: Path, *, kill_at: int) -> dict[str, Any]:
-    """What is answered after a kill before that write, and what the store holds once an ingest has taken it up."""
+    """The answer after a kill before that write, and the contents of the store after the next ingest."""
     killed = run(servers, command, str(docs), str(store), str(kill_at))
     assert killed.status == -signal.SIGKILL
     ended = run(servers, "resume", str(docs), str(store))
@@ -71,7 +71,7 @@ def resumed(servers: SimpleQueue[ForkServer], command: str, docs: Path, store: P
 
 @pytest.mark.fault("ingest-killed")
 @pytest.mark.parametrize("command", ["ingest", "rebuild"])
-def test_an_ingest_that_was_killed_is_taken_up_as_if_nothing_had_happened(
+def test_an_ingest_after_a_killed_update_gives_the_same_store(
     servers: SimpleQueue[ForkServer], docs: Path, tmp_path: Path, command: str
 ) -> None:
     before, undisturbed = tmp_path / "before", tmp_path / "undisturbed"
@@ -96,7 +96,7 @@ def test_an_ingest_that_was_killed_is_taken_up_as_if_nothing_had_happened(
 
 
 @pytest.mark.fault("ingest-killed")
-def test_a_first_ingest_that_was_killed_is_taken_up_as_if_nothing_had_happened(
+def test_an_ingest_after_a_killed_first_one_gives_the_same_store(
     servers: SimpleQueue[ForkServer], docs: Path, tmp_path: Path
 ) -> None:
     undisturbed = tmp_path / "undisturbed"

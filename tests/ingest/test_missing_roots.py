@@ -1,4 +1,4 @@
-"""A folder that was ingested and is gone: it is said, and the command that is named removes what the store has."""
+"""Missing ingested folders are reported, and the suggested command removes their documents."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ def notices(ingests: Ingests) -> list[str]:
     return [event.message for event in ingests.events if isinstance(event, Notice) and event.code == "root_gone"]
 
 
-def test_the_next_ingest_of_anything_names_a_folder_that_is_gone_and_how_to_remove_it(ingests: Ingests) -> None:
+def test_any_ingest_reports_a_missing_folder_and_how_to_remove_it(ingests: Ingests) -> None:
     for name in ("old name/a.md", "old name/deep/b.md", "other/c.md"):
         ingests.put(name, f"text of {name}")
     ingests.run("old name")
@@ -20,7 +20,7 @@ def test_the_next_ingest_of_anything_names_a_folder_that_is_gone_and_how_to_remo
     for path in ("new", "other"):
         ingests.run(path)
         assert notices(ingests) == [
-            "old name is gone, but the store still has 2 documents from there; to remove them:"
+            "old name no longer exists, but the store still has 2 documents from it; to remove them:"
             " streamrag ingest --remove 'old name'"
         ]
     assert ingests.remove("old name") == {"old name/a.md": "deleted", "old name/deep/b.md": "deleted"}
@@ -28,7 +28,7 @@ def test_the_next_ingest_of_anything_names_a_folder_that_is_gone_and_how_to_remo
     assert notices(ingests) == []
 
 
-def test_nothing_is_said_of_a_folder_that_is_gone_without_documents(ingests: Ingests) -> None:
+def test_a_missing_folder_without_documents_is_not_reported(ingests: Ingests) -> None:
     ingests.put("docs/deep/a.md", "deep")
     ingests.put("docs/b.md", "text")
     ingests.run("docs/deep")
@@ -39,7 +39,7 @@ def test_nothing_is_said_of_a_folder_that_is_gone_without_documents(ingests: Ing
     assert (notices(ingests), ingests.stored()) == ([], {"docs/b.md": "text"})
 
 
-def test_documents_below_a_folder_that_is_gone_can_be_removed_alone(ingests: Ingests) -> None:
+def test_documents_below_a_missing_folder_can_be_removed_separately(ingests: Ingests) -> None:
     ingests.put("docs/deep/a.md", "deep")
     ingests.put("docs/b.md", "text")
     ingests.run("docs")
@@ -47,13 +47,13 @@ def test_documents_below_a_folder_that_is_gone_can_be_removed_alone(ingests: Ing
 
     assert ingests.remove("docs/deep") == {"docs/deep/a.md": "deleted"}
     assert ingests.remove("docs/b.md") == {"docs/b.md": "deleted"}
-    assert ingests.remove("docs") == {}  # the folder itself is forgotten
+    assert ingests.remove("docs") == {}  # the root itself is removed from the store
     assert ingests.done.counts["deleted"] == 0
     ingests.remove("docs")
     assert ingests.error.code == "not_ingested"
 
 
-def test_an_ingest_of_what_is_gone_names_the_command_that_removes_it(ingests: Ingests, tmp_path: Path) -> None:
+def test_ingesting_a_missing_path_gives_the_removal_command(ingests: Ingests, tmp_path: Path) -> None:
     ingests.put("docs/a.md", "text")
     ingests.run("docs")
     shutil.rmtree(ingests.home / "docs")
@@ -62,7 +62,7 @@ def test_an_ingest_of_what_is_gone_names_the_command_that_removes_it(ingests: In
 
     assert (ingests.error.exit_code, ingests.error.code) == (2, "no_such_path")
     assert ingests.error.hint == (
-        "if it was moved or deleted, remove what the store has of it: streamrag ingest --remove docs/a.md"
+        "if it was moved or deleted, remove its documents from the store: streamrag ingest --remove docs/a.md"
     )
     ingests.run(str(tmp_path / "never"))
     assert ingests.error.hint == f"ls {tmp_path}"

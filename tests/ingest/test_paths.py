@@ -1,4 +1,4 @@
-"""Which files the paths of an ingest, a rebuild or a removal stand for, and what they are called."""
+"""The files that the paths of an ingest, rebuild or removal refer to, and their names."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.support.ingests import Ingests
 
 
 @pytest.mark.parametrize("paths", [("docs", "docs/deep"), ("docs/deep", "docs"), ("docs", "docs/../docs/deep/b.md")])
-def test_a_file_under_two_of_the_paths_is_ingested_once(ingests: Ingests, paths: tuple[str, ...]) -> None:
+def test_a_file_below_two_paths_is_ingested_once(ingests: Ingests, paths: tuple[str, ...]) -> None:
     ingests.put("docs/a.md", "first")
     ingests.put("docs/deep/b.md", "second")
 
@@ -21,7 +21,7 @@ def test_a_file_under_two_of_the_paths_is_ingested_once(ingests: Ingests, paths:
 
 
 @pytest.mark.parametrize("name", ["docs/.notes.md", "docs/id_rsa", "docs/ignored.md", "docs/.github/guide.md"])
-def test_what_was_named_stays_when_its_folder_is_ingested(ingests: Ingests, name: str) -> None:
+def test_explicitly_named_files_stay_when_their_folder_is_ingested(ingests: Ingests, name: str) -> None:
     ingests.put("docs/.gitignore", "ignored.md")
     ingests.put("docs/a.md", "first")
     ingests.put(name, "named")
@@ -42,7 +42,7 @@ def test_what_was_named_stays_when_its_folder_is_ingested(ingests: Ingests, name
     assert ingests.run("docs")[name] == "deleted"
 
 
-def test_what_is_named_together_with_its_folder_is_taken_until_it_is_removed(ingests: Ingests) -> None:
+def test_a_file_named_with_its_folder_stays_until_it_is_removed(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     ingests.put("docs/.notes.md", "named")
 
@@ -51,7 +51,7 @@ def test_what_is_named_together_with_its_folder_is_taken_until_it_is_removed(ing
     assert ingests.run("docs") == {"docs/.notes.md": "skipped", "docs/a.md": "unchanged"}
 
 
-def test_documents_outside_the_path_are_left_alone(ingests: Ingests) -> None:
+def test_documents_outside_the_path_are_not_changed(ingests: Ingests) -> None:
     ingests.put("one/a.md", "first")
     ingests.put("one-more/b.md", "second")
     ingests.run("one", "one-more")
@@ -62,7 +62,7 @@ def test_documents_outside_the_path_are_left_alone(ingests: Ingests) -> None:
     assert ingests.stored() == {"one-more/b.md": "second"}
 
 
-def test_names_are_shown_as_paths_that_open_and_stored_from_the_folder_on(ingests: Ingests, tmp_path: Path) -> None:
+def test_shown_names_are_valid_paths_and_stored_names_start_at_the_folder(ingests: Ingests, tmp_path: Path) -> None:
     ingests.put("a.md", "first")
     file = Path(os.path.normpath(ingests.put("../elsewhere/deep/b.md", "second")))
     shown = ingests.run("a.md", str(tmp_path / "elsewhere"))
@@ -73,7 +73,7 @@ def test_names_are_shown_as_paths_that_open_and_stored_from_the_folder_on(ingest
     assert ingests.run(str(tmp_path / "elsewhere")) == {str(file): "deleted"}
 
 
-def test_a_name_is_renewed_when_the_working_directory_is_another(ingests: Ingests) -> None:
+def test_stored_names_are_updated_for_another_working_directory(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     ingests.run("docs")
     elsewhere = Ingests(ingests.home / "docs", ingests.settings)
@@ -82,7 +82,7 @@ def test_a_name_is_renewed_when_the_working_directory_is_another(ingests: Ingest
     assert elsewhere.stored() == {"a.md": "first"}
 
 
-def test_what_is_removed_is_gone_until_it_is_ingested_again(ingests: Ingests) -> None:
+def test_removed_documents_stay_removed_until_they_are_ingested_again(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     ingests.put("docs/deep/b.md", "second")
     ingests.put("other/c.md", "third")
@@ -106,7 +106,7 @@ def test_removing_what_was_never_ingested_is_a_usage_error(ingests: Ingests) -> 
     assert ingests.stored() == {"docs/a.md": "first"}
 
 
-def test_a_rebuild_without_paths_takes_those_ingested_before(ingests: Ingests) -> None:
+def test_a_rebuild_without_paths_ingests_the_recorded_roots(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     ingests.put("more/b.md", "second")
     ingests.put("never/c.md", "third")
@@ -117,7 +117,7 @@ def test_a_rebuild_without_paths_takes_those_ingested_before(ingests: Ingests) -
     assert ingests.stored() == {"docs/a.md": "first", "more/b.md": "second"}
 
 
-def test_a_rebuild_says_which_of_the_paths_ingested_before_is_gone(ingests: Ingests) -> None:
+def test_a_rebuild_reports_recorded_roots_that_are_missing(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     gone = ingests.put("more/b.md", "second")
     ingests.run("docs")
@@ -129,21 +129,21 @@ def test_a_rebuild_says_which_of_the_paths_ingested_before_is_gone(ingests: Inge
     assert [event.code for event in ingests.events if isinstance(event, Notice)] == ["root_gone"]
 
 
-def test_without_a_path_and_without_a_rebuild_there_is_nothing_to_do(ingests: Ingests) -> None:
+def test_no_path_without_rebuild_is_a_usage_error(ingests: Ingests) -> None:
     ingests.run()
     assert (ingests.error.code, ingests.error.exit_code) == ("no_path", 2)
     ingests.run(rebuild=True)
     assert (ingests.error.code, ingests.error.exit_code) == ("no_path", 2)
 
 
-def test_names_that_could_command_a_terminal_are_made_safe(ingests: Ingests) -> None:
+def test_control_characters_in_names_are_sanitised(ingests: Ingests) -> None:
     ingests.put("docs/a\x1b[31m\nb.md", "first")
 
     assert ingests.run("docs") == {"docs/a\N{REPLACEMENT CHARACTER}[31m b.md": "added"}
     assert ingests.run("docs") == {"docs/a\N{REPLACEMENT CHARACTER}[31m b.md": "unchanged"}
 
 
-def test_a_name_that_is_not_utf_8_costs_at_most_that_file(ingests: Ingests) -> None:
+def test_a_name_that_is_not_utf_8_fails_only_that_file(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     name = os.fsdecode(b"docs/\xff.md")
     ingests.put(name, "second")

@@ -1,4 +1,4 @@
-"""Work is started ahead by a bounded amount and comes out in order."""
+"""Prefetching starts a bounded amount of work ahead and yields it in order."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -9,7 +9,7 @@ from streamrag_cli.ingest.prefetch import Waiting, prefetch
 
 @dataclass(eq=False)
 class Work:
-    """An item that is done when the test says so, or from the start."""
+    """An item that is done from the start or when the test calls `finish`."""
 
     name: str
     weight: int = 1
@@ -27,7 +27,7 @@ def shown(step: Work | Waiting) -> str:
 
 
 class Stage:
-    """A stage over `items`, which notes what it started."""
+    """A stage over `items` that records the items it started."""
 
     def __init__(self, *items: Work | Waiting, size: int) -> None:
         self.started = ""
@@ -44,7 +44,7 @@ class Stage:
         return list(map(shown, self._steps))
 
 
-def test_no_more_is_started_than_has_space_and_the_first_comes_out_first() -> None:
+def test_started_items_fit_the_size_limit_and_stay_in_order() -> None:
     a, b, c = works = [Work("a"), Work("b"), Work("c")]
     stage = Stage(*works, size=2)
 
@@ -57,7 +57,7 @@ def test_no_more_is_started_than_has_space_and_the_first_comes_out_first() -> No
     assert stage.rest() == ["c"]
 
 
-def test_an_item_heavier_than_the_space_is_started_alone() -> None:
+def test_an_item_over_the_size_limit_is_started_by_itself() -> None:
     a, big, c = works = [Work("a"), Work("B", weight=9), Work("c")]
     stage = Stage(*works, size=3)
 
@@ -69,14 +69,14 @@ def test_an_item_heavier_than_the_space_is_started_alone() -> None:
     assert stage.rest() == ["B", "c"]
 
 
-def test_what_needs_no_work_comes_out_before_anything_more_is_started() -> None:
+def test_finished_items_are_yielded_before_others_are_started() -> None:
     stage = Stage(Work("a", future=None), Work("b"), size=5)
 
     assert (stage.next(), stage.started) == ("a", "a")
     assert (stage.next(), stage.started) == ("waiting for b", "ab")
 
 
-def test_where_the_stage_before_waits_both_are_waited_for_and_what_is_done_comes_out() -> None:
+def test_a_stage_waits_for_itself_and_the_previous_stage_together() -> None:
     a, upstream = Work("a"), Work("upstream")
 
     def items() -> Iterator[Work | Waiting]:

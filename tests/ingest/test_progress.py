@@ -1,4 +1,4 @@
-"""A file that takes long says how far it is, by its passages; a small one says nothing."""
+"""Progress within a large file is reported in passages; small files report none."""
 
 import io
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ WAIT_S = 60.0
 
 
 class StoppingEmbedder(FakeEmbedder):
-    """Embeds one text after the other, and waits halfway until somebody has seen that."""
+    """Embeds one text after the other, and waits halfway until the test has seen the progress."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,9 +36,9 @@ class StoppingEmbedder(FakeEmbedder):
         return np.array(rows, dtype=np.float32)
 
 
-def test_progress_within_a_file_is_said_while_it_is_embedded(ingests: Ingests) -> None:
+def test_progress_within_a_large_file_is_reported(ingests: Ingests) -> None:
     embedder = StoppingEmbedder()
-    impatient = replace(ingests, limits=IngestLimits(quiet_s=0.0, tick_s=0.01))
+    impatient = replace(ingests, limits=IngestLimits(progress_after_s=0.0, progress_every_s=0.01))
     ingests.put(
         "docs/gauge.csv", "day,level\n" + "".join(f"{day},{day * 7} with a note\n" for day in range(1000, 1600))
     )
@@ -55,7 +55,7 @@ def test_progress_within_a_file_is_said_while_it_is_embedded(ingests: Ingests) -
     assert [each.embedded for each in found] == sorted(each.embedded for each in found)
 
 
-def test_a_small_file_says_nothing_of_its_progress(ingests: Ingests) -> None:
+def test_no_progress_is_reported_within_a_small_file(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "text")
     ingests.run("docs")
 
@@ -65,7 +65,7 @@ def test_a_small_file_says_nothing_of_its_progress(ingests: Ingests) -> None:
 @pytest.mark.parametrize(
     ("quiet", "said"), [(False, "... 3 of 9 passages of big.csv\n... 5 of 9 passages of big.csv\n"), (True, "")]
 )
-def test_in_a_pipe_a_line_every_few_seconds_unless_quiet(quiet: bool, said: str) -> None:
+def test_piped_progress_is_one_line_every_few_seconds_unless_quiet(quiet: bool, said: str) -> None:
     err, now = io.StringIO(), 0.0
     view = IngestView(err, quiet=quiet, plain=False, verbose=False, clock=lambda: now)
 
@@ -77,7 +77,7 @@ def test_in_a_pipe_a_line_every_few_seconds_unless_quiet(quiet: bool, said: str)
     assert err.getvalue().replace("6 of 9", "5 of 9") == said
 
 
-def test_json_lines_have_progress_once_a_second_at_most() -> None:
+def test_json_lines_report_progress_at_most_once_per_second() -> None:
     out, now = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), 0.0
     lines = IngestLines(out, io.StringIO(), clock=lambda: now)
 
@@ -91,7 +91,7 @@ def test_json_lines_have_progress_once_a_second_at_most() -> None:
     ]
 
 
-def test_the_time_left_is_shown_once_it_is_steady() -> None:
+def test_the_remaining_time_is_shown_once_it_is_stable() -> None:
     readings = iter([0.0, 0.1, 8.0, 9.0, 10.0, 12.0, 14.0, 16.0])
     remaining = RemainingTime(lambda: next(readings))
 

@@ -1,4 +1,4 @@
-"""Reading, embedding and writing go on side by side, and nobody can tell from what is said and stored."""
+"""Reading, embedding and writing run concurrently, without an effect on events and stored data."""
 
 import tracemalloc
 from collections import Counter, deque
@@ -13,7 +13,7 @@ from streamrag_cli.documents.read import RawFile
 from streamrag_cli.errors import ModelServerError
 from streamrag_cli.events import DocumentSeen
 from streamrag_cli.ingest import compare, reading
-from streamrag_cli.ingest.embedding import EmbedAhead, EmbeddingCancelledError
+from streamrag_cli.ingest.embedding import BatchEmbedder, EmbeddingCancelledError
 from streamrag_cli.ingest.limits import IngestLimits
 from streamrag_cli.ingest.pipeline import ingest
 from streamrag_cli.model import DocumentRecord
@@ -31,7 +31,7 @@ def wait_for(event: Event) -> None:
     assert event.wait(WAIT_S), "what should go on meanwhile does not"
 
 
-def test_a_document_is_reported_with_its_batch_and_the_rest_in_between_as_if_one_thing_came_after_the_other(
+def test_events_are_in_the_order_of_a_sequential_run(
     in_pairs: Ingests,
 ) -> None:
     for name in ("b", "e", "g"):
@@ -54,11 +54,11 @@ def test_a_document_is_reported_with_its_batch_and_the_rest_in_between_as_if_one
     ]
 
 
-def test_while_a_batch_is_written_the_next_is_embedded(in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_batch_is_embedded_while_one_is_written(in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
     handed_over, begun = [Event(), Event()], [Event(), Event()]
-    begin, write = EmbedAhead.begin, CollectionWriter.write
+    begin, write = BatchEmbedder.begin, CollectionWriter.write
 
-    def hand_over(ahead: EmbedAhead, texts: list[str], known: dict[str, Any]) -> Any:
+    def hand_over(ahead: BatchEmbedder, texts: list[str], known: dict[str, Any]) -> Any:
         next(each for each in handed_over if not each.is_set()).set()
         return begin(ahead, texts, known)
 
@@ -70,7 +70,7 @@ def test_while_a_batch_is_written_the_next_is_embedded(in_pairs: Ingests, monkey
         wait_for(begun[1])
         write(writer, *batch)
 
-    monkeypatch.setattr(EmbedAhead, "begin", hand_over)
+    monkeypatch.setattr(BatchEmbedder, "begin", hand_over)
     ingests = replace(in_pairs, embedder=FakeEmbedder(before_batch=embed_once_both_are_handed_over))
     monkeypatch.setattr(CollectionWriter, "write", write_once_the_second_has_begun)
     texts = {f"docs/{number}.md": f"text {number}" for number in range(4)}
@@ -81,7 +81,7 @@ def test_while_a_batch_is_written_the_next_is_embedded(in_pairs: Ingests, monkey
     assert ingests.stored() == texts
 
 
-def test_while_a_batch_is_embedded_files_behind_it_are_read(in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_read_while_a_batch_is_embedded(in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
     last_read = Event()
     read = compare.read_record
 
@@ -100,7 +100,7 @@ def test_while_a_batch_is_embedded_files_behind_it_are_read(in_pairs: Ingests, m
     assert ingests.done.counts["added"] == 4
 
 
-def test_while_a_slow_file_is_read_what_is_embedded_is_written(
+def test_embedded_batches_are_written_while_a_slow_file_is_read(
     in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch, embedder: FakeEmbedder
 ) -> None:
     written = Event()
@@ -124,7 +124,7 @@ def test_while_a_slow_file_is_read_what_is_embedded_is_written(
     assert [len(batch) for batch in embedder.batches] == [2, 1]
 
 
-def test_the_store_is_used_by_the_callers_thread_alone(in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_callers_thread_uses_the_store(in_pairs: Ingests, monkeypatch: pytest.MonkeyPatch) -> None:
     users: set[str] = set()
 
     def noting_who(method: Any) -> Any:
@@ -156,27 +156,27 @@ def test_the_same_text_is_embedded_once_and_longer_texts_come_first(in_pairs: In
     assert in_pairs.stored() == {name: f"# T\n\n{text}" for name, text in texts.items()}
 
 
-def test_a_server_that_is_gone_is_not_asked_again_for_the_batches_behind() -> None:
+def test_a_failed_server_is_not_asked_for_the_following_batches() -> None:
     embedder = FakeEmbedder(before_batch=dies_at(2))
-    with EmbedAhead(embedder, remembered_texts=9) as ahead:
+    with BatchEmbedder(embedder, remembered_texts=9) as ahead:
         first, second, third = [ahead.begin([text], {}) for text in ("one", "two", "three")]
         errors = [type(future.exception(WAIT_S)) for future in (first, second, third)]
 
     assert (errors, embedder.batches) == ([type(None), ModelServerError, EmbeddingCancelledError], [["one"], ["two"]])
 
 
-def test_who_leaves_amid_a_batch_does_not_wait_for_its_end() -> None:
+def test_leaving_during_a_batch_does_not_wait_for_its_end() -> None:
     embedder = BuiltinEmbedder()
     embedder.embed_query("the model is loaded")
-    with EmbedAhead(embedder, remembered_texts=9) as ahead:
-        under_way = ahead.begin([f"{number} word" * 100 for number in range(5000)], {})  # more than a minute's work
+    with BatchEmbedder(embedder, remembered_texts=9) as ahead:
+        under_way = ahead.begin([f"{number} word" * 100 for number in range(5000)], {})  # takes more than a minute
         behind = ahead.begin(["something else"], {})
 
     assert isinstance(under_way.exception(WAIT_S), EmbeddingCancelledError)
     assert behind.cancelled()
 
 
-def test_of_files_that_are_done_only_the_names_stay_in_memory(
+def test_only_the_names_of_finished_files_stay_in_memory(
     ingests: Ingests, monkeypatch: pytest.MonkeyPatch, embedder: FakeEmbedder
 ) -> None:
     small = replace(ingests, limits=IngestLimits(batch_chunks=20, files_ahead=8, remembered_texts=32))

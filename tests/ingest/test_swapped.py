@@ -1,7 +1,7 @@
-"""What is put in the place of a file or folder after it was found does not lead an ingest out of the folder,
-and what is deleted after it was found is deleted.
+"""Files and folders that are replaced or deleted after their discovery.
 
-The order is fixed: everything is found, then something is replaced, and only then is the first file read.
+A replacement must not lead an ingest out of the folder. The order is fixed: everything is discovered, then something is
+replaced, and only then is the first file read.
 """
 
 import os
@@ -25,7 +25,7 @@ AfterFinding: TypeAlias = Callable[[Callable[[], object]], None]
 
 @pytest.fixture
 def after_finding(monkeypatch: pytest.MonkeyPatch) -> AfterFinding:
-    """Have something done between the finding of the last file and the reading of the first."""
+    """Run an action after the last file is discovered and before the first one is read."""
 
     def arrange(change: Callable[[], object]) -> None:
         def finding(*paths: Any, **options: Any) -> Iterator[object]:
@@ -45,7 +45,7 @@ def replace_by_link(path: Path, target: Path) -> None:
 
 @pytest.mark.fault("swapped-for-link")
 @pytest.mark.parametrize("replaced", ["docs/deep/a.md", "docs/deep", "docs"])
-def test_a_link_in_the_place_of_a_file_or_a_folder_above_it_is_not_followed(
+def test_a_link_that_replaces_a_file_or_parent_folder_is_not_followed(
     ingests: Ingests, after_finding: AfterFinding, replaced: str
 ) -> None:
     ingests.put("docs/deep/a.md", "harmless")
@@ -60,9 +60,7 @@ def test_a_link_in_the_place_of_a_file_or_a_folder_above_it_is_not_followed(
 
 
 @pytest.mark.fault("swapped-for-link")
-def test_a_link_that_was_followed_is_read_where_it_led_when_it_was_found(
-    ingests: Ingests, after_finding: AfterFinding
-) -> None:
+def test_a_followed_link_is_read_at_its_target_during_discovery(ingests: Ingests, after_finding: AfterFinding) -> None:
     ingests.put("docs/.store/a.md", "harmless")
     ingests.put("outside/a.md", "private")
     (ingests.home / "docs/current").symlink_to(".store")
@@ -80,7 +78,7 @@ def test_a_named_file_that_becomes_a_link_is_not_followed(ingests: Ingests, afte
     assert (ingests.run("docs/a.md"), ingests.stored()) == ({"docs/a.md": "failed"}, {})
 
 
-def test_a_file_that_is_saved_under_its_name_once_more_is_read(ingests: Ingests, after_finding: AfterFinding) -> None:
+def test_a_file_saved_again_under_its_name_is_read(ingests: Ingests, after_finding: AfterFinding) -> None:
     ingests.put("docs/a.md", "before")
     saved = ingests.put("docs/.a.md.new", "after it")
     after_finding(lambda: os.replace(saved, ingests.home / "docs/a.md"))  # noqa: PTH105
@@ -90,9 +88,7 @@ def test_a_file_that_is_saved_under_its_name_once_more_is_read(ingests: Ingests,
 
 
 @pytest.mark.fault("deleted-during-ingest")
-def test_what_is_deleted_after_it_was_found_is_a_deletion_and_no_failure(
-    ingests: Ingests, after_finding: AfterFinding
-) -> None:
+def test_a_file_deleted_after_discovery_counts_as_deleted(ingests: Ingests, after_finding: AfterFinding) -> None:
     for name in ("docs/keep.md", "docs/known.md", "docs/deep/known.md", "docs/deep/changed.md"):
         ingests.put(name, "before")
     ingests.run("docs")
@@ -117,7 +113,7 @@ def test_what_is_deleted_after_it_was_found_is_a_deletion_and_no_failure(
 
 @pytest.mark.fault("deleted-during-ingest")
 @pytest.mark.parametrize(("is_left_empty", "may_be_empty"), [(False, True), (False, False), (True, False)])
-def test_when_a_whole_root_goes_after_it_was_found_its_documents_stay(
+def test_documents_stay_if_their_whole_root_disappears_after_discovery(
     ingests: Ingests, after_finding: AfterFinding, is_left_empty: bool, may_be_empty: bool
 ) -> None:
     ingests.put("docs/a.md", "text")
@@ -136,9 +132,7 @@ def test_when_a_whole_root_goes_after_it_was_found_its_documents_stay(
     assert ingests.stored() == {"docs/a.md": "text"}
 
 
-def test_the_last_file_of_a_folder_that_may_be_empty_is_deleted_as_any_other(
-    ingests: Ingests, after_finding: AfterFinding
-) -> None:
+def test_allow_empty_also_deletes_the_last_document_of_a_folder(ingests: Ingests, after_finding: AfterFinding) -> None:
     last = ingests.put("docs/a.md", "text")
     ingests.run("docs")
     after_finding(last.unlink)
@@ -146,7 +140,7 @@ def test_the_last_file_of_a_folder_that_may_be_empty_is_deleted_as_any_other(
     assert (ingests.run("docs"), ingests.stored()) == ({"docs/a.md": "deleted"}, {})
 
 
-def test_a_file_that_changes_after_it_was_found_is_not_taken_for_unchanged(
+def test_a_file_changed_after_discovery_is_not_reported_as_unchanged(
     ingests: Ingests, after_finding: AfterFinding
 ) -> None:
     ingests.put("docs/a.md", "before")
@@ -165,7 +159,7 @@ def test_an_ingest_walks_its_folders_once(ingests: Ingests, after_finding: After
 
 
 @pytest.mark.fault("swapped-for-link")
-def test_a_folder_that_becomes_a_link_while_the_walk_is_elsewhere_is_not_listed(tmp_path: Path) -> None:
+def test_a_folder_replaced_by_a_link_during_the_walk_is_not_listed(tmp_path: Path) -> None:
     for name in ("root/a/x.md", "root/b/y.md", "outside/private.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("text")

@@ -1,4 +1,4 @@
-"""What an ingest leaves out for what is in it, and what it says of it."""
+"""Files that an ingest withholds or skips because of their content, and how it reports them."""
 
 import base64
 import os
@@ -19,7 +19,7 @@ TOKEN = "ghp_" + "Wq2RuSunnyB7alcony9zQeKOu5yT4mPnVxL8"
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_a_file_with_a_key_in_it_is_withheld_and_counted(ingests: Ingests, dry_run: bool) -> None:
+def test_a_file_that_contains_a_key_is_withheld_and_counted(ingests: Ingests, dry_run: bool) -> None:
     ingests.put("docs/a.md", "first")
     ingests.put("docs/notes.md", f"Keep this.\n\n{KEY}")
     ingests.put("docs/db-secret.yaml", "a: b")
@@ -36,7 +36,7 @@ def test_a_file_with_a_key_in_it_is_withheld_and_counted(ingests: Ingests, dry_r
         assert ingests.stored() == {"docs/a.md": "first"}
 
 
-def test_a_file_that_is_named_is_read_whatever_is_in_it(ingests: Ingests) -> None:
+def test_an_explicitly_named_file_is_read_regardless_of_its_content(ingests: Ingests) -> None:
     ingests.put("docs/notes.md", f"Keep this.\n\n{KEY}")
     ingests.put("docs/yarn.lock", "left-pad")
 
@@ -45,7 +45,7 @@ def test_a_file_that_is_named_is_read_whatever_is_in_it(ingests: Ingests) -> Non
 
 
 @pytest.mark.fault("secrets-withheld")
-def test_a_document_that_gets_a_key_is_removed_and_comes_back_without_it(ingests: Ingests) -> None:
+def test_a_document_is_removed_while_it_contains_a_key(ingests: Ingests) -> None:
     ingests.put("docs/notes.md", "Keep this.")
     ingests.run("docs")
     ingests.put("docs/notes.md", KEY)
@@ -57,7 +57,7 @@ def test_a_document_that_gets_a_key_is_removed_and_comes_back_without_it(ingests
 
 
 @pytest.mark.fault("secrets-withheld")
-def test_documents_from_before_a_rule_are_looked_at_once_and_nothing_is_embedded_again(
+def test_a_new_rule_rechecks_documents_once_without_embedding(
     ingests: Ingests, embedder: FakeEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ingests.put("docs/a.md", "first")
@@ -91,7 +91,7 @@ def test_a_key_in_an_encoded_letter_is_found_in_its_text(ingests: Ingests) -> No
     assert ingests.run("docs/a.eml") == {"docs/a.eml": "added"}
 
 
-def test_a_folder_whose_last_document_became_a_secret_is_emptied_without_a_question(ingests: Ingests) -> None:
+def test_a_folder_of_only_secrets_is_emptied_without_confirmation(ingests: Ingests) -> None:
     ingests.put("docs/a.csv", "some,text")
     ingests.run("docs")
     (ingests.home / "docs/a.csv").rename(ingests.home / "docs/passwords.csv")
@@ -104,7 +104,7 @@ def test_a_folder_whose_last_document_became_a_secret_is_emptied_without_a_quest
 
 
 @pytest.mark.fault("ignored-files")
-def test_documents_that_are_excluded_now_are_removed_and_come_back(ingests: Ingests) -> None:
+def test_excluded_documents_are_removed_until_the_rule_is_removed(ingests: Ingests) -> None:
     for name in ("docs/a.md", "docs/b.csv", "docs/drafts/c.md"):
         ingests.put(name, "some,text")
     ingests.run("docs")
@@ -131,7 +131,7 @@ def test_documents_that_are_excluded_now_are_removed_and_come_back(ingests: Inge
         ("noise", bytes(range(256)) * 4, "binary, not text"),
     ],
 )
-def test_a_file_that_is_named_and_cannot_be_read_has_failed(
+def test_an_explicitly_named_unreadable_file_is_a_failure(
     ingests: Ingests, name: str, content: bytes, reason: str
 ) -> None:
     ingests.put(f"docs/{name}", content)
@@ -140,7 +140,7 @@ def test_a_file_that_is_named_and_cannot_be_read_has_failed(
     assert (ingests.reasons, ingests.done.counts["failed"]) == ({f"docs/{name}": reason}, 1)
 
 
-def test_a_fifo_that_is_named_has_failed(ingests: Ingests) -> None:
+def test_an_explicitly_named_fifo_is_a_failure(ingests: Ingests) -> None:
     os.mkfifo(ingests.home / "pipe.md")
 
     assert ingests.run("pipe.md") == {"pipe.md": "failed"}
@@ -149,7 +149,7 @@ def test_a_fifo_that_is_named_has_failed(ingests: Ingests) -> None:
 @pytest.mark.fault("utf-16-without-bom")
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("text", ["A berth costs 18.\nFor the night.\n", "Причал стоит 18.\nЗа ночь, и так далее.\n"])
-def test_utf_16_without_a_mark_is_read_and_said(ingests: Ingests, encoding: str, text: str) -> None:
+def test_utf_16_without_a_byte_order_mark_is_read_and_reported(ingests: Ingests, encoding: str, text: str) -> None:
     ingests.put("docs/a.txt", text.encode(encoding))
 
     assert ingests.run("docs") == {"docs/a.txt": "added"}
@@ -157,7 +157,7 @@ def test_utf_16_without_a_mark_is_read_and_said(ingests: Ingests, encoding: str,
     assert ingests.stored() == {"docs/a.txt": text.strip()}
 
 
-def test_why_files_were_skipped_is_counted(ingests: Ingests) -> None:
+def test_skipped_files_are_counted_by_reason(ingests: Ingests) -> None:
     for name in ("a.xlsx", "b.XLSX", "c.pptx", ".hidden.md", "package-lock.json"):
         ingests.put(f"docs/{name}", "text")
     ingests.put("docs/d.md", "text")
@@ -169,7 +169,7 @@ def test_why_files_were_skipped_is_counted(ingests: Ingests) -> None:
 
 
 @pytest.mark.fault("unsupported-files")
-def test_a_folder_of_which_nothing_was_read_is_noted(ingests: Ingests) -> None:
+def test_a_folder_without_a_read_file_gives_a_notice(ingests: Ingests) -> None:
     ingests.put("full/a.md", "text")
     ingests.put("packed/a.zip", "text")
     (ingests.home / "empty").mkdir()
@@ -179,7 +179,7 @@ def test_a_folder_of_which_nothing_was_read_is_noted(ingests: Ingests) -> None:
     ingests.run("empty")
     empty = [event.message for event in ingests.events if isinstance(event, Notice)]
     assert (packed, empty) == (
-        ["nothing was read in packed; -v says what was left out"],
+        ["no file was read in packed; -v lists the skipped files"],
         ["no file was found in empty"],
     )
 
@@ -195,7 +195,7 @@ def test_a_folder_of_which_nothing_was_read_is_noted(ingests: Ingests) -> None:
         ),
     ],
 )
-def test_a_secret_that_only_decoding_shows_is_withheld(ingests: Ingests, name: str, content: str) -> None:
+def test_a_secret_in_encoded_text_is_withheld(ingests: Ingests, name: str, content: str) -> None:
     ingests.put(f"docs/{name}", content)
 
     assert ingests.run("docs") == {f"docs/{name}": "skipped"}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.errors import ModelServerError
-from streamrag_cli.ingest.embedding import EmbedAhead
+from streamrag_cli.ingest.embedding import BatchEmbedder
 from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint
 from streamrag_cli.retrieval.openai_embedding import OpenAIEmbedder
 from streamrag_cli.retrieval.retriever import Retriever
@@ -90,7 +90,7 @@ def test_a_question_whose_asker_has_gone_leaves_no_thread_behind(tmp_path: Path)
 @pytest.mark.fault("embedding-cancelled")
 def test_an_ingest_that_ends_leaves_no_request_behind() -> None:
     with OpenAIServer(embeddings=SILENT["before its headers"]) as server:
-        with EmbedAhead(embedder_of(server), remembered_texts=0) as embedding:
+        with BatchEmbedder(embedder_of(server), remembered_texts=0) as embedding:
             batch = embedding.begin(["a text"], {})
             request = server.wait_for_requests(1)[0]
 

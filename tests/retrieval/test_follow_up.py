@@ -1,4 +1,4 @@
-"""What is searched for when a question is one of a conversation."""
+"""Retrieval for follow-up questions."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,20 +20,20 @@ def best(retriever: Retriever, question: str, previous: str = "") -> str:
     return retriever.retrieve(question, previous=previous, limit=3, min_score=0.3).hits[0].source
 
 
-def test_a_question_that_says_nothing_by_itself_is_searched_for_with_the_one_before(retriever: Retriever) -> None:
+def test_a_follow_up_is_searched_together_with_the_previous_question(retriever: Retriever) -> None:
     with pytest.raises(NothingRelevantError):
         retriever.retrieve("Could you put that differently?", limit=3, min_score=0.3)
 
     assert best(retriever, "Could you put that differently?", "What is the range of the tides?") == "docs/tides.txt"
 
 
-def test_a_question_that_stands_alone_is_not_drawn_to_the_topic_before_it(retriever: Retriever) -> None:
+def test_a_self_contained_question_is_not_affected_by_the_previous_topic(retriever: Retriever) -> None:
     question = "What is the fee for a berth for a night?"
 
     assert best(retriever, question, "Who built the lighthouse in 1874?") == best(retriever, question)
 
 
-def test_the_hits_are_ranked_from_one_each_once_and_no_score_rises(retriever: Retriever) -> None:
+def test_fused_hits_are_unique_and_ranked_with_decreasing_scores(retriever: Retriever) -> None:
     found = retriever.retrieve("And its lamp?", previous="Who built the lighthouse?" * 500, limit=3, min_score=0.0).hits
 
     assert [hit.rank for hit in found] == [1, 2, 3]
@@ -41,6 +41,6 @@ def test_the_hits_are_ranked_from_one_each_once_and_no_score_rises(retriever: Re
     assert [hit.score for hit in found] == sorted((hit.score for hit in found), reverse=True)
 
 
-def test_nothing_is_found_if_neither_question_has_anything_to_do_with_the_documents(retriever: Retriever) -> None:
+def test_nothing_is_found_if_both_questions_are_off_topic(retriever: Retriever) -> None:
     with pytest.raises(NothingRelevantError):
         retriever.retrieve("And in Haskell?", previous="Which language has macros?", limit=3, min_score=0.3)

@@ -1,4 +1,4 @@
-"""A word is the same word in a question, in the index and in a sentence."""
+"""Words are tokenized and weighted in the same way in questions, indexes and sentences."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,11 +8,11 @@ from streamrag_cli.retrieval.relevance import coverage, relevance, term_weight
 from streamrag_cli.store.stemming import match_expression, stems
 
 
-def test_words_are_stemmed_and_accents_folded_as_in_the_index() -> None:
+def test_words_are_stemmed_and_accents_removed_as_in_the_index() -> None:
     assert stems(["Streaming streams streamed", "Café"]) == [["stream", "stream", "stream"], ["cafe"]]
 
 
-def test_stop_words_are_dropped_unless_nothing_else_is_left() -> None:
+def test_stop_words_are_dropped_unless_only_stop_words_are_left() -> None:
     assert content_words("What is the tide?") == ["tide"]
     assert content_words("To be or not to be") == ["to", "be", "or", "not", "to", "be"]
 
@@ -29,7 +29,7 @@ def test_each_text_has_its_own_stems_in_order(texts: list[str]) -> None:
 
 
 @given(st.floats(-1, 1), st.floats(0, 1))
-def test_a_score_rises_with_either_evidence_and_stays_between_0_and_1(cosine: float, covered: float) -> None:
+def test_scores_increase_with_cosine_and_coverage_between_0_and_1(cosine: float, covered: float) -> None:
     score = relevance(cosine=cosine, coverage=covered)
 
     assert 0.0 < score < 1.0
@@ -39,9 +39,9 @@ def test_a_score_rises_with_either_evidence_and_stays_between_0_and_1(cosine: fl
 
 def test_a_rare_term_weighs_more_than_a_common_one_in_a_store_of_any_size() -> None:
     assert term_weight(1, 100_000) > term_weight(50_000, 100_000) > 0
-    assert term_weight(0, 3) / term_weight(3, 3) < 2  # three chunks say little about what is common
+    assert term_weight(0, 3) / term_weight(3, 3) < 2  # three chunks are little evidence for a common term
 
 
-def test_coverage_is_the_share_of_the_weight() -> None:
+def test_coverage_is_the_share_of_the_term_weight() -> None:
     assert coverage(frozenset({"tide", "sea"}), {"tide": 3.0, "moon": 1.0}) == 0.75
     assert coverage(frozenset({"tide"}), {}) == 0.0

@@ -1,4 +1,4 @@
-"""Near-copies of a page count as one source; what differs in what the question asks for does not."""
+"""Near-duplicate pages count as one source, unless they differ in words of the question."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -31,7 +31,7 @@ def shown(found: list[Hit]) -> dict[str, set[str]]:
     }
 
 
-def test_versions_of_a_page_are_one_source_that_names_the_others(tmp_path: Path) -> None:
+def test_versions_of_a_page_are_one_source_that_lists_the_others(tmp_path: Path) -> None:
     versions = {f"{n}.0/anemometer.md": PAGE.format(f"{n}.0") for n in range(1, 8)}
 
     found = shown(hits(tmp_path, {**versions, "log.md": OTHER}, "How do I calibrate it, and where is the log?"))
@@ -41,7 +41,7 @@ def test_versions_of_a_page_are_one_source_that_names_the_others(tmp_path: Path)
     assert {version, *others} == set(versions)
 
 
-def test_a_copy_in_another_root_is_named_by_its_file_and_one_beside_it_by_its_folder() -> None:
+def test_copies_are_named_by_file_in_another_root_else_by_folder() -> None:
     assert [
         name_of_copy(each, "docs/3/gulls.md") for each in ("docs/4/gulls.md", "~/old/gulls.md", "/srv/3/gulls.md")
     ] == [
@@ -51,7 +51,7 @@ def test_a_copy_in_another_root_is_named_by_its_file_and_one_beside_it_by_its_fo
     ]
 
 
-def test_the_version_that_the_question_names_is_the_one_that_is_kept(tmp_path: Path) -> None:
+def test_the_version_named_in_the_question_represents_its_group(tmp_path: Path) -> None:
     by_text = {f"{name}/anemometer.md": PAGE.format(n) for n, name in ((3, "old"), (4, "new"))}
     by_path = {f"{name}/anemometer.md": PAGE.format(5) for name in ("stable", "nightly")}
 
@@ -69,7 +69,7 @@ def test_two_versions_that_the_question_compares_are_two_sources(tmp_path: Path)
     assert {"6/anemometer.md", "8/anemometer.md"} <= set(found)
 
 
-def test_pages_with_many_other_numbers_are_no_copies(tmp_path: Path) -> None:
+def test_pages_with_many_different_numbers_are_not_duplicates(tmp_path: Path) -> None:
     report = (
         "# Rainfall\n\nRain in the quarters: {} mm, {} mm, {} mm, {} mm."
         " The gauge stood at {} m and was emptied {} times.\n"
@@ -79,7 +79,7 @@ def test_pages_with_many_other_numbers_are_no_copies(tmp_path: Path) -> None:
     assert len(hits(tmp_path, pages, "How much rain fell in a quarter?")) == 2
 
 
-def test_rows_of_tables_and_short_texts_are_no_copies(tmp_path: Path) -> None:
+def test_table_rows_and_short_texts_are_not_duplicates(tmp_path: Path) -> None:
     row = "{},Heron,Ida Falk,9.5,yes,leaves on the first morning with an easterly wind and no swell\n"
     tables = {f"{n}/berths.csv": f"berth,boat,skipper,length,paid,remark\n{row.format(n)}" for n in (11, 12)}
     gates = {f"{n}/gate.md": f"# Gate\n\nThe code of the gate is {n}.\n" for n in (21, 22)}
@@ -88,7 +88,7 @@ def test_rows_of_tables_and_short_texts_are_no_copies(tmp_path: Path) -> None:
     assert len(hits(tmp_path / "short", gates, "What is the code of the gate?")) == 2
 
 
-def test_of_copies_the_one_whose_file_exists_is_kept(tmp_path: Path) -> None:
+def test_a_duplicate_whose_file_exists_is_preferred(tmp_path: Path) -> None:
     pages = {f"{folder}/gulls.md": f"# Gulls\n\nThe gulls are fed at {at}.\n" for folder, at in (("a", 5), ("b", 6))}
     settings = make_collection(tmp_path, {**pages, "log.md": OTHER})
     with closing(Retriever.open(settings)) as retriever:
@@ -106,7 +106,7 @@ def test_of_copies_the_one_whose_file_exists_is_kept(tmp_path: Path) -> None:
             assert [(copy.source, copy.is_missing) for copy in found[0].copies] == [(f"docs/{gone}/gulls.md", True)]
 
 
-def test_a_file_that_is_gone_and_has_no_successor_is_a_source_and_marked(tmp_path: Path) -> None:
+def test_a_missing_file_without_a_newer_version_is_marked_as_missing(tmp_path: Path) -> None:
     settings = make_collection(tmp_path, {"gulls.md": "# Gulls\n\nThe gulls are fed at five.\n", "log.md": OTHER})
     (tmp_path / "docs" / "gulls.md").unlink()
 

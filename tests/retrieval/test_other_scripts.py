@@ -1,4 +1,4 @@
-"""Questions and documents in scripts that the built-in embedder does not know: their words decide."""
+"""Questions and documents in scripts that the built-in embedder does not support are matched by their words."""
 
 import asyncio
 import time
@@ -65,17 +65,17 @@ def test_the_document_with_the_words_of_the_question_is_the_only_relevant_one(
         "How many moons does Mars have?",
     ],
 )
-def test_a_question_about_something_else_is_refused_in_any_script(question: str, polyglot: Retriever) -> None:
+def test_an_off_topic_question_is_rejected_in_any_script(question: str, polyglot: Retriever) -> None:
     with pytest.raises(NothingRelevantError):
         polyglot.retrieve(question, limit=5, min_score=0.3)
 
 
-def test_only_a_question_outside_latin_script_is_judged_by_words_alone(polyglot: Retriever) -> None:
+def test_only_questions_outside_latin_script_are_scored_by_words_only(polyglot: Retriever) -> None:
     assert polyglot.retrieve("面包房几点烤面包？", limit=1, min_score=0.0).by_words_alone
     assert not polyglot.retrieve("What does a berth cost?", limit=1, min_score=0.0).by_words_alone
 
 
-def test_what_asks_is_not_looked_for() -> None:
+def test_question_words_are_not_searched() -> None:
     assert content_words("面包房几点开？") == ["面", "包", "房", "点", "开", "面包", "包房", "点开"]
     assert content_words("What is the café's menu?") == ["café", "menu"]
 
@@ -91,11 +91,11 @@ def test_what_asks_is_not_looked_for() -> None:
         ("Ａｂｃ", False),
     ],
 )
-def test_a_script_is_told_by_most_of_the_words(text: str, expected: bool) -> None:
+def test_the_script_of_a_text_is_that_of_most_words(text: str, expected: bool) -> None:
     assert is_outside_latin(text) is expected
 
 
-def test_an_answer_to_such_a_question_says_that_words_alone_decided(tmp_path: Path) -> None:
+def test_an_answer_reports_that_only_words_were_compared(tmp_path: Path) -> None:
     settings = make_collection(tmp_path, {"bakery.md": DOCUMENTS["bakery.md"]})
 
     async def answered(text: str) -> list[AskEvent]:

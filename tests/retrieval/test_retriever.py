@@ -1,4 +1,4 @@
-"""An open retriever goes with the collection, whatever another process makes of it."""
+"""An open retriever follows changes of its collection by other processes."""
 
 import asyncio
 import threading
@@ -36,7 +36,7 @@ def rebuilt(store: LocalStore) -> None:
         writer.write([SHIPS], EmbeddedPassages(FakeEmbedder(dimension=8).embed_documents([SHIPS[1][0].text_to_embed])))
 
 
-def test_a_collection_made_anew_with_another_embedding_is_asked_with_that_one(tmp_path: Path) -> None:
+def test_a_collection_rebuilt_with_another_embedder_is_queried_with_it(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.put(SHIPS)
     with closing(Retriever.open(Settings(store=tmp_path))) as retriever:
@@ -48,26 +48,26 @@ def test_a_collection_made_anew_with_another_embedding_is_asked_with_that_one(tm
     assert [each.hits[0].chunk.text for each in (before, after)] == ["ships cross the sea"] * 2
 
 
-def test_who_asked_for_the_former_embedding_is_told_of_both(tmp_path: Path) -> None:
+def test_requesting_the_old_embedder_reports_both_names(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.put(SHIPS)
     with closing(Retriever.open(Settings(store=tmp_path, embedding="fake"))) as retriever:
         retriever.retrieve("ships", limit=1, min_score=0.0)
         rebuilt(store)
-        with pytest.raises(StoreError, match="made with other, not with fake") as caught:
+        with pytest.raises(StoreError, match="uses the embedder other, but fake was requested") as caught:
             retriever.retrieve("ships", limit=1, min_score=0.0)
 
     assert caught.value.code == "another_embedding"
 
 
 @pytest.mark.fault("search-timeout")
-def test_a_search_whose_asker_has_gone_gives_its_thread_back(tmp_path: Path) -> None:
+def test_a_cancelled_search_releases_its_thread(tmp_path: Path) -> None:
     LocalStore(tmp_path).put(SHIPS)
     begun, ended = threading.Event(), threading.Event()
 
     def search(cancellation: Cancellation) -> None:
         try:
-            with retriever.reader.reading(TimeLimit(600, cancellation)):
+            with retriever.reader.snapshot(TimeLimit(600, cancellation)):
                 begun.set()
                 read_for_ever(retriever.reader)
         finally:

@@ -1,4 +1,4 @@
-"""The right chunk first, with a score that means the same for every question."""
+"""Search ranks the relevant chunk first, with scores that are comparable between questions."""
 
 from pathlib import Path
 
@@ -16,23 +16,23 @@ from tests.support.collection import make_collection
         ("How much is a berth per night?", "docs/harbour.md"),
         ("Who built the lighthouse?", "docs/lighthouse.md"),
         ("spring tide range", "docs/tides.txt"),
-        ("cooking soup in the kitchen", "docs/recipes.md"),  # no word in common but "the"
+        ("cooking soup in the kitchen", "docs/recipes.md"),  # only "the" in common
     ],
 )
-def test_the_right_document_comes_first(question: str, source: str, retriever: Retriever) -> None:
+def test_the_relevant_document_comes_first(question: str, source: str, retriever: Retriever) -> None:
     hits = retriever.retrieve(question, limit=3, min_score=0.0).hits
 
     assert (hits[0].source, hits[0].rank) == (source, 1)
 
 
-def test_scores_fall_with_rank_and_lie_between_0_and_1(retriever: Retriever) -> None:
+def test_scores_decrease_with_rank_and_are_between_0_and_1(retriever: Retriever) -> None:
     scores = [hit.score for hit in retriever.retrieve("high water", limit=5, min_score=0.0).hits]
 
     assert scores == sorted(scores, reverse=True)
     assert all(0.0 <= score <= 1.0 for score in scores)
 
 
-def test_a_question_about_something_else_finds_nothing_relevant(retriever: Retriever) -> None:
+def test_an_off_topic_question_finds_nothing_relevant(retriever: Retriever) -> None:
     with pytest.raises(NothingRelevantError) as caught:
         retriever.retrieve("Which programming language has the best macros?", limit=5, min_score=0.3)
 
@@ -40,14 +40,14 @@ def test_a_question_about_something_else_finds_nothing_relevant(retriever: Retri
     assert "streamrag ask --min-score 0" in caught.value.hint
 
 
-def test_top_k_takes_the_best_and_changes_no_score(retriever: Retriever) -> None:
+def test_top_k_limits_the_hits_without_changing_scores(retriever: Retriever) -> None:
     two = retriever.retrieve("fuel dock", limit=2, min_score=0.0).hits
     all_of_them = retriever.retrieve("fuel dock", limit=100, min_score=0.0).hits
 
     assert all_of_them[:2] == two
 
 
-def test_a_collection_of_one_document_is_found_too(tmp_path: Path) -> None:
+def test_a_collection_of_one_document_is_searchable(tmp_path: Path) -> None:
     settings = make_collection(tmp_path, {"one.md": "# Notes\n\nThe gate code is 4711. The bins go out on Tuesday.\n"})
     retriever = Retriever.open(settings)
 
@@ -60,22 +60,22 @@ def test_a_collection_of_one_document_is_found_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "question", ["?!", "the of and", "a" * 20_000, 'say "AND OR NOT" NEAR(x) * col:x', "\x00", "漢字"]
 )
-def test_any_question_is_only_a_question(question: str, retriever: Retriever) -> None:
+def test_special_characters_in_a_question_are_not_query_syntax(question: str, retriever: Retriever) -> None:
     assert len(retriever.retrieve(question, limit=3, min_score=0.0).hits) == 3
 
 
-def test_another_embedding_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+def test_another_embedder_is_rejected_before_anything_is_sent(tmp_path: Path) -> None:
     settings = make_collection(tmp_path, {"one.md": "one\n"})
 
     with pytest.raises(StoreError) as caught:
         Retriever.open(Settings(store=settings.store, embedding="openai:big", base_url="http://127.0.0.1:9/v1"))
 
     assert caught.value.message == (
-        "the collection 'default' was made with builtin:all-MiniLM-L6-v2, not with openai:big"
+        "collection 'default' uses the embedder builtin:all-MiniLM-L6-v2, but openai:big was requested"
     )
 
 
-def test_a_store_that_is_not_there_names_the_command_that_makes_it(tmp_path: Path) -> None:
+def test_a_missing_store_gives_a_hint_to_ingest(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         Retriever.open(Settings(store=tmp_path / "nowhere"))
 

@@ -1,4 +1,4 @@
-"""Late interaction: the states of a text's tokens, in the store and in the ranking."""
+"""Token states for late interaction, in the store and in the ranking."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -27,14 +27,14 @@ def embedder() -> BuiltinEmbedder:
     return BuiltinEmbedder()
 
 
-def test_only_signs_are_kept() -> None:
+def test_only_the_signs_of_states_are_packed() -> None:
     states = np.array([[0.5, -2.0, 0.0, 1e-9, -1, -1, -1, 3.0]], dtype=np.float32)
 
     assert packed(states) == b"\x91"
     assert unpacked(packed(states), 8).tolist() == [[1, 0, 0, 1, 0, 0, 0, 1]]
 
 
-def test_a_passage_scores_by_the_best_token_for_each_token_of_the_question() -> None:
+def test_late_interaction_uses_the_best_passage_token_per_question_token() -> None:
     signs = np.sign(np.random.default_rng(1).standard_normal((4, 8))).astype(np.float32)
     question = QuestionTokens(signs[:2] / np.sqrt(8), [(0, 1), (2, 3)])
     passages = {"both": packed(signs[[2, 1, 0]]), "first": packed(signs[[0, 3]]), "none": packed(-signs[:1])}
@@ -47,7 +47,7 @@ def test_a_passage_scores_by_the_best_token_for_each_token_of_the_question() -> 
     assert scores["none"] < scores["first"]
 
 
-def test_every_text_has_a_state_for_each_token_that_the_model_reads(embedder: BuiltinEmbedder) -> None:
+def test_each_token_within_the_model_limit_has_a_state(embedder: BuiltinEmbedder) -> None:
     texts = ["one", "a longer text of several words", "word " * 1000]
     found = embedder.embed_passages(texts)
 
@@ -56,7 +56,7 @@ def test_every_text_has_a_state_for_each_token_that_the_model_reads(embedder: Bu
     np.testing.assert_array_equal(found.vectors, embedder.embed_documents(texts))
 
 
-def test_a_copy_has_the_states_as_well(tmp_path: Path) -> None:
+def test_copying_a_collection_copies_its_token_states(tmp_path: Path) -> None:
     settings = make_collection(tmp_path, WORKSHOP)
     there = tmp_path / "copy"
     assert isinstance(settings.store, Path)
@@ -71,9 +71,7 @@ def test_a_copy_has_the_states_as_well(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
-def test_a_sentence_is_judged_by_the_states_of_its_chunk_as_if_it_were_embedded(
-    tmp_path: Path, embedder: BuiltinEmbedder
-) -> None:
+def test_a_sentence_vector_from_chunk_states_resembles_its_embedding(tmp_path: Path, embedder: BuiltinEmbedder) -> None:
     with closing(Retriever.open(make_collection(tmp_path, WORKSHOP))) as retriever:
         found = retriever.retrieve("Who repaired the saw?", limit=2, min_score=0)
     candidates = [(hit, sentence) for hit in found.hits for sentence in sentences(hit.chunk.text)]
@@ -85,7 +83,7 @@ def test_a_sentence_is_judged_by_the_states_of_its_chunk_as_if_it_were_embedded(
     assert float(np.corrcoef(from_states, embedded)[0, 1]) > 0.8
 
 
-def test_a_sentence_behind_what_the_model_reads_is_embedded(tmp_path: Path, embedder: BuiltinEmbedder) -> None:
+def test_a_sentence_beyond_the_model_limit_is_embedded(tmp_path: Path, embedder: BuiltinEmbedder) -> None:
     with closing(Retriever.open(make_collection(tmp_path, WORKSHOP))) as retriever:
         found = retriever.retrieve("Who repaired the saw?", limit=1, min_score=0)
     (hit,) = found.hits

@@ -1,4 +1,4 @@
-"""Where a store is, as a person writes it; a password in an address is never shown."""
+"""Addresses of stores as users type them; a password in an address is never shown."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from streamrag_cli.store.registry import store_address
 SECRET = "s3cret%2Fw0rd"
 
 
-def test_what_is_no_address_is_a_directory() -> None:
+def test_an_address_without_a_known_scheme_is_a_directory() -> None:
     assert [store_address("here"), store_address("~/x"), store_address("postgres")] == [
         Path("here"),
         Path("~/x").expanduser(),
@@ -42,7 +42,7 @@ def test_an_address_is_shown_without_its_password(given: str, shown: str, schema
     assert store_address(place.with_secret()) == place
 
 
-def test_libpq_reads_the_address_as_it_was_meant() -> None:
+def test_libpq_parses_the_address_correctly() -> None:
     place = PostgresUrl(f"postgresql://me:{SECRET}@db/docs?schema=x&options=-c%20a%3Db&host=%2Frun%2Fpg")
 
     assert conninfo_to_dict(place.url) == {
@@ -55,7 +55,7 @@ def test_libpq_reads_the_address_as_it_was_meant() -> None:
 
 
 @pytest.mark.parametrize("schema", ["Public", "a-b", "pg_catalog", 'x"; DROP', ""])
-def test_a_schema_is_a_plain_word(schema: str) -> None:
+def test_invalid_schema_names_are_rejected(schema: str) -> None:
     address = f"postgresql://me:{SECRET}@db/docs?schema={schema}"
 
     with pytest.raises(UsageError) as flag:
@@ -63,11 +63,11 @@ def test_a_schema_is_a_plain_word(schema: str) -> None:
     with pytest.raises(ConfigurationError) as variable:
         read_settings({}, {"HOME": "/", "STREAMRAG_STORE": address})
 
-    said = "its schema must be small letters, digits and underscores"
+    said = "its schema must consist of lower-case letters, digits and underscores"
     assert (flag.value.message, variable.value.message) == (f"--store: {said}", f"STREAMRAG_STORE: {said}")
 
 
-def test_settings_hold_an_address_and_do_not_show_its_password() -> None:
+def test_settings_contain_an_address_but_hide_its_password() -> None:
     settings = read_settings({"store": f"postgresql://me:{SECRET}@db/docs"}, {"HOME": "/"})
 
     address = PostgresUrl(f"postgresql://me:{SECRET}@db/docs")
@@ -75,7 +75,7 @@ def test_settings_hold_an_address_and_do_not_show_its_password() -> None:
     assert SECRET not in repr(settings)
 
 
-def test_the_engine_is_told_the_whole_address() -> None:
+def test_the_engine_receives_the_whole_address() -> None:
     settings = Settings(store=PostgresUrl(f"postgresql://me:{SECRET}@db/docs?schema=other"))
 
     assert read_request(to_line(Request(wants="status", settings=settings))).settings == settings

@@ -1,4 +1,4 @@
-"""What every store must do. The readers and writers of two processes are those of two processes."""
+"""The contract that every backend must fulfil. Tests with two processes run real processes."""
 
 from contextlib import suppress
 
@@ -15,10 +15,10 @@ APPLES = document("fruit.md", "apples are red", "pears are green")
 SHIPS = document("ships.md", "ships cross the sea")
 
 
-def test_what_is_written_is_found_by_text_by_vector_and_by_id(store: Store) -> None:
+def test_written_documents_are_found_by_text_vector_and_id(store: Store) -> None:
     store.put(APPLES, SHIPS)
 
-    with store.reading() as reader, reader.reading():
+    with store.reading() as reader, reader.snapshot():
         apples, pears = APPLES[1]
         assert by_text(reader, "apples") == {"apples are red"}
         assert by_vector(reader) == {"apples are red", "pears are green", "ships cross the sea"}
@@ -27,12 +27,12 @@ def test_what_is_written_is_found_by_text_by_vector_and_by_id(store: Store) -> N
             apples.id: (apples, "fruit.md", "/docs/fruit.md"),
             pears.id: (pears, "fruit.md", "/docs/fruit.md"),
         }
-        assert reader.known([apples.id, "no such id"]) == {apples.id}
+        assert reader.existing([apples.id, "no such id"]) == {apples.id}
         assert (reader.counts(), reader.embedding) == (Counts(documents=2, chunks=3), "fake")
         assert reader.document_frequencies(["appl", "ar", "comet"]) == {"appl": 1, "ar": 2, "comet": 0}
 
 
-def test_the_cosines_are_those_of_the_vectors_given(store: Store) -> None:
+def test_cosines_match_the_stored_vectors(store: Store) -> None:
     store.put(APPLES, SHIPS)
     question = FakeEmbedder().embed_query("red apples")
 
@@ -43,7 +43,7 @@ def test_the_cosines_are_those_of_the_vectors_given(store: Store) -> None:
     assert cosines == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_writer_has_the_vectors_at_hand(store: Store) -> None:
+def test_a_writer_returns_stored_vectors(store: Store) -> None:
     ids = [chunk.id for chunk in APPLES[1]]
     with store.writing() as writer:
         before = writer.vectors(ids)
@@ -77,14 +77,14 @@ def test_removing_a_document_removes_it_everywhere(store: Store) -> None:
         assert reader.counts() == Counts(documents=1, chunks=1)
 
 
-def test_a_document_without_chunks_is_remembered(store: Store) -> None:
+def test_a_document_without_chunks_is_stored(store: Store) -> None:
     store.put(document("empty.md"))
 
     with store.reading() as reader:
         assert reader.counts() == Counts(documents=1, chunks=0)
 
 
-def test_every_change_raises_the_generation_and_nothing_else_does(store: Store) -> None:
+def test_only_changes_increment_the_generation(store: Store) -> None:
     def generation() -> int:
         with store.reading() as reader:
             return reader.catalog.generation
@@ -106,34 +106,34 @@ def test_every_change_raises_the_generation_and_nothing_else_does(store: Store) 
 
 
 @pytest.mark.fault("read-during-ingest")
-def test_an_open_reader_sees_what_another_process_ingests_at_the_next_question(store: Store) -> None:
+def test_an_open_reader_sees_documents_of_another_process_at_the_next_question(store: Store) -> None:
     store.put(APPLES)
     with store.reading() as reader:
-        with reader.reading():
+        with reader.snapshot():
             assert by_vector(reader) == {"apples are red", "pears are green"}
         assert store.run_other_process("put", "ships.md", "ships cross the sea") == "done"
-        with reader.reading():
+        with reader.snapshot():
             expected = {"apples are red", "pears are green", "ships cross the sea"}
             assert (texts(reader), by_vector(reader)) == (expected, expected)
         assert store.run_other_process("remove", "fruit.md") == "done"
-        with reader.reading():
+        with reader.snapshot():
             assert (texts(reader), by_vector(reader)) == ({"ships cross the sea"}, {"ships cross the sea"})
 
 
 def test_an_open_reader_sees_a_rebuilt_collection_at_the_next_question(store: Store) -> None:
     store.put(APPLES)
     with store.reading() as reader:
-        with reader.reading():
+        with reader.snapshot():
             assert by_vector(reader) == {"apples are red", "pears are green"}
         assert store.run_other_process("rebuild", "ships.md", "ships cross the sea") == "done"
-        with reader.reading():
+        with reader.snapshot():
             assert (texts(reader), by_vector(reader)) == ({"ships cross the sea"}, {"ships cross the sea"})
 
 
 @pytest.mark.parametrize("command", ["put", "rebuild"])
-def test_one_question_sees_one_state_whatever_another_process_does(store: Store, command: str) -> None:
+def test_a_question_sees_one_state_despite_concurrent_writes(store: Store, command: str) -> None:
     store.put(APPLES)
-    with store.reading() as reader, reader.reading():
+    with store.reading() as reader, reader.snapshot():
         assert reader.counts() == Counts(documents=1, chunks=2)
         assert store.run_other_process(command, "ships.md", "ships cross the sea") == "done"
 
@@ -141,31 +141,31 @@ def test_one_question_sees_one_state_whatever_another_process_does(store: Store,
         assert by_vector(reader) == {"apples are red", "pears are green"}
 
 
-def test_a_question_during_which_its_documents_are_removed_is_no_error(store: Store) -> None:
+def test_removing_documents_during_a_question_causes_no_error(store: Store) -> None:
     store.put(APPLES, SHIPS)
-    with store.reading() as reader, reader.reading():
+    with store.reading() as reader, reader.snapshot():
         reader.counts()
         assert store.run_other_process("remove", "fruit.md") == "done"
 
         assert by_vector(reader) <= texts(reader)
         cosines = reader.cosines(np.ones(16, dtype=np.float32), [chunk.id for chunk in APPLES[1]])
-        # A directory's vectors are gone at once, a database's with the snapshot.
+        # In a local store the vectors disappear immediately, in a database with the snapshot.
         assert cosines.keys() in (set(), {chunk.id for chunk in APPLES[1]})
 
 
 @pytest.mark.fault("concurrent-ingest")
-def test_a_second_writer_is_told_that_the_store_is_busy_and_writes_nothing(store: Store) -> None:
+def test_a_second_writer_fails_with_store_busy_and_writes_nothing(store: Store) -> None:
     store.put(APPLES)
     with store.writing() as writer:
         write(writer, SHIPS)
         said = store.run_other_process("put", "late.md", "a late text")
 
-    assert said.startswith("store_busy hint=wait for it to end")
+    assert said.startswith("store_busy hint=wait until it ends")
     with store.reading() as reader:
         assert texts(reader) == {"apples are red", "pears are green", "ships cross the sea"}
 
 
-def test_a_writer_that_was_killed_leaves_no_lock(store: Store) -> None:
+def test_a_killed_writer_leaves_no_lock(store: Store) -> None:
     with store.other_process("hold") as other:
         assert other.stdout
         assert other.stdout.readline() == "holding\n"
@@ -174,7 +174,7 @@ def test_a_writer_that_was_killed_leaves_no_lock(store: Store) -> None:
     store.put(APPLES)
 
 
-def test_another_embedding_is_refused_with_both_named(store: Store) -> None:
+def test_another_embedder_is_rejected_and_both_are_named(store: Store) -> None:
     store.put(APPLES)
 
     with pytest.raises(StoreError) as caught, store.writing(embedding="openai:other"):
@@ -182,11 +182,11 @@ def test_another_embedding_is_refused_with_both_named(store: Store) -> None:
 
     assert (caught.value.code, caught.value.message) == (
         "another_embedding",
-        "the collection 'default' was made with fake, not with openai:other",
+        "collection 'default' uses the embedder fake, but openai:other was requested",
     )
 
 
-def test_a_collection_that_never_had_a_vector_takes_any_embedding(store: Store) -> None:
+def test_a_collection_without_vectors_accepts_any_embedder(store: Store) -> None:
     with store.writing(embedding="openai:unreachable") as writer:
         write(writer, document("empty.md"))
     store.put(APPLES)
@@ -195,17 +195,17 @@ def test_a_collection_that_never_had_a_vector_takes_any_embedding(store: Store) 
         assert (reader.embedding, by_vector(reader)) == ("fake", {"apples are red", "pears are green"})
 
 
-def test_a_collection_that_once_had_vectors_keeps_its_embedding(store: Store) -> None:
+def test_an_emptied_collection_keeps_its_embedder(store: Store) -> None:
     store.put(APPLES)
     with store.writing() as writer:
         writer.remove([APPLES[0].path])
 
-    with pytest.raises(StoreError, match="was made with fake"), store.writing(embedding="openai:other"):
+    with pytest.raises(StoreError, match="uses the embedder fake"), store.writing(embedding="openai:other"):
         pass
 
 
 @pytest.mark.fault("other-embedding")
-def test_vectors_of_another_dimension_are_refused_and_nothing_is_written(store: Store) -> None:
+def test_vectors_of_another_dimension_are_rejected_and_not_written(store: Store) -> None:
     store.put(APPLES)
 
     with pytest.raises(StoreError) as caught, store.writing() as writer:
@@ -213,21 +213,21 @@ def test_vectors_of_another_dimension_are_refused_and_nothing_is_written(store: 
 
     assert (caught.value.code, caught.value.message) == (
         "another_embedding",
-        "the collection 'default' was made with 16 dimensions, not with 8 dimensions",
+        "collection 'default' has vectors of 16 dimensions, but the embedder returned 8",
     )
     with store.reading() as reader:
         assert by_vector(reader) == {"apples are red", "pears are green"}
 
 
-def test_a_store_that_does_not_exist_is_missing(store: Store) -> None:
-    with pytest.raises(StoreError) as caught, store.reading() as reader, reader.reading():
+def test_a_store_that_does_not_exist_is_reported_as_missing(store: Store) -> None:
+    with pytest.raises(StoreError) as caught, store.reading() as reader, reader.snapshot():
         pass
 
     assert (caught.value.code, caught.value.hint) == ("store_missing", "streamrag ingest PATH")
     assert not store.exists()
 
 
-def test_a_store_in_which_nothing_is_has_no_answer(store: Store) -> None:
+def test_an_empty_store_is_reported_as_empty(store: Store) -> None:
     with store.writing():
         pass
 
@@ -237,18 +237,18 @@ def test_a_store_in_which_nothing_is_has_no_answer(store: Store) -> None:
     assert (caught.value.code, caught.value.hint) == ("store_empty", "streamrag ingest PATH")
 
 
-def test_a_rebuild_counts_when_it_ends_and_not_before(store: Store) -> None:
+def test_a_rebuild_becomes_active_only_when_it_ends(store: Store) -> None:
     store.put(APPLES)
     with store.reading() as reader:
         with store.writing(rebuild=True) as writer:
             write(writer, SHIPS)
-            with reader.reading():
+            with reader.snapshot():
                 assert by_vector(reader) == {"apples are red", "pears are green"}
-        with reader.reading():
+        with reader.snapshot():
             assert by_vector(reader) == {"ships cross the sea"}
 
 
-def test_a_rebuild_that_fails_leaves_the_former_collection(store: Store) -> None:
+def test_a_failed_rebuild_keeps_the_old_collection(store: Store) -> None:
     store.put(APPLES)
 
     with suppress(KeyboardInterrupt), store.writing(rebuild=True, embedding="another") as writer:
@@ -260,7 +260,7 @@ def test_a_rebuild_that_fails_leaves_the_former_collection(store: Store) -> None
         assert by_vector(reader) == {"apples are red", "pears are green", "more fruit"}
 
 
-def test_a_rebuild_may_change_the_embedding_and_its_dimension(store: Store) -> None:
+def test_a_rebuild_may_change_the_embedder_and_dimension(store: Store) -> None:
     store.put(APPLES)
     other = FakeEmbedder("another", dimension=8)
     with store.writing(rebuild=True, embedding="another") as writer:
@@ -271,7 +271,7 @@ def test_a_rebuild_may_change_the_embedding_and_its_dimension(store: Store) -> N
         assert [chunk_id for chunk_id, _ in reader.nearest(other.embed_query("ships"), 5)] == [SHIPS[1][0].id]
 
 
-def test_more_chunks_than_chroma_takes_at_once_are_all_written(store: Store) -> None:
+def test_more_chunks_than_one_chroma_call_accepts_are_all_written(store: Store) -> None:
     store.put(many_chunks("many.md", 4100))
 
     with store.reading() as reader:
@@ -281,14 +281,14 @@ def test_more_chunks_than_chroma_takes_at_once_are_all_written(store: Store) -> 
             assert [chunk_id for chunk_id, _ in reader.nearest(vector, 1)] == [chunk.id]
 
 
-def test_a_store_made_again_under_an_open_reader_is_seen(store: Store) -> None:
+def test_an_open_reader_sees_a_store_that_was_created_again(store: Store) -> None:
     store.put(APPLES)
     with store.reading() as reader:
-        with reader.reading():
+        with reader.snapshot():
             assert by_vector(reader) == {"apples are red", "pears are green"}
         store.remove()
-        with pytest.raises(StoreError, match="no collection"), reader.reading():
+        with pytest.raises(StoreError, match="no collection"), reader.snapshot():
             pass
         assert store.run_other_process("put", "ships.md", "ships cross the sea") == "done"
-        with reader.reading():
+        with reader.snapshot():
             assert (texts(reader), by_vector(reader)) == ({"ships cross the sea"}, {"ships cross the sea"})

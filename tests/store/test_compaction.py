@@ -1,4 +1,4 @@
-"""The disk space of deleted documents is given back, whatever happens meanwhile."""
+"""Compaction frees the disk space of deleted documents, regardless of concurrent reads and crashes."""
 
 import random
 import shutil
@@ -14,7 +14,7 @@ WORDS = [f"{first}{second}ing" for first in "bcdfghjklmnp" for second in ("ar", 
 
 
 def wordy(path: str, chunks: int) -> Document:
-    """A document whose chunks have a hundred words each, so that they take space."""
+    """A document whose chunks have a hundred words each, so that they take up space."""
     pick = random.Random(path)
     return document(path, *(f"{path} {each} {' '.join(pick.choices(WORDS, k=100))}" for each in range(chunks)))
 
@@ -25,7 +25,7 @@ def size_bytes(store: LocalStore) -> int:
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
-    """Eight documents. To be copied."""
+    """A store with eight documents. Tests must copy it."""
     store = LocalStore(tmp_path_factory.mktemp("full") / "store")
     with store.writing() as writer:
         for number in range(8):
@@ -44,22 +44,22 @@ def remove(store: LocalStore, numbers: range) -> None:
         writer.remove(f"/docs/{number}.md" for number in numbers)
 
 
-def test_a_store_shrinks_with_its_documents_and_readers_do_not_notice(store: LocalStore) -> None:
+def test_a_store_shrinks_with_its_documents_without_disturbing_readers(store: LocalStore) -> None:
     before_bytes = size_bytes(store)
     with store.reading() as reader:
-        reader.get_ready()
-        with reader.reading():
+        reader.prepare()
+        with reader.snapshot():
             remove(store, range(1, 8))
             assert reader.counts().documents == 8  # this question's snapshot
-        with reader.reading():
+        with reader.snapshot():
             assert len(texts(reader)) == len(by_vector(reader, 5)) == 80
     assert size_bytes(store) < before_bytes / 3
-    with store.reading() as reader, reader.reading():
+    with store.reading() as reader, reader.snapshot():
         assert len(texts(reader)) == len(by_vector(reader, 5)) == 80
         assert by_text(reader, "7") == by_text(reader, "0.md 7") != set()
 
 
-def test_it_shrinks_too_if_its_documents_go_one_by_one(store: LocalStore) -> None:
+def test_a_store_shrinks_if_documents_are_removed_one_by_one(store: LocalStore) -> None:
     before_bytes = size_bytes(store)
     for number in range(1, 8):
         remove(store, range(number, number + 1))
@@ -67,7 +67,7 @@ def test_it_shrinks_too_if_its_documents_go_one_by_one(store: LocalStore) -> Non
     assert size_bytes(store) < before_bytes / 3
 
 
-def test_a_few_deleted_chunks_are_no_reason_to_rewrite_the_store(store: LocalStore) -> None:
+def test_a_few_deleted_chunks_do_not_trigger_compaction(store: LocalStore) -> None:
     (catalog,) = store.directory.glob("collections/*/epoch-*/catalog.sqlite3")
     before_bytes = catalog.stat().st_size
     remove(store, range(7, 8))
@@ -82,7 +82,9 @@ def server() -> Iterator[ForkServer]:
 
 
 @pytest.mark.fault("compaction-killed")
-def test_killed_at_any_statement_of_it_the_store_is_whole(full: LocalStore, tmp_path: Path, server: ForkServer) -> None:
+def test_a_store_stays_intact_if_compaction_is_killed_at_any_statement(
+    full: LocalStore, tmp_path: Path, server: ForkServer
+) -> None:
     ended, at = -9, 0
     while ended == -9:
         store = LocalStore(tmp_path / str(at) / "store")
@@ -90,7 +92,7 @@ def test_killed_at_any_statement_of_it_the_store_is_whole(full: LocalStore, tmp_
         ended = server.run(
             str(store.directory), "remove-and-die", str(at), *(f"{each}.md" for each in range(1, 8))
         ).status
-        with store.reading() as reader, reader.reading():
+        with store.reading() as reader, reader.snapshot():
             assert len(texts(reader)) == len(by_vector(reader, 5)) == 80
         with store.writing() as writer:
             assert writer.repair(lambda _: pytest.fail("nothing is to be embedded again")) >= 0

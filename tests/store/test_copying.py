@@ -1,4 +1,4 @@
-"""A collection goes from one store into another as it is."""
+"""Copying a collection between stores preserves its contents."""
 
 from contextlib import closing
 from pathlib import Path
@@ -21,7 +21,7 @@ EMPTY = document("empty.md")
 
 
 def contents(reader: Reader) -> object:
-    """All but the vectors."""
+    """Everything except the vectors."""
     records = list(reader.catalog.documents_under("/"))
     chunks = [reader.catalog.chunks_of(record.path) for record in records]
     return records, chunks, reader.embedding, reader.catalog.roots(), reader.counts()
@@ -32,7 +32,7 @@ def vectors(reader: Reader) -> NDArray[np.float32]:
 
 
 @pytest.mark.postgres
-def test_a_collection_is_the_same_after_going_there_and_back(tmp_path: Path) -> None:
+def test_a_collection_is_unchanged_after_copying_it_there_and_back(tmp_path: Path) -> None:
     first, last = LocalStore(tmp_path / "first"), LocalStore(tmp_path / "last")
     with first.writing() as writer:
         writer.add_roots(["/docs"])
@@ -44,7 +44,7 @@ def test_a_collection_is_the_same_after_going_there_and_back(tmp_path: Path) -> 
         assert steps[-1] == CopyProgress(documents=3, documents_in_all=3, chunks=1202)
         with first.reading() as before, Store(place).reading() as between, last.reading() as after:
             assert contents(before) == contents(between) == contents(after)
-            # Chroma rounds what it is given.
+            # Chroma rounds the vectors.
             np.testing.assert_allclose(vectors(before), vectors(between), atol=1e-6)
             np.testing.assert_allclose(vectors(between), vectors(after), atol=1e-6)
             for reader in (before, between, after):
@@ -55,7 +55,7 @@ def test_a_collection_is_the_same_after_going_there_and_back(tmp_path: Path) -> 
             assert "apples are red" in by_vector(after, 5)
 
 
-def test_a_collection_that_is_there_is_replaced_only_where_that_is_asked_for(store: Store, tmp_path: Path) -> None:
+def test_an_existing_collection_is_replaced_only_on_request(store: Store, tmp_path: Path) -> None:
     other = LocalStore(tmp_path / "other")
     other.put(APPLES)
     store.put(document("ships.md", "ships cross the sea"))
@@ -71,7 +71,7 @@ def test_a_collection_that_is_there_is_replaced_only_where_that_is_asked_for(sto
         assert texts(reader) == {"apples are red", "pears are green"}
 
 
-def test_a_directory_out_of_which_an_ingest_deletes_meanwhile_is_busy_and_not_damaged(tmp_path: Path) -> None:
+def test_copying_during_deletions_reports_busy_and_not_damaged(tmp_path: Path) -> None:
     first, last = LocalStore(tmp_path / "first"), LocalStore(tmp_path / "last")
     first.put(APPLES, MANY, SHIPS)
     steps = copy_collection(first.place, last.place, "default")
@@ -85,7 +85,7 @@ def test_a_directory_out_of_which_an_ingest_deletes_meanwhile_is_busy_and_not_da
     assert list(copy_collection(first.place, last.place, "default"))[-1].chunks == 1202
 
 
-def test_a_directory_that_has_lost_vectors_is_damaged(tmp_path: Path) -> None:
+def test_copying_a_store_with_missing_vectors_reports_damage(tmp_path: Path) -> None:
     first = LocalStore(tmp_path / "first")
     first.put(APPLES, MANY, SHIPS)
     steps = copy_collection(first.place, tmp_path / "last", "default")
@@ -98,7 +98,7 @@ def test_a_directory_that_has_lost_vectors_is_damaged(tmp_path: Path) -> None:
         list(steps)
 
 
-def test_what_is_not_there_cannot_be_copied(store: Store, tmp_path: Path) -> None:
+def test_a_missing_collection_cannot_be_copied(store: Store, tmp_path: Path) -> None:
     with pytest.raises(StoreError) as missing:
         list(copy_collection(store.place, tmp_path / "other", "default"))
     with pytest.raises(UsageError) as same:

@@ -1,4 +1,4 @@
-"""Chroma's core answers us what it answers the package around it."""
+"""Chroma's Rust bindings give the same results as the package chromadb."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TEXTS = [
     f"text number {each} word{each % 37}" for each in range(1100)
-]  # beyond the thousand that an index is saved from
+]  # Chroma saves an index from its thousandth vector on
 IDS = [f"id-{each}" for each in range(len(TEXTS))]
 
 
@@ -40,7 +40,7 @@ def both(directory: Path) -> Iterator[tuple[RustCollection, chromadb.Collection]
         yield ours, client.get_collection("default", embedding_function=None)
 
 
-def test_what_is_stored_is_the_same(both: tuple[RustCollection, chromadb.Collection]) -> None:
+def test_bindings_and_package_read_the_same_records(both: tuple[RustCollection, chromadb.Collection]) -> None:
     ours, theirs = both
 
     for include in (["embeddings"], ["documents", "metadatas"], []):
@@ -54,7 +54,7 @@ def test_what_is_stored_is_the_same(both: tuple[RustCollection, chromadb.Collect
     assert ours.get(limit=3)["ids"] == theirs.get(limit=3)["ids"]
 
 
-def test_what_is_found_is_the_same(both: tuple[RustCollection, chromadb.Collection]) -> None:
+def test_bindings_and_package_find_the_same_records(both: tuple[RustCollection, chromadb.Collection]) -> None:
     ours, theirs = both
     questions = FakeEmbedder().embed_documents(["number 7 word7", "text", "nothing like it"])
 
@@ -65,7 +65,7 @@ def test_what_is_found_is_the_same(both: tuple[RustCollection, chromadb.Collecti
     assert found["distances"] == expected["distances"]
 
 
-def test_reading_does_not_import_the_package(directory: Path, tmp_path: Path) -> None:
+def test_reading_does_not_import_chromadb(directory: Path, tmp_path: Path) -> None:
     program = f"""
 import sys
 from pathlib import Path
@@ -79,8 +79,8 @@ print(len(vectors.ids()), "chromadb" in sys.modules, "pydantic" in sys.modules)
     assert (found.stdout, found.stderr) == (f"{len(IDS)} False False\n", "")
 
 
-def test_an_error_of_the_core_reads_no_dotenv_file_of_the_working_directory(directory: Path, tmp_path: Path) -> None:
-    """It would be read while the package is imported for its errors, and the core aborts where that fails."""
+def test_an_error_of_the_bindings_does_not_read_dotenv(directory: Path, tmp_path: Path) -> None:
+    """The bindings import the package for its errors, which would read `.env`, and abort if that fails."""
     (tmp_path / ".env").write_text(MALICIOUS_DOTENV)
     program = f"""
 from pathlib import Path
@@ -97,7 +97,7 @@ except StoreError as error:
     assert (found.returncode, found.stdout) == (0, "store_damaged\n")
 
 
-def test_a_collection_that_is_not_there_is_damage(directory: Path) -> None:
+def test_a_missing_chroma_collection_is_reported_as_damage(directory: Path) -> None:
     with pytest.raises(StoreError, match="does not exist") as caught:
         Vectors(directory, "another-name")
 

@@ -1,6 +1,6 @@
-"""What the store says when its files are not what was written: the right answer or `store_damaged`, nothing else.
+"""A store with damaged files gives either the right answer or `store_damaged`, nothing else.
 
-Each question is asked by a process of its own, as a damaged index can take the interpreter down.
+Each question runs in its own process, because a damaged index can crash the interpreter.
 """
 
 import shutil
@@ -32,13 +32,13 @@ def ask(store: LocalStore) -> str:
 
 
 def kinds_of_file(store: LocalStore) -> list[str]:
-    """Paths of the store's files; Chroma's and the epochs' random names as `*`."""
+    """The paths of the store's files, with the random names of Chroma and of epochs as `*`."""
     files = (file.relative_to(store.directory) for file in store.directory.rglob("*") if file.is_file())
     shown = ("/".join("*" if len(part) in {18, 36} else part for part in file.parts) for file in files)
     return sorted(path for path in shown if not path.endswith((".lock", ".turnstile")))
 
 
-def test_the_files_are_those_that_are_damaged_below(sound_stores: dict[str, LocalStore]) -> None:
+def test_all_files_of_a_store_are_covered_by_the_damage_tests(sound_stores: dict[str, LocalStore]) -> None:
     of_the_large = {f"collections/default/{each}" for each in FILES}
     assert set(kinds_of_file(sound_stores["large"])) == of_the_large
     assert set(kinds_of_file(sound_stores["small"])) == {each for each in of_the_large if "pickle" not in each}
@@ -57,15 +57,15 @@ FILES = [
 
 
 def outcomes() -> Iterator[tuple[tuple[str, Callable[[Path], None], str], str]]:
-    """Where the outcome is not that the store is called damaged."""
+    """Cases whose outcome is not `store_damaged`."""
     for damage in (truncated, emptied, removed, noise, noise_in_the_middle):
         for size in SIZES:
             lost = "store_missing hint=streamrag ingest PATH" if damage is removed else f"{DAMAGED} PATH"
             yield ("current.json", damage, size), lost
         for file in FILES[3:]:
-            yield (file, damage, "small"), ANSWER  # blanks that Chroma does not read
+            yield (file, damage, "small"), ANSWER  # empty files that Chroma does not read
     for size in SIZES:
-        # SQLite may not notice; the vectors that this question needs are elsewhere.
+        # SQLite may not detect it; the vectors for this question are elsewhere.
         yield ("*/vectors/chroma.sqlite3", noise_in_the_middle, size), ANSWER
 
 
@@ -75,10 +75,10 @@ EXPECTED = dict(outcomes())
 @pytest.mark.fault("store-damaged")
 @pytest.mark.parametrize("damage", [truncated, emptied, removed, noise, noise_in_the_middle])
 @pytest.mark.parametrize("size", SIZES)
-def test_a_damaged_file_never_makes_a_wrong_answer_and_a_rebuild_mends_it(
+def test_a_damaged_file_never_gives_a_wrong_answer_and_a_rebuild_repairs_it(
     sound_stores: dict[str, LocalStore], tmp_path: Path, size: str, damage: Callable[[Path], None]
 ) -> None:
-    files = FILES if size == "large" else FILES[:4]  # the small store's index files are all the same: blank
+    files = FILES if size == "large" else FILES[:4]  # all index files of the small store are empty
     said: dict[str, str] = {}
     for number, file in enumerate(files):
         store = copy_of(sound_stores[size], tmp_path / str(number))
@@ -91,14 +91,14 @@ def test_a_damaged_file_never_makes_a_wrong_answer_and_a_rebuild_mends_it(
 
     expected = {file: EXPECTED.get((file, damage, size), DAMAGED) for file in files}
     if damage is noise_in_the_middle and said["*/catalog.sqlite3"] == ANSWER:
-        expected["*/catalog.sqlite3"] = ANSWER  # what stands in the middle is not read for every question
+        expected["*/catalog.sqlite3"] = ANSWER  # the middle of the file is not read for every question
     assert said == expected
 
 
 @pytest.mark.parametrize(
     ("size", "damage"), [("large", truncated), ("large", noise), ("large", noise_in_the_middle), ("small", emptied)]
 )
-def test_an_ingest_into_a_damaged_store_does_not_pass_it_off_as_sound(
+def test_an_ingest_does_not_hide_the_damage_of_a_store(
     sound_stores: dict[str, LocalStore], tmp_path: Path, size: str, damage: Callable[[Path], None]
 ) -> None:
     for number, file in enumerate(FILES[1:]):
@@ -110,7 +110,7 @@ def test_an_ingest_into_a_damaged_store_does_not_pass_it_off_as_sound(
         assert (file, ask(store)) in {(file, ANSWER), (file, DAMAGED)}
 
 
-def test_a_copy_of_a_store_is_sound(sound_stores: dict[str, LocalStore], tmp_path: Path) -> None:
+def test_a_copied_store_directory_is_intact(sound_stores: dict[str, LocalStore], tmp_path: Path) -> None:
     shutil.copytree(sound_stores["large"].directory, tmp_path / "copy", copy_function=shutil.copyfile)
 
     assert ask(LocalStore(tmp_path / "copy")) == ANSWER

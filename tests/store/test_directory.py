@@ -1,4 +1,4 @@
-"""What is true of a store in a directory alone: it has a catalog and vectors apart from it."""
+"""Tests that apply only to local stores, in which catalog and vectors are separate."""
 
 import shutil
 from contextlib import suppress
@@ -15,7 +15,7 @@ APPLES = document("fruit.md", "apples are red", "pears are green")
 SHIPS = document("ships.md", "ships cross the sea")
 
 
-def test_the_text_index_stays_true_to_the_chunks(local_store: LocalStore) -> None:
+def test_the_full_text_index_always_matches_the_chunks(local_store: LocalStore) -> None:
     local_store.put(APPLES, SHIPS)
     local_store.put(document("fruit.md", "plums are blue"))
     with local_store.writing() as writer:
@@ -23,25 +23,25 @@ def test_the_text_index_stays_true_to_the_chunks(local_store: LocalStore) -> Non
         writer.catalog._rows("INSERT INTO chunks_fts(chunks_fts, rank) VALUES('integrity-check', 1)")
 
 
-def test_a_question_between_an_ingests_two_writes_finds_the_former_documents(local_store: LocalStore) -> None:
+def test_a_question_between_the_writes_of_an_ingest_finds_the_old_documents(local_store: LocalStore) -> None:
     local_store.put(APPLES)
     with local_store.reading() as reader, local_store.other_process("put-slowly", "many.md", "1200") as other:
         assert other.stdin
         assert other.stdout
-        with reader.reading():
+        with reader.snapshot():
             assert by_vector(reader) == {"apples are red", "pears are green"}
         assert other.stdout.readline() == "vectors written\n"
-        with reader.reading():
+        with reader.snapshot():
             assert by_vector(reader) == {"apples are red", "pears are green"}
         with local_store.reading() as fresh:
             assert retrieve(fresh, FakeEmbedder(), "apples", limit=1).hits[0].chunk.text == "apples are red"
         other.communicate("\n", timeout=60)
-        with reader.reading():
+        with reader.snapshot():
             assert reader.counts() == Counts(documents=2, chunks=1202)
             assert len(reader.nearest(FakeEmbedder().embed_query("number 7"), 100)) == 100
 
 
-def test_of_rebuilds_that_fail_at_most_the_last_leaves_an_epoch(local_store: LocalStore) -> None:
+def test_failed_rebuilds_leave_at_most_one_epoch(local_store: LocalStore) -> None:
     local_store.put(APPLES)
     current = local_store.directory / "collections/default/current.json"
 
@@ -56,13 +56,13 @@ def test_of_rebuilds_that_fail_at_most_the_last_leaves_an_epoch(local_store: Loc
     with local_store.reading() as reader:
         assert by_vector(reader) == {"apples are red", "pears are green"}
 
-    current.write_text("{")  # which of them counts may still be told by whoever mends it
+    current.write_text("{")  # a person could still determine the active epoch
     before = set(current.parent.glob("epoch-*"))
     fail_to_rebuild()
     assert before < set(current.parent.glob("epoch-*"))
 
 
-def test_files_that_come_and_go_while_they_are_counted_are_no_error(local_store: LocalStore) -> None:
+def test_files_that_disappear_while_sizes_are_summed_cause_no_error(local_store: LocalStore) -> None:
     local_store.put(APPLES)
     epoch = local_store.directory / "collections/default/epoch-of-a-rebuild"
     ended = Event()

@@ -1,4 +1,4 @@
-"""A disk that is full or read-only. Both are real: a file system of a few megabytes in a mount namespace of its own."""
+"""Full and read-only disks: real file systems of a few megabytes in a separate mount namespace."""
 
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ SCRIPT = 'mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@"'
 
 
 class Disk:
-    """A store on a disk of its own, and processes that see it."""
+    """A store on its own file system, and the processes that see it."""
 
     def __init__(self, mount_point: Path, server: ForkServer) -> None:
         self._mount_point = mount_point
@@ -51,7 +51,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 @pytest.mark.fault("disk-full")
 @pytest.mark.parametrize("free_kib", [0, 150, 450])
-def test_a_full_disk_is_said_and_what_was_there_is_intact(disk: Disk, free_kib: int) -> None:
+def test_a_full_disk_is_reported_and_the_store_stays_intact(disk: Disk, free_kib: int) -> None:
     assert disk.run("put", "zebras.md", ANSWER) == "done"
     disk.fill(free_kib=free_kib)
 
@@ -64,7 +64,7 @@ def test_a_full_disk_is_said_and_what_was_there_is_intact(disk: Disk, free_kib: 
     assert disk.run("check") == "all found"
 
 
-def test_a_read_only_disk_refuses_writes_and_is_asked_like_any_other(disk: Disk) -> None:
+def test_a_store_on_a_read_only_disk_rejects_writes_and_answers_questions(disk: Disk) -> None:
     assert disk.run("put", "zebras.md", ANSWER) == "done"
     disk.remount("ro")
     assert disk.run("put", "more.md", "more of it") == REFUSED
@@ -75,7 +75,7 @@ def test_a_read_only_disk_refuses_writes_and_is_asked_like_any_other(disk: Disk)
     assert disk.run("ask", ANSWER).startswith(ANSWER)
 
 
-def test_a_store_on_a_full_disk_cannot_be_begun(disk: Disk) -> None:
+def test_a_store_cannot_be_created_on_a_full_disk(disk: Disk) -> None:
     disk.fill(free_kib=0)
 
     assert disk.run("put", "zebras.md", ANSWER) == REFUSED

@@ -1,4 +1,4 @@
-"""Which language a document is in, and that its words are found in another form than the question's."""
+"""Language detection, and searches for words in other forms than in the document."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -33,7 +33,7 @@ SHORT = {
 
 
 @pytest.mark.parametrize(("language", "text"), list(SHORT.items()))
-def test_a_single_sentence_is_enough_to_recognise_a_language(language: str, text: str) -> None:
+def test_one_sentence_is_enough_to_detect_a_language(language: str, text: str) -> None:
     assert language_of(text) == language
 
 
@@ -48,7 +48,7 @@ def test_a_single_sentence_is_enough_to_recognise_a_language(language: str, text
         "Магазин 'Ґанок' закритий щопонеділка, але нам завжди можна зателефонувати.",
     ],
 )
-def test_code_mixed_text_and_unknown_languages_are_read_as_english(text: str) -> None:
+def test_code_mixed_text_and_unknown_languages_count_as_english(text: str) -> None:
     assert language_of(text) == ""
 
 
@@ -62,13 +62,13 @@ def test_code_mixed_text_and_unknown_languages_are_read_as_english(text: str) ->
         ("sv", "flickorna", "flickor"),
     ],
 )
-def test_forms_of_a_word_have_a_stem_in_common(language: str, one: str, other: str) -> None:
+def test_forms_of_a_word_have_the_same_stem(language: str, one: str, other: str) -> None:
     first, second = stems([one, other], [language, language])
 
     assert set(first) & set(second)
 
 
-def test_a_word_is_found_in_another_form_in_every_store(store: Store) -> None:
+def test_every_backend_finds_other_forms_of_a_word(store: Store) -> None:
     record, chunks = document("a.md", "Die alten Häuser am Hafen", "Ein Leuchtturm")
     store.put((replace(record, language="de"), chunks))
 
@@ -77,7 +77,7 @@ def test_a_word_is_found_in_another_form_in_every_store(store: Store) -> None:
         assert by_text(reader, "haus") == {"Die alten Häuser am Hafen"}
 
 
-def test_each_document_is_compared_in_its_own_language(tmp_path: Path) -> None:
+def test_each_document_is_stemmed_in_its_own_language(tmp_path: Path) -> None:
     documents = {
         "ferry.md": "# Fähren\n\nDie Fähren zu den Inseln legen um acht Uhr ab, und im Winter um neun.\n",
         "bakery.md": "# Bakery\n\nThe bakery opens at six, and in winter it opens at seven.\n",

@@ -1,4 +1,4 @@
-"""A store that this process may read and not write, opened from copies, on a file system that is mounted read-only."""
+"""Private copies of a store that is read-only for this process, on a file system mounted read-only."""
 
 import subprocess
 import tempfile
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.store.local.private_copy import PrivateCopy, copied_database
+from streamrag_cli.store.local.private_copy import PrivateCopy, copy_database
 from tests.support.fork_server import ForkServer
 
 SCRIPT = 'mount -t tmpfs tmpfs "$0" && exec "$@"'
 
 
 class Mount:
-    """A store, and a second mount of the same that is read-only, as a container has it of its host."""
+    """A store, and a second, read-only mount of it, as a container has of its host."""
 
     def __init__(self, directory: Path, server: ForkServer) -> None:
         self.directory = directory
@@ -42,7 +42,7 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
 
 
 @pytest.mark.parametrize("batches", ["1", "24"], ids=["an index in memory", "an index that is saved"])
-def test_a_read_only_mount_can_be_asked_and_finds_every_vector(mount: Mount, batches: str) -> None:
+def test_a_store_on_a_read_only_mount_finds_every_vector(mount: Mount, batches: str) -> None:
     assert mount.run("put-batches", batches) == "done"
 
     assert mount.run("check", through="ro") == "all found"
@@ -51,7 +51,7 @@ def test_a_read_only_mount_can_be_asked_and_finds_every_vector(mount: Mount, bat
 
 
 @pytest.mark.fault("store-read-only")
-def test_what_is_ingested_on_the_other_side_is_seen_at_the_next_question(mount: Mount) -> None:
+def test_a_reader_of_a_read_only_mount_sees_changes_at_the_next_question(mount: Mount) -> None:
     assert mount.run("put", "zebras.md", "zebras have stripes") == "done"
 
     assert mount.run("ask-around", "put", "lions.md", "lions have manes", through="ro").splitlines() == [
@@ -60,7 +60,7 @@ def test_what_is_ingested_on_the_other_side_is_seen_at_the_next_question(mount: 
     ]
 
 
-def test_a_store_left_by_a_writer_that_was_killed_can_be_asked(mount: Mount) -> None:
+def test_a_read_only_store_of_a_killed_writer_can_be_read(mount: Mount) -> None:
     assert mount.run("put", "zebras.md", "zebras have stripes") == "done"
     mount.run("put-and-die", "lions.md", "lions have manes")
     mount.shell('ls "$0"/rw/store/collections/default/epoch-*/catalog.sqlite3-wal')
@@ -68,7 +68,7 @@ def test_a_store_left_by_a_writer_that_was_killed_can_be_asked(mount: Mount) -> 
     assert "lions have manes" in mount.run("ask", "lions have manes", through="ro")
 
 
-def test_a_store_whose_log_was_copied_without_its_index_can_be_asked(mount: Mount) -> None:
+def test_a_store_with_a_wal_but_no_wal_index_can_be_read(mount: Mount) -> None:
     assert mount.run("put", "zebras.md", "zebras have stripes") == "done"
     mount.run("put-and-die", "lions.md", "lions have manes")
     mount.shell('rm "$0"/rw/store/collections/default/epoch-*/catalog.sqlite3-shm')
@@ -76,7 +76,7 @@ def test_a_store_whose_log_was_copied_without_its_index_can_be_asked(mount: Moun
     assert "lions have manes" in mount.run("ask", "lions have manes", through="ro")
 
 
-def test_no_copy_is_left(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_private_copies_are_removed(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
     assert mount.run("put", "zebras.md", "zebras have stripes") == "done"
     before = set(Path(tempfile.gettempdir()).glob("streamrag-copy-*"))
 
@@ -84,9 +84,7 @@ def test_no_copy_is_left(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(Path(tempfile.gettempdir()).glob("streamrag-copy-*")) <= before
 
 
-def test_a_copy_of_a_killed_process_is_removed_by_the_next_and_that_of_a_living_one_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_private_copies_of_dead_processes_are_cleaned_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / "streamrag-copy-abandoned").mkdir()
     living = PrivateCopy()
@@ -98,21 +96,19 @@ def test_a_copy_of_a_killed_process_is_removed_by_the_next_and_that_of_a_living_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_database_that_changes_while_it_is_copied_is_copied_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_database_that_changes_during_a_copy_is_copied_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a.sqlite3"
     file.write_bytes(b"first")
-    take = PrivateCopy.take
+    add = PrivateCopy.add
     states = iter((b"second, half", b"second, whole"))
 
-    def take_slowly(copy: PrivateCopy, *files: Path) -> None:
-        take(copy, *files)
+    def add_slowly(copy: PrivateCopy, *files: Path) -> None:
+        add(copy, *files)
         if (state := next(states, None)) is not None:
             file.write_bytes(state)
 
-    monkeypatch.setattr(PrivateCopy, "take", take_slowly)
-    copy, _ = copied_database(file)
+    monkeypatch.setattr(PrivateCopy, "add", add_slowly)
+    copy, _ = copy_database(file)
 
     assert (copy.directory / file.name).read_bytes() == b"second, whole"
     copy.close()

@@ -1,4 +1,4 @@
-"""The kind of a store is known in one place, and a new kind needs nothing but to be named there."""
+"""Only the registry knows the backends; registering a new one is enough to use it everywhere."""
 
 import ast
 from collections.abc import Iterator
@@ -17,26 +17,26 @@ from streamrag_cli.store import backend
 from streamrag_cli.store.copying import copy_collection
 from streamrag_cli.store.local import Store as DirectoryKind
 from streamrag_cli.store.postgres import Store as DatabaseKind
-from streamrag_cli.store.registry import KINDS, open_store
+from streamrag_cli.store.registry import BACKENDS, open_store
 from tests.support.collection import make_collection
 from tests.support.stores import LocalStore, document, empty_store, texts
 
 PACKAGE = Path(streamrag_cli.__file__).parent
-KINDS_ARE_STORES: tuple[type[backend.Store], ...] = (DirectoryKind, DatabaseKind)
-"""Checked by mypy."""
+BACKENDS_ARE_STORES: tuple[type[backend.Store], ...] = (DirectoryKind, DatabaseKind)
+"""Type-checked by mypy."""
 
 
 @pytest.fixture
 def _shelves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All that makes a kind known."""
-    monkeypatch.setitem(cast("dict[str, str]", KINDS), "shelf", "tests.support.shelf_store")
+    """Register the example backend."""
+    monkeypatch.setitem(cast("dict[str, str]", BACKENDS), "shelf", "tests.support.shelf_store")
 
 
 @pytest.mark.usefixtures("_shelves")
-def test_a_kind_that_is_named_in_the_registry_is_held_to_the_contract(tmp_path: Path) -> None:
+def test_a_registered_backend_is_tested_against_the_contract(tmp_path: Path) -> None:
     with empty_store("tests.support.shelf_store", tmp_path) as store:
         store.put(document("ships.md", "ships cross the sea"))
-        with store.reading() as reader, reader.reading():
+        with store.reading() as reader, reader.snapshot():
             assert texts(reader) == {"ships cross the sea"}
         assert store.vector_ids() == {document("ships.md", "ships cross the sea")[1][0].id}
         store.remove()
@@ -45,7 +45,7 @@ def test_a_kind_that_is_named_in_the_registry_is_held_to_the_contract(tmp_path: 
 
 
 @pytest.mark.usefixtures("_shelves")
-def test_a_kind_that_is_named_in_the_registry_serves_every_part_of_the_program(tmp_path: Path) -> None:
+def test_a_registered_backend_works_with_every_command(tmp_path: Path) -> None:
     address = f"shelf:{tmp_path}/kept"
     asked = read_settings({"store": address}, {"HOME": str(tmp_path)})
     settings = make_collection(tmp_path, store=asked.store)
@@ -62,14 +62,14 @@ def test_a_kind_that_is_named_in_the_registry_serves_every_part_of_the_program(t
     assert [*copy_collection(settings.store, copied.place, "default")][-1].documents == 4
 
 
-def test_no_part_of_the_program_but_the_store_names_a_kind_or_branches_on_it() -> None:
+def test_only_the_store_package_depends_on_specific_backends() -> None:
     assert [found for module in modules() for found in branches(module)] == [
         "store/registry.py: isinstance(address, Path)"
     ]
 
 
 def modules() -> list[Path]:
-    """Those of the whole program, but for the kinds themselves."""
+    """All modules of the package, except the backends themselves."""
     kinds = (PACKAGE / "store" / "local", PACKAGE / "store" / "postgres")
     return [
         each for each in sorted(PACKAGE.rglob("*.py")) if not any(each.is_relative_to(backend) for backend in kinds)
@@ -77,7 +77,7 @@ def modules() -> list[Path]:
 
 
 def branches(module: Path) -> Iterator[str]:
-    """Where a module asks for a type of address, or names one that belongs to a kind."""
+    """Places where a module checks the type of an address, or names a type of one backend."""
     shown = module.relative_to(PACKAGE)
     is_registry = shown == Path("store/registry.py")
     for node in ast.walk(ast.parse(module.read_text())):

@@ -1,4 +1,4 @@
-"""A collection that is removed whole, in any store."""
+"""Removal of whole collections, in every backend."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ APPLES = document("fruit.md", "apples are red", "pears are green")
 SHIPS = document("ships.md", "ships cross the sea")
 
 
-def test_it_is_gone_and_its_neighbour_is_not(store: Store) -> None:
+def test_removing_a_collection_keeps_other_collections(store: Store) -> None:
     other = replace(store, collection="other")
     store.put(APPLES)
     other.put(SHIPS)
@@ -27,34 +27,34 @@ def test_it_is_gone_and_its_neighbour_is_not(store: Store) -> None:
     assert opened.collections() == ["other"]
     with opened.manifest("default") as manifest:
         assert manifest is None
-    with other.reading() as reader, reader.reading():
+    with other.reading() as reader, reader.snapshot():
         assert texts(reader) == {"ships cross the sea"}
 
 
-def test_one_of_the_same_name_has_nothing_of_it(store: Store) -> None:
+def test_a_new_collection_of_the_same_name_is_empty(store: Store) -> None:
     store.put(APPLES)
     open_store(store.place).remove("default")
     with store.writing(embedding="another") as writer:
         assert writer.catalog.roots() == []
     store.put(SHIPS)
 
-    with store.reading() as reader, reader.reading():
+    with store.reading() as reader, reader.snapshot():
         assert texts(reader) == {"ships cross the sea"}
 
 
-def test_whoever_has_it_open_is_told_at_the_next_question(store: Store) -> None:
+def test_an_open_reader_reports_a_removed_collection_at_the_next_question(store: Store) -> None:
     store.put(APPLES)
     with store.reading() as reader:
-        with reader.reading():
+        with reader.snapshot():
             assert texts(reader) == {"apples are red", "pears are green"}
         open_store(store.place).remove("default")
-        with pytest.raises(StoreError) as caught, reader.reading():
+        with pytest.raises(StoreError) as caught, reader.snapshot():
             reader.counts()
 
     assert caught.value.code == "store_missing"
 
 
-def test_it_is_busy_while_it_is_ingested_into(store: Store) -> None:
+def test_a_collection_cannot_be_removed_during_an_ingest(store: Store) -> None:
     store.put(APPLES)
     with store.other_process("hold") as holder:
         assert holder.stdout
@@ -64,18 +64,18 @@ def test_it_is_busy_while_it_is_ingested_into(store: Store) -> None:
         holder.communicate("\n")
 
     assert (caught.value.code, caught.value.retryable) == ("store_busy", True)
-    with store.reading() as reader, reader.reading():
+    with store.reading() as reader, reader.snapshot():
         assert texts(reader) == {"apples are red", "pears are green"}
 
 
-def test_nothing_of_it_is_left_behind(store: Store) -> None:
+def test_removing_a_collection_leaves_no_files_or_tables(store: Store) -> None:
     store.put(APPLES)
     open_store(store.place).remove("default")
 
     assert store.left() == []
 
 
-def test_a_lock_whose_file_was_removed_keeps_nobody_out_and_is_taken_again(tmp_path: Path) -> None:
+def test_a_lock_on_a_removed_file_is_void_and_acquired_again(tmp_path: Path) -> None:
     taken: list[int] = []
 
     def wait_for_it() -> None:
@@ -95,7 +95,7 @@ def test_a_lock_whose_file_was_removed_keeps_nobody_out_and_is_taken_again(tmp_p
 
 
 def times_open(file: Path) -> int:
-    """How many descriptors of this process are open on the file."""
+    """The number of file descriptors that this process has open for the file."""
     targets = []
     for each in Path("/proc/self/fd").iterdir():
         with suppress(OSError):

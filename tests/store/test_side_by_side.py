@@ -1,4 +1,4 @@
-"""Readings of one collection do not wait for each other, and each ends in time."""
+"""Concurrent searches of one collection do not block each other, and each respects its time limit."""
 
 import threading
 from collections.abc import Callable
@@ -39,22 +39,22 @@ def in_another_thread(work: Callable[[], object]) -> object:
 
 
 @pytest.mark.fault("huge-question")
-def test_a_search_is_answered_while_another_is_under_way(store: Store) -> None:
+def test_a_search_is_not_blocked_by_another_one(store: Store) -> None:
     store.put(FERRIES)
-    with store.reading() as reader, reader.reading():
+    with store.reading() as reader, reader.snapshot():
         reader.nearest(FakeEmbedder().embed_query("ferries"), 1)
         found = in_another_thread(lambda: retrieve(reader, FakeEmbedder(), "ferries", limit=1).hits[0].chunk.text)
     assert found == "ferries carry cars"
 
 
-def test_each_of_two_readings_keeps_the_state_it_began_with(store: Store) -> None:
+def test_each_of_two_snapshots_keeps_its_own_state(store: Store) -> None:
     store.put(FERRIES)
-    with store.reading() as reader, reader.reading():
+    with store.reading() as reader, reader.snapshot():
         before = by_vector(reader)
         store.put(BUOYS)
 
         def read_now() -> set[str]:
-            with reader.reading():
+            with reader.snapshot():
                 return by_vector(reader)
 
         now = in_another_thread(read_now)
@@ -62,17 +62,17 @@ def test_each_of_two_readings_keeps_the_state_it_began_with(store: Store) -> Non
     assert (before, now, again) == (ALL_FERRIES, ALL_FERRIES | {"buoys mark the channel"}, ALL_FERRIES)
 
 
-def test_a_reading_under_way_goes_on_while_the_collection_is_rebuilt_and_closed(store: Store) -> None:
+def test_a_snapshot_survives_a_rebuild_and_closing_the_reader(store: Store) -> None:
     store.put(FERRIES)
-    with store.reading() as reader, reader.reading():
+    with store.reading() as reader, reader.snapshot():
         store.put(BUOYS, rebuild=True)
         if isinstance(reader, CollectionReader):
-            in_another_thread(reader.counts)  # which opens what counts now
+            in_another_thread(reader.counts)  # opens the active epoch
             reader.close()
         assert by_vector(reader) == ALL_FERRIES
 
 
-def test_many_threads_find_what_one_finds_while_others_write(store: Store) -> None:
+def test_many_threads_find_the_same_as_one_during_writes(store: Store) -> None:
     store.put(FERRIES)
     stop = threading.Event()
 
@@ -91,12 +91,12 @@ def test_many_threads_find_what_one_finds_while_others_write(store: Store) -> No
 
 
 @pytest.mark.fault("search-timeout")
-def test_a_search_that_takes_too_long_is_stopped_and_the_next_is_answered(store: Store) -> None:
+def test_a_slow_search_is_stopped_and_the_next_one_succeeds(store: Store) -> None:
     store.put(FERRIES)
     with store.reading() as reader:
-        with pytest.raises(StoreError) as caught, reader.reading(TimeLimit(0.2)):
+        with pytest.raises(StoreError) as caught, reader.snapshot(TimeLimit(0.2)):
             read_for_ever(reader)
-        with reader.reading(TimeLimit(60)):
+        with reader.snapshot(TimeLimit(60)):
             assert by_vector(reader) == ALL_FERRIES
 
     error = caught.value
@@ -105,13 +105,13 @@ def test_a_search_that_takes_too_long_is_stopped_and_the_next_is_answered(store:
 
 
 @pytest.mark.fault("search-timeout")
-def test_a_search_ends_when_its_asker_goes(store: Store) -> None:
+def test_a_search_ends_when_it_is_cancelled(store: Store) -> None:
     store.put(FERRIES)
     asked = Cancellation()
     begun = threading.Event()
 
     def ask() -> None:
-        with store.reading() as reader, reader.reading(TimeLimit(600, asked)):
+        with store.reading() as reader, reader.snapshot(TimeLimit(600, asked)):
             begun.set()
             read_for_ever(reader)
 
@@ -128,7 +128,7 @@ def test_a_search_ends_when_its_asker_goes(store: Store) -> None:
 @pytest.mark.parametrize(
     ("limit_s", "is_cancelled", "code"), [(0.2, False, "retrieval_timeout"), (600, True, "interrupted")]
 )
-def test_who_waits_for_a_lock_of_another_process_does_so_within_the_limit(
+def test_waiting_for_a_lock_of_another_process_respects_the_time_limit(
     tmp_path: Path, limit_s: float, is_cancelled: bool, code: str
 ) -> None:
     store = LocalStore(tmp_path)
@@ -136,7 +136,7 @@ def test_who_waits_for_a_lock_of_another_process_does_so_within_the_limit(
     asked = Cancellation()
     (lock,) = tmp_path.rglob("vectors.lock")
     with store.reading() as reader, ThreadPoolExecutor(1) as pool, exclusive(lock):
-        opening = pool.submit(reader.get_ready, TimeLimit(limit_s, asked))
+        opening = pool.submit(reader.prepare, TimeLimit(limit_s, asked))
         if is_cancelled:
             asked.cancel()
         with pytest.raises(StoreError) as caught:
@@ -145,7 +145,7 @@ def test_who_waits_for_a_lock_of_another_process_does_so_within_the_limit(
 
 
 @pytest.mark.fault("huge-question")
-def test_of_many_words_the_rarest_are_looked_for_in_every_store(store: Store) -> None:
+def test_only_the_rarest_of_many_words_are_searched(store: Store) -> None:
     common = [f"common{each}" for each in range(MOST_WORDS + 20)]
     store.put(document("all.md", *(" ".join([*common, f"only{each}"]) for each in range(3))))
     with store.reading() as reader:
@@ -157,14 +157,14 @@ def test_of_many_words_the_rarest_are_looked_for_in_every_store(store: Store) ->
 
 
 @pytest.mark.fault("huge-question")
-def test_a_word_that_is_repeated_thousands_of_times_costs_what_it_costs_once(store: Store) -> None:
+def test_a_word_repeated_thousands_of_times_takes_no_longer_than_once(store: Store) -> None:
     store.put(many_chunks("many.md", 400))
-    with store.reading() as reader, reader.reading(TimeLimit(30)):
+    with store.reading() as reader, reader.snapshot(TimeLimit(30)):
         found = reader.search_text(["number"] * 10_000, 5)
         assert found == reader.search_text(["number"] * 4, 5)
 
 
-def test_the_words_to_look_for_are_the_rarest_and_weigh_as_often_as_they_are_asked() -> None:
+def test_rarest_words_are_weighted_by_their_count_in_the_question() -> None:
     asked = {f"w{each:03}": 1 for each in range(100)} | {"often": 9, "unheard": 3}
     frequencies = {word: 1000 - place for place, word in enumerate(asked)} | {"often": 1, "unheard": 0}
 
@@ -172,10 +172,10 @@ def test_the_words_to_look_for_are_the_rarest_and_weigh_as_often_as_they_are_ask
 
 
 @pytest.mark.fault("huge-question")
-def test_a_word_longer_than_the_index_keeps_is_no_damage(tmp_path: Path) -> None:
+def test_a_word_longer_than_the_index_limit_is_not_damage(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.put(FERRIES)
-    endless = "\N{GOTHIC LETTER AHSA}" * 20_000  # 80 KB, and no script that is cut into characters
+    endless = "\N{GOTHIC LETTER AHSA}" * 20_000  # 80 kB, in a script that is not split into characters
     with store.reading() as reader:
         hits = retrieve(reader, FakeEmbedder(), f"{endless} ferries", limit=5).hits
     assert "ferries carry cars" in {hit.chunk.text for hit in hits}
@@ -183,9 +183,9 @@ def test_a_word_longer_than_the_index_keeps_is_no_damage(tmp_path: Path) -> None
 
 
 @pytest.mark.fault("huge-question")
-def test_an_identifier_of_thousands_of_parts_is_looked_for_by_its_parts(tmp_path: Path) -> None:
+def test_a_very_long_identifier_is_searched_by_its_parts(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.put(FERRIES)
-    with store.reading() as reader, reader.reading(TimeLimit(30)):
+    with store.reading() as reader, reader.snapshot(TimeLimit(30)):
         found = reader.search_text(["_".join(["ferries"] * 5000)], 5)
         assert found == reader.search_text(["ferries"] * 4, 5)

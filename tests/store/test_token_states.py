@@ -1,11 +1,11 @@
-"""Token states live and go with their chunks, in every kind of store."""
+"""Token states are stored and removed with their chunks, in every backend."""
 
 from streamrag_cli.store.interface import EmbeddedPassages
 from tests.support.fake_embedder import FakeEmbedder
 from tests.support.stores import Store, document
 
 
-def test_every_store_keeps_the_states_of_chunks_as_long_as_the_chunks(store: Store) -> None:
+def test_every_backend_keeps_token_states_as_long_as_their_chunks(store: Store) -> None:
     record, chunks = document("a.md", "apples are red", "pears are green", "plums are blue")
     vectors = FakeEmbedder().embed_documents([chunk.text_to_embed for chunk in chunks])
     ids = [chunk.id for chunk in chunks]

@@ -1,4 +1,4 @@
-"""What `Vectors` promises of Chroma, and what Chroma is kept from."""
+"""The guarantees of `Vectors`, and the features of Chroma that it disables."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from streamrag_cli.errors import StoreError
 from streamrag_cli.store.local.vectors import Vectors, WritableVectors
 from tests.support.fake_embedder import FakeEmbedder
 
-COUNT = 1200  # beyond the thousand from which on Chroma saves an index
+COUNT = 1200  # Chroma saves an index from its thousandth vector on
 TEXTS = [f"text number {each} word{each % 37}" for each in range(COUNT)]
 MALICIOUS_DOTENV = "CHROMA_SERVER_HTTP_PORT=notanumber\nIS_PERSISTENT=maybe\nANONYMIZED_TELEMETRY=perhaps\n"
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def matrix() -> NDArray[np.float32]:
     return FakeEmbedder().embed_documents(TEXTS)
 
 
-def test_any_langchain_program_finds_the_same_at_the_same_distance(directory: Path, vectors: Vectors) -> None:
+def test_langchain_finds_the_same_chunks_at_the_same_distances(directory: Path, vectors: Vectors) -> None:
     question = FakeEmbedder().embed_query("number 7 word7")
     nearest = vectors.nearest(question, 20)
 
@@ -66,7 +66,7 @@ def test_any_langchain_program_finds_the_same_at_the_same_distance(directory: Pa
     )
 
 
-def test_the_nearest_are_those_of_the_exact_search(vectors: Vectors) -> None:
+def test_nearest_neighbours_match_an_exact_search(vectors: Vectors) -> None:
     question = FakeEmbedder().embed_query("number 7 word7")
     exact = matrix() @ question
 
@@ -78,7 +78,7 @@ def test_the_nearest_are_those_of_the_exact_search(vectors: Vectors) -> None:
     )
 
 
-def test_deleted_vectors_are_gone_and_unknown_ids_are_passed_over(tmp_path: Path) -> None:
+def test_deleted_vectors_are_not_found_and_unknown_ids_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "vectors").mkdir()
     vectors = WritableVectors(tmp_path / "vectors", "default", create=True)
     vectors.add(ids()[:5], TEXTS[:5], [{"n": 1}] * 5, matrix()[:5])
@@ -97,7 +97,7 @@ def test_no_embedding_function_is_stored(directory: Path) -> None:
     assert json.loads(config).get("embedding_function") in {None, json.dumps(None)}
 
 
-def test_telemetry_is_off_and_chroma_has_no_server(directory: Path) -> None:
+def test_telemetry_is_disabled_and_chroma_starts_no_server(directory: Path) -> None:
     with closing(WritableVectors(directory, "default")) as vectors:
         settings = vectors._client.get_settings()
 
@@ -120,7 +120,7 @@ vectors.close()
     assert (found.returncode, found.stdout, found.stderr) == (0, f"{COUNT} True\n", "")
 
 
-def test_a_directory_without_a_database_is_damaged(tmp_path: Path) -> None:
+def test_a_directory_without_a_database_is_reported_as_damaged(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         Vectors(tmp_path, "default")
 

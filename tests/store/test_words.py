@@ -1,4 +1,4 @@
-"""Words of languages that are written without blanks, in every store, and the upgrade of an index that lacks them."""
+"""Full text of unspaced scripts, in every backend, and the upgrade of an index without it."""
 
 import sqlite3
 from contextlib import closing
@@ -32,11 +32,11 @@ PASSAGES = [
         ("밤에", ["밤", "에", "밤에"]),
     ],
 )
-def test_a_run_without_blanks_is_its_characters_and_their_pairs(text: str, expected: list[str]) -> None:
+def test_unspaced_text_is_split_into_characters_and_pairs(text: str, expected: list[str]) -> None:
     assert stems([text]) == [expected]
 
 
-def test_other_text_is_left_as_it_is() -> None:
+def test_spaced_text_is_not_changed() -> None:
     text = "Größe, Ελλάδα, мир and שלום\n"
 
     assert separate(text) == text
@@ -53,18 +53,18 @@ def test_other_text_is_left_as_it_is() -> None:
         (["塔灯"], set()),
     ],
 )
-def test_every_store_finds_characters_and_pairs(store: Store, words: list[str], found: set[str]) -> None:
+def test_every_backend_finds_characters_and_pairs(store: Store, words: list[str], found: set[str]) -> None:
     store.put(document("coast.md", *PASSAGES))
 
     with store.reading() as reader:
         assert {reader.chunks([each])[each].chunk.text for each, _ in reader.search_text(words, 10)} == found
 
 
-def test_an_index_of_format_2_is_read_as_it_is_and_replaced_by_the_next_writer(tmp_path: Path) -> None:
+def test_a_format_2_index_is_readable_and_upgraded_by_the_next_writer(tmp_path: Path) -> None:
     local = LocalStore(tmp_path)
     local.put(document("coast.md", *PASSAGES))
     layout = Layout(tmp_path, local.collection)
-    current = layout.current()
+    current = layout.active_epoch()
     assert current is not None
     catalog = layout.catalog(current.epoch)
     _as_format_2(catalog)

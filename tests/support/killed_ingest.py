@@ -112,7 +112,7 @@ def _ask(store: Path) -> str:
 def _content(store: Path) -> dict[str, object]:
     """All that an ingest leaves but for times, row numbers and the generation."""
     layout = Layout(store, "default")
-    current = layout.current()
+    current = layout.active_epoch()
     assert current is not None
     with closing(sqlite3.connect(layout.catalog(current.epoch))) as db:
         full_text.register(db)

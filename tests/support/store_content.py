@@ -29,7 +29,7 @@ def main(store: str, collection: str) -> None:
 
 def content(store: Path, collection: str) -> dict[str, Any]:
     layout = Layout(store, collection)
-    current = layout.current()
+    current = layout.active_epoch()
     assert current is not None
     with closing(sqlite3.connect(layout.catalog(current.epoch))) as db:
         full_text.register(db)

@@ -20,7 +20,7 @@ from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.store.local.writer import CollectionWriter
 from streamrag_cli.store.local.writer import open_for_writing as open_directory_for_writing
 from streamrag_cli.store.postgres.address import PostgresUrl
-from streamrag_cli.store.registry import KINDS, open_store, store_address
+from streamrag_cli.store.registry import BACKENDS, open_store, store_address
 from tests.support import postgres_server
 from tests.support.fake_embedder import FakeEmbedder
 from tests.support.fork_server import ForkServer
@@ -62,7 +62,7 @@ class Store:
         return open_store(self.place).collections()
 
     def vector_ids(self) -> set[str]:
-        with self.reading() as reader, reader.reading():
+        with self.reading() as reader, reader.snapshot():
             return set(reader.cosines(FakeEmbedder().embed_query("any"), sorted(reader.catalog.chunk_ids())))
 
     def address(self) -> str:
@@ -117,7 +117,7 @@ class LocalStore(Store):
 
     def vector_ids(self) -> set[str]:
         layout = Layout(self.place, self.collection)
-        current = layout.current()
+        current = layout.active_epoch()
         assert current is not None
         with closing(Vectors(layout.vectors(current.epoch), self.collection)) as vectors:
             return vectors.ids()
@@ -163,7 +163,7 @@ def empty_store(package: str, folder: Path) -> Iterator[Store]:
             with postgres_server.fresh_schema() as place:
                 yield PostgresStore(place)
         case _:
-            scheme = next(scheme for scheme, each in KINDS.items() if each == package)
+            scheme = next(scheme for scheme, each in BACKENDS.items() if each == package)
             yield store_at(f"{scheme}:{folder / 'store'}")
 
 

@@ -1,4 +1,4 @@
-"""A store in a directory of this machine: a catalog in SQLite, vectors in Chroma."""
+"""The backend for local directories: a catalog in SQLite and vectors in Chroma."""
 
 from streamrag_cli.store.local.store import LocalStore as Store
 

@@ -1,7 +1,7 @@
-"""The catalog: one SQLite file that says what a collection holds. It is the truth; Chroma follows it.
+"""The catalog: one SQLite file per collection, the source of truth for its documents and chunks.
 
-A chunk is in the collection if and only if its row is here. Every change of a batch of documents is one
-transaction and raises the generation by one, so a reader can tell that something is new.
+A chunk is in the collection if and only if it has a row here; Chroma is synced with the catalog. Every change of a
+batch of documents is one transaction and increments the generation, by which readers detect the change.
 """
 
 import json
@@ -14,7 +14,7 @@ from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.interface import Counts, ScoredIds, StoredChunk
 from streamrag_cli.store.local.database import Database, damaged_catalog
-from streamrag_cli.store.local.full_text import create_index, merged, register, statements, upgrade_index
+from streamrag_cli.store.local.full_text import create_index, merge, register, statements, upgrade_index
 from streamrag_cli.store.rows import (
     CHUNK_COLUMNS,
     RECORD_COLUMNS,
@@ -27,10 +27,10 @@ from streamrag_cli.store.rows import (
 )
 
 SCHEMA_VERSION: Final = "4"
-_UPGRADED: Final = frozenset({"2", "3"})
-"""Without languages and token states, and 2 without Chinese words: a writer upgrades them, a reader reads them."""
+_OLDER_VERSIONS: Final = frozenset({"2", "3"})
+"""Formats that readers accept and writers upgrade: no languages or token states; in 2 also no Chinese words."""
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
-_AT_A_TIME: Final = 500  # below SQLite's limit on the variables of one statement
+_BATCH_SIZE: Final = 500  # below SQLite's limit on the variables of one statement
 _MERGED_PAGES: Final = 1000
 
 
@@ -42,7 +42,7 @@ class Catalog(Database):
         register(self._db)
         if not write:
             self._db.execute("PRAGMA query_only = ON")
-            self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # opens the files next to it, or fails
+            self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # opens the WAL files, or fails
         else:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
@@ -53,9 +53,9 @@ class Catalog(Database):
             self._db.execute("COMMIT")
             self.set_meta("schema_version", SCHEMA_VERSION)
             self.set_meta("generation", "0")
-        found = self.meta("schema_version")
-        self._is_older = found in _UPGRADED and not write
-        if found in _UPGRADED and write:
+        version = self.meta("schema_version")
+        self._is_older = version in _OLDER_VERSIONS and not write
+        if version in _OLDER_VERSIONS and write:
             with self.transaction():
                 self._db.execute("ALTER TABLE documents ADD COLUMN language TEXT NOT NULL DEFAULT ''")
                 for statement in statements(_SCHEMA):
@@ -63,14 +63,14 @@ class Catalog(Database):
                         self._db.execute(statement)
                 upgrade_index(self._db)
                 self.set_meta("schema_version", SCHEMA_VERSION)
-        elif found not in {SCHEMA_VERSION, *_UPGRADED}:
+        elif version not in {SCHEMA_VERSION, *_OLDER_VERSIONS}:
             raise StoreError(
-                f"the catalog {self._file} has format {found}; this version reads format {SCHEMA_VERSION}",
+                f"the catalog {self._file} has format {version}; this version reads format {SCHEMA_VERSION}",
                 code="store_format",
                 hint="streamrag ingest --rebuild",
             )
 
-    # What is in it
+    # Contents
 
     def meta(self, key: str) -> str | None:
         rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
@@ -78,10 +78,10 @@ class Catalog(Database):
 
     @property
     def generation(self) -> int:
-        found = self.meta("generation") or ""
-        if not found.isdecimal():
-            raise damaged_catalog(self._file, "it has no generation")
-        return int(found)
+        value = self.meta("generation") or ""
+        if not value.isdecimal():
+            raise damaged_catalog(self._file, "its generation is missing")
+        return int(value)
 
     def counts(self) -> Counts:
         documents, chunks = self._rows("SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM chunks)")[0]
@@ -90,20 +90,20 @@ class Catalog(Database):
 
     @property
     def _language(self) -> str:
-        """The column of a document's language, or what stands for it in formats that have none."""
+        """The SQL expression for a document's language; a constant in formats without this column."""
         return "''" if self._is_older else "language"
 
     def roots(self) -> list[str]:
         return [path for (path,) in self._rows("SELECT path FROM roots ORDER BY path")]
 
     def document(self, path: str) -> DocumentRecord | None:
-        found = self._records("WHERE path = ?", (path,))
-        return found[0] if found else None
+        records = self._records("WHERE path = ?", (path,))
+        return records[0] if records else None
 
     def documents_under(self, root: str) -> Iterator[DocumentRecord]:
-        # A range over the index on path; `LIKE` would need escapes and fold case.
+        # A range of the index on path; `LIKE` would need escapes and ignore case.
         where = "WHERE (path = ? OR (path >= ? AND path < ?)) AND path > ? ORDER BY path LIMIT ?"
-        return in_pages(lambda after: self._records(where, (root, *range_below(root), after, _AT_A_TIME)))
+        return in_pages(lambda after: self._records(where, (root, *range_below(root), after, _BATCH_SIZE)))
 
     def _records(self, where: str, values: Sequence[object]) -> list[DocumentRecord]:
         columns = RECORD_COLUMNS.replace("language", self._language)
@@ -114,8 +114,8 @@ class Catalog(Database):
             "SELECT chunk_id FROM chunks JOIN documents ON documents.id = document_id WHERE path = ? ORDER BY ordinal"
         )
         ids = [chunk_id for (chunk_id,) in self._rows(query, (path,))]
-        found = self.chunks(ids)
-        return [found[each].chunk for each in ids]
+        stored = self.chunks(ids)
+        return [stored[each].chunk for each in ids]
 
     def chunk_at(self, path: str, ordinal: int) -> Chunk | None:
         query = (
@@ -128,67 +128,67 @@ class Catalog(Database):
         return {chunk_id for (chunk_id,) in self._rows("SELECT chunk_id FROM chunks")}
 
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
-        found: dict[str, StoredChunk] = {}
+        chunks: dict[str, StoredChunk] = {}
         for part in _parts(list(chunk_ids)):
             query = (
                 f"SELECT chunks.{CHUNK_COLUMNS}, chunks.checksum, source, path, {self._language}, documents.checksum"
                 " FROM chunks JOIN documents ON documents.id = document_id"
-                f" WHERE chunks.chunk_id IN ({_marks(part)})"
+                f" WHERE chunks.chunk_id IN ({_placeholders(part)})"
             )
             for *of_chunk, checksum, source, path, language, checksum_of_document in self._rows(query, part):
                 if checksum != _checksum(of_chunk) or checksum_of_document != _checksum((path, source)):
-                    raise damaged_catalog(self._file, "a chunk is not what was written")
-                found[of_chunk[0]] = StoredChunk(chunk=chunk_of(of_chunk), source=source, path=path, language=language)
-        return found
+                    raise damaged_catalog(self._file, "a chunk has changed since it was written")
+                chunks[of_chunk[0]] = StoredChunk(chunk=chunk_of(of_chunk), source=source, path=path, language=language)
+        return chunks
 
-    def known(self, chunk_ids: Iterable[str]) -> set[str]:
+    def existing(self, chunk_ids: Iterable[str]) -> set[str]:
         query = "SELECT chunk_id FROM chunks WHERE chunk_id IN ({})"
         parts = _parts(list(chunk_ids))
-        return {found for part in parts for (found,) in self._rows(query.format(_marks(part)), part)}
+        return {chunk_id for part in parts for (chunk_id,) in self._rows(query.format(_placeholders(part)), part)}
 
     def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
-        """The packed token states of these chunks; chunks without any are left out."""
+        """The packed token states of these chunks. Chunks without states are left out."""
         if self._is_older:
             return {}
         query = "SELECT chunk_id, signs FROM chunks JOIN token_states USING (id) WHERE chunk_id IN ({})"
         return {
             chunk_id: signs
             for part in _parts(list(chunk_ids))
-            for chunk_id, signs in self._rows(query.format(_marks(part)), part)
+            for chunk_id, signs in self._rows(query.format(_placeholders(part)), part)
         }
 
     # Full text
 
     def search_text(self, matches: Mapping[str, int], limit: int) -> ScoredIds:
-        """Chunk ids with their BM25 score, higher is better, best first.
+        """Chunk ids with their BM25 scores, best (highest) first.
 
-        `matches` gives each FTS5 expression its weight. BM25 is a sum over words, so a chunk that several of them
-        match scores the weighted sum.
+        `matches` maps FTS5 expressions to weights. BM25 is a sum over words, so the score of a chunk that matches
+        several expressions is their weighted sum.
         """
         one = "SELECT rowid AS id, ? * -bm25(chunks_fts, 1.0, 1.0) AS score FROM chunks_fts WHERE chunks_fts MATCH ?"
-        found = " UNION ALL ".join([one] * len(matches))
+        scored = " UNION ALL ".join([one] * len(matches))
         if len(matches) > 1:
-            found = f"SELECT id, sum(score) AS score FROM ({found}) GROUP BY id"
-        # The best are picked inside: joined outside, every chunk that matches would have its row looked up.
+            scored = f"SELECT id, sum(score) AS score FROM ({scored}) GROUP BY id"
+        # The limit is inside the join; outside, SQLite would look up the row of every matching chunk.
         query = (
-            f"SELECT chunk_id, score FROM ({found} ORDER BY score DESC, 1 LIMIT ?) JOIN chunks USING (id)"
+            f"SELECT chunk_id, score FROM ({scored} ORDER BY score DESC, 1 LIMIT ?) JOIN chunks USING (id)"
             " ORDER BY score DESC, id"
         )
         values = [value for match, weight in matches.items() for value in (weight, match)]
         return [(chunk_id, score) for chunk_id, score in self._rows(query, (*values, limit))] if matches else []
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
-        wanted = list(dict.fromkeys(terms))
+        distinct = list(dict.fromkeys(terms))
         query = "SELECT term, doc FROM chunks_terms WHERE term IN ({})"
-        rows = [row for part in _parts(wanted) for row in self._rows(query.format(_marks(part)), part)]
-        return dict.fromkeys(wanted, 0) | dict(rows)
+        rows = [row for part in _parts(distinct) for row in self._rows(query.format(_placeholders(part)), part)]
+        return dict.fromkeys(distinct, 0) | dict(rows)
 
-    # Changing it
+    # Changes
 
     def set_meta(self, key: str, value: str) -> None:
         self._rows("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
-    def raise_generation(self) -> None:
+    def increment_generation(self) -> None:
         self.set_meta("generation", str(self.generation + 1))
 
     def add_root(self, path: str) -> None:
@@ -199,7 +199,7 @@ class Catalog(Database):
             self._rows("DELETE FROM roots WHERE path = ?", (path,))
 
     def mark_pending(self, chunk_ids: Iterable[str]) -> None:
-        """Note vectors that are about to be written or deleted."""
+        """Mark vectors that are about to be written or deleted."""
         self._many("INSERT OR IGNORE INTO vectors_in_doubt VALUES (?)", [(each,) for each in chunk_ids])
 
     def clear_pending(self, chunk_ids: Iterable[str]) -> None:
@@ -209,9 +209,9 @@ class Catalog(Database):
         return {chunk_id for (chunk_id,) in self._rows("SELECT chunk_id FROM vectors_in_doubt")}
 
     def put(self, record: DocumentRecord, chunks: Sequence[Chunk], token_states: Sequence[bytes] = ()) -> set[str]:
-        """Replace the document at `record.path`; return the ids of its former chunks.
+        """Add or replace the document at `record.path`. Return the ids of its former chunks.
 
-        `token_states` is empty or has the packed states of each chunk.
+        `token_states` has the packed states of each chunk, or is empty.
         """
         former = self.remove(record.path)
         cursor = self._execute(
@@ -231,17 +231,17 @@ class Catalog(Database):
         return former
 
     def remove(self, path: str) -> set[str]:
-        """Remove the document at `path`, if there is one; return the ids of its chunks."""
+        """Remove the document at `path`, if there is one. Return the ids of its chunks."""
         rows = self._rows("SELECT id FROM documents WHERE path = ?", (path,))
         if not rows:
             return set()
-        gone = {each for (each,) in self._rows("SELECT chunk_id FROM chunks WHERE document_id = ?", rows[0])}
+        removed = {each for (each,) in self._rows("SELECT chunk_id FROM chunks WHERE document_id = ?", rows[0])}
         self._rows("DELETE FROM chunks WHERE document_id = ?", rows[0])
         self._rows("DELETE FROM documents WHERE id = ?", rows[0])
-        return gone
+        return removed
 
     def touch(self, record: DocumentRecord) -> None:
-        """Renew what is known of an unchanged file, so that next time a stat is enough."""
+        """Update the metadata of an unchanged file, so that a `stat` is enough next time."""
         checksum = _checksum((record.path, record.source))
         values = record.source, checksum, record.size, record.mtime_ns, record.read_at_ns
         self._rows(
@@ -251,10 +251,10 @@ class Catalog(Database):
         )
 
     def compact(self) -> None:
-        """Give back the space of deleted rows. A reader goes on in its snapshot."""
-        pages = -_MERGED_PAGES  # a negative number begins a merge of everything
-        with self._lock, self._translated():
-            while not merged(self._db, "chunks_fts", pages):
+        """Free the space of deleted rows. Readers continue in their snapshots."""
+        pages = -_MERGED_PAGES  # a negative number starts a full merge
+        with self._lock, self._translate_errors():
+            while not merge(self._db, "chunks_fts", pages):
                 pages = _MERGED_PAGES
             self._db.execute("VACUUM")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -265,9 +265,9 @@ def _checksum(values: Sequence[object]) -> int:
 
 
 def _parts(values: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(values), _AT_A_TIME):
-        yield values[start : start + _AT_A_TIME]
+    for start in range(0, len(values), _BATCH_SIZE):
+        yield values[start : start + _BATCH_SIZE]
 
 
-def _marks(values: Sequence[object]) -> str:
+def _placeholders(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))

@@ -1,9 +1,8 @@
-"""Chroma's core, opened for reading without the package around it.
+"""Reads Chroma collections through its Rust bindings, without importing chromadb.
 
-chromadb is a Python package around a core in Rust, and importing the package costs 0.55 s and 50 MB: an HTTP client,
-gRPC, OpenTelemetry, every embedding function. A question needs none of it. The core does not promise to stay as it is,
-so `pyproject.toml` admits only those releases of chromadb whose core this is, and `tests/store/test_core.py` holds it
-to what the package answers.
+Importing chromadb takes 0.55 s and 50 MB (an HTTP client, gRPC, OpenTelemetry, every embedding function), and a
+question needs none of it. The bindings are not a stable API, so `pyproject.toml` allows only releases of chromadb with
+these bindings, and `tests/store/test_core.py` compares their results with those of the package.
 """
 
 import os
@@ -15,20 +14,20 @@ from typing import Any, Final
 
 from streamrag_cli.store.interface import FloatArray
 
-_WHERE: Final = ("default_tenant", "default_database")
-_FILES_OF_AN_INDEX: Final = 5
+_DATABASE: Final = ("default_tenant", "default_database")
+_FILES_PER_INDEX: Final = 5
 
 
 class RustCollection:
-    """A collection, with those of its methods that read, named and answering as those of `chromadb.Collection`."""
+    """A collection with the reading methods of `chromadb.Collection`, which have the same names and results."""
 
     def __init__(self, directory: Path, name: str) -> None:
-        """`directory` must be writable: the core writes when it opens its database."""
+        """`directory` must be writable: opening the database writes to it."""
         import chromadb_rust_bindings as core  # 70 ms
 
         if Path(".env").exists():
             _import_errors()
-        most_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        max_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._core = core.Bindings(
             allow_reset=False,
             sqlite_db_config=core.SqliteDBConfig(
@@ -37,34 +36,37 @@ class RustCollection:
                 url=str(directory / "chroma.sqlite3"),
             ),
             persist_path=str(directory),
-            hnsw_cache_size=most_files // _FILES_OF_AN_INDEX,
+            hnsw_cache_size=max_files // _FILES_PER_INDEX,
         )
-        self._id = str(self._core.get_collection(name, *_WHERE).id)
+        self._id = str(self._core.get_collection(name, *_DATABASE).id)
 
     def close(self) -> None:
-        """Let go of the files; nothing else may be called any more."""
+        """Close the files. No other method may be called afterwards."""
         del self._core
 
     def count(self) -> int:
-        return int(self._core.count(self._id, *_WHERE))
+        return int(self._core.count(self._id, *_DATABASE))
 
     def get(
         self, ids: Sequence[str] | None = None, *, limit: int | None = None, include: Sequence[str] = ()
     ) -> dict[str, Any]:
-        listed = None if ids is None else list(ids)
-        found = self._core.get(self._id, listed, None, limit, 0, None, list(include), *_WHERE)
-        return {"ids": found.ids, **{each: getattr(found, each) for each in include}}
+        id_list = None if ids is None else list(ids)
+        result = self._core.get(self._id, id_list, None, limit, 0, None, list(include), *_DATABASE)
+        return {"ids": result.ids, **{each: getattr(result, each) for each in include}}
 
     def query(self, query_embeddings: FloatArray, *, n_results: int, include: Sequence[str]) -> dict[str, Any]:
-        """`query_embeddings` has the shape (questions, dimension); what is found is a list for each question."""
-        found = self._core.query(self._id, None, list(query_embeddings), n_results, None, None, list(include), *_WHERE)
-        return {"ids": found.ids, **{each: getattr(found, each) for each in include}}
+        """`query_embeddings` has the shape (questions, dimension); each result has one list per question."""
+        result = self._core.query(
+            self._id, None, list(query_embeddings), n_results, None, None, list(include), *_DATABASE
+        )
+        return {"ids": result.ids, **{each: getattr(result, each) for each in include}}
 
 
 def _import_errors() -> None:
-    """The core's errors are the package's, which it imports to raise the first one; if it cannot, it aborts.
+    """Import chromadb's errors in advance, from another directory.
 
-    That import would read a `.env` of the working directory. Where there is one it is made beforehand, from elsewhere.
+    The bindings import them to raise the first error, and abort if that fails. The import would read a `.env` in the
+    working directory.
     """
     with outside_working_directory():
         import chromadb.errors  # noqa: F401
@@ -72,10 +74,10 @@ def _import_errors() -> None:
 
 @contextmanager
 def outside_working_directory() -> Iterator[None]:
-    """chromadb reads `.env` from the working directory while it is imported; nobody asked for that file."""
+    """Change to `/` within the block, because chromadb reads `.env` from the working directory when it is imported."""
     try:
         home = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:  # the working directory is gone, so there is no file in it either
+    except OSError:  # the working directory no longer exists, so it has no `.env` either
         yield
         return
     try:

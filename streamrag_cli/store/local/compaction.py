@@ -1,9 +1,9 @@
-"""Gives back the disk space of what was deleted.
+"""Frees the disk space of deleted chunks.
 
-SQLite keeps the pages of deleted rows, and a full-text index keeps the words: both databases stay as large as they ever
-were. Their indexes are merged in small steps, so that no reader waits for long, and then each is rewritten; SQLite does
-either as a whole or not at all, also under `kill -9`. Chroma's index of vectors, about a seventh of a store, keeps its
-size, and what is added later takes the place of what was deleted.
+SQLite keeps the pages of deleted rows, and a full-text index keeps their words, so neither database ever shrinks. Their
+indexes are merged in small steps, so that no reader waits for long, and then both databases are rewritten. Both
+operations are atomic, even under `kill -9`. Chroma's vector index, about a seventh of a store, does not shrink; new
+vectors reuse the space of deleted ones.
 """
 
 import sqlite3
@@ -13,39 +13,39 @@ from typing import Final
 
 from streamrag_cli.errors import StreamragError
 from streamrag_cli.store.local.catalog import Catalog
-from streamrag_cli.store.local.full_text import merged
+from streamrag_cli.store.local.full_text import merge
 from streamrag_cli.store.local.lock import exclusive
 
-_FEWEST: Final = 64
-"""So many deleted chunks take less than a megabyte."""
-_SHARE: Final = 3
-_PAGES_AT_A_TIME: Final = 1000
-_DROPPED: Final = "dropped"
+_MIN_DELETED: Final = 64
+"""Fewer deleted chunks take less than 1 MB."""
+_REMAINING_PER_DELETED: Final = 3
+_PAGES_PER_STEP: Final = 1000
+_DELETED: Final = "dropped"
 
 
-def note_dropped(catalog: Catalog, chunks: int) -> None:
-    """Count chunks that were deleted, inside the transaction that deletes them."""
+def count_deleted(catalog: Catalog, chunks: int) -> None:
+    """Add to the counter of deleted chunks, inside the transaction that deletes them."""
     if chunks:
-        catalog.set_meta(_DROPPED, str(_dropped(catalog) + chunks))
+        catalog.set_meta(_DELETED, str(_deleted(catalog) + chunks))
 
 
 def compact_if_worthwhile(catalog: Catalog, vectors: Path) -> None:
-    """Compact once as many chunks were deleted as make a third of those left. What fails is left for the next time.
+    """Compact if the deleted chunks amount to a third of those left. After a failure, the next ingest tries again.
 
-    No client of Chroma may be open in this process.
+    No Chroma client may be open in this process.
     """
-    dropped = _dropped(catalog)
-    if dropped < _FEWEST or dropped * _SHARE < catalog.counts().chunks:
+    deleted = _deleted(catalog)
+    if deleted < _MIN_DELETED or deleted * _REMAINING_PER_DELETED < catalog.counts().chunks:
         return
     with suppress(StreamragError, sqlite3.Error):
         catalog.compact()
         _compact_chroma(vectors)
-        catalog.set_meta(_DROPPED, "0")
+        catalog.set_meta(_DELETED, "0")
 
 
-def _dropped(catalog: Catalog) -> int:
-    found = catalog.meta(_DROPPED) or ""
-    return int(found) if found.isdecimal() else 0
+def _deleted(catalog: Catalog) -> int:
+    value = catalog.meta(_DELETED) or ""
+    return int(value) if value.isdecimal() else 0
 
 
 def _compact_chroma(vectors: Path) -> None:
@@ -54,10 +54,10 @@ def _compact_chroma(vectors: Path) -> None:
         return
     uri = f"{file.absolute().as_uri()}?mode=rw"
     with closing(sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None)) as database:
-        is_merged, pages = False, -_PAGES_AT_A_TIME  # a negative number begins a merge of everything
+        is_merged, pages = False, -_PAGES_PER_STEP  # a negative number starts a full merge
         while not is_merged:
             with exclusive(lock):
-                is_merged = merged(database, "embedding_fulltext_search", pages)
-            pages = _PAGES_AT_A_TIME
+                is_merged = merge(database, "embedding_fulltext_search", pages)
+            pages = _PAGES_PER_STEP
         with exclusive(lock):
             database.execute("VACUUM")

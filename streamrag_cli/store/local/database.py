@@ -1,4 +1,4 @@
-"""One SQLite file, open for one process: its connection, its transactions, and SQLite's failures in our words."""
+"""Connection, snapshots and transactions of one SQLite file; translates SQLite's errors to StoreError."""
 
 import os
 import sqlite3
@@ -12,19 +12,19 @@ from typing import Any, Final
 from streamrag_cli.errors import StoreError, StreamragError
 from streamrag_cli.store.interface import busy, damaged
 from streamrag_cli.store.local.lock import not_writable
-from streamrag_cli.store.local.private_copy import PrivateCopy, Stamp, copied_database, may_write, stamp_of
+from streamrag_cli.store.local.private_copy import PrivateCopy, Stamp, copy_database, is_writable, stamp_of
 from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.system_errors import cannot_open, out_of_memory, refusal
 
-_UNOPENED: Final = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_READONLY")
-_UNWRITTEN: Final = ("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")
-_STEPS_BETWEEN_CHECKS: Final = 2000  # of SQLite's virtual machine: about a millisecond, and ten of a costly search
+_OPEN_ERRORS: Final = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_READONLY")
+_WRITE_ERRORS: Final = ("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")
+_STEPS_BETWEEN_CHECKS: Final = 2000  # of SQLite's virtual machine: about 1 ms, 10 ms in an expensive search
 
 
 class Database(ABC):
-    """A catalog's file. Safe to share between threads; one statement runs at a time.
+    """The file of a catalog. Safe to share between threads; one statement runs at a time.
 
-    Raises StoreError `store_damaged` where the file is not a sound catalog. `create` makes a new one, to write to.
+    Raises StoreError `store_damaged` if the file is not an intact catalog. `create` creates a new one for writing.
     """
 
     def __init__(self, file: Path, *, write: bool = False, create: bool = False) -> None:
@@ -34,11 +34,11 @@ class Database(ABC):
         self._copy: PrivateCopy | None = None
         self._copied_at: Stamp = ()
         self._limit: TimeLimit | None = None
-        with self._translated():
+        with self._translate_errors():
             try:
                 self._open(create=create)
             except sqlite3.OperationalError:
-                if self._write or may_write(file) or not os.access(file, os.R_OK):
+                if self._write or is_writable(file) or not os.access(file, os.R_OK):
                     raise
                 self._open_copy()
 
@@ -56,9 +56,9 @@ class Database(ABC):
         return sqlite3.connect(uri, uri=True, timeout=5, check_same_thread=False, isolation_level=None)
 
     def _open_copy(self) -> None:
-        """Open what was committed by now, for a process that may not write beside the file."""
+        """Open a copy of the committed state, because this process cannot write next to the file."""
         try:
-            self._copy, self._copied_at = copied_database(self._file)
+            self._copy, self._copied_at = copy_database(self._file)
         except OSError as error:
             raise refusal(self._file, error) or damaged_catalog(self._file, str(error)) from error
         try:
@@ -68,12 +68,12 @@ class Database(ABC):
             raise
 
     def is_outdated(self) -> bool:
-        """Whether the file has changed since, of which this catalog, being a copy, will see nothing."""
+        """Whether this catalog is a copy and the file has changed since."""
         return self._copy is not None and stamp_of(self._file) != self._copied_at
 
     @abstractmethod
     def _prepare(self, *, write: bool, create: bool) -> None:
-        """Make a fresh connection ready, and with `create` the tables."""
+        """Configure a new connection; with `create`, also create the tables."""
 
     def close(self) -> None:
         with self._lock:
@@ -84,11 +84,11 @@ class Database(ABC):
 
     @contextmanager
     def snapshot(self, limit: TimeLimit | None = None) -> Iterator[None]:
-        """Everything read inside sees one state, whatever another process commits at the same time.
+        """All reads within the block see one state, regardless of commits by other processes.
 
-        Raises StoreError `retrieval_timeout` as soon as `limit` is over.
+        Raises StoreError `retrieval_timeout` when `limit` expires.
         """
-        with self._lock, self._translated():
+        with self._lock, self._translate_errors():
             self._db.execute("BEGIN")
             self._limit_to(limit)
             try:
@@ -99,12 +99,12 @@ class Database(ABC):
 
     def _limit_to(self, limit: TimeLimit | None) -> None:
         self._limit = limit
-        self._db.set_progress_handler(limit.is_over if limit else None, _STEPS_BETWEEN_CHECKS)
+        self._db.set_progress_handler(limit.is_expired if limit else None, _STEPS_BETWEEN_CHECKS)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing, also under `kill -9`."""
-        with self._lock, self._translated():
+        """A transaction, atomic even under `kill -9`."""
+        with self._lock, self._translate_errors():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -114,28 +114,28 @@ class Database(ABC):
                 raise
 
     def _roll_back(self) -> None:
-        if self._db.in_transaction:  # SQLite does it of itself where a disk is full
+        if self._db.in_transaction:  # SQLite already rolls back if the disk is full
             self._db.execute("ROLLBACK")
 
     def _rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
-        with self._lock, self._translated():
+        with self._lock, self._translate_errors():
             return self._db.execute(query, values).fetchall()
 
     def _execute(self, query: str, values: Sequence[object]) -> sqlite3.Cursor:
-        with self._lock, self._translated():
+        with self._lock, self._translate_errors():
             return self._db.execute(query, values)
 
     def _many(self, query: str, rows: Sequence[Sequence[object]]) -> None:
-        with self._lock, self._translated():
+        with self._lock, self._translate_errors():
             self._db.executemany(query, rows)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except StreamragError:
             raise
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite quotes the damage it found
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter if an error message quotes damaged text
             if self._limit is not None and getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
                 raise self._limit.error() from error
             raise _store_error(error, self._file, writing=self._write) from error
@@ -145,9 +145,9 @@ class Database(ABC):
 
 def _store_error(error: sqlite3.Error | UnicodeDecodeError, file: Path, *, writing: bool) -> StreamragError:
     name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(_UNOPENED) and (refused := cannot_open(file, file.parent.parent, writing=writing)):
+    if name.startswith(_OPEN_ERRORS) and (refused := cannot_open(file, file.parent.parent, writing=writing)):
         return refused
-    if name.startswith(_UNWRITTEN) or (name.startswith("SQLITE_CANTOPEN") and file.is_file()):
+    if name.startswith(_WRITE_ERRORS) or (name.startswith("SQLITE_CANTOPEN") and file.is_file()):
         return not_writable(file.parent.parent, str(error))
     if name == "SQLITE_NOMEM":
         return out_of_memory()

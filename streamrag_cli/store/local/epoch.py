@@ -1,8 +1,8 @@
-"""One epoch of a collection, open for any number of threads that read it at once.
+"""One open epoch of a collection, shared by any number of threads.
 
-Each reading has a SQLite connection of its own, with a snapshot. Chroma is one handle that all share: its searches run
-side by side. When the generation has moved it is opened again, because an open handle searches its old index; those who
-use the old one keep it until they are done.
+Each snapshot has its own SQLite connection. Chroma has one handle that all threads share; its searches run
+concurrently. When the generation has changed, a new handle is opened, because an open one keeps searching its old
+index. Threads that use the old handle keep it until they finish.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,11 +19,11 @@ from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.system_errors import refusal
 
-_MOST_IDLE: Final = 4  # connections; each may hold 2 MB of pages
+_MAX_IDLE: Final = 4  # connections; each may cache 2 MB of pages
 
 
 class _SharedVectors:
-    """Chroma's handle and how many use it. `opened_at` is the generation of the snapshot it was opened for."""
+    """Chroma's handle and its number of users. `opened_at` is the generation of the snapshot that it was opened for."""
 
     def __init__(self, vectors: Vectors, opened_at: int) -> None:
         self.vectors = vectors
@@ -32,7 +32,7 @@ class _SharedVectors:
 
 
 class OpenEpoch:
-    """Keeps an epoch's files from being removed. Once `retire`d it is closed by the last who leaves it.
+    """An epoch whose files are protected from removal. After `retire`, it is closed when the last user leaves.
 
     Raises StoreError `store_damaged`.
     """
@@ -40,7 +40,7 @@ class OpenEpoch:
     def __init__(self, layout: Layout, name: str) -> None:
         self.name = name
         self._layout = layout
-        self._lock = Lock()  # never held for longer than it takes to change a field
+        self._lock = Lock()  # only held to change fields
         self._opening_vectors = Lock()
         self._users = 0
         self._is_retired = False
@@ -52,7 +52,7 @@ class OpenEpoch:
             except OSError as error:
                 refused = refusal(layout.store, error)
                 raise refused or damaged_vectors(directory, error.strerror or str(error)) from error
-            # One to begin with: whoever opens a collection learns at once whether its catalog is sound.
+            # Open one connection now, so that damage of the catalog is reported when the collection is opened.
             self._idle = [self.new_catalog()]
             self._files_in_use = stack.pop_all()
 
@@ -72,7 +72,7 @@ class OpenEpoch:
         return Catalog(self.catalog_file)
 
     def enter(self) -> bool:
-        """Use it until `leave`; False if it is retired."""
+        """Register a user until `leave`. Return False if the epoch is retired."""
         with self._lock:
             self._users += not self._is_retired
             return not self._is_retired
@@ -101,22 +101,22 @@ class OpenEpoch:
 
     @contextmanager
     def snapshot(self, limit: TimeLimit | None) -> Iterator[Catalog]:
-        """A connection that sees one state. Raises StoreError `retrieval_timeout`."""
+        """A connection with a snapshot. Raises StoreError `retrieval_timeout`."""
         catalog = self._idle_catalog() or self.new_catalog()
-        is_sound = False
+        has_succeeded = False
         try:
             with catalog.snapshot(limit):
                 yield catalog
-            is_sound = True
+            has_succeeded = True
         finally:
             with self._lock:
-                if is_kept := is_sound and len(self._idle) < _MOST_IDLE:
+                if is_reused := has_succeeded and len(self._idle) < _MAX_IDLE:
                     self._idle.append(catalog)
-            if not is_kept:
+            if not is_reused:
                 catalog.close()
 
     def _idle_catalog(self) -> Catalog | None:
-        """One that is open already. A copy of a store that may only be read is closed when the store has changed."""
+        """An open connection, if there is one. Copies of a read-only store are closed if the store has changed."""
         while True:
             with self._lock:
                 catalog = self._idle.pop() if self._idle else None
@@ -126,9 +126,9 @@ class OpenEpoch:
 
     @contextmanager
     def vectors(self, generation: int, open_them: Callable[[], Vectors], limit: TimeLimit | None) -> Iterator[Vectors]:
-        """The shared handle; `open_them` is called if there is none, or none as new as `generation`."""
-        # Chroma opens its files in a process one after the other anyway, and whoever waits here needs the same handle.
-        with limit.holding(self._opening_vectors) if limit else self._opening_vectors:
+        """The shared handle. Calls `open_them` if there is none, or if it is older than `generation`."""
+        # Chroma opens files one after the other in any case, and all threads that wait here need the same handle.
+        with limit.acquired(self._opening_vectors) if limit else self._opening_vectors:
             shared = self._shared_vectors
             if shared is None or shared.opened_at < generation:
                 shared = _SharedVectors(open_them(), generation)
@@ -142,15 +142,15 @@ class OpenEpoch:
                 shared.users -= 1
             self._close_if_outdated(shared)
 
-    def _replace_vectors(self, fresh: _SharedVectors) -> None:
+    def _replace_vectors(self, new: _SharedVectors) -> None:
         with self._lock:
-            before, self._shared_vectors = self._shared_vectors, fresh
+            before, self._shared_vectors = self._shared_vectors, new
         if before is not None:
             self._close_if_outdated(before)
 
     def _close_if_outdated(self, shared: _SharedVectors) -> None:
         with self._lock:
             is_done = shared is not self._shared_vectors and not shared.users
-            shared.users -= is_done  # below zero: nobody else closes it
+            shared.users -= is_done  # negative, so that no other thread closes it
         if is_done:
             shared.vectors.close()

@@ -1,4 +1,4 @@
-"""The upkeep of SQLite's full-text indexes."""
+"""Creates, upgrades and merges SQLite's full-text indexes."""
 
 import sqlite3
 from pathlib import Path
@@ -7,32 +7,32 @@ from typing import Final
 from streamrag_cli.store.stemming import separate
 
 _STILL_MERGING: Final = 2
-"""Changes from which on SQLite's manual says that a merge has more to do."""
+"""If a merge makes at least this many changes, it is not finished (SQLite's manual)."""
 
 
-def merged(database: sqlite3.Connection, table: str, pages: int) -> bool:
-    """Merge about so many pages of the index, without the words of deleted rows; whether nothing is left to merge."""
+def merge(database: sqlite3.Connection, table: str, pages: int) -> bool:
+    """Merge about `pages` pages of the index, without deleted rows. Return whether the merge is finished."""
     before = database.total_changes
     database.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)", (pages,))
     return database.total_changes - before < _STILL_MERGING
 
 
 def register(database: sqlite3.Connection) -> None:
-    """Give a connection the function that the index's view and triggers call."""
-    database.execute("PRAGMA trusted_schema = ON")  # else views and triggers may not call it
+    """Register the function that the view and triggers of the index call."""
+    database.execute("PRAGMA trusted_schema = ON")  # required for functions in views and triggers
     database.create_function("separate", 2, separate, deterministic=True)
 
 
 def create_index(database: sqlite3.Connection) -> None:
-    """Create the index of the chunks' words, inside a transaction."""
+    """Create the full-text index. Must run inside a transaction."""
     for statement in statements(Path(__file__).with_name("full_text.sql")):
         database.execute(statement)
 
 
 def upgrade_index(database: sqlite3.Connection) -> None:
-    """Replace the index of an earlier format and fill it from the chunks' text, inside a transaction.
+    """Replace the index of an earlier format and rebuild it from the chunks' text. Must run inside a transaction.
 
-    It takes about a second for 20,000 chunks. Nothing is read or embedded again.
+    Takes about 1 s for 20,000 chunks. No file is read and nothing is embedded again.
     """
     for name in ("chunks_inserted", "chunks_deleted"):
         database.execute(f"DROP TRIGGER {name}")
@@ -44,11 +44,11 @@ def upgrade_index(database: sqlite3.Connection) -> None:
 
 
 def statements(script: Path) -> list[str]:
-    """The statements of a file of SQL."""
-    found, statement = [], ""
+    """The statements of an SQL script."""
+    complete, statement = [], ""
     for line in script.read_text(encoding="utf-8").splitlines(keepends=True):
         statement += line
         if sqlite3.complete_statement(statement):
-            found.append(statement)
+            complete.append(statement)
             statement = ""
-    return found
+    return complete

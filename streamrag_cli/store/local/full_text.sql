@@ -1,5 +1,5 @@
--- The words of the chunks. `separate` is a function of streamrag (words.py), which every connection registers:
--- before the tokenizer sees them, it splits Chinese, Japanese, Korean and Thai and stems languages other than English.
+-- The full-text index of the chunks. `separate` is a function of streamrag (stemming.py) that every connection registers:
+-- before the tokenizer runs, it splits Chinese, Japanese, Korean and Thai and stems languages other than English.
 
 CREATE VIEW chunks_words AS
 SELECT chunks.id, separate(chunks.title, language) AS title, separate(body, language) AS body

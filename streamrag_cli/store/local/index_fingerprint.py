@@ -1,8 +1,8 @@
-"""Whether Chroma's index files are still the ones that were written.
+"""Detects changes of Chroma's index files since they were written.
 
-Chroma reads a damaged index without complaint, or takes the interpreter down with it, so it is not asked: what
-the files were at a writer's clean end is noted in the catalog. From a writer's first change to its clean end
-nothing is noted. Chroma's database is not among the files: opening it to read already changes it.
+Chroma reads a damaged index without an error, or crashes the interpreter, so it is not used for the check. A writer
+records a fingerprint of the files in the catalog when it ends cleanly, and clears it before its first change. Chroma's
+database is not included, because even opening it for reading changes it.
 """
 
 import hashlib
@@ -15,42 +15,45 @@ from streamrag_cli.store.interface import damaged
 from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.system_errors import refusal
 
-# Chroma saves an index from its thousandth vector on; before, its files are blanks, and differ each time it is opened.
+# Chroma saves an index from its thousandth vector on. Before that, its files are empty and change with every opening.
 _MARKER: Final = "index_metadata.pickle"
 _DIGEST: Final = "vector_files"
 _STAMPS: Final = "vector_stamps"
 
 
-def note(catalog: Catalog, vectors: Path) -> None:
-    """Note the files in Chroma's directory as they are now."""
+def record(catalog: Catalog, vectors: Path) -> None:
+    """Record the current fingerprint of the files in Chroma's directory."""
     with catalog.transaction():
         catalog.set_meta(_STAMPS, _stamps(vectors))
         catalog.set_meta(_DIGEST, _digest(vectors))
 
 
-def forget(catalog: Catalog) -> None:
-    """They are about to change."""
+def clear(catalog: Catalog) -> None:
+    """Remove the fingerprint, because the files are about to change."""
     if are_recorded(catalog):
         catalog.set_meta(_DIGEST, "")
 
 
 def are_recorded(catalog: Catalog) -> bool:
-    """Whether the last writer came to a clean end."""
-    return bool(noted(catalog))
+    """Whether a fingerprint is recorded, which means that the last writer ended cleanly."""
+    return bool(recorded(catalog))
 
 
-def noted(catalog: Catalog) -> str:
+def recorded(catalog: Catalog) -> str:
     return catalog.meta(_DIGEST) or ""
 
 
 def are_unchanged(catalog: Catalog, vectors: Path) -> bool:
-    """True also where nothing is noted. Reads the files only where their sizes or times differ, as in a copy.
+    """Whether the files match their fingerprint; also true if none is recorded.
 
-    Raises StoreError if the system does not let them be read, which says nothing about what is in them.
+    Reads the files only if their sizes or time stamps differ, as in a copy. Raises StoreError if they cannot be read,
+    which does not mean that they are damaged.
     """
     try:
         return (
-            not are_recorded(catalog) or catalog.meta(_STAMPS) == _stamps(vectors) or noted(catalog) == _digest(vectors)
+            not are_recorded(catalog)
+            or catalog.meta(_STAMPS) == _stamps(vectors)
+            or recorded(catalog) == _digest(vectors)
         )
     except OSError as error:
         if refused := refusal(vectors, error):
@@ -68,15 +71,15 @@ def _stamps(vectors: Path) -> str:
 
 
 def _digest(vectors: Path) -> str:
-    seen = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in _saved(vectors):
         with path.open("rb") as file:
-            seen.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return seen.hexdigest()
+            digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def _saved(vectors: Path) -> list[Path]:
-    """Raises OSError if a directory cannot be looked into: `glob` would pass it over."""
+    """The saved index files. Raises OSError if a directory cannot be read, which `glob` would ignore."""
     indexes = [Path(each.path) for each in os.scandir(vectors) if each.is_dir()]
     return sorted(file for index in indexes for file in _files_of(index))
 

@@ -1,10 +1,10 @@
-"""Whether a collection is whole: more than a reader asks before a question, and only read.
+"""Checks whether a collection is intact, more thoroughly than a reader does before a question. Read-only.
 
     python -m streamrag_cli.store.local.integrity STORE COLLECTION SEARCHES
 
-says what it found as one JSON object. It is run as a process of its own, since a damaged index can take down or hold
-up whoever opens it. What an ingest changes meanwhile is not taken for damage: the catalog is read as one state, and
-where it has moved on since, the inspection is made once more.
+prints the result as one JSON object. It runs in its own process, because a damaged index can crash or hang the process
+that opens it. Changes by a concurrent ingest are not reported as damage: the catalog is read from one snapshot, and if
+it has changed since, the check is repeated once.
 """
 
 import json
@@ -27,21 +27,21 @@ from streamrag_cli.system_errors import refusal
 from streamrag_cli.telemetry import child_environment
 
 SEARCHES: Final = 1000
-"""How many chunks of a collection are searched for unless all are to be."""
+"""The number of chunks that are searched for, unless all are requested."""
 _ALL: Final = 10**9
 _LIMIT_S: Final = 300.0
 _FULL_LIMIT_S: Final = 24 * 3600.0
 UNFOUND_TOLERATED: Final = 0.01
-"""The share of the searches that may miss their chunk: the index is approximate. Two writers lose about a fifth."""
+"""The share of searches that may miss their chunk: the index is approximate. Two writers lose about a fifth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What is in a collection and what is wrong with it; each of `problems` is a clause that goes with its name.
+    """The contents of a collection and its problems; each of `problems` is a clause that follows the collection's name.
 
-    `searched` chunks were looked for by their own vectors, `unfound` of them in vain. `interrupted` says that an
-    ingest was begun and never ended; `changing` that one kept on changing the collection, so that vectors could not
-    be compared with it.
+    `searched` chunks were searched for by their own vectors; `unfound` of them were not found. `interrupted`: an
+    ingest started and never ended. `changing`: an ingest kept changing the collection, so its vectors could not be
+    compared with the catalog.
     """
 
     documents: int
@@ -57,12 +57,12 @@ class Inspection:
     problems: tuple[str, ...] = field(default=())
 
     @classmethod
-    def from_mapping(cls, said: Mapping[str, Any]) -> "Inspection":
-        return cls(**dict(said) | {"roots": tuple(said["roots"]), "problems": tuple(said["problems"])})
+    def from_mapping(cls, fields: Mapping[str, Any]) -> "Inspection":
+        return cls(**dict(fields) | {"roots": tuple(fields["roots"]), "problems": tuple(fields["problems"])})
 
     def integrity_report(self) -> IntegrityReport:
-        searched = "all" if self.searched == self.chunks else f"of these a sample of {self.searched:,}"
-        missed = f" but {self.unfound:,} (an index may miss {UNFOUND_TOLERATED:.0%})" if self.unfound else ""
+        searched = "all" if self.searched == self.chunks else f"a sample of {self.searched:,}"
+        missed = f" except {self.unfound:,} (an index may miss {UNFOUND_TOLERATED:.0%})" if self.unfound else ""
         counted = ("documents", "chunks", "vectors", "searched", "unfound", "generation")
         return IntegrityReport(
             chunks=self.chunks,
@@ -81,7 +81,7 @@ def check_in_subprocess(store: Path, collection: str, *, full: bool) -> Integrit
     """Run `inspect` in a subprocess: a damaged index may crash or hang the process that opens it. Raises StoreError."""
     limit_s = _FULL_LIMIT_S if full else _LIMIT_S
     try:
-        ended = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-P", "-m", __name__, str(store), collection, str(_ALL if full else SEARCHES)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -91,80 +91,79 @@ def check_in_subprocess(store: Path, collection: str, *, full: bool) -> Integrit
         )
     except subprocess.TimeoutExpired:
         raise damaged_collection(collection, f"it could not be read within {limit_s:g} s") from None
-    if ended.returncode < 0:
-        raise damaged_collection(collection, f"reading its index ended in signal {-ended.returncode}")
-    if ended.returncode:
-        raise RuntimeError(ended.stderr.decode("utf-8", "replace"))
-    said = json.loads(ended.stdout)
-    if "error" in said:
-        raise StoreError(said["error"]["message"], code=said["error"]["code"], hint=said["error"]["hint"])
-    return Inspection.from_mapping(said).integrity_report()
+    if process.returncode < 0:
+        raise damaged_collection(
+            collection, f"the process that read its index was killed by signal {-process.returncode}"
+        )
+    if process.returncode:
+        raise RuntimeError(process.stderr.decode("utf-8", "replace"))
+    reply = json.loads(process.stdout)
+    if "error" in reply:
+        raise StoreError(reply["error"]["message"], code=reply["error"]["code"], hint=reply["error"]["hint"])
+    return Inspection.from_mapping(reply).integrity_report()
 
 
 def inspect(store: Path, collection: str, *, searches: int) -> Inspection:
-    """Compare the catalog with itself and with Chroma; search for at most `searches` chunks by their own vectors.
+    """Check the catalog, compare it with Chroma, and search for at most `searches` chunks by their own vectors.
 
-    Raises StoreError where the collection cannot be opened at all.
+    Raises StoreError if the collection cannot be opened at all.
     """
     layout = Layout(store, collection)
-    found = _check_unless_replaced(layout, searches)
-    return (
-        found if found and not found.changing else _check_with_retries(_check_unless_replaced(layout, searches), layout)
-    )
-
-
-def _check_with_retries(found: Inspection | None, layout: Layout) -> Inspection:
-    if found is None:
+    result = _check_unless_replaced(layout, searches)
+    if result is None or result.changing:
+        result = _check_unless_replaced(layout, searches)
+    if result is None:
         raise StoreError(
-            f"{layout.directory} is made anew again and again",
+            f"{layout.directory} is being rebuilt repeatedly",
             code="store_busy",
             hint="try again in a moment",
             retryable=True,
         )
-    return found
+    return result
 
 
 def _check_unless_replaced(layout: Layout, searches: int) -> Inspection | None:
-    """What is found now; None where a rebuild has put another epoch in its place meanwhile."""
-    current = layout.current()
-    if current is None:
+    """Check the active epoch; None if a rebuild replaced it during the check."""
+    active = layout.active_epoch()
+    if active is None:
         raise missing_collection(layout.store, layout.collection)
     try:
-        with shared(layout.epoch_directory(current.epoch)):
-            return _inspect_epoch(layout, current.epoch, searches)
+        with shared(layout.epoch_directory(active.epoch)):
+            return _inspect_epoch(layout, active.epoch, searches)
     except (StreamragError, OSError) as error:
-        now = layout.current()
-        if now is None or now.epoch != current.epoch:
+        now = layout.active_epoch()
+        if now is None or now.epoch != active.epoch:
             return None
         if isinstance(error, StreamragError):
             raise
         if refused := refusal(layout.store, error):
             raise refused from error
-        raise index_fingerprint.damaged_vectors(layout.vectors(current.epoch), "their directory is missing") from error
+        raise index_fingerprint.damaged_vectors(layout.vectors(active.epoch), "their directory is missing") from error
 
 
 def _inspect_epoch(layout: Layout, epoch: str, searches: int) -> Inspection:
     with closing(CatalogChecks(layout.catalog(epoch))) as catalog:
-        noted = index_fingerprint.noted(catalog)
+        fingerprint = index_fingerprint.recorded(catalog)
         with catalog.snapshot():
-            wanted, doubted = catalog.chunk_ids(), catalog.pending()
-            found = _catalog_problems(catalog)
-            in_itself = (*catalog.problems(), *catalog.unreadable(wanted))
-        if wanted and not index_fingerprint.are_unchanged(catalog, layout.vectors(epoch)):
-            why = f"the index files in {layout.vectors(epoch)} are not those that were written"
-            found = replace(found, problems=(why,))  # Chroma may die of them
-        elif wanted:
-            found = _compared(found, layout, epoch, wanted, doubted, searches)
+            chunk_ids, pending = catalog.chunk_ids(), catalog.pending()
+            result = _without_vectors(catalog)
+            catalog_problems = (*catalog.problems(), *catalog.unreadable(chunk_ids))
+        if chunk_ids and not index_fingerprint.are_unchanged(catalog, layout.vectors(epoch)):
+            why = f"the index files in {layout.vectors(epoch)} have changed since they were written"
+            result = replace(result, problems=(why,))  # opening them may crash Chroma
+        elif chunk_ids:
+            result = _with_vectors(result, layout, epoch, chunk_ids, pending, searches)
         is_written = _is_being_written(layout)
-        has_moved = (index_fingerprint.noted(catalog), catalog.generation) != (noted, found.generation)
-    if found.problems and (has_moved or is_written):
-        # An ingest has changed the vectors since the catalog was read: the two are not of one state.
-        return replace(found, problems=in_itself, unfound=0, changing=True)
-    was_left = not is_written and not has_moved and (bool(doubted) or (bool(wanted) and not noted))
-    return replace(found, problems=in_itself + found.problems, interrupted=was_left)
+        has_changed = (index_fingerprint.recorded(catalog), catalog.generation) != (fingerprint, result.generation)
+    if result.problems and (has_changed or is_written):
+        # An ingest has changed the vectors since the catalog was read, so the two cannot be compared.
+        return replace(result, problems=catalog_problems, unfound=0, changing=True)
+    is_idle = not is_written and not has_changed
+    interrupted = is_idle and (bool(pending) or (bool(chunk_ids) and not fingerprint))
+    return replace(result, problems=catalog_problems + result.problems, interrupted=interrupted)
 
 
-def _catalog_problems(catalog: Catalog) -> Inspection:
+def _without_vectors(catalog: Catalog) -> Inspection:
     counts, dimension = catalog.counts(), catalog.meta("dimension")
     return Inspection(
         documents=counts.documents,
@@ -175,39 +174,39 @@ def _catalog_problems(catalog: Catalog) -> Inspection:
     )
 
 
-def _compared(  # noqa: PLR0917 - what one snapshot holds
-    found: Inspection, layout: Layout, epoch: str, wanted: set[str], doubted: set[str], searches: int
+def _with_vectors(  # noqa: PLR0917 - the contents of one snapshot
+    result: Inspection, layout: Layout, epoch: str, chunk_ids: set[str], pending: set[str], searches: int
 ) -> Inspection:
-    """`found` with what Chroma holds."""
+    """`result`, completed by a comparison with Chroma."""
     directory = layout.vectors(epoch)
     if problem := database_problem(directory):
-        return replace(found, problems=(problem,))
+        return replace(result, problems=(problem,))
     try:
         with closing(VectorChecks(directory, layout.collection)) as vectors:
-            there = vectors.ids()
-            asked = _spread(sorted(wanted & there), searches)
-            unfound = vectors.unfound(asked, dimension=found.dimension)
+            vector_ids = vectors.ids()
+            sample = _spread(sorted(chunk_ids & vector_ids), searches)
+            unfound = vectors.unfound(sample, dimension=result.dimension)
     except StoreError as error:
         if error.code != "store_damaged":
             raise
-        return replace(found, problems=(error.message,))
-    problems = tuple(_differences(wanted, there, doubted, unfound, len(asked)))
-    return replace(found, vectors=len(there), searched=len(asked), unfound=len(unfound), problems=problems)
+        return replace(result, problems=(error.message,))
+    problems = tuple(_differences(chunk_ids, vector_ids, pending, unfound, len(sample)))
+    return replace(result, vectors=len(vector_ids), searched=len(sample), unfound=len(unfound), problems=problems)
 
 
 def _differences(
-    wanted: set[str], there: set[str], doubted: set[str], unfound: set[str], searched: int
+    chunk_ids: set[str], vector_ids: set[str], pending: set[str], unfound: set[str], searched: int
 ) -> Iterator[str]:
-    if lacking := wanted - there:
-        yield f"{len(lacking):,} of {len(wanted):,} chunks have no vector"
-    if stray := there - wanted - doubted:
-        yield f"{len(stray):,} vectors belong to no chunk"
+    if missing := chunk_ids - vector_ids:
+        yield f"{len(missing):,} of {len(chunk_ids):,} chunks have no vector"
+    if orphaned := vector_ids - chunk_ids - pending:
+        yield f"{len(orphaned):,} vectors belong to no chunk"
     if len(unfound) > searched * UNFOUND_TOLERATED:
         yield f"{len(unfound):,} of {searched:,} chunks are not found by their own vector"
 
 
 def _spread(ids: Sequence[str], count: int) -> list[str]:
-    """At most `count` of `ids`, evenly spread. Ids are digests: it is as if they were drawn by lot, always the same."""
+    """At most `count` of `ids`, evenly spread. Ids are digests, so this is a random sample that is always the same."""
     return list(ids) if len(ids) <= count else [ids[len(ids) * each // count] for each in range(count)]
 
 
@@ -220,12 +219,12 @@ def _is_being_written(layout: Layout) -> bool:
 
 
 def main(store: str, collection: str, searches: str) -> None:
-    """Say the `Inspection`, or the failure as `{"error": {...}}`."""
+    """Print the `Inspection` as JSON, or a failure as `{"error": {...}}`."""
     try:
-        said: object = asdict(inspect(Path(store), collection, searches=int(searches)))
+        reply: object = asdict(inspect(Path(store), collection, searches=int(searches)))
     except StreamragError as error:
-        said = {"error": {"message": error.message, "code": error.code, "hint": error.hint}}
-    sys.stdout.write(json.dumps(said))
+        reply = {"error": {"message": error.message, "code": error.code, "hint": error.hint}}
+    sys.stdout.write(json.dumps(reply))
 
 
 if __name__ == "__main__":

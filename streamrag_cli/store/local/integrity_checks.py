@@ -1,4 +1,4 @@
-"""A catalog and a Chroma collection that answer what only an inspection asks of them."""
+"""Integrity checks of a catalog and of a Chroma collection, used only by `integrity`."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,28 +16,28 @@ from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.system_errors import cannot_open
 
 SAME_DIRECTION: Final = 0.999
-"""The cosine from which a vector that was found counts as the one that was looked for."""
+"""The minimum cosine at which a vector found counts as the one searched for."""
 NEARLY_SAME: Final = 0.99
-"""Among many texts that are all but copies an approximate index passes some over, sound as it is; others are found."""
+"""An intact approximate index may miss some of many near-identical texts; it then finds others of this cosine."""
 NEIGHBOURS: Final = 10
 _AT_A_TIME: Final = 100
-_COMPLAINTS: Final = 3
+_MAX_MESSAGES: Final = 3
 
 
 class CatalogChecks(Catalog):
-    """An open catalog that can look for damage in itself."""
+    """An open catalog with checks for damage."""
 
     def problems(self) -> Iterator[str]:
-        """Clauses that say what is wrong; none where the catalog is sound.
+        """A clause for each problem; none if the catalog is intact.
 
-        FTS5 checks its index only for one who may write. So it does it in a private copy, and no writer has to wait.
+        FTS5 checks its index only on a writable database. The check runs in a private copy, so no writer has to wait.
         """
-        with self._lock, self._translated(), closing(sqlite3.connect("")) as copy:
+        with self._lock, self._translate_errors(), closing(sqlite3.connect("")) as copy:
             self._db.backup(copy)
             register(copy)
-            said = [line for (line,) in copy.execute(f"PRAGMA integrity_check({_COMPLAINTS})")]
-            if said != ["ok"]:
-                yield f"its catalog is damaged: {said[0]}"
+            messages = [line for (line,) in copy.execute(f"PRAGMA integrity_check({_MAX_MESSAGES})")]
+            if messages != ["ok"]:
+                yield f"its catalog is damaged: {messages[0]}"
             if orphans := copy.execute("PRAGMA foreign_key_check").fetchall():
                 yield f"{len(orphans):,} chunks belong to no document"
             try:
@@ -46,22 +46,22 @@ class CatalogChecks(Catalog):
                 yield f"its full-text index does not match its chunks: {error}"
 
     def unreadable(self, chunk_ids: Iterable[str]) -> Iterator[str]:
-        """A clause where a chunk cannot be read as it was written."""
-        wanted = list(chunk_ids)
+        """A clause if a chunk cannot be read, or has changed since it was written."""
+        ids = list(chunk_ids)
         try:
-            for start in range(0, len(wanted), _AT_A_TIME):
-                self.chunks(wanted[start : start + _AT_A_TIME])
+            for start in range(0, len(ids), _AT_A_TIME):
+                self.chunks(ids[start : start + _AT_A_TIME])
         except StoreError as error:
             yield error.message
 
 
 class VectorChecks(Vectors):
-    """An open Chroma collection, searched for what it holds."""
+    """An open Chroma collection with checks for damage."""
 
     def unfound(self, ids: Sequence[str], *, dimension: int | None) -> set[str]:
-        """Which of these a search with their own vector does not have among its nearest `NEIGHBOURS`.
+        """The ids that a search by their own vector does not return among its nearest `NEIGHBOURS`.
 
-        A chunk counts as found, too, where all of those are all but copies of it. A vector of another dimension finds
+        A chunk also counts as found if all of these are near-identical to it. A vector of another dimension finds
         nothing.
         """
         lost: set[str] = set()
@@ -70,7 +70,7 @@ class VectorChecks(Vectors):
         return lost
 
     def _unfound(self, ids: Sequence[str], dimension: int | None) -> set[str]:
-        with self._translated():
+        with self._translate_errors():
             stored = self._collection.get(ids=list(ids), include=["embeddings"])
             vectors = np.asarray(stored["embeddings"], dtype=np.float32)
             if not len(vectors) or vectors.ndim != 2 or (dimension and vectors.shape[1] != dimension):
@@ -82,15 +82,15 @@ class VectorChecks(Vectors):
             )
         lost = set(ids).difference(stored["ids"])
         for own, near, distances in zip(stored["ids"], found["ids"], found["distances"] or [], strict=True):
-            crowded = len(near) == NEIGHBOURS and 1.0 - max(distances) >= NEARLY_SAME
-            there = own in near and 1.0 - distances[near.index(own)] >= SAME_DIRECTION
-            if not there and not crowded:
+            only_copies = len(near) == NEIGHBOURS and 1.0 - max(distances) >= NEARLY_SAME
+            is_found = own in near and 1.0 - distances[near.index(own)] >= SAME_DIRECTION
+            if not is_found and not only_copies:
                 lost.add(own)
         return lost
 
 
 def database_problem(directory: Path) -> str:
-    """What SQLite finds wrong with Chroma's database, "" where it is sound or missing. Chroma is not opened."""
+    """The problem that SQLite reports in Chroma's database; "" if it is intact or missing. Does not open Chroma."""
     file = directory / "chroma.sqlite3"
     if refused := cannot_open(file, directory):
         raise refused
@@ -98,9 +98,9 @@ def database_problem(directory: Path) -> str:
         return ""
     uri = f"{file.absolute().as_uri()}?mode=ro"
     try:
-        # The lock that all hold who open Chroma: it may change its database when it is opened.
+        # Opening Chroma may change its database, so it requires this lock.
         with exclusive(directory.with_name("vectors.lock")), closing(sqlite3.connect(uri, uri=True)) as database:
-            (said,) = database.execute("PRAGMA integrity_check(1)").fetchone()
+            (message,) = database.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.Error as error:
-        said = str(error)
-    return "" if said == "ok" else f"the database {file} is damaged: {said}"
+        message = str(error)
+    return "" if message == "ok" else f"the database {file} is damaged: {message}"

@@ -1,12 +1,12 @@
-"""Where a collection's files lie, and which of them count.
+"""The files of a collection, and which epoch of it is active.
 
     STORE/collections/NAME/
-        current.json       which epoch counts, and the roots that were ingested
-        writer.lock        held by the one process that writes
+        current.json       the active epoch, and the roots that were ingested
+        writer.lock        held by the only process that writes
         EPOCH/catalog.sqlite3
-        EPOCH/vectors/     Chroma's directory, and its locks beside it
+        EPOCH/vectors/     Chroma's directory, with its locks next to it
 
-A rebuild fills a new epoch and then replaces `current.json` in one step, so whatever interrupts it, the
+A rebuild fills a new epoch and then replaces `current.json` in one step. If it is interrupted at any time, the
 collection is either the old one or the new one.
 """
 
@@ -55,11 +55,11 @@ class Layout:
     def vectors(self, epoch: str) -> Path:
         return self.epoch_directory(epoch) / "vectors"
 
-    def current(self) -> "ActiveEpoch | None":
-        """What counts now, or None where nothing was ever ingested."""
+    def active_epoch(self) -> "ActiveEpoch | None":
+        """The epoch that is read now; None if nothing was ever ingested."""
         try:
-            said = json.loads(self._current_file.read_text(encoding="utf-8"))
-            return ActiveEpoch(epoch=str(said["epoch"]), roots=tuple(map(str, said["roots"])))
+            fields = json.loads(self._current_file.read_text(encoding="utf-8"))
+            return ActiveEpoch(epoch=str(fields["epoch"]), roots=tuple(map(str, fields["roots"])))
         except FileNotFoundError:
             return None
         except NotADirectoryError:
@@ -73,33 +73,34 @@ class Layout:
                 hint="streamrag ingest --rebuild PATH",
             ) from error
 
-    def activate(self, current: "ActiveEpoch") -> None:
-        """Replace what counts, in one step that survives a power cut."""
+    def activate(self, active: "ActiveEpoch") -> None:
+        """Activate an epoch, in one step that survives a power failure."""
         fresh = self._current_file.with_suffix(".new")
         with fresh.open("w", encoding="utf-8") as file:
-            json.dump({"epoch": current.epoch, "roots": list(current.roots)}, file)
+            json.dump({"epoch": active.epoch, "roots": list(active.roots)}, file)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._current_file)
 
     def new_epoch(self) -> str:
-        """Make the directory of a new epoch and return its name, which no epoch ever had: a reader may have one open
-        whose store was removed and made again.
+        """Create the directory of a new epoch and return its name.
+
+        Names are never reused: a reader may still have an epoch open whose store was removed and created again.
         """
         epoch = f"{_EPOCH_PREFIX}{secrets.token_hex(6)}"
         self.vectors(epoch).mkdir(parents=True)
         return epoch
 
-    def remove_epochs_but(self, *wanted: str) -> None:
-        """Remove what no longer counts; what a reader still uses is left for the next writer."""
+    def remove_other_epochs(self, *names: str) -> None:
+        """Remove all epochs except `names`. Epochs that a reader still uses are left for the next writer."""
         for each in self.directory.glob(f"{_EPOCH_PREFIX}*"):
-            if each.name not in wanted:
+            if each.name not in names:
                 with suppress(OSError), try_exclusive(each) as free:
                     if free:
                         shutil.rmtree(each)
 
     def remove(self) -> None:
-        """Remove the collection while its writer's lock is held; whoever reads it keeps what it has open."""
+        """Remove the collection while its writer lock is held. Readers keep the files that they have open."""
         self._current_file.unlink(missing_ok=True)
         for each in self.directory.iterdir():
             if each.is_dir():
@@ -108,10 +109,10 @@ class Layout:
                 each.unlink()
         self.writer_lock.unlink()
         with suppress(OSError):
-            self.directory.rmdir()  # another ingest may have begun
+            self.directory.rmdir()  # another ingest may have started
 
     def make(self) -> None:
-        """Make the collection's directory, readable by its owner alone."""
+        """Create the collection's directory, readable only by its owner."""
         try:
             self.store.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -126,25 +127,25 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveEpoch:
-    """Which epoch counts, and the absolute paths that were ingested into it."""
+    """The name of the active epoch, and the absolute paths that were ingested into it."""
 
     epoch: str
     roots: tuple[str, ...]
 
 
 def collections(store: Path) -> list[str]:
-    """The names of the collections in a store, sorted. Raises StoreError if the store may not be looked into."""
+    """The names of the collections in a store, sorted. Raises StoreError if the store cannot be read."""
     try:
         with os.scandir(store / "collections") as entries:
-            return sorted(each.name for each in entries if _is_there(Path(each.path, _CURRENT)))
+            return sorted(each.name for each in entries if _exists(Path(each.path, _CURRENT)))
     except OSError as error:
         if refused := refusal(store, error):
             raise refused from error
         return []
 
 
-def _is_there(file: Path) -> bool:
-    """Raises OSError if that cannot be found out."""
+def _exists(file: Path) -> bool:
+    """Whether the file exists. Raises OSError if this cannot be determined."""
     try:
         file.stat()
     except (FileNotFoundError, NotADirectoryError):

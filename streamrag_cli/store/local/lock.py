@@ -1,12 +1,12 @@
-"""Locks between processes. The kernel drops them when the process dies, however it dies.
+"""File locks between processes. The kernel releases them when a process ends in any way.
 
-Two processes that write one Chroma directory both succeed and lose about a fifth of the vectors, and one that
-opens it while another writes fails, or never returns, or, as Chroma brings its index up to date when it is
-opened, writes too. So none of these is a courtesy:
+All of them are required. Two processes that write to one Chroma directory both succeed and lose about a fifth of the
+vectors. A process that opens it while another one writes fails, hangs, or writes as well, because Chroma updates its
+index when it is opened.
 
-- `writing`: one ingest into a collection at a time;
+- `writing`: one ingest per collection at a time;
 - `exclusive`: one process at a time opens Chroma's files or writes to them;
-- `shared`: shared by those who read an epoch, so that a rebuild does not take the files away amid a question.
+- `shared`: held by the readers of an epoch, so that a rebuild does not remove its files during a question.
 """
 
 import errno
@@ -31,12 +31,12 @@ _POLL_S: Final = 0.01
 
 @contextmanager
 def writing(directory: Path, *, wait_s: float = BUSY_AFTER_S) -> Iterator[None]:
-    """Hold the writer's lock of a collection, or raise StoreError `store_busy` after `wait_s` seconds."""
-    with _held(directory / WRITER_LOCK, wait_s=wait_s) as held:
+    """Hold the writer lock of a collection. Raises StoreError `store_busy` after `wait_s` seconds."""
+    with _acquired(directory / WRITER_LOCK, wait_s=wait_s) as held:
         if not held:
             raise busy(
                 f"another ingest is writing to {directory}",
-                hint="wait for it to end, or use another collection: streamrag ingest -c NAME PATH",
+                hint="wait until it ends, or use another collection: streamrag ingest -c NAME PATH",
             )
         yield
 
@@ -45,20 +45,20 @@ def writing(directory: Path, *, wait_s: float = BUSY_AFTER_S) -> Iterator[None]:
 def exclusive(file: Path, limit: TimeLimit | None = None) -> Iterator[None]:
     """Hold the lock `file` of a Chroma directory.
 
-    Raises StoreError: `store_busy`, or what `limit` raises if that is over before.
+    Raises StoreError `store_busy`, or the error of `limit` if it expires first.
     """
     with ExitStack() as stack:
-        # Who waits holds the turnstile meanwhile: else a writer would take the lock again before a reader notices.
-        with _held(file.with_suffix(".turnstile"), wait_s=_CHROMA_BUSY_AFTER_S, limit=limit) as is_next:
-            held = is_next and stack.enter_context(_held(file, wait_s=_CHROMA_BUSY_AFTER_S, limit=limit))
+        # Waiting processes hold the turnstile: otherwise a writer would retake the lock before a reader gets it.
+        with _acquired(file.with_suffix(".turnstile"), wait_s=_CHROMA_BUSY_AFTER_S, limit=limit) as is_next:
+            held = is_next and stack.enter_context(_acquired(file, wait_s=_CHROMA_BUSY_AFTER_S, limit=limit))
         if not held:
-            raise busy(f"another process holds {file}")
+            raise busy(f"another process has locked {file}")
         yield
 
 
 @contextmanager
 def shared(directory: Path) -> Iterator[None]:
-    """Keep the files in `directory` from being removed. Raises FileNotFoundError where there is none."""
+    """Protect the files in `directory` from removal. Raises FileNotFoundError if it does not exist."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -69,16 +69,16 @@ def shared(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def try_exclusive(directory: Path) -> Iterator[bool]:
-    """Whether nobody is `shared` the directory; nobody begins to inside the block."""
+    """True if no process holds the directory `shared`; then none can acquire it within the block."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        yield _locked(descriptor)
+        yield _try_lock(descriptor)
     finally:
         os.close(descriptor)
 
 
 def not_writable(directory: Path, why: OSError | str) -> StreamragError:
-    """The store's directory refuses a write: read-only, no space, no permission, or the system lacks something."""
+    """The error for a failed write to the store: read-only, no space, no permission, or a system limit."""
     if isinstance(why, OSError) and (refused := refusal(directory, why, writing=True)):
         return refused
     reason = why if isinstance(why, str) else why.strerror or str(why)
@@ -90,41 +90,42 @@ def not_writable(directory: Path, why: OSError | str) -> StreamragError:
 
 
 @contextmanager
-def _held(file: Path, *, wait_s: float, limit: TimeLimit | None = None) -> Iterator[bool]:
-    """Hold the lock, if that can be had within `wait_s` seconds. Raises what `limit` raises if that is over before.
+def _acquired(file: Path, *, wait_s: float, limit: TimeLimit | None = None) -> Iterator[bool]:
+    """Hold the lock if it can be acquired within `wait_s` seconds; yields whether it was. Raises the error of `limit`.
 
-    A process that may read and not write locks the file that is there; one that nobody ever wrote to needs no lock.
+    A process without write permission locks the existing file. If there is none, nothing was ever written, and no lock
+    is needed.
     """
-    until = time.monotonic() + wait_s
+    deadline = time.monotonic() + wait_s
     while True:
-        descriptor = _opened(file)
+        descriptor = _open_lock_file(file)
         if descriptor is None:
             yield True
             return
         try:
-            while not (held := _locked(descriptor)) and time.monotonic() < until:
+            while not (held := _try_lock(descriptor)) and time.monotonic() < deadline:
                 if limit is not None:
                     limit.check()
                 time.sleep(_POLL_S)
-            if not held or not file.parent.exists() or _is_still_there(file, descriptor):
+            if not held or not file.parent.exists() or _is_same_file(file, descriptor):
                 yield held and file.parent.exists()
                 return
         finally:
             os.close(descriptor)
 
 
-def _is_still_there(file: Path, descriptor: int) -> bool:
-    """False if the locked file was removed, with its collection: then the lock keeps nobody out."""
+def _is_same_file(file: Path, descriptor: int) -> bool:
+    """False if the locked file was removed with its collection, so that the lock is void."""
     try:
         return os.path.samestat(file.stat(), os.fstat(descriptor))
     except FileNotFoundError:
         return False
 
 
-def _opened(file: Path) -> int | None:
-    """None if the lock is not there and this process may not make it."""
+def _open_lock_file(file: Path) -> int | None:
+    """None if the lock file does not exist and this process may not create it."""
     try:
-        # It holds nothing: all who may read the store, as its directory says, may wait for the lock.
+        # The file is empty, and every user with access to the directory must be able to wait for the lock.
         return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
@@ -137,12 +138,12 @@ def _opened(file: Path) -> int | None:
         raise refusal(file, error) or not_writable(file.parent, error) from error
 
 
-def _locked(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
-        if error.errno != errno.EBADF:  # over NFS, where a file that is open to read cannot be locked
+        if error.errno != errno.EBADF:  # over NFS, where a file that is open for reading cannot be locked
             raise
     return True

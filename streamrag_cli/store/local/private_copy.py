@@ -1,8 +1,8 @@
-"""Private copies of what cannot be opened in place, for a store that this process may read and not write.
+"""Private copies of databases that cannot be opened in place because the store is read-only for this process.
 
-Neither SQLite in WAL mode nor Chroma can open a database without writing next to it. On a read-only mount or a full
-disk, or in another user's store, copies of the databases in the temporary directory are opened instead; a writable
-store costs two system calls. Copies that a killed process has left are removed by the next one that makes some.
+Neither SQLite in WAL mode nor Chroma can open a database without writing next to it. On a read-only mount, on a full
+disk, or in another user's store, copies in the temporary directory are opened instead. For a writable store this check
+takes two system calls. Copies left by a killed process are removed when the next copy is made.
 """
 
 import fcntl
@@ -19,28 +19,28 @@ from streamrag_cli.system_errors import refusal
 
 _PREFIX: Final = "streamrag-copy-"
 _ATTEMPTS: Final = 20
-_ROOM_BYTES: Final = 1 << 20
-"""What opening both databases may write: SQLite 32 kB, Chroma some pages."""
+_MIN_FREE_BYTES: Final = 1 << 20
+"""Space that opening both databases may need: 32 kB for SQLite, a few pages for Chroma."""
 _INDEX_MARKER: Final = "index_metadata.pickle"
 
 Stamp: TypeAlias = tuple[tuple[int, int, int] | None, ...]
 
 
-def may_write(file: Path) -> bool:
-    """Whether this process can change the file and put others next to it. False on a read-only mount or a full disk."""
-    return os.access(file.parent, os.W_OK | os.X_OK) and os.access(file, os.W_OK) and _has_room(file.parent)
+def is_writable(file: Path) -> bool:
+    """Whether this process can write to the file and create others next to it. False on a full disk."""
+    return os.access(file.parent, os.W_OK | os.X_OK) and os.access(file, os.W_OK) and _has_space(file.parent)
 
 
-def _has_room(directory: Path) -> bool:
+def _has_space(directory: Path) -> bool:
     try:
         disk = os.statvfs(directory)
     except OSError:
-        return True  # whoever opens the file learns what is wrong
-    return disk.f_bavail * disk.f_frsize >= _ROOM_BYTES
+        return True  # opening the file will report the error
+    return disk.f_bavail * disk.f_frsize >= _MIN_FREE_BYTES
 
 
 class PrivateCopy:
-    """A directory that is gone when it is closed. Raises StoreError if there is no place for it."""
+    """A temporary directory that is removed by `close`. Raises StoreError if it cannot be created."""
 
     def __init__(self) -> None:
         try:
@@ -48,15 +48,15 @@ class PrivateCopy:
             self.directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
         except OSError as error:
             place = Path(tempfile.gettempprefix() if isinstance(error, FileNotFoundError) else tempfile.gettempdir())
-            raise _no_place(place, error) from error
-        self._held = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(self._held, fcntl.LOCK_SH)
+            raise _cannot_copy(place, error) from error
+        self._locked = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(self._locked, fcntl.LOCK_SH)
 
     def close(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)
-        os.close(self._held)
+        os.close(self._locked)
 
-    def take(self, *files: Path) -> None:
+    def add(self, *files: Path) -> None:
         """Copy the files that exist into the directory. Raises OSError."""
         for file in files:
             with suppress(FileNotFoundError):
@@ -68,25 +68,25 @@ class PrivateCopy:
                 with (self.directory / file.name).open("wb") as target:
                     shutil.copyfileobj(source, target, 1 << 20)
             except OSError as error:
-                raise _no_place(self.directory.parent, error) from error
+                raise _cannot_copy(self.directory.parent, error) from error
 
     def link_indexes(self, vectors: Path) -> None:
-        """Have Chroma find the indexes that are saved in `vectors`; a small one is not, and is made in memory."""
+        """Link the indexes saved in `vectors`. Small indexes are not saved; Chroma builds them in memory."""
         for each in os.scandir(vectors):
             if each.is_dir() and os.path.exists(os.path.join(each.path, _INDEX_MARKER)):  # noqa: PTH110, PTH118
                 (self.directory / each.name).symlink_to(os.path.abspath(each.path))  # noqa: PTH100
 
 
-def copied_database(file: Path) -> tuple[PrivateCopy, Stamp]:
-    """A consistent copy of an SQLite database in WAL mode, and the stamp it had. Raises OSError and StoreError.
+def copy_database(file: Path) -> tuple[PrivateCopy, Stamp]:
+    """A consistent copy of an SQLite database in WAL mode, and its stamp. Raises OSError and StoreError.
 
-    Whoever writes to it creates or changes its log first: a copy made while neither changed is of one state.
+    Every write creates or changes the WAL first, so a copy during which neither file changed is consistent.
     """
     for _ in range(_ATTEMPTS):
         before = stamp_of(file)
         copy = PrivateCopy()
         try:
-            copy.take(file, _log_of(file))
+            copy.add(file, _log_of(file))
         except BaseException:
             copy.close()
             raise
@@ -97,7 +97,7 @@ def copied_database(file: Path) -> tuple[PrivateCopy, Stamp]:
 
 
 def stamp_of(file: Path) -> Stamp:
-    """Changes whenever the database does."""
+    """A value that changes whenever the database does."""
     return tuple(map(_stamp, (file, _log_of(file))))
 
 
@@ -114,25 +114,25 @@ def _log_of(file: Path) -> Path:
 
 
 def _remove_abandoned() -> None:
-    """Copies whose process has ended; the lock on each tells."""
+    """Remove copies whose process has ended, which are those without a lock."""
     for each in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with suppress(OSError):
             if each.stat(follow_symlinks=False).st_uid != os.geteuid():
                 continue
-            held = os.open(each, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(each, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(each, ignore_errors=True)
             finally:
-                os.close(held)
+                os.close(descriptor)
 
 
-def _no_place(place: Path, error: OSError) -> StoreError:
+def _cannot_copy(place: Path, error: OSError) -> StoreError:
     refused = refusal(place, error, writing=True, keeper="the temporary directory")
     if refused and refused.code in {"too_many_open_files", "out_of_memory"}:
         raise refused from error
     return StoreError(
-        f"a store that cannot be written is opened by way of a copy, and {place} has no place for it: {error.strerror}",
+        f"cannot copy the read-only store to {place}: {error.strerror}",
         code="store_not_writable",
-        hint="name a directory with room for it: export TMPDIR=DIR",
+        hint="choose a directory with enough space: export TMPDIR=DIR",
     )

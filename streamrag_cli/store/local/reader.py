@@ -1,4 +1,4 @@
-"""A collection, open for reading."""
+"""A local collection, open for reading."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -21,42 +21,43 @@ from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.store.stemming import MOST_WORDS, match_expression, rarest_words, stems
 from streamrag_cli.store.time_limit import TimeLimit
 
-_WORTH_A_THREAD: Final = 5_000
-"""Chunks from which on it takes longer to search for a vector than to start a thread."""
+_MIN_CHUNKS_FOR_THREAD: Final = 5_000
+"""From this number of chunks, a vector search takes longer than starting a thread."""
 
 
 class CollectionReader:
-    """Finds chunks; never sees half a document and notices what another process ingests.
+    """Finds chunks. Never sees incomplete documents, and picks up changes by other processes.
 
-    Wrap what belongs to one question in `reading()`: it reopens the files if they have changed. Any number of threads
-    may read at once, each its own snapshot. Raises StoreError: `store_missing`, `store_empty`, `store_damaged`.
+    Run all reads of one question within `snapshot()`, which reopens the files if they have changed. Any number of
+    threads can read concurrently, each from its own snapshot. Raises StoreError: `store_missing`, `store_empty`,
+    `store_damaged`.
     """
 
     def __init__(self, store: Path, collection: str) -> None:
         self._layout = Layout(store, collection)
-        self._lock = Lock()  # held to look up the epoch and to open one, never during a search
+        self._lock = Lock()  # held to look up and open an epoch, never during a search
         self._epoch: OpenEpoch | None = None
         self._catalog: tuple[OpenEpoch, Catalog] | None = None
-        self._mine = local()
+        self._thread_state = local()
         self._counted: tuple[tuple[str, int], Counts] | None = None
 
     @contextmanager
-    def reading(self, limit: TimeLimit | None = None) -> Iterator[None]:
+    def snapshot(self, limit: TimeLimit | None = None) -> Iterator[None]:
         with self._session(limit):
             yield
 
     @property
-    def is_ready(self) -> bool:
-        """Whether Chroma is open; it may have to be opened again all the same."""
+    def is_prepared(self) -> bool:
+        """Whether Chroma is open. It must still be reopened if the collection has changed."""
         return self._epoch is not None and self._epoch.has_open_vectors
 
-    def get_ready(self, limit: TimeLimit | None = None) -> None:
-        """Open Chroma, 0.6 s in a fresh process, which the first search would do otherwise."""
+    def prepare(self, limit: TimeLimit | None = None) -> None:
+        """Open Chroma before the first search needs it: 0.6 s in a new process."""
         with self._session(limit) as session:
             session.vectors()
 
     def close(self) -> None:
-        """Let go of the files; a reading in another thread keeps them until its end."""
+        """Close the files. Snapshots in other threads keep them open until they end."""
         with self._lock:
             epoch, self._epoch = self._epoch, None
             catalog, self._catalog = self._catalog, None
@@ -67,11 +68,11 @@ class CollectionReader:
 
     @property
     def catalog(self) -> Catalog:
-        """This thread's snapshot, or outside `reading()` a connection without one."""
-        mine: _Session | None = getattr(self._mine, "session", None)
-        if mine is not None:
-            return mine.catalog
-        epoch = self._entered()
+        """The catalog of this thread's snapshot; outside `snapshot()`, a connection without a snapshot."""
+        session: _Session | None = getattr(self._thread_state, "session", None)
+        if session is not None:
+            return session.catalog
+        epoch = self._enter_epoch()
         epoch.leave()
         with self._lock:
             if self._catalog is None or self._catalog[0] is not epoch or self._catalog[1].is_outdated():
@@ -86,7 +87,7 @@ class CollectionReader:
             return session.catalog.meta("embedding") or ""
 
     def counts(self) -> Counts:
-        # Counting reads an index from end to end, and every change of it raises the generation.
+        # Counting scans a whole index; every change increments the generation.
         with self._session() as session:
             state = session.epoch.name, session.generation
             counted = self._counted
@@ -98,17 +99,17 @@ class CollectionReader:
         with self._session() as session:
             return session.catalog.chunks(chunk_ids)
 
-    def found_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
+    def require_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
         with self._session() as session:
-            found = session.catalog.chunks(chunk_ids)
-            if len(found) < len(set(chunk_ids)):
-                why = f"{len(chunk_ids) - len(found)} chunks that its index names are not in it"
+            chunks = session.catalog.chunks(chunk_ids)
+            if len(chunks) < len(set(chunk_ids)):
+                why = f"{len(chunk_ids) - len(chunks)} chunks listed in its index are missing"
                 raise damaged_catalog(session.epoch.catalog_file, why)
-        return [found[chunk_id] for chunk_id in chunk_ids]
+        return [chunks[chunk_id] for chunk_id in chunk_ids]
 
-    def known(self, chunk_ids: Iterable[str]) -> set[str]:
+    def existing(self, chunk_ids: Iterable[str]) -> set[str]:
         with self._session() as session:
-            return session.catalog.known(chunk_ids)
+            return session.catalog.existing(chunk_ids)
 
     def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
         with self._session() as session:
@@ -123,9 +124,9 @@ class CollectionReader:
             return session.vectors().nearest(vector, limit)
 
     def search_both(self, words: Sequence[str], vector: FloatArray, limit: int) -> tuple[ScoredIds, ScoredIds]:
-        """`search_text` and `nearest`, in a large collection at the same time: neither holds the GIL."""
+        """`search_text` and `nearest`; in a large collection concurrently, because neither holds the GIL."""
         with self._session() as session:
-            if self.counts().chunks < _WORTH_A_THREAD:
+            if self.counts().chunks < _MIN_CHUNKS_FOR_THREAD:
                 return session.search_text(words, limit), session.vectors().nearest(vector, limit)
             with ThreadPoolExecutor(1, thread_name_prefix="nearest") as pool:
                 nearest = pool.submit(session.vectors().nearest, vector, limit)
@@ -133,11 +134,11 @@ class CollectionReader:
 
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
         with self._session() as session:
-            found = session.vectors().cosines(vector, ids)
-            lost = session.catalog.known(set(ids).difference(found)) if len(found) < len(ids) else ()
+            cosines = session.vectors().cosines(vector, ids)
+            lost = session.catalog.existing(set(ids).difference(cosines)) if len(cosines) < len(ids) else ()
             if lost:
                 session.raise_damaged(f"{len(lost)} of {len(ids)} vectors cannot be read")
-        return found
+        return cosines
 
     def token_states(self, ids: Collection[str]) -> dict[str, bytes]:
         with self._session() as session:
@@ -147,34 +148,34 @@ class CollectionReader:
         import numpy as np
 
         with self._session() as session:
-            found = session.vectors().get(ids)
-            if lost := [each for each in ids if each not in found]:
+            vectors = session.vectors().get(ids)
+            if lost := [each for each in ids if each not in vectors]:
                 session.raise_damaged(f"{len(lost)} of {len(ids)} vectors cannot be read")
-                raise busy(f"an ingest is changing {self._layout.directory}", hint="wait for it to end, and try again")
-        return np.array([found[each] for each in ids], dtype=np.float32)
+                raise busy(f"an ingest is changing {self._layout.directory}", hint="wait until it ends, then try again")
+        return np.array([vectors[each] for each in ids], dtype=np.float32)
 
     @contextmanager
     def _session(self, limit: TimeLimit | None = None) -> "Iterator[_Session]":
-        """This thread's reading, or one of its own if it has none."""
-        mine: _Session | None = getattr(self._mine, "session", None)
-        if mine is not None:
-            yield mine
+        """This thread's session, or a new one if it has none."""
+        session: _Session | None = getattr(self._thread_state, "session", None)
+        if session is not None:
+            yield session
             return
-        epoch = self._entered()
+        epoch = self._enter_epoch()
         try:
             with epoch.snapshot(limit) as catalog, ExitStack() as stack:
-                self._mine.session = _Session(self._layout, epoch, catalog, stack, limit)
+                self._thread_state.session = _Session(self._layout, epoch, catalog, stack, limit)
                 try:
-                    yield self._mine.session
+                    yield self._thread_state.session
                 finally:
-                    self._mine.session = None
+                    self._thread_state.session = None
         finally:
             epoch.leave()
 
-    def _entered(self) -> OpenEpoch:
-        """The epoch that counts now, open and in use until `leave`."""
+    def _enter_epoch(self) -> OpenEpoch:
+        """Open and return the active epoch, in use until `leave`."""
         with self._lock:
-            name = self._current_epoch()
+            name = self._active_epoch()
             while self._epoch is None or self._epoch.name != name or not self._epoch.enter():
                 outdated, self._epoch = self._epoch, None
                 if outdated is not None:
@@ -182,28 +183,28 @@ class CollectionReader:
                 try:
                     self._epoch = OpenEpoch(self._layout, name)
                 except StreamragError:
-                    # A rebuild may have ended, and removed the epoch, since it was looked up.
-                    if self._current_epoch() == name:
+                    # A rebuild may have replaced and removed the epoch since the lookup.
+                    if self._active_epoch() == name:
                         raise
-                    name = self._current_epoch()
+                    name = self._active_epoch()
             return self._epoch
 
-    def _current_epoch(self) -> str:
-        current = self._layout.current()
-        if current is None:
+    def _active_epoch(self) -> str:
+        active = self._layout.active_epoch()
+        if active is None:
             raise missing_collection(self._layout.store, self._layout.collection)
-        return current.epoch
+        return active.epoch
 
 
 class _Session:
-    """One thread's reading: a snapshot, and Chroma once it is asked for."""
+    """The reads of one thread: a snapshot of the catalog, and Chroma if it is needed."""
 
     def __init__(
         self, layout: Layout, epoch: OpenEpoch, catalog: Catalog, stack: ExitStack, limit: TimeLimit | None
     ) -> None:
         self.epoch = epoch
         self.catalog = catalog
-        self.generation = catalog.generation  # also the snapshot's first read, which fixes what it sees
+        self.generation = catalog.generation  # also the first read, which fixes the state of the snapshot
         self._layout = layout
         self._stack = stack
         self._limit = limit
@@ -211,9 +212,9 @@ class _Session:
         self._frequencies: dict[str, int] = {}
 
     def vectors(self) -> Vectors:
-        """Chroma; it is slow to open and not every reading needs it."""
+        """The Chroma collection, opened at the first call because opening it is slow."""
         if self._vectors is None:
-            shared = self.epoch.vectors(self.generation, self._opened_vectors, self._limit)
+            shared = self.epoch.vectors(self.generation, self._open_vectors, self._limit)
             self._vectors = self._stack.enter_context(shared)
         if self._limit is not None:
             self._limit.check()
@@ -226,34 +227,34 @@ class _Session:
         return self.catalog.search_text(matches, limit)
 
     def _weights(self, words: Sequence[str]) -> dict[str, int]:
-        """The words to look for, as they were given. A word that the index splits is looked for as a phrase."""
-        given = list(dict.fromkeys(words))
-        phrases = dict(zip(given, map(tuple, stems(given, are_separate=True)), strict=True))
+        """The words to search for, unstemmed, with their weights. A word that the index splits becomes a phrase."""
+        distinct = list(dict.fromkeys(words))
+        phrases = dict(zip(distinct, map(tuple, stems(distinct, are_separate=True)), strict=True))
         if any(len(phrase) > MOST_WORDS for phrase in phrases.values()):
             return self._weights([part for word in words for part in word.split("_")])
-        asked = Counter(phrase for word in words if (phrase := phrases[word]))
-        frequencies = self.document_frequencies(stem for phrase in asked for stem in phrase)
-        chosen = rarest_words(asked, {phrase: min(frequencies[stem] for stem in phrase) for phrase in asked})
+        counts = Counter(phrase for word in words if (phrase := phrases[word]))
+        frequencies = self.document_frequencies(stem for phrase in counts for stem in phrase)
+        chosen = rarest_words(counts, {phrase: min(frequencies[stem] for stem in phrase) for phrase in counts})
         first = {phrase: word for word, phrase in reversed(phrases.items())}
         return {first[phrase]: weight for phrase, weight in chosen.items()}
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
-        # Counting reads all that the index has of a term, and a question needs it twice.
-        wanted = list(dict.fromkeys(terms))
-        unknown = [term for term in wanted if term not in self._frequencies]
+        # Cached, because counting reads all index entries of a term, and a question needs it twice.
+        distinct = list(dict.fromkeys(terms))
+        unknown = [term for term in distinct if term not in self._frequencies]
         self._frequencies |= self.catalog.document_frequencies(unknown)
-        return {term: self._frequencies[term] for term in wanted}
+        return {term: self._frequencies[term] for term in distinct}
 
-    def _opened_vectors(self) -> Vectors:
+    def _open_vectors(self) -> Vectors:
         directory = self.epoch.vectors_directory
         if not index_fingerprint.are_unchanged(self.catalog, directory):
-            self.raise_damaged("its index files are not those that were written")
+            self.raise_damaged("its index files have changed since they were written")
         vectors = Vectors(directory, self._layout.collection, self._limit)
         try:
-            # A writer adds vectors before their chunks and deletes them after, so there are never too few.
-            found, expected = vectors.count(), self.catalog.counts().chunks
-            if found < expected:
-                self.raise_damaged(f"it holds {found} of {expected} vectors")
+            # A writer adds vectors before their chunks and deletes them afterwards, so there are never too few.
+            count, expected = vectors.count(), self.catalog.counts().chunks
+            if count < expected:
+                self.raise_damaged(f"it has only {count} of {expected} vectors")
         except BaseException:
             vectors.close()
             raise
@@ -262,7 +263,7 @@ class _Session:
     def raise_damaged(self, why: str) -> None:
         """Raise `store_damaged`, unless an ingest has changed the vectors since this snapshot was taken."""
         with closing(Catalog(self.epoch.catalog_file)) as now:
-            if now.generation == self.generation and index_fingerprint.noted(now) == index_fingerprint.noted(
+            if now.generation == self.generation and index_fingerprint.recorded(now) == index_fingerprint.recorded(
                 self.catalog
             ):
                 raise damaged_vectors(self.epoch.vectors_directory, why)

@@ -1,5 +1,5 @@
--- The catalog of one collection: what was ingested, the chunks. Their full-text index is in full_text.sql.
--- Vectors live in Chroma under chunks.chunk_id.
+-- The catalog of one collection: documents and chunks. The full-text index is in full_text.sql.
+-- Chroma stores the vector of each chunk under chunks.chunk_id.
 
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
@@ -38,17 +38,17 @@ CREATE TABLE chunks (
     line_end    INTEGER,
     char_start  INTEGER NOT NULL,
     char_end    INTEGER NOT NULL,
-    checksum    INTEGER NOT NULL  -- of all that is shown of it: SQLite does not notice a changed letter
+    checksum    INTEGER NOT NULL  -- of all displayed columns: SQLite does not detect a changed letter
 );
 CREATE INDEX chunks_of_document ON chunks (document_id, ordinal);
 
--- One bit for each dimension of the state of each token, for late interaction. Apart from the chunks, as few are read.
+-- One bit per dimension and token, for late interaction. In a separate table, because few of them are read.
 CREATE TABLE token_states (
     id    INTEGER PRIMARY KEY REFERENCES chunks (id) ON DELETE CASCADE,
     signs BLOB NOT NULL
 );
 
--- Vectors that may be in Chroma though no chunk has them: being written, or about to be deleted.
+-- Pending vectors, which may be in Chroma without a chunk: being written, or about to be deleted.
 CREATE TABLE vectors_in_doubt (
     chunk_id TEXT PRIMARY KEY
 ) WITHOUT ROWID;

@@ -1,4 +1,4 @@
-"""A directory of collections. Methods import what they need, so that handling an address stays cheap."""
+"""The store in a local directory. Methods import what they need, so that parsing an address stays fast."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from streamrag_cli.store.backend import CollectionStatus, DiskSpace, IntegrityReport
     from streamrag_cli.store.interface import Manifest, Reader, Writer
 
-_NO_ROOM_BYTES: Final = 20_000_000
+_MIN_FREE_BYTES: Final = 20_000_000
 
 
 class LocalStore:
@@ -63,19 +63,19 @@ class LocalStore:
         from streamrag_cli.store.local.layout import Layout
 
         layout = Layout(self._directory, collection)
-        current = layout.current()
-        if current is None:
+        active = layout.active_epoch()
+        if active is None:
             yield None
             return
-        with closing(Catalog(layout.catalog(current.epoch))) as catalog:
+        with closing(Catalog(layout.catalog(active.epoch))) as catalog:
             yield catalog
 
     def roots(self, collection: str) -> list[str]:
-        """They are known even if the catalog is damaged."""
+        """Works even if the catalog is damaged."""
         from streamrag_cli.store.local.layout import Layout
 
-        current = Layout(self._directory, collection).current()
-        return list(current.roots) if current else []
+        active = Layout(self._directory, collection).active_epoch()
+        return list(active.roots) if active else []
 
     def remove(self, collection: str) -> None:
         from streamrag_cli.store.local.writer import remove_collection
@@ -101,7 +101,7 @@ class LocalStore:
         directory = Layout(self._directory, collection).directory
         with self.manifest(collection) as manifest:
             if manifest is None:
-                raise StoreError(f"{directory} vanished", code="store_missing", hint="streamrag ingest PATH")
+                raise StoreError(f"{directory} no longer exists", code="store_missing", hint="streamrag ingest PATH")
             return CollectionStatus.of(collection, manifest, size_bytes=_size_bytes(directory))
 
     def check_integrity(self, collection: str, *, full: bool = False) -> "IntegrityReport":
@@ -115,16 +115,16 @@ class LocalStore:
         from streamrag_cli.store.backend import DiskSpace
         from streamrag_cli.store.local.lock import not_writable
 
-        there = next(each for each in (self._directory, *self._directory.parents) if not is_missing(each))
+        existing = next(each for each in (self._directory, *self._directory.parents) if not is_missing(each))
         space = DiskSpace(
-            place=str(there),
-            free_bytes=shutil.disk_usage(there).free,
-            is_writable=os.access(there, os.W_OK | os.X_OK),
+            place=str(existing),
+            free_bytes=shutil.disk_usage(existing).free,
+            is_writable=os.access(existing, os.W_OK | os.X_OK),
         )
         if not space.is_writable and not self.collections():
-            raise not_writable(there, "it is read-only for this user")
-        if space.is_writable and space.free_bytes < _NO_ROOM_BYTES:
-            raise not_writable(there, f"the disk is full ({space.free})")
+            raise not_writable(existing, "it is read-only for this user")
+        if space.is_writable and space.free_bytes < _MIN_FREE_BYTES:
+            raise not_writable(existing, f"the disk is full ({space.free})")
         return space
 
     @contextmanager
@@ -133,7 +133,7 @@ class LocalStore:
 
 
 def _size_bytes(directory: Path) -> int:
-    """Of all files at or below `directory`, without those that another process removes at the same time."""
+    """The total size of all files below `directory`. Ignores files that another process removes meanwhile."""
     size_bytes = 0
     for parent, _, names in os.walk(directory):
         for name in names:

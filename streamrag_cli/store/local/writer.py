@@ -1,15 +1,15 @@
-"""A collection, open for writing.
+"""A local collection, open for writing.
 
-The order of the writes is what makes it safe to be killed between any two of them:
+The order of the writes makes it safe to kill the process between any two of them:
 
-1. catalog: note the new vectors as in doubt
+1. catalog: mark the new vectors as pending
 2. Chroma:  add the new vectors
-3. catalog: in one transaction, replace the documents, clear the doubt, note the former vectors as in doubt
+3. catalog: in one transaction, replace the documents, clear the new vectors, mark the former vectors as pending
 4. Chroma:  delete the former vectors
-5. catalog: clear that doubt
+5. catalog: clear the former vectors
 
-A reader follows the catalog, so it sees step 3 or nothing. The next writer looks at what is in doubt and
-puts Chroma in line with the catalog.
+Readers follow the catalog, so they see the state before or after step 3. The next writer syncs Chroma with the catalog
+if any vectors are pending.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -24,12 +24,13 @@ from streamrag_cli.store.interface import (
     EmbeddedPassages,
     FloatArray,
     WrittenDocument,
-    another_embedding,
-    vectors_made_with,
+    bound_embedding,
+    dimension_mismatch,
+    embedding_mismatch,
 )
 from streamrag_cli.store.local import index_fingerprint
 from streamrag_cli.store.local.catalog import Catalog
-from streamrag_cli.store.local.compaction import compact_if_worthwhile, note_dropped
+from streamrag_cli.store.local.compaction import compact_if_worthwhile, count_deleted
 from streamrag_cli.store.local.index_fingerprint import damaged_vectors
 from streamrag_cli.store.local.layout import ActiveEpoch, Layout
 from streamrag_cli.store.local.lock import not_writable, writing
@@ -40,30 +41,30 @@ from streamrag_cli.store.local.vectors import WritableVectors
 def open_for_writing(
     store: Path, collection: str, *, embedding: str, rebuild: bool = False
 ) -> "Iterator[CollectionWriter]":
-    """As `Store.writer`: with `rebuild` into a new epoch."""
+    """Like `Store.writer`. With `rebuild`, writes go to a new epoch."""
     layout = Layout(store, collection)
-    with _refusals(store):
+    with _translate_os_errors(store):
         layout.make()
     with writing(layout.directory):
-        with _refusals(store):
+        with _translate_os_errors(store):
             writer = CollectionWriter(layout, embedding=embedding, rebuild=rebuild)
         try:
             yield writer
-            with _refusals(store):
+            with _translate_os_errors(store):
                 writer.finish()
         finally:
             writer.close()
 
 
 def remove_collection(store: Path, collection: str) -> None:
-    """Remove a collection with everything in it; it is gone in one step, and then its files. Raises StoreError."""
+    """Deactivate a collection in one step, then delete its files. Raises StoreError."""
     layout = Layout(store, collection)
-    with _refusals(store), writing(layout.directory):
+    with _translate_os_errors(store), writing(layout.directory):
         layout.remove()
 
 
 @contextmanager
-def _refusals(store: Path) -> Iterator[None]:
+def _translate_os_errors(store: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -71,20 +72,20 @@ def _refusals(store: Path) -> Iterator[None]:
 
 
 class CollectionWriter:
-    """The one writer of a collection; made by `open_for_writing`."""
+    """The only writer of a collection; created by `open_for_writing`."""
 
     def __init__(self, layout: Layout, *, embedding: str, rebuild: bool) -> None:
         self._layout = layout
         self._rebuild = rebuild
-        current = None if rebuild else layout.current()
-        self._epoch = current.epoch if current else layout.new_epoch()
+        active = None if rebuild else layout.active_epoch()
+        self._epoch = active.epoch if active else layout.new_epoch()
         self._vectors: WritableVectors | None = None
         self._changed = rebuild
-        self._catalog = Catalog(layout.catalog(self._epoch), write=True, create=current is None)
+        self._catalog = Catalog(layout.catalog(self._epoch), write=True, create=active is None)
         try:
-            self._claim(embedding)
+            self._bind_embedding(embedding)
             self._check_files()
-            if current is None and not rebuild:
+            if active is None and not rebuild:
                 layout.activate(ActiveEpoch(epoch=self._epoch, roots=()))
         except BaseException:
             self._catalog.close()
@@ -92,23 +93,23 @@ class CollectionWriter:
         self._remove_orphans()
 
     def _remove_orphans(self) -> None:
-        """Remove the epochs that interrupted rebuilds have left; where it cannot be told which one counts, none."""
+        """Remove the epochs of interrupted rebuilds; none if the active epoch cannot be determined."""
         with suppress(StoreError):
-            current = self._layout.current()
-            self._layout.remove_epochs_but(self._epoch, *([current.epoch] if current else []))
+            active = self._layout.active_epoch()
+            self._layout.remove_other_epochs(self._epoch, *([active.epoch] if active else []))
 
-    def _claim(self, embedding: str) -> None:
-        made_with = vectors_made_with(self._catalog)
+    def _bind_embedding(self, embedding: str) -> None:
+        made_with = bound_embedding(self._catalog)
         if made_with is None:
             self._catalog.set_meta("embedding", embedding)
         elif made_with != embedding:
-            raise another_embedding(self._layout.collection, made_with=made_with, asked=embedding)
+            raise embedding_mismatch(self._layout.collection, stored=made_with, requested=embedding)
 
     def _check_files(self) -> None:
-        """Refuse index files that changed since a clean end: what is written now would pass them off as sound."""
+        """Reject index files that changed since the last clean end: a write now would record them as intact."""
         directory = self._layout.vectors(self._epoch)
         if not index_fingerprint.are_unchanged(self._catalog, directory):
-            raise damaged_vectors(directory, "its index files are not those that were written")
+            raise damaged_vectors(directory, "its index files have changed since they were written")
 
     def close(self) -> None:
         if self._vectors is not None:
@@ -120,38 +121,38 @@ class CollectionWriter:
         return self._catalog
 
     def repair(self, embed: Embed) -> int:
-        """Put Chroma in line with the catalog after an interrupted run; return how many vectors it took.
+        """Sync Chroma with the catalog after an interrupted run. Return how many vectors were added or removed.
 
-        `embed` makes vectors anew from the catalog's own text where they are missing.
+        Missing vectors are made with `embed` from the text in the catalog.
         """
         expected = self._catalog.counts().chunks
-        doubted = self._catalog.pending()
+        pending = self._catalog.pending()
         ended_cleanly = index_fingerprint.are_recorded(self._catalog)
-        if not doubted and (ended_cleanly or not expected or self._open_vectors().count() == expected):
+        if not pending and (ended_cleanly or not expected or self._open_vectors().count() == expected):
             return 0
         self._begin_change()
-        there, wanted = self._open_vectors().ids(), self._catalog.chunk_ids()
-        self._open_vectors().delete(sorted(there - wanted))
-        missing = sorted(wanted - there)
+        vector_ids, chunk_ids = self._open_vectors().ids(), self._catalog.chunk_ids()
+        self._open_vectors().delete(sorted(vector_ids - chunk_ids))
+        missing = sorted(chunk_ids - vector_ids)
         for start in range(0, len(missing), 256):
             stored = list(self._catalog.chunks(missing[start : start + 256]).values())
             chunks = [each.chunk for each in stored]
             self._add_vectors([each.source for each in stored], chunks, embed([each.text_to_embed for each in chunks]))
-        self._catalog.clear_pending(doubted)
-        self._catalog.raise_generation()
-        return len(there ^ wanted)
+        self._catalog.clear_pending(pending)
+        self._catalog.increment_generation()
+        return len(vector_ids ^ chunk_ids)
 
-    def get_ready(self) -> None:
-        """Open Chroma, about 0.7 s in a fresh process, so that the first `write` need not."""
+    def prepare(self) -> None:
+        """Open Chroma before the first `write` needs it: about 0.7 s in a new process."""
         if self._vectors is None:
             self._begin_change()  # opening it may change its files
             self._open_vectors()
 
     def vectors(self, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
-        known = self._catalog.known(chunk_ids)
+        known = self._catalog.existing(chunk_ids)
         if not known:
             return {}
-        self.get_ready()
+        self.prepare()
         return self._open_vectors().get(sorted(known))
 
     def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
@@ -174,9 +175,9 @@ class CollectionWriter:
             self._catalog.clear_pending(new)
             former -= set(new)
             self._catalog.mark_pending(former)
-            note_dropped(self._catalog, len(former))
-            self._catalog.raise_generation()
-        self._drop_vectors(former)
+            count_deleted(self._catalog, len(former))
+            self._catalog.increment_generation()
+        self._delete_vectors(former)
 
     def remove(self, paths: Iterable[str]) -> None:
         self._begin_change()
@@ -185,9 +186,9 @@ class CollectionWriter:
             for path in paths:
                 former |= self._catalog.remove(path)
             self._catalog.mark_pending(former)
-            note_dropped(self._catalog, len(former))
-            self._catalog.raise_generation()
-        self._drop_vectors(former)
+            count_deleted(self._catalog, len(former))
+            self._catalog.increment_generation()
+        self._delete_vectors(former)
 
     def touch(self, records: Iterable[DocumentRecord]) -> None:
         with self._catalog.transaction():
@@ -198,35 +199,35 @@ class CollectionWriter:
         with self._catalog.transaction():
             for root in roots:
                 self._catalog.add_root(root)
-        self._note_roots()
+        self._save_roots()
 
     def remove_roots(self, roots: Iterable[str]) -> None:
         with self._catalog.transaction():
             self._catalog.remove_roots(roots)
-        self._note_roots()
+        self._save_roots()
 
-    def _note_roots(self) -> None:
-        """Have the roots known where a rebuild looks for them, though this run may be broken off."""
-        roots = tuple(self._catalog.roots())
-        if not self._rebuild and self._layout.current() != (current := ActiveEpoch(epoch=self._epoch, roots=roots)):
-            self._layout.activate(current)
+    def _save_roots(self) -> None:
+        """Save the roots where a rebuild looks for them, because this run may be interrupted."""
+        active = ActiveEpoch(epoch=self._epoch, roots=tuple(self._catalog.roots()))
+        if not self._rebuild and self._layout.active_epoch() != active:
+            self._layout.activate(active)
 
     def finish(self) -> None:
-        """A clean end: note the state of the index files and, after a rebuild, let the new epoch count."""
+        """End cleanly: record the state of the index files and, after a rebuild, activate the new epoch."""
         if self._vectors is not None:
             self._vectors.close()
             self._vectors = None
         if self._changed:
-            index_fingerprint.note(self._catalog, self._layout.vectors(self._epoch))
+            index_fingerprint.record(self._catalog, self._layout.vectors(self._epoch))
         self._catalog.set_meta("last_ingest", datetime.now(UTC).isoformat(timespec="seconds"))
         if self._rebuild:
             self._layout.activate(ActiveEpoch(epoch=self._epoch, roots=tuple(self._catalog.roots())))
-            self._layout.remove_epochs_but(self._epoch)
+            self._layout.remove_other_epochs(self._epoch)
         compact_if_worthwhile(self._catalog, self._layout.vectors(self._epoch))
 
     def _begin_change(self) -> None:
         self._changed = True
-        index_fingerprint.forget(self._catalog)
+        index_fingerprint.clear(self._catalog)
 
     def _check_dimension(self, vectors: FloatArray) -> None:
         known = self._catalog.meta("dimension")
@@ -234,9 +235,7 @@ class CollectionWriter:
         if known is None and len(vectors):
             self._catalog.set_meta("dimension", dimension)
         elif len(vectors) and known != dimension:
-            raise another_embedding(
-                self._layout.collection, made_with=f"{known} dimensions", asked=f"{dimension} dimensions"
-            )
+            raise dimension_mismatch(self._layout.collection, stored=str(known), returned=int(dimension))
 
     def _add_vectors(self, sources: Sequence[str], chunks: Sequence[Chunk], vectors: FloatArray) -> None:
         if not chunks:
@@ -245,21 +244,21 @@ class CollectionWriter:
         texts = [chunk.text_to_embed for chunk in chunks]
         self._open_vectors().add([chunk.id for chunk in chunks], texts, metadatas, vectors)
 
-    def _drop_vectors(self, former: set[str]) -> None:
+    def _delete_vectors(self, former: set[str]) -> None:
         if former:
             self._open_vectors().delete(sorted(former))
             self._catalog.clear_pending(former)
 
     def _open_vectors(self) -> WritableVectors:
         if self._vectors is None:
-            empty = not self._catalog.counts().chunks  # else it was there, and if it is not now, that is damage
+            empty = not self._catalog.counts().chunks  # otherwise a missing collection is damage
             self._vectors = WritableVectors(self._layout.vectors(self._epoch), self._layout.collection, create=empty)
         return self._vectors
 
 
 def _metadata(source: str, chunk: Chunk) -> dict[str, str | int]:
-    """What a foreign LangChain program sees of a chunk; Chroma takes no None."""
-    found = {
+    """The metadata that other LangChain programs see. Chroma does not accept None."""
+    values = {
         "source": source,
         "title": chunk.title,
         "page": chunk.page,
@@ -268,4 +267,4 @@ def _metadata(source: str, chunk: Chunk) -> dict[str, str | int]:
         "char_start": chunk.char_start,
         "char_end": chunk.char_end,
     }
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in values.items() if value is not None}

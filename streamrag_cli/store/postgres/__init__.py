@@ -1,4 +1,4 @@
-"""The same store in PostgreSQL with pgvector: for many servers, many writers and more chunks than one machine likes."""
+"""The backend for PostgreSQL with pgvector: for many servers, many writers and large collections."""
 
 from streamrag_cli.store.postgres.store import PostgresStore as Store
 

@@ -1,6 +1,6 @@
-"""Where a PostgreSQL database is, and which of its schemas.
+"""Addresses of stores in PostgreSQL: a database and a schema.
 
-A database's address may hold a password. Whatever shows or logs an address shows `str` of it, which has none.
+An address may contain a password. Messages and logs must show `str` of an address, which masks it.
 """
 
 import re
@@ -15,9 +15,9 @@ _SCHEMA_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 class PostgresUrl(StoreUrl):
-    """`postgresql://USER:PASSWORD@HOST/DATABASE?schema=NAME`, with any parameter that libpq knows.
+    """`postgresql://USER:PASSWORD@HOST/DATABASE?schema=NAME`, with any parameter of libpq.
 
-    `url` is what libpq takes, password and all; `schema` is where the tables are. Raises ValueError.
+    `url` is the address for libpq, including the password; `schema` contains the tables. Raises ValueError.
     """
 
     __slots__ = ("schema", "url")
@@ -26,30 +26,30 @@ class PostgresUrl(StoreUrl):
     def __init__(self, raw: str) -> None:
         parts = urlsplit(raw)
         if parts.scheme not in _SCHEMES:
-            raise ValueError("must begin with postgresql://")
-        given = parse_qsl(parts.query, keep_blank_values=True)
-        schemas = [value for name, value in given if name == "schema"]
+            raise ValueError("must start with postgresql://")
+        parameters = parse_qsl(parts.query, keep_blank_values=True)
+        schemas = [value for name, value in parameters if name == "schema"]
         self.schema = schemas[-1] if schemas else DEFAULT_SCHEMA
         if not _SCHEMA_NAME.fullmatch(self.schema) or self.schema.startswith("pg_"):
-            raise ValueError("its schema must be small letters, digits and underscores")
-        # libpq does not read `+` as a blank.
-        query = urlencode([(name, value) for name, value in given if name != "schema"], quote_via=quote)
+            raise ValueError("its schema must consist of lower-case letters, digits and underscores")
+        # libpq does not decode `+` as a space.
+        query = urlencode([(name, value) for name, value in parameters if name != "schema"], quote_via=quote)
         self.url = f"postgresql://{parts.netloc}{parts.path}{query and '?'}{query}"
 
     @property
     def password(self) -> str:
-        """As given in the address, decoded; "" where it has none."""
+        """The decoded password of the address; "" if it has none."""
         parts = urlsplit(self.url)
         in_query = [value for name, value in parse_qsl(parts.query) if name == "password"]
         user, _, _ = parts.netloc.rpartition("@")
         return in_query[-1] if in_query else unquote(user.partition(":")[2])
 
     def in_schema(self, schema: str) -> "PostgresUrl":
-        """The same database, another schema."""
+        """The address of another schema in the same database."""
         return PostgresUrl(f"{self.url}{'&' if '?' in self.url else '?'}schema={schema}")
 
     def with_secret(self) -> str:
-        """The whole address, from which the same one can be made. Not to be shown."""
+        """The whole address with its password, from which it can be recreated. Must not be shown."""
         if self.schema == DEFAULT_SCHEMA:
             return self.url
         return f"{self.url}{'&' if '?' in self.url else '?'}schema={self.schema}"

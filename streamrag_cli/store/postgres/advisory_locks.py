@@ -1,8 +1,8 @@
-"""Who may write what: advisory locks, which the server drops with the connection, however it ends.
+"""Session-level advisory locks of writers, which the server releases with the connection.
 
-Writers of different folders of a collection do not get into each other's way, on however many machines. A writer locks
-what it ingests for itself, and everything above it together with others, so that an ingest of `/docs` and one of
-`/docs/guide` exclude each other. The collection as a whole stands above all folders: a rebuild has it for itself.
+Writers of different folders of a collection do not block each other, on any number of machines. A writer locks the
+folders that it ingests exclusively and all folders above them in shared mode, so that an ingest of `/docs` and one of
+`/docs/guide` exclude each other. The collection as a whole is above all folders; a rebuild locks it exclusively.
 """
 
 from collections.abc import Iterable
@@ -20,27 +20,27 @@ EVERYTHING: Final = ""
 
 
 class AdvisoryLocks:
-    """What one writer's connection holds of a collection."""
+    """The locks of one writer's connection on a collection."""
 
-    def __init__(self, conn: Connection, place: PostgresUrl, collection: str) -> None:
+    def __init__(self, conn: Connection, address: PostgresUrl, collection: str) -> None:
         self._conn = conn
-        self._place = place
+        self._address = address
         self._collection = collection
         self._shared: set[str] = set()
         self.held: set[str] = set()
 
-    def share(self, paths: Iterable[str] = (EVERYTHING,)) -> None:
-        """Keep others from having these for themselves. Raises StoreError `store_busy`."""
+    def lock_shared(self, paths: Iterable[str] = (EVERYTHING,)) -> None:
+        """Acquire shared locks on `paths`. Raises StoreError `store_busy`."""
         for path in paths:
             if path not in self._shared:
                 self._lock("pg_advisory_lock_shared", path)
                 self._shared.add(path)
 
-    def hold(self, paths: Iterable[str]) -> None:
-        """Have these, and all below them, alone. Raises StoreError `store_busy`."""
-        # In one order for all writers, so that no two wait for each other.
+    def lock_exclusive(self, paths: Iterable[str]) -> None:
+        """Acquire exclusive locks on `paths` and everything below them. Raises StoreError `store_busy`."""
+        # In the same order for all writers, to avoid deadlocks.
         for path in sorted(set(paths) - self.held):
-            self.share(_above(path))
+            self.lock_shared(_above(path))
             self._lock("pg_advisory_lock", path)
             self.held.add(path)
 
@@ -50,25 +50,25 @@ class AdvisoryLocks:
                 self._conn.execute(f"SET LOCAL lock_timeout = {int(BUSY_AFTER_S * 1000)}")
                 self._conn.execute(f"SELECT {function}(%s)", (self._key(path),))
         except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
-            what = f"{path!r} of the collection" if path else "the collection"
+            target = f"{path!r} of the collection" if path else "the collection"
             raise busy(
-                f"another ingest is writing to {what} {self._collection!r} in {self._place}",
-                hint="wait for it to end, or use another collection: streamrag ingest -c NAME PATH",
+                f"another ingest is writing to {target} {self._collection!r} in {self._address}",
+                hint="wait until it ends, or use another collection: streamrag ingest -c NAME PATH",
             ) from error
 
     @property
     def name(self) -> str:
-        """Of the collection, unlike that of any other in the database."""
-        return f"streamrag {self._place.schema} {self._collection}"
+        """The name of the collection, unique in the database."""
+        return f"streamrag {self._address.schema} {self._collection}"
 
     def _key(self, path: str) -> int:
-        named = f"{self.name} {path}"
-        digest = blake2b(named.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+        key = f"{self.name} {path}"
+        digest = blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest()
         return int.from_bytes(digest, signed=True)
 
 
 def _above(path: str) -> list[str]:
-    """The collection and the folders above, from the top down.
+    """The collection and the folders above `path`, from the top down.
 
     >>> _above("/docs/guide")
     ['', '/', '/docs']

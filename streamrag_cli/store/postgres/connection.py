@@ -1,6 +1,6 @@
-"""Connections to PostgreSQL, set up for this store.
+"""Connections to PostgreSQL, configured for this backend.
 
-Nothing is prepared: a plan made without the values at hand may leave the vector index aside.
+Statements are not prepared, because a plan made without the values may not use the vector index.
 """
 
 import os
@@ -20,70 +20,70 @@ from psycopg.types import TypeInfo
 
 from streamrag_cli.store.interface import FloatArray
 from streamrag_cli.store.postgres.address import PostgresUrl
-from streamrag_cli.store.postgres.errors import extension_refused, no_extension, refused, translated
+from streamrag_cli.store.postgres.errors import connection_error, extension_error, extension_missing, translate_errors
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
 _DEFAULTS: Final[dict[str, Any]] = {
     "application_name": "streamrag",
     "connect_timeout": 10,
-    # A server that has gone without a word is given up after a minute at most, not after two hours.
+    # Detect a dead server after at most one minute instead of two hours.
     "keepalives_idle": 20,
     "keepalives_interval": 10,
     "keepalives_count": 4,
     "tcp_user_timeout": 60_000,
 }
-"""What libpq is told where the address does not say otherwise; times in seconds, the last in milliseconds."""
-_MOST_IDLE: Final = 8
-_CANCEL_WITHIN_S: Final = 2.0
+"""Defaults for libpq, which the address can override; times in seconds, `tcp_user_timeout` in milliseconds."""
+_MAX_IDLE: Final = 8
+_CANCEL_TIMEOUT_S: Final = 2.0
 
 
-def connect(place: PostgresUrl, *, create: bool = False) -> Connection:
-    """An open connection that commits by itself, in which unqualified names are those of the place's schema.
+def connect(address: PostgresUrl, *, create: bool = False) -> Connection:
+    """Open a connection in autocommit mode, with the address's schema as its search path.
 
-    With `create`, pgvector is installed into the database if it is not and the user may.
+    With `create`, also creates the extension pgvector if it is missing and the user has the privilege.
 
     Raises StoreError `store_unreachable`, `store_login_refused`, `store_missing`, `store_extension_missing`.
     """
-    given: dict[str, Any] = {**_DEFAULTS, **conninfo_to_dict(place.url)}
+    parameters: dict[str, Any] = {**_DEFAULTS, **conninfo_to_dict(address.url)}
     try:
-        conn = psycopg.connect(make_conninfo("", **given), autocommit=True, prepare_threshold=None)
+        conn = psycopg.connect(make_conninfo("", **parameters), autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
-        raise refused(error, place) from error
+        raise connection_error(error, address) from error
     try:
-        with translated(place):
-            if not _set_up(conn, place):
-                _have_pgvector(conn, place, create=create)
-                _set_up(conn, place)
+        with translate_errors(address):
+            if not _configure(conn, address):
+                _install_pgvector(conn, address, create=create)
+                _configure(conn, address)
     except BaseException:
         conn.close()
         raise
     return conn
 
 
-def _set_up(conn: Connection, place: PostgresUrl) -> bool:
-    """False where the database has no pgvector."""
-    found = conn.execute(
+def _configure(conn: Connection, address: PostgresUrl) -> bool:
+    """Set the search path and register the vector type. Return False if pgvector is not installed."""
+    row = conn.execute(
         "SELECT set_config('search_path', quote_ident(%s) || ', ' || quote_ident(nspname), false), typ.oid"
         " FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace"
         " JOIN pg_type AS typ ON typ.typnamespace = extnamespace AND typ.typname = 'vector' WHERE extname = 'vector'",
-        (place.schema,),
+        (address.schema,),
     ).fetchone()
-    if found is None:
+    if row is None:
         return False
-    conn.adapters.types.add(TypeInfo("vector", found[1], 0))
-    conn.adapters.register_dumper(np.ndarray, type("_Dumper", (_VectorDumper,), {"oid": found[1]}))
-    conn.adapters.register_loader(found[1], _VectorLoader)
+    conn.adapters.types.add(TypeInfo("vector", row[1], 0))
+    conn.adapters.register_dumper(np.ndarray, type("_Dumper", (_VectorDumper,), {"oid": row[1]}))
+    conn.adapters.register_loader(row[1], _VectorLoader)
     return True
 
 
-def _have_pgvector(conn: Connection, place: PostgresUrl, *, create: bool) -> None:
+def _install_pgvector(conn: Connection, address: PostgresUrl, *, create: bool) -> None:
     if not create:
-        raise no_extension(place)
+        raise extension_missing(address)
     try:
         conn.execute("CREATE EXTENSION IF NOT EXISTS vector")
     except psycopg.Error as error:
-        raise extension_refused(error, place) from error
+        raise extension_error(error, address) from error
 
 
 class _VectorDumper(Dumper):
@@ -103,14 +103,14 @@ class _VectorLoader(Loader):
 
 
 def interrupt(conn: Connection) -> None:
-    """Have whoever waits for this connection fail at once, and the server stop what it does for it.
+    """Cancel the statement on the server and close the socket, so that the thread that waits for it fails immediately.
 
-    The connection is of no more use. Returns at once: a server that is asked to stop may not answer.
+    The connection cannot be used afterwards. Runs in a new thread, because the server may not respond.
     """
 
     def end() -> None:
         with suppress(psycopg.Error, OSError):
-            conn.cancel_safe(timeout=_CANCEL_WITHIN_S)
+            conn.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
         with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(conn.fileno())) as connection:
             connection.shutdown(socket.SHUT_RDWR)
 
@@ -118,23 +118,23 @@ def interrupt(conn: Connection) -> None:
 
 
 class Connections:
-    """Lends connections to threads, and keeps some open for the next. Safe to share."""
+    """A pool of connections. Safe to share between threads."""
 
-    def __init__(self, place: PostgresUrl) -> None:
-        self._place = place
+    def __init__(self, address: PostgresUrl) -> None:
+        self._address = address
         self._lock = Lock()
         self._idle: list[Connection] = []
         self._closed = False
 
     @contextmanager
-    def lent(self, begin: str) -> Iterator[Connection]:
-        """A connection on which `begin` was run, for one thread; whatever transaction is open at the end is undone."""
-        conn = self._begun(begin)
+    def acquire(self, begin: str) -> Iterator[Connection]:
+        """A connection on which `begin` was run. A transaction that is open at the end is rolled back."""
+        conn = self._open_with(begin)
         try:
-            with translated(self._place):
+            with translate_errors(self._address):
                 yield conn
         finally:
-            self._take_back(conn)
+            self._release(conn)
 
     def close(self) -> None:
         with self._lock:
@@ -142,27 +142,27 @@ class Connections:
         for conn in idle:
             conn.close()
 
-    def _begun(self, begin: str) -> Connection:
+    def _open_with(self, begin: str) -> Connection:
         with self._lock:
             idle = self._idle.pop() if self._idle else None
         if idle is not None:
             try:
                 idle.execute(begin)
             except psycopg.OperationalError:
-                idle.close()  # the server has gone, and may be back
+                idle.close()  # the server may have restarted
             else:
                 return idle
-        conn = connect(self._place)
-        with translated(self._place):
+        conn = connect(self._address)
+        with translate_errors(self._address):
             conn.execute(begin)
         return conn
 
-    def _take_back(self, conn: Connection) -> None:
+    def _release(self, conn: Connection) -> None:
         with suppress(psycopg.Error):
             if conn.info.transaction_status != TransactionStatus.IDLE:
                 conn.execute("ROLLBACK")
             with self._lock:
-                if not conn.closed and not self._closed and len(self._idle) < _MOST_IDLE:
+                if not conn.closed and not self._closed and len(self._idle) < _MAX_IDLE:
                     self._idle.append(conn)
                     return
         conn.close()

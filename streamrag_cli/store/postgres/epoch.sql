@@ -1,4 +1,4 @@
--- The tables of one epoch of a collection; EPOCH stands for its number. The index on vectors is made once their
+-- The tables of one epoch of a collection; EPOCH stands for its number. The index on vectors is created when their
 -- dimension is known.
 
 CREATE TABLE documents_EPOCH (
@@ -29,7 +29,7 @@ CREATE TABLE chunks_EPOCH (
 );
 CREATE INDEX chunks_EPOCH_of_document ON chunks_EPOCH (document_id, ordinal);
 
--- Stemmed words with their positions; `length` counts all of them. Apart from the text, so that ranking reads little.
+-- Stemmed words with their positions; `length` counts all of them. Separate from the text, so that ranking reads less.
 CREATE TABLE words_EPOCH (
     chunk_id text COLLATE "C" PRIMARY KEY,
     length   integer NOT NULL,
@@ -37,7 +37,7 @@ CREATE TABLE words_EPOCH (
 );
 CREATE INDEX words_EPOCH_words ON words_EPOCH USING gin (words);
 
--- In how many chunks a word stands, as a sum over rows: writers add rows and never wait for each other.
+-- The number of chunks with a word is a sum over rows: writers only add rows and never wait for each other.
 CREATE TABLE word_counts_EPOCH (
     word   text COLLATE "C" NOT NULL,
     chunks integer NOT NULL

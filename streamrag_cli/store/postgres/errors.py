@@ -1,4 +1,4 @@
-"""PostgreSQL's failures in the store's words: every exception of psycopg is translated here, once."""
+"""Translates all exceptions of psycopg to StoreError."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,43 +12,49 @@ from streamrag_cli.store.interface import busy, damaged
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.privileges import missing_privilege
 
-_LOST: Final = ("08", "57P")  # connection exceptions; shut down, crashed, starting up
-_NO_ROOM: Final = ("53100", "53200")
-_TRY_AGAIN: Final = ("40", "53300", "55P03")  # deadlock or serialisation, too many connections, lock not had
-_BROKEN: Final = ("XX", "42P01", "42703", "58")  # corruption, no such table or column, a file that cannot be read
+_CONNECTION_LOST: Final = ("08", "57P")  # connection exceptions; shut down, crashed, starting up
+_OUT_OF_RESOURCES: Final = ("53100", "53200")
+_RETRYABLE: Final = (
+    "40",
+    "53300",
+    "55P03",
+)  # deadlock or serialisation failure, too many connections, lock timeout
+_DAMAGED: Final = ("XX", "42P01", "42703", "58")  # corruption, no such table or column, a file that cannot be read
 
 
 @contextmanager
-def translated(place: PostgresUrl, *, writing: bool = False) -> Iterator[None]:
-    """Turn what psycopg raises inside into a StoreError; what is left is a bug in a statement."""
+def translate_errors(address: PostgresUrl, *, writing: bool = False) -> Iterator[None]:
+    """Translate exceptions of psycopg within the block to StoreError. All others are bugs in a statement."""
     try:
         yield
     except psycopg.Error as error:
-        failure = _failure(error, place, writing=writing)
-        if failure is None:
+        store_error = _as_store_error(error, address, writing=writing)
+        if store_error is None:
             raise
-        raise failure from error
+        raise store_error from error
 
 
-def _failure(error: psycopg.Error, place: PostgresUrl, *, writing: bool) -> StoreError | None:
-    state, said = error.sqlstate or "", _first_line(error, place)
+def _as_store_error(error: psycopg.Error, address: PostgresUrl, *, writing: bool) -> StoreError | None:
+    state, message = error.sqlstate or "", _first_line(error, address)
     if isinstance(error, errors.InsufficientPrivilege):
         return StoreError(
-            f"the store at {place} cannot be {'written' if writing else 'read'}: {said}",
+            f"the store at {address} cannot be {'written' if writing else 'read'}: {message}",
             code="store_not_writable" if writing else "store_not_readable",
-            hint=missing_privilege(place, writing=writing),
+            hint=missing_privilege(address, writing=writing),
         )
     if isinstance(error, errors.ReadOnlySqlTransaction):
-        return _not_writable(place, said, "write to the primary server, not to a copy of it")
-    if state.startswith(_NO_ROOM):
-        return _not_writable(place, said, "make room on the database's server")
-    if state.startswith(_TRY_AGAIN) or isinstance(error, errors.QueryCanceled):
-        return busy(said)
-    if state.startswith(_BROKEN):
-        return damaged(f"the collection in {place} is damaged: {said}")
-    if state.startswith(_LOST) or (not state and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))):
+        return _not_writable(address, message, "connect to the primary server, not to a replica")
+    if state.startswith(_OUT_OF_RESOURCES):
+        return _not_writable(address, message, "free disk space on the database server")
+    if state.startswith(_RETRYABLE) or isinstance(error, errors.QueryCanceled):
+        return busy(message)
+    if state.startswith(_DAMAGED):
+        return damaged(f"the collection in {address} is damaged: {message}")
+    if state.startswith(_CONNECTION_LOST) or (
+        not state and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+    ):
         return StoreError(
-            f"the connection to {place} was lost: {said}",
+            f"the connection to {address} was lost: {message}",
             code="store_unreachable",
             hint="run the command again: what was committed is kept",
             retryable=True,
@@ -56,49 +62,53 @@ def _failure(error: psycopg.Error, place: PostgresUrl, *, writing: bool) -> Stor
     return None
 
 
-def refused(error: psycopg.Error, place: PostgresUrl) -> StoreError:
-    """Why there is no connection. libpq gives no code for that, only the server's words."""
-    said = _first_line(error, place)
-    if "password" in said or "authentication" in said or "pg_hba.conf" in said:
+def connection_error(error: psycopg.Error, address: PostgresUrl) -> StoreError:
+    """The error for a failed connection. libpq gives no code for it, only the server's message."""
+    message = _first_line(error, address)
+    if "password" in message or "authentication" in message or "pg_hba.conf" in message:
         return StoreError(
-            f"{place} refuses the login: {said}",
+            f"{address} refused the login: {message}",
             code="store_login_refused",
             hint="correct the user or password in STREAMRAG_STORE, PGPASSWORD or ~/.pgpass",
         )
-    if "role " in said and "does not exist" in said:
+    if "role " in message and "does not exist" in message:
         return StoreError(
-            f"{place} refuses the login: {said}", code="store_login_refused", hint="createuser NAME, or name another"
+            f"{address} refused the login: {message}",
+            code="store_login_refused",
+            hint="create the user (createuser NAME), or use another one",
         )
-    if "database " in said and "does not exist" in said:
-        return StoreError(f"there is no database at {place}: {said}", code="store_missing", hint="createdb NAME")
-    if "too many" in said or "starting up" in said or "reserved" in said:
-        return busy(said)
+    if "database " in message and "does not exist" in message:
+        return StoreError(
+            f"the database at {address} does not exist: {message}", code="store_missing", hint="createdb NAME"
+        )
+    if "too many" in message or "starting up" in message or "reserved" in message:
+        return busy(message)
     return StoreError(
-        f"{place} cannot be reached: {said}",
+        f"{address} cannot be reached: {message}",
         code="store_unreachable",
-        hint="start the server, or name another store: --store",
+        hint="start the server, or use another store: --store STORE",
         retryable=True,
     )
 
 
-def no_extension(place: PostgresUrl, said: str = "") -> StoreError:
+def extension_missing(address: PostgresUrl, message: str = "") -> StoreError:
     return StoreError(
-        f"the database at {place} has no pgvector{said and ': '}{said}",
+        f"pgvector is not installed in the database at {address}{message and ': '}{message}",
         code="store_extension_missing",
         hint="install pgvector on the server; then, as a superuser: psql -c 'CREATE EXTENSION vector'",
     )
 
 
-def extension_refused(error: psycopg.Error, place: PostgresUrl) -> StoreError:
-    return no_extension(place, _first_line(error, place))
+def extension_error(error: psycopg.Error, address: PostgresUrl) -> StoreError:
+    return extension_missing(address, _first_line(error, address))
 
 
-def _not_writable(place: PostgresUrl, said: str, hint: str) -> StoreError:
-    return StoreError(f"the store at {place} cannot be used: {said}", code="store_not_writable", hint=hint)
+def _not_writable(address: PostgresUrl, message: str, hint: str) -> StoreError:
+    return StoreError(f"the store at {address} cannot be written: {message}", code="store_not_writable", hint=hint)
 
 
-def _first_line(error: psycopg.Error, place: PostgresUrl) -> str:
+def _first_line(error: psycopg.Error, address: PostgresUrl) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    said = lines[-1] if lines[0].startswith("connection failed") and "FATAL" in lines[-1] else lines[0]
-    said = said.rpartition("FATAL:")[2].strip()
-    return said.replace(place.password, "***") if place.password else said
+    message = lines[-1] if lines[0].startswith("connection failed") and "FATAL" in lines[-1] else lines[0]
+    message = message.rpartition("FATAL:")[2].strip()
+    return message.replace(address.password, "***") if address.password else message

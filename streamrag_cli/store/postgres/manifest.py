@@ -1,4 +1,4 @@
-"""What a collection in PostgreSQL holds: its documents, chunks and figures, as one epoch's tables have them."""
+"""The contents of a collection in PostgreSQL, read from the tables of one epoch."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -12,12 +12,12 @@ from streamrag_cli.store.languages import LANGUAGES
 from streamrag_cli.store.postgres.connection import Connection
 from streamrag_cli.store.rows import CHUNK_COLUMNS, RECORD_COLUMNS, chunk_of, in_pages, range_below, record_of
 
-_AT_A_TIME: Final = 500
+_PAGE_SIZE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A connection and the epoch to read with it."""
+    """A connection, and the epoch to read from."""
 
     conn: Connection
     epoch: int
@@ -30,30 +30,30 @@ Sessions: TypeAlias = Callable[[], AbstractContextManager[Session]]
 
 
 class PostgresManifest:
-    """A `Manifest`; each question it is asked runs in a session it is given."""
+    """A `Manifest`. Each method runs in a session from `session`."""
 
     def __init__(self, session: Sessions) -> None:
         self._session = session
 
     @property
     def generation(self) -> int:
-        return int(self._figure("generation"))
+        return int(self._epoch_value("generation"))
 
     def meta(self, key: str) -> str | None:
         if key == "last_ingest":
-            found = self._figure("last_ingest")
-            return found.astimezone(UTC).isoformat(timespec="seconds") if found else None
+            time = self._epoch_value("last_ingest")
+            return time.astimezone(UTC).isoformat(timespec="seconds") if time else None
         if key in {"embedding", "dimension"}:
-            found = self._figure(key)
-            return None if found is None else str(found)
+            value = self._epoch_value(key)
+            return None if value is None else str(value)
         return None
 
     def counts(self) -> Counts:
         with self._session() as session:
             [(documents, chunks)] = session.rows("SELECT documents, chunks FROM epochs WHERE id = %s", (session.epoch,))
-            # One look into the index for each; DISTINCT would read it from end to end.
-            there = f"EXISTS (SELECT FROM documents_{session.epoch} WHERE language = code)"
-            languages = session.rows(f"SELECT code FROM unnest(%s::text[]) AS code WHERE {there}", (list(LANGUAGES),))
+            # One index lookup per language; DISTINCT would scan the whole index.
+            exists = f"EXISTS (SELECT FROM documents_{session.epoch} WHERE language = code)"
+            languages = session.rows(f"SELECT code FROM unnest(%s::text[]) AS code WHERE {exists}", (list(LANGUAGES),))
         return Counts(documents=documents, chunks=chunks, languages=tuple(language for (language,) in languages))
 
     def roots(self) -> list[str]:
@@ -64,12 +64,12 @@ class PostgresManifest:
             ]
 
     def document(self, path: str) -> DocumentRecord | None:
-        found = self._records("path = %s", (path,))
-        return found[0] if found else None
+        records = self._records("path = %s", (path,))
+        return records[0] if records else None
 
     def documents_under(self, root: str) -> Iterator[DocumentRecord]:
         where = "(path = %s OR (path >= %s AND path < %s)) AND path > %s ORDER BY path LIMIT %s"
-        return in_pages(lambda after: self._records(where, (root, *range_below(root), after, _AT_A_TIME)))
+        return in_pages(lambda after: self._records(where, (root, *range_below(root), after, _PAGE_SIZE)))
 
     def chunks_of(self, path: str) -> list[Chunk]:
         with self._session() as session:
@@ -110,6 +110,6 @@ class PostgresManifest:
             rows = session.rows(f"SELECT {RECORD_COLUMNS} FROM documents_{session.epoch} WHERE {where}", values)
         return [record_of(row) for row in rows]
 
-    def _figure(self, column: str) -> Any:
+    def _epoch_value(self, column: str) -> Any:
         with self._session() as session:
             return session.rows(f"SELECT {column} FROM epochs WHERE id = %s", (session.epoch,))[0][0]

@@ -1,4 +1,4 @@
-"""The SQL that gives a user the rights it lacks: to ask, or to ingest, and no more than that."""
+"""Generates the SQL that grants a user the missing privileges to read or to write, and nothing more."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from streamrag_cli.store.postgres.address import PostgresUrl
 
-_FOUND = (
+_ROLES_QUERY = (
     "SELECT current_user, current_database(), pg_get_userbyid(datdba), rolname, coalesce(rolsuper, false)"
     " FROM pg_database LEFT JOIN pg_namespace ON nspname = %s LEFT JOIN pg_roles ON pg_roles.oid = nspowner"
     " WHERE datname = current_database()"
@@ -19,7 +19,7 @@ _FOUND = (
 
 @dataclass(frozen=True, slots=True)
 class _Roles:
-    """`schema_owner` is None if the schema does not exist; `is_superuser` is about that owner."""
+    """`schema_owner` is None if the schema does not exist; `is_superuser` refers to that owner."""
 
     user: str
     database: str
@@ -28,37 +28,37 @@ class _Roles:
     is_superuser: bool
 
 
-def missing_privilege(place: PostgresUrl, *, writing: bool) -> str:
-    """What the owner has to run, as one line that psql takes as it stands."""
-    roles = _roles(place)
+def missing_privilege(address: PostgresUrl, *, writing: bool) -> str:
+    """A hint: the role that must run the SQL, and the SQL as one line for psql."""
+    roles = _roles(address)
     if roles is None:
-        return "see the rights in docs/postgres.md"
+        return "see the privileges in docs/postgres.md"
     if roles.schema_owner is None:
         return f"as {roles.database_owner}: {_sql('GRANT CREATE ON DATABASE {} TO {};', roles.database, roles.user)}"
     if writing and roles.is_superuser:
         return f"ingest as {roles.schema_owner}, or into a schema of your own: schema=NAME in the store's address"
     if writing:
-        # A rebuild drops and makes tables and indexes, which only their owner may.
+        # A rebuild drops and creates tables and indexes, which only their owner can do.
         return f"as {roles.schema_owner}: {_sql('GRANT {} TO {};', roles.schema_owner, roles.user)}"
     grants = (
-        _sql("GRANT USAGE ON SCHEMA {} TO {};", place.schema, roles.user),
-        _sql("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {};", place.schema, roles.user),
+        _sql("GRANT USAGE ON SCHEMA {} TO {};", address.schema, roles.user),
+        _sql("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {};", address.schema, roles.user),
         _sql(
             "ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA {} GRANT SELECT ON TABLES TO {};",
             roles.schema_owner,
-            place.schema,
+            address.schema,
             roles.user,
         ),
     )
     return f"as {roles.schema_owner}: {' '.join(grants)}"
 
 
-def _roles(place: PostgresUrl) -> _Roles | None:
-    """Asked on a connection of its own: the one that was refused is in a failed transaction."""
-    given: dict[str, Any] = {"connect_timeout": 10, **conninfo_to_dict(place.url)}
-    with suppress(psycopg.Error), psycopg.connect(make_conninfo("", **given), autocommit=True) as conn:
-        found = conn.execute(_FOUND, (place.schema,)).fetchone()
-        return _Roles(*found) if found else None
+def _roles(address: PostgresUrl) -> _Roles | None:
+    """Queried on a new connection, because the refused one is in a failed transaction."""
+    parameters: dict[str, Any] = {"connect_timeout": 10, **conninfo_to_dict(address.url)}
+    with suppress(psycopg.Error), psycopg.connect(make_conninfo("", **parameters), autocommit=True) as conn:
+        row = conn.execute(_ROLES_QUERY, (address.schema,)).fetchone()
+        return _Roles(*row) if row else None
     return None
 
 

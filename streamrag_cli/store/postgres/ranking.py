@@ -1,8 +1,8 @@
-"""Full text in PostgreSQL, ranked as SQLite's FTS5 ranks: BM25, which PostgreSQL itself does not have.
+"""Full-text search in PostgreSQL with the BM25 ranking of SQLite's FTS5, which PostgreSQL does not have.
 
-The words are stemmed before they get here, so a tsvector only keeps them. `ts_rank` of a single word depends on
-nothing but how often the word stands in the chunk, n: it is (1 + 1/4 + 1/9 + ... + 1/n²) * 6/π². So n can be had back
-from it, and that is all that BM25 needs beside what is counted.
+Words are stemmed beforehand, so a tsvector only stores them. `ts_rank` of a single word depends only on n, the number
+of its occurrences in the chunk: it is (1 + 1/4 + 1/9 + ... + 1/n²) * 6/π². Therefore n can be computed from it, and
+BM25 needs nothing else except the stored counts.
 """
 
 from collections import Counter
@@ -16,34 +16,34 @@ from streamrag_cli.store.interface import ScoredIds
 from streamrag_cli.store.postgres.connection import Connection
 from streamrag_cli.store.stemming import rarest_words
 
-_LONGEST_LEXEME_BYTES: Final = 2000  # PostgreSQL refuses more than 2046
+_MAX_LEXEME_BYTES: Final = 2000  # PostgreSQL rejects more than 2046
 _LAST_POSITION: Final = 16383
-_MOST_COUNTED: Final = 64  # a word that stands there more often counts as that often
-_MOST_RANKED: Final = 10_000
-"""Chunks that are ranked, about; a word in more chunks than that is so common that it finds nothing on its own."""
+_MAX_OCCURRENCES: Final = 64  # further occurrences of a word in a chunk do not count
+_MAX_RANKED: Final = 10_000
+"""The approximate number of chunks to rank. A word in more chunks than that is too common to be searched for."""
 
-_RANKS: Final = [0.0, *accumulate(6 / (pi * n) ** 2 for n in range(1, _MOST_COUNTED + 1))]
-_STEPS: Final = [(less + more) / 2 for less, more in pairwise(_RANKS)]
+_RANKS: Final = [0.0, *accumulate(6 / (pi * n) ** 2 for n in range(1, _MAX_OCCURRENCES + 1))]
+_RANK_BOUNDS: Final = [(less + more) / 2 for less, more in pairwise(_RANKS)]
 _K1: Final = 1.2
 _B: Final = 0.75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How many chunks there are to rank, and words in all of them."""
+    """The number of chunks in the collection, and of words in all of them."""
 
     chunks: int
     words: int
 
 
 def lexeme(stem: str) -> str:
-    """The word as the index keeps it: a word too long for it is cut."""
-    cut = stem.replace("\0", "\ufffd").encode("utf-8", "replace")[:_LONGEST_LEXEME_BYTES]
+    """The word as it is stored in the index, truncated if it is too long."""
+    cut = stem.replace("\0", "\ufffd").encode("utf-8", "replace")[:_MAX_LEXEME_BYTES]
     return cut.decode("utf-8", "ignore")
 
 
 def tsvector(stems: Sequence[str]) -> str:
-    """The words with their positions, as PostgreSQL writes them.
+    """The words with their positions, in PostgreSQL's text format for tsvector.
 
     >>> tsvector(["it", "stream", "it"])
     "'it':1,3 'stream':2"
@@ -55,7 +55,7 @@ def tsvector(stems: Sequence[str]) -> str:
 
 
 def frequencies(conn: Connection, epoch: int, words: Sequence[str]) -> dict[str, int]:
-    """In how many chunks each of these words stands."""
+    """The number of chunks that contain each of these words."""
     rows = conn.execute(
         f"SELECT word, sum(chunks) FROM word_counts_{epoch} WHERE word = ANY(%s) GROUP BY word", (list(words),)
     )
@@ -63,7 +63,7 @@ def frequencies(conn: Connection, epoch: int, words: Sequence[str]) -> dict[str,
 
 
 def best(conn: Connection, epoch: int, stems: Sequence[str], size: Size, limit: int) -> ScoredIds:
-    """Ids of chunks that hold any of the stems, with their BM25 score, best first. A stem given twice counts twice."""
+    """Ids of chunks that contain any of the stems, with their BM25 scores, best first. Repeated stems count more."""
     asked = Counter(map(lexeme, stems))
     counted = frequencies(conn, epoch, list(asked))
     counts = rarest_words(asked, counted)
@@ -82,23 +82,23 @@ def best(conn: Connection, epoch: int, stems: Sequence[str], size: Size, limit: 
             "per_word": _K1 * _B * size.chunks / max(1, size.words),
             "words": [_quoted(word) for word in known],
             "weights": [counts[word] * _weight(chunks, size.chunks) for word, chunks in known.items()],
-            "steps": _STEPS,
-            "any": " | ".join(_quoted(word) for word in _telling(known)),
+            "steps": _RANK_BOUNDS,
+            "any": " | ".join(_quoted(word) for word in _selective_words(known)),
             "limit": limit,
         },
     )
     return [(chunk_id, score) for chunk_id, score in rows]
 
 
-def _telling(frequencies: Mapping[str, int]) -> list[str]:
-    """The rarest words, as many as bring few enough chunks to rank; at least one."""
+def _selective_words(frequencies: Mapping[str, int]) -> list[str]:
+    """The rarest words, so many that at most `_MAX_RANKED` chunks match; at least one."""
     rarest = sorted(frequencies, key=lambda word: (frequencies[word], word))
-    brought = accumulate(frequencies[word] for word in rarest)
-    return [word for word, so_far in zip(rarest, brought, strict=True) if so_far <= _MOST_RANKED] or rarest[:1]
+    totals = accumulate(frequencies[word] for word in rarest)
+    return [word for word, total in zip(rarest, totals, strict=True) if total <= _MAX_RANKED] or rarest[:1]
 
 
 def _weight(frequency: int, chunks: int) -> float:
-    """FTS5's inverse document frequency: a word in more than half of the chunks weighs next to nothing."""
+    """FTS5's inverse document frequency: almost 0 for a word in more than half of the chunks."""
     return max(1e-6, log((chunks - frequency + 0.5) / (frequency + 0.5)))
 
 

@@ -13,13 +13,13 @@ from streamrag_cli.store.interface import Counts, FloatArray, ScoredIds, StoredC
 from streamrag_cli.store.postgres import ranking, rows
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.connection import Connection, Connections, interrupt
-from streamrag_cli.store.postgres.errors import translated
+from streamrag_cli.store.postgres.errors import translate_errors
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
-from streamrag_cli.store.postgres.schema import current_epoch, distance
+from streamrag_cli.store.postgres.schema import active_epoch, distance
 from streamrag_cli.store.stemming import stems
 from streamrag_cli.store.time_limit import TimeLimit
 
-# Dead entries of the index count as found until a vacuum, so it may have to look further than it is asked to.
+# Deleted entries stay in the index until a vacuum, so a search may have to visit more of it.
 _BEGIN: Final = (
     "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL hnsw.ef_search = 200;"
     " SET LOCAL hnsw.iterative_scan = strict_order; SET LOCAL jit = off"
@@ -28,32 +28,32 @@ _ATTEMPTS: Final = 5
 
 
 class PostgresReader:
-    """A `Reader`. Threads that read at once have a connection each, and see one state each."""
+    """A `Reader`. Each thread has its own connection and its own snapshot."""
 
-    def __init__(self, place: PostgresUrl, collection: str) -> None:
-        self._place = place
+    def __init__(self, address: PostgresUrl, collection: str) -> None:
+        self._address = address
         self._collection = collection
-        self._connections = Connections(place)
-        self._mine = local()
+        self._connections = Connections(address)
+        self._thread_state = local()
         self._manifest = PostgresManifest(self.session)
 
     @contextmanager
-    def reading(self, limit: TimeLimit | None = None) -> Iterator[None]:
-        if limit is None or getattr(self._mine, "session", None) is not None:
+    def snapshot(self, limit: TimeLimit | None = None) -> Iterator[None]:
+        if limit is None or getattr(self._thread_state, "session", None) is not None:
             with self.session():
                 yield
             return
         limit.check()
-        with self.session() as session, limit.interrupting(partial(interrupt, session.conn)):
+        with self.session() as session, limit.on_expiry(partial(interrupt, session.conn)):
             yield
 
     @property
-    def is_ready(self) -> bool:
-        """A connection is made in milliseconds."""
+    def is_prepared(self) -> bool:
+        """Always true: connecting takes only milliseconds."""
         return True
 
-    def get_ready(self, limit: TimeLimit | None = None) -> None:
-        """It is."""
+    def prepare(self, limit: TimeLimit | None = None) -> None:
+        """Does nothing: connecting takes only milliseconds."""
 
     def close(self) -> None:
         self._connections.close()
@@ -72,13 +72,13 @@ class PostgresReader:
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
         return self._manifest.chunks(chunk_ids)
 
-    def found_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
-        found = self.chunks(chunk_ids)
-        if lost := [each for each in chunk_ids if each not in found]:
-            raise self._damaged(f"{len(lost)} chunks that its indexes name are not in it")
-        return [found[each] for each in chunk_ids]
+    def require_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
+        chunks = self.chunks(chunk_ids)
+        if lost := [each for each in chunk_ids if each not in chunks]:
+            raise self._damaged(f"{len(lost)} chunks listed in its indexes are missing")
+        return [chunks[each] for each in chunk_ids]
 
-    def known(self, chunk_ids: Iterable[str]) -> set[str]:
+    def existing(self, chunk_ids: Iterable[str]) -> set[str]:
         with self.session() as session:
             query = f"SELECT chunk_id FROM chunks_{session.epoch} WHERE chunk_id = ANY(%s)"
             return {chunk_id for (chunk_id,) in session.rows(query, (list(chunk_ids),))}
@@ -91,23 +91,23 @@ class PostgresReader:
             return ranking.best(session.conn, session.epoch, stemmed, size, limit)
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
-        wanted = list(dict.fromkeys(terms))
+        distinct = list(dict.fromkeys(terms))
         with self.session() as session:
-            found = ranking.frequencies(session.conn, session.epoch, list(map(ranking.lexeme, wanted)))
-        return {term: found[ranking.lexeme(term)] for term in wanted}
+            counts = ranking.frequencies(session.conn, session.epoch, list(map(ranking.lexeme, distinct)))
+        return {term: counts[ranking.lexeme(term)] for term in distinct}
 
     def nearest(self, vector: FloatArray, limit: int) -> ScoredIds:
         with self.session() as session:
-            measure = distance(len(vector))
+            order = distance(len(vector))
             rows = session.rows(
                 f"SELECT chunk_id, 1 - (embedding <=> %b) FROM (SELECT chunk_id, embedding FROM vectors_{session.epoch}"
-                f" ORDER BY {measure} LIMIT {int(limit)}) AS nearest ORDER BY 2 DESC",
+                f" ORDER BY {order} LIMIT {int(limit)}) AS nearest ORDER BY 2 DESC",
                 (vector, vector),
             )
         return [(chunk_id, cosine) for chunk_id, cosine in rows]
 
     def search_both(self, words: Sequence[str], vector: FloatArray, limit: int) -> tuple[ScoredIds, ScoredIds]:
-        # One after the other: a second connection would see another state.
+        # One after the other, because a second connection would see another state.
         return self.search_text(words, limit), self.nearest(vector, limit)
 
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
@@ -123,47 +123,47 @@ class PostgresReader:
         import numpy as np
 
         with self.session() as session:
-            found = rows.vectors(session.conn, session.epoch, ids)
-        if lost := [each for each in ids if each not in found]:
+            vectors = rows.vectors(session.conn, session.epoch, ids)
+        if lost := [each for each in ids if each not in vectors]:
             raise self._damaged(f"{len(lost)} of {len(ids)} vectors are missing")
-        return np.array([found[each] for each in ids], dtype=np.float32)
+        return np.array([vectors[each] for each in ids], dtype=np.float32)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """This thread's snapshot, or one of its own where it is not `reading`."""
-        mine: Session | None = getattr(self._mine, "session", None)
-        if mine is not None:
-            with translated(self._place):
-                yield mine
+        """This thread's session, or a new one if it has none."""
+        session: Session | None = getattr(self._thread_state, "session", None)
+        if session is not None:
+            with translate_errors(self._address):
+                yield session
             return
-        with self._connections.lent(_BEGIN) as conn:
-            self._mine.session = Session(conn, self._epoch(conn))
+        with self._connections.acquire(_BEGIN) as conn:
+            self._thread_state.session = Session(conn, self._epoch(conn))
             try:
-                yield self._mine.session
+                yield self._thread_state.session
             finally:
-                self._mine.session = None
+                self._thread_state.session = None
 
     def _epoch(self, conn: Connection) -> int:
-        """The epoch that counts, whose tables nobody drops as long as the snapshot is open."""
-        epoch = current_epoch(conn, self._place, self._collection)
+        """Lock the tables of the active epoch, so that they are not dropped during the snapshot. Return the epoch."""
+        epoch = active_epoch(conn, self._address, self._collection)
         for _ in range(_ATTEMPTS):
             try:
                 conn.execute(f"LOCK TABLE chunks_{epoch}, words_{epoch}, vectors_{epoch} IN ACCESS SHARE MODE")
             except psycopg.errors.UndefinedTable:
-                # A rebuild may have ended since the snapshot was taken.
+                # A rebuild may have replaced the epoch since the snapshot began.
                 conn.execute("ROLLBACK")
                 conn.execute(_BEGIN)
-                was, epoch = epoch, current_epoch(conn, self._place, self._collection)
-                if was == epoch:
+                previous, epoch = epoch, active_epoch(conn, self._address, self._collection)
+                if previous == epoch:
                     raise
             else:
                 return epoch
         raise StoreError(
-            f"the collection {self._collection!r} in {self._place} is made anew again and again",
+            f"collection {self._collection!r} in {self._address} is being rebuilt repeatedly",
             code="store_busy",
             hint="try again in a moment",
             retryable=True,
         )
 
     def _damaged(self, why: str) -> StoreError:
-        return damaged(f"the collection {self._collection!r} in {self._place} is damaged: {why}")
+        return damaged(f"the collection {self._collection!r} in {self._address} is damaged: {why}")

@@ -1,4 +1,4 @@
-"""Documents and chunks as rows of an epoch's tables. All of it runs inside the caller's transaction."""
+"""Reads and writes the rows of an epoch's tables. All functions run inside the caller's transaction."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -12,29 +12,31 @@ from streamrag_cli.store.postgres.ranking import lexeme, tsvector
 from streamrag_cli.store.rows import CHUNK_COLUMNS, RECORD_COLUMNS, chunk_row, record_row
 from streamrag_cli.store.stemming import stems
 
-_ROWS_OF_A_WORD: Final = 64
+_MAX_ROWS_PER_WORD: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
-    """How many documents are gone, and which chunks with them. Words and vectors of these are still there."""
+    """The number of removed documents, and their chunks, whose words and vectors have not been removed yet."""
 
     documents: int
     chunk_ids: set[str]
 
 
 def remove_documents(conn: Connection, epoch: int, paths: Sequence[str]) -> Removed:
-    """Remove the documents at these paths, as far as there are any."""
+    """Remove the documents at these paths. Paths without a document are ignored."""
     ids = [
-        found
-        for (found,) in conn.execute(f"DELETE FROM documents_{epoch} WHERE path = ANY(%s) RETURNING id", (list(paths),))
+        document_id
+        for (document_id,) in conn.execute(
+            f"DELETE FROM documents_{epoch} WHERE path = ANY(%s) RETURNING id", (list(paths),)
+        )
     ]
-    gone = conn.execute(f"DELETE FROM chunks_{epoch} WHERE document_id = ANY(%s) RETURNING chunk_id", (ids,))
-    return Removed(documents=len(ids), chunk_ids={chunk_id for (chunk_id,) in gone})
+    deleted = conn.execute(f"DELETE FROM chunks_{epoch} WHERE document_id = ANY(%s) RETURNING chunk_id", (ids,))
+    return Removed(documents=len(ids), chunk_ids={chunk_id for (chunk_id,) in deleted})
 
 
 def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocument]) -> None:
-    """Add documents that are not there, with their chunks but not yet with words and vectors."""
+    """Add new documents and their chunks, without words and vectors."""
     columns = zip(*(record_row(record) for record, _ in documents), strict=True)
     ids: dict[str, int] = dict(
         conn.execute(
@@ -53,7 +55,7 @@ def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocum
 def add_index_rows(
     conn: Connection, epoch: int, chunks: Sequence[Chunk], languages: Sequence[str], passages: EmbeddedPassages
 ) -> int:
-    """Add the words, vectors and token states of chunks, each in its language; return how many words there are."""
+    """Add the words, vectors and token states of chunks. `languages` has one per chunk. Return the number of words."""
     if not chunks:
         return 0
     of_chunks = stems([_words_of(chunk) for chunk in chunks], languages)
@@ -71,37 +73,37 @@ def add_index_rows(
 
 
 def vectors(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
-    """The vectors with these ids; ids that are not there are left out."""
+    """The vectors with these ids. Unknown ids are left out."""
     with conn.cursor(binary=True) as cursor:
         query = f"SELECT chunk_id, embedding FROM vectors_{epoch} WHERE chunk_id = ANY(%s)"
         return dict(cursor.execute(query, (list(chunk_ids),)).fetchall())
 
 
 def token_states(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> dict[str, bytes]:
-    """The packed token states of these chunks; chunks without any are left out."""
+    """The packed token states of these chunks. Chunks without states are left out."""
     query = f"SELECT chunk_id, token_states FROM vectors_{epoch} WHERE chunk_id = ANY(%s) AND token_states IS NOT NULL"
     with conn.cursor(binary=True) as cursor:
         return dict(cursor.execute(query, (list(chunk_ids),)).fetchall())
 
 
 def drop_index_rows(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> int:
-    """Delete the words and vectors of chunks; return minus how many words there were."""
+    """Delete the words and vectors of chunks. Return the change in the number of words, which is negative."""
     if not chunk_ids:
         return 0
     ids = list(chunk_ids)
     conn.execute(f"DELETE FROM vectors_{epoch} WHERE chunk_id = ANY(%s)", (ids,))
-    found = conn.execute(
+    deleted = conn.execute(
         f"DELETE FROM words_{epoch} WHERE chunk_id = ANY(%s) RETURNING length, tsvector_to_array(words)", (ids,)
     ).fetchall()
-    counted = Counter(word for _, words in found for word in words)
+    counted = Counter(word for _, words in deleted for word in words)
     _add_counts(conn, epoch, {word: -chunks for word, chunks in counted.items()})
-    return -sum(int(length) for length, _ in found)
+    return -sum(int(length) for length, _ in deleted)
 
 
-def drop_unused_words(conn: Connection, epoch: int, *, much_changed: bool) -> None:
-    """Add up the counts of words that have many rows, and let the planner know of a collection that is another now."""
+def tidy_word_counts(conn: Connection, epoch: int, *, much_changed: bool) -> None:
+    """Sum the counts of words that have many rows. With `much_changed`, also update the planner's statistics."""
     conn.execute(
-        f"WITH many AS (SELECT word FROM word_counts_{epoch} GROUP BY word HAVING count(*) > {_ROWS_OF_A_WORD}),"
+        f"WITH many AS (SELECT word FROM word_counts_{epoch} GROUP BY word HAVING count(*) > {_MAX_ROWS_PER_WORD}),"
         f" gone AS (DELETE FROM word_counts_{epoch} WHERE word IN (SELECT word FROM many) RETURNING word, chunks)"
         f" INSERT INTO word_counts_{epoch} SELECT word, sum(chunks) FROM gone GROUP BY word"
     )
@@ -117,10 +119,10 @@ def _add_counts(conn: Connection, epoch: int, counts: "Counter[str] | dict[str, 
 
 
 def _words_of(chunk: Chunk) -> str:
-    """Heading path and text, a word of either counting alike."""
+    """The heading path and text, whose words have equal weight."""
     return str(_text(f"{chunk.title}\n{chunk.text}"))
 
 
 def _text(value: object) -> object:
-    """PostgreSQL has no character NUL; one that is not there stands for it, so that no offset moves."""
+    """Replace NUL, which PostgreSQL cannot store, by U+FFFD. Offsets stay the same."""
     return value.replace("\0", "\ufffd") if isinstance(value, str) else value

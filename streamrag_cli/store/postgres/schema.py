@@ -1,7 +1,7 @@
-"""The tables, their versions and their indexes.
+"""Tables, indexes and migrations of the schema.
 
-`migrations/` holds one file for each version of what all collections share; a writer applies those that are missing,
-each in one transaction. A reader changes nothing and says what to run.
+`migrations/` contains one file for each version of the tables that all collections share. Writers apply the missing
+ones in one transaction. Readers change nothing; they raise an error with the command to run.
 """
 
 from pathlib import Path
@@ -17,53 +17,53 @@ from streamrag_cli.store.postgres.connection import Connection
 _MIGRATIONS: Final = sorted(Path(__file__).with_name("migrations").glob("*.sql"))
 VERSION: Final = len(_MIGRATIONS)
 _EPOCH_TABLES: Final = ("documents", "chunks", "words", "word_counts", "vectors")
-_MOST_INDEXED: Final = 2000
-_MOST_INDEXED_HALF: Final = 4000  # dimensions that pgvector indexes, at full and at half precision
+_MAX_DIMENSIONS: Final = 2000
+_MAX_DIMENSIONS_HALF: Final = 4000  # that pgvector can index, at full and half precision
 
 
-def migrate(conn: Connection, place: PostgresUrl) -> None:
-    """Make the schema, or bring it up to date. Writers that come at once wait for each other."""
-    if _version(conn, place) == VERSION:
+def migrate(conn: Connection, address: PostgresUrl) -> None:
+    """Create or upgrade the schema. Concurrent writers wait for each other."""
+    if _version(conn, address) == VERSION:
         return
     with conn.transaction():
-        conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"streamrag {place.schema}",))
-        if conn.execute("SELECT to_regnamespace(quote_ident(%s))", (place.schema,)).fetchone() == (None,):
-            conn.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(place.schema)))
+        conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"streamrag {address.schema}",))
+        if conn.execute("SELECT to_regnamespace(quote_ident(%s))", (address.schema,)).fetchone() == (None,):
+            conn.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(address.schema)))
         conn.execute(
             sql.SQL(
                 "CREATE TABLE IF NOT EXISTS {}.migrations"
                 " (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
-            ).format(sql.Identifier(place.schema))
+            ).format(sql.Identifier(address.schema))
         )
-        found = _version(conn, place)
-        if found > VERSION:
-            raise _another_format(place, found)
-        for number, file in enumerate(_MIGRATIONS[found:], start=found + 1):
+        version = _version(conn, address)
+        if version > VERSION:
+            raise _format_error(address, version)
+        for number, file in enumerate(_MIGRATIONS[version:], start=version + 1):
             conn.execute(file.read_text(encoding="utf-8"))
             conn.execute("INSERT INTO migrations (version) VALUES (%s)", (number,))
 
 
-def current_epoch(conn: Connection, place: PostgresUrl, collection: str) -> int:
-    """The epoch that counts. Raises StoreError `store_missing`, or `store_format` where it is another version's."""
-    # Qualified: where our schema is not there yet, the search path leads to other people's tables.
+def active_epoch(conn: Connection, address: PostgresUrl, collection: str) -> int:
+    """The active epoch. Raises StoreError `store_missing`, or `store_format` if the schema has another version."""
+    # Qualified names: if the schema does not exist yet, the search path leads to tables of others.
     query = sql.SQL(
         "SELECT (SELECT max(version) FROM {schema}.migrations),"
         " (SELECT epoch FROM {schema}.collections WHERE name = %s)"
-    ).format(schema=sql.Identifier(place.schema))
+    ).format(schema=sql.Identifier(address.schema))
     try:
         [(version, epoch)] = conn.execute(query, (collection,)).fetchall()
     except errors.UndefinedTable:
-        raise missing_collection(place, collection) from None
+        raise missing_collection(address, collection) from None
     if version != VERSION:
-        raise _another_format(place, version or 0)
+        raise _format_error(address, version or 0)
     if epoch is None:
-        raise missing_collection(place, collection)
+        raise missing_collection(address, collection)
     return int(epoch)
 
 
-def _version(conn: Connection, place: PostgresUrl) -> int:
-    """0 where there is nothing yet."""
-    migrations = sql.Identifier(place.schema, "migrations")
+def _version(conn: Connection, address: PostgresUrl) -> int:
+    """The version of the schema; 0 if it does not exist."""
+    migrations = sql.Identifier(address.schema, "migrations")
     try:
         with conn.transaction():
             [(version,)] = conn.execute(
@@ -74,17 +74,20 @@ def _version(conn: Connection, place: PostgresUrl) -> int:
     return int(version)
 
 
-def _another_format(place: PostgresUrl, found: int) -> StoreError:
-    newer = found > VERSION
+def _format_error(address: PostgresUrl, version: int) -> StoreError:
+    if version > VERSION:
+        hint = "upgrade streamrag to the version that created it"
+    else:
+        hint = "upgrade the schema: streamrag ingest PATH"
     return StoreError(
-        f"the schema in {place} has format {found}; this version reads format {VERSION}",
+        f"the schema in {address} has format {version}; this version reads format {VERSION}",
         code="store_format",
-        hint="install the newer streamrag that made it" if newer else "bring it up to date: streamrag ingest PATH",
+        hint=hint,
     )
 
 
-def make_epoch(conn: Connection, collection: str, embedding: str) -> int:
-    """Make an empty epoch, inside a transaction."""
+def create_epoch(conn: Connection, collection: str, embedding: str) -> int:
+    """Create an empty epoch. Must run inside a transaction."""
     [(epoch,)] = conn.execute(
         "INSERT INTO epochs (collection, embedding) VALUES (%s, %s) RETURNING id", (collection, embedding)
     ).fetchall()
@@ -94,7 +97,7 @@ def make_epoch(conn: Connection, collection: str, embedding: str) -> int:
 
 
 def drop_epoch(conn: Connection, epoch: int) -> bool:
-    """Drop what no longer counts. False where a reader is still amid a question: the next writer will."""
+    """Drop an inactive epoch. Return False if a reader still uses it; then the next writer drops it."""
     try:
         with conn.transaction():
             conn.execute("SET LOCAL lock_timeout = '100ms'")
@@ -107,8 +110,11 @@ def drop_epoch(conn: Connection, epoch: int) -> bool:
 
 
 def set_embedding(conn: Connection, epoch: int, embedding: str, dimension: int, *, index: bool) -> tuple[str, int]:
-    """The embedding and dimension of the epoch's vectors, from now on these if it had none; inside a transaction."""
-    # Locked only before the first vectors: a writer would hold up the others for as long as its batch takes.
+    """Set the embedder and dimension of an epoch that has no vectors yet. Return the stored ones.
+
+    Must run inside a transaction.
+    """
+    # Lock the row only before the first vectors, because the lock blocks other writers for a whole batch.
     for lock in ("", " FOR UPDATE"):
         [(made_with, known)] = conn.execute(
             f"SELECT embedding, dimension FROM epochs WHERE id = %s{lock}", (epoch,)
@@ -117,23 +123,23 @@ def set_embedding(conn: Connection, epoch: int, embedding: str, dimension: int, 
             return str(made_with), int(known)
     conn.execute(f"ALTER TABLE vectors_{epoch} ALTER COLUMN embedding TYPE vector({dimension})")
     if index:
-        make_vector_index(conn, epoch, dimension)
+        create_vector_index(conn, epoch, dimension)
     conn.execute("UPDATE epochs SET embedding = %s, dimension = %s WHERE id = %s", (embedding, dimension, epoch))
     return embedding, dimension
 
 
-def make_vector_index(conn: Connection, epoch: int, dimension: int) -> None:
-    """The index that finds neighbours. Beyond what pgvector can index, every search reads every vector."""
+def create_vector_index(conn: Connection, epoch: int, dimension: int) -> None:
+    """Create the vector index. Dimensions beyond pgvector's limit get none, so every search reads every vector."""
     column, operators = "embedding", "vector_cosine_ops"
-    if dimension > _MOST_INDEXED:
+    if dimension > _MAX_DIMENSIONS:
         column, operators = f"(embedding::halfvec({dimension}))", "halfvec_cosine_ops"
-    if dimension <= _MOST_INDEXED_HALF:
+    if dimension <= _MAX_DIMENSIONS_HALF:
         name = f"vectors_{epoch}_nearest"
         conn.execute(f"CREATE INDEX IF NOT EXISTS {name} ON vectors_{epoch} USING hnsw ({column} {operators})")
 
 
 def distance(dimension: int) -> str:
-    """What to order by so that the index is used, with a place for the vector."""
-    if _MOST_INDEXED < dimension <= _MOST_INDEXED_HALF:
+    """The ORDER BY expression that uses the index, with a placeholder for the vector."""
+    if _MAX_DIMENSIONS < dimension <= _MAX_DIMENSIONS_HALF:
         return f"embedding::halfvec({dimension}) <=> %b::vector::halfvec({dimension})"
     return "embedding <=> %b"

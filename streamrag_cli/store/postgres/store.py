@@ -1,4 +1,4 @@
-"""A schema of collections in a database. Only methods that connect import psycopg."""
+"""The store in a PostgreSQL schema. Only methods that connect import psycopg."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class PostgresStore:
-    """A `Store`. Methods that connect need `pip install 'streamrag[postgres]'`."""
+    """A `Store`. Methods that connect require `pip install 'streamrag[postgres]'`."""
 
     has_local_files: Final = False
 
@@ -40,21 +40,21 @@ class PostgresStore:
         return str(PostgresUrl(raw))
 
     def environment_overrides(self, environment: Mapping[str, str]) -> list[str]:
-        """The variables that libpq reads, such as PGPASSWORD."""
+        """The variables of libpq, such as PGPASSWORD."""
         return sorted(name for name in environment if name.startswith("PG"))
 
     def identity(self) -> int:
-        """Constant: a reader detects by itself that its tables were replaced."""
+        """Constant, because readers detect themselves that their tables were replaced."""
         return 0
 
     def reader(self, collection: str) -> "Reader":
-        _need_psycopg()
+        _require_psycopg()
         from streamrag_cli.store.postgres.reader import PostgresReader  # psycopg and numpy, about 0.2 s
 
         return PostgresReader(self._address, collection)
 
     def writer(self, collection: str, *, embedding: str, rebuild: bool = False) -> "AbstractContextManager[Writer]":
-        _need_psycopg()
+        _require_psycopg()
         from streamrag_cli.store.postgres.writer import open_for_writing
 
         return open_for_writing(self._address, collection, embedding=embedding, rebuild=rebuild)
@@ -69,35 +69,35 @@ class PostgresStore:
             return manifest.roots() if manifest else []
 
     def remove(self, collection: str) -> None:
-        _need_psycopg()
+        _require_psycopg()
         from streamrag_cli.store.postgres.writer import remove_collection
 
         remove_collection(self._address, collection)
 
     def collections(self, *, non_empty: bool = False) -> list[str]:
-        _need_psycopg()
+        _require_psycopg()
         from streamrag_cli.store.postgres.status import collections
 
         return collections(self._address, non_empty=non_empty)
 
     def status(self, collection: str) -> "CollectionStatus":
-        _need_psycopg()
+        _require_psycopg()
         from streamrag_cli.store.postgres.status import status_of
 
         return status_of(self._address, collection)
 
-    def check_integrity(self, collection: str, *, full: bool = False) -> "IntegrityReport":  # noqa: ARG002 - it is always whole
-        _need_psycopg()
+    def check_integrity(self, collection: str, *, full: bool = False) -> "IntegrityReport":  # noqa: ARG002 - it is always full
+        _require_psycopg()
         from streamrag_cli.store.postgres.status import check_integrity
 
         return check_integrity(self._address, collection)
 
     def disk_space(self) -> None:
-        """The database manages its own disk."""
+        """Always None: the disk is on the database server."""
 
     @contextmanager
     def scratch_store(self, scratch: Path) -> Iterator[PostgresUrl]:  # noqa: ARG002
-        _need_psycopg()
+        _require_psycopg()
         from secrets import token_hex
 
         from streamrag_cli.store.postgres.status import drop_schema
@@ -111,7 +111,7 @@ class PostgresStore:
 
 def _exists(reader: "Reader") -> bool:
     try:
-        with reader.reading():
+        with reader.snapshot():
             return True
     except StoreError as error:
         if error.code != "store_missing":
@@ -119,10 +119,10 @@ def _exists(reader: "Reader") -> bool:
         return False
 
 
-def _need_psycopg() -> None:
+def _require_psycopg() -> None:
     if find_spec("psycopg") is None:
         raise ConfigurationError(
-            "a store in PostgreSQL needs packages that are not installed",
+            "a store in PostgreSQL requires packages that are not installed",
             code="postgres_not_installed",
             hint="pip install 'streamrag[postgres]'",
         )

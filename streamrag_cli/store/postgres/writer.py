@@ -1,8 +1,8 @@
 """A collection in PostgreSQL, open for writing.
 
-Documents, chunks, words and vectors of a batch are one transaction, so there is nothing to repair after a crash. What
-the claims do not rule out may be written at once by others; the one row that all of them change, with the generation
-and the counts, is changed last, so that nobody waits for longer than a commit takes.
+Documents, chunks, words and vectors of a batch are written in one transaction, so there is nothing to repair after a
+crash. Others can concurrently write everything that the advisory locks do not exclude. The only row that all writers
+change (generation and counts) is updated last, so no writer waits longer than a commit takes.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -15,13 +15,14 @@ from streamrag_cli.store.interface import (
     EmbeddedPassages,
     FloatArray,
     WrittenDocument,
-    another_embedding,
+    dimension_mismatch,
+    embedding_mismatch,
 )
 from streamrag_cli.store.postgres import rows, schema
 from streamrag_cli.store.postgres.address import PostgresUrl
 from streamrag_cli.store.postgres.advisory_locks import EVERYTHING, AdvisoryLocks
 from streamrag_cli.store.postgres.connection import Connection, connect
-from streamrag_cli.store.postgres.errors import translated
+from streamrag_cli.store.postgres.errors import translate_errors
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
 
 _DROP_ATTEMPTS: Final = 50
@@ -30,23 +31,23 @@ _DROP_ATTEMPTS: Final = 50
 
 @contextmanager
 def open_for_writing(
-    place: PostgresUrl, collection: str, *, embedding: str, rebuild: bool = False
+    address: PostgresUrl, collection: str, *, embedding: str, rebuild: bool = False
 ) -> "Iterator[PostgresWriter]":
-    """As `Store.writer`: with `rebuild` into a new epoch. Raises also what `connect` raises."""
-    conn = connect(place, create=True)
+    """Like `Store.writer`. With `rebuild`, writes go to a new epoch. Also raises the errors of `connect`."""
+    conn = connect(address, create=True)
     try:
-        with translated(place, writing=True):
-            writer = PostgresWriter(conn, place, collection, embedding=embedding, rebuild=rebuild)
+        with translate_errors(address, writing=True):
+            writer = PostgresWriter(conn, address, collection, embedding=embedding, rebuild=rebuild)
             yield writer
             writer.finish()
     finally:
         conn.close()
 
 
-def remove_collection(place: PostgresUrl, collection: str) -> None:
-    """Remove a collection; it is gone in one step, and then its tables. Raises StoreError."""
-    with closing(connect(place)) as conn, translated(place, writing=True):
-        AdvisoryLocks(conn, place, collection).hold([EVERYTHING])
+def remove_collection(address: PostgresUrl, collection: str) -> None:
+    """Deactivate a collection in one step, then drop its tables. Raises StoreError."""
+    with closing(connect(address)) as conn, translate_errors(address, writing=True):
+        AdvisoryLocks(conn, address, collection).lock_exclusive([EVERYTHING])
         conn.execute("DELETE FROM collections WHERE name = %s", (collection,))
         for (epoch,) in conn.execute("SELECT id FROM epochs WHERE collection = %s ORDER BY id", (collection,)):
             for _ in range(_DROP_ATTEMPTS):  # a reader may be in the middle of a question
@@ -55,54 +56,56 @@ def remove_collection(place: PostgresUrl, collection: str) -> None:
 
 
 class PostgresWriter:
-    """A `Writer`; made by `open_for_writing`."""
+    """A `Writer`; created by `open_for_writing`."""
 
-    def __init__(self, conn: Connection, place: PostgresUrl, collection: str, *, embedding: str, rebuild: bool) -> None:
+    def __init__(
+        self, conn: Connection, address: PostgresUrl, collection: str, *, embedding: str, rebuild: bool
+    ) -> None:
         self._conn = conn
         self._collection = collection
         self._embedding = embedding
         self._rebuild = rebuild
-        self._claims = AdvisoryLocks(conn, place, collection)
+        self._locks = AdvisoryLocks(conn, address, collection)
         self._written = 0
         self._manifest = PostgresManifest(self._session)
-        schema.migrate(conn, place)
+        schema.migrate(conn, address)
         if rebuild:
-            self._claims.hold([EVERYTHING])
+            self._locks.lock_exclusive([EVERYTHING])
         else:
-            self._claims.share()
+            self._locks.lock_shared()
         self._epoch = self._open_epoch()
-        self._drop_epochs_but(self._epoch, self._current())
+        self._drop_other_epochs(self._epoch, self._active_epoch())
 
     def _open_epoch(self) -> int:
         with self._conn.transaction():
             self._conn.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", (f"{self._claims.name} is made",)
+                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", (f"{self._locks.name} is made",)
             )
-            current = None if self._rebuild else self._current()
+            current = None if self._rebuild else self._active_epoch()
             if current is None:
-                current = schema.make_epoch(self._conn, self._collection, self._embedding)
+                current = schema.create_epoch(self._conn, self._collection, self._embedding)
                 if not self._rebuild:
-                    self._make_current(current)
+                    self._activate(current)
             self._conn.execute(
                 "UPDATE epochs SET embedding = %s WHERE id = %s AND dimension IS NULL", (self._embedding, current)
             )
         [(made_with,)] = self._conn.execute("SELECT embedding FROM epochs WHERE id = %s", (current,)).fetchall()
         if made_with != self._embedding:
-            raise another_embedding(self._collection, made_with=made_with, asked=self._embedding)
+            raise embedding_mismatch(self._collection, stored=made_with, requested=self._embedding)
         return current
 
-    def _current(self) -> int | None:
+    def _active_epoch(self) -> int | None:
         found: Any = self._conn.execute("SELECT epoch FROM collections WHERE name = %s", (self._collection,)).fetchone()
         return int(found[0]) if found else None
 
-    def _make_current(self, epoch: int) -> None:
+    def _activate(self, epoch: int) -> None:
         self._conn.execute(
             "INSERT INTO collections VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch",
             (self._collection, epoch),
         )
 
-    def _drop_epochs_but(self, *wanted: int | None) -> None:
-        """Drop what interrupted or overtaken rebuilds have left: while this writer is there, none is under way."""
+    def _drop_other_epochs(self, *wanted: int | None) -> None:
+        """Drop the epochs of interrupted or superseded rebuilds; none is running while this writer has its lock."""
         others = self._conn.execute(
             "SELECT id FROM epochs WHERE collection = %s AND id <> ALL(%s) ORDER BY id",
             (self._collection, [each for each in wanted if each is not None]),
@@ -119,11 +122,11 @@ class PostgresWriter:
         return self._manifest
 
     def repair(self, embed: Embed) -> int:  # noqa: ARG002
-        """Nothing is ever left half done."""
+        """Always 0: transactions leave nothing to repair."""
         return 0
 
-    def get_ready(self) -> None:
-        """It is."""
+    def prepare(self) -> None:
+        """Does nothing: the connection is open."""
 
     def vectors(self, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
         return rows.vectors(self._conn, self._epoch, chunk_ids) if chunk_ids else {}
@@ -132,7 +135,7 @@ class PostgresWriter:
         return rows.token_states(self._conn, self._epoch, chunk_ids) if chunk_ids else {}
 
     def write(self, documents: Sequence[WrittenDocument], passages: EmbeddedPassages) -> None:
-        self._claim_something()
+        self._ensure_locked()
         chunks = [chunk for _, of_document in documents for chunk in of_document]
         with self._conn.transaction():
             self._check_embedding(passages.vectors)
@@ -155,14 +158,14 @@ class PostgresWriter:
         self._written += len(chunks)
 
     def remove(self, paths: Iterable[str]) -> None:
-        self._claim_something()
+        self._ensure_locked()
         with self._conn.transaction():
             removed = rows.remove_documents(self._conn, self._epoch, list(paths))
             words = rows.drop_index_rows(self._conn, self._epoch, removed.chunk_ids)
             self._count(-removed.documents, -len(removed.chunk_ids), words)
 
     def touch(self, records: Iterable[DocumentRecord]) -> None:
-        self._claim_something()
+        self._ensure_locked()
         with self._conn.transaction(), self._conn.cursor() as cursor:
             cursor.executemany(
                 f"UPDATE documents_{self._epoch} SET source = %s, size = %s, mtime_ns = %s, read_at_ns = %s,"
@@ -171,49 +174,47 @@ class PostgresWriter:
             )
 
     def add_roots(self, roots: Iterable[str]) -> None:
-        """Note what is being ingested, and keep other writers away from it. Raises StoreError `store_busy`."""
-        given = list(roots)
-        self._claims.hold(given)
+        """Record and lock the paths that are being ingested. Raises StoreError `store_busy`."""
+        paths = list(roots)
+        self._locks.lock_exclusive(paths)
         with self._conn.transaction(), self._conn.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO roots VALUES (%s, %s) ON CONFLICT DO NOTHING", [(self._epoch, root) for root in given]
+                "INSERT INTO roots VALUES (%s, %s) ON CONFLICT DO NOTHING", [(self._epoch, root) for root in paths]
             )
 
     def remove_roots(self, roots: Iterable[str]) -> None:
         self._conn.execute("DELETE FROM roots WHERE epoch = %s AND path = ANY(%s)", (self._epoch, list(roots)))
 
     def finish(self) -> None:
-        """A clean end; after a rebuild, let the new epoch count."""
-        former = self._current()
+        """End cleanly; after a rebuild, activate the new epoch."""
+        former = self._active_epoch()
         with self._conn.transaction():
             self._conn.execute("UPDATE epochs SET last_ingest = now() WHERE id = %s", (self._epoch,))
             if self._rebuild:
                 dimension = self._manifest.meta("dimension")
                 if dimension:
-                    schema.make_vector_index(self._conn, self._epoch, int(dimension))
-                self._make_current(self._epoch)
-        rows.drop_unused_words(
-            self._conn, self._epoch, much_changed=self._written * 10 > self._manifest.counts().chunks
-        )
+                    schema.create_vector_index(self._conn, self._epoch, int(dimension))
+                self._activate(self._epoch)
+        rows.tidy_word_counts(self._conn, self._epoch, much_changed=self._written * 10 > self._manifest.counts().chunks)
         if self._rebuild and former is not None:
             schema.drop_epoch(self._conn, former)
 
-    def _claim_something(self) -> None:
-        if not self._claims.held:
-            self._claims.hold([EVERYTHING])
+    def _ensure_locked(self) -> None:
+        if not self._locks.held:
+            self._locks.lock_exclusive([EVERYTHING])
 
     def _check_embedding(self, vectors: FloatArray) -> None:
         if not len(vectors):
             return
         dimension = vectors.shape[1]
-        # Before a rebuild counts nobody searches, and an index made at the end is made much faster.
+        # No one searches an epoch before it is active, and creating the index at the end is much faster.
         made_with, known = schema.set_embedding(
             self._conn, self._epoch, self._embedding, dimension, index=not self._rebuild
         )
         if made_with != self._embedding:  # another writer's vectors were the first
-            raise another_embedding(self._collection, made_with=made_with, asked=self._embedding)
+            raise embedding_mismatch(self._collection, stored=made_with, requested=self._embedding)
         if known != dimension:
-            raise another_embedding(self._collection, made_with=f"{known} dimensions", asked=f"{dimension} dimensions")
+            raise dimension_mismatch(self._collection, stored=known, returned=dimension)
 
     def _count(self, documents: int, chunks: int, words: int) -> None:
         self._conn.execute(

@@ -1,4 +1,4 @@
-"""A store in PostgreSQL."""
+"""Fixtures with a store in PostgreSQL."""
 
 from collections.abc import Iterator
 
@@ -11,13 +11,13 @@ from tests.support.stores import PostgresStore
 
 @pytest.fixture
 def store() -> Iterator[PostgresStore]:
-    """A schema in which nothing is yet."""
+    """A store in a new, empty schema."""
     with fresh_schema() as place:
         yield PostgresStore(place)
 
 
 @pytest.fixture
 def database() -> "Iterator[psycopg.Connection[tuple[object, ...]]]":
-    """The server's own user, to look at what is there and to do harm."""
+    """A connection as superuser, to inspect tables and to cause faults."""
     with psycopg.connect(server_url(), autocommit=True) as conn:
         yield conn

@@ -1,4 +1,4 @@
-"""What can go wrong with a database's server, and what is said of it."""
+"""Faults of a database server, and the errors that report them."""
 
 import sys
 from contextlib import closing
@@ -24,7 +24,7 @@ SHIPS = document("ships.md", "ships cross the sea")
 
 
 def reading_raises(place: PostgresUrl) -> tuple[str, str]:
-    with pytest.raises(StoreError) as caught, Store(place).reading() as reader, reader.reading():
+    with pytest.raises(StoreError) as caught, Store(place).reading() as reader, reader.snapshot():
         pass
     assert PASSWORD not in str(caught.value)
     return caught.value.code, caught.value.hint
@@ -36,17 +36,17 @@ def writing_raises(place: PostgresUrl) -> tuple[str, str]:
     return caught.value.code, caught.value.hint
 
 
-def test_a_server_that_is_not_there_is_unreachable() -> None:
-    said = ("store_unreachable", "start the server, or name another store: --store")
+def test_a_stopped_server_is_unreachable() -> None:
+    said = ("store_unreachable", "start the server, or use another store: --store STORE")
 
     assert reading_raises(PostgresUrl(f"postgresql://me:{quote(PASSWORD, safe='')}@127.0.0.1:1/db")) == said
     assert reading_raises(PostgresUrl("postgresql:///db?host=%2Fnowhere")) == said
 
 
-def test_a_wrong_password_is_said_and_not_shown(store: PostgresStore) -> None:
+def test_a_wrong_password_is_reported_but_not_shown(store: PostgresStore) -> None:
     wrong = guarded(store.place, password="guessed-at")
 
-    with pytest.raises(StoreError) as caught, Store(wrong).reading() as reader, reader.reading():
+    with pytest.raises(StoreError) as caught, Store(wrong).reading() as reader, reader.snapshot():
         pass
 
     assert (caught.value.code, caught.value.hint) == (
@@ -57,20 +57,20 @@ def test_a_wrong_password_is_said_and_not_shown(store: PostgresStore) -> None:
     assert reading_raises(guarded(store.place))[0] == "store_login_refused"
 
 
-def test_with_the_right_password_there_is_no_collection_yet(store: PostgresStore) -> None:
+def test_the_right_password_leads_to_store_missing(store: PostgresStore) -> None:
     place = guarded(store.place, password=quote(PASSWORD, safe=""))
 
     assert reading_raises(place) == ("store_missing", "streamrag ingest PATH")
 
 
-def test_a_user_who_may_not_write_is_told(store: PostgresStore) -> None:
+def test_a_missing_write_privilege_is_reported(store: PostgresStore) -> None:
     said = writing_raises(guarded(store.place, password=quote(PASSWORD, safe="")))
 
     assert said == ("store_not_writable", 'as postgres: GRANT CREATE ON DATABASE "postgres" TO "guarded";')
 
 
 @pytest.mark.fault("postgres-rights")
-def test_the_rights_that_a_hint_names_are_enough_to_ask_and_then_to_ingest(
+def test_the_sql_in_hints_grants_enough_to_ask_and_then_to_ingest(
     store: PostgresStore, database: "psycopg.Connection[tuple[object, ...]]"
 ) -> None:
     owner = f"owner_{token_hex(4)}"
@@ -83,10 +83,10 @@ def test_the_rights_that_a_hint_names_are_enough_to_ask_and_then_to_ingest(
         code, hint = reading_raises(other)
         assert code == "store_not_readable"
         run_as(owner, hint, database)
-        with Store(other).reading() as reader, reader.reading():
+        with Store(other).reading() as reader, reader.snapshot():
             assert texts(reader) == {"apples are red", "pears are green"}
         owned.put(SHIPS, rebuild=True)
-        with Store(other).reading() as reader, reader.reading():
+        with Store(other).reading() as reader, reader.snapshot():
             assert texts(reader) == {"ships cross the sea"}
         code, hint = writing_raises(other)
         assert (code, hint) == ("store_not_writable", f'as {owner}: GRANT "{owner}" TO "guarded";')
@@ -100,7 +100,7 @@ def test_the_rights_that_a_hint_names_are_enough_to_ask_and_then_to_ingest(
 
 
 def run_as(role: str, hint: str, database: "psycopg.Connection[tuple[object, ...]]") -> None:
-    """Run the SQL of a hint as the role that it names."""
+    """Run the SQL of a hint as the role named in it."""
     named, _, statements = hint.partition(": ")
     assert named == f"as {role}"
     database.execute(f"SET ROLE {role}")
@@ -108,7 +108,7 @@ def run_as(role: str, hint: str, database: "psycopg.Connection[tuple[object, ...
     database.execute("RESET ROLE")
 
 
-def test_a_superuser_is_lent_to_nobody(store: PostgresStore) -> None:
+def test_no_hint_grants_membership_in_a_superuser(store: PostgresStore) -> None:
     store.put(APPLES)
 
     assert writing_raises(guarded(store.place, password=quote(PASSWORD, safe=""))) == (
@@ -117,13 +117,13 @@ def test_a_superuser_is_lent_to_nobody(store: PostgresStore) -> None:
     )
 
 
-def test_a_database_that_does_not_exist_is_missing(store: PostgresStore) -> None:
+def test_a_missing_database_is_reported_as_store_missing(store: PostgresStore) -> None:
     place = PostgresUrl(store.place.with_secret().replace("/postgres?", "/nowhere?"))
 
     assert reading_raises(place) == ("store_missing", "createdb NAME")
 
 
-def test_a_database_without_pgvector_is_said_with_how_to_have_it(store: PostgresStore) -> None:
+def test_a_missing_pgvector_is_reported_with_the_command_to_install_it(store: PostgresStore) -> None:
     place = guarded(store.place, password=quote(PASSWORD, safe=""), database="plain")
     hint = "install pgvector on the server; then, as a superuser: psql -c 'CREATE EXTENSION vector'"
 
@@ -131,16 +131,16 @@ def test_a_database_without_pgvector_is_said_with_how_to_have_it(store: Postgres
     assert writing_raises(place) == ("store_extension_missing", hint)
 
 
-def test_a_server_that_only_reads_is_asked_and_not_written(store: PostgresStore) -> None:
+def test_a_read_only_server_answers_but_rejects_writes(store: PostgresStore) -> None:
     store.put(APPLES)
     only_reads = PostgresUrl(f"{store.place.with_secret()}&options=-c%20default_transaction_read_only%3Don")
 
-    with Store(only_reads).reading() as reader, reader.reading():
+    with Store(only_reads).reading() as reader, reader.snapshot():
         assert texts(reader) == {"apples are red", "pears are green"}
-    assert writing_raises(only_reads) == ("store_not_writable", "write to the primary server, not to a copy of it")
+    assert writing_raises(only_reads) == ("store_not_writable", "connect to the primary server, not to a replica")
 
 
-def test_a_connection_lost_amid_an_ingest_keeps_what_was_committed(
+def test_a_connection_lost_during_an_ingest_keeps_committed_documents(
     store: PostgresStore, database: "psycopg.Connection[tuple[object, ...]]"
 ) -> None:
     with pytest.raises(StoreError) as caught, store.writing() as writer:
@@ -154,7 +154,7 @@ def test_a_connection_lost_amid_an_ingest_keeps_what_was_committed(
         assert texts(reader) == {"apples are red", "pears are green", "more fruit"}
 
 
-def test_a_reader_whose_connections_have_ended_asks_on_new_ones(
+def test_a_reader_reconnects_after_its_connections_ended(
     store: PostgresStore, database: "psycopg.Connection[tuple[object, ...]]"
 ) -> None:
     store.put(APPLES)
@@ -164,16 +164,16 @@ def test_a_reader_whose_connections_have_ended_asks_on_new_ones(
         assert reader.counts().chunks == 2
 
 
-def test_a_schema_of_a_newer_version_is_left_alone(store: PostgresStore) -> None:
+def test_a_schema_of_a_newer_version_is_not_changed(store: PostgresStore) -> None:
     store.put(APPLES)
     with closing(connect(store.place)) as conn:
         conn.execute("INSERT INTO migrations VALUES (99)")
-    said = ("store_format", "install the newer streamrag that made it")
+    said = ("store_format", "upgrade streamrag to the version that created it")
 
     assert (reading_raises(store.place), writing_raises(store.place)) == (said, said)
 
 
-def test_tables_that_are_gone_are_damage(store: PostgresStore) -> None:
+def test_missing_tables_are_reported_as_damage(store: PostgresStore) -> None:
     store.put(APPLES)
     with closing(connect(store.place)) as conn:
         conn.execute("DROP TABLE vectors_1")
@@ -184,7 +184,7 @@ def test_tables_that_are_gone_are_damage(store: PostgresStore) -> None:
         assert texts(reader) == {"ships cross the sea"}
 
 
-def test_a_collection_that_cannot_be_read_keeps_no_other_from_being_checked(store: PostgresStore) -> None:
+def test_an_unreadable_collection_does_not_stop_checks_of_the_others(store: PostgresStore) -> None:
     store.put(SHIPS)
     replace(store, collection="other").put(APPLES)
     with closing(connect(store.place)) as conn:
@@ -197,7 +197,7 @@ def test_a_collection_that_cannot_be_read_keeps_no_other_from_being_checked(stor
     ]
 
 
-def test_without_the_driver_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_is_reported_with_the_package_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
 
     with pytest.raises(ConfigurationError) as caught:
@@ -207,7 +207,7 @@ def test_without_the_driver_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
 
 
 def end_connections(database: "psycopg.Connection[tuple[object, ...]]", place: PostgresUrl) -> None:
-    """End, as an administrator would, the connections whose names lead to this schema, and wait until they are gone."""
+    """Terminate the connections that use this schema, as an administrator would, and wait until they have ended."""
     ended = database.execute(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE application_name = 'streamrag' AND pid <> pg_backend_pid()"
@@ -215,7 +215,7 @@ def end_connections(database: "psycopg.Connection[tuple[object, ...]]", place: P
     assert ended, place
 
 
-def test_an_inspection_finds_what_does_not_go_together(store: PostgresStore) -> None:
+def test_an_integrity_check_finds_inconsistent_tables(store: PostgresStore) -> None:
     store.put(APPLES, SHIPS)
     sound = check_integrity(store.place, "default").problems
     with closing(connect(store.place)) as conn:
@@ -225,8 +225,8 @@ def test_an_inspection_finds_what_does_not_go_together(store: PostgresStore) -> 
     assert (sound, check_integrity(store.place, "default").problems) == (
         (),
         (
-            "1 documents and 3 chunks are not the 2 and 3 counted",
+            "it has 1 documents and 3 chunks, but its counters are 2 and 3",
             "2 chunks belong to no document",
-            "1 chunks and vectors do not go together",
+            "1 chunks and vectors do not match",
         ),
     )

@@ -1,4 +1,4 @@
-"""Many may write to one collection at once, each into folders of its own."""
+"""Concurrent writers to different folders of one collection."""
 
 from contextlib import closing
 
@@ -14,7 +14,7 @@ APPLES = document("fruit/a.md", "apples are red", "pears are green")
 SHIPS = document("ships/s.md", "ships cross the sea")
 
 
-def test_two_writers_in_different_folders_write_side_by_side(store: PostgresStore) -> None:
+def test_writers_in_different_folders_run_concurrently(store: PostgresStore) -> None:
     with store.writing() as one, store.writing() as other:
         one.add_roots(["/docs/fruit"])
         other.add_roots(["/docs/ships"])
@@ -28,13 +28,13 @@ def test_two_writers_in_different_folders_write_side_by_side(store: PostgresStor
         assert reader.catalog.roots() == ["/docs/fruit", "/docs/ships"]
 
 
-def test_of_two_embeddings_side_by_side_the_one_whose_vectors_come_first_is_taken(store: PostgresStore) -> None:
+def test_the_first_vectors_determine_the_embedder_of_concurrent_writers(store: PostgresStore) -> None:
     with store.writing(embedding="slow") as slow:
         slow.add_roots(["/docs/ships"])
         with store.writing(embedding="quick") as quick:
             quick.add_roots(["/docs/fruit"])
             write(quick, APPLES)
-        with pytest.raises(StoreError, match="was made with quick, not with slow"):
+        with pytest.raises(StoreError, match="uses the embedder quick, but slow was requested"):
             write(slow, SHIPS)
 
     with store.reading() as reader:
@@ -42,7 +42,7 @@ def test_of_two_embeddings_side_by_side_the_one_whose_vectors_come_first_is_take
 
 
 @pytest.mark.parametrize("root", ["/docs", "/docs/fruit", "/docs/fruit/sweet", "/"])
-def test_a_folder_above_below_or_the_same_is_busy(store: PostgresStore, root: str) -> None:
+def test_a_second_writer_of_the_same_an_outer_or_an_inner_folder_is_busy(store: PostgresStore, root: str) -> None:
     with store.writing() as one, store.writing() as other:
         one.add_roots(["/docs/fruit"])
         with pytest.raises(StoreError) as caught:
@@ -51,7 +51,7 @@ def test_a_folder_above_below_or_the_same_is_busy(store: PostgresStore, root: st
     assert (caught.value.code, caught.value.retryable) == ("store_busy", True)
 
 
-def test_a_rebuild_waits_for_no_writer_and_no_writer_for_a_rebuild(store: PostgresStore) -> None:
+def test_a_rebuild_and_another_writer_exclude_each_other(store: PostgresStore) -> None:
     with store.writing() as one:
         one.add_roots(["/docs/fruit"])
         with pytest.raises(StoreError, match="busy"), store.writing(rebuild=True):
@@ -61,7 +61,7 @@ def test_a_rebuild_waits_for_no_writer_and_no_writer_for_a_rebuild(store: Postgr
             pass
 
 
-def test_one_folder_is_busy_in_one_collection_alone(store: PostgresStore) -> None:
+def test_a_locked_folder_is_free_in_other_collections(store: PostgresStore) -> None:
     elsewhere = PostgresStore(store.place, "elsewhere")
     with store.writing() as one, elsewhere.writing() as other:
         one.add_roots(["/docs"])
@@ -76,7 +76,7 @@ def test_one_folder_is_busy_in_one_collection_alone(store: PostgresStore) -> Non
         )
 
 
-def test_a_writer_that_is_killed_amid_a_batch_leaves_nothing_of_it(store: PostgresStore) -> None:
+def test_a_writer_killed_during_a_batch_leaves_nothing_of_it(store: PostgresStore) -> None:
     store.put(APPLES)
     with store.other_process("put-batches", "1000") as other:
         while texts_in(store) < 100:
@@ -97,7 +97,7 @@ def texts_in(store: PostgresStore) -> int:
         return reader.counts().chunks
 
 
-def test_a_rebuild_leaves_the_tables_of_one_epoch(store: PostgresStore) -> None:
+def test_only_the_tables_of_one_epoch_remain_after_a_rebuild(store: PostgresStore) -> None:
     for number in range(3):
         store.put(document(f"{number}.md", "again and again"), rebuild=True)
 
@@ -110,7 +110,7 @@ def test_a_rebuild_leaves_the_tables_of_one_epoch(store: PostgresStore) -> None:
 
 
 @pytest.mark.parametrize(("dimension", "method"), [(1536, "hnsw"), (3072, "hnsw"), (5000, None)])
-def test_vectors_of_any_length_are_found_by_an_index_where_there_can_be_one(
+def test_vectors_of_any_dimension_are_found_with_an_index_if_possible(
     store: PostgresStore, dimension: int, method: str | None
 ) -> None:
     embedder = FakeEmbedder(dimension=dimension)
@@ -129,14 +129,14 @@ def test_vectors_of_any_length_are_found_by_an_index_where_there_can_be_one(
         assert indexes == (1 if method else 0)
 
 
-def test_a_character_that_the_database_does_not_have_moves_no_other(store: PostgresStore) -> None:
+def test_replacing_nul_characters_keeps_all_offsets(store: PostgresStore) -> None:
     store.put(document("odd.md", "before\0after"))
 
     with store.reading() as reader:
         assert texts(reader) == {"before\ufffdafter"}
 
 
-def test_replacing_most_chunks_keeps_the_count_of_words(store: PostgresStore) -> None:
+def test_word_counts_stay_correct_after_replacing_most_chunks(store: PostgresStore) -> None:
     store.put(many_chunks("many.md", 300), SHIPS)
     store.put(many_chunks("many.md", 10))
 

@@ -1,5 +1,5 @@
--- What all collections of a schema share. A collection's own tables are those of its epoch (epoch.sql): a rebuild fills
--- a new epoch and then changes one row of `collections`.
+-- The tables that all collections of a schema share. The tables of one collection belong to its epoch (epoch.sql): a
+-- rebuild fills a new epoch and then changes one row of `collections`.
 
 CREATE TABLE collections (
     name  text COLLATE "C" PRIMARY KEY,

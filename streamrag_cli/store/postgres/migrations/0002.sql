@@ -1,4 +1,4 @@
--- A document's language, and token states beside the vectors. Epochs that are there have neither until their files are
+-- The language of a document, and token states next to its vectors. Existing epochs have neither until their files are
 -- ingested again.
 
 DO $$
