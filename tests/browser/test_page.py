@@ -203,7 +203,7 @@ def test_a_refusal_says_when_to_ask_again(visiting: Visiting) -> None:
         visit.ask_and_wait("What is the fee for a berth?")
         visit.ask_and_wait("And once more?", status="No answer.")
 
-        assert visit.page.text("#problem p") == "more than 1 questions a minute"
+        assert visit.page.text("#problem p") == "more than 1 questions per minute"
         assert re.fullmatch(r"try again in \d+ s", visit.page.text("#problem .hint"))
 
 
@@ -238,7 +238,7 @@ def test_a_question_about_something_else_is_no_alarm_and_no_command_is_shown(
 
         assert page.texts("#problem p") == [
             "nothing in the documents is relevant to the question",
-            "ask in other words",
+            "rephrase the question",
         ]
         assert page.value("document.querySelector('#problem').className") == "problem calm"
 

@@ -176,10 +176,10 @@ def test_any_other_model_is_refused_before_it_is_asked(
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"k": 4}, "k: at most 3 sources are given here"),
-        ({"k": 100, "model": "small"}, "k: at most 3 sources are given here"),
-        ({"min_score": 0}, "min_score: at least 0.2 here"),
-        ({"min_score": 0.19}, "min_score: at least 0.2 here"),
+        ({"k": 4}, "k: this server returns at most 3 sources"),
+        ({"k": 100, "model": "small"}, "k: this server returns at most 3 sources"),
+        ({"min_score": 0}, "min_score: this server requires at least 0.2"),
+        ({"min_score": 0.19}, "min_score: this server requires at least 0.2"),
     ],
 )
 def test_more_sources_or_weaker_ones_than_the_servers_own_are_refused(

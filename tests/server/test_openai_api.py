@@ -278,7 +278,7 @@ def test_in_quotes_the_clients_limit_and_stops_hold_and_nothing_is_used(settings
 def test_a_failure_is_an_exception_of_the_official_client(as_stream: bool, settings: Settings) -> None:
     with running_server(replace(settings, base_url="http://127.0.0.1:1/v1", model="m")) as server:
         with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client:
-            with pytest.raises(openai.APIError, match="the model cannot be reached"):
+            with pytest.raises(openai.APIError, match="the model server cannot be reached"):
                 completion: Any = client.chat.completions.create(model="streamrag", messages=ASKED, stream=as_stream)
                 list(completion)
 

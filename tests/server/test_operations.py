@@ -39,7 +39,7 @@ def test_it_is_ready_though_every_thread_for_questions_is_taken(settings: Settin
         assert request(f"{server.url}/readyz").status == 200
         serving = server.server.config.app.state.serving  # type: ignore[union-attr]
         try:
-            (entry,) = serving.library._retrievers._entries.values()
+            (entry,) = serving.resources._retrievers._entries.values()
             threads = entry.value._threads
             held = [threads.submit(release.wait, 30) for _ in range(threads._max_workers + 1)]
             reply = request(f"{server.url}/readyz")

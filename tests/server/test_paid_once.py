@@ -111,7 +111,7 @@ def test_what_the_request_sets_is_named_when_the_models_server_refuses_it(settin
             reply = post_json(f"{server.url}/v1/chat/completions", {"messages": ASKED, "seed": 1, "top_p": 1})
 
     assert reply.json["error"]["message"] == (
-        "the model's server refused the request; it may not support what this request sets: seed, top_p"
+        "the model server refused the request; the model may not support these options: seed, top_p"
     )
 
 

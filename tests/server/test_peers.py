@@ -13,12 +13,12 @@ import pytest
 from streamrag_cli.errors import ConfigurationError
 from streamrag_cli.server import peers
 from streamrag_cli.server.peers import Peers
-from streamrag_cli.server.security import check_reachable
+from streamrag_cli.server.security import check_access
 from streamrag_cli.settings import ServerSettings, Settings
 from tests.support.http_client import request, wait_until
 from tests.support.running_server import STREAMRAG, running_server, served
 
-pytestmark = pytest.mark.skipif(not peers.known(), reason="needs Linux: who owns a connection is in /proc/net")
+pytestmark = pytest.mark.skipif(not peers.is_supported(), reason="needs Linux: who owns a connection is in /proc/net")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it asks as another user")
 
 OTHER_UID = 61234
@@ -189,7 +189,7 @@ def test_a_connection_from_another_network_namespace_has_no_owner_here(
 
 def test_a_user_that_does_not_exist_is_an_error_at_the_start(settings: Settings) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        check_reachable(ServerSettings(allow_user=("no-such-user-here",)))
+        check_access(ServerSettings(allow_user=("no-such-user-here",)))
     done = subprocess.run(
         [*STREAMRAG, "serve", "--allow-user", "no-such-user-here", "--port", "0"],
         capture_output=True,

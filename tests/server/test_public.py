@@ -133,7 +133,10 @@ def test_who_asks_about_something_else_is_not_told_how_to_lower_the_least_score(
     with serving(settings) as server, streaming(ask_url(server.url, "Which language has macros?")) as answered:
         end = answered.next_of("error")
 
-    assert (end["error"], end["hint"]) == ("nothing in the documents is relevant to the question", "ask in other words")
+    assert (end["error"], end["hint"]) == (
+        "nothing in the documents is relevant to the question",
+        "rephrase the question",
+    )
 
 
 def test_a_refusal_names_no_command(settings: Settings) -> None:

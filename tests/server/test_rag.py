@@ -133,7 +133,7 @@ def test_a_failure_of_the_model_ends_the_stream_with_one_error(settings: Setting
 
     assert answered.status == 200
     assert [event["type"] for event in events][-1] == "error"
-    assert (events[-1]["code"], events[-1]["error"]) == ("unreachable", "the model cannot be reached")
+    assert (events[-1]["code"], events[-1]["error"]) == ("unreachable", "the model server cannot be reached")
 
 
 def test_a_collection_that_is_not_there_is_an_error_event(settings: Settings) -> None:

@@ -215,6 +215,6 @@ def test_a_cause_is_one_short_harmless_line_and_only_of_what_is_not_the_clients_
     error: Error | StreamragError, cause: str
 ) -> None:
     entry = LogEntry()
-    entry.fail(error)
+    entry.record_error(error)
 
     assert entry.cause == cause

@@ -64,7 +64,7 @@ def test_an_address_beyond_the_limit_is_refused_in_words(length: int, piece_byte
 
     head, _, body = reply.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 414 Request-URI Too Long\r\n")
-    assert body == b'{"error":"the address is too long","code":"too_long","hint":"send the question by POST"}'
+    assert body == b'{"error":"the URL is too long","code":"too_long","hint":"send the question by POST"}'
     assert 'streamrag_refused_total{code="too_long"} 1.0' in told
     assert alive == 200
 
@@ -83,7 +83,7 @@ def test_an_address_with_too_many_parameters_is_refused_before_they_are_read(set
     assert most.status == 200
     assert [reply.split(b"\r\n")[0] for reply in replies] == [b"HTTP/1.1 414 Request-URI Too Long"] * 2
     assert {reply.partition(b"\r\n\r\n")[2] for reply in replies} == {
-        b'{"error":"the address has too many parameters","code":"too_long","hint":"send each parameter once"}'
+        b'{"error":"the URL has too many parameters","code":"too_long","hint":"send each parameter once"}'
     }
     assert took_s < 0.5
 
@@ -276,35 +276,35 @@ LISTED = "GET /openapi.json lists"
 @pytest.mark.parametrize(
     ("sent", "status", "message", "hint"),
     [
-        (("GET", "/search?query=quay&top=3", ""), 422, "there is no field 'top'", FIELDS),
+        (("GET", "/search?query=quay&top=3", ""), 422, "unknown field 'top'", FIELDS),
         (
             ("GET", "/search?q=quay", ""),
             422,
-            "there is no field 'q'",
+            "unknown field 'q'",
             f"did you mean query? T{FIELDS[1:]}",
         ),
         (
             ("POST", "/rag/stream", '{"query": "quay", "minscore": 1}'),
             422,
-            "there is no field 'minscore'",
+            "unknown field 'minscore'",
             f"did you mean min_score? T{FIELDS[1:]}",
         ),
-        (("GET", "/search?query=quay&k=some", ""), 422, "k: has to be a whole number", EXAMPLE),
-        (("GET", "/search?query=quay&k=0", ""), 422, "k: has to be at least 1", EXAMPLE),
-        (("GET", "/search?query=quay&min_score=1.5", ""), 422, "min_score: has to be at most 1", EXAMPLE),
-        (("GET", "/search?query=quay&min_score=inf", ""), 422, "min_score: has to be a finite number", EXAMPLE),
-        (("GET", "/search?query=quay&k=6", ""), 422, "k: at most 5 sources are given here", "ask for 5 or fewer"),
+        (("GET", "/search?query=quay&k=some", ""), 422, "k: must be an integer", EXAMPLE),
+        (("GET", "/search?query=quay&k=0", ""), 422, "k: must be at least 1", EXAMPLE),
+        (("GET", "/search?query=quay&min_score=1.5", ""), 422, "min_score: must be at most 1", EXAMPLE),
+        (("GET", "/search?query=quay&min_score=inf", ""), 422, "min_score: must be a finite number", EXAMPLE),
+        (("GET", "/search?query=quay&k=6", ""), 422, "k: this server returns at most 5 sources", "ask for 5 or fewer"),
         (
             ("GET", "/search?query=quay&collection=no+such", ""),
             422,
             "collection: must be 3 to 63 letters, digits, dots, dashes or underscores",
-            "leave out collection, or take one that GET /collections lists",
+            "leave out collection, or use one listed by GET /collections",
         ),
         (
             ("GET", "/search?query=quay&collection=elsewhere", ""),
             404,
-            "no collection 'elsewhere' is served here",
-            "GET /collections lists those that are",
+            "collection 'elsewhere' is not served here",
+            "GET /collections lists the served collections",
         ),
         (
             ("GET", "/search", ""),
@@ -312,17 +312,17 @@ LISTED = "GET /openapi.json lists"
             "the question is empty",
             'send a question, such as {"query": "How long is the warranty?"}',
         ),
-        (("POST", "/rag/stream", '{"query": 3}'), 422, "query: has to be text", EXAMPLE),
-        (("POST", "/rag/stream", '{"k": 1.5}'), 422, "k: has to be a whole number", EXAMPLE),
+        (("POST", "/rag/stream", '{"query": 3}'), 422, "query: must be a string", EXAMPLE),
+        (("POST", "/rag/stream", '{"k": 1.5}'), 422, "k: must be an integer", EXAMPLE),
         (("POST", "/rag/stream", '{"query": "quay"'), 422, "the body is not valid JSON", EXAMPLE),
         (("POST", "/rag/stream", "[]"), 422, "the body is not a JSON object", EXAMPLE),
         (("POST", "/rag/stream", "[" * 20_000), 400, "the body cannot be read as JSON in UTF-8", EXAMPLE),
-        (("GET", "/answers", ""), 404, "there is nothing at this address", f"{LISTED} all addresses"),
-        (("PUT", "/search", "{}"), 405, "this address does not take the method", f"{LISTED} what it takes"),
+        (("GET", "/answers", ""), 404, "there is no route for this path", f"{LISTED} all routes"),
+        (("PUT", "/search", "{}"), 405, "this route does not support this method", f"{LISTED} the methods"),
         (
             ("POST", "/rag/stream", '{"' + "n" * 9000 + '": 1}'),
             422,
-            f"there is no field '{'n' * 40}'",
+            f"unknown field '{'n' * 40}'",
             FIELDS,
         ),
     ],
@@ -342,13 +342,13 @@ def test_a_request_that_cannot_be_read_is_refused_with_its_fault_and_what_to_sen
 @pytest.mark.parametrize(
     ("body", "param", "message"),
     [
-        ({}, "messages", "messages: is missing"),
-        ({"messages": "quay"}, "messages", "messages: has to be a list"),
-        ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content", "messages.0.content: has to be text"),
+        ({}, "messages", "messages is required"),
+        ({"messages": "quay"}, "messages", "messages: must be a list"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content", "messages.0.content: must be a string"),
         (
             {"messages": [{"role": "user", "content": "quay"}], "top_p": "wide"},
             "top_p",
-            "top_p: has to be a number",
+            "top_p: must be a number",
         ),
     ],
 )

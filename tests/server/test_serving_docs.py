@@ -44,9 +44,7 @@ def test_documented_limits_match_the_program() -> None:
         "model server sends nothing": f"{settings.timeout_s:g} s (`STREAMRAG_TIMEOUT`)",
         "server shutdown": f"{server.grace_s:g} s (`STREAMRAG_GRACE`)",
     }
-    bodies = [
-        f"| request body | {limit} |" for limit in (f"{limits.body_s:g} s", f"{limits.body_bytes // 1024} kB")
-    ]
+    bodies = [f"| request body | {limit} |" for limit in (f"{limits.body_s:g} s", f"{limits.body_bytes // 1024} kB")]
 
     expected = [f"| {what} | {limit} |" for what, limit in documented_limits.items()] + bodies
     assert [row for row in expected if not any(line.startswith(row) for line in rows)] == []

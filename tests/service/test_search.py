@@ -59,7 +59,7 @@ def test_over_http_that_nothing_is_relevant_is_said_beside_an_empty_list(setting
             "error": {
                 "message": "nothing in the documents is relevant to the question",
                 "code": "nothing_relevant",
-                "hint": "ask in other words",
+                "hint": "rephrase the question",
                 "retryable": False,
             },
         },
