@@ -185,7 +185,7 @@ test("silence is a lost connection, before the headers and after", async () => {
       async (url) => {
         const events = await collect(ragStream("q", { baseUrl: url, silenceTimeoutMs: 200 }));
 
-        assert.equal(lastError(events).error, "the connection was lost: nothing came for 0.2 s");
+        assert.equal(lastError(events).error, "the connection was lost: the server sent nothing for 0.2 s");
       },
     );
   }

@@ -30,7 +30,7 @@ def test_axe_finds_nothing_serious(dark: bool, phone: bool, visiting: Visiting) 
         found["answered"] = serious(visit.page)
         visit.page.call("click", "a.citation")
         found["at a source"] = serious(visit.page)
-        visit.ask_and_wait("And what breaks off?", status="broke off")
+        visit.ask_and_wait("And what is cut off?", status="cut off")
         found["failed"] = serious(visit.page)
 
         assert found == {moment: [] for moment in found}

@@ -40,10 +40,10 @@ def test_a_question_is_answered_with_sources_citations_and_times(visiting: Visit
         assert page.texts(".source .place")[0] == "lines 5–9"
         assert page.texts(".source.cited .number") == ["1"]
         assert page.texts("#afterword li") == [
-            "The answer cites [42], which no source has. Do not rely on those parts."
+            "The answer cites [42], but there is no such source. Do not rely on those parts."
         ]
         assert "First words after" in page.text("#timings")
-        assert "in all · test-model" in page.text("#timings")
+        assert "in total · test-model" in page.text("#timings")
         assert_clean(visit)
 
 
@@ -112,7 +112,7 @@ def test_a_key_pressed_twice_asks_once(visiting: Visiting, release: threading.Ev
 
 def test_an_answer_that_breaks_off_stays_and_the_error_is_said_with_its_hint(visiting: Visiting) -> None:
     with visiting(stream(token("Half an answer"), Cut(reset=True))) as visit:
-        visit.ask_and_wait("What is the fee for a berth?", status="The answer broke off.")
+        visit.ask_and_wait("What is the fee for a berth?", status="The answer was cut off.")
 
         assert visit.page.text("#answer") == "Half an answer"
         assert "ended the answer before it was complete" in visit.page.text("#problem")
@@ -122,7 +122,7 @@ def test_an_answer_that_breaks_off_stays_and_the_error_is_said_with_its_hint(vis
 
 def test_after_a_failure_the_next_question_is_answered(visiting: Visiting) -> None:
     with visiting([stream(token("Half"), Cut(reset=True)), answer("Whole.")]) as visit:
-        visit.ask_and_wait("What is the fee for a berth?", status="The answer broke off.")
+        visit.ask_and_wait("What is the fee for a berth?", status="The answer was cut off.")
         visit.ask_and_wait("What is the fee for a berth?")
 
         assert (visit.page.text("#answer"), visit.page.text("#problem")) == ("Whole.", "")
