@@ -27,7 +27,7 @@ _LISTEN: Final = 10
 _HEADER: Final = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
 _QUERY: Final = struct.Struct("=BBBxI")  # inet_diag_req_v2: family, protocol, extensions, states; an id follows
 _ID: Final = struct.Struct("!HH16s16s12s")  # inet_diag_sockid: ports and addresses, interface and cookie
-_FOUND: Final = struct.Struct("=BB2x")  # inet_diag_msg: family, state; an id follows, then the rest
+_MESSAGE: Final = struct.Struct("=BB2x")  # inet_diag_msg: family, state; an id follows, then the rest
 _REST: Final = struct.Struct("=5I")  # expires, queues, uid, inode
 _NO_COOKIE: Final = b"\0" * 4 + b"\xff" * 8
 
@@ -97,9 +97,9 @@ class Peers:
             return None
         if _HEADER.unpack_from(reply)[1] != _SOCK_DIAG_BY_FAMILY:
             return None
-        _, state = _FOUND.unpack_from(reply, _HEADER.size)
-        ports = _ID.unpack_from(reply, _HEADER.size + _FOUND.size)[:2]
-        *_, uid, inode = _REST.unpack_from(reply, _HEADER.size + _FOUND.size + _ID.size)
+        _, state = _MESSAGE.unpack_from(reply, _HEADER.size)
+        ports = _ID.unpack_from(reply, _HEADER.size + _MESSAGE.size)[:2]
+        *_, uid, inode = _REST.unpack_from(reply, _HEADER.size + _MESSAGE.size + _ID.size)
         return uid if inode and state != _LISTEN and ports == (peer[1], ours[1]) else None
 
 

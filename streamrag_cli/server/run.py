@@ -1,4 +1,4 @@
-"""Runs the server in one process, or in several that share its address, until it is told to stop."""
+"""Runs the server in one process, or in several that share its address, until it is stopped."""
 
 import os
 import signal

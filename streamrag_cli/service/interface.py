@@ -20,5 +20,5 @@ class Service(Protocol):
         ...
 
     def search(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-        """The sources, without a model: one `Sources`, or one `Error`, also if nothing is relevant."""
+        """The sources, without a model: one `Sources`, or one `Error` (including if nothing is relevant)."""
         ...

@@ -316,7 +316,7 @@ LISTED = "GET /openapi.json lists"
         (("POST", "/rag/stream", '{"k": 1.5}'), 422, "k: must be an integer", EXAMPLE),
         (("POST", "/rag/stream", '{"query": "quay"'), 422, "the body is not valid JSON", EXAMPLE),
         (("POST", "/rag/stream", "[]"), 422, "the body is not a JSON object", EXAMPLE),
-        (("POST", "/rag/stream", "[" * 20_000), 400, "the body cannot be read as JSON in UTF-8", EXAMPLE),
+        (("POST", "/rag/stream", "[" * 20_000), 400, "the body is not JSON in UTF-8", EXAMPLE),
         (("GET", "/answers", ""), 404, "there is no route for this path", f"{LISTED} all routes"),
         (("PUT", "/search", "{}"), 405, "this route does not support this method", f"{LISTED} the methods"),
         (
