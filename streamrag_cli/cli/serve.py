@@ -31,7 +31,7 @@ def command(
         settings = replace(settings, collection=server.collections[0])
 
     from streamrag_cli.cli.server_log import start_log  # FastAPI and uvicorn with what follows, 0.4 s
-    from streamrag_cli.server.peers import known
+    from streamrag_cli.server.peers import is_supported
     from streamrag_cli.server.run import serve
 
     note = "" if quiet else _models_here(settings)  # before it listens itself
@@ -42,7 +42,7 @@ def command(
         listed = ", ".join(map(repr, server.collections or (settings.collection,)))
         names = "every collection" if server.all_collections else listed
         lines = [f"streamrag serves {names} at {address} (Ctrl-C stops)"]
-        if server.server_key is None and not known():
+        if server.server_key is None and not is_supported():
             lines.append("every user of this machine may ask: this system does not say who does; a key keeps them out")
         process.err.write("".join(f"{line}\n" for line in lines) + note)
         process.err.flush()

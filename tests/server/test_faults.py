@@ -281,7 +281,7 @@ def test_a_port_that_is_taken_is_an_error_with_a_hint(settings: Settings) -> Non
         )
 
     assert (done.returncode, done.stdout) == (3, "")
-    assert re.fullmatch(r"streamrag: cannot listen on .*\nhint: streamrag serve --port 0 .*\n", done.stderr)
+    assert re.fullmatch(r"streamrag: cannot listen on .*\nhint: use any free port: streamrag serve --port 0\n", done.stderr)
 
 
 def _ask(reader: socket.socket, server: RunningServer) -> None:
