@@ -17,7 +17,7 @@ RICH = (
 
 @pytest.mark.parametrize("phone", [False, True], ids=["desktop", "phone"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing_serious(dark: bool, phone: bool, visiting: Visiting) -> None:
+def test_axe_finds_no_serious_violations(dark: bool, phone: bool, visiting: Visiting) -> None:
     release = threading.Event()
     replies = [answer("Writing", ".", between=[Hold(release)]), answer(RICH), stream(token("Half"), Cut(reset=True))]
     with visiting(replies, dark=dark, phone=phone) as visit:
@@ -59,7 +59,7 @@ def test_the_status_is_announced_and_tokens_are_not(visiting: Visiting) -> None:
         assert visit.page.value("document.querySelector('[aria-live] #answer, [role=status] #answer')") is None
 
 
-def test_nothing_moves_for_who_wants_no_motion(visiting: Visiting) -> None:
+def test_reduced_motion_disables_animations(visiting: Visiting) -> None:
     release = threading.Event()
     with visiting(answer("Writing", ".", between=[Hold(release)]), reducedMotion="reduce") as visit:
         visit.ask("What is the fee for a berth?")

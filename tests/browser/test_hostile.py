@@ -62,7 +62,7 @@ def test_a_hostile_question_is_shown_as_text(visiting: Visiting) -> None:
 
 
 @pytest.mark.fault("active-content")
-def test_the_policy_would_stop_what_the_page_lets_through(visiting: Visiting) -> None:
+def test_the_content_security_policy_blocks_html_and_scripts(visiting: Visiting) -> None:
     with visiting(answer("Yes.")) as visit:
         blocked = visit.page.value(
             """(() => {

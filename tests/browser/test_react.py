@@ -73,7 +73,7 @@ def test_the_example_answers_while_the_model_writes(opening: Opening) -> None:
         assert_silent(visit)
 
 
-def test_a_component_that_goes_away_stops_the_model(opening: Opening) -> None:
+def test_unmounting_a_component_stops_the_model(opening: Opening) -> None:
     with opening(EXAMPLE, answer("The first words", ".", between=[Hold(threading.Event())])) as visit:
         visit.page.call("fill", "input", QUESTION)
         visit.page.press("Enter")
@@ -86,7 +86,7 @@ def test_a_component_that_goes_away_stops_the_model(opening: Opening) -> None:
         assert_silent(visit)
 
 
-def test_asked_in_an_effect_under_strict_mode_a_question_is_asked_once(opening: Opening) -> None:
+def test_an_effect_under_strict_mode_asks_once(opening: Opening) -> None:
     with probing(opening, answer("Eighteen", " euros."), "ParentOfOneThatAsks") as visit:
         visit.page.wait_until("probe.rag.status === 'done'")
 
@@ -95,7 +95,7 @@ def test_asked_in_an_effect_under_strict_mode_a_question_is_asked_once(opening: 
         assert_silent(visit)
 
 
-def test_everything_that_the_stream_says_becomes_state(opening: Opening) -> None:
+def test_all_events_of_the_stream_update_the_state(opening: Opening) -> None:
     with probing(opening, answer("It is 18 euros [1], or not [42].", finish_reason="length")) as visit:
         page = visit.page
         page.value(f"probe.rag.ask({QUESTION!r}, {{ k: 2 }})")
@@ -118,7 +118,7 @@ def test_everything_that_the_stream_says_becomes_state(opening: Opening) -> None
         assert state["timings"]["total_ms"] > 0
 
 
-def test_a_thousand_tokens_cost_no_thousand_renders(opening: Opening) -> None:
+def test_a_thousand_tokens_do_not_cause_a_thousand_renders(opening: Opening) -> None:
     with probing(opening, answer(*["word "] * 1000)) as visit:
         visit.page.value(f"probe.rag.ask({QUESTION!r})")
         visit.page.wait_until("probe.rag.status === 'done'")
@@ -128,7 +128,7 @@ def test_a_thousand_tokens_cost_no_thousand_renders(opening: Opening) -> None:
         assert visit.page.value("probe.asks.size") == 1
 
 
-def test_stopped_it_keeps_what_has_arrived_and_reset_forgets_it(opening: Opening) -> None:
+def test_stop_keeps_the_partial_answer_and_reset_clears_it(opening: Opening) -> None:
     with probing(opening, answer("The first words", ".", between=[Hold(threading.Event())])) as visit:
         page = visit.page
         page.value(f"void probe.rag.ask({QUESTION!r})")
@@ -143,7 +143,7 @@ def test_stopped_it_keeps_what_has_arrived_and_reset_forgets_it(opening: Opening
         assert page.value("[probe.rag.answer, probe.rag.question, probe.rag.sources.length]") == ["", "", 0]
 
 
-def test_a_new_question_stops_the_one_before(opening: Opening) -> None:
+def test_a_new_question_stops_the_previous_one(opening: Opening) -> None:
     held = answer("Of the first", ".", between=[Hold(threading.Event())])
     with probing(opening, [held, answer("Of the second.")]) as visit:
         visit.page.value(f"void probe.rag.ask({QUESTION!r})")
@@ -155,7 +155,7 @@ def test_a_new_question_stops_the_one_before(opening: Opening) -> None:
         assert visit.model.requests[0].closed_by_client.wait(timeout=10.0)
 
 
-def test_a_failure_becomes_state_and_keeps_what_had_arrived(opening: Opening) -> None:
+def test_a_failure_updates_the_state_and_keeps_the_partial_answer(opening: Opening) -> None:
     with probing(opening, stream(token("Half an answer"), Cut(reset=True))) as visit:
         visit.page.value(f"probe.rag.ask({QUESTION!r})")
         visit.page.wait_until("probe.rag.status === 'error'")
@@ -167,7 +167,7 @@ def test_a_failure_becomes_state_and_keeps_what_had_arrived(opening: Opening) ->
         ]
 
 
-def test_asked_after_it_has_gone_away_it_asks_nothing(opening: Opening) -> None:
+def test_asking_after_unmount_sends_nothing(opening: Opening) -> None:
     with probing(opening, answer("Never.")) as visit:
         visit.page.value("probe.unmount()")
         visit.page.value(f"probe.rag.ask({QUESTION!r})")

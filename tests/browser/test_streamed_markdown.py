@@ -71,18 +71,18 @@ def different(page: Page, texts: list[list[str]]) -> list[object]:
     return list(page.value(STREAMED % expression))
 
 
-def test_a_character_at_a_time_gives_what_one_render_gives(page: Page) -> None:
+def test_streaming_by_character_gives_the_same_html_as_one_render(page: Page) -> None:
     assert different(page, [[*ANSWER], [*reversed(ANSWER)]]) == []
 
 
-def test_every_example_of_the_specification_streams_to_what_it_is(page: Page) -> None:
+def test_every_specification_example_streams_to_the_same_html(page: Page) -> None:
     examples = specification_examples()
     assert len(examples) > 600
 
     assert different(page, [[*example] for example in examples]) == []
 
 
-def test_mixed_examples_in_random_pieces_stream_to_what_they_are(page: Page) -> None:
+def test_random_pieces_of_mixed_examples_stream_to_the_same_html(page: Page) -> None:
     chance = random.Random(7)
     texts = []
     for _ in range(150):
@@ -96,7 +96,7 @@ def test_mixed_examples_in_random_pieces_stream_to_what_they_are(page: Page) -> 
 @pytest.mark.parametrize(
     "block", ["A paragraph of **some** words.\n\n", "- an item\n", "1. an item\n\n   in two paragraphs\n\n"]
 )
-def test_a_text_of_twice_the_length_makes_twice_as_many_nodes(block: str, page: Page) -> None:
+def test_the_number_of_rendered_nodes_is_linear_in_the_text(block: str, page: Page) -> None:
     made = """[100, 200].map((count) => {
       const root = document.createElement("div");
       let nodes = 0;
@@ -112,7 +112,7 @@ def test_a_text_of_twice_the_length_makes_twice_as_many_nodes(block: str, page: 
     assert long == pytest.approx(2 * short, rel=0.02)
 
 
-def test_a_burst_of_tokens_is_rendered_once_a_frame(page: Page) -> None:
+def test_a_burst_of_tokens_is_rendered_once_per_frame(page: Page) -> None:
     renders = page.value(
         STREAMED
         % """await (async () => {
@@ -127,7 +127,7 @@ def test_a_burst_of_tokens_is_rendered_once_a_frame(page: Page) -> None:
     assert renders == 1
 
 
-def test_what_is_finished_keeps_its_nodes(page: Page) -> None:
+def test_finished_blocks_keep_their_nodes(page: Page) -> None:
     kept = page.value(
         STREAMED
         % """(() => {
@@ -145,7 +145,7 @@ def test_what_is_finished_keeps_its_nodes(page: Page) -> None:
     assert kept == [True, True, 3]
 
 
-def test_citations_are_read_as_the_server_reads_them(page: Page) -> None:
+def test_citations_are_parsed_like_on_the_server(page: Page) -> None:
     texts = [
         "Both do [2][1]. So `x[3]` does not, nor [4](https://a.example), but [1, 5] do.",
         "[1]: a definition? [2] , [ 3 ; 4 ] and x[5] or \\[6] [7]: [8]\n\n```\n[9]\n```\n[0] [1234] [12]",

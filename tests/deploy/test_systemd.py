@@ -24,19 +24,19 @@ def analysed(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]
     return subprocess.run([program, *arguments, str(unit)], capture_output=True, text=True, check=False)
 
 
-def test_systemd_has_nothing_to_complain_of(tmp_path: Path) -> None:
+def test_systemd_verify_finds_no_problems(tmp_path: Path) -> None:
     verified = analysed(tmp_path, "verify")
 
     assert (verified.stderr, verified.returncode) == ("", 0)
 
 
-def test_what_the_service_could_do_to_its_system_is_little(tmp_path: Path) -> None:
+def test_the_service_has_a_low_exposure_score(tmp_path: Path) -> None:
     judged = analysed(tmp_path, "security", "--offline=true", f"--threshold={MOST_EXPOSED}")
 
     assert judged.returncode == 0, judged.stdout
 
 
-def test_its_settings_are_the_programs_own() -> None:
+def test_all_settings_are_documented() -> None:
     known = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     names = re.findall(r"\b(STREAMRAG_[A-Z_]+)", UNIT)
 
@@ -44,7 +44,7 @@ def test_its_settings_are_the_programs_own() -> None:
     assert [name for name in names if f"`{name}`" not in known] == []
 
 
-def test_a_stop_waits_longer_than_the_program_takes() -> None:
+def test_systemd_waits_longer_than_the_shutdown_timeout() -> None:
     from streamrag_cli.settings import ServerSettings
 
     waits_s = int(re.findall(r"^TimeoutStopSec=(\d+)s$", UNIT, flags=re.MULTILINE)[0])

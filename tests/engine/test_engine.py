@@ -51,7 +51,7 @@ def events(stdout: bytes) -> list[dict[str, Any]]:
     return read
 
 
-def test_the_first_question_starts_an_engine_and_later_ones_find_it(user: WarmCommandLine) -> None:
+def test_the_first_question_starts_an_engine_for_later_ones(user: WarmCommandLine) -> None:
     first = user.run("ask", "--jsonl", QUESTION)
     assert wait_until(lambda: engines(user) != [])
     (started,) = engines(user)
@@ -65,7 +65,7 @@ def test_the_first_question_starts_an_engine_and_later_ones_find_it(user: WarmCo
     assert (found["pid"], found["questions"]) == (started["pid"], started["questions"] + 1)
 
 
-def test_search_goes_through_the_engine_too_and_fails_as_it_does_alone(user: WarmCommandLine) -> None:
+def test_search_behaves_the_same_with_and_without_the_engine(user: WarmCommandLine) -> None:
     start_engine(user)
     found = user.run("search", QUESTION)
     nothing = user.run("search", "--min-score", "0.99", "quantum chromodynamics")
@@ -76,7 +76,7 @@ def test_search_goes_through_the_engine_too_and_fails_as_it_does_alone(user: War
     assert (found.code, nothing.code, engines(user)[0]["questions"]) == (0, 7, 3)
 
 
-def test_the_socket_is_its_users_alone(user: WarmCommandLine) -> None:
+def test_only_the_user_can_access_the_socket(user: WarmCommandLine) -> None:
     start_engine(user)
     directory = Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
     found = {each.suffix: stat.S_IMODE(each.stat().st_mode) for each in directory.iterdir()}
@@ -87,7 +87,7 @@ def test_the_socket_is_its_users_alone(user: WarmCommandLine) -> None:
 
 
 @pytest.mark.parametrize("trap", ["open to others", "a link", "a file"])
-def test_a_place_that_is_not_the_users_own_is_not_used(trap: str, tmp_path: Path) -> None:
+def test_a_directory_that_is_not_private_is_refused(trap: str, tmp_path: Path) -> None:
     place = tmp_path / "r" / "streamrag"
     place.parent.mkdir()
     match trap:
@@ -112,7 +112,7 @@ def _short(directory: Path) -> dict[str, str]:
     return {"XDG_RUNTIME_DIR": str(link)}
 
 
-def test_where_no_engine_can_be_the_process_answers_itself_and_says_so_on_demand(user: WarmCommandLine) -> None:
+def test_without_a_safe_directory_the_process_answers_itself(user: WarmCommandLine) -> None:
     directory = Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
     directory.mkdir(mode=0o755)
     directory.chmod(0o755)
@@ -126,7 +126,7 @@ def test_where_no_engine_can_be_the_process_answers_itself_and_says_so_on_demand
 
 
 @pytest.mark.parametrize("how", ["flag", "variable", "CI"])
-def test_without_an_engine_nothing_is_left_behind(how: str, user: WarmCommandLine) -> None:
+def test_no_engine_is_started_if_it_is_switched_off(how: str, user: WarmCommandLine) -> None:
     flags = ["--no-engine"] if how == "flag" else []
     variables = {"variable": {"STREAMRAG_ENGINE": "off"}, "CI": {"CI": "true"}}.get(how, {})
     outcome = user.having(**variables).run("search", QUESTION, *flags)
@@ -135,7 +135,7 @@ def test_without_an_engine_nothing_is_left_behind(how: str, user: WarmCommandLin
     assert engines(user) == []
 
 
-def test_many_at_once_from_nothing_share_one_engine(user: WarmCommandLine) -> None:
+def test_concurrent_first_questions_start_one_engine(user: WarmCommandLine) -> None:
     found = at_once({str(n): lambda: user.cold.run("search", QUESTION) for n in range(12)})
 
     assert {outcome.code for outcome in found.values()} == {0}
@@ -152,7 +152,7 @@ def test_a_killed_engine_is_replaced(user: WarmCommandLine) -> None:
     assert (outcome.code, after["pid"] != before["pid"]) == (0, True)
 
 
-def test_an_engine_that_hangs_is_not_waited_for_and_the_next_question_finds_another(user: WarmCommandLine) -> None:
+def test_a_hanging_engine_is_replaced_without_waiting(user: WarmCommandLine) -> None:
     hung = start_engine(user)
     os.kill(hung["pid"], signal.SIGSTOP)
     try:
@@ -166,7 +166,7 @@ def test_an_engine_that_hangs_is_not_waited_for_and_the_next_question_finds_anot
     assert after["pid"] != hung["pid"]
 
 
-def test_an_engine_killed_amid_an_answer_ends_it_with_an_error(user: WarmCommandLine) -> None:
+def test_killing_the_engine_during_an_answer_is_an_error(user: WarmCommandLine) -> None:
     start_engine(user)
     with OpenAIServer(chat=stream(token("Half an ans"), Stall())) as model:
         with user.running("ask", QUESTION, "--base-url", model.base_url, "-m", "m") as asking:
@@ -179,7 +179,7 @@ def test_an_engine_killed_amid_an_answer_ends_it_with_an_error(user: WarmCommand
     assert "the engine that was writing the answer has ended" in err.decode()
 
 
-def test_an_engine_killed_before_anything_was_shown_is_done_without(user: WarmCommandLine) -> None:
+def test_the_client_answers_itself_if_the_engine_dies_early(user: WarmCommandLine) -> None:
     engine = start_engine(user)
     os.kill(engine["pid"], signal.SIGSTOP)
     with user.running("ask", QUESTION) as asking:
@@ -192,7 +192,7 @@ def test_an_engine_killed_before_anything_was_shown_is_done_without(user: WarmCo
     assert "Ada Brandt" in out.decode()
 
 
-def test_an_engine_that_hangs_amid_an_answer_ends_it_with_an_error(user: WarmCommandLine) -> None:
+def test_an_engine_that_hangs_during_an_answer_is_an_error(user: WarmCommandLine) -> None:
     start_engine(user)
     with OpenAIServer(chat=stream(token("Half an ans"), Stall())) as model:
         with user.running("ask", QUESTION, "--base-url", model.base_url, "-m", "m") as asking:
@@ -207,7 +207,7 @@ def test_an_engine_that_hangs_amid_an_answer_ends_it_with_an_error(user: WarmCom
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_question_closes_its_call_to_the_model_in_the_engine(
+def test_interrupting_a_client_closes_the_engines_model_call(
     number: signal.Signals, code: int, user: WarmCommandLine
 ) -> None:
     start_engine(user)
@@ -223,7 +223,7 @@ def test_an_interrupted_question_closes_its_call_to_the_model_in_the_engine(
 
 
 @pytest.mark.fault("key-leak")
-def test_a_key_travels_with_its_question_and_is_kept_nowhere(user: WarmCommandLine) -> None:
+def test_keys_are_sent_with_each_question_and_never_stored(user: WarmCommandLine) -> None:
     start_engine(user)
     with OpenAIServer(chat=answer("x")) as model:
         for key in ("sk-first-0123456789", "sk-second-0123456789"):
@@ -237,7 +237,7 @@ def test_a_key_travels_with_its_question_and_is_kept_nowhere(user: WarmCommandLi
     assert b"sk-" not in told
 
 
-def test_an_engine_holds_nothing_of_the_caller_that_started_it(user: WarmCommandLine) -> None:
+def test_an_engine_keeps_no_descriptor_or_directory_of_its_caller(user: WarmCommandLine) -> None:
     pipe_read, pipe_write = os.pipe()
     os.set_inheritable(pipe_write, True)
     subprocess.run(
@@ -258,7 +258,7 @@ def test_an_engine_holds_nothing_of_the_caller_that_started_it(user: WarmCommand
     os.close(pipe_read)
 
 
-def test_an_engine_that_nobody_asks_ends_by_itself(user: WarmCommandLine) -> None:
+def test_an_idle_engine_exits(user: WarmCommandLine) -> None:
     user.having(STREAMRAG_ENGINE_IDLE="0.4").run("search", QUESTION)
     directory = Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
 
@@ -266,7 +266,7 @@ def test_an_engine_that_nobody_asks_ends_by_itself(user: WarmCommandLine) -> Non
     assert engines(user) == []
 
 
-def test_an_engine_whose_store_is_another_one_ends(user: WarmCommandLine, tmp_path: Path) -> None:
+def test_an_engine_exits_when_its_store_is_replaced(user: WarmCommandLine, tmp_path: Path) -> None:
     store = tmp_path / "store"
     shutil.copytree(user.variables["STREAMRAG_STORE"], store)
     impatient = user.having(STREAMRAG_STORE=str(store), STREAMRAG_ENGINE_IDLE="2")
@@ -278,7 +278,7 @@ def test_an_engine_whose_store_is_another_one_ends(user: WarmCommandLine, tmp_pa
     assert wait_until(lambda: not is_alive(engine["pid"]))
 
 
-def test_a_changed_program_gets_a_new_engine_and_the_old_one_ends(user: WarmCommandLine, tmp_path: Path) -> None:
+def test_a_changed_program_replaces_the_engine(user: WarmCommandLine, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "streamrag_cli", tmp_path / "site" / "streamrag_cli")
     installed = user.cold.having(PYTHONPATH=str(tmp_path / "site"), STREAMRAG_ENGINE_IDLE="8")
     before = start_engine(installed)
@@ -291,15 +291,13 @@ def test_a_changed_program_gets_a_new_engine_and_the_old_one_ends(user: WarmComm
     assert wait_until(lambda: not is_alive(before["pid"]))
 
 
-def test_the_identity_stands_for_what_libraries_read_from_the_environment() -> None:
+def test_the_identity_depends_on_proxies_but_not_on_settings() -> None:
     assert identity({}) == identity({"OPENAI_API_KEY": "x", "STREAMRAG_MODEL": "m"})
     assert identity({}) != identity({"https_proxy": "http://proxy.example:8080"})
 
 
 @pytest.mark.postgres
-def test_a_password_in_the_environment_is_used_by_the_process_that_has_it(
-    user: WarmCommandLine, tmp_path: Path
-) -> None:
+def test_a_question_with_pgpassword_bypasses_the_engine(user: WarmCommandLine, tmp_path: Path) -> None:
     with fresh_schema() as place:
         make_collection(tmp_path, store=place)
         with psycopg.connect(place.url) as owner:
@@ -314,7 +312,7 @@ def test_a_password_in_the_environment_is_used_by_the_process_that_has_it(
     assert engines(user) == []
 
 
-def test_certificates_are_found_by_a_relative_path(user: WarmCommandLine) -> None:
+def test_the_engine_finds_certificates_by_a_relative_path(user: WarmCommandLine) -> None:
     shutil.copy(certifi.where(), user.directory / "ca.pem")
     trusting = user.having(SSL_CERT_FILE="ca.pem", STREAMRAG_BASE_URL="https://127.0.0.1:1/v1", STREAMRAG_MODEL="m")
     start_engine(trusting)
@@ -339,7 +337,7 @@ def test_a_question_after_an_ingest_sees_the_new_documents(user: WarmCommandLine
     assert len(engines(user)) == 1
 
 
-def test_stop_ends_the_engine_and_says_so(user: WarmCommandLine) -> None:
+def test_engine_stop_stops_the_engine_and_reports_it(user: WarmCommandLine) -> None:
     engine = start_engine(user)
     told = user.run("engine", "status").stdout.decode()
     stopped = user.run("engine", "stop").stdout

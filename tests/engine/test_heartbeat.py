@@ -15,7 +15,7 @@ class Clock:
         return self.now_s
 
 
-def test_silence_is_measured_from_the_last_message_and_not_from_the_check_before_it() -> None:
+def test_silence_is_measured_from_the_last_message() -> None:
     clock = Clock()
     silence = HeartbeatMonitor(clock)
     clock.now_s += 0.5
@@ -32,7 +32,7 @@ def test_silence_is_measured_from_the_last_message_and_not_from_the_check_before
 
 
 @pytest.mark.fault("client-suspended")
-def test_time_in_which_the_client_itself_was_stopped_is_not_silence_of_the_engine() -> None:
+def test_time_while_the_client_is_suspended_does_not_count() -> None:
     clock = Clock()
     silence = HeartbeatMonitor(clock)
     silence.end()

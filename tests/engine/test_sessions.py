@@ -32,7 +32,7 @@ def cron_cli(user: CommandLine) -> CommandLine:
     return replace(user, variables={**user.variables, "XDG_RUNTIME_DIR": ""})
 
 
-def test_a_terminal_and_cron_share_an_engine_whichever_asks_first(user: CommandLine, cron_cli: CommandLine) -> None:
+def test_a_terminal_and_cron_share_an_engine(user: CommandLine, cron_cli: CommandLine) -> None:
     for first, second in ((user, cron_cli), (cron_cli, user)):
         started = start_engine(first)
         second.run("search", QUESTION)
@@ -42,14 +42,14 @@ def test_a_terminal_and_cron_share_an_engine_whichever_asks_first(user: CommandL
         assert engines(first) == []
 
 
-def test_a_question_that_goes_to_no_server_finds_the_engine_of_a_session_with_a_proxy(user: CommandLine) -> None:
+def test_a_local_question_uses_an_engine_with_other_proxies(user: CommandLine) -> None:
     start_engine(user.having(https_proxy="http://proxy.example:8080"))
     user.run("search", QUESTION)
 
     assert [each["questions"] for each in engines(user)] == [2]
 
 
-def test_a_user_of_another_home_has_an_engine_of_their_own(user: CommandLine, tmp_path: Path) -> None:
+def test_another_home_directory_has_its_own_engine(user: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     start_engine(user)
 
@@ -57,7 +57,7 @@ def test_a_user_of_another_home_has_an_engine_of_their_own(user: CommandLine, tm
 
 
 @pytest.mark.fault("client-suspended")
-def test_a_client_that_was_stopped_gets_the_whole_answer_when_it_goes_on(user: CommandLine) -> None:
+def test_a_suspended_client_gets_the_complete_answer_when_it_resumes(user: CommandLine) -> None:
     start_engine(user)
     go_on = [threading.Event(), threading.Event()]
     with OpenAIServer(
@@ -77,7 +77,7 @@ def test_a_client_that_was_stopped_gets_the_whole_answer_when_it_goes_on(user: C
 
 
 @pytest.mark.fault("client-suspended")
-def test_an_engine_that_is_to_stop_does_not_wait_for_a_client_that_takes_nothing(
+def test_a_stopping_engine_does_not_wait_for_a_blocked_client(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "_TAKES_NOTHING_S", 0.5)

@@ -37,7 +37,7 @@ def answered(url: str) -> tuple[str, str]:
 
 
 @pytest.mark.fault("too-many-streams")
-def test_each_of_many_streams_gets_its_own_answer_and_all_of_it(settings: Settings) -> None:
+def test_each_of_many_streams_gets_its_own_complete_answer(settings: Settings) -> None:
     with (
         OpenAIServer(chat=answer_by_number) as model,
         running_server(replace(settings, base_url=model.base_url, model="m", min_score=0.0)) as server,

@@ -58,7 +58,7 @@ def running_site(
 
 @pytest.mark.fault("behind-nginx")
 @both
-def test_each_piece_arrives_while_the_model_still_holds_the_next(
+def test_each_piece_arrives_before_the_model_sends_the_next(
     settings: Settings, configuration: str, tmp_path: Path
 ) -> None:
     holds = [threading.Event() for _ in range(4)]
@@ -81,7 +81,7 @@ def test_each_piece_arrives_while_the_model_still_holds_the_next(
 
 
 @both
-def test_the_headers_of_a_stream_pass(settings: Settings, configuration: str, tmp_path: Path) -> None:
+def test_nginx_passes_on_the_headers_of_a_stream(settings: Settings, configuration: str, tmp_path: Path) -> None:
     names = ("content-type", "cache-control", "content-length", "x-content-type-options")
     with (
         running_site(settings, configuration, tmp_path, answer("Hello")) as site,
@@ -102,7 +102,7 @@ def test_the_headers_of_a_stream_pass(settings: Settings, configuration: str, tm
 
 
 @both
-def test_a_client_that_goes_away_ends_the_call_of_the_model(
+def test_a_disconnect_behind_nginx_closes_the_model_call(
     settings: Settings, configuration: str, tmp_path: Path
 ) -> None:
     chat = stream(token("Half"), Hold(threading.Event()))
@@ -113,7 +113,7 @@ def test_a_client_that_goes_away_ends_the_call_of_the_model(
         assert site.model.requests[0].closed_by_client.wait(timeout=10.0)
 
 
-def test_a_page_of_the_site_may_ask_and_one_of_another_may_not(settings: Settings, tmp_path: Path) -> None:
+def test_pages_of_the_site_may_ask_and_pages_of_other_sites_may_not(settings: Settings, tmp_path: Path) -> None:
     with running_site(settings, "project", tmp_path, answer("Hello")) as site:
         statuses = [
             request(ask_url(site.url), headers=site.headers | {"Origin": origin}).status
@@ -129,7 +129,7 @@ def test_a_page_of_the_site_may_ask_and_one_of_another_may_not(settings: Setting
     [("project", ("127.0.0.1",)), ("defaults", ())],
     ids=["named, with the project's configuration", "unnamed, with its own defaults"],
 )
-def test_who_claims_another_address_has_the_same_limit(
+def test_a_forged_forwarded_address_does_not_evade_the_rate_limit(
     configuration: str, trusted: tuple[str, ...], settings: Settings, tmp_path: Path
 ) -> None:
     limited = running_site(settings, configuration, tmp_path, answer("Hello"), rate_limit="2/minute", trusted=trusted)
@@ -153,7 +153,7 @@ def test_who_claims_another_address_has_the_same_limit(
     ],
     ids=["unknown", "allowed", "with a key"],
 )
-def test_an_nginx_of_another_user_is_answered_if_it_was_allowed_or_has_the_key(
+def test_nginx_of_another_user_needs_permission_or_a_key(
     server_settings: ServerSettings, status: int, code: str, settings: Settings, tmp_path: Path
 ) -> None:
     wanted = replace(server_settings, allow_host=(NAME,), grace_s=3.0)
@@ -168,7 +168,7 @@ def test_an_nginx_of_another_user_is_answered_if_it_was_allowed_or_has_the_key(
 
 @pytest.mark.fault("behind-nginx")
 @pytest.mark.timeout(240)
-def test_more_than_a_minute_of_silence_is_survived(settings: Settings, tmp_path: Path) -> None:
+def test_a_stream_survives_more_than_a_minute_of_silence(settings: Settings, tmp_path: Path) -> None:
     """Real time, since the limit is nginx's own: 60 s without a byte. Both configurations wait side by side."""
     patient = replace(settings, timeout_s=200.0)
 

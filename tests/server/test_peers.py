@@ -75,7 +75,7 @@ def uid_at(accepted: socket.socket, looking: Peers) -> int | None:
         (socket.AF_INET6, "::1", "::1"),
     ],
 )
-def test_the_owner_of_the_other_end_is_known(family: socket.AddressFamily, host: str, asking: str, asked: str) -> None:
+def test_the_owner_of_a_connection_is_found(family: socket.AddressFamily, host: str, asking: str, asked: str) -> None:
     with closing(looking_at(asked)) as looking, connected(family, host, asking) as (client, accepted):
         own = uid_at(accepted, looking)
         if os.geteuid() == 0:
@@ -87,7 +87,7 @@ def test_the_owner_of_the_other_end_is_known(family: socket.AddressFamily, host:
 
 @pytest.mark.fault("other-user")
 @pytest.mark.parametrize("asked", ["the kernel", "its tables"])
-def test_a_client_that_has_closed_is_not_taken_for_root(asked: str) -> None:
+def test_a_closed_connection_is_not_attributed_to_root(asked: str) -> None:
     one = connected(socket.AF_INET, "127.0.0.1", "127.0.0.1")
     with closing(looking_at(asked)) as looking, one as (client, accepted):
         client.close()
@@ -97,7 +97,7 @@ def test_a_client_that_has_closed_is_not_taken_for_root(asked: str) -> None:
 
 
 @pytest.mark.parametrize("asked", ["the kernel", "its tables"])
-def test_a_listening_socket_at_the_same_port_is_not_the_other_end(asked: str) -> None:
+def test_a_listening_socket_on_the_same_port_is_ignored(asked: str) -> None:
     with closing(looking_at(asked)) as looking, socket.create_server(("127.0.0.1", 0)) as listening:
         assert looking.uid_of(listening.getsockname(), ("127.0.0.1", 9)) is None
 
@@ -117,7 +117,7 @@ def test_the_owner_is_found_in_a_table_of_many_connections() -> None:
 @pytest.mark.fault("other-user")
 @as_root
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_another_user_of_the_machine_is_refused_and_the_servers_own_is_not(host: str, settings: Settings) -> None:
+def test_other_local_users_are_refused_and_the_servers_user_is_not(host: str, settings: Settings) -> None:
     with running_server(settings, replace(PLENTY, host=host)) as server:
         paths = ["/healthz", "/", "/search?query=berth", "/collections", "/v1/models", "/metrics"]
         alive, *refused = replies_to_another_user(host, server.port, *paths)
@@ -131,7 +131,7 @@ def test_another_user_of_the_machine_is_refused_and_the_servers_own_is_not(host:
 
 @pytest.mark.fault("other-user")
 @as_root
-def test_another_user_is_refused_by_every_worker(settings: Settings) -> None:
+def test_every_worker_refuses_other_users(settings: Settings) -> None:
     with served(settings, "--workers", "2") as server:
         port = int(server.url.rpartition(":")[2])
         assert wait_until(lambda: request(f"{server.url}/collections").status == 200, within_s=60)
@@ -142,7 +142,7 @@ def test_another_user_is_refused_by_every_worker(settings: Settings) -> None:
 
 @as_root
 @pytest.mark.parametrize("named", [str(OTHER_UID), "nobody"])
-def test_a_user_that_was_named_is_answered(named: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_allowed_user_is_answered(named: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     import pwd
 
     if named == "nobody":
@@ -152,7 +152,7 @@ def test_a_user_that_was_named_is_answered(named: str, settings: Settings, monke
 
 
 @as_root
-def test_with_a_key_any_user_may_ask_who_has_it(settings: Settings) -> None:
+def test_with_a_key_any_local_user_may_ask(settings: Settings) -> None:
     with running_server(settings, replace(PLENTY, server_key=KEY)) as server:
         [reply] = replies_to_another_user("127.0.0.1", server.port, "/collections")
 
@@ -161,7 +161,7 @@ def test_with_a_key_any_user_may_ask_who_has_it(settings: Settings) -> None:
 
 @pytest.mark.fault("other-user")
 @as_root
-def test_a_connection_from_another_network_namespace_has_no_owner_here(
+def test_a_connection_in_another_network_namespace_has_no_owner(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     script = (
@@ -187,7 +187,7 @@ def test_a_connection_from_another_network_namespace_has_no_owner_here(
         assert looking.uid_of(("127.0.0.1", client), ("127.0.0.1", server)) is None
 
 
-def test_a_user_that_does_not_exist_is_an_error_at_the_start(settings: Settings) -> None:
+def test_an_unknown_allowed_user_is_an_error_at_startup(settings: Settings) -> None:
     with pytest.raises(ConfigurationError) as raised:
         check_access(ServerSettings(allow_user=("no-such-user-here",)))
     done = subprocess.run(
@@ -205,7 +205,9 @@ def test_a_user_that_does_not_exist_is_an_error_at_the_start(settings: Settings)
     )
 
 
-def test_a_system_that_does_not_tell_is_said_and_served(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_connection_owners_answers_every_user(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(peers, "_TABLES", {4: ("/proc/net/there-is-none",), 6: ("/proc/net/there-is-none",)})
     with running_server(settings) as server:
         assert request(f"{server.url}/collections").status == 200

@@ -40,7 +40,7 @@ def end(server: ServedProcess) -> None:
 
 
 @pytest.mark.fault("failure-logged")
-def test_each_question_and_each_refusal_is_a_line_without_its_text(settings: Settings) -> None:
+def test_questions_and_refusals_are_logged_without_their_text(settings: Settings) -> None:
     auth = {"Authorization": f"Bearer {KEY}"}
     with OpenAIServer(chat=answer("The swallows nest there.")) as model:
         variables = {"STREAMRAG_SERVER_KEY": f"harbour:{KEY}", "STREAMRAG_RATE_LIMIT": "4/hour"}
@@ -79,9 +79,7 @@ def test_each_question_and_each_refusal_is_a_line_without_its_text(settings: Set
 
 @pytest.mark.fault("failure-logged")
 @pytest.mark.parametrize("asked", [WORDS, "zinfandel", "Zinfandel?  " + "And the rest of a long question. " * 30])
-def test_a_failure_is_logged_with_its_cause_but_without_the_words_of_the_models_server(
-    asked: str, settings: Settings
-) -> None:
+def test_a_failure_is_logged_without_text_of_the_model_server(asked: str, settings: Settings) -> None:
     echoing = [failure(400, f"cannot process: {asked.upper()}"), failure(400, f"cannot read {asked.encode().hex()}")]
     with OpenAIServer(chat=echoing) as model:
         with served(settings, "--base-url", model.base_url, "-m", "m", "--min-score", "0") as server:
@@ -96,7 +94,7 @@ def test_a_failure_is_logged_with_its_cause_but_without_the_words_of_the_models_
 
 
 @pytest.mark.fault("failure-logged")
-def test_a_source_that_the_models_server_repeats_is_not_logged(settings: Settings) -> None:
+def test_a_source_repeated_by_the_model_server_is_not_logged(settings: Settings) -> None:
     repeated = "Its lamp burned colza oil until 1921, when it was changed"
     with OpenAIServer(chat=failure(400, f"too long: ... {repeated} ...")) as model:
         with served(settings, "--base-url", model.base_url, "-m", "m") as server:
@@ -108,7 +106,7 @@ def test_a_source_that_the_models_server_repeats_is_not_logged(settings: Setting
     assert line.endswith("refused the request with status 400'")
 
 
-def test_an_answer_whose_reader_left_is_said_to_be_abandoned(settings: Settings) -> None:
+def test_an_answer_after_a_disconnect_is_logged_as_abandoned(settings: Settings) -> None:
     with OpenAIServer(chat=stream(token("a"), Stall())) as model:
         with served(settings, "--base-url", model.base_url, "-m", "m") as server:
             with streaming(ask_url(server.url)) as answered:
@@ -129,7 +127,7 @@ def test_an_answer_whose_reader_left_is_said_to_be_abandoned(settings: Settings)
         ("off", []),
     ],
 )
-def test_how_much_is_logged_can_be_chosen(wanted: str, kinds: list[str], settings: Settings, tmp_path: Path) -> None:
+def test_the_log_level_can_be_chosen(wanted: str, kinds: list[str], settings: Settings, tmp_path: Path) -> None:
     def ask_three_times() -> None:
         with OpenAIServer(chat=[answer("x"), failure(400, "no")]) as model:
             with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
@@ -143,7 +141,7 @@ def test_how_much_is_logged_can_be_chosen(wanted: str, kinds: list[str], setting
 
 
 @pytest.mark.fault("failure-logged")
-def test_an_internal_error_has_a_traceback_in_the_log_without_its_words(
+def test_an_internal_error_is_logged_with_a_traceback_without_its_message(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     async def broken(question: Question, *_: Any) -> AsyncGenerator[Any, None]:
@@ -181,7 +179,7 @@ def logged_while(act: Any, tmp_path: Path, wanted: str = "all") -> str:
         return (tmp_path / "stderr").read_text(encoding="utf-8")
 
 
-def test_workers_log_whole_lines_side_by_side(settings: Settings) -> None:
+def test_workers_do_not_mix_their_log_lines(settings: Settings) -> None:
     with served(settings, "--workers", "2") as server:
         for _ in range(8):
             request(ask_url(server.url))
@@ -194,7 +192,7 @@ def test_workers_log_whole_lines_side_by_side(settings: Settings) -> None:
 
 
 @pytest.mark.fault("stderr-not-read")
-def test_a_stderr_that_nobody_reads_holds_up_no_question(settings: Settings) -> None:
+def test_a_blocked_stderr_does_not_delay_questions(settings: Settings) -> None:
     with served(settings) as server:
         for _ in range(350):  # more than 200 bytes each, and a pipe holds 65,536
             assert request(f"{server.url}/{'nowhere' * 20}").status == 404
@@ -211,7 +209,7 @@ def test_a_stderr_that_nobody_reads_holds_up_no_question(settings: Settings) -> 
         (Error(message="z" * 900, code="c", hint="", retryable=True, exit_code=ExitCode.STORE), "z" * 500),
     ],
 )
-def test_a_cause_is_one_short_harmless_line_and_only_of_what_is_not_the_clients_fault(
+def test_the_cause_is_one_short_safe_line_and_omitted_for_client_errors(
     error: Error | StreamragError, cause: str
 ) -> None:
     entry = LogEntry()

@@ -38,9 +38,7 @@ def get(path: str, *headers: str) -> bytes:
 @pytest.mark.fault("url-or-headers-too-long")
 @pytest.mark.parametrize("character", ["q", "\N{CJK UNIFIED IDEOGRAPH-8336}", "\N{SNOWMAN WITHOUT SNOW}", "\U0001f6a2"])
 @pytest.mark.parametrize("piece_bytes", [PIECE_BYTES, 1_000_000])
-def test_a_question_of_the_documented_length_may_come_in_an_address(
-    character: str, piece_bytes: int, settings: Settings
-) -> None:
+def test_the_longest_documented_question_fits_into_a_url(character: str, piece_bytes: int, settings: Settings) -> None:
     question = f"berth {character * 9_990} {character * 9_990} xyz"
     with OpenAIServer(chat=answer("At noon.")) as model:
         asked = replace(settings, base_url=model.base_url, model="m", min_score=0.0)
@@ -55,7 +53,7 @@ def test_a_question_of_the_documented_length_may_come_in_an_address(
 @pytest.mark.fault("url-or-headers-too-long")
 @pytest.mark.parametrize("piece_bytes", [PIECE_BYTES, 1_000_000])
 @pytest.mark.parametrize("length", [262_145, 600_000])
-def test_an_address_beyond_the_limit_is_refused_in_words(length: int, piece_bytes: int, settings: Settings) -> None:
+def test_a_url_beyond_the_limit_is_refused_with_a_message(length: int, piece_bytes: int, settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         path = "/search?query=".ljust(length, "x")
         reply = sent_in_pieces(server, get(path), piece_bytes)
@@ -70,7 +68,7 @@ def test_an_address_beyond_the_limit_is_refused_in_words(length: int, piece_byte
 
 
 @pytest.mark.fault("too-many-parameters")
-def test_an_address_with_too_many_parameters_is_refused_before_they_are_read(settings: Settings) -> None:
+def test_a_url_with_too_many_parameters_is_refused_before_parsing(settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         most = request(f"{server.url}/healthz?a" + "&a" * 99)
         since_s = time.process_time()
@@ -91,7 +89,7 @@ def test_an_address_with_too_many_parameters_is_refused_before_they_are_read(set
 @pytest.mark.fault("url-or-headers-too-long")
 @pytest.mark.parametrize("piece_bytes", [PIECE_BYTES, 1_000_000])
 @pytest.mark.parametrize("headers", [["X-One: " + "y" * 33_000], [f"X-{n}: {'y' * 300}" for n in range(110)]])
-def test_headers_beyond_the_limit_are_refused_in_words(
+def test_headers_beyond_the_limit_are_refused_with_a_message(
     headers: list[str], piece_bytes: int, settings: Settings
 ) -> None:
     with running_server(settings, PLENTY) as server:
@@ -101,7 +99,7 @@ def test_headers_beyond_the_limit_are_refused_in_words(
     assert b'"code":"headers_too_large"' in reply
 
 
-def test_an_address_that_is_too_long_spoils_no_reply_that_is_being_sent(settings: Settings) -> None:
+def test_a_long_url_does_not_corrupt_a_reply_in_progress(settings: Settings) -> None:
     with OpenAIServer(chat=stream(token("a"), Stall())) as model:
         with running_server(replace(settings, base_url=model.base_url, model="m"), PLENTY) as server:
             with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
@@ -123,7 +121,7 @@ def test_an_address_that_is_too_long_spoils_no_reply_that_is_being_sent(settings
 @pytest.mark.parametrize(
     "path", ["/", "/healthz", "/readyz", "/collections", "/v1/models", "/metrics", "/openapi.json"]
 )
-def test_head_says_what_get_would(path: str, settings: Settings) -> None:
+def test_head_returns_the_headers_of_get(path: str, settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         head, got = request(f"{server.url}{path}", "HEAD"), request(f"{server.url}{path}")
 
@@ -131,12 +129,12 @@ def test_head_says_what_get_would(path: str, settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("path", ["/search?query=berth", "/rag/stream?query=berth"])
-def test_head_asks_no_question(path: str, settings: Settings) -> None:
+def test_head_is_not_allowed_for_questions(path: str, settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         assert request(f"{server.url}{path}", "HEAD").status == 405
 
 
-def test_nothing_that_was_made_of_documents_is_stored_by_a_cache(settings: Settings) -> None:
+def test_replies_with_document_content_are_not_cached(settings: Settings) -> None:
     paths = ["/search?query=berth", "/search?k=x", "/collections", "/v1/models", "/readyz", "/nowhere", "/healthz"]
     with running_server(settings, PLENTY) as server:
         said = {path: request(f"{server.url}{path}").headers.get("cache-control") for path in paths}
@@ -153,7 +151,7 @@ def test_nothing_that_was_made_of_documents_is_stored_by_a_cache(settings: Setti
         *("[::1", "localhost:80:80", "localhost:x", "127.0.0.1\\@evil.example", "local host"),
     ],
 )
-def test_a_host_with_anything_but_a_name_and_a_port_is_refused(host: str, settings: Settings) -> None:
+def test_a_malformed_host_header_is_refused(host: str, settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         reply = request(f"{server.url}/healthz", headers={"Host": host})
 
@@ -176,9 +174,7 @@ def test_a_host_with_anything_but_a_name_and_a_port_is_refused(host: str, settin
     ],
 )
 @pytest.mark.parametrize("path", ["/rag/stream", "/rag/stream-with-sources", "/search"])
-def test_a_page_of_another_site_cannot_ask_over_plain_http_where_browsers_send_no_more_than_this(
-    path: str, headers: dict[str, str], settings: Settings
-) -> None:
+def test_another_site_cannot_ask_over_plain_http(path: str, headers: dict[str, str], settings: Settings) -> None:
     with OpenAIServer(chat=answer("x")) as model:
         named = replace(PLENTY, allow_host=("docs.example.org",))
         with running_server(replace(settings, base_url=model.base_url, model="m"), named) as server:
@@ -201,7 +197,7 @@ def test_a_page_of_another_site_cannot_ask_over_plain_http_where_browsers_send_n
         {"Referer": ""},
     ],
 )
-def test_programs_and_the_servers_own_page_ask_over_plain_http(headers: dict[str, str], settings: Settings) -> None:
+def test_programs_and_the_servers_own_page_may_ask_over_plain_http(headers: dict[str, str], settings: Settings) -> None:
     named = replace(PLENTY, allow_host=("docs.example.org",), cors_origin=("https://app.example.org",))
     with running_server(settings, named) as server:
         reply = request(ask_url(server.url), headers={"Host": "docs.example.org", **headers})
@@ -209,13 +205,13 @@ def test_programs_and_the_servers_own_page_ask_over_plain_http(headers: dict[str
     assert reply.status == 200
 
 
-def test_a_link_leads_to_the_page_over_plain_http_too(settings: Settings) -> None:
+def test_a_link_from_another_site_opens_the_page_over_plain_http(settings: Settings) -> None:
     link = {"Host": "docs.example.org", "Accept": "text/html", "Referer": "http://elsewhere.example/"}
     with running_server(settings, replace(PLENTY, allow_host=("docs.example.org",))) as server:
         assert request(f"{server.url}/", headers=link).status == 200
 
 
-def test_no_reply_waits_for_an_acknowledgement_of_the_one_before(settings: Settings) -> None:
+def test_replies_are_sent_without_nagle_delay(settings: Settings) -> None:
     """With Nagle's algorithm each reply on a kept connection waits 40 ms for the client's delayed acknowledgement."""
     with running_server(settings, PLENTY) as server, socket.create_connection(("127.0.0.1", server.port)) as kept:
         kept.sendall(get("/healthz").replace(b"close", b"keep-alive"))
@@ -227,7 +223,7 @@ def test_no_reply_waits_for_an_acknowledgement_of_the_one_before(settings: Setti
 
 
 @pytest.mark.fault("terminal-hangup")
-def test_a_terminal_that_is_closed_ends_open_streams_with_an_error_event(settings: Settings) -> None:
+def test_closing_the_terminal_ends_open_streams_with_an_error_event(settings: Settings) -> None:
     with OpenAIServer(chat=stream(token("a"), Stall())) as model:
         with served(settings, "--base-url", model.base_url, "-m", "m") as server:
             with streaming(ask_url(server.url)) as answered:
@@ -243,7 +239,7 @@ def test_a_terminal_that_is_closed_ends_open_streams_with_an_error_event(setting
 STAINLESS = "authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-retry-count"
 
 
-def test_a_page_of_a_named_origin_may_send_the_headers_of_openais_client(settings: Settings) -> None:
+def test_an_allowed_origin_may_send_the_headers_of_openais_client(settings: Settings) -> None:
     origin = "https://app.example.org"
     wanted = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": STAINLESS}
     with running_server(settings, replace(PLENTY, cors_origin=(origin,))) as server:
@@ -256,7 +252,7 @@ def test_a_page_of_a_named_origin_may_send_the_headers_of_openais_client(setting
     assert (other.status, "access-control-allow-origin" in other.headers) == (400, False)
 
 
-def test_a_question_that_is_empty_or_too_long_is_refused_before_the_stream(settings: Settings) -> None:
+def test_an_empty_or_long_question_is_refused_before_the_stream(settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         replies = [request(f"{server.url}{path}") for path in ("/rag/stream", "/rag/stream?query=+", "/search?query=")]
         too_long = request(f"{server.url}/rag/stream?query={'b' * 20_001}")
@@ -327,7 +323,7 @@ LISTED = "GET /openapi.json lists"
         ),
     ],
 )
-def test_a_request_that_cannot_be_read_is_refused_with_its_fault_and_what_to_send(
+def test_an_invalid_request_is_refused_with_a_reason_and_a_hint(
     sent: tuple[str, str, str], status: int, message: str, hint: str, settings: Settings
 ) -> None:
     method, path, body = sent
@@ -352,7 +348,7 @@ def test_a_request_that_cannot_be_read_is_refused_with_its_fault_and_what_to_sen
         ),
     ],
 )
-def test_below_v1_a_fault_comes_with_an_example_of_a_conversation(
+def test_an_invalid_request_under_v1_gets_an_example_conversation(
     body: object, param: str, message: str, settings: Settings
 ) -> None:
     with running_server(settings, PLENTY) as server:
@@ -364,7 +360,7 @@ def test_below_v1_a_fault_comes_with_an_example_of_a_conversation(
     assert '"messages": [{"role": "user"' in error["message"]
 
 
-def test_a_request_that_makes_no_sense_is_400_for_openai_clients(settings: Settings) -> None:
+def test_an_invalid_request_is_400_for_openai_clients(settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         reply = post_json(f"{server.url}/v1/chat/completions", {"model": "streamrag", "messages": []})
 

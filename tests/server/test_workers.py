@@ -44,7 +44,7 @@ def counted(server: ServedProcess) -> set[str]:
     return {line for line in lines if line.startswith(("streamrag_questions_total", "streamrag_open_streams"))}
 
 
-def test_each_worker_has_its_own_limit_and_what_they_count_is_added_up(settings: Settings) -> None:
+def test_workers_have_separate_limits_and_shared_metrics(settings: Settings) -> None:
     with OpenAIServer(chat=stream(token("a"), Stall())) as model, ExitStack() as left_open:
         variables = {"STREAMRAG_MAX_STREAMS": "1", "STREAMRAG_BASE_URL": model.base_url, "STREAMRAG_MODEL": "m"}
         with two_workers(settings, **variables) as server:
@@ -58,7 +58,7 @@ def test_each_worker_has_its_own_limit_and_what_they_count_is_added_up(settings:
 
 
 @pytest.mark.fault("worker-dies")
-def test_a_worker_that_dies_is_replaced_and_what_it_counted_stays(settings: Settings) -> None:
+def test_a_dead_worker_is_replaced_and_its_metrics_are_kept(settings: Settings) -> None:
     with two_workers(settings) as server:
         for _ in range(5):
             assert request(ask_url(server.url)).status == 200
@@ -71,7 +71,7 @@ def test_a_worker_that_dies_is_replaced_and_what_it_counted_stays(settings: Sett
         assert counted(server) == {"streamrag_questions_total 6.0", "streamrag_open_streams 0.0"}
 
 
-def test_there_are_as_many_workers_as_cores_and_at_most_four(settings: Settings) -> None:
+def test_the_default_is_one_worker_per_core_and_at_most_four(settings: Settings) -> None:
     cores = len(os.sched_getaffinity(0))
     expected = 0 if cores == 1 else min(cores, 4)  # one process has no worker beside it
 
@@ -79,7 +79,7 @@ def test_there_are_as_many_workers_as_cores_and_at_most_four(settings: Settings)
         assert wait_until(lambda: len(server.workers()) == expected, within_s=START_S)
 
 
-def test_a_closed_terminal_ends_the_server_and_without_one_the_same_signal_renews_workers(settings: Settings) -> None:
+def test_sighup_stops_the_server_or_without_a_terminal_restarts_workers(settings: Settings) -> None:
     with two_workers(settings) as server:
         before = server.workers()
         server.process.send_signal(signal.SIGHUP)
@@ -100,7 +100,7 @@ def test_a_closed_terminal_ends_the_server_and_without_one_the_same_signal_renew
 
 @pytest.mark.fault("signal-to-workers")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_every_worker_and_its_streams_with_an_error_event(
+def test_a_signal_stops_all_workers_and_ends_their_streams(
     number: signal.Signals, code: int, settings: Settings
 ) -> None:
     with OpenAIServer(chat=stream(token("a"), Stall())) as model:
@@ -123,9 +123,7 @@ def test_a_signal_ends_every_worker_and_its_streams_with_an_error_event(
 
 @pytest.mark.fault("signal-to-workers")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_to_all_ends_workers_that_have_not_started(
-    number: signal.Signals, code: int, settings: Settings
-) -> None:
+def test_a_signal_stops_workers_that_are_still_starting(number: signal.Signals, code: int, settings: Settings) -> None:
     with served(settings, "--workers", "2") as server:
         assert wait_until(lambda: len(server.workers()) == 2, within_s=START_S)
         for pid in server.workers():
@@ -139,7 +137,7 @@ def test_a_signal_to_all_ends_workers_that_have_not_started(
 
 
 @pytest.mark.fault("worker-cannot-start")
-def test_workers_that_cannot_start_are_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_that_cannot_start_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))  # it is set, and here put back
     config = uvicorn.Config(cannot_start, workers=2, log_config=None)
     with socket.create_server(("127.0.0.1", 0)) as listening, pytest.raises(StreamragError) as raised:
@@ -154,7 +152,7 @@ async def cannot_start(_scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.mark.fault("parent-killed")
-def test_workers_do_not_outlive_a_parent_that_is_killed(settings: Settings) -> None:
+def test_workers_exit_when_their_parent_is_killed(settings: Settings) -> None:
     with two_workers(settings) as server:
         workers = server.workers()
         server.process.kill()
@@ -163,7 +161,7 @@ def test_workers_do_not_outlive_a_parent_that_is_killed(settings: Settings) -> N
 
 
 @pytest.mark.parametrize("kind", ["directory", "postgres"])
-def test_every_worker_of_every_server_sees_a_commit_at_the_next_question(kind: str, tmp_path: Path) -> None:
+def test_every_worker_sees_new_documents_at_the_next_question(kind: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
         store: StoreAddress = stack.enter_context(fresh_schema()) if kind == "postgres" else tmp_path / "store"
         settings = make_collection(tmp_path, {"a.md": "The ferry leaves at number 0.\n"}, store=store)

@@ -31,14 +31,14 @@ def search(text: str, settings: Settings) -> list[AskEvent]:
     return asyncio.run(collect(LocalService().search(Question(text=text, accepted_at=0.0), settings)))
 
 
-def test_what_is_found_is_one_event(settings: Settings) -> None:
+def test_hits_are_returned_as_one_event(settings: Settings) -> None:
     (found,) = search("Who built the lighthouse?", settings)
 
     assert isinstance(found, Sources)
     assert (found.sources[0].n, found.sources[0].source) == (1, "docs/lighthouse.md")
 
 
-def test_that_nothing_is_relevant_is_one_error_with_a_hint_for_a_search(settings: Settings) -> None:
+def test_an_irrelevant_search_is_one_error_with_a_search_hint(settings: Settings) -> None:
     (nothing,) = search("quantum chromodynamics", replace(settings, min_score=0.99))
 
     assert isinstance(nothing, Error)
@@ -46,7 +46,7 @@ def test_that_nothing_is_relevant_is_one_error_with_a_hint_for_a_search(settings
     assert "streamrag search --min-score 0 QUERY" in nothing.hint
 
 
-def test_over_http_that_nothing_is_relevant_is_said_beside_an_empty_list(settings: Settings) -> None:
+def test_an_irrelevant_search_over_http_has_an_empty_list_and_an_error(settings: Settings) -> None:
     with running_server(settings) as server:
         reply = request(f"{server.url}/search?query=quantum+chromodynamics&min_score=0.99")
 
@@ -66,7 +66,7 @@ def test_over_http_that_nothing_is_relevant_is_said_beside_an_empty_list(setting
     )
 
 
-def test_a_store_that_is_not_there_is_one_error(settings: Settings, tmp_path: Path) -> None:
+def test_a_missing_store_is_one_error(settings: Settings, tmp_path: Path) -> None:
     (missing,) = search("Who?", replace(settings, store=tmp_path / "none"))
 
     assert isinstance(missing, Error)
@@ -85,9 +85,7 @@ def test_a_bug_is_one_error(settings: Settings, monkeypatch: pytest.MonkeyPatch)
     assert (bug.code, bug.exit_code) == ("internal_error", ExitCode.BUG)
 
 
-def test_a_service_with_a_library_leaves_open_what_it_opened(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_service_with_shared_resources_keeps_them_open(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Settings] = []
     opening = Retriever.open
 
