@@ -1,4 +1,4 @@
-"""What the browser is served, looked at without a browser: the JavaScript client, types, vendored files."""
+"""Static checks of the files served to browsers: the JavaScript client, types, vendored files."""
 
 import hashlib
 import json
@@ -33,13 +33,13 @@ def test_the_types_match_the_code_and_its_users() -> None:
 def test_the_page_cleans_text_like_the_server() -> None:
     script = """
         import { plainText } from "../../streamrag_cli/server/static/page/plain-text.js";
-        const shown = [];
+        const changes = [];
         for (let code = 0; code < 0x110000; code += 1) {
           const character = String.fromCodePoint(code);
           const plain = plainText(character);
-          if (plain !== character) shown.push([code, plain]);
+          if (plain !== character) changes.push([code, plain]);
         }
-        console.log(JSON.stringify(shown));"""
+        console.log(JSON.stringify(changes));"""
     changed = {code: sanitise(chr(code)) for code in range(0x110000) if sanitise(chr(code)) != chr(code)}
 
     assert dict(json.loads(node("--input-type=module", "--eval", script))) == changed
@@ -48,10 +48,10 @@ def test_the_page_cleans_text_like_the_server() -> None:
 def test_vendored_files_match_their_digests() -> None:
     vendor = STATIC / "vendor"
     table = dict(re.findall(r"^\| `([^`]+)` .*`([0-9a-f]{64})` \|$", (vendor / "README.md").read_text(), re.MULTILINE))
-    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in vendor.glob("*.js")}
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in vendor.glob("*.js")}
 
-    assert found == table
-    assert all((vendor / re.sub(r"(\.min)?\.js$", ".LICENSE.txt", name)).exists() for name in found)
+    assert digests == table
+    assert all((vendor / re.sub(r"(\.min)?\.js$", ".LICENSE.txt", name)).exists() for name in digests)
 
 
 def test_every_file_that_the_page_references_exists() -> None:

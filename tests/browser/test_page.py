@@ -1,4 +1,4 @@
-"""The page at `/`, in Chromium, against the real server."""
+"""The web page in Chromium, against a real server."""
 
 import re
 import threading
@@ -88,8 +88,8 @@ def test_leaving_the_page_closes_the_connection_to_the_model(visiting: Visiting,
 
 
 def test_a_new_question_replaces_the_previous_one(visiting: Visiting, release: threading.Event) -> None:
-    held = answer("Of the first question", ".", between=[Hold(release)])
-    with visiting([held, answer("Of the second.")]) as visit:
+    first = answer("Of the first question", ".", between=[Hold(release)])
+    with visiting([first, answer("Of the second.")]) as visit:
         visit.ask("What is the fee for a berth?")
         visit.wait_for_text("Of the first question")
         visit.ask_and_wait("When was the lighthouse built?")
@@ -269,7 +269,7 @@ IN_VIEW = """(() => {
 
 
 def assert_clean(visit: Visit) -> None:
-    """The page spoke to its own server alone, and without a complaint from the browser."""
+    """Assert that the page contacted only its own server and that the browser reported no errors."""
     seen = visit.page.seen()
     assert [request for request in seen.requests if not request.startswith(visit.url)] == []
     assert (seen.dialogs, seen.console, seen.errors, seen.violations) == ([], [], [], [])

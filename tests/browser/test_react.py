@@ -1,4 +1,4 @@
-"""The hook in React under StrictMode, from a page of another origin: the example, and a probe."""
+"""The React hook under StrictMode, on a page of another origin: the example and a probe."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -26,10 +26,10 @@ Opening = Callable[..., AbstractContextManager[Visit]]
 
 @pytest.fixture
 def opening(browser: Browser, library: Settings, tmp_path: Path) -> Opening:
-    """Open a page built from an entry, beside a server that lets its origin ask."""
+    """Open a page built from an entry file, and a server that allows its origin."""
 
     @contextmanager
-    def opened(entry: Path, script: Script) -> Iterator[Visit]:
+    def open_page(entry: Path, script: Script) -> Iterator[Visit]:
         bundle(entry, tmp_path)
         with static_site(tmp_path) as site, OpenAIServer(chat=script) as model, browser.page() as page:
             settings = replace(library, base_url=model.base_url, model=MODEL, api_key="key")
@@ -38,7 +38,7 @@ def opening(browser: Browser, library: Settings, tmp_path: Path) -> Opening:
                 page.goto(f"{site}?server={server.url}")
                 yield Visit(page=page, url=server.url, model=model)
 
-    return opened
+    return open_page
 
 
 @contextmanager
@@ -50,10 +50,10 @@ def probing(opening: Opening, script: Script, component: str = "Probe") -> Itera
         yield visit
 
 
-def assert_silent(visit: Visit) -> None:
+def assert_no_browser_errors(visit: Visit) -> None:
     seen = visit.page.seen()
-    complaints = [line for line in seen.console if "React DevTools" not in line]
-    assert (complaints, seen.errors) == ([], [])
+    messages = [line for line in seen.console if "React DevTools" not in line]
+    assert (messages, seen.errors) == ([], [])
 
 
 def test_the_example_answers_while_the_model_writes(opening: Opening) -> None:
@@ -70,7 +70,7 @@ def test_the_example_answers_while_the_model_writes(opening: Opening) -> None:
         page.wait_until("document.querySelector('[role=status]').textContent === 'done'")
         assert page.text("#answer") == "The first words and the last."
         assert len(visit.model.requests) == 1
-        assert_silent(visit)
+        assert_no_browser_errors(visit)
 
 
 def test_unmounting_a_component_stops_the_model(opening: Opening) -> None:
@@ -83,7 +83,7 @@ def test_unmounting_a_component_stops_the_model(opening: Opening) -> None:
         assert visit.model.requests[0].closed_by_client.wait(timeout=10.0)
         visit.page.call("click", "text=Open")
         assert visit.page.text("[role=status]") == "idle"
-        assert_silent(visit)
+        assert_no_browser_errors(visit)
 
 
 def test_an_effect_under_strict_mode_asks_once(opening: Opening) -> None:
@@ -92,7 +92,7 @@ def test_an_effect_under_strict_mode_asks_once(opening: Opening) -> None:
 
         assert visit.page.value("probe.rag.answer") == "Eighteen euros."
         assert len(visit.model.requests) == 1
-        assert_silent(visit)
+        assert_no_browser_errors(visit)
 
 
 def test_all_events_of_the_stream_update_the_state(opening: Opening) -> None:
@@ -144,8 +144,8 @@ def test_stop_keeps_the_partial_answer_and_reset_clears_it(opening: Opening) -> 
 
 
 def test_a_new_question_stops_the_previous_one(opening: Opening) -> None:
-    held = answer("Of the first", ".", between=[Hold(threading.Event())])
-    with probing(opening, [held, answer("Of the second.")]) as visit:
+    first = answer("Of the first", ".", between=[Hold(threading.Event())])
+    with probing(opening, [first, answer("Of the second.")]) as visit:
         visit.page.value(f"void probe.rag.ask({QUESTION!r})")
         visit.page.wait_until("probe.rag.answer === 'Of the first'")
         visit.page.value("void probe.rag.ask('When was the lighthouse built?')")
@@ -173,4 +173,4 @@ def test_asking_after_unmount_sends_nothing(opening: Opening) -> None:
         visit.page.value(f"probe.rag.ask({QUESTION!r})")
 
         assert visit.model.requests == []
-        assert_silent(visit)
+        assert_no_browser_errors(visit)

@@ -1,4 +1,4 @@
-"""Markdown that is shown while it is written ends as Markdown that is rendered at once, at a linear cost."""
+"""Streamed Markdown gives the same HTML as Markdown rendered in one go, at linear cost."""
 
 import json
 import random
@@ -51,7 +51,7 @@ STREAMED = """(async () => {
       markdown.append(piece);
       markdown.finish();
     }
-    return root.innerHTML.replaceAll(/\\n+(?=<|$)/g, ""); // between blocks, where it is not seen
+    return root.innerHTML.replaceAll(/\\n+(?=<|$)/g, ""); // invisible line breaks between blocks
   };
   return %s;
 })()"""
@@ -64,22 +64,22 @@ def page(browser: Browser) -> Iterator[Page]:
         yield page
 
 
-def different(page: Page, texts: list[list[str]]) -> list[object]:
-    """Of texts in pieces, those that look otherwise in the end than if they had come in one."""
+def differing(page: Page, texts: list[list[str]]) -> list[object]:
+    """The texts whose streamed HTML differs from the HTML of one render."""
     expression = f"""{json.dumps(texts)}.map((pieces) => [pieces.join(""), render(pieces), render([pieces.join("")])])
         .filter(([_, streamed, whole]) => streamed !== whole)"""
     return list(page.value(STREAMED % expression))
 
 
 def test_streaming_by_character_gives_the_same_html_as_one_render(page: Page) -> None:
-    assert different(page, [[*ANSWER], [*reversed(ANSWER)]]) == []
+    assert differing(page, [[*ANSWER], [*reversed(ANSWER)]]) == []
 
 
 def test_every_specification_example_streams_to_the_same_html(page: Page) -> None:
     examples = specification_examples()
     assert len(examples) > 600
 
-    assert different(page, [[*example] for example in examples]) == []
+    assert differing(page, [[*example] for example in examples]) == []
 
 
 def test_random_pieces_of_mixed_examples_stream_to_the_same_html(page: Page) -> None:
@@ -90,14 +90,14 @@ def test_random_pieces_of_mixed_examples_stream_to_the_same_html(page: Page) -> 
         cuts = sorted(chance.choices(range(len(text) + 1), k=12))
         texts.append([text[start:end] for start, end in zip([0, *cuts], [*cuts, None], strict=True)])
 
-    assert different(page, texts) == []
+    assert differing(page, texts) == []
 
 
 @pytest.mark.parametrize(
     "block", ["A paragraph of **some** words.\n\n", "- an item\n", "1. an item\n\n   in two paragraphs\n\n"]
 )
 def test_the_number_of_rendered_nodes_is_linear_in_the_text(block: str, page: Page) -> None:
-    made = """[100, 200].map((count) => {
+    script = """[100, 200].map((count) => {
       const root = document.createElement("div");
       let nodes = 0;
       const markdown = new StreamedMarkdown(root, (fragment) => { nodes += fragment.querySelectorAll("*").length; });
@@ -107,7 +107,7 @@ def test_the_number_of_rendered_nodes_is_linear_in_the_text(block: str, page: Pa
       }
       return nodes;
     })"""
-    short, long = page.value(STREAMED % (made % json.dumps(block)))
+    short, long = page.value(STREAMED % (script % json.dumps(block)))
 
     assert long == pytest.approx(2 * short, rel=0.02)
 
@@ -128,7 +128,7 @@ def test_a_burst_of_tokens_is_rendered_once_per_frame(page: Page) -> None:
 
 
 def test_finished_blocks_keep_their_nodes(page: Page) -> None:
-    kept = page.value(
+    are_kept = page.value(
         STREAMED
         % """(() => {
           const root = document.createElement("div");
@@ -142,7 +142,7 @@ def test_finished_blocks_keep_their_nodes(page: Page) -> None:
         })()"""
     )
 
-    assert kept == [True, True, 3]
+    assert are_kept == [True, True, 3]
 
 
 def test_citations_are_parsed_like_on_the_server(page: Page) -> None:
@@ -152,7 +152,7 @@ def test_citations_are_parsed_like_on_the_server(page: Page) -> None:
         "**[1]** *[2]* (see [3]). [3][4], [5, 6][7] é[8] 9[1] _[2]",
     ]
     html = page.value(STREAMED % f"{json.dumps(texts)}.map((text) => render([text]))")
-    found = [
+    numbers = [
         list(
             dict.fromkeys(
                 int(n) for group in _between(each, '<span class="citation">', "</span>") for n in group.split(",")
@@ -161,7 +161,7 @@ def test_citations_are_parsed_like_on_the_server(page: Page) -> None:
         for each in html
     ]
 
-    assert found == [cited_numbers(text) for text in texts]
+    assert numbers == [cited_numbers(text) for text in texts]
 
 
 def _between(html: str, start: str, end: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The container's recipe, as far as it can be checked without building it."""
+"""Static checks of the Dockerfile."""
 
 import json
 import os
@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPE = ROOT / "deploy" / "Dockerfile"
+DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 
 
 def instructions() -> list[tuple[str, str]]:
-    """Name and value of each instruction, its continued lines joined."""
-    text = re.sub(r"^#.*\n", "", RECIPE.read_text(encoding="utf-8"), flags=re.MULTILINE).replace("\\\n", " ")
+    """Name and value of each instruction, with continued lines joined."""
+    text = re.sub(r"^#.*\n", "", DOCKERFILE.read_text(encoding="utf-8"), flags=re.MULTILINE).replace("\\\n", " ")
     return [(name, value.strip()) for name, _, value in (line.partition(" ") for line in text.split("\n") if line)]
 
 
@@ -32,7 +32,7 @@ def test_hadolint_finds_no_problems() -> None:
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
-    lint = subprocess.run([hadolint, "--no-color", str(RECIPE)], capture_output=True, text=True, check=False)
+    lint = subprocess.run([hadolint, "--no-color", str(DOCKERFILE)], capture_output=True, text=True, check=False)
 
     assert (lint.stdout + lint.stderr, lint.returncode) == ("", 0)
 
@@ -59,17 +59,17 @@ def test_the_health_check_is_valid_and_requests_healthz() -> None:
 
 def test_all_copied_files_exist_and_are_not_ignored() -> None:
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split("\n")
-    let_through = [line.removeprefix("!") for line in ignored if line.startswith("!")]
+    included = [line.removeprefix("!") for line in ignored if line.startswith("!")]
     copied = [source for value in values_of("COPY") if not value.startswith("--from") for source in value.split()[:-1]]
 
     assert copied
     assert [source for source in copied if not (ROOT / source).exists()] == []
-    assert [source for source in copied if not any(fnmatch(source, each) for each in let_through)] == []
+    assert [source for source in copied if not any(fnmatch(source, each) for each in included)] == []
 
 
 def test_all_settings_are_documented() -> None:
     known = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    names = re.findall(r"\b(STREAMRAG_[A-Z_]+)", RECIPE.read_text(encoding="utf-8"))
+    names = re.findall(r"\b(STREAMRAG_[A-Z_]+)", DOCKERFILE.read_text(encoding="utf-8"))
 
     assert names
     assert [name for name in names if f"`{name}`" not in known] == []

@@ -1,4 +1,4 @@
-"""One warm process answers; whatever happens to it, a question gets its answer or its one error."""
+"""The engine process: sharing, failures, secrets, exit."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def is_alive(pid: int) -> bool:
 
 
 def events(stdout: bytes) -> list[dict[str, Any]]:
-    """The events of `--jsonl` but for what differs from run to run."""
+    """The events of `--jsonl` without the timings, which differ between runs."""
     read = [json.loads(line) for line in stdout.splitlines()]
     for event in read:
         event.pop("timings", None)
@@ -56,13 +56,13 @@ def test_the_first_question_starts_an_engine_for_later_ones(user: WarmCommandLin
     assert wait_until(lambda: engines(user) != [])
     (started,) = engines(user)
     second = user.run("ask", "--jsonl", QUESTION)
-    (found,) = engines(user)
+    (used,) = engines(user)
     alone = without_engine(user).run("ask", "--jsonl", QUESTION)
 
     assert (first.code, second.code, alone.code) == (0, 0, 0)
     assert events(first.stdout) == events(second.stdout) == events(alone.stdout)
     assert first.stderr == second.stderr == alone.stderr
-    assert (found["pid"], found["questions"]) == (started["pid"], started["questions"] + 1)
+    assert (used["pid"], used["questions"]) == (started["pid"], started["questions"] + 1)
 
 
 def test_search_behaves_the_same_with_and_without_the_engine(user: WarmCommandLine) -> None:
@@ -79,33 +79,35 @@ def test_search_behaves_the_same_with_and_without_the_engine(user: WarmCommandLi
 def test_only_the_user_can_access_the_socket(user: WarmCommandLine) -> None:
     start_engine(user)
     directory = Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
-    found = {each.suffix: stat.S_IMODE(each.stat().st_mode) for each in directory.iterdir()}
+    modes = {each.suffix: stat.S_IMODE(each.stat().st_mode) for each in directory.iterdir()}
 
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-    assert found[".sock"] == 0o600
-    assert not [mode for mode in found.values() if mode & 0o077]
+    assert modes[".sock"] == 0o600
+    assert not [mode for mode in modes.values() if mode & 0o077]
 
 
 @pytest.mark.parametrize("trap", ["open to others", "a link", "a file"])
 def test_a_directory_that_is_not_private_is_refused(trap: str, tmp_path: Path) -> None:
-    place = tmp_path / "r" / "streamrag"
-    place.parent.mkdir()
+    directory = tmp_path / "r" / "streamrag"
+    directory.parent.mkdir()
     match trap:
         case "open to others":
-            place.mkdir()
-            place.chmod(0o755)
+            directory.mkdir()
+            directory.chmod(0o755)
         case "a link":
             (tmp_path / "elsewhere").mkdir(mode=0o700)
-            place.symlink_to(tmp_path / "elsewhere")
+            directory.symlink_to(tmp_path / "elsewhere")
         case _:
-            place.touch()
+            directory.touch()
 
     with pytest.raises(UnsafeDirectoryError):
-        address_for({"XDG_RUNTIME_DIR": str(place.parent), "TMPDIR": str(place.parent)} | _short(place.parent))
+        address_for(
+            {"XDG_RUNTIME_DIR": str(directory.parent), "TMPDIR": str(directory.parent)} | _short(directory.parent)
+        )
 
 
 def _short(directory: Path) -> dict[str, str]:
-    """A variable that names `directory`, whose own path may be too long for a socket's."""
+    """A variable with a short link to `directory`, whose own path may be too long for a socket."""
     link = Path("/tmp") / f"rt-{os.getpid()}-{abs(hash(directory)) % 10_000}"
     link.unlink(missing_ok=True)
     link.symlink_to(directory)
@@ -117,11 +119,11 @@ def test_without_a_safe_directory_the_process_answers_itself(user: WarmCommandLi
     directory.mkdir(mode=0o755)
     directory.chmod(0o755)
     quiet = user.run("search", QUESTION)
-    told = user.run("search", QUESTION, "--debug")
+    explained = user.run("search", QUESTION, "--debug")
     directory.chmod(0o700)
 
     assert (quiet.code, quiet.stderr) == (0, "")
-    assert "streamrag.engine: not used: " in told.stderr
+    assert "streamrag.engine: not used: " in explained.stderr
     assert engines(user) == []
 
 
@@ -136,10 +138,10 @@ def test_no_engine_is_started_if_it_is_switched_off(how: str, user: WarmCommandL
 
 
 def test_concurrent_first_questions_start_one_engine(user: WarmCommandLine) -> None:
-    found = at_once({str(n): lambda: user.cold.run("search", QUESTION) for n in range(12)})
+    outcomes = at_once({str(n): lambda: user.cold.run("search", QUESTION) for n in range(12)})
 
-    assert {outcome.code for outcome in found.values()} == {0}
-    assert len({outcome.stdout for outcome in found.values()}) == 1
+    assert {outcome.code for outcome in outcomes.values()} == {0}
+    assert len({outcome.stdout for outcome in outcomes.values()}) == 1
     assert len(engines(user)) == 1
 
 
@@ -170,13 +172,13 @@ def test_killing_the_engine_during_an_answer_is_an_error(user: WarmCommandLine) 
     start_engine(user)
     with OpenAIServer(chat=stream(token("Half an ans"), Stall())) as model:
         with user.running("ask", QUESTION, "--base-url", model.base_url, "-m", "m") as asking:
-            said = read_until(asking.stdout, b"Half an ans")
+            text = read_until(asking.stdout, b"Half an ans")
             (engine,) = engines(user)
             os.kill(engine["pid"], signal.SIGKILL)
             out, err = asking.communicate(timeout=60)
 
-    assert (asking.returncode, said + out) == (4, b"Half an ans\n")
-    assert "the engine that was writing the answer has ended" in err.decode()
+    assert (asking.returncode, text + out) == (4, b"Half an ans\n")
+    assert "the engine stopped while writing the answer" in err.decode()
 
 
 def test_the_client_answers_itself_if_the_engine_dies_early(user: WarmCommandLine) -> None:
@@ -196,14 +198,14 @@ def test_an_engine_that_hangs_during_an_answer_is_an_error(user: WarmCommandLine
     start_engine(user)
     with OpenAIServer(chat=stream(token("Half an ans"), Stall())) as model:
         with user.running("ask", QUESTION, "--base-url", model.base_url, "-m", "m") as asking:
-            said = read_until(asking.stdout, b"Half an ans")
+            text = read_until(asking.stdout, b"Half an ans")
             (engine,) = engines(user)
             os.kill(engine["pid"], signal.SIGSTOP)
             out, err = asking.communicate(timeout=60)
             os.kill(engine["pid"], signal.SIGKILL)
 
-    assert (asking.returncode, said + out) == (4, b"Half an ans\n")
-    assert "the engine that was writing the answer has ended" in err.decode()
+    assert (asking.returncode, text + out) == (4, b"Half an ans\n")
+    assert "the engine stopped while writing the answer" in err.decode()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -230,11 +232,11 @@ def test_keys_are_sent_with_each_question_and_never_stored(user: WarmCommandLine
             user.having(OPENAI_API_KEY=key, OPENAI_BASE_URL=model.base_url).run("ask", QUESTION, "-m", "m")
         keys = [request.headers["authorization"] for request in model.requests]
     (engine,) = engines(user)
-    places = [Path(f"/proc/{engine['pid']}/environ"), Path(f"/proc/{engine['pid']}/cmdline"), Path(engine["log"])]
-    told = b"".join(place.read_bytes() for place in places) + json.dumps(engine).encode()
+    files = [Path(f"/proc/{engine['pid']}/environ"), Path(f"/proc/{engine['pid']}/cmdline"), Path(engine["log"])]
+    readable = b"".join(file.read_bytes() for file in files) + json.dumps(engine).encode()
 
     assert keys == ["Bearer sk-first-0123456789", "Bearer sk-second-0123456789"]
-    assert b"sk-" not in told
+    assert b"sk-" not in readable
 
 
 def test_an_engine_keeps_no_descriptor_or_directory_of_its_caller(user: WarmCommandLine) -> None:
@@ -252,7 +254,7 @@ def test_an_engine_keeps_no_descriptor_or_directory_of_its_caller(user: WarmComm
     (engine,) = engines(user)
     os.set_blocking(pipe_read, False)
 
-    assert os.read(pipe_read, 1) == b""  # nobody has the other end open
+    assert os.read(pipe_read, 1) == b""  # end of file: the engine does not have the other end open
     assert Path(f"/proc/{engine['pid']}/cwd").readlink() == Path("/")
     assert os.getsid(engine["pid"]) != os.getsid(0)
     os.close(pipe_read)
@@ -308,7 +310,7 @@ def test_a_question_with_pgpassword_bypasses_the_engine(user: WarmCommandLine, t
         explained = reader.run("search", QUESTION, "--debug").stderr
 
         assert (found.code, found.stdout) == (0, without_engine(reader).run("search", QUESTION).stdout)
-    assert "streamrag.engine: not used: PGPASSWORD is for this process alone\n" in explained
+    assert "streamrag.engine: not used: PGPASSWORD applies only to this process\n" in explained
     assert engines(user) == []
 
 
@@ -339,10 +341,10 @@ def test_a_question_after_an_ingest_sees_the_new_documents(user: WarmCommandLine
 
 def test_engine_stop_stops_the_engine_and_reports_it(user: WarmCommandLine) -> None:
     engine = start_engine(user)
-    told = user.run("engine", "status").stdout.decode()
+    status = user.run("engine", "status").stdout.decode()
     stopped = user.run("engine", "stop").stdout
     again = user.run("engine", "stop").stdout
 
-    assert re.match(rf"engine {engine['pid']}, version \S+: 1 questions, ", told)
+    assert re.match(rf"engine {engine['pid']}, version \S+: 1 questions, ", status)
     assert (stopped, again) == (b"1 stopped\n", b"no engine is running\n")
     assert wait_until(lambda: not is_alive(engine["pid"]))

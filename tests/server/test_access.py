@@ -1,4 +1,4 @@
-"""What a client may ask for: the collections, models and amounts that the operator named, and nothing else."""
+"""Clients may use only the collections, models and limits that the operator allows."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -31,7 +31,7 @@ def add_collection(settings: Settings, folder: Path, name: str, text: str) -> No
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A store with the collections `default`, `payroll` and `guests`, and `hollow`, whose one file failed."""
+    """A store with the collections `default`, `payroll`, `guests` and the empty `hollow`, whose only file failed."""
     folder = Path(tmp_path_factory.mktemp("several"))
     settings = make_collection(folder)
     add_collection(settings, folder, "payroll", f"# Pay\n\n{SECRET}\n")
@@ -45,7 +45,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 def replies_about(server: RunningServer, collection: str) -> list[Reply]:
-    """What every route that takes a collection answers."""
+    """The replies of every route that takes a collection."""
     question = {"query": "What does the harbour master earn?", "collection": collection}
     conversation = {
         "model": f"streamrag/{collection}",

@@ -1,4 +1,4 @@
-"""What clients, models and operators do to a server: nobody is kept waiting, nothing is left open."""
+"""Disconnects, slow clients, hanging stores and shutdown: other clients are not blocked, and nothing is left open."""
 
 import os
 import re
@@ -29,8 +29,8 @@ from tests.support.postgres_server import fresh_schema
 from tests.support.running_server import STREAMRAG, RunningServer, running_server, served
 
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
-LEAVING_S = 20.0
-"""What leaving may take beyond the grace time on a busy machine."""
+EXIT_S = 20.0
+"""Time allowed for the exit beyond the grace time on a busy machine."""
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def answering(
             yield model, running
 
 
-def is_cut_off(connection: socket.socket) -> bool:
+def is_closed(connection: socket.socket) -> bool:
     try:
         return connection.recv(1000) == b""
     except ConnectionResetError:
@@ -55,7 +55,7 @@ def connect(server: RunningServer) -> socket.socket:
 
 
 @pytest.mark.fault("client-leaves")
-@pytest.mark.parametrize("when", ["before the first token", "amid tokens"])
+@pytest.mark.parametrize("when", ["before the first token", "between tokens"])
 def test_a_disconnect_closes_the_model_call_within_a_second(when: str, settings: Settings) -> None:
     steps = stream(Stall()) if when == "before the first token" else stream(token("a"), Stall())
     with answering(settings, steps) as (model, server):
@@ -76,7 +76,7 @@ def test_a_disconnect_with_a_full_buffer_closes_the_model_call(settings: Setting
         _ask(reader, server)
         model.wait_for_requests(1)
         assert reader.recv(100)
-        time.sleep(0.5)  # the buffers fill: nothing tells when they have
+        time.sleep(0.5)  # until the buffers are full, which cannot be observed
         reader.close()
 
         assert model.requests[0].closed_by_client.wait(timeout=10.0)
@@ -125,7 +125,7 @@ def test_an_incomplete_request_is_closed_while_others_are_served(sent: bytes, se
     with running_server(settings, limits=SLOW) as server, connect(server) as slow:
         slow.sendall(sent)
         assert request(f"{server.url}/healthz").status == 200
-        assert is_cut_off(slow)
+        assert is_closed(slow)
 
 
 @pytest.mark.fault("slow-requests")
@@ -137,7 +137,7 @@ def test_headers_sent_byte_by_byte_are_cut_off(settings: Settings) -> None:
                 slow.sendall(bytes([byte]))
                 time.sleep(0.02)
 
-        assert time.monotonic() - started_s < 15  # all of it were twenty
+        assert time.monotonic() - started_s < 15  # sending all of it would take twenty
 
 
 @pytest.mark.fault("slow-requests")
@@ -145,10 +145,10 @@ def test_an_idle_connection_is_closed(settings: Settings) -> None:
     with running_server(settings, limits=SLOW) as server, connect(server) as idle:
         idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         received = b""
-        while not received.endswith(b'{"status":"ok"}'):  # head and body may come apart
+        while not received.endswith(b'{"status":"ok"}'):  # headers and body may arrive separately
             received += idle.recv(10_000)
 
-        assert is_cut_off(idle)
+        assert is_closed(idle)
 
 
 def test_endless_headers_use_no_memory(settings: Settings) -> None:
@@ -156,14 +156,14 @@ def test_endless_headers_use_no_memory(settings: Settings) -> None:
         with pytest.raises(OSError):
             for _ in range(1000):
                 flooding.sendall(b"X-Filler: " + b"y" * 10_000 + b"\r\n")
-            raise AssertionError("ten megabytes of headers were taken")
+            raise AssertionError("ten megabytes of headers were accepted")
 
 
 @pytest.mark.fault("too-many-streams")
 def test_streams_beyond_the_limit_are_refused_before_they_begin(settings: Settings) -> None:
     release = threading.Event()
-    held = stream(token("a"), Hold(release), finish())
-    with answering(settings, held, server=replace(PLENTY, max_streams=1)) as (model, server):
+    chat = stream(token("a"), Hold(release), finish())
+    with answering(settings, chat, server=replace(PLENTY, max_streams=1)) as (model, server):
         with streaming(ask_url(server.url)) as first:
             first.next_of("token")
             refused = request(ask_url(server.url))
@@ -198,7 +198,7 @@ def test_a_signal_ends_open_streams_with_an_error_event_before_the_exit(
                 answered.next_of("token")
                 server.process.send_signal(number)
                 events = list(answered.events())
-            left = server.process.wait(timeout=PLENTY.grace_s + LEAVING_S)
+            left = server.process.wait(timeout=PLENTY.grace_s + EXIT_S)
 
     assert [(event["type"], event["code"]) for event in events] == [("error", "server_shutdown")]
     assert left == code
@@ -221,7 +221,7 @@ def test_a_hanging_store_blocks_neither_other_requests_nor_shutdown(path: str, t
             assert wait_until(lambda: database.execute(waiting).fetchone() is not None, within_s=60)
             alive = request(f"{server.url}/healthz")
             server.process.terminate()
-            left = server.process.wait(timeout=PLENTY.grace_s + LEAVING_S)
+            left = server.process.wait(timeout=PLENTY.grace_s + EXIT_S)
 
     assert (alive.status, left) == (200, 143)
 
@@ -233,10 +233,10 @@ def test_questions_to_a_silent_database_wait_concurrently(settings: Settings) ->
         with running_server(replace(settings, store=store_address(address))) as server:
             started_s = time.monotonic()
             replies = list(pool.map(lambda _: request(ask_url(server.url, path="/search")), range(6)))
-            took_s = time.monotonic() - started_s
+            elapsed_s = time.monotonic() - started_s
 
     assert {(reply.status, reply.code) for reply in replies} == {(503, "store_unreachable")}
-    assert took_s < 10  # one after the other it were twelve
+    assert elapsed_s < 10  # one after the other would take twelve
 
 
 @pytest.mark.fault("search-timeout")
@@ -253,7 +253,7 @@ def test_a_search_that_takes_too_long_is_a_503(settings: Settings, monkeypatch: 
 
 @pytest.mark.fault("backend-silent")
 def test_questions_waiting_for_vectors_do_not_delay_shutdown(tmp_path: Path) -> None:
-    threads = (os.cpu_count() or 1) + 4  # as many as asyncio has
+    threads = (os.cpu_count() or 1) + 4  # the size of asyncio's thread pool
     settings = Settings(store=tmp_path / "store", embedding="openai:m")
     (tmp_path / "a.md").write_text("The ferry leaves at nine.\n")
     with OpenAIServer() as sound:
@@ -267,7 +267,7 @@ def test_questions_waiting_for_vectors_do_not_delay_shutdown(tmp_path: Path) -> 
             silent.wait_for_requests(threads)
             server.process.terminate()
 
-            assert server.process.wait(timeout=PLENTY.grace_s + LEAVING_S) == 143
+            assert server.process.wait(timeout=PLENTY.grace_s + EXIT_S) == 143
 
 
 def test_a_port_that_is_taken_is_an_error_with_a_hint(settings: Settings) -> None:

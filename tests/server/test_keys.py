@@ -1,4 +1,4 @@
-"""Several keys with names, and what guessing one costs."""
+"""Named server keys, weak keys, and limits on guessing."""
 
 import base64
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ KEYS = "phone:Ru7-sunny-Wq2-balcony,\n laptop:9d1e0c77b2a4f658\r\n3fc8a0b19e2d47
 
 
 class Clock:
-    """A clock that moves when it is told to, in seconds."""
+    """A fake clock, in seconds."""
 
     def __init__(self) -> None:
         self.now_s = 5000.0
@@ -108,14 +108,14 @@ def test_after_ten_wrong_keys_an_address_has_to_wait(settings: Settings) -> None
         guesses = [search(server, bearer(f"guess-number-{number:04}")) for number in range(13)]
         right_guess = search(server, bearer("Ru7-sunny-Wq2-balcony"))
         still_at_work = search(server, bearer("9d1e0c77b2a4f658"))
-        told = request(f"{server.url}/metrics", headers=bearer("9d1e0c77b2a4f658")).body.decode().splitlines()
+        metrics = request(f"{server.url}/metrics", headers=bearer("9d1e0c77b2a4f658")).body.decode().splitlines()
 
     assert [reply.status for reply in guesses] == [401] * 10 + [429] * 3
     assert guesses[-1].code == "too_many_refused_keys"
     assert 1 <= int(guesses[-1].headers["retry-after"]) <= 60
     assert right_guess.body == guesses[-1].body
     assert (at_work.status, still_at_work.status) == (200, 200)
-    assert 'streamrag_refused_total{code="too_many_refused_keys"} 4.0' in told
+    assert 'streamrag_refused_total{code="too_many_refused_keys"} 4.0' in metrics
 
 
 def test_a_request_without_a_key_does_not_count_as_a_guess(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""What else runs on the machine of a server is its operator's affair: visitors are not told, and nothing is probed."""
+"""Other servers on the machine: shown only to the operator, and not probed for clients."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The stream through real nginx: with the project's configuration, and with nginx's own defaults."""
+"""Streams through a real nginx, with the project's configuration and with nginx's defaults."""
 
 import os
 import threading
@@ -33,7 +33,7 @@ class Site:
 
     @property
     def headers(self) -> dict[str, str]:
-        """As a browser sends them that knows the site by its name."""
+        """The headers of a browser that uses the site's name."""
         return {"Host": NAME}
 
 
@@ -169,7 +169,7 @@ def test_nginx_of_another_user_needs_permission_or_a_key(
 @pytest.mark.fault("behind-nginx")
 @pytest.mark.timeout(240)
 def test_a_stream_survives_more_than_a_minute_of_silence(settings: Settings, tmp_path: Path) -> None:
-    """Real time, since the limit is nginx's own: 60 s without a byte. Both configurations wait side by side."""
+    """Takes real time, because nginx's limit is 60 s without a byte. Both configurations are tested concurrently."""
     patient = replace(settings, timeout_s=200.0)
 
     def silent_for(configuration: str) -> tuple[str, bool]:

@@ -1,4 +1,4 @@
-"""OpenAI's own client talks to the documents."""
+"""The OpenAI-compatible API, used through OpenAI's own client."""
 
 import asyncio
 import http.client
@@ -119,12 +119,12 @@ def test_sampling_options_are_passed_on_to_the_model(settings: Settings) -> None
 def test_the_clients_token_limit_is_enforced_if_the_model_ignores_it(
     as_stream: bool, limit: str, settings: Settings
 ) -> None:
-    asked: Any = {"model": "streamrag", "messages": ASKED, "stream": as_stream, limit: 3}
+    options: Any = {"model": "streamrag", "messages": ASKED, "stream": as_stream, limit: 3}
     with OpenAIServer(chat=answer("one ", "two ", "three ", "four ", "five")) as model:
         with served(settings, model) as (_, client):
-            said, reason = answered(client.chat.completions.create(**asked))
+            text, reason = answered(client.chat.completions.create(**options))
 
-    assert (said, reason) == ("one two three ", "length")
+    assert (text, reason) == ("one two three ", "length")
 
 
 @pytest.mark.fault("openai-unsupported-option")
@@ -203,11 +203,11 @@ def test_a_message_that_cannot_be_answered_is_a_bad_request(
 
 
 def test_an_image_next_to_text_is_ignored(settings: Settings) -> None:
-    asked: Any = [{"role": "user", "content": [{"type": "text", "text": QUESTION}, IMAGE]}]
+    messages: Any = [{"role": "user", "content": [{"type": "text", "text": QUESTION}, IMAGE]}]
     with OpenAIServer(chat=answer("Ada.")) as model, served(settings, model) as (_, client):
-        said, _ = answered(client.chat.completions.create(model="streamrag", messages=asked))
+        text, _ = answered(client.chat.completions.create(model="streamrag", messages=messages))
 
-    assert said == "Ada."
+    assert text == "Ada."
 
 
 TITLE = "### Task: write a title with an emoji for this chat as JSON. USER: good morning ASSISTANT: good morning"
@@ -221,9 +221,9 @@ def test_an_irrelevant_question_gets_an_ordinary_answer(asked: str, as_stream: b
         completion = client.chat.completions.create(
             model="streamrag", messages=[{"role": "user", "content": asked}], stream=as_stream
         )
-        said, reason = answered(completion)
+        text, reason = answered(completion)
 
-    assert (said, reason) == ("The documents do not contain anything about this.", "stop")
+    assert (text, reason) == ("The documents do not contain anything about this.", "stop")
     assert model.requests == []
 
 
@@ -249,12 +249,12 @@ def test_a_vague_follow_up_is_searched_with_the_previous_question(as_stream: boo
         {"role": "user", "content": "Say that again, please."},
     ]
     with OpenAIServer(chat=answer("Ada Brandt [1].")) as model, served(settings, model) as (_, client):
-        said, reason = answered(
+        text, reason = answered(
             client.chat.completions.create(model="streamrag", messages=conversation, stream=as_stream)
         )
         sent = model.requests[-1].json["messages"][-1]["content"]
 
-    assert (said, reason) == ("Ada Brandt [1].", "stop")
+    assert (text, reason) == ("Ada Brandt [1].", "stop")
     assert "From: docs/lighthouse.md" in sent
 
 
@@ -343,13 +343,13 @@ def test_answers_beyond_the_limit_are_refused_and_counted(as_stream: bool, setti
             model.wait_for_requests(1)
             with pytest.raises(openai.InternalServerError) as refused:
                 client.chat.completions.create(model="streamrag", messages=ASKED, stream=as_stream)
-            told = request(f"{server.url}/metrics").body.decode().splitlines()
+            metrics = request(f"{server.url}/metrics").body.decode().splitlines()
         assert model.requests[0].closed_by_client.wait(timeout=10.0)
         free = wait_until(lambda: server.open_streams == 0)
 
     assert (refused.value.status_code, refused.value.code) == (503, "too_many_streams")
     assert refused.value.response.headers["retry-after"] == "2"
-    assert 'streamrag_refused_total{code="too_many_streams"} 1.0' in told
+    assert 'streamrag_refused_total{code="too_many_streams"} 1.0' in metrics
     assert (len(model.requests), free) == (1, True)
 
 

@@ -1,4 +1,4 @@
-"""What those who run a server ask it."""
+"""Routes for operators: liveness, readiness, collections, metrics."""
 
 import resource
 import threading
@@ -41,13 +41,13 @@ def test_readyz_answers_while_all_question_threads_are_busy(settings: Settings) 
         try:
             (entry,) = serving.resources._retrievers._entries.values()
             threads = entry.value._threads
-            held = [threads.submit(release.wait, 30) for _ in range(threads._max_workers + 1)]
+            blocked = [threads.submit(release.wait, 30) for _ in range(threads._max_workers + 1)]
             reply = request(f"{server.url}/readyz")
         finally:
             release.set()
 
     assert reply.status == 200
-    assert not any(each.exception() for each in held)
+    assert not any(each.exception() for each in blocked)
 
 
 @pytest.mark.fault("few-descriptors")
@@ -99,10 +99,10 @@ def test_metrics_count_questions_errors_and_refusals(settings: Settings) -> None
             request(ask_url(server.url))
             request(ask_url(server.url))
             request(f"{server.url}/healthz", headers={"Host": "evil.example"})
-            told = request(f"{server.url}/metrics")
+            reply = request(f"{server.url}/metrics")
 
-    lines = told.body.decode().splitlines()
-    assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = reply.body.decode().splitlines()
+    assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
     for line in (
         "streamrag_questions_total 2.0",
         "streamrag_retrieval_seconds_count 2.0",

@@ -1,4 +1,4 @@
-"""A failure is not paid for twice: what clients that ask again by themselves are told, and how often they do."""
+"""Retries of OpenAI's clients: a failed answer is not paid for twice."""
 
 from dataclasses import replace
 from typing import Any
@@ -73,7 +73,7 @@ def test_a_rate_limit_of_the_model_is_passed_on_with_its_wait(settings: Settings
     reply = whole_reply(BUSY, settings)
 
     assert (reply.status, reply.headers["retry-after"]) == (429, "20")
-    assert "x-should-retry" not in reply.headers  # it was not asked again here, so a client may, after that time
+    assert "x-should-retry" not in reply.headers  # streamrag did not retry, so the client may, after that time
     assert reply.json["error"] == {
         "message": "the model server is limiting the rate of requests; try again later",
         "type": "rate_limit_error",

@@ -1,4 +1,4 @@
-"""Without a key the user at the other end of a connection decides."""
+"""Access by local user: without a key, the user at the other end of a connection decides."""
 
 import os
 import socket
@@ -18,16 +18,18 @@ from streamrag_cli.settings import ServerSettings, Settings
 from tests.support.http_client import request, wait_until
 from tests.support.running_server import STREAMRAG, running_server, served
 
-pytestmark = pytest.mark.skipif(not peers.is_supported(), reason="needs Linux: who owns a connection is in /proc/net")
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it asks as another user")
+pytestmark = pytest.mark.skipif(
+    not peers.is_supported(), reason="needs Linux: reads the owner of a connection from /proc/net"
+)
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to ask as another user")
 
 OTHER_UID = 61234
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
 KEY = "q7w8e9r0-visitors-tz4u5"
-# One connection of another user: a line for each path, with the status and the body.
+# One connection as another user: prints status and body for each path.
 _CLIENT = """
 import http.client, os, sys
-"localhost".encode("idna")  # loaded now: the other user may not be allowed to read it
+"localhost".encode("idna")  # import it now: the other user may not be able to read it
 uid = int(sys.argv.pop(1))
 os.setgroups([]), os.setgid(uid), os.setuid(uid)
 connection = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=60)
@@ -45,7 +47,7 @@ def replies_to_another_user(host: str, port: int, *paths: str) -> list[str]:
 
 @contextmanager
 def connected(family: socket.AddressFamily, host: str, asking: str) -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Both ends of a connection: the client's, and the server's."""
+    """Both ends of a connection: the client's and the server's."""
     kind = socket.AF_INET6 if ":" in asking else socket.AF_INET
     with (
         socket.create_server((host, 0), family=family) as server,
@@ -57,15 +59,15 @@ def connected(family: socket.AddressFamily, host: str, asking: str) -> Iterator[
             yield client, accepted
 
 
-def looking_at(asked: str) -> Peers:
-    return Peers(ask_kernel=asked == "the kernel")
+def make_peers(source: str) -> Peers:
+    return Peers(ask_kernel=source == "the kernel")
 
 
-def uid_at(accepted: socket.socket, looking: Peers) -> int | None:
-    return looking.uid_of(accepted.getpeername()[:2], accepted.getsockname()[:2])
+def uid_at(accepted: socket.socket, lookup: Peers) -> int | None:
+    return lookup.uid_of(accepted.getpeername()[:2], accepted.getsockname()[:2])
 
 
-@pytest.mark.parametrize("asked", ["the kernel", "its tables"])
+@pytest.mark.parametrize("source", ["the kernel", "its tables"])
 @pytest.mark.parametrize(
     ("family", "host", "asking"),
     [
@@ -75,39 +77,39 @@ def uid_at(accepted: socket.socket, looking: Peers) -> int | None:
         (socket.AF_INET6, "::1", "::1"),
     ],
 )
-def test_the_owner_of_a_connection_is_found(family: socket.AddressFamily, host: str, asking: str, asked: str) -> None:
-    with closing(looking_at(asked)) as looking, connected(family, host, asking) as (client, accepted):
-        own = uid_at(accepted, looking)
+def test_the_owner_of_a_connection_is_found(family: socket.AddressFamily, host: str, asking: str, source: str) -> None:
+    with closing(make_peers(source)) as lookup, connected(family, host, asking) as (client, accepted):
+        own = uid_at(accepted, lookup)
         if os.geteuid() == 0:
             os.fchown(client.fileno(), OTHER_UID, -1)
-        now = uid_at(accepted, looking)
+        now = uid_at(accepted, lookup)
 
     assert (own, now) == (os.geteuid(), OTHER_UID if os.geteuid() == 0 else os.geteuid())
 
 
 @pytest.mark.fault("other-user")
-@pytest.mark.parametrize("asked", ["the kernel", "its tables"])
-def test_a_closed_connection_is_not_attributed_to_root(asked: str) -> None:
+@pytest.mark.parametrize("source", ["the kernel", "its tables"])
+def test_a_closed_connection_is_not_attributed_to_root(source: str) -> None:
     one = connected(socket.AF_INET, "127.0.0.1", "127.0.0.1")
-    with closing(looking_at(asked)) as looking, one as (client, accepted):
+    with closing(make_peers(source)) as lookup, one as (client, accepted):
         client.close()
         assert accepted.recv(1) == b""
 
-        assert uid_at(accepted, looking) is None
+        assert uid_at(accepted, lookup) is None
 
 
-@pytest.mark.parametrize("asked", ["the kernel", "its tables"])
-def test_a_listening_socket_on_the_same_port_is_ignored(asked: str) -> None:
-    with closing(looking_at(asked)) as looking, socket.create_server(("127.0.0.1", 0)) as listening:
-        assert looking.uid_of(listening.getsockname(), ("127.0.0.1", 9)) is None
+@pytest.mark.parametrize("source", ["the kernel", "its tables"])
+def test_a_listening_socket_on_the_same_port_is_ignored(source: str) -> None:
+    with closing(make_peers(source)) as lookup, socket.create_server(("127.0.0.1", 0)) as listening:
+        assert lookup.uid_of(listening.getsockname(), ("127.0.0.1", 9)) is None
 
 
 def test_the_owner_is_found_in_a_table_of_many_connections() -> None:
     many = socket.create_server(("127.0.0.1", 0), backlog=1000)
-    with closing(looking_at("its tables")) as looking, many as server:
+    with closing(make_peers("its tables")) as lookup, many as server:
         clients = [socket.create_connection(server.getsockname()) for _ in range(300)]
         accepted = [server.accept()[0] for _ in clients]
-        found = {uid_at(each, looking) for each in (accepted[0], accepted[150], accepted[-1])}
+        found = {uid_at(each, lookup) for each in (accepted[0], accepted[150], accepted[-1])}
         for each in (*clients, *accepted):
             each.close()
 
@@ -176,15 +178,15 @@ def test_a_connection_in_another_network_namespace_has_no_owner(
     try:
         elsewhere = subprocess.Popen(unshare, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     except FileNotFoundError:
-        pytest.skip("needs unshare, of util-linux")
-    with elsewhere, closing(Peers()) as looking:
+        pytest.skip("needs unshare from util-linux")
+    with elsewhere, closing(Peers()) as lookup:
         assert elsewhere.stdout is not None
         line = elsewhere.stdout.readline()
         if not line:
-            pytest.skip("needs the right to make a network namespace")
+            pytest.skip("needs permission to create a network namespace")
         client, server = map(int, line.split())
 
-        assert looking.uid_of(("127.0.0.1", client), ("127.0.0.1", server)) is None
+        assert lookup.uid_of(("127.0.0.1", client), ("127.0.0.1", server)) is None
 
 
 def test_an_unknown_allowed_user_is_an_error_at_startup(settings: Settings) -> None:
@@ -208,6 +210,6 @@ def test_an_unknown_allowed_user_is_an_error_at_startup(settings: Settings) -> N
 def test_a_system_without_connection_owners_answers_every_user(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peers, "_TABLES", {4: ("/proc/net/there-is-none",), 6: ("/proc/net/there-is-none",)})
+    monkeypatch.setattr(peers, "_TABLES", {4: ("/proc/net/no-such-table",), 6: ("/proc/net/no-such-table",)})
     with running_server(settings) as server:
         assert request(f"{server.url}/collections").status == 200

@@ -1,4 +1,4 @@
-"""Whose `X-Forwarded-For` counts: that of a proxy that was named, and of nobody else."""
+"""`X-Forwarded-For` is used only from trusted proxies."""
 
 from dataclasses import replace
 
@@ -52,9 +52,9 @@ def test_an_ipv6_network_shares_one_rate(settings: Settings) -> None:
     assert statuses(settings, replace(TWO, trusted_proxy=("127.0.0.1",)), *addresses) == [200, 200, 429, 200]
 
 
-@pytest.mark.parametrize("rubbish", ["*", "proxy.example.org", "10.0.0.1/8", "1.2.3"])
-def test_a_trusted_proxy_must_be_an_address_or_network(rubbish: str) -> None:
+@pytest.mark.parametrize("value", ["*", "proxy.example.org", "10.0.0.1/8", "1.2.3"])
+def test_a_trusted_proxy_must_be_an_address_or_network(value: str) -> None:
     with pytest.raises(ConfigurationError):
-        read_server_settings({}, {"HOME": "/nowhere", "STREAMRAG_TRUSTED_PROXY": rubbish})
+        read_server_settings({}, {"HOME": "/nowhere", "STREAMRAG_TRUSTED_PROXY": value})
     with pytest.raises(UsageError):
-        read_server_settings({"trusted_proxy": rubbish}, {"HOME": "/nowhere"})
+        read_server_settings({"trusted_proxy": value}, {"HOME": "/nowhere"})

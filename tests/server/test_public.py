@@ -1,4 +1,4 @@
-"""What a visitor is shown: nothing that only whoever runs the server could use or should know."""
+"""Errors and notices shown to clients contain no details of the server's machine."""
 
 import inspect
 import json
@@ -39,8 +39,8 @@ def serving(settings: Settings, reply: Reply | None = None) -> Iterator[RunningS
             yield server
 
 
-def everything_said(server: RunningServer, question: str = QUESTION, collection: str = "") -> str:
-    """All that a visitor gets to read who asks on every route."""
+def replies_of_all_routes(server: RunningServer, question: str = QUESTION, collection: str = "") -> str:
+    """The text of the replies of every route."""
     more = f"&collection={collection}" if collection else ""
     asked = {"messages": [{"role": "user", "content": question}]} | (
         {"model": f"streamrag/{collection}"} if more else {}
@@ -49,18 +49,18 @@ def everything_said(server: RunningServer, question: str = QUESTION, collection:
     chat = f"{server.url}/v1/chat/completions"
     replies = [request(ask_url(server.url, question) + more), request(search), post_json(chat, asked)]
     replies += [post_json(chat, asked | {"stream": True}), request(f"{server.url}/collections")]
-    said = "".join(reply.body.decode() for reply in replies)
-    return re.sub(r'"(?:path|source|content|text|token)":"[^"]*"', "", said)
+    text = "".join(reply.body.decode() for reply in replies)
+    return re.sub(r'"(?:path|source|content|text|token)":"[^"]*"', "", text)
 
 
 @pytest.mark.fault("public-error-text")
 @pytest.mark.parametrize("collection", ["", "nothing"])
 def test_a_missing_store_is_reported_without_its_path(collection: str, tmp_path: Path) -> None:
     with serving(Settings(store=tmp_path / "store")) as server:
-        said = everything_said(server, collection=collection)
+        text = replies_of_all_routes(server, collection=collection)
 
-    assert ("no_such_collection" if collection else "store_missing") in said
-    assert SECRETS.search(said) is None
+    assert ("no_such_collection" if collection else "store_missing") in text
+    assert SECRETS.search(text) is None
 
 
 @pytest.mark.fault("public-error-text")
@@ -70,19 +70,19 @@ def test_a_damaged_store_is_reported_without_path_or_command(tmp_path: Path) -> 
     for file in settings.store.rglob("current.json"):
         file.write_text("{")
     with serving(settings) as server:
-        said = everything_said(server)
+        text = replies_of_all_routes(server)
 
-    assert "store_damaged" in said
-    assert SECRETS.search(said) is None
+    assert "store_damaged" in text
+    assert SECRETS.search(text) is None
 
 
 @pytest.mark.fault("public-error-text")
 def test_an_unreachable_database_is_reported_without_its_address() -> None:
     with serving(Settings(store=store_address(NOWHERE))) as server:
-        said = everything_said(server)
+        text = replies_of_all_routes(server)
 
-    assert "store_unreachable" in said
-    assert SECRETS.search(said) is None
+    assert "store_unreachable" in text
+    assert SECRETS.search(text) is None
 
 
 @pytest.mark.fault("public-error-text")
@@ -100,10 +100,10 @@ def test_an_unreachable_database_is_reported_without_its_address() -> None:
 )
 def test_a_failing_model_is_reported_without_its_address_or_text(reply: Reply, settings: Settings) -> None:
     with serving(settings, reply) as server:
-        said = everything_said(server)
+        text = replies_of_all_routes(server)
 
-    assert SECRETS.search(said) is None
-    assert "10.1.2.3" not in said
+    assert SECRETS.search(text) is None
+    assert "10.1.2.3" not in text
 
 
 def test_the_notice_about_quotes_contains_no_command(settings: Settings) -> None:
@@ -114,17 +114,17 @@ def test_the_notice_about_quotes_contains_no_command(settings: Settings) -> None
 
 
 def test_a_question_never_probes_the_machine_for_models(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    looked: list[bool] = []
+    probes: list[bool] = []
 
     def look() -> tuple[()]:
-        looked.append(True)
+        probes.append(True)
         return ()
 
     monkeypatch.setattr("streamrag_cli.answer.pipeline.find_local_servers", look)
     with serving(settings) as server, streaming(ask_url(server.url)) as answered:
         assert answered.next_of("done")
 
-    assert looked == []
+    assert probes == []
 
 
 def test_an_off_topic_question_gets_no_min_score_hint(settings: Settings) -> None:

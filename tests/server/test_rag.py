@@ -1,4 +1,4 @@
-"""`/rag/*`: the events of the terminal, over HTTP."""
+"""`/rag/*`: the same events as on the terminal, over HTTP."""
 
 import json
 import threading
@@ -74,8 +74,8 @@ def test_the_stream_without_sources_has_the_same_tokens(settings: Settings) -> N
 
 def test_a_token_arrives_before_the_model_sends_the_next(settings: Settings) -> None:
     release = threading.Event()
-    held = stream(token("First"), Hold(release), token(" second"), finish())
-    with OpenAIServer(chat=held) as model, running_server(with_model(settings, model)) as server:
+    script = stream(token("First"), Hold(release), token(" second"), finish())
+    with OpenAIServer(chat=script) as model, running_server(with_model(settings, model)) as server:
         with streaming(ask_url(server.url)) as answered:
             assert answered.next_of("token")["token"] == "First"
             assert not release.is_set()
@@ -121,9 +121,9 @@ def test_an_idle_stream_sends_pings(settings: Settings) -> None:
     ):
         answered.next_of("token")
         lines = answered.lines()
-        heard = [next(line for line in lines if line) for _ in range(3)]
+        pings = [next(line for line in lines if line) for _ in range(3)]
 
-    assert heard == [": ping"] * 3
+    assert pings == [": ping"] * 3
 
 
 def test_a_failure_of_the_model_ends_the_stream_with_one_error(settings: Settings) -> None:

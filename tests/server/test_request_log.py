@@ -1,4 +1,4 @@
-"""What the operator of a server reads on stderr: a line for each question and refusal, and never what was asked."""
+"""The request log on stderr: one line for each question and refusal, without their text."""
 
 import re
 import signal
@@ -28,7 +28,7 @@ TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d"
 
 
 def lines_of(server: ServedProcess) -> list[str]:
-    """Without times and milliseconds, once the server has ended."""
+    """The log lines without times and durations, after the server has ended."""
     lines = server.said.splitlines()
     assert all(re.match(f"{TIME} (INFO|WARNING|ERROR) ", line) for line in lines), lines
     return [re.sub(r"ms=\d+", "ms=N", re.sub(f"^{TIME} ", "", line)) for line in lines]
@@ -135,9 +135,9 @@ def test_the_log_level_can_be_chosen(wanted: str, kinds: list[str], settings: Se
                 request(ask_url(server.url) + "&collection=elsewhere")
                 request(ask_url(server.url))
 
-    said = logged_while(ask_three_times, tmp_path, wanted=wanted)
+    log = logged_while(ask_three_times, tmp_path, wanted=wanted)
 
-    assert [" ".join(line.split()[1:3]) for line in said.splitlines()] == kinds
+    assert [" ".join(line.split()[1:3]) for line in log.splitlines()] == kinds
 
 
 @pytest.mark.fault("failure-logged")
@@ -150,12 +150,12 @@ def test_an_internal_error_is_logged_with_a_traceback_without_its_message(
         yield
 
     monkeypatch.setattr("streamrag_cli.answer.pipeline._answer", broken)
-    said = logged_while(lambda: ask_broken(settings), tmp_path)
+    log = logged_while(lambda: ask_broken(settings), tmp_path)
 
-    assert "in broken" in said
-    assert "RuntimeError" in said
-    assert "outcome=internal_error" in said
-    assert "zinfandel" not in said
+    assert "in broken" in log
+    assert "RuntimeError" in log
+    assert "outcome=internal_error" in log
+    assert "zinfandel" not in log
 
 
 def ask_broken(settings: Settings) -> None:
@@ -164,7 +164,7 @@ def ask_broken(settings: Settings) -> None:
 
 
 def logged_while(act: Any, tmp_path: Path, wanted: str = "all") -> str:
-    """What a log on stderr holds of what happened in this process."""
+    """What `act` logs to stderr in this process."""
     import logging
 
     loggers = [request_log.log, *map(logging.getLogger, ("streamrag_cli", "uvicorn.error", "asyncio"))]

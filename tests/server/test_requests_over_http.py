@@ -1,4 +1,4 @@
-"""What a request's own bytes may be: its address, its headers, its method, the name it calls the server by."""
+"""Checks of URL, headers, method, `Host` and body of a request."""
 
 import signal
 import socket
@@ -19,7 +19,7 @@ PIECE_BYTES = 1448
 
 
 def sent_in_pieces(server: RunningServer, head: bytes, piece_bytes: int = PIECE_BYTES) -> bytes:
-    """The whole reply to bytes that arrive as a network delivers them."""
+    """The complete reply to a request that is sent in pieces."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for at in range(0, len(head), piece_bytes):
@@ -57,13 +57,13 @@ def test_a_url_beyond_the_limit_is_refused_with_a_message(length: int, piece_byt
     with running_server(settings, PLENTY) as server:
         path = "/search?query=".ljust(length, "x")
         reply = sent_in_pieces(server, get(path), piece_bytes)
-        told = request(f"{server.url}/metrics").body.decode().splitlines()
+        metrics = request(f"{server.url}/metrics").body.decode().splitlines()
         alive = request(f"{server.url}/healthz").status
 
     head, _, body = reply.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 414 Request-URI Too Long\r\n")
     assert body == b'{"error":"the URL is too long","code":"too_long","hint":"send the question by POST"}'
-    assert 'streamrag_refused_total{code="too_long"} 1.0' in told
+    assert 'streamrag_refused_total{code="too_long"} 1.0' in metrics
     assert alive == 200
 
 
@@ -113,7 +113,7 @@ def test_a_long_url_does_not_corrupt_a_reply_in_progress(settings: Settings) -> 
                     while piece := connection.recv(65_536):
                         received += piece
                 except OSError:
-                    pass  # cut off
+                    pass  # connection closed
 
     assert b"HTTP/1.1 414" not in received
 
@@ -137,10 +137,10 @@ def test_head_is_not_allowed_for_questions(path: str, settings: Settings) -> Non
 def test_replies_with_document_content_are_not_cached(settings: Settings) -> None:
     paths = ["/search?query=berth", "/search?k=x", "/collections", "/v1/models", "/readyz", "/nowhere", "/healthz"]
     with running_server(settings, PLENTY) as server:
-        said = {path: request(f"{server.url}{path}").headers.get("cache-control") for path in paths}
+        cache_control = {path: request(f"{server.url}{path}").headers.get("cache-control") for path in paths}
         page = request(f"{server.url}/").headers["cache-control"]
 
-    assert said == dict.fromkeys(paths, "no-store")
+    assert cache_control == dict.fromkeys(paths, "no-store")
     assert page == "no-cache"
 
 
@@ -212,7 +212,7 @@ def test_a_link_from_another_site_opens_the_page_over_plain_http(settings: Setti
 
 
 def test_replies_are_sent_without_nagle_delay(settings: Settings) -> None:
-    """With Nagle's algorithm each reply on a kept connection waits 40 ms for the client's delayed acknowledgement."""
+    """With Nagle's algorithm, each reply on a reused connection waits 40 ms for the client's delayed ACK."""
     with running_server(settings, PLENTY) as server, socket.create_connection(("127.0.0.1", server.port)) as kept:
         kept.sendall(get("/healthz").replace(b"close", b"keep-alive"))
         assert kept.recv(65_536).startswith(b"HTTP/1.1 200")

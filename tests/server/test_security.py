@@ -1,4 +1,4 @@
-"""Who may ask, and what a request may hold: refused before anything is looked up, and never with a 500."""
+"""Access control and invalid requests: refused before any search, and never with a 500."""
 
 import base64
 import json
@@ -205,7 +205,7 @@ def served(settings: Settings) -> Iterator[RunningServer]:
 def test_an_invalid_body_is_a_client_error(path: str, body: bytes, served: RunningServer) -> None:
     reply = request(f"{served.url}{path}", "POST", body=body, headers={"Content-Type": "application/json"})
 
-    if reply.status == 200:  # an empty question is told in the stream
+    if reply.status == 200:  # an empty question is an error event in the stream
         assert b'"code":"empty_question"' in reply.body
     else:
         assert 400 <= reply.status < 500
@@ -220,17 +220,17 @@ def test_json_with_a_text_content_type_is_refused(served: RunningServer) -> None
 
 
 @pytest.mark.fault("invalid-bodies")
-@pytest.mark.parametrize("said", [True, False])
-def test_a_large_body_is_refused_with_or_without_a_content_length(said: bool, served: RunningServer) -> None:
+@pytest.mark.parametrize("has_length", [True, False])
+def test_a_large_body_is_refused_with_or_without_a_content_length(has_length: bool, served: RunningServer) -> None:
     body = json.dumps({"query": "x" * 300_000}).encode()
     headers = {"Content-Type": "application/json"}
-    if not said:
+    if not has_length:
         headers |= {"Transfer-Encoding": "chunked", "Content-Length": ""}
         body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
         del headers["Content-Length"]
     reply = (
         _chunked(served.url, body)
-        if not said
+        if not has_length
         else request(f"{served.url}/rag/stream", "POST", body=body, headers=headers)
     )
 

@@ -1,4 +1,4 @@
-"""Several processes at one address: each answers, none outlives the rest, all see what is ingested."""
+"""Several worker processes at one address."""
 
 import os
 import pty
@@ -28,7 +28,7 @@ from tests.support.running_server import ServedProcess, running_server, served, 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are found in /proc")
 
 START_S = 60
-"""What starting and ending processes may take on a busy machine."""
+"""Time allowed for starting and stopping processes on a busy machine."""
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def two_workers(settings: Settings, *flags: str, **variables: str) -> Iterator[S
         yield server
 
 
-def counted(server: ServedProcess) -> set[str]:
+def metrics_of(server: ServedProcess) -> set[str]:
     lines = request(f"{server.url}/metrics").body.decode().splitlines()
     return {line for line in lines if line.startswith(("streamrag_questions_total", "streamrag_open_streams"))}
 
@@ -54,7 +54,7 @@ def test_workers_have_separate_limits_and_shared_metrics(settings: Settings) -> 
                 statuses.append(answered.status)
             assert statuses.count(200) == 2
             assert set(statuses) <= {200, 503}
-            assert wait_until(lambda: "streamrag_open_streams 2.0" in counted(server), within_s=START_S)
+            assert wait_until(lambda: "streamrag_open_streams 2.0" in metrics_of(server), within_s=START_S)
 
 
 @pytest.mark.fault("worker-dies")
@@ -68,12 +68,12 @@ def test_a_dead_worker_is_replaced_and_its_metrics_are_kept(settings: Settings) 
 
         assert wait_until(lambda: len(server.workers() - before) == 2, within_s=START_S)
         assert request(ask_url(server.url)).status == 200
-        assert counted(server) == {"streamrag_questions_total 6.0", "streamrag_open_streams 0.0"}
+        assert metrics_of(server) == {"streamrag_questions_total 6.0", "streamrag_open_streams 0.0"}
 
 
 def test_the_default_is_one_worker_per_core_and_at_most_four(settings: Settings) -> None:
     cores = len(os.sched_getaffinity(0))
-    expected = 0 if cores == 1 else min(cores, 4)  # one process has no worker beside it
+    expected = 0 if cores == 1 else min(cores, 4)  # a single process starts no worker
 
     with served(settings, STREAMRAG_WORKERS="0") as server:
         assert wait_until(lambda: len(server.workers()) == expected, within_s=START_S)
@@ -108,7 +108,7 @@ def test_a_signal_stops_all_workers_and_ends_their_streams(
             workers = server.workers()
             with streaming(ask_url(server.url)) as answered:
                 answered.next_of("token")
-                if number == signal.SIGINT:  # a terminal sends it to all of them
+                if number == signal.SIGINT:  # a terminal sends it to all processes
                     os.killpg(server.process.pid, number)
                 else:
                     server.process.send_signal(number)
@@ -128,17 +128,17 @@ def test_a_signal_stops_workers_that_are_still_starting(number: signal.Signals, 
         assert wait_until(lambda: len(server.workers()) == 2, within_s=START_S)
         for pid in server.workers():
             os.kill(pid, signal.SIGSTOP)
-        time.sleep(1.5)  # until they are asked whether they live: nothing tells when they are
+        time.sleep(1.5)  # until the supervisor checks the workers, which cannot be observed
         os.killpg(server.process.pid, number)
         os.killpg(server.process.pid, signal.SIGCONT)
-        left = server.process.wait(timeout=START_WITHIN_S)  # workers take Ctrl-C once they have started
+        left = server.process.wait(timeout=START_WITHIN_S)  # workers handle Ctrl-C once they have started
 
     assert (left, server.said) == (code, "")
 
 
 @pytest.mark.fault("worker-cannot-start")
 def test_workers_that_cannot_start_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))  # it is set, and here put back
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))  # `run_workers` sets it; this restores it
     config = uvicorn.Config(cannot_start, workers=2, log_config=None)
     with socket.create_server(("127.0.0.1", 0)) as listening, pytest.raises(StreamragError) as raised:
         run_workers(config, listening, str(tmp_path))

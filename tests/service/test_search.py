@@ -1,4 +1,4 @@
-"""`search` means one thing on every route."""
+"""`search` behaves the same locally and over HTTP."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -32,18 +32,18 @@ def search(text: str, settings: Settings) -> list[AskEvent]:
 
 
 def test_hits_are_returned_as_one_event(settings: Settings) -> None:
-    (found,) = search("Who built the lighthouse?", settings)
+    (sources,) = search("Who built the lighthouse?", settings)
 
-    assert isinstance(found, Sources)
-    assert (found.sources[0].n, found.sources[0].source) == (1, "docs/lighthouse.md")
+    assert isinstance(sources, Sources)
+    assert (sources.sources[0].n, sources.sources[0].source) == (1, "docs/lighthouse.md")
 
 
 def test_an_irrelevant_search_is_one_error_with_a_search_hint(settings: Settings) -> None:
-    (nothing,) = search("quantum chromodynamics", replace(settings, min_score=0.99))
+    (error,) = search("quantum chromodynamics", replace(settings, min_score=0.99))
 
-    assert isinstance(nothing, Error)
-    assert (nothing.code, nothing.exit_code) == ("nothing_relevant", ExitCode.NOTHING_RELEVANT)
-    assert "streamrag search --min-score 0 QUERY" in nothing.hint
+    assert isinstance(error, Error)
+    assert (error.code, error.exit_code) == ("nothing_relevant", ExitCode.NOTHING_RELEVANT)
+    assert "streamrag search --min-score 0 QUERY" in error.hint
 
 
 def test_an_irrelevant_search_over_http_has_an_empty_list_and_an_error(settings: Settings) -> None:
@@ -67,10 +67,10 @@ def test_an_irrelevant_search_over_http_has_an_empty_list_and_an_error(settings:
 
 
 def test_a_missing_store_is_one_error(settings: Settings, tmp_path: Path) -> None:
-    (missing,) = search("Who?", replace(settings, store=tmp_path / "none"))
+    (error,) = search("Who?", replace(settings, store=tmp_path / "none"))
 
-    assert isinstance(missing, Error)
-    assert (missing.code, missing.exit_code) == ("store_missing", ExitCode.STORE)
+    assert isinstance(error, Error)
+    assert (error.code, error.exit_code) == ("store_missing", ExitCode.STORE)
 
 
 def test_a_bug_is_one_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,26 +79,26 @@ def test_a_bug_is_one_error(settings: Settings, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(Retriever, "retrieve", broken)
 
-    (bug,) = search("Who?", settings)
+    (error,) = search("Who?", settings)
 
-    assert isinstance(bug, Error)
-    assert (bug.code, bug.exit_code) == ("internal_error", ExitCode.BUG)
+    assert isinstance(error, Error)
+    assert (error.code, error.exit_code) == ("internal_error", ExitCode.BUG)
 
 
 def test_a_service_with_shared_resources_keeps_them_open(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Settings] = []
-    opening = Retriever.open
+    original_open = Retriever.open
 
-    def noted(settings: Settings) -> Retriever:
+    def record_open(settings: Settings) -> Retriever:
         opened.append(settings)
-        return opening(settings)
+        return original_open(settings)
 
-    monkeypatch.setattr(Retriever, "open", noted)
+    monkeypatch.setattr(Retriever, "open", record_open)
 
     async def ask_twice() -> None:
-        async with SharedResources() as library:
+        async with SharedResources() as resources:
             for _ in range(2):
-                events = LocalService(library).search(Question(text="lighthouse", accepted_at=0.0), settings)
+                events = LocalService(resources).search(Question(text="lighthouse", accepted_at=0.0), settings)
                 assert [type(event) async for event in events] == [Sources]
 
     asyncio.run(ask_twice())
