@@ -19,9 +19,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture
 def user(settings: Settings, tmp_path: Path) -> Iterator[WarmCommandLine]:
     """A command line with its own engines: `run` reuses loaded imports, `running` and `cold` start a process."""
-    runtime = (
-        Path("/tmp") / f"rt-{tmp_path.name[:20]}-{tmp_path.parent.name[-4:]}"
-    )  # socket paths must be short
+    runtime = Path("/tmp") / f"rt-{tmp_path.name[:20]}-{tmp_path.parent.name[-4:]}"  # socket paths must be short
     runtime.mkdir(mode=0o700, exist_ok=True)
     work = tmp_path / "work"
     work.mkdir()

@@ -57,23 +57,23 @@ def test_the_first_question_starts_an_engine_for_later_ones(user: WarmCommandLin
     (started,) = engines(user)
     second = user.run("ask", "--jsonl", QUESTION)
     (used,) = engines(user)
-    alone = without_engine(user).run("ask", "--jsonl", QUESTION)
+    direct = without_engine(user).run("ask", "--jsonl", QUESTION)
 
-    assert (first.code, second.code, alone.code) == (0, 0, 0)
-    assert events(first.stdout) == events(second.stdout) == events(alone.stdout)
-    assert first.stderr == second.stderr == alone.stderr
+    assert (first.code, second.code, direct.code) == (0, 0, 0)
+    assert events(first.stdout) == events(second.stdout) == events(direct.stdout)
+    assert first.stderr == second.stderr == direct.stderr
     assert (used["pid"], used["questions"]) == (started["pid"], started["questions"] + 1)
 
 
 def test_search_behaves_the_same_with_and_without_the_engine(user: WarmCommandLine) -> None:
     start_engine(user)
-    found = user.run("search", QUESTION)
+    hits = user.run("search", QUESTION)
     nothing = user.run("search", "--min-score", "0.99", "quantum chromodynamics")
-    alone = without_engine(user)
+    direct = without_engine(user)
 
-    assert found == alone.run("search", QUESTION)
-    assert nothing == alone.run("search", "--min-score", "0.99", "quantum chromodynamics")
-    assert (found.code, nothing.code, engines(user)[0]["questions"]) == (0, 7, 3)
+    assert hits == direct.run("search", QUESTION)
+    assert nothing == direct.run("search", "--min-score", "0.99", "quantum chromodynamics")
+    assert (hits.code, nothing.code, engines(user)[0]["questions"]) == (0, 7, 3)
 
 
 def test_only_the_user_can_access_the_socket(user: WarmCommandLine) -> None:
@@ -306,10 +306,10 @@ def test_a_question_with_pgpassword_bypasses_the_engine(user: WarmCommandLine, t
             owner.execute(f"GRANT USAGE ON SCHEMA {place.schema} TO {GUARDED}")
             owner.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {place.schema} TO {GUARDED}")
         reader = user.having(STREAMRAG_STORE=guarded(place).with_secret(), PGPASSWORD=PASSWORD)
-        found = reader.run("search", QUESTION)
+        outcome = reader.run("search", QUESTION)
         explained = reader.run("search", QUESTION, "--debug").stderr
 
-        assert (found.code, found.stdout) == (0, without_engine(reader).run("search", QUESTION).stdout)
+        assert (outcome.code, outcome.stdout) == (0, without_engine(reader).run("search", QUESTION).stdout)
     assert "streamrag.engine: not used: PGPASSWORD applies only to this process\n" in explained
     assert engines(user) == []
 

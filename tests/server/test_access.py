@@ -140,8 +140,8 @@ def test_an_empty_collection_in_postgres_is_not_listed(tmp_path: Path) -> None:
 def with_models(store: Settings) -> Iterator[tuple[OpenAIServer, RunningServer]]:
     allowing = replace(PLENTY, allow_model=("Acme/large:7b",))
     with OpenAIServer(chat=lambda _: answer("x")) as model:
-        asked = replace(store, base_url=model.base_url, model="small", top_k=3, min_score=0.2)
-        with running_server(asked, allowing) as server:
+        model_settings = replace(store, base_url=model.base_url, model="small", top_k=3, min_score=0.2)
+        with running_server(model_settings, allowing) as server:
             yield model, server
 
 
@@ -174,7 +174,7 @@ def test_other_models_are_refused_without_a_model_call(
 
 @pytest.mark.fault("request-beyond-server-settings")
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("parameters", "message"),
     [
         ({"k": 4}, "k: this server returns at most 3 sources"),
         ({"k": 100, "model": "small"}, "k: this server returns at most 3 sources"),
@@ -183,11 +183,11 @@ def test_other_models_are_refused_without_a_model_call(
     ],
 )
 def test_requests_beyond_the_servers_limits_are_refused(
-    asked: dict[str, object], message: str, with_models: tuple[OpenAIServer, RunningServer]
+    parameters: dict[str, object], message: str, with_models: tuple[OpenAIServer, RunningServer]
 ) -> None:
     model, server = with_models
     before = len(model.requests)
-    reply = post_json(f"{server.url}/rag/stream", {"query": QUESTION, **asked})
+    reply = post_json(f"{server.url}/rag/stream", {"query": QUESTION, **parameters})
 
     assert (reply.status, reply.code, reply.json["error"]) == (422, "bad_request", message)
     assert len(model.requests) == before

@@ -38,8 +38,8 @@ def answering(
     settings: Settings, script: Script, *, server: ServerSettings = PLENTY, limits: Limits | None = None
 ) -> Iterator[tuple[OpenAIServer, RunningServer]]:
     with OpenAIServer(chat=script) as model:
-        asked = replace(settings, base_url=model.base_url, model="m")
-        with running_server(asked, server, limits) as running:
+        model_settings = replace(settings, base_url=model.base_url, model="m")
+        with running_server(model_settings, server, limits) as running:
             yield model, running
 
 
@@ -257,8 +257,8 @@ def test_questions_waiting_for_vectors_do_not_delay_shutdown(tmp_path: Path) -> 
     settings = Settings(store=tmp_path / "store", embedding="openai:m")
     (tmp_path / "a.md").write_text("The ferry leaves at nine.\n")
     with OpenAIServer() as sound:
-        wanted = IngestRequest(paths=(tmp_path / "a.md",), working_directory=tmp_path)
-        assert isinstance([*ingest(wanted, replace(settings, base_url=sound.base_url))][-1], IngestDone)
+        ingest_request = IngestRequest(paths=(tmp_path / "a.md",), working_directory=tmp_path)
+        assert isinstance([*ingest(ingest_request, replace(settings, base_url=sound.base_url))][-1], IngestDone)
     with OpenAIServer(embeddings=stream(Stall())) as silent, ExitStack() as left_open:
         variables = {"STREAMRAG_BASE_URL": silent.base_url, "STREAMRAG_TIMEOUT": "60"}
         with served(settings, **variables) as server:

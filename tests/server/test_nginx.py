@@ -47,10 +47,10 @@ def running_site(
     rate_limit: str = "1000000/minute",
     trusted: tuple[str, ...] = ("127.0.0.1",),
 ) -> Iterator[Site]:
-    wanted = ServerSettings(rate_limit=rate_limit, allow_host=(NAME,), trusted_proxy=trusted, grace_s=3.0)
+    site_settings = ServerSettings(rate_limit=rate_limit, allow_host=(NAME,), trusted_proxy=trusted, grace_s=3.0)
     with (
         OpenAIServer(chat=chat) as model,
-        running_server(replace(settings, base_url=model.base_url, model="m"), wanted) as server,
+        running_server(replace(settings, base_url=model.base_url, model="m"), site_settings) as server,
         running_nginx(CONFIGURATIONS[configuration], folder / configuration, in_front_of=server.port) as url,
     ):
         yield Site(url=url, server=server, model=model)
@@ -156,9 +156,9 @@ def test_a_forged_forwarded_address_does_not_evade_the_rate_limit(
 def test_nginx_of_another_user_needs_permission_or_a_key(
     server_settings: ServerSettings, status: int, code: str, settings: Settings, tmp_path: Path
 ) -> None:
-    wanted = replace(server_settings, allow_host=(NAME,), grace_s=3.0)
+    site_settings = replace(server_settings, allow_host=(NAME,), grace_s=3.0)
     with (
-        running_server(settings, wanted) as server,
+        running_server(settings, site_settings) as server,
         running_nginx(PROJECT_CONFIGURATION, tmp_path / "n", in_front_of=server.port, as_user="nobody") as url,
     ):
         reply = request(f"{url}/collections", headers={"Host": NAME, "Authorization": f"Bearer {KEY}"})
@@ -186,7 +186,7 @@ def test_a_stream_survives_more_than_a_minute_of_silence(settings: Settings, tmp
             hold.set()
             return answered.next_of("token")["token"], list(answered.events())[-1]["done"]
 
-    with ThreadPoolExecutor() as side_by_side:
-        ends = list(side_by_side.map(silent_for, CONFIGURATIONS))
+    with ThreadPoolExecutor() as pool:
+        ends = list(pool.map(silent_for, CONFIGURATIONS))
 
     assert ends == [("Still here.", True)] * 2

@@ -17,7 +17,7 @@ from tests.support.openai_replies import Stall, answer, stream, token
 from tests.support.openai_server import OpenAIServer
 from tests.support.running_server import RunningServer, running_server
 
-ASKED: Any = [{"role": "user", "content": QUESTION}]
+MESSAGES: Any = [{"role": "user", "content": QUESTION}]
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def test_the_official_client_streams_the_answer_and_the_sources(settings: Settin
     with OpenAIServer(chat=answer("Ada Brandt ", "built it [1].")) as model, served(settings, model) as (_, client):
         chunks = list(
             client.chat.completions.create(
-                model="streamrag", messages=ASKED, stream=True, stream_options={"include_usage": True}
+                model="streamrag", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
             )
         )
 
@@ -50,7 +50,7 @@ def test_the_official_client_streams_the_answer_and_the_sources(settings: Settin
 
 def test_the_official_client_gets_a_complete_answer(settings: Settings) -> None:
     with OpenAIServer(chat=answer("Ada Brandt.")) as model, served(settings, model) as (_, client):
-        completion = client.chat.completions.create(model="streamrag/default", messages=ASKED)
+        completion = client.chat.completions.create(model="streamrag/default", messages=MESSAGES)
 
     assert completion.choices[0].message.content == "Ada Brandt."
     assert (completion.model_extra or {})["sources"][0]["source"] == "docs/lighthouse.md"
@@ -105,7 +105,7 @@ def test_sampling_options_are_passed_on_to_the_model(settings: Settings) -> None
         "max_tokens": 64,
     }
     with OpenAIServer(chat=answer("Ada.")) as model, served(settings, model) as (_, client):
-        client.chat.completions.create(model="streamrag", messages=ASKED, user="somebody", store=False, **options)
+        client.chat.completions.create(model="streamrag", messages=MESSAGES, user="somebody", store=False, **options)
         sent = model.requests[-1].json
 
     assert {name: value for name, value in sent.items() if name not in {"messages", "model"}} == options | {
@@ -119,7 +119,7 @@ def test_sampling_options_are_passed_on_to_the_model(settings: Settings) -> None
 def test_the_clients_token_limit_is_enforced_if_the_model_ignores_it(
     as_stream: bool, limit: str, settings: Settings
 ) -> None:
-    options: Any = {"model": "streamrag", "messages": ASKED, "stream": as_stream, limit: 3}
+    options: Any = {"model": "streamrag", "messages": MESSAGES, "stream": as_stream, limit: 3}
     with OpenAIServer(chat=answer("one ", "two ", "three ", "four ", "five")) as model:
         with served(settings, model) as (_, client):
             text, reason = answered(client.chat.completions.create(**options))
@@ -147,7 +147,7 @@ def test_unsupported_options_are_refused_and_named(param: str, value: Any, as_st
         with pytest.raises(openai.BadRequestError) as refused:
             client.post(
                 "/chat/completions",
-                body={"model": "streamrag", "messages": ASKED, "stream": as_stream, param: value},
+                body={"model": "streamrag", "messages": MESSAGES, "stream": as_stream, param: value},
                 cast_to=object,
             )
 
@@ -166,7 +166,7 @@ def test_options_with_default_values_are_accepted(settings: Settings) -> None:
         "reasoning_effort": "low",
         "temperature": None,
     }
-    body = {"model": "streamrag", "messages": ASKED, **harmless}
+    body = {"model": "streamrag", "messages": MESSAGES, **harmless}
     with OpenAIServer(chat=answer("Ada.")) as model, served(settings, model) as (server, _):
         reply = post_json(f"{server.url}/v1/chat/completions", body)
 
@@ -186,7 +186,11 @@ AUDIO = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}
         ([{"role": "user", "content": "w" * 20_001}], "question_too_long", "messages.0.content"),
         ([{"role": "user", "content": [{"type": "text", "text": "And?"}, AUDIO]}], "unsupported_parameter", None),
         ([{"role": "system", "content": "Hello."}], "bad_request", "messages"),
-        ([*ASKED, {"role": "tool", "tool_call_id": "1", "content": "42"}], "unsupported_parameter", "messages.1.role"),
+        (
+            [*MESSAGES, {"role": "tool", "tool_call_id": "1", "content": "42"}],
+            "unsupported_parameter",
+            "messages.1.role",
+        ),
     ],
     ids=["image alone", "blank", "too long", "audio", "no user", "tool"],
 )
@@ -214,12 +218,12 @@ TITLE = "### Task: write a title with an emoji for this chat as JSON. USER: good
 
 
 @pytest.mark.fault("chat-small-talk")
-@pytest.mark.parametrize("asked", ["Hello!", TITLE, "Which programming language has macros?"])
+@pytest.mark.parametrize("question", ["Hello!", TITLE, "Which programming language has macros?"])
 @pytest.mark.parametrize("as_stream", [True, False])
-def test_an_irrelevant_question_gets_an_ordinary_answer(asked: str, as_stream: bool, settings: Settings) -> None:
+def test_an_irrelevant_question_gets_an_ordinary_answer(question: str, as_stream: bool, settings: Settings) -> None:
     with OpenAIServer(chat=answer("never")) as model, served(settings, model) as (_, client):
         completion = client.chat.completions.create(
-            model="streamrag", messages=[{"role": "user", "content": asked}], stream=as_stream
+            model="streamrag", messages=[{"role": "user", "content": question}], stream=as_stream
         )
         text, reason = answered(completion)
 
@@ -244,7 +248,7 @@ def test_the_answer_to_an_irrelevant_question_has_no_sources_or_usage(settings: 
 @pytest.mark.parametrize("as_stream", [True, False])
 def test_a_vague_follow_up_is_searched_with_the_previous_question(as_stream: bool, settings: Settings) -> None:
     conversation: Any = [
-        *ASKED,
+        *MESSAGES,
         {"role": "assistant", "content": "Ada Brandt [1]."},
         {"role": "user", "content": "Say that again, please."},
     ]
@@ -260,8 +264,8 @@ def test_a_vague_follow_up_is_searched_with_the_previous_question(as_stream: boo
 
 def test_quotes_respect_max_tokens_and_stop_and_report_no_usage(settings: Settings) -> None:
     with running_server(settings) as server, openai.OpenAI(base_url=f"{server.url}/v1", api_key="any") as client:
-        cut = client.chat.completions.create(model="streamrag", messages=ASKED, max_tokens=3)
-        stopped = client.chat.completions.create(model="streamrag", messages=ASKED, stop="1874")
+        cut = client.chat.completions.create(model="streamrag", messages=MESSAGES, max_tokens=3)
+        stopped = client.chat.completions.create(model="streamrag", messages=MESSAGES, stop="1874")
 
     assert (len((cut.choices[0].message.content or "").split()), cut.choices[0].finish_reason) == (3, "length")
     assert (stopped.choices[0].message.content or "").endswith("was built in ")
@@ -275,7 +279,7 @@ def test_a_failure_raises_an_exception_in_the_official_client(as_stream: bool, s
     with running_server(replace(settings, base_url="http://127.0.0.1:1/v1", model="m")) as server:
         with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client:
             with pytest.raises(openai.APIError, match="the model server cannot be reached"):
-                completion: Any = client.chat.completions.create(model="streamrag", messages=ASKED, stream=as_stream)
+                completion: Any = client.chat.completions.create(model="streamrag", messages=MESSAGES, stream=as_stream)
                 list(completion)
 
 
@@ -316,7 +320,7 @@ def test_under_v1_every_failure_has_openais_format(
 def test_a_foreign_model_name_is_not_found(settings: Settings) -> None:
     with OpenAIServer() as model, served(settings, model) as (_, client):
         with pytest.raises(openai.NotFoundError, match="streamrag/COLLECTION"):
-            client.chat.completions.create(model="gpt-4o", messages=ASKED)
+            client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
 
 
 @pytest.mark.parametrize("as_stream", [True, False])
@@ -342,7 +346,7 @@ def test_answers_beyond_the_limit_are_refused_and_counted(as_stream: bool, setti
         with asking_for_all(server):
             model.wait_for_requests(1)
             with pytest.raises(openai.InternalServerError) as refused:
-                client.chat.completions.create(model="streamrag", messages=ASKED, stream=as_stream)
+                client.chat.completions.create(model="streamrag", messages=MESSAGES, stream=as_stream)
             metrics = request(f"{server.url}/metrics").body.decode().splitlines()
         assert model.requests[0].closed_by_client.wait(timeout=10.0)
         free = wait_until(lambda: server.open_streams == 0)
@@ -371,13 +375,13 @@ def test_shutdown_ends_a_non_streaming_answer_immediately(settings: Settings) ->
 def asking_for_all(server: RunningServer) -> Iterator[http.client.HTTPConnection]:
     """A connection on which the answer was asked for as one object, closed at the end."""
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as asking:
-        body = json.dumps({"messages": ASKED})
+        body = json.dumps({"messages": MESSAGES})
         asking.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
         yield asking
 
 
 async def _read(client: openai.AsyncOpenAI, *, as_stream: bool) -> None:
-    answered: Any = await client.chat.completions.create(model="streamrag", messages=ASKED, stream=as_stream)
+    answered: Any = await client.chat.completions.create(model="streamrag", messages=MESSAGES, stream=as_stream)
     if as_stream:
         async for _ in answered:
             pass

@@ -120,11 +120,11 @@ def test_an_empty_collection_is_not_ready_and_the_hint_names_it(tmp_path: Path) 
     empty = Settings(store=tmp_path / "store", collection="fresh")
     list(ingest(IngestRequest(paths=(tmp_path / "docs",), working_directory=tmp_path), empty))
     with running_server(empty) as server:
-        ready, found = request(f"{server.url}/readyz"), request(f"{server.url}/search?query=boats")
+        ready, search = request(f"{server.url}/readyz"), request(f"{server.url}/search?query=boats")
 
     assert (ready.status, ready.json["code"], ready.json["hint"]) == (
         503,
         "store_empty",
         "streamrag ingest PATH -c fresh",
     )
-    assert (found.status, found.json["code"]) == (503, "store_empty")
+    assert (search.status, search.json["code"]) == (503, "store_empty")

@@ -13,14 +13,14 @@ from tests.support.openai_replies import Cut, Reply, answer, failure, finish, st
 from tests.support.openai_server import OpenAIServer, Script
 from tests.support.running_server import running_server
 
-ASKED: Any = [{"role": "user", "content": QUESTION}]
+MESSAGES: Any = [{"role": "user", "content": QUESTION}]
 BUSY = failure(429, "slow down", headers={"Retry-After": "20"})
 
 
 def whole_reply(script: Script, settings: Settings) -> HttpReply:
     with OpenAIServer(chat=script) as model:
         with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
-            return post_json(f"{server.url}/v1/chat/completions", {"messages": ASKED})
+            return post_json(f"{server.url}/v1/chat/completions", {"messages": MESSAGES})
 
 
 @pytest.mark.fault("openai-client-retries")
@@ -63,7 +63,7 @@ def test_the_official_client_adds_no_model_calls_to_our_own_retries(
     with OpenAIServer(chat=reply) as model:
         with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
             with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any") as client, pytest.raises(error):
-                client.chat.completions.create(model="streamrag", messages=ASKED)
+                client.chat.completions.create(model="streamrag", messages=MESSAGES)
 
         assert len(model.requests) == calls
 
@@ -93,7 +93,7 @@ def test_the_error_event_of_a_stream_has_the_time_to_wait(settings: Settings) ->
 
 def test_clients_may_retry_an_unreachable_model(settings: Settings) -> None:
     with running_server(replace(settings, base_url="http://127.0.0.1:1/v1", model="m")) as server:
-        reply = post_json(f"{server.url}/v1/chat/completions", {"messages": ASKED})
+        reply = post_json(f"{server.url}/v1/chat/completions", {"messages": MESSAGES})
 
     assert (reply.status, reply.headers.get("x-should-retry")) == (502, None)
 
@@ -108,7 +108,7 @@ def test_a_permanent_search_failure_forbids_retries(settings: Settings) -> None:
 def test_a_refused_request_names_the_options_it_set(settings: Settings) -> None:
     with OpenAIServer(chat=failure(400, "at /srv/vllm: seed is not supported")) as model:
         with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
-            reply = post_json(f"{server.url}/v1/chat/completions", {"messages": ASKED, "seed": 1, "top_p": 1})
+            reply = post_json(f"{server.url}/v1/chat/completions", {"messages": MESSAGES, "seed": 1, "top_p": 1})
 
     assert reply.json["error"]["message"] == (
         "the model server refused the request; the model may not support these options: seed, top_p"

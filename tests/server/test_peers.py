@@ -109,11 +109,11 @@ def test_the_owner_is_found_in_a_table_of_many_connections() -> None:
     with closing(make_peers("its tables")) as lookup, many as server:
         clients = [socket.create_connection(server.getsockname()) for _ in range(300)]
         accepted = [server.accept()[0] for _ in clients]
-        found = {uid_at(each, lookup) for each in (accepted[0], accepted[150], accepted[-1])}
+        owners = {uid_at(each, lookup) for each in (accepted[0], accepted[150], accepted[-1])}
         for each in (*clients, *accepted):
             each.close()
 
-    assert found == {os.geteuid()}
+    assert owners == {os.geteuid()}
 
 
 @pytest.mark.fault("other-user")

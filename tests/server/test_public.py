@@ -42,13 +42,13 @@ def serving(settings: Settings, reply: Reply | None = None) -> Iterator[RunningS
 def replies_of_all_routes(server: RunningServer, question: str = QUESTION, collection: str = "") -> str:
     """The text of the replies of every route."""
     more = f"&collection={collection}" if collection else ""
-    asked = {"messages": [{"role": "user", "content": question}]} | (
+    chat_request = {"messages": [{"role": "user", "content": question}]} | (
         {"model": f"streamrag/{collection}"} if more else {}
     )
     search = ask_url(server.url, question, "/search") + more
     chat = f"{server.url}/v1/chat/completions"
-    replies = [request(ask_url(server.url, question) + more), request(search), post_json(chat, asked)]
-    replies += [post_json(chat, asked | {"stream": True}), request(f"{server.url}/collections")]
+    replies = [request(ask_url(server.url, question) + more), request(search), post_json(chat, chat_request)]
+    replies += [post_json(chat, chat_request | {"stream": True}), request(f"{server.url}/collections")]
     text = "".join(reply.body.decode() for reply in replies)
     return re.sub(r'"(?:path|source|content|text|token)":"[^"]*"', "", text)
 

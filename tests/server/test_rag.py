@@ -88,8 +88,8 @@ def test_a_token_arrives_before_the_model_sends_the_next(settings: Settings) -> 
 def test_a_question_may_be_sent_by_post(where: str, settings: Settings) -> None:
     with running_server(settings) as server:
         if where == "body":
-            asked = {"query": QUESTION, "k": 1, "min_score": 0.3}
-            reply = post_json(f"{server.url}/rag/stream-with-sources", asked)
+            body = {"query": QUESTION, "k": 1, "min_score": 0.3}
+            reply = post_json(f"{server.url}/rag/stream-with-sources", body)
         else:
             reply = request(ask_url(server.url) + "&k=1", "POST")
 
@@ -146,11 +146,11 @@ def test_a_missing_collection_is_an_error_event(settings: Settings) -> None:
 
 def test_search_returns_the_same_as_the_command(settings: Settings) -> None:
     with running_server(settings) as server:
-        found = request(f"{server.url}/search?query=who+built+the+lighthouse&k=1").json
+        hits = request(f"{server.url}/search?query=who+built+the+lighthouse&k=1").json
         nothing = request(f"{server.url}/search?query=quantum+chromodynamics&min_score=0.9").json
 
-    assert (found["version"], found["query"], len(found["hits"])) == (1, "who built the lighthouse", 1)
-    assert found["hits"][0]["source"] == "docs/lighthouse.md"
+    assert (hits["version"], hits["query"], len(hits["hits"])) == (1, "who built the lighthouse", 1)
+    assert hits["hits"][0]["source"] == "docs/lighthouse.md"
     assert nothing["hits"] == []
 
 

@@ -78,12 +78,15 @@ def test_questions_and_refusals_are_logged_without_their_text(settings: Settings
 
 
 @pytest.mark.fault("failure-logged")
-@pytest.mark.parametrize("asked", [WORDS, "zinfandel", "Zinfandel?  " + "And the rest of a long question. " * 30])
-def test_a_failure_is_logged_without_text_of_the_model_server(asked: str, settings: Settings) -> None:
-    echoing = [failure(400, f"cannot process: {asked.upper()}"), failure(400, f"cannot read {asked.encode().hex()}")]
+@pytest.mark.parametrize("question", [WORDS, "zinfandel", "Zinfandel?  " + "And the rest of a long question. " * 30])
+def test_a_failure_is_logged_without_text_of_the_model_server(question: str, settings: Settings) -> None:
+    echoing = [
+        failure(400, f"cannot process: {question.upper()}"),
+        failure(400, f"cannot read {question.encode().hex()}"),
+    ]
     with OpenAIServer(chat=echoing) as model:
         with served(settings, "--base-url", model.base_url, "-m", "m", "--min-score", "0") as server:
-            request(ask_url(server.url, asked))
+            request(ask_url(server.url, question))
             request(ask_url(server.url, "Who lit the lamp?"))
             end(server)
 
@@ -120,14 +123,14 @@ def test_an_answer_after_a_disconnect_is_logged_as_abandoned(settings: Settings)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "kinds"),
+    ("level", "kinds"),
     [
         ("all", ["INFO question", "WARNING refused", "ERROR failed"]),
         ("errors", ["ERROR failed"]),
         ("off", []),
     ],
 )
-def test_the_log_level_can_be_chosen(wanted: str, kinds: list[str], settings: Settings, tmp_path: Path) -> None:
+def test_the_log_level_can_be_chosen(level: str, kinds: list[str], settings: Settings, tmp_path: Path) -> None:
     def ask_three_times() -> None:
         with OpenAIServer(chat=[answer("x"), failure(400, "no")]) as model:
             with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
@@ -135,7 +138,7 @@ def test_the_log_level_can_be_chosen(wanted: str, kinds: list[str], settings: Se
                 request(ask_url(server.url) + "&collection=elsewhere")
                 request(ask_url(server.url))
 
-    log = logged_while(ask_three_times, tmp_path, wanted=wanted)
+    log = logged_while(ask_three_times, tmp_path, level=level)
 
     assert [" ".join(line.split()[1:3]) for line in log.splitlines()] == kinds
 
@@ -163,19 +166,19 @@ def ask_broken(settings: Settings) -> None:
         assert b"internal_error" in request(ask_url(server.url, WORDS)).body
 
 
-def logged_while(act: Any, tmp_path: Path, wanted: str = "all") -> str:
+def logged_while(act: Any, tmp_path: Path, level: str = "all") -> str:
     """What `act` logs to stderr in this process."""
     import logging
 
     loggers = [request_log.log, *map(logging.getLogger, ("streamrag_cli", "uvicorn.error", "asyncio"))]
     before = [(each, list(each.handlers), each.propagate, each.level) for each in loggers]
     with (tmp_path / "stderr").open("w+") as stderr:
-        handler = start_log(wanted, process(err=stderr))
+        handler = start_log(level, process(err=stderr))
         act()
         handler.flush()
-        for each, handlers, propagate, level in before:
+        for each, handlers, propagate, old_level in before:
             each.handlers, each.propagate = handlers, propagate
-            each.setLevel(level)
+            each.setLevel(old_level)
         return (tmp_path / "stderr").read_text(encoding="utf-8")
 
 

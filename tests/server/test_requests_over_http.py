@@ -41,8 +41,8 @@ def get(path: str, *headers: str) -> bytes:
 def test_the_longest_documented_question_fits_into_a_url(character: str, piece_bytes: int, settings: Settings) -> None:
     question = f"berth {character * 9_990} {character * 9_990} xyz"
     with OpenAIServer(chat=answer("At noon.")) as model:
-        asked = replace(settings, base_url=model.base_url, model="m", min_score=0.0)
-        with running_server(asked, PLENTY) as server:
+        model_settings = replace(settings, base_url=model.base_url, model="m", min_score=0.0)
+        with running_server(model_settings, PLENTY) as server:
             path = f"/rag/stream?query={quote(question)}"
             reply = sent_in_pieces(server, get(path), piece_bytes)
 
@@ -241,11 +241,11 @@ STAINLESS = "authorization,content-type,x-stainless-arch,x-stainless-lang,x-stai
 
 def test_an_allowed_origin_may_send_the_headers_of_openais_client(settings: Settings) -> None:
     origin = "https://app.example.org"
-    wanted = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": STAINLESS}
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": STAINLESS}
     with running_server(settings, replace(PLENTY, cors_origin=(origin,))) as server:
         address = f"{server.url}/v1/chat/completions"
-        named = request(address, "OPTIONS", headers={"Origin": origin, **wanted})
-        other = request(address, "OPTIONS", headers={"Origin": "https://elsewhere.example.org", **wanted})
+        named = request(address, "OPTIONS", headers={"Origin": origin, **preflight})
+        other = request(address, "OPTIONS", headers={"Origin": "https://elsewhere.example.org", **preflight})
 
     assert (named.status, named.headers["access-control-allow-origin"]) == (200, origin)
     assert set(STAINLESS.split(",")) <= set(named.headers["access-control-allow-headers"].split(","))

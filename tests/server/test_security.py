@@ -64,8 +64,8 @@ def test_malformed_keys_are_refused(authorization: str, settings: Settings) -> N
 
 def refused_without_a_call(settings: Settings, headers: dict[str, str], server_settings: ServerSettings) -> Reply:
     with OpenAIServer(chat=answer("x")) as model:
-        asked = replace(settings, base_url=model.base_url, model="m")
-        with running_server(asked, server_settings) as server:
+        model_settings = replace(settings, base_url=model.base_url, model="m")
+        with running_server(model_settings, server_settings) as server:
             reply = request(ask_url(server.url), headers=headers)
         assert model.requests == []
     return reply
