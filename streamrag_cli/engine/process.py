@@ -19,7 +19,7 @@ from streamrag_cli.store.address import StoreAddress
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.system_errors import memory_bytes
 
-_CHECK_EVERY_S: Final = 60.0  # 3 ms each time
+_CHECK_EVERY_S: Final = 60.0  # each check takes 3 ms
 _REQUEST_TIMEOUT_S: Final = 10.0
 _SEND_TIMEOUT_S: Final = 10.0
 _FINISH_TIMEOUT_S: Final = 600.0

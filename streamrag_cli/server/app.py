@@ -25,7 +25,7 @@ from streamrag_cli.server.serving import Serving
 from streamrag_cli.server.validation_errors import http_exception_refusal, invalid_request
 from streamrag_cli.settings import ServerSettings, Settings
 
-_CLOSE_WITHIN_S: Final = 0.5
+_CLOSE_TIMEOUT_S: Final = 0.5
 
 
 def create_app(settings: Settings, server: ServerSettings, limits: Limits | None = None) -> FastAPI:
@@ -87,7 +87,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Serving]]:
         await asyncio.gather(warming, return_exceptions=True)
         # Closing waits for threads, which may be waiting for a store or for vectors; they end with the process.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_WITHIN_S):
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await serving.resources.aclose()
         if serving.peers is not None:
             serving.peers.close()

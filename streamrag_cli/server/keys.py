@@ -17,8 +17,8 @@ from streamrag_cli.server.rates import Rates
 from streamrag_cli.server.replies import RefusedError
 from streamrag_cli.server_keys import ServerKey
 
-REFUSED_KEYS: Final = "10/minute"
-_REMEMBERED: Final = 10_000
+WRONG_KEY_RATE: Final = "10/minute"
+_MAX_REMEMBERED: Final = 10_000
 
 
 class KeyRing:
@@ -26,7 +26,7 @@ class KeyRing:
 
     def __init__(self, keys: Sequence[ServerKey]) -> None:
         self._digests = [(each.name, _digest(each.key)) for each in keys]
-        self._failures = Rates(REFUSED_KEYS)
+        self._failures = Rates(WRONG_KEY_RATE)
         self._accepted: dict[tuple[str, str], None] = {}
 
     def name_of(self, presented: str | None, client: str) -> str:
@@ -62,7 +62,7 @@ class KeyRing:
     def _remember(self, client: str, name: str) -> None:
         self._accepted.pop((client, name), None)
         self._accepted[client, name] = None
-        if len(self._accepted) > _REMEMBERED:
+        if len(self._accepted) > _MAX_REMEMBERED:
             del self._accepted[next(iter(self._accepted))]
 
 

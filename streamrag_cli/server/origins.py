@@ -14,7 +14,7 @@ from streamrag_cli.settings import ServerSettings
 _PORTS: Final = {"http": 80, "https": 443}
 _ALLOW_ORIGIN: Final = "streamrag serve --cors-origin ORIGIN"
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]@/?#\\:\s]+)(?::([0-9]{1,5}))?", flags=re.IGNORECASE)
-_LOADED_BY_A_PAGE: Final = ("image/", "video/", "audio/", "font/", "text/css")
+_PAGE_RESOURCE_TYPES: Final = ("image/", "video/", "audio/", "font/", "text/css")
 
 
 def is_loopback(host: str) -> bool:
@@ -63,7 +63,7 @@ def check_origin(headers: Headers, allowed: Sequence[str], *, is_question: bool,
     if site is not None:
         foreign = site not in {"none", "same-origin"} and not follows_a_link
     else:  # browsers send no Sec-Fetch headers over plain HTTP to a host name
-        foreign = is_question and (_has_foreign_referer(headers, host, allowed) or _is_for_showing(headers))
+        foreign = is_question and (_has_foreign_referer(headers, host, allowed) or _is_for_display(headers))
     if foreign:
         raise RefusedError(403, "other sites may not use this server", code="foreign_origin", hint=_ALLOW_ORIGIN)
 
@@ -111,7 +111,7 @@ def _has_foreign_referer(headers: Headers, host: str, allowed: Sequence[str]) ->
     return origin not in allowed and not _is_same(origin, host)
 
 
-def _is_for_showing(headers: Headers) -> bool:
+def _is_for_display(headers: Headers) -> bool:
     """Whether a browser would show the reply as a page or as part of one; programs request data."""
     accept = headers.get("accept", "").lower()
-    return "text/html" in accept or accept.strip().startswith(_LOADED_BY_A_PAGE)
+    return "text/html" in accept or accept.strip().startswith(_PAGE_RESOURCE_TYPES)

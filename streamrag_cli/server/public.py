@@ -53,9 +53,9 @@ _HINTS_FOR_REFUSALS: Final[Mapping[str, str]] = {
     "unknown_host": "ask the operator of this server to allow the name",
     "foreign_origin": "ask the operator of this server to allow the origin",
 }
-_OWN_ADDRESS: Final = re.compile(r"\bGET /(?:collections|openapi\.json|v1/models)\b(?!/)")
+_OWN_ROUTE: Final = re.compile(r"\bGET /(?:collections|openapi\.json|v1/models)\b(?!/)")
 _COMMANDS: Final = "ask|bench|copy|doctor|engine|eval|ingest|search|serve|status"
-_PLACE: Final = re.compile(r"(?<![\w.])~?/\w|\b[A-Za-z]:\\|\w://|\b\d+\.\d+\.\d+\.\d+\b|[\w\]]:\d{2,5}\b|localhost")
+_LOCATION: Final = re.compile(r"(?<![\w.])~?/\w|\b[A-Za-z]:\\|\w://|\b\d+\.\d+\.\d+\.\d+\b|[\w\]]:\d{2,5}\b|localhost")
 _COMMAND: Final = re.compile(
     rf"\bstreamrag (?:{_COMMANDS})\b|\b(?:export|unset|curl|pip|ollama) \S|(?<!\S)--?[a-z]|\b[A-Z]+_[A-Z_]+\b"
 )
@@ -67,8 +67,8 @@ def is_public(text: str) -> bool:
     >>> is_public("no model 'streamrag/laws'"), is_public("cannot read /srv/docs"), is_public("try --min-score 0")
     (True, False, False)
     """
-    text = _OWN_ADDRESS.sub("", text)
-    return not (_PLACE.search(text) or _COMMAND.search(text))
+    text = _OWN_ROUTE.sub("", text)
+    return not (_LOCATION.search(text) or _COMMAND.search(text))
 
 
 def public_error(error: Error, *, for_operator: bool = False) -> Error:
@@ -79,7 +79,7 @@ def public_error(error: Error, *, for_operator: bool = False) -> Error:
     message, hint = _BY_CODE.get(error.code) or class_of(error.exit_code).for_visitors
     if error.exit_code == ExitCode.USAGE and is_public(error.message):
         message, hint = error.message, error.hint if error.hint and is_public(error.hint) else hint
-    if for_operator and not _PLACE.search(error.hint):
+    if for_operator and not _LOCATION.search(error.hint):
         hint = error.hint
     return replace(error, message=message, hint=hint)
 

@@ -67,8 +67,8 @@ async def search(request: Request, parameters: UrlParameters) -> Response:
     match await while_connected(request.receive, _only(events)):
         case Sources(sources=sources):
             return JsonReply(hits_object(sources, query=question.text))
-        case Error(code="nothing_relevant") as nothing:  # status 200: this is a result, not a failure
-            return JsonReply(hits_object((), query=question.text, error=public_error(nothing)))
+        case Error(code="nothing_relevant") as error:  # status 200: this is a result, not a failure
+            return JsonReply(hits_object((), query=question.text, error=public_error(error)))
         case Error() as error:
             entry_of(request.scope).record_error(error)
             return reply_to_event(public_error(error), request.url.path)

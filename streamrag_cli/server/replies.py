@@ -18,7 +18,7 @@ from streamrag_cli.text import sanitise_line
 
 OPENAI_PREFIX: Final = "/v1"
 _FREE_OF_COST: Final = frozenset({"unreachable", "store_busy", "store_unreachable", "server_shutdown"})
-_LONGEST_WAIT_OF_CLIENTS_S: Final = 60  # OpenAI's clients ignore a longer Retry-After and retry immediately
+_MAX_CLIENT_WAIT_S: Final = 60  # OpenAI's clients ignore a longer Retry-After and retry immediately
 _DO_NOT_RETRY: Final = {"x-should-retry": "false"}
 """Stops OpenAI's clients from retrying twice after a 429 or 5xx."""
 
@@ -47,7 +47,9 @@ class RefusedError(Exception):
     def headers(self) -> dict[str, str]:
         headers = {"Retry-After": str(self.retry_after_s)} if self.retry_after_s is not None else {}
         if self.status == 401:
-            headers["WWW-Authenticate"] = 'Basic realm="streamrag", charset="UTF-8"'  # not a list: browsers expect one
+            headers["WWW-Authenticate"] = (
+                'Basic realm="streamrag", charset="UTF-8"'  # browsers parse only one scheme
+            )
         return headers
 
     def reply(self, path: str = "") -> JsonReply:
@@ -91,6 +93,6 @@ def _headers(error: Error) -> dict[str, str]:
     """`Retry-After`, and `x-should-retry: false` if a retry is useless, costs again or was already done here."""
     wait_s = error.retry_after_s
     headers = {} if wait_s is None else {"Retry-After": str(math.ceil(wait_s))}
-    was_not_retried = wait_s is not None and LONGEST_RETRY_AFTER_S < wait_s <= _LONGEST_WAIT_OF_CLIENTS_S
+    was_not_retried = wait_s is not None and LONGEST_RETRY_AFTER_S < wait_s <= _MAX_CLIENT_WAIT_S
     may_retry = error.retryable and (error.code in _FREE_OF_COST or was_not_retried)
     return headers if may_retry else headers | _DO_NOT_RETRY

@@ -17,7 +17,7 @@ from streamrag_cli.server.serving import Serving
 from streamrag_cli.setting_row import MAX_TOP_K
 from streamrag_cli.settings import Settings, with_request
 
-_MOST_NAME_CHARS: Final = 200
+_MAX_NAME_CHARS: Final = 200
 
 
 class QueryParameters(BaseModel):
@@ -31,7 +31,7 @@ class QueryParameters(BaseModel):
     min_score: Annotated[
         float | None, Field(ge=0, le=1, allow_inf_nan=False, description="Sources that score lower are dropped.")
     ] = None
-    model: Annotated[str | None, Field(max_length=_MOST_NAME_CHARS, description="Model that writes the answer.")] = None
+    model: Annotated[str | None, Field(max_length=_MAX_NAME_CHARS, description="Model that writes the answer.")] = None
 
 
 UrlParameters = Annotated[QueryParameters, Query()]

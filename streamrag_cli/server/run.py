@@ -16,11 +16,11 @@ from streamrag_cli.server.app import create_app
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.server.protocol import LimitedProtocol
 from streamrag_cli.server.security import check_access
-from streamrag_cli.server.workers import START_WITHIN_S, WorkerApp, run_workers
+from streamrag_cli.server.workers import START_TIMEOUT_S, WorkerApp, run_workers
 from streamrag_cli.settings import ServerSettings, Settings
 
-_MOST_BY_DEFAULT: Final = 4
-"""Each process takes about 200 MB."""
+_MAX_DEFAULT_WORKERS: Final = 4
+"""Limits memory: each process uses about 200 MB."""
 
 
 def make_server(settings: Settings, server: ServerSettings, limits: Limits | None = None) -> uvicorn.Server:
@@ -83,7 +83,7 @@ def serve(
         port = listening.getsockname()[1]
         host = f"[{server.host}]" if ":" in server.host else server.host
         announce(f"http://{host}:{port}")
-        workers = server.workers or min(_MOST_BY_DEFAULT, len(os.sched_getaffinity(0)))
+        workers = server.workers or min(_MAX_DEFAULT_WORKERS, len(os.sched_getaffinity(0)))
         if workers == 1:
             make_server(settings, server).run(sockets=[listening])
         else:
@@ -94,7 +94,7 @@ def serve(
                 Limits(),
                 factory=True,
                 workers=workers,
-                timeout_worker_healthcheck=START_WITHIN_S,
+                timeout_worker_healthcheck=START_TIMEOUT_S,
             )
             with tempfile.TemporaryDirectory(prefix="streamrag-") as shared:
                 run_workers(config, listening, shared)

@@ -12,7 +12,7 @@ from streamrag_cli.server.replies import RefusedError, is_openai
 from streamrag_cli.server.requests import QueryParameters
 from streamrag_cli.text import sanitise_line
 
-_MOST_NAME_CHARS: Final = 40
+_MAX_NAME_CHARS: Final = 40
 _FIELDS: Final = tuple(QueryParameters.model_fields)
 _EXAMPLE: Final = (
     'send Content-Type: application/json and a body such as {"query": "How long is the warranty?", "k": 3}'
@@ -69,7 +69,7 @@ def _field_name(loc: Sequence[str | int]) -> str:
     names = [str(each) for each in loc[1:] if str(each) not in _UNION_MEMBERS]
     if len(loc) == 2 and isinstance(loc[1], int):  # an offset in text that is not JSON
         return ""
-    return ".".join(sanitise_line(name[:_MOST_NAME_CHARS]) for name in names)
+    return ".".join(sanitise_line(name[:_MAX_NAME_CHARS]) for name in names)
 
 
 def _message(field: str, kind: str, limits: Mapping[str, Any]) -> str:

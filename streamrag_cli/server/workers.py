@@ -23,8 +23,8 @@ from streamrag_cli.errors import StreamragError
 from streamrag_cli.server.app import create_app
 from streamrag_cli.settings import ServerSettings, Settings
 
-START_WITHIN_S = 30
-"""A worker that does not respond for this long counts as hung; starting on a busy machine takes several seconds."""
+START_TIMEOUT_S = 30
+"""A worker that does not respond for this long counts as hung. It must suffice to start on a busy machine."""
 _CTRL_C: Final = {signal.SIGINT}
 
 

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from streamrag_cli.errors import StreamragError
-from streamrag_cli.server.workers import START_WITHIN_S, run_workers
+from streamrag_cli.server.workers import START_TIMEOUT_S, run_workers
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.address import StoreAddress
 from tests.support.collection import make_collection
@@ -131,7 +131,7 @@ def test_a_signal_stops_workers_that_are_still_starting(number: signal.Signals, 
         time.sleep(1.5)  # until the supervisor checks the workers, which cannot be observed
         os.killpg(server.process.pid, number)
         os.killpg(server.process.pid, signal.SIGCONT)
-        left = server.process.wait(timeout=START_WITHIN_S)  # workers handle Ctrl-C once they have started
+        left = server.process.wait(timeout=START_TIMEOUT_S)  # workers handle Ctrl-C once they have started
 
     assert (left, server.said) == (code, "")
 
