@@ -64,7 +64,7 @@ _COMMAND: Final = re.compile(
 def is_public(text: str) -> bool:
     """Whether `text` contains no path, address, command, flag or variable.
 
-    >>> is_public("no model 'streamrag/laws'"), is_public("cannot read /srv/docs"), is_public("try --min-score 0")
+    >>> is_public("unknown model 'streamrag/laws'"), is_public("cannot read /srv/docs"), is_public("try --min-score 0")
     (True, False, False)
     """
     text = _OWN_ROUTE.sub("", text)
