@@ -47,9 +47,7 @@ class RefusedError(Exception):
     def headers(self) -> dict[str, str]:
         headers = {"Retry-After": str(self.retry_after_s)} if self.retry_after_s is not None else {}
         if self.status == 401:
-            headers["WWW-Authenticate"] = (
-                'Basic realm="streamrag", charset="UTF-8"'  # browsers parse only one scheme
-            )
+            headers["WWW-Authenticate"] = 'Basic realm="streamrag", charset="UTF-8"'  # browsers parse only one scheme
         return headers
 
     def reply(self, path: str = "") -> JsonReply:

@@ -88,7 +88,7 @@ def test_an_unserved_collection_looks_like_one_that_does_not_exist(
         (replace(PLENTY, collections=("default", "hollow", "absent")), ["default"]),
         (replace(PLENTY, all_collections=True), ["default", "guests", "payroll"]),
     ],
-    ids=["default", "two named", "an empty and a missing one", "all"],
+    ids=["default", "two named", "empty and missing collections", "all"],
 )
 def test_the_lists_contain_served_collections_with_documents(
     server_settings: ServerSettings, names: list[str], store: Settings

@@ -198,10 +198,10 @@ def test_a_signal_ends_open_streams_with_an_error_event_before_the_exit(
                 answered.next_of("token")
                 server.process.send_signal(number)
                 events = list(answered.events())
-            left = server.process.wait(timeout=PLENTY.grace_s + EXIT_S)
+            return_code = server.process.wait(timeout=PLENTY.grace_s + EXIT_S)
 
     assert [(event["type"], event["code"]) for event in events] == [("error", "server_shutdown")]
-    assert left == code
+    assert return_code == code
     assert "Traceback" not in server.said
 
 
@@ -221,9 +221,9 @@ def test_a_hanging_store_blocks_neither_other_requests_nor_shutdown(path: str, t
             assert wait_until(lambda: database.execute(waiting).fetchone() is not None, within_s=60)
             alive = request(f"{server.url}/healthz")
             server.process.terminate()
-            left = server.process.wait(timeout=PLENTY.grace_s + EXIT_S)
+            return_code = server.process.wait(timeout=PLENTY.grace_s + EXIT_S)
 
-    assert (alive.status, left) == (200, 143)
+    assert (alive.status, return_code) == (200, 143)
 
 
 @pytest.mark.fault("database-silent")

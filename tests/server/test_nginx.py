@@ -25,7 +25,7 @@ both = pytest.mark.parametrize("configuration", CONFIGURATIONS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """nginx in front of a server in front of a model."""
+    """nginx, the server behind it, and its model server."""
 
     url: str
     server: RunningServer
@@ -127,7 +127,7 @@ def test_pages_of_the_site_may_ask_and_pages_of_other_sites_may_not(settings: Se
 @pytest.mark.parametrize(
     ("configuration", "trusted"),
     [("project", ("127.0.0.1",)), ("defaults", ())],
-    ids=["named, with the project's configuration", "unnamed, with its own defaults"],
+    ids=["trusted, project configuration", "untrusted, nginx defaults"],
 )
 def test_a_forged_forwarded_address_does_not_evade_the_rate_limit(
     configuration: str, trusted: tuple[str, ...], settings: Settings, tmp_path: Path

@@ -373,7 +373,7 @@ def test_shutdown_ends_a_non_streaming_answer_immediately(settings: Settings) ->
 
 @contextmanager
 def asking_for_all(server: RunningServer) -> Iterator[http.client.HTTPConnection]:
-    """A connection on which the answer was asked for as one object, closed at the end."""
+    """A connection that has requested a non-streaming answer; closed at the end."""
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as asking:
         body = json.dumps({"messages": MESSAGES})
         asking.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
@@ -388,7 +388,7 @@ async def _read(client: openai.AsyncOpenAI, *, as_stream: bool) -> None:
 
 
 def answered(completion: Any) -> tuple[str, str]:
-    """The text of a completion, streamed or whole, and why it ended."""
+    """The text and finish reason of a completion, streaming or not."""
     if isinstance(completion, openai.Stream):
         choices = [chunk.choices[0] for chunk in completion if chunk.choices]
         return "".join(choice.delta.content or "" for choice in choices), choices[-1].finish_reason

@@ -230,10 +230,10 @@ def test_closing_the_terminal_ends_open_streams_with_an_error_event(settings: Se
                 answered.next_of("token")
                 server.process.send_signal(signal.SIGHUP)
                 events = list(answered.events())
-            left = server.process.wait(timeout=30)
+            return_code = server.process.wait(timeout=30)
 
     assert [(event["type"], event["code"]) for event in events] == [("error", "server_shutdown")]
-    assert left == -signal.SIGHUP
+    assert return_code == -signal.SIGHUP
 
 
 STAINLESS = "authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-retry-count"

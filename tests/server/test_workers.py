@@ -25,7 +25,7 @@ from tests.support.openai_server import OpenAIServer
 from tests.support.postgres_server import fresh_schema
 from tests.support.running_server import ServedProcess, running_server, served, served_from
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are found in /proc")
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find processes")
 
 START_S = 60
 """Time allowed for starting and stopping processes on a busy machine."""
@@ -113,11 +113,11 @@ def test_a_signal_stops_all_workers_and_ends_their_streams(
                 else:
                     server.process.send_signal(number)
                 events = list(answered.events())
-            left = server.process.wait(timeout=START_S)
+            return_code = server.process.wait(timeout=START_S)
             assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
 
     assert [(event["type"], event["code"]) for event in events] == [("error", "server_shutdown")]
-    assert left == code
+    assert return_code == code
     assert "Traceback" not in server.said
 
 
@@ -131,9 +131,9 @@ def test_a_signal_stops_workers_that_are_still_starting(number: signal.Signals, 
         time.sleep(1.5)  # until the supervisor checks the workers, which cannot be observed
         os.killpg(server.process.pid, number)
         os.killpg(server.process.pid, signal.SIGCONT)
-        left = server.process.wait(timeout=START_TIMEOUT_S)  # workers handle Ctrl-C once they have started
+        return_code = server.process.wait(timeout=START_TIMEOUT_S)  # workers handle Ctrl-C once they have started
 
-    assert (left, server.said) == (code, "")
+    assert (return_code, server.said) == (code, "")
 
 
 @pytest.mark.fault("worker-cannot-start")
