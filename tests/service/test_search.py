@@ -38,12 +38,12 @@ def test_hits_are_returned_as_one_event(settings: Settings) -> None:
     assert (sources.sources[0].n, sources.sources[0].source) == (1, "docs/lighthouse.md")
 
 
-def test_an_irrelevant_search_is_one_error_with_a_search_hint(settings: Settings) -> None:
+def test_an_irrelevant_search_is_one_error(settings: Settings) -> None:
     (error,) = search("quantum chromodynamics", replace(settings, min_score=0.99))
 
     assert isinstance(error, Error)
     assert (error.code, error.exit_code) == ("nothing_relevant", ExitCode.NOTHING_RELEVANT)
-    assert "streamrag search --min-score 0 QUERY" in error.hint
+    assert "--min-score 0" in error.hint
 
 
 def test_an_irrelevant_search_over_http_has_an_empty_list_and_an_error(settings: Settings) -> None:
