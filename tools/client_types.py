@@ -19,17 +19,17 @@ _ASK_EVENTS: Final = get_args(AskEvent)
 _SCALARS: Final = {str: "string", int: "number", float: "number", bool: "boolean", NoneType: "null"}
 _NOTES: Final[Mapping[str, str]] = {
     "Source": "A numbered passage that the answer may cite as `[n]`.",
-    "Source.content": "An excerpt of at most 150 characters, and `...` where the passage goes on.",
+    "Source.content": "An excerpt of at most 150 characters, followed by `...` if the passage is longer.",
     "Source.score": "0 to 1, higher is better.",
     "Source.also": "Other documents with almost the same passage.",
-    "Timings": "Milliseconds since the server accepted the question; null for what did not happen.",
-    "TokenEvent": "Concatenated, the tokens are the answer.",
-    "CitationsEvent": "`unknown` are numbers that the answer cites and no source has.",
-    "ErrorEvent": "The end of a stream that failed. Codes that come from the client, not from the server:"
-    " `unreachable`, `connection_lost`, `malformed`, and `http_STATUS` if the server gave no code.",
-    "ErrorEvent.retry_after_s": "Seconds to wait before asking again, if the server said so.",
+    "Timings": "Milliseconds since the server accepted the question; null for a step that did not happen.",
+    "TokenEvent": "The concatenated tokens are the answer.",
+    "CitationsEvent": "`unknown`: numbers that the answer cites although no source has them.",
+    "ErrorEvent": "The last event of a stream that failed. Besides the server's codes, the client uses `unreachable`,"
+    " `connection_lost`, `malformed`, and `http_STATUS` if the server sent no code.",
+    "ErrorEvent.retry_after_s": "Seconds to wait before asking again, if the server sent them.",
 }
-"""What the classes say of themselves is for who reads Python; this is for a client's author."""
+"""Comments for users of the JavaScript client; the docstrings of the classes are for Python readers."""
 
 
 def client_types() -> str:

@@ -31,7 +31,7 @@ def command(
         settings = replace(settings, collection=server.collections[0])
 
     from streamrag_cli.cli.server_log import start_log  # imports FastAPI and uvicorn, 0.4 s in total
-    from streamrag_cli.server.peers import known
+    from streamrag_cli.server.peers import is_supported
     from streamrag_cli.server.run import serve
 
     note = "" if quiet else _local_models_note(settings)  # before this server listens and would be found itself
@@ -42,7 +42,7 @@ def command(
         names = ", ".join(map(repr, server.collections or (settings.collection,)))
         served = "all collections" if server.all_collections else names
         lines = [f"streamrag serves {served} at {address} (Ctrl-C to stop)"]
-        if server.server_key is None and not known():
+        if server.server_key is None and not is_supported():
             lines.append(
                 "warning: every user of this machine can ask questions, because this system does not report which"
                 " user connects; to prevent it, set STREAMRAG_SERVER_KEY"

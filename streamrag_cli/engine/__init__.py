@@ -1,1 +1,1 @@
-"""A process that stays warm: it holds the imports, the stores and the connections, and answers over a Unix socket."""
+"""The background engine: keeps imports, stores and connections loaded, and answers over a Unix socket."""

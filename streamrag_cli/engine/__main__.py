@@ -1,4 +1,4 @@
-"""The engine's process, with the arguments DIRECTORY IDENTITY IDLE_S. Started by `client`, not by hand."""
+"""Entry point of the engine process. `client` starts it with the arguments DIRECTORY IDENTITY IDLE_S."""
 
 import asyncio
 import logging
@@ -13,13 +13,13 @@ from streamrag_cli.text import sanitise
 
 def main() -> None:
     directory, identity, idle_s = sys.argv[1:]
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # nothing of a caller's is kept open: it may wait for its end
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # inherited descriptors: a reader may wait for the end of a pipe
     os.umask(0o077)
     asyncio.run(_run(EngineAddress(Path(directory), identity), float(idle_s)))
 
 
-async def _run(place: EngineAddress, idle_s: float) -> None:
-    engine = Engine(place, idle_s=idle_s)
+async def _run(address: EngineAddress, idle_s: float) -> None:
+    engine = Engine(address, idle_s=idle_s)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(engine))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
@@ -27,7 +27,7 @@ async def _run(place: EngineAddress, idle_s: float) -> None:
 
 
 class _Formatter(logging.Formatter):
-    """Log lines without a key, and safe for whoever reads them on a terminal."""
+    """Formats log lines without keys and without control characters."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__("%(asctime)s %(name)s: %(message)s")

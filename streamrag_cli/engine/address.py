@@ -1,16 +1,16 @@
-"""Where an engine listens, and which engine that is.
+"""The address of an engine: its directory and its identity.
 
-    DIRECTORY/engine-IDENTITY.sock     the socket, 0600, in a directory of the user's own, 0700
-    DIRECTORY/engine-IDENTITY.start    held by the client that starts one
-    DIRECTORY/engine-IDENTITY.log      what the engine had to say
+    DIRECTORY/engine-IDENTITY.sock     the socket (0600), in a private directory of the user (0700)
+    DIRECTORY/engine-IDENTITY.start    lock of the client that starts the engine
+    DIRECTORY/engine-IDENTITY.log      log of the engine
 
-An identity is HOME-PROGRAM-NETWORK, three hashes: of the home directory, of the program's files, and of what libraries
-read from the environment on their way to a model's server. A client of another version looks for another engine, and
-the old one finds itself outdated.
+An identity is HOME-PROGRAM-NETWORK: hashes of the home directory, of the program's files, and of the environment
+variables that libraries read to connect to a model server. A client of another version looks for another engine, and
+the old engine detects that it is outdated.
 
-A terminal has XDG_RUNTIME_DIR and perhaps TMPDIR; cron, `su` and some SSH sessions have neither. So clients look in
-every directory that may be meant, and an engine that listens where only its own environment leads leaves a link to its
-socket where a client without any environment looks.
+A terminal sets XDG_RUNTIME_DIR and perhaps TMPDIR; cron, `su` and some SSH sessions set neither. So clients look in
+every possible directory, and an engine whose directory depends on its environment creates a link to its socket in the
+directory that is used without these variables.
 """
 
 import hashlib
@@ -31,14 +31,14 @@ from streamrag_cli.telemetry import SWITCHES
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-_MOST_DIRECTORY_CHARS: Final = 50  # a socket's path has at most 107 bytes
-_ELSEWHERE: Final = 'export XDG_RUNTIME_DIR="$(mktemp -d)"'
+_MAX_DIRECTORY_CHARS: Final = 50  # the path of a socket is limited to 107 bytes
+_USE_NEW_DIRECTORY: Final = 'export XDG_RUNTIME_DIR="$(mktemp -d)"'
 _CREDENTIALS: Final = struct.Struct("3i")
-_KEPT: Final = ("HOME", "PATH", "LANG", "LC_ALL", "TZ")
+_INHERITED: Final = ("HOME", "PATH", "LANG", "LC_ALL", "TZ")
 
 
 class UnsafeDirectoryError(Exception):
-    """The directory for the socket is not the user's own, or open to others. `hint` is a command that helps."""
+    """The directory for the socket is not private to the user. `hint` is a command to fix it."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -69,37 +69,37 @@ class EngineAddress:
 
 
 def address_for(environment: Mapping[str, str]) -> EngineAddress:
-    """The place of the engine for this program. Raises UnsafeDirectoryError."""
+    """The address of the engine for this program and environment. Raises UnsafeDirectoryError."""
     if not hasattr(socket, "SO_PEERCRED"):
-        raise UnsafeDirectoryError("this system does not tell who is at the other end of a socket")
+        raise UnsafeDirectoryError("this system does not report the user at the other end of a socket")
     return EngineAddress(_checked(_candidates(environment)[0]), identity(environment))
 
 
-def fallback_address(place: EngineAddress) -> EngineAddress:
-    """Where a client looks for the engine at `place` that has no variable of the environment but the same home.
+def fallback_address(address: EngineAddress) -> EngineAddress:
+    """The address at which a client with the same home but without the environment variables looks for this engine.
 
     Raises UnsafeDirectoryError.
     """
-    return EngineAddress(_checked(_candidates({})[0]), place.identity)
+    return EngineAddress(_checked(_candidates({})[0]), address.identity)
 
 
 def all_addresses(environment: Mapping[str, str]) -> list[EngineAddress]:
-    """The addresses of all engines, also of other versions, without duplicates. Raises UnsafeDirectoryError."""
+    """The addresses of all engines of this user, including other versions. Raises UnsafeDirectoryError."""
     pattern = f"engine-{_home(environment)}-*.sock"
-    found: dict[Path, EngineAddress] = {}
+    addresses: dict[Path, EngineAddress] = {}
     own, *others = _candidates(environment)
     for directory in [_checked(own), *filter(_is_private, others)]:
         for each in sorted(directory.glob(pattern)):
-            found.setdefault(each.resolve(), EngineAddress(directory, each.stem.removeprefix("engine-")))
-    return list(found.values())
+            addresses.setdefault(each.resolve(), EngineAddress(directory, each.stem.removeprefix("engine-")))
+    return list(addresses.values())
 
 
 def candidate_addresses(
     own: EngineAddress, environment: Mapping[str, str], *, needs_network: bool
 ) -> list[EngineAddress]:
-    """Where an engine may listen that can answer for `own`.
+    """The addresses of other engines that can replace the one at `own`.
 
-    Without `needs_network` that is one with another proxy in its environment, too.
+    Unless `needs_network`, these include engines with other proxies in their environment.
     """
     return [
         each
@@ -109,12 +109,12 @@ def candidate_addresses(
     ]
 
 
-def _without_network(place: EngineAddress) -> str:
-    return place.identity.rpartition("-")[0]
+def _without_network(address: EngineAddress) -> str:
+    return address.identity.rpartition("-")[0]
 
 
 def identity(environment: Mapping[str, str]) -> str:
-    """Changes with the home directory, with the program's files, interpreter and packages, and with the proxies."""
+    """A name that changes with the home directory, the program's files, interpreter and packages, and the proxies."""
     program = [__version__, sys.executable, str(_PACKAGE), *_stamps(_PACKAGE), *_stamp(_PACKAGE.parent)]
     network = [f"{name}={value}" for name, value in network_variables(environment).items()]
     return f"{_home(environment)}-{_hash(program)[:12]}-{_hash(network)[:6]}"
@@ -130,81 +130,81 @@ def _hash(parts: Sequence[str]) -> str:
 
 
 def network_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """What libraries read from the environment on the way to a model's server. Paths are absolute."""
+    """The variables that libraries read to connect to a model server. Paths are made absolute."""
     proxies = [name for upper in _PROXIES for name in (upper, upper.lower())]
     certificates = {name: str(Path(environment[name]).absolute()) for name in _CERTIFICATES if environment.get(name)}
     return {name: environment[name] for name in proxies if environment.get(name)} | certificates
 
 
 def environment_for_engine(environment: Mapping[str, str]) -> dict[str, str]:
-    """What an engine gets of a caller's environment: nothing that is a setting or a secret."""
-    kept = {name: environment[name] for name in _KEPT if name in environment}
-    # One arena for all threads: freed memory goes back instead of staying with the thread that had it.
-    return kept | network_variables(environment) | SWITCHES | {"MALLOC_ARENA_MAX": "1"}
+    """The environment of an engine: no settings or secrets of the caller."""
+    inherited = {name: environment[name] for name in _INHERITED if name in environment}
+    # A single malloc arena: freed memory is returned instead of staying with the thread that used it.
+    return inherited | network_variables(environment) | SWITCHES | {"MALLOC_ARENA_MAX": "1"}
 
 
 def _candidates(environment: Mapping[str, str]) -> list[Path]:
-    """The directories where engines of this user may listen; the first is where this environment has its own."""
+    """The directories where engines of this user may listen; the first is the one for this environment."""
     user = os.getuid()
-    found: list[Path] = []
+    directories: list[Path] = []
     runtime, temporary = environment.get("XDG_RUNTIME_DIR", ""), environment.get("TMPDIR", "")
-    if runtime.startswith("/") and len(runtime) <= _MOST_DIRECTORY_CHARS:
-        found.append(Path(runtime, "streamrag"))
+    if runtime.startswith("/") and len(runtime) <= _MAX_DIRECTORY_CHARS:
+        directories.append(Path(runtime, "streamrag"))
     if _is_private(login := Path(f"/run/user/{user}")):
-        found.append(login / "streamrag")
-    found += [Path(each, f"streamrag-{user}") for each in (temporary, "/tmp") if each]  # noqa: S108 - checked before use
-    return list(dict.fromkeys(found))
+        directories.append(login / "streamrag")
+    directories += [Path(each, f"streamrag-{user}") for each in (temporary, "/tmp") if each]  # noqa: S108 - checked before use
+    return list(dict.fromkeys(directories))
 
 
 def _is_private(directory: Path) -> bool:
     try:
-        found = directory.lstat()
+        status = directory.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
 
 
 def _checked(directory: Path) -> Path:
-    """The directory, made if there is none. Raises UnsafeDirectoryError."""
+    """The directory, which is created if needed. Raises UnsafeDirectoryError."""
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
     except FileExistsError:
-        pass  # something that is not a directory
+        pass  # not a directory; handled below
     except OSError as error:
-        raise UnsafeDirectoryError(f"{directory}: {error.strerror}", hint=_ELSEWHERE) from error
+        raise UnsafeDirectoryError(f"{directory}: {error.strerror}", hint=_USE_NEW_DIRECTORY) from error
     if _is_private(directory):
         return directory
-    import shlex  # nothing else at the start of a command needs it
+    import shlex  # not imported at the start of a command otherwise
 
-    found = directory.lstat()
-    if found.st_uid != os.getuid():
-        hint = _ELSEWHERE
-    elif stat.S_ISDIR(found.st_mode):
+    status = directory.lstat()
+    if status.st_uid != os.getuid():
+        hint = _USE_NEW_DIRECTORY
+    elif stat.S_ISDIR(status.st_mode):
         hint = f"chmod 700 {shlex.quote(str(directory))}"
     else:
         hint = f"rm {shlex.quote(str(directory))}"
-    raise UnsafeDirectoryError(f"{directory} is not a directory of this user's alone", hint=hint)
+    raise UnsafeDirectoryError(f"{directory} is not a private directory of this user", hint=hint)
 
 
 def _stamps(directory: Path) -> Iterator[str]:
-    """When each Python file of the package was last changed."""
+    """Name, modification time and size of each Python file of the package."""
     with os.scandir(directory) as entries:
         for entry in sorted(entries, key=lambda each: each.name):
             if entry.name.endswith(".py"):
-                seen = entry.stat()
-                yield f"{entry.name} {seen.st_mtime_ns} {seen.st_size}"
+                status = entry.stat()
+                yield f"{entry.name} {status.st_mtime_ns} {status.st_size}"
             elif entry.is_dir() and entry.name not in {"__pycache__", "static"}:
                 yield from _stamps(Path(entry.path))
 
 
 def _stamp(directory: Path) -> Iterator[str]:
-    # Installing or upgrading any package beside this one changes the directory they are in.
+    # Installing or upgrading any package changes the modification time of site-packages.
     if directory.name == "site-packages":
         yield str(directory.stat().st_mtime_ns)
 
 
 def peer(connection: socket.socket) -> tuple[int, int]:
-    """Process id and user id of who is at the other end of a Unix socket, as the kernel says."""
-    said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    pid, uid, _ = _CREDENTIALS.unpack(said)
+    """Process ID and user ID at the other end of a Unix socket, as reported by the kernel."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, uid, _ = _CREDENTIALS.unpack(credentials)
     return pid, uid

@@ -1,7 +1,7 @@
-"""A client of the engine: finds it or starts it, asks it, and does without it where it fails.
+"""The client of the engine: finds or starts an engine, sends it a question, and falls back if it fails.
 
-Nothing heavy is imported here: a question is on its way to the engine some milliseconds after the process has its
-arguments. A dead, hung or foreign engine costs at most `HELLO_TIMEOUT_S`.
+This module avoids slow imports: a question is sent to the engine a few milliseconds after the arguments are parsed.
+A dead, hung or foreign engine costs at most `HELLO_TIMEOUT_S`.
 """
 
 import fcntl
@@ -36,144 +36,144 @@ from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
 
 _POLL_S: Final = 0.004
-_FEWEST_DESCRIPTORS: Final = 256
-"""No system allows a process fewer unless it is told to."""
+_MIN_DESCRIPTORS: Final = 256
+"""The lowest default limit of any system; a lower limit was set on purpose."""
 _HOME: Final = Path(__file__).resolve().parent.parent.parent
-# Not `-m`: the program may run from a folder that only its own environment names.
+# Not `-m`: the package may be in a folder that only the caller's PYTHONPATH names.
 _PROGRAM: Final = (
     "import sys; home = sys.argv.pop(1); home in sys.path or sys.path.insert(0, home);"
     " from streamrag_cli.engine.__main__ import main; main()"
 )
 _log: Final = logging.getLogger("streamrag.engine")
 _LOST: Final = Error(
-    message="the engine that was writing the answer has ended: the answer is cut off",
+    message="the engine stopped while writing the answer: the answer is cut off",
     code="engine_lost",
-    hint="ask again, or without it: streamrag ask --no-engine QUESTION",
+    hint="ask again, or without the engine: streamrag ask --no-engine QUESTION",
     retryable=True,
     exit_code=ExitCode.MODEL_SERVER,
 )
 
 
 class EngineService:
-    """A `Service` over the socket. Where the engine fails before anything was shown, another one answers."""
+    """A `Service` that uses the engine, and `fallback` if the engine fails before anything was shown."""
 
-    def __init__(self, environment: Mapping[str, str], otherwise: Service) -> None:
+    def __init__(self, environment: Mapping[str, str], fallback: Service) -> None:
         self._environment = environment
-        self._otherwise = otherwise
+        self._fallback = fallback
 
     def ask(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
         request = Request(wants="ask", question=question, settings=settings)
-        return self._act(request, settings, partial(self._otherwise.ask, question, settings))
+        return self._run(request, settings, partial(self._fallback.ask, question, settings))
 
     def search(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
         request = Request(wants="search", question=question, settings=settings)
-        return self._act(request, settings, partial(self._otherwise.search, question, settings))
+        return self._run(request, settings, partial(self._fallback.search, question, settings))
 
-    def _act(
-        self, request: Request, settings: Settings, otherwise: Callable[[], AsyncGenerator[AskEvent, None]]
+    def _run(
+        self, request: Request, settings: Settings, fallback: Callable[[], AsyncGenerator[AskEvent, None]]
     ) -> AsyncGenerator[AskEvent, None]:
-        """When this returns the engine is at work: what shows its events can be imported beside that."""
+        """Send the request before returning, so that the caller can import its renderer while the engine works."""
         try:
             if variables := open_store(settings.store).environment_overrides(self._environment):
-                # libpq would get more here than the store's address says, as by PGPASSWORD
-                raise EngineUnavailableError(f"{', '.join(variables)} is for this process alone")
+                # libpq reads more than the store's address from them, such as PGPASSWORD
+                raise EngineUnavailableError(f"{', '.join(variables)} applies only to this process")
             connection = connect(request, self._environment, idle_s=settings.engine_idle_s)
         except EngineUnavailableError as error:
             _log.debug("not used: %s", error)
-            return otherwise()
-        return _events(connection, otherwise)
+            return fallback()
+        return _events(connection, fallback)
 
 
 class EngineUnavailableError(Exception):
-    """No engine that can be asked; the message says why, for `--debug`."""
+    """No engine can be used. `--debug` shows the message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A question that is on its way to an engine; `ends_with` is what may be the last event."""
+    """A connection to an engine with a request sent; `ends_with` are the types of the last event."""
 
     socket: socket.socket
-    place: EngineAddress
+    address: EngineAddress
     ends_with: tuple[type[AskEvent], ...]
 
     async def events(self) -> AsyncGenerator[AskEvent, None]:
-        """The engine's events. Raises EngineUnavailableError if it hangs, or ends before its stream does."""
+        """The engine's events. Raises EngineUnavailableError if it hangs, or exits before the last event."""
         import asyncio
 
         reader, writer = await asyncio.open_unix_connection(sock=self.socket, limit=LONGEST_LINE_BYTES)
-        silence = HeartbeatMonitor()
-        watching = asyncio.create_task(watch(reader, silence))
+        heartbeat = HeartbeatMonitor()
+        watching = asyncio.create_task(watch(reader, heartbeat))
         try:
-            if not await reader.readline():  # it says hello
-                raise EngineUnavailableError("it has ended")
-            silence.end()
+            if not await reader.readline():  # the hello
+                raise EngineUnavailableError("it exited")
+            heartbeat.received()
             while line := await reader.readline():
-                silence.end()
+                heartbeat.received()
                 if line == b"\n":
                     continue
                 event = read_event(line)
                 if not isinstance(event, AskEvent):
-                    raise DecodeError("an event of an ingest")
+                    raise DecodeError("unexpected event of an ingest")
                 yield event
                 if isinstance(event, self.ends_with):
                     return
-            raise EngineUnavailableError("it has ended")
+            raise EngineUnavailableError("it exited")
         except TimeoutError:
-            raise self._abandoned() from None
+            raise self._disown() from None
         except (OSError, DecodeError) as error:
             raise EngineUnavailableError(str(error) or type(error).__name__) from error
         finally:
             watching.cancel()
             writer.close()
 
-    def _abandoned(self) -> EngineUnavailableError:
-        """It may only be busy, so it is left alone; but the next client shall find another."""
-        self.place.socket.unlink(missing_ok=True)
-        return EngineUnavailableError("it does not answer")
+    def _disown(self) -> EngineUnavailableError:
+        """Make the next client start another engine. This one keeps running, because it may only be busy."""
+        self.address.socket.unlink(missing_ok=True)
+        return EngineUnavailableError("it does not respond")
 
 
 def connect(request: Request, environment: Mapping[str, str], *, idle_s: float, start: bool = True) -> Connection:
-    """Send a request to the engine, which is started if there is none. Raises EngineUnavailableError."""
+    """Send a request to the engine, and start one if there is none. Raises EngineUnavailableError."""
     try:
-        own = place = address_for(environment)
+        own = address = address_for(environment)
         connection = _connected(own.socket)
         if connection is None:
-            for place in candidate_addresses(own, environment, needs_network=_needs_network(request)):
-                if (connection := _connected(place.socket)) is not None:
+            for address in candidate_addresses(own, environment, needs_network=_needs_network(request)):
+                if (connection := _connected(address.socket)) is not None:
                     break
             else:
-                place = own
+                address = own
         if connection is None and start and not _is_limited():
-            connection = _started(place, environment, idle_s)
+            connection = _started(address, environment, idle_s)
         if connection is None:
-            raise EngineUnavailableError("none is running")
+            raise EngineUnavailableError("no engine is running")
         connection.sendall(to_line(request))
     except (OSError, UnsafeDirectoryError) as error:
         raise EngineUnavailableError(str(error)) from error
     connection.settimeout(None)
-    return Connection(connection, place, (Sources if request.wants == "search" else Done, Error))
+    return Connection(connection, address, (Sources if request.wants == "search" else Done, Error))
 
 
 def _is_limited() -> bool:
-    """Whether an engine would inherit limits that are meant for this process alone, and keep them for later clients."""
+    """Whether this process has resource limits that an engine would inherit and keep for later clients."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     address_space, _ = resource.getrlimit(resource.RLIMIT_AS)
-    is_unlimited = descriptors == resource.RLIM_INFINITY or descriptors >= _FEWEST_DESCRIPTORS
+    is_unlimited = descriptors == resource.RLIM_INFINITY or descriptors >= _MIN_DESCRIPTORS
     return not is_unlimited or address_space != resource.RLIM_INFINITY
 
 
 def _needs_network(request: Request) -> bool:
-    """Whether a model's server may be asked, through the proxies that the environment names."""
-    asked = request.settings
-    return asked is None or asked.names_a_model or bool(asked.embedding)
+    """Whether the request may use a model server, and so the proxies of the environment."""
+    settings = request.settings
+    return settings is None or settings.names_a_model or bool(settings.embedding)
 
 
-def state_of(place: EngineAddress, wants: Literal["status", "stop"]) -> dict[str, Any] | None:
-    """What the engine at `place` says of itself in its hello; None where it is dead. It stops if that is wanted.
+def state_of(address: EngineAddress, wants: Literal["status", "stop"]) -> dict[str, Any] | None:
+    """The state that the engine at `address` reports; None if it is dead. With "stop" it also stops.
 
-    Raises EngineUnavailableError where it is alive and does not answer.
+    Raises EngineUnavailableError if it is alive but does not respond.
     """
-    connection = _connected(place.socket)
+    connection = _connected(address.socket)
     if connection is None:
         return None
     with connection, connection.makefile("rb") as replies:
@@ -181,11 +181,11 @@ def state_of(place: EngineAddress, wants: Literal["status", "stop"]) -> dict[str
             connection.sendall(to_line(Request(wants=wants)))
             return read_line(replies.readline())
         except (OSError, DecodeError) as error:
-            raise EngineUnavailableError("it does not answer") from error
+            raise EngineUnavailableError("it does not respond") from error
 
 
 async def _events(
-    connection: Connection, otherwise: Callable[[], AsyncGenerator[AskEvent, None]]
+    connection: Connection, fallback: Callable[[], AsyncGenerator[AskEvent, None]]
 ) -> AsyncGenerator[AskEvent, None]:
     from contextlib import aclosing
 
@@ -202,13 +202,13 @@ async def _events(
             return
     else:
         return
-    async with aclosing(otherwise()) as events:
+    async with aclosing(fallback()) as events:
         async for event in events:
             yield event
 
 
 def _connected(path: Path) -> socket.socket | None:
-    """A connection to the engine at `path`; None where nobody listens. Raises OSError and EngineUnavailableError."""
+    """A connection to the engine at `path`; None if none listens. Raises OSError and EngineUnavailableError."""
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(HELLO_TIMEOUT_S)
     try:
@@ -222,27 +222,27 @@ def _connected(path: Path) -> socket.socket | None:
     _, uid = peer(connection)
     if uid != os.getuid():
         connection.close()
-        raise EngineUnavailableError("it is another user's")
+        raise EngineUnavailableError("it belongs to another user")
     return connection
 
 
-def _started(place: EngineAddress, environment: Mapping[str, str], idle_s: float) -> socket.socket | None:
-    """A connection to a new engine, or to the one that another client is starting; None where none comes up in time."""
+def _started(address: EngineAddress, environment: Mapping[str, str], idle_s: float) -> socket.socket | None:
+    """A connection to a new engine, or to one that another client starts; None if none is ready in time."""
     deadline_s = time.monotonic() + HELLO_TIMEOUT_S
-    with open(place.start_lock, "ab", opener=_for_this_user) as start_lock:
+    with open(address.start_lock, "ab", opener=_open_private) as start_lock:
         spawned = False
         while time.monotonic() < deadline_s:
-            connection = _connected(place.socket)
+            connection = _connected(address.socket)
             if connection is not None:
                 return connection
             if not spawned and _locked(start_lock):
-                _spawn(place, environment, idle_s)
+                _spawn(address, environment, idle_s)
                 spawned = True
             time.sleep(_POLL_S)
     return None
 
 
-def _for_this_user(path: str, flags: int) -> int:
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
@@ -254,12 +254,22 @@ def _locked(file: Any) -> bool:
     return True
 
 
-def _spawn(place: EngineAddress, environment: Mapping[str, str], idle_s: float) -> None:
-    """Start an engine that belongs to nobody: its own session, no descriptors of ours, none of our environment.
+def _spawn(address: EngineAddress, environment: Mapping[str, str], idle_s: float) -> None:
+    """Start an engine as a daemon: its own session, no descriptors of this process, a minimal environment.
 
-    Not by `subprocess`, whose import takes as long as asking a warm engine; and twice forked, so that init reaps it.
+    Does not use `subprocess`, whose import takes as long as a question to a running engine. Forks twice, so that init
+    reaps the engine.
     """
-    arguments = [sys.executable, "-P", "-c", _PROGRAM, str(_HOME), str(place.directory), place.identity, str(idle_s)]
+    arguments = [
+        sys.executable,
+        "-P",
+        "-c",
+        _PROGRAM,
+        str(_HOME),
+        str(address.directory),
+        address.identity,
+        str(idle_s),
+    ]
     child_environment = environment_for_engine(environment)
     child = os.fork()
     if child:
@@ -271,7 +281,7 @@ def _spawn(place: EngineAddress, environment: Mapping[str, str], idle_s: float) 
             os._exit(0)
         os.chdir("/")
         os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-        log = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        log = os.open(address.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.execve(sys.executable, arguments, child_environment)  # noqa: S606 - our own interpreter, no shell
@@ -279,9 +289,9 @@ def _spawn(place: EngineAddress, environment: Mapping[str, str], idle_s: float) 
         os._exit(1)
 
 
-def pid_of(place: EngineAddress) -> int | None:
-    """The process that listens at `place`, also one that does not answer."""
-    connection = _connected(place.socket)
+def pid_of(address: EngineAddress) -> int | None:
+    """The process that listens at `address`, even if it does not respond."""
+    connection = _connected(address.socket)
     if connection is None:
         return None
     with connection:

@@ -1,4 +1,4 @@
-"""Tells a client whether its engine is alive: it says hello at once, and gives a sign of life twice a second."""
+"""Detects an engine that hangs: it must send a hello immediately, and then a heartbeat twice a second."""
 
 import time
 from collections.abc import Callable
@@ -10,50 +10,50 @@ if TYPE_CHECKING:
     import asyncio
 
 HELLO_TIMEOUT_S: Final = 1.0
-"""How long an engine may take for its hello."""
+"""The time limit for an engine's hello."""
 _SILENCE_S: Final = 10 * BEAT_S  # a busy machine is not a hung engine
 TICK_S: Final = 0.1
 _STOPPED_S: Final = 0.9
-"""A tick that takes so long means that this process was stopped, or hardly ran."""
+"""A longer tick means that this process was stopped or hardly got CPU time."""
 
 
 class HeartbeatMonitor:
-    """How long an engine has said nothing while this process was running.
+    """Measures how long an engine has sent nothing while this process was running.
 
-    Time in which this process itself was stopped (Ctrl-Z) tells nothing of the engine: what it sent may be waiting.
+    Time during which this process itself was stopped (Ctrl-Z) does not count: messages may be waiting to be read.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` gives seconds and never steps back."""
+        """`clock` returns seconds and is monotonic."""
         self._clock = clock
         self._limit_s = HELLO_TIMEOUT_S
         self._silent_s = 0.0
         self._checked_at_s = clock()
 
-    def end(self) -> None:
-        """Something has come. An engine that has said hello has more time from then on."""
+    def received(self) -> None:
+        """Record a message. After the hello, the longer limit applies."""
         self._limit_s = _SILENCE_S
         self._silent_s = 0.0
         self._checked_at_s = self._clock()
 
     def check(self) -> None:
-        """Call every `TICK_S`. Raises TimeoutError."""
+        """Call every `TICK_S`. Raises TimeoutError if the engine has sent nothing for too long."""
         now_s = self._clock()
         passed_s, self._checked_at_s = now_s - self._checked_at_s, now_s
         was_stopped = passed_s > _STOPPED_S
         self._silent_s += TICK_S if was_stopped else passed_s
-        if self._silent_s >= self._limit_s and not was_stopped:  # else what came in that time is read first
+        if self._silent_s >= self._limit_s and not was_stopped:  # after a stop, read the waiting messages first
             raise TimeoutError
 
 
-async def watch(reader: "asyncio.StreamReader", silence: HeartbeatMonitor) -> None:
-    """Have who reads fail with TimeoutError when the engine is silent for too long."""
+async def watch(reader: "asyncio.StreamReader", heartbeat: HeartbeatMonitor) -> None:
+    """Make reads from `reader` fail with TimeoutError if the engine sends nothing for too long."""
     import asyncio
 
     while True:
         await asyncio.sleep(TICK_S)
         try:
-            silence.check()
+            heartbeat.check()
         except TimeoutError as error:
             reader.set_exception(error)
             return

@@ -1,6 +1,6 @@
-"""What a client and its engine say to each other: one JSON object a line, each with all that it holds.
+"""Messages between a client and its engine: one JSON object per line.
 
-So what a client shows does not depend on where the answer was made.
+Objects are sent with all their fields, so that a client shows the same as without an engine.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from streamrag_cli.settings import Settings
 
 LONGEST_LINE_BYTES: Final = 256_000_000
 BEAT_S: Final = 0.5
-"""An engine that answers sends an empty line this often."""
+"""The interval of the empty lines that an engine sends as heartbeats while it answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a client wants. `question` and `settings` are there for `ask` and `search`."""
+    """A request of a client. `question` and `settings` are set for `ask` and `search`."""
 
     wants: Literal["ask", "search", "status", "stop"]
     question: Question | None = None

@@ -1,1 +1,1 @@
-"""The stream over HTTP: the same events as on the terminal, for browsers and programs."""
+"""The HTTP server: the same events as on the terminal, for browsers and programs."""

@@ -1,4 +1,4 @@
-"""The server as an ASGI application: routes, and around them what guards them."""
+"""The ASGI application of the server: its routes and middleware."""
 
 import asyncio
 import contextlib
@@ -20,29 +20,29 @@ from streamrag_cli.server import openai_api, operations, page, rag
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.server.replies import RefusedError, reply_to
 from streamrag_cli.server.request_log import RequestLog, entry_of, log
-from streamrag_cli.server.security import Guard, check_reachable, costs
+from streamrag_cli.server.security import Guard, check_access, is_question_path
 from streamrag_cli.server.serving import Serving
-from streamrag_cli.server.validation_errors import invalid, refused_by_framework
+from streamrag_cli.server.validation_errors import http_exception_refusal, invalid_request
 from streamrag_cli.settings import ServerSettings, Settings
 
-_CLOSE_WITHIN_S: Final = 0.5
+_CLOSE_TIMEOUT_S: Final = 0.5
 
 
 def create_app(settings: Settings, server: ServerSettings, limits: Limits | None = None) -> FastAPI:
     """The application, for any ASGI server. `app.state.serving` holds what its routes share.
 
-    Raises ConfigurationError: `server_key_missing`, `bad_setting`. Some things are not in it but in `protocol`, below
-    ASGI: the limits on slow connections, the end of open streams when the server is stopped, and which user is at the
-    other end of a connection. Without the last one it answers nobody unless it has a key.
+    Some features need `LimitedProtocol`, because ASGI does not cover them: limits on slow connections, ending open
+    streams at shutdown, and the user at the other end of a connection. Without the latter, a server that has no key
+    refuses every client. Raises ConfigurationError: `server_key_missing`, `bad_setting`.
     """
-    check_reachable(server)
+    check_access(server)
     limits = limits or Limits()
     serving = Serving.of(settings, server, limits)
     app = FastAPI(
         title="streamrag",
         version=__version__,
         summary="Ask your documents; the answer starts at once, with its sources.",
-        docs_url=None,  # the interactive page would load its scripts from elsewhere
+        docs_url=None,  # the interactive page would load scripts from another server
         redoc_url=None,
         lifespan=_lifespan,
     )
@@ -56,27 +56,27 @@ def create_app(settings: Settings, server: ServerSettings, limits: Limits | None
     app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _http)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _bug)
-    # The last one added is the first to see a request.
+    # Requests pass through the middleware in reverse order: the last one added comes first.
     app.add_middleware(_HeadAsGet)
-    app.add_middleware(Guard, settings=server, limits=limits, refused=serving.metrics.refused)
+    app.add_middleware(Guard, settings=server, limits=limits, on_refused=serving.metrics.count_refused)
     if server.cors_origin:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=server.cors_origin,
             allow_methods=["GET", "POST"],
-            allow_headers=["*"],  # what an allowed origin's client asks for: OpenAI's has a dozen of its own
+            allow_headers=["*"],  # clients send headers of their own: OpenAI's client sends a dozen
             expose_headers=["Retry-After", "x-should-retry"],
         )
     app.add_middleware(page.SafeHeaders)
-    app.add_middleware(RequestLog, asks=costs)
+    app.add_middleware(RequestLog, is_question=is_question_path)
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Serving]]:
-    """Open what the first question will need, meanwhile; and close it all at the end.
+    """Open in the background what the first question needs, and close everything at shutdown.
 
-    What is yielded reaches `protocol`.
+    The yielded state is passed to `LimitedProtocol`.
     """
     serving: Serving = app.state.serving
     warming = asyncio.create_task(_warm(serving))
@@ -85,21 +85,21 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Serving]]:
     finally:
         warming.cancel()
         await asyncio.gather(warming, return_exceptions=True)
-        # Closing waits for threads that wait for a store or for vectors: they end with the process.
+        # Closing waits for threads, which may be waiting for a store or for vectors; they end with the process.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_WITHIN_S):
-                await serving.library.aclose()
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await serving.resources.aclose()
         if serving.peers is not None:
             serving.peers.close()
-        for handler in log.handlers:  # a signal may end the process as soon as this is over
+        for handler in log.handlers:  # a signal may end the process as soon as this function returns
             handler.flush()
 
 
 async def _warm(serving: Serving) -> None:
-    """Open what the first question will need, and hold on to the server's own collection until cancelled."""
-    # A store that is not there yet is no reason not to serve: it may be by the first question.
+    """Open what the first question needs, and keep the server's own collection open until cancelled."""
+    # The server starts even if the store does not exist yet: it may exist by the first question.
     with contextlib.suppress(StreamragError):
-        async with serving.library.retriever(serving.settings) as retriever:
+        async with serving.resources.retriever(serving.settings) as retriever:
             with contextlib.suppress(StreamragError):
                 await retriever.in_thread(
                     lambda end: retriever.retrieve("warm up", limit=1, min_score=0.0, cancellation=end)
@@ -110,19 +110,19 @@ async def _warm(serving: Serving) -> None:
 
 
 class _HeadAsGet:
-    """Middleware: HEAD for every GET that asks no question. The server sends no body for it, whatever it is given."""
+    """Middleware: handles HEAD like GET on routes that ask no question. uvicorn sends no body for HEAD."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "HEAD" and not costs(scope["path"]):
+        if scope["type"] == "http" and scope["method"] == "HEAD" and not is_question_path(scope["path"]):
             scope = {**scope, "method": "GET"}
         await self._app(scope, receive, send)
 
 
 async def _expected(request: Request, error: StreamragError) -> Response:
-    entry_of(request.scope).fail(error)
+    entry_of(request.scope).record_error(error)
     is_no_such_model = isinstance(error, UsageError) and error.code == "no_such_model"
     return reply_to(error, request.url.path, status=404 if is_no_such_model else None)
 
@@ -130,19 +130,19 @@ async def _expected(request: Request, error: StreamragError) -> Response:
 async def _refused(request: Request, refused: RefusedError) -> Response:
     entry_of(request.scope).outcome = refused.code
     serving: Serving = request.app.state.serving
-    serving.metrics.refused(refused.code)
+    serving.metrics.count_refused(refused.code)
     return refused.reply(request.url.path)
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
-    return await _refused(request, invalid(request.url.path, error.errors()))
+    return await _refused(request, invalid_request(request.url.path, error.errors()))
 
 
 async def _http(request: Request, error: HTTPException) -> Response:
-    return await _refused(request, refused_by_framework(request.url.path, error.status_code, str(error.detail)))
+    return await _refused(request, http_exception_refusal(request.url.path, error.status_code, str(error.detail)))
 
 
 async def _bug(request: Request, _: Exception) -> Response:
-    """The server writes the traceback; the client is not shown it."""
+    """The reply to an unexpected exception; its traceback goes only to the log."""
     entry_of(request.scope).outcome = "internal_error"
     return reply_to(StreamragError("a bug", code="internal_error"), request.url.path)

@@ -1,7 +1,7 @@
-"""Checks the key of a request, and stops guessing: after some wrong keys an address has to wait.
+"""Checks the key of a request and limits guessing: after several wrong keys an address has to wait.
 
-A key that was accepted from an address before goes on working there: somebody who guesses from the same address,
-such as another client of a proxy that was not named, locks nobody out who is at work.
+A key that was accepted from an address before keeps working from there. Otherwise a client that guesses could lock out
+others with the same address, such as clients of a proxy that is not listed as trusted.
 """
 
 import base64
@@ -17,8 +17,8 @@ from streamrag_cli.server.rates import Rates
 from streamrag_cli.server.replies import RefusedError
 from streamrag_cli.server_keys import ServerKey
 
-REFUSED_KEYS: Final = "10/minute"
-_REMEMBERED: Final = 10_000
+WRONG_KEY_RATE: Final = "10/minute"
+_MAX_REMEMBERED: Final = 10_000
 
 
 class KeyRing:
@@ -26,35 +26,35 @@ class KeyRing:
 
     def __init__(self, keys: Sequence[ServerKey]) -> None:
         self._digests = [(each.name, _digest(each.key)) for each in keys]
-        self._failures = Rates(REFUSED_KEYS)
+        self._failures = Rates(WRONG_KEY_RATE)
         self._accepted: dict[tuple[str, str], None] = {}
 
     def name_of(self, presented: str | None, client: str) -> str:
-        """The name of the key that `client`, a group of addresses, presents.
+        """The name of the key `presented` by `client`, a group of addresses.
 
         Raises RefusedError: `key_missing`, `key_refused`, `too_many_refused_keys`.
         """
         if presented is None:
             hint = 'curl -H "Authorization: Bearer $STREAMRAG_SERVER_KEY" URL'
-            raise RefusedError(401, "a key is needed", code="key_missing", hint=hint)
+            raise RefusedError(401, "a key is required", code="key_missing", hint=hint)
         name = self._matching(presented)
         wait_s = self._failures.wait_s(client)
         if wait_s is not None and (name is None or (client, name) not in self._accepted):
             raise RefusedError(
                 429,
-                "too many wrong keys came from this address",
+                "too many wrong keys from this address",
                 code="too_many_refused_keys",
-                hint="wait as long as Retry-After says",
+                hint="wait for the time in Retry-After",
                 retry_after_s=wait_s,
             )
         if name is None:
             self._failures.hit(client)
-            raise RefusedError(401, "that is not the key", code="key_refused", hint="see STREAMRAG_SERVER_KEY")
+            raise RefusedError(401, "the key is wrong", code="key_refused", hint="see STREAMRAG_SERVER_KEY")
         self._remember(client, name)
         return name
 
     def _matching(self, presented: str) -> str | None:
-        """Takes the same time whichever key it is, or none."""
+        """The name of the matching key. Takes the same time for every key, to resist timing attacks."""
         digest = _digest(presented)
         matching = [name for name, known in self._digests if hmac.compare_digest(digest, known)]
         return matching[0] if matching else None
@@ -62,12 +62,12 @@ class KeyRing:
     def _remember(self, client: str, name: str) -> None:
         self._accepted.pop((client, name), None)
         self._accepted[client, name] = None
-        if len(self._accepted) > _REMEMBERED:
+        if len(self._accepted) > _MAX_REMEMBERED:
             del self._accepted[next(iter(self._accepted))]
 
 
 def presented_key(headers: Headers) -> str | None:
-    """The key of `Authorization: Bearer KEY`, or the password of `Basic`, which a browser asks its user for."""
+    """The key of `Authorization: Bearer KEY`, or the password of `Basic`, which browsers support."""
     scheme, _, value = headers.get("authorization", "").partition(" ")
     match scheme.lower():
         case "bearer":
@@ -82,5 +82,5 @@ def presented_key(headers: Headers) -> str | None:
 
 
 def _digest(key: str) -> bytes:
-    """Digests have one length, so the time to compare them says nothing about a key's own."""
+    """Digests have equal length, so the time to compare them does not reveal the length of a key."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()

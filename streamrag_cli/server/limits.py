@@ -1,4 +1,4 @@
-"""How long and how much a client may take, in one place; `docs/serving.md` lists them."""
+"""Limits on the time and size of requests and replies; documented in `docs/serving.md`."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 class Limits:
     """Times in seconds, sizes in bytes.
 
-    `ping_s` of silence are broken by a comment, since proxies close what is silent for 60 s. A client that takes
-    nothing for `send_stall_s` while bytes wait for it is dropped; so is one whose request is not complete in time.
+    A stream that is idle for `ping_s` gets a comment, because proxies close connections that are idle for 60 s.
+    A client that reads nothing for `send_stall_s` while bytes are waiting is disconnected, as is one that sends too
+    slowly.
     """
 
     ping_s: float = 15.0

@@ -1,4 +1,4 @@
-"""What `/metrics` tells, in Prometheus's words."""
+"""Metrics of the server, in the Prometheus format."""
 
 import os
 import time
@@ -16,7 +16,7 @@ _BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3, 6, 12
 
 
 class Metrics:
-    """Counts what passes. Each server has its own; the workers of one server add theirs up when they are asked."""
+    """The metrics of one server process. With several workers, `render` adds up those of all."""
 
     content_type: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -25,27 +25,27 @@ class Metrics:
         counter = partial(Counter, registry=self._registry)
         histogram = partial(Histogram, registry=self._registry, buckets=_BUCKETS_S)
         gauge = partial(Gauge, registry=self._registry, multiprocess_mode="livesum")
-        since = "From a question accepted to"
-        self._questions = counter("streamrag_questions", "Questions accepted.")
-        self._errors = counter("streamrag_errors", "Answers that ended in an error.", ["code"])
-        self._refused = counter("streamrag_refused", "Requests refused before anything was looked up.", ["code"])
-        self._left = counter("streamrag_abandoned", "Answers whose reader went away before the end.")
+        since = "From accepting a question to"
+        self._questions = counter("streamrag_questions", "Accepted questions.")
+        self._errors = counter("streamrag_errors", "Answers that ended with an error.", ["code"])
+        self._refused = counter("streamrag_refused", "Requests refused before any search.", ["code"])
+        self._abandoned = counter("streamrag_abandoned", "Answers whose client disconnected before the end.")
         self._retrieval = histogram("streamrag_retrieval_seconds", f"{since} its sources.")
         self._first_token = histogram("streamrag_first_token_seconds", f"{since} the first piece of its answer.")
-        self._open = gauge("streamrag_open_streams", "Answers being written.")
+        self._open = gauge("streamrag_open_streams", "Answers in progress.")
 
     def render(self) -> bytes:
         registry = self._registry
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # as in a worker; prometheus_client then counts in files there
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # set in a worker; the values are then in files there
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
 
-    def refused(self, code: str) -> None:
+    def count_refused(self, code: str) -> None:
         self._refused.labels(code).inc()
 
-    async def observed(self, events: AsyncGenerator[AskEvent, None]) -> AsyncGenerator[AskEvent, None]:
-        """The same events, noted in passing."""
+    async def counted(self, events: AsyncGenerator[AskEvent, None]) -> AsyncGenerator[AskEvent, None]:
+        """Pass on `events` and count them."""
         self._questions.inc()
         self._open.inc()
         accepted_at = time.perf_counter()
@@ -71,4 +71,4 @@ class Metrics:
         finally:
             self._open.dec()
             if not ended:
-                self._left.inc()
+                self._abandoned.inc()

@@ -1,8 +1,8 @@
-"""`/v1/chat/completions` and `/v1/models`: the documents as a model that any OpenAI client can talk to.
+"""`/v1/chat/completions` and `/v1/models`: an API that OpenAI's clients can use to ask the documents.
 
-The model `streamrag` is the collection that the server was started with, `streamrag/NAME` is another. The last
-message of the user is the question; the messages before it go to the model as they are. Sources and citations are an
-extra field, `sources` and `citations`, of the first and the last chunk, or of the whole reply.
+The model `streamrag` is the server's default collection, `streamrag/NAME` is another. The last user message is the
+question; the other messages are passed to the model unchanged. `sources` and `citations` are extra fields of the first
+and the last chunk, or of the whole reply.
 """
 
 import asyncio
@@ -22,32 +22,32 @@ router = APIRouter(prefix=OPENAI_PREFIX, tags=["openai"])
 
 @router.get("/models", response_class=JsonReply)
 async def models(request: Request) -> JsonReply:
-    """One model for each collection that is served."""
+    """List one model for each served collection."""
     listed = [_model(name) for name in await _names(request)]
     return JsonReply({"object": "list", "data": listed})
 
 
 @router.get("/models/{name:path}", response_class=JsonReply)
 async def model(request: Request, name: str) -> JsonReply:
-    """One of them; its name may hold a slash."""
+    """One model; its name may contain a slash."""
     if name not in await _names(request):
         raise _no_such_model(name)
     return JsonReply(_model(name))
 
 
 @router.post("/chat/completions", response_class=JsonReply)
-async def chat_completions(request: Request, asked: ChatRequest) -> Response:
-    """Answer the last message from the documents; `stream` as in OpenAI's API."""
+async def chat_completions(request: Request, chat: ChatRequest) -> Response:
+    """Answer the last user message from the documents; `stream` works as in OpenAI's API."""
     serving: Serving = request.app.state.serving
-    question = asked.question()
-    settings = settings_of(request, QueryParameters(collection=_collection(asked.model)))
-    completion = Completion(asked)
-    if asked.stream:
+    question = chat.question()
+    settings = settings_of(request, QueryParameters(collection=_collection(chat.model)))
+    completion = Completion(chat)
+    if chat.stream:
         return serving.stream(request, question, settings, completion.encoder())
     events = serving.events(request, question, settings)
-    whole = serving.streams.whole(lambda: completion.whole(events))
+    whole = serving.streams.run_whole(lambda: completion.whole(events))
     reply = await while_connected(request.receive, whole)
-    return reply if reply is not None else Response(status_code=204)  # nobody is there to read it
+    return reply if reply is not None else Response(status_code=204)  # the client has disconnected
 
 
 async def _names(request: Request) -> list[str]:
@@ -68,4 +68,4 @@ def _collection(model: str) -> str | None:
 
 
 def _no_such_model(name: str) -> UsageError:
-    return UsageError(f"no model {name!r}", code="no_such_model", hint=f"models are {MODEL} and {MODEL}/COLLECTION")
+    return UsageError(f"unknown model {name!r}", code="no_such_model", hint=f"use {MODEL} or {MODEL}/COLLECTION")

@@ -1,4 +1,4 @@
-"""The events of an answer as a completion of OpenAI's API: as chunks, or whole."""
+"""Encodes the events of an answer as a chat completion of OpenAI's API, in chunks or whole."""
 
 import secrets
 import time
@@ -18,28 +18,28 @@ from streamrag_cli.server.replies import OPENAI_PREFIX, JsonReply, openai_error,
 from streamrag_cli.server.streaming import Encoder
 
 _END: Final = b"data: [DONE]\n\n"
-_NONE_USED: Final = Usage(input_tokens=0, output_tokens=0, total_tokens=0)
+_NO_USAGE: Final = Usage(input_tokens=0, output_tokens=0, total_tokens=0)
 
 
 class Completion:
-    """One reply of the API: its id, and its words for events.
+    """One reply of the API.
 
-    That nothing in the documents is relevant is an answer, too: a front end shows an error as a failure of the server,
-    and takes a 404 for a model that does not exist.
+    "Nothing relevant" is sent as an answer, not as an error: front ends would show an error as a failure of the server
+    and interpret a 404 as a model that does not exist.
     """
 
-    def __init__(self, asked: ChatRequest) -> None:
-        self._options: Final = sorted(asked.options)
-        self._with_usage: Final = asked.wants_usage
+    def __init__(self, chat: ChatRequest) -> None:
+        self._options: Final = sorted(chat.options)
+        self._with_usage: Final = chat.wants_usage
         self._head: Final = {
             "id": f"chatcmpl-{secrets.token_hex(12)}",
             "created": int(time.time()),
-            "model": asked.model,
+            "model": chat.model,
         }
 
     def encoder(self) -> Encoder:
-        """Events as chunks of a completion."""
-        cited: dict[str, object] = {}
+        """An encoder of events as chunks of a completion."""
+        citations: dict[str, object] = {}
 
         def as_bytes(event: AskEvent) -> bytes:
             match event:
@@ -48,13 +48,13 @@ class Completion:
                 case Token():
                     return self._chunk({"content": event.text})
                 case Citations():
-                    cited["citations"] = to_mapping(event)["citations"]
+                    citations["citations"] = to_mapping(event)["citations"]
                     return b""
                 case Done():
-                    return self._last(event.finish_reason, _used(event), **cited)
+                    return self._last(event.finish_reason, _used(event), **citations)
                 case Error(code="nothing_relevant"):
                     answer = self._chunk({"content": NOT_IN_DOCUMENTS})
-                    return self._first([]) + answer + self._last("stop", _NONE_USED, citations=[])
+                    return self._first([]) + answer + self._last("stop", _NO_USAGE, citations=[])
                 case Error():
                     return _event(self._error(event)) + _END
                 case _:
@@ -63,7 +63,7 @@ class Completion:
         return as_bytes
 
     async def whole(self, events: AsyncGenerator[AskEvent, None]) -> JsonReply:
-        """The reply as one object, when all of it is there."""
+        """The complete reply as one object."""
         answer: list[str] = []
         extra: dict[str, object] = {"sources": [], "citations": []}
         async with aclosing(events):
@@ -80,12 +80,12 @@ class Completion:
                     case Done():
                         return self._object("".join(answer), event.finish_reason, _used(event), extra)
                     case Error(code="nothing_relevant"):
-                        return self._object(NOT_IN_DOCUMENTS, "stop", _NONE_USED, extra)
+                        return self._object(NOT_IN_DOCUMENTS, "stop", _NO_USAGE, extra)
                     case Error():
                         return reply_to_event(self._explained(event), OPENAI_PREFIX)
                     case _:
                         pass
-        raise AssertionError("a stream of events has an end")
+        raise AssertionError("the stream of events has no end")
 
     def _object(self, answer: str, finish_reason: str, usage: Usage | None, extra: dict[str, object]) -> JsonReply:
         message = {"role": "assistant", "content": answer}
@@ -110,19 +110,19 @@ class Completion:
         return _event({**head, "choices": [choice], **usage, **extra})
 
     def _error(self, error: Error) -> dict[str, Any]:
-        said = self._explained(error)
-        return openai_error(said.message, said.code, said.hint, status=http_status_of(said.code, said.exit_code))
+        shown = self._explained(error)
+        return openai_error(shown.message, shown.code, shown.hint, status=http_status_of(shown.code, shown.exit_code))
 
     def _explained(self, error: Error) -> Error:
-        """A refusal may be due to what this request asks for: the words of the model's server are not for visitors."""
+        """The error, with a hint at the options of this request if they may be why the model server refused it."""
         if error.code != "request_refused" or not self._options:
             return error
-        return replace(error, hint=f"it may not support what this request sets: {', '.join(self._options)}")
+        return replace(error, hint=f"the model may not support these options: {', '.join(self._options)}")
 
 
 def _used(done: Done) -> Usage | None:
-    """Quotes cost no tokens; what a server does not count is not known."""
-    return done.usage or (_NONE_USED if done.model == QUOTING_MODEL else None)
+    """The usage to report: 0 for quotes, which use no model; None if the model server does not report it."""
+    return done.usage or (_NO_USAGE if done.model == QUOTING_MODEL else None)
 
 
 def _usage(usage: Usage | None) -> dict[str, int] | None:

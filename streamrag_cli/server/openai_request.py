@@ -1,4 +1,4 @@
-"""What a client of OpenAI's API asks for, and what of it is refused because nothing here does it."""
+"""Chat requests of OpenAI's API: parsing, and refusing unsupported options."""
 
 import time
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class Message(BaseModel):
 
     @property
     def kinds(self) -> set[str]:
-        """The types of its parts."""
+        """The types of the message's parts."""
         return {part.type for part in self.content} if isinstance(self.content, list) else {"text"}
 
 
@@ -51,7 +51,7 @@ class StreamOptions(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """OpenAI's request. What a model is to do while it writes is passed on; what is not here is ignored."""
+    """A request of OpenAI's API. Sampling options are passed on to the model; fields not listed here are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -84,30 +84,30 @@ class ChatRequest(BaseModel):
 
     @property
     def options(self) -> dict[str, object]:
-        """What is passed on to the model's server, in its own words."""
-        given = {name: getattr(self, name) for name in _PASSED_ON}
-        return {name: value for name, value in given.items() if value not in (None, [], "")}
+        """The options to pass on to the model server, under their OpenAI names."""
+        options = {name: getattr(self, name) for name in _PASSED_ON}
+        return {name: value for name, value in options.items() if value not in (None, [], "")}
 
     def question(self) -> Question:
-        """The last message of the user as the question, accepted now, and the rest as its conversation.
+        """The last user message as the question, accepted now, and the other messages as its conversation.
 
-        Raises RefusedError, status 400, for what cannot be done, and UsageError `bad_request` for text that is none.
+        Raises RefusedError with status 400 for unsupported options, and UsageError `bad_request` for invalid text.
         """
-        self._refuse_what_is_not_done()
+        self._refuse_unsupported_options()
         last = max((n for n, each in enumerate(self.messages) if each.role == "user"), default=None)
         if last is None:
-            raise _refused("there is no message of the role 'user'", param="messages", code="bad_request")
-        asked = self.messages[last]
-        _check_question(asked, param=f"messages.{last}.content")
+            raise _refused("there is no message with the role 'user'", param="messages", code="bad_request")
+        question = self.messages[last]
+        _check_question(question, param=f"messages.{last}.content")
         return Question(
-            text=asked.text,
+            text=question.text,
             accepted_at=time.perf_counter(),
             conversation=_conversation(self.messages),
             options=self.options,
             max_tokens=self.max_completion_tokens or self.max_tokens,
         )
 
-    def _refuse_what_is_not_done(self) -> None:
+    def _refuse_unsupported_options(self) -> None:
         response_format = self.response_format or {"type": "text"}
         kind = response_format.get("type") if isinstance(response_format, dict) else response_format
         unsupported = {
@@ -122,47 +122,45 @@ class ChatRequest(BaseModel):
             "modalities": self.modalities not in (None, [], ["text"]),
             "audio": bool(self.audio),
         }
-        for param, is_given in unsupported.items():
-            if is_given:
-                message = f"{param}: {_INSTEAD.get(param, 'this is not supported')}"
+        for param, is_set in unsupported.items():
+            if is_set:
+                message = f"{param}: {_REASONS.get(param, 'not supported')}"
                 raise _refused(message, param=param, hint=f"leave out {param}")
 
 
-_INSTEAD: Final = {
-    "n": "there is one answer to a question, so only 1 is supported",
-    "response_format": "answers are text with citations, so only the type 'text' is supported",
+_REASONS: Final = {
+    "n": "only one answer per question is supported",
+    "response_format": "only the type 'text' is supported, because answers are text with citations",
     "modalities": "only text is supported",
     "audio": "only text is supported",
 }
 
 
-def _check_question(asked: Message, *, param: str) -> None:
-    if "input_audio" in asked.kinds:
+def _check_question(message: Message, *, param: str) -> None:
+    if "input_audio" in message.kinds:
         raise _refused("audio is not supported", param=param, hint="send the question as text")
-    if not asked.text.strip():
-        other = asked.kinds - {"text"}
-        message = (
-            "the last message of the user has no text, and nothing else is read" if other else "the question is empty"
-        )
-        raise _refused(message, param=param, code="empty_question")
-    if len(asked.text) > MAX_QUESTION_CHARS:
-        message = f"the last message of the user has more than {MAX_QUESTION_CHARS} characters"
-        raise _refused(message, param=param, code="question_too_long", hint="send a shorter message")
+    if not message.text.strip():
+        has_other_parts = bool(message.kinds - {"text"})
+        reason = "the last user message has no text" if has_other_parts else "the question is empty"
+        raise _refused(reason, param=param, code="empty_question")
+    if len(message.text) > MAX_QUESTION_CHARS:
+        reason = f"the last user message has more than {MAX_QUESTION_CHARS} characters"
+        raise _refused(reason, param=param, code="question_too_long", hint="send a shorter message")
 
 
 def _conversation(messages: Sequence[Message]) -> tuple[ChatMessage, ...]:
-    found: list[ChatMessage] = []
+    conversation: list[ChatMessage] = []
     for n, message in enumerate(messages):
         check_text(message.text)
         role = _ROLES.get(message.role)
         if role is None:
             roles = ", ".join(_ROLES)
             raise _refused(
-                "messages of this role are not supported", param=f"messages.{n}.role", hint=f"the roles are {roles}"
+                "messages with this role are not supported", param=f"messages.{n}.role", hint=f"use one of: {roles}"
             )
         if message.text.strip():
-            found.append(ChatMessage(role=role, text=message.text))  # type: ignore[arg-type]
-    return tuple(found)
+            conversation.append(ChatMessage(role=role, text=message.text))  # type: ignore[arg-type]
+    return tuple(conversation)
 
 
 def _refused(

@@ -1,4 +1,4 @@
-"""What those who run a server ask it: is it alive, can it answer, how is it doing, what is in the store."""
+"""Routes for operators: liveness, readiness, metrics, collections."""
 
 from functools import partial
 
@@ -20,22 +20,22 @@ router = APIRouter(tags=["operations"])
 
 @router.get("/healthz", response_class=JsonReply)
 async def alive() -> JsonReply:
-    """The process answers. The one route that never needs a key."""
+    """Liveness: the process is running. The only route that never needs a key."""
     return JsonReply({"status": "ok"})
 
 
 @router.get("/readyz", response_class=JsonReply)
 async def ready(request: Request) -> JsonReply:
-    """The collection is open and a question can be answered; 503 says why not."""
+    """Readiness: a question can be answered; otherwise 503 with the reason."""
     serving: Serving = request.app.state.serving
     try:
-        if not has_spare_descriptors():  # what is open already would still answer, but not the next question
+        if not has_spare_descriptors():  # open answers would continue, but the next question would fail
             raise too_many_open_files()
-        async with serving.library.retriever(serving.settings) as retriever:
-            # Not in a thread of the questions, which may all be taken.
-            counts, embedding = await run_in_new_thread(partial(_look_into, retriever.reader))
+        async with serving.resources.retriever(serving.settings) as retriever:
+            # A new thread: those for questions may all be busy.
+            counts, embedding = await run_in_new_thread(partial(_counts, retriever.reader))
     except StreamragError as error:
-        entry_of(request.scope).fail(error)
+        entry_of(request.scope).record_error(error)
         collection = serving.settings.collection
         error.hint = with_target_flags(
             error.hint, collection="" if collection == defaults()["collection"] else collection
@@ -53,7 +53,7 @@ async def ready(request: Request) -> JsonReply:
     )
 
 
-def _look_into(reader: Reader) -> tuple[Counts, str]:
+def _counts(reader: Reader) -> tuple[Counts, str]:
     with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S)):
         count_chunks(reader)
         return reader.counts(), reader.embedding
@@ -61,13 +61,13 @@ def _look_into(reader: Reader) -> tuple[Counts, str]:
 
 @router.get("/metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
-    """For Prometheus: first-token and retrieval times, open streams, errors by code."""
+    """Metrics for Prometheus: first-token and retrieval times, open streams, errors by code."""
     serving: Serving = request.app.state.serving
     return Response(serving.metrics.render(), headers={"Content-Type": serving.metrics.content_type})
 
 
 @router.get("/collections", response_class=JsonReply)
 def list_collections(request: Request) -> JsonReply:
-    """The collections that may be asked, and the one that is asked if a request names none."""
+    """The collections that clients may use, and the default collection."""
     serving: Serving = request.app.state.serving
     return JsonReply({"collections": serving.collections(), "default": serving.settings.collection})

@@ -1,4 +1,4 @@
-"""Under which name a server may be called, and for which pages a browser may ask it."""
+"""Checks of `Host` and `Origin`: names under which the server may be used, and pages that may use it."""
 
 import ipaddress
 import re
@@ -14,7 +14,7 @@ from streamrag_cli.settings import ServerSettings
 _PORTS: Final = {"http": 80, "https": 443}
 _ALLOW_ORIGIN: Final = "streamrag serve --cors-origin ORIGIN"
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]@/?#\\:\s]+)(?::([0-9]{1,5}))?", flags=re.IGNORECASE)
-_LOADED_BY_A_PAGE: Final = ("image/", "video/", "audio/", "font/", "text/css")
+_PAGE_RESOURCE_TYPES: Final = ("image/", "video/", "audio/", "font/", "text/css")
 
 
 def is_loopback(host: str) -> bool:
@@ -22,9 +22,12 @@ def is_loopback(host: str) -> bool:
 
 
 def check_host(headers: Headers, settings: ServerSettings) -> None:
-    """Against DNS rebinding: a page cannot have a browser send a name that is not its own."""
+    """Protects against DNS rebinding: a browser always sends the host name of the page's own URL.
+
+    Raises RefusedError: `bad_request`, `unknown_host`.
+    """
     hosts = headers.getlist("host")
-    if len(hosts) > 1:  # a proxy may go by another one than we do
+    if len(hosts) > 1:  # a proxy and this server could read different ones
         raise RefusedError(
             400,
             "there is more than one Host header",
@@ -36,35 +39,37 @@ def check_host(headers: Headers, settings: ServerSettings) -> None:
         return
     raise RefusedError(
         421,
-        "this server does not answer to that name",
+        "this host name is not allowed",
         code="unknown_host",
         hint="streamrag serve --allow-host NAME",
     )
 
 
-def check_origin(headers: Headers, allowed: Sequence[str], *, costs: bool, is_page: bool) -> None:
-    """Let no page of another site ask through its visitor's browser, which sends what it has of credentials.
+def check_origin(headers: Headers, allowed: Sequence[str], *, is_question: bool, is_page: bool) -> None:
+    """Stop pages of other sites from asking through a visitor's browser, which sends its credentials along.
 
-    `costs` is whether the request makes the server work, `is_page` whether it is for the page that links lead to.
+    `is_page` is true for the web page, which other sites may link to. Raises RefusedError `foreign_origin`.
     """
     host = headers.get("host", "")
     origin = headers.get("origin")
     if origin is not None:
         if origin.lower() not in allowed and not _is_same(origin, host):
-            raise RefusedError(403, "pages of that origin may not ask", code="foreign_origin", hint=_ALLOW_ORIGIN)
+            raise RefusedError(
+                403, "pages of this origin may not use this server", code="foreign_origin", hint=_ALLOW_ORIGIN
+            )
         return
     site = headers.get("sec-fetch-site")
     follows_a_link = is_page and headers.get("sec-fetch-mode") == "navigate"
     if site is not None:
         foreign = site not in {"none", "same-origin"} and not follows_a_link
-    else:  # over plain HTTP to a name a browser sends no Sec-Fetch headers
-        foreign = costs and (_has_foreign_referer(headers, host, allowed) or _is_for_showing(headers))
+    else:  # browsers send no Sec-Fetch headers over plain HTTP to a host name
+        foreign = is_question and (_has_foreign_referer(headers, host, allowed) or _is_for_display(headers))
     if foreign:
-        raise RefusedError(403, "other sites may not ask", code="foreign_origin", hint=_ALLOW_ORIGIN)
+        raise RefusedError(403, "other sites may not use this server", code="foreign_origin", hint=_ALLOW_ORIGIN)
 
 
 def _is_own_address(name: str, bound_to: str) -> bool:
-    """Whether `name` can only mean this server: a page on another name cannot have the browser send it."""
+    """Whether `name` is an address of this server, which no page under another name can make a browser send."""
     if name == "localhost":
         return True
     try:
@@ -76,15 +81,15 @@ def _is_own_address(name: str, bound_to: str) -> bool:
 
 
 def _host_and_port(host: str) -> tuple[str, int | None]:
-    """The two parts of a `Host` header; an empty name if it is anything else, such as one with a user."""
-    found = _HOST.fullmatch(host.strip())
-    if found is None:
+    """The two parts of a `Host` header; an empty name if it is malformed or contains a user."""
+    match = _HOST.fullmatch(host.strip())
+    if match is None:
         return "", None
-    return found[1].strip("[]").lower(), int(found[2]) if found[2] else None
+    return match[1].strip("[]").lower(), int(match[2]) if match[2] else None
 
 
 def _is_same(origin: str, host: str) -> bool:
-    """Whether an origin is the server itself, as its client calls it; who ends TLS in front of us is not known."""
+    """Whether `origin` is this server under the name in `host`. The scheme may differ: a proxy may terminate TLS."""
     try:
         parts = urlsplit(origin)
         origin_port = parts.port
@@ -106,7 +111,7 @@ def _has_foreign_referer(headers: Headers, host: str, allowed: Sequence[str]) ->
     return origin not in allowed and not _is_same(origin, host)
 
 
-def _is_for_showing(headers: Headers) -> bool:
-    """Whether a browser asks in order to show the reply as a page, or as a part of one; programs ask for data."""
+def _is_for_display(headers: Headers) -> bool:
+    """Whether a browser would show the reply as a page or as part of one; programs request data."""
     accept = headers.get("accept", "").lower()
-    return "text/html" in accept or accept.strip().startswith(_LOADED_BY_A_PAGE)
+    return "text/html" in accept or accept.strip().startswith(_PAGE_RESOURCE_TYPES)

@@ -1,4 +1,4 @@
-"""The web page and what it is made of; nothing in it comes from elsewhere, and nothing else may be loaded."""
+"""The web page and its static files. The Content-Security-Policy forbids loading anything from other servers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,12 +32,12 @@ _HEADERS: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",  # of whatever does not say otherwise: it was made of documents, for one client
+    "Cache-Control": "no-store",  # the default: replies contain documents and are for one client
 }
 
 
 class SafeHeaders:
-    """Middleware that says with every response what a browser may do with it: little."""
+    """Middleware that adds security headers to every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -60,7 +60,7 @@ async def _page(_: object) -> FileResponse:
 class _Files(StaticFiles):
     def file_response(self, *args: object, **options: object) -> object:  # type: ignore[override]
         response = super().file_response(*args, **options)  # type: ignore[arg-type]
-        response.headers["Cache-Control"] = "no-cache"  # asked for again, answered with 304: an update shows at once
+        response.headers["Cache-Control"] = "no-cache"  # browsers revalidate (304), so an update shows immediately
         return response
 
 

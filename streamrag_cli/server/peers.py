@@ -1,10 +1,10 @@
-"""Which user of this machine is at the other end of a TCP connection, as the kernel says.
+"""Finds the local user at the other end of a TCP connection.
 
-Linux knows the owner of every socket. The other end of a connection within this machine is a socket too, with our two
-addresses the other way round. One that is not in our table belongs to another machine or network namespace.
+Linux knows the owner of every socket. The other end of a connection within this machine is also a socket, with the two
+addresses swapped. If it is not in our table, it belongs to another machine or network namespace.
 
-A socket that its process has closed has no owner any more, and the kernel then says 0, which is root's number. Its
-inode is 0 as well, so only sockets with an inode count.
+For a socket that its process has closed, the kernel reports the owner 0, which is also root's ID. The inode of such a
+socket is 0 as well, so sockets without an inode are ignored.
 """
 
 import ipaddress
@@ -27,20 +27,20 @@ _LISTEN: Final = 10
 _HEADER: Final = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
 _QUERY: Final = struct.Struct("=BBBxI")  # inet_diag_req_v2: family, protocol, extensions, states; an id follows
 _ID: Final = struct.Struct("!HH16s16s12s")  # inet_diag_sockid: ports and addresses, interface and cookie
-_FOUND: Final = struct.Struct("=BB2x")  # inet_diag_msg: family, state; an id follows, then the rest
+_MESSAGE: Final = struct.Struct("=BB2x")  # inet_diag_msg: family, state; an id follows, then the rest
 _REST: Final = struct.Struct("=5I")  # expires, queues, uid, inode
 _NO_COOKIE: Final = b"\0" * 4 + b"\xff" * 8
 
 
-def known() -> bool:
-    """Whether this system tells who owns a connection."""
+def is_supported() -> bool:
+    """Whether this system reports the owner of a connection."""
     return Path(_TABLES[4][0]).exists()
 
 
 class Peers:
-    """Looks up owners. One for each process; for one thread. Opens nothing before the first question.
+    """Looks up the owners of connections. Not thread-safe; opens nothing before the first lookup.
 
-    With `ask_kernel` the kernel is asked for the one socket, if it takes such questions; otherwise its tables are read.
+    With `ask_kernel` it queries the kernel for a single socket if that is supported; otherwise it reads `/proc/net`.
     """
 
     def __init__(self, *, ask_kernel: bool = True) -> None:
@@ -48,13 +48,13 @@ class Peers:
         self._to_open = ask_kernel
 
     def uid_of(self, peer: Address, ours: Address) -> int | None:
-        """The user id that owns the socket at `peer` connected to our socket at `ours`; None if it is not known.
+        """The user ID that owns the socket at `peer` connected to our socket at `ours`; None if unknown.
 
-        Takes 50 us, or 10 ms and more where the kernel takes no question for a single socket and its tables are read.
+        Takes 50 us, or 10 ms and more if `/proc/net` has to be read.
         """
         self._open()
         ends = _plain(peer), _plain(ours)
-        for _ in range(2):  # the other end may be a moment late
+        for _ in range(2):  # the other end may not be listed yet
             uid = _from_tables(*ends) if self._netlink is None else self._ask_kernel(self._netlink, *ends)
             if uid is not None:
                 return uid
@@ -73,7 +73,7 @@ class Peers:
                 self.close()
 
     def _answers(self) -> bool:
-        """Whether the kernel knows a connection of our own: without its part for TCP it denies every one."""
+        """Whether the kernel finds a connection of our own: without its TCP diagnostics module it finds none."""
         try:
             with (
                 socket.create_server(("127.0.0.1", 0)) as server,
@@ -93,13 +93,13 @@ class Peers:
             netlink.send(header + body)
             reply = netlink.recv(4096)
         except OSError:
-            self.close()  # a late reply would be taken for the one to the next question
+            self.close()  # a late reply would be mistaken for the reply to the next query
             return None
         if _HEADER.unpack_from(reply)[1] != _SOCK_DIAG_BY_FAMILY:
             return None
-        _, state = _FOUND.unpack_from(reply, _HEADER.size)
-        ports = _ID.unpack_from(reply, _HEADER.size + _FOUND.size)[:2]
-        *_, uid, inode = _REST.unpack_from(reply, _HEADER.size + _FOUND.size + _ID.size)
+        _, state = _MESSAGE.unpack_from(reply, _HEADER.size)
+        ports = _ID.unpack_from(reply, _HEADER.size + _MESSAGE.size)[:2]
+        *_, uid, inode = _REST.unpack_from(reply, _HEADER.size + _MESSAGE.size + _ID.size)
         return uid if inode and state != _LISTEN and ports == (peer[1], ours[1]) else None
 
 
@@ -110,39 +110,39 @@ def _open_netlink() -> socket.socket | None:
         opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG)
     except OSError:
         return None
-    opened.settimeout(0.1)  # the kernel answers within `send`
+    opened.settimeout(0.1)  # the kernel replies during `send`
     return opened
 
 
 def _from_tables(peer: Address, ours: Address) -> int | None:
-    """The same from `/proc/net`, where each line is a socket: its own address, the other one, ..., uid, ..., inode."""
+    """Look up the owner in `/proc/net`: one socket per line: local address, remote address, ..., uid, ..., inode."""
     for path in _TABLES[6 if ":" in peer[0] else 4]:
-        wanted = b" %b %b " % (_in_table(peer, path), _in_table(ours, path))
-        for line in _lines_with(path, wanted):
+        addresses = b" %b %b " % (_in_table(peer, path), _in_table(ours, path))
+        for line in _lines_with(path, addresses):
             columns = line.split()
             if columns[9] != b"0":
                 return int(columns[7])
     return None
 
 
-def _lines_with(path: str, wanted: bytes) -> Iterator[bytes]:
-    """The lines of a large file that hold `wanted`; none if it cannot be read."""
+def _lines_with(path: str, text: bytes) -> Iterator[bytes]:
+    """The lines of a large file that contain `text`; none if it cannot be read."""
     try:
         with Path(path).open("rb", buffering=0) as table:
             rest = b""
             while chunk := table.read(_CHUNK_BYTES):
                 whole, _, rest = (rest + chunk).rpartition(b"\n")
-                at = whole.find(wanted)
+                at = whole.find(text)
                 while at >= 0:
                     end = whole.find(b"\n", at)
                     yield whole[whole.rfind(b"\n", 0, at) + 1 : end if end >= 0 else len(whole)]
-                    at = whole.find(wanted, at + len(wanted))
+                    at = whole.find(text, at + len(text))
     except OSError:
         return
 
 
 def _in_table(address: Address, path: str) -> bytes:
-    """An address as `/proc/net` writes it: words of 32 bits in the machine's own byte order, and the port."""
+    """An address in the format of `/proc/net`: 32-bit words in the machine's byte order, and the port."""
     packed = ipaddress.ip_address(address[0]).packed
     if path.endswith("6") and len(packed) == 4:
         packed = b"\0" * 10 + b"\xff\xff" + packed
@@ -151,7 +151,7 @@ def _in_table(address: Address, path: str) -> bytes:
 
 
 def _plain(address: Address) -> Address:
-    """Host and port alone; an IPv4 address that came as an IPv6 one is made plain."""
+    """The address without a scope ID; an IPv4-mapped IPv6 address becomes an IPv4 address."""
     parsed = ipaddress.ip_address(address[0].partition("%")[0])
     mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
     return str(mapped or parsed), address[1]

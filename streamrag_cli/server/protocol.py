@@ -1,10 +1,9 @@
-"""HTTP on one connection, with what uvicorn has none of: limits on slow requests and on readers that do not read.
+"""The HTTP protocol of one connection: uvicorn's, with limits on slow requests and on clients that do not read.
 
-It is also where open streams hear that the server has been told to stop.
+It also ends open streams when the server shuts down.
 
-Each limit in time is a timer on the connection and ends in cutting it off: a client that keeps one open for nothing is
-not owed an answer, and closing politely would wait for it again. An address or headers that are too long are
-answered, in a way that lets the client read the answer although it is still sending.
+Each time limit is a timer that aborts the connection: a graceful close would wait for the client again. A URL or
+headers that are too long get a reply, which the client can read although it is still sending.
 """
 
 import asyncio
@@ -20,15 +19,15 @@ from streamrag_cli.server.security import PEER_UID
 from streamrag_cli.server.serving import Serving
 
 _DISCARDED_BYTES: Final = 1 << 20
-_TOO_LONG: Final = RefusedError(414, "the address is too long", code="too_long", hint="send the question by POST")
+_TOO_LONG: Final = RefusedError(414, "the URL is too long", code="too_long", hint="send the question by POST")
 _TOO_MANY_PARAMETERS: Final = RefusedError(
-    414, "the address has too many parameters", code="too_long", hint="send each parameter once"
+    414, "the URL has too many parameters", code="too_long", hint="send each parameter once"
 )
 _HEADERS_TOO_LARGE: Final = RefusedError(431, "the headers are too large", code="headers_too_large")
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """One connection; uvicorn makes it."""
+    """One connection; created by uvicorn."""
 
     def __init__(self, *, app_state: dict[str, Any], **options: Any) -> None:
         super().__init__(app_state=app_state, **options)
@@ -47,9 +46,9 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         connection = transport.get_extra_info("socket")
         if connection is not None:
-            # asyncio does so for its own sockets alone; otherwise a reply waits up to 40 ms for an acknowledgement.
+            # asyncio sets this only for its own sockets; without it a reply waits up to 40 ms for an acknowledgement.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # Whoever does not read is noticed, and costs memory, only up to here.
+            # A small buffer: a client that does not read is detected sooner and uses less memory.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.send_buffer_bytes)
         # With a higher mark the last bytes of a reply could wait without a time limit, also on a closed transport.
         transport.set_write_buffer_limits(high=0)
@@ -58,7 +57,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._expect_request(self._limits.headers_s)
 
     def _peer_uid(self, peers: Peers) -> int | None:
-        """Asked while the connection is new: a client that has gone has no user any more."""
+        """The client's user ID. Call this for a new connection: after the client disconnects it is not available."""
         peer, ours = map(self.transport.get_extra_info, ("peername", "sockname"))
         return peers.uid_of(peer[:2], ours[:2]) if peer and ours else None
 
@@ -75,7 +74,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
         super().data_received(data)
         self._limit_idle_time()
-        # A line of which no end has come was handed on to nobody yet.
+        # httptools has not yet reported a header line whose end has not arrived.
         if self._reading_head and self._head_bytes - self._url_bytes() > self._limits.headers_bytes:
             self._refused = self._refused or _HEADERS_TOO_LARGE
         if self._refused is not None and not self.transport.is_closing():
@@ -105,9 +104,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         if self._refused is not None:
             return
-        self.url, _, query = self.url.partition(b"?")  # httptools takes no address above 64 kB apart
+        self.url, _, query = self.url.partition(b"?")  # httptools does not parse a URL above 64 kB
         if query.count(b"&") >= self._limits.query_parameters:
-            self._refused = _TOO_MANY_PARAMETERS  # to take 10,000 apart, and to say what is wrong with each, takes .3 s
+            self._refused = _TOO_MANY_PARAMETERS  # parsing and validating 10,000 takes 0.3 s
             return
         self._expect_request(self._limits.body_s)
         super().on_headers_complete()
@@ -128,7 +127,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._limit_idle_time()
 
     def shutdown(self) -> None:
-        """The server has been told to stop; each connection hears of it."""
+        """Called by uvicorn for each connection when the server shuts down."""
         self._serving.streams.shut_down()
         super().shutdown()
 
@@ -142,15 +141,15 @@ class LimitedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def _url_bytes(self) -> int:
-        return len(getattr(self, "url", b""))  # uvicorn has none before a request begins
+        return len(getattr(self, "url", b""))  # uvicorn sets it when a request begins
 
     def _answer(self, refused: RefusedError) -> None:
-        """Refuse a request whose head is not read to its end.
+        """Refuse a request whose headers have not been read completely.
 
-        To close with bytes unread would reset the connection, and the answer with it: what follows is read for a while.
+        Closing with unread bytes would reset the connection and lose the reply, so some more bytes are discarded first.
         """
         if self.cycle is not None and not self.cycle.response_complete:
-            self.transport.abort()  # it would stand in the middle of another reply
+            self.transport.abort()  # the refusal would end up inside another reply
             return
         reply = refused.reply()
         headers = [*reply.raw_headers, (b"connection", b"close")]
@@ -158,7 +157,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport.write(STATUS_LINE[refused.status] + lines + b"\r\n" + bytes(reply.body))
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._serving.metrics.refused(refused.code)
+        self._serving.metrics.count_refused(refused.code)
         scope = {**self.scope, "path": self.url[:200].partition(b"?")[0].decode("latin-1")}
         scope.setdefault("method", self.parser.get_method().decode("ascii"))
         entry_of(scope).outcome = refused.code

@@ -1,8 +1,8 @@
-"""What a visitor is shown of a failure or a notice: nothing that only whoever runs the server could use or should know.
+"""Removes from errors and notices what clients must not see or cannot use.
 
-Paths, addresses of stores and models and commands for a shell are for the operator, who has them in the log. So the
-words for a failure of the store, the model or the settings come from its class or the table here, never from the event;
-those about the request itself, and notices, are shown as they are unless they hold something of that kind.
+Paths, addresses of stores and model servers, and shell commands are only for the operator, who finds them in the log.
+So messages for failures of the store, the model or the settings come from their class or from the table here, never
+from the event. Messages about the request itself, and notices, are shown unless they contain something of that kind.
 """
 
 import re
@@ -17,31 +17,31 @@ from streamrag_cli.events import QUOTES_ONLY, AskEvent, Error, Notice
 NOT_IN_DOCUMENTS: Final = "The documents do not contain anything about this."
 
 _BY_CODE: Final[Mapping[str, tuple[str, str]]] = {
-    "nothing_relevant": ("nothing in the documents is relevant to the question", "ask in other words"),
+    "nothing_relevant": ("nothing in the documents is relevant to the question", "rephrase the question"),
     "empty_question": ("the question is empty", 'send a question, such as {"query": "How long is the warranty?"}'),
     "question_too_long": ("the question is too long", "ask a shorter question"),
     "nothing_to_quote": ("the sources contain no sentence to quote", "read the sources"),
-    "key_missing": ("the server has no key for the model", ""),
-    "key_refused": ("the model's server refused the key of this server", ""),
-    "no_such_model": ("the model's server does not have the model", ""),
-    "unreachable": ("the model cannot be reached", "try again later"),
-    "rate_limited": ("the model's server limits the rate of requests", "try again later"),
-    "quota_exhausted": ("the quota of the model is used up", ""),
-    "redirected": ("the model's server cannot be used as it is set up", ""),
-    "model_loading": ("the model is still being loaded", "ask again in a moment"),
-    "server_error": ("the model's server failed", "try again later"),
-    "request_refused": ("the model's server refused the request", ""),
+    "key_missing": ("the server has no API key for the model", ""),
+    "key_refused": ("the model server refused the key of this server", ""),
+    "no_such_model": ("the model server does not have the model", ""),
+    "unreachable": ("the model server cannot be reached", "try again later"),
+    "rate_limited": ("the model server is limiting the rate of requests", "try again later"),
+    "quota_exhausted": ("the quota for the model is used up", ""),
+    "redirected": ("the address of the model server is not set up correctly", ""),
+    "model_loading": ("the model is still loading", "ask again in a moment"),
+    "server_error": ("the model server failed", "try again later"),
+    "request_refused": ("the model server refused the request", ""),
     "context_too_long": ("the sources and the conversation are too long for the model", "ask for fewer sources"),
-    "cut_off": ("the model's server ended the answer before it was complete", "ask again"),
-    "stalled": ("the model has been silent for too long", "try again later"),
-    "malformed": ("the model's server sent something that is not an answer", "try again later"),
-    "empty_answer": ("the model gave no answer", "ask in other words"),
+    "cut_off": ("the model server ended the answer before it was complete", "ask again"),
+    "stalled": ("the model server sent nothing for too long", "try again later"),
+    "malformed": ("the model server sent an invalid answer", "try again later"),
+    "empty_answer": ("the model returned no answer", "rephrase the question"),
     "server_shutdown": ("the server is shutting down", "ask again in a moment"),
     "store_missing": ("there is no such collection, or nothing has been added to it yet", ""),
     "store_empty": ("there are no documents yet", ""),
     "store_busy": ("the documents are being changed", "ask again in a moment"),
     "too_many_open_files": ("the server has too many files and connections open", "try again later"),
-    "out_of_memory": ("the server has not enough memory", "try again later"),
+    "out_of_memory": ("the server is out of memory", "try again later"),
 }
 _NOTICES: Final[Mapping[str, str]] = {
     QUOTES_ONLY.code: QUOTES_ONLY.message,
@@ -50,53 +50,53 @@ _NOTICES: Final[Mapping[str, str]] = {
 _HINTS_FOR_REFUSALS: Final[Mapping[str, str]] = {
     "key_missing": "send the key as Authorization: Bearer KEY",
     "key_refused": "send the key of this server as Authorization: Bearer KEY",
-    "unknown_host": "whoever runs this server has to allow the name",
-    "foreign_origin": "whoever runs this server has to allow the origin",
+    "unknown_host": "ask the operator of this server to allow the name",
+    "foreign_origin": "ask the operator of this server to allow the origin",
 }
-_OWN_ADDRESS: Final = re.compile(r"\bGET /(?:collections|openapi\.json|v1/models)\b(?!/)")
+_OWN_ROUTE: Final = re.compile(r"\bGET /(?:collections|openapi\.json|v1/models)\b(?!/)")
 _COMMANDS: Final = "ask|bench|copy|doctor|engine|eval|ingest|search|serve|status"
-_PLACE: Final = re.compile(r"(?<![\w.])~?/\w|\b[A-Za-z]:\\|\w://|\b\d+\.\d+\.\d+\.\d+\b|[\w\]]:\d{2,5}\b|localhost")
+_LOCATION: Final = re.compile(r"(?<![\w.])~?/\w|\b[A-Za-z]:\\|\w://|\b\d+\.\d+\.\d+\.\d+\b|[\w\]]:\d{2,5}\b|localhost")
 _COMMAND: Final = re.compile(
     rf"\bstreamrag (?:{_COMMANDS})\b|\b(?:export|unset|curl|pip|ollama) \S|(?<!\S)--?[a-z]|\b[A-Z]+_[A-Z_]+\b"
 )
 
 
 def is_public(text: str) -> bool:
-    """Whether `text` holds no path, address, command, flag or variable.
+    """Whether `text` contains no path, address, command, flag or variable.
 
-    >>> is_public("no model 'streamrag/laws'"), is_public("cannot read /srv/docs"), is_public("try --min-score 0")
+    >>> is_public("unknown model 'streamrag/laws'"), is_public("cannot read /srv/docs"), is_public("try --min-score 0")
     (True, False, False)
     """
-    text = _OWN_ADDRESS.sub("", text)
-    return not (_PLACE.search(text) or _COMMAND.search(text))
+    text = _OWN_ROUTE.sub("", text)
+    return not (_LOCATION.search(text) or _COMMAND.search(text))
 
 
 def public_error(error: Error, *, for_operator: bool = False) -> Error:
-    """The error as a visitor is shown it; code, exit code and `retryable` stay.
+    """The error as clients are shown it; code, exit code and `retryable` are unchanged.
 
-    On a route `for_operator` the hint may be a command, but not one that names a place.
+    With `for_operator` the hint may be a command, but not one that contains a path or address.
     """
     message, hint = _BY_CODE.get(error.code) or class_of(error.exit_code).for_visitors
     if error.exit_code == ExitCode.USAGE and is_public(error.message):
         message, hint = error.message, error.hint if error.hint and is_public(error.hint) else hint
-    if for_operator and not _PLACE.search(error.hint):
+    if for_operator and not _LOCATION.search(error.hint):
         hint = error.hint
     return replace(error, message=message, hint=hint)
 
 
 def public_notice(notice: Notice) -> Notice:
-    said = _NOTICES.get(notice.code, notice.message)
-    return replace(notice, message=said if is_public(said) else "the server has a note for whoever runs it")
+    message = _NOTICES.get(notice.code, notice.message)
+    return replace(notice, message=message if is_public(message) else "the server has a notice for its operator")
 
 
 def public_refusal(code: str, message: str, hint: str) -> tuple[str, str]:
-    """Message and hint of a request that is refused before anything was looked up."""
+    """The message and hint that a client is shown for a refused request."""
     hint = _HINTS_FOR_REFUSALS.get(code, hint)
     return message if is_public(message) else "the request is refused", hint if is_public(hint) else ""
 
 
 async def public_events(events: AsyncGenerator[AskEvent, None]) -> AsyncGenerator[AskEvent, None]:
-    """The events of an answer as a visitor is shown them."""
+    """The events of an answer as clients are shown them."""
     async with aclosing(events):
         async for event in events:
             match event:

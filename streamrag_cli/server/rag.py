@@ -1,4 +1,4 @@
-"""`/rag/stream` and `/rag/stream-with-sources`: the events of an answer as they happen, and `/search`."""
+"""`/rag/stream` and `/rag/stream-with-sources`, which stream the events of an answer, and `/search`."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -12,7 +12,7 @@ from streamrag_cli.json_objects import hits_object
 from streamrag_cli.server.public import public_error
 from streamrag_cli.server.replies import JsonReply, reply_to_event
 from streamrag_cli.server.request_log import entry_of
-from streamrag_cli.server.requests import AskedInUrl, QueryParameters, merge_parameters, question_of, settings_of
+from streamrag_cli.server.requests import QueryParameters, UrlParameters, merge_parameters, question_of, settings_of
 from streamrag_cli.server.serving import Serving
 from streamrag_cli.server.streaming import Encoder, while_connected
 
@@ -22,58 +22,58 @@ _STREAM: Final[dict[int | str, dict[str, Any]]] = {
         "description": "Events: `id: N` and `data: {json}`. The last one is `done` or `error`.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     },
-    204: {"description": "A browser's own reconnect: the answer is not asked for, and paid, twice."},
+    204: {"description": "The browser has reconnected automatically; the question is not asked, and paid for, again."},
 }
 _Body = Annotated[QueryParameters | None, Body()]
-_LastEventId = Annotated[str | None, Header(description="Sent by a browser that reconnects by itself.")]
+_LastEventId = Annotated[str | None, Header(description="Sent by a browser that reconnects automatically.")]
 
 
 @router.get("/rag/stream", responses=_STREAM, response_class=Response, tags=["rag"])
-async def stream_by_get(request: Request, asked: AskedInUrl, last_event_id: _LastEventId = None) -> Response:
-    """The answer alone, piece by piece."""
-    return _answer(request, asked, last_event_id, with_sources=False)
+async def stream_by_get(request: Request, parameters: UrlParameters, last_event_id: _LastEventId = None) -> Response:
+    """Stream the answer without sources."""
+    return _answer(request, parameters, last_event_id, with_sources=False)
 
 
 @router.post("/rag/stream", responses=_STREAM, response_class=Response, tags=["rag"])
 async def stream_by_post(
-    request: Request, in_url: AskedInUrl, body: _Body = None, last_event_id: _LastEventId = None
+    request: Request, in_url: UrlParameters, body: _Body = None, last_event_id: _LastEventId = None
 ) -> Response:
-    """The answer alone, piece by piece."""
+    """Stream the answer without sources."""
     return _answer(request, merge_parameters(in_url, body), last_event_id, with_sources=False)
 
 
 @router.get("/rag/stream-with-sources", responses=_STREAM, response_class=Response, tags=["rag"])
 async def stream_with_sources_by_get(
-    request: Request, asked: AskedInUrl, last_event_id: _LastEventId = None
+    request: Request, parameters: UrlParameters, last_event_id: _LastEventId = None
 ) -> Response:
-    """The sources, then the answer piece by piece, then its citations."""
-    return _answer(request, asked, last_event_id, with_sources=True)
+    """Stream the sources, then the answer, then its citations."""
+    return _answer(request, parameters, last_event_id, with_sources=True)
 
 
 @router.post("/rag/stream-with-sources", responses=_STREAM, response_class=Response, tags=["rag"])
 async def stream_with_sources_by_post(
-    request: Request, in_url: AskedInUrl, body: _Body = None, last_event_id: _LastEventId = None
+    request: Request, in_url: UrlParameters, body: _Body = None, last_event_id: _LastEventId = None
 ) -> Response:
-    """The sources, then the answer piece by piece, then its citations."""
+    """Stream the sources, then the answer, then its citations."""
     return _answer(request, merge_parameters(in_url, body), last_event_id, with_sources=True)
 
 
 @router.get("/search", tags=["rag"], response_class=JsonReply)
-async def search(request: Request, asked: AskedInUrl) -> Response:
-    """The sources alone; no model is called. What `streamrag search --json` prints."""
+async def search(request: Request, parameters: UrlParameters) -> Response:
+    """Only the sources, without calling a model, in the format of `streamrag search --json`."""
     serving: Serving = request.app.state.serving
-    question = question_of(asked)
-    events = serving.service.search(question, settings_of(request, asked))
+    question = question_of(parameters)
+    events = serving.service.search(question, settings_of(request, parameters))
     match await while_connected(request.receive, _only(events)):
         case Sources(sources=sources):
             return JsonReply(hits_object(sources, query=question.text))
-        case Error(code="nothing_relevant") as nothing:  # an answer, too: a program need not tell it from a failure
-            return JsonReply(hits_object((), query=question.text, error=public_error(nothing)))
+        case Error(code="nothing_relevant") as error:  # status 200: this is a result, not a failure
+            return JsonReply(hits_object((), query=question.text, error=public_error(error)))
         case Error() as error:
-            entry_of(request.scope).fail(error)
+            entry_of(request.scope).record_error(error)
             return reply_to_event(public_error(error), request.url.path)
         case _:
-            return Response(status_code=204)  # nobody is there to read it
+            return Response(status_code=204)  # the client has disconnected
 
 
 async def _only(events: AsyncGenerator[AskEvent, None]) -> AskEvent:
@@ -81,16 +81,18 @@ async def _only(events: AsyncGenerator[AskEvent, None]) -> AskEvent:
         return await anext(events)
 
 
-def _answer(request: Request, asked: QueryParameters, last_event_id: str | None, *, with_sources: bool) -> Response:
+def _answer(
+    request: Request, parameters: QueryParameters, last_event_id: str | None, *, with_sources: bool
+) -> Response:
     if last_event_id is not None:
         return Response(status_code=204)
     serving: Serving = request.app.state.serving
-    question = question_of(asked)
-    return serving.stream(request, question, settings_of(request, asked), encoder(with_sources=with_sources))
+    question = question_of(parameters)
+    return serving.stream(request, question, settings_of(request, parameters), encoder(with_sources=with_sources))
 
 
 def encoder(*, with_sources: bool) -> Encoder:
-    """Events as server-sent events, numbered from 1: the data is the very line that `--jsonl` prints."""
+    """An encoder of events as server-sent events, numbered from 1; the data is the line that `--jsonl` prints."""
     number = 0
 
     def encode(event: AskEvent) -> bytes:

@@ -1,6 +1,6 @@
-"""How often each client may do something within a period, and who counts as one client.
+"""Rate limits per client, and the grouping of addresses into clients.
 
-Times come from a clock that nobody sets: after a step of the system's clock nobody is refused for longer.
+Uses the monotonic clock, so that setting the system clock does not lengthen a wait.
 """
 
 import ipaddress
@@ -14,7 +14,7 @@ _PERIODS_S: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
 class Rates:
-    """At most so many hits for each client in any period of this length, such as `120/minute`."""
+    """A sliding-window rate limit per client, such as `120/minute`."""
 
     def __init__(self, rate: str, clock: Callable[[], float] = time.monotonic) -> None:
         count, _, period = rate.partition("/")
@@ -25,16 +25,16 @@ class Rates:
         self._sweep_at_s = clock() + self._period_s
 
     def hit(self, client: str) -> int | None:
-        """Count one hit. If there were too many, count nothing and return after how many seconds to try again."""
+        """Count one hit. Above the limit, count nothing and return the seconds to wait before trying again."""
         wait_s = self.wait_s(client)
         if wait_s is None:
             self._hits[client].append(self._clock())
         return wait_s
 
     def wait_s(self, client: str) -> int | None:
-        """For how many seconds a client would be refused, at least 1; None if it would not be."""
+        """The seconds for which a client would be refused, at least 1; None if it would be accepted."""
         now_s = self._clock()
-        self._forget(now_s)
+        self._drop_idle(now_s)
         hits = self._hits.get(client)
         if hits is None:
             return None
@@ -44,8 +44,8 @@ class Rates:
             return None
         return max(1, math.ceil(hits[0] + self._period_s - now_s))
 
-    def _forget(self, now_s: float) -> None:
-        """Once in a period, drop the clients that have not been seen for one."""
+    def _drop_idle(self, now_s: float) -> None:
+        """Once per period, drop the clients without a hit in the last period."""
         if now_s < self._sweep_at_s:
             return
         self._sweep_at_s = now_s + self._period_s
@@ -54,7 +54,7 @@ class Rates:
 
 
 def client_group(address: str) -> str:
-    """Addresses that one client can choose among count as one: an IPv6 client has the 2**64 of its network.
+    """The addresses that one client can choose from, as one name: an IPv6 client has the 2**64 of its network.
 
     >>> client_group("2001:db8:1:2:3:4:5:6"), client_group("::ffff:192.0.2.7"), client_group("192.0.2.7")
     ('2001:db8:1:2::/64', '192.0.2.7', '192.0.2.7')

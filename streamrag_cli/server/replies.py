@@ -1,6 +1,6 @@
-"""Failures as HTTP: whether to ask again, and how one is worded. Which status it has its class says.
+"""HTTP replies for failures: body, headers, and whether a client may retry. The status depends on the error class.
 
-Every body is `{"error": message, "code": ..., "hint": ...}`, as an error event has it; below `/v1` it is OpenAI's.
+Every body is `{"error": message, "code": ..., "hint": ...}`, like an error event; under `/v1` it has OpenAI's form.
 """
 
 import math
@@ -17,14 +17,14 @@ from streamrag_cli.server.public import public_error, public_refusal
 from streamrag_cli.text import sanitise_line
 
 OPENAI_PREFIX: Final = "/v1"
-_COST_NOTHING: Final = frozenset({"unreachable", "store_busy", "store_unreachable", "server_shutdown"})
-_LONGEST_WAIT_OF_CLIENTS_S: Final = 60  # OpenAI's clients ignore a longer Retry-After, and ask again at once
+_FREE_OF_COST: Final = frozenset({"unreachable", "store_busy", "store_unreachable", "server_shutdown"})
+_MAX_CLIENT_WAIT_S: Final = 60  # OpenAI's clients ignore a longer Retry-After and retry immediately
 _DO_NOT_RETRY: Final = {"x-should-retry": "false"}
-"""OpenAI's clients ask twice more after a 429 or 5xx, unless they are told not to."""
+"""Stops OpenAI's clients from retrying twice after a 429 or 5xx."""
 
 
 class JsonReply(Response):
-    """JSON as all of streamrag writes it."""
+    """A JSON reply, encoded as everywhere in streamrag."""
 
     media_type = "application/json"
 
@@ -34,7 +34,7 @@ class JsonReply(Response):
 
 @dataclass(eq=False)
 class RefusedError(Exception):
-    """A request that is not answered, before anything was looked up or asked; `param` is the part that is wrong."""
+    """A request refused before any search or model call; `param` is the invalid field."""
 
     status: int
     message: str
@@ -47,11 +47,11 @@ class RefusedError(Exception):
     def headers(self) -> dict[str, str]:
         headers = {"Retry-After": str(self.retry_after_s)} if self.retry_after_s is not None else {}
         if self.status == 401:
-            headers["WWW-Authenticate"] = 'Basic realm="streamrag", charset="UTF-8"'  # a browser reads no list
+            headers["WWW-Authenticate"] = 'Basic realm="streamrag", charset="UTF-8"'  # browsers parse only one scheme
         return headers
 
     def reply(self, path: str = "") -> JsonReply:
-        """In the words of the API that has this path."""
+        """The reply, in the format of the API at `path`."""
         message, hint = public_refusal(self.code, self.message, self.hint)
         body = _body(path, message, self.code, hint, status=self.status, param=self.param)
         return JsonReply(body, self.status, self.headers)
@@ -60,21 +60,21 @@ class RefusedError(Exception):
 def reply_to(
     error: StreamragError, path: str = "", *, status: int | None = None, for_operator: bool = False
 ) -> JsonReply:
-    """An expected failure, in words for a visitor."""
+    """The reply to an expected failure, reduced to what clients may see."""
     return reply_to_event(public_error(as_event(error), for_operator=for_operator), path, status=status)
 
 
 def reply_to_event(error: Error, path: str = "", *, status: int | None = None) -> JsonReply:
-    """The end of an answer of which nothing was sent; the event is fit to be shown already."""
+    """The reply for an answer that failed before anything was sent. `error` must already be public."""
     status = status or http_status_of(error.code, error.exit_code)
     return JsonReply(_body(path, error.message, error.code, error.hint, status=status), status, _headers(error))
 
 
 def openai_error(message: str, code: str, hint: str, *, status: int, param: str | None = None) -> dict[str, Any]:
-    """A failure in OpenAI's shape, which its clients turn into their own exceptions."""
+    """A failure in OpenAI's format, which its clients convert into their own exceptions."""
     kind = "rate_limit_error" if status == 429 else "invalid_request_error" if status < 500 else "server_error"
-    said = sanitise_line(f"{message}; {hint}" if hint else message)
-    return {"error": {"message": said, "type": kind, "param": param, "code": code}}
+    text = sanitise_line(f"{message}; {hint}" if hint else message)
+    return {"error": {"message": text, "type": kind, "param": param, "code": code}}
 
 
 def is_openai(path: str) -> bool:
@@ -88,9 +88,9 @@ def _body(path: str, message: str, code: str, hint: str, *, status: int, param: 
 
 
 def _headers(error: Error) -> dict[str, str]:
-    """How long to wait, and that a client must not ask again if that cannot help, costs again or was done here."""
+    """`Retry-After`, and `x-should-retry: false` if a retry is useless, costs again or was already done here."""
     wait_s = error.retry_after_s
     headers = {} if wait_s is None else {"Retry-After": str(math.ceil(wait_s))}
-    was_not_asked_again = wait_s is not None and LONGEST_RETRY_AFTER_S < wait_s <= _LONGEST_WAIT_OF_CLIENTS_S
-    may_ask_again = error.retryable and (error.code in _COST_NOTHING or was_not_asked_again)
-    return headers if may_ask_again else headers | _DO_NOT_RETRY
+    was_not_retried = wait_s is not None and LONGEST_RETRY_AFTER_S < wait_s <= _MAX_CLIENT_WAIT_S
+    may_retry = error.retryable and (error.code in _FREE_OF_COST or was_not_retried)
+    return headers if may_retry else headers | _DO_NOT_RETRY

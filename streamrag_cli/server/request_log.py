@@ -1,8 +1,7 @@
-"""What the operator sees: one line for each question and each refusal, and why an answer failed.
+"""The request log for the operator: one line for each question and each refused request, with the cause of a failure.
 
-Never a word of a question, a source or an answer: none is passed in here, and what a model's server says, which may
-repeat any of them, is left out. The lines go to this module's logger; where they are written is the command line's
-decision.
+It never contains text of a question, a source or an answer: none is passed in here, and text from the model server,
+which may repeat any of them, is omitted. The lines go to this module's logger; the command line configures its output.
 """
 
 import logging
@@ -24,12 +23,12 @@ log: Final = logging.getLogger(__name__)
 _STATE: Final = "log_entry"
 _MAX_PATH_CHARS: Final = 100
 _MAX_CAUSE_CHARS: Final = 500
-_QUOTES_NOBODY: Final = {"unreachable", "stalled", "model_loading", "redirected"}
+_NOT_QUOTING: Final = {"unreachable", "stalled", "model_loading", "redirected"}
 
 
 @dataclass(slots=True, kw_only=True)
 class LogEntry:
-    """What is known of one request. `outcome` is a finish reason or an error code; `cause` is for the operator."""
+    """Fields of one log line. `outcome` is a finish reason or an error code; `cause` is a message for the operator."""
 
     key: str = ""
     collection: str = ""
@@ -37,73 +36,73 @@ class LogEntry:
     cause: str = ""
     usage: Usage | None = None
 
-    def fail(self, error: Error | StreamragError) -> None:
-        """Note what ended the answer."""
+    def record_error(self, error: Error | StreamragError) -> None:
+        """Record the error that ended the answer."""
         event = as_event(error) if isinstance(error, StreamragError) else error
         self.outcome = event.code
         if class_of(event.exit_code).severity == Severity.ERROR:
-            self.cause = _own_words(event)[:_MAX_CAUSE_CHARS]
+            self.cause = _without_quotes(event)[:_MAX_CAUSE_CHARS]
 
 
-def _own_words(event: Error) -> str:
-    """The message without what a model's server said: that may be any part of what it was sent, in any encoding."""
+def _without_quotes(event: Error) -> str:
+    """The message without text from the model server, which may repeat any part of the request in any encoding."""
     message = sanitise_line(event.message)
-    is_quoting = class_of(event.exit_code).may_quote_a_server and event.code not in _QUOTES_NOBODY
+    is_quoting = class_of(event.exit_code).may_quote_a_server and event.code not in _NOT_QUOTING
     return message.partition(": ")[0] if is_quoting else message
 
 
 def entry_of(scope: Scope) -> LogEntry:
     """The entry of the request with this scope."""
     entry = scope.setdefault("state", {}).setdefault(_STATE, LogEntry())
-    assert isinstance(entry, LogEntry)  # noqa: S101 - nobody else writes there
+    assert isinstance(entry, LogEntry)  # noqa: S101 - only this function sets it
     return entry
 
 
 async def record_outcome(events: AsyncGenerator[AskEvent, None], entry: LogEntry) -> AsyncGenerator[AskEvent, None]:
-    """The same events; how they end is put down in `entry`."""
+    """Pass on `events` and record in `entry` how they end."""
     entry.outcome = "abandoned"
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Done):
                 entry.outcome, entry.usage = event.finish_reason, event.usage
             elif isinstance(event, Error):
-                entry.fail(event)
+                entry.record_error(event)
             yield event
 
 
 class RequestLog:
-    """Middleware that writes the line when a request has ended. `asks` says which paths are questions."""
+    """Middleware that writes a line when a question or a failed request has ended."""
 
-    def __init__(self, app: ASGIApp, *, asks: Callable[[str], bool]) -> None:
+    def __init__(self, app: ASGIApp, *, is_question: Callable[[str], bool]) -> None:
         self._app = app
-        self._asks = asks
+        self._is_question = is_question
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started_at = time.perf_counter()
-        entry_of(scope)  # before anything copies the scope
+        entry_of(scope)  # create it before any middleware copies the scope
         status = 0
 
-        async def watching(message: Message) -> None:
+        async def record_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, watching)
+            await self._app(scope, receive, record_status)
         except Exception:
             status = 500
             raise
         finally:
-            if status >= 400 or self._asks(scope["path"]):
+            if status >= 400 or self._is_question(scope["path"]):
                 write_line(scope, status, (time.perf_counter() - started_at) * 1000)
 
 
 def write_line(scope: Scope, status: int, elapsed_ms: float) -> None:
-    """Log the end of a request. A status of 0 is a client that left before there was one."""
+    """Log the end of a request. `status` is 0 if the client disconnected before the reply began."""
     entry = entry_of(scope)
     if entry.cause or status >= 500:
         kind, level = "failed", logging.ERROR
@@ -112,7 +111,7 @@ def write_line(scope: Scope, status: int, elapsed_ms: float) -> None:
     else:
         kind, level = "question", logging.INFO
     client = scope.get("client")
-    # A path that is no route may hold a question: clients encode the question mark by mistake.
+    # An unknown path may contain a question: some clients encode the question mark by mistake.
     path = sanitise_line(scope["path"])[:_MAX_PATH_CHARS] if entry.outcome != "not_found" else "(unknown)"
     usage = entry.usage
     values = {
@@ -126,5 +125,5 @@ def write_line(scope: Scope, status: int, elapsed_ms: float) -> None:
         "tokens": f"{usage.input_tokens}+{usage.output_tokens}" if usage else "",
         "cause": entry.cause,
     }
-    said = (f"{name}={shlex.quote(sanitise_line(value))}" for name, value in values.items() if value)
-    log.log(level, "%s %s", kind, " ".join(said))
+    fields = (f"{name}={shlex.quote(sanitise_line(value))}" for name, value in values.items() if value)
+    log.log(level, "%s %s", kind, " ".join(fields))

@@ -1,4 +1,4 @@
-"""Runs the server until it is told to stop: one process, or several that share its address."""
+"""Runs the server in one process, or in several that share its address, until it is stopped."""
 
 import os
 import signal
@@ -15,12 +15,12 @@ from streamrag_cli.errors import ConfigurationError
 from streamrag_cli.server.app import create_app
 from streamrag_cli.server.limits import Limits
 from streamrag_cli.server.protocol import LimitedProtocol
-from streamrag_cli.server.security import check_reachable
-from streamrag_cli.server.workers import START_WITHIN_S, WorkerApp, run_workers
+from streamrag_cli.server.security import check_access
+from streamrag_cli.server.workers import START_TIMEOUT_S, WorkerApp, run_workers
 from streamrag_cli.settings import ServerSettings, Settings
 
-_MOST_BY_DEFAULT: Final = 4
-"""Each process takes about 200 MB."""
+_MAX_DEFAULT_WORKERS: Final = 4
+"""Limits memory: each process uses about 200 MB."""
 
 
 def make_server(settings: Settings, server: ServerSettings, limits: Limits | None = None) -> uvicorn.Server:
@@ -30,11 +30,11 @@ def make_server(settings: Settings, server: ServerSettings, limits: Limits | Non
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's, which also ends in order when its terminal is closed, unless it was started with `nohup`."""
+    """Uvicorn's server, which also shuts down gracefully on SIGHUP, unless it was started with `nohup`."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        with super().capture_signals():  # it raises what came again, at its end
+        with super().capture_signals():  # it raises the captured signals again at its end
             if threading.current_thread() is not threading.main_thread() or _is_ignored(signal.SIGHUP):
                 yield
                 return
@@ -61,7 +61,7 @@ def _config(app: Any, server: ServerSettings, limits: Limits, **more: Any) -> uv
         access_log=False,
         server_header=False,
         proxy_headers=bool(server.trusted_proxy),
-        forwarded_allow_ips=list(server.trusted_proxy),  # else uvicorn believes every process of this machine
+        forwarded_allow_ips=list(server.trusted_proxy),  # otherwise uvicorn trusts every process of this machine
         **more,
     )
 
@@ -73,17 +73,17 @@ def serve(
     announce: Callable[[str], None],
     prepare_worker: Callable[[], None],
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C, which is then raised again; `announce` is told the address once connections wait.
+    """Serve until SIGTERM or Ctrl-C, which is then raised again. `announce` gets the URL once the socket listens.
 
-    `prepare_worker` is called in each further process, if there are to be any, and is sent there. Raises
-    ConfigurationError: `server_key_missing`, `cannot_listen`.
+    With several workers, `prepare_worker` is pickled and called in each of them. Raises ConfigurationError:
+    `server_key_missing`, `cannot_listen`.
     """
-    check_reachable(server)
+    check_access(server)
     with listening_socket(server.host, server.port) as listening:
         port = listening.getsockname()[1]
         host = f"[{server.host}]" if ":" in server.host else server.host
         announce(f"http://{host}:{port}")
-        workers = server.workers or min(_MOST_BY_DEFAULT, len(os.sched_getaffinity(0)))
+        workers = server.workers or min(_MAX_DEFAULT_WORKERS, len(os.sched_getaffinity(0)))
         if workers == 1:
             make_server(settings, server).run(sockets=[listening])
         else:
@@ -94,14 +94,14 @@ def serve(
                 Limits(),
                 factory=True,
                 workers=workers,
-                timeout_worker_healthcheck=START_WITHIN_S,
+                timeout_worker_healthcheck=START_TIMEOUT_S,
             )
             with tempfile.TemporaryDirectory(prefix="streamrag-") as shared:
                 run_workers(config, listening, shared)
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket that takes connections already. Raises ConfigurationError `cannot_listen`."""
+    """A listening socket. Raises ConfigurationError `cannot_listen`."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=512)
@@ -109,5 +109,5 @@ def listening_socket(host: str, port: int) -> socket.socket:
         raise ConfigurationError(
             f"cannot listen on {host} port {port}: {error.strerror or error}",
             code="cannot_listen",
-            hint="streamrag serve --port 0   (takes a free port)",
+            hint="use any free port: streamrag serve --port 0",
         ) from None

@@ -1,7 +1,6 @@
-"""Who may ask: checked for every request before anything else sees it.
+"""Access control: middleware that checks every request before it reaches a route.
 
-In this order: the name the server is called by, the page that asks, the key or the user, the size, the rate. A request
-that fails is answered at once and costs nothing.
+The order of the checks: `Host`, origin, key or user, size, rate. A request that fails is refused immediately.
 """
 
 import os
@@ -25,20 +24,20 @@ from streamrag_cli.server_keys import split_keys
 from streamrag_cli.settings import ServerSettings
 
 PEER_UID: Final = "peer_uid"
-"""Where `scope["state"]` holds the user id of the other end, or None if it is not known."""
+"""Key in `scope["state"]` for the user ID of the other end, which is None if unknown."""
 _PAGE: Final = "/"
-_OPEN: Final = "/healthz"
-_ASKING: Final = ("/rag/", "/v1/chat/", "/search")
+_UNPROTECTED: Final = "/healthz"
+_QUESTION_PREFIXES: Final = ("/rag/", "/v1/chat/", "/search")
 _MAKE_KEY: Final = 'export STREAMRAG_SERVER_KEY="$(openssl rand -hex 32)"'
 
 
-def costs(path: str) -> bool:
-    """Whether a request for this path asks a question."""
-    return path.startswith(_ASKING)
+def is_question_path(path: str) -> bool:
+    """Whether a request for `path` asks a question."""
+    return path.startswith(_QUESTION_PREFIXES)
 
 
-def check_reachable(settings: ServerSettings) -> None:
-    """Raises ConfigurationError: `server_key_missing` for a server that others could reach and nobody guards,
+def check_access(settings: ServerSettings) -> None:
+    """Raises ConfigurationError: `server_key_missing` for a server that other machines can reach and that has no key,
     `bad_setting` for an allowed user that does not exist.
     """
     if settings.server_key is None and not is_loopback(settings.host):
@@ -50,23 +49,23 @@ def check_reachable(settings: ServerSettings) -> None:
     _allowed_uids(settings)
 
 
-def asks_for_users(settings: ServerSettings) -> bool:
-    """Whether the user at the other end decides who may ask: without a key, on a system that knows."""
-    return settings.server_key is None and peers.known()
+def checks_users(settings: ServerSettings) -> bool:
+    """Whether access depends on the client's user: there is no key, and the system reports the user."""
+    return settings.server_key is None and peers.is_supported()
 
 
 class Guard:
-    """Middleware that lets through what may ask. `refused` is told the code of each refusal."""
+    """Middleware that refuses requests without access. `on_refused` gets the error code of each refusal."""
 
     def __init__(
-        self, app: ASGIApp, *, settings: ServerSettings, limits: Limits, refused: Callable[[str], None]
+        self, app: ASGIApp, *, settings: ServerSettings, limits: Limits, on_refused: Callable[[str], None]
     ) -> None:
         self._app = app
         self._settings = settings
         self._limits = limits
-        self._refused = refused
+        self._on_refused = on_refused
         self._keys = KeyRing(split_keys(settings.server_key)) if settings.server_key is not None else None
-        self._uids = _allowed_uids(settings) if asks_for_users(settings) else None
+        self._uids = _allowed_uids(settings) if checks_users(settings) else None
         self._rates = Rates(settings.rate_limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,7 +75,7 @@ class Guard:
         try:
             self._check(scope, Headers(scope=scope))
         except RefusedError as refused:
-            self._refused(refused.code)
+            self._on_refused(refused.code)
             entry_of(scope).outcome = refused.code
             await refused.reply(scope["path"])(scope, receive, send)
             return
@@ -84,28 +83,28 @@ class Guard:
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         check_host(headers, self._settings)
-        asks = costs(scope["path"]) and scope["method"] != "OPTIONS"
-        check_origin(headers, self._settings.cors_origin, costs=asks, is_page=scope["path"] == _PAGE)
+        is_question = is_question_path(scope["path"]) and scope["method"] != "OPTIONS"
+        check_origin(headers, self._settings.cors_origin, is_question=is_question, is_page=scope["path"] == _PAGE)
         client = client_group(scope["client"][0] if scope["client"] else "")
-        if scope["path"] != _OPEN:
+        if scope["path"] != _UNPROTECTED:
             if self._keys is not None:
-                # A key that nobody checks is only a name that a client may change at will.
+                # If the server has no key, do not count by the key sent: a client could change it at will.
                 client = entry_of(scope).key = self._keys.name_of(presented_key(headers), client)
             elif self._uids is not None and scope["state"].get(PEER_UID) not in self._uids:
                 raise _other_user()
         _check_length(headers, self._limits.body_bytes)
-        if asks and (wait_s := self._rates.hit(client)) is not None:
+        if is_question and (wait_s := self._rates.hit(client)) is not None:
             raise RefusedError(
                 429,
-                f"more than {self._settings.rate_limit.replace('/', ' questions a ')}",
+                f"more than {self._settings.rate_limit.replace('/', ' questions per ')}",
                 code="rate_limited",
-                hint="wait as long as Retry-After says",
+                hint="wait for the time in Retry-After",
                 retry_after_s=wait_s,
             )
 
 
 def _allowed_uids(settings: ServerSettings) -> frozenset[int]:
-    """The users that a server without a key answers: its own, root, and those that were named."""
+    """The users that a server without a key answers: its own user, root, and the allowed users."""
     return frozenset({os.geteuid(), 0, *map(_uid_of, settings.allow_user)})
 
 
@@ -116,7 +115,7 @@ def _uid_of(user: str) -> int:
         if user.isascii() and user.isdigit():
             return int(user)
     raise ConfigurationError(
-        f"allow_user: this machine has no user {user!r}", code="bad_setting", hint="getent passwd   (lists them)"
+        f"allow_user: this machine has no user {user!r}", code="bad_setting", hint="list the users: getent passwd"
     )
 
 
@@ -125,7 +124,7 @@ def _other_user() -> RefusedError:
         401,
         "without a key this server answers only the user who started it",
         code="other_user",
-        hint=f"start it with a key: {_MAKE_KEY}, or for a proxy's user: streamrag serve --allow-user NAME",
+        hint=f"start it with a key: {_MAKE_KEY}, or allow the user of a proxy: streamrag serve --allow-user NAME",
     )
 
 
@@ -136,11 +135,11 @@ def _check_length(headers: Headers, most: int) -> None:
 
 
 def _too_large(most: int) -> RefusedError:
-    return RefusedError(413, f"a request has at most {most} bytes", code="too_large", hint="send less text")
+    return RefusedError(413, f"the request is larger than {most} bytes", code="too_large", hint="send less text")
 
 
 def _limited(receive: Receive, most: int) -> Receive:
-    """`receive`, which fails once the body is longer than `most`: it may come without saying its length."""
+    """`receive` that fails once the body is longer than `most`, for requests without a Content-Length."""
     received = 0
 
     async def counting() -> Message:
@@ -148,7 +147,7 @@ def _limited(receive: Receive, most: int) -> Receive:
         message = await receive()
         received += len(message.get("body", b""))
         if received > most:
-            raise HTTPException(413, _too_large(most).message)  # FastAPI passes on no other
+            raise HTTPException(413, _too_large(most).message)  # FastAPI does not pass on any other exception
         return message
 
     return counting

@@ -1,4 +1,4 @@
-"""What all routes share: the settings, the library, the open streams, the metrics."""
+"""State shared by all routes: settings, resources, open streams, metrics."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from streamrag_cli.server.metrics import Metrics
 from streamrag_cli.server.peers import Peers
 from streamrag_cli.server.public import public_events
 from streamrag_cli.server.request_log import entry_of, record_outcome
-from streamrag_cli.server.security import asks_for_users
+from streamrag_cli.server.security import checks_users
 from streamrag_cli.server.streaming import Encoder, EventStreamResponse, OpenStreams
 from streamrag_cli.service.interface import Service
 from streamrag_cli.service.local import LocalService
@@ -25,15 +25,15 @@ from streamrag_cli.store.registry import open_store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """One server. `settings` are what a question is answered with where it does not say otherwise.
+    """One server. `settings` apply to a question unless its request overrides them.
 
-    `peers` looks up the user at the other end of a connection, if that decides who may ask.
+    `peers` looks up the user at the other end of a connection, if access depends on the user.
     """
 
     settings: Settings
     server: ServerSettings
     limits: Limits
-    library: SharedResources = field(default_factory=partial(SharedResources, for_visitors=True))
+    resources: SharedResources = field(default_factory=partial(SharedResources, for_visitors=True))
     streams: OpenStreams
     metrics: Metrics
     peers: Peers | None = None
@@ -42,29 +42,29 @@ class Serving:
     def of(cls, settings: Settings, server: ServerSettings, limits: Limits) -> Self:
         metrics = Metrics()
         streams = OpenStreams(server.max_streams)
-        peers = Peers() if asks_for_users(server) else None
+        peers = Peers() if checks_users(server) else None
         return cls(settings=settings, server=server, limits=limits, streams=streams, metrics=metrics, peers=peers)
 
     @property
     def service(self) -> Service:
-        """Who answers."""
-        return LocalService(self.library)
+        """The service that answers questions."""
+        return LocalService(self.resources)
 
-    def answers_from(self, collection: str) -> bool:
-        """Whether clients may ask this collection, if it exists."""
+    def serves(self, collection: str) -> bool:
+        """Whether clients may use `collection`, if it exists."""
         server = self.server
         return server.all_collections or collection in {self.settings.collection, *server.collections}
 
     def collections(self) -> list[str]:
-        """The collections with something to ask in them that clients may ask. Waits for the store."""
-        return [name for name in open_store(self.settings.store).collections(non_empty=True) if self.answers_from(name)]
+        """The non-empty collections that clients may use. Blocks on the store."""
+        return [name for name in open_store(self.settings.store).collections(non_empty=True) if self.serves(name)]
 
     def events(self, request: Request, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-        """The answer as a visitor is shown it, counted and logged; what a visitor is not shown is in the log."""
-        events = self.metrics.observed(self.service.ask(question, settings))
+        """The events of an answer, counted, logged, and then reduced to what clients may see."""
+        events = self.metrics.counted(self.service.ask(question, settings))
         return public_events(record_outcome(events, entry_of(request.scope)))
 
     def stream(self, request: Request, question: Question, settings: Settings, encode: Encoder) -> EventStreamResponse:
-        """The answer to a question, as it is written."""
+        """The streaming response to a question."""
         events = self.events(request, question, settings)
         return EventStreamResponse(events, encode, streams=self.streams, limits=self.limits)

@@ -1,7 +1,7 @@
-"""Events to one client as they happen, with an end whatever happens to the client, the model or the server.
+"""Streams the events of an answer to one client, and ends the stream if the client, the model or the server stops.
 
-The answer is pumped by a task of its own into a short queue. So a client that goes away is noticed while the model
-is silent, and its model call is closed at once; and a client that reads slowly holds back its own answer alone.
+A separate task moves the events into a short queue. So the server notices a disconnect even while the model sends
+nothing and closes the model call immediately, and a slow client delays only its own answer.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from streamrag_cli.server.replies import RefusedError
 
 Result = TypeVar("Result")
 Encoder: TypeAlias = Callable[[AskEvent], bytes]
-"""Makes an event into bytes of the stream; none for an event that its reader does not get."""
+"""Encodes an event for the stream; returns no bytes for an event that is not sent to the client."""
 End: TypeAlias = Callable[[Error], None]
-"""Stops an answer, and ends it with this error unless it has ended."""
+"""Stops an answer and ends it with the given error, unless it has already ended."""
 
 HEADERS: Final = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -41,9 +41,9 @@ _SHUTDOWN: Final = Error(
 
 
 class OpenStreams:
-    """The answers that are being written now: how many there may be, and how to end them all.
+    """The answers in progress. Limits their number and ends them all at shutdown.
 
-    Each is known by what ends it.
+    Each answer is represented by the function that ends it.
     """
 
     def __init__(self, most: int) -> None:
@@ -55,8 +55,8 @@ class OpenStreams:
         return len(self._open)
 
     @contextmanager
-    def room_for(self, end: End) -> Iterator[None]:
-        """Count an answer as open within the block. Raises RefusedError where there is no room."""
+    def reserve(self, end: End) -> Iterator[None]:
+        """Count an answer as open within the block. Raises RefusedError: `too_many_streams`, `server_shutdown`."""
         refusal = self._refusal()
         if refusal is not None:
             raise refusal
@@ -66,20 +66,20 @@ class OpenStreams:
         finally:
             self._open.discard(end)
 
-    async def whole(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        """What `work` makes of an answer of which nothing is sent before its end.
+    async def run_whole(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Run `work`, which returns a complete answer, and count it as open until then.
 
-        Raises RefusedError where there is no room, and when the server is told to stop.
+        Raises RefusedError: `too_many_streams`, and `server_shutdown` even after `work` has begun.
         """
-        told_to_stop = asyncio.Event()
-        with self.room_for(lambda _: told_to_stop.set()):
-            result = await cancel_on_disconnect(told_to_stop.wait(), work())
+        is_stopping = asyncio.Event()
+        with self.reserve(lambda _: is_stopping.set()):
+            result = await cancel_on_disconnect(is_stopping.wait(), work())
         if result is None:
             raise _shutting_down()
         return result
 
     def shut_down(self) -> None:
-        """End every answer with an error, and let none begin."""
+        """End every open answer with an error, and refuse new ones."""
         self._shutting_down = True
         for end in self._open:
             end(_SHUTDOWN)
@@ -90,7 +90,7 @@ class OpenStreams:
         if len(self._open) < self._most:
             return None
         return RefusedError(
-            503, f"{self._most} answers are open already", code="too_many_streams", hint="ask again", retry_after_s=2
+            503, f"{self._most} answers are already open", code="too_many_streams", hint="try again", retry_after_s=2
         )
 
 
@@ -99,9 +99,9 @@ def _shutting_down() -> RefusedError:
 
 
 class EventStreamResponse(Response):
-    """An answer as server-sent events. `events` is closed however the response ends, also if it never begins.
+    """An answer as server-sent events. `events` is always closed, even if the response never begins.
 
-    Raises RefusedError, before anything is sent, where there is no room for it.
+    Raises RefusedError before sending anything, if no further answer may be opened.
     """
 
     def __init__(
@@ -118,66 +118,66 @@ class EventStreamResponse(Response):
         self._encode = encode
         self._streams = streams
         self._limits = limits
-        self._waiting: list[AskEvent] = []
+        self._queue: list[AskEvent] = []
         self._changed = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
         self._ended = False
-        self._pumping: asyncio.Task[None] | None = None
+        self._pump_task: asyncio.Task[None] | None = None
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            with self._streams.room_for(self.end_with):
+            with self._streams.reserve(self.finish_with):
                 await while_connected(receive, self._write(send))
         except RefusedError:
             await self._events.aclose()
             raise
 
-    def end_with(self, last: Error) -> None:
-        """Stop the answer and end the stream with `last`, unless it has ended."""
+    def finish_with(self, last: Error) -> None:
+        """Stop the answer and end the stream with `last`, unless it has already ended."""
         if not self._ended:
             self._ended = True
-            self._waiting.append(last)
+            self._queue.append(last)
             self._changed.set()
-            if self._pumping is not None:
-                self._pumping.cancel()
+            if self._pump_task is not None:
+                self._pump_task.cancel()
 
     async def _write(self, send: Send) -> None:
-        self._pumping = asyncio.create_task(self._pump())
+        self._pump_task = asyncio.create_task(self._pump())
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             await send(_body(_PING))  # proxies and browsers wait for a first byte
-            while not (self._ended and not self._waiting):
+            while not (self._ended and not self._queue):
                 await send(_body(await self._next_bytes()))
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
-            self._pumping.cancel()
-            await asyncio.gather(self._pumping, return_exceptions=True)
+            self._pump_task.cancel()
+            await asyncio.gather(self._pump_task, return_exceptions=True)
 
     async def _next_bytes(self) -> bytes:
-        """All that waits, as soon as something does; a ping after a long silence."""
+        """All queued events, as soon as there is one; a ping if the stream is idle for `ping_s`."""
         try:
             async with asyncio.timeout(self._limits.ping_s):
                 await self._changed.wait()
         except TimeoutError:
             return _PING
         self._changed.clear()
-        events, self._waiting = self._waiting, []
-        self._room.set()
+        events, self._queue = self._queue, []
+        self._has_room.set()
         return b"".join(map(self._encode, events))
 
     async def _pump(self) -> None:
         try:
             async with aclosing(self._events) as events:
                 async for event in events:
-                    await self._room.wait()
+                    await self._has_room.wait()
                     if self._ended:
                         break
-                    self._waiting.append(event)
+                    self._queue.append(event)
                     self._ended = isinstance(event, Done | Error)
                     self._changed.set()
-                    if len(self._waiting) >= self._limits.waiting_events:
-                        self._room.clear()
+                    if len(self._queue) >= self._limits.waiting_events:
+                        self._has_room.clear()
         finally:
             self._ended = True
             self._changed.set()
@@ -188,10 +188,10 @@ def _body(data: bytes) -> dict[str, Any]:
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result | None:
-    """Run `work`, and cancel it when the client goes away; then there is no result."""
-    return await cancel_on_disconnect(_gone(receive), work)
+    """Run `work` and return its result; cancel it and return None if the client disconnects."""
+    return await cancel_on_disconnect(_disconnected(receive), work)
 
 
-async def _gone(receive: Callable[[], Awaitable[Any]]) -> None:
+async def _disconnected(receive: Callable[[], Awaitable[Any]]) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

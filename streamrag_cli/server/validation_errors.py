@@ -1,6 +1,6 @@
-"""What is wrong with a request, in our words: the framework's say "Extra inputs are not permitted".
+"""Turns validation errors of FastAPI into clearer messages than "Extra inputs are not permitted".
 
-Of the request itself only names of fields are repeated, cut short: its values may hold what no JSON can.
+Messages repeat only names of fields from the request, truncated: its values may contain what JSON cannot represent.
 """
 
 import difflib
@@ -12,7 +12,7 @@ from streamrag_cli.server.replies import RefusedError, is_openai
 from streamrag_cli.server.requests import QueryParameters
 from streamrag_cli.text import sanitise_line
 
-_MOST_NAME_CHARS: Final = 40
+_MAX_NAME_CHARS: Final = 40
 _FIELDS: Final = tuple(QueryParameters.model_fields)
 _EXAMPLE: Final = (
     'send Content-Type: application/json and a body such as {"query": "How long is the warranty?", "k": 3}'
@@ -21,78 +21,78 @@ _CHAT_EXAMPLE: Final = (
     "send Content-Type: application/json and a body such as"
     ' {"model": "streamrag", "messages": [{"role": "user", "content": "How long is the warranty?"}]}'
 )
-_NAMES_OF_ALTERNATIVES: Final = {"str", "list[Part]", "list[constrained-str]", "list[str]"}
-"""Pydantic puts the alternative of a union into the place of an error."""
+_UNION_MEMBERS: Final = {"str", "list[Part]", "list[constrained-str]", "list[str]"}
+"""Pydantic inserts the member of a union into the location of an error."""
 _TYPES: Final[Mapping[str, str]] = {
-    "string": "has to be text",
-    "int": "has to be a whole number",
-    "float": "has to be a number",
-    "finite": "has to be a finite number",
-    "bool": "has to be true or false",
-    "list": "has to be a list",
-    "model": "has to be an object",
-    "dict": "has to be an object",
+    "string": "must be a string",
+    "int": "must be an integer",
+    "float": "must be a number",
+    "finite": "must be a finite number",
+    "bool": "must be true or false",
+    "list": "must be a list",
+    "model": "must be an object",
+    "dict": "must be an object",
 }
 _HTTP: Final[Mapping[int, tuple[str, str, str]]] = {
-    404: ("not_found", "there is nothing at this address", "GET /openapi.json lists all addresses"),
-    405: ("method_not_allowed", "this address does not take the method", "GET /openapi.json lists what it takes"),
+    404: ("not_found", "there is no route for this path", "GET /openapi.json lists all routes"),
+    405: ("method_not_allowed", "this route does not support this method", "GET /openapi.json lists the methods"),
     413: ("too_large", "", "send less text"),
 }
 
 
-def invalid(path: str, errors: Sequence[Mapping[str, Any]]) -> RefusedError:
-    """The refusal of a request that FastAPI could not read, from the first of its `errors`."""
-    # Of an alternative that is a list of too many, the first error says only that it is no text.
+def invalid_request(path: str, errors: Sequence[Mapping[str, Any]]) -> RefusedError:
+    """The refusal of a request that FastAPI found invalid, based on the first of its `errors`."""
+    # For a list of too many items where text is allowed as well, the first error says only that it is not text.
     first = next((each for each in errors if each["type"] == "too_long"), errors[0])
     status, example = (400, _CHAT_EXAMPLE) if is_openai(path) else (422, _EXAMPLE)
-    kind, where = str(first["type"]), _place(first["loc"])
-    if (where, kind) == ("query", "string_too_long"):
-        message = f"the question is too long: at most {MAX_QUESTION_CHARS} characters are read"
-        return RefusedError(status, message, code="question_too_long", hint="ask a shorter question", param=where)
+    kind, field = str(first["type"]), _field_name(first["loc"])
+    if (field, kind) == ("query", "string_too_long"):
+        message = f"the question is too long: the limit is {MAX_QUESTION_CHARS} characters"
+        return RefusedError(status, message, code="question_too_long", hint="ask a shorter question", param=field)
     if kind == "json_invalid":
         return RefusedError(status, "the body is not valid JSON", code="bad_request", hint=example)
-    if not where:
+    if not field:
         return RefusedError(status, "the body is not a JSON object", code="bad_request", hint=example)
-    message = _fault(where, kind, first.get("ctx") or {})
-    hint = _known_fields(where) if kind == "extra_forbidden" else example
-    return RefusedError(status, message, code="bad_request", hint=hint, param=where)
+    message = _message(field, kind, first.get("ctx") or {})
+    hint = _known_fields(field) if kind == "extra_forbidden" else example
+    return RefusedError(status, message, code="bad_request", hint=hint, param=field)
 
 
-def refused_by_framework(path: str, status: int, detail: str) -> RefusedError:
-    """The refusal for an HTTPException, whose words are kept only if they are ours."""
-    code, message, hint = _HTTP.get(status, ("bad_request", "the body cannot be read as JSON in UTF-8", ""))
+def http_exception_refusal(path: str, status: int, detail: str) -> RefusedError:
+    """The refusal for an HTTPException. Its `detail` is used only for a status that has no message here."""
+    code, message, hint = _HTTP.get(status, ("bad_request", "the body is not JSON in UTF-8", ""))
     hint = hint or (_CHAT_EXAMPLE if is_openai(path) else _EXAMPLE)
     return RefusedError(status, message or detail, code=code, hint=hint)
 
 
-def _place(loc: Sequence[str | int]) -> str:
-    """`messages.0.role`; empty for the body as a whole."""
-    names = [str(each) for each in loc[1:] if str(each) not in _NAMES_OF_ALTERNATIVES]
-    if len(loc) == 2 and isinstance(loc[1], int):  # a position in text that is not JSON
+def _field_name(loc: Sequence[str | int]) -> str:
+    """The path of a field, such as `messages.0.role`; empty for the whole body."""
+    names = [str(each) for each in loc[1:] if str(each) not in _UNION_MEMBERS]
+    if len(loc) == 2 and isinstance(loc[1], int):  # an offset in text that is not JSON
         return ""
-    return ".".join(sanitise_line(name[:_MOST_NAME_CHARS]) for name in names)
+    return ".".join(sanitise_line(name[:_MAX_NAME_CHARS]) for name in names)
 
 
-def _fault(where: str, kind: str, limits: Mapping[str, Any]) -> str:
+def _message(field: str, kind: str, limits: Mapping[str, Any]) -> str:
     match kind:
         case "missing":
-            return f"{where}: is missing"
+            return f"{field} is required"
         case "extra_forbidden":
-            return f"there is no field {where!r}"
+            return f"unknown field {field!r}"
         case "greater_than_equal":
-            return f"{where}: has to be at least {limits['ge']:g}"
+            return f"{field}: must be at least {limits['ge']:g}"
         case "less_than_equal":
-            return f"{where}: has to be at most {limits['le']:g}"
+            return f"{field}: must be at most {limits['le']:g}"
         case "string_too_long":
-            return f"{where}: may have at most {limits['max_length']} characters"
+            return f"{field}: must have at most {limits['max_length']} characters"
         case "too_long":
-            return f"{where}: may have at most {limits['max_length']} entries"
+            return f"{field}: must have at most {limits['max_length']} entries"
         case "too_short":
-            return f"{where}: has to have at least {limits['min_length']} entry"
+            return f"{field}: must have at least {limits['min_length']} entry"
         case "string_unicode":
-            return f"{where}: contains surrogate characters, which are not text"
-    expected = next((words for name, words in _TYPES.items() if kind.startswith(f"{name}_")), "cannot be read")
-    return f"{where}: {expected}"
+            return f"{field}: contains surrogate characters"
+    expected = next((words for name, words in _TYPES.items() if kind.startswith(f"{name}_")), "invalid value")
+    return f"{field}: {expected}"
 
 
 def _known_fields(name: str) -> str:

@@ -1,7 +1,7 @@
-"""Several processes that answer at one address, each as if it were alone.
+"""Several worker processes that answer at one address.
 
-Uvicorn starts them, starts another for one that dies or hangs, renews them one by one on SIGHUP, and ends them. They
-share the socket and what they count for `/metrics`; each has its own store, rates and open answers.
+Uvicorn starts them, replaces one that dies or hangs, restarts them one by one on SIGHUP, and stops them. They
+share the socket and the metrics; each has its own store, rate limits and open answers.
 """
 
 import multiprocessing
@@ -23,16 +23,16 @@ from streamrag_cli.errors import StreamragError
 from streamrag_cli.server.app import create_app
 from streamrag_cli.settings import ServerSettings, Settings
 
-START_WITHIN_S = 30
-"""A worker that does not answer for so long, as while it starts on a busy machine, counts as hung."""
+START_TIMEOUT_S = 30
+"""A worker that does not respond for this long counts as hung. It must suffice to start on a busy machine."""
 _CTRL_C: Final = {signal.SIGINT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerApp:
-    """Makes the application in a worker, to which this is sent. `prepare` is called before.
+    """Creates the application in a worker; it is pickled and sent there. Calls `prepare` first.
 
-    Uvicorn takes signals by then, so a Ctrl-C that `_Workers` held back may come.
+    Uvicorn handles signals by then, so the Ctrl-C that `_Workers` blocked is unblocked.
     """
 
     settings: Settings
@@ -42,23 +42,23 @@ class WorkerApp:
     def __call__(self) -> ASGIApp:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _CTRL_C)
         self.prepare()
-        threading.Thread(target=_leave_with_the_parent, name="parent", daemon=True).start()
+        threading.Thread(target=_exit_with_parent, name="parent", daemon=True).start()
         return create_app(self.settings, self.server)
 
 
-def _leave_with_the_parent() -> None:
-    """A parent that is killed cannot end its workers, which would go on answering for nobody who could stop them."""
+def _exit_with_parent() -> None:
+    """End this worker when its parent is killed: a killed parent cannot stop its workers, which would keep serving."""
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
 
 
 def run_workers(config: uvicorn.Config, listening: socket.socket, shared_directory: str) -> None:
-    """Answer at `listening` until SIGTERM or Ctrl-C, which is then raised again. `config.app` is a `WorkerApp`.
+    """Serve on `listening` until SIGTERM or Ctrl-C, which is then raised again. `config.app` is a `WorkerApp`.
 
-    In `shared_directory` the workers count for `/metrics`. Raises StreamragError `worker_failed`.
+    The workers keep their metrics in `shared_directory`. Raises StreamragError `worker_failed`.
     """
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared_directory  # prometheus_client takes it from nowhere else
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared_directory  # prometheus_client reads it only from the environment
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     workers = _Workers(config, listening, shared_directory)
     workers.run()
@@ -72,25 +72,25 @@ def run_workers(config: uvicorn.Config, listening: socket.socket, shared_directo
 
 
 class _Workers(Multiprocess):
-    """Uvicorn's supervisor, which says what ended it and forgets the open answers of a worker that died.
+    """Uvicorn's supervisor, which also records the signal that ended it and drops the metrics of dead workers.
 
-    A terminal sends Ctrl-C to all. Python would end a worker that is starting with a traceback, so it is held back: in
-    workers, which inherit that, until uvicorn takes signals there; here until `handle_signals`.
+    A terminal sends Ctrl-C to all processes, which would end a starting worker with a traceback. So SIGINT is blocked:
+    in the workers, which inherit the mask, until uvicorn handles signals there; in this process until `handle_signals`.
     """
 
     def __init__(self, config: uvicorn.Config, listening: socket.socket, shared_directory: str) -> None:
         super().__init__(config, [listening])
         self.ended_by: signal.Signals | None = None
-        is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as by `nohup`
+        is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # set by `nohup`
         self._ends_with_terminal = not is_ignored and any(map(os.isatty, (0, 1, 2)))
         self._shared_directory = shared_directory
 
     def run(self) -> None:
-        resource_tracker.ensure_running()  # started with the first worker, it would let Ctrl-C through again
+        resource_tracker.ensure_running()  # if started with the first worker, it would unblock Ctrl-C
         signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)
         try:
             super().run()
-            self.handle_signals()  # a worker may have ended of the signal, and the rest with it
+            self.handle_signals()  # the signal may have ended a worker, and thereby the supervisor
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _CTRL_C)
 
@@ -108,7 +108,7 @@ class _Workers(Multiprocess):
         super().handle_term()
 
     def handle_hup(self) -> None:
-        """The terminal was closed; without one, somebody wants other workers."""
+        """Shut down if the terminal was closed; restart the workers if there is no terminal."""
         if not self._ends_with_terminal:
             super().handle_hup()
             return
@@ -117,7 +117,7 @@ class _Workers(Multiprocess):
 
     def keep_subprocess_alive(self) -> None:
         for process in self.processes:
-            process.child_conn.close()  # a worker that dies is silent for as long as anybody has its end open
+            process.child_conn.close()  # a dead worker is detected only if no process has its end open
         before = {process.pid for process in self.processes}
         super().keep_subprocess_alive()
         for pid in before - {process.pid for process in self.processes}:

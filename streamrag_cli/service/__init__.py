@@ -1,1 +1,1 @@
-"""Answers, wherever they are made: every command, route and engine asks a `Service`."""
+"""Services, which answer the questions of every command, HTTP route and engine."""

@@ -1,4 +1,4 @@
-"""What a service is."""
+"""The interface of services."""
 
 from collections.abc import AsyncGenerator
 from typing import Protocol
@@ -9,16 +9,16 @@ from streamrag_cli.settings import Settings
 
 
 class Service(Protocol):
-    """Answers questions, each with a stream of events of its own, which the caller closes.
+    """Answers each question with a stream of events, which the caller must close.
 
-    What can go wrong is the last event of the stream, an `Error`. A call may block for a
-    second while an engine is looked for; work may have begun when it returns.
+    A failure is the last event of the stream, an `Error`. A call may block for a second while it looks for an engine;
+    work may have begun when it returns.
     """
 
     def ask(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-        """The answer, in the order that `events` describes."""
+        """The answer, as events in the order described in `events`."""
         ...
 
     def search(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-        """The sources alone, without a model: one `Sources`, or one `Error`. That nothing is relevant is an `Error`."""
+        """The sources, without a model: one `Sources`, or one `Error` (including if nothing is relevant)."""
         ...

@@ -1,4 +1,4 @@
-"""The service of this process: it retrieves, asks the model and quotes itself."""
+"""The service that answers in this process, without an engine."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -11,38 +11,38 @@ from streamrag_cli.settings import Settings
 if TYPE_CHECKING:
     from streamrag_cli.answer.shared_resources import SharedResources
 
-_Wants: TypeAlias = Literal["ask", "search"]
+_Operation: TypeAlias = Literal["ask", "search"]
 
 
 class LocalService:
-    """Answers with what a library has open; without one, each question opens what it needs and closes it behind it."""
+    """Answers with shared `resources`; without them, each question opens and closes what it needs."""
 
-    def __init__(self, library: "SharedResources | None" = None) -> None:
-        self._library = library
+    def __init__(self, resources: "SharedResources | None" = None) -> None:
+        self._resources = resources
 
     def ask(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-        return self._act("ask", question, settings)
+        return self._run("ask", question, settings)
 
     def search(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-        return self._act("search", question, settings)
+        return self._run("search", question, settings)
 
-    def _act(self, wants: _Wants, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-        if self._library is None:
-            return _once(wants, question, settings)
-        return _events(wants, question, settings, self._library)
+    def _run(self, operation: _Operation, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
+        if self._resources is None:
+            return _run_once(operation, question, settings)
+        return _events(operation, question, settings, self._resources)
 
 
 def _events(
-    wants: _Wants, question: Question, settings: Settings, library: "SharedResources"
+    operation: _Operation, question: Question, settings: Settings, resources: "SharedResources"
 ) -> AsyncGenerator[AskEvent, None]:
-    from streamrag_cli.answer import pipeline  # retrieval and what it reads stores with, 0.1 s
+    from streamrag_cli.answer import pipeline  # imports retrieval and the store libraries, 0.1 s
 
-    return (pipeline.ask if wants == "ask" else pipeline.search)(question, settings, library)
+    return (pipeline.ask if operation == "ask" else pipeline.search)(question, settings, resources)
 
 
-async def _once(wants: _Wants, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-    from streamrag_cli.answer.shared_resources import SharedResources  # loads what the pipeline does
+async def _run_once(operation: _Operation, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
+    from streamrag_cli.answer.shared_resources import SharedResources  # imports the same as the pipeline
 
-    async with SharedResources() as library, aclosing(_events(wants, question, settings, library)) as events:
+    async with SharedResources() as resources, aclosing(_events(operation, question, settings, resources)) as events:
         async for event in events:
             yield event

@@ -1,4 +1,4 @@
-/** `client.js` under node, against a server made of a socket: what arrives, arrives in any pieces, and may not. */
+/** Tests `client.js` in node against a socket server that sends streams in any chunks, or not at all. */
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -16,20 +16,20 @@ const EVENTS = [
   DONE,
 ];
 
-/** The bytes of a whole stream, with the comments and fields that a server or a proxy may put between. */
+/** The text of a complete stream, with comments and fields that a server or a proxy may insert. */
 function streamOf(events, lineEnd = "\n") {
   const lines = [": ping", ""];
   events.forEach((event, id) => lines.push(`id: ${id}`, "event: ", `data: ${JSON.stringify(event)}`, "", ": ping", ""));
   return lines.map((line) => line + lineEnd).join("");
 }
 
-/** A server that does `reply(socket, request)` to each connection once the request has arrived. */
+/** Run `use` with a server that calls `reply(socket)` for each complete request. */
 async function serving(reply, use) {
   const requests = [];
   const sockets = new Set();
   const server = net.createServer((socket) => {
     sockets.add(socket);
-    socket.on("error", () => {}); // a reset is what some tests are about
+    socket.on("error", () => {}); // some tests reset the connection
     let text = "";
     socket.on("data", (bytes) => {
       text += bytes;
@@ -51,7 +51,7 @@ async function serving(reply, use) {
   }
 }
 
-/** Wait until the first connection has ended, in whatever way. */
+/** Wait until the first connection is closed. */
 function closed([socket]) {
   return new Promise((resolve) => (socket.closed ? resolve() : socket.once("close", resolve)));
 }
@@ -72,7 +72,7 @@ for (const [name, lineEnd] of [
   ["CR LF", "\r\n"],
   ["CR", "\r"],
 ]) {
-  test(`a stream with ${name} reads the same, wherever it is split`, () => {
+  test(`a stream with ${name} is parsed the same wherever it is split`, () => {
     const bytes = new TextEncoder().encode(streamOf(EVENTS, lineEnd));
     for (let cut = 0; cut <= bytes.length; cut += 1) {
       const decoder = new TextDecoder();
@@ -95,7 +95,7 @@ for (const [name, lineEnd] of [
   });
 }
 
-test("data in several lines is one event; without a value it is an empty line; a block without is none", () => {
+test("several data lines are one event, and a block without data is none", () => {
   const parser = new EventStreamParser();
 
   assert.deepEqual(
@@ -104,7 +104,7 @@ test("data in several lines is one event; without a value it is an empty line; a
   );
 });
 
-test("a long line in small pieces costs what it is long", () => {
+test("a long line in small chunks has linear cost", () => {
   const parser = new EventStreamParser();
   const piece = "x".repeat(64);
   parser.push("data: ");
@@ -113,7 +113,7 @@ test("a long line in small pieces costs what it is long", () => {
   assert.equal(parser.push("\n\n")[0].length, 6_400_000);
 });
 
-test("bytes one at a time over a socket give the events, and the body says what was asked", async () => {
+test("a stream sent byte by byte yields the events, and the request contains the options", async () => {
   const reply = async (socket) => {
     socket.setNoDelay(true);
     socket.write(STREAM);
@@ -140,7 +140,7 @@ test("bytes one at a time over a socket give the events, and the body says what 
   });
 });
 
-test("nothing is sent that was not asked for, and sources can be left out", async () => {
+test("omitted options are not sent, and sources can be switched off", async () => {
   await serving(
     (socket) => socket.end(STREAM + streamOf([DONE])),
     async (url, requests) => {
@@ -153,7 +153,7 @@ test("nothing is sent that was not asked for, and sources can be left out", asyn
   );
 });
 
-test("the stream ends with its last event and is closed, although the server keeps it open", async () => {
+test("the client closes the stream at its last event", async () => {
   await serving(
     (socket) => socket.write(STREAM + streamOf([DONE, { type: "token", token: "too late" }])),
     async (url, _requests, sockets) => {
@@ -163,7 +163,7 @@ test("the stream ends with its last event and is closed, although the server kee
   );
 });
 
-test("an end without a last event is a lost connection, and nobody asks again", async () => {
+test("an end without a last event is a lost connection and is not retried", async () => {
   for (const end of [(socket) => socket.end(), (socket) => socket.resetAndDestroy()]) {
     const reply = (socket) => socket.write(STREAM + streamOf(EVENTS.slice(0, 2)), () => setImmediate(end, socket));
     await serving(reply, async (url, requests) => {
@@ -178,20 +178,20 @@ test("an end without a last event is a lost connection, and nobody asks again", 
   }
 });
 
-test("silence is a lost connection, before the headers and after", async () => {
+test("a silent server is a lost connection, before and after the headers", async () => {
   for (const before of ["", STREAM]) {
     await serving(
       (socket) => socket.write(before),
       async (url) => {
         const events = await collect(ragStream("q", { baseUrl: url, silenceTimeoutMs: 200 }));
 
-        assert.equal(lastError(events).error, "the connection was lost: nothing came for 0.2 s");
+        assert.equal(lastError(events).error, "the connection was lost: the server sent nothing for 0.2 s");
       },
     );
   }
 });
 
-test("a reader that takes its time is not taken for silence", async () => {
+test("a slow caller does not cause a timeout", async () => {
   await serving(
     (socket) => socket.end(STREAM + streamOf(EVENTS)),
     async (url) => {
@@ -205,7 +205,7 @@ test("a reader that takes its time is not taken for silence", async () => {
   );
 });
 
-test("nobody there is an error event, too", async () => {
+test("an unreachable server is an error event", async () => {
   const url = await serving(
     () => {},
     (url) => url,
@@ -219,12 +219,12 @@ test("nobody there is an error event, too", async () => {
   });
 });
 
-test("a refusal is an error event with the server's words and the time to wait", async () => {
-  const said = JSON.stringify({ error: "too many questions", code: "rate_limited", hint: "ask more slowly" });
-  const fields = ["Content-Type: application/json", "Retry-After: 7", `Content-Length: ${said.length}`];
+test("a refused request is an error event with the server's message and the time to wait", async () => {
+  const body = JSON.stringify({ error: "too many questions", code: "rate_limited", hint: "ask more slowly" });
+  const fields = ["Content-Type: application/json", "Retry-After: 7", `Content-Length: ${body.length}`];
   const head = `HTTP/1.1 429 Too Many\r\n${fields.join("\r\n")}\r\n\r\n`;
   await serving(
-    (socket) => socket.end(head + said),
+    (socket) => socket.end(head + body),
     async (url) => {
       assert.deepEqual(await collect(ragStream("q", { baseUrl: url })), [
         {
@@ -240,7 +240,7 @@ test("a refusal is an error event with the server's words and the time to wait",
   );
 });
 
-test("what is no stream is said to be none", async () => {
+test("a response that is not a stream is an error event", async () => {
   const cases = [
     ["502 Bad Gateway", "<h1>Bad gateway</h1>", "the server answered 502 instead of a stream", "http_502", true],
     ["200 OK", "<form>Log in</form>", "the server answered 200 instead of a stream", "http_200", false],
@@ -250,14 +250,14 @@ test("what is no stream is said to be none", async () => {
     const reply = (socket) =>
       socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n${body}`);
     await serving(reply, async (url) => {
-      const said = lastError(await collect(ragStream("q", { baseUrl: url })));
+      const last = lastError(await collect(ragStream("q", { baseUrl: url })));
 
-      assert.deepEqual(said, { before: 0, error, code, retryable });
+      assert.deepEqual(last, { before: 0, error, code, retryable });
     });
   }
 });
 
-test("an event that makes no sense ends the stream with an error", async () => {
+test("an invalid event ends the stream with an error", async () => {
   for (const data of ["{broken", "[]", "null", "{}"]) {
     await serving(
       (socket) => socket.end(`${STREAM}data: ${data}\n\n`),
@@ -266,7 +266,7 @@ test("an event that makes no sense ends the stream with an error", async () => {
   }
 });
 
-test("aborting ends the stream quietly and closes the connection, whenever it comes", async () => {
+test("aborting at any time ends the stream without an event and closes the connection", async () => {
   for (const sent of ["", STREAM, STREAM + streamOf(EVENTS.slice(0, 3))]) {
     const stop = new AbortController();
     const reply = (socket) =>
@@ -283,7 +283,7 @@ test("aborting ends the stream quietly and closes the connection, whenever it co
   }
 });
 
-test("aborted before it is asked, a question is not asked", async () => {
+test("a question aborted in advance is not sent", async () => {
   await serving(
     () => assert.fail("a request"),
     async (url) => {

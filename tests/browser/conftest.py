@@ -1,4 +1,4 @@
-"""One browser for all tests of a run, and one small library to ask."""
+"""One browser for all tests, and a small collection."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,14 +27,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A collection of innocent and hostile documents in which every question finds something."""
+    """A collection of harmless and hostile documents in which every question has hits."""
     documents = {**DOCUMENTS, **HOSTILE_DOCUMENTS}
     return replace(make_collection(tmp_path_factory.mktemp("library"), documents), min_score=0.0)
 
 
 @pytest.fixture
 def visiting(browser: Browser, library: Settings) -> Visiting:
-    """Open the page of a server whose model answers by a script; a look is `dark`, `phone` and the like."""
+    """Open the page of a server whose model follows a script; `look` are options such as `dark` and `phone`."""
 
     @contextmanager
     def visit(script: Script, *, server_settings: ServerSettings = FREE, **look: Any) -> Iterator[Visit]:

@@ -1,4 +1,4 @@
-/** A component that lets a test see the hook from outside: `probe.rag` is what it returned last. */
+/** Components that expose the hook to a test: `probe.rag` is its last return value. */
 
 import { StrictMode, useEffect } from "react";
 import { createRoot } from "react-dom/client";
@@ -15,7 +15,7 @@ function Probe() {
   return probe.rag.answer;
 }
 
-/** Asks in an effect, and as a child, whose effects run before those of its parent. */
+/** Asks in an effect of a child, which runs before the effects of its parent. */
 function AsksAtOnce({ ask }) {
   useEffect(() => {
     ask("What is the fee for a berth?");

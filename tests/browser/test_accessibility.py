@@ -1,4 +1,4 @@
-"""axe-core on the page as it is before, during and after an answer."""
+"""Accessibility of the page before, during and after an answer, checked with axe-core."""
 
 import threading
 
@@ -17,27 +17,27 @@ RICH = (
 
 @pytest.mark.parametrize("phone", [False, True], ids=["desktop", "phone"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing_serious(dark: bool, phone: bool, visiting: Visiting) -> None:
+def test_axe_finds_no_serious_violations(dark: bool, phone: bool, visiting: Visiting) -> None:
     release = threading.Event()
     replies = [answer("Writing", ".", between=[Hold(release)]), answer(RICH), stream(token("Half"), Cut(reset=True))]
     with visiting(replies, dark=dark, phone=phone) as visit:
-        found = {"before": serious(visit.page)}
+        violations_at = {"before": serious(visit.page)}
         visit.ask("What is the fee for a berth?")
         visit.wait_for_text("Writing")
-        found["while it is written"] = serious(visit.page)
+        violations_at["while it is written"] = serious(visit.page)
         release.set()
         visit.ask_and_wait("What is the fee for a berth, and what else?")
-        found["answered"] = serious(visit.page)
+        violations_at["answered"] = serious(visit.page)
         visit.page.call("click", "a.citation")
-        found["at a source"] = serious(visit.page)
-        visit.ask_and_wait("And what breaks off?", status="broke off")
-        found["failed"] = serious(visit.page)
+        violations_at["at a source"] = serious(visit.page)
+        visit.ask_and_wait("And what is cut off?", status="cut off")
+        violations_at["failed"] = serious(visit.page)
 
-        assert found == {moment: [] for moment in found}
+        assert violations_at == {moment: [] for moment in violations_at}
 
 
 def serious(page: Page) -> list[str]:
-    """What axe-core calls serious or critical, with the elements that it means."""
+    """The serious and critical violations that axe-core reports, with their elements."""
     if not page.value("'axe' in window"):
         page.value((NODE_MODULES / "axe-core" / "axe.min.js").read_text(encoding="utf-8") + "; undefined")
     violations = page.value("axe.run().then(({ violations }) => violations)")
@@ -59,7 +59,7 @@ def test_the_status_is_announced_and_tokens_are_not(visiting: Visiting) -> None:
         assert visit.page.value("document.querySelector('[aria-live] #answer, [role=status] #answer')") is None
 
 
-def test_nothing_moves_for_who_wants_no_motion(visiting: Visiting) -> None:
+def test_reduced_motion_disables_animations(visiting: Visiting) -> None:
     release = threading.Event()
     with visiting(answer("Writing", ".", between=[Hold(release)]), reducedMotion="reduce") as visit:
         visit.ask("What is the fee for a berth?")

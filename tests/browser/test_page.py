@@ -1,4 +1,4 @@
-"""The page at `/`, in Chromium, against the real server."""
+"""The web page in Chromium, against a real server."""
 
 import re
 import threading
@@ -40,14 +40,14 @@ def test_a_question_is_answered_with_sources_citations_and_times(visiting: Visit
         assert page.texts(".source .place")[0] == "lines 5–9"
         assert page.texts(".source.cited .number") == ["1"]
         assert page.texts("#afterword li") == [
-            "The answer cites [42], which no source has. Do not rely on those parts."
+            "The answer cites [42], but there is no such source. Do not rely on those parts."
         ]
         assert "First words after" in page.text("#timings")
-        assert "in all · test-model" in page.text("#timings")
+        assert "in total · test-model" in page.text("#timings")
         assert_clean(visit)
 
 
-def test_words_are_on_the_page_while_the_model_is_still_writing(visiting: Visiting, release: threading.Event) -> None:
+def test_text_is_shown_while_the_model_is_still_writing(visiting: Visiting, release: threading.Event) -> None:
     with visiting(answer("The first words", " and the last.", between=[Hold(release)])) as visit:
         visit.ask("What is the fee for a berth?")
         visit.wait_for_text("The first words")
@@ -87,9 +87,9 @@ def test_leaving_the_page_closes_the_connection_to_the_model(visiting: Visiting,
         assert visit.model.requests[0].closed_by_client.wait(timeout=10.0)
 
 
-def test_a_new_question_stops_the_one_before_and_takes_its_place(visiting: Visiting, release: threading.Event) -> None:
-    held = answer("Of the first question", ".", between=[Hold(release)])
-    with visiting([held, answer("Of the second.")]) as visit:
+def test_a_new_question_replaces_the_previous_one(visiting: Visiting, release: threading.Event) -> None:
+    first = answer("Of the first question", ".", between=[Hold(release)])
+    with visiting([first, answer("Of the second.")]) as visit:
         visit.ask("What is the fee for a berth?")
         visit.wait_for_text("Of the first question")
         visit.ask_and_wait("When was the lighthouse built?")
@@ -110,9 +110,9 @@ def test_a_key_pressed_twice_asks_once(visiting: Visiting, release: threading.Ev
         assert len(visit.model.requests) == 1
 
 
-def test_an_answer_that_breaks_off_stays_and_the_error_is_said_with_its_hint(visiting: Visiting) -> None:
+def test_a_cut_off_answer_stays_with_an_error_and_a_hint(visiting: Visiting) -> None:
     with visiting(stream(token("Half an answer"), Cut(reset=True))) as visit:
-        visit.ask_and_wait("What is the fee for a berth?", status="The answer broke off.")
+        visit.ask_and_wait("What is the fee for a berth?", status="The answer was cut off.")
 
         assert visit.page.text("#answer") == "Half an answer"
         assert "ended the answer before it was complete" in visit.page.text("#problem")
@@ -122,13 +122,13 @@ def test_an_answer_that_breaks_off_stays_and_the_error_is_said_with_its_hint(vis
 
 def test_after_a_failure_the_next_question_is_answered(visiting: Visiting) -> None:
     with visiting([stream(token("Half"), Cut(reset=True)), answer("Whole.")]) as visit:
-        visit.ask_and_wait("What is the fee for a berth?", status="The answer broke off.")
+        visit.ask_and_wait("What is the fee for a berth?", status="The answer was cut off.")
         visit.ask_and_wait("What is the fee for a berth?")
 
         assert (visit.page.text("#answer"), visit.page.text("#problem")) == ("Whole.", "")
 
 
-def test_a_notice_that_comes_at_the_end_stands_below_the_answer(visiting: Visiting) -> None:
+def test_a_late_notice_is_shown_below_the_answer(visiting: Visiting) -> None:
     with visiting(answer("Cut", finish_reason="length")) as visit:
         visit.ask_and_wait("What is the fee for a berth?")
 
@@ -151,7 +151,7 @@ def test_a_citation_leads_to_its_source_and_back(visiting: Visiting) -> None:
         page.wait_until(IN_VIEW % "a.citation")
 
 
-def test_the_keyboard_is_enough(visiting: Visiting) -> None:
+def test_the_page_works_with_the_keyboard_only(visiting: Visiting) -> None:
     with visiting(answer("See [the rules](https://harbour.example/rules) [2].")) as visit:
         page = visit.page
         assert page.focused() == "question"
@@ -173,7 +173,7 @@ def test_the_keyboard_is_enough(visiting: Visiting) -> None:
         assert page.value("document.activeElement.matches('a.citation')")
 
 
-def test_a_link_opens_elsewhere_and_shows_where(visiting: Visiting) -> None:
+def test_a_link_opens_a_new_tab_and_shows_its_host(visiting: Visiting) -> None:
     with visiting(answer("See [the rules](https://harbour.example/rules).")) as visit:
         visit.ask_and_wait("What is the fee for a berth?")
 
@@ -198,16 +198,16 @@ def test_a_phone_never_scrolls_sideways(width: int, visiting: Visiting) -> None:
         assert visit.page.value("[document.documentElement.scrollWidth, innerWidth]") == [width, width]
 
 
-def test_a_refusal_says_when_to_ask_again(visiting: Visiting) -> None:
+def test_a_rate_limited_question_shows_the_time_to_wait(visiting: Visiting) -> None:
     with visiting(answer("Once."), server_settings=ServerSettings(rate_limit="1/minute")) as visit:
         visit.ask_and_wait("What is the fee for a berth?")
         visit.ask_and_wait("And once more?", status="No answer.")
 
-        assert visit.page.text("#problem p") == "more than 1 questions a minute"
+        assert visit.page.text("#problem p") == "more than 1 questions per minute"
         assert re.fullmatch(r"try again in \d+ s", visit.page.text("#problem .hint"))
 
 
-def test_a_server_with_a_key_takes_it_from_the_browser(visiting: Visiting) -> None:
+def test_the_browser_can_send_the_servers_key(visiting: Visiting) -> None:
     credentials = {"username": "anyone", "password": "correct"}
     server_settings = ServerSettings(server_key="correct")
     with visiting(answer("Yes."), server_settings=server_settings, httpCredentials=credentials) as visit:
@@ -216,7 +216,7 @@ def test_a_server_with_a_key_takes_it_from_the_browser(visiting: Visiting) -> No
         assert visit.page.text("#answer") == "Yes."
 
 
-def test_without_a_model_the_answer_is_quotes_and_the_page_says_so_first(browser: Browser, library: Settings) -> None:
+def test_without_a_model_the_page_announces_quotes(browser: Browser, library: Settings) -> None:
     with running_server(library) as server, browser.page() as page:
         page.goto(server.url)
         page.call("fill", "#question", "What is the fee for a berth?")
@@ -227,9 +227,7 @@ def test_without_a_model_the_answer_is_quotes_and_the_page_says_so_first(browser
         assert "The fee is 18 euros a night" in page.text("#answer")
 
 
-def test_a_question_about_something_else_is_no_alarm_and_no_command_is_shown(
-    browser: Browser, library: Settings
-) -> None:
+def test_an_irrelevant_question_is_shown_calmly_without_commands(browser: Browser, library: Settings) -> None:
     with running_server(replace(library, min_score=0.99)) as server, browser.page() as page:
         page.goto(server.url)
         page.call("fill", "#question", "Which programming language has macros?")
@@ -238,12 +236,12 @@ def test_a_question_about_something_else_is_no_alarm_and_no_command_is_shown(
 
         assert page.texts("#problem p") == [
             "nothing in the documents is relevant to the question",
-            "ask in other words",
+            "rephrase the question",
         ]
         assert page.value("document.querySelector('#problem').className") == "problem calm"
 
 
-def test_with_several_collections_one_can_be_chosen(browser: Browser, tmp_path: Path) -> None:
+def test_the_page_offers_a_choice_of_collections(browser: Browser, tmp_path: Path) -> None:
     settings = make_collection(tmp_path)
     (tmp_path / "manuals").mkdir()
     (tmp_path / "manuals" / "pump.md").write_text("# The pump\n\nThe bilge pump is rated for 40 litres a minute.\n")
@@ -271,7 +269,7 @@ IN_VIEW = """(() => {
 
 
 def assert_clean(visit: Visit) -> None:
-    """The page spoke to its own server alone, and without a complaint from the browser."""
+    """Assert that the page contacted only its own server and that the browser reported no errors."""
     seen = visit.page.seen()
     assert [request for request in seen.requests if not request.startswith(visit.url)] == []
     assert (seen.dialogs, seen.console, seen.errors, seen.violations) == ([], [], [], [])

@@ -1,4 +1,4 @@
-"""The hook in React under StrictMode, from a page of another origin: the example, and a probe."""
+"""The React hook under StrictMode, on a page of another origin: the example and a probe."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -26,10 +26,10 @@ Opening = Callable[..., AbstractContextManager[Visit]]
 
 @pytest.fixture
 def opening(browser: Browser, library: Settings, tmp_path: Path) -> Opening:
-    """Open a page built from an entry, beside a server that lets its origin ask."""
+    """Open a page built from an entry file, and a server that allows its origin."""
 
     @contextmanager
-    def opened(entry: Path, script: Script) -> Iterator[Visit]:
+    def open_page(entry: Path, script: Script) -> Iterator[Visit]:
         bundle(entry, tmp_path)
         with static_site(tmp_path) as site, OpenAIServer(chat=script) as model, browser.page() as page:
             settings = replace(library, base_url=model.base_url, model=MODEL, api_key="key")
@@ -38,7 +38,7 @@ def opening(browser: Browser, library: Settings, tmp_path: Path) -> Opening:
                 page.goto(f"{site}?server={server.url}")
                 yield Visit(page=page, url=server.url, model=model)
 
-    return opened
+    return open_page
 
 
 @contextmanager
@@ -50,10 +50,10 @@ def probing(opening: Opening, script: Script, component: str = "Probe") -> Itera
         yield visit
 
 
-def assert_silent(visit: Visit) -> None:
+def assert_no_browser_errors(visit: Visit) -> None:
     seen = visit.page.seen()
-    complaints = [line for line in seen.console if "React DevTools" not in line]
-    assert (complaints, seen.errors) == ([], [])
+    messages = [line for line in seen.console if "React DevTools" not in line]
+    assert (messages, seen.errors) == ([], [])
 
 
 def test_the_example_answers_while_the_model_writes(opening: Opening) -> None:
@@ -70,10 +70,10 @@ def test_the_example_answers_while_the_model_writes(opening: Opening) -> None:
         page.wait_until("document.querySelector('[role=status]').textContent === 'done'")
         assert page.text("#answer") == "The first words and the last."
         assert len(visit.model.requests) == 1
-        assert_silent(visit)
+        assert_no_browser_errors(visit)
 
 
-def test_a_component_that_goes_away_stops_the_model(opening: Opening) -> None:
+def test_unmounting_a_component_stops_the_model(opening: Opening) -> None:
     with opening(EXAMPLE, answer("The first words", ".", between=[Hold(threading.Event())])) as visit:
         visit.page.call("fill", "input", QUESTION)
         visit.page.press("Enter")
@@ -83,19 +83,19 @@ def test_a_component_that_goes_away_stops_the_model(opening: Opening) -> None:
         assert visit.model.requests[0].closed_by_client.wait(timeout=10.0)
         visit.page.call("click", "text=Open")
         assert visit.page.text("[role=status]") == "idle"
-        assert_silent(visit)
+        assert_no_browser_errors(visit)
 
 
-def test_asked_in_an_effect_under_strict_mode_a_question_is_asked_once(opening: Opening) -> None:
+def test_an_effect_under_strict_mode_asks_once(opening: Opening) -> None:
     with probing(opening, answer("Eighteen", " euros."), "ParentOfOneThatAsks") as visit:
         visit.page.wait_until("probe.rag.status === 'done'")
 
         assert visit.page.value("probe.rag.answer") == "Eighteen euros."
         assert len(visit.model.requests) == 1
-        assert_silent(visit)
+        assert_no_browser_errors(visit)
 
 
-def test_everything_that_the_stream_says_becomes_state(opening: Opening) -> None:
+def test_all_events_of_the_stream_update_the_state(opening: Opening) -> None:
     with probing(opening, answer("It is 18 euros [1], or not [42].", finish_reason="length")) as visit:
         page = visit.page
         page.value(f"probe.rag.ask({QUESTION!r}, {{ k: 2 }})")
@@ -118,7 +118,7 @@ def test_everything_that_the_stream_says_becomes_state(opening: Opening) -> None
         assert state["timings"]["total_ms"] > 0
 
 
-def test_a_thousand_tokens_cost_no_thousand_renders(opening: Opening) -> None:
+def test_a_thousand_tokens_do_not_cause_a_thousand_renders(opening: Opening) -> None:
     with probing(opening, answer(*["word "] * 1000)) as visit:
         visit.page.value(f"probe.rag.ask({QUESTION!r})")
         visit.page.wait_until("probe.rag.status === 'done'")
@@ -128,7 +128,7 @@ def test_a_thousand_tokens_cost_no_thousand_renders(opening: Opening) -> None:
         assert visit.page.value("probe.asks.size") == 1
 
 
-def test_stopped_it_keeps_what_has_arrived_and_reset_forgets_it(opening: Opening) -> None:
+def test_stop_keeps_the_partial_answer_and_reset_clears_it(opening: Opening) -> None:
     with probing(opening, answer("The first words", ".", between=[Hold(threading.Event())])) as visit:
         page = visit.page
         page.value(f"void probe.rag.ask({QUESTION!r})")
@@ -143,9 +143,9 @@ def test_stopped_it_keeps_what_has_arrived_and_reset_forgets_it(opening: Opening
         assert page.value("[probe.rag.answer, probe.rag.question, probe.rag.sources.length]") == ["", "", 0]
 
 
-def test_a_new_question_stops_the_one_before(opening: Opening) -> None:
-    held = answer("Of the first", ".", between=[Hold(threading.Event())])
-    with probing(opening, [held, answer("Of the second.")]) as visit:
+def test_a_new_question_stops_the_previous_one(opening: Opening) -> None:
+    first = answer("Of the first", ".", between=[Hold(threading.Event())])
+    with probing(opening, [first, answer("Of the second.")]) as visit:
         visit.page.value(f"void probe.rag.ask({QUESTION!r})")
         visit.page.wait_until("probe.rag.answer === 'Of the first'")
         visit.page.value("void probe.rag.ask('When was the lighthouse built?')")
@@ -155,7 +155,7 @@ def test_a_new_question_stops_the_one_before(opening: Opening) -> None:
         assert visit.model.requests[0].closed_by_client.wait(timeout=10.0)
 
 
-def test_a_failure_becomes_state_and_keeps_what_had_arrived(opening: Opening) -> None:
+def test_a_failure_updates_the_state_and_keeps_the_partial_answer(opening: Opening) -> None:
     with probing(opening, stream(token("Half an answer"), Cut(reset=True))) as visit:
         visit.page.value(f"probe.rag.ask({QUESTION!r})")
         visit.page.wait_until("probe.rag.status === 'error'")
@@ -167,10 +167,10 @@ def test_a_failure_becomes_state_and_keeps_what_had_arrived(opening: Opening) ->
         ]
 
 
-def test_asked_after_it_has_gone_away_it_asks_nothing(opening: Opening) -> None:
+def test_asking_after_unmount_sends_nothing(opening: Opening) -> None:
     with probing(opening, answer("Never.")) as visit:
         visit.page.value("probe.unmount()")
         visit.page.value(f"probe.rag.ask({QUESTION!r})")
 
         assert visit.model.requests == []
-        assert_silent(visit)
+        assert_no_browser_errors(visit)

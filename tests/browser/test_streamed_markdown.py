@@ -1,4 +1,4 @@
-"""Markdown that is shown while it is written ends as Markdown that is rendered at once, at a linear cost."""
+"""Streamed Markdown gives the same HTML as Markdown rendered in one go, at linear cost."""
 
 import json
 import random
@@ -51,7 +51,7 @@ STREAMED = """(async () => {
       markdown.append(piece);
       markdown.finish();
     }
-    return root.innerHTML.replaceAll(/\\n+(?=<|$)/g, ""); // between blocks, where it is not seen
+    return root.innerHTML.replaceAll(/\\n+(?=<|$)/g, ""); // invisible line breaks between blocks
   };
   return %s;
 })()"""
@@ -64,25 +64,25 @@ def page(browser: Browser) -> Iterator[Page]:
         yield page
 
 
-def different(page: Page, texts: list[list[str]]) -> list[object]:
-    """Of texts in pieces, those that look otherwise in the end than if they had come in one."""
+def differing(page: Page, texts: list[list[str]]) -> list[object]:
+    """The texts whose streamed HTML differs from the HTML of one render."""
     expression = f"""{json.dumps(texts)}.map((pieces) => [pieces.join(""), render(pieces), render([pieces.join("")])])
         .filter(([_, streamed, whole]) => streamed !== whole)"""
     return list(page.value(STREAMED % expression))
 
 
-def test_a_character_at_a_time_gives_what_one_render_gives(page: Page) -> None:
-    assert different(page, [[*ANSWER], [*reversed(ANSWER)]]) == []
+def test_streaming_by_character_gives_the_same_html_as_one_render(page: Page) -> None:
+    assert differing(page, [[*ANSWER], [*reversed(ANSWER)]]) == []
 
 
-def test_every_example_of_the_specification_streams_to_what_it_is(page: Page) -> None:
+def test_every_specification_example_streams_to_the_same_html(page: Page) -> None:
     examples = specification_examples()
     assert len(examples) > 600
 
-    assert different(page, [[*example] for example in examples]) == []
+    assert differing(page, [[*example] for example in examples]) == []
 
 
-def test_mixed_examples_in_random_pieces_stream_to_what_they_are(page: Page) -> None:
+def test_random_pieces_of_mixed_examples_stream_to_the_same_html(page: Page) -> None:
     chance = random.Random(7)
     texts = []
     for _ in range(150):
@@ -90,14 +90,14 @@ def test_mixed_examples_in_random_pieces_stream_to_what_they_are(page: Page) -> 
         cuts = sorted(chance.choices(range(len(text) + 1), k=12))
         texts.append([text[start:end] for start, end in zip([0, *cuts], [*cuts, None], strict=True)])
 
-    assert different(page, texts) == []
+    assert differing(page, texts) == []
 
 
 @pytest.mark.parametrize(
     "block", ["A paragraph of **some** words.\n\n", "- an item\n", "1. an item\n\n   in two paragraphs\n\n"]
 )
-def test_a_text_of_twice_the_length_makes_twice_as_many_nodes(block: str, page: Page) -> None:
-    made = """[100, 200].map((count) => {
+def test_the_number_of_rendered_nodes_is_linear_in_the_text(block: str, page: Page) -> None:
+    script = """[100, 200].map((count) => {
       const root = document.createElement("div");
       let nodes = 0;
       const markdown = new StreamedMarkdown(root, (fragment) => { nodes += fragment.querySelectorAll("*").length; });
@@ -107,12 +107,12 @@ def test_a_text_of_twice_the_length_makes_twice_as_many_nodes(block: str, page: 
       }
       return nodes;
     })"""
-    short, long = page.value(STREAMED % (made % json.dumps(block)))
+    short, long = page.value(STREAMED % (script % json.dumps(block)))
 
     assert long == pytest.approx(2 * short, rel=0.02)
 
 
-def test_a_burst_of_tokens_is_rendered_once_a_frame(page: Page) -> None:
+def test_a_burst_of_tokens_is_rendered_once_per_frame(page: Page) -> None:
     renders = page.value(
         STREAMED
         % """await (async () => {
@@ -127,8 +127,8 @@ def test_a_burst_of_tokens_is_rendered_once_a_frame(page: Page) -> None:
     assert renders == 1
 
 
-def test_what_is_finished_keeps_its_nodes(page: Page) -> None:
-    kept = page.value(
+def test_finished_blocks_keep_their_nodes(page: Page) -> None:
+    are_kept = page.value(
         STREAMED
         % """(() => {
           const root = document.createElement("div");
@@ -142,17 +142,17 @@ def test_what_is_finished_keeps_its_nodes(page: Page) -> None:
         })()"""
     )
 
-    assert kept == [True, True, 3]
+    assert are_kept == [True, True, 3]
 
 
-def test_citations_are_read_as_the_server_reads_them(page: Page) -> None:
+def test_citations_are_parsed_like_on_the_server(page: Page) -> None:
     texts = [
         "Both do [2][1]. So `x[3]` does not, nor [4](https://a.example), but [1, 5] do.",
         "[1]: a definition? [2] , [ 3 ; 4 ] and x[5] or \\[6] [7]: [8]\n\n```\n[9]\n```\n[0] [1234] [12]",
         "**[1]** *[2]* (see [3]). [3][4], [5, 6][7] é[8] 9[1] _[2]",
     ]
     html = page.value(STREAMED % f"{json.dumps(texts)}.map((text) => render([text]))")
-    found = [
+    numbers = [
         list(
             dict.fromkeys(
                 int(n) for group in _between(each, '<span class="citation">', "</span>") for n in group.split(",")
@@ -161,7 +161,7 @@ def test_citations_are_read_as_the_server_reads_them(page: Page) -> None:
         for each in html
     ]
 
-    assert found == [cited_numbers(text) for text in texts]
+    assert numbers == [cited_numbers(text) for text in texts]
 
 
 def _between(html: str, start: str, end: str) -> list[str]:

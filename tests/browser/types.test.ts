@@ -1,4 +1,4 @@
-// Compiled, not run: the types that a user of the client and of the hook sees.
+// Compiled, not run: checks the public types of the client and the hook.
 import { ragStream, type RagEvent } from "../../streamrag_cli/server/static/client.js";
 import { useRAGStream, type RagStream } from "../../streamrag_cli/server/static/use-rag-stream.js";
 
@@ -19,7 +19,7 @@ export function places(): string[] {
   return rag.sources.map(({ n, source, page }) => `${n} ${source} ${page ?? ""}`);
 }
 
-// @ts-expect-error -- the question is text
+// @ts-expect-error -- the question must be a string
 ragStream(42);
 // @ts-expect-error -- no such option
 useRAGStream({ topK: 3 });

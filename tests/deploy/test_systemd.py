@@ -1,4 +1,4 @@
-"""The unit, as systemd itself reads it."""
+"""The systemd unit, checked with systemd-analyze."""
 
 import re
 import shutil
@@ -10,13 +10,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = (ROOT / "deploy" / "systemd" / "streamrag.service").read_text(encoding="utf-8")
-MOST_EXPOSED = 20  # of 100; a unit without any hardening has 96
+MAX_EXPOSURE = 20  # out of 100; a unit without hardening has 96
 
 
-def analysed(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def analyse(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     program = shutil.which("systemd-analyze")
     if program is None:
-        pytest.skip("needs systemd-analyze, of the package systemd")
+        pytest.skip("needs systemd-analyze from the package systemd")
     unit = folder / "streamrag.service"
     installed_at = "/usr/local/bin/streamrag"
     assert installed_at in UNIT
@@ -24,19 +24,19 @@ def analysed(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]
     return subprocess.run([program, *arguments, str(unit)], capture_output=True, text=True, check=False)
 
 
-def test_systemd_has_nothing_to_complain_of(tmp_path: Path) -> None:
-    verified = analysed(tmp_path, "verify")
+def test_systemd_verify_finds_no_problems(tmp_path: Path) -> None:
+    result = analyse(tmp_path, "verify")
 
-    assert (verified.stderr, verified.returncode) == ("", 0)
-
-
-def test_what_the_service_could_do_to_its_system_is_little(tmp_path: Path) -> None:
-    judged = analysed(tmp_path, "security", "--offline=true", f"--threshold={MOST_EXPOSED}")
-
-    assert judged.returncode == 0, judged.stdout
+    assert (result.stderr, result.returncode) == ("", 0)
 
 
-def test_its_settings_are_the_programs_own() -> None:
+def test_the_service_has_a_low_exposure_score(tmp_path: Path) -> None:
+    result = analyse(tmp_path, "security", "--offline=true", f"--threshold={MAX_EXPOSURE}")
+
+    assert result.returncode == 0, result.stdout
+
+
+def test_all_settings_are_documented() -> None:
     known = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     names = re.findall(r"\b(STREAMRAG_[A-Z_]+)", UNIT)
 
@@ -44,9 +44,9 @@ def test_its_settings_are_the_programs_own() -> None:
     assert [name for name in names if f"`{name}`" not in known] == []
 
 
-def test_a_stop_waits_longer_than_the_program_takes() -> None:
+def test_systemd_waits_longer_than_the_shutdown_timeout() -> None:
     from streamrag_cli.settings import ServerSettings
 
-    waits_s = int(re.findall(r"^TimeoutStopSec=(\d+)s$", UNIT, flags=re.MULTILINE)[0])
+    timeout_s = int(re.findall(r"^TimeoutStopSec=(\d+)s$", UNIT, flags=re.MULTILINE)[0])
 
-    assert waits_s > ServerSettings().grace_s
+    assert timeout_s > ServerSettings().grace_s

@@ -1,4 +1,4 @@
-"""A user with a small collection and engines of their own, which are gone after the test."""
+"""A command line with a small collection and its own engines, which are stopped after the test."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +18,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture
 def user(settings: Settings, tmp_path: Path) -> Iterator[WarmCommandLine]:
-    """A command line that asks engines of its own: `run` shares its imports, `running` and `cold` start a process."""
-    runtime = Path("/tmp") / f"rt-{tmp_path.name[:20]}-{tmp_path.parent.name[-4:]}"  # a socket's path must be short
+    """A command line with its own engines: `run` reuses loaded imports, `running` and `cold` start a process."""
+    runtime = Path("/tmp") / f"rt-{tmp_path.name[:20]}-{tmp_path.parent.name[-4:]}"  # socket paths must be short
     runtime.mkdir(mode=0o700, exist_ok=True)
     work = tmp_path / "work"
     work.mkdir()
@@ -27,7 +27,7 @@ def user(settings: Settings, tmp_path: Path) -> Iterator[WarmCommandLine]:
     with warm(CommandLine(home=tmp_path, directory=work, variables=variables)) as user:
         yield user
         user.run("engine", "stop")
-    for left in (runtime / "streamrag").glob("*"):
-        left.unlink()
+    for file in (runtime / "streamrag").glob("*"):
+        file.unlink()
     (runtime / "streamrag").rmdir()
     runtime.rmdir()

@@ -1,4 +1,4 @@
-"""One warm process answers; whatever happens to it, a question gets its answer or its one error."""
+"""The engine process: sharing, failures, secrets, exit."""
 
 import json
 import os
@@ -44,89 +44,91 @@ def is_alive(pid: int) -> bool:
 
 
 def events(stdout: bytes) -> list[dict[str, Any]]:
-    """The events of `--jsonl` but for what differs from run to run."""
+    """The events of `--jsonl` without the timings, which differ between runs."""
     read = [json.loads(line) for line in stdout.splitlines()]
     for event in read:
         event.pop("timings", None)
     return read
 
 
-def test_the_first_question_starts_an_engine_and_later_ones_find_it(user: WarmCommandLine) -> None:
+def test_the_first_question_starts_an_engine_for_later_ones(user: WarmCommandLine) -> None:
     first = user.run("ask", "--jsonl", QUESTION)
     assert wait_until(lambda: engines(user) != [])
     (started,) = engines(user)
     second = user.run("ask", "--jsonl", QUESTION)
-    (found,) = engines(user)
-    alone = without_engine(user).run("ask", "--jsonl", QUESTION)
+    (used,) = engines(user)
+    direct = without_engine(user).run("ask", "--jsonl", QUESTION)
 
-    assert (first.code, second.code, alone.code) == (0, 0, 0)
-    assert events(first.stdout) == events(second.stdout) == events(alone.stdout)
-    assert first.stderr == second.stderr == alone.stderr
-    assert (found["pid"], found["questions"]) == (started["pid"], started["questions"] + 1)
+    assert (first.code, second.code, direct.code) == (0, 0, 0)
+    assert events(first.stdout) == events(second.stdout) == events(direct.stdout)
+    assert first.stderr == second.stderr == direct.stderr
+    assert (used["pid"], used["questions"]) == (started["pid"], started["questions"] + 1)
 
 
-def test_search_goes_through_the_engine_too_and_fails_as_it_does_alone(user: WarmCommandLine) -> None:
+def test_search_behaves_the_same_with_and_without_the_engine(user: WarmCommandLine) -> None:
     start_engine(user)
-    found = user.run("search", QUESTION)
+    hits = user.run("search", QUESTION)
     nothing = user.run("search", "--min-score", "0.99", "quantum chromodynamics")
-    alone = without_engine(user)
+    direct = without_engine(user)
 
-    assert found == alone.run("search", QUESTION)
-    assert nothing == alone.run("search", "--min-score", "0.99", "quantum chromodynamics")
-    assert (found.code, nothing.code, engines(user)[0]["questions"]) == (0, 7, 3)
+    assert hits == direct.run("search", QUESTION)
+    assert nothing == direct.run("search", "--min-score", "0.99", "quantum chromodynamics")
+    assert (hits.code, nothing.code, engines(user)[0]["questions"]) == (0, 7, 3)
 
 
-def test_the_socket_is_its_users_alone(user: WarmCommandLine) -> None:
+def test_only_the_user_can_access_the_socket(user: WarmCommandLine) -> None:
     start_engine(user)
     directory = Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
-    found = {each.suffix: stat.S_IMODE(each.stat().st_mode) for each in directory.iterdir()}
+    modes = {each.suffix: stat.S_IMODE(each.stat().st_mode) for each in directory.iterdir()}
 
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-    assert found[".sock"] == 0o600
-    assert not [mode for mode in found.values() if mode & 0o077]
+    assert modes[".sock"] == 0o600
+    assert not [mode for mode in modes.values() if mode & 0o077]
 
 
 @pytest.mark.parametrize("trap", ["open to others", "a link", "a file"])
-def test_a_place_that_is_not_the_users_own_is_not_used(trap: str, tmp_path: Path) -> None:
-    place = tmp_path / "r" / "streamrag"
-    place.parent.mkdir()
+def test_a_directory_that_is_not_private_is_refused(trap: str, tmp_path: Path) -> None:
+    directory = tmp_path / "r" / "streamrag"
+    directory.parent.mkdir()
     match trap:
         case "open to others":
-            place.mkdir()
-            place.chmod(0o755)
+            directory.mkdir()
+            directory.chmod(0o755)
         case "a link":
             (tmp_path / "elsewhere").mkdir(mode=0o700)
-            place.symlink_to(tmp_path / "elsewhere")
+            directory.symlink_to(tmp_path / "elsewhere")
         case _:
-            place.touch()
+            directory.touch()
 
     with pytest.raises(UnsafeDirectoryError):
-        address_for({"XDG_RUNTIME_DIR": str(place.parent), "TMPDIR": str(place.parent)} | _short(place.parent))
+        address_for(
+            {"XDG_RUNTIME_DIR": str(directory.parent), "TMPDIR": str(directory.parent)} | _short(directory.parent)
+        )
 
 
 def _short(directory: Path) -> dict[str, str]:
-    """A variable that names `directory`, whose own path may be too long for a socket's."""
+    """A variable with a short link to `directory`, whose own path may be too long for a socket."""
     link = Path("/tmp") / f"rt-{os.getpid()}-{abs(hash(directory)) % 10_000}"
     link.unlink(missing_ok=True)
     link.symlink_to(directory)
     return {"XDG_RUNTIME_DIR": str(link)}
 
 
-def test_where_no_engine_can_be_the_process_answers_itself_and_says_so_on_demand(user: WarmCommandLine) -> None:
+def test_without_a_safe_directory_the_process_answers_itself(user: WarmCommandLine) -> None:
     directory = Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
     directory.mkdir(mode=0o755)
     directory.chmod(0o755)
     quiet = user.run("search", QUESTION)
-    told = user.run("search", QUESTION, "--debug")
+    explained = user.run("search", QUESTION, "--debug")
     directory.chmod(0o700)
 
     assert (quiet.code, quiet.stderr) == (0, "")
-    assert "streamrag.engine: not used: " in told.stderr
+    assert "streamrag.engine: not used: " in explained.stderr
     assert engines(user) == []
 
 
 @pytest.mark.parametrize("how", ["flag", "variable", "CI"])
-def test_without_an_engine_nothing_is_left_behind(how: str, user: WarmCommandLine) -> None:
+def test_no_engine_is_started_if_it_is_switched_off(how: str, user: WarmCommandLine) -> None:
     flags = ["--no-engine"] if how == "flag" else []
     variables = {"variable": {"STREAMRAG_ENGINE": "off"}, "CI": {"CI": "true"}}.get(how, {})
     outcome = user.having(**variables).run("search", QUESTION, *flags)
@@ -135,11 +137,11 @@ def test_without_an_engine_nothing_is_left_behind(how: str, user: WarmCommandLin
     assert engines(user) == []
 
 
-def test_many_at_once_from_nothing_share_one_engine(user: WarmCommandLine) -> None:
-    found = at_once({str(n): lambda: user.cold.run("search", QUESTION) for n in range(12)})
+def test_concurrent_first_questions_start_one_engine(user: WarmCommandLine) -> None:
+    outcomes = at_once({str(n): lambda: user.cold.run("search", QUESTION) for n in range(12)})
 
-    assert {outcome.code for outcome in found.values()} == {0}
-    assert len({outcome.stdout for outcome in found.values()}) == 1
+    assert {outcome.code for outcome in outcomes.values()} == {0}
+    assert len({outcome.stdout for outcome in outcomes.values()}) == 1
     assert len(engines(user)) == 1
 
 
@@ -152,7 +154,7 @@ def test_a_killed_engine_is_replaced(user: WarmCommandLine) -> None:
     assert (outcome.code, after["pid"] != before["pid"]) == (0, True)
 
 
-def test_an_engine_that_hangs_is_not_waited_for_and_the_next_question_finds_another(user: WarmCommandLine) -> None:
+def test_a_hanging_engine_is_replaced_without_waiting(user: WarmCommandLine) -> None:
     hung = start_engine(user)
     os.kill(hung["pid"], signal.SIGSTOP)
     try:
@@ -166,20 +168,20 @@ def test_an_engine_that_hangs_is_not_waited_for_and_the_next_question_finds_anot
     assert after["pid"] != hung["pid"]
 
 
-def test_an_engine_killed_amid_an_answer_ends_it_with_an_error(user: WarmCommandLine) -> None:
+def test_killing_the_engine_during_an_answer_is_an_error(user: WarmCommandLine) -> None:
     start_engine(user)
     with OpenAIServer(chat=stream(token("Half an ans"), Stall())) as model:
         with user.running("ask", QUESTION, "--base-url", model.base_url, "-m", "m") as asking:
-            said = read_until(asking.stdout, b"Half an ans")
+            text = read_until(asking.stdout, b"Half an ans")
             (engine,) = engines(user)
             os.kill(engine["pid"], signal.SIGKILL)
             out, err = asking.communicate(timeout=60)
 
-    assert (asking.returncode, said + out) == (4, b"Half an ans\n")
-    assert "the engine that was writing the answer has ended" in err.decode()
+    assert (asking.returncode, text + out) == (4, b"Half an ans\n")
+    assert "the engine stopped while writing the answer" in err.decode()
 
 
-def test_an_engine_killed_before_anything_was_shown_is_done_without(user: WarmCommandLine) -> None:
+def test_the_client_answers_itself_if_the_engine_dies_early(user: WarmCommandLine) -> None:
     engine = start_engine(user)
     os.kill(engine["pid"], signal.SIGSTOP)
     with user.running("ask", QUESTION) as asking:
@@ -192,22 +194,22 @@ def test_an_engine_killed_before_anything_was_shown_is_done_without(user: WarmCo
     assert "Ada Brandt" in out.decode()
 
 
-def test_an_engine_that_hangs_amid_an_answer_ends_it_with_an_error(user: WarmCommandLine) -> None:
+def test_an_engine_that_hangs_during_an_answer_is_an_error(user: WarmCommandLine) -> None:
     start_engine(user)
     with OpenAIServer(chat=stream(token("Half an ans"), Stall())) as model:
         with user.running("ask", QUESTION, "--base-url", model.base_url, "-m", "m") as asking:
-            said = read_until(asking.stdout, b"Half an ans")
+            text = read_until(asking.stdout, b"Half an ans")
             (engine,) = engines(user)
             os.kill(engine["pid"], signal.SIGSTOP)
             out, err = asking.communicate(timeout=60)
             os.kill(engine["pid"], signal.SIGKILL)
 
-    assert (asking.returncode, said + out) == (4, b"Half an ans\n")
-    assert "the engine that was writing the answer has ended" in err.decode()
+    assert (asking.returncode, text + out) == (4, b"Half an ans\n")
+    assert "the engine stopped while writing the answer" in err.decode()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_question_closes_its_call_to_the_model_in_the_engine(
+def test_interrupting_a_client_closes_the_engines_model_call(
     number: signal.Signals, code: int, user: WarmCommandLine
 ) -> None:
     start_engine(user)
@@ -223,21 +225,21 @@ def test_an_interrupted_question_closes_its_call_to_the_model_in_the_engine(
 
 
 @pytest.mark.fault("key-leak")
-def test_a_key_travels_with_its_question_and_is_kept_nowhere(user: WarmCommandLine) -> None:
+def test_keys_are_sent_with_each_question_and_never_stored(user: WarmCommandLine) -> None:
     start_engine(user)
     with OpenAIServer(chat=answer("x")) as model:
         for key in ("sk-first-0123456789", "sk-second-0123456789"):
             user.having(OPENAI_API_KEY=key, OPENAI_BASE_URL=model.base_url).run("ask", QUESTION, "-m", "m")
         keys = [request.headers["authorization"] for request in model.requests]
     (engine,) = engines(user)
-    places = [Path(f"/proc/{engine['pid']}/environ"), Path(f"/proc/{engine['pid']}/cmdline"), Path(engine["log"])]
-    told = b"".join(place.read_bytes() for place in places) + json.dumps(engine).encode()
+    files = [Path(f"/proc/{engine['pid']}/environ"), Path(f"/proc/{engine['pid']}/cmdline"), Path(engine["log"])]
+    readable = b"".join(file.read_bytes() for file in files) + json.dumps(engine).encode()
 
     assert keys == ["Bearer sk-first-0123456789", "Bearer sk-second-0123456789"]
-    assert b"sk-" not in told
+    assert b"sk-" not in readable
 
 
-def test_an_engine_holds_nothing_of_the_caller_that_started_it(user: WarmCommandLine) -> None:
+def test_an_engine_keeps_no_descriptor_or_directory_of_its_caller(user: WarmCommandLine) -> None:
     pipe_read, pipe_write = os.pipe()
     os.set_inheritable(pipe_write, True)
     subprocess.run(
@@ -252,13 +254,13 @@ def test_an_engine_holds_nothing_of_the_caller_that_started_it(user: WarmCommand
     (engine,) = engines(user)
     os.set_blocking(pipe_read, False)
 
-    assert os.read(pipe_read, 1) == b""  # nobody has the other end open
+    assert os.read(pipe_read, 1) == b""  # end of file: the engine does not have the other end open
     assert Path(f"/proc/{engine['pid']}/cwd").readlink() == Path("/")
     assert os.getsid(engine["pid"]) != os.getsid(0)
     os.close(pipe_read)
 
 
-def test_an_engine_that_nobody_asks_ends_by_itself(user: WarmCommandLine) -> None:
+def test_an_idle_engine_exits(user: WarmCommandLine) -> None:
     user.having(STREAMRAG_ENGINE_IDLE="0.4").run("search", QUESTION)
     directory = Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
 
@@ -266,7 +268,7 @@ def test_an_engine_that_nobody_asks_ends_by_itself(user: WarmCommandLine) -> Non
     assert engines(user) == []
 
 
-def test_an_engine_whose_store_is_another_one_ends(user: WarmCommandLine, tmp_path: Path) -> None:
+def test_an_engine_exits_when_its_store_is_replaced(user: WarmCommandLine, tmp_path: Path) -> None:
     store = tmp_path / "store"
     shutil.copytree(user.variables["STREAMRAG_STORE"], store)
     impatient = user.having(STREAMRAG_STORE=str(store), STREAMRAG_ENGINE_IDLE="2")
@@ -278,7 +280,7 @@ def test_an_engine_whose_store_is_another_one_ends(user: WarmCommandLine, tmp_pa
     assert wait_until(lambda: not is_alive(engine["pid"]))
 
 
-def test_a_changed_program_gets_a_new_engine_and_the_old_one_ends(user: WarmCommandLine, tmp_path: Path) -> None:
+def test_a_changed_program_replaces_the_engine(user: WarmCommandLine, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "streamrag_cli", tmp_path / "site" / "streamrag_cli")
     installed = user.cold.having(PYTHONPATH=str(tmp_path / "site"), STREAMRAG_ENGINE_IDLE="8")
     before = start_engine(installed)
@@ -291,30 +293,28 @@ def test_a_changed_program_gets_a_new_engine_and_the_old_one_ends(user: WarmComm
     assert wait_until(lambda: not is_alive(before["pid"]))
 
 
-def test_the_identity_stands_for_what_libraries_read_from_the_environment() -> None:
+def test_the_identity_depends_on_proxies_but_not_on_settings() -> None:
     assert identity({}) == identity({"OPENAI_API_KEY": "x", "STREAMRAG_MODEL": "m"})
     assert identity({}) != identity({"https_proxy": "http://proxy.example:8080"})
 
 
 @pytest.mark.postgres
-def test_a_password_in_the_environment_is_used_by_the_process_that_has_it(
-    user: WarmCommandLine, tmp_path: Path
-) -> None:
+def test_a_question_with_pgpassword_bypasses_the_engine(user: WarmCommandLine, tmp_path: Path) -> None:
     with fresh_schema() as place:
         make_collection(tmp_path, store=place)
         with psycopg.connect(place.url) as owner:
             owner.execute(f"GRANT USAGE ON SCHEMA {place.schema} TO {GUARDED}")
             owner.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {place.schema} TO {GUARDED}")
         reader = user.having(STREAMRAG_STORE=guarded(place).with_secret(), PGPASSWORD=PASSWORD)
-        found = reader.run("search", QUESTION)
+        outcome = reader.run("search", QUESTION)
         explained = reader.run("search", QUESTION, "--debug").stderr
 
-        assert (found.code, found.stdout) == (0, without_engine(reader).run("search", QUESTION).stdout)
-    assert "streamrag.engine: not used: PGPASSWORD is for this process alone\n" in explained
+        assert (outcome.code, outcome.stdout) == (0, without_engine(reader).run("search", QUESTION).stdout)
+    assert "streamrag.engine: not used: PGPASSWORD applies only to this process\n" in explained
     assert engines(user) == []
 
 
-def test_certificates_are_found_by_a_relative_path(user: WarmCommandLine) -> None:
+def test_the_engine_finds_certificates_by_a_relative_path(user: WarmCommandLine) -> None:
     shutil.copy(certifi.where(), user.directory / "ca.pem")
     trusting = user.having(SSL_CERT_FILE="ca.pem", STREAMRAG_BASE_URL="https://127.0.0.1:1/v1", STREAMRAG_MODEL="m")
     start_engine(trusting)
@@ -339,12 +339,12 @@ def test_a_question_after_an_ingest_sees_the_new_documents(user: WarmCommandLine
     assert len(engines(user)) == 1
 
 
-def test_stop_ends_the_engine_and_says_so(user: WarmCommandLine) -> None:
+def test_engine_stop_stops_the_engine_and_reports_it(user: WarmCommandLine) -> None:
     engine = start_engine(user)
-    told = user.run("engine", "status").stdout.decode()
+    status = user.run("engine", "status").stdout.decode()
     stopped = user.run("engine", "stop").stdout
     again = user.run("engine", "stop").stdout
 
-    assert re.match(rf"engine {engine['pid']}, version \S+: 1 questions, ", told)
+    assert re.match(rf"engine {engine['pid']}, version \S+: 1 questions, ", status)
     assert (stopped, again) == (b"1 stopped\n", b"no engine is running\n")
     assert wait_until(lambda: not is_alive(engine["pid"]))

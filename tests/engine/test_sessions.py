@@ -1,4 +1,4 @@
-"""Every session of a user finds the same engine, and an engine outlives no client that has been stopped."""
+"""All sessions of a user share an engine, and suspended clients do not block it."""
 
 import asyncio
 import os
@@ -28,28 +28,28 @@ QUESTION = "Who built the lighthouse?"
 
 @pytest.fixture
 def cron_cli(user: CommandLine) -> CommandLine:
-    """The same user without anything that a login sets."""
+    """The same user without the variables set by a login."""
     return replace(user, variables={**user.variables, "XDG_RUNTIME_DIR": ""})
 
 
-def test_a_terminal_and_cron_share_an_engine_whichever_asks_first(user: CommandLine, cron_cli: CommandLine) -> None:
+def test_a_terminal_and_cron_share_an_engine(user: CommandLine, cron_cli: CommandLine) -> None:
     for first, second in ((user, cron_cli), (cron_cli, user)):
         started = start_engine(first)
         second.run("search", QUESTION)
-        (found,) = engines(second)
-        assert (found["pid"], found["questions"]) == (started["pid"], 2)
+        (used,) = engines(second)
+        assert (used["pid"], used["questions"]) == (started["pid"], 2)
         assert second.run("engine", "stop").stdout == b"1 stopped\n"
         assert engines(first) == []
 
 
-def test_a_question_that_goes_to_no_server_finds_the_engine_of_a_session_with_a_proxy(user: CommandLine) -> None:
+def test_a_local_question_uses_an_engine_with_other_proxies(user: CommandLine) -> None:
     start_engine(user.having(https_proxy="http://proxy.example:8080"))
     user.run("search", QUESTION)
 
     assert [each["questions"] for each in engines(user)] == [2]
 
 
-def test_a_user_of_another_home_has_an_engine_of_their_own(user: CommandLine, tmp_path: Path) -> None:
+def test_another_home_directory_has_its_own_engine(user: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     start_engine(user)
 
@@ -57,48 +57,48 @@ def test_a_user_of_another_home_has_an_engine_of_their_own(user: CommandLine, tm
 
 
 @pytest.mark.fault("client-suspended")
-def test_a_client_that_was_stopped_gets_the_whole_answer_when_it_goes_on(user: CommandLine) -> None:
+def test_a_suspended_client_gets_the_complete_answer_when_it_resumes(user: CommandLine) -> None:
     start_engine(user)
-    go_on = [threading.Event(), threading.Event()]
+    resume = [threading.Event(), threading.Event()]
     with OpenAIServer(
-        chat=stream(token("Half "), Hold(go_on[0]), token("and half"), Hold(go_on[1]), finish())
+        chat=stream(token("Half "), Hold(resume[0]), token("and half"), Hold(resume[1]), finish())
     ) as model:
         with user.running("ask", QUESTION, "--base-url", model.base_url, "-m", "m") as asking:
-            said = read_until(asking.stdout, b"Half")
+            text = read_until(asking.stdout, b"Half")
             asking.send_signal(signal.SIGSTOP)
-            go_on[0].set()
-            time.sleep(6)  # longer than an engine may be silent
-            go_on[1].set()
+            resume[0].set()
+            time.sleep(6)  # longer than the timeout for a silent engine
+            resume[1].set()
             asking.send_signal(signal.SIGCONT)
             out, err = asking.communicate(timeout=60)
 
-    assert (asking.returncode, said + out) == (0, b"Half and half\n"), err
+    assert (asking.returncode, text + out) == (0, b"Half and half\n"), err
     assert len(engines(user)) == 1
 
 
 @pytest.mark.fault("client-suspended")
-def test_an_engine_that_is_to_stop_does_not_wait_for_a_client_that_takes_nothing(
+def test_a_stopping_engine_does_not_wait_for_a_blocked_client(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "_TAKES_NOTHING_S", 0.5)
+    monkeypatch.setattr(process, "_SEND_TIMEOUT_S", 0.5)
     long = [token("x" * 100_000) for _ in range(40)]
     with OpenAIServer(chat=stream(*long, finish())) as model, TemporaryDirectory(dir="/tmp") as directory:
-        asked = replace(settings, base_url=model.base_url, model="m")
-        place = EngineAddress(Path(directory), f"test-{os.getpid()}-x")
+        asking = replace(settings, base_url=model.base_url, model="m")
+        address = EngineAddress(Path(directory), f"test-{os.getpid()}-x")
 
         async def stop() -> None:
-            running = asyncio.create_task(process.Engine(place, idle_s=600).run())
-            while not place.socket.exists():  # noqa: ASYNC110 - another process would see no more
+            running = asyncio.create_task(process.Engine(address, idle_s=600).run())
+            while not address.socket.exists():  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(0.01)
             question = Question(text=QUESTION, accepted_at=time.perf_counter())
             with socket.socket(socket.AF_UNIX) as stopped, socket.socket(socket.AF_UNIX) as stopping:
                 stopped.setblocking(False)
-                stopped.connect(str(place.socket))
+                stopped.connect(str(address.socket))
                 await asyncio.get_running_loop().sock_sendall(
-                    stopped, to_line(Request(wants="ask", question=question, settings=asked))
+                    stopped, to_line(Request(wants="ask", question=question, settings=asking))
                 )
                 await asyncio.to_thread(model.wait_for_requests, 1, timeout_s=60)
-                stopping.connect(str(place.socket))
+                stopping.connect(str(address.socket))
                 stopping.sendall(to_line(Request(wants="stop")))
                 await asyncio.wait_for(running, timeout=60)
 

@@ -1,4 +1,4 @@
-"""One collection for all tests of the server; each test starts the server it needs."""
+"""One collection for all server tests; each test starts its own server."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a client may ask for: the collections, models and amounts that the operator named, and nothing else."""
+"""Clients may use only the collections, models and limits that the operator allows."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -31,7 +31,7 @@ def add_collection(settings: Settings, folder: Path, name: str, text: str) -> No
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A store with the collections `default`, `payroll` and `guests`, and `hollow`, whose one file failed."""
+    """A store with the collections `default`, `payroll`, `guests` and the empty `hollow`, whose only file failed."""
     folder = Path(tmp_path_factory.mktemp("several"))
     settings = make_collection(folder)
     add_collection(settings, folder, "payroll", f"# Pay\n\n{SECRET}\n")
@@ -45,7 +45,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 def replies_about(server: RunningServer, collection: str) -> list[Reply]:
-    """What every route that takes a collection answers."""
+    """The replies of every route that takes a collection."""
     question = {"query": "What does the harbour master earn?", "collection": collection}
     conversation = {
         "model": f"streamrag/{collection}",
@@ -67,7 +67,7 @@ def replies_about(server: RunningServer, collection: str) -> list[Reply]:
 @pytest.mark.parametrize(
     "server_settings", [PLENTY, replace(PLENTY, collections=("default", "guests"))], ids=["default", "two named"]
 )
-def test_a_collection_that_was_not_named_is_answered_as_one_that_does_not_exist(
+def test_an_unserved_collection_looks_like_one_that_does_not_exist(
     server_settings: ServerSettings, store: Settings
 ) -> None:
     with running_server(store, server_settings) as server:
@@ -88,9 +88,9 @@ def test_a_collection_that_was_not_named_is_answered_as_one_that_does_not_exist(
         (replace(PLENTY, collections=("default", "hollow", "absent")), ["default"]),
         (replace(PLENTY, all_collections=True), ["default", "guests", "payroll"]),
     ],
-    ids=["default", "two named", "an empty and a missing one", "all"],
+    ids=["default", "two named", "empty and missing collections", "all"],
 )
-def test_the_lists_hold_what_may_be_asked_and_is_not_empty(
+def test_the_lists_contain_served_collections_with_documents(
     server_settings: ServerSettings, names: list[str], store: Settings
 ) -> None:
     with running_server(store, server_settings) as server:
@@ -101,7 +101,7 @@ def test_the_lists_hold_what_may_be_asked_and_is_not_empty(
     assert models == ["streamrag", *(f"streamrag/{name}" for name in names)]
 
 
-def test_named_collections_are_answered(store: Settings) -> None:
+def test_served_collections_are_answered(store: Settings) -> None:
     with running_server(store, replace(PLENTY, collections=("default", "payroll"))) as server:
         replies = replies_about(server, "payroll")
 
@@ -118,13 +118,13 @@ def test_the_first_collection_of_the_command_line_is_the_default_one(store: Sett
     assert (others.status, others.code) == (404, "no_such_collection")
 
 
-def test_one_collection_of_the_command_line_is_the_only_one_whatever_the_environment_says(store: Settings) -> None:
+def test_collections_from_the_command_line_override_the_environment(store: Settings) -> None:
     with served(store, "-c", "guests", STREAMRAG_COLLECTIONS="default,payroll") as server:
         assert request(f"{server.url}/collections").json == {"collections": ["guests"], "default": "guests"}
 
 
 @pytest.mark.postgres
-def test_a_collection_without_documents_is_not_listed_in_postgres_either(tmp_path: Path) -> None:
+def test_an_empty_collection_in_postgres_is_not_listed(tmp_path: Path) -> None:
     with fresh_schema() as place:
         settings = make_collection(tmp_path, {"a.md": "The ferry leaves at nine.\n"}, store=place)
         (tmp_path / "hollow").mkdir()
@@ -140,13 +140,13 @@ def test_a_collection_without_documents_is_not_listed_in_postgres_either(tmp_pat
 def with_models(store: Settings) -> Iterator[tuple[OpenAIServer, RunningServer]]:
     allowing = replace(PLENTY, allow_model=("Acme/large:7b",))
     with OpenAIServer(chat=lambda _: answer("x")) as model:
-        asked = replace(store, base_url=model.base_url, model="small", top_k=3, min_score=0.2)
-        with running_server(asked, allowing) as server:
+        model_settings = replace(store, base_url=model.base_url, model="small", top_k=3, min_score=0.2)
+        with running_server(model_settings, allowing) as server:
             yield model, server
 
 
 @pytest.mark.parametrize("name", [None, "small", "Acme/large:7b"])
-def test_a_client_may_name_the_models_own_and_those_that_are_allowed(
+def test_a_client_may_choose_the_servers_model_and_allowed_models(
     name: str | None, with_models: tuple[OpenAIServer, RunningServer]
 ) -> None:
     model, server = with_models
@@ -157,7 +157,7 @@ def test_a_client_may_name_the_models_own_and_those_that_are_allowed(
 
 @pytest.mark.fault("request-beyond-server-settings")
 @pytest.mark.parametrize("name", ["dearest", "acme/large:7b", "small ", "SMALL", ""])
-def test_any_other_model_is_refused_before_it_is_asked(
+def test_other_models_are_refused_without_a_model_call(
     name: str, with_models: tuple[OpenAIServer, RunningServer]
 ) -> None:
     model, server = with_models
@@ -174,26 +174,26 @@ def test_any_other_model_is_refused_before_it_is_asked(
 
 @pytest.mark.fault("request-beyond-server-settings")
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("parameters", "message"),
     [
-        ({"k": 4}, "k: at most 3 sources are given here"),
-        ({"k": 100, "model": "small"}, "k: at most 3 sources are given here"),
-        ({"min_score": 0}, "min_score: at least 0.2 here"),
-        ({"min_score": 0.19}, "min_score: at least 0.2 here"),
+        ({"k": 4}, "k: this server returns at most 3 sources"),
+        ({"k": 100, "model": "small"}, "k: this server returns at most 3 sources"),
+        ({"min_score": 0}, "min_score: this server requires at least 0.2"),
+        ({"min_score": 0.19}, "min_score: this server requires at least 0.2"),
     ],
 )
-def test_more_sources_or_weaker_ones_than_the_servers_own_are_refused(
-    asked: dict[str, object], message: str, with_models: tuple[OpenAIServer, RunningServer]
+def test_requests_beyond_the_servers_limits_are_refused(
+    parameters: dict[str, object], message: str, with_models: tuple[OpenAIServer, RunningServer]
 ) -> None:
     model, server = with_models
     before = len(model.requests)
-    reply = post_json(f"{server.url}/rag/stream", {"query": QUESTION, **asked})
+    reply = post_json(f"{server.url}/rag/stream", {"query": QUESTION, **parameters})
 
     assert (reply.status, reply.code, reply.json["error"]) == (422, "bad_request", message)
     assert len(model.requests) == before
 
 
-def test_fewer_and_better_sources_may_be_asked_for(with_models: tuple[OpenAIServer, RunningServer]) -> None:
+def test_requests_within_the_servers_limits_are_answered(with_models: tuple[OpenAIServer, RunningServer]) -> None:
     _, server = with_models
 
     assert post_json(f"{server.url}/rag/stream", {"query": QUESTION, "k": 3, "min_score": 0.2}).status == 200

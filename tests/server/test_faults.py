@@ -1,4 +1,4 @@
-"""What clients, models and operators do to a server: nobody is kept waiting, nothing is left open."""
+"""Disconnects, slow clients, hanging stores and shutdown: other clients are not blocked, and nothing is left open."""
 
 import os
 import re
@@ -29,8 +29,8 @@ from tests.support.postgres_server import fresh_schema
 from tests.support.running_server import STREAMRAG, RunningServer, running_server, served
 
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
-LEAVING_S = 20.0
-"""What leaving may take beyond the grace time on a busy machine."""
+EXIT_S = 20.0
+"""Time allowed for the exit beyond the grace time on a busy machine."""
 
 
 @contextmanager
@@ -38,12 +38,12 @@ def answering(
     settings: Settings, script: Script, *, server: ServerSettings = PLENTY, limits: Limits | None = None
 ) -> Iterator[tuple[OpenAIServer, RunningServer]]:
     with OpenAIServer(chat=script) as model:
-        asked = replace(settings, base_url=model.base_url, model="m")
-        with running_server(asked, server, limits) as running:
+        model_settings = replace(settings, base_url=model.base_url, model="m")
+        with running_server(model_settings, server, limits) as running:
             yield model, running
 
 
-def is_cut_off(connection: socket.socket) -> bool:
+def is_closed(connection: socket.socket) -> bool:
     try:
         return connection.recv(1000) == b""
     except ConnectionResetError:
@@ -55,8 +55,8 @@ def connect(server: RunningServer) -> socket.socket:
 
 
 @pytest.mark.fault("client-leaves")
-@pytest.mark.parametrize("when", ["before the first token", "amid tokens"])
-def test_a_client_that_leaves_has_its_call_to_the_model_closed_within_a_second(when: str, settings: Settings) -> None:
+@pytest.mark.parametrize("when", ["before the first token", "between tokens"])
+def test_a_disconnect_closes_the_model_call_within_a_second(when: str, settings: Settings) -> None:
     steps = stream(Stall()) if when == "before the first token" else stream(token("a"), Stall())
     with answering(settings, steps) as (model, server):
         with streaming(ask_url(server.url)) as answered:
@@ -68,7 +68,7 @@ def test_a_client_that_leaves_has_its_call_to_the_model_closed_within_a_second(w
 
 
 @pytest.mark.fault("client-leaves")
-def test_a_client_that_leaves_while_its_buffer_is_full_has_its_call_closed(settings: Settings) -> None:
+def test_a_disconnect_with_a_full_buffer_closes_the_model_call(settings: Settings) -> None:
     flood = stream(*[token("x" * 100_000)] * 200, Stall())
     with answering(settings, flood) as (model, server):
         reader = connect(server)
@@ -76,7 +76,7 @@ def test_a_client_that_leaves_while_its_buffer_is_full_has_its_call_closed(setti
         _ask(reader, server)
         model.wait_for_requests(1)
         assert reader.recv(100)
-        time.sleep(0.5)  # the buffers fill: nothing tells when they have
+        time.sleep(0.5)  # until the buffers are full, which cannot be observed
         reader.close()
 
         assert model.requests[0].closed_by_client.wait(timeout=10.0)
@@ -84,7 +84,7 @@ def test_a_client_that_leaves_while_its_buffer_is_full_has_its_call_closed(setti
 
 
 @pytest.mark.fault("client-never-reads")
-def test_a_reader_that_never_reads_is_dropped_at_the_limit(settings: Settings) -> None:
+def test_a_client_that_never_reads_is_disconnected_at_the_limit(settings: Settings) -> None:
     flood = stream(*[token("x" * 100_000)] * 200, Stall())
     with answering(settings, flood, limits=Limits(send_stall_s=0.5)) as (model, server):
         reader = connect(server)
@@ -97,7 +97,7 @@ def test_a_reader_that_never_reads_is_dropped_at_the_limit(settings: Settings) -
         reader.close()
 
 
-def test_a_slow_reader_holds_back_its_own_answer_alone_and_loses_nothing(settings: Settings) -> None:
+def test_a_slow_client_delays_only_its_own_answer_and_loses_nothing(settings: Settings) -> None:
     words = [f"word{n} " * 200 for n in range(500)]
     with answering(settings, answer(*words)) as (_, server):
         with streaming(ask_url(server.url)) as slow, streaming(ask_url(server.url)) as quick:
@@ -121,15 +121,15 @@ SLOW = Limits(headers_s=0.3, body_s=0.3, idle_s=1)
         ),
     ],
 )
-def test_a_request_that_does_not_end_is_cut_off_and_others_are_served(sent: bytes, settings: Settings) -> None:
+def test_an_incomplete_request_is_closed_while_others_are_served(sent: bytes, settings: Settings) -> None:
     with running_server(settings, limits=SLOW) as server, connect(server) as slow:
         slow.sendall(sent)
         assert request(f"{server.url}/healthz").status == 200
-        assert is_cut_off(slow)
+        assert is_closed(slow)
 
 
 @pytest.mark.fault("slow-requests")
-def test_headers_dripped_byte_by_byte_are_cut_off(settings: Settings) -> None:
+def test_headers_sent_byte_by_byte_are_cut_off(settings: Settings) -> None:
     with running_server(settings, limits=SLOW) as server, connect(server) as slow:
         started_s = time.monotonic()
         with pytest.raises(OSError):
@@ -137,7 +137,7 @@ def test_headers_dripped_byte_by_byte_are_cut_off(settings: Settings) -> None:
                 slow.sendall(bytes([byte]))
                 time.sleep(0.02)
 
-        assert time.monotonic() - started_s < 15  # all of it were twenty
+        assert time.monotonic() - started_s < 15  # sending all of it would take twenty
 
 
 @pytest.mark.fault("slow-requests")
@@ -145,10 +145,10 @@ def test_an_idle_connection_is_closed(settings: Settings) -> None:
     with running_server(settings, limits=SLOW) as server, connect(server) as idle:
         idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         received = b""
-        while not received.endswith(b'{"status":"ok"}'):  # head and body may come apart
+        while not received.endswith(b'{"status":"ok"}'):  # headers and body may arrive separately
             received += idle.recv(10_000)
 
-        assert is_cut_off(idle)
+        assert is_closed(idle)
 
 
 @pytest.mark.fault("slow-requests")
@@ -190,19 +190,19 @@ def test_replies_that_nobody_reads_hold_no_connection_once_it_is_idle(requests: 
         assert wait_until(lambda: not server.server.server_state.connections)
 
 
-def test_headers_without_end_cost_no_memory(settings: Settings) -> None:
+def test_endless_headers_use_no_memory(settings: Settings) -> None:
     with running_server(settings) as server, connect(server) as flooding:
         with pytest.raises(OSError):
             for _ in range(1000):
                 flooding.sendall(b"X-Filler: " + b"y" * 10_000 + b"\r\n")
-            raise AssertionError("ten megabytes of headers were taken")
+            raise AssertionError("ten megabytes of headers were accepted")
 
 
 @pytest.mark.fault("too-many-streams")
-def test_more_streams_than_the_limit_are_refused_before_they_begin(settings: Settings) -> None:
+def test_streams_beyond_the_limit_are_refused_before_they_begin(settings: Settings) -> None:
     release = threading.Event()
-    held = stream(token("a"), Hold(release), finish())
-    with answering(settings, held, server=replace(PLENTY, max_streams=1)) as (model, server):
+    chat = stream(token("a"), Hold(release), finish())
+    with answering(settings, chat, server=replace(PLENTY, max_streams=1)) as (model, server):
         with streaming(ask_url(server.url)) as first:
             first.next_of("token")
             refused = request(ask_url(server.url))
@@ -215,7 +215,7 @@ def test_more_streams_than_the_limit_are_refused_before_they_begin(settings: Set
         assert (after.status, len(model.requests)) == (200, 2)
 
 
-def test_a_stop_ends_open_streams_with_an_error_event(settings: Settings) -> None:
+def test_shutdown_ends_open_streams_with_an_error_event(settings: Settings) -> None:
     with answering(settings, stream(token("a"), Stall())) as (model, server):
         with streaming(ask_url(server.url)) as answered:
             answered.next_of("token")
@@ -228,7 +228,7 @@ def test_a_stop_ends_open_streams_with_an_error_event(settings: Settings) -> Non
 
 @pytest.mark.fault("signal-to-streams")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_open_streams_with_an_error_event_and_then_the_process(
+def test_a_signal_ends_open_streams_with_an_error_event_before_the_exit(
     number: signal.Signals, code: int, settings: Settings
 ) -> None:
     with OpenAIServer(chat=stream(token("a"), Stall())) as model:
@@ -237,17 +237,17 @@ def test_a_signal_ends_open_streams_with_an_error_event_and_then_the_process(
                 answered.next_of("token")
                 server.process.send_signal(number)
                 events = list(answered.events())
-            left = server.process.wait(timeout=PLENTY.grace_s + LEAVING_S)
+            return_code = server.process.wait(timeout=PLENTY.grace_s + EXIT_S)
 
     assert [(event["type"], event["code"]) for event in events] == [("error", "server_shutdown")]
-    assert left == code
+    assert return_code == code
     assert "Traceback" not in server.said
 
 
 @pytest.mark.fault("backend-silent")
 @pytest.mark.postgres
 @pytest.mark.parametrize("path", [ask_url(""), "/readyz"], ids=["a question", "readyz"])
-def test_a_store_that_does_not_answer_holds_up_nobody_else_and_not_the_end(path: str, tmp_path: Path) -> None:
+def test_a_hanging_store_blocks_neither_other_requests_nor_shutdown(path: str, tmp_path: Path) -> None:
     with fresh_schema() as place, ExitStack() as left_open:
         settings = make_collection(tmp_path, {"a.md": "The ferry leaves at nine.\n"}, store=place)
         with served(settings) as server, psycopg.connect(place.url) as database:
@@ -260,26 +260,26 @@ def test_a_store_that_does_not_answer_holds_up_nobody_else_and_not_the_end(path:
             assert wait_until(lambda: database.execute(waiting).fetchone() is not None, within_s=60)
             alive = request(f"{server.url}/healthz")
             server.process.terminate()
-            left = server.process.wait(timeout=PLENTY.grace_s + LEAVING_S)
+            return_code = server.process.wait(timeout=PLENTY.grace_s + EXIT_S)
 
-    assert (alive.status, left) == (200, 143)
+    assert (alive.status, return_code) == (200, 143)
 
 
 @pytest.mark.fault("database-silent")
-def test_who_asks_a_database_that_says_nothing_waits_for_it_alone_and_not_for_each_other(settings: Settings) -> None:
+def test_questions_to_a_silent_database_wait_concurrently(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=50) as silent, ThreadPoolExecutor(6) as pool:
         address = f"postgresql://user@127.0.0.1:{silent.getsockname()[1]}/db?connect_timeout=2"
         with running_server(replace(settings, store=store_address(address))) as server:
             started_s = time.monotonic()
             replies = list(pool.map(lambda _: request(ask_url(server.url, path="/search")), range(6)))
-            took_s = time.monotonic() - started_s
+            elapsed_s = time.monotonic() - started_s
 
     assert {(reply.status, reply.code) for reply in replies} == {(503, "store_unreachable")}
-    assert took_s < 10  # one after the other it were twelve
+    assert elapsed_s < 10  # one after the other would take twelve
 
 
 @pytest.mark.fault("search-timeout")
-def test_a_search_that_takes_too_long_is_a_503_and_says_so(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_that_takes_too_long_is_a_503(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamrag_cli.retrieval.search.RETRIEVAL_LIMIT_S", 0.0)
     with running_server(settings) as server:
         reply = request(ask_url(server.url, path="/search"))
@@ -291,13 +291,13 @@ def test_a_search_that_takes_too_long_is_a_503_and_says_so(settings: Settings, m
 
 
 @pytest.mark.fault("backend-silent")
-def test_questions_that_wait_for_vectors_do_not_hold_up_the_end(tmp_path: Path) -> None:
-    threads = (os.cpu_count() or 1) + 4  # as many as asyncio has
+def test_questions_waiting_for_vectors_do_not_delay_shutdown(tmp_path: Path) -> None:
+    threads = (os.cpu_count() or 1) + 4  # the size of asyncio's thread pool
     settings = Settings(store=tmp_path / "store", embedding="openai:m")
     (tmp_path / "a.md").write_text("The ferry leaves at nine.\n")
     with OpenAIServer() as sound:
-        wanted = IngestRequest(paths=(tmp_path / "a.md",), working_directory=tmp_path)
-        assert isinstance([*ingest(wanted, replace(settings, base_url=sound.base_url))][-1], IngestDone)
+        ingest_request = IngestRequest(paths=(tmp_path / "a.md",), working_directory=tmp_path)
+        assert isinstance([*ingest(ingest_request, replace(settings, base_url=sound.base_url))][-1], IngestDone)
     with OpenAIServer(embeddings=stream(Stall())) as silent, ExitStack() as left_open:
         variables = {"STREAMRAG_BASE_URL": silent.base_url, "STREAMRAG_TIMEOUT": "60"}
         with served(settings, **variables) as server:
@@ -306,7 +306,7 @@ def test_questions_that_wait_for_vectors_do_not_hold_up_the_end(tmp_path: Path) 
             silent.wait_for_requests(threads)
             server.process.terminate()
 
-            assert server.process.wait(timeout=PLENTY.grace_s + LEAVING_S) == 143
+            assert server.process.wait(timeout=PLENTY.grace_s + EXIT_S) == 143
 
 
 def test_a_port_that_is_taken_is_an_error_with_a_hint(settings: Settings) -> None:
@@ -320,7 +320,9 @@ def test_a_port_that_is_taken_is_an_error_with_a_hint(settings: Settings) -> Non
         )
 
     assert (done.returncode, done.stdout) == (3, "")
-    assert re.fullmatch(r"streamrag: cannot listen on .*\nhint: streamrag serve --port 0 .*\n", done.stderr)
+    assert re.fullmatch(
+        r"streamrag: cannot listen on .*\nhint: use any free port: streamrag serve --port 0\n", done.stderr
+    )
 
 
 def _ask(reader: socket.socket, server: RunningServer) -> None:

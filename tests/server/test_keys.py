@@ -1,4 +1,4 @@
-"""Several keys with names, and what guessing one costs."""
+"""Named server keys, weak keys, and limits on guessing."""
 
 import base64
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ KEYS = "phone:Ru7-sunny-Wq2-balcony,\n laptop:9d1e0c77b2a4f658\r\n3fc8a0b19e2d47
 
 
 class Clock:
-    """A clock that moves when it is told to, in seconds."""
+    """A fake clock, in seconds."""
 
     def __init__(self) -> None:
         self.now_s = 5000.0
@@ -37,7 +37,7 @@ def search(server: RunningServer, headers: Mapping[str, str]) -> Reply:
     return request(f"{server.url}/search?query=berth", headers=headers)
 
 
-def test_keys_are_separated_by_commas_and_lines_and_may_have_names() -> None:
+def test_keys_are_separated_by_commas_or_lines_and_may_have_names() -> None:
     assert [(each.name, each.key) for each in split_keys(KEYS)] == [
         ("phone", "Ru7-sunny-Wq2-balcony"),
         ("laptop", "9d1e0c77b2a4f658"),
@@ -47,7 +47,7 @@ def test_keys_are_separated_by_commas_and_lines_and_may_have_names() -> None:
 
 
 @pytest.mark.parametrize("key", ["Ru7-sunny-Wq2-balcony", "9d1e0c77b2a4f658", "3fc8a0b19e2d4756"])
-def test_each_key_opens_also_as_a_browsers_password(key: str, settings: Settings) -> None:
+def test_each_key_works_as_a_bearer_token_and_as_a_password(key: str, settings: Settings) -> None:
     basic = base64.b64encode(f"somebody:{key}".encode()).decode()
     with running_server(settings, replace(PLENTY, server_key=KEYS)) as server:
         replies = [search(server, bearer(key)), search(server, {"Authorization": f"Basic {basic}"})]
@@ -65,7 +65,7 @@ def test_each_key_has_its_own_rate(settings: Settings) -> None:
     assert (first, second) == ([200, 200, 429], 200)
 
 
-def test_two_keys_of_one_name_share_a_rate_while_they_are_rotated(settings: Settings) -> None:
+def test_two_keys_with_one_name_share_a_rate(settings: Settings) -> None:
     both = "ci:Ru7-sunny-Wq2-balcony,ci:9d1e0c77b2a4f658"
     with running_server(settings, ServerSettings(rate_limit="2/hour", server_key=both, grace_s=3.0)) as server:
         keys = ["Ru7-sunny-Wq2-balcony", "9d1e0c77b2a4f658", "9d1e0c77b2a4f658"]
@@ -87,7 +87,7 @@ def test_two_keys_of_one_name_share_a_rate_while_they_are_rotated(settings: Sett
         "sixteen chars ok?",
     ],
 )
-def test_a_key_that_can_be_guessed_is_refused_at_the_start_without_being_shown(key: str) -> None:
+def test_a_weak_key_is_refused_at_startup_without_showing_it(key: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         read_server_settings({}, {"HOME": "/nowhere", "STREAMRAG_SERVER_KEY": f"good:4c1b9e77a0d2f853,bad:{key}"})
 
@@ -97,7 +97,7 @@ def test_a_key_that_can_be_guessed_is_refused_at_the_start_without_being_shown(k
 
 
 @pytest.mark.parametrize("key", ["9d1e0c77b2a4f658", "Tr0ub4dor&3-horse-staple", "b7" * 3 + "Qk_x-81.~pLm0/zW="])
-def test_an_ordinary_key_is_taken(key: str) -> None:
+def test_an_ordinary_key_is_accepted(key: str) -> None:
     assert weakness(key) == ""
 
 
@@ -108,24 +108,24 @@ def test_after_ten_wrong_keys_an_address_has_to_wait(settings: Settings) -> None
         guesses = [search(server, bearer(f"guess-number-{number:04}")) for number in range(13)]
         right_guess = search(server, bearer("Ru7-sunny-Wq2-balcony"))
         still_at_work = search(server, bearer("9d1e0c77b2a4f658"))
-        told = request(f"{server.url}/metrics", headers=bearer("9d1e0c77b2a4f658")).body.decode().splitlines()
+        metrics = request(f"{server.url}/metrics", headers=bearer("9d1e0c77b2a4f658")).body.decode().splitlines()
 
     assert [reply.status for reply in guesses] == [401] * 10 + [429] * 3
     assert guesses[-1].code == "too_many_refused_keys"
     assert 1 <= int(guesses[-1].headers["retry-after"]) <= 60
     assert right_guess.body == guesses[-1].body
     assert (at_work.status, still_at_work.status) == (200, 200)
-    assert 'streamrag_refused_total{code="too_many_refused_keys"} 4.0' in told
+    assert 'streamrag_refused_total{code="too_many_refused_keys"} 4.0' in metrics
 
 
-def test_a_request_without_a_key_is_no_guess(settings: Settings) -> None:
+def test_a_request_without_a_key_does_not_count_as_a_guess(settings: Settings) -> None:
     with running_server(settings, replace(PLENTY, server_key=KEYS)) as server:
         assert {search(server, {}).code for _ in range(15)} == {"key_missing"}
         assert search(server, bearer("9d1e0c77b2a4f658")).status == 200
 
 
 @pytest.mark.fault("key-guessing")
-def test_guesses_from_one_address_do_not_shut_out_another() -> None:
+def test_guesses_from_one_address_do_not_lock_out_another() -> None:
     ring = KeyRing(split_keys(KEYS))
     for _ in range(11):
         with pytest.raises(RefusedError):
@@ -150,11 +150,11 @@ def test_guesses_from_one_address_do_not_shut_out_another() -> None:
         ("", ""),
     ],
 )
-def test_a_network_that_one_client_has_to_itself_is_one_client(address: str, group: str) -> None:
+def test_the_addresses_of_one_client_count_as_one(address: str, group: str) -> None:
     assert client_group(address) == group
 
 
-def test_a_rate_is_counted_in_a_moving_window() -> None:
+def test_the_rate_limit_uses_a_sliding_window() -> None:
     clock = Clock()
     rates = Rates("3/minute", clock)
     waits: list[int | None] = []
@@ -166,7 +166,7 @@ def test_a_rate_is_counted_in_a_moving_window() -> None:
     assert rates.hit("b") is None
 
 
-def test_clients_that_stay_away_cost_no_memory() -> None:
+def test_idle_clients_use_no_memory() -> None:
     clock = Clock()
     rates = Rates("3/second", clock)
     for number in range(1000):
@@ -177,9 +177,7 @@ def test_clients_that_stay_away_cost_no_memory() -> None:
 
 
 @pytest.mark.fault("clock-set-back")
-def test_a_step_of_the_systems_clock_refuses_nobody_for_longer(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_setting_the_clock_back_does_not_lengthen_the_wait(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 
     with running_server(settings, replace(PLENTY, rate_limit="1/minute")) as server:
@@ -195,5 +193,5 @@ def test_a_step_of_the_systems_clock_refuses_nobody_for_longer(
 @pytest.mark.parametrize(
     "key", ["password12345678", "YOUR_SECRET_KEY_HERE", "Administrator-123", "correcthorsebatterystaple"]
 )
-def test_a_key_with_a_word_that_is_guessed_first_is_weak(key: str) -> None:
+def test_a_key_with_a_common_word_is_weak(key: str) -> None:
     assert weakness(key) == "holds a word that is guessed first; make one with: openssl rand -hex 32"

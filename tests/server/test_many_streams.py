@@ -1,4 +1,4 @@
-"""Many answers at once: each client gets its own, whole, and nothing stays behind."""
+"""Many concurrent answers: each client gets its own complete answer, and nothing leaks."""
 
 import re
 import threading
@@ -23,39 +23,39 @@ def words_for(number: int) -> list[str]:
     return [f"lamp {number} word {index}. " for index in range(40)]
 
 
-def answer_by_number(asked: LoggedRequest) -> Reply:
-    """Each question holds a number, and its answer repeats that in every piece."""
-    number = int(re.findall(rb"lighthouse number (\d+)", asked.body)[-1])
+def answer_by_number(request: LoggedRequest) -> Reply:
+    """Each question contains a number, which every piece of its answer repeats."""
+    number = int(re.findall(rb"lighthouse number (\d+)", request.body)[-1])
     return answer(*words_for(number))
 
 
 def answered(url: str) -> tuple[str, str]:
-    """The answer, and the kind of the event that ended it."""
+    """The answer and the type of its last event."""
     with streaming(url) as reply:
         events = list(reply.events())
     return "".join(event["token"] for event in events if event["type"] == "token"), events[-1]["type"]
 
 
 @pytest.mark.fault("too-many-streams")
-def test_each_of_many_streams_gets_its_own_answer_and_all_of_it(settings: Settings) -> None:
+def test_each_of_many_streams_gets_its_own_complete_answer(settings: Settings) -> None:
     with (
         OpenAIServer(chat=answer_by_number) as model,
         running_server(replace(settings, base_url=model.base_url, model="m", min_score=0.0)) as server,
-        ThreadPoolExecutor(STREAMS) as at_once,
+        ThreadPoolExecutor(STREAMS) as pool,
     ):
         urls = [ask_url(server.url, f"Who lit lighthouse number {number}?") for number in range(STREAMS)]
-        answers = list(at_once.map(answered, urls))
+        answers = list(pool.map(answered, urls))
         deadline_s = time.monotonic() + 5
         while server.open_streams and time.monotonic() < deadline_s:
             time.sleep(0.005)
-        left_open = server.open_streams
+        still_open = server.open_streams
 
     assert answers == [("".join(words_for(number)), "done") for number in range(STREAMS)]
-    assert left_open == 0
+    assert still_open == 0
 
 
 def test_no_stream_waits_for_the_end_of_another(settings: Settings) -> None:
-    """HTTP libraries open a hundred connections at most unless told otherwise."""
+    """HTTP libraries open at most a hundred connections by default."""
     release = threading.Event()
     chat = stream(Hold(release), token("Hello"), finish(), DONE)
     with (

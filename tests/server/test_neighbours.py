@@ -1,4 +1,4 @@
-"""What else runs on the machine of a server is its operator's affair: visitors are not told, and nothing is probed."""
+"""Other servers on the machine: shown only to the operator, and not probed for clients."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.fault("visitor-without-model")
-def test_a_model_nearby_is_looked_for_once_and_named_to_the_operator_alone(seen: dict[str, Any]) -> None:
+def test_a_local_model_is_probed_once_and_shown_only_to_the_operator(seen: dict[str, Any]) -> None:
     assert seen["beside a model"] == {
         "at start": 1,
         "operator": (
@@ -31,7 +31,7 @@ def test_a_model_nearby_is_looked_for_once_and_named_to_the_operator_alone(seen:
 
 
 @pytest.mark.fault("own-server-on-model-port")
-def test_a_server_of_our_own_is_recommended_to_nobody_as_a_model(seen: dict[str, Any]) -> None:
+def test_a_streamrag_server_is_never_suggested_as_a_model(seen: dict[str, Any]) -> None:
     connect = "to connect one: export OPENAI_API_KEY=KEY, or streamrag ask --base-url URL"
 
     assert seen["beside ourselves"] == {

@@ -1,4 +1,4 @@
-"""The stream through real nginx: with the project's configuration, and with nginx's own defaults."""
+"""Streams through a real nginx, with the project's configuration and with nginx's defaults."""
 
 import os
 import threading
@@ -25,7 +25,7 @@ both = pytest.mark.parametrize("configuration", CONFIGURATIONS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """nginx in front of a server in front of a model."""
+    """nginx, the server behind it, and its model server."""
 
     url: str
     server: RunningServer
@@ -33,7 +33,7 @@ class Site:
 
     @property
     def headers(self) -> dict[str, str]:
-        """As a browser sends them that knows the site by its name."""
+        """The headers of a browser that uses the site's name."""
         return {"Host": NAME}
 
 
@@ -47,10 +47,10 @@ def running_site(
     rate_limit: str = "1000000/minute",
     trusted: tuple[str, ...] = ("127.0.0.1",),
 ) -> Iterator[Site]:
-    wanted = ServerSettings(rate_limit=rate_limit, allow_host=(NAME,), trusted_proxy=trusted, grace_s=3.0)
+    site_settings = ServerSettings(rate_limit=rate_limit, allow_host=(NAME,), trusted_proxy=trusted, grace_s=3.0)
     with (
         OpenAIServer(chat=chat) as model,
-        running_server(replace(settings, base_url=model.base_url, model="m"), wanted) as server,
+        running_server(replace(settings, base_url=model.base_url, model="m"), site_settings) as server,
         running_nginx(CONFIGURATIONS[configuration], folder / configuration, in_front_of=server.port) as url,
     ):
         yield Site(url=url, server=server, model=model)
@@ -58,7 +58,7 @@ def running_site(
 
 @pytest.mark.fault("behind-nginx")
 @both
-def test_each_piece_arrives_while_the_model_still_holds_the_next(
+def test_each_piece_arrives_before_the_model_sends_the_next(
     settings: Settings, configuration: str, tmp_path: Path
 ) -> None:
     holds = [threading.Event() for _ in range(4)]
@@ -81,7 +81,7 @@ def test_each_piece_arrives_while_the_model_still_holds_the_next(
 
 
 @both
-def test_the_headers_of_a_stream_pass(settings: Settings, configuration: str, tmp_path: Path) -> None:
+def test_nginx_passes_on_the_headers_of_a_stream(settings: Settings, configuration: str, tmp_path: Path) -> None:
     names = ("content-type", "cache-control", "content-length", "x-content-type-options")
     with (
         running_site(settings, configuration, tmp_path, answer("Hello")) as site,
@@ -102,7 +102,7 @@ def test_the_headers_of_a_stream_pass(settings: Settings, configuration: str, tm
 
 
 @both
-def test_a_client_that_goes_away_ends_the_call_of_the_model(
+def test_a_disconnect_behind_nginx_closes_the_model_call(
     settings: Settings, configuration: str, tmp_path: Path
 ) -> None:
     chat = stream(token("Half"), Hold(threading.Event()))
@@ -113,7 +113,7 @@ def test_a_client_that_goes_away_ends_the_call_of_the_model(
         assert site.model.requests[0].closed_by_client.wait(timeout=10.0)
 
 
-def test_a_page_of_the_site_may_ask_and_one_of_another_may_not(settings: Settings, tmp_path: Path) -> None:
+def test_pages_of_the_site_may_ask_and_pages_of_other_sites_may_not(settings: Settings, tmp_path: Path) -> None:
     with running_site(settings, "project", tmp_path, answer("Hello")) as site:
         statuses = [
             request(ask_url(site.url), headers=site.headers | {"Origin": origin}).status
@@ -127,9 +127,9 @@ def test_a_page_of_the_site_may_ask_and_one_of_another_may_not(settings: Setting
 @pytest.mark.parametrize(
     ("configuration", "trusted"),
     [("project", ("127.0.0.1",)), ("defaults", ())],
-    ids=["named, with the project's configuration", "unnamed, with its own defaults"],
+    ids=["trusted, project configuration", "untrusted, nginx defaults"],
 )
-def test_who_claims_another_address_has_the_same_limit(
+def test_a_forged_forwarded_address_does_not_evade_the_rate_limit(
     configuration: str, trusted: tuple[str, ...], settings: Settings, tmp_path: Path
 ) -> None:
     limited = running_site(settings, configuration, tmp_path, answer("Hello"), rate_limit="2/minute", trusted=trusted)
@@ -153,12 +153,12 @@ def test_who_claims_another_address_has_the_same_limit(
     ],
     ids=["unknown", "allowed", "with a key"],
 )
-def test_an_nginx_of_another_user_is_answered_if_it_was_allowed_or_has_the_key(
+def test_nginx_of_another_user_needs_permission_or_a_key(
     server_settings: ServerSettings, status: int, code: str, settings: Settings, tmp_path: Path
 ) -> None:
-    wanted = replace(server_settings, allow_host=(NAME,), grace_s=3.0)
+    site_settings = replace(server_settings, allow_host=(NAME,), grace_s=3.0)
     with (
-        running_server(settings, wanted) as server,
+        running_server(settings, site_settings) as server,
         running_nginx(PROJECT_CONFIGURATION, tmp_path / "n", in_front_of=server.port, as_user="nobody") as url,
     ):
         reply = request(f"{url}/collections", headers={"Host": NAME, "Authorization": f"Bearer {KEY}"})
@@ -168,8 +168,8 @@ def test_an_nginx_of_another_user_is_answered_if_it_was_allowed_or_has_the_key(
 
 @pytest.mark.fault("behind-nginx")
 @pytest.mark.timeout(240)
-def test_more_than_a_minute_of_silence_is_survived(settings: Settings, tmp_path: Path) -> None:
-    """Real time, since the limit is nginx's own: 60 s without a byte. Both configurations wait side by side."""
+def test_a_stream_survives_more_than_a_minute_of_silence(settings: Settings, tmp_path: Path) -> None:
+    """Takes real time, because nginx's limit is 60 s without a byte. Both configurations are tested concurrently."""
     patient = replace(settings, timeout_s=200.0)
 
     def silent_for(configuration: str) -> tuple[str, bool]:
@@ -186,7 +186,7 @@ def test_more_than_a_minute_of_silence_is_survived(settings: Settings, tmp_path:
             hold.set()
             return answered.next_of("token")["token"], list(answered.events())[-1]["done"]
 
-    with ThreadPoolExecutor() as side_by_side:
-        ends = list(side_by_side.map(silent_for, CONFIGURATIONS))
+    with ThreadPoolExecutor() as pool:
+        ends = list(pool.map(silent_for, CONFIGURATIONS))
 
     assert ends == [("Still here.", True)] * 2

@@ -1,4 +1,4 @@
-"""OpenAI's own client talks to the documents."""
+"""The OpenAI-compatible API, used through OpenAI's own client."""
 
 import asyncio
 import http.client
@@ -17,7 +17,7 @@ from tests.support.openai_replies import Stall, answer, stream, token
 from tests.support.openai_server import OpenAIServer
 from tests.support.running_server import RunningServer, running_server
 
-ASKED: Any = [{"role": "user", "content": QUESTION}]
+MESSAGES: Any = [{"role": "user", "content": QUESTION}]
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def test_the_official_client_streams_the_answer_and_the_sources(settings: Settin
     with OpenAIServer(chat=answer("Ada Brandt ", "built it [1].")) as model, served(settings, model) as (_, client):
         chunks = list(
             client.chat.completions.create(
-                model="streamrag", messages=ASKED, stream=True, stream_options={"include_usage": True}
+                model="streamrag", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
             )
         )
 
@@ -48,21 +48,21 @@ def test_the_official_client_streams_the_answer_and_the_sources(settings: Settin
     assert chunks[-1].usage is not None
 
 
-def test_the_official_client_gets_the_whole_answer_at_once(settings: Settings) -> None:
+def test_the_official_client_gets_a_complete_answer(settings: Settings) -> None:
     with OpenAIServer(chat=answer("Ada Brandt.")) as model, served(settings, model) as (_, client):
-        completion = client.chat.completions.create(model="streamrag/default", messages=ASKED)
+        completion = client.chat.completions.create(model="streamrag/default", messages=MESSAGES)
 
     assert completion.choices[0].message.content == "Ada Brandt."
     assert (completion.model_extra or {})["sources"][0]["source"] == "docs/lighthouse.md"
 
 
-def test_the_models_are_the_collections(settings: Settings) -> None:
+def test_each_served_collection_is_listed_as_a_model(settings: Settings) -> None:
     with OpenAIServer() as model, served(settings, model) as (_, client):
         assert [each.id for each in client.models.list()] == ["streamrag", "streamrag/default"]
 
 
 @pytest.mark.parametrize("name", ["streamrag", "streamrag/default"])
-def test_one_model_can_be_looked_up_by_its_name(name: str, settings: Settings) -> None:
+def test_a_model_can_be_retrieved_by_name(name: str, settings: Settings) -> None:
     with OpenAIServer() as model, served(settings, model) as (_, client):
         assert (client.models.retrieve(name).id, client.models.retrieve(name).owned_by) == (name, "streamrag")
 
@@ -75,7 +75,7 @@ def test_a_model_that_is_not_served_is_not_found(settings: Settings) -> None:
     assert refused.value.code == "no_such_model"
 
 
-def test_a_conversation_reaches_the_model_in_its_roles(settings: Settings) -> None:
+def test_a_conversation_is_passed_to_the_model_with_its_roles(settings: Settings) -> None:
     conversation: Any = [
         {"role": "developer", "content": "Answer in verse."},
         {"role": "user", "content": "What is a berth?"},
@@ -94,7 +94,7 @@ def test_a_conversation_reaches_the_model_in_its_roles(settings: Settings) -> No
     assert "built in 1874 by Ada Brandt" in sent[-1]["content"]
 
 
-def test_how_the_model_is_to_write_is_passed_on_to_it(settings: Settings) -> None:
+def test_sampling_options_are_passed_on_to_the_model(settings: Settings) -> None:
     options: Any = {
         "temperature": 0.2,
         "top_p": 0.9,
@@ -105,7 +105,7 @@ def test_how_the_model_is_to_write_is_passed_on_to_it(settings: Settings) -> Non
         "max_tokens": 64,
     }
     with OpenAIServer(chat=answer("Ada.")) as model, served(settings, model) as (_, client):
-        client.chat.completions.create(model="streamrag", messages=ASKED, user="somebody", store=False, **options)
+        client.chat.completions.create(model="streamrag", messages=MESSAGES, user="somebody", store=False, **options)
         sent = model.requests[-1].json
 
     assert {name: value for name, value in sent.items() if name not in {"messages", "model"}} == options | {
@@ -116,15 +116,15 @@ def test_how_the_model_is_to_write_is_passed_on_to_it(settings: Settings) -> Non
 
 @pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens"])
 @pytest.mark.parametrize("as_stream", [True, False])
-def test_the_clients_limit_holds_though_the_model_does_not_keep_it(
+def test_the_clients_token_limit_is_enforced_if_the_model_ignores_it(
     as_stream: bool, limit: str, settings: Settings
 ) -> None:
-    asked: Any = {"model": "streamrag", "messages": ASKED, "stream": as_stream, limit: 3}
+    options: Any = {"model": "streamrag", "messages": MESSAGES, "stream": as_stream, limit: 3}
     with OpenAIServer(chat=answer("one ", "two ", "three ", "four ", "five")) as model:
         with served(settings, model) as (_, client):
-            said, reason = answered(client.chat.completions.create(**asked))
+            text, reason = answered(client.chat.completions.create(**options))
 
-    assert (said, reason) == ("one two three ", "length")
+    assert (text, reason) == ("one two three ", "length")
 
 
 @pytest.mark.fault("openai-unsupported-option")
@@ -142,12 +142,12 @@ def test_the_clients_limit_holds_though_the_model_does_not_keep_it(
     ],
 )
 @pytest.mark.parametrize("as_stream", [True, False])
-def test_what_is_not_supported_is_refused_by_name(param: str, value: Any, as_stream: bool, settings: Settings) -> None:
+def test_unsupported_options_are_refused_and_named(param: str, value: Any, as_stream: bool, settings: Settings) -> None:
     with OpenAIServer() as model, served(settings, model) as (_, client):
         with pytest.raises(openai.BadRequestError) as refused:
             client.post(
                 "/chat/completions",
-                body={"model": "streamrag", "messages": ASKED, "stream": as_stream, param: value},
+                body={"model": "streamrag", "messages": MESSAGES, "stream": as_stream, param: value},
                 cast_to=object,
             )
 
@@ -155,7 +155,7 @@ def test_what_is_not_supported_is_refused_by_name(param: str, value: Any, as_str
     assert param in refused.value.message
 
 
-def test_what_asks_for_nothing_special_is_accepted(settings: Settings) -> None:
+def test_options_with_default_values_are_accepted(settings: Settings) -> None:
     harmless: Any = {
         "n": 1,
         "tools": [],
@@ -166,7 +166,7 @@ def test_what_asks_for_nothing_special_is_accepted(settings: Settings) -> None:
         "reasoning_effort": "low",
         "temperature": None,
     }
-    body = {"model": "streamrag", "messages": ASKED, **harmless}
+    body = {"model": "streamrag", "messages": MESSAGES, **harmless}
     with OpenAIServer(chat=answer("Ada.")) as model, served(settings, model) as (server, _):
         reply = post_json(f"{server.url}/v1/chat/completions", body)
 
@@ -186,7 +186,11 @@ AUDIO = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}
         ([{"role": "user", "content": "w" * 20_001}], "question_too_long", "messages.0.content"),
         ([{"role": "user", "content": [{"type": "text", "text": "And?"}, AUDIO]}], "unsupported_parameter", None),
         ([{"role": "system", "content": "Hello."}], "bad_request", "messages"),
-        ([*ASKED, {"role": "tool", "tool_call_id": "1", "content": "42"}], "unsupported_parameter", "messages.1.role"),
+        (
+            [*MESSAGES, {"role": "tool", "tool_call_id": "1", "content": "42"}],
+            "unsupported_parameter",
+            "messages.1.role",
+        ),
     ],
     ids=["image alone", "blank", "too long", "audio", "no user", "tool"],
 )
@@ -202,34 +206,32 @@ def test_a_message_that_cannot_be_answered_is_a_bad_request(
     assert "streamrag" not in refused.value.message
 
 
-def test_an_image_beside_text_does_not_hinder_the_answer(settings: Settings) -> None:
-    asked: Any = [{"role": "user", "content": [{"type": "text", "text": QUESTION}, IMAGE]}]
+def test_an_image_next_to_text_is_ignored(settings: Settings) -> None:
+    messages: Any = [{"role": "user", "content": [{"type": "text", "text": QUESTION}, IMAGE]}]
     with OpenAIServer(chat=answer("Ada.")) as model, served(settings, model) as (_, client):
-        said, _ = answered(client.chat.completions.create(model="streamrag", messages=asked))
+        text, _ = answered(client.chat.completions.create(model="streamrag", messages=messages))
 
-    assert said == "Ada."
+    assert text == "Ada."
 
 
 TITLE = "### Task: write a title with an emoji for this chat as JSON. USER: good morning ASSISTANT: good morning"
 
 
 @pytest.mark.fault("chat-small-talk")
-@pytest.mark.parametrize("asked", ["Hello!", TITLE, "Which programming language has macros?"])
+@pytest.mark.parametrize("question", ["Hello!", TITLE, "Which programming language has macros?"])
 @pytest.mark.parametrize("as_stream", [True, False])
-def test_that_the_documents_hold_nothing_on_it_is_an_ordinary_answer(
-    asked: str, as_stream: bool, settings: Settings
-) -> None:
+def test_an_irrelevant_question_gets_an_ordinary_answer(question: str, as_stream: bool, settings: Settings) -> None:
     with OpenAIServer(chat=answer("never")) as model, served(settings, model) as (_, client):
         completion = client.chat.completions.create(
-            model="streamrag", messages=[{"role": "user", "content": asked}], stream=as_stream
+            model="streamrag", messages=[{"role": "user", "content": question}], stream=as_stream
         )
-        said, reason = answered(completion)
+        text, reason = answered(completion)
 
-    assert (said, reason) == ("The documents do not contain anything about this.", "stop")
+    assert (text, reason) == ("The documents do not contain anything about this.", "stop")
     assert model.requests == []
 
 
-def test_an_ordinary_answer_about_nothing_has_no_sources_and_no_tokens(settings: Settings) -> None:
+def test_the_answer_to_an_irrelevant_question_has_no_sources_or_usage(settings: Settings) -> None:
     body = {"messages": [{"role": "user", "content": "Hello!"}], "stream_options": {"include_usage": True}}
     with OpenAIServer() as model, served(settings, model) as (server, _):
         whole = post_json(f"{server.url}/v1/chat/completions", body).json
@@ -244,28 +246,26 @@ def test_an_ordinary_answer_about_nothing_has_no_sources_and_no_tokens(settings:
 
 @pytest.mark.fault("chat-small-talk")
 @pytest.mark.parametrize("as_stream", [True, False])
-def test_a_follow_up_that_says_nothing_by_itself_is_answered_from_what_was_asked_before(
-    as_stream: bool, settings: Settings
-) -> None:
+def test_a_vague_follow_up_is_searched_with_the_previous_question(as_stream: bool, settings: Settings) -> None:
     conversation: Any = [
-        *ASKED,
+        *MESSAGES,
         {"role": "assistant", "content": "Ada Brandt [1]."},
         {"role": "user", "content": "Say that again, please."},
     ]
     with OpenAIServer(chat=answer("Ada Brandt [1].")) as model, served(settings, model) as (_, client):
-        said, reason = answered(
+        text, reason = answered(
             client.chat.completions.create(model="streamrag", messages=conversation, stream=as_stream)
         )
         sent = model.requests[-1].json["messages"][-1]["content"]
 
-    assert (said, reason) == ("Ada Brandt [1].", "stop")
+    assert (text, reason) == ("Ada Brandt [1].", "stop")
     assert "From: docs/lighthouse.md" in sent
 
 
-def test_in_quotes_the_clients_limit_and_stops_hold_and_nothing_is_used(settings: Settings) -> None:
+def test_quotes_respect_max_tokens_and_stop_and_report_no_usage(settings: Settings) -> None:
     with running_server(settings) as server, openai.OpenAI(base_url=f"{server.url}/v1", api_key="any") as client:
-        cut = client.chat.completions.create(model="streamrag", messages=ASKED, max_tokens=3)
-        stopped = client.chat.completions.create(model="streamrag", messages=ASKED, stop="1874")
+        cut = client.chat.completions.create(model="streamrag", messages=MESSAGES, max_tokens=3)
+        stopped = client.chat.completions.create(model="streamrag", messages=MESSAGES, stop="1874")
 
     assert (len((cut.choices[0].message.content or "").split()), cut.choices[0].finish_reason) == (3, "length")
     assert (stopped.choices[0].message.content or "").endswith("was built in ")
@@ -275,11 +275,11 @@ def test_in_quotes_the_clients_limit_and_stops_hold_and_nothing_is_used(settings
 
 
 @pytest.mark.parametrize("as_stream", [True, False])
-def test_a_failure_is_an_exception_of_the_official_client(as_stream: bool, settings: Settings) -> None:
+def test_a_failure_raises_an_exception_in_the_official_client(as_stream: bool, settings: Settings) -> None:
     with running_server(replace(settings, base_url="http://127.0.0.1:1/v1", model="m")) as server:
         with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client:
-            with pytest.raises(openai.APIError, match="the model cannot be reached"):
-                completion: Any = client.chat.completions.create(model="streamrag", messages=ASKED, stream=as_stream)
+            with pytest.raises(openai.APIError, match="the model server cannot be reached"):
+                completion: Any = client.chat.completions.create(model="streamrag", messages=MESSAGES, stream=as_stream)
                 list(completion)
 
 
@@ -299,7 +299,7 @@ CHAT = "/v1/chat/completions"
     ],
     ids=["no such path", "method", "no messages", "role", "too large", "no key"],
 )
-def test_below_v1_every_failure_has_the_shape_of_openais(
+def test_under_v1_every_failure_has_openais_format(
     sent: tuple[str, str, bytes | None], status: int, code: str, param: str | None, settings: Settings
 ) -> None:
     method, path, body = sent
@@ -317,14 +317,14 @@ def test_below_v1_every_failure_has_the_shape_of_openais(
     assert error | {"message": ""} == {"message": "", "type": "invalid_request_error", "param": param, "code": code}
 
 
-def test_another_models_name_is_not_found(settings: Settings) -> None:
+def test_a_foreign_model_name_is_not_found(settings: Settings) -> None:
     with OpenAIServer() as model, served(settings, model) as (_, client):
         with pytest.raises(openai.NotFoundError, match="streamrag/COLLECTION"):
-            client.chat.completions.create(model="gpt-4o", messages=ASKED)
+            client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
 
 
 @pytest.mark.parametrize("as_stream", [True, False])
-def test_a_client_that_leaves_closes_the_call_to_the_model(as_stream: bool, settings: Settings) -> None:
+def test_a_disconnect_of_an_openai_client_closes_the_model_call(as_stream: bool, settings: Settings) -> None:
     async def leave(url: str, model: OpenAIServer) -> None:
         async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client:
             asking = asyncio.create_task(_read(client, as_stream=as_stream))
@@ -340,25 +340,25 @@ def test_a_client_that_leaves_closes_the_call_to_the_model(as_stream: bool, sett
 
 @pytest.mark.fault("too-many-streams")
 @pytest.mark.parametrize("as_stream", [True, False])
-def test_more_answers_than_the_limit_are_refused_and_counted(as_stream: bool, settings: Settings) -> None:
+def test_answers_beyond_the_limit_are_refused_and_counted(as_stream: bool, settings: Settings) -> None:
     one = ServerSettings(max_streams=1)
     with OpenAIServer(chat=stream(token("a"), Stall())) as model, served(settings, model, one) as (server, client):
         with asking_for_all(server):
             model.wait_for_requests(1)
             with pytest.raises(openai.InternalServerError) as refused:
-                client.chat.completions.create(model="streamrag", messages=ASKED, stream=as_stream)
-            told = request(f"{server.url}/metrics").body.decode().splitlines()
+                client.chat.completions.create(model="streamrag", messages=MESSAGES, stream=as_stream)
+            metrics = request(f"{server.url}/metrics").body.decode().splitlines()
         assert model.requests[0].closed_by_client.wait(timeout=10.0)
         free = wait_until(lambda: server.open_streams == 0)
 
     assert (refused.value.status_code, refused.value.code) == (503, "too_many_streams")
     assert refused.value.response.headers["retry-after"] == "2"
-    assert 'streamrag_refused_total{code="too_many_streams"} 1.0' in told
+    assert 'streamrag_refused_total{code="too_many_streams"} 1.0' in metrics
     assert (len(model.requests), free) == (1, True)
 
 
 @pytest.mark.fault("signal-to-streams")
-def test_a_stop_ends_an_answer_of_which_nothing_was_sent_at_once(settings: Settings) -> None:
+def test_shutdown_ends_a_non_streaming_answer_immediately(settings: Settings) -> None:
     patient = ServerSettings(grace_s=60.0)
     with OpenAIServer(chat=stream(token("a"), Stall())) as model, served(settings, model, patient) as (server, _):
         with asking_for_all(server) as asking:
@@ -373,22 +373,22 @@ def test_a_stop_ends_an_answer_of_which_nothing_was_sent_at_once(settings: Setti
 
 @contextmanager
 def asking_for_all(server: RunningServer) -> Iterator[http.client.HTTPConnection]:
-    """A connection on which the answer was asked for as one object, closed at the end."""
+    """A connection that has requested a non-streaming answer; closed at the end."""
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as asking:
-        body = json.dumps({"messages": ASKED})
+        body = json.dumps({"messages": MESSAGES})
         asking.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
         yield asking
 
 
 async def _read(client: openai.AsyncOpenAI, *, as_stream: bool) -> None:
-    answered: Any = await client.chat.completions.create(model="streamrag", messages=ASKED, stream=as_stream)
+    answered: Any = await client.chat.completions.create(model="streamrag", messages=MESSAGES, stream=as_stream)
     if as_stream:
         async for _ in answered:
             pass
 
 
 def answered(completion: Any) -> tuple[str, str]:
-    """The text of a completion, streamed or whole, and why it ended."""
+    """The text and finish reason of a completion, streaming or not."""
     if isinstance(completion, openai.Stream):
         choices = [chunk.choices[0] for chunk in completion if chunk.choices]
         return "".join(choice.delta.content or "" for choice in choices), choices[-1].finish_reason

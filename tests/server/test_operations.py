@@ -1,4 +1,4 @@
-"""What those who run a server ask it."""
+"""Routes for operators: liveness, readiness, collections, metrics."""
 
 import resource
 import threading
@@ -15,7 +15,7 @@ from tests.support.openai_server import OpenAIServer
 from tests.support.running_server import running_server, served
 
 
-def test_a_server_is_ready_when_its_collection_can_be_asked(settings: Settings) -> None:
+def test_a_server_with_documents_is_ready(settings: Settings) -> None:
     with running_server(settings) as server:
         reply = request(f"{server.url}/readyz")
 
@@ -33,25 +33,25 @@ def test_a_server_is_ready_when_its_collection_can_be_asked(settings: Settings) 
 
 
 @pytest.mark.fault("database-silent")
-def test_it_is_ready_though_every_thread_for_questions_is_taken(settings: Settings) -> None:
+def test_readyz_answers_while_all_question_threads_are_busy(settings: Settings) -> None:
     release = threading.Event()
     with running_server(settings) as server:
         assert request(f"{server.url}/readyz").status == 200
         serving = server.server.config.app.state.serving  # type: ignore[union-attr]
         try:
-            (entry,) = serving.library._retrievers._entries.values()
+            (entry,) = serving.resources._retrievers._entries.values()
             threads = entry.value._threads
-            held = [threads.submit(release.wait, 30) for _ in range(threads._max_workers + 1)]
+            blocked = [threads.submit(release.wait, 30) for _ in range(threads._max_workers + 1)]
             reply = request(f"{server.url}/readyz")
         finally:
             release.set()
 
     assert reply.status == 200
-    assert not any(each.exception() for each in held)
+    assert not any(each.exception() for each in blocked)
 
 
 @pytest.mark.fault("few-descriptors")
-def test_it_is_not_ready_while_too_few_descriptors_are_left_for_a_question(settings: Settings) -> None:
+def test_a_server_short_of_file_descriptors_is_not_ready(settings: Settings) -> None:
     with served(settings) as server:
         assert wait_until(lambda: request(f"{server.url}/readyz").status == 200, within_s=60)
         pid = server.process.pid
@@ -77,7 +77,7 @@ def test_it_is_not_ready_while_too_few_descriptors_are_left_for_a_question(setti
     assert f"too many open files: this process may have {highest + 6}" in server.said
 
 
-def test_a_server_without_a_store_is_alive_but_not_ready_and_says_what_to_do(tmp_path: Path) -> None:
+def test_a_server_without_a_store_is_alive_but_not_ready(tmp_path: Path) -> None:
     with running_server(Settings(store=tmp_path / "nothing")) as server:
         alive = request(f"{server.url}/healthz")
         ready = request(f"{server.url}/readyz")
@@ -88,21 +88,21 @@ def test_a_server_without_a_store_is_alive_but_not_ready_and_says_what_to_do(tmp
     assert listed.json == {"collections": [], "default": "default"}
 
 
-def test_the_collections_are_listed_with_the_one_that_is_asked(settings: Settings) -> None:
+def test_the_collections_are_listed_with_the_default(settings: Settings) -> None:
     with running_server(settings) as server:
         assert request(f"{server.url}/collections").json == {"collections": ["default"], "default": "default"}
 
 
-def test_metrics_count_what_passed(settings: Settings) -> None:
+def test_metrics_count_questions_errors_and_refusals(settings: Settings) -> None:
     with OpenAIServer(chat=[answer("a"), failure(401, "no")]) as model:
         with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
             request(ask_url(server.url))
             request(ask_url(server.url))
             request(f"{server.url}/healthz", headers={"Host": "evil.example"})
-            told = request(f"{server.url}/metrics")
+            reply = request(f"{server.url}/metrics")
 
-    lines = told.body.decode().splitlines()
-    assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = reply.body.decode().splitlines()
+    assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
     for line in (
         "streamrag_questions_total 2.0",
         "streamrag_retrieval_seconds_count 2.0",
@@ -115,16 +115,16 @@ def test_metrics_count_what_passed(settings: Settings) -> None:
         assert line in lines
 
 
-def test_a_server_over_an_empty_collection_is_not_ready_and_its_hint_names_the_collection(tmp_path: Path) -> None:
+def test_an_empty_collection_is_not_ready_and_the_hint_names_it(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     empty = Settings(store=tmp_path / "store", collection="fresh")
     list(ingest(IngestRequest(paths=(tmp_path / "docs",), working_directory=tmp_path), empty))
     with running_server(empty) as server:
-        ready, found = request(f"{server.url}/readyz"), request(f"{server.url}/search?query=boats")
+        ready, search = request(f"{server.url}/readyz"), request(f"{server.url}/search?query=boats")
 
     assert (ready.status, ready.json["code"], ready.json["hint"]) == (
         503,
         "store_empty",
         "streamrag ingest PATH -c fresh",
     )
-    assert (found.status, found.json["code"]) == (503, "store_empty")
+    assert (search.status, search.json["code"]) == (503, "store_empty")

@@ -1,4 +1,4 @@
-"""A failure is not paid for twice: what clients that ask again by themselves are told, and how often they do."""
+"""Retries of OpenAI's clients: a failed answer is not paid for twice."""
 
 from dataclasses import replace
 from typing import Any
@@ -13,14 +13,14 @@ from tests.support.openai_replies import Cut, Reply, answer, failure, finish, st
 from tests.support.openai_server import OpenAIServer, Script
 from tests.support.running_server import running_server
 
-ASKED: Any = [{"role": "user", "content": QUESTION}]
+MESSAGES: Any = [{"role": "user", "content": QUESTION}]
 BUSY = failure(429, "slow down", headers={"Retry-After": "20"})
 
 
 def whole_reply(script: Script, settings: Settings) -> HttpReply:
     with OpenAIServer(chat=script) as model:
         with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
-            return post_json(f"{server.url}/v1/chat/completions", {"messages": ASKED})
+            return post_json(f"{server.url}/v1/chat/completions", {"messages": MESSAGES})
 
 
 @pytest.mark.fault("openai-client-retries")
@@ -57,32 +57,32 @@ def whole_reply(script: Script, settings: Settings) -> HttpReply:
         "empty",
     ],
 )
-def test_the_official_client_as_it_comes_causes_no_more_calls_than_our_own_retries(
+def test_the_official_client_adds_no_model_calls_to_our_own_retries(
     reply: Reply, calls: int, error: type[Exception], settings: Settings
 ) -> None:
     with OpenAIServer(chat=reply) as model:
         with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
             with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any") as client, pytest.raises(error):
-                client.chat.completions.create(model="streamrag", messages=ASKED)
+                client.chat.completions.create(model="streamrag", messages=MESSAGES)
 
         assert len(model.requests) == calls
 
 
 @pytest.mark.fault("openai-client-retries")
-def test_that_the_model_is_busy_is_passed_on_with_the_time_to_wait(settings: Settings) -> None:
+def test_a_rate_limit_of_the_model_is_passed_on_with_its_wait(settings: Settings) -> None:
     reply = whole_reply(BUSY, settings)
 
     assert (reply.status, reply.headers["retry-after"]) == (429, "20")
-    assert "x-should-retry" not in reply.headers  # it was not asked again here, so a client may, after that time
+    assert "x-should-retry" not in reply.headers  # streamrag did not retry, so the client may, after that time
     assert reply.json["error"] == {
-        "message": "the model's server limits the rate of requests; try again later",
+        "message": "the model server is limiting the rate of requests; try again later",
         "type": "rate_limit_error",
         "param": None,
         "code": "rate_limited",
     }
 
 
-def test_the_time_to_wait_is_in_the_error_event_of_a_stream_too(settings: Settings) -> None:
+def test_the_error_event_of_a_stream_has_the_time_to_wait(settings: Settings) -> None:
     with OpenAIServer(chat=BUSY) as model:
         with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
             last = request(f"{server.url}/rag/stream?query={QUESTION.replace(' ', '+')}").body.decode().splitlines()
@@ -91,31 +91,31 @@ def test_the_time_to_wait_is_in_the_error_event_of_a_stream_too(settings: Settin
     assert last[-2].endswith('"retry_after_s":20}')
 
 
-def test_what_asking_again_may_help_with_is_left_to_the_client(settings: Settings) -> None:
+def test_clients_may_retry_an_unreachable_model(settings: Settings) -> None:
     with running_server(replace(settings, base_url="http://127.0.0.1:1/v1", model="m")) as server:
-        reply = post_json(f"{server.url}/v1/chat/completions", {"messages": ASKED})
+        reply = post_json(f"{server.url}/v1/chat/completions", {"messages": MESSAGES})
 
     assert (reply.status, reply.headers.get("x-should-retry")) == (502, None)
 
 
-def test_a_search_that_fails_for_good_says_so(settings: Settings) -> None:
+def test_a_permanent_search_failure_forbids_retries(settings: Settings) -> None:
     with running_server(replace(settings, collection="nothing")) as server:
         reply = request(f"{server.url}/search?query=fees")
 
     assert (reply.status, reply.code, reply.headers["x-should-retry"]) == (503, "store_missing", "false")
 
 
-def test_what_the_request_sets_is_named_when_the_models_server_refuses_it(settings: Settings) -> None:
+def test_a_refused_request_names_the_options_it_set(settings: Settings) -> None:
     with OpenAIServer(chat=failure(400, "at /srv/vllm: seed is not supported")) as model:
         with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
-            reply = post_json(f"{server.url}/v1/chat/completions", {"messages": ASKED, "seed": 1, "top_p": 1})
+            reply = post_json(f"{server.url}/v1/chat/completions", {"messages": MESSAGES, "seed": 1, "top_p": 1})
 
     assert reply.json["error"]["message"] == (
-        "the model's server refused the request; it may not support what this request sets: seed, top_p"
+        "the model server refused the request; the model may not support these options: seed, top_p"
     )
 
 
-def test_an_answer_that_succeeds_has_nothing_to_say_about_asking_again(settings: Settings) -> None:
+def test_a_successful_answer_has_no_retry_header(settings: Settings) -> None:
     reply = whole_reply(answer("Ada."), settings)
 
     assert (reply.status, "x-should-retry" in reply.headers) == (200, False)

@@ -1,4 +1,4 @@
-"""Without a key the user at the other end of a connection decides."""
+"""Access by local user: without a key, the user at the other end of a connection decides."""
 
 import os
 import socket
@@ -13,21 +13,23 @@ import pytest
 from streamrag_cli.errors import ConfigurationError
 from streamrag_cli.server import peers
 from streamrag_cli.server.peers import Peers
-from streamrag_cli.server.security import check_reachable
+from streamrag_cli.server.security import check_access
 from streamrag_cli.settings import ServerSettings, Settings
 from tests.support.http_client import request, wait_until
 from tests.support.running_server import STREAMRAG, running_server, served
 
-pytestmark = pytest.mark.skipif(not peers.known(), reason="needs Linux: who owns a connection is in /proc/net")
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it asks as another user")
+pytestmark = pytest.mark.skipif(
+    not peers.is_supported(), reason="needs Linux: reads the owner of a connection from /proc/net"
+)
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to ask as another user")
 
 OTHER_UID = 61234
 PLENTY = ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
 KEY = "q7w8e9r0-visitors-tz4u5"
-# One connection of another user: a line for each path, with the status and the body.
+# One connection as another user: prints status and body for each path.
 _CLIENT = """
 import http.client, os, sys
-"localhost".encode("idna")  # loaded now: the other user may not be allowed to read it
+"localhost".encode("idna")  # import it now: the other user may not be able to read it
 uid = int(sys.argv.pop(1))
 os.setgroups([]), os.setgid(uid), os.setuid(uid)
 connection = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=60)
@@ -45,7 +47,7 @@ def replies_to_another_user(host: str, port: int, *paths: str) -> list[str]:
 
 @contextmanager
 def connected(family: socket.AddressFamily, host: str, asking: str) -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Both ends of a connection: the client's, and the server's."""
+    """Both ends of a connection: the client's and the server's."""
     kind = socket.AF_INET6 if ":" in asking else socket.AF_INET
     with (
         socket.create_server((host, 0), family=family) as server,
@@ -57,15 +59,15 @@ def connected(family: socket.AddressFamily, host: str, asking: str) -> Iterator[
             yield client, accepted
 
 
-def looking_at(asked: str) -> Peers:
-    return Peers(ask_kernel=asked == "the kernel")
+def make_peers(source: str) -> Peers:
+    return Peers(ask_kernel=source == "the kernel")
 
 
-def uid_at(accepted: socket.socket, looking: Peers) -> int | None:
-    return looking.uid_of(accepted.getpeername()[:2], accepted.getsockname()[:2])
+def uid_at(accepted: socket.socket, lookup: Peers) -> int | None:
+    return lookup.uid_of(accepted.getpeername()[:2], accepted.getsockname()[:2])
 
 
-@pytest.mark.parametrize("asked", ["the kernel", "its tables"])
+@pytest.mark.parametrize("source", ["the kernel", "its tables"])
 @pytest.mark.parametrize(
     ("family", "host", "asking"),
     [
@@ -75,49 +77,49 @@ def uid_at(accepted: socket.socket, looking: Peers) -> int | None:
         (socket.AF_INET6, "::1", "::1"),
     ],
 )
-def test_the_owner_of_the_other_end_is_known(family: socket.AddressFamily, host: str, asking: str, asked: str) -> None:
-    with closing(looking_at(asked)) as looking, connected(family, host, asking) as (client, accepted):
-        own = uid_at(accepted, looking)
+def test_the_owner_of_a_connection_is_found(family: socket.AddressFamily, host: str, asking: str, source: str) -> None:
+    with closing(make_peers(source)) as lookup, connected(family, host, asking) as (client, accepted):
+        own = uid_at(accepted, lookup)
         if os.geteuid() == 0:
             os.fchown(client.fileno(), OTHER_UID, -1)
-        now = uid_at(accepted, looking)
+        now = uid_at(accepted, lookup)
 
     assert (own, now) == (os.geteuid(), OTHER_UID if os.geteuid() == 0 else os.geteuid())
 
 
 @pytest.mark.fault("other-user")
-@pytest.mark.parametrize("asked", ["the kernel", "its tables"])
-def test_a_client_that_has_closed_is_not_taken_for_root(asked: str) -> None:
+@pytest.mark.parametrize("source", ["the kernel", "its tables"])
+def test_a_closed_connection_is_not_attributed_to_root(source: str) -> None:
     one = connected(socket.AF_INET, "127.0.0.1", "127.0.0.1")
-    with closing(looking_at(asked)) as looking, one as (client, accepted):
+    with closing(make_peers(source)) as lookup, one as (client, accepted):
         client.close()
         assert accepted.recv(1) == b""
 
-        assert uid_at(accepted, looking) is None
+        assert uid_at(accepted, lookup) is None
 
 
-@pytest.mark.parametrize("asked", ["the kernel", "its tables"])
-def test_a_listening_socket_at_the_same_port_is_not_the_other_end(asked: str) -> None:
-    with closing(looking_at(asked)) as looking, socket.create_server(("127.0.0.1", 0)) as listening:
-        assert looking.uid_of(listening.getsockname(), ("127.0.0.1", 9)) is None
+@pytest.mark.parametrize("source", ["the kernel", "its tables"])
+def test_a_listening_socket_on_the_same_port_is_ignored(source: str) -> None:
+    with closing(make_peers(source)) as lookup, socket.create_server(("127.0.0.1", 0)) as listening:
+        assert lookup.uid_of(listening.getsockname(), ("127.0.0.1", 9)) is None
 
 
 def test_the_owner_is_found_in_a_table_of_many_connections() -> None:
     many = socket.create_server(("127.0.0.1", 0), backlog=1000)
-    with closing(looking_at("its tables")) as looking, many as server:
+    with closing(make_peers("its tables")) as lookup, many as server:
         clients = [socket.create_connection(server.getsockname()) for _ in range(300)]
         accepted = [server.accept()[0] for _ in clients]
-        found = {uid_at(each, looking) for each in (accepted[0], accepted[150], accepted[-1])}
+        owners = {uid_at(each, lookup) for each in (accepted[0], accepted[150], accepted[-1])}
         for each in (*clients, *accepted):
             each.close()
 
-    assert found == {os.geteuid()}
+    assert owners == {os.geteuid()}
 
 
 @pytest.mark.fault("other-user")
 @as_root
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_another_user_of_the_machine_is_refused_and_the_servers_own_is_not(host: str, settings: Settings) -> None:
+def test_other_local_users_are_refused_and_the_servers_user_is_not(host: str, settings: Settings) -> None:
     with running_server(settings, replace(PLENTY, host=host)) as server:
         paths = ["/healthz", "/", "/search?query=berth", "/collections", "/v1/models", "/metrics"]
         alive, *refused = replies_to_another_user(host, server.port, *paths)
@@ -131,7 +133,7 @@ def test_another_user_of_the_machine_is_refused_and_the_servers_own_is_not(host:
 
 @pytest.mark.fault("other-user")
 @as_root
-def test_another_user_is_refused_by_every_worker(settings: Settings) -> None:
+def test_every_worker_refuses_other_users(settings: Settings) -> None:
     with served(settings, "--workers", "2") as server:
         port = int(server.url.rpartition(":")[2])
         assert wait_until(lambda: request(f"{server.url}/collections").status == 200, within_s=60)
@@ -142,7 +144,7 @@ def test_another_user_is_refused_by_every_worker(settings: Settings) -> None:
 
 @as_root
 @pytest.mark.parametrize("named", [str(OTHER_UID), "nobody"])
-def test_a_user_that_was_named_is_answered(named: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_allowed_user_is_answered(named: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     import pwd
 
     if named == "nobody":
@@ -152,7 +154,7 @@ def test_a_user_that_was_named_is_answered(named: str, settings: Settings, monke
 
 
 @as_root
-def test_with_a_key_any_user_may_ask_who_has_it(settings: Settings) -> None:
+def test_with_a_key_any_local_user_may_ask(settings: Settings) -> None:
     with running_server(settings, replace(PLENTY, server_key=KEY)) as server:
         [reply] = replies_to_another_user("127.0.0.1", server.port, "/collections")
 
@@ -161,7 +163,7 @@ def test_with_a_key_any_user_may_ask_who_has_it(settings: Settings) -> None:
 
 @pytest.mark.fault("other-user")
 @as_root
-def test_a_connection_from_another_network_namespace_has_no_owner_here(
+def test_a_connection_in_another_network_namespace_has_no_owner(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     script = (
@@ -176,20 +178,20 @@ def test_a_connection_from_another_network_namespace_has_no_owner_here(
     try:
         elsewhere = subprocess.Popen(unshare, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     except FileNotFoundError:
-        pytest.skip("needs unshare, of util-linux")
-    with elsewhere, closing(Peers()) as looking:
+        pytest.skip("needs unshare from util-linux")
+    with elsewhere, closing(Peers()) as lookup:
         assert elsewhere.stdout is not None
         line = elsewhere.stdout.readline()
         if not line:
-            pytest.skip("needs the right to make a network namespace")
+            pytest.skip("needs permission to create a network namespace")
         client, server = map(int, line.split())
 
-        assert looking.uid_of(("127.0.0.1", client), ("127.0.0.1", server)) is None
+        assert lookup.uid_of(("127.0.0.1", client), ("127.0.0.1", server)) is None
 
 
-def test_a_user_that_does_not_exist_is_an_error_at_the_start(settings: Settings) -> None:
+def test_an_unknown_allowed_user_is_an_error_at_startup(settings: Settings) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        check_reachable(ServerSettings(allow_user=("no-such-user-here",)))
+        check_access(ServerSettings(allow_user=("no-such-user-here",)))
     done = subprocess.run(
         [*STREAMRAG, "serve", "--allow-user", "no-such-user-here", "--port", "0"],
         capture_output=True,
@@ -205,7 +207,9 @@ def test_a_user_that_does_not_exist_is_an_error_at_the_start(settings: Settings)
     )
 
 
-def test_a_system_that_does_not_tell_is_said_and_served(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peers, "_TABLES", {4: ("/proc/net/there-is-none",), 6: ("/proc/net/there-is-none",)})
+def test_a_system_without_connection_owners_answers_every_user(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "_TABLES", {4: ("/proc/net/no-such-table",), 6: ("/proc/net/no-such-table",)})
     with running_server(settings) as server:
         assert request(f"{server.url}/collections").status == 200

@@ -1,4 +1,4 @@
-"""Whose `X-Forwarded-For` counts: that of a proxy that was named, and of nobody else."""
+"""`X-Forwarded-For` is used only from trusted proxies."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ VARIED = ["203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4"]
 
 @pytest.mark.fault("forwarded-addresses")
 @pytest.mark.parametrize("trusted", [(), ("192.0.2.7",), ("10.0.0.0/8", "::1/128")])
-def test_of_an_unnamed_proxy_it_is_ignored_also_on_this_machine(
+def test_an_untrusted_proxys_header_is_ignored(
     trusted: tuple[str, ...], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
@@ -32,29 +32,29 @@ def test_of_an_unnamed_proxy_it_is_ignored_also_on_this_machine(
 
 
 @pytest.mark.parametrize("trusted", ["127.0.0.1", "127.0.0.0/8"])
-def test_of_a_named_proxy_it_is_who_asks(trusted: str, settings: Settings) -> None:
+def test_a_trusted_proxys_header_identifies_the_client(trusted: str, settings: Settings) -> None:
     named = replace(TWO, trusted_proxy=(trusted,))
 
     assert statuses(settings, named, *VARIED, "203.0.113.1", "203.0.113.1") == [200, 200, 200, 200, 200, 429]
 
 
 @pytest.mark.fault("forwarded-addresses")
-def test_what_the_client_wrote_before_the_proxys_own_word_does_not_count(settings: Settings) -> None:
+def test_only_the_address_appended_by_the_proxy_counts(settings: Settings) -> None:
     appended = [f"{claimed}, 198.51.100.9" for claimed in VARIED]
 
     assert statuses(settings, replace(TWO, trusted_proxy=("127.0.0.1",)), *appended) == [200, 200, 429, 429]
 
 
 @pytest.mark.fault("forwarded-addresses")
-def test_an_ipv6_client_has_one_rate_for_its_network(settings: Settings) -> None:
+def test_an_ipv6_network_shares_one_rate(settings: Settings) -> None:
     addresses = ["2001:db8:5:6::1", "2001:db8:5:6:7:8:9:a", "2001:db8:5:6:ffff::", "2001:db8:5:7::1"]
 
     assert statuses(settings, replace(TWO, trusted_proxy=("127.0.0.1",)), *addresses) == [200, 200, 429, 200]
 
 
-@pytest.mark.parametrize("rubbish", ["*", "proxy.example.org", "10.0.0.1/8", "1.2.3"])
-def test_a_proxy_is_named_by_its_address_or_network(rubbish: str) -> None:
+@pytest.mark.parametrize("value", ["*", "proxy.example.org", "10.0.0.1/8", "1.2.3"])
+def test_a_trusted_proxy_must_be_an_address_or_network(value: str) -> None:
     with pytest.raises(ConfigurationError):
-        read_server_settings({}, {"HOME": "/nowhere", "STREAMRAG_TRUSTED_PROXY": rubbish})
+        read_server_settings({}, {"HOME": "/nowhere", "STREAMRAG_TRUSTED_PROXY": value})
     with pytest.raises(UsageError):
-        read_server_settings({"trusted_proxy": rubbish}, {"HOME": "/nowhere"})
+        read_server_settings({"trusted_proxy": value}, {"HOME": "/nowhere"})

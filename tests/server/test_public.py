@@ -1,4 +1,4 @@
-"""What a visitor is shown: nothing that only whoever runs the server could use or should know."""
+"""Errors and notices shown to clients contain no details of the server's machine."""
 
 import inspect
 import json
@@ -39,50 +39,50 @@ def serving(settings: Settings, reply: Reply | None = None) -> Iterator[RunningS
             yield server
 
 
-def everything_said(server: RunningServer, question: str = QUESTION, collection: str = "") -> str:
-    """All that a visitor gets to read who asks on every route."""
+def replies_of_all_routes(server: RunningServer, question: str = QUESTION, collection: str = "") -> str:
+    """The text of the replies of every route."""
     more = f"&collection={collection}" if collection else ""
-    asked = {"messages": [{"role": "user", "content": question}]} | (
+    chat_request = {"messages": [{"role": "user", "content": question}]} | (
         {"model": f"streamrag/{collection}"} if more else {}
     )
     search = ask_url(server.url, question, "/search") + more
     chat = f"{server.url}/v1/chat/completions"
-    replies = [request(ask_url(server.url, question) + more), request(search), post_json(chat, asked)]
-    replies += [post_json(chat, asked | {"stream": True}), request(f"{server.url}/collections")]
-    said = "".join(reply.body.decode() for reply in replies)
-    return re.sub(r'"(?:path|source|content|text|token)":"[^"]*"', "", said)
+    replies = [request(ask_url(server.url, question) + more), request(search), post_json(chat, chat_request)]
+    replies += [post_json(chat, chat_request | {"stream": True}), request(f"{server.url}/collections")]
+    text = "".join(reply.body.decode() for reply in replies)
+    return re.sub(r'"(?:path|source|content|text|token)":"[^"]*"', "", text)
 
 
 @pytest.mark.fault("public-error-text")
 @pytest.mark.parametrize("collection", ["", "nothing"])
-def test_a_store_that_is_missing_is_not_located(collection: str, tmp_path: Path) -> None:
+def test_a_missing_store_is_reported_without_its_path(collection: str, tmp_path: Path) -> None:
     with serving(Settings(store=tmp_path / "store")) as server:
-        said = everything_said(server, collection=collection)
+        text = replies_of_all_routes(server, collection=collection)
 
-    assert ("no_such_collection" if collection else "store_missing") in said
-    assert SECRETS.search(said) is None
+    assert ("no_such_collection" if collection else "store_missing") in text
+    assert SECRETS.search(text) is None
 
 
 @pytest.mark.fault("public-error-text")
-def test_a_damaged_store_is_neither_located_nor_to_be_repaired_by_a_visitor(tmp_path: Path) -> None:
+def test_a_damaged_store_is_reported_without_path_or_command(tmp_path: Path) -> None:
     settings = make_collection(tmp_path)
     assert isinstance(settings.store, Path)
     for file in settings.store.rglob("current.json"):
         file.write_text("{")
     with serving(settings) as server:
-        said = everything_said(server)
+        text = replies_of_all_routes(server)
 
-    assert "store_damaged" in said
-    assert SECRETS.search(said) is None
+    assert "store_damaged" in text
+    assert SECRETS.search(text) is None
 
 
 @pytest.mark.fault("public-error-text")
-def test_a_database_that_cannot_be_reached_is_named_to_nobody() -> None:
+def test_an_unreachable_database_is_reported_without_its_address() -> None:
     with serving(Settings(store=store_address(NOWHERE))) as server:
-        said = everything_said(server)
+        text = replies_of_all_routes(server)
 
-    assert "store_unreachable" in said
-    assert SECRETS.search(said) is None
+    assert "store_unreachable" in text
+    assert SECRETS.search(text) is None
 
 
 @pytest.mark.fault("public-error-text")
@@ -98,45 +98,46 @@ def test_a_database_that_cannot_be_reached_is_named_to_nobody() -> None:
     ],
     ids=["401", "404", "400", "429", "500", "length"],
 )
-def test_a_failing_model_is_neither_located_nor_quoted(reply: Reply, settings: Settings) -> None:
+def test_a_failing_model_is_reported_without_its_address_or_text(reply: Reply, settings: Settings) -> None:
     with serving(settings, reply) as server:
-        said = everything_said(server)
+        text = replies_of_all_routes(server)
 
-    assert SECRETS.search(said) is None
-    assert "10.1.2.3" not in said
+    assert SECRETS.search(text) is None
+    assert "10.1.2.3" not in text
 
 
-def test_quotes_say_that_they_are_quotes_and_no_command(settings: Settings) -> None:
+def test_the_notice_about_quotes_contains_no_command(settings: Settings) -> None:
     with serving(settings) as server, streaming(ask_url(server.url)) as answered:
         notice = answered.next_of("notice")
 
     assert notice["message"] == "no model is connected, so these are quotes from the documents"
 
 
-def test_in_quotes_the_server_does_not_look_for_models_on_its_machine(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looked: list[bool] = []
+def test_a_question_never_probes_the_machine_for_models(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    probes: list[bool] = []
 
     def look() -> tuple[()]:
-        looked.append(True)
+        probes.append(True)
         return ()
 
     monkeypatch.setattr("streamrag_cli.answer.pipeline.find_local_servers", look)
     with serving(settings) as server, streaming(ask_url(server.url)) as answered:
         assert answered.next_of("done")
 
-    assert looked == []
+    assert probes == []
 
 
-def test_who_asks_about_something_else_is_not_told_how_to_lower_the_least_score(settings: Settings) -> None:
+def test_an_off_topic_question_gets_no_min_score_hint(settings: Settings) -> None:
     with serving(settings) as server, streaming(ask_url(server.url, "Which language has macros?")) as answered:
         end = answered.next_of("error")
 
-    assert (end["error"], end["hint"]) == ("nothing in the documents is relevant to the question", "ask in other words")
+    assert (end["error"], end["hint"]) == (
+        "nothing in the documents is relevant to the question",
+        "rephrase the question",
+    )
 
 
-def test_a_refusal_names_no_command(settings: Settings) -> None:
+def test_refusals_contain_no_command(settings: Settings) -> None:
     key = "0123456789abcdef"
     with running_server(settings, ServerSettings(server_key=key)) as server:
         no_key = request(f"{server.url}/collections")
@@ -152,7 +153,7 @@ def test_a_refusal_names_no_command(settings: Settings) -> None:
 
 @pytest.mark.fault("public-error-text")
 @pytest.mark.parametrize("exit_code", [code for code in ExitCode if code not in {ExitCode.OK, ExitCode.USAGE}])
-def test_a_failure_nobody_has_thought_of_is_shown_without_its_own_words(exit_code: ExitCode) -> None:
+def test_an_unknown_error_code_gets_the_message_of_its_class(exit_code: ExitCode) -> None:
     error = Error(message="secret", code="never_seen", hint="secret", retryable=True, exit_code=exit_code)
     shown = public_error(error)
 
@@ -163,14 +164,14 @@ def test_a_failure_nobody_has_thought_of_is_shown_without_its_own_words(exit_cod
 @pytest.mark.parametrize(
     "message", ["see /var/log/x", "ask db.internal:5432", "set STREAMRAG_TOP_K", "streamrag ask -k 3", "C:\\docs"]
 )
-def test_a_notice_or_usage_error_that_holds_such_a_thing_is_replaced(message: str) -> None:
+def test_notices_and_usage_errors_with_private_details_are_replaced(message: str) -> None:
     error = Error(message=message, code="never_seen", hint=message, retryable=False, exit_code=ExitCode.USAGE)
 
     assert message not in public_notice(Notice(message=message, code="never_seen")).message
     assert message not in json.dumps([public_error(error).message, public_error(error).hint])
 
 
-def test_every_code_of_the_models_server_has_words_of_its_own() -> None:
+def test_every_model_server_error_has_its_own_public_message() -> None:
     codes = set(re.findall(r'code="(\w+)"', inspect.getsource(errors))) - {"unusable_environment"}
     shown = {
         public_error(Error(message="", code=code, hint="", retryable=False, exit_code=ExitCode.MODEL_SERVER)).message
@@ -180,7 +181,7 @@ def test_every_code_of_the_models_server_has_words_of_its_own() -> None:
     assert len(shown) == len(codes)
 
 
-def test_the_operator_who_asks_whether_it_is_ready_is_told_the_command_but_not_the_place(tmp_path: Path) -> None:
+def test_readyz_shows_the_command_but_not_the_path(tmp_path: Path) -> None:
     with serving(Settings(store=tmp_path / "store")) as server:
         ready = request(f"{server.url}/readyz")
 

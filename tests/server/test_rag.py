@@ -1,4 +1,4 @@
-"""`/rag/*`: the events of the terminal, over HTTP."""
+"""`/rag/*`: the same events as on the terminal, over HTTP."""
 
 import json
 import threading
@@ -20,7 +20,7 @@ def with_model(settings: Settings, server: OpenAIServer) -> Settings:
     return replace(settings, base_url=server.base_url, model="m")
 
 
-def test_an_answer_is_the_events_of_the_contract_in_their_order(settings: Settings) -> None:
+def test_an_answer_consists_of_the_documented_events_in_order(settings: Settings) -> None:
     with (
         OpenAIServer(chat=answer("Ada Brandt ", "built it [1].")) as model,
         running_server(with_model(settings, model)) as server,
@@ -35,7 +35,7 @@ def test_an_answer_is_the_events_of_the_contract_in_their_order(settings: Settin
     assert "path" not in events[1]["sources"][0]
 
 
-def test_the_headers_are_those_that_let_a_stream_through(settings: Settings) -> None:
+def test_the_headers_prevent_buffering_of_the_stream(settings: Settings) -> None:
     with running_server(settings) as server, streaming(ask_url(server.url)) as answered:
         headers = {
             name: answered.headers.get(name)
@@ -54,7 +54,7 @@ def test_the_headers_are_those_that_let_a_stream_through(settings: Settings) -> 
     )
 
 
-def test_events_are_numbered_and_a_first_line_comes_before_any_of_them(settings: Settings) -> None:
+def test_events_are_numbered_and_follow_a_first_ping(settings: Settings) -> None:
     with running_server(settings) as server, streaming(ask_url(server.url)) as answered:
         lines = list(answered.lines())
 
@@ -64,7 +64,7 @@ def test_events_are_numbered_and_a_first_line_comes_before_any_of_them(settings:
     assert not [line for line in lines if line.startswith("event:")]
 
 
-def test_without_sources_the_tokens_are_the_same(settings: Settings) -> None:
+def test_the_stream_without_sources_has_the_same_tokens(settings: Settings) -> None:
     with OpenAIServer(chat=answer("Ada [1].")) as model, running_server(with_model(settings, model)) as server:
         with streaming(ask_url(server.url, path="/rag/stream")) as answered:
             kinds = [event["type"] for event in answered.events()]
@@ -72,10 +72,10 @@ def test_without_sources_the_tokens_are_the_same(settings: Settings) -> None:
     assert kinds == ["status", "status", "token", "done"]
 
 
-def test_a_token_arrives_while_the_model_holds_the_next(settings: Settings) -> None:
+def test_a_token_arrives_before_the_model_sends_the_next(settings: Settings) -> None:
     release = threading.Event()
-    held = stream(token("First"), Hold(release), token(" second"), finish())
-    with OpenAIServer(chat=held) as model, running_server(with_model(settings, model)) as server:
+    script = stream(token("First"), Hold(release), token(" second"), finish())
+    with OpenAIServer(chat=script) as model, running_server(with_model(settings, model)) as server:
         with streaming(ask_url(server.url)) as answered:
             assert answered.next_of("token")["token"] == "First"
             assert not release.is_set()
@@ -85,11 +85,11 @@ def test_a_token_arrives_while_the_model_holds_the_next(settings: Settings) -> N
 
 
 @pytest.mark.parametrize("where", ["body", "url"])
-def test_a_question_may_come_by_post(where: str, settings: Settings) -> None:
+def test_a_question_may_be_sent_by_post(where: str, settings: Settings) -> None:
     with running_server(settings) as server:
         if where == "body":
-            asked = {"query": QUESTION, "k": 1, "min_score": 0.3}
-            reply = post_json(f"{server.url}/rag/stream-with-sources", asked)
+            body = {"query": QUESTION, "k": 1, "min_score": 0.3}
+            reply = post_json(f"{server.url}/rag/stream-with-sources", body)
         else:
             reply = request(ask_url(server.url) + "&k=1", "POST")
 
@@ -98,7 +98,7 @@ def test_a_question_may_come_by_post(where: str, settings: Settings) -> None:
     assert events[-1]["done"] is True
 
 
-def test_a_request_sets_nothing_but_its_own_fields(settings: Settings) -> None:
+def test_a_request_cannot_set_other_settings(settings: Settings) -> None:
     with OpenAIServer(chat=answer("x")) as model, running_server(with_model(settings, model)) as server:
         refused = post_json(f"{server.url}/rag/stream", {"query": QUESTION, "base_url": "http://evil.example/v1"})
 
@@ -106,14 +106,14 @@ def test_a_request_sets_nothing_but_its_own_fields(settings: Settings) -> None:
     assert (refused.status, refused.code) == (422, "bad_request")
 
 
-def test_a_browser_that_reconnects_by_itself_asks_nobody(settings: Settings) -> None:
+def test_an_automatic_reconnect_asks_no_question(settings: Settings) -> None:
     with OpenAIServer(chat=answer("x")) as model, running_server(with_model(settings, model)) as server:
         reply = request(ask_url(server.url), headers={"Last-Event-ID": "7"})
 
         assert (reply.status, reply.body, model.requests) == (204, b"", [])
 
 
-def test_silence_is_broken_by_pings(settings: Settings) -> None:
+def test_an_idle_stream_sends_pings(settings: Settings) -> None:
     with (
         OpenAIServer(chat=stream(token("a"), Stall())) as model,
         running_server(with_model(settings, model), limits=Limits(ping_s=0.05)) as server,
@@ -121,9 +121,9 @@ def test_silence_is_broken_by_pings(settings: Settings) -> None:
     ):
         answered.next_of("token")
         lines = answered.lines()
-        heard = [next(line for line in lines if line) for _ in range(3)]
+        pings = [next(line for line in lines if line) for _ in range(3)]
 
-    assert heard == [": ping"] * 3
+    assert pings == [": ping"] * 3
 
 
 def test_a_failure_of_the_model_ends_the_stream_with_one_error(settings: Settings) -> None:
@@ -133,10 +133,10 @@ def test_a_failure_of_the_model_ends_the_stream_with_one_error(settings: Setting
 
     assert answered.status == 200
     assert [event["type"] for event in events][-1] == "error"
-    assert (events[-1]["code"], events[-1]["error"]) == ("unreachable", "the model cannot be reached")
+    assert (events[-1]["code"], events[-1]["error"]) == ("unreachable", "the model server cannot be reached")
 
 
-def test_a_collection_that_is_not_there_is_an_error_event(settings: Settings) -> None:
+def test_a_missing_collection_is_an_error_event(settings: Settings) -> None:
     missing = replace(settings, collection="nothing")
     with running_server(missing) as server, streaming(ask_url(server.url)) as answered:
         events = list(answered.events())
@@ -144,13 +144,13 @@ def test_a_collection_that_is_not_there_is_an_error_event(settings: Settings) ->
     assert [(event["type"], event["code"]) for event in events] == [("error", "store_missing")]
 
 
-def test_search_answers_as_the_command_does(settings: Settings) -> None:
+def test_search_returns_the_same_as_the_command(settings: Settings) -> None:
     with running_server(settings) as server:
-        found = request(f"{server.url}/search?query=who+built+the+lighthouse&k=1").json
+        hits = request(f"{server.url}/search?query=who+built+the+lighthouse&k=1").json
         nothing = request(f"{server.url}/search?query=quantum+chromodynamics&min_score=0.9").json
 
-    assert (found["version"], found["query"], len(found["hits"])) == (1, "who built the lighthouse", 1)
-    assert found["hits"][0]["source"] == "docs/lighthouse.md"
+    assert (hits["version"], hits["query"], len(hits["hits"])) == (1, "who built the lighthouse", 1)
+    assert hits["hits"][0]["source"] == "docs/lighthouse.md"
     assert nothing["hits"] == []
 
 

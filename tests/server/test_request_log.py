@@ -1,4 +1,4 @@
-"""What the operator of a server reads on stderr: a line for each question and refusal, and never what was asked."""
+"""The request log on stderr: one line for each question and refusal, without their text."""
 
 import re
 import signal
@@ -28,7 +28,7 @@ TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d"
 
 
 def lines_of(server: ServedProcess) -> list[str]:
-    """Without times and milliseconds, once the server has ended."""
+    """The log lines without times and durations, after the server has ended."""
     lines = server.said.splitlines()
     assert all(re.match(f"{TIME} (INFO|WARNING|ERROR) ", line) for line in lines), lines
     return [re.sub(r"ms=\d+", "ms=N", re.sub(f"^{TIME} ", "", line)) for line in lines]
@@ -40,7 +40,7 @@ def end(server: ServedProcess) -> None:
 
 
 @pytest.mark.fault("failure-logged")
-def test_each_question_and_each_refusal_is_a_line_without_its_text(settings: Settings) -> None:
+def test_questions_and_refusals_are_logged_without_their_text(settings: Settings) -> None:
     auth = {"Authorization": f"Bearer {KEY}"}
     with OpenAIServer(chat=answer("The swallows nest there.")) as model:
         variables = {"STREAMRAG_SERVER_KEY": f"harbour:{KEY}", "STREAMRAG_RATE_LIMIT": "4/hour"}
@@ -78,14 +78,15 @@ def test_each_question_and_each_refusal_is_a_line_without_its_text(settings: Set
 
 
 @pytest.mark.fault("failure-logged")
-@pytest.mark.parametrize("asked", [WORDS, "zinfandel", "Zinfandel?  " + "And the rest of a long question. " * 30])
-def test_a_failure_is_logged_with_its_cause_but_without_the_words_of_the_models_server(
-    asked: str, settings: Settings
-) -> None:
-    echoing = [failure(400, f"cannot process: {asked.upper()}"), failure(400, f"cannot read {asked.encode().hex()}")]
+@pytest.mark.parametrize("question", [WORDS, "zinfandel", "Zinfandel?  " + "And the rest of a long question. " * 30])
+def test_a_failure_is_logged_without_text_of_the_model_server(question: str, settings: Settings) -> None:
+    echoing = [
+        failure(400, f"cannot process: {question.upper()}"),
+        failure(400, f"cannot read {question.encode().hex()}"),
+    ]
     with OpenAIServer(chat=echoing) as model:
         with served(settings, "--base-url", model.base_url, "-m", "m", "--min-score", "0") as server:
-            request(ask_url(server.url, asked))
+            request(ask_url(server.url, question))
             request(ask_url(server.url, "Who lit the lamp?"))
             end(server)
 
@@ -96,7 +97,7 @@ def test_a_failure_is_logged_with_its_cause_but_without_the_words_of_the_models_
 
 
 @pytest.mark.fault("failure-logged")
-def test_a_source_that_the_models_server_repeats_is_not_logged(settings: Settings) -> None:
+def test_a_source_repeated_by_the_model_server_is_not_logged(settings: Settings) -> None:
     repeated = "Its lamp burned colza oil until 1921, when it was changed"
     with OpenAIServer(chat=failure(400, f"too long: ... {repeated} ...")) as model:
         with served(settings, "--base-url", model.base_url, "-m", "m") as server:
@@ -108,7 +109,7 @@ def test_a_source_that_the_models_server_repeats_is_not_logged(settings: Setting
     assert line.endswith("refused the request with status 400'")
 
 
-def test_an_answer_whose_reader_left_is_said_to_be_abandoned(settings: Settings) -> None:
+def test_an_answer_after_a_disconnect_is_logged_as_abandoned(settings: Settings) -> None:
     with OpenAIServer(chat=stream(token("a"), Stall())) as model:
         with served(settings, "--base-url", model.base_url, "-m", "m") as server:
             with streaming(ask_url(server.url)) as answered:
@@ -122,14 +123,14 @@ def test_an_answer_whose_reader_left_is_said_to_be_abandoned(settings: Settings)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "kinds"),
+    ("level", "kinds"),
     [
         ("all", ["INFO question", "WARNING refused", "ERROR failed"]),
         ("errors", ["ERROR failed"]),
         ("off", []),
     ],
 )
-def test_how_much_is_logged_can_be_chosen(wanted: str, kinds: list[str], settings: Settings, tmp_path: Path) -> None:
+def test_the_log_level_can_be_chosen(level: str, kinds: list[str], settings: Settings, tmp_path: Path) -> None:
     def ask_three_times() -> None:
         with OpenAIServer(chat=[answer("x"), failure(400, "no")]) as model:
             with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
@@ -137,13 +138,13 @@ def test_how_much_is_logged_can_be_chosen(wanted: str, kinds: list[str], setting
                 request(ask_url(server.url) + "&collection=elsewhere")
                 request(ask_url(server.url))
 
-    said = logged_while(ask_three_times, tmp_path, wanted=wanted)
+    log = logged_while(ask_three_times, tmp_path, level=level)
 
-    assert [" ".join(line.split()[1:3]) for line in said.splitlines()] == kinds
+    assert [" ".join(line.split()[1:3]) for line in log.splitlines()] == kinds
 
 
 @pytest.mark.fault("failure-logged")
-def test_an_internal_error_has_a_traceback_in_the_log_without_its_words(
+def test_an_internal_error_is_logged_with_a_traceback_without_its_message(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     async def broken(question: Question, *_: Any) -> AsyncGenerator[Any, None]:
@@ -152,12 +153,12 @@ def test_an_internal_error_has_a_traceback_in_the_log_without_its_words(
         yield
 
     monkeypatch.setattr("streamrag_cli.answer.pipeline._answer", broken)
-    said = logged_while(lambda: ask_broken(settings), tmp_path)
+    log = logged_while(lambda: ask_broken(settings), tmp_path)
 
-    assert "in broken" in said
-    assert "RuntimeError" in said
-    assert "outcome=internal_error" in said
-    assert "zinfandel" not in said
+    assert "in broken" in log
+    assert "RuntimeError" in log
+    assert "outcome=internal_error" in log
+    assert "zinfandel" not in log
 
 
 def ask_broken(settings: Settings) -> None:
@@ -165,23 +166,23 @@ def ask_broken(settings: Settings) -> None:
         assert b"internal_error" in request(ask_url(server.url, WORDS)).body
 
 
-def logged_while(act: Any, tmp_path: Path, wanted: str = "all") -> str:
-    """What a log on stderr holds of what happened in this process."""
+def logged_while(act: Any, tmp_path: Path, level: str = "all") -> str:
+    """What `act` logs to stderr in this process."""
     import logging
 
     loggers = [request_log.log, *map(logging.getLogger, ("streamrag_cli", "uvicorn.error", "asyncio"))]
     before = [(each, list(each.handlers), each.propagate, each.level) for each in loggers]
     with (tmp_path / "stderr").open("w+") as stderr:
-        handler = start_log(wanted, process(err=stderr))
+        handler = start_log(level, process(err=stderr))
         act()
         handler.flush()
-        for each, handlers, propagate, level in before:
+        for each, handlers, propagate, old_level in before:
             each.handlers, each.propagate = handlers, propagate
-            each.setLevel(level)
+            each.setLevel(old_level)
         return (tmp_path / "stderr").read_text(encoding="utf-8")
 
 
-def test_workers_log_whole_lines_side_by_side(settings: Settings) -> None:
+def test_workers_do_not_mix_their_log_lines(settings: Settings) -> None:
     with served(settings, "--workers", "2") as server:
         for _ in range(8):
             request(ask_url(server.url))
@@ -194,7 +195,7 @@ def test_workers_log_whole_lines_side_by_side(settings: Settings) -> None:
 
 
 @pytest.mark.fault("stderr-not-read")
-def test_a_stderr_that_nobody_reads_holds_up_no_question(settings: Settings) -> None:
+def test_a_blocked_stderr_does_not_delay_questions(settings: Settings) -> None:
     with served(settings) as server:
         for _ in range(350):  # more than 200 bytes each, and a pipe holds 65,536
             assert request(f"{server.url}/{'nowhere' * 20}").status == 404
@@ -211,10 +212,10 @@ def test_a_stderr_that_nobody_reads_holds_up_no_question(settings: Settings) -> 
         (Error(message="z" * 900, code="c", hint="", retryable=True, exit_code=ExitCode.STORE), "z" * 500),
     ],
 )
-def test_a_cause_is_one_short_harmless_line_and_only_of_what_is_not_the_clients_fault(
+def test_the_cause_is_one_short_safe_line_and_omitted_for_client_errors(
     error: Error | StreamragError, cause: str
 ) -> None:
     entry = LogEntry()
-    entry.fail(error)
+    entry.record_error(error)
 
     assert entry.cause == cause

@@ -1,4 +1,4 @@
-"""What a request's own bytes may be: its address, its headers, its method, the name it calls the server by."""
+"""Checks of URL, headers, method, `Host` and body of a request."""
 
 import signal
 import socket
@@ -19,7 +19,7 @@ PIECE_BYTES = 1448
 
 
 def sent_in_pieces(server: RunningServer, head: bytes, piece_bytes: int = PIECE_BYTES) -> bytes:
-    """The whole reply to bytes that arrive as a network delivers them."""
+    """The complete reply to a request that is sent in pieces."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for at in range(0, len(head), piece_bytes):
@@ -38,13 +38,11 @@ def get(path: str, *headers: str) -> bytes:
 @pytest.mark.fault("url-or-headers-too-long")
 @pytest.mark.parametrize("character", ["q", "\N{CJK UNIFIED IDEOGRAPH-8336}", "\N{SNOWMAN WITHOUT SNOW}", "\U0001f6a2"])
 @pytest.mark.parametrize("piece_bytes", [PIECE_BYTES, 1_000_000])
-def test_a_question_of_the_documented_length_may_come_in_an_address(
-    character: str, piece_bytes: int, settings: Settings
-) -> None:
+def test_the_longest_documented_question_fits_into_a_url(character: str, piece_bytes: int, settings: Settings) -> None:
     question = f"berth {character * 9_990} {character * 9_990} xyz"
     with OpenAIServer(chat=answer("At noon.")) as model:
-        asked = replace(settings, base_url=model.base_url, model="m", min_score=0.0)
-        with running_server(asked, PLENTY) as server:
+        model_settings = replace(settings, base_url=model.base_url, model="m", min_score=0.0)
+        with running_server(model_settings, PLENTY) as server:
             path = f"/rag/stream?query={quote(question)}"
             reply = sent_in_pieces(server, get(path), piece_bytes)
 
@@ -55,22 +53,22 @@ def test_a_question_of_the_documented_length_may_come_in_an_address(
 @pytest.mark.fault("url-or-headers-too-long")
 @pytest.mark.parametrize("piece_bytes", [PIECE_BYTES, 1_000_000])
 @pytest.mark.parametrize("length", [262_145, 600_000])
-def test_an_address_beyond_the_limit_is_refused_in_words(length: int, piece_bytes: int, settings: Settings) -> None:
+def test_a_url_beyond_the_limit_is_refused_with_a_message(length: int, piece_bytes: int, settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         path = "/search?query=".ljust(length, "x")
         reply = sent_in_pieces(server, get(path), piece_bytes)
-        told = request(f"{server.url}/metrics").body.decode().splitlines()
+        metrics = request(f"{server.url}/metrics").body.decode().splitlines()
         alive = request(f"{server.url}/healthz").status
 
     head, _, body = reply.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 414 Request-URI Too Long\r\n")
-    assert body == b'{"error":"the address is too long","code":"too_long","hint":"send the question by POST"}'
-    assert 'streamrag_refused_total{code="too_long"} 1.0' in told
+    assert body == b'{"error":"the URL is too long","code":"too_long","hint":"send the question by POST"}'
+    assert 'streamrag_refused_total{code="too_long"} 1.0' in metrics
     assert alive == 200
 
 
 @pytest.mark.fault("too-many-parameters")
-def test_an_address_with_too_many_parameters_is_refused_before_they_are_read(settings: Settings) -> None:
+def test_a_url_with_too_many_parameters_is_refused_before_parsing(settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         most = request(f"{server.url}/healthz?a" + "&a" * 99)
         since_s = time.process_time()
@@ -83,7 +81,7 @@ def test_an_address_with_too_many_parameters_is_refused_before_they_are_read(set
     assert most.status == 200
     assert [reply.split(b"\r\n")[0] for reply in replies] == [b"HTTP/1.1 414 Request-URI Too Long"] * 2
     assert {reply.partition(b"\r\n\r\n")[2] for reply in replies} == {
-        b'{"error":"the address has too many parameters","code":"too_long","hint":"send each parameter once"}'
+        b'{"error":"the URL has too many parameters","code":"too_long","hint":"send each parameter once"}'
     }
     assert took_s < 0.5
 
@@ -91,7 +89,7 @@ def test_an_address_with_too_many_parameters_is_refused_before_they_are_read(set
 @pytest.mark.fault("url-or-headers-too-long")
 @pytest.mark.parametrize("piece_bytes", [PIECE_BYTES, 1_000_000])
 @pytest.mark.parametrize("headers", [["X-One: " + "y" * 33_000], [f"X-{n}: {'y' * 300}" for n in range(110)]])
-def test_headers_beyond_the_limit_are_refused_in_words(
+def test_headers_beyond_the_limit_are_refused_with_a_message(
     headers: list[str], piece_bytes: int, settings: Settings
 ) -> None:
     with running_server(settings, PLENTY) as server:
@@ -101,7 +99,7 @@ def test_headers_beyond_the_limit_are_refused_in_words(
     assert b'"code":"headers_too_large"' in reply
 
 
-def test_an_address_that_is_too_long_spoils_no_reply_that_is_being_sent(settings: Settings) -> None:
+def test_a_long_url_does_not_corrupt_a_reply_in_progress(settings: Settings) -> None:
     with OpenAIServer(chat=stream(token("a"), Stall())) as model:
         with running_server(replace(settings, base_url=model.base_url, model="m"), PLENTY) as server:
             with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
@@ -115,7 +113,7 @@ def test_an_address_that_is_too_long_spoils_no_reply_that_is_being_sent(settings
                     while piece := connection.recv(65_536):
                         received += piece
                 except OSError:
-                    pass  # cut off
+                    pass  # connection closed
 
     assert b"HTTP/1.1 414" not in received
 
@@ -123,7 +121,7 @@ def test_an_address_that_is_too_long_spoils_no_reply_that_is_being_sent(settings
 @pytest.mark.parametrize(
     "path", ["/", "/healthz", "/readyz", "/collections", "/v1/models", "/metrics", "/openapi.json"]
 )
-def test_head_says_what_get_would(path: str, settings: Settings) -> None:
+def test_head_returns_the_headers_of_get(path: str, settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         head, got = request(f"{server.url}{path}", "HEAD"), request(f"{server.url}{path}")
 
@@ -131,18 +129,18 @@ def test_head_says_what_get_would(path: str, settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("path", ["/search?query=berth", "/rag/stream?query=berth"])
-def test_head_asks_no_question(path: str, settings: Settings) -> None:
+def test_head_is_not_allowed_for_questions(path: str, settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         assert request(f"{server.url}{path}", "HEAD").status == 405
 
 
-def test_nothing_that_was_made_of_documents_is_stored_by_a_cache(settings: Settings) -> None:
+def test_replies_with_document_content_are_not_cached(settings: Settings) -> None:
     paths = ["/search?query=berth", "/search?k=x", "/collections", "/v1/models", "/readyz", "/nowhere", "/healthz"]
     with running_server(settings, PLENTY) as server:
-        said = {path: request(f"{server.url}{path}").headers.get("cache-control") for path in paths}
+        cache_control = {path: request(f"{server.url}{path}").headers.get("cache-control") for path in paths}
         page = request(f"{server.url}/").headers["cache-control"]
 
-    assert said == dict.fromkeys(paths, "no-store")
+    assert cache_control == dict.fromkeys(paths, "no-store")
     assert page == "no-cache"
 
 
@@ -153,7 +151,7 @@ def test_nothing_that_was_made_of_documents_is_stored_by_a_cache(settings: Setti
         *("[::1", "localhost:80:80", "localhost:x", "127.0.0.1\\@evil.example", "local host"),
     ],
 )
-def test_a_host_with_anything_but_a_name_and_a_port_is_refused(host: str, settings: Settings) -> None:
+def test_a_malformed_host_header_is_refused(host: str, settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         reply = request(f"{server.url}/healthz", headers={"Host": host})
 
@@ -176,9 +174,7 @@ def test_a_host_with_anything_but_a_name_and_a_port_is_refused(host: str, settin
     ],
 )
 @pytest.mark.parametrize("path", ["/rag/stream", "/rag/stream-with-sources", "/search"])
-def test_a_page_of_another_site_cannot_ask_over_plain_http_where_browsers_send_no_more_than_this(
-    path: str, headers: dict[str, str], settings: Settings
-) -> None:
+def test_another_site_cannot_ask_over_plain_http(path: str, headers: dict[str, str], settings: Settings) -> None:
     with OpenAIServer(chat=answer("x")) as model:
         named = replace(PLENTY, allow_host=("docs.example.org",))
         with running_server(replace(settings, base_url=model.base_url, model="m"), named) as server:
@@ -201,7 +197,7 @@ def test_a_page_of_another_site_cannot_ask_over_plain_http_where_browsers_send_n
         {"Referer": ""},
     ],
 )
-def test_programs_and_the_servers_own_page_ask_over_plain_http(headers: dict[str, str], settings: Settings) -> None:
+def test_programs_and_the_servers_own_page_may_ask_over_plain_http(headers: dict[str, str], settings: Settings) -> None:
     named = replace(PLENTY, allow_host=("docs.example.org",), cors_origin=("https://app.example.org",))
     with running_server(settings, named) as server:
         reply = request(ask_url(server.url), headers={"Host": "docs.example.org", **headers})
@@ -209,14 +205,14 @@ def test_programs_and_the_servers_own_page_ask_over_plain_http(headers: dict[str
     assert reply.status == 200
 
 
-def test_a_link_leads_to_the_page_over_plain_http_too(settings: Settings) -> None:
+def test_a_link_from_another_site_opens_the_page_over_plain_http(settings: Settings) -> None:
     link = {"Host": "docs.example.org", "Accept": "text/html", "Referer": "http://elsewhere.example/"}
     with running_server(settings, replace(PLENTY, allow_host=("docs.example.org",))) as server:
         assert request(f"{server.url}/", headers=link).status == 200
 
 
-def test_no_reply_waits_for_an_acknowledgement_of_the_one_before(settings: Settings) -> None:
-    """With Nagle's algorithm each reply on a kept connection waits 40 ms for the client's delayed acknowledgement."""
+def test_replies_are_sent_without_nagle_delay(settings: Settings) -> None:
+    """With Nagle's algorithm, each reply on a reused connection waits 40 ms for the client's delayed ACK."""
     with running_server(settings, PLENTY) as server, socket.create_connection(("127.0.0.1", server.port)) as kept:
         kept.sendall(get("/healthz").replace(b"close", b"keep-alive"))
         assert kept.recv(65_536).startswith(b"HTTP/1.1 200")
@@ -227,36 +223,36 @@ def test_no_reply_waits_for_an_acknowledgement_of_the_one_before(settings: Setti
 
 
 @pytest.mark.fault("terminal-hangup")
-def test_a_terminal_that_is_closed_ends_open_streams_with_an_error_event(settings: Settings) -> None:
+def test_closing_the_terminal_ends_open_streams_with_an_error_event(settings: Settings) -> None:
     with OpenAIServer(chat=stream(token("a"), Stall())) as model:
         with served(settings, "--base-url", model.base_url, "-m", "m") as server:
             with streaming(ask_url(server.url)) as answered:
                 answered.next_of("token")
                 server.process.send_signal(signal.SIGHUP)
                 events = list(answered.events())
-            left = server.process.wait(timeout=30)
+            return_code = server.process.wait(timeout=30)
 
     assert [(event["type"], event["code"]) for event in events] == [("error", "server_shutdown")]
-    assert left == -signal.SIGHUP
+    assert return_code == -signal.SIGHUP
 
 
 STAINLESS = "authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-retry-count"
 
 
-def test_a_page_of_a_named_origin_may_send_the_headers_of_openais_client(settings: Settings) -> None:
+def test_an_allowed_origin_may_send_the_headers_of_openais_client(settings: Settings) -> None:
     origin = "https://app.example.org"
-    wanted = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": STAINLESS}
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": STAINLESS}
     with running_server(settings, replace(PLENTY, cors_origin=(origin,))) as server:
         address = f"{server.url}/v1/chat/completions"
-        named = request(address, "OPTIONS", headers={"Origin": origin, **wanted})
-        other = request(address, "OPTIONS", headers={"Origin": "https://elsewhere.example.org", **wanted})
+        named = request(address, "OPTIONS", headers={"Origin": origin, **preflight})
+        other = request(address, "OPTIONS", headers={"Origin": "https://elsewhere.example.org", **preflight})
 
     assert (named.status, named.headers["access-control-allow-origin"]) == (200, origin)
     assert set(STAINLESS.split(",")) <= set(named.headers["access-control-allow-headers"].split(","))
     assert (other.status, "access-control-allow-origin" in other.headers) == (400, False)
 
 
-def test_a_question_that_is_empty_or_too_long_is_refused_before_the_stream(settings: Settings) -> None:
+def test_an_empty_or_long_question_is_refused_before_the_stream(settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         replies = [request(f"{server.url}{path}") for path in ("/rag/stream", "/rag/stream?query=+", "/search?query=")]
         too_long = request(f"{server.url}/rag/stream?query={'b' * 20_001}")
@@ -276,35 +272,35 @@ LISTED = "GET /openapi.json lists"
 @pytest.mark.parametrize(
     ("sent", "status", "message", "hint"),
     [
-        (("GET", "/search?query=quay&top=3", ""), 422, "there is no field 'top'", FIELDS),
+        (("GET", "/search?query=quay&top=3", ""), 422, "unknown field 'top'", FIELDS),
         (
             ("GET", "/search?q=quay", ""),
             422,
-            "there is no field 'q'",
+            "unknown field 'q'",
             f"did you mean query? T{FIELDS[1:]}",
         ),
         (
             ("POST", "/rag/stream", '{"query": "quay", "minscore": 1}'),
             422,
-            "there is no field 'minscore'",
+            "unknown field 'minscore'",
             f"did you mean min_score? T{FIELDS[1:]}",
         ),
-        (("GET", "/search?query=quay&k=some", ""), 422, "k: has to be a whole number", EXAMPLE),
-        (("GET", "/search?query=quay&k=0", ""), 422, "k: has to be at least 1", EXAMPLE),
-        (("GET", "/search?query=quay&min_score=1.5", ""), 422, "min_score: has to be at most 1", EXAMPLE),
-        (("GET", "/search?query=quay&min_score=inf", ""), 422, "min_score: has to be a finite number", EXAMPLE),
-        (("GET", "/search?query=quay&k=6", ""), 422, "k: at most 5 sources are given here", "ask for 5 or fewer"),
+        (("GET", "/search?query=quay&k=some", ""), 422, "k: must be an integer", EXAMPLE),
+        (("GET", "/search?query=quay&k=0", ""), 422, "k: must be at least 1", EXAMPLE),
+        (("GET", "/search?query=quay&min_score=1.5", ""), 422, "min_score: must be at most 1", EXAMPLE),
+        (("GET", "/search?query=quay&min_score=inf", ""), 422, "min_score: must be a finite number", EXAMPLE),
+        (("GET", "/search?query=quay&k=6", ""), 422, "k: this server returns at most 5 sources", "ask for 5 or fewer"),
         (
             ("GET", "/search?query=quay&collection=no+such", ""),
             422,
             "collection: must be 3 to 63 letters, digits, dots, dashes or underscores",
-            "leave out collection, or take one that GET /collections lists",
+            "leave out collection, or use one listed by GET /collections",
         ),
         (
             ("GET", "/search?query=quay&collection=elsewhere", ""),
             404,
-            "no collection 'elsewhere' is served here",
-            "GET /collections lists those that are",
+            "collection 'elsewhere' is not served here",
+            "GET /collections lists the served collections",
         ),
         (
             ("GET", "/search", ""),
@@ -312,22 +308,22 @@ LISTED = "GET /openapi.json lists"
             "the question is empty",
             'send a question, such as {"query": "How long is the warranty?"}',
         ),
-        (("POST", "/rag/stream", '{"query": 3}'), 422, "query: has to be text", EXAMPLE),
-        (("POST", "/rag/stream", '{"k": 1.5}'), 422, "k: has to be a whole number", EXAMPLE),
+        (("POST", "/rag/stream", '{"query": 3}'), 422, "query: must be a string", EXAMPLE),
+        (("POST", "/rag/stream", '{"k": 1.5}'), 422, "k: must be an integer", EXAMPLE),
         (("POST", "/rag/stream", '{"query": "quay"'), 422, "the body is not valid JSON", EXAMPLE),
         (("POST", "/rag/stream", "[]"), 422, "the body is not a JSON object", EXAMPLE),
-        (("POST", "/rag/stream", "[" * 20_000), 400, "the body cannot be read as JSON in UTF-8", EXAMPLE),
-        (("GET", "/answers", ""), 404, "there is nothing at this address", f"{LISTED} all addresses"),
-        (("PUT", "/search", "{}"), 405, "this address does not take the method", f"{LISTED} what it takes"),
+        (("POST", "/rag/stream", "[" * 20_000), 400, "the body is not JSON in UTF-8", EXAMPLE),
+        (("GET", "/answers", ""), 404, "there is no route for this path", f"{LISTED} all routes"),
+        (("PUT", "/search", "{}"), 405, "this route does not support this method", f"{LISTED} the methods"),
         (
             ("POST", "/rag/stream", '{"' + "n" * 9000 + '": 1}'),
             422,
-            f"there is no field '{'n' * 40}'",
+            f"unknown field '{'n' * 40}'",
             FIELDS,
         ),
     ],
 )
-def test_a_request_that_cannot_be_read_is_refused_with_its_fault_and_what_to_send(
+def test_an_invalid_request_is_refused_with_a_reason_and_a_hint(
     sent: tuple[str, str, str], status: int, message: str, hint: str, settings: Settings
 ) -> None:
     method, path, body = sent
@@ -342,17 +338,17 @@ def test_a_request_that_cannot_be_read_is_refused_with_its_fault_and_what_to_sen
 @pytest.mark.parametrize(
     ("body", "param", "message"),
     [
-        ({}, "messages", "messages: is missing"),
-        ({"messages": "quay"}, "messages", "messages: has to be a list"),
-        ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content", "messages.0.content: has to be text"),
+        ({}, "messages", "messages is required"),
+        ({"messages": "quay"}, "messages", "messages: must be a list"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content", "messages.0.content: must be a string"),
         (
             {"messages": [{"role": "user", "content": "quay"}], "top_p": "wide"},
             "top_p",
-            "top_p: has to be a number",
+            "top_p: must be a number",
         ),
     ],
 )
-def test_below_v1_a_fault_comes_with_an_example_of_a_conversation(
+def test_an_invalid_request_under_v1_gets_an_example_conversation(
     body: object, param: str, message: str, settings: Settings
 ) -> None:
     with running_server(settings, PLENTY) as server:
@@ -364,7 +360,7 @@ def test_below_v1_a_fault_comes_with_an_example_of_a_conversation(
     assert '"messages": [{"role": "user"' in error["message"]
 
 
-def test_a_request_that_makes_no_sense_is_400_for_openai_clients(settings: Settings) -> None:
+def test_an_invalid_request_is_400_for_openai_clients(settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         reply = post_json(f"{server.url}/v1/chat/completions", {"model": "streamrag", "messages": []})
 

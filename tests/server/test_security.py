@@ -1,4 +1,4 @@
-"""Who may ask, and what a request may hold: refused before anything is looked up, and never with a 500."""
+"""Access control and invalid requests: refused before any search, and never with a 500."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ ROUTES += ["/v1/models", "/readyz", "/metrics", "/collections", "/openapi.json",
 
 @pytest.mark.fault("public-without-key")
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7"])
-def test_an_address_that_others_can_reach_needs_a_key(host: str, settings: Settings) -> None:
+def test_a_publicly_reachable_address_needs_a_key(host: str, settings: Settings) -> None:
     with pytest.raises(ConfigurationError) as refused:
         create_app(settings, ServerSettings(host=host))
 
@@ -38,7 +38,7 @@ def test_an_address_that_others_can_reach_needs_a_key(host: str, settings: Setti
 
 @pytest.mark.fault("server-key-wrong")
 @pytest.mark.parametrize("route", ROUTES)
-def test_every_route_but_one_wants_the_key(route: str, settings: Settings) -> None:
+def test_every_route_except_healthz_needs_the_key(route: str, settings: Settings) -> None:
     with running_server(settings, replace(PLENTY, server_key=KEY)) as server:
         without = request(f"{server.url}{route}")
         wrong = request(f"{server.url}{route}", headers={"Authorization": "Bearer " + KEY[:-1]})
@@ -56,7 +56,7 @@ def test_every_route_but_one_wants_the_key(route: str, settings: Settings) -> No
 
 @pytest.mark.fault("server-key-wrong")
 @pytest.mark.parametrize("authorization", ["Bearer", "Basic !!!", "Basic /w==", "Negotiate x", "Bearer \u00e9"])
-def test_what_is_no_key_is_refused(authorization: str, settings: Settings) -> None:
+def test_malformed_keys_are_refused(authorization: str, settings: Settings) -> None:
     with running_server(settings, replace(PLENTY, server_key=KEY)) as server:
         reply = request(f"{server.url}/readyz", headers={"Authorization": authorization})
 
@@ -65,8 +65,8 @@ def test_what_is_no_key_is_refused(authorization: str, settings: Settings) -> No
 
 def refused_without_a_call(settings: Settings, headers: dict[str, str], server_settings: ServerSettings) -> Reply:
     with OpenAIServer(chat=answer("x")) as model:
-        asked = replace(settings, base_url=model.base_url, model="m")
-        with running_server(asked, server_settings) as server:
+        model_settings = replace(settings, base_url=model.base_url, model="m")
+        with running_server(model_settings, server_settings) as server:
             reply = request(ask_url(server.url), headers=headers)
         assert model.requests == []
     return reply
@@ -76,14 +76,14 @@ def refused_without_a_call(settings: Settings, headers: dict[str, str], server_s
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8421", "", "localhost.evil.example", "[::2]", "10.0.0.1"]
 )
-def test_a_name_that_is_not_the_servers_own_is_misdirected(host: str, settings: Settings) -> None:
+def test_an_unknown_host_name_is_refused(host: str, settings: Settings) -> None:
     reply = refused_without_a_call(settings, {"Host": host}, PLENTY)
 
     assert (reply.status, reply.code) == (421, "unknown_host")
 
 
 @pytest.mark.fault("duplicate-host")
-def test_a_request_with_two_names_is_refused(settings: Settings) -> None:
+def test_a_request_with_two_host_headers_is_refused(settings: Settings) -> None:
     with running_server(settings, PLENTY) as server, socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(b"GET /collections HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: docs.example.org\r\n\r\n")
         reply = b""
@@ -95,7 +95,7 @@ def test_a_request_with_two_names_is_refused(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:80", "[::1]:9", "Docs.Example.org"])
-def test_the_servers_own_names_are_answered(host: str, settings: Settings) -> None:
+def test_the_servers_own_host_names_are_accepted(host: str, settings: Settings) -> None:
     with running_server(settings, replace(PLENTY, allow_host=("docs.example.org",))) as server:
         assert request(f"{server.url}/healthz", headers={"Host": host}).status == 200
 
@@ -113,20 +113,20 @@ def test_the_servers_own_names_are_answered(host: str, settings: Settings) -> No
         {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
     ],
 )
-def test_another_site_cannot_ask_through_its_visitor(headers: dict[str, str], settings: Settings) -> None:
+def test_another_site_cannot_ask_through_a_visitors_browser(headers: dict[str, str], settings: Settings) -> None:
     reply = refused_without_a_call(settings, headers, PLENTY)
 
     assert (reply.status, reply.code) == (403, "foreign_origin")
 
 
-def test_a_link_from_another_site_leads_to_the_page_but_not_to_an_answer(settings: Settings) -> None:
+def test_a_link_from_another_site_opens_the_page_but_asks_nothing(settings: Settings) -> None:
     follows = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
     with running_server(settings) as server:
         assert request(f"{server.url}/", headers=follows).status == 200
         assert request(f"{server.url}/search?query=x", headers=follows).status == 403
 
 
-def test_the_page_itself_may_ask_also_behind_a_proxy_that_ends_tls(settings: Settings) -> None:
+def test_the_page_may_ask_directly_and_behind_a_tls_proxy(settings: Settings) -> None:
     served = replace(PLENTY, allow_host=("docs.example.org",))
     with running_server(replace(settings, min_score=0.0), served) as server:
         own = {"Origin": server.url, "Sec-Fetch-Site": "same-origin"}
@@ -136,7 +136,7 @@ def test_the_page_itself_may_ask_also_behind_a_proxy_that_ends_tls(settings: Set
         assert request(f"{server.url}/search?query=x", headers=proxied).status == 200
 
 
-def test_pages_of_another_origin_may_ask_only_when_it_is_given(settings: Settings) -> None:
+def test_only_allowed_origins_may_ask(settings: Settings) -> None:
     origin = "https://app.example.org"
     with running_server(settings, replace(PLENTY, cors_origin=(origin,), server_key=KEY)) as server:
         preflight = request(
@@ -156,13 +156,13 @@ def test_pages_of_another_origin_may_ask_only_when_it_is_given(settings: Setting
     assert other.status == 403
 
 
-def test_without_origins_nothing_is_shared(settings: Settings) -> None:
+def test_without_allowed_origins_cors_is_off(settings: Settings) -> None:
     with running_server(settings) as server:
         assert "access-control-allow-origin" not in request(f"{server.url}/collections").headers
 
 
 @pytest.mark.fault("too-many-streams")
-def test_the_rate_is_limited_before_the_stream_and_the_wait_is_named(settings: Settings) -> None:
+def test_the_rate_limit_applies_before_the_stream_and_reports_the_wait(settings: Settings) -> None:
     with running_server(replace(settings, min_score=0.0), replace(PLENTY, rate_limit="2/minute")) as server:
         replies = [request(f"{server.url}/search?query=x", headers={"Authorization": f"Bearer {n}"}) for n in range(3)]
         alive = request(f"{server.url}/healthz")
@@ -203,10 +203,10 @@ def served(settings: Settings) -> Iterator[RunningServer]:
 @pytest.mark.fault("invalid-bodies")
 @pytest.mark.parametrize("body", BAD_BODIES, ids=[repr(body[:30]) for body in BAD_BODIES])
 @pytest.mark.parametrize("path", ["/rag/stream", "/v1/chat/completions"])
-def test_a_body_that_makes_no_sense_is_the_clients_fault(path: str, body: bytes, served: RunningServer) -> None:
+def test_an_invalid_body_is_a_client_error(path: str, body: bytes, served: RunningServer) -> None:
     reply = request(f"{served.url}{path}", "POST", body=body, headers={"Content-Type": "application/json"})
 
-    if reply.status == 200:  # an empty question is told in the stream
+    if reply.status == 200:  # an empty question is an error event in the stream
         assert b'"code":"empty_question"' in reply.body
     else:
         assert 400 <= reply.status < 500
@@ -220,25 +220,25 @@ def test_a_body_that_makes_no_sense_is_the_clients_fault(path: str, body: bytes,
         pytest.param(
             "/v1/chat/completions",
             b'{"messages":[{"role":"user","content":[%b]}]}' % b",".join([b"1"] * 120_000),
-            "messages.0.content: has to be text",
+            "messages.0.content: must be a string",
             id="parts of a message that are none",
         ),
         pytest.param(
             "/v1/chat/completions",
             b'{"messages":[{"role":"user","content":[%b]}]}' % b",".join([b'{"type":"a"}'] * 20_000),
-            "messages.0.content: may have at most 1000 entries",
+            "messages.0.content: must have at most 1000 entries",
             id="parts of a message",
         ),
         pytest.param(
             "/v1/chat/completions",
             b'{"messages":[%b]}' % b",".join([b"{}"] * 80_000),
-            "messages.0.role: is missing",
+            "messages.0.role is required",
             id="messages",
         ),
         pytest.param(
             "/rag/stream",
             b"{%b}" % b",".join(b'"%x":1' % n for n in range(25_000)),
-            "there is no field '0'",
+            "unknown field '0'",
             id="fields",
         ),
     ],
@@ -256,24 +256,24 @@ def test_a_body_of_a_hundred_thousand_mistakes_is_refused_for_its_first(
 
 
 @pytest.mark.fault("invalid-bodies")
-def test_json_that_says_it_is_text_is_not_read(served: RunningServer) -> None:
+def test_json_with_a_text_content_type_is_refused(served: RunningServer) -> None:
     reply = request(f"{served.url}/rag/stream", "POST", body=b'{"query": "x"}', headers={"Content-Type": "text/plain"})
 
     assert (reply.status, reply.code) == (422, "bad_request")
 
 
 @pytest.mark.fault("invalid-bodies")
-@pytest.mark.parametrize("said", [True, False])
-def test_a_body_that_is_too_large_is_refused_whether_or_not_it_says_so(said: bool, served: RunningServer) -> None:
+@pytest.mark.parametrize("has_length", [True, False])
+def test_a_large_body_is_refused_with_or_without_a_content_length(has_length: bool, served: RunningServer) -> None:
     body = json.dumps({"query": "x" * 300_000}).encode()
     headers = {"Content-Type": "application/json"}
-    if not said:
+    if not has_length:
         headers |= {"Transfer-Encoding": "chunked", "Content-Length": ""}
         body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
         del headers["Content-Length"]
     reply = (
         _chunked(served.url, body)
-        if not said
+        if not has_length
         else request(f"{served.url}/rag/stream", "POST", body=body, headers=headers)
     )
 
@@ -299,17 +299,17 @@ def _chunked(url: str, framed: bytes) -> Reply:
 @pytest.mark.parametrize(
     "path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2f..%2fsettings.py", "/static//etc/passwd"]
 )
-def test_no_path_leads_out_of_the_pages_folder(path: str, served: RunningServer) -> None:
+def test_no_path_leads_out_of_the_static_folder(path: str, served: RunningServer) -> None:
     assert request(f"{served.url}{path}").status == 404
 
 
-def test_a_question_in_an_address_that_is_too_long_is_refused(served: RunningServer) -> None:
+def test_a_question_that_is_too_long_for_a_url_is_refused(served: RunningServer) -> None:
     reply = request(f"{served.url}/search?query={'x' * 25_000}")
 
     assert reply.status in {414, 422}
 
 
-def test_the_page_lets_a_browser_load_nothing_from_elsewhere(served: RunningServer) -> None:
+def test_the_page_may_load_nothing_from_other_servers(served: RunningServer) -> None:
     headers = request(f"{served.url}/").headers
 
     policy = headers["content-security-policy"]
@@ -322,14 +322,14 @@ def test_the_page_lets_a_browser_load_nothing_from_elsewhere(served: RunningServ
 @pytest.mark.fault("invalid-bodies")
 @given(query=st.text(max_size=200), k=st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=5)))
 @hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_request_is_a_bug(query: str, k: object, served: RunningServer) -> None:
+def test_no_request_causes_an_internal_error(query: str, k: object, served: RunningServer) -> None:
     reply = post_json(f"{served.url}/rag/stream", {"query": query, "k": k})
 
     assert reply.status < 500
     assert b"internal_error" not in reply.body
 
 
-def test_the_interactive_page_is_off_and_the_description_is_there(served: RunningServer) -> None:
+def test_only_the_openapi_description_is_served(served: RunningServer) -> None:
     description = request(f"{served.url}/openapi.json").json
 
     assert (request(f"{served.url}/docs").status, request(f"{served.url}/redoc").status) == (404, 404)

@@ -1,4 +1,4 @@
-"""`docs/serving.md` says what the server does."""
+"""`docs/serving.md` agrees with the server."""
 
 import re
 from pathlib import Path
@@ -25,30 +25,28 @@ def test_every_route_is_in_the_table() -> None:
 
 
 def test_every_metric_is_in_the_table() -> None:
-    told = Metrics().render().decode()
-    names = set(re.findall(r"^# TYPE (\S+) (?!gauge\b.*_created)", told, flags=re.MULTILINE))
+    exposition = Metrics().render().decode()
+    names = set(re.findall(r"^# TYPE (\S+) (?!gauge\b.*_created)", exposition, flags=re.MULTILINE))
 
     assert {name for name in names if not name.endswith("_created") and f"`{name}" not in PAGE} == set()
 
 
-def test_the_limits_are_those_of_the_program() -> None:
+def test_documented_limits_match_the_program() -> None:
     limits, server, settings = Limits(), ServerSettings(), Settings(store=Path())
     rows = dict.fromkeys(line for line in PAGE.split("\n") if line.startswith("| "))
-    said = {
-        "headers of a request": f"{limits.headers_s:g} s, {limits.headers_bytes // 1024} kB",
-        "parameters in an address": f"{limits.query_parameters}",
+    documented_limits = {
+        "request headers": f"{limits.headers_s:g} s, {limits.headers_bytes // 1024} kB",
+        "query parameters": f"{limits.query_parameters}",
         "idle connection": f"{limits.idle_s:g} s",
-        "silence in a stream": f"{limits.ping_s:g} s",
-        "a reader that takes nothing while bytes wait for it": f"{limits.send_stall_s:g} s",
-        "events that wait for one reader": f"{limits.waiting_events}",
-        "silence of the model": f"{settings.timeout_s:g} s (`STREAMRAG_TIMEOUT`)",
-        "stop of the server": f"{server.grace_s:g} s (`STREAMRAG_GRACE`)",
+        "idle stream": f"{limits.ping_s:g} s",
+        "client that does not read while bytes are waiting": f"{limits.send_stall_s:g} s",
+        "events queued for one client": f"{limits.waiting_events}",
+        "model server sends nothing": f"{settings.timeout_s:g} s (`STREAMRAG_TIMEOUT`)",
+        "server shutdown": f"{server.grace_s:g} s (`STREAMRAG_GRACE`)",
     }
-    bodies = [
-        f"| body of a request | {limit} |" for limit in (f"{limits.body_s:g} s", f"{limits.body_bytes // 1024} kB")
-    ]
+    bodies = [f"| request body | {limit} |" for limit in (f"{limits.body_s:g} s", f"{limits.body_bytes // 1024} kB")]
 
-    wanted = [f"| {what} | {limit} |" for what, limit in said.items()] + bodies
-    assert [row for row in wanted if not any(line.startswith(row) for line in rows)] == []
+    expected = [f"| {what} | {limit} |" for what, limit in documented_limits.items()] + bodies
+    assert [row for row in expected if not any(line.startswith(row) for line in rows)] == []
     assert f"`--max-streams`, {server.max_streams} |" in PAGE
     assert f"`--rate-limit`, {server.rate_limit.removesuffix('/minute')} questions a minute" in PAGE

@@ -1,4 +1,4 @@
-"""Several processes at one address: each answers, none outlives the rest, all see what is ingested."""
+"""Several worker processes at one address."""
 
 import os
 import pty
@@ -15,7 +15,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from streamrag_cli.errors import StreamragError
-from streamrag_cli.server.workers import START_WITHIN_S, run_workers
+from streamrag_cli.server.workers import START_TIMEOUT_S, run_workers
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.address import StoreAddress
 from tests.support.collection import make_collection
@@ -25,10 +25,10 @@ from tests.support.openai_server import OpenAIServer
 from tests.support.postgres_server import fresh_schema
 from tests.support.running_server import ServedProcess, running_server, served, served_from
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are found in /proc")
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find processes")
 
 START_S = 60
-"""What starting and ending processes may take on a busy machine."""
+"""Time allowed for starting and stopping processes on a busy machine."""
 
 
 @contextmanager
@@ -39,12 +39,12 @@ def two_workers(settings: Settings, *flags: str, **variables: str) -> Iterator[S
         yield server
 
 
-def counted(server: ServedProcess) -> set[str]:
+def metrics_of(server: ServedProcess) -> set[str]:
     lines = request(f"{server.url}/metrics").body.decode().splitlines()
     return {line for line in lines if line.startswith(("streamrag_questions_total", "streamrag_open_streams"))}
 
 
-def test_each_worker_has_its_own_limit_and_what_they_count_is_added_up(settings: Settings) -> None:
+def test_workers_have_separate_limits_and_shared_metrics(settings: Settings) -> None:
     with OpenAIServer(chat=stream(token("a"), Stall())) as model, ExitStack() as left_open:
         variables = {"STREAMRAG_MAX_STREAMS": "1", "STREAMRAG_BASE_URL": model.base_url, "STREAMRAG_MODEL": "m"}
         with two_workers(settings, **variables) as server:
@@ -54,11 +54,11 @@ def test_each_worker_has_its_own_limit_and_what_they_count_is_added_up(settings:
                 statuses.append(answered.status)
             assert statuses.count(200) == 2
             assert set(statuses) <= {200, 503}
-            assert wait_until(lambda: "streamrag_open_streams 2.0" in counted(server), within_s=START_S)
+            assert wait_until(lambda: "streamrag_open_streams 2.0" in metrics_of(server), within_s=START_S)
 
 
 @pytest.mark.fault("worker-dies")
-def test_a_worker_that_dies_is_replaced_and_what_it_counted_stays(settings: Settings) -> None:
+def test_a_dead_worker_is_replaced_and_its_metrics_are_kept(settings: Settings) -> None:
     with two_workers(settings) as server:
         for _ in range(5):
             assert request(ask_url(server.url)).status == 200
@@ -68,18 +68,18 @@ def test_a_worker_that_dies_is_replaced_and_what_it_counted_stays(settings: Sett
 
         assert wait_until(lambda: len(server.workers() - before) == 2, within_s=START_S)
         assert request(ask_url(server.url)).status == 200
-        assert counted(server) == {"streamrag_questions_total 6.0", "streamrag_open_streams 0.0"}
+        assert metrics_of(server) == {"streamrag_questions_total 6.0", "streamrag_open_streams 0.0"}
 
 
-def test_there_are_as_many_workers_as_cores_and_at_most_four(settings: Settings) -> None:
+def test_the_default_is_one_worker_per_core_and_at_most_four(settings: Settings) -> None:
     cores = len(os.sched_getaffinity(0))
-    expected = 0 if cores == 1 else min(cores, 4)  # one process has no worker beside it
+    expected = 0 if cores == 1 else min(cores, 4)  # a single process starts no worker
 
     with served(settings, STREAMRAG_WORKERS="0") as server:
         assert wait_until(lambda: len(server.workers()) == expected, within_s=START_S)
 
 
-def test_a_closed_terminal_ends_the_server_and_without_one_the_same_signal_renews_workers(settings: Settings) -> None:
+def test_sighup_stops_the_server_or_without_a_terminal_restarts_workers(settings: Settings) -> None:
     with two_workers(settings) as server:
         before = server.workers()
         server.process.send_signal(signal.SIGHUP)
@@ -100,7 +100,7 @@ def test_a_closed_terminal_ends_the_server_and_without_one_the_same_signal_renew
 
 @pytest.mark.fault("signal-to-workers")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_every_worker_and_its_streams_with_an_error_event(
+def test_a_signal_stops_all_workers_and_ends_their_streams(
     number: signal.Signals, code: int, settings: Settings
 ) -> None:
     with OpenAIServer(chat=stream(token("a"), Stall())) as model:
@@ -108,39 +108,37 @@ def test_a_signal_ends_every_worker_and_its_streams_with_an_error_event(
             workers = server.workers()
             with streaming(ask_url(server.url)) as answered:
                 answered.next_of("token")
-                if number == signal.SIGINT:  # a terminal sends it to all of them
+                if number == signal.SIGINT:  # a terminal sends it to all processes
                     os.killpg(server.process.pid, number)
                 else:
                     server.process.send_signal(number)
                 events = list(answered.events())
-            left = server.process.wait(timeout=START_S)
+            return_code = server.process.wait(timeout=START_S)
             assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
 
     assert [(event["type"], event["code"]) for event in events] == [("error", "server_shutdown")]
-    assert left == code
+    assert return_code == code
     assert "Traceback" not in server.said
 
 
 @pytest.mark.fault("signal-to-workers")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_to_all_ends_workers_that_have_not_started(
-    number: signal.Signals, code: int, settings: Settings
-) -> None:
+def test_a_signal_stops_workers_that_are_still_starting(number: signal.Signals, code: int, settings: Settings) -> None:
     with served(settings, "--workers", "2") as server:
         assert wait_until(lambda: len(server.workers()) == 2, within_s=START_S)
         for pid in server.workers():
             os.kill(pid, signal.SIGSTOP)
-        time.sleep(1.5)  # until they are asked whether they live: nothing tells when they are
+        time.sleep(1.5)  # until the supervisor checks the workers, which cannot be observed
         os.killpg(server.process.pid, number)
         os.killpg(server.process.pid, signal.SIGCONT)
-        left = server.process.wait(timeout=3 * START_WITHIN_S)  # workers take Ctrl-C once they have started
+        return_code = server.process.wait(timeout=3 * START_TIMEOUT_S)  # workers handle Ctrl-C once they have started
 
-    assert (left, server.said) == (code, "")
+    assert (return_code, server.said) == (code, "")
 
 
 @pytest.mark.fault("worker-cannot-start")
-def test_workers_that_cannot_start_are_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))  # it is set, and here put back
+def test_workers_that_cannot_start_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))  # `run_workers` sets it; this restores it
     config = uvicorn.Config(cannot_start, workers=2, log_config=None)
     with socket.create_server(("127.0.0.1", 0)) as listening, pytest.raises(StreamragError) as raised:
         run_workers(config, listening, str(tmp_path))
@@ -154,7 +152,7 @@ async def cannot_start(_scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.mark.fault("parent-killed")
-def test_workers_do_not_outlive_a_parent_that_is_killed(settings: Settings) -> None:
+def test_workers_exit_when_their_parent_is_killed(settings: Settings) -> None:
     with two_workers(settings) as server:
         workers = server.workers()
         server.process.kill()
@@ -163,7 +161,7 @@ def test_workers_do_not_outlive_a_parent_that_is_killed(settings: Settings) -> N
 
 
 @pytest.mark.parametrize("kind", ["directory", "postgres"])
-def test_every_worker_of_every_server_sees_a_commit_at_the_next_question(kind: str, tmp_path: Path) -> None:
+def test_every_worker_sees_new_documents_at_the_next_question(kind: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
         store: StoreAddress = stack.enter_context(fresh_schema()) if kind == "postgres" else tmp_path / "store"
         settings = make_collection(tmp_path, {"a.md": "The ferry leaves at number 0.\n"}, store=store)

@@ -1,4 +1,4 @@
-"""`search` means one thing on every route."""
+"""`search` behaves the same locally and over HTTP."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -31,22 +31,22 @@ def search(text: str, settings: Settings) -> list[AskEvent]:
     return asyncio.run(collect(LocalService().search(Question(text=text, accepted_at=0.0), settings)))
 
 
-def test_what_is_found_is_one_event(settings: Settings) -> None:
-    (found,) = search("Who built the lighthouse?", settings)
+def test_hits_are_returned_as_one_event(settings: Settings) -> None:
+    (sources,) = search("Who built the lighthouse?", settings)
 
-    assert isinstance(found, Sources)
-    assert (found.sources[0].n, found.sources[0].source) == (1, "docs/lighthouse.md")
-
-
-def test_that_nothing_is_relevant_is_one_error_with_a_hint_for_a_search(settings: Settings) -> None:
-    (nothing,) = search("quantum chromodynamics", replace(settings, min_score=0.99))
-
-    assert isinstance(nothing, Error)
-    assert (nothing.code, nothing.exit_code) == ("nothing_relevant", ExitCode.NOTHING_RELEVANT)
-    assert "--min-score 0" in nothing.hint
+    assert isinstance(sources, Sources)
+    assert (sources.sources[0].n, sources.sources[0].source) == (1, "docs/lighthouse.md")
 
 
-def test_over_http_that_nothing_is_relevant_is_said_beside_an_empty_list(settings: Settings) -> None:
+def test_an_irrelevant_search_is_one_error(settings: Settings) -> None:
+    (error,) = search("quantum chromodynamics", replace(settings, min_score=0.99))
+
+    assert isinstance(error, Error)
+    assert (error.code, error.exit_code) == ("nothing_relevant", ExitCode.NOTHING_RELEVANT)
+    assert "--min-score 0" in error.hint
+
+
+def test_an_irrelevant_search_over_http_has_an_empty_list_and_an_error(settings: Settings) -> None:
     with running_server(settings) as server:
         reply = request(f"{server.url}/search?query=quantum+chromodynamics&min_score=0.99")
 
@@ -59,18 +59,18 @@ def test_over_http_that_nothing_is_relevant_is_said_beside_an_empty_list(setting
             "error": {
                 "message": "nothing in the documents is relevant to the question",
                 "code": "nothing_relevant",
-                "hint": "ask in other words",
+                "hint": "rephrase the question",
                 "retryable": False,
             },
         },
     )
 
 
-def test_a_store_that_is_not_there_is_one_error(settings: Settings, tmp_path: Path) -> None:
-    (missing,) = search("Who?", replace(settings, store=tmp_path / "none"))
+def test_a_missing_store_is_one_error(settings: Settings, tmp_path: Path) -> None:
+    (error,) = search("Who?", replace(settings, store=tmp_path / "none"))
 
-    assert isinstance(missing, Error)
-    assert (missing.code, missing.exit_code) == ("store_missing", ExitCode.STORE)
+    assert isinstance(error, Error)
+    assert (error.code, error.exit_code) == ("store_missing", ExitCode.STORE)
 
 
 def test_a_bug_is_one_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,28 +79,26 @@ def test_a_bug_is_one_error(settings: Settings, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(Retriever, "retrieve", broken)
 
-    (bug,) = search("Who?", settings)
+    (error,) = search("Who?", settings)
 
-    assert isinstance(bug, Error)
-    assert (bug.code, bug.exit_code) == ("internal_error", ExitCode.BUG)
+    assert isinstance(error, Error)
+    assert (error.code, error.exit_code) == ("internal_error", ExitCode.BUG)
 
 
-def test_a_service_with_a_library_leaves_open_what_it_opened(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_service_with_shared_resources_keeps_them_open(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Settings] = []
-    opening = Retriever.open
+    original_open = Retriever.open
 
-    def noted(settings: Settings) -> Retriever:
+    def record_open(settings: Settings) -> Retriever:
         opened.append(settings)
-        return opening(settings)
+        return original_open(settings)
 
-    monkeypatch.setattr(Retriever, "open", noted)
+    monkeypatch.setattr(Retriever, "open", record_open)
 
     async def ask_twice() -> None:
-        async with SharedResources() as library:
+        async with SharedResources() as resources:
             for _ in range(2):
-                events = LocalService(library).search(Question(text="lighthouse", accepted_at=0.0), settings)
+                events = LocalService(resources).search(Question(text="lighthouse", accepted_at=0.0), settings)
                 assert [type(event) async for event in events] == [Sources]
 
     asyncio.run(ask_twice())

@@ -1,20 +1,20 @@
-/** Where to ask, and how. Everything is optional. */
+/** Options of a question. All are optional. */
 export interface RagOptions {
-  /** The server's address, such as `http://127.0.0.1:8000`. Default: where the page comes from. */
+  /** The server's address, such as `http://127.0.0.1:8000`. Default: the origin of the page. */
   baseUrl?: string;
-  /** How many sources. Default: the server's setting. */
+  /** The number of sources. Default: the server's setting. */
   k?: number;
   collection?: string;
-  /** Sources below this score, 0 to 1, are left out. Default: the server's setting. */
+  /** Sources with a lower score (0 to 1) are omitted. Default: the server's setting. */
   minScore?: number;
   model?: string;
-  /** Sent as `Authorization: Bearer`. Keys do not belong in public pages. */
+  /** Sent as `Authorization: Bearer`. Do not put a key into a public page. */
   key?: string;
   /** Default true. Without sources there is no `sources` event. */
   withSources?: boolean;
-  /** Stops the question: the stream ends quietly, without `done` or `error`. */
+  /** Aborting it stops the answer: the stream ends without `done` or `error`. */
   signal?: AbortSignal;
-  /** Silence after which the connection counts as lost. Default: 60,000; the server pings every 15,000. */
+  /** Idle time after which the connection counts as lost. Default: 60,000; the server pings every 15,000. */
   silenceTimeoutMs?: number;
 }
 
@@ -26,7 +26,7 @@ export interface Source {
   line_start: number | null;
   line_end: number | null;
   title: string;
-  /** An excerpt of at most 150 characters, and `...` where the passage goes on. */
+  /** An excerpt of at most 150 characters, followed by `...` if the passage is longer. */
   content: string;
   /** 0 to 1, higher is better. */
   score: number;
@@ -47,7 +47,7 @@ export interface Usage {
   total_tokens: number;
 }
 
-/** Milliseconds since the server accepted the question; null for what did not happen. */
+/** Milliseconds since the server accepted the question; null for a step that did not happen. */
 export interface Timings {
   startup_ms: number | null;
   retrieval_ms: number | null;
@@ -69,13 +69,13 @@ export interface SourcesEvent {
   sources: Source[];
 }
 
-/** Concatenated, the tokens are the answer. */
+/** The concatenated tokens are the answer. */
 export interface TokenEvent {
   type: "token";
   token: string;
 }
 
-/** `unknown` are numbers that the answer cites and no source has. */
+/** `unknown`: numbers that the answer cites although no source has them. */
 export interface CitationsEvent {
   type: "citations";
   citations: Citation[];
@@ -98,8 +98,8 @@ export interface DoneEvent {
 }
 
 /**
- * The end of a stream that failed. Codes that come from the client, not from the server: `unreachable`,
- * `connection_lost`, `malformed`, and `http_STATUS` if the server gave no code.
+ * The last event of a stream that failed. Besides the server's codes, the client uses `unreachable`,
+ * `connection_lost`, `malformed`, and `http_STATUS` if the server sent no code.
  */
 export interface ErrorEvent {
   type: "error";
@@ -107,20 +107,20 @@ export interface ErrorEvent {
   code: string;
   hint: string;
   retryable: boolean;
-  /** Seconds to wait before asking again, if the server said so. */
+  /** Seconds to wait before asking again, if the server sent them. */
   retry_after_s?: number;
 }
 
 export type RagEvent = StatusEvent | SourcesEvent | TokenEvent | CitationsEvent | NoticeEvent | DoneEvent | ErrorEvent;
 
 /**
- * Ask, and read the events as they arrive. The last one is exactly one `done` or `error`, also where the server
- * refused or the connection was lost. Never reconnects. Leaving the loop or aborting `signal` stops the model.
+ * Ask, and read the events as they arrive. The last one is always exactly one `done` or `error`, even if the server
+ * refuses or the connection is lost. Never reconnects. Leaving the loop or aborting `signal` stops the model.
  */
 export function ragStream(query: string, options?: RagOptions): AsyncGenerator<RagEvent, void, void>;
 
-/** Server-sent events from text in any pieces. */
+/** Parses server-sent events from text in any chunks. */
 export class EventStreamParser {
-  /** Takes the next piece of the stream; returns the data of each event that it completes. */
+  /** Takes the next chunk of the stream and returns the data of each event that it completes. */
   push(text: string): string[];
 }

@@ -4,24 +4,24 @@
  *
  *     for await (const event of ragStream("How long is a trial?")) {
  *       if (event.type === "token") write(event.token);
- *       if (event.type === "error") complain(event.error, event.hint);
+ *       if (event.type === "error") showError(event.error, event.hint);
  *     }
  *
- * The last event is exactly one `done` or `error`. What goes wrong on the way here, from a refusal to a lost
- * connection, is such an `error`, too, so there is one place to look. A question is asked once: nothing here
- * reconnects, because asking again costs again. Leaving the loop, or aborting `signal`, closes the connection,
+ * The last event is always exactly one `done` or `error`. Any other failure, such as a refused request or a lost
+ * connection, becomes an `error` event, too, so there is only one case to handle. A question is sent once: the client
+ * never reconnects, because asking again costs again. Leaving the loop, or aborting `signal`, closes the connection,
  * and the server then stops the model.
  */
 
-/** The server speaks every 15 s, if only to say that it lives. */
+/** The server sends a ping if a stream is idle for 15 s. */
 const SILENCE_TIMEOUT_MS = 60_000;
-/** Answers of a server, or of a proxy before it, that may be others in a while. */
+/** Statuses of a server or proxy that may be temporary. */
 const TEMPORARY = [429, 502, 503, 504];
 
 /**
  * @param {string} query
  * @param {import("./client.js").RagOptions} [options]
- * @returns {AsyncGenerator<import("./client.js").RagEvent, void, void>} Ends quietly, without a last event, if
+ * @returns {AsyncGenerator<import("./client.js").RagEvent, void, void>} Ends without a last event if
  *   `options.signal` is aborted.
  */
 export async function* ragStream(query, options = {}) {
@@ -30,13 +30,13 @@ export async function* ragStream(query, options = {}) {
   const connection = new AbortController();
   const close = () => connection.abort();
   signal?.addEventListener("abort", close, { once: true });
-  const patience = new Patience(silenceTimeoutMs, close);
+  const timeout = new IdleTimeout(silenceTimeoutMs, close);
   try {
-    yield* conversation(query, options, connection.signal, patience);
+    yield* streamEvents(query, options, connection.signal, timeout);
   } catch (failure) {
     if (signal?.aborted) return;
-    if (failure instanceof Refusal) yield failure.event;
-    else if (patience.isOver) yield lost(`: nothing came for ${silenceTimeoutMs / 1000} s`);
+    if (failure instanceof StreamFailure) yield failure.event;
+    else if (timeout.isExpired) yield connectionLost(`: the server sent nothing for ${silenceTimeoutMs / 1000} s`);
     else throw failure;
   } finally {
     signal?.removeEventListener("abort", close);
@@ -48,23 +48,23 @@ export async function* ragStream(query, options = {}) {
  * @param {string} query
  * @param {import("./client.js").RagOptions} options
  * @param {AbortSignal} signal
- * @param {Patience} patience
+ * @param {IdleTimeout} timeout
  * @returns {AsyncGenerator<import("./client.js").RagEvent, void, void>}
  */
-async function* conversation(query, options, signal, patience) {
-  const response = await patience.with(request(query, options, signal));
-  if (!isEventStream(response)) throw new Refusal(await patience.with(refusalOf(response)));
+async function* streamEvents(query, options, signal, timeout) {
+  const response = await timeout.with(request(query, options, signal));
+  if (!isEventStream(response)) throw new StreamFailure(await timeout.with(errorOf(response)));
   const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
   const parser = new EventStreamParser();
   const decoder = new TextDecoder();
   for (;;) {
-    const { done, value } = await patience.with(reader.read()).catch((failure) => {
-      throw signal.aborted ? failure : new Refusal(lost());
+    const { done, value } = await timeout.with(reader.read()).catch((failure) => {
+      throw signal.aborted ? failure : new StreamFailure(connectionLost());
     });
-    if (done) throw new Refusal(lost());
+    if (done) throw new StreamFailure(connectionLost());
     for (const data of parser.push(decoder.decode(value, { stream: true }))) {
-      signal.throwIfAborted(); // the reader may have stopped between two events of one piece
-      const event = parsed(data);
+      signal.throwIfAborted(); // the caller may have aborted between two events of one chunk
+      const event = parseEvent(data);
       yield event;
       if (event.type === "done" || event.type === "error") return;
     }
@@ -93,7 +93,7 @@ async function request(query, options, signal) {
     });
   } catch (failure) {
     if (signal.aborted) throw failure;
-    throw new Refusal(errorEvent("the server cannot be reached", "unreachable", "try again in a moment", true));
+    throw new StreamFailure(errorEvent("the server cannot be reached", "unreachable", "try again in a moment", true));
   }
 }
 
@@ -103,15 +103,15 @@ function isEventStream(response) {
 }
 
 /**
- * What the server said instead of a stream, as the event that ends one.
+ * Converts a response that is not a stream to the `error` event that ends the stream.
  * @param {Response} response
  */
-async function refusalOf(response) {
-  const said = await response.json().catch(() => null);
+async function errorOf(response) {
+  const body = await response.json().catch(() => null);
   const { status } = response;
-  const message = typeof said?.error === "string" ? said.error : `the server answered ${status} instead of a stream`;
-  const code = typeof said?.code === "string" ? said.code : `http_${status}`;
-  const event = errorEvent(message, code, String(said?.hint ?? ""), TEMPORARY.includes(status));
+  const message = typeof body?.error === "string" ? body.error : `the server answered ${status} instead of a stream`;
+  const code = typeof body?.code === "string" ? body.code : `http_${status}`;
+  const event = errorEvent(message, code, String(body?.hint ?? ""), TEMPORARY.includes(status));
   const wait_s = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
   return wait_s >= 0 ? { ...event, retry_after_s: wait_s } : event;
 }
@@ -120,17 +120,17 @@ async function refusalOf(response) {
  * @param {string} data
  * @returns {import("./client.js").RagEvent}
  */
-function parsed(data) {
+function parseEvent(data) {
   try {
     const event = JSON.parse(data);
     if (typeof event?.type === "string") return event;
   } catch {
-    // Said below: JSON of the wrong shape is no better than no JSON.
+    // Handled below, like JSON of the wrong shape.
   }
-  throw new Refusal(errorEvent("the server sent an event that makes no sense", "malformed", "", true));
+  throw new StreamFailure(errorEvent("the server sent an invalid event", "malformed", "", true));
 }
 
-function lost(why = "") {
+function connectionLost(why = "") {
   return errorEvent(`the connection was lost${why}`, "connection_lost", "ask again", true);
 }
 
@@ -146,7 +146,7 @@ function errorEvent(error, code, hint, retryable) {
 }
 
 /** Carries the event that ends a stream out of nested calls. */
-class Refusal extends Error {
+class StreamFailure extends Error {
   /** @param {import("./client.js").ErrorEvent} event */
   constructor(event) {
     super(event.error);
@@ -154,19 +154,19 @@ class Refusal extends Error {
   }
 }
 
-/** Waits for the server, not for ever. While the reader of the events takes its time, no time counts. */
-class Patience {
-  isOver = false;
+/** A time limit on each wait for the server. Time that the caller spends on an event does not count. */
+class IdleTimeout {
+  isExpired = false;
   #limitMs;
-  #giveUp;
+  #onExpiry;
 
   /**
    * @param {number} limitMs
-   * @param {() => void} giveUp makes what is waited for fail
+   * @param {() => void} onExpiry must make the pending promise fail
    */
-  constructor(limitMs, giveUp) {
+  constructor(limitMs, onExpiry) {
     this.#limitMs = limitMs;
-    this.#giveUp = giveUp;
+    this.#onExpiry = onExpiry;
   }
 
   /**
@@ -175,8 +175,8 @@ class Patience {
    */
   async with(awaited) {
     const timer = setTimeout(() => {
-      this.isOver = true;
-      this.#giveUp();
+      this.isExpired = true;
+      this.#onExpiry();
     }, this.#limitMs);
     try {
       return await awaited;
@@ -186,10 +186,7 @@ class Patience {
   }
 }
 
-/**
- * Server-sent events from text that arrives in any pieces: at a cost that is linear in the text, however small
- * the pieces and long the lines are.
- */
+/** Parses server-sent events from text in any chunks. The cost is linear in the text, even with tiny chunks. */
 export class EventStreamParser {
   #line = "";
   #afterCarriageReturn = false;
@@ -197,19 +194,19 @@ export class EventStreamParser {
   #data = [];
 
   /**
-   * @param {string} text the next piece of the stream
+   * @param {string} text the next chunk of the stream
    * @returns {string[]} the data of each event that it completes
    */
   push(text) {
     /** @type {string[]} */
     const events = [];
-    // A CR at the end of a piece has ended its line already; the LF that may follow is a part of it.
+    // A CR at the end of a chunk has already ended its line; a following LF belongs to it.
     const rest = this.#afterCarriageReturn && text.startsWith("\n") ? text.slice(1) : text;
     if (text) this.#afterCarriageReturn = text.endsWith("\r");
     const lines = rest.split(/\r\n|\n|\r/);
     const open = lines.pop() ?? "";
-    for (const piece of lines) {
-      const line = this.#line + piece;
+    for (const part of lines) {
+      const line = this.#line + part;
       this.#line = "";
       this.#take(line, events);
     }

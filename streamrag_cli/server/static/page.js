@@ -1,5 +1,5 @@
 // @ts-check
-/** The page: a question goes out, events come in. What is decided is decided by the server. */
+/** The page: sends questions and shows the events of the answers. All decisions are made by the server. */
 
 import { ragStream } from "./client.js";
 import { decorate } from "./page/links.js";
@@ -14,11 +14,11 @@ const question = /** @type {HTMLTextAreaElement} */ (byId("question"));
 const collection = /** @type {HTMLSelectElement} */ (byId("collection"));
 const stopButton = /** @type {HTMLButtonElement} */ (byId("stop"));
 
-/** @type {Asked | null} */
-let asked = null;
+/** @type {Exchange | null} */
+let exchange = null;
 
-/** One question and what has come of it. */
-class Asked {
+/** One question and its answer. */
+class Exchange {
   connection = new AbortController();
   isRunning = true;
   #startedAtMs = performance.now();
@@ -38,7 +38,7 @@ class Asked {
     byId("result").hidden = false;
     byId("answer-section").setAttribute("aria-busy", "true");
     stopButton.hidden = false;
-    say(words.STATUS.connecting, true);
+    showStatus(words.STATUS.connecting, true);
   }
 
   async run() {
@@ -55,7 +55,7 @@ class Asked {
   #show(event) {
     switch (event.type) {
       case "status":
-        return say(`${this.#found()}${words.STATUS[event.status] ?? event.status}`, true);
+        return showStatus(`${this.#sourceCount()}${words.STATUS[event.status] ?? event.status}`, true);
       case "sources":
         return this.#showSources(event.sources);
       case "token":
@@ -63,17 +63,17 @@ class Asked {
       case "citations":
         return this.#showCitations(event);
       case "notice":
-        return this.#note(event.message);
+        return this.#showNote(event.message);
       case "done":
         this.#end(words.STATUS.done);
         return this.#showTimings(performance.now() - this.#startedAtMs, event.model);
       case "error":
-        this.#end(this.#firstTokenMs === null ? words.STATUS.error : words.STATUS.brokenOff);
-        return complain(event);
+        this.#end(this.#firstTokenMs === null ? words.STATUS.error : words.STATUS.cutOff);
+        return showError(event);
     }
   }
 
-  #found() {
+  #sourceCount() {
     return this.#names.size ? `${words.sourcesFound(this.#names.size)} ` : "";
   }
 
@@ -99,14 +99,14 @@ class Asked {
       byId("sources"),
       citations.map(({ n }) => n),
     );
-    if (unknown.length) this.#note(words.unknownCitations(unknown));
+    if (unknown.length) this.#showNote(words.unknownCitations(unknown));
   }
 
   /**
-   * Below the answer once it has begun: what is being read must not move.
+   * Shown below the answer once it has begun, so that text being read does not move.
    * @param {string} message
    */
-  #note(message) {
+  #showNote(message) {
     const item = document.createElement("li");
     item.textContent = message;
     byId(this.#firstTokenMs === null ? "notices" : "afterword").append(item);
@@ -127,7 +127,7 @@ class Asked {
     byId("answer-section").removeAttribute("aria-busy");
     if (document.activeElement === stopButton) question.focus();
     stopButton.hidden = true;
-    say(status, false);
+    showStatus(status, false);
   }
 }
 
@@ -135,14 +135,14 @@ class Asked {
  * @param {string} status
  * @param {boolean} isBusy
  */
-function say(status, isBusy) {
+function showStatus(status, isBusy) {
   const line = byId("status");
   if (line.textContent !== status) line.textContent = status;
   byId("progress").classList.toggle("busy", isBusy);
 }
 
 /** @param {import("./client.js").ErrorEvent} event */
-function complain(event) {
+function showError(event) {
   const message = document.createElement("p");
   message.textContent = event.error;
   const box = byId("problem");
@@ -158,25 +158,25 @@ function complain(event) {
 
 function ask() {
   const text = question.value.trim();
-  if (!text || (asked?.isRunning && asked.text === text)) return; // a key pressed twice asks, and pays, once
-  if (asked?.isRunning) asked.stop();
-  asked = new Asked(text);
-  // A keyboard on the screen would cover the answer.
+  if (!text || (exchange?.isRunning && exchange.text === text)) return; // a key pressed twice asks only once
+  if (exchange?.isRunning) exchange.stop();
+  exchange = new Exchange(text);
+  // An on-screen keyboard would cover the answer.
   if (matchMedia("(pointer: coarse)").matches) question.blur();
-  asked.run();
+  exchange.run();
 }
 
 function stop() {
-  if (asked?.isRunning) asked.stop();
+  if (exchange?.isRunning) exchange.stop();
 }
 
 async function offerCollections() {
   const response = await fetch(`${baseUrl}collections`).catch(() => null);
-  if (!response?.ok) return; // the choice is a convenience; what is wrong is said when a question is asked
-  const { collections, default: usual } = await response.json();
+  if (!response?.ok) return; // the choice is optional; the error will show when a question is asked
+  const { collections, default: initial } = await response.json();
   if (collections.length < 2) return;
   collection.replaceChildren(
-    ...collections.map((/** @type {string} */ name) => new Option(name, name, name === usual, name === usual)),
+    ...collections.map((/** @type {string} */ name) => new Option(name, name, name === initial, name === initial)),
   );
   byId("collection-choice").hidden = false;
 }

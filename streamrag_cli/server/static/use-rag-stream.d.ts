@@ -1,34 +1,34 @@
 import type { Citation, ErrorEvent, NoticeEvent, RagOptions, Source, Timings } from "./client.js";
 
-/** The question being answered, or answered last, as far as it has come. */
+/** The current or last question, with the part of its answer that has arrived. */
 export interface RagAnswer {
   readonly question: string;
   readonly answer: string;
   readonly sources: readonly Source[];
   readonly status: "idle" | "connecting" | "retrieving" | "generating" | "retrying" | "done" | "error" | "stopped";
-  /** Known at the end. */
+  /** Set when the answer is complete. */
   readonly citations: readonly Citation[];
-  /** Numbers that the answer cites and no source has. */
+  /** Numbers that the answer cites although no source has them. */
   readonly unknownCitations: readonly number[];
   readonly notices: readonly NoticeEvent[];
   readonly timings: Timings | null;
   readonly model: string | null;
-  /** Set if the stream failed; `answer` is then what had arrived. */
+  /** Set if the stream failed; `answer` keeps the part that arrived. */
   readonly error: ErrorEvent | null;
   readonly isStreaming: boolean;
 }
 
 export interface RagStream extends RagAnswer {
   /**
-   * Ask; a question that is being answered is stopped. Resolves when the answer has ended, however it ended;
-   * never rejects. The function stays the same over renders.
+   * Ask a question, and stop the previous one. Resolves when the answer has ended, successfully or not; never
+   * rejects. The function is the same on every render.
    */
   ask(question: string, overrides?: RagOptions): Promise<void>;
-  /** Stop the answer, and the model with it; what has arrived stays. */
+  /** Stop the answer and the model; the part that arrived stays. */
   stop(): void;
-  /** Stop, and forget question and answer. */
+  /** Stop, and clear the question and the answer. */
   reset(): void;
 }
 
-/** Ask a streamrag server from a component. The newest `options` are used whenever a question is asked. */
+/** Ask a streamrag server from a component. Each question uses the newest `options`. */
 export function useRAGStream(options?: RagOptions): RagStream;

@@ -1,11 +1,11 @@
 // @ts-check
 /**
- * A React hook around `ragStream`: one question at a time, its answer as state.
+ * A React hook for `ragStream`: one question at a time, with its answer as state.
  *
  *     const { answer, sources, isStreaming, ask, stop } = useRAGStream();
  *
- * The stream is closed at its end, by `stop`, by a new question and when the component goes away. Tokens become
- * state once a frame: an answer of a thousand tokens costs no thousand renders.
+ * The stream is closed when it ends, by `stop`, by a new question and when the component unmounts. State is updated
+ * with new tokens once per frame, so a thousand tokens do not cause a thousand renders.
  */
 
 import { useCallback, useEffect, useRef, useState } from "react";
@@ -30,7 +30,7 @@ const IDLE = Object.freeze({
 });
 
 /**
- * @param {import("./client.js").RagOptions} [options] the newest are used whenever a question is asked
+ * @param {import("./client.js").RagOptions} [options] each question uses the newest options
  * @returns {import("./use-rag-stream.js").RagStream}
  */
 export function useRAGStream(options = {}) {
@@ -45,7 +45,7 @@ export function useRAGStream(options = {}) {
 
   useEffect(() => {
     isMounted.current = true;
-    // StrictMode unmounts and mounts again with the same state: a question of the first mount has been stopped.
+    // StrictMode unmounts and remounts with the same state: the question of the first mount was aborted.
     if (running.current?.signal.aborted) setState(stopped);
     return () => {
       isMounted.current = false;
@@ -62,7 +62,7 @@ export function useRAGStream(options = {}) {
       running.current?.abort();
       const run = new Run(setState);
       running.current = run;
-      // A child's effect may ask before this component's own has run: both are over by the next microtask.
+      // A child's effect may ask before this component's own effect has run; by the next microtask both have run.
       await Promise.resolve();
       if (!isMounted.current || run.signal.aborted) return;
       setState({ ...IDLE, question, status: "connecting", isStreaming: true });
@@ -85,7 +85,7 @@ export function useRAGStream(options = {}) {
   return { ...state, ask, stop, reset };
 }
 
-/** One question: its events become state once a frame. After an abort the state is somebody else's. */
+/** One question: applies its events to the state once per frame. After an abort it must not change the state. */
 class Run extends AbortController {
   /** @type {import("./client.js").RagEvent[]} */
   #waiting = [];
@@ -108,7 +108,7 @@ class Run extends AbortController {
       this.#waiting.push(event);
       this.#frame ||= requestAnimationFrame(() => this.flush());
     }
-    this.flush(); // in a hidden tab there are no frames, and the end must not wait for one
+    this.flush(); // a hidden tab has no frames, and the end must not wait for one
     if (signal.aborted && !this.signal.aborted) this.#setState(stopped);
   }
 
@@ -117,7 +117,7 @@ class Run extends AbortController {
     this.#frame = 0;
     const events = this.#waiting;
     this.#waiting = [];
-    if (events.length && !this.signal.aborted) this.#setState((state) => events.reduce(after, state));
+    if (events.length && !this.signal.aborted) this.#setState((state) => events.reduce(applyEvent, state));
   }
 }
 
@@ -134,7 +134,7 @@ function stopped(state) {
  * @param {import("./client.js").RagEvent} event
  * @returns {RagAnswer}
  */
-function after(state, event) {
+function applyEvent(state, event) {
   switch (event.type) {
     case "status":
       return { ...state, status: event.status };

@@ -1,10 +1,10 @@
 // @ts-check
-/** What leads out of an answer: addresses, shown, and citations, which lead to their source. */
+/** Links of an answer: shows the host of each link, and turns citations into links to their source. */
 
 /**
- * Make a fragment of an answer fit for the page.
+ * Prepare a fragment of an answer for the page.
  * @param {DocumentFragment} fragment
- * @param {ReadonlyMap<number, string>} sources names by number
+ * @param {ReadonlyMap<number, string>} sources names of the sources by number
  */
 export function decorate(fragment, sources) {
   for (const link of fragment.querySelectorAll("a[href]")) showAddress(/** @type {HTMLAnchorElement} */ (link));
@@ -19,13 +19,13 @@ function showAddress(link) {
   link.target = "_blank";
   link.rel = "noopener noreferrer nofollow";
   link.title = address;
-  const where = link.protocol === "mailto:" ? decodeLoosely(link.pathname) : link.host;
-  const words = (link.textContent ?? "").trim();
-  if (words === address || words === where) return;
-  const shown = document.createElement("span");
-  shown.className = "address";
-  shown.textContent = ` (${where})`;
-  link.after(shown);
+  const target = link.protocol === "mailto:" ? decodeLoosely(link.pathname) : link.host;
+  const text = (link.textContent ?? "").trim();
+  if (text === address || text === target) return;
+  const suffix = document.createElement("span");
+  suffix.className = "address";
+  suffix.textContent = ` (${target})`;
+  link.after(suffix);
 }
 
 /** @param {string} text */
@@ -38,13 +38,13 @@ function decodeLoosely(text) {
 }
 
 /**
- * @param {Element} marker holds the numbers of one `[...]`, with commas between
+ * @param {Element} marker contains the comma-separated numbers of one `[...]`
  * @param {ReadonlyMap<number, string>} sources
  */
 function resolveCitation(marker, sources) {
   const numbers = (marker.textContent ?? "").split(",").map(Number);
   if (marker.closest("a"))
-    marker.replaceWith(`[${numbers.join(", ")}]`); // a link in a link is none
+    marker.replaceWith(`[${numbers.join(", ")}]`); // links cannot be nested
   else marker.replaceWith(...numbers.map((n) => citationOf(n, sources.get(n))));
 }
 
@@ -77,7 +77,7 @@ function unknownCitation(n) {
 
 /** @param {Element} scroller */
 function makeScrollable(scroller) {
-  scroller.setAttribute("tabindex", "0"); // else the keyboard cannot reach what is cut off
+  scroller.setAttribute("tabindex", "0"); // so that the keyboard can scroll to the clipped part
   scroller.setAttribute("role", "region");
   scroller.setAttribute("aria-label", scroller.tagName === "PRE" ? "Code" : "Table");
 }

@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * Markdown to HTML as the page wants it; strings only, so that it can be tried without a browser.
+ * Converts Markdown to HTML for the page. It handles only strings, so it can be tested without a browser.
  *
- * As in the terminal: HTML is text (but for `<br>`), images are their description and address, link definitions
- * are text, `[n]` is a citation, and an address is always shown, never hidden behind words. Every list item holds
- * paragraphs, so an item looks the same whatever comes after it, and what is finished can be rendered for good.
+ * As in the terminal: HTML is shown as text (except `<br>`), an image becomes its description and address, link
+ * definitions are text, `[n]` is a citation, and the address of a link is always shown. Every list item contains
+ * paragraphs, so it looks the same regardless of what follows, and a finished item is rendered only once.
  */
 
 import MarkdownIt from "../vendor/markdown-it-15.0.3.min.js";
@@ -40,10 +40,10 @@ function makeParser() {
 }
 
 /**
- * What of `text` can no longer be changed by what follows, and the rest.
+ * Splits `text` into the part that later text can no longer change, and the rest.
  *
- * Only complete lines say what a line is: `---` may go on as a word. The last block is still open, and of a list
- * the last item. `continuesList`: the rest begins with a further item of the list that ends what is finished.
+ * Only complete lines are considered, because `---` may continue as a word. The last block, or the last item of a
+ * list, is still open. `continuesList`: the rest begins with another item of the list at the end of `finished`.
  * @param {string} text
  * @returns {{ finished: string, rest: string, continuesList: boolean }}
  */
@@ -75,29 +75,30 @@ export function toHtml(text) {
  */
 function indexOfLine(text, line) {
   let index = 0;
-  for (let passed = 0; passed < line; passed += 1) index = text.indexOf("\n", index) + 1;
+  for (let n = 0; n < line; n += 1) index = text.indexOf("\n", index) + 1;
   return index;
 }
 
 /**
- * `[2]` or `[1, 3]`, by the rule of `streamrag_cli/answer/citations.py`.
+ * Parses `[2]` or `[1, 3]`, by the same rule as `streamrag_cli/answer/citations.py`.
  * @param {any} state
  * @param {boolean} silent
  */
 function citation(state, silent) {
   CITATION.lastIndex = state.pos;
-  const found = CITATION.exec(state.src);
-  if (!found || !mayCiteAfter(state.src.slice(0, state.pos), found[1])) return false;
+  const match = CITATION.exec(state.src);
+  if (!match || !mayCiteAfter(state.src.slice(0, state.pos), match[1])) return false;
   if (!silent) {
     const token = state.push("citation", "", 0);
-    token.content = found[1].split(/[,;]/).map(Number).join(",");
+    token.content = match[1].split(/[,;]/).map(Number).join(",");
   }
-  state.pos += found[0].length;
+  state.pos += match[0].length;
   return true;
 }
 
 /**
- * After a word it is an index, after a bracket a link's label; but `[2][1]` are two citations.
+ * Whether `[numbers]` after `before` is a citation: not an index after a word or a link label after a bracket, but
+ * `[2][1]` are two citations.
  * @param {string} before
  * @param {string} numbers
  */
@@ -111,21 +112,21 @@ function mayCiteAfter(before, numbers) {
  */
 function lineBreak(state, silent) {
   LINE_BREAK.lastIndex = state.pos;
-  const found = LINE_BREAK.exec(state.src);
-  if (!found) return false;
+  const match = LINE_BREAK.exec(state.src);
+  if (!match) return false;
   if (!silent) state.push("hardbreak", "br", 0);
-  state.pos += found[0].length;
+  state.pos += match[0].length;
   return true;
 }
 
 /**
- * The last rule of the core: what the tokens carry into HTML.
+ * The last core rule: adjusts tokens before they are rendered as HTML.
  * @param {any} state
  */
 function prepare(state) {
   for (const token of state.tokens) {
     if (/^(?:paragraph|heading)_/.test(token.type)) token.hidden = false;
-    if (/^heading_/.test(token.type)) token.tag = `h${Math.min(6, Number(token.tag[1]) + 2)}`; // below the page's own
+    if (/^heading_/.test(token.type)) token.tag = `h${Math.min(6, Number(token.tag[1]) + 2)}`; // below the page's
     if (token.type === "fence" || token.type === "code_block") token.content = plainText(token.content);
     if (/^t[hd]_open$/.test(token.type)) alignByClass(token);
     for (const child of token.children ?? []) prepareInline(child);
@@ -139,7 +140,7 @@ function prepareInline(token) {
 }
 
 /**
- * A style attribute is against the page's Content-Security-Policy.
+ * Aligns cells by class: the page's Content-Security-Policy forbids style attributes.
  * @param {any} token
  */
 function alignByClass(token) {

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * The same rule that the server applies to every text (`streamrag_cli/text.py`). It is needed here a second time
- * because a Markdown entity such as `&#x202e;` becomes a control character only when it is parsed.
+ * Removes control and invisible characters, by the same rule that the server applies to every text
+ * (`streamrag_cli/text.py`). It is repeated here because a Markdown entity such as `&#x202e;` becomes a control
+ * character only when it is parsed.
  */
 
 const CONTROL = /[\0-\x08\x0b-\x1f\x7f-\x9f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;

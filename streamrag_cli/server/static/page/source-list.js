@@ -1,5 +1,5 @@
 // @ts-check
-/** The numbered passages beside the answer, and the way from a citation to its passage and back. */
+/** The list of sources next to the answer, and navigation from a citation to its source and back. */
 
 /**
  * @param {HTMLElement} list
@@ -10,7 +10,7 @@ export function showSources(list, sources) {
 }
 
 /**
- * Mark which sources the answer rests on.
+ * Mark the sources that the answer cites.
  * @param {HTMLElement} list
  * @param {readonly number[]} numbers
  */
@@ -19,13 +19,13 @@ export function markCited(list, numbers) {
 }
 
 /**
- * Bring the source into view, highlight it, and offer a way back.
+ * Scroll to a source, highlight it, and show a button that leads back.
  * @param {HTMLElement} list
  * @param {HTMLElement} from the citation that was followed
  * @param {number} n
  */
 export function goToSource(list, from, n) {
-  for (const left of list.querySelectorAll(".reached")) left.classList.remove("reached");
+  for (const previous of list.querySelectorAll(".reached")) previous.classList.remove("reached");
   const source = /** @type {HTMLElement | null} */ (list.querySelector(`#source-${n}`));
   if (!source) return;
   source.classList.add("reached");
@@ -58,9 +58,9 @@ function card(source) {
 /** @param {import("../client.js").Source} source */
 function nameLine(source) {
   const line = element("p", "name");
-  const where = element("span", "where");
-  where.append(element("bdi", "document", source.source), " ", element("span", "place", placeOf(source)));
-  line.append(where, score(source));
+  const location = element("span", "where");
+  location.append(element("bdi", "document", source.source), " ", element("span", "place", placeOf(source)));
+  line.append(location, score(source));
   return line;
 }
 
@@ -73,11 +73,11 @@ function placeOf({ page, line_start, line_end }) {
 
 /** @param {import("../client.js").Source} source */
 function score({ score }) {
-  const shown = element("span", "score");
-  shown.title = "How well the passage fits the question, 0 to 1";
-  shown.style.setProperty("--score", String(score));
-  shown.append(element("span", "spoken", "score "), score.toFixed(2));
-  return shown;
+  const label = element("span", "score");
+  label.title = "How well the passage matches the question, from 0 to 1";
+  label.style.setProperty("--score", String(score));
+  label.append(element("span", "spoken", "score "), score.toFixed(2));
+  return label;
 }
 
 function backButton() {
@@ -89,12 +89,12 @@ function backButton() {
 /**
  * @param {string} tag
  * @param {string} className
- * @param {string} text text, never HTML
+ * @param {string} text inserted as text, never as HTML
  */
 function element(tag, className, text = "") {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  if (tag === "p") made.dir = "auto";
-  return made;
+  const node = document.createElement(tag);
+  node.className = className;
+  node.textContent = text;
+  if (tag === "p") node.dir = "auto";
+  return node;
 }

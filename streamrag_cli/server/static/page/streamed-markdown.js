@@ -1,9 +1,9 @@
 // @ts-check
 /**
- * Shows Markdown while it is being written.
+ * Renders Markdown while it arrives.
  *
- * What is finished is rendered once; only the open block, or the open item of a list, is rendered anew: at most once
- * a frame, and never for more than a ninth of the time, so a long open block cannot make the page slow.
+ * Finished blocks are rendered once. Only the open block, or the open item of a list, is rendered again: at most once
+ * per frame, and for at most a ninth of the time, so that a long open block cannot slow down the page.
  */
 
 import DOMPurify from "../vendor/dompurify-3.4.18.js";
@@ -18,7 +18,7 @@ const SANITISER = {
   ALLOWED_ATTR: ["href", "class", "start"],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
-  RETURN_DOM_FRAGMENT: true, // nodes, not a string: the page itself never writes HTML
+  RETURN_DOM_FRAGMENT: true, // nodes, not a string: the page's own code never writes HTML
 };
 
 export class StreamedMarkdown {
@@ -27,16 +27,16 @@ export class StreamedMarkdown {
   #decorate;
   #rest = "";
   #mayHaveFinished = false;
-  /** @type {ChildNode[]} nodes of what is still open */
+  /** @type {ChildNode[]} nodes of the open block */
   #open = [];
-  /** @type {Element | null} the list that what is open goes on */
+  /** @type {Element | null} the list that the open block continues */
   #list = null;
   #frame = 0;
   #dueAtMs = 0;
 
   /**
-   * @param {HTMLElement} root is emptied, and then belongs to this object
-   * @param {(fragment: DocumentFragment) => void} decorate is given everything before it is shown
+   * @param {HTMLElement} root is emptied, and then managed by this object
+   * @param {(fragment: DocumentFragment) => void} decorate is called for each fragment before it is shown
    */
   constructor(root, decorate) {
     this.#root = root;
@@ -51,7 +51,7 @@ export class StreamedMarkdown {
     this.#frame ||= requestAnimationFrame(this.#tick);
   }
 
-  /** Show everything now: there is no more to come. */
+  /** Render the rest immediately: no more text will follow. */
   finish() {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
@@ -72,15 +72,15 @@ export class StreamedMarkdown {
 
   #render() {
     for (const node of this.#open) node.remove();
-    if (this.#mayHaveFinished) this.#settle();
-    this.#open = this.#place(this.#rest);
+    if (this.#mayHaveFinished) this.#renderFinished();
+    this.#open = this.#insert(this.#rest);
   }
 
-  #settle() {
+  #renderFinished() {
     const { finished, rest, continuesList } = splitFinished(this.#rest);
     this.#mayHaveFinished = false;
     if (!finished) return;
-    this.#place(finished);
+    this.#insert(finished);
     this.#rest = rest;
     this.#list = continuesList ? this.#root.lastElementChild : null;
   }
@@ -89,7 +89,7 @@ export class StreamedMarkdown {
    * @param {string} text
    * @returns {ChildNode[]} the new nodes
    */
-  #place(text) {
+  #insert(text) {
     const fragment = safeFragment(toHtml(text));
     this.#decorate(fragment);
     const first = fragment.firstElementChild;
@@ -107,7 +107,7 @@ export class StreamedMarkdown {
 }
 
 /**
- * The parser lets no HTML through; this does not rely on it.
+ * Sanitises `html`, although the parser already escapes HTML in the answer.
  * @param {string} html
  * @returns {DocumentFragment}
  */

@@ -1,5 +1,5 @@
 // @ts-check
-/** What the page says in words. */
+/** Texts of the page. */
 
 /** @type {Record<string, string>} */
 export const STATUS = {
@@ -9,7 +9,7 @@ export const STATUS = {
   retrying: "The model did not answer. Trying again…",
   done: "Answered.",
   error: "No answer.",
-  brokenOff: "The answer broke off.",
+  cutOff: "The answer was cut off.",
   stopped: "Stopped.",
 };
 
@@ -21,7 +21,7 @@ export function sourcesFound(count) {
 /** @param {readonly number[]} numbers */
 export function unknownCitations(numbers) {
   const markers = numbers.map((n) => `[${n}]`).join(", ");
-  return `The answer cites ${markers}, which no source has. Do not rely on those parts.`;
+  return `The answer cites ${markers}, but there is no such source. Do not rely on those parts.`;
 }
 
 /**
@@ -32,7 +32,7 @@ export function unknownCitations(numbers) {
 export function timings(firstTokenMs, totalMs, model) {
   const parts = [];
   if (firstTokenMs !== null) parts.push(`first words after ${seconds(firstTokenMs)}`);
-  if (totalMs !== null) parts.push(`${seconds(totalMs)} in all`);
+  if (totalMs !== null) parts.push(`${seconds(totalMs)} in total`);
   if (model) parts.push(model);
   const line = parts.join(" · ");
   return line.charAt(0).toUpperCase() + line.slice(1);
