@@ -1,6 +1,6 @@
-"""The types of the browser's client, `client.d.ts`: the events are generated, the rest is as written.
+"""Generates `client.d.ts`, the types of the JavaScript client: events from their classes, the rest from a template.
 
-Written by `python -m tools.make_docs`.
+`python -m tools.make_docs` writes the file.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,38 +14,38 @@ from streamrag_cli.events import AskEvent, Event
 from streamrag_cli.model import IF_SET, LOCAL
 
 CLIENT_TYPES: Final = Path(__file__).resolve().parent.parent / "streamrag_cli" / "server" / "static" / "client.d.ts"
-_WRITTEN: Final = Path(__file__).with_name("client_types.d.ts")
+_TEMPLATE: Final = Path(__file__).with_name("client_types.d.ts")
 _ASK_EVENTS: Final = get_args(AskEvent)
 _SCALARS: Final = {str: "string", int: "number", float: "number", bool: "boolean", NoneType: "null"}
 _NOTES: Final[Mapping[str, str]] = {
     "Source": "A numbered passage that the answer may cite as `[n]`.",
-    "Source.content": "An excerpt of at most 150 characters, and `...` where the passage goes on.",
+    "Source.content": "An excerpt of at most 150 characters, followed by `...` if the passage continues.",
     "Source.score": "0 to 1, higher is better.",
     "Source.also": "Other documents with almost the same passage.",
-    "Timings": "Milliseconds since the server accepted the question; null for what did not happen.",
+    "Timings": "Milliseconds since the server accepted the question; null for steps that did not happen.",
     "TokenEvent": "Concatenated, the tokens are the answer.",
-    "CitationsEvent": "`unknown` are numbers that the answer cites and no source has.",
-    "ErrorEvent": "The end of a stream that failed. Codes that come from the client, not from the server:"
+    "CitationsEvent": "`unknown` are cited numbers that no source has.",
+    "ErrorEvent": "The last event of a failed stream. Codes that the client itself adds:"
     " `unreachable`, `connection_lost`, `malformed`, and `http_STATUS` if the server gave no code.",
-    "ErrorEvent.retry_after_s": "Seconds to wait before asking again, if the server said so.",
+    "ErrorEvent.retry_after_s": "Seconds to wait before asking again, if the server sent them.",
 }
-"""What the classes say of themselves is for who reads Python; this is for a client's author."""
+"""Comments for authors of clients; the docstrings of the classes are for readers of the Python code."""
 
 
 def client_types() -> str:
-    """The whole of `client.d.ts`."""
+    """The content of `client.d.ts`."""
     classes = [*_values(), *_ASK_EVENTS]
     unknown = {note.partition(".")[0] for note in _NOTES} - set(map(_name, classes))
-    assert not unknown, f"notes on classes that there are not: {unknown}"
+    assert not unknown, f"notes on unknown classes: {unknown}"
     every = " | ".join(map(_name, _ASK_EVENTS))
     events = "\n\n".join([*map(_interface, classes), f"export type RagEvent = {every};"])
-    return _WRITTEN.read_text(encoding="utf-8").replace("EVENTS", events)
+    return _TEMPLATE.read_text(encoding="utf-8").replace("EVENTS", events)
 
 
 def _values() -> Iterator[type[Any]]:
-    """The classes that events hold, each once, before the events."""
-    held = [part for event in _ASK_EVENTS for each in public_fields(event) for part in _parts(each.type)]
-    yield from dict.fromkeys(part for part in held if is_dataclass(part))  # type: ignore[misc]
+    """The classes of values in events, each once."""
+    parts = [part for event in _ASK_EVENTS for each in public_fields(event) for part in _parts(each.type)]
+    yield from dict.fromkeys(part for part in parts if is_dataclass(part))  # type: ignore[misc]
 
 
 def _parts(kind: Any) -> Iterator[Any]:

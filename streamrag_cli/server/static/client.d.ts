@@ -1,8 +1,8 @@
-/** Where to ask, and how. Everything is optional. */
+/** Options of a question. All are optional. */
 export interface RagOptions {
-  /** The server's address, such as `http://127.0.0.1:8000`. Default: where the page comes from. */
+  /** The server's address, such as `http://127.0.0.1:8000`. Default: the origin of the page. */
   baseUrl?: string;
-  /** How many sources. Default: the server's setting. */
+  /** Number of sources. Default: the server's setting. */
   k?: number;
   collection?: string;
   /** Sources below this score, 0 to 1, are left out. Default: the server's setting. */
@@ -12,9 +12,9 @@ export interface RagOptions {
   key?: string;
   /** Default true. Without sources there is no `sources` event. */
   withSources?: boolean;
-  /** Stops the question: the stream ends quietly, without `done` or `error`. */
+  /** Cancels the question: the stream ends without `done` or `error`. */
   signal?: AbortSignal;
-  /** Silence after which the connection counts as lost. Default: 60,000; the server pings every 15,000. */
+  /** Time without data after which the connection counts as lost. Default: 60,000; the server pings every 15,000. */
   silenceTimeoutMs?: number;
 }
 
@@ -26,7 +26,7 @@ export interface Source {
   line_start: number | null;
   line_end: number | null;
   title: string;
-  /** An excerpt of at most 150 characters, and `...` where the passage goes on. */
+  /** An excerpt of at most 150 characters, followed by `...` if the passage continues. */
   content: string;
   /** 0 to 1, higher is better. */
   score: number;
@@ -47,7 +47,7 @@ export interface Usage {
   total_tokens: number;
 }
 
-/** Milliseconds since the server accepted the question; null for what did not happen. */
+/** Milliseconds since the server accepted the question; null for steps that did not happen. */
 export interface Timings {
   startup_ms: number | null;
   retrieval_ms: number | null;
@@ -75,7 +75,7 @@ export interface TokenEvent {
   token: string;
 }
 
-/** `unknown` are numbers that the answer cites and no source has. */
+/** `unknown` are cited numbers that no source has. */
 export interface CitationsEvent {
   type: "citations";
   citations: Citation[];
@@ -98,8 +98,8 @@ export interface DoneEvent {
 }
 
 /**
- * The end of a stream that failed. Codes that come from the client, not from the server: `unreachable`,
- * `connection_lost`, `malformed`, and `http_STATUS` if the server gave no code.
+ * The last event of a failed stream. Codes that the client itself adds: `unreachable`, `connection_lost`,
+ * `malformed`, and `http_STATUS` if the server gave no code.
  */
 export interface ErrorEvent {
   type: "error";
@@ -107,20 +107,20 @@ export interface ErrorEvent {
   code: string;
   hint: string;
   retryable: boolean;
-  /** Seconds to wait before asking again, if the server said so. */
+  /** Seconds to wait before asking again, if the server sent them. */
   retry_after_s?: number;
 }
 
 export type RagEvent = StatusEvent | SourcesEvent | TokenEvent | CitationsEvent | NoticeEvent | DoneEvent | ErrorEvent;
 
 /**
- * Ask, and read the events as they arrive. The last one is exactly one `done` or `error`, also where the server
- * refused or the connection was lost. Never reconnects. Leaving the loop or aborting `signal` stops the model.
+ * Asks a question and yields events as they arrive. The last event is `done` or `error`, even if the server refused
+ * the request or the connection was lost. Never reconnects. Leaving the loop or aborting `signal` stops the model.
  */
 export function ragStream(query: string, options?: RagOptions): AsyncGenerator<RagEvent, void, void>;
 
-/** Server-sent events from text in any pieces. */
+/** Parses server-sent events from text that arrives in pieces of any size. */
 export class EventStreamParser {
-  /** Takes the next piece of the stream; returns the data of each event that it completes. */
+  /** Adds the next piece of the stream and returns the data of each event that it completes. */
   push(text: string): string[];
 }
