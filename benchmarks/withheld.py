@@ -40,12 +40,12 @@ def main() -> None:
             except DocumentError:
                 continue
             started = time.perf_counter()
-            reason = withheld(item, raw)
+            why = withheld(item, raw)
             elapsed_s += time.perf_counter() - started
             read_bytes += raw.size
-            counts[f"{reason.code} by content" if reason else "read"] += 1
-            if reason and reason.code == options.show:
-                print(f"{item.path}: {reason.reason}")
+            counts[f"{why.code} by content" if why else "read"] += 1
+            if why and why.code == options.show:
+                print(f"{item.path}: {why.reason}")
     print(dict(counts))
     print(f"{read_bytes / 1e6:.0f} MB checked in {elapsed_s:.2f} s, {read_bytes / 1e6 / (elapsed_s or 1):.0f} MB/s")
 

@@ -1,8 +1,8 @@
-"""Generates `docs/commands.md`, `docs/settings.md` and the types of the JavaScript client.
+"""Writes what the program knows itself: `docs/commands.md`, `docs/settings.md`, and the types of the browser's client.
 
     python -m tools.make_docs
 
-`tests/test_docs.py` fails if they are not up to date.
+`tests/test_docs.py` fails where they are not what this writes.
 """
 
 from collections.abc import Iterator
@@ -21,12 +21,13 @@ _WIDTH = 100
 
 
 def commands_page() -> str:
-    """The content of `docs/commands.md`: the `--help` of every command."""
+    """`docs/commands.md`: the help of every command, as `--help` prints it."""
     group: Any = typer.main.get_command(app)
     parts = [
         "# Commands\n",
-        "The `--help` of every command. Answers and results go to stdout, everything else to stderr.",
-        "See [events.md](events.md) for `--json` and `--jsonl`, and [exit-codes.md](exit-codes.md) for exit codes.\n",
+        "What `--help` says, command by command. The answer, and for other commands their",
+        "result, goes to stdout, all else to stderr. `--json` and `--jsonl`: [events.md](events.md). Exit codes:",
+        "[exit-codes.md](exit-codes.md).\n",
     ]
     for name, command in [("streamrag", group), *_named("streamrag", group)]:
         with command.make_context(name, [], resilient_parsing=True, terminal_width=_WIDTH) as context:
@@ -35,14 +36,13 @@ def commands_page() -> str:
 
 
 def settings_page() -> str:
-    """The content of `docs/settings.md`: every setting with its flag, variable and default."""
+    """`docs/settings.md`: every setting with its names and its default."""
     fixed = defaults()
     lines = [
         "# Settings\n",
-        "A flag overrides a variable, a variable overrides the settings file, and the file overrides the default. The",
-        "settings file is `$XDG_CONFIG_HOME/streamrag/config.toml`; if that variable is not set, it is",
-        "`~/.config/streamrag/config.toml`. It uses the names of the first column, for example `top_k = 8`. Settings",
-        "are never read from the working directory.\n",
+        "A flag beats a variable, a variable beats the settings file, the file beats the default. The file is",
+        "`$XDG_CONFIG_HOME/streamrag/config.toml`, without that variable `~/.config/streamrag/config.toml`, with the",
+        "names of the first column: `top_k = 8`. No file is read from the working directory.\n",
         "| setting | flag | variable | default | meaning |",
         "|---|---|---|---|---|",
     ]
@@ -55,7 +55,7 @@ def settings_page() -> str:
 
 
 def _named(prefix: str, group: Any) -> Iterator[tuple[str, Any]]:
-    """The commands of a group and its subgroups, with their full names."""
+    """Every command beneath a group, with the words that call it."""
     for word, command in group.commands.items():
         yield f"{prefix} {word}", command
         if hasattr(command, "commands"):
