@@ -1,6 +1,6 @@
-"""A server whose machine has a model's server of its own, or none but itself: run inside of `network_namespace`.
+"""Runs a server on a machine with a model server, or with only another `streamrag serve`.
 
-There the ports on which model servers are looked for are free.
+It runs in a `network_namespace`, where the default ports of model servers are free.
 """
 
 from dataclasses import asdict, replace
@@ -65,5 +65,5 @@ def beside_ourselves(settings: Settings, user: CommandLine) -> dict[str, Any]:
 
 
 def notes(said: str) -> str:
-    """What an operator reads on stderr beside the log of requests."""
+    """The notes on stderr, without the request log."""
     return "".join(line for line in said.splitlines(keepends=True) if line.startswith("note: "))
