@@ -1,7 +1,7 @@
 """Measures the cost of rendering an answer while it is written, compared with other methods.
 
     python -m benchmarks.rendering                 every shape at 1,000 to 16,000 tokens, and the bytes written
-    python -m benchmarks.rendering --beside-live   the mixed answer compared with Rich's Live and with plain text
+    python -m benchmarks.rendering --live          the mixed answer compared with Rich's Live and with plain text
 
 An answer arrives in tokens of about four characters, 100 per second of a simulated clock, and is rendered on a terminal
 of 100 by 40 that discards its output. Times are CPU seconds of this process. The lower limit is a single render by Rich
@@ -38,13 +38,13 @@ _WORDS: Final = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--beside-live", action="store_true")
+    parser.add_argument("--live", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--shapes", nargs="*", default=list(SHAPES))
     arguments = parser.parse_args()
     streamed(SHAPES["mixed"](2_000))  # imports and caches
-    if arguments.beside_live:
-        beside_live(arguments.rounds)
+    if arguments.live:
+        compare_with_live(arguments.rounds)
     else:
         by_shape(arguments.shapes, arguments.rounds)
 
@@ -63,7 +63,7 @@ def by_shape(shapes: list[str], rounds: int) -> None:
         )
 
 
-def beside_live(rounds: int) -> None:
+def compare_with_live(rounds: int) -> None:
     print(f"{'tokens':>7} {'plain':>8} {'one render':>11} {'streamed':>9} {'Live 12/s':>10} {'Live/streamed':>14}")
     for size in SIZES:
         text = SHAPES["mixed"](size * TOKEN_CHARS)

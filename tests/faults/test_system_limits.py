@@ -122,10 +122,10 @@ def test_doctor_reports_the_permission_instead_of_an_empty_store(
 ) -> None:
     outcome = unprivileged_cli.run("doctor")
 
-    found = [line for line in outcome.stdout.decode().splitlines() if line.startswith("failed")]
+    failed = [line for line in outcome.stdout.decode().splitlines() if line.startswith("failed")]
     assert outcome.code == 5
-    assert [line.split()[1] for line in found] == ["store", "disk"]
-    assert all(f"the store at {locked} cannot be read: " in line for line in found)
+    assert [line.split()[1] for line in failed] == ["store", "disk"]
+    assert all(f"the store at {locked} cannot be read: " in line for line in failed)
 
 
 @pytest.mark.fault("store-no-permission")

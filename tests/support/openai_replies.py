@@ -131,7 +131,7 @@ def stream(*steps: Step) -> Reply:
 
 
 def with_line_ends(reply: Reply, line_end: bytes) -> Reply:
-    """The same reply with different line endings, such as CRLF."""
+    """`reply` with different line endings, such as CRLF."""
     steps = tuple(step.replace(b"\n", line_end) if isinstance(step, bytes) else step for step in reply.steps)
     return replace(reply, steps=steps)
 

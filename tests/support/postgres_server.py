@@ -15,7 +15,7 @@ from streamrag_cli.store.postgres.address import PostgresUrl
 
 GUARDED: Final = "guarded"
 PASSWORD: Final = "correct horse/battery"
-"""The password of the user `GUARDED`, who may connect but has no other privilege."""
+"""The password of `GUARDED`, a user without any privilege except CONNECT."""
 
 
 @cache

@@ -60,7 +60,7 @@ def put_and_die(store: Store, path: str, *chunks: str) -> None:
 
 
 def remove_and_die(store: Store, at: str, *paths: str) -> None:
-    """Remove documents, and kill this process at statement number `at`, from 0, of those that free disk space."""
+    """Remove documents, and kill this process at the statement number `at`, from 0, that frees disk space."""
     count = itertools.count()
 
     def step(statement: str) -> None:

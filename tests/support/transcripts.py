@@ -3,8 +3,8 @@
 A transcript is a session of commands with their output and streams. Values that differ between runs or machines (times,
 sizes, scores, ids, the home directory) are replaced; everything else must be equal.
 
-To update them after an intended change, run `STREAMRAG_RENEW_TRANSCRIPTS=1 pytest tests/cli/test_commands.py` and
-review the diff.
+To write them again after an intended change, run `STREAMRAG_RENEW_TRANSCRIPTS=1 pytest tests/cli/test_commands.py`
+and review the diff.
 """
 
 import json

@@ -58,7 +58,7 @@ class WarmCommandLine(CommandLine):
 
     @property
     def cold(self) -> CommandLine:
-        """The same command line without shared imports."""
+        """A copy that does not share imports."""
         return CommandLine(home=self.home, directory=self.directory, program=self.program, variables=self.variables)
 
     def run(self, *arguments: str | bytes, stdin: bytes | int = subprocess.DEVNULL) -> Outcome:
