@@ -1,4 +1,4 @@
-# Two commands are all it takes: `make demo` and `make test`. Both need Python 3.11 or later and the package registry.
+# `make demo` tries streamrag, `make test` runs everything. Both need Python 3.11 or later and access to PyPI.
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -15,20 +15,20 @@ $(VENV)/installed: pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable . --group dev
 	touch $@
 
-# Ingest the sample documents and ask them a question, without a key, a model or a network.
+# Ingest the sample documents and ask a question. Needs no key, model or network.
 demo: install
 	$(BIN)/streamrag ingest --store $(DEMO) sample_docs
 	$(BIN)/streamrag ask --store $(DEMO) "Why does the browser ask twice after a clean end of an event stream?"
 
-# Lint, types, the import contract, then the tests. What a test needs beside Python (docs: CONTRIBUTING.md) it names.
+# Lint, types, import contracts and all tests. CONTRIBUTING.md lists the programs that some tests need.
 test: check node
 	$(BIN)/python -m pytest -n 3 --dist loadfile
 
-# What a change is tried with: no browser, no PostgreSQL, nothing slow. Under a minute on two cores.
+# The fast tests, without browser and PostgreSQL. Less than a minute on two cores.
 quick: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not browser and not postgres'
 
-# What the tests take from the npm registry, where there is an npm.
+# npm packages for the tests; skipped if npm is not installed.
 node: tests/node/node_modules/installed
 
 tests/node/node_modules/installed: tests/node/package-lock.json
@@ -40,7 +40,7 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Renew the lock: the newest versions that pyproject.toml admits, as they install together.
+# Update requirements.lock to the newest versions that pyproject.toml allows.
 lock:
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock

@@ -1,10 +1,10 @@
-"""The same tool as a tutorial writes it: typer, langchain-chroma, langchain-openai, imported at the top.
+"""The baseline: the same tool as a tutorial writes it, with typer, langchain-chroma and langchain-openai.
 
     python benchmarks/baseline.py ingest STORE BASE_URL DIR
     python benchmarks/baseline.py ask STORE BASE_URL QUESTION
 
-It is what the other benchmarks are measured beside, so it has every advantage: the embedding comes from the same
-server as the answer, at once, and costs no import of its own; the sources are bare lines.
+Other benchmarks compare streamrag with it, so it has every advantage: embeddings come immediately from the same server
+as the answer, without another import, and sources are plain lines.
 """
 
 from pathlib import Path
@@ -16,19 +16,19 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
 app = typer.Typer()
 PROMPT = ChatPromptTemplate.from_messages(
-    [("system", "Answer from these sources alone, and cite them as [n].\n\n{sources}"), ("human", "{question}")]
+    [("system", "Answer only from these sources, and cite them as [n].\n\n{sources}"), ("human", "{question}")]
 )
 
 
-def opened(store: Path, base_url: str) -> Chroma:
-    # Without the check of lengths, which would load a tokenizer from the network.
+def open_store(store: Path, base_url: str) -> Chroma:
+    # The length check would download a tokenizer.
     embedding = OpenAIEmbeddings(model="m", base_url=base_url, api_key="none", check_embedding_ctx_length=False)  # type: ignore[arg-type]
     return Chroma("documents", embedding_function=embedding, persist_directory=str(store))
 
 
 @app.command()
 def ingest(store: Path, base_url: str, folder: Path) -> None:
-    """Cut every file each 1000 characters, embed, store."""
+    """Cut every file into pieces of 1000 characters, embed and store them."""
     texts, metadatas = [], []
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -36,17 +36,17 @@ def ingest(store: Path, base_url: str, folder: Path) -> None:
             for start in range(0, len(text), 1000):
                 texts.append(text[start : start + 1000])
                 metadatas.append({"source": path.name})
-    opened(store, base_url).add_texts(texts, metadatas)
+    open_store(store, base_url).add_texts(texts, metadatas)
 
 
 @app.command()
 def ask(store: Path, base_url: str, question: str) -> None:
-    """Sources, then the answer as it is written."""
-    found = opened(store, base_url).similarity_search(question, k=5)
-    for n, document in enumerate(found, start=1):
+    """Print the sources, then the answer as it is written."""
+    hits = open_store(store, base_url).similarity_search(question, k=5)
+    for n, document in enumerate(hits, start=1):
         print(f"[{n}] {document.metadata['source']}: {document.page_content[:80]!r}")
     model = ChatOpenAI(model="m", base_url=base_url, api_key="none", streaming=True)  # type: ignore[arg-type]
-    sources = "\n\n".join(f"[{n}] {document.page_content}" for n, document in enumerate(found, start=1))
+    sources = "\n\n".join(f"[{n}] {document.page_content}" for n, document in enumerate(hits, start=1))
     for piece in (PROMPT | model).stream({"sources": sources, "question": question}):
         print(piece.content, end="", flush=True)
     print()

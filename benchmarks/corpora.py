@@ -1,13 +1,13 @@
-"""Folders of documents to measure on, made from a set in BEIR layout that lies outside the project."""
+"""Folders of documents for benchmarks, generated from a data set in BEIR layout outside the repository."""
 
 import json
 from pathlib import Path
 
 
 def write_pages(corpus: Path, folder: Path, pages: int) -> int:
-    """Write `pages` Markdown files from a `corpus.jsonl`, its entries again and again with a line of their own.
+    """Write `pages` Markdown files from the entries of a `corpus.jsonl`, repeating them; return the bytes written.
 
-    Returns the bytes written. The line keeps equal pages from being equal files.
+    Each file ends with its page number, so no two files are equal.
     """
     entries = read_lines(corpus)
     written = 0
@@ -20,5 +20,5 @@ def write_pages(corpus: Path, folder: Path, pages: int) -> int:
 
 
 def read_lines(file: Path) -> list[dict[str, str]]:
-    """The objects of a JSON Lines file. Not `splitlines`: JSON leaves other line separators as they are."""
+    """The objects of a JSON Lines file. JSON may contain the other line separators of `splitlines` unescaped."""
     return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]

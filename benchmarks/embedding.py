@@ -1,11 +1,11 @@
-"""How fast the built-in embedding is, beside the same model in fp32 run the usual way.
+"""Compares the speed of the built-in embedder with the same model in fp32, run as usual.
 
     python -m tools.build_embedding_model OUTPUT --fp32 fp32.onnx
     python -m benchmarks.embedding fp32.onnx
 
-The usual way is what a Chroma program gets by default: batches of 32, every text padded to 256 tokens, all cores on
-one batch. Both embed the same chunks of about 1000 characters, in turn, so that a busy machine slows both; the figure
-is each one's best round. Ratios travel from machine to machine better than the figures do.
+As usual means as in Chroma by default: batches of 32, every text padded to 256 tokens, all cores on one batch. Both
+embed the same chunks of about 1000 characters in alternation, so that a busy machine slows both; the best round
+counts. Ratios vary less between machines than absolute figures.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from streamrag_cli.retrieval.builtin_embedding import MAX_TOKENS, MODEL_DIRECTOR
 
 CHUNK_CHARS: Final = 1000
 QUERY: Final = "How are the arguments of a function evaluated?"
-QUERIES_A_ROUND: Final = 20
+QUERIES_PER_ROUND: Final = 20
 
 
 class UsualEmbedder:
@@ -69,20 +69,20 @@ def elapsed_s(work: Callable[[], object]) -> float:
 
 
 def measure(embedder: UsualEmbedder | BuiltinEmbedder, texts: Sequence[str]) -> tuple[float, float]:
-    """One round: chunks a second, and milliseconds a query."""
+    """One round: chunks per second, and milliseconds per query."""
 
     def ask() -> None:
-        for _ in range(QUERIES_A_ROUND):
+        for _ in range(QUERIES_PER_ROUND):
             embedder.embed_query(QUERY)
 
     chunks_per_s = len(texts) / elapsed_s(lambda: embedder.embed_documents(texts))
-    return chunks_per_s, elapsed_s(ask) * 1000 / QUERIES_A_ROUND
+    return chunks_per_s, elapsed_s(ask) * 1000 / QUERIES_PER_ROUND
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Compare the built-in embedding with the fp32 model.")
-    parser.add_argument("fp32", type=Path, help="the fp32 model, as tools/build_embedding_model.py --fp32 writes it")
-    parser.add_argument("--chunks", type=int, default=96, help="chunks a round (default: %(default)s)")
+    parser = argparse.ArgumentParser(description="Compare the built-in embedder with the fp32 model.")
+    parser.add_argument("fp32", type=Path, help="the fp32 model, as written by tools/build_embedding_model.py --fp32")
+    parser.add_argument("--chunks", type=int, default=96, help="chunks per round (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default: %(default)s)")
     arguments = parser.parse_args()
 
@@ -91,15 +91,15 @@ def main() -> None:
     load_ms = elapsed_s(lambda: builtin.embed_query(QUERY)) * 1000
     cosines = (usual.embed_documents(texts) * builtin.embed_documents(texts)).sum(axis=1)
     rounds = [(measure(usual, texts), measure(builtin, texts)) for _ in range(arguments.rounds)]
-    usual_rate, builtin_rate = (max(both[who][0] for both in rounds) for who in (0, 1))
-    usual_ms, builtin_ms = (min(both[who][1] for both in rounds) for who in (0, 1))
+    usual_rate, builtin_rate = (max(both[index][0] for both in rounds) for index in (0, 1))
+    usual_ms, builtin_ms = (min(both[index][1] for both in rounds) for index in (0, 1))
 
     table = Table("", "fp32, padded to 256", "built in", "ratio")
     table.add_row("chunks/s", f"{usual_rate:.1f}", f"{builtin_rate:.1f}", f"{builtin_rate / usual_rate:.2f}")
-    table.add_row("ms a query", f"{usual_ms:.1f}", f"{builtin_ms:.1f}", f"{usual_ms / builtin_ms:.1f}")
+    table.add_row("ms per query", f"{usual_ms:.1f}", f"{builtin_ms:.1f}", f"{usual_ms / builtin_ms:.1f}")
     Console().print(table)
-    print(f"cosine to fp32 over {len(texts)} chunks: mean {cosines.mean():.4f}, least {cosines.min():.4f}")
-    print(f"loading and the first query: {load_ms:.0f} ms")
+    print(f"cosine to fp32 over {len(texts)} chunks: mean {cosines.mean():.4f}, minimum {cosines.min():.4f}")
+    print(f"loading and first query: {load_ms:.0f} ms")
 
 
 if __name__ == "__main__":

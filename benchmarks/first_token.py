@@ -1,16 +1,16 @@
-"""How long after Enter the question is at the model's server, and the first token on the screen.
+"""Measures the time from Enter until the question reaches the model server, and until the first token is shown.
 
     python -m venv PEER && PEER/bin/pip install llm
     python -m benchmarks.first_token PEER/bin/llm
 
-The contenders run in turn, round by round, so that a busy machine slows all of them; figures are medians, ratios
-medians of the ratios round by round. Every one is a process of its own that asks the same server on this machine:
+The contenders take turns in each round, so that a busy machine slows all of them. Figures are medians; ratios are
+medians of the ratios per round. Each contender is a separate process that asks the same server on this machine:
 
-- `curl`: the question alone, the floor;
+- `curl`: sends only the question, which is the lower limit;
 - `llm`: the command of that name, without documents, with the server as an OpenAI-compatible model;
-- plain: `benchmarks/baseline.py`, with documents; its embedding comes from the same server, at once;
-- warm: `streamrag ask` with its engine, cold: the same with none running, and `off`: with `--no-engine`; all embed the
-  question themselves.
+- `plain`: `benchmarks/baseline.py` with documents; the same server computes its embeddings, immediately;
+- `warm`: `streamrag ask` with a running engine; `cold`: without a running one; `off`: with `--no-engine`. All three
+  embed the question themselves.
 """
 
 import argparse
@@ -31,19 +31,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.recording_server import FIRST_TOKEN, NotingServer
+from benchmarks.recording_server import FIRST_TOKEN, RecordingServer
 
 QUESTION: Final = "Why does the browser ask twice after a clean end of an event stream?"
 ROOT: Final = Path(__file__).resolve().parent.parent
 PROGRAM: Final = str(Path(sysconfig.get_path("scripts"), "streamrag"))
-PLAIN: Final = str(ROOT / "benchmarks" / "plain_way.py")
+PLAIN: Final = str(ROOT / "benchmarks" / "baseline.py")
 SOURCE_ON_SCREEN: Final = b"eventsource-"
 _LIMIT_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One question. Milliseconds; `token_ms` is from the server's write to the first byte of answer on stdout,
+    """One question. Milliseconds: `token_ms` from the server's write to the first byte of the answer on stdout,
     `first_byte_ms` from Enter to that byte."""
 
     request_ms: float
@@ -53,9 +53,9 @@ class Run:
 
 
 class Bench:
-    """The server, the stores, and how each contender is started."""
+    """The server, the stores, and the command of each contender."""
 
-    def __init__(self, scratch: Path, server: NotingServer, llm: Path | None) -> None:
+    def __init__(self, scratch: Path, server: RecordingServer, llm: Path | None) -> None:
         self._scratch = scratch
         self._server = server
         self.environment = {
@@ -80,7 +80,7 @@ class Bench:
             self.commands["llm"] = [str(llm), "-m", "here", QUESTION]
 
     def prepare(self) -> None:
-        """Ingest the sample documents both ways, tell `llm` of the server, start the engine."""
+        """Ingest the sample documents with both tools, configure `llm`, start the engine."""
         docs = str(ROOT / "sample_docs")
         self._call(PROGRAM, "ingest", docs)
         self._call(sys.executable, PLAIN, "ingest", str(self._scratch / "plain"), self._server.base_url, docs)
@@ -91,14 +91,14 @@ class Bench:
             self.run(name)
 
     def _call(self, *command: str) -> bytes:
-        called = subprocess.run(command, check=True, capture_output=True, env=self.environment, cwd=self._scratch)
-        return called.stdout
+        finished = subprocess.run(command, check=True, capture_output=True, env=self.environment, cwd=self._scratch)
+        return finished.stdout
 
     def run(self, name: str) -> Run:
-        """Ask once, through a pipe, to the end."""
+        """Ask once through a pipe, and read the whole answer."""
         if name == "cold":
             self.stop()
-        before = len(self._server.noted)
+        before = len(self._server.received)
         started = time.monotonic()
         process = subprocess.Popen(
             self.commands[name],
@@ -119,16 +119,16 @@ class Bench:
         process.stdout.close()
         assert process.returncode == 0, (name, process.returncode)
         assert shown_at, (name, seen)
-        (noted,) = self._server.noted[before:]
+        (received,) = self._server.received[before:]
         return Run(
-            request_ms=(noted.arrived_at_s - started) * 1000,
-            token_ms=(shown_at - noted.first_token_at_s) * 1000,
+            request_ms=(received.arrived_at_s - started) * 1000,
+            token_ms=(shown_at - received.first_token_at_s) * 1000,
             first_byte_ms=(shown_at - started) * 1000,
             rss_mb=used.ru_maxrss / 1000 * 1.024,
         )
 
     def sources_ms(self, name: str) -> float:
-        """Ask once on a terminal; how long until a source is on it."""
+        """Ask once on a terminal; milliseconds until a source is shown."""
         master, slave = pty.openpty()
         started = time.monotonic()
         process = subprocess.Popen(
@@ -159,12 +159,12 @@ class Bench:
 
 
 def _reads(terminal: int) -> Iterator[bytes]:
-    """Everything that was read so far, after each read, until nobody writes any more."""
+    """After each read, everything read so far, until the terminal is closed."""
     seen = b""
     while select.select([terminal], [], [], _LIMIT_S)[0]:
         try:
             piece = os.read(terminal, 65536)
-        except OSError:  # Linux's word for the end of a pseudo-terminal
+        except OSError:  # how Linux reports the end of a pseudo-terminal
             return
         if not piece:
             return
@@ -176,7 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("llm", type=Path, nargs="?", help="the `llm` command, installed anywhere")
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--think-ms", type=float, default=500, help="how long the model thinks before its first token")
+    parser.add_argument("--think-ms", type=float, default=500, help="delay of the model before its first token")
     parser.add_argument("--idle-s", type=float, default=20)
     arguments = parser.parse_args()
     llm = arguments.llm and Path(os.path.abspath(arguments.llm))  # noqa: PTH100 - `resolve` would leave the venv
@@ -190,7 +190,7 @@ def main() -> None:
 def bench(llm: Path | None, think_s: float) -> Iterator[Bench]:
     scratch = Path(tempfile.mkdtemp(prefix="first-"))
     try:
-        with NotingServer(think_s=think_s) as server:
+        with RecordingServer(think_s=think_s) as server:
             running = Bench(scratch, server, llm)
             try:
                 running.prepare()
@@ -203,21 +203,23 @@ def bench(llm: Path | None, think_s: float) -> Iterator[Bench]:
 
 def compare_requests(running: Bench, rounds: int) -> None:
     runs = [{name: running.run(name) for name in running.commands} for _ in range(rounds)]
-    print(f"{rounds} rounds: question at the server, token from the server to stdout, first byte, memory at most")
+    print(f"{rounds} rounds: question at the server, token from the server to stdout, first byte, peak memory")
     for name in running.commands:
         shown = [
-            statistics.median(getattr(each[name], what) for each in runs)
-            for what in ("request_ms", "token_ms", "first_byte_ms", "rss_mb")
+            statistics.median(getattr(each[name], figure) for each in runs)
+            for figure in ("request_ms", "token_ms", "first_byte_ms", "rss_mb")
         ]
         worst = max(each[name].token_ms for each in runs)
-        asked_ms, token_ms, first_ms, rss_mb = shown
-        print(f"  {name:<6}{asked_ms:8.0f} ms{token_ms:8.1f} ms (worst {worst:.1f}){first_ms:8.0f} ms{rss_mb:8.0f} MB")
+        request_ms, token_ms, first_ms, rss_mb = shown
+        print(
+            f"  {name:<6}{request_ms:8.0f} ms{token_ms:8.1f} ms (worst {worst:.1f}){first_ms:8.0f} ms{rss_mb:8.0f} MB"
+        )
     for ours in ("warm", "cold", "off"):
         for theirs in ("llm", "plain"):
             if theirs in running.commands:
-                asked = _ratio(runs, ours, theirs, lambda run: run.request_ms)
+                request_ratio = _ratio(runs, ours, theirs, lambda run: run.request_ms)
                 shown_ratio = _ratio(runs, ours, theirs, lambda run: run.first_byte_ms)
-                print(f"  {ours} / {theirs}: question {asked:.3f}, first byte {shown_ratio:.3f}")
+                print(f"  {ours} / {theirs}: question {request_ratio:.3f}, first byte {shown_ratio:.3f}")
 
 
 def compare_sources(running: Bench, rounds: int) -> None:
@@ -240,16 +242,16 @@ def measure_engine(running: Bench, idle_s: float) -> None:
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines())
     now_mb, most_mb = (int(status[name].split()[0]) * 1.024 / 1000 for name in ("VmRSS", "VmHWM"))
     print(
-        f"engine after {running.engine()['questions']} questions: {now_mb:.0f} MB, at most {most_mb:.0f} MB;"
-        f" plain way at most {plain_mb:.0f} MB: {most_mb / plain_mb:.2f}"
+        f"engine after {running.engine()['questions']} questions: {now_mb:.0f} MB, peak {most_mb:.0f} MB;"
+        f" baseline peak {plain_mb:.0f} MB: {most_mb / plain_mb:.2f}"
     )
     before_ms = _cpu_ms(pid)
     time.sleep(idle_s)
-    print(f"engine idle for {idle_s:.0f} s: {_cpu_ms(pid) - before_ms:.2f} ms of processor time")
+    print(f"engine idle for {idle_s:.0f} s: {_cpu_ms(pid) - before_ms:.2f} ms of CPU time")
 
 
 def _cpu_ms(pid: int) -> float:
-    """Processor time of all threads so far; the kernel counts it in nanoseconds."""
+    """CPU time of all threads so far; the kernel counts it in nanoseconds."""
     return sum(int(each.read_text("ascii").split()[0]) for each in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e6
 
 

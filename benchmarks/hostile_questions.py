@@ -1,13 +1,12 @@
-"""How long the worst questions take that anybody may ask, and what others wait at the same time.
+"""Measures the slowest questions that users may ask, and how long other users wait at the same time.
 
     python -m benchmarks.hostile_questions make STORE
     python -m benchmarks.hostile_questions measure STORE
 
-`make` writes the standard library's Python files without its tests, about 20,000 chunks, through the store's own
-writer, with random unit vectors: no model has to embed them. `measure` asks questions of 20,000 characters, the most
-that are read, of every shape that could be expensive, and prints for each, in milliseconds: retrieval by the clock and
-in processor time, choosing quotes from its best five and best hundred chunks in processor time, and by the clock the
-median of an ordinary user's questions that are asked at the same time.
+`make` stores the Python files of the standard library without its tests, about 20,000 chunks, with random unit vectors
+instead of embeddings. `measure` asks questions of 20,000 characters (the maximum) in every shape that could be
+expensive. For each it prints in milliseconds: wall time and CPU time of retrieval, CPU time of choosing quotes from the
+best 5 and the best 100 chunks, and the median wall time of ordinary questions asked at the same time.
 """
 
 import argparse
@@ -43,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("command", choices=["make", "measure"])
     parser.add_argument("store", type=Path)
-    parser.add_argument("--only", help="one shape alone")
+    parser.add_argument("--only", help="measure only this shape")
     arguments = parser.parse_args()
     if arguments.command == "make":
         make_store(arguments.store)
@@ -52,7 +51,7 @@ def main() -> None:
 
 
 def library_chunks() -> Iterator[list[Chunk]]:
-    """The chunks of each Python file of the standard library, but for its tests."""
+    """The chunks of each Python file of the standard library, except its tests."""
     library = Path(sysconfig.get_path("stdlib"))
     for file in sorted(library.rglob("*.py")):
         if not {"site-packages", "test", "tests", "lib2to3"} & set(file.parts):
@@ -87,13 +86,13 @@ def make_store(store: Path) -> None:
 
 
 def questions() -> dict[str, str]:
-    """The shapes, each cut to 20,000 characters."""
+    """Questions by the name of their shape, each cut to 20,000 characters."""
     chance = random.Random(2)
     texts = [" ".join(each.text for each in chunks) for chunks in library_chunks()]
-    found = Counter(word for text in texts for word in set(text.lower().split()) if word.isalpha())
-    counted = Counter(word for text in texts for word in text.lower().split() if word.isalpha())
-    common = [word for word, _ in counted.most_common(2_500)]
-    rare = [word for word, files in found.items() if files == 1]
+    file_counts = Counter(word for text in texts for word in set(text.lower().split()) if word.isalpha())
+    counts = Counter(word for text in texts for word in text.lower().split() if word.isalpha())
+    common = [word for word, _ in counts.most_common(2_500)]
+    rare = [word for word, files in file_counts.items() if files == 1]
     letters = "abcdefghijklmnopqrstuvwxyz"
     made = {
         "one common word, repeated": "return " * CHARS,
@@ -101,7 +100,7 @@ def questions() -> dict[str, str]:
         "the 64 commonest words, repeated": " ".join(common[:64] * CHARS),
         "the commonest words, once each": " ".join(common),
         "rare words, once each": " ".join(rare),
-        "common words, as often as they come": " ".join(chance.choices(common, k=CHARS)),
+        "common words at random": " ".join(chance.choices(common, k=CHARS)),
         "prose of the documents": " ".join(texts),
         "letters": " ".join(letters * CHARS),
         "pairs of letters": " ".join(a + b for a in letters for b in letters + "0123456789") * 20,
@@ -134,15 +133,15 @@ def measure(store: Path, only: str | None) -> None:
     _ask(retriever, ORDINARY)
     usual_ms = statistics.median(_timed(lambda: _ask(retriever, ORDINARY))[0] for _ in range(20))
     print(f"{retriever.reader.counts().chunks:,} chunks; an ordinary question: {usual_ms:.0f} ms", flush=True)
-    print("| question | retrieval | processor | quotes of 5 | quotes of 100 | another's question |")
+    print("| question | retrieval | CPU time | quotes of 5 | quotes of 100 | ordinary question |")
     print("|---|---|---|---|---|---|")
     for name, question in questions().items():
         if only in {None, name}:
             with _Other(retriever) as other:
-                clock_ms, retrieval_ms, found = _timed(partial(_ask, retriever, question))
+                clock_ms, retrieval_ms, hits = _timed(partial(_ask, retriever, question))
             figures = [clock_ms, retrieval_ms]
             for k in (5, 100):
-                figures += [_timed(partial(_quote, question, found, k))[1]]
+                figures += [_timed(partial(_quote, question, hits, k))[1]]
             print(f"| {name} | {' | '.join(f'{each:.0f}' for each in [*figures, other.median_ms])} |", flush=True)
 
 
@@ -154,20 +153,20 @@ def _ask(retriever: Retriever, question: str) -> Any:
         return None
 
 
-def _quote(question: str, found: Any, top_k: int) -> None:
-    if found is not None:
-        pick_quotes(question, found, max_hits=top_k, embedder=_NoWork())
+def _quote(question: str, hits: Any, top_k: int) -> None:
+    if hits is not None:
+        pick_quotes(question, hits, max_hits=top_k, embedder=_NoWork())
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
-    """Milliseconds by the clock and of this thread's processor time, and the result."""
+    """Milliseconds of wall time and of this thread's CPU time, and the result."""
     started, started_thread = time.perf_counter(), time.thread_time()
     done = work()
     return (time.perf_counter() - started) * 1000, (time.thread_time() - started_thread) * 1000, done
 
 
 class _Other:
-    """Asks an ordinary question again and again while the block runs, twenty milliseconds apart."""
+    """Asks an ordinary question repeatedly during the `with` block, 20 ms apart."""
 
     def __init__(self, retriever: Retriever) -> None:
         self._took_ms: list[float] = []
@@ -195,7 +194,7 @@ class _Other:
 
 
 class _NoWork:
-    """An embedder that costs nothing, so that the rest of choosing quotes is what is measured."""
+    """An embedder that takes no time, so that only the rest of choosing quotes is measured."""
 
     name = BUILTIN
     dimension = DIMENSION

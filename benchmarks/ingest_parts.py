@@ -1,6 +1,6 @@
-"""What `benchmarks.ingest` runs as processes of their own, each of them fresh, with its own memory and its own clock.
+"""The parts that `benchmarks.ingest` runs in separate processes, so that their memory and CPU time are their own.
 
-python -m benchmarks.ingest_parts {plain,embedding,light,index} ...
+python -m benchmarks.ingest_parts {baseline,embedding,light,index} ...
 """
 
 import argparse
@@ -21,36 +21,36 @@ NEEDED_BY_CHROMA = ("config.json", "special_tokens_map.json", "tokenizer_config.
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     commands = parser.add_subparsers(dest="command", required=True)
-    plain = commands.add_parser("plain", help="the plain way")
-    plain.add_argument("folder", type=Path)
-    plain.add_argument("model", type=Path)
-    plain.add_argument("store", type=Path)
-    embedding = commands.add_parser("embedding", help="the embedding's own arithmetic for the same chunks")
+    baseline = commands.add_parser("baseline", help="an ingest as a LangChain tutorial writes it")
+    baseline.add_argument("folder", type=Path)
+    baseline.add_argument("model", type=Path)
+    baseline.add_argument("store", type=Path)
+    embedding = commands.add_parser("embedding", help="only the embeddings of the same chunks")
     embedding.add_argument("folder", type=Path)
     light = commands.add_parser("light", help="an ingest without a model")
     light.add_argument("folder", type=Path)
     light.add_argument("store", type=Path)
-    index = commands.add_parser("index", help="as many vectors into Chroma and nothing else")
+    index = commands.add_parser("index", help="only write as many vectors to Chroma")
     index.add_argument("chunks", type=int)
     index.add_argument("store", type=Path)
     arguments = parser.parse_args()
     match arguments.command:
-        case "plain":
-            plain_way(arguments.folder, arguments.model, arguments.store)
+        case "baseline":
+            baseline_ingest(arguments.folder, arguments.model, arguments.store)
         case "embedding":
-            embed_alone(arguments.folder)
+            only_embed(arguments.folder)
         case "light":
             light_ingest(arguments.folder, arguments.store)
         case "index":
-            index_alone(arguments.chunks, arguments.store)
+            only_index(arguments.chunks, arguments.store)
 
 
-def plain_way(folder: Path, model: Path, store: Path) -> None:
+def baseline_ingest(folder: Path, model: Path, store: Path) -> None:
     from chromadb.utils.embedding_functions.onnx_mini_lm_l6_v2 import ONNXMiniLM_L6_V2
     from langchain_chroma import Chroma
 
     class WithoutTokenTypes:
-        """The session, for a model whose export left out an input that is always zero."""
+        """A session of a model that was exported without `token_type_ids`, which are always zero."""
 
         def __init__(self, session: Any) -> None:
             self._session = session
@@ -66,19 +66,19 @@ def plain_way(folder: Path, model: Path, store: Path) -> None:
         def embed_documents(self, texts: list[str]) -> list[list[float]]:
             return [vector.tolist() for vector in self._function(texts)]
 
-    ONNXMiniLM_L6_V2.DOWNLOAD_PATH = _as_chroma_wants_it(model, store.parent)
+    ONNXMiniLM_L6_V2.DOWNLOAD_PATH = _in_chroma_layout(model, store.parent)
     texts, sources = [], []
     for path in sorted(folder.rglob("*.md")):
         text = path.read_text(encoding="utf-8")
         for start in range(0, len(text), 1000):
             texts.append(text[start : start + 1000])
             sources.append({"source": str(path)})
-    chroma = Chroma("plain", Usual(), str(store))  # type: ignore[arg-type]
+    chroma = Chroma("baseline", Usual(), str(store))  # type: ignore[arg-type]
     for start in range(0, len(texts), 1000):
         chroma.add_texts(texts[start : start + 1000], sources[start : start + 1000])
 
 
-def _as_chroma_wants_it(model: Path, folder: Path) -> Path:
+def _in_chroma_layout(model: Path, folder: Path) -> Path:
     from streamrag_cli.retrieval.builtin_embedding import MODEL_DIRECTORY
 
     files = folder / "model" / "onnx"
@@ -92,7 +92,7 @@ def _as_chroma_wants_it(model: Path, folder: Path) -> Path:
 
 
 def light_ingest(folder: Path, store: Path) -> None:
-    """Ingest with vectors from a table and print the peak of this process's memory."""
+    """Ingest with vectors from a table, and print the peak memory of this process."""
     import numpy as np
     from numpy.typing import NDArray
 
@@ -124,8 +124,8 @@ def light_ingest(folder: Path, store: Path) -> None:
             )
 
 
-def index_alone(chunks: int, store: Path) -> None:
-    """Write vectors through the same door as an ingest, without documents, and print the peak of memory."""
+def only_index(chunks: int, store: Path) -> None:
+    """Write vectors like an ingest, but without documents, and print the peak memory."""
     from streamrag_cli.store.local.vectors import WritableVectors
 
     table = _unit_vectors()
@@ -139,8 +139,8 @@ def index_alone(chunks: int, store: Path) -> None:
     print(json.dumps({"peak_mb": _peak_mb()}))
 
 
-def embed_alone(folder: Path) -> None:
-    """Embed each different text of the folder once, longest first, and nothing else; print what that took."""
+def only_embed(folder: Path) -> None:
+    """Embed each distinct text of the folder once, longest first, and print the wall and CPU time."""
     from streamrag_cli.documents.chunking import chunk
     from streamrag_cli.documents.discover import discover
     from streamrag_cli.documents.discovery_results import FoundFile
@@ -148,16 +148,16 @@ def embed_alone(folder: Path) -> None:
     from streamrag_cli.documents.read import read_file
     from streamrag_cli.retrieval.builtin_embedding import BuiltinEmbedder
 
-    files = [found.path for found in discover([folder]) if isinstance(found, FoundFile)]
+    files = [item.path for item in discover([folder]) if isinstance(item, FoundFile)]
     documents = [load(path, read_file(path, limit_bytes=1 << 30)) for path in files]
     chunks = [each.text_to_embed for document in documents for each in chunk(document)]
     texts = sorted(set(chunks), key=len, reverse=True)
     embedder = BuiltinEmbedder()
-    embedder.embed_query("the model is loaded now")
+    embedder.embed_query("load the model")
     started_s, used_s = time.perf_counter(), time.process_time()
     embedder.embed_documents(texts)
-    took = {"wall_s": time.perf_counter() - started_s, "processor_s": time.process_time() - used_s}
-    print(json.dumps(took | {"chunks": len(chunks), "texts": len(texts)}))
+    duration = {"wall_s": time.perf_counter() - started_s, "processor_s": time.process_time() - used_s}
+    print(json.dumps(duration | {"chunks": len(chunks), "texts": len(texts)}))
 
 
 def _unit_vectors() -> "NDArray[np.float32]":

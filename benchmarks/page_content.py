@@ -1,10 +1,10 @@
-"""How much of the text of web pages and PDFs is read, and how much else: words in groups, against a reference.
+"""Measures precision and recall of the text read from web pages and PDFs, compared with a reference.
 
     python -m benchmarks.page_content pages REFERENCE.json     [[path of a page, text of its content], ...]
     python -m benchmarks.page_content articles FOLDER          a checkout of article-extraction-benchmark
-    python -m benchmarks.page_content pdfs FILE...             against `pdftotext`, which knows columns
+    python -m benchmarks.page_content pdfs FILE...             compared with `pdftotext`, which separates columns
 
-Prints the mean precision and recall of groups of four words (three in PDFs) and the processor time of a page.
+Prints the mean precision and recall of groups of four words (three for PDFs) and the CPU time per page.
 """
 
 import gzip
@@ -21,7 +21,7 @@ from streamrag_cli.documents.loaders.html import load_html
 from streamrag_cli.documents.loaders.pdf import load_pdf
 
 Case = tuple[str, str, int, float]
-"""Text that was read, reference, pages, seconds."""
+"""Extracted text, reference text, number of pages, CPU seconds."""
 
 
 def groups(text: str, size: int) -> Counter[tuple[str, ...]]:
@@ -51,22 +51,22 @@ def pdfs(files: Iterable[Path]) -> Iterator[Case]:
         started = time.process_time()
         document = load_pdf(str(file), file.read_bytes())
         seconds = time.process_time() - started
-        made = subprocess.run(["pdftotext", file, "-"], capture_output=True, check=True)
-        yield document.text, made.stdout.decode(errors="replace"), len(document.sections), seconds
+        reference = subprocess.run(["pdftotext", file, "-"], capture_output=True, check=True)
+        yield document.text, reference.stdout.decode(errors="replace"), len(document.sections), seconds
 
 
 def report(cases: Iterable[Case], size: int) -> None:
     precisions, recalls, page_count, seconds = [], [], 0, 0.0
     for text, reference, count, spent in cases:
-        found, wanted = groups(text, size), groups(reference, size)
-        shared = (found & wanted).total()
-        precisions.append(shared / found.total() if found else 1.0)
-        recalls.append(shared / wanted.total() if wanted else 1.0)
+        actual, expected = groups(text, size), groups(reference, size)
+        shared = (actual & expected).total()
+        precisions.append(shared / actual.total() if actual else 1.0)
+        recalls.append(shared / expected.total() if expected else 1.0)
         page_count, seconds = page_count + count, seconds + spent
     number = max(1, len(precisions))
     print(
         f"{len(precisions)} files: precision {sum(precisions) / number:.3f}, recall {sum(recalls) / number:.3f}, "
-        f"{1000 * seconds / max(1, page_count):.1f} ms a page"
+        f"{1000 * seconds / max(1, page_count):.1f} ms per page"
     )
 
 

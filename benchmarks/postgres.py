@@ -1,11 +1,11 @@
-"""The two stores side by side, with made-up chunks: how fast they are written and asked, and how well they find.
+"""Compares the two store backends with synthetic chunks: speed of writing and searching, and recall.
 
     python -m benchmarks.postgres sizes postgresql://... --chunks 10000 100000
     python -m benchmarks.postgres sizes postgresql://... --chunks 1000000 --words 30
     python -m benchmarks.postgres writers postgresql://... --chunks 20000 --writers 1 2 4
 
-Vectors lie in clusters, as those of texts do, and words are drawn as in a language: few often, most hardly ever. What
-is timed is the store alone, without any embedding. Each run has a schema of its own, or a directory.
+Vectors form clusters like those of texts, and word frequencies follow Zipf's law. Only the store is timed, without
+embedding. Each run has its own schema or directory.
 """
 
 import argparse
@@ -36,7 +36,7 @@ QUESTIONS = 100
 
 
 class Synthetic:
-    """Chunks by number, always the same ones; also an embedder that gives a question the vector of its number."""
+    """Reproducible chunks by number; also an embedder whose vector for a question depends on its number."""
 
     name = "synthetic"
     dimension: int | None = DIMENSION
@@ -49,8 +49,10 @@ class Synthetic:
         vectors += np.float32(0.7) * random.standard_normal((count, DIMENSION), dtype=np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         self.vectors = vectors
-        asked = self.vectors[random.integers(count, size=QUESTIONS)] + 0.02 * random.normal(size=(QUESTIONS, DIMENSION))
-        self.questions = (asked / np.linalg.norm(asked, axis=1, keepdims=True)).astype(np.float32)
+        nearby = self.vectors[random.integers(count, size=QUESTIONS)] + 0.02 * random.normal(
+            size=(QUESTIONS, DIMENSION)
+        )
+        self.questions = (nearby / np.linalg.norm(nearby, axis=1, keepdims=True)).astype(np.float32)
         self._first = first
         self._words = words
         self._random = random
@@ -98,10 +100,10 @@ def chunk_id(number: int) -> str:
     return f"{number:024x}"
 
 
-def fill(place: StoreAddress, synthetic: Synthetic, folder: str, *, rebuild: bool = False) -> float:
-    """Seconds that writing takes. A rebuild lets a database make its index at the end."""
+def fill(address: StoreAddress, synthetic: Synthetic, folder: str, *, rebuild: bool = False) -> float:
+    """Write the chunks; return the seconds. With `rebuild`, a database creates its index at the end."""
     started = time.perf_counter()
-    with open_store(place).writer("default", embedding="synthetic", rebuild=rebuild) as writer:
+    with open_store(address).writer("default", embedding="synthetic", rebuild=rebuild) as writer:
         writer.add_roots([folder])
         for documents, vectors in synthetic.batches(folder):
             writer.write(documents, EmbeddedPassages(vectors))
@@ -127,14 +129,14 @@ def ask(place: StoreAddress, synthetic: Synthetic) -> dict[str, float]:
     }
 
 
-def timed(act: Callable[[int], object]) -> dict[str, float]:
+def timed(work: Callable[[int], object]) -> dict[str, float]:
     spent_ms = []
     for number in range(QUESTIONS):
         started = time.perf_counter()
-        act(number)
+        work(number)
         spent_ms.append((time.perf_counter() - started) * 1000)
-    middle, late = np.percentile(spent_ms, [50, 95])
-    return {"p50_ms": round(float(middle), 1), "p95_ms": round(float(late), 1)}
+    p50, p95 = np.percentile(spent_ms, [50, 95])
+    return {"p50_ms": round(float(p50), 1), "p95_ms": round(float(p95), 1)}
 
 
 def sizes(url: str, counts: Sequence[int], kinds: Sequence[str], words: int) -> None:
@@ -142,21 +144,21 @@ def sizes(url: str, counts: Sequence[int], kinds: Sequence[str], words: int) -> 
         synthetic = Synthetic(count, words=words)
         for kind in kinds:
             like = open_store(store_address(url if kind == "postgres" else ""))
-            with tempfile.TemporaryDirectory() as scratch, like.scratch_store(Path(scratch)) as place:
-                written_s = fill(place, synthetic, "/made-up", rebuild=True)
-                said = {"store": kind, "chunks": count, "chunks_per_s": round(count / written_s)}
-                print(json.dumps(said | ask(place, synthetic)), flush=True)
+            with tempfile.TemporaryDirectory() as scratch, like.scratch_store(Path(scratch)) as address:
+                written_s = fill(address, synthetic, "/synthetic", rebuild=True)
+                figures = {"store": kind, "chunks": count, "chunks_per_s": round(count / written_s)}
+                print(json.dumps(figures | ask(address, synthetic)), flush=True)
 
 
 def writers(url: str, count: int, numbers: Sequence[int]) -> None:
     for number in numbers:
         like = open_store(store_address(url))
-        with tempfile.TemporaryDirectory() as scratch, like.scratch_store(Path(scratch)) as place:
-            address = open_store(place).with_secret()
-            with open_store(place).writer("default", embedding="synthetic"):
+        with tempfile.TemporaryDirectory() as scratch, like.scratch_store(Path(scratch)) as address:
+            full_address = open_store(address).with_secret()
+            with open_store(address).writer("default", embedding="synthetic"):
                 pass
             part = count // number
-            command = [sys.executable, "-m", "benchmarks.postgres", "write", address, "--chunks", str(part)]
+            command = [sys.executable, "-m", "benchmarks.postgres", "write", full_address, "--chunks", str(part)]
             running = [
                 subprocess.Popen([*command, "--first", str(each * part)], stdout=subprocess.PIPE, text=True)
                 for each in range(number)
@@ -174,7 +176,7 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--writers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--stores", nargs="+", default=["directory", "postgres"])
-    parser.add_argument("--words", type=int, default=WORDS_PER_CHUNK, help="of each chunk")
+    parser.add_argument("--words", type=int, default=WORDS_PER_CHUNK, help="words per chunk")
     parser.add_argument("--first", type=int, default=0)
     arguments = parser.parse_args()
     match arguments.command:
@@ -183,8 +185,8 @@ def main() -> None:
         case "writers":
             writers(arguments.url, arguments.chunks[0], arguments.writers)
         case _:
-            made = Synthetic(arguments.chunks[0], first=arguments.first)
-            print(fill(store_address(arguments.url), made, f"/made-up-{arguments.first}"))
+            synthetic = Synthetic(arguments.chunks[0], first=arguments.first)
+            print(fill(store_address(arguments.url), synthetic, f"/synthetic-{arguments.first}"))
 
 
 if __name__ == "__main__":

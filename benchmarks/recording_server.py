@@ -1,6 +1,6 @@
-"""A model server that notes when a question arrives and when it writes the first token of its answer.
+"""A model server that records when a question arrives and when it writes the first token of its answer.
 
-Blocking and bare, so that it is never what is measured. Times are `time.monotonic()`, one clock for all processes.
+It is blocking and minimal, so that its own cost does not matter. Times are `time.monotonic()`, shared by all processes.
 """
 
 import hashlib
@@ -19,19 +19,19 @@ _ANSWER: Final = (FIRST_TOKEN, " a", " word", " [1]", ".")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Noted:
-    """When one question had arrived whole, and when its answer's first token was written."""
+class Received:
+    """When the whole question had arrived, and when the first token of its answer was written."""
 
     arrived_at_s: float
     first_token_at_s: float
 
 
-class NotingServer:
-    """Serves in threads while the `with` block runs; thinks `think_s` before the first token of an answer."""
+class RecordingServer:
+    """Serves in threads during the `with` block, and waits `think_s` before the first token of an answer."""
 
     def __init__(self, *, think_s: float) -> None:
         self.think_s = think_s
-        self.noted: list[Noted] = []
+        self.received: list[Received] = []
         owner = self
 
         class Handler(_Handler):
@@ -53,12 +53,12 @@ class NotingServer:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server_owner: NotingServer
+    server_owner: RecordingServer
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Do not log requests."""
 
     def do_GET(self) -> None:
         self._send_json({"object": "list", "data": [{"id": "m", "object": "model", "owned_by": "here"}]})
@@ -66,9 +66,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         arrived_at_s = time.monotonic()
-        asked = json.loads(body)
+        request = json.loads(body)
         if self.path.endswith("/embeddings"):
-            texts = [asked["input"]] if isinstance(asked["input"], str) else asked["input"]
+            texts = [request["input"]] if isinstance(request["input"], str) else request["input"]
             data = [{"object": "embedding", "index": n, "embedding": _vector(text)} for n, text in enumerate(texts)]
             usage = {"prompt_tokens": 1, "total_tokens": 1}
             self._send_json({"object": "list", "model": "m", "data": data, "usage": usage})
@@ -83,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         time.sleep(self.server_owner.think_s)
         first_token_at_s = time.monotonic()
-        self.server_owner.noted.append(Noted(arrived_at_s=arrived_at_s, first_token_at_s=first_token_at_s))
+        self.server_owner.received.append(Received(arrived_at_s=arrived_at_s, first_token_at_s=first_token_at_s))
         for token in _ANSWER:
             self._send_event(json.dumps(_chunk({"role": "assistant", "content": token}, None)))
         self._send_event(json.dumps(_chunk({}, "stop")))
@@ -109,7 +109,7 @@ def _chunk(delta: dict[str, str], finish_reason: str | None) -> dict[str, Any]:
 
 
 def _vector(text: str) -> Sequence[float]:
-    """A vector in which texts that share words are near each other."""
+    """A bag-of-words vector: texts that share words are close to each other."""
     vector = [0.0] * DIMENSION
     for word in text.lower().split():
         vector[int.from_bytes(hashlib.sha256(word.encode()).digest()[:4]) % DIMENSION] += 1.0

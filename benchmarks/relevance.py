@@ -1,10 +1,10 @@
-"""How well the score tells a question about the documents from one about something else.
+"""Measures how well the score separates questions about the documents from other questions.
 
     python -m benchmarks.relevance DOCUMENTS OTHER
 
-Both are folders in BEIR layout. The documents of the first are ingested; its own questions should find something,
-the questions of the second nothing, nor should twenty questions about daily life. What is printed is the share of
-each that gets an answer at several least scores; the rest get exit code 7.
+Both are folders in BEIR layout. The documents of the first are ingested. Its own questions should get an answer; the
+questions of the second and 20 questions about daily life should not. Prints for several values of `--min-score` the
+share of each that gets an answer; the others end with exit code 7.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from streamrag_cli.ingest.pipeline import IngestRequest, ingest_or_raise
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
 
-LEAST_SCORES: Final = (0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
+MIN_SCORES: Final = (0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
 DAILY_LIFE: Final = (
     "How do I bake sourdough bread?",
     "Who won the football world cup in 1998?",
@@ -64,13 +64,13 @@ def main() -> None:
                 ("daily life", list(DAILY_LIFE)),
             ):
                 scores = [retriever.retrieve(each, limit=1, min_score=0).best_score for each in questions]
-                shares = (f"{least:g}: {sum(s >= least for s in scores) / len(scores):.3f}" for least in LEAST_SCORES)
+                shares = (f"{least:g}: {sum(s >= least for s in scores) / len(scores):.3f}" for least in MIN_SCORES)
                 print(f"{name:<11} {len(questions):4} questions   {'   '.join(shares)}")
 
 
 def _questions(folder: Path, limit: int) -> list[str]:
-    found = [str(entry["text"]) for entry in read_lines(folder / "queries.jsonl")]
-    return found[:: max(1, len(found) // limit)][:limit]
+    questions = [str(entry["text"]) for entry in read_lines(folder / "queries.jsonl")]
+    return questions[:: max(1, len(questions) // limit)][:limit]
 
 
 if __name__ == "__main__":

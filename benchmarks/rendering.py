@@ -1,12 +1,12 @@
-"""What it costs to show an answer while it is written, beside the ways that others know.
+"""Measures the cost of rendering an answer while it is written, compared with other methods.
 
     python -m benchmarks.rendering                 every shape at 1,000 to 16,000 tokens, and the bytes written
-    python -m benchmarks.rendering --beside-live   the mixed answer beside Rich's Live and beside plain text
+    python -m benchmarks.rendering --beside-live   the mixed answer compared with Rich's Live and with plain text
 
-An answer comes in tokens of about four characters, 100 a second by a clock that is only counted, and is drawn on a
-terminal of 100 by 40 that throws away what it gets. The times are CPU seconds of this process. A single render is
-the floor: Rich, once, with the finished text. `Live` is drawn twelve times a second with the whole text so far; of
-its frames only some are really drawn, evenly spread, and the sum is scaled up.
+An answer arrives in tokens of about four characters, 100 per second of a simulated clock, and is rendered on a terminal
+of 100 by 40 that discards its output. Times are CPU seconds of this process. The lower limit is a single render by Rich
+of the complete text. `Live` renders the text so far twelve times per second; only some of its frames, evenly spread,
+are really rendered, and the sum is scaled up.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def main() -> None:
     arguments = parser.parse_args()
     streamed(SHAPES["mixed"](2_000))  # imports and caches
     if arguments.beside_live:
-        beside_live(arguments.rounds)
+        compare_with_live(arguments.rounds)
     else:
         by_shape(arguments.shapes, arguments.rounds)
 
@@ -63,7 +63,7 @@ def by_shape(shapes: list[str], rounds: int) -> None:
         )
 
 
-def beside_live(rounds: int) -> None:
+def compare_with_live(rounds: int) -> None:
     print(f"{'tokens':>7} {'plain':>8} {'one render':>11} {'streamed':>9} {'Live 12/s':>10} {'Live/streamed':>14}")
     for size in SIZES:
         text = SHAPES["mixed"](size * TOKEN_CHARS)
@@ -75,7 +75,7 @@ def beside_live(rounds: int) -> None:
 
 
 class Nowhere(io.StringIO):
-    """Takes everything and keeps the count."""
+    """Counts the bytes and discards them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class Nowhere(io.StringIO):
 
 
 def streamed(text: str) -> tuple[float, int]:
-    """CPU seconds and bytes of one answer; a frame that is due between two tokens is drawn then."""
+    """CPU seconds and bytes of one answer; a frame that is due between two tokens is rendered between them."""
     out = Nowhere()
     tokens = [text[at : at + TOKEN_CHARS] for at in range(0, len(text), TOKEN_CHARS)]
     gc.collect()
@@ -114,7 +114,7 @@ def written_plainly(text: str) -> None:
 
 
 def live_s(text: str, *, drawn: int = 60) -> float:
-    """CPU seconds of Rich's Live with the whole text so far, from `drawn` of its frames."""
+    """CPU seconds of Rich's Live, extrapolated from `drawn` of its frames."""
     frames = len(text) // TOKEN_CHARS * LIVE_FRAMES_PER_S // TOKENS_PER_S
     chosen = sorted({round((at + 0.5) * frames / drawn) for at in range(min(drawn, frames))})
     spent_s = 0.0

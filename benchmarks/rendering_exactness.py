@@ -1,11 +1,11 @@
-"""How often what stays on a terminal equals what Rich prints of the whole text, over many texts and sizes of terminal.
+"""Counts how often a streamed answer ends up exactly as Rich prints the complete text, in terminals of many sizes.
 
     python -m benchmarks.rendering_exactness
 
-The texts are the examples of the CommonMark specification and what installed packages say about themselves, each
-streamed in random pieces at random times through terminals of 8, 15, 24 and 40 rows and 40, 80 and 100 columns. The
-reference is `rich.markdown.Markdown(text, hyperlinks=False)`; blanks at the ends of rows and the colours of code do
-not count. Where the two differ, the kind of exception is named.
+The texts are the examples of the CommonMark specification and the descriptions of installed packages, each streamed in
+random pieces at random times to terminals of 8, 15, 24 and 40 rows and 40, 80 and 100 columns. The reference is
+`rich.markdown.Markdown(text, hyperlinks=False)`; trailing blanks and the colours of code are ignored. Each difference
+is printed with its kind.
 """
 
 import argparse
@@ -30,36 +30,36 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--longest-chars", type=int, default=20_000)
     parser.add_argument("--html", choices=get_args(Html), default="dropped")
-    parser.add_argument("--every", type=int, default=1, help="take only every n-th text")
+    parser.add_argument("--every", type=int, default=1, help="use only every n-th text")
     arguments = parser.parse_args()
     examples = {f"example {number}": text for number, text in enumerate(specification_examples(), 1)}
     if not examples:
-        print(f"without the specification; get it with: {HOW_TO_GET_IT}")
+        print(f"the specification is missing; get it with: {HOW_TO_GET_IT}")
     documents = {name: text[: arguments.longest_chars] for name, text in installed_documents().items()}
     with ProcessPoolExecutor(arguments.processes) as pool:
         for kind, texts in (("examples", examples), ("documents", documents)):
             chosen = list(texts.items())[:: arguments.every]
-            found = list(pool.map(partial(exceptions, html=arguments.html), chosen, chunksize=4))
-            for (name, _), where in zip(chosen, found, strict=True):
-                for (columns, lines), why in where.items():
-                    print(f"{name} at {columns}x{lines}: {why}")
+            results = list(pool.map(partial(exceptions, html=arguments.html), chosen, chunksize=4))
+            for (name, _), differences in zip(chosen, results, strict=True):
+                for (columns, lines), reason in differences.items():
+                    print(f"{name} at {columns}x{lines}: {reason}")
             print(f"{kind}: {len(chosen)} texts x {len(SIZES)} sizes")
-            for why, count in Counter(why for where in found for why in where.values()).items():
-                print(f"  {count:5} in {sum(why in where.values() for where in found)} texts: {why}")
+            for reason, count in Counter(reason for each in results for reason in each.values()).items():
+                print(f"  {count:5} in {sum(reason in each.values() for each in results)} texts: {reason}")
 
 
 def exceptions(named: tuple[str, str], html: Html) -> dict[tuple[int, int], str]:
-    """At which sizes this text ends otherwise than it should, and why."""
+    """The terminal sizes at which this text ends differently from the reference, with the reason."""
     _, text = named
-    where = {}
+    differences = {}
     for seed, (columns, lines) in enumerate(SIZES):
         try:
-            why = exception(text, columns=columns, lines=lines, seed=seed, html=html)
-        except IndexError:  # Rich's own, on an end tag without a beginning
-            why = RICH_FAILS
-        if why:
-            where[columns, lines] = why
-    return where
+            reason = exception(text, columns=columns, lines=lines, seed=seed, html=html)
+        except IndexError:  # a bug of Rich: an end tag without a start tag
+            reason = RICH_FAILS
+        if reason:
+            differences[columns, lines] = reason
+    return differences
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
-"""What a search costs beside the two queries it cannot do without, and what opening a large store costs.
+"""Compares a search with the two queries that it consists of, and measures the opening of a large store.
 
     python -m benchmarks.retrieval make STORE --chunks 100000
     python -m benchmarks.retrieval measure STORE
 
-`make` writes chunks of words drawn as natural text has them (Zipf's law, 40,000 words, 150 a chunk), with random
-unit vectors, through the store's own writer. Random vectors have no neighbourhoods: the candidates of both sides are
-as many as they can be. `measure` asks each question three ways in turn, a hundred candidates of each side:
+`make` writes synthetic chunks whose words follow Zipf's law (40,000 words, 150 per chunk) with random unit vectors,
+through the store's writer. With random vectors, the vector and full-text candidates hardly overlap, which is the worst
+case. `measure` runs each question in three ways in turn, with 100 candidates each:
 
-- raw: Chroma's query and an FTS5 query, one after the other, nothing else;
-- ours: `Retriever.retrieve`, with the question's vector looked up, as embedding is not part of either;
+- raw: only Chroma's query and an FTS5 query, one after the other;
+- ours: `Retriever.retrieve` with a table look-up instead of an embedder;
 - the embedding of the same question, for comparison.
 
-Opening is measured in fresh processes, in turn, with their imports done: bare chromadb and SQLite until both
-queries are answered, and `Retriever.open` until it has found something.
+Opening is measured in new processes, in turn, after their imports: chromadb and SQLite until both queries are answered,
+and `Retriever.open` until the first hits.
 """
 
 import argparse
@@ -57,13 +57,13 @@ def main() -> None:
     make = commands.add_parser("make", help="write a store of synthetic chunks")
     make.add_argument("store", type=Path)
     make.add_argument("--chunks", type=int, default=100_000)
-    measure = commands.add_parser("measure", help="search it and open it")
+    measure = commands.add_parser("measure", help="measure searching and opening")
     measure.add_argument("store", type=Path)
     measure.add_argument("--questions", type=int, default=200)
     measure.add_argument("--opens", type=int, default=7)
-    opening = commands.add_parser("open", help="one opening, as a process of its own")
+    opening = commands.add_parser("open", help="open the store once, in this process")
     opening.add_argument("store", type=Path)
-    opening.add_argument("way", choices=["bare", "ours"])
+    opening.add_argument("mode", choices=["bare", "ours"])
     arguments = parser.parse_args()
     match arguments.command:
         case "make":
@@ -72,11 +72,11 @@ def main() -> None:
             compare_searching(arguments.store, arguments.questions)
             compare_opening(arguments.store, arguments.opens)
         case "open":
-            print(json.dumps(opened(arguments.store, arguments.way)))
+            print(json.dumps(seconds_to_open(arguments.store, arguments.mode)))
 
 
 class Language:
-    """Words by Zipf's law: the stop words are the most frequent, then made-up words. The same for the same seed."""
+    """Words by Zipf's law: stop words are the most frequent, then random words. Reproducible for each seed."""
 
     def __init__(self, seed: int) -> None:
         made = random.Random(1)
@@ -90,7 +90,7 @@ class Language:
         return " ".join(self._random.choices(self.words, cum_weights=self._weights, k=count))
 
     def question(self) -> str:
-        """Ten words as they come, of which about half are stop words, as in a question of a person."""
+        """Ten words, of which about half are stop words, as in real questions."""
         return self.sentence(10)
 
 
@@ -145,7 +145,7 @@ def unit(matrix: "NDArray[np.float64]") -> "NDArray[np.float32]":
 
 
 class LookedUp:
-    """An embedder that has the vectors already."""
+    """An embedder that looks up its vectors in a table."""
 
     name = BUILTIN
     dimension = DIMENSION
@@ -167,7 +167,7 @@ class LookedUp:
 
 
 class Raw:
-    """Chroma and FTS5, asked directly."""
+    """Chroma and FTS5, queried directly."""
 
     def __init__(self, store: Path) -> None:
         import chromadb
@@ -176,14 +176,14 @@ class Raw:
         layout = Layout(store, _COLLECTION)
         current = layout.active_epoch()
         assert current is not None
-        # Another spelling of the path than the store's own, as clients of one path share their index.
+        # A different spelling of the path: Chroma clients with the same path would share one index.
         path = f"{layout.vectors(current.epoch)}/../vectors"
         client = chromadb.PersistentClient(path=path, settings=ChromaSettings(anonymized_telemetry=False))
         self._collection = client.get_collection(_COLLECTION, embedding_function=None)
         self._db = sqlite3.connect(f"{layout.catalog(current.epoch).as_uri()}?mode=ro", uri=True)
 
     def search(self, question: str, vector: "NDArray[np.float32]") -> tuple[float, float]:
-        """Seconds that Chroma took and seconds that full text took."""
+        """The seconds of the Chroma query and of the full-text query."""
         started = time.perf_counter()
         self._collection.query(query_embeddings=vector[None, :], n_results=CANDIDATES, include=["distances"])
         between = time.perf_counter()
@@ -212,7 +212,7 @@ def compare_searching(store: Path, count: int) -> None:
         rows = []
         for number, question in enumerate(questions):
             vector = embedder.embed_query(question)
-            ours_s = _search(retriever, question) if number % 2 else 0.0  # in turn, who goes first
+            ours_s = _search(retriever, question) if number % 2 else 0.0  # alternate the order
             chroma_s, text_s = raw.search(question, vector)
             ours_s = ours_s or _search(retriever, question)
             started = time.perf_counter()
@@ -240,16 +240,16 @@ def _shown(times_s: Sequence[float]) -> str:
 def compare_opening(store: Path, rounds: int) -> None:
     times: dict[str, list[float]] = {"bare": [], "ours": []}
     for _ in range(rounds):
-        for way, seen in times.items():
-            command = [sys.executable, "-m", "benchmarks.retrieval", "open", str(store), way]
-            seen.append(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
+        for mode, seconds in times.items():
+            command = [sys.executable, "-m", "benchmarks.retrieval", "open", str(store), mode]
+            seconds.append(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
     ratio = statistics.median(our / bare for our, bare in zip(times["ours"], times["bare"], strict=True))
-    medians = {way: f"{statistics.median(seen) * 1000:.0f} ms" for way, seen in times.items()}
+    medians = {mode: f"{statistics.median(seconds) * 1000:.0f} ms" for mode, seconds in times.items()}
     print(f"opening until the first hits: bare {medians['bare']}, ours {medians['ours']}, ratio {ratio:.2f}")
 
 
-def opened(store: Path, way: str) -> float:
-    """Seconds from nothing open to the first hits; what has to be imported for it is imported before."""
+def seconds_to_open(store: Path, mode: str) -> float:
+    """Seconds from opening the store to the first hits, without imports."""
     import chromadb  # noqa: F401
 
     from streamrag_cli.retrieval.retriever import Retriever
@@ -259,7 +259,7 @@ def opened(store: Path, way: str) -> float:
     embedder = LookedUp([question])
     vector = embedder.embed_query(question)
     started = time.perf_counter()
-    if way == "bare":
+    if mode == "bare":
         Raw(store).search(question, vector)
     else:
         retriever = Retriever.open(Settings(store=store))

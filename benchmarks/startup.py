@@ -1,9 +1,8 @@
-"""How long the program takes to say something, beside a bare `python -c pass` of the same interpreter.
+"""Measures how long `streamrag --version` and `--help` take, compared with `python -c pass`.
 
     python -m benchmarks.startup
 
-The commands run in turn, so that a busy machine slows all of them; the figure is the median of the ratios, round
-by round.
+The commands take turns, so that a busy machine slows all of them; the figure is the median of the ratios per round.
 """
 
 import argparse

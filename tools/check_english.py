@@ -1,7 +1,7 @@
-"""Check the prose of the repository for words and phrases to avoid: `python -m tools.check_english [PATH...]`.
+"""Checks the prose of the repository for words and phrases to avoid: `python -m tools.check_english [PATH...]`.
 
 Reads comments, docstrings, strings and names in Python, and the whole text of other files. `is_no_file` is read as
-"is no file". Prints `path:line: 'phrase': write 'replacement'` and exits with 1 if anything was found.
+"is no file". Prints `path:line: 'phrase': write 'replacement'` and exits with 1 if there is a finding.
 """
 
 import io
@@ -102,13 +102,13 @@ ALLOWED: Final = (
     ("streamrag_cli/documents/", "side by side"),  # columns of a page
     ("streamrag_cli/render/", "side by side"),
 )
-"""Right uses: the beginning of a path and the phrase."""
+"""Correct uses: the beginning of a path and the phrase."""
 SUFFIXES: Final = tuple("py md html js mjs jsx ts css toml sql sh conf service Makefile Dockerfile run".split())
 SKIPPED: Final = re.compile(r"(^|/)(vendor|models|sample_docs|samples)/|(^|/)(test_)?check_english\.py$")
 
 
 class Rules(NamedTuple):
-    """`pattern` matches where any of the `rules` (pattern, advice) does: trying them one by one would take seconds."""
+    """`pattern` combines all `rules` (pattern, advice): matching them one by one would take seconds."""
 
     pattern: re.Pattern[str]
     rules: list[tuple[re.Pattern[str], str]]
@@ -126,7 +126,7 @@ LOWER: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 class Prose(NamedTuple):
-    """`text` is the file's with code blanked out, so that offsets match; docstrings and names are listed by offset."""
+    """`text` is the file with code replaced by NUL, so that offsets match; docstrings and names have offsets."""
 
     text: str
     docstrings: list[tuple[int, str]]
@@ -158,7 +158,7 @@ def prose_of(path: str, source: str) -> Prose:
 
 
 def findings(path: str, source: str) -> list[tuple[int, str, str]]:
-    """Line, phrase and what to write instead, in the order of the lines."""
+    """Line, phrase and replacement, sorted by line."""
     prose = prose_of(path, source)
     ends = [match.start() for match in re.finditer("\n", source)]
     searched = [(0, prose.text, ANYWHERE_RULES)]

@@ -1,4 +1,4 @@
-"""Makes the PDF files in tests/documents/samples with real programs: `python -m tools.make_pdf_samples`.
+"""Creates the PDF files in tests/documents/samples with common programs: `python -m tools.make_pdf_samples`.
 
 Needs `chromium` and `groff` with its PDF device on the PATH. The files are kept, so that tests need neither.
 """

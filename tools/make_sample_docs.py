@@ -2,11 +2,11 @@
 # requires-python = ">=3.11"
 # dependencies = ["python-docx>=1.1.2", "reportlab>=4.2"]
 # ///
-"""Make the PDF and the DOCX of `sample_docs/` from the Markdown beside this script.
+"""Creates the PDF and the Word file of `sample_docs/` from the Markdown in `tools/sample_docs`.
 
-Two of the sample documents are binary, so that loaders meet real ones; their prose is kept here as text, where a change
-can be reviewed. The same source gives the same bytes. Only what the two sources use is understood: three levels of
-headings, paragraphs, one-line or indented bullets, pipe tables and indented formulas.
+Their text is kept as Markdown, so that changes can be reviewed. The same source produces the same bytes. Only the
+markup of the two sources is supported: three levels of headings, paragraphs, one-line or indented bullets, pipe tables
+and indented formulas.
 
     uv run tools/make_sample_docs.py
 """
@@ -20,13 +20,13 @@ from typing import Any
 
 SOURCES = Path(__file__).parent / "sample_docs"
 TARGETS = Path(__file__).parent.parent / "sample_docs"
-MADE = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
-ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest a zip entry can carry
+CREATED = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date of a zip entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One paragraph-like thing. `rows` is used by tables alone, `level` by headings (1 to 3) alone."""
+    """One block. Only tables have `rows`, and only headings have a `level` (1 to 3)."""
 
     kind: str  # heading, paragraph, bullet, formula, table
     text: str = ""
@@ -35,7 +35,7 @@ class Block:
 
 
 def parse(source: str) -> list[Block]:
-    """Split Markdown into blocks at blank lines; every bullet of a list is a block of its own."""
+    """Split Markdown into blocks at blank lines; each bullet of a list is a separate block."""
     blocks: list[Block] = []
     for part in source.strip().split("\n\n"):
         lines = part.split("\n")
@@ -56,7 +56,7 @@ def parse(source: str) -> list[Block]:
 
 
 def pdf(blocks: list[Block]) -> bytes:
-    """Set the blocks on A4 with page numbers. The standard fonts are used, so nothing is embedded."""
+    """Render the blocks on A4 pages with page numbers, with standard fonts, so that no font is embedded."""
     from reportlab.lib.pagesizes import A4
     from reportlab.lib.styles import ParagraphStyle, getSampleStyleSheet
     from reportlab.lib.units import cm
@@ -116,7 +116,7 @@ def docx(blocks: list[Block]) -> bytes:
     document = Document()
     properties = document.core_properties
     properties.title, properties.author, properties.comments = blocks[0].text, "streamrag", ""
-    properties.created = properties.modified = MADE
+    properties.created = properties.modified = CREATED
     for block in blocks:
         match block.kind:
             case "heading":
@@ -136,7 +136,7 @@ def docx(blocks: list[Block]) -> bytes:
 
 
 def without_dates(archive: bytes) -> bytes:
-    """Repack a zip so that the time of packing is not in it."""
+    """Repack a zip archive with fixed dates."""
     packed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():

@@ -2,8 +2,8 @@
 
     python -m tools.record_session
 
-The program runs on a pseudo-terminal, over the sample documents; the model is the tests' own server, which writes a
-prepared answer at the pace of a small model.
+The program runs on a pseudo-terminal with the sample documents. The model server is that of the tests, which writes a
+fixed answer at the speed of a small model.
 """
 
 import io
@@ -63,7 +63,7 @@ def _pieces(text: str) -> list[str]:
 
 
 def _record(user: CommandLine, arguments: list[str]) -> list[tuple[float, bytes]]:
-    """What the program writes, each piece with the seconds since it was started."""
+    """The output of the program in pieces, each with the seconds since the start."""
     recorded: list[tuple[float, bytes]] = []
     started_s = time.monotonic()
     with on_terminal(user, *arguments, columns=COLUMNS, rows=ROWS) as (terminal, process):
@@ -79,21 +79,21 @@ def _record(user: CommandLine, arguments: list[str]) -> list[tuple[float, bytes]
 
 
 def _write_cast(typed: str, recorded: list[tuple[float, bytes]], file: Path) -> None:
-    """The second version of asciinema's format: a header, then one event a line."""
+    """Write version 2 of asciinema's format: a header, then one event per line."""
     lines: list[object] = [{"version": 2, "width": COLUMNS, "height": ROWS, "title": "streamrag"}, [0.0, "o", typed]]
-    held = b""
+    pending = b""
     for at_s, data in recorded:
-        held += data
-        if held.rfind(b"\x1b]") > held.rfind(b"\x1b\\"):
-            continue  # amid a link's address
-        shown = held.replace(bytes(ROOT), b"/home/you/streamrag")  # where it was recorded is nobody's business
+        pending += data
+        if pending.rfind(b"\x1b]") > pending.rfind(b"\x1b\\"):
+            continue  # the piece ends inside the address of a link
+        shown = pending.replace(bytes(ROOT), b"/home/you/streamrag")  # hide the path of this machine
         lines.append([round(at_s, 3), "o", shown.decode("utf-8", "replace")])
-        held = b""
+        pending = b""
     file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
 
 
 def _write_svg(written: bytes, file: Path) -> None:
-    """The screen at the end."""
+    """Write the final screen as an SVG."""
     screen = pyte.Screen(COLUMNS, ROWS)
     pyte.ByteStream(screen).feed(written)
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
@@ -102,12 +102,12 @@ def _write_svg(written: bytes, file: Path) -> None:
         cells = [screen.buffer[row][column] for column in range(COLUMNS)]
         line = Text()
         for style, run in groupby(cells, _style):
-            # Some viewers drop blanks at the beginning of a run, so blanks are runs of their own.
+            # Some viewers drop leading blanks of a run, so blanks are separate runs.
             for piece in re.findall(r"\s+|\S+(?: \S+)*", "".join(cell.data for cell in run)):
                 line.append(piece, Style(dim=True) if piece.isspace() else style)
         console.print(line, soft_wrap=True)
     svg = console.export_svg(title="streamrag ask")
-    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)  # a picture that fetches nothing
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)  # no remote fonts
     file.write_text(svg, encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ from benchmarks.serving.processes import Client, Server, bare_server, client, in
 
 _DOCUMENTS: Final = Path(__file__).resolve().parents[2] / "sample_docs"
 _IDLE_S: Final = 6.0
-"""Time to come to rest. Connections to the model are kept for longer, as many before as after."""
+"""Wait before memory is measured. Connections to the model stay open for longer, before and after alike."""
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--single-rounds", type=int, default=60)
-    parser.add_argument("--tokens", type=int, default=200, help="of each stream at a human pace")
+    parser.add_argument("--tokens", type=int, default=200, help="tokens of each stream at a fixed pace")
     parser.add_argument("--sequential", type=int, default=1000)
     arguments = parser.parse_args()
     with ExitStack() as running:
@@ -44,25 +44,25 @@ def main() -> None:
         for streams in (10, 50, 100, arguments.streams):
             many(asking, servers, streams=streams, tokens=arguments.tokens, pace_ms=20, rounds=1)
         if arguments.sequential:
-            left_behind(asking, servers[0], streams=arguments.streams, sequential=arguments.sequential)
+            compare_resources(asking, servers[0], streams=arguments.streams, sequential=arguments.sequential)
 
 
 def first_token(asking: Client, servers: Sequence[Server], rounds: int) -> None:
-    """One stream at a time, the servers in turn."""
+    """Measure one stream at a time, alternating between the servers."""
     reports = [[asking.ask(server, streams=1, tokens=20) for server in servers] for _ in range(rounds)]
     print(f"one stream, first token after the question, {rounds} rounds in turn")
     for server, of_server in zip(servers, zip(*reports, strict=True), strict=True):
         times_ms = sorted(report.first_token_ms[0] for report in of_server)
         retrievals_ms = [report.retrieval_ms[0] for report in of_server if report.retrieval_ms]
-        retrieval = f"   retrieval {statistics.median(retrievals_ms):.1f} ms of it" if retrievals_ms else ""
+        retrieval = f"   including {statistics.median(retrievals_ms):.1f} ms of retrieval" if retrievals_ms else ""
         late = times_ms[int(0.95 * len(times_ms))]
         print(f"{server.name:<12} median {statistics.median(times_ms):6.1f} ms   95th {late:6.1f} ms{retrieval}")
     later = statistics.median(ours.first_token_ms[0] - bare.first_token_ms[0] for ours, bare in reports)
-    print(f"later than bare by {later:.1f} ms at the median; {_faults(reports)}\n")
+    print(f"median difference to bare: {later:.1f} ms; {_faults(reports)}\n")
 
 
 def many(asking: Client, servers: Sequence[Server], *, streams: int, tokens: int, pace_ms: int, rounds: int) -> None:
-    paced = f"one each {pace_ms} ms" if pace_ms else "as fast as they are taken"
+    paced = f"one per {pace_ms} ms" if pace_ms else "as fast as they are read"
     print(f"{streams} streams of {tokens} tokens, {paced}; {rounds} rounds in turn")
     reports: list[list[Report]] = []
     for _ in range(rounds):
@@ -74,19 +74,19 @@ def many(asking: Client, servers: Sequence[Server], *, streams: int, tokens: int
             row.append(report)
             print(
                 f"{server.name:<12} {report.wall_ms / 1000:6.2f} s   {_rate(report):8,.0f} tokens/s"
-                f"   {cost_us:6.1f} us of processor a token"
+                f"   {cost_us:6.1f} us of CPU time per token"
                 f"   first token {statistics.median(report.first_token_ms):6.0f} ms"
-                f" (worst {max(report.first_token_ms):6.0f})   {report.at_once} at once"
+                f" (worst {max(report.first_token_ms):6.0f})   {report.at_once} concurrent"
                 f"{_searching(report)}"
             )
         reports.append(row)
     ratios = ", ".join(f"{_rate(ours) / _rate(bare):.2f}" for ours, bare in reports)
-    print(f"throughput beside bare: {ratios}; {_faults(reports)}\n")
+    print(f"throughput / bare: {ratios}; {_faults(reports)}\n")
 
 
-def left_behind(asking: Client, server: Server, *, streams: int, sequential: int) -> None:
-    """Memory and open files once before and once after many questions, each time at rest."""
-    print(f"at rest, before and after {sequential} questions one by one and three times {streams} at once")
+def compare_resources(asking: Client, server: Server, *, streams: int, sequential: int) -> None:
+    """Print memory and open files of the idle server before and after many questions."""
+    print(f"idle, before and after {sequential} sequential questions and three times {streams} concurrent ones")
     reports = []
     for moment in ("before", "after"):
         if moment == "after":

@@ -1,8 +1,8 @@
-"""The least that could serve an answer: a Starlette app that forwards the model's bytes as they are read.
+"""A minimal server for comparison: a Starlette app that forwards the model's bytes as they are read.
 
     python -m benchmarks.serving.bare MODEL_PORT
 
-prints its port and serves until SIGTERM, under the same uvicorn as ours, with the same HTTP client.
+prints its port and serves until SIGTERM, with the same uvicorn and HTTP client as streamrag.
 """
 
 import json

@@ -1,9 +1,9 @@
-"""The client: asks many questions at once, notes when bytes come, and reads them only when all have come.
+"""The client: asks many questions concurrently, records when bytes arrive, and parses them after the last answer.
 
     python -m benchmarks.serving.client
 
-reads rounds, one a line, and prints a report of each as one line. A round is the JSON object
-`{"port", "streams", "tokens", "pace_ms", "first_number"}`.
+reads one round per line, the JSON object `{"port", "streams", "tokens", "pace_ms", "first_number"}`, and prints a
+report of each round as one line.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from benchmarks.serving.marks import Mark
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One round. Times are milliseconds; those of the single streams are from its question sent.
+    """One round. Times are milliseconds; those of a single stream begin when its question is sent.
 
-    `wrong` counts answers that are not to the letter what was asked for. `at_once` is how many streams were open at
-    the same moment. `retrieval_ms` are what our own server says of it, where it does.
+    `wrong` counts answers with any wrong character, `at_once` is the maximum number of concurrent answers, and
+    `retrieval_ms` are the times that streamrag's events report.
     """
 
     streams: int
@@ -67,7 +67,7 @@ class Stream(asyncio.Protocol):
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The events of the body, out of its chunks."""
+        """The events of the chunked body."""
         body = bytearray()
         rest = bytes(self.received).partition(b"\r\n\r\n")[2]
         while (size := int(rest.partition(b"\r\n")[0] or b"0", 16)) > 0:
@@ -104,7 +104,7 @@ async def ask_at_once(port: int, marks: list[Mark]) -> Report:
 
 
 def _read(events: list[dict[str, Any]]) -> tuple[str | None, float | None]:
-    """The answer, None if it has no proper end, and the retrieval's time; from our events or from the model's own."""
+    """The answer, None if it is incomplete, and the retrieval time; from streamrag's events or the model's."""
     if not events:
         return None, None
     if "type" in events[0]:
@@ -117,7 +117,7 @@ def _read(events: list[dict[str, Any]]) -> tuple[str | None, float | None]:
 
 
 def _most_at_once(streams: list[Stream]) -> int:
-    """How many answers were under way at one moment, from their first token to their end."""
+    """The maximum number of concurrent answers, each counted from its first token to its end."""
     steps = [(stream.first_token_at, 1) for stream in streams] + [(stream.ended_at, -1) for stream in streams]
     most = now = 0
     for _, step in sorted(steps):

@@ -1,4 +1,4 @@
-"""What the client asks for and the model answers: both sides can tell every token of every answer."""
+"""Marks in questions that determine the answer, so that model and client agree on every token."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ _MARK = re.compile(rb"mark-(\d+)-(\d+)-(\d+)-end")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """The answer number `number`: `tokens` tokens, one each `pace_ms`, or as fast as they are taken with 0."""
+    """The answer number `number`: `tokens` tokens, one per `pace_ms`, or as fast as they are read if it is 0."""
 
     number: int
     tokens: int
@@ -28,6 +28,6 @@ class Mark:
 
     @classmethod
     def found_in(cls, request: bytes) -> Self:
-        """The last mark in a request; with several questions in it that is the one to answer."""
+        """The last mark in a request, which is that of the current question."""
         number, tokens, pace_ms = map(int, _MARK.findall(request)[-1])
         return cls(number=number, tokens=tokens, pace_ms=pace_ms)

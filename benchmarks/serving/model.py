@@ -1,4 +1,4 @@
-"""The model server: as little as can speak the protocol, so that it is never what is measured.
+"""The model server: a minimal implementation of the protocol, so that its own cost does not matter.
 
     python -m benchmarks.serving.model
 
@@ -18,7 +18,7 @@ _CHUNK = (
 
 
 class Connection(asyncio.Protocol):
-    """Answers one request after the other, each token in a write of its own."""
+    """Answers one request after the other, with one write per token."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)

@@ -1,4 +1,4 @@
-"""The processes that take part, and what the system says of them."""
+"""The processes of the benchmark, with their CPU time, memory and open files."""
 
 import json
 import os
@@ -28,7 +28,7 @@ class Server:
 
     @property
     def processor_s(self) -> float:
-        """Processor time of all its threads so far."""
+        """CPU time of all its threads so far."""
         stats = [Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split() for pid in self.pids]
         return sum(int(fields[11]) + int(fields[12]) for fields in stats) / os.sysconf("SC_CLK_TCK")
 
@@ -43,7 +43,7 @@ class Server:
 
 
 class Client:
-    """The process that asks."""
+    """The client process."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process

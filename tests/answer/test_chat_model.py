@@ -84,7 +84,7 @@ def test_a_request_is_on_its_way_before_langchain_is_there() -> None:
 import asyncio, sys
 from contextlib import aclosing
 from streamrag_cli.answer.chat_model import stream_chat
-from streamrag_cli.answer.shared_resources import Library
+from streamrag_cli.answer.shared_resources import SharedResources
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from tests.support.openai_replies import answer
 from tests.support.openai_server import OpenAIServer
@@ -96,7 +96,7 @@ def reply(request):
     return answer("Because.")
 
 async def ask(base_url):
-    async with Library() as library:
+    async with SharedResources() as library:
         endpoint = ModelEndpoint(model="m", base_url=base_url)
         stream = stream_chat([("user", "Why?")], endpoint=endpoint, timeout_s=30, client_for=library.client)
         async with aclosing(stream):

@@ -1,4 +1,4 @@
-"""A user with a small collection of their own, for tests in which something goes wrong."""
+"""Command lines with a small collection, for tests of faults."""
 
 from collections.abc import Iterator
 
@@ -11,16 +11,16 @@ from tests.support.warm_command_line import WarmCommandLine, warm
 
 @pytest.fixture(scope="session")
 def cold_cli_with_store(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
-    """A user whose store holds a few documents. To be read only."""
+    """A command line whose store has a few documents. Tests must not change the store."""
     user = CommandLine(home=tmp_path_factory.mktemp("cli"), directory=tmp_path_factory.mktemp("work"))
     write_documents(user)
-    with warm(user) as soon:
-        ingested = soon.run("ingest", "docs")
+    with warm(user) as machine:
+        ingested = machine.run("ingest", "docs")
     assert ingested.code == 0, ingested
     return user
 
 
 @pytest.fixture(scope="session")
 def cli_with_store(cold_cli_with_store: CommandLine) -> Iterator[WarmCommandLine]:
-    with warm(cold_cli_with_store) as it:
-        yield it
+    with warm(cold_cli_with_store) as machine:
+        yield machine

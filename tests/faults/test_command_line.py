@@ -1,4 +1,4 @@
-"""What a user sees of faults that lie between the model's server and the screen."""
+"""Faults between the model server and the terminal, as a user sees them."""
 
 import os
 import re
@@ -16,8 +16,8 @@ from tests.support.pseudo_terminal import Terminal, on_terminal, shown
 
 QUESTION = "What does a berth cost for the night?"
 FIVE_MEGABYTES = "word " * 1_000_000
-LONGEST_MB = 600
-REACHING_OUT = (
+MAX_MB = 600
+ANSWER_WITH_LINKS = (
     "See ![a picture](http://evil.example/?q=secret) and [the fee](http://evil.example/x), <http://evil.example/y>,"
     ' <img src="http://evil.example/z"> and [this][ref].\n\n[ref]: http://evil.example/ref\n'
 )
@@ -47,7 +47,7 @@ def full_stderr(user: CommandLine) -> Outcome:
 
 
 @pytest.mark.fault("stderr-unwritable")
-def test_the_answer_comes_though_nothing_can_be_written_beside_it(outcomes: dict[str, Outcome]) -> None:
+def test_the_answer_is_printed_if_stderr_is_not_writable(outcomes: dict[str, Outcome]) -> None:
     assert outcomes["stderr full"] == Outcome(code=0, stdout=b"It costs 18.\n", stderr="")
 
 
@@ -57,7 +57,7 @@ def test_reasoning_is_left_out(outcomes: dict[str, Outcome]) -> None:
 
 
 @pytest.mark.fault("debug-traceback")
-def test_an_expected_failure_has_a_traceback_with_debug_and_only_then(outcomes: dict[str, Outcome]) -> None:
+def test_expected_failures_have_a_traceback_only_with_debug(outcomes: dict[str, Outcome]) -> None:
     codes = [outcomes[name].code for name in ("debug", "no debug", "debug search")]
     traced = ["Traceback" in outcomes[name].stderr for name in ("debug", "no debug", "debug search")]
 
@@ -68,7 +68,7 @@ def test_an_expected_failure_has_a_traceback_with_debug_and_only_then(outcomes: 
 
 
 @pytest.mark.fault("huge-token")
-def test_one_token_of_five_megabytes_is_shown_on_a_terminal_in_bounded_memory(cold_cli_with_store: CommandLine) -> None:
+def test_a_token_of_five_megabytes_is_shown_in_bounded_memory(cold_cli_with_store: CommandLine) -> None:
     with (
         OpenAIServer(chat=answer(FIVE_MEGABYTES)) as server,
         on_terminal(cold_cli_with_store, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", "-q") as (
@@ -78,11 +78,11 @@ def test_one_token_of_five_megabytes_is_shown_on_a_terminal_in_bounded_memory(co
     ):
         shown_words, peak_mb = drained(terminal, process)
 
-    assert (process.returncode, shown_words, peak_mb < LONGEST_MB) == (0, 1_000_000, True)
+    assert (process.returncode, shown_words, peak_mb < MAX_MB) == (0, 1_000_000, True)
 
 
 def drained(terminal: Terminal, process: subprocess.Popen[bytes]) -> tuple[int, float]:
-    """How often the word came, without an emulator, which would take minutes; and the most memory it took, in MB."""
+    """The number of times the word was printed, and peak memory in MB. An emulator would take minutes."""
     words, rest, peak_mb = 0, b"", 0.0
     while True:
         ended = process.poll() is not None
@@ -100,18 +100,18 @@ def memory_mb(pid: int) -> float:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     except OSError:
         return 0.0
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    return int(found[1]) / 1024 if found else 0.0
+    match = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(match[1]) / 1024 if match else 0.0
 
 
 @pytest.mark.fault("links-in-answer")
-def test_nothing_in_an_answer_becomes_a_link_of_the_terminal(cold_cli_with_store: CommandLine) -> None:
-    with OpenAIServer(chat=answer(REACHING_OUT)) as server:
+def test_no_link_in_an_answer_becomes_a_terminal_link(cold_cli_with_store: CommandLine) -> None:
+    with OpenAIServer(chat=answer(ANSWER_WITH_LINKS)) as server:
         terminal = shown(cold_cli_with_store, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", columns=200)
 
     addresses = re.findall(rb"\x1b\]8;[^;]*;([^\x1b\x07]*)", terminal.raw)
     assert {address.split(b":")[0] for address in addresses if address} <= {b"file"}
-    assert "the fee (http://evil.example/x)" in "\n".join(terminal.lines)  # where it leads is read, not hidden
+    assert "the fee (http://evil.example/x)" in "\n".join(terminal.lines)  # the address is visible
 
 
 @pytest.mark.fault("markup-in-text")
@@ -132,7 +132,7 @@ def test_markup_and_escapes_in_an_error_are_shown_as_text(cold_cli_with_store: C
 
 
 @pytest.mark.fault("terminal-resized")
-def test_a_window_that_is_resized_from_one_column_and_back_amid_the_answer_loses_nothing(
+def test_resizing_the_window_during_an_answer_loses_no_text(
     cold_cli_with_store: CommandLine,
 ) -> None:
     release = threading.Event()

@@ -1,6 +1,6 @@
-"""A disk that is full, or read-only, under a user's store: said in one line, and what was there is there afterwards.
+"""Full and read-only disks: reported in one line, and the existing data stays intact.
 
-The disks are real: file systems of a few megabytes in a mount namespace of their own.
+The disks are file systems of a few megabytes in a separate mount namespace.
 """
 
 import json
@@ -22,7 +22,7 @@ ON_A_DISK = 'mount -t tmpfs -o size=6m tmpfs "$0" && exec "$@"'
 
 @pytest.fixture(scope="module")
 def cli_on_a_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
-    """A program that has a disk of six megabytes, of which nobody else sees anything."""
+    """A command line with a disk of six megabytes that only its own processes see."""
     home = tmp_path_factory.mktemp("machine")
     mount_point = home / "disk"
     mount_point.mkdir()
@@ -30,13 +30,13 @@ def cli_on_a_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmComm
     if subprocess.run([*within, "true"], capture_output=True, check=False).returncode:
         pytest.skip("mounting a file system is not allowed here")
     user = CommandLine(home=home, directory=home, variables={"STREAMRAG_STORE": str(mount_point / "store")})
-    with warm_apart(user, within=within) as it:
-        yield it
+    with warm_apart(user, within=within) as machine:
+        yield machine
 
 
 @pytest.fixture
 def cli_with_small_disk(cli_on_a_disk: WarmCommandLine, tmp_path: Path) -> Iterator[WarmCommandLine]:
-    """A user whose store lies on such a disk, with nothing on it yet."""
+    """A command line whose store is on that disk, which is empty."""
     user = replace(cli_on_a_disk, home=tmp_path, directory=tmp_path)
     write_documents(user)
     yield user
@@ -45,9 +45,9 @@ def cli_with_small_disk(cli_on_a_disk: WarmCommandLine, tmp_path: Path) -> Itera
 
 
 def shell(cli_on_a_disk: WarmCommandLine, line: str) -> None:
-    """Run a line of shell where the disk is seen."""
-    ran = cli_on_a_disk.measured("sh", "-c", line, module="tests.support.other_program")
-    assert ran.outcome.code == 0, ran
+    """Run a line of shell in the namespace of the disk."""
+    run = cli_on_a_disk.measured("sh", "-c", line, module="tests.support.other_program")
+    assert run.outcome.code == 0, run
 
 
 def fill(cli_on_a_disk: WarmCommandLine, *, free_kib: int) -> None:
@@ -61,14 +61,14 @@ def free(cli_on_a_disk: WarmCommandLine) -> None:
     shell(cli_on_a_disk, f"rm -f {disk}/ballast")
 
 
-def found(cli_on_a_disk: WarmCommandLine) -> list[dict[str, object]]:
+def search(cli_on_a_disk: WarmCommandLine) -> list[dict[str, object]]:
     outcome = cli_on_a_disk.run("search", QUESTION, "--jsonl")
     assert outcome.code == 0, outcome
     return [json.loads(line) for line in outcome.stdout.splitlines()]
 
 
 def refusal(outcome: Outcome) -> tuple[int, bytes, bool, str]:
-    """Code, stdout, whether the first of two lines says that the store cannot be written, and the hint."""
+    """Exit code, stdout, whether the first line reports that the store cannot be written, and the hint."""
     *_, first, hint = outcome.stderr.splitlines()
     return outcome.code, outcome.stdout, "cannot be written: " in first, hint
 
@@ -77,11 +77,11 @@ REFUSED = (5, b"", True, "hint: streamrag ingest --store DIR PATH")
 
 
 @pytest.mark.fault("disk-full")
-def test_a_disk_that_gets_full_at_any_step_of_an_ingest_is_said_and_nothing_is_lost(
+def test_a_disk_that_fills_up_during_an_ingest_loses_no_data(
     cli_with_small_disk: WarmCommandLine,
 ) -> None:
     assert cli_with_small_disk.run("ingest", "docs").code == 0
-    before = found(cli_with_small_disk)
+    before = search(cli_with_small_disk)
     parts = "".join(f"# Part {number}\n\nword{number} {'x' * 900}\n\n" for number in range(600))
     (cli_with_small_disk.directory / "docs" / "many.md").write_text(parts, encoding="utf-8")
 
@@ -90,15 +90,15 @@ def test_a_disk_that_gets_full_at_any_step_of_an_ingest_is_said_and_nothing_is_l
         fill(cli_with_small_disk, free_kib=free_kib)
         outcomes.append(cli_with_small_disk.run("ingest", "docs"))
         free(cli_with_small_disk)
-        assert found(cli_with_small_disk)[0] == before[0]
+        assert search(cli_with_small_disk)[0] == before[0]
     (cli_with_small_disk.directory / "docs" / "many.md").unlink()
     last = cli_with_small_disk.run("ingest", "docs")
 
     assert [refusal(each) for each in outcomes] == [REFUSED] * len(FREE_KIB)
-    assert (last.code, found(cli_with_small_disk)) == (0, before)
+    assert (last.code, search(cli_with_small_disk)) == (0, before)
 
 
-def test_a_first_ingest_onto_a_full_disk_is_said_and_can_be_made_when_there_is_room(
+def test_a_first_ingest_to_a_full_disk_works_once_there_is_space(
     cli_with_small_disk: WarmCommandLine,
 ) -> None:
     outcomes = []
@@ -109,45 +109,43 @@ def test_a_first_ingest_onto_a_full_disk_is_said_and_can_be_made_when_there_is_r
 
     assert [refusal(each) for each in outcomes] == [REFUSED] * 3
     assert cli_with_small_disk.run("ingest", "docs").code == 0
-    assert found(cli_with_small_disk)[0]["source"] == "docs/harbour.md"
+    assert search(cli_with_small_disk)[0]["source"] == "docs/harbour.md"
 
 
 @pytest.mark.fault("full-disk-question")
 @pytest.mark.parametrize("free_kib", [0, 20, 200])
-def test_a_store_on_a_full_disk_is_asked_like_any_other_and_refuses_what_writes(
-    cli_with_small_disk: WarmCommandLine, free_kib: int
-) -> None:
+def test_a_store_on_a_full_disk_answers_and_refuses_writes(cli_with_small_disk: WarmCommandLine, free_kib: int) -> None:
     assert cli_with_small_disk.run("ingest", "docs").code == 0
-    before = found(cli_with_small_disk)
+    before = search(cli_with_small_disk)
     store = cli_with_small_disk.variables["STREAMRAG_STORE"]
     fill(cli_with_small_disk, free_kib=free_kib)
     served = [
         cli_with_small_disk.run(*each) for each in (("ask", QUESTION), ("ask", "--no-engine", QUESTION), ("status",))
     ]
-    found_there = found(cli_with_small_disk)
+    results = search(cli_with_small_disk)
     rebuilt = cli_with_small_disk.run("ingest", "--rebuild")
     copied = cli_with_small_disk.run("copy", "--from", store, "--to", f"{Path(store).parent}/other")
     free(cli_with_small_disk)
 
     assert [each.code for each in served] == [0, 0, 0]
-    assert found_there == before
+    assert results == before
     assert (refusal(rebuilt), copied.code, copied.stderr.count("streamrag: ")) == (REFUSED, 5, 1)
-    assert (found(cli_with_small_disk), cli_with_small_disk.run("ingest", "--rebuild").code) == (before, 0)
+    assert (search(cli_with_small_disk), cli_with_small_disk.run("ingest", "--rebuild").code) == (before, 0)
 
 
 @pytest.mark.fault("store-read-only")
-def test_a_read_only_store_is_asked_like_any_other_and_refuses_an_ingest(
+def test_a_read_only_store_answers_and_refuses_an_ingest(
     cli_with_small_disk: WarmCommandLine,
 ) -> None:
     assert cli_with_small_disk.run("ingest", "docs").code == 0
-    before = found(cli_with_small_disk)
+    before = search(cli_with_small_disk)
     disk = Path(cli_with_small_disk.variables["STREAMRAG_STORE"]).parent
     shell(cli_with_small_disk, f"mount -o remount,ro {disk}")
     refused = [cli_with_small_disk.run("ingest", *each) for each in (("docs",), ("--rebuild",), ("--remove", "docs"))]
     served = [cli_with_small_disk.run(*each) for each in (("ask", QUESTION), ("status",), ("doctor",))]
-    found_there = found(cli_with_small_disk)
+    results = search(cli_with_small_disk)
     shell(cli_with_small_disk, f"mount -o remount,rw {disk}")
 
     assert [refusal(each) for each in refused] == [REFUSED] * 3
     assert [each.code for each in served] == [0, 0, 0]
-    assert found_there == found(cli_with_small_disk) == before
+    assert results == search(cli_with_small_disk) == before

@@ -1,4 +1,4 @@
-"""Servers that send a byte now and then, for ever: whoever asks gives up at a limit, whatever it is that drips."""
+"""Servers that send one byte at a time forever: every request ends at its time limit."""
 
 import time
 from collections.abc import Callable
@@ -16,23 +16,23 @@ from tests.support.openai_server import OpenAIServer
 
 DRIP: tuple[Step, ...] = tuple(step for drop in repeat(b"x", 1500) for step in (drop, Delay(0.02)))
 LIMIT_S = 10.0
-"""What giving up may take on a busy machine; a whole reply drips for 30 s."""
+"""Time limit on a busy machine; a complete reply would take 30 s."""
 HEADERS = Reply(before_headers=(b"HTTP/1.1 200 OK\r\nX: ", *DRIP))
 BODY = Reply(steps=DRIP, content_type="application/json", framing="close")
 ERROR_BODY = Reply(status=500, steps=DRIP, content_type="application/json")
 REPLIES = {"headers": HEADERS, "the body": BODY, "an error's body": ERROR_BODY}
 
 
-def seconds(act: Callable[[], object]) -> float:
+def seconds(work: Callable[[], object]) -> float:
     started_s = time.monotonic()
-    act()
+    work()
     return time.monotonic() - started_s
 
 
 @pytest.mark.fault("model-drips")
-@pytest.mark.parametrize("what", ["headers", "an error's body"])
-def test_an_answer_is_given_up(what: str) -> None:
-    with OpenAIServer(chat=REPLIES[what]) as server:
+@pytest.mark.parametrize("part", ["headers", "an error's body"])
+def test_a_dripping_answer_ends_at_the_limit(part: str) -> None:
+    with OpenAIServer(chat=REPLIES[part]) as server:
         asked_at_s = time.monotonic()
         conversation = converse(server.base_url, timeout_s=0.3)
         took_s = time.monotonic() - asked_at_s
@@ -42,16 +42,16 @@ def test_an_answer_is_given_up(what: str) -> None:
 
 
 @pytest.mark.fault("model-drips")
-@pytest.mark.parametrize("what", REPLIES)
-@pytest.mark.parametrize("kept", [False, True], ids=["a new connection", "a kept connection"])
-def test_vectors_are_given_up(what: str, kept: bool) -> None:
-    replies = [REPLIES[what]]
+@pytest.mark.parametrize("part", REPLIES)
+@pytest.mark.parametrize("reused", [False, True], ids=["a new connection", "a reused connection"])
+def test_dripping_vectors_end_at_the_limit(part: str, reused: bool) -> None:
+    replies = [REPLIES[part]]
     with OpenAIServer(
-        embeddings=[*([whole_body(b"{}", content_type="application/json")] if kept else []), *replies]
+        embeddings=[*([whole_body(b"{}", content_type="application/json")] if reused else []), *replies]
     ) as server:
         endpoint = ModelEndpoint(model="m", base_url=server.base_url, purpose=EMBEDDING)
         embedder = OpenAIEmbedder(endpoint, timeout_s=0.15, sleep=lambda _: None)
-        if kept:
+        if reused:
             with pytest.raises(StreamragError):
                 embedder.embed_query("a first question")
         asked_at_s = time.monotonic()
@@ -68,9 +68,9 @@ def test_vectors_are_given_up(what: str, kept: bool) -> None:
 
 
 @pytest.mark.fault("model-drips")
-@pytest.mark.parametrize("what", REPLIES)
-def test_a_list_of_models_is_given_up(what: str) -> None:
-    with OpenAIServer(models=REPLIES[what]) as server:
+@pytest.mark.parametrize("part", REPLIES)
+def test_a_dripping_list_of_models_ends_at_the_limit(part: str) -> None:
+    with OpenAIServer(models=REPLIES[part]) as server:
         asked_at_s = time.monotonic()
         with pytest.raises(StreamragError) as raised:
             choose_endpoint(model=None, base_url=server.base_url, api_key=None, timeout_s=0.3)
@@ -80,9 +80,9 @@ def test_a_list_of_models_is_given_up(what: str) -> None:
 
 
 @pytest.mark.fault("model-drips")
-@pytest.mark.parametrize("what", REPLIES)
-def test_who_looks_for_local_servers_does_not_wait(what: str) -> None:
-    with OpenAIServer(models=REPLIES[what]) as server:
+@pytest.mark.parametrize("part", REPLIES)
+def test_the_search_for_local_servers_does_not_wait_for_a_dripping_one(part: str) -> None:
+    with OpenAIServer(models=REPLIES[part]) as server:
         took_s = seconds(lambda: find_local_servers({"dripping": server.port}))
 
     assert took_s < LIMIT_S

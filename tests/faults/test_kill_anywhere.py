@@ -1,4 +1,4 @@
-"""A sample of the writes of an ingest at each of which it is killed; `kill_anywhere` tries them all."""
+"""Kills an ingest at a sample of its writes; `tests.support.kill_anywhere` tries all of them."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +13,9 @@ SAMPLE = 4
 
 @pytest.mark.fault("ingest-killed")
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-def test_an_ingest_killed_at_any_write_is_taken_up_as_if_nothing_had_happened(tmp_path: Path) -> None:
-    with stages(tmp_path) as found, ThreadPoolExecutor(len(found)) as pool:
-        results = dict(zip(found, pool.map(lambda stage: try_steps(stage, SAMPLE), found.values()), strict=True))
+def test_an_ingest_killed_at_any_write_is_completed_by_the_next(tmp_path: Path) -> None:
+    with stages(tmp_path) as named, ThreadPoolExecutor(len(named)) as pool:
+        results = dict(zip(named, pool.map(lambda stage: try_steps(stage, SAMPLE), named.values()), strict=True))
 
     assert {name: wrong for name, (_, wrong) in results.items()} == {"update": [], "first": []}
     assert sum(killed for killed, _ in results.values()) >= SAMPLE

@@ -1,4 +1,4 @@
-"""Nothing leaves the machine unasked: seen at the sockets, of every command, the engine and the server."""
+"""No command, nor the engine or the server, sends data on its own: their sockets are watched."""
 
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,13 @@ import pytest
 from streamrag_cli.cli.app import app
 from tests.support.network_namespace import watched
 
-pytestmark = pytest.mark.timeout(500)  # 40 s and some, but on a machine that is busy with more
+pytestmark = pytest.mark.timeout(500)  # over 40 s, and more on a busy machine
 CODES = {"serve": {143}, "serve workers": {143}}
 GROUPS = {group.name for group in app.registered_groups}
 
 
 @pytest.mark.fault("telemetry")
-def test_a_program_that_looks_up_a_name_connects_or_leaves_a_file_is_caught(tmp_path: Path) -> None:
+def test_programs_that_use_the_network_or_leave_files_are_detected(tmp_path: Path) -> None:
     seen = watched("tests.support.leaky_programs", tmp_path)
 
     assert seen["looked_up"] == ["collector.example.net"]
@@ -32,11 +32,11 @@ def test_a_program_that_looks_up_a_name_connects_or_leaves_a_file_is_caught(tmp_
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What every command did, and engine and server in 40 s; they run at the same time."""
+    """The records of all commands, and of 40 s of engine and server; they run concurrently."""
     return watched("tests.support.everyday_use", tmp_path_factory.mktemp("everyday"))
 
 
-def test_every_command_ran_to_its_end(seen: dict[str, Any]) -> None:
+def test_every_command_ended_normally(seen: dict[str, Any]) -> None:
     ended = seen["ended"]
 
     assert {name: each["stderr"] for name, each in ended.items() if each["code"] not in CODES.get(name, {0})} == {}
@@ -54,5 +54,5 @@ def test_nothing_is_sent_off_loopback(seen: dict[str, Any]) -> None:
 
 
 @pytest.mark.fault("telemetry")
-def test_no_file_is_left_outside_of_our_own_folders(seen: dict[str, Any]) -> None:
+def test_no_file_is_left_outside_the_own_folders(seen: dict[str, Any]) -> None:
     assert {name: each["written"] for name, each in seen["ended"].items() if each["written"]} == {}

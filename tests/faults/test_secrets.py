@@ -1,7 +1,7 @@
-"""A key is in the header of a request and nowhere else, whatever goes wrong.
+"""A key appears only in the header of a request, regardless of what goes wrong.
 
-Many commands fail in many ways with a marked key; then everything they said, wrote or left running is searched for
-it: stdout, stderr, events, tracebacks, every file below the user's home, the engine's log, the list of processes.
+Many commands fail in many ways with a marked key. Then stdout, stderr, events, tracebacks, every file in the user's
+home, the engine's log and the process list are searched for it.
 """
 
 import base64
@@ -38,14 +38,14 @@ MARK = "Zq7MarkedKey4711xyz"
 KEY = f"sk-proj-{MARK}"
 SERVER_KEY = f"server-{MARK}-0123456789"
 QUESTION = "What does a berth cost for the night?"
-FACES: tuple[tuple[str, ...], ...] = (("--debug",), ("--jsonl", "--debug"), ("--json",))
+OUTPUT_FLAGS: tuple[tuple[str, ...], ...] = (("--debug",), ("--jsonl", "--debug"), ("--json",))
 ECHO = f"Incorrect API key provided: {KEY}. You sent Bearer {KEY}"
 CHATS: dict[str, Reply] = {
     "401": failure(401, ECHO, code="invalid_api_key"),
     "404": failure(404, ECHO),
     "429": failure(429, ECHO, headers={"Retry-After": "60"}),
     "a header": failure(400, "no", headers={"X-Echo": KEY}),
-    "400 that is no JSON": whole_body(ECHO.encode(), status=400, content_type="text/plain"),
+    "400 that is not JSON": whole_body(ECHO.encode(), status=400, content_type="text/plain"),
     "an error in the stream": stream(token("Half"), event({"error": {"message": ECHO}})),
     "a refusal": stream(chunk({"refusal": ECHO}), finish()),
     "broken JSON": stream(b"data: {" + ECHO.encode() + b"\n\n"),
@@ -58,8 +58,8 @@ EMBEDDINGS = [failure(401, ECHO), whole_body(ECHO.encode()), vectors([0.0, 0.0])
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a command said, and which one it was."""
+class CommandRun:
+    """A command and its outcome."""
 
     command: str
     outcome: Outcome
@@ -71,14 +71,14 @@ class Said:
 
 @pytest.fixture(scope="module")
 def cli_with_key(cli_with_store: WarmCommandLine, tmp_path_factory: pytest.TempPathFactory) -> WarmCommandLine:
-    """A user with a key in the environment."""
-    home = tmp_path_factory.mktemp("holder") / "home"
+    """A command line with keys in the environment."""
+    home = tmp_path_factory.mktemp("cli-with-key") / "home"
     shutil.copytree(cli_with_store.home, home)
     return replace(cli_with_store, home=home).having(OPENAI_API_KEY=KEY, STREAMRAG_SERVER_KEY=SERVER_KEY)
 
 
 @pytest.fixture(scope="module")
-def said(cli_with_key: WarmCommandLine) -> list[Said]:
+def command_runs(cli_with_key: WarmCommandLine) -> list[CommandRun]:
     return [
         *failing_answers(cli_with_key),
         *failing_lists(cli_with_key),
@@ -87,35 +87,35 @@ def said(cli_with_key: WarmCommandLine) -> list[Said]:
     ]
 
 
-def run(cli_with_key: WarmCommandLine, *arguments: str) -> Said:
-    return Said(" ".join(arguments), cli_with_key.run(*arguments))
+def run(cli_with_key: WarmCommandLine, *arguments: str) -> CommandRun:
+    return CommandRun(" ".join(arguments), cli_with_key.run(*arguments))
 
 
-def failing_answers(cli_with_key: WarmCommandLine) -> Iterator[Said]:
+def failing_answers(cli_with_key: WarmCommandLine) -> Iterator[CommandRun]:
     for number, (name, reply) in enumerate(CHATS.items()):
         with OpenAIServer(chat=reply) as server:
-            face = FACES[number % len(FACES)]
+            flags = OUTPUT_FLAGS[number % len(OUTPUT_FLAGS)]
             yield replace(
-                run(cli_with_key, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", *face), command=name
+                run(cli_with_key, "ask", QUESTION, "--base-url", server.base_url, "-m", "m", *flags), command=name
             )
             assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
     yield run(cli_with_key, "ask", QUESTION, "--base-url", "http://127.0.0.1:1/v1", "-m", "m", "--debug")
 
 
-def failing_lists(cli_with_key: WarmCommandLine) -> Iterator[Said]:
+def failing_lists(cli_with_key: WarmCommandLine) -> Iterator[CommandRun]:
     for models in MODELS:
         with OpenAIServer(models=models) as server:
             yield run(cli_with_key, "ask", QUESTION, "--base-url", server.base_url, "--debug")
 
 
-def failing_embeddings(cli_with_key: WarmCommandLine) -> Iterator[Said]:
+def failing_embeddings(cli_with_key: WarmCommandLine) -> Iterator[CommandRun]:
     for embeddings in EMBEDDINGS:
         with OpenAIServer(embeddings=embeddings) as server:
             flags = ("--base-url", server.base_url, "--embedding", "openai:words", "-c", "other", "--debug")
             yield run(cli_with_key, "ingest", "docs", *flags)
 
 
-def failing_settings(cli_with_key: WarmCommandLine) -> Iterator[Said]:
+def failing_settings(cli_with_key: WarmCommandLine) -> Iterator[CommandRun]:
     with_password = f"http://user:{KEY}@127.0.0.1:1/v1"
     yield run(cli_with_key, "ask", QUESTION, "--base-url", with_password, "-m", "m", "--debug")
     yield run(cli_with_key, "ask", QUESTION, "--base-url", f"http://127.0.0.1:1/v1?key={KEY}", "-m", "m", "--debug")
@@ -132,17 +132,17 @@ def failing_settings(cli_with_key: WarmCommandLine) -> Iterator[Said]:
     config.unlink()
 
 
-def test_every_one_of_them_failed(said: list[Said]) -> None:
-    assert [each.command for each in said if each.outcome.code == 0] == []
+def test_every_command_failed(command_runs: list[CommandRun]) -> None:
+    assert [each.command for each in command_runs if each.outcome.code == 0] == []
 
 
 @pytest.mark.fault("key-leak")
-def test_no_command_says_the_key(said: list[Said]) -> None:
-    assert [(each.command, each.text) for each in said if shows(each.text.encode())] == []
+def test_no_command_prints_the_key(command_runs: list[CommandRun]) -> None:
+    assert [(each.command, each.text) for each in command_runs if shows(each.text.encode())] == []
 
 
 @pytest.mark.fault("key-leak")
-def test_no_file_holds_the_key(said: list[Said], cli_with_key: WarmCommandLine) -> None:
+def test_no_file_contains_the_key(command_runs: list[CommandRun], cli_with_key: WarmCommandLine) -> None:
     files = [path for path in cli_with_key.home.rglob("*") if path.is_file()]
 
     assert len(files) > 5
@@ -150,9 +150,7 @@ def test_no_file_holds_the_key(said: list[Said], cli_with_key: WarmCommandLine) 
 
 
 @pytest.mark.parametrize("switch", ["LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"])
-def test_nobody_is_told_of_question_and_answer_though_the_environment_asks_for_it(
-    cli_with_key: WarmCommandLine, switch: str
-) -> None:
+def test_tracing_of_the_environment_receives_no_question(cli_with_key: WarmCommandLine, switch: str) -> None:
     with OpenAIServer(chat=answer("It costs 18.")) as server, OpenAIServer() as listening:
         variables = {switch: "true", "LANGSMITH_ENDPOINT": listening.base_url, "LANGSMITH_API_KEY": "lsv2_key"}
         flags = ("--base-url", server.base_url, "-m", "m", "-q")
@@ -162,7 +160,7 @@ def test_nobody_is_told_of_question_and_answer_though_the_environment_asks_for_i
 
 
 @pytest.mark.fault("key-leak")
-def test_the_list_of_processes_the_engine_and_its_log_do_not_show_the_key(cli_with_key: WarmCommandLine) -> None:
+def test_the_process_list_and_the_engine_log_do_not_contain_the_key(cli_with_key: WarmCommandLine) -> None:
     release = threading.Event()
     with tempfile.TemporaryDirectory(prefix="rt-") as runtime:
         user = cli_with_key.having(XDG_RUNTIME_DIR=runtime, STREAMRAG_ENGINE="on")
@@ -179,27 +177,27 @@ def test_the_list_of_processes_the_engine_and_its_log_do_not_show_the_key(cli_wi
                 release.set()
                 process.communicate()
         status = user.run("engine", "status", "--json")
-        left = [path for path in Path(runtime).rglob("*") if path.is_file()]
-        kept = [path for path in left if shows(path.read_bytes())]
+        files = [path for path in Path(runtime).rglob("*") if path.is_file()]
+        leaks = [path for path in files if shows(path.read_bytes())]
         user.run("engine", "stop")
 
     assert [each.code for each in failed] == [3, 4]
-    assert [shows(told.stdout + told.stderr.encode()) for told in (*failed, status)] == [False] * 3
+    assert [shows(each.stdout + each.stderr.encode()) for each in (*failed, status)] == [False] * 3
     assert (len(lines) > 1, [line for line in lines if shows(line)]) == (True, [])
-    assert (bool(left), kept) == (True, [])
+    assert (bool(files), leaks) == (True, [])
 
 
 def shows(data: bytes) -> bool:
-    """Whether the key is in there, as it is or in a form that can be read back."""
+    """Whether `data` contains the key, also reversed, quoted, in base64 or in hexadecimal."""
     forms = (MARK, quote(KEY, safe=""), MARK[::-1], base64.b64encode(KEY.encode()).decode(), KEY.encode().hex())
     return any(form.encode() in data for form in forms)
 
 
 def command_lines() -> list[bytes]:
-    found = []
+    lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            found.append(path.read_bytes())
+            lines.append(path.read_bytes())
         except OSError:
-            continue  # it has ended
-    return found
+            continue  # the process has ended
+    return lines

@@ -1,4 +1,4 @@
-"""What the system refuses is not damage: descriptors, memory and permission have words of their own, and no rebuild."""
+"""Missing descriptors, memory or permission are reported as such, never as damage, and without the hint to rebuild."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ def limited(user: CommandLine, *limits: str) -> CommandLine:
 
 
 def outcomes_at(user: CommandLine, limit: str, values: Sequence[int], *command: str) -> dict[int, Outcome]:
-    """How the command ends at each value of a limit of `prlimit`."""
+    """The outcome of the command at each value of the `prlimit` limit."""
     return at_once({value: partial(limited(user, f"--{limit}={value}").run, *command) for value in values})
 
 
@@ -34,9 +34,7 @@ def outcomes_at(user: CommandLine, limit: str, values: Sequence[int], *command: 
 @pytest.mark.parametrize(
     "command", [("ask", "-q", QUESTION), ("search", QUESTION), ("ingest", "docs", "--store", "another")]
 )
-def test_with_too_few_descriptors_that_is_what_is_said(
-    cold_cli_with_store: CommandLine, command: tuple[str, ...]
-) -> None:
+def test_too_few_file_descriptors_are_reported(cold_cli_with_store: CommandLine, command: tuple[str, ...]) -> None:
     outcomes = outcomes_at(cold_cli_with_store, "nofile", (8, 12, 20), *command)
 
     for number, outcome in outcomes.items():
@@ -49,7 +47,7 @@ def test_with_too_few_descriptors_that_is_what_is_said(
 
 
 @pytest.mark.fault("system-limits")
-def test_at_any_number_of_descriptors_there_is_an_answer_or_that_message(cold_cli_with_store: CommandLine) -> None:
+def test_any_number_of_file_descriptors_gives_an_answer_or_that_error(cold_cli_with_store: CommandLine) -> None:
     outcomes = outcomes_at(cold_cli_with_store, "nofile", range(22, 31, 2), "ask", "-q", QUESTION)
 
     for outcome in outcomes.values():
@@ -61,42 +59,42 @@ def test_at_any_number_of_descriptors_there_is_an_answer_or_that_message(cold_cl
 
 
 @pytest.mark.fault("system-limits")
-def test_with_too_little_memory_that_is_what_is_said(cold_cli_with_store: CommandLine) -> None:
+def test_too_little_memory_is_reported(cold_cli_with_store: CommandLine) -> None:
     limits = (230_000_000, 260_000_000, 290_000_000, 320_000_000)
     outcomes = outcomes_at(cold_cli_with_store, "as", limits, "ask", "-q", QUESTION)
 
-    said = 0
+    reported = 0
     for limit, outcome in outcomes.items():
         expected = [
             f"streamrag: not enough memory: this process may have {limit / 1e6:.0f} MB of address space",
             "hint: raise the limit: ulimit -v unlimited",
         ]
-        said += (outcome.code, outcome.stderr.splitlines()[-2:]) == (5, expected)
-        # Libraries of native code may end the process themselves where their threads get no memory.
+        reported += (outcome.code, outcome.stderr.splitlines()[-2:]) == (5, expected)
+        # Native libraries may abort the process if their threads cannot allocate memory.
         assert (outcome.code != 0, outcome.stdout) == (True, b"")
         assert not any(words in outcome.stderr for words in MISLEADING)
-    assert said >= len(limits) / 2
+    assert reported >= len(limits) / 2
 
 
 @pytest.fixture(scope="module")
 def unprivileged_cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
-    """A user of whom permissions are asked, as not of root, in front of a store of their own."""
+    """A command line with its own store, for which file permissions are enforced even if the tests run as root."""
     within: tuple[str, ...] = ()
     if os.geteuid() == 0:
         within = WITHOUT_PRIVILEGE
         if subprocess.run([*within, "true"], capture_output=True, check=False).returncode:
             pytest.skip("root's rights cannot be given up here")
-    home = tmp_path_factory.mktemp("guest")
+    home = tmp_path_factory.mktemp("unprivileged")
     user = CommandLine(home=home, directory=home)
     write_documents(user)
-    with warm_apart(user, within=within) as it:
-        assert it.run("ingest", "docs").code == 0
-        yield it
+    with warm_apart(user, within=within) as machine:
+        assert machine.run("ingest", "docs").code == 0
+        yield machine
 
 
 @pytest.fixture
 def locked(unprivileged_cli: WarmCommandLine) -> Iterator[Path]:
-    """The store, which may be neither listed nor entered."""
+    """The store, without permission to list or enter it."""
     unprivileged_cli.store.chmod(0)
     yield unprivileged_cli.store
     unprivileged_cli.store.chmod(0o700)
@@ -107,7 +105,7 @@ def locked(unprivileged_cli: WarmCommandLine) -> Iterator[Path]:
     "command",
     [("ask", QUESTION), ("search", QUESTION), ("status",), ("ingest", "docs"), ("ingest", "--dry-run", "docs")],
 )
-def test_a_store_that_may_not_be_read_is_said_to_be_so(
+def test_a_store_without_read_permission_is_reported(
     unprivileged_cli: WarmCommandLine, locked: Path, command: tuple[str, ...]
 ) -> None:
     outcome = unprivileged_cli.run(*command)
@@ -119,18 +117,20 @@ def test_a_store_that_may_not_be_read_is_said_to_be_so(
 
 
 @pytest.mark.fault("store-no-permission")
-def test_doctor_names_the_permission_and_not_an_empty_store(unprivileged_cli: WarmCommandLine, locked: Path) -> None:
+def test_doctor_reports_the_permission_instead_of_an_empty_store(
+    unprivileged_cli: WarmCommandLine, locked: Path
+) -> None:
     outcome = unprivileged_cli.run("doctor")
 
-    found = [line for line in outcome.stdout.decode().splitlines() if line.startswith("failed")]
+    failed = [line for line in outcome.stdout.decode().splitlines() if line.startswith("failed")]
     assert outcome.code == 5
-    assert [line.split()[1] for line in found] == ["store", "disk"]
-    assert all(f"the store at {locked} cannot be read: " in line for line in found)
+    assert [line.split()[1] for line in failed] == ["store", "disk"]
+    assert all(f"the store at {locked} cannot be read: " in line for line in failed)
 
 
 @pytest.mark.fault("store-no-permission")
 @pytest.mark.parametrize("part", ["current.json", "catalog.sqlite3", "vectors", "chroma.sqlite3", "epoch-*"])
-def test_any_part_that_may_not_be_read_is_no_damage(unprivileged_cli: WarmCommandLine, part: str) -> None:
+def test_an_unreadable_part_is_not_reported_as_damage(unprivileged_cli: WarmCommandLine, part: str) -> None:
     (path,) = unprivileged_cli.store.rglob(part)
     mode = path.stat().st_mode
     path.chmod(0)
@@ -147,7 +147,7 @@ def test_any_part_that_may_not_be_read_is_no_damage(unprivileged_cli: WarmComman
 
 @pytest.fixture
 def read_only(unprivileged_cli: WarmCommandLine) -> Iterator[Path]:
-    """The store, of which nothing may be written."""
+    """The store, without permission to write any part of it."""
     paths = [unprivileged_cli.store, *unprivileged_cli.store.rglob("*")]
     modes = {path: path.stat().st_mode for path in paths}
     for path in paths:
@@ -158,7 +158,7 @@ def read_only(unprivileged_cli: WarmCommandLine) -> Iterator[Path]:
 
 
 @pytest.mark.fault("store-read-only")
-def test_a_store_that_may_only_be_read_can_be_asked_and_not_ingested_into(
+def test_a_store_without_write_permission_answers_and_refuses_an_ingest(
     unprivileged_cli: WarmCommandLine, read_only: Path
 ) -> None:
     asked, searched, status, doctor, ingested = (

@@ -1,4 +1,4 @@
-"""A few seconds of `two_at_once`, with fewer who ask."""
+"""A short run of `tests.support.two_at_once` with one client."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Slips of the hand at `ingest`: an empty variable, one folder too high, a share that is not mounted."""
+"""Mistakes with `ingest`: an empty variable, one folder too high, a share that is not mounted."""
 
 import json
 import re
@@ -19,15 +19,15 @@ MANY = MANY_DOCUMENTS + 1
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
-    """The program with its imports done; each test gives it a user of its own."""
-    home = tmp_path_factory.mktemp("nobody")
-    with warm(CommandLine(home=home, directory=home)) as it:
-        yield it
+    """A warm process; each test gives it a different home."""
+    home = tmp_path_factory.mktemp("unused")
+    with warm(CommandLine(home=home, directory=home)) as machine:
+        yield machine
 
 
 @pytest.fixture(scope="module")
 def ingested_notes(tmp_path_factory: pytest.TempPathFactory, server: WarmCommandLine) -> tuple[WarmCommandLine, Path]:
-    """A user with more notes than may be removed without asking, and one letter, and a copy of their ingested home."""
+    """A store with more notes than can be removed without confirmation, and one letter; and a copy of its home."""
     home, copy = tmp_path_factory.mktemp("notes"), tmp_path_factory.mktemp("copy") / "home"
     work = home / "work"
     for number in range(MANY):
@@ -41,7 +41,7 @@ def ingested_notes(tmp_path_factory: pytest.TempPathFactory, server: WarmCommand
 
 @pytest.fixture
 def cli_with_notes(ingested_notes: tuple[WarmCommandLine, Path]) -> WarmCommandLine:
-    """That user, at the same paths as when the notes were ingested: whatever a test before has changed is undone."""
+    """That store at its original path, restored from the copy."""
     user, copy = ingested_notes
     shutil.rmtree(user.home)
     shutil.copytree(copy, user.home)
@@ -73,7 +73,7 @@ def test_an_empty_path_is_a_usage_error(cli_with_notes: WarmCommandLine, argumen
 
 
 @pytest.mark.fault("remove-too-much")
-def test_many_documents_are_removed_only_with_yes_if_nobody_can_be_asked(cli_with_notes: WarmCommandLine) -> None:
+def test_removing_many_documents_needs_yes_without_a_terminal(cli_with_notes: WarmCommandLine) -> None:
     work = cli_with_notes.directory
     dry = cli_with_notes.run("ingest", "--remove", ".", "--dry-run", "--jsonl")
     *events, end = [json.loads(line) for line in dry.stdout.splitlines()]
@@ -97,14 +97,14 @@ def test_many_documents_are_removed_only_with_yes_if_nobody_can_be_asked(cli_wit
     assert len(list((work / "notes").iterdir())) == MANY
 
 
-def test_a_hint_that_removes_names_the_collection_that_was_named(cli_with_notes: WarmCommandLine) -> None:
+def test_the_hint_of_a_removal_repeats_the_collection(cli_with_notes: WarmCommandLine) -> None:
     assert cli_with_notes.run("ingest", "-c", "herbs", "notes").code == 0
     tried = cli_with_notes.run("ingest", "--remove", "notes", "-c", "herbs")
 
     assert tried.stderr.endswith("of --dry-run -v: streamrag ingest --remove notes --dry-run -v -c herbs\n")
 
 
-def test_few_documents_are_removed_without_asking(cli_with_notes: WarmCommandLine) -> None:
+def test_few_documents_are_removed_without_confirmation(cli_with_notes: WarmCommandLine) -> None:
     removed = cli_with_notes.run("ingest", "--remove", "letters")
 
     assert (removed.code, documents(cli_with_notes)) == (0, MANY)
@@ -112,7 +112,7 @@ def test_few_documents_are_removed_without_asking(cli_with_notes: WarmCommandLin
 
 @pytest.mark.fault("remove-too-much")
 @pytest.mark.parametrize(("answer", "code", "left"), [(b"\n", 2, MANY + 1), (b"no\n", 2, MANY + 1), (b"y\n", 0, 1)])
-def test_on_a_terminal_a_person_is_asked_and_the_default_is_no(
+def test_a_removal_on_a_terminal_is_confirmed_and_defaults_to_no(
     cli_with_notes: WarmCommandLine, answer: bytes, code: int, left: int
 ) -> None:
     with on_terminal(cli_with_notes, "ingest", "--remove", "notes", columns=200) as (terminal, process):
@@ -127,7 +127,7 @@ def test_on_a_terminal_a_person_is_asked_and_the_default_is_no(
 
 
 @pytest.mark.fault("remove-too-much")
-def test_a_whole_collection_is_removed_as_carefully(cli_with_notes: WarmCommandLine) -> None:
+def test_removing_a_whole_collection_needs_yes(cli_with_notes: WarmCommandLine) -> None:
     assert cli_with_notes.run("ingest", "-c", "mail", "letters").code == 0
     tried, dry = (
         cli_with_notes.run("ingest", "--remove", "--all"),
@@ -149,7 +149,7 @@ def test_a_whole_collection_is_removed_as_carefully(cli_with_notes: WarmCommandL
 
 
 @pytest.mark.parametrize("arguments", [("--all",), ("--remove", "--all", "notes"), ("--remove", "--all", "--rebuild")])
-def test_all_goes_with_remove_alone(cli_with_notes: WarmCommandLine, arguments: tuple[str, ...]) -> None:
+def test_all_requires_remove_and_takes_no_path(cli_with_notes: WarmCommandLine, arguments: tuple[str, ...]) -> None:
     assert (cli_with_notes.run("ingest", *arguments, "--yes").code, documents(cli_with_notes)) == (2, MANY + 1)
 
 
@@ -164,7 +164,7 @@ def test_a_collection_that_is_damaged_can_be_removed_with_yes(cli_with_notes: Wa
 
 
 @pytest.mark.fault("folder-not-mounted")
-def test_a_folder_that_is_empty_because_nothing_is_mounted_deletes_nothing(cli_with_notes: WarmCommandLine) -> None:
+def test_an_unmounted_folder_deletes_nothing(cli_with_notes: WarmCommandLine) -> None:
     notes = cli_with_notes.directory / "notes"
     notes.rename(cli_with_notes.home / "unmounted")
     notes.mkdir()
@@ -187,7 +187,7 @@ def test_a_folder_that_is_empty_because_nothing_is_mounted_deletes_nothing(cli_w
     assert documents(cli_with_notes) == 1
 
 
-def test_a_share_mounted_below_the_folder_is_missed_when_it_is_not_mounted(tmp_path: Path) -> None:
+def test_an_unmounted_share_below_the_folder_deletes_nothing(tmp_path: Path) -> None:
     within = ("unshare", "-m")
     if subprocess.run(
         [*within, "mount", "-t", "tmpfs", "tmpfs", tmp_path], capture_output=True, check=False
@@ -215,19 +215,19 @@ def test_a_share_mounted_below_the_folder_is_missed_when_it_is_not_mounted(tmp_p
 
 
 def shell(user: WarmCommandLine, line: str) -> None:
-    """Run a line of shell where the user's mounts are seen."""
+    """Run a line of shell in the mount namespace of the command line."""
     assert user.measured("sh", "-ec", line, module="tests.support.other_program").outcome.code == 0
 
 
 @pytest.mark.fault("folder-not-mounted")
-def test_a_folder_that_is_gone_deletes_nothing(cli_with_notes: WarmCommandLine) -> None:
+def test_a_missing_folder_deletes_nothing(cli_with_notes: WarmCommandLine) -> None:
     (cli_with_notes.directory / "notes").rename(cli_with_notes.home / "unplugged")
 
     assert (cli_with_notes.run("ingest", "notes").code, documents(cli_with_notes)) == (2, MANY + 1)
 
 
 @pytest.mark.fault("folder-not-mounted")
-def test_a_rebuild_keeps_what_a_vanished_folder_has_in_the_store(cli_with_notes: WarmCommandLine) -> None:
+def test_a_rebuild_keeps_the_documents_of_a_missing_folder(cli_with_notes: WarmCommandLine) -> None:
     notes = cli_with_notes.directory / "notes"
     notes.rename(cli_with_notes.home / "unplugged")
 
@@ -244,7 +244,7 @@ def test_a_rebuild_keeps_what_a_vanished_folder_has_in_the_store(cli_with_notes:
 
 
 @pytest.mark.fault("folder-not-mounted")
-def test_a_rebuild_that_may_drop_a_vanished_folder_says_how_to_have_it_again(cli_with_notes: WarmCommandLine) -> None:
+def test_a_rebuild_that_drops_a_missing_folder_shows_how_to_ingest_it_again(cli_with_notes: WarmCommandLine) -> None:
     notes = cli_with_notes.directory / "notes"
     notes.rename(cli_with_notes.home / "unplugged")
     outcome = cli_with_notes.run("ingest", "--rebuild", "--allow-empty")
@@ -256,7 +256,7 @@ def test_a_rebuild_that_may_drop_a_vanished_folder_says_how_to_have_it_again(cli
 
 
 @pytest.mark.fault("rebuild-drops-roots")
-def test_a_rebuild_from_one_folder_drops_the_others_only_with_yes(cli_with_notes: WarmCommandLine) -> None:
+def test_a_rebuild_from_one_folder_needs_yes_to_drop_the_others(cli_with_notes: WarmCommandLine) -> None:
     work = cli_with_notes.directory
     tried = cli_with_notes.run("ingest", "--rebuild", "letters")
 
@@ -280,7 +280,7 @@ def test_a_rebuild_from_one_folder_drops_the_others_only_with_yes(cli_with_notes
 
 @pytest.mark.fault("rebuild-drops-roots")
 @pytest.mark.parametrize(("answer", "code", "left"), [(b"\n", 2, MANY + 1), (b"y\n", 0, MANY)])
-def test_a_rebuild_from_one_folder_is_asked_about_on_a_terminal(
+def test_a_rebuild_from_one_folder_is_confirmed_on_a_terminal(
     cli_with_notes: WarmCommandLine, answer: bytes, code: int, left: int
 ) -> None:
     with on_terminal(cli_with_notes, "ingest", "--rebuild", "notes", columns=200) as (terminal, process):
@@ -295,14 +295,14 @@ def test_a_rebuild_from_one_folder_is_asked_about_on_a_terminal(
     assert (ended, documents(cli_with_notes)) == (code, left)
 
 
-def test_a_damaged_collection_can_be_rebuilt_from_one_folder_without_asking(cli_with_notes: WarmCommandLine) -> None:
+def test_a_damaged_collection_is_rebuilt_from_one_folder_without_confirmation(cli_with_notes: WarmCommandLine) -> None:
     (catalog,) = cli_with_notes.store.glob("collections/default/epoch-*/catalog.sqlite3")
     catalog.write_bytes(b"no database at all" * 1000)
 
     assert (cli_with_notes.run("ingest", "--rebuild", "letters").code, documents(cli_with_notes)) == (0, 1)
 
 
-def test_an_empty_folder_of_which_the_store_has_nothing_is_no_slip(cli_with_notes: WarmCommandLine) -> None:
+def test_an_empty_folder_without_stored_documents_is_accepted(cli_with_notes: WarmCommandLine) -> None:
     (cli_with_notes.directory / "blank").mkdir()
 
     assert cli_with_notes.run("ingest", "blank").code == 0
@@ -310,7 +310,7 @@ def test_an_empty_folder_of_which_the_store_has_nothing_is_no_slip(cli_with_note
 
 @pytest.fixture
 def cli_with_many_files(tmp_path: Path, server: WarmCommandLine) -> WarmCommandLine:
-    """A user with very many files at home, none of them ingested."""
+    """A command line whose home has very many files, none of them ingested."""
     (tmp_path / "heap").mkdir()
     for number in range(LARGE_FILES + 1):
         (tmp_path / "heap" / f"{number}.txt").touch()
@@ -335,7 +335,7 @@ def test_a_home_directory_with_very_many_files_needs_yes(cli_with_many_files: Wa
 
 
 @pytest.mark.fault("ingest-large-or-empty-path")
-def test_on_a_terminal_any_new_folder_with_very_many_files_is_asked_about(cli_with_many_files: WarmCommandLine) -> None:
+def test_a_new_folder_with_very_many_files_is_confirmed_on_a_terminal(cli_with_many_files: WarmCommandLine) -> None:
     with on_terminal(cli_with_many_files, "ingest", "heap", columns=200) as (terminal, process):
         terminal.wait_for("has more than 5,000 files. Ingest them all? [y/N]")
         terminal.type(b"\n")

@@ -97,7 +97,7 @@ def test_a_folder_of_only_secrets_is_emptied_without_confirmation(ingests: Inges
     (ingests.home / "docs/a.csv").rename(ingests.home / "docs/passwords.csv")
     request = replace(ingests.request("docs"), allow_empty=False)
 
-    assert ingests._told(ingest(request, ingests.settings, ingests.embedder)) == {
+    assert ingests._actions(ingest(request, ingests.settings, ingests.embedder)) == {
         "docs/a.csv": "deleted",
         "docs/passwords.csv": "skipped",
     }

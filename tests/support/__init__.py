@@ -1,1 +1,1 @@
-"""What the tests share: servers, terminals, stores, inputs. No tests, and no fixtures."""
+"""Shared test helpers: servers, terminals, stores, inputs. Contains no tests and no fixtures."""

@@ -1,7 +1,7 @@
 """Debian's Chromium, driven through playwright-core by `driver.mjs`.
 
-Commands go down a pipe to one node process and one browser; every page has a profile of its own and notes what it did
-unasked: requests, dialogs, console messages, errors, violations of the Content-Security-Policy.
+Commands are sent over a pipe to one node process with one browser. Every page has its own profile and records requests,
+dialogs, console messages, errors and violations of the Content-Security-Policy.
 """
 
 import json
@@ -24,13 +24,13 @@ _DRIVER: Final = Path(__file__).with_name("driver.mjs")
 
 
 def require(*, browser: bool) -> None:
-    """Skip where something is not installed, saying how to install it; in CI it has to be there."""
-    wanted = {
+    """Skip the test if a program is not installed, and show how to install it; with `CI` set, fail instead."""
+    installed = {
         "node and npm: apt-get install nodejs npm": shutil.which("node") is not None,
         "node packages: npm ci --prefix tests/node": NODE_MODULES.is_dir(),
         "a browser: apt-get install chromium": CHROMIUM.exists() or not browser,
     }
-    missing = [what for what, is_there in wanted.items() if not is_there]
+    missing = [name for name, is_installed in installed.items() if not is_installed]
     if missing and os.environ.get("CI"):
         pytest.fail("not installed: " + "; ".join(missing))
     if missing:
@@ -39,7 +39,7 @@ def require(*, browser: bool) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a page did unasked."""
+    """What a page has done: network requests, dialogs, console messages, errors and policy violations."""
 
     requests: list[str]
     dialogs: list[str]
@@ -66,14 +66,14 @@ class Page:
         self.call("goto", url)
 
     def value(self, expression: str) -> Any:
-        """What the expression comes to, as JSON; a promise is awaited."""
+        """The value of the expression as JSON; a promise is awaited."""
         return self.call("evaluate", expression)
 
     def wait_until(self, expression: str) -> None:
         self._browser.command(page=self._number, until=expression)
 
     def text(self, selector: str) -> str:
-        """The text of the first match as a person sees it."""
+        """The visible text of the first match."""
         return str(self.call("innerText", selector))
 
     def texts(self, selector: str) -> list[str]:
@@ -83,7 +83,7 @@ class Page:
         self.call("keyboard.press", key)
 
     def focused(self) -> str:
-        """The id of what has the focus, or its tag and class."""
+        """The id of the focused element, or its start tag."""
         return str(self.value("document.activeElement.id || document.activeElement.outerHTML.split('>')[0]"))
 
 
@@ -96,9 +96,9 @@ class Browser:
         assert self._process.stdout
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
-        said = json.loads(self._process.stdout.readline() or '{"failure": "the driver has ended"}')
-        assert "failure" not in said, said["failure"]
-        return said["result"]
+        reply = json.loads(self._process.stdout.readline() or '{"failure": "the driver has ended"}')
+        assert "failure" not in reply, reply["failure"]
+        return reply["result"]
 
     @contextmanager
     def page(self, *, dark: bool = False, phone: bool = False, **look: object) -> Iterator[Page]:

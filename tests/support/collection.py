@@ -1,4 +1,4 @@
-"""A small collection made through the ordinary ingest, for tests that ask it questions."""
+"""A small ingested collection for tests that ask questions."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,13 +29,13 @@ DOCUMENTS: Mapping[str, str] = {
 
 
 QUESTION = "Why is a token flushed at once into a pipe?"
-"""What `sample_docs` answers."""
+"""A question that `sample_docs` answers."""
 
 
 def make_collection(
     folder: Path, documents: Mapping[str, str] = DOCUMENTS, *, store: StoreAddress | None = None
 ) -> Settings:
-    """Write the documents under `folder`, ingest them with the built-in embedding, and return the settings to ask."""
+    """Write the documents under `folder`, ingest them with the built-in embedder, and return the settings."""
     docs = folder / "docs"
     for name, text in documents.items():
         path = docs / name

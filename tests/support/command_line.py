@@ -1,4 +1,4 @@
-"""Runs `streamrag` as a shell does: a fresh process, a clean environment, real pipes."""
+"""Runs `streamrag` like a shell: in a new process, with a clean environment and pipes."""
 
 import os
 import select
@@ -21,12 +21,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = (sys.executable, "-m", "streamrag_cli")
 LIMIT_S = 60.0
 SOON_S = 5.0
-"""What takes less than a second, on a machine that is busy with more."""
+"""Time limit on a busy machine for operations that take less than a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a process ended. A negative `code` is the signal that killed it."""
+    """The exit code and output of a process. A negative `code` is the signal that killed it."""
 
     code: int
     stdout: bytes
@@ -35,7 +35,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandLine:
-    """A user with a home of their own. `variables` are added to an otherwise clean environment."""
+    """`streamrag` with its own home directory. `variables` are added to an otherwise clean environment."""
 
     home: Path
     directory: Path
@@ -58,17 +58,17 @@ class CommandLine:
             "PYTHONPATH": str(ROOT),
             "LANG": "C.UTF-8",
             "TERM": "xterm-256color",
-            "STREAMRAG_ENGINE": "off",  # each test's process does its own work, and none is left behind
+            "STREAMRAG_ENGINE": "off",  # tests leave no engine running
             **self.variables,
         }
 
     def having(self, **variables: str) -> Self:
-        """The same user with these variables set."""
+        """A copy with these variables set."""
         return replace(self, variables={**self.variables, **variables})
 
     def run(self, *arguments: str | bytes, stdin: bytes | int = subprocess.DEVNULL) -> Outcome:
-        """Run to the end; `stdin` is what is piped in, or a file descriptor."""
-        given: dict[str, Any] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
+        """Run until it ends; `stdin` is the piped input or a file descriptor."""
+        stdin_option: dict[str, Any] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
         ended = subprocess.run(
             (*self.program, *arguments),
             cwd=self.directory,
@@ -76,17 +76,17 @@ class CommandLine:
             capture_output=True,
             timeout=LIMIT_S,
             check=False,
-            **given,
+            **stdin_option,
         )
         return Outcome(code=ended.returncode, stdout=ended.stdout, stderr=ended.stderr.decode())
 
     def ask(self, chat: Script, question: str, *flags: str) -> Outcome:
-        """Ask a model that answers with `chat`, to the end."""
+        """Ask a model that answers with `chat`."""
         with OpenAIServer(chat=chat) as server:
             return self.run("ask", question, "--base-url", server.base_url, *flags)
 
     def shell(self, script: str) -> Outcome:
-        """Run a line of shell in which `streamrag` is the program."""
+        """Run a line of shell in which `streamrag` is this program."""
         program = " ".join(self.program)
         with_program = f'streamrag() {{ {program} "$@"; }}\n{script}'
         return replace(self, program=("bash", "-c", with_program)).run()
@@ -99,7 +99,7 @@ class CommandLine:
         stdout: int = subprocess.PIPE,
         stderr: int = subprocess.PIPE,
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """Start it; it is gone when the block ends."""
+        """Start the program and kill it at the end of the block."""
         with subprocess.Popen(
             (*self.program, *arguments),
             cwd=self.directory,
@@ -116,13 +116,13 @@ class CommandLine:
 
 
 def at_once(runs: Mapping[Key, Callable[[], Result]]) -> dict[Key, Result]:
-    """Run several things side by side, a thread for each core: most of what a process costs is its imports."""
+    """Run several functions concurrently, with one thread per core, and return their results."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         return dict(zip(runs, pool.map(lambda run: run(), runs.values()), strict=True))
 
 
 def read_until(stream: IO[bytes] | None, wanted: bytes, *, limit_s: float = LIMIT_S) -> bytes:
-    """Read what comes, as it comes, until `wanted` is in it."""
+    """Read the output as it arrives until it contains `wanted`."""
     assert stream is not None
     seen = b""
     deadline_s = time.monotonic() + limit_s
@@ -137,5 +137,5 @@ def read_until(stream: IO[bytes] | None, wanted: bytes, *, limit_s: float = LIMI
 
 
 def ended_within(process: subprocess.Popen[bytes], limit_s: float) -> int:
-    """The exit code of a process that ends in time."""
+    """The exit code of a process that ends within `limit_s`."""
     return process.wait(timeout=limit_s)

@@ -1,4 +1,4 @@
-"""Runs a conversation with the test model server and keeps everything it said."""
+"""Asks the test model server and collects the pieces of its answer."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -28,7 +28,7 @@ QUESTION = [("system", "Answer {briefly}."), ("user", "What is {this}?")]
 
 @dataclass(slots=True, kw_only=True)
 class Conversation:
-    """What came of one question: the pieces, the error that ended them, the waits before retries."""
+    """The result of one question: pieces, the error that ended the answer, and waits before retries."""
 
     pieces: list[ModelPiece] = field(default_factory=list)
     error: StreamragError | None = None
@@ -61,7 +61,7 @@ def converse(
     limits: AnswerLimits = _NO_LIMITS,
     on_piece: Callable[[ModelPiece], None] = lambda piece: None,
 ) -> Conversation:
-    """Ask, and collect all of the answer or as much as there is; waits before retries are noted, not waited."""
+    """Ask and collect the answer, even if it is incomplete. Waits before retries are recorded and skipped."""
     conversation = Conversation()
 
     async def note_wait(wait_s: float) -> None:
@@ -91,25 +91,25 @@ def converse(
 
 
 def stream_from(base_url: str, *, timeout_s: float = 10.0) -> AsyncGenerator[ModelPiece, None]:
-    """The stream itself, for a test that stops it half-way."""
+    """The stream itself, for tests that stop it early."""
     endpoint = ModelEndpoint(model="some-model", base_url=base_url, api_key=KEY)
-    return _from_a_library_of_its_own(endpoint, timeout_s)
+    return _with_new_resources(endpoint, timeout_s)
 
 
-async def _from_a_library_of_its_own(endpoint: ModelEndpoint, timeout_s: float) -> AsyncGenerator[ModelPiece, None]:
-    async with SharedResources() as library:
-        stream = stream_chat(QUESTION, endpoint=endpoint, timeout_s=timeout_s, client_for=library.client)
+async def _with_new_resources(endpoint: ModelEndpoint, timeout_s: float) -> AsyncGenerator[ModelPiece, None]:
+    async with SharedResources() as resources:
+        stream = stream_chat(QUESTION, endpoint=endpoint, timeout_s=timeout_s, client_for=resources.client)
         async with aclosing(stream):
             async for piece in stream:
                 yield piece
 
 
 def run_cleanly(conversation: Coroutine[Any, Any, Result]) -> Result:
-    """`asyncio.run`, and fail if a task is left behind or the loop had something to complain about."""
-    complaints: list[dict[str, Any]] = []
+    """Like `asyncio.run`, but fail if a task is still running afterwards or the event loop reported an error."""
+    errors: list[dict[str, Any]] = []
 
     async def watched() -> Result:
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
         result = await conversation
         for _ in range(_TURNS):
             left = asyncio.all_tasks() - {asyncio.current_task()}
@@ -120,5 +120,5 @@ def run_cleanly(conversation: Coroutine[Any, Any, Result]) -> Result:
         return result
 
     result = asyncio.run(watched())
-    assert complaints == []
+    assert errors == []
     return result

@@ -1,4 +1,4 @@
-"""The loader of a format that only the tests have: each line is `key: value`, read in a process of its own."""
+"""The loader of a format that only tests register: each line is `key: value`. The title is the id of its process."""
 
 import os
 

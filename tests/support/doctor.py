@@ -1,4 +1,4 @@
-"""Helpers for tests of `streamrag doctor`: read its JSON and run its hints."""
+"""Runs `streamrag doctor`, parses its findings, and runs the commands of its hints."""
 
 import json
 import shlex
@@ -14,11 +14,11 @@ ANSWER = "The library opens at nine in the morning."
 
 
 def doctor(user: CommandLine, *flags: str) -> tuple[int, list[dict[str, Any]]]:
-    """The exit code and the findings of a run."""
+    """Run `doctor`; return its exit code and its findings."""
     outcome = user.run("doctor", "--json", *flags)
-    result = json.loads(outcome.stdout)
-    assert (result["version"], result["exit_code"], outcome.stderr) == (1, outcome.code, "")
-    return outcome.code, result["checks"]
+    report = json.loads(outcome.stdout)
+    assert (report["version"], report["exit_code"], outcome.stderr) == (1, outcome.code, "")
+    return outcome.code, report["checks"]
 
 
 def of_check(findings: list[dict[str, Any]], check: str) -> list[dict[str, Any]]:
@@ -26,18 +26,18 @@ def of_check(findings: list[dict[str, Any]], check: str) -> list[dict[str, Any]]
 
 
 def bad(findings: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
-    """State, check, code and hint of all findings that are not ok."""
+    """State, check, code and hint of every finding that is not ok."""
     return [(each["state"], each["check"], each["code"], each["hint"]) for each in findings if each["state"] != "ok"]
 
 
 def follow(user: CommandLine, hint: str, *, path: str = "library") -> Outcome:
-    """Run the command in the hint, without the remark in parentheses after it."""
+    """Run the command of a hint like a shell, without the note in parentheses after it."""
     command = hint.split("   (", maxsplit=1)[0].replace("PATH", path)
     program, *arguments = shlex.split(command)
     return user.run(*arguments) if program == "streamrag" else user.shell(command)
 
 
 def copy_of(user: CommandLine, home: Path) -> CommandLine:
-    """The same user with a copy of the store in a new home; the documents are not copied."""
+    """A copy of the command line and its store with another home; the documents stay at their path."""
     shutil.copytree(user.home / "data", home / "data")
     return replace(user, home=home)

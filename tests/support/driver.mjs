@@ -1,9 +1,9 @@
 /**
- * A browser on a pipe: one JSON command a line on stdin, one JSON result a line on stdout.
+ * Controls a browser over pipes: one JSON command per line on stdin, one JSON result per line on stdout.
  *
- * `{"open": {...}}` makes a page with a profile of its own, and its result is the page's number; `{"close": n}` ends
- * it; `{"page": n, "call": "keyboard.press", "with": ["Enter"]}` calls playwright; `{"page": n, "until": "..."}` waits
- * for an expression to be true. `{"page": n, "seen": true}` says what the page did unasked.
+ * `{"open": {...}}` opens a page with a new profile and returns its number; `{"page": n, "close": true}` closes it;
+ * `{"page": n, "call": "keyboard.press", "with": ["Enter"]}` calls playwright; `{"page": n, "until": "..."}` waits until
+ * an expression is true; `{"page": n, "seen": true}` returns the requests, dialogs, messages and errors of the page.
  */
 
 import { createRequire } from "node:module";
@@ -45,7 +45,7 @@ async function open(look) {
   return pages.length - 1;
 }
 
-async function obey(command) {
+async function run(command) {
   if (command.open) return open(command.open);
   const { context, page, seen } = pages[command.page];
   if (command.close) return context.close();
@@ -57,7 +57,7 @@ async function obey(command) {
   return owner[method](...command.with);
 }
 
-/** Not `page.waitForFunction`: it evaluates in the page itself, where the policy forbids it. */
+/** Replaces `page.waitForFunction`, which the page's Content-Security-Policy blocks. */
 async function until(page, expression) {
   const endMs = performance.now() + TIMEOUT_MS;
   while (!(await page.evaluate(expression))) {
@@ -68,15 +68,15 @@ async function until(page, expression) {
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const said = await obey(JSON.parse(line)).then(
+  const reply = await run(JSON.parse(line)).then(
     (result) => ({ result: jsonOf(result) }),
     (failure) => ({ failure: String(failure) }),
   );
-  process.stdout.write(`${JSON.stringify(said)}\n`);
+  process.stdout.write(`${JSON.stringify(reply)}\n`);
 }
 await browser.close();
 
-/** What a call gives back, if JSON can say it: a playwright object is nobody's result here. */
+/** The result of a call if it can be represented as JSON, otherwise null. */
 function jsonOf(result) {
   const isPlain = result === null || typeof result !== "object" || Array.isArray(result);
   return isPlain || Object.getPrototypeOf(result) === Object.prototype ? (result ?? null) : null;

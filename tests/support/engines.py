@@ -1,4 +1,4 @@
-"""A user's background engines: what they report, and how to do without."""
+"""Starts, lists and disables background engines."""
 
 import json
 import time
@@ -9,17 +9,17 @@ from tests.support.command_line import LIMIT_S, CommandLine
 
 
 def engines(user: CommandLine) -> list[dict[str, Any]]:
-    """What the user's engines say about themselves."""
+    """The status of every running engine."""
     listed: list[dict[str, Any]] = json.loads(user.run("engine", "status", "--json").stdout)
     return listed
 
 
 def start_engine(user: CommandLine) -> dict[str, Any]:
-    """Ask until an engine has answered, and return its status: on a busy machine a client does not wait for it."""
+    """Ask until an engine has answered, and return its status; on a busy machine the first clients do not wait."""
     deadline_s = time.monotonic() + LIMIT_S
     while True:
-        asked = user.run("search", "Who built the lighthouse?")
-        assert asked.code == 0, asked
+        outcome = user.run("search", "Who built the lighthouse?")
+        assert outcome.code == 0, outcome
         answered = [each for each in engines(user) if each["questions"]]
         if answered:
             return answered[0]

@@ -1,4 +1,4 @@
-"""Every command, the engine and the server, as they are used, in an environment that asks libraries to report home."""
+"""Runs every command, the engine and the server in an environment that enables the telemetry of libraries."""
 
 import http.client
 import json
@@ -19,9 +19,9 @@ from tests.support.network_namespace import Place, Running
 from tests.support.openai_server import OpenAIServer
 
 WATCHED_S: Final = 40.0
-"""How long engine and server are left to themselves: telemetry is sent in batches, the first after about 12 s."""
+"""How long engine and server run idle: telemetry is sent in batches, the first after about 12 s."""
 QUESTION: Final = "Who built the lighthouse?"
-ASKS_TO_REPORT: Final[Mapping[str, str]] = {
+ENABLES_TELEMETRY: Final[Mapping[str, str]] = {
     "ORT_DISABLE_TELEMETRY": "0",
     "ANONYMIZED_TELEMETRY": "True",
     "CHROMA_OTEL_COLLECTION_ENDPOINT": "http://traces.example.net:4317",
@@ -40,7 +40,7 @@ PROXIES: Final = ("HTTP_PROXY=http://proxy.example.net:3128", "ALL_PROXY=http://
 
 
 class Everyday:
-    """One user in one place, with a model's server of their own."""
+    """A user with a home, a sandbox and a model server."""
 
     def __init__(self, directory: Path, looked_up: list[str], base_url: str) -> None:
         self.directory = directory
@@ -64,13 +64,13 @@ class Everyday:
         }
         may_write = [data / "streamrag", state / "streamrag", directory / "copy"]
         may_write += [runtime / "streamrag", *(each / f"streamrag-{os.getuid()}" for each in (directory, Path("/tmp")))]
-        self.place = Place(directory, {**environment, **ASKS_TO_REPORT}, may_write, looked_up)
+        self.place = Place(directory, {**environment, **ENABLES_TELEMETRY}, may_write, looked_up)
 
     def run(self, name: str, *arguments: str) -> None:
         self.place.run(name, *self._program(arguments))
 
     def every_command(self) -> None:
-        """One after the other; the first word of a name is the command's."""
+        """Run every command once; the first word of a run's name is the command."""
         self.run("ask quotes", "ask", "--no-engine", QUESTION)
         self.run("ask model", "ask", "--no-engine", QUESTION, *self.model)
         self.run("ask list", "ask", "--no-engine", QUESTION, *self.model[:2])
@@ -84,9 +84,9 @@ class Everyday:
         self.run("doctor", "doctor", *self.model)
 
     def engine(self) -> None:
-        """What one question leaves behind."""
+        """Start an engine with a question and watch it while it is idle."""
         with self.place.running("engine", *self._program(("ask", QUESTION))):
-            while not self._engines():  # on a busy machine it comes up after the question was answered without it
+            while not self._engines():  # on a busy machine it starts after the question was answered without it
                 time.sleep(0.2)
             while not self._engines()[0]["questions"]:
                 self._untraced("ask", QUESTION)
@@ -95,9 +95,9 @@ class Everyday:
             self.run("engine stop", "engine", "stop")
 
     def _engines(self) -> list[dict[str, Any]]:
-        """What the engines that run say of themselves."""
-        said: list[dict[str, Any]] = json.loads(self._untraced("engine", "status", "--json") or "[]")
-        return said
+        """The status of the running engines."""
+        engines: list[dict[str, Any]] = json.loads(self._untraced("engine", "status", "--json") or "[]")
+        return engines
 
     def _untraced(self, *arguments: str) -> bytes:
         program, environment = self._program(arguments), dict(self.place.environment)
@@ -119,14 +119,14 @@ def main(directory: Path, looked_up: list[str]) -> dict[str, Any]:
     with OpenAIServer() as model:
         user = Everyday(directory, looked_up, model.base_url)
         user.run("ingest", "ingest", "docs")
-        at_once: list[Callable[[], None]] = [
+        jobs: list[Callable[[], None]] = [
             user.engine,
             lambda: user.serve("serve"),
             lambda: user.serve("serve workers", "--workers", "2", *user.model),
             user.every_command,
         ]
-        with ThreadPoolExecutor(len(at_once)) as pool:
-            for each in [pool.submit(job) for job in at_once]:
+        with ThreadPoolExecutor(len(jobs)) as pool:
+            for each in [pool.submit(job) for job in jobs]:
                 each.result()
     return user.place.seen()
 
@@ -147,15 +147,15 @@ def _write_documents(directory: Path) -> None:
 
 
 def _port(server: Running) -> int:
-    """The port that the server says it listens at."""
-    while not (said := re.search(r"http://127\.0\.0\.1:(\d+)", server.stderr.read_text("utf-8", "replace"))):
+    """The port in the server's first message."""
+    while not (match := re.search(r"http://127\.0\.0\.1:(\d+)", server.stderr.read_text("utf-8", "replace"))):
         assert server.process.poll() is None, server.stderr.read_text("utf-8", "replace")
         time.sleep(0.05)
-    return int(said[1])
+    return int(match[1])
 
 
 def _visit(port: int) -> None:
-    """A question in each of the ways there are to ask one, and the page."""
+    """Request the page and ask a question on every route."""
     question = {"query": QUESTION}
     chat = {"model": "streamrag", "messages": [{"role": "user", "content": QUESTION}]}
     for path, body in (

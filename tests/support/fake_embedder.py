@@ -1,4 +1,4 @@
-"""A real embedder for tests: words hashed into a short vector. Texts that share words are near each other."""
+"""A bag-of-words embedder for tests: texts that share words have similar vectors."""
 
 from collections.abc import Callable, Sequence
 from zlib import crc32
@@ -13,7 +13,7 @@ DIMENSION = 16
 
 
 class FakeEmbedder:
-    """Deterministic and quick. `before_batch` is called with the number of each batch, from 1, before it is made."""
+    """Deterministic and fast. `before_batch` is called with the number of each batch, from 1, before it is embedded."""
 
     def __init__(
         self, name: str = "fake", *, dimension: int = DIMENSION, before_batch: Callable[[int], None] | None = None
@@ -39,7 +39,7 @@ class FakeEmbedder:
 
 
 def dies_at(batch: int) -> Callable[[int], None]:
-    """What an embedding service does that fails from the given batch on."""
+    """A `before_batch` that fails from the given batch on."""
 
     def die(number: int) -> None:
         if number >= batch:

@@ -1,4 +1,4 @@
-"""Keys and tokens that look real and are none: random, and made when a test runs."""
+"""Random keys and tokens that look real, generated when a test runs."""
 
 import base64
 import random
@@ -9,13 +9,13 @@ WORDS = string.ascii_letters + string.digits
 
 
 def random_text(length: int, alphabet: str = WORDS, *, seed: int = 7) -> str:
-    """Without a run or a word that an example would have, as a key nearly always is."""
+    """Random text without the repetitions and words that mark a placeholder."""
     chosen = random.Random(f"{seed} {length}")
     return "4b" + "".join(chosen.choice(alphabet) for _ in range(length - 4)) + "R9"
 
 
 def private_key(kind: str = "", *, size: int = 1190) -> str:
-    """A PEM block of random bytes in a sequence of the right length."""
+    """A PEM block of random bytes in an ASN.1 sequence of the correct length."""
     body = b"\x30\x82" + size.to_bytes(2) + random.Random(size).randbytes(size)
     lines = "\n".join(textwrap.wrap(base64.b64encode(body).decode(), 64))
     return f"-----BEGIN {kind}PRIVATE KEY-----\n{lines}\n-----END {kind}PRIVATE KEY-----\n"

@@ -1,4 +1,4 @@
-"""What can become of a file: each is a function of its path."""
+"""Functions that damage a file."""
 
 import random
 from pathlib import Path
@@ -32,10 +32,10 @@ DAMAGES: Final = (truncated, emptied, removed, noise, noise_in_the_middle)
 
 
 def scribbled(file: Path, *, seed: int) -> None:
-    """A few bytes overwritten somewhere where something stands."""
+    """Overwrite up to 64 bytes, starting at a random byte that is not NUL."""
     chance = random.Random(seed)
     data = bytearray(file.read_bytes())
-    start = chance.choice([place for place, byte in enumerate(data) if byte])
+    start = chance.choice([index for index, byte in enumerate(data) if byte])
     count = chance.choice([1, 4, 16, 64])
     data[start : start + count] = chance.choices(b"abcdefgh 123\x00\xf6", k=count)
     file.write_bytes(data)

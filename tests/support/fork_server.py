@@ -1,8 +1,8 @@
-"""Runs functions in processes of their own that may crash, hang or kill themselves, without a second of imports each.
+"""Runs functions in separate processes that may crash, hang or kill themselves, without a second of imports each.
 
-`python -m tests.support.fork_server MODULE` imports the module, and Chroma without opening anything, and forks for each
-request; the child calls `MODULE.main` with the request's words. Forking is safe as long as the server itself opens
-nothing: neither Chroma's threads nor a database are there before the fork.
+`python -m tests.support.fork_server MODULE` imports the module and Chroma, and forks for each request; the child calls
+`MODULE.main` with the request's words. Forking is safe as long as the server has not opened a store, because then it
+has no threads and no database connections.
 """
 
 import gc
@@ -25,17 +25,17 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Ended:
-    """`status` is the exit code, or minus the signal that ended it; `said` is what it wrote to stdout."""
+    """`status` is the exit code, or minus the signal that ended the process; `said` is its stdout."""
 
     status: int
     said: str
 
 
 class ForkServer:
-    """One server process, to be used as a context. It does one thing at a time."""
+    """A context manager for one server process, which runs one request at a time."""
 
     def __init__(self, module: str, *, time_limit_s: float = 60, within: Sequence[str] = ()) -> None:
-        """`within` is a command that runs the one given to it, such as `unshare -m`."""
+        """`within` is a command that starts another one, such as `unshare -m`."""
         self._one_at_a_time = Lock()
         self._process = subprocess.Popen(
             [*within, sys.executable, "-m", "tests.support.fork_server", module, str(time_limit_s)],
@@ -46,14 +46,14 @@ class ForkServer:
         )
 
     def run(self, *words: str) -> Ended:
-        """Call `main(*words)` in a new process; one that does not end in time is killed by SIGALRM's number."""
+        """Call `main(*words)` in a new process, which is killed with SIGALRM after the time limit."""
         assert self._process.stdin
         assert self._process.stdout
         with self._one_at_a_time:
             self._process.stdin.write(json.dumps(words) + "\n")
             self._process.stdin.flush()
-            status, said = json.loads(self._process.stdout.readline())
-        return Ended(status, said)
+            status, output = json.loads(self._process.stdout.readline())
+        return Ended(status, output)
 
     def __enter__(self) -> Self:
         return self
@@ -76,13 +76,13 @@ def in_a_fork(main: Callable[..., None], words: list[str], time_limit_s: float) 
     child = os.fork()
     if not child:
         os.close(read_end)
-        _be_the_child(main, words, write_end)
+        _run_child(main, words, write_end)
     os.close(write_end)
-    said = _all_of(read_end, child, time_limit_s)
-    return Ended(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said)
+    output = _read_output(read_end, child, time_limit_s)
+    return Ended(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), output)
 
 
-def _be_the_child(main: Callable[..., None], words: list[str], write_end: int) -> None:
+def _run_child(main: Callable[..., None], words: list[str], write_end: int) -> None:
     os.dup2(write_end, 1)
     sys.stdout = os.fdopen(1, "w", closefd=False)
     code = 1
@@ -90,19 +90,19 @@ def _be_the_child(main: Callable[..., None], words: list[str], write_end: int) -
         main(*words)
         sys.stdout.flush()
         code = 0
-    except BaseException:  # noqa: BLE001 - whatever it is, it must not run the server's code
+    except BaseException:  # noqa: BLE001 - the child must never continue with the server's code
         traceback.print_exc()
     finally:
         os._exit(code)
 
 
-def _all_of(read_end: int, child: int, time_limit_s: float) -> str:
-    until = time.monotonic() + time_limit_s
+def _read_output(read_end: int, child: int, time_limit_s: float) -> str:
+    deadline_s = time.monotonic() + time_limit_s
     parts: list[bytes] = []
     while True:
-        if not select.select([read_end], [], [], max(0.0, until - time.monotonic()))[0]:
+        if not select.select([read_end], [], [], max(0.0, deadline_s - time.monotonic()))[0]:
             os.kill(child, signal.SIGALRM)
-            until = time.monotonic() + time_limit_s
+            deadline_s = time.monotonic() + time_limit_s
         part = os.read(read_end, 65536)
         if not part:
             os.close(read_end)
@@ -113,5 +113,5 @@ def _all_of(read_end: int, child: int, time_limit_s: float) -> str:
 if __name__ == "__main__":
     importlib.import_module("chromadb.api.rust")
     importlib.import_module("langchain_chroma")
-    gc.freeze()  # no collection in a child touches, and so copies, what the server imported
+    gc.freeze()  # garbage collection in a child would copy the imported objects
     serve(importlib.import_module(sys.argv[1]).main, float(sys.argv[2]))

@@ -1,10 +1,10 @@
-"""Feeds rubbish to one reader, led by the paths that it takes through the code.
+"""Coverage-guided fuzzing of one parser with atheris.
 
     pip install atheris
     python -m tests.support.fuzz documents -max_total_time=300
 
-What follows the name is for libFuzzer. An input that breaks a reader is written to a file; it becomes a case of
-`test_fuzz`.
+Arguments after the name are passed to libFuzzer. An input that causes a failure is written to a file; add it as an
+example to `tests/faults/test_fuzz.py`.
 """
 
 import sys

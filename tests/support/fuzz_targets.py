@@ -1,7 +1,7 @@
-"""What each part that reads foreign input may do with any input at all: understand it, or refuse it by name.
+"""Fuzz targets: each parser of untrusted input accepts an input or refuses it with a named error.
 
-Each function takes any bytes and raises only what must never happen. `test_fuzz` feeds them a little in every run of
-the tests; `python -m tests.support.fuzz NAME` for as long as one likes, led by the paths through the code.
+Each function takes any bytes and raises only if the parser has a bug. `tests/faults/test_fuzz.py` runs all of them
+briefly; `python -m tests.support.fuzz NAME` runs one for any time, guided by coverage.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ SUFFIXES: Final = tuple(
 
 
 def sanitiser(data: bytes) -> None:
-    text = data.decode("utf-8", "surrogateescape")  # what is no UTF-8 becomes lone surrogates
+    text = data.decode("utf-8", "surrogateescape")  # invalid UTF-8 becomes lone surrogates
     safe = sanitise(text)
     at = len(text) // 2
     assert sanitise(text[:at]) + sanitise(text[at:]) == safe
@@ -43,7 +43,7 @@ def sanitiser(data: bytes) -> None:
 
 
 def documents(data: bytes) -> None:
-    """The first byte picks the format."""
+    """The first byte selects the format."""
     suffix, body = SUFFIXES[data[0] % len(SUFFIXES)] if data else ".md", data[1:]
     try:
         document = load(Path("docs/any" + suffix), raw_file(body))
@@ -74,7 +74,7 @@ def messages(data: bytes) -> None:
 
 
 def event_streams(data: bytes) -> None:
-    """However it is cut, a stream means the same."""
+    """A stream has the same events regardless of how it is split."""
     whole, cut = EventStreamDecoder(), EventStreamDecoder()
     together = [*whole.feed(data), *whole.finish()] if data else []
     apart = [each for at in range(len(data)) for each in cut.feed(data[at : at + 1])]
@@ -82,7 +82,7 @@ def event_streams(data: bytes) -> None:
 
 
 def model_chunks(data: bytes) -> None:
-    """What a model's server sends as one event."""
+    """One event from a model server."""
     try:
         piece = parse_chunk(json.loads(data))
     except (InvalidChunkError, ValueError, RecursionError):
@@ -92,7 +92,7 @@ def model_chunks(data: bytes) -> None:
 
 
 def settings(data: bytes) -> None:
-    """Half as the settings file, the other half as values of variables."""
+    """The part before the first NUL is the settings file, the rest the values of variables."""
     file, _, values = data.partition(b"\x00")
     names = "TOP_K MIN_SCORE TIMEOUT COLLECTION RATE_LIMIT SERVER_KEY BASE_URL".split()
     variables = dict(

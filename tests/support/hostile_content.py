@@ -1,4 +1,4 @@
-"""What an attacker would write into documents, names of files and, through them, into answers."""
+"""Hostile content for documents and file names, and for answers that repeat it."""
 
 from typing import Final
 

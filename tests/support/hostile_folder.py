@@ -1,4 +1,4 @@
-"""A folder of bombs and traps, and a few documents that are none."""
+"""Creates a folder of hostile files, with a few ordinary documents among them."""
 
 import os
 import socket
@@ -22,7 +22,7 @@ GOOD: Final = {
 
 
 def make(folder: Path) -> None:
-    """Fill the folder. What lies beside it, `outside.txt`, is what links in it lead to."""
+    """Fill the folder. Links in it point to `outside.txt` next to it."""
     for name, text in GOOD.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def _many_entries(count: int) -> bytes:
 
 
 def _pdf_of_zeros(count: int) -> bytes:
-    """A page whose content is a stream that unpacks to so many bytes."""
+    """A page whose content stream decompresses to `count` bytes."""
     packer = zlib.compressobj(9)
     packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(count >> 20)) + packer.flush()
     stream = b"<< /Length %d /Filter /FlateDecode >>\nstream\n%b\nendstream" % (len(packed), packed)

@@ -1,4 +1,4 @@
-"""A plain HTTP client for the tests: the standard library's, with server-sent events read as they come."""
+"""An HTTP client for tests, based on the standard library, that reads server-sent events as they arrive."""
 
 import http.client
 import json
@@ -15,7 +15,7 @@ TIMEOUT_S = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A reply that was read whole. Header names are lower case."""
+    """A complete reply. Header names are lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -37,7 +37,7 @@ class Reply:
 
 
 class EventStream:
-    """A stream that is being read."""
+    """An open stream of server-sent events."""
 
     def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
         self._connection = connection
@@ -55,11 +55,11 @@ class EventStream:
                 yield json.loads(line.removeprefix("data: "))
 
     def next_of(self, kind: str) -> dict[str, Any]:
-        """The next event of a kind; what comes before it is skipped."""
+        """The next event of this kind; other events are skipped."""
         return next(event for event in self.events() if event["type"] == kind)
 
     def leave(self) -> None:
-        """Go away without a word."""
+        """Close the connection without reading the rest."""
         self._response.close()
         self._connection.close()
 

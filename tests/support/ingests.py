@@ -1,4 +1,4 @@
-"""Runs an ingest on files below a directory and says what became of each."""
+"""Runs ingests of files below a directory and returns the action for each file."""
 
 import os
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ LONG_AGO_NS = 1_700_000_000_000_000_000
 
 @dataclass(frozen=True)
 class Ingests:
-    """Ingests from one working directory into one store; one made with `dataclasses.replace` shares `events`."""
+    """Ingests from one working directory into one store. A copy made with `dataclasses.replace` shares `events`."""
 
     home: Path
     settings: Settings
@@ -27,7 +27,7 @@ class Ingests:
     events: list[IngestEvent] = field(default_factory=list)
 
     def put(self, name: str, content: str | bytes, *, mtime_ns: int = LONG_AGO_NS) -> Path:
-        """Write a file that was last changed long ago, unless said otherwise."""
+        """Write a file with an old modification time, or `mtime_ns`."""
         path = self.home / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -35,11 +35,13 @@ class Ingests:
         return path
 
     def run(self, *paths: str, rebuild: bool = False, dry_run: bool = False) -> dict[str, str]:
-        """What became of each file that was looked at; `events` has everything that was said."""
-        return self._told(ingest(self.request(*paths, rebuild=rebuild, dry_run=dry_run), self.settings, self.embedder))
+        """Ingest `paths`; return the action for each file. `events` has all events afterwards."""
+        return self._actions(
+            ingest(self.request(*paths, rebuild=rebuild, dry_run=dry_run), self.settings, self.embedder)
+        )
 
     def remove(self, *paths: str) -> dict[str, str]:
-        return self._told(remove(self.request(*paths), self.settings))
+        return self._actions(remove(self.request(*paths), self.settings))
 
     def request(self, *paths: str, rebuild: bool = False, dry_run: bool = False) -> IngestRequest:
         return IngestRequest(
@@ -50,7 +52,7 @@ class Ingests:
             limits=self.limits,
         )
 
-    def _told(self, events: Iterator[IngestEvent]) -> dict[str, str]:
+    def _actions(self, events: Iterator[IngestEvent]) -> dict[str, str]:
         self.events[:] = events
         return {event.source: event.action for event in self.events if isinstance(event, DocumentSeen)}
 
@@ -77,7 +79,7 @@ class Ingests:
         return self.settings.store
 
     def stored(self) -> dict[str, str]:
-        """The text of each document in the store, under its shown name."""
+        """The text of each document in the store, by displayed name."""
         reader = open_store(self.settings.store).reader(self.settings.collection)
         texts = {record.source: "" for record in reader.catalog.documents_under("/")}
         for each in sorted(reader.chunks(reader.catalog.chunk_ids()).values(), key=lambda each: each.chunk.ordinal):

@@ -1,8 +1,8 @@
-"""An ingest that kills itself before its n-th write, and one that takes up what was left; both for `ForkServer`.
+"""An ingest that kills itself before its n-th write, and an ingest that continues after it. Both run in a `ForkServer`.
 
-A write is whatever the run does to the store: a statement of the catalog, an entry made, opened for writing, renamed
-or removed below the store, a call of Chroma's, before it and after it. Nothing here lists them: an audit hook, a trace
-of SQLite and a wrapper around `WritableVectors` see them go by.
+Writes are recorded, not listed: an audit hook sees every file that is created, opened for writing, renamed or removed
+below the store, a trace callback every SQL statement of the catalog, and a wrapper every call of `WritableVectors`
+(before and after it).
 """
 
 import json
@@ -32,8 +32,10 @@ _CHANGING_EVENTS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.trunca
 
 
 def main(command: str, docs: str, store: str, step: str = "-1") -> None:
-    """`ingest DOCS STORE [STEP]` and `rebuild DOCS STORE [STEP]` say how many writes it took; `resume DOCS STORE` asks,
-    ingests and says JSON.
+    """Run a command and print its result.
+
+    `ingest DOCS STORE [STEP]` and `rebuild DOCS STORE [STEP]` print the number of writes; `resume DOCS STORE` asks,
+    ingests and prints JSON.
     """
     if command == "resume":
         answered = _ask(Path(store))
@@ -54,7 +56,7 @@ def _ingest(docs: Path, store: Path, *, rebuild: bool) -> None:
 
 
 class _Killer:
-    """Counts writes and kills the process before the one numbered `at`, from 0."""
+    """Counts writes and kills the process before write number `at`, from 0."""
 
     def __init__(self, store: Path, *, at: int) -> None:
         self._store = str(store)
@@ -75,7 +77,7 @@ class _Killer:
             db.set_trace_callback(self._on_statement)
             return db
 
-        setattr(Catalog, "_connect", traced)  # noqa: B010 - classes of this process alone
+        setattr(Catalog, "_connect", traced)  # noqa: B010 - affects only this process
         for name in ("__init__", "add", "delete", "close"):
             setattr(WritableVectors, name, self._around(getattr(WritableVectors, name)))
 
@@ -99,7 +101,7 @@ class _Killer:
 
 
 def _ask(store: Path) -> str:
-    """The best hit's text, or the code of the failure."""
+    """The text of the best hit, or the error code."""
     reader = CollectionReader(store, "default")
     try:
         return retrieve(reader, FakeEmbedder(), "what keeps", limit=1).hits[0].chunk.text.strip()
@@ -110,7 +112,7 @@ def _ask(store: Path) -> str:
 
 
 def _content(store: Path) -> dict[str, object]:
-    """All that an ingest leaves but for times, row numbers and the generation."""
+    """The content of the store without times, row numbers and the generation."""
     layout = Layout(store, "default")
     current = layout.active_epoch()
     assert current is not None
@@ -122,7 +124,7 @@ def _content(store: Path) -> dict[str, object]:
             " ON documents.id = document_id ORDER BY chunk_id"
         ).fetchall()
         documents = db.execute("SELECT path, source, size, mtime_ns, sha256, title FROM documents ORDER BY path")
-        said: dict[str, object] = {
+        values: dict[str, object] = {
             "documents": documents.fetchall(),
             "chunks": chunks,
             "roots": [*current.roots, *db.execute("SELECT path FROM roots").fetchall()],
@@ -130,9 +132,9 @@ def _content(store: Path) -> dict[str, object]:
             "embedding": db.execute("SELECT value FROM meta WHERE key IN ('embedding', 'dimension')").fetchall(),
         }
     with closing(Vectors(layout.vectors(current.epoch), "default")) as vectors:
-        said["vectors"] = sorted(vectors.ids())
+        values["vectors"] = sorted(vectors.ids())
         embed = FakeEmbedder().embed_query
-        said["found"] = [vectors.nearest(embed(f"{row[2]}\n{row[3]}"), 1)[0][0] for row in chunks]
+        values["found"] = [vectors.nearest(embed(f"{row[2]}\n{row[3]}"), 1)[0][0] for row in chunks]
     epochs = sorted(each.name for each in layout.directory.iterdir() if each.is_dir())
     assert epochs == [current.epoch]
-    return said
+    return values

@@ -1,4 +1,4 @@
-"""Programs that do what no command of ours may: to be caught by `network_namespace`."""
+"""Programs that use the network or leave files, to check that `network_namespace` detects them."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Loads bytes as if they had been read from a file of the given name, and shows a document as its sections."""
+"""Loads bytes as the content of a named file, and lists the sections of a document."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +13,7 @@ def raw_file(data: bytes) -> RawFile:
 
 
 def loaded(name: str, content: str | bytes) -> Document:
-    """The document, which keeps what `Document` promises of sections and lines."""
+    """Load a document and check the invariants of `Document`."""
     data = content.encode() if isinstance(content, str) else content
     document = load(Path("/docs", name), raw_file(data))
     assert document.path == f"/docs/{name}"

@@ -1,8 +1,8 @@
-"""What an engine's process takes while it answers from many collections. Run as a process of its own.
+"""Measures the memory of a process that answers from many collections, like an engine.
 
     python -m tests.support.many_collections STORE COLLECTIONS QUESTIONS
 
-Prints the memory in use, in MB: after the first question, and at most during all of them.
+Prints the memory in MB after the first question, and the peak of all questions.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from streamrag_cli.events import Sources
 from streamrag_cli.model import Question
 from streamrag_cli.settings import Settings
 
-ASKED = ("How long does the ferry take?", "Who built the lighthouse in the year of the flood?", "Fee?")
+QUESTIONS = ("How long does the ferry take?", "Who built the lighthouse in the year of the flood?", "Fee?")
 
 
 def main() -> None:
@@ -26,20 +26,21 @@ def main() -> None:
 
 
 async def _ask(store: Path, collections: int, questions: int) -> tuple[float, float]:
-    fresh_mb = most_mb = 0.0
-    async with SharedResources() as library:
+    first_mb = peak_mb = 0.0
+    async with SharedResources() as resources:
         for number in range(questions):
-            # A round of openings for each, then many questions for one after the other.
+            # Open each collection four times in turn, then ask each many questions.
             chosen = number if number < 4 * collections else number * collections // questions
             settings = Settings(store=store, collection=f"number{chosen % collections}", min_score=0.0)
-            asked = ASKED[number % len(ASKED)] + " harbour" * (number % 40)
+            question = QUESTIONS[number % len(QUESTIONS)] + " harbour" * (number % 40)
             events = [
-                each async for each in search(Question(text=asked, accepted_at=time.perf_counter()), settings, library)
+                each
+                async for each in search(Question(text=question, accepted_at=time.perf_counter()), settings, resources)
             ]
             assert isinstance(events[-1], Sources), events
-            most_mb = max(most_mb, _rss_mb())
-            fresh_mb = fresh_mb or most_mb
-    return fresh_mb, most_mb
+            peak_mb = max(peak_mb, _rss_mb())
+            first_mb = first_mb or peak_mb
+    return first_mb, peak_mb
 
 
 def _rss_mb() -> float:

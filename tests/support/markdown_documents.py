@@ -1,4 +1,4 @@
-"""Real Markdown to render: the examples of the CommonMark specification, and what packages say about themselves."""
+"""Markdown to render: the examples of the CommonMark specification, and the documentation of installed packages."""
 
 import email
 import re
@@ -16,7 +16,7 @@ _LONGEST_CHARS: Final = 60_000
 
 
 def specification_examples() -> list[str]:
-    """The Markdown of the 652 examples, in order; none where the specification is not there."""
+    """The Markdown of the 652 examples, in order; empty if the specification is not installed."""
     if not SPECIFICATION.exists():
         return []
     text = SPECIFICATION.read_text(encoding="utf-8")
@@ -24,15 +24,15 @@ def specification_examples() -> list[str]:
 
 
 def installed_documents() -> dict[str, str]:
-    """What every installed package says about itself, and every page of text that one has installed; each once."""
+    """The description and the text files of every installed package, without duplicates."""
     by_text = {text[:_LONGEST_CHARS]: name for name, text in _of_installed_packages()}
     return {name: text for text, name in sorted(by_text.items(), key=lambda each: each[1])}
 
 
 def _of_installed_packages() -> Iterator[tuple[str, str]]:
     for package in metadata.distributions():
-        told = package.read_text("METADATA") or ""
-        description = email.message_from_string(told).get_payload()
+        fields = package.read_text("METADATA") or ""
+        description = email.message_from_string(fields).get_payload()
         if isinstance(description, str) and description.strip():
             yield f"{package.name} METADATA", description
         for file in package.files or ():

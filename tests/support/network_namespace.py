@@ -1,10 +1,9 @@
-"""A place without a network, where every attempt to reach one is recorded, and every file that is left behind.
+"""A network sandbox that records every attempt to use the network, and every file that programs leave.
 
-`python -m tests.support.network_namespace MODULE DIRECTORY` is run inside of namespaces of its own (`watched`):
-loopback is all there is, names are resolved by a recorder that knows none, and programs are traced by the kernel
-(`strace`), so that neither a name's look-up nor a connection or a datagram off loopback goes unnoticed, whichever
-library, thread or process it comes from. `MODULE.main(DIRECTORY, names looked up)` runs programs in a `Place`; what it
-returns is JSON, and written to DIRECTORY/seen.json.
+`watched` runs `python -m tests.support.network_namespace MODULE DIRECTORY` in new namespaces. They have only loopback,
+a DNS server that records every query and resolves none, and `strace` for all programs. So every DNS query, connection
+and datagram is noticed, regardless of the library, thread or process that sends it. `MODULE.main(DIRECTORY, names
+looked up)` runs programs in a `Place`; its result is written to DIRECTORY/seen.json.
 """
 
 import fcntl
@@ -45,10 +44,10 @@ _NO_SUCH_NAME: Final = 0x8183
 
 @dataclass(slots=True, kw_only=True)
 class Ended:
-    """How a program ended and what it and all its processes did.
+    """The exit code and stderr of a program, and what it and its child processes did.
 
-    `connected` are addresses off loopback, and sockets of other programs; `written` are files and folders that exist
-    still when all is over, and lie outside of those that the program may write to.
+    `connected` are addresses outside loopback, and Unix sockets of other programs. `written` are files and folders
+    that still exist at the end and are outside the folders that the program may write to.
     """
 
     code: int
@@ -59,7 +58,7 @@ class Ended:
 
 @dataclass(slots=True)
 class Place:
-    """`may_write` are the folders that programs may leave files in; `directory` is for what is needed beside them."""
+    """The sandbox. Programs may leave files in `may_write`; `directory` is for traces and other working files."""
 
     directory: Path
     environment: Mapping[str, str]
@@ -68,16 +67,16 @@ class Place:
     ended: dict[str, Ended] = field(default_factory=dict)
 
     def run(self, name: str, *argv: str) -> Ended:
-        """Run a program to its end, and that of every process it leaves behind."""
+        """Run a program and wait until it and all its child processes have ended."""
         with self.running(name, *argv) as process:
             process.wait()
         return self.ended[name]
 
     @contextmanager
     def running(self, name: str, *argv: str) -> "Iterator[Running]":
-        """Run a program while the block does, which has to see to its end: that of all its processes is waited for."""
-        trace, said = self.directory / f"{name}.trace", self.directory / f"{name}.stderr"
-        with said.open("wb") as stderr:
+        """Run a program during the block, which must end it; then wait until all its child processes have ended."""
+        trace, output = self.directory / f"{name}.trace", self.directory / f"{name}.stderr"
+        with output.open("wb") as stderr:
             process = subprocess.Popen(
                 ["strace", *_STRACE, "-o", str(trace), "--", *argv],
                 stdin=subprocess.DEVNULL,
@@ -86,27 +85,27 @@ class Place:
                 cwd=self.directory,
                 env=dict(self.environment),
             )
-            yield Running(process, said)
+            yield Running(process, output)
             code = process.wait()
-        ended = Ended(code=code, stderr=said.read_text("utf-8", "replace"))
+        ended = Ended(code=code, stderr=output.read_text("utf-8", "replace"))
         lines = trace.read_text("utf-8", "replace").splitlines()
-        ended.connected = sorted({where for line in lines for where in reached(line, self.may_write)})
+        ended.connected = sorted({address for line in lines for address in connected(line, self.may_write)})
         ended.written = sorted(
-            {str(path) for line in lines for path in made(line, self.directory) if self._is_left_behind(path)}
+            {str(path) for line in lines for path in written(line, self.directory) if self._remains(path)}
         )
         self.ended[name] = ended
 
     def seen(self) -> dict[str, Any]:
-        """What was recorded: the names that were looked up, and how each program ended."""
+        """The names that were looked up, and the result of each program."""
         ended = {name: asdict(each) for name, each in self.ended.items()}
         return {"looked_up": sorted(set(self.looked_up)), "ended": ended}
 
-    def _is_left_behind(self, path: Path) -> bool:
+    def _remains(self, path: Path) -> bool:
         if any(path.is_relative_to(each) for each in self.may_write) or "__pycache__" in path.parts:
             return False
         try:
             mode = path.lstat().st_mode
-        except OSError:  # a temporary file that is gone
+        except OSError:  # a temporary file that was deleted
             return False
         return not path.is_relative_to("/proc") and (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
 
@@ -131,15 +130,15 @@ class Running:
         self.process.wait()
 
     def terminate(self) -> None:
-        """Send SIGTERM to the program that is traced, not to what traces it."""
+        """Send SIGTERM to the traced program, not to `strace`."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         os.kill(int(children[0]), signal.SIGTERM)
 
 
-def reached(line: str, own: Sequence[Path]) -> Iterator[str]:
-    """Where a traced call leads, unless to loopback or to a socket in one of our `own` folders.
+def connected(line: str, own: Sequence[Path]) -> Iterator[str]:
+    """The address of a traced network call, except loopback and sockets in one of the `own` folders.
 
-    An attempt counts, whatever came of it; of sockets of other programs, only those that are there.
+    Failed attempts count, except those to Unix sockets that do not exist.
     """
     if "sa_family=AF_INET" in line:
         for port, v4, v6 in _ADDRESS.findall(line):
@@ -151,10 +150,10 @@ def reached(line: str, own: Sequence[Path]) -> Iterator[str]:
             yield path
 
 
-def made(line: str, started_in: Path) -> Iterator[Path]:
-    """What a traced call has made or opened for writing, if it did not fail.
+def written(line: str, working_directory: Path) -> Iterator[Path]:
+    """The path that a successful traced call has created or opened for writing.
 
-    Old calls do not say which folder they are relative to: it is taken for the one that programs are started in.
+    Calls without a directory argument, such as `open`, are resolved in the working directory of the programs.
     """
     call, _, rest = line.partition("(")
     name = call.split()[-1] if call.split() else ""
@@ -164,13 +163,13 @@ def made(line: str, started_in: Path) -> Iterator[Path]:
         return
     named = _PATH.findall(rest)
     for folder, path in named[:1] if name.startswith(("open", "creat", "mkdir")) else named[1:]:
-        yield Path(os.path.normpath(Path(folder or started_in, path)))
+        yield Path(os.path.normpath(Path(folder or working_directory, path)))
 
 
 def watched(module: str, directory: Path) -> dict[str, Any]:
-    """What `main` of a module says of its programs in such a place.
+    """Run `main` of a module in the sandbox and return its result.
 
-    Skips the test where this system gives nobody such a place; with CI set, fails it.
+    Skips the test if this system does not allow the namespaces; with `CI` set, fails it.
     """
     within = namespaces()
     subprocess.run(
@@ -183,7 +182,7 @@ def watched(module: str, directory: Path) -> dict[str, Any]:
 
 
 def namespaces() -> Sequence[str]:
-    """The command that makes the namespaces: as root, or as a user who becomes root inside of them."""
+    """The command that creates the namespaces, as root or with a user namespace."""
     missing = [each for each in ("unshare", "mount", "strace") if shutil.which(each) is None]
     for more in ((), ("--map-root-user",)):
         command = (*NAMESPACES, *more)
@@ -195,8 +194,8 @@ def namespaces() -> Sequence[str]:
     pytest.skip(reason)
 
 
-def _furnish(directory: Path) -> list[str]:
-    """Switch loopback on and take the resolver's place; returns the list in which look-ups will be noted."""
+def _set_up(directory: Path) -> list[str]:
+    """Enable loopback and start the recording DNS server; return the list of recorded names."""
     with socket.socket() as any_socket:
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _UP))
     for name, text in (
@@ -210,26 +209,26 @@ def _furnish(directory: Path) -> list[str]:
     resolver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     resolver.bind(("127.0.0.1", 53))
     over_tcp = socket.create_server(("127.0.0.1", 53))
-    threading.Thread(target=_note_datagrams, args=(resolver, looked_up), daemon=True).start()
-    threading.Thread(target=_note_connections, args=(over_tcp, looked_up), daemon=True).start()
+    threading.Thread(target=_record_datagrams, args=(resolver, looked_up), daemon=True).start()
+    threading.Thread(target=_record_connections, args=(over_tcp, looked_up), daemon=True).start()
     return looked_up
 
 
-def _note_datagrams(resolver: socket.socket, looked_up: list[str]) -> None:
+def _record_datagrams(resolver: socket.socket, looked_up: list[str]) -> None:
     while True:
-        query, asker = resolver.recvfrom(4096)
+        query, client = resolver.recvfrom(4096)
         looked_up.append(_name_in(query))
-        resolver.sendto(query[:2] + struct.pack("!5H", _NO_SUCH_NAME, 1, 0, 0, 0) + query[12:], asker)
+        resolver.sendto(query[:2] + struct.pack("!5H", _NO_SUCH_NAME, 1, 0, 0, 0) + query[12:], client)
 
 
-def _note_connections(over_tcp: socket.socket, looked_up: list[str]) -> None:
+def _record_connections(over_tcp: socket.socket, looked_up: list[str]) -> None:
     while True:
         with over_tcp.accept()[0] as connection:
             looked_up.append(_name_in(connection.recv(4096)[2:]))
 
 
 def _name_in(query: bytes) -> str:
-    """The name that a DNS query asks for."""
+    """The name in a DNS query."""
     labels, at = [], 12
     while at < len(query) and (length := query[at]):
         labels.append(query[at + 1 : at + 1 + length].decode("ascii", "replace"))
@@ -238,7 +237,7 @@ def _name_in(query: bytes) -> str:
 
 
 def run_inside(module: str, directory: Path) -> None:
-    looked_up = _furnish(directory)
+    looked_up = _set_up(directory)
     seen = importlib.import_module(module).main(directory, looked_up)
     (directory / "seen.json").write_text(json.dumps(seen), encoding="utf-8")
 

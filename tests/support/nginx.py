@@ -1,4 +1,4 @@
-"""Real nginx on a free port of this machine, with a folder of its own for everything it writes."""
+"""Runs nginx on a free port, with its own folder for everything it writes."""
 
 import grp
 import os
@@ -41,9 +41,9 @@ http {{
 
 @contextmanager
 def running_nginx(configuration: str, folder: Path, *, in_front_of: int, as_user: str | None = None) -> Iterator[str]:
-    """Serve `configuration` with its two ports replaced; yields the address, without a slash at its end.
+    """Serve `configuration` with its two ports replaced; yields the address without a trailing slash.
 
-    `as_user`, which takes root, is whom nginx's worker runs as; an installed one has its own.
+    The worker runs as `as_user`, which requires root; an installed nginx has its own user.
     """
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
@@ -75,19 +75,19 @@ def _replaced(text: str, values: dict[str, str]) -> str:
 
 def _wait_until_started(process: "subprocess.Popen[str]") -> None:
     assert process.stderr is not None
-    said = ""
+    output = ""
     for line in process.stderr:
-        said += line
-        if "using the" in line and "event method" in line:  # the sockets are open by then
+        output += line
+        if "using the" in line and "event method" in line:  # the sockets are open already
             return
-    pytest.fail(f"nginx did not start: {said}")
+    pytest.fail(f"nginx did not start: {output}")
 
 
 def _program() -> str:
-    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-    if found is None:
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+    if program is None:
         missing = "needs nginx: apt-get install nginx-light"
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
-    return found
+    return program

@@ -1,4 +1,4 @@
-"""One connection to the test model server: reads requests, takes a reply's steps, notices how it ends."""
+"""One connection to the test model server: reads requests, runs the steps of a reply, records how it ends."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ _TLS_HELLO = 0x16
 class LoggedRequest:
     """One request as it arrived. Header names are lower case; times are `time.monotonic()` seconds.
 
-    `closed_by_client` is set when the client closes the connection that the request came by.
+    `closed_by_client` is set when the client closes the connection of the request.
     """
 
     method: str
@@ -49,7 +49,7 @@ class LoggedRequest:
 
 
 class Connection(asyncio.Protocol):
-    """Answers one request after the other. `log` notes a request and says what the answer is to be."""
+    """Answers one request after the other. `log` records a request and returns its reply."""
 
     def __init__(self, log: Callable[[LoggedRequest], Reply], connections: set["Connection"]) -> None:
         self._log = log
@@ -102,28 +102,28 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     async def _answer(self, reply: Reply, request: LoggedRequest) -> None:
-        asked = json.loads(request.body) if request.method == "POST" else {}
-        wants_stream = bool(asked.get("stream"))
-        wants_usage = bool((asked.get("stream_options") or {}).get("include_usage"))
-        if reply.whole_text is not None and not wants_stream:
+        body = json.loads(request.body) if request.method == "POST" else {}
+        streams = bool(body.get("stream"))
+        includes_usage = bool((body.get("stream_options") or {}).get("include_usage"))
+        if reply.whole_text is not None and not streams:
             reply = _without_stream(reply.whole_text)
         for step in reply.before_headers:
-            await self._take(step, reply, framed=False, wants_usage=wants_usage)
+            await self._run_step(step, reply, framed=False, includes_usage=includes_usage)
         self._transport.write(_head(reply))
         for step in reply.steps:
-            await self._take(step, reply, framed=reply.framing == "chunked", wants_usage=wants_usage)
+            await self._run_step(step, reply, framed=reply.framing == "chunked", includes_usage=includes_usage)
         if reply.framing == "chunked":
             self._transport.write(b"0\r\n\r\n")
         else:
             self._ended_here = True
             self._transport.close()
 
-    async def _take(self, step: Step, reply: Reply, *, framed: bool, wants_usage: bool) -> None:
+    async def _run_step(self, step: Step, reply: Reply, *, framed: bool, includes_usage: bool) -> None:
         match step:
             case bytes():
                 await self._write(step, reply, framed=framed)
             case IfUsageWanted(data):
-                await self._write(data if wants_usage else b"", reply, framed=framed)
+                await self._write(data if includes_usage else b"", reply, framed=framed)
             case Hold(release):
                 while not release.is_set():  # noqa: ASYNC110  (set by another thread)
                     await asyncio.sleep(0.002)
@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
 
 
 def _parsed(received: bytearray) -> LoggedRequest | None:
-    """The request in `received`, once it is whole. A client sends the next one only after the answer."""
+    """The request in `received`, None if it is incomplete. A client sends the next one only after the answer."""
     head, end, body = bytes(received).partition(b"\r\n\r\n")
     if not end:
         return None

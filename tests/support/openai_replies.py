@@ -1,8 +1,7 @@
-"""What the test model server says: replies made of steps, the faults among them.
+"""Replies of the test model server, including faulty ones.
 
-A `Reply` is a status line and a tuple of steps. Bytes are sent as they stand; every other step is something
-a server does that is not sending. So a fault is not a switch in the server but a reply that contains it:
-`Reply(steps=(token("Half"), Cut(reset=True)))`.
+A `Reply` has a status line and steps. Bytes are sent unchanged; the other steps wait or close the connection. A fault
+is part of a reply, not an option of the server: `Reply(steps=(token("Half"), Cut(reset=True)))`.
 """
 
 import json
@@ -18,35 +17,35 @@ HTML = b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1><script>alert(1)</sc
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Say nothing until `release` is set."""
+    """Send nothing until `release` is set."""
 
     release: threading.Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stall:
-    """Say nothing until the client goes away, but for an SSE comment every `ping_every_s`, if given."""
+    """Send nothing until the client disconnects, except an SSE comment every `ping_every_s` if set."""
 
     ping_every_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Wait before the next step: for trying things by hand; a test holds instead."""
+    """Wait before the next step. Only for manual use; tests use `Hold`."""
 
     delay_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """End the connection here, with a reset or with a FIN in the middle of the body."""
+    """Close the connection in the middle of the body, with RST if `reset`, otherwise with FIN."""
 
     reset: bool
 
 
 @dataclass(frozen=True, slots=True)
 class IfUsageWanted:
-    """Bytes for a client that sent `stream_options.include_usage`; nothing for any other."""
+    """Bytes that are sent only if the request has `stream_options.include_usage`."""
 
     data: bytes
 
@@ -56,11 +55,11 @@ Step: TypeAlias = bytes | Hold | Stall | Delay | Cut | IfUsageWanted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One answer of the server.
+    """One reply of the server.
 
-    `framing` says how the body ends: by its last chunk, or by the end of the connection (as HTTP/1.0 servers
-    do it; a cut then looks like an end). `before_headers` are steps that come before the status line.
-    `whole_text` is the answer for a request that did not ask for a stream.
+    With `framing` "chunked" the body ends with its last chunk; with "close" it ends with the connection, as in
+    HTTP/1.0, so that a `Cut` looks like a normal end. `before_headers` are steps before the status line. `whole_text`
+    is the answer to a request without streaming.
     """
 
     steps: tuple[Step, ...] = ()
@@ -74,7 +73,7 @@ class Reply:
 
 
 def encoded(value: object) -> bytes:
-    """JSON as servers send it: UTF-8, and escapes only where UTF-8 cannot say it (lone surrogates)."""
+    """JSON in UTF-8, with escapes only if it has lone surrogates."""
     try:
         return json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -99,7 +98,7 @@ def token(text: str) -> bytes:
 
 
 def reasoning(text: str) -> bytes:
-    """A piece of the model's thoughts, as the servers of open models send it."""
+    """A piece of the model's thinking, in the format of servers for open models."""
     return chunk({"reasoning_content": text})
 
 
@@ -117,7 +116,7 @@ def usage_counts(input_tokens: int, output_tokens: int) -> dict[str, int]:
 
 
 def answer(*tokens: str, finish_reason: str = "stop", between: Iterable[Step] = ()) -> Reply:
-    """A whole, faultless answer; the steps `between` come after every token but the last."""
+    """A complete answer without faults; the steps `between` follow every token except the last."""
     steps: list[Step] = [chunk({"role": "assistant", "content": ""})]
     for number, text in enumerate(tokens, start=1):
         steps.append(token(text))
@@ -132,7 +131,7 @@ def stream(*steps: Step) -> Reply:
 
 
 def with_line_ends(reply: Reply, line_end: bytes) -> Reply:
-    """The same reply with other line ends, such as CRLF."""
+    """`reply` with different line endings, such as CRLF."""
     steps = tuple(step.replace(b"\n", line_end) if isinstance(step, bytes) else step for step in reply.steps)
     return replace(reply, steps=steps)
 
@@ -140,13 +139,13 @@ def with_line_ends(reply: Reply, line_end: bytes) -> Reply:
 def failure(
     status: int, message: str, *, code: str | None = None, kind: str = "error", headers: Mapping[str, str] | None = None
 ) -> Reply:
-    """An error the way the OpenAI protocol words it."""
+    """An error in the format of the OpenAI protocol."""
     body = encoded({"error": {"message": message, "type": kind, "param": None, "code": code}})
     return whole_body(body, status=status, content_type="application/json", headers=headers)
 
 
 def vectors(*embeddings: object) -> Reply:
-    """A well-formed reply that carries these as its embeddings, whatever was asked."""
+    """A well-formed reply with these embeddings, regardless of the request."""
     data = [{"object": "embedding", "index": index, "embedding": each} for index, each in enumerate(embeddings)]
     body = {"object": "list", "model": MODEL, "data": data, "usage": usage_counts(len(embeddings), 0)}
     return whole_body(encoded(body), content_type="application/json")

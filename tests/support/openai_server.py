@@ -1,13 +1,13 @@
 """A server on this machine that speaks the OpenAI protocol and fails on demand.
 
-It is a real server on a real socket, so that what is tested is what happens: partial reads, resets,
-connections left open. It logs every request, and a test can wait until the client has closed a connection:
+It uses a real socket, so that tests cover partial reads, resets and connections that stay open. It logs every request,
+and a test can wait until the client has closed a connection:
 
     with OpenAIServer(chat=[failure(429, "slow down"), answer("Hello")]) as server:
         ...
         assert server.requests[0].closed_by_client.wait(timeout=10.0)
 
-By hand: `python -m tests.support.openai_server --answer "Hello there." --delay-ms 50` prints its base URL.
+For manual use, `python -m tests.support.openai_server --answer "Hello there." --delay-ms 50` prints its base URL.
 """
 
 import argparse
@@ -46,10 +46,10 @@ Script: TypeAlias = Reply | Sequence[Reply] | Callable[[LoggedRequest], Reply]
 
 
 class OpenAIServer:
-    """Serves in a thread of its own while the `with` block runs.
+    """Serves in a separate thread during the `with` block.
 
-    A script is one reply for every request, a sequence (the last one goes on for ever), or a function of the
-    request. Without a script, `/v1/embeddings` answers with vectors made of the texts' words.
+    A script is one reply for every request, a sequence of replies whose last one is repeated, or a function of the
+    request. Without a script, `/v1/embeddings` returns bag-of-words vectors.
     """
 
     def __init__(
@@ -90,13 +90,13 @@ class OpenAIServer:
         assert not self._thread.is_alive()
 
     def wait_for_requests(self, count: int, *, timeout_s: float = 60.0) -> list[LoggedRequest]:
-        """Return the first `count` requests as soon as they have arrived."""
+        """Wait for the first `count` requests and return them."""
         with self._arrival:
             assert self._arrival.wait_for(lambda: len(self.requests) >= count, timeout_s), self.requests
             return self.requests[:count]
 
     def log(self, request: LoggedRequest) -> Reply:
-        """Note the request and say what the answer is to be."""
+        """Record the request and return its reply."""
         with self._arrival:
             self.requests.append(request)
             self._arrival.notify_all()
@@ -131,15 +131,15 @@ class OpenAIServer:
         return script[min(number, len(script) - 1)]
 
     def _embed(self, request: LoggedRequest) -> Reply:
-        asked = request.json
-        texts = asked["input"] if isinstance(asked["input"], list) else [asked["input"]]
+        body = request.json
+        texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
         embeddings = [embedding_of(str(text), dimension=self._dimension) for text in texts]
-        as_base64 = asked.get("encoding_format") == "base64"
+        as_base64 = body.get("encoding_format") == "base64"
         return vectors(*(_packed(each) if as_base64 else each for each in embeddings))
 
 
 def embedding_of(text: str, *, dimension: int) -> list[float]:
-    """A unit vector in which texts that share words are near each other; the same for ever."""
+    """A deterministic unit vector; texts that share words have similar vectors."""
     vector = [0.0] * dimension
     for word in text.lower().split():
         digest = hashlib.sha256(word.encode("utf-8", "surrogatepass")).digest()
@@ -157,8 +157,8 @@ def _model_list(models: Sequence[str]) -> Reply:
     return whole_body(encoded({"object": "list", "data": data}), content_type="application/json")
 
 
-def _script_by_hand(arguments: argparse.Namespace) -> Reply:
-    """The reply the command line describes: an answer word by word, or one that ends badly."""
+def _script_from(arguments: argparse.Namespace) -> Reply:
+    """The reply that the arguments describe: an answer word by word, an error, or an incomplete answer."""
     words = re.findall(r"\s*\S+", arguments.answer)
     if arguments.status != HTTPStatus.OK:
         return failure(arguments.status, "as asked on the command line")
@@ -171,17 +171,17 @@ def _script_by_hand(arguments: argparse.Namespace) -> Reply:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="A model server to try things against.")
+    parser = argparse.ArgumentParser(description="A model server for manual tests.")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--answer", default="A quick answer [1], made by the **test** server.")
-    parser.add_argument("--delay-ms", type=float, default=20.0, help="between two tokens")
-    parser.add_argument("--model", action="append", help="a model to list; may be given several times")
+    parser.add_argument("--delay-ms", type=float, default=20.0, help="delay between two tokens")
+    parser.add_argument("--model", action="append", help="a model to list; may be repeated")
     parser.add_argument("--status", type=int, default=200, help="answer every question with this HTTP status")
     parser.add_argument("--cut-after", type=int, metavar="N", help="cut the connection after N tokens")
-    parser.add_argument("--stall-after", type=int, metavar="N", help="go silent after N tokens")
+    parser.add_argument("--stall-after", type=int, metavar="N", help="stop sending after N tokens")
     arguments = parser.parse_args()
     models = arguments.model or [MODEL]
-    with OpenAIServer(chat=_script_by_hand(arguments), models=models, port=arguments.port) as server:
+    with OpenAIServer(chat=_script_from(arguments), models=models, port=arguments.port) as server:
         print(server.base_url, flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             signal.pause()

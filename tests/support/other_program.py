@@ -1,4 +1,4 @@
-"""Any other program, run where a warm command line runs."""
+"""Runs another program in the namespaces of a warm command line."""
 
 import subprocess
 

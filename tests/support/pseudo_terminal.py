@@ -1,4 +1,4 @@
-"""A real terminal for the program under test, and what a person would see on it."""
+"""Runs programs on a pseudo-terminal and emulates what it shows."""
 
 import fcntl
 import os
@@ -18,14 +18,14 @@ import pyte
 from tests.support.command_line import LIMIT_S, CommandLine
 from tests.support.reflowing_screen import ReflowingScreen
 
-# Ctrl-C reaches only processes whose controlling terminal it is typed into.
+# Ctrl-C reaches only processes whose controlling terminal this is.
 _TAKE_TERMINAL = "import fcntl,os,sys,termios; fcntl.ioctl(0,termios.TIOCSCTTY,0); os.execv(sys.argv[1],sys.argv[1:])"
 
 
 class Terminal:
-    """A pseudo-terminal with an emulator behind it. `raw` is everything the program has written to it.
+    """A pseudo-terminal with an emulator. `raw` is everything that the program has written to it.
 
-    `master` is for who reads by themselves.
+    Tests that read the output themselves use `master`.
     """
 
     def __init__(self, *, columns: int = 80, rows: int = 60) -> None:
@@ -40,7 +40,7 @@ class Terminal:
         os.close(self.slave)
 
     def resize(self, columns: int, rows: int) -> None:
-        """Change the size; the program is told by the kernel (SIGWINCH)."""
+        """Change the size; the kernel sends SIGWINCH to the program."""
         self._screen.resize(rows, columns)
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
@@ -49,7 +49,7 @@ class Terminal:
 
     @property
     def lines(self) -> list[str]:
-        """What scrollback and screen show, without blanks at the ends of lines and of the whole."""
+        """The lines of scrollback and screen, without trailing blanks and trailing empty lines."""
         history = ["".join(row[x].data for x in range(self._screen.columns)) for row in self._screen.history.top]
         shown = [line.rstrip() for line in (*history, *self._screen.display)]
         while shown and not shown[-1]:
@@ -58,7 +58,7 @@ class Terminal:
 
     @property
     def words(self) -> str:
-        """All that is shown, without any white space: the same however lines were wrapped."""
+        """The text of all lines without white space, so that it does not depend on wrapping."""
         return "".join("".join(self.lines).split())
 
     @property
@@ -80,14 +80,14 @@ class Terminal:
             pass
         return process.wait()
 
-    def _read_while(self, going_on: Callable[[], bool], limit_s: float) -> None:
+    def _read_while(self, condition: Callable[[], bool], limit_s: float) -> None:
         deadline_s = time.monotonic() + limit_s
-        while going_on():
+        while condition():
             assert time.monotonic() < deadline_s, self.lines
             self.read(0.02)
 
     def read(self, wait_s: float) -> bool:
-        """Take what the program has written, waiting at most this long for it; False where there was nothing."""
+        """Read the available output, waiting at most `wait_s` for it; return whether there was any."""
         if not select.select([self.master], [], [], wait_s)[0]:
             return False
         piece = os.read(self.master, 65536)
@@ -100,7 +100,7 @@ class Terminal:
 def on_terminal(
     user: CommandLine, *arguments: str, columns: int = 80, rows: int = 60, stdout: int | None = None
 ) -> Iterator[tuple[Terminal, subprocess.Popen[bytes]]]:
-    """Start `streamrag` on a terminal of its own, with stdout there as well unless it is given."""
+    """Start `streamrag` on a new terminal, which is also its stdout unless `stdout` is passed."""
     terminal = Terminal(columns=columns, rows=rows)
     try:
         with subprocess.Popen(
@@ -121,7 +121,7 @@ def on_terminal(
 
 
 def shown(user: CommandLine, *arguments: str, columns: int = 80, rows: int = 60) -> Terminal:
-    """Run `streamrag` on a terminal to its end; it must succeed."""
+    """Run `streamrag` on a terminal until it ends; it must succeed."""
     with on_terminal(user, *arguments, columns=columns, rows=rows) as (terminal, process):
         assert terminal.wait_for_end(process) == 0, terminal.lines
         return terminal

@@ -1,4 +1,4 @@
-"""JSX to something a browser runs: esbuild, with React from the tests' packages."""
+"""Bundles JSX for the browser with esbuild and the React of tests/node."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ _PAGE: Final = '<link rel="icon" href="data:,"><div id="root"></div><script type
 
 
 def bundle(entry: Path, folder: Path) -> None:
-    """Write `main.js`, with React's development build in it, and the page that loads it."""
+    """Write `main.js`, which includes React's development build, and the page that loads it."""
     command = [
         *(str(NODE_MODULES / ".bin" / "esbuild"), str(entry), "--bundle", "--format=esm", "--jsx=automatic"),
         *(f"--outfile={folder / 'main.js'}", "--log-level=warning"),

@@ -1,7 +1,7 @@
-"""pyte's screen with what it lacks: a resize wraps and joins rows, and keeps the cursor, as most terminals do.
+"""A pyte screen that reflows rows and keeps the cursor when it is resized, like most terminals.
 
-pyte itself cuts rows off on the right, and drops rows from the top even where the screen is empty below. It also
-drops what is drawn after a joiner or a variation selector, which are left out here.
+pyte itself truncates rows on the right, and drops rows from the top even if the screen is empty below. It also drops
+text after a joiner or variation selector, so these characters are removed here.
 """
 
 import unicodedata
@@ -12,10 +12,10 @@ from wcwidth import wcwidth
 
 
 class ReflowingScreen(pyte.HistoryScreen):
-    """A screen with scrollback. What a narrower screen wraps is joined again by a wider one."""
+    """A screen with scrollback. Rows that were wrapped are joined again if the screen gets wider."""
 
     def __init__(self, columns: int, lines: int) -> None:
-        self._wrapped_rows: set[int] = set()  # by identity: those that go on in the next row
+        self._wrapped_rows: set[int] = set()  # the `id` of rows that continue in the next row
         super().__init__(columns, lines, history=1_000_000)
 
     def draw(self, data: str) -> None:
@@ -42,18 +42,18 @@ class ReflowingScreen(pyte.HistoryScreen):
         self.dirty.update(range(new_lines))
 
     def _rewrapped(self, rows: list[Any], at: int, columns: int) -> tuple[list[Any], int]:
-        """The rows at the new width, and where the one numbered `at` begins now."""
+        """The rows at the new width, and the new index of the row that had index `at`."""
         lines: list[list[Any]] = []
         begins: list[int] = []
-        goes_on = False
+        continues = False
         for row in rows:
             cells = [row[x] for x in range(_length(row))]
-            if goes_on:
+            if continues:
                 lines[-1] += cells
             else:
                 lines.append(cells)
             begins.append(len(lines) - 1)
-            goes_on = id(row) in self._wrapped_rows
+            continues = id(row) in self._wrapped_rows
         self._wrapped_rows.clear()
         wrapped: list[Any] = []
         starts: list[int] = []

@@ -1,7 +1,7 @@
-"""Why a streamed text may end otherwise than one render of it: the kinds that are known, and how each is told.
+"""Classifies the known reasons why a streamed text may end up different from a single render of it.
 
-Rich decides on some rows by what comes much later. Where those had left the screen by then, they stay as they were.
-That is tried: with its definitions first and on a screen that is tall enough, the same text must end as it should.
+Some rows depend on text that follows much later. Rows that have already left the screen cannot be changed. To confirm
+this, the same text is streamed with its link definitions first and on a taller screen, where it must be equal.
 """
 
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ from streamrag_cli.render.markdown.parsing import Html, Parser
 from streamrag_cli.text import sanitise
 from tests.support.terminal_emulator import Emulator, difference, rendered_at_once, streamed
 
-LATE_REFERENCE = "a definition came after its use had left the screen"
-PICTURE = "a picture came in a list or quote whose beginning had left the screen"
+LATE_REFERENCE = "a link was defined after its use had left the screen"
+PICTURE = "an image appeared in a list or quote whose beginning had left the screen"
 RULE = "a rule ended a quote whose beginning had left the screen"
-NUMBERS = "a list whose beginning had left the screen got wider numbers"
-KEYS = "a <kbd> without an end, which in Rich gives its style to what follows"
+NUMBERS = "the numbers of a list got wider after its beginning had left the screen"
+KEYS = "an unclosed <kbd>, whose style Rich applies to the following text"
 UNKNOWN = "unknown"
 
 _TALLER_BY = 50
 
 
 def exception(text: str, *, columns: int, lines: int, seed: int, pieces: int = 60, html: Html = "dropped") -> str:
-    """The kind of exception that this text is at this size; "" where it ends as it should."""
+    """The reason why this text differs at this size; "" if it does not."""
 
     def shown(source: str, height: int) -> Emulator:
         return streamed(source, columns=columns, lines=height, seed=seed, pieces=pieces, html=html)
@@ -36,7 +36,7 @@ def exception(text: str, *, columns: int, lines: int, seed: int, pieces: int = 6
     if not difference(shown(defined, lines), wanted):
         return LATE_REFERENCE
     if not difference(shown(defined, len(wanted.text) + _TALLER_BY), wanted):
-        return " and ".join(dict.fromkeys(_of_room(Parser(html=html).final(sanitise(text))[0]))) or UNKNOWN
+        return " and ".join(dict.fromkeys(_row_reasons(Parser(html=html).final(sanitise(text))[0]))) or UNKNOWN
     if html == "dropped" and text.count("<kbd>") > text.count("</kbd>"):
         closed = text.replace("<kbd>", "<kbd></kbd>")
         return KEYS if not exception(closed, columns=columns, lines=lines, seed=seed, pieces=pieces) else UNKNOWN
@@ -44,14 +44,14 @@ def exception(text: str, *, columns: int, lines: int, seed: int, pieces: int = 6
 
 
 def definitions_first(text: str, html: Html = "dropped") -> str:
-    """The text with its link definitions once more at its beginning, where they draw nothing."""
+    """The text with a copy of its link definitions at the beginning, where they are not visible."""
     parser = Parser(html=html)
     parser.blocks(sanitise(text))
     definitions = parser.definitions.items()
     return "".join(f"[{label}]: <{definition['href']}>\n" for label, definition in definitions) + "\n" + text
 
 
-def _of_room(tokens: list[Token]) -> Iterator[str]:
+def _row_reasons(tokens: list[Token]) -> Iterator[str]:
     kind, items = "", 0
     for token, following in pairwise([*tokens, Token("end", "", 0)]):
         if token.level == 0 and token.nesting == 1:

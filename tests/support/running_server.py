@@ -1,4 +1,4 @@
-"""A real server on a real port: in a thread of the test's own process, or as a user starts it."""
+"""Runs the server on a free port, in a thread of the test process or with `streamrag serve`."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ STREAMRAG: Final = (sys.executable, "-c", "from streamrag_cli.cli.main import ma
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningServer:
-    """`url` has no slash at its end."""
+    """`url` has no trailing slash."""
 
     url: str
     port: int
@@ -40,15 +40,15 @@ class RunningServer:
 def running_server(
     settings: Settings, server: ServerSettings | None = None, limits: Limits | None = None
 ) -> Iterator[RunningServer]:
-    """Serve on a free port of this machine while the block runs, then stop and wait for the end."""
-    wanted = server or ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
-    with listening_socket(wanted.host, 0) as listening:
+    """Serve on a free port during the block, then stop the server and wait for it."""
+    server_settings = server or ServerSettings(rate_limit="1000000/minute", grace_s=3.0)
+    with listening_socket(server_settings.host, 0) as listening:
         port = listening.getsockname()[1]
-        running = make_server(settings, replace(wanted, port=port), limits)
+        running = make_server(settings, replace(server_settings, port=port), limits)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, name="server")
         thread.start()
         try:
-            yield RunningServer(url=f"http://{wanted.host}:{port}", port=port, server=running)
+            yield RunningServer(url=f"http://{server_settings.host}:{port}", port=port, server=running)
         finally:
             running.should_exit = True
             thread.join(timeout=60)
@@ -57,23 +57,20 @@ def running_server(
 
 @dataclass(slots=True, kw_only=True)
 class ServedProcess:
-    """`streamrag serve` in a process group of its own, as on a terminal of its own.
-
-    `said` is what it wrote to stderr after its first line, once it has ended.
-    """
+    """`streamrag serve` in a separate session. `said` is its stderr after the first line, once it has ended."""
 
     url: str
     process: "subprocess.Popen[str]"
     said: str = ""
 
     def workers(self) -> set[int]:
-        """The processes that it has started and that answer."""
-        found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return {int(pid) for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+        """The ids of the worker processes."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return {int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
 
 
 def served(settings: Settings, *flags: str, **variables: str) -> AbstractContextManager[ServedProcess]:
-    """The command on a free port, killed with all it has started at the end of the block."""
+    """Run `streamrag serve` on a free port, and kill it with all its child processes at the end of the block."""
     return served_from(subprocess.DEVNULL, settings, flags, variables)
 
 
@@ -81,7 +78,7 @@ def served(settings: Settings, *flags: str, **variables: str) -> AbstractContext
 def served_from(
     stdin: int, settings: Settings, flags: Sequence[str], variables: Mapping[str, str]
 ) -> Iterator[ServedProcess]:
-    """`served`, with this as stdin."""
+    """Like `served`, with this stdin."""
     store = open_store(settings.store).with_secret()
     process = subprocess.Popen(
         [*STREAMRAG, "serve", "--port", "0", *flags],
@@ -94,9 +91,9 @@ def served_from(
     assert process.stderr is not None
     with process, process.stderr as stderr:
         try:
-            found = re.search(r"http://\S+", stderr.readline())
-            assert found is not None
-            server = ServedProcess(url=found.group(), process=process)
+            match = re.search(r"http://\S+", stderr.readline())
+            assert match is not None
+            server = ServedProcess(url=match.group(), process=process)
             yield server
         finally:
             with contextlib.suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Which tests are slow or need a browser or PostgreSQL, and which files begin first: decided by where a test is."""
+"""Marks tests as slow, browser or postgres by their file, and decides which files run first."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 TESTS: Final = Path(__file__).parents[1]
 
 FIRST: Final = (
-    "faults/test_silence.py",  # these two wait, 40 s and 70 s, while other processes work
+    "faults/test_network_silence.py",  # these two wait, 40 s and 70 s, while other processes work
     "server/test_nginx.py",
     "ingest/test_kill.py",
     "faults",
@@ -23,7 +23,7 @@ FIRST: Final = (
     "ingest",
     "deploy",
 )
-"""Files and folders whose tests take longest, longest first. The others come after them."""
+"""The slowest files and folders, slowest first. All others run after them."""
 
 SLOW: Final = (
     "answer/test_answer_limits.py",
@@ -40,7 +40,7 @@ SLOW: Final = (
     "render/test_linear.py",
     "render/test_resize.py",
     "render/test_robust.py",
-    "render/test_still.py",
+    "render/test_unchanged_rows.py",
     "server",
     "store/test_compaction.py",
     "store/test_copying.py",
@@ -51,16 +51,16 @@ SLOW: Final = (
     "store/test_vectors.py",
     "test_bench.py",
 )
-"""Files and folders of tests that start processes or wait: seconds each, or many seconds together."""
+"""Files and folders with tests that start processes or wait: seconds each, or many seconds in total."""
 
 
 def place_in_schedule(file: str) -> int:
-    """The lower, the sooner; `file` is relative to the folder of the tests."""
-    return next((place for place, first in enumerate(FIRST) if is_in(file, first)), len(FIRST))
+    """The position of a file in the run, lowest first; `file` is relative to `tests`."""
+    return next((position for position, first in enumerate(FIRST) if is_in(file, first)), len(FIRST))
 
 
 def marks_of(item: pytest.Item) -> Iterator[str]:
-    """The marks that a test has by its place, or by the store that it is given."""
+    """The marks of a test, derived from its file and from the store in its parameters."""
     file = item.path.relative_to(TESTS).as_posix()
     if any(is_in(file, slow) for slow in SLOW):
         yield "slow"
@@ -70,9 +70,9 @@ def marks_of(item: pytest.Item) -> Iterator[str]:
         yield "postgres"
 
 
-def is_in(file: str, place: str) -> bool:
-    """Whether a place is the file, or a folder that it lies in."""
-    return file == place or file.startswith(f"{place}/")
+def is_in(file: str, path: str) -> bool:
+    """Whether `path` is the file, or a folder that contains it."""
+    return file == path or file.startswith(f"{path}/")
 
 
 def _is_given_postgres(test: pytest.Function) -> bool:

@@ -1,6 +1,6 @@
-"""Another process on a store: `python -m tests.support.second_process STORE COMMAND [WORD...]`.
+"""A second process that uses a store: `python -m tests.support.second_process STORE COMMAND [WORD...]`.
 
-It says a line for each step on stdout; where a step needs a go-ahead it waits for a line on stdin.
+It prints one line per step to stdout, and waits for a line on stdin before steps that need a signal.
 """
 
 import io
@@ -20,7 +20,7 @@ from streamrag_cli.retrieval.search import retrieve
 from tests.support.fake_embedder import FakeEmbedder
 from tests.support.stores import LocalStore, Store, by_vector, document, many_chunks, store_at, texts, write
 
-_GIVING_BACK = ("VACUUM", "PRAGMA wal", "INSERT INTO chunks_fts (", "INSERT INTO embedding_fulltext_search")
+_COMPACTING = ("VACUUM", "PRAGMA wal", "INSERT INTO chunks_fts (", "INSERT INTO embedding_fulltext_search")
 
 
 def main(address: str, command: str, *words: str) -> None:
@@ -41,7 +41,7 @@ def rebuild(store: Store, path: str, *chunks: str) -> None:
 
 
 def put_batches(store: Store, count: str) -> None:
-    """Write documents of 50 chunks one by one, as an ingest does."""
+    """Write documents of 50 chunks one by one, like an ingest."""
     with store.writing() as writer:
         writer.repair(FakeEmbedder().embed_documents)
         for number in range(int(count)):
@@ -50,7 +50,7 @@ def put_batches(store: Store, count: str) -> None:
 
 
 def put_and_die(store: Store, path: str, *chunks: str) -> None:
-    """Be killed when it is written, with the databases open; this process goes on."""
+    """Write in a child process that is killed while its databases are open; this process continues."""
     child = os.fork()
     if not child:
         with store.writing() as writer:
@@ -60,11 +60,11 @@ def put_and_die(store: Store, path: str, *chunks: str) -> None:
 
 
 def remove_and_die(store: Store, at: str, *paths: str) -> None:
-    """Be killed at a statement that gives back disk space, the one numbered `at`, from 0."""
+    """Remove documents, and kill this process at the statement number `at`, from 0, that frees disk space."""
     count = itertools.count()
 
     def step(statement: str) -> None:
-        if statement.startswith(_GIVING_BACK) and next(count) == int(at):
+        if statement.startswith(_COMPACTING) and next(count) == int(at):
             os.kill(os.getpid(), signal.SIGKILL)
 
     connect = sqlite3.connect
@@ -87,38 +87,38 @@ def remove(store: Store, path: str) -> None:
 
 
 def hold(store: Store) -> None:
-    """Be the writer until told to end."""
+    """Keep the write lock until a line arrives on stdin."""
     with store.writing():
         say("holding")
         sys.stdin.readline()
 
 
 def put_slowly(store: LocalStore, path: str, count: str) -> None:
-    """Wait to be told to go on between the write of the vectors and that of the catalog."""
+    """Write a document, and wait for a line on stdin between the vectors and the catalog."""
     with store.writing() as writer:
         clear_pending = writer.catalog.clear_pending
 
-        def wait_and_settle(chunk_ids: object) -> None:
+        def wait_and_clear(chunk_ids: object) -> None:
             say("vectors written")
             sys.stdin.readline()
             clear_pending(chunk_ids)  # type: ignore[arg-type]
 
-        writer.catalog.clear_pending = wait_and_settle  # type: ignore[method-assign]
+        writer.catalog.clear_pending = wait_and_clear  # type: ignore[method-assign]
         write(writer, many_chunks(path, int(count)))
     say("done")
 
 
 def ask(store: Store, question: str) -> None:
-    """Say the best hits' texts, best first, or the error."""
+    """Print the texts of the best hits, best first, or the error."""
     with store.reading() as reader:
-        found = retrieve(reader, FakeEmbedder(), question, limit=3)
-        if not found.hits:
+        retrieved = retrieve(reader, FakeEmbedder(), question, limit=3)
+        if not retrieved.hits:
             raise StoreError("no hits", code="no_hits")
-        say(" | ".join(hit.chunk.text for hit in found.hits))
+        say(" | ".join(hit.chunk.text for hit in retrieved.hits))
 
 
 def ask_around(store: Store, command: str, *words: str) -> None:
-    """Say what an open reader finds before and after a command on the writable mount of the same store."""
+    """Print the hits of an open reader before and after a command on the writable mount of the same store."""
     assert isinstance(store.place, Path)
     writable = store_at(str(store.place.parents[1] / "rw" / "store"))
     with store.reading() as reader:
@@ -126,15 +126,15 @@ def ask_around(store: Store, command: str, *words: str) -> None:
             if changes:
                 with redirect_stdout(io.StringIO()):
                     COMMANDS[command](writable, *words)
-            found = retrieve(reader, FakeEmbedder(), "lions have manes", limit=3)
-            say(" | ".join(hit.chunk.text for hit in found.hits))
+            retrieved = retrieve(reader, FakeEmbedder(), "lions have manes", limit=3)
+            say(" | ".join(hit.chunk.text for hit in retrieved.hits))
 
 
 def check(store: Store) -> None:
-    """Say whether a search finds every vector."""
+    """Print whether a search finds every vector."""
     with store.reading() as reader:
-        found = by_vector(reader)
-        say("all found" if found == texts(reader) else f"{len(found)} of {reader.counts()} found")
+        hits = by_vector(reader)
+        say("all found" if hits == texts(reader) else f"{len(hits)} of {reader.counts()} found")
 
 
 def vector_ids(store: Store) -> None:
@@ -142,7 +142,7 @@ def vector_ids(store: Store) -> None:
 
 
 def run(_: Store, *words: str) -> None:
-    """Run any command where this process lives."""
+    """Run any command in the namespaces of this process."""
     subprocess.run(words, check=True)
 
 

@@ -1,6 +1,6 @@
-"""A server whose machine has a model's server of its own, or none but itself: run inside of `network_namespace`.
+"""Runs a server on a machine with a model server, or with only another `streamrag serve`.
 
-There the ports on which model servers are looked for are free.
+It runs in a `network_namespace`, where the default ports of model servers are free.
 """
 
 from dataclasses import asdict, replace
@@ -28,18 +28,19 @@ def beside_a_model(settings: Settings, user: CommandLine) -> dict[str, Any]:
     with OpenAIServer(port=OLLAMA, models=["llama"]) as ollama:
         with served(settings) as server:
             at_start = len(ollama.requests)
-            with streaming(ask_url(server.url)) as answered:
-                notices = [event["message"] for event in answered.events() if event["type"] == "notice"]
+            with streaming(ask_url(server.url)) as stream:
+                notices = [event["message"] for event in stream.events() if event["type"] == "notice"]
             chat = post_json(f"{server.url}/v1/chat/completions", CHAT).body.decode()
             by_visitors = len(ollama.requests) - at_start
-        asked = user.run("ask", QUESTION)
+        outcome = user.run("ask", QUESTION)
     return {
         "at start": at_start,
         "operator": notes(server.said),
         "by visitors": by_visitors,
         "notices": notices,
         "chat names it": "11434" in chat or "llama" in chat,
-        "ask names it": "Ollama runs here: streamrag ask --base-url http://127.0.0.1:11434/v1 -m llama" in asked.stderr,
+        "ask names it": "Ollama runs here: streamrag ask --base-url http://127.0.0.1:11434/v1 -m llama"
+        in outcome.stderr,
     }
 
 
@@ -47,23 +48,23 @@ def beside_ourselves(settings: Settings, user: CommandLine) -> dict[str, Any]:
     with served(settings, "--port", str(VLLM)) as first:
         with served(settings) as second:
             pass
-        asked = user.run("ask", QUESTION)
+        outcome = user.run("ask", QUESTION)
         warm = replace(user, variables={**user.variables, "STREAMRAG_ENGINE": "on"})
         from_engine = warm.run("ask", QUESTION)
         warm.run("engine", "stop")
         doctor = user.run("doctor")
     ends = [
-        " ".join(each.stderr.split()).rpartition("; ")[2].partition(" QUESTION")[0] for each in (asked, from_engine)
+        " ".join(each.stderr.split()).rpartition("; ")[2].partition(" QUESTION")[0] for each in (outcome, from_engine)
     ]
     return {
         "operators": [notes(each.said) for each in (first, second)],
         "ask": ends[0],
         "engine": ends[1],
         "doctor names it": str(VLLM) in doctor.stdout.decode(),
-        "codes": [asdict(each)["code"] for each in (asked, from_engine, doctor)],
+        "codes": [asdict(each)["code"] for each in (outcome, from_engine, doctor)],
     }
 
 
-def notes(said: str) -> str:
-    """What an operator reads on stderr beside the log of requests."""
-    return "".join(line for line in said.splitlines(keepends=True) if line.startswith("note: "))
+def notes(stderr: str) -> str:
+    """The notes on stderr, without the request log."""
+    return "".join(line for line in stderr.splitlines(keepends=True) if line.startswith("note: "))

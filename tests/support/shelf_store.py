@@ -1,4 +1,4 @@
-"""A kind of store of its own for all that the program can tell: files of a directory that is named `shelf:PATH`."""
+"""An additional store backend for tests: a local store with addresses of the form `shelf:PATH`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A plain web server of files, for what needs no server of ours."""
+"""A static web server, for tests that do not need `streamrag serve`."""
 
 import threading
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from tests.support.chromium import STATIC
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
-        """Say nothing: the tests' output is not for requests."""
+        """Do not log requests."""
 
 
 @contextmanager
 def static_site(folder: Path = STATIC.parent) -> Iterator[str]:
-    """Serve the folder on a free port; yields the address. By default it is the one that holds `static/`."""
+    """Serve the folder on a free port; yields the address. The default folder contains `static/`."""
 
     def handler(*arguments: object) -> _Quiet:
         return _Quiet(*arguments, directory=str(folder))  # type: ignore[arg-type]

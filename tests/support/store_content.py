@@ -1,8 +1,8 @@
-"""All that an ingest leaves in a store but for times, row numbers and counters of changes: for comparing two stores.
+"""The content of a store without times, row numbers and change counters, for comparing two stores.
 
-What is left out, and why: `documents.read_at_ns` and `meta.last_ingest` are times; `documents.id`, `chunks.id` and
-`chunks.document_id` number rows in the order of their writing; `meta.generation` counts writings, and
-`meta.vector_files` and `meta.vector_stamps` are of Chroma's files, which differ from one writing to the next.
+Excluded are `documents.read_at_ns` and `meta.last_ingest`, which are times; `documents.id`, `chunks.id` and
+`chunks.document_id`, which depend on the order of writes; `meta.generation`, which counts writes; and
+`meta.vector_files` and `meta.vector_stamps`, which describe Chroma's files and differ after every write.
 """
 
 import json
@@ -18,12 +18,12 @@ from streamrag_cli.store.local import full_text
 from streamrag_cli.store.local.layout import Layout
 from streamrag_cli.store.local.vectors import Vectors
 
-_LEFT_OUT = {"read_at_ns", "id", "document_id"}
+_EXCLUDED = {"read_at_ns", "id", "document_id"}
 _META = ("schema_version", "embedding", "dimension")
 
 
 def main(store: str, collection: str) -> None:
-    """Say the content as JSON on stdout."""
+    """Print the content as JSON."""
     sys.stdout.write(json.dumps(content(Path(store), collection)))
 
 
@@ -34,7 +34,7 @@ def content(store: Path, collection: str) -> dict[str, Any]:
     with closing(sqlite3.connect(layout.catalog(current.epoch))) as db:
         full_text.register(db)
         db.execute("INSERT INTO chunks_fts (chunks_fts, rank) VALUES ('integrity-check', 1)")
-        said: dict[str, Any] = {
+        values: dict[str, Any] = {
             "tables": sorted(name for (name,) in db.execute("SELECT name FROM sqlite_master")),
             "documents": _rows(db, "SELECT * FROM documents ORDER BY path"),
             "chunks": _rows(
@@ -49,19 +49,19 @@ def content(store: Path, collection: str) -> dict[str, Any]:
         }
         db.rollback()
     with closing(Vectors(layout.vectors(current.epoch), collection)) as vectors:
-        got: Any = vectors._collection.get(include=["embeddings", "documents", "metadatas"])
-        rows = zip(got["ids"], got["embeddings"], got["documents"], got["metadatas"], strict=True)
-        said["vectors"] = sorted(
+        stored: Any = vectors._collection.get(include=["embeddings", "documents", "metadatas"])
+        rows = zip(stored["ids"], stored["embeddings"], stored["documents"], stored["metadatas"], strict=True)
+        values["vectors"] = sorted(
             [id_, [float(n) for n in vector], text, dict(meta)] for id_, vector, text, meta in rows
         )
-        said["found by their own vector"] = [
+        values["found by their own vector"] = [
             vectors.nearest(np.asarray(vector, dtype=np.float32), 1)[0][0] == id_
-            for id_, vector in zip(got["ids"], got["embeddings"], strict=True)
+            for id_, vector in zip(stored["ids"], stored["embeddings"], strict=True)
         ]
-    return said
+    return values
 
 
 def _rows(db: sqlite3.Connection, query: str) -> list[dict[str, Any]]:
     cursor = db.execute(query)
     names = [column[0] for column in cursor.description]
-    return [{name: value for name, value in zip(names, row, strict=True) if name not in _LEFT_OUT} for row in cursor]
+    return [{name: value for name, value in zip(names, row, strict=True) if name not in _EXCLUDED} for row in cursor]

@@ -1,4 +1,4 @@
-"""Stores under one small interface, so that every store can be held to the same contract."""
+"""A small interface to every store backend, so that the same tests run on all of them."""
 
 import atexit
 import hashlib
@@ -30,7 +30,7 @@ Document = tuple[DocumentRecord, Sequence[Chunk]]
 
 @dataclass(frozen=True)
 class Store:
-    """Any store, opened as the program opens it."""
+    """A store of any backend, opened like the program does."""
 
     place: StoreAddress
     collection: str = "default"
@@ -50,7 +50,7 @@ class Store:
             write(writer, *documents)
 
     def remove(self) -> None:
-        """As a person removes a store."""
+        """Remove the store like a user would."""
         for name in open_store(self.place).collections():
             open_store(self.place).remove(name)
 
@@ -58,7 +58,7 @@ class Store:
         return bool(self.left())
 
     def left(self) -> list[str]:
-        """What there is of its collections."""
+        """The names of what is left of its collections."""
         return open_store(self.place).collections()
 
     def vector_ids(self) -> set[str]:
@@ -69,7 +69,7 @@ class Store:
         return open_store(self.place).with_secret()
 
     def other_process(self, command: str, *words: str) -> "subprocess.Popen[str]":
-        """Start `command` of `second_process`; it says what it does on stdout and waits for lines on stdin."""
+        """Start `command` of `second_process`, which prints its steps to stdout and waits for lines on stdin."""
         return subprocess.Popen(
             [sys.executable, "-m", "tests.support.second_process", self.address(), command, *words],
             stdin=subprocess.PIPE,
@@ -79,7 +79,7 @@ class Store:
         )
 
     def run_other_process(self, command: str, *words: str) -> str:
-        """What it said. A process that crashes or does not end in time fails the test."""
+        """The stdout of a `command` of `second_process`. A crash or timeout fails the test."""
         ended = _fork_server().run(self.address(), command, *words)
         assert ended.status == 0, f"{command} ended with {ended}"
         return ended.said.strip()
@@ -155,7 +155,7 @@ def store_at(address: str) -> Store:
 
 @contextmanager
 def empty_store(package: str, folder: Path) -> Iterator[Store]:
-    """A store of the kind that this package is. One that needs no server is a path after its scheme."""
+    """A new store of the backend in `package`. For unknown backends the address is a path after the scheme."""
     match package:
         case "streamrag_cli.store.local":
             yield LocalStore(folder / "store")
@@ -205,7 +205,7 @@ def document(path: str, *texts: str) -> Document:
 
 
 def many_chunks(path: str, count: int) -> Document:
-    """A document of so many different chunks."""
+    """A document with `count` different chunks."""
     return document(path, *(f"{path} number {each} word{each % 97}x{each % 89}" for each in range(count)))
 
 
@@ -221,7 +221,7 @@ def by_text(reader: Reader, word: str) -> set[str]:
 
 
 def by_vector(reader: Reader, limit: int = 100) -> set[str]:
-    """The texts of every chunk whose vector a search with that very vector finds first."""
+    """The texts of all chunks that a search with their own vector finds."""
     found = set()
     for chunk_id in reader.catalog.chunk_ids():
         chunk = reader.chunks([chunk_id])[chunk_id].chunk
@@ -238,5 +238,5 @@ def texts(reader: Reader) -> set[str]:
 
 
 def vector_ids(store: Store) -> set[str]:
-    """Whose vectors the store holds, told in a process of its own."""
+    """The ids of the chunks that have a vector, read in a separate process."""
     return set(store.run_other_process("vector-ids").split())

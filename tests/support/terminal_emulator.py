@@ -1,4 +1,4 @@
-"""A terminal in memory: what a person would see, every cell of it, with scrollback."""
+"""An in-memory terminal with scrollback, and rendered answers to compare on it."""
 
 import io
 import random
@@ -22,24 +22,24 @@ from tests.support.reflowing_screen import ReflowingScreen
 
 Cell = tuple[str, str, str, bool, bool, bool, bool, bool]
 
-_PADDING: Final = re.compile(" *\n")  # which goes over the edge where an emoji is wider than Rich believes
+_PADDING: Final = re.compile(" *\n")  # it would wrap if an emoji is wider than Rich assumes
 _BREAK: Final = re.compile(r"<br\s*/?>", re.IGNORECASE)
-CODE_GROUND: Final = "magenta"
+CODE_BACKGROUND: Final = "magenta"
 _BLANK: Final = (" ", "default", "default", False, False, False, False, False)
 
 
 class _CodeTheme(SyntaxTheme):
-    """Every letter of code on the same ground, so that it is known."""
+    """Gives all code the same background, so that it can be recognised."""
 
     def get_style_for_token(self, token_type: Any) -> Style:
-        return Style(bgcolor=CODE_GROUND)
+        return Style(bgcolor=CODE_BACKGROUND)
 
     def get_background_style(self) -> Style:
-        return Style(bgcolor=CODE_GROUND)
+        return Style(bgcolor=CODE_BACKGROUND)
 
 
 class Emulator:
-    """A terminal that takes what is written to it; `writes` are the frames as they came."""
+    """A terminal that can be written to like a file; `writes` are the frames in order."""
 
     def __init__(self, columns: int, lines: int) -> None:
         self.writes: list[str] = []
@@ -52,17 +52,17 @@ class Emulator:
         return len(text)
 
     def flush(self) -> None:
-        """Everything is shown at once."""
+        """Does nothing: writes are shown immediately."""
 
     @property
     def cells(self) -> list[list[Cell]]:
-        """All rows with the look of each cell, without blanks at the ends of rows and of the whole."""
+        """The cells of all rows with their style, without trailing blanks and trailing empty rows."""
         rows = [[*self._row(row)] for row in (*self.screen.history.top, *self._on_screen())]
         return _without_end(rows, [])
 
     @property
     def text(self) -> list[str]:
-        """All rows as text, without blanks at their ends."""
+        """All rows as text, without trailing blanks and trailing empty rows."""
         return _without_end(["".join(cell[0] for cell in row).rstrip(" ") for row in self.cells], "")
 
     def _on_screen(self) -> Iterator[Any]:
@@ -95,11 +95,11 @@ def rendered_at_once(
     html: Html = "dropped",
     references: Mapping[int, str] | None = None,
 ) -> Emulator:
-    """The reference: Rich's own Markdown and console print the whole text. Code is on `CODE_GROUND`.
+    """The reference: the complete text printed by Rich, with code on `CODE_BACKGROUND`.
 
-    With `html="shown"` Rich gets the tokens of a parser that has HTML switched off, with line breaks for `<br>`; and
-    with `references` those of our own parser, for nobody else has citations. Tokens are sanitised, as the text is: an
-    entity may be a control character.
+    With `html="shown"`, Rich gets the tokens of a parser with HTML disabled and line breaks for `<br>`. With
+    `references` it gets those of streamrag's parser, because only that has citations. Text and tokens are sanitised,
+    because an entity can be a control character.
     """
     styles = {
         f"markdown.citation-{n}": Style(color="cyan", link=link or None) for n, link in (references or {}).items()
@@ -137,7 +137,7 @@ def _make_safe(tokens: list[Token]) -> None:
 
 def _broken(token: Token) -> Iterator[Token]:
     if token.type != "text":
-        token.type = token.type.removesuffix("_special")  # an escaped letter, which is text
+        token.type = token.type.removesuffix("_special")  # an escaped character is text
         yield token
         return
     for number, part in enumerate(_BREAK.split(token.content)):
@@ -147,15 +147,15 @@ def _broken(token: Token) -> Iterator[Token]:
 
 
 def difference(shown: Emulator, wanted: Emulator) -> str:
-    """ "text" or "look", where a terminal does not show what it should; "" where it does.
+    """The first difference: "text" or "look", or "" if both show the same.
 
-    Blanks at the ends of rows do not count, nor do the colours of code.
+    Trailing blanks and the colours of code are ignored.
     """
     if shown.text != wanted.text:
         return "text"
     for row, wanted_row in zip(shown.cells, wanted.cells, strict=False):
         for cell, wanted_cell in zip(row, wanted_row, strict=False):
-            if cell != wanted_cell and wanted_cell[2] != CODE_GROUND:
+            if cell != wanted_cell and wanted_cell[2] != CODE_BACKGROUND:
                 return "look"
     return ""
 
@@ -170,7 +170,7 @@ def streamed(
     pieces: int = 60,
     html: Html = "dropped",
 ) -> Emulator:
-    """The same text in about so many random pieces at random times."""
+    """The text streamed in about `pieces` random pieces at random times."""
     chance = random.Random(seed)
     emulator = Emulator(columns, lines)
     stream = MarkdownStream(emulator, columns=columns, lines=lines, references=references, html=html)  # type: ignore[arg-type]
@@ -185,7 +185,7 @@ def streamed(
 
 
 def cut(text: str, chance: random.Random, pieces: int) -> Iterator[str]:
-    """Random pieces, some of one character."""
+    """Random pieces of the text, some of one character."""
     longest = max(2, 2 * len(text) // pieces)
     at = 0
     while at < len(text):

@@ -1,10 +1,10 @@
-"""Transcripts: what commands print, kept as text files that a person can read and compare.
+"""Golden transcripts: the output of commands as text files.
 
-A transcript is a session: each command, what came out of it and where. What differs from run to run or from
-machine to machine (times, sizes, scores, ids, the home directory) is replaced, so that all the rest must be equal.
+A transcript is a session of commands with their output and streams. Values that differ between runs or machines (times,
+sizes, scores, ids, the home directory) are replaced; everything else must be equal.
 
-To renew them after a change that is meant: `STREAMRAG_RENEW_TRANSCRIPTS=1 pytest tests/cli/test_commands.py`, and
-read the difference before you commit it.
+To write them again after an intended change, run `STREAMRAG_RENEW_TRANSCRIPTS=1 pytest tests/cli/test_commands.py`
+and review the diff.
 """
 
 import json
@@ -20,11 +20,11 @@ from tests.support.pseudo_terminal import shown
 
 FOLDER = Path(__file__).parents[1] / "cli" / "golden"
 RENEW = "STREAMRAG_RENEW_TRANSCRIPTS"
-_ALIKE = (
+_REPLACEMENTS = (
     (r'("\w+_ms"|"tokens_per_second"|"ms_per_query"|"size_bytes"|"free_bytes"):[\d.]+', r"\1:0"),
     (r'"chunk_id":"\w+"', '"chunk_id":"ID"'),
     (r'"score":[\d.]+', '"score":0.0'),
-    (r"\b[01]\.\d\d\b", "0.00"),  # of the same width, so that tables stay in line
+    (r"\b[01]\.\d\d\b", "0.00"),  # of the same width, so that tables stay aligned
     (r"\d\d\d\d-\d\d-\d\dT[\d:.]+\+00:00", "DATE"),
     (r"\b\d[\d,]*(\.\d+)? (ms|s)\b", "TIME"),
     (r"(size +)[\d.]+ MB", r"\1SIZE"),
@@ -36,50 +36,50 @@ _ALIKE = (
 
 
 def in_a_pipe(user: CommandLine, command: str) -> str:
-    """The part of a transcript that shows `command` with stdout and stderr in pipes."""
+    """Run `command` with stdout and stderr in pipes, and return its part of a transcript."""
     outcome = user.run(*shlex.split(command)[1:])
     parts = [f"$ {command}"]
     for name, text in (("stdout", outcome.stdout.decode()), ("stderr", outcome.stderr)):
         if text:
-            parts.append(f"--- {name}\n{_without_blanks_at_ends(text)}")
+            parts.append(f"--- {name}\n{_without_trailing_blanks(text)}")
     parts.append(f"--- exit code {outcome.code}\n")
-    return _alike("\n".join(parts), user)
+    return _normalised("\n".join(parts), user)
 
 
 def on_a_terminal(user: CommandLine, command: str, *, columns: int = 100) -> str:
-    """The part of a transcript that shows what stays on a terminal of that width."""
+    """Run `command` on a terminal of that width, and return its final screen as a part of a transcript."""
     lines = shown(user, *shlex.split(command)[1:], columns=columns).lines
-    return _alike("\n".join([f"$ {command}", f"--- screen of {columns} columns", *lines, ""]), user)
+    return _normalised("\n".join([f"$ {command}", f"--- screen of {columns} columns", *lines, ""]), user)
 
 
 def side_by_side(*parts: Callable[[], str]) -> list[str]:
-    """Parts that do not depend on each other, in this order."""
+    """Run independent parts concurrently; return them in this order."""
     return list(at_once({str(number): part for number, part in enumerate(parts)}).values())
 
 
 def assert_same_transcript(name: str, *parts: str) -> None:
-    """Compare with the file of that name, or write it where that is asked for."""
+    """Compare with the file of that name; if `STREAMRAG_RENEW_TRANSCRIPTS` is set, write it first."""
     file = FOLDER / f"{name}.txt"
-    found = "\n".join(parts)
+    transcript = "\n".join(parts)
     if os.environ.get(RENEW):
         FOLDER.mkdir(exist_ok=True)
-        file.write_text(found, encoding="utf-8")
-    assert found == file.read_text(encoding="utf-8"), f"to renew it: {RENEW}=1 pytest tests/cli/test_commands.py"
+        file.write_text(transcript, encoding="utf-8")
+    assert transcript == file.read_text(encoding="utf-8"), f"to update it: {RENEW}=1 pytest tests/cli/test_commands.py"
 
 
 def json_in(name: str, command: str) -> list[Any]:
-    """The JSON that the transcript of that name shows under the first command that starts so."""
+    """The JSON lines in a transcript after the first command that starts with `command`."""
     text = (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
     shown_part = text.partition(f"$ streamrag {command}")[2].partition("\n$ ")[0]
     return [json.loads(line) for line in shown_part.splitlines() if line.startswith("{")]
 
 
-def _alike(text: str, user: CommandLine) -> str:
+def _normalised(text: str, user: CommandLine) -> str:
     text = text.replace(str(user.home), "HOME")
-    for pattern, replacement in _ALIKE:
+    for pattern, replacement in _REPLACEMENTS:
         text = re.sub(pattern, replacement, text)
     return text
 
 
-def _without_blanks_at_ends(text: str) -> str:
+def _without_trailing_blanks(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.rstrip("\n").split("\n"))

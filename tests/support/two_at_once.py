@@ -1,10 +1,9 @@
-"""Two ingests, five people who ask and a server, all on one store at the same time.
+"""Stress test: two ingests, five clients and a server use one store concurrently.
 
     python -m tests.support.two_at_once --seconds 60
 
-Every ingest writes the same folder, whose documents are made anew all the while, but for one that stays. Nothing may
-fail but an ingest that finds the store busy, and the document that stays must be found by every question, first and
-word for word.
+The ingests read the same folder, in which some documents keep changing. Only an ingest that finds the store busy may
+fail, and the first hit of every question must be a document that never changes.
 """
 
 import argparse
@@ -29,55 +28,55 @@ from tests.support.running_server import running_server
 from tests.support.warm_command_line import WarmCommandLine, warm
 
 QUESTION = "What does a berth cost for the night?"
-RIGHT = ("docs/harbour.md", "The fee is 18 euros a night")
-ASKERS = 5
+EXPECTED = ("docs/harbour.md", "The fee is 18 euros a night")
+CLIENTS = 5
 INGESTS = 2
 
 
 @dataclass(slots=True)
 class Seen:
-    """How often what happened, and everything that should not have."""
+    """The number of events of each kind, and a description of every failure."""
 
     counts: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
 
-def run(folder: Path, seconds: float, *, askers: int = ASKERS) -> Seen:
-    """Let them all at one store for so long; at the end an ingest alone must bring it in line."""
+def run(folder: Path, seconds: float, *, askers: int = CLIENTS) -> Seen:
+    """Run everything for `seconds`; then a single ingest must succeed, and a question must be answered correctly."""
     (folder / "work" / "docs").mkdir(parents=True)
     user = CommandLine(home=folder, directory=folder / "work")
     for name, text in DOCUMENTS.items():
         (user.directory / "docs" / name).write_text(text, encoding="utf-8")
-    with warm(user) as soon:
-        assert soon.run("ingest", "docs").code == 0
+    with warm(user) as machine:
+        assert machine.run("ingest", "docs").code == 0
     seen = Seen()
-    until_s = time.monotonic() + seconds
-    people: list[Callable[[WarmCommandLine], None]] = [
+    deadline_s = time.monotonic() + seconds
+    jobs: list[Callable[[WarmCommandLine], None]] = [
         *[lambda machine, at=number: _ingest(machine, seen, at) for number in range(INGESTS)],
         *[lambda machine: _ask(machine, seen) for _ in range(askers)],
     ]
 
-    def busy(act: Callable[[WarmCommandLine], None]) -> None:
+    def repeat(job: Callable[[WarmCommandLine], None]) -> None:
         with warm(user) as machine:
-            while time.monotonic() < until_s:
-                act(machine)
+            while time.monotonic() < deadline_s:
+                job(machine)
 
     settings = Settings(store=user.store)
-    with running_server(settings) as server, ThreadPoolExecutor(len(people) + 1) as pool:
+    with running_server(settings) as server, ThreadPoolExecutor(len(jobs) + 1) as pool:
         served = threading.Event()
 
         def ask_the_server() -> None:
-            while time.monotonic() < until_s or not served.is_set():
+            while time.monotonic() < deadline_s or not served.is_set():
                 _ask_over_http(server.url, seen)
                 served.set()
 
-        for done in [pool.submit(ask_the_server), *[pool.submit(busy, person) for person in people]]:
-            done.result()
-    with warm(user) as alone:
-        last = alone.run("ingest", "docs")
+        for future in [pool.submit(ask_the_server), *[pool.submit(repeat, job) for job in jobs]]:
+            future.result()
+    with warm(user) as machine:
+        last = machine.run("ingest", "docs")
         if last.code:
             seen.wrong.append(f"the last ingest: {last}")
-        _check(alone.run("search", QUESTION, "--jsonl").stdout.decode(), seen, who="the last question")
+        _check(machine.run("search", QUESTION, "--jsonl").stdout.decode(), seen, kind="the last question")
     return seen
 
 
@@ -104,20 +103,20 @@ def _ask(machine: WarmCommandLine, seen: Seen) -> None:
     if outcome.code:
         seen.wrong.append(f"search: {outcome}")
     else:
-        _check(outcome.stdout.decode(), seen, who="asked")
+        _check(outcome.stdout.decode(), seen, kind="asked")
 
 
 def _ask_over_http(url: str, seen: Seen) -> None:
     with urllib.request.urlopen(f"{url}/search?query={quote(QUESTION)}", timeout=30) as reply:
-        found = json.load(reply)
-    _check("\n".join(json.dumps(each) for each in found["hits"]), seen, who="served")
+        result = json.load(reply)
+    _check("\n".join(json.dumps(each) for each in result["hits"]), seen, kind="served")
 
 
-def _check(lines: str, seen: Seen, *, who: str) -> None:
+def _check(lines: str, seen: Seen, *, kind: str) -> None:
     first = json.loads(lines.splitlines()[0]) if lines.strip() else {}
-    seen.counts[who] += 1
-    if first.get("source") != RIGHT[0] or RIGHT[1] not in first.get("content", ""):
-        seen.wrong.append(f"{who}: {lines[:500]}")
+    seen.counts[kind] += 1
+    if first.get("source") != EXPECTED[0] or EXPECTED[1] not in first.get("content", ""):
+        seen.wrong.append(f"{kind}: {lines[:500]}")
 
 
 def main() -> None:
@@ -126,7 +125,7 @@ def main() -> None:
     seconds = parser.parse_args().seconds
     with tempfile.TemporaryDirectory() as folder:
         seen = run(Path(folder), seconds)
-    sys.stdout.write("".join(f"{count:5} {what}\n" for what, count in sorted(seen.counts.items())))
+    sys.stdout.write("".join(f"{count:5} {kind}\n" for kind, count in sorted(seen.counts.items())))
     sys.stdout.write("".join(f"WRONG {each}\n" for each in seen.wrong))
     sys.exit(bool(seen.wrong))
 

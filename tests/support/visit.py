@@ -1,4 +1,4 @@
-"""A page that a test has opened, and what it came from."""
+"""An open web page with its server and model."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -10,7 +10,7 @@ from tests.support.openai_server import OpenAIServer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """A page that is open, the server that it came from, and the model behind that."""
+    """An open page, the address of its server, and the model server."""
 
     page: Page
     url: str

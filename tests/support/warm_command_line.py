@@ -1,7 +1,7 @@
-"""`streamrag` without its two seconds of imports: forked off a process that has them, for tests of very many runs.
+"""Runs `streamrag` in a fork of a process that has already done its two seconds of imports.
 
-What runs is the program's own entry point with arguments, environment, working directory, stdout and stderr of its
-own. Only the imports are shared, which is what `ForkServer` is for.
+Each run calls the program's entry point with its own arguments, environment, working directory, stdout and stderr. Only
+the imports are shared.
 """
 
 import atexit
@@ -38,12 +38,12 @@ OUT = ("stdout", "stderr")
 _MODULE = "tests.support.warm_command_line"
 _LIMIT_S = 60.0
 _free: list[ForkServer] = []
-"""Servers of this process that nobody uses now: each cost four seconds of a processor to start."""
+"""Idle servers of this process. Starting one takes four seconds of CPU time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """How a run ended, how long it took, and the most memory it had."""
+    """The outcome, duration and peak memory of a run."""
 
     outcome: Outcome
     took_s: float
@@ -52,13 +52,13 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class WarmCommandLine(CommandLine):
-    """A user whose program is warm: what is `run` shares the imports, what is `running` or in a `shell` does not."""
+    """A command line whose `run` shares the imports; `running` and `shell` do not."""
 
     server: ForkServer
 
     @property
     def cold(self) -> CommandLine:
-        """The same user, each of whose runs starts a process."""
+        """A copy that does not share imports."""
         return CommandLine(home=self.home, directory=self.directory, program=self.program, variables=self.variables)
 
     def run(self, *arguments: str | bytes, stdin: bytes | int = subprocess.DEVNULL) -> Outcome:
@@ -67,7 +67,7 @@ class WarmCommandLine(CommandLine):
         return self.measured(*map(os.fsdecode, arguments)).outcome
 
     def measured(self, *arguments: str, module: str = "") -> Run:
-        """Run the program, or the `main` of another module, where this user is."""
+        """Run the program, or `main` of another module, and measure it."""
         with _Pipe() as stdout, _Pipe() as stderr, tempfile.NamedTemporaryFile() as peak_mb:
             spec = {
                 "arguments": arguments,
@@ -86,20 +86,20 @@ class WarmCommandLine(CommandLine):
 
 
 class _Pipe:
-    """A pipe that another process opens for writing by its path, and that is emptied all the while."""
+    """A pipe that another process opens by its path; a thread reads it continuously."""
 
     def __enter__(self) -> Self:
         reading, self._writing = os.pipe()
         self.path = f"/proc/{os.getpid()}/fd/{self._writing}"
         self._pool = ThreadPoolExecutor(1)
-        self._all = self._pool.submit(_all_of, reading)
+        self._content = self._pool.submit(_read_all, reading)
         return self
 
     def text(self) -> bytes:
-        """All that was written, when every writer has ended."""
+        """Everything that was written, after the last writer has closed the pipe."""
         os.close(self._writing)
         self._writing = -1
-        return self._all.result()
+        return self._content.result()
 
     def __exit__(self, *_: object) -> None:
         if self._writing >= 0:
@@ -107,14 +107,14 @@ class _Pipe:
         self._pool.shutdown()
 
 
-def _all_of(descriptor: int) -> bytes:
+def _read_all(descriptor: int) -> bytes:
     with os.fdopen(descriptor, "rb") as opened:
         return opened.read()
 
 
 @contextmanager
 def warm(user: CommandLine) -> Iterator[WarmCommandLine]:
-    """The same user, warm, by a server that nobody else uses during the block; it is started if none is free."""
+    """A warm copy of `user`, with exclusive use of an idle or new server during the block."""
     server = _free.pop() if _free else _started()
     try:
         yield _with(server, user)
@@ -126,7 +126,7 @@ def warm(user: CommandLine) -> Iterator[WarmCommandLine]:
 def warm_apart(
     user: CommandLine, *, time_limit_s: float = _LIMIT_S, within: Sequence[str] = ()
 ) -> Iterator[WarmCommandLine]:
-    """The same with a server of its own; `within` is a command that runs the one given to it, such as `unshare -m`."""
+    """Like `warm`, but with a new server; `within` is a command that starts it, such as `unshare -m`."""
     with ForkServer(_MODULE, time_limit_s=time_limit_s, within=within) as server:
         yield _with(server, user)
 
@@ -142,29 +142,29 @@ def _with(server: ForkServer, user: CommandLine) -> WarmCommandLine:
 
 
 def main(spec: str) -> None:
-    """In the fork: become the program."""
-    told = json.loads(spec)
+    """Run the program in this fork, as described by `spec`, and exit."""
+    run = json.loads(spec)
     os.environ.clear()
-    os.environ.update(told["environment"])
-    disable_telemetry()  # as the program's own import does in a fresh process
-    os.chdir(told["directory"])
-    for number, (path, mode) in enumerate(((os.devnull, os.O_RDONLY), *((told[name], os.O_WRONLY) for name in OUT))):
+    os.environ.update(run["environment"])
+    disable_telemetry()  # as the program does in a new process
+    os.chdir(run["directory"])
+    for number, (path, mode) in enumerate(((os.devnull, os.O_RDONLY), *((run[name], os.O_WRONLY) for name in OUT))):
         os.dup2(os.open(path, mode), number)
     sys.stdout, sys.stderr = (open(each, "w", encoding="utf-8", closefd=False) for each in (1, 2))  # noqa: SIM115
-    if told["module"]:
-        importlib.import_module(told["module"]).main(*told["arguments"])
+    if run["module"]:
+        importlib.import_module(run["module"]).main(*run["arguments"])
         sys.stdout.flush()
         os._exit(0)
-    sys.argv = ["streamrag", *told["arguments"]]
+    sys.argv = ["streamrag", *run["arguments"]]
     from streamrag_cli.cli.main import main as program
 
     code = 1
     try:
         program()
-    except SystemExit as leaving:
-        code = int(leaving.code or 0)
+    except SystemExit as error:
+        code = int(error.code or 0)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    Path(told["peak_mb"]).write_text(str(peak_mb), encoding="ascii")
+    Path(run["peak_mb"]).write_text(str(peak_mb), encoding="ascii")
     sys.stdout.flush()
     os._exit(code)
 

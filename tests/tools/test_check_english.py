@@ -1,4 +1,4 @@
-"""tools/check_english.py finds phrases of its list in prose and names, and nothing in code."""
+"""tools/check_english.py finds the listed phrases in prose and names, and ignores code."""
 
 from pathlib import Path
 
