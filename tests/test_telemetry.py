@@ -100,7 +100,7 @@ def test_doctor_fails_where_a_switch_does_not_hold(monkeypatch: pytest.MonkeyPat
 
 
 def test_every_package_that_is_installed_with_us_is_on_the_page_of_silence() -> None:
-    page = (ROOT / "docs" / "decisions" / "dependencies.md").read_text(encoding="utf-8").partition("## Silence")[2]
+    page = (ROOT / "docs" / "decisions" / "dependencies.md").read_text(encoding="utf-8").partition("## Telemetry")[2]
     named = {canonicalize_name(word) for word in re.findall(r"[\w.-]*\w", page)}
 
     installed = installed_with("streamrag", extra="postgres") | installed_with("streamrag", extra="eval")
