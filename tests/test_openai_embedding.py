@@ -107,7 +107,7 @@ def test_openai_itself_needs_a_key(key: str | None) -> None:
     with pytest.raises(ConfigurationError) as caught:
         embedder.embed_query("x")
 
-    assert (caught.value.code, caught.value.message) == ("key_missing", "no key is set to ask m with")
+    assert (caught.value.code, caught.value.message) == ("key_missing", "no API key is set for m")
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
@@ -130,7 +130,7 @@ def test_a_short_retry_after_is_obeyed() -> None:
 
 
 ECHO = failure(401, f"bad key {KEY}\n\x1b[31m" + "x" * 300)
-CURL = "curl http://HOST/v1/models"
+CURL = "check that the server responds: curl http://HOST/v1/models"
 OTHER_MODEL = "export STREAMRAG_EMBEDDING=openai:MODEL"
 
 
@@ -141,7 +141,7 @@ OTHER_MODEL = "export STREAMRAG_EMBEDDING=openai:MODEL"
             ECHO,
             ConfigurationError,
             "key_refused",
-            "HOST refused the key (401): bad key [key] \N{REPLACEMENT CHARACTER}[31m" + "x" * 181 + "...",
+            "HOST refused the API key (401): bad key [key] \N{REPLACEMENT CHARACTER}[31m" + "x" * 181 + "...",
             "export OPENAI_API_KEY=KEY",
             1,
         ),
@@ -149,7 +149,7 @@ OTHER_MODEL = "export STREAMRAG_EMBEDDING=openai:MODEL"
             failure(403, "wrong API key"),
             ConfigurationError,
             "key_refused",
-            "HOST refused the key (403): wrong API key",
+            "HOST refused the API key (403): wrong API key",
             "export OPENAI_API_KEY=KEY",
             1,
         ),
@@ -182,14 +182,14 @@ OTHER_MODEL = "export STREAMRAG_EMBEDDING=openai:MODEL"
             ModelServerError,
             "context_too_long",
             "a text is too long for some-model: maximum context length is 512",
-            f"{OTHER_MODEL}   (one that reads longer texts)",
+            f"{OTHER_MODEL}   (a model that accepts longer texts)",
             1,
         ),
         (
             failure(429, "no"),
             ModelServerError,
             "rate_limited",
-            "HOST limits the rate of requests: no",
+            "HOST rejected the request because of its rate limit: no",
             "wait a minute, then: run the same command again",
             3,
         ),
@@ -197,7 +197,7 @@ OTHER_MODEL = "export STREAMRAG_EMBEDDING=openai:MODEL"
             failure(429, "no", headers={"Retry-After": "60"}),
             ModelServerError,
             "rate_limited",
-            "HOST limits the rate of requests: no",
+            "HOST rejected the request because of its rate limit: no",
             "wait a minute, then: run the same command again",
             1,
         ),
@@ -214,7 +214,7 @@ OTHER_MODEL = "export STREAMRAG_EMBEDDING=openai:MODEL"
             stream(b'{"data": [', Cut(reset=False)),
             ModelServerError,
             "cut_off",
-            "HOST ended the answer before it was complete",
+            "HOST closed the connection before the answer was complete",
             "run the same command again",
             1,
         ),
@@ -222,7 +222,7 @@ OTHER_MODEL = "export STREAMRAG_EMBEDDING=openai:MODEL"
             whole_body(b"no gzip", headers={"Content-Encoding": "gzip"}),
             ModelServerError,
             "malformed",
-            "HOST sent something that is not a list of vectors",
+            "HOST did not reply with a list of vectors",
             CURL,
             1,
         ),
@@ -282,7 +282,7 @@ def test_a_malformed_answer_is_named_and_not_asked_for_again(reply: Reply, what:
         ModelServerError,
         "malformed",
         f"{place} sent {what}",
-        f"curl http://{place}/v1/models",
+        f"check that the server responds: curl http://{place}/v1/models",
         1,
     )
 
@@ -298,10 +298,10 @@ def test_vectors_of_another_length_than_before_are_malformed() -> None:
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
-        (Reply(before_headers=(Stall(),)), "HOST has been silent for 0.2 s"),
-        (stream(b'{"data": [', Stall()), "HOST has been silent for 0.2 s"),
-        (stream(Stall(ping_every_s=0.02)), "HOST has not sent a whole reply in 0.8 s"),
-        (Reply(status=500, steps=(Stall(ping_every_s=0.02),)), "HOST has not sent a whole reply in 0.8 s"),
+        (Reply(before_headers=(Stall(),)), "HOST sent nothing for 0.2 s"),
+        (stream(b'{"data": [', Stall()), "HOST sent nothing for 0.2 s"),
+        (stream(Stall(ping_every_s=0.02)), "HOST did not send a complete reply within 0.8 s"),
+        (Reply(status=500, steps=(Stall(ping_every_s=0.02),)), "HOST did not send a complete reply within 0.8 s"),
     ],
     ids=["at once", "amid the reply", "dripping", "dripping an error"],
 )

@@ -130,7 +130,7 @@ async def stream_chat(
             failure = failed.failure
             if alive:
                 raise failure.error from failure.cause
-            if (accepted := request.without_refused_parameters(failure.status, failure.said)) is not None:
+            if (accepted := request.without_refused_parameters(failure.status, failure.server_text)) is not None:
                 request = accepted
                 continue
             waited_s = time.monotonic() - asked_at_s

@@ -113,7 +113,7 @@ def test_a_model_that_thinks_for_ever_is_an_error_when_its_time_is_over(settings
     events, _ = events_of(thinking, replace(settings, max_answer_s=0.5))
 
     assert isinstance(events[-1], Error)
-    assert (events[-1].code, "has not begun to answer in 0.5 s" in events[-1].message) == ("stalled", True)
+    assert (events[-1].code, "did not begin to answer within 0.5 s" in events[-1].message) == ("stalled", True)
 
 
 def test_the_limit_is_sent_only_if_somebody_has_set_one(settings: Settings) -> None:

@@ -156,7 +156,7 @@ def test_a_body_that_is_no_stream_is_an_error(reply: Reply) -> None:
         (answer(""), "some-model gave no answer"),
         (
             stream(reasoning("Hm"), finish("length"), DONE),
-            "some-model gave no answer (it reached its limit of tokens before the first word)",
+            "some-model gave no answer (it reached its token limit before the first word)",
         ),
         (
             stream(chunk({"refusal": "I can"}), chunk({"refusal": "not."}), finish(), DONE),
@@ -322,7 +322,8 @@ def test_a_server_without_tls_behind_an_https_address_is_unreachable() -> None:
 
     assert conversation.error is not None
     assert conversation.code == "unreachable"
-    assert conversation.error.message.startswith(f"cannot reach the model server at 127.0.0.1:{server.port}: no TLS: ")
+    expected = f"cannot reach the model server at 127.0.0.1:{server.port}: TLS failed: "
+    assert conversation.error.message.startswith(expected)
 
 
 @pytest.mark.fault("model-refuses-key")

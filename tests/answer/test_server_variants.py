@@ -112,7 +112,7 @@ def test_a_model_that_is_never_loaded_is_given_up_at_the_limit() -> None:
 
     assert conversation.error is not None
     assert (conversation.code, conversation.error.retryable) == ("model_loading", True)
-    assert conversation.error.message == f"127.0.0.1:{server.port} has been loading some-model for 0.2 s"
+    assert conversation.error.message == f"127.0.0.1:{server.port} was still loading some-model after 0.2 s"
     assert conversation.error.hint == "STREAMRAG_TIMEOUT=300 streamrag ask QUESTION"
 
 
@@ -138,7 +138,7 @@ def test_the_servers_reason_is_given_in_whatever_object_it_comes(body: object, s
             conversation = converse(server.base_url)
 
         assert conversation.error is not None
-        assert conversation.error.message == f"127.0.0.1:{server.port} sent an error in place of the answer: {said}"
+        assert conversation.error.message == f"127.0.0.1:{server.port} sent an error instead of the answer: {said}"
         assert conversation.tokens in ([], ["Twel"])
 
 

@@ -80,7 +80,7 @@ def test_2_without_a_command_the_help_is_on_stderr(cli: CommandLine) -> None:
 def test_3_a_model_without_a_key(cli_with_store: CommandLine) -> None:
     assert said(cli_with_store.run("ask", QUESTION, "-m", "some-model")) == (
         3,
-        ["streamrag: no key is set to ask some-model with", "hint: export OPENAI_API_KEY=KEY"],
+        ["streamrag: no API key is set for some-model", "hint: export OPENAI_API_KEY=KEY"],
     )
 
 
@@ -91,7 +91,7 @@ def test_3_a_refused_key_is_not_shown_though_the_server_repeats_it(outcomes: dic
     assert outcome.code == 3
     assert "Traceback" in outcome.stderr
     assert outcome.stderr.splitlines()[-2:] == [
-        "streamrag: 127.0.0.1:PORT refused the key (401): Incorrect API key provided: [key].",
+        "streamrag: 127.0.0.1:PORT refused the API key (401): Incorrect API key provided: [key].",
         "hint: export OPENAI_API_KEY=KEY",
     ]
     assert KEY not in outcome.stderr + outcome.stdout.decode()
@@ -141,8 +141,8 @@ def test_3_after_a_first_ingest_that_failed_any_embedding_may_be_asked_for(cli: 
     ("run", "answer_part", "message"),
     [
         ("connection refused", b"", "cannot reach the model server at 127.0.0.1:PORT: connection refused"),
-        ("cut off", b"Half an\n", "127.0.0.1:PORT ended the answer before it was complete"),
-        ("silent", b"Half\n", "127.0.0.1:PORT has been silent for 0.5 s"),
+        ("cut off", b"Half an\n", "127.0.0.1:PORT closed the connection before the answer was complete"),
+        ("silent", b"Half\n", "127.0.0.1:PORT sent nothing for 0.5 s"),
     ],
 )
 def test_4_when_the_model_server_fails_sources_and_the_part_of_the_answer_stay(

@@ -29,7 +29,7 @@ def test_retry_after_is_a_number_or_a_date(headers: dict[str, str], wait_s: floa
 
 
 @pytest.mark.parametrize(
-    ("retries_made", "asked_s", "wait_s"),
+    ("retries_made", "server_delay_s", "wait_s"),
     [
         (0, None, 0.5),
         (1, None, 1.0),
@@ -41,5 +41,5 @@ def test_retry_after_is_a_number_or_a_date(headers: dict[str, str], wait_s: floa
         (2, 1.0, None),
     ],
 )
-def test_two_retries_and_no_long_wait(retries_made: int, asked_s: float | None, wait_s: float | None) -> None:
-    assert wait_before_retry_s(retries_made, asked_s=asked_s) == wait_s
+def test_two_retries_and_no_long_wait(retries_made: int, server_delay_s: float | None, wait_s: float | None) -> None:
+    assert wait_before_retry_s(retries_made, server_delay_s=server_delay_s) == wait_s

@@ -70,10 +70,10 @@ HERE = ModelEndpoint(model="m", base_url="http://localhost:11434/v1", api_key=KE
     ("base_url", "hint"),
     [
         ("http://localhost:11434/v1", "ollama serve"),
-        ("http://gpu.example:11434/v1", "curl http://gpu.example:11434/v1/models"),
-        (None, "curl https://api.openai.com/v1/models"),
-        ("http://host/a;b", "curl 'http://host/a;b/models'"),
-        (f"http://host/{KEY}/v1", "curl 'http://host/[key]/v1/models'"),
+        ("http://gpu.example:11434/v1", "check that the server responds: curl http://gpu.example:11434/v1/models"),
+        (None, "check that the server responds: curl https://api.openai.com/v1/models"),
+        ("http://host/a;b", "check that the server responds: curl 'http://host/a;b/models'"),
+        (f"http://host/{KEY}/v1", "check that the server responds: curl 'http://host/[key]/v1/models'"),
     ],
 )
 def test_the_way_to_a_server_that_is_not_there_can_be_run_and_holds_no_key(base_url: str | None, hint: str) -> None:
