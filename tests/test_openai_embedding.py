@@ -246,12 +246,12 @@ def json_body(text: str) -> Reply:
     return whole_body(text.encode(), content_type="application/json")
 
 
-NO_VECTORS = "something that is not a list of vectors"
-NO_DIRECTION = "a vector without a direction (zero, NaN or infinite)"
+NO_VECTORS = "did not reply with a list of vectors"
+NO_DIRECTION = "sent a vector without a direction (zero, NaN or infinite)"
 
 
 @pytest.mark.parametrize(
-    ("reply", "what"),
+    ("reply", "problem"),
     [
         (whole_body(HTML), NO_VECTORS),
         (whole_body(b""), NO_VECTORS),
@@ -271,17 +271,17 @@ NO_DIRECTION = "a vector without a direction (zero, NaN or infinite)"
         (vectors([float("nan"), 1.0]), NO_DIRECTION),
         (vectors([None, 1.0]), NO_DIRECTION),
         (vectors([1e300, 1e300]), NO_DIRECTION),
-        (vectors(), "0 vectors for 1 texts"),
-        (vectors([1.0], [2.0]), "2 vectors for 1 texts"),
+        (vectors(), "sent 0 vectors for 1 texts"),
+        (vectors([1.0], [2.0]), "sent 2 vectors for 1 texts"),
     ],
 )
-def test_a_malformed_answer_is_named_and_not_asked_for_again(reply: Reply, what: str) -> None:
+def test_a_malformed_reply_is_reported_and_not_retried(reply: Reply, problem: str) -> None:
     error, place, seen = failure_of(reply)
 
     assert (type(error), error.code, error.message, error.hint, seen) == (
         ModelServerError,
         "malformed",
-        f"{place} sent {what}",
+        f"{place} {problem}",
         f"check that the server responds: curl http://{place}/v1/models",
         1,
     )

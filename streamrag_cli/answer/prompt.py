@@ -1,4 +1,4 @@
-"""What the model is told: the question, the numbered sources as fenced data, and how to cite them."""
+"""Builds the prompt: instructions, the numbered sources as fenced data, and the question."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -35,22 +35,22 @@ def messages(
     conversation: Sequence[ChatMessage] = (),
     new_mark: Callable[[], str] = lambda: secrets.token_hex(8),
 ) -> list[Message]:
-    """The conversation to send, as (role, text) pairs. `extra` is text that the user piped in beside the question.
+    """The messages to send, as (role, text) pairs. `extra` is text that the user piped in with the question.
 
-    Of a `conversation` every message is sent as it was, but the last one of the user: that is the question, under its
-    sources. What a client says as system stands in the one system message, below our own instructions: the templates
-    of many models allow no second one. The mark is random, so no document can close its own fence.
+    The messages of a `conversation` are sent unchanged, except the user's last one: it is replaced by the sources and
+    the question. A client's system messages are appended to our own instructions, because the templates of many models
+    allow only one system message. The mark is random, so that no document can close its own fence.
     """
     mark = new_mark()
     fenced = "\n\n".join(_fenced(hit, mark) for hit in hits)
     context = f"\n\nThe user adds this text:\n<<{mark} text\n{sanitise(extra)}\n{mark}>>" if extra.strip() else ""
-    asked = f"Sources:\n\n{fenced}{context}\n\nQuestion: {sanitise(question)}"
+    prompt = f"Sources:\n\n{fenced}{context}\n\nQuestion: {sanitise(question)}"
     system = "\n\n".join(sanitise(each.text) for each in conversation if each.role == "system")
     instructions = _INSTRUCTIONS.format(mark=mark) + (_OF_THE_APPLICATION.format(text=system) if system else "")
     turns: list[Message] = [(each.role, sanitise(each.text)) for each in conversation if each.role != "system"]
     last = max((n for n, (role, _) in enumerate(turns) if role == "user"), default=None)
     before, after = (turns, []) if last is None else (turns[:last], turns[last + 1 :])
-    return [("system", instructions), *before, ("user", asked), *after]
+    return [("system", instructions), *before, ("user", prompt), *after]
 
 
 def _fenced(hit: Hit, mark: str) -> str:

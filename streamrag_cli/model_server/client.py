@@ -159,7 +159,7 @@ class WholeReplyClient:
         Raises `FOREIGN_ERRORS`, and RequestCancelledError: `cancellation` closes the connection immediately or, if it
         is still being established, within the connect timeout.
         """
-        with Deadline(self._limit_s) as deadline, cancellation.calling(deadline.pass_now):
+        with Deadline(self._limit_s) as deadline, cancellation.calling(deadline.expire):
             if cancellation.is_cancelled:
                 raise RequestCancelledError
             for connection in list(self._connections):
@@ -174,10 +174,10 @@ class WholeReplyClient:
             try:
                 reply = self._read_reply(path, payload, trace)
             except BROKEN_CONNECTION:
-                if deadline.passed:
+                if deadline.expired:
                     raise _timeout_or_cancelled(cancellation) from None
                 raise
-            if deadline.passed:  # the deadline may have closed the connection, so the reply may be incomplete
+            if deadline.expired:  # the deadline may have closed the connection, so the reply may be incomplete
                 raise _timeout_or_cancelled(cancellation)
         return reply
 

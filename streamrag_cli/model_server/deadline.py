@@ -13,21 +13,21 @@ from typing import Self
 class Deadline:
     """Context manager that shuts down the watched sockets when the time is up.
 
-    To the reader this looks as if the server had closed the connection, unless it checks `passed`.
+    To the reader this looks as if the server had closed the connection, unless it checks `expired`.
     """
 
     def __init__(self, limit_s: float) -> None:
-        self.passed = False
+        self.expired = False
         self._lock = threading.Lock()
         self._watched: list[socket.socket] = []
-        self._timer = threading.Timer(limit_s, self.pass_now)
+        self._timer = threading.Timer(limit_s, self.expire)
         self._timer.daemon = True
 
     def watch(self, connection: socket.socket) -> None:
         with self._lock:
             self._watched.append(connection)
-            already_passed = self.passed
-        if already_passed:
+            already_expired = self.expired
+        if already_expired:
             _shut(connection)
 
     def __enter__(self) -> Self:
@@ -37,10 +37,10 @@ class Deadline:
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
 
-    def pass_now(self) -> None:
+    def expire(self) -> None:
         """Shut down the sockets now. Thread-safe."""
         with self._lock:
-            self.passed = True
+            self.expired = True
             watched = list(self._watched)
         for connection in watched:
             _shut(connection)

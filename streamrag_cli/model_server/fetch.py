@@ -21,10 +21,10 @@ def fetch(request: Request, *, limit_s: float, most_bytes: int) -> tuple[int, by
         try:
             status, body = _fetch(request, limit_s, most_bytes, deadline)
         except Exception:
-            if deadline.passed:
+            if deadline.expired:
                 raise TimeoutError from None
             raise
-        if deadline.passed:  # the deadline may have closed the connection, so the body may be incomplete
+        if deadline.expired:  # the deadline may have closed the connection, so the body may be incomplete
             raise TimeoutError
     return status, body
 

@@ -56,7 +56,7 @@ def test_an_endless_answer_is_cut_at_the_limit_of_tokens_and_its_connection_clos
     events, requests = events_of(ENDLESS, replace(settings, max_answer_tokens=100))
 
     assert text(events) == "again " * 100
-    assert ending(events) == (["the answer is cut short at the limit of 100 tokens"], "length")
+    assert ending(events) == (["the answer was cut at the limit of 100 tokens"], "length")
     assert len(requests) == 1
 
 
@@ -103,7 +103,7 @@ def test_an_answer_that_takes_too_long_is_cut_and_what_had_come_stays(settings: 
     events, _ = events_of(stream(token("Half an answer"), Stall()), replace(settings, max_answer_s=0.5))
 
     assert text(events) == "Half an answer"
-    assert ending(events) == (["the answer is cut short at the limit of 0.5 seconds"], "length")
+    assert ending(events) == (["the answer was cut at the limit of 0.5 seconds"], "length")
     assert time.monotonic() - started_s < 15
 
 

@@ -235,7 +235,7 @@ def test_a_finish_reason_that_nobody_knows_is_said(settings: Settings) -> None:
     events, _ = ask_model(answer("Ada Brandt [1].", finish_reason="tired"), settings)
 
     notices = [each for each in events if isinstance(each, Notice)]
-    message = 'the model\'s server ended the answer with "tired": it may not be complete'
+    message = 'the model server ended the answer with the reason "tired"; it may be incomplete'
     assert notices == [Notice(message=message, code="finish_unknown")]
     assert isinstance(events[-1], Done)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamrag_cli.answer.passages import MOST_CHARS, MOST_LINES
+from streamrag_cli.answer.passages import MAX_BLOCK_CHARS, MAX_BLOCK_LINES
 from streamrag_cli.answer.sentences import MAX_CHARS, sentences
 from streamrag_cli.documents.formats import Markup, TextKind
 from streamrag_cli.render.markdown.parsing import Parser
@@ -204,9 +204,9 @@ def test_what_is_announced_at_length_is_cut_and_says_so() -> None:
     of_items = next(sentences(f"Take these:\n\n{items}")).block.markdown
     long = next(sentences(f"Do this:\n\n```\n{'x' * 5000}\n```")).block.markdown
 
-    assert of_code == "```\n" + "\n".join(code.split("\n")[:MOST_LINES]) + "\n```\n\n..."
-    assert of_items == "\n".join(items.split("\n")[:MOST_LINES]) + "\n- ..."
-    assert long == f"```\n{'x' * MOST_CHARS}\n```\n\n..."
+    assert of_code == "```\n" + "\n".join(code.split("\n")[:MAX_BLOCK_LINES]) + "\n```\n\n..."
+    assert of_items == "\n".join(items.split("\n")[:MAX_BLOCK_LINES]) + "\n- ..."
+    assert long == f"```\n{'x' * MAX_BLOCK_CHARS}\n```\n\n..."
 
 
 @pytest.mark.fault("empty-phrases")

@@ -85,7 +85,7 @@ def test_a_lone_closing_mark_after_text_says_that_the_answer_begins_late() -> No
 
     pieces = [thinking.feed(piece) for piece in ["Bolts on flange [7].", "\n</thi", "nk>", "\n\nTwelve", " [1]."]]
 
-    assert (pieces, thinking.began_late) == (["Bolts on flange [7].", "\n", "", "Twelve", " [1]."], True)
+    assert (pieces, thinking.answer_began_late) == (["Bolts on flange [7].", "\n", "", "Twelve", " [1]."], True)
 
 
 def test_a_thought_that_never_ends_is_no_answer() -> None:

@@ -45,7 +45,7 @@ def test_amid_an_answer_it_is_an_error_like_any_other(cold_cli: CommandLine, fac
     assert (outcome.code, outcome.stderr) == (
         1,
         "streamrag: internal error: this is a bug in streamrag\n"
-        "hint: run the same command with --debug and report what it prints\n",
+        "hint: run the same command with --debug and report its output\n",
     )
     assert (b'"internal_error"' in outcome.stdout) == (face != "--plain")
 

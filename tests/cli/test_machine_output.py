@@ -162,7 +162,7 @@ def test_json_of_a_success_is_one_object_with_exactly_its_keys(outcomes: dict[st
         "complete": True,
         "unknown_citations": [9],
         "notices": [
-            {"message": "the model reached its limit of tokens: the answer is cut short", "code": "finish_length"}
+            {"message": "the model reached its token limit, so the answer is cut short", "code": "finish_length"}
         ],
         "finish_reason": "length",
         "model": "test-model",
