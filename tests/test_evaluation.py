@@ -75,10 +75,10 @@ def test_a_limit_takes_questions_spread_over_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"qrels": "q1\tlighthouse.md\t1\nq2 tides.txt 1\n"}, "qrels.tsv, line 2: not query, document and grade"),
+        ({"qrels": "q1\tlighthouse.md\t1\nq2 tides.txt 1\n"}, "qrels.tsv, line 2: expected query, document and grade"),
         ({"qrels": "other\tlighthouse.md\t1\n"}, "has a relevant document in qrels.tsv"),
-        ({"corpus": [{"text": "no id"}]}, "corpus.jsonl, line 1: not a JSON object with _id and text"),
-        ({"queries": ["a string"]}, "queries.jsonl, line 1: not a JSON object with _id and text"),
+        ({"corpus": [{"text": "no id"}]}, "corpus.jsonl, line 1: expected a JSON object with _id and text"),
+        ({"queries": ["a string"]}, "queries.jsonl, line 1: expected a JSON object with _id and text"),
     ],
 )
 def test_a_folder_in_another_layout_is_a_usage_error(changes: dict[str, object], message: str, tmp_path: Path) -> None:

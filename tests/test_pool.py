@@ -26,7 +26,7 @@ async def _acquire_during_a_close() -> None:
         made.append(f"{key}{len(made)}")
         return made[-1]
 
-    pool: ResourcePool[str, str] = ResourcePool(drop, most=2)
+    pool: ResourcePool[str, str] = ResourcePool(drop, max_size=2)
     for key in ("a", "b"):
         async with pool.acquire(key, lambda key=key: make(key)):  # type: ignore[misc]
             pass

@@ -112,7 +112,7 @@ def test_an_unknown_name_in_the_file_is_refused_with_the_known_ones(home: dict[s
     with pytest.raises(ConfigurationError) as caught:
         read_settings({}, home)
 
-    assert caught.value.message == f"the settings file {file} has unknown names: modle"
+    assert caught.value.message == f"the settings file {file} has unknown settings: modle"
 
 
 def test_the_key_is_not_taken_from_the_file_and_not_shown(home: dict[str, str], tmp_path: Path) -> None:

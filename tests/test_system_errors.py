@@ -55,7 +55,7 @@ def test_another_users_store_is_named_with_its_owner_and_the_folder_that_is_clos
     assert reading
     assert writing
     assert reading.message == (
-        f"the store at {store} cannot be read: permission denied; it belongs to nobody, and this process runs as root"
+        f"the store at {store} cannot be read: permission denied; it belongs to nobody, but this process runs as root"
     )
     assert reading.hint == (
         "run it as nobody (sudo -u nobody streamrag ...), or let the group root read it:"

@@ -112,7 +112,7 @@ def test_3_several_models_are_named_and_the_command_that_takes_one(cli_with_stor
 
 @pytest.mark.parametrize(
     ("file", "message"),
-    [("top_k = 0", "top_k in FILE: '0' must be"), ("keys = 1", "the settings file FILE has unknown names: keys")],
+    [("top_k = 0", "top_k in FILE: '0' must be"), ("keys = 1", "the settings file FILE has unknown settings: keys")],
 )
 def test_3_a_settings_file_that_makes_no_sense(cli: CommandLine, file: str, message: str) -> None:
     path = cli.home / "config" / "streamrag" / "config.toml"

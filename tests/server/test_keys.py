@@ -196,4 +196,4 @@ def test_a_step_of_the_systems_clock_refuses_nobody_for_longer(
     "key", ["password12345678", "YOUR_SECRET_KEY_HERE", "Administrator-123", "correcthorsebatterystaple"]
 )
 def test_a_key_with_a_word_that_is_guessed_first_is_weak(key: str) -> None:
-    assert weakness(key) == "holds a word that is guessed first; make one with: openssl rand -hex 32"
+    assert weakness(key) == "contains a word that is easy to guess; generate one: openssl rand -hex 32"

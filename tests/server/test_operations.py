@@ -74,7 +74,7 @@ def test_it_is_not_ready_while_too_few_descriptors_are_left_for_a_question(setti
         },
     )
     assert (alive.status, again.status) == (200, 200)
-    assert f"too many open files: this process may have {highest + 6}" in server.said
+    assert f"too many open files: the limit of this process is {highest + 6}" in server.said
 
 
 def test_a_server_without_a_store_is_alive_but_not_ready_and_says_what_to_do(tmp_path: Path) -> None:
