@@ -118,7 +118,7 @@ def test_an_unknown_name_in_the_file_is_refused_with_the_known_ones(home: dict[s
 def test_the_key_is_not_taken_from_the_file_and_not_shown(home: dict[str, str], tmp_path: Path) -> None:
     write_file(tmp_path, 'api_key = "secret"\n')
 
-    with pytest.raises(ConfigurationError, match="unknown names: api_key"):
+    with pytest.raises(ConfigurationError, match="unknown settings: api_key"):
         read_settings({}, home)
     assert "secret" not in repr(Settings(store=tmp_path, api_key="secret"))
 

@@ -217,7 +217,7 @@ def test_a_heading_is_quoted_only_if_there_is_nothing_else(name: str, tmp_path: 
         question = "What are the fees of berths in winter?"
         embedder = FakeEmbedder()
         vector = embedder.embed_query(question)
-        found = Retrieved(hits=given, best_score=1.0, term_weights={}, question_vector=vector, spent_ms={})
+        found = Retrieved(hits=given, best_score=1.0, term_weights={"": {}}, question_vector=vector, spent_ms={})
         return [quote.text for quote in pick_quotes(question, found, max_hits=2, embedder=embedder)]
 
     assert (quoted(*hits), quoted(hits[0])) == (["A berth is 9 euros."], [heading])
