@@ -14,15 +14,15 @@ ROOT = DOCS.parent
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
 
-def test_the_commands_page_is_what_help_says() -> None:
+def test_the_commands_page_matches_the_help() -> None:
     assert (DOCS / "commands.md").read_text(encoding="utf-8") == commands_page(), "run: python -m tools.make_docs"
 
 
-def test_the_settings_page_is_what_the_program_reads() -> None:
+def test_the_settings_page_matches_the_settings_table() -> None:
     assert (DOCS / "settings.md").read_text(encoding="utf-8") == settings_page(), "run: python -m tools.make_docs"
 
 
-def test_the_types_of_the_browsers_client_are_those_of_the_events() -> None:
+def test_the_browser_clients_types_match_the_events() -> None:
     assert CLIENT_TYPES.read_text(encoding="utf-8") == client_types(), "run: python -m tools.make_docs"
 
 
@@ -36,7 +36,7 @@ def test_every_command_is_shown_in_the_readme(command: str) -> None:
     assert f"streamrag {command}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_every_code_of_an_error_that_ends_a_command_is_documented() -> None:
+def test_every_error_code_is_documented() -> None:
     documented = set(re.findall(r"`([a-z_]+)`", (DOCS / "exit-codes.md").read_text(encoding="utf-8")))
     rooms = [path for path in (ROOT / "streamrag_cli").rglob("*.py") if "documents" not in path.parts]
     raised = {
@@ -51,7 +51,7 @@ def test_every_code_of_an_error_that_ends_a_command_is_documented() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_relative_link_resolves(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if not target.startswith(("http", "#"))]
     missing = [target for target in targets if not (page.parent / target.split("#")[0]).exists()]

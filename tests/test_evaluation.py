@@ -31,7 +31,7 @@ def write_set(folder: Path, *, corpus: object = None, queries: object = None, qr
     return folder
 
 
-def test_the_figures_of_a_small_set_are_those_worked_out_by_hand(tmp_path: Path) -> None:
+def test_metrics_of_a_small_set_match_manual_results(tmp_path: Path) -> None:
     report = evaluate(write_set(tmp_path), Settings(store=tmp_path / "unused"))
 
     found = report.as_mapping()
@@ -56,7 +56,7 @@ def test_the_figures_of_a_small_set_are_those_worked_out_by_hand(tmp_path: Path)
     assert not (tmp_path / "unused").exists()
 
 
-def test_a_wrong_judgement_is_counted_as_one(tmp_path: Path) -> None:
+def test_a_wrongly_judged_document_lowers_the_metrics(tmp_path: Path) -> None:
     report = evaluate(write_set(tmp_path, qrels="q1\tnot-there\t1\nq2\ttides.txt\t1\n"), Settings(store=tmp_path / "s"))
 
     assert (report.queries, report.ndcg_at_10, report.recall_at_5, report.mrr_at_10) == (2, 0.5, 0.5, 0.5)
@@ -68,7 +68,7 @@ def test_without_known_answers_the_answer_rate_is_unknown(tmp_path: Path) -> Non
     assert evaluate(tmp_path, Settings(store=tmp_path / "s")).answer_rate is None
 
 
-def test_a_limit_takes_questions_spread_over_the_file(tmp_path: Path) -> None:
+def test_a_limit_samples_questions_evenly(tmp_path: Path) -> None:
     assert evaluate(write_set(tmp_path), Settings(store=tmp_path / "s"), limit=2).queries == 2
 
 
@@ -81,7 +81,9 @@ def test_a_limit_takes_questions_spread_over_the_file(tmp_path: Path) -> None:
         ({"queries": ["a string"]}, "queries.jsonl, line 1: expected a JSON object with _id and text"),
     ],
 )
-def test_a_folder_in_another_layout_is_a_usage_error(changes: dict[str, object], message: str, tmp_path: Path) -> None:
+def test_a_folder_in_the_wrong_layout_is_a_usage_error(
+    changes: dict[str, object], message: str, tmp_path: Path
+) -> None:
     write_set(tmp_path, **changes)  # type: ignore[arg-type]
 
     with pytest.raises(UsageError) as caught:
@@ -90,13 +92,13 @@ def test_a_folder_in_another_layout_is_a_usage_error(changes: dict[str, object],
     assert message in caught.value.message
 
 
-def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
+def test_a_missing_folder_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file or directory"):
         evaluate(tmp_path / "nowhere", Settings(store=tmp_path / "s"))
 
 
 @pytest.mark.parametrize("package", ["ir_measures", "pytrec_eval"])
-def test_without_the_packages_that_measure_the_extra_is_named_and_nothing_is_ingested(
+def test_without_the_metrics_packages_the_extra_is_named(
     package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
@@ -110,7 +112,7 @@ def test_without_the_packages_that_measure_the_extra_is_named_and_nothing_is_ing
 
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not (SETS / "squad").is_dir(), reason="the public question sets are not at hand")
-def test_retrieval_and_quotes_stay_as_good_as_they_were_on_squad(tmp_path: Path) -> None:
+def test_quality_on_squad_does_not_regress(tmp_path: Path) -> None:
     report = evaluate(SETS / "squad", Settings(store=tmp_path / "s"), limit=150)
 
     assert report.ndcg_at_10 >= 0.87

@@ -3,7 +3,7 @@
 import grimp
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
+def test_modules_have_no_circular_imports() -> None:
     """Not by a late import either, nor by one for types alone."""
     graph = grimp.build_graph("streamrag_cli", exclude_type_checking_imports=False, cache_dir=None)
     # Whatever is left when modules that import nothing more of what is left are taken away, again and again.

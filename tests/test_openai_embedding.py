@@ -43,7 +43,7 @@ def unit_vectors(*texts: str) -> NDArray[np.float32]:
     return np.asarray(exact / np.linalg.norm(exact, axis=1, keepdims=True), dtype=np.float32)
 
 
-def test_documents_become_unit_vectors_in_their_order() -> None:
+def test_documents_become_unit_vectors_in_order() -> None:
     texts = ["one", "three", "a longer one"]
     with OpenAIServer() as server:
         embedder = embedder_of(server.base_url)
@@ -58,14 +58,14 @@ def test_documents_become_unit_vectors_in_their_order() -> None:
     assert request.headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_a_question_becomes_one_unit_vector_of_any_length_the_server_sends() -> None:
+def test_a_question_becomes_one_unit_vector_of_the_servers_dimension() -> None:
     with OpenAIServer(embeddings=vectors([3.0, 4.0])) as server:
         embedded = embedder_of(server.base_url).embed_query("who")
 
     np.testing.assert_array_equal(embedded, np.array([0.6, 0.8], dtype=np.float32))
 
 
-def test_no_texts_send_no_request() -> None:
+def test_an_empty_list_sends_no_request() -> None:
     with OpenAIServer() as server:
         assert embedder_of(server.base_url).embed_documents([]).shape == (0, 0)
         assert server.requests == []
@@ -81,7 +81,7 @@ def test_a_request_carries_at_most_128_texts() -> None:
     assert sizes == [128, 128, 44]
 
 
-def test_vectors_are_taken_by_index_not_by_arrival() -> None:
+def test_vectors_are_ordered_by_index_not_by_arrival() -> None:
     data = [{"index": 1, "embedding": [0.0, 2.0]}, {"index": 0, "embedding": [3.0, 0.0]}]
     with OpenAIServer(embeddings=whole_body(json.dumps({"data": data}).encode())) as server:
         embedded = embedder_of(server.base_url).embed_documents(["first", "second"])
@@ -95,14 +95,14 @@ def test_a_lone_surrogate_is_sent_as_a_question_mark() -> None:
         assert server.requests[0].json["input"] == ["why ?"]
 
 
-def test_a_server_of_ones_own_needs_no_key() -> None:
+def test_a_local_server_needs_no_key() -> None:
     with OpenAIServer() as server:
         embedder_of(server.base_url, api_key=None).embed_query("x")
         assert "authorization" not in server.requests[0].headers
 
 
 @pytest.mark.parametrize("key", [None, "", "  "])
-def test_openai_itself_needs_a_key(key: str | None) -> None:
+def test_openai_requires_a_key(key: str | None) -> None:
     embedder = make_embedder("openai:m", base_url=None, api_key=key, timeout_s=10.0)
     with pytest.raises(ConfigurationError) as caught:
         embedder.embed_query("x")
@@ -111,7 +111,7 @@ def test_openai_itself_needs_a_key(key: str | None) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
-def test_a_limit_or_a_failing_server_is_asked_up_to_three_times(status: int) -> None:
+def test_rate_limits_and_server_errors_are_retried_twice(status: int) -> None:
     waits_s: list[float] = []
     with OpenAIServer(embeddings=[failure(status, "no"), failure(status, "no"), GOOD]) as server:
         embedded = embedder_of(server.base_url, waits_s=waits_s).embed_query("who")
@@ -228,7 +228,7 @@ OTHER_MODEL = "export STREAMRAG_EMBEDDING=openai:MODEL"
         ),
     ],
 )
-def test_a_failure_is_named(
+def test_a_failure_has_a_specific_code_message_and_hint(
     *, reply: Reply, kind: type[StreamragError], code: str, message: str, hint: str, requests: int
 ) -> None:
     error, place, seen = failure_of(reply)
@@ -287,7 +287,7 @@ def test_a_malformed_reply_is_reported_and_not_retried(reply: Reply, problem: st
     )
 
 
-def test_vectors_of_another_length_than_before_are_malformed() -> None:
+def test_a_changed_vector_dimension_is_malformed() -> None:
     with OpenAIServer(embeddings=[GOOD, vectors([1.0, 2.0])]) as server:
         embedder = embedder_of(server.base_url)
         embedder.embed_query("one")
@@ -305,7 +305,7 @@ def test_vectors_of_another_length_than_before_are_malformed() -> None:
     ],
     ids=["at once", "amid the reply", "dripping", "dripping an error"],
 )
-def test_a_server_that_does_not_come_to_an_end_is_given_up(reply: Reply, message: str) -> None:
+def test_an_endless_reply_is_given_up(reply: Reply, message: str) -> None:
     failure_of(whole_body(b""))  # the import's second is not the server's
     asked_at_s = time.monotonic()
     error, place, seen = failure_of(reply, timeout_s=0.2)
@@ -339,7 +339,7 @@ def test_a_base_url_without_a_path_gets_v1() -> None:
 
 
 @pytest.mark.parametrize("base_url", ["localhost:11434", "http://user:secret@host/v1", "http://h:99999/v1"])
-def test_a_base_url_that_is_none_is_refused_before_the_first_text(base_url: str) -> None:
+def test_an_invalid_base_url_is_refused_before_any_request(base_url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         make_embedder("openai:m", base_url=base_url, api_key=KEY, timeout_s=10.0)
 
@@ -347,7 +347,7 @@ def test_a_base_url_that_is_none_is_refused_before_the_first_text(base_url: str)
 
 
 @pytest.mark.parametrize("key", ["sk-broken\nkey", "sk-ключ", "two words"])
-def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str) -> None:
+def test_an_invalid_key_is_refused_without_being_shown_for_embeddings(key: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         make_embedder("openai:m", base_url="http://127.0.0.1:9/v1", api_key=key, timeout_s=10.0)
 
@@ -355,7 +355,7 @@ def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str) 
     assert key not in "".join(traceback.format_exception(caught.value))
 
 
-def test_the_connection_is_kept_from_one_request_to_the_next_and_closed_with_the_embedder() -> None:
+def test_the_connection_is_reused_until_the_embedder_is_closed() -> None:
     with OpenAIServer() as server:
         embedder = embedder_of(server.base_url)
         embedder.embed_query("one")
@@ -368,7 +368,7 @@ def test_the_connection_is_kept_from_one_request_to_the_next_and_closed_with_the
     assert (kept, closed) == (True, True)
 
 
-def test_nothing_that_the_environment_holds_for_openai_reaches_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openai_variables_are_not_sent_to_other_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY"):
         monkeypatch.setenv(name, "not-for-you")
     names = ("X-Secret", "Authorization", "User-Agent", "accept")

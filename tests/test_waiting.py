@@ -48,7 +48,7 @@ def last_line(written: str) -> str:
 
 
 @pytest.mark.timeout(20)
-def test_a_wait_is_shown_and_leaves_no_trace_when_it_is_over() -> None:
+def test_a_wait_is_shown_and_erased_afterwards() -> None:
     out = Watched()
 
     async def wait() -> None:
@@ -64,7 +64,7 @@ def test_a_wait_is_shown_and_leaves_no_trace_when_it_is_over() -> None:
 
 
 @pytest.mark.timeout(20)
-def test_a_long_wait_counts_its_seconds() -> None:
+def test_a_long_wait_shows_its_seconds() -> None:
     out = Watched()
     seconds = iter([0.0, 1.24, *[2.5] * 1000])
 
@@ -80,7 +80,7 @@ def test_a_long_wait_counts_its_seconds() -> None:
 
 
 @pytest.mark.timeout(20)
-def test_it_never_wraps() -> None:
+def test_the_status_line_never_wraps() -> None:
     out = Watched()
 
     async def wait() -> None:
@@ -95,7 +95,7 @@ def test_it_never_wraps() -> None:
     assert "waiting for a model " not in out.getvalue()
 
 
-def test_a_status_without_a_detail_and_a_terminal_without_room_show_nothing() -> None:
+def test_no_detail_or_a_narrow_terminal_shows_nothing() -> None:
     out = io.StringIO()
 
     async def wait() -> None:

@@ -33,7 +33,7 @@ def retriever(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retriever]:
 
 @pytest.mark.parametrize("number", [0, 47, 99, 180, 331, 399])
 @pytest.mark.parametrize("asked", ["How much does article {0} cost?", "Which contract ends on {1}?"])
-def test_the_row_with_the_code_is_found_shown_and_quoted_first(asked: str, number: int, retriever: Retriever) -> None:
+def test_the_row_with_the_code_is_found_and_quoted_first(asked: str, number: int, retriever: Retriever) -> None:
     article, day = row(number)
     question = asked.format(article, day)
     default_min_score = 0.3
@@ -48,7 +48,7 @@ def test_the_row_with_the_code_is_found_shown_and_quoted_first(asked: str, numbe
     assert quotes[0].text.endswith(f"ends: {day}")
 
 
-def test_a_code_that_nothing_holds_makes_nothing_relevant(retriever: Retriever) -> None:
+def test_nothing_is_relevant_if_no_document_has_the_code(retriever: Retriever) -> None:
     found = retriever.retrieve("KT-9999", limit=5, min_score=0.0)
 
     assert found.best_score < 0.75
