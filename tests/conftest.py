@@ -1,4 +1,4 @@
-"""What holds for every test."""
+"""Settings and fixtures for all tests."""
 
 import atexit
 import os
@@ -9,17 +9,17 @@ import pytest
 
 from tests.support.schedule import TESTS, marks_of, place_in_schedule
 
-# A shell that runs the tests in the background has Ctrl-C ignored, and every process of a test would inherit that.
+# A shell ignores Ctrl-C in background jobs, and every child process of a test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# No test meets an engine of this machine's user. Below /tmp, since a socket's path must be short.
+# Tests must not reach the user's own engine. Below /tmp, because the path of a socket must be short.
 _RUNTIME = tempfile.TemporaryDirectory(prefix="rt-", dir="/tmp")
 atexit.register(_RUNTIME.cleanup)
 os.environ["XDG_RUNTIME_DIR"] = _RUNTIME.name
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests, and let those that take longest begin first, so that no worker is left alone at the end."""
+    """Mark the tests, and run the slowest first, so that all workers finish at about the same time."""
     for item in items:
         for mark in marks_of(item):
             item.add_marker(mark)

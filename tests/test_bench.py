@@ -1,4 +1,4 @@
-"""`bench`: how long one waits, streamed and not; and what the command prints of it."""
+"""`bench`: the measured waiting times and the output of the command."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture
 def user(settings: Settings, tmp_path: Path) -> CommandLine:
-    """Somebody who has the collection as their own."""
+    """A user whose store contains the collection."""
     return CommandLine(home=tmp_path, directory=tmp_path, variables={"STREAMRAG_STORE": str(settings.store)})
 
 
@@ -71,12 +71,12 @@ def test_saved_percent_is_the_share_of_waiting_that_streaming_saves() -> None:
 
 def test_each_run_asks_twice_after_one_warm_up_question(settings: Settings) -> None:
     with OpenAIServer(chat=answer("Eighteen", " euros", ".")) as server:
-        *asked, found = measured(with_model(settings, server.base_url), runs=2)
+        *progress, found = measured(with_model(settings, server.base_url), runs=2)
 
     assert isinstance(found, Report)
     assert (found.runs, found.model, found.quotes) == (2, "test-model", False)
     assert [QUESTION in request.json["messages"][-1]["content"] for request in server.requests] == [True] * 5
-    assert asked == [BenchProgress(answers=count, total=5) for count in range(1, 6)]
+    assert progress == [BenchProgress(answers=count, total=5) for count in range(1, 6)]
 
 
 def test_the_first_token_comes_after_retrieval_and_before_the_end(settings: Settings) -> None:

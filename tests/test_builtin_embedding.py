@@ -1,4 +1,4 @@
-"""The built-in embedding: faithful to the original model, the same in whatever company, and never silently damaged."""
+"""The built-in embedding: equal to the original model, independent of batching, and damage is reported."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""What leaves the program and what goes to its engine: each event in public, and in full and back."""
+"""Serialisation of events: the public form, and the full form that round-trips to the engine."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The documentation says what the program does."""
+"""The documentation matches the program."""
 
 import re
 from pathlib import Path
@@ -38,10 +38,10 @@ def test_every_command_is_shown_in_the_readme(command: str) -> None:
 
 def test_every_error_code_is_documented() -> None:
     documented = set(re.findall(r"`([a-z_]+)`", (DOCS / "exit-codes.md").read_text(encoding="utf-8")))
-    rooms = [path for path in (ROOT / "streamrag_cli").rglob("*.py") if "documents" not in path.parts]
+    modules = [path for path in (ROOT / "streamrag_cli").rglob("*.py") if "documents" not in path.parts]
     raised = {
         code
-        for path in rooms
+        for path in modules
         for code in re.findall(
             r'(?:Error|error)\((?:[^()]|\([^()]*\))*?code="([a-z_]+)"', path.read_text(encoding="utf-8")
         )

@@ -1,4 +1,4 @@
-"""What every failure has in common."""
+"""Exit codes, HTTP status and hints of the error classes."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""`eval`: the figures of a set small enough to work out by hand, and a guard on a public set where it is at hand."""
+"""`eval`: metrics of a small set calculated by hand, and a regression test on a public set if available."""
 
 import json
 import os
@@ -111,7 +111,7 @@ def test_without_the_metrics_packages_the_extra_is_named(
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(not (SETS / "squad").is_dir(), reason="the public question sets are not at hand")
+@pytest.mark.skipif(not (SETS / "squad").is_dir(), reason="the public question sets are not available")
 def test_quality_on_squad_does_not_regress(tmp_path: Path) -> None:
     report = evaluate(SETS / "squad", Settings(store=tmp_path / "s"), limit=150)
 

@@ -1,4 +1,4 @@
-"""A program that uses LangChain gets the passages and the answers that the command line gives."""
+"""The LangChain integration returns the same passages and answers as the command line."""
 
 import asyncio
 import threading

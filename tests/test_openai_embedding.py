@@ -23,13 +23,13 @@ GOOD = vectors([1.0, 2.0, 2.0])
 def embedder_of(
     base_url: str, *, api_key: str | None = KEY, waits_s: list[float] | None = None, timeout_s: float = 5.0
 ) -> OpenAIEmbedder:
-    """An embedder whose waits are noted instead of waited."""
+    """An embedder that records its retry delays instead of sleeping."""
     endpoint = ModelEndpoint(model="some-model", base_url=base_url, api_key=api_key, purpose=EMBEDDING)
     return OpenAIEmbedder(endpoint, timeout_s=timeout_s, sleep=(waits_s if waits_s is not None else []).append)
 
 
 def failure_of(*replies: Reply, timeout_s: float = 5.0) -> tuple[StreamragError, str, int]:
-    """What one question meets, the server's `host:port`, and how many requests it took."""
+    """The error of one question, the server's `host:port`, and the number of requests."""
     with OpenAIServer(embeddings=replies) as server:
         with pytest.raises(StreamragError) as caught:
             embedder_of(server.base_url, timeout_s=timeout_s).embed_query("a question")
@@ -38,7 +38,7 @@ def failure_of(*replies: Reply, timeout_s: float = 5.0) -> tuple[StreamragError,
 
 
 def unit_vectors(*texts: str) -> NDArray[np.float32]:
-    """What the test server's own embeddings of `texts` become."""
+    """The unit vectors of the test server's embeddings of `texts`."""
     exact = np.array([embedding_of(text, dimension=32) for text in texts], dtype=np.float64)
     return np.asarray(exact / np.linalg.norm(exact, axis=1, keepdims=True), dtype=np.float32)
 
@@ -306,7 +306,7 @@ def test_a_changed_vector_dimension_is_malformed() -> None:
     ids=["at once", "amid the reply", "dripping", "dripping an error"],
 )
 def test_an_endless_reply_is_given_up(reply: Reply, message: str) -> None:
-    failure_of(whole_body(b""))  # the import's second is not the server's
+    failure_of(whole_body(b""))  # so that the measured time does not include the import
     asked_at_s = time.monotonic()
     error, place, seen = failure_of(reply, timeout_s=0.2)
     elapsed_s = time.monotonic() - asked_at_s

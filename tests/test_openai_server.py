@@ -1,4 +1,4 @@
-"""The test model server is what the other tests stand on: what it says, and that it says it from the shell too."""
+"""The fake model server that other tests depend on, also when started from a shell."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What many share is made once, and closed when nobody uses it any more, and only then."""
+"""Pooled resources are created once, shared, and closed only when unused."""
 
 import asyncio
 
@@ -36,7 +36,7 @@ async def _acquire_during_a_close() -> None:
             pass
 
     crowding = asyncio.create_task(crowd())
-    await dropping.wait()  # the first of the unused, a and b, is on its way out
+    await dropping.wait()  # one of the unused resources, a or b, is being closed
     async with pool.acquire("b", lambda: make("b")) as borrowed:
         go_on.set()
         await crowding

@@ -1,4 +1,4 @@
-"""The schedule of the tests names files and folders that there are."""
+"""The schedule of the tests refers to existing files and folders."""
 
 from tests.support.schedule import FIRST, SLOW, TESTS, is_in, place_in_schedule
 

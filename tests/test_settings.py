@@ -1,4 +1,4 @@
-"""Flag > environment > settings file > default, and nothing from the working directory."""
+"""Settings: flag > environment > settings file > default; nothing is read from the working directory."""
 
 import os
 from pathlib import Path

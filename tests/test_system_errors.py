@@ -1,4 +1,4 @@
-"""What an error of the system says of a file: which of them are about its content, and what is advised for the rest."""
+"""Errors of the operating system: their codes and hints."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ STORE = Path("/nowhere/store")
 
 
 def refused(number: int, *, writing: bool = False) -> tuple[str, bool]:
-    """The code, and whether the words advise to make anything again."""
+    """The error code, and whether the text advises a rebuild."""
     found = refusal(STORE, OSError(number, os.strerror(number)), writing=writing)
     return (found.code, "rebuild" in found.message + found.hint) if found else ("", False)
 
@@ -67,7 +67,7 @@ def test_another_users_store_is_reported_with_owner_and_closed_folder(tmp_path: 
 
 
 class PanicException(BaseException):
-    """Named as Rust's."""
+    """Has the same name as the exception of Rust libraries."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The switches that keep libraries silent hold in every process, before any library is imported."""
+"""Telemetry is disabled in every process before any library is imported."""
 
 import json
 import os
@@ -108,7 +108,7 @@ def test_every_installed_package_is_on_the_dependencies_page() -> None:
 
 
 def installed_with(package: str, *, extra: str = "") -> set[str]:
-    """The package and all that it requires, and they require, on this system; names are canonical."""
+    """The canonical names of the package and all its direct and indirect dependencies on this system."""
     seen: set[tuple[str, str]] = set()
     waiting = [(package, extra)]
     while waiting:

@@ -1,4 +1,4 @@
-"""Whatever a document, a model or a file name holds, no terminal is commanded by it."""
+"""Sanitised text cannot control a terminal."""
 
 import unicodedata
 

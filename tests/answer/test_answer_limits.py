@@ -1,4 +1,4 @@
-"""An answer that does not end by itself is ended: by its length, or by the time it takes."""
+"""Limits on the length and duration of an answer."""
 
 import asyncio
 import time
@@ -27,9 +27,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return replace(make_collection(tmp_path_factory.mktemp("limits")), timeout_s=20.0)
 
 
-def events_of(script: Script | None, settings: Settings, **asked: object) -> tuple[list[AskEvent], list[LoggedRequest]]:
+def events_of(
+    script: Script | None, settings: Settings, **parameters: object
+) -> tuple[list[AskEvent], list[LoggedRequest]]:
     async def collect(settings: Settings) -> list[AskEvent]:
-        question = Question(text="Who built the lighthouse?", accepted_at=time.perf_counter(), **asked)  # type: ignore[arg-type]
+        question = Question(text="Who built the lighthouse?", accepted_at=time.perf_counter(), **parameters)  # type: ignore[arg-type]
         return [event async for event in LocalService().ask(question, settings)]
 
     if script is None:
@@ -42,7 +44,7 @@ def events_of(script: Script | None, settings: Settings, **asked: object) -> tup
 
 
 def ending(events: list[AskEvent]) -> tuple[list[str], str]:
-    """The notices, and the finish reason."""
+    """The notices and the finish reason."""
     assert isinstance(events[-1], Done)
     return [each.message for each in events if isinstance(each, Notice)], events[-1].finish_reason
 
@@ -119,10 +121,10 @@ def test_a_model_that_thinks_past_the_time_limit_is_an_error(settings: Settings)
 def test_the_token_limit_is_sent_only_if_it_was_set(settings: Settings) -> None:
     _, without = events_of(answer("Ada."), settings)
     _, configured = events_of(answer("Ada."), replace(settings, max_answer_tokens=900))
-    _, asked = events_of(answer("Ada."), settings, max_tokens=30)
+    _, requested = events_of(answer("Ada."), settings, max_tokens=30)
     _, more = events_of(answer("Ada."), replace(settings, max_answer_tokens=900), max_tokens=5000)
 
-    sent = [request[0].json.get("max_tokens") for request in (without, configured, asked, more)]
+    sent = [request[0].json.get("max_tokens") for request in (without, configured, requested, more)]
     assert sent == [None, 900, 30, 900]
 
 
@@ -134,11 +136,11 @@ def test_a_refused_limit_parameter_is_replaced_by_its_other_name_or_dropped(
         name = next((each for each in ("max_tokens", "max_completion_tokens") if each in request.json), None)
         return failure(400, f"Unsupported parameter: '{name}' is not supported") if name in refused else answer("Ada.")
 
-    asked = replace(settings, max_answer_tokens=50)
+    limited = replace(settings, max_answer_tokens=50)
     refused = {"max_tokens"}
-    events, one = events_of(reply, asked)
+    events, one = events_of(reply, limited)
     refused = {"max_tokens", "max_completion_tokens"}
-    neither, two = events_of(reply, asked)
+    neither, two = events_of(reply, limited)
 
     assert (text(events), text(neither)) == ("Ada.", "Ada.")
     assert one[-1].json["max_completion_tokens"] == 50

@@ -1,4 +1,4 @@
-"""A good answer arrives whole and at once, whatever accent the server speaks with."""
+"""Streaming of complete answers, also from servers that deviate from the protocol."""
 
 import asyncio
 import subprocess

@@ -1,4 +1,4 @@
-"""What the model's server can do wrong: what arrived is kept, one error says what happened, and nothing is repeated."""
+"""Failures of the model server: text that arrived is kept, and one error reports what happened."""
 
 import time
 import traceback
@@ -47,7 +47,7 @@ def test_an_answer_cut_off_after_n_tokens_keeps_them_and_is_not_retried(count: i
         requests = len(server.requests)
 
     assert "".join(conversation.tokens) == "".join(TOKENS[:count])
-    # A stream that ends cleanly before its first piece is no stream at all.
+    # An empty body is not a stream, so it is a different error.
     expected = "malformed" if count == 0 and ending not in {"reset", "FIN"} else "cut_off"
     assert (conversation.code, requests) == (expected, 1)
 
@@ -359,6 +359,6 @@ def test_the_servers_error_text_is_quoted_on_one_short_safe_line() -> None:
 
 
 def shown(error: BaseException | None) -> str:
-    """All that any face could show of an error: its text, and the traceback under --debug."""
+    """Everything that a front end could show of an error: its text, and the traceback with --debug."""
     assert error is not None
     return "".join(traceback.format_exception(error)) + repr(vars(error))

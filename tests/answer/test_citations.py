@@ -1,4 +1,4 @@
-"""Which marker points where."""
+"""Citation markers are resolved to sources."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Dates, article numbers and versions of a question are looked for whole: one digit more is another thing."""
+"""Dates, article numbers and versions in a question must match exactly: another digit is another item."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -15,7 +15,7 @@ FIRST_DAY = date(2026, 1, 1)
 
 
 def row(number: int) -> tuple[str, str]:
-    """The article and the day of a row: days and numbers share most of their digits."""
+    """The article and the date of a row. Dates and numbers share most of their digits."""
     return f"KT-{3000 + number}", str(FIRST_DAY + timedelta(days=number))
 
 

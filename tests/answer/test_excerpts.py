@@ -1,4 +1,4 @@
-"""The part of a passage that stands for it, and where that is."""
+"""Excerpts of sources and their line numbers."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from streamrag_cli.store.stemming import stems
 
 
 def shown(file: Path, question: str) -> tuple[str, int | None, int | None]:
-    """The excerpt of the file's first chunk, and its lines."""
+    """The excerpt of the file's first chunk, and its line numbers."""
     (first, *_) = chunk(load(file, read_file(file, limit_bytes=100_000)))
     hit = Hit(chunk=first, source=file.name, path=str(file), score=0.5, rank=1)
     (source,) = as_sources([hit], {"": dict.fromkeys(stems([question])[0], 1.0)}, question=question)

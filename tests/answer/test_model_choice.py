@@ -1,4 +1,4 @@
-"""Which model answers follows from what is given, and costs no heavy import to find out."""
+"""The choice of the model from the settings, without expensive imports."""
 
 import socket
 import subprocess

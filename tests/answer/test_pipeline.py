@@ -1,4 +1,4 @@
-"""The stream of an answer: its order, and that it always ends with exactly one `Done` or `Error`."""
+"""The order of the events of an answer, which always end with exactly one `Done` or `Error`."""
 
 import asyncio
 import threading
@@ -51,14 +51,14 @@ def ask_quotes(question: str, settings: Settings) -> list[AskEvent]:
 
 
 def ask_model(script: Script, settings: Settings, *, key: str | None = None) -> tuple[list[AskEvent], int]:
-    """The events and how many requests for an answer the server got."""
+    """The events, and the number of chat requests that the server received."""
     with OpenAIServer(chat=script) as server:
         events = ask_quotes(QUESTION, replace(settings, base_url=server.base_url, model="m", api_key=key))
         return events, len([each for each in server.requests if each.path.endswith("/chat/completions")])
 
 
 def kinds(events: list[AskEvent]) -> list[str]:
-    """The types in order, a run of tokens as one."""
+    """The event types in order, with consecutive tokens as one."""
     names = [type(each).__name__ for each in events]
     return [name for at, name in enumerate(names) if name != "Token" or names[at - 1] != "Token"]
 

@@ -1,4 +1,4 @@
-"""What the model is told."""
+"""The prompt that is sent to the model."""
 
 import pytest
 

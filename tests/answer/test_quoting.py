@@ -1,4 +1,4 @@
-"""Answers without a model."""
+"""Answers made of quotes, without a model."""
 
 import re
 from contextlib import closing
@@ -80,7 +80,7 @@ def test_the_matching_row_of_a_long_table_is_quoted(tmp_path: Path) -> None:
 
 
 def quoted(tmp_path: Path, name: str, text: str, question: str) -> str:
-    """The answer without a model from one document."""
+    """The quoted answer from one document."""
     docs = tmp_path / "docs"
     docs.mkdir()
     (docs / name).write_text(text, encoding="utf-8")

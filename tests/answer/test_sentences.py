@@ -1,4 +1,4 @@
-"""What of a chunk can be quoted, and that it is what the document shows."""
+"""The quotable sentences of a chunk, and that they render like the document."""
 
 from textwrap import dedent
 
@@ -18,7 +18,7 @@ RECORDS: tuple[TextKind, Markup] = ("records", "none")
 
 
 def on_screen(markdown: str) -> str:
-    """What a terminal shows of a line of Markdown."""
+    """A line of Markdown as rendered on a terminal."""
     (line,) = Parser(cited={1, 2, 3}).inline(markdown)
     return "".join(each.content for each in line.children or () if each.type in {"text", "code_inline", "citation"})
 

@@ -1,4 +1,4 @@
-"""Servers that keep to the protocol loosely: answers are understood, errors are given in the server's own words."""
+"""Servers that deviate from the protocol: answers are understood, and errors quote the server's text."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Thinking that a server leaves in the content is told apart from the answer, however it is split."""
+"""Thinking inside the content is separated from the answer regardless of how the text is split."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""A request for vectors that nobody waits for any more ends at once, not when the server has sent its reply."""
+"""A cancelled embedding request ends immediately instead of waiting for the server's reply."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""An endpoint is read from settings in one way, whoever asks."""
+"""Endpoints are built from settings, and invalid values are refused."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Server-sent events come out the same however the bytes are split and whatever the lines end in."""
+"""Decoding of server-sent events does not depend on how the bytes are split or on line endings."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Requests to a model's server reach the origin that was named, and no other: not by a redirect, not by a proxy."""
+"""Requests to a model server reach only the configured origin, despite redirects and proxies."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -59,7 +59,7 @@ def sent_on(to: str, *, status: int) -> Reply:
 
 
 def redirecting(to: str, *, status: int = 307) -> OpenAIServer:
-    """A server that sends every request on; `{port}` in the address is its own."""
+    """A server that redirects every request to `to`, where `{port}` is its own port."""
 
     def reply(request: LoggedRequest) -> Reply:
         return sent_on(to.format(port=request.headers["host"].rpartition(":")[2]), status=status)

@@ -1,4 +1,4 @@
-"""Bytes of a reply: what has arrived together is taken together, and nobody runs far ahead."""
+"""Reading ahead: bytes that arrived together are taken together, and the amount is limited."""
 
 import asyncio
 from collections.abc import AsyncIterator

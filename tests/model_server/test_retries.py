@@ -1,4 +1,4 @@
-"""How long to wait is what the server asks for, within reason."""
+"""The delay before a retry follows the server's request, up to a limit."""
 
 from datetime import UTC, datetime
 

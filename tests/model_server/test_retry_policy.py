@@ -1,4 +1,4 @@
-"""The same failure has the same code, whether an answer or an embedding was asked for; the advice fits what was."""
+"""Answering and embedding report the same failure with the same code, but with different hints."""
 
 from collections.abc import Callable
 from dataclasses import replace
