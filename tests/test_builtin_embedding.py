@@ -21,7 +21,7 @@ COSINES_OF_THE_ORIGINAL = [
     ("def add(a, b): return a + b", "a function that sums two numbers", 0.4596),
     ("Glaciers shrink as the climate warms.", "Interest rates were raised by the bank.", 0.0248),
 ]
-"""Computed with the original weights in 32-bit floats. The tolerance is what int8 costs: .025 at most here."""
+"""Computed with the original weights in 32-bit floats. The tolerance covers the int8 error, at most .025 here."""
 
 TEXTS = ["Short.", "A cat sat on the mat. " * 12, "", "zażółć gęślą jaźń 東京 🚂", "How do I reset my password? " * 30]
 
@@ -49,11 +49,11 @@ def test_an_empty_list_gives_no_vectors(embedder: BuiltinEmbedder) -> None:
 
 
 def test_a_vector_does_not_depend_on_batch_or_order(embedder: BuiltinEmbedder) -> None:
-    alone = np.stack([embedder.embed_query(text) for text in TEXTS])
+    one_by_one = np.stack([embedder.embed_query(text) for text in TEXTS])
 
-    np.testing.assert_array_equal(embedder.embed_documents(TEXTS), alone)
-    np.testing.assert_array_equal(embedder.embed_documents(TEXTS[::-1]), alone[::-1])
-    np.testing.assert_array_equal(BuiltinEmbedder(threads=1).embed_documents(TEXTS), alone)
+    np.testing.assert_array_equal(embedder.embed_documents(TEXTS), one_by_one)
+    np.testing.assert_array_equal(embedder.embed_documents(TEXTS[::-1]), one_by_one[::-1])
+    np.testing.assert_array_equal(BuiltinEmbedder(threads=1).embed_documents(TEXTS), one_by_one)
 
 
 def test_threads_that_share_a_fresh_embedder_get_the_same_vectors(embedder: BuiltinEmbedder) -> None:

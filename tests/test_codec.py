@@ -130,12 +130,12 @@ def test_the_examples_cover_every_event() -> None:
     assert set(NAMES) == defined - {"Event"}
 
 
-@pytest.mark.parametrize(("event", "said"), IN_PUBLIC, ids=NAMES)
-def test_an_event_has_exactly_these_keys_in_this_order(event: Event, said: dict[str, Any]) -> None:
-    found = to_mapping(event)
+@pytest.mark.parametrize(("event", "expected"), IN_PUBLIC, ids=NAMES)
+def test_an_event_has_exactly_these_keys_in_this_order(event: Event, expected: dict[str, Any]) -> None:
+    mapping = to_mapping(event)
 
-    assert found == said
-    assert list(found) == list(said)
+    assert mapping == expected
+    assert list(mapping) == list(expected)
 
 
 @pytest.mark.parametrize("event", [event for event, _ in IN_PUBLIC], ids=NAMES)
@@ -168,9 +168,9 @@ def test_paths_are_shown_only_to_the_local_user() -> None:
 
 def test_events_are_distinguishable_by_their_keys() -> None:
     keys = {"status", "sources", "token", "done", "error"}
-    asked = [event for event, _ in IN_PUBLIC if type(event) in get_args(AskEvent)]
+    answer_events = [event for event, _ in IN_PUBLIC if type(event) in get_args(AskEvent)]
 
-    assert {type(event).__name__: sorted(keys & to_mapping(event).keys()) for event in asked} == {
+    assert {type(event).__name__: sorted(keys & to_mapping(event).keys()) for event in answer_events} == {
         "Status": ["status"],
         "Sources": ["sources"],
         "Token": ["token"],

@@ -17,13 +17,13 @@ SETS = Path(os.environ.get("STREAMRAG_EVALUATION_SETS") or Path(__file__).parent
 
 def write_set(folder: Path, *, corpus: object = None, queries: object = None, qrels: str | None = None) -> Path:
     entries = corpus or [{"_id": name, "title": name, "text": text} for name, text in DOCUMENTS.items()]
-    asked = queries or [
+    questions = queries or [
         {"_id": "q1", "text": "Who built the lighthouse?", "answers": ["Ada Brandt"]},
         {"_id": "q2", "text": "What is the range at springs?", "answer": "4.1 metres"},
         {"_id": "q3", "text": "How is chowder made?", "answers": ["with a blender"]},
         {"_id": "unjudged", "text": "Why?"},
     ]
-    for name, lines in (("corpus.jsonl", entries), ("queries.jsonl", asked)):
+    for name, lines in (("corpus.jsonl", entries), ("queries.jsonl", questions)):
         assert isinstance(lines, list)
         (folder / name).write_text("\n".join(json.dumps(line) for line in lines) + "\n", encoding="utf-8")
     default = "query-id\tcorpus-id\tscore\nq1\tlighthouse.md\t1\nq2\ttides.txt\t1\nq3\trecipes.md\t1\n"
@@ -34,8 +34,8 @@ def write_set(folder: Path, *, corpus: object = None, queries: object = None, qr
 def test_metrics_of_a_small_set_match_manual_results(tmp_path: Path) -> None:
     report = evaluate(write_set(tmp_path), Settings(store=tmp_path / "unused"))
 
-    found = report.as_mapping()
-    assert list(found) == [
+    mapping = report.as_mapping()
+    assert list(mapping) == [
         "ndcg@10",
         "recall@5",
         "mrr@10",
@@ -45,7 +45,7 @@ def test_metrics_of_a_small_set_match_manual_results(tmp_path: Path) -> None:
         "chunks",
         "queries",
     ]
-    assert {key: value for key, value in found.items() if key not in {"ms_per_query", "chunks"}} == {
+    assert {key: value for key, value in mapping.items() if key not in {"ms_per_query", "chunks"}} == {
         "ndcg@10": 1.0,
         "recall@5": 1.0,
         "mrr@10": 1.0,

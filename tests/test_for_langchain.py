@@ -47,8 +47,8 @@ def test_a_retriever_returns_nothing_if_nothing_is_relevant(retriever: Collectio
 
 
 def test_a_retriever_works_in_a_chain(retriever: CollectionRetriever) -> None:
-    def names(found: list[Document]) -> list[str]:
-        return [each.metadata["source"] for each in found]
+    def names(documents: list[Document]) -> list[str]:
+        return [each.metadata["source"] for each in documents]
 
     chain: Runnable[str, list[str]] = retriever | RunnableLambda(names)
 

@@ -303,7 +303,7 @@ def test_a_changed_vector_dimension_is_malformed() -> None:
         (stream(Stall(ping_every_s=0.02)), "HOST did not send a complete reply within 0.8 s"),
         (Reply(status=500, steps=(Stall(ping_every_s=0.02),)), "HOST did not send a complete reply within 0.8 s"),
     ],
-    ids=["at once", "amid the reply", "dripping", "dripping an error"],
+    ids=["before the reply", "during the reply", "dripping", "dripping an error"],
 )
 def test_an_endless_reply_is_given_up(reply: Reply, message: str) -> None:
     failure_of(whole_body(b""))  # so that the measured time does not include the import
@@ -361,11 +361,11 @@ def test_the_connection_is_reused_until_the_embedder_is_closed() -> None:
         embedder.embed_query("one")
         embedder.embed_query("two")
         first, second = server.requests
-        kept = not first.closed_by_client.is_set()
+        was_reused = not first.closed_by_client.is_set()
         del embedder
         closed = second.closed_by_client.wait(timeout=10.0)
 
-    assert (kept, closed) == (True, True)
+    assert (was_reused, closed) == (True, True)
 
 
 def test_openai_variables_are_not_sent_to_other_servers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The fake model server that other tests depend on, also when started from a shell."""
+"""The fake model server that other tests use, in-process and as a script."""
 
 import json
 import subprocess

@@ -14,8 +14,8 @@ STORE = Path("/nowhere/store")
 
 def refused(number: int, *, writing: bool = False) -> tuple[str, bool]:
     """The error code, and whether the text advises a rebuild."""
-    found = refusal(STORE, OSError(number, os.strerror(number)), writing=writing)
-    return (found.code, "rebuild" in found.message + found.hint) if found else ("", False)
+    error = refusal(STORE, OSError(number, os.strerror(number)), writing=writing)
+    return (error.code, "rebuild" in error.message + error.hint) if error else ("", False)
 
 
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP])

@@ -55,9 +55,9 @@ def test_other_variables_are_unchanged() -> None:
 
 
 def test_the_engine_gets_the_switches_instead_of_the_callers_values() -> None:
-    given = environment_for_engine(ASKED_FOR)
+    environment = environment_for_engine(ASKED_FOR)
 
-    assert given == {**SWITCHES, "MALLOC_ARENA_MAX": "1"}
+    assert environment == {**SWITCHES, "MALLOC_ARENA_MAX": "1"}
 
 
 def test_doctor_confirms_that_telemetry_is_off(tmp_path: Path) -> None:

@@ -28,17 +28,17 @@ class WatchedTerminal(io.StringIO):
 
     def __init__(self) -> None:
         super().__init__()
-        self._wanted = ""
+        self._expected = ""
         self._seen = asyncio.Event()
 
     def write(self, text: str, /) -> int:
         length = super().write(text)
-        if self._wanted and self._wanted in self.getvalue():
+        if self._expected and self._expected in self.getvalue():
             self._seen.set()
         return length
 
     async def shows(self, text: str) -> None:
-        self._wanted = text
+        self._expected = text
         await self._seen.wait()
 
 

@@ -1,4 +1,4 @@
-"""Streaming of complete answers, also from servers that deviate from the protocol."""
+"""Streaming of complete answers, including from servers that deviate from the protocol."""
 
 import asyncio
 import subprocess
@@ -157,7 +157,7 @@ def test_the_first_token_arrives_while_the_server_still_holds_the_second() -> No
             stream(token("Hel"), chunk({"content": [{"type": "text", "text": "lo"}]}), finish(), DONE),
         ),
         ("another role", stream(chunk({"role": "user", "content": "Hel"}), token("lo"), finish(), DONE)),
-        ("usage that is no object", stream(token("Hel"), token("lo"), finish(), event({"usage": "much"}), DONE)),
+        ("usage that is not an object", stream(token("Hel"), token("lo"), finish(), event({"usage": "much"}), DONE)),
         ("comments", stream(b": hi\n\n", token("Hel"), b": there\n\n", token("lo"), finish(), b":\n\n", DONE)),
         ("named events with ids", stream(b"event: x\nid: 1\n" + token("Hel"), token("lo"), finish(), DONE)),
         ("a failure after the finish", stream(token("Hel"), token("lo"), finish(), b"data: {broken\n\n")),
@@ -205,11 +205,11 @@ def test_a_server_that_refuses_stream_options_is_asked_again_without_them() -> N
 
     with OpenAIServer(chat=picky) as server:
         conversation = converse(server.base_url)
-        asked = [sorted(request.json) for request in server.requests]
+        keys_sent = [sorted(request.json) for request in server.requests]
 
     assert conversation.tokens == ["Hello"]
     assert conversation.retries == []
-    assert asked == [["messages", "model", "stream", "stream_options"], ["messages", "model", "stream"]]
+    assert keys_sent == [["messages", "model", "stream", "stream_options"], ["messages", "model", "stream"]]
 
 
 @pytest.mark.fault("model-reasons-long")
@@ -225,11 +225,11 @@ def test_reasoning_resets_the_timeout_and_is_not_part_of_the_answer() -> None:
 def test_a_model_that_reasons_longer_than_the_timeout_has_not_stalled() -> None:
     gates = [threading.Event() for _ in range(6)]
     steps = [step for gate in gates for step in (reasoning("hm"), Hold(gate))]
-    held = iter(gates)
+    pending_gates = iter(gates)
 
     def let_on_after_half_the_limit(piece: ModelPiece) -> None:
         if isinstance(piece, ModelActivity):
-            threading.Timer(0.2, next(held).set).start()
+            threading.Timer(0.2, next(pending_gates).set).start()
 
     with OpenAIServer(chat=stream(*steps, token("Yes"), finish(), DONE)) as server:
         conversation = converse(server.base_url, timeout_s=0.6, on_piece=let_on_after_half_the_limit)
@@ -260,7 +260,7 @@ def test_tokens_arrive_unchanged(text: str) -> None:
 
 
 @pytest.mark.parametrize("ending", ["aclose", "cancel while waiting", "end"])
-def test_the_connection_is_closed_however_the_stream_ends(ending: str) -> None:
+def test_every_end_of_the_stream_closes_the_connection(ending: str) -> None:
     reply = answer("one", "two") if ending == "end" else stream(token("one"), Stall())
 
     async def end_it(base_url: str, server: OpenAIServer) -> bool:

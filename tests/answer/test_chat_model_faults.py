@@ -63,8 +63,8 @@ def test_a_stream_that_ends_with_done_but_without_a_finish_reason_is_an_answer()
 
 @pytest.mark.parametrize("reset", [False, True])
 def test_a_connection_failure_after_the_last_token_keeps_the_answer_complete(*, reset: bool) -> None:
-    at_once = b"".join([token("Whole."), finish(), DONE])
-    with OpenAIServer(chat=stream(at_once, Cut(reset=reset))) as server:
+    whole_reply = b"".join([token("Whole."), finish(), DONE])
+    with OpenAIServer(chat=stream(whole_reply, Cut(reset=reset))) as server:
         conversation = converse(server.base_url)
 
     assert (conversation.tokens, conversation.code) == (["Whole."], None)
@@ -82,7 +82,11 @@ def test_a_connection_that_ends_before_the_status_line_is_cut_off() -> None:
 @pytest.mark.parametrize("ping_every_s", [None, 0.05], ids=["silent", "with pings"])
 @pytest.mark.parametrize(
     ("where", "steps", "tokens"),
-    [("before tokens", [], []), ("amid tokens", [token("One")], ["One"]), ("amid reasoning", [reasoning("Hm")], [])],
+    [
+        ("before tokens", [], []),
+        ("during tokens", [token("One")], ["One"]),
+        ("during reasoning", [reasoning("Hm")], []),
+    ],
 )
 def test_a_stall_is_an_error_at_the_timeout(
     where: str, steps: Sequence[bytes], tokens: list[str], ping_every_s: float | None
@@ -123,7 +127,7 @@ def test_a_server_that_never_replies_has_stalled() -> None:
         ("JSON nested too deep", [b"data: " + b"[" * 100_000 + b"\n\n"]),
     ],
 )
-@pytest.mark.parametrize("tokens", [[], ["Half"]], ids=["at first", "amid tokens"])
+@pytest.mark.parametrize("tokens", [[], ["Half"]], ids=["at first", "during tokens"])
 def test_an_invalid_chunk_is_an_error_and_the_partial_answer_is_kept(
     what: str, steps: list[bytes], tokens: list[str]
 ) -> None:
@@ -163,7 +167,7 @@ def test_a_body_that_is_not_a_stream_is_an_error(reply: Reply) -> None:
             "some-model refused to answer: I cannot.",
         ),
     ],
-    ids=["no token", "an empty token", "reasoning alone", "a refusal"],
+    ids=["no token", "an empty token", "only reasoning", "a refusal"],
 )
 def test_an_empty_answer_is_an_error(reply: Reply, message: str) -> None:
     with OpenAIServer(chat=reply) as server:
@@ -293,7 +297,7 @@ def test_an_unresolvable_host_is_named_in_the_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "expected"),
     [
         ("ALL_PROXY", "socks5://127.0.0.1:1", "socksio"),
         ("HTTP_PROXY", "foo://bar", "foo://bar"),
@@ -301,7 +305,7 @@ def test_an_unresolvable_host_is_named_in_the_error() -> None:
     ],
 )
 def test_an_unusable_proxy_or_certificate_file_is_reported(
-    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, expected: str
 ) -> None:
     monkeypatch.setenv(variable, value)
     ssl_context.cache_clear()
@@ -311,7 +315,7 @@ def test_an_unusable_proxy_or_certificate_file_is_reported(
 
     assert isinstance(conversation.error, ConfigurationError)
     assert conversation.code == "unusable_environment"
-    assert said in conversation.error.message
+    assert expected in conversation.error.message
     assert variable in conversation.error.hint
 
 
@@ -353,8 +357,8 @@ def test_the_servers_error_text_is_quoted_on_one_short_safe_line() -> None:
         conversation = converse(server.base_url)
 
     assert conversation.error is not None
-    said = "I am \N{REPLACEMENT CHARACTER}[31ma teapot" + "!" * (200 - 18) + "..."
-    expected = f"127.0.0.1:{server.port} refused the request with status 418: {said}"
+    quoted = "I am \N{REPLACEMENT CHARACTER}[31ma teapot" + "!" * (200 - 18) + "..."
+    expected = f"127.0.0.1:{server.port} refused the request with status 418: {quoted}"
     assert conversation.error.message == expected
 
 

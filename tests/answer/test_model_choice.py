@@ -182,7 +182,7 @@ def test_local_servers_are_recognised_by_their_list_of_models() -> None:
         OpenAIServer(models=failure(401, "no")) as guarded,
         socket.create_server(("127.0.0.1", 0)) as silent,
     ):
-        asked_at_s = time.monotonic()
+        started_at_s = time.monotonic()
         found = find_local_servers(
             {
                 "Ollama": ollama.port,
@@ -192,7 +192,7 @@ def test_local_servers_are_recognised_by_their_list_of_models() -> None:
                 "none": 1,
             }
         )
-        elapsed_s = time.monotonic() - asked_at_s
+        elapsed_s = time.monotonic() - started_at_s
 
     assert found == [LocalServer(name="Ollama", base_url=ollama.base_url, models=("llama3.2",))]
     assert elapsed_s < 10

@@ -44,8 +44,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 def ask_quotes(question: str, settings: Settings) -> list[AskEvent]:
     async def collect() -> list[AskEvent]:
-        asked = Question(text=question, accepted_at=time.perf_counter())
-        return [event async for event in LocalService().ask(asked, settings)]
+        accepted = Question(text=question, accepted_at=time.perf_counter())
+        return [event async for event in LocalService().ask(accepted, settings)]
 
     return asyncio.run(collect())
 
@@ -90,10 +90,10 @@ def test_the_done_event_has_model_usage_and_timings(settings: Settings) -> None:
 def test_citations_are_resolved_and_unknown_ones_reported(settings: Settings) -> None:
     events, _ = ask_model(answer("Ada Brandt [1", "][9]."), settings)
     sources = next(each for each in events if isinstance(each, Sources)).sources
-    found = next(each for each in events if isinstance(each, Citations))
+    citations = next(each for each in events if isinstance(each, Citations))
 
-    assert [(each.n, each.source) for each in found.citations] == [(1, sources[0].source)]
-    assert found.unknown == (9,)
+    assert [(each.n, each.source) for each in citations.citations] == [(1, sources[0].source)]
+    assert citations.unknown == (9,)
 
 
 def test_without_a_model_the_answer_is_quotes_with_a_notice(settings: Settings) -> None:

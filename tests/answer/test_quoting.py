@@ -1,4 +1,4 @@
-"""Answers made of quotes, without a model."""
+"""Answers with quotes, without a model."""
 
 import re
 from contextlib import closing
@@ -33,19 +33,19 @@ def retriever(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
     ],
 )
 def test_the_answering_sentence_is_among_the_quotes(question: str, answer: str, retriever: Retriever) -> None:
-    found = retriever.retrieve(question, limit=5, min_score=0.0)
+    retrieved = retriever.retrieve(question, limit=5, min_score=0.0)
 
-    quotes = pick_quotes(question, found, max_hits=5, embedder=retriever.embedder)
+    quotes = pick_quotes(question, retrieved, max_hits=5, embedder=retriever.embedder)
 
     assert answer in [quote.text for quote in quotes]
     assert len(quotes) <= 3
 
 
 def test_a_quote_has_the_number_of_its_source(retriever: Retriever) -> None:
-    found = retriever.retrieve("Who built the lighthouse?", limit=5, min_score=0.0)
-    by_rank = {hit.rank: hit for hit in found.hits}
+    retrieved = retriever.retrieve("Who built the lighthouse?", limit=5, min_score=0.0)
+    by_rank = {hit.rank: hit for hit in retrieved.hits}
 
-    quotes = pick_quotes("Who built it?", found, max_hits=5, embedder=retriever.embedder)
+    quotes = pick_quotes("Who built it?", retrieved, max_hits=5, embedder=retriever.embedder)
 
     assert all(quote.text.split(".")[0] in by_rank[quote.n].chunk.text for quote in quotes)
 
@@ -65,9 +65,9 @@ def test_the_matching_row_of_a_long_table_is_quoted(tmp_path: Path) -> None:
     docs.mkdir()
     (docs / "forge.csv").write_text("item,tool,weight\n" + rows, encoding="utf-8")
     document = load(docs / "forge.csv", read_file(docs / "forge.csv", limit_bytes=10_000_000))
-    found = next(each for each in chunk(document) if "F-07123" in each.text)
+    retrieved = next(each for each in chunk(document) if "F-07123" in each.text)
     embedder = FakeEmbedder()
-    hits = [Hit(chunk=found, source="forge.csv", path=str(docs / "forge.csv"), score=0.9, rank=1)] * 5
+    hits = [Hit(chunk=retrieved, source="forge.csv", path=str(docs / "forge.csv"), score=0.9, rank=1)] * 5
     retrieved = Retrieved(
         hits=tuple(hits), question_vector=embedder.embed_query("F-07123"), term_weights={"": {"07123": 6.0, "f": 0.1}},
         best_score=0.9, spent_ms={},
@@ -87,9 +87,9 @@ def quoted(tmp_path: Path, name: str, text: str, question: str) -> str:
     settings = Settings(store=tmp_path / "store")
     list(ingest_or_raise(IngestRequest(paths=(docs,), working_directory=docs), settings))
     with closing(Retriever.open(settings)) as retriever:
-        found = retriever.retrieve(question, limit=5, min_score=0.0)
+        retrieved = retriever.retrieve(question, limit=5, min_score=0.0)
         quotes = pick_quotes(
-            question, found, max_hits=5, embedder=retriever.embedder, chunk_after=retriever.chunk_after
+            question, retrieved, max_hits=5, embedder=retriever.embedder, chunk_after=retriever.chunk_after
         )
     return "".join(pieces(quotes))
 
@@ -213,20 +213,22 @@ def test_a_heading_is_quoted_only_if_there_is_nothing_else(name: str, tmp_path: 
         (passage,) = chunk(load(path, read_file(path, limit_bytes=1000)))
         hits.append(Hit(chunk=passage, source=name, path=str(path), score=1.0, rank=rank))
 
-    def quoted(*given: Hit) -> list[str]:
+    def quoted(*quoted_hits: Hit) -> list[str]:
         question = "What are the fees of berths in winter?"
         embedder = FakeEmbedder()
         vector = embedder.embed_query(question)
-        found = Retrieved(hits=given, best_score=1.0, term_weights={"": {}}, question_vector=vector, spent_ms={})
-        return [quote.text for quote in pick_quotes(question, found, max_hits=2, embedder=embedder)]
+        retrieved = Retrieved(
+            hits=quoted_hits, best_score=1.0, term_weights={"": {}}, question_vector=vector, spent_ms={}
+        )
+        return [quote.text for quote in pick_quotes(question, retrieved, max_hits=2, embedder=embedder)]
 
     assert (quoted(*hits), quoted(hits[0])) == (["A berth is 9 euros."], [heading])
 
 
 def quotes_of(text: str, question: str, tmp_path: Path, name: str = "a.md") -> list[str]:
     with closing(Retriever.open(make_collection(tmp_path, {name: text}))) as opened:
-        found = opened.retrieve(question, limit=3, min_score=0.0)
-        return [quote.text for quote in pick_quotes(question, found, max_hits=3, embedder=opened.embedder)]
+        retrieved = opened.retrieve(question, limit=3, min_score=0.0)
+        return [quote.text for quote in pick_quotes(question, retrieved, max_hits=3, embedder=opened.embedder)]
 
 
 def test_a_question_in_a_document_is_not_quoted_as_the_answer(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_a_model_that_never_loads_is_an_error_at_the_timeout() -> None:
 
 @pytest.mark.fault("stream-ends-with-error")
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "text"),
     [
         ({"error": "no credits left on this machine"}, "no credits left on this machine"),
         ({"error": {"message": "pump failed", "type": "crashed"}}, "pump failed"),
@@ -132,13 +132,13 @@ def test_a_model_that_never_loads_is_an_error_at_the_timeout() -> None:
         ({"error": {"message": "Provider error", "metadata": {"raw": "pump failed"}}}, "Provider error: pump failed"),
     ],
 )
-def test_the_servers_error_text_is_found_in_every_known_form(body: object, said: str) -> None:
+def test_the_servers_error_text_is_found_in_every_known_form(body: object, text: str) -> None:
     for reply in (json_body(body), stream(event(body)), stream(token("Twel"), event(body), DONE)):
         with OpenAIServer(chat=reply) as server:
             conversation = converse(server.base_url)
 
         assert conversation.error is not None
-        assert conversation.error.message == f"127.0.0.1:{server.port} sent an error instead of the answer: {said}"
+        assert conversation.error.message == f"127.0.0.1:{server.port} sent an error instead of the answer: {text}"
         assert conversation.tokens in ([], ["Twel"])
 
 

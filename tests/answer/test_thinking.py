@@ -33,7 +33,7 @@ THINKING = [
 @pytest.mark.fault("thinking-in-content")
 @pytest.mark.parametrize("thinking", THINKING)
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_thinking_at_the_beginning_is_dropped_however_it_is_split(thinking: str, size: int) -> None:
+def test_thinking_is_dropped_for_every_split_of_the_text(thinking: str, size: int) -> None:
     reply = thinking + ANSWER
 
     assert filtered([reply[start : start + size] for start in range(0, len(reply), size)]) == ANSWER

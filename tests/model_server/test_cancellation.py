@@ -25,7 +25,7 @@ SILENT = {
     "in its body": Reply(steps=(b"{", Stall()), content_type="application/json"),
 }
 LIMIT_S = 60.0
-"""Of silence: a reply may take four minutes. Whoever waits for that fails the tests by far."""
+"""The idle timeout, which allows a reply to take four minutes: code that waits for it fails the tests."""
 
 
 def embedder_of(server: OpenAIServer) -> OpenAIEmbedder:
