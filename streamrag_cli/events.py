@@ -148,7 +148,7 @@ class IngestDone(Event):
     """The collection is in sync with the files, except those that failed.
 
     `counts` has one entry per action; `chunks` is the number now in the collection. `skipped` counts skipped files by
-    code, `unsupported` the files of unsupported formats by suffix.
+    code, `unsupported` counts files of unsupported formats by suffix.
     """
 
     kind = "done"

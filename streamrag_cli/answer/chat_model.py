@@ -211,7 +211,7 @@ async def _stream_once(
                         break
                     if chunk is None:
                         break
-                    finished = _finish(finished, chunk, endpoint)
+                    finished = _with_chunk(finished, chunk, endpoint)
                     limit_s = min(timeout_s, _AFTER_FINISH_S) if finished else timeout_s
                     for piece in _pieces(chunk.text, reply, is_first=not answered):
                         answered = answered or isinstance(piece, ModelText)
@@ -260,7 +260,7 @@ def _pieces(text: str, reply: ChatReply, *, is_first: bool) -> Iterator[ModelPie
     yield ModelText(text=text)
 
 
-def _finish(finished: ModelFinished | None, chunk: ReplyPart, endpoint: ModelEndpoint) -> ModelFinished | None:
+def _with_chunk(finished: ModelFinished | None, chunk: ReplyPart, endpoint: ModelEndpoint) -> ModelFinished | None:
     """`finished` updated with the finish reason and token counts of `chunk`."""
     if finished is not None:
         return replace(finished, usage=chunk.usage or finished.usage)

@@ -24,7 +24,7 @@ class CodeUnit:
     lines: list[str] = field(default_factory=list)
 
     @property
-    def shown(self) -> AttachedBlock:
+    def as_block(self) -> AttachedBlock:
         return fenced(self.lines, "")
 
 

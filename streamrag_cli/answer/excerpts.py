@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from streamrag_cli.answer.facts import asked_by
+from streamrag_cli.answer.facts import fact_match
 from streamrag_cli.answer.quoting import sentences_of
 from streamrag_cli.answer.sentences import Sentence
 from streamrag_cli.display_names import name_of_copy
@@ -38,7 +38,7 @@ def as_sources(
         weights = [sum(language_weights.get(term, 0.0) for term in set(next(words))) for _ in sentences]
         has_code = [holds(f"{each.text} {each.block.words}", codes) for each in sentences]
         is_asked = [
-            each.role == "fact" and asked_by(each.text, question, hit.chunk.title) == "name" for each in sentences
+            each.role == "fact" and fact_match(each.text, question, hit.chunk.title) == "name" for each in sentences
         ]
         order = [*zip(has_code, is_asked, weights, strict=True)]
         best = max(range(len(sentences)), key=order.__getitem__, default=0)
@@ -51,7 +51,7 @@ def _shown_sentences(hit: Hit, question: str) -> Sequence[Sentence]:
     all_sentences = sentences_of(hit)
     shown = [each for each in all_sentences if each.role != "fact"][:_MAX_SENTENCES]
     facts = [each for each in all_sentences if each.role == "fact"]
-    return [*shown, *(each for each in facts if asked_by(each.text, question, hit.chunk.title))] if shown else facts
+    return [*shown, *(each for each in facts if fact_match(each.text, question, hit.chunk.title))] if shown else facts
 
 
 def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:

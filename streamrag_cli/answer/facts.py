@@ -35,13 +35,13 @@ def split_facts(text: str) -> tuple[Sequence[tuple[int, str]], str]:
     return facts, "\n" * match[0].count("\n") + text[match.end() :]
 
 
-def asked_by(fact: str, question: str, title: str = "") -> Literal["", "name", "value"]:
+def fact_match(fact: str, question: str, title: str = "") -> Literal["", "name", "value"]:
     """Which part of the fact the question refers to: its name, a word of its value, or neither.
 
     Question words such as "when" ask for a fact only if half of the other words are in the page's `title`: "when is
     the budget frozen" is not about the page's date.
 
-    >>> [asked_by("owner: Ida Falk", each) for each in ("Who owns it?", "What did Ida do?", "What is a berth?")]
+    >>> [fact_match("owner: Ida Falk", each) for each in ("Who owns it?", "What did Ida do?", "What is a berth?")]
     ['name', 'value', '']
     """
     name, _, value = fact.partition(": ")

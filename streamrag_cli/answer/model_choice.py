@@ -82,8 +82,8 @@ def choose_endpoint(
 def find_local_servers(ports: Mapping[str, int] = LOCAL_PORTS) -> list[LocalServer]:
     """The model servers that run on this machine. Takes a fraction of a second and never raises.
 
-    Connects only to this machine, without a proxy. Other servers on these ports are not listed, nor is
-    `streamrag serve`, which answers from documents.
+    Connects only to this machine, without a proxy. Skips other servers on these ports, and `streamrag serve`, which is
+    not a model server.
     """
     with ThreadPoolExecutor(max_workers=max(1, len(ports)), thread_name_prefix="probe") as probes:
         servers = list(probes.map(_probe, ports.keys(), ports.values()))

@@ -119,7 +119,7 @@ def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
                 item = _ITEM.match(shown)
                 block = Block("item" if starts else "text", number, _indent(shown), item[1] if item else "")
                 result.append(block)
-            block.lines.append(_unmarked(shown, kind))
+            block.lines.append(_without_list_marker(shown, kind))
             block.raw.append(shown)
     return result
 
@@ -141,7 +141,7 @@ def _starts_block(line: str, kind: TextKind) -> bool:
     return bool(_ITEM.match(line) or _COLUMN.search(line) or _RECORD.match(line))
 
 
-def _unmarked(line: str, kind: TextKind) -> str:
+def _without_list_marker(line: str, kind: TextKind) -> str:
     """The line without a list marker. Columns separated by spaces get a bar between them, except in plain text."""
     words = _ITEM.sub("", line, count=1) if _ITEM.match(line) else line
     if kind == "plain":
@@ -230,7 +230,7 @@ def _end_of_list(block_list: Sequence[Block], at: int) -> int:
 
 
 def _lines(block_list: Sequence[Block]) -> list[str]:
-    """The lines of the blocks, with a blank line wherever there were some in between."""
+    """The lines of the blocks, with a blank line where the source had some in between."""
     lines: list[str] = []
     for previous, block in zip([None, *block_list], block_list, strict=False):
         if previous and previous.line + len(previous.raw) < block.line:
@@ -279,7 +279,7 @@ def _is_table(block_list: Sequence[Block]) -> bool:
     )
 
 
-def chosen_rows(table: AttachedBlock, order: Sequence[int]) -> AttachedBlock:
+def select_rows(table: AttachedBlock, order: Sequence[int]) -> AttachedBlock:
     """As many of the rows in `order` as fit, in table order; `...` replaces rows that are left out."""
     lines = [table.rows[index][0] for index in order]
     selected = sorted(order[: _cut(lines, "\n")[0].count("\n") + 1])

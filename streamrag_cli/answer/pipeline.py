@@ -142,7 +142,7 @@ class _Clock:
 
 
 async def _answer(question: Question, settings: Settings, resources: SharedResources) -> AsyncGenerator[AskEvent, None]:
-    _check(question.text)
+    _check_question(question.text)
     async with (
         resources.retriever(settings) as retriever,
         aclosing(_events(question, settings, resources, retriever)) as events,
@@ -187,7 +187,7 @@ async def _events(
 async def _search_events(
     question: Question, settings: Settings, resources: SharedResources
 ) -> AsyncGenerator[AskEvent, None]:
-    _check(question.text)
+    _check_question(question.text)
     async with resources.retriever(settings) as retriever:
         _, sources = await retriever.in_thread(partial(_search, question, settings, resources, retriever))
     yield Sources(sources=sources)
@@ -200,7 +200,7 @@ def _search(
     checks_files = open_store(settings.store).has_local_files and not resources.for_visitors
     retrieved = retriever.retrieve(
         question.text,
-        previous=_previous(question),
+        previous=_previous_question(question),
         limit=settings.top_k,
         min_score=settings.min_score,
         find_missing=find_missing_files if checks_files else None,
@@ -235,7 +235,7 @@ def _count(reader: Reader, cancellation: Cancellation) -> Counts:
         return reader.counts()
 
 
-def _check(question: str) -> None:
+def _check_question(question: str) -> None:
     if not question.strip():
         raise UsageError("the question is empty", code="empty_question", hint='streamrag ask "QUESTION"')
     if len(question) > MAX_QUESTION_CHARS:
@@ -325,11 +325,11 @@ async def _generate_with(
                 case ModelActivity():
                     pass
                 case ModelFinished() as finished:
-                    for event in _finish(finished, endpoint, clock):
+                    for event in _final_events(finished, endpoint, clock):
                         yield event
 
 
-def _finish(finished: ModelFinished, endpoint: ModelEndpoint, clock: _Clock) -> list[AskEvent]:
+def _final_events(finished: ModelFinished, endpoint: ModelEndpoint, clock: _Clock) -> list[AskEvent]:
     if not clock.pieces:
         raise empty_answer(finished.finish_reason, "", endpoint)
     cut_short = {
@@ -342,7 +342,7 @@ def _finish(finished: ModelFinished, endpoint: ModelEndpoint, clock: _Clock) -> 
         message = f'the model server ended the answer with the reason "{reason}"; it may be incomplete'
         events.append(Notice(message=message, code="finish_unknown"))
     if finished.cut_at:
-        events.append(_cut_short(finished.cut_at))
+        events.append(_cut_notice(finished.cut_at))
     elif finished.finish_reason in cut_short:
         events.append(Notice(message=cut_short[finished.finish_reason], code=f"finish_{finished.finish_reason}"))
     done = Done(
@@ -354,7 +354,7 @@ def _finish(finished: ModelFinished, endpoint: ModelEndpoint, clock: _Clock) -> 
     return [*events, done]
 
 
-def _cut_short(limit: str) -> Notice:
+def _cut_notice(limit: str) -> Notice:
     return Notice(message=f"the answer was cut at the limit of {limit}", code="finish_length")
 
 
@@ -369,7 +369,7 @@ def _limits(question: Question, settings: Settings) -> AnswerLimits:
     )
 
 
-def _previous(question: Question) -> str:
+def _previous_question(question: Question) -> str:
     """The user's message before the question, or ""."""
     user_texts = [each.text for each in question.conversation if each.role == "user" and each.text.strip()]
     return user_texts[-2] if len(user_texts) > 1 else ""
@@ -409,5 +409,5 @@ async def _answer_with_quotes(
     reason = "stop"
     if len(words) > limit:
         reason = "length"
-        yield _cut_short(f"{limit} tokens")
+        yield _cut_notice(f"{limit} tokens")
     yield Done(finish_reason=reason, model=QUOTING_MODEL, usage=None, timings=clock.timings(None, is_written=False))

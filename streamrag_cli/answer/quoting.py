@@ -14,8 +14,8 @@ from pathlib import PurePath
 from typing import Final
 
 from streamrag_cli.answer.expected_values import expected_values, extend_to_value
-from streamrag_cli.answer.facts import asked_by
-from streamrag_cli.answer.passages import AttachedBlock, chosen_rows
+from streamrag_cli.answer.facts import fact_match
+from streamrag_cli.answer.passages import AttachedBlock, select_rows
 from streamrag_cli.answer.sentence_cosines import sentence_cosines, with_title
 from streamrag_cli.answer.sentences import Sentence, sentences
 from streamrag_cli.documents.formats import inline_markup, text_kind
@@ -27,8 +27,8 @@ from streamrag_cli.setting_row import MAX_TOP_K
 from streamrag_cli.store.stemming import stems
 from streamrag_cli.store.time_limit import Cancellation
 
-QUOTES: Final = 3
-EMBEDDED: Final = 64
+MAX_QUOTES: Final = 3
+MAX_EMBEDDED: Final = 64
 """The maximum number of sentences to score by embedding, which is expensive. The best lexical matches are used."""
 
 _BLOCK_CHARS: Final = 200
@@ -86,7 +86,7 @@ def pick_quotes(
     *,
     max_hits: int,
     embedder: Embedder,
-    limit: int = QUOTES,
+    limit: int = MAX_QUOTES,
     chunk_after: Callable[[Hit], Chunk | None] = lambda _: None,
     cancellation: Cancellation | None = None,
 ) -> list[Quote]:
@@ -101,9 +101,9 @@ def pick_quotes(
     texts = [_text_to_score(hit, sentence) for hit, sentence in candidates]
     lexical = _lexical(texts, [hit.language for hit, _ in candidates], term_weights)
     with_code = [holds(text, retrieved.codes) for text in texts]
-    if len(candidates) > EMBEDDED:
+    if len(candidates) > MAX_EMBEDDED:
         best = sorted(range(len(candidates)), key=lambda index: (not with_code[index], -sum(lexical[index])))
-        selected = sorted(best[:EMBEDDED])
+        selected = sorted(best[:MAX_EMBEDDED])
         candidates = [candidates[index] for index in selected]
         lexical = [lexical[index] for index in selected]
         with_code = [with_code[index] for index in selected]
@@ -120,7 +120,8 @@ def pick_quotes(
         + _WEIGHTS["code"] * has_code
         + _WEIGHTS["option"] * _defines(sentence, question_options)
         - _WEIGHTS["question"] * (_is_question(sentence) and not sentence.following)
-        + _WEIGHTS["fact"] * (sentence.role == "fact" and asked_by(sentence.text, question, hit.chunk.title) == "name")
+        + _WEIGHTS["fact"]
+        * (sentence.role == "fact" and fact_match(sentence.text, question, hit.chunk.title) == "name")
         for (hit, sentence), (coverage, bm25), cosine, has_code in zip(
             candidates, lexical, cosines, with_code, strict=True
         )
@@ -147,7 +148,7 @@ def _candidates(hits: Sequence[Hit], question: str) -> list[tuple[Hit, Sentence]
         (hit, sentence)
         for hit in hits
         for sentence in sentences_of(hit)
-        if sentence.role != "fact" or asked_by(sentence.text, question, hit.chunk.title)
+        if sentence.role != "fact" or fact_match(sentence.text, question, hit.chunk.title)
     ]
     return [each for each in candidates if each[1].role != "heading"] or candidates
 
@@ -210,7 +211,7 @@ def _matching_rows(table: AttachedBlock, language: str, term_weights: TermWeight
     scores = _lexical([words for _, words in table.rows], [language] * len(table.rows), term_weights)
     lowest = min(coverage for coverage, _ in scores)
     matching = [index for index, (coverage, _) in enumerate(scores) if coverage > lowest]
-    return chosen_rows(table, sorted(matching, key=lambda index: -sum(scores[index]))) if matching else table
+    return select_rows(table, sorted(matching, key=lambda index: -sum(scores[index]))) if matching else table
 
 
 def _lexical(texts: Sequence[str], languages: Sequence[str], term_weights: TermWeights) -> list[tuple[float, float]]:
@@ -246,7 +247,7 @@ def _expected_kinds(question: str) -> list[re.Pattern[str]]:
 
 
 def _without_repeats(quotes: Iterable[Quote], limit: int) -> list[Quote]:
-    """The first `limit` quotes, without those that share 90 % of their words with an earlier one."""
+    """The first `limit` quotes, skipping any that shares 90 % of its words with an earlier one."""
     taken: list[Quote] = []
     taken_words: list[set[str]] = []
     for quote in quotes:

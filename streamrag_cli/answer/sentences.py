@@ -70,33 +70,33 @@ class Sentence:
 
 
 def sentences(text: str, kind: TextKind = "prose", markup: Markup = "markdown") -> Iterator[Sentence]:
-    """The sentences of `text`. A line of program output is one sentence, as is a record with its field names.
+    """The sentences of `text`. A line of program output is one sentence. So is a record, with its field names.
 
     Code in prose is included only if a sentence introduces it or there is no prose. Long sentences are cut at a word.
     """
     text = text[:_MAX_CHUNK_CHARS]
     facts, text = split_facts(text) if kind == "prose" else ((), text)
     if kind == "records":
-        candidates = [_whole(mask(record, "none"), line) for record, line in _records(text)]
+        candidates = [_line_sentence(mask(record, "none"), line) for record, line in _records(text)]
     elif kind == "code":
-        candidates = list(_of_code(text))
+        candidates = list(_code_sentences(text))
     else:
-        candidates = list(_of_blocks(blocks(text, kind, markup), markup))
+        candidates = list(_block_sentences(blocks(text, kind, markup), markup))
     quotable = [each for each in candidates if _is_quotable(each)]
-    yield from quotable or _lines(text, kind, markup)
+    yield from quotable or _line_sentences(text, kind, markup)
     for line, fact in facts:
-        yield replace(_whole(mask(fact, "none"), line), role="fact")
+        yield replace(_line_sentence(mask(fact, "none"), line), role="fact")
 
 
-def _of_blocks(block_list: Sequence[Block], markup: Markup) -> Iterator[Sentence]:
+def _block_sentences(block_list: Sequence[Block], markup: Markup) -> Iterator[Sentence]:
     for index, block in enumerate(block_list):
         is_last = index == len(block_list) - 1
         follows_code = not is_last and block_list[index + 1].kind == "code"
         if block.kind == "output":
             for number, line in enumerate(block.lines):
-                yield _whole(mask(line, "none"), block.line + number)
+                yield _line_sentence(mask(line, "none"), block.line + number)
         elif block.kind == "heading" and follows_code:
-            yield _with_attached_block(_whole(mask(block.text, markup), block.line), block_list, index, markup)
+            yield _with_attached_block(_line_sentence(mask(block.text, markup), block.line), block_list, index, markup)
         elif block.kind in {"text", "item"}:
             parts = list(_split(mask(block.text, markup), block.line))
             if parts:
@@ -122,19 +122,19 @@ def _with_attached_block(sentence: Sentence, block_list: Sequence[Block], index:
     return replace(sentence, block=block, is_open=end == len(block_list))
 
 
-def _of_code(text: str) -> Iterator[Sentence]:
+def _code_sentences(text: str) -> Iterator[Sentence]:
     units = list(code_units(text))
     for unit, following in zip(units, [*units[1:], None], strict=True):
         if unit.is_comment:
             *before, last = _split(mask("\n".join(unit.lines), "none"), unit.line)
             yield from before
             announces = following is not None and not following.is_comment and _ANNOUNCES.search(last.text)
-            yield replace(last, block=following.shown) if following and announces else last
+            yield replace(last, block=following.as_block) if following and announces else last
         else:
-            yield _code(unit.lines, unit.line, unit.shown)
+            yield _code_sentence(unit.lines, unit.line, unit.as_block)
 
 
-def _lines(text: str, kind: TextKind, markup: Markup) -> Iterator[Sentence]:
+def _line_sentences(text: str, kind: TextKind, markup: Markup) -> Iterator[Sentence]:
     """Each line separately, for chunks with nothing else to quote: only code, or headings without text."""
     block_list = [] if kind in {"records", "code"} else blocks(text, kind, markup)
     for block in block_list:
@@ -142,15 +142,15 @@ def _lines(text: str, kind: TextKind, markup: Markup) -> Iterator[Sentence]:
             for at in range(0, len(block.lines), MAX_BLOCK_LINES):
                 lines = block.lines[at : at + MAX_BLOCK_LINES]
                 if re.search(r"\w", "".join(lines)):
-                    yield _code(lines, block.line + at, fenced(lines, block.mark))
+                    yield _code_sentence(lines, block.line + at, fenced(lines, block.mark))
             continue
         for number, line in enumerate(block.lines):
-            sentence = _whole(mask(line, markup), block.line + number)
+            sentence = _line_sentence(mask(line, markup), block.line + number)
             if _has_words(sentence.text):
                 yield replace(sentence, role="heading") if block.kind == "heading" else sentence
 
 
-def _code(lines: Sequence[str], line: int, shown: AttachedBlock) -> Sentence:
+def _code_sentence(lines: Sequence[str], line: int, shown: AttachedBlock) -> Sentence:
     """Code that no sentence introduces."""
     return Sentence(" ".join(" ".join(lines).split())[:MAX_CHARS], "", line, shown)
 
@@ -178,19 +178,19 @@ def _split(masked: Masked, line: int) -> Iterator[Sentence]:
     start = 0
     for match in _END.finditer(text):
         if not _ABBREVIATION.search(text[max(start, match.end() - _LONGEST_ABBREVIATION) : match.end()].rstrip()):
-            yield from _one(masked, text[start : match.end()], line)
+            yield from _sentence_if_any(masked, text[start : match.end()], line)
             line += text.count(LINE, start, match.end())
             start = match.end()
-    yield from _one(masked, text[start:], line)
+    yield from _sentence_if_any(masked, text[start:], line)
 
 
-def _one(masked: Masked, part: str, line: int) -> Iterator[Sentence]:
+def _sentence_if_any(masked: Masked, part: str, line: int) -> Iterator[Sentence]:
     if part.strip():
         before = part[: len(part) - len(part.lstrip())]
         yield _sentence(masked, part, line + before.count(LINE))
 
 
-def _whole(masked: Masked, line: int) -> Sentence:
+def _line_sentence(masked: Masked, line: int) -> Sentence:
     return _sentence(masked, masked.text, line)
 
 

@@ -122,30 +122,30 @@ class ThinkingFilter:
     def _step(self) -> str:
         match self._state:
             case _State.BEGINNING:
-                return self._decide()
+                return self._classify_beginning()
             case _State.THINKING:
                 self._drop_up_to(self._closing)
             case _State.CHANNELS:
                 self._drop_up_to_final_channel()
             case _State.HELD:
-                return self._release()
+                return self._drop_held_thinking()
             case _State.ANSWER:
-                return self._pass_on()
+                return self._emit_answer()
         return ""
 
-    def _decide(self) -> str:
+    def _classify_beginning(self) -> str:
         begun = self._pending.lstrip()
         if not begun:
             return ""
         for opening, closing in _CLOSING_OF.items():
             if begun.startswith(opening):
-                return self._think(_State.THINKING, begun.removeprefix(opening), closing)
+                return self._begin_thinking(_State.THINKING, begun.removeprefix(opening), closing)
             if begun.startswith(closing):
-                return self._think(_State.BEGINNING, begun.removeprefix(closing))
+                return self._begin_thinking(_State.BEGINNING, begun.removeprefix(closing))
         if begun.startswith(_CHANNEL_OPENINGS):
-            return self._think(_State.CHANNELS, begun)
+            return self._begin_thinking(_State.CHANNELS, begun)
         if begun.startswith(_BARE_CHANNEL) and begun[len(_BARE_CHANNEL) :][:1].isupper():
-            return self._think(_State.CHANNELS, begun)
+            return self._begin_thinking(_State.CHANNELS, begun)
         if begun == _BARE_CHANNEL or any(mark.startswith(begun) for mark in (*_MARKS, *_CLOSING_OF)):
             return ""
         if self._dropped:
@@ -156,7 +156,7 @@ class ThinkingFilter:
             self._state = _State.ANSWER
         return ""
 
-    def _think(self, state: _State, rest: str, closing: str = "") -> str:
+    def _begin_thinking(self, state: _State, rest: str, closing: str = "") -> str:
         self._state, self._pending, self._closing, self._dropped = state, rest, closing, True
         return ""
 
@@ -175,26 +175,26 @@ class ThinkingFilter:
         else:
             self._pending = self._pending[-80:]  # longer than any channel header
 
-    def _release(self) -> str:
+    def _drop_held_thinking(self) -> str:
         if match := _CLOSING.search(self._pending, max(0, self._searched - _LONGEST_CLOSING)):
             self._dropped = True
             self._state, self._pending = _State.BEGINNING, self._pending[match.end() :]
         self._searched = len(self._pending)
         return ""
 
-    def _pass_on(self) -> str:
+    def _emit_answer(self) -> str:
         if self._dropped and not self._has_output:
             self._pending = self._pending.lstrip()
         if not self._dropped and (match := _CLOSING.search(self._pending)):
             if match.end() == len(self._pending):
                 return self._output_up_to(match.start())  # undecided until it is known whether the line ends there
-            if self._is_alone(match):
+            if self._is_at_line_edge(match):
                 return self._begin_answer_late(self._pending[match.end() :].lstrip())
         partial = _PARTIAL_MARK.search(self._pending)
         is_mark = partial is not None and any(mark.startswith(partial.group()) for mark in _MARKS)
         return self._output_up_to(partial.start() if partial and is_mark else len(self._pending))
 
-    def _is_alone(self, mark: re.Match[str]) -> bool:
+    def _is_at_line_edge(self, mark: re.Match[str]) -> bool:
         """Whether the mark begins or ends its line, as in a template. In running text it is part of a sentence."""
         before = self._pending[: mark.start()] or self._last_output
         return before.endswith("\n") or self._pending[mark.end() :].startswith("\n")

@@ -221,7 +221,7 @@ def _new_client(client: Callable[..., Http], endpoint: ModelEndpoint, **options:
 
 
 def _origin_guard(client: Callable[..., Http], endpoint: ModelEndpoint) -> Callable[[httpx2.Request], Any]:
-    """A hook that is called before each request, including those that follow a redirect."""
+    """A hook that is called before each request, including redirected ones."""
     base_url = str(httpx2.URL(endpoint.url))
 
     def guard(request: httpx2.Request) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.answer.quoting import EMBEDDED, Quote, pick_quotes, pieces
+from streamrag_cli.answer.quoting import MAX_EMBEDDED, Quote, pick_quotes, pieces
 from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.load import load
 from streamrag_cli.documents.read import read_file
@@ -76,7 +76,7 @@ def test_the_matching_row_of_a_long_table_is_quoted(tmp_path: Path) -> None:
     quotes = pick_quotes("Which tool is F-07123?", retrieved, max_hits=5, embedder=embedder)
 
     assert quotes[0] == Quote(n=1, text="item: F-07123; tool: tongs; weight: 4")
-    assert max(map(len, embedder.batches)) <= EMBEDDED
+    assert max(map(len, embedder.batches)) <= MAX_EMBEDDED
 
 
 def quoted(tmp_path: Path, name: str, text: str, question: str) -> str:
