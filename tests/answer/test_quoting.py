@@ -65,9 +65,9 @@ def test_the_matching_row_of_a_long_table_is_quoted(tmp_path: Path) -> None:
     docs.mkdir()
     (docs / "forge.csv").write_text("item,tool,weight\n" + rows, encoding="utf-8")
     document = load(docs / "forge.csv", read_file(docs / "forge.csv", limit_bytes=10_000_000))
-    retrieved = next(each for each in chunk(document) if "F-07123" in each.text)
+    passage = next(each for each in chunk(document) if "F-07123" in each.text)
     embedder = FakeEmbedder()
-    hits = [Hit(chunk=retrieved, source="forge.csv", path=str(docs / "forge.csv"), score=0.9, rank=1)] * 5
+    hits = [Hit(chunk=passage, source="forge.csv", path=str(docs / "forge.csv"), score=0.9, rank=1)] * 5
     retrieved = Retrieved(
         hits=tuple(hits), question_vector=embedder.embed_query("F-07123"), term_weights={"": {"07123": 6.0, "f": 0.1}},
         best_score=0.9, spent_ms={},
