@@ -1,4 +1,4 @@
-"""`python -m streamrag_cli` is `streamrag`."""
+"""Runs `streamrag` as `python -m streamrag_cli`."""
 
 from streamrag_cli.cli.main import main
 

@@ -1,7 +1,7 @@
-"""How long one waits for an answer that is streamed, beside one that is shown when it is whole.
+"""Compares the waiting time for a streamed answer with that for an answer shown when it is complete.
 
-The same question goes through the ordinary pipeline, in this process, both ways in turn. One question more comes
-first and is not counted: it pays for imports and for opening the collection, which neither way is to blame for.
+The same question runs through the normal pipeline in this process, alternately in both modes. An extra first run is
+not counted, because it includes imports and opening the collection.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -19,20 +19,20 @@ from streamrag_cli.service.interface import Service
 from streamrag_cli.service.local import LocalService
 from streamrag_cli.settings import Settings
 
-Way = Literal["whole", "streamed"]
-WAYS: Final[tuple[Way, ...]] = ("whole", "streamed")
+Mode = Literal["whole", "streamed"]
+MODES: Final[tuple[Mode, ...]] = ("whole", "streamed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """Two percentiles, in milliseconds: each is a value that was measured."""
+    """The 50th and 95th percentile in milliseconds. Both are measured values, not interpolated."""
 
     p50_ms: float
     p95_ms: float
 
     @classmethod
     def of(cls, values_ms: Sequence[float]) -> "Spread":
-        """The percentiles by nearest rank; of few values the 95th is the greatest.
+        """The percentiles by nearest rank; for few values the 95th is the maximum.
 
         >>> Spread.of([5.0, 1.0, 3.0])
         Spread(p50_ms=3.0, p95_ms=5.0)
@@ -44,8 +44,8 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What was measured. `whole` is how long one waits for an answer that is not streamed, `streamed` how long for
-    the first token of one that is; `retrieval` and `total` are those of the streamed answers.
+    """The results. `whole` is the wait for an answer that is not streamed, `streamed` the wait for the first token of a
+    streamed one; `retrieval` and `total` are times of the streamed answers.
     """
 
     runs: int
@@ -57,30 +57,30 @@ class Report:
 
     @property
     def quotes(self) -> bool:
-        """Whether no model was connected, and the answers were quotes."""
+        """Whether the answers were quotes because no model was connected."""
         return self.model == QUOTING_MODEL
 
     @property
     def saved_percent(self) -> float:
-        """By how much streaming shortens the wait, in the middle of the runs."""
+        """By how many percent streaming reduces the median wait."""
         return 100 * (1 - self.streamed.p50_ms / self.whole.p50_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchProgress:
-    """So many answers there are, of so many."""
+    """The number of answers so far, and in total."""
 
     answers: int
     total: int
 
 
 BenchEvent: TypeAlias = BenchProgress | Report | Error
-"""An `BenchProgress` for each answer, then a `Report`; or an `Error` as the last one."""
+"""One `BenchProgress` per answer, then a `Report`, or an `Error` as the last event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Measured:
-    """One answer. `waited_ms` is until there was something to read."""
+class _Measurement:
+    """One answer. `waited_ms` is the time until there was something to read."""
 
     waited_ms: float
     model: str
@@ -88,19 +88,19 @@ class _Measured:
 
 
 async def measure(question: str, settings: Settings, *, runs: int) -> AsyncGenerator[BenchEvent, None]:
-    """Ask `2 * runs + 1` times; the first failure ends it."""
-    answers: dict[Way, list[_Measured]] = {way: [] for way in WAYS}
+    """Ask `2 * runs + 1` times. Stops at the first failure."""
+    answers: dict[Mode, list[_Measurement]] = {mode: [] for mode in MODES}
     total = 2 * runs + 1
-    async with SharedResources() as library:
-        service = LocalService(library)
+    async with SharedResources() as resources:
+        service = LocalService(resources)
         for number in range(total):
-            way = WAYS[(number + 1) % 2]
-            measured = await _waited(way, question, settings, service)
+            mode = MODES[(number + 1) % 2]
+            measured = await _measure_once(mode, question, settings, service)
             if isinstance(measured, Error):
                 yield measured
                 return
             if number:
-                answers[way].append(measured)
+                answers[mode].append(measured)
             yield BenchProgress(answers=number + 1, total=total)
     streamed = answers["streamed"]
     yield Report(
@@ -113,8 +113,8 @@ async def measure(question: str, settings: Settings, *, runs: int) -> AsyncGener
     )
 
 
-async def _waited(way: Way, question: str, settings: Settings, service: Service) -> _Measured | Error:
-    """`way` is how the answer is shown, and so when there is something to read."""
+async def _measure_once(mode: Mode, question: str, settings: Settings, service: Service) -> _Measurement | Error:
+    """Ask once. `mode` decides when there is something to read: at the first token or at the end."""
     asked_at = perf_counter()
     first_at: float | None = None
     async with aclosing(service.ask(Question(text=question, accepted_at=asked_at), settings)) as events:
@@ -125,9 +125,9 @@ async def _waited(way: Way, question: str, settings: Settings, service: Service)
                 case Error():
                     return event
                 case Done(model=model, timings=timings):
-                    readable_at = first_at if way == "streamed" and first_at is not None else perf_counter()
+                    readable_at = first_at if mode == "streamed" and first_at is not None else perf_counter()
                     waited_ms = (readable_at - asked_at) * 1000
-                    return _Measured(waited_ms=waited_ms, model=model, timings=timings)
+                    return _Measurement(waited_ms=waited_ms, model=model, timings=timings)
                 case _:
                     pass
-    raise AssertionError("a stream of events ended without Done or Error")
+    raise AssertionError("the event stream ended without Done or Error")

@@ -1,10 +1,10 @@
-"""Values as JSON and back, derived from their classes: the only serialiser of events and engine messages.
+"""The serialiser of events and engine messages, derived from their dataclasses.
 
-In public an event is a line of `--jsonl` and what the server sends after `data: `; only the names of sources depend on
-who asks. An event carries its `type` and, among `status`, `sources`, `token`, `done` and `error`, only its own key, so
-that a client can tell events apart by the key present. How a field is shown in public is said at the field.
+The public form of an event is a line of `--jsonl`, and what the server sends after `data: `; only the names of sources
+differ. An event has its `type` and, of the keys `status`, `sources`, `token`, `done` and `error`, only its own, so that
+a client can distinguish events by key. The metadata of a field defines its public form.
 
-In full, as a command and its engine say it to each other, a value has every field, and comes out as it went in.
+The full form, which a command and its engine exchange, contains every field and can be decoded without loss.
 """
 
 import json
@@ -23,7 +23,7 @@ from streamrag_cli.store.registry import open_store, store_address
 
 Value = TypeVar("Value")
 _EVENTS: Final = {each.__name__: each for each in EVENTS}
-_READ_AS_IS: Final[Callable[[Any], Any]] = lambda said: said  # noqa: E731 - compared by identity
+_IDENTITY: Final[Callable[[Any], Any]] = lambda value: value  # noqa: E731 - compared by identity
 # DEL and C1, lone surrogates, bidirectional controls, zero width and tag characters
 _UNSAFE: Final = re.compile(
     "[\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e01ef]"
@@ -31,18 +31,18 @@ _UNSAFE: Final = re.compile(
 
 
 class DecodeError(ValueError):
-    """Data that is no value of the class it should be of."""
+    """The data cannot be decoded as the expected class."""
 
 
 def to_json(event: Event) -> str:
-    """One event as one line of JSON, without a newline at its end."""
+    """One event as one line of JSON without a trailing newline."""
     return encode(to_mapping(event))
 
 
 def encode(value: object) -> str:
-    """JSON as all of streamrag writes it: compact, one line, real characters rather than escapes.
+    """JSON on one line, compact and with non-ASCII characters unescaped.
 
-    But what could command a terminal, or cannot be written as UTF-8, is escaped: names of files may hold it.
+    Characters that could control a terminal or cannot be encoded as UTF-8 are escaped: file names may contain them.
     """
     line = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return line if line.isprintable() else _UNSAFE.sub(_escape, line)
@@ -54,7 +54,7 @@ def _escape(unsafe: re.Match[str]) -> str:
 
 
 def to_mapping(event: Event, *, paths: bool = False) -> dict[str, Any]:
-    """An event in public; its sources have the absolute path on this machine only with `paths`."""
+    """The public form of an event. Sources have their absolute path only with `paths`."""
     head: dict[str, Any] = {"type": event.kind}
     if event.is_own_key:
         head[event.kind] = True
@@ -62,17 +62,17 @@ def to_mapping(event: Event, *, paths: bool = False) -> dict[str, Any]:
 
 
 def public(value: Any, *, paths: bool = False) -> dict[str, Any]:
-    """A dataclass in public: its numbers are rounded to four decimals."""
-    said: dict[str, Any] = {}
+    """The public form of a dataclass, with numbers rounded to four decimals."""
+    result: dict[str, Any] = {}
     for name, key, rules in _shown_fields(type(value)):  # type: ignore[arg-type]  # a class is hashable
-        held = getattr(value, name)
-        if rules and ((LOCAL in rules and not paths) or (IF_SET in rules and (held is None or held == ()))):
+        content = getattr(value, name)
+        if rules and ((LOCAL in rules and not paths) or (IF_SET in rules and (content is None or content == ()))):
             continue
-        if type(held) is str:  # most are, above all the tokens
-            said[key] = held
+        if type(content) is str:  # the most frequent case, because of tokens
+            result[key] = content
         else:
-            said[key] = ceil(held) if ROUNDED_UP in rules else _public(held, paths=paths)
-    return said
+            result[key] = ceil(content) if ROUNDED_UP in rules else _public(content, paths=paths)
+    return result
 
 
 def _public(value: Any, *, paths: bool) -> Any:
@@ -91,22 +91,22 @@ def _public(value: Any, *, paths: bool) -> Any:
 
 @cache
 def _shown_fields(kind: type[Any]) -> tuple[tuple[str, str, frozenset[str]], ...]:
-    """Each field that may be shown: its name, its key, its rules."""
+    """The name, key and rules of each public field."""
     return tuple((each.name, key_of(each), frozenset(each.metadata)) for each in public_fields(kind))
 
 
 def public_fields(kind: type[Any]) -> list[Field[Any]]:
-    """The fields of a dataclass that may be shown in public, in their order."""
+    """The public fields of a dataclass, in order."""
     return [each for each in fields(kind) if PRIVATE not in each.metadata]
 
 
-def key_of(shown: Field[Any]) -> str:
-    """What a field is called in public."""
-    return str(shown.metadata.get("key", shown.name))
+def key_of(public_field: Field[Any]) -> str:
+    """The public key of a field."""
+    return str(public_field.metadata.get("key", public_field.name))
 
 
 def to_line(value: object) -> bytes:
-    """A value in full, on one line with its end."""
+    """The full form of a value as one line with a newline."""
     return json.dumps(value, default=_full, separators=(",", ":")).encode() + b"\n"
 
 
@@ -121,29 +121,29 @@ def _full(value: Any) -> Any:
 
 
 def read_line(line: bytes) -> dict[str, Any]:
-    """Raises DecodeError."""
+    """Decode a line as a JSON object. Raises DecodeError."""
     try:
-        said = json.loads(line)
+        fields_by_name = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise DecodeError("a line is no JSON") from error
-    if not isinstance(said, dict):
-        raise DecodeError("a line is no object")
-    return said
+        raise DecodeError("line is not JSON") from error
+    if not isinstance(fields_by_name, dict):
+        raise DecodeError("line is not a JSON object")
+    return fields_by_name
 
 
 def read_event(line: bytes) -> Event:
-    """Raises DecodeError."""
-    said = read_line(line)
-    kind = _EVENTS.get(str(said.pop("event", "")))
+    """Decode the full form of an event. Raises DecodeError."""
+    fields_by_name = read_line(line)
+    kind = _EVENTS.get(str(fields_by_name.pop("event", "")))
     if kind is None:
-        raise DecodeError("a line is no event")
-    return from_full(kind, said)
+        raise DecodeError("line is not an event")
+    return from_full(kind, fields_by_name)
 
 
-def from_full(kind: type[Value], said: Mapping[str, Any]) -> Value:
-    """The value of which `said` is all. Raises DecodeError."""
+def from_full(kind: type[Value], fields_by_name: Mapping[str, Any]) -> Value:
+    """Build a `kind` from its full form. Raises DecodeError."""
     try:
-        value: Value = _reader(kind)(said)  # type: ignore[arg-type]  # a class is hashable
+        value: Value = _reader(kind)(fields_by_name)  # type: ignore[arg-type]  # a class is hashable
     except (TypeError, AttributeError, KeyError, ValueError) as error:
         raise DecodeError(str(error)) from error
     return value
@@ -151,19 +151,19 @@ def from_full(kind: type[Value], said: Mapping[str, Any]) -> Value:
 
 @cache
 def _reader(kind: Any) -> Callable[[Any], Any]:
-    """What makes a value of a field's type of what JSON has of it."""
+    """A function that converts a JSON value to `kind`."""
     parts = get_args(kind)
     if is_dataclass(kind):
-        readers = {each.name: _reader(each.type) for each in fields(kind)}  # type: ignore[arg-type]  # so is a type
-        deeper = {name: read for name, read in readers.items() if read is not _READ_AS_IS}
+        readers = {each.name: _reader(each.type) for each in fields(kind)}  # type: ignore[arg-type]  # a type is hashable
+        nested = {name: read for name, read in readers.items() if read is not _IDENTITY}
         make: Callable[..., Any] = kind  # type: ignore[assignment]
-        return lambda said: make(**{**said, **{name: read(said[name]) for name, read in deeper.items()}})
+        return lambda data: make(**{**data, **{name: read(data[name]) for name, read in nested.items()}})
     if get_origin(kind) is tuple:
-        each_of = _reader(parts[0])
-        return lambda said: tuple(map(each_of, said))
+        read_item = _reader(parts[0])
+        return lambda data: tuple(map(read_item, data))
     if isinstance(kind, UnionType) and StoreUrl in parts:
         return store_address
     if isinstance(kind, UnionType):
-        only = [read for part in parts if (read := _reader(part)) is not _READ_AS_IS]
-        return (lambda said: None if said is None else only[0](said)) if only else _READ_AS_IS
-    return _READ_AS_IS
+        readers_of_parts = [read for part in parts if (read := _reader(part)) is not _IDENTITY]
+        return (lambda data: None if data is None else readers_of_parts[0](data)) if readers_of_parts else _IDENTITY
+    return _IDENTITY

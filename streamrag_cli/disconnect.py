@@ -1,4 +1,4 @@
-"""Work that is done for somebody, and ends when they go away."""
+"""Cancels work when the client that asked for it disconnects."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,10 +8,10 @@ Result = TypeVar("Result")
 
 
 async def cancel_on_disconnect(
-    leaving: Coroutine[Any, Any, object], work: Coroutine[Any, Any, Result]
+    disconnect: Coroutine[Any, Any, object], work: Coroutine[Any, Any, Result]
 ) -> Result | None:
-    """Run `work`, and cancel it when `leaving` comes to its end first; then there is no result."""
-    working, watching = asyncio.create_task(work), asyncio.create_task(leaving)
+    """Run `work`; if `disconnect` completes first, cancel it and return None."""
+    working, watching = asyncio.create_task(work), asyncio.create_task(disconnect)
     try:
         await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
     finally:

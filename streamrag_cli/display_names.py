@@ -1,24 +1,24 @@
-"""What a file is called for a person: a path that opens from where they stand."""
+"""File names for users: paths that can be opened from the current directory."""
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 
 def name_of_copy(copy: str, original: str) -> str:
-    """A short name for a copy that is shown with the original: its folder, if only that is another in the same root.
+    """A short name for a near-duplicate next to its original: only its folder if the name and root are the same.
 
     >>> name_of_copy("docs/v2/install.md", "docs/v1/install.md"), name_of_copy("~/old/a.md", "docs/a.md")
     ('docs/v2', '~/old/a.md')
     """
     file, other = PurePosixPath(copy), PurePosixPath(original)
     root = 2 if file.parts[0] in {"/", "~"} else 1
-    is_beside = file.name == other.name and file.parts[:root] == other.parts[:root]
-    return str(file.parent if is_beside else file)
+    differs_only_in_folder = file.name == other.name and file.parts[:root] == other.parts[:root]
+    return str(file.parent if differs_only_in_folder else file)
 
 
 @dataclass(frozen=True, slots=True)
 class DisplayNames:
-    """Names for a person in `directory`, whose home is `home`; either is None if there is none.
+    """Names for a user in the directory `directory` with the home directory `home`; either may be None.
 
     >>> names = DisplayNames(Path("/home/ada/work"), Path("/home/ada"))
     >>> [names.of(each) for each in ("/home/ada/work/docs/a.md", "/home/ada/x/docs/a.md", "/srv/docs/a.md")]
@@ -29,12 +29,12 @@ class DisplayNames:
     home: Path | None
 
     def typed(self, path: str | Path) -> str:
-        """The path as an argument of a command: `~` would not lead home inside quotation marks."""
+        """The path as a command argument. Absolute instead of `~/...`, because a quoted `~` is not expanded."""
         shown = self.of(path)
         return str(path) if shown.startswith("~/") else f"./{shown}" if shown.startswith("-") else shown
 
     def of(self, path: str | Path) -> str:
-        """`path` is absolute."""
+        """The name of the absolute `path`."""
         file = PurePosixPath(path)
         for base, prefix in ((self.directory, ""), (self.home, "~/")):
             if base is not None and str(base) not in {"/", str(file)} and file.is_relative_to(base):

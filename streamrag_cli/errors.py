@@ -1,17 +1,17 @@
-"""Everything that can go wrong and is not a bug.
+"""Base classes for all expected failures.
 
     StreamragError
-    ├── UsageError            2   the command line or the question makes no sense
-    ├── ConfigurationError    3   key missing or refused, no such model, a bad setting
+    ├── UsageError            2   invalid command line or question
+    ├── ConfigurationError    3   key missing or refused, unknown model, invalid setting
     ├── ModelServerError      4   unreachable, limits, cut off, stalled, malformed
-    ├── StoreError            5   missing, empty, damaged, locked, another embedding
-    ├── ResourceError         5   the system has no descriptors or memory left for this process
-    ├── DocumentError         6   one file could not be read; never stops an ingest
-    └── NothingRelevantError  7   the store holds nothing on the question
+    ├── StoreError            5   missing, empty, damaged, locked, different embedder
+    ├── ResourceError         5   out of file descriptors or memory
+    ├── DocumentError         6   one file cannot be read; does not stop an ingest
+    └── NothingRelevantError  7   nothing in the store matches the question
 
-A foreign library's exception is translated into one of these once, at the edge where the library
-is called. Whatever else is raised is a bug: exit code 1. Each class has its exit code, HTTP status,
-severity and wording for visitors.
+An exception of another library is converted to one of these where the library is called. Any other
+exception is a bug: exit code 1. Each class defines its exit code, HTTP status, severity and the message
+for clients of a server.
 """
 
 import re
@@ -20,7 +20,7 @@ from typing import ClassVar, Final
 
 
 class ExitCode(IntEnum):
-    """What the process says to the shell that started it."""
+    """Exit codes of the process."""
 
     OK = 0
     BUG = 1
@@ -36,26 +36,26 @@ class ExitCode(IntEnum):
 
 
 class Severity(IntEnum):
-    """The levels of `logging`, which takes too long to import for a command that logs nothing."""
+    """Levels of `logging`, which is slow to import and not needed by most commands."""
 
     WARNING = 30
     ERROR = 40
 
 
 class StreamragError(Exception):
-    """An expected failure: one line of what happened and, where one exists, a command that fixes it.
+    """An expected failure: one line about what happened and, if there is one, a command that fixes it.
 
-    `code` is a stable snake_case word for programs; `hint` is a command or a short advice.
+    `code` is a stable snake_case identifier for programs; `hint` is a command or short advice.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
     http_status: ClassVar[int] = 500
     severity: ClassVar[Severity] = Severity.ERROR
-    """WARNING if the client caused it: the cause is not logged for the operator."""
+    """WARNING if the client caused the failure: its cause is not logged for the operator."""
     for_visitors: ClassVar[tuple[str, str]] = ("internal error", "")
-    """The message and hint that visitors of a server see instead: without paths, addresses and commands."""
+    """The message and hint that clients of a server get instead: without paths, addresses and commands."""
     may_quote_a_server: ClassVar[bool] = False
-    """Whether its message may quote the model server, and so parts of the question."""
+    """Whether the message may quote the model server, and thus parts of the question."""
 
     def __init__(self, message: str, *, code: str, hint: str = "", retryable: bool = False) -> None:
         super().__init__(message)
@@ -64,7 +64,7 @@ class StreamragError(Exception):
         self.hint = hint
         self.retryable = retryable
         self.retry_after_s: float | None = None
-        """How long a server asks to wait, if it does."""
+        """The delay that the model server requests, or None."""
 
 
 class UsageError(StreamragError):
@@ -93,7 +93,7 @@ class StoreError(StreamragError):
 
 
 class ResourceError(StreamragError):
-    exit_code = ExitCode.STORE  # what it kept from being opened is, but for the built-in model, the store
+    exit_code = ExitCode.STORE  # nearly always the store could not be opened; otherwise the built-in model
     http_status = StoreError.http_status
     for_visitors = StoreError.for_visitors
 
@@ -112,12 +112,12 @@ _STATUS_OF_CODE: Final = {"rate_limited": 429, "context_too_long": 400, "request
 
 
 def class_of(exit_code: int) -> type[StreamragError]:
-    """The class with this exit code, which is all that an event keeps of it; the base class if there is none."""
+    """The class with this exit code, or the base class. An event carries only the exit code."""
     return next((each for each in StreamragError.__subclasses__() if each.exit_code == exit_code), StreamragError)
 
 
 def http_status_of(code: str, exit_code: int) -> int:
-    """The status to send if the response has not started."""
+    """The HTTP status for an error before the response has started."""
     return _STATUS_OF_CODE.get(code) or class_of(exit_code).http_status
 
 
@@ -125,12 +125,12 @@ _COMMAND: Final = re.compile(r"(?:^|[:,(] (?:or )?|^or )streamrag (?P<command>[a
 
 
 def with_target_flags(hint: str, *, collection: str = "", store: str = "") -> str:
-    """A hint that ends in a command of streamrag, for this collection of this store; any other hint as it is."""
-    import shlex  # nothing else at the start of a command needs it
+    """Add `-c` and `--store` to a hint that ends in a streamrag command; return any other hint unchanged."""
+    import shlex  # not needed at startup otherwise
 
-    found = _COMMAND.search(hint)
-    if not found:
+    match = _COMMAND.search(hint)
+    if not match:
         return hint
-    words = found["command"].split()
+    words = match["command"].split()
     missing = [(flag, value) for flag, value in (("-c", collection), ("--store", store)) if flag not in words]
     return hint + "".join(f" {flag} {shlex.quote(value)}" for flag, value in missing if value)

@@ -1,8 +1,8 @@
-"""Retrieval quality on questions with known answers.
+"""Measures retrieval quality on questions with known relevant documents.
 
-The corpus goes through the ordinary ingest into a throw-away store, each entry as a document with its title as
-heading, and each question through the ordinary retrieval. A document scores as its best chunk does. The metrics
-are those of `ir_measures`, the interface to trec_eval; it comes with `pip install 'streamrag[eval]'`.
+The corpus is ingested normally into a temporary store, each entry as a document with its title as heading, and each
+question is retrieved normally. A document has the score of its best chunk. The metrics are computed by `ir_measures`,
+the interface to trec_eval, which is installed with `pip install 'streamrag[eval]'`.
 """
 
 import json
@@ -33,7 +33,7 @@ _ENTRIES_PER_FOLDER: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A question, the grade of each relevant document, and, where known, strings that a right answer contains."""
+    """A question, the grades of its relevant documents, and strings that a correct answer contains, if known."""
 
     id: str
     text: str
@@ -43,8 +43,8 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Metrics are means over the questions, 0 to 1. `answer_rate` is the share of questions whose quotes contain a
-    known answer, None where no answers are known. `ms_per_query` is the time of retrieval alone.
+    """The results. Metrics are means over the questions, from 0 to 1. `answer_rate` is the share of questions whose
+    quotes contain a known answer, or None if no answers are known. `ms_per_query` is the time for retrieval only.
     """
 
     ndcg_at_10: float
@@ -80,23 +80,23 @@ def evaluate(
 ) -> Report:
     """Evaluate a folder in BEIR layout: `corpus.jsonl`, `queries.jsonl`, `qrels.tsv`.
 
-    `by` says what is ranked: documents, by their best chunk, or chunks, of which those are relevant that hold a known
-    answer and belong to a relevant document; questions without such a chunk are left out then.
+    `by` selects what is ranked: documents by their best chunk, or chunks. A chunk is relevant if it contains a known
+    answer and belongs to a relevant document; questions without such a chunk are left out.
 
-    `limit` takes that many questions, evenly spread over the file, so that a smaller run is a fair sample and
-    always the same one. Raises UsageError for a folder that is not in this layout, ConfigurationError without the
-    packages that measure, and what ingest and retrieval raise.
+    `limit` evaluates only that many questions, evenly spaced in the file, so that the sample is representative and
+    always the same. Raises UsageError `bad_evaluation_set` if the folder does not have this layout, ConfigurationError
+    `eval_not_installed` without the packages for metrics, and the errors of ingest and retrieval.
     """
-    _need_measures()
-    queries = _spread(_queries(folder), limit)
+    _require_metrics_packages()
+    queries = _sample(_queries(folder), limit)
     with tempfile.TemporaryDirectory(prefix="streamrag-eval-") as scratch:
         corpus = Path(scratch, "corpus")
         ids = _write_corpus(folder / "corpus.jsonl", corpus)
         with open_store(settings.store).scratch_store(Path(scratch)) as store:
-            throw_away = replace(settings, store=store, collection="evaluation")
-            for event in ingest_or_raise(IngestRequest(paths=(corpus,), working_directory=corpus), throw_away):
+            scratch_settings = replace(settings, store=store, collection="evaluation")
+            for event in ingest_or_raise(IngestRequest(paths=(corpus,), working_directory=corpus), scratch_settings):
                 on_ingest(event)
-            with closing(Retriever.open(throw_away)) as retriever:
+            with closing(Retriever.open(scratch_settings)) as retriever:
                 return _measure(retriever, queries, ids, settings.top_k, on_question, by=by)
 
 
@@ -116,11 +116,11 @@ def _measure(
     answered: list[bool] = []
     for number, query in enumerate(queries, start=1):
         started = time.perf_counter()
-        found = retriever.retrieve(query.text, limit=MAX_TOP_K, min_score=0.0)
+        retrieved = retriever.retrieve(query.text, limit=MAX_TOP_K, min_score=0.0)
         spent_s += time.perf_counter() - started
-        run[query.id] = _documents(found.hits, ids) if by == "document" else _chunks(found.hits)
+        run[query.id] = _documents(retrieved.hits, ids) if by == "document" else _chunks(retrieved.hits)
         if query.answers:
-            answered.append(_quotes_answer(query, found, retriever, top_k))
+            answered.append(_quotes_answer(query, retrieved, retriever, top_k))
         on_question(number, len(queries))
     ndcg, recall, mrr = _metrics({query.id: dict(query.grades) for query in queries}, run)
     counts = retriever.reader.counts()
@@ -137,7 +137,7 @@ def _measure(
 
 
 def _documents(hits: Sequence[Hit], ids: Mapping[str, str]) -> dict[str, float]:
-    """Each document with a number that falls with the rank of its best chunk."""
+    """A score per document that decreases with the rank of its best chunk."""
     best: dict[str, float] = {}
     for hit in hits:
         best.setdefault(ids[hit.source], 1.0 / hit.rank)
@@ -152,7 +152,7 @@ def _by_chunk(retriever: Retriever, queries: Sequence[Query], ids: Mapping[str, 
     """The questions with the grades of chunks instead of those of documents."""
     catalog = retriever.reader.catalog
     paths = {ids[record.source]: record.path for record in catalog.documents_under("/")}
-    found: list[Query] = []
+    judged: list[Query] = []
     for query in queries:
         wanted = [_folded(answer) for answer in query.answers]
         grades = {
@@ -163,19 +163,19 @@ def _by_chunk(retriever: Retriever, queries: Sequence[Query], ids: Mapping[str, 
             if grade > 0 and any(answer in _folded(chunk.text) for answer in wanted)
         }
         if grades:
-            found.append(replace(query, grades=grades))
-    if not found:
-        raise _not_in_layout("no question has a known answer that a chunk of its documents holds")
-    return found
+            judged.append(replace(query, grades=grades))
+    if not judged:
+        raise _bad_layout("no question has a known answer that a chunk of its documents holds")
+    return judged
 
 
-def _need_measures() -> None:
+def _require_metrics_packages() -> None:
     try:
         import ir_measures  # noqa: F401
-        import pytrec_eval  # noqa: F401 - what the former measures with
+        import pytrec_eval  # noqa: F401 - ir_measures needs it
     except ImportError as error:
         raise ConfigurationError(
-            "measuring retrieval needs packages that are not installed",
+            "the packages for measuring retrieval are not installed",
             code="eval_not_installed",
             hint="pip install 'streamrag[eval]'",
         ) from error
@@ -185,20 +185,20 @@ def _metrics(qrels: dict[str, dict[str, int]], run: dict[str, dict[str, float]])
     import ir_measures
     from ir_measures import RR, R, nDCG
 
-    found = ir_measures.calc_aggregate([nDCG @ 10, R @ 5, RR @ 10], qrels, run)
-    return found[nDCG @ 10], found[R @ 5], found[RR @ 10]
+    means = ir_measures.calc_aggregate([nDCG @ 10, R @ 5, RR @ 10], qrels, run)
+    return means[nDCG @ 10], means[R @ 5], means[RR @ 10]
 
 
-def _quotes_answer(query: Query, found: Retrieved, retriever: Retriever, top_k: int) -> bool:
+def _quotes_answer(query: Query, retrieved: Retrieved, retriever: Retriever, top_k: int) -> bool:
     quotes = pick_quotes(
-        query.text, found, max_hits=top_k, embedder=retriever.embedder, chunk_after=retriever.chunk_after
+        query.text, retrieved, max_hits=top_k, embedder=retriever.embedder, chunk_after=retriever.chunk_after
     )
-    said = _folded(" ".join(f"{quote.text} {quote.block}" for quote in quotes))
-    return any(_folded(answer) in said for answer in query.answers)
+    quoted = _folded(" ".join(f"{quote.text} {quote.block}" for quote in quotes))
+    return any(_folded(answer) in quoted for answer in query.answers)
 
 
 def _folded(text: str) -> str:
-    """Words alone, lower-cased: a gold answer's punctuation is not what is measured."""
+    """Only the words, in lower case, because the punctuation of a gold answer does not matter."""
     return " " + " ".join(re.findall(r"[^\W_]+", text.lower())) + " "
 
 
@@ -214,7 +214,7 @@ def _write_corpus(file: Path, folder: Path) -> dict[str, str]:
         path.write_text(f"{heading}{entry['text']}\n", encoding="utf-8", errors="replace")
         ids[name] = str(entry["_id"])
     if not ids:
-        raise _not_in_layout(f"{file} has no entries")
+        raise _bad_layout(f"{file} has no entries")
     return ids
 
 
@@ -222,7 +222,7 @@ def _queries(folder: Path) -> list[Query]:
     grades: dict[str, dict[str, int]] = {}
     for query_id, document_id, grade in _relevance(folder / "qrels.tsv"):
         grades.setdefault(query_id, {})[document_id] = grade
-    found = [
+    queries = [
         Query(
             id=str(entry["_id"]),
             text=str(entry["text"]),
@@ -232,32 +232,32 @@ def _queries(folder: Path) -> list[Query]:
         for entry in _json_lines(folder / "queries.jsonl")
         if str(entry["_id"]) in grades
     ]
-    if not found:
-        raise _not_in_layout(f"no question of {folder / 'queries.jsonl'} has a relevant document in qrels.tsv")
-    return found
+    if not queries:
+        raise _bad_layout(f"no question in {folder / 'queries.jsonl'} has a relevant document in qrels.tsv")
+    return queries
 
 
 def _answers(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    given = entry.get("answers") or entry.get("answer") or ()
-    return (given,) if isinstance(given, str) else tuple(map(str, given))
+    answers = entry.get("answers") or entry.get("answer") or ()
+    return (answers,) if isinstance(answers, str) else tuple(map(str, answers))
 
 
 def _relevance(file: Path) -> Iterator[tuple[str, str, int]]:
     for number, line in enumerate(_lines(file)):
         parts = line.rstrip("\n").split("\t")
         if number == 0 and not parts[-1].strip().lstrip("-").isdigit():
-            continue  # the heading that BEIR files have
+            continue  # the header line of BEIR files
         try:
             query_id, document_id, grade = parts
             yield query_id, document_id, int(grade)
         except ValueError:
-            raise _not_in_layout(
-                f"{file}, line {number + 1}: not query, document and grade separated by tabs"
+            raise _bad_layout(
+                f"{file}, line {number + 1}: expected query, document and grade separated by tabs"
             ) from None
 
 
 def _json_lines(file: Path) -> Iterator[Mapping[str, Any]]:
-    needed = {"_id", "text"}
+    required = {"_id", "text"}
     for number, line in enumerate(_lines(file), start=1):
         if not line.strip():
             continue
@@ -265,8 +265,8 @@ def _json_lines(file: Path) -> Iterator[Mapping[str, Any]]:
             entry = json.loads(line)
         except ValueError:
             entry = None
-        if not isinstance(entry, dict) or not needed <= entry.keys():
-            raise _not_in_layout(f"{file}, line {number}: not a JSON object with _id and text")
+        if not isinstance(entry, dict) or not required <= entry.keys():
+            raise _bad_layout(f"{file}, line {number}: expected a JSON object with _id and text")
         yield entry
 
 
@@ -275,16 +275,18 @@ def _lines(file: Path) -> Iterator[str]:
         with file.open(encoding="utf-8", errors="replace", newline="\n") as lines:
             yield from lines
     except OSError as error:
-        raise _not_in_layout(f"{file}: {error.strerror}") from None
+        raise _bad_layout(f"{file}: {error.strerror}") from None
 
 
-def _not_in_layout(why: str) -> UsageError:
+def _bad_layout(problem: str) -> UsageError:
     return UsageError(
-        why, code="bad_evaluation_set", hint="streamrag eval DIR, with corpus.jsonl, queries.jsonl and qrels.tsv in DIR"
+        problem,
+        code="bad_evaluation_set",
+        hint="streamrag eval DIR, with corpus.jsonl, queries.jsonl and qrels.tsv in DIR",
     )
 
 
-def _spread(queries: Sequence[Query], limit: int | None) -> list[Query]:
+def _sample(queries: Sequence[Query], limit: int | None) -> list[Query]:
     if limit is None or limit >= len(queries):
         return list(queries)
     return [queries[index * len(queries) // limit] for index in range(limit)]

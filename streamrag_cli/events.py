@@ -1,10 +1,10 @@
-"""What the pipelines say while they run.
+"""Events that the pipelines emit.
 
 An answer: `Status`, `Sources`, `Status`, `Token`..., `Citations`, and exactly one `Done` or `Error`, always
-last; a `Notice` may come anywhere before that. `tests/answer/test_pipeline.py` holds the pipeline to it.
+last. A `Notice` may come anywhere before that. `tests/answer/test_pipeline.py` checks this order.
 
-An ingest: `IngestStarted`, then `DocumentSeen`, `FileProgress` and `Notice` in any number, and exactly one
-`IngestDone` or `Error`, always last. A document is reported once it is safe in the store.
+An ingest: `IngestStarted`, then any number of `DocumentSeen`, `FileProgress` and `Notice`, and exactly one
+`IngestDone` or `Error`, always last. A document is reported after it has been written to the store.
 """
 
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ from streamrag_cli.text import sanitise_line
 
 
 class Event:
-    """What all events have in common. `kind` is their `type` in JSON; one that `is_own_key` has `"KIND": true` as well.
+    """Base class of events. `kind` is the `type` in JSON; with `is_own_key` the JSON also has `"KIND": true`.
 
-    A new event is a class here, a part of `AskEvent` or `IngestEvent`, and a row in `docs/events.md`. `codec.py` does
-    the rest.
+    To add an event, add a class here, include it in `AskEvent` or `IngestEvent`, and document it in `docs/events.md`.
+    `codec.py` needs no change.
     """
 
     __slots__ = ()
@@ -30,7 +30,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status(Event):
-    """What is about to be done. `detail` says it to a person, and is not part of the public format."""
+    """The step that begins now. `detail` describes it for users and is not part of the public format."""
 
     kind = "status"
     status: Literal["retrieving", "generating", "retrying"]
@@ -45,7 +45,7 @@ class Sources(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token(Event):
-    """One piece of answer text. Concatenated in order, they are the answer."""
+    """A piece of the answer. All pieces concatenated are the answer."""
 
     kind = "token"
     text: str = field(metadata=shown(key="token"))
@@ -53,7 +53,7 @@ class Token(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Citations(Event):
-    """Which markers in the answer point to which source; `unknown` are markers that point nowhere."""
+    """The citations in the answer; `unknown` are cited numbers that match no source."""
 
     kind = "citations"
     citations: tuple[Citation, ...]
@@ -62,7 +62,7 @@ class Citations(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice(Event):
-    """Something the reader should know; `code` is a stable word for programs."""
+    """Something the user should know; `code` is a stable identifier for programs."""
 
     kind = "notice"
     message: str
@@ -70,19 +70,19 @@ class Notice(Event):
 
 
 THINKING_SHOWN: Final = Notice(
-    message="what was shown so far is the model's thinking, not its answer; the answer begins here",
+    message="the text so far was the model's thinking, not its answer; the answer begins here",
     code="thinking_shown",
 )
-"""Tokens before this are not part of the answer: the server sent thinking without a mark at its beginning."""
+"""Tokens before this are not part of the answer: the server sent thinking without an opening mark."""
 
 
 QUOTES_ONLY: Final = Notice(message="no model is connected, so these are quotes from the documents", code="quotes_only")
-"""Without how to connect one, which is for whoever runs the command."""
+"""The command line appends how to connect a model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done(Event):
-    """The answer is complete. `finish_reason` is the model server's word, or `stop` for quotes."""
+    """The answer is complete. `finish_reason` is as the model server sent it, or `stop` for quotes."""
 
     kind = "done"
     is_own_key = True
@@ -94,9 +94,9 @@ class Done(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Error(Event):
-    """The stream ends here, unfinished. `exit_code` is the process's, not part of the public format.
+    """The stream ends here, incomplete. `exit_code` is that of the process and not part of the public format.
 
-    `retry_after_s` is how long the model's server asks to wait, if it does.
+    `retry_after_s` is the delay that the model server requests, if any.
     """
 
     kind = "error"
@@ -110,7 +110,7 @@ class Error(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestStarted(Event):
-    """Files found; nothing is read yet. `documents` is how many will be looked at."""
+    """The files are known but not read yet. `documents` is the number of files to check."""
 
     kind = "started"
     documents: int
@@ -123,7 +123,7 @@ DocumentAction: TypeAlias = Literal["added", "changed", "unchanged", "deleted", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentSeen(Event):
-    """What became of one file. `reason` says why it was skipped or failed, `code` in a word why it was skipped."""
+    """The result for one file. `reason` explains why it was skipped or failed, `code` identifies why it was skipped."""
 
     kind = "document"
     source: str
@@ -135,7 +135,7 @@ class DocumentSeen(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileProgress(Event):
-    """How far a file is that takes long: about `embedded` of its `chunks`, which are 0 as long as it is being read."""
+    """Progress of a slow file: roughly `embedded` of its `chunks`; both are 0 while it is being read."""
 
     kind = "progress"
     source: str
@@ -145,10 +145,10 @@ class FileProgress(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestDone(Event):
-    """The store is in line with the files, but for those that failed.
+    """The collection is in sync with the files, except those that failed.
 
-    `counts` has one entry for each action; `chunks` is the number in the collection now. `skipped` counts what was
-    left out by its code, `unsupported` those of an unsupported format by their suffix.
+    `counts` has one entry per action; `chunks` is the number now in the collection. `skipped` counts skipped files by
+    code, `unsupported` counts files of unsupported formats by suffix.
     """
 
     kind = "done"
@@ -168,7 +168,7 @@ EVENTS: Final[tuple[type[Event], ...]] = tuple(dict.fromkeys(get_args(AskEvent) 
 
 
 def as_event(error: StreamragError) -> Error:
-    """The terminal event of a stream that an expected failure ended."""
+    """The last event of a stream that ended with an expected failure."""
     return Error(
         message=sanitise_line(error.message),
         code=error.code,

@@ -1,7 +1,7 @@
-"""A collection for programs that use LangChain: a retriever over it, and its answers as a Runnable.
+"""LangChain integration for other programs: a retriever over a collection, and answers as a Runnable.
 
-Neither is used by this program itself: what they wrap is. Importing this module imports langchain-core, 0.3 s. Whether
-LangChain reports to LangSmith is the other program's decision, and not changed here.
+streamrag itself does not use this module. Importing it imports langchain-core, 0.3 s. It does not change whether the
+other program's LangChain reports to LangSmith.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from streamrag_cli.settings import Settings
 
 
 class CollectionRetriever(BaseRetriever):
-    """Finds what `streamrag search` finds: whole passages, best first, near-copies as one; none if none is relevant.
+    """Retrieves like `streamrag search`: whole passages, best first, near-duplicates merged; empty if none is relevant.
 
     Metadata: `source` (the document's name), `path`, `page`, `line_start`, `line_end`, `title`, `chunk_id`, and `score`
     from 0 to 1. The collection stays open until `close`. Raises StreamragError.
@@ -52,26 +52,26 @@ class CollectionRetriever(BaseRetriever):
     ) -> list[Document]:
         settings = self.settings
         try:
-            found = self._retriever.retrieve(query, limit=settings.top_k, min_score=settings.min_score)
+            retrieved = self._retriever.retrieve(query, limit=settings.top_k, min_score=settings.min_score)
         except NothingRelevantError:
             return []
-        return [_document(hit) for hit in found.hits]
+        return [_document(hit) for hit in retrieved.hits]
 
 
 def _document(hit: Hit) -> Document:
     chunk = hit.chunk
     metadata = {"source": hit.source, "path": hit.path, "title": chunk.title, "score": hit.score}
-    place = {"page": chunk.page, "line_start": chunk.line_start, "line_end": chunk.line_end}
-    return Document(id=chunk.id, page_content=chunk.text, metadata=metadata | place | {"chunk_id": chunk.id})
+    position = {"page": chunk.page, "line_start": chunk.line_start, "line_end": chunk.line_end}
+    return Document(id=chunk.id, page_content=chunk.text, metadata=metadata | position | {"chunk_id": chunk.id})
 
 
 def answers(settings: Settings) -> Runnable[str, str]:
-    """A question in, the pieces of its answer out as they are written, with `[n]` for its sources.
+    """A Runnable that takes a question and streams the pieces of its answer, with `[n]` for its sources.
 
-    Raises StreamragError, with what had come before it.
+    Raises StreamragError, after the pieces that had arrived.
     """
 
-    async def as_written(questions: AsyncIterator[str]) -> AsyncIterator[str]:
+    async def stream_pieces(questions: AsyncIterator[str]) -> AsyncIterator[str]:
         text = "".join([part async for part in questions])
         async with aclosing(LocalService().ask(Question(text=text, accepted_at=perf_counter()), settings)) as events:
             async for event in events:
@@ -81,12 +81,12 @@ def answers(settings: Settings) -> Runnable[str, str]:
                     raise StreamragError(event.message, code=event.code, hint=event.hint)
 
     def in_new_event_loop(questions: Iterator[str]) -> Iterator[str]:
-        async def given() -> AsyncIterator[str]:
+        async def as_async() -> AsyncIterator[str]:
             for part in questions:
                 yield part
 
         with closing(asyncio.new_event_loop()) as loop:
-            pieces: Any = as_written(given())
+            pieces: Any = stream_pieces(as_async())
             try:
                 while True:
                     yield loop.run_until_complete(anext(pieces))
@@ -96,4 +96,4 @@ def answers(settings: Settings) -> Runnable[str, str]:
                 loop.run_until_complete(pieces.aclose())
                 loop.run_until_complete(loop.shutdown_default_executor())
 
-    return RunnableGenerator(in_new_event_loop, as_written)
+    return RunnableGenerator(in_new_event_loop, stream_pieces)

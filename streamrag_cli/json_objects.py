@@ -1,4 +1,4 @@
-"""What `--json` prints and `/search` answers: the whole of a stream as one object."""
+"""Builds the objects that `--json` prints and `/search` returns: a whole stream as one object."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -11,10 +11,10 @@ FORMAT_VERSION: Final = 1
 
 
 def answer_object(events: Iterable[AskEvent], *, paths: bool = False) -> dict[str, object]:
-    """An answer; its sources have the absolute path with `paths`.
+    """The object of an answer. Sources have their absolute path only with `paths`.
 
-    Every key is always there; what did not happen is null or empty. `error` holds what the error event
-    says, and `answer` then holds what had arrived.
+    Every key is always present; a step that did not happen is null or empty. After a failure `error` has the content
+    of the error event, and `answer` the part that had arrived.
     """
     answer: list[str] = []
     notices: list[dict[str, object]] = []
@@ -33,20 +33,20 @@ def answer_object(events: Iterable[AskEvent], *, paths: bool = False) -> dict[st
         "error": None,
     }
     for event in events:
-        said = to_mapping(event, paths=paths)
+        fields = to_mapping(event, paths=paths)
         match event:
             case Token():
                 answer.append(event.text)
             case Sources():
-                result["sources"] = said["sources"]
+                result["sources"] = fields["sources"]
             case Citations():
-                result |= {"citations": said["citations"], "unknown_citations": said["unknown"]}
+                result |= {"citations": fields["citations"], "unknown_citations": fields["unknown"]}
             case Notice():
                 notices.append(public(event))
                 if event == THINKING_SHOWN:
                     answer.clear()
             case Done():
-                result |= {key: said[key] for key in ("finish_reason", "model", "usage", "timings")}
+                result |= {key: fields[key] for key in ("finish_reason", "model", "usage", "timings")}
                 result["complete"] = True
             case Error():
                 result["error"] = _error_object(event)
@@ -59,13 +59,13 @@ def answer_object(events: Iterable[AskEvent], *, paths: bool = False) -> dict[st
 def hits_object(
     sources: Iterable[Source], *, query: str | None, error: Error | None = None, paths: bool = False
 ) -> dict[str, object]:
-    """What `search --json` prints, with `paths`, and `/search` answers, without."""
+    """The object that `search --json` prints (with `paths`) and `/search` returns (without)."""
     hits = [public(source, paths=paths) for source in sources]
     return {"version": FORMAT_VERSION, "query": query, "hits": hits, "error": _error_object(error)}
 
 
 def failure_object(command: str, error: Error) -> dict[str, object]:
-    """What a command prints with `--json` if it failed before it had anything to print."""
+    """The object that a command prints with `--json` if it fails before it has results."""
     match command:
         case "ask":
             return answer_object([error])

@@ -1,4 +1,4 @@
-"""Which files no longer exist, found without waiting for a disk that does not answer."""
+"""Finds files that no longer exist, without waiting for a disk that does not respond."""
 
 import errno
 from collections.abc import Iterable
@@ -10,38 +10,38 @@ _LIMIT_S: Final = 0.3
 
 
 def is_missing(path: Path) -> bool:
-    """Whether nothing is there. What may not be looked at counts as there."""
+    """Whether `path` does not exist. A path that cannot be checked counts as existing."""
     try:
         path.stat()
     except OSError as error:
         return error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
-    except ValueError:  # a NUL in it
+    except ValueError:  # the path contains NUL
         return True
     return False
 
 
 def find_missing_files(paths: Iterable[str], *, limit_s: float = _LIMIT_S) -> frozenset[str]:
-    """Those of the absolute paths at which nothing is. What is not known after `limit_s` seconds counts as there.
+    """The absolute paths that do not exist. A path not checked within `limit_s` seconds counts as existing.
 
-    A network share that is not connected may hold a `stat` up for minutes.
+    On a disconnected network share `stat` may block for minutes.
     """
-    gone: list[str] = []
-    wanted = [path for path in dict.fromkeys(paths) if path]
+    missing: list[str] = []
+    to_check = [path for path in dict.fromkeys(paths) if path]
 
-    def look() -> None:
-        gone.extend(path for path in wanted if is_missing(Path(path)))
+    def check() -> None:
+        missing.extend(path for path in to_check if is_missing(Path(path)))
 
-    looking = Thread(target=look, name="look-for-files", daemon=True)
-    looking.start()
-    looking.join(limit_s)
-    return frozenset(tuple(gone))
+    thread = Thread(target=check, name="check-files", daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    return frozenset(tuple(missing))
 
 
 def topmost_missing_folder(path: Path) -> Path:
-    """The highest folder above `path` that is gone as well, or `path` itself."""
-    found = path
+    """The highest folder above `path` that is also missing, or `path` itself."""
+    topmost = path
     for parent in path.parents:
         if not is_missing(parent):
             break
-        found = parent
-    return found
+        topmost = parent
+    return topmost

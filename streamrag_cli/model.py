@@ -1,21 +1,21 @@
-"""The things streamrag is about, as plain values."""
+"""Plain value classes for documents, chunks, hits, questions and sources."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 PRIVATE: Final = "private"
-"""A field with this in its metadata never leaves the machine."""
+"""Metadata of a field that never leaves the machine."""
 LOCAL: Final = "local"
-"""A field that only the user of this machine is shown."""
+"""Metadata of a field that is shown only to the user of this machine."""
 IF_SET: Final = "if set"
-"""A field that is left out of JSON if it is None or an empty tuple."""
+"""Metadata of a field that is left out of JSON if it is None or an empty tuple."""
 ROUNDED_UP: Final = "rounded up"
-"""A number that is shown as the next whole one."""
+"""Metadata of a number that is rounded up to an integer."""
 
 
 def shown(*rules: str, key: str = "") -> Mapping[str, Any]:
-    """How a field is shown in public, as its metadata: by these rules, and under `key` where that is not its name."""
+    """Field metadata that defines the public form: rules, and the JSON `key` if it differs from the name."""
     return dict.fromkeys(rules, True) | ({"key": key} if key else {})
 
 
@@ -23,8 +23,8 @@ def shown(*rules: str, key: str = "") -> Mapping[str, Any]:
 class Section:
     """A run of a document's text under one heading path and, in a paged format, on one page.
 
-    `start` and `end` are character offsets into `Document.text`. One that `is_whole` is to be one chunk, whatever its
-    length.
+    `start` and `end` are character offsets into `Document.text`. If `is_whole`, the section becomes one chunk
+    regardless of its length.
     """
 
     start: int
@@ -38,13 +38,13 @@ class Section:
 class Document:
     """One loaded source.
 
-    `sections` cover `text` from first to last character, in order, without gap or overlap.
-    `line_numbers[i]` is the line of the file that line `i` of `text` (counted from 0, split at
-    newlines) came from, counted from 1; it is None where the format has no lines (PDF, DOCX, notebooks).
-    `title` is the document's own name for itself, or "".
-    `summary` is what it says about itself outside its text (description, tags, imports), on one line, or "": it is
-    searched with the document's first chunk and never quoted.
-    `notes` are things its reader should know, such as a lossy decode; one short line each.
+    `sections` cover all of `text` in order, without gaps or overlaps.
+    `line_numbers[i]` is the line of the file, counted from 1, from which line `i` of `text` comes, counted from 0; it
+    is None if the format has no lines (PDF, DOCX, notebooks).
+    `title` is the title in the document, or "".
+    `summary` is metadata of the document (description, tags, imports) on one line, or "". It is searched with the
+    first chunk and never quoted.
+    `notes` are notes for the user, such as a lossy decode; one short line each.
     """
 
     path: str
@@ -60,8 +60,8 @@ class Document:
 class Chunk:
     """A contiguous span of a document: `text == document.text[char_start:char_end]`.
 
-    `id` is derived from the document's path, the headings, the text and the recipe, so that changed text never
-    keeps an old vector, and text that is as it was can. Lines are the file's, counted from 1, both inclusive.
+    `id` is derived from the document's path, the headings, the text and the recipe, so that unchanged text can keep
+    its vector and changed text cannot. Lines are those of the file, counted from 1, both inclusive.
     """
 
     id: str
@@ -81,13 +81,13 @@ class Chunk:
 
     @property
     def text_to_embed(self) -> str:
-        """The text under its heading path: a chunk rarely repeats what it is about."""
+        """The text with its heading path, because a chunk rarely repeats its topic."""
         return f"{self.title}\n{self.text}" if self.headings else self.text
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Another document that says the same as a hit: its shown name, its absolute path, whether the file is gone."""
+    """A near-duplicate of a hit in another document. `source` is its name as shown, `path` its absolute path."""
 
     source: str
     path: str
@@ -96,11 +96,10 @@ class Copy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A chunk that retrieval found. `rank` counts from 1; `score` is 0 to 1, higher is better.
+    """A chunk returned by retrieval. `rank` counts from 1; `score` is 0 to 1, higher is better.
 
-    `source` is the document's name as shown to a person; `path` is its absolute path on this machine. `copies` are
-    documents with a near-copy of the chunk, which are not hits of their own. `is_missing` is false if it was not
-    checked.
+    `source` is the document's name as shown to users; `path` is its absolute path on this machine. `copies` are
+    near-duplicates of the chunk, which are not separate hits. `is_missing` is False if it was not checked.
     """
 
     chunk: Chunk
@@ -115,7 +114,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatMessage:
-    """One message of a conversation that a client holds with the model."""
+    """One message of a conversation."""
 
     role: Literal["system", "user", "assistant"]
     text: str
@@ -123,12 +122,12 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A question as accepted: `accepted_at` is a `perf_counter` reading, the zero of all timings.
+    """A question as accepted: `accepted_at` is a `perf_counter` value, the zero of all timings.
 
-    `extra` is text given beside the question; it is shown to the model, not searched for. `with_stages` asks for
-    the timings of every step. `conversation` are all messages of a chat in their order, if the question is asked in
-    one; the last one of the user is the question. `options` are passed on to the model's server as they are,
-    such as `temperature`; `max_tokens` is a limit below the one of the settings.
+    `extra` is text piped in with the question; it is sent to the model but not used for retrieval. `with_stages`
+    requests the timings of every step. `conversation` has all messages of a chat in order, if the question is part of
+    one; the user's last message is the question. `options`, such as `temperature`, are sent to the model server
+    unchanged; `max_tokens` lowers the limit of the settings.
     """
 
     text: str
@@ -142,18 +141,18 @@ class Question:
 
     @property
     def stop(self) -> tuple[str, ...]:
-        """The texts before which an answer is to end."""
+        """Texts before which the answer must end."""
         stop = self.options.get("stop", ())
         return (stop,) if isinstance(stop, str) else tuple(map(str, stop)) if isinstance(stop, list | tuple) else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A numbered hit as shown to a person and to the model. `content` is an excerpt of the chunk.
+    """A numbered hit as shown to users and to the model. `content` is an excerpt of the chunk.
 
-    `also` names documents with a near-copy of the chunk, by the folder if only that is another. `path` is the file's
-    absolute path on this machine, for links on its own terminal, `also_paths` are those of `also`, `gone_paths` those
-    of both that no longer exist; they never leave the machine.
+    `also` names the near-duplicates of the chunk, by their folder if only that differs. `path` is the file's absolute
+    path on this machine, for links in a local terminal; `also_paths` are those of `also`, and `gone_paths` those of
+    both that no longer exist. The paths never leave the machine.
     """
 
     n: int
@@ -173,7 +172,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
-    """A `[n]` in the answer that points to the source numbered `n`."""
+    """A `[n]` in the answer that refers to the source numbered `n`."""
 
     n: int
     source: str
@@ -182,7 +181,7 @@ class Citation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Model tokens as the model's server counted them."""
+    """Token counts from the model server."""
 
     input_tokens: int
     output_tokens: int
@@ -191,9 +190,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """Milliseconds since the question was accepted; `startup_ms` lies before that.
+    """Milliseconds since the question was accepted; `startup_ms` is the time before that.
 
-    A stage that did not happen is None. `stages`, where it was asked for, says how long each step took.
+    A stage that did not happen is None. `stages`, if requested, has the duration of each step.
     """
 
     startup_ms: float | None = None
@@ -208,12 +207,11 @@ class Timings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRecord:
-    """What the store remembers of a document, to tell whether the file has changed.
+    """What the store records of a document to detect changes of its file.
 
-    `path` is absolute; `source` is the name shown to people. `mtime_ns` and `read_at_ns` are
-    nanoseconds since the epoch; `sha256` is the hex digest of the file's bytes.
-    `recipe` names the loader and chunker that made the chunks: another recipe, other chunks. `language` is a code of
-    two letters, or "" for English and what is read as English.
+    `path` is absolute; `source` is the name shown to users. `mtime_ns` and `read_at_ns` are nanoseconds since the
+    Unix epoch; `sha256` is the hex digest of the file's bytes. `recipe` identifies the loader and chunker: a different
+    recipe produces different chunks. `language` is a two-letter code, or "" for English and for unknown languages.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""For work that may hang: it takes no thread from anybody else."""
+"""Runs work that may hang in a new thread, so that it cannot exhaust a thread pool."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ Result = TypeVar("Result")
 
 
 async def run_in_new_thread(work: Callable[[], Result]) -> Result:
-    """Run `work` in a thread that is made for it, 0.1 ms. One that its caller no longer waits for runs to its end."""
+    """Run `work` in a new thread, which takes 0.1 ms. If the caller is cancelled, the thread still completes `work`."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="own")
     try:
         return await asyncio.get_running_loop().run_in_executor(pool, work)

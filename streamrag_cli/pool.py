@@ -1,4 +1,4 @@
-"""Reference-counted pool of expensive resources: made once, shared, and closed after a time without users."""
+"""Reference-counted pool of expensive resources: created once, shared, and closed when idle."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
@@ -9,37 +9,37 @@ from typing import Final, Generic, TypeVar
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
-_MOST_IN_POOL: Final = 8
+_MAX_SIZE: Final = 8
 _IDLE_S: Final = 120.0
 
 
 @dataclass(slots=True, eq=False)
 class _Entry(Generic[Value]):
-    """A resource that is being made or has been. `unused_since_s` is the loop's time."""
+    """A resource that exists or is being created. `unused_since_s` is the loop's time."""
 
-    making: asyncio.Task[Value]
+    task: asyncio.Task[Value]
     users: int = 0
     unused_since_s: float = 0.0
 
     @property
     def value(self) -> Value | None:
-        """None as long as there is none to close."""
-        made = self.making.done() and not self.making.cancelled() and self.making.exception() is None
-        return self.making.result() if made else None
+        """The resource; None if creating it has not finished or has failed."""
+        is_ready = self.task.done() and not self.task.cancelled() and self.task.exception() is None
+        return self.task.result() if is_ready else None
 
 
 class ResourcePool(Generic[Key, Value]):
-    """Shares one resource for each key. For one event loop.
+    """Shares one resource per key. For one event loop.
 
-    Unused ones are closed, each by awaiting `close`: after `idle_s` seconds, and if there are more than `most`, the
-    longest unused first. Resources with different keys do not wait for each other, in being made or in being closed.
+    Unused resources are closed with `close` after `idle_s` seconds and, if there are more than `max_size`, least
+    recently used first. Creating or closing one resource never delays another.
     """
 
     def __init__(
-        self, close: Callable[[Value], Awaitable[None]], *, most: int = _MOST_IN_POOL, idle_s: float = _IDLE_S
+        self, close: Callable[[Value], Awaitable[None]], *, max_size: int = _MAX_SIZE, idle_s: float = _IDLE_S
     ) -> None:
         self._close = close
-        self._most = most
+        self._max_size = max_size
         self._idle_s = idle_s
         self._entries: dict[Key, _Entry[Value]] = {}
         self._sweep: asyncio.TimerHandle | None = None
@@ -50,52 +50,52 @@ class ResourcePool(Generic[Key, Value]):
 
     @asynccontextmanager
     async def acquire(self, key: Key, make: Callable[[], Awaitable[Value]]) -> AsyncIterator[Value]:
-        """The resource for `key`, made if there is none.
+        """The resource for `key`, created with `make` if there is none.
 
-        Whoever acquires it while it is being made waits for that, and gets what `make` raises. A failure is not kept.
+        Concurrent callers wait for the same creation and get the same exception if it fails. A failure is not cached.
         """
-        entry = self._entries.pop(key, None) or self._begun(key, make)
-        self._entries[key] = entry  # last is newest
+        entry = self._entries.pop(key, None) or self._start(key, make)
+        self._entries[key] = entry  # most recently used is last
         entry.users += 1
         try:
-            yield await asyncio.shield(entry.making)  # others may be waiting for it, too
+            yield await asyncio.shield(entry.task)  # other callers may wait for it as well
         finally:
             entry.users -= 1
             entry.unused_since_s = asyncio.get_running_loop().time()
-            await self._close_surplus(self._most)
+            await self._close_surplus(self._max_size)
             self._schedule_sweep()
 
     async def aclose(self) -> None:
-        """Close all that nobody uses, and wait for those that are being closed."""
+        """Close all unused resources and wait until they are closed."""
         if self._sweep is not None:
             self._sweep.cancel()
         await self._close_surplus(0)
         await asyncio.gather(*self._closing, return_exceptions=True)
 
-    def _begun(self, key: Key, make: Callable[[], Awaitable[Value]]) -> _Entry[Value]:
-        async def making() -> Value:
+    def _start(self, key: Key, make: Callable[[], Awaitable[Value]]) -> _Entry[Value]:
+        async def create() -> Value:
             return await make()
 
-        entry = _Entry(asyncio.create_task(making()))
+        entry = _Entry(asyncio.create_task(create()))
 
-        def forget_failure(made: asyncio.Task[Value]) -> None:
-            if (made.cancelled() or made.exception() is not None) and self._entries.get(key) is entry:
+        def forget_failure(task: asyncio.Task[Value]) -> None:
+            if (task.cancelled() or task.exception() is not None) and self._entries.get(key) is entry:
                 del self._entries[key]
 
-        entry.making.add_done_callback(forget_failure)
+        entry.task.add_done_callback(forget_failure)
         return entry
 
     def _unused(self) -> list[Key]:
-        """The longest unused first. What is still being made is not among them."""
-        return [key for key, entry in self._entries.items() if not entry.users and entry.making.done()]
+        """Keys of unused resources, least recently used first, without those still being created."""
+        return [key for key, entry in self._entries.items() if not entry.users and entry.task.done()]
 
-    async def _close_surplus(self, most: int) -> None:
+    async def _close_surplus(self, max_size: int) -> None:
         unused = self._unused()
-        await self._close_entries(unused[: max(0, len(self._entries) - most)])
+        await self._close_entries(unused[: max(0, len(self._entries) - max_size)])
 
     async def _close_entries(self, keys: list[Key]) -> None:
-        going = [self._entries.pop(key).value for key in keys]
-        for value in going:  # nobody can acquire these any more, whatever happens while one is being closed
+        values = [self._entries.pop(key).value for key in keys]
+        for value in values:  # all removed from the pool first, so that no caller can acquire one during an await
             if value is not None:
                 await self._close(value)
 

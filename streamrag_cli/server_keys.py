@@ -1,4 +1,4 @@
-"""The keys of a server: how they are written in one variable, and which are too weak to guard anything."""
+"""Parses the keys of a server from one variable and rejects weak ones."""
 
 import re
 from dataclasses import dataclass, field
@@ -16,19 +16,19 @@ _GUESSED_WORDS: Final = (
     *("password", "passwort", "qwerty", "qwertz", "azerty", "administrator", "changeme", "letmein", "welcome"),
     *("yoursecret", "yourkey", "secretkey", "correcthorse", "streamrag"),
 )
-_ADVICE: Final = "make one with: openssl rand -hex 32"
+_ADVICE: Final = "generate one: openssl rand -hex 32"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerKey:
-    """One key. Logs and rate limits know its client by `name`; several keys may share one while they are rotated."""
+    """One key. Logs and rate limits identify the client by `name`; keys may share one during a rotation."""
 
     name: str
     key: str = field(repr=False)
 
 
 def split_keys(raw: str) -> tuple[ServerKey, ...]:
-    """The keys in `raw`: `KEY` or `NAME:KEY`, separated by commas or line breaks. A key without a name is `key1`, ...
+    """The keys in `raw`: `KEY` or `NAME:KEY`, separated by commas or line breaks. Unnamed keys are called `key1`, ...
 
     >>> [each.name for each in split_keys("ci:0a1b2c3d4e5f6071, 8293a4b5c6d7e8f9")]
     ['ci', 'key2']
@@ -38,10 +38,10 @@ def split_keys(raw: str) -> tuple[ServerKey, ...]:
 
 
 def check_keys(raw: str) -> str:
-    """`raw`, if every key in it is strong enough. Raises ValueError, which names the entry and never shows it."""
+    """Return `raw` if every key is strong enough. Raises ValueError, whose message never contains a key."""
     keys = split_keys(raw)
     if not keys:
-        raise ValueError("holds no key")
+        raise ValueError("contains no key")
     for number, each in enumerate(keys, start=1):
         if problem := weakness(each.key):
             raise ValueError(problem if len(keys) == 1 else f"entry {number} {problem}")
@@ -49,26 +49,26 @@ def check_keys(raw: str) -> str:
 
 
 def weakness(key: str) -> str:
-    """Why a key can be guessed, as the end of a sentence; empty if nothing speaks against it.
+    """Why a key is weak, as the end of a sentence; "" if it is strong enough.
 
     >>> weakness("passwordpassword")
-    'repeats itself; make one with: openssl rand -hex 32'
+    'repeats itself; generate one: openssl rand -hex 32'
     """
-    # Printable ASCII is what a header can carry.
+    # A header can only contain printable ASCII.
     if not re.fullmatch(rf"[!-~]{{{MIN_KEY_CHARS},{MAX_KEY_CHARS}}}", key):
-        return f"must be {MIN_KEY_CHARS} to {MAX_KEY_CHARS} letters, digits or signs, without blanks; {_ADVICE}"
+        return f"must be {MIN_KEY_CHARS} to {MAX_KEY_CHARS} letters, digits or symbols, without spaces; {_ADVICE}"
     if len(set(key)) < _SMALLEST_ALPHABET or _longest_repeat(key) > _MAX_REPEATED_SHARE * len(key):
         return f"repeats itself; {_ADVICE}"
     if len(key) < _LONG_KEY_CHARS and any(word in re.sub(r"[^a-z]", "", key.lower()) for word in _GUESSED_WORDS):
-        return f"holds a word that is guessed first; {_ADVICE}"
+        return f"contains a word that is easy to guess; {_ADVICE}"
     steps = [ord(after) - ord(before) for before, after in pairwise(key)]
     if max(map(steps.count, (-1, 0, 1))) >= _MAX_SEQUENCE_SHARE * len(steps):
-        return f"is a plain sequence; {_ADVICE}"
+        return f"is a sequence of neighbouring characters; {_ADVICE}"
     return ""
 
 
 def _longest_repeat(key: str) -> int:
-    """The length of the longest text that occurs twice in `key` without overlapping itself."""
+    """The length of the longest substring that occurs twice in `key` without overlap."""
     folded = key.lower()
     length = len(folded) // 2
     while length and not any(

@@ -1,7 +1,7 @@
 """Settings: flag > environment > `$XDG_CONFIG_HOME/streamrag/config.toml` > default.
 
-No file is read from the working directory: a cloned repository must not be able to redirect anyone's
-questions. The environment and the flags come in as arguments, and `settings_table` has every name once.
+No file is read from the working directory: a cloned repository must not be able to redirect a user's
+questions. The environment and the flags are passed as arguments; `settings_table` defines every setting.
 """
 
 import tomllib
@@ -27,10 +27,10 @@ __all__ = [
 
 
 def read_settings(flags: Mapping[str, object | None], environment: Mapping[str, str]) -> Settings:
-    """Combine the flags given (None is not given), the environment and the settings file.
+    """Combine the flags (None means unset), the environment and the settings file.
 
-    Raises UsageError for a flag and ConfigurationError for a variable or file that makes no sense. An
-    empty variable counts as not set.
+    Raises UsageError for an invalid flag and ConfigurationError for an invalid variable or file. An empty variable
+    counts as unset.
     """
     values = _values(SETTINGS, flags, environment)
     values.setdefault("store", data_directory(environment))
@@ -39,15 +39,15 @@ def read_settings(flags: Mapping[str, object | None], environment: Mapping[str, 
 
 
 def read_server_settings(flags: Mapping[str, object | None], environment: Mapping[str, str]) -> ServerSettings:
-    """As `read_settings`, for a server."""
+    """Like `read_settings`, but for a server."""
     return ServerSettings(**_values(SERVER_SETTINGS, flags, environment))
 
 
-def with_request(settings: Settings, asked: Mapping[str, object | None]) -> Settings:
-    """`settings` with what a single request asks for (None is not asked for). Raises UsageError `bad_request`."""
+def with_request(settings: Settings, parameters: Mapping[str, object | None]) -> Settings:
+    """`settings` with the parameters of one request (None means unset). Raises UsageError `bad_request`."""
     values: dict[str, Any] = {}
     for setting in SETTINGS:
-        if (value := asked.get(setting.name)) is not None:
+        if (value := parameters.get(setting.name)) is not None:
             try:
                 values[setting.name] = setting.parse(str(value))
             except ValueError as error:
@@ -65,11 +65,11 @@ def _values(
         flag = flags.get(setting.name)
         variable = next((name for name in setting.variables if environment.get(name, "").strip()), None)
         if flag is not None:
-            values[setting.name] = _parsed(setting, _as_text(flag), where=setting.flag)
+            values[setting.name] = _parse(setting, _as_text(flag), where=setting.flag)
         elif variable is not None:
-            values[setting.name] = _parsed(setting, environment[variable].strip(), where=variable)
+            values[setting.name] = _parse(setting, environment[variable].strip(), where=variable)
         elif setting.name in in_file:
-            values[setting.name] = _parsed(
+            values[setting.name] = _parse(
                 setting, _as_text(in_file[setting.name]), where=f"{setting.name} in {file_path}"
             )
     return values
@@ -88,13 +88,13 @@ def data_directory(environment: Mapping[str, str]) -> Path:
 
 
 def _xdg(environment: Mapping[str, str], variable: str, fallback: str) -> Path:
-    # The XDG specification: a relative path in the variable is invalid and ignored.
-    given = Path(environment.get(variable, ""))
-    return given if given.is_absolute() else Path(environment.get("HOME") or "~").expanduser() / fallback
+    # By the XDG specification, a relative path in the variable is invalid and ignored.
+    directory = Path(environment.get(variable, ""))
+    return directory if directory.is_absolute() else Path(environment.get("HOME") or "~").expanduser() / fallback
 
 
-def _parsed(setting: Setting, raw: str, *, where: str) -> Any:
-    # A key or password is never echoed, and a file name or variable may hold one by mistake.
+def _parse(setting: Setting, raw: str, *, where: str) -> Any:
+    # Never echo a key or password; the URL of a store may contain one.
     secret = setting.secret or (setting.name == "store" and "://" in raw)
     shown = "" if secret else f" {raw[:80]!r}"
     try:
@@ -113,7 +113,7 @@ def _read_file(path: Path) -> dict[str, object]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(
-            f"the settings file {path} cannot be read: {error}",
+            f"cannot read the settings file {path}: {error}",
             code="bad_settings_file",
             hint=f"correct or remove {path}",
         ) from None
@@ -121,13 +121,13 @@ def _read_file(path: Path) -> dict[str, object]:
     unknown = sorted(set(parsed) - known)
     if unknown:
         raise ConfigurationError(
-            f"the settings file {path} has unknown names: {', '.join(unknown)}",
+            f"the settings file {path} has unknown settings: {', '.join(unknown)}",
             code="unknown_setting",
-            hint=f"known names: {', '.join(sorted(known))}",
+            hint=f"known settings: {', '.join(sorted(known))}",
         )
     return parsed
 
 
 def defaults() -> dict[str, object]:
-    """Each setting's default; a setting without a fixed one is left out."""
+    """The default of each setting that has a fixed one."""
     return {each.name: each.default for each in (*SETTINGS, *SERVER_SETTINGS) if each.default not in NOT_FIXED}

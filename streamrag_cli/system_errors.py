@@ -1,7 +1,7 @@
-"""What the operating system refuses, in words: permission, descriptors, memory, a disk that fails.
+"""Converts errors of the operating system: permissions, file descriptors, memory, disk failures.
 
-None of these says anything about the content of a file, so none is damage and no rebuild repairs it. A file that is
-missing, or is of another kind (ENOENT, ENOTDIR, EISDIR), is left to the caller, who knows what that means.
+These errors do not mean that a file is damaged, and a rebuild does not fix them. A missing file or a path of the wrong
+type (ENOENT, ENOTDIR, EISDIR) is left to the caller.
 """
 
 import errno
@@ -17,13 +17,13 @@ _CONTENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EL
 _PERMISSION: Final = frozenset({errno.EACCES, errno.EPERM})
 _DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _MEMORY: Final = frozenset({errno.ENOMEM})
-_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _SPARE_DESCRIPTORS: Final = 16
-"""As many as SQLite or Chroma want at once to open their files."""
+"""The number of descriptors that SQLite or Chroma need to open their files."""
 _SPARE_BYTES: Final = 256_000_000
 _DESCRIPTOR_WORDS: Final = ("too many open files", "os error 24", "os error 23")
-_FOREIGN: Final = ("PanicException", "RuntimeException", "Fail")
-"""Exceptions of Rust and of onnxruntime, which have no importable names."""
+_NATIVE_EXCEPTIONS: Final = ("PanicException", "RuntimeException", "Fail")
+"""Exceptions of Rust and of onnxruntime, which cannot be imported by name."""
 _MEMORY_WORDS: Final = (
     "cannot allocate memory",
     "failed to map segment",
@@ -39,15 +39,15 @@ _MEMORY_WORDS: Final = (
 
 
 def refusal(path: Path, error: OSError, *, writing: bool = False, keeper: str = "the store") -> StreamragError | None:
-    """Why the system would not let `path` be opened, read or written; None if the file is missing or of another kind.
+    """The error for a `path` that cannot be opened, read or written; None if it is missing or of the wrong type.
 
-    `keeper` is what the file belongs to, as a message calls it.
+    `keeper` is what the file belongs to, as named in the message.
     """
-    if (lack := exhausted_resource(error)) is not None:
-        return lack
+    if (exhausted := exhausted_resource(error)) is not None:
+        return exhausted
     if error.errno in _PERMISSION:
         return _no_permission(path, writing=writing, keeper=keeper)
-    if error.errno in _NO_ROOM:
+    if error.errno in _NO_SPACE:
         return StoreError(
             f"{keeper} at {path} cannot be written: {error.strerror}",
             code="store_not_writable",
@@ -58,48 +58,50 @@ def refusal(path: Path, error: OSError, *, writing: bool = False, keeper: str = 
     return StoreError(
         f"{path} cannot be {'written' if writing else 'read'}: {error.strerror}",
         code="store_io_error",
-        hint="check the disk or network share that it is on: dmesg | tail",
+        hint="check its disk or network share: dmesg | tail",
         retryable=True,
     )
 
 
 def exhausted_resource(error: BaseException) -> ResourceError | None:
-    """What the process has run out of, if that is what `error`, or an error behind it, says."""
+    """The error for memory or descriptors that ran out, if `error` or one of its causes reports that."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
         seen.add(id(current))
         number = current.errno if isinstance(current, OSError) else None
-        speaks = isinstance(current, OSError | ImportError | RuntimeError) or type(current).__name__ in _FOREIGN
-        said = str(current).lower() if speaks else ""
-        if isinstance(current, MemoryError) or number in _MEMORY or any(word in said for word in _MEMORY_WORDS):
+        has_message = (
+            isinstance(current, OSError | ImportError | RuntimeError) or type(current).__name__ in _NATIVE_EXCEPTIONS
+        )
+        message = str(current).lower() if has_message else ""
+        if isinstance(current, MemoryError) or number in _MEMORY or any(word in message for word in _MEMORY_WORDS):
             return out_of_memory()
-        if number in _DESCRIPTORS or any(word in said for word in _DESCRIPTOR_WORDS):
+        if number in _DESCRIPTORS or any(word in message for word in _DESCRIPTOR_WORDS):
             return too_many_open_files(for_all=number == errno.ENFILE)
         current = current.__cause__ or current.__context__
     return None
 
 
 def exhausted_resource_in(message: str) -> ResourceError | None:
-    """The same, of a foreign library's message; a library that names no cause is checked for lack of descriptors."""
-    said = message.lower()
-    if any(word in said for word in _MEMORY_WORDS):
+    """Like `exhausted_resource`, for a library's message. If it names no cause, checks for free descriptors."""
+    lowered = message.lower()
+    if any(word in lowered for word in _MEMORY_WORDS):
         return out_of_memory()
-    if any(word in said for word in _DESCRIPTOR_WORDS) or not has_spare_descriptors():
+    if any(word in lowered for word in _DESCRIPTOR_WORDS) or not has_spare_descriptors():
         return too_many_open_files()
     return None
 
 
 def cannot_open(file: Path, store: Path, *, writing: bool = False) -> StreamragError | None:
-    """Why a library cannot open `file` of `store`, which it does not say: found by opening what it opens.
+    """Why a library cannot open `file` of `store`, found out by opening the same files; None if that succeeds.
 
-    None if nothing refuses it now.
+    The library's own error does not contain the reason.
     """
     if not has_spare_descriptors():
         return too_many_open_files()
-    beside = [file.with_name(f"{file.name}{suffix}") for suffix in ("-wal", "-shm", "-journal")]
+    files_next_to_it = [file.with_name(f"{file.name}{suffix}") for suffix in ("-wal", "-shm", "-journal")]
     try:
-        for path in (file, *(each for each in beside if each.exists())):
+        for path in (file, *(each for each in files_next_to_it if each.exists())):
             os.close(os.open(path, (os.O_RDWR if writing else os.O_RDONLY) | os.O_CLOEXEC))
     except OSError as error:
         return refusal(store, error, writing=writing)
@@ -120,7 +122,7 @@ def has_spare_descriptors() -> bool:
 
 
 def require_resources() -> None:
-    """Raise ResourceError if there is not enough for a library that ends the process when it runs out."""
+    """Raise ResourceError if memory or descriptors are low, before calling a library that would abort the process."""
     if not has_spare_descriptors():
         raise too_many_open_files()
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
@@ -129,12 +131,12 @@ def require_resources() -> None:
 
 
 def memory_bytes() -> tuple[int, int]:
-    """This process's address space, and what of it is in memory; zeros if the system does not say."""
+    """The size of this process's address space and its resident memory; zeros if unknown."""
     try:
-        in_all, ingested_cli, *_ = map(int, Path("/proc/self/statm").read_text(encoding="ascii").split())
+        total_pages, resident_pages, *_ = map(int, Path("/proc/self/statm").read_text(encoding="ascii").split())
     except (OSError, ValueError):
         return 0, 0
-    return in_all * resource.getpagesize(), ingested_cli * resource.getpagesize()
+    return total_pages * resource.getpagesize(), resident_pages * resource.getpagesize()
 
 
 def too_many_open_files(*, for_all: bool = False) -> ResourceError:
@@ -142,14 +144,14 @@ def too_many_open_files(*, for_all: bool = False) -> ResourceError:
         return ResourceError(
             "too many files are open on this machine",
             code="too_many_open_files",
-            hint="raise the limit of the system: sudo sysctl fs.file-max=1000000",
+            hint="raise the system's limit: sudo sysctl fs.file-max=1000000",
             retryable=True,
         )
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return ResourceError(
-        f"too many open files: this process may have {limit}",
+        f"too many open files: the limit of this process is {limit}",
         code="too_many_open_files",
-        hint="raise the limit and run it again: ulimit -n 1024",
+        hint="raise the limit and retry: ulimit -n 1024",
         retryable=True,
     )
 
@@ -157,25 +159,25 @@ def too_many_open_files(*, for_all: bool = False) -> ResourceError:
 def out_of_memory() -> ResourceError:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     is_limited = limit != resource.RLIM_INFINITY
-    limited = f": this process may have {limit / 1e6:,.0f} MB of address space" if is_limited else ""
+    limited = f": this process is limited to {limit / 1e6:,.0f} MB of address space" if is_limited else ""
     return ResourceError(
         f"not enough memory{limited}",
         code="out_of_memory",
-        hint="raise the limit: ulimit -v unlimited" if limited else "end other programs, and run it again",
+        hint="raise the limit: ulimit -v unlimited" if limited else "close other programs and retry",
         retryable=True,
     )
 
 
 def _no_permission(path: Path, *, writing: bool, keeper: str) -> StoreError:
-    blocked = _blocked_folder(path)
-    owner, me = _owner_of(blocked or path), _name_of(os.geteuid())
-    belongs = f"it belongs to {owner}, and this process runs as {me}" if owner else f"this process runs as {me}"
-    what = "written" if writing else "read"
-    where = f": {blocked} cannot be entered;" if blocked else ": permission denied;"
+    unreadable = _first_unreadable_folder(path)
+    owner, me = _owner_of(unreadable or path), _name_of(os.geteuid())
+    belongs = f"it belongs to {owner}, but this process runs as {me}" if owner else f"this process runs as {me}"
+    action = "written" if writing else "read"
+    reason = f": permission denied for the folder {unreadable};" if unreadable else ": permission denied;"
     return StoreError(
-        f"{keeper} at {path} cannot be {what}{where} {belongs}",
+        f"{keeper} at {path} cannot be {action}{reason} {belongs}",
         code="store_not_writable" if writing else "store_not_readable",
-        hint=_permission_hint(blocked or path, writing=writing, owner=owner, me=me),
+        hint=_permission_hint(unreadable or path, writing=writing, owner=owner, me=me),
     )
 
 
@@ -190,8 +192,8 @@ def _permission_hint(path: Path, *, writing: bool, owner: str, me: str) -> str:
     return f"{as_owner} let the group {group} read it: sudo chgrp -R {group} {quoted} && sudo chmod -R g+rX {quoted}"
 
 
-def _blocked_folder(path: Path) -> Path | None:
-    """The first folder on the way to `path` that this process may not enter."""
+def _first_unreadable_folder(path: Path) -> Path | None:
+    """The topmost folder above `path` that this process may not enter."""
     above = reversed(path.absolute().parents)
     return next((each for each in above if os.access(each, os.F_OK) and not os.access(each, os.X_OK)), None)
 
@@ -206,7 +208,7 @@ def _owner_of(path: Path) -> str:
 
 
 def _group() -> str:
-    import grp  # nothing else needs it
+    import grp  # rarely needed
 
     try:
         return grp.getgrgid(os.getegid()).gr_name
@@ -215,7 +217,7 @@ def _group() -> str:
 
 
 def _name_of(uid: int) -> str:
-    import pwd  # nothing else needs it
+    import pwd  # rarely needed
 
     try:
         return pwd.getpwuid(uid).pw_name

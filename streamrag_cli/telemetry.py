@@ -1,9 +1,9 @@
-"""No library reports home: the one place that switches off what each of them would send unasked.
+"""Disables the telemetry of all libraries.
 
-Importing the package applies it, so it holds before any library is loaded, in every process: commands, the engine, the
-server and its workers, the parser's process, the store's inspection, tools, tests and benchmarks. What each library
-would send, and to whom, is in `docs/decisions/dependencies.md`; `tests/faults/test_network_silence.py` watches the
-sockets.
+Importing the package applies this, so it takes effect before any library is loaded, in every process: commands, the
+engine, the server and its workers, the parser process, the store's integrity check, tools, tests and benchmarks.
+`docs/decisions/dependencies.md` lists what each library would send and where; `tests/faults/test_network_silence.py`
+checks that no process sends anything.
 """
 
 import os
@@ -12,9 +12,9 @@ from collections.abc import Mapping, MutableMapping
 from typing import Final
 
 SWITCHES: Final = {
-    "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime: the machine, the interpreter's path, an id of the device to Microsoft
+    "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime: machine data, the interpreter's path and a device id to Microsoft
     "ANONYMIZED_TELEMETRY": "False",  # chromadb
-    "OTEL_SDK_DISABLED": "true",  # OpenTelemetry: chromadb and FastAPI can export to any collector
+    "OTEL_SDK_DISABLED": "true",  # OpenTelemetry: chromadb and FastAPI can export to a collector
     "OTEL_TRACES_EXPORTER": "none",
     "OTEL_METRICS_EXPORTER": "none",
     "OTEL_LOGS_EXPORTER": "none",
@@ -23,29 +23,29 @@ SWITCHES: Final = {
     "LANGSMITH_TRACING_V2": "false",
     "LANGCHAIN_TRACING": "false",
     "LANGCHAIN_TRACING_V2": "false",
-    "PYDANTIC_DISABLE_PLUGINS": "__all__",  # plugins of other packages may report what passes through pydantic
-    "HF_HUB_OFFLINE": "1",  # tokenizers brings huggingface_hub, which is not to load anything
+    "PYDANTIC_DISABLE_PLUGINS": "__all__",  # plugins of other packages may report data that pydantic validates
+    "HF_HUB_OFFLINE": "1",  # tokenizers depends on huggingface_hub, which must not download anything
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
 }
-"""Set in the environment of every process, whatever the user's says."""
+"""Set in every process, overriding the user's environment."""
 _REMOVED: Final = ("CHROMA_", "OTEL_", "LANGSMITH_", "LANGCHAIN_")
-"""Variables that begin so name collectors, servers and gateways. Chroma reads its own in any case of letters."""
+"""Prefixes of variables that configure collectors, servers and gateways. Chroma ignores their case."""
 
 
 def disable_telemetry(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Apply the switches to the environment of this process and of its children. May be called again."""
+    """Apply the switches to this process and its children. Idempotent."""
     for name in [each for each in environ if each.upper().startswith(_REMOVED)]:
         del environ[name]
     environ.update(SWITCHES)
 
 
 def child_environment() -> dict[str, str]:
-    """All that a Python process gets that is started for one task: where to import from, and the switches."""
+    """The complete environment for a helper process: import paths and the switches."""
     import_paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 - resolve() would follow links
     return {"PYTHONPATH": os.pathsep.join(import_paths), "PYTHONUTF8": "1", **SWITCHES}
 
 
 def active_telemetry(environ: Mapping[str, str]) -> list[str]:
-    """The switches that do not hold in `environ`; none after `disable_telemetry`."""
+    """The names of switches that `environ` lacks or overrides; empty after `disable_telemetry`."""
     return sorted(name for name, value in SWITCHES.items() if environ.get(name) != value)

@@ -1,7 +1,7 @@
-"""Makes untrusted text safe to show. Every text from a document, a model, a file name or an error passes here.
+"""Makes untrusted text safe to show: text of documents and models, file names, errors.
 
-The rule works per code point and keeps no state, so a sequence split over two pieces of text cannot slip
-through: `sanitise(a) + sanitise(b) == sanitise(a + b)`.
+Sanitising works per code point and is stateless, so a sequence split over two pieces of text is still caught:
+`sanitise(a) + sanitise(b) == sanitise(a + b)`.
 """
 
 from typing import Final
@@ -26,8 +26,8 @@ def _replacements() -> dict[int, str | None]:
         table[code] = None
     for code in (0x2028, 0x2029):
         table[code] = "\n"
-    for kept in "\n\t":
-        del table[ord(kept)]
+    for allowed in "\n\t":
+        del table[ord(allowed)]
     return table
 
 
@@ -36,12 +36,12 @@ _SAFE_LINE: Final = _SAFE | {ord("\n"): " ", ord("\t"): " ", 0x2028: " ", 0x2029
 
 
 def without_secret(text: str, secret: str, mark: str) -> str:
-    """`text` with `mark` where the secret stood. A short one is none: it is the `x` that a local server is given."""
+    """Replace `secret` in `text` by `mark`. A secret under 8 characters is a placeholder such as `x`, and stays."""
     return text.replace(secret, mark) if len(secret) >= _SHORTEST_SECRET else text
 
 
 def sanitise(text: str) -> str:
-    """Return `text` without anything that could command a terminal or reorder what a reader sees.
+    """Return `text` without characters that could control a terminal or reorder the shown text.
 
     >>> sanitise("a\\x1b[31mb\\r\\n")
     'a\N{REPLACEMENT CHARACTER}[31mb\\n'
@@ -50,7 +50,7 @@ def sanitise(text: str) -> str:
 
 
 def sanitise_line(text: str) -> str:
-    """The same for what must stay on one line: file names, titles, error messages.
+    """Like `sanitise`, for text that must stay on one line: file names, titles, error messages.
 
     >>> sanitise_line("name\\nwith newline")
     'name with newline'
@@ -59,7 +59,7 @@ def sanitise_line(text: str) -> str:
 
 
 def excerpt(text: str, *, limit: int = 150) -> str:
-    """The first `limit` characters of `text` with its white space folded, cut at a word, and `...` where it goes on.
+    """The first `limit` characters of `text`, with white space collapsed, cut at a word and followed by `...`.
 
     >>> excerpt("one  two three", limit=9)
     'one two...'

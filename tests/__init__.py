@@ -1,1 +1,1 @@
-import streamrag_cli  # noqa: F401 - silences libraries before any is imported
+import streamrag_cli  # noqa: F401 - disables telemetry before any library is imported

@@ -1,4 +1,4 @@
-"""Settings for all tests."""
+"""Settings and fixtures for all tests."""
 
 import atexit
 import os
@@ -9,17 +9,17 @@ import pytest
 
 from tests.support.schedule import TESTS, marks_of, place_in_schedule
 
-# Shells ignore Ctrl-C for background jobs, and every process of a test would inherit that.
+# A shell ignores Ctrl-C in background jobs, and every child process of a test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Tests do not use the engines of the current user. The folder is in /tmp because socket paths must be short.
+# Tests must not reach the user's own engine. Below /tmp, because the path of a socket must be short.
 _RUNTIME = tempfile.TemporaryDirectory(prefix="rt-", dir="/tmp")
 atexit.register(_RUNTIME.cleanup)
 os.environ["XDG_RUNTIME_DIR"] = _RUNTIME.name
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests and run the slowest first, so that no worker has a slow test left at the end."""
+    """Mark the tests, and run the slowest first, so that all workers finish at about the same time."""
     for item in items:
         for mark in marks_of(item):
             item.add_marker(mark)

@@ -1,4 +1,4 @@
-"""`bench`: how long one waits, streamed and not; and what the command prints of it."""
+"""`bench`: the measured waiting times and the output of the command."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture
 def user(settings: Settings, tmp_path: Path) -> CommandLine:
-    """Somebody who has the collection as their own."""
+    """A user whose store contains the collection."""
     return CommandLine(home=tmp_path, directory=tmp_path, variables={"STREAMRAG_STORE": str(settings.store)})
 
 
@@ -61,25 +61,25 @@ def report(*, whole_ms: float, streamed_ms: float, model: str = "m") -> Report:
     ("values_ms", "p50_ms", "p95_ms"),
     [([4.0], 4.0, 4.0), ([4.0, 2.0], 2.0, 4.0), ([*map(float, range(1, 101))], 50.0, 95.0)],
 )
-def test_percentiles_are_values_that_were_measured(values_ms: list[float], p50_ms: float, p95_ms: float) -> None:
+def test_percentiles_are_measured_values(values_ms: list[float], p50_ms: float, p95_ms: float) -> None:
     assert Spread.of(values_ms) == Spread(p50_ms=p50_ms, p95_ms=p95_ms)
 
 
-def test_what_is_saved_is_the_share_of_the_wait_that_streaming_takes_away() -> None:
+def test_saved_percent_is_the_share_of_waiting_that_streaming_saves() -> None:
     assert report(whole_ms=18_900, streamed_ms=400).saved_percent == pytest.approx(97.9, abs=0.05)
 
 
-def test_the_question_is_asked_twice_for_each_run_and_once_before(settings: Settings) -> None:
+def test_each_run_asks_twice_after_one_warm_up_question(settings: Settings) -> None:
     with OpenAIServer(chat=answer("Eighteen", " euros", ".")) as server:
-        *asked, found = measured(with_model(settings, server.base_url), runs=2)
+        *progress, found = measured(with_model(settings, server.base_url), runs=2)
 
     assert isinstance(found, Report)
     assert (found.runs, found.model, found.quotes) == (2, "test-model", False)
     assert [QUESTION in request.json["messages"][-1]["content"] for request in server.requests] == [True] * 5
-    assert asked == [BenchProgress(answers=count, total=5) for count in range(1, 6)]
+    assert progress == [BenchProgress(answers=count, total=5) for count in range(1, 6)]
 
 
-def test_the_first_token_of_a_run_comes_before_its_end_and_after_its_retrieval(settings: Settings) -> None:
+def test_the_first_token_comes_after_retrieval_and_before_the_end(settings: Settings) -> None:
     with OpenAIServer(chat=answer("Eighteen", " euros", ".")) as server:
         found = measured(with_model(settings, server.base_url), runs=1)[-1]
 
@@ -87,7 +87,7 @@ def test_the_first_token_of_a_run_comes_before_its_end_and_after_its_retrieval(s
     assert 0 < found.retrieval.p50_ms < found.streamed.p50_ms < found.total.p50_ms
 
 
-def test_the_first_failure_ends_it(settings: Settings) -> None:
+def test_the_first_failure_ends_the_benchmark(settings: Settings) -> None:
     with OpenAIServer(chat=[answer("Fine."), failure(401, "no such key")]) as server:
         found = measured(with_model(settings, server.base_url), runs=3)[-1]
 
@@ -95,7 +95,7 @@ def test_the_first_failure_ends_it(settings: Settings) -> None:
     assert (found.code, len(server.requests)) == ("key_missing", 2)
 
 
-def test_in_a_pipe_it_is_a_line_for_each_figure(user: CommandLine) -> None:
+def test_piped_output_has_one_line_per_figure(user: CommandLine) -> None:
     with OpenAIServer(chat=answer("Eighteen", " euros", ".")) as server:
         outcome = user.run("bench", "-n", "1", "--base-url", server.base_url, QUESTION)
 
@@ -109,7 +109,7 @@ def test_in_a_pipe_it_is_a_line_for_each_figure(user: CommandLine) -> None:
     )
 
 
-def test_on_a_terminal_it_is_a_table_and_the_bar_is_gone(user: CommandLine) -> None:
+def test_terminal_output_is_a_table_without_the_progress_bar(user: CommandLine) -> None:
     with OpenAIServer(chat=answer("Eighteen", " euros", ".")) as server:
         terminal = shown(user, "bench", "-n", "1", "--base-url", server.base_url, QUESTION)
 
@@ -123,7 +123,7 @@ def test_on_a_terminal_it_is_a_table_and_the_bar_is_gone(user: CommandLine) -> N
     ]
 
 
-def test_without_a_model_quotes_are_measured_and_it_says_so(user: CommandLine) -> None:
+def test_without_a_model_quotes_are_measured_and_reported_as_such(user: CommandLine) -> None:
     outcome = user.run("bench", "-n", "1", QUESTION)
 
     assert outcome.code == 0
@@ -143,7 +143,7 @@ def test_json_has_exactly_these_keys(user: CommandLine) -> None:
     assert [list(found[key]) for key in keys[5:]] == [["p50_ms", "p95_ms"]] * 4
 
 
-def test_a_failure_reads_as_everywhere(user: CommandLine) -> None:
+def test_a_failure_is_printed_like_in_other_commands(user: CommandLine) -> None:
     outcome = user.run("bench", "zxqv wvkj qqqq")
 
     first, second = outcome.stderr.splitlines()
@@ -152,7 +152,7 @@ def test_a_failure_reads_as_everywhere(user: CommandLine) -> None:
     assert second.startswith("hint: ")
 
 
-def test_ctrl_c_ends_it_and_closes_the_connection_to_the_model(user: CommandLine) -> None:
+def test_ctrl_c_closes_the_connection_to_the_model(user: CommandLine) -> None:
     with OpenAIServer(chat=stream(token("Half"), Stall())) as server:
         with user.running("bench", "--base-url", server.base_url, QUESTION) as process:
             (request,) = server.wait_for_requests(1)

@@ -1,4 +1,4 @@
-"""The built-in embedding: faithful to the original model, the same in whatever company, and never silently damaged."""
+"""The built-in embedding: equal to the original model, independent of batching, and damage is reported."""
 
 import shutil
 import subprocess
@@ -21,7 +21,7 @@ COSINES_OF_THE_ORIGINAL = [
     ("def add(a, b): return a + b", "a function that sums two numbers", 0.4596),
     ("Glaciers shrink as the climate warms.", "Interest rates were raised by the bank.", 0.0248),
 ]
-"""Computed with the original weights in 32-bit floats. The tolerance is what int8 costs: .025 at most here."""
+"""Computed with the original weights in 32-bit floats. The tolerance covers the int8 error, at most .025 here."""
 
 TEXTS = ["Short.", "A cat sat on the mat. " * 12, "", "zażółć gęślą jaźń 東京 🚂", "How do I reset my password? " * 30]
 
@@ -32,9 +32,7 @@ def embedder() -> BuiltinEmbedder:
 
 
 @pytest.mark.parametrize(("one", "other", "cosine"), COSINES_OF_THE_ORIGINAL)
-def test_cosines_are_those_of_the_original_model(
-    embedder: BuiltinEmbedder, one: str, other: str, cosine: float
-) -> None:
+def test_cosines_match_the_original_model(embedder: BuiltinEmbedder, one: str, other: str, cosine: float) -> None:
     assert float(embedder.embed_query(one) @ embedder.embed_query(other)) == pytest.approx(cosine, abs=0.04)
 
 
@@ -46,16 +44,16 @@ def test_every_vector_has_unit_length(embedder: BuiltinEmbedder) -> None:
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-6)
 
 
-def test_no_texts_make_no_vectors(embedder: BuiltinEmbedder) -> None:
+def test_an_empty_list_gives_no_vectors(embedder: BuiltinEmbedder) -> None:
     assert embedder.embed_documents([]).shape == (0, DIMENSION)
 
 
-def test_a_text_has_the_same_vector_in_whatever_company_and_order(embedder: BuiltinEmbedder) -> None:
-    alone = np.stack([embedder.embed_query(text) for text in TEXTS])
+def test_a_vector_does_not_depend_on_batch_or_order(embedder: BuiltinEmbedder) -> None:
+    one_by_one = np.stack([embedder.embed_query(text) for text in TEXTS])
 
-    np.testing.assert_array_equal(embedder.embed_documents(TEXTS), alone)
-    np.testing.assert_array_equal(embedder.embed_documents(TEXTS[::-1]), alone[::-1])
-    np.testing.assert_array_equal(BuiltinEmbedder(threads=1).embed_documents(TEXTS), alone)
+    np.testing.assert_array_equal(embedder.embed_documents(TEXTS), one_by_one)
+    np.testing.assert_array_equal(embedder.embed_documents(TEXTS[::-1]), one_by_one[::-1])
+    np.testing.assert_array_equal(BuiltinEmbedder(threads=1).embed_documents(TEXTS), one_by_one)
 
 
 def test_threads_that_share_a_fresh_embedder_get_the_same_vectors(embedder: BuiltinEmbedder) -> None:
@@ -87,7 +85,7 @@ def test_a_lone_surrogate_counts_as_a_question_mark(embedder: BuiltinEmbedder) -
 
 @pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "SHA256SUMS"])
 @pytest.mark.parametrize("damage", ["missing", "cut", "changed"])
-def test_a_damaged_file_is_named_as_damage(tmp_path: Path, name: str, damage: str) -> None:
+def test_a_damaged_model_file_is_reported_as_damaged(tmp_path: Path, name: str, damage: str) -> None:
     directory = tmp_path / "model"
     shutil.copytree(MODEL_DIRECTORY, directory)
     file = directory / name
@@ -109,7 +107,7 @@ def test_a_damaged_file_is_named_as_damage(tmp_path: Path, name: str, damage: st
     )
 
 
-def test_a_fresh_process_embeds_without_a_word_on_stdout_or_stderr() -> None:
+def test_embedding_in_a_new_process_prints_nothing() -> None:
     program = "from streamrag_cli.retrieval.builtin_embedding import *; BuiltinEmbedder().embed_documents(['a', 'b'])"
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
@@ -117,7 +115,7 @@ def test_a_fresh_process_embeds_without_a_word_on_stdout_or_stderr() -> None:
 
 
 @pytest.mark.parametrize("name", ["builtin", "builtin:all-MiniLM-L6-v2"])
-def test_both_names_of_the_builtin_embedding_make_it(name: str) -> None:
+def test_both_names_select_the_builtin_embedding(name: str) -> None:
     embedder = make_embedder(name, base_url=None, api_key=None, timeout_s=1.0)
 
     assert (type(embedder), embedder.name, embedder.dimension) == (BuiltinEmbedder, "builtin:all-MiniLM-L6-v2", 384)

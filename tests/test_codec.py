@@ -1,4 +1,4 @@
-"""What leaves the program and what goes to its engine: each event in public, and in full and back."""
+"""Serialisation of events: the public form, and the full form that round-trips to the engine."""
 
 import json
 from pathlib import Path
@@ -123,30 +123,30 @@ IN_PUBLIC: list[tuple[AskEvent | IngestEvent, dict[str, Any]]] = [
 NAMES = [type(event).__name__ for event, _ in IN_PUBLIC]
 
 
-def test_no_event_is_forgotten() -> None:
+def test_the_examples_cover_every_event() -> None:
     defined = {each.__name__ for each in vars(events).values() if isinstance(each, type) and issubclass(each, Event)}
 
     assert {each.__name__ for each in EVENTS} == defined - {"Event"}
     assert set(NAMES) == defined - {"Event"}
 
 
-@pytest.mark.parametrize(("event", "said"), IN_PUBLIC, ids=NAMES)
-def test_an_event_has_exactly_these_keys_in_this_order(event: Event, said: dict[str, Any]) -> None:
-    found = to_mapping(event)
+@pytest.mark.parametrize(("event", "expected"), IN_PUBLIC, ids=NAMES)
+def test_an_event_has_exactly_these_keys_in_this_order(event: Event, expected: dict[str, Any]) -> None:
+    mapping = to_mapping(event)
 
-    assert found == said
-    assert list(found) == list(said)
+    assert mapping == expected
+    assert list(mapping) == list(expected)
 
 
 @pytest.mark.parametrize("event", [event for event, _ in IN_PUBLIC], ids=NAMES)
-def test_an_event_reaches_the_other_side_with_all_it_holds_on_one_line(event: Event) -> None:
+def test_the_full_form_of_an_event_round_trips_on_one_line(event: Event) -> None:
     line = event_line(event)
 
     assert read_event(line) == event
     assert line.count(b"\n") == 1
 
 
-def test_what_did_not_happen_is_left_out_or_null() -> None:
+def test_missing_values_are_left_out_or_null() -> None:
     bare = events.Done(finish_reason="stop", model="m", usage=None, timings=Timings())
     known = Source(n=1, source="a", page=1, line_start=None, line_end=None, title="", content="", score=1, chunk_id="c")
 
@@ -159,18 +159,18 @@ def test_what_did_not_happen_is_left_out_or_null() -> None:
     assert all(read_event(event_line(each)) == each for each in (bare, events.Sources(sources=(known,))))
 
 
-def test_only_the_user_of_this_machine_is_shown_a_path() -> None:
+def test_paths_are_shown_only_to_the_local_user() -> None:
     hits = hits_object([SOURCE], query="q", paths=True)
 
     assert hits["hits"] == [SOURCE_IN_PUBLIC | {"path": SOURCE.path}]
     assert "/home/someone" not in to_json(events.Sources(sources=(SOURCE,)))
 
 
-def test_events_can_be_told_apart_by_the_key_present() -> None:
+def test_events_are_distinguishable_by_their_keys() -> None:
     keys = {"status", "sources", "token", "done", "error"}
-    asked = [event for event, _ in IN_PUBLIC if type(event) in get_args(AskEvent)]
+    answer_events = [event for event, _ in IN_PUBLIC if type(event) in get_args(AskEvent)]
 
-    assert {type(event).__name__: sorted(keys & to_mapping(event).keys()) for event in asked} == {
+    assert {type(event).__name__: sorted(keys & to_mapping(event).keys()) for event in answer_events} == {
         "Status": ["status"],
         "Sources": ["sources"],
         "Token": ["token"],
@@ -181,7 +181,7 @@ def test_events_can_be_told_apart_by_the_key_present() -> None:
     }
 
 
-def test_an_event_is_one_line_of_json_whatever_it_holds() -> None:
+def test_an_event_is_one_line_of_json_for_any_content() -> None:
     line = to_json(events.Token(text='two\nlines "quoted" é'))
 
     assert line == '{"type":"token","token":"two\\nlines \\"quoted\\" é"}'
@@ -207,7 +207,7 @@ def test_the_answer_object_always_has_every_key() -> None:
     assert list(answer_object([events.Token(text="a"), DONE])) == keys
 
 
-def test_a_failed_answer_keeps_what_had_arrived() -> None:
+def test_a_failed_answer_keeps_its_partial_text() -> None:
     arrived: list[AskEvent] = [events.Sources(sources=(SOURCE,)), events.Token(text="Half "), events.Token(text="an")]
     found = answer_object([*arrived, ERROR])
 
@@ -221,7 +221,7 @@ def test_a_failed_answer_keeps_what_had_arrived() -> None:
 
 
 @pytest.mark.parametrize("store", [Path("/s/\udcff"), PostgresUrl("postgresql://u:secret@h/d?schema=x")], ids=type)
-def test_a_request_arrives_with_question_and_settings(store: Path | PostgresUrl) -> None:
+def test_a_request_round_trips_with_question_and_settings(store: Path | PostgresUrl) -> None:
     request = Request(
         wants="ask",
         question=Question(
@@ -242,7 +242,7 @@ def test_a_request_arrives_with_question_and_settings(store: Path | PostgresUrl)
 @given(
     st.one_of(st.binary(), st.text().map(str.encode), st.just(b"[" * 100_000), st.sampled_from([b"{}", b"[]", b"1"]))
 )
-def test_what_is_no_message_is_refused_and_nothing_worse(line: bytes) -> None:
+def test_invalid_messages_raise_only_decode_errors(line: bytes) -> None:
     for read in (read_event, read_request):
         with pytest.raises(DecodeError):
             read(line)

@@ -1,4 +1,4 @@
-"""What every failure has in common."""
+"""Exit codes, HTTP status and hints of the error classes."""
 
 import json
 import logging
@@ -42,7 +42,7 @@ from streamrag_cli.server.replies import reply_to
         ("", ""),
     ],
 )
-def test_a_hint_is_given_the_flags_that_its_command_does_not_have(hint: str, expected: str) -> None:
+def test_missing_target_flags_are_added_to_a_hint(hint: str, expected: str) -> None:
     assert with_target_flags(hint, collection="notes", store="my store") == expected
     assert with_target_flags(hint) == hint
 
@@ -59,7 +59,7 @@ def test_a_hint_is_given_the_flags_that_its_command_does_not_have(hint: str, exp
         (NothingRelevantError, (7, 404, Severity.WARNING, "nothing in the documents is relevant to the question")),
     ],
 )
-def test_a_class_says_what_an_error_means_to_a_shell_over_http_and_to_a_visitor(
+def test_each_error_class_defines_exit_code_http_status_and_public_message(
     kind: type[StreamragError], expected: tuple[int, int, Severity, str]
 ) -> None:
     exit_code, status, severity, shown = expected
@@ -72,14 +72,14 @@ def test_a_class_says_what_an_error_means_to_a_shell_over_http_and_to_a_visitor(
 
 
 @pytest.mark.parametrize(("code", "status"), [("rate_limited", 429), ("context_too_long", 400), ("unreachable", 502)])
-def test_some_failures_of_a_model_s_server_are_the_asker_s_over_http(code: str, status: int) -> None:
+def test_some_model_server_failures_are_client_errors_over_http(code: str, status: int) -> None:
     assert http_status_of(code, ExitCode.MODEL_SERVER) == status
 
 
-def test_an_exit_code_that_no_class_has_is_a_bug() -> None:
+def test_an_unknown_exit_code_means_a_bug() -> None:
     assert class_of(ExitCode.TERMINATED) is StreamragError
 
 
 @pytest.mark.parametrize("severity", Severity)
-def test_a_severity_is_a_level_of_logging(severity: Severity) -> None:
+def test_severities_are_logging_levels(severity: Severity) -> None:
     assert severity == logging.getLevelName(severity.name)

@@ -1,4 +1,4 @@
-"""`eval`: the figures of a set small enough to work out by hand, and a guard on a public set where it is at hand."""
+"""`eval`: metrics of a small set calculated by hand, and a regression test on a public set if available."""
 
 import json
 import os
@@ -17,13 +17,13 @@ SETS = Path(os.environ.get("STREAMRAG_EVALUATION_SETS") or Path(__file__).parent
 
 def write_set(folder: Path, *, corpus: object = None, queries: object = None, qrels: str | None = None) -> Path:
     entries = corpus or [{"_id": name, "title": name, "text": text} for name, text in DOCUMENTS.items()]
-    asked = queries or [
+    questions = queries or [
         {"_id": "q1", "text": "Who built the lighthouse?", "answers": ["Ada Brandt"]},
         {"_id": "q2", "text": "What is the range at springs?", "answer": "4.1 metres"},
         {"_id": "q3", "text": "How is chowder made?", "answers": ["with a blender"]},
         {"_id": "unjudged", "text": "Why?"},
     ]
-    for name, lines in (("corpus.jsonl", entries), ("queries.jsonl", asked)):
+    for name, lines in (("corpus.jsonl", entries), ("queries.jsonl", questions)):
         assert isinstance(lines, list)
         (folder / name).write_text("\n".join(json.dumps(line) for line in lines) + "\n", encoding="utf-8")
     default = "query-id\tcorpus-id\tscore\nq1\tlighthouse.md\t1\nq2\ttides.txt\t1\nq3\trecipes.md\t1\n"
@@ -31,11 +31,11 @@ def write_set(folder: Path, *, corpus: object = None, queries: object = None, qr
     return folder
 
 
-def test_the_figures_of_a_small_set_are_those_worked_out_by_hand(tmp_path: Path) -> None:
+def test_metrics_of_a_small_set_match_manual_results(tmp_path: Path) -> None:
     report = evaluate(write_set(tmp_path), Settings(store=tmp_path / "unused"))
 
-    found = report.as_mapping()
-    assert list(found) == [
+    mapping = report.as_mapping()
+    assert list(mapping) == [
         "ndcg@10",
         "recall@5",
         "mrr@10",
@@ -45,7 +45,7 @@ def test_the_figures_of_a_small_set_are_those_worked_out_by_hand(tmp_path: Path)
         "chunks",
         "queries",
     ]
-    assert {key: value for key, value in found.items() if key not in {"ms_per_query", "chunks"}} == {
+    assert {key: value for key, value in mapping.items() if key not in {"ms_per_query", "chunks"}} == {
         "ndcg@10": 1.0,
         "recall@5": 1.0,
         "mrr@10": 1.0,
@@ -56,7 +56,7 @@ def test_the_figures_of_a_small_set_are_those_worked_out_by_hand(tmp_path: Path)
     assert not (tmp_path / "unused").exists()
 
 
-def test_a_wrong_judgement_is_counted_as_one(tmp_path: Path) -> None:
+def test_a_wrongly_judged_document_lowers_the_metrics(tmp_path: Path) -> None:
     report = evaluate(write_set(tmp_path, qrels="q1\tnot-there\t1\nq2\ttides.txt\t1\n"), Settings(store=tmp_path / "s"))
 
     assert (report.queries, report.ndcg_at_10, report.recall_at_5, report.mrr_at_10) == (2, 0.5, 0.5, 0.5)
@@ -91,20 +91,22 @@ def test_chunks_without_known_answers_cannot_be_judged(tmp_path: Path) -> None:
         evaluate(write_set(tmp_path, queries=asked), Settings(store=tmp_path / "unused"), by="chunk")
 
 
-def test_a_limit_takes_questions_spread_over_the_file(tmp_path: Path) -> None:
+def test_a_limit_samples_questions_evenly(tmp_path: Path) -> None:
     assert evaluate(write_set(tmp_path), Settings(store=tmp_path / "s"), limit=2).queries == 2
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"qrels": "q1\tlighthouse.md\t1\nq2 tides.txt 1\n"}, "qrels.tsv, line 2: not query, document and grade"),
+        ({"qrels": "q1\tlighthouse.md\t1\nq2 tides.txt 1\n"}, "qrels.tsv, line 2: expected query, document and grade"),
         ({"qrels": "other\tlighthouse.md\t1\n"}, "has a relevant document in qrels.tsv"),
-        ({"corpus": [{"text": "no id"}]}, "corpus.jsonl, line 1: not a JSON object with _id and text"),
-        ({"queries": ["a string"]}, "queries.jsonl, line 1: not a JSON object with _id and text"),
+        ({"corpus": [{"text": "no id"}]}, "corpus.jsonl, line 1: expected a JSON object with _id and text"),
+        ({"queries": ["a string"]}, "queries.jsonl, line 1: expected a JSON object with _id and text"),
     ],
 )
-def test_a_folder_in_another_layout_is_a_usage_error(changes: dict[str, object], message: str, tmp_path: Path) -> None:
+def test_a_folder_in_the_wrong_layout_is_a_usage_error(
+    changes: dict[str, object], message: str, tmp_path: Path
+) -> None:
     write_set(tmp_path, **changes)  # type: ignore[arg-type]
 
     with pytest.raises(UsageError) as caught:
@@ -113,13 +115,13 @@ def test_a_folder_in_another_layout_is_a_usage_error(changes: dict[str, object],
     assert message in caught.value.message
 
 
-def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
+def test_a_missing_folder_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file or directory"):
         evaluate(tmp_path / "nowhere", Settings(store=tmp_path / "s"))
 
 
 @pytest.mark.parametrize("package", ["ir_measures", "pytrec_eval"])
-def test_without_the_packages_that_measure_the_extra_is_named_and_nothing_is_ingested(
+def test_without_the_metrics_packages_the_extra_is_named(
     package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
@@ -132,8 +134,8 @@ def test_without_the_packages_that_measure_the_extra_is_named_and_nothing_is_ing
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(not (SETS / "squad").is_dir(), reason="the public question sets are not at hand")
-def test_retrieval_and_quotes_stay_as_good_as_they_were_on_squad(tmp_path: Path) -> None:
+@pytest.mark.skipif(not (SETS / "squad").is_dir(), reason="the public question sets are not available")
+def test_quality_on_squad_does_not_regress(tmp_path: Path) -> None:
     report = evaluate(SETS / "squad", Settings(store=tmp_path / "s"), limit=150)
 
     assert report.ndcg_at_10 >= 0.87

@@ -1,4 +1,4 @@
-"""A program that uses LangChain gets the passages and the answers that the command line gives."""
+"""The LangChain integration returns the same passages and answers as the command line."""
 
 import asyncio
 import threading
@@ -32,7 +32,7 @@ def retriever(settings: Settings) -> Iterator[CollectionRetriever]:
     it.close()
 
 
-def test_a_retriever_gives_whole_passages_with_their_place(retriever: CollectionRetriever) -> None:
+def test_a_retriever_returns_whole_passages_with_metadata(retriever: CollectionRetriever) -> None:
     best = retriever.invoke(QUESTION)[0]
 
     assert "The fee is 18 euros a night" in best.page_content
@@ -42,13 +42,13 @@ def test_a_retriever_gives_whole_passages_with_their_place(retriever: Collection
     assert 0.5 < best.metadata["score"] <= 1
 
 
-def test_a_retriever_gives_nothing_if_nothing_is_relevant(retriever: CollectionRetriever) -> None:
+def test_a_retriever_returns_nothing_if_nothing_is_relevant(retriever: CollectionRetriever) -> None:
     assert retriever.invoke("Wie heißt der Präsident von Frankreich?") == []
 
 
-def test_a_retriever_is_part_of_a_chain(retriever: CollectionRetriever) -> None:
-    def names(found: list[Document]) -> list[str]:
-        return [each.metadata["source"] for each in found]
+def test_a_retriever_works_in_a_chain(retriever: CollectionRetriever) -> None:
+    def names(documents: list[Document]) -> list[str]:
+        return [each.metadata["source"] for each in documents]
 
     chain: Runnable[str, list[str]] = retriever | RunnableLambda(names)
 
@@ -56,7 +56,7 @@ def test_a_retriever_is_part_of_a_chain(retriever: CollectionRetriever) -> None:
     assert asyncio.run(chain.ainvoke(QUESTION))[0] == "docs/harbour.md"
 
 
-def test_an_answer_comes_in_the_pieces_that_the_model_writes(settings: Settings) -> None:
+def test_answers_stream_the_models_pieces(settings: Settings) -> None:
     seen = threading.Event()
     held = stream(token("It is "), Hold(seen), token("18 euros [1]."), finish(), DONE)
 

@@ -1,12 +1,12 @@
-"""How modules of the package import each other."""
+"""Imports between modules of the package."""
 
 import grimp
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
-    """Not by a late import either, nor by one for types alone."""
+def test_modules_have_no_circular_imports() -> None:
+    """Late imports and imports only for types count as well."""
     graph = grimp.build_graph("streamrag_cli", exclude_type_checking_imports=False, cache_dir=None)
-    # Whatever is left when modules that import nothing more of what is left are taken away, again and again.
+    # Repeatedly remove modules without imports of remaining modules; modules in a cycle are left over.
     imports = {module: set(graph.find_modules_directly_imported_by(module)) for module in graph.modules}
     while leaves := {module for module, imported in imports.items() if not imported & imports.keys() - {module}}:
         imports = {module: imported for module, imported in imports.items() if module not in leaves}

@@ -23,13 +23,13 @@ GOOD = vectors([1.0, 2.0, 2.0])
 def embedder_of(
     base_url: str, *, api_key: str | None = KEY, waits_s: list[float] | None = None, timeout_s: float = 5.0
 ) -> OpenAIEmbedder:
-    """An embedder whose waits are noted instead of waited."""
+    """An embedder that records its retry delays instead of sleeping."""
     endpoint = ModelEndpoint(model="some-model", base_url=base_url, api_key=api_key, purpose=EMBEDDING)
     return OpenAIEmbedder(endpoint, timeout_s=timeout_s, sleep=(waits_s if waits_s is not None else []).append)
 
 
 def failure_of(*replies: Reply, timeout_s: float = 5.0) -> tuple[StreamragError, str, int]:
-    """What one question meets, the server's `host:port`, and how many requests it took."""
+    """The error of one question, the server's `host:port`, and the number of requests."""
     with OpenAIServer(embeddings=replies) as server:
         with pytest.raises(StreamragError) as caught:
             embedder_of(server.base_url, timeout_s=timeout_s).embed_query("a question")
@@ -38,12 +38,12 @@ def failure_of(*replies: Reply, timeout_s: float = 5.0) -> tuple[StreamragError,
 
 
 def unit_vectors(*texts: str) -> NDArray[np.float32]:
-    """What the test server's own embeddings of `texts` become."""
+    """The unit vectors of the test server's embeddings of `texts`."""
     exact = np.array([embedding_of(text, dimension=32) for text in texts], dtype=np.float64)
     return np.asarray(exact / np.linalg.norm(exact, axis=1, keepdims=True), dtype=np.float32)
 
 
-def test_documents_become_unit_vectors_in_their_order() -> None:
+def test_documents_become_unit_vectors_in_order() -> None:
     texts = ["one", "three", "a longer one"]
     with OpenAIServer() as server:
         embedder = embedder_of(server.base_url)
@@ -58,14 +58,14 @@ def test_documents_become_unit_vectors_in_their_order() -> None:
     assert request.headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_a_question_becomes_one_unit_vector_of_any_length_the_server_sends() -> None:
+def test_a_question_becomes_one_unit_vector_of_the_servers_dimension() -> None:
     with OpenAIServer(embeddings=vectors([3.0, 4.0])) as server:
         embedded = embedder_of(server.base_url).embed_query("who")
 
     np.testing.assert_array_equal(embedded, np.array([0.6, 0.8], dtype=np.float32))
 
 
-def test_no_texts_send_no_request() -> None:
+def test_an_empty_list_sends_no_request() -> None:
     with OpenAIServer() as server:
         assert embedder_of(server.base_url).embed_documents([]).shape == (0, 0)
         assert server.requests == []
@@ -81,7 +81,7 @@ def test_a_request_carries_at_most_128_texts() -> None:
     assert sizes == [128, 128, 44]
 
 
-def test_vectors_are_taken_by_index_not_by_arrival() -> None:
+def test_vectors_are_ordered_by_index_not_by_arrival() -> None:
     data = [{"index": 1, "embedding": [0.0, 2.0]}, {"index": 0, "embedding": [3.0, 0.0]}]
     with OpenAIServer(embeddings=whole_body(json.dumps({"data": data}).encode())) as server:
         embedded = embedder_of(server.base_url).embed_documents(["first", "second"])
@@ -95,23 +95,23 @@ def test_a_lone_surrogate_is_sent_as_a_question_mark() -> None:
         assert server.requests[0].json["input"] == ["why ?"]
 
 
-def test_a_server_of_ones_own_needs_no_key() -> None:
+def test_a_local_server_needs_no_key() -> None:
     with OpenAIServer() as server:
         embedder_of(server.base_url, api_key=None).embed_query("x")
         assert "authorization" not in server.requests[0].headers
 
 
 @pytest.mark.parametrize("key", [None, "", "  "])
-def test_openai_itself_needs_a_key(key: str | None) -> None:
+def test_openai_requires_a_key(key: str | None) -> None:
     embedder = make_embedder("openai:m", base_url=None, api_key=key, timeout_s=10.0)
     with pytest.raises(ConfigurationError) as caught:
         embedder.embed_query("x")
 
-    assert (caught.value.code, caught.value.message) == ("key_missing", "no key is set to ask m with")
+    assert (caught.value.code, caught.value.message) == ("key_missing", "no API key is set for m")
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
-def test_a_limit_or_a_failing_server_is_asked_up_to_three_times(status: int) -> None:
+def test_rate_limits_and_server_errors_are_retried_twice(status: int) -> None:
     waits_s: list[float] = []
     with OpenAIServer(embeddings=[failure(status, "no"), failure(status, "no"), GOOD]) as server:
         embedded = embedder_of(server.base_url, waits_s=waits_s).embed_query("who")
@@ -130,7 +130,7 @@ def test_a_short_retry_after_is_obeyed() -> None:
 
 
 ECHO = failure(401, f"bad key {KEY}\n\x1b[31m" + "x" * 300)
-CURL = "curl http://HOST/v1/models"
+CURL = "check that the server responds: curl http://HOST/v1/models"
 OTHER_MODEL = "export STREAMRAG_EMBEDDING=openai:MODEL"
 
 
@@ -141,7 +141,7 @@ OTHER_MODEL = "export STREAMRAG_EMBEDDING=openai:MODEL"
             ECHO,
             ConfigurationError,
             "key_refused",
-            "HOST refused the key (401): bad key [key] \N{REPLACEMENT CHARACTER}[31m" + "x" * 181 + "...",
+            "HOST refused the API key (401): bad key [key] \N{REPLACEMENT CHARACTER}[31m" + "x" * 181 + "...",
             "export OPENAI_API_KEY=KEY",
             1,
         ),
@@ -149,7 +149,7 @@ OTHER_MODEL = "export STREAMRAG_EMBEDDING=openai:MODEL"
             failure(403, "wrong API key"),
             ConfigurationError,
             "key_refused",
-            "HOST refused the key (403): wrong API key",
+            "HOST refused the API key (403): wrong API key",
             "export OPENAI_API_KEY=KEY",
             1,
         ),
@@ -182,14 +182,14 @@ OTHER_MODEL = "export STREAMRAG_EMBEDDING=openai:MODEL"
             ModelServerError,
             "context_too_long",
             "a text is too long for some-model: maximum context length is 512",
-            f"{OTHER_MODEL}   (one that reads longer texts)",
+            f"{OTHER_MODEL}   (a model that accepts longer texts)",
             1,
         ),
         (
             failure(429, "no"),
             ModelServerError,
             "rate_limited",
-            "HOST limits the rate of requests: no",
+            "HOST rejected the request because of its rate limit: no",
             "wait a minute, then: run the same command again",
             3,
         ),
@@ -197,7 +197,7 @@ OTHER_MODEL = "export STREAMRAG_EMBEDDING=openai:MODEL"
             failure(429, "no", headers={"Retry-After": "60"}),
             ModelServerError,
             "rate_limited",
-            "HOST limits the rate of requests: no",
+            "HOST rejected the request because of its rate limit: no",
             "wait a minute, then: run the same command again",
             1,
         ),
@@ -214,7 +214,7 @@ OTHER_MODEL = "export STREAMRAG_EMBEDDING=openai:MODEL"
             stream(b'{"data": [', Cut(reset=False)),
             ModelServerError,
             "cut_off",
-            "HOST ended the answer before it was complete",
+            "HOST closed the connection before the answer was complete",
             "run the same command again",
             1,
         ),
@@ -222,13 +222,13 @@ OTHER_MODEL = "export STREAMRAG_EMBEDDING=openai:MODEL"
             whole_body(b"no gzip", headers={"Content-Encoding": "gzip"}),
             ModelServerError,
             "malformed",
-            "HOST sent something that is not a list of vectors",
+            "HOST did not reply with a list of vectors",
             CURL,
             1,
         ),
     ],
 )
-def test_a_failure_is_named(
+def test_a_failure_has_a_specific_code_message_and_hint(
     *, reply: Reply, kind: type[StreamragError], code: str, message: str, hint: str, requests: int
 ) -> None:
     error, place, seen = failure_of(reply)
@@ -246,12 +246,12 @@ def json_body(text: str) -> Reply:
     return whole_body(text.encode(), content_type="application/json")
 
 
-NO_VECTORS = "something that is not a list of vectors"
-NO_DIRECTION = "a vector that is zero, NaN or infinite"
+NO_VECTORS = "did not reply with a list of vectors"
+NO_DIRECTION = "sent a vector without a direction (zero, NaN or infinite)"
 
 
 @pytest.mark.parametrize(
-    ("reply", "what"),
+    ("reply", "problem"),
     [
         (whole_body(HTML), NO_VECTORS),
         (whole_body(b""), NO_VECTORS),
@@ -271,23 +271,23 @@ NO_DIRECTION = "a vector that is zero, NaN or infinite"
         (vectors([float("nan"), 1.0]), NO_DIRECTION),
         (vectors([None, 1.0]), NO_DIRECTION),
         (vectors([1e300, 1e300]), NO_DIRECTION),
-        (vectors(), "0 vectors for 1 texts"),
-        (vectors([1.0], [2.0]), "2 vectors for 1 texts"),
+        (vectors(), "sent 0 vectors for 1 texts"),
+        (vectors([1.0], [2.0]), "sent 2 vectors for 1 texts"),
     ],
 )
-def test_a_malformed_answer_is_named_and_not_asked_for_again(reply: Reply, what: str) -> None:
+def test_a_malformed_reply_is_reported_and_not_retried(reply: Reply, problem: str) -> None:
     error, place, seen = failure_of(reply)
 
     assert (type(error), error.code, error.message, error.hint, seen) == (
         ModelServerError,
         "malformed",
-        f"{place} sent {what}",
-        f"curl http://{place}/v1/models",
+        f"{place} {problem}",
+        f"check that the server responds: curl http://{place}/v1/models",
         1,
     )
 
 
-def test_vectors_of_another_length_than_before_are_malformed() -> None:
+def test_a_changed_vector_dimension_is_malformed() -> None:
     with OpenAIServer(embeddings=[GOOD, vectors([1.0, 2.0])]) as server:
         embedder = embedder_of(server.base_url)
         embedder.embed_query("one")
@@ -298,15 +298,15 @@ def test_vectors_of_another_length_than_before_are_malformed() -> None:
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
-        (Reply(before_headers=(Stall(),)), "HOST has been silent for 0.2 s"),
-        (stream(b'{"data": [', Stall()), "HOST has been silent for 0.2 s"),
-        (stream(Stall(ping_every_s=0.02)), "HOST has not sent a whole reply in 0.8 s"),
-        (Reply(status=500, steps=(Stall(ping_every_s=0.02),)), "HOST has not sent a whole reply in 0.8 s"),
+        (Reply(before_headers=(Stall(),)), "HOST sent nothing for 0.2 s"),
+        (stream(b'{"data": [', Stall()), "HOST sent nothing for 0.2 s"),
+        (stream(Stall(ping_every_s=0.02)), "HOST did not send a complete reply within 0.8 s"),
+        (Reply(status=500, steps=(Stall(ping_every_s=0.02),)), "HOST did not send a complete reply within 0.8 s"),
     ],
-    ids=["at once", "amid the reply", "dripping", "dripping an error"],
+    ids=["before the reply", "during the reply", "dripping", "dripping an error"],
 )
-def test_a_server_that_does_not_come_to_an_end_is_given_up(reply: Reply, message: str) -> None:
-    failure_of(whole_body(b""))  # the import's second is not the server's
+def test_an_endless_reply_is_given_up(reply: Reply, message: str) -> None:
+    failure_of(whole_body(b""))  # so that the measured time does not include the import
     asked_at_s = time.monotonic()
     error, place, seen = failure_of(reply, timeout_s=0.2)
     elapsed_s = time.monotonic() - asked_at_s
@@ -339,7 +339,7 @@ def test_a_base_url_without_a_path_gets_v1() -> None:
 
 
 @pytest.mark.parametrize("base_url", ["localhost:11434", "http://user:secret@host/v1", "http://h:99999/v1"])
-def test_a_base_url_that_is_none_is_refused_before_the_first_text(base_url: str) -> None:
+def test_an_invalid_base_url_is_refused_before_any_request(base_url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         make_embedder("openai:m", base_url=base_url, api_key=KEY, timeout_s=10.0)
 
@@ -347,7 +347,7 @@ def test_a_base_url_that_is_none_is_refused_before_the_first_text(base_url: str)
 
 
 @pytest.mark.parametrize("key", ["sk-broken\nkey", "sk-ключ", "two words"])
-def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str) -> None:
+def test_an_invalid_key_is_refused_without_being_shown_for_embeddings(key: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         make_embedder("openai:m", base_url="http://127.0.0.1:9/v1", api_key=key, timeout_s=10.0)
 
@@ -355,20 +355,20 @@ def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str) 
     assert key not in "".join(traceback.format_exception(caught.value))
 
 
-def test_the_connection_is_kept_from_one_request_to_the_next_and_closed_with_the_embedder() -> None:
+def test_the_connection_is_reused_until_the_embedder_is_closed() -> None:
     with OpenAIServer() as server:
         embedder = embedder_of(server.base_url)
         embedder.embed_query("one")
         embedder.embed_query("two")
         first, second = server.requests
-        kept = not first.closed_by_client.is_set()
+        was_reused = not first.closed_by_client.is_set()
         del embedder
         closed = second.closed_by_client.wait(timeout=10.0)
 
-    assert (kept, closed) == (True, True)
+    assert (was_reused, closed) == (True, True)
 
 
-def test_nothing_that_the_environment_holds_for_openai_reaches_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openai_variables_are_not_sent_to_other_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY"):
         monkeypatch.setenv(name, "not-for-you")
     names = ("X-Secret", "Authorization", "User-Agent", "accept")

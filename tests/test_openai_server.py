@@ -1,4 +1,4 @@
-"""The test model server is what the other tests stand on: what it says, and that it says it from the shell too."""
+"""The fake model server that other tests use, in-process and as a script."""
 
 import json
 import subprocess
@@ -16,14 +16,14 @@ def post(url: str, body: dict[str, Any]) -> Any:
         return json.load(response)
 
 
-def test_without_stream_the_whole_answer_comes_at_once() -> None:
+def test_without_stream_the_answer_is_one_object() -> None:
     with OpenAIServer() as server:
         answered = post(f"{server.base_url}/chat/completions", {"model": "m", "messages": []})
 
     assert answered["choices"][0]["message"] == {"role": "assistant", "content": "Hello there."}
 
 
-def test_an_embedding_is_the_same_for_ever_and_near_to_what_shares_its_words() -> None:
+def test_fake_embeddings_are_deterministic_and_reflect_shared_words() -> None:
     with OpenAIServer(dimension=64) as server:
         answered = post(f"{server.base_url}/embeddings", {"model": "m", "input": ["red apples", "red pears", "a boat"]})
     apples, pears, boat = [entry["embedding"] for entry in answered["data"]]
@@ -35,7 +35,7 @@ def test_an_embedding_is_the_same_for_ever_and_near_to_what_shares_its_words() -
     assert sum(value * value for value in boat) == pytest.approx(1.0)
 
 
-def test_by_hand_it_prints_its_base_url_and_streams_the_answer_it_was_given() -> None:
+def test_the_script_prints_its_base_url_and_streams_the_answer() -> None:
     command = [sys.executable, "-m", "tests.support.openai_server", "--answer", "Two words", "--delay-ms", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

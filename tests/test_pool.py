@@ -1,4 +1,4 @@
-"""What many share is made once, and closed when nobody uses it any more, and only then."""
+"""Pooled resources are created once, shared, and closed only when unused."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import pytest
 from streamrag_cli.pool import ResourcePool
 
 
-def test_what_is_acquired_while_others_are_being_closed_is_not_closed_with_them() -> None:
+def test_a_resource_acquired_during_closing_stays_open() -> None:
     asyncio.run(_acquire_during_a_close())
 
 
@@ -26,7 +26,7 @@ async def _acquire_during_a_close() -> None:
         made.append(f"{key}{len(made)}")
         return made[-1]
 
-    pool: ResourcePool[str, str] = ResourcePool(drop, most=2)
+    pool: ResourcePool[str, str] = ResourcePool(drop, max_size=2)
     for key in ("a", "b"):
         async with pool.acquire(key, lambda key=key: make(key)):  # type: ignore[misc]
             pass
@@ -36,7 +36,7 @@ async def _acquire_during_a_close() -> None:
             pass
 
     crowding = asyncio.create_task(crowd())
-    await dropping.wait()  # the first of the unused, a and b, is on its way out
+    await dropping.wait()  # one of the unused resources, a or b, is being closed
     async with pool.acquire("b", lambda: make("b")) as borrowed:
         go_on.set()
         await crowding
@@ -51,7 +51,7 @@ async def _close(_: str) -> None:
 
 
 @pytest.mark.fault("database-silent")
-def test_one_that_hangs_while_it_is_made_holds_up_only_those_who_want_it() -> None:
+def test_a_hanging_resource_blocks_only_its_own_users() -> None:
     async def acquire_another() -> str:
         pool: ResourcePool[str, str] = ResourcePool(_close)
         never = asyncio.Event()
@@ -78,7 +78,7 @@ def test_one_that_hangs_while_it_is_made_holds_up_only_those_who_want_it() -> No
     assert asyncio.run(asyncio.wait_for(acquire_another(), 5)) == "quick"
 
 
-def test_a_failure_is_shared_by_all_who_wait_and_not_kept() -> None:
+def test_a_failure_reaches_all_waiting_callers_and_is_not_cached() -> None:
     async def fail_and_try_again() -> tuple[list[str], str, int]:
         pool: ResourcePool[str, str] = ResourcePool(_close)
         attempts: list[int] = []
@@ -104,7 +104,7 @@ def test_a_failure_is_shared_by_all_who_wait_and_not_kept() -> None:
     assert asyncio.run(fail_and_try_again()) == (["no route"] * 4, "made", 2)
 
 
-def test_who_leaves_while_it_is_made_takes_it_from_nobody() -> None:
+def test_a_cancelled_caller_does_not_cancel_creation_for_others() -> None:
     async def leave() -> tuple[str, list[str]]:
         closed: list[str] = []
 
@@ -134,7 +134,7 @@ def test_who_leaves_while_it_is_made_takes_it_from_nobody() -> None:
     assert asyncio.run(leave()) == ("made", ["made"])
 
 
-def test_what_nobody_uses_for_the_idle_time_is_closed_and_what_is_used_stays() -> None:
+def test_idle_resources_are_closed_and_used_ones_stay() -> None:
     async def wait() -> tuple[str, int]:
         closed: asyncio.Queue[str] = asyncio.Queue()
         pool: ResourcePool[str, str] = ResourcePool(closed.put, idle_s=0.05)

@@ -1,4 +1,4 @@
-"""Flag > environment > settings file > default, and nothing from the working directory."""
+"""Settings: flag > environment > settings file > default; nothing is read from the working directory."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ def write_file(tmp_path: Path, text: str) -> Path:
     return file
 
 
-def test_without_anything_given_the_defaults_hold(home: dict[str, str], tmp_path: Path) -> None:
+def test_unset_settings_have_their_defaults(home: dict[str, str], tmp_path: Path) -> None:
     state = str(tmp_path / ".local/state/streamrag")
 
     assert read_settings({}, home) == Settings(store=tmp_path / ".local/share/streamrag", state_directory=state)
@@ -37,7 +37,7 @@ def test_a_flag_beats_the_environment_which_beats_the_file(home: dict[str, str],
     assert (settings.model, settings.collection, settings.top_k) == ("from-flag", "from-variable", 9)
 
 
-def test_patterns_to_exclude_come_as_a_list_or_separated_by_commas(home: dict[str, str], tmp_path: Path) -> None:
+def test_exclude_patterns_may_be_a_list_or_comma_separated(home: dict[str, str], tmp_path: Path) -> None:
     write_file(tmp_path, 'exclude = ["drafts/", "*.csv"]\n')
     variable = home | {"STREAMRAG_EXCLUDE": "*.log, !keep.log"}
 
@@ -46,7 +46,7 @@ def test_patterns_to_exclude_come_as_a_list_or_separated_by_commas(home: dict[st
     assert read_settings({"exclude": ["a/", "b/"]}, variable).exclude == ("a/", "b/")
 
 
-def test_the_variables_of_openai_are_read_and_our_own_come_first(home: dict[str, str]) -> None:
+def test_own_variables_override_openai_variables(home: dict[str, str]) -> None:
     openai = home | {"OPENAI_API_KEY": "k1", "OPENAI_API_BASE": "http://old/v1"}
 
     assert read_settings({}, openai).base_url == "http://old/v1"
@@ -54,7 +54,7 @@ def test_the_variables_of_openai_are_read_and_our_own_come_first(home: dict[str,
     assert read_settings({}, openai | {"STREAMRAG_API_KEY": "k2"}).api_key == "k2"
 
 
-def test_an_empty_variable_counts_as_not_set(home: dict[str, str]) -> None:
+def test_an_empty_variable_counts_as_unset(home: dict[str, str]) -> None:
     assert read_settings({}, home | {"OPENAI_API_KEY": "", "STREAMRAG_TOP_K": " "}) == read_settings({}, home)
 
 
@@ -70,7 +70,7 @@ def test_a_file_in_the_working_directory_is_not_read(
     assert read_settings({}, home).base_url is None
 
 
-def test_relative_xdg_directories_are_ignored_as_the_specification_says(home: dict[str, str], tmp_path: Path) -> None:
+def test_relative_xdg_directories_are_ignored(home: dict[str, str], tmp_path: Path) -> None:
     settings = read_settings({}, home | {"XDG_DATA_HOME": "relative"})
 
     assert settings.store == tmp_path / ".local/share/streamrag"
@@ -89,14 +89,14 @@ def test_the_store_is_always_absolute(home: dict[str, str]) -> None:
         ({"collection": "../up"}, "--collection: '../up' must be 3 to 63 letters, digits, dots, dashes or underscores"),
     ],
 )
-def test_a_flag_that_makes_no_sense_is_a_usage_error(flags: dict[str, str], message: str, home: dict[str, str]) -> None:
+def test_an_invalid_flag_is_a_usage_error(flags: dict[str, str], message: str, home: dict[str, str]) -> None:
     with pytest.raises(UsageError) as caught:
         read_settings(flags, home)
 
     assert caught.value.message == message
 
 
-def test_a_variable_that_makes_no_sense_is_a_configuration_error(home: dict[str, str]) -> None:
+def test_an_invalid_variable_is_a_configuration_error(home: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read_settings({}, home | {"STREAMRAG_TIMEOUT": "soon"})
 
@@ -106,25 +106,25 @@ def test_a_variable_that_makes_no_sense_is_a_configuration_error(home: dict[str,
     )
 
 
-def test_an_unknown_name_in_the_file_is_refused_with_the_known_ones(home: dict[str, str], tmp_path: Path) -> None:
+def test_an_unknown_setting_in_the_file_is_refused_with_a_list(home: dict[str, str], tmp_path: Path) -> None:
     file = write_file(tmp_path, 'modle = "x"\n')
 
     with pytest.raises(ConfigurationError) as caught:
         read_settings({}, home)
 
-    assert caught.value.message == f"the settings file {file} has unknown names: modle"
+    assert caught.value.message == f"the settings file {file} has unknown settings: modle"
 
 
-def test_the_key_is_not_taken_from_the_file_and_not_shown(home: dict[str, str], tmp_path: Path) -> None:
+def test_a_key_in_the_settings_file_is_refused_and_not_shown(home: dict[str, str], tmp_path: Path) -> None:
     write_file(tmp_path, 'api_key = "secret"\n')
 
-    with pytest.raises(ConfigurationError, match="unknown names: api_key"):
+    with pytest.raises(ConfigurationError, match="unknown settings: api_key"):
         read_settings({}, home)
     assert "secret" not in repr(Settings(store=tmp_path, api_key="secret"))
 
 
 @pytest.mark.parametrize("broken", ["model = ", "\xff\xfe", "= 3"])
-def test_a_broken_file_is_one_clear_error(broken: str, home: dict[str, str], tmp_path: Path) -> None:
+def test_an_invalid_settings_file_is_one_clear_error(broken: str, home: dict[str, str], tmp_path: Path) -> None:
     write_file(tmp_path, "").write_bytes(broken.encode("latin-1"))
 
     with pytest.raises(ConfigurationError) as caught:
@@ -133,7 +133,7 @@ def test_a_broken_file_is_one_clear_error(broken: str, home: dict[str, str], tmp
     assert caught.value.code == "bad_settings_file"
 
 
-def test_every_setting_has_a_variable_of_its_own() -> None:
+def test_every_setting_has_its_own_variable() -> None:
     own = {variable for each in SETTINGS for variable in each.variables if variable.startswith("STREAMRAG_")}
 
     assert len(own) == len(SETTINGS)

@@ -1,4 +1,4 @@
-"""What an error of the system says of a file: which of them are about its content, and what is advised for the rest."""
+"""Errors of the operating system: their codes and hints."""
 
 import errno
 import os
@@ -13,13 +13,13 @@ STORE = Path("/nowhere/store")
 
 
 def refused(number: int, *, writing: bool = False) -> tuple[str, bool]:
-    """The code, and whether the words advise to make anything again."""
-    found = refusal(STORE, OSError(number, os.strerror(number)), writing=writing)
-    return (found.code, "rebuild" in found.message + found.hint) if found else ("", False)
+    """The error code, and whether the text advises a rebuild."""
+    error = refusal(STORE, OSError(number, os.strerror(number)), writing=writing)
+    return (error.code, "rebuild" in error.message + error.hint) if error else ("", False)
 
 
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP])
-def test_what_is_missing_or_of_another_kind_is_left_to_the_caller(number: int) -> None:
+def test_missing_paths_and_wrong_types_are_left_to_the_caller(number: int) -> None:
     assert refused(number) == ("", False)
 
 
@@ -38,12 +38,12 @@ def test_what_is_missing_or_of_another_kind_is_left_to_the_caller(number: int) -
         (errno.EDQUOT, "store_not_writable", "store_not_writable"),
     ],
 )
-def test_what_the_system_refuses_has_a_code_and_no_rebuild(number: int, reading: str, writing: str) -> None:
+def test_refusals_of_the_system_never_advise_a_rebuild(number: int, reading: str, writing: str) -> None:
     assert refused(number) == (reading, False)
     assert refused(number, writing=True) == (writing, False)
 
 
-def test_another_users_store_is_named_with_its_owner_and_the_folder_that_is_closed(tmp_path: Path) -> None:
+def test_another_users_store_is_reported_with_owner_and_closed_folder(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root may give files away")
     store = tmp_path / "store"
@@ -55,7 +55,7 @@ def test_another_users_store_is_named_with_its_owner_and_the_folder_that_is_clos
     assert reading
     assert writing
     assert reading.message == (
-        f"the store at {store} cannot be read: permission denied; it belongs to nobody, and this process runs as root"
+        f"the store at {store} cannot be read: permission denied; it belongs to nobody, but this process runs as root"
     )
     assert reading.hint == (
         "run it as nobody (sudo -u nobody streamrag ...), or let the group root read it:"
@@ -67,7 +67,7 @@ def test_another_users_store_is_named_with_its_owner_and_the_folder_that_is_clos
 
 
 class PanicException(BaseException):
-    """Named as Rust's."""
+    """Has the same name as the exception of Rust libraries."""
 
 
 @pytest.mark.parametrize(
@@ -83,14 +83,14 @@ class PanicException(BaseException):
         (RuntimeError("a bug"), ""),
     ],
 )  # fmt: skip
-def test_what_a_process_has_run_out_of_is_found_in_foreign_errors(error: BaseException, code: str) -> None:
+def test_exhausted_resources_are_recognised_in_foreign_errors(error: BaseException, code: str) -> None:
     found = exhausted_resource(error)
 
     assert (found.code if found else "") == code
     assert found is None or found.exit_code == ExitCode.STORE
 
 
-def test_what_is_behind_an_error_counts() -> None:
+def test_causes_of_an_error_are_checked() -> None:
     try:
         try:
             raise OSError(errno.EMFILE, "Too many open files")

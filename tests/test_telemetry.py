@@ -1,4 +1,4 @@
-"""The switches that keep libraries silent hold in every process, before any library is imported."""
+"""Telemetry is disabled in every process before any library is imported."""
 
 import json
 import os
@@ -31,7 +31,7 @@ ASKED_FOR = {
 
 @pytest.mark.fault("telemetry")
 @pytest.mark.parametrize("package", ["streamrag_cli", "streamrag_cli.documents.worker", "tests", "tools", "benchmarks"])
-def test_importing_any_of_our_packages_silences_libraries_whatever_the_environment_says(package: str) -> None:
+def test_importing_any_package_disables_telemetry(package: str) -> None:
     program = f"import {package}, json, os; print(json.dumps(dict(os.environ)))"
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -46,7 +46,7 @@ def test_importing_any_of_our_packages_silences_libraries_whatever_the_environme
     assert [name for name in found if name in ASKED_FOR and name not in SWITCHES] == []
 
 
-def test_what_is_not_a_switch_is_left_alone() -> None:
+def test_other_variables_are_unchanged() -> None:
     environment = {**ASKED_FOR, "HOME": "/home/someone", "OPENAI_API_KEY": "key"}
     disable_telemetry(environment)
 
@@ -54,13 +54,13 @@ def test_what_is_not_a_switch_is_left_alone() -> None:
     assert active_telemetry(environment) == []
 
 
-def test_the_engine_has_the_switches_and_none_of_a_callers_own() -> None:
-    given = environment_for_engine(ASKED_FOR)
+def test_the_engine_gets_the_switches_instead_of_the_callers_values() -> None:
+    environment = environment_for_engine(ASKED_FOR)
 
-    assert given == {**SWITCHES, "MALLOC_ARENA_MAX": "1"}
+    assert environment == {**SWITCHES, "MALLOC_ARENA_MAX": "1"}
 
 
-def test_doctor_says_that_every_library_is_silent(tmp_path: Path) -> None:
+def test_doctor_confirms_that_telemetry_is_off(tmp_path: Path) -> None:
     (finding,) = check_telemetry({"HOME": str(tmp_path)})
 
     assert (finding.state, finding.found) == (
@@ -70,7 +70,7 @@ def test_doctor_says_that_every_library_is_silent(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("telemetry-files")
-def test_doctor_names_the_command_that_removes_what_telemetry_has_left(tmp_path: Path) -> None:
+def test_doctor_shows_how_to_remove_telemetry_files(tmp_path: Path) -> None:
     home, cache = tmp_path / "my home", tmp_path / "cache"
     left = [each / "Microsoft/DeveloperTools/.onnxruntime" for each in (cache, home / ".cache")]
     for each in left:
@@ -89,7 +89,7 @@ def test_doctor_names_the_command_that_removes_what_telemetry_has_left(tmp_path:
     assert after.state == "ok"
 
 
-def test_doctor_fails_where_a_switch_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_fails_if_a_switch_is_overridden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "ORT_DISABLE_TELEMETRY", "0")
 
     with pytest.raises(ConfigurationError) as caught:
@@ -99,8 +99,8 @@ def test_doctor_fails_where_a_switch_does_not_hold(monkeypatch: pytest.MonkeyPat
     assert "ORT_DISABLE_TELEMETRY" in caught.value.message
 
 
-def test_every_package_that_is_installed_with_us_is_on_the_page_of_silence() -> None:
-    page = (ROOT / "docs" / "decisions" / "dependencies.md").read_text(encoding="utf-8").partition("## Silence")[2]
+def test_every_installed_package_is_on_the_dependencies_page() -> None:
+    page = (ROOT / "docs" / "decisions" / "dependencies.md").read_text(encoding="utf-8").partition("## Telemetry")[2]
     named = {canonicalize_name(word) for word in re.findall(r"[\w.-]*\w", page)}
 
     installed = installed_with("streamrag", extra="postgres") | installed_with("streamrag", extra="eval")
@@ -108,7 +108,7 @@ def test_every_package_that_is_installed_with_us_is_on_the_page_of_silence() -> 
 
 
 def installed_with(package: str, *, extra: str = "") -> set[str]:
-    """The package and all that it requires, and they require, on this system; names are canonical."""
+    """The canonical names of the package and all its direct and indirect dependencies on this system."""
     seen: set[tuple[str, str]] = set()
     waiting = [(package, extra)]
     while waiting:

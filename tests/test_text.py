@@ -1,4 +1,4 @@
-"""Whatever a document, a model or a file name holds, no terminal is commanded by it."""
+"""Sanitised text cannot control a terminal."""
 
 import unicodedata
 
@@ -13,12 +13,12 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
 @pytest.mark.fault("unsafe-characters")
 @given(ANY_TEXT, st.integers(min_value=0, max_value=200))
-def test_no_sequence_slips_through_at_any_split(text: str, at: int) -> None:
+def test_sanitising_is_independent_of_splits(text: str, at: int) -> None:
     assert sanitise(text[:at]) + sanitise(text[at:]) == sanitise(text)
 
 
 @given(ANY_TEXT)
-def test_nothing_is_left_that_commands_a_terminal(text: str) -> None:
+def test_no_terminal_control_characters_remain(text: str) -> None:
     left = [c for c in sanitise(text) if unicodedata.category(c) in {"Cc", "Cs"} and c not in "\n\t"]
 
     assert left == []
@@ -56,7 +56,7 @@ def test_sanitised_text_can_always_be_encoded(text: str) -> None:
         ("café, 漢字, עברית", "café, 漢字, עברית"),
     ],
 )
-def test_what_is_kept_and_what_is_not(raw: str, safe: str) -> None:
+def test_harmless_characters_are_kept_and_unsafe_ones_removed(raw: str, safe: str) -> None:
     assert sanitise(raw) == safe
 
 

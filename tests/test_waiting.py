@@ -1,4 +1,4 @@
-"""The line that is shown while there is nothing else to show."""
+"""The status line shown while waiting."""
 
 import asyncio
 import io
@@ -9,7 +9,7 @@ from streamrag_cli.events import AskEvent, Status, Token
 from streamrag_cli.render.waiting import WaitingLine
 
 
-class Noted:
+class WritingRenderer:
     """A renderer that writes its events to the same terminal."""
 
     def __init__(self, out: io.StringIO) -> None:
@@ -23,36 +23,36 @@ class Noted:
         self._out.write("|")
 
 
-class Watched(io.StringIO):
+class WatchedTerminal(io.StringIO):
     """A terminal that can be waited on."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._wanted = ""
+        self._expected = ""
         self._seen = asyncio.Event()
 
     def write(self, text: str, /) -> int:
         length = super().write(text)
-        if self._wanted and self._wanted in self.getvalue():
+        if self._expected and self._expected in self.getvalue():
             self._seen.set()
         return length
 
     async def shows(self, text: str) -> None:
-        self._wanted = text
+        self._expected = text
         await self._seen.wait()
 
 
 def last_line(written: str) -> str:
-    """What a terminal shows of a line that is erased and written again."""
+    """The text that remains visible of a line that is erased and rewritten."""
     return written.rsplit("\r\x1b[2K", 1)[-1]
 
 
 @pytest.mark.timeout(20)
-def test_a_wait_is_shown_and_leaves_no_trace_when_it_is_over() -> None:
-    out = Watched()
+def test_a_wait_is_shown_and_erased_afterwards() -> None:
+    out = WatchedTerminal()
 
     async def wait() -> None:
-        line = WaitingLine(Noted(out), out, columns=80)
+        line = WaitingLine(WritingRenderer(out), out, columns=80)
         line.handle(Status(status="generating", detail="waiting for m"))
         await out.shows("waiting for m...")
         line.handle(Token(text="Ada."))
@@ -64,12 +64,12 @@ def test_a_wait_is_shown_and_leaves_no_trace_when_it_is_over() -> None:
 
 
 @pytest.mark.timeout(20)
-def test_a_long_wait_counts_its_seconds() -> None:
-    out = Watched()
+def test_a_long_wait_shows_its_seconds() -> None:
+    out = WatchedTerminal()
     seconds = iter([0.0, 1.24, *[2.5] * 1000])
 
     async def wait() -> None:
-        line = WaitingLine(Noted(out), out, columns=80, clock=lambda: next(seconds))
+        line = WaitingLine(WritingRenderer(out), out, columns=80, clock=lambda: next(seconds))
         line.handle(Status(status="generating", detail="waiting for m"))
         await out.shows("waiting for m... 1.2 s")
         line.close()
@@ -80,11 +80,11 @@ def test_a_long_wait_counts_its_seconds() -> None:
 
 
 @pytest.mark.timeout(20)
-def test_it_never_wraps() -> None:
-    out = Watched()
+def test_the_status_line_never_wraps() -> None:
+    out = WatchedTerminal()
 
     async def wait() -> None:
-        line = WaitingLine(Noted(out), out, columns=20)
+        line = WaitingLine(WritingRenderer(out), out, columns=20)
         line.handle(Status(status="generating", detail="waiting for a model with a long name"))
         await out.shows("waiting")
         line.close()
@@ -95,12 +95,12 @@ def test_it_never_wraps() -> None:
     assert "waiting for a model " not in out.getvalue()
 
 
-def test_a_status_without_a_detail_and_a_terminal_without_room_show_nothing() -> None:
+def test_no_detail_or_a_narrow_terminal_shows_nothing() -> None:
     out = io.StringIO()
 
     async def wait() -> None:
-        WaitingLine(Noted(out), out, columns=80).handle(Status(status="generating"))
-        WaitingLine(Noted(out), out, columns=10).handle(Status(status="generating", detail="waiting for m"))
+        WaitingLine(WritingRenderer(out), out, columns=80).handle(Status(status="generating"))
+        WaitingLine(WritingRenderer(out), out, columns=10).handle(Status(status="generating", detail="waiting for m"))
 
     asyncio.run(wait())
 

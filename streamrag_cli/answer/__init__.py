@@ -1,1 +1,1 @@
-"""From sources to an answer: prompt, chat model or quotes, citations; one stream of events."""
+"""Turns sources into an answer, from a chat model or as quotes, with citations, as one stream of events."""

@@ -1,10 +1,10 @@
-"""The edge to the chat model: messages in, pieces of an answer out, every failure as one of our errors.
+"""Streams a chat model's answer, and converts every failure to a StreamragError.
 
-Retries are made here and announced, only before the first sign of life: a client that retries in silence makes a
-reader wait without a word, and one that retries amid an answer pays twice and shows two beginnings.
+Retries are made and announced here, and only before the model has begun to work on the answer: a silent retry would
+leave the user waiting without a reason, and a retry during an answer would cost twice and show two beginnings.
 
-A stream that ends early has its connection closed before the generator is done; close the generator
-(`contextlib.aclosing`) when you stop early. After a whole answer the connection may serve the next one.
+Close the generator (`contextlib.aclosing`) if you stop early: this closes the connection. After a complete answer the
+connection is reused.
 """
 
 import asyncio
@@ -34,21 +34,21 @@ _NO_OPTIONS: Final[Mapping[str, object]] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelText:
-    """A piece of the answer, never empty, exactly as the server sent it: not yet safe for a terminal."""
+    """A non-empty piece of the answer as the server sent it, not yet safe for a terminal."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelActivity:
-    """The server sent something that is not answer text; `thinking` if the model has begun to work on the answer."""
+    """The server sent something other than answer text. `thinking` is True if the model has begun to work."""
 
     thinking: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRetrying:
-    """The request failed and is made again after `wait_s` seconds."""
+    """The request failed and is retried after `wait_s` seconds."""
 
     message: str
     wait_s: float
@@ -56,9 +56,9 @@ class ModelRetrying:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFinished:
-    """The answer is complete; always last. `finish_reason` and `model` are the server's words.
+    """The answer is complete; always the last piece. `finish_reason` and `model` are as the server sent them.
 
-    `cut_at` is the limit at which the answer was cut on this side, such as "100 tokens", or "".
+    `cut_at` is the limit at which this client cut the answer, such as "100 tokens", or "".
     """
 
     finish_reason: str
@@ -69,19 +69,19 @@ class ModelFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelLoading:
-    """The server is still reading the model into memory; it is asked again until the limit on silence."""
+    """The server is still loading the model. The request is repeated for up to `limit_s` seconds."""
 
     limit_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDidNotStream:
-    """The server does not stream: the answer that follows came as one JSON object."""
+    """The server does not stream: the answer that follows arrived as one JSON object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRetractsThinking:
-    """All text so far was the model's thinking, not its answer, which begins now."""
+    """All text so far was the model's thinking; the answer begins now."""
 
 
 ModelPiece: TypeAlias = (
@@ -90,7 +90,7 @@ ModelPiece: TypeAlias = (
 
 
 def warm_up_client(scheme: str) -> None:
-    """Pay for the HTTP library and its certificates, 0.1 to 0.2 s, while something else is awaited; in any thread."""
+    """Import the HTTP library and load the certificates (0.1 to 0.2 s) ahead of the first request. Thread-safe."""
     from streamrag_cli.model_server.client import ssl_context
 
     ssl_context(scheme)
@@ -107,33 +107,33 @@ async def stream_chat(
     on_step: Callable[[str], None] = lambda _: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncGenerator[ModelPiece, None]:
-    """Send `messages`, (role, text) pairs, and yield the answer as it is written; `ModelFinished` comes last.
+    """Send `messages`, (role, text) pairs, and yield the answer as it arrives; `ModelFinished` comes last.
 
-    `timeout_s` is how long the server may go without a piece of answer or reasoning; comments that only keep the
-    connection open do not count. `client_for` lends the client to ask with, `options` are sent as they are, and
-    `on_step` is called with each step that a request has taken. An answer beyond `limits` is cut there. Raises
-    ModelServerError and ConfigurationError; what was yielded before stays valid.
+    `timeout_s` is the longest time the server may go without a piece of answer or reasoning; comments that only keep
+    the connection open do not count. `client_for` provides the client for an endpoint, `options` are sent unchanged,
+    and `on_step` is called after each step of a request. An answer that exceeds `limits` is cut. Raises
+    ModelServerError and ConfigurationError; pieces yielded before stay valid.
     """
     retries = 0
-    waited = _Waited(limits.seconds)
+    model_time = _ModelTime(limits.seconds)
     request = ChatRequest.of(messages, endpoint, limits=limits, options=options)
-    asked_at_s = time.monotonic()
+    started_at_s = time.monotonic()
     while True:
-        alive = False
+        model_has_begun = False
         try:
-            attempt = _stream_once(request, timeout_s, client_for, waited=waited, on_step=on_step)
+            attempt = _stream_once(request, timeout_s, client_for, model_time=model_time, on_step=on_step)
             async with aclosing(attempt) as pieces:
                 async for piece in pieces:
-                    alive = alive or not isinstance(piece, ModelActivity) or piece.thinking
+                    model_has_begun = model_has_begun or not isinstance(piece, ModelActivity) or piece.thinking
                     yield piece
         except _RequestFailedError as failed:
             failure = failed.failure
-            if alive:
+            if model_has_begun:
                 raise failure.error from failure.cause
-            if (accepted := request.without_refused_parameters(failure.status, failure.said)) is not None:
+            if (accepted := request.without_refused_parameters(failure.status, failure.server_text)) is not None:
                 request = accepted
                 continue
-            waited_s = time.monotonic() - asked_at_s
+            waited_s = time.monotonic() - started_at_s
             if failure.is_loading:
                 if waited_s >= timeout_s:
                     raise errors.still_loading(timeout_s, endpoint) from failure.cause
@@ -156,8 +156,8 @@ class _RequestFailedError(Exception):
         self.failure = failure
 
 
-class _Waited:
-    """Within its `with` blocks the time runs in which the model has to finish."""
+class _ModelTime:
+    """The time left for the model to finish. It runs only within `with` blocks."""
 
     def __init__(self, limit_s: float) -> None:
         self.left_s = limit_s
@@ -175,10 +175,10 @@ async def _stream_once(
     timeout_s: float,
     client_for: ClientFor,
     *,
-    waited: _Waited,
+    model_time: _ModelTime,
     on_step: Callable[[str], None],
 ) -> AsyncGenerator[ModelPiece, None]:
-    """One request, one answer. Raises _RequestFailedError."""
+    """Send one request and yield its answer. Raises _RequestFailedError."""
     from streamrag_cli.model_server.client import FOREIGN_ERRORS  # 0.1 to 0.2 s
     from streamrag_cli.model_server.failure import Failure
 
@@ -192,26 +192,26 @@ async def _stream_once(
                 client,
                 request.payload,
                 timeout_s=timeout_s,
-                most_tokens=limits.tokens,
-                most_chars=limits.chars,
+                max_tokens=limits.tokens,
+                max_chars=limits.chars,
                 on_step=on_step,
                 expect_thinking=always_thinks(endpoint.model),
             )
             try:
                 while True:
-                    is_last_wait = waited.left_s <= limit_s
+                    is_last_wait = model_time.left_s <= limit_s
                     try:
-                        with waited:
-                            chunk = await reply.next(min(limit_s, max(0.0, waited.left_s)))
+                        with model_time:
+                            chunk = await reply.next(min(limit_s, max(0.0, model_time.left_s)))
                     except FOREIGN_ERRORS as error:
-                        if finished is None:  # else the answer is whole: only the count of its tokens was still to come
+                        if finished is None:  # otherwise the answer is complete and only the token counts are missing
                             if not (isinstance(error, TimeoutError) and is_last_wait):
                                 raise _RequestFailedError(Failure.of(error, endpoint, timeout_s=timeout_s)) from None
                             finished = _cut_for_time(limits, endpoint, answered=answered)
                         break
                     if chunk is None:
                         break
-                    finished = _finish(finished, chunk, endpoint)
+                    finished = _with_chunk(finished, chunk, endpoint)
                     limit_s = min(timeout_s, _AFTER_FINISH_S) if finished else timeout_s
                     for piece in _pieces(chunk.text, reply, is_first=not answered):
                         answered = answered or isinstance(piece, ModelText)
@@ -219,15 +219,17 @@ async def _stream_once(
                             yield piece
             finally:
                 await reply.stop()
-    yield _ending(finished, reply, request, answered=answered)
+    yield _final_piece(finished, reply, request, answered=answered)
 
 
-def _ending(finished: ModelFinished | None, reply: ChatReply, request: ChatRequest, *, answered: bool) -> ModelFinished:
-    """How an answer ended that was read to its end. Raises _RequestFailedError if it is cut off or empty."""
+def _final_piece(
+    finished: ModelFinished | None, reply: ChatReply, request: ChatRequest, *, answered: bool
+) -> ModelFinished:
+    """The last piece after the whole reply was read. Raises _RequestFailedError if the answer is cut off or empty."""
     from streamrag_cli.model_server.failure import Failure  # imported by the caller
 
     endpoint = request.endpoint
-    if finished is None and reply.was_ended and answered:  # many servers name no reason
+    if finished is None and reply.ended_by_server and answered:  # many servers send no finish reason
         finished = ModelFinished(finish_reason="stop", usage=None, model=endpoint.model)
     if finished is None:
         raise _RequestFailedError(Failure(error=errors.cut_off(endpoint)))
@@ -238,7 +240,7 @@ def _ending(finished: ModelFinished | None, reply: ChatReply, request: ChatReque
 
 
 def _cut_for_time(limits: AnswerLimits, endpoint: ModelEndpoint, *, answered: bool) -> ModelFinished:
-    """The end of an answer that takes too long. Raises _RequestFailedError if it has not begun."""
+    """The last piece of an answer that takes too long. Raises _RequestFailedError if it has not begun."""
     from streamrag_cli.model_server.failure import Failure  # imported by the caller
 
     if not answered:
@@ -247,19 +249,19 @@ def _cut_for_time(limits: AnswerLimits, endpoint: ModelEndpoint, *, answered: bo
 
 
 def _pieces(text: str, reply: ChatReply, *, is_first: bool) -> Iterator[ModelPiece]:
-    """What a chunk with this text says; `is_first` if none had text before."""
+    """The pieces for the text of a chunk; `is_first` if no chunk had text before."""
     if not text:
-        yield ModelActivity(thinking=reply.has_thought)
+        yield ModelActivity(thinking=reply.dropped_thinking)
         return
-    if reply.takes_back and not is_first:
+    if reply.retracts_thinking and not is_first:
         yield ModelRetractsThinking()
-    if reply.came_whole and is_first:
+    if reply.was_not_streamed and is_first:
         yield ModelDidNotStream()
     yield ModelText(text=text)
 
 
-def _finish(finished: ModelFinished | None, chunk: ReplyPart, endpoint: ModelEndpoint) -> ModelFinished | None:
-    """What is known about the end of the answer after `chunk`."""
+def _with_chunk(finished: ModelFinished | None, chunk: ReplyPart, endpoint: ModelEndpoint) -> ModelFinished | None:
+    """`finished` updated with the finish reason and token counts of `chunk`."""
     if finished is not None:
         return replace(finished, usage=chunk.usage or finished.usage)
     if not chunk.finish_reason:

@@ -1,7 +1,7 @@
-"""One event of a model's stream, as the server meant it.
+"""Parses one event of a model's stream, and tolerates servers that deviate from the OpenAI protocol.
 
-Servers differ in how they speak the OpenAI protocol: a null delta that carries the finish reason, content as a list
-of parts, a whole `message` in place of a `delta`. So each event is read as plain JSON.
+Servers send the finish reason with a null delta, content as a list of parts, or a whole `message` instead of a
+`delta`. So each event is read as plain JSON.
 """
 
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from typing import Final
 
 from streamrag_cli.model import Usage
 
-_MOST_TOKENS: Final = 1_000_000_000
-# In other words, what the protocol calls `stop`, `length` and `content_filter`.
+_MAX_TOKENS: Final = 1_000_000_000
+# Other names that servers use for the protocol's `stop`, `length` and `content_filter`.
 _FINISH_REASONS: Final = {
     **dict.fromkeys(
         ("end_turn", "eos", "eos_token", "stop_sequence", "stop_token", "end", "complete", "completed"), "stop"
@@ -24,12 +24,12 @@ _FINISH_REASONS: Final = {
 
 
 class InvalidChunkError(ValueError):
-    """What the server sent is JSON, but not a piece of an answer."""
+    """The server sent JSON that is not a piece of an answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """What one event says. What it does not say is "" or None."""
+    """The content of one event. Missing values are "" or None."""
 
     text: str = ""
     reasoning: bool = False
@@ -40,9 +40,9 @@ class Piece:
 
 
 def parse_chunk(chunk: object) -> Piece:
-    """What `chunk` says that matters, each of the one right type.
+    """The relevant content of `chunk`, with types checked.
 
-    Raises InvalidChunkError where it is no chunk of an answer at all.
+    Raises InvalidChunkError if it is not a chunk of an answer.
     """
     if not isinstance(chunk, dict):
         raise InvalidChunkError("a chunk is not a JSON object")
@@ -70,12 +70,12 @@ def parse_chunk(chunk: object) -> Piece:
 
 
 def _finish_reason(reason: object) -> str | None:
-    """The protocol's word for it, or the server's own where that means something else."""
+    """The protocol's name for the finish reason, or the server's own if there is no equivalent."""
     return _FINISH_REASONS.get(reason.lower(), reason) if isinstance(reason, str) and reason else None
 
 
 def _content(content: object) -> str:
-    """The text of a delta, which is a string, nothing, or a list of parts."""
+    """The text of a delta, which is a string, null or a list of parts. Raises InvalidChunkError for anything else."""
     if content is None or isinstance(content, str):
         return content or ""
     if isinstance(content, list):
@@ -87,7 +87,7 @@ def _usage(usage: object) -> Usage | None:
     if not isinstance(usage, dict):
         return None
     counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
-    known = [count if type(count) is int and 0 <= count <= _MOST_TOKENS else None for count in counts]
+    known = [count if type(count) is int and 0 <= count <= _MAX_TOKENS else None for count in counts]
     if known == [None, None, None]:
         return None
     sent, written, total = (count or 0 for count in known)

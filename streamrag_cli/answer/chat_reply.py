@@ -1,7 +1,7 @@
-"""The reply to one request, read as it comes, and tidied.
+"""Reads the reply to one request as it arrives and extracts the text of the answer.
 
-Servers differ in what they send in place of a stream of pieces: thinking inside the content, one JSON object, errors
-in between, no end. What comes out is text of the answer, and what is known of its end.
+Handles what some servers send instead of a stream of pieces: thinking inside the content, one JSON object, errors in
+the stream, no end marker.
 """
 
 import asyncio
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 _END: Final = b"[DONE]"
 _AFTER_END_S: Final = 0.1
-_MOST_BODY_BYTES: Final = 64_000_000
+_MAX_BODY_BYTES: Final = 64_000_000
 _REFUSAL_CHARS: Final = 2000
-_THINKING_PER_ANSWER: Final = 8  # as content, before the limit of the answer ends it, too
-_SIGNS_OF_LIFE: Final = 50  # within the limit on silence
+_THINKING_PER_ANSWER: Final = 8  # pieces of thinking in the content, as a multiple of the token limit
+_ACTIVITY_REPORTS: Final = 50  # at most so many within the idle timeout
 _QUOTED_BYTES: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyPart:
-    """All that arrived together and says something. `text` may be empty; None is what the server has not said."""
+    """The content that arrived together. `text` may be empty; None means that the server has not sent a value."""
 
     text: str
     finish_reason: str | None
@@ -46,15 +46,15 @@ class ReplyPart:
 
 
 class ChatReply:
-    """The reply to a request that is on its way as soon as this is made. Stop it at the end, whatever that is.
+    """Sends the request when it is created, and reads the reply. The caller must always call `stop` at the end.
 
-    What is known of the reply so far: `refusal` is what the model said instead of an answer, `has_thought` that some
-    of it was thinking, `came_whole` that the server sent one JSON object, `was_ended` that it said that this is all.
-    `takes_back` is set with the chunk whose text is the first of the answer, if what came before it was thinking
-    without a mark.
+    The attributes describe the reply so far: `refusal` is the model's text if it refused to answer; `dropped_thinking`
+    is set if some of the reply was thinking, `was_not_streamed` if the server sent one JSON object, `ended_by_server`
+    if it marked the end of the reply. `retracts_thinking` is set with the first text of the answer if the text before
+    it was thinking without an opening mark.
 
-    An answer of more than `most_tokens` or `most_chars` ends there with the finish reason `length`, and `was_cut` is
-    set. Every piece counts as a token, since that is what servers send.
+    An answer of more than `max_tokens` or `max_chars` is cut there with the finish reason `length`, and `was_cut` is
+    set. Every piece counts as one token, because servers send one token per piece.
     """
 
     def __init__(
@@ -63,16 +63,16 @@ class ChatReply:
         payload: Mapping[str, object],
         *,
         timeout_s: float,
-        most_tokens: int,
-        most_chars: int,
+        max_tokens: int,
+        max_chars: int,
         on_step: Callable[[str], None],
         expect_thinking: bool = False,
     ) -> None:
         self._thinking = ThinkingFilter(expected=expect_thinking)
-        self._tokens_left = most_tokens
-        self._chars_left = most_chars
-        self._pieces_left = most_tokens * (1 + _THINKING_PER_ANSWER)
-        self._quiet_s = timeout_s / _SIGNS_OF_LIFE
+        self._tokens_left = max_tokens
+        self._chars_left = max_chars
+        self._pieces_left = max_tokens * (1 + _THINKING_PER_ANSWER)
+        self._activity_every_s = timeout_s / _ACTIVITY_REPORTS
         self._last_part_at_s = -math.inf
         self._pace = client.pace
         request = client.post("/chat/completions", payload, timeout_s=timeout_s, on_step=on_step)
@@ -80,24 +80,24 @@ class ChatReply:
         self._response: Response | None = None
         self._pieces: AsyncIterator[bytes] | None = None
         self._reads: ReadAhead | None = None
-        self._silence = IdleTimer(self._fall_silent)
+        self._idle_timer = IdleTimer(self._on_idle_timeout)
         self._decoder = EventStreamDecoder()
-        self._body: bytearray | None = bytearray()  # until it is known to be a stream
+        self._body: bytearray | None = bytearray()  # until the reply is known to be a stream
         self._head = b""
         self._failure: Exception | None = None
         self._ended = False
-        self._says_something = False
+        self._has_content = False
         self.refusal = ""
-        self.has_thought = False
-        self.came_whole = False
-        self.was_ended = False
-        self.takes_back = False
+        self.dropped_thinking = False
+        self.was_not_streamed = False
+        self.ended_by_server = False
+        self.retracts_thinking = False
         self.was_cut = False
 
     async def next(self, within_s: float) -> ReplyPart | None:
-        """The next chunk; None at the end.
+        """The next part; None at the end.
 
-        Raises TimeoutError if there is none for so long, and what the client, reading and decoding raise.
+        Raises TimeoutError if there is none within `within_s`, and the exceptions of the client and of decoding.
         """
         reads = self._reads
         if reads is None:
@@ -107,32 +107,32 @@ class ChatReply:
             within_s -= time.monotonic() - began_at_s
             self._pieces = self._response.aiter_raw()
             reads = self._reads = ReadAhead(self._pieces, self._pace)
-        self._silence.begin(within_s)
+        self._idle_timer.begin(within_s)
         try:
             while not self._ended and self._failure is None:
-                if chunk := self._chunk(await self._read_pieces(reads)):
-                    self._says_something = True
+                if chunk := self._combine(await self._read_pieces(reads)):
+                    self._has_content = True
                     return chunk
         finally:
-            self._silence.end()
-        if self._failure is None and not self._says_something:
+            self._idle_timer.end()
+        if self._failure is None and not self._has_content:
             self._failure = _not_a_reply(self._head)
         if self._failure is not None:
             raise self._failure
         return None
 
-    def _fall_silent(self) -> None:
+    def _on_idle_timeout(self) -> None:
         if self._reads is not None:
             self._reads.fail(TimeoutError())
 
     async def stop(self) -> None:
         """Close the stream.
 
-        The generators of the client close nothing beneath them when they are closed early: the loop would have to,
-        some time later. So they are made to run out instead.
+        Closing the HTTP client's generators early leaves the inner ones to the event loop, which closes them later.
+        So they are exhausted here instead.
         """
         self._ended = True
-        self._silence.close()
+        self._idle_timer.close()
         self._sent.cancel()
         if self._reads is not None:
             await self._reads.stop()
@@ -140,14 +140,14 @@ class ChatReply:
             if not isinstance(reply, BaseException):
                 await reply.aclose()
         if self._pieces is not None:
-            with suppress(Exception):  # whatever a closed stream says, it has ended
+            with suppress(Exception):  # errors of a closed stream do not matter
                 async for _ in self._pieces:
                     pass
 
     async def _read_pieces(self, reads: ReadAhead) -> list[Piece]:
         try:
             arrived = await reads.take()
-        except Exception as error:  # noqa: BLE001 - raised by `next`, after what came before it
+        except Exception as error:  # noqa: BLE001 - `next` raises it after the pieces before it
             self._failure = error
             return []
         self._ended = arrived is None
@@ -157,26 +157,26 @@ class ChatReply:
         return pieces
 
     def _read(self, arrived: bytes | None) -> list[Piece]:
-        """The pieces that `arrived` completes; None is the end of the reply."""
+        """The pieces that `arrived` completes. None marks the end of the reply."""
         if self._body is None:
-            return self._understood(self._decoder.finish() if arrived is None else self._decoder.feed(arrived))
+            return self._parse_events(self._decoder.finish() if arrived is None else self._decoder.feed(arrived))
         self._body += arrived or b""
         begun = self._body.lstrip(b"\xef\xbb\xbf \t\r\n")
         if not begun and arrived is not None:
             return []
-        if begun.startswith((b"{", b"[")) and len(self._body) <= _MOST_BODY_BYTES:  # no line of a stream begins so
-            return [] if arrived is not None else self._understood([bytes(begun)], whole=True)
+        if begun.startswith((b"{", b"[")) and len(self._body) <= _MAX_BODY_BYTES:  # a stream never begins like this
+            return [] if arrived is not None else self._parse_events([bytes(begun)], whole=True)
         self._head, self._body = bytes(begun[:_QUOTED_BYTES]), None
-        return self._understood(self._decoder.feed(bytes(begun)) if begun else [], at_end=arrived is None)
+        return self._parse_events(self._decoder.feed(bytes(begun)) if begun else [], at_end=arrived is None)
 
-    def _understood(self, events: list[bytes], *, whole: bool = False, at_end: bool = False) -> list[Piece]:
-        """The pieces up to the first event that is none. That one is a failure, but not before they are taken."""
+    def _parse_events(self, events: list[bytes], *, whole: bool = False, at_end: bool = False) -> list[Piece]:
+        """The pieces up to the first invalid event, which becomes `_failure` and is raised after them."""
         pieces: list[Piece] = []
         for data in events:
             if not data.strip():
                 continue
             if data.startswith(_END):
-                self._ended = self.was_ended = True
+                self._ended = self.ended_by_server = True
                 break
             try:
                 piece, failure = _piece_and_failure(data)
@@ -190,46 +190,46 @@ class ChatReply:
         if pieces or events:
             self._head = b""
         if whole:
-            self.came_whole = self.was_ended = self._failure is None
-        elif (at_end or self._ended) and self._head and not self.was_ended:
+            self.was_not_streamed = self.ended_by_server = self._failure is None
+        elif (at_end or self._ended) and self._head and not self.ended_by_server:
             self._failure = self._failure or _not_a_reply(self._head)
         return pieces
 
-    def _chunk(self, pieces: list[Piece]) -> ReplyPart | None:
-        """Pieces that arrived together as one chunk; None if there is nothing to say."""
-        had_thought = self.has_thought
+    def _combine(self, pieces: list[Piece]) -> ReplyPart | None:
+        """Combine pieces that arrived together; None if they contain nothing to report."""
+        had_thinking = self.dropped_thinking
         if any(piece.reasoning for piece in pieces):
-            self.has_thought = True
-            self._thinking.not_expected()
+            self.dropped_thinking = True
+            self._thinking.expect_no_thinking()
         finish_reason = next((piece.finish_reason for piece in pieces if piece.finish_reason), None)
-        began_late = self._thinking.began_late
-        text = "".join(self._within_limit(piece.text) for piece in pieces)
+        answer_began_late = self._thinking.answer_began_late
+        text = "".join(self._filter_and_limit(piece.text) for piece in pieces)
         if finish_reason or self._ended or self._failure is not None:
-            text += "" if self.was_cut else self._allowed(self._thinking.finish())
+            text += "" if self.was_cut else self._limit(self._thinking.finish())
         finish_reason = "length" if self.was_cut else finish_reason
-        self.has_thought = self.has_thought or self._thinking.has_thought
-        self.takes_back = self._thinking.began_late and not began_late
+        self.dropped_thinking = self.dropped_thinking or self._thinking.dropped_thinking
+        self.retracts_thinking = self._thinking.answer_began_late and not answer_began_late
         self.refusal = (self.refusal + "".join(piece.refusal for piece in pieces))[:_REFUSAL_CHARS]
         usage = next((piece.usage for piece in reversed(pieces) if piece.usage), None)
-        began_to_think = self.has_thought and not had_thought
-        if text or finish_reason or usage or began_to_think or (pieces and self._has_been_quiet()):
+        began_to_think = self.dropped_thinking and not had_thinking
+        if text or finish_reason or usage or began_to_think or (pieces and self._is_activity_due()):
             self._last_part_at_s = time.monotonic()
             model = next((piece.model for piece in pieces if piece.model), "")
             return ReplyPart(text=text, finish_reason=finish_reason, usage=usage, model=model)
         return None
 
-    def _within_limit(self, text: str) -> str:
-        """What `text` adds to the answer, if the limit has space for it."""
+    def _filter_and_limit(self, text: str) -> str:
+        """The part of `text` that belongs to the answer and is within the limits."""
         if not text or self.was_cut:
             return ""
         self._pieces_left -= 1
         if self._pieces_left < 0:
             self._cut()
             return ""
-        return self._allowed(self._thinking.feed(text))
+        return self._limit(self._thinking.feed(text))
 
-    def _allowed(self, text: str) -> str:
-        """`text` as the next token of the answer. The first one beyond the limit is its end."""
+    def _limit(self, text: str) -> str:
+        """`text` as the next token of the answer, cut if it exceeds the limits."""
         if not text:
             return ""
         fits = self._tokens_left > 0
@@ -242,22 +242,22 @@ class ChatReply:
 
     def _cut(self) -> None:
         self.was_cut = self._ended = True
-        self._failure = None  # of what comes later, which nobody wants
+        self._failure = None  # a failure after the cut does not matter
 
-    def _has_been_quiet(self) -> bool:
-        return time.monotonic() - self._last_part_at_s >= self._quiet_s
+    def _is_activity_due(self) -> bool:
+        return time.monotonic() - self._last_part_at_s >= self._activity_every_s
 
     async def _drain(self, reads: ReadAhead) -> None:
-        """Read what is left after the end, so that the connection can serve the next answer."""
-        with suppress(Exception):  # whatever becomes of the connection, the answer is whole
+        """Read the rest of the body, so that the connection can be reused."""
+        with suppress(Exception):  # the answer is complete even if the connection fails now
             async with asyncio.timeout(_AFTER_END_S):
                 while await reads.take() is not None:
                     pass
 
 
 def _piece_and_failure(data: bytes) -> tuple[Piece, Exception | None]:
-    """What one event says, and the error that it holds besides. Raises ValueError and RecursionError."""
-    from streamrag_cli.model_server.client import ErrorInStreamError  # whoever made the client has imported it
+    """The content of one event and the error in it, if any. Raises ValueError and RecursionError."""
+    from streamrag_cli.model_server.client import ErrorInStreamError  # already imported: the client exists
 
     try:
         chunk = json.loads(data)
@@ -278,6 +278,6 @@ def _piece_and_failure(data: bytes) -> tuple[Piece, Exception | None]:
 
 
 def _not_a_reply(data: bytes) -> Exception:
-    from streamrag_cli.model_server.client import NotAReplyError  # whoever made the client has imported it
+    from streamrag_cli.model_server.client import NotAReplyError  # already imported: the client exists
 
     return NotAReplyError(data[:_QUOTED_BYTES].decode("utf-8", "replace"))

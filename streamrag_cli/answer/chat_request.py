@@ -1,4 +1,4 @@
-"""What a chat model is asked for, and how it is asked when its server does not know every word of the protocol."""
+"""The request to a chat model, adapted to servers that reject some parameters."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,17 +8,17 @@ from streamrag_cli.answer.request_form import RequestForm
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.setting_row import DEFAULT_ANSWER_TOKENS
 
-_MOST_CHARS_PER_TOKEN: Final = 1000  # keeps memory within bounds, whatever a piece holds
+_MAX_CHARS_PER_TOKEN: Final = 1000  # bounds memory regardless of the size of a piece
 _USUAL_CHARS_PER_TOKEN: Final = 8  # prose has 4 to 5
 _LIMIT_NAMES: Final = ("max_tokens", "max_completion_tokens")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerLimits:
-    """How long an answer may be, and how many seconds the model may take for it.
+    """The maximum length of an answer and the maximum time for the model to write it.
 
-    The seconds are those spent waiting for the model, not those in which a slow reader takes the answer.
-    `asks_server` is whether the server is asked to keep to `tokens`, too.
+    `seconds` counts only the time spent waiting for the model, not for a slow consumer. If `asks_server`, `tokens` is
+    also sent to the server.
     """
 
     tokens: int = DEFAULT_ANSWER_TOKENS
@@ -27,16 +27,16 @@ class AnswerLimits:
 
     @property
     def chars(self) -> int:
-        """The longest answer in characters: a server may send many tokens as one piece, and count none.
+        """The maximum length in characters, because a server may send many tokens as one piece.
 
-        A limit that somebody has asked for is kept more closely than the one that only stops an endless answer.
+        A limit that was requested is enforced more strictly than the default, which only stops an endless answer.
         """
-        return self.tokens * (_USUAL_CHARS_PER_TOKEN if self.asks_server else _MOST_CHARS_PER_TOKEN)
+        return self.tokens * (_USUAL_CHARS_PER_TOKEN if self.asks_server else _MAX_CHARS_PER_TOKEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """Who is asked what, in which form. `options` are sent as they are."""
+    """A request: messages, endpoint and form. `options` are sent unchanged."""
 
     messages: Sequence[tuple[str, str]]
     endpoint: ModelEndpoint
@@ -58,16 +58,16 @@ class ChatRequest:
         return cls(messages=messages, endpoint=endpoint, limits=limits, options=options, form=form)
 
     @property
-    def arranged(self) -> list[tuple[str, str]]:
-        """The messages as (role, text) pairs, without what no JSON in UTF-8 can carry."""
-        return [(role, _encodable(text)) for role, text in self.form.arranged(self.messages)]
+    def encodable_messages(self) -> list[tuple[str, str]]:
+        """The messages as (role, text) pairs, with characters replaced that UTF-8 cannot encode."""
+        return [(role, _encodable(text)) for role, text in self.form.arrange(self.messages)]
 
     @property
     def payload(self) -> dict[str, object]:
-        """The request, as LangChain words it; a test holds the two to each other."""
+        """The JSON body. A test checks that it equals the one that LangChain sends."""
         form = self.form
         return {
-            "messages": [{"content": text, "role": role} for role, text in self.arranged],
+            "messages": [{"content": text, "role": role} for role, text in self.encodable_messages],
             "model": self.endpoint.model,
             "stream": form.streamed,
             **({"stream_options": {"include_usage": True}} if form.with_usage and form.streamed else {}),
@@ -75,9 +75,9 @@ class ChatRequest:
             **dict.fromkeys(form.limit_names[:1], self.limits.tokens),
         }
 
-    def without_refused_parameters(self, status: int | None, said: str) -> Self | None:
-        """The request to make after this reply; None if the reply was about something else."""
-        form = self.form.without_refused_parameters(status, said)
+    def without_refused_parameters(self, status: int | None, server_text: str) -> Self | None:
+        """The request to send after this error reply; None if the reply did not refuse a parameter."""
+        form = self.form.without_refused_parameters(status, server_text)
         return None if form is None else replace(self, form=form)
 
 

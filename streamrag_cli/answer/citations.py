@@ -1,4 +1,4 @@
-"""Markers such as `[2]` or `[1, 3]` in an answer, and which source each one means."""
+"""Resolves markers such as `[2]` or `[1, 3]` in an answer to sources."""
 
 import re
 from collections.abc import Sequence
@@ -6,28 +6,28 @@ from collections.abc import Sequence
 from streamrag_cli.events import Citations
 from streamrag_cli.model import Citation, Source
 
-# Not after a word character or `]`, which is an index or a link label; not before `(` or `:`, which is a link.
+# Not after a word character or `]` (an index or a link label), and not before `(` or `:` (a link).
 _MARKER = re.compile(r"(?<![\w\]\\])\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\](?![(:])|(?<=\])\[(\d{1,3})\](?![(:])")
 _CODE = re.compile(r"(```|~~~).*?(?:\1|\Z)|`[^`\n]*`", re.DOTALL)
 
 
 def cited_numbers(answer: str) -> list[int]:
-    """The numbers that the answer cites, each once, in the order of their first use.
+    """The numbers cited in the answer, without repeats, in order of first use.
 
     >>> cited_numbers("Both do [2][1]. So `x[3]` does not, nor [4](link), but [1, 5] do.")
     [2, 1, 5]
     """
     prose = _CODE.sub(lambda code: " " * len(code.group()), answer)
-    found = (match.group(1) or match.group(2) for match in _MARKER.finditer(prose))
-    return list(dict.fromkeys(int(number) for group in found for number in re.findall(r"\d+", group)))
+    groups = (match.group(1) or match.group(2) for match in _MARKER.finditer(prose))
+    return list(dict.fromkeys(int(number) for group in groups for number in re.findall(r"\d+", group)))
 
 
 def resolve(answer: str, sources: Sequence[Source]) -> Citations:
-    """Which source each marker of the answer points to, and which markers point nowhere."""
+    """The sources that the answer cites, and the cited numbers that match no source."""
     by_number = {source.n: source for source in sources}
     numbers = cited_numbers(answer)
-    known = [by_number[n] for n in numbers if n in by_number]
+    cited = [by_number[n] for n in numbers if n in by_number]
     return Citations(
-        citations=tuple(Citation(n=each.n, source=each.source, chunk_id=each.chunk_id) for each in known),
+        citations=tuple(Citation(n=each.n, source=each.source, chunk_id=each.chunk_id) for each in cited),
         unknown=tuple(n for n in numbers if n not in by_number),
     )

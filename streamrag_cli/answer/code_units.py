@@ -1,11 +1,11 @@
-"""Source code as units to quote: its comments, without their marks, and its paragraphs."""
+"""Splits source code into units to quote: comments without comment marks, and paragraphs of code."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from streamrag_cli.answer.passages import MOST_LINES, Announced, fenced
+from streamrag_cli.answer.passages import MAX_BLOCK_LINES, AttachedBlock, fenced
 
 _COMMENT: Final = re.compile(
     r"[ \t]*(?:#(?!\[|[ \t]*(?:define|if|ifdef|ifndef|else|elif|endif|include|pragma|undef)\b)"
@@ -17,19 +17,19 @@ _CLOSING: Final = re.compile(r"[ \t]*(?:\*+/|-+\*/)[ \t]*$")
 
 @dataclass(slots=True)
 class CodeUnit:
-    """Lines of a comment without its marks, or of code as they stand; `line` is the first one's, counted from 0."""
+    """Lines of a comment without comment marks, or unchanged lines of code; `line` is the first one's, from 0."""
 
     is_comment: bool
     line: int
     lines: list[str] = field(default_factory=list)
 
     @property
-    def shown(self) -> Announced:
+    def as_block(self) -> AttachedBlock:
         return fenced(self.lines, "")
 
 
 def code_units(text: str) -> Iterator[CodeUnit]:
-    """The comments and paragraphs of source code in order; code of more than a dozen lines is several units."""
+    """The comments and paragraphs of source code, in order. Code of more than 12 lines becomes several units."""
     unit: CodeUnit | None = None
     docstring = ""
     in_block = False
@@ -49,7 +49,7 @@ def code_units(text: str) -> Iterator[CodeUnit]:
             words = _CLOSING.sub("", _COMMENT.sub("", line, count=1)).strip()
         else:
             is_comment, words = False, line.rstrip()
-        is_full = unit is not None and not unit.is_comment and len(unit.lines) == MOST_LINES
+        is_full = unit is not None and not unit.is_comment and len(unit.lines) == MAX_BLOCK_LINES
         if unit and (not words.strip() or unit.is_comment != is_comment or is_full):
             yield unit
             unit = None

@@ -1,9 +1,9 @@
-"""A source as it is shown: the part of the passage that fits the question, and the line that it stands on."""
+"""Builds the sources to show: an excerpt of each passage that fits the question, with its line."""
 
 from collections.abc import Sequence
 from typing import Final
 
-from streamrag_cli.answer.facts import asked_by
+from streamrag_cli.answer.facts import fact_match
 from streamrag_cli.answer.quoting import sentences_of
 from streamrag_cli.answer.sentences import Sentence
 from streamrag_cli.display_names import name_of_copy
@@ -13,8 +13,8 @@ from streamrag_cli.retrieval.search import TermWeights
 from streamrag_cli.store.stemming import stems
 from streamrag_cli.text import excerpt, sanitise_line
 
-_MOST_SENTENCES: Final = 60
-"""Of a passage; only a table of short rows has more."""
+_MAX_SENTENCES: Final = 60
+"""Per passage; only a table of short rows has more."""
 
 _FRAME_LINES: Final = 2
 
@@ -22,32 +22,36 @@ _FRAME_LINES: Final = 2
 def as_sources(
     hits: Sequence[Hit], term_weights: TermWeights, codes: Sequence[str] = (), *, question: str
 ) -> tuple[Source, ...]:
-    """The hits with an excerpt each: names and excerpts are safe for any terminal.
+    """The hits as sources with an excerpt each. Names and excerpts are safe for a terminal.
 
-    The excerpt begins with the first of the sentences that hold the most of the question's weight, those with one of
-    its `codes` before all others. A fact of the front matter is in it only if the question asks for that.
+    The excerpt begins with the sentence that covers the most of the question's term weight; sentences with one of its
+    `codes` come first. It contains a fact of the front matter only if the question asks for it.
     """
-    found = [_shown_sentences(hit, question) for hit in hits]
-    texts = [f"{each.text} {each.block.words}" for of_hit in found for each in of_hit]
-    words = iter(stems(texts, [hit.language for hit, of_hit in zip(hits, found, strict=True) for _ in of_hit]))
+    sentences_by_hit = [_shown_sentences(hit, question) for hit in hits]
+    texts = [f"{each.text} {each.block.words}" for sentences in sentences_by_hit for each in sentences]
+    words = iter(
+        stems(texts, [hit.language for hit, sentences in zip(hits, sentences_by_hit, strict=True) for _ in sentences])
+    )
     sources: list[Source] = []
-    for hit, of_hit in zip(hits, found, strict=True):
-        of_language = term_weights[hit.language]
-        weights = [sum(of_language.get(term, 0.0) for term in set(next(words))) for _ in of_hit]
-        with_code = [contains_code(f"{each.text} {each.block.words}", codes) for each in of_hit]
-        is_asked = [each.role == "fact" and asked_by(each.text, question, hit.chunk.title) == "name" for each in of_hit]
-        order = [*zip(with_code, is_asked, weights, strict=True)]
-        best = max(range(len(of_hit)), key=order.__getitem__, default=0)
-        role = of_hit[best].role if of_hit else "text"
-        sources.append(_source(hit, [each for each in of_hit[best:] if each.role == role]))
+    for hit, sentences in zip(hits, sentences_by_hit, strict=True):
+        language_weights = term_weights[hit.language]
+        weights = [sum(language_weights.get(term, 0.0) for term in set(next(words))) for _ in sentences]
+        has_code = [contains_code(f"{each.text} {each.block.words}", codes) for each in sentences]
+        is_asked = [
+            each.role == "fact" and fact_match(each.text, question, hit.chunk.title) == "name" for each in sentences
+        ]
+        order = [*zip(has_code, is_asked, weights, strict=True)]
+        best = max(range(len(sentences)), key=order.__getitem__, default=0)
+        role = sentences[best].role if sentences else "text"
+        sources.append(_source(hit, [each for each in sentences[best:] if each.role == role]))
     return tuple(sources)
 
 
 def _shown_sentences(hit: Hit, question: str) -> Sequence[Sentence]:
-    found = sentences_of(hit)
-    shown = [each for each in found if each.role != "fact"][:_MOST_SENTENCES]
-    facts = [each for each in found if each.role == "fact"]
-    return [*shown, *(each for each in facts if asked_by(each.text, question, hit.chunk.title))] if shown else facts
+    all_sentences = sentences_of(hit)
+    shown = [each for each in all_sentences if each.role != "fact"][:_MAX_SENTENCES]
+    facts = [each for each in all_sentences if each.role == "fact"]
+    return [*shown, *(each for each in facts if fact_match(each.text, question, hit.chunk.title))] if shown else facts
 
 
 def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:
@@ -71,12 +75,13 @@ def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:
 
 
 def _line(chunk: Chunk, line: int) -> int | None:
-    """The file's line of a line of the chunk. Lines that no page shows may lie between: it is the last that is sure.
+    """The line in the file of a line of the chunk, or the last one that is certain.
 
-    A line or two are those that frame the heading at the chunk's beginning.
+    The file may have lines that the chunk's text lacks, such as comments. If only one or two are missing and the chunk
+    begins with a heading, they are the lines that frame it.
     """
     if chunk.line_start is None or chunk.line_end is None:
         return None
-    unseen = chunk.line_end - chunk.line_start - chunk.text.count("\n")
-    frame = unseen if line and chunk.text.startswith("#") and 0 < unseen <= _FRAME_LINES else 0
+    missing = chunk.line_end - chunk.line_start - chunk.text.count("\n")
+    frame = missing if line and chunk.text.startswith("#") and 0 < missing <= _FRAME_LINES else 0
     return min(chunk.line_start + frame + line, chunk.line_end)

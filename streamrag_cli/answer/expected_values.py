@@ -1,6 +1,6 @@
-"""The value that a question asks for, which may stand a sentence or two from the one that is about it.
+"""Extends a quote to the value that the question asks for, which may be a sentence or two away.
 
-"The number of workers. Default is 10." answers "How many workers?" with both of its sentences only.
+"The number of workers. Default is 10." answers "How many workers?" only with both sentences.
 """
 
 import re
@@ -19,32 +19,32 @@ _VALUES: Final = (
     (r"\b(?:what|which)\b[^.?!]{0,60}\bversions?\b|\bversions? (?:is|are) (?:needed|required)\b", r"\d"),
 )
 _PATTERNS: Final = tuple(
-    (re.compile(asked, re.IGNORECASE), re.compile(value, re.IGNORECASE)) for asked, value in _VALUES
+    (re.compile(question, re.IGNORECASE), re.compile(value, re.IGNORECASE)) for question, value in _VALUES
 )
 
 
 def expected_values(question: str) -> list[re.Pattern[str]]:
-    """Patterns of what an answer has to hold: "default", a number, or nothing in particular."""
-    return [value for asked, value in _PATTERNS if asked.search(question)]
+    """Patterns that an answer must match, such as "default" or a number; empty if any answer will do."""
+    return [value for pattern, value in _PATTERNS if pattern.search(question)]
 
 
 def extend_to_value(sentence: Sentence, values: Sequence[re.Pattern[str]], shown: Collection[str]) -> list[Sentence]:
-    """The sentence, and those behind it up to the one that has what it lacks of `values`, else the one before it.
+    """The sentence and those after it up to the one with the missing `values`, or with the one before it.
 
-    The sentence alone if it lacks nothing, announces a block, or if that one is too far off or is `shown` already.
+    Only the sentence if it lacks nothing or introduces a block, or if the value is too far away or `shown` already.
     """
-    lacking = [value for value in values if not value.search(sentence.text)]
-    if not lacking or sentence.block.markdown or not sentence.markdown:
+    missing = [value for value in values if not value.search(sentence.text)]
+    if not missing or sentence.block.markdown or not sentence.markdown:
         return [sentence]
     chars = len(sentence.text)
     for count, each in enumerate(sentence.following, 1):
         chars += 1 + len(each.text)
         if chars > MAX_CHARS:
             break
-        if all(value.search(each.text) for value in lacking):
+        if all(value.search(each.text) for value in missing):
             return [sentence] if each.text in shown else [sentence, *sentence.following[:count]]
     for each in sentence.before:
         fits = len(each.text) + 1 + len(sentence.text) <= MAX_CHARS and each.text not in shown
-        if fits and all(value.search(each.text) for value in lacking):
+        if fits and all(value.search(each.text) for value in missing):
             return [each, sentence]
     return [sentence]

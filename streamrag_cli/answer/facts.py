@@ -1,4 +1,4 @@
-"""The facts of a page's front matter, such as `attendees: Ada, Ivo`: quoted only if the question is about them."""
+"""Facts in a page's front matter, such as `attendees: Ada, Ivo`; quoted only if the question is about them."""
 
 import re
 from collections.abc import Sequence
@@ -27,29 +27,29 @@ _ASKED: Final = tuple(
 
 
 def split_facts(text: str) -> tuple[Sequence[tuple[int, str]], str]:
-    """The facts at the beginning of a chunk, with their lines from 0; and the text with blank lines there."""
-    found = _FACTS.match(text) if text.startswith("---\n") else None
-    if not found:
+    """The facts at the beginning of a chunk with their lines from 0, and the text with those lines blanked."""
+    match = _FACTS.match(text) if text.startswith("---\n") else None
+    if not match:
         return (), text
-    facts = [(number, line) for number, line in enumerate(found[0].split("\n")) if line.strip("-")]
-    return facts, "\n" * found[0].count("\n") + text[found.end() :]
+    facts = [(number, line) for number, line in enumerate(match[0].split("\n")) if line.strip("-")]
+    return facts, "\n" * match[0].count("\n") + text[match.end() :]
 
 
-def asked_by(fact: str, question: str, title: str = "") -> Literal["", "name", "value"]:
-    """Whether the question asks for what the fact is called, has a word of its value, or neither.
+def fact_match(fact: str, question: str, title: str = "") -> Literal["", "name", "value"]:
+    """Which part of the fact the question refers to: its name, a word of its value, or neither.
 
-    "When" and the like ask for a fact only if half of the other words are of the page's `title`: "when is the budget
-    frozen" is not about the page's date.
+    Question words such as "when" ask for a fact only if half of the other words are in the page's `title`: "when is
+    the budget frozen" is not about the page's date.
 
-    >>> [asked_by("owner: Ida Falk", each) for each in ("Who owns it?", "What did Ida do?", "What is a berth?")]
+    >>> [fact_match("owner: Ida Falk", each) for each in ("Who owns it?", "What did Ida do?", "What is a berth?")]
     ['name', 'value', '']
     """
     name, _, value = fact.partition(": ")
-    asked = question.lower()
+    lowered = question.lower()
     words = content_words(question)
-    if any(pattern.search(asked) and not names.isdisjoint(re.findall(r"\w+", name)) for pattern, names in _ASKED):
-        of_title = set(content_words(title)).intersection(words)
-        if not title or 2 * len(of_title) >= len(set(words)):
+    if any(pattern.search(lowered) and not names.isdisjoint(re.findall(r"\w+", name)) for pattern, names in _ASKED):
+        title_words = set(content_words(title)).intersection(words)
+        if not title or 2 * len(title_words) >= len(set(words)):
             return "name"
     if any(_is_same_stem(word, part) for word in words for part in re.findall(r"[^\W_]+", name)):
         return "name"
@@ -57,6 +57,6 @@ def asked_by(fact: str, question: str, title: str = "") -> Literal["", "name", "
 
 
 def _is_same_stem(word: str, part: str) -> bool:
-    """Whether they differ in their endings only: attended and attendees, owns and owner."""
+    """Whether the words differ only in their endings, such as attended and attendees, or owns and owner."""
     stem = re.sub(r"(?:ed|s|ing|er|ees?|ors?|ers)$", "", word), re.sub(r"(?:ed|s|ing|er|ees?|ors?|ers)$", "", part)
     return word == part or (min(map(len, stem)) >= _SHORTEST_STEM and stem[0] == stem[1])

@@ -1,8 +1,8 @@
-"""Markup within a line: what a page shows of it, and how to say that in Markdown.
+"""Removes inline markup, and writes plain text as Markdown that renders the same.
 
-A text is masked first: each code span becomes one character of a private plane, so that nothing below takes its
-contents for markup or for the end of a sentence. An escaped character becomes one as well, until markup is removed.
-Every pattern is linear in the length of what it reads.
+Text is masked first: each code span becomes one private-use character, so that its contents are not read as markup or
+as the end of a sentence. Each escaped character also becomes one until the markup is removed. Every pattern runs in
+linear time.
 """
 
 import re
@@ -15,12 +15,12 @@ from typing import Final
 from streamrag_cli.documents.formats import Markup
 
 LINE: Final = "\v"
-"""Stands where a line of the file ended; it is white space for every pattern."""
+"""Replaces a line end of the file; every pattern treats it as white space."""
 
 _CODE_BASE: Final = 0xF0000
-_MOST_CODE: Final = 0x4000
+_MAX_CODE_SPANS: Final = 0x4000
 _LITERAL_BASE: Final = 0xF8000
-CODE_CHARACTERS: Final = f"{chr(_CODE_BASE)}-{chr(_CODE_BASE + _MOST_CODE - 1)}"
+CODE_CHARACTERS: Final = f"{chr(_CODE_BASE)}-{chr(_CODE_BASE + _MAX_CODE_SPANS - 1)}"
 _PRIVATE: Final = re.compile("[\U000f0000-\U000ffffd\v\f]")
 _LITERAL: Final = re.compile(f"[{chr(_LITERAL_BASE)}-{chr(_LITERAL_BASE + 0x7F)}]")
 _CODE: Final = re.compile(f"[{CODE_CHARACTERS}]")
@@ -48,64 +48,64 @@ _UNDERSCORES: Final = re.compile(r"(?<![\w_])(_{1,3})(?=\S)([^_]+?)(?<=\S)\1(?![
 _STRUCK: Final = re.compile(r"~~(?=\S)([^~]+)(?<=\S)~~")
 _ATTRIBUTES: Final = re.compile(r"\{:?[ ]?[.#][\w-][^{}]{0,100}\}\s*$")
 
-_EATEN: Final = re.compile(
+_RENDERED_DIFFERENTLY: Final = re.compile(
     r"\\[!-/:-@\[-`{-~]|`|\*(?=[^\s*])[^*]*(?<=[^\s*])\*|(?<!\w)_+(?=[^\s_])[^_]*(?<=[^\s_])_|~~[^~]+~~"
     r"|&(?:\w{1,31}|#\w{1,8});|\[[^\[\]]*\]\(|<(?:[a-zA-Z][a-zA-Z0-9+.-]{1,31}:|[\w.+-]+@)[^\s<>]*>|<br\s*/?>"
     r"|(?<![\w\]\\])\[\s*\d{1,3}(?:\s*[,;]\s*\d{1,3})*\s*\]"
 )
-"""What a Markdown renderer shows otherwise than it stands; also a number in brackets, which would cite a source."""
-_EATEN_CHARACTERS: Final = re.compile(r"[\\`*_~&<\[\]]")
-_MOST_PASSES: Final = 6
+"""Text that Markdown renders differently; also a number in brackets, which would look like a citation."""
+_SPECIAL_CHARACTERS: Final = re.compile(r"[\\`*_~&<\[\]]")
+_MAX_PASSES: Final = 6
 _CJK: Final = "\u3000-\u30ff\u3400-\u9fff\uff00-\uffef\uac00-\ud7af"
 _INNER_BREAK: Final = re.compile(rf"(?<=[{_CJK}])\v(?=[{_CJK}])")
 
 
 @dataclass(slots=True)
 class Masked:
-    """A text without markup, and the contents of its code spans, each of which is one character in it."""
+    """Text without markup in which each code span is one character, and the contents of the code spans."""
 
     text: str
     code: list[str] = field(default_factory=list)
 
     def plain(self, part: str) -> str:
-        """A part of the text as it reads."""
-        return _CODE.sub(lambda found: self.code[ord(found[0]) - _CODE_BASE], part)
+        """A part of the text with its code spans restored."""
+        return _CODE.sub(lambda match: self.code[ord(match[0]) - _CODE_BASE], part)
 
     def words(self, part: str) -> list[tuple[str, str]]:
-        """The words of a part: as they read, and as Markdown that shows just that. A code span is part of one word."""
+        """The words of a part, each as plain text and as Markdown. A code span is part of one word."""
         masked = _INNER_BREAK.sub("", part).split()
-        if not self.code and not _EATEN_CHARACTERS.search(part):
+        if not self.code and not _SPECIAL_CHARACTERS.search(part):
             return [(word, word) for word in masked]
-        eaten = _eaten_words(masked)
-        return [(self.plain(word), self._markdown(word, index in eaten)) for index, word in enumerate(masked)]
+        escaped = _words_to_escape(masked)
+        return [(self.plain(word), self._markdown(word, index in escaped)) for index, word in enumerate(masked)]
 
-    def _markdown(self, word: str, is_eaten: bool) -> str:
-        if is_eaten:
+    def _markdown(self, word: str, needs_escape: bool) -> str:
+        if needs_escape:
             plain = self.plain(word)
             begin = len(plain) - len(plain.lstrip("(\"'"))
             inner = plain[begin:].rstrip(".,:!?\"'")
             if inner.count(")") > inner.count("("):
                 inner = inner.rstrip(")")
             around = (plain[:begin], plain[begin + len(inner) :])
-            return code_span(plain) if _EATEN_CHARACTERS.search("".join(around)) else code_span(inner).join(around)
-        return _CODE.sub(lambda found: code_span(self.code[ord(found[0]) - _CODE_BASE]), word) if self.code else word
+            return code_span(plain) if _SPECIAL_CHARACTERS.search("".join(around)) else code_span(inner).join(around)
+        return _CODE.sub(lambda match: code_span(self.code[ord(match[0]) - _CODE_BASE]), word) if self.code else word
 
 
-def _eaten_words(words: Sequence[str]) -> set[int]:
-    """Which words have to be code, so that a Markdown renderer shows the characters of all of them."""
-    eaten: set[int] = set()
-    for _ in range(_MOST_PASSES):
-        text = " ".join("\N{REPLACEMENT CHARACTER}" if index in eaten else word for index, word in enumerate(words))
-        ends = [place for found in _EATEN.finditer(text) for place in (found.start(), found.end() - 1)]
+def _words_to_escape(words: Sequence[str]) -> set[int]:
+    """Indices of the words that must become code spans so that Markdown renders every character unchanged."""
+    escaped: set[int] = set()
+    for _ in range(_MAX_PASSES):
+        text = " ".join("\N{REPLACEMENT CHARACTER}" if index in escaped else word for index, word in enumerate(words))
+        ends = [end for match in _RENDERED_DIFFERENTLY.finditer(text) for end in (match.start(), match.end() - 1)]
         if not ends:
-            return eaten
-        blanks = [0, *(found.start() for found in re.finditer(" ", text))]
-        eaten |= {max(0, bisect_right(blanks, place) - 1) for place in ends}
-    return eaten | {index for index, word in enumerate(words) if _EATEN_CHARACTERS.search(word)}
+            return escaped
+        blanks = [0, *(match.start() for match in re.finditer(" ", text))]
+        escaped |= {max(0, bisect_right(blanks, end) - 1) for end in ends}
+    return escaped | {index for index, word in enumerate(words) if _SPECIAL_CHARACTERS.search(word)}
 
 
 def code_span(code: str) -> str:
-    """`code` as a code span of Markdown."""
+    """`code` as a Markdown code span."""
     longest = max(map(len, re.findall("`+", code)), default=0)
     ticks = "`" * (longest + 1)
     blank = " " if code.startswith("`") or code.endswith("`") or (code[:1] == code[-1:] == " " and code.strip()) else ""
@@ -124,14 +124,14 @@ def mask(lines: str, markup: Markup) -> Masked:
 
 
 def _without_code(text: str, *, escapes: bool) -> Masked:
-    """Each code span, and with `escapes` each escaped character, as one character."""
+    """Replace each code span, and with `escapes` each escaped character, by one character."""
     marks = list(_TICKS.finditer(text))
     closers: dict[int, list[int]] = {}
     for index in reversed(range(len(marks))):
         if marks[index][0][0] == "`":
             closers.setdefault(len(marks[index][0]), []).append(index)
         elif marks[index][0] == "\\`":
-            # Within a span a backslash is a character: the backtick behind it may end the span.
+            # In a code span a backslash is literal, so the backtick after it may end the span.
             closers.setdefault(1, []).append(index)
     masked = Masked("")
     parts: list[str] = []
@@ -149,13 +149,13 @@ def _without_code(text: str, *, escapes: bool) -> Masked:
         ends = closers.get(len(mark[0]), []) if mark[0][0] == "`" else []
         while ends and ends[-1] <= index:
             ends.pop()
-        if not ends or len(masked.code) >= _MOST_CODE:
+        if not ends or len(masked.code) >= _MAX_CODE_SPANS:
             index += 1
             continue
         closer = marks[ends[-1]]
         code = text[mark.end() : closer.end() - len(mark[0])].replace(LINE, " ")
         if not escapes and (code != code.strip() or text[max(0, mark.start() - 1) : mark.start()].isalnum()):
-            index += 1  # backticks that are no more than that
+            index += 1  # not a code span, only backticks
             continue
         if code.strip() and code[0] == code[-1] == " ":
             code = code[1:-1]
@@ -168,9 +168,9 @@ def _without_code(text: str, *, escapes: bool) -> Masked:
 
 
 def _without_markup(text: str) -> str:
-    """What a page shows of Markdown: texts of links, no tags of HTML, no marks of emphasis; a `<placeholder>` stays."""
+    """Markdown as rendered: link texts, no HTML tags, no emphasis marks. A `<placeholder>` stays."""
     if "<" in text:
-        text = _TAG.sub(_dropped_tag, _AUTOLINK.sub(r"\1", _COMMENT.sub("", text)))
+        text = _TAG.sub(_tag_replacement, _AUTOLINK.sub(r"\1", _COMMENT.sub("", text)))
     if "[" in text:
         text = _LINK.sub(r"\1", _IMAGE.sub(r"\1", _FOOTNOTE.sub("", text)))
         text = _REFERENCE.sub(r"\1", text)
@@ -183,10 +183,10 @@ def _without_markup(text: str) -> str:
         text = _ATTRIBUTES.sub("", text)
     if "&" in text:
         text = unescape(text)
-    return _LITERAL.sub(lambda found: chr(ord(found[0]) - _LITERAL_BASE), text)
+    return _LITERAL.sub(lambda match: chr(ord(match[0]) - _LITERAL_BASE), text)
 
 
-def _dropped_tag(tag: re.Match[str]) -> str:
+def _tag_replacement(tag: re.Match[str]) -> str:
     if tag[1].lower() not in _HTML_NAMES:
         return tag[0]
     return " " if tag[1].lower() in {"br", "td", "th", "li", "p", "div"} else ""

@@ -1,7 +1,7 @@
-"""Which model answers: what was asked for, what a server offers, or none at all.
+"""Chooses the model that answers: the configured one, the only one of a server, or none.
 
-Reads the list of models with the standard library alone: the chat client costs more than a second to import, and
-who has no model yet should not wait for it.
+Reads the list of models with the standard library, because importing an HTTP library takes 0.1 to 0.2 s and users
+without a model should not wait for it.
 """
 
 import json
@@ -22,18 +22,18 @@ from streamrag_cli.model_server.fetch import fetch
 from streamrag_cli.model_server.model_cache import ModelCache
 from streamrag_cli.model_server.network_policy import RedirectedError
 
-DEFAULT_MODEL: Final = "gpt-5.4-mini"  # small, and it answers without a pause for reasoning unless asked to
+DEFAULT_MODEL: Final = "gpt-5.4-mini"  # small, and by default answers without reasoning first
 LOCAL_PORTS: Final[Mapping[str, int]] = {"Ollama": 11434, "llama.cpp": 8080, "LM Studio": 1234, "vLLM": 8000}
 LIST_TIMEOUT_S: Final = 5.0
 _PROBE_TIMEOUT_S: Final = 0.15
 _LIST_BYTES: Final = 4_000_000
 _SHOWN_MODELS: Final = 10
-_OURSELVES: Final = "streamrag"  # how the models begin that `streamrag serve` lists: one for each collection
+_STREAMRAG_PREFIX: Final = "streamrag"  # prefix of the models that `streamrag serve` lists, one per collection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalServer:
-    """A model server found on this machine. `models` can answer questions; their names are safe to show."""
+    """A model server on this machine. `models` are its chat models; their names are safe to show."""
 
     name: str
     base_url: str
@@ -48,9 +48,9 @@ def choose_endpoint(
     timeout_s: float = LIST_TIMEOUT_S,
     known: ModelCache | None = None,
 ) -> ModelEndpoint | None:
-    """The model to ask, or None where nothing names one and the answer is to be made of quotes.
+    """The model to use, or None if none is configured and the answer will consist of quotes.
 
-    | given                  | the model                                                       |
+    | configured             | the model                                                       |
     |------------------------|-----------------------------------------------------------------|
     | nothing                | None                                                            |
     | key                    | `DEFAULT_MODEL` at OpenAI                                       |
@@ -59,9 +59,8 @@ def choose_endpoint(
     | base URL               | the one model the server lists; error `several_models` if more  |
     | base URL, model        | that model, unchecked                                           |
 
-    With a base URL the key, if there is one, goes to that server. Asking for the list takes at most `timeout_s`,
-    and never more than 5 s; what it said last is taken from `known`, until that is made to forget it. Raises
-    ConfigurationError and ModelServerError.
+    With a base URL the key, if there is one, is sent to that server. Requesting the list takes at most `timeout_s`,
+    and never more than 5 s; the result is cached in `known`. Raises ConfigurationError and ModelServerError.
     """
     endpoint = ModelEndpoint.checked(model=model, base_url=base_url, api_key=api_key)
     if endpoint == ModelEndpoint(model=""):
@@ -81,20 +80,20 @@ def choose_endpoint(
 
 
 def find_local_servers(ports: Mapping[str, int] = LOCAL_PORTS) -> list[LocalServer]:
-    """The model servers that run on this machine, by name and port. Takes a fraction of a second, and fails never.
+    """The model servers that run on this machine. Takes a fraction of a second and never raises.
 
-    Only this machine is asked, and no proxy; a server of another kind on the port is not listed, and neither is a
-    `streamrag serve`, which answers from documents and is no model.
+    Connects only to this machine, without a proxy. Skips other servers on these ports, and `streamrag serve`, which is
+    not a model server.
     """
     with ThreadPoolExecutor(max_workers=max(1, len(ports)), thread_name_prefix="probe") as probes:
-        found = list(probes.map(_probe, ports.keys(), ports.values()))
-    return [server for server in found if server is not None]
+        servers = list(probes.map(_probe, ports.keys(), ports.values()))
+    return [server for server in servers if server is not None]
 
 
 def connect_hint(servers: Sequence[LocalServer], command: str, rest: str = "") -> str:
-    """A clause that says how to have a model answer: by the first of `servers` that has one, or in general.
+    """A clause on how to connect a model: the first of `servers` that has one, or general advice.
 
-    `command` takes the flags, and `rest` comes after them.
+    `command` and `rest` are the parts of the command before and after the flags.
     """
     for server in servers:
         if server.models:
@@ -104,11 +103,11 @@ def connect_hint(servers: Sequence[LocalServer], command: str, rest: str = "") -
 
 
 def _only_model(endpoint: ModelEndpoint, timeout_s: float) -> str:
-    body = _fetched_list(endpoint, timeout_s)
+    body = _fetch_list(endpoint, timeout_s)
     try:
         models = _chat_models(body)
     except ValueError:
-        raise errors.malformed("does not list its models the way OpenAI servers do", endpoint) from None
+        raise errors.malformed("did not send a list of models in OpenAI's format", endpoint) from None
     if not models:
         raise ConfigurationError(
             f"{endpoint.address} lists no chat model",
@@ -126,7 +125,7 @@ def _only_model(endpoint: ModelEndpoint, timeout_s: float) -> str:
     return models[0]
 
 
-def _fetched_list(endpoint: ModelEndpoint, timeout_s: float) -> bytes:
+def _fetch_list(endpoint: ModelEndpoint, timeout_s: float) -> bytes:
     request = Request(f"{endpoint.url}/models", headers={"Accept": "application/json"})  # noqa: S310  (scheme is checked)
     if endpoint.api_key:
         request.add_header("Authorization", f"Bearer {endpoint.api_key}")
@@ -136,10 +135,10 @@ def _fetched_list(endpoint: ModelEndpoint, timeout_s: float) -> bytes:
         raise errors.redirected(redirect, endpoint) from None
     except TimeoutError:
         raise errors.no_list_in_time(timeout_s, endpoint) from None
-    except UnicodeError:  # a host with an empty or a long label
+    except UnicodeError:  # a host name with an empty or overlong label
         raise errors.unreachable("no such host", endpoint) from None
     except HTTPException:
-        raise errors.malformed("does not speak HTTP", endpoint) from None
+        raise errors.malformed("did not send a valid HTTP reply", endpoint) from None
     except OSError as error:
         cause = error.reason if isinstance(error, URLError) and isinstance(error.reason, BaseException) else error
         if isinstance(cause, TimeoutError):
@@ -152,7 +151,7 @@ def _fetched_list(endpoint: ModelEndpoint, timeout_s: float) -> bytes:
 
 
 def _error_body(body: bytes) -> tuple[object, str]:
-    """The body as JSON, or None where it is none, and as text."""
+    """The body as JSON (None if it is not JSON) and as text."""
     text = body.decode("utf-8", "replace")
     try:
         return json.loads(text), text
@@ -161,13 +160,13 @@ def _error_body(body: bytes) -> tuple[object, str]:
 
 
 def _chat_models(body: bytes) -> list[str]:
-    """The ids in a list of models, without those that only embed. Raises ValueError where it is no such list."""
+    """The ids in a list of models, without embedding models. Raises ValueError if it is not such a list."""
     try:
         listed = json.loads(body)
     except RecursionError:
         raise ValueError("too deep") from None
     if not isinstance(listed, dict) or "data" not in listed or not isinstance(listed["data"], list | None):
-        raise ValueError("no list of models")
+        raise ValueError("not a list of models")
     entries = listed["data"] or []
     ids = [entry["id"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
     if len(ids) < len(entries):
@@ -190,7 +189,7 @@ def _probe(name: str, port: int) -> LocalServer | None:
         return None
     finally:
         connection.close()
-    if models and all(each.partition("/")[0] == _OURSELVES for each in models):
+    if models and all(each.partition("/")[0] == _STREAMRAG_PREFIX for each in models):
         return None
     return LocalServer(
         name=name, base_url=f"http://127.0.0.1:{port}/v1", models=tuple(errors.shown_model(each) for each in models)

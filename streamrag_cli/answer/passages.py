@@ -1,4 +1,4 @@
-"""The blocks of a chunk: paragraphs, list items, code, headings; and the block that a sentence announces."""
+"""Splits a chunk into blocks (paragraphs, items, code, headings) and finds the block that a sentence introduces."""
 
 import re
 import textwrap
@@ -10,9 +10,9 @@ from streamrag_cli.answer.inline import mask
 from streamrag_cli.answer.split_code import FENCE, starts_inside_code
 from streamrag_cli.documents.formats import Markup, TextKind
 
-MOST_LINES: Final = 12
-MOST_CHARS: Final = 800
-"""Of a block that is quoted: what is longer is cut, and says so."""
+MAX_BLOCK_LINES: Final = 12
+MAX_BLOCK_CHARS: Final = 800
+"""Maximum length of a quoted block; a longer one is cut and ends in `...`."""
 
 _ITEM: Final = re.compile(r"[ \t]*([-*+\u2022]|\d{1,3}[.)]|\|)[ \t]+(?:\[[ xX]\][ \t]+)?")
 _RECORD: Final = re.compile(r"[ \t]*[{}]")
@@ -20,7 +20,7 @@ _STAMP: Final = re.compile(
     r"[ \t]*[\[(<]?(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d:\d\d(?::\d\d|[\])>]? ?[<\[])|[A-Z][a-z]{2} [ \d]?\d \d\d:\d\d"
     r"|\d{1,2}[./-]\d{1,2}[./-]\d{2,4},? \d{1,2}[:.]\d\d|\d{1,2}/[A-Z][a-z]{2}/\d{4}:\d\d|[IWEF]\d{4} \d\d:\d\d)"
 )
-"""Times that lines of logs and of exported chats begin with."""
+"""Timestamps at the beginning of lines in logs and exported chats."""
 _CAPITALS: Final = re.compile(r"[ \t]*(?=[^a-z]*[^\W\d_]{3})[^\n]{4,80}(?<![.!?:;,])[ \t]*$")
 _HEADING: Final = re.compile(r"[ \t]{0,3}#{1,6}[ \t]+(.*)")
 _RULING: Final = re.compile(r"[\s=\-~^\"'*+#_`.:|>]*$")
@@ -38,15 +38,15 @@ _ROW_NAME: Final = re.compile(r"([^:;]{1,80}):[ \t]")
 _LOW_HEADING: Final = re.compile(r"[ \t]{0,3}#{4,6}[ \t]")
 _NUMBERED_CAPTION: Final = re.compile(r"(?:table|figure|fig\.|listing|example)[ ]\d+[a-z]?[.:]?[ ]", re.IGNORECASE)
 _CAPTION_CHARS: Final = 160
-_ENDS_OR_GOES_ON: Final = re.compile(r"[.!?;,\u3002\uff01\uff1f][\"')\]\u201d\u2019]*\s*$")
+_ENDS_IN_PUNCTUATION: Final = re.compile(r"[.!?;,\u3002\uff01\uff1f][\"')\]\u201d\u2019]*\s*$")
 _SENTENCE_ENDS: Final = re.compile(r"[.!?\u3002\uff01\uff1f][\"')\]\u201d\u2019]*\s*$")
 
 
 @dataclass(slots=True)
 class Block:
-    """Lines of a chunk that belong together, without marks of items, and as they stand (`raw`).
+    """Lines of a chunk that belong together, without list markers (`lines`) and unchanged (`raw`).
 
-    `line` is the first one's, counted from 0; `mark` is an item's own, or the language of code.
+    `line` is the first one's, counted from 0; `mark` is the list marker of an item, or the language of code.
     """
 
     kind: Literal["text", "item", "code", "heading", "output"]
@@ -62,10 +62,10 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
-    """A block as Markdown that shows just what it holds, and its words.
+class AttachedBlock:
+    """The block that a sentence introduces, as Markdown and as plain words.
 
-    Of a table that is cut, `rows` are all, each as a line of Markdown and its words.
+    For a table that is cut, `rows` has all rows, each as a line of Markdown and as plain words.
     """
 
     markdown: str = ""
@@ -73,12 +73,12 @@ class Announced:
     rows: tuple[tuple[str, str], ...] = ()
 
 
-NOTHING: Final = Announced()
+NOTHING: Final = AttachedBlock()
 
 
 def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
-    """The blocks of `text`. Rulings, heads of admonitions and definitions of links are in none."""
-    found: list[Block] = []
+    """The blocks of `text`. Rules, titles of admonitions and link definitions are left out."""
+    result: list[Block] = []
     block: Block | None = None
     fence: tuple[str, Block] | None = None
     lines = text.split("\n")
@@ -86,7 +86,7 @@ def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
     if kind == "prose" and (markup != "none" or "```" in text) and starts_inside_code(text):
         closing = next(filter(None, map(FENCE.match, lines)), None)
         fence = (closing[1] if closing else "```", Block("code", 0))
-        found.append(fence[1])
+        result.append(fence[1])
     for number, line in enumerate(lines):
         if fence:
             mark, inside = fence
@@ -97,21 +97,19 @@ def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
             continue
         if opening := FENCE.match(line):
             inside = Block("output" if opening[2] == "output" else "code", number + 1, _indent(line), opening[2])
-            found.append(inside)
+            result.append(inside)
             fence, block = (opening[1], inside), None
             continue
         is_quoted = kind == "prose" and line.lstrip()[:1] == ">"
         shown = _QUOTE_MARK.sub("", line, count=1) if is_quoted else line
-        if (
-            markup != "markdown" and is_quoted != was_quoted
-        ):  # of Markdown, a quoted paragraph may go on without the mark
+        if markup != "markdown" and is_quoted != was_quoted:  # in Markdown a quoted paragraph may continue without `>`
             block = None
         was_quoted = is_quoted
         following = lines[number + 1] if number + 1 < len(lines) else ""
         if heading := _heading(
             shown, following if block is None else "", kind, is_alone=block is None and not following
         ):
-            found.append(Block("heading", number, lines=[heading], raw=[line]))
+            result.append(Block("heading", number, lines=[heading], raw=[line]))
             block = None
         elif _RULING.match(shown) or (markup == "markdown" and (_DEFINITION.match(shown) or _ADMONITION.match(shown))):
             block = None
@@ -120,19 +118,19 @@ def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
             if block is None or starts:
                 item = _ITEM.match(shown)
                 block = Block("item" if starts else "text", number, _indent(shown), item[1] if item else "")
-                found.append(block)
-            block.lines.append(_unmarked(shown, kind))
+                result.append(block)
+            block.lines.append(_without_list_marker(shown, kind))
             block.raw.append(shown)
-    return found
+    return result
 
 
 def _heading(line: str, following: str, kind: TextKind, *, is_alone: bool) -> str:
-    """The words of the heading that the line is, or "". Of plain text: underlined, or in capitals and alone."""
+    """The text of a heading, or "" if the line is not one. In plain text: underlined, or alone and in capitals."""
     if kind == "plain" and is_alone and line.isupper() and _CAPITALS.match(line):
         return line.strip()
-    found = _HEADING.match(line) if kind == "prose" else None
-    if found:
-        return found[1].strip(" \t#")
+    match = _HEADING.match(line) if kind == "prose" else None
+    if match:
+        return match[1].strip(" \t#")
     is_underlined = _UNDERLINE.match(following) and not _RULING.match(line) and not _ITEM.match(line)
     return line.strip() if is_underlined else ""
 
@@ -143,8 +141,8 @@ def _starts_block(line: str, kind: TextKind) -> bool:
     return bool(_ITEM.match(line) or _COLUMN.search(line) or _RECORD.match(line))
 
 
-def _unmarked(line: str, kind: TextKind) -> str:
-    """The line without an item's mark; columns that only space parts are parted by a bar, but in plain text."""
+def _without_list_marker(line: str, kind: TextKind) -> str:
+    """The line without a list marker. Columns separated by spaces get a bar between them, except in plain text."""
     words = _ITEM.sub("", line, count=1) if _ITEM.match(line) else line
     if kind == "plain":
         return words.rstrip()
@@ -160,101 +158,105 @@ def _indent(line: str) -> int:
     return len(expanded) - len(expanded.lstrip())
 
 
-def announced(found: Sequence[Block], at: int, markup: Markup) -> tuple[Announced, int]:
-    """The block that the one before index `at` announces: code, the items of a list, or a paragraph; and where it ends.
+def attached_block(block_list: Sequence[Block], at: int, markup: Markup) -> tuple[AttachedBlock, int]:
+    """The block introduced by the one before index `at` (code, list items or a paragraph), and the index of its end.
 
-    Nothing if it announces none. What ends with the last block may go on in the next chunk.
+    `NOTHING` if there is none. A block that ends with the last one may continue in the next chunk.
     """
-    above = found[at - 1]
-    at = _behind_title(found, at)
-    if at >= len(found):
+    above = block_list[at - 1]
+    at = _after_title(block_list, at)
+    if at >= len(block_list):
         return NOTHING, at
-    first = found[at]
+    first = block_list[at]
     if first.kind in {"code", "output"}:
         return fenced(first.lines, first.mark), at + 1
     if first.kind == "item" and (above.kind != "item" or first.indent > above.indent):
-        end = _end_of_list(found, at)
-        return _items(found[at:end], markup), end
+        end = _end_of_list(block_list, at)
+        return _items(block_list[at:end], markup), end
     if first.kind != "text":
         return NOTHING, at
     if first.indent > above.indent:
         end = at
-        while end < len(found) and found[end].kind in {"text", "item"} and found[end].indent >= first.indent:
+        while (
+            end < len(block_list)
+            and block_list[end].kind in {"text", "item"}
+            and block_list[end].indent >= first.indent
+        ):
             end += 1
-        return fenced(_lines(found[at:end]), ""), end
+        return fenced(_lines(block_list[at:end]), ""), end
     if _SENTENCE_ENDS.search(first.lines[-1]):
         words = _words(first.text, markup)
         shown, is_cut = _cut([markdown for _, markdown in words], " ")
-        goes_on = " ..." if is_cut else ""
-        return Announced(f"> {shown}{goes_on}", " ".join(plain for plain, _ in words)[:MOST_CHARS]), at + 1
+        ellipsis = " ..." if is_cut else ""
+        return AttachedBlock(f"> {shown}{ellipsis}", " ".join(plain for plain, _ in words)[:MAX_BLOCK_CHARS]), at + 1
     return (fenced(first.raw, ""), at + 1) if above.kind == "text" else (NOTHING, at)
 
 
-def _behind_title(found: Sequence[Block], at: int) -> int:
-    """Behind the title of the block that is announced: a caption, or a heading of low level, above code or items."""
-    if at >= len(found):
+def _after_title(block_list: Sequence[Block], at: int) -> int:
+    """The index after a title (a caption or a low-level heading) above code or items; `at` if there is none."""
+    if at >= len(block_list):
         return at
-    title = found[at]
+    title = block_list[at]
     is_title = (title.kind == "heading" and _LOW_HEADING.match(title.raw[0])) or (
         title.kind == "text" and len(title.raw) == 1 and _is_caption(title.text.strip(" \t*_"))
     )
     if not is_title:
         return at
-    if at + 1 == len(found):
+    if at + 1 == len(block_list):
         return at + 1
-    following = found[at + 1]
+    following = block_list[at + 1]
     return at + 1 if following.kind in {"code", "output", "item"} and following.indent >= title.indent else at
 
 
 def is_title(text: str) -> bool:
-    """Whether the text, alone on its line above code, reads as its title: it is short and no sentence."""
-    return len(text) <= _CAPTION_CHARS and not _ENDS_OR_GOES_ON.search(text)
+    """Whether text on its own line above code is its title: short and not a sentence."""
+    return len(text) <= _CAPTION_CHARS and not _ENDS_IN_PUNCTUATION.search(text)
 
 
 def _is_caption(text: str) -> bool:
-    return len(text) <= _CAPTION_CHARS and bool(_NUMBERED_CAPTION.match(text) or not _ENDS_OR_GOES_ON.search(text))
+    return len(text) <= _CAPTION_CHARS and bool(_NUMBERED_CAPTION.match(text) or not _ENDS_IN_PUNCTUATION.search(text))
 
 
-def _end_of_list(found: Sequence[Block], at: int) -> int:
-    """The index behind the items from index `at` on, and what stands below each."""
-    indent = found[at].indent
+def _end_of_list(block_list: Sequence[Block], at: int) -> int:
+    """The index after the list items that begin at `at` and the blocks nested in them."""
+    indent = block_list[at].indent
     end = at
-    while end < len(found) and (
-        (found[end].kind == "item" and found[end].indent >= indent)
-        or (found[end].kind in {"code", "text"} and found[end].indent > indent)
+    while end < len(block_list) and (
+        (block_list[end].kind == "item" and block_list[end].indent >= indent)
+        or (block_list[end].kind in {"code", "text"} and block_list[end].indent > indent)
     ):
         end += 1
     return end
 
 
-def _lines(found: Sequence[Block]) -> list[str]:
-    """The lines of the blocks, with a blank one between those that had some."""
+def _lines(block_list: Sequence[Block]) -> list[str]:
+    """The lines of the blocks, with a blank line where the source had some in between."""
     lines: list[str] = []
-    for previous, block in zip([None, *found], found, strict=False):
+    for previous, block in zip([None, *block_list], block_list, strict=False):
         if previous and previous.line + len(previous.raw) < block.line:
             lines.append("")
         lines += block.raw
     return lines
 
 
-def fenced(lines: Sequence[str], language: str) -> Announced:
-    """Lines of code as a fenced block, to the character; what is too long says below that it goes on."""
+def fenced(lines: Sequence[str], language: str) -> AttachedBlock:
+    """Lines of code, unchanged, as a fenced block; if it is too long, it is cut and `...` is added below."""
     code = textwrap.dedent("\n".join(lines)).strip("\n")
     if not code.strip():
         return NOTHING
     shown, is_cut = _cut(code.split("\n"), "\n")
     longest = max(map(len, re.findall(r"^\s*(`{3,})", shown, re.MULTILINE)), default=2)
     fence = "`" * (longest + 1)
-    goes_on = "\n\n..." if is_cut else ""
-    return Announced(f"{fence}{language}\n{shown}\n{fence}{goes_on}", shown)
+    ellipsis = "\n\n..." if is_cut else ""
+    return AttachedBlock(f"{fence}{language}\n{shown}\n{fence}{ellipsis}", shown)
 
 
-def _items(found: Sequence[Block], markup: Markup) -> Announced:
-    """The items as a list; what stands below an item stays below it."""
+def _items(block_list: Sequence[Block], markup: Markup) -> AttachedBlock:
+    """The items as a Markdown list, with nested blocks below their item."""
     lines: list[str] = []
     words: list[str] = []
-    for block in found:
-        shift = " " * (block.indent - found[0].indent)
+    for block in block_list:
+        shift = " " * (block.indent - block_list[0].indent)
         if block.kind == "code":
             lines += [shift + line for line in fenced(block.lines, block.mark).markdown.split("\n")]
             words += block.lines
@@ -264,26 +266,28 @@ def _items(found: Sequence[Block], markup: Markup) -> Announced:
         lines.append(f"{shift}{mark} {' '.join(markdown for _, markdown in pairs)}".rstrip())
         words.append(" ".join(plain for plain, _ in pairs))
     shown, is_cut = _cut(lines, "\n")
-    goes_on = "\n- ..." if is_cut else ""
-    rows = tuple(zip(lines, words, strict=True)) if is_cut and _is_table(found) else ()
-    return Announced(f"{shown}{goes_on}", "\n".join(words)[:MOST_CHARS], rows)
+    ellipsis = "\n- ..." if is_cut else ""
+    rows = tuple(zip(lines, words, strict=True)) if is_cut and _is_table(block_list) else ()
+    return AttachedBlock(f"{shown}{ellipsis}", "\n".join(words)[:MAX_BLOCK_CHARS], rows)
 
 
-def _is_table(found: Sequence[Block]) -> bool:
-    """Whether the items are rows that begin with the name of the same column."""
-    names = {name[1] if (name := _ROW_NAME.match(block.text)) else "" for block in found}
-    return len(names) == 1 and "" not in names and all(block.kind == "item" and block.mark == "-" for block in found)
+def _is_table(block_list: Sequence[Block]) -> bool:
+    """Whether the items are table rows, that is, all begin with the same column name."""
+    names = {name[1] if (name := _ROW_NAME.match(block.text)) else "" for block in block_list}
+    return (
+        len(names) == 1 and "" not in names and all(block.kind == "item" and block.mark == "-" for block in block_list)
+    )
 
 
-def chosen_rows(table: Announced, order: Sequence[int]) -> Announced:
-    """The first of the rows in `order`, as many as fit, as they follow each other; what is left out shows as `...`."""
+def select_rows(table: AttachedBlock, order: Sequence[int]) -> AttachedBlock:
+    """As many of the rows in `order` as fit, in table order; `...` replaces rows that are left out."""
     lines = [table.rows[index][0] for index in order]
-    kept = sorted(order[: _cut(lines, "\n")[0].count("\n") + 1])
+    selected = sorted(order[: _cut(lines, "\n")[0].count("\n") + 1])
     shown: list[str] = []
-    for index, before in zip(kept, [-1, *kept], strict=False):
-        shown += ["- ..."] * (index > before + 1) + [table.rows[index][0][:MOST_CHARS]]
-    shown += ["- ..."] * (kept[-1] < len(table.rows) - 1)
-    return Announced("\n".join(shown), "\n".join(table.rows[index][1] for index in kept))
+    for index, before in zip(selected, [-1, *selected], strict=False):
+        shown += ["- ..."] * (index > before + 1) + [table.rows[index][0][:MAX_BLOCK_CHARS]]
+    shown += ["- ..."] * (selected[-1] < len(table.rows) - 1)
+    return AttachedBlock("\n".join(shown), "\n".join(table.rows[index][1] for index in selected))
 
 
 def _words(text: str, markup: Markup) -> list[tuple[str, str]]:
@@ -291,15 +295,15 @@ def _words(text: str, markup: Markup) -> list[tuple[str, str]]:
     return masked.words(masked.text)
 
 
-def _cut(parts: Sequence[str], between: str) -> tuple[str, bool]:
-    """The first of the parts, joined, up to the limits; and whether there are more."""
+def _cut(parts: Sequence[str], separator: str) -> tuple[str, bool]:
+    """The first parts, joined, up to the limits; and whether any were cut."""
     shown: list[str] = []
-    room = MOST_CHARS
+    chars_left = MAX_BLOCK_CHARS
     for part in parts:
-        room -= len(part) + 1
-        if room < 0 or (between == "\n" and len(shown) == MOST_LINES):
+        chars_left -= len(part) + 1
+        if chars_left < 0 or (separator == "\n" and len(shown) == MAX_BLOCK_LINES):
             break
         shown.append(part)
     if not shown:
-        return parts[0][:MOST_CHARS], True
-    return between.join(shown), len(shown) < len(parts)
+        return parts[0][:MAX_BLOCK_CHARS], True
+    return separator.join(shown), len(shown) < len(parts)

@@ -1,7 +1,7 @@
-"""From a question to events: retrieve, show sources, answer, resolve citations.
+"""Turns a question into events: retrieve, show sources, answer, resolve citations.
 
-Every face consumes this one stream. It ends with exactly one `Done` or `Error`, whatever happens, unless the
-consumer itself goes away; then the connection to the model is closed on the way out.
+Every front end consumes this stream. It ends with exactly one `Done` or `Error`, unless the consumer closes it early,
+which also closes the connection to the model.
 """
 
 import asyncio
@@ -67,23 +67,23 @@ from streamrag_cli.text import sanitise, sanitise_line
 
 QUOTING_MODEL: Final = "quotes"
 MAX_QUESTION_CHARS: Final = 20_000
-_BY_WORDS_ALONE: Final = (
-    "the built-in embedder knows English: what was found has words of the question, not its meaning"
+_LEXICAL_ONLY: Final = (
+    "the built-in embedder only supports English: results match the question's words, not its meaning"
 )
 _log = logging.getLogger(__name__)
 
 
-def ask(question: Question, settings: Settings, library: SharedResources) -> AsyncGenerator[AskEvent, None]:
+def ask(question: Question, settings: Settings, resources: SharedResources) -> AsyncGenerator[AskEvent, None]:
     """Answer a question; see `events` for the order."""
-    return _with_end(_answer(question, settings, library))
+    return _with_final_event(_answer(question, settings, resources))
 
 
-def search(question: Question, settings: Settings, library: SharedResources) -> AsyncGenerator[AskEvent, None]:
-    """The sources alone: one `Sources`, or one `Error`."""
-    return _with_end(_found(question, settings, library))
+def search(question: Question, settings: Settings, resources: SharedResources) -> AsyncGenerator[AskEvent, None]:
+    """Only the sources: one `Sources` or one `Error`."""
+    return _with_final_event(_search_events(question, settings, resources))
 
 
-async def _with_end(events: AsyncGenerator[AskEvent, None]) -> AsyncGenerator[AskEvent, None]:
+async def _with_final_event(events: AsyncGenerator[AskEvent, None]) -> AsyncGenerator[AskEvent, None]:
     async with aclosing(events):
         try:
             async for event in events:
@@ -91,24 +91,24 @@ async def _with_end(events: AsyncGenerator[AskEvent, None]) -> AsyncGenerator[As
         except StreamragError as error:
             _log.debug("the answer failed", exc_info=error)
             yield as_event(error)
-        except Exception as error:  # noqa: BLE001 - said as an event, logged, and not swallowed
-            if lack := exhausted_resource(error):
+        except Exception as error:  # noqa: BLE001 - reported as an event and logged
+            if exhausted := exhausted_resource(error):
                 _log.debug("the answer failed", exc_info=error)
-                yield as_event(lack)
+                yield as_event(exhausted)
                 return
-            # A consumer over HTTP has its 200 already: the stream is the only place left to say so.
+            # An HTTP client has already received status 200: the error can only be reported in the stream.
             _log.exception("a bug")
             yield Error(
                 message="internal error: this is a bug in streamrag",
                 code="internal_error",
-                hint="run the same command with --debug and report what it prints",
+                hint="run the same command with --debug and report its output",
                 retryable=False,
                 exit_code=ExitCode.BUG,
             )
 
 
 class _Clock:
-    """The stages of one question, each ended once; `timings` are read off them."""
+    """Measures the stages of one question. Each stage ends once."""
 
     def __init__(self, question: Question) -> None:
         self._question = question
@@ -116,7 +116,7 @@ class _Clock:
         self.pieces = 0
 
     def end(self, stage: str, parts: Mapping[str, float] | None = None) -> None:
-        """The time since the last stage's end was `stage`. `parts` say what it was spent on, in ms."""
+        """Record the time since the last stage ended as `stage`. `parts` is its breakdown in ms."""
         self._stages.end(stage)
         for part, spent_ms in (parts or {}).items():
             self._stages.spent_ms[f"{stage}: {part}"] = spent_ms
@@ -127,7 +127,7 @@ class _Clock:
             self.end("first token")
 
     def timings(self, usage: Usage | None, *, is_written: bool = True) -> Timings:
-        """`is_written` by a model, whose speed is a figure; quotes are there all at once."""
+        """The timings so far. `is_written` is False for quotes, which have no tokens per second."""
         self.end("rest of the answer")
         ended_ms = {stage: (at - self._question.accepted_at) * 1000 for stage, at in self._stages.ended_at.items()}
         first_ms, total_ms = ended_ms.get("first token"), ended_ms["rest of the answer"]
@@ -145,36 +145,41 @@ class _Clock:
         )
 
 
-async def _answer(question: Question, settings: Settings, library: SharedResources) -> AsyncGenerator[AskEvent, None]:
-    _check(question.text)
+async def _answer(question: Question, settings: Settings, resources: SharedResources) -> AsyncGenerator[AskEvent, None]:
+    _check_question(question.text)
     async with (
-        library.retriever(settings) as retriever,
-        aclosing(_events(question, settings, library, retriever)) as events,
+        resources.retriever(settings) as retriever,
+        aclosing(_events(question, settings, resources, retriever)) as events,
     ):
         async for event in events:
             yield event
 
 
 async def _events(
-    question: Question, settings: Settings, library: SharedResources, retriever: Retriever
+    question: Question, settings: Settings, resources: SharedResources, retriever: Retriever
 ) -> AsyncGenerator[AskEvent, None]:
     clock = _Clock(question)
     clock.end("open the collection")
     if settings.names_a_model:
-        asyncio.get_running_loop().run_in_executor(None, warm_up_client, settings.model_scheme)  # 5 % sooner
-    yield Status(status="retrieving", detail=await _what_is_searched(retriever, library))
-    find = partial(_find, question, settings, library, retriever, context_chars=_context_chars(settings))
-    found, sources, texts = await retriever.in_thread(find)
-    clock.end("retrieval", found.spent_ms)
+        # The first token arrives 5 % sooner.
+        asyncio.get_running_loop().run_in_executor(None, warm_up_client, settings.model_scheme)
+    yield Status(status="retrieving", detail=await _describe_search(retriever, resources))
+    search = partial(_search, question, settings, resources, retriever, context_chars=_context_chars(settings))
+    retrieved, sources, texts = await retriever.in_thread(search)
+    clock.end("retrieval", retrieved.spent_ms)
     yield Sources(sources=sources)
-    if found.by_words_alone:
-        yield Notice(message=_BY_WORDS_ALONE, code="language_unsupported")
+    if retrieved.by_words_alone:
+        yield Notice(message=_LEXICAL_ONLY, code="language_unsupported")
     endpoint = await _endpoint(settings)
     if endpoint is None:
-        answering = _quote(question, found, retriever, clock, settings, for_visitors=library.for_visitors)
+        answering = _answer_with_quotes(
+            question, retrieved, retriever, clock, settings, for_visitors=resources.for_visitors
+        )
     else:
-        prompt = messages(question.text, found.hits, texts, extra=question.extra, conversation=question.conversation)
-        answering = _generate(question, prompt, endpoint, settings=settings, clock=clock, library=library)
+        prompt = messages(
+            question.text, retrieved.hits, texts, extra=question.extra, conversation=question.conversation
+        )
+        answering = _generate(question, prompt, endpoint, settings=settings, clock=clock, resources=resources)
     answer: list[str] = []
     async with aclosing(answering):
         async for event in answering:
@@ -187,53 +192,56 @@ async def _events(
             yield event
 
 
-async def _found(question: Question, settings: Settings, library: SharedResources) -> AsyncGenerator[AskEvent, None]:
-    _check(question.text)
-    async with library.retriever(settings) as retriever:
-        _, sources, _ = await retriever.in_thread(partial(_find, question, settings, library, retriever))
+async def _search_events(
+    question: Question, settings: Settings, resources: SharedResources
+) -> AsyncGenerator[AskEvent, None]:
+    _check_question(question.text)
+    async with resources.retriever(settings) as retriever:
+        _, sources, _ = await retriever.in_thread(partial(_search, question, settings, resources, retriever))
     yield Sources(sources=sources)
 
 
-def _find(
+def _search(
     question: Question,
     settings: Settings,
-    library: SharedResources,
+    resources: SharedResources,
     retriever: Retriever,
     cancellation: Cancellation,
     *,
     context_chars: int | None = None,
 ) -> tuple[Retrieved, tuple[Source, ...], list[str]]:
-    """All that needs a thread, in one turn: under load each turn is waited for.
+    """Everything that needs a thread, in one call: under load each call waits for a free thread.
 
-    With `context_chars` the hits are those of which something is sent to the model, and the last value is what.
-    Visitors get no more sources than they asked for.
+    With `context_chars` the hits are those of which something is sent to the model, and the last value is the text to
+    send for each. Visitors do not get more sources than they requested.
     """
-    looks_for_files = open_store(settings.store).has_local_files and not library.for_visitors
-    found = retriever.retrieve(
+    checks_files = open_store(settings.store).has_local_files and not resources.for_visitors
+    may_add_sources = context_chars is not None and not resources.for_visitors
+    retrieved = retriever.retrieve(
         question.text,
-        previous=_previous(question),
-        limit=settings.top_k if context_chars is None or library.for_visitors else max(settings.top_k, PASSAGES),
+        previous=_previous_question(question),
+        limit=max(settings.top_k, PASSAGES) if may_add_sources else settings.top_k,
         min_score=settings.min_score,
-        find_missing=find_missing_files if looks_for_files else None,
+        find_missing=find_missing_files if checks_files else None,
         cancellation=cancellation,
     )
     texts: list[str] = []
     if context_chars is not None:
         started = perf_counter()
-        found, texts = focus(found, retriever.embedder, chars=context_chars, whole=settings.top_k)
-        found = replace(found, spent_ms={**found.spent_ms, "focus": (perf_counter() - started) * 1000})
-    return found, as_sources(found.hits, found.term_weights, found.codes, question=question.text), texts
+        retrieved, texts = focus(retrieved, retriever.embedder, chars=context_chars, whole=settings.top_k)
+        retrieved = replace(retrieved, spent_ms={**retrieved.spent_ms, "focus": (perf_counter() - started) * 1000})
+    return retrieved, as_sources(retrieved.hits, retrieved.term_weights, retrieved.codes, question=question.text), texts
 
 
 def _context_chars(settings: Settings) -> int | None:
-    """How much of the sources a model is sent, in characters; None for whole passages."""
+    """How many characters of the sources are sent to the model; None for whole passages."""
     if not settings.names_a_model or settings.context == "full":
         return None
     if settings.context.isdecimal():
         return int(settings.context)
     try:
         host = urlsplit(settings.base_url or "").hostname
-    except ValueError:  # reported as a bad address as soon as a model is asked
+    except ValueError:  # reported as an invalid address when the model is asked
         host = None
     return FOCUSED_CHARS if settings.context or (host and is_this_machine(host)) else None
 
@@ -247,31 +255,31 @@ async def _endpoint(settings: Settings) -> ModelEndpoint | None:
         timeout_s=settings.timeout_s,
         known=ModelCache(settings.state_directory),
     )
-    # Only a server's list has to be waited for. Under load the threads are all searching: a turn takes seconds.
+    # Only requesting a server's list blocks. It gets a new thread: under load a pool thread is free only after seconds.
     return choose() if settings.model or not settings.base_url else await run_in_new_thread(choose)
 
 
-async def _what_is_searched(retriever: Retriever, library: SharedResources) -> str:
-    """For a person at the terminal. To visitors nothing is said of it, so nothing is counted."""
-    if library.for_visitors:
+async def _describe_search(retriever: Retriever, resources: SharedResources) -> str:
+    """The status text for a user at the terminal. Clients of a server do not see it, so nothing is counted for them."""
+    if resources.for_visitors:
         return ""
-    counts = await retriever.in_thread(partial(_counted, retriever.reader))
+    counts = await retriever.in_thread(partial(_count, retriever.reader))
     return f"searching {counts.chunks:,} chunks"
 
 
-def _counted(reader: Reader, cancellation: Cancellation) -> Counts:
+def _count(reader: Reader, cancellation: Cancellation) -> Counts:
     with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
         return reader.counts()
 
 
-def _check(question: str) -> None:
+def _check_question(question: str) -> None:
     if not question.strip():
         raise UsageError("the question is empty", code="empty_question", hint='streamrag ask "QUESTION"')
     if len(question) > MAX_QUESTION_CHARS:
         raise UsageError(
-            f"the question has {len(question)} characters; at most {MAX_QUESTION_CHARS} are read",
+            f"the question has {len(question)} characters, more than the limit of {MAX_QUESTION_CHARS}",
             code="question_too_long",
-            hint='pass long text beside it: streamrag ask --stdin "QUESTION" < FILE',
+            hint='pass long text on stdin: streamrag ask --stdin "QUESTION" < FILE',
         )
 
 
@@ -282,26 +290,26 @@ async def _generate(
     *,
     settings: Settings,
     clock: _Clock,
-    library: SharedResources,
+    resources: SharedResources,
 ) -> AsyncGenerator[AskEvent, None]:
-    """The model's answer. If the server refuses the model that was remembered of it, it is asked which it has now."""
-    known = ModelCache(settings.state_directory)
-    generate_with = partial(_generate_with, question, prompt, settings=settings, clock=clock, library=library)
-    may_be_outdated = not settings.model and endpoint.model == known.get(endpoint.url)
+    """The model's answer. If the server rejects the cached model, it is asked which model it has now."""
+    model_cache = ModelCache(settings.state_directory)
+    generate_with = partial(_generate_with, question, prompt, settings=settings, clock=clock, resources=resources)
+    is_cached_model = not settings.model and endpoint.model == model_cache.get(endpoint.url)
     try:
         async with aclosing(generate_with(endpoint=endpoint)) as events:
             async for event in events:
                 yield event
     except ConfigurationError as error:
-        if not may_be_outdated or error.code != "no_such_model":
+        if not is_cached_model or error.code != "no_such_model":
             raise
-        known.forget(endpoint.url)
-        current = await _endpoint(settings)
-        if current is None or current == endpoint:
+        model_cache.forget(endpoint.url)
+        refreshed = await _endpoint(settings)
+        if refreshed is None or refreshed == endpoint:
             raise
     else:
         return
-    async with aclosing(generate_with(endpoint=current)) as events:
+    async with aclosing(generate_with(endpoint=refreshed)) as events:
         async for event in events:
             yield event
 
@@ -313,7 +321,7 @@ async def _generate_with(
     *,
     settings: Settings,
     clock: _Clock,
-    library: SharedResources,
+    resources: SharedResources,
 ) -> AsyncGenerator[AskEvent, None]:
     waiting = f"waiting for {sanitise_line(endpoint.model)}"
     yield Status(status="generating", detail=waiting)
@@ -322,7 +330,7 @@ async def _generate_with(
         prompt,
         endpoint=endpoint,
         timeout_s=settings.timeout_s,
-        client_for=library.client,
+        client_for=resources.client,
         limits=_limits(question, settings),
         options=question.options,
         on_step=clock.end,
@@ -339,38 +347,38 @@ async def _generate_with(
                     yield Status(status="retrying", detail=waiting)
                     yield Notice(message=sanitise_line(message), code="retrying")
                 case ModelLoading(limit_s=limit_s):
-                    yield Status(status="retrying", detail=f"{waiting}, which is being loaded")
+                    yield Status(status="retrying", detail=f"{waiting} to load")
                     if not loading:
                         loading = True
                         message = f"the server is loading {sanitise_line(endpoint.model)}: waiting up to {limit_s:g} s"
                         yield Notice(message=message, code="model_loading")
                 case ModelDidNotStream():
                     yield Notice(
-                        message="the model's server does not stream: the answer came whole", code="not_streamed"
+                        message="the model server does not stream: the answer arrived in one piece", code="not_streamed"
                     )
                 case ModelRetractsThinking():
                     yield THINKING_SHOWN
                 case ModelActivity():
                     pass
                 case ModelFinished() as finished:
-                    for event in _finish(finished, endpoint, clock):
+                    for event in _final_events(finished, endpoint, clock):
                         yield event
 
 
-def _finish(finished: ModelFinished, endpoint: ModelEndpoint, clock: _Clock) -> list[AskEvent]:
+def _final_events(finished: ModelFinished, endpoint: ModelEndpoint, clock: _Clock) -> list[AskEvent]:
     if not clock.pieces:
         raise empty_answer(finished.finish_reason, "", endpoint)
     cut_short = {
-        "length": "the model reached its limit of tokens: the answer is cut short",
-        "content_filter": "the model's server withheld the rest of the answer (content filter)",
+        "length": "the model reached its token limit, so the answer is cut short",
+        "content_filter": "the model server's content filter withheld the rest of the answer",
     }
     events: list[AskEvent] = []
     if finished.finish_reason not in {"stop", *cut_short}:
-        said = sanitise_line(finished.finish_reason)[:80]
-        message = f'the model\'s server ended the answer with "{said}": it may not be complete'
+        reason = sanitise_line(finished.finish_reason)[:80]
+        message = f'the model server ended the answer with the reason "{reason}"; it may be incomplete'
         events.append(Notice(message=message, code="finish_unknown"))
     if finished.cut_at:
-        events.append(_cut_short(finished.cut_at))
+        events.append(_cut_notice(finished.cut_at))
     elif finished.finish_reason in cut_short:
         events.append(Notice(message=cut_short[finished.finish_reason], code=f"finish_{finished.finish_reason}"))
     done = Done(
@@ -382,30 +390,30 @@ def _finish(finished: ModelFinished, endpoint: ModelEndpoint, clock: _Clock) -> 
     return [*events, done]
 
 
-def _cut_short(limit: str) -> Notice:
-    return Notice(message=f"the answer is cut short at the limit of {limit}", code="finish_length")
+def _cut_notice(limit: str) -> Notice:
+    return Notice(message=f"the answer was cut at the limit of {limit}", code="finish_length")
 
 
 def _limits(question: Question, settings: Settings) -> AnswerLimits:
-    """The settings', and within them what the question asks for."""
-    most = settings.max_answer_tokens
-    asked = question.max_tokens
+    """The limits of the settings, lowered to those of the question."""
+    maximum = settings.max_answer_tokens
+    requested = question.max_tokens
     return AnswerLimits(
-        tokens=most if asked is None else min(asked, most),
+        tokens=maximum if requested is None else min(requested, maximum),
         seconds=settings.max_answer_s,
-        asks_server=asked is not None or most != DEFAULT_ANSWER_TOKENS,
+        asks_server=requested is not None or maximum != DEFAULT_ANSWER_TOKENS,
     )
 
 
-def _previous(question: Question) -> str:
-    """What the user said before the question, or ""."""
-    said = [each.text for each in question.conversation if each.role == "user" and each.text.strip()]
-    return said[-2] if len(said) > 1 else ""
+def _previous_question(question: Question) -> str:
+    """The user's message before the question, or ""."""
+    user_texts = [each.text for each in question.conversation if each.role == "user" and each.text.strip()]
+    return user_texts[-2] if len(user_texts) > 1 else ""
 
 
-async def _quote(
+async def _answer_with_quotes(
     question: Question,
-    found: Retrieved,
+    retrieved: Retrieved,
     retriever: Retriever,
     clock: _Clock,
     settings: Settings,
@@ -414,20 +422,20 @@ async def _quote(
 ) -> AsyncGenerator[AskEvent, None]:
     clock.end("context")
     yield Status(status="generating", detail="choosing quotes")
-    pick = partial(pick_quotes, question.text, found, max_hits=len(found.hits), embedder=retriever.embedder)
+    pick = partial(pick_quotes, question.text, retrieved, max_hits=len(retrieved.hits), embedder=retriever.embedder)
     picking = retriever.in_thread(
-        lambda end: pick(chunk_after=partial(retriever.chunk_after, cancellation=end), cancellation=end)
+        lambda cancel: pick(chunk_after=partial(retriever.chunk_after, cancellation=cancel), cancellation=cancel)
     )
     if for_visitors:
         quotes = await picking
         yield QUOTES_ONLY
     else:
         quotes, servers = await asyncio.gather(picking, asyncio.to_thread(find_local_servers))
-        how = connect_hint(servers, "streamrag ask", " QUESTION")
-        yield replace(QUOTES_ONLY, message=f"{QUOTES_ONLY.message}; {how}")
+        advice = connect_hint(servers, "streamrag ask", " QUESTION")
+        yield replace(QUOTES_ONLY, message=f"{QUOTES_ONLY.message}; {advice}")
     if not quotes:
         raise UsageError(
-            "the sources hold no sentence to quote", code="nothing_to_quote", hint="streamrag search QUESTION"
+            "the sources contain no sentence to quote", code="nothing_to_quote", hint="streamrag search QUESTION"
         )
     limit = _limits(question, settings).tokens
     words = list(pieces(quotes, stop=question.stop))
@@ -437,5 +445,5 @@ async def _quote(
     reason = "stop"
     if len(words) > limit:
         reason = "length"
-        yield _cut_short(f"{limit} tokens")
+        yield _cut_notice(f"{limit} tokens")
     yield Done(finish_reason=reason, model=QUOTING_MODEL, usage=None, timings=clock.timings(None, is_written=False))

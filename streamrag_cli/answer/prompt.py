@@ -1,4 +1,4 @@
-"""What the model is told: the question, the numbered sources as fenced data, and how to cite them."""
+"""Builds the prompt: instructions, the numbered sources as fenced data, and the question."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -36,25 +36,25 @@ def messages(
     conversation: Sequence[ChatMessage] = (),
     new_mark: Callable[[], str] = lambda: secrets.token_hex(8),
 ) -> list[Message]:
-    """The conversation to send, as (role, text) pairs. `extra` is text that the user piped in with the question.
+    """The messages to send, as (role, text) pairs. `extra` is text that the user piped in with the question.
 
-    `texts` has the text to send for each hit; by default its whole passage. Each message of a `conversation` is sent
-    as it was, except the user's last one: that is the question, with its sources. A client's system messages are
-    appended to our instructions in one system message, because the templates of many models allow no second one. The
-    mark is random, so that no document can close its fence. It comes with the sources: everything before them is the
+    `texts` has the text to send for each hit; by default its whole passage. The messages of a `conversation` are sent
+    unchanged, except the user's last one: it is replaced by the sources and the question. A client's system messages
+    are appended to our own instructions, because the templates of many models allow only one system message. The mark
+    is random, so that no document can close its own fence. It comes with the sources: everything before them is the
     same for every question, so that a server can cache it.
     """
     mark = new_mark()
     sent = texts or [hit.chunk.text for hit in hits]
     fenced = "\n\n".join(_fenced(hit, text, mark) for hit, text in zip(hits, sent, strict=True))
     context = f"\n\nThe user adds this text:\n<<{mark} text\n{sanitise(extra)}\n{mark}>>" if extra.strip() else ""
-    asked = f"Mark: {mark}\n\nSources:\n\n{fenced}{context}\n\nQuestion: {sanitise(question)}"
+    prompt = f"Mark: {mark}\n\nSources:\n\n{fenced}{context}\n\nQuestion: {sanitise(question)}"
     system = "\n\n".join(sanitise(each.text) for each in conversation if each.role == "system")
     instructions = _INSTRUCTIONS + (_OF_THE_APPLICATION.format(text=system) if system else "")
     turns: list[Message] = [(each.role, sanitise(each.text)) for each in conversation if each.role != "system"]
     last = max((n for n, (role, _) in enumerate(turns) if role == "user"), default=None)
     before, after = (turns, []) if last is None else (turns[:last], turns[last + 1 :])
-    return [("system", instructions), *before, ("user", asked), *after]
+    return [("system", instructions), *before, ("user", prompt), *after]
 
 
 def _fenced(hit: Hit, text: str, mark: str) -> str:

@@ -1,8 +1,8 @@
-"""Answers without a model: the sentences of the sources that bear on the question, quoted.
+"""Answers without a model: quotes the sentences of the sources that fit the question best.
 
-A sentence is judged by how much of the question's weight its words cover, by BM25 among the sentences, by the
-cosine of its embedding, by its chunk's score and by whether it holds the kind of thing asked for (a number, a
-date, a name). On SQuAD the gold answer is among three sentences picked so from five chunks for nine questions of ten.
+A sentence is scored by the share of the question's term weight that it covers, BM25 among the sentences, the cosine of
+its embedding, its chunk's score, and whether it contains the requested kind of value (a number, a date, a name). On
+SQuAD the gold answer is in three sentences picked from five chunks for nine of ten questions.
 """
 
 import re
@@ -14,8 +14,8 @@ from pathlib import PurePath
 from typing import Final
 
 from streamrag_cli.answer.expected_values import expected_values, extend_to_value
-from streamrag_cli.answer.facts import asked_by
-from streamrag_cli.answer.passages import Announced, chosen_rows
+from streamrag_cli.answer.facts import fact_match
+from streamrag_cli.answer.passages import AttachedBlock, select_rows
 from streamrag_cli.answer.sentence_cosines import sentence_cosines, with_title
 from streamrag_cli.answer.sentences import Sentence, sentences
 from streamrag_cli.documents.formats import inline_markup, text_kind
@@ -27,15 +27,15 @@ from streamrag_cli.setting_row import MAX_TOP_K
 from streamrag_cli.store.stemming import stems
 from streamrag_cli.store.time_limit import Cancellation
 
-QUOTES: Final = 3
-EMBEDDED: Final = 64
-"""Of more sentences, as rows of tables are, those are judged whose words fit best: each costs an embedding."""
+MAX_QUOTES: Final = 3
+MAX_EMBEDDED: Final = 64
+"""The maximum number of sentences to score by embedding, which is expensive. The best lexical matches are used."""
 
 _BLOCK_CHARS: Final = 200
-"""Of the block that a sentence announces these count as its own words."""
+"""How much of the block that a sentence introduces counts as its own words."""
 
 _TABLE_CHUNKS: Final = 12
-"""That a table which a sentence announces is read from; each is a look into the store."""
+"""The maximum number of chunks to read for a table that a sentence introduces; each is a query to the store."""
 
 _BM25_K1: Final = 1.2
 _BM25_B: Final = 0.3
@@ -70,9 +70,9 @@ _KINDS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """A sentence taken from the source numbered `n`, and the block that it announces.
+    """A sentence from the source numbered `n`, and the block that it introduces.
 
-    Both are Markdown that shows just what the document does. Code without a sentence about it has no `text`.
+    Both are Markdown that renders like the document. Code that no sentence introduces has no `text`.
     """
 
     n: int
@@ -82,35 +82,35 @@ class Quote:
 
 def pick_quotes(
     question: str,
-    found: Retrieved,
+    retrieved: Retrieved,
     *,
     max_hits: int,
     embedder: Embedder,
-    limit: int = QUOTES,
+    limit: int = MAX_QUOTES,
     chunk_after: Callable[[Hit], Chunk | None] = lambda _: None,
     cancellation: Cancellation | None = None,
 ) -> list[Quote]:
-    """The best sentences of the best `max_hits` hits, best first, no sentence twice.
+    """The best sentences of the best `max_hits` hits, best first, without repeats.
 
-    `chunk_after` is asked for the block that the last sentence of a chunk announces, if that is quoted.
+    `chunk_after` is called if a quoted sentence introduces a block that continues in the next chunk.
     """
-    hits, term_weights = found.hits[:max_hits], found.term_weights
+    hits, term_weights = retrieved.hits[:max_hits], retrieved.term_weights
     candidates = _candidates(hits, question)
     if not candidates:
         return []
-    judged = [_judged(hit, sentence) for hit, sentence in candidates]
-    lexical = lexical_scores(judged, [hit.language for hit, _ in candidates], term_weights)
-    with_code = [contains_code(text, found.codes) for text in judged]
-    if len(candidates) > EMBEDDED:
+    texts = [_text_to_score(hit, sentence) for hit, sentence in candidates]
+    lexical = lexical_scores(texts, [hit.language for hit, _ in candidates], term_weights)
+    with_code = [contains_code(text, retrieved.codes) for text in texts]
+    if len(candidates) > MAX_EMBEDDED:
         best = sorted(range(len(candidates)), key=lambda index: (not with_code[index], -sum(lexical[index])))
-        kept = sorted(best[:EMBEDDED])
-        candidates = [candidates[index] for index in kept]
-        lexical = [lexical[index] for index in kept]
-        with_code = [with_code[index] for index in kept]
-    cosines = sentence_cosines(candidates, found, embedder, cancellation)
+        selected = sorted(best[:MAX_EMBEDDED])
+        candidates = [candidates[index] for index in selected]
+        lexical = [lexical[index] for index in selected]
+        with_code = [with_code[index] for index in selected]
+    cosines = sentence_cosines(candidates, retrieved, embedder, cancellation)
     best_chunk = max(hit.score for hit in hits) or 1.0
-    kinds = _kinds_asked_for(question)
-    asked_options = options(question)
+    kinds = _expected_kinds(question)
+    question_options = options(question)
     scores = [
         _WEIGHTS["coverage"] * coverage
         + _WEIGHTS["bm25"] * bm25
@@ -118,63 +118,64 @@ def pick_quotes(
         + _WEIGHTS["chunk"] * hit.score / best_chunk
         + _WEIGHTS["kind"] * any(kind.search(sentence.text) for kind in kinds)
         + _WEIGHTS["code"] * has_code
-        + _WEIGHTS["option"] * _defines(sentence, asked_options)
+        + _WEIGHTS["option"] * _defines(sentence, question_options)
         - _WEIGHTS["question"] * (_is_question(sentence) and not sentence.following)
-        + _WEIGHTS["fact"] * (sentence.role == "fact" and asked_by(sentence.text, question, hit.chunk.title) == "name")
+        + _WEIGHTS["fact"]
+        * (sentence.role == "fact" and fact_match(sentence.text, question, hit.chunk.title) == "name")
         for (hit, sentence), (coverage, bm25), cosine, has_code in zip(
             candidates, lexical, cosines, with_code, strict=True
         )
     ]
     order = sorted(range(len(candidates)), key=lambda index: -scores[index])
-    quoted = _in_order((candidates[index] for index in order), question, term_weights, chunk_after)
+    quoted = _as_quotes((candidates[index] for index in order), question, term_weights, chunk_after)
     return _without_repeats(quoted, limit)
 
 
 def sentences_of(hit: Hit) -> Sequence[Sentence]:
-    """The sentences of a hit's chunk, read as its document's format wants."""
+    """The sentences of a hit's chunk, split according to the document's format."""
     return _sentences(hit.chunk.text, hit.path)
 
 
 @lru_cache(maxsize=MAX_TOP_K)
 def _sentences(text: str, path: str) -> tuple[Sentence, ...]:
-    """They are asked for twice: for the excerpts of the sources and, without a model, for the quotes."""
+    """Cached, because both the excerpts of the sources and the quotes need them."""
     return tuple(sentences(text, text_kind(PurePath(path)), inline_markup(PurePath(path))))
 
 
 def _candidates(hits: Sequence[Hit], question: str) -> list[tuple[Hit, Sentence]]:
-    """The sentences that may be quoted: facts that are asked for, headings only if there is nothing else."""
-    found = [
+    """The sentences that may be quoted: facts only if the question asks for them, headings only as a last resort."""
+    candidates = [
         (hit, sentence)
         for hit in hits
         for sentence in sentences_of(hit)
-        if sentence.role != "fact" or asked_by(sentence.text, question, hit.chunk.title)
+        if sentence.role != "fact" or fact_match(sentence.text, question, hit.chunk.title)
     ]
-    return [each for each in found if each[1].role != "heading"] or found
+    return [each for each in candidates if each[1].role != "heading"] or candidates
 
 
 def _is_question(sentence: Sentence) -> bool:
     return sentence.text.rstrip("\"')*_\u201d ").endswith(("?", "\uff1f", "\u061f"))
 
 
-def _defines(sentence: Sentence, asked: Sequence[str]) -> float:
-    """How sure it is that the sentence says what one of the options does: it begins with it, or has it at all."""
+def _defines(sentence: Sentence, question_options: Sequence[str]) -> float:
+    """The confidence that the sentence describes one of the options: 1 if it begins with it, 0.3 if it contains it."""
     term = sentence.text.partition(": ")[0]
-    begins = term.startswith("-") and any(has_option(term, each) for each in asked)
-    return 1.0 if begins else 0.3 if any(has_option(sentence.text, each) for each in asked) else 0.0
+    begins = term.startswith("-") and any(has_option(term, each) for each in question_options)
+    return 1.0 if begins else 0.3 if any(has_option(sentence.text, each) for each in question_options) else 0.0
 
 
-def _judged(hit: Hit, sentence: Sentence) -> str:
-    """The words by which the sentence is compared with the question."""
+def _text_to_score(hit: Hit, sentence: Sentence) -> str:
+    """The text of the sentence that is compared with the question."""
     return f"{with_title(hit, sentence)} {sentence.block.words[:_BLOCK_CHARS]}" if sentence.markdown else sentence.text
 
 
-def _in_order(
+def _as_quotes(
     candidates: Iterable[tuple[Hit, Sentence]],
     question: str,
     term_weights: TermWeights,
     chunk_after: Callable[[Hit], Chunk | None],
 ) -> Iterator[Quote]:
-    """Each candidate as a quote, up to the value that is asked for, with the block that it announces."""
+    """Each candidate as a quote, extended to the requested value and with the block that it introduces."""
     values = expected_values(question)
     shown: set[str] = set()
     for hit, sentence in candidates:
@@ -184,12 +185,12 @@ def _in_order(
         shown.update(part.text for part in parts)
         block = _whole_block(hit, parts[-1], chunk_after)
         if block.rows:
-            block = _rows_asked_for(block, hit.language, term_weights)
+            block = _matching_rows(block, hit.language, term_weights)
         yield Quote(n=hit.rank, text=" ".join(part.markdown for part in parts), block=block.markdown)
 
 
-def _whole_block(hit: Hit, sentence: Sentence, chunk_after: Callable[[Hit], Chunk | None]) -> Announced:
-    """The block that the sentence announces, with what of it is in the next chunk; of a table in those after that."""
+def _whole_block(hit: Hit, sentence: Sentence, chunk_after: Callable[[Hit], Chunk | None]) -> AttachedBlock:
+    """The block that the sentence introduces, continued from the next chunk or, for a table, the next chunks."""
     block, is_open = sentence.block, sentence.is_open
     text, last = hit.chunk.text, hit
     for count in range(_TABLE_CHUNKS):
@@ -200,31 +201,31 @@ def _whole_block(hit: Hit, sentence: Sentence, chunk_after: Callable[[Hit], Chun
         same = (
             each for each in _sentences(text, hit.path) if each.line == sentence.line and each.text == sentence.text
         )
-        found = next(same, sentence)
-        block, is_open = found.block, found.is_open
+        reread = next(same, sentence)
+        block, is_open = reread.block, reread.is_open
     return block
 
 
-def _rows_asked_for(table: Announced, language: str, term_weights: TermWeights) -> Announced:
-    """Of a table that is cut the rows that hold more of the question than others do; if none does, the first ones."""
+def _matching_rows(table: AttachedBlock, language: str, term_weights: TermWeights) -> AttachedBlock:
+    """The rows of a cut table that match the question better than the others, or else the first rows."""
     scores = lexical_scores([words for _, words in table.rows], [language] * len(table.rows), term_weights)
-    least = min(coverage for coverage, _ in scores)
-    fit = [index for index, (coverage, _) in enumerate(scores) if coverage > least]
-    return chosen_rows(table, sorted(fit, key=lambda index: -sum(scores[index]))) if fit else table
+    lowest = min(coverage for coverage, _ in scores)
+    matching = [index for index, (coverage, _) in enumerate(scores) if coverage > lowest]
+    return select_rows(table, sorted(matching, key=lambda index: -sum(scores[index]))) if matching else table
 
 
 def lexical_scores(
     texts: Sequence[str], languages: Sequence[str], term_weights: TermWeights
 ) -> list[tuple[float, float]]:
-    """For each text, in its language, its coverage of the terms' weight and its BM25, both 0 to 1."""
+    """The share of the term weight that each text covers, and its BM25, both from 0 to 1."""
     stemmed = [Counter(each) for each in stems(texts, languages)]
     lengths = [each.total() for each in stemmed]
     mean_length = sum(lengths) / len(lengths) or 1.0
     totals = {language: sum(weights.values()) or 1.0 for language, weights in term_weights.items()}
-    places = {language: {term: at for at, term in enumerate(weights)} for language, weights in term_weights.items()}
-    # A question may have thousands of terms, a sentence has few: those of the sentence are gone through.
+    positions = {language: {term: at for at, term in enumerate(weights)} for language, weights in term_weights.items()}
+    # Iterate over the terms of the sentence: it has few, but a question may have thousands.
     common = [
-        sorted(counts.keys() & places[language].keys(), key=places[language].__getitem__)
+        sorted(counts.keys() & positions[language].keys(), key=positions[language].__getitem__)
         for counts, language in zip(stemmed, languages, strict=True)
     ]
 
@@ -241,38 +242,38 @@ def lexical_scores(
     return [(coverage, score / best) for coverage, score in zip(covered, scores, strict=True)]
 
 
-def _kinds_asked_for(question: str) -> list[re.Pattern[str]]:
-    """Patterns of the kinds of thing that an answer may be asked to hold."""
-    asked = question.lower()
-    return [re.compile(answer) for pattern, answer in _KINDS if pattern.search(asked)]
+def _expected_kinds(question: str) -> list[re.Pattern[str]]:
+    """Patterns for the kinds of value that the question asks for."""
+    lowered = question.lower()
+    return [re.compile(answer) for pattern, answer in _KINDS if pattern.search(lowered)]
 
 
 def _without_repeats(quotes: Iterable[Quote], limit: int) -> list[Quote]:
-    """The first `limit` quotes whose words are not all in one taken before."""
+    """The first `limit` quotes, skipping any that shares 90 % of its words with an earlier one."""
     taken: list[Quote] = []
-    seen: list[set[str]] = []
+    taken_words: list[set[str]] = []
     for quote in quotes:
-        found = set(re.findall(r"\w+", f"{quote.text}\n{quote.block}".lower()))
-        if any(len(found & other) >= 0.9 * len(found) for other in seen):
+        words = set(re.findall(r"\w+", f"{quote.text}\n{quote.block}".lower()))
+        if any(len(words & other) >= 0.9 * len(words) for other in taken_words):
             continue
         taken.append(quote)
-        seen.append(found)
+        taken_words.append(words)
         if len(taken) == limit:
             break
     return taken
 
 
 def pieces(quotes: Sequence[Quote], *, stop: Sequence[str] = ()) -> Iterator[str]:
-    """The answer as Markdown, word by word: each sentence in quotation marks with its source behind it.
+    """The answer as Markdown, word by word: each sentence in quotation marks, followed by its source.
 
-    What it announces stands below. The answer ends before the first of the `stop` texts.
+    The block that a sentence introduces is below it. The answer ends before the first occurrence of a `stop` text.
     """
-    answer = "\n\n".join(map(_shown, quotes))
+    answer = "\n\n".join(map(_as_markdown, quotes))
     end = min((at for each in stop if each and (at := answer.find(each)) >= 0), default=len(answer))
     yield from re.findall(r"\s*\S+|\s+\Z", answer[:end])
 
 
-def _shown(quote: Quote) -> str:
+def _as_markdown(quote: Quote) -> str:
     if not quote.text:
         return f"{quote.block}\n\n[{quote.n}]"
     quoted = f"\N{LEFT DOUBLE QUOTATION MARK}{quote.text}\N{RIGHT DOUBLE QUOTATION MARK} [{quote.n}]"

@@ -1,4 +1,4 @@
-"""Which parts of the protocol a request uses: each is left out for a server that refuses it."""
+"""The optional parts of the protocol that a request uses; each is dropped for a server that refuses it."""
 
 import re
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ _SYSTEM_REFUSED: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestForm:
-    """What a request uses: a count of tokens at the end of the stream, a stream at all, a message of the system.
+    """The parts in use: token counts at the end of the stream, streaming, a system message.
 
-    `limit_names` are the names left to try for the limit on the tokens of an answer: servers know one of them, or none.
+    `limit_names` are the parameter names left to try for the token limit: servers know one of them, or none.
     """
 
     with_usage: bool = True
@@ -31,11 +31,11 @@ class RequestForm:
     system_role: bool = True
     limit_names: tuple[str, ...] = ()
 
-    def without_refused_parameters(self, status: int | None, said: str) -> Self | None:
-        """The form to ask again with after this reply; None if the reply was about something else."""
+    def without_refused_parameters(self, status: int | None, server_text: str) -> Self | None:
+        """The form to retry with after this error reply; None if the reply did not refuse a part."""
         if status not in _REFUSAL_STATUSES:
             return None
-        words = said.lower()
+        words = server_text.lower()
         if self.with_usage and "stream_options" in words:
             return replace(self, with_usage=False)
         if self.limit_names and self.limit_names[0] in words:
@@ -46,8 +46,8 @@ class RequestForm:
             return replace(self, streamed=False)
         return None
 
-    def arranged(self, messages: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        """The messages; without a system role its text stands in front of the user's."""
+    def arrange(self, messages: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """The messages; if the server has no system role, its text is put before the user's."""
         if self.system_role:
             return list(messages)
         instructions = [text for role, text in messages if role == "system"]

@@ -1,8 +1,8 @@
-"""How close sentences are to the question, from the token states that are stored with their chunk.
+"""Cosines between sentences and the question, from the token states stored with each chunk.
 
-A sentence's vector is the mean of its tokens' states, as a text's vector is, but of states that have read the whole
-chunk: "it" counts as what it stands for. What has no states (an embedder without any, a part that the model did not
-read) is embedded.
+A sentence's vector is the mean of its token states. They were computed over the whole chunk, so "it" carries the
+meaning of what it refers to. Sentences without states (an embedder that provides none, or text beyond the model's
+input) are embedded.
 """
 
 import re
@@ -24,26 +24,28 @@ if TYPE_CHECKING:
 
 _WORD: Final = re.compile(r"\w+")
 _WORDS_BETWEEN: Final = 40
-"""Markup between two words of a sentence, such as the address of a link, holds at most so many."""
-_LEAST_FOUND: Final = 0.7
-"""The share of a sentence's words that must be found in its chunk for their states to stand for it."""
+"""The maximum number of words in markup between two words of a sentence, such as a link's URL."""
+_MIN_MATCHED_SHARE: Final = 0.7
+"""The share of a sentence's words that must be found in its chunk for their states to represent it."""
 
 
 def sentence_cosines(
     candidates: Sequence[tuple[Hit, Sentence]],
-    found: Retrieved,
+    retrieved: Retrieved,
     embedder: Embedder,
     cancellation: Cancellation | None = None,
 ) -> "NDArray[np.float32]":
-    """One figure for each candidate, in their order."""
-    import numpy as np  # the embedder has brought it
+    """One cosine per candidate, in the same order."""
+    import numpy as np  # the embedder has already imported it
 
-    vector = found.question_vector
+    vector = retrieved.question_vector
     cosines = np.full(len(candidates), np.nan, dtype=np.float32)
     if isinstance(embedder, TokenEmbedder):
-        states_of = cache(lambda hit: _ChunkStates(hit.chunk, found.token_states[hit.chunk.id], embedder, len(vector)))
+        states_of = cache(
+            lambda hit: _ChunkStates(hit.chunk, retrieved.token_states[hit.chunk.id], embedder, len(vector))
+        )
         for row, (hit, sentence) in enumerate(candidates):
-            if hit.chunk.id in found.token_states and (mean := states_of(hit).mean_of(sentence)) is not None:
+            if hit.chunk.id in retrieved.token_states and (mean := states_of(hit).mean_of(sentence)) is not None:
                 cosines[row] = mean @ vector
     rest = [row for row, cosine in enumerate(cosines) if np.isnan(cosine)]
     if rest:
@@ -52,18 +54,18 @@ def sentence_cosines(
 
 
 def with_title(hit: Hit, sentence: Sentence) -> str:
-    """The sentence as it is compared with a question: a fact means nothing without the title of its page."""
+    """The sentence as compared with a question: a fact is meaningless without the title of its page."""
     return f"{hit.chunk.title}: {sentence.text}" if sentence.role == "fact" else sentence.text
 
 
 class _ChunkStates:
-    """A chunk's token states, and which of them belong to which word."""
+    """A chunk's token states and the mapping from words to them."""
 
     def __init__(self, chunk: Chunk, signs: bytes, embedder: TokenEmbedder, dimension: int) -> None:
         text = chunk.text_to_embed
         self._signs = 2 * unpacked(signs, dimension) - 1
         self._token_starts = [start for start, _ in embedder.token_spans(text)[: len(self._signs)]]
-        self._token_starts[0] = -1  # the special tokens are (0, 0), and the last one ends the order
+        self._token_starts[0] = -1  # special tokens have the span (0, 0), which would break the order
         self._token_starts[-1] = len(text)
         self._words = [(match[0].lower(), *match.span()) for match in _WORD.finditer(text)]
         before = len(text) - len(chunk.text)
@@ -72,23 +74,23 @@ class _ChunkStates:
         self._first_words = [bisect_left(word_starts, start) for start in line_starts]
 
     def mean_of(self, sentence: Sentence) -> "NDArray[np.float32] | None":
-        """The sentence's vector of unit length, or None if its words are not there or were not read by the model."""
-        wanted = _WORD.findall(sentence.text.lower())
+        """The sentence's unit vector, or None if too few of its words have token states."""
+        words = _WORD.findall(sentence.text.lower())
         at = self._first_words[min(sentence.line, len(self._first_words) - 1)]
         tokens: list[int] = []
-        found = 0
-        for word in wanted:
+        matched = 0
+        for word in words:
             for index in range(at, min(at + _WORDS_BETWEEN, len(self._words))):
-                there, start, end = self._words[index]
-                if there == word:
-                    of_word = range(bisect_left(self._token_starts, start), bisect_left(self._token_starts, end))
-                    tokens += of_word
-                    found += bool(of_word)
+                chunk_word, start, end = self._words[index]
+                if chunk_word == word:
+                    word_tokens = range(bisect_left(self._token_starts, start), bisect_left(self._token_starts, end))
+                    tokens += word_tokens
+                    matched += bool(word_tokens)
                     at = index + 1
                     break
         import numpy as np
 
-        if not tokens or found < _LEAST_FOUND * len(wanted):
+        if not tokens or matched < _MIN_MATCHED_SHARE * len(words):
             return None
         mean: NDArray[np.float32] = self._signs[tokens].mean(axis=0)
         return mean / (np.linalg.norm(mean) or 1.0)

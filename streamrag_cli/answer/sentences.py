@@ -1,4 +1,4 @@
-"""Sentences of a chunk, fit to be quoted: markup removed, headings and rulings left out, announced blocks brought."""
+"""Splits a chunk into quotable sentences: without markup, headings and rules, with the blocks they introduce."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,13 +8,22 @@ from typing import Final, Literal
 from streamrag_cli.answer.code_units import code_units
 from streamrag_cli.answer.facts import split_facts
 from streamrag_cli.answer.inline import CODE_CHARACTERS, LINE, Masked, code_span, mask
-from streamrag_cli.answer.passages import MOST_LINES, NOTHING, Announced, Block, announced, blocks, fenced, is_title
+from streamrag_cli.answer.passages import (
+    MAX_BLOCK_LINES,
+    NOTHING,
+    AttachedBlock,
+    Block,
+    attached_block,
+    blocks,
+    fenced,
+    is_title,
+)
 from streamrag_cli.documents.formats import Markup, TextKind
 
 MAX_CHARS: Final = 500
-MOST_FOLLOWING: Final = 3
-_MOST_TEXT: Final = 20_000
-"""Of one chunk; a longer one is a document whose sections may not be cut."""
+MAX_FOLLOWING: Final = 3
+_MAX_CHUNK_CHARS: Final = 20_000
+"""Per chunk; a longer chunk comes from a format whose sections are never split."""
 
 _DASHES: Final = re.compile(r"^(?:-[ \t]+)+")
 _VALUE: Final = re.compile(r"[\w\"'/.$@<{-][^:=\n]{0,80}[:=]")
@@ -42,18 +51,18 @@ _WITHOUT_SPACES: Final = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence on one line: as it reads, and as Markdown that shows just that.
+    """One sentence on one line, as plain text and as Markdown that renders the same.
 
-    `line` is where it begins, counted from the chunk's first line, 0. `block` is what it announces; if that may go on
-    in the next chunk, or begin there, the sentence `is_open`. `before` is the one before it in the same paragraph or
-    item, if any, `following` the next ones. Code without a word about it is a `block` alone, and has no `markdown`.
-    A `heading` is there if the chunk has nothing else, a `fact` is a line of the page's front matter.
+    `line` is where it begins, counted from 0 in the chunk. `block` is the block it introduces; `is_open` means that
+    the block may begin or continue in the next chunk. `before` is the sentence before it in the same paragraph or
+    item, if any, and `following` the next ones. Code that no sentence introduces has a `block` and no `markdown`. The
+    role `heading` occurs only if the chunk has nothing else; a `fact` is a line of the page's front matter.
     """
 
     text: str
     markdown: str = ""
     line: int = 0
-    block: Announced = NOTHING
+    block: AttachedBlock = NOTHING
     is_open: bool = False
     before: tuple["Sentence", ...] = ()
     following: tuple["Sentence", ...] = ()
@@ -61,99 +70,101 @@ class Sentence:
 
 
 def sentences(text: str, kind: TextKind = "prose", markup: Markup = "markdown") -> Iterator[Sentence]:
-    """The sentences of `text`; each line of a program's output is one, and each record, with the names of its values.
+    """The sentences of `text`. A line of program output is one sentence. So is a record, with its field names.
 
-    Code within prose counts as far as it is announced, or where there is no prose. What is too long is cut at a word.
+    Code in prose is included only if a sentence introduces it or there is no prose. Long sentences are cut at a word.
     """
-    text = text[:_MOST_TEXT]
+    text = text[:_MAX_CHUNK_CHARS]
     facts, text = split_facts(text) if kind == "prose" else ((), text)
     if kind == "records":
-        found = [_whole(mask(record, "none"), line) for record, line in _records(text)]
+        candidates = [_line_sentence(mask(record, "none"), line) for record, line in _records(text)]
     elif kind == "code":
-        found = list(_of_code(text))
+        candidates = list(_code_sentences(text))
     else:
-        found = list(_of_blocks(blocks(text, kind, markup), markup))
-    fit = [each for each in found if _is_quotable(each)]
-    yield from fit or _lines(text, kind, markup)
+        candidates = list(_block_sentences(blocks(text, kind, markup), markup))
+    quotable = [each for each in candidates if _is_quotable(each)]
+    yield from quotable or _line_sentences(text, kind, markup)
     for line, fact in facts:
-        yield replace(_whole(mask(fact, "none"), line), role="fact")
+        yield replace(_line_sentence(mask(fact, "none"), line), role="fact")
 
 
-def _of_blocks(found: Sequence[Block], markup: Markup) -> Iterator[Sentence]:
-    for index, block in enumerate(found):
-        is_last = index == len(found) - 1
-        follows_code = not is_last and found[index + 1].kind == "code"
+def _block_sentences(block_list: Sequence[Block], markup: Markup) -> Iterator[Sentence]:
+    for index, block in enumerate(block_list):
+        is_last = index == len(block_list) - 1
+        follows_code = not is_last and block_list[index + 1].kind == "code"
         if block.kind == "output":
             for number, line in enumerate(block.lines):
-                yield _whole(mask(line, "none"), block.line + number)
+                yield _line_sentence(mask(line, "none"), block.line + number)
         elif block.kind == "heading" and follows_code:
-            yield _announcing(_whole(mask(block.text, markup), block.line), found, index, markup)
+            yield _with_attached_block(_line_sentence(mask(block.text, markup), block.line), block_list, index, markup)
         elif block.kind in {"text", "item"}:
             parts = list(_split(mask(block.text, markup), block.line))
             if parts:
-                parts[-1] = _with_block(parts[-1], found, index, markup, follows_code=follows_code)
+                parts[-1] = _with_block_if_introduced(parts[-1], block_list, index, markup, follows_code=follows_code)
             for at, part in enumerate(parts):
-                following = tuple(parts[at + 1 : at + 1 + MOST_FOLLOWING])
+                following = tuple(parts[at + 1 : at + 1 + MAX_FOLLOWING])
                 yield replace(part, before=tuple(parts[:at][-1:]), following=following)
 
 
-def _with_block(last: Sentence, found: Sequence[Block], index: int, markup: Markup, *, follows_code: bool) -> Sentence:
-    """The last sentence of a block, and the next block if it announces that."""
-    is_caption = len(found[index].raw) == 1 and found[index].kind == "text" and is_title(last.text)
+def _with_block_if_introduced(
+    last: Sentence, block_list: Sequence[Block], index: int, markup: Markup, *, follows_code: bool
+) -> Sentence:
+    """`last`, the last sentence of a block, with the next block if it introduces that."""
+    is_caption = len(block_list[index].raw) == 1 and block_list[index].kind == "text" and is_title(last.text)
     announces_code = follows_code and (is_caption or _ANNOUNCES_CODE.search(last.text))
     if not _ANNOUNCES.search(last.text) and not announces_code:
         return last
-    return _announcing(last, found, index, markup)
+    return _with_attached_block(last, block_list, index, markup)
 
 
-def _announcing(sentence: Sentence, found: Sequence[Block], index: int, markup: Markup) -> Sentence:
-    block, end = announced(found, index + 1, markup)
-    return replace(sentence, block=block, is_open=end == len(found))
+def _with_attached_block(sentence: Sentence, block_list: Sequence[Block], index: int, markup: Markup) -> Sentence:
+    block, end = attached_block(block_list, index + 1, markup)
+    return replace(sentence, block=block, is_open=end == len(block_list))
 
 
-def _of_code(text: str) -> Iterator[Sentence]:
+def _code_sentences(text: str) -> Iterator[Sentence]:
     units = list(code_units(text))
     for unit, following in zip(units, [*units[1:], None], strict=True):
         if unit.is_comment:
             *before, last = _split(mask("\n".join(unit.lines), "none"), unit.line)
             yield from before
             announces = following is not None and not following.is_comment and _ANNOUNCES.search(last.text)
-            yield replace(last, block=following.shown) if following and announces else last
+            yield replace(last, block=following.as_block) if following and announces else last
         else:
-            yield _code(unit.lines, unit.line, unit.shown)
+            yield _code_sentence(unit.lines, unit.line, unit.as_block)
 
 
-def _lines(text: str, kind: TextKind, markup: Markup) -> Iterator[Sentence]:
-    """Each line alone, where nothing else can be quoted: code without a word about it, headings without a text."""
-    found = [] if kind in {"records", "code"} else blocks(text, kind, markup)
-    for block in found:
+def _line_sentences(text: str, kind: TextKind, markup: Markup) -> Iterator[Sentence]:
+    """Each line separately, for chunks with nothing else to quote: only code, or headings without text."""
+    block_list = [] if kind in {"records", "code"} else blocks(text, kind, markup)
+    for block in block_list:
         if block.kind == "code":
-            for at in range(0, len(block.lines), MOST_LINES):
-                lines = block.lines[at : at + MOST_LINES]
+            for at in range(0, len(block.lines), MAX_BLOCK_LINES):
+                lines = block.lines[at : at + MAX_BLOCK_LINES]
                 if re.search(r"\w", "".join(lines)):
-                    yield _code(lines, block.line + at, fenced(lines, block.mark))
+                    yield _code_sentence(lines, block.line + at, fenced(lines, block.mark))
             continue
         for number, line in enumerate(block.lines):
-            sentence = _whole(mask(line, markup), block.line + number)
+            sentence = _line_sentence(mask(line, markup), block.line + number)
             if _has_words(sentence.text):
                 yield replace(sentence, role="heading") if block.kind == "heading" else sentence
 
 
-def _code(lines: Sequence[str], line: int, shown: Announced) -> Sentence:
-    """Code without a word about it."""
+def _code_sentence(lines: Sequence[str], line: int, shown: AttachedBlock) -> Sentence:
+    """Code that no sentence introduces."""
     return Sentence(" ".join(" ".join(lines).split())[:MAX_CHARS], "", line, shown)
 
 
 def _records(text: str) -> Iterator[tuple[str, int]]:
-    """Each block between blank lines, or from one item at the margin to the next, as one line; and where it begins."""
+    """Each record as one line, with its line number. Records are separated by blank lines or top-level list items."""
     at = line_number = 0
     for match in [*re.finditer(r"\n[ \t]*\n|\n(?=- )", text), None]:
         block = text[at : match.start() if match else len(text)]
         shown = ""
         for line in block.split("\n"):
             words = _DASHES.sub("", line.strip())
-            is_more = not shown or shown.endswith(":") or not _VALUE.match(words)
-            shown += f"{' ' if is_more else '; '}{words}"
+            is_continuation = not shown or shown.endswith(":") or not _VALUE.match(words)
+            shown += f"{' ' if is_continuation else '; '}{words}"
         if shown.strip():
             yield shown.strip(), line_number
         if match:
@@ -167,19 +178,19 @@ def _split(masked: Masked, line: int) -> Iterator[Sentence]:
     start = 0
     for match in _END.finditer(text):
         if not _ABBREVIATION.search(text[max(start, match.end() - _LONGEST_ABBREVIATION) : match.end()].rstrip()):
-            yield from _one(masked, text[start : match.end()], line)
+            yield from _sentence_if_any(masked, text[start : match.end()], line)
             line += text.count(LINE, start, match.end())
             start = match.end()
-    yield from _one(masked, text[start:], line)
+    yield from _sentence_if_any(masked, text[start:], line)
 
 
-def _one(masked: Masked, part: str, line: int) -> Iterator[Sentence]:
+def _sentence_if_any(masked: Masked, part: str, line: int) -> Iterator[Sentence]:
     if part.strip():
         before = part[: len(part) - len(part.lstrip())]
         yield _sentence(masked, part, line + before.count(LINE))
 
 
-def _whole(masked: Masked, line: int) -> Sentence:
+def _line_sentence(masked: Masked, line: int) -> Sentence:
     return _sentence(masked, masked.text, line)
 
 
@@ -187,13 +198,13 @@ def _sentence(masked: Masked, part: str, line: int) -> Sentence:
     """The part as a sentence, cut at a word if it is too long."""
     words = masked.words(part)
     shown: list[tuple[str, str]] = []
-    room = MAX_CHARS
+    chars_left = MAX_CHARS
     for plain, markdown in words:
-        room -= len(plain) + bool(shown)
-        if room < 0:
+        chars_left -= len(plain) + bool(shown)
+        if chars_left < 0:
             if not shown:
-                kept = plain[:MAX_CHARS]
-                shown.append((kept, kept if markdown == plain else code_span(kept)))
+                part_of_word = plain[:MAX_CHARS]
+                shown.append((part_of_word, part_of_word if markdown == plain else code_span(part_of_word)))
             shown.append(("...", "..."))
             break
         shown.append((plain, markdown))
@@ -207,5 +218,5 @@ def _is_quotable(sentence: Sentence) -> bool:
 
 
 def _has_words(text: str) -> bool:
-    """Whether it is more than one word, or than three characters of a script that does not part words."""
+    """Whether there are at least two words, or four characters of a script without spaces between words."""
     return len(_WORD.findall(text)) > 1 or len(_WITHOUT_SPACES.findall(text)) > 3

@@ -1,6 +1,6 @@
-"""What outlives one question: open collections with their embedders, and connections to model servers.
+"""Open collections and model clients that are shared between questions.
 
-One question on a command line makes a library and closes it; a server keeps one as long as it runs.
+A command creates `SharedResources` for one question and closes it; a server keeps one instance while it runs.
 """
 
 from collections.abc import AsyncIterator
@@ -18,21 +18,21 @@ from streamrag_cli.settings import Settings
 if TYPE_CHECKING:
     from streamrag_cli.model_server.client import StreamingClient
 
-_Place: TypeAlias = tuple[object, ...]
+_Key: TypeAlias = tuple[object, ...]
 
 
 class SharedResources:
-    """Lends open collections and model clients, one for all who ask with the same settings. For one event loop.
+    """Provides one open collection and one model client for all questions with the same settings.
 
-    Nothing is shared between different keys or servers.
+    For one event loop. Nothing is shared between different API keys or servers.
     """
 
     def __init__(self, *, for_visitors: bool = False) -> None:
-        """`for_visitors` says that those who ask are not this machine's user: they learn nothing of what runs on it."""
+        """`for_visitors`: questions come from clients of a server, who must not learn what runs on this machine."""
         self.for_visitors = for_visitors
         self._pace = Pace()
-        self._retrievers: ResourcePool[_Place, Retriever] = ResourcePool(_close_retriever)
-        self._clients: ResourcePool[_Place, StreamingClient] = ResourcePool(_close_client)
+        self._retrievers: ResourcePool[_Key, Retriever] = ResourcePool(_close_retriever)
+        self._clients: ResourcePool[_Key, StreamingClient] = ResourcePool(_close_client)
 
     async def __aenter__(self) -> Self:
         return self
@@ -46,22 +46,22 @@ class SharedResources:
 
     @asynccontextmanager
     async def retriever(self, settings: Settings) -> AsyncIterator[Retriever]:
-        """The collection that `settings` name, open. Raises what `Retriever.open` raises."""
-        place = (settings.store, settings.collection, settings.embedding)
-        asked = (settings.base_url, settings.api_key, settings.timeout_s)
+        """The open collection of `settings`. Raises the errors of `Retriever.open`."""
+        collection_key = (settings.store, settings.collection, settings.embedding)
+        server_key = (settings.base_url, settings.api_key, settings.timeout_s)
 
         async def make() -> Retriever:
             return await run_in_new_thread(partial(Retriever.open, settings))
 
-        async with self._retrievers.acquire(place + asked, make) as retriever:
+        async with self._retrievers.acquire(collection_key + server_key, make) as retriever:
             yield retriever
 
     @asynccontextmanager
     async def client(self, endpoint: ModelEndpoint) -> "AsyncIterator[StreamingClient]":
-        """A client of the endpoint's server, with its connections."""
+        """A client for the endpoint's server, with its open connections."""
 
         async def make() -> "StreamingClient":
-            from streamrag_cli.model_server.client import StreamingClient  # an HTTP library: 0.1 to 0.2 s
+            from streamrag_cli.model_server.client import StreamingClient  # imports an HTTP library, 0.1 to 0.2 s
 
             return StreamingClient(endpoint, self._pace)
 

@@ -1,7 +1,8 @@
-"""Whether a chunk begins inside of fenced code: code that is longer than a chunk is cut, and a chunk has no past.
+"""Detects whether a chunk begins inside fenced code: long code is split, and a chunk does not know the one before it.
 
-A fence with a language opens. One without stands behind a blank line and in front of code if it opens, behind code and
-in front of a blank line if it closes. A chunk without any fence is code if most of its lines can be nothing else.
+A fence with a language is an opening one. A fence without a language opens if it follows a blank line and precedes
+code, and closes if it follows code and precedes a blank line. A chunk without fences is code if most of its lines can
+only be code.
 """
 
 import re
@@ -21,13 +22,13 @@ _CODE_LINE: Final = re.compile(
 _PROSE_LINE: Final = re.compile(r"[\s>*_-]*[A-Z][\w`*'\u2019-]*(?:[ ]+[^\s{}=<>;]+){4,}[.!?:]$")
 _MARKDOWN: Final = re.compile(r"`[^`\s][^`]*`|\*\*\w|\]\([^()\s]+\)|\]\[|^[-*+>]\s|^\d+[.)]\s", re.MULTILINE)
 _CODE_SHARE: Final = 0.7
-_FEWEST_LINES: Final = 3
+_MIN_CODE_LINES: Final = 3
 
 
 def starts_inside_code(text: str) -> bool:
-    """Whether the first lines of `text`, a chunk of Markdown, are code whose opening fence is in a chunk before."""
+    """Whether `text`, a chunk of Markdown, begins with code whose opening fence is in an earlier chunk."""
     lines = text.split("\n")
-    fences = [(number, found) for number, line in enumerate(lines) if (found := FENCE.match(line))]
+    fences = [(number, match) for number, line in enumerate(lines) if (match := FENCE.match(line))]
     if not fences:
         return _is_code(lines)
     at, first = fences[0]
@@ -35,10 +36,10 @@ def starts_inside_code(text: str) -> bool:
         return False
     if len(fences) > 1 and fences[1][1][2] and len(fences[1][1][1]) >= len(first[1]):
         return True
-    behind_code = bool(lines[at - 1].strip())
-    before_code = at + 1 < len(lines) and bool(lines[at + 1].strip())
-    if behind_code != before_code:
-        return behind_code
+    follows_code = bool(lines[at - 1].strip())
+    precedes_code = at + 1 < len(lines) and bool(lines[at + 1].strip())
+    if follows_code != precedes_code:
+        return follows_code
     if not any(line.strip() for line in lines[at + 1 :]):
         return True
     end = fences[1][0] if len(fences) > 1 else len(lines)
@@ -47,7 +48,7 @@ def starts_inside_code(text: str) -> bool:
 
 def _is_code(lines: Sequence[str]) -> bool:
     filled = [line for line in lines if line.strip()]
-    if len(filled) < _FEWEST_LINES or any(_PROSE_LINE.match(line) or _MARKDOWN.search(line) for line in filled):
+    if len(filled) < _MIN_CODE_LINES or any(_PROSE_LINE.match(line) or _MARKDOWN.search(line) for line in filled):
         return False
     return _code_share(lines) >= _CODE_SHARE
 

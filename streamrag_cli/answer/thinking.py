@@ -1,7 +1,7 @@
-"""Separates a model's thinking from its answer where a server sends both as content.
+"""Separates a model's thinking from its answer if a server sends both as content.
 
-Servers with a reasoning parser send the thinking in a field of its own. Others leave the marks of the model's
-template in the text: `<think>...</think>`, a lone `</think>` (the template had opened it), or channels
+Servers with a reasoning parser send the thinking in a separate field. Others leave the marks of the model's template
+in the text: `<think>...</think>`, only `</think>` (the template contained the opening mark), or channels
 (`<|channel|>analysis<|message|>...`). Only marks at the beginning of a reply count: an answer may be about them.
 """
 
@@ -21,7 +21,7 @@ _CLOSING_OF: Final[Mapping[str, str]] = {
 _CLOSINGS: Final = tuple(_CLOSING_OF.values())
 _CHANNEL_OPENINGS: Final = ("<|channel|>", "<|start|>")
 _FINAL_CHANNEL: Final = re.compile(r"<\|channel\|>\s*final\b[^<]*<\|message\|>")
-_BARE_CHANNEL: Final = "analysis"  # the same channels from a server that has dropped the marks
+_BARE_CHANNEL: Final = "analysis"  # the same channels from a server that removes the marks
 _BARE_FINAL: Final = "assistantfinal"
 _CHANNEL_MARKS: Final = ("<|return|>", "<|end|>", "<|start|>", "<|channel|>", "<|message|>", "<|constrain|>")
 _LEFT_OVER_MARK: Final = re.compile("|".join(map(re.escape, _CHANNEL_MARKS)))
@@ -31,9 +31,9 @@ _MARKS: Final = (*_CLOSINGS, *_CHANNEL_MARKS)
 _PARTIAL_MARK: Final = re.compile(
     r"[<\[\N{WHITE LEFT-POINTING TRIANGLE}][^<\[\N{WHITE LEFT-POINTING TRIANGLE}]{0,12}\Z"
 )
-# How models begin to think aloud; answers from documents do not begin so. The first are waited for if only
-# their beginning has arrived; the others begin as many answers do, and a first word is never kept back for them.
-_WAITED_FOR: Final = (
+# Phrases with which models begin to think aloud, but not answers from documents. While the text is only a prefix of
+# one of the first group, it is held back. The others begin like many answers, so their prefixes are not held back.
+_HELD_PREFIXES: Final = (
     "okay, the user",
     "okay, so",
     "okay, let",
@@ -44,7 +44,7 @@ _WAITED_FOR: Final = (
     "hmm",
 )
 _UNMARKED_OPENINGS: Final = (
-    *_WAITED_FOR,
+    *_HELD_PREFIXES,
     *("the user ", "user asks", "so the user", "we need to ", "we are asked", "we are given", "i need to "),
     *("let me think", "let me look", "let me check", "let's see", "let's think", "first, i need", "thinking process"),
 )
@@ -53,14 +53,14 @@ _ALWAYS_THINKS: Final = re.compile(r"(?<![a-z])(?:r1|qwq|\w*think\w*|\w*reason\w
 
 class _State(Enum):
     BEGINNING = auto()
-    THINKING = auto()  # dropped up to `_closing`
-    CHANNELS = auto()  # dropped up to the final channel
-    HELD = auto()  # sounds like thinking without a mark: kept back until a closing mark or the end decides
+    THINKING = auto()  # text is dropped up to `_closing`
+    CHANNELS = auto()  # text is dropped up to the final channel
+    HELD = auto()  # looks like unmarked thinking: held back until a closing mark or the end
     ANSWER = auto()
 
 
 def always_thinks(model: str) -> bool:
-    """Whether the model's name says that it thinks before every answer.
+    """Whether the model's name suggests that it thinks before every answer.
 
     >>> always_thinks("deepseek-r1:8b"), always_thinks("Qwen3-4B-Thinking-2507"), always_thinks("llama3.2")
     (True, True, False)
@@ -69,11 +69,12 @@ def always_thinks(model: str) -> bool:
 
 
 class ThinkingFilter:
-    """Takes the content of a reply piece by piece and gives back the answer in it.
+    """Filters the thinking out of a reply's content, piece by piece.
 
-    How the text is split into pieces changes nothing of the answer, but for a lone closing mark after text that did
-    not look like thinking: what was given back by then is out, and `began_late` says that it was no answer.
-    With `expected` all text is kept back until a closing mark or the end of the reply.
+    How the text is split into pieces does not change the answer, with one exception: if a closing mark without an
+    opening one follows text that did not look like thinking, that text has already been returned. `answer_began_late`
+    then reports that it was not part of the answer. With `expected` all text is held back until a closing mark or the
+    end of the reply.
     """
 
     def __init__(self, *, expected: bool = False) -> None:
@@ -82,86 +83,86 @@ class ThinkingFilter:
         self._closing = ""
         self._pending = ""
         self._dropped = False
-        self._given = False
-        self._last_given = "\n"
+        self._has_output = False
+        self._last_output = "\n"
         self._searched = 0
-        self.began_late = False
+        self.answer_began_late = False
 
     @property
-    def has_thought(self) -> bool:
+    def dropped_thinking(self) -> bool:
         """Whether some of the reply was thinking."""
         return self._dropped or self._state in {_State.THINKING, _State.CHANNELS, _State.HELD}
 
-    def not_expected(self) -> None:
-        """The server sends the thinking in a field of its own: the content is the answer."""
+    def expect_no_thinking(self) -> None:
+        """Treat all content as the answer: the server sends the thinking in a separate field."""
         self._expected = False
 
     def feed(self, text: str) -> str:
-        """What `text` adds to the answer, or "" while that is undecided."""
+        """The text that `text` adds to the answer; "" while that is undecided."""
         self._pending += text
         answer = ""
         while True:
             before = self._state, len(self._pending)
             answer += self._step()
             if (self._state, len(self._pending)) == before or not self._pending:
-                self._given = self._given or bool(answer)
+                self._has_output = self._has_output or bool(answer)
                 return answer
 
     def finish(self) -> str:
-        """What is left of the answer when the reply has ended."""
+        """The rest of the answer at the end of the reply."""
         rest, self._pending = self._pending, ""
         match self._state:
             case _State.THINKING | _State.CHANNELS:
                 return ""
             case _State.ANSWER if rest.rstrip() in _CLOSINGS:
-                return self._begin_late("")
+                return self._begin_answer_late("")
             case _:
                 return self._clean(rest)
 
     def _step(self) -> str:
         match self._state:
             case _State.BEGINNING:
-                return self._decide()
+                return self._classify_beginning()
             case _State.THINKING:
                 self._drop_up_to(self._closing)
             case _State.CHANNELS:
                 self._drop_up_to_final_channel()
             case _State.HELD:
-                return self._release()
+                return self._drop_held_thinking()
             case _State.ANSWER:
-                return self._pass_on()
+                return self._emit_answer()
         return ""
 
-    def _decide(self) -> str:
+    def _classify_beginning(self) -> str:
         begun = self._pending.lstrip()
         if not begun:
             return ""
         for opening, closing in _CLOSING_OF.items():
             if begun.startswith(opening):
-                return self._think(_State.THINKING, begun.removeprefix(opening), closing)
+                return self._begin_thinking(_State.THINKING, begun.removeprefix(opening), closing)
             if begun.startswith(closing):
-                return self._think(_State.BEGINNING, begun.removeprefix(closing))
+                return self._begin_thinking(_State.BEGINNING, begun.removeprefix(closing))
         if begun.startswith(_CHANNEL_OPENINGS):
-            return self._think(_State.CHANNELS, begun)
+            return self._begin_thinking(_State.CHANNELS, begun)
         if begun.startswith(_BARE_CHANNEL) and begun[len(_BARE_CHANNEL) :][:1].isupper():
-            return self._think(_State.CHANNELS, begun)
+            return self._begin_thinking(_State.CHANNELS, begun)
         if begun == _BARE_CHANNEL or any(mark.startswith(begun) for mark in (*_MARKS, *_CLOSING_OF)):
             return ""
         if self._dropped:
             self._state = _State.ANSWER
         elif self._expected or begun.lower().startswith(_UNMARKED_OPENINGS):
             self._state = _State.HELD
-        elif len(begun) < 2 or not any(opening.startswith(begun.lower()) for opening in _WAITED_FOR):
+        elif len(begun) < 2 or not any(opening.startswith(begun.lower()) for opening in _HELD_PREFIXES):
             self._state = _State.ANSWER
         return ""
 
-    def _think(self, state: _State, rest: str, closing: str = "") -> str:
+    def _begin_thinking(self, state: _State, rest: str, closing: str = "") -> str:
         self._state, self._pending, self._closing, self._dropped = state, rest, closing, True
         return ""
 
     def _drop_up_to(self, closing: str) -> None:
-        _, found, rest = self._pending.partition(closing)
-        if found:
+        _, separator, rest = self._pending.partition(closing)
+        if separator:
             self._state, self._pending = _State.BEGINNING, rest
         else:
             self._pending = self._pending[-len(closing) + 1 :]
@@ -172,41 +173,41 @@ class ThinkingFilter:
         elif _BARE_FINAL in self._pending:
             self._state, self._pending = _State.ANSWER, self._pending.partition(_BARE_FINAL)[2].lstrip()
         else:
-            self._pending = self._pending[-80:]  # longer than any header of a channel
+            self._pending = self._pending[-80:]  # longer than any channel header
 
-    def _release(self) -> str:
-        if found := _CLOSING.search(self._pending, max(0, self._searched - _LONGEST_CLOSING)):
+    def _drop_held_thinking(self) -> str:
+        if match := _CLOSING.search(self._pending, max(0, self._searched - _LONGEST_CLOSING)):
             self._dropped = True
-            self._state, self._pending = _State.BEGINNING, self._pending[found.end() :]
+            self._state, self._pending = _State.BEGINNING, self._pending[match.end() :]
         self._searched = len(self._pending)
         return ""
 
-    def _pass_on(self) -> str:
-        if self._dropped and not self._given:
+    def _emit_answer(self) -> str:
+        if self._dropped and not self._has_output:
             self._pending = self._pending.lstrip()
-        if not self._dropped and (found := _CLOSING.search(self._pending)):
-            if found.end() == len(self._pending):
-                return self._give_up_to(found.start())  # whether its line ends there decides
-            if self._is_alone(found):
-                return self._begin_late(self._pending[found.end() :].lstrip())
+        if not self._dropped and (match := _CLOSING.search(self._pending)):
+            if match.end() == len(self._pending):
+                return self._output_up_to(match.start())  # undecided until it is known whether the line ends there
+            if self._is_at_line_edge(match):
+                return self._begin_answer_late(self._pending[match.end() :].lstrip())
         partial = _PARTIAL_MARK.search(self._pending)
-        is_one = partial is not None and any(mark.startswith(partial.group()) for mark in _MARKS)
-        return self._give_up_to(partial.start() if partial and is_one else len(self._pending))
+        is_mark = partial is not None and any(mark.startswith(partial.group()) for mark in _MARKS)
+        return self._output_up_to(partial.start() if partial and is_mark else len(self._pending))
 
-    def _is_alone(self, mark: re.Match[str]) -> bool:
-        """Whether the mark begins or ends its line, as a template writes it; in running text it is a word."""
-        before = self._pending[: mark.start()] or self._last_given
+    def _is_at_line_edge(self, mark: re.Match[str]) -> bool:
+        """Whether the mark begins or ends its line, as in a template. In running text it is part of a sentence."""
+        before = self._pending[: mark.start()] or self._last_output
         return before.endswith("\n") or self._pending[mark.end() :].startswith("\n")
 
-    def _begin_late(self, rest: str) -> str:
-        self.began_late = self._dropped = True
-        self._pending, self._given = rest, False
+    def _begin_answer_late(self, rest: str) -> str:
+        self.answer_began_late = self._dropped = True
+        self._pending, self._has_output = rest, False
         return ""
 
-    def _give_up_to(self, end: int) -> str:
-        given, self._pending = self._pending[:end], self._pending[end:]
-        self._last_given = given[-1:] or self._last_given
-        return self._clean(given)
+    def _output_up_to(self, end: int) -> str:
+        output, self._pending = self._pending[:end], self._pending[end:]
+        self._last_output = output[-1:] or self._last_output
+        return self._clean(output)
 
     def _clean(self, text: str) -> str:
         return _LEFT_OVER_MARK.sub("", text) if self._dropped else text

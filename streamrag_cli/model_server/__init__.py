@@ -1,1 +1,1 @@
-"""Servers that speak the OpenAI protocol: where one is, how it is asked, and what it means when it fails."""
+"""Clients for servers that speak the OpenAI protocol: endpoints, requests, retries and errors."""

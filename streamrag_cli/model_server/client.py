@@ -1,8 +1,8 @@
-"""Requests to a model's server, and everything that one may raise.
+"""HTTP clients for model servers, and the exceptions they raise.
 
-Straight over HTTP, not through OpenAI's package: that one costs 0.7 to 1.5 s to import before a question can be sent,
-sends what the environment holds for OpenAI to whatever server it is pointed at, and retries in silence. Import this
-module late: the HTTP library costs 0.1 to 0.2 s.
+They do not use OpenAI's package: importing it takes 0.7 to 1.5 s before a question can be sent, it sends OpenAI
+variables from the environment to any configured server, and it retries without reporting. Import this module late: the
+HTTP library takes 0.1 to 0.2 s to import.
 """
 
 import json
@@ -25,17 +25,17 @@ from streamrag_cli.store.time_limit import Cancellation
 
 Http = TypeVar("Http", httpx2.AsyncClient, httpx2.Client)
 WHOLE_REPLY_LIMITS: Final = 4
-"""How many time limits for silence a reply that is read whole may take altogether."""
+"""Multiple of the idle timeout that a non-streamed reply may take in total."""
 _REPLY_BYTES: Final = 128_000_000
 _CONNECT_TIMEOUT_S: Final = 10.0
-_MOST_REDIRECTS: Final = 5
-_KEPT_CONNECTIONS: Final = 100
-_CONNECTED: Final = ("connection.connect_tcp.complete", "connection.start_tls.complete")
-_KEPT_S: Final = 60.0
+_MAX_REDIRECTS: Final = 5
+_MAX_IDLE_CONNECTIONS: Final = 100
+_CONNECT_EVENTS: Final = ("connection.connect_tcp.complete", "connection.start_tls.complete")
+_KEEPALIVE_S: Final = 60.0
 
 
 class StatusError(Exception):
-    """The server answered with a status of failure; `text` is the reply's."""
+    """The server replied with an error status; `text` is the body of the reply."""
 
     def __init__(self, status: int, headers: Mapping[str, str], text: str) -> None:
         super().__init__(f"status {status}")
@@ -45,7 +45,7 @@ class StatusError(Exception):
 
 
 class ErrorInStreamError(Exception):
-    """The server sent an error where a piece of the answer should have been."""
+    """The server sent an error object instead of a piece of the answer."""
 
     def __init__(self, error: object) -> None:
         super().__init__("an error in the stream")
@@ -53,7 +53,7 @@ class ErrorInStreamError(Exception):
 
 
 class NotAReplyError(ValueError):
-    """What the server sent is neither an answer nor an error in JSON; `text` is how it begins."""
+    """The reply is neither an answer nor an error object; `text` is how it begins."""
 
     def __init__(self, text: str) -> None:
         super().__init__("not a reply")
@@ -61,15 +61,15 @@ class NotAReplyError(ValueError):
 
 
 class ReplyTooSlowError(TimeoutError):
-    """The server was never silent for long, and did not come to an end."""
+    """The reply kept arriving but exceeded the total time limit."""
 
 
 class RequestCancelledError(Exception):
-    """Nobody waits for the reply any more."""
+    """The caller cancelled the request."""
 
 
 class ReplyTooLongError(ValueError):
-    """The reply is longer than anything that was asked for."""
+    """The reply is larger than any valid reply could be."""
 
 
 BROKEN_CONNECTION: Final = (httpx2.RequestError, httpx2.InvalidURL, ssl.SSLError, anyio.EndOfStream)
@@ -82,35 +82,35 @@ FOREIGN_ERRORS: Final = (
     ValueError,
     RecursionError,
 )
-"""What a request of these clients, and reading its reply, may raise; see `Failure.of`."""
+"""Exceptions that a request or reading its reply may raise; `Failure.of` converts them."""
 
 
 class StreamingClient:
-    """For answers that are streamed. It has no limit on silence, and keeps connections until it is closed.
+    """Client for streamed answers. It has no read timeout, and keeps connections open until it is closed.
 
-    `pace` is the one that the answers are read at.
+    `pace` limits how often the pieces of its answers are passed on.
     """
 
     def __init__(self, endpoint: ModelEndpoint, pace: Pace) -> None:
         """Raises ConfigurationError `unusable_environment`."""
         self.pace = pace
         self._url = endpoint.url
-        self._http = _made(
+        self._http = _new_client(
             httpx2.AsyncClient,
             endpoint,
-            # Left alone it opens a hundred, and the next answer waits until one of those is whole.
+            # The default is 100 connections; the 101st answer would wait until another one is complete.
             limits=httpx2.Limits(
-                max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS, keepalive_expiry=_KEPT_S
+                max_connections=None, max_keepalive_connections=_MAX_IDLE_CONNECTIONS, keepalive_expiry=_KEEPALIVE_S
             ),
         )
 
     async def post(
         self, path: str, payload: object, *, timeout_s: float, on_step: Callable[[str], None]
     ) -> httpx2.Response:
-        """Send `payload` as JSON; the reply's body is still to be read, and the reply to be closed.
+        """Send `payload` as JSON. The caller must read the body of the response and close it.
 
         `timeout_s` limits the time to connect; `on_step` is called with "connect" and "send". Raises `FOREIGN_ERRORS`,
-        StatusError for any status but success.
+        of which StatusError for any status other than success.
         """
         request = self._http.build_request(
             "POST",
@@ -137,9 +137,9 @@ class StreamingClient:
 
 
 class WholeReplyClient:
-    """For replies that are read whole: each may be silent for `timeout_s`, and last `WHOLE_REPLY_LIMITS` times that.
+    """Client for non-streamed replies. The idle timeout is `timeout_s`, the total `WHOLE_REPLY_LIMITS` times that.
 
-    Keeps its connection from one request to the next, until it is closed.
+    Keeps its connection open between requests until it is closed.
     """
 
     def __init__(self, endpoint: ModelEndpoint, *, timeout_s: float) -> None:
@@ -147,7 +147,7 @@ class WholeReplyClient:
         self._url = endpoint.url
         self._limit_s = WHOLE_REPLY_LIMITS * timeout_s
         self._connections: WeakSet[socket.socket] = WeakSet()
-        self._http = _made(
+        self._http = _new_client(
             httpx2.Client,
             endpoint,
             timeout=httpx2.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
@@ -156,34 +156,34 @@ class WholeReplyClient:
     def post(self, path: str, payload: object, cancellation: Cancellation) -> bytes:
         """Send `payload` as JSON and return the reply's body.
 
-        Raises `FOREIGN_ERRORS`, and RequestCancelledError: its connection is closed as soon as `cancellation` says so,
-        or, if it is still being made, within the time to connect.
+        Raises `FOREIGN_ERRORS`, and RequestCancelledError: `cancellation` closes the connection immediately or, if it
+        is still being established, within the connect timeout.
         """
-        with Deadline(self._limit_s) as deadline, cancellation.on_cancel(deadline.pass_now):
+        with Deadline(self._limit_s) as deadline, cancellation.on_cancel(deadline.expire):
             if cancellation.is_cancelled:
                 raise RequestCancelledError
             for connection in list(self._connections):
                 deadline.watch(connection)
 
-            def note(event: str, told: Mapping[str, Any]) -> None:
-                if event in _CONNECTED:
-                    connection = told["return_value"].get_extra_info("socket")
+            def trace(event: str, details: Mapping[str, Any]) -> None:
+                if event in _CONNECT_EVENTS:
+                    connection = details["return_value"].get_extra_info("socket")
                     self._connections.add(connection)
                     deadline.watch(connection)
 
             try:
-                reply = self._reply(path, payload, note)
+                reply = self._read_reply(path, payload, trace)
             except BROKEN_CONNECTION:
-                if deadline.passed:
-                    raise _given_up(cancellation) from None
+                if deadline.expired:
+                    raise _timeout_or_cancelled(cancellation) from None
                 raise
-            if deadline.passed:  # the end that was read may be the deadline's
-                raise _given_up(cancellation)
+            if deadline.expired:  # the deadline may have closed the connection, so the reply may be incomplete
+                raise _timeout_or_cancelled(cancellation)
         return reply
 
-    def _reply(self, path: str, payload: object, note: Callable[[str, Mapping[str, Any]], None]) -> bytes:
+    def _read_reply(self, path: str, payload: object, trace: Callable[[str, Mapping[str, Any]], None]) -> bytes:
         body = bytearray()
-        content, extensions = json.dumps(payload).encode(), {"trace": note}
+        content, extensions = json.dumps(payload).encode(), {"trace": trace}
         with self._http.stream("POST", self._url + path, content=content, extensions=extensions) as response:
             for piece in response.iter_raw():
                 body += piece
@@ -197,14 +197,14 @@ class WholeReplyClient:
         self._http.close()
 
 
-def _given_up(cancellation: Cancellation) -> Exception:
+def _timeout_or_cancelled(cancellation: Cancellation) -> Exception:
     return RequestCancelledError() if cancellation.is_cancelled else ReplyTooSlowError()
 
 
-def _made(client: Callable[..., Http], endpoint: ModelEndpoint, **options: Any) -> Http:
-    """A client that trusts the certificates and goes through the proxies which the environment names.
+def _new_client(client: Callable[..., Http], endpoint: ModelEndpoint, **options: Any) -> Http:
+    """A client that uses the certificates and proxies of the environment, but no proxy for this machine.
 
-    It goes through none to this machine, and follows no redirect to another origin: RedirectedError.
+    A redirect to another origin raises RedirectedError. Raises ConfigurationError `unusable_environment`.
     """
     try:
         return client(
@@ -212,7 +212,7 @@ def _made(client: Callable[..., Http], endpoint: ModelEndpoint, **options: Any) 
             verify=ssl_context(endpoint.scheme),
             trust_env=not is_this_machine(endpoint.host),
             follow_redirects=True,
-            max_redirects=_MOST_REDIRECTS,
+            max_redirects=_MAX_REDIRECTS,
             event_hooks={"request": [_origin_guard(client, endpoint)]},
             **options,
         )
@@ -221,11 +221,11 @@ def _made(client: Callable[..., Http], endpoint: ModelEndpoint, **options: Any) 
 
 
 def _origin_guard(client: Callable[..., Http], endpoint: ModelEndpoint) -> Callable[[httpx2.Request], Any]:
-    """Called before each request is sent, those that a redirect makes as well."""
-    named = str(httpx2.URL(endpoint.url))
+    """A hook that is called before each request, including redirected ones."""
+    base_url = str(httpx2.URL(endpoint.url))
 
     def guard(request: httpx2.Request) -> None:
-        reject_other_origin(named, str(request.url))
+        reject_other_origin(base_url, str(request.url))
 
     async def async_guard(request: httpx2.Request) -> None:
         guard(request)
@@ -234,7 +234,7 @@ def _origin_guard(client: Callable[..., Http], endpoint: ModelEndpoint) -> Calla
 
 
 def _tracer(on_step: Callable[[str], None]) -> Callable[[str, object], Awaitable[None]]:
-    steps = dict.fromkeys(_CONNECTED, "connect")
+    steps = dict.fromkeys(_CONNECT_EVENTS, "connect")
     steps["http11.send_request_body.complete"] = "send"
 
     async def trace(event: str, _: object) -> None:
@@ -257,5 +257,5 @@ def _headers(endpoint: ModelEndpoint) -> dict[str, str]:
 
 @cache
 def ssl_context(scheme: str) -> ssl.SSLContext:
-    """Whom to trust. Reading the certificates takes 20 to 50 ms; plain HTTP needs none, and then nobody is trusted."""
+    """The TLS context. Loading the certificates takes 20 to 50 ms, so for plain HTTP it contains none."""
     return httpx2.create_ssl_context() if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,7 +1,7 @@
-"""An end to a reply that never ends.
+"""A time limit for a whole reply.
 
-The limits of HTTP libraries are for each read. A server that sends one byte of its headers a second meets every one
-of them, for hours.
+HTTP libraries limit only the time of each read. A server that sends one byte per second stays within that limit for
+hours.
 """
 
 import contextlib
@@ -11,23 +11,23 @@ from typing import Self
 
 
 class Deadline:
-    """Within the block, what is read from the watched sockets comes to an end when the time is up.
+    """Context manager that shuts down the watched sockets when the time is up.
 
-    The reader sees a connection that the other side has closed; `passed` says that it was not.
+    To the reader this looks as if the server had closed the connection, unless it checks `expired`.
     """
 
     def __init__(self, limit_s: float) -> None:
-        self.passed = False
+        self.expired = False
         self._lock = threading.Lock()
         self._watched: list[socket.socket] = []
-        self._timer = threading.Timer(limit_s, self.pass_now)
+        self._timer = threading.Timer(limit_s, self.expire)
         self._timer.daemon = True
 
     def watch(self, connection: socket.socket) -> None:
         with self._lock:
             self._watched.append(connection)
-            late = self.passed
-        if late:
+            already_expired = self.expired
+        if already_expired:
             _shut(connection)
 
     def __enter__(self) -> Self:
@@ -37,10 +37,10 @@ class Deadline:
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
 
-    def pass_now(self) -> None:
-        """End all reading before the time is up. For any thread."""
+    def expire(self) -> None:
+        """Shut down the sockets now. Thread-safe."""
         with self._lock:
-            self.passed = True
+            self.expired = True
             watched = list(self._watched)
         for connection in watched:
             _shut(connection)
@@ -48,5 +48,5 @@ class Deadline:
 
 def _shut(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        # Not an SSLSocket's own method: that one takes the encryption off under the reader first.
+        # Not SSLSocket.shutdown: it first removes the TLS layer, which the reading thread still uses.
         socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Where a model lives and what it is asked for, as one value: name, address, key, purpose."""
+"""The endpoint of a model: name, base URL, API key and purpose."""
 
 import re
 from dataclasses import dataclass, field
@@ -10,57 +10,57 @@ from streamrag_cli.errors import ConfigurationError
 OPENAI_HOST: Final = "api.openai.com"
 OPENAI_BASE_URL: Final = f"https://{OPENAI_HOST}/v1"
 _WITHOUT_SCHEME: Final = re.compile(r"[A-Za-z0-9.-]+:[0-9]+(/[A-Za-z0-9./_-]*)?")
-_ENDPOINT: Final = re.compile(r"/(?:(?:chat/)?completions|embeddings|responses|models)/*$")  # as people paste addresses
+_ENDPOINT: Final = re.compile(r"/(?:(?:chat/)?completions|embeddings|responses|models)/*$")  # users paste full URLs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purpose:
-    """What a server is asked for. A failure has the same code whatever that is; the advice is not the same.
+    """The wording of messages and hints for one use of a server. Error codes do not depend on it.
 
-    The first three are words for messages, the others hints: how to ask again, with more patience (a template that
-    takes `timeout_s`), another model, another server, one that is paid for, and for less.
+    The first three are parts of messages, the others are hints. `longer_timeout_command` is a template that takes
+    `timeout_s`.
     """
 
     model: str
-    sent: str
-    reply: str
-    again: str
-    longer_timeout: str
-    other_model: str
-    other_server: str
-    without_quota: str
-    shorter: str
+    input: str
+    expected_reply: str
+    retry_command: str
+    longer_timeout_command: str
+    other_model_command: str
+    other_server_command: str
+    other_provider_command: str
+    shorter_command: str
 
 
 ANSWERING: Final = Purpose(
     model="chat model",
-    sent="the sources are",
-    reply="a stream of answer pieces",
-    again="streamrag ask QUESTION",
-    longer_timeout="STREAMRAG_TIMEOUT={timeout_s} streamrag ask QUESTION",
-    other_model="streamrag ask -m MODEL QUESTION",
-    other_server="streamrag ask --base-url http://HOST:PORT/v1 -m MODEL QUESTION",
-    without_quota="streamrag ask --base-url URL QUESTION",
-    shorter="streamrag ask -k 3 QUESTION",
+    input="the sources are",
+    expected_reply="a stream of answer pieces",
+    retry_command="streamrag ask QUESTION",
+    longer_timeout_command="STREAMRAG_TIMEOUT={timeout_s} streamrag ask QUESTION",
+    other_model_command="streamrag ask -m MODEL QUESTION",
+    other_server_command="streamrag ask --base-url http://HOST:PORT/v1 -m MODEL QUESTION",
+    other_provider_command="streamrag ask --base-url URL QUESTION",
+    shorter_command="streamrag ask -k 3 QUESTION",
 )
 EMBEDDING: Final = Purpose(
     model="embedding model",
-    sent="a text is",
-    reply="a list of vectors",
-    again="run the same command again",
-    longer_timeout="export STREAMRAG_TIMEOUT={timeout_s}",
-    other_model="export STREAMRAG_EMBEDDING=openai:MODEL",
-    other_server="export STREAMRAG_BASE_URL=http://HOST:PORT/v1",
-    without_quota="export STREAMRAG_EMBEDDING=builtin",
-    shorter="export STREAMRAG_EMBEDDING=openai:MODEL   (one that reads longer texts)",
+    input="a text is",
+    expected_reply="a list of vectors",
+    retry_command="run the same command again",
+    longer_timeout_command="export STREAMRAG_TIMEOUT={timeout_s}",
+    other_model_command="export STREAMRAG_EMBEDDING=openai:MODEL",
+    other_server_command="export STREAMRAG_BASE_URL=http://HOST:PORT/v1",
+    other_provider_command="export STREAMRAG_EMBEDDING=builtin",
+    shorter_command="export STREAMRAG_EMBEDDING=openai:MODEL   (a model that accepts longer texts)",
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelEndpoint:
-    """A model on a server. Without `base_url` it is OpenAI's own; without `api_key` none is sent.
+    """A model on a server. Without `base_url` the server is OpenAI; without `api_key` no key is sent.
 
-    `model` is "" as long as only the server knows which it has.
+    `model` is "" until the server has been asked which model it offers.
     """
 
     model: str
@@ -72,15 +72,15 @@ class ModelEndpoint:
     def checked(
         cls, *, model: str | None, base_url: str | None, api_key: str | None, purpose: Purpose = ANSWERING
     ) -> Self:
-        """An endpoint of settings as they were given, where blank is not given. Nothing is sent.
+        """Build an endpoint from raw settings; blank values count as unset. Sends nothing.
 
-        Raises ConfigurationError: `bad_base_url`, and `key_refused` for a key that no header can carry.
+        Raises ConfigurationError: `bad_base_url`, or `key_refused` for a key that is not valid in a header.
         """
-        base_url = _given(base_url)
+        base_url = _stripped_or_none(base_url)
         return cls(
-            model=(_given(model) or "").encode(errors="replace").decode(),
+            model=(_stripped_or_none(model) or "").encode(errors="replace").decode(),
             base_url=None if base_url is None else checked_base_url(base_url),
-            api_key=_checked_key(_given(api_key)),
+            api_key=_checked_key(_stripped_or_none(api_key)),
             purpose=purpose,
         )
 
@@ -98,21 +98,21 @@ class ModelEndpoint:
 
     @property
     def address(self) -> str:
-        """Host and port, as errors name them."""
+        """Host and port, as shown in errors."""
         parts = urlsplit(self.url)
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
     @property
     def is_openai(self) -> bool:
-        """Whether this is OpenAI itself, which alone may see what the environment holds for OpenAI."""
+        """Whether the server is OpenAI's own, reached over HTTPS."""
         return self.url.startswith("https:") and self.host == OPENAI_HOST
 
 
-def checked_base_url(given: str) -> str:
-    """`given` as it will be used: without a trailing slash or an endpoint, and with `/v1` if it has no path of its own.
+def checked_base_url(raw_url: str) -> str:
+    """Normalise `raw_url`: remove a trailing slash or endpoint, add `/v1` if there is no path.
 
-    Nothing of a refused address is repeated in the error: it may hold a password.
+    The error never repeats any part of the URL, which may contain a password. Raises ConfigurationError `bad_base_url`.
 
     >>> checked_base_url("http://localhost:11434/")
     'http://localhost:11434/v1'
@@ -120,38 +120,38 @@ def checked_base_url(given: str) -> str:
     'http://localhost:8080/v1'
     """
     try:
-        parts = urlsplit(given)
+        parts = urlsplit(raw_url)
         port = parts.port
     except ValueError:
-        raise _refused("is not an address") from None
+        raise _bad_base_url("is not a valid URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
-        instead = f"http://{given}" if _WITHOUT_SCHEME.fullmatch(given) else ""
-        raise _refused("must look like http://HOST:PORT/v1", instead=instead)
+        instead = f"http://{raw_url}" if _WITHOUT_SCHEME.fullmatch(raw_url) else ""
+        raise _bad_base_url("must look like http://HOST:PORT/v1", instead=instead)
     if parts.username is not None or parts.password is not None:
-        raise _refused("must not hold a user name or password; a key goes into OPENAI_API_KEY")
+        raise _bad_base_url("must not contain a user name or password; set a key in OPENAI_API_KEY")
     if parts.query or parts.fragment:
-        raise _refused("must end with its path, without ? or #")
-    if not (given.isascii() and given.isprintable()) or " " in given:
-        raise _refused("holds characters that no address has")
+        raise _bad_base_url("must not contain ? or #")
+    if not (raw_url.isascii() and raw_url.isprintable()) or " " in raw_url:
+        raise _bad_base_url("contains characters that are not valid in a URL")
     path = _ENDPOINT.sub("", parts.path.rstrip("/")) or "/v1"
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
-def _given(text: str | None) -> str | None:
-    """A setting that is blank was not given: `OPENAI_API_KEY=` is how a shell unsets one for a command."""
+def _stripped_or_none(text: str | None) -> str | None:
+    """`text` without surrounding spaces; None if it is blank, as in `OPENAI_API_KEY= streamrag ask`."""
     return (text or "").strip() or None
 
 
 def _checked_key(api_key: str | None) -> str | None:
     if api_key is not None and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
         raise ConfigurationError(
-            "the key holds characters that no key has: was it pasted with quotes around it?",
+            "the API key contains invalid characters; check that it was not pasted with quotes around it",
             code="key_refused",
             hint="export OPENAI_API_KEY=KEY",
         )
     return api_key
 
 
-def _refused(why: str, *, instead: str = "") -> ConfigurationError:
+def _bad_base_url(problem: str, *, instead: str = "") -> ConfigurationError:
     hint = f"streamrag ask --base-url {instead or 'http://localhost:11434/v1'} QUESTION"
-    return ConfigurationError(f"the base URL {why}", code="bad_base_url", hint=hint)
+    return ConfigurationError(f"the base URL {problem}", code="bad_base_url", hint=hint)

@@ -1,7 +1,7 @@
-"""Errors as servers put them into JSON: which object is one, its code, its status, its text.
+"""Finds errors in JSON replies of model servers: the code, HTTP status and text.
 
-The protocol has one form, `{"error": {"message", "type", "code"}}`. Servers and gateways use a dozen others, also in a
-reply with status 200 and in the middle of a stream.
+The protocol defines one form, `{"error": {"message", "type", "code"}}`. Servers and gateways use a dozen others, even
+in a reply with status 200 and in the middle of a stream.
 """
 
 import re
@@ -35,7 +35,7 @@ _FAILED: Final = frozenset(
 
 
 def error_in(reply: object) -> object | None:
-    """The error that a reply, or one event of a stream, holds; None if it is not an error."""
+    """The error in a reply or in one event of a stream; None if there is none."""
     if isinstance(reply, list):
         return next((error for each in reply[:10] if (error := error_in(each)) is not None), None)
     if not isinstance(reply, Mapping):
@@ -46,8 +46,8 @@ def error_in(reply: object) -> object | None:
     if reply.get("error") or "error" in {reply.get("object"), reply.get("type")}:
         return reply
     has_text = any(isinstance(reply.get(name), str | list) and reply[name] for name in _TEXT_KEYS)
-    says_why = "detail" in reply or any(reply.get(name) for name in _CODE_KEYS) or reply.get("success") is False
-    return reply if has_text and says_why else None
+    has_code = "detail" in reply or any(reply.get(name) for name in _CODE_KEYS) or reply.get("success") is False
+    return reply if has_text and has_code else None
 
 
 def _error_in_choice(choice: object) -> object | None:
@@ -57,12 +57,12 @@ def _error_in_choice(choice: object) -> object | None:
         return error  # type: ignore[no-any-return]
     reason = choice.get("finish_reason")
     if isinstance(reason, str) and reason.lower() in _FAILED:
-        return {"message": f"the server ended it with {reason!r}"}
+        return {"message": f"finish reason {reason!r}"}
     return None
 
 
 def code_and_text(error: object, raw: str) -> tuple[str, str]:
-    """A server's own error code and message from its error, parsed, or else `raw` as the message."""
+    """The server's own error code and message from a parsed error; the message is `raw` if there is none."""
     inner = _inner(error)
     if not isinstance(inner, Mapping):
         return "", _text(error) or raw
@@ -71,7 +71,7 @@ def code_and_text(error: object, raw: str) -> tuple[str, str]:
 
 
 def status_in(error: object) -> int | None:
-    """The HTTP status that the error itself names, or that its words mean."""
+    """The HTTP status in the error object, or the one that its wording implies."""
     for each in (_inner(error), error):
         if isinstance(each, Mapping):
             for name in _STATUS_KEYS:
@@ -85,7 +85,7 @@ def status_in(error: object) -> int | None:
 
 
 def _inner(error: object) -> object:
-    """The object that holds code and message: servers put it into `error`, `errors`, `fault`, or a list."""
+    """The object with code and message, which servers nest in `error`, `errors`, `fault` or a list."""
     if isinstance(error, list):
         return _inner(error[0]) if error else None
     if isinstance(error, Mapping):
@@ -96,7 +96,7 @@ def _inner(error: object) -> object:
 
 
 def _text(error: object, depth: int = 0) -> str:
-    """The first text that says what happened; gateways wrap the text of the server behind them."""
+    """The first error text in the object; gateways nest the text of the upstream server."""
     if isinstance(error, str):
         return error
     if depth > 5:
@@ -107,7 +107,7 @@ def _text(error: object, depth: int = 0) -> str:
         return ""
     inner = _inner(error)
     own = "" if inner is error else _text(inner, depth + 1)
-    found = own or next((text for name in _TEXT_KEYS if (text := _text(error.get(name), depth + 1))), "")
+    text = own or next(filter(None, (_text(error.get(name), depth + 1) for name in _TEXT_KEYS)), "")
     metadata = error.get("metadata")
-    behind = metadata.get("raw") if isinstance(metadata, Mapping) else None
-    return f"{found}: {behind}" if isinstance(behind, str) and behind and behind not in found else found
+    upstream = metadata.get("raw") if isinstance(metadata, Mapping) else None
+    return f"{text}: {upstream}" if isinstance(upstream, str) and upstream and upstream not in text else text

@@ -1,7 +1,7 @@
-"""What went wrong at a model's server, in our words: one place for every message, code and hint.
+"""Every error of a model server: its message, code and hint.
 
-A server's own text is quoted, but it is foreign text: HTML is never shown, control characters are replaced, the
-key is masked wherever it turns up (servers do echo it), and it is short.
+A server's own text is quoted but untrusted: HTML is never shown, control characters are replaced, the API key is
+masked (some servers echo it), and the text is truncated.
 """
 
 import re
@@ -47,102 +47,106 @@ def masked(text: str, endpoint: ModelEndpoint) -> str:
 
 
 def quoted(text: str, endpoint: ModelEndpoint) -> str:
-    """A server's text as it may be shown on one line, or "" where it is a web page."""
+    """A server's text as it may be shown on one line, or "" if it is a web page."""
     if text.lstrip("\ufeff \t\r\n").startswith("<"):
         return ""
-    # Sanitised before masked: what sanitising drops could have split the key. Masked before cut, for the same reason.
+    # Sanitise before masking: characters that sanitising drops could split the key. Truncate last: that could, too.
     line = " ".join(masked(sanitise_line(text), endpoint).split())
     return line if len(line) <= QUOTED_CHARS else line[:QUOTED_CHARS].rstrip() + "..."
 
 
 def shown_url(endpoint: ModelEndpoint, path: str = "") -> str:
-    """The base URL as a word of a shell command; some gateways have a key in its path."""
+    """The base URL plus `path`, quoted for a shell. Masked, because some gateways put the key in the path."""
     return shlex.quote(masked(endpoint.url + path, endpoint))
 
 
 def status_error(status: int, *, code: str, text: str, endpoint: ModelEndpoint) -> StreamragError:
-    """An HTTP status of 400 or more, with the server's own error code and text, as our error."""
+    """The error for an HTTP status of 400 or more with the server's own error code and text."""
     words = f"{code} {text}".lower()
-    said = _said(text, endpoint)
+    detail = _detail(text, endpoint)
     server = endpoint.address
-    if problem := known_problem(words, said, endpoint):
+    if problem := known_problem(words, detail, endpoint):
         return problem
     if status == 404 or any(word in words for word in _NO_SUCH_MODEL):
-        return _no_such_model(said, endpoint)
-    if status == 401 or (status == 403 and (_ABOUT_THE_KEY.search(words) or not (said or endpoint.api_key))):
-        return _key_wanted(status, said, endpoint)
+        return _no_such_model(detail, endpoint)
+    if status == 401 or (status == 403 and (_ABOUT_THE_KEY.search(words) or not (detail or endpoint.api_key))):
+        return _key_required(status, detail, endpoint)
     if status == 413:
-        return _too_long(said, endpoint)
+        return _too_long(detail, endpoint)
     if status == 402:
-        return _quota_exhausted(said, endpoint)
+        return _quota_exhausted(detail, endpoint)
     if status == 429:
-        message = f"{server} limits the rate of requests{said}"
-        hint = f"wait a minute, then: {endpoint.purpose.again}"
+        message = f"{server} rejected the request because of its rate limit{detail}"
+        hint = f"wait a minute, then: {endpoint.purpose.retry_command}"
         return ModelServerError(message, code="rate_limited", hint=hint, retryable=True)
     if status == 408 or status >= 500:
-        message = f"{server} failed with status {status}{said}"
-        return ModelServerError(message, code="server_error", hint=_does_it_answer(endpoint), retryable=True)
-    message = f"{server} refused the request with status {status}{said}"
-    return ModelServerError(message, code="request_refused", hint=endpoint.purpose.other_model)
+        message = f"{server} failed with status {status}{detail}"
+        return ModelServerError(message, code="server_error", hint=_check_server_hint(endpoint), retryable=True)
+    message = f"{server} refused the request with status {status}{detail}"
+    return ModelServerError(message, code="request_refused", hint=endpoint.purpose.other_model_command)
 
 
-def known_problem(words: str, said: str, endpoint: ModelEndpoint) -> ModelServerError | None:
-    """What the server's words alone tell, whatever the status; `words` is its code and text in lower case."""
+def known_problem(words: str, detail: str, endpoint: ModelEndpoint) -> ModelServerError | None:
+    """The error that the server's wording identifies regardless of the status, or None.
+
+    `words` is the server's error code and text in lower case.
+    """
     if _CONTEXT_TOO_LONG.search(words):
-        return _too_long(said, endpoint)
+        return _too_long(detail, endpoint)
     if any(word in words for word in _QUOTA_EXHAUSTED):
-        return _quota_exhausted(said, endpoint)
+        return _quota_exhausted(detail, endpoint)
     return None
 
 
 def stream_error(*, code: str, text: str, endpoint: ModelEndpoint) -> StreamragError:
-    """An error object where a piece of the answer should have been."""
-    said = _said(text, endpoint)
-    known = known_problem(f"{code} {text}".lower(), said, endpoint)
-    return known or malformed(f"sent an error in place of the answer{said}", endpoint)
+    """The error for an error object inside the stream."""
+    detail = _detail(text, endpoint)
+    known = known_problem(f"{code} {text}".lower(), detail, endpoint)
+    return known or malformed(f"sent an error instead of the answer{detail}", endpoint)
 
 
 def no_key(endpoint: ModelEndpoint) -> ConfigurationError:
-    """Nothing was sent: OpenAI itself refuses whoever has none."""
-    message = f"no key is set to ask {shown_model(endpoint.model) or endpoint.address} with"
+    """The error for a request to OpenAI without an API key. Nothing was sent."""
+    message = f"no API key is set for {shown_model(endpoint.model) or endpoint.address}"
     return ConfigurationError(message, code="key_missing", hint=_KEY_HINT)
 
 
 def unreachable(reason: str, endpoint: ModelEndpoint) -> ModelServerError:
     is_ollama_here = endpoint.address in {"localhost:11434", "127.0.0.1:11434", "[::1]:11434"}
-    hint = "ollama serve" if is_ollama_here else _does_it_answer(endpoint)
-    message = f"cannot reach the model server at {endpoint.address}{_said(reason, endpoint)}"
+    hint = "ollama serve" if is_ollama_here else _check_server_hint(endpoint)
+    message = f"cannot reach the model server at {endpoint.address}{_detail(reason, endpoint)}"
     return ModelServerError(message, code="unreachable", hint=hint, retryable=True)
 
 
 def redirected(redirect: RedirectedError, endpoint: ModelEndpoint) -> ModelServerError:
     message = masked(
-        f"{redirect.asked} redirects to {redirect.target}, another server: nothing was sent there", endpoint
+        f"{redirect.from_origin} redirects to {redirect.to_origin}, a different server; nothing was sent there",
+        endpoint,
     )
-    return ModelServerError(message, code="redirected", hint=endpoint.purpose.other_server)
+    return ModelServerError(message, code="redirected", hint=endpoint.purpose.other_server_command)
 
 
 def stalled(timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
-    message = f"{endpoint.address} has been silent for {timeout_s:g} s"
+    message = f"{endpoint.address} sent nothing for {timeout_s:g} s"
     return ModelServerError(message, code="stalled", hint=_longer_timeout(timeout_s, endpoint), retryable=True)
 
 
 def reply_too_slow(limit_s: float, timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
-    """Never silent for `timeout_s`, and not done after `limit_s`."""
-    message = f"{endpoint.address} has not sent a whole reply in {limit_s:g} s"
+    """The error for a reply that kept arriving but was not complete after `limit_s`."""
+    message = f"{endpoint.address} did not send a complete reply within {limit_s:g} s"
     return ModelServerError(message, code="stalled", hint=_longer_timeout(timeout_s, endpoint), retryable=True)
 
 
 def no_answer_in_time(limit_s: float, endpoint: ModelEndpoint) -> ModelServerError:
-    """It showed signs of life, and no word of an answer, until `limit_s` had passed."""
-    message = f"{endpoint.address} has not begun to answer in {limit_s:g} s"
-    return ModelServerError(message, code="stalled", hint=endpoint.purpose.other_model, retryable=True)
+    """The error for a server that was active for `limit_s` but sent no text of an answer."""
+    message = f"{endpoint.address} did not begin to answer within {limit_s:g} s"
+    return ModelServerError(message, code="stalled", hint=endpoint.purpose.other_model_command, retryable=True)
 
 
 def no_list_in_time(timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
-    """The list of models alone was waited for, which no setting prolongs."""
-    message = f"{endpoint.address} has not listed its models in {timeout_s:g} s"
-    return ModelServerError(message, code="stalled", hint=endpoint.purpose.other_server, retryable=True)
+    """The error for a list of models that did not arrive. No setting extends this timeout."""
+    message = f"{endpoint.address} did not list its models within {timeout_s:g} s"
+    return ModelServerError(message, code="stalled", hint=endpoint.purpose.other_server_command, retryable=True)
 
 
 def cancelled(endpoint: ModelEndpoint) -> ModelServerError:
@@ -151,48 +155,48 @@ def cancelled(endpoint: ModelEndpoint) -> ModelServerError:
 
 
 def cut_off(endpoint: ModelEndpoint) -> ModelServerError:
-    message = f"{endpoint.address} ended the answer before it was complete"
-    return ModelServerError(message, code="cut_off", hint=endpoint.purpose.again, retryable=True)
+    message = f"{endpoint.address} closed the connection before the answer was complete"
+    return ModelServerError(message, code="cut_off", hint=endpoint.purpose.retry_command, retryable=True)
 
 
-def malformed(what: str, endpoint: ModelEndpoint) -> ModelServerError:
-    """`what` the server did instead of answering, as a verb and what follows it."""
-    return ModelServerError(f"{endpoint.address} {what}", code="malformed", hint=_does_it_answer(endpoint))
+def malformed(action: str, endpoint: ModelEndpoint) -> ModelServerError:
+    """The error for a server that did `action` (a verb phrase) instead of answering."""
+    return ModelServerError(f"{endpoint.address} {action}", code="malformed", hint=_check_server_hint(endpoint))
 
 
 def not_a_reply(endpoint: ModelEndpoint, text: str = "") -> ModelServerError:
-    """`text` is what came instead; a web page is not shown."""
-    return malformed(f"sent something that is not {endpoint.purpose.reply}{_said(text, endpoint)}", endpoint)
+    """The error for a reply in the wrong form. `text` is how it begins; a web page is not shown."""
+    return malformed(f"did not reply with {endpoint.purpose.expected_reply}{_detail(text, endpoint)}", endpoint)
 
 
 def is_loading(status: int | None, text: str) -> bool:
-    """Whether a reply with a status of failure means that the server is still reading the model into memory."""
+    """Whether an error reply means that the server is still loading the model."""
     return status is not None and status >= 409 and _LOADING.search(text.lower()) is not None
 
 
 def still_loading(timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
-    message = f"{endpoint.address} has been loading {shown_model(endpoint.model)} for {timeout_s:g} s"
+    message = f"{endpoint.address} was still loading {shown_model(endpoint.model)} after {timeout_s:g} s"
     return ModelServerError(message, code="model_loading", hint=_longer_timeout(timeout_s, endpoint), retryable=True)
 
 
 def empty_answer(finish_reason: str, refusal: str, endpoint: ModelEndpoint) -> ModelServerError:
     because = {
-        "length": " (it reached its limit of tokens before the first word)",
+        "length": " (it reached its token limit before the first word)",
         "content_filter": " (the server's content filter withheld it)",
     }.get(finish_reason, "")
     message = f"{shown_model(endpoint.model)} gave no answer{because}"
     if refusal:
-        message = f"{shown_model(endpoint.model)} refused to answer{_said(refusal, endpoint)}"
-    return ModelServerError(message, code="empty_answer", hint=endpoint.purpose.other_model)
+        message = f"{shown_model(endpoint.model)} refused to answer{_detail(refusal, endpoint)}"
+    return ModelServerError(message, code="empty_answer", hint=endpoint.purpose.other_model_command)
 
 
 def connection_problem(error: BaseException, timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
-    """A connection that could not be made, or broke or fell silent before or during the answer."""
+    """The error for a connection that failed, broke or timed out before or during the answer."""
     causes = list(_causes(error))
-    # By name: the HTTP library under the OpenAI client has changed once, and its names stayed.
+    # Compared by name: the HTTP library changed once, and the names of its exceptions stayed.
     names = {type(cause).__name__ for cause in causes}
     if names & {"ConnectTimeout", "PoolTimeout"}:
-        return unreachable("no connection in time", endpoint)
+        return unreachable("connection timed out", endpoint)
     if names & {"ReadTimeout", "WriteTimeout"}:
         return stalled(timeout_s, endpoint)
     if names & {"ReadError", "WriteError", "RemoteProtocolError"}:
@@ -203,28 +207,28 @@ def connection_problem(error: BaseException, timeout_s: float, endpoint: ModelEn
 
 
 def unusable_environment(cause: Exception) -> ConfigurationError:
-    """A proxy or a file of certificates, of those that the environment names, with which no client can be made."""
-    said = sanitise_line(str(cause)) or type(cause).__name__
+    """The error for a proxy or certificate file in the environment that makes creating the client fail."""
+    detail = sanitise_line(str(cause)) or type(cause).__name__
     return ConfigurationError(
-        f"the environment names a proxy or certificates that cannot be used: {said}",
+        f"a proxy or certificate file set in the environment cannot be used: {detail}",
         code="unusable_environment",
         hint="unset ALL_PROXY HTTPS_PROXY HTTP_PROXY SSL_CERT_FILE SSL_CERT_DIR   (or correct them)",
     )
 
 
 def reason_of(cause: BaseException) -> str:
-    """Why a connection could not be made, in few words."""
+    """A short reason why the connection failed."""
     match type(cause).__name__:
         case "ConnectionRefusedError":
             return "connection refused"
         case "gaierror":
             return "no such host"
         case "TimeoutError":
-            return "no connection in time"
+            return "connection timed out"
         case "SSLCertVerificationError":
             return f"its certificate is not trusted: {getattr(cause, 'verify_message', cause)}"
         case "SSLError":
-            return f"no TLS: {getattr(cause, 'reason', None) or cause}"
+            return f"TLS failed: {getattr(cause, 'reason', None) or cause}"
     return str(cause) or type(cause).__name__
 
 
@@ -238,42 +242,42 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _said(text: str, endpoint: ModelEndpoint) -> str:
+def _detail(text: str, endpoint: ModelEndpoint) -> str:
     shown = quoted(text, endpoint)
     return f": {shown}" if shown else ""
 
 
-def _does_it_answer(endpoint: ModelEndpoint) -> str:
-    return f"curl {shown_url(endpoint, '/models')}"
+def _check_server_hint(endpoint: ModelEndpoint) -> str:
+    return f"check that the server responds: curl {shown_url(endpoint, '/models')}"
 
 
 def _longer_timeout(timeout_s: float, endpoint: ModelEndpoint) -> str:
     longer_s = min(_LONGEST_TIMEOUT_S, max(300, round(timeout_s * 5)))
-    return endpoint.purpose.longer_timeout.format(timeout_s=longer_s)
+    return endpoint.purpose.longer_timeout_command.format(timeout_s=longer_s)
 
 
-def _key_wanted(status: int, said: str, endpoint: ModelEndpoint) -> ConfigurationError:
+def _key_required(status: int, detail: str, endpoint: ModelEndpoint) -> ConfigurationError:
     if endpoint.api_key is None:
-        message = f"{endpoint.address} wants a key, and none is set{said}"
+        message = f"{endpoint.address} requires an API key, but none is set{detail}"
         return ConfigurationError(message, code="key_missing", hint=_KEY_HINT)
-    message = f"{endpoint.address} refused the key ({status}){said}"
+    message = f"{endpoint.address} refused the API key ({status}){detail}"
     return ConfigurationError(message, code="key_refused", hint=_KEY_HINT)
 
 
-def _too_long(said: str, endpoint: ModelEndpoint) -> ModelServerError:
-    message = f"{endpoint.purpose.sent} too long for {shown_model(endpoint.model) or 'the model'}{said}"
-    return ModelServerError(message, code="context_too_long", hint=endpoint.purpose.shorter)
+def _too_long(detail: str, endpoint: ModelEndpoint) -> ModelServerError:
+    message = f"{endpoint.purpose.input} too long for {shown_model(endpoint.model) or 'the model'}{detail}"
+    return ModelServerError(message, code="context_too_long", hint=endpoint.purpose.shorter_command)
 
 
-def _quota_exhausted(said: str, endpoint: ModelEndpoint) -> ModelServerError:
-    message = f"the quota at {endpoint.address} is used up{said}"
-    return ModelServerError(message, code="quota_exhausted", hint=endpoint.purpose.without_quota)
+def _quota_exhausted(detail: str, endpoint: ModelEndpoint) -> ModelServerError:
+    message = f"the quota at {endpoint.address} is used up{detail}"
+    return ModelServerError(message, code="quota_exhausted", hint=endpoint.purpose.other_provider_command)
 
 
-def _no_such_model(said: str, endpoint: ModelEndpoint) -> ConfigurationError:
+def _no_such_model(detail: str, endpoint: ModelEndpoint) -> ConfigurationError:
     purpose = endpoint.purpose
-    if said:
-        message = f"{endpoint.address} does not serve {shown_model(endpoint.model) or 'this'}{said}"
-        return ConfigurationError(message, code="no_such_model", hint=purpose.other_model)
+    if detail:
+        message = f"{endpoint.address} does not serve {shown_model(endpoint.model) or 'this'}{detail}"
+        return ConfigurationError(message, code="no_such_model", hint=purpose.other_model_command)
     message = f"there is no {purpose.model} at {masked(endpoint.url, endpoint)} (404)"
-    return ConfigurationError(message, code="no_such_model", hint=purpose.other_server)
+    return ConfigurationError(message, code="no_such_model", hint=purpose.other_server_command)

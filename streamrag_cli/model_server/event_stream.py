@@ -1,7 +1,7 @@
-"""Server-sent events, decoded as they arrive: all that one read of the socket has completed, at once.
+"""Decoder for server-sent events that returns all events completed by one read of the socket together.
 
-A client that hands out one event at a time cannot tell whether more are there already. Under load they are, and
-passing them on together is what lets one process serve hundreds of answers.
+A decoder that returns one event at a time cannot tell whether more have already arrived. Under load they have, and
+passing them on together lets one process serve hundreds of answers.
 """
 
 from typing import Final
@@ -10,13 +10,13 @@ _LONGEST_EVENT_BYTES: Final = 64_000_000
 
 
 class ErrorEvent(bytes):
-    """The data of an event that is named `error`."""
+    """The data of an event of type `error`."""
 
     __slots__ = ()
 
 
 class EventStreamDecoder:
-    """Feeds on bytes, split anywhere; gives the data of every complete event. Lines may end in CR, LF or both."""
+    """Decodes bytes that may be split anywhere. Lines may end in CR, LF or CRLF."""
 
     def __init__(self) -> None:
         self._unfinished: list[bytes] = []
@@ -25,7 +25,7 @@ class EventStreamDecoder:
         self._is_error = False
 
     def feed(self, piece: bytes) -> list[bytes]:
-        """The data of the events that `piece` completes. Raises ValueError for one longer than 64 MB."""
+        """The data of the events that `piece` completes. Raises ValueError for an event over 64 MB."""
         after_cr = bool(self._unfinished) and self._unfinished[-1].endswith(b"\r")
         self._unfinished.append(piece)
         self._unfinished_bytes += len(piece)
@@ -34,18 +34,18 @@ class EventStreamDecoder:
         if b"\n" not in piece and b"\r" not in piece and not after_cr:
             return []
         lines = b"".join(self._unfinished).splitlines(keepends=True)
-        # What ends in CR may go on with LF.
+        # A line that ends in CR may continue with LF.
         rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
         self._unfinished = [rest]
         self._unfinished_bytes = len(rest)
-        return [data for line in lines if (data := self._line(line.rstrip(b"\r\n"))) is not None]
+        return [data for line in lines if (data := self._read_line(line.rstrip(b"\r\n"))) is not None]
 
     def finish(self) -> list[bytes]:
-        """The data of an event whose last line end was a CR at the very end of the stream."""
+        """The data of the last event if the stream ends with a CR."""
         return self.feed(b"\n") if self._unfinished and self._unfinished[-1].endswith(b"\r") else []
 
-    def _line(self, line: bytes) -> bytes | None:
-        """Take in one line; an empty one completes an event."""
+    def _read_line(self, line: bytes) -> bytes | None:
+        """Process one line; return the event's data if the line is empty and thus ends an event."""
         if not line:
             kind = ErrorEvent if self._is_error else bytes
             data, self._data, self._is_error = self._data, [], False

@@ -1,4 +1,4 @@
-"""What a failed request means, in our words: the only place where the exceptions of `client` are read."""
+"""Converts the exceptions of `client` to errors of this program."""
 
 import json
 import traceback
@@ -18,61 +18,61 @@ from streamrag_cli.model_server.client import (
 from streamrag_cli.model_server.endpoint import ModelEndpoint
 from streamrag_cli.model_server.network_policy import RedirectedError
 
-_LONGEST_PASSED_ON_S: Final = 86_400.0
+_MAX_RETRY_AFTER_S: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """A request that failed.
 
-    `cause` is the foreign exception, or None where it would show the key. `status` is None where no reply came, and
-    `said` is the reply's text, or that of an error inside it; so is `status`.
+    `cause` is the foreign exception, or None if its traceback would show the API key. `status` and `server_text` come
+    from the reply, or from the error object in a stream; without either, `status` is None.
     """
 
     error: StreamragError
     cause: BaseException | None = None
     status: int | None = None
-    said: str = ""
+    server_text: str = ""
     retry_after_s: float | None = None
 
     @classmethod
     def of(cls, foreign: Exception, endpoint: ModelEndpoint, *, timeout_s: float) -> "Failure":
-        """One of `FOREIGN_ERRORS` in our words."""
+        """Convert one of `FOREIGN_ERRORS`."""
         trace = "".join(traceback.format_exception(foreign))
         cause = foreign if errors.masked(trace, endpoint) == trace else None
-        error = _translated(foreign, endpoint, timeout_s)
+        error = _to_streamrag_error(foreign, endpoint, timeout_s)
         match foreign:
             case StatusError(status=status, headers=headers, text=text):
-                asked_s = retries.retry_after_s(headers)
-                error.retry_after_s = None if asked_s is None else min(asked_s, _LONGEST_PASSED_ON_S)
-                return cls(error=error, cause=cause, status=status, said=text, retry_after_s=asked_s)
+                server_delay_s = retries.retry_after_s(headers)
+                error.retry_after_s = None if server_delay_s is None else min(server_delay_s, _MAX_RETRY_AFTER_S)
+                return cls(error=error, cause=cause, status=status, server_text=text, retry_after_s=server_delay_s)
             case ErrorInStreamError(error=sent):
-                return cls(error=error, cause=cause, status=error_objects.status_in(sent), said=str(sent))
+                return cls(error=error, cause=cause, status=error_objects.status_in(sent), server_text=str(sent))
             case _:
                 return cls(error=error, cause=cause)
 
     @property
     def is_loading(self) -> bool:
-        """Whether the server is still reading the model into memory."""
-        return errors.is_loading(self.status, self.said)
+        """Whether the server is still loading the model."""
+        return errors.is_loading(self.status, self.server_text)
 
     def wait_before_retry_s(self, retries_made: int) -> float | None:
-        """Seconds to wait before asking again, or None: only a reply that says the problem will pass is a reason to."""
+        """Seconds to wait before a retry, or None. Only a reply that reports a temporary problem is retried."""
         if self.status is None or not self.error.retryable:
             return None
-        return retries.wait_before_retry_s(retries_made, asked_s=self.retry_after_s)
+        return retries.wait_before_retry_s(retries_made, server_delay_s=self.retry_after_s)
 
 
-def _translated(foreign: Exception, endpoint: ModelEndpoint, timeout_s: float) -> StreamragError:
+def _to_streamrag_error(foreign: Exception, endpoint: ModelEndpoint, timeout_s: float) -> StreamragError:
     match foreign:
         case StatusError(status=status, text=text):
-            code, said = error_objects.code_and_text(_parsed(text), text)
-            return errors.status_error(status, code=code, text=said, endpoint=endpoint)
+            code, message = error_objects.code_and_text(_parsed(text), text)
+            return errors.status_error(status, code=code, text=message, endpoint=endpoint)
         case ErrorInStreamError(error=error):
-            code, said = error_objects.code_and_text(error, str(error))
+            code, message = error_objects.code_and_text(error, str(error))
             if (sent := error_objects.status_in(error)) is not None:
-                return errors.status_error(sent, code=code, text=said, endpoint=endpoint)
-            return errors.stream_error(code=code, text=said, endpoint=endpoint)
+                return errors.status_error(sent, code=code, text=message, endpoint=endpoint)
+            return errors.stream_error(code=code, text=message, endpoint=endpoint)
         case NotAReplyError(text=text):
             return errors.not_a_reply(endpoint, text)
         case RedirectedError():

@@ -1,4 +1,4 @@
-"""One request with the standard library alone, for who cannot wait for an HTTP library to be imported."""
+"""Fetches one URL with the standard library, for callers that cannot afford to import an HTTP library."""
 
 from email.message import Message
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -12,53 +12,53 @@ from streamrag_cli.model_server.network_policy import RedirectedError, is_this_m
 
 
 def fetch(request: Request, *, limit_s: float, most_bytes: int) -> tuple[int, bytes]:
-    """The status and at most so many bytes of the body; all of it takes at most `limit_s`.
+    """The status and at most `most_bytes` of the body. The whole request takes at most `limit_s`.
 
-    Raises TimeoutError, RedirectedError, and what `urllib.request` raises but for a status of failure: OSError and
-    HTTPException.
+    Raises TimeoutError, RedirectedError, and the OSError and HTTPException of `urllib.request`; an error status raises
+    nothing.
     """
     with Deadline(limit_s) as deadline:
         try:
             status, body = _fetch(request, limit_s, most_bytes, deadline)
         except Exception:
-            if deadline.passed:
+            if deadline.expired:
                 raise TimeoutError from None
             raise
-        if deadline.passed:  # the end that was read may be the deadline's
+        if deadline.expired:  # the deadline may have closed the connection, so the body may be incomplete
             raise TimeoutError
     return status, body
 
 
 def _fetch(request: Request, limit_s: float, most_bytes: int, deadline: Deadline) -> tuple[int, bytes]:
-    class Watched(HTTPConnection):
+    class WatchedHttp(HTTPConnection):
         def connect(self) -> None:
             super().connect()
             deadline.watch(self.sock)
 
-    class WatchedTls(HTTPSConnection):
+    class WatchedHttps(HTTPSConnection):
         def connect(self) -> None:
             super().connect()
             deadline.watch(self.sock)
 
     class Plain(HTTPHandler):
         def http_open(self, req: Request) -> HTTPResponse:
-            return self.do_open(Watched, req)
+            return self.do_open(WatchedHttp, req)
 
     class Tls(HTTPSHandler):
         def https_open(self, req: Request) -> HTTPResponse:
-            return self.do_open(WatchedTls, req)
+            return self.do_open(WatchedHttps, req)
 
-    past_proxies = [ProxyHandler({})] if is_this_machine(urlsplit(request.full_url).hostname or "") else []
+    no_proxies = [ProxyHandler({})] if is_this_machine(urlsplit(request.full_url).hostname or "") else []
     try:
-        with build_opener(Plain, Tls, _WithinOneOrigin, *past_proxies).open(request, timeout=limit_s) as response:
+        with build_opener(Plain, Tls, _SameOriginRedirects, *no_proxies).open(request, timeout=limit_s) as response:
             return response.status, response.read(most_bytes)
     except HTTPError as error:
         with error:
             return error.code, _partial_body(error, most_bytes)
 
 
-class _WithinOneOrigin(HTTPRedirectHandler):
-    def redirect_request(  # noqa: PLR0917 - its shape is the standard library's
+class _SameOriginRedirects(HTTPRedirectHandler):
+    def redirect_request(  # noqa: PLR0917 - the signature is the standard library's
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
     ) -> Request | None:
         try:
@@ -70,7 +70,7 @@ class _WithinOneOrigin(HTTPRedirectHandler):
 
 
 def _partial_body(error: HTTPError, most_bytes: int) -> bytes:
-    """A body whose status says enough without it."""
+    """The body of an error reply, or b"" if reading it fails: the status is enough."""
     try:
         return error.read(most_bytes)
     except (OSError, HTTPException):

@@ -1,4 +1,4 @@
-"""A limit on silence that costs nothing for a piece: one timer serves all the waits of an answer."""
+"""An idle timeout with one timer per answer instead of one per received piece."""
 
 import asyncio
 import math
@@ -6,22 +6,22 @@ from collections.abc import Callable
 
 
 class IdleTimer:
-    """Calls `expired` when a wait lasts longer than its limit. For one event loop; one wait at a time."""
+    """Calls `on_expiry` when a wait exceeds its limit. For one event loop and one wait at a time."""
 
-    def __init__(self, expired: Callable[[], None]) -> None:
-        self._expired = expired
+    def __init__(self, on_expiry: Callable[[], None]) -> None:
+        self._on_expiry = on_expiry
         self._loop = asyncio.get_running_loop()
         self._ends_at_s = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, limit_s: float) -> None:
-        """From now on, `limit_s` seconds are left."""
+        """Start a wait that expires after `limit_s` seconds."""
         self._ends_at_s = self._loop.time() + limit_s
         if self._timer is None or self._timer.when() > self._ends_at_s:
             self._set()
 
     def end(self) -> None:
-        """What was waited for has come. The timer runs on, and finds that out by itself."""
+        """End the wait. The timer keeps running and does nothing when it fires: cancelling costs more."""
         self._ends_at_s = math.inf
 
     def close(self) -> None:
@@ -33,11 +33,11 @@ class IdleTimer:
     def _set(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(self._ends_at_s, self._look)
+        self._timer = self._loop.call_at(self._ends_at_s, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         self._timer = None
         if self._loop.time() >= self._ends_at_s:
-            self._expired()
+            self._on_expiry()
         elif self._ends_at_s < math.inf:
             self._set()

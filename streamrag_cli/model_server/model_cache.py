@@ -1,7 +1,7 @@
-"""Remembers which model a server offers if it offers a single one, so that it is not asked before every question.
+"""Caches the name of the model for servers that offer only one, so that not every question requests the list.
 
-A file in the user's state directory. It holds no address: some gateways have a key in theirs. It is a cache: whatever
-is wrong with the file, the server is asked.
+It is a file in the user's state directory. It contains hashes of the URLs, because some gateways have a key in theirs.
+If the file cannot be read, the server is asked.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class ModelCache:
-    """One model for each address. `directory` "" remembers nothing."""
+    """One model per URL. With "" as `directory` nothing is cached."""
 
     def __init__(self, directory: str) -> None:
         self._file = Path(directory, "models.json") if directory else None
@@ -26,31 +26,31 @@ class ModelCache:
         self._write({**self._read(), _digest(url): model})
 
     def forget(self, url: str) -> None:
-        known = self._read()
-        if known.pop(_digest(url), None) is not None:
-            self._write(known)
+        models = self._read()
+        if models.pop(_digest(url), None) is not None:
+            self._write(models)
 
     def _read(self) -> dict[str, object]:
         if self._file is None:
             return {}
         try:
-            known = json.loads(self._file.read_bytes())
+            models = json.loads(self._file.read_bytes())
         except (OSError, ValueError, RecursionError):
             return {}
-        return known if isinstance(known, dict) else {}
+        return models if isinstance(models, dict) else {}
 
-    def _write(self, known: dict[str, object]) -> None:
+    def _write(self, models: dict[str, object]) -> None:
         if self._file is None:
             return
-        beside = self._file.with_name(f"models-{secrets.token_hex(4)}.tmp")
+        temporary = self._file.with_name(f"models-{secrets.token_hex(4)}.tmp")
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
-                beside.write_text(json.dumps(known), encoding="utf-8")
-                beside.chmod(0o600)
-                os.replace(beside, self._file)  # noqa: PTH105 - one step for readers
+                temporary.write_text(json.dumps(models), encoding="utf-8")
+                temporary.chmod(0o600)
+                os.replace(temporary, self._file)  # noqa: PTH105 - atomic for readers
             finally:
-                beside.unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
 
 
 def _digest(url: str) -> str:

@@ -1,6 +1,6 @@
-"""Where a request may go: to the origin that was named and to no other, and to this machine past every proxy.
+"""Network rules for requests to model servers: no redirect to another origin, no proxy for this machine.
 
-Both ways to send one, `client` and `fetch`, ask here.
+Used by both HTTP clients, `client` and `fetch`.
 """
 
 import ipaddress
@@ -18,23 +18,23 @@ _HOSTS_FILE: Final = Path("/etc/hosts")
 
 
 class RedirectedError(Exception):
-    """The server sent a request on to another origin, to which it was not sent. Both are safe to show."""
+    """The server redirected to another origin; the request was not sent there. Both attributes are safe to show."""
 
-    def __init__(self, asked: str, target: str) -> None:
-        super().__init__(f"{asked} redirects to {target}")
-        self.asked = asked
-        self.target = target
+    def __init__(self, from_origin: str, to_origin: str) -> None:
+        super().__init__(f"{from_origin} redirects to {to_origin}")
+        self.from_origin = from_origin
+        self.to_origin = to_origin
 
 
-def reject_other_origin(asked_url: str, url: str) -> None:
-    """Raise RedirectedError unless both addresses have the same scheme, host and port."""
-    asked, target = _origin(asked_url), _origin(url)
-    if asked is None or asked != target:
-        raise RedirectedError(_shown(asked), _shown(target))
+def reject_other_origin(requested_url: str, url: str) -> None:
+    """Raise RedirectedError unless both URLs have the same scheme, host and port."""
+    from_origin, to_origin = _origin(requested_url), _origin(url)
+    if from_origin is None or from_origin != to_origin:
+        raise RedirectedError(_shown(from_origin), _shown(to_origin))
 
 
 def _origin(url: str) -> tuple[str, str, int | None] | None:
-    """Scheme, host and port; None if `url` is no address."""
+    """Scheme, host and port; None if `url` is not a valid URL."""
     try:
         parts = urlsplit(url)
         return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
@@ -43,17 +43,17 @@ def _origin(url: str) -> tuple[str, str, int | None] | None:
 
 
 def _shown(origin: tuple[str, str, int | None] | None) -> str:
-    """An origin as a message names it: nothing else of the address, which may hold a password, is repeated."""
+    """An origin for messages. Omits the rest of the URL, which may contain a password."""
     if origin is None:
-        return "an address that is none"
+        return "an invalid URL"
     scheme, host, port = origin
-    named = f"[{host}]" if ":" in host else host
-    behind = f":{port}" if port != _PORTS.get(scheme) else ""
-    return sanitise_line(f"{scheme}://{named[:_SHOWN_CHARS]}{behind}")
+    shown_host = f"[{host}]" if ":" in host else host
+    port_suffix = f":{port}" if port != _PORTS.get(scheme) else ""
+    return sanitise_line(f"{scheme}://{shown_host[:_SHOWN_CHARS]}{port_suffix}")
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a host is a loopback address, or a name for one, so that no proxy has any business with it.
+    """Whether `host` is this machine, so that no proxy must be used for it.
 
     >>> [is_this_machine(host) for host in ("localhost", "ollama.localhost.", "127.1", "::1", "127.0.0.1.example.org")]
     [True, True, True, True, False]
@@ -65,7 +65,7 @@ def is_this_machine(host: str) -> bool:
         address = ipaddress.ip_address(name)
     except ValueError:
         try:
-            address = ipaddress.ip_address(socket.inet_aton(name))  # "127.1", as the resolver understands it
+            address = ipaddress.ip_address(socket.inet_aton(name))  # "127.1", which the resolver accepts
         except OSError:
             return any(_is_own(each) for each in _addresses_in_hosts_file(name))
     return _is_own(address)
@@ -78,21 +78,21 @@ def _is_own(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     family = socket.AF_INET if inner.version == 4 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((str(inner), 0))  # the kernel binds to an address of this machine alone; nothing is sent
+            probe.bind((str(inner), 0))  # only succeeds for an address of this machine; sends nothing
     except OSError:
         return False
     return not inner.is_multicast
 
 
 def _addresses_in_hosts_file(name: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """What the hosts file says of a name. The resolver itself is not asked: it could ask the network."""
-    found: list[ipaddress.IPv4Address | ipaddress.IPv6Address] = []
+    """The addresses of `name` in the hosts file. Does not use the resolver, which could send a DNS query."""
+    addresses: list[ipaddress.IPv4Address | ipaddress.IPv6Address] = []
     try:
         lines = _HOSTS_FILE.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return found
+        return addresses
     for address, *names in filter(None, (line.partition("#")[0].lower().split() for line in lines)):
         if name in names:
             with suppress(ValueError):
-                found.append(ipaddress.ip_address(address))
-    return found
+                addresses.append(ipaddress.ip_address(address))
+    return addresses

@@ -1,7 +1,7 @@
-"""How long the pieces of one answer wait for each other, so that many answers leave time for new questions.
+"""Coalesces the pieces of an answer under load, so that many answers leave CPU time for new questions.
 
-A piece that travels alone costs as much as ten that travel together. Where few answers are written each piece is
-passed on at once; where many are, those of one answer that arrive within a moment are passed on together.
+Passing on one piece costs as much as passing on ten together. With few concurrent answers each piece is passed on
+immediately; with many, the pieces of an answer that arrive within 50 ms are passed on together.
 """
 
 from collections.abc import Iterator
@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from typing import Final
 
 _FEW_ANSWERS: Final = 16
-_MOST_WAIT_S: Final = 0.05  # nobody who reads sees the difference
+_MAX_DELAY_S: Final = 0.05  # too short to be noticed
 
 
 class Pace:
-    """Counts the answers that one event loop is passing on."""
+    """Counts the concurrent answers of one event loop and derives the delay between their pieces."""
 
     def __init__(self) -> None:
         self._answers = 0
 
     @contextmanager
     def answering(self) -> Iterator[None]:
-        """Count an answer as being written within the block."""
+        """Count one more answer within the block."""
         self._answers += 1
         try:
             yield
@@ -28,7 +28,7 @@ class Pace:
             self._answers -= 1
 
     @property
-    def wait_s(self) -> float:
-        """Seconds between two pieces of one answer: 0 for up to 16 answers, and all of 0.05 from 32 on."""
+    def coalescing_delay_s(self) -> float:
+        """Minimum seconds between two pieces of one answer: 0 up to 16 answers, rising to 0.05 at 32."""
         surplus = (self._answers - _FEW_ANSWERS) / _FEW_ANSWERS
-        return _MOST_WAIT_S * min(1.0, max(0.0, surplus))
+        return _MAX_DELAY_S * min(1.0, max(0.0, surplus))

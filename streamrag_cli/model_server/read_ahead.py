@@ -1,8 +1,7 @@
-"""The bytes of a reply, everything that has arrived at once.
+"""Reads a reply ahead of its consumer and returns everything that has arrived as one piece.
 
-The HTTP library hands out each chunk of a reply by itself, also where one read of the socket has brought many, and
-model servers send each token as a chunk. Under load it is passing on together what has arrived together that keeps
-the cost of a token down.
+The HTTP library returns each chunk of a reply separately, even if one read of the socket received many, and model
+servers send each token as a chunk. Passing on all received chunks together reduces the cost of a token under load.
 """
 
 import asyncio
@@ -16,7 +15,7 @@ _MOST_BYTES: Final = 65_536
 
 
 class ReadAhead:
-    """Reads `pieces` in a task of its own, no further than about 64 kB ahead of who takes them. Stop it at the end."""
+    """Reads `pieces` in a separate task, at most about 64 kB ahead of `take`. Call `stop` at the end."""
 
     def __init__(self, pieces: AsyncIterator[bytes], pace: Pace) -> None:
         self._pieces = pieces
@@ -29,14 +28,14 @@ class ReadAhead:
         self._failure: Exception | None = None
         self._changed = asyncio.Event()
         self._taken = asyncio.Event()
-        self._reading = asyncio.create_task(self._read())
+        self._read_task = asyncio.create_task(self._read())
 
     async def take(self) -> bytes | None:
-        """All that has arrived, as soon as something has and the pace allows it; None at the end.
+        """Everything that has arrived, as soon as there is something and the pace allows it; None at the end.
 
-        Raises what reading raised, at its place.
+        Raises the exception of the reading task after everything before it has been taken.
         """
-        too_soon_s = self._taken_at_s + self._pace.wait_s - self._clock()
+        too_soon_s = self._taken_at_s + self._pace.coalescing_delay_s - self._clock()
         if too_soon_s > 0 and not self._ended:
             await asyncio.sleep(too_soon_s)
         while not self._arrived:
@@ -54,14 +53,14 @@ class ReadAhead:
         return taken
 
     def fail(self, failure: Exception) -> None:
-        """Have `take` raise this once everything that has arrived is taken."""
+        """Make `take` raise `failure` after it has returned everything that has arrived."""
         self._failure = failure
         self._changed.set()
 
     async def stop(self) -> None:
-        """Read no more. What was underway is cancelled, which closes the connection."""
-        self._reading.cancel()
-        await asyncio.gather(self._reading, return_exceptions=True)
+        """Cancel the reading task, which closes the connection."""
+        self._read_task.cancel()
+        await asyncio.gather(self._read_task, return_exceptions=True)
 
     async def _read(self) -> None:
         try:
@@ -72,7 +71,7 @@ class ReadAhead:
                 while self._arrived_bytes >= _MOST_BYTES:
                     self._taken.clear()
                     await self._taken.wait()
-        except Exception as error:  # noqa: BLE001 - raised again by `take`, to whom it belongs
+        except Exception as error:  # noqa: BLE001 - `take` raises it again
             self._failure = error
         finally:
             self._ended = True

@@ -1,4 +1,4 @@
-"""Which failed request is made again, how often, and after how long a wait."""
+"""The retry policy: the number of retries and the delays between them."""
 
 import math
 from collections.abc import Mapping
@@ -10,22 +10,21 @@ BACKOFF_S: Final = (0.5, 1.0)
 LONGEST_RETRY_AFTER_S: Final = 5.0
 
 
-def wait_before_retry_s(retries_made: int, *, asked_s: float | None) -> float | None:
-    """Seconds to wait before the next retry, or None where there is to be none.
+def wait_before_retry_s(retries_made: int, *, server_delay_s: float | None) -> float | None:
+    """Seconds to wait before the next retry, or None if there must not be one.
 
-    `asked_s` is what the server asked for. A wait longer than a person would sit through is an answer, not a reason
-    to wait.
+    `server_delay_s` is the delay that the server requested. If it exceeds 5 s, the request is not retried.
 
-    >>> wait_before_retry_s(0, asked_s=None), wait_before_retry_s(0, asked_s=2.0), wait_before_retry_s(0, asked_s=60.0)
-    (0.5, 2.0, None)
+    >>> [wait_before_retry_s(0, server_delay_s=delay_s) for delay_s in (None, 2.0, 60.0)]
+    [0.5, 2.0, None]
     """
-    if retries_made >= len(BACKOFF_S) or (asked_s or 0.0) > LONGEST_RETRY_AFTER_S:
+    if retries_made >= len(BACKOFF_S) or (server_delay_s or 0.0) > LONGEST_RETRY_AFTER_S:
         return None
-    return asked_s or BACKOFF_S[retries_made]
+    return server_delay_s or BACKOFF_S[retries_made]
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
-    """How many seconds the server asks to wait, or None. `Retry-After` may be a number or a date."""
+    """The delay that the server requests, or None. `Retry-After` may be a number or a date."""
     for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             wait_s = float(headers.get(name, "")) * unit_s

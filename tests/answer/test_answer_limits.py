@@ -1,4 +1,4 @@
-"""An answer that does not end by itself is ended: by its length, or by the time it takes."""
+"""Limits on the length and duration of an answer."""
 
 import asyncio
 import time
@@ -27,9 +27,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return replace(make_collection(tmp_path_factory.mktemp("limits")), timeout_s=20.0)
 
 
-def events_of(script: Script | None, settings: Settings, **asked: object) -> tuple[list[AskEvent], list[LoggedRequest]]:
+def events_of(
+    script: Script | None, settings: Settings, **parameters: object
+) -> tuple[list[AskEvent], list[LoggedRequest]]:
     async def collect(settings: Settings) -> list[AskEvent]:
-        question = Question(text="Who built the lighthouse?", accepted_at=time.perf_counter(), **asked)  # type: ignore[arg-type]
+        question = Question(text="Who built the lighthouse?", accepted_at=time.perf_counter(), **parameters)  # type: ignore[arg-type]
         return [event async for event in LocalService().ask(question, settings)]
 
     if script is None:
@@ -42,7 +44,7 @@ def events_of(script: Script | None, settings: Settings, **asked: object) -> tup
 
 
 def ending(events: list[AskEvent]) -> tuple[list[str], str]:
-    """The notices, and the finish reason."""
+    """The notices and the finish reason."""
     assert isinstance(events[-1], Done)
     return [each.message for each in events if isinstance(each, Notice)], events[-1].finish_reason
 
@@ -52,16 +54,16 @@ def text(events: list[AskEvent]) -> str:
 
 
 @pytest.mark.fault("endless-answer")
-def test_an_endless_answer_is_cut_at_the_limit_of_tokens_and_its_connection_closed(settings: Settings) -> None:
+def test_an_endless_answer_is_cut_at_the_token_limit_and_its_connection_closed(settings: Settings) -> None:
     events, requests = events_of(ENDLESS, replace(settings, max_answer_tokens=100))
 
     assert text(events) == "again " * 100
-    assert ending(events) == (["the answer is cut short at the limit of 100 tokens"], "length")
+    assert ending(events) == (["the answer was cut at the limit of 100 tokens"], "length")
     assert len(requests) == 1
 
 
 @pytest.mark.fault("endless-answer")
-def test_an_endless_answer_is_cut_though_nobody_has_set_a_limit() -> None:
+def test_an_endless_answer_is_cut_even_without_a_configured_limit() -> None:
     with OpenAIServer(chat=ENDLESS) as server:
         conversation = converse(server.base_url)
 
@@ -71,13 +73,13 @@ def test_an_endless_answer_is_cut_though_nobody_has_set_a_limit() -> None:
     )
 
 
-def test_an_answer_as_long_as_the_limit_is_whole(settings: Settings) -> None:
+def test_an_answer_exactly_at_the_token_limit_is_complete(settings: Settings) -> None:
     events, _ = events_of(answer("one ", "two ", "three"), replace(settings, max_answer_tokens=3))
 
     assert (text(events), ending(events)) == ("one two three", ([], "stop"))
 
 
-def test_thinking_inside_the_content_does_not_count_unless_it_never_ends() -> None:
+def test_thinking_in_the_content_counts_only_if_it_is_endless() -> None:
     limits = AnswerLimits(tokens=20)
     thinking = [token("<think>"), *[token("hmm ")] * 100, token("</think>")]
     with OpenAIServer(
@@ -89,7 +91,7 @@ def test_thinking_inside_the_content_does_not_count_unless_it_never_ends() -> No
     assert (endless.tokens, endless.code) == ([], "empty_answer")
 
 
-def test_pieces_of_many_tokens_are_counted_by_their_characters() -> None:
+def test_pieces_of_many_tokens_are_limited_by_their_characters() -> None:
     limits = AnswerLimits(tokens=5, asks_server=True)
     with OpenAIServer(chat=stream(token("x" * 500), finish())) as server:
         conversation = converse(server.base_url, limits=limits)
@@ -98,47 +100,47 @@ def test_pieces_of_many_tokens_are_counted_by_their_characters() -> None:
 
 
 @pytest.mark.fault("endless-answer")
-def test_an_answer_that_takes_too_long_is_cut_and_what_had_come_stays(settings: Settings) -> None:
+def test_an_answer_over_the_time_limit_is_cut_and_keeps_its_text(settings: Settings) -> None:
     started_s = time.monotonic()
     events, _ = events_of(stream(token("Half an answer"), Stall()), replace(settings, max_answer_s=0.5))
 
     assert text(events) == "Half an answer"
-    assert ending(events) == (["the answer is cut short at the limit of 0.5 seconds"], "length")
+    assert ending(events) == (["the answer was cut at the limit of 0.5 seconds"], "length")
     assert time.monotonic() - started_s < 15
 
 
 @pytest.mark.fault("endless-answer")
-def test_a_model_that_thinks_for_ever_is_an_error_when_its_time_is_over(settings: Settings) -> None:
+def test_a_model_that_thinks_past_the_time_limit_is_an_error(settings: Settings) -> None:
     thinking = stream(*(step for _ in range(500) for step in (reasoning("Hmm. "), Delay(SLOW_S))))
     events, _ = events_of(thinking, replace(settings, max_answer_s=0.5))
 
     assert isinstance(events[-1], Error)
-    assert (events[-1].code, "has not begun to answer in 0.5 s" in events[-1].message) == ("stalled", True)
+    assert (events[-1].code, "did not begin to answer within 0.5 s" in events[-1].message) == ("stalled", True)
 
 
-def test_the_limit_is_sent_only_if_somebody_has_set_one(settings: Settings) -> None:
+def test_the_token_limit_is_sent_only_if_it_was_set(settings: Settings) -> None:
     _, without = events_of(answer("Ada."), settings)
     _, configured = events_of(answer("Ada."), replace(settings, max_answer_tokens=900))
-    _, asked = events_of(answer("Ada."), settings, max_tokens=30)
+    _, requested = events_of(answer("Ada."), settings, max_tokens=30)
     _, more = events_of(answer("Ada."), replace(settings, max_answer_tokens=900), max_tokens=5000)
 
-    sent = [request[0].json.get("max_tokens") for request in (without, configured, asked, more)]
+    sent = [request[0].json.get("max_tokens") for request in (without, configured, requested, more)]
     assert sent == [None, 900, 30, 900]
 
 
 @pytest.mark.fault("max-tokens-refused")
-def test_a_server_that_knows_another_name_for_the_limit_gets_that_and_one_that_knows_none_is_asked_without(
+def test_a_refused_limit_parameter_is_replaced_by_its_other_name_or_dropped(
     settings: Settings,
 ) -> None:
     def reply(request: LoggedRequest) -> Reply:
         name = next((each for each in ("max_tokens", "max_completion_tokens") if each in request.json), None)
         return failure(400, f"Unsupported parameter: '{name}' is not supported") if name in refused else answer("Ada.")
 
-    asked = replace(settings, max_answer_tokens=50)
+    limited = replace(settings, max_answer_tokens=50)
     refused = {"max_tokens"}
-    events, one = events_of(reply, asked)
+    events, one = events_of(reply, limited)
     refused = {"max_tokens", "max_completion_tokens"}
-    neither, two = events_of(reply, asked)
+    neither, two = events_of(reply, limited)
 
     assert (text(events), text(neither)) == ("Ada.", "Ada.")
     assert one[-1].json["max_completion_tokens"] == 50
@@ -149,7 +151,7 @@ def test_a_server_that_knows_another_name_for_the_limit_gets_that_and_one_that_k
     ]
 
 
-def test_quotes_keep_to_the_limit_and_to_the_texts_that_stop_them(settings: Settings) -> None:
+def test_quotes_end_at_the_token_limit_or_a_stop_text(settings: Settings) -> None:
     whole = text(events_of(None, settings)[0])
     cut, _ = events_of(None, settings, max_tokens=4)
     stopped, _ = events_of(None, settings, options={"stop": ["Ada", "never"]})

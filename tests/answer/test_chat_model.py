@@ -1,4 +1,4 @@
-"""A good answer arrives whole and at once, whatever accent the server speaks with."""
+"""Streaming of complete answers, including from servers that deviate from the protocol."""
 
 import asyncio
 import subprocess
@@ -37,7 +37,7 @@ from tests.support.openai_server import OpenAIServer
 STOPPED = ModelFinished(finish_reason="stop", usage=None, model="test-model")
 
 
-def test_an_answer_is_its_tokens_in_order_and_then_the_end_and_costs_one_request() -> None:
+def test_one_request_yields_the_tokens_in_order_and_then_the_end() -> None:
     with OpenAIServer(chat=answer("Hel", "lo", ".")) as server:
         conversation = converse(server.base_url)
         requests = server.requests
@@ -50,7 +50,7 @@ def test_an_answer_is_its_tokens_in_order_and_then_the_end_and_costs_one_request
     assert [request.path for request in requests] == ["/v1/chat/completions"]
 
 
-def test_the_request_holds_the_messages_word_for_word_and_no_option_that_a_model_may_refuse() -> None:
+def test_the_request_has_the_exact_messages_and_only_universal_parameters() -> None:
     with OpenAIServer() as server:
         converse(server.base_url, messages=[("system", "Use {these} {{rules}}."), ("user", "Why { % }?")])
         request = server.requests[0]
@@ -67,7 +67,7 @@ def test_the_request_holds_the_messages_word_for_word_and_no_option_that_a_model
     assert request.headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_the_request_is_the_one_that_langchain_would_send() -> None:
+def test_the_request_equals_the_one_that_langchain_sends() -> None:
     from langchain_openai import ChatOpenAI
 
     with OpenAIServer() as server:
@@ -79,7 +79,7 @@ def test_the_request_is_the_one_that_langchain_would_send() -> None:
     assert ours == langchains
 
 
-def test_a_request_is_on_its_way_before_langchain_is_there() -> None:
+def test_asking_a_model_does_not_import_langchain() -> None:
     program = """
 import asyncio, sys
 from contextlib import aclosing
@@ -157,13 +157,13 @@ def test_the_first_token_arrives_while_the_server_still_holds_the_second() -> No
             stream(token("Hel"), chunk({"content": [{"type": "text", "text": "lo"}]}), finish(), DONE),
         ),
         ("another role", stream(chunk({"role": "user", "content": "Hel"}), token("lo"), finish(), DONE)),
-        ("usage that is no object", stream(token("Hel"), token("lo"), finish(), event({"usage": "much"}), DONE)),
+        ("usage that is not an object", stream(token("Hel"), token("lo"), finish(), event({"usage": "much"}), DONE)),
         ("comments", stream(b": hi\n\n", token("Hel"), b": there\n\n", token("lo"), finish(), b":\n\n", DONE)),
         ("named events with ids", stream(b"event: x\nid: 1\n" + token("Hel"), token("lo"), finish(), DONE)),
         ("a failure after the finish", stream(token("Hel"), token("lo"), finish(), b"data: {broken\n\n")),
     ],
 )
-def test_a_server_may_speak_with_an_accent(accent: str, reply: Reply) -> None:
+def test_deviations_from_the_protocol_are_accepted(accent: str, reply: Reply) -> None:
     with OpenAIServer(chat=reply) as server:
         conversation = converse(server.base_url)
 
@@ -173,14 +173,14 @@ def test_a_server_may_speak_with_an_accent(accent: str, reply: Reply) -> None:
     assert conversation.finished.finish_reason == "stop"
 
 
-def test_silence_after_the_finish_reason_does_not_keep_anyone_waiting() -> None:
+def test_silence_after_the_finish_reason_does_not_delay_the_end() -> None:
     with OpenAIServer(chat=stream(token("Hello"), finish(), Stall(ping_every_s=0.02))) as server:
         conversation = converse(server.base_url, timeout_s=0.3)
 
     assert conversation.pieces == [ModelText(text="Hello"), STOPPED]
 
 
-def test_usage_may_come_with_every_chunk_and_the_last_count_is_the_one() -> None:
+def test_the_last_of_several_token_counts_is_used() -> None:
     steps = [chunk({"content": text}, usage=usage_counts(7, n)) for n, text in enumerate(["a", "b"], start=1)]
     with OpenAIServer(chat=stream(*steps, finish(), usage_chunk(input_tokens=7, output_tokens=2), DONE)) as server:
         conversation = converse(server.base_url)
@@ -189,7 +189,7 @@ def test_usage_may_come_with_every_chunk_and_the_last_count_is_the_one() -> None
 
 
 @pytest.mark.parametrize("count", [10**400, -5, True, "2", 2.5])
-def test_a_count_of_tokens_that_is_none_is_left_out(count: object) -> None:
+def test_an_invalid_token_count_is_ignored(count: object) -> None:
     steps = [token("a"), finish(), chunk({}, usage={"prompt_tokens": 7, "completion_tokens": count}), DONE]  # type: ignore[dict-item]
     with OpenAIServer(chat=stream(*steps)) as server:
         conversation = converse(server.base_url)
@@ -197,7 +197,7 @@ def test_a_count_of_tokens_that_is_none_is_left_out(count: object) -> None:
     assert conversation.finished == replace(STOPPED, usage=Usage(input_tokens=7, output_tokens=0, total_tokens=7))
 
 
-def test_a_server_that_refuses_stream_options_is_asked_without_them() -> None:
+def test_a_server_that_refuses_stream_options_is_asked_again_without_them() -> None:
     def picky(request: LoggedRequest) -> Reply:
         if "stream_options" in request.json:
             return failure(422, "stream_options: extra fields not permitted")
@@ -205,15 +205,15 @@ def test_a_server_that_refuses_stream_options_is_asked_without_them() -> None:
 
     with OpenAIServer(chat=picky) as server:
         conversation = converse(server.base_url)
-        asked = [sorted(request.json) for request in server.requests]
+        keys_sent = [sorted(request.json) for request in server.requests]
 
     assert conversation.tokens == ["Hello"]
     assert conversation.retries == []
-    assert asked == [["messages", "model", "stream", "stream_options"], ["messages", "model", "stream"]]
+    assert keys_sent == [["messages", "model", "stream", "stream_options"], ["messages", "model", "stream"]]
 
 
 @pytest.mark.fault("model-reasons-long")
-def test_reasoning_is_a_sign_of_life_and_no_part_of_the_answer() -> None:
+def test_reasoning_resets_the_timeout_and_is_not_part_of_the_answer() -> None:
     with OpenAIServer(chat=stream(reasoning("Hm."), reasoning("So."), token("Yes"), finish(), DONE)) as server:
         conversation = converse(server.base_url)
 
@@ -222,14 +222,14 @@ def test_reasoning_is_a_sign_of_life_and_no_part_of_the_answer() -> None:
 
 
 @pytest.mark.fault("model-reasons-long")
-def test_a_model_that_reasons_for_longer_than_the_limit_has_not_stalled() -> None:
+def test_a_model_that_reasons_longer_than_the_timeout_has_not_stalled() -> None:
     gates = [threading.Event() for _ in range(6)]
     steps = [step for gate in gates for step in (reasoning("hm"), Hold(gate))]
-    held = iter(gates)
+    pending_gates = iter(gates)
 
     def let_on_after_half_the_limit(piece: ModelPiece) -> None:
         if isinstance(piece, ModelActivity):
-            threading.Timer(0.2, next(held).set).start()
+            threading.Timer(0.2, next(pending_gates).set).start()
 
     with OpenAIServer(chat=stream(*steps, token("Yes"), finish(), DONE)) as server:
         conversation = converse(server.base_url, timeout_s=0.6, on_piece=let_on_after_half_the_limit)
@@ -239,7 +239,7 @@ def test_a_model_that_reasons_for_longer_than_the_limit_has_not_stalled() -> Non
 
 @pytest.mark.fault("answer-limit-or-filter")
 @pytest.mark.parametrize("reason", ["length", "content_filter"])
-def test_an_answer_that_was_cut_short_by_the_server_ends_with_its_reason(reason: str) -> None:
+def test_an_answer_cut_by_the_server_ends_with_the_servers_reason(reason: str) -> None:
     with OpenAIServer(chat=answer("Half an ans", finish_reason=reason)) as server:
         conversation = converse(server.base_url)
 
@@ -251,7 +251,7 @@ def test_an_answer_that_was_cut_short_by_the_server_ends_with_its_reason(reason:
 @pytest.mark.parametrize(
     "text", ["x" * 5_000_000, "a\ud800b", "\x1b[31m\x1b]52;c;aGk=\x07", "\U000e0041\u202e\u200b", "[/b][link=x]"]
 )
-def test_a_token_arrives_exactly_as_it_was_sent(text: str) -> None:
+def test_tokens_arrive_unchanged(text: str) -> None:
     with OpenAIServer(chat=answer(text)) as server:
         conversation = converse(server.base_url)
 
@@ -260,7 +260,7 @@ def test_a_token_arrives_exactly_as_it_was_sent(text: str) -> None:
 
 
 @pytest.mark.parametrize("ending", ["aclose", "cancel while waiting", "end"])
-def test_the_connection_is_closed_however_the_stream_ends(ending: str) -> None:
+def test_every_end_of_the_stream_closes_the_connection(ending: str) -> None:
     reply = answer("one", "two") if ending == "end" else stream(token("one"), Stall())
 
     async def end_it(base_url: str, server: OpenAIServer) -> bool:
@@ -281,7 +281,7 @@ def test_the_connection_is_closed_however_the_stream_ends(ending: str) -> None:
         assert run_cleanly(end_it(server.base_url, server))
 
 
-def test_the_connection_is_closed_when_asking_is_cancelled_before_the_server_answers() -> None:
+def test_cancelling_before_the_server_answers_closes_the_connection() -> None:
     async def cancel(base_url: str, server: OpenAIServer) -> bool:
         waiting = asyncio.ensure_future(anext(stream_from(base_url)))
         await asyncio.to_thread(server.wait_for_requests, 1)
@@ -294,7 +294,7 @@ def test_the_connection_is_closed_when_asking_is_cancelled_before_the_server_ans
         assert run_cleanly(cancel(server.base_url, server))
 
 
-def test_no_variable_of_the_environment_changes_where_a_question_goes_or_sends_anything_elsewhere(
+def test_environment_variables_cannot_redirect_or_copy_a_question(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with OpenAIServer() as elsewhere, OpenAIServer() as server:

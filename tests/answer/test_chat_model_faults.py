@@ -1,4 +1,4 @@
-"""What the model's server can do wrong: what arrived is kept, one error says what happened, and nothing is repeated."""
+"""Failures of the model server: text that arrived is kept, and one error reports what happened."""
 
 import gzip
 import time
@@ -37,7 +37,7 @@ UNUSED_PORT = 1
 @pytest.mark.fault("answer-cut-off")
 @pytest.mark.parametrize("ending", ["reset", "FIN", "clean end", "end of connection"])
 @pytest.mark.parametrize("count", range(len(TOKENS) + 1))
-def test_an_answer_cut_after_n_tokens_keeps_them_and_is_never_asked_for_again(count: int, ending: str) -> None:
+def test_an_answer_cut_off_after_n_tokens_keeps_them_and_is_not_retried(count: int, ending: str) -> None:
     steps = [token(text) for text in TOKENS[:count]]
     if ending in {"reset", "FIN"}:
         reply = stream(*steps, Cut(reset=ending == "reset"))
@@ -48,7 +48,7 @@ def test_an_answer_cut_after_n_tokens_keeps_them_and_is_never_asked_for_again(co
         requests = len(server.requests)
 
     assert "".join(conversation.tokens) == "".join(TOKENS[:count])
-    # A stream that ends cleanly before its first piece is no stream at all.
+    # An empty body is not a stream, so it is a different error.
     expected = "malformed" if count == 0 and ending not in {"reset", "FIN"} else "cut_off"
     assert (conversation.code, requests) == (expected, 1)
 
@@ -63,9 +63,9 @@ def test_a_stream_that_ends_with_done_but_without_a_finish_reason_is_an_answer()
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_an_answer_that_is_whole_is_kept_though_the_connection_breaks_right_behind_it(*, reset: bool) -> None:
-    at_once = b"".join([token("Whole."), finish(), DONE])
-    with OpenAIServer(chat=stream(at_once, Cut(reset=reset))) as server:
+def test_a_connection_failure_after_the_last_token_keeps_the_answer_complete(*, reset: bool) -> None:
+    whole_reply = b"".join([token("Whole."), finish(), DONE])
+    with OpenAIServer(chat=stream(whole_reply, Cut(reset=reset))) as server:
         conversation = converse(server.base_url)
 
     assert (conversation.tokens, conversation.code) == (["Whole."], None)
@@ -83,9 +83,13 @@ def test_a_connection_that_ends_before_the_status_line_is_cut_off() -> None:
 @pytest.mark.parametrize("ping_every_s", [None, 0.05], ids=["silent", "with pings"])
 @pytest.mark.parametrize(
     ("where", "steps", "tokens"),
-    [("before tokens", [], []), ("amid tokens", [token("One")], ["One"]), ("amid reasoning", [reasoning("Hm")], [])],
+    [
+        ("before tokens", [], []),
+        ("during tokens", [token("One")], ["One"]),
+        ("during reasoning", [reasoning("Hm")], []),
+    ],
 )
-def test_a_stall_is_an_error_at_the_limit(
+def test_a_stall_is_an_error_at_the_timeout(
     where: str, steps: Sequence[bytes], tokens: list[str], ping_every_s: float | None
 ) -> None:
     with OpenAIServer(chat=stream(*steps, Stall(ping_every_s=ping_every_s))) as server:
@@ -99,7 +103,7 @@ def test_a_stall_is_an_error_at_the_limit(
 
 
 @pytest.mark.fault("model-stalls")
-def test_a_server_that_takes_the_question_and_says_nothing_at_all_has_stalled() -> None:
+def test_a_server_that_never_replies_has_stalled() -> None:
     with OpenAIServer(chat=Reply(before_headers=(Stall(),))) as server:
         conversation = converse(server.base_url, timeout_s=0.3)
         closed = server.requests[0].closed_by_client.wait(timeout=10.0)
@@ -124,8 +128,8 @@ def test_a_server_that_takes_the_question_and_says_nothing_at_all_has_stalled() 
         ("JSON nested too deep", [b"data: " + b"[" * 100_000 + b"\n\n"]),
     ],
 )
-@pytest.mark.parametrize("tokens", [[], ["Half"]], ids=["at first", "amid tokens"])
-def test_what_is_no_piece_of_an_answer_is_an_error_and_the_partial_answer_is_kept(
+@pytest.mark.parametrize("tokens", [[], ["Half"]], ids=["at first", "during tokens"])
+def test_an_invalid_chunk_is_an_error_and_the_partial_answer_is_kept(
     what: str, steps: list[bytes], tokens: list[str]
 ) -> None:
     with OpenAIServer(chat=stream(*(token(text) for text in tokens), *steps, token("!"), Stall())) as server:
@@ -155,7 +159,7 @@ def test_a_compressed_reply_is_neither_asked_for_nor_decompressed() -> None:
     [whole_body(HTML), whole_body(b'{"choices": "Hi"}'), whole_body(b'{"choices"'), whole_body(b"")],
     ids=["HTML", "other JSON", "half of JSON", "nothing"],
 )
-def test_a_body_that_is_no_stream_is_an_error(reply: Reply) -> None:
+def test_a_body_that_is_not_a_stream_is_an_error(reply: Reply) -> None:
     with OpenAIServer(chat=reply) as server:
         conversation = converse(server.base_url)
 
@@ -170,16 +174,16 @@ def test_a_body_that_is_no_stream_is_an_error(reply: Reply) -> None:
         (answer(""), "some-model gave no answer"),
         (
             stream(reasoning("Hm"), finish("length"), DONE),
-            "some-model gave no answer (it reached its limit of tokens before the first word)",
+            "some-model gave no answer (it reached its token limit before the first word)",
         ),
         (
             stream(chunk({"refusal": "I can"}), chunk({"refusal": "not."}), finish(), DONE),
             "some-model refused to answer: I cannot.",
         ),
     ],
-    ids=["no token", "an empty token", "reasoning alone", "a refusal"],
+    ids=["no token", "an empty token", "only reasoning", "a refusal"],
 )
-def test_an_answer_without_a_word_is_an_error(reply: Reply, message: str) -> None:
+def test_an_empty_answer_is_an_error(reply: Reply, message: str) -> None:
     with OpenAIServer(chat=reply) as server:
         conversation = converse(server.base_url)
 
@@ -228,7 +232,7 @@ def test_an_answer_without_a_word_is_an_error(reply: Reply, message: str) -> Non
         (failure(418, "no"), "request_refused", ModelServerError, "streamrag ask -m MODEL QUESTION"),
     ],
 )
-def test_what_asking_again_cannot_mend_is_asked_once(
+def test_permanent_failures_are_not_retried(
     reply: Reply, code: str, kind: type[ModelServerError | ConfigurationError], hint: str
 ) -> None:
     with OpenAIServer(chat=reply) as server:
@@ -240,7 +244,7 @@ def test_what_asking_again_cannot_mend_is_asked_once(
     assert conversation.error.hint == hint
 
 
-def test_a_server_that_wants_a_key_when_none_is_set_is_told_apart_from_a_refused_key() -> None:
+def test_a_missing_key_and_a_refused_key_are_different_errors() -> None:
     with OpenAIServer(chat=failure(401, "no")) as server:
         conversation = converse(server.base_url, api_key=None)
 
@@ -258,7 +262,7 @@ def test_a_server_that_wants_a_key_when_none_is_set_is_told_apart_from_a_refused
         (whole_body(HTML, status=502), "server_error", [0.5, 1.0]),
     ],
 )
-def test_what_may_pass_is_asked_twice_more_each_announced_and_then_is_an_error(
+def test_temporary_failures_are_retried_twice_with_an_announcement(
     reply: Reply, code: str, waits_s: list[float]
 ) -> None:
     with OpenAIServer(chat=reply) as server:
@@ -273,14 +277,14 @@ def test_what_may_pass_is_asked_twice_more_each_announced_and_then_is_an_error(
     assert "<" not in message
 
 
-def test_a_retry_that_succeeds_is_an_answer_like_any_other() -> None:
+def test_a_successful_retry_yields_a_normal_answer() -> None:
     with OpenAIServer(chat=[failure(429, "slow down"), answer("Hello")]) as server:
         conversation = converse(server.base_url)
 
     assert (len(conversation.retries), conversation.tokens, conversation.error) == (1, ["Hello"], None)
 
 
-def test_after_a_sign_of_life_nothing_is_retried() -> None:
+def test_a_request_is_not_retried_after_the_model_has_begun() -> None:
     busy = event({"error": {"message": "busy", "code": "rate_limit_exceeded"}})
     with OpenAIServer(chat=[stream(reasoning("Hm"), busy), answer("Hello")]) as server:
         conversation = converse(server.base_url)
@@ -299,7 +303,7 @@ def test_a_refused_connection_names_host_and_port() -> None:
 
 
 @pytest.mark.fault("model-unreachable")
-def test_a_name_that_does_not_resolve_is_named() -> None:
+def test_an_unresolvable_host_is_named_in_the_error() -> None:
     conversation = converse("http://no-such-host.invalid/v1")
 
     assert conversation.error is not None
@@ -307,15 +311,15 @@ def test_a_name_that_does_not_resolve_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "expected"),
     [
         ("ALL_PROXY", "socks5://127.0.0.1:1", "socksio"),
         ("HTTP_PROXY", "foo://bar", "foo://bar"),
         ("SSL_CERT_FILE", "/no/such/file.pem", "No such file"),
     ],
 )
-def test_a_proxy_or_certificates_that_cannot_be_used_are_said(
-    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+def test_an_unusable_proxy_or_certificate_file_is_reported(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, expected: str
 ) -> None:
     monkeypatch.setenv(variable, value)
     ssl_context.cache_clear()
@@ -325,18 +329,19 @@ def test_a_proxy_or_certificates_that_cannot_be_used_are_said(
 
     assert isinstance(conversation.error, ConfigurationError)
     assert conversation.code == "unusable_environment"
-    assert said in conversation.error.message
+    assert expected in conversation.error.message
     assert variable in conversation.error.hint
 
 
 @pytest.mark.fault("model-unreachable")
-def test_a_server_without_tls_behind_an_https_address_is_unreachable() -> None:
+def test_a_server_without_tls_is_unreachable_at_an_https_url() -> None:
     with OpenAIServer() as server:
         conversation = converse(server.base_url.replace("http:", "https:"))
 
     assert conversation.error is not None
     assert conversation.code == "unreachable"
-    assert conversation.error.message.startswith(f"cannot reach the model server at 127.0.0.1:{server.port}: no TLS: ")
+    expected = f"cannot reach the model server at 127.0.0.1:{server.port}: TLS failed: "
+    assert conversation.error.message.startswith(expected)
 
 
 @pytest.mark.fault("model-refuses-key")
@@ -346,7 +351,7 @@ def test_a_server_without_tls_behind_an_https_address_is_unreachable() -> None:
     [KEY, f"key {KEY}, " * 40, "\u200b".join(KEY), "x" * 190 + KEY],
     ids=["plain", "often", "split", "at the cut"],
 )
-def test_a_key_that_the_server_repeats_is_shown_nowhere(status: int, echo: str) -> None:
+def test_a_key_echoed_by_the_server_is_never_shown(status: int, echo: str) -> None:
     with OpenAIServer(chat=failure(status, f"bad key: {echo}", headers={"Retry-After": "60"})) as server:
         conversation = converse(server.base_url)
 
@@ -354,24 +359,24 @@ def test_a_key_that_the_server_repeats_is_shown_nowhere(status: int, echo: str) 
 
 
 @pytest.mark.parametrize("steps", [[event({"error": {"message": f"bad {KEY}"}})], [chunk({"refusal": KEY}), finish()]])
-def test_a_key_in_the_stream_is_shown_nowhere(steps: list[bytes]) -> None:
+def test_a_key_echoed_in_the_stream_is_never_shown(steps: list[bytes]) -> None:
     with OpenAIServer(chat=stream(*steps)) as server:
         conversation = converse(server.base_url)
 
     assert KEY not in shown(conversation.error)
 
 
-def test_the_servers_own_words_are_quoted_on_one_safe_short_line() -> None:
+def test_the_servers_error_text_is_quoted_on_one_short_safe_line() -> None:
     with OpenAIServer(chat=failure(418, "I am\n\x1b[31ma teapot\u202e" + "!" * 1000)) as server:
         conversation = converse(server.base_url)
 
     assert conversation.error is not None
-    said = "I am \N{REPLACEMENT CHARACTER}[31ma teapot" + "!" * (200 - 18) + "..."
-    expected = f"127.0.0.1:{server.port} refused the request with status 418: {said}"
+    quoted = "I am \N{REPLACEMENT CHARACTER}[31ma teapot" + "!" * (200 - 18) + "..."
+    expected = f"127.0.0.1:{server.port} refused the request with status 418: {quoted}"
     assert conversation.error.message == expected
 
 
 def shown(error: BaseException | None) -> str:
-    """All that any face could show of an error: its text, and the traceback under --debug."""
+    """Everything that a front end could show of an error: its text, and the traceback with --debug."""
     assert error is not None
     return "".join(traceback.format_exception(error)) + repr(vars(error))

@@ -1,4 +1,4 @@
-"""Which marker points where."""
+"""Citation markers are resolved to sources."""
 
 import pytest
 
@@ -35,11 +35,11 @@ def source(n: int) -> Source:
         ("Too long [1234].", []),
     ],
 )
-def test_markers_are_found_in_prose_alone(answer: str, numbers: list[int]) -> None:
+def test_only_markers_in_prose_are_citations(answer: str, numbers: list[int]) -> None:
     assert cited_numbers(answer) == numbers
 
 
-def test_a_marker_without_a_source_is_told() -> None:
+def test_a_marker_without_a_source_is_reported() -> None:
     assert resolve("Yes [2], surely [9].", [source(1), source(2)]) == Citations(
         citations=(Citation(n=2, source="docs/2.md", chunk_id="chunk-2"),), unknown=(9,)
     )

@@ -1,4 +1,4 @@
-"""Dates, article numbers and versions of a question are looked for whole: one digit more is another thing."""
+"""Dates, article numbers and versions in a question must match exactly: another digit is another item."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -15,7 +15,7 @@ FIRST_DAY = date(2026, 1, 1)
 
 
 def row(number: int) -> tuple[str, str]:
-    """The article and the day of a row: days and numbers share most of their digits."""
+    """The article and the date of a row. Dates and numbers share most of their digits."""
     return f"KT-{3000 + number}", str(FIRST_DAY + timedelta(days=number))
 
 
@@ -32,15 +32,15 @@ def retriever(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retriever]:
 
 
 @pytest.mark.parametrize("number", [0, 47, 99, 180, 331, 399])
-@pytest.mark.parametrize("asked", ["How much does article {0} cost?", "Which contract ends on {1}?"])
-def test_the_row_with_the_code_is_found_shown_and_quoted_first(asked: str, number: int, retriever: Retriever) -> None:
+@pytest.mark.parametrize("template", ["How much does article {0} cost?", "Which contract ends on {1}?"])
+def test_the_row_with_the_code_is_found_and_quoted_first(template: str, number: int, retriever: Retriever) -> None:
     article, day = row(number)
-    question = asked.format(article, day)
+    question = template.format(article, day)
     default_min_score = 0.3
 
-    found = retriever.retrieve(question, limit=5, min_score=default_min_score)
-    source = as_sources(found.hits, found.term_weights, found.codes, question=question)[0]
-    quotes = pick_quotes(question, found, max_hits=5, embedder=retriever.embedder)
+    retrieved = retriever.retrieve(question, limit=5, min_score=default_min_score)
+    source = as_sources(retrieved.hits, retrieved.term_weights, retrieved.codes, question=question)[0]
+    quotes = pick_quotes(question, retrieved, max_hits=5, embedder=retriever.embedder)
 
     assert source.content.startswith(f"article: {article};")
     assert source.line_start == number + 2
@@ -48,7 +48,7 @@ def test_the_row_with_the_code_is_found_shown_and_quoted_first(asked: str, numbe
     assert quotes[0].text.endswith(f"ends: {day}")
 
 
-def test_a_code_that_nothing_holds_makes_nothing_relevant(retriever: Retriever) -> None:
-    found = retriever.retrieve("KT-9999", limit=5, min_score=0.0)
+def test_nothing_is_relevant_if_no_document_has_the_code(retriever: Retriever) -> None:
+    retrieved = retriever.retrieve("KT-9999", limit=5, min_score=0.0)
 
-    assert found.best_score < 0.75
+    assert retrieved.best_score < 0.75

@@ -1,4 +1,4 @@
-"""The part of a passage that stands for it, and where that is."""
+"""Excerpts of sources and their line numbers."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from streamrag_cli.store.stemming import stems
 
 
 def shown(file: Path, question: str) -> tuple[str, int | None, int | None]:
-    """The excerpt of the file's first chunk, and its lines."""
+    """The excerpt of the file's first chunk, and its line numbers."""
     (first, *_) = chunk(load(file, read_file(file, limit_bytes=100_000)))
     hit = Hit(chunk=first, source=file.name, path=str(file), score=0.5, rank=1)
     (source,) = as_sources([hit], {"": dict.fromkeys(stems([question])[0], 1.0)}, question=question)
@@ -55,7 +55,7 @@ not --asked
         ),
     ],
 )
-def test_an_excerpt_begins_where_the_question_is_met(
+def test_an_excerpt_begins_with_the_sentence_that_matches_the_question(
     question: str, expected: tuple[str, int, int], tmp_path: Path
 ) -> None:
     file = tmp_path / "harbour.md"
@@ -65,7 +65,7 @@ def test_an_excerpt_begins_where_the_question_is_met(
 
 
 @pytest.mark.fault("excerpt-best-sentence")
-def test_an_excerpt_of_code_is_neither_licence_nor_import(tmp_path: Path) -> None:
+def test_an_excerpt_of_code_skips_licence_and_imports(tmp_path: Path) -> None:
     file = tmp_path / "sail.c"
     file.write_text("/* Copyright A. B. */\n#include <wind.h>\n\nint reef(int n);\n", encoding="utf-8")
 
@@ -79,7 +79,7 @@ def test_an_excerpt_is_cut_at_a_word(tmp_path: Path) -> None:
     assert shown(file, "winch")[0] == f"The winch {'turns ' * 23}".rstrip() + "..."
 
 
-def test_the_line_is_right_below_a_heading_that_is_underlined(tmp_path: Path) -> None:
+def test_the_line_number_is_correct_below_an_underlined_heading(tmp_path: Path) -> None:
     file = tmp_path / "winch.rst"
     file.write_text("Winch\n=====\n\nIt turns both ways.\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Which model answers follows from what is given, and costs no heavy import to find out."""
+"""The choice of the model from the settings, without expensive imports."""
 
 import socket
 import subprocess
@@ -29,17 +29,17 @@ def failing(*, model: str | None = None, base_url: str | None = None, api_key: s
 
 
 @pytest.mark.parametrize("blank", [None, "", "  "])
-def test_nothing_given_means_no_model(blank: str | None) -> None:
+def test_no_model_is_chosen_without_key_or_base_url(blank: str | None) -> None:
     assert choose_endpoint(model=blank, base_url=blank, api_key=blank) is None
 
 
-def test_a_key_alone_means_the_default_model_at_openai() -> None:
+def test_a_key_without_a_model_selects_the_default_model_at_openai() -> None:
     chosen = choose_endpoint(model=None, base_url=None, api_key=f" {KEY}\n")
 
     assert chosen == ModelEndpoint(model=DEFAULT_MODEL, base_url=None, api_key=KEY)
 
 
-def test_a_model_and_a_key_mean_that_model_at_openai() -> None:
+def test_a_model_and_a_key_select_that_model_at_openai() -> None:
     chosen = choose_endpoint(model="gpt-5", base_url=None, api_key=KEY)
 
     assert chosen == ModelEndpoint(model="gpt-5", base_url=None, api_key=KEY)
@@ -53,7 +53,7 @@ def test_a_model_without_a_key_or_a_server_is_an_error() -> None:
     assert (error.code, error.hint) == ("key_missing", "export OPENAI_API_KEY=KEY")
 
 
-def test_a_host_that_can_be_none_is_not_reached() -> None:
+def test_an_invalid_host_name_is_unreachable() -> None:
     error = failing(base_url="http://my..host:8000/v1")
 
     assert (error.code, error.message) == (
@@ -62,21 +62,21 @@ def test_a_host_that_can_be_none_is_not_reached() -> None:
     )
 
 
-def test_the_word_that_a_local_server_is_given_for_a_key_is_no_secret() -> None:
+def test_a_placeholder_key_is_not_masked() -> None:
     assert "http://localhost:9/v1" in failing(base_url="http://localhost:9/v1", api_key="local").hint
 
 
-def test_openais_own_address_without_a_key_is_an_error_before_anything_is_sent() -> None:
+def test_openais_base_url_without_a_key_is_an_error_before_any_request() -> None:
     assert failing(base_url="https://api.openai.com/v1").code == "key_missing"
 
 
-def test_openais_own_address_needs_no_list_of_models() -> None:
+def test_openais_base_url_does_not_request_the_list_of_models() -> None:
     chosen = choose_endpoint(model=None, base_url="https://api.openai.com/v1/", api_key=KEY)
 
     assert chosen == ModelEndpoint(model=DEFAULT_MODEL, base_url="https://api.openai.com/v1", api_key=KEY)
 
 
-def test_a_server_and_a_model_are_taken_at_their_word() -> None:
+def test_a_base_url_and_a_model_are_not_checked() -> None:
     with OpenAIServer() as server:
         chosen = choose_endpoint(model="mine", base_url=server.base_url, api_key=None)
         requests = server.requests
@@ -85,7 +85,7 @@ def test_a_server_and_a_model_are_taken_at_their_word() -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/"])
-def test_a_server_with_one_model_needs_no_name(path: str) -> None:
+def test_a_server_with_one_model_needs_no_model_name(path: str) -> None:
     with OpenAIServer(models=["llama3.2", EMBEDDER]) as server:
         chosen = choose_endpoint(model=None, base_url=f"http://127.0.0.1:{server.port}{path}", api_key=KEY)
         headers = server.requests[0].headers
@@ -124,9 +124,7 @@ def test_a_server_with_several_models_is_an_error_that_names_them() -> None:
         (Reply(steps=(Stall(ping_every_s=0.05),)), ModelServerError, "stalled"),
     ],
 )
-def test_a_server_that_does_not_say_which_models_it_has_is_an_error(
-    models: Reply, kind: type[StreamragError], code: str
-) -> None:
+def test_an_invalid_list_of_models_is_an_error(models: Reply, kind: type[StreamragError], code: str) -> None:
     with OpenAIServer(models=models) as server:
         error = failing(base_url=server.base_url, api_key=KEY)
 
@@ -136,7 +134,7 @@ def test_a_server_that_does_not_say_which_models_it_has_is_an_error(
     assert "<" not in error.message
 
 
-def test_a_server_that_is_not_there_is_named_with_its_port() -> None:
+def test_an_unreachable_server_is_named_with_its_port() -> None:
     error = failing(base_url="http://127.0.0.1:1")
 
     assert (type(error), error.code) == (ModelServerError, "unreachable")
@@ -158,7 +156,7 @@ def test_a_server_that_is_not_there_is_named_with_its_port() -> None:
         "http://h\u00f6st/v1",
     ],
 )
-def test_an_address_that_cannot_be_one_is_refused_without_repeating_it(base_url: str) -> None:
+def test_an_invalid_base_url_is_refused_without_being_shown(base_url: str) -> None:
     error = failing(model="m", base_url=base_url)
 
     assert (type(error), error.code) == (ConfigurationError, "bad_base_url")
@@ -166,7 +164,7 @@ def test_an_address_that_cannot_be_one_is_refused_without_repeating_it(base_url:
     assert "secret" not in error.message
 
 
-def test_a_key_that_cannot_be_one_is_refused_without_repeating_it() -> None:
+def test_an_invalid_key_is_refused_without_being_shown() -> None:
     error = failing(api_key="\u201csk-secret\u201d")
 
     assert (type(error), error.code) == (ConfigurationError, "key_refused")
@@ -177,14 +175,14 @@ def test_an_endpoint_does_not_show_its_key() -> None:
     assert KEY not in repr(ModelEndpoint(model="m", api_key=KEY))
 
 
-def test_local_servers_are_found_by_what_they_answer() -> None:
+def test_local_servers_are_recognised_by_their_list_of_models() -> None:
     with (
         OpenAIServer(models=["llama3.2", EMBEDDER]) as ollama,
         OpenAIServer(models=whole_body(HTML)) as something_else,
         OpenAIServer(models=failure(401, "no")) as guarded,
         socket.create_server(("127.0.0.1", 0)) as silent,
     ):
-        asked_at_s = time.monotonic()
+        started_at_s = time.monotonic()
         found = find_local_servers(
             {
                 "Ollama": ollama.port,
@@ -194,7 +192,7 @@ def test_local_servers_are_found_by_what_they_answer() -> None:
                 "none": 1,
             }
         )
-        elapsed_s = time.monotonic() - asked_at_s
+        elapsed_s = time.monotonic() - started_at_s
 
     assert found == [LocalServer(name="Ollama", base_url=ollama.base_url, models=("llama3.2",))]
     assert elapsed_s < 10
@@ -202,14 +200,14 @@ def test_local_servers_are_found_by_what_they_answer() -> None:
 
 @pytest.mark.fault("own-server-on-model-port")
 @pytest.mark.parametrize("listed", [["streamrag"], ["streamrag", "streamrag/default", "streamrag/embedded notes"]])
-def test_a_server_of_our_own_is_no_model_server(listed: list[str]) -> None:
+def test_streamrag_serve_is_not_listed_as_a_model_server(listed: list[str]) -> None:
     with OpenAIServer(models=listed) as ours, OpenAIServer(models=["streamrag-tuned"]) as model:
         found = find_local_servers({"vLLM": ours.port, "Ollama": model.port})
 
     assert found == [LocalServer(name="Ollama", base_url=model.base_url, models=("streamrag-tuned",))]
 
 
-def test_choosing_a_model_imports_no_chat_client() -> None:
+def test_choosing_a_model_does_not_import_the_chat_client() -> None:
     program = (
         "import sys; import streamrag_cli.answer.chat_model, streamrag_cli.answer.model_choice; print(*sys.modules)"
     )

@@ -1,4 +1,4 @@
-"""The stream of an answer: its order, and that it always ends with exactly one `Done` or `Error`."""
+"""The order of the events of an answer, which always end with exactly one `Done` or `Error`."""
 
 import asyncio
 import threading
@@ -44,21 +44,21 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 def ask_quotes(question: str, settings: Settings) -> list[AskEvent]:
     async def collect() -> list[AskEvent]:
-        asked = Question(text=question, accepted_at=time.perf_counter())
-        return [event async for event in LocalService().ask(asked, settings)]
+        accepted = Question(text=question, accepted_at=time.perf_counter())
+        return [event async for event in LocalService().ask(accepted, settings)]
 
     return asyncio.run(collect())
 
 
 def ask_model(script: Script, settings: Settings, *, key: str | None = None) -> tuple[list[AskEvent], int]:
-    """The events and how many requests for an answer the server got."""
+    """The events, and the number of chat requests that the server received."""
     with OpenAIServer(chat=script) as server:
         events = ask_quotes(QUESTION, replace(settings, base_url=server.base_url, model="m", api_key=key))
         return events, len([each for each in server.requests if each.path.endswith("/chat/completions")])
 
 
 def kinds(events: list[AskEvent]) -> list[str]:
-    """The types in order, a run of tokens as one."""
+    """The event types in order, with consecutive tokens as one."""
     names = [type(each).__name__ for each in events]
     return [name for at, name in enumerate(names) if name != "Token" or names[at - 1] != "Token"]
 
@@ -67,7 +67,7 @@ def text(events: list[AskEvent]) -> str:
     return "".join(each.text for each in events if isinstance(each, Token))
 
 
-def test_an_answer_comes_in_the_order_of_the_contract(settings: Settings) -> None:
+def test_events_follow_the_documented_order(settings: Settings) -> None:
     events, requests = ask_model(answer("Ada ", "Brandt ", "[1]."), settings)
 
     assert kinds(events) == ["Status", "Sources", "Status", "Token", "Citations", "Done"]
@@ -76,7 +76,7 @@ def test_an_answer_comes_in_the_order_of_the_contract(settings: Settings) -> Non
     assert requests == 1
 
 
-def test_the_end_says_who_wrote_it_what_it_used_and_how_long_it_took(settings: Settings) -> None:
+def test_the_done_event_has_model_usage_and_timings(settings: Settings) -> None:
     events, _ = ask_model(answer("Ada."), settings)
     done = events[-1]
 
@@ -87,16 +87,16 @@ def test_the_end_says_who_wrote_it_what_it_used_and_how_long_it_took(settings: S
     assert stages == sorted(each or 0.0 for each in stages)
 
 
-def test_citations_are_resolved_and_unknown_ones_told(settings: Settings) -> None:
+def test_citations_are_resolved_and_unknown_ones_reported(settings: Settings) -> None:
     events, _ = ask_model(answer("Ada Brandt [1", "][9]."), settings)
     sources = next(each for each in events if isinstance(each, Sources)).sources
-    found = next(each for each in events if isinstance(each, Citations))
+    citations = next(each for each in events if isinstance(each, Citations))
 
-    assert [(each.n, each.source) for each in found.citations] == [(1, sources[0].source)]
-    assert found.unknown == (9,)
+    assert [(each.n, each.source) for each in citations.citations] == [(1, sources[0].source)]
+    assert citations.unknown == (9,)
 
 
-def test_without_a_model_the_answer_is_quotes_and_says_so(settings: Settings) -> None:
+def test_without_a_model_the_answer_is_quotes_with_a_notice(settings: Settings) -> None:
     events = ask_quotes(QUESTION, settings)
 
     assert kinds(events) == ["Status", "Sources", "Status", "Notice", "Token", "Citations", "Done"]
@@ -119,7 +119,7 @@ def test_nothing_relevant_ends_before_any_model_is_called(settings: Settings) ->
 
 @pytest.mark.fault("answer-cut-off")
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
-def test_an_answer_cut_after_n_tokens_keeps_them_and_ends_with_one_error(count: int, settings: Settings) -> None:
+def test_an_answer_cut_off_after_n_tokens_ends_with_one_error(count: int, settings: Settings) -> None:
     steps = [token(f"w{number} ") for number in range(count)]
 
     events, requests = ask_model(stream(*steps, Cut(reset=True)), settings)
@@ -130,7 +130,7 @@ def test_an_answer_cut_after_n_tokens_keeps_them_and_ends_with_one_error(count: 
     assert (events[-1].exit_code, requests) == (4, 1)
 
 
-def test_a_retry_is_announced_and_the_answer_is_whole(settings: Settings) -> None:
+def test_a_retry_is_announced_and_the_answer_is_complete(settings: Settings) -> None:
     events, requests = ask_model([failure(429, "slow down", headers={"Retry-After": "0"}), answer("Ada.")], settings)
 
     assert kinds(events) == ["Status", "Sources", "Status", "Status", "Notice", "Token", "Citations", "Done"]
@@ -175,7 +175,7 @@ def test_reasoning_is_not_part_of_the_answer(settings: Settings) -> None:
 
 
 @pytest.mark.fault("answer-limit-or-filter")
-def test_an_answer_that_hits_the_limit_is_whole_but_for_a_notice(settings: Settings) -> None:
+def test_an_answer_that_hits_the_limit_ends_with_a_notice(settings: Settings) -> None:
     events, _ = ask_model(answer("Half an", finish_reason="length"), settings)
 
     assert kinds(events)[-3:] == ["Notice", "Citations", "Done"]
@@ -183,7 +183,7 @@ def test_an_answer_that_hits_the_limit_is_whole_but_for_a_notice(settings: Setti
 
 
 @pytest.mark.fault("unsafe-characters")
-def test_tokens_are_sanitised_and_no_html_of_an_error_is_shown(settings: Settings) -> None:
+def test_tokens_are_sanitised_and_html_errors_are_not_shown(settings: Settings) -> None:
     events, _ = ask_model(answer("a\x1b", "]52;c;x\x07b\u202e"), settings)
     assert text(events) == "a\ufffd]52;c;x\ufffdb"
 
@@ -192,7 +192,7 @@ def test_tokens_are_sanitised_and_no_html_of_an_error_is_shown(settings: Setting
     assert "<" not in events[-1].message + events[-1].hint
 
 
-def test_a_consumer_that_leaves_closes_the_connection_to_the_model(settings: Settings) -> None:
+def test_closing_the_stream_early_closes_the_connection_to_the_model(settings: Settings) -> None:
     async def leave_after_the_first_token(asked: Settings) -> None:
         events = LocalService().ask(Question(text=QUESTION, accepted_at=0.0), asked)
         async for each in events:
@@ -207,14 +207,14 @@ def test_a_consumer_that_leaves_closes_the_connection_to_the_model(settings: Set
 
 
 @pytest.mark.parametrize(("question", "code"), [("  ", "empty_question"), ("x" * 20_001, "question_too_long")])
-def test_a_question_that_is_none_is_a_usage_error(question: str, code: str, settings: Settings) -> None:
+def test_an_empty_or_overlong_question_is_a_usage_error(question: str, code: str, settings: Settings) -> None:
     events = ask_quotes(question, settings)
 
     assert isinstance(events[-1], Error)
     assert (len(events), events[-1].code, events[-1].exit_code) == (1, code, 2)
 
 
-def test_a_bug_ends_the_stream_with_an_error_too(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_also_ends_the_stream_with_an_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Retriever, "open", lambda _: 1 / 0)
 
     *_, end = ask_quotes("Why?", settings)
@@ -231,16 +231,16 @@ def test_the_absolute_path_of_a_source_stays_on_this_machine(settings: Settings,
     assert sources[0].source == "docs/lighthouse.md"
 
 
-def test_a_finish_reason_that_nobody_knows_is_said(settings: Settings) -> None:
+def test_an_unknown_finish_reason_is_reported(settings: Settings) -> None:
     events, _ = ask_model(answer("Ada Brandt [1].", finish_reason="tired"), settings)
 
     notices = [each for each in events if isinstance(each, Notice)]
-    message = 'the model\'s server ended the answer with "tired": it may not be complete'
+    message = 'the model server ended the answer with the reason "tired"; it may be incomplete'
     assert notices == [Notice(message=message, code="finish_unknown")]
     assert isinstance(events[-1], Done)
 
 
-def test_a_citation_in_the_models_thinking_is_none(settings: Settings) -> None:
+def test_numbers_in_the_models_thinking_are_not_citations(settings: Settings) -> None:
     shown = threading.Event()
     steps: list[Step] = [
         token("Perhaps [9] or [2]."),
@@ -268,7 +268,7 @@ def test_a_citation_in_the_models_thinking_is_none(settings: Settings) -> None:
     assert answer_object(events)["answer"] == "Ada Brandt [1]."
 
 
-def test_a_model_that_is_being_loaded_is_said_once(settings: Settings) -> None:
+def test_loading_of_a_model_is_reported_once(settings: Settings) -> None:
     loading = failure(503, "Loading model")
     events, requests = ask_model([loading, loading, answer("Ada Brandt [1].")], settings)
 
@@ -281,7 +281,7 @@ def requests_for_a_list(server: OpenAIServer) -> int:
     return len([each for each in server.requests if each.path.endswith("/models")])
 
 
-def test_the_single_model_of_a_server_is_asked_for_once(settings: Settings, tmp_path: Path) -> None:
+def test_the_only_model_of_a_server_is_cached(settings: Settings, tmp_path: Path) -> None:
     with OpenAIServer(chat=answer("Ada."), models=["only"]) as server:
         asking = replace(settings, base_url=server.base_url, state_directory=str(tmp_path / "state"))
         answers = [text(ask_quotes(QUESTION, asking)) for _ in range(3)]
@@ -292,9 +292,7 @@ def test_the_single_model_of_a_server_is_asked_for_once(settings: Settings, tmp_
     assert server.base_url not in (tmp_path / "state" / "models.json").read_text(encoding="utf-8")
 
 
-def test_a_server_that_refuses_the_remembered_model_is_asked_for_its_model_again(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_a_refused_cached_model_is_looked_up_again(settings: Settings, tmp_path: Path) -> None:
     def reply(request: LoggedRequest) -> Reply:
         return answer("Ada.") if request.json["model"] == "new" else failure(404, "no such model")
 

@@ -1,4 +1,4 @@
-"""Answers without a model."""
+"""Answers with quotes, without a model."""
 
 import re
 from contextlib import closing
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streamrag_cli.answer.quoting import EMBEDDED, Quote, pick_quotes, pieces
+from streamrag_cli.answer.quoting import MAX_EMBEDDED, Quote, pick_quotes, pieces
 from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.documents.load import load
 from streamrag_cli.documents.read import read_file
@@ -32,32 +32,32 @@ def retriever(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
         ("What does a berth cost?", "The fee is 18 euros a night, electricity included."),
     ],
 )
-def test_the_sentence_that_answers_is_among_the_quotes(question: str, answer: str, retriever: Retriever) -> None:
-    found = retriever.retrieve(question, limit=5, min_score=0.0)
+def test_the_answering_sentence_is_among_the_quotes(question: str, answer: str, retriever: Retriever) -> None:
+    retrieved = retriever.retrieve(question, limit=5, min_score=0.0)
 
-    quotes = pick_quotes(question, found, max_hits=5, embedder=retriever.embedder)
+    quotes = pick_quotes(question, retrieved, max_hits=5, embedder=retriever.embedder)
 
     assert answer in [quote.text for quote in quotes]
     assert len(quotes) <= 3
 
 
-def test_a_quote_names_the_source_it_is_from(retriever: Retriever) -> None:
-    found = retriever.retrieve("Who built the lighthouse?", limit=5, min_score=0.0)
-    by_rank = {hit.rank: hit for hit in found.hits}
+def test_a_quote_has_the_number_of_its_source(retriever: Retriever) -> None:
+    retrieved = retriever.retrieve("Who built the lighthouse?", limit=5, min_score=0.0)
+    by_rank = {hit.rank: hit for hit in retrieved.hits}
 
-    quotes = pick_quotes("Who built it?", found, max_hits=5, embedder=retriever.embedder)
+    quotes = pick_quotes("Who built it?", retrieved, max_hits=5, embedder=retriever.embedder)
 
     assert all(quote.text.split(".")[0] in by_rank[quote.n].chunk.text for quote in quotes)
 
 
-def test_pieces_make_the_answer_with_a_marker_behind_each_quote() -> None:
+def test_each_quote_in_the_answer_is_followed_by_its_marker() -> None:
     quotes = [Quote(n=2, text="One two."), Quote(n=1, text="Three.")]
 
     assert "".join(pieces(quotes)) == "“One two.” [2]\n\n“Three.” [1]"
     assert len(list(pieces(quotes))) > 3
 
 
-def test_the_row_that_was_asked_for_is_quoted_from_a_table_of_many_rows(tmp_path: Path) -> None:
+def test_the_matching_row_of_a_long_table_is_quoted(tmp_path: Path) -> None:
     rows = "".join(
         f"F-{number:05},{'anvil tongs bellows'.split()[number % 3]},{number % 7}\n" for number in range(12_000)
     )
@@ -65,9 +65,9 @@ def test_the_row_that_was_asked_for_is_quoted_from_a_table_of_many_rows(tmp_path
     docs.mkdir()
     (docs / "forge.csv").write_text("item,tool,weight\n" + rows, encoding="utf-8")
     document = load(docs / "forge.csv", read_file(docs / "forge.csv", limit_bytes=10_000_000))
-    found = next(each for each in chunk(document) if "F-07123" in each.text)
+    passage = next(each for each in chunk(document) if "F-07123" in each.text)
     embedder = FakeEmbedder()
-    hits = [Hit(chunk=found, source="forge.csv", path=str(docs / "forge.csv"), score=0.9, rank=1)] * 5
+    hits = [Hit(chunk=passage, source="forge.csv", path=str(docs / "forge.csv"), score=0.9, rank=1)] * 5
     retrieved = Retrieved(
         hits=tuple(hits), question_vector=embedder.embed_query("F-07123"), term_weights={"": {"07123": 6.0, "f": 0.1}},
         best_score=0.9, spent_ms={},
@@ -76,25 +76,25 @@ def test_the_row_that_was_asked_for_is_quoted_from_a_table_of_many_rows(tmp_path
     quotes = pick_quotes("Which tool is F-07123?", retrieved, max_hits=5, embedder=embedder)
 
     assert quotes[0] == Quote(n=1, text="item: F-07123; tool: tongs; weight: 4")
-    assert max(map(len, embedder.batches)) <= EMBEDDED
+    assert max(map(len, embedder.batches)) <= MAX_EMBEDDED
 
 
 def quoted(tmp_path: Path, name: str, text: str, question: str) -> str:
-    """The answer without a model from one document."""
+    """The quoted answer from one document."""
     docs = tmp_path / "docs"
     docs.mkdir()
     (docs / name).write_text(text, encoding="utf-8")
     settings = Settings(store=tmp_path / "store")
     list(ingest_or_raise(IngestRequest(paths=(docs,), working_directory=docs), settings))
     with closing(Retriever.open(settings)) as retriever:
-        found = retriever.retrieve(question, limit=5, min_score=0.0)
+        retrieved = retriever.retrieve(question, limit=5, min_score=0.0)
         quotes = pick_quotes(
-            question, found, max_hits=5, embedder=retriever.embedder, chunk_after=retriever.chunk_after
+            question, retrieved, max_hits=5, embedder=retriever.embedder, chunk_after=retriever.chunk_after
         )
     return "".join(pieces(quotes))
 
 
-def test_a_command_that_a_sentence_announces_stands_below_its_quote(tmp_path: Path) -> None:
+def test_a_quoted_sentence_is_followed_by_the_command_it_introduces(tmp_path: Path) -> None:
     page = "# Pumps\n\nPumps are oiled in May. To drain the pump, run this:\n\n"
     page += "```sh\npumpctl drain <name> \\\n  --all\n```\n"
 
@@ -104,7 +104,7 @@ def test_a_command_that_a_sentence_announces_stands_below_its_quote(tmp_path: Pa
 
 
 @pytest.mark.fault("quote-colon")
-def test_a_command_in_the_next_chunk_is_brought_as_well(tmp_path: Path) -> None:
+def test_a_command_in_the_next_chunk_is_quoted_as_well(tmp_path: Path) -> None:
     filling = " ".join(f"Valve {number} is painted green and checked by hand." for number in range(18))
     code = "\n".join(f"pumpctl drain --valve {number} --until-empty" for number in range(9))
     page = f"# Pumps\n\n{filling}\n\nTo drain the pump, run the following commands:\n\n```\n{code}\n```\n"
@@ -115,7 +115,7 @@ def test_a_command_in_the_next_chunk_is_brought_as_well(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("quote-colon")
-def test_a_list_that_is_cut_by_the_end_of_a_chunk_is_quoted_whole(tmp_path: Path) -> None:
+def test_a_list_split_between_chunks_is_quoted_completely(tmp_path: Path) -> None:
     filling = " ".join(f"Valve {number} is painted green and checked by hand." for number in range(18))
     items = [
         f"- `--mode{number}`: {'slow fast cold warm wet dry high low safe'.split()[number]}" for number in range(9)
@@ -129,7 +129,7 @@ def test_a_list_that_is_cut_by_the_end_of_a_chunk_is_quoted_whole(tmp_path: Path
     )
 
 
-def test_of_a_long_table_that_is_announced_the_rows_that_match_are_quoted(tmp_path: Path) -> None:
+def test_matching_rows_of_an_introduced_long_table_are_quoted(tmp_path: Path) -> None:
     rows = [f"| `F-{number:03}` | {'brass iron zinc'.split()[number % 3]} melts at {number} |" for number in range(90)]
     rows[70] = "| `F-070` | unobtainium never melts |"
     page = "# Metals\n\nThe following table lists when the unobtainium metals melt:\n\n**Melting**\n\n"
@@ -162,7 +162,7 @@ def test_of_a_long_table_that_is_announced_the_rows_that_match_are_quoted(tmp_pa
         ("Who sharpens the chisels?", "Chisels are sharpened by the smith."),
     ],
 )
-def test_a_quote_goes_on_to_the_value_that_is_asked_for(tmp_path: Path, question: str, expected: str) -> None:
+def test_a_quote_extends_to_the_requested_value(tmp_path: Path, question: str, expected: str) -> None:
     page = (
         "# Forge\n\n- workers: The workers that the forge uses for hammering. They are paid. Default is `10`. "
         "More cost.\n"
@@ -176,7 +176,7 @@ def test_a_quote_goes_on_to_the_value_that_is_asked_for(tmp_path: Path, question
     assert answer.startswith(f"“{expected}” [1]")
 
 
-def test_a_value_that_is_far_off_or_in_another_item_does_not_lengthen_a_quote(tmp_path: Path) -> None:
+def test_a_distant_value_does_not_extend_a_quote(tmp_path: Path) -> None:
     page = (
         "# Forge\n\n- workers: The workers that the forge uses for hammering. They sing. They sleep. They eat. "
         "There are 5.\n"
@@ -188,7 +188,7 @@ def test_a_value_that_is_far_off_or_in_another_item_does_not_lengthen_a_quote(tm
     assert "“workers: The workers that the forge uses for hammering.” [1]" in answer
 
 
-def test_the_same_announcement_of_two_commands_is_quoted_twice() -> None:
+def test_equal_sentences_with_different_commands_are_both_quoted() -> None:
     quotes = [
         Quote(n=1, text="Run this:", block="```\na --first\n```"),
         Quote(n=2, text="Run this:", block="```\nb --second\n```"),
@@ -213,23 +213,25 @@ def test_a_heading_is_quoted_only_if_there_is_nothing_else(name: str, tmp_path: 
         (passage,) = chunk(load(path, read_file(path, limit_bytes=1000)))
         hits.append(Hit(chunk=passage, source=name, path=str(path), score=1.0, rank=rank))
 
-    def quoted(*given: Hit) -> list[str]:
+    def quoted(*quoted_hits: Hit) -> list[str]:
         question = "What are the fees of berths in winter?"
         embedder = FakeEmbedder()
         vector = embedder.embed_query(question)
-        found = Retrieved(hits=given, best_score=1.0, term_weights={}, question_vector=vector, spent_ms={})
-        return [quote.text for quote in pick_quotes(question, found, max_hits=2, embedder=embedder)]
+        retrieved = Retrieved(
+            hits=quoted_hits, best_score=1.0, term_weights={"": {}}, question_vector=vector, spent_ms={}
+        )
+        return [quote.text for quote in pick_quotes(question, retrieved, max_hits=2, embedder=embedder)]
 
     assert (quoted(*hits), quoted(hits[0])) == (["A berth is 9 euros."], [heading])
 
 
 def quotes_of(text: str, question: str, tmp_path: Path, name: str = "a.md") -> list[str]:
     with closing(Retriever.open(make_collection(tmp_path, {name: text}))) as opened:
-        found = opened.retrieve(question, limit=3, min_score=0.0)
-        return [quote.text for quote in pick_quotes(question, found, max_hits=3, embedder=opened.embedder)]
+        retrieved = opened.retrieve(question, limit=3, min_score=0.0)
+        return [quote.text for quote in pick_quotes(question, retrieved, max_hits=3, embedder=opened.embedder)]
 
 
-def test_a_question_in_the_document_is_no_answer_but_the_reply_is(tmp_path: Path) -> None:
+def test_a_question_in_a_document_is_not_quoted_as_the_answer(tmp_path: Path) -> None:
     chat = (
         "[03/12/2031, 18:04:11] Ida: how often is the code of the gate changed?\n"
         "[03/12/2031, 18:05:02] Ivo: the code of the gate is changed on the first Monday of each month\n"
@@ -240,7 +242,7 @@ def test_a_question_in_the_document_is_no_answer_but_the_reply_is(tmp_path: Path
     assert first == chat.splitlines()[1]
 
 
-def test_an_option_is_quoted_where_it_is_explained(tmp_path: Path) -> None:
+def test_the_description_of_an_option_is_quoted_first(tmp_path: Path) -> None:
     text = (
         "# pump\n\n- -q, --quiet: No line is printed for a tank.\n- --quiet-start: The pump starts slowly.\n\n"
         "If pump -q is used, the pump still prints errors. With pump -q nothing asks.\n"

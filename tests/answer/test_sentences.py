@@ -1,4 +1,4 @@
-"""What of a chunk can be quoted, and that it is what the document shows."""
+"""The quotable sentences of a chunk, and that they render like the document."""
 
 from textwrap import dedent
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamrag_cli.answer.passages import MOST_CHARS, MOST_LINES
+from streamrag_cli.answer.passages import MAX_BLOCK_CHARS, MAX_BLOCK_LINES
 from streamrag_cli.answer.sentences import MAX_CHARS, sentences
 from streamrag_cli.documents.formats import Markup, TextKind
 from streamrag_cli.render.markdown.parsing import Parser
@@ -18,7 +18,7 @@ RECORDS: tuple[TextKind, Markup] = ("records", "none")
 
 
 def on_screen(markdown: str) -> str:
-    """What a terminal shows of a line of Markdown."""
+    """A line of Markdown as rendered on a terminal."""
     (line,) = Parser(cited={1, 2, 3}).inline(markdown)
     return "".join(each.content for each in line.children or () if each.type in {"text", "code_inline", "citation"})
 
@@ -49,7 +49,7 @@ def read(text: str, how: tuple[TextKind, Markup] = PROSE) -> list[str]:
         ("Dr. Smith and J. Doe wrote it.", ["Dr. Smith and J. Doe wrote it."]),
     ],
 )
-def test_sentences_read_without_markup(text: str, expected: list[str]) -> None:
+def test_sentences_have_no_markup(text: str, expected: list[str]) -> None:
     assert read(text) == expected
 
 
@@ -69,7 +69,7 @@ def test_sentences_read_without_markup(text: str, expected: list[str]) -> None:
         ("- [x] Oil the winch", "Oil the winch"),
     ],
 )  # fmt: skip
-def test_a_quote_shows_what_the_page_shows(text: str, expected: str) -> None:
+def test_a_quote_renders_like_the_page(text: str, expected: str) -> None:
     assert [sentence.markdown for sentence in sentences(text)] == [expected]
 
 
@@ -83,7 +83,7 @@ def test_a_quote_shows_what_the_page_shows(text: str, expected: str) -> None:
         ("As in [2] of it, &amp; more.", "As in `[2]` of it, `&amp;` more."),
     ],
 )
-def test_plain_text_has_no_markup_and_a_terminal_shows_its_characters(text: str, expected: str) -> None:
+def test_plain_text_is_shown_unchanged_on_a_terminal(text: str, expected: str) -> None:
     (sentence,) = sentences(text, *PLAIN)
 
     assert sentence.markdown == expected
@@ -96,7 +96,7 @@ def test_plain_text_has_no_markup_and_a_terminal_shows_its_characters(text: str,
     st.text(alphabet="ab A.*_`~\\<>[]()&;:!#1/\n", max_size=60),
     st.sampled_from([PROSE, PLAIN, RECORDS, ("prose", "none")]),
 )
-def test_on_a_terminal_a_quote_reads_as_the_sentence(text: str, how: tuple[TextKind, Markup]) -> None:
+def test_a_rendered_quote_equals_the_plain_sentence(text: str, how: tuple[TextKind, Markup]) -> None:
     for sentence in sentences(text, *how):
         assert on_screen(f"“{sentence.markdown}”") == f"“{sentence.text}”"
 
@@ -130,7 +130,7 @@ def test_every_sentence_is_one_line_of_bounded_length(text: str) -> None:
         ("The knots are:\n\n## Ropes\n\n- name: hemp", ""),
     ],
 )  # fmt: skip
-def test_what_a_sentence_announces_comes_with_it(text: str, block: str) -> None:
+def test_a_sentence_includes_the_block_it_introduces(text: str, block: str) -> None:
     first = next(sentences(text))
 
     assert first.block.markdown == block
@@ -149,7 +149,7 @@ def test_what_a_sentence_announces_comes_with_it(text: str, block: str) -> None:
 @pytest.mark.parametrize(
     "behind", ["\n\nPull it tight.", "\n\nPull it tight.\n\n```sh\nkeelctl pull\n```", "\n\nThen:\n\n```\nx\n```"]
 )
-def test_a_chunk_that_begins_inside_of_code_is_read_as_code_up_to_its_fence(code: str, behind: str) -> None:
+def test_a_chunk_that_begins_inside_code_is_code_up_to_its_fence(code: str, behind: str) -> None:
     found = list(sentences(f"{code}\n```{behind}"))
 
     assert found[0].text == ("Then:" if "Then" in behind else "Pull it tight.")
@@ -164,7 +164,7 @@ def test_a_chunk_that_begins_inside_of_code_is_read_as_code_up_to_its_fence(code
         "Pull it\n\n```\nkeelctl pull\n```\n\nDone, or:\n\n```sh\nkeelctl tie\n```",
     ],
 )
-def test_a_chunk_that_begins_with_prose_is_read_as_prose(text: str) -> None:
+def test_a_chunk_that_begins_with_prose_is_prose(text: str) -> None:
     assert next(sentences(text)).text in {"Pull it:", "Pull it"}
 
 
@@ -178,7 +178,7 @@ def test_a_chunk_that_begins_with_prose_is_read_as_prose(text: str) -> None:
         "$ keelctl tie\n# then pull\nkeelctl.pull(rope);",
     ],
 )
-def test_a_chunk_that_is_nothing_but_code_is_quoted_as_code(code: str) -> None:
+def test_a_chunk_of_only_code_is_quoted_as_code(code: str) -> None:
     (only,) = sentences(code)
 
     assert (only.markdown, only.block.markdown) == ("", f"```\n{dedent(code)}\n```")
@@ -192,21 +192,21 @@ def test_a_chunk_that_is_nothing_but_code_is_quoted_as_code(code: str) -> None:
         "Tie it.\nPull it.\nLeave it (or not)\nCut it",
     ],
 )
-def test_short_lines_of_prose_are_no_code(text: str) -> None:
+def test_short_lines_of_prose_are_not_code(text: str) -> None:
     assert all(each.markdown for each in sentences(text))
 
 
 @pytest.mark.fault("quote-colon")
-def test_what_is_announced_at_length_is_cut_and_says_so() -> None:
+def test_a_long_introduced_block_is_cut_with_an_ellipsis() -> None:
     code = "\n".join(f"step {number}" for number in range(40))
     items = "\n".join(f"- item {number}" for number in range(40))
     of_code = next(sentences(f"Do this:\n\n```\n{code}\n```")).block.markdown
     of_items = next(sentences(f"Take these:\n\n{items}")).block.markdown
     long = next(sentences(f"Do this:\n\n```\n{'x' * 5000}\n```")).block.markdown
 
-    assert of_code == "```\n" + "\n".join(code.split("\n")[:MOST_LINES]) + "\n```\n\n..."
-    assert of_items == "\n".join(items.split("\n")[:MOST_LINES]) + "\n- ..."
-    assert long == f"```\n{'x' * MOST_CHARS}\n```\n\n..."
+    assert of_code == "```\n" + "\n".join(code.split("\n")[:MAX_BLOCK_LINES]) + "\n```\n\n..."
+    assert of_items == "\n".join(items.split("\n")[:MAX_BLOCK_LINES]) + "\n- ..."
+    assert long == f"```\n{'x' * MAX_BLOCK_CHARS}\n```\n\n..."
 
 
 @pytest.mark.fault("empty-phrases")
@@ -223,7 +223,7 @@ def test_what_is_announced_at_length_is_cut_and_says_so() -> None:
         "<!-- written by hand -->",
     ],
 )
-def test_what_says_nothing_is_never_quoted(line: str) -> None:
+def test_text_without_content_is_never_quoted(line: str) -> None:
     assert read(f"{line}\n\nThe keel is oak.") == ["The keel is oak."]
 
 
@@ -235,11 +235,11 @@ def test_what_says_nothing_is_never_quoted(line: str) -> None:
         ("هل الميناء مفتوح؟ نعم هو مفتوح.", ["هل الميناء مفتوح؟", "نعم هو مفتوح."]),
     ],
 )  # fmt: skip
-def test_sentences_end_as_their_script_ends_them(text: str, expected: list[str]) -> None:
+def test_sentence_ends_of_other_scripts_are_recognised(text: str, expected: list[str]) -> None:
     assert read(text) == expected
 
 
-def test_comments_of_code_are_sentences_and_code_is_quoted_as_it_stands() -> None:
+def test_code_comments_are_sentences_and_code_is_quoted_unchanged() -> None:
     source = "# Hoists the sail. It takes long.\ndef hoist(*ropes):\n    return ropes  # <all>\n"
 
     found = list(sentences(source, *CODE))
@@ -255,7 +255,7 @@ def test_each_line_of_a_log_is_a_sentence() -> None:
     assert read(log, PLAIN) == log.split("\n")
 
 
-def test_a_record_is_one_sentence_with_the_names_of_its_values() -> None:
+def test_a_record_is_one_sentence_with_its_field_names() -> None:
     rows = "- id: 7; note: Late. Call back\n- id: 8; note: Paid"
     nested = "/v1/forges:\n  get:\n    summary: List. All of them\n"
     nested += "    parameters:\n    - name: limit\n      most: 15\n\nb: 1"
@@ -267,7 +267,7 @@ def test_a_record_is_one_sentence_with_the_names_of_its_values() -> None:
     ]
 
 
-def test_a_sentence_knows_its_line() -> None:
+def test_a_sentence_has_its_line_number() -> None:
     text = "# Ship\n\nThe keel is oak. The mast\nis pine. The sail is flax.\n\n- one rope\n- two ropes"
 
     assert [each.line for each in sentences(text)] == [2, 2, 3, 5, 6]
@@ -280,7 +280,7 @@ def test_a_sentence_knows_its_line() -> None:
     "part",
     ["`", "``x", "*a", "_a", "[", "[a](", "![", "<a ", "<!--", "\\`", "~~a", "- a\n", "> ", "```\n", "。", "[1,"],
 )
-def test_no_text_takes_long(part: str) -> None:
+def test_splitting_takes_linear_time(part: str) -> None:
     for how in (PROSE, PLAIN, CODE, RECORDS):
         list(sentences(part * 100_000, *how))
 
@@ -303,7 +303,7 @@ def test_a_title_in_capitals_is_quoted_only_if_plain_text_has_nothing_else() -> 
     assert [(each.text, each.role) for each in sentences(f"{title}\n", "plain", "none")] == [(title, "heading")]
 
 
-def test_what_a_mail_quotes_is_announced_by_the_line_above_it() -> None:
+def test_the_line_above_quoted_mail_introduces_it() -> None:
     text = "We paid.\n\nOn Monday Ida Falk wrote:\n> Who pays the slip?\n> I cannot.\n"
 
     paid, wrote = (
@@ -314,7 +314,7 @@ def test_what_a_mail_quotes_is_announced_by_the_line_above_it() -> None:
     assert wrote.block.words == "Who pays the slip? I cannot."
 
 
-def test_a_caption_brings_the_code_below_it() -> None:
+def test_a_caption_includes_the_code_below_it() -> None:
     (caption,) = sentences("Switching the pump on\n\n```sh\npump --on\n```\n")
 
     assert (caption.text, caption.block.markdown) == ("Switching the pump on", "```sh\npump --on\n```")

@@ -1,4 +1,4 @@
-"""Servers that keep to the protocol loosely: answers are understood, errors are given in the server's own words."""
+"""Servers that deviate from the protocol: answers are understood, and errors quote the server's text."""
 
 import threading
 
@@ -47,7 +47,7 @@ COMPLETION = {
 
 @pytest.mark.fault("not-streamed")
 @pytest.mark.parametrize("content_type", ["application/json", "text/event-stream", "text/plain"])
-def test_one_json_object_in_place_of_a_stream_is_an_answer(content_type: str) -> None:
+def test_one_json_object_instead_of_a_stream_is_an_answer(content_type: str) -> None:
     with OpenAIServer(chat=json_body(COMPLETION, content_type=content_type)) as server:
         conversation = converse(server.base_url)
 
@@ -60,7 +60,7 @@ def test_one_json_object_in_place_of_a_stream_is_an_answer(content_type: str) ->
 
 
 @pytest.mark.fault("no-system-role")
-def test_an_answer_without_a_role_of_the_system_has_the_instructions_in_front_of_the_question() -> None:
+def test_without_a_system_role_the_instructions_precede_the_question() -> None:
     def reply(request: LoggedRequest) -> Reply:
         roles = [message["role"] for message in request.json["messages"]]
         return failure(400, "System role not supported") if "system" in roles else answer("Twelve.")
@@ -83,7 +83,7 @@ def test_an_answer_without_a_role_of_the_system_has_the_instructions_in_front_of
         json_body({"error": {"code": 400, "message": "stream is not enabled"}}),
     ],
 )
-def test_a_server_that_refuses_to_stream_is_asked_for_the_whole(reply: Reply) -> None:
+def test_a_server_that_refuses_to_stream_is_asked_for_one_object(reply: Reply) -> None:
     with OpenAIServer(chat=lambda request: reply if request.json["stream"] else json_body(COMPLETION)) as server:
         conversation = converse(server.base_url)
         requests = [request.json.get("stream_options") for request in server.requests]
@@ -96,7 +96,7 @@ def test_a_server_that_refuses_to_stream_is_asked_for_the_whole(reply: Reply) ->
 @pytest.mark.parametrize(
     ("status", "message"), [(503, "Loading model"), (503, "Model org/m is currently loading"), (425, "warming up")]
 )
-def test_a_model_that_is_being_loaded_is_waited_for(status: int, message: str) -> None:
+def test_a_request_waits_while_the_model_is_loading(status: int, message: str) -> None:
     with OpenAIServer(chat=[*[failure(status, message)] * 4, answer("Twelve.")]) as server:
         conversation = converse(server.base_url)
 
@@ -106,19 +106,19 @@ def test_a_model_that_is_being_loaded_is_waited_for(status: int, message: str) -
 
 
 @pytest.mark.fault("model-loading")
-def test_a_model_that_is_never_loaded_is_given_up_at_the_limit() -> None:
+def test_a_model_that_never_loads_is_an_error_at_the_timeout() -> None:
     with OpenAIServer(chat=failure(503, "Loading model")) as server:
         conversation = converse(server.base_url, timeout_s=0.2)
 
     assert conversation.error is not None
     assert (conversation.code, conversation.error.retryable) == ("model_loading", True)
-    assert conversation.error.message == f"127.0.0.1:{server.port} has been loading some-model for 0.2 s"
+    assert conversation.error.message == f"127.0.0.1:{server.port} was still loading some-model after 0.2 s"
     assert conversation.error.hint == "STREAMRAG_TIMEOUT=300 streamrag ask QUESTION"
 
 
 @pytest.mark.fault("stream-ends-with-error")
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "text"),
     [
         ({"error": "no credits left on this machine"}, "no credits left on this machine"),
         ({"error": {"message": "pump failed", "type": "crashed"}}, "pump failed"),
@@ -132,18 +132,18 @@ def test_a_model_that_is_never_loaded_is_given_up_at_the_limit() -> None:
         ({"error": {"message": "Provider error", "metadata": {"raw": "pump failed"}}}, "Provider error: pump failed"),
     ],
 )
-def test_the_servers_reason_is_given_in_whatever_object_it_comes(body: object, said: str) -> None:
+def test_the_servers_error_text_is_found_in_every_known_form(body: object, text: str) -> None:
     for reply in (json_body(body), stream(event(body)), stream(token("Twel"), event(body), DONE)):
         with OpenAIServer(chat=reply) as server:
             conversation = converse(server.base_url)
 
         assert conversation.error is not None
-        assert conversation.error.message == f"127.0.0.1:{server.port} sent an error in place of the answer: {said}"
+        assert conversation.error.message == f"127.0.0.1:{server.port} sent an error instead of the answer: {text}"
         assert conversation.tokens in ([], ["Twel"])
 
 
 @pytest.mark.parametrize("body", [b"no upstream is healthy", b'"no upstream is healthy"'])
-def test_plain_text_in_place_of_an_answer_is_quoted(body: bytes) -> None:
+def test_plain_text_instead_of_an_answer_is_quoted(body: bytes) -> None:
     for reply in (
         whole_body(body),
         stream(b"data: " + body + b"\n\n"),
@@ -167,7 +167,7 @@ def test_plain_text_in_place_of_an_answer_is_quoted(body: bytes) -> None:
         ({"message": "bad key", "code": 401}, "key_refused"),
     ],
 )
-def test_the_code_inside_an_error_counts_as_a_status_does(error: dict[str, object], code: str) -> None:
+def test_an_error_code_in_the_body_counts_like_an_http_status(error: dict[str, object], code: str) -> None:
     with OpenAIServer(chat=stream(chunk({"role": "assistant", "content": ""}), event({"error": error}))) as server:
         conversation = converse(server.base_url)
         requests = len(server.requests)
@@ -177,7 +177,7 @@ def test_the_code_inside_an_error_counts_as_a_status_does(error: dict[str, objec
 
 @pytest.mark.fault("stream-ends-with-error")
 @pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource", "network_error"])
-def test_a_reason_that_means_failure_ends_the_answer_as_a_failure(reason: str) -> None:
+def test_a_finish_reason_that_means_failure_is_an_error(reason: str) -> None:
     with OpenAIServer(chat=stream(token("Twelve"), finish(reason), DONE)) as server:
         conversation = converse(server.base_url)
 
@@ -187,7 +187,7 @@ def test_a_reason_that_means_failure_ends_the_answer_as_a_failure(reason: str) -
 
 
 @pytest.mark.fault("stream-ends-with-error")
-def test_the_error_inside_a_choice_is_given_and_its_text_is_kept() -> None:
+def test_an_error_in_a_choice_is_reported_and_its_text_kept() -> None:
     ending = {
         "delta": {"content": " bolts"},
         "finish_reason": "error",
@@ -205,7 +205,7 @@ def test_the_error_inside_a_choice_is_given_and_its_text_is_kept() -> None:
     ("reason", "understood"),
     [("end_turn", "stop"), ("eos_token", "stop"), ("MAX_TOKENS", "length"), ("SAFETY", "content_filter"), ("x", "x")],
 )
-def test_a_finish_reason_in_other_words_is_understood(reason: str, understood: str) -> None:
+def test_synonyms_of_finish_reasons_are_recognised(reason: str, understood: str) -> None:
     with OpenAIServer(chat=answer("Twelve.", finish_reason=reason)) as server:
         conversation = converse(server.base_url)
 
@@ -222,14 +222,14 @@ def test_a_finish_reason_in_other_words_is_understood(reason: str, understood: s
     ],
     ids=["a whole message", "text", "empty data lines"],
 )
-def test_oddities_of_a_stream_cost_nothing(reply: Reply) -> None:
+def test_harmless_stream_deviations_are_ignored(reply: Reply) -> None:
     with OpenAIServer(chat=reply) as server:
         conversation = converse(server.base_url)
 
     assert (conversation.tokens, conversation.error) == (["Twelve."], None)
 
 
-def test_thinking_inside_the_content_is_a_sign_of_life_and_no_part_of_the_answer() -> None:
+def test_thinking_in_the_content_resets_the_timeout_and_is_dropped() -> None:
     pieces = ["<think>", "Flange [7]", " or [1]?", "</think>", "\n\n", "Twelve", " [1]."]
     with OpenAIServer(chat=answer(*pieces)) as server:
         conversation = converse(server.base_url)
@@ -238,7 +238,7 @@ def test_thinking_inside_the_content_is_a_sign_of_life_and_no_part_of_the_answer
 
 
 @pytest.mark.fault("thinking-in-content")
-def test_thinking_that_was_shown_is_taken_back() -> None:
+def test_shown_thinking_is_retracted() -> None:
     shown = threading.Event()
     reply = stream(token("Flange [7]."), Hold(shown), token("\n</think>\n\n"), token("Twelve [1]."), finish(), DONE)
     with OpenAIServer(chat=reply) as server:
@@ -249,7 +249,7 @@ def test_thinking_that_was_shown_is_taken_back() -> None:
     assert "".join(after) == "Twelve [1]."
 
 
-def test_a_parser_on_the_server_means_that_the_content_is_the_answer() -> None:
+def test_content_is_the_answer_if_the_server_separates_reasoning() -> None:
     with OpenAIServer(chat=stream(reasoning("Hm"), token("Okay, so twelve."), finish(), DONE)) as server:
         conversation = converse(server.base_url)
 
@@ -269,7 +269,7 @@ def test_a_parser_on_the_server_means_that_the_content_is_the_answer() -> None:
         "prompt is too long: 210000 tokens > 200000 maximum",
     ],
 )
-def test_too_long_is_understood_in_every_servers_words(message: str) -> None:
+def test_every_servers_context_length_error_is_recognised(message: str) -> None:
     with OpenAIServer(chat=failure(400, message)) as server:
         conversation = converse(server.base_url)
 

@@ -1,4 +1,4 @@
-"""Thinking that a server leaves in the content is told apart from the answer, however it is split."""
+"""Thinking inside the content is separated from the answer regardless of how the text is split."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -33,7 +33,7 @@ THINKING = [
 @pytest.mark.fault("thinking-in-content")
 @pytest.mark.parametrize("thinking", THINKING)
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_thinking_at_the_beginning_is_dropped_however_it_is_split(thinking: str, size: int) -> None:
+def test_thinking_is_dropped_for_every_split_of_the_text(thinking: str, size: int) -> None:
     reply = thinking + ANSWER
 
     assert filtered([reply[start : start + size] for start in range(0, len(reply), size)]) == ANSWER
@@ -55,7 +55,7 @@ def test_thinking_at_the_beginning_is_dropped_however_it_is_split(thinking: str,
     ],
 )
 @given(cuts=st.lists(st.integers(0, 60)))
-def test_an_answer_is_given_back_to_the_letter(reply: str, cuts: list[int]) -> None:
+def test_an_answer_passes_unchanged(reply: str, cuts: list[int]) -> None:
     places = [0, *sorted(min(cut, len(reply)) for cut in cuts), len(reply)]
 
     assert filtered([reply[a:b] for a, b in pairwise(places)]) == reply
@@ -64,34 +64,34 @@ def test_an_answer_is_given_back_to_the_letter(reply: str, cuts: list[int]) -> N
 @pytest.mark.parametrize(
     "pieces", [["Twelve", " bolts", " [1]"], ["The", " user", " manual"], ["First", ",", " I"], ["a", "nd"]]
 )
-def test_text_that_does_not_look_like_thinking_is_given_back_at_once(pieces: list[str]) -> None:
+def test_text_unlike_thinking_is_returned_immediately(pieces: list[str]) -> None:
     thinking = ThinkingFilter()
 
     assert [thinking.feed(piece) for piece in pieces] == pieces
 
 
-def test_channels_without_their_marks_are_told_apart_by_their_names() -> None:
+def test_channels_without_marks_are_recognised_by_name() -> None:
     assert filtered(["analysis", "The flange", " [7].", "assistant", "final", ANSWER]) == ANSWER
     assert filtered([f"analysisThe flange [7].assistantfinal{ANSWER}"]) == ANSWER
 
 
-def test_a_first_piece_that_is_thinking_aloud_is_kept_back() -> None:
+def test_a_first_piece_that_looks_like_thinking_is_held_back() -> None:
     assert filtered(["The user asks about bolts [7].", " I count.\n</think>\n", ANSWER]) == ANSWER
     assert filtered(["Ok", "ay", ", so", " the flange [7] has some.\n</think>\n", ANSWER]) == ANSWER
 
 
-def test_a_lone_closing_mark_after_text_says_that_the_answer_begins_late() -> None:
+def test_an_unopened_closing_mark_means_the_answer_began_late() -> None:
     thinking = ThinkingFilter()
 
     pieces = [thinking.feed(piece) for piece in ["Bolts on flange [7].", "\n</thi", "nk>", "\n\nTwelve", " [1]."]]
 
-    assert (pieces, thinking.began_late) == (["Bolts on flange [7].", "\n", "", "Twelve", " [1]."], True)
+    assert (pieces, thinking.answer_began_late) == (["Bolts on flange [7].", "\n", "", "Twelve", " [1]."], True)
 
 
-def test_a_thought_that_never_ends_is_no_answer() -> None:
+def test_endless_thinking_is_not_an_answer() -> None:
     assert filtered(["<think>Let me count the", " bolts [7]"]) == ""
 
 
-def test_thinking_is_expected_of_a_model_that_always_thinks() -> None:
+def test_text_of_a_reasoning_model_is_held_back_until_its_closing_mark() -> None:
     assert filtered(["Bolts on flange [7].", "\n</think>\n\n", ANSWER], expected=True) == ANSWER
     assert filtered(["Twelve ", "bolts"], expected=True) == "Twelve bolts"

@@ -45,7 +45,7 @@ def test_a_bug_during_an_answer_is_an_error_event(cold_cli: CommandLine, output:
     assert (outcome.code, outcome.stderr) == (
         1,
         "streamrag: internal error: this is a bug in streamrag\n"
-        "hint: run the same command with --debug and report what it prints\n",
+        "hint: run the same command with --debug and report its output\n",
     )
     assert (b'"internal_error"' in outcome.stdout) == (output != "--plain")
 

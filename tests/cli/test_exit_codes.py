@@ -84,7 +84,7 @@ def test_help_is_printed_on_stderr_without_a_command(cli: CommandLine) -> None:
 def test_a_model_without_a_key_exits_with_3(cli_with_store: CommandLine) -> None:
     assert code_and_last_lines(cli_with_store.run("ask", QUESTION, "-m", "some-model")) == (
         3,
-        ["streamrag: no key is set to ask some-model with", "hint: export OPENAI_API_KEY=KEY"],
+        ["streamrag: no API key is set for some-model", "hint: export OPENAI_API_KEY=KEY"],
     )
 
 
@@ -95,7 +95,7 @@ def test_a_refused_key_echoed_by_the_server_is_not_shown(outcomes: dict[str, Out
     assert outcome.code == 3
     assert "Traceback" in outcome.stderr
     assert outcome.stderr.splitlines()[-2:] == [
-        "streamrag: 127.0.0.1:PORT refused the key (401): Incorrect API key provided: [key].",
+        "streamrag: 127.0.0.1:PORT refused the API key (401): Incorrect API key provided: [key].",
         "hint: export OPENAI_API_KEY=KEY",
     ]
     assert KEY not in outcome.stderr + outcome.stdout.decode()
@@ -116,7 +116,7 @@ def test_several_models_are_listed_with_a_command_to_choose_one(cli_with_store: 
 
 @pytest.mark.parametrize(
     ("file", "message"),
-    [("top_k = 0", "top_k in FILE: '0' must be"), ("keys = 1", "the settings file FILE has unknown names: keys")],
+    [("top_k = 0", "top_k in FILE: '0' must be"), ("keys = 1", "the settings file FILE has unknown settings: keys")],
 )
 def test_an_invalid_settings_file_exits_with_3(cli: CommandLine, file: str, message: str) -> None:
     path = cli.home / "config" / "streamrag" / "config.toml"
@@ -145,8 +145,8 @@ def test_a_failed_first_ingest_does_not_fix_the_embedder(cli: CommandLine) -> No
     ("run", "answer_part", "message"),
     [
         ("connection refused", b"", "cannot reach the model server at 127.0.0.1:PORT: connection refused"),
-        ("cut off", b"Half an\n", "127.0.0.1:PORT ended the answer before it was complete"),
-        ("silent", b"Half\n", "127.0.0.1:PORT has been silent for 0.5 s"),
+        ("cut off", b"Half an\n", "127.0.0.1:PORT closed the connection before the answer was complete"),
+        ("silent", b"Half\n", "127.0.0.1:PORT sent nothing for 0.5 s"),
     ],
 )
 def test_a_model_server_failure_exits_with_4_and_keeps_the_output(

@@ -62,7 +62,7 @@ def test_dripping_vectors_end_at_the_limit(part: str, reused: bool) -> None:
 
     assert (raised.value.code, raised.value.message) == (
         "stalled",
-        f"127.0.0.1:{server.port} has not sent a whole reply in 0.6 s",
+        f"127.0.0.1:{server.port} did not send a complete reply within 0.6 s",
     )
     assert (closed, took_s < LIMIT_S) == (True, True)
 

@@ -39,7 +39,7 @@ def test_too_few_file_descriptors_are_reported(cold_cli_with_store: CommandLine,
 
     for number, outcome in outcomes.items():
         said = [
-            f"streamrag: too many open files: this process may have {number}",
+            f"streamrag: too many open files: the limit of this process is {number}",
             "hint: raise the limit and run it again: ulimit -n 1024",
         ]
         assert (outcome.code, outcome.stdout, outcome.stderr.splitlines()[-2:]) == (5, b"", said)
@@ -66,7 +66,7 @@ def test_too_little_memory_is_reported(cold_cli_with_store: CommandLine) -> None
     reported = 0
     for limit, outcome in outcomes.items():
         expected = [
-            f"streamrag: not enough memory: this process may have {limit / 1e6:.0f} MB of address space",
+            f"streamrag: not enough memory: this process is limited to {limit / 1e6:.0f} MB of address space",
             "hint: raise the limit: ulimit -v unlimited",
         ]
         reported += (outcome.code, outcome.stderr.splitlines()[-2:]) == (5, expected)

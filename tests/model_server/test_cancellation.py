@@ -1,4 +1,4 @@
-"""A request for vectors that nobody waits for any more ends at once, not when the server has sent its reply."""
+"""A cancelled embedding request ends immediately instead of waiting for the server's reply."""
 
 import asyncio
 import threading
@@ -25,7 +25,7 @@ SILENT = {
     "in its body": Reply(steps=(b"{", Stall()), content_type="application/json"),
 }
 LIMIT_S = 60.0
-"""Of silence: a reply may take four minutes. Whoever waits for that fails the tests by far."""
+"""The idle timeout, which allows a reply to take four minutes: code that waits for it fails the tests."""
 
 
 def embedder_of(server: OpenAIServer) -> OpenAIEmbedder:
@@ -51,7 +51,7 @@ def test_a_cancelled_request_closes_its_connection_and_frees_its_thread(where: s
 
 
 @pytest.mark.fault("embedding-cancelled")
-def test_nothing_is_sent_once_the_asker_has_gone() -> None:
+def test_nothing_is_sent_after_cancellation() -> None:
     cancellation = Cancellation()
     cancellation.cancel()
     with OpenAIServer() as server:
@@ -62,7 +62,7 @@ def test_nothing_is_sent_once_the_asker_has_gone() -> None:
 
 
 @pytest.mark.fault("embedding-cancelled")
-def test_a_question_whose_asker_has_gone_leaves_no_thread_behind(tmp_path: Path) -> None:
+def test_a_cancelled_question_leaves_no_thread_behind(tmp_path: Path) -> None:
     with LocalStore(tmp_path).writing(embedding="openai:m") as writer:
         write(writer, document("ships.md", "ships cross the sea"))
     ended = threading.Event()
@@ -88,7 +88,7 @@ def test_a_question_whose_asker_has_gone_leaves_no_thread_behind(tmp_path: Path)
 
 
 @pytest.mark.fault("embedding-cancelled")
-def test_an_ingest_that_ends_leaves_no_request_behind() -> None:
+def test_an_interrupted_ingest_leaves_no_request_behind() -> None:
     with OpenAIServer(embeddings=SILENT["before its headers"]) as server:
         with BatchEmbedder(embedder_of(server), remembered_texts=0) as embedding:
             batch = embedding.begin(["a text"], {})

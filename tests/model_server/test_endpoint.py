@@ -1,4 +1,4 @@
-"""An endpoint is read from settings in one way, whoever asks."""
+"""Endpoints are built from settings, and invalid values are refused."""
 
 import pytest
 
@@ -16,15 +16,15 @@ from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint, checke
         ("http://[::1]:8080", "http://[::1]:8080/v1"),
     ],
 )
-def test_a_base_url_is_used_without_a_last_slash_and_with_v1_where_it_has_no_path(given: str, used: str) -> None:
+def test_a_base_url_loses_its_last_slash_and_gets_v1_without_a_path(given: str, used: str) -> None:
     assert checked_base_url(given) == used
 
 
-def test_what_is_blank_is_not_given() -> None:
+def test_blank_values_count_as_unset() -> None:
     assert ModelEndpoint.checked(model=" ", base_url="", api_key=None) == ModelEndpoint(model="")
 
 
-def test_what_is_given_is_stripped_and_made_fit_to_send() -> None:
+def test_values_are_stripped_and_made_encodable() -> None:
     checked = ModelEndpoint.checked(
         model=" caf\udce9 ", base_url=" http://host ", api_key=" sk-key\n", purpose=EMBEDDING
     )
@@ -33,7 +33,7 @@ def test_what_is_given_is_stripped_and_made_fit_to_send() -> None:
 
 
 @pytest.mark.parametrize("key", ["\u201csk-secret\u201d", "sk-\nsecret", "two secret words", "sk-secret\x7f"])
-def test_a_key_that_no_header_can_carry_is_refused_without_repeating_it(key: str) -> None:
+def test_a_key_invalid_in_a_header_is_refused_without_being_shown(key: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         ModelEndpoint.checked(model="m", base_url=None, api_key=key)
 
@@ -52,7 +52,7 @@ def test_a_key_that_no_header_can_carry_is_refused_without_repeating_it(key: str
         ("http://[::1]:8080/v1", "[::1]:8080", False),
     ],
 )
-def test_openai_itself_is_known_by_its_host_over_tls(base_url: str | None, address: str, is_openai: bool) -> None:
+def test_openai_is_recognised_by_its_host_over_https(base_url: str | None, address: str, is_openai: bool) -> None:
     endpoint = ModelEndpoint(model="m", base_url=base_url)
 
     assert (endpoint.address, endpoint.is_openai) == (address, is_openai)

@@ -1,4 +1,4 @@
-"""Server-sent events come out the same however the bytes are split and whatever the lines end in."""
+"""Decoding of server-sent events does not depend on how the bytes are split or on line endings."""
 
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ def decoded(*pieces: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
-def test_all_three_line_ends_end_a_line(line_end: bytes) -> None:
+def test_all_three_line_endings_are_recognised(line_end: bytes) -> None:
     stream = b"data: one\n\n: a comment\nid: 7\ndata:two\ndata: lines\n\n".replace(b"\n", line_end)
 
     assert decoded(stream) == [b"one", b"two\nlines"]
@@ -23,25 +23,25 @@ def test_all_three_line_ends_end_a_line(line_end: bytes) -> None:
 
 @pytest.mark.fault("model-dialects")
 @given(cuts=st.sets(st.integers(1, 60)), line_end=st.sampled_from([b"\n", b"\r\n", b"\r"]))
-def test_where_the_bytes_are_split_changes_nothing(cuts: set[int], line_end: bytes) -> None:
+def test_splitting_the_bytes_anywhere_gives_the_same_events(cuts: set[int], line_end: bytes) -> None:
     stream = b": ping\n\ndata: one\n\nevent: x\ndata: two\ndata: more\n\ndata: end\n\n".replace(b"\n", line_end)
     places = [0, *sorted(cuts), len(stream)]
 
     assert decoded(*(stream[a:b] for a, b in pairwise(places))) == decoded(stream)
 
 
-def test_an_event_without_its_empty_line_is_not_complete() -> None:
+def test_an_event_is_complete_only_after_its_empty_line() -> None:
     assert decoded(b"data: one\n\ndata: half") == [b"one"]
 
 
-def test_what_arrives_together_comes_out_together() -> None:
+def test_events_that_arrive_together_are_returned_together() -> None:
     decoder = EventStreamDecoder()
 
     assert decoder.feed(b"data: 1\n\ndata: 2\n\ndata: 3") == [b"1", b"2"]
     assert decoder.feed(b"\n\n") == [b"3"]
 
 
-def test_an_event_longer_than_any_answer_is_refused() -> None:
+def test_an_oversized_event_is_refused() -> None:
     decoder = EventStreamDecoder()
 
     with pytest.raises(ValueError, match="too long"):

@@ -1,4 +1,4 @@
-"""Requests to a model's server reach the origin that was named, and no other: not by a redirect, not by a proxy."""
+"""Requests to a model server reach only the configured origin, despite redirects and proxies."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -59,7 +59,7 @@ def sent_on(to: str, *, status: int) -> Reply:
 
 
 def redirecting(to: str, *, status: int = 307) -> OpenAIServer:
-    """A server that sends every request on; `{port}` in the address is its own."""
+    """A server that redirects every request to `to`, where `{port}` is its own port."""
 
     def reply(request: LoggedRequest) -> Reply:
         return sent_on(to.format(port=request.headers["host"].rpartition(":")[2]), status=status)
@@ -80,7 +80,7 @@ def test_a_redirect_to_another_origin_is_an_error_that_names_both(
 
     assert (caught.value.code, caught.value.exit_code) == ("redirected", ExitCode.MODEL_SERVER)
     assert caught.value.message == (
-        f"http://127.0.0.1:{server.port} redirects to http://127.0.0.1:{elsewhere.port}, another server: "
+        f"http://127.0.0.1:{server.port} redirects to http://127.0.0.1:{elsewhere.port}, a different server; "
         "nothing was sent there"
     )
     assert (len(server.requests), elsewhere.requests) == (1, [])
@@ -97,7 +97,7 @@ def test_a_redirect_to_another_origin_is_an_error_that_names_both(
     ],
 )
 @pytest.mark.parametrize("ask", ASKING)
-def test_scheme_host_and_port_make_an_origin(
+def test_origins_differ_by_scheme_host_or_port(
     ask: Callable[[str], None], location: str, named: str, no_proxy: None
 ) -> None:
     with redirecting(location) as server:
@@ -105,11 +105,11 @@ def test_scheme_host_and_port_make_an_origin(
             ask(server.base_url)
 
     assert caught.value.code == "redirected"
-    assert f"redirects to {named.format(port=server.port)}, another server" in caught.value.message
+    assert f"redirects to {named.format(port=server.port)}, a different server" in caught.value.message
 
 
 @pytest.mark.parametrize("ask", [answering, embedding, listing])
-def test_within_one_origin_a_redirect_is_followed_with_body_and_key(ask: Callable[[str], None], no_proxy: None) -> None:
+def test_a_redirect_within_the_origin_keeps_body_and_key(ask: Callable[[str], None], no_proxy: None) -> None:
     def once(reply: Reply) -> Callable[[LoggedRequest], Reply]:
         return lambda request: reply if "moved" in request.path else sent_on(f"{request.path}?moved", status=307)
 
@@ -125,7 +125,7 @@ def test_within_one_origin_a_redirect_is_followed_with_body_and_key(ask: Callabl
 @pytest.mark.fault("proxy-for-local-model")
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
 @pytest.mark.parametrize("ask", ASKING)
-def test_this_machine_is_reached_past_every_proxy(
+def test_proxies_are_not_used_for_this_machine(
     ask: Callable[[str], None],
     variable: str,
     elsewhere: OpenAIServer,
@@ -140,7 +140,7 @@ def test_this_machine_is_reached_past_every_proxy(
 
 
 @pytest.mark.parametrize("ask", ASKING)
-def test_any_other_machine_is_reached_through_the_proxy(
+def test_proxies_are_used_for_other_machines(
     ask: Callable[[str], None], elsewhere: OpenAIServer, no_proxy: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{elsewhere.port}")
@@ -155,18 +155,18 @@ def test_any_other_machine_is_reached_through_the_proxy(
     "localhost LocalHost localhost. my.localhost 127.0.0.1 127.8.9.10 127.1 2130706433 0x7f000001 "
     "::1 [::1] 0:0:0:0:0:0:0:1 ::ffff:127.0.0.1 0.0.0.0 ::".split(),
 )
-def test_names_of_this_machine(host: str) -> None:
+def test_names_of_this_machine_are_recognised(host: str) -> None:
     assert is_this_machine(host)
 
 
 @pytest.mark.parametrize(
     "host", ["", "localhost.example.org", "notlocalhost", "127.0.0.1.example.org", "128.0.0.1", "::2", "10.0.0.1", "1"]
 )
-def test_names_of_other_machines(host: str) -> None:
+def test_names_of_other_machines_are_recognised(host: str) -> None:
     assert not is_this_machine(host)
 
 
-def test_a_name_in_the_hosts_file_and_the_own_address_are_this_machine(
+def test_the_hosts_file_and_own_addresses_identify_this_machine(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     hosts = tmp_path / "hosts"

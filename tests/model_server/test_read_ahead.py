@@ -1,4 +1,4 @@
-"""Bytes of a reply: what has arrived together is taken together, and nobody runs far ahead."""
+"""Reading ahead: bytes that arrived together are taken together, and the amount is limited."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ async def all_of(reads: ReadAhead) -> list[bytes]:
     return taken
 
 
-def test_what_has_arrived_together_is_taken_together_in_order() -> None:
+def test_bytes_that_arrived_together_are_taken_together_in_order() -> None:
     async def run() -> list[bytes]:
         more = asyncio.Event()
 
@@ -36,7 +36,7 @@ def test_what_has_arrived_together_is_taken_together_in_order() -> None:
     assert asyncio.run(run()) == [b"abc", b"de"]
 
 
-def test_a_failure_comes_after_what_arrived_before_it_and_stays() -> None:
+def test_a_failure_is_raised_after_the_bytes_before_it_and_repeatedly() -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield b"half"
         raise ConnectionResetError("cut")
@@ -51,7 +51,7 @@ def test_a_failure_comes_after_what_arrived_before_it_and_stays() -> None:
     asyncio.run(run())
 
 
-def test_who_takes_nothing_holds_the_sender_back() -> None:
+def test_a_slow_consumer_limits_how_far_is_read_ahead() -> None:
     async def run() -> tuple[int, int]:
         sent = 0
 
@@ -71,7 +71,7 @@ def test_who_takes_nothing_holds_the_sender_back() -> None:
     assert asyncio.run(run()) == (7, 1_000_000)
 
 
-def test_a_stop_ends_a_read_that_waits() -> None:
+def test_stopping_cancels_a_pending_read() -> None:
     async def run() -> bool:
         closed = False
 

@@ -1,4 +1,4 @@
-"""How long to wait is what the server asks for, within reason."""
+"""The delay before a retry follows the server's request, up to a limit."""
 
 from datetime import UTC, datetime
 
@@ -24,12 +24,12 @@ NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
         ({"retry-after": "Thu, 01 Jan 2026 11:00:00 GMT"}, 0.0),
     ],
 )
-def test_retry_after_is_a_number_or_a_date(headers: dict[str, str], wait_s: float | None) -> None:
+def test_retry_after_may_be_a_number_or_a_date(headers: dict[str, str], wait_s: float | None) -> None:
     assert retry_after_s(headers, now=NOW) == wait_s
 
 
 @pytest.mark.parametrize(
-    ("retries_made", "asked_s", "wait_s"),
+    ("retries_made", "server_delay_s", "wait_s"),
     [
         (0, None, 0.5),
         (1, None, 1.0),
@@ -41,5 +41,7 @@ def test_retry_after_is_a_number_or_a_date(headers: dict[str, str], wait_s: floa
         (2, 1.0, None),
     ],
 )
-def test_two_retries_and_no_long_wait(retries_made: int, asked_s: float | None, wait_s: float | None) -> None:
-    assert wait_before_retry_s(retries_made, asked_s=asked_s) == wait_s
+def test_there_are_two_retries_and_no_long_delays(
+    retries_made: int, server_delay_s: float | None, wait_s: float | None
+) -> None:
+    assert wait_before_retry_s(retries_made, server_delay_s=server_delay_s) == wait_s

@@ -1,4 +1,4 @@
-"""The same failure has the same code, whether an answer or an embedding was asked for; the advice fits what was."""
+"""Answering and embedding report the same failure with the same code, but with different hints."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -46,7 +46,7 @@ def failure_while_embedding(base_url: str, api_key: str | None) -> StreamragErro
         (stream(b"data: ", Cut(reset=False)), KEY, "cut_off"),
     ],
 )
-def test_a_failure_means_the_same_on_both_sides(reply: Reply, api_key: str | None, code: str) -> None:
+def test_answering_and_embedding_report_the_same_error_code(reply: Reply, api_key: str | None, code: str) -> None:
     with OpenAIServer(chat=reply, embeddings=reply) as server:
         answering = failure_while_answering(server.base_url, api_key)
         embedding = failure_while_embedding(server.base_url, api_key)
@@ -56,7 +56,7 @@ def test_a_failure_means_the_same_on_both_sides(reply: Reply, api_key: str | Non
 
 
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:1/v1", "http://no-such-host.invalid/v1"])
-def test_a_server_that_is_not_there_is_unreachable_from_both_sides(base_url: str) -> None:
+def test_answering_and_embedding_report_an_unreachable_server_alike(base_url: str) -> None:
     answering, embedding = failure_while_answering(base_url, KEY), failure_while_embedding(base_url, KEY)
 
     assert (answering.code, embedding.code) == ("unreachable", "unreachable")
@@ -70,18 +70,18 @@ HERE = ModelEndpoint(model="m", base_url="http://localhost:11434/v1", api_key=KE
     ("base_url", "hint"),
     [
         ("http://localhost:11434/v1", "ollama serve"),
-        ("http://gpu.example:11434/v1", "curl http://gpu.example:11434/v1/models"),
-        (None, "curl https://api.openai.com/v1/models"),
-        ("http://host/a;b", "curl 'http://host/a;b/models'"),
-        (f"http://host/{KEY}/v1", "curl 'http://host/[key]/v1/models'"),
+        ("http://gpu.example:11434/v1", "check that the server responds: curl http://gpu.example:11434/v1/models"),
+        (None, "check that the server responds: curl https://api.openai.com/v1/models"),
+        ("http://host/a;b", "check that the server responds: curl 'http://host/a;b/models'"),
+        (f"http://host/{KEY}/v1", "check that the server responds: curl 'http://host/[key]/v1/models'"),
     ],
 )
-def test_the_way_to_a_server_that_is_not_there_can_be_run_and_holds_no_key(base_url: str | None, hint: str) -> None:
+def test_the_hint_for_an_unreachable_server_is_runnable_and_hides_the_key(base_url: str | None, hint: str) -> None:
     assert errors.unreachable("", replace(HERE, base_url=base_url)).hint == hint
 
 
 @pytest.mark.parametrize(("timeout_s", "hint_s"), [(0.3, 300), (60.0, 300), (200.0, 1000), (3000.0, 3600)])
-def test_more_patience_is_never_more_than_the_setting_takes(timeout_s: float, hint_s: int) -> None:
+def test_the_suggested_timeout_is_within_the_settings_range(timeout_s: float, hint_s: int) -> None:
     assert errors.stalled(timeout_s, HERE).hint == f"STREAMRAG_TIMEOUT={hint_s} streamrag ask QUESTION"
 
 
@@ -98,7 +98,7 @@ MAKERS: list[Callable[[ModelEndpoint], StreamragError]] = [
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-def test_the_advice_while_embedding_is_not_to_ask(maker: Callable[[ModelEndpoint], StreamragError]) -> None:
+def test_hints_for_embedding_do_not_suggest_ask(maker: Callable[[ModelEndpoint], StreamragError]) -> None:
     answering, embedding = maker(replace(HERE, purpose=ANSWERING)), maker(replace(HERE, purpose=EMBEDDING))
 
     assert "streamrag ask" in answering.hint

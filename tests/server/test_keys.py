@@ -193,5 +193,5 @@ def test_setting_the_clock_back_does_not_lengthen_the_wait(settings: Settings, m
 @pytest.mark.parametrize(
     "key", ["password12345678", "YOUR_SECRET_KEY_HERE", "Administrator-123", "correcthorsebatterystaple"]
 )
-def test_a_key_with_a_common_word_is_weak(key: str) -> None:
-    assert weakness(key) == "holds a word that is guessed first; make one with: openssl rand -hex 32"
+def test_a_key_with_a_word_that_is_guessed_first_is_weak(key: str) -> None:
+    assert weakness(key) == "contains a word that is easy to guess; generate one: openssl rand -hex 32"
