@@ -40,7 +40,7 @@ def test_too_few_file_descriptors_are_reported(cold_cli_with_store: CommandLine,
     for number, outcome in outcomes.items():
         said = [
             f"streamrag: too many open files: the limit of this process is {number}",
-            "hint: raise the limit and run it again: ulimit -n 1024",
+            "hint: raise the limit and retry: ulimit -n 1024",
         ]
         assert (outcome.code, outcome.stdout, outcome.stderr.splitlines()[-2:]) == (5, b"", said)
         assert not any(words in outcome.stderr for words in MISLEADING)

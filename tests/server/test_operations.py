@@ -70,7 +70,7 @@ def test_a_server_short_of_file_descriptors_is_not_ready(settings: Settings) -> 
         {
             "error": "the server has too many files and connections open",
             "code": "too_many_open_files",
-            "hint": "raise the limit and run it again: ulimit -n 1024",
+            "hint": "raise the limit and retry: ulimit -n 1024",
         },
     )
     assert (alive.status, again.status) == (200, 200)
