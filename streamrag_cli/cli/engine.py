@@ -39,7 +39,7 @@ def status(context: typer.Context, json: options.Json = False) -> int:
         if state:
             stores = ", ".join(state.get("stores", [])) or "none"
             process.out.write(
-                f"engine {state['pid']}, version {state['version']}: {state['questions']} questions answered,"
+                f"engine {state['pid']}, version {state['version']}: questions answered: {state['questions']},"
                 f" {state['open']} in progress; up {state['running_s']:.0f} s, idle {state['idle_s']:.0f} s;"
                 f" {state['rss_mb']} MB; stores: {stores}; log: {state['log']}\n"
             )

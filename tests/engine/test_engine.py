@@ -345,6 +345,6 @@ def test_engine_stop_stops_the_engine_and_reports_it(user: WarmCommandLine) -> N
     stopped = user.run("engine", "stop").stdout
     again = user.run("engine", "stop").stdout
 
-    assert re.match(rf"engine {engine['pid']}, version \S+: 1 questions, ", status)
+    assert re.match(rf"engine {engine['pid']}, version \S+: questions answered: 1, ", status)
     assert (stopped, again) == (b"1 stopped\n", b"no engine is running\n")
     assert wait_until(lambda: not is_alive(engine["pid"]))
