@@ -165,7 +165,7 @@ def test_a_missing_store_exits_with_5(cli: CommandLine, command: str) -> None:
     code, (first, second) = code_and_last_lines(cli.run(*command.split()))
 
     assert (code, second) == (5, "hint: streamrag ingest PATH")
-    assert first.endswith(f" into {cli.store}")
+    assert first.endswith((f" in {cli.store}", f" into {cli.store}"))
 
 
 @pytest.mark.fault("store-missing")
