@@ -114,7 +114,7 @@ async def measure(question: str, settings: Settings, *, runs: int) -> AsyncGener
 
 
 async def _measure_once(mode: Mode, question: str, settings: Settings, service: Service) -> _Measurement | Error:
-    """Ask once. `mode` decides when there is something to read: at the first token or at the end."""
+    """Ask once and measure the wait for something to read: the first token if `mode` is "streamed", else the end."""
     asked_at = perf_counter()
     first_at: float | None = None
     async with aclosing(service.ask(Question(text=question, accepted_at=asked_at), settings)) as events:

@@ -49,14 +49,14 @@ def refusal(path: Path, error: OSError, *, writing: bool = False, keeper: str = 
         return _no_permission(path, writing=writing, keeper=keeper)
     if error.errno in _NO_SPACE:
         return StoreError(
-            f"{keeper} at {path} cannot be written: {error.strerror}",
+            f"{keeper} at {path} cannot be written to: {error.strerror}",
             code="store_not_writable",
             hint="streamrag ingest --store DIR PATH",
         )
     if error.errno is None or error.errno in _CONTENT:
         return None
     return StoreError(
-        f"{path} cannot be {'written' if writing else 'read'}: {error.strerror}",
+        f"{path} cannot be {'written to' if writing else 'read'}: {error.strerror}",
         code="store_io_error",
         hint="check its disk or network share: dmesg | tail",
         retryable=True,

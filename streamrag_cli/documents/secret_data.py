@@ -171,8 +171,8 @@ def _any_random(pattern: re.Pattern[bytes]) -> Callable[[bytes], bool]:
 
 _CHECKS: Final[tuple[tuple[str, bytes, Callable[[bytes], bool]], ...]] = (
     ("a Kubernetes secret", b"Secret", _is_kubernetes_secret),
-    ("a cluster client key", b"client-key-data", _any_real(_CLIENT_KEY)),
-    ("a cluster login", b"current-context", _is_kubeconfig),
+    ("a Kubernetes client key", b"client-key-data", _any_real(_CLIENT_KEY)),
+    ("a Kubernetes login", b"current-context", _is_kubeconfig),
     ("Terraform state", b'"terraform_version"', _is_terraform_state),
     ("a service account key", b'"private_key"', _any_real(_ACCOUNT_KEY)),
     ("an OAuth secret", b'_token"', _any_random(_OAUTH)),

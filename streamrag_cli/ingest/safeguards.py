@@ -150,7 +150,7 @@ def confirm_rebuild(request: IngestRequest, settings: Settings) -> None:
     request.confirmation.require(
         sanitise_line(f"A rebuild from only {named} removes {dropped}. Continue?"),
         message=sanitise_line(f"a rebuild from only {named} would remove {dropped}"),
-        hint=f"rebuild from everything without PATH, or confirm: streamrag ingest --rebuild {named} --yes",
+        hint=f"leave out PATH to rebuild from all folders, or confirm: streamrag ingest --rebuild {named} --yes",
     )
 
 

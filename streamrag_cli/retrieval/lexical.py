@@ -21,7 +21,7 @@ _STOP_CHARACTERS: Final = frozenset(
 )
 """Chinese and Japanese function characters; pairs that contain one are stop words as well."""
 _KANA: Final = re.compile("[\u3041-\u30ff]")
-"""A single letter of Japanese says as little as one of Latin."""
+"""A single kana is a stop word: like a single Latin letter, it is too common to search for."""
 _STOP_PAIRS: Final = frozenset(
     "多少 多久 多长 多大 怎么 怎样 如何 为什 什么 可以 ます です する した ない ある から まで".split()
 )

@@ -89,7 +89,7 @@ SMALL: dict[str, tuple[Damage, str]] = {
         "1 chunks belong to no document",
     ),
     "a vector is missing": (a_vector_is_deleted, "1 of 3 chunks have no vector"),
-    "vectors are unfindable": (all_vectors_are_zero, "3 of 3 chunks are not found by their own vector"),
+    "vectors are unfindable": (all_vectors_are_zero, "vector search does not find 3 of 3 chunks"),
     "the full-text index is corrupt": (
         sql("UPDATE chunks_fts_data SET block = x'00ff00ff' WHERE id > 10"),
         "its full-text index does not match its chunks",

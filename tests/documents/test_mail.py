@@ -49,7 +49,7 @@ def test_an_attached_message_is_part_of_the_outer_message() -> None:
     assert [path for path, _ in outline(loaded("a.eml", outer.as_bytes()))] == ["Fwd", "Fwd > The first offer"]
 
 
-def test_a_mailbox_has_its_messages_with_their_first_lines() -> None:
+def test_each_message_of_a_mailbox_is_a_section_with_its_line_number() -> None:
     first, second = (message(f"No. {number}", "Text.\nFrom here on\n").as_bytes() for number in (1, 2))
     box = b"From a@b Mon Feb  3 10:00:00 2031\n" + first + b"\nFrom a@b Mon Feb  3 11:00:00 2031\n" + second
 

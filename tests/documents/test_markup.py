@@ -92,7 +92,7 @@ def test_org_drops_comments_drawers_and_hidden_subtrees() -> None:
     ]
 
 
-def test_a_page_of_man_macros_becomes_the_visible_text() -> None:
+def test_man_macros_are_converted_to_visible_text() -> None:
     source = (
         '.\\" a comment\n.TH FORGE 1 "May 2031"\n.SH NAME\nforge \\- heat iron\n.SH OPTIONS\n.TP\n'
         '.BR \\-q ", " \\-\\-quiet\n'
@@ -114,7 +114,7 @@ def test_a_page_of_man_macros_becomes_the_visible_text() -> None:
     ]
 
 
-def test_a_page_of_mdoc_macros_becomes_the_visible_text() -> None:
+def test_mdoc_macros_are_converted_to_visible_text() -> None:
     source = (
         ".Dd May 1, 2031\n.Dt QUENCH 8\n.Os\n.Sh NAME\n.Nm quench\n.Nd cool iron\n.Sh SYNOPSIS\n.Nm\n.Op Fl v Ar file\n"
         ".Sh SEE ALSO\n.Xr forge 1 ,\n.Pa /etc/quench\n"

@@ -70,7 +70,7 @@ def search(cli_on_a_disk: WarmCommandLine) -> list[dict[str, object]]:
 def refusal(outcome: Outcome) -> tuple[int, bytes, bool, str]:
     """Exit code, stdout, whether the first line reports that the store cannot be written, and the hint."""
     *_, first, hint = outcome.stderr.splitlines()
-    return outcome.code, outcome.stdout, "cannot be written: " in first, hint
+    return outcome.code, outcome.stdout, "cannot be written to: " in first, hint
 
 
 REFUSED = (5, b"", True, "hint: streamrag ingest --store DIR PATH")

@@ -170,9 +170,9 @@ def test_a_store_without_write_permission_answers_and_refuses_an_ingest(
     assert (searched.code, searched.stdout.startswith(b"docs/harbour.md:")) == (0, True)
     assert (status.code, doctor.code) == (0, 0)
     assert f"warning  disk       {read_only}: read-only for this user" in doctor.stdout.decode()
-    assert refusal(ingested) == (5, "cannot be written: ")
+    assert refusal(ingested) == (5, "cannot be written to: ")
 
 
 def refusal(outcome: Outcome) -> tuple[int, str]:
     first, _ = outcome.stderr.splitlines()
-    return outcome.code, "cannot be written: " if "cannot be written: " in first else first
+    return outcome.code, "cannot be written to: " if "cannot be written to: " in first else first

@@ -266,7 +266,7 @@ def test_a_rebuild_from_one_folder_needs_yes_to_drop_the_others(cli_with_notes: 
         [
             f"streamrag: a rebuild from only letters would remove the {MANY} documents from {work}/notes:"
             " this requires --yes",
-            "hint: rebuild from everything without PATH, or confirm: streamrag ingest --rebuild letters --yes",
+            "hint: leave out PATH to rebuild from all folders, or confirm: streamrag ingest --rebuild letters --yes",
         ],
     )
     assert documents(cli_with_notes) == MANY + 1

@@ -73,7 +73,7 @@ def _measure(root: Entry) -> None:
 
 
 def _units(root: Entry, depth: int) -> Iterator[tuple[tuple[str, ...], list[tuple[int, str]]]]:
-    """(path of names, lines) of each unit, in file order."""
+    """Yield (names of the ancestors and the entry, lines) for each entry that becomes a section, in file order."""
     pending: list[tuple[Entry, tuple[str, ...], int]] = [(root, (), depth)]
     while pending:
         entry, path, depth = pending.pop()

@@ -61,13 +61,13 @@ class Inspection:
         return cls(**dict(fields) | {"roots": tuple(fields["roots"]), "problems": tuple(fields["problems"])})
 
     def integrity_report(self) -> IntegrityReport:
-        searched = "all" if self.searched == self.chunks else f"a sample of {self.searched:,}"
-        missed = f" except {self.unfound:,} (an index may miss {UNFOUND_TOLERATED:.0%})" if self.unfound else ""
+        searched = "all" if self.searched == self.chunks else f"all {self.searched:,} sampled chunks"
+        missed = f" except {self.unfound:,} (up to {UNFOUND_TOLERATED:.0%} is normal)" if self.unfound else ""
         counted = ("documents", "chunks", "vectors", "searched", "unfound", "generation")
         return IntegrityReport(
             chunks=self.chunks,
             summary=f"{self.chunks:,} chunks of {self.documents:,} documents, each with its vector;"
-            f" {searched}{missed} found by their own vectors; full text and databases intact;"
+            f" vector search finds {searched}{missed}; full text and databases intact;"
             f" generation {self.generation}",
             figures={name: getattr(self, name) for name in counted},
             problems=self.problems,
@@ -202,7 +202,7 @@ def _differences(
     if orphaned := vector_ids - chunk_ids - pending:
         yield f"{len(orphaned):,} vectors belong to no chunk"
     if len(unfound) > searched * UNFOUND_TOLERATED:
-        yield f"{len(unfound):,} of {searched:,} chunks are not found by their own vector"
+        yield f"vector search does not find {len(unfound):,} of {searched:,} chunks"
 
 
 def _spread(ids: Sequence[str], count: int) -> list[str]:

@@ -83,7 +83,7 @@ def not_writable(directory: Path, why: OSError | str) -> StreamragError:
         return refused
     reason = why if isinstance(why, str) else why.strerror or str(why)
     return StoreError(
-        f"the store at {directory} cannot be written: {reason}",
+        f"the store at {directory} cannot be written to: {reason}",
         code="store_not_writable",
         hint="streamrag ingest --store DIR PATH",
     )

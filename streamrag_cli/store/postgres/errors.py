@@ -38,7 +38,7 @@ def _as_store_error(error: psycopg.Error, address: PostgresUrl, *, writing: bool
     state, message = error.sqlstate or "", _first_line(error, address)
     if isinstance(error, errors.InsufficientPrivilege):
         return StoreError(
-            f"the store at {address} cannot be {'written' if writing else 'read'}: {message}",
+            f"the store at {address} cannot be {'written to' if writing else 'read'}: {message}",
             code="store_not_writable" if writing else "store_not_readable",
             hint=missing_privilege(address, writing=writing),
         )
@@ -104,7 +104,7 @@ def extension_error(error: psycopg.Error, address: PostgresUrl) -> StoreError:
 
 
 def _not_writable(address: PostgresUrl, message: str, hint: str) -> StoreError:
-    return StoreError(f"the store at {address} cannot be written: {message}", code="store_not_writable", hint=hint)
+    return StoreError(f"the store at {address} cannot be written to: {message}", code="store_not_writable", hint=hint)
 
 
 def _first_line(error: psycopg.Error, address: PostgresUrl) -> str:

@@ -59,7 +59,9 @@ def check_integrity(address: PostgresUrl, collection: str) -> IntegrityReport:
         f"{without_words:,} chunks and entries of the full-text index do not match": without_words,
         f"{without_vector:,} chunks and vectors do not match": without_vector,
     }
-    contents = f"{counts.chunks:,} chunks of {counts.documents:,} documents, each with its words and its vector"
+    contents = (
+        f"{counts.chunks:,} chunks of {counts.documents:,} documents; every chunk has a full-text entry and a vector"
+    )
     return IntegrityReport(
         chunks=counts.chunks,
         summary=f"{contents}; generation {generation}",
