@@ -71,28 +71,28 @@ def test_saved_percent_is_the_share_of_waiting_that_streaming_saves() -> None:
 
 def test_each_run_asks_twice_after_one_warm_up_question(settings: Settings) -> None:
     with OpenAIServer(chat=answer("Eighteen", " euros", ".")) as server:
-        *progress, found = measured(with_model(settings, server.base_url), runs=2)
+        *progress, report = measured(with_model(settings, server.base_url), runs=2)
 
-    assert isinstance(found, Report)
-    assert (found.runs, found.model, found.quotes) == (2, "test-model", False)
+    assert isinstance(report, Report)
+    assert (report.runs, report.model, report.quotes) == (2, "test-model", False)
     assert [QUESTION in request.json["messages"][-1]["content"] for request in server.requests] == [True] * 5
     assert progress == [BenchProgress(answers=count, total=5) for count in range(1, 6)]
 
 
 def test_the_first_token_comes_after_retrieval_and_before_the_end(settings: Settings) -> None:
     with OpenAIServer(chat=answer("Eighteen", " euros", ".")) as server:
-        found = measured(with_model(settings, server.base_url), runs=1)[-1]
+        report = measured(with_model(settings, server.base_url), runs=1)[-1]
 
-    assert isinstance(found, Report)
-    assert 0 < found.retrieval.p50_ms < found.streamed.p50_ms < found.total.p50_ms
+    assert isinstance(report, Report)
+    assert 0 < report.retrieval.p50_ms < report.streamed.p50_ms < report.total.p50_ms
 
 
 def test_the_first_failure_ends_the_benchmark(settings: Settings) -> None:
     with OpenAIServer(chat=[answer("Fine."), failure(401, "no such key")]) as server:
-        found = measured(with_model(settings, server.base_url), runs=3)[-1]
+        error = measured(with_model(settings, server.base_url), runs=3)[-1]
 
-    assert isinstance(found, Error)
-    assert (found.code, len(server.requests)) == ("key_missing", 2)
+    assert isinstance(error, Error)
+    assert (error.code, len(server.requests)) == ("key_missing", 2)
 
 
 def test_piped_output_has_one_line_per_figure(user: CommandLine) -> None:
@@ -136,11 +136,11 @@ def test_without_a_model_quotes_are_measured_and_reported_as_such(user: CommandL
 def test_json_has_exactly_these_keys(user: CommandLine) -> None:
     outcome = user.run("bench", "-n", "1", "--json", QUESTION)
 
-    found: dict[str, Any] = json.loads(outcome.stdout)
+    result: dict[str, Any] = json.loads(outcome.stdout)
     keys = ["version", "question", "model", "quotes", "runs", "whole", "streamed", "retrieval", "total"]
-    assert list(found) == [*keys, "saved_percent"]
-    assert [found[key] for key in keys[:5]] == [1, QUESTION, "quotes", True, 1]
-    assert [list(found[key]) for key in keys[5:]] == [["p50_ms", "p95_ms"]] * 4
+    assert list(result) == [*keys, "saved_percent"]
+    assert [result[key] for key in keys[:5]] == [1, QUESTION, "quotes", True, 1]
+    assert [list(result[key]) for key in keys[5:]] == [["p50_ms", "p95_ms"]] * 4
 
 
 def test_a_failure_is_printed_like_in_other_commands(user: CommandLine) -> None:

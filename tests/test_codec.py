@@ -209,15 +209,15 @@ def test_the_answer_object_always_has_every_key() -> None:
 
 def test_a_failed_answer_keeps_its_partial_text() -> None:
     arrived: list[AskEvent] = [events.Sources(sources=(SOURCE,)), events.Token(text="Half "), events.Token(text="an")]
-    found = answer_object([*arrived, ERROR])
+    answer = answer_object([*arrived, ERROR])
 
-    assert (found["answer"], found["complete"], found["sources"], found["error"]) == (
+    assert (answer["answer"], answer["complete"], answer["sources"], answer["error"]) == (
         "Half an",
         False,
         [SOURCE_IN_PUBLIC],
         {"message": "gone", "code": "cut_off", "hint": "again", "retryable": True},
     )
-    assert json.loads(json.dumps(found)) == found
+    assert json.loads(json.dumps(answer)) == answer
 
 
 @pytest.mark.parametrize("store", [Path("/s/\udcff"), PostgresUrl("postgresql://u:secret@h/d?schema=x")], ids=type)

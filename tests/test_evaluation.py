@@ -74,11 +74,11 @@ def test_chunks_are_relevant_if_they_hold_a_known_answer(tmp_path: Path) -> None
         {"_id": "tower", "title": "Tower", "text": f"{filler}\n\nThe tower was built by Ada Brandt.\n\n{filler}"},
         {"_id": "pier", "title": "Pier", "text": "The pier was built by Ada Brandt as well."},
     ]
-    asked = [
+    queries = [
         {"_id": "q1", "text": "Who built the tower?", "answers": ["Ada Brandt"]},
         {"_id": "q2", "text": "Who painted the tower?", "answers": ["Otto"]},
     ]
-    folder = write_set(tmp_path, corpus=entries, queries=asked, qrels="q1\ttower\t1\nq2\ttower\t1\n")
+    folder = write_set(tmp_path, corpus=entries, queries=queries, qrels="q1\ttower\t1\nq2\ttower\t1\n")
 
     report = evaluate(folder, Settings(store=tmp_path / "unused"), by="chunk")
 
@@ -86,9 +86,9 @@ def test_chunks_are_relevant_if_they_hold_a_known_answer(tmp_path: Path) -> None
 
 
 def test_chunks_without_known_answers_cannot_be_judged(tmp_path: Path) -> None:
-    asked = [{"_id": "q1", "text": "Who built the lighthouse?"}]
+    queries = [{"_id": "q1", "text": "Who built the lighthouse?"}]
     with pytest.raises(UsageError, match="no question has a known answer"):
-        evaluate(write_set(tmp_path, queries=asked), Settings(store=tmp_path / "unused"), by="chunk")
+        evaluate(write_set(tmp_path, queries=queries), Settings(store=tmp_path / "unused"), by="chunk")
 
 
 def test_a_limit_samples_questions_evenly(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_a_retriever_works_in_a_chain(retriever: CollectionRetriever) -> None:
 
 def test_answers_stream_the_models_pieces(settings: Settings) -> None:
     seen = threading.Event()
-    held = stream(token("It is "), Hold(seen), token("18 euros [1]."), finish(), DONE)
+    reply = stream(token("It is "), Hold(seen), token("18 euros [1]."), finish(), DONE)
 
     def first_then_rest(chain: Runnable[str, str]) -> list[str]:
         pieces = chain.stream(QUESTION)
@@ -66,7 +66,7 @@ def test_answers_stream_the_models_pieces(settings: Settings) -> None:
         seen.set()
         return [first, *pieces]
 
-    with OpenAIServer(chat=held) as model:
+    with OpenAIServer(chat=reply) as model:
         chain = answers(replace(settings, base_url=model.base_url, model="m"))
         assert first_then_rest(chain) == ["It is ", "18 euros [1]."]
         assert chain.invoke(QUESTION) == "It is 18 euros [1]."

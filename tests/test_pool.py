@@ -13,11 +13,11 @@ def test_a_resource_acquired_during_closing_stays_open() -> None:
 
 async def _acquire_during_a_close() -> None:
     dropped: list[str] = []
-    dropping, go_on = asyncio.Event(), asyncio.Event()
+    dropping, proceed = asyncio.Event(), asyncio.Event()
 
     async def drop(value: str) -> None:
         dropping.set()
-        await go_on.wait()
+        await proceed.wait()
         dropped.append(value)
 
     made: list[str] = []
@@ -37,10 +37,10 @@ async def _acquire_during_a_close() -> None:
 
     crowding = asyncio.create_task(crowd())
     await dropping.wait()  # one of the unused resources, a or b, is being closed
-    async with pool.acquire("b", lambda: make("b")) as borrowed:
-        go_on.set()
+    async with pool.acquire("b", lambda: make("b")) as resource:
+        proceed.set()
         await crowding
-        assert borrowed not in dropped
+        assert resource not in dropped
     await pool.aclose()
 
     assert sorted(dropped) == sorted(made)
@@ -82,11 +82,11 @@ def test_a_failure_reaches_all_waiting_callers_and_is_not_cached() -> None:
     async def fail_and_try_again() -> tuple[list[str], str, int]:
         pool: ResourcePool[str, str] = ResourcePool(_close)
         attempts: list[int] = []
-        go_on = asyncio.Event()
+        proceed = asyncio.Event()
 
         async def make() -> str:
             attempts.append(1)
-            await go_on.wait()
+            await proceed.wait()
             if len(attempts) == 1:
                 raise OSError("no route")
             return "made"
@@ -97,7 +97,7 @@ def test_a_failure_reaches_all_waiting_callers_and_is_not_cached() -> None:
 
         waiting = [asyncio.create_task(acquire()) for _ in range(4)]
         await asyncio.sleep(0)
-        go_on.set()
+        proceed.set()
         failures = [str(each) for each in await asyncio.gather(*waiting, return_exceptions=True)]
         return failures, await acquire(), len(attempts)
 
@@ -112,10 +112,10 @@ def test_a_cancelled_caller_does_not_cancel_creation_for_others() -> None:
             closed.append(value)
 
         pool: ResourcePool[str, str] = ResourcePool(close)
-        go_on = asyncio.Event()
+        proceed = asyncio.Event()
 
         async def make() -> str:
-            await go_on.wait()
+            await proceed.wait()
             return "made"
 
         async def acquire() -> str:
@@ -126,7 +126,7 @@ def test_a_cancelled_caller_does_not_cancel_creation_for_others() -> None:
         await asyncio.sleep(0)
         leaving.cancel()
         await asyncio.gather(leaving, return_exceptions=True)
-        go_on.set()
+        proceed.set()
         value = await staying
         await pool.aclose()
         return value, closed

@@ -84,10 +84,10 @@ class PanicException(BaseException):
     ],
 )  # fmt: skip
 def test_exhausted_resources_are_recognised_in_foreign_errors(error: BaseException, code: str) -> None:
-    found = exhausted_resource(error)
+    exhausted = exhausted_resource(error)
 
-    assert (found.code if found else "") == code
-    assert found is None or found.exit_code == ExitCode.STORE
+    assert (exhausted.code if exhausted else "") == code
+    assert exhausted is None or exhausted.exit_code == ExitCode.STORE
 
 
 def test_causes_of_an_error_are_checked() -> None:
@@ -97,7 +97,7 @@ def test_causes_of_an_error_are_checked() -> None:
         except OSError as cause:
             raise ValueError("no model") from cause
     except ValueError as error:
-        found = exhausted_resource(error)
+        exhausted = exhausted_resource(error)
 
-    assert found
-    assert found.code == "too_many_open_files"
+    assert exhausted
+    assert exhausted.code == "too_many_open_files"

@@ -41,9 +41,9 @@ def test_importing_any_package_disables_telemetry(package: str) -> None:
         check=True,
     )
 
-    found = json.loads(done.stdout)
-    assert {name: found[name] for name in SWITCHES} == SWITCHES
-    assert [name for name in found if name in ASKED_FOR and name not in SWITCHES] == []
+    variables = json.loads(done.stdout)
+    assert {name: variables[name] for name in SWITCHES} == SWITCHES
+    assert [name for name in variables if name in ASKED_FOR and name not in SWITCHES] == []
 
 
 def test_other_variables_are_unchanged() -> None:
@@ -112,13 +112,13 @@ def installed_with(package: str, *, extra: str = "") -> set[str]:
     seen: set[tuple[str, str]] = set()
     waiting = [(package, extra)]
     while waiting:
-        name, wanted = each = waiting.pop()
+        name, extra = each = waiting.pop()
         try:
             required = [Requirement(line) for line in requires(name) or []] if each not in seen else []
         except PackageNotFoundError:
             continue
         seen.add(each)
         for one in required:
-            if one.marker is None or one.marker.evaluate({"extra": wanted}):
+            if one.marker is None or one.marker.evaluate({"extra": extra}):
                 waiting += [(canonicalize_name(one.name), option) for option in one.extras or {""}]
     return {name for name, _ in seen}

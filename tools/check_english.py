@@ -101,6 +101,31 @@ NAMES: Final = r"""
 ALLOWED: Final = (
     ("streamrag_cli/documents/", "side by side"),  # columns of a page
     ("streamrag_cli/render/", "side by side"),
+    ("tests/", "given"),  # Hypothesis
+    ("tests/engine/test_sessions.py", "wants"),  # a field of `Request`
+    ("tests/faults/test_fuzz.py", "wants"),
+    ("tests/store/test_address.py", "wants"),
+    ("tests/store/test_registry.py", "wants"),
+    ("tests/test_codec.py", "wants"),
+    ("tests/doctor/", "found"),  # a field of `Finding`
+    ("tests/test_telemetry.py", "found"),
+    ("tests/server/test_nginx.py", "nobody"),  # a user of the system
+    ("tests/server/test_peers.py", "nobody"),
+    ("tests/test_system_errors.py", "nobody"),
+    ("tests/answer/test_excerpts.py", "lies in"),  # example texts and questions: all entries below, except the last
+    ("tests/answer/test_quoting.py", "are there"),
+    ("tests/answer/test_thinking.py", "be it"),
+    ("tests/browser/test_hostile.py", "says so"),
+    ("tests/cli/conftest.py", "whoever"),
+    ("tests/documents/test_chunking.py", "goes on"),
+    ("tests/documents/test_secret_content.py", "nobody"),
+    ("tests/ingest/test_failures.py", "goes on"),
+    ("tests/ingest/test_ingest.py", "goes on"),
+    ("tests/retrieval/test_near_duplicates.py", "stood at"),
+    ("tests/retrieval/test_near_duplicates.py", "remark"),
+    ("tests/store/test_languages.py", "says of"),
+    ("tests/support/collection.py", "at once"),
+    ("tests/support/transcripts.py", "renew"),  # an environment variable
 )
 """Correct uses: the beginning of a path and the phrase."""
 SUFFIXES: Final = tuple("py md html js mjs jsx ts css toml sql sh conf service Makefile Dockerfile run".split())

@@ -142,7 +142,7 @@ def test_an_invalid_chunk_is_an_error_and_the_partial_answer_is_kept(
 
 @pytest.mark.fault("compressed-reply")
 def test_a_compressed_reply_is_neither_asked_for_nor_decompressed() -> None:
-    """A bomb of two kilobytes would be a gigabyte, during which the process answers nobody."""
+    """A bomb of 2 kB would expand to 1 GB, which would block all other requests."""
     answered = b'data: {"choices":[{"delta":{"content":"Boom."},"finish_reason":"stop"}]}\n\n'
     headers = {"Content-Encoding": "gzip, gzip"}
     reply = whole_body(gzip.compress(gzip.compress(answered)), content_type="text/event-stream", headers=headers)

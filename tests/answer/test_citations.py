@@ -29,7 +29,7 @@ def source(n: int) -> Source:
         ("All three [1, 2; 3].", [1, 2, 3]),
         ("A link [4](http://x) and a footnote\n\n[5]: http://y", []),
         ("Code `rows[3]` and\n```\nx[1]\n```\nbut prose [2].", [2]),
-        ("An index rows[3] is none.", []),
+        ("An index rows[3] is code.", []),
         ("An open fence\n```\nx [1]", []),
         ("None at all.", []),
         ("Too long [1234].", []),

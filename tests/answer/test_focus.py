@@ -57,8 +57,8 @@ def harbour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retriever]:
 
 
 def sent(harbour: Retriever, question: str, chars: int) -> str:
-    found = harbour.retrieve(question, limit=8, min_score=0)
-    return "\n=\n".join(text for text in focused(found, harbour.embedder, chars=chars) if text)
+    retrieved = harbour.retrieve(question, limit=8, min_score=0)
+    return "\n=\n".join(text for text in focused(retrieved, harbour.embedder, chars=chars) if text)
 
 
 def test_a_sentence_is_sent_with_its_neighbours_and_gaps_are_marked(harbour: Retriever) -> None:
@@ -84,40 +84,38 @@ def test_code_is_sent_as_a_whole_or_not_at_all(harbour: Retriever) -> None:
 
 
 def test_the_parts_of_a_passage_stay_in_their_order(harbour: Retriever) -> None:
-    found = harbour.retrieve("Who lit the lamp?", limit=8, min_score=0)
-    everything = focused(found, harbour.embedder, chars=100_000)
+    retrieved = harbour.retrieve("Who lit the lamp?", limit=8, min_score=0)
+    everything = focused(retrieved, harbour.embedder, chars=100_000)
 
-    assert [text.strip() for text in everything] == [hit.chunk.text.strip() for hit in found.hits]
+    assert [text.strip() for text in everything] == [hit.chunk.text.strip() for hit in retrieved.hits]
 
 
 def test_passages_that_are_short_enough_are_sent_whole(harbour: Retriever) -> None:
-    found = harbour.retrieve("Who lit the lamp?", limit=8, min_score=0)
+    retrieved = harbour.retrieve("Who lit the lamp?", limit=8, min_score=0)
 
-    same, texts = focus(found, harbour.embedder, chars=100_000, whole=2)
+    same, texts = focus(retrieved, harbour.embedder, chars=100_000, whole=2)
 
-    assert (same.hits, texts) == (found.hits[:2], [hit.chunk.text for hit in found.hits[:2]])
+    assert (same.hits, texts) == (retrieved.hits[:2], [hit.chunk.text for hit in retrieved.hits[:2]])
 
 
 def test_sources_are_those_of_which_something_is_sent_numbered_from_one(harbour: Retriever) -> None:
-    found = harbour.retrieve("Who lit the lamp?", limit=8, min_score=0)
+    retrieved = harbour.retrieve("Who lit the lamp?", limit=8, min_score=0)
 
-    fewer, texts = focus(found, harbour.embedder, chars=90, whole=2)
+    fewer, texts = focus(retrieved, harbour.embedder, chars=90, whole=2)
 
-    assert 0 < len(fewer.hits) == len(texts) < len(found.hits)
+    assert 0 < len(fewer.hits) == len(texts) < len(retrieved.hits)
     assert [hit.rank for hit in fewer.hits] == [*range(1, len(texts) + 1)]
     assert all(texts)
 
 
 def test_without_token_states_words_decide(harbour: Retriever) -> None:
-    found = replace(harbour.retrieve("Who lit the lamp?", limit=8, min_score=0), token_states={})
+    retrieved = replace(harbour.retrieve("Who lit the lamp?", limit=8, min_score=0), token_states={})
 
-    assert "Ragna Holt" in "".join(focused(found, harbour.embedder, chars=250))
+    assert "Ragna Holt" in "".join(focused(retrieved, harbour.embedder, chars=250))
 
 
 @pytest.mark.parametrize(("context", "is_whole"), [("", False), ("full", True), ("focused", False), ("300", False)])
-def test_a_model_on_this_machine_is_sent_focused_parts_unless_told_otherwise(
-    context: str, is_whole: bool, tmp_path: Path
-) -> None:
+def test_a_local_model_gets_focused_parts_unless_context_is_full(context: str, is_whole: bool, tmp_path: Path) -> None:
     nouns = ("anchor", "barrel", "cable", "davit", "engine", "flag", "gaff")
     pages = {
         f"{noun}.md": f"# {noun}\n\n" + " ".join(f"The lamp in shed {n} hangs above {noun} {n * 7}." for n in range(24))
@@ -125,8 +123,8 @@ def test_a_model_on_this_machine_is_sent_focused_parts_unless_told_otherwise(
     }
     settings = make_collection(tmp_path, pages)
     with OpenAIServer(chat=stream(token("Yes"), finish(), DONE)) as server:
-        asked = replace(settings, base_url=server.base_url, model="m", context=context, min_score=0.0)
-        sources = asyncio.run(first_sources(asked))
+        for_model = replace(settings, base_url=server.base_url, model="m", context=context, min_score=0.0)
+        sources = asyncio.run(first_sources(for_model))
         prompt = server.requests[-1].json["messages"][-1]["content"]
 
     assert (GAP not in prompt) is is_whole

@@ -183,7 +183,7 @@ def test_local_servers_are_recognised_by_their_list_of_models() -> None:
         socket.create_server(("127.0.0.1", 0)) as silent,
     ):
         started_at_s = time.monotonic()
-        found = find_local_servers(
+        servers = find_local_servers(
             {
                 "Ollama": ollama.port,
                 "llama.cpp": something_else.port,
@@ -194,7 +194,7 @@ def test_local_servers_are_recognised_by_their_list_of_models() -> None:
         )
         elapsed_s = time.monotonic() - started_at_s
 
-    assert found == [LocalServer(name="Ollama", base_url=ollama.base_url, models=("llama3.2",))]
+    assert servers == [LocalServer(name="Ollama", base_url=ollama.base_url, models=("llama3.2",))]
     assert elapsed_s < 10
 
 
@@ -202,9 +202,9 @@ def test_local_servers_are_recognised_by_their_list_of_models() -> None:
 @pytest.mark.parametrize("listed", [["streamrag"], ["streamrag", "streamrag/default", "streamrag/embedded notes"]])
 def test_streamrag_serve_is_not_listed_as_a_model_server(listed: list[str]) -> None:
     with OpenAIServer(models=listed) as ours, OpenAIServer(models=["streamrag-tuned"]) as model:
-        found = find_local_servers({"vLLM": ours.port, "Ollama": model.port})
+        servers = find_local_servers({"vLLM": ours.port, "Ollama": model.port})
 
-    assert found == [LocalServer(name="Ollama", base_url=model.base_url, models=("streamrag-tuned",))]
+    assert servers == [LocalServer(name="Ollama", base_url=model.base_url, models=("streamrag-tuned",))]
 
 
 def test_choosing_a_model_does_not_import_the_chat_client() -> None:

@@ -108,8 +108,8 @@ def test_without_a_model_the_answer_is_quotes_with_a_notice(settings: Settings) 
 
 def test_nothing_relevant_ends_before_any_model_is_called(settings: Settings) -> None:
     with OpenAIServer(chat=answer("never")) as server:
-        asked = replace(settings, base_url=server.base_url, model="m")
-        events = ask_quotes("Which programming language has the best macros?", asked)
+        with_server = replace(settings, base_url=server.base_url, model="m")
+        events = ask_quotes("Which programming language has the best macros?", with_server)
 
         assert kinds(events) == ["Status", "Error"]
         assert isinstance(events[-1], Error)
@@ -193,8 +193,8 @@ def test_tokens_are_sanitised_and_html_errors_are_not_shown(settings: Settings) 
 
 
 def test_closing_the_stream_early_closes_the_connection_to_the_model(settings: Settings) -> None:
-    async def leave_after_the_first_token(asked: Settings) -> None:
-        events = LocalService().ask(Question(text=QUESTION, accepted_at=0.0), asked)
+    async def leave_after_the_first_token(settings: Settings) -> None:
+        events = LocalService().ask(Question(text=QUESTION, accepted_at=0.0), settings)
         async for each in events:
             if isinstance(each, Token):
                 break
@@ -252,9 +252,9 @@ def test_numbers_in_the_models_thinking_are_not_citations(settings: Settings) ->
     with OpenAIServer(chat=stream(*steps)) as server:
 
         async def collect() -> list[AskEvent]:
-            asked = Question(text=QUESTION, accepted_at=time.perf_counter())
+            question = Question(text=QUESTION, accepted_at=time.perf_counter())
             events = []
-            async for event in LocalService().ask(asked, replace(settings, base_url=server.base_url, model="m")):
+            async for event in LocalService().ask(question, replace(settings, base_url=server.base_url, model="m")):
                 events.append(event)
                 if isinstance(event, Token):
                     shown.set()

@@ -22,9 +22,9 @@ def hit(text: str, *, page: int | None = None) -> Hit:
 
 
 def test_sources_are_numbered_and_fenced_with_a_mark() -> None:
-    _, (role, asked) = messages("Why?", [hit("Because {it} is.")], new_mark=lambda: "MARK")
+    _, (role, prompt) = messages("Why?", [hit("Because {it} is.")], new_mark=lambda: "MARK")
 
-    assert (role, asked) == (
+    assert (role, prompt) == (
         "user",
         "Mark: MARK\n\nSources:\n\n<<MARK source [1]\nFrom: docs/a.md\nHeading: Guide > Set up\n\n"
         "Because {it} is.\nMARK>>"
@@ -48,10 +48,12 @@ def test_the_mark_is_different_for_every_question() -> None:
 
 
 def test_only_the_last_message_differs_between_questions_so_that_a_server_can_cache_the_rest() -> None:
-    asked = [ChatMessage(role="user", text="What is a fjord?"), ChatMessage(role="assistant", text="An inlet.")]
-    *first, _ = messages("How deep?", [hit("Deep.")], conversation=[*asked, ChatMessage(role="user", text="How deep?")])
+    earlier = [ChatMessage(role="user", text="What is a fjord?"), ChatMessage(role="assistant", text="An inlet.")]
+    *first, _ = messages(
+        "How deep?", [hit("Deep.")], conversation=[*earlier, ChatMessage(role="user", text="How deep?")]
+    )
     *second, _ = messages(
-        "How long?", [hit("Long.")], conversation=[*asked, ChatMessage(role="user", text="How long?")]
+        "How long?", [hit("Long.")], conversation=[*earlier, ChatMessage(role="user", text="How long?")]
     )
 
     assert first == second
@@ -66,9 +68,9 @@ def test_control_characters_are_not_sent_to_the_model() -> None:
 
 
 def test_piped_text_has_its_own_fence() -> None:
-    _, (_, asked) = messages("Why?", [hit("text")], extra="log line", new_mark=lambda: "MARK")
+    _, (_, prompt) = messages("Why?", [hit("text")], extra="log line", new_mark=lambda: "MARK")
 
-    assert "<<MARK text\nlog line\nMARK>>\n\nQuestion: Why?" in asked
+    assert "<<MARK text\nlog line\nMARK>>\n\nQuestion: Why?" in prompt
 
 
 def test_only_the_users_last_message_of_a_conversation_has_the_sources() -> None:

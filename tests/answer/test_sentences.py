@@ -103,9 +103,9 @@ def test_a_rendered_quote_equals_the_plain_sentence(text: str, how: tuple[TextKi
 
 @given(st.text(max_size=3000))
 def test_every_sentence_is_one_line_of_bounded_length(text: str) -> None:
-    found = read(text)
+    lines = read(text)
 
-    assert all("\n" not in each and 0 < len(each) <= MAX_CHARS + 4 for each in found)
+    assert all("\n" not in each and 0 < len(each) <= MAX_CHARS + 4 for each in lines)
 
 
 @pytest.mark.fault("quote-colon")
@@ -150,10 +150,10 @@ def test_a_sentence_includes_the_block_it_introduces(text: str, block: str) -> N
     "behind", ["\n\nPull it tight.", "\n\nPull it tight.\n\n```sh\nkeelctl pull\n```", "\n\nThen:\n\n```\nx\n```"]
 )
 def test_a_chunk_that_begins_inside_code_is_code_up_to_its_fence(code: str, behind: str) -> None:
-    found = list(sentences(f"{code}\n```{behind}"))
+    parts = list(sentences(f"{code}\n```{behind}"))
 
-    assert found[0].text == ("Then:" if "Then" in behind else "Pull it tight.")
-    assert all("```" not in each.text for each in found)
+    assert parts[0].text == ("Then:" if "Then" in behind else "Pull it tight.")
+    assert all("```" not in each.text for each in parts)
 
 
 @pytest.mark.parametrize(
@@ -240,13 +240,13 @@ def test_sentence_ends_of_other_scripts_are_recognised(text: str, expected: list
 
 
 def test_code_comments_are_sentences_and_code_is_quoted_unchanged() -> None:
-    source = "# Hoists the sail. It takes long.\ndef hoist(*ropes):\n    return ropes  # <all>\n"
+    source = "# Hoists the sail. It takes a while.\ndef hoist(*ropes):\n    return ropes  # <all>\n"
 
-    found = list(sentences(source, *CODE))
+    parts = list(sentences(source, *CODE))
 
-    assert [each.text for each in found[:2]] == ["Hoists the sail.", "It takes long."]
-    assert found[2].block.markdown == "```\ndef hoist(*ropes):\n    return ropes  # <all>\n```"
-    assert len(found) == 3
+    assert [each.text for each in parts[:2]] == ["Hoists the sail.", "It takes a while."]
+    assert parts[2].block.markdown == "```\ndef hoist(*ropes):\n    return ropes  # <all>\n```"
+    assert len(parts) == 3
 
 
 def test_each_line_of_a_log_is_a_sentence() -> None:

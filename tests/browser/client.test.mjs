@@ -72,7 +72,7 @@ for (const [name, lineEnd] of [
   ["CR LF", "\r\n"],
   ["CR", "\r"],
 ]) {
-  test(`a stream with ${name} is parsed the same wherever it is split`, () => {
+  test(`a stream with ${name} is parsed the same at every split`, () => {
     const bytes = new TextEncoder().encode(streamOf(EVENTS, lineEnd));
     for (let cut = 0; cut <= bytes.length; cut += 1) {
       const decoder = new TextDecoder();
@@ -95,7 +95,7 @@ for (const [name, lineEnd] of [
   });
 }
 
-test("several data lines are one event, and a block without data is none", () => {
+test("several data lines form one event, and a block without data is ignored", () => {
   const parser = new EventStreamParser();
 
   assert.deepEqual(

@@ -9,7 +9,7 @@ from tests.support.openai_replies import Cut, Hold, answer, stream, token
 from tests.support.visit import Visiting
 
 RICH = (
-    "# Fees\n\nA berth is let for **24 hours** [1], and nobody knows the rest [42].\n\n"
+    "# Fees\n\nA berth is let for **24 hours** [1], and the rest is unknown [42].\n\n"
     "| what | euros |\n|:--|--:|\n| a night | 18 |\n\n1. Arrive.\n2. Pay `18`.\n\n> Quoted.\n\n"
     f"```python\n{'fee = 18 * nights; ' * 20}\n```\n\n[The rules](https://harbour.example/rules), ![a map](https://x.example)\n"
 )

@@ -16,7 +16,7 @@ from tests.support.openai_replies import Cut, Hold, answer, stream, token
 from tests.support.running_server import running_server
 from tests.support.visit import Visit, Visiting
 
-BERTH = ("A berth is let", " for **24 hours**", " [1].", " Nobody knows", " the rest [42].")
+BERTH = ("A berth is let", " for **24 hours**", " [1].", " The fee", " is unknown [42].")
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_question_is_answered_with_sources_citations_and_times(visiting: Visit
         assert page.value("document.querySelector('#answer').innerHTML") == (
             '<p dir="auto">A berth is let for <strong>24 hours</strong> '
             '<a class="citation" href="#source-1" aria-label="Source 1, docs/harbour.md" title="docs/harbour.md">'
-            '[1]</a>. Nobody knows the rest <span class="citation unknown" title="No source has this number">[42?]'
+            '[1]</a>. The fee is unknown <span class="citation unknown" title="No source has this number">[42?]'
             '<span class="spoken"> no such source</span></span>.</p>\n'
         )
         assert page.texts(".source .document")[0] == "docs/harbour.md"
@@ -201,7 +201,7 @@ def test_a_phone_never_scrolls_sideways(width: int, visiting: Visiting) -> None:
 def test_a_rate_limited_question_shows_the_time_to_wait(visiting: Visiting) -> None:
     with visiting(answer("Once."), server_settings=ServerSettings(rate_limit="1/minute")) as visit:
         visit.ask_and_wait("What is the fee for a berth?")
-        visit.ask_and_wait("And once more?", status="No answer.")
+        visit.ask_and_wait("And for two nights?", status="No answer.")
 
         assert visit.page.text("#problem p") == "more than 1 questions per minute"
         assert re.fullmatch(r"try again in \d+ s", visit.page.text("#problem .hint"))

@@ -28,7 +28,7 @@ and [2][1] agree; but `x[3]` and [4](https://harbour.example/) do not.
 ***
 3. three
 4. four
----x lazily goes on
+---x lazily continues
 * other marker
 
 | a | b |

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.command_line import CommandLine
-from tests.support.transcripts import assert_same_transcript, in_a_pipe, json_in, on_a_terminal, side_by_side
+from tests.support.transcripts import assert_same_transcript, concurrently, in_a_pipe, json_in, on_a_terminal
 from tests.support.warm_command_line import warm
 
 LIBRARY = {
@@ -52,7 +52,7 @@ def cli_with_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comma
 
 
 def test_ask(cli_with_library: CommandLine) -> None:
-    parts = side_by_side(
+    parts = concurrently(
         lambda: in_a_pipe(cli_with_library, f"streamrag ask {OPENING}"),
         lambda: in_a_pipe(cli_with_library, f"streamrag ask -q {OPENING}"),
         lambda: in_a_pipe(cli_with_library, f"streamrag ask --json -k 1 {OPENING}"),
@@ -63,7 +63,7 @@ def test_ask(cli_with_library: CommandLine) -> None:
 
 
 def test_search(cli_with_library: CommandLine) -> None:
-    parts = side_by_side(
+    parts = concurrently(
         lambda: in_a_pipe(cli_with_library, f"streamrag search {OPENING}"),
         lambda: in_a_pipe(cli_with_library, f"streamrag search --json -k 1 {OPENING}"),
         lambda: in_a_pipe(cli_with_library, "streamrag search --jsonl -k 1 books"),
@@ -86,7 +86,7 @@ def test_status(cli_with_library: CommandLine) -> None:
 
 def test_doctor(cli_with_library: CommandLine) -> None:
     user = cli_with_library.having(STREAMRAG_ENGINE="off", STREAMRAG_MODLE="m")
-    parts = side_by_side(
+    parts = concurrently(
         lambda: in_a_pipe(user, "streamrag doctor"),
         lambda: in_a_pipe(user, "streamrag doctor --json"),
         lambda: in_a_pipe(user, "streamrag doctor -c elsewhere"),

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.collection import QUESTION
-from tests.support.command_line import CommandLine, Outcome, at_once
+from tests.support.command_line import CommandLine, Outcome, run_concurrently
 from tests.support.openai_replies import Cut, Stall, answer, failure, stream, token
 from tests.support.openai_server import OpenAIServer
 
@@ -30,7 +30,7 @@ def outcomes(cli_with_store: CommandLine) -> dict[str, Outcome]:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     refused = ("ask", QUESTION, "--base-url", f"http://127.0.0.1:{port}/v1", "-m", "m")
-    outcomes = at_once(
+    outcomes = run_concurrently(
         {
             "key refused": lambda: with_key.ask(refusal, QUESTION, "-m", "m", "--debug", "--json"),
             "connection refused": lambda: cli_with_store.run(*refused),

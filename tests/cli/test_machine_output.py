@@ -10,7 +10,7 @@ import pytest
 
 from streamrag_cli.settings import defaults
 from tests.support.collection import QUESTION
-from tests.support.command_line import CommandLine, Outcome, at_once
+from tests.support.command_line import CommandLine, Outcome, run_concurrently
 from tests.support.openai_replies import Cut, answer, failure, stream, token
 from tests.support.openai_server import Script
 
@@ -67,7 +67,7 @@ RUNS: dict[str, tuple[Script, str, tuple[str, ...]]] = {
 @pytest.fixture(scope="module")
 def outcomes(cli_with_store: CommandLine) -> dict[str, Outcome]:
     """The outcomes of `RUNS`."""
-    return at_once(
+    return run_concurrently(
         {name: partial(cli_with_store.ask, chat, question, *flags) for name, (chat, question, flags) in RUNS.items()}
     )
 

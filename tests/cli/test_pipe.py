@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.support.collection import QUESTION
-from tests.support.command_line import SOON_S, CommandLine, Outcome, at_once, ended_within, read_until
+from tests.support.command_line import SOON_S, CommandLine, Outcome, ended_within, read_until, run_concurrently
 from tests.support.openai_replies import Hold, answer, stream, token
 from tests.support.openai_server import OpenAIServer
 
@@ -33,7 +33,7 @@ FIVE_MEGABYTES = "word " * 1_000_000
 def outcomes(cold_cli_with_store: CommandLine, cli_with_store: CommandLine) -> dict[str, Outcome]:
     """Outcomes of questions with stdout in a pipe."""
     in_ascii = cold_cli_with_store.having(**ASCII)
-    return at_once(
+    return run_concurrently(
         {
             "exact": lambda: cli_with_store.ask(answer(*EXACT), QUESTION),
             "no stream": lambda: cli_with_store.ask(answer("One ", "two."), QUESTION, "--no-stream", "-q"),

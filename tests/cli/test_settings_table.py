@@ -75,7 +75,7 @@ def test_a_command_receives_settings_instead_of_flags() -> None:
     assert received == ["laws", 7, ("laws", "notes"), True, True]
 
 
-def test_omitted_flags_are_none() -> None:
+def test_omitted_flags_are_passed_as_none() -> None:
     received: list[SettingFlags] = []
 
     def command(process: Process, *, flags: SettingFlags) -> int:

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from tests.support.collection import QUESTION
-from tests.support.command_line import CommandLine, at_once
+from tests.support.command_line import CommandLine, run_concurrently
 from tests.support.openai_replies import Hold, answer
 from tests.support.openai_server import OpenAIServer
 from tests.support.pseudo_terminal import Terminal, on_terminal, shown
@@ -23,9 +23,9 @@ def answered(user: CommandLine, *flags: str, columns: int = 120, rows: int = 60)
 
 @pytest.fixture(scope="module")
 def terminals(cold_cli_with_store: CommandLine) -> dict[str, Terminal]:
-    """Answers on different terminals: of a model, or quotes if the key says so."""
+    """Answers on different terminals; without a model if the key begins with "quotes"."""
     quote = ("ask", QUESTION)
-    return at_once(
+    return run_concurrently(
         {
             "usual": lambda: answered(cold_cli_with_store),
             "--plain": lambda: answered(cold_cli_with_store, "--plain"),

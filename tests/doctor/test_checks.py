@@ -134,10 +134,10 @@ def test_the_exit_code_is_that_of_the_worst_failure() -> None:
 
 
 def test_the_disk_of_a_future_store_is_checked(tmp_path: Path) -> None:
-    (found,) = check_disk(open_store(tmp_path / "not" / "yet"))
+    (disk,) = check_disk(open_store(tmp_path / "not" / "yet"))
 
-    assert (found.state, list(found.figures)) == ("ok", ["free_bytes"])
-    assert found.found.startswith(f"{tmp_path}: ")
+    assert (disk.state, list(disk.figures)) == ("ok", ["free_bytes"])
+    assert disk.found.startswith(f"{tmp_path}: ")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -154,10 +154,10 @@ def test_a_read_only_store_is_a_warning(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "collections" / "notes").mkdir(parents=True)
     (tmp_path / "collections" / "notes" / "current.json").write_text("{}", encoding="utf-8")
     monkeypatch.setattr(os, "access", lambda *_: False)
-    (found,) = check_disk(open_store(tmp_path))
+    (disk,) = check_disk(open_store(tmp_path))
 
-    assert (found.state, found.code) == ("warning", "read_only")
-    assert found.found == f"{tmp_path}: read-only for this user; questions work, but ingest does not"
+    assert (disk.state, disk.code) == ("warning", "read_only")
+    assert disk.found == f"{tmp_path}: read-only for this user; questions work, but ingest does not"
 
 
 @pytest.mark.parametrize(
@@ -202,13 +202,13 @@ def test_an_unusable_engine_is_a_warning_with_a_working_hint(obstacle: str, tmp_
         if os.getuid():
             pytest.skip("only root can give a directory away")
         os.chown(directory, 12345, 12345)
-    (found,) = check_engine(Settings(store=tmp_path), {"TMPDIR": str(tmp_path)})
+    (engine,) = check_engine(Settings(store=tmp_path), {"TMPDIR": str(tmp_path)})
     runtime_dir = subprocess.run(
-        ["sh", "-c", f'{found.hint}; printf %s "$XDG_RUNTIME_DIR"'], capture_output=True, text=True, check=True
+        ["sh", "-c", f'{engine.hint}; printf %s "$XDG_RUNTIME_DIR"'], capture_output=True, text=True, check=True
     ).stdout
     after = list(check_engine(Settings(store=tmp_path), {"TMPDIR": str(tmp_path), "XDG_RUNTIME_DIR": runtime_dir}))
 
-    assert (found.state, found.code) == ("warning", "engine_unusable")
+    assert (engine.state, engine.code) == ("warning", "engine_unusable")
     assert [each.state for each in after] == ["ok"]
 
 
@@ -231,12 +231,12 @@ def test_a_running_engine_of_another_environment_is_reported(tmp_path: Path) -> 
 
 def test_a_stopped_or_disabled_engine_is_ok(tmp_path: Path) -> None:
     with TemporaryDirectory(dir="/tmp") as short:  # socket paths are limited to 107 bytes
-        found = [
+        results = [
             *check_engine(Settings(store=tmp_path), {"TMPDIR": short}),
             *check_engine(Settings(store=tmp_path, engine="off"), {"TMPDIR": short}),
         ]
 
-    assert [(each.state, each.found) for each in found] == [
+    assert [(each.state, each.found) for each in results] == [
         ("ok", "not running; the next question starts it"),
         ("ok", "disabled; commands run without it"),
     ]

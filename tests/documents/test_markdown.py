@@ -183,7 +183,7 @@ def test_brackets_in_a_heading_are_kept_but_links_are_not() -> None:
 @pytest.mark.fault("definition-lists")
 def test_a_term_is_repeated_before_each_of_its_definitions() -> None:
     source = (
-        "berth\n: A place for a boat.\n\nanchor\n: Holds the boat.\n: A person on television.\n\nlong term\n\n"
+        "berth\n: A place for a boat.\n\nanchor\n: Holds the boat.\n: A presenter on television.\n\nlong term\n\n"
         ":   In shed 4.\n\n    It costs 40.\n\nApple\nPear\n: Fruit.\n\nWhat now?\n: Wait.\n\n"
         "```\ncode\n: not\n```\n\nText that ends.\n\n: no term\n"
     )
@@ -191,7 +191,7 @@ def test_a_term_is_repeated_before_each_of_its_definitions() -> None:
     document = loaded("a.md", source)
 
     assert document.text == (
-        "- berth: A place for a boat.\n\n- anchor: Holds the boat.\n- anchor: A person on television.\n\n"
+        "- berth: A place for a boat.\n\n- anchor: Holds the boat.\n- anchor: A presenter on television.\n\n"
         "- long term: In shed 4.\n\n    It costs 40.\n\n- Apple, Pear: Fruit.\n\n- What now? Wait.\n\n"
         "```\ncode\n: not\n```\n\nText that ends.\n\n: no term\n"
     )

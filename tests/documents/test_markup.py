@@ -96,7 +96,7 @@ def test_man_macros_are_converted_to_visible_text() -> None:
     source = (
         '.\\" a comment\n.TH FORGE 1 "May 2031"\n.SH NAME\nforge \\- heat iron\n.SH OPTIONS\n.TP\n'
         '.BR \\-q ", " \\-\\-quiet\n'
-        'Say nothing\\fB at all\\fR. \\" hidden\n.ig\nhidden\n..\n.de Xy\nhidden\n. .\n.nf\nforge  -q\n.fi\n'
+        'Print nothing\\fB at all\\fR. \\" hidden\n.ig\nhidden\n..\n.de Xy\nhidden\n. .\n.nf\nforge  -q\n.fi\n'
     )
 
     document = loaded("forge.1", source)
@@ -107,7 +107,7 @@ def test_man_macros_are_converted_to_visible_text() -> None:
         (4, "forge - heat iron"),
         (5, "# OPTIONS"),
         (7, "- -q, --quiet:"),
-        (8, "Say nothing at all."),
+        (8, "Print nothing at all."),
         (16, "```"),
         (16, "forge  -q"),
         (16, "```"),
@@ -267,7 +267,7 @@ def test_predefined_strings_of_manual_pages_are_expanded() -> None:
 def test_a_term_before_indented_text_becomes_a_list_item(paragraph: str) -> None:
     source = (
         f".TH FORGE 1\n.SH OPTIONS\n{paragraph}\n\\fB\\-q\\fR, \\fB\\-\\-quench=\\fR\\fB\\fIn\\fR\\fR\n.RS 4\n"
-        f"Cool after\n\\fIn\\fR\nseconds\\&. The default is 600\\&.\n.sp\nAlso by hand\\&.\n.RE\n{paragraph}\n"
+        f"Cool after\n\\fIn\\fR\nseconds\\&. The default is 600\\&.\n.sp\nOr by hand\\&.\n.RE\n{paragraph}\n"
         f".B blow\n.RS\nUse the bellows.\n.RE\n{paragraph}\nauto\n.RS 4\nNothing to do\\&.\n.RE\n"
     )
 
@@ -277,7 +277,7 @@ def test_a_term_before_indented_text_becomes_a_list_item(paragraph: str) -> None
         "Cool after",
         "n",
         "seconds. The default is 600.",
-        "Also by hand.",
+        "Or by hand.",
         "- blow:",
         "Use the bellows.",
         "- auto:",

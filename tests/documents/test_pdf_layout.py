@@ -187,8 +187,8 @@ def test_pages_that_are_images_are_counted() -> None:
 @pytest.mark.parametrize("name", ["columns-chromium.pdf", "columns-groff.pdf"])
 def test_columns_made_by_real_programs_have_whole_sentences(name: str) -> None:
     text = " ".join(loaded(name, (SAMPLES / name).read_bytes()).text.split())
-    told = re.findall(r"Sentence (\d+) says (?:(?!Sentence)[a-z ])+, and that was (\d+)\.", text)
+    numbers = re.findall(r"Sentence (\d+) says (?:(?!Sentence)[a-z ])+, and that was (\d+)\.", text)
 
-    assert len(told) > 40
-    assert told == [(str(number), str(number)) for number in range(1, len(told) + 1)]
+    assert len(numbers) > 40
+    assert numbers == [(str(number), str(number)) for number in range(1, len(numbers) + 1)]
     assert "Ferry handbook" not in text

@@ -18,7 +18,7 @@ import pytest
 
 from streamrag_cli.engine.address import UnsafeDirectoryError, address_for, identity
 from tests.support.collection import make_collection
-from tests.support.command_line import ROOT, at_once, read_until
+from tests.support.command_line import ROOT, read_until, run_concurrently
 from tests.support.engines import engines, start_engine, without_engine
 from tests.support.openai_replies import Stall, answer, stream, token
 from tests.support.openai_server import OpenAIServer
@@ -138,7 +138,7 @@ def test_no_engine_is_started_if_it_is_switched_off(how: str, user: WarmCommandL
 
 
 def test_concurrent_first_questions_start_one_engine(user: WarmCommandLine) -> None:
-    outcomes = at_once({str(n): lambda: user.cold.run("search", QUESTION) for n in range(12)})
+    outcomes = run_concurrently({str(n): lambda: user.cold.run("search", QUESTION) for n in range(12)})
 
     assert {outcome.code for outcome in outcomes.values()} == {0}
     assert len({outcome.stdout for outcome in outcomes.values()}) == 1

@@ -28,7 +28,7 @@ QUESTION = "Who built the lighthouse?"
 
 @pytest.fixture
 def cron_cli(user: CommandLine) -> CommandLine:
-    """The same user without the variables set by a login."""
+    """`user` without the variables that a login sets."""
     return replace(user, variables={**user.variables, "XDG_RUNTIME_DIR": ""})
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import CommandLine, Outcome, at_once
+from tests.support.command_line import CommandLine, Outcome, run_concurrently
 from tests.support.openai_replies import DONE, Hold, answer, failure, finish, reasoning, stream, token
 from tests.support.openai_server import OpenAIServer
 from tests.support.pseudo_terminal import Terminal, on_terminal, shown
@@ -30,7 +30,7 @@ def outcomes(cold_cli_with_store: CommandLine, cli_with_store: CommandLine) -> d
     thinking = stream(
         *[step for _ in range(4) for step in (reasoning("hm"), b": ping\n\n")], token("18."), finish(), DONE
     )
-    return at_once(
+    return run_concurrently(
         {
             "reasoning": lambda: impatient.ask(thinking, QUESTION, "-m", "m", "-q"),
             "stderr full": lambda: full_stderr(cold_cli_with_store),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.collection import write_documents
-from tests.support.command_line import PROGRAM, CommandLine, Outcome, at_once
+from tests.support.command_line import PROGRAM, CommandLine, Outcome, run_concurrently
 from tests.support.warm_command_line import WarmCommandLine, warm_apart
 
 QUESTION = "What does a berth cost for the night?"
@@ -27,7 +27,7 @@ def limited(user: CommandLine, *limits: str) -> CommandLine:
 
 def outcomes_at(user: CommandLine, limit: str, values: Sequence[int], *command: str) -> dict[int, Outcome]:
     """The outcome of the command at each value of the `prlimit` limit."""
-    return at_once({value: partial(limited(user, f"--{limit}={value}").run, *command) for value in values})
+    return run_concurrently({value: partial(limited(user, f"--{limit}={value}").run, *command) for value in values})
 
 
 @pytest.mark.fault("system-limits")
@@ -38,11 +38,11 @@ def test_too_few_file_descriptors_are_reported(cold_cli_with_store: CommandLine,
     outcomes = outcomes_at(cold_cli_with_store, "nofile", (8, 12, 20), *command)
 
     for number, outcome in outcomes.items():
-        said = [
+        expected = [
             f"streamrag: too many open files: the limit of this process is {number}",
             "hint: raise the limit and retry: ulimit -n 1024",
         ]
-        assert (outcome.code, outcome.stdout, outcome.stderr.splitlines()[-2:]) == (5, b"", said)
+        assert (outcome.code, outcome.stdout, outcome.stderr.splitlines()[-2:]) == (5, b"", expected)
         assert not any(words in outcome.stderr for words in MISLEADING)
 
 
@@ -140,9 +140,9 @@ def test_an_unreadable_part_is_not_reported_as_damage(unprivileged_cli: WarmComm
         path.chmod(mode)
 
     assert [each.code for each in outcomes] == [5, 5]
-    said = [(each.stdout.decode() + each.stderr) for each in outcomes]
-    assert all("cannot be read: " in each for each in said), said
-    assert not any(words in each for each in said for words in MISLEADING), said
+    outputs = [(each.stdout.decode() + each.stderr) for each in outcomes]
+    assert all("cannot be read: " in each for each in outputs), outputs
+    assert not any(words in each for each in outputs for words in MISLEADING), outputs
 
 
 @pytest.fixture
@@ -161,12 +161,12 @@ def read_only(unprivileged_cli: WarmCommandLine) -> Iterator[Path]:
 def test_a_store_without_write_permission_answers_and_refuses_an_ingest(
     unprivileged_cli: WarmCommandLine, read_only: Path
 ) -> None:
-    asked, searched, status, doctor, ingested = (
+    answered, searched, status, doctor, ingested = (
         unprivileged_cli.run(*command)
         for command in (("ask", "-q", QUESTION), ("search", QUESTION), ("status",), ("doctor",), ("ingest", "docs"))
     )
 
-    assert (asked.code, "18 euros" in asked.stdout.decode()) == (0, True)
+    assert (answered.code, "18 euros" in answered.stdout.decode()) == (0, True)
     assert (searched.code, searched.stdout.startswith(b"docs/harbour.md:")) == (0, True)
     assert (status.code, doctor.code) == (0, 0)
     assert f"warning  disk       {read_only}: read-only for this user" in doctor.stdout.decode()

@@ -133,8 +133,8 @@ def test_a_rebuild_includes_the_paths_of_an_interrupted_ingest(
     failing = FakeEmbedder(before_batch=dies_at(2))
     replace(ingests, embedder=failing, limits=IngestLimits(batch_chunks=1)).run("b")
     assert ingests.error.code == "model_unreachable"
-    kept = ingests.stored()
+    stored = ingests.stored()
     ingests.run(rebuild=True)
 
-    assert len(kept) == 2
+    assert len(stored) == 2
     assert ingests.stored() == {"a/one.md": "first", "b/three.md": "text three", "b/two.md": "text two"}

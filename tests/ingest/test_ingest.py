@@ -93,7 +93,7 @@ def test_only_the_new_chunks_of_a_changed_file_are_embedded(
     parts = [f"# Part {number}\n\nPart {number}{' goes on' * 100}\n\n" for number in range(4)]
     ingests.put("a.md", "".join(parts))
     ingests.run("a.md")
-    kept = ingests.vectors()
+    before = ingests.vectors()
     embedder.batches.clear()
     ingests.put("a.md", "".join([parts[0], f"# New\n\nThis is new{' and goes on' * 80}\n\n", *parts[1:]]))
 
@@ -101,7 +101,7 @@ def test_only_the_new_chunks_of_a_changed_file_are_embedded(
     assert [[text.split("\n")[0] for text in batch] for batch in embedder.batches] == [["a > New"]]
     now = ingests.vectors()
     assert len(now) == 5
-    assert [now[key] for key in kept] == [pytest.approx(vector, abs=1e-6) for vector in kept.values()]
+    assert [now[key] for key in before] == [pytest.approx(vector, abs=1e-6) for vector in before.values()]
 
     embedder.batches.clear()
     for module in ("documents.chunking", "ingest.compare"):

@@ -15,8 +15,8 @@ import pytest
 
 from tests.support.fork_server import Ended, ForkServer
 
-AT_ONCE = 4
-KEPT = "# One\n\nwhat keeps stays as it is"
+CONCURRENT = 4
+UNCHANGED = "# One\n\nwhat keeps stays as it is"
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def servers() -> Iterator[SimpleQueue[ForkServer]]:
     """One process per concurrent step, because steps mostly wait for the disk."""
     with ExitStack() as stack:
         queue: SimpleQueue[ForkServer] = SimpleQueue()
-        for _ in range(AT_ONCE):
+        for _ in range(CONCURRENT):
             queue.put(stack.enter_context(ForkServer("tests.support.killed_ingest")))
         yield queue
 
@@ -32,8 +32,8 @@ def servers() -> Iterator[SimpleQueue[ForkServer]]:
 @pytest.fixture
 def docs(tmp_path: Path) -> Path:
     """A store with the documents of the first ingest."""
-    put(tmp_path / "docs/kept.md", KEPT)
-    put(tmp_path / "docs/changed.md", "# Two\n\nthis will be said in other words\n\n# Three\n\nthis will stay")
+    put(tmp_path / "docs/kept.md", UNCHANGED)
+    put(tmp_path / "docs/changed.md", "# Two\n\nthis text will change\n\n# Three\n\nthis will stay")
     put(tmp_path / "docs/deleted.md", "# Four\n\nthis will be gone")
     return tmp_path / "docs"
 
@@ -45,7 +45,7 @@ def put(path: Path, text: str) -> None:
 
 
 def change(docs: Path) -> None:
-    put(docs / "changed.md", "# Two\n\nthis was said in words of another kind\n\n# Three\n\nthis will stay")
+    put(docs / "changed.md", "# Two\n\nthis text has changed\n\n# Three\n\nthis will stay")
     put(docs / "added.md", "# Five\n\nthis is new")
     (docs / "deleted.md").unlink()
 
@@ -65,8 +65,8 @@ def resumed(servers: SimpleQueue[ForkServer], command: str, docs: Path, store: P
     ended = run(servers, "resume", str(docs), str(store))
     assert ended.status == 0, f"killed at {kill_at}"
     shutil.rmtree(store)
-    found: dict[str, Any] = json.loads(ended.said)
-    return found
+    contents: dict[str, Any] = json.loads(ended.stdout)
+    return contents
 
 
 @pytest.mark.fault("ingest-killed")
@@ -78,21 +78,21 @@ def test_an_ingest_after_a_killed_update_gives_the_same_store(
     assert run(servers, "ingest", str(docs), str(before)).status == 0
     change(docs)
     shutil.copytree(before, undisturbed)
-    writes = int(run(servers, command, str(docs), str(undisturbed)).said)
-    expected = json.loads(run(servers, "resume", str(docs), str(undisturbed)).said)
+    writes = int(run(servers, command, str(docs), str(undisturbed)).stdout)
+    expected = json.loads(run(servers, "resume", str(docs), str(undisturbed)).stdout)
 
     def outcome(step: int) -> dict[str, Any]:
         store = shutil.copytree(before, tmp_path / str(step))
         return resumed(servers, command, docs, store, kill_at=step)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = list(pool.map(outcome, range(writes)))
+    with ThreadPoolExecutor(CONCURRENT) as pool:
+        outcomes = list(pool.map(outcome, range(writes)))
 
     assert writes > 40
-    assert expected["answered"] == KEPT
+    assert expected["answered"] == UNCHANGED
     assert [path for path, *_ in expected["content"]["documents"]] == [str(path) for path in sorted(docs.iterdir())]
     assert expected["content"]["in doubt"] == []
-    assert found == [expected] * writes
+    assert outcomes == [expected] * writes
 
 
 @pytest.mark.fault("ingest-killed")
@@ -100,18 +100,18 @@ def test_an_ingest_after_a_killed_first_one_gives_the_same_store(
     servers: SimpleQueue[ForkServer], docs: Path, tmp_path: Path
 ) -> None:
     undisturbed = tmp_path / "undisturbed"
-    writes = int(run(servers, "ingest", str(docs), str(undisturbed)).said)
-    expected = json.loads(run(servers, "resume", str(docs), str(undisturbed)).said)
+    writes = int(run(servers, "ingest", str(docs), str(undisturbed)).stdout)
+    expected = json.loads(run(servers, "resume", str(docs), str(undisturbed)).stdout)
 
     def outcome(step: int) -> dict[str, Any]:
         return resumed(servers, "ingest", docs, tmp_path / str(step), kill_at=step)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = list(pool.map(outcome, range(writes)))
+    with ThreadPoolExecutor(CONCURRENT) as pool:
+        outcomes = list(pool.map(outcome, range(writes)))
 
     assert writes > 40
-    assert [each["content"] for each in found] == [expected["content"]] * writes
+    assert [each["content"] for each in outcomes] == [expected["content"]] * writes
     # Documents are written in the order of their names, and `kept.md` is the last.
-    answers = list(dict.fromkeys(each["answered"] for each in found))
-    assert (answers[:2], answers[-1]) == (["store_missing", "store_empty"], KEPT)
+    answers = list(dict.fromkeys(each["answered"] for each in outcomes))
+    assert (answers[:2], answers[-1]) == (["store_missing", "store_empty"], UNCHANGED)
     assert not {"store_damaged", "store_busy", "store_not_writable"} & set(answers)

@@ -148,6 +148,6 @@ def test_a_name_that_is_not_utf_8_fails_only_that_file(ingests: Ingests) -> None
     name = os.fsdecode(b"docs/\xff.md")
     ingests.put(name, "second")
 
-    told = ingests.run("docs")
-    assert told["docs/a.md"] == "added"
+    results = ingests.run("docs")
+    assert results["docs/a.md"] == "added"
     assert ingests.done.counts["added"] + ingests.done.counts["failed"] == 2

@@ -57,7 +57,7 @@ def test_started_items_fit_the_size_limit_and_stay_in_order() -> None:
     assert stage.rest() == ["c"]
 
 
-def test_an_item_over_the_size_limit_is_started_by_itself() -> None:
+def test_an_item_over_the_size_limit_is_the_only_one_in_progress() -> None:
     a, big, c = works = [Work("a"), Work("B", weight=9), Work("c")]
     stage = Stage(*works, size=3)
 

@@ -43,16 +43,16 @@ def test_progress_within_a_large_file_is_reported(ingests: Ingests) -> None:
         "docs/gauge.csv", "day,level\n" + "".join(f"{day},{day * 7} with a note\n" for day in range(1000, 1600))
     )
 
-    found: list[FileProgress] = []
+    steps: list[FileProgress] = []
     for event in ingest(impatient.request("docs"), ingests.settings, embedder):
         if isinstance(event, FileProgress) and event.chunks:
-            found.append(event)
+            steps.append(event)
             if event.embedded >= event.chunks // 2:
                 embedder.seen.set()
 
-    assert {(each.source, each.chunks) for each in found} == {("docs/gauge.csv", found[0].chunks)}
-    assert any(0 < each.embedded < each.chunks for each in found)
-    assert [each.embedded for each in found] == sorted(each.embedded for each in found)
+    assert {(each.source, each.chunks) for each in steps} == {("docs/gauge.csv", steps[0].chunks)}
+    assert any(0 < each.embedded < each.chunks for each in steps)
+    assert [each.embedded for each in steps] == sorted(each.embedded for each in steps)
 
 
 def test_no_progress_is_reported_within_a_small_file(ingests: Ingests) -> None:
@@ -63,9 +63,9 @@ def test_no_progress_is_reported_within_a_small_file(ingests: Ingests) -> None:
 
 
 @pytest.mark.parametrize(
-    ("quiet", "said"), [(False, "... 3 of 9 passages of big.csv\n... 5 of 9 passages of big.csv\n"), (True, "")]
+    ("quiet", "printed"), [(False, "... 3 of 9 passages of big.csv\n... 5 of 9 passages of big.csv\n"), (True, "")]
 )
-def test_piped_progress_is_one_line_every_few_seconds_unless_quiet(quiet: bool, said: str) -> None:
+def test_piped_progress_is_one_line_every_few_seconds_unless_quiet(quiet: bool, printed: str) -> None:
     err, now = io.StringIO(), 0.0
     view = IngestView(err, quiet=quiet, plain=False, verbose=False, clock=lambda: now)
 
@@ -74,7 +74,7 @@ def test_piped_progress_is_one_line_every_few_seconds_unless_quiet(quiet: bool, 
         view.handle(FileProgress(source="big.csv", embedded=embedded, chunks=9))
     view.close()
 
-    assert err.getvalue().replace("6 of 9", "5 of 9") == said
+    assert err.getvalue().replace("6 of 9", "5 of 9") == printed
 
 
 def test_json_lines_report_progress_at_most_once_per_second() -> None:

@@ -7,7 +7,7 @@ from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint, checke
 
 
 @pytest.mark.parametrize(
-    ("given", "used"),
+    ("base_url", "used"),
     [
         ("http://localhost:11434", "http://localhost:11434/v1"),
         ("http://localhost:11434/", "http://localhost:11434/v1"),
@@ -16,8 +16,8 @@ from streamrag_cli.model_server.endpoint import EMBEDDING, ModelEndpoint, checke
         ("http://[::1]:8080", "http://[::1]:8080/v1"),
     ],
 )
-def test_a_base_url_loses_its_last_slash_and_gets_v1_without_a_path(given: str, used: str) -> None:
-    assert checked_base_url(given) == used
+def test_a_base_url_loses_its_last_slash_and_gets_v1_without_a_path(base_url: str, used: str) -> None:
+    assert checked_base_url(base_url) == used
 
 
 def test_blank_values_count_as_unset() -> None:

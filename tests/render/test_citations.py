@@ -6,7 +6,7 @@ import re
 import pytest
 
 from streamrag_cli.render.markdown import MarkdownStream
-from tests.support.terminal_emulator import rendered_at_once, streamed
+from tests.support.terminal_emulator import rendered_whole, streamed
 
 BOOK, NOTE = "file:///library/book.md#12", "file:///library/note.md"
 REFERENCES = {1: BOOK, 2: NOTE, 3: ""}
@@ -56,5 +56,5 @@ def test_split_citations_end_as_one_render(seed: int) -> None:
     text = "Both [1] and [12] say [2, 4].\n\n- one [3]\n- two [1][2]\n\n| a [1] |\n|---|\n| `[1]` |\n\n> [1]\n"
 
     shown = streamed(text, columns=40, lines=8, seed=seed, references=REFERENCES, html="shown")
-    expected = rendered_at_once(text, columns=40, lines=8, references=REFERENCES, html="shown")
+    expected = rendered_whole(text, columns=40, lines=8, references=REFERENCES, html="shown")
     assert shown.cells == expected.cells

@@ -7,7 +7,7 @@ import pytest
 from streamrag_cli.render.markdown.parsing import Html
 from tests.support.markdown_documents import HOW_TO_GET_IT, installed_documents, specification_examples
 from tests.support.rendering_exceptions import NUMBERS, UNKNOWN, exception
-from tests.support.terminal_emulator import difference, rendered_at_once, streamed
+from tests.support.terminal_emulator import difference, rendered_whole, streamed
 
 HEIGHTS = (8, 15, 24, 40)
 WIDTHS = (40, 80, 100)
@@ -31,7 +31,7 @@ def test_commonmark_examples_end_as_rich_prints_them(part: int, html: Html) -> N
     for number, example in list(enumerate(EXAMPLES, 1))[part :: 4 if html == "dropped" else 12]:
         columns, lines = chance.choice(WIDTHS), chance.choice(HEIGHTS)
         shown = streamed(example, columns=columns, lines=lines, seed=number, pieces=12, html=html)
-        if difference(shown, rendered_at_once(example, columns=columns, lines=lines, html=html)):
+        if difference(shown, rendered_whole(example, columns=columns, lines=lines, html=html)):
             different.append((number, columns, lines))
 
     assert different == []
@@ -113,4 +113,4 @@ def test_corner_cases_end_as_rich_prints_them(name: str, html: Html) -> None:
 def test_blocks_taller_than_the_screen_end_as_rich_prints_them(name: str, text: str) -> None:
     shown = streamed(text, columns=50, lines=12, seed=1, pieces=300)
 
-    assert difference(shown, rendered_at_once(text, columns=50, lines=12)) == ""
+    assert difference(shown, rendered_whole(text, columns=50, lines=12)) == ""

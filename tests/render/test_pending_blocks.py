@@ -4,7 +4,7 @@ import pytest
 
 from streamrag_cli.render.markdown import MarkdownStream
 from tests.support.rendering_exceptions import NUMBERS, exception
-from tests.support.terminal_emulator import Emulator, difference, rendered_at_once, streamed
+from tests.support.terminal_emulator import Emulator, difference, rendered_whole, streamed
 
 
 def committed(text: str, *, references: dict[int, str] | None = None) -> list[str]:
@@ -90,7 +90,7 @@ def test_list_numbers_are_as_wide_as_the_last_one(items: int, lines: int) -> Non
     text = "".join(f"{n}. item\n   of *two* lines\n" for n in range(1, items + 1)) + "\nend\n"
 
     shown = streamed(text, columns=40, lines=lines, seed=items, pieces=200)
-    assert difference(shown, rendered_at_once(text, columns=40, lines=lines)) == ""
+    assert difference(shown, rendered_whole(text, columns=40, lines=lines)) == ""
 
 
 def test_a_list_with_more_than_99_items_is_a_known_exception() -> None:
@@ -113,7 +113,7 @@ def test_a_rule_at_the_end_of_a_quote_removes_the_blank_row_above() -> None:
     text = "One\n\n> two\n> three\n>\n> ***\n\nfour\n"
 
     shown = streamed(text, columns=40, lines=10, seed=1, pieces=100)
-    assert difference(shown, rendered_at_once(text, columns=40, lines=10)) == ""
+    assert difference(shown, rendered_whole(text, columns=40, lines=10)) == ""
 
 
 def test_pending_blocks_are_laid_out_again_after_a_resize() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streamrag_cli.render.markdown import MarkdownStream
 from tests.render.test_unchanged_rows import ALLOWED
 from tests.support.rendering_exceptions import UNKNOWN, exception
-from tests.support.terminal_emulator import Emulator, difference, rendered_at_once, streamed
+from tests.support.terminal_emulator import Emulator, difference, rendered_whole, streamed
 
 HOSTILE = [
     "\x1b[31mred\x1b[0m",
@@ -146,7 +146,7 @@ def test_a_partial_answer_stays_on_the_screen(at: int) -> None:
     stream.feed(text, 1.0)
     stream.finish()
 
-    assert difference(emulator, rendered_at_once(text, columns=40)) == ""
+    assert difference(emulator, rendered_whole(text, columns=40)) == ""
     assert (emulator.screen.cursor.x, emulator.screen.cursor.hidden) == (0, False)
 
 

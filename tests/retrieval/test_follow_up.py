@@ -34,11 +34,11 @@ def test_a_self_contained_question_is_not_affected_by_the_previous_topic(retriev
 
 
 def test_fused_hits_are_unique_and_ranked_with_decreasing_scores(retriever: Retriever) -> None:
-    found = retriever.retrieve("And its lamp?", previous="Who built the lighthouse?" * 500, limit=3, min_score=0.0).hits
+    fused = retriever.retrieve("And its lamp?", previous="Who built the lighthouse?" * 500, limit=3, min_score=0.0).hits
 
-    assert [hit.rank for hit in found] == [1, 2, 3]
-    assert len({hit.chunk.id for hit in found}) == 3
-    assert [hit.score for hit in found] == sorted((hit.score for hit in found), reverse=True)
+    assert [hit.rank for hit in fused] == [1, 2, 3]
+    assert len({hit.chunk.id for hit in fused}) == 3
+    assert [hit.score for hit in fused] == sorted((hit.score for hit in fused), reverse=True)
 
 
 def test_nothing_is_found_if_both_questions_are_off_topic(retriever: Retriever) -> None:

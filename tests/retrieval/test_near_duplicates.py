@@ -19,25 +19,25 @@ OTHER = "# Where the log is\n\nThe log of the anemometer is kept in the drawer u
 
 def hits(folder: Path, documents: Mapping[str, str], question: str, *, checked: bool = False) -> list[Hit]:
     with closing(Retriever.open(make_collection(folder, documents))) as retriever:
-        found = retriever.retrieve(
+        retrieved = retriever.retrieve(
             question, limit=4, min_score=0.0, find_missing=find_missing_files if checked else None
         )
-    return list(found.hits)
+    return list(retrieved.hits)
 
 
-def shown(found: list[Hit]) -> dict[str, set[str]]:
+def shown(results: list[Hit]) -> dict[str, set[str]]:
     return {
-        hit.source.removeprefix("docs/"): {copy.source.removeprefix("docs/") for copy in hit.copies} for hit in found
+        hit.source.removeprefix("docs/"): {copy.source.removeprefix("docs/") for copy in hit.copies} for hit in results
     }
 
 
 def test_versions_of_a_page_are_one_source_that_lists_the_others(tmp_path: Path) -> None:
     versions = {f"{n}.0/anemometer.md": PAGE.format(f"{n}.0") for n in range(1, 8)}
 
-    found = shown(hits(tmp_path, {**versions, "log.md": OTHER}, "How do I calibrate it, and where is the log?"))
+    results = shown(hits(tmp_path, {**versions, "log.md": OTHER}, "How do I calibrate it, and where is the log?"))
 
-    [[version, others]] = [item for item in found.items() if item[0] != "log.md"]
-    assert len(found) == 2
+    [[version, others]] = [item for item in results.items() if item[0] != "log.md"]
+    assert len(results) == 2
     assert {version, *others} == set(versions)
 
 
@@ -64,9 +64,9 @@ def test_the_version_named_in_the_question_represents_its_group(tmp_path: Path) 
 def test_two_versions_that_the_question_compares_are_two_sources(tmp_path: Path) -> None:
     pages = {f"{n}/anemometer.md": PAGE.format(n) for n in (6, 7, 8)}
 
-    found = shown(hits(tmp_path, pages, "Is anemometer 6 calibrated like anemometer 8?"))
+    results = shown(hits(tmp_path, pages, "Is anemometer 6 calibrated like anemometer 8?"))
 
-    assert {"6/anemometer.md", "8/anemometer.md"} <= set(found)
+    assert {"6/anemometer.md", "8/anemometer.md"} <= set(results)
 
 
 def test_pages_with_many_different_numbers_are_not_duplicates(tmp_path: Path) -> None:
@@ -92,18 +92,20 @@ def test_a_duplicate_whose_file_exists_is_preferred(tmp_path: Path) -> None:
     pages = {f"{folder}/gulls.md": f"# Gulls\n\nThe gulls are fed at {at}.\n" for folder, at in (("a", 5), ("b", 6))}
     settings = make_collection(tmp_path, {**pages, "log.md": OTHER})
     with closing(Retriever.open(settings)) as retriever:
-        for gone, kept in (("a", "b"), ("b", "a")):
-            (tmp_path / "docs" / gone / "gulls.md").rename(tmp_path / "aside")
-            found = retriever.retrieve(
+        for missing, present in (("a", "b"), ("b", "a")):
+            (tmp_path / "docs" / missing / "gulls.md").rename(tmp_path / "aside")
+            retrieved = retriever.retrieve(
                 "When are the gulls fed?", limit=2, min_score=0.0, find_missing=find_missing_files
             ).hits
-            (tmp_path / "aside").rename(tmp_path / "docs" / gone / "gulls.md")
+            (tmp_path / "aside").rename(tmp_path / "docs" / missing / "gulls.md")
 
-            assert [(hit.source, hit.is_missing) for hit in found] == [
-                (f"docs/{kept}/gulls.md", False),
+            assert [(hit.source, hit.is_missing) for hit in retrieved] == [
+                (f"docs/{present}/gulls.md", False),
                 ("docs/log.md", False),
             ]
-            assert [(copy.source, copy.is_missing) for copy in found[0].copies] == [(f"docs/{gone}/gulls.md", True)]
+            assert [(copy.source, copy.is_missing) for copy in retrieved[0].copies] == [
+                (f"docs/{missing}/gulls.md", True)
+            ]
 
 
 def test_a_missing_file_without_a_newer_version_is_marked_as_missing(tmp_path: Path) -> None:
@@ -111,10 +113,10 @@ def test_a_missing_file_without_a_newer_version_is_marked_as_missing(tmp_path: P
     (tmp_path / "docs" / "gulls.md").unlink()
 
     with closing(Retriever.open(settings)) as retriever:
-        found = retriever.retrieve(
+        retrieved = retriever.retrieve(
             "When are the gulls fed?", limit=2, min_score=0.0, find_missing=find_missing_files
         ).hits
         unchecked = retriever.retrieve("When are the gulls fed?", limit=2, min_score=0.0).hits
 
-    assert [(hit.source, hit.is_missing) for hit in found] == [("docs/gulls.md", True), ("docs/log.md", False)]
+    assert [(hit.source, hit.is_missing) for hit in retrieved] == [("docs/gulls.md", True), ("docs/log.md", False)]
     assert not any(hit.is_missing for hit in unchecked)

@@ -15,7 +15,7 @@ from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.interface import EmbeddedPassages
 from streamrag_cli.store.time_limit import Cancellation, TimeLimit
-from tests.store.test_side_by_side import read_for_ever
+from tests.store.test_concurrency import read_forever
 from tests.support.fake_embedder import FakeEmbedder
 from tests.support.stores import LocalStore, document
 
@@ -69,7 +69,7 @@ def test_a_cancelled_search_releases_its_thread(tmp_path: Path) -> None:
         try:
             with retriever.reader.snapshot(TimeLimit(600, cancellation)):
                 begun.set()
-                read_for_ever(retriever.reader)
+                read_forever(retriever.reader)
         finally:
             ended.set()
 

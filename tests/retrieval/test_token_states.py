@@ -49,11 +49,11 @@ def test_late_interaction_uses_the_best_passage_token_per_question_token() -> No
 
 def test_each_token_within_the_model_limit_has_a_state(embedder: BuiltinEmbedder) -> None:
     texts = ["one", "a longer text of several words", "word " * 1000]
-    found = embedder.embed_passages(texts)
+    embedded = embedder.embed_passages(texts)
 
-    assert [len(signs) * 8 // DIMENSION for signs in found.token_states] == [3, 8, MAX_TOKENS]
+    assert [len(signs) * 8 // DIMENSION for signs in embedded.token_states] == [3, 8, MAX_TOKENS]
     assert [len(embedder.token_spans(text)) for text in texts] == [3, 8, MAX_TOKENS]
-    np.testing.assert_array_equal(found.vectors, embedder.embed_documents(texts))
+    np.testing.assert_array_equal(embedded.vectors, embedder.embed_documents(texts))
 
 
 def test_copying_a_collection_copies_its_token_states(tmp_path: Path) -> None:
@@ -62,21 +62,21 @@ def test_copying_a_collection_copies_its_token_states(tmp_path: Path) -> None:
     assert isinstance(settings.store, Path)
     list(copy_collection(settings.store, there, settings.collection))
     question = "Who repaired the lathe?"
-    found = []
+    states = []
     for place in (settings.store, there):
         with closing(Retriever.open(replace(settings, store=place))) as retriever:
-            found.append(dict(retriever.retrieve(question, limit=2, min_score=0).token_states))
+            states.append(dict(retriever.retrieve(question, limit=2, min_score=0).token_states))
 
-    assert len(found[0]) == 2
-    assert found[0] == found[1]
+    assert len(states[0]) == 2
+    assert states[0] == states[1]
 
 
 def test_a_sentence_vector_from_chunk_states_resembles_its_embedding(tmp_path: Path, embedder: BuiltinEmbedder) -> None:
     with closing(Retriever.open(make_collection(tmp_path, WORKSHOP))) as retriever:
-        found = retriever.retrieve("Who repaired the saw?", limit=2, min_score=0)
-    candidates = [(hit, sentence) for hit in found.hits for sentence in sentences(hit.chunk.text)]
-    from_states = sentence_cosines(candidates, found, embedder)
-    embedded = embedder.embed_documents([sentence.text for _, sentence in candidates]) @ found.question_vector
+        retrieved = retriever.retrieve("Who repaired the saw?", limit=2, min_score=0)
+    candidates = [(hit, sentence) for hit in retrieved.hits for sentence in sentences(hit.chunk.text)]
+    from_states = sentence_cosines(candidates, retrieved, embedder)
+    embedded = embedder.embed_documents([sentence.text for _, sentence in candidates]) @ retrieved.question_vector
 
     assert len(candidates) == 4
     assert candidates[int(from_states.argmax())][1].text.startswith("The saw was repaired by Otto")
@@ -85,11 +85,11 @@ def test_a_sentence_vector_from_chunk_states_resembles_its_embedding(tmp_path: P
 
 def test_a_sentence_beyond_the_model_limit_is_embedded(tmp_path: Path, embedder: BuiltinEmbedder) -> None:
     with closing(Retriever.open(make_collection(tmp_path, WORKSHOP))) as retriever:
-        found = retriever.retrieve("Who repaired the saw?", limit=1, min_score=0)
-    (hit,) = found.hits
+        retrieved = retriever.retrieve("Who repaired the saw?", limit=1, min_score=0)
+    (hit,) = retrieved.hits
     other = Hit(chunk=hit.chunk, source=hit.source, path=hit.path, score=1.0, rank=1)
     unseen = next(sentences("The observatory opens at nine in the evening."))
 
-    (cosine,) = sentence_cosines([(other, unseen)], found, embedder)
+    (cosine,) = sentence_cosines([(other, unseen)], retrieved, embedder)
 
-    assert cosine == pytest.approx(float(embedder.embed_query(unseen.text) @ found.question_vector), abs=1e-6)
+    assert cosine == pytest.approx(float(embedder.embed_query(unseen.text) @ retrieved.question_vector), abs=1e-6)

@@ -37,7 +37,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     add_collection(settings, folder, "payroll", f"# Pay\n\n{SECRET}\n")
     add_collection(settings, folder, "guests", "# Guests\n\nGuests moor at the eastern quay.\n")
     (folder / "hollow").mkdir()
-    (folder / "hollow" / "broken.pdf").write_bytes(b"%PDF-1.7 and nothing of one")
+    (folder / "hollow" / "broken.pdf").write_bytes(b"%PDF-1.7 without a body")
     [*_] = ingest(
         IngestRequest(paths=(folder / "hollow",), working_directory=folder), replace(settings, collection="hollow")
     )
@@ -128,7 +128,7 @@ def test_an_empty_collection_in_postgres_is_not_listed(tmp_path: Path) -> None:
     with fresh_schema() as place:
         settings = make_collection(tmp_path, {"a.md": "The ferry leaves at nine.\n"}, store=place)
         (tmp_path / "hollow").mkdir()
-        (tmp_path / "hollow" / "broken.pdf").write_bytes(b"%PDF-1.7 and nothing of one")
+        (tmp_path / "hollow" / "broken.pdf").write_bytes(b"%PDF-1.7 without a body")
         hollow = replace(settings, collection="hollow")
         [*_] = ingest(IngestRequest(paths=(tmp_path / "hollow",), working_directory=tmp_path), hollow)
         app = create_app(settings, replace(PLENTY, all_collections=True))

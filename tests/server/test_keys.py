@@ -48,7 +48,7 @@ def test_keys_are_separated_by_commas_or_lines_and_may_have_names() -> None:
 
 @pytest.mark.parametrize("key", ["Ru7-sunny-Wq2-balcony", "9d1e0c77b2a4f658", "3fc8a0b19e2d4756"])
 def test_each_key_works_as_a_bearer_token_and_as_a_password(key: str, settings: Settings) -> None:
-    basic = base64.b64encode(f"somebody:{key}".encode()).decode()
+    basic = base64.b64encode(f"visitor:{key}".encode()).decode()
     with running_server(settings, replace(PLENTY, server_key=KEYS)) as server:
         replies = [search(server, bearer(key)), search(server, {"Authorization": f"Basic {basic}"})]
         wrong = [search(server, bearer(each)).code for each in (f"phone:{key}", key[:-1], KEYS.partition(",")[0])]

@@ -17,7 +17,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.fault("visitor-without-model")
 def test_a_local_model_is_probed_once_and_shown_only_to_the_operator(seen: dict[str, Any]) -> None:
-    assert seen["beside a model"] == {
+    assert seen["next to a model"] == {
         "at start": 1,
         "operator": (
             "note: no model is connected, so answers are quotes; Ollama runs here: "
@@ -34,7 +34,7 @@ def test_a_local_model_is_probed_once_and_shown_only_to_the_operator(seen: dict[
 def test_a_streamrag_server_is_never_suggested_as_a_model(seen: dict[str, Any]) -> None:
     connect = "to connect one: export OPENAI_API_KEY=KEY, or streamrag ask --base-url URL"
 
-    assert seen["beside ourselves"] == {
+    assert seen["next to another server"] == {
         "operators": ["", ""],
         "ask": connect,
         "engine": connect,

@@ -51,7 +51,7 @@ def running_site(
     with (
         OpenAIServer(chat=chat) as model,
         running_server(replace(settings, base_url=model.base_url, model="m"), site_settings) as server,
-        running_nginx(CONFIGURATIONS[configuration], folder / configuration, in_front_of=server.port) as url,
+        running_nginx(CONFIGURATIONS[configuration], folder / configuration, server_port=server.port) as url,
     ):
         yield Site(url=url, server=server, model=model)
 
@@ -159,7 +159,7 @@ def test_nginx_of_another_user_needs_permission_or_a_key(
     site_settings = replace(server_settings, allow_host=(NAME,), grace_s=3.0)
     with (
         running_server(settings, site_settings) as server,
-        running_nginx(PROJECT_CONFIGURATION, tmp_path / "n", in_front_of=server.port, as_user="nobody") as url,
+        running_nginx(PROJECT_CONFIGURATION, tmp_path / "n", server_port=server.port, as_user="nobody") as url,
     ):
         reply = request(f"{url}/collections", headers={"Host": NAME, "Authorization": f"Bearer {KEY}"})
 

@@ -105,7 +105,7 @@ def test_sampling_options_are_passed_on_to_the_model(settings: Settings) -> None
         "max_tokens": 64,
     }
     with OpenAIServer(chat=answer("Ada.")) as model, served(settings, model) as (_, client):
-        client.chat.completions.create(model="streamrag", messages=MESSAGES, user="somebody", store=False, **options)
+        client.chat.completions.create(model="streamrag", messages=MESSAGES, user="visitor", store=False, **options)
         sent = model.requests[-1].json
 
     assert {name: value for name, value in sent.items() if name not in {"messages", "model"}} == options | {
@@ -192,7 +192,7 @@ AUDIO = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}
             "messages.1.role",
         ),
     ],
-    ids=["image alone", "blank", "too long", "audio", "no user", "tool"],
+    ids=["image only", "blank", "too long", "audio", "no user", "tool"],
 )
 def test_a_message_that_cannot_be_answered_is_a_bad_request(
     messages: list[Any], code: str, param: str | None, settings: Settings

@@ -74,7 +74,7 @@ def test_a_server_short_of_file_descriptors_is_not_ready(settings: Settings) -> 
         },
     )
     assert (alive.status, again.status) == (200, 200)
-    assert f"too many open files: the limit of this process is {highest + 6}" in server.said
+    assert f"too many open files: the limit of this process is {highest + 6}" in server.stderr
 
 
 def test_a_server_without_a_store_is_alive_but_not_ready(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_an_unreachable_database_is_reported_without_its_address() -> None:
     [
         failure(401, "no key for http://10.1.2.3:8000"),
         failure(404, "no model at /srv/models"),
-        failure(400, "look into /home/somebody/vllm.log"),
+        failure(400, "look into /home/operator/vllm.log"),
         failure(429, "ask admin@localhost", headers={"Retry-After": "60"}),
         failure(500, "boom at /srv/app.py"),
         answer("Half", finish_reason="length"),

@@ -29,7 +29,7 @@ TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d"
 
 def lines_of(server: ServedProcess) -> list[str]:
     """The log lines without times and durations, after the server has ended."""
-    lines = server.said.splitlines()
+    lines = server.stderr.splitlines()
     assert all(re.match(f"{TIME} (INFO|WARNING|ERROR) ", line) for line in lines), lines
     return [re.sub(r"ms=\d+", "ms=N", re.sub(f"^{TIME} ", "", line)) for line in lines]
 
@@ -54,7 +54,7 @@ def test_questions_and_refusals_are_logged_without_their_text(settings: Settings
             request(f"{server.url}/collections", headers=auth)
             request(f"{server.url}/healthz")
             request(ask_url(server.url, WORDS))
-            request(ask_url(server.url, WORDS), headers={"Authorization": "Bearer nobody-has-this"})
+            request(ask_url(server.url, WORDS), headers={"Authorization": "Bearer guessed-key"})
             request(ask_url(server.url, WORDS) + "&collection=elsewhere", headers=auth)
             request(ask_url(server.url, WORDS), headers=auth)
             request(f"{server.url}/no/such\x1b%5B31mroute%0Aforged".replace("\x1b", "%1b"), headers=auth)
@@ -74,7 +74,7 @@ def test_questions_and_refusals_are_logged_without_their_text(settings: Settings
         f"WARNING refused {named} route='GET /rag/stream-with-sources' status=429 outcome=rate_limited ms=N",
         f"WARNING refused {named} route='GET (unknown)' status=404 outcome=not_found ms=N",
     ]
-    assert not re.search("zinfandel|swallows|Lamp-4711|nobody-has", server.said)
+    assert not re.search("zinfandel|swallows|Lamp-4711|guessed-key", server.stderr)
 
 
 @pytest.mark.fault("failure-logged")
@@ -167,7 +167,7 @@ def ask_broken(settings: Settings) -> None:
 
 
 def logged_while(act: Any, tmp_path: Path, level: str = "all") -> str:
-    """What `act` logs to stderr in this process."""
+    """The log lines that `act` writes to stderr in this process."""
     import logging
 
     loggers = [request_log.log, *map(logging.getLogger, ("streamrag_cli", "uvicorn.error", "asyncio"))]

@@ -213,9 +213,9 @@ def test_a_link_from_another_site_opens_the_page_over_plain_http(settings: Setti
 
 def test_replies_are_sent_without_nagle_delay(settings: Settings) -> None:
     """With Nagle's algorithm, each reply on a reused connection waits 40 ms for the client's delayed ACK."""
-    with running_server(settings, PLENTY) as server, socket.create_connection(("127.0.0.1", server.port)) as kept:
-        kept.sendall(get("/healthz").replace(b"close", b"keep-alive"))
-        assert kept.recv(65_536).startswith(b"HTTP/1.1 200")
+    with running_server(settings, PLENTY) as server, socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(get("/healthz").replace(b"close", b"keep-alive"))
+        assert client.recv(65_536).startswith(b"HTTP/1.1 200")
         [connection] = server.server.server_state.connections
         accepted = connection.transport.get_extra_info("socket")
 

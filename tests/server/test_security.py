@@ -148,11 +148,11 @@ def test_only_allowed_origins_may_ask(settings: Settings) -> None:
                 "Access-Control-Request-Headers": "authorization,content-type",
             },
         )
-        asked = request(f"{server.url}/collections", headers={"Origin": origin, "Authorization": f"Bearer {KEY}"})
+        allowed = request(f"{server.url}/collections", headers={"Origin": origin, "Authorization": f"Bearer {KEY}"})
         other = request(f"{server.url}/collections", headers={"Origin": "https://evil.example"})
 
     assert (preflight.status, preflight.headers["access-control-allow-origin"]) == (200, origin)
-    assert (asked.status, asked.headers["access-control-allow-origin"]) == (200, origin)
+    assert (allowed.status, allowed.headers["access-control-allow-origin"]) == (200, origin)
     assert other.status == 403
 
 
@@ -221,7 +221,7 @@ def test_an_invalid_body_is_a_client_error(path: str, body: bytes, served: Runni
             "/v1/chat/completions",
             b'{"messages":[{"role":"user","content":[%b]}]}' % b",".join([b"1"] * 120_000),
             "messages.0.content: must be a string",
-            id="parts of a message that are none",
+            id="message parts of a wrong type",
         ),
         pytest.param(
             "/v1/chat/completions",
@@ -252,7 +252,7 @@ def test_a_body_of_a_hundred_thousand_mistakes_is_refused_for_its_first(
     assert 400 <= reply.status < 500
     error = reply.json["error"]
     assert (error["message"] if isinstance(error, dict) else error).startswith(message)
-    assert time.process_time() - since_s < 0.4  # to describe each of them takes seconds, in which nobody is served
+    assert time.process_time() - since_s < 0.4  # describing each of them takes seconds and blocks all requests
 
 
 @pytest.mark.fault("invalid-bodies")

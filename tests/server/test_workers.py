@@ -118,7 +118,7 @@ def test_a_signal_stops_all_workers_and_ends_their_streams(
 
     assert [(event["type"], event["code"]) for event in events] == [("error", "server_shutdown")]
     assert return_code == code
-    assert "Traceback" not in server.said
+    assert "Traceback" not in server.stderr
 
 
 @pytest.mark.fault("signal-to-workers")
@@ -133,7 +133,7 @@ def test_a_signal_stops_workers_that_are_still_starting(number: signal.Signals, 
         os.killpg(server.process.pid, signal.SIGCONT)
         return_code = server.process.wait(timeout=3 * START_TIMEOUT_S)  # workers handle Ctrl-C once they have started
 
-    assert (return_code, server.said) == (code, "")
+    assert (return_code, server.stderr) == (code, "")
 
 
 @pytest.mark.fault("worker-cannot-start")

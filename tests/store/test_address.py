@@ -24,7 +24,7 @@ def test_an_address_without_a_known_scheme_is_a_directory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "shown", "schema"),
+    ("address", "shown", "schema"),
     [
         ("postgresql://db/docs", "postgresql://db/docs", "streamrag"),
         (f"postgres://me:{SECRET}@db:5433/docs", "postgresql://me:***@db:5433/docs", "streamrag"),
@@ -33,12 +33,12 @@ def test_an_address_without_a_known_scheme_is_a_directory() -> None:
         (f"postgresql://me:{SECRET}@a:1,b:2/docs", "postgresql://me:***@a:1,b:2/docs", "streamrag"),
     ],
 )
-def test_an_address_is_shown_without_its_password(given: str, shown: str, schema: str) -> None:
-    place = store_address(given)
+def test_an_address_is_shown_without_its_password(address: str, shown: str, schema: str) -> None:
+    place = store_address(address)
 
     assert isinstance(place, PostgresUrl)
     assert (str(place), repr(place), place.schema) == (shown, f"PostgresUrl({shown!r})", schema)
-    assert place.password == ("s3cret/w0rd" if SECRET in given else "")
+    assert place.password == ("s3cret/w0rd" if SECRET in address else "")
     assert store_address(place.with_secret()) == place
 
 
@@ -63,8 +63,8 @@ def test_invalid_schema_names_are_rejected(schema: str) -> None:
     with pytest.raises(ConfigurationError) as variable:
         read_settings({}, {"HOME": "/", "STREAMRAG_STORE": address})
 
-    said = "its schema must consist of lower-case letters, digits and underscores"
-    assert (flag.value.message, variable.value.message) == (f"--store: {said}", f"STREAMRAG_STORE: {said}")
+    advice = "its schema must consist of lower-case letters, digits and underscores"
+    assert (flag.value.message, variable.value.message) == (f"--store: {advice}", f"STREAMRAG_STORE: {advice}")
 
 
 def test_settings_contain_an_address_but_hide_its_password() -> None:

@@ -49,11 +49,11 @@ def test_a_writer_returns_stored_vectors(store: Store) -> None:
         before = writer.vectors(ids)
         write(writer, APPLES)
     with store.writing() as writer:
-        found = writer.vectors([*ids, "no such id"])
+        vectors = writer.vectors([*ids, "no such id"])
 
-    assert (set(before), set(found)) == (set(), set(ids))
+    assert (set(before), set(vectors)) == (set(), set(ids))
     for chunk in APPLES[1]:
-        assert found[chunk.id] == pytest.approx(FakeEmbedder().embed_query(chunk.text_to_embed), abs=1e-6)
+        assert vectors[chunk.id] == pytest.approx(FakeEmbedder().embed_query(chunk.text_to_embed), abs=1e-6)
 
 
 def test_replacing_a_document_replaces_all_its_chunks_everywhere(store: Store) -> None:
@@ -158,9 +158,9 @@ def test_a_second_writer_fails_with_store_busy_and_writes_nothing(store: Store) 
     store.put(APPLES)
     with store.writing() as writer:
         write(writer, SHIPS)
-        said = store.run_other_process("put", "late.md", "a late text")
+        output = store.run_other_process("put", "late.md", "a late text")
 
-    assert said.startswith("store_busy hint=wait until it ends")
+    assert output.startswith("store_busy hint=wait until it ends")
     with store.reading() as reader:
         assert texts(reader) == {"apples are red", "pears are green", "ships cross the sea"}
 

@@ -46,10 +46,10 @@ def test_bindings_and_package_read_the_same_records(both: tuple[RustCollection, 
     for include in (["embeddings"], ["documents", "metadatas"], []):
         for ids in (None, ["id-7", "no such id", "id-3"]):
             expected: Any = theirs.get(ids=ids, include=include)  # type: ignore[arg-type]
-            found = ours.get(ids, include=include)
-            assert found["ids"] == expected["ids"]
+            actual = ours.get(ids, include=include)
+            assert actual["ids"] == expected["ids"]
             for part in include:
-                np.testing.assert_array_equal(found[part], expected[part])
+                np.testing.assert_array_equal(actual[part], expected[part])
     assert ours.count() == theirs.count() == len(IDS)
     assert ours.get(limit=3)["ids"] == theirs.get(limit=3)["ids"]
 
@@ -58,11 +58,11 @@ def test_bindings_and_package_find_the_same_records(both: tuple[RustCollection, 
     ours, theirs = both
     questions = FakeEmbedder().embed_documents(["number 7 word7", "text", "nothing like it"])
 
-    found = ours.query(questions, n_results=20, include=["distances"])
+    actual = ours.query(questions, n_results=20, include=["distances"])
     expected = theirs.query(query_embeddings=questions, n_results=20, include=["distances"])
 
-    assert found["ids"] == expected["ids"]
-    assert found["distances"] == expected["distances"]
+    assert actual["ids"] == expected["ids"]
+    assert actual["distances"] == expected["distances"]
 
 
 def test_reading_does_not_import_chromadb(directory: Path, tmp_path: Path) -> None:
@@ -74,9 +74,9 @@ vectors = Vectors(Path({str(directory)!r}), "default")
 print(len(vectors.ids()), "chromadb" in sys.modules, "pydantic" in sys.modules)
 """
 
-    found = python(program, tmp_path)
+    ended = python(program, tmp_path)
 
-    assert (found.stdout, found.stderr) == (f"{len(IDS)} False False\n", "")
+    assert (ended.stdout, ended.stderr) == (f"{len(IDS)} False False\n", "")
 
 
 def test_an_error_of_the_bindings_does_not_read_dotenv(directory: Path, tmp_path: Path) -> None:
@@ -92,9 +92,9 @@ except StoreError as error:
     print(error.code)
 """
 
-    found = python(program, tmp_path)
+    ended = python(program, tmp_path)
 
-    assert (found.returncode, found.stdout) == (0, "store_damaged\n")
+    assert (ended.returncode, ended.stdout) == (0, "store_damaged\n")
 
 
 def test_a_missing_chroma_collection_is_reported_as_damage(directory: Path) -> None:

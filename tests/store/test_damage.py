@@ -79,20 +79,20 @@ def test_a_damaged_file_never_gives_a_wrong_answer_and_a_rebuild_repairs_it(
     sound_stores: dict[str, LocalStore], tmp_path: Path, size: str, damage: Callable[[Path], None]
 ) -> None:
     files = FILES if size == "large" else FILES[:4]  # all index files of the small store are empty
-    said: dict[str, str] = {}
+    answers: dict[str, str] = {}
     for number, file in enumerate(files):
         store = copy_of(sound_stores[size], tmp_path / str(number))
         for each in (store.directory / "collections/default").glob(file):
             damage(each)
-        said[file] = ask(store)
-        if said[file] != ANSWER:
+        answers[file] = ask(store)
+        if answers[file] != ANSWER:
             assert store.run_other_process("rebuild", "zebras.md", ANSWER) == "done"
             assert ask(store) == ANSWER
 
     expected = {file: EXPECTED.get((file, damage, size), DAMAGED) for file in files}
-    if damage is noise_in_the_middle and said["*/catalog.sqlite3"] == ANSWER:
+    if damage is noise_in_the_middle and answers["*/catalog.sqlite3"] == ANSWER:
         expected["*/catalog.sqlite3"] = ANSWER  # the middle of the file is not read for every question
-    assert said == expected
+    assert answers == expected
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_failed_rebuilds_leave_at_most_one_epoch(local_store: LocalStore) -> Non
     with local_store.reading() as reader:
         assert by_vector(reader) == {"apples are red", "pears are green"}
 
-    current.write_text("{")  # a person could still determine the active epoch
+    current.write_text("{")  # the active epoch can still be determined by hand
     before = set(current.parent.glob("epoch-*"))
     fail_to_rebuild()
     assert before < set(current.parent.glob("epoch-*"))
@@ -77,9 +77,9 @@ def test_files_that_disappear_while_sizes_are_summed_cause_no_error(local_store:
     other = Thread(target=come_and_go)
     other.start()
     try:
-        told = [status_of(open_store(local_store.place)) for _ in range(300)]
+        reports = [status_of(open_store(local_store.place)) for _ in range(300)]
     finally:
         ended.set()
         other.join()
 
-    assert {status.chunks for (status,) in told} == {2}
+    assert {status.chunks for (status,) in reports} == {2}

@@ -23,7 +23,7 @@ class Disk:
     def run(self, command: str, *words: str) -> str:
         ended = self._server.run(str(self._mount_point / "store"), command, *words)
         assert ended.status == 0, f"{command} ended with {ended}"
-        return ended.said.strip()
+        return ended.stdout.strip()
 
     def remount(self, options: str) -> None:
         self.run("run", "mount", "-o", f"remount,{options}", str(self._mount_point))

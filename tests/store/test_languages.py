@@ -83,9 +83,9 @@ def test_each_document_is_stemmed_in_its_own_language(tmp_path: Path) -> None:
         "bakery.md": "# Bakery\n\nThe bakery opens at six, and in winter it opens at seven.\n",
         "tax.md": "# Impôts\n\nLes déclarations doivent être envoyées avant la fin du mois de mai.\n",
     }
-    asked = {"Wann legt die Fähre ab?": "ferry.md", "When did the bakery open?": "bakery.md",
-             "Quand faut-il envoyer la déclaration ?": "tax.md"}  # fmt: skip
+    sources = {"Wann legt die Fähre ab?": "ferry.md", "When did the bakery open?": "bakery.md",
+               "Quand faut-il envoyer la déclaration ?": "tax.md"}  # fmt: skip
     with closing(Retriever.open(make_collection(tmp_path, documents))) as retriever:
-        found = {question: retriever.retrieve(question, limit=1, min_score=0.3).hits[0].source for question in asked}
+        best = {question: retriever.retrieve(question, limit=1, min_score=0.3).hits[0].source for question in sources}
 
-    assert found == {question: f"docs/{source}" for question, source in asked.items()}
+    assert best == {question: f"docs/{source}" for question, source in sources.items()}

@@ -23,7 +23,7 @@ class Mount:
     def run(self, command: str, *words: str, through: str = "rw") -> str:
         ended = self._server.run(str(self.directory / through / "store"), command, *words)
         assert ended.status == 0, f"{command} ended with {ended}"
-        return ended.said.strip()
+        return ended.stdout.strip()
 
     def shell(self, line: str) -> None:
         self.run("run", "sh", "-ec", line, str(self.directory))

@@ -41,20 +41,20 @@ def test_a_registered_backend_is_tested_against_the_contract(tmp_path: Path) -> 
         assert store.vector_ids() == {document("ships.md", "ships cross the sea")[1][0].id}
         store.remove()
 
-        assert (store.address(), store.left(), store.exists()) == (f"shelf:{tmp_path}/store", [], False)
+        assert (store.address(), store.leftovers(), store.exists()) == (f"shelf:{tmp_path}/store", [], False)
 
 
 @pytest.mark.usefixtures("_shelves")
 def test_a_registered_backend_works_with_every_command(tmp_path: Path) -> None:
     address = f"shelf:{tmp_path}/kept"
-    asked = read_settings({"store": address}, {"HOME": str(tmp_path)})
-    settings = make_collection(tmp_path, store=asked.store)
+    requested = read_settings({"store": address}, {"HOME": str(tmp_path)})
+    settings = make_collection(tmp_path, store=requested.store)
     retriever = Retriever.open(settings)
-    found = retriever.retrieve("When was the lighthouse built?", limit=5, min_score=0.3)
+    retrieved = retriever.retrieve("When was the lighthouse built?", limit=5, min_score=0.3)
     retriever.close()
 
-    assert [hit.source for hit in found.hits][:1] == ["docs/lighthouse.md"]
-    assert asked.store_named_by({"store": address}) == address
+    assert [hit.source for hit in retrieved.hits][:1] == ["docs/lighthouse.md"]
+    assert requested.store_named_by({"store": address}) == address
     assert read_request(to_line(Request(wants="status", settings=settings))).settings == settings
     assert [each.documents for each in backend.status_of(open_store(settings.store))] == [4]
     assert [each.state for each in check_store(settings, {}, full=False)] == ["ok"]
@@ -63,7 +63,7 @@ def test_a_registered_backend_works_with_every_command(tmp_path: Path) -> None:
 
 
 def test_only_the_store_package_depends_on_specific_backends() -> None:
-    assert [found for module in modules() for found in branches(module)] == [
+    assert [branch for module in modules() for branch in branches(module)] == [
         "store/registry.py: isinstance(address, Path)"
     ]
 

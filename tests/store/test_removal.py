@@ -72,7 +72,7 @@ def test_removing_a_collection_leaves_no_files_or_tables(store: Store) -> None:
     store.put(APPLES)
     open_store(store.place).remove("default")
 
-    assert store.left() == []
+    assert store.leftovers() == []
 
 
 def test_a_lock_on_a_removed_file_is_void_and_acquired_again(tmp_path: Path) -> None:

@@ -54,13 +54,13 @@ def test_langchain_finds_the_same_chunks_at_the_same_distances(directory: Path, 
     nearest = vectors.nearest(question, 20)
 
     store = Chroma(collection_name="default", persist_directory=str(directory), create_collection_if_not_exists=False)
-    found = store.similarity_search_by_vector_with_relevance_scores(question.tolist(), k=20)
+    similar = store.similarity_search_by_vector_with_relevance_scores(question.tolist(), k=20)
 
     store._client.close()
-    assert [document.id for document, _ in found] == [chunk_id for chunk_id, _ in nearest]
-    assert [1 - distance for _, distance in found] == pytest.approx([cosine for _, cosine in nearest], abs=1e-6)
+    assert [document.id for document, _ in similar] == [chunk_id for chunk_id, _ in nearest]
+    assert [1 - distance for _, distance in similar] == pytest.approx([cosine for _, cosine in nearest], abs=1e-6)
     number = int(nearest[0][0].removeprefix("id-"))
-    assert (found[0][0].page_content, found[0][0].metadata) == (
+    assert (similar[0][0].page_content, similar[0][0].metadata) == (
         TEXTS[number],
         {"source": "a.md", "line_start": number},
     )
@@ -70,9 +70,9 @@ def test_nearest_neighbours_match_an_exact_search(vectors: Vectors) -> None:
     question = FakeEmbedder().embed_query("number 7 word7")
     exact = matrix() @ question
 
-    found = vectors.nearest(question, 10)
+    hits = vectors.nearest(question, 10)
 
-    assert dict(found) == pytest.approx({ids()[each]: exact[each] for each in np.argsort(-exact)[:10]}, abs=1e-5)
+    assert dict(hits) == pytest.approx({ids()[each]: exact[each] for each in np.argsort(-exact)[:10]}, abs=1e-5)
     assert vectors.cosines(question, [*ids()[:3], "no such id"]) == pytest.approx(
         dict(zip(ids()[:3], exact[:3].tolist(), strict=True)), abs=1e-6
     )
@@ -85,7 +85,7 @@ def test_deleted_vectors_are_not_found_and_unknown_ids_are_ignored(tmp_path: Pat
     vectors.delete(["id-0", "id-3", "no such id"])
 
     assert (vectors.count(), vectors.ids()) == (3, {"id-1", "id-2", "id-4"})
-    assert {found for found, _ in vectors.nearest(matrix()[0], 5)} == {"id-1", "id-2", "id-4"}
+    assert {chunk_id for chunk_id, _ in vectors.nearest(matrix()[0], 5)} == {"id-1", "id-2", "id-4"}
     vectors.close()
 
 
@@ -116,8 +116,8 @@ vectors.close()
 """
 
     assert python("import chromadb", tmp_path).returncode != 0, "the file would do harm"
-    found = python(ours, tmp_path)
-    assert (found.returncode, found.stdout, found.stderr) == (0, f"{COUNT} True\n", "")
+    ended = python(ours, tmp_path)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{COUNT} True\n", "")
 
 
 def test_a_directory_without_a_database_is_reported_as_damaged(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_spaced_text_is_not_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "found"),
+    ("words", "texts"),
     [
         (["灯塔"], {PASSAGES[0]}),
         (["灯"], set(PASSAGES[:2])),
@@ -53,11 +53,11 @@ def test_spaced_text_is_not_changed() -> None:
         (["塔灯"], set()),
     ],
 )
-def test_every_backend_finds_characters_and_pairs(store: Store, words: list[str], found: set[str]) -> None:
+def test_every_backend_finds_characters_and_pairs(store: Store, words: list[str], texts: set[str]) -> None:
     store.put(document("coast.md", *PASSAGES))
 
     with store.reading() as reader:
-        assert {reader.chunks([each])[each].chunk.text for each, _ in reader.search_text(words, 10)} == found
+        assert {reader.chunks([each])[each].chunk.text for each, _ in reader.search_text(words, 10)} == texts
 
 
 def test_a_format_2_index_is_readable_and_upgraded_by_the_next_writer(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def require(*, browser: bool) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a page has done: network requests, dialogs, console messages, errors and policy violations."""
+    """The recorded activity of a page: network requests, dialogs, console messages, errors and policy violations."""
 
     requests: list[str]
     dialogs: list[str]

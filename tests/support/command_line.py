@@ -115,18 +115,18 @@ class CommandLine:
                 process.kill()
 
 
-def at_once(runs: Mapping[Key, Callable[[], Result]]) -> dict[Key, Result]:
+def run_concurrently(runs: Mapping[Key, Callable[[], Result]]) -> dict[Key, Result]:
     """Run several functions concurrently, with one thread per core, and return their results."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         return dict(zip(runs, pool.map(lambda run: run(), runs.values()), strict=True))
 
 
-def read_until(stream: IO[bytes] | None, wanted: bytes, *, limit_s: float = LIMIT_S) -> bytes:
-    """Read the output as it arrives until it contains `wanted`."""
+def read_until(stream: IO[bytes] | None, expected: bytes, *, limit_s: float = LIMIT_S) -> bytes:
+    """Read the output as it arrives until it contains `expected`."""
     assert stream is not None
     seen = b""
     deadline_s = time.monotonic() + limit_s
-    while wanted not in seen:
+    while expected not in seen:
         left_s = deadline_s - time.monotonic()
         assert left_s > 0, seen
         assert select.select([stream], [], [], left_s)[0], seen

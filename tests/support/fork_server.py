@@ -25,10 +25,10 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Ended:
-    """`status` is the exit code, or minus the signal that ended the process; `said` is its stdout."""
+    """`status` is the exit code, or minus the signal that ended the process."""
 
     status: int
-    said: str
+    stdout: str
 
 
 class ForkServer:
@@ -67,7 +67,7 @@ class ForkServer:
 def serve(main: Callable[..., None], time_limit_s: float) -> None:
     for line in sys.stdin:
         ended = in_a_fork(main, json.loads(line), time_limit_s)
-        sys.stdout.write(json.dumps([ended.status, ended.said]) + "\n")
+        sys.stdout.write(json.dumps([ended.status, ended.stdout]) + "\n")
         sys.stdout.flush()
 
 

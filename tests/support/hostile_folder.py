@@ -27,7 +27,7 @@ def make(folder: Path) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    (folder.parent / "outside.txt").write_text("Nobody asked for this text.\n", encoding="utf-8")
+    (folder.parent / "outside.txt").write_text("This text is outside the folder.\n", encoding="utf-8")
     (folder / "bomb.docx").write_bytes(_word(b"<w:p>" + b"0" * 300_000_000, level=9))
     (folder / "many.docx").write_bytes(_many_entries(20_000))
     (folder / "deep.docx").write_bytes(_word(b"<a>" * 200_000))

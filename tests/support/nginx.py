@@ -40,14 +40,14 @@ http {{
 
 
 @contextmanager
-def running_nginx(configuration: str, folder: Path, *, in_front_of: int, as_user: str | None = None) -> Iterator[str]:
+def running_nginx(configuration: str, folder: Path, *, server_port: int, as_user: str | None = None) -> Iterator[str]:
     """Serve `configuration` with its two ports replaced; yields the address without a trailing slash.
 
     The worker runs as `as_user`, which requires root; an installed nginx has its own user.
     """
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
-    site = _replaced(configuration, {"listen 80;": f"listen 127.0.0.1:{port};", ":8421;": f":{in_front_of};"})
+    site = _replaced(configuration, {"listen 80;": f"listen 127.0.0.1:{port};", ":8421;": f":{server_port};"})
     folder.mkdir()
     (folder / "site.conf").write_text(site, encoding="utf-8")
     main = "master_process off;" if as_user is None else f"user {as_user} {_group_of(as_user)};"

@@ -69,9 +69,9 @@ class Terminal:
     def modes(self) -> list[Any]:
         return termios.tcgetattr(self.slave)
 
-    def wait_for(self, wanted: str, *, limit_s: float = LIMIT_S) -> None:
-        """Read until `wanted` is shown."""
-        self._read_while(lambda: not any(wanted in line for line in self.lines), limit_s)
+    def wait_for(self, expected: str, *, limit_s: float = LIMIT_S) -> None:
+        """Read until `expected` is shown."""
+        self._read_while(lambda: not any(expected in line for line in self.lines), limit_s)
 
     def wait_for_end(self, process: subprocess.Popen[bytes], *, limit_s: float = LIMIT_S) -> int:
         """Read until the process has ended; return its exit code."""

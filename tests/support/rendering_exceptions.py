@@ -11,7 +11,7 @@ from markdown_it.token import Token
 
 from streamrag_cli.render.markdown.parsing import Html, Parser
 from streamrag_cli.text import sanitise
-from tests.support.terminal_emulator import Emulator, difference, rendered_at_once, streamed
+from tests.support.terminal_emulator import Emulator, difference, rendered_whole, streamed
 
 LATE_REFERENCE = "a link was defined after its use had left the screen"
 PICTURE = "an image appeared in a list or quote whose beginning had left the screen"
@@ -29,13 +29,13 @@ def exception(text: str, *, columns: int, lines: int, seed: int, pieces: int = 6
     def shown(source: str, height: int) -> Emulator:
         return streamed(source, columns=columns, lines=height, seed=seed, pieces=pieces, html=html)
 
-    wanted = rendered_at_once(text, columns=columns, lines=lines, html=html)
-    if not difference(shown(text, lines), wanted):
+    expected = rendered_whole(text, columns=columns, lines=lines, html=html)
+    if not difference(shown(text, lines), expected):
         return ""
     defined = definitions_first(text, html)
-    if not difference(shown(defined, lines), wanted):
+    if not difference(shown(defined, lines), expected):
         return LATE_REFERENCE
-    if not difference(shown(defined, len(wanted.text) + _TALLER_BY), wanted):
+    if not difference(shown(defined, len(expected.text) + _TALLER_BY), expected):
         return " and ".join(dict.fromkeys(_row_reasons(Parser(html=html).final(sanitise(text))[0]))) or UNKNOWN
     if html == "dropped" and text.count("<kbd>") > text.count("</kbd>"):
         closed = text.replace("<kbd>", "<kbd></kbd>")

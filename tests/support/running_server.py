@@ -57,11 +57,11 @@ def running_server(
 
 @dataclass(slots=True, kw_only=True)
 class ServedProcess:
-    """`streamrag serve` in a separate session. `said` is its stderr after the first line, once it has ended."""
+    """`streamrag serve` in a separate session. `stderr` is set, without its first line, when it ends."""
 
     url: str
     process: "subprocess.Popen[str]"
-    said: str = ""
+    stderr: str = ""
 
     def workers(self) -> set[int]:
         """The ids of the worker processes."""
@@ -98,4 +98,4 @@ def served_from(
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-        server.said = stderr.read()
+        server.stderr = stderr.read()

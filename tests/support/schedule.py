@@ -35,7 +35,7 @@ SLOW: Final = (
     "engine",
     "faults",
     "ingest/test_kill.py",
-    "ingest/test_side_by_side.py",
+    "ingest/test_concurrency.py",
     "render/test_exactness.py",
     "render/test_linear.py",
     "render/test_resize.py",

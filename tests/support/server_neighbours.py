@@ -21,10 +21,13 @@ CHAT = {"model": "streamrag", "messages": [{"role": "user", "content": QUESTION}
 def main(directory: Path, _: list[str]) -> dict[str, Any]:
     settings = make_collection(directory)
     user = CommandLine(home=directory, directory=directory, variables={"STREAMRAG_STORE": str(settings.store)})
-    return {"beside a model": beside_a_model(settings, user), "beside ourselves": beside_ourselves(settings, user)}
+    return {
+        "next to a model": next_to_a_model(settings, user),
+        "next to another server": next_to_another_server(settings, user),
+    }
 
 
-def beside_a_model(settings: Settings, user: CommandLine) -> dict[str, Any]:
+def next_to_a_model(settings: Settings, user: CommandLine) -> dict[str, Any]:
     with OpenAIServer(port=OLLAMA, models=["llama"]) as ollama:
         with served(settings) as server:
             at_start = len(ollama.requests)
@@ -35,7 +38,7 @@ def beside_a_model(settings: Settings, user: CommandLine) -> dict[str, Any]:
         outcome = user.run("ask", QUESTION)
     return {
         "at start": at_start,
-        "operator": notes(server.said),
+        "operator": notes(server.stderr),
         "by visitors": by_visitors,
         "notices": notices,
         "chat names it": "11434" in chat or "llama" in chat,
@@ -44,7 +47,7 @@ def beside_a_model(settings: Settings, user: CommandLine) -> dict[str, Any]:
     }
 
 
-def beside_ourselves(settings: Settings, user: CommandLine) -> dict[str, Any]:
+def next_to_another_server(settings: Settings, user: CommandLine) -> dict[str, Any]:
     with served(settings, "--port", str(VLLM)) as first:
         with served(settings) as second:
             pass
@@ -57,7 +60,7 @@ def beside_ourselves(settings: Settings, user: CommandLine) -> dict[str, Any]:
         " ".join(each.stderr.split()).rpartition("; ")[2].partition(" QUESTION")[0] for each in (outcome, from_engine)
     ]
     return {
-        "operators": [notes(each.said) for each in (first, second)],
+        "operators": [notes(each.stderr) for each in (first, second)],
         "ask": ends[0],
         "engine": ends[1],
         "doctor names it": str(VLLM) in doctor.stdout.decode(),

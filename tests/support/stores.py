@@ -55,10 +55,10 @@ class Store:
             open_store(self.place).remove(name)
 
     def exists(self) -> bool:
-        return bool(self.left())
+        return bool(self.leftovers())
 
-    def left(self) -> list[str]:
-        """The names of what is left of its collections."""
+    def leftovers(self) -> list[str]:
+        """The names of its remaining collections."""
         return open_store(self.place).collections()
 
     def vector_ids(self) -> set[str]:
@@ -82,7 +82,7 @@ class Store:
         """The stdout of a `command` of `second_process`. A crash or timeout fails the test."""
         ended = _fork_server().run(self.address(), command, *words)
         assert ended.status == 0, f"{command} ended with {ended}"
-        return ended.said.strip()
+        return ended.stdout.strip()
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class LocalStore(Store):
     def exists(self) -> bool:
         return self.place.exists()
 
-    def left(self) -> list[str]:
+    def leftovers(self) -> list[str]:
         return sorted(each.name for each in (self.place / "collections").iterdir())
 
     def vector_ids(self) -> set[str]:
@@ -135,7 +135,7 @@ class PostgresStore(Store):
     def exists(self) -> bool:
         return postgres_server.exists(self.place)
 
-    def left(self) -> list[str]:
+    def leftovers(self) -> list[str]:
         shared = {"collections", "epochs", "migrations", "roots"}
         return [each for each in postgres_server.tables(self.place) if each not in shared]
 
@@ -222,14 +222,14 @@ def by_text(reader: Reader, word: str) -> set[str]:
 
 def by_vector(reader: Reader, limit: int = 100) -> set[str]:
     """The texts of all chunks that a search with their own vector finds."""
-    found = set()
+    texts = set()
     for chunk_id in reader.catalog.chunk_ids():
         chunk = reader.chunks([chunk_id])[chunk_id].chunk
         vector = FakeEmbedder().embed_query(chunk.text_to_embed)
         best = reader.nearest(vector, limit)
         if chunk_id in [each for each, cosine in best if cosine > 0.999]:
-            found.add(chunk.text)
-    return found
+            texts.add(chunk.text)
+    return texts
 
 
 def texts(reader: Reader) -> set[str]:

@@ -87,7 +87,7 @@ def _without_end(items: list[Any], blank: Any) -> list[Any]:
     return items
 
 
-def rendered_at_once(
+def rendered_whole(
     text: str,
     *,
     columns: int,
@@ -146,16 +146,16 @@ def _broken(token: Token) -> Iterator[Token]:
         yield Token("text", "", 0, content=part)
 
 
-def difference(shown: Emulator, wanted: Emulator) -> str:
+def difference(shown: Emulator, expected: Emulator) -> str:
     """The first difference: "text" or "look", or "" if both show the same.
 
     Trailing blanks and the colours of code are ignored.
     """
-    if shown.text != wanted.text:
+    if shown.text != expected.text:
         return "text"
-    for row, wanted_row in zip(shown.cells, wanted.cells, strict=False):
-        for cell, wanted_cell in zip(row, wanted_row, strict=False):
-            if cell != wanted_cell and wanted_cell[2] != CODE_BACKGROUND:
+    for row, expected_row in zip(shown.cells, expected.cells, strict=False):
+        for cell, expected_cell in zip(row, expected_row, strict=False):
+            if cell != expected_cell and expected_cell[2] != CODE_BACKGROUND:
                 return "look"
     return ""
 

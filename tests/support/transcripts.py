@@ -15,11 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.support.command_line import CommandLine, at_once
+from tests.support.command_line import CommandLine, run_concurrently
 from tests.support.pseudo_terminal import shown
 
 FOLDER = Path(__file__).parents[1] / "cli" / "golden"
-RENEW = "STREAMRAG_RENEW_TRANSCRIPTS"
+UPDATE_VARIABLE = "STREAMRAG_RENEW_TRANSCRIPTS"
 _REPLACEMENTS = (
     (r'("\w+_ms"|"tokens_per_second"|"ms_per_query"|"size_bytes"|"free_bytes"):[\d.]+', r"\1:0"),
     (r'"chunk_id":"\w+"', '"chunk_id":"ID"'),
@@ -52,19 +52,21 @@ def on_a_terminal(user: CommandLine, command: str, *, columns: int = 100) -> str
     return _normalised("\n".join([f"$ {command}", f"--- screen of {columns} columns", *lines, ""]), user)
 
 
-def side_by_side(*parts: Callable[[], str]) -> list[str]:
+def concurrently(*parts: Callable[[], str]) -> list[str]:
     """Run independent parts concurrently; return them in this order."""
-    return list(at_once({str(number): part for number, part in enumerate(parts)}).values())
+    return list(run_concurrently({str(number): part for number, part in enumerate(parts)}).values())
 
 
 def assert_same_transcript(name: str, *parts: str) -> None:
     """Compare with the file of that name; if `STREAMRAG_RENEW_TRANSCRIPTS` is set, write it first."""
     file = FOLDER / f"{name}.txt"
     transcript = "\n".join(parts)
-    if os.environ.get(RENEW):
+    if os.environ.get(UPDATE_VARIABLE):
         FOLDER.mkdir(exist_ok=True)
         file.write_text(transcript, encoding="utf-8")
-    assert transcript == file.read_text(encoding="utf-8"), f"to update it: {RENEW}=1 pytest tests/cli/test_commands.py"
+    assert transcript == file.read_text(encoding="utf-8"), (
+        f"to update it: {UPDATE_VARIABLE}=1 pytest tests/cli/test_commands.py"
+    )
 
 
 def json_in(name: str, command: str) -> list[Any]:

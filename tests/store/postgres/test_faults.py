@@ -37,10 +37,10 @@ def writing_raises(place: PostgresUrl) -> tuple[str, str]:
 
 
 def test_a_stopped_server_is_unreachable() -> None:
-    said = ("store_unreachable", "start the server, or use another store: --store STORE")
+    expected = ("store_unreachable", "start the server, or use another store: --store STORE")
 
-    assert reading_raises(PostgresUrl(f"postgresql://me:{quote(PASSWORD, safe='')}@127.0.0.1:1/db")) == said
-    assert reading_raises(PostgresUrl("postgresql:///db?host=%2Fnowhere")) == said
+    assert reading_raises(PostgresUrl(f"postgresql://me:{quote(PASSWORD, safe='')}@127.0.0.1:1/db")) == expected
+    assert reading_raises(PostgresUrl("postgresql:///db?host=%2Fnowhere")) == expected
 
 
 def test_a_wrong_password_is_reported_but_not_shown(store: PostgresStore) -> None:
@@ -64,9 +64,9 @@ def test_the_right_password_leads_to_store_missing(store: PostgresStore) -> None
 
 
 def test_a_missing_write_privilege_is_reported(store: PostgresStore) -> None:
-    said = writing_raises(guarded(store.place, password=quote(PASSWORD, safe="")))
+    error = writing_raises(guarded(store.place, password=quote(PASSWORD, safe="")))
 
-    assert said == ("store_not_writable", 'as postgres: GRANT CREATE ON DATABASE "postgres" TO "guarded";')
+    assert error == ("store_not_writable", 'as postgres: GRANT CREATE ON DATABASE "postgres" TO "guarded";')
 
 
 @pytest.mark.fault("postgres-rights")
@@ -168,9 +168,9 @@ def test_a_schema_of_a_newer_version_is_not_changed(store: PostgresStore) -> Non
     store.put(APPLES)
     with closing(connect(store.place)) as conn:
         conn.execute("INSERT INTO migrations VALUES (99)")
-    said = ("store_format", "upgrade streamrag to the version that created it")
+    expected = ("store_format", "upgrade streamrag to the version that created it")
 
-    assert (reading_raises(store.place), writing_raises(store.place)) == (said, said)
+    assert (reading_raises(store.place), writing_raises(store.place)) == (expected, expected)
 
 
 def test_missing_tables_are_reported_as_damage(store: PostgresStore) -> None:
@@ -189,9 +189,9 @@ def test_an_unreadable_collection_does_not_stop_checks_of_the_others(store: Post
     replace(store, collection="other").put(APPLES)
     with closing(connect(store.place)) as conn:
         conn.execute("DROP TABLE vectors_1")
-    found = list(check_store(Settings(store=store.place), {}, full=False))
+    findings = list(check_store(Settings(store=store.place), {}, full=False))
 
-    assert [(each.collection, each.state, each.code) for each in found] == [
+    assert [(each.collection, each.state, each.code) for each in findings] == [
         ("default", "failed", "store_damaged"),
         ("other", "ok", ""),
     ]

@@ -76,7 +76,7 @@ def test_a_locked_folder_is_free_in_other_collections(store: PostgresStore) -> N
         )
 
 
-def test_a_writer_killed_during_a_batch_leaves_nothing_of_it(store: PostgresStore) -> None:
+def test_a_writer_killed_during_a_batch_leaves_no_part_of_it(store: PostgresStore) -> None:
     store.put(APPLES)
     with store.other_process("put-batches", "1000") as other:
         while texts_in(store) < 100:
@@ -102,11 +102,11 @@ def test_only_the_tables_of_one_epoch_remain_after_a_rebuild(store: PostgresStor
         store.put(document(f"{number}.md", "again and again"), rebuild=True)
 
     with closing(connect(store.place)) as conn:
-        found = conn.execute(
+        tables = conn.execute(
             "SELECT relname FROM pg_class WHERE relname ~ '^vectors_[0-9]+$' AND relnamespace = %s::regnamespace",
             (store.place.schema,),
         ).fetchall()
-        assert (len(found), conn.execute("SELECT count(*) FROM epochs").fetchone()) == (1, (1,))
+        assert (len(tables), conn.execute("SELECT count(*) FROM epochs").fetchone()) == (1, (1,))
 
 
 @pytest.mark.parametrize(("dimension", "method"), [(1536, "hnsw"), (3072, "hnsw"), (5000, None)])

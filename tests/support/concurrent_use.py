@@ -1,6 +1,6 @@
 """Stress test: two ingests, five clients and a server use one store concurrently.
 
-    python -m tests.support.two_at_once --seconds 60
+    python -m tests.support.concurrent_use --seconds 60
 
 The ingests read the same folder, in which some documents keep changing. Only an ingest that finds the store busy may
 fail, and the first hit of every question must be a document that never changes.

@@ -28,7 +28,7 @@ WAIT_S: Final = 60.0
 
 
 def wait_for(event: Event) -> None:
-    assert event.wait(WAIT_S), "what should go on meanwhile does not"
+    assert event.wait(WAIT_S), "the other step did not run concurrently"
 
 
 def test_events_are_in_the_order_of_a_sequential_run(
@@ -85,10 +85,10 @@ def test_files_are_read_while_a_batch_is_embedded(in_pairs: Ingests, monkeypatch
     last_read = Event()
     read = compare.read_record
 
-    def note(found: FoundFile, *details: Any, **named: Any) -> tuple[DocumentRecord, RawFile]:
-        if found.path.name == "3.md":
+    def note(file: FoundFile, *details: Any, **named: Any) -> tuple[DocumentRecord, RawFile]:
+        if file.path.name == "3.md":
             last_read.set()
-        return read(found, *details, **named)
+        return read(file, *details, **named)
 
     monkeypatch.setattr(reading, "read_record", note)
     embedder = FakeEmbedder(before_batch=lambda number: wait_for(last_read) if number == 1 else None)
@@ -106,10 +106,10 @@ def test_embedded_batches_are_written_while_a_slow_file_is_read(
     written = Event()
     read, write = compare.read_record, CollectionWriter.write
 
-    def slow(found: FoundFile, *details: Any, **named: Any) -> tuple[DocumentRecord, RawFile]:
-        if found.path.name == "2.md":
+    def slow(file: FoundFile, *details: Any, **named: Any) -> tuple[DocumentRecord, RawFile]:
+        if file.path.name == "2.md":
             wait_for(written)
-        return read(found, *details, **named)
+        return read(file, *details, **named)
 
     def note(writer: CollectionWriter, *batch: Any) -> None:
         write(writer, *batch)

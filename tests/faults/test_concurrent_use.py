@@ -1,10 +1,10 @@
-"""A short run of `tests.support.two_at_once` with one client."""
+"""A short run of `tests.support.concurrent_use` with one client."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.support.two_at_once import run
+from tests.support.concurrent_use import run
 
 SECONDS = 5.0
 

@@ -23,7 +23,7 @@ BUOYS = document("buoys.md", "buoys mark the channel")
 ALL_FERRIES = {"ferries carry cars", "pilots guide ships"}
 
 
-def read_for_ever(reader: Reader) -> None:
+def read_forever(reader: Reader) -> None:
     if isinstance(reader, CollectionReader):
         endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
         reader.catalog._rows(endless)
@@ -43,8 +43,8 @@ def test_a_search_is_not_blocked_by_another_one(store: Store) -> None:
     store.put(FERRIES)
     with store.reading() as reader, reader.snapshot():
         reader.nearest(FakeEmbedder().embed_query("ferries"), 1)
-        found = in_another_thread(lambda: retrieve(reader, FakeEmbedder(), "ferries", limit=1).hits[0].chunk.text)
-    assert found == "ferries carry cars"
+        text = in_another_thread(lambda: retrieve(reader, FakeEmbedder(), "ferries", limit=1).hits[0].chunk.text)
+    assert text == "ferries carry cars"
 
 
 def test_each_of_two_snapshots_keeps_its_own_state(store: Store) -> None:
@@ -77,10 +77,10 @@ def test_many_threads_find_the_same_as_one_during_writes(store: Store) -> None:
     stop = threading.Event()
 
     def search(reader: Reader) -> set[str]:
-        found: set[str] = set()
+        texts: set[str] = set()
         while not stop.is_set():
-            found.add(retrieve(reader, FakeEmbedder(), "ferries carry cars", limit=1).hits[0].chunk.text)
-        return found
+            texts.add(retrieve(reader, FakeEmbedder(), "ferries carry cars", limit=1).hits[0].chunk.text)
+        return texts
 
     with store.reading() as reader, ThreadPoolExecutor(6) as pool:
         searching = [pool.submit(search, reader) for _ in range(6)]
@@ -95,7 +95,7 @@ def test_a_slow_search_is_stopped_and_the_next_one_succeeds(store: Store) -> Non
     store.put(FERRIES)
     with store.reading() as reader:
         with pytest.raises(StoreError) as caught, reader.snapshot(TimeLimit(0.2)):
-            read_for_ever(reader)
+            read_forever(reader)
         with reader.snapshot(TimeLimit(60)):
             assert by_vector(reader) == ALL_FERRIES
 
@@ -107,18 +107,18 @@ def test_a_slow_search_is_stopped_and_the_next_one_succeeds(store: Store) -> Non
 @pytest.mark.fault("search-timeout")
 def test_a_search_ends_when_it_is_cancelled(store: Store) -> None:
     store.put(FERRIES)
-    asked = Cancellation()
+    cancellation = Cancellation()
     begun = threading.Event()
 
     def ask() -> None:
-        with store.reading() as reader, reader.snapshot(TimeLimit(600, asked)):
+        with store.reading() as reader, reader.snapshot(TimeLimit(600, cancellation)):
             begun.set()
-            read_for_ever(reader)
+            read_forever(reader)
 
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(ask)
         assert begun.wait(timeout=60)
-        asked.cancel()
+        cancellation.cancel()
         with pytest.raises(StoreError) as caught:
             asking.result(timeout=60)
     assert caught.value.code == "interrupted"
@@ -133,12 +133,12 @@ def test_waiting_for_a_lock_of_another_process_respects_the_time_limit(
 ) -> None:
     store = LocalStore(tmp_path)
     store.put(FERRIES)
-    asked = Cancellation()
+    cancellation = Cancellation()
     (lock,) = tmp_path.rglob("vectors.lock")
     with store.reading() as reader, ThreadPoolExecutor(1) as pool, exclusive(lock):
-        opening = pool.submit(reader.prepare, TimeLimit(limit_s, asked))
+        opening = pool.submit(reader.prepare, TimeLimit(limit_s, cancellation))
         if is_cancelled:
-            asked.cancel()
+            cancellation.cancel()
         with pytest.raises(StoreError) as caught:
             opening.result(timeout=10)
     assert caught.value.code == code
@@ -160,15 +160,15 @@ def test_only_the_rarest_of_many_words_are_searched(store: Store) -> None:
 def test_a_word_repeated_thousands_of_times_takes_no_longer_than_once(store: Store) -> None:
     store.put(many_chunks("many.md", 400))
     with store.reading() as reader, reader.snapshot(TimeLimit(30)):
-        found = reader.search_text(["number"] * 10_000, 5)
-        assert found == reader.search_text(["number"] * 4, 5)
+        ranking = reader.search_text(["number"] * 10_000, 5)
+        assert ranking == reader.search_text(["number"] * 4, 5)
 
 
 def test_rarest_words_are_weighted_by_their_count_in_the_question() -> None:
-    asked = {f"w{each:03}": 1 for each in range(100)} | {"often": 9, "unheard": 3}
-    frequencies = {word: 1000 - place for place, word in enumerate(asked)} | {"often": 1, "unheard": 0}
+    counts = {f"w{each:03}": 1 for each in range(100)} | {"often": 9, "unheard": 3}
+    frequencies = {word: 1000 - place for place, word in enumerate(counts)} | {"often": 1, "unheard": 0}
 
-    assert rarest_words(asked, frequencies) == {f"w{each:03}": 1 for each in range(37, 100)} | {"often": 4}
+    assert rarest_words(counts, frequencies) == {f"w{each:03}": 1 for each in range(37, 100)} | {"often": 4}
 
 
 @pytest.mark.fault("huge-question")
@@ -187,5 +187,5 @@ def test_a_very_long_identifier_is_searched_by_its_parts(tmp_path: Path) -> None
     store = LocalStore(tmp_path)
     store.put(FERRIES)
     with store.reading() as reader, reader.snapshot(TimeLimit(30)):
-        found = reader.search_text(["_".join(["ferries"] * 5000)], 5)
-        assert found == reader.search_text(["ferries"] * 4, 5)
+        ranking = reader.search_text(["_".join(["ferries"] * 5000)], 5)
+        assert ranking == reader.search_text(["ferries"] * 4, 5)
