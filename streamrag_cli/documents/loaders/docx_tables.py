@@ -72,7 +72,7 @@ class Table:
         return 2 * long > len(cells)
 
     def _head_rows(self, grid: Sequence[Sequence[str]]) -> int:
-        """The number of header rows: those that Word repeats on each page, or one if the first looks like a header."""
+        """The number of header rows: the rows that Word repeats on each page, or 1 if the first looks like one."""
         repeated = 0
         while repeated < len(self._rows) - 1 and self._rows[repeated].find(f"{_W}trPr/{_W}tblHeader") is not None:
             repeated += 1

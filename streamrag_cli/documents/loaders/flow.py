@@ -108,7 +108,7 @@ class Flow:
         self._in_blocks.pop()
 
     def open_row(self) -> None:
-        """Begin a table row. Until it is closed, all text goes on one line, unless the table's cells are blocks."""
+        """Begin a table row. Until it is closed, all text is kept on one line, unless the table's cells are blocks."""
         if self._in_blocks and self._in_blocks[-1]:
             return
         if self._rows:

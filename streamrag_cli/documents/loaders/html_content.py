@@ -147,7 +147,7 @@ class Content:
         return self._sizes[element].chars if element in self._sizes else 0
 
     def _drop_peripheral_parts(self, page: Element) -> None:
-        """Descend to the smallest element with nearly all paragraphs, and drop the other parts on the way."""
+        """Drop the peripheral parts around the smallest element that contains nearly all paragraphs."""
         element: Element | None = page
         while element is not None:
             children = [child for child in element if child in self._sizes and not _is_named_dropped(child)]

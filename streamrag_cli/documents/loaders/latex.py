@@ -186,7 +186,7 @@ class _Reader:
             self._text(rest.strip(), number)
 
     def _body(self, name: str, rest: str, number: int) -> list[tuple[int, str]]:
-        """The lines of an environment up to its end; any text after the end on the same line is read next."""
+        """The lines of an environment up to its `\\end`; any text after it on the same line is read next."""
         lines = [(number, rest)]
         while True:
             at, line = lines[-1]

@@ -1,7 +1,7 @@
 """Converts the outputs of a notebook's code cells to text, shortened to their beginning and end.
 
 An output has the same content in several formats. HTML tables become rows with the column names; otherwise the text
-format is used. Of an error only the message is kept, not the traceback. Text that only names an object is dropped.
+format is used. An error is reduced to its message, without the traceback. Text that only names an object is dropped.
 """
 
 import re

@@ -46,13 +46,13 @@ class Shortcodes:
             return Edit(start, closing.end())
         line_start = text.rfind("\n", 0, start) + 1
         line_end = text.find("\n", end)
-        is_alone_on_line = not text[end : line_end if line_end >= 0 else len(text)].strip()
-        is_code = is_alone_on_line and is_opening and match[2] in _CODE and not text[line_start:start].strip()
+        ends_line = not text[end : line_end if line_end >= 0 else len(text)].strip()
+        is_code = ends_line and is_opening and match[2] in _CODE and not text[line_start:start].strip()
         if is_code and (closing := self._code_end(match[2], end)):
             self.code_until = closing.start()
             language = _LANGUAGE.match(match[3]) if match[2] != "code-toggle" else None
             return Edit(start, end, f"```{language[1] if language else ''}")
-        is_whole_line = is_alone_on_line and _ITEM_MARK.fullmatch(text, line_start, start)
+        is_whole_line = ends_line and _ITEM_MARK.fullmatch(text, line_start, start)
         return Edit(line_start if is_whole_line else start, end)
 
     def _code_end(self, name: str, start: int) -> re.Match[str] | None:

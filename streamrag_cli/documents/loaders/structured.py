@@ -87,12 +87,12 @@ def _units(root: Entry, depth: int) -> Iterator[tuple[tuple[str, ...], list[tupl
 
 
 def _is_list_of_records(entry: Entry, depth: int) -> bool:
-    """Whether each part is a unit, however short the whole is: the records of the file, or of a list in it."""
+    """Whether each part is a separate unit regardless of length: the records of the file, or of a list in it."""
     return depth <= 0 or (depth == 1 and any(each.is_item and each.entries for each in entry.entries))
 
 
 def _below(path: tuple[str, ...], name: str) -> tuple[str, ...]:
-    """Append `name` to `path`; of a very deep path only the upper names and the last one are kept."""
+    """Append `name` to `path`. If the path is very deep, only its upper names and the last one are kept."""
     shown = clean_heading(name)
     return (*path[: _SHOWN_DEPTH - 1], shown) if shown else path
 
