@@ -4,8 +4,8 @@ Full text and vectors each return their best 100 chunks. Every candidate gets bo
 at equal weight. The best 30 are compared with the question token by token (`token_states`), and that score is added at
 the same weight. The sum determines the order of the hits; the scores that are shown are computed in `relevance`.
 
-The built-in embedder was trained on English: a question in a script other than Latin, and a chunk in such a script,
-are scored only by their words.
+The built-in embedder was trained on English. A question or chunk in a script other than Latin is therefore scored only
+by its words.
 """
 
 import re
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 CANDIDATES: Final = 100  # of full text and of vectors each
 _CODE_COVERAGE: Final = 0.75
-"""The minimum coverage of a chunk that contains a code of the question: it is about the thing asked for."""
+"""The minimum coverage of a chunk that contains a code of the question, such as an article number."""
 RERANKED: Final = 30
-"""The number of fused hits that are re-ranked by late interaction. With 10 it helps two thirds as much."""
+"""The number of fused hits that are re-ranked by late interaction. With 10, the gain is two thirds as large."""
 LATE_WEIGHT: Final = 0.5
 """Equal to the weight of each part of the fusion; up to twice as much makes no difference."""
 _PUNCTUATION: Final = 0.05  # the weight of tokens that are not words
@@ -208,7 +208,7 @@ def _reranked(
 ) -> dict[str, float]:
     """The best chunks of `fused`, re-ranked by late interaction, followed by the rest.
 
-    The order is unchanged if any of them has no token states, as in a store that an older version wrote.
+    The order is unchanged if any of them has no token states, as in a store written by an older version.
     """
     best = list(islice(fused, RERANKED))
     if not set(best) <= states.keys():
@@ -219,7 +219,7 @@ def _reranked(
 
 
 def _token_weights(reader: Reader, question: str, tokens: QuestionTokens, total: int) -> "NDArray[np.float32]":
-    """The weight of each token, which is that of its word; a small weight for punctuation."""
+    """The weight of each token: the weight of its word, or a small weight for punctuation."""
     import numpy as np
 
     spans = [match.span() for match in re.finditer(r"\w+", question)]

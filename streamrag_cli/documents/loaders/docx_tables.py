@@ -97,7 +97,7 @@ def _children(element: Any, tag: str) -> Iterator[Any]:
 
 
 def _names(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The column names, joined over several header rows; a cell that spans columns names each of them."""
+    """The column names, joined from all header rows. A cell that spans columns names each of them."""
     names: list[list[str]] = []
     for index, row in enumerate(rows):
         above = ""

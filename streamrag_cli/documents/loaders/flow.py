@@ -38,7 +38,7 @@ class Flow:
     _code_at: int | None = None  # the index of the line with the open fence
 
     def add(self, text: str, line: int | None) -> None:
-        """Add inline text that starts on `line` of the file, or, if that is None, where the last piece ended."""
+        """Add inline text that starts on `line` of the file. None means the line on which the last piece ended."""
         self.line = line if line is not None and line >= self.line else self.line
         if self.preformatted and not self._rows:
             first, *rest = text.split("\n")

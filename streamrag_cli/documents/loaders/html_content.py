@@ -136,7 +136,7 @@ class Content:
         return [page]
 
     def _only_article(self, articles: list[Element], chars: list[int]) -> list[Element]:
-        """The one article with the page's heading or most of the text, the others being teasers; else all."""
+        """The article with the page's heading or most of the text; the others are teasers. All if none qualifies."""
         with_heading = [article for article in articles if self._sizes[article].has_heading]
         if len(with_heading) == 1:
             return with_heading
@@ -177,7 +177,7 @@ class Content:
 
 
 def _outermost(elements: Sequence[Element]) -> list[Element]:
-    """The elements that are not inside another one; `elements` are in document order."""
+    """The elements that are not inside another of the `elements`, which must be in document order."""
     inside = {below for element in elements for below in element.iter() if below is not element}
     return [element for element in elements if element not in inside]
 

@@ -105,7 +105,7 @@ class Edit(NamedTuple):
 
 
 def edited(text: str, edits: Sequence[Edit]) -> tuple[str, Sequence[int]]:
-    """Apply `edits`, which are in order and do not overlap; also return the original number of each line.
+    """Apply `edits`, which must be in order without overlaps. Also return the original number of each line.
 
     Lines that become blank are removed.
     """

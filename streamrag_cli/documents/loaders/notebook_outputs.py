@@ -29,7 +29,7 @@ _OBJECT: Final = re.compile(
 
 
 def output_texts(outputs: Any) -> Iterator[tuple[bool, str]]:
-    """(whether it is a table, text) of each piece of the outputs with text; the pieces of a stream are one output."""
+    """(whether it is a table, text) of each output with text. The pieces of a stream are joined to one output."""
     stream: list[str] = []
     for output in [*(outputs if isinstance(outputs, list) else ()), None]:
         if isinstance(output, dict) and output.get("output_type") == "stream":

@@ -167,7 +167,7 @@ def _undivided(runs: list[Run], of: int) -> Iterator[list[list[Run]]]:
 
 
 def _rows_as_drawn(runs: Sequence[Run]) -> list[list[Run]]:
-    """The lines in drawing order if that goes downwards, which keeps formulas together; else sorted by position."""
+    """The lines in drawing order if it runs downwards, which keeps formulas together. Otherwise sorted by position."""
     in_order = sorted(runs, key=lambda run: run.order)
     leaps = [run.bottom - above.top for above, run in pairwise(in_order) if goes_up(above, run)]
     is_mixed = len(leaps) >= max(1, _FEW_CHANGES * len(runs)) or any(leap > in_order[0].height for leap in leaps)

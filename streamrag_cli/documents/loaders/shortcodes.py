@@ -1,6 +1,6 @@
 """Removes Hugo shortcodes and Jekyll tags from Markdown, but keeps the text that they enclose.
 
-Shortcodes around code become its fence; comment shortcodes are removed with their content.
+Shortcodes around code are replaced by a fence. Comment shortcodes are removed with their content.
 """
 
 import re
@@ -30,7 +30,7 @@ class Shortcodes:
         self._closings: dict[str, re.Match[str] | None] = {}
 
     def edit(self, start: int) -> Edit | None:
-        """The edit for the shortcode that begins at `start`; None if it is not a shortcode."""
+        """The edit for the shortcode that begins at `start`. None if it is not a shortcode."""
         text = self._text
         opener = text[start : start + (3 if text.startswith("{{", start) else 2)]
         close = text.find(_CLOSERS[opener], start + len(opener), start + _MARK_CHARS)
@@ -56,7 +56,7 @@ class Shortcodes:
         return Edit(line_start if is_whole_line else start, end)
 
     def _code_end(self, name: str, start: int) -> re.Match[str] | None:
-        """The shortcode, on a line of its own, that closes the code; None if the code already has a fence."""
+        """The closing shortcode of the code, on its own line. None if the code already has a fence."""
         closing = self._closing(name, start)
         if closing is None or closing.start() - start > _CODE_CHARS:
             return None

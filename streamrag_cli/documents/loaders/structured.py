@@ -1,8 +1,8 @@
-"""Builds documents from structured files (YAML, JSON, TOML, XML, settings), divided at keys, under their path of keys.
+"""Builds documents from structured files (YAML, JSON, TOML, XML, settings). They are divided at keys.
 
 Every format becomes a tree of entries, each with its own lines. An entry that is short enough, including its
-descendants, is one unit; a longer one is divided into its parts, under its name. Units are separated by blank lines and
-share no lines, so a value never appears under the wrong name.
+descendants, is one unit. A longer entry is divided into its parts, which are placed under its name. Units are separated
+by blank lines and share no lines, so a value never appears under the wrong name.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _SHOWN_DEPTH: Final = 8
 class Entry:
     """A key, list item or table: its name, its own lines (number, text) and its nested entries.
 
-    `chars` is the length of its own lines and all nested ones; it is set by `_measure`.
+    `chars` is the length of its own lines and all nested ones, set by `_measure`.
     """
 
     name: str
