@@ -41,8 +41,8 @@ class Part:
     """A span of a passage that is sent or left out as a whole.
 
     `frame` has the indices of the parts sent with it: the headings above it, and the sentence that introduces it.
-    `is_frame`: it is a heading, which is never chosen on its own. `joins`: it is prose, which is sent with its
-    neighbours.
+    `is_frame`: it is a heading, which is never chosen on its own. `joins`: it is prose, sent with its neighbours
+    if they fit.
     """
 
     start: int
