@@ -35,7 +35,7 @@ from streamrag_cli.store.interface import EmbeddedPassages
 
 CHARS: Final = 20_000
 ORDINARY: Final = "How does the server choose the policy of an iterator?"
-_DOCUMENTS_AT_ONCE: Final = 50
+_DOCUMENTS_PER_BATCH: Final = 50
 
 
 def main() -> None:
@@ -76,7 +76,7 @@ def make_store(store: Path) -> None:
             )
             batch.append((record, chunks))
             total += len(chunks)
-            if len(batch) == _DOCUMENTS_AT_ONCE:
+            if len(batch) == _DOCUMENTS_PER_BATCH:
                 writer.write(
                     batch, EmbeddedPassages(unit(vectors.standard_normal((sum(len(c) for _, c in batch), DIMENSION))))
                 )

@@ -112,15 +112,15 @@ def fill(address: StoreAddress, synthetic: Synthetic, folder: str, *, rebuild: b
 
 def ask(place: StoreAddress, synthetic: Synthetic) -> dict[str, float]:
     exact = np.argsort(-(synthetic.questions @ synthetic.vectors.T), axis=1)[:, :10]
-    telling = [f"{number} w{100 + number} w{2000 + 7 * number} w{20 + number % 9}" for number in range(QUESTIONS)]
+    texts = [f"{number} w{100 + number} w{2000 + 7 * number} w{20 + number % 9}" for number in range(QUESTIONS)]
     with closing(open_store(place).reader("default")) as reader, reader.snapshot():
         reader.nearest(synthetic.questions[0], 10)
-        found = [{each for each, _ in reader.nearest(question, 100)[:10]} for question in synthetic.questions]
+        neighbours = [{each for each, _ in reader.nearest(question, 100)[:10]} for question in synthetic.questions]
         nearest = timed(lambda number: reader.nearest(synthetic.questions[number], 100))
-        text = timed(lambda number: reader.search_text(telling[number].split()[1:], 100))
+        text = timed(lambda number: reader.search_text(texts[number].split()[1:], 100))
     with closing(open_store(place).reader("default")) as reader:
-        whole = timed(lambda number: retrieve(reader, synthetic, telling[number], limit=5))
-    hits = [len(these & set(map(chunk_id, row))) for these, row in zip(found, exact.tolist(), strict=True)]
+        whole = timed(lambda number: retrieve(reader, synthetic, texts[number], limit=5))
+    hits = [len(these & set(map(chunk_id, row))) for these, row in zip(neighbours, exact.tolist(), strict=True)]
     return {
         "recall_at_10": round(sum(hits) / 10 / QUESTIONS, 3),
         **{f"nearest_{key}": value for key, value in nearest.items()},

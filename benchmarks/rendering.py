@@ -1,7 +1,7 @@
 """Measures the cost of rendering an answer while it is written, compared with other methods.
 
     python -m benchmarks.rendering                 every shape at 1,000 to 16,000 tokens, and the bytes written
-    python -m benchmarks.rendering --beside-live   the mixed answer compared with Rich's Live and with plain text
+    python -m benchmarks.rendering --compare-live  the mixed answer compared with Rich's Live and with plain text
 
 An answer arrives in tokens of about four characters, 100 per second of a simulated clock, and is rendered on a terminal
 of 100 by 40 that discards its output. Times are CPU seconds of this process. The lower limit is a single render by Rich
@@ -38,12 +38,12 @@ _WORDS: Final = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--beside-live", action="store_true")
+    parser.add_argument("--compare-live", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--shapes", nargs="*", default=list(SHAPES))
     arguments = parser.parse_args()
     streamed(SHAPES["mixed"](2_000))  # imports and caches
-    if arguments.beside_live:
+    if arguments.compare_live:
         compare_with_live(arguments.rounds)
     else:
         by_shape(arguments.shapes, arguments.rounds)

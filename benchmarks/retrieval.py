@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 DIMENSION: Final = 384
 WORDS_PER_CHUNK: Final = 150
 CHUNKS_PER_DOCUMENT: Final = 20
-DOCUMENTS_AT_ONCE: Final = 100
+DOCUMENTS_PER_BATCH: Final = 100
 CANDIDATES: Final = 100
 _COLLECTION: Final = "default"
 
@@ -104,8 +104,8 @@ def make_store(store: Path, chunks: int) -> None:
     started = time.perf_counter()
     with open_store(store).writer(_COLLECTION, embedding=BUILTIN) as writer:
         documents = chunks // CHUNKS_PER_DOCUMENT
-        for first in range(0, documents, DOCUMENTS_AT_ONCE):
-            numbers = range(first, min(first + DOCUMENTS_AT_ONCE, documents))
+        for first in range(0, documents, DOCUMENTS_PER_BATCH):
+            numbers = range(first, min(first + DOCUMENTS_PER_BATCH, documents))
             batch = [(_record(number), list(_chunks(number, language))) for number in numbers]
             matrix = unit(vectors.standard_normal((len(batch) * CHUNKS_PER_DOCUMENT, DIMENSION)))
             writer.write(batch, EmbeddedPassages(matrix))

@@ -154,13 +154,13 @@ def _by_chunk(retriever: Retriever, queries: Sequence[Query], ids: Mapping[str, 
     paths = {ids[record.source]: record.path for record in catalog.documents_under("/")}
     judged: list[Query] = []
     for query in queries:
-        wanted = [_folded(answer) for answer in query.answers]
+        answers = [_folded(answer) for answer in query.answers]
         grades = {
             chunk.id: grade
             for document, grade in query.grades.items()
             if document in paths
             for chunk in catalog.chunks_of(paths[document])
-            if grade > 0 and any(answer in _folded(chunk.text) for answer in wanted)
+            if grade > 0 and any(answer in _folded(chunk.text) for answer in answers)
         }
         if grades:
             judged.append(replace(query, grades=grades))

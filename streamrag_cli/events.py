@@ -145,7 +145,7 @@ class FileProgress(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestDone(Event):
-    """The collection is in sync with the files, except those that failed.
+    """The collection is in sync with the files, except for files that failed.
 
     `counts` has one entry per action; `chunks` is the number now in the collection. `skipped` counts skipped files by
     code, `unsupported` counts files of unsupported formats by suffix.

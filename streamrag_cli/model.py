@@ -207,7 +207,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRecord:
-    """What the store records of a document to detect changes of its file.
+    """The metadata that the store keeps of a document to detect changes of its file.
 
     `path` is absolute; `source` is the name shown to users. `mtime_ns` and `read_at_ns` are nanoseconds since the
     Unix epoch; `sha256` is the hex digest of the file's bytes. `recipe` identifies the loader and chunker: a different

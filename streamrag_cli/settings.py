@@ -39,7 +39,7 @@ def read_settings(flags: Mapping[str, object | None], environment: Mapping[str, 
 
 
 def read_server_settings(flags: Mapping[str, object | None], environment: Mapping[str, str]) -> ServerSettings:
-    """Like `read_settings`, but for a server."""
+    """The settings of a server; otherwise like `read_settings`."""
     return ServerSettings(**_values(SERVER_SETTINGS, flags, environment))
 
 

@@ -43,9 +43,9 @@ def client_types() -> str:
 
 
 def _values() -> Iterator[type[Any]]:
-    """The classes that events hold, each once, before the events."""
-    held = [part for event in _ASK_EVENTS for each in public_fields(event) for part in _parts(each.type)]
-    yield from dict.fromkeys(part for part in held if is_dataclass(part))  # type: ignore[misc]
+    """The classes of values in events, without repetitions."""
+    parts = [part for event in _ASK_EVENTS for each in public_fields(event) for part in _parts(each.type)]
+    yield from dict.fromkeys(part for part in parts if is_dataclass(part))  # type: ignore[misc]
 
 
 def _parts(kind: Any) -> Iterator[Any]:

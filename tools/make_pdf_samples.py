@@ -22,12 +22,12 @@ def paragraphs() -> list[str]:
         f"Sentence {number} says {' '.join(chance.choices(WORDS, k=chance.randint(6, 18)))}, and that was {number}."
         for number in range(1, SENTENCES + 1)
     ]
-    found = []
+    result = []
     while sentences:
         count = chance.randint(2, 6)
-        found.append(" ".join(sentences[:count]))
+        result.append(" ".join(sentences[:count]))
         del sentences[:count]
-    return found
+    return result
 
 
 def chromium(target: Path) -> None:

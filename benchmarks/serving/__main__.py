@@ -76,7 +76,7 @@ def many(asking: Client, servers: Sequence[Server], *, streams: int, tokens: int
                 f"{server.name:<12} {report.wall_ms / 1000:6.2f} s   {_rate(report):8,.0f} tokens/s"
                 f"   {cost_us:6.1f} us of CPU time per token"
                 f"   first token {statistics.median(report.first_token_ms):6.0f} ms"
-                f" (worst {max(report.first_token_ms):6.0f})   {report.at_once} concurrent"
+                f" (worst {max(report.first_token_ms):6.0f})   {report.concurrent} concurrent"
                 f"{_searching(report)}"
             )
         reports.append(row)

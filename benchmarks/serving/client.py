@@ -20,7 +20,7 @@ from benchmarks.serving.marks import Mark
 class Report:
     """One round. Times are milliseconds; those of a single stream begin when its question is sent.
 
-    `wrong` counts answers with any wrong character, `at_once` is the maximum number of concurrent answers, and
+    `wrong` counts answers with any wrong character, `concurrent` is the maximum number of concurrent answers, and
     `retrieval_ms` are the times that streamrag's events report.
     """
 
@@ -29,7 +29,7 @@ class Report:
     wall_ms: float
     first_token_ms: list[float]
     retrieval_ms: list[float]
-    at_once: int
+    concurrent: int
     wrong: int
 
 
@@ -78,7 +78,7 @@ class Stream(asyncio.Protocol):
         return [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
 
 
-async def ask_at_once(port: int, marks: list[Mark]) -> Report:
+async def ask_concurrently(port: int, marks: list[Mark]) -> Report:
     """Open all connections, then ask all questions, and wait for the last answer."""
     loop = asyncio.get_running_loop()
     streams = [Stream(mark, port) for mark in marks]
@@ -98,7 +98,7 @@ async def ask_at_once(port: int, marks: list[Mark]) -> Report:
         wall_ms=wall_ms,
         first_token_ms=[(stream.first_token_at - stream.asked_at) * 1000 for stream in streams],
         retrieval_ms=[retrieval_ms for _, retrieval_ms in read if retrieval_ms is not None],
-        at_once=_most_at_once(streams),
+        concurrent=_most_concurrent(streams),
         wrong=sum(answer != stream.mark.answer for stream, (answer, _) in zip(streams, read, strict=True)),
     )
 
@@ -116,8 +116,8 @@ def _read(events: list[dict[str, Any]]) -> tuple[str | None, float | None]:
     return (answer if choices[-1]["finish_reason"] == "stop" else None), None
 
 
-def _most_at_once(streams: list[Stream]) -> int:
-    """The maximum number of concurrent answers, each counted from its first token to its end."""
+def _most_concurrent(streams: list[Stream]) -> int:
+    """The maximum number of concurrent answers, each counted from its first to its last token."""
     steps = [(stream.first_token_at, 1) for stream in streams] + [(stream.ended_at, -1) for stream in streams]
     most = now = 0
     for _, step in sorted(steps):
@@ -131,7 +131,7 @@ async def main() -> None:
         spec = json.loads(line)
         numbers = range(spec["first_number"], spec["first_number"] + spec["streams"])
         marks = [Mark(number=number, tokens=spec["tokens"], pace_ms=spec["pace_ms"]) for number in numbers]
-        print(json.dumps(asdict(await ask_at_once(spec["port"], marks))), flush=True)
+        print(json.dumps(asdict(await ask_concurrently(spec["port"], marks))), flush=True)
 
 
 if __name__ == "__main__":

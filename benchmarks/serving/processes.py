@@ -47,14 +47,14 @@ class Client:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
-        self._asked = 0
+        self._next_number = 0
 
     def ask(self, server: Server, *, streams: int, tokens: int, pace_ms: int = 0) -> Report:
         assert self._process.stdin is not None
         round_of = {"port": server.port, "streams": streams, "tokens": tokens, "pace_ms": pace_ms}
-        self._process.stdin.write(json.dumps({**round_of, "first_number": self._asked}) + "\n")
+        self._process.stdin.write(json.dumps({**round_of, "first_number": self._next_number}) + "\n")
         self._process.stdin.flush()
-        self._asked += streams
+        self._next_number += streams
         return Report(**json.loads(_line(self._process.stdout)))
 
 

@@ -8,7 +8,7 @@ from streamrag_cli.retrieval.lexical import content_words
 
 _FACTS: Final = re.compile(r"---\n(?:(?:[^\n:A-Z]{1,80}: [^\n]+)?\n)+---(?:\n|\Z)")
 _SHORTEST_STEM: Final = 3
-_ASKED: Final = tuple(
+_FORMS: Final = tuple(
     (re.compile(pattern), frozenset(names.split()))
     for pattern, names in (
         (r"\bwho\b.*\b(?:wrote|written|author\w*|edited)\b|\bby whom\b", "author authors by writer editor"),
@@ -47,7 +47,7 @@ def fact_match(fact: str, question: str, title: str = "") -> Literal["", "name",
     name, _, value = fact.partition(": ")
     lowered = question.lower()
     words = content_words(question)
-    if any(pattern.search(lowered) and not names.isdisjoint(re.findall(r"\w+", name)) for pattern, names in _ASKED):
+    if any(pattern.search(lowered) and not names.isdisjoint(re.findall(r"\w+", name)) for pattern, names in _FORMS):
         title_words = set(content_words(title)).intersection(words)
         if not title or 2 * len(title_words) >= len(set(words)):
             return "name"

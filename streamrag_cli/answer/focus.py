@@ -1,9 +1,9 @@
-"""The parts of the passages that matter to a question, for a model that reads slowly.
+"""Selects the relevant parts of the passages, to shorten the prompt for a slow model.
 
-A model on a processor reads 50 to 200 tokens a second before its first word. The sentences that bear on the question,
-each with its neighbours, out of eight passages hold the answer more often than five whole passages of twice the size.
-Items of a list, which rows of tables are as well, are chosen one by one and bring the sentence that announces them; a
-block of code is taken whole or not at all.
+A model on a CPU reads 50 to 200 prompt tokens per second before its first word. The relevant sentences of eight
+passages, each with its neighbours, contain the answer more often than five whole passages of twice the size.
+List items and table rows are chosen one by one, together with the sentence that introduces them. A block of code is
+sent whole or not at all.
 """
 
 import re
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PASSAGES: Final = 8
-"""That sentences are chosen from."""
+"""The number of passages from which sentences are chosen."""
 CHARS: Final = 2250
-"""Sent to the model: 60 % of five whole passages."""
+"""The maximum length of the text sent to the model: 60 % of five whole passages."""
 GAP: Final = "[…]"
 _CHUNK_WEIGHT: Final = 0.3
 _FENCE: Final = re.compile(r"[ \t]*(`{3,}|~{3,})")
@@ -40,8 +40,9 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.!?])[\"')\]]*\s+|(?<=[。！？؟])[\"
 class Part:
     """A span of a passage that is sent or left out as a whole.
 
-    `frame` are the parts that come with it: the headings above it, and the sentence that announces it. `is_frame` is
-    true of a heading, which is not chosen for itself. `joins` is true if its neighbours explain it, as in prose.
+    `frame` has the indices of the parts sent with it: the headings above it, and the sentence that introduces it.
+    `is_frame`: it is a heading, which is never chosen on its own. `joins`: it is prose, sent with its neighbours
+    if they fit.
     """
 
     start: int
@@ -51,43 +52,45 @@ class Part:
     joins: bool = True
 
 
-def focus(found: Retrieved, embedder: Embedder, *, chars: int, whole: int) -> tuple[Retrieved, list[str]]:
-    """The hits of which something is sent, numbered from 1, and what of each: about `chars` characters in all.
+def focus(retrieved: Retrieved, embedder: Embedder, *, chars: int, whole: int) -> tuple[Retrieved, list[str]]:
+    """The hits to send, with ranks from 1, and the selected text of each: about `chars` characters in total.
 
-    If the best `whole` passages are no longer than that, they are sent as they are.
+    If the best `whole` passages are no longer than that in total, they are returned unchanged.
     """
-    texts = [hit.chunk.text for hit in found.hits[:whole]]
+    texts = [hit.chunk.text for hit in retrieved.hits[:whole]]
     if sum(map(len, texts)) <= chars:
-        return replace(found, hits=found.hits[:whole]), texts
-    chosen = [(hit, text) for hit, text in zip(found.hits, focused(found, embedder, chars=chars), strict=True) if text]
+        return replace(retrieved, hits=retrieved.hits[:whole]), texts
+    chosen = [
+        (hit, text) for hit, text in zip(retrieved.hits, focused(retrieved, embedder, chars=chars), strict=True) if text
+    ]
     hits = tuple(replace(hit, rank=rank) for rank, (hit, _) in enumerate(chosen, start=1))
-    return replace(found, hits=hits), [text for _, text in chosen]
+    return replace(retrieved, hits=hits), [text for _, text in chosen]
 
 
-def focused(found: Retrieved, embedder: Embedder, *, chars: int) -> list[str]:
-    """For each hit what of it is sent, "" for nothing; about `chars` characters in all."""
-    parts = [list(_parts(hit)) for hit in found.hits]
-    order = _by_score(found, parts, embedder)
-    chosen: list[set[int]] = [set() for _ in found.hits]
-    left = chars
+def focused(retrieved: Retrieved, embedder: Embedder, *, chars: int) -> list[str]:
+    """The selected text of each hit, "" if there is none; about `chars` characters in total."""
+    parts = [list(_parts(hit)) for hit in retrieved.hits]
+    order = _by_score(retrieved, parts, embedder)
+    chosen: list[set[int]] = [set() for _ in retrieved.hits]
+    remaining = chars
     for hit_index, part_index in order:
         of_hit = parts[hit_index]
-        wanted = {part_index, *of_hit[part_index].frame} - chosen[hit_index]
-        cost = _length(of_hit, wanted)
-        if not wanted or (cost > left and any(chosen)):
+        needed = {part_index, *of_hit[part_index].frame} - chosen[hit_index]
+        cost = _length(of_hit, needed)
+        if not needed or (cost > remaining and any(chosen)):
             continue
-        chosen[hit_index] |= wanted
-        left -= cost
+        chosen[hit_index] |= needed
+        remaining -= cost
         if of_hit[part_index].joins:
             for neighbour in (part_index + 1, part_index - 1):
                 more = {neighbour} - chosen[hit_index]
                 is_near = 0 <= neighbour < len(of_hit) and of_hit[neighbour].joins
-                if more and is_near and (cost := _length(of_hit, more)) <= left:
+                if more and is_near and (cost := _length(of_hit, more)) <= remaining:
                     chosen[hit_index] |= more
-                    left -= cost
+                    remaining -= cost
     return [
-        _text(hit.chunk.text, of_hit, sorted(taken))
-        for hit, of_hit, taken in zip(found.hits, parts, chosen, strict=True)
+        _text(hit.chunk.text, of_hit, sorted(indices_of_hit))
+        for hit, of_hit, indices_of_hit in zip(retrieved.hits, parts, chosen, strict=True)
     ]
 
 
@@ -96,7 +99,7 @@ def _length(parts: Sequence[Part], indices: set[int]) -> int:
 
 
 def _text(text: str, parts: Sequence[Part], chosen: Sequence[int]) -> str:
-    """The chosen parts in order, as they stand in the passage, with a mark for each gap."""
+    """The chosen parts in order, with the text between adjacent parts and a mark for each gap."""
     shown: list[str] = []
     before = -1
     for index in chosen:
@@ -110,45 +113,48 @@ def _text(text: str, parts: Sequence[Part], chosen: Sequence[int]) -> str:
     return "".join(shown)
 
 
-def _by_score(found: Retrieved, parts: Sequence[Sequence[Part]], embedder: Embedder) -> list[tuple[int, int]]:
-    """Hit and part, the part that fits the question best first."""
+def _by_score(retrieved: Retrieved, parts: Sequence[Sequence[Part]], embedder: Embedder) -> list[tuple[int, int]]:
+    """Indices of hit and part, without headings, the best match for the question first."""
     places = [
         (hit_index, part_index)
         for hit_index, of_hit in enumerate(parts)
         for part_index, part in enumerate(of_hit)
         if not part.is_frame
     ]
-    texts = [found.hits[hit].chunk.text[parts[hit][part].start : parts[hit][part].end] for hit, part in places]
+    texts = [retrieved.hits[hit].chunk.text[parts[hit][part].start : parts[hit][part].end] for hit, part in places]
     if not texts:
         return []
-    languages = [found.hits[hit].language for hit, _ in places]
-    lexical = lexical_scores(texts, languages, found.term_weights)
-    cosines = _cosines(found, parts, embedder)
-    best = max((hit.score for hit in found.hits), default=0.0) or 1.0
+    languages = [retrieved.hits[hit].language for hit, _ in places]
+    lexical = lexical_scores(texts, languages, retrieved.term_weights)
+    cosines = _cosines(retrieved, parts, embedder)
+    best = max((hit.score for hit in retrieved.hits), default=0.0) or 1.0
     scores = {
-        place: 0.5 * coverage + 0.5 * bm25 + cosines.get(place, 0.0) + _CHUNK_WEIGHT * found.hits[place[0]].score / best
+        place: 0.5 * coverage
+        + 0.5 * bm25
+        + cosines.get(place, 0.0)
+        + _CHUNK_WEIGHT * retrieved.hits[place[0]].score / best
         for place, (coverage, bm25) in zip(places, lexical, strict=True)
     }
     return sorted(places, key=lambda place: -scores[place])
 
 
-def _cosines(found: Retrieved, parts: Sequence[Sequence[Part]], embedder: Embedder) -> dict[tuple[int, int], float]:
-    """The cosine of each part with the question, from the states of its tokens; none without such states."""
+def _cosines(retrieved: Retrieved, parts: Sequence[Sequence[Part]], embedder: Embedder) -> dict[tuple[int, int], float]:
+    """The cosine of each part with the question, from its token states. Parts without token states are left out."""
     if not isinstance(embedder, TokenEmbedder):
         return {}
     cosines: dict[tuple[int, int], float] = {}
-    for hit_index, (hit, of_hit) in enumerate(zip(found.hits, parts, strict=True)):
-        if signs := found.token_states.get(hit.chunk.id):
-            means = _means(hit, signs, of_hit, embedder, len(found.question_vector))
+    for hit_index, (hit, of_hit) in enumerate(zip(retrieved.hits, parts, strict=True)):
+        if signs := retrieved.token_states.get(hit.chunk.id):
+            means = _means(hit, signs, of_hit, embedder, len(retrieved.question_vector))
             for part_index, mean in means:
-                cosines[hit_index, part_index] = float(mean @ found.question_vector)
+                cosines[hit_index, part_index] = float(mean @ retrieved.question_vector)
     return cosines
 
 
 def _means(
     hit: Hit, signs: bytes, parts: Sequence[Part], embedder: TokenEmbedder, dimension: int
 ) -> "Iterator[tuple[int, NDArray[np.float32]]]":
-    import numpy as np  # the embedder has brought it
+    import numpy as np  # the embedder has already imported it
 
     states = 2 * unpacked(signs, dimension) - 1
     text = hit.chunk.text_to_embed
@@ -162,7 +168,7 @@ def _means(
 
 
 def _parts(hit: Hit) -> Iterator[Part]:
-    """The parts of a passage in order; together they are all of it but for blank lines."""
+    """The parts of a passage in order. They cover all of its text except blank lines."""
     text = hit.chunk.text
     is_prose = text_kind(PurePath(hit.path)) == "prose"
     headings: dict[int, int] = {}  # level -> part
@@ -188,7 +194,7 @@ def _parts(hit: Hit) -> Iterator[Part]:
 
 
 def _blocks(text: str, *, is_prose: bool) -> Iterator[tuple[int, int]]:
-    """Fenced code whole, list items and headings one by one, everything else by paragraphs."""
+    """Spans of fenced code, list items, headings and paragraphs."""
     start: int | None = None
     fence = ""
     at = 0

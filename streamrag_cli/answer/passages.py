@@ -107,7 +107,7 @@ def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
         was_quoted = is_quoted
         following = lines[number + 1] if number + 1 < len(lines) else ""
         if heading := _heading(
-            shown, following if block is None else "", kind, is_alone=block is None and not following
+            shown, following if block is None else "", kind, is_separate=block is None and not following
         ):
             result.append(Block("heading", number, lines=[heading], raw=[line]))
             block = None
@@ -124,9 +124,9 @@ def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
     return result
 
 
-def _heading(line: str, following: str, kind: TextKind, *, is_alone: bool) -> str:
-    """The text of a heading, or "" if the line is not one. In plain text: underlined, or alone and in capitals."""
-    if kind == "plain" and is_alone and line.isupper() and _CAPITALS.match(line):
+def _heading(line: str, following: str, kind: TextKind, *, is_separate: bool) -> str:
+    """The text of a heading, else "". In plain text a heading is underlined, or a separate line in capitals."""
+    if kind == "plain" and is_separate and line.isupper() and _CAPITALS.match(line):
         return line.strip()
     match = _HEADING.match(line) if kind == "prose" else None
     if match:

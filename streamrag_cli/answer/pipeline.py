@@ -168,7 +168,7 @@ async def _events(
     retrieved, sources, texts = await retriever.in_thread(search)
     clock.end("retrieval", retrieved.spent_ms)
     yield Sources(sources=sources)
-    if retrieved.by_words_alone:
+    if retrieved.is_lexical_only:
         yield Notice(message=_LEXICAL_ONLY, code="language_unsupported")
     endpoint = await _endpoint(settings)
     if endpoint is None:

@@ -70,7 +70,7 @@ class Sentence:
 
 
 def sentences(text: str, kind: TextKind = "prose", markup: Markup = "markdown") -> Iterator[Sentence]:
-    """The sentences of `text`. A line of program output is one sentence. So is a record, with its field names.
+    """The sentences of `text`. A line of program output is one sentence, and a record with its field names is one.
 
     Code in prose is included only if a sentence introduces it or there is no prose. Long sentences are cut at a word.
     """

@@ -55,7 +55,7 @@ class _State(Enum):
     BEGINNING = auto()
     THINKING = auto()  # text is dropped up to `_closing`
     CHANNELS = auto()  # text is dropped up to the final channel
-    HELD = auto()  # looks like unmarked thinking: held back until a closing mark or the end
+    PENDING = auto()  # looks like unmarked thinking: not returned until a closing mark or the end
     ANSWER = auto()
 
 
@@ -91,7 +91,7 @@ class ThinkingFilter:
     @property
     def dropped_thinking(self) -> bool:
         """Whether some of the reply was thinking."""
-        return self._dropped or self._state in {_State.THINKING, _State.CHANNELS, _State.HELD}
+        return self._dropped or self._state in {_State.THINKING, _State.CHANNELS, _State.PENDING}
 
     def expect_no_thinking(self) -> None:
         """Treat all content as the answer: the server sends the thinking in a separate field."""
@@ -127,7 +127,7 @@ class ThinkingFilter:
                 self._drop_up_to(self._closing)
             case _State.CHANNELS:
                 self._drop_up_to_final_channel()
-            case _State.HELD:
+            case _State.PENDING:
                 return self._drop_held_thinking()
             case _State.ANSWER:
                 return self._emit_answer()
@@ -151,7 +151,7 @@ class ThinkingFilter:
         if self._dropped:
             self._state = _State.ANSWER
         elif self._expected or begun.lower().startswith(_UNMARKED_OPENINGS):
-            self._state = _State.HELD
+            self._state = _State.PENDING
         elif len(begun) < 2 or not any(opening.startswith(begun.lower()) for opening in _HELD_PREFIXES):
             self._state = _State.ANSWER
         return ""

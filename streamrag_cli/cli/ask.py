@@ -111,7 +111,7 @@ def _startup_ms(now: float) -> float | None:
 async def _with_stages(
     events: AsyncGenerator[AskEvent, None], stages_ms: Mapping[str, float]
 ) -> AsyncGenerator[AskEvent, None]:
-    """The events; adds the stages of this process, `stages_ms`, before those in the `Done` event."""
+    """The events, with the stages of this process, `stages_ms`, inserted first in the stages of `Done`."""
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Done):

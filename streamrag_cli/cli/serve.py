@@ -64,9 +64,9 @@ def _local_models_note(settings: Settings) -> str:
         return ""
     from streamrag_cli.answer.model_choice import connect_hint, find_local_servers
 
-    found = [each for each in find_local_servers() if each.models]
-    connect = connect_hint(found, "streamrag serve")
-    return f"note: no model is connected, so answers are quotes; {connect}\n" if found else ""
+    servers = [each for each in find_local_servers() if each.models]
+    connect = connect_hint(servers, "streamrag serve")
+    return f"note: no model is connected, so answers are quotes; {connect}\n" if servers else ""
 
 
 def _prepare_worker(log: str) -> None:

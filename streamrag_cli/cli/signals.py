@@ -39,7 +39,7 @@ class Signals:
         self.received: ExitCode | None = None
 
     def raise_on_signal(self) -> None:
-        """Raise Interrupted in the main thread on every signal from now on."""
+        """Install handlers that raise Interrupted in the main thread on every signal."""
 
         def unwind(code: ExitCode) -> NoReturn:
             raise Interrupted(code)

@@ -21,7 +21,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
-from streamrag_cli.documents.discovery_results import Found, FoundFile, SkipCode, SkippedPath, UnreadableDirectory
+from streamrag_cli.documents.discovery_results import (
+    DiscoveryResult,
+    FoundFile,
+    SkipCode,
+    SkippedPath,
+    UnreadableDirectory,
+)
 from streamrag_cli.documents.formats import is_supported
 from streamrag_cli.documents.generated import has_generated_name, is_installed, is_vendored_directory
 from streamrag_cli.documents.gitignore import IgnoreRules, exclude_rules, is_excluded, rules_above
@@ -44,7 +50,7 @@ def discover(
     *,
     exclude: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
-) -> Iterator[Found]:
+) -> Iterator[DiscoveryResult]:
     """Yield what is found under `paths`, in their order: depth first by name, then through links.
 
     A file under several of the paths is yielded once. Only the entries of one directory and the names of files found
@@ -61,7 +67,7 @@ def discover(
 
 def _discover(
     roots: Sequence[Path], excluded: tuple[Rule, ...], environment: Mapping[str, str] | None
-) -> Iterator[Found]:
+) -> Iterator[DiscoveryResult]:
     named = frozenset(map(str, roots))
     visited: set[str] = set()
     for root in roots:
@@ -113,7 +119,7 @@ class _Walk:
     rules: IgnoreRules
     links: deque[tuple[str, IgnoreRules]] = field(default_factory=deque)
 
-    def run(self) -> Iterator[Found]:
+    def run(self) -> Iterator[DiscoveryResult]:
         try:
             rules = rules_above(self.real_root, self.rules.environment)
         except DocumentError as error:
@@ -124,8 +130,8 @@ class _Walk:
         while self.links:
             yield from self._follow(*self.links.popleft())
 
-    def _descend(self, top: _Directory) -> Iterator[Found]:
-        pending: list[_Directory | Found] = [top]
+    def _descend(self, top: _Directory) -> Iterator[DiscoveryResult]:
+        pending: list[_Directory | DiscoveryResult] = [top]
         while pending:
             item = pending.pop()
             if not isinstance(item, _Directory):
@@ -134,7 +140,7 @@ class _Walk:
                 self.visited.add(item.real)
                 pending.extend(reversed(self._enter(item)))
 
-    def _enter(self, directory: _Directory) -> list[_Directory | Found]:
+    def _enter(self, directory: _Directory) -> list[_Directory | DiscoveryResult]:
         """The results for the entries of `directory`, sorted by name. Links are queued for later."""
         try:
             descriptor = open_directory(directory.real)
@@ -153,7 +159,7 @@ class _Walk:
         finally:
             os.close(descriptor)
 
-    def _list(self, directory: _Directory, descriptor: int) -> list[_Directory | Found]:
+    def _list(self, directory: _Directory, descriptor: int) -> list[_Directory | DiscoveryResult]:
         with os.scandir(descriptor) as scanned:
             entries = sorted(scanned, key=lambda entry: entry.name)
         names = {entry.name for entry in entries}
@@ -165,7 +171,7 @@ class _Walk:
 
     def _classify(
         self, entry: os.DirEntry[str], parent: _Directory, rules: IgnoreRules, siblings: Collection[str]
-    ) -> _Directory | Found | None:
+    ) -> _Directory | DiscoveryResult | None:
         path = f"{parent.path.rstrip('/')}/{entry.name}"  # creating a Path per entry is slow
         real = path if parent.real == parent.path else f"{parent.real.rstrip('/')}/{entry.name}"
         is_named, is_link = path in self.named, entry.is_symlink()
@@ -220,7 +226,7 @@ class _Walk:
         self.visited.add(real)
         return FoundFile(name=path, root=self.root, real=real, suspicion=suspicion)
 
-    def _follow(self, link: str, rules: IgnoreRules) -> Iterator[Found]:
+    def _follow(self, link: str, rules: IgnoreRules) -> Iterator[DiscoveryResult]:
         try:
             real = os.path.realpath(link, strict=True)
             status = os.stat(real)  # noqa: PTH116 - already a str

@@ -70,4 +70,4 @@ class UnreadableDirectory:
     reason: str
 
 
-Found: TypeAlias = FoundFile | SkippedPath | UnreadableDirectory
+DiscoveryResult: TypeAlias = FoundFile | SkippedPath | UnreadableDirectory

@@ -91,7 +91,7 @@ def text_kind(path: PurePath) -> TextKind:
 
 
 def kind_for_secrets(path: PurePath) -> TextKind:
-    """Like `text_kind`, but for checking a name or content for secrets."""
+    """Like `text_kind`, but used to check a name or content for secrets."""
     entry = format_of(path) or TEXT
     return entry.kind_for_secrets or entry.kind
 

@@ -106,7 +106,7 @@ class IgnoreRules:
         return replace(self, excluded=_RuleSets().adding(root, rules))
 
     def relocated(self, directory: str, *, as_path: str) -> "IgnoreRules":
-        """The same rules for entries of `directory` whose paths begin with `as_path`, a link to it."""
+        """The rules, adjusted to entries of `directory` whose paths begin with `as_path`, a link to it."""
         git, own = (sets.relocated(directory, as_path=as_path) for sets in (self.git, self.own))
         return replace(self, git=git, own=own)
 

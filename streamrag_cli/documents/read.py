@@ -106,7 +106,7 @@ def decode(data: bytes, *, declared: str | None = None) -> tuple[str, str | None
     """Decode a file's bytes; also return a note if the text may differ from what the author wrote.
 
     Tried in order: a byte order mark, the `declared` encoding, UTF-8, a guess. NUL in the first 8 KiB means UTF-16
-    without a mark, or binary data, as does the signature of a common binary format: raises `DocumentError` `binary`.
+    without a mark, or binary data. Raises `DocumentError` `binary` for binary data and for common binary signatures.
     Every line break becomes a newline and every NUL U+FFFD, so that line numbers are those of the file.
     """
     text, note = _decode(data, declared)

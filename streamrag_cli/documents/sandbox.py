@@ -73,7 +73,7 @@ class Loader:
         try:
             answer = self._worker.ask(path, raw.data, entry, limit_s=limit_s, wall_limit_s=wall_limit_s)
         except BaseException:
-            self.close()  # a late answer must not be taken for the next file's
+            self.close()  # a late answer must not be used for the next file
             raise
         return document_from_json(answer)
 

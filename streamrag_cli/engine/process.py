@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class Engine:
-    """Serves at one address. `run` returns when the engine is idle, told to stop, or outdated."""
+    """Serves at one address. `run` returns when the engine is idle, asked to stop, or outdated."""
 
     def __init__(self, address: EngineAddress, *, idle_s: float) -> None:
         self._address = address
@@ -175,7 +175,7 @@ class Engine:
 
 
 async def _send_heartbeats(writer: asyncio.StreamWriter) -> None:
-    """Send heartbeats, so that the client can tell a slow model from a hung engine."""
+    """Send heartbeats, so that the client can distinguish a slow model from a hung engine."""
     while True:
         await asyncio.sleep(BEAT_S)
         writer.write(b"\n")

@@ -21,11 +21,11 @@ def is_unchanged_by_stat(status: os.stat_result, record: DocumentRecord) -> bool
     return same and record.mtime_ns < record.read_at_ns - _TIMESTAMP_RESOLUTION_NS
 
 
-def read_record(found: FoundFile, source: str, *, limit_bytes: int) -> tuple[DocumentRecord, RawFile]:
+def read_record(file: FoundFile, source: str, *, limit_bytes: int) -> tuple[DocumentRecord, RawFile]:
     """Read the file. Return its record, without a title, and its content. Raises DocumentError."""
-    raw = read_file(Path(found.real), limit_bytes=limit_bytes, follow_links=False)
+    raw = read_file(Path(file.real), limit_bytes=limit_bytes, follow_links=False)
     record = DocumentRecord(
-        path=found.name,
+        path=file.name,
         source=source,
         size=raw.size,
         mtime_ns=raw.mtime_ns,

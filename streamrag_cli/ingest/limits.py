@@ -9,9 +9,9 @@ class IngestLimits:
 
     While one batch is written, `batches_ahead` may be with the embedder: the current one and the next. Up to
     `events_ahead` events of unchanged files wait for an earlier batch. Files are read ahead up to `files_ahead` files
-    and `bytes_ahead` bytes; a larger file is read by itself. Vectors of the last `remembered_texts` texts, less than
-    2 kB each, are cached. If a step takes longer than `progress_after_s`, progress is reported every
-    `progress_every_s`.
+    and `bytes_ahead` bytes; while a larger file is read, no other file is ahead. The vectors of the last
+    `remembered_texts` texts, less than 2 kB each, are cached. If a step takes longer than `progress_after_s`,
+    progress is reported every `progress_every_s`.
     """
 
     batch_chunks: int = 256

@@ -62,7 +62,7 @@ def ingest_or_raise(
     store = open_store(settings.store)
     with ExitStack() as stack:
         limit_bytes = settings.max_file_mb * _BYTES_PER_MB
-        reading = stack.enter_context(FileReader(limit_bytes=limit_bytes, wants_chunks=not request.dry_run))
+        reading = stack.enter_context(FileReader(limit_bytes=limit_bytes, reads_chunks=not request.dry_run))
         if request.dry_run:
             catalog: Manifest | None = None
             if not request.rebuild:

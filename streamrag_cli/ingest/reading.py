@@ -25,7 +25,7 @@ from streamrag_cli.store.languages import ENGLISH, language_of
 class FileResult:
     """The planned action for one discovered path, and its reason. `shown` is its display name.
 
-    For an added or changed file, `record` and `chunks` are to be stored; for an unchanged one, `record` is its new
+    For an added or changed file, `record` and `chunks` must be stored; for an unchanged one, `record` is its new
     metadata, if any. `code` is why it was skipped. If `keeps_stored` is false, its stored document must be removed.
     """
 
@@ -57,10 +57,10 @@ class Reading:
 class FileReader:
     """Reads files one after the other, in a thread. Leaving the context stops its worker, even during a file."""
 
-    def __init__(self, *, limit_bytes: int, wants_chunks: bool) -> None:
-        """`limit_bytes` is the maximum file size; without `wants_chunks`, files are only compared."""
+    def __init__(self, *, limit_bytes: int, reads_chunks: bool) -> None:
+        """`limit_bytes` is the maximum file size; without `reads_chunks`, files are only compared."""
         self._limit_bytes = limit_bytes
-        self._wants_chunks = wants_chunks
+        self._reads_chunks = reads_chunks
         self._loader = Loader()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="read")
 
@@ -72,51 +72,51 @@ class FileReader:
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._loader.close()
 
-    def begin(self, found: FoundFile, source: str, known: DocumentRecord | None, *, shown: str) -> Reading:
+    def begin(self, file: FoundFile, source: str, known: DocumentRecord | None, *, shown: str) -> Reading:
         """Submit the next file, which is stored under the name `source`; `known` is its stored record."""
-        return Reading(self._thread.submit(self._read_or_fail, found, source, known, shown), shown)
+        return Reading(self._thread.submit(self._read_or_fail, file, source, known, shown), shown)
 
-    def _read_or_fail(self, found: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> FileResult:
+    def _read_or_fail(self, file: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> FileResult:
         try:
-            return self._read(found, source, known, shown)
+            return self._read(file, source, known, shown)
         except DocumentError as error:
             is_binary = error.code == "binary"
-            suffix = found.path.suffix
+            suffix = file.path.suffix
             unsupported = f"unsupported format ({suffix}): " if is_binary and suffix else ""
-            reason = ("" if is_supported(found.path) else unsupported) + error.message
-            if error.code == "vanished" and not found.is_named:
-                return deleted(found, shown)
+            reason = ("" if is_supported(file.path) else unsupported) + error.message
+            if error.code == "vanished" and not file.is_named:
+                return deleted(file, shown)
             action: DocumentAction = "skipped" if is_binary else "failed"
             code = "binary" if is_binary else ""
-            return FileResult(path=found.name, shown=shown, action=action, reason=reason, code=code)
+            return FileResult(path=file.name, shown=shown, action=action, reason=reason, code=code)
 
-    def _read(self, found: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> FileResult:
-        path = found.path
-        record, raw = read_record(found, source, limit_bytes=self._limit_bytes)
-        if why := withhold_reason(found, raw):
-            return _withheld_result(found, shown, why)
+    def _read(self, file: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> FileResult:
+        path = file.path
+        record, raw = read_record(file, source, limit_bytes=self._limit_bytes)
+        if why := withhold_reason(file, raw):
+            return _withheld_result(file, shown, why)
         if known and (same := refreshed(known, record)):
-            return FileResult(path=found.name, shown=shown, action="unchanged", record=same)
-        if not found.is_named and not content_matches_name(path, raw.data):
-            return _withheld_result(found, shown, Withheld("unsupported", "its content does not match its file name"))
+            return FileResult(path=file.name, shown=shown, action="unchanged", record=same)
+        if not file.is_named and not content_matches_name(path, raw.data):
+            return _withheld_result(file, shown, Withheld("unsupported", "its content does not match its file name"))
         note, chunks = "", []
-        if self._wants_chunks:
+        if self._reads_chunks:
             document = self._loader.load(path, raw)
-            if why := withhold_reason_for_text(found, document):
-                return _withheld_result(found, shown, why)
-            document = replace(document, title=document.title or title_from_name(path, found.root))
+            if why := withhold_reason_for_text(file, document):
+                return _withheld_result(file, shown, why)
+            document = replace(document, title=document.title or title_from_name(path, file.root))
             chunks = list(chunk(document))
-            is_prose = text_kind(found.path) == "prose"
+            is_prose = text_kind(file.path) == "prose"
             language = language_of(document.text) if is_prose else ENGLISH
             record = replace(record, title=document.title, language=language)
             note = "; ".join(document.notes) or ("" if chunks else "contains no text")
         action: DocumentAction = "changed" if known else "added"
-        return FileResult(path=found.name, shown=shown, action=action, reason=note, record=record, chunks=chunks)
+        return FileResult(path=file.name, shown=shown, action=action, reason=note, record=record, chunks=chunks)
 
 
-def deleted(found: FoundFile, shown: str) -> FileResult:
-    return FileResult(path=found.name, shown=shown, action="deleted", reason="no longer exists")
+def deleted(file: FoundFile, shown: str) -> FileResult:
+    return FileResult(path=file.name, shown=shown, action="deleted", reason="no longer exists")
 
 
-def _withheld_result(found: FoundFile, shown: str, why: Withheld) -> FileResult:
-    return FileResult(path=found.name, shown=shown, action="skipped", reason=why.reason, code=why.code)
+def _withheld_result(file: FoundFile, shown: str, why: Withheld) -> FileResult:
+    return FileResult(path=file.name, shown=shown, action="skipped", reason=why.reason, code=why.code)

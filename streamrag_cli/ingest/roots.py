@@ -45,7 +45,7 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestRequest:
-    """What to ingest. `paths` may be empty only with `rebuild`, which then ingests all recorded roots.
+    """A request to ingest files. `paths` may be empty only with `rebuild`, which then ingests all recorded roots.
 
     `working_directory` is absolute, the base of relative paths and display names; None if it no longer exists. With
     `allow_empty`, a folder may have no readable files although the store has documents from it. `environment` locates

@@ -1,4 +1,4 @@
-"""One pass over the files under some paths: compares each file, reads it if necessary, and writes it.
+"""Ingests the files under some paths: compares each file, reads it if necessary, and writes it.
 
 Three threads run concurrently: one reads, parses and chunks files (`reading`), one embeds batches (`embedding`), and
 the caller's thread compares files and accesses the store. The events and their order do not depend on the timing.
@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from streamrag_cli.documents.discovery_results import Found, FoundFile, SkippedPath, UnreadableDirectory
+from streamrag_cli.documents.discovery_results import DiscoveryResult, FoundFile, SkippedPath, UnreadableDirectory
 from streamrag_cli.events import DocumentAction, DocumentSeen, FileProgress
 from streamrag_cli.ingest.compare import is_unchanged_by_stat
 from streamrag_cli.ingest.embedding import BatchEmbedder
@@ -27,7 +27,7 @@ from streamrag_cli.store.interface import Manifest, Writer
 
 _FAILS_IF_NAMED: Final = frozenset({"binary", "not_a_regular_file"})
 """Reasons to skip a file that are failures if the user named the file explicitly."""
-_Candidate: TypeAlias = tuple[Found, os.stat_result | None]
+_Candidate: TypeAlias = tuple[DiscoveryResult, os.stat_result | None]
 
 
 class IngestRun:
@@ -42,7 +42,7 @@ class IngestRun:
         self._request = request
         self._named_paths = frozenset(map(str, request.absolute_paths()))
         self._survey = survey
-        self._kept: set[str] = set()
+        self._retained_paths: set[str] = set()
         self._unreadable: list[Path] = []
         self.counts: Counter[DocumentAction] = Counter()
         self.skipped: Counter[str] = Counter()
@@ -74,7 +74,7 @@ class IngestRun:
     def _results(self) -> Iterator[FileResult | Waiting]:
         """The result for each path, in the order of the walk."""
         size = self._request.limits.bytes_ahead
-        for step in prefetch(map(_with_status, self._found()), self._begin, weight=self._weight, size=size):
+        for step in prefetch(map(_with_status, self._discovered()), self._begin, weight=self._weight, size=size):
             if isinstance(step, Waiting):
                 yield step
                 continue
@@ -84,13 +84,13 @@ class IngestRun:
             if result.action == "deleted" and self._is_out_of_reach(result.path):
                 result = replace(result, action="failed")
             if result.keeps_stored:
-                self._kept.add(result.path)
+                self._retained_paths.add(result.path)
             if result.action != "deleted":  # stored documents of missing files are removed at the end
                 yield result
 
-    def _found(self) -> Iterator[Found]:
-        while self._survey.found:
-            yield self._survey.found.popleft()
+    def _discovered(self) -> Iterator[DiscoveryResult]:
+        while self._survey.results:
+            yield self._survey.results.popleft()
 
     def _is_out_of_reach(self, path: str) -> bool:
         """Whether a whole root or mount is missing or empty, so that the file may not have been deleted."""
@@ -103,26 +103,26 @@ class IngestRun:
         return max(status.st_size if status else 0, limits.bytes_ahead // limits.files_ahead)
 
     def _begin(self, item: _Candidate) -> FileResult | Reading:
-        found, status = item
-        shown = self._request.shown_name(found.path)
-        match found:
+        result, status = item
+        shown = self._request.shown_name(result.path)
+        match result:
             case FoundFile():
-                return self._compare(found, status, shown)
+                return self._compare(result, status, shown)
             case SkippedPath(name=name, reason=reason, code=code):
                 return FileResult(path=name, shown=shown, action="skipped", reason=reason, code=code)
             case UnreadableDirectory(path=path, reason=reason):
                 self._unreadable.append(path)
                 return FileResult(path=str(path), shown=shown, action="failed", reason=reason)
 
-    def _compare(self, found: FoundFile, status: os.stat_result | None, shown: str) -> FileResult | Reading:
-        if not has_utf_8_name(found.path):
-            return FileResult(path=found.name, shown=shown, action="failed", reason="its name is not UTF-8")
-        source = self._request.stored_name(found.path, found.root)
-        known = self._catalog.document(found.name) if self._catalog else None
+    def _compare(self, file: FoundFile, status: os.stat_result | None, shown: str) -> FileResult | Reading:
+        if not has_utf_8_name(file.path):
+            return FileResult(path=file.name, shown=shown, action="failed", reason="its name is not UTF-8")
+        source = self._request.stored_name(file.path, file.root)
+        known = self._catalog.document(file.name) if self._catalog else None
         if known and status and is_unchanged_by_stat(status, known):
             same = replace(known, source=source) if known.source != source else None
-            return FileResult(path=found.name, shown=shown, action="unchanged", record=same)
-        return self._reading.begin(found, source, known, shown=shown)
+            return FileResult(path=file.name, shown=shown, action="unchanged", record=same)
+        return self._reading.begin(file, source, known, shown=shown)
 
     def _count_skipped(self, event: DocumentSeen) -> None:
         if event.action == "skipped":
@@ -133,11 +133,11 @@ class IngestRun:
     def unread_roots(self, roots: Sequence[Path]) -> list[Path]:
         """The folders without any file that was read or that failed."""
         folders = [root for root in outermost(roots) if root.is_dir()]
-        kept = [Path(path) for path in self._kept] if folders else []
+        retained = [Path(path) for path in self._retained_paths] if folders else []
         return [
             folder
             for folder in folders
-            if folder not in self._unreadable and not any(path.is_relative_to(folder) for path in kept)
+            if folder not in self._unreadable and not any(path.is_relative_to(folder) for path in retained)
         ]
 
     def _drop_deleted(self, roots: Sequence[Path], writer: Writer | None) -> Iterator[DocumentSeen]:
@@ -145,7 +145,7 @@ class IngestRun:
             missing = [
                 record.path
                 for record in (self._catalog.documents_under(str(root)) if self._catalog else ())
-                if record.path not in self._kept
+                if record.path not in self._retained_paths
                 and not any(Path(record.path).is_relative_to(directory) for directory in self._unreadable)
             ]
             if missing and writer:
@@ -153,12 +153,12 @@ class IngestRun:
             yield from (document_event(self._request.shown_name(path), "deleted") for path in missing)
 
 
-def _with_status(found: Found) -> _Candidate:
+def _with_status(result: DiscoveryResult) -> _Candidate:
     """The file with its current status; None if `lstat` fails, in which case reading it reports the error."""
     try:
-        return found, os.lstat(found.real) if isinstance(found, FoundFile) else None
+        return result, os.lstat(result.real) if isinstance(result, FoundFile) else None
     except OSError:
-        return found, None
+        return result, None
 
 
 def _is_empty(folder: Path) -> bool:

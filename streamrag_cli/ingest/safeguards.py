@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from streamrag_cli.documents.discover import discover
-from streamrag_cli.documents.discovery_results import Found, FoundFile, SkipCode, SkippedPath, UnreadableDirectory
+from streamrag_cli.documents.discovery_results import (
+    DiscoveryResult,
+    FoundFile,
+    SkipCode,
+    SkippedPath,
+    UnreadableDirectory,
+)
 from streamrag_cli.errors import StoreError, UsageError
 from streamrag_cli.ingest.roots import IngestRequest
 from streamrag_cli.missing_files import is_missing
@@ -37,7 +43,7 @@ class FolderSurvey:
     These mounts are recorded like roots, so that it is noticed if they are not mounted next time.
     """
 
-    found: deque[Found]
+    results: deque[DiscoveryResult]
     files: int
     roots: tuple[Path, ...]
     mounts: frozenset[Path]
@@ -58,27 +64,27 @@ def survey_folders(roots: Sequence[Path], request: IngestRequest, settings: Sett
     mounts = _mounts_below(roots)
     without_files, unreadable = {*roots, *mounts}, []
     total = new = 0
-    all_found: deque[Found] = deque()
-    for found in discover(roots, exclude=settings.exclude, environment=request.environment):
-        all_found.append(found)
-        match found:
+    results: deque[DiscoveryResult] = deque()
+    for result in discover(roots, exclude=settings.exclude, environment=request.environment):
+        results.append(result)
+        match result:
             case FoundFile(root=root):
                 total += 1
                 if without_files:
-                    without_files.difference_update((found.path, *found.path.parents))
+                    without_files.difference_update((result.path, *result.path.parents))
                 new += root in new_roots
                 if new == LARGE_FILES + 1 and not request.dry_run:
                     _confirm_size(sorted(new_roots), request)
             case SkippedPath(code=code) if without_files and code in _SKIPPED_BY_RULE:
-                without_files.difference_update((found.path, *found.path.parents))
+                without_files.difference_update((result.path, *result.path.parents))
             case UnreadableDirectory(path=path):
                 unreadable.append(path)
             case _:
                 pass
     if not request.allow_empty:
-        kept = {root for root in without_files if any(each.is_relative_to(root) for each in unreadable)}
-        _reject_empty(sorted(without_files.intersection(roots) - kept), request, settings)
-    return FolderSurvey(found=all_found, files=total, roots=tuple(roots), mounts=frozenset(mounts - without_files))
+        unreadable_roots = {root for root in without_files if any(each.is_relative_to(root) for each in unreadable)}
+        _reject_empty(sorted(without_files.intersection(roots) - unreadable_roots), request, settings)
+    return FolderSurvey(results=results, files=total, roots=tuple(roots), mounts=frozenset(mounts - without_files))
 
 
 def _mounts_below(roots: Sequence[Path]) -> set[Path]:

@@ -1,6 +1,6 @@
 """Decoder for server-sent events that returns all events completed by one read of the socket together.
 
-A decoder that returns one event at a time cannot tell whether more have already arrived. Under load they have, and
+A decoder that returns one event at a time does not show whether more have already arrived. Under load they have, and
 passing them on together lets one process serve hundreds of answers.
 """
 

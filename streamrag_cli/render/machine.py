@@ -28,7 +28,7 @@ class JsonLines:
 
 
 class JsonObject:
-    """Collects the events and writes one object at the end of the stream, also after an error."""
+    """Collects the events and writes one object at the end of the stream, even after an error."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out = out

@@ -1,6 +1,6 @@
 """The built-in embedder: all-MiniLM-L6-v2 in int8, run locally by onnxruntime.
 
-Each text is run by itself and never padded, one text per core. The int8 model scales its activations by the largest in
+Each text is a separate run and never padded, one text per core. The int8 model scales its activations by the largest in
 the run, so in a batch a text's vector would depend on the other texts (cosine between a single run and a batch: .995 on
 average, .989 at worst, as much as quantisation itself costs). In a single run a text always has the same vector, bit
 for bit, and throughput is higher than with batches (`docs/decisions/embedding.md`).

@@ -1,7 +1,7 @@
 """Retrieval for follow-up questions, which may mean nothing without the previous question ("and in winter?").
 
-Two searches, one for the question and one for both questions together, are fused by rank. If the question by itself
-has a high score, it is self-contained, and its own hits get more weight, because the topic may have changed.
+Two searches, one for the question and one for both questions, are fused by rank. If the question has a hit with a high
+score, it is self-contained, and its own hits get more weight, because the topic may have changed.
 """
 
 from collections import defaultdict
@@ -18,16 +18,16 @@ _SELF_CONTAINED_WEIGHTS: Final = (3.0, 1.0)
 _WEIGHTS: Final = (1.0, 1.5)
 
 
-def fuse(alone: Retrieved, together: Retrieved, *, limit: int) -> Retrieved:
-    """The `limit` best hits of the search for the question (`alone`) and for both questions (`together`).
+def fuse(single: Retrieved, combined: Retrieved, *, limit: int) -> Retrieved:
+    """The `limit` best hits of the searches for the question (`single`) and for both questions (`combined`).
 
-    Vector and term weights are those of the question, unless that search found nothing.
+    Vector and term weights are taken from `single`, or from `combined` if `single` has no hits.
     """
-    basis = alone if alone.hits else together
-    weights = _SELF_CONTAINED_WEIGHTS if alone.best_score >= _SELF_CONTAINED_SCORE else _WEIGHTS
+    basis = single if single.hits else combined
+    weights = _SELF_CONTAINED_WEIGHTS if single.best_score >= _SELF_CONTAINED_SCORE else _WEIGHTS
     points: defaultdict[str, float] = defaultdict(float)
     best: dict[str, Hit] = {}
-    for retrieved, weight in zip((alone, together), weights, strict=True):
+    for retrieved, weight in zip((single, combined), weights, strict=True):
         for hit in retrieved.hits:
             points[hit.chunk.id] += weight / (_RANK_OFFSET + hit.rank)
             if hit.chunk.id not in best or hit.score > best[hit.chunk.id].score:
@@ -36,9 +36,9 @@ def fuse(alone: Retrieved, together: Retrieved, *, limit: int) -> Retrieved:
     return replace(
         basis,
         hits=_ranked([best[chunk_id] for chunk_id in order]),
-        best_score=max(alone.best_score, together.best_score),
-        token_states={**together.token_states, **alone.token_states},
-        spent_ms={step: ms + together.spent_ms.get(step, 0.0) for step, ms in alone.spent_ms.items()},
+        best_score=max(single.best_score, combined.best_score),
+        token_states={**combined.token_states, **single.token_states},
+        spent_ms={step: ms + combined.spent_ms.get(step, 0.0) for step, ms in single.spent_ms.items()},
     )
 
 

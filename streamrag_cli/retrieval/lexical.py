@@ -72,7 +72,7 @@ def contains_code(text: str, codes: Iterable[str]) -> bool:
 def options(text: str) -> tuple[str, ...]:
     """The command-line options in `text`.
 
-    >>> options("What does xargs -0 do, or --null? A well-known -- dash - is none.")
+    >>> options("What does xargs -0 do, or --null? A well-known -- dash - is not.")
     ('-0', '--null')
     """
     return tuple(dict.fromkeys(_OPTION.findall(text)))[:_MAX_CODES]

@@ -61,7 +61,7 @@ class DuplicateGroups:
     """Groups of near-duplicates, ordered by the rank of their first chunk."""
 
     def __init__(self, question: str, find_missing: FindMissing | None) -> None:
-        self._asked = frozenset(content_words(question))
+        self._question_words = frozenset(content_words(question))
         self._find_missing = find_missing
         self.groups: list[DuplicateGroup] = []
 
@@ -70,7 +70,7 @@ class DuplicateGroups:
         candidates = list(chunks)
         missing = self._find_missing(each.path for each in candidates) if self._find_missing else ()
         for stored in candidates:
-            self._add(Candidate.of(stored, self._asked, is_missing=stored.path in missing))
+            self._add(Candidate.of(stored, self._question_words, is_missing=stored.path in missing))
 
     def _add(self, candidate: "Candidate") -> None:
         for group in self.groups:
@@ -89,25 +89,25 @@ class DuplicateGroups:
 class Candidate:
     """A chunk and its features for comparison. `pairs` are neighbouring words, with each number replaced by `0`.
 
-    `asked` are the words of the question that it contains.
+    `question_words` are the words of the question that the chunk contains.
     """
 
     stored: StoredChunk
     is_missing: bool
-    asked: frozenset[str]
+    question_words: frozenset[str]
     words: frozenset[str]
     pairs: frozenset[tuple[str, str]]
     numbers: frozenset[str]
 
     @classmethod
-    def of(cls, stored: StoredChunk, asked: frozenset[str], *, is_missing: bool) -> "Candidate":
+    def of(cls, stored: StoredChunk, question_words: frozenset[str], *, is_missing: bool) -> "Candidate":
         text = stored.chunk.text_to_embed
         masked = words(_NUMBER.sub("0", text))
-        present = asked.intersection(words(text)) | asked.intersection(words(stored.source))
+        present = question_words.intersection(words(text)) | question_words.intersection(words(stored.source))
         return cls(
             stored=stored,
             is_missing=is_missing,
-            asked=present,
+            question_words=present,
             words=frozenset(masked),
             pairs=frozenset(pairwise(masked)),
             numbers=frozenset(_NUMBER.findall(text)),
@@ -126,9 +126,11 @@ def replaces(one: Candidate, other: Candidate) -> bool:
         return False
     if not (_is_equal(one, other) or _is_near(one, other)):
         return False
-    if one.asked == other.asked:
+    if one.question_words == other.question_words:
         return other.is_missing or not one.is_missing
-    return one.asked > other.asked or (_is_equal(one, other) and len(one.asked) > len(other.asked))
+    return one.question_words > other.question_words or (
+        _is_equal(one, other) and len(one.question_words) > len(other.question_words)
+    )
 
 
 def _is_equal(one: Candidate, other: Candidate) -> bool:

@@ -87,17 +87,17 @@ class Retriever:
         search = partial(self._search, min_score=min_score, find_missing=find_missing, cancellation=cancellation)
         if previous.strip():
             both = f"{previous[:MAX_PREVIOUS_CHARS]}\n{question}"
-            found = fuse(search(question, limit=2 * limit), search(both, limit=2 * limit), limit=limit)
+            retrieved = fuse(search(question, limit=2 * limit), search(both, limit=2 * limit), limit=limit)
         else:
-            found = search(question, limit=limit)
-        if not found.hits:
+            retrieved = search(question, limit=limit)
+        if not retrieved.hits:
             raise NothingRelevantError(
-                f"nothing relevant in the documents: best match scored {found.best_score:.2f},"
+                f"nothing relevant in the documents: best match scored {retrieved.best_score:.2f},"
                 f" below --min-score {min_score:.2f}",
                 code="nothing_relevant",
                 hint="rephrase the question, or accept weaker matches: streamrag ask --min-score 0 QUESTION",
             )
-        return found
+        return retrieved
 
     def chunk_after(self, hit: Hit, *, cancellation: Cancellation | None = None) -> Chunk | None:
         """The next chunk of the same document, if there is one."""

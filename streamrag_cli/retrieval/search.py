@@ -4,8 +4,8 @@ Full text and vectors each return their best 100 chunks. Every candidate gets bo
 at equal weight. The best 30 are compared with the question token by token (`token_states`), and that score is added at
 the same weight. The sum determines the order of the hits; the scores that are shown are computed in `relevance`.
 
-The built-in embedder was trained on English: a question in a script other than Latin, and a chunk in such a script,
-are scored only by their words.
+The built-in embedder was trained on English. A question or chunk in a script other than Latin is therefore scored only
+by its words.
 """
 
 import re
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 CANDIDATES: Final = 100  # of full text and of vectors each
 _CODE_COVERAGE: Final = 0.75
-"""The minimum coverage of a chunk that contains a code of the question: it is about the thing asked for."""
+"""The minimum coverage of a chunk that contains a code of the question, such as an article number."""
 RERANKED: Final = 30
-"""The number of fused hits that are re-ranked by late interaction. With 10 it helps two thirds as much."""
+"""The number of fused hits that are re-ranked by late interaction. With 10, the gain is two thirds as large."""
 LATE_WEIGHT: Final = 0.5
-"""The same weight as either part of the fusion; up to twice as much makes no difference."""
+"""Equal to the weight of each part of the fusion; up to twice as much makes no difference."""
 _PUNCTUATION: Final = 0.05  # the weight of tokens that are not words
 LEXICAL_WEIGHT: Final = 0.5  # results are flat between .40 and .55 on seven public sets: fixed, not tuned
 
@@ -60,7 +60,7 @@ class Retrieved:
     `term_weights` has the stemmed terms of the question in each language of the collection. `best_score` is the score
     of the best chunk, even if it is below the minimum score; 0 if there is no chunk. `spent_ms` is the duration of each
     step; `embed` includes opening Chroma, and `full text` both concurrent searches. `codes` are the question's codes.
-    `token_states` maps chunk ids of hits to their packed token states, if the embedder has any. `by_words_alone`:
+    `token_states` maps chunk ids of hits to their packed token states, if the embedder has any. `is_lexical_only`:
     the embedder does not support the script of the question, and `question_vector` is zero.
     """
 
@@ -71,7 +71,7 @@ class Retrieved:
     spent_ms: Mapping[str, float]
     codes: tuple[str, ...] = ()
     token_states: Mapping[str, bytes] = field(default_factory=dict)
-    by_words_alone: bool = False
+    is_lexical_only: bool = False
 
 
 def retrieve(
@@ -106,12 +106,12 @@ def retrieve(
         asked_codes = codes(question)
         lexical, cosines = _candidates(reader, vector, [*merged_words(words), *asked_codes], stages)
         is_english = embedder.name == BUILTIN
-        by_words_alone = is_english and is_outside_latin(question)
-        if by_words_alone:
+        is_lexical_only = is_english and is_outside_latin(question)
+        if is_lexical_only:
             vector, cosines = vector * 0, dict.fromkeys(cosines, 0.0)
         groups = DuplicateGroups(question, find_missing)
         ranked, states = _fused(lexical, cosines), dict[str, bytes]()
-        if embedded.tokens and embedded.tokens.spans and not by_words_alone:
+        if embedded.tokens and embedded.tokens.spans and not is_lexical_only:
             states = reader.token_states(list(islice(ranked, RERANKED)))
             ranked = _reranked(
                 ranked, states, embedded.tokens, _token_weights(reader, question, embedded.tokens, total)
@@ -121,7 +121,7 @@ def retrieve(
         unjudged = {
             each.best.stored.chunk.id
             for each in best_groups
-            if by_words_alone or (is_english and is_outside_latin(each.best.stored.chunk.text))
+            if is_lexical_only or (is_english and is_outside_latin(each.best.stored.chunk.text))
         }
         hits = _hits(best_groups, cosines, weights, unjudged, asked_codes)
         stages.end("fuse")
@@ -133,7 +133,7 @@ def retrieve(
         token_states={hit.chunk.id: states[hit.chunk.id] for hit in hits if hit.chunk.id in states},
         best_score=hits[0].score if hits else 0.0,
         spent_ms=stages.spent_ms,
-        by_words_alone=by_words_alone,
+        is_lexical_only=is_lexical_only,
     )
 
 
@@ -208,7 +208,7 @@ def _reranked(
 ) -> dict[str, float]:
     """The best chunks of `fused`, re-ranked by late interaction, followed by the rest.
 
-    The order is unchanged if any of them has no token states, as in a store that an older version wrote.
+    The order is unchanged if any of them has no token states, as in a store written by an older version.
     """
     best = list(islice(fused, RERANKED))
     if not set(best) <= states.keys():
@@ -219,7 +219,7 @@ def _reranked(
 
 
 def _token_weights(reader: Reader, question: str, tokens: QuestionTokens, total: int) -> "NDArray[np.float32]":
-    """The weight of each token, which is that of its word; a small weight for punctuation."""
+    """The weight of each token: the weight of its word, or a small weight for punctuation."""
     import numpy as np
 
     spans = [match.span() for match in re.finditer(r"\w+", question)]

@@ -1,8 +1,8 @@
 """Late interaction: compares every token of the question with every token of a passage.
 
 The encoder computes a state for each token of a text, and the text's vector is the mean of these states. For passages
-the signs of the states are stored as well, one bit per dimension: 48 bytes per token. They keep what a mean averages
-away, such as which of two names a passage is about.
+the signs of the states are stored as well, one bit per dimension: 48 bytes per token. They preserve details that
+a mean loses, such as which of two names a passage is about.
 """
 
 from collections.abc import Mapping, Sequence

@@ -123,8 +123,8 @@ class _HeadAsGet:
 
 async def _expected(request: Request, error: StreamragError) -> Response:
     entry_of(request.scope).record_error(error)
-    is_no_such_model = isinstance(error, UsageError) and error.code == "no_such_model"
-    return reply_to(error, request.url.path, status=404 if is_no_such_model else None)
+    is_unknown_model = isinstance(error, UsageError) and error.code == "no_such_model"
+    return reply_to(error, request.url.path, status=404 if is_unknown_model else None)
 
 
 async def _refused(request: Request, refused: RefusedError) -> Response:
@@ -143,6 +143,6 @@ async def _http(request: Request, error: HTTPException) -> Response:
 
 
 async def _bug(request: Request, _: Exception) -> Response:
-    """The reply to an unexpected exception; its traceback goes only to the log."""
+    """The reply to an unexpected exception; its traceback is only logged."""
     entry_of(request.scope).outcome = "internal_error"
     return reply_to(StreamragError("a bug", code="internal_error"), request.url.path)

@@ -8,7 +8,7 @@ class Limits:
     """Times in seconds, sizes in bytes.
 
     A stream that is idle for `ping_s` gets a comment, because proxies close connections that are idle for 60 s.
-    A client that reads nothing for `send_stall_s` while bytes are waiting is disconnected, as is one that sends too
+    A client is disconnected if it reads nothing for `send_stall_s` while bytes are waiting, or if it sends too
     slowly.
     """
 

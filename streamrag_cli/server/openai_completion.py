@@ -30,7 +30,7 @@ class Completion:
 
     def __init__(self, chat: ChatRequest) -> None:
         self._options: Final = sorted(chat.options)
-        self._with_usage: Final = chat.wants_usage
+        self._with_usage: Final = chat.includes_usage
         self._head: Final = {
             "id": f"chatcmpl-{secrets.token_hex(12)}",
             "created": int(time.time()),

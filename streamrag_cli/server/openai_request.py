@@ -79,7 +79,7 @@ class ChatRequest(BaseModel):
     audio: Any = None
 
     @property
-    def wants_usage(self) -> bool:
+    def includes_usage(self) -> bool:
         return self.stream_options is not None and self.stream_options.include_usage
 
     @property

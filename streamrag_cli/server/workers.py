@@ -32,7 +32,7 @@ _CTRL_C: Final = {signal.SIGINT}
 class WorkerApp:
     """Creates the application in a worker; it is pickled and sent there. Calls `prepare` first.
 
-    Uvicorn handles signals by then, so the Ctrl-C that `_Workers` blocked is unblocked.
+    Uvicorn handles signals at that point, so SIGINT, which `_Workers` blocked, is unblocked.
     """
 
     settings: Settings
@@ -90,7 +90,7 @@ class _Workers(Multiprocess):
         signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)
         try:
             super().run()
-            self.handle_signals()  # the signal may have ended a worker, and thereby the supervisor
+            self.handle_signals()  # the signal may have ended a worker, and so the supervisor
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _CTRL_C)
 

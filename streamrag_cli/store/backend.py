@@ -45,8 +45,9 @@ class CollectionStatus:
 class IntegrityReport:
     """The result of an integrity check.
 
-    Each of `problems` is a clause about the collection; `summary` describes what was checked, for the case that there
-    are none. `interrupted`: an ingest started and never ended. `changing`: an ingest kept changing the collection.
+    Each of `problems` is a clause about the collection; `summary` describes what was checked, and is shown if
+    `problems` is empty. `interrupted`: an ingest started and never ended. `changing`: an ingest kept changing the
+    collection during the check.
     """
 
     chunks: int

@@ -1,7 +1,7 @@
 """Stemmers and function words of the supported languages, and language detection.
 
-All other text, including code and mixed text, is stemmed as English. Function words are the stop words of questions,
-and `language_of` detects a document's language by them.
+Text in other languages, code and mixed text are stemmed as English. The function words are removed from questions as
+stop words, and `language_of` uses them to detect a document's language.
 """
 
 import re
@@ -124,7 +124,7 @@ _SCRIPTS: Final = {
     "el": "\u0370\u03ff",
     "hi": "\u0900\u097f",
 }
-"""Languages that are detected by their script: its first and last letter."""
+"""The first and last letter of a script, for languages that are detected by their script."""
 _KANA: Final = ("\u3040", "\u30ff")
 _CYRILLIC: Final = ("\u0400", "\u04ff")
 _NON_RUSSIAN_LETTERS: Final = frozenset("іїєґўћђљњџѓќј")
@@ -196,7 +196,7 @@ def _function_word_weights() -> dict[str, list[str]]:
 
 
 def stem(word: str, language: str) -> str:
-    """The stem of a lower-cased word; the word itself if the language has no stemmer here."""
+    """The stem of a lower-cased word. The word itself if `language` has no stemmer."""
     if language not in _STEMMERS:
         return word
     cached = _stem_cache.get((language, word))

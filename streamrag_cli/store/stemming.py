@@ -47,18 +47,18 @@ def match_expression(words: Sequence[str]) -> str:
     return " OR ".join(f'"{word}"' for word in words)
 
 
-def rarest_words(asked: Mapping[Word, int], frequencies: Mapping[Word, int]) -> dict[Word, int]:
+def rarest_words(counts: Mapping[Word, int], frequencies: Mapping[Word, int]) -> dict[Word, int]:
     """The words of a question to search for, in their order, with their weights.
 
-    `asked` is how often each word occurs in the question, `frequencies` how many chunks contain it. Words without a
-    chunk are left out; of the others only the rarest `MOST_WORDS` remain.
+    `counts` is how often each word occurs in the question, `frequencies` how many chunks contain it. Words that no
+    chunk contains are left out, and at most the rarest `MOST_WORDS` are returned.
 
     >>> rarest_words({"tide": 1, "harbour": 3, "unheard": 1}, {"tide": 5, "harbour": 2, "unheard": 0})
     {'tide': 1, 'harbour': 3}
     """
-    known = [word for word in asked if frequencies.get(word, 0) > 0]
+    known = [word for word in counts if frequencies.get(word, 0) > 0]
     rarest = set(sorted(known, key=lambda word: (frequencies[word], word))[:MOST_WORDS])
-    return {word: min(asked[word], _MAX_REPEATS) for word in known if word in rarest}
+    return {word: min(counts[word], _MAX_REPEATS) for word in known if word in rarest}
 
 
 def separate(text: str, language: str = ENGLISH) -> str:

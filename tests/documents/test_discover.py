@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from streamrag_cli.documents.discover import discover
-from streamrag_cli.documents.discovery_results import Found, FoundFile, SkippedPath, UnreadableDirectory
+from streamrag_cli.documents.discovery_results import DiscoveryResult, FoundFile, SkippedPath, UnreadableDirectory
 from streamrag_cli.errors import UsageError
 
 
@@ -272,7 +272,7 @@ def write(root: Path, *names: str) -> None:
         path.write_text("text")
 
 
-def files(items: Iterator[Found]) -> Iterator[FoundFile]:
+def files(items: Iterator[DiscoveryResult]) -> Iterator[FoundFile]:
     return (item for item in items if isinstance(item, FoundFile))
 
 

@@ -32,6 +32,7 @@ def test_phrases_are_found_with_their_line(path: str, source: str, expected: lis
         ("a.py", "x = [one for one in amendments if one.foretold]\n"),
         ("a.py", '"""There is no index. It is no longer read, and besides, one is enough."""\n'),
         ("streamrag_cli/documents/loaders/pdf.py", "# columns that are side by side\n"),
+        ("a.py", '"""The title. It is None if the file has none."""\n'),
         ("a.md", "The answer starts at once, with its sources.\n"),
     ],
 )

@@ -1,1 +1,1 @@
-"""The loaders, one module per format: bytes or text in, a `Document` out. None opens a file, socket or process."""
+"""The loaders, one module per format. Each turns bytes or text into a `Document`, without opening files or sockets."""

@@ -1,6 +1,6 @@
-"""Loads AsciiDoc line by line: headings, blocks, lists and tables; comments, attributes and index terms are dropped.
+"""Loads headings, blocks, lists and tables of AsciiDoc, line by line. Comments, attributes and index terms are dropped.
 
-Files are not included, and conditions are not evaluated: both branches are read. Include and condition directives are
+Files are not included. Conditions are not evaluated: both branches are read. Include and condition directives are
 dropped everywhere, even in code, because the AsciiDoc preprocessor runs first.
 """
 
@@ -99,7 +99,7 @@ class _Reader:
             self._text(line, number)
 
     def _block(self, delimiter: str) -> None:
-        """Read a delimited block: code and comments as a whole; of other blocks only the delimiters are dropped."""
+        """Read a whole block of code or a whole comment. For other blocks, drop only the delimiter."""
         kind = delimiter[0]
         is_code = kind in "-.+`~" and delimiter != "--"
         if not (is_code or kind == "/" or self._is_comment or (delimiter == "--" and self._language is not None)):
@@ -204,7 +204,7 @@ class _Reader:
 
 
 def _preprocessed(text: str, skipped: int) -> Iterator[tuple[int, str]]:
-    """The lines after the first `skipped`, with their numbers; of directives only the text of a condition is kept."""
+    """The numbered lines after the first `skipped`, without directives. The text in a condition is kept."""
     for number, line in enumerate(text.split("\n")[skipped:], skipped + 1):
         match = _DIRECTIVE.fullmatch(line) if "::" in line and len(line) <= _LINE_CHARS else None
         if not match:

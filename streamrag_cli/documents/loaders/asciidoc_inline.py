@@ -27,7 +27,7 @@ _IMAGE: Final = re.compile(r"\b(?:image|icon):[^\s\[\]:]+\[([^\[\],]*)[^\[\]]*\]
 _MENU: Final = re.compile(r"\bmenu:([^\[\]\n]{1,80})\[([^\[\]]*)\]")
 _MACRO: Final = re.compile(r"\b(?:kbd|btn|pass|stem|latexmath|asciimath):\w*\[([^\[\]]*)\]")
 _FOOTNOTE: Final = re.compile(r"\s?footnote(?:ref)?:[\w-]*\[([^\[\]]*)\]")
-_PASSED: Final = re.compile(r"\+\+\+?(.{1,300}?)\+\+\+?|\$\$(.{1,300}?)\$\$")
+_PASSTHROUGH: Final = re.compile(r"\+\+\+?(.{1,300}?)\+\+\+?|\$\$(.{1,300}?)\$\$")
 _CODE: Final = re.compile(r"``([^`]+)``|`\+([^`]+)\+`|`([^`]+)`")
 _STRONG: Final = re.compile(r"(?:\[[\w.#%-]+\])?(?P<mark>\*\*|__|##)(?=\S)(.{1,300}?)(?<=\S)(?P=mark)")
 _WEAK: Final = re.compile(r"(?<![\w:;}*_#])(?:\[[\w.#%-]+\])?(?P<mark>[*_#])(?=\S)([^*_#\n]+?)(?<=\S)(?P=mark)(?!\w)")
@@ -57,14 +57,14 @@ def inline_text(text: str, attributes: Mapping[str, str]) -> str:
     text = _MACRO.sub(r"\1", text)
     text = _FOOTNOTE.sub(lambda match: f" ({match[1]})" if match[1] else "", text)
     text = _OTHER_MACRO.sub(_macro_text, text)
-    text = _PASSED.sub(lambda match: match[1] or match[2], text)
+    text = _PASSTHROUGH.sub(lambda match: match[1] or match[2], text)
     text = _WEAK.sub(r"\2", _STRONG.sub(r"\2", text))
     text = _CALLOUT.sub("", text).removesuffix(" +")
     return code.restore(_unescaped(text)).strip()
 
 
 def with_attributes(text: str, attributes: Mapping[str, str]) -> str:
-    """Replace references to `attributes` in the text; references to unknown attributes are unchanged."""
+    """Replace references to `attributes` in the text. References to unknown attributes are unchanged."""
     if "{" not in text:
         return text
     text = _ATTRIBUTE.sub(lambda match: attributes.get(match[1].casefold(), match[0]), text)

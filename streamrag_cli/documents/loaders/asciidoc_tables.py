@@ -1,6 +1,6 @@
 """Reads AsciiDoc tables: the lines between two delimiters become rows of cells.
 
-The number of columns comes from `cols=`, or else from the first line with cells; the cells of a row may be on one line
+The number of columns is set by `cols=`, otherwise by the first line with cells. The cells of a row may be on one line
 or on several. A cell that spans columns or rows counts for each of them, and its text is repeated in each row.
 """
 

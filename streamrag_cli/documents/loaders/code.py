@@ -63,7 +63,7 @@ def load_code(path: str, text: str) -> Document:
 def without_preamble(text: str) -> tuple[str, Sequence[int], str]:
     """The text without shebang, licence and imports, its line numbers, and the imported names as a summary.
 
-    A file that consists only of these is unchanged.
+    The text is unchanged if nothing else is in it.
     """
     lines = text.split("\n")
     starts = line_starts(text)

@@ -17,7 +17,7 @@ _MAX_TERMS: Final = 3
 def definition_edits(text: str, code_spans: Callable[[str], Sequence[tuple[int, int]]]) -> Iterator[Edit]:
     """Edits that turn `Term`, `: Definition` into `- Term: Definition`, repeating the term for each definition.
 
-    `code_spans` finds code, which is not edited; it is called only if the text may contain a definition.
+    `code_spans` returns the code, which is not edited. It is called only if the text may contain a definition.
     """
     if not _MAY_CONTAIN.search(text):
         return
@@ -43,7 +43,7 @@ def definition_edits(text: str, code_spans: Callable[[str], Sequence[tuple[int, 
 
 
 def _terms_above(lines: Sequence[str], number: int) -> Sequence[int]:
-    """The lines directly above a definition, or above one blank line, if they are its terms; else none."""
+    """The lines directly above a definition, or above one blank line. Empty if they are not its terms."""
     last = number - 1 if number and lines[number - 1].strip() else number - 2
     first = last
     while first >= 0 and lines[first].strip():

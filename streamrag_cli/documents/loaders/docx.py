@@ -158,7 +158,7 @@ def _first_with_text(alternate: Any) -> Any:
 
 
 def _styles(part: Any) -> dict[str, _Style]:
-    """Paragraph styles by id; a style based on a heading is a heading. The default style is also under ""."""
+    """Paragraph styles by id. A style based on a heading is a heading. The default style also has the key ""."""
     by_id = {style.get(f"{_W}styleId"): style for style in part.iter(f"{_W}style")} if part is not None else {}
     styles: dict[str, _Style] = {}
     for identity, style in by_id.items():

@@ -72,7 +72,7 @@ class Table:
         return 2 * long > len(cells)
 
     def _head_rows(self, grid: Sequence[Sequence[str]]) -> int:
-        """The number of header rows: those that Word repeats on each page, or one if the first looks like a header."""
+        """The number of header rows: the rows that Word repeats on each page, or 1 if the first looks like one."""
         repeated = 0
         while repeated < len(self._rows) - 1 and self._rows[repeated].find(f"{_W}trPr/{_W}tblHeader") is not None:
             repeated += 1
@@ -97,7 +97,7 @@ def _children(element: Any, tag: str) -> Iterator[Any]:
 
 
 def _names(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The column names, joined over several header rows; a cell that spans columns names each of them."""
+    """The column names, joined from all header rows. A cell that spans columns names each of them."""
     names: list[list[str]] = []
     for index, row in enumerate(rows):
         above = ""

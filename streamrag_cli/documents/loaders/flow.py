@@ -38,7 +38,7 @@ class Flow:
     _code_at: int | None = None  # the index of the line with the open fence
 
     def add(self, text: str, line: int | None) -> None:
-        """Add inline text that starts on `line` of the file, or, if that is None, where the last piece ended."""
+        """Add inline text that starts on `line` of the file. None means the line on which the last piece ended."""
         self.line = line if line is not None and line >= self.line else self.line
         if self.preformatted and not self._rows:
             first, *rest = text.split("\n")
@@ -108,7 +108,7 @@ class Flow:
         self._in_blocks.pop()
 
     def open_row(self) -> None:
-        """Begin a table row. Until it is closed, all text goes on one line, unless the table's cells are blocks."""
+        """Begin a table row. Until it is closed, all text is kept on one line, unless the table's cells are blocks."""
         if self._in_blocks and self._in_blocks[-1]:
             return
         if self._rows:

@@ -1,7 +1,7 @@
 """Reads front matter: metadata at the beginning of a page, in YAML, TOML or as Obsidian properties.
 
 Title, description, aliases and tags help retrieval. Other simple entries, such as `owner` or `attendees`, are facts
-that users may ask about. It is parsed line by line; nothing is evaluated, and unknown syntax is ignored.
+that users may ask about. It is parsed line by line, without evaluating anything. Unknown syntax is ignored.
 """
 
 import re
@@ -43,7 +43,7 @@ _MAX_LINES: Final = 60
 class FrontMatter(NamedTuple):
     """Parsed front matter. `length` is its length in characters, 0 if there is none.
 
-    `facts` has one entry per line: `NAME: VALUES` for a fact, else ""; it is empty if there are no facts.
+    `facts` has one entry per line: `NAME: VALUES` for a fact, else "". Without any fact it is empty.
     """
 
     length: int
@@ -94,7 +94,7 @@ def _date_in_words(value: str) -> str:
 
 
 def _entries(source: str) -> Iterator[tuple[int, str, list[str]]]:
-    """Each top-level entry: its line, counted from 0, its name, and its values (one text, or the items of a list)."""
+    """Line (from 0), name and values of each top-level entry. The values are one text, or the items of a list."""
     at, name, values, is_list = 0, "", list[str](), False
     for number, line in enumerate(each[:_LINE_CHARS] for each in source.split("\n")):
         if match := _ENTRY.fullmatch(line):

@@ -91,7 +91,7 @@ def _parse(source: str) -> Element | None:
 
 
 def _title(root: Element | None, top_headings: list[str]) -> str:
-    """The page's only `<h1>`, if the `<title>` contains it next to the site's name; else the `<title>`."""
+    """The page's only `<h1>` if the `<title>` adds the site's name to it, otherwise the `<title>`."""
     title = og_title = ""
     for child in root if root is not None else ():
         for element in child if child.tag == "head" else ():

@@ -136,7 +136,7 @@ class Content:
         return [page]
 
     def _only_article(self, articles: list[Element], chars: list[int]) -> list[Element]:
-        """The one article with the page's heading or most of the text, the others being teasers; else all."""
+        """The article with the page's heading or most of the text; the others are teasers. All if none qualifies."""
         with_heading = [article for article in articles if self._sizes[article].has_heading]
         if len(with_heading) == 1:
             return with_heading
@@ -147,7 +147,7 @@ class Content:
         return self._sizes[element].chars if element in self._sizes else 0
 
     def _drop_peripheral_parts(self, page: Element) -> None:
-        """Descend to the smallest element with nearly all paragraphs, and drop the other parts on the way."""
+        """Drop the peripheral parts around the smallest element that contains nearly all paragraphs."""
         element: Element | None = page
         while element is not None:
             children = [child for child in element if child in self._sizes and not _is_named_dropped(child)]
@@ -177,7 +177,7 @@ class Content:
 
 
 def _outermost(elements: Sequence[Element]) -> list[Element]:
-    """The elements that are not inside another one; `elements` are in document order."""
+    """The elements that are not inside another of the `elements`, which must be in document order."""
     inside = {below for element in elements for below in element.iter() if below is not element}
     return [element for element in elements if element not in inside]
 

@@ -109,7 +109,7 @@ def _grid(rows: Sequence[_Row], *, repeat: bool = False) -> Iterator[list[str]]:
 def _take_from_above(
     cells: list[str], below: dict[int, tuple[int, str]], remaining: dict[int, tuple[int, str]]
 ) -> None:
-    """Append the cells that span down into this row's next columns; `remaining` collects those that span further."""
+    """Append the cells that span down into this row's next columns; `remaining` collects cells that continue below."""
     while len(cells) in below and len(cells) < MAX_COLUMNS:
         rows_left, text = below.pop(len(cells))
         if rows_left > 1:

@@ -40,7 +40,7 @@ def load_json(path: str, text: str) -> Document:
 
 
 def load_json_lines(path: str, text: str) -> Document:
-    """Load each line as a record; a line that is not JSON is plain text."""
+    """Load each line as a record. A line that is not JSON is loaded as plain text."""
     root = Entry("")
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -164,7 +164,7 @@ class _Reader:
             frame.entry.lines[-1] = (number, f"{line} {'[]' if mark == ']' else '{}'}")
 
     def _write(self, frame: _Frame, name: str, text: str, number: int) -> None:
-        """Add a value with its name to the open object or list; line breaks in it are kept."""
+        """Add a value with its name to the open object or list. Its line breaks are kept."""
         first, *rest = text.split("\n")
         begin = f"{self._first(frame)}{name}: {first}" if name else self._first(frame) + first
         frame.entry.entries.append(
@@ -197,7 +197,7 @@ class _Reader:
 
 
 def _decoded(token: str) -> str:
-    """The value of a string token; if it has invalid escapes, they are kept."""
+    """The value of a string token. Invalid escapes are kept."""
     if "\\" not in token and token[0] == '"':
         return token[1:-1]
     try:

@@ -76,7 +76,7 @@ def _is_mark(line: str, pattern: re.Pattern[str], name: str) -> bool:
 def _without_comments(text: str) -> Iterator[tuple[int, str, bool]]:
     """(number, line, whether it is verbatim) of the lines up to the end of the document, without comments.
 
-    A line that contains only a comment is dropped; it does not end a paragraph.
+    A line with only a comment is dropped and does not end a paragraph.
     """
     verbatim = hidden = ""
     is_off = 0
@@ -186,7 +186,7 @@ class _Reader:
             self._text(rest.strip(), number)
 
     def _body(self, name: str, rest: str, number: int) -> list[tuple[int, str]]:
-        """The lines of an environment up to its end; any text after the end on the same line is read next."""
+        """The lines of an environment up to its `\\end`; any text after it on the same line is read next."""
         lines = [(number, rest)]
         while True:
             at, line = lines[-1]
@@ -213,7 +213,7 @@ class _Reader:
             self._lines[self._at] = (number, _END.sub("", line, count=1), False)
 
     def _table(self, lines: list[tuple[int, str]]) -> None:
-        """Write a table. Rows end with `\\\\`, cells with `&`; a first row of names is the header."""
+        """Write a table. Rows end with `\\\\`, cells with `&`. A first row of names is the header."""
         rows: list[tuple[int, list[str]]] = []
         row, first = "", 0
         lines[0] = (lines[0][0], "")  # the column specification

@@ -105,7 +105,7 @@ class Edit(NamedTuple):
 
 
 def edited(text: str, edits: Sequence[Edit]) -> tuple[str, Sequence[int]]:
-    """Apply `edits`, which are in order and do not overlap; also return the original number of each line.
+    """Apply `edits`, which must be in order without overlaps. Also return the original number of each line.
 
     Lines that become blank are removed.
     """
@@ -136,7 +136,7 @@ def edited(text: str, edits: Sequence[Edit]) -> tuple[str, Sequence[int]]:
 
 
 def _with_whole_lines(text: str, edits: Sequence[Edit]) -> list[Edit]:
-    """The edits; those that remove all text from their lines are extended by the following line break."""
+    """The edits. An edit that removes all text from its lines also removes the following line break."""
     grown: list[Edit] = []
     floor = 0
     for edit in edits:

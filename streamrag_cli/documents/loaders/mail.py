@@ -93,7 +93,7 @@ class _Writer:
                 self.write(each, level + 1)
 
     def _body(self, part: EmailMessage, attachments: list[str], messages: list[EmailMessage], depth: int = 0) -> str:
-        """The text of a part and its nested parts; attached files and messages are collected in the lists."""
+        """The text of a part and its nested parts. Attached files and messages are appended to the lists."""
         self._parts += 1
         if self._parts > _PARTS or depth > _NESTED * 4:
             return ""

@@ -193,7 +193,7 @@ class _Reader:
             self._code = None
 
     def _skip_to(self, closing: str) -> bool:
-        """Continue after the line `closing`, which may contain blanks; if there is none, stay and return False."""
+        """Continue after the line `closing`, which may contain blanks. Return False if there is no such line."""
         end = len(self._lines) if closing in self._unclosed else self._at
         while end < len(self._lines) and "".join(self._lines[end].split()) != closing:
             end += 1
@@ -221,7 +221,7 @@ class _Reader:
 
 
 def _table_rows(lines: Sequence[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
-    """Rows of cells separated by tabs; a cell of several lines is between `T{` and `T}`."""
+    """Rows of cells separated by tabs. A cell with several lines is enclosed in `T{` and `T}`."""
     cells: list[str] = []
     first = 0
     is_open = False

@@ -1,4 +1,4 @@
-"""Loads Markdown: the text is that of the file, without the parts that a reader of the page does not see.
+"""Loads Markdown: the text of the file, without the parts that are invisible on the rendered page.
 
 The parser's block rules find headings and code, so a `#` in a fence is not a heading. Front matter and comments are
 removed, links between notes are replaced by their names, and table rows are labelled with the column names.
@@ -68,7 +68,7 @@ def markdown_document(path: str, about: FrontMatter, text: str, lines: Sequence[
 
 
 def find_headings(text: str, *, start: int = 0) -> list[Heading]:
-    """The headings in the Markdown `text` after offset `start`, without markup; their offsets are into `text`."""
+    """The headings in the Markdown `text` after offset `start`, without markup. Their offsets refer to `text`."""
     body = text[start:]
     starts = line_starts(body)
     headings: list[Heading] = []
@@ -99,7 +99,7 @@ def visible(text: str, start: int) -> tuple[str, Sequence[int]]:
 
 
 def with_named_rows(text: str, lines: Sequence[int]) -> tuple[str, Sequence[int]]:
-    """Turn each table row in `text` into a list item with the column names; `lines` are the line numbers."""
+    """Turn each table row in `text` into a list item with the column names. `lines` are the line numbers."""
     edits = list(_row_edits(text)) if _DELIMITER_ROW.search(text) else []
     if not edits:
         return text, lines

@@ -1,4 +1,4 @@
-"""Loads MDX: Markdown without its imports, exports, comments, expressions and tags; text between tags is kept.
+"""Loads MDX as Markdown. Imports, exports, comments, expressions and tags are removed, the text between tags is kept.
 
 A tag's `title` or `label` is kept too, because the page shows it.
 """

@@ -1,4 +1,4 @@
-"""Removes markup in Markdown that readers do not see: comments, and syntax of notes and site generators.
+"""Removes invisible markup from Markdown: comments, and the syntax of note apps and site generators.
 
 Hugo shortcodes and Jekyll tags are removed, but the text they enclose is kept. HTML, Obsidian and link-definition
 comments are removed; a link to a note is replaced by its name, and a highlight by its text. Code blocks and inline code
@@ -33,7 +33,7 @@ _PICTURE: Final = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|bmp|avif|mp[34]|m4a|w
 
 
 def note_edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterator[Edit]:
-    """The edits after offset `start`; `code` has the offsets of code blocks, in order."""
+    """The edits after offset `start`. `code` has the offsets of code blocks, in order."""
     at = start
     ends = _Ends(text)
     shortcodes = Shortcodes(text)
@@ -52,7 +52,7 @@ def note_edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterat
 
 
 def _edit(text: str, markup: re.Match[str], ends: "_Ends", shortcodes: Shortcodes) -> Edit:
-    """The edit for a piece of markup; if it turns out to be plain text, the edit changes nothing."""
+    """The edit for a piece of markup. It changes nothing if the match is plain text."""
     start, end = markup.span()
     unchanged = Edit(start, end, markup[0])
     match markup.lastgroup:
@@ -94,7 +94,7 @@ def _link_text(link: re.Match[str]) -> str:
 
 
 class _Ends:
-    """Finds the ends of comments; remembers when there are none left, so that searching stays linear."""
+    """Finds the ends of comments. Stops searching when there are no more, so that the total time is linear."""
 
     def __init__(self, text: str) -> None:
         self._text = text

@@ -1,7 +1,7 @@
 """Converts the outputs of a notebook's code cells to text, shortened to their beginning and end.
 
 An output has the same content in several formats. HTML tables become rows with the column names; otherwise the text
-format is used. Of an error only the message is kept, not the traceback. Text that only names an object is dropped.
+format is used. An error is reduced to its message, without the traceback. Text that only names an object is dropped.
 """
 
 import re
@@ -29,7 +29,7 @@ _OBJECT: Final = re.compile(
 
 
 def output_texts(outputs: Any) -> Iterator[tuple[bool, str]]:
-    """(whether it is a table, text) of each piece of the outputs with text; the pieces of a stream are one output."""
+    """(whether it is a table, text) of each output with text. The pieces of a stream are joined to one output."""
     stream: list[str] = []
     for output in [*(outputs if isinstance(outputs, list) else ()), None]:
         if isinstance(output, dict) and output.get("output_type") == "stream":

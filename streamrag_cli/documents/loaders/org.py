@@ -1,4 +1,4 @@
-"""Loads Org files line by line: headlines, lists, blocks and tables; comments, drawers and keywords are dropped."""
+"""Loads headlines, lists, blocks and tables of Org files, line by line. Comments, drawers and keywords are dropped."""
 
 import re
 from typing import Final

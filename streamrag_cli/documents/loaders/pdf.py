@@ -1,6 +1,6 @@
 """Loads PDF files: one section per page, with the text in reading order.
 
-Columns are read one after the other, and tables row by row; running headers and page numbers are dropped. Line breaks
+Columns are read one after the other, tables row by row. Running headers and page numbers are dropped. Line breaks
 are kept, but words hyphenated at the end of a line are rejoined.
 """
 

@@ -51,7 +51,7 @@ class Boxes:
         return round(angle / (math.pi / 2)) % 4 if angle > 0 else 0
 
     def drawn_parts(self, start: int, end: int) -> list[tuple[float, float]] | None:
-        """(x0, x1) of the separately drawn parts of a line; None if each word's position must be read.
+        """(x0, x1) of the separately drawn parts of a line. None if each word's position must be read.
 
         There are far fewer parts than words, unless a program draws each letter separately.
         """

@@ -12,7 +12,15 @@ from itertools import pairwise
 from statistics import median
 from typing import Final, Literal, TypeAlias
 
-from streamrag_cli.documents.loaders.pdf_rows import are_cells, body_height, goes_up, hull, is_beside, is_level, rows_of
+from streamrag_cli.documents.loaders.pdf_rows import (
+    are_cells,
+    body_height,
+    goes_up,
+    hull,
+    is_level,
+    is_next_to,
+    rows_of,
+)
 from streamrag_cli.documents.loaders.pdf_tables import is_table, table_rows
 from streamrag_cli.documents.loaders.pdf_text import GAP, Page, Run
 
@@ -159,7 +167,7 @@ def _undivided(runs: list[Run], of: int) -> Iterator[list[list[Run]]]:
 
 
 def _rows_as_drawn(runs: Sequence[Run]) -> list[list[Run]]:
-    """The lines in drawing order if that goes downwards, which keeps formulas together; else sorted by position."""
+    """The lines in drawing order if it runs downwards, which keeps formulas together. Otherwise sorted by position."""
     in_order = sorted(runs, key=lambda run: run.order)
     leaps = [run.bottom - above.top for above, run in pairwise(in_order) if goes_up(above, run)]
     is_mixed = len(leaps) >= max(1, _FEW_CHANGES * len(runs)) or any(leap > in_order[0].height for leap in leaps)
@@ -180,7 +188,7 @@ def _was_drawn_by_column(runs: Sequence[Run], gutter: float) -> bool:
 def _in_drawn_order(runs: Sequence[Run]) -> list[list[Run]]:
     rows: list[list[Run]] = []
     for run in sorted(runs, key=lambda run: run.order):
-        if rows and is_beside(rows[-1][-1], run) and run.x0 > rows[-1][-1].x0:
+        if rows and is_next_to(rows[-1][-1], run) and run.x0 > rows[-1][-1].x0:
             rows[-1].append(run)
         else:
             rows.append([run])
@@ -221,7 +229,7 @@ def _gaps(runs: Sequence[Run]) -> Iterator[tuple[float, float]]:
 
 
 def _parts(runs: Sequence[Run], gutter: float) -> list[tuple[list[Run], bool]]:
-    """The parts from top to bottom; True marks those that the gutter divides, False those that cross it."""
+    """The parts from top to bottom; True if the gutter divides the part, False if the part crosses it."""
     parts: list[tuple[list[Run], bool]] = []
     for row in rows_of(runs):
         is_divided = all(run.x1 <= gutter or run.x0 >= gutter for run in row)

@@ -46,7 +46,7 @@ class _Row:
 
 
 def without_margins(pages: Sequence[Page]) -> list[list[Run]]:
-    """Each page's runs without running headers, footers and page numbers; if a page has no other text, all its runs."""
+    """Each page's runs without running headers, footers and page numbers. All runs of a page that has no other text."""
     rows = [list(_outer_rows(number, page)) for number, page in enumerate(pages)]
     dropped = _plain_numbers(rows, pages) if len(pages) < 3 else _repeated(rows, pages)
     remaining = [[run for run in page.runs if (number, run) not in dropped] for number, page in enumerate(pages)]

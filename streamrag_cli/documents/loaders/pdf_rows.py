@@ -13,7 +13,7 @@ def rows_of(runs: Iterable[Run]) -> list[list[Run]]:
     """Runs next to each other as rows, from top to bottom, each from left to right."""
     rows: list[list[Run]] = []
     for run in sorted(runs, key=lambda run: -(run.bottom + run.top)):
-        if rows and is_beside(rows[-1][0], run):
+        if rows and is_next_to(rows[-1][0], run):
             rows[-1].append(run)
         else:
             rows.append([run])
@@ -22,7 +22,7 @@ def rows_of(runs: Iterable[Run]) -> list[list[Run]]:
     return rows
 
 
-def is_beside(first: Run, second: Run) -> bool:
+def is_next_to(first: Run, second: Run) -> bool:
     """Whether both runs are on the same line."""
     overlap = min(first.top, second.top) - max(first.bottom, second.bottom)
     return overlap > 0.5 * min(first.height, second.height)

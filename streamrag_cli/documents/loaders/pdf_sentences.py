@@ -45,7 +45,7 @@ def _continues(last: Line, first: Line) -> bool:
 
 
 def _take_rest(lines: list[Line]) -> list[Line]:
-    """Remove from `lines` and return the lines up to the end of the first sentence; none if it does not end soon."""
+    """Remove from `lines` and return the lines up to the end of the first sentence. Empty if it does not end soon."""
     for count, line in enumerate(lines[:_MAX_LINES]):
         if match := _END_INSIDE.search(line.text):
             taken = [*lines[:count], replace(line, text=line.text[: match.end()])]

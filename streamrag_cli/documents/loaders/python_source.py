@@ -35,7 +35,7 @@ def load_python(path: str, text: str) -> Document:
 
 
 def _sections(text: str) -> tuple[Section, ...]:
-    """Sections by symbol; none if this Python version cannot parse the file, as for templates or Python 2."""
+    """Sections by symbol. Empty if this Python version cannot parse the file, such as a template or Python 2."""
     if len(text) > PARSED_CHARS:
         return ()
     try:
@@ -57,7 +57,7 @@ def _sections(text: str) -> tuple[Section, ...]:
 
 
 def _definitions(tree: ast.Module) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-    """First line (from 0), line after the last, and path of each definition; classes include their methods."""
+    """First line (from 0), line after the last, and path of each definition. Classes include their methods."""
     for node in tree.body:
         if isinstance(node, _DEFINITIONS):
             yield _first_line(node), node.end_lineno or node.lineno, (node.name,)

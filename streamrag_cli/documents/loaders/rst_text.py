@@ -1,6 +1,6 @@
 """Writes reStructuredText as visible text, line by line: comments, targets and directive markup are dropped.
 
-docutils has already found the headings; here they are only written. Directives are handled by name: the text of
+docutils has already found the headings. Directives are handled by name: the text of
 admonitions and similar boxes is kept, code is unchanged, and directives that only control the page are dropped.
 """
 
@@ -58,7 +58,7 @@ class Title(NamedTuple):
 
 
 def write_rst(text: str, titles: Mapping[int, Title]) -> Lines:
-    """Write the text; `titles` are its headings by the index of their first line, counted from 0."""
+    """Write the text. `titles` are its headings by the index of their first line, counted from 0."""
     writer = _Writer(text, titles)
     writer.write()
     return writer.out
@@ -130,7 +130,7 @@ class _Writer:
                 self._at = at + 1
 
     def _is_term(self, line: str, indentation: int, at: int) -> bool:
-        """Whether the line is a term: it begins a paragraph, and the line below it, its definition, is indented.
+        """Whether the line is a term: it begins a paragraph, and the next line, its definition, is indented.
 
         docutils accepts any line of this form; here, lines that look like a wrapped sentence are not terms.
         """
@@ -256,7 +256,7 @@ class _Writer:
         self._rows([(number, [inline_text(cell) for cell in row]) for number, row in rows], "", at)
 
     def _simple(self, at: int) -> bool:
-        """Read a table whose columns are marked by lines of `=`; False if it is not closed."""
+        """Read a table whose columns are marked by lines of `=`. Return False if it is not closed."""
         spans = [match.span() for match in re.finditer(r"=+", self._lines[at])]
         limits = [start for start, _ in spans]
         rulings = [at]

@@ -1,6 +1,6 @@
 """Removes Hugo shortcodes and Jekyll tags from Markdown, but keeps the text that they enclose.
 
-Shortcodes around code become its fence; comment shortcodes are removed with their content.
+Shortcodes around code are replaced by a fence. Comment shortcodes are removed with their content.
 """
 
 import re
@@ -30,7 +30,7 @@ class Shortcodes:
         self._closings: dict[str, re.Match[str] | None] = {}
 
     def edit(self, start: int) -> Edit | None:
-        """The edit for the shortcode that begins at `start`; None if it is not a shortcode."""
+        """The edit for the shortcode that begins at `start`. None if it is not a shortcode."""
         text = self._text
         opener = text[start : start + (3 if text.startswith("{{", start) else 2)]
         close = text.find(_CLOSERS[opener], start + len(opener), start + _MARK_CHARS)
@@ -46,17 +46,17 @@ class Shortcodes:
             return Edit(start, closing.end())
         line_start = text.rfind("\n", 0, start) + 1
         line_end = text.find("\n", end)
-        is_alone_on_line = not text[end : line_end if line_end >= 0 else len(text)].strip()
-        is_code = is_alone_on_line and is_opening and match[2] in _CODE and not text[line_start:start].strip()
+        ends_line = not text[end : line_end if line_end >= 0 else len(text)].strip()
+        is_code = ends_line and is_opening and match[2] in _CODE and not text[line_start:start].strip()
         if is_code and (closing := self._code_end(match[2], end)):
             self.code_until = closing.start()
             language = _LANGUAGE.match(match[3]) if match[2] != "code-toggle" else None
             return Edit(start, end, f"```{language[1] if language else ''}")
-        is_whole_line = is_alone_on_line and _ITEM_MARK.fullmatch(text, line_start, start)
+        is_whole_line = ends_line and _ITEM_MARK.fullmatch(text, line_start, start)
         return Edit(line_start if is_whole_line else start, end)
 
     def _code_end(self, name: str, start: int) -> re.Match[str] | None:
-        """The shortcode, on a line of its own, that closes the code; None if the code already has a fence."""
+        """The closing shortcode of the code, on its own line. None if the code already has a fence."""
         closing = self._closing(name, start)
         if closing is None or closing.start() - start > _CODE_CHARS:
             return None

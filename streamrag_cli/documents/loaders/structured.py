@@ -1,8 +1,8 @@
-"""Builds documents from structured files (YAML, JSON, TOML, XML, settings), divided at keys, under their path of keys.
+"""Builds documents from structured files (YAML, JSON, TOML, XML, settings). They are divided at keys.
 
 Every format becomes a tree of entries, each with its own lines. An entry that is short enough, including its
-descendants, is one unit; a longer one is divided into its parts, under its name. Units are separated by blank lines and
-share no lines, so a value never appears under the wrong name.
+descendants, is one unit. A longer entry is divided into its parts, which are placed under its name. Units are separated
+by blank lines and share no lines, so a value never appears under the wrong name.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _SHOWN_DEPTH: Final = 8
 class Entry:
     """A key, list item or table: its name, its own lines (number, text) and its nested entries.
 
-    `chars` is the length of its own lines and all nested ones; it is set by `_measure`.
+    `chars` is the length of its own lines and all nested ones, set by `_measure`.
     """
 
     name: str
@@ -87,12 +87,12 @@ def _units(root: Entry, depth: int) -> Iterator[tuple[tuple[str, ...], list[tupl
 
 
 def _is_list_of_records(entry: Entry, depth: int) -> bool:
-    """Whether each part is a unit, however short the whole is: the records of the file, or of a list in it."""
+    """Whether each part is a separate unit regardless of length: the records of the file, or of a list in it."""
     return depth <= 0 or (depth == 1 and any(each.is_item and each.entries for each in entry.entries))
 
 
 def _below(path: tuple[str, ...], name: str) -> tuple[str, ...]:
-    """Append `name` to `path`; of a very deep path only the upper names and the last one are kept."""
+    """Append `name` to `path`. If the path is very deep, only its upper names and the last one are kept."""
     shown = clean_heading(name)
     return (*path[: _SHOWN_DEPTH - 1], shown) if shown else path
 

@@ -119,7 +119,7 @@ def _rows(text: str, delimiter: str, *, first_line: int) -> Iterator[tuple[int, 
 
 
 class _CountingLines:
-    """Iterates over lines from `at` on, and counts those that were read."""
+    """Iterates over lines from index `at`, and counts the lines read."""
 
     def __init__(self, lines: list[str], at: int) -> None:
         self._lines = lines

@@ -1,6 +1,6 @@
 """Loads XML: elements as lines `name: text`, with their attributes, under the path of their parent elements.
 
-It is parsed with expat, which provides line numbers; entities defined by the file are not expanded. A file that is not
+It is parsed with expat, which provides line numbers. Entities defined by the file are not expanded. A file that is not
 well-formed is loaded as plain text.
 """
 

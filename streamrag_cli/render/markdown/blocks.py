@@ -137,7 +137,7 @@ class Blocks:
                     yield FenceClosed()
                 continue
             self.open_source += lines
-            if self._need_not_parse(lines):
+            if self._can_skip_parsing(lines):
                 return
             tokens = self._parser.blocks(self.open_source)
             yield from self._final(tokens)
@@ -147,7 +147,7 @@ class Blocks:
                 lines, self.open_source = self.open_source.partition("\n")[2], ""
         self._parsed_chars = len(self.open_source)
 
-    def _need_not_parse(self, lines: str) -> bool:
+    def _can_skip_parsing(self, lines: str) -> bool:
         """Whether the new lines clearly continue a long open block."""
         known = self._parsed_chars
         if known < _PARSED_ALWAYS_CHARS or len(self.open_source) > known * 1.25:

@@ -1,7 +1,7 @@
 """Renders the open block as it looks so far. This may be inexact; the final block replaces it.
 
 The cost of a frame does not depend on the length of the block. A short block is rendered completely, plain words are
-appended to the last row, and of a long block only the end is rendered. Of a block taller than the screen, the newest
+appended to the last row, and a long block is rendered only at its end. If a block is taller than the screen, its newest
 rows are shown, scrolling by half a screen at a time.
 """
 

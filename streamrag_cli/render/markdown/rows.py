@@ -173,14 +173,14 @@ class RowRenderer:
         return self._console.render_lines(renderable, self._options, pad=False)
 
     def row(self, segments: list[Segment]) -> Row:
-        kept = [segment for segment in segments if segment.text and not segment.control]
-        while kept and _is_blank(kept[-1]):
-            kept.pop()
-        if kept and not _shows_blanks(kept[-1].style):
-            kept[-1] = Segment(kept[-1].text.rstrip(" "), kept[-1].style)
-        plain = "".join(segment.text for segment in kept)
+        visible = [segment for segment in segments if segment.text and not segment.control]
+        while visible and _is_blank(visible[-1]):
+            visible.pop()
+        if visible and not _shows_blanks(visible[-1].style):
+            visible[-1] = Segment(visible[-1].text.rstrip(" "), visible[-1].style)
+        plain = "".join(segment.text for segment in visible)
         return Row(
-            text="".join(self._styled(segment) for segment in Segment.simplify(kept)),
+            text="".join(self._styled(segment) for segment in Segment.simplify(visible)),
             cells=cell_len(plain),
             width_is_sure=_WIDTH_IS_SURE.fullmatch(plain) is not None,
         )

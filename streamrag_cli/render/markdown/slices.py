@@ -15,7 +15,7 @@ from streamrag_cli.render.markdown.parsing import UNKNOWN_CITATION, citation_tag
 
 
 class Preceding(Enum):
-    """What precedes a block. Rich separates a block with a blank row depending on it."""
+    """The kind of block before a block. It determines whether Rich puts a blank row between them."""
 
     NOTHING = "nothing, or a rule"
     DEFINITION = "a definition that is shown"
@@ -101,7 +101,7 @@ def code_rows(line: Text, console: Console, options: ConsoleOptions) -> list[lis
 
 
 def last_of(tokens: list[Token], preceding: Preceding) -> Preceding:
-    """What precedes the block after these tokens."""
+    """The kind of block at the end of `tokens`; `preceding` if there are none."""
     match tokens[-1].type if tokens else None:
         case None:
             return preceding

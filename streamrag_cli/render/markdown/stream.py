@@ -22,7 +22,7 @@ from streamrag_cli.render.markdown.slices import Preceding
 from streamrag_cli.text import sanitise
 
 FRAME_S: Final = 0.05
-_FRAME_CHARS: Final = 4000  # a longer piece is spread over several frames, so that no frame takes long
+_FRAME_CHARS: Final = 4000  # a longer piece is spread over several frames, so that every frame is rendered quickly
 _LAST_FRAME_CHARS: Final = 400_000  # rendered at the end; any text beyond it is shown as plain text
 
 

@@ -16,7 +16,7 @@ from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.system_errors import cannot_open
 
 SAME_DIRECTION: Final = 0.999
-"""The minimum cosine at which a vector found counts as the one searched for."""
+"""The minimum cosine at which a vector result counts as the one searched for."""
 NEARLY_SAME: Final = 0.99
 """An intact approximate index may miss some of many near-identical texts; it then finds others of this cosine."""
 NEIGHBOURS: Final = 10
@@ -75,13 +75,13 @@ class VectorChecks(Vectors):
             vectors = np.asarray(stored["embeddings"], dtype=np.float32)
             if not len(vectors) or vectors.ndim != 2 or (dimension and vectors.shape[1] != dimension):
                 return set(ids)
-            found = self._collection.query(
+            result = self._collection.query(
                 query_embeddings=vectors,
                 n_results=max(1, min(NEIGHBOURS, self._loaded)),
                 include=["distances"],
             )
         lost = set(ids).difference(stored["ids"])
-        for own, near, distances in zip(stored["ids"], found["ids"], found["distances"] or [], strict=True):
+        for own, near, distances in zip(stored["ids"], result["ids"], result["distances"] or [], strict=True):
             only_copies = len(near) == NEIGHBOURS and 1.0 - max(distances) >= NEARLY_SAME
             is_found = own in near and 1.0 - distances[near.index(own)] >= SAME_DIRECTION
             if not is_found and not only_copies:

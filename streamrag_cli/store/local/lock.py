@@ -32,8 +32,8 @@ _POLL_S: Final = 0.01
 @contextmanager
 def writing(directory: Path, *, wait_s: float = BUSY_AFTER_S) -> Iterator[None]:
     """Hold the writer lock of a collection. Raises StoreError `store_busy` after `wait_s` seconds."""
-    with _acquired(directory / WRITER_LOCK, wait_s=wait_s) as held:
-        if not held:
+    with _acquired(directory / WRITER_LOCK, wait_s=wait_s) as is_locked:
+        if not is_locked:
             raise busy(
                 f"another ingest is writing to {directory}",
                 hint="wait until it ends, or use another collection: streamrag ingest -c NAME PATH",
@@ -50,8 +50,8 @@ def exclusive(file: Path, limit: TimeLimit | None = None) -> Iterator[None]:
     with ExitStack() as stack:
         # Waiting processes hold the turnstile: otherwise a writer would retake the lock before a reader gets it.
         with _acquired(file.with_suffix(".turnstile"), wait_s=_CHROMA_BUSY_AFTER_S, limit=limit) as is_next:
-            held = is_next and stack.enter_context(_acquired(file, wait_s=_CHROMA_BUSY_AFTER_S, limit=limit))
-        if not held:
+            is_locked = is_next and stack.enter_context(_acquired(file, wait_s=_CHROMA_BUSY_AFTER_S, limit=limit))
+        if not is_locked:
             raise busy(f"another process has locked {file}")
         yield
 
@@ -103,12 +103,12 @@ def _acquired(file: Path, *, wait_s: float, limit: TimeLimit | None = None) -> I
             yield True
             return
         try:
-            while not (held := _try_lock(descriptor)) and time.monotonic() < deadline:
+            while not (is_locked := _try_lock(descriptor)) and time.monotonic() < deadline:
                 if limit is not None:
                     limit.check()
                 time.sleep(_POLL_S)
-            if not held or not file.parent.exists() or _is_same_file(file, descriptor):
-                yield held and file.parent.exists()
+            if not is_locked or not file.parent.exists() or _is_same_file(file, descriptor):
+                yield is_locked and file.parent.exists()
                 return
         finally:
             os.close(descriptor)

@@ -133,7 +133,7 @@ class LocalStore:
 
 
 def _size_bytes(directory: Path) -> int:
-    """The total size of all files below `directory`. Ignores files that another process removes meanwhile."""
+    """The total size of all files below `directory`. Ignores files that another process removes during the count."""
     size_bytes = 0
     for parent, _, names in os.walk(directory):
         for name in names:

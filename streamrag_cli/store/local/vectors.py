@@ -124,12 +124,12 @@ class Vectors:
             expected = min(limit, self._loaded)
             if not expected:
                 return []
-            found = self._collection.query(
+            result = self._collection.query(
                 query_embeddings=vector[None, :],
                 n_results=expected,
                 include=["distances"],
             )
-            ids, distances = found["ids"][0], found["distances"]
+            ids, distances = result["ids"][0], result["distances"]
             if len(ids) < expected:
                 # Another process may have deleted vectors. Counted only now, because it takes longer than searching.
                 expected = min(expected, self._collection.count())

@@ -27,7 +27,7 @@ class AdvisoryLocks:
         self._address = address
         self._collection = collection
         self._shared: set[str] = set()
-        self.held: set[str] = set()
+        self.exclusive: set[str] = set()
 
     def lock_shared(self, paths: Iterable[str] = (EVERYTHING,)) -> None:
         """Acquire shared locks on `paths`. Raises StoreError `store_busy`."""
@@ -39,10 +39,10 @@ class AdvisoryLocks:
     def lock_exclusive(self, paths: Iterable[str]) -> None:
         """Acquire exclusive locks on `paths` and everything below them. Raises StoreError `store_busy`."""
         # In the same order for all writers, to avoid deadlocks.
-        for path in sorted(set(paths) - self.held):
+        for path in sorted(set(paths) - self.exclusive):
             self.lock_shared(_above(path))
             self._lock("pg_advisory_lock", path)
-            self.held.add(path)
+            self.exclusive.add(path)
 
     def _lock(self, function: str, path: str) -> None:
         try:

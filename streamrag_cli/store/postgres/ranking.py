@@ -64,9 +64,9 @@ def frequencies(conn: Connection, epoch: int, words: Sequence[str]) -> dict[str,
 
 def best(conn: Connection, epoch: int, stems: Sequence[str], size: Size, limit: int) -> ScoredIds:
     """Ids of chunks that contain any of the stems, with their BM25 scores, best first. Repeated stems count more."""
-    asked = Counter(map(lexeme, stems))
-    counted = frequencies(conn, epoch, list(asked))
-    counts = rarest_words(asked, counted)
+    occurrences = Counter(map(lexeme, stems))
+    counted = frequencies(conn, epoch, list(occurrences))
+    counts = rarest_words(occurrences, counted)
     if not counts:
         return []
     known = {word: counted[word] for word in counts}

@@ -95,8 +95,8 @@ class PostgresWriter:
         return current
 
     def _active_epoch(self) -> int | None:
-        found: Any = self._conn.execute("SELECT epoch FROM collections WHERE name = %s", (self._collection,)).fetchone()
-        return int(found[0]) if found else None
+        row: Any = self._conn.execute("SELECT epoch FROM collections WHERE name = %s", (self._collection,)).fetchone()
+        return int(row[0]) if row else None
 
     def _activate(self, epoch: int) -> None:
         self._conn.execute(
@@ -104,11 +104,11 @@ class PostgresWriter:
             (self._collection, epoch),
         )
 
-    def _drop_other_epochs(self, *wanted: int | None) -> None:
+    def _drop_other_epochs(self, *needed: int | None) -> None:
         """Drop the epochs of interrupted or superseded rebuilds; none is running while this writer has its lock."""
         others = self._conn.execute(
             "SELECT id FROM epochs WHERE collection = %s AND id <> ALL(%s) ORDER BY id",
-            (self._collection, [each for each in wanted if each is not None]),
+            (self._collection, [each for each in needed if each is not None]),
         ).fetchall()
         for (epoch,) in others:
             schema.drop_epoch(self._conn, epoch)
@@ -141,9 +141,9 @@ class PostgresWriter:
             self._check_embedding(passages.vectors)
             removed = rows.remove_documents(self._conn, self._epoch, [record.path for record, _ in documents])
             rows.add_documents(self._conn, self._epoch, documents)
-            kept = removed.chunk_ids & {chunk.id for chunk in chunks}
-            words = rows.drop_index_rows(self._conn, self._epoch, removed.chunk_ids - kept)
-            fresh = [row for row, chunk in enumerate(chunks) if chunk.id not in kept]
+            retained = removed.chunk_ids & {chunk.id for chunk in chunks}
+            words = rows.drop_index_rows(self._conn, self._epoch, removed.chunk_ids - retained)
+            fresh = [row for row, chunk in enumerate(chunks) if chunk.id not in retained]
             states = passages.token_states
             fresh_passages = EmbeddedPassages(passages.vectors[fresh], [states[row] for row in fresh] if states else ())
             of_chunks = [record.language for record, of_document in documents for _ in of_document]
@@ -200,7 +200,7 @@ class PostgresWriter:
             schema.drop_epoch(self._conn, former)
 
     def _ensure_locked(self) -> None:
-        if not self._locks.held:
+        if not self._locks.exclusive:
             self._locks.lock_exclusive([EVERYTHING])
 
     def _check_embedding(self, vectors: FloatArray) -> None:
