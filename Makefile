@@ -39,6 +39,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.check_english
 
 # Update requirements.lock to the newest versions that pyproject.toml allows.
 lock:

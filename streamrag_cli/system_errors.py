@@ -172,7 +172,7 @@ def _no_permission(path: Path, *, writing: bool, keeper: str) -> StoreError:
     unreadable = _first_unreadable_folder(path)
     owner, me = _owner_of(unreadable or path), _name_of(os.geteuid())
     belongs = f"it belongs to {owner}, but this process runs as {me}" if owner else f"this process runs as {me}"
-    action = "written" if writing else "read"
+    action = "written to" if writing else "read"
     reason = f": permission denied for the folder {unreadable};" if unreadable else ": permission denied;"
     return StoreError(
         f"{keeper} at {path} cannot be {action}{reason} {belongs}",
