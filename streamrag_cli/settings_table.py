@@ -80,8 +80,8 @@ class Settings:
         parse=value.context_size,
         flag="--context SIZE",
         commands=("ask", "serve", "bench"),
-        meaning="What the model reads of the sources: `full` passages; `focused`, the sentences that matter from eight"
-        " passages, about half as long; or N characters of such sentences.",
+        meaning="Which text of the sources is sent to the model: `full` (whole passages), `focused` (the most relevant"
+        " sentences of eight passages, about half as much text), or N (at most N characters of such sentences).",
         help="What the model reads: full passages, focused sentences of them, or N characters.",
         default_text="focused for a model server on this machine, else full",
     )

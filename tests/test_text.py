@@ -30,7 +30,7 @@ def test_sanitising_twice_changes_nothing(text: str) -> None:
 
 
 @given(ANY_TEXT)
-def test_a_line_stays_one_line(text: str) -> None:
+def test_sanitise_line_returns_a_single_line(text: str) -> None:
     assert len(sanitise_line(text).splitlines()) <= 1
 
 

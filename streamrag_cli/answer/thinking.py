@@ -109,7 +109,7 @@ class ThinkingFilter:
                 return answer
 
     def finish(self) -> str:
-        """The rest of the answer at the end of the reply."""
+        """Return the rest of the answer. Called once, when the model's reply has ended."""
         rest, self._pending = self._pending, ""
         match self._state:
             case _State.THINKING | _State.CHANNELS:

@@ -67,7 +67,7 @@ class OpenStreams:
             self._open.discard(end)
 
     async def run_whole(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        """Run `work`, which returns a complete answer, and count it as open until then.
+        """Run `work`, which returns a complete answer, and count it as an open answer while it runs.
 
         Raises RefusedError: `too_many_streams`, and `server_shutdown` even after `work` has begun.
         """

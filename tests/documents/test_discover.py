@@ -363,7 +363,7 @@ def test_generated_and_vendored_files_are_skipped_unless_named(tmp_path: Path) -
     assert found_paths(tmp_path / "package-lock.json") == ["."]
 
 
-def test_excludes_apply_to_each_path_like_a_gitignore_in_it(tmp_path: Path) -> None:
+def test_exclude_patterns_work_like_a_gitignore_in_each_given_path(tmp_path: Path) -> None:
     write(tmp_path, "a/x.md", "a/x.csv", "a/drafts/y.md", "a/deep/drafts/z.md", "b/x.csv", "b/drafts.md", "a/#1.md")
     exclude = ["*.csv", "/drafts/", "!b/x.csv", "#1.md"]
 

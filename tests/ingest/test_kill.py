@@ -45,7 +45,7 @@ def put(path: Path, text: str) -> None:
 
 
 def change(docs: Path) -> None:
-    put(docs / "changed.md", "# Two\n\nthis text has changed\n\n# Three\n\nthis will stay")
+    put(docs / "changed.md", "# Two\n\nthis text has been replaced\n\n# Three\n\nthis will stay")
     put(docs / "added.md", "# Five\n\nthis is new")
     (docs / "deleted.md").unlink()
 

@@ -68,7 +68,7 @@ class Boxes:
         return parts
 
     def index_at(self, x: float, start: int, end: int) -> int:
-        """The first character of a line that does not begin before `x`."""
+        """The index in `start` to `end` of the first character whose left edge is at or after `x`; else `end`."""
         return bisect_left(range(end), x, lo=start, key=lambda position: self.at(position)[0])
 
 
