@@ -7,22 +7,17 @@ sent whole or not at all.
 """
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from streamrag_cli.answer.passage_states import passage_states
 from streamrag_cli.answer.quoting import lexical_scores
 from streamrag_cli.documents.formats import text_kind
 from streamrag_cli.model import Hit
-from streamrag_cli.retrieval.embedder import Embedder, TokenEmbedder
+from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.search import Retrieved
-from streamrag_cli.retrieval.token_states import unpacked
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 PASSAGES: Final = 8
 """The number of passages from which sentences are chosen."""
@@ -140,31 +135,13 @@ def _by_score(retrieved: Retrieved, parts: Sequence[Sequence[Part]], embedder: E
 
 def _cosines(retrieved: Retrieved, parts: Sequence[Sequence[Part]], embedder: Embedder) -> dict[tuple[int, int], float]:
     """The cosine of each part with the question, from its token states. Parts without token states are left out."""
-    if not isinstance(embedder, TokenEmbedder):
-        return {}
     cosines: dict[tuple[int, int], float] = {}
     for hit_index, (hit, of_hit) in enumerate(zip(retrieved.hits, parts, strict=True)):
-        if signs := retrieved.token_states.get(hit.chunk.id):
-            means = _means(hit, signs, of_hit, embedder, len(retrieved.question_vector))
-            for part_index, mean in means:
-                cosines[hit_index, part_index] = float(mean @ retrieved.question_vector)
+        if states := passage_states(hit.chunk, retrieved, embedder):
+            for part_index, part in enumerate(of_hit):
+                if tokens := states.tokens(states.offset + part.start, states.offset + part.end):
+                    cosines[hit_index, part_index] = states.cosine(tokens)
     return cosines
-
-
-def _means(
-    hit: Hit, signs: bytes, parts: Sequence[Part], embedder: TokenEmbedder, dimension: int
-) -> "Iterator[tuple[int, NDArray[np.float32]]]":
-    import numpy as np  # the embedder has already imported it
-
-    states = 2 * unpacked(signs, dimension) - 1
-    text = hit.chunk.text_to_embed
-    before = len(text) - len(hit.chunk.text)
-    starts = [start for start, _ in embedder.token_spans(text)[1 : len(states) - 1]]
-    for index, part in enumerate(parts):
-        first, last = bisect_left(starts, before + part.start), bisect_left(starts, before + part.end)
-        if last > first:
-            mean = states[1 + first : 1 + last].mean(axis=0)
-            yield index, mean / (np.linalg.norm(mean) or 1.0)
 
 
 def _parts(hit: Hit) -> Iterator[Part]:

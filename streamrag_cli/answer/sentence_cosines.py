@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from streamrag_cli.answer.passage_states import PassageStates, passage_states
 from streamrag_cli.answer.sentences import Sentence
 from streamrag_cli.model import Chunk, Hit
-from streamrag_cli.retrieval.embedder import Embedder, TokenEmbedder
+from streamrag_cli.retrieval.embedder import Embedder
 from streamrag_cli.retrieval.search import Retrieved
-from streamrag_cli.retrieval.token_states import unpacked
 from streamrag_cli.store.time_limit import Cancellation
 
 if TYPE_CHECKING:
@@ -38,18 +38,15 @@ def sentence_cosines(
     """One cosine per candidate, in the same order."""
     import numpy as np  # the embedder has already imported it
 
-    vector = retrieved.question_vector
     cosines = np.full(len(candidates), np.nan, dtype=np.float32)
-    if isinstance(embedder, TokenEmbedder):
-        states_of = cache(
-            lambda hit: _ChunkStates(hit.chunk, retrieved.token_states[hit.chunk.id], embedder, len(vector))
-        )
-        for row, (hit, sentence) in enumerate(candidates):
-            if hit.chunk.id in retrieved.token_states and (mean := states_of(hit).mean_of(sentence)) is not None:
-                cosines[row] = mean @ vector
+    words_of = cache(lambda hit: _words_with_states(hit.chunk, retrieved, embedder))
+    for row, (hit, sentence) in enumerate(candidates):
+        if (words := words_of(hit)) is not None and (cosine := words.cosine_of(sentence)) is not None:
+            cosines[row] = cosine
     rest = [row for row, cosine in enumerate(cosines) if np.isnan(cosine)]
     if rest:
-        cosines[rest] = embedder.embed_documents([with_title(*candidates[row]) for row in rest], cancellation) @ vector
+        vectors = embedder.embed_documents([with_title(*candidates[row]) for row in rest], cancellation)
+        cosines[rest] = vectors @ retrieved.question_vector
     return cosines
 
 
@@ -58,23 +55,24 @@ def with_title(hit: Hit, sentence: Sentence) -> str:
     return f"{hit.chunk.title}: {sentence.text}" if sentence.role == "fact" else sentence.text
 
 
-class _ChunkStates:
-    """A chunk's token states and the mapping from words to them."""
+def _words_with_states(chunk: Chunk, retrieved: Retrieved, embedder: Embedder) -> "_ChunkWords | None":
+    states = passage_states(chunk, retrieved, embedder)
+    return _ChunkWords(chunk, states) if states else None
 
-    def __init__(self, chunk: Chunk, signs: bytes, embedder: TokenEmbedder, dimension: int) -> None:
-        text = chunk.text_to_embed
-        self._signs = 2 * unpacked(signs, dimension) - 1
-        self._token_starts = [start for start, _ in embedder.token_spans(text)[: len(self._signs)]]
-        self._token_starts[0] = -1  # special tokens have the span (0, 0), which would break the order
-        self._token_starts[-1] = len(text)
-        self._words = [(match[0].lower(), *match.span()) for match in _WORD.finditer(text)]
-        before = len(text) - len(chunk.text)
+
+class _ChunkWords:
+    """A chunk's words with their token states."""
+
+    def __init__(self, chunk: Chunk, states: PassageStates) -> None:
+        self._states = states
+        self._words = [(match[0].lower(), *match.span()) for match in _WORD.finditer(chunk.text_to_embed)]
+        before = states.offset
         line_starts = [before, *(before + match.end() for match in re.finditer("\n", chunk.text))]
         word_starts = [start for _, start, _ in self._words]
         self._first_words = [bisect_left(word_starts, start) for start in line_starts]
 
-    def mean_of(self, sentence: Sentence) -> "NDArray[np.float32] | None":
-        """The sentence's unit vector, or None if too few of its words have token states."""
+    def cosine_of(self, sentence: Sentence) -> float | None:
+        """The sentence's cosine with the question, or None if too few of its words have token states."""
         words = _WORD.findall(sentence.text.lower())
         at = self._first_words[min(sentence.line, len(self._first_words) - 1)]
         tokens: list[int] = []
@@ -83,14 +81,10 @@ class _ChunkStates:
             for index in range(at, min(at + _WORDS_BETWEEN, len(self._words))):
                 chunk_word, start, end = self._words[index]
                 if chunk_word == word:
-                    word_tokens = range(bisect_left(self._token_starts, start), bisect_left(self._token_starts, end))
+                    word_tokens = self._states.tokens(start, end)
                     tokens += word_tokens
                     matched += bool(word_tokens)
                     at = index + 1
                     break
-        import numpy as np
-
-        if not tokens or matched < _MIN_MATCHED_SHARE * len(words):
-            return None
-        mean: NDArray[np.float32] = self._signs[tokens].mean(axis=0)
-        return mean / (np.linalg.norm(mean) or 1.0)
+        is_represented = tokens and matched >= _MIN_MATCHED_SHARE * len(words)
+        return self._states.cosine(tokens) if is_represented else None

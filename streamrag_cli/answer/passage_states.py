@@ -1,0 +1,49 @@
+"""The token states of a passage, found by the characters that they stand for."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from streamrag_cli.model import Chunk
+from streamrag_cli.retrieval.embedder import Embedder, TokenEmbedder
+from streamrag_cli.retrieval.search import Retrieved
+from streamrag_cli.retrieval.token_states import unpacked
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class PassageStates:
+    """The token states of a chunk. Offsets count in `text_to_embed`, where the chunk's own text begins at `offset`."""
+
+    def __init__(
+        self, chunk: Chunk, signs: bytes, spans: Sequence[tuple[int, int]], question: "NDArray[np.float32]"
+    ) -> None:
+        """`signs` are the packed states, `spans` the characters of each token, `question` a vector of unit length."""
+        text = chunk.text_to_embed
+        self.offset = len(text) - len(chunk.text)
+        self._question = question
+        self._signs = 2 * unpacked(signs, len(question)) - 1
+        self._token_starts = [start for start, _ in spans[: len(self._signs)]]
+        self._token_starts[0] = -1  # special tokens have the span (0, 0), which would break the order
+        self._token_starts[-1] = len(text)
+
+    def tokens(self, start: int, end: int) -> range:
+        """The tokens that begin in these characters; empty beyond the model's input."""
+        return range(bisect_left(self._token_starts, start), bisect_left(self._token_starts, end))
+
+    def cosine(self, tokens: Sequence[int]) -> float:
+        """The cosine of the question and the mean state of `tokens`, which are not empty."""
+        import numpy as np  # the embedder has already imported it
+
+        mean: NDArray[np.float32] = self._signs[tokens].mean(axis=0)
+        return float(mean / (np.linalg.norm(mean) or 1.0) @ self._question)
+
+
+def passage_states(chunk: Chunk, retrieved: Retrieved, embedder: Embedder) -> PassageStates | None:
+    """The states of a hit's chunk; None if the embedder or the store has none."""
+    signs = retrieved.token_states.get(chunk.id)
+    if not signs or not isinstance(embedder, TokenEmbedder):
+        return None
+    return PassageStates(chunk, signs, embedder.token_spans(chunk.text_to_embed), retrieved.question_vector)
