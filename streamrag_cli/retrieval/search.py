@@ -100,7 +100,7 @@ def retrieve(
         total = count_chunks(reader)
         if reader.embedding != embedder.name:
             raise EmbeddingChangedError
-        words = words_by_language(question, reader.counts().languages)
+        words = words_by_language(question, reader.languages())
         weights = _term_weights(reader, words, total)
         stages.end("terms")
         asked_codes = codes(question)

@@ -50,11 +50,10 @@ class StoredChunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """The size of a collection, and the languages of its documents."""
+    """The size of a collection."""
 
     documents: int
     chunks: int
-    languages: tuple[str, ...] = (ENGLISH,)
 
 
 class Manifest(Protocol):
@@ -122,6 +121,9 @@ class Reader(Protocol):
     def close(self) -> None: ...
 
     def counts(self) -> Counts: ...
+
+    def languages(self) -> list[str]:
+        """The languages of the documents, sorted, as `languages.language_of` returns them."""
 
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
         """The chunks with these ids. Ids that are not in the collection are left out."""

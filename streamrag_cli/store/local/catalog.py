@@ -13,6 +13,7 @@ from zlib import crc32
 from streamrag_cli.errors import StoreError
 from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.interface import Counts, ScoredIds, StoredChunk
+from streamrag_cli.store.languages import ENGLISH, LANGUAGES
 from streamrag_cli.store.local.database import Database, damaged_catalog
 from streamrag_cli.store.local.full_text import create_index, merge, register, statements, upgrade_index
 from streamrag_cli.store.rows import (
@@ -85,8 +86,15 @@ class Catalog(Database):
 
     def counts(self) -> Counts:
         documents, chunks = self._rows("SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM chunks)")[0]
-        languages = self._rows(f"SELECT DISTINCT {self._language} FROM documents ORDER BY 1")
-        return Counts(documents=documents, chunks=chunks, languages=tuple(language for (language,) in languages))
+        return Counts(documents=documents, chunks=chunks)
+
+    def languages(self) -> list[str]:
+        if self._is_older:
+            return [ENGLISH]
+        # One index lookup per language; DISTINCT would scan the whole index.
+        exists = "EXISTS (SELECT 1 FROM documents WHERE language = value)"
+        rows = self._rows(f"SELECT value FROM json_each(?) WHERE {exists}", (json.dumps(LANGUAGES),))
+        return sorted(language for (language,) in rows)
 
     @property
     def _language(self) -> str:

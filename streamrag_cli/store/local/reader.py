@@ -95,6 +95,10 @@ class CollectionReader:
                 self._counted = counted = state, session.catalog.counts()
             return counted[1]
 
+    def languages(self) -> list[str]:
+        with self._session() as session:
+            return session.catalog.languages()
+
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
         with self._session() as session:
             return session.catalog.chunks(chunk_ids)

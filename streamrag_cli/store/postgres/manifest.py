@@ -51,10 +51,14 @@ class PostgresManifest:
     def counts(self) -> Counts:
         with self._session() as session:
             [(documents, chunks)] = session.rows("SELECT documents, chunks FROM epochs WHERE id = %s", (session.epoch,))
+        return Counts(documents=documents, chunks=chunks)
+
+    def languages(self) -> list[str]:
+        with self._session() as session:
             # One index lookup per language; DISTINCT would scan the whole index.
             exists = f"EXISTS (SELECT FROM documents_{session.epoch} WHERE language = code)"
-            languages = session.rows(f"SELECT code FROM unnest(%s::text[]) AS code WHERE {exists}", (list(LANGUAGES),))
-        return Counts(documents=documents, chunks=chunks, languages=tuple(language for (language,) in languages))
+            rows = session.rows(f"SELECT code FROM unnest(%s::text[]) AS code WHERE {exists}", (list(LANGUAGES),))
+        return sorted(language for (language,) in rows)
 
     def roots(self) -> list[str]:
         with self._session() as session:

@@ -69,6 +69,9 @@ class PostgresReader:
     def counts(self) -> Counts:
         return self._manifest.counts()
 
+    def languages(self) -> list[str]:
+        return self._manifest.languages()
+
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
         return self._manifest.chunks(chunk_ids)
 
