@@ -6,7 +6,7 @@ which also closes the connection to the model.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -15,26 +15,19 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from streamrag_cli.answer.chat_model import (
-    ModelActivity,
-    ModelDidNotStream,
-    ModelFinished,
-    ModelLoading,
-    ModelRetractsThinking,
-    ModelRetrying,
-    ModelText,
-    stream_chat,
     warm_up_client,
 )
-from streamrag_cli.answer.chat_request import AnswerLimits
 from streamrag_cli.answer.citations import resolve
+from streamrag_cli.answer.clock import Clock
 from streamrag_cli.answer.excerpts import as_sources
 from streamrag_cli.answer.focus import CHARS as FOCUSED_CHARS
 from streamrag_cli.answer.focus import PASSAGES, focus
-from streamrag_cli.answer.model_choice import choose_endpoint, connect_hint, find_local_servers
-from streamrag_cli.answer.prompt import Message, messages
+from streamrag_cli.answer.generation import answer_limits, cut_notice, generate, model_endpoint
+from streamrag_cli.answer.model_choice import connect_hint, find_local_servers
+from streamrag_cli.answer.prompt import messages
 from streamrag_cli.answer.quoting import pick_quotes, pieces
 from streamrag_cli.answer.shared_resources import SharedResources
-from streamrag_cli.errors import ConfigurationError, ExitCode, StreamragError, UsageError
+from streamrag_cli.errors import ExitCode, StreamragError, UsageError
 from streamrag_cli.events import (
     QUOTES_ONLY,
     THINKING_SHOWN,
@@ -48,22 +41,16 @@ from streamrag_cli.events import (
     as_event,
 )
 from streamrag_cli.missing_files import find_missing_files
-from streamrag_cli.model import Question, Source, Timings, Usage
-from streamrag_cli.model_server.endpoint import ModelEndpoint
-from streamrag_cli.model_server.errors import empty_answer
-from streamrag_cli.model_server.model_cache import ModelCache
+from streamrag_cli.model import Question, Source
 from streamrag_cli.model_server.network_policy import is_this_machine
-from streamrag_cli.new_thread import run_in_new_thread
 from streamrag_cli.retrieval.retriever import Retriever
 from streamrag_cli.retrieval.search import Retrieved
-from streamrag_cli.setting_row import DEFAULT_ANSWER_TOKENS
 from streamrag_cli.settings import Settings
-from streamrag_cli.stages import Stages
 from streamrag_cli.store.interface import Counts, Reader
 from streamrag_cli.store.registry import open_store
 from streamrag_cli.store.time_limit import RETRIEVAL_LIMIT_S, Cancellation, TimeLimit
 from streamrag_cli.system_errors import exhausted_resource
-from streamrag_cli.text import sanitise, sanitise_line
+from streamrag_cli.text import sanitise
 
 QUOTING_MODEL: Final = "quotes"
 MAX_QUESTION_CHARS: Final = 20_000
@@ -107,44 +94,6 @@ async def _with_final_event(events: AsyncGenerator[AskEvent, None]) -> AsyncGene
             )
 
 
-class _Clock:
-    """Measures the stages of one question. Each stage ends once."""
-
-    def __init__(self, question: Question) -> None:
-        self._question = question
-        self._stages = Stages(perf_counter())
-        self.pieces = 0
-
-    def end(self, stage: str, parts: Mapping[str, float] | None = None) -> None:
-        """Record the time since the last stage ended as `stage`. `parts` is its breakdown in ms."""
-        self._stages.end(stage)
-        for part, spent_ms in (parts or {}).items():
-            self._stages.spent_ms[f"{stage}: {part}"] = spent_ms
-
-    def token(self) -> None:
-        self.pieces += 1
-        if self.pieces == 1:
-            self.end("first token")
-
-    def timings(self, usage: Usage | None, *, is_written: bool = True) -> Timings:
-        """The timings so far. `is_written` is False for quotes, which have no tokens per second."""
-        self.end("rest of the answer")
-        ended_ms = {stage: (at - self._question.accepted_at) * 1000 for stage, at in self._stages.ended_at.items()}
-        first_ms, total_ms = ended_ms.get("first token"), ended_ms["rest of the answer"]
-        writing_s = (total_ms - (first_ms or 0.0)) / 1000
-        count = usage.output_tokens if usage and usage.output_tokens else self.pieces
-        return Timings(
-            startup_ms=self._question.startup_ms,
-            retrieval_ms=ended_ms.get("retrieval"),
-            context_ms=ended_ms.get("context"),
-            request_ms=ended_ms["context"] if "send" in ended_ms else None,
-            first_token_ms=first_ms,
-            total_ms=total_ms,
-            tokens_per_second=count / writing_s if is_written and writing_s > 0 and self.pieces > 1 else None,
-            stages=self._stages.spent_ms if self._question.with_stages else None,
-        )
-
-
 async def _answer(question: Question, settings: Settings, resources: SharedResources) -> AsyncGenerator[AskEvent, None]:
     _check_question(question.text)
     async with (
@@ -158,7 +107,7 @@ async def _answer(question: Question, settings: Settings, resources: SharedResou
 async def _events(
     question: Question, settings: Settings, resources: SharedResources, retriever: Retriever
 ) -> AsyncGenerator[AskEvent, None]:
-    clock = _Clock(question)
+    clock = Clock(question)
     clock.end("open the collection")
     if settings.names_a_model:
         # The first token arrives 5 % sooner.
@@ -170,7 +119,7 @@ async def _events(
     yield Sources(sources=sources)
     if retrieved.is_lexical_only:
         yield Notice(message=_LEXICAL_ONLY, code="language_unsupported")
-    endpoint = await _endpoint(settings)
+    endpoint = await model_endpoint(settings)
     if endpoint is None:
         answering = _answer_with_quotes(
             question, retrieved, retriever, clock, settings, for_visitors=resources.for_visitors
@@ -179,7 +128,7 @@ async def _events(
         prompt = messages(
             question.text, retrieved.hits, texts, extra=question.extra, conversation=question.conversation
         )
-        answering = _generate(question, prompt, endpoint, settings=settings, clock=clock, resources=resources)
+        answering = generate(question, prompt, endpoint, settings=settings, clock=clock, resources=resources)
     answer: list[str] = []
     async with aclosing(answering):
         async for event in answering:
@@ -246,19 +195,6 @@ def _context_chars(settings: Settings) -> int | None:
     return FOCUSED_CHARS if settings.context or (host and is_this_machine(host)) else None
 
 
-async def _endpoint(settings: Settings) -> ModelEndpoint | None:
-    choose = partial(
-        choose_endpoint,
-        model=settings.model,
-        base_url=settings.base_url,
-        api_key=settings.api_key,
-        timeout_s=settings.timeout_s,
-        known=ModelCache(settings.state_directory),
-    )
-    # Only requesting a server's list blocks. It gets a new thread: under load a pool thread is free only after seconds.
-    return choose() if settings.model or not settings.base_url else await run_in_new_thread(choose)
-
-
 async def _describe_search(retriever: Retriever, resources: SharedResources) -> str:
     """The status text for a user at the terminal. Clients of a server do not see it, so nothing is counted for them."""
     if resources.for_visitors:
@@ -283,128 +219,6 @@ def _check_question(question: str) -> None:
         )
 
 
-async def _generate(
-    question: Question,
-    prompt: Sequence[Message],
-    endpoint: ModelEndpoint,
-    *,
-    settings: Settings,
-    clock: _Clock,
-    resources: SharedResources,
-) -> AsyncGenerator[AskEvent, None]:
-    """The model's answer. If the server rejects the cached model, it is asked which model it has now."""
-    model_cache = ModelCache(settings.state_directory)
-    generate_with = partial(_generate_with, question, prompt, settings=settings, clock=clock, resources=resources)
-    is_cached_model = not settings.model and endpoint.model == model_cache.get(endpoint.url)
-    try:
-        async with aclosing(generate_with(endpoint=endpoint)) as events:
-            async for event in events:
-                yield event
-    except ConfigurationError as error:
-        if not is_cached_model or error.code != "no_such_model":
-            raise
-        model_cache.forget(endpoint.url)
-        refreshed = await _endpoint(settings)
-        if refreshed is None or refreshed == endpoint:
-            raise
-    else:
-        return
-    async with aclosing(generate_with(endpoint=refreshed)) as events:
-        async for event in events:
-            yield event
-
-
-async def _generate_with(
-    question: Question,
-    prompt: Sequence[Message],
-    endpoint: ModelEndpoint,
-    *,
-    settings: Settings,
-    clock: _Clock,
-    resources: SharedResources,
-) -> AsyncGenerator[AskEvent, None]:
-    waiting = f"waiting for {sanitise_line(endpoint.model)}"
-    yield Status(status="generating", detail=waiting)
-    clock.end("context")
-    stream = stream_chat(
-        prompt,
-        endpoint=endpoint,
-        timeout_s=settings.timeout_s,
-        client_for=resources.client,
-        limits=_limits(question, settings),
-        options=question.options,
-        on_step=clock.end,
-    )
-    loading = False
-    async with aclosing(stream):
-        async for part in stream:
-            match part:
-                case ModelText(text=text):
-                    if safe := sanitise(text):
-                        clock.token()
-                        yield Token(text=safe)
-                case ModelRetrying(message=message):
-                    yield Status(status="retrying", detail=waiting)
-                    yield Notice(message=sanitise_line(message), code="retrying")
-                case ModelLoading(limit_s=limit_s):
-                    yield Status(status="retrying", detail=f"{waiting} to load")
-                    if not loading:
-                        loading = True
-                        message = f"the server is loading {sanitise_line(endpoint.model)}: waiting up to {limit_s:g} s"
-                        yield Notice(message=message, code="model_loading")
-                case ModelDidNotStream():
-                    yield Notice(
-                        message="the model server does not stream: the answer arrived in one piece", code="not_streamed"
-                    )
-                case ModelRetractsThinking():
-                    yield THINKING_SHOWN
-                case ModelActivity():
-                    pass
-                case ModelFinished() as finished:
-                    for event in _final_events(finished, endpoint, clock):
-                        yield event
-
-
-def _final_events(finished: ModelFinished, endpoint: ModelEndpoint, clock: _Clock) -> list[AskEvent]:
-    if not clock.pieces:
-        raise empty_answer(finished.finish_reason, "", endpoint)
-    cut_short = {
-        "length": "the model reached its token limit, so the answer is cut short",
-        "content_filter": "the model server's content filter withheld the rest of the answer",
-    }
-    events: list[AskEvent] = []
-    if finished.finish_reason not in {"stop", *cut_short}:
-        reason = sanitise_line(finished.finish_reason)[:80]
-        message = f'the model server ended the answer with the reason "{reason}"; it may be incomplete'
-        events.append(Notice(message=message, code="finish_unknown"))
-    if finished.cut_at:
-        events.append(_cut_notice(finished.cut_at))
-    elif finished.finish_reason in cut_short:
-        events.append(Notice(message=cut_short[finished.finish_reason], code=f"finish_{finished.finish_reason}"))
-    done = Done(
-        finish_reason=finished.finish_reason,
-        model=sanitise_line(finished.model),
-        usage=finished.usage,
-        timings=clock.timings(finished.usage),
-    )
-    return [*events, done]
-
-
-def _cut_notice(limit: str) -> Notice:
-    return Notice(message=f"the answer was cut at the limit of {limit}", code="finish_length")
-
-
-def _limits(question: Question, settings: Settings) -> AnswerLimits:
-    """The limits of the settings, lowered to those of the question."""
-    maximum = settings.max_answer_tokens
-    requested = question.max_tokens
-    return AnswerLimits(
-        tokens=maximum if requested is None else min(requested, maximum),
-        seconds=settings.max_answer_s,
-        asks_server=requested is not None or maximum != DEFAULT_ANSWER_TOKENS,
-    )
-
-
 def _previous_question(question: Question) -> str:
     """The user's message before the question, or ""."""
     user_texts = [each.text for each in question.conversation if each.role == "user" and each.text.strip()]
@@ -415,7 +229,7 @@ async def _answer_with_quotes(
     question: Question,
     retrieved: Retrieved,
     retriever: Retriever,
-    clock: _Clock,
+    clock: Clock,
     settings: Settings,
     *,
     for_visitors: bool,
@@ -437,7 +251,7 @@ async def _answer_with_quotes(
         raise UsageError(
             "the sources contain no sentence to quote", code="nothing_to_quote", hint="streamrag search QUESTION"
         )
-    limit = _limits(question, settings).tokens
+    limit = answer_limits(question, settings).tokens
     words = list(pieces(quotes, stop=question.stop))
     for piece in words[:limit]:
         clock.token()
@@ -445,5 +259,5 @@ async def _answer_with_quotes(
     reason = "stop"
     if len(words) > limit:
         reason = "length"
-        yield _cut_notice(f"{limit} tokens")
+        yield cut_notice(f"{limit} tokens")
     yield Done(finish_reason=reason, model=QUOTING_MODEL, usage=None, timings=clock.timings(None, is_written=False))

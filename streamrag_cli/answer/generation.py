@@ -1,0 +1,166 @@
+"""Turns a model's reply into events: the answer's tokens, notices on the way, and how it ended."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from functools import partial
+
+from streamrag_cli.answer.chat_model import (
+    ModelActivity,
+    ModelDidNotStream,
+    ModelFinished,
+    ModelLoading,
+    ModelRetractsThinking,
+    ModelRetrying,
+    ModelText,
+    stream_chat,
+)
+from streamrag_cli.answer.chat_request import AnswerLimits
+from streamrag_cli.answer.clock import Clock
+from streamrag_cli.answer.model_choice import choose_endpoint
+from streamrag_cli.answer.prompt import Message
+from streamrag_cli.answer.shared_resources import SharedResources
+from streamrag_cli.errors import ConfigurationError
+from streamrag_cli.events import THINKING_SHOWN, AskEvent, Done, Notice, Status, Token
+from streamrag_cli.model import Question
+from streamrag_cli.model_server.endpoint import ModelEndpoint
+from streamrag_cli.model_server.errors import empty_answer
+from streamrag_cli.model_server.model_cache import ModelCache
+from streamrag_cli.new_thread import run_in_new_thread
+from streamrag_cli.setting_row import DEFAULT_ANSWER_TOKENS
+from streamrag_cli.settings import Settings
+from streamrag_cli.text import sanitise, sanitise_line
+
+
+async def model_endpoint(settings: Settings) -> ModelEndpoint | None:
+    choose = partial(
+        choose_endpoint,
+        model=settings.model,
+        base_url=settings.base_url,
+        api_key=settings.api_key,
+        timeout_s=settings.timeout_s,
+        known=ModelCache(settings.state_directory),
+    )
+    # Only requesting a server's list blocks. It gets a new thread: under load a pool thread is free only after seconds.
+    return choose() if settings.model or not settings.base_url else await run_in_new_thread(choose)
+
+
+async def generate(
+    question: Question,
+    prompt: Sequence[Message],
+    endpoint: ModelEndpoint,
+    *,
+    settings: Settings,
+    clock: Clock,
+    resources: SharedResources,
+) -> AsyncGenerator[AskEvent, None]:
+    """The model's answer. If the server rejects the cached model, it is asked which model it has now."""
+    model_cache = ModelCache(settings.state_directory)
+    generate_with = partial(_generate_with, question, prompt, settings=settings, clock=clock, resources=resources)
+    is_cached_model = not settings.model and endpoint.model == model_cache.get(endpoint.url)
+    try:
+        async with aclosing(generate_with(endpoint=endpoint)) as events:
+            async for event in events:
+                yield event
+    except ConfigurationError as error:
+        if not is_cached_model or error.code != "no_such_model":
+            raise
+        model_cache.forget(endpoint.url)
+        refreshed = await model_endpoint(settings)
+        if refreshed is None or refreshed == endpoint:
+            raise
+    else:
+        return
+    async with aclosing(generate_with(endpoint=refreshed)) as events:
+        async for event in events:
+            yield event
+
+
+async def _generate_with(
+    question: Question,
+    prompt: Sequence[Message],
+    endpoint: ModelEndpoint,
+    *,
+    settings: Settings,
+    clock: Clock,
+    resources: SharedResources,
+) -> AsyncGenerator[AskEvent, None]:
+    waiting = f"waiting for {sanitise_line(endpoint.model)}"
+    yield Status(status="generating", detail=waiting)
+    clock.end("context")
+    stream = stream_chat(
+        prompt,
+        endpoint=endpoint,
+        timeout_s=settings.timeout_s,
+        client_for=resources.client,
+        limits=answer_limits(question, settings),
+        options=question.options,
+        on_step=clock.end,
+    )
+    loading = False
+    async with aclosing(stream):
+        async for part in stream:
+            match part:
+                case ModelText(text=text):
+                    if safe := sanitise(text):
+                        clock.token()
+                        yield Token(text=safe)
+                case ModelRetrying(message=message):
+                    yield Status(status="retrying", detail=waiting)
+                    yield Notice(message=sanitise_line(message), code="retrying")
+                case ModelLoading(limit_s=limit_s):
+                    yield Status(status="retrying", detail=f"{waiting} to load")
+                    if not loading:
+                        loading = True
+                        message = f"the server is loading {sanitise_line(endpoint.model)}: waiting up to {limit_s:g} s"
+                        yield Notice(message=message, code="model_loading")
+                case ModelDidNotStream():
+                    yield Notice(
+                        message="the model server does not stream: the answer arrived in one piece", code="not_streamed"
+                    )
+                case ModelRetractsThinking():
+                    yield THINKING_SHOWN
+                case ModelActivity():
+                    pass
+                case ModelFinished() as finished:
+                    for event in _final_events(finished, endpoint, clock):
+                        yield event
+
+
+def _final_events(finished: ModelFinished, endpoint: ModelEndpoint, clock: Clock) -> list[AskEvent]:
+    if not clock.pieces:
+        raise empty_answer(finished.finish_reason, "", endpoint)
+    cut_short = {
+        "length": "the model reached its token limit, so the answer is cut short",
+        "content_filter": "the model server's content filter withheld the rest of the answer",
+    }
+    events: list[AskEvent] = []
+    if finished.finish_reason not in {"stop", *cut_short}:
+        reason = sanitise_line(finished.finish_reason)[:80]
+        message = f'the model server ended the answer with the reason "{reason}"; it may be incomplete'
+        events.append(Notice(message=message, code="finish_unknown"))
+    if finished.cut_at:
+        events.append(cut_notice(finished.cut_at))
+    elif finished.finish_reason in cut_short:
+        events.append(Notice(message=cut_short[finished.finish_reason], code=f"finish_{finished.finish_reason}"))
+    done = Done(
+        finish_reason=finished.finish_reason,
+        model=sanitise_line(finished.model),
+        usage=finished.usage,
+        timings=clock.timings(finished.usage),
+    )
+    return [*events, done]
+
+
+def cut_notice(limit: str) -> Notice:
+    return Notice(message=f"the answer was cut at the limit of {limit}", code="finish_length")
+
+
+def answer_limits(question: Question, settings: Settings) -> AnswerLimits:
+    """The limits of the settings, lowered to those of the question."""
+    maximum = settings.max_answer_tokens
+    requested = question.max_tokens
+    return AnswerLimits(
+        tokens=maximum if requested is None else min(requested, maximum),
+        seconds=settings.max_answer_s,
+        asks_server=requested is not None or maximum != DEFAULT_ANSWER_TOKENS,
+    )
