@@ -2,22 +2,26 @@
 
 import re
 from collections.abc import Sequence
-from typing import Final, Literal
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
 
 from streamrag_cli.retrieval.lexical import content_words
 
 _FACTS: Final = re.compile(r"---\n(?:(?:[^\n:A-Z]{1,80}: [^\n]+)?\n)+---(?:\n|\Z)")
 _SHORTEST_STEM: Final = 3
+_ENDING: Final = re.compile(r"(?:ed|s|ing|er|ees?|ors?|ers)$")
+# "who" is matched once per line: a search from each of thousands would take quadratic time.
 _FORMS: Final = tuple(
-    (re.compile(pattern), frozenset(names.split()))
+    (re.compile(pattern, re.MULTILINE), frozenset(names.split()))
     for pattern, names in (
-        (r"\bwho\b.*\b(?:wrote|written|author\w*|edited)\b|\bby whom\b", "author authors by writer editor"),
+        (r"^(?>.*?\bwho\b).*\b(?:wrote|written|author\w*|edited)\b|\bby whom\b", "author authors by writer editor"),
         (
-            r"\bwho\b.*\b(?:at|present|there|came|joined|took part|participat\w+|attend\w*|met)\b",
+            r"^(?>.*?\bwho\b).*\b(?:at|present|there|came|joined|took part|participat\w+|attend\w*|met)\b",
             "attendees participants present people with",
         ),
         (
-            r"\bwho(?:m|se)?\b.*\b(?:responsible|in charge|maintain\w*|own\w*|runs?|leads?|contact|ask|assigned)\b",
+            r"^(?>.*?\bwho(?:m|se)?\b).*"
+            r"\b(?:responsible|in charge|maintain\w*|own\w*|runs?|leads?|contact|ask|assigned)\b",
             "owner owners maintainer maintainers responsible contact assignee assigned lead reviewer",
         ),
         (r"\bwhen\b|\b(?:what|which) (?:date|day|month|year)\b", "date day when created published due deadline"),
@@ -45,18 +49,35 @@ def fact_match(fact: str, question: str, title: str = "") -> Literal["", "name",
     ['name', 'value', '']
     """
     name, _, value = fact.partition(": ")
-    lowered = question.lower()
-    words = content_words(question)
-    if any(pattern.search(lowered) and not names.isdisjoint(re.findall(r"\w+", name)) for pattern, names in _FORMS):
-        title_words = set(content_words(title)).intersection(words)
-        if not title or 2 * len(title_words) >= len(set(words)):
-            return "name"
-    if any(_is_same_stem(word, part) for word in words for part in re.findall(r"[^\W_]+", name)):
+    asked = _asked(question)
+    if not asked.names.isdisjoint(re.findall(r"\w+", name)) and (
+        not title or 2 * len(asked.words.intersection(content_words(title))) >= len(asked.words)
+    ):
         return "name"
-    return "" if set(words).isdisjoint(content_words(value)) else "value"
+    for part in re.findall(r"[^\W_]+", name):
+        stem = _stem(part)
+        if part in asked.words or (len(stem) >= _SHORTEST_STEM and stem in asked.stems):
+            return "name"
+    return "" if asked.words.isdisjoint(content_words(value)) else "value"
 
 
-def _is_same_stem(word: str, part: str) -> bool:
-    """Whether the words differ only in their endings, such as attended and attendees, or owns and owner."""
-    stem = re.sub(r"(?:ed|s|ing|er|ees?|ors?|ers)$", "", word), re.sub(r"(?:ed|s|ing|er|ees?|ors?|ers)$", "", part)
-    return word == part or (min(map(len, stem)) >= _SHORTEST_STEM and stem[0] == stem[1])
+class _Asked(NamedTuple):
+    """What a question asks of facts: names by its form, its content words, and their stems."""
+
+    names: frozenset[str]
+    words: frozenset[str]
+    stems: frozenset[str]
+
+
+@lru_cache(maxsize=8)
+def _asked(question: str) -> _Asked:
+    """Cached, because every fact of every hit is compared with the question."""
+    lowered = question.lower()
+    words = frozenset(content_words(question))
+    names = frozenset[str]().union(*(names for pattern, names in _FORMS if pattern.search(lowered)))
+    return _Asked(names, words, frozenset(map(_stem, words)))
+
+
+def _stem(word: str) -> str:
+    """The word without its ending: attended and attendees, or owns and owner, have the same stem."""
+    return _ENDING.sub("", word)

@@ -1,6 +1,9 @@
+import time
+
 import pytest
 
 from streamrag_cli.answer.excerpts import as_sources
+from streamrag_cli.answer.facts import fact_match
 from streamrag_cli.answer.quoting import pick_quotes
 from streamrag_cli.documents.chunking import chunk
 from streamrag_cli.model import Hit
@@ -95,3 +98,11 @@ def test_a_fact_is_quoted_only_if_the_question_asks_for_it(question: str, quoted
     assert (quotes[0].text, source.content.startswith(quoted)) == (quoted, True)
     is_fact = quoted != "We buy the boat Heron."
     assert any(": " in quote.text for quote in quotes) == is_fact
+
+
+@pytest.mark.fault("huge-question")
+def test_a_question_of_the_same_word_is_compared_with_a_fact_in_linear_time() -> None:
+    started_s = time.process_time()
+
+    assert fact_match("owner: Ida Falk", "who " * 5000) == ""
+    assert time.process_time() - started_s < 1
