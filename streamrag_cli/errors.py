@@ -15,6 +15,7 @@ for clients of a server.
 """
 
 import re
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import ClassVar, Final
 
@@ -126,11 +127,14 @@ _COMMAND: Final = re.compile(r"(?:^|[:,(] (?:or )?|^or )streamrag (?P<command>[a
 
 def with_target_flags(hint: str, *, collection: str = "", store: str = "") -> str:
     """Add `-c` and `--store` to a hint that ends in a streamrag command; return any other hint unchanged."""
+    match = _COMMAND.search(hint)
+    return with_flags(hint, match["command"], {"-c": collection, "--store": store}) if match else hint
+
+
+def with_flags(text: str, command: str, flags: Mapping[str, str]) -> str:
+    """Add to `text` those `flags` with a value that `command` lacks."""
     import shlex  # not needed at startup otherwise
 
-    match = _COMMAND.search(hint)
-    if not match:
-        return hint
-    words = match["command"].split()
-    missing = [(flag, value) for flag, value in (("-c", collection), ("--store", store)) if flag not in words]
-    return hint + "".join(f" {flag} {shlex.quote(value)}" for flag, value in missing if value)
+    words = command.split()
+    missing = ((flag, value) for flag, value in flags.items() if value and flag not in words)
+    return text + "".join(f" {flag} {shlex.quote(value)}" for flag, value in missing)

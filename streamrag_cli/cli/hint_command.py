@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from streamrag_cli.errors import with_flags
 from streamrag_cli.text import sanitise_line, without_secret
 
 _ASK_COMMAND: Final = re.compile(
     r"(?P<before>(?:^|[:,(] (?:or )?|^or )(?:[A-Z_]+=\S+ )?streamrag) (?P<command>ask|search)(?P<flags>(?: \S+)*)"
     r" (?P<quote>\"?)QUESTION(?P=quote)$"
 )
-_SHORT_FLAGS: Final = {"--model": "-m", "--collection": "-c"}
 _MAX_CHARS: Final = 200
 _KEY: Final = re.compile(r"@|\bsk-")
 
@@ -39,16 +39,12 @@ class HintCommand:
         if not match:
             return hint
         is_search = self.command == "search" or match["command"] == "search"
-        hint_words = match["flags"].split()
-        own_flags = [
-            f" {_SHORT_FLAGS.get(flag, flag)} {shlex.quote(value)}"
-            for flag, value in self.flags.items()
-            if value and not {flag, _SHORT_FLAGS.get(flag)} & {*hint_words} and not (is_search and flag == "--model")
-        ]
+        flags = {flag: value for flag, value in self.flags.items() if not (is_search and flag == "-m")}
         placeholder = f"{match['quote']}{'QUERY' if self.command == 'search' else 'QUESTION'}{match['quote']}"
         question = shlex.quote(self.question) if self._is_pasteable else placeholder
         command = "search" if is_search else "ask"
-        return f"{hint[: match.end('before')]} {command}{match['flags']}{''.join(own_flags)} {question}"
+        start = f"{hint[: match.end('before')]} {command}{match['flags']}"
+        return f"{with_flags(start, match['flags'], flags)} {question}"
 
     @property
     def _is_pasteable(self) -> bool:

@@ -29,8 +29,7 @@ class Process:
     """The environment of one command.
 
     `started_at` is the `perf_counter` reading at the start of the program. `working_directory` is None if it no longer
-    exists or is not accessible. `target` holds the collection and the store given by flags, as arguments for
-    `with_target_flags`. `hint_command` is the command that hints repeat.
+    exists or is not accessible. `hint_command` is the command that hints repeat, with the flags that it was given.
     """
 
     arguments: Sequence[str]
@@ -41,7 +40,6 @@ class Process:
     working_directory: Path | None
     started_at: float
     signals: Signals = field(default_factory=Signals)
-    target: Mapping[str, str] = field(default_factory=dict)
     hint_command: HintCommand = field(default_factory=lambda: HintCommand(command="ask"))
 
     @classmethod
@@ -82,7 +80,8 @@ class Process:
 
     def with_target_flags(self, message: str) -> str:
         """Add this command's `-c` and `--store` flags to the command at the end of `message`."""
-        return with_target_flags(message, **self.target)
+        flags = self.hint_command.flags
+        return with_target_flags(message, collection=flags.get("-c", ""), store=flags.get("--store", ""))
 
     def hint_of(self, error: StreamragError | Error) -> str:
         """The error's hint, with this command's question and flags added to the command at its end."""
@@ -108,12 +107,11 @@ def settings_from(process: Process, flags: Mapping[str, object | None]) -> Setti
     collections: Any = flags.get("collections") or ()
     collection = flags.get("collection") or next(iter(collections), None)
     settings = read_settings({**flags, "collection": collection}, process.environment)
-    process.target = {"collection": str(collection or ""), "store": settings.store_named_by(flags)}
     hint_flags = {
-        "--collection": process.target["collection"],
-        "--store": process.target["store"],
+        "-c": str(collection or ""),
+        "--store": settings.store_named_by(flags),
         "--base-url": shown_base_url(str(flags.get("base_url") or ""), settings.api_key),
-        "--model": str(flags.get("model") or ""),
+        "-m": str(flags.get("model") or ""),
     }
     process.hint_command = replace(process.hint_command, flags=hint_flags)
     return settings

@@ -22,7 +22,7 @@ def command(
     from streamrag_cli.store.registry import open_store
 
     store = open_store(settings.store)
-    collections = status_of(store, only=settings.collection if process.target["collection"] else None)
+    collections = status_of(store, only=settings.collection if process.hint_command.flags["-c"] else None)
     roots = [root for each in collections for root in each.roots]
     missing = find_missing_files(roots) if store.has_local_files else frozenset()
 

@@ -8,7 +8,7 @@ from streamrag_cli.cli.ask import read_question
 from streamrag_cli.cli.hint_command import HintCommand, shown_base_url
 from tests.support.process import process
 
-FLAGS = {"--collection": "laws", "--store": "", "--base-url": "http://h:1/v1", "--model": "tiny"}
+FLAGS = {"-c": "laws", "--store": "", "--base-url": "http://h:1/v1", "-m": "tiny"}
 
 
 @pytest.mark.fault("hint-to-ask-again")
