@@ -154,13 +154,12 @@ def _by_chunk(retriever: Retriever, queries: Sequence[Query], ids: Mapping[str, 
     paths = {ids[record.source]: record.path for record in catalog.documents_under("/")}
     judged: list[Query] = []
     for query in queries:
-        answers = [_folded(answer) for answer in query.answers]
         grades = {
             chunk.id: grade
             for document, grade in query.grades.items()
             if document in paths
             for chunk in catalog.chunks_of(paths[document])
-            if grade > 0 and any(answer in _folded(chunk.text) for answer in answers)
+            if grade > 0 and _contains_answer(chunk.text, query)
         }
         if grades:
             judged.append(replace(query, grades=grades))
@@ -193,8 +192,12 @@ def _quotes_answer(query: Query, retrieved: Retrieved, retriever: Retriever, top
     quotes = pick_quotes(
         query.text, retrieved, max_hits=top_k, embedder=retriever.embedder, chunk_after=retriever.chunk_after
     )
-    quoted = _folded(" ".join(f"{quote.text} {quote.block}" for quote in quotes))
-    return any(_folded(answer) in quoted for answer in query.answers)
+    return _contains_answer(" ".join(f"{quote.text} {quote.block}" for quote in quotes), query)
+
+
+def _contains_answer(text: str, query: Query) -> bool:
+    folded = _folded(text)
+    return any(_folded(answer) in folded for answer in query.answers)
 
 
 def _folded(text: str) -> str:

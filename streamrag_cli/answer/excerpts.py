@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from streamrag_cli.answer.facts import fact_match
-from streamrag_cli.answer.quoting import sentences_of
+from streamrag_cli.answer.quoting import is_requested_fact, sentences_of
 from streamrag_cli.answer.sentences import Sentence
 from streamrag_cli.display_names import name_of_copy
 from streamrag_cli.model import Chunk, Hit, Source
@@ -37,9 +37,7 @@ def as_sources(
         language_weights = term_weights[hit.language]
         weights = [sum(language_weights.get(term, 0.0) for term in set(next(words))) for _ in sentences]
         has_code = [contains_code(f"{each.text} {each.block.words}", codes) for each in sentences]
-        is_asked = [
-            each.role == "fact" and fact_match(each.text, question, hit.chunk.title) == "name" for each in sentences
-        ]
+        is_asked = [is_requested_fact(hit, each, question) for each in sentences]
         order = [*zip(has_code, is_asked, weights, strict=True)]
         best = max(range(len(sentences)), key=order.__getitem__, default=0)
         role = sentences[best].role if sentences else "text"

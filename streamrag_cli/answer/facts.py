@@ -49,20 +49,20 @@ def fact_match(fact: str, question: str, title: str = "") -> Literal["", "name",
     ['name', 'value', '']
     """
     name, _, value = fact.partition(": ")
-    asked = _asked(question)
-    if not asked.names.isdisjoint(re.findall(r"\w+", name)) and (
-        not title or 2 * len(asked.words.intersection(content_words(title))) >= len(asked.words)
+    parsed = _parsed(question)
+    if not parsed.names.isdisjoint(re.findall(r"\w+", name)) and (
+        not title or 2 * len(parsed.words.intersection(content_words(title))) >= len(parsed.words)
     ):
         return "name"
     for part in re.findall(r"[^\W_]+", name):
         stem = _stem(part)
-        if part in asked.words or (len(stem) >= _SHORTEST_STEM and stem in asked.stems):
+        if part in parsed.words or (len(stem) >= _SHORTEST_STEM and stem in parsed.stems):
             return "name"
-    return "" if asked.words.isdisjoint(content_words(value)) else "value"
+    return "" if parsed.words.isdisjoint(content_words(value)) else "value"
 
 
-class _Asked(NamedTuple):
-    """What a question asks of facts: names by its form, its content words, and their stems."""
+class _Question(NamedTuple):
+    """The parts of a question that facts are compared with: fact names that its form implies, words, and stems."""
 
     names: frozenset[str]
     words: frozenset[str]
@@ -70,12 +70,12 @@ class _Asked(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def _asked(question: str) -> _Asked:
+def _parsed(question: str) -> _Question:
     """Cached, because every fact of every hit is compared with the question."""
     lowered = question.lower()
     words = frozenset(content_words(question))
     names = frozenset[str]().union(*(names for pattern, names in _FORMS if pattern.search(lowered)))
-    return _Asked(names, words, frozenset(map(_stem, words)))
+    return _Question(names, words, frozenset(map(_stem, words)))
 
 
 def _stem(word: str) -> str:

@@ -148,12 +148,12 @@ def _parts(hit: Hit) -> Iterator[Part]:
     """The parts of a passage in order. They cover all of its text except blank lines."""
     text = hit.chunk.text
     is_prose = text_kind(PurePath(hit.path)) == "prose"
-    headings: dict[int, int] = {}  # level -> part
+    headings: dict[int, int] = {}  # level -> part, by ascending level
     lead_in: tuple[int, ...] = ()
     count = 0
     for start, end in _blocks(text, is_prose=is_prose):
         block = text[start:end]
-        above = tuple(headings[level] for level in sorted(headings))
+        above = tuple(headings.values())
         if is_prose and (heading := _HEADING.match(block)):
             level = len(heading[0]) - 1
             headings = {other: part for other, part in headings.items() if other < level} | {level: count}

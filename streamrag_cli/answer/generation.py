@@ -1,4 +1,4 @@
-"""Turns a model's reply into events: the answer's tokens, notices on the way, and how it ended."""
+"""Turns a model's reply into events: tokens, notices, and how the answer ended."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing

@@ -25,7 +25,6 @@ _PRIVATE: Final = re.compile("[\U000f0000-\U000ffffd\v\f]")
 _LITERAL: Final = re.compile(f"[{chr(_LITERAL_BASE)}-{chr(_LITERAL_BASE + 0x7F)}]")
 _CODE: Final = re.compile(f"[{CODE_CHARACTERS}]")
 _TICKS: Final = re.compile(r"\\[!-/:-@\[-`{-~]|`+")
-_ESCAPABLE: Final = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 _HTML_NAMES: Final = frozenset(
     "a abbr acronym address area article aside audio b base bdi bdo big blockquote body br button canvas "

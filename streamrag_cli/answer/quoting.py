@@ -120,8 +120,7 @@ def pick_quotes(
         + _WEIGHTS["code"] * has_code
         + _WEIGHTS["option"] * _defines(sentence, question_options)
         - _WEIGHTS["question"] * (_is_question(sentence) and not sentence.following)
-        + _WEIGHTS["fact"]
-        * (sentence.role == "fact" and fact_match(sentence.text, question, hit.chunk.title) == "name")
+        + _WEIGHTS["fact"] * is_requested_fact(hit, sentence, question)
         for (hit, sentence), (coverage, bm25), cosine, has_code in zip(
             candidates, lexical, cosines, with_code, strict=True
         )
@@ -129,6 +128,11 @@ def pick_quotes(
     order = sorted(range(len(candidates)), key=lambda index: -scores[index])
     quoted = _as_quotes((candidates[index] for index in order), question, term_weights, chunk_after)
     return _without_repeats(quoted, limit)
+
+
+def is_requested_fact(hit: Hit, sentence: Sentence, question: str) -> bool:
+    """Whether the sentence is a fact whose name the question refers to."""
+    return sentence.role == "fact" and fact_match(sentence.text, question, hit.chunk.title) == "name"
 
 
 def sentences_of(hit: Hit) -> Sequence[Sentence]:
