@@ -63,7 +63,7 @@ def weakness(key: str) -> str:
         return f"contains a word that is easy to guess; {_ADVICE}"
     steps = [ord(after) - ord(before) for before, after in pairwise(key)]
     if max(map(steps.count, (-1, 0, 1))) >= _MAX_SEQUENCE_SHARE * len(steps):
-        return f"is a sequence of neighbouring characters; {_ADVICE}"
+        return f"is a run of consecutive characters; {_ADVICE}"
     return ""
 
 

@@ -82,7 +82,7 @@ class Settings:
         commands=("ask", "serve", "bench"),
         meaning="Which text of the sources is sent to the model: `full` (whole passages), `focused` (the most relevant"
         " sentences of eight passages, about half as much text), or N (at most N characters of such sentences).",
-        help="What the model reads: full passages, focused sentences of them, or N characters.",
+        help="Text sent to the model: full (whole passages), focused (relevant sentences), or at most N characters.",
         default_text="focused for a model server on this machine, else full",
     )
     timeout_s: float = setting(

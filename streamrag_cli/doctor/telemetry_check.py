@@ -20,14 +20,14 @@ def check_telemetry(environment: Mapping[str, str]) -> Iterator[Finding]:
     """
     if variables := active_telemetry(os.environ):
         names, verb = ", ".join(variables), "is" if len(variables) == 1 else "are"
-        message = f"telemetry of a library may be active: {names} {verb} not set as streamrag sets it"
+        message = f"a library may send telemetry: {names} {verb} not set to disable it"
         hint = " ".join(["unset", *variables, "  (then: streamrag doctor)"])
         raise ConfigurationError(message, code="not_silenced", hint=hint)
     directories = onnxruntime_files(environment)
     if directories:
         message = (
-            f"onnxruntime stored a device id and unsent telemetry in {' and '.join(map(str, directories))}; it was"
-            " created by an earlier release candidate of streamrag or by another program"
+            f"onnxruntime stored a device id and unsent telemetry in {' and '.join(map(str, directories))}; an"
+            " earlier release candidate of streamrag or another program created these files"
         )
         hint = f"rm -r {shlex.join(map(str, (*directories, *_session_files(environment))))}"
         yield warning("telemetry", message, hint=hint, code="telemetry_files")

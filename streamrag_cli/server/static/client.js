@@ -9,8 +9,8 @@
  *
  * The last event is always exactly one `done` or `error`. Any other failure, such as a refused request or a lost
  * connection, becomes an `error` event, too, so there is only one case to handle. A question is sent once: the client
- * never reconnects, because asking again costs again. Leaving the loop, or aborting `signal`, closes the connection,
- * and the server then stops the model.
+ * never reconnects, because asking again would run the model again. Leaving the loop, or aborting `signal`, closes the
+ * connection, and the server then stops the model.
  */
 
 /** The server sends a ping if a stream is idle for 15 s. */
