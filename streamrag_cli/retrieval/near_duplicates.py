@@ -98,6 +98,7 @@ class Candidate:
     words: frozenset[str]
     pairs: frozenset[tuple[str, str]]
     numbers: frozenset[str]
+    is_prose: bool
 
     @classmethod
     def of(cls, stored: StoredChunk, question_words: frozenset[str], *, is_missing: bool) -> "Candidate":
@@ -111,6 +112,7 @@ class Candidate:
             words=frozenset(masked),
             pairs=frozenset(pairwise(masked)),
             numbers=frozenset(_NUMBER.findall(text)),
+            is_prose=_is_prose(stored),
         )
 
 
@@ -141,7 +143,7 @@ def _is_equal(one: Candidate, other: Candidate) -> bool:
 
 
 def _is_near(one: Candidate, other: Candidate) -> bool:
-    if one.stored.path == other.stored.path or not (_is_prose(one.stored) and _is_prose(other.stored)):
+    if one.stored.path == other.stored.path or not (one.is_prose and other.is_prose):
         return False
     ours, theirs = one.numbers - other.numbers, other.numbers - one.numbers
     if max(len(ours), len(theirs)) > (MAX_NEW_NUMBERS if _masked_title(one) == _masked_title(other) else 0):
