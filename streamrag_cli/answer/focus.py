@@ -138,9 +138,9 @@ def _cosines(retrieved: Retrieved, parts: Sequence[Sequence[Part]], embedder: Em
     cosines: dict[tuple[int, int], float] = {}
     for hit_index, (hit, of_hit) in enumerate(zip(retrieved.hits, parts, strict=True)):
         if states := passage_states(hit.chunk, retrieved, embedder):
-            for part_index, part in enumerate(of_hit):
-                if tokens := states.tokens(states.offset + part.start, states.offset + part.end):
-                    cosines[hit_index, part_index] = states.cosine(tokens)
+            ranges = [states.tokens(states.offset + part.start, states.offset + part.end) for part in of_hit]
+            places = [(hit_index, part_index) for part_index, tokens in enumerate(ranges) if tokens]
+            cosines.update(zip(places, states.cosines([tokens for tokens in ranges if tokens]), strict=True))
     return cosines
 
 

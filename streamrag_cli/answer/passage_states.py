@@ -21,10 +21,12 @@ class PassageStates:
         self, chunk: Chunk, signs: bytes, spans: Sequence[tuple[int, int]], question: "NDArray[np.float32]"
     ) -> None:
         """`signs` are the packed states, `spans` the characters of each token, `question` a vector of unit length."""
+        import numpy as np  # the embedder has already imported it
+
         text = chunk.text_to_embed
         self.offset = len(text) - len(chunk.text)
         self._question = question
-        self._signs = 2 * unpacked(signs, len(question)) - 1
+        self._signs = 2 * unpacked(signs, len(question)).astype(np.float32) - 1
         self._token_starts = [start for start, _ in spans[: len(self._signs)]]
         self._token_starts[0] = -1  # special tokens have the span (0, 0), which would break the order
         self._token_starts[-1] = len(text)
@@ -35,10 +37,19 @@ class PassageStates:
 
     def cosine(self, tokens: Sequence[int]) -> float:
         """The cosine of the question and the mean state of `tokens`, which are not empty."""
-        import numpy as np  # the embedder has already imported it
+        return self.cosines([tokens])[0]
 
-        mean: NDArray[np.float32] = self._signs[tokens].mean(axis=0)
-        return float(mean / (np.linalg.norm(mean) or 1.0) @ self._question)
+    def cosines(self, groups: Sequence[Sequence[int]]) -> list[float]:
+        """Like `cosine`, for each group of tokens."""
+        import numpy as np
+
+        is_member = np.zeros((len(groups), len(self._signs)), dtype=np.float32)
+        for row, tokens in zip(is_member, groups, strict=True):
+            row[tokens] = 1
+        sums = is_member @ self._signs
+        lengths = np.linalg.norm(sums, axis=1)
+        cosines: list[float] = (sums @ self._question / np.where(lengths, lengths, 1)).tolist()
+        return cosines
 
 
 def passage_states(chunk: Chunk, retrieved: Retrieved, embedder: Embedder) -> PassageStates | None:

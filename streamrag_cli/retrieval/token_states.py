@@ -35,12 +35,12 @@ def packed(states: "NDArray[np.float32]") -> bytes:
     return np.packbits(states > 0, axis=1).tobytes()
 
 
-def unpacked(signs: bytes, dimension: int) -> "NDArray[np.float32]":
+def unpacked(signs: bytes, dimension: int) -> "NDArray[np.uint8]":
     """One row per token: 1 for each positive component of its state, else 0."""
     import numpy as np
 
     bits = np.frombuffer(signs, dtype=np.uint8).reshape(-1, dimension // 8)
-    return np.unpackbits(bits, axis=1).astype(np.float32)
+    return np.unpackbits(bits, axis=1)
 
 
 def late_interaction(
@@ -54,9 +54,9 @@ def late_interaction(
 
     dimension = question.states.shape[1]
     starts = np.cumsum([0, *(len(signs) * 8 // dimension for signs in passages.values())])[:-1]
-    signs = unpacked(b"".join(passages.values()), dimension)
+    bits = unpacked(b"".join(passages.values()), dimension).astype(np.float32)
     # A sign is 2 * bit - 1, and a row of signs has length sqrt(dimension).
-    cosines = (2 * (question.states @ signs.T) - question.states.sum(axis=1)[:, None]) / np.sqrt(dimension)
+    cosines = (2 * (question.states @ bits.T) - question.states.sum(axis=1)[:, None]) / np.sqrt(dimension)
     best = np.maximum.reduceat(cosines, starts, axis=1)
     scores = weights @ best / weights.sum()
     return dict(zip(passages, scores.tolist(), strict=True))
