@@ -46,7 +46,7 @@ _SENTENCE_ENDS: Final = re.compile(r"[.!?\u3002\uff01\uff1f][\"')\]\u201d\u2019]
 class Block:
     """Lines of a chunk that belong together, without list markers (`lines`) and unchanged (`raw`).
 
-    `line` is the first one's, counted from 0; `mark` is the list marker of an item, or the language of code.
+    `line` is the index of the first line in the chunk; `mark` is the list marker of an item, or the language of code.
     """
 
     kind: Literal["text", "item", "code", "heading", "output"]
@@ -77,7 +77,7 @@ NOTHING: Final = AttachedBlock()
 
 
 def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
-    """The blocks of `text`. Rules, titles of admonitions and link definitions are left out."""
+    """The blocks of `text`. Horizontal rules, titles of admonitions and link definitions are left out."""
     result: list[Block] = []
     block: Block | None = None
     fence: tuple[str, Block] | None = None
@@ -159,9 +159,10 @@ def _indent(line: str) -> int:
 
 
 def attached_block(block_list: Sequence[Block], at: int, markup: Markup) -> tuple[AttachedBlock, int]:
-    """The block introduced by the one before index `at` (code, list items or a paragraph), and the index of its end.
+    """The block that is introduced by the one before index `at`, and the index after it.
 
-    `NOTHING` if there is none. A block that ends with the last one may continue in the next chunk.
+    It is code, a list or a paragraph; `NOTHING` if there is none. If the index is the length of `block_list`, the
+    block may continue in the next chunk.
     """
     above = block_list[at - 1]
     at = _after_title(block_list, at)
@@ -209,7 +210,7 @@ def _after_title(block_list: Sequence[Block], at: int) -> int:
 
 
 def is_title(text: str) -> bool:
-    """Whether text on its own line above code is its title: short and not a sentence."""
+    """Whether text on its own line above code can be the title of that code: short, and not a sentence."""
     return len(text) <= _CAPTION_CHARS and not _ENDS_IN_PUNCTUATION.search(text)
 
 
@@ -230,7 +231,7 @@ def _end_of_list(block_list: Sequence[Block], at: int) -> int:
 
 
 def _lines(block_list: Sequence[Block]) -> list[str]:
-    """The lines of the blocks, with a blank line where the source had some in between."""
+    """The lines of the blocks, with a blank line between two blocks if the source has blank lines there."""
     lines: list[str] = []
     for previous, block in zip([None, *block_list], block_list, strict=False):
         if previous and previous.line + len(previous.raw) < block.line:
@@ -296,7 +297,7 @@ def _words(text: str, markup: Markup) -> list[tuple[str, str]]:
 
 
 def _cut(parts: Sequence[str], separator: str) -> tuple[str, bool]:
-    """The first parts, joined, up to the limits; and whether any were cut."""
+    """The first parts that are within the limits, joined, and whether any part was cut."""
     shown: list[str] = []
     chars_left = MAX_BLOCK_CHARS
     for part in parts:

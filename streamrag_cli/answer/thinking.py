@@ -2,7 +2,8 @@
 
 Servers with a reasoning parser send the thinking in a separate field. Others leave the marks of the model's template
 in the text: `<think>...</think>`, only `</think>` (the template contained the opening mark), or channels
-(`<|channel|>analysis<|message|>...`). Only marks at the beginning of a reply count: an answer may be about them.
+(`<|channel|>analysis<|message|>...`). An opening mark counts only at the beginning of a reply, and a closing mark
+without an opening one only at the beginning or end of a line, because an answer may be about such marks.
 """
 
 import re
@@ -31,8 +32,9 @@ _MARKS: Final = (*_CLOSINGS, *_CHANNEL_MARKS)
 _PARTIAL_MARK: Final = re.compile(
     r"[<\[\N{WHITE LEFT-POINTING TRIANGLE}][^<\[\N{WHITE LEFT-POINTING TRIANGLE}]{0,12}\Z"
 )
-# Phrases with which models begin to think aloud, but not answers from documents. While the text is only a prefix of
-# one of the first group, it is held back. The others begin like many answers, so their prefixes are not held back.
+# Phrases with which models begin to think aloud, and with which answers from documents do not begin. Text that is only
+# a prefix of a phrase in the first group is held back. The other phrases begin like many answers, so their prefixes are
+# not held back.
 _HELD_PREFIXES: Final = (
     "okay, the user",
     "okay, so",
@@ -98,7 +100,7 @@ class ThinkingFilter:
         self._expected = False
 
     def feed(self, text: str) -> str:
-        """The text that `text` adds to the answer; "" while that is undecided."""
+        """The text that `text` adds to the answer; "" while it is undecided whether it is part of the answer."""
         self._pending += text
         answer = ""
         while True:
