@@ -1,4 +1,4 @@
-"""`streamrag serve`"""
+"""The command `streamrag serve`."""
 
 import time
 from dataclasses import replace

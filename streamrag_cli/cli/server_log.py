@@ -1,6 +1,6 @@
-"""The server's log on stderr, written by a background thread so that a blocked stderr cannot delay requests.
+"""Writes the server's log to stderr in a background thread, so that a blocked stderr cannot delay requests.
 
-If the queue of the thread is full, lines are dropped, and their number is logged later.
+If the thread's queue is full, lines are dropped, and the number of dropped lines is logged later.
 """
 
 import contextlib

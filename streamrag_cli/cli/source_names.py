@@ -39,7 +39,7 @@ def _missing_notice(sources: Iterable[Source], names: DisplayNames) -> Notice | 
 async def with_shown_names(
     events: AsyncGenerator[AskEvent, None], names: DisplayNames
 ) -> AsyncGenerator[AskEvent, None]:
-    """The events, with these names in sources and citations, and a notice if files of sources are missing."""
+    """The events, with `names` applied to sources and citations, and a notice if files of sources are missing."""
     shown: dict[str, str] = {}
     async with aclosing(events):
         async for event in events:

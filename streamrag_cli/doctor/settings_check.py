@@ -1,4 +1,4 @@
-"""Checks the settings, the names of variables, and the API key."""
+"""Checks the settings, the names of environment variables, and the API key."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -50,7 +50,7 @@ def check_settings(reading: Reading) -> Iterator[Finding]:
 
 
 def _hint_for(reading: Reading, error: ConfigurationError) -> str:
-    """The command that makes the settings readable: unset the variable, or move the file out of the way."""
+    """The command that makes the settings readable: it unsets the variable, or moves the file out of the way."""
     variable = error.hint.removeprefix("correct ")
     if variable in reading.environment:
         return f"unset {variable}   (or correct it)"
