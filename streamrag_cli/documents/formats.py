@@ -18,13 +18,13 @@ Markup: TypeAlias = Literal["markdown", "code spans", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """One format.
+    """A file format.
 
     `loader` is `module:function`: it takes a path and the file's decoded text, or its bytes, and returns a `Document`.
     `suffixes` and `names` (of whole files) are lower case, separated by spaces. `sandboxed` selects the files that are
     loaded in a separate process: all; large ones, if the loader is pure Python and its time grows with the size; or
     none, if loading takes almost no time. `kind_for_secrets` replaces `kind` when a name or content is checked for
-    secrets. `encoded` is how much of the text cannot be searched in the raw bytes. `generated` selects the signs of
+    secrets. `encoded` states how much of the text cannot be searched in the raw bytes. `generated` selects the signs of
     generated files to look for. For a suffix in `ambiguous_suffixes`, `matches_content` decides by the first bytes
     whether the file has this format.
     """
@@ -91,16 +91,15 @@ def text_kind(path: PurePath) -> TextKind:
 
 
 def kind_for_secrets(path: PurePath) -> TextKind:
-    """Like `text_kind`, but used to check a name or content for secrets."""
+    """The kind of text by which a name or content is checked for secrets; it may differ from `text_kind`."""
     entry = format_of(path) or TEXT
     return entry.kind_for_secrets or entry.kind
 
 
 def inline_markup(path: PurePath) -> Markup:
-    """The inline markup in the text of a file with this name: Markdown, only backticks around code, or none.
+    """The inline markup in the loaded text of a file with this name: Markdown, only backticks around code, or none.
 
-    Other loaders leave only backticks, or no markup at all (web pages, papers). Plain text and code comments have no
-    markup, but backticks in them mark code as well.
+    Plain text and code comments have no markup, but backticks in them mark code as well.
     """
     return (format_of(path) or TEXT).markup
 

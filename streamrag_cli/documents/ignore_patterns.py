@@ -1,6 +1,6 @@
 """Compiles the lines of git's ignore files and matches them with directory entries.
 
-Like git, this compares bytes. `gitignore` decides which rule wins.
+Like git, this module compares bytes. The module `gitignore` decides which rule wins.
 """
 
 import re
@@ -18,7 +18,7 @@ _NOTHING: Final = re.compile(rb"(?!)")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line of an ignore file. `segments` are the parts between slashes; None is `**`, any number of names.
+    """One line of an ignore file. `segments` are the parts between slashes; None stands for `**`, any number of names.
 
     A rule without a slash is `by_name`: its one segment is compared only with the last name.
     """

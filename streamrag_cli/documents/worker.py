@@ -65,7 +65,7 @@ def _answer(header: bytes, data: bytes) -> bytes:
 
 
 def _limit_processor_time(more_s: float) -> None:
-    """Let this process use `more_s` more, rounded up: a backstop for when the parent can no longer kill it."""
+    """Allow `more_s` more seconds of processor time, rounded up, in case the parent can no longer kill this process."""
     _limit(resource.RLIMIT_CPU, int(time.process_time() + more_s) + 2)
 
 
