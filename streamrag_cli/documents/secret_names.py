@@ -12,8 +12,8 @@ from typing import Final, Literal, TypeAlias
 from streamrag_cli.documents.formats import format_of, has_ambiguous_suffix, kind_for_secrets
 
 Suspicion: TypeAlias = Literal["", "secret", "unless_prose", "if_hinted"]
-"""How to treat a file: "" means no restriction, "secret" means never read, "unless_prose" means read only if it is prose,
-and "if_hinted" means withheld only if the content has a sign of a secret."""
+"""How to treat a file: "" means no restriction, "secret" means never read, "unless_prose" means read only if it is
+prose, and "if_hinted" means withheld only if the content has a sign of a secret."""
 
 NEVER_READ_FILES: Final = (
     # settings that carry passwords and tokens

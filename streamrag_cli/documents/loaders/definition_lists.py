@@ -15,7 +15,7 @@ _MAX_TERMS: Final = 3
 
 
 def definition_edits(text: str, code_spans: Callable[[str], Sequence[tuple[int, int]]]) -> Iterator[Edit]:
-    """Edits that turn `Term`, `: Definition` into `- Term: Definition`, repeating the term for each definition.
+    """Edits that turn the lines `Term` and `: Definition` into `- Term: Definition`, for each definition of the term.
 
     `code_spans` returns the code, which is not edited. It is called only if the text may contain a definition.
     """
@@ -43,7 +43,7 @@ def definition_edits(text: str, code_spans: Callable[[str], Sequence[tuple[int, 
 
 
 def _terms_above(lines: Sequence[str], number: int) -> Sequence[int]:
-    """The lines directly above a definition, or above one blank line. Empty if they are not its terms."""
+    """The indices of the lines with the terms of a definition. One blank line may follow the terms. Empty if none."""
     last = number - 1 if number and lines[number - 1].strip() else number - 2
     first = last
     while first >= 0 and lines[first].strip():

@@ -86,7 +86,7 @@ class _Reader:
         }
 
     def blocks(self, container: Any) -> Iterator[tuple[int, str]]:
-        """(heading level, text) of each paragraph and table with text; the level is -1 if it is not a heading."""
+        """Yield the heading level (-1 for other text) and the text of each paragraph and table that has text."""
         for child in container:
             if child.tag == f"{_W}p":
                 yield from self._paragraph(child)
@@ -150,7 +150,7 @@ class _Reader:
 
 
 def _first_with_text(alternate: Any) -> Any:
-    """The first alternative that has text, or nothing."""
+    """The first alternative that has text, or () if none has."""
     for choice in alternate:
         if next(choice.iter(f"{_W}t", f"{_M}t"), None) is not None:
             return choice
@@ -158,7 +158,7 @@ def _first_with_text(alternate: Any) -> Any:
 
 
 def _styles(part: Any) -> dict[str, _Style]:
-    """Paragraph styles by id. A style based on a heading is a heading. The default style also has the key ""."""
+    """The paragraph styles by id. A style that is based on a heading style is a heading style."""
     by_id = {style.get(f"{_W}styleId"): style for style in part.iter(f"{_W}style")} if part is not None else {}
     styles: dict[str, _Style] = {}
     for identity, style in by_id.items():
@@ -183,7 +183,7 @@ def _styles(part: Any) -> dict[str, _Style]:
 
 
 def _outline_level(properties: Any) -> int | None:
-    """1 to 9; -1 for body text, None if not set."""
+    """The outline level: 1 to 9, -1 for body text, or None if it is not set."""
     value = "" if properties is None else _value(properties, "outlineLvl")
     return None if not value.isdigit() else int(value) + 1 if int(value) < 9 else -1
 

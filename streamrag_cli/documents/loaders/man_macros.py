@@ -40,7 +40,7 @@ _STRING: Final = re.compile(r"\\\*(?:\(|\[)?(Aq|lq|rq|Tm|R)(?:(?<=R)|\]|(?=.|$))
 
 
 def roff_text(text: str) -> str:
-    """Text without escapes. Strings and registers that the page defines are not expanded and become empty.
+    """The text without roff escapes. References to strings and registers that the page defines become empty.
 
     >>> roff_text(r"\\fB\\-v\\fR \\(em an\\ option")
     '-v — an option'

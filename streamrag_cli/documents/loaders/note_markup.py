@@ -22,7 +22,7 @@ _MARKS: Final = re.compile(
 MAY_CONTAIN_NOTES: Final = re.compile(
     r"<!--|%%|\{%|\{\{<|\[\[|==|\[!|[ \t]\^|^[ ]{0,3}\[(?://|comment|_)", re.MULTILINE
 )
-"""A fast test: matches if there may be anything to edit."""
+"""A fast test: matches if the text may contain something to edit."""
 
 _CODE_CHARS: Final = 2000
 _LINE_CHARS: Final = 1000
@@ -33,7 +33,7 @@ _PICTURE: Final = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|bmp|avif|mp[34]|m4a|w
 
 
 def note_edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterator[Edit]:
-    """The edits after offset `start`. `code` has the offsets of code blocks, in order."""
+    """The edits of the text after offset `start`. `code` has the offsets of code blocks, in order."""
     at = start
     ends = _Ends(text)
     shortcodes = Shortcodes(text)

@@ -38,7 +38,7 @@ class _Row:
     runs: list[Run]
     text: str
     distance: float
-    """Distance from the top edge of the page, or, if negative, from the bottom edge."""
+    """The distance from the top edge of the page or, if it is negative, from the bottom edge."""
 
     @property
     def numbers(self) -> list[int]:
@@ -46,7 +46,7 @@ class _Row:
 
 
 def without_margins(pages: Sequence[Page]) -> list[list[Run]]:
-    """Each page's runs without running headers, footers and page numbers. All runs of a page that has no other text."""
+    """The runs of each page without running headers, footers and page numbers. A page with no other text keeps them."""
     rows = [list(_outer_rows(number, page)) for number, page in enumerate(pages)]
     dropped = _plain_numbers(rows, pages) if len(pages) < 3 else _repeated(rows, pages)
     remaining = [[run for run in page.runs if (number, run) not in dropped] for number, page in enumerate(pages)]
