@@ -1,8 +1,8 @@
 """The second stage of an ingest: embeds batches of texts in its own thread.
 
-The texts of a batch are embedded longest first, regardless of their document, so that concurrent workers finish at the
-same time. Each text is embedded once per batch, and recent texts are cached, because licences, footers and copies
-repeat.
+The texts of a batch are embedded longest first, regardless of their document, so that concurrent workers finish at
+about the same time. Each text is embedded once per batch, and the embeddings of recent texts are cached, because
+licences, footers and copies repeat.
 """
 
 from collections import OrderedDict
@@ -35,7 +35,7 @@ class BatchEmbedder:
     """
 
     def __init__(self, embedder: Embedder, *, remembered_texts: int) -> None:
-        """The embeddings of the last `remembered_texts` texts are cached."""
+        """Caches the embeddings of the last `remembered_texts` texts."""
         self._embedder = embedder
         self._remembered_texts = remembered_texts
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed-batches")
@@ -59,7 +59,7 @@ class BatchEmbedder:
         return current.share_taken if current else 0.0
 
     def begin(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> Future[EmbeddedPassages]:
-        """Submit the next batch. The result has one row per text, in order; raises like `Embedder.embed_documents`.
+        """Submit the next batch. The result has one row per text, or raises the errors of `Embedder.embed_documents`.
 
         `known` has the embeddings of texts that the store already contains.
         """
@@ -141,4 +141,4 @@ class _CancellableTexts(Sequence[str]):
 
 
 class EmbeddingCancelledError(Exception):
-    """The ingest ended before these texts were embedded. Only visible in the future of a batch."""
+    """The ingest ended before these texts were embedded. This error is visible only in the future of a batch."""

@@ -1,17 +1,17 @@
-"""Limits of prefetching and progress reports of an ingest."""
+"""The limits of an ingest: how far it works ahead, and when it reports progress."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestLimits:
-    """`batch_chunks` chunks, or as many documents without chunks, are embedded and written together.
+    """The limits of an ingest; tests lower them.
 
-    While one batch is written, `batches_ahead` may be with the embedder: the current one and the next. Up to
-    `events_ahead` events of unchanged files wait for an earlier batch. Files are read ahead up to `files_ahead` files
-    and `bytes_ahead` bytes; while a larger file is read, no other file is ahead. The vectors of the last
-    `remembered_texts` texts, less than 2 kB each, are cached. If a step takes longer than `progress_after_s`,
-    progress is reported every `progress_every_s`.
+    A batch is full with `batch_chunks` chunks or as many documents. It is embedded and written as a whole. While one
+    batch is written, up to `batches_ahead` others are being embedded or wait for it. Up to `events_ahead` events of
+    unchanged files wait for an earlier batch. At most `files_ahead` files with `bytes_ahead` bytes in total are read
+    ahead; a larger file is read on its own. The vectors of the last `remembered_texts` texts, less than 2 kB each, are
+    cached. If a step takes longer than `progress_after_s`, progress is reported every `progress_every_s`.
     """
 
     batch_chunks: int = 256

@@ -1,6 +1,6 @@
 """The first stage of an ingest: reads, parses and chunks files in its own thread, ahead of the next stage.
 
-It depends neither on the store nor on the embedder, and it is the only user of its `Loader`.
+This stage depends neither on the store nor on the embedder, and only its thread uses its `Loader`.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,8 @@ class FileResult:
     """The planned action for one discovered path, and its reason. `shown` is its display name.
 
     For an added or changed file, `record` and `chunks` must be stored; for an unchanged one, `record` is its new
-    metadata, if any. `code` is why it was skipped. If `keeps_stored` is false, its stored document must be removed.
+    metadata, if that has changed. `code` is the skip reason for programs. If `keeps_stored` is false, the stored
+    document must be removed.
     """
 
     path: str
@@ -55,7 +56,7 @@ class Reading:
 
 
 class FileReader:
-    """Reads files one after the other, in a thread. Leaving the context stops its worker, even during a file."""
+    """Reads files one after the other, in a thread. Leaving the context stops the parser, even during a file."""
 
     def __init__(self, *, limit_bytes: int, reads_chunks: bool) -> None:
         """`limit_bytes` is the maximum file size; without `reads_chunks`, files are only compared."""
