@@ -70,7 +70,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchProgress:
-    """The number of answers so far, and the number of all answers."""
+    """The number of complete answers, and the number of all answers of the benchmark."""
 
     answers: int
     total: int

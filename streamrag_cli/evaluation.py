@@ -151,7 +151,7 @@ def _chunks(hits: Sequence[Hit]) -> dict[str, float]:
 
 
 def _by_chunk(retriever: Retriever, queries: Sequence[Query], ids: Mapping[str, str]) -> list[Query]:
-    """The questions that chunks answer, with grades for chunks instead of documents."""
+    """The questions that a relevant chunk answers, with grades for chunks instead of documents."""
     catalog = retriever.reader.catalog
     paths = {ids[record.source]: record.path for record in catalog.documents_under("/")}
     judged: list[Query] = []

@@ -77,12 +77,12 @@ THINKING_SHOWN: Final = Notice(
 
 
 QUOTES_ONLY: Final = Notice(message="no model is connected, so these are quotes from the documents", code="quotes_only")
-"""The command line adds how to connect a model."""
+"""The command line appends advice on how to connect a model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done(Event):
-    """The answer is complete. `finish_reason` is as the model server sent it, or `stop` for quotes."""
+    """The answer is complete. `finish_reason` is as the model server sent it; for quotes it is `stop` or `length`."""
 
     kind = "done"
     is_own_key = True

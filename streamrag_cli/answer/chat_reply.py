@@ -30,7 +30,7 @@ _END: Final = b"[DONE]"
 _AFTER_END_S: Final = 0.1
 _MAX_BODY_BYTES: Final = 64_000_000
 _REFUSAL_CHARS: Final = 2000
-_THINKING_PER_ANSWER: Final = 8  # pieces of thinking in the content, as a multiple of the token limit
+_THINKING_PER_ANSWER: Final = 8  # the limit for pieces of thinking in the content, as a multiple of the token limit
 _ACTIVITY_REPORTS: Final = 50  # the maximum number of reports within one idle timeout
 _QUOTED_BYTES: Final = 2_000
 

@@ -27,7 +27,7 @@ class AnswerLimits:
 
     @property
     def chars(self) -> int:
-        """The maximum length in characters, because a server may send many tokens as one piece.
+        """The maximum length in characters. It is needed because a server may send many tokens as one piece.
 
         A requested limit is enforced more strictly than the default, which only stops an endless answer.
         """

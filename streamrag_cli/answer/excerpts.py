@@ -74,7 +74,7 @@ def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:
 
 
 def _line(chunk: Chunk, line: int) -> int | None:
-    """The line number in the file of the chunk's line with the index `line`; it may be too low, but not too high.
+    """The line number in the file for `line`, the index of a line in the chunk. It may be too low, but not too high.
 
     The file may have lines that the chunk's text lacks, such as comments. If only one or two are missing and the chunk
     begins with a heading, they are assumed to be the lines above and below that heading. Returns None if the

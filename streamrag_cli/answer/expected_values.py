@@ -29,10 +29,10 @@ def expected_values(question: str) -> list[re.Pattern[str]]:
 
 
 def extend_to_value(sentence: Sentence, values: Sequence[re.Pattern[str]], shown: Collection[str]) -> list[Sentence]:
-    """The sentence with its neighbours up to the one that contains the `values` it lacks.
+    """Extend `sentence` to a neighbour that contains the `values` it lacks.
 
-    These are the following sentences, or else the one before it. Returns only the sentence if it lacks no value, if it
-    introduces a block, or if the value is too far away or already `shown`.
+    The neighbour is a following sentence, returned with all sentences in between, or else the one before. Returns only
+    `sentence` if it lacks no value, if it introduces a block, or if the value is too far away or already `shown`.
     """
     missing = [value for value in values if not value.search(sentence.text)]
     if not missing or sentence.block.markdown or not sentence.markdown:

@@ -1,4 +1,4 @@
-"""Facts in a page's front matter, such as `attendees: Ada, Ivo`; quoted only if the question is about them."""
+"""Finds facts in a page's front matter, such as `attendees: Ada, Ivo`. They are quoted only if asked for."""
 
 import re
 from collections.abc import Sequence
@@ -62,7 +62,11 @@ def fact_match(fact: str, question: str, title: str = "") -> Literal["", "name",
 
 
 class _Question(NamedTuple):
-    """A question as compared with facts: the fact names that its question words imply, its other words, their stems."""
+    """The parts of a question that facts are compared with.
+
+    `names` are the fact names that question words imply, such as "owner" for "who". `words` are the content words, and
+    `stems` are their stems.
+    """
 
     names: frozenset[str]
     words: frozenset[str]
@@ -71,7 +75,7 @@ class _Question(NamedTuple):
 
 @lru_cache(maxsize=8)
 def _parsed(question: str) -> _Question:
-    """Cached, because every fact of every hit is compared with the question."""
+    """Split the question into its parts. Cached, because every fact of every hit is compared with it."""
     lowered = question.lower()
     words = frozenset(content_words(question))
     names = frozenset[str]().union(*(names for pattern, names in _FORMS if pattern.search(lowered)))

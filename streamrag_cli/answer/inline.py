@@ -1,8 +1,8 @@
 """Removes inline markup, and writes plain text as Markdown that renders the same.
 
 Text is masked first: each code span becomes one private-use character, so that its contents are not read as markup or
-as the end of a sentence. Each escaped character also becomes one until the markup is removed. Every pattern runs in
-linear time.
+as the end of a sentence. Escaped characters are masked in the same way until the markup is removed. Every pattern runs
+in linear time.
 """
 
 import re

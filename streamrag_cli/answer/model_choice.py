@@ -91,7 +91,7 @@ def find_local_servers(ports: Mapping[str, int] = LOCAL_PORTS) -> list[LocalServ
 
 
 def connect_hint(servers: Sequence[LocalServer], command: str, rest: str = "") -> str:
-    """A clause on how to connect a model: one of the first of `servers` that has any, else general advice.
+    """A clause that explains how to connect a model: one from `servers` if any has a model, else in general.
 
     `command` and `rest` are the parts of the command before and after the flags.
     """

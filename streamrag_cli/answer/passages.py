@@ -12,7 +12,7 @@ from streamrag_cli.documents.formats import Markup, TextKind
 
 MAX_BLOCK_LINES: Final = 12
 MAX_BLOCK_CHARS: Final = 800
-"""Maximum length of a quoted block; a longer one is cut and ends in `...`."""
+"""The maximum length of a quoted block; a longer block is cut and ends in `...`."""
 
 _ITEM: Final = re.compile(r"[ \t]*([-*+\u2022]|\d{1,3}[.)]|\|)[ \t]+(?:\[[ xX]\][ \t]+)?")
 _RECORD: Final = re.compile(r"[ \t]*[{}]")
@@ -159,9 +159,9 @@ def _indent(line: str) -> int:
 
 
 def attached_block(block_list: Sequence[Block], at: int, markup: Markup) -> tuple[AttachedBlock, int]:
-    """The block that is introduced by the one before index `at`, and the index after it.
+    """The block that the one before index `at` introduces, and the index after that block.
 
-    It is code, a list or a paragraph; `NOTHING` if there is none. If the index is the length of `block_list`, the
+    The block is code, a list or a paragraph, or `NOTHING`. If the returned index is the length of `block_list`, the
     block may continue in the next chunk.
     """
     above = block_list[at - 1]
@@ -194,7 +194,7 @@ def attached_block(block_list: Sequence[Block], at: int, markup: Markup) -> tupl
 
 
 def _after_title(block_list: Sequence[Block], at: int) -> int:
-    """The index after a title (a caption or a low-level heading) above code or items; `at` if there is none."""
+    """The index after a title (a caption or a low-level heading) above code or items; `at` if there is no title."""
     if at >= len(block_list):
         return at
     title = block_list[at]

@@ -142,7 +142,7 @@ def sentences_of(hit: Hit) -> Sequence[Sentence]:
 
 @lru_cache(maxsize=MAX_TOP_K)
 def _sentences(text: str, path: str) -> tuple[Sentence, ...]:
-    """Cached, because both the excerpts of the sources and the quotes need them."""
+    """Split a text. Cached, because both the excerpts of the sources and the quotes need the sentences."""
     return tuple(sentences(text, text_kind(PurePath(path)), inline_markup(PurePath(path))))
 
 
@@ -194,7 +194,7 @@ def _as_quotes(
 
 
 def _whole_block(hit: Hit, sentence: Sentence, chunk_after: Callable[[Hit], Chunk | None]) -> AttachedBlock:
-    """The block that the sentence introduces, including its continuation in the next chunk or, for a table, chunks."""
+    """The block that the sentence introduces, including its continuation in the next chunk (for a table, chunks)."""
     block, is_open = sentence.block, sentence.is_open
     text, last = hit.chunk.text, hit
     for count in range(_TABLE_CHUNKS):

@@ -135,7 +135,7 @@ def _code_sentences(text: str) -> Iterator[Sentence]:
 
 
 def _line_sentences(text: str, kind: TextKind, markup: Markup) -> Iterator[Sentence]:
-    """Each line of text as a sentence, or up to 12 lines of code, for chunks of only code or headings."""
+    """Each line, or each 12 lines of code, as a sentence. For chunks that contain only headings or only code."""
     block_list = [] if kind in {"records", "code"} else blocks(text, kind, markup)
     for block in block_list:
         if block.kind == "code":
@@ -151,7 +151,7 @@ def _line_sentences(text: str, kind: TextKind, markup: Markup) -> Iterator[Sente
 
 
 def _code_sentence(lines: Sequence[str], line: int, shown: AttachedBlock) -> Sentence:
-    """Code that no sentence introduces."""
+    """The `Sentence` for code that no sentence introduces."""
     return Sentence(" ".join(" ".join(lines).split())[:MAX_CHARS], "", line, shown)
 
 

@@ -111,7 +111,7 @@ def _startup_ms(now: float) -> float | None:
 async def _with_stages(
     events: AsyncGenerator[AskEvent, None], stages_ms: Mapping[str, float]
 ) -> AsyncGenerator[AskEvent, None]:
-    """The events. `Done` gets the stages of this process, `stages_ms`, before its own."""
+    """The events. In `Done`, the stages of this process (`stages_ms`) precede those of the answer."""
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Done):

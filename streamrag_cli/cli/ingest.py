@@ -81,7 +81,7 @@ def command(
 
 
 def _confirmation_for(process: Process, *, yes: bool) -> "Confirmation":
-    """How to confirm actions: granted by `--yes`; otherwise the user is asked if stdin and stderr are terminals."""
+    """The user's confirmation: granted by `--yes`, or requested if stdin and stderr are terminals."""
     from streamrag_cli.ingest.roots import Confirmation
 
     def ask(question: str) -> bool:

@@ -31,7 +31,7 @@ MIN_SHARE: Final = 0.25
 """A chunk never ends before this share of the target, even at a good boundary."""
 
 LAST_PIECE_SHARE: Final = 0.15
-"""If the rest of a section is shorter than this share of the target, it stays part of the previous chunk."""
+"""If the rest of a section is shorter than this share of the target, it stays part of the last chunk."""
 
 _BLOCK_END: Final = re.compile(r"\n[ \t\f\v]*\n")
 _SENTENCE_END: Final = re.compile(
@@ -196,7 +196,7 @@ def _best_cut(text: str, at: int, target_chars: int, fences: Sequence[tuple[int,
 
 
 def _fences(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    """The start and end of each code block in fences; an unclosed one ends with the section."""
+    """The start and end of each fenced code block. An unclosed block ends with the section."""
     fences: list[tuple[int, int]] = []
     opener: re.Match[str] | None = None
     for match in _FENCE.finditer(text, start, end):

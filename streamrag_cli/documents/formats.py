@@ -1,7 +1,7 @@
 """The registry of file formats: the loader for each file name, and properties that the rest of the program needs.
 
 To add a format, write a loader in `loaders/` and add an entry here. A format is chosen by name, without opening the
-file, and a loader's module is imported at its first file. A few suffixes are also used by other kinds of files; for
+file, and a loader's module is imported when it is first used. A few suffixes are also used by other kinds of files; for
 these, `content_matches_name` checks the content.
 """
 

@@ -1,7 +1,7 @@
 """Finds out from Git's configuration which files contain the ignore patterns of a user and a repository.
 
-The configuration is parsed without running git, because in an untrusted repository it can name programs to run. Parsed
-here, it can only name pattern files.
+The configuration is parsed without running git, because in an untrusted repository it can name programs to run. This
+parser reads only the names of pattern files.
 """
 
 import re

@@ -106,7 +106,7 @@ class IgnoreRules:
         return replace(self, excluded=_RuleSets().adding(root, rules))
 
     def relocated(self, directory: str, *, as_path: str) -> "IgnoreRules":
-        """The rules, adjusted to paths of entries of `directory` that begin with `as_path`, a link to it."""
+        """The rules, adjusted to entries of `directory` that are reached through the link `as_path`."""
         git, own = (sets.relocated(directory, as_path=as_path) for sets in (self.git, self.own))
         return replace(self, git=git, own=own)
 

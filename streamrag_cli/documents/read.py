@@ -107,7 +107,7 @@ def decode(data: bytes, *, declared: str | None = None) -> tuple[str, str | None
 
     Tries, in this order, a byte order mark, the `declared` encoding, UTF-8 and a guess. NUL in the first 8 KiB means
     UTF-16 without a mark, or binary data. Raises `DocumentError` `binary` for binary data and for common binary
-    signatures. Every line break becomes a newline, so that line numbers are those of the file, and every NUL U+FFFD.
+    signatures. Every line break becomes a newline, so that line numbers are those of the file. NUL becomes U+FFFD.
     """
     text, note = _decode(data, declared)
     return text.replace("\r\n", "\n").replace("\r", "\n"), note

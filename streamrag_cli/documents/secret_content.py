@@ -1,8 +1,8 @@
 """Finds keys and tokens in file contents, which must not reach a model.
 
-Every file that the user did not name is searched; its bytes are read anyway. Examples do not count: keys
-that are truncated, contain a placeholder word or are not random strings. Some secrets count only in data files
-(`secret_data`): a tutorial may show a Kubernetes secret, but a manifest contains one.
+Every file that the user did not name is searched; its bytes are read anyway. Examples do not count: keys that are
+truncated, contain a placeholder word or are not random strings. Some secrets count only in data files (`secret_data`):
+a tutorial may show a Kubernetes secret, but a manifest contains one.
 """
 
 import base64

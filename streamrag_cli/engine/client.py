@@ -90,7 +90,7 @@ class EngineUnavailableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A connection to an engine that has received a request. `ends_with` are the types of the last event."""
+    """A connection to an engine, over which a request was sent. `ends_with` are the types of the last event."""
 
     socket: socket.socket
     address: EngineAddress

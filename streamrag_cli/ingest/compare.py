@@ -36,11 +36,11 @@ def read_record(file: FoundFile, source: str, *, limit_bytes: int) -> tuple[Docu
     return record, raw
 
 
-def refreshed(record: DocumentRecord, read: DocumentRecord) -> DocumentRecord | None:
-    """`record` with the metadata of `read`, if both have the same content and recipe; else None."""
-    if (record.sha256, _chunking_version(record.recipe)) != (read.sha256, _chunking_version(read.recipe)):
+def refreshed(stored: DocumentRecord, current: DocumentRecord) -> DocumentRecord | None:
+    """`current` with the title and language of `stored`, if both have the same content and recipe; else None."""
+    if (stored.sha256, _chunking_version(stored.recipe)) != (current.sha256, _chunking_version(current.recipe)):
         return None
-    return replace(read, title=record.title, language=record.language)
+    return replace(current, title=stored.title, language=stored.language)
 
 
 def _stored_recipe() -> str:

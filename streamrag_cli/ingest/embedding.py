@@ -54,12 +54,12 @@ class BatchEmbedder:
 
     @property
     def share_done(self) -> float:
-        """The share of the current batch that is embedded, 0 to 1. Can be called from any thread."""
+        """The share of the current batch that is embedded, 0 to 1. Can be read in any thread."""
         current = self._current
         return current.share_taken if current else 0.0
 
     def begin(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> Future[EmbeddedPassages]:
-        """Submit the next batch. The result has one row per text, or raises the errors of `Embedder.embed_documents`.
+        """Submit the next batch. Its future has one row per text, or raises the errors of `Embedder.embed_documents`.
 
         `known` has the embeddings of texts that the store already contains.
         """

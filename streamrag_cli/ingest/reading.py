@@ -94,17 +94,17 @@ class FileReader:
     def _read(self, file: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> FileResult:
         path = file.path
         record, raw = read_record(file, source, limit_bytes=self._limit_bytes)
-        if why := withhold_reason(file, raw):
-            return _withheld_result(file, shown, why)
-        if known and (same := refreshed(known, record)):
-            return FileResult(path=file.name, shown=shown, action="unchanged", record=same)
+        if withheld := withhold_reason(file, raw):
+            return _withheld_result(file, shown, withheld)
+        if known and (refreshed_record := refreshed(known, record)):
+            return FileResult(path=file.name, shown=shown, action="unchanged", record=refreshed_record)
         if not file.is_named and not content_matches_name(path, raw.data):
             return _withheld_result(file, shown, Withheld("unsupported", "its content does not match its file name"))
         note, chunks = "", []
         if self._reads_chunks:
             document = self._loader.load(path, raw)
-            if why := withhold_reason_for_text(file, document):
-                return _withheld_result(file, shown, why)
+            if withheld := withhold_reason_for_text(file, document):
+                return _withheld_result(file, shown, withheld)
             document = replace(document, title=document.title or title_from_name(path, file.root))
             chunks = list(chunk(document))
             is_prose = text_kind(file.path) == "prose"
@@ -119,5 +119,5 @@ def deleted(file: FoundFile, shown: str) -> FileResult:
     return FileResult(path=file.name, shown=shown, action="deleted", reason="no longer exists")
 
 
-def _withheld_result(file: FoundFile, shown: str, why: Withheld) -> FileResult:
-    return FileResult(path=file.name, shown=shown, action="skipped", reason=why.reason, code=why.code)
+def _withheld_result(file: FoundFile, shown: str, withheld: Withheld) -> FileResult:
+    return FileResult(path=file.name, shown=shown, action="skipped", reason=withheld.reason, code=withheld.code)

@@ -22,7 +22,7 @@ from streamrag_cli.text import sanitise_line
 class Confirmation:
     """The user's confirmation of actions that are slow or cannot be undone.
 
-    `--yes` grants it in advance (`granted`). Otherwise `ask`, which is None without a terminal, is called to ask.
+    It is `granted` in advance by `--yes`. Otherwise `ask` shows the user a question; it is None without a terminal.
     """
 
     granted: bool = True

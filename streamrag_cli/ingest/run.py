@@ -93,7 +93,7 @@ class IngestRun:
             yield self._survey.results.popleft()
 
     def _is_out_of_reach(self, path: str) -> bool:
-        """Whether a whole root or mount is missing or empty, so that the file may not have been deleted."""
+        """Whether a whole root or mount is missing or empty, so that the file was not necessarily deleted."""
         above = [folder for folder in self._survey.folders if Path(path).is_relative_to(folder)]
         return any(is_missing(each) or (not self._request.allow_empty and _is_empty(each)) for each in above)
 
@@ -120,8 +120,8 @@ class IngestRun:
         source = self._request.stored_name(file.path, file.root)
         known = self._catalog.document(file.name) if self._catalog else None
         if known and status and is_unchanged_by_stat(status, known):
-            same = replace(known, source=source) if known.source != source else None
-            return FileResult(path=file.name, shown=shown, action="unchanged", record=same)
+            renamed = replace(known, source=source) if known.source != source else None
+            return FileResult(path=file.name, shown=shown, action="unchanged", record=renamed)
         return self._reading.begin(file, source, known, shown=shown)
 
     def _count_skipped(self, event: DocumentSeen) -> None:
@@ -131,7 +131,7 @@ class IngestRun:
                 self.unsupported[Path(event.source).suffix.casefold()] += 1
 
     def unread_roots(self, roots: Sequence[Path]) -> list[Path]:
-        """The roots that are folders and in which no file was read or failed."""
+        """The roots that are folders in which no file was read and none failed."""
         folders = [root for root in outermost(roots) if root.is_dir()]
         retained = [Path(path) for path in self._retained_paths] if folders else []
         return [
@@ -154,7 +154,7 @@ class IngestRun:
 
 
 def _with_status(result: DiscoveryResult) -> _Candidate:
-    """The file with its current status; None if `lstat` fails, in which case reading it reports the error."""
+    """Add the status of a file to its result. If `lstat` fails, it is None, and reading the file reports the error."""
     try:
         return result, os.lstat(result.real) if isinstance(result, FoundFile) else None
     except OSError:

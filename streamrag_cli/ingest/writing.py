@@ -51,7 +51,7 @@ class Batch:
 def write(
     results: Iterable[FileResult | Waiting], writer: Writer, embedding: BatchEmbedder, limits: IngestLimits
 ) -> Iterator[Batch | FileResult | Waiting]:
-    """Embed and write documents. Batches are yielded after their commit, other results immediately."""
+    """Embed and write documents. Yields each batch after its commit, and other results in between."""
 
     def embed(step: Batch | FileResult) -> Batch | FileResult:
         if isinstance(step, Batch):

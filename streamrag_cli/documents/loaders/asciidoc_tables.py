@@ -23,7 +23,8 @@ _ITEM_MARK: Final = re.compile(r"^[ \t]*(?:[*.]{1,5}|-)[ \t]+(?=\S)")
 _MAX_COLUMNS: Final = 100
 _REPEATED_CHARS: Final = 200
 _MAX_REPEATED: Final = 10_000
-"""Longer cells, and cells after this many repetitions, are not repeated: a table must not grow without bounds."""
+"""After this many repetitions, and if they are longer than `_REPEATED_CHARS`, cells are not repeated: a table must not
+grow without bounds."""
 _MAX_ROWS_SPANNED: Final = 1000
 
 Row = tuple[int, list[str]]
@@ -36,7 +37,7 @@ class Table(NamedTuple):
 
 
 def read_table(source: Sequence[tuple[int, str]], mark: str, attributes: str) -> Table:
-    """Read a table from `source`, lines as (number, text). `header` is empty if no row names the columns.
+    """Read a table from the (number, text) lines in `source`. `header` is empty if no row names the columns.
 
     `mark` is the character of its delimiter, `attributes` the content of the attribute lines above it.
     """

@@ -118,7 +118,7 @@ def _comment_end(lines: Sequence[str], at: int, marks: Sequence[str]) -> int:
 
 
 def _imports(lines: Sequence[str], first: int) -> Iterator[tuple[int, int]]:
-    """Yield the first line of each unindented import, and the line after its last one."""
+    """Yield the first line of each unindented import, and the line after its last line."""
     at = first
     while at < len(lines):
         begin = at

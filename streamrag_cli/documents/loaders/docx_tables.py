@@ -86,7 +86,7 @@ class Table:
         return 1 if len(grid[0]) > 2 or self._is_emphasised(0) or _has_values_below(grid) else 0
 
     def _is_emphasised(self, index: int) -> bool:
-        """Whether a row is bold and the next one is not. Two-column tables of names and values often have no header."""
+        """Whether a row is bold and the next one is not, so that it is a header even if it has only two columns."""
         return _is_bold(self._rows[index]) and not _is_bold(self._rows[index + 1])
 
 

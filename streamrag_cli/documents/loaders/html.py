@@ -152,7 +152,7 @@ def _last_line(element: Element) -> int:
 
 
 def _walk_table(table: Element, flow: Flow, content: Content) -> None:
-    """Add a table: one line per row, with the column names if it has header cells; or as blocks if it is layout."""
+    """Add a table: with the column names in each row if it has header cells, else as rows of cells or as blocks."""
     flow.begin_block(tight=False, follows_term=False)
     kind = table_kind(table, content)
     if kind == "data":

@@ -56,10 +56,10 @@ def load_json_lines(path: str, text: str) -> Document:
 
 @dataclass(slots=True)
 class _Frame:
-    """An object or list whose end was not read yet. `indent` precedes its lines.
+    """An object or list whose end has not been read yet. `indent` precedes its lines.
 
     `dash` is the item marker before the first line of an object in a list. `values` collects the values of a list of
-    plain values, which is written when all of them were read.
+    plain values, which is written when all of them have been read.
     """
 
     closing: str

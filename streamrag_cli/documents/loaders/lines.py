@@ -97,7 +97,7 @@ class Lines:
 
 
 class Edit(NamedTuple):
-    """Replaces the characters from `start` to `end` by `text`, which has no line break."""
+    """Replaces the characters from `start` to `end` by `text`, which contains no line break."""
 
     start: int
     end: int

@@ -34,13 +34,13 @@ def _edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterator[E
     blocks = iter(
         [*(span for span in code if text.startswith(("`", "~"), _after_indent(text, span[0]))), (len(text) + 1,) * 2]
     )
-    begins, after = next(blocks)
+    code_start, code_end = next(blocks)
     failures = 0
     while failures < _MAX_FAILURES and (match := _MARKS.search(text, at)):
-        while after <= match.start():
-            begins, after = next(blocks)
-        if begins <= match.start():
-            at = after
+        while code_end <= match.start():
+            code_start, code_end = next(blocks)
+        if code_start <= match.start():
+            at = code_end
             continue
         edit = _edit(text, match)
         if edit is not None:

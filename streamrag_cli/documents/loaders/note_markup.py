@@ -38,12 +38,12 @@ def note_edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterat
     ends = _Ends(text)
     shortcodes = Shortcodes(text)
     blocks = iter([*code, (len(text) + 1, len(text) + 1)])
-    begins, after = next(blocks)
+    code_start, code_end = next(blocks)
     while markup := _MARKS.search(text, at):
-        while after <= markup.start():
-            begins, after = next(blocks)
-        if begins <= markup.start():
-            at = after
+        while code_end <= markup.start():
+            code_start, code_end = next(blocks)
+        if code_start <= markup.start():
+            at = code_end
             continue
         edit = _edit(text, markup, ends, shortcodes)
         if edit.text != text[edit.start : edit.end]:

@@ -145,7 +145,7 @@ def _is_larger(band: Sequence[Run], columns: Sequence[Run]) -> bool:
 
 
 def _bands(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs, divided where more than one line height is empty across the page."""
+    """The runs, divided at every empty horizontal strip that is higher than one line."""
     bands: list[list[Run]] = []
     bottom = height = 0.0
     for row in rows_of(runs):
@@ -232,7 +232,7 @@ def _gaps(runs: Sequence[Run]) -> Iterator[tuple[float, float]]:
 
 
 def _parts(runs: Sequence[Run], gutter: float) -> list[tuple[list[Run], bool]]:
-    """The parts from top to bottom; True if the gutter divides the part, False if the part crosses it."""
+    """The parts from top to bottom, each with True if the gutter divides it, or False if it crosses the gutter."""
     parts: list[tuple[list[Run], bool]] = []
     for row in rows_of(runs):
         is_divided = all(run.x1 <= gutter or run.x0 >= gutter for run in row)

@@ -21,7 +21,7 @@ _SAME_PLACE: Final = 3.0
 _NEARBY_PAGES: Final = 2
 _MANY_PAGES: Final = 8
 _LARGE: Final = 1.2
-"""Text larger than the body text by this factor is a heading, even if it counts the pages ("Day 2")."""
+"""Text larger than the body text by this factor is a heading, even if its number counts the pages, as in "Day 2"."""
 
 _NUMBER: Final = re.compile(r"\d+")
 _ROMAN: Final = re.compile(r"[ivxlc]{1,7}", re.IGNORECASE)

@@ -57,7 +57,7 @@ def _sections(text: str) -> tuple[Section, ...]:
 
 
 def _definitions(tree: ast.Module) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-    """Yield first line (from 0), line after the last, and path of each definition. A class includes its methods."""
+    """Yield first line (from 0), line after the last, and path of each definition. Classes include their methods."""
     for node in tree.body:
         if isinstance(node, _DEFINITIONS):
             yield _first_line(node), node.end_lineno or node.lineno, (node.name,)

@@ -123,8 +123,8 @@ def _cues(text: str) -> Iterator[_Cue]:
         ends_s = end[0] * 3600 + end[1] * 60 + end[2] + end[3] / 1000
         new_lines = shown if ends_s - begins_s >= _FLASH_S else []
         if shown[:-1] and before:  # rolling captions repeat the last lines above the new one
-            again = next((size for size in range(len(shown) - 1, 0, -1) if shown[:size] == before[-size:]), 0)
-            new_lines = new_lines[again:]
+            repeated = next((size for size in range(len(shown) - 1, 0, -1) if shown[:size] == before[-size:]), 0)
+            new_lines = new_lines[repeated:]
         before = shown or before
         if new_lines:
             yield _Cue(number, begins_s, ends_s, new_lines)

@@ -119,7 +119,7 @@ def _rows(text: str, delimiter: str, *, first_line: int) -> Iterator[tuple[int, 
 
 
 class _CountingLines:
-    """Iterates over the lines from index `at`; `at` is then the index of the next line."""
+    """Iterates over the lines from index `at`, which is always the index of the next line."""
 
     def __init__(self, lines: list[str], at: int) -> None:
         self._lines = lines
