@@ -157,7 +157,7 @@ def cut_notice(limit: str) -> Notice:
 
 
 def answer_limits(question: Question, settings: Settings) -> AnswerLimits:
-    """The limits of the settings, lowered to those of the question."""
+    """The limits in the settings, lowered if the question requests less."""
     maximum = settings.max_answer_tokens
     requested = question.max_tokens
     return AnswerLimits(

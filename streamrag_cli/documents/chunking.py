@@ -70,9 +70,9 @@ def chunk(document: Document, *, target_chars: int = TARGET_CHARS) -> Iterator[C
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Merged sections. `chars` is their total length without surrounding whitespace, `largest` that of the longest.
+    """Merged sections. `chars` is their total length and `largest` the maximum length, without surrounding whitespace.
 
-    `is_chain` is true as long as each section is nested in the previous one; `headings` are then those of the last.
+    `is_chain` is True as long as each section is nested in the previous one; `headings` then belong to the last one.
     """
 
     start: int

@@ -22,11 +22,11 @@ class Format:
 
     `loader` is `module:function`: it takes a path and the file's decoded text, or its bytes, and returns a `Document`.
     `suffixes` and `names` (of whole files) are lower case, separated by spaces. `sandboxed` selects the files that are
-    loaded in a separate process: all; large ones, if the loader is pure Python and its time grows with the size; or
-    none, if loading takes almost no time. `kind_for_secrets` replaces `kind` when a name or content is checked for
-    secrets. `encoded` states how much of the text cannot be searched in the raw bytes. `generated` selects the signs of
-    generated files to look for. For a suffix in `ambiguous_suffixes`, `matches_content` decides by the first bytes
-    whether the file has this format.
+    loaded in a separate process: "all", only "large" ones if the loader is pure Python and takes longer for larger
+    files, or "none" if loading takes almost no time. `kind_for_secrets` replaces `kind` when a name
+    or content is checked for secrets. `encoded` states how much of the text cannot be searched in the raw bytes.
+    `generated` selects the signs of generated files to look for. For a suffix in `ambiguous_suffixes`,
+    `matches_content` decides by the first bytes whether the file has this format.
     """
 
     name: str

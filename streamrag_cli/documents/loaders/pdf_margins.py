@@ -46,7 +46,10 @@ class _Row:
 
 
 def without_margins(pages: Sequence[Page]) -> list[list[Run]]:
-    """The runs of each page without running headers, footers and page numbers. A page with no other text keeps them."""
+    """The runs of each page without running headers, footers and page numbers.
+
+    A page with no other text keeps them, unless it is a picture.
+    """
     rows = [list(_outer_rows(number, page)) for number, page in enumerate(pages)]
     dropped = _plain_numbers(rows, pages) if len(pages) < 3 else _repeated(rows, pages)
     remaining = [[run for run in page.runs if (number, run) not in dropped] for number, page in enumerate(pages)]
