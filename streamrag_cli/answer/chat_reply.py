@@ -48,13 +48,8 @@ class ReplyPart:
 class ChatReply:
     """Sends the request when it is created, and reads the reply. The caller must always call `stop` at the end.
 
-    The attributes describe the reply so far: `refusal` is the model's text if it refused to answer; `dropped_thinking`
-    is set if some of the reply was thinking, `was_not_streamed` if the server sent one JSON object, and
-    `ended_by_server` if it marked the end of the reply. `retracts_thinking` is set with the first text of the answer if
-    the text before it was thinking without an opening mark.
-
-    An answer of more than `max_tokens` or `max_chars` is cut there with the finish reason `length`, and `was_cut` is
-    set. Every piece counts as one token, because servers send one token per piece.
+    An answer of more than `max_tokens` or `max_chars` is cut there with the finish reason `length`. Every piece counts
+    as one token, because servers send one token per piece. The public attributes describe the reply so far.
     """
 
     def __init__(
@@ -88,11 +83,17 @@ class ChatReply:
         self._ended = False
         self._has_content = False
         self.refusal = ""
+        """The model's text if it refused to answer."""
         self.dropped_thinking = False
+        """Whether some of the reply was thinking."""
         self.was_not_streamed = False
+        """Whether the server sent one JSON object."""
         self.ended_by_server = False
+        """Whether the server marked the end of the reply."""
         self.retracts_thinking = False
+        """Set with the first text of the answer if the text before it was thinking without an opening mark."""
         self.was_cut = False
+        """Whether the answer exceeded a limit."""
 
     async def next(self, within_s: float) -> ReplyPart | None:
         """The next part; None at the end.

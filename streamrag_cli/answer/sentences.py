@@ -51,22 +51,23 @@ _WITHOUT_SPACES: Final = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence on one line, as plain text and as Markdown that renders the same.
-
-    `line` is the index of the line in the chunk on which it begins. `block` is the block it introduces; `is_open` means
-    that the block may begin or continue in the next chunk. `before` is the sentence before it in the same paragraph or
-    item, if any, and `following` the next ones. Code that no sentence introduces has a `block` and no `markdown`. The
-    role `heading` occurs only if the chunk has nothing else; a `fact` is a line of the page's front matter.
-    """
+    """One sentence on one line, as plain text and as Markdown that renders the same."""
 
     text: str
     markdown: str = ""
+    """Empty for code that no sentence introduces, which is only shown as `block`."""
     line: int = 0
+    """The index of the line in the chunk on which the sentence begins."""
     block: AttachedBlock = NOTHING
+    """The block that the sentence introduces."""
     is_open: bool = False
+    """Whether the block may begin or continue in the next chunk."""
     before: tuple["Sentence", ...] = ()
+    """The sentence before it in the same paragraph or item, if there is one."""
     following: tuple["Sentence", ...] = ()
+    """The next sentences in the same paragraph or item, at most three."""
     role: Literal["text", "heading", "fact"] = "text"
+    """A `heading` occurs only if the chunk has nothing else; a `fact` is a line of the page's front matter."""
 
 
 def sentences(text: str, kind: TextKind = "prose", markup: Markup = "markdown") -> Iterator[Sentence]:

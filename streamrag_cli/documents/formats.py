@@ -18,30 +18,33 @@ Markup: TypeAlias = Literal["markdown", "code spans", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """A file format.
-
-    `loader` is `module:function`: it takes a path and the file's decoded text, or its bytes, and returns a `Document`.
-    `suffixes` and `names` (of whole files) are lower case, separated by spaces. `sandboxed` selects the files that are
-    loaded in a separate process: "all", only "large" ones if the loader is pure Python and takes longer for larger
-    files, or "none" if loading takes almost no time. `kind_for_secrets` replaces `kind` when a name
-    or content is checked for secrets. `encoded` states how much of the text cannot be searched in the raw bytes.
-    `generated` selects the signs of generated files to look for. For a suffix in `ambiguous_suffixes`,
-    `matches_content` decides by the first bytes whether the file has this format.
-    """
+    """A file format."""
 
     name: str
     loader: str
+    """`module:function`. It takes a path and the file's text or bytes (`input_type`), and returns a `Document`."""
     input_type: Literal["text", "bytes"] = "text"
     suffixes: str = ""
+    """Lower case, separated by spaces."""
     names: str = ""
+    """Names of whole files, lower case and separated by spaces."""
     sandboxed: Literal["all", "large", "none"] = "all"
+    """The files that are loaded in a separate process.
+
+    "large" is for loaders in pure Python whose time grows with the size, "none" for loaders that take almost no time.
+    """
     kind: TextKind = "prose"
     markup: Markup = "none"
     kind_for_secrets: TextKind | None = None
+    """Replaces `kind` when a name or content is checked for secrets."""
     encoded: Literal["none", "some", "all"] = "none"
+    """How much of the text cannot be searched in the raw bytes."""
     generated: Literal["", "lock", "code", "script"] = ""
+    """The signs of generated files to look for."""
     ambiguous_suffixes: str = ""
+    """Suffixes that other kinds of files use too."""
     matches_content: Callable[[bytes], bool] | None = None
+    """Decides by the first bytes whether a file with an ambiguous suffix has this format."""
 
 
 _BY_SUFFIX: Final[dict[str, Format]] = {}
