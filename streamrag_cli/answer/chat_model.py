@@ -1,8 +1,8 @@
 """Streams a chat model's answer, and converts every failure to a StreamragError.
 
 Failed requests are retried here, each time with a notice, and only before the model has begun to work on the answer: a
-silent retry would leave the user waiting without a reason, and a retry during an answer would be paid for twice and
-show the beginning twice.
+silent retry would leave the user waiting without a reason, and a retry during an answer would be billed twice and
+repeat the beginning of the answer.
 
 Close the generator (`contextlib.aclosing`) if you stop early: this closes the connection. After a complete answer the
 connection is reused.

@@ -35,8 +35,8 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.!?])[\"')\]]*\s+|(?<=[。！？؟])[\"
 class Part:
     """A span of a passage that is sent or left out as a whole.
 
-    `frame` has the indices of the parts that are sent with it: the headings above it, and the sentence that introduces
-    it. `is_frame` is True for a heading, which is never chosen on its own. `joins` is True for prose, whose neighbours
+    `frame` lists the indices of the parts that are sent with it: the headings above it, and the sentence that
+    introduces it. `is_frame` is True for a heading, which is never chosen on its own. `joins` is True for prose, whose neighbours
     are sent as well if they fit.
     """
 

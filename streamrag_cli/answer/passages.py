@@ -63,9 +63,9 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class AttachedBlock:
-    """The block that a sentence introduces, as Markdown and as plain words.
+    """The block that a sentence introduces, as Markdown and as plain text.
 
-    For a table that is cut, `rows` has all rows, each as a line of Markdown and as plain words.
+    If the block is a table that was cut, `rows` contains all of its rows, each as a line of Markdown and as plain text.
     """
 
     markdown: str = ""

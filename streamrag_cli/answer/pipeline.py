@@ -161,9 +161,9 @@ def _search(
 ) -> tuple[Retrieved, tuple[Source, ...], list[str]]:
     """Find the hits, and build their sources and the texts to send to the model.
 
-    This is one call, because under load each call waits for a free thread. With `context_chars`, hits without text
-    to send are left out, and eight passages are considered even if fewer were requested, except for clients of a
-    server. Without `context_chars`, the list of texts is empty.
+    All of this is one call, because under load each call waits for a free thread. With `context_chars`, hits without
+    text to send are left out and, except for clients of a server, at least eight passages are considered. Without
+    `context_chars`, the list of texts is empty.
     """
     checks_files = open_store(settings.store).has_local_files and not resources.for_visitors
     may_add_sources = context_chars is not None and not resources.for_visitors

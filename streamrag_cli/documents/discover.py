@@ -108,8 +108,8 @@ class _Directory:
 class _Walk:
     """The walk over one root.
 
-    `visited` has the resolved path of every file found and every directory entered, under any root; `named` has all
-    roots.
+    `visited` contains the resolved path of every file found and every directory entered, under any root; `named`
+    contains all roots.
     """
 
     root: Path

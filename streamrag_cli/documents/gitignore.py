@@ -149,8 +149,8 @@ def exclude_rules(patterns: Sequence[str]) -> tuple[Rule, ...]:
 def is_excluded(root: Path, roots: Collection[Path], excluded: tuple[Rule, ...], *, directory: bool) -> bool:
     """Whether the named path `root` is excluded.
 
-    Below another root, patterns are relative to that root. Otherwise a file is matched by its name, and a directory is
-    never excluded.
+    If it is below another root, patterns are relative to that root. Otherwise a file is matched by its name, and a
+    directory is never excluded.
     """
     above = [other for other in roots if other in root.parents]
     if not above and directory:

@@ -61,7 +61,7 @@ class BatchEmbedder:
     def begin(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> Future[EmbeddedPassages]:
         """Submit the next batch. Its future has one row per text, or raises the errors of `Embedder.embed_documents`.
 
-        `known` has the embeddings of texts that the store already contains.
+        `known` maps texts that the store already contains to their embeddings.
         """
         return self._thread.submit(self._embed, texts, known)
 

@@ -43,7 +43,7 @@ _MAX_LINES: Final = 60
 class FrontMatter(NamedTuple):
     """Parsed front matter. `length` is its length in characters, 0 if there is none.
 
-    `facts` has one entry per line: `NAME: VALUES` for a fact, else "". It is empty if there is no fact.
+    `facts` contains one entry per line: `NAME: VALUES` for a fact, else "". It is empty if there is no fact.
     """
 
     length: int

@@ -99,7 +99,7 @@ def visible(text: str, start: int) -> tuple[str, Sequence[int]]:
 
 
 def with_named_rows(text: str, lines: Sequence[int]) -> tuple[str, Sequence[int]]:
-    """Turn each table row in `text` into a list item with the column names. `lines` has the original line numbers."""
+    """Turn each table row in `text` into a list item with the column names. `lines` are the original line numbers."""
     edits = list(_row_edits(text)) if _DELIMITER_ROW.search(text) else []
     if not edits:
         return text, lines

@@ -168,8 +168,8 @@ def _runs(text: str, spans: list[tuple[int, int]], boxes: Boxes, *, whole_lines:
 def _pieces(text: str, start: int, end: int, boxes: Boxes, height: float) -> list[tuple[int, int]]:
     """The parts of a line between gaps that are much wider than its word spaces.
 
-    `begins` has the width of each gap, and where the next part begins: an index into the text (int) or an x coordinate
-    (float).
+    `begins` contains the width of each gap, and where the next part begins: an index into the text (int) or an x
+    coordinate (float).
     """
     parts = None if "  " in text[start:end] else boxes.drawn_parts(start, end)
     if parts is not None and (len(parts) < 2 or _widest_gap(parts) <= GAP * height):
