@@ -36,8 +36,8 @@ class Part:
     """A span of a passage that is sent or left out as a whole.
 
     `frame` lists the indices of the parts that are sent with it: the headings above it, and the sentence that
-    introduces it. `is_frame` is True for a heading, which is never chosen on its own. `joins` is True for prose, whose neighbours
-    are sent as well if they fit.
+    introduces it. `is_frame` is True for a heading, which is never chosen on its own. `joins` is True for prose, whose
+    neighbours are sent as well if they fit.
     """
 
     start: int

@@ -38,11 +38,11 @@ def messages(
 ) -> list[Message]:
     """The messages to send, as (role, text) pairs. `extra` is text that the user piped in with the question.
 
-    `texts` contains the text to send for each hit; the default is its whole passage. The messages of a `conversation` are sent
-    unchanged, except the user's last one: it is replaced by the sources and the question. A client's system messages
-    are appended to our own instructions, because the templates of many models allow only one system message. The mark
-    is random, so that no document can close its own fence. It is sent with the sources, so that the instructions are
-    the same for every question and a server can cache them.
+    `texts` contains the text to send for each hit; the default is its whole passage. The messages of a `conversation`
+    are sent unchanged, except the user's last one: it is replaced by the sources and the question. A client's system
+    messages are appended to our own instructions, because the templates of many models allow only one system message.
+    The mark is random, so that no document can close its own fence. It is sent with the sources, so that the
+    instructions are the same for every question and a server can cache them.
     """
     mark = new_mark()
     sent = texts or [hit.chunk.text for hit in hits]

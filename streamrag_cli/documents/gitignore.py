@@ -41,7 +41,7 @@ class _RuleSets:
     sets: tuple[tuple[int, tuple[bytes, ...], tuple[Rule, ...]], ...] = ()
 
     def ignores(self, path: str, *, directory: bool) -> bool:
-        """Whether the entry at the absolute `path` is ignored. No directory above it may be ignored."""
+        """Whether the entry at the absolute `path` is ignored. The directories above it must not be ignored."""
         if not self.sets:
             return False
         encoded = os.fsencode(path)
@@ -73,7 +73,7 @@ class IgnoreRules:
     fold_case: bool = False
 
     def ignores(self, path: str, *, directory: bool) -> IgnoreCode | None:
-        """Why the entry at the absolute `path` is skipped, or None. No directory above it may be ignored."""
+        """Why the entry at the absolute `path` is skipped, or None. The directories above it must not be ignored."""
         if self.git.ignores(path, directory=directory):
             return "gitignored"
         if self.own.ignores(path, directory=directory):

@@ -33,7 +33,7 @@ _DELIMITER_ROW: Final = re.compile(
 )
 
 _SHOWN_CHARS: Final = 2000
-"""The maximum length of a heading; what the parser considers a heading may be a whole page."""
+"""The maximum length of a heading, because the parser may treat a whole page as a heading."""
 
 
 def load_markdown(path: str, source: str) -> Document:
