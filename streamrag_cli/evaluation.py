@@ -154,7 +154,7 @@ def _by_chunk(retriever: Retriever, queries: Sequence[Query], ids: Mapping[str, 
     """The questions that a relevant chunk answers, with grades for chunks instead of documents."""
     catalog = retriever.reader.catalog
     paths = {ids[record.source]: record.path for record in catalog.documents_under("/")}
-    judged: list[Query] = []
+    relevant_queries: list[Query] = []
     for query in queries:
         grades = {
             chunk.id: grade
@@ -164,10 +164,10 @@ def _by_chunk(retriever: Retriever, queries: Sequence[Query], ids: Mapping[str, 
             if grade > 0 and _contains_answer(chunk.text, query)
         }
         if grades:
-            judged.append(replace(query, grades=grades))
-    if not judged:
+            relevant_queries.append(replace(query, grades=grades))
+    if not relevant_queries:
         raise _bad_layout("no question has a known answer that a chunk of its documents holds")
-    return judged
+    return relevant_queries
 
 
 def _require_metrics_packages() -> None:

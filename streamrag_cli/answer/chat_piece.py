@@ -87,11 +87,13 @@ def _usage(usage: object) -> Usage | None:
     if not isinstance(usage, dict):
         return None
     counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
-    known = [count if type(count) is int and 0 <= count <= _MAX_TOKENS else None for count in counts]
-    if known == [None, None, None]:
+    valid_counts = [count if type(count) is int and 0 <= count <= _MAX_TOKENS else None for count in counts]
+    if valid_counts == [None, None, None]:
         return None
-    sent, written, total = (count or 0 for count in known)
-    return Usage(input_tokens=sent, output_tokens=written, total_tokens=total or sent + written)
+    input_tokens, output_tokens, total = (count or 0 for count in valid_counts)
+    return Usage(
+        input_tokens=input_tokens, output_tokens=output_tokens, total_tokens=total or input_tokens + output_tokens
+    )
 
 
 def _text(value: object) -> str:

@@ -163,13 +163,13 @@ class ChatReply:
         if self._body is None:
             return self._parse_events(self._decoder.finish() if arrived is None else self._decoder.feed(arrived))
         self._body += arrived or b""
-        begun = self._body.lstrip(b"\xef\xbb\xbf \t\r\n")
-        if not begun and arrived is not None:
+        beginning = self._body.lstrip(b"\xef\xbb\xbf \t\r\n")
+        if not beginning and arrived is not None:
             return []
-        if begun.startswith((b"{", b"[")) and len(self._body) <= _MAX_BODY_BYTES:  # a stream never begins like this
-            return [] if arrived is not None else self._parse_events([bytes(begun)], whole=True)
-        self._head, self._body = bytes(begun[:_QUOTED_BYTES]), None
-        return self._parse_events(self._decoder.feed(bytes(begun)) if begun else [], at_end=arrived is None)
+        if beginning.startswith((b"{", b"[")) and len(self._body) <= _MAX_BODY_BYTES:  # a stream never begins like this
+            return [] if arrived is not None else self._parse_events([bytes(beginning)], whole=True)
+        self._head, self._body = bytes(beginning[:_QUOTED_BYTES]), None
+        return self._parse_events(self._decoder.feed(bytes(beginning)) if beginning else [], at_end=arrived is None)
 
     def _parse_events(self, events: list[bytes], *, whole: bool = False, at_end: bool = False) -> list[Piece]:
         """The pieces up to the first error, which is stored in `_failure` and raised after these pieces."""

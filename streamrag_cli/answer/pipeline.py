@@ -121,17 +121,17 @@ async def _events(
         yield Notice(message=_LEXICAL_ONLY, code="language_unsupported")
     endpoint = await model_endpoint(settings)
     if endpoint is None:
-        answering = _answer_with_quotes(
+        answer_events = _answer_with_quotes(
             question, retrieved, retriever, clock, settings, for_visitors=resources.for_visitors
         )
     else:
         prompt = messages(
             question.text, retrieved.hits, texts, extra=question.extra, conversation=question.conversation
         )
-        answering = generate(question, prompt, endpoint, settings=settings, clock=clock, resources=resources)
+        answer_events = generate(question, prompt, endpoint, settings=settings, clock=clock, resources=resources)
     answer: list[str] = []
-    async with aclosing(answering):
-        async for event in answering:
+    async with aclosing(answer_events):
+        async for event in answer_events:
             if isinstance(event, Token):
                 answer.append(event.text)
             if event is THINKING_SHOWN:
@@ -238,14 +238,14 @@ async def _answer_with_quotes(
     clock.end("context")
     yield Status(status="generating", detail="choosing quotes")
     pick = partial(pick_quotes, question.text, retrieved, max_hits=len(retrieved.hits), embedder=retriever.embedder)
-    picking = retriever.in_thread(
+    pick_in_thread = retriever.in_thread(
         lambda cancel: pick(chunk_after=partial(retriever.chunk_after, cancellation=cancel), cancellation=cancel)
     )
     if for_visitors:
-        quotes = await picking
+        quotes = await pick_in_thread
         yield QUOTES_ONLY
     else:
-        quotes, servers = await asyncio.gather(picking, asyncio.to_thread(find_local_servers))
+        quotes, servers = await asyncio.gather(pick_in_thread, asyncio.to_thread(find_local_servers))
         advice = connect_hint(servers, "streamrag ask", " QUESTION")
         yield replace(QUOTES_ONLY, message=f"{QUOTES_ONLY.message}; {advice}")
     if not quotes:

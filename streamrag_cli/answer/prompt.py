@@ -58,7 +58,7 @@ def messages(
 
 
 def _fenced(hit: Hit, text: str, mark: str) -> str:
-    where = hit.source if hit.chunk.page is None else f"{hit.source}, page {hit.chunk.page}"
+    location = hit.source if hit.chunk.page is None else f"{hit.source}, page {hit.chunk.page}"
     heading = f"\nHeading: {sanitise_line(hit.chunk.title)}" if hit.chunk.title else ""
-    opening = f"<<{mark} source [{hit.rank}]\nFrom: {sanitise_line(where)}{heading}"
+    opening = f"<<{mark} source [{hit.rank}]\nFrom: {sanitise_line(location)}{heading}"
     return f"{opening}\n\n{sanitise(text)}\n{mark}>>"

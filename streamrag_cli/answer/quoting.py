@@ -239,11 +239,11 @@ def lexical_scores(
 
     scores = [bm25(*each) for each in zip(common, languages, stemmed, lengths, strict=True)]
     best = max(scores) or 1.0
-    covered = [
+    coverages = [
         sum(term_weights[language][term] for term in terms) / totals[language]
         for terms, language in zip(common, languages, strict=True)
     ]
-    return [(coverage, score / best) for coverage, score in zip(covered, scores, strict=True)]
+    return [(coverage, score / best) for coverage, score in zip(coverages, scores, strict=True)]
 
 
 def _expected_kinds(question: str) -> list[re.Pattern[str]]:

@@ -136,25 +136,25 @@ class ThinkingFilter:
         return ""
 
     def _classify_beginning(self) -> str:
-        begun = self._pending.lstrip()
-        if not begun:
+        beginning = self._pending.lstrip()
+        if not beginning:
             return ""
         for opening, closing in _CLOSING_OF.items():
-            if begun.startswith(opening):
-                return self._begin_thinking(_State.THINKING, begun.removeprefix(opening), closing)
-            if begun.startswith(closing):
-                return self._begin_thinking(_State.BEGINNING, begun.removeprefix(closing))
-        if begun.startswith(_CHANNEL_OPENINGS):
-            return self._begin_thinking(_State.CHANNELS, begun)
-        if begun.startswith(_BARE_CHANNEL) and begun[len(_BARE_CHANNEL) :][:1].isupper():
-            return self._begin_thinking(_State.CHANNELS, begun)
-        if begun == _BARE_CHANNEL or any(mark.startswith(begun) for mark in (*_MARKS, *_CLOSING_OF)):
+            if beginning.startswith(opening):
+                return self._begin_thinking(_State.THINKING, beginning.removeprefix(opening), closing)
+            if beginning.startswith(closing):
+                return self._begin_thinking(_State.BEGINNING, beginning.removeprefix(closing))
+        if beginning.startswith(_CHANNEL_OPENINGS):
+            return self._begin_thinking(_State.CHANNELS, beginning)
+        if beginning.startswith(_BARE_CHANNEL) and beginning[len(_BARE_CHANNEL) :][:1].isupper():
+            return self._begin_thinking(_State.CHANNELS, beginning)
+        if beginning == _BARE_CHANNEL or any(mark.startswith(beginning) for mark in (*_MARKS, *_CLOSING_OF)):
             return ""
         if self._dropped:
             self._state = _State.ANSWER
-        elif self._expected or begun.lower().startswith(_UNMARKED_OPENINGS):
+        elif self._expected or beginning.lower().startswith(_UNMARKED_OPENINGS):
             self._state = _State.PENDING
-        elif len(begun) < 2 or not any(opening.startswith(begun.lower()) for opening in _HELD_PREFIXES):
+        elif len(beginning) < 2 or not any(opening.startswith(beginning.lower()) for opening in _HELD_PREFIXES):
             self._state = _State.ANSWER
         return ""
 

@@ -38,8 +38,8 @@ def check_settings(reading: Reading) -> Iterator[Finding]:
     if reading.error is not None:
         yield failed("settings", reading.error, hint=_hint_for(reading, reading.error))
     known = [name for each in (*SETTINGS, *SERVER_SETTINGS) for name in each.variables]
-    ours = sorted(name for name in reading.environment if name.startswith(_PREFIX))
-    for name in (each for each in ours if each not in known):
+    own_variables = sorted(name for name in reading.environment if name.startswith(_PREFIX))
+    for name in (each for each in own_variables if each not in known):
         near = get_close_matches(name, known, n=1)
         advice = f"did you mean {near[0]}?" if near else "see docs/settings.md for all settings"
         yield warning("settings", f"{name} is not a setting: {advice}", hint=f"unset {name}", code="unknown_variable")

@@ -178,12 +178,12 @@ def _best_cut(text: str, at: int, target_chars: int, fences: Sequence[tuple[int,
     earliest, latest = at + max(1, int(target_chars * MIN_SHARE)), at + target_chars
     fence = _fence_around(fences, latest)
     if fence:
-        begins, ends = fence
-        fits = ends - begins <= target_chars
-        if fits and ends - at <= _max_chars(target_chars):
-            return ends
-        if begins >= earliest or (fits and begins > at):
-            return begins
+        fence_start, fence_end = fence
+        fits = fence_end - fence_start <= target_chars
+        if fits and fence_end - at <= _max_chars(target_chars):
+            return fence_end
+        if fence_start >= earliest or (fits and fence_start > at):
+            return fence_start
     for kind in _CUTS:
         end = 0
         for boundary in kind.finditer(text, earliest, latest + 1):

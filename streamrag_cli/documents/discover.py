@@ -266,6 +266,6 @@ def _reason(error: OSError) -> str:
 
     Raises ResourceError if the process has no descriptors or memory left: then the directory is not the problem.
     """
-    if (lack := exhausted_resource(error)) is not None:
-        raise lack from error
+    if (exhausted := exhausted_resource(error)) is not None:
+        raise exhausted from error
     return (error.strerror or str(error)).lower()

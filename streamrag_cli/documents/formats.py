@@ -54,8 +54,8 @@ _BY_NAME: Final[dict[str, Format]] = {}
 def register(entry: Format) -> None:
     """Add a format. Raises ValueError if one of its suffixes or names is already registered."""
     for index, words in ((_BY_SUFFIX, entry.suffixes), (_BY_NAME, entry.names)):
-        if taken := index.keys() & words.split():
-            raise ValueError(f"already registered: {' '.join(sorted(taken))}")
+        if registered := index.keys() & words.split():
+            raise ValueError(f"already registered: {' '.join(sorted(registered))}")
         index.update(dict.fromkeys(words.split(), entry))
 
 

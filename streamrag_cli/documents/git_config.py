@@ -95,9 +95,9 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str
 
 
 def _user_excludes(settings: "_Settings", work_tree: Path, environment: Mapping[str, str] | None) -> Path | None:
-    named = settings.values.get("core.excludesfile")
-    if named is not None:
-        return work_tree / settings.expanded(named) if named else None
+    excludes_file = settings.values.get("core.excludesfile")
+    if excludes_file is not None:
+        return work_tree / settings.expanded(excludes_file) if excludes_file else None
     directory = _config_directory(environment or {})
     return directory / "ignore" if directory else None
 

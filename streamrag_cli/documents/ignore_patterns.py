@@ -124,12 +124,12 @@ def _translate_bracket(glob: bytes, at: int) -> tuple[bytes, int] | None:
     start = at
     members: list[bytes] = []
     while glob[at : at + 1] != b"]" or at == start:
-        named = re.compile(rb"\[:([^\]]*?):\]").match(glob, at)
-        if named:
-            if named[1] not in _CLASSES:
+        named_class = re.compile(rb"\[:([^\]]*?):\]").match(glob, at)
+        if named_class:
+            if named_class[1] not in _CLASSES:
                 return None
-            members.append(_CLASSES[named[1]])
-            at = named.end()
+            members.append(_CLASSES[named_class[1]])
+            at = named_class.end()
             continue
         low, at = _member(glob, at)
         high = low

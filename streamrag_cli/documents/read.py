@@ -165,8 +165,8 @@ def _decode_as(data: bytes, encoding: str) -> tuple[str, str | None]:
 def _decode_guessing(data: bytes) -> tuple[str, str | None]:
     """Treat data as damaged UTF-8 if most of its non-ASCII characters are valid, else guess another encoding."""
     text = data.decode(errors="replace")
-    broken = text.count(REPLACEMENT)
-    if sum(1 for _ in re.finditer(r"[^\x00-\x7f]", text)) - broken > broken:
+    invalid_count = text.count(REPLACEMENT)
+    if sum(1 for _ in re.finditer(r"[^\x00-\x7f]", text)) - invalid_count > invalid_count:
         return _decode_as(data, "utf-8")
     encoding = _guess(data[:_DETECTED_BYTES])
     text, note = _decode_as(data, encoding)
@@ -214,8 +214,8 @@ def _translate_error(error: OSError) -> DocumentError:
 
     Raises ResourceError if the process has no descriptors or memory left: then the file is not the problem.
     """
-    if (lack := exhausted_resource(error)) is not None:
-        raise lack from error
+    if (exhausted := exhausted_resource(error)) is not None:
+        raise exhausted from error
     match error.errno:
         case errno.EACCES | errno.EPERM:
             return DocumentError("permission denied", code="permission_denied")

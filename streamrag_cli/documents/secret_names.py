@@ -135,5 +135,5 @@ def is_about_a_hidden_file(name: str) -> bool:
 def _words(name: str) -> str:
     """The words of a file's name without its last suffix, in lower case, separated by dashes."""
     stem = name.rpartition(".")[0] or name
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])(?=\d)", "-", stem)
-    return re.sub(r"[\W_]+", "-", apart).strip("-").casefold()
+    separated = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])(?=\d)", "-", stem)
+    return re.sub(r"[\W_]+", "-", separated).strip("-").casefold()

@@ -102,7 +102,7 @@ class Connection:
 
         reader, writer = await asyncio.open_unix_connection(sock=self.socket, limit=LONGEST_LINE_BYTES)
         heartbeat = HeartbeatMonitor()
-        watching = asyncio.create_task(watch(reader, heartbeat))
+        watch_task = asyncio.create_task(watch(reader, heartbeat))
         try:
             if not await reader.readline():  # the hello
                 raise EngineUnavailableError("it exited")
@@ -123,7 +123,7 @@ class Connection:
         except (OSError, DecodeError) as error:
             raise EngineUnavailableError(str(error) or type(error).__name__) from error
         finally:
-            watching.cancel()
+            watch_task.cancel()
             writer.close()
 
     def _disown(self) -> EngineUnavailableError:

@@ -81,16 +81,16 @@ class BatchEmbedder:
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in passages}
         by_length = sorted(new, key=lambda key: -len(new[key]))
         self._current = _CancellableTexts([new[key] for key in by_length], self._stopped)
-        made = embed_passages(self._embedder, self._current, self._stopped)
-        if new and any(passage.vector.shape != made.vectors[0].shape for passage in passages.values()):
+        embedded = embed_passages(self._embedder, self._current, self._stopped)
+        if new and any(passage.vector.shape != embedded.vectors[0].shape for passage in passages.values()):
             # The server now has another model under the same name. The store rejects vectors of another dimension.
             self._recent.clear()
             return self._passages(texts, {})
-        states = made.token_states or [b""] * len(new)
-        passages.update(zip(by_length, map(Passage, made.vectors, states), strict=True))
+        states = embedded.token_states or [b""] * len(new)
+        passages.update(zip(by_length, map(Passage, embedded.vectors, states), strict=True))
         self._remember(passages)
         if not texts:
-            return made
+            return embedded
         import numpy as np  # the embedder has imported it
 
         in_order = [passages[key] for key in keys]

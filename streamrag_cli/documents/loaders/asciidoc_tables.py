@@ -90,10 +90,10 @@ def _rows(source: Sequence[tuple[int, str]], mark: str, width: int) -> Iterator[
     cells, in_first_line = _cells(source, mark)
     width = width or sum(cell.columns for cell in cells[:in_first_line])
     row: list[str] = []
-    begins = 0
+    first_line = 0
     from_above: dict[int, tuple[int, str]] = {}  # by column: the number of further rows that a cell spans, and its text
     for cell in cells:
-        begins = begins if row else cell.line
+        first_line = first_line if row else cell.line
         text = " ".join(filter(None, cell.parts))
         repeated = text if len(text) <= _REPEATED_CHARS else ""
         _fill(row, from_above)
@@ -103,10 +103,10 @@ def _rows(source: Sequence[tuple[int, str]], mark: str, width: int) -> Iterator[
             row.append("" if at else text)
         _fill(row, from_above)
         if len(row) >= width:
-            yield begins, row
+            yield first_line, row
             row = []
     if row:
-        yield begins, row
+        yield first_line, row
 
 
 def _fill(row: list[str], from_above: dict[int, tuple[int, str]]) -> None:

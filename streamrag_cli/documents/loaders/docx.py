@@ -114,8 +114,8 @@ class _Reader:
     def _style(self, properties: Any) -> _Style:
         if properties is None:
             return self._styles.get("", _Style())
-        named = properties.find(f"{_W}pStyle")
-        style = self._styles.get("" if named is None else named.get(f"{_W}val"), _Style())
+        style_element = properties.find(f"{_W}pStyle")
+        style = self._styles.get("" if style_element is None else style_element.get(f"{_W}val"), _Style())
         level = _outline_level(properties)
         numbering = properties.find(f"{_W}numPr")
         is_item = style.is_item if numbering is None else _is_numbered(numbering)

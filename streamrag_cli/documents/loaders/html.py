@@ -51,13 +51,13 @@ def load_html(path: str, data: bytes) -> Document:
             _walk(each, flow, content)
             flow.end_block(tight=False)
     text, headings, lines = flow.finish()
-    known = source.count("\n") < MAX_LINE - 1
+    has_line_numbers = source.count("\n") < MAX_LINE - 1
     return Document(
         path=path,
         text=text,
         title=_title(root, [heading.text for heading in headings if heading.level == 1]),
         sections=sections_from(headings, len(text)),
-        line_numbers=lines if known else None,
+        line_numbers=lines if has_line_numbers else None,
         notes=(note,) if note else (),
     )
 

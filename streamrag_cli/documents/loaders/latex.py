@@ -102,9 +102,9 @@ def _without_comments(text: str) -> Iterator[tuple[int, str, bool]]:
             continue
         if shown.strip() or not line.strip():
             yield number, shown, False
-        begun = _BEGIN.search(shown)
-        if begun and begun[1] in _VERBATIM and not _is_mark(shown, _END, begun[1]):
-            verbatim = begun[1]
+        begin_mark = _BEGIN.search(shown)
+        if begin_mark and begin_mark[1] in _VERBATIM and not _is_mark(shown, _END, begin_mark[1]):
+            verbatim = begin_mark[1]
         if _is_mark(shown, _END, "document"):
             return
 

@@ -89,8 +89,8 @@ class _Reader:
     def _take(self, line: str, number: int) -> None:
         if not line.strip():
             self.out.blank()
-        elif begun := _BEGIN.fullmatch(line):
-            self._block(begun[1].casefold(), begun[2] or "")
+        elif begin_mark := _BEGIN.fullmatch(line):
+            self._block(begin_mark[1].casefold(), begin_mark[2] or "")
         elif keyword := _KEYWORD.fullmatch(line):
             name = keyword[1].casefold()
             if name == "caption":

@@ -78,9 +78,9 @@ def _repeated(rows: Sequence[Sequence[_Row]], pages: Sequence[Page]) -> set[tupl
             key = "#" if _ROMAN.fullmatch(row.text) else _NUMBER.sub("#", row.text)
             by_key[key].append(row)
     dropped: set[tuple[int, Run]] = set()
-    least = 2 if len(pages) < _MANY_PAGES else 3
+    min_pages = 2 if len(pages) < _MANY_PAGES else 3
     for group in by_key.values():
-        if len({row.page for row in group}) < least:
+        if len({row.page for row in group}) < min_pages:
             continue
         is_label = _PAGE_NUMBER.fullmatch(group[0].text) is not None
         for index, row in enumerate(group):
@@ -98,7 +98,7 @@ def _is_repetition(row: _Row, other: _Row, *, is_label: bool) -> bool:
         return False
     if row.text == other.text or is_label:
         return True
-    differences = [there - here for here, there in zip(row.numbers, other.numbers, strict=False)]
+    differences = [other_number - number for number, other_number in zip(row.numbers, other.numbers, strict=False)]
     counts_pages = [each for each in differences if each] in ([distance], [distance, distance])
     return counts_pages and (len(row.runs) > 1 or len(row.text.split()) > 2)
 

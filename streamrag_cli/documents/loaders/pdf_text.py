@@ -168,27 +168,27 @@ def _runs(text: str, spans: list[tuple[int, int]], boxes: Boxes, *, whole_lines:
 def _pieces(text: str, start: int, end: int, boxes: Boxes, height: float) -> list[tuple[int, int]]:
     """The parts of a line between gaps that are much wider than its word spaces.
 
-    `begins` contains the width of each gap, and where the next part begins: an index into the text (int) or an x
+    `next_parts` contains the width of each gap and where the next part begins: an index into the text (int) or an x
     coordinate (float).
     """
     parts = None if "  " in text[start:end] else boxes.drawn_parts(start, end)
     if parts is not None and (len(parts) < 2 or _widest_gap(parts) <= GAP * height):
         return [(start, end)]
-    begins: list[tuple[float, int | float]]
+    next_parts: list[tuple[float, int | float]]
     if parts is None or any(after[0] < before[0] for before, after in pairwise(parts)):
-        begins = _word_gaps(text, start, end, boxes)
+        next_parts = _word_gaps(text, start, end, boxes)
     else:
-        begins = [
+        next_parts = [
             (after[0] - before[1], after[0])
             for before, after in pairwise(parts)
             if after[0] - before[1] > _TOUCHING * height
         ]
-    spaces = text.count(" ", start, end) - len(begins)  # spaces inside parts have the usual width
-    least = _min_gap([*(gap for gap, _ in begins), *[_SPACE * height] * spaces], height)
+    spaces = text.count(" ", start, end) - len(next_parts)  # spaces inside parts have the usual width
+    min_gap = _min_gap([*(gap for gap, _ in next_parts), *[_SPACE * height] * spaces], height)
     pieces: list[tuple[int, int]] = []
     previous = start
-    for gap, position in begins:
-        if gap <= least:
+    for gap, position in next_parts:
+        if gap <= min_gap:
             continue
         begin = position if isinstance(position, int) else _word_start(text, boxes.index_at(position - 1, start, end))
         before = previous + len(text[previous:begin].rstrip())

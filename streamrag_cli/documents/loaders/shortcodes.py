@@ -67,9 +67,9 @@ class Shortcodes:
 
     def _closing(self, name: str, start: int) -> re.Match[str] | None:
         """The next shortcode after `start` that closes `name`."""
-        known = self._closings.get(name)
-        if name in self._closings and (known is None or known.start() >= start):
-            return known
+        cached = self._closings.get(name)
+        if name in self._closings and (cached is None or cached.start() >= start):
+            return cached
         mark = re.escape(name)
         self._closings[name] = re.compile(
             rf"\{{\{{<\s*/\s*{mark}\s*>\}}\}}|\{{\{{%\s*/\s*{mark}\s*%\}}\}}|\{{%-?\s*end{mark}\s*-?%\}}"

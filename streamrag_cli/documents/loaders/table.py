@@ -143,12 +143,12 @@ def _sections(lines: list[str]) -> tuple[Section, ...]:
     """Sections of whole rows. If a row is too long for one chunk, its first cell becomes the heading of its parts."""
     chars = sum(len(line) + 1 for line in lines)
     is_short = SHORT_ROW_CHARS * len(lines) >= chars > LARGE_CHARS
-    most = LONG_RUN_CHARS if is_short else _RUN_CHARS
+    max_chars = LONG_RUN_CHARS if is_short else _RUN_CHARS
     sections: list[Section] = []
     start = end = 0
     for line in lines:
         length = len(line) + 1
-        if end > start and end + length - start > most:
+        if end > start and end + length - start > max_chars:
             sections.append(Section(start=start, end=end, is_whole=is_short))
             start = end
         end += length

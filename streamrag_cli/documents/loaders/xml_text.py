@@ -71,8 +71,8 @@ class _Reader:
         shown = "; ".join(f"{key.rpartition(':')[2]}: {' '.join(value.split())}" for key, value in attributes.items())
         indent = "  " * (len(self._open) - 1)
         line = f"{indent}{name}: {shown}" if shown else f"{indent}{name}:"
-        called = next((value for key, value in attributes.items() if key in NAMING), "")
-        entry = Entry(f"{name} {called}".strip(), [(self._parser.CurrentLineNumber, line)])
+        label = next((value for key, value in attributes.items() if key in NAMING), "")
+        entry = Entry(f"{name} {label}".strip(), [(self._parser.CurrentLineNumber, line)])
         parent.entries.append(entry)
         self._open.append(entry)
 
