@@ -35,7 +35,7 @@ _BLOCK_CHARS: Final = 200
 """The number of characters of an introduced block that are scored together with its sentence."""
 
 _TABLE_CHUNKS: Final = 12
-"""The maximum number of chunks to read for a table that a sentence introduces; each is a query to the store."""
+"""The maximum number of chunks to read for a table that a sentence introduces. Each chunk is a query to the store."""
 
 _BM25_K1: Final = 1.2
 _BM25_B: Final = 0.3

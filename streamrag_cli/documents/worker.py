@@ -1,7 +1,7 @@
 """The process that parses risky formats: `python -m streamrag_cli.documents.worker MEMORY_LIMIT_BYTES`.
 
 It reads requests from stdin and writes answers to stdout (`frames`). It exits as soon as stdin closes, even during a
-parse: that is how it notices that its parent has exited. (The kernel's parent-death signal fires when the parent's
+parse: that is how it detects that its parent has exited. (The kernel's parent-death signal fires when the parent's
 *thread* ends, so it would kill workers of live parents.) It cannot write files, and its memory and processor time are
 limited.
 """

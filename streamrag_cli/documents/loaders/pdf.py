@@ -70,7 +70,7 @@ def _document(path: str, title: str, pages: list[Page]) -> Document:
 
 
 def _page_texts(pages: list[Page]) -> list[str]:
-    """The text of each page. If a sentence continues on the next page, its rest is moved to the first of them."""
+    """The text of each page. A sentence that continues on the next page is kept whole on the page where it begins."""
     lines = [reading_order(replace(page, runs=runs)) for page, runs in zip(pages, without_margins(pages), strict=True)]
     join_sentences(lines)
     return ["\n".join([*(line.text for line in each), *page.sideways]) for each, page in zip(lines, pages, strict=True)]

@@ -32,9 +32,8 @@ _SEPARATOR_LINE: Final = "sep="
 
 
 def load_table(path: str, text: str) -> Document:
-    skipped = (
-        text.find("\n") + 1 if text[:4].casefold() == _SEPARATOR_LINE else 0
-    )  # the separator line that spreadsheets write
+    # Spreadsheets may write a separator line at the beginning.
+    skipped = text.find("\n") + 1 if text[:4].casefold() == _SEPARATOR_LINE else 0
     body = text[skipped:]
     delimiter = text[4:5] if skipped and text[4:5] in _DELIMITERS else _delimiter(body[:_SNIFFED_CHARS], path)
     rows = _rows(body, delimiter, first_line=1 + text.count("\n", 0, skipped))
@@ -78,7 +77,7 @@ def _header_position(rows: list[tuple[int, list[str]]]) -> int:
 
 
 def _delimiter(sample: str, path: str) -> str:
-    """The delimiter that divides the most lines into the same number of cells, more than one."""
+    """The delimiter that divides the most lines into the same number of cells, which is at least two."""
     best, best_rating = "," if PurePath(path).suffix.casefold() == ".csv" else "\t", (0.0, 0)
     for mark in _DELIMITERS:
         try:

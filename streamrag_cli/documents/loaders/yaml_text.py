@@ -52,9 +52,8 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.documents = [Entry("")]
-        self._open: list[tuple[int, Entry]] = [
-            (-1, self.documents[0])
-        ]  # (depth in half levels, entry), outermost first
+        # The open entries with their depths in half levels, the outermost first.
+        self._open: list[tuple[int, Entry]] = [(-1, self.documents[0])]
         self._comments: list[tuple[int, str]] = []  # the comments above the next entry
         self._text_above: int | None = None  # the indentation of a key whose value is a block of text
         lines = text.split("\n")
