@@ -62,7 +62,7 @@ def to_mapping(event: Event, *, paths: bool = False) -> dict[str, Any]:
 
 
 def public(value: Any, *, paths: bool = False) -> dict[str, Any]:
-    """The public form of a dataclass, with numbers rounded to four decimals."""
+    """The public form of a dataclass. Floats are rounded to four decimals."""
     result: dict[str, Any] = {}
     for name, key, rules in _shown_fields(type(value)):  # type: ignore[arg-type]  # a class is hashable
         content = getattr(value, name)

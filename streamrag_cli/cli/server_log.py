@@ -76,7 +76,7 @@ class _BackgroundHandler(logging.Handler):
             self._dropped += 1
 
     def flush(self) -> None:
-        """Wait at most 0.5 s until all lines are written."""
+        """Wait until all lines are written, but at most 0.5 s."""
         deadline_s = time.monotonic() + _FLUSH_S
         while self._lines.unfinished_tasks and time.monotonic() < deadline_s:
             time.sleep(0.002)

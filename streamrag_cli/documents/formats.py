@@ -102,7 +102,7 @@ def kind_for_secrets(path: PurePath) -> TextKind:
 def inline_markup(path: PurePath) -> Markup:
     """The inline markup in the loaded text of a file with this name: Markdown, only backticks around code, or none.
 
-    Plain text and code comments have no markup, but backticks in them mark code as well.
+    Plain text and code comments have no other markup, but backticks mark code in them as well.
     """
     return (format_of(path) or TEXT).markup
 

@@ -144,7 +144,7 @@ def _translate_bracket(glob: bytes, at: int) -> tuple[bytes, int] | None:
 
 
 def _member(glob: bytes, at: int) -> tuple[bytes, int]:
-    """One character of a bracket, unescaped; empty at the end of the pattern."""
+    """One character of a bracket expression, unescaped; empty at the end of the pattern."""
     if glob[at : at + 1] == b"\\":
         at += 1
     return glob[at : at + 1], at + 1

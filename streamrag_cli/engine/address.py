@@ -76,7 +76,7 @@ def address_for(environment: Mapping[str, str]) -> EngineAddress:
 
 
 def fallback_address(address: EngineAddress) -> EngineAddress:
-    """The address at which a client with the same home directory, but without these variables, looks for this engine.
+    """The address at which a client with the same HOME, but without XDG_RUNTIME_DIR and TMPDIR, looks for the engine.
 
     Raises UnsafeDirectoryError.
     """

@@ -29,7 +29,7 @@ LARGE_FILES: Final = 5_000
 _SKIPPED_BY_RULE: Final[frozenset[SkipCode]] = frozenset(
     {"secret", "gitignored", "streamragignored", "excluded", "generated"}
 )
-"""Files that are skipped by a rule. A folder with such files cannot be an unmounted disk."""
+"""The codes of files that are skipped by a rule. A folder with such files cannot be an unmounted disk."""
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 _NAMED_ROOTS: Final = 3
 MANY_DOCUMENTS: Final = 20

@@ -60,7 +60,7 @@ def _document(path: str, title: str, blocks: list[tuple[int, str]]) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class _Style:
-    """A paragraph style. `level` is the heading level, 0 for the title, or -1."""
+    """A paragraph style. `level` is the heading level: 0 for the title, -1 for other text."""
 
     level: int = -1
     is_item: bool = False

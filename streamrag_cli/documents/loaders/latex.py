@@ -74,7 +74,7 @@ def _is_mark(line: str, pattern: re.Pattern[str], name: str) -> bool:
 
 
 def _without_comments(text: str) -> Iterator[tuple[int, str, bool]]:
-    """Yield number and text of the lines up to the end of the document without comments, and whether they are verbatim.
+    """Yield each line up to the end of the document: its number, its text without comments, and whether it is verbatim.
 
     A line with only a comment is dropped and does not end a paragraph.
     """

@@ -50,7 +50,7 @@ class Lines:
         self.blank()
 
     def code(self, lines: Sequence[tuple[int, str]], language: str = "") -> None:
-        """Add lines (number, text) unchanged in a code fence, without leading and trailing blank lines."""
+        """Add `lines`, (number, text) pairs, unchanged in a code fence, without leading and trailing blank lines."""
         first, last = 0, len(lines)
         while first < last and not lines[first][1].strip():
             first += 1
