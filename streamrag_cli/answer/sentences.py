@@ -136,7 +136,7 @@ def _code_sentences(text: str) -> Iterator[Sentence]:
 
 
 def _line_sentences(text: str, kind: TextKind, markup: Markup) -> Iterator[Sentence]:
-    """Each line, or each 12 lines of code, as a sentence. For chunks that contain only headings or only code."""
+    """Yield each line, or each 12 lines of code, as a sentence, for chunks that contain only headings or only code."""
     block_list = [] if kind in {"records", "code"} else blocks(text, kind, markup)
     for block in block_list:
         if block.kind == "code":

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from streamrag_cli.documents.loaders.pdf_boxes import Boxes
 
 LINE_BREAK_HYPHEN: Final = "\ufffe"
-"""pdfium's replacement for a hyphen at the end of a line together with the line break."""
+"""The character with which pdfium replaces a hyphen at the end of a line, including the line break."""
 
 GAP: Final = 0.55
 """The minimum space between two words that may separate columns or cells, as a multiple of the text height."""
