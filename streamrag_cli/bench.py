@@ -44,8 +44,10 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The results. `whole` is the wait for an answer that is not streamed, `streamed` the wait for the first token of a
-    streamed one; `retrieval` and `total` are times of the streamed answers.
+    """The results.
+
+    `whole` is the wait for an answer that is not streamed, and `streamed` is the wait for the first token of a streamed
+    one; `retrieval` and `total` are times of the streamed answers.
     """
 
     runs: int
@@ -68,19 +70,19 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchProgress:
-    """The number of answers so far, and in total."""
+    """The number of complete answers, and the number of all answers of the benchmark."""
 
     answers: int
     total: int
 
 
 BenchEvent: TypeAlias = BenchProgress | Report | Error
-"""One `BenchProgress` per answer, then a `Report`, or an `Error` as the last event."""
+"""One `BenchProgress` per answer; the last event is a `Report` or an `Error`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Measurement:
-    """One answer. `waited_ms` is the time until there was something to read."""
+    """The measurements of one answer. `waited_ms` is the time until there was something to read."""
 
     waited_ms: float
     model: str
@@ -88,7 +90,7 @@ class _Measurement:
 
 
 async def measure(question: str, settings: Settings, *, runs: int) -> AsyncGenerator[BenchEvent, None]:
-    """Ask `2 * runs + 1` times. Stops at the first failure."""
+    """Ask the question `2 * runs + 1` times, but stop at the first failure."""
     answers: dict[Mode, list[_Measurement]] = {mode: [] for mode in MODES}
     total = 2 * runs + 1
     async with SharedResources() as resources:

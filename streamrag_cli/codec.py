@@ -1,8 +1,8 @@
-"""The serialiser of events and engine messages, derived from their dataclasses.
+"""Serialises events and engine messages; their dataclasses define the format.
 
-The public form of an event is a line of `--jsonl`, and what the server sends after `data: `; only the names of sources
-differ. An event has its `type` and, of the keys `status`, `sources`, `token`, `done` and `error`, only its own, so that
-a client can distinguish events by key. The metadata of a field defines its public form.
+The public form of an event is a line of `--jsonl`; after `data: `, the server sends the same line with other names of
+sources. An event has its `type` and at most one of the keys `status`, `sources`, `token`, `done` and `error`, so that a
+client can distinguish events by key. The metadata of a field defines its public form.
 
 The full form, which a command and its engine exchange, contains every field and can be decoded without loss.
 """
@@ -54,7 +54,7 @@ def _escape(unsafe: re.Match[str]) -> str:
 
 
 def to_mapping(event: Event, *, paths: bool = False) -> dict[str, Any]:
-    """The public form of an event. Sources have their absolute path only with `paths`."""
+    """The public form of an event. Sources include their absolute path only with `paths`."""
     head: dict[str, Any] = {"type": event.kind}
     if event.is_own_key:
         head[event.kind] = True
@@ -62,7 +62,7 @@ def to_mapping(event: Event, *, paths: bool = False) -> dict[str, Any]:
 
 
 def public(value: Any, *, paths: bool = False) -> dict[str, Any]:
-    """The public form of a dataclass, with numbers rounded to four decimals."""
+    """The public form of a dataclass. Floats are rounded to four decimals."""
     result: dict[str, Any] = {}
     for name, key, rules in _shown_fields(type(value)):  # type: ignore[arg-type]  # a class is hashable
         content = getattr(value, name)
@@ -141,7 +141,7 @@ def read_event(line: bytes) -> Event:
 
 
 def from_full(kind: type[Value], fields_by_name: Mapping[str, Any]) -> Value:
-    """Build a `kind` from its full form. Raises DecodeError."""
+    """Build an object of the class `kind` from its full form. Raises DecodeError."""
     try:
         value: Value = _reader(kind)(fields_by_name)  # type: ignore[arg-type]  # a class is hashable
     except (TypeError, AttributeError, KeyError, ValueError) as error:

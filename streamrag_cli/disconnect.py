@@ -11,11 +11,11 @@ async def cancel_on_disconnect(
     disconnect: Coroutine[Any, Any, object], work: Coroutine[Any, Any, Result]
 ) -> Result | None:
     """Run `work`; if `disconnect` completes first, cancel it and return None."""
-    working, watching = asyncio.create_task(work), asyncio.create_task(disconnect)
+    work_task, disconnect_task = asyncio.create_task(work), asyncio.create_task(disconnect)
     try:
-        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({work_task, disconnect_task}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (working, watching):
+        for task in (work_task, disconnect_task):
             task.cancel()
-        await asyncio.gather(working, watching, return_exceptions=True)
-    return None if working.cancelled() else working.result()
+        await asyncio.gather(work_task, disconnect_task, return_exceptions=True)
+    return None if work_task.cancelled() else work_task.result()

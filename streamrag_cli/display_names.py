@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 
 def name_of_copy(copy: str, original: str) -> str:
-    """A short name for a near-duplicate next to its original: only its folder if the name and root are the same.
+    """A short name for a near-duplicate: only its folder if the original has the same file name and first folder.
 
     >>> name_of_copy("docs/v2/install.md", "docs/v1/install.md"), name_of_copy("~/old/a.md", "docs/a.md")
     ('docs/v2', '~/old/a.md')
@@ -18,7 +18,7 @@ def name_of_copy(copy: str, original: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DisplayNames:
-    """Names for a user in the directory `directory` with the home directory `home`; either may be None.
+    """Shows paths relative to the working directory `directory` or the home directory `home`; either may be None.
 
     >>> names = DisplayNames(Path("/home/ada/work"), Path("/home/ada"))
     >>> [names.of(each) for each in ("/home/ada/work/docs/a.md", "/home/ada/x/docs/a.md", "/srv/docs/a.md")]

@@ -44,7 +44,7 @@ class Severity(IntEnum):
 
 
 class StreamragError(Exception):
-    """An expected failure: one line about what happened and, if there is one, a command that fixes it.
+    """An expected failure: one line about what happened and, if possible, a command that fixes it.
 
     `code` is a stable snake_case identifier for programs; `hint` is a command or short advice.
     """
@@ -52,7 +52,7 @@ class StreamragError(Exception):
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
     http_status: ClassVar[int] = 500
     severity: ClassVar[Severity] = Severity.ERROR
-    """WARNING if the client caused the failure: its cause is not logged for the operator."""
+    """WARNING if the client caused the failure. The operator's log then does not contain its cause."""
     for_visitors: ClassVar[tuple[str, str]] = ("internal error", "")
     """The message and hint that clients of a server get instead: without paths, addresses and commands."""
     may_quote_a_server: ClassVar[bool] = False
@@ -94,7 +94,8 @@ class StoreError(StreamragError):
 
 
 class ResourceError(StreamragError):
-    exit_code = ExitCode.STORE  # nearly always the store could not be opened; otherwise the built-in model
+    # Nearly always the store could not be opened; in the other cases, the built-in model.
+    exit_code = ExitCode.STORE
     http_status = StoreError.http_status
     for_visitors = StoreError.for_visitors
 
@@ -118,7 +119,7 @@ def class_of(exit_code: int) -> type[StreamragError]:
 
 
 def http_status_of(code: str, exit_code: int) -> int:
-    """The HTTP status for an error before the response has started."""
+    """The HTTP status for an error that occurs before the response has started."""
     return _STATUS_OF_CODE.get(code) or class_of(exit_code).http_status
 
 
@@ -132,7 +133,7 @@ def with_target_flags(hint: str, *, collection: str = "", store: str = "") -> st
 
 
 def with_flags(text: str, command: str, flags: Mapping[str, str]) -> str:
-    """Add to `text` those `flags` with a value that `command` lacks."""
+    """Append to `text` the `flags` that have a value and are not in `command` yet."""
     import shlex  # not needed at startup otherwise
 
     words = command.split()

@@ -1,8 +1,8 @@
 """Measures retrieval quality on questions with known relevant documents.
 
 The corpus is ingested normally into a temporary store, each entry as a document with its title as heading, and each
-question is retrieved normally. A document has the score of its best chunk. The metrics are computed by `ir_measures`,
-the interface to trec_eval, which is installed with `pip install 'streamrag[eval]'`.
+question runs through the normal retrieval. A document has the score of its best chunk. The metrics are computed by
+`ir_measures`, the interface to trec_eval, which is installed with `pip install 'streamrag[eval]'`.
 """
 
 import json
@@ -43,8 +43,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The results. Metrics are means over the questions, from 0 to 1. `answer_rate` is the share of questions whose
-    quotes contain a known answer, or None if no answers are known. `ms_per_query` is the time for retrieval only.
+    """The results. Metrics are means over the questions, from 0 to 1.
+
+    `answer_rate` is the share of questions whose quotes contain a known answer, or None if no answers are known.
+    `ms_per_query` is the time for retrieval only.
     """
 
     ndcg_at_10: float
@@ -137,7 +139,7 @@ def _measure(
 
 
 def _documents(hits: Sequence[Hit], ids: Mapping[str, str]) -> dict[str, float]:
-    """A score per document that decreases with the rank of its best chunk."""
+    """A score for each document: 1 / the rank of its best chunk."""
     best: dict[str, float] = {}
     for hit in hits:
         best.setdefault(ids[hit.source], 1.0 / hit.rank)
@@ -149,10 +151,10 @@ def _chunks(hits: Sequence[Hit]) -> dict[str, float]:
 
 
 def _by_chunk(retriever: Retriever, queries: Sequence[Query], ids: Mapping[str, str]) -> list[Query]:
-    """The questions with the grades of chunks instead of those of documents."""
+    """The questions that a relevant chunk answers, with grades for chunks instead of documents."""
     catalog = retriever.reader.catalog
     paths = {ids[record.source]: record.path for record in catalog.documents_under("/")}
-    judged: list[Query] = []
+    relevant_queries: list[Query] = []
     for query in queries:
         grades = {
             chunk.id: grade
@@ -162,10 +164,10 @@ def _by_chunk(retriever: Retriever, queries: Sequence[Query], ids: Mapping[str, 
             if grade > 0 and _contains_answer(chunk.text, query)
         }
         if grades:
-            judged.append(replace(query, grades=grades))
-    if not judged:
+            relevant_queries.append(replace(query, grades=grades))
+    if not relevant_queries:
         raise _bad_layout("no question has a known answer that a chunk of its documents holds")
-    return judged
+    return relevant_queries
 
 
 def _require_metrics_packages() -> None:
@@ -201,7 +203,7 @@ def _contains_answer(text: str, query: Query) -> bool:
 
 
 def _folded(text: str) -> str:
-    """Only the words, in lower case, because the punctuation of a gold answer does not matter."""
+    """Reduce `text` to its words in lower case: the punctuation of a gold answer does not matter."""
     return " " + " ".join(re.findall(r"[^\W_]+", text.lower())) + " "
 
 

@@ -73,16 +73,16 @@ THINKING_SHOWN: Final = Notice(
     message="the text so far was the model's thinking, not its answer; the answer begins here",
     code="thinking_shown",
 )
-"""Tokens before this are not part of the answer: the server sent thinking without an opening mark."""
+"""Tokens before this event are not part of the answer: the server sent thinking without an opening mark."""
 
 
 QUOTES_ONLY: Final = Notice(message="no model is connected, so these are quotes from the documents", code="quotes_only")
-"""The command line appends how to connect a model."""
+"""The command line appends advice on how to connect a model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done(Event):
-    """The answer is complete. `finish_reason` is as the model server sent it, or `stop` for quotes."""
+    """The answer is complete. `finish_reason` is as the model server sent it; for quotes it is `stop` or `length`."""
 
     kind = "done"
     is_own_key = True
@@ -94,7 +94,7 @@ class Done(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Error(Event):
-    """The stream ends here, incomplete. `exit_code` is that of the process and not part of the public format.
+    """The stream ends here and is incomplete. `exit_code` is for the process and not part of the public format.
 
     `retry_after_s` is the delay that the model server requests, if any.
     """
@@ -123,7 +123,7 @@ DocumentAction: TypeAlias = Literal["added", "changed", "unchanged", "deleted", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentSeen(Event):
-    """The result for one file. `reason` explains why it was skipped or failed, `code` identifies why it was skipped."""
+    """The result for one file. `reason` explains why it was skipped or failed; `code` identifies why it was skipped."""
 
     kind = "document"
     source: str
@@ -135,7 +135,7 @@ class DocumentSeen(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileProgress(Event):
-    """Progress of a slow file: roughly `embedded` of its `chunks`; both are 0 while it is being read."""
+    """The progress of a slow file: about `embedded` of its `chunks` are embedded. Both are 0 while it is being read."""
 
     kind = "progress"
     source: str
@@ -147,8 +147,8 @@ class FileProgress(Event):
 class IngestDone(Event):
     """The collection is in sync with the files, except for files that failed.
 
-    `counts` has one entry per action; `chunks` is the number now in the collection. `skipped` counts skipped files by
-    code, `unsupported` counts files of unsupported formats by suffix.
+    `counts` has one entry per action; `chunks` is the number of chunks that the collection now has. `skipped` counts
+    skipped files by code; `unsupported` counts files of unsupported formats by suffix.
     """
 
     kind = "done"

@@ -1,7 +1,7 @@
 """LangChain integration for other programs: a retriever over a collection, and answers as a Runnable.
 
-streamrag itself does not use this module. Importing it imports langchain-core, 0.3 s. It does not change whether the
-other program's LangChain reports to LangSmith.
+streamrag itself does not use this module, which imports langchain-core (0.3 s). The module does not change whether the
+LangChain of the other program reports to LangSmith.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ def _document(hit: Hit) -> Document:
 def answers(settings: Settings) -> Runnable[str, str]:
     """A Runnable that takes a question and streams the pieces of its answer, with `[n]` for its sources.
 
-    Raises StreamragError, after the pieces that had arrived.
+    Raises StreamragError after the pieces that had already arrived.
     """
 
     async def stream_pieces(questions: AsyncIterator[str]) -> AsyncIterator[str]:

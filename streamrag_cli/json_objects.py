@@ -11,10 +11,10 @@ FORMAT_VERSION: Final = 1
 
 
 def answer_object(events: Iterable[AskEvent], *, paths: bool = False) -> dict[str, object]:
-    """The object of an answer. Sources have their absolute path only with `paths`.
+    """The object of an answer. Sources include their absolute path only with `paths`.
 
-    Every key is always present; a step that did not happen is null or empty. After a failure `error` has the content
-    of the error event, and `answer` the part that had arrived.
+    Every key is always present; a step that did not happen is null or empty. After a failure, `error` is the content of
+    the error event, and `answer` is the part that had arrived.
     """
     answer: list[str] = []
     notices: list[dict[str, object]] = []

@@ -1,1 +1,1 @@
-"""Turns sources into an answer, from a chat model or as quotes, with citations, as one stream of events."""
+"""Answers a question from its sources, with a chat model or with quotes, as one stream of events."""

@@ -1,7 +1,8 @@
 """Streams a chat model's answer, and converts every failure to a StreamragError.
 
-Retries are made and announced here, and only before the model has begun to work on the answer: a silent retry would
-leave the user waiting without a reason, and a retry during an answer would cost twice and show two beginnings.
+Failed requests are retried here, each time with a notice, and only before the model has begun to work on the answer: a
+silent retry would leave the user waiting without a reason, and a retry during an answer would be billed twice and
+repeat the beginning of the answer.
 
 Close the generator (`contextlib.aclosing`) if you stop early: this closes the connection. After a complete answer the
 connection is reused.
@@ -109,10 +110,10 @@ async def stream_chat(
 ) -> AsyncGenerator[ModelPiece, None]:
     """Send `messages`, (role, text) pairs, and yield the answer as it arrives; `ModelFinished` comes last.
 
-    `timeout_s` is the longest time the server may go without a piece of answer or reasoning; comments that only keep
-    the connection open do not count. `client_for` provides the client for an endpoint, `options` are sent unchanged,
-    and `on_step` is called after each step of a request. An answer that exceeds `limits` is cut. Raises
-    ModelServerError and ConfigurationError; pieces yielded before stay valid.
+    `timeout_s` is how long the server may go without sending a piece of the answer or of reasoning; comments that only
+    keep the connection open do not count. `client_for` provides the client for an endpoint, `options` are sent
+    unchanged, and `on_step` is called after each step of a request. An answer that exceeds `limits` is cut. Raises
+    ModelServerError and ConfigurationError; the pieces that were yielded before stay valid.
     """
     retries = 0
     model_time = _ModelTime(limits.seconds)
@@ -157,7 +158,7 @@ class _RequestFailedError(Exception):
 
 
 class _ModelTime:
-    """The time left for the model to finish. It runs only within `with` blocks."""
+    """The seconds that are left for the model to finish, counted down only within `with` blocks."""
 
     def __init__(self, limit_s: float) -> None:
         self.left_s = limit_s
@@ -225,7 +226,10 @@ async def _stream_once(
 def _final_piece(
     finished: ModelFinished | None, reply: ChatReply, request: ChatRequest, *, answered: bool
 ) -> ModelFinished:
-    """The last piece after the whole reply was read. Raises _RequestFailedError if the answer is cut off or empty."""
+    """The last piece, after the whole reply was read.
+
+    Raises _RequestFailedError if the answer is cut off or empty.
+    """
     from streamrag_cli.model_server.failure import Failure  # imported by the caller
 
     endpoint = request.endpoint
@@ -240,7 +244,7 @@ def _final_piece(
 
 
 def _cut_for_time(limits: AnswerLimits, endpoint: ModelEndpoint, *, answered: bool) -> ModelFinished:
-    """The last piece of an answer that takes too long. Raises _RequestFailedError if it has not begun."""
+    """The last piece of an answer that takes too long. Raises _RequestFailedError if the answer has not begun."""
     from streamrag_cli.model_server.failure import Failure  # imported by the caller
 
     if not answered:
@@ -249,7 +253,7 @@ def _cut_for_time(limits: AnswerLimits, endpoint: ModelEndpoint, *, answered: bo
 
 
 def _pieces(text: str, reply: ChatReply, *, is_first: bool) -> Iterator[ModelPiece]:
-    """The pieces for the text of a chunk; `is_first` if no chunk had text before."""
+    """The pieces for the text of one chunk of the reply. `is_first` is True if no earlier chunk had text."""
     if not text:
         yield ModelActivity(thinking=reply.dropped_thinking)
         return

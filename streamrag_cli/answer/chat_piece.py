@@ -1,7 +1,7 @@
 """Parses one event of a model's stream, and tolerates servers that deviate from the OpenAI protocol.
 
-Servers send the finish reason with a null delta, content as a list of parts, or a whole `message` instead of a
-`delta`. So each event is read as plain JSON.
+Some servers send the finish reason with a null delta, content as a list of parts, or a whole `message` instead of a
+`delta`. So each event is parsed as plain JSON, and the type of every field is checked.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class InvalidChunkError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """The content of one event. Missing values are "" or None."""
+    """The content of one event. Missing values are "" or None. `reasoning` is True if the event contains reasoning."""
 
     text: str = ""
     reasoning: bool = False
@@ -40,9 +40,9 @@ class Piece:
 
 
 def parse_chunk(chunk: object) -> Piece:
-    """The relevant content of `chunk`, with types checked.
+    """The relevant content of `chunk`, a decoded event of the stream.
 
-    Raises InvalidChunkError if it is not a chunk of an answer.
+    Raises InvalidChunkError if `chunk` is not part of an answer.
     """
     if not isinstance(chunk, dict):
         raise InvalidChunkError("a chunk is not a JSON object")
@@ -87,11 +87,13 @@ def _usage(usage: object) -> Usage | None:
     if not isinstance(usage, dict):
         return None
     counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
-    known = [count if type(count) is int and 0 <= count <= _MAX_TOKENS else None for count in counts]
-    if known == [None, None, None]:
+    valid_counts = [count if type(count) is int and 0 <= count <= _MAX_TOKENS else None for count in counts]
+    if valid_counts == [None, None, None]:
         return None
-    sent, written, total = (count or 0 for count in known)
-    return Usage(input_tokens=sent, output_tokens=written, total_tokens=total or sent + written)
+    input_tokens, output_tokens, total = (count or 0 for count in valid_counts)
+    return Usage(
+        input_tokens=input_tokens, output_tokens=output_tokens, total_tokens=total or input_tokens + output_tokens
+    )
 
 
 def _text(value: object) -> str:

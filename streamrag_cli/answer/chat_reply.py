@@ -1,7 +1,7 @@
 """Reads the reply to one request as it arrives and extracts the text of the answer.
 
-Handles what some servers send instead of a stream of pieces: thinking inside the content, one JSON object, errors in
-the stream, no end marker.
+Handles servers that deviate from the protocol: some put the model's thinking into the content, send one JSON object
+instead of a stream, report errors within the stream, or omit the end marker.
 """
 
 import asyncio
@@ -30,14 +30,14 @@ _END: Final = b"[DONE]"
 _AFTER_END_S: Final = 0.1
 _MAX_BODY_BYTES: Final = 64_000_000
 _REFUSAL_CHARS: Final = 2000
-_THINKING_PER_ANSWER: Final = 8  # pieces of thinking in the content, as a multiple of the token limit
-_ACTIVITY_REPORTS: Final = 50  # at most so many within the idle timeout
+_THINKING_PER_ANSWER: Final = 8  # the limit for pieces of thinking in the content, as a multiple of the token limit
+_ACTIVITY_REPORTS: Final = 50  # the maximum number of reports within one idle timeout
 _QUOTED_BYTES: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyPart:
-    """The content that arrived together. `text` may be empty; None means that the server has not sent a value."""
+    """The pieces that arrived together, combined. `text` may be empty; None means that the server sent no value."""
 
     text: str
     finish_reason: str | None
@@ -48,13 +48,8 @@ class ReplyPart:
 class ChatReply:
     """Sends the request when it is created, and reads the reply. The caller must always call `stop` at the end.
 
-    The attributes describe the reply so far: `refusal` is the model's text if it refused to answer; `dropped_thinking`
-    is set if some of the reply was thinking, `was_not_streamed` if the server sent one JSON object, `ended_by_server`
-    if it marked the end of the reply. `retracts_thinking` is set with the first text of the answer if the text before
-    it was thinking without an opening mark.
-
-    An answer of more than `max_tokens` or `max_chars` is cut there with the finish reason `length`, and `was_cut` is
-    set. Every piece counts as one token, because servers send one token per piece.
+    An answer of more than `max_tokens` or `max_chars` is cut there with the finish reason `length`. Every piece counts
+    as one token, because servers send one token per piece. The public attributes describe the reply so far.
     """
 
     def __init__(
@@ -88,16 +83,23 @@ class ChatReply:
         self._ended = False
         self._has_content = False
         self.refusal = ""
+        """The model's text if it refused to answer."""
         self.dropped_thinking = False
+        """Whether some of the reply was thinking."""
         self.was_not_streamed = False
+        """Whether the server sent one JSON object."""
         self.ended_by_server = False
+        """Whether the server marked the end of the reply."""
         self.retracts_thinking = False
+        """Set with the first text of the answer if the text before it was thinking without an opening mark."""
         self.was_cut = False
+        """Whether the answer exceeded a limit."""
 
     async def next(self, within_s: float) -> ReplyPart | None:
         """The next part; None at the end.
 
-        Raises TimeoutError if there is none within `within_s`, and the exceptions of the client and of decoding.
+        Raises TimeoutError if no part is complete within `within_s` seconds, and the exceptions of the client and of
+        decoding.
         """
         reads = self._reads
         if reads is None:
@@ -157,20 +159,20 @@ class ChatReply:
         return pieces
 
     def _read(self, arrived: bytes | None) -> list[Piece]:
-        """The pieces that `arrived` completes. None marks the end of the reply."""
+        """The pieces that `arrived` completes; `arrived` is None at the end of the reply."""
         if self._body is None:
             return self._parse_events(self._decoder.finish() if arrived is None else self._decoder.feed(arrived))
         self._body += arrived or b""
-        begun = self._body.lstrip(b"\xef\xbb\xbf \t\r\n")
-        if not begun and arrived is not None:
+        beginning = self._body.lstrip(b"\xef\xbb\xbf \t\r\n")
+        if not beginning and arrived is not None:
             return []
-        if begun.startswith((b"{", b"[")) and len(self._body) <= _MAX_BODY_BYTES:  # a stream never begins like this
-            return [] if arrived is not None else self._parse_events([bytes(begun)], whole=True)
-        self._head, self._body = bytes(begun[:_QUOTED_BYTES]), None
-        return self._parse_events(self._decoder.feed(bytes(begun)) if begun else [], at_end=arrived is None)
+        if beginning.startswith((b"{", b"[")) and len(self._body) <= _MAX_BODY_BYTES:  # a stream never begins like this
+            return [] if arrived is not None else self._parse_events([bytes(beginning)], whole=True)
+        self._head, self._body = bytes(beginning[:_QUOTED_BYTES]), None
+        return self._parse_events(self._decoder.feed(bytes(beginning)) if beginning else [], at_end=arrived is None)
 
     def _parse_events(self, events: list[bytes], *, whole: bool = False, at_end: bool = False) -> list[Piece]:
-        """The pieces up to the first invalid event, which becomes `_failure` and is raised after them."""
+        """The pieces up to the first error, which is stored in `_failure` and raised after these pieces."""
         pieces: list[Piece] = []
         for data in events:
             if not data.strip():
@@ -196,7 +198,7 @@ class ChatReply:
         return pieces
 
     def _combine(self, pieces: list[Piece]) -> ReplyPart | None:
-        """Combine pieces that arrived together; None if they contain nothing to report."""
+        """Combine pieces that arrived together. Returns None if they contain nothing to report."""
         had_thinking = self.dropped_thinking
         if any(piece.reasoning for piece in pieces):
             self.dropped_thinking = True

@@ -27,16 +27,16 @@ class AnswerLimits:
 
     @property
     def chars(self) -> int:
-        """The maximum length in characters, because a server may send many tokens as one piece.
+        """The maximum length in characters. It is needed because a server may send many tokens as one piece.
 
-        A limit that was requested is enforced more strictly than the default, which only stops an endless answer.
+        A requested limit is enforced more strictly than the default, which only stops an endless answer.
         """
         return self.tokens * (_USUAL_CHARS_PER_TOKEN if self.asks_server else _MAX_CHARS_PER_TOKEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """A request: messages, endpoint and form. `options` are sent unchanged."""
+    """A request to a chat model. `form` selects the optional parts of the protocol; `options` are sent unchanged."""
 
     messages: Sequence[tuple[str, str]]
     endpoint: ModelEndpoint
@@ -59,12 +59,12 @@ class ChatRequest:
 
     @property
     def encodable_messages(self) -> list[tuple[str, str]]:
-        """The messages as (role, text) pairs, with characters replaced that UTF-8 cannot encode."""
+        """The messages as (role, text) pairs. Characters that UTF-8 cannot encode are replaced."""
         return [(role, _encodable(text)) for role, text in self.form.arrange(self.messages)]
 
     @property
     def payload(self) -> dict[str, object]:
-        """The JSON body. A test checks that it equals the one that LangChain sends."""
+        """The JSON body. A test checks that it is the same as the one that LangChain sends."""
         form = self.form
         return {
             "messages": [{"content": text, "role": role} for role, text in self.encodable_messages],

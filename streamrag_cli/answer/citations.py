@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from streamrag_cli.events import Citations
 from streamrag_cli.model import Citation, Source
 
-# Not after a word character or `]` (an index or a link label), and not before `(` or `:` (a link).
+# Not after a word character (an index such as `x[3]`) or a backslash, and not before `(` or `:` (a link).
+# Directly after a `]`, as in `[2][3]`, only a single number counts.
 _MARKER = re.compile(r"(?<![\w\]\\])\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\](?![(:])|(?<=\])\[(\d{1,3})\](?![(:])")
 _CODE = re.compile(r"(```|~~~).*?(?:\1|\Z)|`[^`\n]*`", re.DOTALL)
 

@@ -16,7 +16,7 @@ class Clock:
         self.pieces = 0
 
     def end(self, stage: str, parts: Mapping[str, float] | None = None) -> None:
-        """Record the time since the last stage ended as `stage`. `parts` is its breakdown in ms."""
+        """End `stage`: record the time since the end of the previous stage. `parts` breaks that time down, in ms."""
         self._stages.end(stage)
         for part, spent_ms in (parts or {}).items():
             self._stages.spent_ms[f"{stage}: {part}"] = spent_ms
@@ -27,7 +27,7 @@ class Clock:
             self.end("first token")
 
     def timings(self, usage: Usage | None, *, is_written: bool = True) -> Timings:
-        """The timings so far. `is_written` is False for quotes, which have no tokens per second."""
+        """The timings so far. `is_written` is False for quotes, for which tokens per second are not reported."""
         self.end("rest of the answer")
         ended_ms = {stage: (at - self._question.accepted_at) * 1000 for stage, at in self._stages.ended_at.items()}
         first_ms, total_ms = ended_ms.get("first token"), ended_ms["rest of the answer"]

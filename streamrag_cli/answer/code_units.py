@@ -17,7 +17,7 @@ _CLOSING: Final = re.compile(r"[ \t]*(?:\*+/|-+\*/)[ \t]*$")
 
 @dataclass(slots=True)
 class CodeUnit:
-    """Lines of a comment without comment marks, or unchanged lines of code; `line` is the first one's, from 0."""
+    """Lines of a comment without comment marks, or unchanged lines of code. `line` is the index of the first line."""
 
     is_comment: bool
     line: int

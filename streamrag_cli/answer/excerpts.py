@@ -14,7 +14,7 @@ from streamrag_cli.store.stemming import stems
 from streamrag_cli.text import excerpt, sanitise_line
 
 _MAX_SENTENCES: Final = 60
-"""Per passage; only a table of short rows has more."""
+"""The maximum number of sentences per passage. Only tables of short rows have more."""
 
 _FRAME_LINES: Final = 2
 
@@ -24,8 +24,9 @@ def as_sources(
 ) -> tuple[Source, ...]:
     """The hits as sources with an excerpt each. Names and excerpts are safe for a terminal.
 
-    The excerpt begins with the sentence that covers the most of the question's term weight; sentences with one of its
-    `codes` come first. It contains a fact of the front matter only if the question asks for it.
+    An excerpt begins with the sentence that covers most of the question's term weight, or with one that contains one of
+    the question's `codes`, such as a version or an article number. It includes a fact from the front matter only if the
+    question is about that fact, or if the passage has nothing else.
     """
     sentences_by_hit = [_shown_sentences(hit, question) for hit in hits]
     texts = [f"{each.text} {each.block.words}" for sentences in sentences_by_hit for each in sentences]
@@ -73,10 +74,11 @@ def _source(hit: Hit, shown: Sequence[Sentence]) -> Source:
 
 
 def _line(chunk: Chunk, line: int) -> int | None:
-    """The line in the file of a line of the chunk, or the last one that is certain.
+    """The line number in the file for `line`, the index of a line in the chunk. It may be too low, but not too high.
 
     The file may have lines that the chunk's text lacks, such as comments. If only one or two are missing and the chunk
-    begins with a heading, they are the lines that frame it.
+    begins with a heading, they are assumed to be the lines above and below that heading. Returns None if the
+    document has no line numbers.
     """
     if chunk.line_start is None or chunk.line_end is None:
         return None

@@ -1,4 +1,4 @@
-"""Facts in a page's front matter, such as `attendees: Ada, Ivo`; quoted only if the question is about them."""
+"""Finds facts in a page's front matter, such as `attendees: Ada, Ivo`. They are quoted only if asked for."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from streamrag_cli.retrieval.lexical import content_words
 _FACTS: Final = re.compile(r"---\n(?:(?:[^\n:A-Z]{1,80}: [^\n]+)?\n)+---(?:\n|\Z)")
 _SHORTEST_STEM: Final = 3
 _ENDING: Final = re.compile(r"(?:ed|s|ing|er|ees?|ors?|ers)$")
-# "who" is matched once per line: a search from each of thousands would take quadratic time.
+# "who" is matched once per line: a search from each of thousands of them would take quadratic time.
 _FORMS: Final = tuple(
     (re.compile(pattern, re.MULTILINE), frozenset(names.split()))
     for pattern, names in (
@@ -31,7 +31,7 @@ _FORMS: Final = tuple(
 
 
 def split_facts(text: str) -> tuple[Sequence[tuple[int, str]], str]:
-    """The facts at the beginning of a chunk with their lines from 0, and the text with those lines blanked."""
+    """The facts at the beginning of a chunk, as (line index, fact) pairs, and the text with their lines made blank."""
     match = _FACTS.match(text) if text.startswith("---\n") else None
     if not match:
         return (), text
@@ -42,8 +42,8 @@ def split_facts(text: str) -> tuple[Sequence[tuple[int, str]], str]:
 def fact_match(fact: str, question: str, title: str = "") -> Literal["", "name", "value"]:
     """Which part of the fact the question refers to: its name, a word of its value, or neither.
 
-    Question words such as "when" ask for a fact only if half of the other words are in the page's `title`: "when is
-    the budget frozen" is not about the page's date.
+    A question word such as "when" refers to a fact only if at least half of the other words are in the page's `title`:
+    "when is the budget frozen" is not about the page's date.
 
     >>> [fact_match("owner: Ida Falk", each) for each in ("Who owns it?", "What did Ida do?", "What is a berth?")]
     ['name', 'value', '']
@@ -62,7 +62,11 @@ def fact_match(fact: str, question: str, title: str = "") -> Literal["", "name",
 
 
 class _Question(NamedTuple):
-    """The parts of a question that facts are compared with: fact names that its form implies, words, and stems."""
+    """The parts of a question that facts are compared with.
+
+    `names` are the fact names that question words imply, such as "owner" for "who". `words` are the content words, and
+    `stems` are their stems.
+    """
 
     names: frozenset[str]
     words: frozenset[str]
@@ -71,7 +75,7 @@ class _Question(NamedTuple):
 
 @lru_cache(maxsize=8)
 def _parsed(question: str) -> _Question:
-    """Cached, because every fact of every hit is compared with the question."""
+    """Split the question into its parts. Cached, because every fact of every hit is compared with it."""
     lowered = question.lower()
     words = frozenset(content_words(question))
     names = frozenset[str]().union(*(names for pattern, names in _FORMS if pattern.search(lowered)))

@@ -22,7 +22,7 @@ from streamrag_cli.retrieval.search import Retrieved
 PASSAGES: Final = 8
 """The number of passages from which sentences are chosen."""
 CHARS: Final = 2250
-"""The maximum length of the text sent to the model: 60 % of five whole passages."""
+"""The maximum length in characters of the text that is sent to the model: 60 % of five whole passages."""
 GAP: Final = "[…]"
 _CHUNK_WEIGHT: Final = 0.3
 _FENCE: Final = re.compile(r"[ \t]*(`{3,}|~{3,})")
@@ -35,9 +35,9 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.!?])[\"')\]]*\s+|(?<=[。！？؟])[\"
 class Part:
     """A span of a passage that is sent or left out as a whole.
 
-    `frame` has the indices of the parts sent with it: the headings above it, and the sentence that introduces it.
-    `is_frame`: it is a heading, which is never chosen on its own. `joins`: it is prose, sent with its neighbours
-    if they fit.
+    `frame` lists the indices of the parts that are sent with it: the headings above it, and the sentence that
+    introduces it. `is_frame` is True for a heading, which is never chosen on its own. `joins` is True for prose, whose
+    neighbours are sent as well if they fit.
     """
 
     start: int
@@ -69,23 +69,23 @@ def focused(retrieved: Retrieved, embedder: Embedder, *, chars: int) -> list[str
     chosen: list[set[int]] = [set() for _ in retrieved.hits]
     remaining = chars
     for hit_index, part_index in order:
-        of_hit = parts[hit_index]
-        needed = {part_index, *of_hit[part_index].frame} - chosen[hit_index]
-        cost = _length(of_hit, needed)
+        hit_parts = parts[hit_index]
+        needed = {part_index, *hit_parts[part_index].frame} - chosen[hit_index]
+        cost = _length(hit_parts, needed)
         if not needed or (cost > remaining and any(chosen)):
             continue
         chosen[hit_index] |= needed
         remaining -= cost
-        if of_hit[part_index].joins:
+        if hit_parts[part_index].joins:
             for neighbour in (part_index + 1, part_index - 1):
                 more = {neighbour} - chosen[hit_index]
-                is_near = 0 <= neighbour < len(of_hit) and of_hit[neighbour].joins
-                if more and is_near and (cost := _length(of_hit, more)) <= remaining:
+                is_near = 0 <= neighbour < len(hit_parts) and hit_parts[neighbour].joins
+                if more and is_near and (cost := _length(hit_parts, more)) <= remaining:
                     chosen[hit_index] |= more
                     remaining -= cost
     return [
-        _text(hit.chunk.text, of_hit, sorted(indices_of_hit))
-        for hit, of_hit, indices_of_hit in zip(retrieved.hits, parts, chosen, strict=True)
+        _text(hit.chunk.text, hit_parts, sorted(hit_indices))
+        for hit, hit_parts, hit_indices in zip(retrieved.hits, parts, chosen, strict=True)
     ]
 
 
@@ -109,11 +109,11 @@ def _text(text: str, parts: Sequence[Part], chosen: Sequence[int]) -> str:
 
 
 def _by_score(retrieved: Retrieved, parts: Sequence[Sequence[Part]], embedder: Embedder) -> list[tuple[int, int]]:
-    """Indices of hit and part, without headings, the best match for the question first."""
+    """The indices of each part and of its hit, the best match for the question first. Headings are left out."""
     places = [
         (hit_index, part_index)
-        for hit_index, of_hit in enumerate(parts)
-        for part_index, part in enumerate(of_hit)
+        for hit_index, hit_parts in enumerate(parts)
+        for part_index, part in enumerate(hit_parts)
         if not part.is_frame
     ]
     texts = [retrieved.hits[hit].chunk.text[parts[hit][part].start : parts[hit][part].end] for hit, part in places]
@@ -136,9 +136,9 @@ def _by_score(retrieved: Retrieved, parts: Sequence[Sequence[Part]], embedder: E
 def _cosines(retrieved: Retrieved, parts: Sequence[Sequence[Part]], embedder: Embedder) -> dict[tuple[int, int], float]:
     """The cosine of each part with the question, from its token states. Parts without token states are left out."""
     cosines: dict[tuple[int, int], float] = {}
-    for hit_index, (hit, of_hit) in enumerate(zip(retrieved.hits, parts, strict=True)):
+    for hit_index, (hit, hit_parts) in enumerate(zip(retrieved.hits, parts, strict=True)):
         if states := passage_states(hit.chunk, retrieved, embedder):
-            ranges = [states.tokens(states.offset + part.start, states.offset + part.end) for part in of_hit]
+            ranges = [states.tokens(states.offset + part.start, states.offset + part.end) for part in hit_parts]
             places = [(hit_index, part_index) for part_index, tokens in enumerate(ranges) if tokens]
             cosines.update(zip(places, states.cosines([tokens for tokens in ranges if tokens]), strict=True))
     return cosines

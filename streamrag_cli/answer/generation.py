@@ -40,7 +40,8 @@ async def model_endpoint(settings: Settings) -> ModelEndpoint | None:
         timeout_s=settings.timeout_s,
         known=ModelCache(settings.state_directory),
     )
-    # Only requesting a server's list blocks. It gets a new thread: under load a pool thread is free only after seconds.
+    # Only the request for a server's list of models blocks. It gets a new thread, because under load it takes seconds
+    # until a thread of the pool is free.
     return choose() if settings.model or not settings.base_url else await run_in_new_thread(choose)
 
 
@@ -53,7 +54,7 @@ async def generate(
     clock: Clock,
     resources: SharedResources,
 ) -> AsyncGenerator[AskEvent, None]:
-    """The model's answer. If the server rejects the cached model, it is asked which model it has now."""
+    """Stream the model's answer. If the server no longer has the cached model, use the one that it has now."""
     model_cache = ModelCache(settings.state_directory)
     generate_with = partial(_generate_with, question, prompt, settings=settings, clock=clock, resources=resources)
     is_cached_model = not settings.model and endpoint.model == model_cache.get(endpoint.url)
@@ -156,7 +157,7 @@ def cut_notice(limit: str) -> Notice:
 
 
 def answer_limits(question: Question, settings: Settings) -> AnswerLimits:
-    """The limits of the settings, lowered to those of the question."""
+    """The limits in the settings, lowered if the question requests less."""
     maximum = settings.max_answer_tokens
     requested = question.max_tokens
     return AnswerLimits(

@@ -1,8 +1,8 @@
 """Removes inline markup, and writes plain text as Markdown that renders the same.
 
 Text is masked first: each code span becomes one private-use character, so that its contents are not read as markup or
-as the end of a sentence. Each escaped character also becomes one until the markup is removed. Every pattern runs in
-linear time.
+as the end of a sentence. Escaped characters are masked in the same way until the markup is removed. Every pattern runs
+in linear time.
 """
 
 import re
@@ -15,7 +15,7 @@ from typing import Final
 from streamrag_cli.documents.formats import Markup
 
 LINE: Final = "\v"
-"""Replaces a line end of the file; every pattern treats it as white space."""
+"""Replaces the line ends of the file; every pattern treats it as white space."""
 
 _CODE_BASE: Final = 0xF0000
 _MAX_CODE_SPANS: Final = 0x4000
@@ -52,7 +52,7 @@ _RENDERED_DIFFERENTLY: Final = re.compile(
     r"|&(?:\w{1,31}|#\w{1,8});|\[[^\[\]]*\]\(|<(?:[a-zA-Z][a-zA-Z0-9+.-]{1,31}:|[\w.+-]+@)[^\s<>]*>|<br\s*/?>"
     r"|(?<![\w\]\\])\[\s*\d{1,3}(?:\s*[,;]\s*\d{1,3})*\s*\]"
 )
-"""Text that Markdown renders differently; also a number in brackets, which would look like a citation."""
+"""Matches text that Markdown would not render unchanged, and numbers in brackets, which would look like citations."""
 _SPECIAL_CHARACTERS: Final = re.compile(r"[\\`*_~&<\[\]]")
 _MAX_PASSES: Final = 6
 _CJK: Final = "\u3000-\u30ff\u3400-\u9fff\uff00-\uffef\uac00-\ud7af"
@@ -71,7 +71,7 @@ class Masked:
         return _CODE.sub(lambda match: self.code[ord(match[0]) - _CODE_BASE], part)
 
     def words(self, part: str) -> list[tuple[str, str]]:
-        """The words of a part, each as plain text and as Markdown. A code span is part of one word."""
+        """The words of a part, each as plain text and as Markdown. A code span is never divided."""
         masked = _INNER_BREAK.sub("", part).split()
         if not self.code and not _SPECIAL_CHARACTERS.search(part):
             return [(word, word) for word in masked]
@@ -112,7 +112,7 @@ def code_span(code: str) -> str:
 
 
 def mask(lines: str, markup: Markup) -> Masked:
-    """`lines` without markup; line ends become `LINE`."""
+    """`lines` without markup and with code spans masked; line ends become `LINE`."""
     text = _PRIVATE.sub("\N{REPLACEMENT CHARACTER}", lines).replace("\n", LINE)
     if markup == "none":
         return Masked(text)
@@ -167,7 +167,10 @@ def _without_code(text: str, *, escapes: bool) -> Masked:
 
 
 def _without_markup(text: str) -> str:
-    """Markdown as rendered: link texts, no HTML tags, no emphasis marks. A `<placeholder>` stays."""
+    """Markdown as rendered: links become their text, and HTML tags and emphasis marks are removed.
+
+    A `<placeholder>` is not a tag and stays.
+    """
     if "<" in text:
         text = _TAG.sub(_tag_replacement, _AUTOLINK.sub(r"\1", _COMMENT.sub("", text)))
     if "[" in text:

@@ -1,7 +1,7 @@
-"""Chooses the model that answers: the configured one, the only one of a server, or none.
+"""Chooses the model that answers: the configured one, the only one that a server has, or none.
 
-Reads the list of models with the standard library, because importing an HTTP library takes 0.1 to 0.2 s and users
-without a model should not wait for it.
+Requests a server's list of models with the standard library, because importing an HTTP library takes 0.1 to 0.2 s and
+users without a model should not wait for it.
 """
 
 import json
@@ -91,7 +91,7 @@ def find_local_servers(ports: Mapping[str, int] = LOCAL_PORTS) -> list[LocalServ
 
 
 def connect_hint(servers: Sequence[LocalServer], command: str, rest: str = "") -> str:
-    """A clause on how to connect a model: the first of `servers` that has one, or general advice.
+    """A clause that explains how to connect a model: one of `servers` if there is any, else general advice.
 
     `command` and `rest` are the parts of the command before and after the flags.
     """

@@ -1,4 +1,4 @@
-"""The token states of a passage, found by the characters that they stand for."""
+"""Looks up the token states of a passage by character offsets."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class PassageStates:
-    """The token states of a chunk. Offsets count in `text_to_embed`, where the chunk's own text begins at `offset`."""
+    """The token states of a chunk. Offsets refer to `text_to_embed`, where the chunk's own text begins at `offset`."""
 
     def __init__(
         self, chunk: Chunk, signs: bytes, spans: Sequence[tuple[int, int]], question: "NDArray[np.float32]"
     ) -> None:
-        """`signs` are the packed states, `spans` the characters of each token, `question` a vector of unit length."""
+        """`signs` are the packed states, `spans` the offsets of each token, `question` is a vector of unit length."""
         import numpy as np  # the embedder has already imported it
 
         text = chunk.text_to_embed
@@ -32,11 +32,11 @@ class PassageStates:
         self._token_starts[-1] = len(text)
 
     def tokens(self, start: int, end: int) -> range:
-        """The tokens that begin in these characters; empty beyond the model's input."""
+        """The indices of the tokens that begin between these offsets; empty beyond the end of the model's input."""
         return range(bisect_left(self._token_starts, start), bisect_left(self._token_starts, end))
 
     def cosine(self, tokens: Sequence[int]) -> float:
-        """The cosine of the question and the mean state of `tokens`, which are not empty."""
+        """The cosine between the question and the mean state of `tokens`, which must not be empty."""
         return self.cosines([tokens])[0]
 
     def cosines(self, groups: Sequence[Sequence[int]]) -> list[float]:

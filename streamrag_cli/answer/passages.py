@@ -12,7 +12,7 @@ from streamrag_cli.documents.formats import Markup, TextKind
 
 MAX_BLOCK_LINES: Final = 12
 MAX_BLOCK_CHARS: Final = 800
-"""Maximum length of a quoted block; a longer one is cut and ends in `...`."""
+"""The maximum length of a quoted block; a longer block is cut and ends in `...`."""
 
 _ITEM: Final = re.compile(r"[ \t]*([-*+\u2022]|\d{1,3}[.)]|\|)[ \t]+(?:\[[ xX]\][ \t]+)?")
 _RECORD: Final = re.compile(r"[ \t]*[{}]")
@@ -46,7 +46,7 @@ _SENTENCE_ENDS: Final = re.compile(r"[.!?\u3002\uff01\uff1f][\"')\]\u201d\u2019]
 class Block:
     """Lines of a chunk that belong together, without list markers (`lines`) and unchanged (`raw`).
 
-    `line` is the first one's, counted from 0; `mark` is the list marker of an item, or the language of code.
+    `line` is the index of the first line in the chunk; `mark` is the list marker of an item, or the language of code.
     """
 
     kind: Literal["text", "item", "code", "heading", "output"]
@@ -63,9 +63,9 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class AttachedBlock:
-    """The block that a sentence introduces, as Markdown and as plain words.
+    """The block that a sentence introduces, as Markdown and as plain text.
 
-    For a table that is cut, `rows` has all rows, each as a line of Markdown and as plain words.
+    If the block is a table that was cut, `rows` contains all of its rows, each as a line of Markdown and as plain text.
     """
 
     markdown: str = ""
@@ -77,7 +77,7 @@ NOTHING: Final = AttachedBlock()
 
 
 def blocks(text: str, kind: TextKind, markup: Markup) -> list[Block]:
-    """The blocks of `text`. Rules, titles of admonitions and link definitions are left out."""
+    """The blocks of `text`. Horizontal rules, titles of admonitions and link definitions are left out."""
     result: list[Block] = []
     block: Block | None = None
     fence: tuple[str, Block] | None = None
@@ -159,9 +159,10 @@ def _indent(line: str) -> int:
 
 
 def attached_block(block_list: Sequence[Block], at: int, markup: Markup) -> tuple[AttachedBlock, int]:
-    """The block introduced by the one before index `at` (code, list items or a paragraph), and the index of its end.
+    """The block that the one before index `at` introduces, and the index after that block.
 
-    `NOTHING` if there is none. A block that ends with the last one may continue in the next chunk.
+    The block is code, a list or a paragraph, or `NOTHING`. If the returned index is the length of `block_list`, the
+    block may continue in the next chunk.
     """
     above = block_list[at - 1]
     at = _after_title(block_list, at)
@@ -193,7 +194,7 @@ def attached_block(block_list: Sequence[Block], at: int, markup: Markup) -> tupl
 
 
 def _after_title(block_list: Sequence[Block], at: int) -> int:
-    """The index after a title (a caption or a low-level heading) above code or items; `at` if there is none."""
+    """The index after a title (a caption or a low-level heading) above code or items; `at` if there is no title."""
     if at >= len(block_list):
         return at
     title = block_list[at]
@@ -209,7 +210,7 @@ def _after_title(block_list: Sequence[Block], at: int) -> int:
 
 
 def is_title(text: str) -> bool:
-    """Whether text on its own line above code is its title: short and not a sentence."""
+    """Whether text on its own line above code can be the title of that code: short, and not a sentence."""
     return len(text) <= _CAPTION_CHARS and not _ENDS_IN_PUNCTUATION.search(text)
 
 
@@ -230,7 +231,7 @@ def _end_of_list(block_list: Sequence[Block], at: int) -> int:
 
 
 def _lines(block_list: Sequence[Block]) -> list[str]:
-    """The lines of the blocks, with a blank line where the source had some in between."""
+    """The lines of the blocks, with a blank line between two blocks if the source has blank lines there."""
     lines: list[str] = []
     for previous, block in zip([None, *block_list], block_list, strict=False):
         if previous and previous.line + len(previous.raw) < block.line:
@@ -296,7 +297,7 @@ def _words(text: str, markup: Markup) -> list[tuple[str, str]]:
 
 
 def _cut(parts: Sequence[str], separator: str) -> tuple[str, bool]:
-    """The first parts, joined, up to the limits; and whether any were cut."""
+    """The first parts that are within the limits, joined, and whether any part was cut."""
     shown: list[str] = []
     chars_left = MAX_BLOCK_CHARS
     for part in parts:

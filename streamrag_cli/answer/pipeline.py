@@ -61,12 +61,12 @@ _log = logging.getLogger(__name__)
 
 
 def ask(question: Question, settings: Settings, resources: SharedResources) -> AsyncGenerator[AskEvent, None]:
-    """Answer a question; see `events` for the order."""
+    """Answer a question. The module `events` documents the order of the events."""
     return _with_final_event(_answer(question, settings, resources))
 
 
 def search(question: Question, settings: Settings, resources: SharedResources) -> AsyncGenerator[AskEvent, None]:
-    """Only the sources: one `Sources` or one `Error`."""
+    """Find the sources without answering. Yields one `Sources` or one `Error`."""
     return _with_final_event(_search_events(question, settings, resources))
 
 
@@ -110,7 +110,7 @@ async def _events(
     clock = Clock(question)
     clock.end("open the collection")
     if settings.names_a_model:
-        # The first token arrives 5 % sooner.
+        # Imports the HTTP client during retrieval: the first token arrives 5 % sooner.
         asyncio.get_running_loop().run_in_executor(None, warm_up_client, settings.model_scheme)
     yield Status(status="retrieving", detail=await _describe_search(retriever, resources))
     search = partial(_search, question, settings, resources, retriever, context_chars=_context_chars(settings))
@@ -121,17 +121,17 @@ async def _events(
         yield Notice(message=_LEXICAL_ONLY, code="language_unsupported")
     endpoint = await model_endpoint(settings)
     if endpoint is None:
-        answering = _answer_with_quotes(
+        answer_events = _answer_with_quotes(
             question, retrieved, retriever, clock, settings, for_visitors=resources.for_visitors
         )
     else:
         prompt = messages(
             question.text, retrieved.hits, texts, extra=question.extra, conversation=question.conversation
         )
-        answering = generate(question, prompt, endpoint, settings=settings, clock=clock, resources=resources)
+        answer_events = generate(question, prompt, endpoint, settings=settings, clock=clock, resources=resources)
     answer: list[str] = []
-    async with aclosing(answering):
-        async for event in answering:
+    async with aclosing(answer_events):
+        async for event in answer_events:
             if isinstance(event, Token):
                 answer.append(event.text)
             if event is THINKING_SHOWN:
@@ -159,10 +159,11 @@ def _search(
     *,
     context_chars: int | None = None,
 ) -> tuple[Retrieved, tuple[Source, ...], list[str]]:
-    """Everything that needs a thread, in one call: under load each call waits for a free thread.
+    """Find the hits, and build their sources and the texts to send to the model.
 
-    With `context_chars` the hits are those of which something is sent to the model, and the last value is the text to
-    send for each. Visitors do not get more sources than they requested.
+    All of this is one call, because under load each call waits for a free thread. With `context_chars`, hits without
+    text to send are left out and, except for clients of a server, at least eight passages are considered. Without
+    `context_chars`, the list of texts is empty.
     """
     checks_files = open_store(settings.store).has_local_files and not resources.for_visitors
     may_add_sources = context_chars is not None and not resources.for_visitors
@@ -196,7 +197,7 @@ def _context_chars(settings: Settings) -> int | None:
 
 
 async def _describe_search(retriever: Retriever, resources: SharedResources) -> str:
-    """The status text for a user at the terminal. Clients of a server do not see it, so nothing is counted for them."""
+    """The status text for a user at the terminal. It is empty for clients of a server, who do not see it."""
     if resources.for_visitors:
         return ""
     counts = await retriever.in_thread(partial(_count, retriever.reader))
@@ -220,7 +221,7 @@ def _check_question(question: str) -> None:
 
 
 def _previous_question(question: Question) -> str:
-    """The user's message before the question, or ""."""
+    """The user's last message before the question, or "" if there is none."""
     user_texts = [each.text for each in question.conversation if each.role == "user" and each.text.strip()]
     return user_texts[-2] if len(user_texts) > 1 else ""
 
@@ -237,14 +238,14 @@ async def _answer_with_quotes(
     clock.end("context")
     yield Status(status="generating", detail="choosing quotes")
     pick = partial(pick_quotes, question.text, retrieved, max_hits=len(retrieved.hits), embedder=retriever.embedder)
-    picking = retriever.in_thread(
+    pick_in_thread = retriever.in_thread(
         lambda cancel: pick(chunk_after=partial(retriever.chunk_after, cancellation=cancel), cancellation=cancel)
     )
     if for_visitors:
-        quotes = await picking
+        quotes = await pick_in_thread
         yield QUOTES_ONLY
     else:
-        quotes, servers = await asyncio.gather(picking, asyncio.to_thread(find_local_servers))
+        quotes, servers = await asyncio.gather(pick_in_thread, asyncio.to_thread(find_local_servers))
         advice = connect_hint(servers, "streamrag ask", " QUESTION")
         yield replace(QUOTES_ONLY, message=f"{QUOTES_ONLY.message}; {advice}")
     if not quotes:

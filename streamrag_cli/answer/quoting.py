@@ -2,7 +2,7 @@
 
 A sentence is scored by the share of the question's term weight that it covers, BM25 among the sentences, the cosine of
 its embedding, its chunk's score, and whether it contains the requested kind of value (a number, a date, a name). On
-SQuAD the gold answer is in three sentences picked from five chunks for nine of ten questions.
+SQuAD, three sentences picked from five chunks contain the gold answer to nine of ten questions.
 """
 
 import re
@@ -32,10 +32,10 @@ MAX_EMBEDDED: Final = 64
 """The maximum number of sentences to score by embedding, which is expensive. The best lexical matches are used."""
 
 _BLOCK_CHARS: Final = 200
-"""How much of the block that a sentence introduces counts as its own words."""
+"""The number of characters of an introduced block that are scored together with its sentence."""
 
 _TABLE_CHUNKS: Final = 12
-"""The maximum number of chunks to read for a table that a sentence introduces; each is a query to the store."""
+"""The maximum number of chunks to read for a table that a sentence introduces. Each chunk is a query to the store."""
 
 _BM25_K1: Final = 1.2
 _BM25_B: Final = 0.3
@@ -72,7 +72,7 @@ _KINDS: Final = (
 class Quote:
     """A sentence from the source numbered `n`, and the block that it introduces.
 
-    Both are Markdown that renders like the document. Code that no sentence introduces has no `text`.
+    Both are Markdown that renders like the document. `text` is empty for code that no sentence introduces.
     """
 
     n: int
@@ -142,7 +142,7 @@ def sentences_of(hit: Hit) -> Sequence[Sentence]:
 
 @lru_cache(maxsize=MAX_TOP_K)
 def _sentences(text: str, path: str) -> tuple[Sentence, ...]:
-    """Cached, because both the excerpts of the sources and the quotes need them."""
+    """Split a text. Cached, because both the excerpts of the sources and the quotes need the sentences."""
     return tuple(sentences(text, text_kind(PurePath(path)), inline_markup(PurePath(path))))
 
 
@@ -162,14 +162,14 @@ def _is_question(sentence: Sentence) -> bool:
 
 
 def _defines(sentence: Sentence, question_options: Sequence[str]) -> float:
-    """The confidence that the sentence describes one of the options: 1 if it begins with it, 0.3 if it contains it."""
+    """The confidence that the sentence describes an option: 1 if it begins with one of them, 0.3 if it contains one."""
     term = sentence.text.partition(": ")[0]
     begins = term.startswith("-") and any(has_option(term, each) for each in question_options)
     return 1.0 if begins else 0.3 if any(has_option(sentence.text, each) for each in question_options) else 0.0
 
 
 def _text_to_score(hit: Hit, sentence: Sentence) -> str:
-    """The text of the sentence that is compared with the question."""
+    """The text to compare with the question: the sentence, and the beginning of the block that it introduces."""
     return f"{with_title(hit, sentence)} {sentence.block.words[:_BLOCK_CHARS]}" if sentence.markdown else sentence.text
 
 
@@ -179,7 +179,7 @@ def _as_quotes(
     term_weights: TermWeights,
     chunk_after: Callable[[Hit], Chunk | None],
 ) -> Iterator[Quote]:
-    """Each candidate as a quote, extended to the requested value and with the block that it introduces."""
+    """Turn each candidate into a quote: extend it to the requested value, and add the block that it introduces."""
     values = expected_values(question)
     shown: set[str] = set()
     for hit, sentence in candidates:
@@ -194,7 +194,7 @@ def _as_quotes(
 
 
 def _whole_block(hit: Hit, sentence: Sentence, chunk_after: Callable[[Hit], Chunk | None]) -> AttachedBlock:
-    """The block that the sentence introduces, continued from the next chunk or, for a table, the next chunks."""
+    """The block that the sentence introduces, including its continuation in the next chunk (for a table, chunks)."""
     block, is_open = sentence.block, sentence.is_open
     text, last = hit.chunk.text, hit
     for count in range(_TABLE_CHUNKS):
@@ -211,7 +211,7 @@ def _whole_block(hit: Hit, sentence: Sentence, chunk_after: Callable[[Hit], Chun
 
 
 def _matching_rows(table: AttachedBlock, language: str, term_weights: TermWeights) -> AttachedBlock:
-    """The rows of a cut table that match the question better than the others, or else the first rows."""
+    """The rows of a shortened table that match the question better than the others; if none do, the first rows."""
     scores = lexical_scores([words for _, words in table.rows], [language] * len(table.rows), term_weights)
     lowest = min(coverage for coverage, _ in scores)
     matching = [index for index, (coverage, _) in enumerate(scores) if coverage > lowest]
@@ -239,11 +239,11 @@ def lexical_scores(
 
     scores = [bm25(*each) for each in zip(common, languages, stemmed, lengths, strict=True)]
     best = max(scores) or 1.0
-    covered = [
+    coverages = [
         sum(term_weights[language][term] for term in terms) / totals[language]
         for terms, language in zip(common, languages, strict=True)
     ]
-    return [(coverage, score / best) for coverage, score in zip(covered, scores, strict=True)]
+    return [(coverage, score / best) for coverage, score in zip(coverages, scores, strict=True)]
 
 
 def _expected_kinds(question: str) -> list[re.Pattern[str]]:
@@ -270,7 +270,7 @@ def _without_repeats(quotes: Iterable[Quote], limit: int) -> list[Quote]:
 def pieces(quotes: Sequence[Quote], *, stop: Sequence[str] = ()) -> Iterator[str]:
     """The answer as Markdown, word by word: each sentence in quotation marks, followed by its source.
 
-    The block that a sentence introduces is below it. The answer ends before the first occurrence of a `stop` text.
+    The block that a sentence introduces follows below it. The answer ends before the first occurrence of a `stop` text.
     """
     answer = "\n\n".join(map(_as_markdown, quotes))
     end = min((at for each in stop if each and (at := answer.find(each)) >= 0), default=len(answer))

@@ -1,4 +1,4 @@
-"""The optional parts of the protocol that a request uses; each is dropped for a server that refuses it."""
+"""The optional parts of the protocol that a request uses. A part that the server refuses is dropped."""
 
 import re
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ _SYSTEM_REFUSED: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestForm:
-    """The parts in use: token counts at the end of the stream, streaming, a system message.
+    """The optional parts in use: token counts at the end of the stream, streaming, and a system message.
 
-    `limit_names` are the parameter names left to try for the token limit: servers know one of them, or none.
+    `limit_names` are the parameter names still to try for the token limit: a server supports one of them, or none.
     """
 
     with_usage: bool = True
@@ -47,7 +47,7 @@ class RequestForm:
         return None
 
     def arrange(self, messages: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        """The messages; if the server has no system role, its text is put before the user's."""
+        """The messages to send. If the server has no system role, the instructions precede the first other message."""
         if self.system_role:
             return list(messages)
         instructions = [text for role, text in messages if role == "system"]

@@ -1,8 +1,8 @@
 """Cosines between sentences and the question, from the token states stored with each chunk.
 
-A sentence's vector is the mean of its token states. They were computed over the whole chunk, so "it" carries the
-meaning of what it refers to. Sentences without states (an embedder that provides none, or text beyond the model's
-input) are embedded.
+A sentence's vector is the mean of its token states. These were computed over the whole chunk, so the state of a pronoun
+contains the meaning of what it refers to. Sentences without states are embedded: those of an embedder that provides
+none, and text beyond the model's input.
 """
 
 import re
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 _WORD: Final = re.compile(r"\w+")
 _WORDS_BETWEEN: Final = 40
-"""The maximum number of words in markup between two words of a sentence, such as a link's URL."""
+"""The maximum number of words in markup, such as a link's URL, between two words of a sentence."""
 _MIN_MATCHED_SHARE: Final = 0.7
-"""The share of a sentence's words that must be found in its chunk for their states to represent it."""
+"""The minimum share of a sentence's words that must have token states, so that these represent the sentence."""
 
 
 def sentence_cosines(
@@ -51,7 +51,7 @@ def sentence_cosines(
 
 
 def with_title(hit: Hit, sentence: Sentence) -> str:
-    """The sentence as compared with a question: a fact is meaningless without the title of its page."""
+    """The text to compare with a question. A fact means little without its page's title, which is put before it."""
     return f"{hit.chunk.title}: {sentence.text}" if sentence.role == "fact" else sentence.text
 
 

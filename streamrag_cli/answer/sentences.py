@@ -1,4 +1,4 @@
-"""Splits a chunk into quotable sentences: without markup, headings and rules, with the blocks they introduce."""
+"""Splits a chunk into quotable sentences without markup, each with the block that it introduces."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ from streamrag_cli.documents.formats import Markup, TextKind
 MAX_CHARS: Final = 500
 MAX_FOLLOWING: Final = 3
 _MAX_CHUNK_CHARS: Final = 20_000
-"""Per chunk; a longer chunk comes from a format whose sections are never split."""
+"""The rest of a longer text is ignored. Chunks are shorter, but the chunks of a long table are joined."""
 
 _DASHES: Final = re.compile(r"^(?:-[ \t]+)+")
 _VALUE: Final = re.compile(r"[\w\"'/.$@<{-][^:=\n]{0,80}[:=]")
@@ -51,26 +51,27 @@ _WITHOUT_SPACES: Final = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence on one line, as plain text and as Markdown that renders the same.
-
-    `line` is where it begins, counted from 0 in the chunk. `block` is the block it introduces; `is_open` means that
-    the block may begin or continue in the next chunk. `before` is the sentence before it in the same paragraph or
-    item, if any, and `following` the next ones. Code that no sentence introduces has a `block` and no `markdown`. The
-    role `heading` occurs only if the chunk has nothing else; a `fact` is a line of the page's front matter.
-    """
+    """One sentence on one line, as plain text and as Markdown that renders the same."""
 
     text: str
     markdown: str = ""
+    """Empty for code that no sentence introduces, which is only shown as `block`."""
     line: int = 0
+    """The index of the line in the chunk on which the sentence begins."""
     block: AttachedBlock = NOTHING
+    """The block that the sentence introduces."""
     is_open: bool = False
+    """Whether the block may begin or continue in the next chunk."""
     before: tuple["Sentence", ...] = ()
+    """The sentence before it in the same paragraph or item, if there is one."""
     following: tuple["Sentence", ...] = ()
+    """The next sentences in the same paragraph or item, at most three."""
     role: Literal["text", "heading", "fact"] = "text"
+    """A `heading` occurs only if the chunk has nothing else; a `fact` is a line of the page's front matter."""
 
 
 def sentences(text: str, kind: TextKind = "prose", markup: Markup = "markdown") -> Iterator[Sentence]:
-    """The sentences of `text`. A line of program output is one sentence, and a record with its field names is one.
+    """The sentences of `text`. Each line of program output, and each record with its field names, is one sentence.
 
     Code in prose is included only if a sentence introduces it or there is no prose. Long sentences are cut at a word.
     """
@@ -109,7 +110,7 @@ def _block_sentences(block_list: Sequence[Block], markup: Markup) -> Iterator[Se
 def _with_block_if_introduced(
     last: Sentence, block_list: Sequence[Block], index: int, markup: Markup, *, follows_code: bool
 ) -> Sentence:
-    """`last`, the last sentence of a block, with the next block if it introduces that."""
+    """`last`, the last sentence of a block, with the next block attached if the sentence introduces that block."""
     is_caption = len(block_list[index].raw) == 1 and block_list[index].kind == "text" and is_title(last.text)
     announces_code = follows_code and (is_caption or _ANNOUNCES_CODE.search(last.text))
     if not _ANNOUNCES.search(last.text) and not announces_code:
@@ -135,7 +136,7 @@ def _code_sentences(text: str) -> Iterator[Sentence]:
 
 
 def _line_sentences(text: str, kind: TextKind, markup: Markup) -> Iterator[Sentence]:
-    """Each line separately, for chunks with nothing else to quote: only code, or headings without text."""
+    """Yield each line, or each 12 lines of code, as a sentence, for chunks that contain only headings or only code."""
     block_list = [] if kind in {"records", "code"} else blocks(text, kind, markup)
     for block in block_list:
         if block.kind == "code":
@@ -151,7 +152,7 @@ def _line_sentences(text: str, kind: TextKind, markup: Markup) -> Iterator[Sente
 
 
 def _code_sentence(lines: Sequence[str], line: int, shown: AttachedBlock) -> Sentence:
-    """Code that no sentence introduces."""
+    """The `Sentence` for code that no sentence introduces."""
     return Sentence(" ".join(" ".join(lines).split())[:MAX_CHARS], "", line, shown)
 
 

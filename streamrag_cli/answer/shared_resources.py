@@ -24,7 +24,7 @@ _Key: TypeAlias = tuple[object, ...]
 class SharedResources:
     """Provides one open collection and one model client for all questions with the same settings.
 
-    For one event loop. Nothing is shared between different API keys or servers.
+    An instance belongs to one event loop. Nothing is shared between different API keys or servers.
     """
 
     def __init__(self, *, for_visitors: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Detects whether a chunk begins inside fenced code: long code is split, and a chunk does not know the one before it.
+"""Detects whether a chunk begins inside fenced code. Long code is split, and the previous chunk is not available.
 
 A fence with a language is an opening one. A fence without a language opens if it follows a blank line and precedes
 code, and closes if it follows code and precedes a blank line. A chunk without fences is code if most of its lines can

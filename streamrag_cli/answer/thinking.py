@@ -2,7 +2,8 @@
 
 Servers with a reasoning parser send the thinking in a separate field. Others leave the marks of the model's template
 in the text: `<think>...</think>`, only `</think>` (the template contained the opening mark), or channels
-(`<|channel|>analysis<|message|>...`). Only marks at the beginning of a reply count: an answer may be about them.
+(`<|channel|>analysis<|message|>...`). An opening mark counts only at the beginning of a reply. After text that looks
+like an answer, a closing mark counts only at the beginning or end of a line: an answer may be about such marks.
 """
 
 import re
@@ -31,8 +32,9 @@ _MARKS: Final = (*_CLOSINGS, *_CHANNEL_MARKS)
 _PARTIAL_MARK: Final = re.compile(
     r"[<\[\N{WHITE LEFT-POINTING TRIANGLE}][^<\[\N{WHITE LEFT-POINTING TRIANGLE}]{0,12}\Z"
 )
-# Phrases with which models begin to think aloud, but not answers from documents. While the text is only a prefix of
-# one of the first group, it is held back. The others begin like many answers, so their prefixes are not held back.
+# Phrases with which models begin to think aloud, and with which answers from documents do not begin. Text that is only
+# a prefix of a phrase in the first group is held back. The other phrases begin like many answers, so their prefixes are
+# not held back.
 _HELD_PREFIXES: Final = (
     "okay, the user",
     "okay, so",
@@ -98,7 +100,7 @@ class ThinkingFilter:
         self._expected = False
 
     def feed(self, text: str) -> str:
-        """The text that `text` adds to the answer; "" while that is undecided."""
+        """The text that `text` adds to the answer; "" while it is undecided whether it is part of the answer."""
         self._pending += text
         answer = ""
         while True:
@@ -134,25 +136,25 @@ class ThinkingFilter:
         return ""
 
     def _classify_beginning(self) -> str:
-        begun = self._pending.lstrip()
-        if not begun:
+        beginning = self._pending.lstrip()
+        if not beginning:
             return ""
         for opening, closing in _CLOSING_OF.items():
-            if begun.startswith(opening):
-                return self._begin_thinking(_State.THINKING, begun.removeprefix(opening), closing)
-            if begun.startswith(closing):
-                return self._begin_thinking(_State.BEGINNING, begun.removeprefix(closing))
-        if begun.startswith(_CHANNEL_OPENINGS):
-            return self._begin_thinking(_State.CHANNELS, begun)
-        if begun.startswith(_BARE_CHANNEL) and begun[len(_BARE_CHANNEL) :][:1].isupper():
-            return self._begin_thinking(_State.CHANNELS, begun)
-        if begun == _BARE_CHANNEL or any(mark.startswith(begun) for mark in (*_MARKS, *_CLOSING_OF)):
+            if beginning.startswith(opening):
+                return self._begin_thinking(_State.THINKING, beginning.removeprefix(opening), closing)
+            if beginning.startswith(closing):
+                return self._begin_thinking(_State.BEGINNING, beginning.removeprefix(closing))
+        if beginning.startswith(_CHANNEL_OPENINGS):
+            return self._begin_thinking(_State.CHANNELS, beginning)
+        if beginning.startswith(_BARE_CHANNEL) and beginning[len(_BARE_CHANNEL) :][:1].isupper():
+            return self._begin_thinking(_State.CHANNELS, beginning)
+        if beginning == _BARE_CHANNEL or any(mark.startswith(beginning) for mark in (*_MARKS, *_CLOSING_OF)):
             return ""
         if self._dropped:
             self._state = _State.ANSWER
-        elif self._expected or begun.lower().startswith(_UNMARKED_OPENINGS):
+        elif self._expected or beginning.lower().startswith(_UNMARKED_OPENINGS):
             self._state = _State.PENDING
-        elif len(begun) < 2 or not any(opening.startswith(begun.lower()) for opening in _HELD_PREFIXES):
+        elif len(beginning) < 2 or not any(opening.startswith(beginning.lower()) for opening in _HELD_PREFIXES):
             self._state = _State.ANSWER
         return ""
 

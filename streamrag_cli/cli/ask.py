@@ -1,4 +1,4 @@
-"""`streamrag ask QUESTION`"""
+"""The command `streamrag ask`."""
 
 import os
 import time
@@ -68,13 +68,13 @@ def service_for(process: Process, settings: Settings) -> Service:
     """The service that answers a command: the engine, or this process if the engine is disabled or fails."""
     if settings.engine == "off" or process.environment.get("CI", "").lower() not in {"", "0", "false"}:
         return LocalService()
-    from streamrag_cli.engine.client import EngineService  # sockets, 20 ms
+    from streamrag_cli.engine.client import EngineService  # imports sockets, 20 ms
 
     return EngineService(process.environment, LocalService())
 
 
 def read_question(question: str, process: Process, *, stdin: bool, command: str) -> tuple[str, str]:
-    """The question and the additional text. Only `-` and `--stdin` read stdin: an open pipe must not block."""
+    """The question and the additional text. Only `-` and `--stdin` read stdin, because an open pipe must not block."""
     process.hint_command = replace(process.hint_command, command=command)
     if question == "-" and stdin:
         message = "- and --stdin cannot be combined: both read stdin"
@@ -90,7 +90,7 @@ def read_question(question: str, process: Process, *, stdin: bool, command: str)
 
 
 def _process_stages(process: Process) -> Stages:
-    """The stages of this process since its start. Call when the imports are done."""
+    """The stages of this process since its start. Call this when the imports are done."""
     stages = Stages(process.started_at)
     stages.spent_ms["interpreter"] = _startup_ms(process.started_at) or 0.0
     stages.end("imports")
@@ -111,7 +111,7 @@ def _startup_ms(now: float) -> float | None:
 async def _with_stages(
     events: AsyncGenerator[AskEvent, None], stages_ms: Mapping[str, float]
 ) -> AsyncGenerator[AskEvent, None]:
-    """The events, with the stages of this process, `stages_ms`, inserted first in the stages of `Done`."""
+    """The events. In `Done`, the stages of this process (`stages_ms`) precede those of the answer."""
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Done):

@@ -1,4 +1,4 @@
-"""`streamrag bench QUESTION`"""
+"""The command `streamrag bench`."""
 
 from typing import Annotated, Final
 

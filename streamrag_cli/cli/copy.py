@@ -1,4 +1,4 @@
-"""`streamrag copy --from STORE --to STORE`"""
+"""The command `streamrag copy`."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`streamrag doctor`"""
+"""The command `streamrag doctor`."""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -1,4 +1,4 @@
-"""`streamrag engine status` and `streamrag engine stop`."""
+"""The commands `streamrag engine status` and `streamrag engine stop`."""
 
 import os
 import signal

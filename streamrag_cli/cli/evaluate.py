@@ -1,4 +1,4 @@
-"""`streamrag eval DIR`"""
+"""The command `streamrag eval`."""
 
 from pathlib import Path
 from typing import Annotated, Literal

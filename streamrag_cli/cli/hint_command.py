@@ -20,8 +20,8 @@ _KEY: Final = re.compile(r"@|\bsk-")
 class HintCommand:
     """The arguments of the command to repeat.
 
-    `flags` are the given flags that select the collection, the store and the model. `question` is "" unless the
-    command line contained the whole question.
+    `flags` are those flags of the command line that select the collection, the store and the model. `question` is ""
+    unless the command line contained the whole question.
     """
 
     command: str
@@ -31,7 +31,7 @@ class HintCommand:
     def complete(self, hint: str) -> str:
         """Fill in this command's flags and question if `hint` ends in `streamrag ask FLAGS QUESTION`.
 
-        A flag in the hint replaces the command's own. Returns any other hint unchanged.
+        A flag in the hint replaces the command's own flag. Any other hint is returned unchanged.
         """
         import shlex  # nothing else at the start of a command needs it
 

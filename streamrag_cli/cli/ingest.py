@@ -1,4 +1,4 @@
-"""`streamrag ingest PATH...`"""
+"""The command `streamrag ingest`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -81,7 +81,7 @@ def command(
 
 
 def _confirmation_for(process: Process, *, yes: bool) -> "Confirmation":
-    """The confirmation: already granted with `--yes`; can be asked for only if stdin and stderr are terminals."""
+    """The user's confirmation: granted by `--yes`, or requested if stdin and stderr are terminals."""
     from streamrag_cli.ingest.roots import Confirmation
 
     def ask(question: str) -> bool:
@@ -94,7 +94,7 @@ def _confirmation_for(process: Process, *, yes: bool) -> "Confirmation":
 
 
 def _check(paths: Sequence[str], *, remove: bool, remove_all: bool, rebuild: bool) -> None:
-    """Reject invalid combinations before anything is opened. Raises UsageError `usage`, `empty_path`."""
+    """Reject invalid combinations of arguments before anything is opened. Raises UsageError `usage`, `empty_path`."""
     if any(not path.strip() for path in paths):
         # `ingest "$FOLDER"` with an unset variable must not ingest the working directory.
         raise UsageError("a PATH is empty", code="empty_path", hint="name a folder, or . for the working directory")

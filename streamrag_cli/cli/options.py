@@ -1,4 +1,4 @@
-"""Flags of the commands: those generated from the settings tables, and those shared by several commands."""
+"""The flags of commands: generated from the settings tables, or shared by several commands."""
 
 import functools
 import inspect
@@ -34,7 +34,7 @@ class Command(TyperCommand):
         super().__init__(params=_with_debug(params), **rest)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Arguments as in a man page: `QUESTION`, where typer prints `{QUESTION}`."""
+        """The arguments as in a man page: `QUESTION` instead of typer's `{QUESTION}`."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
 
@@ -63,7 +63,7 @@ def with_settings(name: str, command: Callable[..., int]) -> Callable[..., int]:
     """Wrap `command` for typer, adding the flags of every setting that the tables assign to it.
 
     A parameter of type `Settings`, `ServerSettings` or `SettingFlags` is replaced by the flags of its table.
-    `process` is taken from the typer context.
+    The argument `process` is taken from the typer context.
     """
     own = inspect.signature(command, eval_str=True).parameters.values()
     readers = {each.name: _READERS[each.annotation] for each in own if each.annotation in _READERS}

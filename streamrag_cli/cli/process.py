@@ -1,6 +1,6 @@
 """The environment of a running command: arguments, variables, streams, working directory and signals.
 
-Commands get it as `obj` of the typer context, and read none of these from global state.
+Commands receive it as `obj` of the typer context, and read none of these from global state.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ class Process:
     """The environment of one command.
 
     `started_at` is the `perf_counter` reading at the start of the program. `working_directory` is None if it no longer
-    exists or is not accessible. `hint_command` is the command that hints repeat, with the flags that it was given.
+    exists or is not accessible. `hint_command` is the command that hints repeat, with its question and flags.
     """
 
     arguments: Sequence[str]
@@ -44,7 +44,7 @@ class Process:
 
     @classmethod
     def current(cls, started_at: float, signals: Signals | None = None) -> Self:
-        """The running process. Also makes the standard streams safe to use."""
+        """The environment of the running process. Also makes the standard streams safe to use."""
         streams.prepare()
         return cls(
             arguments=sys.argv[1:],

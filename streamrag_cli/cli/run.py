@@ -30,10 +30,11 @@ def run(
 ) -> ExitCode:
     """Render the events and return the exit code for the last one.
 
-    Ctrl-C, SIGTERM, or a closed stdout pipe closes the stream and with it the connection to the model. The output so
-    far stays; if `part_of` names the output, an error with `hint` marks it as incomplete. For an asynchronous stream
-    a closed pipe is detected immediately, because the next write may come minutes later, and the process then exits
-    without waiting for threads that are importing.
+    Ctrl-C, SIGTERM or a closed stdout pipe closes the event stream, and with it the connection to the model. Output
+    that was already written stays. If a signal ends the stream and `part_of` is set, such as "answer", an error with
+    `hint` reports that this output is incomplete. For an asynchronous stream, a closed pipe is detected immediately
+    instead of at the next write, which may come minutes later; the process then exits without waiting for threads that
+    are still importing.
     """
     stream = _RenderedStream(renderer, process, part_of, hint)
     if not isinstance(events, AsyncGenerator):
@@ -42,7 +43,7 @@ def run(
                 stream.handle(event)
         return stream.code
 
-    import asyncio  # 30 ms, which an ingest does not need
+    import asyncio  # takes 30 ms to import; an ingest does not need it
 
     return asyncio.run(_run_async(events, stream, process))
 
@@ -87,7 +88,7 @@ def _on_pipe_closed(pipe: int | None, end: Any) -> Iterator[None]:
         end(ExitCode.BROKEN_PIPE)
 
     if pipe is not None:
-        loop.add_reader(pipe, pipe_closed)  # poll reports the writing end as readable when the reader has closed it
+        loop.add_reader(pipe, pipe_closed)  # poll reports a pipe as readable when its reader has closed it
     try:
         yield
     finally:
@@ -96,13 +97,13 @@ def _on_pipe_closed(pipe: int | None, end: Any) -> Iterator[None]:
 
 
 class _RenderedStream(Generic[AnyEvent]):
-    """Passes the events of one stream to a renderer, which it closes at the end of the block.
+    """Passes the events of one stream to a renderer, which is closed at the end of the `with` block.
 
     `code` is the exit code for the last event; `ended_by` is set if a signal or a closed pipe ended the stream.
     """
 
     def __init__(self, renderer: Renderer[AnyEvent], process: Process, part_of: str, hint: str) -> None:
-        self.code = ExitCode.BUG  # if the stream has no final event
+        self.code = ExitCode.BUG  # if the stream has no events
         self.ended_by: ExitCode | None = None
         self._ended = False
         self._renderer = renderer
@@ -122,7 +123,7 @@ class _RenderedStream(Generic[AnyEvent]):
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         self.ended_by = self.ended_by or (self._process.signals.received if error else None)
-        # A stream that failed once fails again, and Ctrl-C also ends the process that reads the pipe.
+        # A write that failed once fails again, and Ctrl-C also ends the process that reads the pipe.
         fails_again = isinstance(error, OSError) or self.ended_by is not None
         with contextlib.suppress(OSError) if fails_again else contextlib.nullcontext():
             if self._part_of and not self._ended and self.ended_by not in {None, ExitCode.BROKEN_PIPE}:

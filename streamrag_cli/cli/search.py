@@ -1,4 +1,4 @@
-"""`streamrag search QUERY`"""
+"""The command `streamrag search`."""
 
 import time
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`streamrag serve`"""
+"""The command `streamrag serve`."""
 
 import time
 from dataclasses import replace
@@ -34,7 +34,7 @@ def command(
     from streamrag_cli.server.peers import is_supported
     from streamrag_cli.server.run import serve
 
-    note = "" if quiet else _local_models_note(settings)  # before this server listens and would be found itself
+    note = "" if quiet else _local_models_note(settings)  # before this server listens: it would find itself
 
     def announce(address: str) -> None:
         if quiet:

@@ -1,6 +1,6 @@
-"""The server's log on stderr, written by a background thread so that a blocked stderr cannot delay requests.
+"""Writes the server's log to stderr in a background thread, so that a blocked stderr cannot delay requests.
 
-If the queue of the thread is full, lines are dropped, and their number is logged later.
+If the thread's queue is full, lines are dropped, and the number of dropped lines is logged later.
 """
 
 import contextlib
@@ -76,7 +76,7 @@ class _BackgroundHandler(logging.Handler):
             self._dropped += 1
 
     def flush(self) -> None:
-        """Wait at most 0.5 s until all lines are written."""
+        """Wait until all lines are written, but at most 0.5 s."""
         deadline_s = time.monotonic() + _FLUSH_S
         while self._lines.unfinished_tasks and time.monotonic() < deadline_s:
             time.sleep(0.002)

@@ -57,7 +57,7 @@ class Signals:
                 signal.signal(number, handler)
 
     def restore_default_handlers(self) -> None:
-        """Let a signal end the process without output. Call when the interpreter is about to exit."""
+        """Let a signal end the process without output. Call this when the interpreter is about to exit."""
         self._handle(None)
 
     def _handle(self, callback: Callable[[ExitCode], None] | None) -> dict[signal.Signals, _Handler]:

@@ -39,19 +39,21 @@ def _missing_notice(sources: Iterable[Source], names: DisplayNames) -> Notice | 
 async def with_shown_names(
     events: AsyncGenerator[AskEvent, None], names: DisplayNames
 ) -> AsyncGenerator[AskEvent, None]:
-    """The events, with these names in sources and citations, and a notice if files of sources are missing."""
+    """The events, with `names` applied to sources and citations, and a notice if files of sources are missing."""
     shown: dict[str, str] = {}
     async with aclosing(events):
         async for event in events:
             match event:
                 case Sources(sources=sources):
-                    named = tuple(_with_shown_name(each, names) if each.path else each for each in sources)
-                    shown = {each.chunk_id: each.source for each in named}
-                    yield Sources(sources=named)
-                    if notice := _missing_notice(named, names):
+                    renamed = tuple(_with_shown_name(each, names) if each.path else each for each in sources)
+                    shown = {each.chunk_id: each.source for each in renamed}
+                    yield Sources(sources=renamed)
+                    if notice := _missing_notice(renamed, names):
                         yield notice
                 case Citations(citations=citations):
-                    known = (replace(each, source=shown.get(each.chunk_id, each.source)) for each in citations)
-                    yield replace(event, citations=tuple(known))
+                    renamed_citations = (
+                        replace(each, source=shown.get(each.chunk_id, each.source)) for each in citations
+                    )
+                    yield replace(event, citations=tuple(renamed_citations))
                 case _:
                     yield event

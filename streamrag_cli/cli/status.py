@@ -1,4 +1,4 @@
-"""`streamrag status`"""
+"""The command `streamrag status`."""
 
 import shlex
 

@@ -12,16 +12,16 @@ from typing import Any, Final, TextIO
 from streamrag_cli.errors import UsageError
 
 UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EBADF, errno.EFBIG})
-"""Errors of a write to a full or failing disk or an invalid descriptor. A closed pipe raises EPIPE instead."""
+"""Errors from writing to a full or failing disk or to an invalid descriptor. A closed pipe raises EPIPE instead."""
 _STDIN_BYTES: Final = 1_000_000  # a longer text would not fit into a model's context
 
 
 def prepare() -> None:
     """Make the three streams safe to use.
 
-    Python sets a closed stream to None, and the next file opened would get its descriptor. A closed stdin then reads
-    as empty. Writes to stderr never fail: messages are lost if it is closed or its disk is full. Writes to stdout do
-    fail, because a lost answer is an error.
+    Python sets a closed stream to None, and the next file that is opened would get its descriptor. Such a stream is
+    replaced by /dev/null: stdin then reads as empty. Messages are lost without an error if stderr is closed or its disk
+    is full, but writes to stdout then fail, because a lost answer is an error.
     """
     for name, number, file_mode, mode in (
         ("stdin", 0, os.O_RDONLY, "r"),

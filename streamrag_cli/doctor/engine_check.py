@@ -40,7 +40,10 @@ def check_engine(settings: Settings | None, environment: Mapping[str, str]) -> I
 
 
 def _is_running(address: EngineAddress) -> bool:
-    """Whether an engine listens at `address`, even if it does not answer. A killed engine leaves only its socket."""
+    """Whether an engine listens at `address`, even if it does not answer.
+
+    The existence of the socket file is not enough: a killed engine leaves it behind.
+    """
     try:
         return state_of(address, "status") is not None
     except (EngineUnavailableError, OSError):

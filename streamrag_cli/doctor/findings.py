@@ -1,4 +1,4 @@
-"""Findings of checks, and the exit code for a list of them."""
+"""The findings of checks, and the exit code that results from them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ def warning(
 
 
 def failed(check: CheckName, error: StreamragError, *, hint: str = "") -> Finding:
-    """The finding for an expected error; `hint` replaces that of the error."""
+    """The finding for an expected error. A `hint` that is not empty replaces the hint of the error."""
     return Finding(
         check=check,
         state="failed",

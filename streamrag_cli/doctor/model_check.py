@@ -37,7 +37,7 @@ class _Reply:
 
 
 def check_model(settings: Settings) -> Iterator[Finding]:
-    """Raises the errors of `choose_endpoint` and `stream_chat`."""
+    """Ask the model one short question. Raises the errors of `choose_endpoint` and `stream_chat`."""
     endpoint = choose_endpoint(
         model=settings.model,
         base_url=settings.base_url,
@@ -62,7 +62,7 @@ def check_model(settings: Settings) -> Iterator[Finding]:
 
 
 def _local_servers() -> str:
-    """The model servers that run on this machine, as a clause."""
+    """A clause that lists the model servers on this machine."""
     servers = [
         f"{server.name} runs at {server.base_url} with {', '.join(server.models[:3]) or 'no model'}"
         for server in find_local_servers()

@@ -1,4 +1,4 @@
-"""Checks the settings, the names of variables, and the API key."""
+"""Checks the settings, the names of environment variables, and the API key."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -38,8 +38,8 @@ def check_settings(reading: Reading) -> Iterator[Finding]:
     if reading.error is not None:
         yield failed("settings", reading.error, hint=_hint_for(reading, reading.error))
     known = [name for each in (*SETTINGS, *SERVER_SETTINGS) for name in each.variables]
-    ours = sorted(name for name in reading.environment if name.startswith(_PREFIX))
-    for name in (each for each in ours if each not in known):
+    own_variables = sorted(name for name in reading.environment if name.startswith(_PREFIX))
+    for name in (each for each in own_variables if each not in known):
         near = get_close_matches(name, known, n=1)
         advice = f"did you mean {near[0]}?" if near else "see docs/settings.md for all settings"
         yield warning("settings", f"{name} is not a setting: {advice}", hint=f"unset {name}", code="unknown_variable")
@@ -50,7 +50,7 @@ def check_settings(reading: Reading) -> Iterator[Finding]:
 
 
 def _hint_for(reading: Reading, error: ConfigurationError) -> str:
-    """The command that makes the settings readable: unset the variable, or move the file out of the way."""
+    """The command that makes the settings readable: it unsets the variable, or moves the file out of the way."""
     variable = error.hint.removeprefix("correct ")
     if variable in reading.environment:
         return f"unset {variable}   (or correct it)"

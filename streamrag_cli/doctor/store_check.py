@@ -1,4 +1,4 @@
-"""Checks each collection of the store, and the disk of the store."""
+"""Checks each collection of the store, and the disk that contains the store."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ _LOW_SPACE_BYTES: Final = 500_000_000
 
 
 def check_store(settings: Settings, flags: Mapping[str, object | None], *, full: bool) -> Iterator[Finding]:
-    """Check all collections, or the one given by a flag. The selected collection must exist."""
+    """Check all collections, or only the one given by a flag. The selected collection must exist."""
     store = open_store(settings.store)
     existing = store.collections()
     checked = [settings.collection] if flags.get("collection") else existing

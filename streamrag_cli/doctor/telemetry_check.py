@@ -14,7 +14,7 @@ _ONNXRUNTIME: Final = Path("Microsoft", "DeveloperTools", ".onnxruntime")
 
 
 def check_telemetry(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """`environment` gives the user's directories; the telemetry variables are those of this process.
+    """Check the telemetry variables of this process, and the user's directories, which `environment` locates.
 
     Raises ConfigurationError `not_silenced`.
     """
@@ -38,7 +38,8 @@ def check_telemetry(environment: Mapping[str, str]) -> Iterator[Finding]:
 def onnxruntime_files(environment: Mapping[str, str]) -> list[Path]:
     """The existing directories with telemetry files of onnxruntime.
 
-    It uses `XDG_CACHE_HOME` if that is absolute. The engine runs without that variable and used the home directory.
+    onnxruntime writes them below `XDG_CACHE_HOME` if that is an absolute path, else below the home directory. Both are
+    searched, because the engine runs without that variable.
     """
     caches = [Path(environment.get("HOME") or Path.home(), ".cache")]
     if environment.get("XDG_CACHE_HOME", "").startswith("/"):

@@ -2,12 +2,12 @@
 
     discover(paths) -> FoundFile ... -> read_file -> withheld? -> Loader.load -> chunk
 
-This package does not import the store, the models, events or rendering. File contents are untrusted: parsers written in
-C or that unpack archives run in a separate process (`sandbox`); everything else is handled as text.
+This package does not import the store, the models, events or rendering. File contents are untrusted: risky formats and
+large files are parsed in a separate process (`sandbox`).
 """
 
 from typing import Final
 
 RECIPE: Final = "4"
 """The version of the output of the loaders and the chunker. Increase it whenever that output changes: stored documents
-with another recipe are then loaded and cut again, even if their files are unchanged."""
+with another recipe are then loaded and chunked again, even if their files are unchanged."""

@@ -31,7 +31,7 @@ MIN_SHARE: Final = 0.25
 """A chunk never ends before this share of the target, even at a good boundary."""
 
 LAST_PIECE_SHARE: Final = 0.15
-"""If the rest of a section is shorter than this share of the target, it is added to the previous chunk."""
+"""If the rest of a section is shorter than this share of the target, it stays part of the last chunk."""
 
 _BLOCK_END: Final = re.compile(r"\n[ \t\f\v]*\n")
 _SENTENCE_END: Final = re.compile(
@@ -70,9 +70,9 @@ def chunk(document: Document, *, target_chars: int = TARGET_CHARS) -> Iterator[C
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Merged sections. `chars` is their total length without surrounding whitespace, `largest` that of the longest.
+    """Merged sections. `chars` is their total length and `largest` the maximum length, without surrounding whitespace.
 
-    `is_chain` is true as long as each section is nested in the previous one; `headings` are then those of the last.
+    `is_chain` is True as long as each section is nested in the previous one; `headings` then belong to the last one.
     """
 
     start: int
@@ -178,12 +178,12 @@ def _best_cut(text: str, at: int, target_chars: int, fences: Sequence[tuple[int,
     earliest, latest = at + max(1, int(target_chars * MIN_SHARE)), at + target_chars
     fence = _fence_around(fences, latest)
     if fence:
-        begins, ends = fence
-        fits = ends - begins <= target_chars
-        if fits and ends - at <= _max_chars(target_chars):
-            return ends
-        if begins >= earliest or (fits and begins > at):
-            return begins
+        fence_start, fence_end = fence
+        fits = fence_end - fence_start <= target_chars
+        if fits and fence_end - at <= _max_chars(target_chars):
+            return fence_end
+        if fence_start >= earliest or (fits and fence_start > at):
+            return fence_start
     for kind in _CUTS:
         end = 0
         for boundary in kind.finditer(text, earliest, latest + 1):
@@ -196,7 +196,7 @@ def _best_cut(text: str, at: int, target_chars: int, fences: Sequence[tuple[int,
 
 
 def _fences(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    """The start and end of each code fence; an unclosed fence ends with the section."""
+    """The start and end of each fenced code block. An unclosed block ends with the section."""
     fences: list[tuple[int, int]] = []
     opener: re.Match[str] | None = None
     for match in _FENCE.finditer(text, start, end):
@@ -231,7 +231,7 @@ def _begins_a_line(text: str, offset: int) -> bool:
 
 
 def _chunk_id(path: str, headings: tuple[str, ...], page: int | None, text: str, seen: Counter[bytes]) -> str:
-    """32 hex digits. Equal chunks of one document are distinguished by counting them."""
+    """The chunk's id: 32 hex digits of a hash. Equal chunks of one document are numbered, so that their ids differ."""
     digest = hashlib.sha256(json.dumps([RECIPE, path, headings, page, text]).encode("ascii"))
     content = digest.digest()
     digest.update(b"%d" % seen[content])

@@ -1,15 +1,15 @@
 """Finds the files to read under the paths that the user named, and reports what it skipped and why.
 
-Skipped are: hidden files, files ignored by git or `.streamragignore`, files excluded for this ingest, possible secrets
-(`secret_names`), generated and vendored files (`generated`), unsupported formats, anything but regular files, and links
-that lead out of the named path. A path that the user names is read regardless of its name, even if another named path
-contains it, unless the ingest excludes it. A skipped directory is reported once and not entered.
+It skips hidden files, files ignored by git or `.streamragignore`, files excluded for this ingest, possible secrets
+(`secret_names`), generated and vendored files (`generated`), unsupported formats, everything except regular files, and
+links that lead out of the named path. A path that the user names is read regardless of its name, even if another named
+path contains it, unless the ingest excludes it. A skipped directory is reported once and not entered.
 
 Each directory is opened by its resolved path, in which no component may have become a link (`safe_open`), and listed
-through that descriptor.
+through the opened descriptor.
 
-Links are followed last, after all files and directories under the path that need no link: no file is reported twice,
-regardless of the order of names, and loops end.
+Links are followed last, after all files and directories under the path that can be reached without a link. So no file
+is reported twice, regardless of the order of names, and loops end.
 """
 
 import errno
@@ -54,9 +54,9 @@ def discover(
     """Yield what is found under `paths`, in their order: depth first by name, then through links.
 
     A file under several of the paths is yielded once. Only the entries of one directory and the names of files found
-    are held in memory. `exclude` has patterns as in a `.gitignore` in each of the paths. `environment` locates the
-    user's Git configuration; None ignores that. Raises `UsageError` `no_such_path` or `bad_pattern` before the first
-    result.
+    are held in memory. The patterns in `exclude` apply like those of a `.gitignore` in each of the paths. `environment`
+    locates the user's Git configuration, which is ignored if it is None. Raises `UsageError` `no_such_path` or
+    `bad_pattern` before the first result.
     """
     roots = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - resolve() would follow links
     excluded = exclude_rules(exclude)
@@ -93,7 +93,7 @@ def _discover(
 
 @dataclass(slots=True)
 class _Directory:
-    """A directory to enter: its path as reached, its resolved path, and the ignore rules of its parent.
+    """A directory to enter: the path by which it was reached, its resolved path, and the ignore rules of its parent.
 
     If `is_secret`, data files in it are treated as secret.
     """
@@ -108,8 +108,8 @@ class _Directory:
 class _Walk:
     """The walk over one root.
 
-    `visited` has the resolved path of every file found and every directory entered, under any root; `named` has all
-    roots.
+    `visited` contains the resolved path of every file found and every directory entered, under any root; `named`
+    contains all roots.
     """
 
     root: Path
@@ -141,7 +141,7 @@ class _Walk:
                 pending.extend(reversed(self._enter(item)))
 
     def _enter(self, directory: _Directory) -> list[_Directory | DiscoveryResult]:
-        """The results for the entries of `directory`, sorted by name. Links are queued for later."""
+        """The results for the entries of `directory`, sorted by name. Links are queued and followed later."""
         try:
             descriptor = open_directory(directory.real)
         except FileNotFoundError:
@@ -262,7 +262,10 @@ def _check_exists(root: Path) -> None:
 
 
 def _reason(error: OSError) -> str:
-    """Raises ResourceError if the process has no descriptors or memory left: the directory is not the problem."""
-    if (lack := exhausted_resource(error)) is not None:
-        raise lack from error
+    """The reason to report for `error`.
+
+    Raises ResourceError if the process has no descriptors or memory left: then the directory is not the problem.
+    """
+    if (exhausted := exhausted_resource(error)) is not None:
+        raise exhausted from error
     return (error.strerror or str(error)).lower()

@@ -48,7 +48,7 @@ class FoundFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedPath:
-    """A file or a whole directory that was skipped; `name` is as in `FoundFile`."""
+    """A file or a whole directory that was skipped. `name` is its absolute path as it was reached."""
 
     name: str
     code: SkipCode
@@ -64,7 +64,7 @@ class SkippedPath:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableDirectory:
-    """A directory or entry that could not be read. Documents stored from below it may still exist."""
+    """A directory or entry that could not be read. Stored documents from it are kept: their files may still exist."""
 
     path: Path
     reason: str

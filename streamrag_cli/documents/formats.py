@@ -1,7 +1,7 @@
 """The registry of file formats: the loader for each file name, and properties that the rest of the program needs.
 
 To add a format, write a loader in `loaders/` and add an entry here. A format is chosen by name, without opening the
-file, and a loader's module is imported at its first file. A few suffixes are also used by other kinds of files; for
+file, and a loader's module is imported when it is first used. A few suffixes are also used by other kinds of files; for
 these, `content_matches_name` checks the content.
 """
 
@@ -18,30 +18,33 @@ Markup: TypeAlias = Literal["markdown", "code spans", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """One format.
-
-    `loader` is `module:function`: it takes a path and the file's decoded text, or its bytes, and returns a `Document`.
-    `suffixes` and `names` (of whole files) are lower case, separated by spaces. `sandboxed` selects the files that are
-    loaded in a separate process: all; large ones, if the loader is pure Python and its time grows with the size; or
-    none, if loading takes almost no time. `kind_for_secrets` replaces `kind` when a name or content is checked for
-    secrets. `encoded` is how much of the text cannot be searched in the raw bytes. `generated` selects the signs of
-    generated files to look for. For a suffix in `ambiguous_suffixes`, `matches_content` decides by the first bytes
-    whether the file has this format.
-    """
+    """A file format."""
 
     name: str
     loader: str
+    """`module:function`. It takes a path and the file's text or bytes (`input_type`), and returns a `Document`."""
     input_type: Literal["text", "bytes"] = "text"
     suffixes: str = ""
+    """Lower case, separated by spaces."""
     names: str = ""
+    """Names of whole files, lower case and separated by spaces."""
     sandboxed: Literal["all", "large", "none"] = "all"
+    """The files that are loaded in a separate process.
+
+    "large" is for loaders in pure Python whose time grows with the size, "none" for loaders that take almost no time.
+    """
     kind: TextKind = "prose"
     markup: Markup = "none"
     kind_for_secrets: TextKind | None = None
+    """Replaces `kind` when a name or content is checked for secrets."""
     encoded: Literal["none", "some", "all"] = "none"
+    """How much of the text cannot be searched in the raw bytes."""
     generated: Literal["", "lock", "code", "script"] = ""
+    """The signs of generated files to look for."""
     ambiguous_suffixes: str = ""
+    """Suffixes that other kinds of files use too."""
     matches_content: Callable[[bytes], bool] | None = None
+    """Decides by the first bytes whether a file with an ambiguous suffix has this format."""
 
 
 _BY_SUFFIX: Final[dict[str, Format]] = {}
@@ -51,8 +54,8 @@ _BY_NAME: Final[dict[str, Format]] = {}
 def register(entry: Format) -> None:
     """Add a format. Raises ValueError if one of its suffixes or names is already registered."""
     for index, words in ((_BY_SUFFIX, entry.suffixes), (_BY_NAME, entry.names)):
-        if taken := index.keys() & words.split():
-            raise ValueError(f"already registered: {' '.join(sorted(taken))}")
+        if registered := index.keys() & words.split():
+            raise ValueError(f"already registered: {' '.join(sorted(registered))}")
         index.update(dict.fromkeys(words.split(), entry))
 
 
@@ -91,16 +94,15 @@ def text_kind(path: PurePath) -> TextKind:
 
 
 def kind_for_secrets(path: PurePath) -> TextKind:
-    """Like `text_kind`, but used to check a name or content for secrets."""
+    """The kind of text by which a name or content is checked for secrets; it may differ from `text_kind`."""
     entry = format_of(path) or TEXT
     return entry.kind_for_secrets or entry.kind
 
 
 def inline_markup(path: PurePath) -> Markup:
-    """The inline markup in the text of a file with this name: Markdown, only backticks around code, or none.
+    """The inline markup in the loaded text of a file with this name: Markdown, only backticks around code, or none.
 
-    Other loaders leave only backticks, or no markup at all (web pages, papers). Plain text and code comments have no
-    markup, but backticks in them mark code as well.
+    Plain text and code comments have no other markup, but backticks mark code in them as well.
     """
     return (format_of(path) or TEXT).markup
 

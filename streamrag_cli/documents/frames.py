@@ -30,7 +30,7 @@ def write_frame(stream: _Writable, payload: bytes) -> None:
 
 
 def read_frame(stream: _Readable) -> bytes:
-    """The next frame. Raises `EOFError` if the stream ends within it, or its length is invalid."""
+    """The next frame. Raises `EOFError` if the stream ends within it or if its length is invalid."""
     length = int.from_bytes(_exactly(stream, _LENGTH_BYTES))
     if length > _MAX_FRAME:
         raise EOFError
@@ -49,7 +49,7 @@ def error_to_json(error: DocumentError) -> bytes:
 
 
 def document_from_json(payload: bytes) -> Document:
-    """The document in an answer. Raises the `DocumentError` in it, if it has one."""
+    """The document in an answer. Raises `DocumentError` if the answer contains an error instead."""
     answer: dict[str, Any] = json.loads(payload)
     if "error" in answer:
         raise DocumentError(**answer["error"])

@@ -1,8 +1,7 @@
 """Detects generated files and vendored code, which are skipped because users do not ask about them.
 
-Lock files and minified scripts are usually tracked by git, so no ignore file excludes them. Skipped are directories of
-package managers, lock files, source maps, minified and generated code. Prose is never checked: a generated page is
-still worth reading.
+These are directories of package managers, lock files, source maps, and minified or generated code. Many are tracked by
+git, so no ignore file excludes them. Prose is never checked: a generated page is still worth reading.
 """
 
 import re
@@ -30,12 +29,12 @@ _VENDORED_NEXT_TO: Final = {
     "deps": {"mix.exs"},
     "_build": {"mix.exs", "dune-project"},
 }
-"""Directories that are vendored only if one of these files is next to them."""
+"""The directories that are vendored only if one of these files is next to them."""
 _VENDORED_CONTENTS: Final = {
     "vendor": ({"modules.txt"}, {"autoload.php"}, {"cargo-checksum.json"}, {"bundle"}),
 }
 _MARKERS: Final = ({"pyvenv.cfg"}, {"conda-meta", "bin"})
-"""The entries by which an installed environment is recognized."""
+"""A directory that contains all entries of one of these sets is an installed environment."""
 
 _LOCK_FILES: Final = {
     "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb", "deno.lock",
@@ -99,7 +98,7 @@ def has_generated_name(name: str) -> bool:
 
 
 def is_generated(path: PurePath, data: bytes) -> bool:
-    """Whether the content has a marker of a code generator, is a lock file, or is a minified or bundled script."""
+    """Whether the content has the marker of a code generator, or is a lock file or a minified or bundled script."""
     signs = (format_of(path) or TEXT).generated
     if signs == "lock":
         return _LOCK_CONTENT.match(data[:_HEAD_BYTES]) is not None

@@ -1,7 +1,7 @@
-"""Reads from Git's configuration which files list ignore patterns for a user and for a repository.
+"""Finds out from Git's configuration which files contain the ignore patterns of a user and a repository.
 
-The configuration is parsed without running git, because in an untrusted repository it can name programs to run. Parsed
-here, it can only name pattern files.
+The configuration is parsed without running git, because in an untrusted repository it can name programs to run. This
+parser reads only the names of pattern files.
 """
 
 import re
@@ -25,7 +25,10 @@ _ESCAPES: Final = {"n": "\n", "t": "\t", "b": "\b", "\n": ""}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitExcludes:
-    """The pattern files of one work tree. Those of the repository take precedence over the user's."""
+    """The files with ignore patterns for one work tree. The repository's file takes precedence over the user's.
+
+    `fold_case` is git's `core.ignoreCase`.
+    """
 
     user: Path | None
     repository: Path
@@ -35,7 +38,7 @@ class GitExcludes:
 def git_excludes(work_tree: str, environment: Mapping[str, str] | None) -> GitExcludes:
     """The pattern files, besides `.gitignore`, that git reads for the work tree with the resolved root `work_tree`.
 
-    `environment` locates the user's configuration; None ignores that.
+    `environment` locates the user's configuration, which is ignored if it is None.
     """
     git_directory = _git_directory(Path(work_tree))
     common = _common_directory(git_directory)
@@ -54,7 +57,7 @@ def git_excludes(work_tree: str, environment: Mapping[str, str] | None) -> GitEx
 
 
 def _git_directory(work_tree: Path) -> Path:
-    """`.git`, or the directory it points to if it is a file, as in a linked work tree or a submodule."""
+    """`.git`, or the directory that it names if it is a file, as in a linked work tree or a submodule."""
     dot_git = work_tree / ".git"
     if dot_git.is_dir():
         return dot_git
@@ -92,9 +95,9 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str
 
 
 def _user_excludes(settings: "_Settings", work_tree: Path, environment: Mapping[str, str] | None) -> Path | None:
-    named = settings.values.get("core.excludesfile")
-    if named is not None:
-        return work_tree / settings.expanded(named) if named else None
+    excludes_file = settings.values.get("core.excludesfile")
+    if excludes_file is not None:
+        return work_tree / settings.expanded(excludes_file) if excludes_file else None
     directory = _config_directory(environment or {})
     return directory / "ignore" if directory else None
 
@@ -108,7 +111,7 @@ class _Settings:
     values: dict[str, str] = field(default_factory=dict)
 
     def read(self, path: Path, depth: int = 0) -> None:
-        """Read one file and the files that it includes; an unreadable file has no settings."""
+        """Read one file and the files that it includes. An unreadable file counts as empty."""
         for section, subsection, key, value in _parse(_text_of(path)):
             if key == "path" and self._includes(section, subsection, path) and depth < _MAX_INCLUDE_DEPTH:
                 self.read(path.parent / self.expanded(value), depth + 1)
@@ -153,7 +156,7 @@ def _fits(pattern: str, path: str, *, fold_case: bool = False) -> bool:
 
 
 def _parse(text: str) -> Iterator[tuple[str, str, str, str]]:
-    """Section, subsection, key and value of each setting, up to the first invalid line."""
+    """Yield section, subsection, key and value of each setting up to the first invalid line."""
     section = subsection = ""
     at = 0
     while at < len(text):

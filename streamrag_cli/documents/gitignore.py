@@ -1,14 +1,14 @@
 """Decides which directory entries are ignored, by git's rules, `.streamragignore` and `--exclude`.
 
 Three sets of patterns apply: git's (`.gitignore` in each directory, `.git/info/exclude`, `core.excludesFile`), those of
-`.streamragignore` files, which work the same without git, and those excluded for one ingest.
+`.streamragignore` files, which work the same without git, and those of `--exclude`.
 
 Libraries that match whole paths cannot be used: they ignore a file because a pattern matches a directory above it,
-while in git a deeper `!pattern` can include that directory again, and the file is then matched on its own. This walks
-from the top, matches each entry separately and does not enter ignored directories. A test compares the result with git
-on random trees.
+while in git a deeper `!pattern` can include that directory again, and the file is then matched on its own. Here each
+entry is matched separately, from the top down, and ignored directories are not entered. A test compares the result with
+git on random trees.
 
-Like git, this ignores ignore files that are not regular files, and starts again at the root of a nested work tree.
+As in git, ignore files that are not regular files have no effect, and a nested work tree does not inherit git's rules.
 """
 
 import contextlib
@@ -34,14 +34,14 @@ IgnoreCode: TypeAlias = Literal["gitignored", "streamragignored", "excluded"]
 class _RuleSets:
     """Rules of one kind that apply in one directory, by increasing precedence.
 
-    Each set applies to names relative to its own directory. To make a path relative, the given number of bytes is
-    removed from its beginning and the given names are prepended.
+    Each set applies to names relative to its own directory. Besides its rules, it has the number of bytes to remove
+    from the beginning of a path, and the names to prepend, to make the path relative to that directory.
     """
 
     sets: tuple[tuple[int, tuple[bytes, ...], tuple[Rule, ...]], ...] = ()
 
     def ignores(self, path: str, *, directory: bool) -> bool:
-        """Whether the entry at the absolute `path` is ignored. No directory above it may be ignored."""
+        """Whether the entry at the absolute `path` is ignored. The directories above it must not be ignored."""
         if not self.sets:
             return False
         encoded = os.fsencode(path)
@@ -73,7 +73,7 @@ class IgnoreRules:
     fold_case: bool = False
 
     def ignores(self, path: str, *, directory: bool) -> IgnoreCode | None:
-        """Why the entry at the absolute `path` is skipped, or None. No directory above it may be ignored."""
+        """Why the entry at the absolute `path` is skipped, or None. The directories above it must not be ignored."""
         if self.git.ignores(path, directory=directory):
             return "gitignored"
         if self.own.ignores(path, directory=directory):
@@ -102,11 +102,11 @@ class IgnoreRules:
         return replace(self, git=git, fold_case=excludes.fold_case)
 
     def excluding(self, root: str, rules: tuple[Rule, ...]) -> "IgnoreRules":
-        """These rules and those excluded for this ingest, relative to `root`."""
+        """These rules together with `rules`, those of `--exclude`, which apply to paths relative to `root`."""
         return replace(self, excluded=_RuleSets().adding(root, rules))
 
     def relocated(self, directory: str, *, as_path: str) -> "IgnoreRules":
-        """The rules, adjusted to entries of `directory` whose paths begin with `as_path`, a link to it."""
+        """The rules, adjusted to entries of `directory` that are reached through the link `as_path`."""
         git, own = (sets.relocated(directory, as_path=as_path) for sets in (self.git, self.own))
         return replace(self, git=git, own=own)
 
@@ -149,8 +149,8 @@ def exclude_rules(patterns: Sequence[str]) -> tuple[Rule, ...]:
 def is_excluded(root: Path, roots: Collection[Path], excluded: tuple[Rule, ...], *, directory: bool) -> bool:
     """Whether the named path `root` is excluded.
 
-    Below another root, patterns are relative to that root. Otherwise a file is matched by its name, and a directory is
-    never excluded.
+    If it is below another root, patterns are relative to that root. Otherwise a file is matched by its name, and a
+    directory is never excluded.
     """
     above = [other for other in roots if other in root.parents]
     if not above and directory:
@@ -179,7 +179,7 @@ def _length_below(directory: str) -> int:
 
 
 def _rules_in(real: str, name: str, descriptor: int | None, *, fold_case: bool = False) -> tuple[Rule, ...]:
-    """The rules of an ignore file in a directory; a link is not read."""
+    """The rules of the ignore file `name` in a directory. If it is a link, it is not read."""
     path = Path(name) if descriptor is not None else Path(real, name)
     try:
         data = read_file(path, limit_bytes=IGNORE_FILE_LIMIT_BYTES, follow_links=False, directory=descriptor).data

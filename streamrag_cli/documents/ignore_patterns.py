@@ -1,6 +1,6 @@
 """Compiles the lines of git's ignore files and matches them with directory entries.
 
-Like git, this compares bytes. `gitignore` decides which rule wins.
+Like git, this module compares bytes. The module `gitignore` decides which rule wins.
 """
 
 import re
@@ -18,7 +18,7 @@ _NOTHING: Final = re.compile(rb"(?!)")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line of an ignore file. `segments` are the parts between slashes; None is `**`, any number of names.
+    """One line of an ignore file. `segments` are the parts between slashes; None stands for `**`, any number of names.
 
     A rule without a slash is `by_name`: its one segment is compared only with the last name.
     """
@@ -124,12 +124,12 @@ def _translate_bracket(glob: bytes, at: int) -> tuple[bytes, int] | None:
     start = at
     members: list[bytes] = []
     while glob[at : at + 1] != b"]" or at == start:
-        named = re.compile(rb"\[:([^\]]*?):\]").match(glob, at)
-        if named:
-            if named[1] not in _CLASSES:
+        named_class = re.compile(rb"\[:([^\]]*?):\]").match(glob, at)
+        if named_class:
+            if named_class[1] not in _CLASSES:
                 return None
-            members.append(_CLASSES[named[1]])
-            at = named.end()
+            members.append(_CLASSES[named_class[1]])
+            at = named_class.end()
             continue
         low, at = _member(glob, at)
         high = low
@@ -144,7 +144,7 @@ def _translate_bracket(glob: bytes, at: int) -> tuple[bytes, int] | None:
 
 
 def _member(glob: bytes, at: int) -> tuple[bytes, int]:
-    """One character of a bracket, unescaped; empty at the end of the pattern."""
+    """One character of a bracket expression, unescaped; empty at the end of the pattern."""
     if glob[at : at + 1] == b"\\":
         at += 1
     return glob[at : at + 1], at + 1

@@ -17,7 +17,7 @@ _RUN: Final = 6
 def is_placeholder(value: bytes, *, words: bool = True) -> bool:
     """Whether the value is an obvious placeholder: `AKIAIOSFODNN7EXAMPLE`, `xxxxx`, `abcdef123456`.
 
-    Without `words`, short words and runs are not looked for: they occur by chance in any long random text.
+    Without `words`, short words and runs of characters do not count: they occur by chance in any long random text.
     """
     if _CUT.search(value) or (words and _PLACEHOLDER_WORDS.search(value)):
         return True
@@ -43,7 +43,7 @@ def looks_random(value: bytes) -> bool:
 
 
 def _has_run(value: bytes) -> bool:
-    """Whether it contains a run of consecutive characters, such as `abcdef` or `123456`."""
+    """Whether the value contains a run of consecutive characters, such as `abcdef` or `123456`."""
     run = 1
     for before, after in itertools.pairwise(value):
         run = run + 1 if after - before == 1 else 1

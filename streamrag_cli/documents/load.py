@@ -1,7 +1,6 @@
 """Loads a file's bytes into a `Document`, with the loader registered for its name.
 
-`load` runs in this process. `sandbox.Loader` loads large files, and formats parsed by C code or unpacked from
-archives, in a separate process.
+`load` runs in this process. `sandbox.Loader` loads large files and risky formats in a separate process.
 """
 
 from dataclasses import replace
@@ -20,7 +19,7 @@ def load(path: Path, raw: RawFile) -> Document:
 
 
 def load_with(loader: str, input_type: str, path: Path, raw: RawFile) -> Document:
-    """Load `raw` with the loader `module:function`, which takes text or bytes, see `Format`."""
+    """Load `raw` with the loader `module:function`; `input_type` is what the loader takes, "text" or "bytes"."""
     text, note = (raw.data, "") if input_type == "bytes" else decode(raw.data)
     document: Document = resolve_name(loader)(str(path), text)
     notes = [*filter(None, [note]), *document.notes]

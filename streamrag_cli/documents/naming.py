@@ -1,4 +1,4 @@
-"""Titles of documents that contain none, taken from the file name: notes are often named by their title."""
+"""Derives the titles of documents that contain none from their file names: notes are often named after their title."""
 
 import re
 from pathlib import Path

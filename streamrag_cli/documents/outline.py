@@ -8,7 +8,7 @@ from typing import Final
 from streamrag_cli.model import Section
 
 HEADING_CHARS: Final = 160
-"""The heading path is embedded with every chunk; a "heading" of a thousand words would outweigh the text."""
+"""The maximum length of a heading. Headings are embedded with every chunk, so a long one would outweigh the text."""
 
 _CHECKED_CHARS: Final = 4000
 _NOT_PROSE: Final = re.compile(r"<[^<>]*>|!?\[[^\[\]]*\]\([^()]*\)|[=*_~`#^\"'+-]{3,}")
@@ -51,9 +51,9 @@ def sections_from(headings: Iterable[Heading], text_length: int, *, start: int =
 
 
 def only_top_heading(headings: Sequence[Heading], text: str = "") -> str:
-    """The document's title: its only heading of level 1, if that is the first and no prose precedes it; else "".
+    """The document's title: its only heading of level 1 if that comes first and no prose precedes it, else "".
 
-    A heading of a lower level titles only a part; such a document is titled by its file name.
+    A heading of a lower level is the title of only a part; such a document gets its title from its file name.
 
     >>> only_top_heading([Heading(start=0, level=1, text="Guide"), Heading(start=9, level=2, text="Use")], "# Guide")
     'Guide'

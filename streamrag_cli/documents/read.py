@@ -67,8 +67,8 @@ def read_file(
 ) -> RawFile:
     """Read the regular file at `path`, at most `limit_bytes` long. Raises `DocumentError`.
 
-    Without `follow_links`, no component of the absolute `path` may be a link. With `directory`, a descriptor, `path` is
-    a name in that directory and may not be a link either.
+    Without `follow_links`, no component of the absolute `path` may be a link. If `directory`, a descriptor, is set,
+    `path` is a name in that directory, and may not be a link either.
     """
     read_at_ns = now_ns()
     try:
@@ -103,11 +103,11 @@ def _open(path: Path, *, follow_links: bool, directory: int | None) -> int:
 
 
 def decode(data: bytes, *, declared: str | None = None) -> tuple[str, str | None]:
-    """Decode a file's bytes; also return a note if the text may differ from what the author wrote.
+    """Decode a file's bytes. Also returns a note if the text may differ from the one that the author wrote.
 
-    Tried in order: a byte order mark, the `declared` encoding, UTF-8, a guess. NUL in the first 8 KiB means UTF-16
-    without a mark, or binary data. Raises `DocumentError` `binary` for binary data and for common binary signatures.
-    Every line break becomes a newline and every NUL U+FFFD, so that line numbers are those of the file.
+    Tries, in this order, a byte order mark, the `declared` encoding, UTF-8 and a guess. NUL in the first 8 KiB means
+    UTF-16 without a mark, or binary data. Raises `DocumentError` `binary` for binary data and for common binary
+    signatures. Every line break becomes a newline, so that line numbers are those of the file. NUL becomes U+FFFD.
     """
     text, note = _decode(data, declared)
     return text.replace("\r\n", "\n").replace("\r", "\n"), note
@@ -134,9 +134,9 @@ def _decode(data: bytes, declared: str | None) -> tuple[str, str | None]:
 
 
 def _decode_utf_16_without_mark(data: bytes) -> tuple[str, str]:
-    """Detect the byte order by the NULs: in UTF-16, ASCII characters have them always on the same side.
+    """Detect the byte order from the NULs: in UTF-16, the NUL of an ASCII character is always on the same side.
 
-    Single-byte text that merely contains a NUL has adjacent letters instead.
+    In single-byte text that merely contains a NUL, most letters are next to each other.
     """
     sniffed = data[:_SNIFFED_BYTES]
     high_first, low_first = sniffed[::2].count(0), sniffed[1::2].count(0)
@@ -165,8 +165,8 @@ def _decode_as(data: bytes, encoding: str) -> tuple[str, str | None]:
 def _decode_guessing(data: bytes) -> tuple[str, str | None]:
     """Treat data as damaged UTF-8 if most of its non-ASCII characters are valid, else guess another encoding."""
     text = data.decode(errors="replace")
-    broken = text.count(REPLACEMENT)
-    if sum(1 for _ in re.finditer(r"[^\x00-\x7f]", text)) - broken > broken:
+    invalid_count = text.count(REPLACEMENT)
+    if sum(1 for _ in re.finditer(r"[^\x00-\x7f]", text)) - invalid_count > invalid_count:
         return _decode_as(data, "utf-8")
     encoding = _guess(data[:_DETECTED_BYTES])
     text, note = _decode_as(data, encoding)
@@ -210,9 +210,12 @@ def _too_large(limit_bytes: int) -> DocumentError:
 
 
 def _translate_error(error: OSError) -> DocumentError:
-    """Raises ResourceError if the process has no descriptors or memory left: the file is not the problem."""
-    if (lack := exhausted_resource(error)) is not None:
-        raise lack from error
+    """The DocumentError for `error`.
+
+    Raises ResourceError if the process has no descriptors or memory left: then the file is not the problem.
+    """
+    if (exhausted := exhausted_resource(error)) is not None:
+        raise exhausted from error
     match error.errno:
         case errno.EACCES | errno.EPERM:
             return DocumentError("permission denied", code="permission_denied")

@@ -1,4 +1,4 @@
-"""Opens files and directories found in a folder, even if the folder has changed since.
+"""Safely opens files and directories that were found in a folder, even if the folder has changed since.
 
 A file may be read hours after its folder was listed. A link that has replaced the file, or a directory above it, must
 not lead out of the folder: each component of a resolved path is opened relative to the previous one, and none may be a
@@ -19,7 +19,7 @@ _AS_DIRECTORY: Final = os.O_DIRECTORY | getattr(os, "O_PATH", os.O_RDONLY)
 def open_resolved(path: str, flags: int) -> int:
     """Open the absolute `path`, which contained no link when it was found.
 
-    Raises OSError; `DocumentError` `replaced_by_link` if it contains one now.
+    Raises OSError, and `DocumentError` `replaced_by_link` if it contains a link now.
     """
     if len(os.fsencode(path)) >= _MAX_PATH_BYTES:
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))

@@ -1,9 +1,9 @@
 """Loads documents, with a separate process for risky formats and large files.
 
 Files may come from anywhere. In a separate process, a parser that hangs, crashes or exhausts memory costs only one
-file. Small files of formats with a pure Python parser are loaded in this process, because starting another would take
-longer. The worker inherits no descriptors, environment or terminal, and runs until a file kills it or the `Loader` is
-closed.
+file. Plain text, and small files of some formats with a pure Python parser (`Format.sandboxed`), are loaded in this
+process, because starting another process would take longer. The worker inherits no descriptors, environment or
+terminal, and runs until a file kills it or the `Loader` is closed.
 """
 
 import contextlib
@@ -29,15 +29,15 @@ LARGE_BYTES: Final = 1 << 18
 _BYTES_PER_S: Final = 200_000
 """The lowest throughput of a Python parser on any input."""
 _WALL_TIME_FACTOR: Final = 4
-"""The wall-clock limit of a large file, as a multiple of its limit of processor time."""
+"""The wall-clock limit for a large file, as a multiple of its limit of processor time."""
 
 
 class Loader:
     """Loads one document at a time; not thread-safe. Closing it kills its worker.
 
-    `time_limit_s` is the wall-clock limit per file, without the worker's start. For a large file with a Python parser
-    it limits processor time instead, so that a busy machine does not make the file fail, and it grows with the size
-    above 12 MB. `memory_limit_bytes` limits the worker's whole address space.
+    `time_limit_s` is the wall-clock limit per file, not counting the worker's start. For a large file of a format whose
+    small files are loaded in this process, it limits processor time instead, so that a busy machine does not make the
+    file fail, and it grows with the size above 12 MB. `memory_limit_bytes` limits the worker's whole address space.
     """
 
     def __init__(self, *, time_limit_s: float = 60.0, memory_limit_bytes: int = 2 << 30) -> None:
@@ -59,7 +59,7 @@ class Loader:
     def load(self, path: Path, raw: RawFile) -> Document:
         """Load the content of `path`.
 
-        Raises `DocumentError`: the codes of the loaders, and `timed_out`, `parser_crashed`, `out_of_memory`.
+        Raises `DocumentError` with the codes of the loaders, or `timed_out`, `parser_crashed`, `out_of_memory`.
         """
         entry = format_for(path, raw.data)
         if entry.sandboxed == "none" or (entry.sandboxed == "large" and raw.size <= LARGE_BYTES):

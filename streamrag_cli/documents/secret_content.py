@@ -1,8 +1,8 @@
 """Finds keys and tokens in file contents, which must not reach a model.
 
-Every file that was not named by the user is searched, in the bytes that are read anyway. Examples do not count: keys
-that are truncated, contain a placeholder word or are not random strings. Some secrets count only in data files
-(`secret_data`): a tutorial may show a Kubernetes secret, but a manifest contains one.
+Every file that the user did not name is searched; its bytes are read anyway. Examples do not count: keys that are
+truncated, contain a placeholder word or are not random strings. Some secrets count only in data files (`secret_data`):
+a tutorial may show a Kubernetes secret, but a manifest contains one.
 """
 
 import base64
@@ -38,7 +38,7 @@ _AWS_SECRET_SET: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """`finds` is called only if the file contains one of `literals`, which is a fast test."""
+    """A check for one `kind` of secret. `finds` is slow and is called only if the file contains one of `literals`."""
 
     kind: str
     literals: tuple[bytes, ...]
@@ -100,7 +100,7 @@ def _contains_private_key(data: bytes) -> bool:
 
 
 def _is_key_body(after: bytes) -> bool:
-    """Whether a complete key follows, in any quoting: indented, in JSON, or as one string per line."""
+    """Whether `after` begins with a complete key in any quoting: indented, in JSON, or as one string per line."""
     body, end, _ = after.partition(b"-----")
     body = body.replace(b"\\\\n", b"\n").replace(b"\\n", b"\n").replace(b"\\r", b"\n").replace(b"&#10;", b"\n")
     parts: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Recognizes secrets by the structure of a whole file: password exports, cluster settings, state, login files.
+"""Recognizes files that are secrets as a whole, such as password exports, Kubernetes settings and login files.
 
 Only data files are checked. In documentation the same lines are examples.
 """
@@ -86,7 +86,7 @@ _ONLY_A_TOKEN: Final = re.compile(rb"\s*(?=\S*[0-9])(?=\S*[A-Za-z])[\w.~+/=:-]{1
 
 
 def secret_hint(data: bytes) -> str | None:
-    """The sign of a secret in a file with a suspicious name, as a short phrase; None if there is none."""
+    """The sign of a secret in a file with a suspicious name, as a short phrase; None if the file has no such sign."""
     for kind, pattern in _HINTS:
         if any(not pattern.groups or not _is_number_or_rule(match[1]) for match in pattern.finditer(data)):
             return kind
@@ -94,7 +94,7 @@ def secret_hint(data: bytes) -> str | None:
 
 
 def secret_data(path: PurePath, data: bytes) -> str | None:
-    """The kind of secret that the file as a whole is; None if it is none of the known kinds."""
+    """The kind of secret that the whole file is, as a short phrase; None if it is not one of the known kinds."""
     if (format_of(path) or TEXT).name == "table" and _is_password_export(data):
         return "a list of passwords"
     for kind, literal, finds in _CHECKS:

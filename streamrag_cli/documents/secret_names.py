@@ -12,8 +12,8 @@ from typing import Final, Literal, TypeAlias
 from streamrag_cli.documents.formats import format_of, has_ambiguous_suffix, kind_for_secrets
 
 Suspicion: TypeAlias = Literal["", "secret", "unless_prose", "if_hinted"]
-"""How to treat a file: "" has no restriction, "secret" is never read, "unless_prose" is read only if it is prose, and
-"if_hinted" is withheld only if its content has a sign of a secret."""
+"""How to treat a file: "" means no restriction, "secret" means never read, "unless_prose" means read only if it is
+prose, and "if_hinted" means withheld only if the content has a sign of a secret."""
 
 NEVER_READ_FILES: Final = (
     # settings that carry passwords and tokens
@@ -37,7 +37,7 @@ NEVER_READ_DIRECTORIES: Final = (
 )  # fmt: skip
 
 SECRET_DIRECTORIES: Final = ("secret", "secrets", "credentials", "passwords", ".secrets", ".credentials")
-"""Data files in these are secret regardless of their names; prose and source code is read."""
+"""Data files in these directories are secret regardless of their names; prose and source code are read."""
 
 _FILES: Final = re.compile("|".join(translate(pattern) for pattern in NEVER_READ_FILES))
 
@@ -135,5 +135,5 @@ def is_about_a_hidden_file(name: str) -> bool:
 def _words(name: str) -> str:
     """The words of a file's name without its last suffix, in lower case, separated by dashes."""
     stem = name.rpartition(".")[0] or name
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])(?=\d)", "-", stem)
-    return re.sub(r"[\W_]+", "-", apart).strip("-").casefold()
+    separated = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])(?=\d)", "-", stem)
+    return re.sub(r"[\W_]+", "-", separated).strip("-").casefold()

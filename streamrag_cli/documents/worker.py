@@ -1,7 +1,7 @@
 """The process that parses risky formats: `python -m streamrag_cli.documents.worker MEMORY_LIMIT_BYTES`.
 
 It reads requests from stdin and writes answers to stdout (`frames`). It exits as soon as stdin closes, even during a
-parse: that is how it notices that its parent has exited. (The kernel's parent-death signal fires when the parent's
+parse: that is how it detects that its parent has exited. (The kernel's parent-death signal fires when the parent's
 *thread* ends, so it would kill workers of live parents.) It cannot write files, and its memory and processor time are
 limited.
 """
@@ -65,7 +65,7 @@ def _answer(header: bytes, data: bytes) -> bytes:
 
 
 def _limit_processor_time(more_s: float) -> None:
-    """Let this process use `more_s` more, rounded up: a backstop for when the parent can no longer kill it."""
+    """Allow `more_s` more seconds of processor time, rounded up, in case the parent can no longer kill this process."""
     _limit(resource.RLIMIT_CPU, int(time.process_time() + more_s) + 2)
 
 

@@ -13,7 +13,7 @@ from streamrag_cli.text import sanitise
 
 def main() -> None:
     directory, identity, idle_s = sys.argv[1:]
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # inherited descriptors: a reader may wait for the end of a pipe
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # inherited: the reader of such a pipe may wait for its end
     os.umask(0o077)
     asyncio.run(_run(EngineAddress(Path(directory), identity), float(idle_s)))
 

@@ -4,13 +4,13 @@
     DIRECTORY/engine-IDENTITY.start    lock of the client that starts the engine
     DIRECTORY/engine-IDENTITY.log      log of the engine
 
-An identity is HOME-PROGRAM-NETWORK: hashes of the home directory, of the program's files, and of the environment
+An identity is HOME-PROGRAM-NETWORK: hashes of the home directory, of the program's files, and of those environment
 variables that libraries read to connect to a model server. A client of another version looks for another engine, and
 the old engine detects that it is outdated.
 
-A terminal sets XDG_RUNTIME_DIR and perhaps TMPDIR; cron, `su` and some SSH sessions set neither. So clients look in
-every possible directory, and an engine whose directory depends on its environment creates a link to its socket in the
-directory that is used without these variables.
+A login session sets XDG_RUNTIME_DIR and perhaps TMPDIR; cron, `su` and some SSH sessions set neither. So clients look
+in every possible directory, and an engine whose directory depends on these variables creates a link to its socket in
+the directory that is used without them.
 """
 
 import hashlib
@@ -76,7 +76,7 @@ def address_for(environment: Mapping[str, str]) -> EngineAddress:
 
 
 def fallback_address(address: EngineAddress) -> EngineAddress:
-    """The address at which a client with the same home but without the environment variables looks for this engine.
+    """The address at which a client with the same HOME, but without XDG_RUNTIME_DIR and TMPDIR, looks for the engine.
 
     Raises UnsafeDirectoryError.
     """
@@ -97,7 +97,7 @@ def all_addresses(environment: Mapping[str, str]) -> list[EngineAddress]:
 def candidate_addresses(
     own: EngineAddress, environment: Mapping[str, str], *, needs_network: bool
 ) -> list[EngineAddress]:
-    """The addresses of other engines that can replace the one at `own`.
+    """The addresses of other engines that a client can use instead of the one at `own`.
 
     Unless `needs_network`, these include engines with other proxies in their environment.
     """
@@ -114,7 +114,7 @@ def _without_network(address: EngineAddress) -> str:
 
 
 def identity(environment: Mapping[str, str]) -> str:
-    """A name that changes with the home directory, the program's files, interpreter and packages, and the proxies."""
+    """A name that depends on the home directory, the program's files, interpreter and packages, and the proxies."""
     program = [__version__, sys.executable, str(_PACKAGE), *_stamps(_PACKAGE), *_stamp(_PACKAGE.parent)]
     network = [f"{name}={value}" for name, value in network_variables(environment).items()]
     return f"{_home(environment)}-{_hash(program)[:12]}-{_hash(network)[:6]}"
@@ -137,9 +137,9 @@ def network_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def environment_for_engine(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment of an engine: no settings or secrets of the caller."""
+    """The environment variables of an engine, without settings and secrets of the caller."""
     inherited = {name: environment[name] for name in _INHERITED if name in environment}
-    # A single malloc arena: freed memory is returned instead of staying with the thread that used it.
+    # With a single malloc arena, freed memory is returned instead of staying with the thread that used it.
     return inherited | network_variables(environment) | SWITCHES | {"MALLOC_ARENA_MAX": "1"}
 
 
@@ -165,7 +165,7 @@ def _is_private(directory: Path) -> bool:
 
 
 def _checked(directory: Path) -> Path:
-    """The directory, which is created if needed. Raises UnsafeDirectoryError."""
+    """The directory, created if necessary. Raises UnsafeDirectoryError if it is not private to the user."""
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
     except FileExistsError:
@@ -187,7 +187,7 @@ def _checked(directory: Path) -> Path:
 
 
 def _stamps(directory: Path) -> Iterator[str]:
-    """Name, modification time and size of each Python file of the package."""
+    """Yield name, modification time and size of each Python file of the package."""
     with os.scandir(directory) as entries:
         for entry in sorted(entries, key=lambda each: each.name):
             if entry.name.endswith(".py"):
@@ -204,7 +204,7 @@ def _stamp(directory: Path) -> Iterator[str]:
 
 
 def peer(connection: socket.socket) -> tuple[int, int]:
-    """Process ID and user ID at the other end of a Unix socket, as reported by the kernel."""
+    """The process ID and user ID at the other end of a Unix socket, as reported by the kernel."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, uid, _ = _CREDENTIALS.unpack(credentials)
     return pid, uid

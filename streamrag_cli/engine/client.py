@@ -1,7 +1,7 @@
 """The client of the engine: finds or starts an engine, sends it a question, and falls back if it fails.
 
 This module avoids slow imports: a question is sent to the engine a few milliseconds after the arguments are parsed.
-A dead, hung or foreign engine costs at most `HELLO_TIMEOUT_S`.
+An engine that is dead, hangs before its hello, or belongs to another user costs at most `HELLO_TIMEOUT_S`.
 """
 
 import fcntl
@@ -37,7 +37,7 @@ from streamrag_cli.store.registry import open_store
 
 _POLL_S: Final = 0.004
 _MIN_DESCRIPTORS: Final = 256
-"""The lowest default limit of any system; a lower limit was set on purpose."""
+"""The lowest default limit of any system. A lower limit was set on purpose."""
 _HOME: Final = Path(__file__).resolve().parent.parent.parent
 # Not `-m`: the package may be in a folder that only the caller's PYTHONPATH names.
 _PROGRAM: Final = (
@@ -55,7 +55,7 @@ _LOST: Final = Error(
 
 
 class EngineService:
-    """A `Service` that uses the engine, and `fallback` if the engine fails before anything was shown."""
+    """A `Service` that uses the engine, or `fallback` if the engine fails before anything was shown."""
 
     def __init__(self, environment: Mapping[str, str], fallback: Service) -> None:
         self._environment = environment
@@ -75,7 +75,7 @@ class EngineService:
         """Send the request before returning, so that the caller can import its renderer while the engine works."""
         try:
             if variables := open_store(settings.store).environment_overrides(self._environment):
-                # libpq reads more than the store's address from them, such as PGPASSWORD
+                # libpq reads these variables, such as PGPASSWORD, and the engine does not have them
                 raise EngineUnavailableError(f"{', '.join(variables)} applies only to this process")
             connection = connect(request, self._environment, idle_s=settings.engine_idle_s)
         except EngineUnavailableError as error:
@@ -90,7 +90,7 @@ class EngineUnavailableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A connection to an engine with a request sent; `ends_with` are the types of the last event."""
+    """A connection to an engine, over which a request was sent. `ends_with` are the types of the last event."""
 
     socket: socket.socket
     address: EngineAddress
@@ -102,7 +102,7 @@ class Connection:
 
         reader, writer = await asyncio.open_unix_connection(sock=self.socket, limit=LONGEST_LINE_BYTES)
         heartbeat = HeartbeatMonitor()
-        watching = asyncio.create_task(watch(reader, heartbeat))
+        watch_task = asyncio.create_task(watch(reader, heartbeat))
         try:
             if not await reader.readline():  # the hello
                 raise EngineUnavailableError("it exited")
@@ -123,11 +123,11 @@ class Connection:
         except (OSError, DecodeError) as error:
             raise EngineUnavailableError(str(error) or type(error).__name__) from error
         finally:
-            watching.cancel()
+            watch_task.cancel()
             writer.close()
 
     def _disown(self) -> EngineUnavailableError:
-        """Make the next client start another engine. This one keeps running, because it may only be busy."""
+        """Make the next client start another engine. This engine is not stopped, because it may only be busy."""
         self.address.socket.unlink(missing_ok=True)
         return EngineUnavailableError("it does not respond")
 
@@ -169,9 +169,9 @@ def _needs_network(request: Request) -> bool:
 
 
 def state_of(address: EngineAddress, wants: Literal["status", "stop"]) -> dict[str, Any] | None:
-    """The state that the engine at `address` reports; None if it is dead. With "stop" it also stops.
+    """The state that the engine at `address` reports; None if it is dead. If `wants` is "stop", the engine also stops.
 
-    Raises EngineUnavailableError if it is alive but does not respond.
+    Raises EngineUnavailableError if the engine is alive but does not respond.
     """
     connection = _connected(address.socket)
     if connection is None:
@@ -208,7 +208,7 @@ async def _events(
 
 
 def _connected(path: Path) -> socket.socket | None:
-    """A connection to the engine at `path`; None if none listens. Raises OSError and EngineUnavailableError."""
+    """A connection to the engine at `path`; None if no engine listens. Raises OSError and EngineUnavailableError."""
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(HELLO_TIMEOUT_S)
     try:
@@ -227,7 +227,7 @@ def _connected(path: Path) -> socket.socket | None:
 
 
 def _started(address: EngineAddress, environment: Mapping[str, str], idle_s: float) -> socket.socket | None:
-    """A connection to a new engine, or to one that another client starts; None if none is ready in time."""
+    """A connection to a new engine, or to an engine that another client starts; None if no engine is ready in time."""
     deadline_s = time.monotonic() + HELLO_TIMEOUT_S
     with open(address.start_lock, "ab", opener=_open_private) as start_lock:
         spawned = False
@@ -255,7 +255,7 @@ def _locked(file: Any) -> bool:
 
 
 def _spawn(address: EngineAddress, environment: Mapping[str, str], idle_s: float) -> None:
-    """Start an engine as a daemon: its own session, no descriptors of this process, a minimal environment.
+    """Start an engine as a daemon in its own session, without descriptors of this process, in a minimal environment.
 
     Does not use `subprocess`, whose import takes as long as a question to a running engine. Forks twice, so that init
     reaps the engine.
@@ -290,7 +290,7 @@ def _spawn(address: EngineAddress, environment: Mapping[str, str], idle_s: float
 
 
 def pid_of(address: EngineAddress) -> int | None:
-    """The process that listens at `address`, even if it does not respond."""
+    """The ID of the process that listens at `address`, even if it does not respond; None if there is none."""
     connection = _connected(address.socket)
     if connection is None:
         return None

@@ -1,4 +1,4 @@
-"""Detects an engine that hangs: it must send a hello immediately, and then a heartbeat twice a second."""
+"""Detects an engine that hangs: an engine must send a hello immediately, and then a heartbeat twice a second."""
 
 import time
 from collections.abc import Callable
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     import asyncio
 
 HELLO_TIMEOUT_S: Final = 1.0
-"""The time limit for an engine's hello."""
+"""How long to wait for an engine's hello, its first message."""
 _SILENCE_S: Final = 10 * BEAT_S  # a busy machine is not a hung engine
 TICK_S: Final = 0.1
 _STOPPED_S: Final = 0.9
-"""A longer tick means that this process was stopped or hardly got CPU time."""
+"""A tick that takes longer means that this process was stopped or hardly got CPU time."""
 
 
 class HeartbeatMonitor:
@@ -37,12 +37,12 @@ class HeartbeatMonitor:
         self._checked_at_s = self._clock()
 
     def check(self) -> None:
-        """Call every `TICK_S`. Raises TimeoutError if the engine has sent nothing for too long."""
+        """Call this every `TICK_S` seconds. Raises TimeoutError if the engine has sent nothing for too long."""
         now_s = self._clock()
         passed_s, self._checked_at_s = now_s - self._checked_at_s, now_s
         was_stopped = passed_s > _STOPPED_S
         self._silent_s += TICK_S if was_stopped else passed_s
-        if self._silent_s >= self._limit_s and not was_stopped:  # after a stop, read the waiting messages first
+        if self._silent_s >= self._limit_s and not was_stopped:  # after a stop, the waiting messages must be read first
             raise TimeoutError
 
 

@@ -1,6 +1,6 @@
 """Messages between a client and its engine: one JSON object per line.
 
-Objects are sent with all their fields, so that a client shows the same as without an engine.
+Objects are sent with all their fields, so that a client shows the same output as without an engine.
 """
 
 from dataclasses import dataclass
@@ -25,5 +25,5 @@ class Request:
 
 
 def read_request(line: bytes) -> Request:
-    """Raises DecodeError."""
+    """Decode the request in a line. Raises DecodeError."""
     return from_full(Request, read_line(line))

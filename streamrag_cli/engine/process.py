@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class Engine:
-    """Serves at one address. `run` returns when the engine is idle, asked to stop, or outdated."""
+    """Serves at one address. `run` returns when the engine was idle for long enough, was stopped, or is outdated."""
 
     def __init__(self, address: EngineAddress, *, idle_s: float) -> None:
         self._address = address
@@ -61,7 +61,7 @@ class Engine:
                 await self._resources.aclose()
 
     async def _finish(self) -> None:
-        """Finish open answers, but do not wait for a client that reads nothing: it may be stopped."""
+        """Finish open answers, but do not wait for a client that reads nothing, because it may be stopped (Ctrl-Z)."""
         until_s = time.monotonic() + _FINISH_TIMEOUT_S
         while self._serving:
             await asyncio.wait(self._serving, timeout=BEAT_S)
@@ -154,7 +154,7 @@ class Engine:
                 del self._sending_since_s[connection]
 
     def masked(self, text: str) -> str:
-        """`text` with the keys of all questions replaced."""
+        """`text` with the API keys and store passwords of all questions masked."""
         for secret in self._secrets:
             text = text.replace(secret, "[key]")
         return text
@@ -192,7 +192,7 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _create_link(address: EngineAddress) -> None:
-    """Create the link through which clients without this environment find the engine."""
+    """Create the link through which clients without XDG_RUNTIME_DIR and TMPDIR find the engine."""
     with suppress(OSError, UnsafeDirectoryError):
         link = fallback_address(address).socket
         if link.parent != address.directory and not (link.is_socket() and not link.is_symlink()):

@@ -11,12 +11,12 @@ from streamrag_cli.documents.read import RawFile, read_file
 from streamrag_cli.documents.withheld import RULES
 from streamrag_cli.model import DocumentRecord
 
-# A file that was written shortly before it was read may be changed again without a new time stamp.
+# A file that was written shortly before it was read may change again without getting a new time stamp.
 _TIMESTAMP_RESOLUTION_NS: Final = 2_000_000_000
 
 
 def is_unchanged_by_stat(status: os.stat_result, record: DocumentRecord) -> bool:
-    """True only if size and time stamp prove it. If False, the file may still be unchanged."""
+    """Whether size and time stamp prove that the file is unchanged. If False, it may still be unchanged."""
     same = (record.size, record.mtime_ns, record.recipe) == (status.st_size, status.st_mtime_ns, _stored_recipe())
     return same and record.mtime_ns < record.read_at_ns - _TIMESTAMP_RESOLUTION_NS
 
@@ -36,15 +36,15 @@ def read_record(file: FoundFile, source: str, *, limit_bytes: int) -> tuple[Docu
     return record, raw
 
 
-def refreshed(record: DocumentRecord, read: DocumentRecord) -> DocumentRecord | None:
-    """`record` with the metadata of `read`, if both have the same content and recipe; else None."""
-    if (record.sha256, _chunking_version(record.recipe)) != (read.sha256, _chunking_version(read.recipe)):
+def refreshed(stored: DocumentRecord, current: DocumentRecord) -> DocumentRecord | None:
+    """`current` with the title and language of `stored`, if both have the same content and recipe; else None."""
+    if (stored.sha256, _chunking_version(stored.recipe)) != (current.sha256, _chunking_version(current.recipe)):
         return None
-    return replace(read, title=record.title, language=record.language)
+    return replace(current, title=stored.title, language=stored.language)
 
 
 def _stored_recipe() -> str:
-    """The versions of chunking and of the rules for secrets.
+    """The versions of chunking and of the rules for withholding files.
 
     If only the rules have changed, the file is checked again, but its chunks stay valid.
     """

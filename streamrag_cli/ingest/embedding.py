@@ -1,8 +1,8 @@
 """The second stage of an ingest: embeds batches of texts in its own thread.
 
-The texts of a batch are embedded longest first, regardless of their document, so that concurrent workers finish at the
-same time. Each text is embedded once per batch, and recent texts are cached, because licences, footers and copies
-repeat.
+The texts of a batch are embedded longest first, regardless of their document, so that concurrent workers finish at
+about the same time. Each text is embedded once per batch, and the embeddings of recent texts are cached, because
+licences, footers and copies repeat.
 """
 
 from collections import OrderedDict
@@ -35,7 +35,7 @@ class BatchEmbedder:
     """
 
     def __init__(self, embedder: Embedder, *, remembered_texts: int) -> None:
-        """The embeddings of the last `remembered_texts` texts are cached."""
+        """Caches the embeddings of the last `remembered_texts` texts."""
         self._embedder = embedder
         self._remembered_texts = remembered_texts
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed-batches")
@@ -54,14 +54,14 @@ class BatchEmbedder:
 
     @property
     def share_done(self) -> float:
-        """The share of the current batch that is embedded, 0 to 1. Can be called from any thread."""
+        """The share of the current batch that is embedded, 0 to 1. Can be read in any thread."""
         current = self._current
         return current.share_taken if current else 0.0
 
     def begin(self, texts: Sequence[str], known: "Mapping[str, Passage]") -> Future[EmbeddedPassages]:
-        """Submit the next batch. The result has one row per text, in order; raises like `Embedder.embed_documents`.
+        """Submit the next batch. Its future has one row per text, or raises the errors of `Embedder.embed_documents`.
 
-        `known` has the embeddings of texts that the store already contains.
+        `known` maps texts that the store already contains to their embeddings.
         """
         return self._thread.submit(self._embed, texts, known)
 
@@ -81,16 +81,16 @@ class BatchEmbedder:
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in passages}
         by_length = sorted(new, key=lambda key: -len(new[key]))
         self._current = _CancellableTexts([new[key] for key in by_length], self._stopped)
-        made = embed_passages(self._embedder, self._current, self._stopped)
-        if new and any(passage.vector.shape != made.vectors[0].shape for passage in passages.values()):
+        embedded = embed_passages(self._embedder, self._current, self._stopped)
+        if new and any(passage.vector.shape != embedded.vectors[0].shape for passage in passages.values()):
             # The server now has another model under the same name. The store rejects vectors of another dimension.
             self._recent.clear()
             return self._passages(texts, {})
-        states = made.token_states or [b""] * len(new)
-        passages.update(zip(by_length, map(Passage, made.vectors, states), strict=True))
+        states = embedded.token_states or [b""] * len(new)
+        passages.update(zip(by_length, map(Passage, embedded.vectors, states), strict=True))
         self._remember(passages)
         if not texts:
-            return made
+            return embedded
         import numpy as np  # the embedder has imported it
 
         in_order = [passages[key] for key in keys]
@@ -141,4 +141,4 @@ class _CancellableTexts(Sequence[str]):
 
 
 class EmbeddingCancelledError(Exception):
-    """The ingest ended before these texts were embedded. Only visible in the future of a batch."""
+    """The ingest ended before these texts were embedded. This error is visible only in the future of a batch."""

@@ -38,7 +38,7 @@ _BYTES_PER_MB: Final = 1_000_000
 
 
 def ingest(request: IngestRequest, settings: Settings, embedder: Embedder | None = None) -> Iterator[IngestEvent]:
-    """Run an ingest; see `events` for the order of its events. `embedder` replaces that of the settings."""
+    """Run an ingest. The module `events` documents the order of events. `embedder` replaces that of the settings."""
     try:
         yield from ingest_or_raise(request, settings, embedder)
     except StreamragError as error:

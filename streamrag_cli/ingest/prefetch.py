@@ -1,6 +1,6 @@
 """Runs the stages of an ingest concurrently: each is a generator that starts work before its results are requested.
 
-Only the last stage waits, for all stages together; the others yield a `Waiting`.
+Only the last stage waits, and does so for all stages together; the others yield a `Waiting`.
 """
 
 from collections import deque
@@ -19,7 +19,7 @@ class Step(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """No result is ready. `steps` are the pending ones, the last stage's first; when one is done, continue."""
+    """No result is ready. `steps` are the pending steps, that of the last stage first; continue when one is done."""
 
     steps: tuple[Step, ...]
 
@@ -33,8 +33,8 @@ def prefetch(
 ) -> Iterator[Started | Waiting]:
     """Start each item when its weight fits within `size`, and yield the started items in order when they are done.
 
-    An item that is heavier than `size` is started when no other is pending. Items that need no work are yielded before
-    any other is started.
+    An item that is heavier than `size` is started when no other item is pending. An item that needs no work is yielded
+    before any further item is started.
     """
     source = iter(items)
     following = next(source, None)

@@ -1,6 +1,6 @@
 """The first stage of an ingest: reads, parses and chunks files in its own thread, ahead of the next stage.
 
-It depends neither on the store nor on the embedder, and it is the only user of its `Loader`.
+This stage depends neither on the store nor on the embedder, and only its thread uses its `Loader`.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,8 @@ class FileResult:
     """The planned action for one discovered path, and its reason. `shown` is its display name.
 
     For an added or changed file, `record` and `chunks` must be stored; for an unchanged one, `record` is its new
-    metadata, if any. `code` is why it was skipped. If `keeps_stored` is false, its stored document must be removed.
+    metadata, if that has changed. `code` is the skip reason for programs. If `keeps_stored` is false, the stored
+    document must be removed.
     """
 
     path: str
@@ -55,7 +56,7 @@ class Reading:
 
 
 class FileReader:
-    """Reads files one after the other, in a thread. Leaving the context stops its worker, even during a file."""
+    """Reads files one after the other, in a thread. Leaving the context stops the parser, even during a file."""
 
     def __init__(self, *, limit_bytes: int, reads_chunks: bool) -> None:
         """`limit_bytes` is the maximum file size; without `reads_chunks`, files are only compared."""
@@ -93,17 +94,17 @@ class FileReader:
     def _read(self, file: FoundFile, source: str, known: DocumentRecord | None, shown: str) -> FileResult:
         path = file.path
         record, raw = read_record(file, source, limit_bytes=self._limit_bytes)
-        if why := withhold_reason(file, raw):
-            return _withheld_result(file, shown, why)
-        if known and (same := refreshed(known, record)):
-            return FileResult(path=file.name, shown=shown, action="unchanged", record=same)
+        if withheld := withhold_reason(file, raw):
+            return _withheld_result(file, shown, withheld)
+        if known and (refreshed_record := refreshed(known, record)):
+            return FileResult(path=file.name, shown=shown, action="unchanged", record=refreshed_record)
         if not file.is_named and not content_matches_name(path, raw.data):
             return _withheld_result(file, shown, Withheld("unsupported", "its content does not match its file name"))
         note, chunks = "", []
         if self._reads_chunks:
             document = self._loader.load(path, raw)
-            if why := withhold_reason_for_text(file, document):
-                return _withheld_result(file, shown, why)
+            if withheld := withhold_reason_for_text(file, document):
+                return _withheld_result(file, shown, withheld)
             document = replace(document, title=document.title or title_from_name(path, file.root))
             chunks = list(chunk(document))
             is_prose = text_kind(file.path) == "prose"
@@ -118,5 +119,5 @@ def deleted(file: FoundFile, shown: str) -> FileResult:
     return FileResult(path=file.name, shown=shown, action="deleted", reason="no longer exists")
 
 
-def _withheld_result(file: FoundFile, shown: str, why: Withheld) -> FileResult:
-    return FileResult(path=file.name, shown=shown, action="skipped", reason=why.reason, code=why.code)
+def _withheld_result(file: FoundFile, shown: str, withheld: Withheld) -> FileResult:
+    return FileResult(path=file.name, shown=shown, action="skipped", reason=withheld.reason, code=withheld.code)

@@ -19,7 +19,7 @@ from streamrag_cli.text import sanitise_line
 
 
 def remove(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:
-    """Remove the documents at or below the paths from the collection."""
+    """Remove the documents at or below the paths of the request from the collection."""
     try:
         yield from _remove(request, settings)
     except StreamragError as error:
@@ -88,7 +88,7 @@ def _remove_all(request: IngestRequest, settings: Settings) -> Iterator[IngestEv
 
 
 def _contents(settings: Settings) -> tuple[list[DocumentRecord] | None, str, int]:
-    """The documents (None if the collection is damaged), the embedder, and the number of chunks."""
+    """The documents, the embedder and the number of chunks. The documents are None if the collection is damaged."""
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
             if manifest is None:

@@ -1,4 +1,4 @@
-"""The request of an ingest: its paths, the names of the files below them, and confirmations."""
+"""The request for an ingest: its paths, the names of the files below them, and confirmations."""
 
 import os
 import shlex
@@ -22,14 +22,14 @@ from streamrag_cli.text import sanitise_line
 class Confirmation:
     """The user's confirmation of actions that are slow or cannot be undone.
 
-    It is `granted` in advance by `--yes`. Otherwise `ask` is called with the question; None if there is no terminal.
+    It is `granted` in advance by `--yes`. Otherwise `ask` shows the user a question; it is None without a terminal.
     """
 
     granted: bool = True
     ask: Callable[[str], bool] | None = None
 
     def require(self, question: str, *, message: str, hint: str) -> None:
-        """Raise UsageError unless the user confirms: `not_confirmed`, or `confirmation_needed` without a terminal.
+        """Raise UsageError unless the user confirms: `not_confirmed`, or `confirmation_needed` if there is no terminal.
 
         `message` describes the action, for the error message.
         """
@@ -47,9 +47,9 @@ class Confirmation:
 class IngestRequest:
     """A request to ingest files. `paths` may be empty only with `rebuild`, which then ingests all recorded roots.
 
-    `working_directory` is absolute, the base of relative paths and display names; None if it no longer exists. With
-    `allow_empty`, a folder may have no readable files although the store has documents from it. `environment` locates
-    the user's git configuration; None means that there is none.
+    `working_directory`, an absolute path, is the base of relative paths and display names; None if it no longer exists.
+    With `allow_empty`, a folder may have no readable files although the store has documents from it. `environment`
+    locates the user's git configuration, which is ignored if it is None.
     """
 
     paths: tuple[Path, ...]
@@ -63,7 +63,7 @@ class IngestRequest:
     limits: IngestLimits = field(default_factory=IngestLimits)
 
     def absolute_paths(self) -> list[Path]:
-        """Raises UsageError: `not_utf_8`, `no_working_directory`."""
+        """The paths, made absolute. Raises UsageError `not_utf_8`, `no_working_directory`."""
         if self.working_directory is None and not all(path.is_absolute() for path in self.paths):
             raise UsageError(
                 "the working directory no longer exists, so relative paths cannot be resolved",
@@ -91,7 +91,7 @@ class IngestRequest:
         return f"streamrag ingest --remove {shlex.join(map(names.typed, paths))}"
 
     def stored_name(self, path: Path, root: Path) -> str:
-        """The name for models and HTTP clients, which does not reveal the folders above `root`."""
+        """The file's name for models and HTTP clients; it does not reveal the folders above `root`."""
         for base in (self.working_directory, root.parent):
             if base is not None and path.is_relative_to(base):
                 return str(path.relative_to(base))
@@ -101,7 +101,7 @@ class IngestRequest:
 def roots_to_ingest(request: IngestRequest, settings: Settings) -> list[Path]:
     """The absolute paths to ingest, without duplicates, outer ones first. Raises UsageError.
 
-    Recorded roots below one of them are included, because explicitly named files are never skipped by their name.
+    Recorded roots below one of them are included, so that a file that the user once named is not skipped by its name.
     """
     paths = request.absolute_paths()
     if request.rebuild and not paths:
@@ -133,8 +133,8 @@ def missing_root_notices(request: IngestRequest, settings: Settings) -> Iterator
 def missing_stored_roots(request: IngestRequest, settings: Settings, manifest: Manifest | None) -> Iterator[Notice]:
     """Notices for recorded roots that no longer exist, although the store still has documents from them.
 
-    The disk may just not be mounted, so only the user can decide to remove them. There are no notices for a store whose
-    files may be on another machine.
+    The disk may just not be mounted, so only the user can decide to remove these documents. There are no notices for a
+    store whose files may be on another machine.
     """
     if manifest is None or not open_store(settings.store).has_local_files:
         return
@@ -147,7 +147,7 @@ def missing_stored_roots(request: IngestRequest, settings: Settings, manifest: M
 
 
 def reject_missing_paths(request: IngestRequest, settings: Settings) -> None:
-    """Raise UsageError `no_such_path` for a path that no longer exists and that the store has documents from."""
+    """Raise UsageError `no_such_path` if a path no longer exists although the store has documents from it."""
     missing = [path for path in request.absolute_paths() if is_missing(path)]
     if not missing:
         return

@@ -31,12 +31,12 @@ _Candidate: TypeAlias = tuple[DiscoveryResult, os.stat_result | None]
 
 
 class IngestRun:
-    """One pass. Its counters are complete when all events have been consumed."""
+    """One run of an ingest. Its counters are complete when all events have been consumed."""
 
     def __init__(
         self, catalog: Manifest | None, reading: FileReader, request: IngestRequest, survey: FolderSurvey
     ) -> None:
-        """Consumes the files of `survey` and compares them with the catalog; None is an empty catalog."""
+        """The files of `survey` are consumed and compared with the catalog; None means an empty catalog."""
         self._catalog = catalog
         self._reading = reading
         self._request = request
@@ -50,7 +50,7 @@ class IngestRun:
         self.chunks_written = 0
 
     def compare(self, roots: Sequence[Path]) -> Iterator[DocumentSeen | FileProgress]:
-        """A dry run, which writes nothing."""
+        """Do a dry run, which writes nothing."""
         events = as_events(self._results(), self._request.limits, lambda: 0.0)
         return self._counted(events, roots, None)
 
@@ -72,7 +72,7 @@ class IngestRun:
             yield event
 
     def _results(self) -> Iterator[FileResult | Waiting]:
-        """The result for each path, in the order of the walk."""
+        """Yield the result for each path, in the order of discovery."""
         size = self._request.limits.bytes_ahead
         for step in prefetch(map(_with_status, self._discovered()), self._begin, weight=self._weight, size=size):
             if isinstance(step, Waiting):
@@ -93,12 +93,12 @@ class IngestRun:
             yield self._survey.results.popleft()
 
     def _is_out_of_reach(self, path: str) -> bool:
-        """Whether a whole root or mount is missing or empty, so that the file may not have been deleted."""
+        """Whether a whole root or mount is missing or empty, so that the file was not necessarily deleted."""
         above = [folder for folder in self._survey.folders if Path(path).is_relative_to(folder)]
         return any(is_missing(each) or (not self._request.allow_empty and _is_empty(each)) for each in above)
 
     def _weight(self, item: _Candidate) -> int:
-        """The weight in bytes, with a minimum that also limits the number of files read ahead."""
+        """The weight in bytes. Its minimum limits the number of small files that are read ahead."""
         limits, status = self._request.limits, item[1]
         return max(status.st_size if status else 0, limits.bytes_ahead // limits.files_ahead)
 
@@ -120,8 +120,8 @@ class IngestRun:
         source = self._request.stored_name(file.path, file.root)
         known = self._catalog.document(file.name) if self._catalog else None
         if known and status and is_unchanged_by_stat(status, known):
-            same = replace(known, source=source) if known.source != source else None
-            return FileResult(path=file.name, shown=shown, action="unchanged", record=same)
+            renamed = replace(known, source=source) if known.source != source else None
+            return FileResult(path=file.name, shown=shown, action="unchanged", record=renamed)
         return self._reading.begin(file, source, known, shown=shown)
 
     def _count_skipped(self, event: DocumentSeen) -> None:
@@ -131,7 +131,7 @@ class IngestRun:
                 self.unsupported[Path(event.source).suffix.casefold()] += 1
 
     def unread_roots(self, roots: Sequence[Path]) -> list[Path]:
-        """The folders without any file that was read or that failed."""
+        """The roots that are folders in which no file was read and none failed."""
         folders = [root for root in outermost(roots) if root.is_dir()]
         retained = [Path(path) for path in self._retained_paths] if folders else []
         return [
@@ -154,7 +154,7 @@ class IngestRun:
 
 
 def _with_status(result: DiscoveryResult) -> _Candidate:
-    """The file with its current status; None if `lstat` fails, in which case reading it reports the error."""
+    """Add the status of a file to its result. If `lstat` fails, it is None, and reading the file reports the error."""
     try:
         return result, os.lstat(result.real) if isinstance(result, FoundFile) else None
     except OSError:

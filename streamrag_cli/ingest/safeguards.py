@@ -29,7 +29,7 @@ LARGE_FILES: Final = 5_000
 _SKIPPED_BY_RULE: Final[frozenset[SkipCode]] = frozenset(
     {"secret", "gitignored", "streamragignored", "excluded", "generated"}
 )
-"""Files skipped by a rule. A folder that contains some is not an unmounted disk."""
+"""The codes of files that are skipped by a rule. A folder with such files cannot be an unmounted disk."""
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 _NAMED_ROOTS: Final = 3
 MANY_DOCUMENTS: Final = 20
@@ -38,9 +38,9 @@ MANY_DOCUMENTS: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderSurvey:
-    """The results of walking the roots, the number of files, and the mounts below the roots that have files.
+    """The results of discovery, the number of files, and the mounts below the roots that contain files.
 
-    These mounts are recorded like roots, so that it is noticed if they are not mounted next time.
+    These mounts are recorded like roots, so that the next ingest detects a mount that is missing.
     """
 
     results: deque[DiscoveryResult]

@@ -1,7 +1,7 @@
 """The last stages of an ingest: writes file results to the store in batches, and turns them into events.
 
-The events are in the order of a sequential run: a document's event follows the commit of its batch; other events are
-immediate, but never overtake a batch that was full before. Only the caller's thread uses the store.
+The events are in the order of a sequential run: a document's event follows the commit of its batch; other events follow
+immediately, but not before the events of an earlier batch that is full. Only the caller's thread uses the store.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ from streamrag_cli.text import sanitise_line
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Documents that are written together. `future` has their embeddings, once they were submitted."""
+    """Documents that are written together. `future` is set when they are submitted to the embedder."""
 
     documents: list[FileResult] = field(default_factory=list)
     chunks: int = 0
@@ -42,16 +42,16 @@ class Batch:
         return [(result.record, result.chunks) for result in self.documents if result.record]
 
     def progress(self, share: float) -> FileProgress:
-        """The progress of its largest document, if `share` of the batch is embedded."""
+        """The progress of the largest document when the fraction `share` of the batch is embedded."""
         largest = max(self.documents, key=lambda each: len(each.chunks))
         count = len(largest.chunks)
         return FileProgress(source=sanitise_line(largest.shown), embedded=int(count * share), chunks=count)
 
 
 def write(
-    result: Iterable[FileResult | Waiting], writer: Writer, embedding: BatchEmbedder, limits: IngestLimits
+    results: Iterable[FileResult | Waiting], writer: Writer, embedding: BatchEmbedder, limits: IngestLimits
 ) -> Iterator[Batch | FileResult | Waiting]:
-    """Embed and write documents. Batches are yielded after their commit, other results immediately."""
+    """Embed and write documents. Yields each batch after its commit, and other results in between."""
 
     def embed(step: Batch | FileResult) -> Batch | FileResult:
         if isinstance(step, Batch):
@@ -63,7 +63,7 @@ def write(
         return limits.events_ahead // (limits.batches_ahead + 1) if isinstance(step, Batch) else 1
 
     refreshed: list[DocumentRecord] = []
-    for step in prefetch(_in_batches(result, limits), embed, weight=weight, size=limits.events_ahead):
+    for step in prefetch(_in_batches(results, limits), embed, weight=weight, size=limits.events_ahead):
         if isinstance(step, Batch) and step.future:
             writer.write(step.to_write(), step.future.result())
             _refresh(writer, refreshed)
@@ -73,9 +73,11 @@ def write(
     _refresh(writer, refreshed)
 
 
-def _in_batches(result: Iterable[FileResult | Waiting], limits: IngestLimits) -> Iterator[Batch | FileResult | Waiting]:
+def _in_batches(
+    results: Iterable[FileResult | Waiting], limits: IngestLimits
+) -> Iterator[Batch | FileResult | Waiting]:
     filling = Batch()
-    for step in result:
+    for step in results:
         if isinstance(step, Waiting) or step.action not in {"added", "changed"}:
             yield step
             continue
@@ -88,7 +90,7 @@ def _in_batches(result: Iterable[FileResult | Waiting], limits: IngestLimits) ->
 
 
 def _known_passages(batch: Batch, writer: Writer) -> dict[str, Passage]:
-    """Stored embeddings by text, because most chunks of a changed document stay the same."""
+    """The stored embeddings by text: most chunks of a changed document stay the same."""
     changed = [result for result in batch.documents if result.action == "changed"]
     texts = {chunk.id: chunk.text_to_embed for result in changed for chunk in result.chunks}
     states = writer.token_states(texts.keys())
@@ -107,7 +109,10 @@ def _refresh(writer: Writer, refreshed: list[DocumentRecord]) -> None:
 def as_events(
     steps: Iterable[Batch | FileResult | Waiting], limits: IngestLimits, share_done: Callable[[], float]
 ) -> Iterator[DocumentSeen | FileProgress]:
-    """The events of each step, and progress if it is slow. `share_done` returns the share of the current batch."""
+    """The events of all steps, and progress events for a slow step.
+
+    `share_done` returns the share of the current batch that is embedded.
+    """
     since: dict[Step, float] = {}
     for step in steps:
         match step:

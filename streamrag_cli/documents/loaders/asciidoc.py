@@ -55,7 +55,7 @@ class _Reader:
         self._numbers = [number for number, _ in source]
         self._at = 0
         self._attributes = dict(_KNOWN)
-        self._language: str | None = None  # of the next source block
+        self._language: str | None = None  # the language of the next source block
         self._is_comment = False
         self._above_block = ""  # the attribute lines in brackets above the next block
 
@@ -204,7 +204,7 @@ class _Reader:
 
 
 def _preprocessed(text: str, skipped: int) -> Iterator[tuple[int, str]]:
-    """The numbered lines after the first `skipped`, without directives. The text in a condition is kept."""
+    """The numbered lines after the first `skipped`, without directives. The text inside conditions is kept."""
     for number, line in enumerate(text.split("\n")[skipped:], skipped + 1):
         match = _DIRECTIVE.fullmatch(line) if "::" in line and len(line) <= _LINE_CHARS else None
         if not match:

@@ -22,7 +22,7 @@ _LINK: Final = re.compile(
     r"(?:\blink:|\bxref:|\bmailto:)([^\s\[\]]+)\[([^\[\]]*)\]|((?:https?|ftp|irc)://[^\s\[\]<>]+)\[([^\[\]]*)\]"
 )
 _LINK_BELOW: Final = re.compile(r"(?<![\w`{])\{[\w-]+\}[/#][^\s\[\]]*\[([^\[\]]+)\]")
-"""A link whose base address is defined by the build; pages show only its text."""
+"""A link whose base address is defined by the build of the page; only its text is shown."""
 _IMAGE: Final = re.compile(r"\b(?:image|icon):[^\s\[\]:]+\[([^\[\],]*)[^\[\]]*\]")
 _MENU: Final = re.compile(r"\bmenu:([^\[\]\n]{1,80})\[([^\[\]]*)\]")
 _MACRO: Final = re.compile(r"\b(?:kbd|btn|pass|stem|latexmath|asciimath):\w*\[([^\[\]]*)\]")
@@ -85,7 +85,7 @@ def _macro_text(match: re.Match[str]) -> str:
 
 
 def _anchor_words(anchor: str) -> str:
-    """The words of an anchor, for references without a text: `ch07#_hot_iron` is `hot iron`."""
+    """The words of an anchor, for references without a text: `ch07#_hot_iron` becomes `hot iron`."""
     name = anchor.rpartition("#")[2]
     return re.sub(r"[_-]+", " ", name) if name.startswith("_") or "#" in anchor else anchor
 

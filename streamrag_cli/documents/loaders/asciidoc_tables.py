@@ -23,11 +23,12 @@ _ITEM_MARK: Final = re.compile(r"^[ \t]*(?:[*.]{1,5}|-)[ \t]+(?=\S)")
 _MAX_COLUMNS: Final = 100
 _REPEATED_CHARS: Final = 200
 _MAX_REPEATED: Final = 10_000
-"""Longer cells, and cells after this many, are not repeated: a table must not grow without bounds."""
+"""After this many repetitions, and if they are longer than `_REPEATED_CHARS`, cells are not repeated: a table must not
+grow without bounds."""
 _MAX_ROWS_SPANNED: Final = 1000
 
 Row = tuple[int, list[str]]
-"""The line of the file on which a row begins, and its cells."""
+"""A table row: the line of the file on which it begins, and its cells."""
 
 
 class Table(NamedTuple):
@@ -36,7 +37,7 @@ class Table(NamedTuple):
 
 
 def read_table(source: Sequence[tuple[int, str]], mark: str, attributes: str) -> Table:
-    """Read a table from the lines (number, text) of `source`; `header` is empty if no row names the columns.
+    """Read a table from the (number, text) lines in `source`. `header` is empty if no row names the columns.
 
     `mark` is the character of its delimiter, `attributes` the content of the attribute lines above it.
     """
@@ -53,7 +54,7 @@ def read_table(source: Sequence[tuple[int, str]], mark: str, attributes: str) ->
 
 
 def _column_count(attributes: str) -> int:
-    """The number of columns in `cols=`; 0 if there is none."""
+    """The number of columns that `cols=` sets, or 0 if it is missing."""
     match = _COLUMNS.search(attributes)
     if not match:
         return 0
@@ -67,7 +68,7 @@ def _column_count(attributes: str) -> int:
 def _has_header(source: Sequence[tuple[int, str]], rows: Sequence[Row], attributes: str, *, is_sized: bool) -> bool:
     """Whether the first row names the columns: by option, or because it is one line followed by a blank line.
 
-    Without any such sign, the first row is assumed to be a header.
+    If `cols=` is missing, the first row is assumed to be a header.
     """
     if option := _OPTION.search(attributes):
         return not (option[1] or option[2])
@@ -89,10 +90,10 @@ def _rows(source: Sequence[tuple[int, str]], mark: str, width: int) -> Iterator[
     cells, in_first_line = _cells(source, mark)
     width = width or sum(cell.columns for cell in cells[:in_first_line])
     row: list[str] = []
-    begins = 0
+    first_line = 0
     from_above: dict[int, tuple[int, str]] = {}  # by column: the number of further rows that a cell spans, and its text
     for cell in cells:
-        begins = begins if row else cell.line
+        first_line = first_line if row else cell.line
         text = " ".join(filter(None, cell.parts))
         repeated = text if len(text) <= _REPEATED_CHARS else ""
         _fill(row, from_above)
@@ -102,14 +103,14 @@ def _rows(source: Sequence[tuple[int, str]], mark: str, width: int) -> Iterator[
             row.append("" if at else text)
         _fill(row, from_above)
         if len(row) >= width:
-            yield begins, row
+            yield first_line, row
             row = []
     if row:
-        yield begins, row
+        yield first_line, row
 
 
 def _fill(row: list[str], from_above: dict[int, tuple[int, str]]) -> None:
-    """Append the cells that span down from the rows above to the next columns."""
+    """Fill the next columns of `row` with cells of earlier rows that extend down into it."""
     while len(row) in from_above:
         rows, text = from_above.pop(len(row))
         if rows > 1:

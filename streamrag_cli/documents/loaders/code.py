@@ -1,6 +1,6 @@
 """Loads source code, without the parts that carry no meaning: shebang, licence header and import lines.
 
-Imported names become the document's summary, so that a file is found by the libraries that it uses.
+The imported names become the document's summary, so that a question about a library finds the files that use it.
 """
 
 import re
@@ -63,7 +63,7 @@ def load_code(path: str, text: str) -> Document:
 def without_preamble(text: str) -> tuple[str, Sequence[int], str]:
     """The text without shebang, licence and imports, its line numbers, and the imported names as a summary.
 
-    The text is unchanged if nothing else is in it.
+    If the file contains nothing else, its text is unchanged.
     """
     lines = text.split("\n")
     starts = line_starts(text)
@@ -118,7 +118,7 @@ def _comment_end(lines: Sequence[str], at: int, marks: Sequence[str]) -> int:
 
 
 def _imports(lines: Sequence[str], first: int) -> Iterator[tuple[int, int]]:
-    """(first line, line after the last) of each unindented import."""
+    """Yield the first line of each unindented import, and the line after its last line."""
     at = first
     while at < len(lines):
         begin = at

@@ -51,7 +51,10 @@ def load_config(path: str, text: str) -> Document:
 
 
 def _add(parent: Entry, number: int, line: str, comments: list[tuple[int, str]]) -> None:
-    """Add a setting, or a line that continues the previous one: it is indented, or that one ends with a backslash."""
+    """Add a setting, or a line that continues the previous one.
+
+    A line continues the previous one if that ends with a backslash, or if it is indented and is not a setting itself.
+    """
     last = parent.entries[-1] if parent.entries else None
     continues = (
         last is not None

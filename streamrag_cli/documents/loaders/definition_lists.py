@@ -15,7 +15,7 @@ _MAX_TERMS: Final = 3
 
 
 def definition_edits(text: str, code_spans: Callable[[str], Sequence[tuple[int, int]]]) -> Iterator[Edit]:
-    """Edits that turn `Term`, `: Definition` into `- Term: Definition`, repeating the term for each definition.
+    """Edits that turn the lines `Term` and `: Definition` into `- Term: Definition`, for each definition of the term.
 
     `code_spans` returns the code, which is not edited. It is called only if the text may contain a definition.
     """
@@ -23,12 +23,12 @@ def definition_edits(text: str, code_spans: Callable[[str], Sequence[tuple[int, 
         return
     lines, starts = text.split("\n"), line_starts(text)
     code = iter([*code_spans(text), (len(text) + 1, len(text) + 1)])
-    begins, after = next(code)
+    code_start, code_end = next(code)
     term = ""
     for number, line in enumerate(lines):
-        while after <= starts[number]:
-            begins, after = next(code)
-        match = _DEFINITION.match(line) if starts[number] < begins else None
+        while code_end <= starts[number]:
+            code_start, code_end = next(code)
+        match = _DEFINITION.match(line) if starts[number] < code_start else None
         if not match:
             is_new_block = bool(line.strip()) and not line[0].isspace() and not (number and lines[number - 1].strip())
             term = "" if is_new_block else term
@@ -43,7 +43,7 @@ def definition_edits(text: str, code_spans: Callable[[str], Sequence[tuple[int, 
 
 
 def _terms_above(lines: Sequence[str], number: int) -> Sequence[int]:
-    """The lines directly above a definition, or above one blank line. Empty if they are not its terms."""
+    """The indices of the lines with a definition's terms, which one blank line may follow; empty if there are none."""
     last = number - 1 if number and lines[number - 1].strip() else number - 2
     first = last
     while first >= 0 and lines[first].strip():

@@ -60,7 +60,7 @@ def _document(path: str, title: str, blocks: list[tuple[int, str]]) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class _Style:
-    """A paragraph style. `level` is the heading level, 0 for the title, or -1."""
+    """A paragraph style. `level` is the heading level: 0 for the title, -1 for other text."""
 
     level: int = -1
     is_item: bool = False
@@ -86,7 +86,7 @@ class _Reader:
         }
 
     def blocks(self, container: Any) -> Iterator[tuple[int, str]]:
-        """(heading level, text) of each paragraph and table with text; the level is -1 if it is not a heading."""
+        """Yield the heading level (-1 for other text) and the text of each paragraph and table that has text."""
         for child in container:
             if child.tag == f"{_W}p":
                 yield from self._paragraph(child)
@@ -114,8 +114,8 @@ class _Reader:
     def _style(self, properties: Any) -> _Style:
         if properties is None:
             return self._styles.get("", _Style())
-        named = properties.find(f"{_W}pStyle")
-        style = self._styles.get("" if named is None else named.get(f"{_W}val"), _Style())
+        style_element = properties.find(f"{_W}pStyle")
+        style = self._styles.get("" if style_element is None else style_element.get(f"{_W}val"), _Style())
         level = _outline_level(properties)
         numbering = properties.find(f"{_W}numPr")
         is_item = style.is_item if numbering is None else _is_numbered(numbering)
@@ -150,7 +150,7 @@ class _Reader:
 
 
 def _first_with_text(alternate: Any) -> Any:
-    """The first alternative that has text, or nothing."""
+    """The first alternative that has text, or () if none has."""
     for choice in alternate:
         if next(choice.iter(f"{_W}t", f"{_M}t"), None) is not None:
             return choice
@@ -158,7 +158,7 @@ def _first_with_text(alternate: Any) -> Any:
 
 
 def _styles(part: Any) -> dict[str, _Style]:
-    """Paragraph styles by id. A style based on a heading is a heading. The default style also has the key ""."""
+    """The paragraph styles by id. A style that is based on a heading style is a heading style."""
     by_id = {style.get(f"{_W}styleId"): style for style in part.iter(f"{_W}style")} if part is not None else {}
     styles: dict[str, _Style] = {}
     for identity, style in by_id.items():
@@ -183,7 +183,7 @@ def _styles(part: Any) -> dict[str, _Style]:
 
 
 def _outline_level(properties: Any) -> int | None:
-    """1 to 9; -1 for body text, None if not set."""
+    """The outline level: 1 to 9, -1 for body text, or None if it is not set."""
     value = "" if properties is None else _value(properties, "outlineLvl")
     return None if not value.isdigit() else int(value) + 1 if int(value) < 9 else -1
 

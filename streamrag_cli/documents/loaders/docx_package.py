@@ -75,10 +75,10 @@ def _package(archive: zipfile.ZipFile) -> Package:
     if body is None:
         raise KeyError(_BODY)
     inner = _targets(archive, main)
-    read = {kind: _optional(archive, inner.get(kind)) for kind in ("styles", "footnotes", "endnotes")}
+    parsed_parts = {kind: _optional(archive, inner.get(kind)) for kind in ("styles", "footnotes", "endnotes")}
     properties = _optional(archive, parts.get("core-properties"))
     title = properties.findtext(_TITLE) if properties is not None else None
-    return Package(body=body, title=title or "", **read)
+    return Package(body=body, title=title or "", **parsed_parts)
 
 
 def _targets(archive: zipfile.ZipFile, part: str) -> dict[str, str]:

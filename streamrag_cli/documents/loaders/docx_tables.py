@@ -26,7 +26,7 @@ class Table:
         self._rows = [row for row in _children(table, f"{_W}tr") if row.find(f"{_W}trPr/{_W}del") is None]
 
     def blocks(self) -> Iterator[tuple[int, str]]:
-        """(heading level, text): one block for the table, or the blocks of its cells if it is used for layout."""
+        """Yield the heading level and text of the table, or of each block in its cells if it is used for layout."""
         grid = list(self._grid())
         if len(grid) < 2 or max(map(len, grid)) < 2 or self._has_block_cells():
             for row in self._rows:
@@ -45,7 +45,10 @@ class Table:
                     yield from Table(nested, self._reader).blocks()
 
     def _grid(self) -> Iterator[list[str]]:
-        """Each row's text by column. A cell that spans rows is repeated; one that spans columns is in the first."""
+        """Yield the text of each row by column.
+
+        A cell that spans rows is repeated in each of them. A cell that spans columns is only in the first of them.
+        """
         above: list[str] = []
         for row in self._rows:
             cells: list[str] = [""] * min(_number(row.find(f"{_W}trPr/{_W}gridBefore"), 0), _MAX_COLUMNS)
@@ -83,7 +86,7 @@ class Table:
         return 1 if len(grid[0]) > 2 or self._is_emphasised(0) or _has_values_below(grid) else 0
 
     def _is_emphasised(self, index: int) -> bool:
-        """Whether a row is bold and the next is not. Two-column tables often have names and values but no header."""
+        """Whether a row is bold and the next one is not, so that it is a header even if it has only two columns."""
         return _is_bold(self._rows[index]) and not _is_bold(self._rows[index + 1])
 
 

@@ -15,7 +15,7 @@ _SPACES = re.compile(r"[ \t\n\f]+")
 
 @dataclass(slots=True)
 class Flow:
-    """The text so far, and the open line. Lines of the file are counted from 1.
+    """The text so far, and the line that is not finished yet. Lines of the file are counted from 1.
 
     `line` is the line of the last piece of text; a piece with an unknown line continues from there.
     """
@@ -28,7 +28,7 @@ class Flow:
     _open_number: int = 1
     _length: int = 0
     _blank_due: bool = False
-    _after_term: str = ""  # the separator after the open line, if that is a term whose definition follows
+    _after_term: str = ""  # the separator after the open line if that is a term whose definition follows
     _marker: str = ""
     _rows: list[int] = field(default_factory=list)
     _in_blocks: list[bool] = field(default_factory=list)

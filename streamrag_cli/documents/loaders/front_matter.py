@@ -1,7 +1,7 @@
 """Reads front matter: metadata at the beginning of a page, in YAML, TOML or as Obsidian properties.
 
 Title, description, aliases and tags help retrieval. Other simple entries, such as `owner` or `attendees`, are facts
-that users may ask about. It is parsed line by line, without evaluating anything. Unknown syntax is ignored.
+that users may ask about. Front matter is parsed line by line, and nothing is evaluated. Unknown syntax is ignored.
 """
 
 import re
@@ -27,7 +27,7 @@ _PRESENTATION: Final = frozenset(
     redirect_from redirect_to redirects pagination_next pagination_prev bibliography output
     """.split()
 )
-"""Entries that control the page's presentation, not its subject."""
+"""Entries that control how the page is presented. They are not facts about its subject."""
 _PRESENTATION_PREFIX: Final = re.compile(r"(?:ms|og|twitter|seo|sidebar|nav|css)[._:-]")
 _NOT_A_FACT: Final = re.compile(
     r"(?:true|false|yes|no|null|none|~|[{\[&*!|>].*|\w+://\S*|\.{0,2}/\S*)?\Z", re.IGNORECASE
@@ -43,7 +43,7 @@ _MAX_LINES: Final = 60
 class FrontMatter(NamedTuple):
     """Parsed front matter. `length` is its length in characters, 0 if there is none.
 
-    `facts` has one entry per line: `NAME: VALUES` for a fact, else "". Without any fact it is empty.
+    `facts` contains one entry per line: `NAME: VALUES` for a fact, else "". It is empty if there is no fact.
     """
 
     length: int
@@ -94,7 +94,7 @@ def _date_in_words(value: str) -> str:
 
 
 def _entries(source: str) -> Iterator[tuple[int, str, list[str]]]:
-    """Line (from 0), name and values of each top-level entry. The values are one text, or the items of a list."""
+    """Yield line (from 0), name and values of each top-level entry. The values are one text, or the items of a list."""
     at, name, values, is_list = 0, "", list[str](), False
     for number, line in enumerate(each[:_LINE_CHARS] for each in source.split("\n")):
         if match := _ENTRY.fullmatch(line):

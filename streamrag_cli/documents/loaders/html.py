@@ -19,7 +19,7 @@ from streamrag_cli.errors import DocumentError
 from streamrag_cli.model import Document
 
 MAX_LINE: Final = 65535
-"""libxml2 stores line numbers in 16 bits, so longer files have no line numbers."""
+"""libxml2 stores line numbers in 16 bits, so documents from longer files get no line numbers."""
 
 _BLOCKS: Final = frozenset(
     {"address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "div", "dl",
@@ -29,7 +29,7 @@ _BLOCKS: Final = frozenset(
 )  # fmt: skip
 _TIGHT: Final = frozenset({"li", "dt", "dd", "tr", "thead", "tbody", "tfoot", "caption"})
 _AFTER_TERM: Final = frozenset({"dd", "p", "div", "section"})
-"""Blocks that continue the line of the term that they define."""
+"""Blocks that can continue the line of a term with its definition."""
 _AFTER: Final = {("dt", "dd"): ":", ("dt", "dt"): ","}
 _HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
 _TITLE_PARTS: Final = re.compile(r"\s+[-–—:·•/]\s+|\s*[|»«]\s*")
@@ -51,13 +51,13 @@ def load_html(path: str, data: bytes) -> Document:
             _walk(each, flow, content)
             flow.end_block(tight=False)
     text, headings, lines = flow.finish()
-    known = source.count("\n") < MAX_LINE - 1
+    has_line_numbers = source.count("\n") < MAX_LINE - 1
     return Document(
         path=path,
         text=text,
         title=_title(root, [heading.text for heading in headings if heading.level == 1]),
         sections=sections_from(headings, len(text)),
-        line_numbers=lines if known else None,
+        line_numbers=lines if has_line_numbers else None,
         notes=(note,) if note else (),
     )
 
@@ -91,7 +91,7 @@ def _parse(source: str) -> Element | None:
 
 
 def _title(root: Element | None, top_headings: list[str]) -> str:
-    """The page's only `<h1>` if the `<title>` adds the site's name to it, otherwise the `<title>`."""
+    """The page's `<title>`, or its only `<h1>` if the `<title>` is missing or adds the site's name to it."""
     title = og_title = ""
     for child in root if root is not None else ():
         for element in child if child.tag == "head" else ():
@@ -152,7 +152,7 @@ def _last_line(element: Element) -> int:
 
 
 def _walk_table(table: Element, flow: Flow, content: Content) -> None:
-    """Add a table: as rows with the column names if it has header cells, else as rows of cells or as blocks."""
+    """Add a table: with the column names in each row if it has header cells, else as rows of cells or as blocks."""
     flow.begin_block(tight=False, follows_term=False)
     kind = table_kind(table, content)
     if kind == "data":

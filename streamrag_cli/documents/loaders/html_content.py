@@ -50,7 +50,7 @@ _OWN_CHARS: Final = 40
 
 
 class Element(Protocol):
-    """The part of lxml's element interface that is used here."""
+    """The methods of lxml's elements that are used here."""
 
     tag: Any
     text: str | None
@@ -65,7 +65,7 @@ class Element(Protocol):
 
 @dataclass(slots=True)
 class _Size:
-    """Numbers of visible characters: in total, in links, and in long paragraphs outside links."""
+    """The numbers of visible characters in an element, in its links, and in its long paragraphs outside links."""
 
     chars: int = 0
     linked: int = 0
@@ -94,7 +94,7 @@ class Content:
         return size.chars > _LARGE_SHARE * self._total and not _is_comments(element)
 
     def _measure(self, element: Element, *, in_link: bool, in_comments: bool) -> _Size | None:
-        """Measure the visible text in `element`. Elements without a size are dropped."""
+        """Measure the visible text in `element`. Returns None for an element that is never shown."""
         tag = element.tag
         if not isinstance(tag, str) or tag in _DROPPED or _is_hidden(element):
             return None
@@ -136,7 +136,10 @@ class Content:
         return [page]
 
     def _only_article(self, articles: list[Element], chars: list[int]) -> list[Element]:
-        """The article with the page's heading or most of the text; the others are teasers. All if none qualifies."""
+        """The article with the page's heading or most of the text, because the others are teasers.
+
+        Returns all `articles` if there is no such article.
+        """
         with_heading = [article for article in articles if self._sizes[article].has_heading]
         if len(with_heading) == 1:
             return with_heading

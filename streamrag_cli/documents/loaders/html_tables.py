@@ -39,7 +39,11 @@ class _Row:
 
 
 def table_kind(table: Element, content: Content) -> Literal["data", "rows", "blocks"]:
-    """The kind of a table: data with header cells, rows of short cells without headers, or a layout of text blocks."""
+    """The kind of a table, which determines how its text is read.
+
+    A "data" table has header cells. A table of "rows" has none, and its cells contain only inline text. The cells of
+    any other table are "blocks": it is used for layout.
+    """
     rows = [list(_cell_elements(row, content)) for row, _ in _row_elements(table, content)]
     if max((len(cells) for cells in rows), default=0) < 2:
         return "blocks"
@@ -50,7 +54,7 @@ def table_kind(table: Element, content: Content) -> Literal["data", "rows", "blo
 
 
 def table_lines(table: Element, content: Content) -> Iterator[tuple[str, int]]:
-    """(text, line number) of each row of a table with header cells."""
+    """Yield text and line number of each row of a table with header cells."""
     rows = list(_rows(table, content))
     count = 0
     while count < len(rows) and rows[count].is_header:
@@ -67,14 +71,14 @@ def table_lines(table: Element, content: Content) -> Iterator[tuple[str, int]]:
 def _row_line(names: Sequence[str], row: _Row, cells: Sequence[str]) -> str:
     filled = [column for column, text in enumerate(cells) if text]
     if len(filled) == 1 and (len(row.cells) == 1 or not any(names[filled[0] : filled[0] + 1])):
-        return cells[filled[0]]  # the title of a group of rows, or a note in a box
+        return cells[filled[0]]  # the title of a group of rows, or the text of a box
     if not any(names) and row.cells[0].is_header and len(filled) == 2:
         return row_text([cells[filled[0]].rstrip(":")], [cells[filled[1]]])
     return row_text(names, cells)
 
 
 def _column_names(rows: Sequence[_Row]) -> list[str]:
-    """The column names, joined over several header rows: "Price new"."""
+    """The column names. If there are several header rows, their names are joined, such as "Price new"."""
     names: list[list[str]] = []
     for cells in _grid(rows, repeat=True):
         for column, text in enumerate(cells):
@@ -86,9 +90,10 @@ def _column_names(rows: Sequence[_Row]) -> list[str]:
 
 
 def _grid(rows: Sequence[_Row], *, repeat: bool = False) -> Iterator[list[str]]:
-    """Each row's text by column; a cell that spans rows is repeated.
+    """Yield the text of each row by column.
 
-    A cell that spans columns is in the first of them, or with `repeat` in all.
+    A cell that spans rows is repeated in each of them. A cell that spans columns is only in the first of them, or in
+    all of them with `repeat`.
     """
     below: dict[int, tuple[int, str]] = {}
     for row in rows:
@@ -109,7 +114,10 @@ def _grid(rows: Sequence[_Row], *, repeat: bool = False) -> Iterator[list[str]]:
 def _take_from_above(
     cells: list[str], below: dict[int, tuple[int, str]], remaining: dict[int, tuple[int, str]]
 ) -> None:
-    """Append the cells that span down into this row's next columns; `remaining` collects cells that continue below."""
+    """Append the cells of earlier rows that extend into the next columns of this row.
+
+    Cells that extend into the row below as well are added to `remaining`.
+    """
     while len(cells) in below and len(cells) < MAX_COLUMNS:
         rows_left, text = below.pop(len(cells))
         if rows_left > 1:
@@ -135,7 +143,7 @@ def _rows(table: Element, content: Content) -> Iterator[_Row]:
 
 
 def _row_elements(table: Element, content: Content) -> Iterator[tuple[Element, bool]]:
-    """(row, whether it is in the table's `<thead>`)."""
+    """Yield each row, and whether it is in the table's `<thead>`."""
     for child in table:
         if child.tag == "tr" and content.is_shown(child):
             yield child, False

@@ -1,7 +1,7 @@
 """Loads JSON, including comments and JSON5 syntax, as indented lines `name: value` without quotes and escapes.
 
-It is read token by token, so that every line has its line number in any layout, and so that no structure is built whose
-depth the file determines. Text that cannot be read as JSON is loaded as plain text.
+The file is read token by token, so that every line gets its line number regardless of the layout, and so that the depth
+of the resulting structure is limited. Text that cannot be read as JSON is loaded as plain text.
 """
 
 import json
@@ -23,7 +23,7 @@ _NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 _CLOSING: Final = {"{": "}", "[": "]"}
 _NAME_CHARS: Final = 100
 _SHORT_CHARS: Final = 60
-"""A list whose values are no longer than this is one line."""
+"""A list is written on one line if none of its values is longer than this."""
 
 
 class _NotJsonError(Exception):
@@ -56,10 +56,10 @@ def load_json_lines(path: str, text: str) -> Document:
 
 @dataclass(slots=True)
 class _Frame:
-    """An open object or list. `indent` precedes its lines.
+    """An object or list whose end has not been read yet. `indent` precedes its lines.
 
     `dash` is the item marker before the first line of an object in a list. `values` collects the values of a list of
-    plain values, which is written when all are known.
+    plain values, which is written when all of them have been read.
     """
 
     closing: str
@@ -75,7 +75,7 @@ class _Frame:
 
 
 class _Reader:
-    """Reads the values in a text into the entries of `root`; with `in_list` each value is a list item."""
+    """Adds the values in a text to the entries of `root`. With `in_list`, each value is a list item."""
 
     def __init__(self, text: str, root: Entry, *, line: int, in_list: bool = False) -> None:
         self._text = text
@@ -174,7 +174,7 @@ class _Reader:
             frame.entry.name = text
 
     def _write_values(self, frame: _Frame) -> None:
-        """Write the collected values of a list: on one line if all are short and plain, else one item each."""
+        """Write the collected values of a list: on one line if all are short and plain, else each as an item."""
         values, frame.values = frame.values, []
         if not values:
             return

@@ -1,4 +1,4 @@
-"""Loads LaTeX: the text of the body under its sections, without comments, preamble and commands that print nothing.
+"""Loads LaTeX: the body's text by section, without comments, preamble and commands that print nothing.
 
 Macros are not expanded. An unknown command is replaced by the content of its braces.
 """
@@ -74,7 +74,7 @@ def _is_mark(line: str, pattern: re.Pattern[str], name: str) -> bool:
 
 
 def _without_comments(text: str) -> Iterator[tuple[int, str, bool]]:
-    """(number, line, whether it is verbatim) of the lines up to the end of the document, without comments.
+    """Yield each line up to the end of the document: its number, its text without comments, and whether it is verbatim.
 
     A line with only a comment is dropped and does not end a paragraph.
     """
@@ -102,9 +102,9 @@ def _without_comments(text: str) -> Iterator[tuple[int, str, bool]]:
             continue
         if shown.strip() or not line.strip():
             yield number, shown, False
-        begun = _BEGIN.search(shown)
-        if begun and begun[1] in _VERBATIM and not _is_mark(shown, _END, begun[1]):
-            verbatim = begun[1]
+        begin_mark = _BEGIN.search(shown)
+        if begin_mark and begin_mark[1] in _VERBATIM and not _is_mark(shown, _END, begin_mark[1]):
+            verbatim = begin_mark[1]
         if _is_mark(shown, _END, "document"):
             return
 
@@ -150,7 +150,7 @@ class _Reader:
                 self._text(line, number)
 
     def _skip_definition(self, line: str) -> None:
-        """Skip the following lines of a definition, as long as its braces are open."""
+        """Skip the following lines of a definition until its braces are closed."""
         depth = line.count("{") - line.count("}")
         last = min(len(self._lines), self._at + _DEFINITION_LINES)
         while depth > 0 and self._at < last:

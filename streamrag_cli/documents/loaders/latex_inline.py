@@ -95,8 +95,10 @@ def _command(source: str, name: str, at: int, depth: int) -> tuple[str, int]:
     while option := _OPTION.match(source, at):
         at = option.end()
     arguments: list[str] = []
-    most = 3 if name.startswith("multi") else 2 if name in _SECOND | {"frac", "addcontentsline", "SI", "qty"} else 1
-    while len(arguments) < most and source.startswith("{", at) and (end := argument_end(source, at)) > 0:
+    max_arguments = (
+        3 if name.startswith("multi") else 2 if name in _SECOND | {"frac", "addcontentsline", "SI", "qty"} else 1
+    )
+    while len(arguments) < max_arguments and source.startswith("{", at) and (end := argument_end(source, at)) > 0:
         arguments.append(source[at + 1 : end - 1])
         at = end
         while name in _SECOND and (option := _OPTION.match(source, at)):

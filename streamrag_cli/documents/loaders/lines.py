@@ -17,7 +17,7 @@ _BACKTICKS = re.compile(r"`{3,}")
 
 @dataclass(slots=True)
 class Lines:
-    """The text so far. Line numbers count from 1 and are added in ascending order."""
+    """The text so far. Line numbers count from 1 and must be added in ascending order."""
 
     headings: list[Heading] = field(default_factory=list)
     length: int = 0
@@ -50,7 +50,7 @@ class Lines:
         self.blank()
 
     def code(self, lines: Sequence[tuple[int, str]], language: str = "") -> None:
-        """Add lines (number, text) unchanged in a code fence, without leading and trailing blank lines."""
+        """Add `lines`, (number, text) pairs, unchanged in a code fence, without leading and trailing blank lines."""
         first, last = 0, len(lines)
         while first < last and not lines[first][1].strip():
             first += 1
@@ -69,7 +69,7 @@ class Lines:
         self.blank()
 
     def document(self, path: str, *, title: str = "", summary: str = "", notes: tuple[str, ...] = ()) -> Document:
-        """Build the document, divided at its headings. The default title is its only heading of the highest level."""
+        """Build the document, divided at its headings. The default title is its only heading of level 1."""
         text = self.text
         return Document(
             path=path,
@@ -97,7 +97,7 @@ class Lines:
 
 
 class Edit(NamedTuple):
-    """Replaces the characters from `start` to `end` by `text`, which has no line break."""
+    """Replaces the characters from `start` to `end` by `text`, which contains no line break."""
 
     start: int
     end: int
@@ -105,7 +105,7 @@ class Edit(NamedTuple):
 
 
 def edited(text: str, edits: Sequence[Edit]) -> tuple[str, Sequence[int]]:
-    """Apply `edits`, which must be in order without overlaps. Also return the original number of each line.
+    """Apply `edits`, which must be in order and not overlap. Also returns the original number of each line.
 
     Lines that become blank are removed.
     """
@@ -136,7 +136,7 @@ def edited(text: str, edits: Sequence[Edit]) -> tuple[str, Sequence[int]]:
 
 
 def _with_whole_lines(text: str, edits: Sequence[Edit]) -> list[Edit]:
-    """The edits. An edit that removes all text from its lines also removes the following line break."""
+    """The edits, extended: an edit that removes all text from its lines also removes the line break after them."""
     grown: list[Edit] = []
     floor = 0
     for edit in edits:

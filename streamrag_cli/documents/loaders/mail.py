@@ -1,7 +1,7 @@
 """Loads mail messages (RFC 5322) and mailboxes: each message under its subject, with sender, date and text.
 
-Plain text is preferred to HTML. Attached messages are included in the message around them; other attachments are only
-listed. All lines of a message have the number of its first line, because bodies are encoded.
+Plain text is preferred to HTML. Attached messages are included in the message that contains them; other attachments are
+only listed. All lines of a message have the number of its first line, because bodies are encoded.
 """
 
 import email.policy
@@ -93,7 +93,7 @@ class _Writer:
                 self.write(each, level + 1)
 
     def _body(self, part: EmailMessage, attachments: list[str], messages: list[EmailMessage], depth: int = 0) -> str:
-        """The text of a part and its nested parts. Attached files and messages are appended to the lists."""
+        """The text of a part and its nested parts. The attached files and messages are appended to the two lists."""
         self._parts += 1
         if self._parts > _PARTS or depth > _NESTED * 4:
             return ""

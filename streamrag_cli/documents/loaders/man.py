@@ -54,7 +54,7 @@ class _Reader:
         self._number = 0
         self._name = ""  # the documented name, for `.Nm` without an argument
         self._code: list[tuple[int, str]] | None = None
-        self._tag: str | None = None  # set by `.TP`: None outside a tag, "" until its line is read
+        self._tag: str | None = None  # "" after `.TP` until the line with the tag is read, else None
         self._heading_due = 0
         self._unclosed: set[str] = set()
         self._mark = ""
@@ -118,7 +118,7 @@ class _Reader:
                 self.out.add(f"- {term}:", self._number)
 
     def _term(self) -> str:
-        """The term before an `.RS` that indents its text, as in lists of DocBook and AsciiDoc; else "".
+        """The term before an `.RS` that indents its text, as in pages made with DocBook or AsciiDoc; else "".
 
         If there is a term, reading continues after the `.RS`.
         """
@@ -221,7 +221,7 @@ class _Reader:
 
 
 def _table_rows(lines: Sequence[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
-    """Rows of cells separated by tabs. A cell with several lines is enclosed in `T{` and `T}`."""
+    """Yield line number and cells of each row. Tabs separate cells; `T{` and `T}` enclose a cell with several lines."""
     cells: list[str] = []
     first = 0
     is_open = False

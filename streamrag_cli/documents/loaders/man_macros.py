@@ -40,7 +40,7 @@ _STRING: Final = re.compile(r"\\\*(?:\(|\[)?(Aq|lq|rq|Tm|R)(?:(?<=R)|\]|(?=.|$))
 
 
 def roff_text(text: str) -> str:
-    """Text without escapes. Strings and registers that the page defines are not expanded and become empty.
+    """The text without roff escapes. References to strings and registers that the page defines become empty.
 
     >>> roff_text(r"\\fB\\-v\\fR \\(em an\\ option")
     '-v — an option'
@@ -83,14 +83,14 @@ def inline_mdoc(words: Sequence[str]) -> str:
         word = words[position]
         position += 1
         if word in _QUOTING:
-            opens, closes = _QUOTING[word]
-            if opens:
-                put(opens)
+            left, right = _QUOTING[word]
+            if left:
+                put(left)
                 glue = True
-            if (closes and opens) or word in {"D1", "Dl"}:
-                closing.append(closes)
-            elif closes:
-                put(closes, tight=True)
+            if (right and left) or word in {"D1", "Dl"}:
+                closing.append(right)
+            elif right:
+                put(right, tight=True)
         elif word == "Fl":
             flag = words[position] if position < len(words) and words[position] not in _PLAIN | _QUOTING.keys() else ""
             position += bool(flag)
@@ -107,6 +107,6 @@ def inline_mdoc(words: Sequence[str]) -> str:
                 glue = True
         elif word not in _PLAIN and (text := roff_text(word)):
             put(text)
-    for closes in reversed(closing):
-        put(closes, tight=True)
+    for right in reversed(closing):
+        put(right, tight=True)
     return "".join(shown)

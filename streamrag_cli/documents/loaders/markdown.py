@@ -33,7 +33,7 @@ _DELIMITER_ROW: Final = re.compile(
 )
 
 _SHOWN_CHARS: Final = 2000
-"""The maximum length of a heading; what the parser considers a heading may be a whole page."""
+"""The maximum length of a heading, because the parser may treat a whole page as a heading."""
 
 
 def load_markdown(path: str, source: str) -> Document:
@@ -42,7 +42,7 @@ def load_markdown(path: str, source: str) -> Document:
 
 
 def markdown_document(path: str, about: FrontMatter, text: str, lines: Sequence[int]) -> Document:
-    """Build a document from Markdown. If the file has only front matter, that becomes the text.
+    """Build a document from Markdown. If the file has only front matter, its summary or title becomes the text.
 
     Facts from the front matter `about` are written as front matter at the beginning of the first section, on the same
     lines as in the file.
@@ -99,7 +99,7 @@ def visible(text: str, start: int) -> tuple[str, Sequence[int]]:
 
 
 def with_named_rows(text: str, lines: Sequence[int]) -> tuple[str, Sequence[int]]:
-    """Turn each table row in `text` into a list item with the column names. `lines` are the line numbers."""
+    """Turn each table row in `text` into a list item with the column names. `lines` are the original line numbers."""
     edits = list(_row_edits(text)) if _DELIMITER_ROW.search(text) else []
     if not edits:
         return text, lines

@@ -1,4 +1,4 @@
-"""Loads MDX as Markdown. Imports, exports, comments, expressions and tags are removed, the text between tags is kept.
+"""Loads MDX as Markdown. Imports, exports, comments, expressions and tags are removed, but not the text between tags.
 
 A tag's `title` or `label` is kept too, because the page shows it.
 """
@@ -19,7 +19,7 @@ _BLOCK_END: Final = re.compile(r"\n[ \t]*\n")
 _INLINE_CHARS: Final = 1000
 _TAG_CHARS: Final = 5000
 _MAX_FAILURES: Final = 200
-"""After this many unclosed marks, the file is not considered MDX."""
+"""After this many unclosed marks, the rest of the file is loaded as plain Markdown."""
 
 
 def load_mdx(path: str, source: str) -> Document:
@@ -34,13 +34,13 @@ def _edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterator[E
     blocks = iter(
         [*(span for span in code if text.startswith(("`", "~"), _after_indent(text, span[0]))), (len(text) + 1,) * 2]
     )
-    begins, after = next(blocks)
+    code_start, code_end = next(blocks)
     failures = 0
     while failures < _MAX_FAILURES and (match := _MARKS.search(text, at)):
-        while after <= match.start():
-            begins, after = next(blocks)
-        if begins <= match.start():
-            at = after
+        while code_end <= match.start():
+            code_start, code_end = next(blocks)
+        if code_start <= match.start():
+            at = code_end
             continue
         edit = _edit(text, match)
         if edit is not None:
@@ -56,7 +56,7 @@ def _after_indent(text: str, at: int) -> int:
 
 
 def _past(text: str, match: re.Match[str]) -> int:
-    """The offset at which to continue: after inline code, or else after the mark."""
+    """The offset at which to continue: after the inline code that `match` begins, or else after `match`."""
     if match[1]:
         closes = text.find(match[1], match.end(), match.end() + _INLINE_CHARS)
         return closes + len(match[1]) if closes >= 0 else match.end()

@@ -22,7 +22,7 @@ _MARKS: Final = re.compile(
 MAY_CONTAIN_NOTES: Final = re.compile(
     r"<!--|%%|\{%|\{\{<|\[\[|==|\[!|[ \t]\^|^[ ]{0,3}\[(?://|comment|_)", re.MULTILINE
 )
-"""A fast test: matches if there may be anything to edit."""
+"""A fast test: matches if the text may contain something to edit."""
 
 _CODE_CHARS: Final = 2000
 _LINE_CHARS: Final = 1000
@@ -33,17 +33,17 @@ _PICTURE: Final = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|bmp|avif|mp[34]|m4a|w
 
 
 def note_edits(text: str, start: int, code: Sequence[tuple[int, int]]) -> Iterator[Edit]:
-    """The edits after offset `start`. `code` has the offsets of code blocks, in order."""
+    """The edits of the text after offset `start`. `code` contains the offsets of code blocks, in order."""
     at = start
     ends = _Ends(text)
     shortcodes = Shortcodes(text)
     blocks = iter([*code, (len(text) + 1, len(text) + 1)])
-    begins, after = next(blocks)
+    code_start, code_end = next(blocks)
     while markup := _MARKS.search(text, at):
-        while after <= markup.start():
-            begins, after = next(blocks)
-        if begins <= markup.start():
-            at = after
+        while code_end <= markup.start():
+            code_start, code_end = next(blocks)
+        if code_start <= markup.start():
+            at = code_end
             continue
         edit = _edit(text, markup, ends, shortcodes)
         if edit.text != text[edit.start : edit.end]:

@@ -1,7 +1,7 @@
 """Loads Jupyter notebooks, formats 3 and 4: Markdown cells unchanged, code cells in fences, followed by their outputs.
 
-They are parsed as JSON. `nbformat` would import a JSON schema validator, warn about missing cell ids, and reject
-notebooks whose text is readable.
+Notebooks are parsed as plain JSON: `nbformat` would import a JSON schema validator, warn about missing cell ids, and
+reject notebooks whose text is readable.
 """
 
 import json
@@ -51,7 +51,7 @@ def load_notebook(path: str, source: str) -> Document:
 
 
 def _cells(notebook: Any) -> list[dict[str, Any]] | None:
-    """The cells of format 4, or of all worksheets of format 3. None if this is not a notebook."""
+    """The cells in format 4, or of all worksheets in format 3; None if this is not a notebook."""
     match notebook:
         case {"cells": list(cells)}:
             pass
@@ -63,7 +63,7 @@ def _cells(notebook: Any) -> list[dict[str, Any]] | None:
 
 
 def _rendered(cell: dict[str, Any], language: str) -> Iterator[tuple[bool, str]]:
-    """(whether it is Markdown, text) of a cell's source and of each useful output, without blank ones."""
+    """Yield a cell's source and its useful outputs unless they are blank, each as (whether it is Markdown, text)."""
     kind = cell.get("cell_type")
     source = joined(cell.get("source", cell.get("input")))
     if not source:

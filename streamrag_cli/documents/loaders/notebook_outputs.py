@@ -1,7 +1,8 @@
 """Converts the outputs of a notebook's code cells to text, shortened to their beginning and end.
 
-An output has the same content in several formats. HTML tables become rows with the column names; otherwise the text
-format is used. An error is reduced to its message, without the traceback. Text that only names an object is dropped.
+An output may have the same content in several formats. HTML tables become rows with the column names; otherwise the
+text format is used. An error is reduced to its message, without the traceback. Text that only names an object is
+dropped.
 """
 
 import re
@@ -13,7 +14,8 @@ from streamrag_cli.errors import DocumentError
 from streamrag_cli.text import REPLACEMENT
 
 PIECE_CHARS: Final = 800
-"""Each piece of output fits into a chunk. Longer outputs keep their first and last pieces, which often hold results."""
+"""The maximum length of a piece of output, so that it fits into a chunk. A longer output is reduced to its first and
+last pieces, which often contain the results."""
 
 GAP: Final = "[…]"
 """Replaces omitted text."""
@@ -29,7 +31,7 @@ _OBJECT: Final = re.compile(
 
 
 def output_texts(outputs: Any) -> Iterator[tuple[bool, str]]:
-    """(whether it is a table, text) of each output with text. The pieces of a stream are joined to one output."""
+    """Yield each output with text as (whether it is a table, text). The pieces of a stream become one output."""
     stream: list[str] = []
     for output in [*(outputs if isinstance(outputs, list) else ()), None]:
         if isinstance(output, dict) and output.get("output_type") == "stream":

@@ -89,8 +89,8 @@ class _Reader:
     def _take(self, line: str, number: int) -> None:
         if not line.strip():
             self.out.blank()
-        elif begun := _BEGIN.fullmatch(line):
-            self._block(begun[1].casefold(), begun[2] or "")
+        elif begin_mark := _BEGIN.fullmatch(line):
+            self._block(begin_mark[1].casefold(), begin_mark[2] or "")
         elif keyword := _KEYWORD.fullmatch(line):
             name = keyword[1].casefold()
             if name == "caption":
@@ -129,7 +129,7 @@ class _Reader:
         self._at = end + 1
 
     def _drawer_end(self) -> int:
-        """The line after the drawer, or 0 if it is never closed and therefore not a drawer."""
+        """The line after the drawer, or 0 if the drawer is never closed and thus is not one."""
         end = max(self._drawer_limit, self._at)
         while end < len(self._lines) and not (
             self._lines[end].startswith("*") or _DRAWER_END.fullmatch(self._lines[end])
@@ -139,16 +139,18 @@ class _Reader:
         return end + 1 if end < len(self._lines) and not self._lines[end].startswith("*") else 0
 
     def _run(self, pattern: re.Pattern[str], number: int) -> list[tuple[int, re.Match[str]]]:
-        """The consecutive lines from `number` on that match `pattern`."""
-        match: list[tuple[int, re.Match[str]]] = []
+        """Read the consecutive lines that match `pattern`, from line `number`, as (line number, match) pairs."""
+        matches: list[tuple[int, re.Match[str]]] = []
         at = number - 1
         while (
-            at < len(self._lines) and len(self._lines[at]) <= _LINE_CHARS and (m := pattern.fullmatch(self._lines[at]))
+            at < len(self._lines)
+            and len(self._lines[at]) <= _LINE_CHARS
+            and (match := pattern.fullmatch(self._lines[at]))
         ):
-            match.append((at + 1, m))
+            matches.append((at + 1, match))
             at += 1
         self._at = at
-        return match
+        return matches
 
     def _fixed(self, number: int) -> None:
         self.out.code([(at, match[1] or "") for at, match in self._run(_FIXED, number)])

@@ -70,7 +70,7 @@ def _document(path: str, title: str, pages: list[Page]) -> Document:
 
 
 def _page_texts(pages: list[Page]) -> list[str]:
-    """Each page's text. A sentence that continues on the next page is kept whole on the page where it begins."""
+    """The text of each page. A sentence that continues on the next page is kept whole on the page where it begins."""
     lines = [reading_order(replace(page, runs=runs)) for page, runs in zip(pages, without_margins(pages), strict=True)]
     join_sentences(lines)
     return ["\n".join([*(line.text for line in each), *page.sideways]) for each, page in zip(lines, pages, strict=True)]
@@ -81,7 +81,7 @@ def _pages_note(without_text: int, pages: int) -> str:
 
 
 def _joined(page: str, compounds: set[str]) -> str:
-    """Rejoin words divided at line ends; the hyphen is kept if the document also uses the hyphenated word elsewhere."""
+    """Rejoin words divided at line ends. The hyphen stays if the document uses the hyphenated word elsewhere."""
 
     def join(match: re.Match[str]) -> str:
         compound = f"{match[1]}-{match[2]}"
@@ -96,7 +96,7 @@ def _title(stored: str) -> str:
 
 
 def _translate_error(error: Exception, data: bytes) -> DocumentError:
-    """Translate pdfium's error. Its error number may be stale, from a previous file, so `/Encrypt` is checked too."""
+    """Translate pdfium's error. Its number may still be that of a previous file, so `/Encrypt` is checked as well."""
     from pypdfium2 import raw
 
     refused = getattr(error, "err_code", None) in {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Boxes:
-    """The boxes of characters by their index in the page's text, rotated by `quarters` times 90 degrees."""
+    """The boxes of the characters of a page, rotated by `quarters` times 90 degrees. Positions refer to its text."""
 
     def __init__(self, textpage: Any, text: str) -> None:
         from pypdfium2 import raw
@@ -34,7 +34,7 @@ class Boxes:
         return position if self._units is None else int(self._index_of(self._textpage, self._units[position]))
 
     def at(self, position: int) -> tuple[float, float, float, float]:
-        """(x0, x1, bottom, top) of the character at `position`."""
+        """The left, right, bottom and top edge of the character at `position`."""
         if self._units is not None:
             position = self._index(position)
         if not self._get(self._address_of_page, position, self._address):
@@ -51,9 +51,9 @@ class Boxes:
         return round(angle / (math.pi / 2)) % 4 if angle > 0 else 0
 
     def drawn_parts(self, start: int, end: int) -> list[tuple[float, float]] | None:
-        """(x0, x1) of the separately drawn parts of a line. None if each word's position must be read.
+        """The left and right edge of each separately drawn part of a line; None if words must be examined instead.
 
-        There are far fewer parts than words, unless a program draws each letter separately.
+        Usually there are far fewer parts than words, but some programs draw each letter separately.
         """
         if self.quarters or self._units is not None:
             return None
@@ -68,7 +68,7 @@ class Boxes:
         return parts
 
     def index_at(self, x: float, start: int, end: int) -> int:
-        """The index in `start` to `end` of the first character whose left edge is at or after `x`; else `end`."""
+        """The index of the first character from `start` whose left edge is at or after `x`; `end` if there is none."""
         return bisect_left(range(end), x, lo=start, key=lambda position: self.at(position)[0])
 
 

@@ -1,6 +1,6 @@
 """Determines the reading order of a page's text runs.
 
-A gutter is a vertical strip without text that many pairs of neighbouring runs share. Text that crosses it, such as a
+A gutter is a vertical strip without text between many pairs of neighbouring runs. Text that crosses it, such as a
 headline over two columns, divides the page into parts. A part is read row by row if it is a table, where the cells of a
 row begin on the same line, and column by column if it is running text, where they do not.
 """
@@ -25,7 +25,7 @@ from streamrag_cli.documents.loaders.pdf_tables import is_table, table_rows
 from streamrag_cli.documents.loaders.pdf_text import GAP, Page, Run
 
 MAX_RUNS: Final = 3000
-"""A page with more runs is a drawing or hostile; its text is kept in drawing order."""
+"""A page with more runs is a drawing or an attack; its text stays in drawing order."""
 
 _Kind: TypeAlias = Literal["plain", "columns", "table"]
 
@@ -36,7 +36,7 @@ _NOTES: Final = 0.4
 
 _FEW_CHANGES: Final = 0.25
 NOTE_SIZE: Final = 0.88
-"""Text at the end of a column is a footnote if its size is at most this share of the body text's."""
+"""Text at the end of a column is a footnote if it is smaller than this share of the size of the body text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def reading_order(page: Page) -> list[Line]:
 
 
 def _is_in_order(runs: Sequence[Run]) -> bool:
-    """Whether drawing order is reading order: downwards, and after each jump upwards to the right of earlier text."""
+    """Whether drawing order is reading order: it runs downwards and jumps up only to the right of earlier text."""
     drawn: list[Run] = []
     first = 0
     for index, (above, run) in enumerate(pairwise(runs), start=1):
@@ -145,7 +145,7 @@ def _is_larger(band: Sequence[Run], columns: Sequence[Run]) -> bool:
 
 
 def _bands(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs divided where there is a horizontal gap of more than one line height."""
+    """The runs, divided at every empty horizontal strip that is higher than one line."""
     bands: list[list[Run]] = []
     bottom = height = 0.0
     for row in rows_of(runs):
@@ -158,8 +158,8 @@ def _bands(runs: Sequence[Run]) -> list[list[Run]]:
     return bands
 
 
-def _undivided(runs: list[Run], of: int) -> Iterator[list[list[Run]]]:
-    if len(runs) < of:
+def _undivided(runs: list[Run], total: int) -> Iterator[list[list[Run]]]:
+    if len(runs) < total:
         if runs:
             yield from _blocks(runs)
     else:
@@ -167,7 +167,7 @@ def _undivided(runs: list[Run], of: int) -> Iterator[list[list[Run]]]:
 
 
 def _rows_as_drawn(runs: Sequence[Run]) -> list[list[Run]]:
-    """The lines in drawing order if it runs downwards, which keeps formulas together. Otherwise sorted by position."""
+    """The rows in drawing order if that runs downwards, because it keeps formulas together; else sorted by position."""
     in_order = sorted(runs, key=lambda run: run.order)
     leaps = [run.bottom - above.top for above, run in pairwise(in_order) if goes_up(above, run)]
     is_mixed = len(leaps) >= max(1, _FEW_CHANGES * len(runs)) or any(leap > in_order[0].height for leap in leaps)
@@ -196,7 +196,10 @@ def _in_drawn_order(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def _best_gutter(runs: Sequence[Run]) -> float | None:
-    """The centre of the strip that most pairs of neighbouring runs leave free, or None if fewer than 2 or 3 do."""
+    """The centre of the vertical strip between the most pairs of neighbouring runs.
+
+    Returns None if there are fewer than 2 such pairs, or fewer than 3 on a page with more than 16 runs.
+    """
     gaps = list(_gaps(runs))
     events = sorted([(start, 1) for start, _ in gaps] + [(end, -1) for _, end in gaps])
     best, depth = (1, 0.0, 0.0), 0
@@ -207,7 +210,7 @@ def _best_gutter(runs: Sequence[Run]) -> float | None:
 
 
 def _gaps(runs: Sequence[Run]) -> Iterator[tuple[float, float]]:
-    """The white space between each run and the nearest run to its right at the same height."""
+    """Yield the start and end of the space between each run and the nearest run to its right at the same height."""
     by_top = sorted(runs, key=lambda run: -run.top)
     tops = [-run.top for run in by_top]
     tallest = max((run.height for run in runs), default=0.0)
@@ -229,7 +232,7 @@ def _gaps(runs: Sequence[Run]) -> Iterator[tuple[float, float]]:
 
 
 def _parts(runs: Sequence[Run], gutter: float) -> list[tuple[list[Run], bool]]:
-    """The parts from top to bottom; True if the gutter divides the part, False if the part crosses it."""
+    """The parts from top to bottom, each with True if the gutter divides it, or False if it crosses the gutter."""
     parts: list[tuple[list[Run], bool]] = []
     for row in rows_of(runs):
         is_divided = all(run.x1 <= gutter or run.x0 >= gutter for run in row)
@@ -246,7 +249,7 @@ def _parts(runs: Sequence[Run], gutter: float) -> list[tuple[list[Run], bool]]:
 def _take_heading_from_end(part: list[Run], gutter: float) -> list[Run]:
     """Remove from `part` and return a heading at its end: lines on the left, separated by a paragraph gap.
 
-    It belongs to the following text, which crosses the gutter, but it may be too short to cross the gutter itself.
+    Such a heading belongs to the following text, which crosses the gutter, but it may be too short to do so itself.
     """
     rows = rows_of(part)
     for count in range(1, min(3, len(rows) - 1) + 1):
@@ -272,7 +275,7 @@ def _has_two_sides(runs: Sequence[Run], gutter: float) -> bool:
 
 
 def _columns(runs: Sequence[Run], gutter: float) -> list[list[Run]]:
-    """The runs divided at `gutter` and at every other strip that no run crosses."""
+    """The runs, divided into columns at `gutter` and at every other vertical strip that no run crosses."""
     columns: list[list[Run]] = []
     for side in ([run for run in runs if run.x0 < gutter], [run for run in runs if run.x0 >= gutter]):
         right = -float("inf")

@@ -21,7 +21,7 @@ _SAME_PLACE: Final = 3.0
 _NEARBY_PAGES: Final = 2
 _MANY_PAGES: Final = 8
 _LARGE: Final = 1.2
-"""Text larger than the body text by this factor is a heading, even if it counts the pages ("Day 2")."""
+"""Text larger than the body text by this factor is a heading, even if its number counts the pages, as in "Day 2"."""
 
 _NUMBER: Final = re.compile(r"\d+")
 _ROMAN: Final = re.compile(r"[ivxlc]{1,7}", re.IGNORECASE)
@@ -38,7 +38,7 @@ class _Row:
     runs: list[Run]
     text: str
     distance: float
-    """Distance from the top edge of the page, or, if negative, from the bottom edge."""
+    """The distance from the top edge of the page or, if it is negative, from the bottom edge."""
 
     @property
     def numbers(self) -> list[int]:
@@ -46,7 +46,10 @@ class _Row:
 
 
 def without_margins(pages: Sequence[Page]) -> list[list[Run]]:
-    """Each page's runs without running headers, footers and page numbers. All runs of a page that has no other text."""
+    """The runs of each page without running headers, footers and page numbers.
+
+    A page with no other text keeps them, unless it is a picture.
+    """
     rows = [list(_outer_rows(number, page)) for number, page in enumerate(pages)]
     dropped = _plain_numbers(rows, pages) if len(pages) < 3 else _repeated(rows, pages)
     remaining = [[run for run in page.runs if (number, run) not in dropped] for number, page in enumerate(pages)]
@@ -75,9 +78,9 @@ def _repeated(rows: Sequence[Sequence[_Row]], pages: Sequence[Page]) -> set[tupl
             key = "#" if _ROMAN.fullmatch(row.text) else _NUMBER.sub("#", row.text)
             by_key[key].append(row)
     dropped: set[tuple[int, Run]] = set()
-    least = 2 if len(pages) < _MANY_PAGES else 3
+    min_pages = 2 if len(pages) < _MANY_PAGES else 3
     for group in by_key.values():
-        if len({row.page for row in group}) < least:
+        if len({row.page for row in group}) < min_pages:
             continue
         is_label = _PAGE_NUMBER.fullmatch(group[0].text) is not None
         for index, row in enumerate(group):
@@ -95,7 +98,7 @@ def _is_repetition(row: _Row, other: _Row, *, is_label: bool) -> bool:
         return False
     if row.text == other.text or is_label:
         return True
-    differences = [there - here for here, there in zip(row.numbers, other.numbers, strict=False)]
+    differences = [other_number - number for number, other_number in zip(row.numbers, other.numbers, strict=False)]
     counts_pages = [each for each in differences if each] in ([distance], [distance, distance])
     return counts_pages and (len(row.runs) > 1 or len(row.text.split()) > 2)
 

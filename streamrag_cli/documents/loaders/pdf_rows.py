@@ -10,7 +10,7 @@ CELL_CHARS: Final = 20
 
 
 def rows_of(runs: Iterable[Run]) -> list[list[Run]]:
-    """Runs next to each other as rows, from top to bottom, each from left to right."""
+    """The runs grouped into rows: rows from top to bottom, and the runs of a row from left to right."""
     rows: list[list[Run]] = []
     for run in sorted(runs, key=lambda run: -(run.bottom + run.top)):
         if rows and is_next_to(rows[-1][0], run):
@@ -55,5 +55,5 @@ def are_cells(runs: Sequence[Run]) -> bool:
 
 
 def goes_up(above: Run, run: Run) -> bool:
-    """Whether `run` is about one line above the run drawn before it, so that it is not just an exponent."""
+    """Whether `run` is at least about one line above the run drawn before it, so that it is not just an exponent."""
     return run.bottom > above.bottom + 0.9 * max(run.height, above.height)

@@ -1,4 +1,4 @@
-"""Rejoins sentences divided by a page break: the rest moves to the page on which the sentence begins."""
+"""Rejoins sentences that a page break divides: the rest moves to the page on which the sentence begins."""
 
 import re
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def _continues(last: Line, first: Line) -> bool:
 
 
 def _take_rest(lines: list[Line]) -> list[Line]:
-    """Remove from `lines` and return the lines up to the end of the first sentence. Empty if it does not end soon."""
+    """Remove and return the rest of a sentence at the beginning of `lines`; empty if it is longer than 8 lines."""
     for count, line in enumerate(lines[:_MAX_LINES]):
         if match := _END_INSIDE.search(line.text):
             taken = [*lines[:count], replace(line, text=line.text[: match.end()])]

@@ -58,7 +58,7 @@ class _ColumnLine:
 
 
 def _starts(column: Sequence[Run]) -> list[_ColumnLine]:
-    """The column's lines from top to bottom. A line continues the previous one if its first word did not fit there."""
+    """The lines of a column, from top to bottom. A line continues the one above if its first word did not fit there."""
     rows = rows_of(column)
     hulls = [hull(row)._replace(text=" ".join(run.text for run in row)) for row in rows]
     right = max(hull.x1 for hull in hulls)

@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple
 from streamrag_cli.documents.loaders.pdf_boxes import Boxes
 
 LINE_BREAK_HYPHEN: Final = "\ufffe"
-"""pdfium's replacement for a hyphen at the end of a line together with the line break."""
+"""The character with which pdfium replaces a hyphen at the end of a line, including the line break."""
 
 GAP: Final = 0.55
-"""The least white space between two words that may separate columns or cells, as a multiple of the text height."""
+"""The minimum space between two words that may separate columns or cells, as a multiple of the text height."""
 
 _LINE: Final = re.compile(f"[^\r\n{LINE_BREAK_HYPHEN}]*(?:{LINE_BREAK_HYPHEN}|[\r\n]+|\\Z)")
 _WORD: Final = re.compile(r"\S+")
@@ -115,7 +115,7 @@ def _line_spans(text: str) -> list[tuple[int, int]]:
 
 
 def _turned(text: str, spans: list[tuple[int, int]], boxes: Boxes) -> tuple[list[tuple[int, int]], list[str]]:
-    """Rotate `boxes` so that most of the text is upright; return its lines, and the text of the other lines."""
+    """Rotate `boxes` so that most text is upright. Returns the upright lines, and the text of the other lines."""
     turns = [_quarter_turns(start, end, boxes) for start, end in spans]
     if not any(turns):
         return spans, []
@@ -129,7 +129,7 @@ def _turned(text: str, spans: list[tuple[int, int]], boxes: Boxes) -> tuple[list
 
 
 def _quarter_turns(start: int, end: int, boxes: Boxes) -> int:
-    """The number of 90-degree rotations of a line; read only if the line is narrower than an upright line would be."""
+    """The number of 90-degree rotations of a line. pdfium is asked only if the line is taller than it is wide."""
     first, last = boxes.at(start), boxes.at(end - 1)
     is_level = last[1] - first[0] >= max(first[3], last[3]) - min(first[2], last[2])
     return 0 if is_level else boxes.quarter_turns(start)
@@ -168,27 +168,27 @@ def _runs(text: str, spans: list[tuple[int, int]], boxes: Boxes, *, whole_lines:
 def _pieces(text: str, start: int, end: int, boxes: Boxes, height: float) -> list[tuple[int, int]]:
     """The parts of a line between gaps that are much wider than its word spaces.
 
-    `begins` has the width of each gap, and the position of the next part: an index into the text (int) or an x
+    `next_parts` contains the width of each gap and where the next part begins: an index into the text (int) or an x
     coordinate (float).
     """
     parts = None if "  " in text[start:end] else boxes.drawn_parts(start, end)
     if parts is not None and (len(parts) < 2 or _widest_gap(parts) <= GAP * height):
         return [(start, end)]
-    begins: list[tuple[float, int | float]]
+    next_parts: list[tuple[float, int | float]]
     if parts is None or any(after[0] < before[0] for before, after in pairwise(parts)):
-        begins = _word_gaps(text, start, end, boxes)
+        next_parts = _word_gaps(text, start, end, boxes)
     else:
-        begins = [
+        next_parts = [
             (after[0] - before[1], after[0])
             for before, after in pairwise(parts)
             if after[0] - before[1] > _TOUCHING * height
         ]
-    spaces = text.count(" ", start, end) - len(begins)  # those inside parts have the usual width
-    least = _min_gap([*(gap for gap, _ in begins), *[_SPACE * height] * spaces], height)
+    spaces = text.count(" ", start, end) - len(next_parts)  # spaces inside parts have the usual width
+    min_gap = _min_gap([*(gap for gap, _ in next_parts), *[_SPACE * height] * spaces], height)
     pieces: list[tuple[int, int]] = []
     previous = start
-    for gap, position in begins:
-        if gap <= least:
+    for gap, position in next_parts:
+        if gap <= min_gap:
             continue
         begin = position if isinstance(position, int) else _word_start(text, boxes.index_at(position - 1, start, end))
         before = previous + len(text[previous:begin].rstrip())
@@ -203,7 +203,7 @@ def _widest_gap(parts: list[tuple[float, float]]) -> float:
 
 
 def _word_gaps(text: str, start: int, end: int, boxes: Boxes) -> list[tuple[float, int | float]]:
-    """(width of the gap before it, index in the text) of each word except the first."""
+    """The width of the gap before each word except the first, and the index of that word in the text."""
     gaps: list[tuple[float, int | float]] = []
     right = 0.0
     for match in _WORD.finditer(text, start, end):
@@ -226,7 +226,7 @@ def _is_marker(text: str, start: int, end: int, *, is_first: bool) -> bool:
 
 
 def _min_gap(gaps: list[float], height: float) -> float:
-    """The width above which a gap divides the line. The word spaces of a justified line are wide, but equal."""
+    """The width above which a gap divides the line. A justified line, whose gaps are about equal, is not divided."""
     if len(gaps) < 2 or max(gaps) <= GAP * height:
         return GAP * height
     if max(gaps) <= _EQUAL * min(gaps):

@@ -13,14 +13,14 @@ from streamrag_cli.documents.outline import line_starts
 from streamrag_cli.model import Document, Section
 
 PARSED_CHARS: Final = 2_000_000
-"""Larger files are usually generated, and get no sections."""
+"""Larger files are usually generated. They are not divided into sections."""
 
 _Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 class _Cut(NamedTuple):
-    """The text from `start` on is under `headings`. At the same offset, ends sort first, then outer before inner."""
+    """The offset from which `headings` apply. At equal offsets, ends come first, then outer definitions."""
 
     start: int
     begins: int
@@ -35,7 +35,7 @@ def load_python(path: str, text: str) -> Document:
 
 
 def _sections(text: str) -> tuple[Section, ...]:
-    """Sections by symbol. Empty if this Python version cannot parse the file, such as a template or Python 2."""
+    """One section per definition. Empty if this version of Python cannot parse the file, such as a template."""
     if len(text) > PARSED_CHARS:
         return ()
     try:
@@ -57,7 +57,7 @@ def _sections(text: str) -> tuple[Section, ...]:
 
 
 def _definitions(tree: ast.Module) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-    """First line (from 0), line after the last, and path of each definition. Classes include their methods."""
+    """Yield first line (from 0), line after the last, and path of each definition. Classes include their methods."""
     for node in tree.body:
         if isinstance(node, _DEFINITIONS):
             yield _first_line(node), node.end_lineno or node.lineno, (node.name,)

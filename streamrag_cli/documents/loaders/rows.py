@@ -39,7 +39,7 @@ def looks_like_header(row: Sequence[str], below: Sequence[Sequence[str]]) -> boo
     """Whether `row` is a header of the rows `below` it.
 
     Column names are short, mostly different, and not numbers or dates, except years above other figures. A row of words
-    above rows of words is considered a header, because tables without one are rare.
+    above rows of words is considered a header, because tables without a header are rare.
     """
     names = [cell.strip() for cell in row]
     while names and not names[-1]:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from docutils import nodes
 
 OUTLINED_CHARS: Final = 4_000_000
-"""A larger file (more than about 4 s of parsing) is data, not prose, and gets no sections."""
+"""A larger file, which would take more than about 4 s to parse, is data and not prose. It gets no sections."""
 
-# docutils also breaks lines at these; each becomes one space, so that offsets do not change.
+# docutils would also break lines at these characters; each becomes one space, so that offsets do not change.
 _NO_LINE_ENDS: Final = dict.fromkeys(map(ord, "\v\f\x1c\x1d\x1e\x85\u2028\u2029"), " ")
 
 
@@ -35,7 +35,7 @@ def load_rst(path: str, text: str) -> Document:
 
 
 def _find_titles(text: str) -> dict[int, Title]:
-    """The headings by the index of their first line, counted from 0."""
+    """The headings by the index of their first line."""
     from docutils import nodes  # imports in about 55 ms, with the parser
 
     text = text.translate(_NO_LINE_ENDS)

@@ -1,7 +1,7 @@
 """Writes reStructuredText as visible text, line by line: comments, targets and directive markup are dropped.
 
-docutils has already found the headings. Directives are handled by name: the text of
-admonitions and similar boxes is kept, code is unchanged, and directives that only control the page are dropped.
+docutils has already found the headings. Directives are handled by name: the text of admonitions and similar boxes is
+kept, code is unchanged, and directives that only control the page are dropped.
 """
 
 import re
@@ -58,7 +58,7 @@ class Title(NamedTuple):
 
 
 def write_rst(text: str, titles: Mapping[int, Title]) -> Lines:
-    """Write the text. `titles` are its headings by the index of their first line, counted from 0."""
+    """Write the text. `titles` are its headings by the index of their first line."""
     writer = _Writer(text, titles)
     writer.write()
     return writer.out
@@ -144,7 +144,7 @@ class _Writer:
         return len(line.split()) <= _TERM_WORDS or not below.lstrip()[0].islower()
 
     def _block(self, indentation: int) -> list[tuple[int, str]]:
-        """The next lines with a deeper indentation, including blank lines before and between them."""
+        """Read the next lines with a deeper indentation, including blank lines before and between them."""
         begin = end = self._at
         while self._at < len(self._lines):
             line = self._lines[self._at]

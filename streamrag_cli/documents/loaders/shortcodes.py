@@ -30,7 +30,7 @@ class Shortcodes:
         self._closings: dict[str, re.Match[str] | None] = {}
 
     def edit(self, start: int) -> Edit | None:
-        """The edit for the shortcode that begins at `start`. None if it is not a shortcode."""
+        """The edit for the shortcode that begins at `start`; None if no shortcode begins there."""
         text = self._text
         opener = text[start : start + (3 if text.startswith("{{", start) else 2)]
         close = text.find(_CLOSERS[opener], start + len(opener), start + _MARK_CHARS)
@@ -56,7 +56,7 @@ class Shortcodes:
         return Edit(line_start if is_whole_line else start, end)
 
     def _code_end(self, name: str, start: int) -> re.Match[str] | None:
-        """The closing shortcode of the code, on its own line. None if the code already has a fence."""
+        """The closing shortcode of the code if it is on its own line; None if the code already has a fence."""
         closing = self._closing(name, start)
         if closing is None or closing.start() - start > _CODE_CHARS:
             return None
@@ -66,10 +66,10 @@ class Shortcodes:
         return closing if not self._text[line_start : closing.start()].strip() else None
 
     def _closing(self, name: str, start: int) -> re.Match[str] | None:
-        """The next shortcode from `start` on that closes `name`."""
-        known = self._closings.get(name)
-        if name in self._closings and (known is None or known.start() >= start):
-            return known
+        """The next shortcode after `start` that closes `name`."""
+        cached = self._closings.get(name)
+        if name in self._closings and (cached is None or cached.start() >= start):
+            return cached
         mark = re.escape(name)
         self._closings[name] = re.compile(
             rf"\{{\{{<\s*/\s*{mark}\s*>\}}\}}|\{{\{{%\s*/\s*{mark}\s*%\}}\}}|\{{%-?\s*end{mark}\s*-?%\}}"

@@ -1,4 +1,4 @@
-"""Builds documents from structured files (YAML, JSON, TOML, XML, settings). They are divided at keys.
+"""Builds documents from structured files (YAML, JSON, TOML, XML, settings), which are divided at their keys.
 
 Every format becomes a tree of entries, each with its own lines. An entry that is short enough, including its
 descendants, is one unit. A longer entry is divided into its parts, which are placed under its name. Units are separated
@@ -13,7 +13,8 @@ from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.model import Document, Section
 
 UNIT_CHARS: Final = 450
-"""Units are quoted as a whole, so they are short; the chunker merges small neighbours with the same parent."""
+"""The maximum length of a unit. Units are short, because they are quoted as a whole; the chunker merges small
+neighbours with the same parent."""
 
 NAMING: Final = frozenset({"name", "id", "title", "key", "operationId", "uses", "host", "label", "term", "question"})
 """Keys whose value names a list item, which has no key of its own."""
@@ -87,12 +88,15 @@ def _units(root: Entry, depth: int) -> Iterator[tuple[tuple[str, ...], list[tupl
 
 
 def _is_list_of_records(entry: Entry, depth: int) -> bool:
-    """Whether each part is a separate unit regardless of length: the records of the file, or of a list in it."""
+    """Whether the parts of `entry` are records, either of the file itself or of a list in it.
+
+    Each record becomes a separate unit, regardless of its length.
+    """
     return depth <= 0 or (depth == 1 and any(each.is_item and each.entries for each in entry.entries))
 
 
 def _below(path: tuple[str, ...], name: str) -> tuple[str, ...]:
-    """Append `name` to `path`. If the path is very deep, only its upper names and the last one are kept."""
+    """Append `name` to `path`. From a very deep path, only the upper names and the last one are kept."""
     shown = clean_heading(name)
     return (*path[: _SHOWN_DEPTH - 1], shown) if shown else path
 

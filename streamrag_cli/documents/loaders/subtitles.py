@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from streamrag_cli.model import Document, Section
 
 RUN_CHARS: Final = 350
-"""The length of text under one time. Longer than the sections that the chunker merges, so that times stay correct."""
+"""The minimum length of the text under one time. The chunker merges only shorter sections, so times stay correct."""
 
 _PAUSE_S: Final = 4.0
 _UNPUNCTUATED_CHARS: Final = 300
@@ -98,7 +98,7 @@ def _split(line: str) -> list[str]:
 
 
 def _cues(text: str) -> Iterator[_Cue]:
-    """The cues with text. Lines that repeat the previous cue above a new line are dropped."""
+    """The cues with text. Lines of the previous cue that a cue repeats above a new line are dropped."""
     before: list[str] = []
     lines = text.split("\n")
     at = 0
@@ -123,8 +123,8 @@ def _cues(text: str) -> Iterator[_Cue]:
         ends_s = end[0] * 3600 + end[1] * 60 + end[2] + end[3] / 1000
         new_lines = shown if ends_s - begins_s >= _FLASH_S else []
         if shown[:-1] and before:  # rolling captions repeat the last lines above the new one
-            again = next((size for size in range(len(shown) - 1, 0, -1) if shown[:size] == before[-size:]), 0)
-            new_lines = new_lines[again:]
+            repeated = next((size for size in range(len(shown) - 1, 0, -1) if shown[:size] == before[-size:]), 0)
+            new_lines = new_lines[repeated:]
         before = shown or before
         if new_lines:
             yield _Cue(number, begins_s, ends_s, new_lines)

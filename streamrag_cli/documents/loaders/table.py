@@ -17,8 +17,8 @@ from streamrag_cli.model import Document, Section
 LARGE_CHARS: Final = 500_000
 LONG_RUN_CHARS: Final = 3000
 SHORT_ROW_CHARS: Final = 200
-"""A large table whose rows are shorter than this on average is cut into long chunks: a single row of ten thousand is
-found by its words in the full-text index, which covers all rows; the embedding covers only the first 256 tokens."""
+"""A large table whose rows are shorter than this on average is divided into long chunks. Full-text search still finds a
+single row among ten thousand, because it covers all rows; the embedding covers only the first 256 tokens of a chunk."""
 
 _RUN_CHARS: Final = 250
 _SNIFFED_ROWS: Final = 50
@@ -32,9 +32,8 @@ _SEPARATOR_LINE: Final = "sep="
 
 
 def load_table(path: str, text: str) -> Document:
-    skipped = (
-        text.find("\n") + 1 if text[:4].casefold() == _SEPARATOR_LINE else 0
-    )  # the separator line that spreadsheets write
+    # Spreadsheets may write a separator line at the beginning.
+    skipped = text.find("\n") + 1 if text[:4].casefold() == _SEPARATOR_LINE else 0
     body = text[skipped:]
     delimiter = text[4:5] if skipped and text[4:5] in _DELIMITERS else _delimiter(body[:_SNIFFED_CHARS], path)
     rows = _rows(body, delimiter, first_line=1 + text.count("\n", 0, skipped))
@@ -66,7 +65,7 @@ def _document(path: str, rows: list[tuple[int, list[str]]]) -> Document:
 def _header_position(rows: list[tuple[int, list[str]]]) -> int:
     """The index of the header row among the first rows, or -1.
 
-    It may be preceded by a title and notes: rows that fill at most half of the usual number of cells.
+    A title and notes may precede it: rows with at most half of the usual number of filled cells.
     """
     filled = [sum(1 for cell in cells if cell.strip()) for _, cells in rows[:_SNIFFED_ROWS]]
     usual = Counter(filled).most_common(1)[0][0] if filled else 0
@@ -78,7 +77,7 @@ def _header_position(rows: list[tuple[int, list[str]]]) -> int:
 
 
 def _delimiter(sample: str, path: str) -> str:
-    """The delimiter that divides the most lines into the same number of cells, more than one."""
+    """The delimiter that divides the most lines into the same number of cells, which is at least two."""
     best, best_rating = "," if PurePath(path).suffix.casefold() == ".csv" else "\t", (0.0, 0)
     for mark in _DELIMITERS:
         try:
@@ -96,7 +95,7 @@ def _delimiter(sample: str, path: str) -> str:
 
 
 def _rows(text: str, delimiter: str, *, first_line: int) -> Iterator[tuple[int, list[str]]]:
-    """(line number, cells) of each row. An unclosed quote affects only its own line."""
+    """Yield line number and cells of each row. An unclosed quote affects only its own line."""
     lines = [line + "\n" for line in text.split("\n")]
     at = failures = 0
     while at < len(lines) and failures < _MAX_FAILURES:
@@ -119,7 +118,7 @@ def _rows(text: str, delimiter: str, *, first_line: int) -> Iterator[tuple[int, 
 
 
 class _CountingLines:
-    """Iterates over lines from index `at`, and counts the lines read."""
+    """Iterates over the lines from index `at`, which is always the index of the next line."""
 
     def __init__(self, lines: list[str], at: int) -> None:
         self._lines = lines
@@ -140,15 +139,15 @@ def _plain_cells(line: str, delimiter: str) -> list[str]:
 
 
 def _sections(lines: list[str]) -> tuple[Section, ...]:
-    """Sections of whole rows. A row that is too long for one chunk has its first cell as heading of all its parts."""
+    """Sections of whole rows. If a row is too long for one chunk, its first cell becomes the heading of its parts."""
     chars = sum(len(line) + 1 for line in lines)
     is_short = SHORT_ROW_CHARS * len(lines) >= chars > LARGE_CHARS
-    most = LONG_RUN_CHARS if is_short else _RUN_CHARS
+    max_chars = LONG_RUN_CHARS if is_short else _RUN_CHARS
     sections: list[Section] = []
     start = end = 0
     for line in lines:
         length = len(line) + 1
-        if end > start and end + length - start > most:
+        if end > start and end + length - start > max_chars:
             sections.append(Section(start=start, end=end, is_whole=is_short))
             start = end
         end += length

@@ -1,6 +1,6 @@
 """Loads XML: elements as lines `name: text`, with their attributes, under the path of their parent elements.
 
-It is parsed with expat, which provides line numbers. Entities defined by the file are not expanded. A file that is not
+The parser is expat, which provides line numbers. Entities that the file defines are not expanded. A file that is not
 well-formed is loaded as plain text.
 """
 
@@ -40,7 +40,7 @@ class _Reader:
         self._open: list[Entry] = [self.root]
         self._words: list[str] = []
         self._words_line = 1
-        self._inline = 0  # the number of open elements within text
+        self._inline = 0  # the number of open elements inside running text
         self._parser = expat.ParserCreate("utf-8")
         self._parser.buffer_text = True
         self._parser.StartElementHandler = self._start
@@ -71,8 +71,8 @@ class _Reader:
         shown = "; ".join(f"{key.rpartition(':')[2]}: {' '.join(value.split())}" for key, value in attributes.items())
         indent = "  " * (len(self._open) - 1)
         line = f"{indent}{name}: {shown}" if shown else f"{indent}{name}:"
-        called = next((value for key, value in attributes.items() if key in NAMING), "")
-        entry = Entry(f"{name} {called}".strip(), [(self._parser.CurrentLineNumber, line)])
+        label = next((value for key, value in attributes.items() if key in NAMING), "")
+        entry = Entry(f"{name} {label}".strip(), [(self._parser.CurrentLineNumber, line)])
         parent.entries.append(entry)
         self._open.append(entry)
 
@@ -89,7 +89,7 @@ class _Reader:
         self._words.append(words)
 
     def _flush_text(self) -> None:
-        """Add the collected text to the innermost element: to its own line if that has no text yet."""
+        """Add the collected text to the innermost element: to its line, or after its nested elements if it has any."""
         content = " ".join("".join(self._words).split())
         self._words = []
         if not content:

@@ -26,7 +26,7 @@ def load_yaml(path: str, text: str) -> Document:
 
 
 def _name_of_document(document: Entry) -> str:
-    """The name of one of several documents in a file: its kind and name, if it has them."""
+    """The name of one of several documents in a file: the values of `kind` and `name`, if it has them."""
     metadata = next((each for each in document.entries if each.name == "metadata"), document)
     names = (_value_of(document, "kind"), _value_of(metadata, "name") or _value_of(document, "title"))
     return " ".join(each for each in names if each)
@@ -47,15 +47,14 @@ def _unquoted(source: str) -> str:
 class _Reader:
     """Reads lines into one tree per document: lines with a deeper indentation are nested in an entry.
 
-    A list item may have the same indentation as its key: it counts as half a level deeper.
+    A list item may have the same indentation as the key above it, so it counts as half a level deeper.
     """
 
     def __init__(self, text: str) -> None:
         self.documents = [Entry("")]
-        self._open: list[tuple[int, Entry]] = [
-            (-1, self.documents[0])
-        ]  # (depth in half levels, entry), outermost first
-        self._comments: list[tuple[int, str]] = []  # of the next entry
+        # The open entries with their depths in half levels, the outermost first.
+        self._open: list[tuple[int, Entry]] = [(-1, self.documents[0])]
+        self._comments: list[tuple[int, str]] = []  # the comments above the next entry
         self._text_above: int | None = None  # the indentation of a key whose value is a block of text
         lines = text.split("\n")
         first = licence_end(lines, ("#",))
