@@ -10,7 +10,9 @@ _STEADY_WITHIN: Final = 1.25
 
 
 class RemainingTime:
-    """Estimates the remaining time. Shows it only when consecutive estimates agree, since early ones are unreliable."""
+    """Estimates the remaining time. Returns it only if consecutive estimates agree, because early estimates are
+    unreliable.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
