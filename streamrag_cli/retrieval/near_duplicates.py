@@ -22,7 +22,8 @@ FindMissing: TypeAlias = Callable[[Iterable[str]], Collection[str]]
 """Returns the absolute paths at which there is no file."""
 
 COPIED_CHARS: Final = 100
-"""The minimum length of a near-duplicate with another title. `Closed.` under the names of two shops is not a duplicate.
+"""The minimum length of near-duplicates whose text or headings differ. `Closed.` under the names of two shops is not a
+duplicate.
 """
 NEAR: Final = 0.9
 """Two near-duplicates share at least this fraction of their word pairs, ignoring numbers."""
@@ -120,7 +121,8 @@ def replaces(one: Candidate, other: Candidate) -> bool:
     """Whether `one` can represent `other`.
 
     They must be near-duplicates, and `one` must have every word of the question that `other` has. If both have the same
-    words of the question, a chunk whose file exists can represent a chunk whose file is missing.
+    words of the question, a chunk whose file exists represents a chunk whose file is missing. A later version of a
+    missing file always represents it.
     """
     if other.is_missing and not one.is_missing and _is_next_version(one, other):
         return True
@@ -164,7 +166,7 @@ def _masked_title(candidate: Candidate) -> str:
 
 
 def _is_next_version(new: Candidate, missing: Candidate) -> bool:
-    """Whether `new` is a later version of a missing file: it has the same name and similar words."""
+    """Whether `new` is a later version of a missing file, with the same name and similar words."""
     if PurePath(new.stored.path).name != PurePath(missing.stored.path).name:
         return False
     same_section = new.stored.chunk.headings == missing.stored.chunk.headings

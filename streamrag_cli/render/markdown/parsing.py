@@ -54,7 +54,7 @@ class Parser:
         return self._safe(_full(self._html).parse(source, self._temporary_definitions()))
 
     def inline(self, source: str) -> list[Token]:
-        """Like `preview`, but for text inside a paragraph, in which no block begins."""
+        """Like `preview`, for text inside a paragraph, in which no block begins."""
         return self._safe(_full(self._html).parseInline(source, self._temporary_definitions()))
 
     def _temporary_definitions(self) -> dict[str, Definitions]:

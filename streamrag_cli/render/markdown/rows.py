@@ -117,7 +117,7 @@ class RowRenderer:
         return Rendered(rows, unresolved, last_of(tokens, preceding))
 
     def preview(self, part: Part, *, preceding: Preceding) -> tuple[list[list[Segment]], str]:
-        """Like `final`, but for a part that may end within a line. Returns its lines, and its block type if it is one
+        """Like `final`, for a part that may end within a line. Returns its lines, and its block type if it is one
         block.
         """
         tokens = self.parser.preview(part.source)

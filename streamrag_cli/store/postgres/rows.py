@@ -17,7 +17,7 @@ _MAX_ROWS_PER_WORD: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
-    """The number of removed documents, and their chunks, whose words and vectors have not been removed yet."""
+    """The number of removed documents, and the ids of their chunks, whose words and vectors must still be removed."""
 
     documents: int
     chunk_ids: set[str]
@@ -55,7 +55,9 @@ def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocum
 def add_index_rows(
     conn: Connection, epoch: int, chunks: Sequence[Chunk], languages: Sequence[str], passages: EmbeddedPassages
 ) -> int:
-    """Add the words, vectors and token states of chunks. `languages` has one per chunk. Return the number of words."""
+    """Add the words, vectors and token states of chunks. `languages` has one entry per chunk. Return the number of
+    words.
+    """
     if not chunks:
         return 0
     of_chunks = stems([_words_of(chunk) for chunk in chunks], languages)

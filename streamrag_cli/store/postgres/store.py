@@ -44,7 +44,7 @@ class PostgresStore:
         return sorted(name for name in environment if name.startswith("PG"))
 
     def identity(self) -> int:
-        """Constant, because readers detect themselves that their tables were replaced."""
+        """Always the same number, because readers themselves detect that their tables were replaced."""
         return 0
 
     def reader(self, collection: str) -> "Reader":
