@@ -3,10 +3,13 @@
     python -m benchmarks.hostile_questions make STORE
     python -m benchmarks.hostile_questions measure STORE
 
-`make` stores the Python files of the standard library without its tests, about 20,000 chunks, with random unit vectors
-instead of embeddings. `measure` asks questions of 20,000 characters (the maximum) in every shape that could be
-expensive. For each it prints in milliseconds: wall time and CPU time of retrieval, CPU time of choosing quotes from the
-best 5 and the best 100 chunks, and the median wall time of ordinary questions asked at the same time.
+`make` stores the Python files of the standard library without its tests: about 20,000 chunks, with random unit vectors
+instead of embeddings. `measure` asks questions of 20,000 characters, the maximum, in every shape that could be
+expensive. For each question it prints these times in milliseconds:
+
+- wall time and CPU time of retrieval
+- CPU time of choosing quotes from the best 5 and from the best 100 chunks
+- the median wall time of ordinary questions that are asked at the same time
 """
 
 import argparse

@@ -131,7 +131,7 @@ class Vectors:
             )
             ids, distances = result["ids"][0], result["distances"]
             if len(ids) < expected:
-                # Another process may have deleted vectors. Count only now, because counting takes longer than searching.
+                # Another process may have deleted vectors. Count only now, because counting is slower than searching.
                 expected = min(expected, self._collection.count())
         if distances is None or len(ids) < expected / 2:
             raise damaged_vectors(self._directory, f"its index finds only {len(ids)} of {expected} vectors")
