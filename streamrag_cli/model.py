@@ -15,9 +15,7 @@ ROUNDED_UP: Final = "rounded up"
 
 
 def shown(*rules: str, key: str = "") -> Mapping[str, Any]:
-    """The metadata of a field that defines its public form: rules, and the JSON `key` if it differs from the field's
-    name.
-    """
+    """The metadata that defines the public form of a field: rules, and the JSON `key` if it differs from the name."""
     return dict.fromkeys(rules, True) | ({"key": key} if key else {})
 
 

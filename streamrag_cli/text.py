@@ -36,8 +36,8 @@ _SAFE_LINE: Final = _SAFE | {ord("\n"): " ", ord("\t"): " ", 0x2028: " ", 0x2029
 
 
 def without_secret(text: str, secret: str, mark: str) -> str:
-    """Replace `secret` in `text` with `mark`. A secret of fewer than 8 characters is a placeholder such as `x`, and
-    stays.
+    """Replace `secret` in `text` with `mark`, unless it is so short (under 8 characters) that it must be a
+    placeholder.
     """
     return text.replace(secret, mark) if len(secret) >= _SHORTEST_SECRET else text
 

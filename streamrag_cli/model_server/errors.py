@@ -56,8 +56,8 @@ def quoted(text: str, endpoint: ModelEndpoint) -> str:
 
 
 def shown_url(endpoint: ModelEndpoint, path: str = "") -> str:
-    """The base URL followed by `path`, quoted for a shell. The key is masked, because some gateways have it in the
-    path.
+    """The base URL followed by `path`, quoted for a shell. Masked, because the path of some gateways contains the
+    key.
     """
     return shlex.quote(masked(endpoint.url + path, endpoint))
 

@@ -10,8 +10,8 @@ _STEADY_WITHIN: Final = 1.25
 
 
 class RemainingTime:
-    """Estimates the remaining time. Returns it only if consecutive estimates agree, because early estimates are
-    unreliable.
+    """Estimates the remaining time. Early estimates are unreliable, so one is returned only if consecutive ones
+    agree.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:

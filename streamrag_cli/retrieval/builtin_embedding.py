@@ -36,9 +36,7 @@ MODEL_DIRECTORY: Final = Path(__file__).parent / "models" / "all-MiniLM-L6-v2"
 DIMENSION: Final = 384
 MAX_TOKENS: Final = 256
 _MAX_CHARS: Final = 20_000
-"""Any real text of this length has more than 256 tokens. Without this limit, tokenising a text of 5 MB would take
-seconds.
-"""
+"""Any real text of this length has more than 256 tokens. Tokenising a text of 5 MB would take seconds."""
 _FILES: Final = ("model.onnx", "tokenizer.json")
 _FATAL: Final = 4
 

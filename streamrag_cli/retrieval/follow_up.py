@@ -44,9 +44,7 @@ def fuse(single: Retrieved, combined: Retrieved, *, limit: int) -> Retrieved:
 
 
 def _ranked(hits: list[Hit]) -> tuple[Hit, ...]:
-    """Number the hits in this order, and lower scores where necessary, so that no hit scores higher than the hit before
-    it.
-    """
+    """Number the hits in this order, and lower scores so that no hit scores higher than the hit before it."""
     ranked: list[Hit] = []
     for hit in hits:
         ceiling = ranked[-1].score if ranked else 1.0

@@ -22,8 +22,8 @@ FindMissing: TypeAlias = Callable[[Iterable[str]], Collection[str]]
 """Returns the absolute paths at which there is no file."""
 
 COPIED_CHARS: Final = 100
-"""The minimum length of near-duplicates whose text or headings differ. `Closed.` under the names of two shops is not a
-duplicate.
+"""The minimum length of near-duplicates whose headings differ. `Closed.` under the names of two shops does not
+count.
 """
 NEAR: Final = 0.9
 """Two near-duplicates share at least this fraction of their word pairs, ignoring numbers."""

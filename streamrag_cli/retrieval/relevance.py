@@ -46,8 +46,6 @@ def term_weight(frequency: int, chunks: int) -> float:
 
 
 def coverage(words: frozenset[str], weights: Mapping[str, float]) -> float:
-    """The total weight of the terms that occur in `words`, as a share of the weight of all terms; 0 if there are no
-    terms.
-    """
+    """The share of the total weight of all terms that is covered by `words`, 0 to 1; 0 if there are no terms."""
     total = sum(weights.values())
     return sum(weight for term, weight in weights.items() if term in words) / total if total else 0.0

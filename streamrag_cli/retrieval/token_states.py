@@ -47,8 +47,7 @@ def unpacked(signs: bytes, dimension: int) -> "NDArray[np.float32]":
 def late_interaction(
     question: QuestionTokens, weights: "NDArray[np.float32]", passages: Mapping[str, bytes]
 ) -> dict[str, float]:
-    """The score of each passage: the best cosines of the question's tokens with tokens of the passage, averaged by
-    `weights`.
+    """The score of each passage: the weighted mean of the best cosine of each question token with a passage token.
 
     `weights` has one value per token of the question. `passages` maps chunk ids to packed states, none of them empty.
     """

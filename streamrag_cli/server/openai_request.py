@@ -51,7 +51,7 @@ class StreamOptions(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """A request of OpenAI's API. Sampling options are passed on to the model. Fields that are not listed here are
+    """A request of OpenAI's API. Sampling options are passed on to the model. Fields that are not listed are
     ignored.
     """
 

@@ -117,9 +117,7 @@ def _open_netlink() -> socket.socket | None:
 
 
 def _from_tables(peer: Address, ours: Address) -> int | None:
-    """Look up the owner in `/proc/net`, which has one line per socket: local address, remote address, ..., uid, ...,
-    inode.
-    """
+    """Look up the owner in `/proc/net`. A line is one socket: local address, remote address, ..., uid, ..., inode."""
     for path in _TABLES[6 if ":" in peer[0] else 4]:
         addresses = b" %b %b " % (_in_table(peer, path), _in_table(ours, path))
         for line in _lines_with(path, addresses):

@@ -25,9 +25,7 @@ class Rates:
         self._sweep_at_s = clock() + self._period_s
 
     def hit(self, client: str) -> int | None:
-        """Count one hit and return None. Above the limit, count nothing and return the seconds to wait before the next
-        try.
-        """
+        """Count one hit and return None. Above the limit, count nothing and return the seconds to wait."""
         wait_s = self.wait_s(client)
         if wait_s is None:
             self._hits[client].append(self._clock())

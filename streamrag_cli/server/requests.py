@@ -38,9 +38,7 @@ class QueryParameters(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _drop_surplus_fields(cls, body: Any) -> Any:
-        """Keep only the first fields of a body that has far too many. One unknown field is enough to reject the
-        body.
-        """
+        """Keep only the first fields of a body that has far too many. One unknown field is enough to reject it."""
         return dict(islice(body.items(), _MAX_FIELDS)) if isinstance(body, dict) else body
 
 
@@ -91,9 +89,7 @@ def _with_request(parameters: QueryParameters, settings: Settings) -> Settings:
 
 
 def _check_allowed(requested: Settings, serving: Serving) -> None:
-    """Check that a question with the settings `requested` reads no other documents and costs no more than the operator
-    allows.
-    """
+    """Check that the settings `requested` read no other documents and cost no more than the operator allows."""
     own = serving.settings
     if not serving.serves(requested.collection):
         raise RefusedError(

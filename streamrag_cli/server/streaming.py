@@ -157,9 +157,7 @@ class EventStreamResponse(Response):
             await asyncio.gather(self._pump_task, return_exceptions=True)
 
     async def _next_bytes(self) -> bytes:
-        """Wait for an event and return all queued events, encoded. If the stream is idle for `ping_s`, return a
-        ping.
-        """
+        """Wait for an event and return all queued events, encoded. If none comes within `ping_s`, return a ping."""
         try:
             async with asyncio.timeout(self._limits.ping_s):
                 await self._changed.wait()

@@ -24,9 +24,7 @@ from streamrag_cli.server.app import create_app
 from streamrag_cli.settings import ServerSettings, Settings
 
 START_TIMEOUT_S = 30
-"""A worker that does not respond for this many seconds counts as hung. A worker must be able to start in this time on a
-busy machine.
-"""
+"""A worker that does not respond for this many seconds counts as hung. It must suffice to start on a busy machine."""
 _CTRL_C: Final = {signal.SIGINT}
 
 
@@ -49,9 +47,7 @@ class WorkerApp:
 
 
 def _exit_with_parent() -> None:
-    """End this worker when its parent is killed. Otherwise it would continue to serve, because nothing would stop
-    it.
-    """
+    """End this worker when its parent is killed. Otherwise nothing would stop it, and it would continue to serve."""
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)

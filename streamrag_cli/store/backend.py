@@ -146,8 +146,8 @@ class Store(Protocol):
         """The disk of the store; None if it is on another machine. Raises StoreError `store_not_writable`."""
 
     def scratch_store(self, scratch: Path) -> AbstractContextManager[StoreAddress]:
-        """An empty store of the same backend, which is removed when the `with` block ends. `scratch` is a directory for
-        its files.
+        """An empty store of the same backend, removed when the `with` block ends. `scratch` is a directory for its
+        files.
         """
 
 

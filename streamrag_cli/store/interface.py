@@ -148,9 +148,7 @@ class Reader(Protocol):
         """The number of chunks that contain each stemmed term."""
 
     def nearest(self, vector: FloatArray, limit: int) -> ScoredIds:
-        """Ids of chunks with their cosines to `vector`, which has unit length, best first. The search is
-        approximate.
-        """
+        """Ids of chunks with their cosines to `vector`, a unit vector, best first. The search is approximate."""
 
     def search_both(self, words: Sequence[str], vector: FloatArray, limit: int) -> tuple[ScoredIds, ScoredIds]:
         """The results of `search_text` and `nearest`."""

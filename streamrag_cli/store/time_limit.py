@@ -85,9 +85,7 @@ class TimeLimit:
 
     @contextmanager
     def acquired(self, lock: Lock) -> Iterator[None]:
-        """Hold `lock` during the `with` block. Raises StoreError `retrieval_timeout` if it cannot be acquired in
-        time.
-        """
+        """Hold `lock` during the `with` block. Raises StoreError `retrieval_timeout` if this takes too long."""
         while not lock.acquire(timeout=min(_POLL_S, self.remaining_s)):
             self.check()
         try:

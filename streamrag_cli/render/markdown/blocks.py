@@ -49,8 +49,8 @@ class FenceOpened:
 
 @dataclass(frozen=True, slots=True)
 class FenceLines:
-    """Lines of code with their newlines. The last line is never blank, because renderers drop blank lines at the end of
-    a fence.
+    """Lines of code with their newlines. The last line is never blank: renderers drop blank lines at the end of a
+    fence.
     """
 
     code: str
@@ -172,9 +172,7 @@ class Blocks:
                 return all(line.startswith("  ") for line in each)
 
     def _final(self, tokens: list[Token]) -> Iterator[Finished]:
-        """Yield the final blocks and remove them from `open_source`, which then begins with the open block or list
-        item.
-        """
+        """Yield the final blocks and remove them from `open_source`, which then begins with the open part."""
         tops = [token for token in tokens if token.level == 0 and token.nesting >= 0]
         self.kind = tops[-1].type if tops else ""
         if not tops:

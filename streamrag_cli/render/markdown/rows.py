@@ -36,8 +36,7 @@ _WIDTH_IS_SURE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One terminal row: text with escape codes that resets its styles at the end. `cells` is its width according to
-    Rich.
+    """One terminal row: text with escape codes, which ends without a style. `cells` is its width according to Rich.
 
     `width_is_sure` is False for emoji, combining marks and other characters whose width differs between terminals.
     """
@@ -117,9 +116,7 @@ class RowRenderer:
         return Rendered(rows, unresolved, last_of(tokens, preceding))
 
     def preview(self, part: Part, *, preceding: Preceding) -> tuple[list[list[Segment]], str]:
-        """Like `final`, for a part that may end within a line. Returns its lines, and its block type if it is one
-        block.
-        """
+        """Like `final`, for a part that may end within a line. Returns the lines, and the type of a single block."""
         tokens = self.parser.preview(part.source)
         tops = [token.type for token in tokens if token.level == 0 and token.nesting >= 0]
         return self._laid_out(tokens, part, preceding), tops[0] if len(tops) == 1 else ""

@@ -35,9 +35,7 @@ class Screen:
         return max(0, self._lines - 1)
 
     def resize(self, columns: int, lines: int) -> None:
-        """Record the new terminal size. Assumes that the terminal wraps rows that are now too long, as most terminals
-        do.
-        """
+        """Record the new terminal size. Assumes that the terminal wraps rows that are now too long, as most do."""
         narrower = columns < self._columns
         self._columns, self._lines = columns, lines
         if narrower or len(self._live) > self.live_room or self._stale_rows:

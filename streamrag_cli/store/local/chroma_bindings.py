@@ -19,9 +19,7 @@ _FILES_PER_INDEX: Final = 5
 
 
 class RustCollection:
-    """A collection with the reading methods of `chromadb.Collection`, under the same names and with the same
-    results.
-    """
+    """A collection with the reading methods of `chromadb.Collection`: the same names, the same results."""
 
     def __init__(self, directory: Path, name: str) -> None:
         """`directory` must be writable: opening the database writes to it."""
@@ -76,9 +74,7 @@ def _import_errors() -> None:
 
 @contextmanager
 def outside_working_directory() -> Iterator[None]:
-    """Change to `/` while the `with` block runs: chromadb reads `.env` from the working directory when it is
-    imported.
-    """
+    """Change to `/` during the `with` block, because importing chromadb reads `.env` from the working directory."""
     try:
         home = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:  # the working directory no longer exists, so it has no `.env` either

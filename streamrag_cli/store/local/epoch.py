@@ -24,9 +24,7 @@ _MAX_IDLE: Final = 4  # the maximum number of idle connections, each of which ma
 
 
 class _SharedVectors:
-    """A handle of Chroma and its number of users. `opened_at` is the generation of the snapshot for which it was
-    opened.
-    """
+    """A handle of Chroma and its number of users. `opened_at` is the generation for which it was opened."""
 
     def __init__(self, vectors: Vectors, opened_at: int) -> None:
         self.vectors = vectors

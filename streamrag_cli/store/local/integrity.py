@@ -210,9 +210,7 @@ def _differences(
 
 
 def _spread(ids: Sequence[str], count: int) -> list[str]:
-    """At most `count` of `ids`, evenly spread. Because ids are digests, this is a random sample, and always the same
-    one.
-    """
+    """At most `count` of `ids`, evenly spread. Ids are digests, so this is a random sample, but always the same one."""
     return list(ids) if len(ids) <= count else [ids[len(ids) * each // count] for each in range(count)]
 
 

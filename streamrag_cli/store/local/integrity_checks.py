@@ -30,8 +30,7 @@ class CatalogChecks(Catalog):
     def problems(self) -> Iterator[str]:
         """A clause for each problem; none if the catalog is intact.
 
-        FTS5 can check its index only in a writable database. The check uses a private copy, so that no writer has to
-        wait.
+        FTS5 can check its index only in a writable database. The check uses a private copy, so no writer has to wait.
         """
         with self._lock, self._translate_errors(), closing(sqlite3.connect("")) as copy:
             self._db.backup(copy)
@@ -91,9 +90,7 @@ class VectorChecks(Vectors):
 
 
 def database_problem(directory: Path) -> str:
-    """The problem that SQLite finds in Chroma's database; "" if the database is intact or missing. Does not open
-    Chroma.
-    """
+    """The problem that SQLite finds in Chroma's database; "" if it is intact or missing. Does not open Chroma."""
     file = directory / "chroma.sqlite3"
     if refused := cannot_open(file, directory):
         raise refused

@@ -85,8 +85,7 @@ class Layout:
     def new_epoch(self) -> str:
         """Create the directory of a new epoch and return its name.
 
-        Names are never reused. If a store is removed and created again, a reader may still have an epoch of the old
-        store open.
+        Names are never reused, because a reader may still have an epoch open from a store that was removed.
         """
         epoch = f"{_EPOCH_PREFIX}{secrets.token_hex(6)}"
         self.vectors(epoch).mkdir(parents=True)

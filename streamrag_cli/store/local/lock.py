@@ -71,7 +71,7 @@ def shared(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def try_exclusive(directory: Path) -> Iterator[bool]:
-    """Yield whether no process holds the `shared` lock of the directory. If so, none can acquire it during the `with`
+    """Yield True if no process holds the directory's `shared` lock; none can then acquire it during the `with`
     block.
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -82,9 +82,7 @@ def try_exclusive(directory: Path) -> Iterator[bool]:
 
 
 def not_writable(directory: Path, why: OSError | str) -> StreamragError:
-    """The error for a failed write to the store because it is read-only, or because space, permission or resources are
-    missing.
-    """
+    """The error for a store that cannot be written to: read-only, no space, no permission, or a system limit."""
     if isinstance(why, OSError) and (refused := refusal(directory, why, writing=True)):
         return refused
     reason = why if isinstance(why, str) else why.strerror or str(why)

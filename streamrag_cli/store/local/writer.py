@@ -106,9 +106,7 @@ class CollectionWriter:
             raise embedding_mismatch(self._layout.collection, stored=made_with, requested=embedding)
 
     def _check_files(self) -> None:
-        """Reject index files that changed since the last clean end. Otherwise this writer would record them as
-        intact.
-        """
+        """Reject index files that changed since the last clean end. Otherwise they would be recorded as intact."""
         directory = self._layout.vectors(self._epoch)
         if not index_fingerprint.are_unchanged(self._catalog, directory):
             raise damaged_vectors(directory, "its index files have changed since they were written")
@@ -123,8 +121,7 @@ class CollectionWriter:
         return self._catalog
 
     def repair(self, embed: Embed) -> int:
-        """Sync Chroma with the catalog after an interrupted run. Return the number of vectors that were added or
-        removed.
+        """Sync Chroma with the catalog after an interrupted run. Return the number of added and removed vectors.
 
         Missing vectors are computed with `embed` from the text in the catalog.
         """

@@ -103,11 +103,9 @@ class _VectorLoader(Loader):
 
 
 def interrupt(conn: Connection) -> None:
-    """Cancel the statement on the server and close the socket, so that a thread that waits for the statement fails
-    immediately.
+    """Cancel the statement on the server and close the socket, so that a thread that waits for it fails immediately.
 
-    The connection cannot be used afterwards. The statement is cancelled in a new thread, because the server may not
-    respond.
+    The connection cannot be used afterwards. Cancelling needs a new thread, because the server may not respond.
     """
 
     def end() -> None:

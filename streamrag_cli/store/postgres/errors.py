@@ -24,9 +24,7 @@ _DAMAGED: Final = ("XX", "42P01", "42703", "58")  # corruption, no such table or
 
 @contextmanager
 def translate_errors(address: PostgresUrl, *, writing: bool = False) -> Iterator[None]:
-    """Translate exceptions of psycopg in the `with` block to StoreError. All other exceptions are bugs in a
-    statement.
-    """
+    """Translate exceptions of psycopg in the `with` block to StoreError, except bugs in a statement."""
     try:
         yield
     except psycopg.Error as error:

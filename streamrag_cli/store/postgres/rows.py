@@ -55,7 +55,7 @@ def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocum
 def add_index_rows(
     conn: Connection, epoch: int, chunks: Sequence[Chunk], languages: Sequence[str], passages: EmbeddedPassages
 ) -> int:
-    """Add the words, vectors and token states of chunks. `languages` has one entry per chunk. Return the number of
+    """Add words, vectors and token states of chunks. `languages` has one entry per chunk. Return the number of
     words.
     """
     if not chunks:

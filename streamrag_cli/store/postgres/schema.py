@@ -97,9 +97,7 @@ def create_epoch(conn: Connection, collection: str, embedding: str) -> int:
 
 
 def drop_epoch(conn: Connection, epoch: int) -> bool:
-    """Drop an inactive epoch and return True. If a reader still uses it, return False; the next writer then drops
-    it.
-    """
+    """Drop an inactive epoch. Return False if a reader still uses it; the next writer then drops it."""
     try:
         with conn.transaction():
             conn.execute("SET LOCAL lock_timeout = '100ms'")
@@ -131,9 +129,7 @@ def set_embedding(conn: Connection, epoch: int, embedding: str, dimension: int, 
 
 
 def create_vector_index(conn: Connection, epoch: int, dimension: int) -> None:
-    """Create the vector index. Above the largest dimension that pgvector can index, searches read every vector
-    instead.
-    """
+    """Create the vector index. If the dimension is too large for pgvector, searches read every vector instead."""
     column, operators = "embedding", "vector_cosine_ops"
     if dimension > _MAX_DIMENSIONS:
         column, operators = f"(embedding::halfvec({dimension}))", "halfvec_cosine_ops"

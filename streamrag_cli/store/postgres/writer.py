@@ -105,8 +105,8 @@ class PostgresWriter:
         )
 
     def _drop_other_epochs(self, *needed: int | None) -> None:
-        """Drop the epochs of interrupted or superseded rebuilds. No rebuild is running while this writer has its
-        lock.
+        """Drop the epochs of interrupted or superseded rebuilds. While this writer has its lock, no rebuild is
+        running.
         """
         others = self._conn.execute(
             "SELECT id FROM epochs WHERE collection = %s AND id <> ALL(%s) ORDER BY id",
