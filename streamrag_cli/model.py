@@ -38,11 +38,13 @@ class Section:
 class Document:
     """One loaded source.
 
-    `sections` cover all of `text` in order, without gaps or overlaps. `line_numbers[i]` is the number of the line in
-    the file (from 1) that line `i` of `text` (from 0) comes from; `line_numbers` is None if the format has no lines
-    (PDF, DOCX, notebooks). `title` is the title that the document gives itself, or "". `summary` is metadata of the
-    document (description, tags, imports) on one line, or "". It is searched with the first chunk and never quoted.
-    `notes` are notes for the user, such as a lossy decode; one short line each.
+    - `sections` cover all of `text` in order, without gaps or overlaps.
+    - `line_numbers[i]` is the number, from 1, of the line in the file from which line `i` of `text`, from 0, comes. It
+      is None if the format has no lines (PDF, DOCX, notebooks).
+    - `title` is the title that the document gives itself, or "".
+    - `summary` is metadata of the document (description, tags, imports) on one line, or "". It is searched with the
+      first chunk and never quoted.
+    - `notes` are notes for the user, such as that decoding lost characters; one short line each.
     """
 
     path: str

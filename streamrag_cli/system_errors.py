@@ -64,7 +64,7 @@ def refusal(path: Path, error: OSError, *, writing: bool = False, keeper: str = 
 
 
 def exhausted_resource(error: BaseException) -> ResourceError | None:
-    """The error for memory or descriptors that ran out, if `error` or one of its causes reports that."""
+    """The error for exhausted memory or file descriptors, if `error` or one of its causes reports this."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:

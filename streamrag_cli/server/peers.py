@@ -50,7 +50,7 @@ class Peers:
         self._to_open = ask_kernel
 
     def uid_of(self, peer: Address, ours: Address) -> int | None:
-        """The user ID that owns the socket at `peer` connected to our socket at `ours`; None if unknown.
+        """The ID of the user who owns the socket at `peer` that is connected to the socket at `ours`; None if unknown.
 
         Takes 50 us, or 10 ms and more if `/proc/net` has to be read.
         """

@@ -128,7 +128,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._limit_idle_time()
 
     def shutdown(self) -> None:
-        """Called by uvicorn for each connection when the server shuts down."""
+        """End all open streams, then this connection. Uvicorn calls this for each connection at shutdown."""
         self._serving.streams.shut_down()
         super().shutdown()
 

@@ -22,7 +22,7 @@ _NUMBERED_DEFINITION: Final = re.compile(rf" *\[{NUMBERS}\]:")
 
 
 class Definitions(dict[str, Any]):
-    """The definitions that the parser looks up labels in; those of `outer` take precedence.
+    """The definitions in which the parser looks up labels. Definitions in `outer` take precedence.
 
     With `citing`, numbers are citation markers and never labels. `unresolved` are labels without a definition. `late`
     are labels of links that have been committed without an address.

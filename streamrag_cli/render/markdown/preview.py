@@ -1,4 +1,4 @@
-"""Renders the open block as it looks so far. This may be inexact; the final block replaces it.
+"""Renders the open block, which is the last block of the text, as it looks so far. The final block replaces it.
 
 The cost of a frame does not depend on the length of the block. A short block is rendered completely, plain words are
 appended to the last row, and a long block is rendered only at its end. If a block is taller than the screen, its newest

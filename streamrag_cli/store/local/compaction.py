@@ -30,9 +30,9 @@ def count_deleted(catalog: Catalog, chunks: int) -> None:
 
 
 def compact_if_worthwhile(catalog: Catalog, vectors: Path) -> None:
-    """Compact if at least a third as many chunks were deleted as remain. After a failure, the next ingest tries again.
+    """Compact if the number of deleted chunks is at least a third of the number that remain.
 
-    No Chroma client may be open in this process.
+    After a failure, the next ingest tries again. No Chroma client may be open in this process.
     """
     deleted = _deleted(catalog)
     if deleted < _MIN_DELETED or deleted * _REMAINING_PER_DELETED < catalog.counts().chunks:

@@ -36,7 +36,7 @@ def remove_documents(conn: Connection, epoch: int, paths: Sequence[str]) -> Remo
 
 
 def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocument]) -> None:
-    """Add new documents and their chunks, without words and vectors."""
+    """Add new documents and their chunks, but not the words and vectors of the chunks."""
     columns = zip(*(record_row(record) for record, _ in documents), strict=True)
     ids: dict[str, int] = dict(
         conn.execute(
@@ -55,8 +55,9 @@ def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocum
 def add_index_rows(
     conn: Connection, epoch: int, chunks: Sequence[Chunk], languages: Sequence[str], passages: EmbeddedPassages
 ) -> int:
-    """Add words, vectors and token states of chunks. `languages` has one entry per chunk. Return the number of
-    words.
+    """Index the words, vectors and token states of chunks. Return the number of words.
+
+    `languages` has one entry per chunk.
     """
     if not chunks:
         return 0
@@ -89,7 +90,9 @@ def token_states(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> di
 
 
 def drop_index_rows(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> int:
-    """Delete the words and vectors of chunks. Return the change in the number of words, which is negative."""
+    """Delete the words and vectors of chunks from the indexes. Return the change in the number of words, which is
+    negative.
+    """
     if not chunk_ids:
         return 0
     ids = list(chunk_ids)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class PostgresStore:
-    """A `Store`. Methods that connect require `pip install 'streamrag[postgres]'`."""
+    """A `Store` in PostgreSQL. Methods that connect require `pip install 'streamrag[postgres]'`."""
 
     has_local_files: Final = False
 
