@@ -2,8 +2,8 @@
 
     python -m benchmarks.serving.client
 
-reads one round per line, the JSON object `{"port", "streams", "tokens", "pace_ms", "first_number"}`, and prints a
-report of each round as one line.
+This reads one round per line, as the JSON object `{"port", "streams", "tokens", "pace_ms", "first_number"}`, and prints
+a report of each round as one line.
 """
 
 import asyncio

@@ -69,7 +69,7 @@ def check_origin(headers: Headers, allowed: Sequence[str], *, is_question: bool,
 
 
 def _is_own_address(name: str, bound_to: str) -> bool:
-    """Whether `name` is an address of this server. A page from another host cannot make a browser send this name."""
+    """Whether `name` is an address of this server. In DNS rebinding, `Host` is the name of another site instead."""
     if name == "localhost":
         return True
     try:

@@ -2,9 +2,9 @@
 
     python -m streamrag_cli.store.local.integrity STORE COLLECTION SEARCHES
 
-prints the result as one JSON object. It runs in its own process, because a damaged index can crash or hang the process
-that opens it. Changes by a concurrent ingest are not reported as damage: the catalog is read from one snapshot, and if
-it has changed since, the check is repeated once.
+This command prints the result as one JSON object. It runs in its own process, because a damaged index can crash or hang
+the process that opens it. Changes by a concurrent ingest are not reported as damage: the catalog is read from one
+snapshot, and if it has changed since, the check is repeated once.
 """
 
 import json
