@@ -1,10 +1,10 @@
-"""The baseline: the same tool as a tutorial writes it, with typer, langchain-chroma and langchain-openai.
+"""The baseline: a tool like streamrag, written as in a tutorial, with typer, langchain-chroma and langchain-openai.
 
     python benchmarks/baseline.py ingest STORE BASE_URL DIR
     python benchmarks/baseline.py ask STORE BASE_URL QUESTION
 
-Other benchmarks compare streamrag with it, so it has every advantage: embeddings come immediately from the same server
-as the answer, without another import, and sources are plain lines.
+Other benchmarks compare streamrag with it, so it has every advantage: the server of the answer also computes the
+embeddings, immediately and without another import, and sources are printed as plain lines.
 """
 
 from pathlib import Path
@@ -28,7 +28,7 @@ def open_store(store: Path, base_url: str) -> Chroma:
 
 @app.command()
 def ingest(store: Path, base_url: str, folder: Path) -> None:
-    """Cut every file into pieces of 1000 characters, embed and store them."""
+    """Split every file into pieces of 1000 characters, and embed and store the pieces."""
     texts, metadatas = [], []
     for path in sorted(folder.rglob("*")):
         if path.is_file():

@@ -5,9 +5,9 @@ from pathlib import Path
 
 
 def write_pages(corpus: Path, folder: Path, pages: int) -> int:
-    """Write `pages` Markdown files from the entries of a `corpus.jsonl`, repeating them; return the bytes written.
+    """Write `pages` Markdown files from the entries of a `corpus.jsonl`, and return the number of bytes written.
 
-    Each file ends with its page number, so no two files are equal.
+    Entries are repeated if there are too few. Each file ends with its page number, so no two files are equal.
     """
     entries = read_lines(corpus)
     written = 0
@@ -20,5 +20,7 @@ def write_pages(corpus: Path, folder: Path, pages: int) -> int:
 
 
 def read_lines(file: Path) -> list[dict[str, str]]:
-    """The objects of a JSON Lines file. JSON may contain the other line separators of `splitlines` unescaped."""
+    """The objects of a JSON Lines file. Does not use `splitlines`, because JSON may contain some of its separators
+    unescaped.
+    """
     return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]

@@ -1,11 +1,11 @@
-"""Compares the speed of the built-in embedder with the same model in fp32, run as usual.
+"""Compares the speed of the built-in embedder with the same model in fp32, run as Chroma runs it by default.
 
     python -m tools.build_embedding_model OUTPUT --fp32 fp32.onnx
     python -m benchmarks.embedding fp32.onnx
 
-As usual means as in Chroma by default: batches of 32, every text padded to 256 tokens, all cores on one batch. Both
-embed the same chunks of about 1000 characters in alternation, so that a busy machine slows both; the best round
-counts. Ratios vary less between machines than absolute figures.
+Chroma uses batches of 32, pads every text to 256 tokens, and runs each batch on all cores. Both embed the same chunks
+of about 1000 characters. They take turns, so that a busy machine slows both, and the best round of each counts. Ratios
+vary less between machines than absolute figures.
 """
 
 import argparse

@@ -3,14 +3,14 @@
     python -m venv PEER && PEER/bin/pip install llm
     python -m benchmarks.first_token PEER/bin/llm
 
-The contenders take turns in each round, so that a busy machine slows all of them. Figures are medians; ratios are
-medians of the ratios per round. Each contender is a separate process that asks the same server on this machine:
+These commands take turns in each round, so that a busy machine slows all of them. Figures are medians; ratios are
+medians of the ratios per round. Each command is a separate process that asks the same server on this machine:
 
-- `curl`: sends only the question, which is the lower limit;
-- `llm`: the command of that name, without documents, with the server as an OpenAI-compatible model;
-- `plain`: `benchmarks/baseline.py` with documents; the same server computes its embeddings, immediately;
-- `warm`: `streamrag ask` with a running engine; `cold`: without a running one; `off`: with `--no-engine`. All three
-  embed the question themselves.
+- `curl` only sends the question, which is the lower limit.
+- `llm` is the command of that name, without documents. It uses the server as an OpenAI-compatible model.
+- `plain` is `benchmarks/baseline.py` with documents. The server computes its embeddings immediately.
+- `warm` is `streamrag ask` with a running engine, `cold` without a running engine, and `off` with `--no-engine`. All
+  three embed the question themselves.
 """
 
 import argparse
@@ -43,8 +43,9 @@ _LIMIT_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One question. Milliseconds: `token_ms` from the server's write to the first byte of the answer on stdout,
-    `first_byte_ms` from Enter to that byte."""
+    """The times of one question, in milliseconds. `token_ms` is the time from the server's write to the first byte of
+    the answer on stdout, `first_byte_ms` the time from Enter to that byte.
+    """
 
     request_ms: float
     token_ms: float
@@ -53,7 +54,7 @@ class Run:
 
 
 class Bench:
-    """The server, the stores, and the command of each contender."""
+    """The server, the stores, and the commands to compare."""
 
     def __init__(self, scratch: Path, server: RecordingServer, llm: Path | None) -> None:
         self._scratch = scratch
@@ -128,7 +129,7 @@ class Bench:
         )
 
     def sources_ms(self, name: str) -> float:
-        """Ask once on a terminal; milliseconds until a source is shown."""
+        """Ask once on a terminal, and return the milliseconds until a source is shown."""
         master, slave = pty.openpty()
         started = time.monotonic()
         process = subprocess.Popen(
@@ -159,7 +160,7 @@ class Bench:
 
 
 def _reads(terminal: int) -> Iterator[bytes]:
-    """After each read, everything read so far, until the terminal is closed."""
+    """Yield everything read so far after each read, until the terminal is closed."""
     seen = b""
     while select.select([terminal], [], [], _LIMIT_S)[0]:
         try:

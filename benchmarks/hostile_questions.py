@@ -3,10 +3,13 @@
     python -m benchmarks.hostile_questions make STORE
     python -m benchmarks.hostile_questions measure STORE
 
-`make` stores the Python files of the standard library without its tests, about 20,000 chunks, with random unit vectors
-instead of embeddings. `measure` asks questions of 20,000 characters (the maximum) in every shape that could be
-expensive. For each it prints in milliseconds: wall time and CPU time of retrieval, CPU time of choosing quotes from the
-best 5 and the best 100 chunks, and the median wall time of ordinary questions asked at the same time.
+`make` stores the Python files of the standard library without its tests: about 20,000 chunks, with random unit vectors
+instead of embeddings. `measure` asks questions of 20,000 characters, the maximum, in every shape that could be
+expensive. For each question it prints these times in milliseconds:
+
+- wall time and CPU time of retrieval
+- CPU time of choosing quotes from the best 5 and from the best 100 chunks
+- the median wall time of ordinary questions that are asked at the same time
 """
 
 import argparse
@@ -95,34 +98,34 @@ def questions() -> dict[str, str]:
     rare = [word for word, files in file_counts.items() if files == 1]
     letters = "abcdefghijklmnopqrstuvwxyz"
     made = {
-        "one common word, repeated": "return " * CHARS,
-        "three common words, repeated": "self return import " * CHARS,
-        "the 64 commonest words, repeated": " ".join(common[:64] * CHARS),
-        "the commonest words, once each": " ".join(common),
+        "one common word, repeated many times": "return " * CHARS,
+        "three common words, repeated many times": "self return import " * CHARS,
+        "the 64 most common words, repeated many times": " ".join(common[:64] * CHARS),
+        "the most common words, once each": " ".join(common),
         "rare words, once each": " ".join(rare),
-        "common words at random": " ".join(chance.choices(common, k=CHARS)),
-        "prose of the documents": " ".join(texts),
-        "letters": " ".join(letters * CHARS),
+        "common words in random order": " ".join(chance.choices(common, k=CHARS)),
+        "text from the documents": " ".join(texts),
+        "single letters": " ".join(letters * CHARS),
         "pairs of letters": " ".join(a + b for a in letters for b in letters + "0123456789") * 20,
         "one word of 20,000 letters": "a" * CHARS,
         "one identifier of 10,000 parts": "self_" * CHARS,
         "identifiers of 12 parts": "self_return_import_def_class_if_in_for_not_is_and_or " * CHARS,
         "hyphens between words": "self-return-import-" * CHARS,
-        "no spaces, no Latin": "\u6587" * CHARS,
+        "a script other than Latin, without spaces": "\u6587" * CHARS,
         "spaces": "iterator" + " " * CHARS + "x",
         "punctuation": "!?.,;:-_*" * CHARS,
         "quotation marks": '"' * CHARS,
-        "operators of full text": "NEAR(a b) AND NOT ^x* OR {y} : " * CHARS,
+        "operators of the full-text query language": "NEAR(a b) AND NOT ^x* OR {y} : " * CHARS,
         "nested brackets": "[" * (CHARS // 2) + "]" * (CHARS // 2),
-        "open links": "[a](" * CHARS,
+        "unclosed Markdown links": "[a](" * CHARS,
         "asterisks": "*a" * CHARS,
         "backticks": "`" * CHARS,
-        "how many, when, where": "how many when where who what number " * CHARS,
-        "almost questions": "how " * CHARS,
-        "line ends": "iterator\n" * CHARS,
+        "question words: 'how many', 'when', 'where'": "how many when where who what number " * CHARS,
+        "text that almost matches the patterns of questions": "how " * CHARS,
+        "line breaks": "iterator\n" * CHARS,
         "emoji": "\U0001f600" * CHARS,
         "combining marks": "e" + "\u0301" * CHARS,
-        "capital letters that grow": "\u0130" * CHARS,
+        "capital letters whose lower case is longer": "\u0130" * CHARS,
         "stop words": "the of and to " * CHARS,
     }
     return {name: text[:CHARS] for name, text in made.items()}

@@ -1,14 +1,14 @@
-"""Measures ingest: compared with a baseline, compared with only its embedding, and over unchanged files.
+"""Measures ingests: compared with a baseline, compared with only the embedding, and of unchanged files.
 
     python -m benchmarks.ingest throughput CORPUS.jsonl fp32.onnx --pages 60
     python -m benchmarks.ingest again CORPUS.jsonl --pages 1000
     python -m benchmarks.ingest memory CORPUS.jsonl --pages 1000 10000
 
-The baseline does what a LangChain tutorial does: it reads every file, cuts it every 1000 characters and uses `Chroma`
-of langchain-chroma with Chroma's default model class and the same model in fp32 (`tools/build_embedding_model.py
---fp32`). The lower limit is only embedding the same chunks on as many cores. Each is a separate
-process, and they take turns; on a busy machine, also look at the ratio of CPU times. `memory` replaces the embedder by
-a table look-up and shows whether the pipeline keeps data in memory after writing it.
+The baseline does what a LangChain tutorial does: it reads every file, splits it every 1000 characters, and uses
+`Chroma` of langchain-chroma with Chroma's default model class and the same model in fp32
+(`tools/build_embedding_model.py --fp32`). The lower limit is the time to embed the same chunks on as many cores. Each
+runs in a separate process, and they take turns. On a busy machine, also compare CPU times. `memory` replaces the
+embedder with a table look-up, and shows whether the pipeline keeps data in memory after writing it.
 """
 
 import argparse

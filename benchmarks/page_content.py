@@ -21,7 +21,7 @@ from streamrag_cli.documents.loaders.html import load_html
 from streamrag_cli.documents.loaders.pdf import load_pdf
 
 Case = tuple[str, str, int, float]
-"""Extracted text, reference text, number of pages, CPU seconds."""
+"""The extracted text, the reference text, the number of pages and the CPU time in seconds."""
 
 
 def groups(text: str, size: int) -> Counter[tuple[str, ...]]:

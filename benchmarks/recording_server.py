@@ -20,7 +20,7 @@ _ANSWER: Final = (FIRST_TOKEN, " a", " word", " [1]", ".")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """When the whole question had arrived, and when the first token of its answer was written."""
+    """The times at which the whole question had arrived and at which the first token of its answer was written."""
 
     arrived_at_s: float
     first_token_at_s: float

@@ -3,10 +3,10 @@
     python -m benchmarks.rendering                 every shape at 1,000 to 16,000 tokens, and the bytes written
     python -m benchmarks.rendering --compare-live  the mixed answer compared with Rich's Live and with plain text
 
-An answer arrives in tokens of about four characters, 100 per second of a simulated clock, and is rendered on a terminal
-of 100 by 40 that discards its output. Times are CPU seconds of this process. The lower limit is a single render by Rich
-of the complete text. `Live` renders the text so far twelve times per second; only some of its frames, evenly spread,
-are really rendered, and the sum is scaled up.
+An answer arrives in tokens of about four characters, 100 per second of a simulated clock. It is rendered on a terminal
+of 100 columns and 40 rows that discards its output. Times are CPU seconds of this process. The lower limit is a single
+render of the complete text by Rich. `Live` renders the text so far twelve times per second. Only some of its frames,
+evenly spread, are actually rendered, and their sum is scaled up.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def compare_with_live(rounds: int) -> None:
 
 
 class Nowhere(io.StringIO):
-    """Counts the bytes and discards them."""
+    """Counts the bytes that are written, and discards them."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""Counts how often a streamed answer ends up exactly as Rich prints the complete text, in terminals of many sizes.
+"""Counts how often a streamed answer ends up identical to Rich's output for the complete text, on terminals of many
+sizes.
 
     python -m benchmarks.rendering_exactness
 

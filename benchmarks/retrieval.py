@@ -3,16 +3,16 @@
     python -m benchmarks.retrieval make STORE --chunks 100000
     python -m benchmarks.retrieval measure STORE
 
-`make` writes synthetic chunks whose words follow Zipf's law (40,000 words, 150 per chunk) with random unit vectors,
-through the store's writer. With random vectors, the vector and full-text candidates hardly overlap, which is the worst
-case. `measure` runs each question in three ways in turn, with 100 candidates each:
+`make` writes synthetic chunks with random unit vectors, through the store's writer. Their words follow Zipf's law
+(40,000 words, 150 per chunk). With random vectors, the candidates of the two searches hardly overlap, which is the
+worst case. `measure` runs each question in three ways in turn, with 100 candidates each:
 
-- raw: only Chroma's query and an FTS5 query, one after the other;
-- ours: `Retriever.retrieve` with a table look-up instead of an embedder;
-- the embedding of the same question, for comparison.
+- raw: only a query to Chroma and a query to FTS5, one after the other
+- ours: `Retriever.retrieve` with a table look-up instead of an embedder
+- the embedding of the same question, for comparison
 
-Opening is measured in new processes, in turn, after their imports: chromadb and SQLite until both queries are answered,
-and `Retriever.open` until the first hits.
+Opening is measured in new processes that take turns, without their imports: for chromadb and SQLite, until both queries
+are answered; for `Retriever.open`, until the first hits.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Measures how long `streamrag --version` and `--help` take, compared with `python -c pass`.
+"""Measures the time that `streamrag --version` and `--help` take, compared with `python -c pass`.
 
     python -m benchmarks.startup
 

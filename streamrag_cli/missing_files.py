@@ -21,7 +21,7 @@ def is_missing(path: Path) -> bool:
 
 
 def find_missing_files(paths: Iterable[str], *, limit_s: float = _LIMIT_S) -> frozenset[str]:
-    """The absolute paths that do not exist. A path not checked within `limit_s` seconds counts as existing.
+    """The absolute paths that do not exist. A path that is not checked within `limit_s` seconds counts as existing.
 
     On a disconnected network share `stat` may block for minutes.
     """

@@ -15,13 +15,13 @@ ROUNDED_UP: Final = "rounded up"
 
 
 def shown(*rules: str, key: str = "") -> Mapping[str, Any]:
-    """Field metadata that defines the public form: rules, and the JSON `key` if it differs from the name."""
+    """The metadata that defines the public form of a field: rules, and the JSON `key` if it differs from the name."""
     return dict.fromkeys(rules, True) | ({"key": key} if key else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A run of a document's text under one heading path and, in a paged format, on one page.
+    """A part of a document's text that has the same headings above it and, in a format with pages, is on one page.
 
     `start` and `end` are character offsets into `Document.text`. If `is_whole`, the section becomes one chunk
     regardless of its length.
@@ -38,13 +38,13 @@ class Section:
 class Document:
     """One loaded source.
 
-    `sections` cover all of `text` in order, without gaps or overlaps.
-    `line_numbers[i]` is the line of the file, counted from 1, from which line `i` of `text` comes, counted from 0; it
-    is None if the format has no lines (PDF, DOCX, notebooks).
-    `title` is the title in the document, or "".
-    `summary` is metadata of the document (description, tags, imports) on one line, or "". It is searched with the
-    first chunk and never quoted.
-    `notes` are notes for the user, such as a lossy decode; one short line each.
+    - `sections` cover all of `text` in order, without gaps or overlaps.
+    - `line_numbers[i]` is the number, from 1, of the line in the file from which line `i` of `text`, from 0, comes. It
+      is None if the format has no lines (PDF, DOCX, notebooks).
+    - `title` is the title that the document gives itself, or "".
+    - `summary` is metadata of the document (description, tags, imports) on one line, or "". It is searched with the
+      first chunk and never quoted.
+    - `notes` are notes for the user, such as that decoding lost characters; one short line each.
     """
 
     path: str
@@ -60,8 +60,8 @@ class Document:
 class Chunk:
     """A contiguous span of a document: `text == document.text[char_start:char_end]`.
 
-    `id` is derived from the document's path, the headings, the text and the recipe, so that unchanged text can keep
-    its vector and changed text cannot. Lines are those of the file, counted from 1, both inclusive.
+    `id` is derived from the document's path, the headings, the text and the recipe, so that unchanged text can keep its
+    vector and changed text cannot. `line_start` and `line_end` are lines of the file, counted from 1, both inclusive.
     """
 
     id: str
@@ -87,7 +87,9 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A near-duplicate of a hit in another document. `source` is its name as shown, `path` its absolute path."""
+    """A near-duplicate of a hit in another document. `source` is that document's name as shown to users, `path` its
+    absolute path.
+    """
 
     source: str
     path: str
@@ -122,12 +124,13 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A question as accepted: `accepted_at` is a `perf_counter` value, the zero of all timings.
+    """A question with its context. `accepted_at` is the `perf_counter` value at which it was accepted; all timings
+    count from it.
 
     `extra` is text piped in with the question; it is sent to the model but not used for retrieval. `with_stages`
     requests the timings of every step. `conversation` has all messages of a chat in order, if the question is part of
     one; the user's last message is the question. `options`, such as `temperature`, are sent to the model server
-    unchanged; `max_tokens` lowers the limit of the settings.
+    unchanged. `max_tokens` can only lower the limit in the settings.
     """
 
     text: str
@@ -150,9 +153,9 @@ class Question:
 class Source:
     """A numbered hit as shown to users and to the model. `content` is an excerpt of the chunk.
 
-    `also` names the near-duplicates of the chunk, by their folder if only that differs. `path` is the file's absolute
-    path on this machine, for links in a local terminal; `also_paths` are those of `also`, and `gone_paths` those of
-    both that no longer exist. The paths never leave the machine.
+    `also` names the documents with near-duplicates of the chunk, by their folder if only that differs. `path` is the
+    file's absolute path on this machine, for links in a local terminal. `also_paths` are the absolute paths of `also`,
+    and `gone_paths` are all of these paths that no longer exist. The paths never leave the machine.
     """
 
     n: int
@@ -207,10 +210,10 @@ class Timings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRecord:
-    """The metadata that the store keeps of a document to detect changes of its file.
+    """The metadata of a document that the store keeps to detect changes of its file.
 
-    `path` is absolute; `source` is the name shown to users. `mtime_ns` and `read_at_ns` are nanoseconds since the
-    Unix epoch; `sha256` is the hex digest of the file's bytes. `recipe` identifies the loader and chunker: a different
+    `path` is absolute; `source` is the name shown to users. `mtime_ns` and `read_at_ns` are nanoseconds since the Unix
+    epoch; `sha256` is the hex digest of the file's bytes. `recipe` identifies the loader and chunker: a different
     recipe produces different chunks. `language` is a two-letter code, or "" for English and for unknown languages.
     """
 

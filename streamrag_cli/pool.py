@@ -50,7 +50,7 @@ class ResourcePool(Generic[Key, Value]):
 
     @asynccontextmanager
     async def acquire(self, key: Key, make: Callable[[], Awaitable[Value]]) -> AsyncIterator[Value]:
-        """The resource for `key`, created with `make` if there is none.
+        """Yield the resource for `key`, created with `make` if it does not exist.
 
         Concurrent callers wait for the same creation and get the same exception if it fails. A failure is not cached.
         """
@@ -95,7 +95,7 @@ class ResourcePool(Generic[Key, Value]):
 
     async def _close_entries(self, keys: list[Key]) -> None:
         values = [self._entries.pop(key).value for key in keys]
-        for value in values:  # all removed from the pool first, so that no caller can acquire one during an await
+        for value in values:  # all are removed from the pool first, so that no caller can acquire one during an await
             if value is not None:
                 await self._close(value)
 

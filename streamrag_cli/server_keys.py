@@ -49,7 +49,7 @@ def check_keys(raw: str) -> str:
 
 
 def weakness(key: str) -> str:
-    """Why a key is weak, as the end of a sentence; "" if it is strong enough.
+    """The reason why a key is weak, as the end of a sentence; "" if it is strong enough.
 
     >>> weakness("passwordpassword")
     'repeats itself; generate one: openssl rand -hex 32'

@@ -21,10 +21,12 @@ DEFAULT_ANSWER_TOKENS: Final = 8192
 class Setting:
     """One setting: name, default, environment variables, flags, parser and documentation.
 
-    The first variable that is set wins. `commands` accept the flags; `no_flag` is the reason if there are none.
-    `switch` is the value set by a flag without an argument. `meaning` is for the documentation; `help` replaces it in
-    `--help`, and `command_help` in the `--help` of single commands. `default_text` describes a default that is not
-    one fixed value.
+    - The first variable that is set determines the value.
+    - `commands` are the commands that accept the flags. If there are no flags, `no_flag` is the reason.
+    - `switch` is the value that a flag without an argument sets.
+    - `meaning` is the text in the documentation. In `--help`, `help` replaces it, and in the `--help` of some commands,
+      `command_help`.
+    - `default_text` describes a default that is not one fixed value.
     """
 
     name: str
@@ -49,7 +51,7 @@ class Setting:
         return self.flags[-1] if self.flags else ""
 
     def flag_help(self, command: str) -> str:
-        """The text of the flag in the `--help` of `command`, with the default unless the text has its own."""
+        """The text of the flag in the `--help` of `command`. The default is added unless the text already states it."""
         text = self.command_help.get(command) or self.help or self.meaning
         fixed = f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
         default = self.default_text or ("" if self.default in NOT_FIXED or self.switch else fixed)
@@ -63,8 +65,8 @@ NOT_FIXED: Final = (MISSING, None, (), "")
 def setting(default: Any, *also: str, flag: str = "", secret: bool = False, **rest: Any) -> Any:
     """A dataclass field that is a row of the table. `flag` is written as in `--help`: `-k, --top-k N`.
 
-    `also` are variables read if the setting's own variable is not set. A `secret` is never printed and never read
-    from the settings file.
+    `also` are variables that are read if the setting's own variable is not set. A `secret` is never printed and never
+    read from the settings file.
     """
     words = flag.replace(",", "").split()
     flags = tuple(each for each in words if each.startswith("-"))
@@ -74,7 +76,7 @@ def setting(default: Any, *also: str, flag: str = "", secret: bool = False, **re
 
 
 def rows_of(table: type[Any], *, commands: tuple[str, ...] = ()) -> tuple[Setting, ...]:
-    """The rows of a dataclass. `commands` is the default for rows that name no commands."""
+    """The rows of a dataclass. `commands` applies to rows that name no commands."""
     rows = []
     for each in fields(table):
         if values := dict(each.metadata.get("row", {})):
@@ -98,7 +100,7 @@ def store_at(raw: str) -> StoreAddress:
 
 
 def collection_name(raw: str) -> str:
-    # Chroma's rule for names; it also makes the name safe as a file name.
+    # This is Chroma's rule for names. It also makes the name safe as a file name.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", raw) or ".." in raw:
         raise ValueError("must be 3 to 63 letters, digits, dots, dashes or underscores")
     return raw

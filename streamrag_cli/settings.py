@@ -1,7 +1,9 @@
-"""Settings: flag > environment > `$XDG_CONFIG_HOME/streamrag/config.toml` > default.
+"""Reads settings. A flag overrides a variable, a variable overrides the settings file, and the file overrides the
+default.
 
-No file is read from the working directory: a cloned repository must not be able to redirect a user's
-questions. The environment and the flags are passed as arguments; `settings_table` defines every setting.
+The settings file is `$XDG_CONFIG_HOME/streamrag/config.toml`. No file is read from the working directory, because a
+cloned repository must not be able to redirect a user's questions. Flags and environment are passed as arguments;
+`settings_table` defines every setting.
 """
 
 import tomllib
@@ -129,5 +131,5 @@ def _read_file(path: Path) -> dict[str, object]:
 
 
 def defaults() -> dict[str, object]:
-    """The default of each setting that has a fixed one."""
+    """The default of each setting whose default is a fixed value."""
     return {each.name: each.default for each in (*SETTINGS, *SERVER_SETTINGS) if each.default not in NOT_FIXED}

@@ -1,7 +1,7 @@
 """The tables of all settings; flags, variables, the settings file and the documentation are generated from them.
 
-`--help` lists the flags in the order of the fields. The variable of a setting is `STREAMRAG_` and its name without
-the unit.
+`--help` lists the flags in the order of the fields. The variable of a setting is `STREAMRAG_` followed by its name
+without the unit.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _RARE: Final = "rarely changed"
 class Settings:
     """The settings of all commands.
 
-    `state_directory`, which is not a setting, holds caches that can be deleted at any time; "" disables them.
+    `state_directory` is not a setting. It contains caches that may be deleted at any time; "" disables them.
     """
 
     model: str | None = setting(

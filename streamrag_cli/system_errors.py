@@ -1,7 +1,7 @@
 """Converts errors of the operating system: permissions, file descriptors, memory, disk failures.
 
-These errors do not mean that a file is damaged, and a rebuild does not fix them. A missing file or a path of the wrong
-type (ENOENT, ENOTDIR, EISDIR) is left to the caller.
+These errors do not mean that a file is damaged, and a rebuild does not fix them. Callers must handle missing files and
+paths of the wrong type (ENOENT, ENOTDIR, EISDIR) themselves.
 """
 
 import errno
@@ -41,7 +41,7 @@ _MEMORY_WORDS: Final = (
 def refusal(path: Path, error: OSError, *, writing: bool = False, keeper: str = "the store") -> StreamragError | None:
     """The error for a `path` that cannot be opened, read or written; None if it is missing or of the wrong type.
 
-    `keeper` is what the file belongs to, as named in the message.
+    `keeper` names in the message what the file belongs to, such as "the store".
     """
     if (exhausted := exhausted_resource(error)) is not None:
         return exhausted
@@ -64,7 +64,7 @@ def refusal(path: Path, error: OSError, *, writing: bool = False, keeper: str = 
 
 
 def exhausted_resource(error: BaseException) -> ResourceError | None:
-    """The error for memory or descriptors that ran out, if `error` or one of its causes reports that."""
+    """The error for exhausted memory or file descriptors, if `error` or one of its causes reports this."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
@@ -83,7 +83,7 @@ def exhausted_resource(error: BaseException) -> ResourceError | None:
 
 
 def exhausted_resource_in(message: str) -> ResourceError | None:
-    """Like `exhausted_resource`, for a library's message. If it names no cause, checks for free descriptors."""
+    """Like `exhausted_resource`, for the message of a library. If it names no cause, free descriptors are checked."""
     lowered = message.lower()
     if any(word in lowered for word in _MEMORY_WORDS):
         return out_of_memory()
@@ -93,7 +93,7 @@ def exhausted_resource_in(message: str) -> ResourceError | None:
 
 
 def cannot_open(file: Path, store: Path, *, writing: bool = False) -> StreamragError | None:
-    """Why a library cannot open `file` of `store`, found out by opening the same files; None if that succeeds.
+    """The reason why a library cannot open `file` of `store`; None if this function can open the same files.
 
     The library's own error does not contain the reason.
     """

@@ -1,7 +1,7 @@
 """Disables the telemetry of all libraries.
 
-Importing the package applies this, so it takes effect before any library is loaded, in every process: commands, the
-engine, the server and its workers, the parser process, the store's integrity check, tools, tests and benchmarks.
+This happens when the package is imported, before any library is loaded, and in every process: commands, the engine, the
+server and its workers, the parser process, the store's integrity check, tools, tests and benchmarks.
 `docs/decisions/dependencies.md` lists what each library would send and where; `tests/faults/test_network_silence.py`
 checks that no process sends anything.
 """
@@ -34,7 +34,7 @@ _REMOVED: Final = ("CHROMA_", "OTEL_", "LANGSMITH_", "LANGCHAIN_")
 
 
 def disable_telemetry(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Apply the switches to this process and its children. Idempotent."""
+    """Set the switches in `environ`, and thus for this process and its children. Idempotent."""
     for name in [each for each in environ if each.upper().startswith(_REMOVED)]:
         del environ[name]
     environ.update(SWITCHES)

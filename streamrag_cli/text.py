@@ -1,6 +1,6 @@
 """Makes untrusted text safe to show: text of documents and models, file names, errors.
 
-Sanitising works per code point and is stateless, so a sequence split over two pieces of text is still caught:
+Each code point is sanitised separately, so a sequence that is split between two pieces of text is still made safe:
 `sanitise(a) + sanitise(b) == sanitise(a + b)`.
 """
 
@@ -36,7 +36,9 @@ _SAFE_LINE: Final = _SAFE | {ord("\n"): " ", ord("\t"): " ", 0x2028: " ", 0x2029
 
 
 def without_secret(text: str, secret: str, mark: str) -> str:
-    """Replace `secret` in `text` by `mark`. A secret under 8 characters is a placeholder such as `x`, and stays."""
+    """Replace `secret` in `text` with `mark`, unless it is so short (under 8 characters) that it must be a
+    placeholder.
+    """
     return text.replace(secret, mark) if len(secret) >= _SHORTEST_SECRET else text
 
 

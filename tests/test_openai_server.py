@@ -1,4 +1,4 @@
-"""The fake model server that other tests use, in-process and as a script."""
+"""The fake model server that other tests use, in the test process and as a script."""
 
 import json
 import subprocess

@@ -13,7 +13,7 @@ STORE = Path("/nowhere/store")
 
 
 def refused(number: int, *, writing: bool = False) -> tuple[str, bool]:
-    """The error code, and whether the text advises a rebuild."""
+    """The error code, and whether the message or hint suggests a rebuild."""
     error = refusal(STORE, OSError(number, os.strerror(number)), writing=writing)
     return (error.code, "rebuild" in error.message + error.hint) if error else ("", False)
 

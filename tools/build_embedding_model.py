@@ -172,7 +172,7 @@ def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def cosines_to_original(bert: BertModel, model: Path, tokenizer_file: Path) -> NDArray[np.float32]:
-    """For each text, the cosine between the vector of `model` and that of the original model."""
+    """For each text, the cosine between the vectors of `model` and of the original model."""
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)

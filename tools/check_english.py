@@ -163,7 +163,9 @@ NONE: Final = re.compile(r"(?<!\w)None(?!\w)")
 
 
 class Prose(NamedTuple):
-    """`text` is the file with code replaced by NUL, so that offsets match; docstrings and names have offsets."""
+    """`text` is the file with its code replaced by NUL, so that offsets match. Docstrings and names come with their
+    offsets.
+    """
 
     text: str
     docstrings: list[tuple[int, str]]

@@ -1,6 +1,6 @@
-"""The types of the browser's client, `client.d.ts`: the events are generated, the rest is as written.
+"""Generates `client.d.ts`, the types of the JavaScript client. The events are generated; the rest is a fixed text.
 
-Written by `python -m tools.make_docs`.
+`python -m tools.make_docs` writes the file.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ _NOTES: Final[Mapping[str, str]] = {
 
 
 def client_types() -> str:
-    """The whole of `client.d.ts`."""
+    """The content of `client.d.ts`."""
     classes = [*_values(), *_ASK_EVENTS]
     unknown = {note.partition(".")[0] for note in _NOTES} - set(map(_name, classes))
     assert not unknown, f"notes on classes that there are not: {unknown}"

@@ -17,7 +17,7 @@ from streamrag_cli.settings_table import SERVER_SETTINGS, SETTINGS
 from tools.client_types import CLIENT_TYPES, client_types
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-_COLUMNS = 98  # the widest that `--help` prints
+_COLUMNS = 98  # the maximum width of `--help`
 
 
 def commands_page() -> str:

@@ -1,6 +1,7 @@
 """Creates the PDF files in tests/documents/samples with common programs: `python -m tools.make_pdf_samples`.
 
-Needs `chromium` and `groff` with its PDF device on the PATH. The files are kept, so that tests need neither.
+Needs `chromium`, and `groff` with its PDF device, on the PATH. The files are committed, so that tests do not need these
+programs.
 """
 
 import random

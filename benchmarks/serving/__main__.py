@@ -15,7 +15,7 @@ from benchmarks.serving.processes import Client, Server, bare_server, client, in
 
 _DOCUMENTS: Final = Path(__file__).resolve().parents[2] / "sample_docs"
 _IDLE_S: Final = 6.0
-"""Wait before memory is measured. Connections to the model stay open for longer, before and after alike."""
+"""The wait before memory is measured. Connections to the model stay open for longer, in both measurements."""
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.serving.bare MODEL_PORT
 
-prints its port and serves until SIGTERM, with the same uvicorn and HTTP client as streamrag.
+This prints its port and serves until SIGTERM, with the same uvicorn and HTTP client as streamrag.
 """
 
 import json

@@ -2,8 +2,8 @@
 
     python -m benchmarks.serving.client
 
-reads one round per line, the JSON object `{"port", "streams", "tokens", "pace_ms", "first_number"}`, and prints a
-report of each round as one line.
+This reads one round per line, as the JSON object `{"port", "streams", "tokens", "pace_ms", "first_number"}`, and prints
+a report of each round as one line.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from benchmarks.serving.marks import Mark
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One round. Times are milliseconds; those of a single stream begin when its question is sent.
+    """The results of one round. Times are in milliseconds; those of a stream begin when its question is sent.
 
     `wrong` counts answers with any wrong character, `concurrent` is the maximum number of concurrent answers, and
     `retrieval_ms` are the times that streamrag's events report.
@@ -104,7 +104,7 @@ async def ask_concurrently(port: int, marks: list[Mark]) -> Report:
 
 
 def _read(events: list[dict[str, Any]]) -> tuple[str | None, float | None]:
-    """The answer, None if it is incomplete, and the retrieval time; from streamrag's events or the model's."""
+    """The answer, or None if it is incomplete, and the retrieval time, from the events of streamrag or of the model."""
     if not events:
         return None, None
     if "type" in events[0]:

@@ -9,7 +9,9 @@ _MARK = re.compile(rb"mark-(\d+)-(\d+)-(\d+)-end")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """The answer number `number`: `tokens` tokens, one per `pace_ms`, or as fast as they are read if it is 0."""
+    """Describes an answer: its number, and its `tokens`, one per `pace_ms`, or as fast as they are read if `pace_ms` is
+    0.
+    """
 
     number: int
     tokens: int

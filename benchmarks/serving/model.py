@@ -2,7 +2,7 @@
 
     python -m benchmarks.serving.model
 
-prints its port and serves until its stdin closes.
+This prints its port and serves until its stdin closes.
 """
 
 import asyncio

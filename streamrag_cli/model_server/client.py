@@ -1,8 +1,8 @@
 """HTTP clients for model servers, and the exceptions they raise.
 
-They do not use OpenAI's package: importing it takes 0.7 to 1.5 s before a question can be sent, it sends OpenAI
-variables from the environment to any configured server, and it retries without reporting. Import this module late: the
-HTTP library takes 0.1 to 0.2 s to import.
+They do not use OpenAI's package, for three reasons: importing it takes 0.7 to 1.5 s, it sends OpenAI variables from the
+environment to any configured server, and it retries without reporting it. Import this module late: its HTTP library
+takes 0.1 to 0.2 s to import.
 """
 
 import json
@@ -53,7 +53,7 @@ class ErrorInStreamError(Exception):
 
 
 class NotAReplyError(ValueError):
-    """The reply is neither an answer nor an error object; `text` is how it begins."""
+    """The reply is not an answer or an error object. `text` is the beginning of the reply."""
 
     def __init__(self, text: str) -> None:
         super().__init__("not a reply")
@@ -61,7 +61,7 @@ class NotAReplyError(ValueError):
 
 
 class ReplyTooSlowError(TimeoutError):
-    """The reply kept arriving but exceeded the total time limit."""
+    """The reply arrived too slowly to be complete within the total time limit."""
 
 
 class RequestCancelledError(Exception):
@@ -109,8 +109,8 @@ class StreamingClient:
     ) -> httpx2.Response:
         """Send `payload` as JSON. The caller must read the body of the response and close it.
 
-        `timeout_s` limits the time to connect; `on_step` is called with "connect" and "send". Raises `FOREIGN_ERRORS`,
-        of which StatusError for any status other than success.
+        `timeout_s` limits the time to connect; `on_step` is called with "connect" and "send". Raises StatusError for an
+        error status, and the other exceptions in `FOREIGN_ERRORS`.
         """
         request = self._http.build_request(
             "POST",
@@ -137,9 +137,9 @@ class StreamingClient:
 
 
 class WholeReplyClient:
-    """Client for non-streamed replies. The idle timeout is `timeout_s`, the total `WHOLE_REPLY_LIMITS` times that.
+    """Client for replies that are not streamed. Keeps its connection open between requests until it is closed.
 
-    Keeps its connection open between requests until it is closed.
+    The idle timeout of a request is `timeout_s`. A whole reply may take `WHOLE_REPLY_LIMITS` times as long.
     """
 
     def __init__(self, endpoint: ModelEndpoint, *, timeout_s: float) -> None:
@@ -156,8 +156,8 @@ class WholeReplyClient:
     def post(self, path: str, payload: object, cancellation: Cancellation) -> bytes:
         """Send `payload` as JSON and return the reply's body.
 
-        Raises `FOREIGN_ERRORS`, and RequestCancelledError: `cancellation` closes the connection immediately or, if it
-        is still being established, within the connect timeout.
+        Raises `FOREIGN_ERRORS`, and RequestCancelledError after `cancellation`, which closes the connection
+        immediately. A connection that is still being established is closed within the connect timeout.
         """
         with Deadline(self._limit_s) as deadline, cancellation.on_cancel(deadline.expire):
             if cancellation.is_cancelled:
@@ -202,9 +202,10 @@ def _timeout_or_cancelled(cancellation: Cancellation) -> Exception:
 
 
 def _new_client(client: Callable[..., Http], endpoint: ModelEndpoint, **options: Any) -> Http:
-    """A client that uses the certificates and proxies of the environment, but no proxy for this machine.
+    """A client that uses the certificates and proxies from the environment, but no proxy for this machine.
 
-    A redirect to another origin raises RedirectedError. Raises ConfigurationError `unusable_environment`.
+    Its requests raise RedirectedError for a redirect to another origin. Raises ConfigurationError
+    `unusable_environment`.
     """
     try:
         return client(
@@ -221,7 +222,7 @@ def _new_client(client: Callable[..., Http], endpoint: ModelEndpoint, **options:
 
 
 def _origin_guard(client: Callable[..., Http], endpoint: ModelEndpoint) -> Callable[[httpx2.Request], Any]:
-    """A hook that is called before each request, including redirected ones."""
+    """A hook that checks the origin of each request before it is sent, including redirected requests."""
     base_url = str(httpx2.URL(endpoint.url))
 
     def guard(request: httpx2.Request) -> None:
@@ -248,7 +249,7 @@ def _headers(endpoint: ModelEndpoint) -> dict[str, str]:
     key: dict[str, Any] = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
     return {
         "Accept": "application/json",
-        "Accept-Encoding": "identity",  # and nothing is decompressed: a kilobyte could become a gigabyte
+        "Accept-Encoding": "identity",  # replies are not decompressed: a kilobyte could become a gigabyte
         "Content-Type": "application/json",
         "User-Agent": "streamrag",
         **key,
@@ -257,5 +258,5 @@ def _headers(endpoint: ModelEndpoint) -> dict[str, str]:
 
 @cache
 def ssl_context(scheme: str) -> ssl.SSLContext:
-    """The TLS context. Loading the certificates takes 20 to 50 ms, so for plain HTTP it contains none."""
+    """The TLS context for `scheme`. For plain HTTP it has no certificates, because loading them takes 20 to 50 ms."""
     return httpx2.create_ssl_context() if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

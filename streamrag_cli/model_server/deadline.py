@@ -13,7 +13,8 @@ from typing import Self
 class Deadline:
     """Context manager that shuts down the watched sockets when the time is up.
 
-    To the reader this looks as if the server had closed the connection, unless it checks `expired`.
+    A reader of such a socket cannot distinguish this from a server that closes the connection, unless it checks
+    `expired`.
     """
 
     def __init__(self, limit_s: float) -> None:

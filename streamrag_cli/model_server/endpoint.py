@@ -17,8 +17,8 @@ _ENDPOINT: Final = re.compile(r"/(?:(?:chat/)?completions|embeddings|responses|m
 class Purpose:
     """The wording of messages and hints for one use of a server. Error codes do not depend on it.
 
-    The first three are parts of messages, the others are hints. `longer_timeout_command` is a template that takes
-    `timeout_s`.
+    The first three fields are parts of messages, the others are hints. `longer_timeout_command` is a template with the
+    placeholder `timeout_s`.
     """
 
     model: str

@@ -71,7 +71,7 @@ def code_and_text(error: object, raw: str) -> tuple[str, str]:
 
 
 def status_in(error: object) -> int | None:
-    """The HTTP status in the error object, or the one that its wording implies."""
+    """The HTTP status in the error object, or the status that its wording implies; None if there is neither."""
     for each in (_inner(error), error):
         if isinstance(each, Mapping):
             for name in _STATUS_KEYS:
@@ -85,7 +85,7 @@ def status_in(error: object) -> int | None:
 
 
 def _inner(error: object) -> object:
-    """The object with code and message, which servers nest in `error`, `errors`, `fault` or a list."""
+    """The object that contains the code and message. Servers nest it in `error`, `errors`, `fault` or a list."""
     if isinstance(error, list):
         return _inner(error[0]) if error else None
     if isinstance(error, Mapping):
@@ -96,7 +96,7 @@ def _inner(error: object) -> object:
 
 
 def _text(error: object, depth: int = 0) -> str:
-    """The first error text in the object; gateways nest the text of the upstream server."""
+    """The first error text in the object, or in nested objects, where gateways put the text of the upstream server."""
     if isinstance(error, str):
         return error
     if depth > 5:

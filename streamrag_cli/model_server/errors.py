@@ -47,16 +47,18 @@ def masked(text: str, endpoint: ModelEndpoint) -> str:
 
 
 def quoted(text: str, endpoint: ModelEndpoint) -> str:
-    """A server's text as it may be shown on one line, or "" if it is a web page."""
+    """A server's text, made safe to show on one line; "" if it is a web page."""
     if text.lstrip("\ufeff \t\r\n").startswith("<"):
         return ""
-    # Sanitise before masking: characters that sanitising drops could split the key. Truncate last: that could, too.
+    # Mask after sanitising, which may remove characters inside the key, and before truncating, which may cut the key.
     line = " ".join(masked(sanitise_line(text), endpoint).split())
     return line if len(line) <= QUOTED_CHARS else line[:QUOTED_CHARS].rstrip() + "..."
 
 
 def shown_url(endpoint: ModelEndpoint, path: str = "") -> str:
-    """The base URL plus `path`, quoted for a shell. Masked, because some gateways put the key in the path."""
+    """The base URL followed by `path`, quoted for a shell. Masked, because the path of some gateways contains the
+    key.
+    """
     return shlex.quote(masked(endpoint.url + path, endpoint))
 
 
@@ -160,12 +162,12 @@ def cut_off(endpoint: ModelEndpoint) -> ModelServerError:
 
 
 def malformed(action: str, endpoint: ModelEndpoint) -> ModelServerError:
-    """The error for a server that did `action` (a verb phrase) instead of answering."""
+    """The error for a server that did not answer correctly. `action` is a verb phrase that describes what it did."""
     return ModelServerError(f"{endpoint.address} {action}", code="malformed", hint=_check_server_hint(endpoint))
 
 
 def not_a_reply(endpoint: ModelEndpoint, text: str = "") -> ModelServerError:
-    """The error for a reply in the wrong form. `text` is how it begins; a web page is not shown."""
+    """The error for a reply in the wrong form. `text` is the beginning of the reply; a web page is not shown."""
     return malformed(f"did not reply with {endpoint.purpose.expected_reply}{_detail(text, endpoint)}", endpoint)
 
 
@@ -193,7 +195,7 @@ def empty_answer(finish_reason: str, refusal: str, endpoint: ModelEndpoint) -> M
 def connection_problem(error: BaseException, timeout_s: float, endpoint: ModelEndpoint) -> ModelServerError:
     """The error for a connection that failed, broke or timed out before or during the answer."""
     causes = list(_causes(error))
-    # Compared by name: the HTTP library changed once, and the names of its exceptions stayed.
+    # Exceptions are compared by name, which stayed the same when the HTTP library was replaced.
     names = {type(cause).__name__ for cause in causes}
     if names & {"ConnectTimeout", "PoolTimeout"}:
         return unreachable("connection timed out", endpoint)
@@ -207,7 +209,7 @@ def connection_problem(error: BaseException, timeout_s: float, endpoint: ModelEn
 
 
 def unusable_environment(cause: Exception) -> ConfigurationError:
-    """The error for a proxy or certificate file in the environment that makes creating the client fail."""
+    """The error for a client that could not be created because of a proxy or certificate file in the environment."""
     detail = sanitise_line(str(cause)) or type(cause).__name__
     return ConfigurationError(
         f"a proxy or certificate file set in the environment cannot be used: {detail}",

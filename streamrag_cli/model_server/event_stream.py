@@ -1,7 +1,7 @@
-"""Decoder for server-sent events that returns all events completed by one read of the socket together.
+"""Decoder for server-sent events that returns all events of one read of the socket together.
 
-A decoder that returns one event at a time does not show whether more have already arrived. Under load they have, and
-passing them on together lets one process serve hundreds of answers.
+Other decoders return one event at a time, even if several have arrived. Under load this is the usual case, and passing
+the events on together lets one process serve hundreds of answers.
 """
 
 from typing import Final
@@ -10,7 +10,7 @@ _LONGEST_EVENT_BYTES: Final = 64_000_000
 
 
 class ErrorEvent(bytes):
-    """The data of an event of type `error`."""
+    """The data of a server-sent event of the type `error`."""
 
     __slots__ = ()
 
@@ -45,7 +45,7 @@ class EventStreamDecoder:
         return self.feed(b"\n") if self._unfinished and self._unfinished[-1].endswith(b"\r") else []
 
     def _read_line(self, line: bytes) -> bytes | None:
-        """Process one line; return the event's data if the line is empty and thus ends an event."""
+        """Process one line. If it is empty, it ends an event, and the event's data is returned."""
         if not line:
             kind = ErrorEvent if self._is_error else bytes
             data, self._data, self._is_error = self._data, [], False

@@ -25,8 +25,8 @@ _MAX_RETRY_AFTER_S: Final = 86_400.0
 class Failure:
     """A request that failed.
 
-    `cause` is the foreign exception, or None if its traceback would show the API key. `status` and `server_text` come
-    from the reply, or from the error object in a stream; without either, `status` is None.
+    `cause` is the exception of `client`, or None if its traceback would show the API key. `status` and `server_text`
+    come from the reply or from an error object in a stream; if there is neither, `status` is None.
     """
 
     error: StreamragError

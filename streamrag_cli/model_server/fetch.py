@@ -1,4 +1,4 @@
-"""Fetches one URL with the standard library, for callers that cannot afford to import an HTTP library."""
+"""Fetches one URL with the standard library, for callers that must not wait for the import of an HTTP library."""
 
 from email.message import Message
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -14,8 +14,8 @@ from streamrag_cli.model_server.network_policy import RedirectedError, is_this_m
 def fetch(request: Request, *, limit_s: float, most_bytes: int) -> tuple[int, bytes]:
     """The status and at most `most_bytes` of the body. The whole request takes at most `limit_s`.
 
-    Raises TimeoutError, RedirectedError, and the OSError and HTTPException of `urllib.request`; an error status raises
-    nothing.
+    Raises TimeoutError, RedirectedError, and OSError and HTTPException like `urllib.request`. An error status is
+    returned, not raised.
     """
     with Deadline(limit_s) as deadline:
         try:
@@ -70,7 +70,7 @@ class _SameOriginRedirects(HTTPRedirectHandler):
 
 
 def _partial_body(error: HTTPError, most_bytes: int) -> bytes:
-    """The body of an error reply, or b"" if reading it fails: the status is enough."""
+    """The body of an error reply, or b"" if reading it fails, because the status is enough."""
     try:
         return error.read(most_bytes)
     except (OSError, HTTPException):

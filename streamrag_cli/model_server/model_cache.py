@@ -1,7 +1,7 @@
-"""Caches the name of the model for servers that offer only one, so that not every question requests the list.
+"""Caches the model's name for servers that offer only one model, so that not every question has to request the list.
 
-It is a file in the user's state directory. It contains hashes of the URLs, because some gateways have a key in theirs.
-If the file cannot be read, the server is asked.
+The cache is a file in the user's state directory. It contains hashes instead of URLs, because the URLs of some gateways
+contain a key. If the file cannot be read, the list is requested.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class ModelCache:
-    """One model per URL. With "" as `directory` nothing is cached."""
+    """Maps a base URL to the name of its model. If `directory` is "", nothing is cached."""
 
     def __init__(self, directory: str) -> None:
         self._file = Path(directory, "models.json") if directory else None

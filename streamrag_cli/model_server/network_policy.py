@@ -1,6 +1,6 @@
-"""Network rules for requests to model servers: no redirect to another origin, no proxy for this machine.
+"""Network rules for requests to model servers: no redirect to another origin, and no proxy for this machine.
 
-Used by both HTTP clients, `client` and `fetch`.
+Both `client` and `fetch` use them.
 """
 
 import ipaddress
@@ -18,7 +18,7 @@ _HOSTS_FILE: Final = Path("/etc/hosts")
 
 
 class RedirectedError(Exception):
-    """The server redirected to another origin; the request was not sent there. Both attributes are safe to show."""
+    """The server redirected the request to another origin, where it was not sent. Both attributes are safe to show."""
 
     def __init__(self, from_origin: str, to_origin: str) -> None:
         super().__init__(f"{from_origin} redirects to {to_origin}")

@@ -1,7 +1,7 @@
-"""Coalesces the pieces of an answer under load, so that many answers leave CPU time for new questions.
+"""Combines pieces of an answer under load, so that CPU time remains for new questions.
 
-Passing on one piece costs as much as passing on ten together. With few concurrent answers each piece is passed on
-immediately; with many, the pieces of an answer that arrive within 50 ms are passed on together.
+Passing on one piece costs as much as passing on ten together. If there are few concurrent answers, each piece is passed
+on immediately. If there are many, the pieces of an answer that arrive within 50 ms are passed on together.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Final
 
 _FEW_ANSWERS: Final = 16
-_MAX_DELAY_S: Final = 0.05  # too short to be noticed
+_MAX_DELAY_S: Final = 0.05  # users do not notice a shorter delay
 
 
 class Pace:
@@ -20,7 +20,7 @@ class Pace:
 
     @contextmanager
     def answering(self) -> Iterator[None]:
-        """Count one more answer within the block."""
+        """Count one more answer while the `with` block runs."""
         self._answers += 1
         try:
             yield

@@ -1,7 +1,7 @@
 """Reads a reply ahead of its consumer and returns everything that has arrived as one piece.
 
-The HTTP library returns each chunk of a reply separately, even if one read of the socket received many, and model
-servers send each token as a chunk. Passing on all received chunks together reduces the cost of a token under load.
+Model servers send each token as an HTTP chunk. The HTTP library returns each chunk separately, even if one read of the
+socket received many. Passing on all received chunks together reduces the cost of a token under load.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ class ReadAhead:
         self._read_task = asyncio.create_task(self._read())
 
     async def take(self) -> bytes | None:
-        """Everything that has arrived, as soon as there is something and the pace allows it; None at the end.
+        """Wait until data has arrived and the pace allows it, and return everything that has arrived; None at the end.
 
-        Raises the exception of the reading task after everything before it has been taken.
+        If the reading task failed, its exception is raised after all earlier data has been returned.
         """
         too_soon_s = self._taken_at_s + self._pace.coalescing_delay_s - self._clock()
         if too_soon_s > 0 and not self._ended:

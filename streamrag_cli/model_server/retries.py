@@ -11,7 +11,7 @@ LONGEST_RETRY_AFTER_S: Final = 5.0
 
 
 def wait_before_retry_s(retries_made: int, *, server_delay_s: float | None) -> float | None:
-    """Seconds to wait before the next retry, or None if there must not be one.
+    """Seconds to wait before the next retry, or None if the request must not be retried.
 
     `server_delay_s` is the delay that the server requested. If it exceeds 5 s, the request is not retried.
 

@@ -1,4 +1,4 @@
-"""Rich consoles that print text literally, a progress bar, and the terminal size."""
+"""Rich consoles that print text without interpreting it, a progress bar, and the size of a terminal."""
 
 import os
 from typing import TYPE_CHECKING, TextIO
@@ -37,7 +37,7 @@ def print_line(console: "Console", text: str, *, style: str = "") -> None:
 
 
 class AskingBar:
-    """A progress bar of answered questions. Shows nothing unless `moves`."""
+    """A progress bar that counts answered questions. It is shown only if `moves` is set."""
 
     def __init__(self, err: TextIO, *, moves: bool) -> None:
         self._err = err

@@ -151,7 +151,7 @@ def progress_line(event: FileProgress) -> str:
 
 
 class IngestLines(JsonLines):
-    """Writes every event as a line of JSON, progress at most once a second."""
+    """Writes every event as a line of JSON, but progress events at most once a second."""
 
     def __init__(self, out: TextIO, err: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(out, err)
@@ -207,7 +207,7 @@ def summary(done: IngestDone) -> str:
 
 
 def skipped_line(done: IngestDone) -> str:
-    """The reasons for which files were skipped, as one line; "" if none was skipped.
+    """The number of skipped files for each reason, as one line; "" if no file was skipped.
 
     >>> done = IngestDone(counts={"skipped": 4}, chunks_written=0, chunks=0, elapsed_ms=1.0, dry_run=False,
     ...     skipped={"unsupported": 3, "hidden": 1}, unsupported={".xlsx": 2, ".pptx": 1})

@@ -1,7 +1,7 @@
 """Renders the answer as live Markdown on a terminal, with citations as links to their sources.
 
-Provides the `markdown` package with the clock, the terminal size, and an event loop timer for the last frame of a
-burst.
+Passes the time and the terminal size to the `markdown` package, and sets a timer for a frame that is due after the last
+token of a burst.
 """
 
 import asyncio
@@ -77,14 +77,14 @@ class LiveMarkdown:
     def _set_timer(self) -> None:
         if self._timer is not None or self._answer is None or self._answer.due_s is None:
             return
-        with contextlib.suppress(RuntimeError):  # without an event loop, the next token or the end draws
+        with contextlib.suppress(RuntimeError):  # no event loop: the next token draws the frame
             wait_s = max(0.0, self._answer.due_s - time.monotonic())
             self._timer = asyncio.get_running_loop().call_later(wait_s, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
         if self._answer is not None:
-            with contextlib.suppress(OSError):  # the next write fails too, where the error can be reported
+            with contextlib.suppress(OSError):  # the next write fails as well, and can report the error
                 now_s = time.monotonic()
                 self._update_size(self._answer, now_s)
                 self._answer.tick(now_s)

@@ -1,6 +1,6 @@
 """JSON output: one object at the end (`--json`), or one line per event as it happens (`--jsonl`).
 
-Always UTF-8 regardless of the locale, so it is written as bytes.
+The output is UTF-8 regardless of the locale, so it is written as bytes.
 """
 
 from typing import TextIO

@@ -10,7 +10,9 @@ _STEADY_WITHIN: Final = 1.25
 
 
 class RemainingTime:
-    """Estimates the remaining time. Shows it only when consecutive estimates agree, since early ones are unreliable."""
+    """Estimates the remaining time. Early estimates are unreliable, so one is returned only if consecutive ones
+    agree.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

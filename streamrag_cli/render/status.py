@@ -1,4 +1,4 @@
-"""Output of `status`."""
+"""Output of `status`: the collections of a store, as text or as one JSON object."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import TextIO

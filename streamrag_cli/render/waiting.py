@@ -1,4 +1,4 @@
-"""Shows a line with the current wait and its duration until there is other output, then erases it."""
+"""Shows a line that describes the current step and how long it has taken. The line is erased before other output."""
 
 import asyncio
 import time
@@ -67,7 +67,7 @@ class WaitingLine:
 
 
 def waiting_line(detail: str, waited_s: float) -> str:
-    """The line to show: the wait, and its duration after the first second.
+    """The line to show: the step, and its duration if that is at least a second.
 
     >>> waiting_line("waiting for llama3.2", 0.4), waiting_line("waiting for llama3.2", 1.24)
     ('waiting for llama3.2...', 'waiting for llama3.2... 1.2 s')

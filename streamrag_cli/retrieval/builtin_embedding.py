@@ -1,9 +1,10 @@
 """The built-in embedder: all-MiniLM-L6-v2 in int8, run locally by onnxruntime.
 
-Each text is a separate run and never padded, one text per core. The int8 model scales its activations by the largest in
-the run, so in a batch a text's vector would depend on the other texts (cosine between a single run and a batch: .995 on
-average, .989 at worst, as much as quantisation itself costs). In a single run a text always has the same vector, bit
-for bit, and throughput is higher than with batches (`docs/decisions/embedding.md`).
+Each text is embedded in a separate run of the model, without padding, and each core runs one text at a time. The int8
+model scales its activations by the largest activation in the run. In a batch, the vector of a text would therefore
+depend on the other texts: the cosine between a single run and a batch is .995 on average and .989 at worst, an error as
+large as that of quantisation itself. In a separate run a text always has the same vector, bit for bit, and throughput
+is higher than with batches (`docs/decisions/embedding.md`).
 """
 
 import hashlib
@@ -35,13 +36,13 @@ MODEL_DIRECTORY: Final = Path(__file__).parent / "models" / "all-MiniLM-L6-v2"
 DIMENSION: Final = 384
 MAX_TOKENS: Final = 256
 _MAX_CHARS: Final = 20_000
-"""More than 256 tokens of any real text. Without this limit, tokenising a text of 5 MB would take seconds."""
+"""Any real text of this length has more than 256 tokens. Tokenising a text of 5 MB would take seconds."""
 _FILES: Final = ("model.onnx", "tokenizer.json")
 _FATAL: Final = 4
 
 
 class BuiltinEmbedder:
-    """Embeds the first 256 tokens of a text. Safe to share between threads. The model is loaded at the first text.
+    """Embeds the first 256 tokens of a text. Safe to share between threads. The first text loads the model.
 
     All methods raise ConfigurationError (`embedding_damaged` if a file of the model is missing or changed,
     `embedding_unreadable` if it cannot be read) and ResourceError.
@@ -147,7 +148,9 @@ _shared_lock: Final = threading.Lock()
 
 
 def shared_embedder() -> BuiltinEmbedder:
-    """One embedder for all collections of the process, released with its last user: a model takes about 60 MB."""
+    """The embedder that all collections of the process share, because the model takes about 60 MB. It is released with
+    its last user.
+    """
     with _shared_lock:
         embedder = _shared.get(BUILTIN) or BuiltinEmbedder()
         _shared[BUILTIN] = embedder
@@ -160,7 +163,7 @@ def _load(directory: Path) -> _Model:
     This includes 20 ms to check every byte, because a damaged weight would silently give wrong vectors.
     """
     _check_files(directory)
-    disable_telemetry()  # must run first: onnxruntime reads the switch when it is imported
+    disable_telemetry()  # must run before the import, at which onnxruntime reads the switch
     require_resources()
     import onnxruntime  # about 30 ms
     from tokenizers import Tokenizer  # about 5 ms

@@ -19,10 +19,10 @@ BUILTIN: Final = "builtin:all-MiniLM-L6-v2"
 
 
 class Embedder(Protocol):
-    """Makes vectors of unit length, so that the cosine of two vectors is their dot product.
+    """Turns texts into vectors of unit length, so that the cosine of two vectors is their dot product.
 
-    Raises ConfigurationError (exit code 3) or ModelServerError (4). Requests to a server are cancelled by
-    `cancellation`: ModelServerError `interrupted`.
+    The methods raise ConfigurationError (exit code 3) or ModelServerError (exit code 4). `cancellation` cancels a
+    request to a server, which then raises ModelServerError `interrupted`.
     """
 
     @property
@@ -31,7 +31,7 @@ class Embedder(Protocol):
 
     @property
     def dimension(self) -> int | None:
-        """The length of the vectors; None before the first text if only the server knows it."""
+        """The length of the vectors; None before the first text if only a reply of the server can show it."""
 
     def embed_documents(self, texts: Sequence[str], cancellation: Cancellation | None = None) -> "NDArray[np.float32]":
         """One row per text, in order: shape (texts, dimension)."""
@@ -59,7 +59,7 @@ class TokenEmbedder(Embedder, Protocol):
         """Like `embed_query`, with the tokens."""
 
     def token_spans(self, text: str) -> Sequence[tuple[int, int]]:
-        """The character offsets of each token state that `text` has as a passage; (0, 0) for special tokens."""
+        """The start and end in `text` of each token for which a passage has a state; (0, 0) for special tokens."""
 
 
 def embed_passages(

@@ -1,7 +1,8 @@
 """Retrieval for follow-up questions, which may mean nothing without the previous question ("and in winter?").
 
-Two searches, one for the question and one for both questions, are fused by rank. If the question has a hit with a high
-score, it is self-contained, and its own hits get more weight, because the topic may have changed.
+Two searches are run: one for the new question, and one for both questions together. Their hits are combined by rank. If
+the new question has a hit with a high score, it is self-contained. Its own hits then get more weight, because the topic
+may have changed.
 """
 
 from collections import defaultdict
@@ -21,7 +22,7 @@ _WEIGHTS: Final = (1.0, 1.5)
 def fuse(single: Retrieved, combined: Retrieved, *, limit: int) -> Retrieved:
     """The `limit` best hits of the searches for the question (`single`) and for both questions (`combined`).
 
-    Vector and term weights are taken from `single`, or from `combined` if `single` has no hits.
+    The vector and the term weights are those of `single`, or of `combined` if `single` has no hits.
     """
     basis = single if single.hits else combined
     weights = _SELF_CONTAINED_WEIGHTS if single.best_score >= _SELF_CONTAINED_SCORE else _WEIGHTS
@@ -43,7 +44,7 @@ def fuse(single: Retrieved, combined: Retrieved, *, limit: int) -> Retrieved:
 
 
 def _ranked(hits: list[Hit]) -> tuple[Hit, ...]:
-    """Assign ranks in this order. No hit scores higher than one ranked before it."""
+    """Number the hits in this order, and lower scores so that no hit scores higher than the hit before it."""
     ranked: list[Hit] = []
     for hit in hits:
         ceiling = ranked[-1].score if ranked else 1.0

@@ -19,7 +19,7 @@ STOP_WORDS: Final = FUNCTION_WORDS[ENGLISH]
 _STOP_CHARACTERS: Final = frozenset(
     "的了是在有吗呢吧啊么几哪谁何请问我你您他她它们这那些个就也都要会被把让给和与及或はがをにでとのもかへや"
 )
-"""Chinese and Japanese function characters; pairs that contain one are stop words as well."""
+"""Characters that are function words in Chinese or Japanese. Pairs that contain one are stop words as well."""
 _KANA: Final = re.compile("[\u3041-\u30ff]")
 """A single kana is a stop word: like a single Latin letter, it is too common to search for."""
 _STOP_PAIRS: Final = frozenset(
@@ -28,7 +28,7 @@ _STOP_PAIRS: Final = frozenset(
 
 
 def words(text: str) -> list[str]:
-    """The lower-cased words of `text`, unstemmed, in order, with repetitions. Unspaced scripts are separated."""
+    """The lower-cased words of `text`, unstemmed, in order, with repetitions. Text without spaces is split."""
     return re.findall(r"\w+", separate(text).lower())
 
 
@@ -54,7 +54,7 @@ def merged_words(words: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def codes(text: str) -> tuple[str, ...]:
-    """The lower-cased codes in `text`: names of letters and digits, such as dates, article numbers and versions.
+    """The lower-cased codes in `text`: dates, article numbers, versions and other words with a digit and punctuation.
 
     >>> codes("Which contract of HO-4057 ends on 2026-02-17, and/or in 1.5 h?")
     ('ho-4057', '2026-02-17')

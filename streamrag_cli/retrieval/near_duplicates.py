@@ -1,8 +1,9 @@
 """Groups near-duplicate chunks: versions, mirrors and renamed folders contain the same text many times.
 
-Only the best chunk of each group becomes a hit, which leaves space for other pages; the other documents are listed with
-it. A chunk is not a near-duplicate if it has a word of the question that the best one lacks. Records, such as rows of a
-table, are never near-duplicates, because they naturally differ in only a few words.
+Only the best chunk of each group becomes a hit, which leaves space for hits from other pages. The documents of the
+other chunks are listed with it. A chunk is not a near-duplicate if it has a word of the question that the best chunk
+lacks. Records, such as rows of a table, are never near-duplicates, because different records may differ in only a few
+words.
 """
 
 import re
@@ -18,14 +19,16 @@ from streamrag_cli.retrieval.lexical import STOP_WORDS, content_words, words
 from streamrag_cli.store.interface import StoredChunk
 
 FindMissing: TypeAlias = Callable[[Iterable[str]], Collection[str]]
-"""Returns those of the absolute paths at which there is no file."""
+"""Returns the absolute paths at which there is no file."""
 
 COPIED_CHARS: Final = 100
-"""The minimum length of a copy under another title. `Closed.` under the names of two shops is not a copy."""
+"""The minimum length of near-duplicates whose headings differ. `Closed.` under the names of two shops does not
+count.
+"""
 NEAR: Final = 0.9
-"""The minimum share of common word pairs of two near-duplicates, ignoring numbers."""
+"""Two near-duplicates share at least this fraction of their word pairs, ignoring numbers."""
 MAX_NEW_NUMBERS: Final = 3
-"""The maximum count of numbers that only one of two near-duplicates has. A report for another year has more."""
+"""The maximum number of figures that occur in only one of two near-duplicates. A report for another year has more."""
 _SAME_SECTION_SIMILARITY: Final = 0.25
 _NEXT_VERSION_SIMILARITY: Final = 0.5
 _NUMBER: Final = re.compile(r"\d+(?:[.,:]\d+)*")
@@ -58,7 +61,7 @@ class DuplicateGroup:
 
 
 class DuplicateGroups:
-    """Groups of near-duplicates, ordered by the rank of their first chunk."""
+    """Groups of near-duplicates, ordered by the rank of the first chunk in each group."""
 
     def __init__(self, question: str, find_missing: FindMissing | None) -> None:
         self._question_words = frozenset(content_words(question))
@@ -120,7 +123,8 @@ def replaces(one: Candidate, other: Candidate) -> bool:
     """Whether `one` can represent `other`.
 
     They must be near-duplicates, and `one` must have every word of the question that `other` has. If both have the same
-    words, a chunk whose file exists represents one whose file does not.
+    words of the question, a chunk whose file exists represents a chunk whose file is missing. A later version of a
+    missing file always represents it.
     """
     if other.is_missing and not one.is_missing and _is_next_version(one, other):
         return True
@@ -164,7 +168,7 @@ def _masked_title(candidate: Candidate) -> str:
 
 
 def _is_next_version(new: Candidate, missing: Candidate) -> bool:
-    """Whether `new` is a later version of a missing file: it has the same name and similar words."""
+    """Whether `new` is a later version of a missing file, with the same name and similar words."""
     if PurePath(new.stored.path).name != PurePath(missing.stored.path).name:
         return False
     same_section = new.stored.chunk.headings == missing.stored.chunk.headings

@@ -1,7 +1,7 @@
 """The embedder for servers with an OpenAI-compatible API.
 
-It parses replies itself. The usual clients ignore `index` and take vectors in the order of arrival, accept NaN and
-missing vectors, and raise AttributeError for a malformed reply. A wrong vector would stay in a store unnoticed.
+It parses replies itself, because a wrong vector would stay in a store unnoticed. The usual clients ignore `index` and
+use vectors in the order of arrival, accept NaN and missing vectors, and raise AttributeError for a malformed reply.
 """
 
 import json
@@ -73,7 +73,7 @@ class OpenAIEmbedder:
     def _reply(self, texts: list[str], cancellation: Cancellation) -> bytes:
         """The body of the server's reply, after retries."""
         client = self._client
-        # No additional cost: the client has imported these modules.
+        # The client has already imported these modules, so this costs nothing.
         from streamrag_cli.model_server.client import FOREIGN_ERRORS, RequestCancelledError
         from streamrag_cli.model_server.failure import Failure
 

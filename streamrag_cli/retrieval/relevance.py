@@ -1,10 +1,10 @@
 """Scores of hits: the probability that a chunk is relevant, comparable between questions.
 
-The fused scores that rank the chunks are relative to the best hit, so the best of many irrelevant chunks looks as good
-as a relevant one. A score is therefore computed from two values that do not depend on other hits: the cosine, and the
-share of the question that the chunk's words cover.
+Chunks are ranked by fused scores, which are relative to the best hit, so the best of many irrelevant chunks looks as
+good as a relevant one. The score that is shown is therefore computed from two values that do not depend on other hits:
+the cosine, and the share of the question that the chunk's words cover.
 
-The curve was fitted on questions with known answers against off-topic questions; see `docs/retrieval.md`.
+The curve was fitted on questions with known answers and on off-topic questions; see `docs/retrieval.md`.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from typing import Final
 
 _PER_COSINE: Final = 8.0
 _PER_COVERAGE: Final = 4.0
-_THRESHOLD: Final = 4.8  # here a chunk is as likely to be relevant as not
+_THRESHOLD: Final = 4.8  # at this value a chunk is as likely to be relevant as not
 _PER_WORDS: Final = 8.0
 _SMOOTHING_CHUNKS: Final = 1000
 
@@ -46,6 +46,6 @@ def term_weight(frequency: int, chunks: int) -> float:
 
 
 def coverage(words: frozenset[str], weights: Mapping[str, float]) -> float:
-    """The share, 0 to 1, of the terms' weight that `words` contain; 0 if there are no terms."""
+    """The share of the total weight of all terms that is covered by `words`, 0 to 1; 0 if there are no terms."""
     total = sum(weights.values())
     return sum(weight for term, weight in weights.items() if term in words) / total if total else 0.0

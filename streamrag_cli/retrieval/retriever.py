@@ -38,8 +38,8 @@ class Retriever:
     def open(cls, settings: Settings) -> Self:
         """Open the collection of `settings` with its own embedder.
 
-        Raises StoreError: `store_missing`, `store_damaged`, or, before anything is sent, `another_embedding` if the
-        settings request another embedder.
+        Raises StoreError `store_missing` or `store_damaged`. If the settings request another embedder, raises
+        `another_embedding` before anything is sent.
         """
         reader = open_store(settings.store).reader(settings.collection)
         try:
@@ -61,7 +61,7 @@ class Retriever:
         self.reader.close()
 
     async def in_thread(self, work: Callable[[Cancellation], Result]) -> Result:
-        """Run `work` in one of this collection's threads. It is cancelled together with the caller."""
+        """Run `work` in one of this collection's threads. If the caller is cancelled, `work` is cancelled as well."""
         cancellation = Cancellation()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work, cancellation)
@@ -79,9 +79,9 @@ class Retriever:
         find_missing: FindMissing | None = None,
         cancellation: Cancellation | None = None,
     ) -> Retrieved:
-        """The best chunks. `previous` is the previous question of the conversation, or "".
+        """Return the best chunks. `previous` is the previous question of the conversation, or "".
 
-        `find_missing` checks which of their files no longer exist. Raises NothingRelevantError if no chunk reaches
+        `find_missing` finds the files of chunks that no longer exist. Raises NothingRelevantError if no chunk reaches
         `min_score`, and the errors of `search.retrieve`.
         """
         search = partial(self._search, min_score=min_score, find_missing=find_missing, cancellation=cancellation)

@@ -1,8 +1,9 @@
 """Hybrid search: returns the best chunks for a question in one call.
 
-Full text and vectors each return their best 100 chunks. Every candidate gets both scores, which are scaled and added
-at equal weight. The best 30 are compared with the question token by token (`token_states`), and that score is added at
-the same weight. The sum determines the order of the hits; the scores that are shown are computed in `relevance`.
+Full-text search and vector search each return their best 100 chunks. Every candidate gets both scores, which are scaled
+and added with equal weight. The best 30 are compared with the question token by token (`token_states`), and that score
+is added with the same weight. The sum determines the order of the hits; the scores that are shown are computed in
+`relevance`.
 
 The built-in embedder was trained on English. A question or chunk in a script other than Latin is therefore scored only
 by its words.
@@ -33,15 +34,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-CANDIDATES: Final = 100  # of full text and of vectors each
+CANDIDATES: Final = 100  # from full-text search and from vector search each
 _CODE_COVERAGE: Final = 0.75
 """The minimum coverage of a chunk that contains a code of the question, such as an article number."""
 RERANKED: Final = 30
 """The number of fused hits that are re-ranked by late interaction. With 10, the gain is two thirds as large."""
 LATE_WEIGHT: Final = 0.5
-"""Equal to the weight of each part of the fusion; up to twice as much makes no difference."""
+"""Equal to the weights of both fused scores. Up to twice this weight makes no difference."""
 _PUNCTUATION: Final = 0.05  # the weight of tokens that are not words
-LEXICAL_WEIGHT: Final = 0.5  # results are flat between .40 and .55 on seven public sets: fixed, not tuned
+LEXICAL_WEIGHT: Final = 0.5  # fixed, not tuned: on seven public sets, results hardly change between .40 and .55
 
 
 TermWeights: TypeAlias = Mapping[str, Mapping[str, float]]
@@ -56,12 +57,14 @@ class EmbeddingChangedError(Exception):
 class Retrieved:
     """The hits, best first, and data of the search that answers reuse.
 
-    `question_vector` has unit length and shape (dimension,). It is kept because a model server may charge for it.
-    `term_weights` has the stemmed terms of the question in each language of the collection. `best_score` is the score
-    of the best chunk, even if it is below the minimum score; 0 if there is no chunk. `spent_ms` is the duration of each
-    step; `embed` includes opening Chroma, and `full text` both concurrent searches. `codes` are the question's codes.
-    `token_states` maps chunk ids of hits to their packed token states, if the embedder has any. `is_lexical_only`:
-    the embedder does not support the script of the question, and `question_vector` is zero.
+    - `question_vector` has unit length and shape (dimension,). It is kept because a model server may charge for it.
+    - `term_weights` has the stemmed terms of the question in each language of the collection.
+    - `best_score` is the score of the best chunk, even if it is below the minimum score; 0 if there is no chunk.
+    - `spent_ms` is the duration of each step. `embed` includes opening Chroma, and `full text` includes both searches.
+    - `codes` are the codes in the question.
+    - `token_states` maps chunk ids of hits to their packed token states, if the embedder has any.
+    - `is_lexical_only` is true if the embedder does not support the script of the question; `question_vector` is then
+      zero.
     """
 
     hits: tuple[Hit, ...]
@@ -86,9 +89,10 @@ def retrieve(
 ) -> Retrieved:
     """The `limit` best chunks with a score of at least `min_score`, without near-duplicates.
 
-    `find_missing` checks whether their files exist. Raises StoreError (`store_empty` if there are no chunks,
-    `retrieval_timeout` if the store takes longer than `RETRIEVAL_LIMIT_S`, `interrupted` after `cancellation`),
-    EmbeddingChangedError, and the errors of the embedder, which has its own timeouts and is cancelled as well.
+    `find_missing` finds chunks whose files no longer exist. `cancellation` also cancels the embedder.
+
+    Raises StoreError (`store_empty` if there are no chunks, `retrieval_timeout` if the store takes longer than
+    `RETRIEVAL_LIMIT_S`, `interrupted` after `cancellation`), EmbeddingChangedError, and the errors of the embedder.
     """
     stages = Stages(perf_counter())
     with reader.snapshot(TimeLimit(RETRIEVAL_LIMIT_S, cancellation)):
@@ -157,7 +161,7 @@ def count_chunks(reader: Reader) -> int:
 
 
 def _embedded(reader: Reader, embedder: Embedder, question: str, cancellation: Cancellation | None) -> EmbeddedQuestion:
-    """The question's vector and tokens. If Chroma is not open yet, it is opened concurrently, because both are slow."""
+    """Embed the question. If Chroma is not open yet, open it at the same time, because both steps are slow."""
     if reader.is_prepared:
         return embed_question(embedder, question, cancellation)
     with ThreadPoolExecutor(1, thread_name_prefix="open") as pool:
@@ -176,7 +180,7 @@ def _candidates(
     stages.end("full text")
     known = reader.existing(nearest)  # Chroma may contain chunks that an ingest is still writing
     cosines = {chunk_id: cosine for chunk_id, cosine in nearest.items() if chunk_id in known}
-    # The search is approximate, but its cosines are exact: only those of the other candidates are missing.
+    # The search is approximate but returns exact cosines, so only the cosines of the other candidates are missing.
     cosines |= reader.cosines(vector, sorted(lexical.keys() - cosines.keys()))
     stages.end("vectors")
     return lexical, cosines
@@ -194,7 +198,7 @@ def _fused(lexical: dict[str, float], cosines: dict[str, float]) -> dict[str, fl
 
 
 def _scaled(scores: Mapping[str, float]) -> dict[str, float]:
-    """Scale the scores to 0 (least) to 1 (best), because some embedders give every text a cosine between .7 and .9."""
+    """Scale scores from 0 (worst) to 1 (best): some embedders give every text a cosine between .7 and .9."""
     least, best = min(scores.values(), default=0.0), max(scores.values(), default=0.0)
     return {chunk_id: (score - least) / ((best - least) or 1.0) for chunk_id, score in scores.items()}
 
@@ -208,7 +212,7 @@ def _reranked(
 ) -> dict[str, float]:
     """The best chunks of `fused`, re-ranked by late interaction, followed by the rest.
 
-    The order is unchanged if any of them has no token states, as in a store written by an older version.
+    If one of the best chunks has no token states, as in a store written by an older version, the order is unchanged.
     """
     best = list(islice(fused, RERANKED))
     if not set(best) <= states.keys():
@@ -240,7 +244,8 @@ def _token_weights(reader: Reader, question: str, tokens: QuestionTokens, total:
 def _fill(groups: DuplicateGroups, reader: Reader, ranked: Sequence[str], count: int) -> None:
     """Add ranked chunks until there are `count` groups of near-duplicates.
 
-    If the file of one of them no longer exists, `count` more chunks are added, which may include its replacement.
+    If the file of a group's best chunk no longer exists, `count` more chunks are added, which may include its
+    replacement.
     """
     start, size = 0, count
     is_enough = False
@@ -259,9 +264,9 @@ def _hits(
     unjudged: Collection[str],
     asked_codes: Sequence[str],
 ) -> list[Hit]:
-    """The chunks in fused order, with their scores. No hit scores higher than one ranked before it.
+    """The chunks in fused order, with their scores. No hit scores higher than the hit before it.
 
-    The embedder does not support the script of `unjudged` chunks: they are scored by their words and come last.
+    `unjudged` are chunks in a script that the embedder does not support. They are scored by their words and come last.
     """
     order = sorted(groups, key=lambda group: group.best.stored.chunk.id in unjudged)
     languages = [group.best.stored.language for group in order]

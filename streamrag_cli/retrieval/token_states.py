@@ -1,8 +1,8 @@
 """Late interaction: compares every token of the question with every token of a passage.
 
-The encoder computes a state for each token of a text, and the text's vector is the mean of these states. For passages
-the signs of the states are stored as well, one bit per dimension: 48 bytes per token. They preserve details that
-a mean loses, such as which of two names a passage is about.
+The embedder computes a vector, called the state, for each token of a text. The vector of the text is the mean of these
+states. For passages, the signs of the states are stored as well: one bit per dimension, 48 bytes per token. They
+preserve details that are lost in a mean, such as which of two names a passage is about.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class QuestionTokens:
     """The tokens of a question, without special tokens.
 
-    `states` has the shape (tokens, dimension) and rows of unit length; `spans` are the character offsets of the tokens.
+    `states` has the shape (tokens, dimension) and rows of unit length. `spans` are the start and end offsets of the
+    tokens in the question.
     """
 
     states: "NDArray[np.float32]"
@@ -36,7 +37,7 @@ def packed(states: "NDArray[np.float32]") -> bytes:
 
 
 def unpacked(signs: bytes, dimension: int) -> "NDArray[np.uint8]":
-    """One row per token: 1 for each positive component of its state, else 0."""
+    """The signs as an array with one row per token: 1 for each positive component of its state, else 0."""
     import numpy as np
 
     bits = np.frombuffer(signs, dtype=np.uint8).reshape(-1, dimension // 8)
@@ -46,9 +47,9 @@ def unpacked(signs: bytes, dimension: int) -> "NDArray[np.uint8]":
 def late_interaction(
     question: QuestionTokens, weights: "NDArray[np.float32]", passages: Mapping[str, bytes]
 ) -> dict[str, float]:
-    """A score for each passage: the weighted mean, over the question's tokens, of the best cosine with a passage token.
+    """The score of each passage: the weighted mean of the best cosine of each question token with a passage token.
 
-    `weights` has one value per token of the question; `passages` are packed states, none of them empty.
+    `weights` has one value per token of the question. `passages` maps chunk ids to packed states, none of them empty.
     """
     import numpy as np
 

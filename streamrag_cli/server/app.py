@@ -29,11 +29,13 @@ _CLOSE_TIMEOUT_S: Final = 0.5
 
 
 def create_app(settings: Settings, server: ServerSettings, limits: Limits | None = None) -> FastAPI:
-    """The application, for any ASGI server. `app.state.serving` holds what its routes share.
+    """Create the application, for any ASGI server. `app.state.serving` is the state that its routes share.
 
-    Some features need `LimitedProtocol`, because ASGI does not cover them: limits on slow connections, ending open
-    streams at shutdown, and the user at the other end of a connection. Without the latter, a server that has no key
-    refuses every client. Raises ConfigurationError: `server_key_missing`, `bad_setting`.
+    Three features require `LimitedProtocol`, because ASGI does not cover them: limits on slow connections, ending open
+    streams at shutdown, and finding the user at the other end of a connection. Without the last one, a server that has
+    no key refuses every client.
+
+    Raises ConfigurationError: `server_key_missing`, `bad_setting`.
     """
     check_access(server)
     limits = limits or Limits()
@@ -74,7 +76,7 @@ def create_app(settings: Settings, server: ServerSettings, limits: Limits | None
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Serving]]:
-    """Open in the background what the first question needs, and close everything at shutdown.
+    """Open everything that the first question needs, in the background, and close it at shutdown.
 
     The yielded state is passed to `LimitedProtocol`.
     """
@@ -85,7 +87,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Serving]]:
     finally:
         warming.cancel()
         await asyncio.gather(warming, return_exceptions=True)
-        # Closing waits for threads, which may be waiting for a store or for vectors; they end with the process.
+        # Do not wait for threads, which may be waiting for a store or for vectors; they end with the process.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await serving.resources.aclose()
@@ -96,7 +98,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Serving]]:
 
 
 async def _warm(serving: Serving) -> None:
-    """Open what the first question needs, and keep the server's own collection open until cancelled."""
+    """Open everything that the first question needs, and keep the server's own collection open until cancelled."""
     # The server starts even if the store does not exist yet: it may exist by the first question.
     with contextlib.suppress(StreamragError):
         async with serving.resources.retriever(serving.settings) as retriever:
@@ -110,7 +112,7 @@ async def _warm(serving: Serving) -> None:
 
 
 class _HeadAsGet:
-    """Middleware: handles HEAD like GET on routes that ask no question. uvicorn sends no body for HEAD."""
+    """Middleware that handles HEAD like GET on routes that do not ask a question. Uvicorn sends no body for HEAD."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

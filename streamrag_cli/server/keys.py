@@ -1,7 +1,7 @@
 """Checks the key of a request and limits guessing: after several wrong keys an address has to wait.
 
-A key that was accepted from an address before keeps working from there. Otherwise a client that guesses could lock out
-others with the same address, such as clients of a proxy that is not listed as trusted.
+A key that was accepted from an address before continues to work from there. Otherwise a client that guesses keys could
+lock out other clients with the same address, such as all clients of a proxy that is not listed as trusted.
 """
 
 import base64
@@ -30,7 +30,7 @@ class KeyRing:
         self._accepted: dict[tuple[str, str], None] = {}
 
     def name_of(self, presented: str | None, client: str) -> str:
-        """The name of the key `presented` by `client`, a group of addresses.
+        """Check the key `presented` by `client` (see `rates.client_group`), and return its name.
 
         Raises RefusedError: `key_missing`, `key_refused`, `too_many_refused_keys`.
         """
@@ -82,5 +82,7 @@ def presented_key(headers: Headers) -> str | None:
 
 
 def _digest(key: str) -> bytes:
-    """Digests have equal length, so the time to compare them does not reveal the length of a key."""
+    """The digest to compare a key by. All digests have the same length, so the time to compare them does not reveal the
+    length of a key.
+    """
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()

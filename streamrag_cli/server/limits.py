@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Times in seconds, sizes in bytes.
+    """Limits on time in seconds, and on size in bytes.
 
-    A stream that is idle for `ping_s` gets a comment, because proxies close connections that are idle for 60 s.
-    A client is disconnected if it reads nothing for `send_stall_s` while bytes are waiting, or if it sends too
+    If a stream is idle for `ping_s`, the server sends a comment, because proxies close connections that are idle for 60
+    s. A client is disconnected if it reads nothing for `send_stall_s` while bytes are waiting, or if it sends too
     slowly.
     """
 

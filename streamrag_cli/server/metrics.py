@@ -36,7 +36,7 @@ class Metrics:
 
     def render(self) -> bytes:
         registry = self._registry
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # set in a worker; the values are then in files there
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # set in a worker, whose values are in files in that directory
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)

@@ -1,8 +1,8 @@
 """`/v1/chat/completions` and `/v1/models`: an API that OpenAI's clients can use to ask the documents.
 
-The model `streamrag` is the server's default collection, `streamrag/NAME` is another. The last user message is the
-question; the other messages are passed to the model unchanged. `sources` and `citations` are extra fields of the first
-and the last chunk, or of the whole reply.
+The model `streamrag` stands for the server's default collection, and `streamrag/NAME` for another one. The last user
+message is the question; the other messages are passed to the model unchanged. In a stream, the first chunk has the
+extra field `sources`, and the chunk with the finish reason has `citations`. A whole reply has both.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ async def models(request: Request) -> JsonReply:
 
 @router.get("/models/{name:path}", response_class=JsonReply)
 async def model(request: Request, name: str) -> JsonReply:
-    """One model; its name may contain a slash."""
+    """Return one model, whose name may contain a slash."""
     if name not in await _names(request):
         raise _no_such_model(name)
     return JsonReply(_model(name))

@@ -51,7 +51,9 @@ class StreamOptions(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """A request of OpenAI's API. Sampling options are passed on to the model; fields not listed here are ignored."""
+    """A request of OpenAI's API. Sampling options are passed on to the model. Fields that are not listed are
+    ignored.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -89,7 +91,7 @@ class ChatRequest(BaseModel):
         return {name: value for name, value in options.items() if value not in (None, [], "")}
 
     def question(self) -> Question:
-        """The last user message as the question, accepted now, and the other messages as its conversation.
+        """Convert the last user message to a question that is accepted now. The other messages are its conversation.
 
         Raises RefusedError with status 400 for unsupported options, and UsageError `bad_request` for invalid text.
         """

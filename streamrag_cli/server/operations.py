@@ -32,7 +32,7 @@ async def ready(request: Request) -> JsonReply:
         if not has_spare_descriptors():  # open answers would continue, but the next question would fail
             raise too_many_open_files()
         async with serving.resources.retriever(serving.settings) as retriever:
-            # A new thread: those for questions may all be busy.
+            # This needs a new thread, because all threads for questions may be busy.
             counts, embedding = await run_in_new_thread(partial(_counts, retriever.reader))
     except StreamragError as error:
         entry_of(request.scope).record_error(error)

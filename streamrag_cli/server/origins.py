@@ -1,4 +1,4 @@
-"""Checks of `Host` and `Origin`: names under which the server may be used, and pages that may use it."""
+"""Checks `Host` (the names by which clients may address the server) and `Origin` (the pages that may use it)."""
 
 import ipaddress
 import re
@@ -22,12 +22,12 @@ def is_loopback(host: str) -> bool:
 
 
 def check_host(headers: Headers, settings: ServerSettings) -> None:
-    """Protects against DNS rebinding: a browser always sends the host name of the page's own URL.
+    """Protect against DNS rebinding: a browser always sends the host name from the URL that it requests.
 
     Raises RefusedError: `bad_request`, `unknown_host`.
     """
     hosts = headers.getlist("host")
-    if len(hosts) > 1:  # a proxy and this server could read different ones
+    if len(hosts) > 1:  # a proxy and this server could use different ones
         raise RefusedError(
             400,
             "there is more than one Host header",
@@ -46,7 +46,7 @@ def check_host(headers: Headers, settings: ServerSettings) -> None:
 
 
 def check_origin(headers: Headers, allowed: Sequence[str], *, is_question: bool, is_page: bool) -> None:
-    """Stop pages of other sites from asking through a visitor's browser, which sends its credentials along.
+    """Refuse questions from pages of other sites. The browser of a client would send its credentials with them.
 
     `is_page` is true for the web page, which other sites may link to. Raises RefusedError `foreign_origin`.
     """
@@ -69,7 +69,7 @@ def check_origin(headers: Headers, allowed: Sequence[str], *, is_question: bool,
 
 
 def _is_own_address(name: str, bound_to: str) -> bool:
-    """Whether `name` is an address of this server, which no page under another name can make a browser send."""
+    """Whether `name` is an address of this server. In DNS rebinding, `Host` is the name of another site instead."""
     if name == "localhost":
         return True
     try:
@@ -81,7 +81,7 @@ def _is_own_address(name: str, bound_to: str) -> bool:
 
 
 def _host_and_port(host: str) -> tuple[str, int | None]:
-    """The two parts of a `Host` header; an empty name if it is malformed or contains a user."""
+    """The name and port in a `Host` header. The name is "" if the header is malformed or contains a user."""
     match = _HOST.fullmatch(host.strip())
     if match is None:
         return "", None
@@ -89,7 +89,7 @@ def _host_and_port(host: str) -> tuple[str, int | None]:
 
 
 def _is_same(origin: str, host: str) -> bool:
-    """Whether `origin` is this server under the name in `host`. The scheme may differ: a proxy may terminate TLS."""
+    """Whether `origin` has the name and port in `host`. Its scheme may be HTTPS, because a proxy may terminate TLS."""
     try:
         parts = urlsplit(origin)
         origin_port = parts.port

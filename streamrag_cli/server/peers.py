@@ -1,10 +1,11 @@
 """Finds the local user at the other end of a TCP connection.
 
-Linux knows the owner of every socket. The other end of a connection within this machine is also a socket, with the two
-addresses swapped. If it is not in our table, it belongs to another machine or network namespace.
+Linux records the owner of every socket. If a connection is within this machine, its other end is a socket in the same
+table, with the two addresses swapped. If that socket is not in the table, it belongs to another machine or network
+namespace.
 
-For a socket that its process has closed, the kernel reports the owner 0, which is also root's ID. The inode of such a
-socket is 0 as well, so sockets without an inode are ignored.
+After a process has closed its socket, the kernel reports 0 as the owner, which is also root's ID. It then reports 0 as
+the inode as well, so sockets without an inode are ignored.
 """
 
 import ipaddress
@@ -38,9 +39,10 @@ def is_supported() -> bool:
 
 
 class Peers:
-    """Looks up the owners of connections. Not thread-safe; opens nothing before the first lookup.
+    """Looks up the owners of connections. Not thread-safe. Opens nothing before the first lookup.
 
-    With `ask_kernel` it queries the kernel for a single socket if that is supported; otherwise it reads `/proc/net`.
+    With `ask_kernel`, it asks the kernel for a single socket, if the kernel supports this. Otherwise it reads
+    `/proc/net`.
     """
 
     def __init__(self, *, ask_kernel: bool = True) -> None:
@@ -48,7 +50,7 @@ class Peers:
         self._to_open = ask_kernel
 
     def uid_of(self, peer: Address, ours: Address) -> int | None:
-        """The user ID that owns the socket at `peer` connected to our socket at `ours`; None if unknown.
+        """The ID of the user who owns the socket at `peer` that is connected to the socket at `ours`; None if unknown.
 
         Takes 50 us, or 10 ms and more if `/proc/net` has to be read.
         """
@@ -73,7 +75,7 @@ class Peers:
                 self.close()
 
     def _answers(self) -> bool:
-        """Whether the kernel finds a connection of our own: without its TCP diagnostics module it finds none."""
+        """Whether the kernel finds a test connection. Without its TCP diagnostics module, it finds no connection."""
         try:
             with (
                 socket.create_server(("127.0.0.1", 0)) as server,
@@ -115,7 +117,7 @@ def _open_netlink() -> socket.socket | None:
 
 
 def _from_tables(peer: Address, ours: Address) -> int | None:
-    """Look up the owner in `/proc/net`: one socket per line: local address, remote address, ..., uid, ..., inode."""
+    """Look up the owner in `/proc/net`. A line is one socket: local address, remote address, ..., uid, ..., inode."""
     for path in _TABLES[6 if ":" in peer[0] else 4]:
         addresses = b" %b %b " % (_in_table(peer, path), _in_table(ours, path))
         for line in _lines_with(path, addresses):

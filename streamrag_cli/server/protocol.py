@@ -1,9 +1,10 @@
-"""The HTTP protocol of one connection: uvicorn's, with limits on slow requests and on clients that do not read.
+"""The HTTP protocol of one connection: uvicorn's protocol, with limits on slow requests and on clients that do not
+read.
 
 It also ends open streams when the server shuts down.
 
-Each time limit is a timer that aborts the connection: a graceful close would wait for the client again. A URL or
-headers that are too long get a reply, which the client can read although it is still sending.
+Each time limit is a timer that aborts the connection, because a graceful close would wait for the client again. If a
+URL or the headers are too long, the client gets a reply, which it can read although it is still sending.
 """
 
 import asyncio
@@ -46,11 +47,11 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         connection = transport.get_extra_info("socket")
         if connection is not None:
-            # asyncio sets this only for its own sockets; without it a reply waits up to 40 ms for an acknowledgement.
+            # asyncio sets this option only for sockets that it creates. Without it, a reply may be delayed by 40 ms.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # A small buffer: a client that does not read is detected sooner and uses less memory.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.send_buffer_bytes)
-        # With a higher mark the last bytes of a reply could wait without a time limit, also on a closed transport.
+        # With a higher mark, the last bytes of a reply could wait without a time limit, even on a closed transport.
         transport.set_write_buffer_limits(high=0)
         if self._serving.peers is not None:
             self.app_state = {**self.app_state, PEER_UID: self._peer_uid(self._serving.peers)}
@@ -106,7 +107,7 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         self.url, _, query = self.url.partition(b"?")  # httptools does not parse a URL above 64 kB
         if query.count(b"&") >= self._limits.query_parameters:
-            self._refused = _TOO_MANY_PARAMETERS  # parsing and validating 10,000 takes 0.3 s
+            self._refused = _TOO_MANY_PARAMETERS  # parsing and validating 10,000 parameters takes 0.3 s
             return
         self._expect_request(self._limits.body_s)
         super().on_headers_complete()
@@ -127,7 +128,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._limit_idle_time()
 
     def shutdown(self) -> None:
-        """Called by uvicorn for each connection when the server shuts down."""
+        """End all open streams, then this connection. Uvicorn calls this for each connection at shutdown."""
         self._serving.streams.shut_down()
         super().shutdown()
 
@@ -146,7 +147,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def _answer(self, refused: RefusedError) -> None:
         """Refuse a request whose headers have not been read completely.
 
-        Closing with unread bytes would reset the connection and lose the reply, so some more bytes are discarded first.
+        If bytes are unread when the connection is closed, it is reset and the reply is lost. Some more bytes are
+        therefore read and discarded first.
         """
         if self.cycle is not None and not self.cycle.response_complete:
             self.transport.abort()  # the refusal would end up inside another reply
@@ -175,7 +177,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def _limit_idle_time(self) -> None:
         """Limit the time until the next request begins.
 
-        Uvicorn's own limit ends with any byte: an empty line, or the rest of a body that was answered before its end.
+        Uvicorn's own limit is cancelled by any byte, such as an empty line, or the rest of a body that was answered
+        before its end.
         """
         is_idle = not self._reading and self.cycle is not None and self.cycle.response_complete
         if is_idle and self._request_timer is None and not self.transport.is_closing():

@@ -1,8 +1,9 @@
 """Removes from errors and notices what clients must not see or cannot use.
 
 Paths, addresses of stores and model servers, and shell commands are only for the operator, who finds them in the log.
-So messages for failures of the store, the model or the settings come from their class or from the table here, never
-from the event. Messages about the request itself, and notices, are shown unless they contain something of that kind.
+For a failure of the store, the model or the settings, the message therefore comes from the error class or from the
+table in this module, never from the event. Messages about the request itself, and notices, are shown unless they
+contain a path, address or command.
 """
 
 import re
@@ -72,7 +73,7 @@ def is_public(text: str) -> bool:
 
 
 def public_error(error: Error, *, for_operator: bool = False) -> Error:
-    """The error as clients are shown it; code, exit code and `retryable` are unchanged.
+    """The error with the message and hint that clients see. Code, exit code and `retryable` are unchanged.
 
     With `for_operator` the hint may be a command, but not one that contains a path or address.
     """
@@ -90,13 +91,13 @@ def public_notice(notice: Notice) -> Notice:
 
 
 def public_refusal(code: str, message: str, hint: str) -> tuple[str, str]:
-    """The message and hint that a client is shown for a refused request."""
+    """The message and hint that a client sees for a refused request."""
     hint = _HINTS_FOR_REFUSALS.get(code, hint)
     return message if is_public(message) else "the request is refused", hint if is_public(hint) else ""
 
 
 async def public_events(events: AsyncGenerator[AskEvent, None]) -> AsyncGenerator[AskEvent, None]:
-    """The events of an answer as clients are shown them."""
+    """The events of an answer, with the messages and hints that clients see."""
     async with aclosing(events):
         async for event in events:
             match event:

@@ -60,7 +60,7 @@ async def stream_with_sources_by_post(
 
 @router.get("/search", tags=["rag"], response_class=JsonReply)
 async def search(request: Request, parameters: UrlParameters) -> Response:
-    """Only the sources, without calling a model, in the format of `streamrag search --json`."""
+    """Return only the sources, without calling a model, in the format of `streamrag search --json`."""
     serving: Serving = request.app.state.serving
     question = question_of(parameters)
     events = serving.service.search(question, settings_of(request, parameters))
@@ -92,7 +92,7 @@ def _answer(
 
 
 def encoder(*, with_sources: bool) -> Encoder:
-    """An encoder of events as server-sent events, numbered from 1; the data is the line that `--jsonl` prints."""
+    """An encoder of events as server-sent events, numbered from 1. Their data is the line that `--jsonl` prints."""
     number = 0
 
     def encode(event: AskEvent) -> bytes:

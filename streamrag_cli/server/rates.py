@@ -25,7 +25,7 @@ class Rates:
         self._sweep_at_s = clock() + self._period_s
 
     def hit(self, client: str) -> int | None:
-        """Count one hit. Above the limit, count nothing and return the seconds to wait before trying again."""
+        """Count one hit and return None. Above the limit, count nothing and return the seconds to wait."""
         wait_s = self.wait_s(client)
         if wait_s is None:
             self._hits[client].append(self._clock())
@@ -54,7 +54,7 @@ class Rates:
 
 
 def client_group(address: str) -> str:
-    """The addresses that one client can choose from, as one name: an IPv6 client has the 2**64 of its network.
+    """A name for all addresses that one client can use: an IPv6 client can use every address of its /64 network.
 
     >>> client_group("2001:db8:1:2:3:4:5:6"), client_group("::ffff:192.0.2.7"), client_group("192.0.2.7")
     ('2001:db8:1:2::/64', '192.0.2.7', '192.0.2.7')

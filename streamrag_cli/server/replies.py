@@ -1,6 +1,6 @@
 """HTTP replies for failures: body, headers, and whether a client may retry. The status depends on the error class.
 
-Every body is `{"error": message, "code": ..., "hint": ...}`, like an error event; under `/v1` it has OpenAI's form.
+Every body is `{"error": message, "code": ..., "hint": ...}`, as in an error event. Under `/v1` it has OpenAI's format.
 """
 
 import math
@@ -24,7 +24,7 @@ _DO_NOT_RETRY: Final = {"x-should-retry": "false"}
 
 
 class JsonReply(Response):
-    """A JSON reply, encoded as everywhere in streamrag."""
+    """A JSON reply, encoded by `codec.encode`."""
 
     media_type = "application/json"
 
@@ -34,7 +34,7 @@ class JsonReply(Response):
 
 @dataclass(eq=False)
 class RefusedError(Exception):
-    """A request refused before any search or model call; `param` is the invalid field."""
+    """A request that is refused before any search or model call. `param` is the invalid field, if there is one."""
 
     status: int
     message: str
@@ -60,7 +60,7 @@ class RefusedError(Exception):
 def reply_to(
     error: StreamragError, path: str = "", *, status: int | None = None, for_operator: bool = False
 ) -> JsonReply:
-    """The reply to an expected failure, reduced to what clients may see."""
+    """The reply to an expected failure, with the message and hint that clients may see."""
     return reply_to_event(public_error(as_event(error), for_operator=for_operator), path, status=status)
 
 
@@ -88,7 +88,7 @@ def _body(path: str, message: str, code: str, hint: str, *, status: int, param: 
 
 
 def _headers(error: Error) -> dict[str, str]:
-    """`Retry-After`, and `x-should-retry: false` if a retry is useless, costs again or was already done here."""
+    """`Retry-After`, and `x-should-retry: false` if a retry is useless, costs again, or was already made here."""
     wait_s = error.retry_after_s
     headers = {} if wait_s is None else {"Retry-After": str(math.ceil(wait_s))}
     was_not_retried = wait_s is not None and LONGEST_RETRY_AFTER_S < wait_s <= _MAX_CLIENT_WAIT_S

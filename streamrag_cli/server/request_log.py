@@ -1,7 +1,8 @@
 """The request log for the operator: one line for each question and each refused request, with the cause of a failure.
 
-It never contains text of a question, a source or an answer: none is passed in here, and text from the model server,
-which may repeat any of them, is omitted. The lines go to this module's logger; the command line configures its output.
+It never contains text of a question, a source or an answer. No such text is passed to this module, and text from the
+model server, which may repeat it, is left out. The lines go to this module's logger; the command line configures its
+output.
 """
 
 import logging
@@ -45,7 +46,7 @@ class LogEntry:
 
 
 def _without_quotes(event: Error) -> str:
-    """The message without text from the model server, which may repeat any part of the request in any encoding."""
+    """The message without the text of the model server, which may repeat any part of the request in any encoding."""
     message = sanitise_line(event.message)
     is_quoting = class_of(event.exit_code).may_quote_a_server and event.code not in _NOT_QUOTING
     return message.partition(": ")[0] if is_quoting else message
@@ -82,7 +83,7 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         started_at = time.perf_counter()
-        entry_of(scope)  # create it before any middleware copies the scope
+        entry_of(scope)  # the entry must exist before any middleware copies the scope
         status = 0
 
         async def record_status(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""Parameters of a question, shared by all routes and both methods, and checks of what a client may ask for."""
+"""Parameters of a question, for all routes and both methods, and the checks that a client may use them."""
 
 import time
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _MAX_FIELDS: Final = 100
 
 
 class QueryParameters(BaseModel):
-    """A question and how to answer it; the server's settings apply to omitted parameters."""
+    """The parameters of a question. For a parameter that is omitted, the server's setting applies."""
 
     model_config = ConfigDict(extra="forbid", strict=False, title="Question")
 
@@ -38,7 +38,7 @@ class QueryParameters(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _drop_surplus_fields(cls, body: Any) -> Any:
-        """Keep the first fields of a body with far too many; one unknown field is enough to reject it."""
+        """Keep only the first fields of a body that has far too many. One unknown field is enough to reject it."""
         return dict(islice(body.items(), _MAX_FIELDS)) if isinstance(body, dict) else body
 
 
@@ -52,7 +52,7 @@ def merge_parameters(in_url: QueryParameters, body: QueryParameters | None) -> Q
 
 
 def question_of(parameters: QueryParameters) -> Question:
-    """The question, accepted now. Raises UsageError: `empty_question`, `bad_request` for invalid text."""
+    """The question, which is accepted now. Raises UsageError `empty_question`, and `bad_request` for invalid text."""
     query = parameters.query or ""
     check_text(query)
     if not query.strip():
@@ -89,7 +89,7 @@ def _with_request(parameters: QueryParameters, settings: Settings) -> Settings:
 
 
 def _check_allowed(requested: Settings, serving: Serving) -> None:
-    """Check that `requested` reads no other documents, and costs no more, than the server's settings allow."""
+    """Check that the settings `requested` read no other documents and cost no more than the operator allows."""
     own = serving.settings
     if not serving.serves(requested.collection):
         raise RefusedError(

@@ -20,7 +20,7 @@ from streamrag_cli.server.workers import START_TIMEOUT_S, WorkerApp, run_workers
 from streamrag_cli.settings import ServerSettings, Settings
 
 _MAX_DEFAULT_WORKERS: Final = 4
-"""Limits memory: each process uses about 200 MB."""
+"""The limit is because of memory: each process uses about 200 MB."""
 
 
 def make_server(settings: Settings, server: ServerSettings, limits: Limits | None = None) -> uvicorn.Server:
@@ -34,7 +34,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        with super().capture_signals():  # it raises the captured signals again at its end
+        with super().capture_signals():  # raises the captured signals again when it ends
             if threading.current_thread() is not threading.main_thread() or _is_ignored(signal.SIGHUP):
                 yield
                 return

@@ -24,7 +24,7 @@ from streamrag_cli.server_keys import split_keys
 from streamrag_cli.settings import ServerSettings
 
 PEER_UID: Final = "peer_uid"
-"""Key in `scope["state"]` for the user ID of the other end, which is None if unknown."""
+"""The key in `scope["state"]` of the user ID at the other end of the connection; None if unknown."""
 _PAGE: Final = "/"
 _UNPROTECTED: Final = "/healthz"
 _QUESTION_PREFIXES: Final = ("/rag/", "/v1/chat/", "/search")
@@ -37,8 +37,10 @@ def is_question_path(path: str) -> bool:
 
 
 def check_access(settings: ServerSettings) -> None:
-    """Raises ConfigurationError: `server_key_missing` for a server that other machines can reach and that has no key,
-    `bad_setting` for an allowed user that does not exist.
+    """Check the settings for access.
+
+    Raises ConfigurationError: `server_key_missing` if other machines can reach the server and it has no key,
+    `bad_setting` if an allowed user does not exist.
     """
     if settings.server_key is None and not is_loopback(settings.host):
         raise ConfigurationError(
@@ -50,12 +52,12 @@ def check_access(settings: ServerSettings) -> None:
 
 
 def checks_users(settings: ServerSettings) -> bool:
-    """Whether access depends on the client's user: there is no key, and the system reports the user."""
+    """Whether access depends on the client's user, because there is no key and the system reports the user."""
     return settings.server_key is None and peers.is_supported()
 
 
 class Guard:
-    """Middleware that refuses requests without access. `on_refused` gets the error code of each refusal."""
+    """Middleware that refuses a request if it fails a check. `on_refused` gets the error code of each refusal."""
 
     def __init__(
         self, app: ASGIApp, *, settings: ServerSettings, limits: Limits, on_refused: Callable[[str], None]
@@ -88,7 +90,7 @@ class Guard:
         client = client_group(scope["client"][0] if scope["client"] else "")
         if scope["path"] != _UNPROTECTED:
             if self._keys is not None:
-                # If the server has no key, do not count by the key sent: a client could change it at will.
+                # If the server has no key, a key in the request must not count: the client could change it at will.
                 client = entry_of(scope).key = self._keys.name_of(presented_key(headers), client)
             elif self._uids is not None and scope["state"].get(PEER_UID) not in self._uids:
                 raise _other_user()
@@ -139,7 +141,7 @@ def _too_large(most: int) -> RefusedError:
 
 
 def _limited(receive: Receive, most: int) -> Receive:
-    """`receive` that fails once the body is longer than `most`, for requests without a Content-Length."""
+    """Wrap `receive` so that it fails if a body without Content-Length is longer than `most` bytes."""
     received = 0
 
     async def counting() -> Message:

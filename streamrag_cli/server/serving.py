@@ -25,9 +25,9 @@ from streamrag_cli.store.registry import open_store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """One server. `settings` apply to a question unless its request overrides them.
+    """The state of one server process. `settings` apply to a question unless its request overrides them.
 
-    `peers` looks up the user at the other end of a connection, if access depends on the user.
+    `peers` looks up the user at the other end of a connection. It is needed only if access depends on the user.
     """
 
     settings: Settings
@@ -60,7 +60,7 @@ class Serving:
         return [name for name in open_store(self.settings.store).collections(non_empty=True) if self.serves(name)]
 
     def events(self, request: Request, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:
-        """The events of an answer, counted, logged, and then reduced to what clients may see."""
+        """The events of an answer, after they have been counted and logged, with the texts that clients may see."""
         events = self.metrics.counted(self.service.ask(question, settings))
         return public_events(record_outcome(events, entry_of(request.scope)))
 

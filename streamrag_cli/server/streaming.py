@@ -1,7 +1,7 @@
 """Streams the events of an answer to one client, and ends the stream if the client, the model or the server stops.
 
-A separate task moves the events into a short queue. So the server notices a disconnect even while the model sends
-nothing and closes the model call immediately, and a slow client delays only its own answer.
+A separate task moves the events into a short queue. The server therefore notices a disconnect even while the model
+sends nothing, and closes the request to the model immediately. A slow client delays only its own answer.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from streamrag_cli.server.replies import RefusedError
 
 Result = TypeVar("Result")
 Encoder: TypeAlias = Callable[[AskEvent], bytes]
-"""Encodes an event for the stream; returns no bytes for an event that is not sent to the client."""
+"""Encodes an event for the stream. Returns b"" for an event that is not sent to the client."""
 End: TypeAlias = Callable[[Error], None]
 """Stops an answer and ends it with the given error, unless it has already ended."""
 
@@ -56,7 +56,9 @@ class OpenStreams:
 
     @contextmanager
     def reserve(self, end: End) -> Iterator[None]:
-        """Count an answer as open within the block. Raises RefusedError: `too_many_streams`, `server_shutdown`."""
+        """Count an answer as open while the `with` block runs. Raises RefusedError: `too_many_streams`,
+        `server_shutdown`.
+        """
         refusal = self._refusal()
         if refusal is not None:
             raise refusal
@@ -101,7 +103,7 @@ def _shutting_down() -> RefusedError:
 class EventStreamResponse(Response):
     """An answer as server-sent events. `events` is always closed, even if the response never begins.
 
-    Raises RefusedError before sending anything, if no further answer may be opened.
+    If no more answers may be opened, raises RefusedError before anything is sent.
     """
 
     def __init__(
@@ -146,7 +148,7 @@ class EventStreamResponse(Response):
         self._pump_task = asyncio.create_task(self._pump())
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await send(_body(_PING))  # proxies and browsers wait for a first byte
+            await send(_body(_PING))  # proxies and browsers wait for the first byte
             while not (self._ended and not self._queue):
                 await send(_body(await self._next_bytes()))
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -155,7 +157,7 @@ class EventStreamResponse(Response):
             await asyncio.gather(self._pump_task, return_exceptions=True)
 
     async def _next_bytes(self) -> bytes:
-        """All queued events, as soon as there is one; a ping if the stream is idle for `ping_s`."""
+        """Wait for an event and return all queued events, encoded. If none comes within `ping_s`, return a ping."""
         try:
             async with asyncio.timeout(self._limits.ping_s):
                 await self._changed.wait()

@@ -1,6 +1,7 @@
 """Turns validation errors of FastAPI into clearer messages than "Extra inputs are not permitted".
 
-Messages repeat only names of fields from the request, truncated: its values may contain what JSON cannot represent.
+From the request, a message repeats only the names of fields, truncated. Values may contain text that JSON cannot
+represent.
 """
 
 import difflib
@@ -22,7 +23,7 @@ _CHAT_EXAMPLE: Final = (
     ' {"model": "streamrag", "messages": [{"role": "user", "content": "How long is the warranty?"}]}'
 )
 _UNION_MEMBERS: Final = {"str", "list[Part]", "list[constrained-str]", "list[str]"}
-"""Pydantic inserts the member of a union into the location of an error."""
+"""Names that pydantic adds to the location of an error if the field is a union."""
 _TYPES: Final[Mapping[str, str]] = {
     "string": "must be a string",
     "int": "must be an integer",
@@ -59,14 +60,14 @@ def invalid_request(path: str, errors: Sequence[Mapping[str, Any]]) -> RefusedEr
 
 
 def http_exception_refusal(path: str, status: int, detail: str) -> RefusedError:
-    """The refusal for an HTTPException. Its `detail` is used only for a status that has no message here."""
+    """The refusal for an HTTPException. `detail` is used only if this module has no message for the status."""
     code, message, hint = _HTTP.get(status, ("bad_request", "the body is not JSON in UTF-8", ""))
     hint = hint or (_CHAT_EXAMPLE if is_openai(path) else _EXAMPLE)
     return RefusedError(status, message or detail, code=code, hint=hint)
 
 
 def _field_name(loc: Sequence[str | int]) -> str:
-    """The path of a field, such as `messages.0.role`; empty for the whole body."""
+    """The path of a field, such as `messages.0.role`; "" for the whole body."""
     names = [str(each) for each in loc[1:] if str(each) not in _UNION_MEMBERS]
     if len(loc) == 2 and isinstance(loc[1], int):  # an offset in text that is not JSON
         return ""

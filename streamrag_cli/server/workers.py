@@ -24,15 +24,15 @@ from streamrag_cli.server.app import create_app
 from streamrag_cli.settings import ServerSettings, Settings
 
 START_TIMEOUT_S = 30
-"""A worker that does not respond for this long counts as hung. It must suffice to start on a busy machine."""
+"""A worker that does not respond for this many seconds counts as hung. It must suffice to start on a busy machine."""
 _CTRL_C: Final = {signal.SIGINT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerApp:
-    """Creates the application in a worker; it is pickled and sent there. Calls `prepare` first.
+    """Creates the application in a worker, to which it is sent by pickling. Calls `prepare` first.
 
-    Uvicorn handles signals at that point, so SIGINT, which `_Workers` blocked, is unblocked.
+    At that point uvicorn handles signals, so SIGINT, which `_Workers` blocked, is unblocked.
     """
 
     settings: Settings
@@ -47,7 +47,7 @@ class WorkerApp:
 
 
 def _exit_with_parent() -> None:
-    """End this worker when its parent is killed: a killed parent cannot stop its workers, which would keep serving."""
+    """End this worker when its parent is killed. Otherwise nothing would stop it, and it would continue to serve."""
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
@@ -74,8 +74,9 @@ def run_workers(config: uvicorn.Config, listening: socket.socket, shared_directo
 class _Workers(Multiprocess):
     """Uvicorn's supervisor, which also records the signal that ended it and drops the metrics of dead workers.
 
-    A terminal sends Ctrl-C to all processes, which would end a starting worker with a traceback. So SIGINT is blocked:
-    in the workers, which inherit the mask, until uvicorn handles signals there; in this process until `handle_signals`.
+    A terminal sends Ctrl-C to all processes, and a worker that is starting would end with a traceback. SIGINT is
+    therefore blocked: in this process until `handle_signals`, and in the workers, which inherit the mask, until uvicorn
+    handles signals there.
     """
 
     def __init__(self, config: uvicorn.Config, listening: socket.socket, shared_directory: str) -> None:
@@ -86,11 +87,11 @@ class _Workers(Multiprocess):
         self._shared_directory = shared_directory
 
     def run(self) -> None:
-        resource_tracker.ensure_running()  # if started with the first worker, it would unblock Ctrl-C
+        resource_tracker.ensure_running()  # starting it with the first worker would unblock Ctrl-C
         signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)
         try:
             super().run()
-            self.handle_signals()  # the signal may have ended a worker, and so the supervisor
+            self.handle_signals()  # the signal may have ended a worker, and with it the supervisor
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _CTRL_C)
 
@@ -117,7 +118,7 @@ class _Workers(Multiprocess):
 
     def keep_subprocess_alive(self) -> None:
         for process in self.processes:
-            process.child_conn.close()  # a dead worker is detected only if no process has its end open
+            process.child_conn.close()  # a worker's death is detected only if its end of the pipe is closed here
         before = {process.pid for process in self.processes}
         super().keep_subprocess_alive()
         for pid in before - {process.pid for process in self.processes}:

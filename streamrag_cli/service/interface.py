@@ -11,8 +11,8 @@ from streamrag_cli.settings import Settings
 class Service(Protocol):
     """Answers each question with a stream of events, which the caller must close.
 
-    A failure is the last event of the stream, an `Error`. A call may block for a second while it looks for an engine;
-    work may have begun when it returns.
+    If a question fails, the last event of the stream is an `Error`. A call may block for a second while it looks for an
+    engine, and work may already have begun when it returns.
     """
 
     def ask(self, question: Question, settings: Settings) -> AsyncGenerator[AskEvent, None]:

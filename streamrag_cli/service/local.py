@@ -15,7 +15,7 @@ _Operation: TypeAlias = Literal["ask", "search"]
 
 
 class LocalService:
-    """Answers with shared `resources`; without them, each question opens and closes what it needs."""
+    """Answers with shared `resources`. Without them, each question opens and closes the resources that it needs."""
 
     def __init__(self, resources: "SharedResources | None" = None) -> None:
         self._resources = resources

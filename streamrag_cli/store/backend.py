@@ -45,9 +45,9 @@ class CollectionStatus:
 class IntegrityReport:
     """The result of an integrity check.
 
-    Each of `problems` is a clause about the collection; `summary` describes what was checked, and is shown if
-    `problems` is empty. `interrupted`: an ingest started and never ended. `changing`: an ingest kept changing the
-    collection during the check.
+    Each of `problems` is a clause about the collection. `summary` describes the checks, and is shown if `problems` is
+    empty. `interrupted` means that an ingest started and never ended, `changing` that an ingest changed the collection
+    during the check.
     """
 
     chunks: int
@@ -86,7 +86,7 @@ class Store(Protocol):
 
     @property
     def has_local_files(self) -> bool:
-        """Whether its documents' paths are on this machine, so that a missing file means a deleted document."""
+        """Whether the paths of its documents are on this machine, so that a missing file means a deleted document."""
 
     @property
     def password(self) -> str:
@@ -102,16 +102,16 @@ class Store(Protocol):
         """The names of the environment variables that change the server or user of a connection, sorted."""
 
     def identity(self) -> int | None:
-        """A number that changes if another store replaces this one at the same address; None if there is no store."""
+        """A number that changes if the store at this address is replaced by another; None if there is no store."""
 
     def reader(self, collection: str) -> Reader:
-        """A reader, which opens nothing before the first search."""
+        """A reader of the collection. It opens nothing before the first search."""
 
     def writer(self, collection: str, *, embedding: str, rebuild: bool = False) -> AbstractContextManager[Writer]:
-        """Lock the collection for writing; creates it if it does not exist.
+        """Lock the collection for writing, and create it if it does not exist.
 
-        With `rebuild`, everything is written to a new one, which replaces the old one if the block ends without an
-        error. Raises StoreError: `store_busy`, `store_not_writable`, `store_damaged`, `another_embedding`,
+        With `rebuild`, everything is written to a new collection, which replaces the old one if the `with` block ends
+        without an error. Raises StoreError: `store_busy`, `store_not_writable`, `store_damaged`, `another_embedding`,
         `store_unreachable`.
         """
 
@@ -137,7 +137,7 @@ class Store(Protocol):
         """
 
     def check_integrity(self, collection: str, *, full: bool = False) -> IntegrityReport:
-        """Check every chunk for damage, or without `full` only a bounded number. Changes nothing.
+        """Check the collection for damage: every chunk if `full`, otherwise a limited number. Changes nothing.
 
         Raises StoreError if the collection cannot be read at all.
         """
@@ -146,7 +146,9 @@ class Store(Protocol):
         """The disk of the store; None if it is on another machine. Raises StoreError `store_not_writable`."""
 
     def scratch_store(self, scratch: Path) -> AbstractContextManager[StoreAddress]:
-        """An empty store of the same backend, removed at the end. `scratch` is a directory for its files."""
+        """An empty store of the same backend, removed when the `with` block ends. `scratch` is a directory for its
+        files.
+        """
 
 
 def status_of(store: Store, *, only: str | None = None) -> tuple[CollectionStatus, ...]:

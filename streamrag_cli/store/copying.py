@@ -17,7 +17,7 @@ _BATCH_CHUNKS: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyProgress:
-    """The progress of a copy: `documents` of `documents_in_all` have been written to the target."""
+    """The progress of a copy: `documents` out of `documents_in_all` have been written to the target."""
 
     documents: int
     documents_in_all: int
@@ -33,11 +33,14 @@ class _Batch:
 def copy_collection(
     source: StoreAddress, target: StoreAddress, collection: str, *, replace: bool = False
 ) -> Iterator[CopyProgress]:
-    """Copy a collection; yields the progress after every batch. If the copy fails, the target is unchanged.
+    """Copy a collection, and yield the progress after every batch. If the copy fails, the target is unchanged.
 
-    The source is read from one snapshot. Raises StoreError `store_missing`; `store_exists` if the target already has
-    documents in a collection of this name, unless `replace` is set; `store_busy` if an ingest deletes vectors from the
-    source during the copy; and the errors of opening and writing. Raises UsageError if both addresses are equal.
+    The source is read from one snapshot. Raises UsageError if both addresses are equal, and StoreError:
+
+    - `store_missing` if the source does not have the collection
+    - `store_exists` if the target has documents in a collection of this name, unless `replace` is set
+    - `store_busy` if an ingest deletes vectors from the source during the copy
+    - the errors of opening and writing
     """
     if source == target:
         raise UsageError(
@@ -49,7 +52,7 @@ def copy_collection(
     with ExitStack() as stack:
         reader = stack.enter_context(closing(open_store(source).reader(collection)))
         stack.enter_context(reader.snapshot())
-        # As a rebuild, so that an incomplete copy never becomes active.
+        # The copy is written like a rebuild, so that an incomplete copy never becomes active.
         writer = stack.enter_context(target_store.writer(collection, embedding=reader.embedding, rebuild=True))
         writer.add_roots(reader.catalog.roots())
         yield from _copy(reader, writer)

@@ -34,7 +34,7 @@ class EmbeddedPassages:
 Embed: TypeAlias = Callable[[Sequence[str]], FloatArray]
 WrittenDocument: TypeAlias = tuple[DocumentRecord, Sequence[Chunk]]
 BUSY_AFTER_S: Final = 3.0
-"""How long a writer waits for another one, in seconds, before it fails with `store_busy`."""
+"""The time in seconds that a writer waits for another writer before it fails with `store_busy`."""
 _REBUILD_HINT: Final = "use another collection (-c NAME), or rebuild this one: streamrag ingest --rebuild"
 
 
@@ -81,7 +81,7 @@ class Manifest(Protocol):
         """The chunks of the document at this path, in order."""
 
     def chunk_at(self, path: str, ordinal: int) -> Chunk | None:
-        """The chunk with this number of the document at this path."""
+        """The chunk with this number (from 0) in the document at this path, or None."""
 
     def chunk_ids(self) -> set[str]: ...
 
@@ -101,7 +101,7 @@ class Reader(Protocol):
         """The name of the embedder that made the vectors."""
 
     def snapshot(self, limit: TimeLimit | None = None) -> AbstractContextManager[None]:
-        """All reads of this thread within the block see one state, regardless of commits by others.
+        """While the `with` block runs, all reads of this thread see one state, regardless of commits by other writers.
 
         Snapshots of several threads do not block each other.
 
@@ -140,17 +140,18 @@ class Reader(Protocol):
     def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
         """Ids of chunks that contain any of the words, with their BM25 scores, best first.
 
-        Of many words only the rarest are searched (`stemming.rarest_words`). A word that is given twice counts twice.
+        If there are too many words, only the rarest are searched (`stemming.rarest_words`). A word that occurs twice in
+        `words` counts twice.
         """
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
         """The number of chunks that contain each stemmed term."""
 
     def nearest(self, vector: FloatArray, limit: int) -> ScoredIds:
-        """Ids with their cosines, best first. The search is approximate; `vector` has unit length."""
+        """Ids of chunks with their cosines to `vector`, a unit vector, best first. The search is approximate."""
 
     def search_both(self, words: Sequence[str], vector: FloatArray, limit: int) -> tuple[ScoredIds, ScoredIds]:
-        """`search_text` and `nearest`."""
+        """The results of `search_text` and `nearest`."""
 
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
         """The exact cosine of each id to `vector`. Ids that are not in the collection are left out."""
@@ -159,7 +160,7 @@ class Reader(Protocol):
         """The packed token states of these chunks, for late interaction. Chunks without states are left out."""
 
     def vectors(self, ids: Sequence[str]) -> FloatArray:
-        """The stored vectors, one row for each id, in their order. All ids must be in the collection.
+        """The stored vectors, one row per id, in the order of `ids`. All ids must be in the collection.
 
         Raises StoreError `store_busy` if another process has deleted some of them since `snapshot()` began.
         """
@@ -172,7 +173,7 @@ class Writer(Protocol):
     def catalog(self) -> Manifest: ...
 
     def repair(self, embed: Embed) -> int:
-        """Repair the results of an interrupted run. Return how many vectors were added or removed."""
+        """Repair the collection after an interrupted run. Return the number of vectors that were added or removed."""
 
     def prepare(self) -> None:
         """Open everything that the first `write` needs."""
@@ -184,7 +185,7 @@ class Writer(Protocol):
         """Like `Reader.token_states`."""
 
     def write(self, documents: Sequence[WrittenDocument], passages: EmbeddedPassages) -> None:
-        """Add or replace documents. `passages` has the embeddings of all their chunks, in order."""
+        """Add or replace documents. `passages` contains the embeddings of all their chunks, in order."""
 
     def remove(self, paths: Iterable[str]) -> None: ...
 
@@ -198,7 +199,7 @@ class Writer(Protocol):
 
 
 def bound_embedding(manifest: Manifest) -> str | None:
-    """The embedder that the collection must use; None if it never had a vector and can use any."""
+    """The embedder that the collection must use; None if it never had a vector and can use any embedder."""
     never_had_one = manifest.meta("dimension") is None and not manifest.counts().chunks
     return None if never_had_one else manifest.meta("embedding")
 

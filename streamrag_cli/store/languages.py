@@ -128,7 +128,7 @@ _SCRIPTS: Final = {
 _KANA: Final = ("\u3040", "\u30ff")
 _CYRILLIC: Final = ("\u0400", "\u04ff")
 _NON_RUSSIAN_LETTERS: Final = frozenset("іїєґўћђљњџѓќј")
-_SCRIPT_SHARE: Final = 0.4  # of the letters; names and terms within the text are often Latin
+_SCRIPT_SHARE: Final = 0.4  # the minimum share of the letters: names and terms in the text are often Latin
 _READ_CHARS: Final = 20_000
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _FUNCTION_WORD_SHARE: Final = 0.15
@@ -148,7 +148,7 @@ LANGUAGES: Final = (*FUNCTION_WORDS, "ja", *_SCRIPTS)
 
 
 def language_of(text: str) -> str:
-    """The language of a document as a two-letter code; `ENGLISH` also for code, mixed text and unknown languages.
+    """The language of a document as a two-letter code. Code, mixed text and unknown languages count as `ENGLISH`.
 
     >>> language_of("Der Hund schläft auf dem Sofa, weil es dort warm ist."), language_of("The dog sleeps.")
     ('de', '')
@@ -187,7 +187,7 @@ def _by_function_words(sample: str) -> str:
 
 @cache
 def _function_word_weights() -> dict[str, list[str]]:
-    """The languages of each function word: a word of one language is better evidence than a word of five."""
+    """The languages of each function word. A word of one language is better evidence than a word of five languages."""
     languages: dict[str, list[str]] = {}
     for language, words in FUNCTION_WORDS.items():
         for word in words:

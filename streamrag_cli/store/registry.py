@@ -1,4 +1,4 @@
-"""The registry of backends, the only module that knows them.
+"""The registry of backends. No other module outside the backends depends on a specific one.
 
 A backend is a package whose `Store` implements `backend.Store`. It is imported when one of its addresses is used.
 """
@@ -19,7 +19,7 @@ BACKENDS: Final[Mapping[str, str]] = {
     "postgresql": "streamrag_cli.store.postgres",
     "postgres": "streamrag_cli.store.postgres",
 }
-"""The package for each scheme. An address without one of these schemes is a directory."""
+"""The package of each scheme. An address without one of these schemes is a directory."""
 
 
 def store_address(raw: str) -> StoreAddress:

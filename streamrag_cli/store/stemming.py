@@ -1,7 +1,7 @@
 """Tokenizes and stems words, in the same way for questions, chunks and sentences of every backend.
 
-SQLite itself splits and stems text, with the tokenizer of the catalog's full-text index. Other languages than English
-are stemmed before that (`languages.stem`).
+SQLite splits and stems the text, with the tokenizer of the catalog's full-text index. Languages other than English are
+stemmed before that (`languages.stem`).
 
 Chinese, Japanese and Thai are written without spaces between words, and Korean attaches particles to words. `separate`
 replaces each run of such characters with its single characters and pairs of neighbours, before SQLite splits it.
@@ -23,7 +23,7 @@ from streamrag_cli.store.languages import ENGLISH, is_stemmed, stem
 Word = TypeVar("Word", str, tuple[str, ...])
 TOKENIZER: Final = "porter unicode61"
 MOST_WORDS: Final = 64
-"""The maximum number of words to search for. FTS5 takes quadratic time, and the rarest words decide the order."""
+"""The maximum number of words to search for. FTS5 takes quadratic time, and the rarest words determine the order."""
 _MAX_REPEATS: Final = 4  # further repetitions of a word in the question do not count
 _UNSPACED_SCRIPTS: Final = (
     "\u0e01-\u0e4e\u0e81-\u0ecd\u1000-\u103f\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
@@ -50,8 +50,8 @@ def match_expression(words: Sequence[str]) -> str:
 def rarest_words(counts: Mapping[Word, int], frequencies: Mapping[Word, int]) -> dict[Word, int]:
     """The words of a question to search for, in their order, with their weights.
 
-    `counts` is how often each word occurs in the question, `frequencies` how many chunks contain it. Words that no
-    chunk contains are left out, and at most the rarest `MOST_WORDS` are returned.
+    `counts` has the number of times that each word occurs in the question, `frequencies` the number of chunks that
+    contain it. Words that no chunk contains are left out, and at most the rarest `MOST_WORDS` are returned.
 
     >>> rarest_words({"tide": 1, "harbour": 3, "unheard": 1}, {"tide": 5, "harbour": 2, "unheard": 0})
     {'tide': 1, 'harbour': 3}
@@ -78,7 +78,7 @@ def without_endings(text: str, language: str) -> str:
 
 
 def _characters_and_pairs(run: re.Match[str]) -> str:
-    # SQLite ends a word at vowel signs above and below a letter; without them, a pair is one word.
+    # SQLite ends a word at vowel signs above and below a letter. Without these signs, a pair is one word.
     characters = [each for each in unicodedata.normalize("NFKC", run[0]) if unicodedata.category(each)[0] != "M"]
     return f" {' '.join([*characters, *map(''.join, pairwise(characters))])} "
 
@@ -86,8 +86,8 @@ def _characters_and_pairs(run: re.Match[str]) -> str:
 def stems(texts: Sequence[str], languages: Sequence[str] = (), *, are_separate: bool = False) -> list[list[str]]:
     """The stemmed words of each text, in order. `languages` has one per text, or is empty if all are English.
 
-    `are_separate` means that `separate` was already applied. A space always ends a word for SQLite, so each part
-    between two spaces is split once and cached.
+    `are_separate` means that `separate` was already applied. SQLite always ends a word at a space, so each part between
+    two spaces is split only once, and the result is cached.
     """
     each_language = languages or [ENGLISH] * len(texts)
     parts = [
@@ -129,7 +129,7 @@ class _Splitter:
 
 @cache
 def _splitter() -> _Splitter:
-    """One per process, because creating it (0.3 ms) takes longer than splitting a question."""
+    """The splitter of this process, because creating one (0.3 ms) takes longer than splitting a question."""
     db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
     db.text_factory = lambda word: word.decode("utf-8", "replace")  # FTS5 cuts words at 32 kB, even in a character
     db.execute(f"CREATE VIRTUAL TABLE texts USING fts5 (body, content = '', tokenize = '{TOKENIZER}')")

@@ -1,7 +1,7 @@
 """Time limits and cancellation of searches.
 
-A search runs in a thread, which cannot be stopped from outside. Therefore long operations check their `TimeLimit`, or
-are interrupted by it.
+A search runs in a thread, which cannot be stopped from outside. Long operations therefore check their `TimeLimit`, or
+it interrupts them.
 """
 
 import time
@@ -17,7 +17,7 @@ _POLL_S: Final = 0.05
 
 
 class Cancellation:
-    """A flag that the result is no longer needed. Safe to share between threads."""
+    """A flag that says that a result is no longer needed. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -37,7 +37,7 @@ class Cancellation:
 
     @contextmanager
     def on_cancel(self, callback: Callable[[], None]) -> Iterator[None]:
-        """Call `callback` once, from any thread, if this is cancelled before or within the block."""
+        """Call `callback` once, from any thread, if this is cancelled before or during the `with` block."""
         with self._lock:
             if not self._is_cancelled:
                 self._callbacks.append(callback)
@@ -85,7 +85,7 @@ class TimeLimit:
 
     @contextmanager
     def acquired(self, lock: Lock) -> Iterator[None]:
-        """Hold `lock` within the block. Raises StoreError `retrieval_timeout` if it cannot be acquired in time."""
+        """Hold `lock` during the `with` block. Raises StoreError `retrieval_timeout` if this takes too long."""
         while not lock.acquire(timeout=min(_POLL_S, self.remaining_s)):
             self.check()
         try:
@@ -95,7 +95,7 @@ class TimeLimit:
 
     @contextmanager
     def on_expiry(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """Call `interrupt` from another thread if the limit expires within the block.
+        """Call `interrupt` from another thread if the limit expires during the `with` block.
 
         A StoreError that the block raises afterwards becomes `retrieval_timeout`. This starts a thread, so use it only
         for operations that cannot check the limit themselves.

@@ -377,6 +377,6 @@ def test_the_servers_error_text_is_quoted_on_one_short_safe_line() -> None:
 
 
 def shown(error: BaseException | None) -> str:
-    """Everything that a front end could show of an error: its text, and the traceback with --debug."""
+    """Everything that a front end could show for an error: its text, and the traceback with --debug."""
     assert error is not None
     return "".join(traceback.format_exception(error)) + repr(vars(error))

@@ -1,4 +1,6 @@
-"""Dates, article numbers and versions in a question must match exactly: another digit is another item."""
+"""Dates, article numbers and versions in a question must match exactly, because one different digit means another
+item.
+"""
 
 from collections.abc import Iterator
 from datetime import date, timedelta

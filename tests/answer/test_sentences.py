@@ -1,4 +1,4 @@
-"""The quotable sentences of a chunk, and that they render like the document."""
+"""The sentences of a chunk that may be quoted. They look the same as in the document when they are rendered."""
 
 from textwrap import dedent
 

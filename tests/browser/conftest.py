@@ -1,4 +1,4 @@
-"""One browser for all tests, and a small collection."""
+"""Fixtures with one browser for all tests, and with a small collection."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

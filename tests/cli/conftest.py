@@ -1,4 +1,4 @@
-"""Command-line users: one with a store, one without."""
+"""Fixtures with a command line: one with a store, one without."""
 
 import shutil
 from collections.abc import Iterator

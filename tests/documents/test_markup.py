@@ -7,7 +7,7 @@ from tests.support.loading import loaded
 
 
 def numbered(document: Document) -> list[tuple[int, str]]:
-    """(line number, text) of each line that is not blank."""
+    """The number and text of each line that is not blank."""
     lines = document.text.split("\n")
     assert document.line_numbers is not None
     return [(number, line) for number, line in zip(document.line_numbers, lines, strict=True) if line]

@@ -1,4 +1,4 @@
-"""Structured files are divided at keys, and a unit never contains a value of another one."""
+"""Structured files are split at keys, and a section never contains a value of another entry."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Command lines with a small collection, for tests of faults."""
+"""A command line with a small collection, for tests of faults."""
 
 from collections.abc import Iterator
 

@@ -20,7 +20,7 @@ from tests.support.openai_server import OpenAIServer
 from tests.support.warm_command_line import WarmCommandLine, warm
 
 QUESTION = "What does a berth cost for the night?"
-MAX_S = 20.0  # 0.5 on an idle machine
+MAX_S = 20.0  # takes 0.5 s on an idle machine
 CONCURRENT = 2
 LOCKS = {".lock", ".turnstile"}
 UUID_LETTERS = 36

@@ -1,4 +1,6 @@
-"""Random bytes are understood or refused with a named error. Findings of `tests.support.fuzz` are added as examples."""
+"""Random bytes are accepted if valid, or refused with a named error. Findings of `tests.support.fuzz` are added as
+examples.
+"""
 
 import json
 

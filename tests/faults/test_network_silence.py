@@ -1,4 +1,4 @@
-"""No command, nor the engine or the server, sends data on its own: their sockets are watched."""
+"""No command sends data on its own, including the engine and the server: their sockets are watched."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Missing descriptors, memory or permission are reported as such, never as damage, and without the hint to rebuild."""
+"""A lack of descriptors, memory or permission is reported as such, never as damage, and without the hint to rebuild."""
 
 import os
 import shutil

@@ -80,7 +80,9 @@ print(len(vectors.ids()), "chromadb" in sys.modules, "pydantic" in sys.modules)
 
 
 def test_an_error_of_the_bindings_does_not_read_dotenv(directory: Path, tmp_path: Path) -> None:
-    """The bindings import the package for its errors, which would read `.env`, and abort if that fails."""
+    """To raise an error, the bindings import chromadb, which would read `.env`. If the import fails, the bindings
+    abort.
+    """
     (tmp_path / ".env").write_text(MALICIOUS_DOTENV)
     program = f"""
 from pathlib import Path

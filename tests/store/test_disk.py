@@ -14,7 +14,7 @@ SCRIPT = 'mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@"'
 
 
 class Disk:
-    """A store on its own file system, and the processes that see it."""
+    """A store on its own file system, and the processes that can access it."""
 
     def __init__(self, mount_point: Path, server: ForkServer) -> None:
         self._mount_point = mount_point

@@ -1,4 +1,6 @@
-"""Full text of unspaced scripts, in every backend, and the upgrade of an index without it."""
+"""Full-text search in scripts without spaces, in every backend, and the upgrade of an index that does not support
+them.
+"""
 
 import sqlite3
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""Runs functions in separate processes that may crash, hang or kill themselves, without a second of imports each.
+"""Runs functions in separate processes that may crash, hang or kill themselves, and saves each a second of imports.
 
 `python -m tests.support.fork_server MODULE` imports the module and Chroma, and forks for each request; the child calls
 `MODULE.main` with the request's words. Forking is safe as long as the server has not opened a store, because then it

@@ -47,7 +47,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A command line with documents to ingest, and a copy of its store `before` the ingest, None for a first one."""
+    """A command line with documents to ingest. `before` is a copy of its store before the ingest; None for a first
+    ingest.
+    """
 
     user: WarmCommandLine
     before: Path | None
@@ -88,7 +90,9 @@ class Stage:
         return [Step(*which, count) for which, most in sorted(deepest.items()) for count in range(1, most + 1)]
 
     def killed_at(self, step: Step) -> bool:
-        """Run the ingest up to `step`; return whether it was killed. It is not if a file name differs this time."""
+        """Run the ingest up to `step`, and return whether it was killed. It is not killed if a file name differs in
+        this run.
+        """
         self.set()
         only = ("-P", step.path) if step.path else ()
         inject = f"inject={step.call}:signal=SIGKILL:when={step.count}"

@@ -1,8 +1,8 @@
 """An ingest that kills itself before its n-th write, and an ingest that continues after it. Both run in a `ForkServer`.
 
-Writes are recorded, not listed: an audit hook sees every file that is created, opened for writing, renamed or removed
-below the store, a trace callback every SQL statement of the catalog, and a wrapper every call of `WritableVectors`
-(before and after it).
+Writes are recorded in three ways: an audit hook sees every file that is created, opened for writing, renamed or removed
+below the store; a trace callback sees every SQL statement of the catalog; and a wrapper sees the beginning and the end
+of every call of `WritableVectors`.
 """
 
 import json

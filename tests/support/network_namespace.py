@@ -1,9 +1,9 @@
 """A network sandbox that records every attempt to use the network, and every file that programs leave.
 
-`watched` runs `python -m tests.support.network_namespace MODULE DIRECTORY` in new namespaces. They have only loopback,
-a DNS server that records every query and resolves none, and `strace` for all programs. So every DNS query, connection
-and datagram is noticed, regardless of the library, thread or process that sends it. `MODULE.main(DIRECTORY, names
-looked up)` runs programs in a `Place`; its result is written to DIRECTORY/seen.json.
+`watched` runs `python -m tests.support.network_namespace MODULE DIRECTORY` in new namespaces. They have only loopback
+and a DNS server that records every query and resolves none. All programs run under `strace`. Every DNS query,
+connection and datagram is therefore noticed, regardless of the library, thread or process that sends it.
+`MODULE.main(DIRECTORY, names looked up)` runs programs in a `Place`; its result is written to DIRECTORY/seen.json.
 """
 
 import fcntl

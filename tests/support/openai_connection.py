@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
 
 
 def _parsed(received: bytearray) -> LoggedRequest | None:
-    """The request in `received`, None if it is incomplete. A client sends the next one only after the answer."""
+    """The request in `received`, or None if it is incomplete. A client sends its next request only after the answer."""
     head, end, body = bytes(received).partition(b"\r\n\r\n")
     if not end:
         return None

@@ -1,4 +1,4 @@
-"""A pyte screen that reflows rows and keeps the cursor when it is resized, like most terminals.
+"""A pyte screen that wraps rows again and keeps the cursor when it is resized, like most terminals.
 
 pyte itself truncates rows on the right, and drops rows from the top even if the screen is empty below. It also drops
 text after a joiner or variation selector, so these characters are removed here.

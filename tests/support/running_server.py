@@ -25,7 +25,7 @@ STREAMRAG: Final = (sys.executable, "-c", "from streamrag_cli.cli.main import ma
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningServer:
-    """`url` has no trailing slash."""
+    """A running server and its address. `url` has no trailing slash."""
 
     url: str
     port: int

@@ -1,4 +1,4 @@
-"""Runs a server on a machine with a model server, or with only another `streamrag serve`.
+"""Runs a server on a machine that also has a model server, or only another `streamrag serve`.
 
 It runs in a `network_namespace`, where the default ports of model servers are free.
 """

@@ -1,4 +1,4 @@
-"""A small interface to every store backend, so that the same tests run on all of them."""
+"""A small interface to every store backend, so that the same tests run on all backends."""
 
 import atexit
 import hashlib
@@ -30,7 +30,7 @@ Document = tuple[DocumentRecord, Sequence[Chunk]]
 
 @dataclass(frozen=True)
 class Store:
-    """A store of any backend, opened like the program does."""
+    """A store of any backend, opened as the program opens it."""
 
     place: StoreAddress
     collection: str = "default"

@@ -22,7 +22,7 @@ from tests.support.reflowing_screen import ReflowingScreen
 
 Cell = tuple[str, str, str, bool, bool, bool, bool, bool]
 
-_PADDING: Final = re.compile(" *\n")  # it would wrap if an emoji is wider than Rich assumes
+_PADDING: Final = re.compile(" *\n")  # padding would wrap if an emoji is wider than Rich assumes
 _BREAK: Final = re.compile(r"<br\s*/?>", re.IGNORECASE)
 CODE_BACKGROUND: Final = "magenta"
 _BLANK: Final = (" ", "default", "default", False, False, False, False, False)

@@ -1,4 +1,4 @@
-"""Runs `streamrag` in a fork of a process that has already done its two seconds of imports.
+"""Runs `streamrag` in a fork of a process that has already imported everything, which takes two seconds.
 
 Each run calls the program's entry point with its own arguments, environment, working directory, stdout and stderr. Only
 the imports are shared.

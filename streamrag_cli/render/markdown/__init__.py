@@ -1,7 +1,7 @@
-"""Renders Markdown on a terminal while it is being written (`MarkdownStream`). Independent of answers and sources.
+"""Renders Markdown on a terminal while it is being written (`MarkdownStream`). Does not depend on answers or sources.
 
-The pipeline: `blocks` finds the final blocks, `parsing` makes safe tokens, `rows` and `code` render them, `preview` and
-`long_blocks` render the open block, and `screen` computes the bytes to write. `stream` schedules the frames.
+Each module is one step: `blocks` finds the final blocks, `parsing` produces safe tokens, `rows` and `code` render them,
+`preview` and `long_blocks` render the open block, and `screen` computes the output. `stream` schedules the frames.
 """
 
 from streamrag_cli.render.markdown.stream import MarkdownStream

@@ -1,9 +1,13 @@
 """Finds the final part of a growing Markdown text: the blocks that no later text can change.
 
-Only complete lines are parsed, by block rules only. Final are all blocks before the last one, a heading, and a
-paragraph, table or quote followed by a blank line. A list is final up to its last item, a quote up to its last child,
-and a code fence line by line. Final parts are removed from the source, so that the rest stays short; a long block is
-parsed again only after it has grown by a quarter.
+Only complete lines are parsed, and only by the block rules of Markdown. These parts of the text are final:
+
+- every block except the last one
+- the last block, if it is a heading, or a paragraph, table or quote followed by a blank line
+- every item of a list except the last, every child of a quote except the last, and every complete line of a code fence
+
+Final parts are removed from the source, so that the rest stays short. A long block is parsed again only after it has
+grown by a quarter.
 
 Link targets and the width of list numbers in final blocks may still change; see `pending_blocks`.
 """
@@ -32,7 +36,7 @@ _MAY_START_A_BLOCK: Final = re.compile(r"[ \t]|#|>|[-+*](?:[ \t]|$)|\d{1,9}[.)]|
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Final blocks; with `is_open`, items of a list or children of a quote that may continue."""
+    """Final blocks. If `is_open`, they are items of a list, or children of a quote, that may continue."""
 
     part: Part
     is_open: bool
@@ -45,7 +49,9 @@ class FenceOpened:
 
 @dataclass(frozen=True, slots=True)
 class FenceLines:
-    """Lines of code with newlines. Never ends in blank lines, which renderers drop at the end of a fence."""
+    """Lines of code with their newlines. The last line is never blank: renderers drop blank lines at the end of a
+    fence.
+    """
 
     code: str
 
@@ -70,7 +76,7 @@ class Blocks:
         self.start: int | None = None
         self._fence: Fence | None = None
         self._parsed_chars = 0
-        self._begins_item: bool | None = None  # whether the unfinished line begins a list item; None if unknown
+        self._begins_item: bool | None = None  # whether the unfinished line begins a list item; None if not yet known
 
     def feed(self, text: str) -> Iterator[Piece]:
         """Add sanitised text of any size and yield the pieces that are now final."""
@@ -98,7 +104,7 @@ class Blocks:
             self._begins_item = False
 
     def _cut_long_block(self) -> Iterator[Piece]:
-        """Cut a block that would take seconds to render."""
+        """Split the open block if it is so long that rendering it would take seconds."""
         if self._fence is not None:
             line, self.unfinished_line = f"{self.unfinished_line}\n", ""
             yield from self._take(line)
@@ -120,7 +126,7 @@ class Blocks:
         self.open_source = ""
 
     def fence_shows(self, line: str) -> str | None:
-        """The code in the unfinished line; None while the line may become the end of the fence."""
+        """The code in the unfinished line; None as long as the line may still become the end of the fence."""
         fence = self._fence
         if fence is None or not line.strip() or not line.strip().strip(fence.marker):
             return None
@@ -166,7 +172,7 @@ class Blocks:
                 return all(line.startswith("  ") for line in each)
 
     def _final(self, tokens: list[Token]) -> Iterator[Finished]:
-        """Yield the final blocks. Afterwards `open_source` begins with the open block, or the open item of a list."""
+        """Yield the final blocks and remove them from `open_source`, which then begins with the open part."""
         tops = [token for token in tokens if token.level == 0 and token.nesting >= 0]
         self.kind = tops[-1].type if tops else ""
         if not tops:

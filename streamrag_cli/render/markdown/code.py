@@ -1,7 +1,7 @@
-"""Highlights code line by line; a complete line never changes its colours.
+"""Highlights code line by line, so that the colours of a complete line never change.
 
-A `RegexLexer` has a stack of states, with which it can resume at the end of the last line. Only the terminal's own
-colours are used, which are readable on light and dark backgrounds.
+A `RegexLexer` has a stack of states. With this stack it can resume at the end of the last line. Only the terminal's own
+colours are used, because they are readable on light and dark backgrounds.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from rich.style import Style
 from rich.text import Text
 
 _TAB_CELLS: Final = 4
-_CONTEXT_LINES: Final = 10  # read again by lexers that cannot resume
+_CONTEXT_LINES: Final = 10  # lexers that cannot resume read these lines again
 _LONGEST_OPEN_TOKEN_CHARS: Final = 4000
 
 _STYLES: Final = {
@@ -52,7 +52,7 @@ class Highlighter:
     def lines(self, code: str) -> list[Text]:
         """Highlight complete lines, each ending in a newline.
 
-        Always line by line, because a lexer may look ahead, and the result must not depend on how the text arrived.
+        The lexer gets one line at a time: it may look ahead, and the colours must not depend on how the text arrived.
         """
         return [self._line(f"{line}\n") for line in _expanded(code).split("\n")[:-1]]
 
@@ -93,10 +93,10 @@ def _expanded(code: str) -> str:
 
 
 def _lexed(lexer: Any, code: str, stack: list[str]) -> tuple[list[tuple[int, Any, str]], list[str], str]:
-    """The tokens, the stack to resume with, and the code to read again next time.
+    """The tokens, the stack to resume with, and the code that must be read again with the next line.
 
-    The code to read again is the last token if it spans several lines up to the end, such as a comment that may
-    continue. This is the loop of `RegexLexer`, which does not expose its stack.
+    The last token must be read again if it spans several lines up to the end, such as a comment that may continue. The
+    loop is copied from `RegexLexer`, which does not expose its stack.
     """
     tokens: list[tuple[int, Any, str]] = []
     stack, last_stack = stack.copy(), stack

@@ -1,7 +1,8 @@
 """Link definitions, `[label]: address`, of a text that is still being written.
 
-A definition may come after its use. Failed lookups are recorded, so that a pending block can be rendered again when
-its label is defined. If the use has already been committed, the definition itself is shown, so that no address is lost.
+A definition may come after a link that uses it. Failed lookups are recorded, so that a pending block can be rendered
+again when its label is defined. If the link has already been committed, the definition itself is shown, so that no
+address is lost.
 """
 
 import re
@@ -21,10 +22,10 @@ _NUMBERED_DEFINITION: Final = re.compile(rf" *\[{NUMBERS}\]:")
 
 
 class Definitions(dict[str, Any]):
-    """The definitions that the parser looks up labels in; those of `outer` take precedence.
+    """The definitions in which the parser looks up labels. Definitions in `outer` take precedence.
 
-    With `citing`, numbers are citation markers and never labels. `unresolved` are labels without a definition, `late`
-    those whose use has been committed without an address.
+    With `citing`, numbers are citation markers and never labels. `unresolved` are labels without a definition. `late`
+    are labels of links that have been committed without an address.
     """
 
     def __init__(self, *, citing: bool, outer: "Definitions | None" = None) -> None:
@@ -49,7 +50,7 @@ class Definitions(dict[str, Any]):
 
 
 def read_definitions(parser: MarkdownIt, *, as_tokens: bool) -> None:
-    """Make `parser` ignore definitions of numbers if citing, and show late definitions.
+    """Make `parser` show late definitions, and ignore definitions of numbers if numbers are citations.
 
     With `as_tokens`, all definitions become tokens.
     """

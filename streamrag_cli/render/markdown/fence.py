@@ -22,7 +22,7 @@ class Fence:
         return " " * (column - self.indent_columns) + line[at:]
 
     def code_in(self, lines: str) -> tuple[str, str, bool]:
-        """The code in `lines`, the lines after the fence, and whether the fence ends in `lines`.
+        """Return the code in `lines`, the lines after the fence, and whether the fence ends in `lines`.
 
         Blank lines are returned only with the next line of code, because renderers drop them at the end of a fence.
         """

@@ -22,9 +22,9 @@ _CELL_BORDER: Final = re.compile(r"(?<!\\)\|")
 
 
 class LongText:
-    """A long paragraph, also in a quote or a list.
+    """A long paragraph, which may be inside a quote or a list.
 
-    All rows except the last are settled; the last row is wrapped again together with new text.
+    All rows except the last are final; the last row is wrapped again together with new text.
     """
 
     def __init__(self, renderer: RowRenderer, lines: list[Line], source: str, *, kind: str, indent: int) -> None:
@@ -74,8 +74,8 @@ class LongText:
 class LongTable:
     """A long table, whose columns keep their widths until a wider cell arrives.
 
-    If all columns fit, a row is built from its cells directly. Otherwise, Rich lays out each new row together with the
-    rows that have the widest cells, and those are dropped from the result. `head` is the number of header rows.
+    If all columns fit, a row is built directly from its cells. Otherwise, Rich lays out each new row together with the
+    rows that have the widest cells, which are then removed from the result. `head` is the number of header rows.
     """
 
     def __init__(self, renderer: RowRenderer, source: str, *, preceding: Preceding) -> None:
@@ -163,7 +163,7 @@ def _may_be_settled(source: str) -> bool:
 
 
 def can_be_continued(source: str) -> bool:
-    """Whether following words cannot change how `source` looks: no markup is open or just beginning."""
+    """Whether more words cannot change how `source` looks, because no markup is open or may just be beginning."""
     return source.rstrip()[-1:].isalnum() and _is_closed(source)
 
 

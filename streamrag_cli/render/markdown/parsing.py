@@ -54,7 +54,7 @@ class Parser:
         return self._safe(_full(self._html).parse(source, self._temporary_definitions()))
 
     def inline(self, source: str) -> list[Token]:
-        """Like `preview`, for text within a paragraph, which begins no block."""
+        """Like `preview`, for text inside a paragraph, in which no block begins."""
         return self._safe(_full(self._html).parseInline(source, self._temporary_definitions()))
 
     def _temporary_definitions(self) -> dict[str, Definitions]:
@@ -117,7 +117,7 @@ def _parser(html: Html, *, definitions_as_tokens: bool) -> MarkdownIt:
 @cache
 def _full(html: Html) -> MarkdownIt:
     parser = _parser(html, definitions_as_tokens=False)
-    return parser.disable("text_join")  # an escaped bracket must stay a separate token, so that it opens no marker
+    return parser.disable("text_join")  # an escaped bracket stays a separate token, so it begins no marker
 
 
 @cache
@@ -128,7 +128,7 @@ def _blocks(html: Html) -> MarkdownIt:
 
 
 def _with_citations(text: str, cited: Container[int]) -> Iterator[Token]:
-    """Split `[1, 3]` into its numbers, so that each can be a link, and mark unknown numbers with a question mark."""
+    """Split a marker such as `[1, 3]` into its numbers, so that each can be a link, and add `?` to unknown numbers."""
     end = 0
     for marker in _MARKER.finditer(text):
         for number in _NUMBER.finditer(text, marker.start(), marker.end()):

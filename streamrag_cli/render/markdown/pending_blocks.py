@@ -1,9 +1,13 @@
 """Keeps final blocks live while later text may still change how they look.
 
-There are three such changes. A link definition may come after its use. The last number of an ordered list determines
-the width of all its numbers. And an image in a list or quote, or a rule at the end of a quote, changes what Rich prints
-above it. So a block with an undefined label, an open list or an open quote stays live together with all blocks after
-it, as long as the screen has room. Without room, the oldest block is committed as it looks then.
+There are three such changes:
+
+- A link definition may come after a link that uses it.
+- The last number of an ordered list determines the width of all its numbers.
+- An image in a list or quote, or a rule at the end of a quote, changes what Rich prints above it.
+
+A block with an undefined label, an open list or an open quote therefore stays live, together with all blocks after it,
+as long as it fits on the screen. When it no longer fits, the oldest block is committed with its current look.
 """
 
 from collections import deque
@@ -15,7 +19,7 @@ from rich.text import Text
 from streamrag_cli.render.markdown.rows import Part, Row, RowRenderer
 from streamrag_cli.render.markdown.slices import Preceding
 
-_LONGEST_LIST_ROWS: Final = 300  # a list with one-digit numbers is kept back up to this length, beyond the screen
+_LONGEST_LIST_ROWS: Final = 300  # a list with one-digit numbers may be kept back up to this length, despite the screen
 
 
 @dataclass(slots=True)
@@ -40,7 +44,7 @@ class _Unit:
 
 
 class PendingBlocks:
-    """A queue of final blocks. Returns their rows in order when they can no longer change, or must be committed."""
+    """A queue of final blocks. Returns their rows in order when they can no longer change or must be committed."""
 
     def __init__(self, renderer: RowRenderer) -> None:
         self.last = Preceding.NOTHING  # what precedes the next block

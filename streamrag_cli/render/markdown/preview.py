@@ -1,4 +1,4 @@
-"""Renders the open block as it looks so far. This may be inexact; the final block replaces it.
+"""Renders the open block, which is the last block of the text, as it looks so far. The final block replaces it.
 
 The cost of a frame does not depend on the length of the block. A short block is rendered completely, plain words are
 appended to the last row, and a long block is rendered only at its end. If a block is taller than the screen, its newest
@@ -16,7 +16,7 @@ from streamrag_cli.render.markdown.slices import Preceding
 _LONG_WORDS_CHARS: Final = 40
 _LONG_TABLE_CHARS: Final = 240
 _TEXT_BLOCKS: Final = frozenset({"paragraph_open", "blockquote_open"})
-_LONG_OTHERS_CHARS: Final = 1200  # the end may contain nested blocks, which are then shown as source text
+_LONG_OTHERS_CHARS: Final = 1200  # nested blocks at the end are then shown as source text
 _ALWAYS_LONG_CHARS: Final = 2400
 _ONLY_MARKERS: Final = re.compile(r"[ \t>]*([-+*#=|_`~: \t]*|\d{1,9}[.)]?[ \t]*|(`{3}|~{3})[^`]*)")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 ,.;'\"()/-]*")
@@ -50,7 +50,7 @@ class Preview:
         return self._rows
 
     def page(self, pending: list[Row], rows: list[Row], room: int) -> list[Row]:
-        """The newest `room` rows of the pending blocks and the open block, with the header if it is a long table."""
+        """The newest `room` rows of the pending blocks and the open block. A long table keeps its header."""
         rows = [*pending, *rows] if pending else rows
         head = self._long.head if isinstance(self._long, LongTable) and not pending else 0
         if head >= room:
@@ -88,7 +88,7 @@ class Preview:
         return _LONG_OTHERS_CHARS
 
     def _extended(self, source: str) -> list[Row] | None:
-        """The rows with the new words appended to the last one; None if they are not plain or do not fit."""
+        """The rows, with the new words appended to the last row; None if the words contain markup or do not fit."""
         if not self._rows or not source.startswith(self._source):
             return None
         before = self._source.rstrip(" ")

@@ -36,7 +36,7 @@ _WIDTH_IS_SURE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One terminal row: text with escape codes, ending without a style. `cells` is its width according to Rich.
+    """One terminal row: text with escape codes, which ends without a style. `cells` is its width according to Rich.
 
     `width_is_sure` is False for emoji, combining marks and other characters whose width differs between terminals.
     """
@@ -50,8 +50,8 @@ class Row:
 class Part:
     """The source of some blocks.
 
-    With `is_continuation`, the first block continues an earlier list or quote. For an ordered list, `start` is the
-    number of its first item here, and `last_number` is one more than the number of the last known item.
+    If `is_continuation`, the first block continues an earlier list or quote. For an ordered list, `start` is the number
+    of the first item in this part, and `last_number` is one more than the number of the last known item.
     """
 
     source: str
@@ -70,7 +70,7 @@ class Rendered:
 
 
 class RowRenderer:
-    """Renders rows of one width. A value of `references` is an address to link to, or "" for none."""
+    """Renders rows of one width. `references` maps citations to the addresses to link to, or to "" for no link."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class RowRenderer:
         return Rendered(rows, unresolved, last_of(tokens, preceding))
 
     def preview(self, part: Part, *, preceding: Preceding) -> tuple[list[list[Segment]], str]:
-        """Like `final`, for a part that may end within a line: its lines, and its block type if it is one block."""
+        """Like `final`, for a part that may end within a line. Returns the lines, and the type of a single block."""
         tokens = self.parser.preview(part.source)
         tops = [token.type for token in tokens if token.level == 0 and token.nesting >= 0]
         return self._laid_out(tokens, part, preceding), tops[0] if len(tops) == 1 else ""

@@ -1,8 +1,8 @@
 """Computes the shortest output that updates the screen.
 
-The screen has committed rows, which are never changed, and below them the live region, which is always shorter than the
-screen. The cursor is at the beginning of the row after it. A frame is one string, to be written in one call. It moves
-up only to the first row that differs, and never clears the screen.
+The screen contains committed rows, which never change. Below them is the live region, which is always shorter than the
+screen. The cursor is at the beginning of the row below the live region. A frame is one string, which is written in one
+call. It moves the cursor up only to the first row that differs, and never clears the screen.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Final
 
 from streamrag_cli.render.markdown.rows import Row
 
-_BEGIN: Final = "\x1b[?2026h"  # synchronized output: terminals without support ignore it
+_BEGIN: Final = "\x1b[?2026h"  # synchronized output; terminals that do not support it ignore it
 _END: Final = "\x1b[?2026l"
 _CUT_LONG_ROWS: Final = "\x1b[?7l"
 _WRAP_LONG_ROWS: Final = "\x1b[?7h"

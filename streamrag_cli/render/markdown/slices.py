@@ -1,4 +1,4 @@
-"""Adapts Rich's Markdown to render a slice of a text exactly as it would look within the whole."""
+"""Adapts Rich's Markdown so that a slice of a text is rendered exactly as it looks in the whole text."""
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -57,7 +57,7 @@ class _List(ListElement):
 
 
 class _Definition(Paragraph):
-    """A late link definition; consecutive ones are not separated by blank rows."""
+    """A late link definition. There is no blank row between consecutive definitions."""
 
     new_line = False
 

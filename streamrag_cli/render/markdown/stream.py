@@ -1,8 +1,8 @@
 """Shows a Markdown text on a terminal while it is being written.
 
 The output that stays in scrollback equals one render of the whole text, regardless of how and when the pieces arrived.
-It reads no clock, starts no threads and does not query the terminal size: callers pass the time to `feed` and `tick`,
-and call `tick` at `due_s`.
+The stream does not read the clock, start threads or query the terminal size. Callers pass the time to `feed` and
+`tick`, and call `tick` at `due_s`.
 """
 
 from collections import deque
@@ -29,9 +29,9 @@ _LAST_FRAME_CHARS: Final = 400_000  # rendered at the end; any text beyond it is
 class MarkdownStream:
     """Writes to `out`, one write per frame, from the beginning of a row. Call `suspend` before other output.
 
-    `references` maps the citations `[n]` to addresses to link to, or to "" for none. A number without an entry is shown
-    with a question mark. With None, all such markers stay unchanged. `html` selects whether HTML is shown as text or
-    dropped as in Rich.
+    `references` maps the numbers of citations (`[n]`) to the addresses to link to, or to "" for no link. A number
+    without an entry is shown with a question mark. If `references` is None, all such markers stay unchanged. `html`
+    selects whether HTML is shown as text or dropped as in Rich.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class MarkdownStream:
         self._new.extend(text[at : at + _FRAME_CHARS] for at in range(0, len(text), _FRAME_CHARS))
 
     def _text(self) -> str:
-        """Take the next text to show, at most `_FRAME_CHARS` unless one piece is longer."""
+        """Remove and return the next text to show: at most `_FRAME_CHARS` characters, or one longer piece."""
         taken: list[str] = []
         chars = 0
         while self._new and (not taken or chars + len(self._new[0]) <= _FRAME_CHARS):
@@ -180,7 +180,7 @@ class MarkdownStream:
 def due_s(*, last_frame_s: float | None, now_s: float) -> float:
     """The time to draw text that arrived at `now_s`: immediately, but at least `FRAME_S` after the last frame.
 
-    This limits the rate to 20 frames a second, and draws each text within 50 ms.
+    There are therefore at most 20 frames a second, and each text is drawn within 50 ms.
 
     >>> due_s(last_frame_s=None, now_s=7.0), due_s(last_frame_s=5.0, now_s=7.0), due_s(last_frame_s=7.0, now_s=7.01)
     (7.0, 7.0, 7.05)

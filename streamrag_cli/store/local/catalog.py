@@ -1,7 +1,7 @@
 """The catalog: one SQLite file per collection, the source of truth for its documents and chunks.
 
-A chunk is in the collection if and only if it has a row here; Chroma is synced with the catalog. Every change of a
-batch of documents is one transaction and increments the generation, by which readers detect the change.
+A chunk is in the collection if and only if it has a row in the catalog; Chroma is synced with the catalog. A batch of
+documents is changed in one transaction, which increments the generation. Readers detect a change by the generation.
 """
 
 import json
@@ -29,7 +29,9 @@ from streamrag_cli.store.rows import (
 
 SCHEMA_VERSION: Final = "4"
 _OLDER_VERSIONS: Final = frozenset({"2", "3"})
-"""Formats that readers accept and writers upgrade: no languages or token states; in 2 also no Chinese words."""
+"""Formats that readers accept and writers upgrade. They have no languages or token states, and format 2 does not split
+Chinese text into words.
+"""
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _BATCH_SIZE: Final = 500  # below SQLite's limit on the variables of one statement
 _MERGED_PAGES: Final = 1000
@@ -249,7 +251,7 @@ class Catalog(Database):
         return removed
 
     def touch(self, record: DocumentRecord) -> None:
-        """Update the metadata of an unchanged file, so that a `stat` is enough next time."""
+        """Update the metadata of an unchanged file, so that the next ingest only has to call `stat`."""
         checksum = _checksum((record.path, record.source))
         values = record.source, checksum, record.size, record.mtime_ns, record.read_at_ns
         self._rows(

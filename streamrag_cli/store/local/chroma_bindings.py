@@ -1,8 +1,8 @@
 """Reads Chroma collections through its Rust bindings, without importing chromadb.
 
-Importing chromadb takes 0.55 s and 50 MB (an HTTP client, gRPC, OpenTelemetry, every embedding function), and a
-question needs none of it. The bindings are not a stable API, so `pyproject.toml` allows only releases of chromadb with
-these bindings, and `tests/store/test_core.py` compares their results with those of the package.
+Importing chromadb takes 0.55 s and 50 MB, for parts that a question does not need: an HTTP client, gRPC, OpenTelemetry
+and every embedding function. The bindings are not a stable API. `pyproject.toml` therefore allows only releases of
+chromadb with known bindings, and `tests/store/test_core.py` compares their results with those of chromadb.
 """
 
 import os
@@ -19,7 +19,7 @@ _FILES_PER_INDEX: Final = 5
 
 
 class RustCollection:
-    """A collection with the reading methods of `chromadb.Collection`, which have the same names and results."""
+    """A collection with the reading methods of `chromadb.Collection`: the same names, the same results."""
 
     def __init__(self, directory: Path, name: str) -> None:
         """`directory` must be writable: opening the database writes to it."""
@@ -74,7 +74,7 @@ def _import_errors() -> None:
 
 @contextmanager
 def outside_working_directory() -> Iterator[None]:
-    """Change to `/` within the block, because chromadb reads `.env` from the working directory when it is imported."""
+    """Change to `/` during the `with` block, because importing chromadb reads `.env` from the working directory."""
     try:
         home = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:  # the working directory no longer exists, so it has no `.env` either

@@ -1,9 +1,9 @@
 """Frees the disk space of deleted chunks.
 
-SQLite keeps the pages of deleted rows, and a full-text index keeps their words, so neither database ever shrinks. Their
-indexes are merged in small steps, so that no reader waits for long, and then both databases are rewritten. Both
-operations are atomic, even under `kill -9`. Chroma's vector index, about a seventh of a store, does not shrink; new
-vectors reuse the space of deleted ones.
+SQLite keeps the pages of deleted rows, and a full-text index keeps their words, so the catalog and Chroma's database
+never shrink on their own. First their full-text indexes are merged, in small steps, so that no reader waits for long.
+Then both databases are rewritten. Both operations are atomic, even if the process is killed. Chroma's vector index,
+about a seventh of a store, does not shrink; new vectors reuse the space of deleted ones.
 """
 
 import sqlite3
@@ -17,7 +17,7 @@ from streamrag_cli.store.local.full_text import merge
 from streamrag_cli.store.local.lock import exclusive
 
 _MIN_DELETED: Final = 64
-"""Fewer deleted chunks take less than 1 MB."""
+"""Fewer deleted chunks take less than 1 MB and are not worth a compaction."""
 _REMAINING_PER_DELETED: Final = 3
 _PAGES_PER_STEP: Final = 1000
 _DELETED: Final = "dropped"
@@ -30,9 +30,9 @@ def count_deleted(catalog: Catalog, chunks: int) -> None:
 
 
 def compact_if_worthwhile(catalog: Catalog, vectors: Path) -> None:
-    """Compact if the deleted chunks amount to a third of those left. After a failure, the next ingest tries again.
+    """Compact if the number of deleted chunks is at least a third of the number that remain.
 
-    No Chroma client may be open in this process.
+    After a failure, the next ingest tries again. No Chroma client may be open in this process.
     """
     deleted = _deleted(catalog)
     if deleted < _MIN_DELETED or deleted * _REMAINING_PER_DELETED < catalog.counts().chunks:

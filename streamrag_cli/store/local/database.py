@@ -18,13 +18,14 @@ from streamrag_cli.system_errors import cannot_open, out_of_memory, refusal
 
 _OPEN_ERRORS: Final = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_READONLY")
 _WRITE_ERRORS: Final = ("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")
-_STEPS_BETWEEN_CHECKS: Final = 2000  # of SQLite's virtual machine: about 1 ms, 10 ms in an expensive search
+_STEPS_BETWEEN_CHECKS: Final = 2000  # steps of SQLite's virtual machine: about 1 ms, or 10 ms in an expensive search
 
 
 class Database(ABC):
     """The file of a catalog. Safe to share between threads; one statement runs at a time.
 
-    Raises StoreError `store_damaged` if the file is not an intact catalog. `create` creates a new one for writing.
+    With `create`, a new file is created for writing. Raises StoreError `store_damaged` if the file is not an intact
+    catalog.
     """
 
     def __init__(self, file: Path, *, write: bool = False, create: bool = False) -> None:
@@ -56,7 +57,7 @@ class Database(ABC):
         return sqlite3.connect(uri, uri=True, timeout=5, check_same_thread=False, isolation_level=None)
 
     def _open_copy(self) -> None:
-        """Open a copy of the committed state, because this process cannot write next to the file."""
+        """Open a copy of the committed state, because this process cannot create files next to the original."""
         try:
             self._copy, self._copied_at = copy_database(self._file)
         except OSError as error:
@@ -68,7 +69,7 @@ class Database(ABC):
             raise
 
     def is_outdated(self) -> bool:
-        """Whether this catalog is a copy and the file has changed since."""
+        """Whether this catalog is a copy and the original has changed since the copy was made."""
         return self._copy is not None and stamp_of(self._file) != self._copied_at
 
     @abstractmethod
@@ -84,7 +85,7 @@ class Database(ABC):
 
     @contextmanager
     def snapshot(self, limit: TimeLimit | None = None) -> Iterator[None]:
-        """All reads within the block see one state, regardless of commits by other processes.
+        """While the `with` block runs, all reads see one state, regardless of commits by other processes.
 
         Raises StoreError `retrieval_timeout` when `limit` expires.
         """
@@ -103,7 +104,7 @@ class Database(ABC):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """A transaction, atomic even under `kill -9`."""
+        """A transaction, which is atomic even if the process is killed."""
         with self._lock, self._translate_errors():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -135,7 +136,7 @@ class Database(ABC):
             yield
         except StreamragError:
             raise
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter if an error message quotes damaged text
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # an error message that quotes damaged text
             if self._limit is not None and getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
                 raise self._limit.error() from error
             raise _store_error(error, self._file, writing=self._write) from error

@@ -1,8 +1,9 @@
 """One open epoch of a collection, shared by any number of threads.
 
-Each snapshot has its own SQLite connection. Chroma has one handle that all threads share; its searches run
-concurrently. When the generation has changed, a new handle is opened, because an open one keeps searching its old
-index. Threads that use the old handle keep it until they finish.
+An epoch is one version of a collection's files; a rebuild creates a new one. Each snapshot has its own SQLite
+connection. All threads share one handle of Chroma, and their searches run concurrently. When the generation has
+changed, a new handle is opened, because an open handle continues to search the old index. Threads that use the old
+handle keep it until they finish.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,11 +20,11 @@ from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.store.time_limit import TimeLimit
 from streamrag_cli.system_errors import refusal
 
-_MAX_IDLE: Final = 4  # connections; each may cache 2 MB of pages
+_MAX_IDLE: Final = 4  # the maximum number of idle connections, each of which may cache 2 MB of pages
 
 
 class _SharedVectors:
-    """Chroma's handle and its number of users. `opened_at` is the generation of the snapshot that it was opened for."""
+    """A handle of Chroma and its number of users. `opened_at` is the generation for which it was opened."""
 
     def __init__(self, vectors: Vectors, opened_at: int) -> None:
         self.vectors = vectors
@@ -32,7 +33,7 @@ class _SharedVectors:
 
 
 class OpenEpoch:
-    """An epoch whose files are protected from removal. After `retire`, it is closed when the last user leaves.
+    """An open epoch, whose files cannot be removed. After `retire`, it is closed when the last user leaves.
 
     Raises StoreError `store_damaged`.
     """
@@ -40,7 +41,7 @@ class OpenEpoch:
     def __init__(self, layout: Layout, name: str) -> None:
         self.name = name
         self._layout = layout
-        self._lock = Lock()  # only held to change fields
+        self._lock = Lock()  # held only while fields are changed
         self._opening_vectors = Lock()
         self._users = 0
         self._is_retired = False
@@ -116,7 +117,7 @@ class OpenEpoch:
                 catalog.close()
 
     def _idle_catalog(self) -> Catalog | None:
-        """An open connection, if there is one. Copies of a read-only store are closed if the store has changed."""
+        """Take an idle connection, if there is one. Copies of a read-only store are closed if the store has changed."""
         while True:
             with self._lock:
                 catalog = self._idle.pop() if self._idle else None
@@ -127,7 +128,7 @@ class OpenEpoch:
     @contextmanager
     def vectors(self, generation: int, open_them: Callable[[], Vectors], limit: TimeLimit | None) -> Iterator[Vectors]:
         """The shared handle. Calls `open_them` if there is none, or if it is older than `generation`."""
-        # Chroma opens files one after the other in any case, and all threads that wait here need the same handle.
+        # Only one thread opens Chroma, because all threads that wait here need the same handle.
         with limit.acquired(self._opening_vectors) if limit else self._opening_vectors:
             shared = self._shared_vectors
             if shared is None or shared.opened_at < generation:

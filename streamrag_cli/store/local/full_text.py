@@ -7,11 +7,11 @@ from typing import Final
 from streamrag_cli.store.stemming import separate
 
 _STILL_MERGING: Final = 2
-"""If a merge makes at least this many changes, it is not finished (SQLite's manual)."""
+"""If a merge makes at least this many changes, it is not finished, according to SQLite's manual."""
 
 
 def merge(database: sqlite3.Connection, table: str, pages: int) -> bool:
-    """Merge about `pages` pages of the index, without deleted rows. Return whether the merge is finished."""
+    """Merge about `pages` pages of the index and drop deleted rows. Return whether the merge is finished."""
     before = database.total_changes
     database.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)", (pages,))
     return database.total_changes - before < _STILL_MERGING

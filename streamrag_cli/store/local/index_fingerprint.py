@@ -1,8 +1,8 @@
 """Detects changes of Chroma's index files since they were written.
 
-Chroma reads a damaged index without an error, or crashes the interpreter, so it is not used for the check. A writer
-records a fingerprint of the files in the catalog when it ends cleanly, and clears it before its first change. Chroma's
-database is not included, because even opening it for reading changes it.
+Chroma cannot check its own index: it reads a damaged one without an error, or crashes the interpreter. A writer
+therefore records a fingerprint of the index files in the catalog when it ends cleanly, and clears it before its first
+change. The fingerprint does not include Chroma's database, because opening it changes it, even for reading.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from streamrag_cli.store.interface import damaged
 from streamrag_cli.store.local.catalog import Catalog
 from streamrag_cli.system_errors import refusal
 
-# Chroma saves an index from its thousandth vector on. Before that, its files are empty and change with every opening.
+# Chroma saves an index once it has 1,000 vectors. Until then, its files are empty and change whenever they are opened.
 _MARKER: Final = "index_metadata.pickle"
 _DIGEST: Final = "vector_files"
 _STAMPS: Final = "vector_stamps"
@@ -44,10 +44,10 @@ def recorded(catalog: Catalog) -> str:
 
 
 def are_unchanged(catalog: Catalog, vectors: Path) -> bool:
-    """Whether the files match their fingerprint; also true if none is recorded.
+    """Whether the files match their fingerprint, or no fingerprint is recorded.
 
-    Reads the files only if their sizes or time stamps differ, as in a copy. Raises StoreError if they cannot be read,
-    which does not mean that they are damaged.
+    The files are read only if their sizes or time stamps differ, as in a copy. Raises StoreError if they cannot be
+    read, which does not mean that they are damaged.
     """
     try:
         return (

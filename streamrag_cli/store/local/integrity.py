@@ -1,10 +1,10 @@
-"""Checks whether a collection is intact, more thoroughly than a reader does before a question. Read-only.
+"""Checks whether a collection is intact, more thoroughly than a reader does before a question. Changes nothing.
 
     python -m streamrag_cli.store.local.integrity STORE COLLECTION SEARCHES
 
-prints the result as one JSON object. It runs in its own process, because a damaged index can crash or hang the process
-that opens it. Changes by a concurrent ingest are not reported as damage: the catalog is read from one snapshot, and if
-it has changed since, the check is repeated once.
+This command prints the result as one JSON object. It runs in its own process, because a damaged index can crash or hang
+the process that opens it. Changes by a concurrent ingest are not reported as damage: the catalog is read from one
+snapshot, and if it has changed since, the check is repeated once.
 """
 
 import json
@@ -32,16 +32,20 @@ _ALL: Final = 10**9
 _LIMIT_S: Final = 300.0
 _FULL_LIMIT_S: Final = 24 * 3600.0
 UNFOUND_TOLERATED: Final = 0.01
-"""The share of searches that may miss their chunk: the index is approximate. Two writers lose about a fifth."""
+"""The share of searches that may miss their chunk, because the index is approximate. If two processes write at the same
+time, about a fifth of the vectors is lost.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """The contents of a collection and its problems; each of `problems` is a clause that follows the collection's name.
+    """The contents of a collection and its problems. Each of `problems` is a clause that follows the collection's name.
 
-    `searched` chunks were searched for by their own vectors; `unfound` of them were not found. `interrupted`: an
-    ingest started and never ended. `changing`: an ingest kept changing the collection, so its vectors could not be
-    compared with the catalog.
+    - `searched` is the number of chunks that were searched for, each with its own vector; `unfound` of them were not
+      found.
+    - `interrupted` means that an ingest started and never ended.
+    - `changing` means that an ingest changed the collection during the check, so its vectors could not be compared with
+      the catalog.
     """
 
     documents: int
@@ -78,7 +82,7 @@ class Inspection:
 
 
 def check_in_subprocess(store: Path, collection: str, *, full: bool) -> IntegrityReport:
-    """Run `inspect` in a subprocess: a damaged index may crash or hang the process that opens it. Raises StoreError."""
+    """Run `inspect` in a subprocess, because a damaged index may crash or hang the process. Raises StoreError."""
     limit_s = _FULL_LIMIT_S if full else _LIMIT_S
     try:
         process = subprocess.run(
@@ -104,7 +108,7 @@ def check_in_subprocess(store: Path, collection: str, *, full: bool) -> Integrit
 
 
 def inspect(store: Path, collection: str, *, searches: int) -> Inspection:
-    """Check the catalog, compare it with Chroma, and search for at most `searches` chunks by their own vectors.
+    """Check the catalog, compare it with Chroma, and search for at most `searches` chunks, each with its own vector.
 
     Raises StoreError if the collection cannot be opened at all.
     """
@@ -150,7 +154,7 @@ def _inspect_epoch(layout: Layout, epoch: str, searches: int) -> Inspection:
             catalog_problems = (*catalog.problems(), *catalog.unreadable(chunk_ids))
         if chunk_ids and not index_fingerprint.are_unchanged(catalog, layout.vectors(epoch)):
             why = f"the index files in {layout.vectors(epoch)} have changed since they were written"
-            result = replace(result, problems=(why,))  # opening them may crash Chroma
+            result = replace(result, problems=(why,))  # opening them could crash Chroma, so they are not compared
         elif chunk_ids:
             result = _with_vectors(result, layout, epoch, chunk_ids, pending, searches)
         is_written = _is_being_written(layout)
@@ -177,7 +181,7 @@ def _without_vectors(catalog: Catalog) -> Inspection:
 def _with_vectors(  # noqa: PLR0917 - the contents of one snapshot
     result: Inspection, layout: Layout, epoch: str, chunk_ids: set[str], pending: set[str], searches: int
 ) -> Inspection:
-    """`result`, completed by a comparison with Chroma."""
+    """`result` with the figures and problems from a comparison with Chroma."""
     directory = layout.vectors(epoch)
     if problem := database_problem(directory):
         return replace(result, problems=(problem,))
@@ -206,7 +210,7 @@ def _differences(
 
 
 def _spread(ids: Sequence[str], count: int) -> list[str]:
-    """At most `count` of `ids`, evenly spread. Ids are digests, so this is a random sample that is always the same."""
+    """At most `count` of `ids`, evenly spread. Ids are digests, so this is a random sample, but always the same one."""
     return list(ids) if len(ids) <= count else [ids[len(ids) * each // count] for each in range(count)]
 
 

@@ -16,9 +16,9 @@ from streamrag_cli.store.local.vectors import Vectors
 from streamrag_cli.system_errors import cannot_open
 
 SAME_DIRECTION: Final = 0.999
-"""The minimum cosine at which a vector result counts as the one searched for."""
+"""A result with at least this cosine counts as the vector that was searched for."""
 NEARLY_SAME: Final = 0.99
-"""An intact approximate index may miss some of many near-identical texts; it then finds others of this cosine."""
+"""An intact index may miss a chunk among many almost identical texts. The results then have at least this cosine."""
 NEIGHBOURS: Final = 10
 _AT_A_TIME: Final = 100
 _MAX_MESSAGES: Final = 3
@@ -30,7 +30,7 @@ class CatalogChecks(Catalog):
     def problems(self) -> Iterator[str]:
         """A clause for each problem; none if the catalog is intact.
 
-        FTS5 checks its index only on a writable database. The check runs in a private copy, so no writer has to wait.
+        FTS5 can check its index only in a writable database. The check uses a private copy, so no writer has to wait.
         """
         with self._lock, self._translate_errors(), closing(sqlite3.connect("")) as copy:
             self._db.backup(copy)
@@ -59,10 +59,10 @@ class VectorChecks(Vectors):
     """An open Chroma collection with checks for damage."""
 
     def unfound(self, ids: Sequence[str], *, dimension: int | None) -> set[str]:
-        """The ids that a search by their own vector does not return among its nearest `NEIGHBOURS`.
+        """The chunks that a search with their own vector does not find among the `NEIGHBOURS` nearest.
 
-        A chunk also counts as found if all of these are near-identical to it. A vector of another dimension finds
-        nothing.
+        A chunk also counts as found if all of these are almost identical to it. If `dimension` differs from that of the
+        index, no chunk is found.
         """
         lost: set[str] = set()
         for start in range(0, len(ids), _AT_A_TIME):
@@ -90,7 +90,7 @@ class VectorChecks(Vectors):
 
 
 def database_problem(directory: Path) -> str:
-    """The problem that SQLite reports in Chroma's database; "" if it is intact or missing. Does not open Chroma."""
+    """The problem that SQLite finds in Chroma's database; "" if it is intact or missing. Does not open Chroma."""
     file = directory / "chroma.sqlite3"
     if refused := cannot_open(file, directory):
         raise refused

@@ -1,4 +1,4 @@
-"""The files of a collection, and which epoch of it is active.
+"""The files of a collection, and its active epoch: the version of the files that is used.
 
     STORE/collections/NAME/
         current.json       the active epoch, and the roots that were ingested
@@ -6,8 +6,8 @@
         EPOCH/catalog.sqlite3
         EPOCH/vectors/     Chroma's directory, with its locks next to it
 
-A rebuild fills a new epoch and then replaces `current.json` in one step. If it is interrupted at any time, the
-collection is either the old one or the new one.
+A rebuild fills a new epoch and then replaces `current.json` in one step. If the rebuild is interrupted, the collection
+is either the old one or the new one.
 """
 
 import json
@@ -56,7 +56,7 @@ class Layout:
         return self.epoch_directory(epoch) / "vectors"
 
     def active_epoch(self) -> "ActiveEpoch | None":
-        """The epoch that is read now; None if nothing was ever ingested."""
+        """The active epoch; None if nothing was ever ingested."""
         try:
             fields = json.loads(self._current_file.read_text(encoding="utf-8"))
             return ActiveEpoch(epoch=str(fields["epoch"]), roots=tuple(map(str, fields["roots"])))
@@ -85,14 +85,14 @@ class Layout:
     def new_epoch(self) -> str:
         """Create the directory of a new epoch and return its name.
 
-        Names are never reused: a reader may still have an epoch open whose store was removed and created again.
+        Names are never reused, because a reader may still have an epoch open from a store that was removed.
         """
         epoch = f"{_EPOCH_PREFIX}{secrets.token_hex(6)}"
         self.vectors(epoch).mkdir(parents=True)
         return epoch
 
     def remove_other_epochs(self, *names: str) -> None:
-        """Remove all epochs except `names`. Epochs that a reader still uses are left for the next writer."""
+        """Remove all epochs except `names`. An epoch that a reader still uses is left for the next writer to remove."""
         for each in self.directory.glob(f"{_EPOCH_PREFIX}*"):
             if each.name not in names:
                 with suppress(OSError), try_exclusive(each) as free:

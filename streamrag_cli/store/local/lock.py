@@ -1,12 +1,14 @@
 """File locks between processes. The kernel releases them when a process ends in any way.
 
-All of them are required. Two processes that write to one Chroma directory both succeed and lose about a fifth of the
-vectors. A process that opens it while another one writes fails, hangs, or writes as well, because Chroma updates its
-index when it is opened.
+There are three locks:
 
-- `writing`: one ingest per collection at a time;
-- `exclusive`: one process at a time opens Chroma's files or writes to them;
-- `shared`: held by the readers of an epoch, so that a rebuild does not remove its files during a question.
+- `writing` allows one ingest per collection at a time.
+- `exclusive` allows only one process at a time to open Chroma's files or to write to them.
+- `shared` is held by the readers of an epoch, so that a rebuild does not remove its files during a question.
+
+All three are required. If two processes write to one Chroma directory, both succeed, but about a fifth of the vectors
+is lost. A process that opens the directory while another one writes fails, hangs, or writes as well, because Chroma
+updates its index when it is opened.
 """
 
 import errno
@@ -25,7 +27,7 @@ from streamrag_cli.system_errors import refusal
 
 WRITER_LOCK: Final = "writer.lock"
 
-_CHROMA_BUSY_AFTER_S: Final = 30.0  # a writer holds it for one batch, about a second
+_CHROMA_BUSY_AFTER_S: Final = 30.0  # a writer holds the lock for one batch, about a second
 _POLL_S: Final = 0.01
 
 
@@ -48,7 +50,7 @@ def exclusive(file: Path, limit: TimeLimit | None = None) -> Iterator[None]:
     Raises StoreError `store_busy`, or the error of `limit` if it expires first.
     """
     with ExitStack() as stack:
-        # Waiting processes hold the turnstile: otherwise a writer would retake the lock before a reader gets it.
+        # Waiting processes hold the turnstile. Otherwise a writer would acquire the lock again before a waiting reader.
         with _acquired(file.with_suffix(".turnstile"), wait_s=_CHROMA_BUSY_AFTER_S, limit=limit) as is_next:
             is_locked = is_next and stack.enter_context(_acquired(file, wait_s=_CHROMA_BUSY_AFTER_S, limit=limit))
         if not is_locked:
@@ -69,7 +71,9 @@ def shared(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def try_exclusive(directory: Path) -> Iterator[bool]:
-    """True if no process holds the directory `shared`; then none can acquire it within the block."""
+    """Yield True if no process holds the directory's `shared` lock; none can then acquire it during the `with`
+    block.
+    """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield _try_lock(descriptor)
@@ -78,7 +82,7 @@ def try_exclusive(directory: Path) -> Iterator[bool]:
 
 
 def not_writable(directory: Path, why: OSError | str) -> StreamragError:
-    """The error for a failed write to the store: read-only, no space, no permission, or a system limit."""
+    """The error for a store that cannot be written to: read-only, no space, no permission, or a system limit."""
     if isinstance(why, OSError) and (refused := refusal(directory, why, writing=True)):
         return refused
     reason = why if isinstance(why, str) else why.strerror or str(why)
@@ -91,10 +95,10 @@ def not_writable(directory: Path, why: OSError | str) -> StreamragError:
 
 @contextmanager
 def _acquired(file: Path, *, wait_s: float, limit: TimeLimit | None = None) -> Iterator[bool]:
-    """Hold the lock if it can be acquired within `wait_s` seconds; yields whether it was. Raises the error of `limit`.
+    """Try to acquire the lock within `wait_s` seconds, and yield whether it was acquired. Raises the error of `limit`.
 
-    A process without write permission locks the existing file. If there is none, nothing was ever written, and no lock
-    is needed.
+    A process without write permission locks the existing file. If the file does not exist, nothing was ever written,
+    and no lock is needed.
     """
     deadline = time.monotonic() + wait_s
     while True:
@@ -115,7 +119,7 @@ def _acquired(file: Path, *, wait_s: float, limit: TimeLimit | None = None) -> I
 
 
 def _is_same_file(file: Path, descriptor: int) -> bool:
-    """False if the locked file was removed with its collection, so that the lock is void."""
+    """Whether `descriptor` is still the lock file. If the file was removed with its collection, the lock is void."""
     try:
         return os.path.samestat(file.stat(), os.fstat(descriptor))
     except FileNotFoundError:
@@ -123,7 +127,7 @@ def _is_same_file(file: Path, descriptor: int) -> bool:
 
 
 def _open_lock_file(file: Path) -> int | None:
-    """None if the lock file does not exist and this process may not create it."""
+    """Open or create the lock file. Return None if it does not exist and this process may not create it."""
     try:
         # The file is empty, and every user with access to the directory must be able to wait for the lock.
         return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -144,6 +148,6 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        if error.errno != errno.EBADF:  # over NFS, where a file that is open for reading cannot be locked
+        if error.errno != errno.EBADF:  # over NFS, a file that is open only for reading cannot be locked
             raise
     return True

@@ -1,8 +1,8 @@
 """Private copies of databases that cannot be opened in place because the store is read-only for this process.
 
-Neither SQLite in WAL mode nor Chroma can open a database without writing next to it. On a read-only mount, on a full
-disk, or in another user's store, copies in the temporary directory are opened instead. For a writable store this check
-takes two system calls. Copies left by a killed process are removed when the next copy is made.
+SQLite in WAL mode and Chroma can open a database only if they can write next to it. On a read-only mount, on a full
+disk, or in another user's store, copies in the temporary directory are opened instead. To detect a writable store takes
+two system calls. Copies of a killed process are removed when the next copy is made.
 """
 
 import fcntl
@@ -20,14 +20,14 @@ from streamrag_cli.system_errors import refusal
 _PREFIX: Final = "streamrag-copy-"
 _ATTEMPTS: Final = 20
 _MIN_FREE_BYTES: Final = 1 << 20
-"""Space that opening both databases may need: 32 kB for SQLite, a few pages for Chroma."""
+"""The space that opening both databases may need: 32 kB for SQLite and a few pages for Chroma."""
 _INDEX_MARKER: Final = "index_metadata.pickle"
 
 Stamp: TypeAlias = tuple[tuple[int, int, int] | None, ...]
 
 
 def is_writable(file: Path) -> bool:
-    """Whether this process can write to the file and create others next to it. False on a full disk."""
+    """Whether this process can write to the file and create other files next to it. False on a full disk."""
     return os.access(file.parent, os.W_OK | os.X_OK) and os.access(file, os.W_OK) and _has_space(file.parent)
 
 
@@ -78,9 +78,10 @@ class PrivateCopy:
 
 
 def copy_database(file: Path) -> tuple[PrivateCopy, Stamp]:
-    """A consistent copy of an SQLite database in WAL mode, and its stamp. Raises OSError and StoreError.
+    """Make a consistent copy of an SQLite database in WAL mode. Return it with the stamp of the database.
 
-    Every write creates or changes the WAL first, so a copy during which neither file changed is consistent.
+    Every write first creates or changes the WAL. If neither file changes while it is copied, the copy is therefore
+    consistent. Raises OSError and StoreError.
     """
     for _ in range(_ATTEMPTS):
         before = stamp_of(file)
@@ -114,7 +115,7 @@ def _log_of(file: Path) -> Path:
 
 
 def _remove_abandoned() -> None:
-    """Remove copies whose process has ended, which are those without a lock."""
+    """Remove copies without a lock: their process has ended."""
     for each in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with suppress(OSError):
             if each.stat(follow_symlinks=False).st_uid != os.geteuid():

@@ -22,20 +22,20 @@ from streamrag_cli.store.stemming import MOST_WORDS, match_expression, rarest_wo
 from streamrag_cli.store.time_limit import TimeLimit
 
 _MIN_CHUNKS_FOR_THREAD: Final = 5_000
-"""From this number of chunks, a vector search takes longer than starting a thread."""
+"""In a collection with at least this many chunks, a vector search takes longer than starting a thread."""
 
 
 class CollectionReader:
-    """Finds chunks. Never sees incomplete documents, and picks up changes by other processes.
+    """Finds chunks. Never sees incomplete documents, and sees changes by other processes at the next snapshot.
 
-    Run all reads of one question within `snapshot()`, which reopens the files if they have changed. Any number of
+    Run all reads of one question inside `snapshot()`, which reopens the files if they have changed. Any number of
     threads can read concurrently, each from its own snapshot. Raises StoreError: `store_missing`, `store_empty`,
     `store_damaged`.
     """
 
     def __init__(self, store: Path, collection: str) -> None:
         self._layout = Layout(store, collection)
-        self._lock = Lock()  # held to look up and open an epoch, never during a search
+        self._lock = Lock()  # held while an epoch is looked up and opened, never during a search
         self._epoch: OpenEpoch | None = None
         self._catalog: tuple[OpenEpoch, Catalog] | None = None
         self._thread_state = local()
@@ -48,7 +48,7 @@ class CollectionReader:
 
     @property
     def is_prepared(self) -> bool:
-        """Whether Chroma is open. It must still be reopened if the collection has changed."""
+        """Whether Chroma is open. If the collection has changed, Chroma must still be reopened."""
         return self._epoch is not None and self._epoch.has_open_vectors
 
     def prepare(self, limit: TimeLimit | None = None) -> None:
@@ -87,7 +87,7 @@ class CollectionReader:
             return session.catalog.meta("embedding") or ""
 
     def counts(self) -> Counts:
-        # Counting scans a whole index; every change increments the generation.
+        # Counting scans a whole index, so counts are cached by generation, which every change increments.
         with self._session() as session:
             state = session.epoch.name, session.generation
             counted = self._counted
@@ -128,7 +128,9 @@ class CollectionReader:
             return session.vectors().nearest(vector, limit)
 
     def search_both(self, words: Sequence[str], vector: FloatArray, limit: int) -> tuple[ScoredIds, ScoredIds]:
-        """`search_text` and `nearest`; in a large collection concurrently, because neither holds the GIL."""
+        """The results of `search_text` and `nearest`. In a large collection they run concurrently, because neither
+        holds the GIL.
+        """
         with self._session() as session:
             if self.counts().chunks < _MIN_CHUNKS_FOR_THREAD:
                 return session.search_text(words, limit), session.vectors().nearest(vector, limit)
@@ -177,7 +179,7 @@ class CollectionReader:
             epoch.leave()
 
     def _enter_epoch(self) -> OpenEpoch:
-        """Open and return the active epoch, in use until `leave`."""
+        """Open the active epoch and register as a user. The caller must call `leave`."""
         with self._lock:
             name = self._active_epoch()
             while self._epoch is None or self._epoch.name != name or not self._epoch.enter():
@@ -208,7 +210,7 @@ class _Session:
     ) -> None:
         self.epoch = epoch
         self.catalog = catalog
-        self.generation = catalog.generation  # also the first read, which fixes the state of the snapshot
+        self.generation = catalog.generation  # the first read, which also fixes the state of the snapshot
         self._layout = layout
         self._stack = stack
         self._limit = limit
@@ -243,7 +245,7 @@ class _Session:
         return {first[phrase]: weight for phrase, weight in chosen.items()}
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
-        # Cached, because counting reads all index entries of a term, and a question needs it twice.
+        # Cached, because counting reads all index entries of a term, and a question needs the count twice.
         distinct = list(dict.fromkeys(terms))
         unknown = [term for term in distinct if term not in self._frequencies]
         self._frequencies |= self.catalog.document_frequencies(unknown)
@@ -255,7 +257,7 @@ class _Session:
             self.raise_damaged("its index files have changed since they were written")
         vectors = Vectors(directory, self._layout.collection, self._limit)
         try:
-            # A writer adds vectors before their chunks and deletes them afterwards, so there are never too few.
+            # A writer adds vectors before chunks and deletes vectors after chunks, so every chunk has a vector.
             count, expected = vectors.count(), self.catalog.counts().chunks
             if count < expected:
                 self.raise_damaged(f"it has only {count} of {expected} vectors")

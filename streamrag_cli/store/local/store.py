@@ -17,7 +17,7 @@ _MIN_FREE_BYTES: Final = 20_000_000
 
 
 class LocalStore:
-    """A `Store`."""
+    """A `Store` in a directory."""
 
     password: Final = ""
     has_local_files: Final = True
@@ -71,7 +71,7 @@ class LocalStore:
             yield catalog
 
     def roots(self, collection: str) -> list[str]:
-        """Works even if the catalog is damaged."""
+        """The absolute paths of earlier ingests. They can be read even if the catalog is damaged."""
         from streamrag_cli.store.local.layout import Layout
 
         active = Layout(self._directory, collection).active_epoch()

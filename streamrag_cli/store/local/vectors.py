@@ -84,7 +84,7 @@ class Vectors:
             return RustCollection(self._directory, self._name)
         self._copy = PrivateCopy()
         try:
-            # No other process writes to it: this one holds the lock that writers hold for each batch.
+            # No other process writes to the collection: this process holds the lock that a writer needs for a batch.
             self._copy.add(database, *(database.with_name(_DATABASE + each) for each in ("-journal", "-wal")))
             self._copy.link_indexes(self._directory)
             return RustCollection(self._copy.directory, self._name)
@@ -115,10 +115,10 @@ class Vectors:
             return set(self._collection.get(include=[])["ids"])
 
     def nearest(self, vector: FloatArray, limit: int) -> ScoredIds:
-        """Ids with their cosines, best first; `vector` has unit length.
+        """Ids of chunks with their cosines to `vector`, which has unit length, best first.
 
-        The search is approximate. If it finds less than half of the vectors that it should, index files are missing,
-        which Chroma does not report.
+        The search is approximate. If it finds less than half of the expected vectors, index files are missing, which
+        Chroma does not report.
         """
         with self._translate_errors():
             expected = min(limit, self._loaded)
@@ -131,7 +131,7 @@ class Vectors:
             )
             ids, distances = result["ids"][0], result["distances"]
             if len(ids) < expected:
-                # Another process may have deleted vectors. Counted only now, because it takes longer than searching.
+                # Another process may have deleted vectors. Count only now, because counting is slower than searching.
                 expected = min(expected, self._collection.count())
         if distances is None or len(ids) < expected / 2:
             raise damaged_vectors(self._directory, f"its index finds only {len(ids)} of {expected} vectors")
@@ -176,7 +176,7 @@ class Vectors:
         except BaseException as error:
             if resource_error := exhausted_resource(error):
                 raise resource_error from error
-            # A Rust panic in Chroma derives from BaseException and has no importable name.
+            # A Rust panic in Chroma is a BaseException whose class cannot be imported.
             if type(error).__module__.startswith("chromadb") or type(error).__name__ == "PanicException":
                 raise self._as_store_error(str(error)) from error
             raise
@@ -189,7 +189,7 @@ class Vectors:
             return os_error
         if any(words in message.lower() for words in _WRITE_ERRORS):
             return not_writable(self._directory, first_line)
-        # Chroma writes even when it reads, and most of its messages do not mention a full disk.
+        # Chroma writes even when it reads, and few of its messages mention a full disk.
         if self._directory.exists() and shutil.disk_usage(self._directory).free < _MIN_FREE_BYTES:
             return not_writable(self._directory, f"the disk is full ({first_line})")
         return damaged_vectors(self._directory, first_line)
@@ -221,7 +221,7 @@ class WritableVectors(Vectors):
         return self._writable
 
     def _get_collection(self) -> "ChromaCollection":
-        # Never an embedding function: one that another program stored would be executed.
+        # No embedding function is passed: a function that another program stored would be executed.
         if self._create:
             return self._client.get_or_create_collection(
                 self._name,
@@ -270,7 +270,7 @@ class _PrecomputedVectors:
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         if len(texts) != len(self._vectors):
             raise ValueError("one vector per text")
-        return list(self._vectors)  # rows serve as lists, without 384 objects each
+        return list(self._vectors)  # rows are used as lists, which avoids 384 objects per row
 
 
 def _open(directory: Path) -> "Client":
@@ -279,7 +279,7 @@ def _open(directory: Path) -> "Client":
         from chromadb.config import Settings
 
         # Within a process, clients of one path share their settings and loaded index, so a second client would see
-        # the old state. Therefore each gets a different spelling of the path.
+        # the old state. Therefore each client gets a different spelling of the path.
         spellings = (f"{directory}{'/.' * repeats}" for repeats in count(1))
         path = next(each for each in spellings if each not in _open_paths)
         settings = Settings(

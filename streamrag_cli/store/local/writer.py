@@ -4,12 +4,12 @@ The order of the writes makes it safe to kill the process between any two of the
 
 1. catalog: mark the new vectors as pending
 2. Chroma:  add the new vectors
-3. catalog: in one transaction, replace the documents, clear the new vectors, mark the former vectors as pending
+3. catalog: in one transaction, replace the documents, remove the marks of the new vectors, and mark the former vectors
 4. Chroma:  delete the former vectors
-5. catalog: clear the former vectors
+5. catalog: remove the marks of the former vectors
 
-Readers follow the catalog, so they see the state before or after step 3. The next writer syncs Chroma with the catalog
-if any vectors are pending.
+Readers use the catalog, so they see the state before or after step 3. If any vectors are still pending, the next writer
+syncs Chroma with the catalog.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -93,7 +93,7 @@ class CollectionWriter:
         self._remove_orphans()
 
     def _remove_orphans(self) -> None:
-        """Remove the epochs of interrupted rebuilds; none if the active epoch cannot be determined."""
+        """Remove the epochs of interrupted rebuilds. If the active epoch cannot be determined, remove nothing."""
         with suppress(StoreError):
             active = self._layout.active_epoch()
             self._layout.remove_other_epochs(self._epoch, *([active.epoch] if active else []))
@@ -106,7 +106,7 @@ class CollectionWriter:
             raise embedding_mismatch(self._layout.collection, stored=made_with, requested=embedding)
 
     def _check_files(self) -> None:
-        """Reject index files that changed since the last clean end: a write now would record them as intact."""
+        """Reject index files that changed since the last clean end. Otherwise they would be recorded as intact."""
         directory = self._layout.vectors(self._epoch)
         if not index_fingerprint.are_unchanged(self._catalog, directory):
             raise damaged_vectors(directory, "its index files have changed since they were written")
@@ -121,9 +121,9 @@ class CollectionWriter:
         return self._catalog
 
     def repair(self, embed: Embed) -> int:
-        """Sync Chroma with the catalog after an interrupted run. Return how many vectors were added or removed.
+        """Sync Chroma with the catalog after an interrupted run. Return the number of added and removed vectors.
 
-        Missing vectors are made with `embed` from the text in the catalog.
+        Missing vectors are computed with `embed` from the text in the catalog.
         """
         expected = self._catalog.counts().chunks
         pending = self._catalog.pending()
@@ -207,7 +207,7 @@ class CollectionWriter:
         self._save_roots()
 
     def _save_roots(self) -> None:
-        """Save the roots where a rebuild looks for them, because this run may be interrupted."""
+        """Save the roots now, where a rebuild looks for them, in case this run is interrupted."""
         active = ActiveEpoch(epoch=self._epoch, roots=tuple(self._catalog.roots()))
         if not self._rebuild and self._layout.active_epoch() != active:
             self._layout.activate(active)
@@ -251,7 +251,7 @@ class CollectionWriter:
 
     def _open_vectors(self) -> WritableVectors:
         if self._vectors is None:
-            empty = not self._catalog.counts().chunks  # otherwise a missing collection is damage
+            empty = not self._catalog.counts().chunks  # in a catalog with chunks, a missing Chroma collection is damage
             self._vectors = WritableVectors(self._layout.vectors(self._epoch), self._layout.collection, create=empty)
         return self._vectors
 

@@ -1,8 +1,9 @@
-"""Session-level advisory locks of writers, which the server releases with the connection.
+"""Session-level advisory locks of writers. The database releases them when the connection ends.
 
-Writers of different folders of a collection do not block each other, on any number of machines. A writer locks the
-folders that it ingests exclusively and all folders above them in shared mode, so that an ingest of `/docs` and one of
-`/docs/guide` exclude each other. The collection as a whole is above all folders; a rebuild locks it exclusively.
+Writers of different folders of a collection do not block each other, on any number of machines. A writer acquires
+exclusive locks on the folders that it ingests, and shared locks on all folders above them. An ingest of `/docs` and one
+of `/docs/guide` therefore exclude each other. The collection itself counts as the folder above all others; a rebuild
+locks it exclusively.
 """
 
 from collections.abc import Iterable
@@ -38,7 +39,7 @@ class AdvisoryLocks:
 
     def lock_exclusive(self, paths: Iterable[str]) -> None:
         """Acquire exclusive locks on `paths` and everything below them. Raises StoreError `store_busy`."""
-        # In the same order for all writers, to avoid deadlocks.
+        # All writers lock in the same order, to avoid deadlocks.
         for path in sorted(set(paths) - self.exclusive):
             self.lock_shared(_above(path))
             self._lock("pg_advisory_lock", path)

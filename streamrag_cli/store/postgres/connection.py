@@ -87,7 +87,7 @@ def _install_pgvector(conn: Connection, address: PostgresUrl, *, create: bool) -
 
 
 class _VectorDumper(Dumper):
-    """pgvector's binary form: the dimension, two spare bytes, floats in network order."""
+    """Encodes a vector in pgvector's binary format: the dimension, two spare bytes, floats in network byte order."""
 
     format = Format.BINARY
 
@@ -103,9 +103,9 @@ class _VectorLoader(Loader):
 
 
 def interrupt(conn: Connection) -> None:
-    """Cancel the statement on the server and close the socket, so that the thread that waits for it fails immediately.
+    """Cancel the statement on the server and close the socket, so that a thread that waits for it fails immediately.
 
-    The connection cannot be used afterwards. Runs in a new thread, because the server may not respond.
+    The connection cannot be used afterwards. Cancelling needs a new thread, because the server may not respond.
     """
 
     def end() -> None:
@@ -128,7 +128,7 @@ class Connections:
 
     @contextmanager
     def acquire(self, begin: str) -> Iterator[Connection]:
-        """A connection on which `begin` was run. A transaction that is open at the end is rolled back."""
+        """Yield a connection on which `begin` was run. A transaction that is still open at the end is rolled back."""
         conn = self._open_with(begin)
         try:
             with translate_errors(self._address):

@@ -24,7 +24,7 @@ _DAMAGED: Final = ("XX", "42P01", "42703", "58")  # corruption, no such table or
 
 @contextmanager
 def translate_errors(address: PostgresUrl, *, writing: bool = False) -> Iterator[None]:
-    """Translate exceptions of psycopg within the block to StoreError. All others are bugs in a statement."""
+    """Translate exceptions of psycopg in the `with` block to StoreError, except bugs in a statement."""
     try:
         yield
     except psycopg.Error as error:
@@ -63,7 +63,7 @@ def _as_store_error(error: psycopg.Error, address: PostgresUrl, *, writing: bool
 
 
 def connection_error(error: psycopg.Error, address: PostgresUrl) -> StoreError:
-    """The error for a failed connection. libpq gives no code for it, only the server's message."""
+    """The error for a failed connection. libpq reports no error code in this case, only the server's message."""
     message = _first_line(error, address)
     if "password" in message or "authentication" in message or "pg_hba.conf" in message:
         return StoreError(

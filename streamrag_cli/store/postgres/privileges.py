@@ -19,7 +19,7 @@ _ROLES_QUERY = (
 
 @dataclass(frozen=True, slots=True)
 class _Roles:
-    """`schema_owner` is None if the schema does not exist; `is_superuser` refers to that owner."""
+    """The roles concerned. `schema_owner` is None if the schema does not exist; `is_superuser` refers to that owner."""
 
     user: str
     database: str
@@ -29,7 +29,7 @@ class _Roles:
 
 
 def missing_privilege(address: PostgresUrl, *, writing: bool) -> str:
-    """A hint: the role that must run the SQL, and the SQL as one line for psql."""
+    """A hint that names the role that must run the SQL, and contains the SQL as one line for psql."""
     roles = _roles(address)
     if roles is None:
         return "see the privileges in docs/postgres.md"
@@ -54,7 +54,7 @@ def missing_privilege(address: PostgresUrl, *, writing: bool) -> str:
 
 
 def _roles(address: PostgresUrl) -> _Roles | None:
-    """Queried on a new connection, because the refused one is in a failed transaction."""
+    """Query the roles on a new connection, because the refused connection is in a failed transaction."""
     parameters: dict[str, Any] = {"connect_timeout": 10, **conninfo_to_dict(address.url)}
     with suppress(psycopg.Error), psycopg.connect(make_conninfo("", **parameters), autocommit=True) as conn:
         row = conn.execute(_ROLES_QUERY, (address.schema,)).fetchone()

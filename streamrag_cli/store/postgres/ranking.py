@@ -1,8 +1,8 @@
 """Full-text search in PostgreSQL with the BM25 ranking of SQLite's FTS5, which PostgreSQL does not have.
 
-Words are stemmed beforehand, so a tsvector only stores them. `ts_rank` of a single word depends only on n, the number
-of its occurrences in the chunk: it is (1 + 1/4 + 1/9 + ... + 1/n²) * 6/π². Therefore n can be computed from it, and
-BM25 needs nothing else except the stored counts.
+Words are stemmed beforehand, so a tsvector only stores them. For a single word, `ts_rank` depends only on n, the number
+of occurrences in the chunk: it is (1 + 1/4 + 1/9 + ... + 1/n²) * 6/π². Therefore n can be computed from it. Besides n,
+BM25 needs only counts that are stored.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ _MAX_LEXEME_BYTES: Final = 2000  # PostgreSQL rejects more than 2046
 _LAST_POSITION: Final = 16383
 _MAX_OCCURRENCES: Final = 64  # further occurrences of a word in a chunk do not count
 _MAX_RANKED: Final = 10_000
-"""The approximate number of chunks to rank. A word in more chunks than that is too common to be searched for."""
+"""The approximate number of chunks to rank. A word that occurs in more chunks is too common to be searched for."""
 
 _RANKS: Final = [0.0, *accumulate(6 / (pi * n) ** 2 for n in range(1, _MAX_OCCURRENCES + 1))]
 _RANK_BOUNDS: Final = [(less + more) / 2 for less, more in pairwise(_RANKS)]
@@ -30,7 +30,7 @@ _B: Final = 0.75
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """The number of chunks in the collection, and of words in all of them."""
+    """The number of chunks in the collection, and the number of words in all chunks."""
 
     chunks: int
     words: int
@@ -91,7 +91,7 @@ def best(conn: Connection, epoch: int, stems: Sequence[str], size: Size, limit: 
 
 
 def _selective_words(frequencies: Mapping[str, int]) -> list[str]:
-    """The rarest words, so many that at most `_MAX_RANKED` chunks match; at least one."""
+    """The rarest words: at least one, and as many as possible without matching more than `_MAX_RANKED` chunks."""
     rarest = sorted(frequencies, key=lambda word: (frequencies[word], word))
     totals = accumulate(frequencies[word] for word in rarest)
     return [word for word, total in zip(rarest, totals, strict=True) if total <= _MAX_RANKED] or rarest[:1]

@@ -110,7 +110,7 @@ class PostgresReader:
         return [(chunk_id, cosine) for chunk_id, cosine in rows]
 
     def search_both(self, words: Sequence[str], vector: FloatArray, limit: int) -> tuple[ScoredIds, ScoredIds]:
-        # One after the other, because a second connection would see another state.
+        # The searches run one after the other, because a second connection would see another state.
         return self.search_text(words, limit), self.nearest(vector, limit)
 
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:

@@ -17,7 +17,7 @@ _MAX_ROWS_PER_WORD: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
-    """The number of removed documents, and their chunks, whose words and vectors have not been removed yet."""
+    """The number of removed documents, and the ids of their chunks, whose words and vectors must still be removed."""
 
     documents: int
     chunk_ids: set[str]
@@ -36,7 +36,7 @@ def remove_documents(conn: Connection, epoch: int, paths: Sequence[str]) -> Remo
 
 
 def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocument]) -> None:
-    """Add new documents and their chunks, without words and vectors."""
+    """Add new documents and their chunks, but not the words and vectors of the chunks."""
     columns = zip(*(record_row(record) for record, _ in documents), strict=True)
     ids: dict[str, int] = dict(
         conn.execute(
@@ -55,7 +55,10 @@ def add_documents(conn: Connection, epoch: int, documents: Sequence[WrittenDocum
 def add_index_rows(
     conn: Connection, epoch: int, chunks: Sequence[Chunk], languages: Sequence[str], passages: EmbeddedPassages
 ) -> int:
-    """Add the words, vectors and token states of chunks. `languages` has one per chunk. Return the number of words."""
+    """Index the words, vectors and token states of chunks. Return the number of words.
+
+    `languages` has one entry per chunk.
+    """
     if not chunks:
         return 0
     of_chunks = stems([_words_of(chunk) for chunk in chunks], languages)
@@ -87,7 +90,9 @@ def token_states(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> di
 
 
 def drop_index_rows(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> int:
-    """Delete the words and vectors of chunks. Return the change in the number of words, which is negative."""
+    """Delete the words and vectors of chunks from the indexes. Return the change in the number of words, which is
+    negative.
+    """
     if not chunk_ids:
         return 0
     ids = list(chunk_ids)

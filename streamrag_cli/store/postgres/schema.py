@@ -1,7 +1,7 @@
 """Tables, indexes and migrations of the schema.
 
-`migrations/` contains one file for each version of the tables that all collections share. Writers apply the missing
-ones in one transaction. Readers change nothing; they raise an error with the command to run.
+`migrations/` contains one file for each version of the tables that all collections share. Writers apply missing
+migrations in one transaction. Readers change nothing; they raise an error with the command to run.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ _MIGRATIONS: Final = sorted(Path(__file__).with_name("migrations").glob("*.sql")
 VERSION: Final = len(_MIGRATIONS)
 _EPOCH_TABLES: Final = ("documents", "chunks", "words", "word_counts", "vectors")
 _MAX_DIMENSIONS: Final = 2000
-_MAX_DIMENSIONS_HALF: Final = 4000  # that pgvector can index, at full and half precision
+_MAX_DIMENSIONS_HALF: Final = 4000  # the limits of pgvector's index at full and half precision
 
 
 def migrate(conn: Connection, address: PostgresUrl) -> None:
@@ -45,7 +45,7 @@ def migrate(conn: Connection, address: PostgresUrl) -> None:
 
 def active_epoch(conn: Connection, address: PostgresUrl, collection: str) -> int:
     """The active epoch. Raises StoreError `store_missing`, or `store_format` if the schema has another version."""
-    # Qualified names: if the schema does not exist yet, the search path leads to tables of others.
+    # Names are qualified: if the schema does not exist yet, the search path leads to tables of other schemas.
     query = sql.SQL(
         "SELECT (SELECT max(version) FROM {schema}.migrations),"
         " (SELECT epoch FROM {schema}.collections WHERE name = %s)"
@@ -97,7 +97,7 @@ def create_epoch(conn: Connection, collection: str, embedding: str) -> int:
 
 
 def drop_epoch(conn: Connection, epoch: int) -> bool:
-    """Drop an inactive epoch. Return False if a reader still uses it; then the next writer drops it."""
+    """Drop an inactive epoch. Return False if a reader still uses it; the next writer then drops it."""
     try:
         with conn.transaction():
             conn.execute("SET LOCAL lock_timeout = '100ms'")
@@ -110,7 +110,7 @@ def drop_epoch(conn: Connection, epoch: int) -> bool:
 
 
 def set_embedding(conn: Connection, epoch: int, embedding: str, dimension: int, *, index: bool) -> tuple[str, int]:
-    """Set the embedder and dimension of an epoch that has no vectors yet. Return the stored ones.
+    """Set the embedder and dimension of an epoch that has no vectors yet. Return the values that are stored.
 
     Must run inside a transaction.
     """
@@ -129,7 +129,7 @@ def set_embedding(conn: Connection, epoch: int, embedding: str, dimension: int, 
 
 
 def create_vector_index(conn: Connection, epoch: int, dimension: int) -> None:
-    """Create the vector index. Dimensions beyond pgvector's limit get none, so every search reads every vector."""
+    """Create the vector index. If the dimension is too large for pgvector, searches read every vector instead."""
     column, operators = "embedding", "vector_cosine_ops"
     if dimension > _MAX_DIMENSIONS:
         column, operators = f"(embedding::halfvec({dimension}))", "halfvec_cosine_ops"

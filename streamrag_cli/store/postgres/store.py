@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class PostgresStore:
-    """A `Store`. Methods that connect require `pip install 'streamrag[postgres]'`."""
+    """A `Store` in PostgreSQL. Methods that connect require `pip install 'streamrag[postgres]'`."""
 
     has_local_files: Final = False
 
@@ -44,7 +44,7 @@ class PostgresStore:
         return sorted(name for name in environment if name.startswith("PG"))
 
     def identity(self) -> int:
-        """Constant, because readers detect themselves that their tables were replaced."""
+        """Always the same number, because readers themselves detect that their tables were replaced."""
         return 0
 
     def reader(self, collection: str) -> "Reader":

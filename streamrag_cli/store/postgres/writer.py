@@ -1,8 +1,8 @@
 """A collection in PostgreSQL, open for writing.
 
-Documents, chunks, words and vectors of a batch are written in one transaction, so there is nothing to repair after a
-crash. Others can concurrently write everything that the advisory locks do not exclude. The only row that all writers
-change (generation and counts) is updated last, so no writer waits longer than a commit takes.
+The documents, chunks, words and vectors of a batch are written in one transaction, so there is nothing to repair after
+a crash. Other writers can write at the same time, except to the folders that this writer has locked. All writers change
+one row, with the generation and counts. It is updated last, so that no writer waits longer than a commit takes.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ from streamrag_cli.store.postgres.errors import translate_errors
 from streamrag_cli.store.postgres.manifest import PostgresManifest, Session
 
 _DROP_ATTEMPTS: Final = 50
-"""Of 100 ms each."""
+"""The maximum number of attempts to drop a table, 100 ms apart."""
 
 
 @contextmanager
@@ -105,7 +105,9 @@ class PostgresWriter:
         )
 
     def _drop_other_epochs(self, *needed: int | None) -> None:
-        """Drop the epochs of interrupted or superseded rebuilds; none is running while this writer has its lock."""
+        """Drop the epochs of interrupted or superseded rebuilds. While this writer has its lock, no rebuild is
+        running.
+        """
         others = self._conn.execute(
             "SELECT id FROM epochs WHERE collection = %s AND id <> ALL(%s) ORDER BY id",
             (self._collection, [each for each in needed if each is not None]),
@@ -207,11 +209,11 @@ class PostgresWriter:
         if not len(vectors):
             return
         dimension = vectors.shape[1]
-        # No one searches an epoch before it is active, and creating the index at the end is much faster.
+        # An epoch is not searched before it is active, and creating the index at the end is much faster.
         made_with, known = schema.set_embedding(
             self._conn, self._epoch, self._embedding, dimension, index=not self._rebuild
         )
-        if made_with != self._embedding:  # another writer's vectors were the first
+        if made_with != self._embedding:  # another writer wrote the first vectors
             raise embedding_mismatch(self._collection, stored=made_with, requested=self._embedding)
         if known != dimension:
             raise dimension_mismatch(self._collection, stored=known, returned=dimension)
