@@ -25,10 +25,14 @@ ScoredIds: TypeAlias = list[tuple[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedPassages:
-    """`vectors` has one row per text. `token_states` has the packed token states of each text, or is empty."""
+    """`vectors` has one row per text. `token_states` has the packed token states of each text, b"" if it has none."""
 
     vectors: FloatArray
     token_states: Sequence[bytes] = ()
+
+    def __post_init__(self) -> None:
+        if not self.token_states:
+            object.__setattr__(self, "token_states", [b""] * len(self.vectors))
 
 
 Embed: TypeAlias = Callable[[Sequence[str]], FloatArray]

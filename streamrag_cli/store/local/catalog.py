@@ -216,10 +216,10 @@ class Catalog(Database):
     def pending(self) -> set[str]:
         return {chunk_id for (chunk_id,) in self._rows("SELECT chunk_id FROM vectors_in_doubt")}
 
-    def put(self, record: DocumentRecord, chunks: Sequence[Chunk], token_states: Sequence[bytes] = ()) -> set[str]:
+    def put(self, record: DocumentRecord, chunks: Sequence[Chunk], token_states: Sequence[bytes]) -> set[str]:
         """Add or replace the document at `record.path`. Return the ids of its former chunks.
 
-        `token_states` has the packed states of each chunk, or is empty.
+        `token_states` has the packed token states of each chunk, b"" if it has none.
         """
         former = self.remove(record.path)
         cursor = self._execute(
@@ -234,7 +234,7 @@ class Catalog(Database):
         )
         self._many(
             "INSERT INTO token_states (id, signs) SELECT id, ? FROM chunks WHERE chunk_id = ?",
-            [(signs, chunk.id) for signs, chunk in zip(token_states, chunks, strict=bool(token_states)) if signs],
+            [(signs, chunk.id) for signs, chunk in zip(token_states, chunks, strict=True) if signs],
         )
         return former
 

@@ -65,8 +65,7 @@ def add_index_rows(
                 copy.write_row((chunk.id, len(words), tsvector(words)))
         with cursor.copy(f"COPY vectors_{epoch} FROM STDIN (FORMAT BINARY)") as copy:
             copy.set_types(["text", "vector", "bytea"])
-            token_states = passages.token_states or [b""] * len(chunks)
-            for chunk, vector, signs in zip(chunks, passages.vectors, token_states, strict=True):
+            for chunk, vector, signs in zip(chunks, passages.vectors, passages.token_states, strict=True):
                 copy.write_row((chunk.id, vector, signs or None))
     _add_counts(conn, epoch, Counter(word for words in of_chunks for word in {lexeme(each) for each in words}))
     return sum(map(len, of_chunks))

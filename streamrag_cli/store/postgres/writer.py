@@ -144,8 +144,7 @@ class PostgresWriter:
             retained = removed.chunk_ids & {chunk.id for chunk in chunks}
             words = rows.drop_index_rows(self._conn, self._epoch, removed.chunk_ids - retained)
             fresh = [row for row, chunk in enumerate(chunks) if chunk.id not in retained]
-            states = passages.token_states
-            fresh_passages = EmbeddedPassages(passages.vectors[fresh], [states[row] for row in fresh] if states else ())
+            fresh_passages = EmbeddedPassages(passages.vectors[fresh], [passages.token_states[row] for row in fresh])
             of_chunks = [record.language for record, of_document in documents for _ in of_document]
             words += rows.add_index_rows(
                 self._conn,
