@@ -7,7 +7,7 @@ batch of documents is one transaction and increments the generation, by which re
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
 from streamrag_cli.errors import StoreError
@@ -137,33 +137,26 @@ class Catalog(Database):
 
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
         chunks: dict[str, StoredChunk] = {}
-        for part in _parts(list(chunk_ids)):
-            query = (
-                f"SELECT chunks.{CHUNK_COLUMNS}, chunks.checksum, source, path, {self._language}, documents.checksum"
-                " FROM chunks JOIN documents ON documents.id = document_id"
-                f" WHERE chunks.chunk_id IN ({_placeholders(part)})"
-            )
-            for *of_chunk, checksum, source, path, language, checksum_of_document in self._rows(query, part):
-                if checksum != _checksum(of_chunk) or checksum_of_document != _checksum((path, source)):
-                    raise damaged_catalog(self._file, "a chunk has changed since it was written")
-                chunks[of_chunk[0]] = StoredChunk(chunk=chunk_of(of_chunk), source=source, path=path, language=language)
+        query = (
+            f"SELECT chunks.{CHUNK_COLUMNS}, chunks.checksum, source, path, {self._language}, documents.checksum"
+            " FROM chunks JOIN documents ON documents.id = document_id WHERE chunks.chunk_id IN ({})"
+        )
+        for *of_chunk, checksum, source, path, language, checksum_of_document in self._rows_for(query, chunk_ids):
+            if checksum != _checksum(of_chunk) or checksum_of_document != _checksum((path, source)):
+                raise damaged_catalog(self._file, "a chunk has changed since it was written")
+            chunks[of_chunk[0]] = StoredChunk(chunk=chunk_of(of_chunk), source=source, path=path, language=language)
         return chunks
 
     def existing(self, chunk_ids: Iterable[str]) -> set[str]:
-        query = "SELECT chunk_id FROM chunks WHERE chunk_id IN ({})"
-        parts = _parts(list(chunk_ids))
-        return {chunk_id for part in parts for (chunk_id,) in self._rows(query.format(_placeholders(part)), part)}
+        rows = self._rows_for("SELECT chunk_id FROM chunks WHERE chunk_id IN ({})", chunk_ids)
+        return {chunk_id for (chunk_id,) in rows}
 
     def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
         """The packed token states of these chunks. Chunks without states are left out."""
         if self._is_older:
             return {}
         query = "SELECT chunk_id, signs FROM chunks JOIN token_states USING (id) WHERE chunk_id IN ({})"
-        return {
-            chunk_id: signs
-            for part in _parts(list(chunk_ids))
-            for chunk_id, signs in self._rows(query.format(_placeholders(part)), part)
-        }
+        return dict(self._rows_for(query, chunk_ids))
 
     # Full text
 
@@ -187,9 +180,15 @@ class Catalog(Database):
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
         distinct = list(dict.fromkeys(terms))
-        query = "SELECT term, doc FROM chunks_terms WHERE term IN ({})"
-        rows = [row for part in _parts(distinct) for row in self._rows(query.format(_placeholders(part)), part)]
+        rows = self._rows_for("SELECT term, doc FROM chunks_terms WHERE term IN ({})", distinct)
         return dict.fromkeys(distinct, 0) | dict(rows)
+
+    def _rows_for(self, query: str, values: Iterable[str]) -> Iterator[Any]:
+        """The rows of a query that has `{}` in the place of a list of all `values`."""
+        every = list(values)
+        for start in range(0, len(every), _BATCH_SIZE):
+            batch = every[start : start + _BATCH_SIZE]
+            yield from self._rows(query.format(", ".join("?" * len(batch))), batch)
 
     # Changes
 
@@ -270,12 +269,3 @@ class Catalog(Database):
 
 def _checksum(values: Sequence[object]) -> int:
     return crc32(json.dumps(values, default=repr).encode("ascii"))
-
-
-def _parts(values: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(values), _BATCH_SIZE):
-        yield values[start : start + _BATCH_SIZE]
-
-
-def _placeholders(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
