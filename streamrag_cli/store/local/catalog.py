@@ -15,7 +15,7 @@ from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.interface import Counts, ScoredIds, StoredChunk
 from streamrag_cli.store.languages import ENGLISH, LANGUAGES
 from streamrag_cli.store.local.database import Database, damaged_catalog
-from streamrag_cli.store.local.full_text import create_index, merge, register, statements, upgrade_index
+from streamrag_cli.store.local.full_text import create_index, merge, register, run_script, upgrade_index
 from streamrag_cli.store.rows import (
     CHUNK_COLUMNS,
     RECORD_COLUMNS,
@@ -49,19 +49,17 @@ class Catalog(Database):
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA foreign_keys = ON")
         if create:
-            self._db.executescript(f"BEGIN; {_SCHEMA.read_text(encoding='utf-8')}")
-            create_index(self._db)
-            self._db.execute("COMMIT")
-            self.set_meta("schema_version", SCHEMA_VERSION)
-            self.set_meta("generation", "0")
+            with self.transaction():
+                run_script(self._db, _SCHEMA)
+                create_index(self._db)
+                self.set_meta("schema_version", SCHEMA_VERSION)
+                self.set_meta("generation", "0")
         version = self.meta("schema_version")
         self._is_older = version in _OLDER_VERSIONS and not write
         if version in _OLDER_VERSIONS and write:
             with self.transaction():
                 self._db.execute("ALTER TABLE documents ADD COLUMN language TEXT NOT NULL DEFAULT ''")
-                for statement in statements(_SCHEMA):
-                    if "TABLE token_states" in statement or "INDEX documents_in_language" in statement:
-                        self._db.execute(statement)
+                run_script(self._db, _SCHEMA)
                 upgrade_index(self._db)
                 self.set_meta("schema_version", SCHEMA_VERSION)
         elif version not in {SCHEMA_VERSION, *_OLDER_VERSIONS}:
