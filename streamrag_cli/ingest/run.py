@@ -19,7 +19,7 @@ from streamrag_cli.ingest.embedding import BatchEmbedder
 from streamrag_cli.ingest.prefetch import Waiting, prefetch
 from streamrag_cli.ingest.progress import document_event
 from streamrag_cli.ingest.reading import FileReader, FileResult, Reading
-from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, outermost
+from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, is_below, outermost
 from streamrag_cli.ingest.safeguards import FolderSurvey
 from streamrag_cli.ingest.writing import as_events, write
 from streamrag_cli.missing_files import is_missing
@@ -143,8 +143,7 @@ class IngestRun:
             missing = [
                 record.path
                 for record in (self._catalog.documents_under(str(root)) if self._catalog else ())
-                if record.path not in self._retained_paths
-                and not any(Path(record.path).is_relative_to(directory) for directory in self._unreadable)
+                if record.path not in self._retained_paths and not is_below(record.path, self._unreadable)
             ]
             if missing and writer:
                 writer.remove(missing)
