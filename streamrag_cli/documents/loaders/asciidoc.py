@@ -11,7 +11,7 @@ from typing import Final
 from streamrag_cli.documents.loaders.asciidoc_inline import inline_text, with_attributes
 from streamrag_cli.documents.loaders.asciidoc_tables import read_table
 from streamrag_cli.documents.loaders.front_matter import front_matter
-from streamrag_cli.documents.loaders.lines import Lines
+from streamrag_cli.documents.loaders.lines import Lines, closed_term
 from streamrag_cli.documents.loaders.rows import column_names, row_text
 from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.model import Document
@@ -177,7 +177,7 @@ class _Reader:
         if item := _ITEM.match(line):
             mark, line = "- ", line[item.end() :]
         elif term := _TERM.fullmatch(line):
-            mark, line = "- ", f"{term[1]}{' ' if term[1].endswith('?') else ': '}{term[2] or ''}"
+            mark, line = "- ", f"{closed_term(term[1])} {term[2] or ''}"
         shown = self._inline(line.strip())
         if shown:
             self.out.add(mark + shown, number)

@@ -96,6 +96,11 @@ class Lines:
         self._numbers.append(max(number, self._numbers[-1] if self._numbers else 1))
 
 
+def closed_term(term: str, separator: str = ":") -> str:
+    """A term of a definition list, with `separator` unless it already ends in a colon or question mark."""
+    return term if term.endswith((":", "?")) else term + separator
+
+
 class Edit(NamedTuple):
     """Replaces the characters from `start` to `end` by `text`, which has no line break."""
 

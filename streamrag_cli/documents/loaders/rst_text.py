@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from streamrag_cli.documents.loaders.code_placeholders import CodePlaceholders
-from streamrag_cli.documents.loaders.lines import Lines
+from streamrag_cli.documents.loaders.lines import Lines, closed_term
 from streamrag_cli.documents.loaders.rows import column_names, row_text
 
 _DIRECTIVE: Final = re.compile(r"\.\.[ \t]+(?:\|[^|\n]*\|[ \t]+)?([\w:+.-]+?)::(?:[ \t]+(.*))?")
@@ -107,8 +107,7 @@ class _Writer:
         indentation = len(line) - len(line.lstrip())
         if self._is_term(line, indentation, at):
             self._has_prose = True
-            term = inline_text(_CLASSIFIER.sub(r" (\1)", line.strip()))
-            self._term = f"- {term}{'' if term.endswith(('?', ':')) else ':'}"
+            self._term = "- " + closed_term(inline_text(_CLASSIFIER.sub(r" (\1)", line.strip())))
             if _ITEM.match(self._lines[at + 1]):
                 self.out.add(self._term, at + 1)
                 self._term = ""
