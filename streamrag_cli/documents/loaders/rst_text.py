@@ -89,7 +89,7 @@ class _Writer:
 
     def _take(self, line: str, at: int) -> None:
         stripped = line.strip()
-        indentation = len(line) - len(line.lstrip())
+        indentation = _indent(line)
         if not self._has_prose and _FIELD.match(line):  # page metadata, like front matter
             self._block(0)
         elif _EXPLICIT.match(stripped):
@@ -104,7 +104,7 @@ class _Writer:
             self._text(line, at)
 
     def _text(self, line: str, at: int) -> None:
-        indentation = len(line) - len(line.lstrip())
+        indentation = _indent(line)
         if self._is_term(line, indentation, at):
             self._has_prose = True
             self._term = "- " + closed_term(inline_text(_CLASSIFIER.sub(r" (\1)", line.strip())))
@@ -148,7 +148,7 @@ class _Writer:
         while self._at < len(self._lines):
             line = self._lines[self._at]
             if line.strip():
-                if len(line) - len(line.lstrip()) <= indentation:
+                if _indent(line) <= indentation:
                     break
                 end = self._at + 1
             self._at += 1
@@ -294,7 +294,7 @@ def _indent(line: str) -> int:
 
 
 def _dedented(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    margin = min((len(line) - len(line.lstrip()) for _, line in lines if line.strip()), default=0)
+    margin = min((_indent(line) for _, line in lines if line.strip()), default=0)
     return [(number, line[margin:]) for number, line in lines]
 
 
