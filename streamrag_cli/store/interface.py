@@ -89,6 +89,18 @@ class Manifest(Protocol):
 
     def chunk_ids(self) -> set[str]: ...
 
+    def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
+        """The chunks with these ids. Ids that are not in the collection are left out."""
+
+    def existing(self, chunk_ids: Iterable[str]) -> set[str]:
+        """The subset of these ids that is in the collection."""
+
+    def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
+        """The packed token states of these chunks, for late interaction. Chunks without states are left out."""
+
+    def languages(self) -> list[str]:
+        """The languages of the documents, sorted, as `languages.language_of` returns them."""
+
 
 class Reader(Protocol):
     """Finds chunks. Safe to share between threads.
@@ -126,20 +138,11 @@ class Reader(Protocol):
 
     def counts(self) -> Counts: ...
 
-    def languages(self) -> list[str]:
-        """The languages of the documents, sorted, as `languages.language_of` returns them."""
-
-    def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
-        """The chunks with these ids. Ids that are not in the collection are left out."""
-
     def require_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
         """The chunks with these ids, in this order.
 
         The ids must come from a search in the same `snapshot()`: an id that is missing means `store_damaged`.
         """
-
-    def existing(self, chunk_ids: Iterable[str]) -> set[str]:
-        """The subset of these ids that is in the collection."""
 
     def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
         """Ids of chunks that contain any of the words, with their BM25 scores, best first.
@@ -158,9 +161,6 @@ class Reader(Protocol):
 
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
         """The exact cosine of each id to `vector`. Ids that are not in the collection are left out."""
-
-    def token_states(self, ids: Collection[str]) -> dict[str, bytes]:
-        """The packed token states of these chunks, for late interaction. Chunks without states are left out."""
 
     def vectors(self, ids: Sequence[str]) -> FloatArray:
         """The stored vectors, one row for each id, in their order. All ids must be in the collection.
@@ -183,9 +183,6 @@ class Writer(Protocol):
 
     def vectors(self, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
         """The vectors with these ids. Ids that are not in the collection are left out."""
-
-    def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
-        """Like `Reader.token_states`."""
 
     def write(self, documents: Sequence[WrittenDocument], passages: EmbeddedPassages) -> None:
         """Add or replace documents. `passages` has the embeddings of all their chunks, in order."""

@@ -155,9 +155,6 @@ class CollectionWriter:
         self.prepare()
         return self._open_vectors().get(sorted(known))
 
-    def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
-        return self._catalog.token_states(chunk_ids)
-
     def write(self, documents: Sequence[WrittenDocument], passages: EmbeddedPassages) -> None:
         self._begin_change()
         self._check_dimension(passages.vectors)

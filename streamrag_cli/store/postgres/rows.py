@@ -78,13 +78,6 @@ def vectors(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> dict[st
         return dict(cursor.execute(query, (list(chunk_ids),)).fetchall())
 
 
-def token_states(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> dict[str, bytes]:
-    """The packed token states of these chunks. Chunks without states are left out."""
-    query = f"SELECT chunk_id, token_states FROM vectors_{epoch} WHERE chunk_id = ANY(%s) AND token_states IS NOT NULL"
-    with conn.cursor(binary=True) as cursor:
-        return dict(cursor.execute(query, (list(chunk_ids),)).fetchall())
-
-
 def drop_index_rows(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> int:
     """Delete the words and vectors of chunks. Return the change in the number of words, which is negative."""
     if not chunk_ids:

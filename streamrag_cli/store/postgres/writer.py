@@ -131,9 +131,6 @@ class PostgresWriter:
     def vectors(self, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
         return rows.vectors(self._conn, self._epoch, chunk_ids) if chunk_ids else {}
 
-    def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
-        return rows.token_states(self._conn, self._epoch, chunk_ids) if chunk_ids else {}
-
     def write(self, documents: Sequence[WrittenDocument], passages: EmbeddedPassages) -> None:
         self._ensure_locked()
         chunks = [chunk for _, of_document in documents for chunk in of_document]
