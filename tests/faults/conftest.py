@@ -13,7 +13,7 @@ from tests.support.warm_command_line import WarmCommandLine, warm
 def cold_cli_with_store(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
     """A command line whose store has a few documents. Tests must not change the store."""
     user = CommandLine(home=tmp_path_factory.mktemp("cli"), directory=tmp_path_factory.mktemp("work"))
-    write_documents(user)
+    write_documents(user.directory)
     with warm(user) as machine:
         ingested = machine.run("ingest", "docs")
     assert ingested.code == 0, ingested

@@ -86,7 +86,7 @@ def unprivileged_cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmC
             pytest.skip("root's rights cannot be given up here")
     home = tmp_path_factory.mktemp("unprivileged")
     user = CommandLine(home=home, directory=home)
-    write_documents(user)
+    write_documents(user.directory)
     with warm_apart(user, within=within) as machine:
         assert machine.run("ingest", "docs").code == 0
         yield machine
