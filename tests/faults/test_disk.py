@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.collection import write_documents
+from tests.support.collection import DOCUMENTS
 from tests.support.command_line import CommandLine, Outcome
+from tests.support.files import write_files
 from tests.support.mount_namespace import mounted
 from tests.support.warm_command_line import WarmCommandLine, warm_apart
 
@@ -34,7 +35,7 @@ def cli_on_a_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmComm
 def cli_with_small_disk(cli_on_a_disk: WarmCommandLine, tmp_path: Path) -> Iterator[WarmCommandLine]:
     """A command line whose store is on that disk, which is empty."""
     user = replace(cli_on_a_disk, home=tmp_path, directory=tmp_path)
-    write_documents(user.directory)
+    write_files(user.directory / "docs", DOCUMENTS)
     yield user
     disk = Path(cli_on_a_disk.variables["STREAMRAG_STORE"]).parent
     shell(cli_on_a_disk, f"rm -rf {disk}/*")

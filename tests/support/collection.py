@@ -8,6 +8,7 @@ from streamrag_cli.events import Error, IngestDone
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.address import StoreAddress
+from tests.support.files import write_files
 
 DOCUMENTS: Mapping[str, str] = {
     "harbour.md": (
@@ -35,7 +36,7 @@ def make_collection(
     folder: Path, documents: Mapping[str, str] = DOCUMENTS, *, store: StoreAddress | None = None
 ) -> Settings:
     """Write the documents under `folder`, ingest them with the built-in embedder, and return the settings."""
-    write_documents(folder, documents)
+    write_files(folder / "docs", documents)
     settings = Settings(store=store or folder / "store")
     *_, end = ingest(IngestRequest(paths=(folder / "docs",), working_directory=folder), settings)
     if isinstance(end, Error):
@@ -43,11 +44,3 @@ def make_collection(
     assert isinstance(end, IngestDone)
     assert end.counts["added"] + end.counts["changed"] == len(documents)
     return settings
-
-
-def write_documents(folder: Path, documents: Mapping[str, str] = DOCUMENTS) -> None:
-    """Write the documents into the folder `docs` below `folder`."""
-    for name, text in documents.items():
-        path = folder / "docs" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
