@@ -5,10 +5,11 @@ row. Code that cuts or quotes the text therefore needs to handle only one markup
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from streamrag_cli.documents.loaders.rows import row_text
 from streamrag_cli.documents.outline import Heading, clean_heading, only_top_heading, sections_from
 from streamrag_cli.model import Document
 
@@ -66,6 +67,14 @@ class Lines:
         for number, text in shown:
             self._put(text.rstrip(), number)
         self._put(fence, shown[-1][0])
+        self.blank()
+
+    def rows(self, columns: Sequence[str], rows: Iterable[tuple[int, Sequence[str]]]) -> None:
+        """Add the rows (number, cells) of a table, with the column names, without rows that have no text."""
+        self.blank()
+        for number, cells in rows:
+            if line := row_text(columns, cells):
+                self.add(line, number)
         self.blank()
 
     def document(self, path: str, *, title: str = "", summary: str = "", notes: tuple[str, ...] = ()) -> Document:
