@@ -183,9 +183,9 @@ class Catalog(Database):
 
     def _rows_for(self, query: str, values: Iterable[str]) -> Iterator[Any]:
         """The rows of a query that has `{}` in the place of a list of all `values`."""
-        every = list(values)
-        for start in range(0, len(every), _BATCH_SIZE):
-            batch = every[start : start + _BATCH_SIZE]
+        all_values = list(values)
+        for start in range(0, len(all_values), _BATCH_SIZE):
+            batch = all_values[start : start + _BATCH_SIZE]
             yield from self._rows(query.format(", ".join("?" * len(batch))), batch)
 
     # Changes
