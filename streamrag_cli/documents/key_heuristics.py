@@ -27,8 +27,10 @@ class Check:
 
 def first_kind(checks: Iterable[Check], data: bytes) -> str | None:
     """The kind of the first check that finds something, or None."""
-    found = (check for check in checks if any(literal in data for literal in check.literals) and check.finds(data))
-    return next((check.kind for check in found), None)
+    for check in checks:
+        if any(literal in data for literal in check.literals) and check.finds(data):
+            return check.kind
+    return None
 
 
 def is_placeholder(value: bytes, *, words: bool = True) -> bool:
