@@ -20,8 +20,8 @@ def is_missing(path: Path) -> bool:
     return False
 
 
-def find_missing_files(paths: Iterable[str], *, limit_s: float = _LIMIT_S) -> frozenset[str]:
-    """The absolute paths that do not exist. A path that is not checked within `limit_s` seconds counts as existing.
+def find_missing_files(paths: Iterable[str]) -> frozenset[str]:
+    """The absolute paths that do not exist. A path that is not checked within `_LIMIT_S` seconds counts as existing.
 
     On a disconnected network share `stat` may block for minutes.
     """
@@ -33,7 +33,7 @@ def find_missing_files(paths: Iterable[str], *, limit_s: float = _LIMIT_S) -> fr
 
     thread = Thread(target=check, name="check-files", daemon=True)
     thread.start()
-    thread.join(limit_s)
+    thread.join(_LIMIT_S)
     return frozenset(tuple(missing))
 
 

@@ -16,6 +16,7 @@ from streamrag_cli.json_objects import answer_object, hits_object
 from streamrag_cli.model import ChatMessage, Citation, Question, Source, Timings, Usage
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.postgres.address import PostgresUrl
+from tests.cli.test_machine_output import OBJECT_KEYS
 
 SOURCE = Source(
     n=1,
@@ -188,23 +189,8 @@ def test_an_event_is_one_line_of_json_for_any_content() -> None:
 
 
 def test_the_answer_object_always_has_every_key() -> None:
-    keys = [
-        "version",
-        "answer",
-        "complete",
-        "sources",
-        "citations",
-        "unknown_citations",
-        "notices",
-        "finish_reason",
-        "model",
-        "usage",
-        "timings",
-        "error",
-    ]
-
-    assert list(answer_object([])) == keys
-    assert list(answer_object([events.Token(text="a"), DONE])) == keys
+    assert list(answer_object([])) == OBJECT_KEYS
+    assert list(answer_object([events.Token(text="a"), DONE])) == OBJECT_KEYS
 
 
 def test_a_failed_answer_keeps_its_partial_text() -> None:

@@ -8,6 +8,7 @@ import pytest
 from streamrag_cli.errors import ConfigurationError, UsageError
 from streamrag_cli.settings import Settings, read_settings
 from streamrag_cli.settings_table import SETTINGS
+from tests.support.files import write
 
 
 @pytest.fixture
@@ -17,8 +18,7 @@ def home(tmp_path: Path) -> dict[str, str]:
 
 def write_file(tmp_path: Path, text: str) -> Path:
     file = tmp_path / ".config" / "streamrag" / "config.toml"
-    file.parent.mkdir(parents=True)
-    file.write_text(text, encoding="utf-8")
+    write(file, text)
     return file
 
 

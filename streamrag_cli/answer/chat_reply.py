@@ -61,7 +61,7 @@ class ChatReply:
         max_tokens: int,
         max_chars: int,
         on_step: Callable[[str], None],
-        expect_thinking: bool = False,
+        expect_thinking: bool,
     ) -> None:
         self._thinking = ThinkingFilter(expected=expect_thinking)
         self._tokens_left = max_tokens

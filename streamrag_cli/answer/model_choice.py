@@ -145,18 +145,9 @@ def _fetch_list(endpoint: ModelEndpoint, timeout_s: float) -> bytes:
             raise errors.no_list_in_time(timeout_s, endpoint) from None
         raise errors.unreachable(errors.reason_of(cause), endpoint) from None
     if not 200 <= status < 300:
-        code, text = error_objects.code_and_text(*_error_body(body))
+        code, text = error_objects.code_and_text_in(body.decode("utf-8", "replace"))
         raise errors.status_error(status, code=code, text=text, endpoint=endpoint)
     return body
-
-
-def _error_body(body: bytes) -> tuple[object, str]:
-    """The body as JSON (None if it is not JSON) and as text."""
-    text = body.decode("utf-8", "replace")
-    try:
-        return json.loads(text), text
-    except (ValueError, RecursionError):
-        return None, text
 
 
 def _chat_models(body: bytes) -> list[str]:

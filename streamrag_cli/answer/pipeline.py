@@ -14,9 +14,7 @@ from time import perf_counter
 from typing import Final
 from urllib.parse import urlsplit
 
-from streamrag_cli.answer.chat_model import (
-    warm_up_client,
-)
+from streamrag_cli.answer.chat_model import warm_up_client
 from streamrag_cli.answer.citations import resolve
 from streamrag_cli.answer.clock import Clock
 from streamrag_cli.answer.excerpts import as_sources

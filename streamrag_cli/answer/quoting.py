@@ -27,7 +27,7 @@ from streamrag_cli.setting_row import MAX_TOP_K
 from streamrag_cli.store.stemming import stems
 from streamrag_cli.store.time_limit import Cancellation
 
-MAX_QUOTES: Final = 3
+_MAX_QUOTES: Final = 3
 MAX_EMBEDDED: Final = 64
 """The maximum number of sentences to score by embedding, which is expensive. The best lexical matches are used."""
 
@@ -86,7 +86,6 @@ def pick_quotes(
     *,
     max_hits: int,
     embedder: Embedder,
-    limit: int = MAX_QUOTES,
     chunk_after: Callable[[Hit], Chunk | None] = lambda _: None,
     cancellation: Cancellation | None = None,
 ) -> list[Quote]:
@@ -127,7 +126,7 @@ def pick_quotes(
     ]
     order = sorted(range(len(candidates)), key=lambda index: -scores[index])
     quoted = _as_quotes((candidates[index] for index in order), question, term_weights, chunk_after)
-    return _without_repeats(quoted, limit)
+    return _without_repeats(quoted)
 
 
 def is_requested_fact(hit: Hit, sentence: Sentence, question: str) -> bool:
@@ -252,8 +251,8 @@ def _expected_kinds(question: str) -> list[re.Pattern[str]]:
     return [re.compile(answer) for pattern, answer in _KINDS if pattern.search(lowered)]
 
 
-def _without_repeats(quotes: Iterable[Quote], limit: int) -> list[Quote]:
-    """The first `limit` quotes, skipping any that shares 90 % of its words with an earlier one."""
+def _without_repeats(quotes: Iterable[Quote]) -> list[Quote]:
+    """The first `_MAX_QUOTES` quotes, skipping any that shares 90 % of its words with an earlier one."""
     taken: list[Quote] = []
     taken_words: list[set[str]] = []
     for quote in quotes:
@@ -262,7 +261,7 @@ def _without_repeats(quotes: Iterable[Quote], limit: int) -> list[Quote]:
             continue
         taken.append(quote)
         taken_words.append(words)
-        if len(taken) == limit:
+        if len(taken) == _MAX_QUOTES:
             break
     return taken
 

@@ -31,8 +31,8 @@ class SharedResources:
         """`for_visitors`: questions come from clients of a server, who must not learn what runs on this machine."""
         self.for_visitors = for_visitors
         self._pace = Pace()
-        self._retrievers: ResourcePool[_Key, Retriever] = ResourcePool(_close_retriever)
-        self._clients: ResourcePool[_Key, StreamingClient] = ResourcePool(_close_client)
+        self._retrievers: ResourcePool[_Key, Retriever] = ResourcePool(lambda each: run_in_new_thread(each.close))
+        self._clients: ResourcePool[_Key, StreamingClient] = ResourcePool(lambda each: each.close())
 
     async def __aenter__(self) -> Self:
         return self
@@ -49,11 +49,8 @@ class SharedResources:
         """The open collection of `settings`. Raises the errors of `Retriever.open`."""
         collection_key = (settings.store, settings.collection, settings.embedding)
         server_key = (settings.base_url, settings.api_key, settings.timeout_s)
-
-        async def make() -> Retriever:
-            return await run_in_new_thread(partial(Retriever.open, settings))
-
-        async with self._retrievers.acquire(collection_key + server_key, make) as retriever:
+        open_collection = partial(run_in_new_thread, partial(Retriever.open, settings))
+        async with self._retrievers.acquire(collection_key + server_key, open_collection) as retriever:
             yield retriever
 
     @asynccontextmanager
@@ -67,11 +64,3 @@ class SharedResources:
 
         async with self._clients.acquire((endpoint.url, endpoint.api_key), make) as client:
             yield client
-
-
-async def _close_retriever(retriever: Retriever) -> None:
-    await run_in_new_thread(retriever.close)
-
-
-async def _close_client(client: "StreamingClient") -> None:
-    await client.close()

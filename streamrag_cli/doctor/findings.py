@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from streamrag_cli.errors import ExitCode, StreamragError
+from streamrag_cli.model import PRIVATE, shown
 
 CheckName: TypeAlias = Literal[
     "settings", "key", "model", "embedding", "store", "disk", "terminal", "engine", "telemetry"
@@ -32,7 +33,7 @@ class Finding:
     found: str
     hint: str = ""
     code: str = ""
-    exit_code: ExitCode = ExitCode.OK
+    exit_code: ExitCode = field(default=ExitCode.OK, metadata=shown(PRIVATE))
     collection: str | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
 

@@ -146,16 +146,12 @@ class _Walk:
             descriptor = open_directory(directory.real)
         except FileNotFoundError:
             return []
-        except OSError as error:
+        except (OSError, DocumentError) as error:
             return [UnreadableDirectory(path=Path(directory.path), reason=_reason(error))]
-        except DocumentError as error:
-            return [UnreadableDirectory(path=Path(directory.path), reason=error.message)]
         try:
             return self._list(directory, descriptor)
-        except OSError as error:
+        except (OSError, DocumentError) as error:
             return [UnreadableDirectory(path=Path(directory.path), reason=_reason(error))]
-        except DocumentError as error:
-            return [UnreadableDirectory(path=Path(directory.path), reason=error.message)]
         finally:
             os.close(descriptor)
 
@@ -261,11 +257,13 @@ def _check_exists(root: Path) -> None:
         )
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | DocumentError) -> str:
     """The reason to report for `error`.
 
     Raises ResourceError if the process has no descriptors or memory left: then the directory is not the problem.
     """
+    if isinstance(error, DocumentError):
+        return error.message
     if (exhausted := exhausted_resource(error)) is not None:
         raise exhausted from error
     return (error.strerror or str(error)).lower()

@@ -1,9 +1,11 @@
-"""Distinguishes real keys from placeholders in examples."""
+"""Finds kinds of keys, and distinguishes real keys from placeholders in examples."""
 
 import itertools
 import math
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 _PLACEHOLDER_WORDS: Final = re.compile(
@@ -12,6 +14,23 @@ _PLACEHOLDER_WORDS: Final = re.compile(
 )
 _CUT: Final = re.compile(rb"(?i)example|x{5}|\*{3}|\.{3}|<|>|0{8}")
 _RUN: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check for one kind of key. `finds` is called only if the file contains one of `literals`, a fast test."""
+
+    kind: str
+    literals: tuple[bytes, ...]
+    finds: Callable[[bytes], bool]
+
+
+def first_kind(checks: Iterable[Check], data: bytes) -> str | None:
+    """The kind of the first check that finds something, or None."""
+    for check in checks:
+        if any(literal in data for literal in check.literals) and check.finds(data):
+            return check.kind
+    return None
 
 
 def is_placeholder(value: bytes, *, words: bool = True) -> bool:

@@ -30,13 +30,14 @@ def clean_heading(text: str) -> str:
     return folded if len(folded) <= HEADING_CHARS else folded[: HEADING_CHARS - 1].rstrip() + "…"
 
 
-def sections_from(headings: Iterable[Heading], text_length: int, *, start: int = 0) -> tuple[Section, ...]:
-    """Divide the text from `start` to `text_length` at `headings`, which are sorted by `start`.
+def sections_from(headings: Iterable[Heading], text_length: int) -> tuple[Section, ...]:
+    """Divide the text at `headings`, which are sorted by `start`.
 
     A heading without text ends the previous section and adds nothing to the path.
     """
     sections: list[Section] = []
     path: list[tuple[int, str]] = []
+    start = 0
     for heading in headings:
         if heading.start > start:
             sections.append(_section(start, heading.start, path))

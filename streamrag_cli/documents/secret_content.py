@@ -9,13 +9,11 @@ import base64
 import binascii
 import codecs
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
 from streamrag_cli.documents.formats import format_of
-from streamrag_cli.documents.key_heuristics import is_placeholder, looks_random
+from streamrag_cli.documents.key_heuristics import Check, first_kind, is_placeholder, looks_random
 from streamrag_cli.documents.secret_data import secret_data, secret_hint
 from streamrag_cli.documents.secret_names import Suspicion, is_data
 
@@ -34,15 +32,6 @@ _AWS_SECRET_SET: Final = re.compile(
     rb"""(?i:aws_?secret_?(?:access_?)?key|secret_?access_?key)["']?\s*(?:=>|[:=,])\s*["']?"""
     rb"""([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"""
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Check:
-    """A check for one `kind` of secret. `finds` is slow and is called only if the file contains one of `literals`."""
-
-    kind: str
-    literals: tuple[bytes, ...]
-    finds: Callable[[bytes], bool]
 
 
 def secret_reason(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str | None:
@@ -65,8 +54,7 @@ def secret_reason(path: PurePath, data: bytes, suspicion: Suspicion = "") -> str
 
 def key_in(data: bytes) -> str | None:
     """The kind of key or token in a UTF-8 text of any format, or None."""
-    checks = (check for check in _CHECKS if any(literal in data for literal in check.literals) and check.finds(data))
-    return next((check.kind for check in checks), None)
+    return first_kind(_CHECKS, data)
 
 
 def is_running_text(data: bytes, *, min_letters: int = 200) -> bool:
@@ -160,10 +148,10 @@ def _assigns_aws_secret(data: bytes) -> bool:
     return any(_is_aws_secret(match[1]) for match in _AWS_SECRET_SET.finditer(data))
 
 
-def _token(kind: str, *literals: bytes, pattern: bytes) -> _Check:
+def _token(kind: str, *literals: bytes, pattern: bytes) -> Check:
     """A check for tokens with a distinctive prefix; the group of `pattern` is the random part."""
     compiled = re.compile(rb"(?<![A-Za-z0-9_-])(?:" + pattern + rb")(?![A-Za-z0-9_-])")
-    return _Check(kind, literals, lambda data: any(looks_random(match[1]) for match in compiled.finditer(data)))
+    return Check(kind, literals, lambda data: any(looks_random(match[1]) for match in compiled.finditer(data)))
 
 
 _PROVIDER_KEY: Final = rb"(?:xai-|gsk_|nvapi-|pplx-|r8_)([A-Za-z0-9_-]{32,})"
@@ -178,10 +166,9 @@ _SERVICE_TOKEN: Final = (
 
 
 _CHECKS: Final = (
-    _Check("a private key", (b"PRIVATE KEY",), _contains_private_key),
-    _Check("an AWS access key", (b"AKIA", b"ASIA"), _contains_aws_key),
-    _Check("an AWS secret key", (b"ecret",), _assigns_aws_secret),
-    _Check("an AWS secret key", (b"SECRET",), _assigns_aws_secret),
+    Check("a private key", (b"PRIVATE KEY",), _contains_private_key),
+    Check("an AWS access key", (b"AKIA", b"ASIA"), _contains_aws_key),
+    Check("an AWS secret key", (b"ecret", b"SECRET"), _assigns_aws_secret),
     _token("a GitHub token", b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", pattern=rb"gh[pousr]_([A-Za-z0-9]{36,255})"),
     _token("a GitHub token", b"github_pat_", pattern=rb"github_pat_([A-Za-z0-9_]{40,255})"),
     _token("a GitLab token", b"glpat-", pattern=rb"glpat-([A-Za-z0-9_.-]{20,})"),

@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Final
 
 from streamrag_cli.documents.formats import TEXT, format_of
-from streamrag_cli.documents.key_heuristics import is_placeholder, looks_random
+from streamrag_cli.documents.key_heuristics import Check, first_kind, is_placeholder, looks_random
 from streamrag_cli.documents.setting_values import MAX_DIGITS, is_number_or_rule
 
 _NO_VALUE: Final = rb"""(?:null|none|nil|true|false|undefined|~|""|'')(?![\w])"""
@@ -97,10 +97,7 @@ def secret_data(path: PurePath, data: bytes) -> str | None:
     """The kind of secret that the whole file is, as a short phrase; None if it is not one of the known kinds."""
     if (format_of(path) or TEXT).name == "table" and _is_password_export(data):
         return "a list of passwords"
-    for kind, literal, finds in _CHECKS:
-        if literal in data and finds(data):
-            return kind
-    return None
+    return first_kind(_CHECKS, data)
 
 
 def _is_password_export(data: bytes) -> bool:
@@ -169,28 +166,23 @@ def _any_random(pattern: re.Pattern[bytes]) -> Callable[[bytes], bool]:
     return lambda data: any(looks_random(match[1]) for match in pattern.finditer(data))
 
 
-_CHECKS: Final[tuple[tuple[str, bytes, Callable[[bytes], bool]], ...]] = (
-    ("a Kubernetes secret", b"Secret", _is_kubernetes_secret),
-    ("a Kubernetes client key", b"client-key-data", _any_real(_CLIENT_KEY)),
-    ("a Kubernetes login", b"current-context", _is_kubeconfig),
-    ("Terraform state", b'"terraform_version"', _is_terraform_state),
-    ("a service account key", b'"private_key"', _any_real(_ACCOUNT_KEY)),
-    ("an OAuth secret", b'_token"', _any_random(_OAUTH)),
-    ("an OAuth secret", b'"client_secret"', _any_random(_OAUTH)),
-    ("a registry login", b'"auths"', _any_real(_DOCKER_AUTH)),
-    ("a registry token", b"_auth", _any_real(_NPMRC)),
-    ("a registry token", b"[pypi]", _any_real(_PYPIRC)),
-    ("a registry token", b"[distutils]", _any_real(_PYPIRC)),
-    ("a login", b"machine", _any_real(_NETRC)),
-    ("password hashes", b":$", lambda data: _HTPASSWD.search(data) is not None),
-    ("password hashes", b":{SHA}", lambda data: _HTPASSWD.search(data) is not None),
-    ("password hashes", b"$", lambda data: _PASSWORD_HASH.search(data) is not None),
-    ("password hashes", b"pbkdf2", lambda data: _PASSWORD_HASH.search(data) is not None),
-    ("a WireGuard key", b"PrivateKey", _any_random(_WIREGUARD)),
-    ("a WireGuard key", b"PresharedKey", _any_random(_WIREGUARD)),
-    ("cookies", b"TRUE\t", lambda data: _COOKIES.search(data) is not None),
-    ("saved passwords", b'"encryptedPassword"', _any_real(_ENCRYPTED_PASSWORD)),
-    ("saved passwords", b'"login"', _any_real(_EXPORTED_LOGIN)),
-    ("an encrypted vault", b"$ANSIBLE_VAULT;", lambda data: data.startswith(b"$ANSIBLE_VAULT;")),
-    ("a JSON web token", b"eyJ", _contains_jwt),
+_CHECKS: Final = (
+    Check("a Kubernetes secret", (b"Secret",), _is_kubernetes_secret),
+    Check("a Kubernetes client key", (b"client-key-data",), _any_real(_CLIENT_KEY)),
+    Check("a Kubernetes login", (b"current-context",), _is_kubeconfig),
+    Check("Terraform state", (b'"terraform_version"',), _is_terraform_state),
+    Check("a service account key", (b'"private_key"',), _any_real(_ACCOUNT_KEY)),
+    Check("an OAuth secret", (b'_token"', b'"client_secret"'), _any_random(_OAUTH)),
+    Check("a registry login", (b'"auths"',), _any_real(_DOCKER_AUTH)),
+    Check("a registry token", (b"_auth",), _any_real(_NPMRC)),
+    Check("a registry token", (b"[pypi]", b"[distutils]"), _any_real(_PYPIRC)),
+    Check("a login", (b"machine",), _any_real(_NETRC)),
+    Check("password hashes", (b":$", b":{SHA}"), lambda data: _HTPASSWD.search(data) is not None),
+    Check("password hashes", (b"$", b"pbkdf2"), lambda data: _PASSWORD_HASH.search(data) is not None),
+    Check("a WireGuard key", (b"PrivateKey", b"PresharedKey"), _any_random(_WIREGUARD)),
+    Check("cookies", (b"TRUE\t",), lambda data: _COOKIES.search(data) is not None),
+    Check("saved passwords", (b'"encryptedPassword"',), _any_real(_ENCRYPTED_PASSWORD)),
+    Check("saved passwords", (b'"login"',), _any_real(_EXPORTED_LOGIN)),
+    Check("an encrypted vault", (b"$ANSIBLE_VAULT;",), lambda data: data.startswith(b"$ANSIBLE_VAULT;")),
+    Check("a JSON web token", (b"eyJ",), _contains_jwt),
 )

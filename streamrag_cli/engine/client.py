@@ -213,16 +213,15 @@ def _connected(path: Path) -> socket.socket | None:
     connection.settimeout(HELLO_TIMEOUT_S)
     try:
         connection.connect(str(path))
+        _, uid = peer(connection)
+        if uid != os.getuid():
+            raise EngineUnavailableError("it belongs to another user")
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
         return None
-    except OSError:
+    except BaseException:
         connection.close()
         raise
-    _, uid = peer(connection)
-    if uid != os.getuid():
-        connection.close()
-        raise EngineUnavailableError("it belongs to another user")
     return connection
 
 

@@ -86,8 +86,7 @@ class BatchEmbedder:
             # The server now has another model under the same name. The store rejects vectors of another dimension.
             self._recent.clear()
             return self._passages(texts, {})
-        states = embedded.token_states or [b""] * len(new)
-        passages.update(zip(by_length, map(Passage, embedded.vectors, states), strict=True))
+        passages.update(zip(by_length, map(Passage, embedded.vectors, embedded.token_states), strict=True))
         self._remember(passages)
         if not texts:
             return embedded

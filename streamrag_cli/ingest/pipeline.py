@@ -68,7 +68,7 @@ def ingest_or_raise(
             if not request.rebuild:
                 catalog = stack.enter_context(store.manifest(settings.collection))
             run = IngestRun(catalog, reading, request, survey)
-            yield from run.compare(roots)
+            yield from run.compare()
         else:
             opened = store.writer(settings.collection, embedding=embedder.name, rebuild=request.rebuild)
             writer = stack.enter_context(opened)
@@ -77,10 +77,10 @@ def ingest_or_raise(
             catalog = writer.catalog
             embedding = BatchEmbedder(embedder, remembered_texts=request.limits.remembered_texts)
             run = IngestRun(catalog, reading, request, survey)
-            yield from run.sync(roots, writer, stack.enter_context(embedding))
+            yield from run.sync(writer, stack.enter_context(embedding))
         chunks = catalog.counts().chunks if catalog else 0
         yield from missing_stored_roots(request, settings, catalog)
-    for root in run.unread_roots(roots):
+    for root in run.unread_roots():
         shown = sanitise_line(request.shown_name(root))
         message = f"no file was read in {shown}; -v lists the skipped files"
         yield Notice(message=message if run.skipped else f"no file was found in {shown}", code="nothing_read")

@@ -107,8 +107,7 @@ class FileReader:
                 return _withheld_result(file, shown, withheld)
             document = replace(document, title=document.title or title_from_name(path, file.root))
             chunks = list(chunk(document))
-            is_prose = text_kind(file.path) == "prose"
-            language = language_of(document.text) if is_prose else ENGLISH
+            language = language_of(document.text) if text_kind(path) == "prose" else ENGLISH
             record = replace(record, title=document.title, language=language)
             note = "; ".join(document.notes) or ("" if chunks else "contains no text")
         action: DocumentAction = "changed" if known else "added"

@@ -8,7 +8,7 @@ from pathlib import Path
 from streamrag_cli.errors import StoreError, StreamragError, UsageError
 from streamrag_cli.events import IngestEvent, IngestStarted, as_event
 from streamrag_cli.ingest.progress import document_event, done_event
-from streamrag_cli.ingest.roots import IngestRequest
+from streamrag_cli.ingest.roots import IngestRequest, is_below
 from streamrag_cli.ingest.safeguards import confirm_removal
 from streamrag_cli.model import DocumentRecord
 from streamrag_cli.settings import Settings
@@ -69,7 +69,7 @@ def _records_under(manifest: Manifest, paths: Sequence[Path]) -> list[DocumentRe
 
 
 def _roots_under(manifest: Manifest, paths: Sequence[Path]) -> list[str]:
-    return [root for root in manifest.roots() if any(Path(root).is_relative_to(path) for path in paths)]
+    return [root for root in manifest.roots() if is_below(root, paths)]
 
 
 def _remove_all(request: IngestRequest, settings: Settings) -> Iterator[IngestEvent]:

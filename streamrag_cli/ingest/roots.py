@@ -171,6 +171,12 @@ def has_utf_8_name(path: Path) -> bool:
     return True
 
 
+def is_below(path: str, roots: Iterable[Path]) -> bool:
+    """Whether the path is one of the roots or below one of them."""
+    below = Path(path)
+    return any(below.is_relative_to(root) for root in roots)
+
+
 def _below(folders: Iterable[Path], paths: Iterable[Path]) -> list[Path]:
     above = set(folders)
     return [path for path in paths if not above.isdisjoint(path.parents)]

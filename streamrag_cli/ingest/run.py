@@ -6,7 +6,7 @@ the caller's thread compares files and accesses the store. The events and their 
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,7 @@ from streamrag_cli.ingest.embedding import BatchEmbedder
 from streamrag_cli.ingest.prefetch import Waiting, prefetch
 from streamrag_cli.ingest.progress import document_event
 from streamrag_cli.ingest.reading import FileReader, FileResult, Reading
-from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, outermost
+from streamrag_cli.ingest.roots import IngestRequest, has_utf_8_name, is_below, outermost
 from streamrag_cli.ingest.safeguards import FolderSurvey
 from streamrag_cli.ingest.writing import as_events, write
 from streamrag_cli.missing_files import is_missing
@@ -49,22 +49,20 @@ class IngestRun:
         self.unsupported: Counter[str] = Counter()
         self.chunks_written = 0
 
-    def compare(self, roots: Sequence[Path]) -> Iterator[DocumentSeen | FileProgress]:
+    def compare(self) -> Iterator[DocumentSeen | FileProgress]:
         """Do a dry run, which writes nothing."""
         events = as_events(self._results(), self._request.limits, lambda: 0.0)
-        return self._counted(events, roots, None)
+        return self._counted(events, None)
 
-    def sync(
-        self, roots: Sequence[Path], writer: Writer, embedding: BatchEmbedder
-    ) -> Iterator[DocumentSeen | FileProgress]:
+    def sync(self, writer: Writer, embedding: BatchEmbedder) -> Iterator[DocumentSeen | FileProgress]:
         limits = self._request.limits
         steps = write(self._results(), writer, embedding, limits)
-        return self._counted(as_events(steps, limits, lambda: embedding.share_done), roots, writer)
+        return self._counted(as_events(steps, limits, lambda: embedding.share_done), writer)
 
     def _counted(
-        self, events: Iterable[DocumentSeen | FileProgress], roots: Sequence[Path], writer: Writer | None
+        self, events: Iterable[DocumentSeen | FileProgress], writer: Writer | None
     ) -> Iterator[DocumentSeen | FileProgress]:
-        for event in chain(events, self._drop_deleted(roots, writer)):
+        for event in chain(events, self._drop_deleted(writer)):
             if isinstance(event, DocumentSeen):
                 self.counts[event.action] += 1
                 self.chunks_written += event.chunks
@@ -130,9 +128,9 @@ class IngestRun:
             if event.code == "unsupported":
                 self.unsupported[Path(event.source).suffix.casefold()] += 1
 
-    def unread_roots(self, roots: Sequence[Path]) -> list[Path]:
+    def unread_roots(self) -> list[Path]:
         """The roots that are folders in which no file was read and none failed."""
-        folders = [root for root in outermost(roots) if root.is_dir()]
+        folders = [root for root in outermost(self._survey.roots) if root.is_dir()]
         retained = [Path(path) for path in self._retained_paths] if folders else []
         return [
             folder
@@ -140,13 +138,12 @@ class IngestRun:
             if folder not in self._unreadable and not any(path.is_relative_to(folder) for path in retained)
         ]
 
-    def _drop_deleted(self, roots: Sequence[Path], writer: Writer | None) -> Iterator[DocumentSeen]:
-        for root in outermost(roots):
+    def _drop_deleted(self, writer: Writer | None) -> Iterator[DocumentSeen]:
+        for root in outermost(self._survey.roots):
             missing = [
                 record.path
                 for record in (self._catalog.documents_under(str(root)) if self._catalog else ())
-                if record.path not in self._retained_paths
-                and not any(Path(record.path).is_relative_to(directory) for directory in self._unreadable)
+                if record.path not in self._retained_paths and not is_below(record.path, self._unreadable)
             ]
             if missing and writer:
                 writer.remove(missing)

@@ -18,7 +18,7 @@ from streamrag_cli.documents.discovery_results import (
     UnreadableDirectory,
 )
 from streamrag_cli.errors import StoreError, UsageError
-from streamrag_cli.ingest.roots import IngestRequest
+from streamrag_cli.ingest.roots import IngestRequest, is_below, recorded_roots
 from streamrag_cli.missing_files import is_missing
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
@@ -100,7 +100,7 @@ def _mounts_below(roots: Sequence[Path]) -> set[Path]:
 
 def _recorded(request: IngestRequest, settings: Settings) -> set[Path]:
     try:
-        return set(map(Path, open_store(settings.store).roots(settings.collection)))
+        return set(recorded_roots(settings))
     except StoreError:
         if not request.rebuild:
             raise
@@ -144,8 +144,8 @@ def confirm_rebuild(request: IngestRequest, settings: Settings) -> None:
     try:
         with open_store(settings.store).manifest(settings.collection) as manifest:
             records = manifest.documents_under("/") if manifest else iter(())
-            others = sum(1 for each in records if not _is_below(Path(each.path), paths))
-            roots = [root for root in manifest.roots() if not _is_below(Path(root), paths)] if manifest else []
+            others = sum(1 for each in records if not is_below(each.path, paths))
+            roots = [root for root in manifest.roots() if not is_below(root, paths)] if manifest else []
     except StoreError:
         return  # the collection is damaged, and a rebuild repairs it
     if not others:
@@ -158,10 +158,6 @@ def confirm_rebuild(request: IngestRequest, settings: Settings) -> None:
         message=sanitise_line(f"a rebuild from only {named} would remove {dropped}"),
         hint=f"leave out PATH to rebuild from all folders, or confirm: streamrag ingest --rebuild {named} --yes",
     )
-
-
-def _is_below(path: Path, roots: Sequence[Path]) -> bool:
-    return any(path.is_relative_to(root) for root in roots)
 
 
 def _stored_below(roots: Sequence[Path], request: IngestRequest, settings: Settings) -> dict[Path, int]:

@@ -93,7 +93,7 @@ def _known_passages(batch: Batch, writer: Writer) -> dict[str, Passage]:
     """The stored embeddings by text: most chunks of a changed document stay the same."""
     changed = [result for result in batch.documents if result.action == "changed"]
     texts = {chunk.id: chunk.text_to_embed for result in changed for chunk in result.chunks}
-    states = writer.token_states(texts.keys())
+    states = writer.catalog.token_states(texts.keys())
     return {
         texts[chunk_id]: Passage(vector, states.get(chunk_id, b""))
         for chunk_id, vector in writer.vectors(texts.keys()).items()

@@ -4,6 +4,7 @@ The protocol defines one form, `{"error": {"message", "type", "code"}}`. Servers
 in a reply with status 200 and in the middle of a stream.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -68,6 +69,15 @@ def code_and_text(error: object, raw: str) -> tuple[str, str]:
         return "", _text(error) or raw
     codes = [str(inner[name]) for name in _CODE_KEYS if isinstance(inner.get(name), str | int) and inner[name]]
     return " ".join(dict.fromkeys(codes)), _text(error)
+
+
+def code_and_text_in(body: str) -> tuple[str, str]:
+    """Like `code_and_text`, for the body of an error reply, which may not be JSON."""
+    try:
+        error = json.loads(body)
+    except (ValueError, RecursionError):
+        error = None
+    return code_and_text(error, body)
 
 
 def status_in(error: object) -> int | None:

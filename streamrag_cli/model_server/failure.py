@@ -1,6 +1,5 @@
 """Converts the exceptions of `client` to errors of this program."""
 
-import json
 import traceback
 from dataclasses import dataclass
 from typing import Final
@@ -66,7 +65,7 @@ class Failure:
 def _to_streamrag_error(foreign: Exception, endpoint: ModelEndpoint, timeout_s: float) -> StreamragError:
     match foreign:
         case StatusError(status=status, text=text):
-            code, message = error_objects.code_and_text(_parsed(text), text)
+            code, message = error_objects.code_and_text_in(text)
             return errors.status_error(status, code=code, text=message, endpoint=endpoint)
         case ErrorInStreamError(error=error):
             code, message = error_objects.code_and_text(error, str(error))
@@ -85,10 +84,3 @@ def _to_streamrag_error(foreign: Exception, endpoint: ModelEndpoint, timeout_s: 
             return errors.stalled(timeout_s, endpoint)
         case _:
             return errors.not_a_reply(endpoint)
-
-
-def _parsed(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, TextIO
 
-from streamrag_cli.codec import encode
+from streamrag_cli.codec import encode, public
 from streamrag_cli.doctor.findings import Finding, State, exit_code_of
 from streamrag_cli.errors import ExitCode
 from streamrag_cli.json_objects import FORMAT_VERSION
@@ -21,18 +21,7 @@ def show_findings(findings: Iterable[Finding], *, out: TextIO, json: bool, plain
 
 def _as_json(findings: Sequence[Finding], out: TextIO) -> ExitCode:
     code = exit_code_of(findings)
-    checks = [
-        {
-            "check": each.check,
-            "state": each.state,
-            "found": each.found,
-            "hint": each.hint,
-            "code": each.code,
-            "collection": each.collection,
-            "figures": dict(each.figures),
-        }
-        for each in findings
-    ]
+    checks = list(map(public, findings))
     write_line(out, encode({"version": FORMAT_VERSION, "exit_code": int(code), "checks": checks}))
     return code
 

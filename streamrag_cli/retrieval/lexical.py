@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from streamrag_cli.store.languages import ENGLISH, FUNCTION_WORDS
-from streamrag_cli.store.stemming import separate, without_endings
+from streamrag_cli.store.languages import ENGLISH, FUNCTION_WORDS, without_endings
+from streamrag_cli.store.stemming import separate
 
 _LATIN_END: Final = "\u0250"  # letters before it are Latin
 

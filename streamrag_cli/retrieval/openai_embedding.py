@@ -43,18 +43,14 @@ class OpenAIEmbedder:
         self._endpoint = endpoint
         self._timeout_s = timeout_s
         self._sleep = sleep
-        self._dimension: int | None = None
-
-    @property
-    def dimension(self) -> int | None:
-        return self._dimension
+        self.dimension: int | None = None
 
     def embed_documents(self, texts: Sequence[str], cancellation: Cancellation | None = None) -> NDArray[np.float32]:
         batches = [
             self._embed(texts[start : start + TEXTS_PER_REQUEST], cancellation)
             for start in range(0, len(texts), TEXTS_PER_REQUEST)
         ]
-        return np.concatenate(batches) if batches else np.empty((0, self._dimension or 0), dtype=np.float32)
+        return np.concatenate(batches) if batches else np.empty((0, self.dimension or 0), dtype=np.float32)
 
     def embed_query(self, text: str, cancellation: Cancellation | None = None) -> NDArray[np.float32]:
         vector: NDArray[np.float32] = self._embed([text], cancellation)[0]
@@ -63,11 +59,11 @@ class OpenAIEmbedder:
     def _embed(self, texts: Sequence[str], cancellation: Cancellation | None) -> NDArray[np.float32]:
         body = self._reply([encodable(text) for text in texts], cancellation or Cancellation())
         vectors = _unit_vectors(body, len(texts), self._endpoint)
-        if self._dimension not in {None, vectors.shape[1]}:
+        if self.dimension not in {None, vectors.shape[1]}:
             raise malformed(
-                f"sent vectors of {vectors.shape[1]} numbers after vectors of {self._dimension}", self._endpoint
+                f"sent vectors of {vectors.shape[1]} numbers after vectors of {self.dimension}", self._endpoint
             )
-        self._dimension = vectors.shape[1]
+        self.dimension = vectors.shape[1]
         return vectors
 
     def _reply(self, texts: list[str], cancellation: Cancellation) -> bytes:

@@ -104,7 +104,7 @@ def retrieve(
         total = count_chunks(reader)
         if reader.embedding != embedder.name:
             raise EmbeddingChangedError
-        words = words_by_language(question, reader.languages())
+        words = words_by_language(question, reader.catalog.languages())
         weights = _term_weights(reader, words, total)
         stages.end("terms")
         asked_codes = codes(question)
@@ -116,7 +116,7 @@ def retrieve(
         groups = DuplicateGroups(question, find_missing)
         ranked, states = _fused(lexical, cosines), dict[str, bytes]()
         if embedded.tokens and embedded.tokens.spans and not is_lexical_only:
-            states = reader.token_states(list(islice(ranked, RERANKED)))
+            states = reader.catalog.token_states(list(islice(ranked, RERANKED)))
             ranked = _reranked(
                 ranked, states, embedded.tokens, _token_weights(reader, question, embedded.tokens, total)
             )
@@ -178,7 +178,7 @@ def _candidates(
     text_hits, vector_hits = reader.search_both(words, vector, CANDIDATES)
     lexical, nearest = dict(text_hits), dict(vector_hits)
     stages.end("full text")
-    known = reader.existing(nearest)  # Chroma may contain chunks that an ingest is still writing
+    known = reader.catalog.existing(nearest)  # Chroma may contain chunks that an ingest is still writing
     cosines = {chunk_id: cosine for chunk_id, cosine in nearest.items() if chunk_id in known}
     # The search is approximate but returns exact cosines, so only the cosines of the other candidates are missing.
     cosines |= reader.cosines(vector, sorted(lexical.keys() - cosines.keys()))

@@ -87,6 +87,6 @@ def _copy(reader: Reader, writer: Writer) -> Iterator[CopyProgress]:
 def _write(reader: Reader, writer: Writer, batch: _Batch) -> None:
     if batch.documents:
         ids = [chunk.id for _, chunks in batch.documents for chunk in chunks]
-        states = reader.token_states(ids)
-        packed = [states.get(each, b"") for each in ids] if states else ()
+        states = reader.catalog.token_states(ids)
+        packed = [states.get(each, b"") for each in ids]
         writer.write(batch.documents, EmbeddedPassages(reader.vectors(ids), packed))

@@ -25,10 +25,14 @@ ScoredIds: TypeAlias = list[tuple[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedPassages:
-    """`vectors` has one row per text. `token_states` has the packed token states of each text, or is empty."""
+    """`vectors` has one row per text. `token_states` has the packed token states of each text, b"" if it has none."""
 
     vectors: FloatArray
     token_states: Sequence[bytes] = ()
+
+    def __post_init__(self) -> None:
+        if not self.token_states:
+            object.__setattr__(self, "token_states", [b""] * len(self.vectors))
 
 
 Embed: TypeAlias = Callable[[Sequence[str]], FloatArray]
@@ -85,6 +89,18 @@ class Manifest(Protocol):
 
     def chunk_ids(self) -> set[str]: ...
 
+    def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
+        """The chunks with these ids. Ids that are not in the collection are left out."""
+
+    def existing(self, chunk_ids: Iterable[str]) -> set[str]:
+        """The subset of these ids that is in the collection."""
+
+    def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
+        """The packed token states of these chunks, for late interaction. Chunks without states are left out."""
+
+    def languages(self) -> list[str]:
+        """The languages of the documents, sorted, as `languages.language_of` returns them."""
+
 
 class Reader(Protocol):
     """Finds chunks. Safe to share between threads.
@@ -122,20 +138,11 @@ class Reader(Protocol):
 
     def counts(self) -> Counts: ...
 
-    def languages(self) -> list[str]:
-        """The languages of the documents, sorted, as `languages.language_of` returns them."""
-
-    def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
-        """The chunks with these ids. Ids that are not in the collection are left out."""
-
     def require_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
         """The chunks with these ids, in this order.
 
         The ids must come from a search in the same `snapshot()`: an id that is missing means `store_damaged`.
         """
-
-    def existing(self, chunk_ids: Iterable[str]) -> set[str]:
-        """The subset of these ids that is in the collection."""
 
     def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
         """Ids of chunks that contain any of the words, with their BM25 scores, best first.
@@ -155,9 +162,6 @@ class Reader(Protocol):
 
     def cosines(self, vector: FloatArray, ids: Sequence[str]) -> dict[str, float]:
         """The exact cosine of each id to `vector`. Ids that are not in the collection are left out."""
-
-    def token_states(self, ids: Collection[str]) -> dict[str, bytes]:
-        """The packed token states of these chunks, for late interaction. Chunks without states are left out."""
 
     def vectors(self, ids: Sequence[str]) -> FloatArray:
         """The stored vectors, one row per id, in the order of `ids`. All ids must be in the collection.
@@ -180,9 +184,6 @@ class Writer(Protocol):
 
     def vectors(self, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
         """The vectors with these ids. Ids that are not in the collection are left out."""
-
-    def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
-        """Like `Reader.token_states`."""
 
     def write(self, documents: Sequence[WrittenDocument], passages: EmbeddedPassages) -> None:
         """Add or replace documents. `passages` contains the embeddings of all their chunks, in order."""

@@ -195,10 +195,12 @@ def _function_word_weights() -> dict[str, list[str]]:
     return languages
 
 
-def stem(word: str, language: str) -> str:
-    """The stem of a lower-cased word. The word itself if `language` has no stemmer."""
-    if language not in _STEMMERS:
-        return word
+def without_endings(text: str, language: str) -> str:
+    """`text` with its words stemmed, if `language` has a stemmer."""
+    return _WORD.sub(lambda word: _stem(word[0].lower(), language), text) if language in _STEMMERS else text
+
+
+def _stem(word: str, language: str) -> str:
     cached = _stem_cache.get((language, word))
     if cached is None:
         if len(_stem_cache) > _MAX_CACHED:
@@ -206,10 +208,6 @@ def stem(word: str, language: str) -> str:
         with _stem_lock:
             cached = _stem_cache[language, word] = str(_stemmer(language).stemWord(word))
     return cached
-
-
-def is_stemmed(language: str) -> bool:
-    return language in _STEMMERS
 
 
 @cache

@@ -1,7 +1,7 @@
 """Tokenizes and stems words, in the same way for questions, chunks and sentences of every backend.
 
 SQLite splits and stems the text, with the tokenizer of the catalog's full-text index. Languages other than English are
-stemmed before that (`languages.stem`).
+stemmed before that (`languages.without_endings`).
 
 Chinese, Japanese and Thai are written without spaces between words, and Korean attaches particles to words. `separate`
 replaces each run of such characters with its single characters and pairs of neighbours, before SQLite splits it.
@@ -18,7 +18,7 @@ from itertools import pairwise
 from threading import Lock
 from typing import Final, TypeVar
 
-from streamrag_cli.store.languages import ENGLISH, is_stemmed, stem
+from streamrag_cli.store.languages import ENGLISH, without_endings
 
 Word = TypeVar("Word", str, tuple[str, ...])
 TOKENIZER: Final = "porter unicode61"
@@ -34,7 +34,6 @@ _UNSPACED_SCRIPTS: Final = (
 _MAX_CACHED: Final = 30_000  # 5 MB
 _MAX_CACHED_CHARS: Final = 60
 _cache: Final[dict[str, tuple[str, ...]]] = {}
-_LETTERS: Final = re.compile(r"[^\W\d_]+")
 _RUN: Final = re.compile(f"[{_UNSPACED_SCRIPTS}]+")
 
 
@@ -70,11 +69,6 @@ def separate(text: str, language: str = ENGLISH) -> str:
     ('ferry  渡 轮 于 渡轮 轮于 ', 'die fahr')
     """
     return without_endings(text if text.isascii() else _RUN.sub(_characters_and_pairs, text), language)
-
-
-def without_endings(text: str, language: str) -> str:
-    """`text` with its words stemmed, if `language` has a stemmer."""
-    return _LETTERS.sub(lambda word: stem(word[0].lower(), language), text) if is_stemmed(language) else text
 
 
 def _characters_and_pairs(run: re.Match[str]) -> str:

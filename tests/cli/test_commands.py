@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.command_line import CommandLine
+from tests.support.files import write_files
 from tests.support.transcripts import assert_same_transcript, concurrently, in_a_pipe, json_in, on_a_terminal
 from tests.support.warm_command_line import warm
 
@@ -35,10 +36,7 @@ EVALUATION: dict[str, list[dict[str, Any]]] = {
 
 
 def write_library(folder: Path) -> None:
-    for name, text in LIBRARY.items():
-        file = folder / "library" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+    write_files(folder / "library", LIBRARY)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.collection import QUESTION
 from tests.support.command_line import CommandLine, Outcome, run_concurrently
+from tests.support.files import write
 from tests.support.openai_replies import Cut, Stall, answer, failure, stream, token
 from tests.support.openai_server import OpenAIServer
 
@@ -120,8 +121,7 @@ def test_several_models_are_listed_with_a_command_to_choose_one(cli_with_store: 
 )
 def test_an_invalid_settings_file_exits_with_3(cli: CommandLine, file: str, message: str) -> None:
     path = cli.home / "config" / "streamrag" / "config.toml"
-    path.parent.mkdir(parents=True)
-    path.write_text(file, encoding="utf-8")
+    write(path, file)
 
     code, (first, second) = code_and_last_lines(cli.run("search", "x"))
 

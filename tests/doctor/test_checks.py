@@ -20,6 +20,7 @@ from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
 from tests.support.command_line import CommandLine
 from tests.support.doctor import bad, copy_of, doctor, follow, of_check
+from tests.support.files import write
 from tests.support.openai_server import OpenAIServer
 
 KEY = "sk-secret-0123456789abcdefghij"
@@ -54,8 +55,7 @@ def test_the_hint_for_an_invalid_variable_fixes_it(user: CommandLine) -> None:
 @pytest.mark.parametrize("text", ["top_k = ", "top_q = 3", "top_k = 1000", "port = 99999999"])
 def test_the_hint_for_an_invalid_settings_file_fixes_it(user: CommandLine, text: str) -> None:
     file = user.home / "config/streamrag/config.toml"
-    file.parent.mkdir(parents=True)
-    file.write_text(text, encoding="utf-8")
+    write(file, text)
 
     code, findings = doctor(user)
     (hint,) = {each["hint"] for each in findings if each["state"] == "failed"}

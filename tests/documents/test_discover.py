@@ -9,6 +9,7 @@ import pytest
 from streamrag_cli.documents.discover import discover
 from streamrag_cli.documents.discovery_results import DiscoveryResult, FoundFile, SkippedPath, UnreadableDirectory
 from streamrag_cli.errors import UsageError
+from tests.support.files import write_files
 
 
 def test_files_are_found_depth_first_by_name(tmp_path: Path) -> None:
@@ -266,10 +267,7 @@ def test_discovery_is_lazy(tmp_path: Path) -> None:
 
 
 def write(root: Path, *names: str) -> None:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("text")
+    write_files(root, dict.fromkeys(names, "text"))
 
 
 def files(items: Iterator[DiscoveryResult]) -> Iterator[FoundFile]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from streamrag_cli.documents.discover import discover
 from streamrag_cli.documents.discovery_results import FoundFile, SkippedPath, UnreadableDirectory
 from streamrag_cli.documents.gitignore import IGNORE_FILE_LIMIT_BYTES
+from tests.support.files import write
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is the oracle")
 
@@ -165,11 +166,6 @@ def ignored_by_git(root: Path, path: str) -> bool:
 def git(root: Path, *arguments: str) -> bytes:
     command = ["git", "-C", str(root), "-c", "core.excludesFile=", *arguments]
     return subprocess.run(command, check=False, capture_output=True).stdout
-
-
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.encode())
 
 
 @pytest.mark.fault("ignored-files")

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from streamrag_cli.documents.frames import document_from_json, document_to_json,
 from streamrag_cli.documents.load import load
 from streamrag_cli.documents.sandbox import LARGE_BYTES, Loader
 from streamrag_cli.errors import DocumentError
+from tests.support.http_client import wait_until
 from tests.support.loading import loaded, raw_file
 from tests.support.pdf_bytes import pdf_bytes
 
@@ -184,10 +184,7 @@ def test_the_process_ends_when_its_parent_is_killed() -> None:
         worker = int(parent.stdout.readline())
         parent.kill()
 
-    deadline = time.monotonic() + 10
-    while is_running(worker) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not is_running(worker)
+    assert wait_until(lambda: not is_running(worker))
 
 
 def test_documents_are_unchanged_after_serialization() -> None:

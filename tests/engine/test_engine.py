@@ -7,8 +7,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +18,13 @@ from streamrag_cli.engine.address import UnsafeDirectoryError, address_for, iden
 from tests.support.collection import make_collection
 from tests.support.command_line import ROOT, read_until, run_concurrently
 from tests.support.engines import engines, start_engine, without_engine
+from tests.support.http_client import wait_until
 from tests.support.openai_replies import Stall, answer, stream, token
 from tests.support.openai_server import OpenAIServer
 from tests.support.postgres_server import GUARDED, PASSWORD, fresh_schema, guarded
 from tests.support.warm_command_line import WarmCommandLine
 
 QUESTION = "Who built the lighthouse?"
-
-
-def wait_until(condition: Callable[[], bool], *, within_s: float = 30.0) -> bool:
-    deadline_s = time.monotonic() + within_s
-    while not condition() and time.monotonic() < deadline_s:
-        time.sleep(0.02)
-    return condition()
 
 
 def is_alive(pid: int) -> bool:
@@ -168,19 +160,6 @@ def test_a_hanging_engine_is_replaced_without_waiting(user: WarmCommandLine) -> 
     assert after["pid"] != hung["pid"]
 
 
-def test_killing_the_engine_during_an_answer_is_an_error(user: WarmCommandLine) -> None:
-    start_engine(user)
-    with OpenAIServer(chat=stream(token("Half an ans"), Stall())) as model:
-        with user.running("ask", QUESTION, "--base-url", model.base_url, "-m", "m") as asking:
-            text = read_until(asking.stdout, b"Half an ans")
-            (engine,) = engines(user)
-            os.kill(engine["pid"], signal.SIGKILL)
-            out, err = asking.communicate(timeout=60)
-
-    assert (asking.returncode, text + out) == (4, b"Half an ans\n")
-    assert "the engine stopped while writing the answer" in err.decode()
-
-
 def test_the_client_answers_itself_if_the_engine_dies_early(user: WarmCommandLine) -> None:
     engine = start_engine(user)
     os.kill(engine["pid"], signal.SIGSTOP)
@@ -194,15 +173,19 @@ def test_the_client_answers_itself_if_the_engine_dies_early(user: WarmCommandLin
     assert "Ada Brandt" in out.decode()
 
 
-def test_an_engine_that_hangs_during_an_answer_is_an_error(user: WarmCommandLine) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_an_engine_that_is_killed_or_hangs_during_an_answer_is_an_error(
+    user: WarmCommandLine, number: signal.Signals
+) -> None:
     start_engine(user)
     with OpenAIServer(chat=stream(token("Half an ans"), Stall())) as model:
         with user.running("ask", QUESTION, "--base-url", model.base_url, "-m", "m") as asking:
             text = read_until(asking.stdout, b"Half an ans")
             (engine,) = engines(user)
-            os.kill(engine["pid"], signal.SIGSTOP)
+            os.kill(engine["pid"], number)
             out, err = asking.communicate(timeout=60)
-            os.kill(engine["pid"], signal.SIGKILL)
+            if number == signal.SIGSTOP:
+                os.kill(engine["pid"], signal.SIGKILL)
 
     assert (asking.returncode, text + out) == (4, b"Half an ans\n")
     assert "the engine stopped while writing the answer" in err.decode()

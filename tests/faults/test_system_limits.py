@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.collection import write_documents
+from tests.support.collection import DOCUMENTS
 from tests.support.command_line import PROGRAM, CommandLine, Outcome, run_concurrently
+from tests.support.files import write_files
 from tests.support.warm_command_line import WarmCommandLine, warm_apart
 
 QUESTION = "What does a berth cost for the night?"
@@ -86,7 +87,7 @@ def unprivileged_cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmC
             pytest.skip("root's rights cannot be given up here")
     home = tmp_path_factory.mktemp("unprivileged")
     user = CommandLine(home=home, directory=home)
-    write_documents(user)
+    write_files(user.directory / "docs", DOCUMENTS)
     with warm_apart(user, within=within) as machine:
         assert machine.run("ingest", "docs").code == 0
         yield machine

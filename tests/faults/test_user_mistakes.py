@@ -11,6 +11,7 @@ import pytest
 
 from streamrag_cli.ingest.safeguards import LARGE_FILES, MANY_DOCUMENTS
 from tests.support.command_line import CommandLine, Outcome
+from tests.support.files import write
 from tests.support.pseudo_terminal import on_terminal
 from tests.support.warm_command_line import WarmCommandLine, warm, warm_apart
 
@@ -46,11 +47,6 @@ def cli_with_notes(ingested_notes: tuple[WarmCommandLine, Path]) -> WarmCommandL
     shutil.rmtree(user.home)
     shutil.copytree(copy, user.home)
     return user
-
-
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
 
 
 def documents(user: CommandLine, *flags: str) -> int:

@@ -18,6 +18,7 @@ from streamrag_cli.documents.discovery_results import FoundFile, UnreadableDirec
 from streamrag_cli.events import DocumentSeen
 from streamrag_cli.ingest import safeguards
 from streamrag_cli.ingest.pipeline import ingest
+from tests.support.files import write_files
 from tests.support.ingests import LONG_AGO_NS, Ingests
 
 AfterFinding: TypeAlias = Callable[[Callable[[], object]], None]
@@ -160,9 +161,7 @@ def test_an_ingest_walks_its_folders_once(ingests: Ingests, after_finding: After
 
 @pytest.mark.fault("swapped-for-link")
 def test_a_folder_replaced_by_a_link_during_the_walk_is_not_listed(tmp_path: Path) -> None:
-    for name in ("root/a/x.md", "root/b/y.md", "outside/private.md"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("text")
+    write_files(tmp_path, dict.fromkeys(("root/a/x.md", "root/b/y.md", "outside/private.md"), "text"))
     (tmp_path / "outside" / ".gitignore").write_text("x" * (2 << 20))
     finding = discover([tmp_path / "root"])
     first = next(finding)

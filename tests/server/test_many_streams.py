@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from streamrag_cli.settings import Settings
-from tests.support.http_client import ask_url, streaming
+from tests.support.http_client import ask_url, streaming, wait_until
 from tests.support.openai_connection import LoggedRequest
 from tests.support.openai_replies import DONE, Hold, Reply, answer, finish, stream, token
 from tests.support.openai_server import OpenAIServer
@@ -45,13 +44,10 @@ def test_each_of_many_streams_gets_its_own_complete_answer(settings: Settings) -
     ):
         urls = [ask_url(server.url, f"Who lit lighthouse number {number}?") for number in range(STREAMS)]
         answers = list(pool.map(answered, urls))
-        deadline_s = time.monotonic() + 5
-        while server.open_streams and time.monotonic() < deadline_s:
-            time.sleep(0.005)
-        still_open = server.open_streams
+        all_ended = wait_until(lambda: not server.open_streams)
 
     assert answers == [("".join(words_for(number)), "done") for number in range(STREAMS)]
-    assert still_open == 0
+    assert all_ended
 
 
 def test_no_stream_waits_for_the_end_of_another(settings: Settings) -> None:

@@ -22,12 +22,12 @@ def test_written_documents_are_found_by_text_vector_and_id(store: Store) -> None
         apples, pears = APPLES[1]
         assert by_text(reader, "apples") == {"apples are red"}
         assert by_vector(reader) == {"apples are red", "pears are green", "ships cross the sea"}
-        stored = reader.chunks([apples.id, pears.id, "no such id"])
+        stored = reader.catalog.chunks([apples.id, pears.id, "no such id"])
         assert {key: (each.chunk, each.source, each.path) for key, each in stored.items()} == {
             apples.id: (apples, "fruit.md", "/docs/fruit.md"),
             pears.id: (pears, "fruit.md", "/docs/fruit.md"),
         }
-        assert reader.existing([apples.id, "no such id"]) == {apples.id}
+        assert reader.catalog.existing([apples.id, "no such id"]) == {apples.id}
         assert (reader.counts(), reader.embedding) == (Counts(documents=2, chunks=3), "fake")
         assert reader.document_frequencies(["appl", "ar", "comet"]) == {"appl": 1, "ar": 2, "comet": 0}
 

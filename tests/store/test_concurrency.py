@@ -150,7 +150,7 @@ def test_only_the_rarest_of_many_words_are_searched(store: Store) -> None:
     store.put(document("all.md", *(" ".join([*common, f"only{each}"]) for each in range(3))))
     with store.reading() as reader:
         best, *others = reader.search_text([*common, "only2"], 10)
-        chunk = reader.chunks([best[0]])[best[0]].chunk
+        chunk = reader.catalog.chunks([best[0]])[best[0]].chunk
     assert chunk.text.endswith("only2")
     assert len(others) == 2
     assert best[1] > others[0][1]

@@ -1,16 +1,15 @@
 """Full and read-only disks: real file systems of a few megabytes in a separate mount namespace."""
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.fork_server import ForkServer
+from tests.support.mount_namespace import mounted
 
 ANSWER = "zebras have stripes"
 REFUSED = "store_not_writable hint=streamrag ingest --store DIR PATH"
-SCRIPT = 'mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@"'
 
 
 class Disk:
@@ -41,11 +40,7 @@ class Disk:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    tried = subprocess.run(["unshare", "-m", "sh", "-c", SCRIPT, tmp_path, "true"], capture_output=True, check=False)
-    if tried.returncode != 0:
-        pytest.skip("mounting a file system is not allowed here")
-    within = ["unshare", "-m", "sh", "-c", SCRIPT, str(tmp_path)]
-    with ForkServer("tests.support.second_process", within=within, time_limit_s=60) as server:
+    with ForkServer("tests.support.second_process", within=mounted(tmp_path, "-o size=4m"), time_limit_s=60) as server:
         yield Disk(tmp_path, server)
 
 

@@ -73,7 +73,7 @@ def test_every_backend_finds_other_forms_of_a_word(store: Store) -> None:
     store.put((replace(record, language="de"), chunks))
 
     with store.reading() as reader:
-        assert reader.languages() == ["de"]
+        assert reader.catalog.languages() == ["de"]
         assert by_text(reader, "haus") == {"Die alten Häuser am Hafen"}
 
 

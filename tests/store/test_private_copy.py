@@ -1,6 +1,5 @@
 """Private copies of a store that is read-only for this process, on a file system mounted read-only."""
 
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +8,7 @@ import pytest
 
 from streamrag_cli.store.local.private_copy import PrivateCopy, copy_database
 from tests.support.fork_server import ForkServer
-
-SCRIPT = 'mount -t tmpfs tmpfs "$0" && exec "$@"'
+from tests.support.mount_namespace import mounted
 
 
 class Mount:
@@ -31,11 +29,7 @@ class Mount:
 
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Mount]:
-    tried = subprocess.run(["unshare", "-m", "sh", "-c", SCRIPT, tmp_path, "true"], capture_output=True, check=False)
-    if tried.returncode != 0:
-        pytest.skip("mounting a file system is not allowed here")
-    within = ["unshare", "-m", "sh", "-c", SCRIPT, str(tmp_path)]
-    with ForkServer("tests.support.second_process", within=within, time_limit_s=60) as server:
+    with ForkServer("tests.support.second_process", within=mounted(tmp_path), time_limit_s=60) as server:
         it = Mount(tmp_path, server)
         it.shell('cd "$0"; mkdir rw ro; mount --bind rw ro; mount -o remount,bind,ro ro')
         yield it

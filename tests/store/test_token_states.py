@@ -11,10 +11,10 @@ def test_every_backend_keeps_token_states_as_long_as_their_chunks(store: Store) 
     ids = [chunk.id for chunk in chunks]
     with store.writing() as writer:
         writer.write([(record, chunks)], EmbeddedPassages(vectors, [b"\1" * 48, b"", b"\3" * 96]))
-        assert writer.token_states(ids[:1]) == {ids[0]: b"\1" * 48}
+        assert writer.catalog.token_states(ids[:1]) == {ids[0]: b"\1" * 48}
     with store.reading() as reader:
-        assert reader.token_states([*ids, "unknown"]) == {ids[0]: b"\1" * 48, ids[2]: b"\3" * 96}
+        assert reader.catalog.token_states([*ids, "unknown"]) == {ids[0]: b"\1" * 48, ids[2]: b"\3" * 96}
     with store.writing() as writer:
         writer.remove([record.path])
     with store.reading() as reader:
-        assert reader.token_states(ids) == {}
+        assert reader.catalog.token_states(ids) == {}

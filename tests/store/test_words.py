@@ -59,7 +59,7 @@ def test_every_backend_finds_characters_and_pairs(store: Store, words: list[str]
     store.put(document("coast.md", *PASSAGES))
 
     with store.reading() as reader:
-        assert {reader.chunks([each])[each].chunk.text for each, _ in reader.search_text(words, 10)} == texts
+        assert {reader.catalog.chunks([each])[each].chunk.text for each, _ in reader.search_text(words, 10)} == texts
 
 
 def test_a_format_2_index_is_readable_and_upgraded_by_the_next_writer(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from streamrag_cli.events import Error, IngestDone
 from streamrag_cli.ingest.pipeline import IngestRequest, ingest
 from streamrag_cli.settings import Settings
 from streamrag_cli.store.address import StoreAddress
-from tests.support.command_line import CommandLine
+from tests.support.files import write_files
 
 DOCUMENTS: Mapping[str, str] = {
     "harbour.md": (
@@ -36,23 +36,11 @@ def make_collection(
     folder: Path, documents: Mapping[str, str] = DOCUMENTS, *, store: StoreAddress | None = None
 ) -> Settings:
     """Write the documents under `folder`, ingest them with the built-in embedder, and return the settings."""
-    docs = folder / "docs"
-    for name, text in documents.items():
-        path = docs / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    write_files(folder / "docs", documents)
     settings = Settings(store=store or folder / "store")
-    *_, end = ingest(IngestRequest(paths=(docs,), working_directory=folder), settings)
+    *_, end = ingest(IngestRequest(paths=(folder / "docs",), working_directory=folder), settings)
     if isinstance(end, Error):
         raise StreamragError(end.message, code=end.code)
     assert isinstance(end, IngestDone)
     assert end.counts["added"] + end.counts["changed"] == len(documents)
     return settings
-
-
-def write_documents(user: CommandLine) -> None:
-    """Write the documents into the user's folder `docs`."""
-    for name, text in DOCUMENTS.items():
-        path = user.directory / "docs" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")

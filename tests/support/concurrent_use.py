@@ -24,6 +24,7 @@ from urllib.parse import quote
 from streamrag_cli.settings import Settings
 from tests.support.collection import DOCUMENTS
 from tests.support.command_line import CommandLine
+from tests.support.files import write_files
 from tests.support.running_server import running_server
 from tests.support.warm_command_line import WarmCommandLine, warm
 
@@ -43,10 +44,8 @@ class Seen:
 
 def run(folder: Path, seconds: float, *, askers: int = CLIENTS) -> Seen:
     """Run everything for `seconds`; then a single ingest must succeed, and a question must be answered correctly."""
-    (folder / "work" / "docs").mkdir(parents=True)
     user = CommandLine(home=folder, directory=folder / "work")
-    for name, text in DOCUMENTS.items():
-        (user.directory / "docs" / name).write_text(text, encoding="utf-8")
+    write_files(user.directory / "docs", DOCUMENTS)
     with warm(user) as machine:
         assert machine.run("ingest", "docs").code == 0
     seen = Seen()

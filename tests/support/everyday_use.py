@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from tests.support.collection import DOCUMENTS
 from tests.support.command_line import ROOT
+from tests.support.files import write, write_files
 from tests.support.network_namespace import Place, Running
 from tests.support.openai_server import OpenAIServer
 
@@ -133,17 +134,14 @@ def main(directory: Path, looked_up: list[str]) -> dict[str, Any]:
 
 def _write_documents(directory: Path) -> None:
     docs, evaluated = directory / "docs", directory / "set"
-    docs.mkdir()
-    evaluated.mkdir()
-    for name, text in DOCUMENTS.items():
-        (docs / name).write_text(text, encoding="utf-8")
+    write_files(docs, DOCUMENTS)
     for file in (ROOT / "sample_docs").iterdir():
         if file.suffix in {".pdf", ".docx", ".html", ".ipynb"}:
             shutil.copy(file, docs)
     corpus = [{"_id": name, "title": name, "text": text} for name, text in DOCUMENTS.items()]
-    (evaluated / "corpus.jsonl").write_text("".join(json.dumps(each) + "\n" for each in corpus), encoding="utf-8")
-    (evaluated / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": QUESTION}) + "\n", encoding="utf-8")
-    (evaluated / "qrels.tsv").write_text("q\tlighthouse.md\t1\n", encoding="utf-8")
+    write(evaluated / "corpus.jsonl", "".join(json.dumps(each) + "\n" for each in corpus))
+    write(evaluated / "queries.jsonl", json.dumps({"_id": "q", "text": QUESTION}) + "\n")
+    write(evaluated / "qrels.tsv", "q\tlighthouse.md\t1\n")
 
 
 def _port(server: Running) -> int:

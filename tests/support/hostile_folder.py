@@ -8,6 +8,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final
 
+from tests.support.files import write_files
+
 SPARSE_BYTES: Final = 2_000_000_000
 GOOD: Final = {
     "good.md": "# Good\n\nThe ferry leaves at nine.\n",
@@ -23,10 +25,7 @@ GOOD: Final = {
 
 def make(folder: Path) -> None:
     """Fill the folder. Links in it point to `outside.txt` next to it."""
-    for name, text in GOOD.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    write_files(folder, GOOD)
     (folder.parent / "outside.txt").write_text("This text is outside the folder.\n", encoding="utf-8")
     (folder / "bomb.docx").write_bytes(_word(b"<w:p>" + b"0" * 300_000_000, level=9))
     (folder / "many.docx").write_bytes(_many_entries(20_000))

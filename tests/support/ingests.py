@@ -81,8 +81,9 @@ class Ingests:
     def stored(self) -> dict[str, str]:
         """The text of each document in the store, by displayed name."""
         reader = open_store(self.settings.store).reader(self.settings.collection)
-        texts = {record.source: "" for record in reader.catalog.documents_under("/")}
-        for each in sorted(reader.chunks(reader.catalog.chunk_ids()).values(), key=lambda each: each.chunk.ordinal):
+        catalog = reader.catalog
+        texts = {record.source: "" for record in catalog.documents_under("/")}
+        for each in sorted(catalog.chunks(catalog.chunk_ids()).values(), key=lambda each: each.chunk.ordinal):
             texts[each.source] += each.chunk.text.strip()
         reader.close()
         return texts

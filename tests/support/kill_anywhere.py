@@ -24,6 +24,7 @@ from typing import Any
 
 from tests.support.collection import DOCUMENTS
 from tests.support.command_line import CommandLine
+from tests.support.files import write_files
 from tests.support.warm_command_line import WarmCommandLine, warm
 
 QUESTION = "What does a berth cost for the night?"
@@ -112,12 +113,14 @@ class Stage:
 def stages(folder: Path) -> Iterator[dict[str, Stage]]:
     """An update of a store and a first ingest, in separate homes, so that they can run concurrently."""
     with warm(_user(folder / "update")) as update, warm(_user(folder / "first")) as first:
-        _write(update, {**DOCUMENTS, "old.md": "# Old\n\nThis will be gone.\n", "changed.md": "# A\n\nas it was\n"})
+        old = {"old.md": "# Old\n\nThis will be gone.\n", "changed.md": "# A\n\nas it was\n"}
+        write_files(update.directory / "docs", {**DOCUMENTS, **old})
         assert update.run("ingest", "docs").code == 0
         before = folder / "before"
         shutil.copytree(update.home / "data", before)
+        new = {"new.md": "# New\n\nThis came later.\n", "changed.md": "# A\n\nas it is\n"}
         for user in (update, first):
-            _write(user, {**DOCUMENTS, "new.md": "# New\n\nThis came later.\n", "changed.md": "# A\n\nas it is\n"})
+            write_files(user.directory / "docs", {**DOCUMENTS, **new})
         (update.directory / "docs" / "old.md").unlink()
         yield {"update": Stage(update, before), "first": Stage(first, None)}
 
@@ -125,12 +128,6 @@ def stages(folder: Path) -> Iterator[dict[str, Stage]]:
 def _user(home: Path) -> CommandLine:
     (home / "work").mkdir(parents=True)
     return CommandLine(home=home, directory=home / "work")
-
-
-def _write(user: CommandLine, documents: dict[str, str]) -> None:
-    (user.directory / "docs").mkdir(exist_ok=True)
-    for name, text in documents.items():
-        (user.directory / "docs" / name).write_text(text, encoding="utf-8")
 
 
 def sample(steps: Sequence[Step], count: int) -> list[Step]:

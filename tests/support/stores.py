@@ -217,14 +217,14 @@ def write(writer: Writer, *documents: Document) -> None:
 def by_text(reader: Reader, word: str) -> set[str]:
     """The texts of the chunks that full text finds."""
     ids = [chunk_id for chunk_id, _ in reader.search_text([word], 100)]
-    return {each.chunk.text for each in reader.chunks(ids).values()}
+    return {each.chunk.text for each in reader.catalog.chunks(ids).values()}
 
 
 def by_vector(reader: Reader, limit: int = 100) -> set[str]:
     """The texts of all chunks that a search with their own vector finds."""
     texts = set()
     for chunk_id in reader.catalog.chunk_ids():
-        chunk = reader.chunks([chunk_id])[chunk_id].chunk
+        chunk = reader.catalog.chunks([chunk_id])[chunk_id].chunk
         vector = FakeEmbedder().embed_query(chunk.text_to_embed)
         best = reader.nearest(vector, limit)
         if chunk_id in [each for each, cosine in best if cosine > 0.999]:
@@ -234,7 +234,7 @@ def by_vector(reader: Reader, limit: int = 100) -> set[str]:
 
 def texts(reader: Reader) -> set[str]:
     """The texts of all chunks of the catalog."""
-    return {each.chunk.text for each in reader.chunks(reader.catalog.chunk_ids()).values()}
+    return {each.chunk.text for each in reader.catalog.chunks(reader.catalog.chunk_ids()).values()}
 
 
 def vector_ids(store: Store) -> set[str]:

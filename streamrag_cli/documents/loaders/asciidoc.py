@@ -11,8 +11,8 @@ from typing import Final
 from streamrag_cli.documents.loaders.asciidoc_inline import inline_text, with_attributes
 from streamrag_cli.documents.loaders.asciidoc_tables import read_table
 from streamrag_cli.documents.loaders.front_matter import front_matter
-from streamrag_cli.documents.loaders.lines import Lines
-from streamrag_cli.documents.loaders.rows import column_names, row_text
+from streamrag_cli.documents.loaders.lines import Lines, closed_term
+from streamrag_cli.documents.loaders.rows import column_names
 from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.model import Document
 
@@ -106,12 +106,7 @@ class _Reader:
             self._language = None
             self.out.blank()
             return
-        closing = "```" if kind == "`" else delimiter
-        end = self._at
-        while end < len(self._lines) and self._lines[end].rstrip() != closing:
-            end += 1
-        lines = self._numbered_lines(end)
-        self._at = end + 1
+        lines = self._lines_until("```" if kind == "`" else delimiter)
         if kind != "/" and not self._is_comment:
             self._code(lines, self._language or delimiter[3:] if kind == "`" else self._language or "")
         self._language, self._is_comment = None, False
@@ -126,6 +121,15 @@ class _Reader:
         if not self._is_comment:
             self._code(lines, self._language or "")
         self._language, self._is_comment = None, False
+
+    def _lines_until(self, closing: str) -> list[tuple[int, str]]:
+        """Read the next lines, with their numbers, up to the line `closing`."""
+        end = self._at
+        while end < len(self._lines) and self._lines[end].rstrip() != closing:
+            end += 1
+        lines = self._numbered_lines(end)
+        self._at = end + 1
+        return lines
 
     def _numbered_lines(self, end: int) -> list[tuple[int, str]]:
         """The next lines up to index `end`, with their numbers."""
@@ -177,7 +181,7 @@ class _Reader:
         if item := _ITEM.match(line):
             mark, line = "- ", line[item.end() :]
         elif term := _TERM.fullmatch(line):
-            mark, line = "- ", f"{term[1]}{' ' if term[1].endswith('?') else ': '}{term[2] or ''}"
+            mark, line = "- ", f"{closed_term(term[1])} {term[2] or ''}"
         shown = self._inline(line.strip())
         if shown:
             self.out.add(mark + shown, number)
@@ -186,21 +190,13 @@ class _Reader:
         return inline_text(text, self._attributes)
 
     def _table(self, closing: str, mark: str) -> None:
-        end = self._at
-        while end < len(self._lines) and self._lines[end].rstrip() != closing:
-            end += 1
-        source = self._numbered_lines(end)
-        self._at = end + 1
+        source = self._lines_until(closing)
         self._language = None
-        self.out.blank()
         header, rows = read_table(source, mark, self._above_block)
         self._above_block = ""
         columns = column_names([self._inline(cell) for cell in header])
-        for number, cells in rows:
-            shown = {cell: self._inline(cell) for cell in set(cells)}  # cells may be repeated
-            if line := row_text(columns, [shown[cell] for cell in cells]):
-                self.out.add(line, number)
-        self.out.blank()
+        shown = {cell: self._inline(cell) for cell in {cell for _, cells in rows for cell in cells}}  # may be repeated
+        self.out.rows(columns, ((number, [shown[cell] for cell in cells]) for number, cells in rows))
 
 
 def _preprocessed(text: str, skipped: int) -> Iterator[tuple[int, str]]:

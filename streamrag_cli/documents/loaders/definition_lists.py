@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from streamrag_cli.documents.loaders.lines import Edit
+from streamrag_cli.documents.loaders.lines import Edit, closed_term
 from streamrag_cli.documents.outline import line_starts
 
 _DEFINITION: Final = re.compile(r"[ ]{0,3}:[ \t]+(?=[^\s:-])")
@@ -39,7 +39,7 @@ def definition_edits(text: str, code_spans: Callable[[str], Sequence[tuple[int, 
             term = ", ".join(lines[each].strip() for each in above)
             start = starts[above[0]]
         if term:
-            yield Edit(start, starts[number] + match.end(), f"- {term}{' ' if term.endswith((':', '?')) else ': '}")
+            yield Edit(start, starts[number] + match.end(), f"- {closed_term(term)} ")
 
 
 def _terms_above(lines: Sequence[str], number: int) -> Sequence[int]:

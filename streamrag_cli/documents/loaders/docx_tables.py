@@ -83,11 +83,10 @@ class Table:
             return repeated
         if not looks_like_header(grid[0], grid[1:]):
             return 0
-        return 1 if len(grid[0]) > 2 or self._is_emphasised(0) or _has_values_below(grid) else 0
-
-    def _is_emphasised(self, index: int) -> bool:
-        """Whether a row is bold and the next one is not, so that it is a header even if it has only two columns."""
-        return _is_bold(self._rows[index]) and not _is_bold(self._rows[index + 1])
+        if len(grid[0]) > 2 or _has_values_below(grid):
+            return 1
+        # Two-column tables often have names and values but no header.
+        return 1 if _is_bold(self._rows[0]) and not _is_bold(self._rows[1]) else 0
 
 
 def _children(element: Any, tag: str) -> Iterator[Any]:

@@ -7,6 +7,7 @@ Code blocks are fenced, as in Markdown.
 import re
 from dataclasses import dataclass, field
 
+from streamrag_cli.documents.loaders.lines import closed_term
 from streamrag_cli.documents.outline import Heading, clean_heading
 
 _TICKS = re.compile(r"`{3,}")
@@ -88,7 +89,7 @@ class Flow:
         if self._rows or self.preformatted or not term:
             self.end_block(tight=True)
             return
-        self._open = [term if term.endswith((":", "?")) else term + separator, " "]
+        self._open = [closed_term(term, separator), " "]
         self._after_term = separator
 
     def begin_block(self, *, tight: bool, follows_term: bool) -> None:

@@ -28,6 +28,7 @@ _PRESENTATION: Final = frozenset(
     """.split()
 )
 """Entries that control how the page is presented. They are not facts about its subject."""
+_NO_FACTS: Final = _PRESENTATION | _DESCRIBING | _NAMING | {"title"}
 _PRESENTATION_PREFIX: Final = re.compile(r"(?:ms|og|twitter|seo|sidebar|nav|css)[._:-]")
 _NOT_A_FACT: Final = re.compile(
     r"(?:true|false|yes|no|null|none|~|[{\[&*!|>].*|\w+://\S*|\.{0,2}/\S*)?\Z", re.IGNORECASE
@@ -75,7 +76,7 @@ def _facts(entries: list[tuple[int, str, list[str]]], source: str) -> tuple[str,
         at + 1: f"{name}: {value}"
         for at, name, values in entries
         if (value := ", ".join(re.sub(r"^name:[ \t]+", "", each) for each in values))
-        and name not in _PRESENTATION | _DESCRIBING | _NAMING | {"title"}
+        and name not in _NO_FACTS
         and not _PRESENTATION_PREFIX.match(name)
         and not _NOT_A_FACT.match(value)
         and len(value) <= _FACT_CHARS

@@ -9,7 +9,7 @@ from typing import Final
 
 from streamrag_cli.documents.loaders.latex_inline import argument_end, inline_text
 from streamrag_cli.documents.loaders.lines import Lines
-from streamrag_cli.documents.loaders.rows import column_names, looks_like_header, row_text
+from streamrag_cli.documents.loaders.rows import column_names, looks_like_header
 from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.model import Document
 
@@ -229,11 +229,7 @@ class _Reader:
         rows = [(number, cells) for number, cells in rows if any(cells)]
         is_named = len(rows) > 1 and looks_like_header(rows[0][1], [cells for _, cells in rows[1:]])
         columns = column_names(rows.pop(0)[1]) if is_named else []
-        self.out.blank()
-        for number, cells in rows:
-            if line := row_text(columns, cells):
-                self.out.add(line, number)
-        self.out.blank()
+        self.out.rows(columns, rows)
 
     def _text(self, line: str, number: int) -> None:
         item = _ITEM.search(line)

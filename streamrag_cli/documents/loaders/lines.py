@@ -5,10 +5,11 @@ row. Code that cuts or quotes the text therefore needs to handle only one markup
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from streamrag_cli.documents.loaders.rows import row_text
 from streamrag_cli.documents.outline import Heading, clean_heading, only_top_heading, sections_from
 from streamrag_cli.model import Document
 
@@ -68,6 +69,14 @@ class Lines:
         self._put(fence, shown[-1][0])
         self.blank()
 
+    def rows(self, columns: Sequence[str], rows: Iterable[tuple[int, Sequence[str]]]) -> None:
+        """Add the rows (number, cells) of a table, with the column names, without rows that have no text."""
+        self.blank()
+        for number, cells in rows:
+            if line := row_text(columns, cells):
+                self.add(line, number)
+        self.blank()
+
     def document(self, path: str, *, title: str = "", summary: str = "", notes: tuple[str, ...] = ()) -> Document:
         """Build the document, divided at its headings. The default title is its only heading of level 1."""
         text = self.text
@@ -94,6 +103,11 @@ class Lines:
         self.length += len(line) + (1 if self._lines else 0)
         self._lines.append(line)
         self._numbers.append(max(number, self._numbers[-1] if self._numbers else 1))
+
+
+def closed_term(term: str, separator: str = ":") -> str:
+    """A term of a definition list, with `separator` unless it already ends in a colon or question mark."""
+    return term if term.endswith((":", "?")) else term + separator
 
 
 class Edit(NamedTuple):

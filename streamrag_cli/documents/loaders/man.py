@@ -10,7 +10,7 @@ from typing import Final
 
 from streamrag_cli.documents.loaders.lines import Lines
 from streamrag_cli.documents.loaders.man_macros import inline_mdoc, roff_text
-from streamrag_cli.documents.loaders.rows import column_names, row_text
+from streamrag_cli.documents.loaders.rows import column_names
 from streamrag_cli.model import Document
 
 _REQUEST: Final = re.compile(r"[.'][ \t]*([^\s\\\"]{1,20})[ \t]*(.*)")
@@ -213,11 +213,7 @@ class _Reader:
             pass
         rows = list(_table_rows(lines))
         columns = column_names(rows.pop(0)[1]) if len(rows) > 1 else []
-        self.out.blank()
-        for number, cells in rows:
-            if line := row_text(columns, cells):
-                self.out.add(line, number)
-        self.out.blank()
+        self.out.rows(columns, rows)
 
 
 def _table_rows(lines: Sequence[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:

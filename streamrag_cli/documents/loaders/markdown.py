@@ -67,16 +67,15 @@ def markdown_document(path: str, about: FrontMatter, text: str, lines: Sequence[
     )
 
 
-def find_headings(text: str, *, start: int = 0) -> list[Heading]:
-    """The headings in the Markdown `text` after offset `start`, without markup. Their offsets refer to `text`."""
-    body = text[start:]
-    starts = line_starts(body)
+def find_headings(text: str) -> list[Heading]:
+    """The headings in the Markdown `text`, without markup."""
+    starts = line_starts(text)
     headings: list[Heading] = []
-    tokens = _blocks().parse(body)
+    tokens = _blocks().parse(text)
     for index, token in enumerate(tokens):
         if token.level or token.map is None:
             continue
-        at = start + starts[token.map[0]]
+        at = starts[token.map[0]]
         if token.type == "heading_open":
             words = _heading_text(tokens[index + 1].content)
             headings.append(Heading(start=at, level=int(token.tag[1]), text=words))

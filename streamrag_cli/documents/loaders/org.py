@@ -5,7 +5,7 @@ from typing import Final
 
 from streamrag_cli.documents.loaders.code_placeholders import CodePlaceholders
 from streamrag_cli.documents.loaders.lines import Lines
-from streamrag_cli.documents.loaders.rows import column_names, row_text
+from streamrag_cli.documents.loaders.rows import column_names
 from streamrag_cli.documents.outline import clean_heading
 from streamrag_cli.model import Document
 
@@ -162,11 +162,7 @@ class _Reader:
         has_header = (len(rules) > 2 and not rules[0] and rules[1]) or (len(rules) > 3 and rules[0] and rules[2])
         shown = [row for row, is_rule in zip(rows, rules, strict=True) if not is_rule]
         columns = column_names(shown.pop(0)[1]) if has_header and shown else []
-        self.out.blank()
-        for at, cells in shown:
-            if line := row_text(columns, cells):
-                self.out.add(line, at)
-        self.out.blank()
+        self.out.rows(columns, shown)
 
 
 def _inline(text: str) -> str:

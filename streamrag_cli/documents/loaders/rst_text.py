@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from streamrag_cli.documents.loaders.code_placeholders import CodePlaceholders
-from streamrag_cli.documents.loaders.lines import Lines
+from streamrag_cli.documents.loaders.lines import Lines, closed_term
 from streamrag_cli.documents.loaders.rows import column_names, row_text
 
 _DIRECTIVE: Final = re.compile(r"\.\.[ \t]+(?:\|[^|\n]*\|[ \t]+)?([\w:+.-]+?)::(?:[ \t]+(.*))?")
@@ -89,7 +89,7 @@ class _Writer:
 
     def _take(self, line: str, at: int) -> None:
         stripped = line.strip()
-        indentation = len(line) - len(line.lstrip())
+        indentation = _indent(line)
         if not self._has_prose and _FIELD.match(line):  # page metadata, like front matter
             self._block(0)
         elif _EXPLICIT.match(stripped):
@@ -104,11 +104,10 @@ class _Writer:
             self._text(line, at)
 
     def _text(self, line: str, at: int) -> None:
-        indentation = len(line) - len(line.lstrip())
+        indentation = _indent(line)
         if self._is_term(line, indentation, at):
             self._has_prose = True
-            term = inline_text(_CLASSIFIER.sub(r" (\1)", line.strip()))
-            self._term = f"- {term}{'' if term.endswith(('?', ':')) else ':'}"
+            self._term = "- " + closed_term(inline_text(_CLASSIFIER.sub(r" (\1)", line.strip())))
             if _ITEM.match(self._lines[at + 1]):
                 self.out.add(self._term, at + 1)
                 self._term = ""
@@ -149,7 +148,7 @@ class _Writer:
         while self._at < len(self._lines):
             line = self._lines[self._at]
             if line.strip():
-                if len(line) - len(line.lstrip()) <= indentation:
+                if _indent(line) <= indentation:
                     break
                 end = self._at + 1
             self._at += 1
@@ -295,7 +294,7 @@ def _indent(line: str) -> int:
 
 
 def _dedented(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    margin = min((len(line) - len(line.lstrip()) for _, line in lines if line.strip()), default=0)
+    margin = min((_indent(line) for _, line in lines if line.strip()), default=0)
     return [(number, line[margin:]) for number, line in lines]
 
 

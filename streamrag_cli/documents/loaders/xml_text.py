@@ -4,6 +4,7 @@ The parser is expat, which provides line numbers. Entities that the file defines
 well-formed is loaded as plain text.
 """
 
+from dataclasses import replace
 from xml.parsers import expat
 
 from streamrag_cli.documents.loaders.plain import load_plain
@@ -23,15 +24,9 @@ def load_xml(path: str, data: bytes) -> Document:
         reader.parse(text)
     except (expat.ExpatError, _RefusedError):
         document = load_plain(path, text)
-        return document if not note else _with_note(document, note)
-    document = structured_document(path, reader.root)
-    return document if not note else _with_note(document, note)
-
-
-def _with_note(document: Document, note: str) -> Document:
-    from dataclasses import replace
-
-    return replace(document, notes=(*document.notes, note))
+    else:
+        document = structured_document(path, reader.root)
+    return replace(document, notes=(*document.notes, note)) if note else document
 
 
 class _Reader:

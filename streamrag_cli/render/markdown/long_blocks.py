@@ -44,7 +44,7 @@ class LongText:
     def rows(self, source: str) -> list[Row]:
         unsettled = source[self._taken_chars :]
         lines = self._wrapped(unsettled)
-        rows = [self._row(line) if number else self._first_row(line) for number, line in enumerate(lines)]
+        rows = [self._row(line, self._prefix if number else self._last_prefix) for number, line in enumerate(lines)]
         shown = self._settled + rows
         if _may_be_settled(unsettled):
             self._settled += rows[:-1]
@@ -64,11 +64,8 @@ class LongText:
             text.append_text(self._renderer.inline(line))
         return self._renderer.wrapped(text, self._room)
 
-    def _first_row(self, line: Text) -> Row:
-        return self._renderer.text_row(Text.assemble(self._last_prefix, line))
-
-    def _row(self, line: Text) -> Row:
-        return self._renderer.text_row(Text.assemble(self._prefix, line))
+    def _row(self, line: Text, prefix: Text | str) -> Row:
+        return self._renderer.text_row(Text.assemble(prefix, line))
 
 
 class LongTable:

@@ -7,7 +7,7 @@ documents is changed in one transaction, which increments the generation. Reader
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
 from streamrag_cli.errors import StoreError
@@ -15,7 +15,7 @@ from streamrag_cli.model import Chunk, DocumentRecord
 from streamrag_cli.store.interface import Counts, ScoredIds, StoredChunk
 from streamrag_cli.store.languages import ENGLISH, LANGUAGES
 from streamrag_cli.store.local.database import Database, damaged_catalog
-from streamrag_cli.store.local.full_text import create_index, merge, register, statements, upgrade_index
+from streamrag_cli.store.local.full_text import create_index, merge, register, run_script, upgrade_index
 from streamrag_cli.store.rows import (
     CHUNK_COLUMNS,
     RECORD_COLUMNS,
@@ -51,19 +51,17 @@ class Catalog(Database):
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA foreign_keys = ON")
         if create:
-            self._db.executescript(f"BEGIN; {_SCHEMA.read_text(encoding='utf-8')}")
-            create_index(self._db)
-            self._db.execute("COMMIT")
-            self.set_meta("schema_version", SCHEMA_VERSION)
-            self.set_meta("generation", "0")
+            with self.transaction():
+                run_script(self._db, _SCHEMA)
+                create_index(self._db)
+                self.set_meta("schema_version", SCHEMA_VERSION)
+                self.set_meta("generation", "0")
         version = self.meta("schema_version")
         self._is_older = version in _OLDER_VERSIONS and not write
         if version in _OLDER_VERSIONS and write:
             with self.transaction():
                 self._db.execute("ALTER TABLE documents ADD COLUMN language TEXT NOT NULL DEFAULT ''")
-                for statement in statements(_SCHEMA):
-                    if "TABLE token_states" in statement or "INDEX documents_in_language" in statement:
-                        self._db.execute(statement)
+                run_script(self._db, _SCHEMA)
                 upgrade_index(self._db)
                 self.set_meta("schema_version", SCHEMA_VERSION)
         elif version not in {SCHEMA_VERSION, *_OLDER_VERSIONS}:
@@ -139,33 +137,26 @@ class Catalog(Database):
 
     def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
         chunks: dict[str, StoredChunk] = {}
-        for part in _parts(list(chunk_ids)):
-            query = (
-                f"SELECT chunks.{CHUNK_COLUMNS}, chunks.checksum, source, path, {self._language}, documents.checksum"
-                " FROM chunks JOIN documents ON documents.id = document_id"
-                f" WHERE chunks.chunk_id IN ({_placeholders(part)})"
-            )
-            for *of_chunk, checksum, source, path, language, checksum_of_document in self._rows(query, part):
-                if checksum != _checksum(of_chunk) or checksum_of_document != _checksum((path, source)):
-                    raise damaged_catalog(self._file, "a chunk has changed since it was written")
-                chunks[of_chunk[0]] = StoredChunk(chunk=chunk_of(of_chunk), source=source, path=path, language=language)
+        query = (
+            f"SELECT chunks.{CHUNK_COLUMNS}, chunks.checksum, source, path, {self._language}, documents.checksum"
+            " FROM chunks JOIN documents ON documents.id = document_id WHERE chunks.chunk_id IN ({})"
+        )
+        for *of_chunk, checksum, source, path, language, checksum_of_document in self._rows_for(query, chunk_ids):
+            if checksum != _checksum(of_chunk) or checksum_of_document != _checksum((path, source)):
+                raise damaged_catalog(self._file, "a chunk has changed since it was written")
+            chunks[of_chunk[0]] = StoredChunk(chunk=chunk_of(of_chunk), source=source, path=path, language=language)
         return chunks
 
     def existing(self, chunk_ids: Iterable[str]) -> set[str]:
-        query = "SELECT chunk_id FROM chunks WHERE chunk_id IN ({})"
-        parts = _parts(list(chunk_ids))
-        return {chunk_id for part in parts for (chunk_id,) in self._rows(query.format(_placeholders(part)), part)}
+        rows = self._rows_for("SELECT chunk_id FROM chunks WHERE chunk_id IN ({})", chunk_ids)
+        return {chunk_id for (chunk_id,) in rows}
 
     def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
         """The packed token states of these chunks. Chunks without states are left out."""
         if self._is_older:
             return {}
         query = "SELECT chunk_id, signs FROM chunks JOIN token_states USING (id) WHERE chunk_id IN ({})"
-        return {
-            chunk_id: signs
-            for part in _parts(list(chunk_ids))
-            for chunk_id, signs in self._rows(query.format(_placeholders(part)), part)
-        }
+        return dict(self._rows_for(query, chunk_ids))
 
     # Full text
 
@@ -189,9 +180,15 @@ class Catalog(Database):
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
         distinct = list(dict.fromkeys(terms))
-        query = "SELECT term, doc FROM chunks_terms WHERE term IN ({})"
-        rows = [row for part in _parts(distinct) for row in self._rows(query.format(_placeholders(part)), part)]
+        rows = self._rows_for("SELECT term, doc FROM chunks_terms WHERE term IN ({})", distinct)
         return dict.fromkeys(distinct, 0) | dict(rows)
+
+    def _rows_for(self, query: str, values: Iterable[str]) -> Iterator[Any]:
+        """The rows of a query that has `{}` in the place of a list of all `values`."""
+        all_values = list(values)
+        for start in range(0, len(all_values), _BATCH_SIZE):
+            batch = all_values[start : start + _BATCH_SIZE]
+            yield from self._rows(query.format(", ".join("?" * len(batch))), batch)
 
     # Changes
 
@@ -218,10 +215,10 @@ class Catalog(Database):
     def pending(self) -> set[str]:
         return {chunk_id for (chunk_id,) in self._rows("SELECT chunk_id FROM vectors_in_doubt")}
 
-    def put(self, record: DocumentRecord, chunks: Sequence[Chunk], token_states: Sequence[bytes] = ()) -> set[str]:
+    def put(self, record: DocumentRecord, chunks: Sequence[Chunk], token_states: Sequence[bytes]) -> set[str]:
         """Add or replace the document at `record.path`. Return the ids of its former chunks.
 
-        `token_states` has the packed states of each chunk, or is empty.
+        `token_states` has the packed token states of each chunk, b"" if it has none.
         """
         former = self.remove(record.path)
         cursor = self._execute(
@@ -236,7 +233,7 @@ class Catalog(Database):
         )
         self._many(
             "INSERT INTO token_states (id, signs) SELECT id, ? FROM chunks WHERE chunk_id = ?",
-            [(signs, chunk.id) for signs, chunk in zip(token_states, chunks, strict=bool(token_states)) if signs],
+            [(signs, chunk.id) for signs, chunk in zip(token_states, chunks, strict=True) if signs],
         )
         return former
 
@@ -272,12 +269,3 @@ class Catalog(Database):
 
 def _checksum(values: Sequence[object]) -> int:
     return crc32(json.dumps(values, default=repr).encode("ascii"))
-
-
-def _parts(values: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(values), _BATCH_SIZE):
-        yield values[start : start + _BATCH_SIZE]
-
-
-def _placeholders(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))

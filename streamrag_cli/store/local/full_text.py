@@ -25,8 +25,7 @@ def register(database: sqlite3.Connection) -> None:
 
 def create_index(database: sqlite3.Connection) -> None:
     """Create the full-text index. Must run inside a transaction."""
-    for statement in statements(Path(__file__).with_name("full_text.sql")):
-        database.execute(statement)
+    run_script(database, Path(__file__).with_name("full_text.sql"))
 
 
 def upgrade_index(database: sqlite3.Connection) -> None:
@@ -43,12 +42,11 @@ def upgrade_index(database: sqlite3.Connection) -> None:
     database.execute("INSERT INTO chunks_fts (chunks_fts) VALUES ('rebuild')")
 
 
-def statements(script: Path) -> list[str]:
-    """The statements of an SQL script."""
-    complete, statement = [], ""
+def run_script(database: sqlite3.Connection, script: Path) -> None:
+    """Run the statements of an SQL script inside the current transaction; `executescript` would commit it."""
+    statement = ""
     for line in script.read_text(encoding="utf-8").splitlines(keepends=True):
         statement += line
         if sqlite3.complete_statement(statement):
-            complete.append(statement)
+            database.execute(statement)
             statement = ""
-    return complete

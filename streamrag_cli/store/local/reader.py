@@ -1,7 +1,7 @@
 """A local collection, open for reading."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -95,14 +95,6 @@ class CollectionReader:
                 self._counted = counted = state, session.catalog.counts()
             return counted[1]
 
-    def languages(self) -> list[str]:
-        with self._session() as session:
-            return session.catalog.languages()
-
-    def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
-        with self._session() as session:
-            return session.catalog.chunks(chunk_ids)
-
     def require_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
         with self._session() as session:
             chunks = session.catalog.chunks(chunk_ids)
@@ -110,10 +102,6 @@ class CollectionReader:
                 why = f"{len(chunk_ids) - len(chunks)} chunks listed in its index are missing"
                 raise damaged_catalog(session.epoch.catalog_file, why)
         return [chunks[chunk_id] for chunk_id in chunk_ids]
-
-    def existing(self, chunk_ids: Iterable[str]) -> set[str]:
-        with self._session() as session:
-            return session.catalog.existing(chunk_ids)
 
     def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
         with self._session() as session:
@@ -145,10 +133,6 @@ class CollectionReader:
             if lost:
                 session.raise_damaged(f"{len(lost)} of {len(ids)} vectors cannot be read")
         return cosines
-
-    def token_states(self, ids: Collection[str]) -> dict[str, bytes]:
-        with self._session() as session:
-            return session.catalog.token_states(ids)
 
     def vectors(self, ids: Sequence[str]) -> FloatArray:
         import numpy as np

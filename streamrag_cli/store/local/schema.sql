@@ -1,16 +1,17 @@
 -- The catalog of one collection: documents and chunks. The full-text index is in full_text.sql.
 -- Chroma stores the vector of each chunk under chunks.chunk_id.
+-- An upgrade of an earlier format runs this too: hence IF NOT EXISTS.
 
-CREATE TABLE meta (
+CREATE TABLE IF NOT EXISTS meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 
-CREATE TABLE roots (
+CREATE TABLE IF NOT EXISTS roots (
     path TEXT PRIMARY KEY
 ) WITHOUT ROWID;
 
-CREATE TABLE documents (
+CREATE TABLE IF NOT EXISTS documents (
     id         INTEGER PRIMARY KEY,
     path       TEXT NOT NULL UNIQUE,
     source     TEXT NOT NULL,
@@ -23,9 +24,9 @@ CREATE TABLE documents (
     checksum   INTEGER NOT NULL,  -- of path and source
     language   TEXT NOT NULL DEFAULT ''
 );
-CREATE INDEX documents_in_language ON documents (language);
+CREATE INDEX IF NOT EXISTS documents_in_language ON documents (language);
 
-CREATE TABLE chunks (
+CREATE TABLE IF NOT EXISTS chunks (
     id          INTEGER PRIMARY KEY,
     chunk_id    TEXT NOT NULL UNIQUE,
     document_id INTEGER NOT NULL REFERENCES documents (id),
@@ -40,15 +41,15 @@ CREATE TABLE chunks (
     char_end    INTEGER NOT NULL,
     checksum    INTEGER NOT NULL  -- of all displayed columns: SQLite does not detect a changed letter
 );
-CREATE INDEX chunks_of_document ON chunks (document_id, ordinal);
+CREATE INDEX IF NOT EXISTS chunks_of_document ON chunks (document_id, ordinal);
 
 -- One bit per dimension and token, for late interaction. In a separate table, because few of them are read.
-CREATE TABLE token_states (
+CREATE TABLE IF NOT EXISTS token_states (
     id    INTEGER PRIMARY KEY REFERENCES chunks (id) ON DELETE CASCADE,
     signs BLOB NOT NULL
 );
 
 -- Pending vectors, which may be in Chroma without a chunk: being written, or about to be deleted.
-CREATE TABLE vectors_in_doubt (
+CREATE TABLE IF NOT EXISTS vectors_in_doubt (
     chunk_id TEXT PRIMARY KEY
 ) WITHOUT ROWID;

@@ -155,9 +155,6 @@ class CollectionWriter:
         self.prepare()
         return self._open_vectors().get(sorted(known))
 
-    def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
-        return self._catalog.token_states(chunk_ids)
-
     def write(self, documents: Sequence[WrittenDocument], passages: EmbeddedPassages) -> None:
         self._begin_change()
         self._check_dimension(passages.vectors)
@@ -230,12 +227,13 @@ class CollectionWriter:
         index_fingerprint.clear(self._catalog)
 
     def _check_dimension(self, vectors: FloatArray) -> None:
-        known = self._catalog.meta("dimension")
-        dimension = str(vectors.shape[1])
-        if known is None and len(vectors):
-            self._catalog.set_meta("dimension", dimension)
-        elif len(vectors) and known != dimension:
-            raise dimension_mismatch(self._layout.collection, stored=str(known), returned=int(dimension))
+        if not len(vectors):
+            return
+        known, dimension = self._catalog.meta("dimension"), vectors.shape[1]
+        if known is None:
+            self._catalog.set_meta("dimension", str(dimension))
+        elif known != str(dimension):
+            raise dimension_mismatch(self._layout.collection, stored=known, returned=dimension)
 
     def _add_vectors(self, sources: Sequence[str], chunks: Sequence[Chunk], vectors: FloatArray) -> None:
         if not chunks:

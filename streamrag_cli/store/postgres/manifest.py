@@ -1,6 +1,6 @@
 """The contents of a collection in PostgreSQL, read from the tables of one epoch."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC
@@ -108,6 +108,18 @@ class PostgresManifest:
             row[0]: StoredChunk(chunk=chunk_of(row[:-3]), source=row[-3], path=row[-2], language=row[-1])
             for row in rows
         }
+
+    def existing(self, chunk_ids: Iterable[str]) -> set[str]:
+        with self._session() as session:
+            query = f"SELECT chunk_id FROM chunks_{session.epoch} WHERE chunk_id = ANY(%s)"
+            return {chunk_id for (chunk_id,) in session.rows(query, (list(chunk_ids),))}
+
+    def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
+        if not chunk_ids:
+            return {}
+        with self._session() as session, session.conn.cursor(binary=True) as cursor:
+            query = f"SELECT chunk_id, token_states FROM vectors_{session.epoch} WHERE chunk_id = ANY(%s)"
+            return dict(cursor.execute(f"{query} AND token_states IS NOT NULL", (list(chunk_ids),)).fetchall())
 
     def _records(self, where: str, values: Sequence[object]) -> list[DocumentRecord]:
         with self._session() as session:

@@ -1,6 +1,6 @@
 """A collection in PostgreSQL, open for reading."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import local
@@ -69,22 +69,11 @@ class PostgresReader:
     def counts(self) -> Counts:
         return self._manifest.counts()
 
-    def languages(self) -> list[str]:
-        return self._manifest.languages()
-
-    def chunks(self, chunk_ids: Iterable[str]) -> dict[str, StoredChunk]:
-        return self._manifest.chunks(chunk_ids)
-
     def require_chunks(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
-        chunks = self.chunks(chunk_ids)
+        chunks = self._manifest.chunks(chunk_ids)
         if lost := [each for each in chunk_ids if each not in chunks]:
             raise self._damaged(f"{len(lost)} chunks listed in its indexes are missing")
         return [chunks[each] for each in chunk_ids]
-
-    def existing(self, chunk_ids: Iterable[str]) -> set[str]:
-        with self.session() as session:
-            query = f"SELECT chunk_id FROM chunks_{session.epoch} WHERE chunk_id = ANY(%s)"
-            return {chunk_id for (chunk_id,) in session.rows(query, (list(chunk_ids),))}
 
     def search_text(self, words: Sequence[str], limit: int) -> ScoredIds:
         with self.session() as session:
@@ -117,10 +106,6 @@ class PostgresReader:
         with self.session() as session:
             query = f"SELECT chunk_id, 1 - (embedding <=> %b) FROM vectors_{session.epoch} WHERE chunk_id = ANY(%s)"
             return dict(session.rows(query, (vector, list(ids))))
-
-    def token_states(self, ids: Collection[str]) -> dict[str, bytes]:
-        with self.session() as session:
-            return rows.token_states(session.conn, session.epoch, ids)
 
     def vectors(self, ids: Sequence[str]) -> FloatArray:
         import numpy as np

@@ -68,8 +68,7 @@ def add_index_rows(
                 copy.write_row((chunk.id, len(words), tsvector(words)))
         with cursor.copy(f"COPY vectors_{epoch} FROM STDIN (FORMAT BINARY)") as copy:
             copy.set_types(["text", "vector", "bytea"])
-            token_states = passages.token_states or [b""] * len(chunks)
-            for chunk, vector, signs in zip(chunks, passages.vectors, token_states, strict=True):
+            for chunk, vector, signs in zip(chunks, passages.vectors, passages.token_states, strict=True):
                 copy.write_row((chunk.id, vector, signs or None))
     _add_counts(conn, epoch, Counter(word for words in of_chunks for word in {lexeme(each) for each in words}))
     return sum(map(len, of_chunks))
@@ -79,13 +78,6 @@ def vectors(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> dict[st
     """The vectors with these ids. Unknown ids are left out."""
     with conn.cursor(binary=True) as cursor:
         query = f"SELECT chunk_id, embedding FROM vectors_{epoch} WHERE chunk_id = ANY(%s)"
-        return dict(cursor.execute(query, (list(chunk_ids),)).fetchall())
-
-
-def token_states(conn: Connection, epoch: int, chunk_ids: Collection[str]) -> dict[str, bytes]:
-    """The packed token states of these chunks. Chunks without states are left out."""
-    query = f"SELECT chunk_id, token_states FROM vectors_{epoch} WHERE chunk_id = ANY(%s) AND token_states IS NOT NULL"
-    with conn.cursor(binary=True) as cursor:
         return dict(cursor.execute(query, (list(chunk_ids),)).fetchall())
 
 

@@ -133,9 +133,6 @@ class PostgresWriter:
     def vectors(self, chunk_ids: Collection[str]) -> dict[str, FloatArray]:
         return rows.vectors(self._conn, self._epoch, chunk_ids) if chunk_ids else {}
 
-    def token_states(self, chunk_ids: Collection[str]) -> dict[str, bytes]:
-        return rows.token_states(self._conn, self._epoch, chunk_ids) if chunk_ids else {}
-
     def write(self, documents: Sequence[WrittenDocument], passages: EmbeddedPassages) -> None:
         self._ensure_locked()
         chunks = [chunk for _, of_document in documents for chunk in of_document]
@@ -146,8 +143,7 @@ class PostgresWriter:
             retained = removed.chunk_ids & {chunk.id for chunk in chunks}
             words = rows.drop_index_rows(self._conn, self._epoch, removed.chunk_ids - retained)
             fresh = [row for row, chunk in enumerate(chunks) if chunk.id not in retained]
-            states = passages.token_states
-            fresh_passages = EmbeddedPassages(passages.vectors[fresh], [states[row] for row in fresh] if states else ())
+            fresh_passages = EmbeddedPassages(passages.vectors[fresh], [passages.token_states[row] for row in fresh])
             of_chunks = [record.language for record, of_document in documents for _ in of_document]
             words += rows.add_index_rows(
                 self._conn,
