@@ -6,11 +6,13 @@ cloned repository must not be able to redirect a user's questions. Flags and env
 `settings_table` defines every setting.
 """
 
+import os
+import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from streamrag_cli.errors import ConfigurationError, UsageError
 from streamrag_cli.setting_row import NOT_FIXED, Setting
@@ -26,6 +28,9 @@ __all__ = [
     "read_settings",
     "with_request",
 ]
+
+_MAX_BYTES: Final = 1_000_000
+"""The maximum size of the settings file."""
 
 
 def read_settings(flags: Mapping[str, object | None], environment: Mapping[str, str]) -> Settings:
@@ -100,6 +105,8 @@ def _parse(setting: Setting, raw: str, *, where: str) -> Any:
     secret = setting.secret or (setting.name == "store" and "://" in raw)
     shown = "" if secret else f" {raw[:80]!r}"
     try:
+        if "\0" in raw:  # only the settings file can contain one
+            raise ValueError("must not contain a NUL character")
         return setting.parse(raw)
     except ValueError as error:
         message = f"{where}:{shown} {error}"
@@ -110,12 +117,13 @@ def _parse(setting: Setting, raw: str, *, where: str) -> Any:
 
 def _read_file(path: Path) -> dict[str, object]:
     try:
-        parsed = tomllib.loads(path.read_text(encoding="utf-8"))
+        parsed = tomllib.loads(_text_of(path))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else error
         raise ConfigurationError(
-            f"cannot read the settings file {path}: {error}",
+            f"cannot read the settings file {path}: {reason}",
             code="bad_settings_file",
             hint=f"correct or remove {path}",
         ) from None
@@ -128,6 +136,17 @@ def _read_file(path: Path) -> dict[str, object]:
             hint=f"known settings: {', '.join(sorted(known))}",
         )
     return parsed
+
+
+def _text_of(path: Path) -> str:
+    """The text of a regular file of at most `_MAX_BYTES`. Anything else raises OSError or ValueError immediately."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_NOCTTY)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("not a regular file")
+        data = file.read(_MAX_BYTES + 1)
+    if len(data) > _MAX_BYTES:
+        raise ValueError(f"larger than {_MAX_BYTES // 1000} kB")
+    return data.decode()
 
 
 def defaults() -> dict[str, object]:

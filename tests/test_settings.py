@@ -133,6 +133,45 @@ def test_an_invalid_settings_file_is_one_clear_error(broken: str, home: dict[str
     assert caught.value.code == "bad_settings_file"
 
 
+@pytest.mark.fault("settings-file-unusable")
+@pytest.mark.parametrize("content", [f"top_k = {'9' * 5000}", f"exclude = {'[' * 900}{']' * 900}", "#" * 1_000_001])
+def test_a_settings_file_of_extreme_size_is_rejected(content: str, home: dict[str, str], tmp_path: Path) -> None:
+    write_file(tmp_path, content)
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings({}, home)
+
+    assert caught.value.code == "bad_settings_file"
+
+
+@pytest.mark.fault("settings-file-unusable")
+def test_a_nul_in_the_settings_file_is_rejected(home: dict[str, str], tmp_path: Path) -> None:
+    write_file(tmp_path, 'store = "/tmp/x\\u0000y"')
+
+    with pytest.raises(ConfigurationError, match="must not contain a NUL character"):
+        read_settings({}, home)
+
+
+@pytest.mark.fault("settings-file-unusable")
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_a_settings_file_that_is_not_a_regular_file_is_rejected(
+    kind: str, home: dict[str, str], tmp_path: Path
+) -> None:
+    file = write_file(tmp_path, "")
+    file.unlink()
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "device":
+        file.symlink_to("/dev/zero")
+    else:
+        file.mkdir()
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings({}, home)
+
+    assert caught.value.code == "bad_settings_file"
+
+
 def test_every_setting_has_its_own_variable() -> None:
     own = {variable for each in SETTINGS for variable in each.variables if variable.startswith("STREAMRAG_")}
 

@@ -89,9 +89,18 @@ def all_addresses(environment: Mapping[str, str]) -> list[EngineAddress]:
     addresses: dict[Path, EngineAddress] = {}
     own, *others = _candidates(environment)
     for directory in [_checked(own), *filter(_is_private, others)]:
-        for each in sorted(directory.glob(pattern)):
+        for each in filter(_may_be_socket, sorted(directory.glob(pattern))):
             addresses.setdefault(each.resolve(), EngineAddress(directory, each.stem.removeprefix("engine-")))
     return list(addresses.values())
+
+
+def _may_be_socket(path: Path) -> bool:
+    try:
+        return stat.S_ISSOCK(path.stat().st_mode)
+    except FileNotFoundError:
+        return True  # a link to the socket of an engine that has ended
+    except OSError:
+        return False  # such as a loop of links
 
 
 def candidate_addresses(

@@ -36,7 +36,15 @@ from streamrag_cli.settings import Settings
 from streamrag_cli.store.registry import open_store
 
 _POLL_S: Final = 0.004
-_MIN_DESCRIPTORS: Final = 256
+_MIN_LIMITS: Final = {
+    resource.RLIMIT_NOFILE: 256,
+    resource.RLIMIT_NPROC: 256,
+    resource.RLIMIT_FSIZE: None,
+    resource.RLIMIT_CPU: None,
+    resource.RLIMIT_DATA: None,
+    resource.RLIMIT_AS: None,
+}
+"""The soft limits that a client must have to start an engine; None means unlimited."""
 """The lowest default limit of any system. A lower limit was set on purpose."""
 _HOME: Final = Path(__file__).resolve().parent.parent.parent
 # Not `-m`: the package may be in a folder that only the caller's PYTHONPATH names.
@@ -155,11 +163,13 @@ def connect(request: Request, environment: Mapping[str, str], *, idle_s: float, 
 
 
 def _is_limited() -> bool:
-    """Whether this process has resource limits that an engine would inherit and keep for later clients."""
-    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    address_space, _ = resource.getrlimit(resource.RLIMIT_AS)
-    is_unlimited = descriptors == resource.RLIM_INFINITY or descriptors >= _MIN_DESCRIPTORS
-    return not is_unlimited or address_space != resource.RLIM_INFINITY
+    """Whether this process has limits or a low priority that an engine would inherit and keep for later clients."""
+    limits = {each: resource.getrlimit(each)[0] for each in _MIN_LIMITS}
+    is_below = any(
+        soft != resource.RLIM_INFINITY and (minimum is None or soft < minimum)
+        for soft, minimum in zip(limits.values(), _MIN_LIMITS.values(), strict=True)
+    )
+    return is_below or os.getpriority(os.PRIO_PROCESS, 0) > 0
 
 
 def _needs_network(request: Request) -> bool:
@@ -242,7 +252,7 @@ def _started(address: EngineAddress, environment: Mapping[str, str], idle_s: flo
 
 
 def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)  # a pipe is an error, not a wait
 
 
 def _locked(file: Any) -> bool:
@@ -280,7 +290,7 @@ def _spawn(address: EngineAddress, environment: Mapping[str, str], idle_s: float
             os._exit(0)
         os.chdir("/")
         os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-        log = os.open(address.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        log = _open_private(str(address.log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.execve(sys.executable, arguments, child_environment)  # noqa: S606 - our own interpreter, no shell

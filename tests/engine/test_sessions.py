@@ -18,10 +18,11 @@ from streamrag_cli.engine.address import EngineAddress
 from streamrag_cli.engine.messages import Request
 from streamrag_cli.model import Question
 from streamrag_cli.settings import Settings
-from tests.support.command_line import CommandLine, read_until
+from tests.support.command_line import PROGRAM, CommandLine, read_until
 from tests.support.engines import engines, start_engine
 from tests.support.openai_replies import Hold, finish, stream, token
 from tests.support.openai_server import OpenAIServer
+from tests.support.warm_command_line import WarmCommandLine
 
 QUESTION = "Who built the lighthouse?"
 
@@ -103,3 +104,46 @@ def test_a_stopping_engine_does_not_wait_for_a_blocked_client(
                 await asyncio.wait_for(running, timeout=60)
 
         asyncio.run(stop())
+
+
+@pytest.mark.fault("limits-of-a-client")
+@pytest.mark.parametrize("prefix", ["prlimit --fsize=1000000", "prlimit --cpu=100", "nice -n 5"])
+def test_a_client_with_limits_or_low_priority_starts_no_engine(user: WarmCommandLine, prefix: str) -> None:
+    limited = replace(user.cold, program=(*prefix.split(), *PROGRAM))
+
+    assert limited.run("search", QUESTION).code == 0
+    assert not list(runtime_directory(user).glob("*.start"))
+
+    start_engine(user)
+    assert limited.run("search", QUESTION).code == 0
+    assert engines(user)[0]["questions"] == 2
+
+
+@pytest.mark.fault("engine-files-unusable")
+@pytest.mark.parametrize("suffix", ["sock", "start", "log"])
+@pytest.mark.parametrize("obstacle", ["folder", "pipe", "loop"])
+def test_a_command_answers_although_a_file_of_the_engine_is_unusable(
+    user: WarmCommandLine, suffix: str, obstacle: str
+) -> None:
+    start_engine(user)
+    assert user.run("engine", "stop").stdout == b"1 stopped\n"
+    directory = runtime_directory(user)
+    (name,) = {each.stem for each in directory.iterdir()}
+    file = directory / f"{name}.{suffix}"
+    file.unlink(missing_ok=True)
+    if obstacle == "folder":
+        file.mkdir()
+    elif obstacle == "pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to(file)
+
+    asked = [user.cold.run(*command) for command in (("search", QUESTION), ("engine", "status"), ("engine", "stop"))]
+
+    assert [each.code for each in asked] == [0, 0, 0], asked
+    for each in directory.glob(f"{name}.*"):
+        each.rmdir() if each.is_dir() and not each.is_symlink() else each.unlink()
+
+
+def runtime_directory(user: CommandLine) -> Path:
+    return Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
