@@ -143,7 +143,7 @@ def test_json_has_exactly_these_keys(user: CommandLine) -> None:
     assert [list(result[key]) for key in keys[5:]] == [["p50_ms", "p95_ms"]] * 4
 
 
-def test_a_failure_is_printed_like_in_other_commands(user: CommandLine) -> None:
+def test_a_failure_is_printed_as_in_other_commands(user: CommandLine) -> None:
     outcome = user.run("bench", "zxqv wvkj qqqq")
 
     first, second = outcome.stderr.splitlines()

@@ -121,7 +121,7 @@ def test_a_missing_folder_is_a_usage_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("package", ["ir_measures", "pytrec_eval"])
-def test_without_the_metrics_packages_the_extra_is_named(
+def test_without_the_metrics_packages_the_hint_names_the_extra(
     package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)

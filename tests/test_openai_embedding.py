@@ -305,7 +305,7 @@ def test_a_changed_vector_dimension_is_malformed() -> None:
     ],
     ids=["before the reply", "during the reply", "dripping", "dripping an error"],
 )
-def test_an_endless_reply_is_given_up(reply: Reply, message: str) -> None:
+def test_an_endless_reply_is_abandoned(reply: Reply, message: str) -> None:
     failure_of(whole_body(b""))  # so that the measured time does not include the import
     asked_at_s = time.monotonic()
     error, place, seen = failure_of(reply, timeout_s=0.2)

@@ -95,7 +95,7 @@ def test_the_status_line_never_wraps() -> None:
     assert "waiting for a model " not in out.getvalue()
 
 
-def test_no_detail_or_a_narrow_terminal_shows_nothing() -> None:
+def test_no_status_line_is_shown_without_detail_or_on_a_narrow_terminal() -> None:
     out = io.StringIO()
 
     async def wait() -> None:

@@ -69,7 +69,7 @@ def test_sentences_have_no_markup(text: str, expected: list[str]) -> None:
         ("- [x] Oil the winch", "Oil the winch"),
     ],
 )  # fmt: skip
-def test_a_quote_renders_like_the_page(text: str, expected: str) -> None:
+def test_a_quote_renders_like_the_original_text(text: str, expected: str) -> None:
     assert [sentence.markdown for sentence in sentences(text)] == [expected]
 
 
@@ -178,7 +178,7 @@ def test_a_chunk_that_begins_with_prose_is_prose(text: str) -> None:
         "$ keelctl tie\n# then pull\nkeelctl.pull(rope);",
     ],
 )
-def test_a_chunk_of_only_code_is_quoted_as_code(code: str) -> None:
+def test_a_chunk_that_contains_only_code_is_quoted_as_code(code: str) -> None:
     (only,) = sentences(code)
 
     assert (only.markdown, only.block.markdown) == ("", f"```\n{dedent(code)}\n```")
@@ -223,7 +223,7 @@ def test_a_long_introduced_block_is_cut_with_an_ellipsis() -> None:
         "<!-- written by hand -->",
     ],
 )
-def test_text_without_content_is_never_quoted(line: str) -> None:
+def test_boilerplate_lines_are_never_quoted(line: str) -> None:
     assert read(f"{line}\n\nThe keel is oak.") == ["The keel is oak."]
 
 

@@ -77,7 +77,7 @@ def test_the_first_token_is_printed_before_the_answer_is_complete(
     assert paths == ["/v1/chat/completions"]
 
 
-def test_no_stream_prints_the_same_text(outcomes: dict[str, Outcome]) -> None:
+def test_the_no_stream_flag_does_not_change_the_text(outcomes: dict[str, Outcome]) -> None:
     assert outcomes["no stream"] == Outcome(code=0, stdout=b"One two.\n", stderr="")
 
 

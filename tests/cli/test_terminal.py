@@ -44,7 +44,7 @@ def quotes(cli_with_store: CommandLine) -> str:
     return cli_with_store.run("ask", "-q", QUESTION).stdout.decode()
 
 
-def test_output_order_is_sources_answer_timings(terminals: dict[str, Terminal]) -> None:
+def test_sources_come_before_the_answer_and_timings_after_it(terminals: dict[str, Terminal]) -> None:
     terminal = terminals["usual"]
 
     text = "\n".join(terminal.lines)

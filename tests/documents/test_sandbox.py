@@ -69,7 +69,7 @@ def test_the_sandbox_returns_the_same_document_for_large_files(name: str, loader
 
 
 @pytest.mark.fault("slow-large-file")
-def test_the_next_file_loads_after_one_exceeds_its_processor_time() -> None:
+def test_a_file_that_exceeds_its_processor_time_does_not_affect_the_next() -> None:
     data = b"- a\n" * 1_000_000
     with Loader(time_limit_s=1) as loader, pytest.MonkeyPatch.context() as patch:
         patch.setattr("streamrag_cli.documents.sandbox._BYTES_PER_S", len(data))
@@ -124,7 +124,7 @@ def test_a_process_that_hangs_is_killed_at_the_limit_and_replaced() -> None:
         assert loader.load(Path("/a.pdf"), raw_file(PDF)).text.startswith("Page one.")
 
 
-def test_a_crashed_process_costs_only_one_file(loader: Loader) -> None:
+def test_a_crashed_parser_process_fails_only_one_file(loader: Loader) -> None:
     loader.load(Path("/a.pdf"), raw_file(PDF))
     (worker,) = children()
     os.kill(worker, signal.SIGSEGV)
@@ -134,14 +134,14 @@ def test_a_crashed_process_costs_only_one_file(loader: Loader) -> None:
 
 
 @pytest.mark.fault("slow-large-file")
-def test_memory_is_limited() -> None:
+def test_the_memory_of_a_parser_process_is_limited() -> None:
     page = b"<p>x</p>" * 4_000_000
     with Loader(memory_limit_bytes=600 << 20) as loader:
         assert code_of(lambda: loader.load(Path("/a.html"), raw_file(page))) == "out_of_memory"
         assert loader.load(Path("/a.html"), raw_file(b"<p>x")).text == "x"
 
 
-def test_an_interrupt_leaves_no_stale_answer_for_the_next_file(loader: Loader) -> None:
+def test_an_interrupt_leaves_no_stale_reply_for_the_next_file(loader: Loader) -> None:
     loader.load(Path("/a.pdf"), raw_file(PDF))
     (worker,) = children()
     os.kill(worker, signal.SIGSTOP)

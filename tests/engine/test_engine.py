@@ -114,7 +114,7 @@ def _short(directory: Path) -> dict[str, str]:
     return {"XDG_RUNTIME_DIR": str(link)}
 
 
-def test_without_a_safe_directory_the_process_answers_itself(user: WarmCommandLine) -> None:
+def test_without_a_private_directory_the_command_answers_without_the_engine(user: WarmCommandLine) -> None:
     directory = Path(user.variables["XDG_RUNTIME_DIR"], "streamrag")
     directory.mkdir(mode=0o755)
     directory.chmod(0o755)
@@ -168,7 +168,7 @@ def test_a_hanging_engine_is_replaced_without_waiting(user: WarmCommandLine) -> 
     assert after["pid"] != hung["pid"]
 
 
-def test_killing_the_engine_during_an_answer_is_an_error(user: WarmCommandLine) -> None:
+def test_killing_the_engine_during_an_answer_causes_an_error(user: WarmCommandLine) -> None:
     start_engine(user)
     with OpenAIServer(chat=stream(token("Half an ans"), Stall())) as model:
         with user.running("ask", QUESTION, "--base-url", model.base_url, "-m", "m") as asking:
@@ -181,7 +181,7 @@ def test_killing_the_engine_during_an_answer_is_an_error(user: WarmCommandLine) 
     assert "the engine stopped while writing the answer" in err.decode()
 
 
-def test_the_client_answers_itself_if_the_engine_dies_early(user: WarmCommandLine) -> None:
+def test_the_command_answers_without_the_engine_if_the_engine_dies_early(user: WarmCommandLine) -> None:
     engine = start_engine(user)
     os.kill(engine["pid"], signal.SIGSTOP)
     with user.running("ask", QUESTION) as asking:
@@ -194,7 +194,7 @@ def test_the_client_answers_itself_if_the_engine_dies_early(user: WarmCommandLin
     assert "Ada Brandt" in out.decode()
 
 
-def test_an_engine_that_hangs_during_an_answer_is_an_error(user: WarmCommandLine) -> None:
+def test_an_engine_that_hangs_during_an_answer_causes_an_error(user: WarmCommandLine) -> None:
     start_engine(user)
     with OpenAIServer(chat=stream(token("Half an ans"), Stall())) as model:
         with user.running("ask", QUESTION, "--base-url", model.base_url, "-m", "m") as asking:
@@ -293,7 +293,7 @@ def test_a_changed_program_replaces_the_engine(user: WarmCommandLine, tmp_path: 
     assert wait_until(lambda: not is_alive(before["pid"]))
 
 
-def test_the_identity_depends_on_proxies_but_not_on_settings() -> None:
+def test_the_identity_of_an_engine_depends_on_proxies_but_not_on_settings() -> None:
     assert identity({}) == identity({"OPENAI_API_KEY": "x", "STREAMRAG_MODEL": "m"})
     assert identity({}) != identity({"https_proxy": "http://proxy.example:8080"})
 

@@ -32,7 +32,7 @@ def cron_cli(user: CommandLine) -> CommandLine:
     return replace(user, variables={**user.variables, "XDG_RUNTIME_DIR": ""})
 
 
-def test_a_terminal_and_cron_share_an_engine(user: CommandLine, cron_cli: CommandLine) -> None:
+def test_commands_in_a_terminal_and_in_cron_share_an_engine(user: CommandLine, cron_cli: CommandLine) -> None:
     for first, second in ((user, cron_cli), (cron_cli, user)):
         started = start_engine(first)
         second.run("search", QUESTION)

@@ -38,11 +38,11 @@ def test_each_row_has_a_marked_test() -> None:
     assert sorted(set(IDS) - {fault for _, fault in marks()}) == []
 
 
-def test_each_mark_is_on_a_test_and_names_a_row() -> None:
+def test_each_fault_mark_is_on_a_test_and_names_a_row() -> None:
     assert [mark for mark in marks() if mark[1] not in IDS or not mark[0].startswith("test_")] == []
 
 
-def test_all_sections_are_present() -> None:
+def test_the_faults_page_has_all_its_sections() -> None:
     sections = re.findall(r"^## (\w)\.", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
     assert (sections, len(ROWS) > 40) == (["A", "B", "C", "D", "E"], True)

@@ -97,7 +97,7 @@ def test_removing_many_documents_needs_yes_without_a_terminal(cli_with_notes: Wa
     assert len(list((work / "notes").iterdir())) == MANY
 
 
-def test_the_hint_of_a_removal_repeats_the_collection(cli_with_notes: WarmCommandLine) -> None:
+def test_the_hint_for_a_removal_repeats_the_collection_flag(cli_with_notes: WarmCommandLine) -> None:
     assert cli_with_notes.run("ingest", "-c", "herbs", "notes").code == 0
     tried = cli_with_notes.run("ingest", "--remove", "notes", "-c", "herbs")
 
@@ -153,7 +153,7 @@ def test_all_requires_remove_and_takes_no_path(cli_with_notes: WarmCommandLine, 
     assert (cli_with_notes.run("ingest", *arguments, "--yes").code, documents(cli_with_notes)) == (2, MANY + 1)
 
 
-def test_a_collection_that_is_damaged_can_be_removed_with_yes(cli_with_notes: WarmCommandLine) -> None:
+def test_a_damaged_collection_can_be_removed_with_yes(cli_with_notes: WarmCommandLine) -> None:
     (catalog,) = cli_with_notes.store.glob("collections/default/epoch-*/catalog.sqlite3")
     catalog.write_bytes(b"no database at all" * 1000)
     tried = cli_with_notes.run("ingest", "--remove", "--all")
@@ -164,7 +164,7 @@ def test_a_collection_that_is_damaged_can_be_removed_with_yes(cli_with_notes: Wa
 
 
 @pytest.mark.fault("folder-not-mounted")
-def test_an_unmounted_folder_deletes_nothing(cli_with_notes: WarmCommandLine) -> None:
+def test_ingesting_an_unmounted_folder_removes_no_documents(cli_with_notes: WarmCommandLine) -> None:
     notes = cli_with_notes.directory / "notes"
     notes.rename(cli_with_notes.home / "unmounted")
     notes.mkdir()
@@ -187,7 +187,7 @@ def test_an_unmounted_folder_deletes_nothing(cli_with_notes: WarmCommandLine) ->
     assert documents(cli_with_notes) == 1
 
 
-def test_an_unmounted_share_below_the_folder_deletes_nothing(tmp_path: Path) -> None:
+def test_an_unmounted_share_below_the_folder_loses_no_documents(tmp_path: Path) -> None:
     within = ("unshare", "-m")
     if subprocess.run(
         [*within, "mount", "-t", "tmpfs", "tmpfs", tmp_path], capture_output=True, check=False
@@ -220,7 +220,7 @@ def shell(user: WarmCommandLine, line: str) -> None:
 
 
 @pytest.mark.fault("folder-not-mounted")
-def test_a_missing_folder_deletes_nothing(cli_with_notes: WarmCommandLine) -> None:
+def test_ingesting_a_missing_folder_removes_no_documents(cli_with_notes: WarmCommandLine) -> None:
     (cli_with_notes.directory / "notes").rename(cli_with_notes.home / "unplugged")
 
     assert (cli_with_notes.run("ingest", "notes").code, documents(cli_with_notes)) == (2, MANY + 1)

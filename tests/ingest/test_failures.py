@@ -110,7 +110,7 @@ def test_a_cancelled_ingest_keeps_the_documents_it_reported(
     assert len(ingests.stored()) == 4
 
 
-def test_another_dimension_is_rejected_for_a_changed_file_too(
+def test_vectors_of_another_dimension_are_rejected_for_a_changed_file(
     ingests: Ingests,
 ) -> None:
     parts = [f"# Part {number}\n\nPart {number}{' goes on' * 100}\n\n" for number in range(3)]

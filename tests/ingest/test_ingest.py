@@ -11,7 +11,7 @@ from tests.support.fake_secrets import private_key
 from tests.support.ingests import LONG_AGO_NS, Ingests
 
 
-def test_files_are_added_changed_deleted_or_unchanged(ingests: Ingests) -> None:
+def test_an_ingest_reports_added_changed_deleted_and_unchanged_files(ingests: Ingests) -> None:
     ingests.put("docs/a.md", "first")
     ingests.put("docs/b.md", "second")
     ingests.put("docs/c.md", "third")

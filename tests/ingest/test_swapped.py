@@ -60,7 +60,9 @@ def test_a_link_that_replaces_a_file_or_parent_folder_is_not_followed(
 
 
 @pytest.mark.fault("swapped-for-link")
-def test_a_followed_link_is_read_at_its_target_during_discovery(ingests: Ingests, after_finding: AfterFinding) -> None:
+def test_a_link_that_is_retargeted_after_discovery_is_read_at_its_old_target(
+    ingests: Ingests, after_finding: AfterFinding
+) -> None:
     ingests.put("docs/.store/a.md", "harmless")
     ingests.put("outside/a.md", "private")
     (ingests.home / "docs/current").symlink_to(".store")

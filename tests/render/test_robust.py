@@ -117,7 +117,9 @@ LONG_BEGINNINGS = st.sampled_from(
 @given(LONG_BEGINNINGS, st.lists(PARTS, max_size=40), st.integers(0, 5))
 @example("", ["- ", "- ", "> ", "```", "\n", "a", "\n", "> ", "\n", "- ", "a"], 1)
 @example("", ["**", "❤\ufe0f", "![&#27;](&#27;)", "**"], 0)
-def test_random_text_ends_as_rich_prints_it_except_known_cases(beginning: str, parts: list[str], seed: int) -> None:
+def test_random_text_ends_up_as_rich_prints_it_except_in_known_cases(
+    beginning: str, parts: list[str], seed: int
+) -> None:
     text = beginning + "".join(parts)
     pieces = 20 + len(beginning) // 40
 

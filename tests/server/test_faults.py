@@ -190,7 +190,7 @@ def test_unread_replies_do_not_keep_an_idle_connection_open(requests: int, setti
         assert wait_until(lambda: not server.server.server_state.connections)
 
 
-def test_endless_headers_use_no_memory(settings: Settings) -> None:
+def test_endless_headers_are_cut_off(settings: Settings) -> None:
     with running_server(settings) as server, connect(server) as flooding:
         with pytest.raises(OSError):
             for _ in range(1000):

@@ -150,7 +150,7 @@ def test_guesses_from_one_address_do_not_lock_out_another() -> None:
         ("", ""),
     ],
 )
-def test_the_addresses_of_one_client_count_as_one(address: str, group: str) -> None:
+def test_addresses_of_one_ipv6_network_count_as_one_client(address: str, group: str) -> None:
     assert client_group(address) == group
 
 
@@ -166,7 +166,7 @@ def test_the_rate_limit_uses_a_sliding_window() -> None:
     assert rates.hit("b") is None
 
 
-def test_idle_clients_use_no_memory() -> None:
+def test_idle_clients_are_removed_from_the_rate_limiter() -> None:
     clock = Clock()
     rates = Rates("3/second", clock)
     for number in range(1000):
@@ -193,5 +193,5 @@ def test_setting_the_clock_back_does_not_lengthen_the_wait(settings: Settings, m
 @pytest.mark.parametrize(
     "key", ["password12345678", "YOUR_SECRET_KEY_HERE", "Administrator-123", "correcthorsebatterystaple"]
 )
-def test_a_key_with_a_word_that_is_guessed_first_is_weak(key: str) -> None:
+def test_a_key_that_contains_an_easily_guessed_word_is_weak(key: str) -> None:
     assert weakness(key) == "contains a word that is easy to guess; generate one: openssl rand -hex 32"

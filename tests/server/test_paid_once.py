@@ -69,7 +69,7 @@ def test_the_official_client_adds_no_model_calls_to_our_own_retries(
 
 
 @pytest.mark.fault("openai-client-retries")
-def test_a_rate_limit_of_the_model_is_passed_on_with_its_wait(settings: Settings) -> None:
+def test_the_rate_limit_of_the_model_server_is_passed_on_with_its_delay(settings: Settings) -> None:
     reply = whole_reply(BUSY, settings)
 
     assert (reply.status, reply.headers["retry-after"]) == (429, "20")
@@ -105,7 +105,7 @@ def test_a_permanent_search_failure_forbids_retries(settings: Settings) -> None:
     assert (reply.status, reply.code, reply.headers["x-should-retry"]) == (503, "store_missing", "false")
 
 
-def test_a_refused_request_names_the_options_it_set(settings: Settings) -> None:
+def test_the_error_for_a_refused_request_names_the_requested_options(settings: Settings) -> None:
     with OpenAIServer(chat=failure(400, "at /srv/vllm: seed is not supported")) as model:
         with running_server(replace(settings, base_url=model.base_url, model="m")) as server:
             reply = post_json(f"{server.url}/v1/chat/completions", {"messages": MESSAGES, "seed": 1, "top_p": 1})

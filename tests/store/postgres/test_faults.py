@@ -57,7 +57,7 @@ def test_a_wrong_password_is_reported_but_not_shown(store: PostgresStore) -> Non
     assert reading_raises(guarded(store.place))[0] == "store_login_refused"
 
 
-def test_the_right_password_leads_to_store_missing(store: PostgresStore) -> None:
+def test_with_the_right_password_an_empty_schema_is_reported_as_store_missing(store: PostgresStore) -> None:
     place = guarded(store.place, password=quote(PASSWORD, safe=""))
 
     assert reading_raises(place) == ("store_missing", "streamrag ingest PATH")
