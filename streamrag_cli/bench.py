@@ -75,7 +75,7 @@ class BenchProgress:
 
 
 BenchEvent: TypeAlias = BenchProgress | Report | Error
-"""One `BenchProgress` per answer, then a `Report`, or an `Error` as the last event."""
+"""One `BenchProgress` per answer, then one `Report`; or an `Error` as the last event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

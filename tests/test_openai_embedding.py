@@ -291,7 +291,7 @@ def test_a_changed_vector_dimension_is_malformed() -> None:
     with OpenAIServer(embeddings=[GOOD, vectors([1.0, 2.0])]) as server:
         embedder = embedder_of(server.base_url)
         embedder.embed_query("one")
-        with pytest.raises(ModelServerError, match="sent vectors of 2 numbers after vectors of 3"):
+        with pytest.raises(ModelServerError, match="sent vectors with 2 dimensions after vectors with 3"):
             embedder.embed_query("two")
 
 

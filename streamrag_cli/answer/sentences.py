@@ -23,7 +23,7 @@ from streamrag_cli.documents.formats import Markup, TextKind
 MAX_CHARS: Final = 500
 MAX_FOLLOWING: Final = 3
 _MAX_CHUNK_CHARS: Final = 20_000
-"""Per chunk; a longer chunk comes from a format whose sections are never split."""
+"""The maximum length of text to split per chunk. A longer chunk comes from a format whose sections are never split."""
 
 _DASHES: Final = re.compile(r"^(?:-[ \t]+)+")
 _VALUE: Final = re.compile(r"[\w\"'/.$@<{-][^:=\n]{0,80}[:=]")

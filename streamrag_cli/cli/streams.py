@@ -12,7 +12,7 @@ from typing import Any, Final, TextIO
 from streamrag_cli.errors import UsageError
 
 UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EBADF, errno.EFBIG})
-"""Errors of a write to a full or failing disk or an invalid descriptor. A closed pipe raises EPIPE instead."""
+"""Error numbers of writes to a full or failing disk or an invalid descriptor. A closed pipe raises EPIPE instead."""
 _STDIN_BYTES: Final = 1_000_000  # a longer text would not fit into a model's context
 
 

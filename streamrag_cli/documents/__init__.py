@@ -10,4 +10,4 @@ from typing import Final
 
 RECIPE: Final = "4"
 """The version of the output of the loaders and the chunker. Increase it whenever that output changes: stored documents
-with another recipe are then loaded and cut again, even if their files are unchanged."""
+with another recipe are then loaded and chunked again, even if their files are unchanged."""

@@ -13,7 +13,7 @@ from streamrag_cli.documents.formats import format_of, has_ambiguous_suffix, kin
 
 Suspicion: TypeAlias = Literal["", "secret", "unless_prose", "if_hinted"]
 """How to treat a file: "" has no restriction, "secret" is never read, "unless_prose" is read only if it is prose, and
-"if_hinted" is withheld only if its content has a sign of a secret."""
+"if_hinted" is withheld only if its content suggests a secret."""
 
 NEVER_READ_FILES: Final = (
     # settings that carry passwords and tokens
@@ -29,7 +29,7 @@ NEVER_READ_FILES: Final = (
 )  # fmt: skip
 
 TOOL_DIRECTORIES: Final = (".git", ".hg", ".svn", ".bzr")
-"""A tool's private state: not secret, but useless for questions."""
+"""Private data of version control systems: not secret, but useless for questions."""
 
 NEVER_READ_DIRECTORIES: Final = (
     *TOOL_DIRECTORIES,
@@ -37,7 +37,7 @@ NEVER_READ_DIRECTORIES: Final = (
 )  # fmt: skip
 
 SECRET_DIRECTORIES: Final = ("secret", "secrets", "credentials", "passwords", ".secrets", ".credentials")
-"""Data files in these are secret regardless of their names; prose and source code is read."""
+"""Data files in these directories are secret regardless of their names; prose and source code are read."""
 
 _FILES: Final = re.compile("|".join(translate(pattern) for pattern in NEVER_READ_FILES))
 

@@ -29,7 +29,7 @@ LARGE_FILES: Final = 5_000
 _SKIPPED_BY_RULE: Final[frozenset[SkipCode]] = frozenset(
     {"secret", "gitignored", "streamragignored", "excluded", "generated"}
 )
-"""Files skipped by a rule. A folder that contains some is not an unmounted disk."""
+"""Reasons that mean that a file was skipped by a rule. A folder with such files is not an unmounted disk."""
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 _NAMED_ROOTS: Final = 3
 MANY_DOCUMENTS: Final = 20
@@ -129,10 +129,10 @@ def reject_missing_roots(request: IngestRequest, settings: Settings) -> None:
     missing = sorted(root for root in _recorded(request, settings) if is_missing(root))
     for root, documents in _stored_below(missing, request, settings).items():
         raise UsageError(
-            f"{sanitise_line(str(root))} no longer exists, and a rebuild would drop its {_documents(documents)} from"
+            f"{sanitise_line(str(root))} no longer exists, and a rebuild would remove its {_documents(documents)} from"
             " the store: is its disk or network share mounted?",
             code="empty_folder",
-            hint="mount it, or drop the documents: streamrag ingest --rebuild --allow-empty",
+            hint="mount it, or remove the documents: streamrag ingest --rebuild --allow-empty",
         )
 
 
@@ -154,7 +154,7 @@ def confirm_rebuild(request: IngestRequest, settings: Settings) -> None:
     dropped = f"the {_documents(others)} from {', '.join(roots[:_NAMED_ROOTS]) or 'elsewhere'}"
     dropped += f" and {len(roots) - _NAMED_ROOTS} more" if len(roots) > _NAMED_ROOTS else ""
     request.confirmation.require(
-        sanitise_line(f"A rebuild from only {named} removes {dropped}. Continue?"),
+        sanitise_line(f"A rebuild from only {named} would remove {dropped}. Continue?"),
         message=sanitise_line(f"a rebuild from only {named} would remove {dropped}"),
         hint=f"leave out PATH to rebuild from all folders, or confirm: streamrag ingest --rebuild {named} --yes",
     )
@@ -185,7 +185,7 @@ def _reject_empty(roots: Sequence[Path], request: IngestRequest, settings: Setti
             f"{sanitise_line(str(root))} has no readable files, but the store has {_documents(documents)} from it:"
             " is its disk or network share mounted?",
             code="empty_folder",
-            hint=f"mount it, or drop the documents: {command} --allow-empty {shlex.quote(str(root))}",
+            hint=f"mount it, or remove the documents: {command} --allow-empty {shlex.quote(str(root))}",
         )
 
 

@@ -37,7 +37,7 @@ _SKIPPED: Final = {
     "unsupported": "unsupported format",
     "binary": "binary, not text",
     "duplicate": "linked twice",
-    "outside_root": "link to outside the folder",
+    "outside_root": "link that leads outside the folder",
     "broken_link": "broken link",
     "not_a_regular_file": "not a regular file",
 }

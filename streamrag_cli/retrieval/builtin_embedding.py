@@ -35,7 +35,7 @@ MODEL_DIRECTORY: Final = Path(__file__).parent / "models" / "all-MiniLM-L6-v2"
 DIMENSION: Final = 384
 MAX_TOKENS: Final = 256
 _MAX_CHARS: Final = 20_000
-"""More than 256 tokens of any real text. Without this limit, tokenising a text of 5 MB would take seconds."""
+"""Longer texts are cut: real text of this length exceeds 256 tokens, and tokenising 5 MB would take seconds."""
 _FILES: Final = ("model.onnx", "tokenizer.json")
 _FATAL: Final = 4
 

@@ -18,14 +18,14 @@ from streamrag_cli.retrieval.lexical import STOP_WORDS, content_words, words
 from streamrag_cli.store.interface import StoredChunk
 
 FindMissing: TypeAlias = Callable[[Iterable[str]], Collection[str]]
-"""Returns those of the absolute paths at which there is no file."""
+"""A function that returns the absolute paths at which no file exists."""
 
 COPIED_CHARS: Final = 100
-"""The minimum length of a copy under another title. `Closed.` under the names of two shops is not a copy."""
+"""The minimum length of a copy under another title: "Closed." on the pages of two shops is not a copy."""
 NEAR: Final = 0.9
-"""The minimum share of common word pairs of two near-duplicates, ignoring numbers."""
+"""Two passages are near-duplicates if they share at least this fraction of their word pairs, ignoring numbers."""
 MAX_NEW_NUMBERS: Final = 3
-"""The maximum count of numbers that only one of two near-duplicates has. A report for another year has more."""
+"""The maximum count of numbers that only one of two near-duplicates contains. Reports of two years differ in more."""
 _SAME_SECTION_SIMILARITY: Final = 0.25
 _NEXT_VERSION_SIMILARITY: Final = 0.5
 _NUMBER: Final = re.compile(r"\d+(?:[.,:]\d+)*")

@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 CANDIDATES: Final = 100  # of full text and of vectors each
 _CODE_COVERAGE: Final = 0.75
-"""The minimum coverage of a chunk that contains a code of the question, such as an article number."""
+"""The minimum coverage of a chunk that contains a code from the question, such as an article number."""
 RERANKED: Final = 30
-"""The number of fused hits that are re-ranked by late interaction. With 10, the gain is two thirds as large."""
+"""The number of fused hits to re-rank by late interaction. With 10, the gain in quality is two thirds as large."""
 LATE_WEIGHT: Final = 0.5
-"""Equal to the weight of each part of the fusion; up to twice as much makes no difference."""
+"""The weight of late interaction: equal to that of each part of the fusion; up to twice as much changes nothing."""
 _PUNCTUATION: Final = 0.05  # the weight of tokens that are not words
 LEXICAL_WEIGHT: Final = 0.5  # results are flat between .40 and .55 on seven public sets: fixed, not tuned
 

@@ -85,7 +85,7 @@ class Completion:
                         return reply_to_event(self._explained(event), OPENAI_PREFIX)
                     case _:
                         pass
-        raise AssertionError("the stream of events has no end")
+        raise AssertionError("the event stream ended without Done or Error")
 
     def _object(self, answer: str, finish_reason: str, usage: Usage | None, extra: dict[str, object]) -> JsonReply:
         message = {"role": "assistant", "content": answer}

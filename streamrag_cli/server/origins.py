@@ -55,7 +55,7 @@ def check_origin(headers: Headers, allowed: Sequence[str], *, is_question: bool,
     if origin is not None:
         if origin.lower() not in allowed and not _is_same(origin, host):
             raise RefusedError(
-                403, "pages of this origin may not use this server", code="foreign_origin", hint=_ALLOW_ORIGIN
+                403, "pages from this origin may not use this server", code="foreign_origin", hint=_ALLOW_ORIGIN
             )
         return
     site = headers.get("sec-fetch-site")

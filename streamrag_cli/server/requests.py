@@ -94,7 +94,7 @@ def _check_allowed(requested: Settings, serving: Serving) -> None:
     if not serving.serves(requested.collection):
         raise RefusedError(
             404,
-            f"collection {requested.collection!r} is not served here",
+            f"this server does not serve the collection {requested.collection!r}",
             code="no_such_collection",
             hint="GET /collections lists the served collections",
         )

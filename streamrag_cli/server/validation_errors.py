@@ -22,7 +22,7 @@ _CHAT_EXAMPLE: Final = (
     ' {"model": "streamrag", "messages": [{"role": "user", "content": "How long is the warranty?"}]}'
 )
 _UNION_MEMBERS: Final = {"str", "list[Part]", "list[constrained-str]", "list[str]"}
-"""Pydantic inserts the member of a union into the location of an error."""
+"""Names that Pydantic inserts into the location of an error for the members of a union."""
 _TYPES: Final[Mapping[str, str]] = {
     "string": "must be a string",
     "int": "must be an integer",

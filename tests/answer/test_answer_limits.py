@@ -58,7 +58,7 @@ def test_an_endless_answer_is_cut_at_the_token_limit_and_its_connection_closed(s
     events, requests = events_of(ENDLESS, replace(settings, max_answer_tokens=100))
 
     assert text(events) == "again " * 100
-    assert ending(events) == (["the answer was cut at the limit of 100 tokens"], "length")
+    assert ending(events) == (["the answer was cut off at the limit of 100 tokens"], "length")
     assert len(requests) == 1
 
 
@@ -105,7 +105,7 @@ def test_an_answer_over_the_time_limit_is_cut_and_keeps_its_text(settings: Setti
     events, _ = events_of(stream(token("Half an answer"), Stall()), replace(settings, max_answer_s=0.5))
 
     assert text(events) == "Half an answer"
-    assert ending(events) == (["the answer was cut at the limit of 0.5 seconds"], "length")
+    assert ending(events) == (["the answer was cut off at the limit of 0.5 seconds"], "length")
     assert time.monotonic() - started_s < 15
 
 

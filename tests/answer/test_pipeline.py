@@ -235,7 +235,7 @@ def test_an_unknown_finish_reason_is_reported(settings: Settings) -> None:
     events, _ = ask_model(answer("Ada Brandt [1].", finish_reason="tired"), settings)
 
     notices = [each for each in events if isinstance(each, Notice)]
-    message = 'the model server ended the answer with the reason "tired"; it may be incomplete'
+    message = 'the answer may be incomplete: the model server ended it with the reason "tired"'
     assert notices == [Notice(message=message, code="finish_unknown")]
     assert isinstance(events[-1], Done)
 

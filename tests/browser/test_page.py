@@ -132,7 +132,7 @@ def test_a_late_notice_is_shown_below_the_answer(visiting: Visiting) -> None:
     with visiting(answer("Cut", finish_reason="length")) as visit:
         visit.ask_and_wait("What is the fee for a berth?")
 
-        assert visit.page.texts("#afterword li") == ["the model reached its token limit, so the answer is cut short"]
+        assert visit.page.texts("#afterword li") == ["the model reached its token limit, so the answer is cut off"]
 
 
 def test_a_citation_leads_to_its_source_and_back(visiting: Visiting) -> None:

@@ -161,7 +161,7 @@ def test_json_is_one_object_with_exact_keys(outcomes: dict[str, Outcome]) -> Non
         "complete": True,
         "unknown_citations": [9],
         "notices": [
-            {"message": "the model reached its token limit, so the answer is cut short", "code": "finish_length"}
+            {"message": "the model reached its token limit, so the answer is cut off", "code": "finish_length"}
         ],
         "finish_reason": "length",
         "model": "test-model",

@@ -107,7 +107,7 @@ def test_a_dimension_that_differs_from_the_collections_is_a_failure(large: Comma
     (embedding,) = of_check(findings, "embedding")
     assert (code, embedding["found"]) == (
         5,
-        "collection 'default' has vectors of 32 dimensions, but the embedder returned 8",
+        "collection 'default' has vectors with 32 dimensions, but the embedder returned 8",
     )
 
 
@@ -157,7 +157,7 @@ def test_a_read_only_store_is_a_warning(tmp_path: Path, monkeypatch: pytest.Monk
     (disk,) = check_disk(open_store(tmp_path))
 
     assert (disk.state, disk.code) == ("warning", "read_only")
-    assert disk.found == f"{tmp_path}: read-only for this user; questions work, but ingest does not"
+    assert disk.found == f"{tmp_path}: read-only for this user; questions work, but ingesting does not"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_read_only_store_is_a_warning(tmp_path: Path, monkeypatch: pytest.Monk
             [
                 (
                     "warning",
-                    "the encoding is ascii: other characters are shown as ?",
+                    "the encoding is ascii: characters that it lacks are shown as ?",
                     "unset PYTHONIOENCODING",
                 ),
                 ("warning", "only 20 columns wide: sources are shown as lines instead of a table", ""),
@@ -226,7 +226,7 @@ def test_a_running_engine_from_another_environment_is_reported(tmp_path: Path) -
         ("warning", "engine_outdated", "streamrag engine stop"),
         ("ok", "", ""),
     ]
-    assert running[0].found == "1 engine of another version or environment still running"
+    assert running[0].found == "1 engine from another version or environment is still running"
 
 
 def test_a_stopped_or_disabled_engine_is_not_a_problem(tmp_path: Path) -> None:

@@ -241,7 +241,7 @@ def test_suspicious_files_are_withheld_only_if_their_content_confirms_the_suspic
     assert secret_reason(PurePath("settings.ini"), b"password: 90417736", "if_hinted") == "a password or token"
     assert secret_reason(PurePath("token.txt"), b"q7Kd2mPzq7Kd2mPz\n", "if_hinted") == "a token"
     assert secret_reason(PurePath("The Secret Garden.txt"), prose, "unless_prose") is None
-    assert secret_reason(PurePath("secrets.txt"), b"bank: hunter2\n", "unless_prose") == "its name"
+    assert secret_reason(PurePath("secrets.txt"), b"bank: hunter2\n", "unless_prose") == "a suspicious name"
     assert secret_reason(PurePath("secrets.txt"), notes, "unless_prose") == "a password or token"
 
 

@@ -178,7 +178,7 @@ def test_ingesting_an_unmounted_folder_removes_no_documents(cli_with_notes: Warm
             [
                 f"streamrag: {notes} has no readable files, but the store has {MANY} documents from it:"
                 " is its disk or network share mounted?",
-                f"hint: mount it, or drop the documents: streamrag ingest --allow-empty {notes}",
+                f"hint: mount it, or remove the documents: streamrag ingest --allow-empty {notes}",
             ],
         )
     ] * 2
@@ -235,9 +235,9 @@ def test_a_rebuild_keeps_the_documents_of_a_missing_folder(cli_with_notes: WarmC
         2,
         b"",
         [
-            f"streamrag: {notes} no longer exists, and a rebuild would drop its {MANY} documents from the store:"
+            f"streamrag: {notes} no longer exists, and a rebuild would remove its {MANY} documents from the store:"
             " is its disk or network share mounted?",
-            "hint: mount it, or drop the documents: streamrag ingest --rebuild --allow-empty",
+            "hint: mount it, or remove the documents: streamrag ingest --rebuild --allow-empty",
         ],
     )
     assert documents(cli_with_notes) == MANY + 1
@@ -250,7 +250,7 @@ def test_a_rebuild_that_drops_a_missing_folder_shows_how_to_ingest_it_again(cli_
     outcome = cli_with_notes.run("ingest", "--rebuild", "--allow-empty")
     (cli_with_notes.home / "unplugged").rename(notes)
 
-    again = f"so its documents were not ingested; to add them once it is back: streamrag ingest {notes}"
+    again = f"so its documents were not ingested; to add them once it exists again: streamrag ingest {notes}"
     assert (outcome.code, documents(cli_with_notes), again in outcome.stderr) == (0, 1, True)
     assert (cli_with_notes.run("ingest", str(notes)).code, documents(cli_with_notes)) == (0, MANY + 1)
 

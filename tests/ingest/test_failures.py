@@ -120,7 +120,7 @@ def test_vectors_of_another_dimension_are_rejected_for_a_changed_file(
     replace(ingests, embedder=FakeEmbedder(dimension=8)).run("a.md")
 
     assert ingests.error.code == "another_embedding"
-    assert "has vectors of 16 dimensions, but the embedder returned 8" in ingests.error.message
+    assert "has vectors with 16 dimensions, but the embedder returned 8" in ingests.error.message
 
 
 def test_a_rebuild_includes_the_paths_of_an_interrupted_ingest(

@@ -75,7 +75,7 @@ def test_the_rate_limit_of_the_model_server_is_passed_on_with_its_delay(settings
     assert (reply.status, reply.headers["retry-after"]) == (429, "20")
     assert "x-should-retry" not in reply.headers  # streamrag did not retry, so the client may, after that time
     assert reply.json["error"] == {
-        "message": "the model server is limiting the rate of requests; try again later",
+        "message": "the rate limit of the model server was reached; try again later",
         "type": "rate_limit_error",
         "param": None,
         "code": "rate_limited",

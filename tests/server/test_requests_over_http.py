@@ -299,7 +299,7 @@ LISTED = "GET /openapi.json lists"
         (
             ("GET", "/search?query=quay&collection=elsewhere", ""),
             404,
-            "collection 'elsewhere' is not served here",
+            "this server does not serve the collection 'elsewhere'",
             "GET /collections lists the served collections",
         ),
         (

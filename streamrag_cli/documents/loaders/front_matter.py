@@ -27,7 +27,7 @@ _PRESENTATION: Final = frozenset(
     redirect_from redirect_to redirects pagination_next pagination_prev bibliography output
     """.split()
 )
-"""Entries that control the page's presentation, not its subject."""
+"""Entries that control how a page is presented and do not describe its subject."""
 _PRESENTATION_PREFIX: Final = re.compile(r"(?:ms|og|twitter|seo|sidebar|nav|css)[._:-]")
 _NOT_A_FACT: Final = re.compile(
     r"(?:true|false|yes|no|null|none|~|[{\[&*!|>].*|\w+://\S*|\.{0,2}/\S*)?\Z", re.IGNORECASE

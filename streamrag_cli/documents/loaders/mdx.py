@@ -19,7 +19,7 @@ _BLOCK_END: Final = re.compile(r"\n[ \t]*\n")
 _INLINE_CHARS: Final = 1000
 _TAG_CHARS: Final = 5000
 _MAX_FAILURES: Final = 200
-"""After this many unclosed marks, the file is not considered MDX."""
+"""A file with this many unclosed tags or braces is not treated as MDX."""
 
 
 def load_mdx(path: str, source: str) -> Document:
