@@ -251,8 +251,8 @@ class ServerSettings:
         parse=value.user_names,
         flag="--allow-user NAME",
         repeated=True,
-        meaning="Local users who are allowed to use a server without a key, in addition to the user who runs it and root,"
-        " separated by commas, such as `www-data` for a proxy.",
+        meaning="Local users who are allowed to use a server without a key, in addition to the user who runs it and"
+        " root, separated by commas, such as `www-data` for a proxy.",
         help="Local user who is allowed to use a server without a key; may be repeated.",
     )
     trusted_proxy: tuple[str, ...] = setting(
