@@ -287,7 +287,7 @@ def test_a_malformed_reply_is_reported_and_not_retried(reply: Reply, problem: st
     )
 
 
-def test_a_changed_vector_dimension_is_malformed() -> None:
+def test_a_changed_vector_dimension_is_reported_as_malformed() -> None:
     with OpenAIServer(embeddings=[GOOD, vectors([1.0, 2.0])]) as server:
         embedder = embedder_of(server.base_url)
         embedder.embed_query("one")

@@ -54,7 +54,7 @@ def text(events: list[AskEvent]) -> str:
 
 
 @pytest.mark.fault("endless-answer")
-def test_an_endless_answer_is_cut_at_the_token_limit_and_its_connection_closed(settings: Settings) -> None:
+def test_an_endless_answer_is_cut_off_and_its_connection_is_closed(settings: Settings) -> None:
     events, requests = events_of(ENDLESS, replace(settings, max_answer_tokens=100))
 
     assert text(events) == "again " * 100
@@ -63,7 +63,7 @@ def test_an_endless_answer_is_cut_at_the_token_limit_and_its_connection_closed(s
 
 
 @pytest.mark.fault("endless-answer")
-def test_an_endless_answer_is_cut_even_without_a_configured_limit() -> None:
+def test_an_endless_answer_is_cut_off_even_without_a_configured_limit() -> None:
     with OpenAIServer(chat=ENDLESS) as server:
         conversation = converse(server.base_url)
 
@@ -100,7 +100,7 @@ def test_a_piece_with_many_tokens_is_limited_by_its_length() -> None:
 
 
 @pytest.mark.fault("endless-answer")
-def test_an_answer_over_the_time_limit_is_cut_and_keeps_its_text(settings: Settings) -> None:
+def test_an_answer_over_the_time_limit_is_cut_off_and_keeps_its_text(settings: Settings) -> None:
     started_s = time.monotonic()
     events, _ = events_of(stream(token("Half an answer"), Stall()), replace(settings, max_answer_s=0.5))
 
@@ -129,7 +129,7 @@ def test_the_token_limit_is_sent_only_if_it_was_set(settings: Settings) -> None:
 
 
 @pytest.mark.fault("max-tokens-refused")
-def test_a_refused_limit_parameter_is_replaced_by_its_other_name_or_dropped(
+def test_a_refused_token_limit_is_sent_under_its_other_name_or_dropped(
     settings: Settings,
 ) -> None:
     def reply(request: LoggedRequest) -> Reply:

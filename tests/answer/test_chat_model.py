@@ -50,7 +50,7 @@ def test_one_request_yields_all_tokens_in_order_and_the_final_metadata() -> None
     assert [request.path for request in requests] == ["/v1/chat/completions"]
 
 
-def test_the_request_has_the_exact_messages_and_only_universal_parameters() -> None:
+def test_the_request_contains_the_exact_messages_and_only_universal_parameters() -> None:
     with OpenAIServer() as server:
         converse(server.base_url, messages=[("system", "Use {these} {{rules}}."), ("user", "Why { % }?")])
         request = server.requests[0]
@@ -239,7 +239,7 @@ def test_a_model_that_reasons_longer_than_the_timeout_is_not_stalled() -> None:
 
 @pytest.mark.fault("answer-limit-or-filter")
 @pytest.mark.parametrize("reason", ["length", "content_filter"])
-def test_an_answer_cut_by_the_server_ends_with_the_servers_reason(reason: str) -> None:
+def test_an_answer_cut_off_by_the_server_ends_with_the_servers_reason(reason: str) -> None:
     with OpenAIServer(chat=answer("Half an ans", finish_reason=reason)) as server:
         conversation = converse(server.base_url)
 

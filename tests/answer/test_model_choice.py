@@ -29,7 +29,7 @@ def failing(*, model: str | None = None, base_url: str | None = None, api_key: s
 
 
 @pytest.mark.parametrize("blank", [None, "", "  "])
-def test_no_model_is_chosen_without_key_or_base_url(blank: str | None) -> None:
+def test_no_model_is_chosen_without_a_key_or_a_base_url(blank: str | None) -> None:
     assert choose_endpoint(model=blank, base_url=blank, api_key=blank) is None
 
 

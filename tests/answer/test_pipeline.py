@@ -87,7 +87,7 @@ def test_the_done_event_has_model_usage_and_timings(settings: Settings) -> None:
     assert stages == sorted(each or 0.0 for each in stages)
 
 
-def test_citations_are_resolved_and_unknown_ones_reported(settings: Settings) -> None:
+def test_citations_are_resolved_and_unknown_citations_are_reported(settings: Settings) -> None:
     events, _ = ask_model(answer("Ada Brandt [1", "][9]."), settings)
     sources = next(each for each in events if isinstance(each, Sources)).sources
     citations = next(each for each in events if isinstance(each, Citations))

@@ -303,7 +303,7 @@ def test_a_title_in_capitals_is_quoted_only_if_plain_text_has_nothing_else() -> 
     assert [(each.text, each.role) for each in sentences(f"{title}\n", "plain", "none")] == [(title, "heading")]
 
 
-def test_the_line_above_quoted_mail_introduces_it() -> None:
+def test_the_line_above_quoted_mail_introduces_the_quotation() -> None:
     text = "We paid.\n\nOn Monday Ida Falk wrote:\n> Who pays the slip?\n> I cannot.\n"
 
     paid, wrote = (

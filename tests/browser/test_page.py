@@ -151,7 +151,7 @@ def test_a_citation_leads_to_its_source_and_back(visiting: Visiting) -> None:
         page.wait_until(IN_VIEW % "a.citation")
 
 
-def test_the_page_works_with_the_keyboard_only(visiting: Visiting) -> None:
+def test_the_page_can_be_used_without_a_mouse(visiting: Visiting) -> None:
     with visiting(answer("See [the rules](https://harbour.example/rules) [2].")) as visit:
         page = visit.page
         assert page.focused() == "question"

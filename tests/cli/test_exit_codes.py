@@ -200,7 +200,7 @@ def test_a_different_embedder_is_rejected_before_anything_is_sent(cli_with_store
 
 
 @pytest.mark.fault("unreadable-files")
-def test_an_unreadable_file_is_listed_and_the_rest_is_ingested(cli: CommandLine) -> None:
+def test_an_unreadable_file_is_listed_and_all_other_files_are_ingested(cli: CommandLine) -> None:
     (cli.directory / "good.md").write_text("Some words.", encoding="utf-8")
     (cli.directory / "bad.pdf").write_bytes(b"%PDF-1.7 and then nothing")
     outcome = cli.run("ingest", ".")

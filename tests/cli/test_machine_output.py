@@ -197,7 +197,7 @@ def test_json_keeps_the_partial_answer_and_the_error(outcomes: dict[str, Outcome
 
 
 @pytest.mark.fault("model-busy")
-def test_each_retry_is_an_event_before_the_answer(outcomes: dict[str, Outcome]) -> None:
+def test_each_retry_is_reported_as_an_event_before_the_answer(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["retried"]
     events = events_of(outcome)
 

@@ -13,7 +13,7 @@ from tests.support.fake_embedder import FakeEmbedder
 from tests.support.stores import LocalStore, document, many_chunks
 
 
-def test_all_chunks_of_a_small_collection_are_tested(small: CommandLine, tmp_path: Path) -> None:
+def test_doctor_tests_all_chunks_of_a_small_collection(small: CommandLine, tmp_path: Path) -> None:
     code, findings = doctor(copy_of(small, tmp_path))
 
     (store,) = of_check(findings, "store")
@@ -28,7 +28,7 @@ def test_all_chunks_of_a_small_collection_are_tested(small: CommandLine, tmp_pat
     }
 
 
-def test_only_a_sample_of_a_large_collection_is_tested_by_default(large: CommandLine, tmp_path: Path) -> None:
+def test_doctor_tests_only_a_sample_of_a_large_collection_by_default(large: CommandLine, tmp_path: Path) -> None:
     user = copy_of(large, tmp_path)
     (sample,), (full,) = (of_check(doctor(user, *flags)[1], "store") for flags in ((), ("--full",)))
 

@@ -194,7 +194,7 @@ def test_chunks_never_cross_a_page_boundary() -> None:
     assert [(each.text, each.page) for each in chunk(document)] == [("x", 1), ("y", 2)]
 
 
-def test_a_section_marked_whole_is_exactly_one_chunk() -> None:
+def test_a_section_that_is_marked_as_whole_is_exactly_one_chunk() -> None:
     sections = (
         Section(start=0, end=4, is_whole=True),
         Section(start=4, end=7),

@@ -59,7 +59,7 @@ def test_three_columns_are_read_one_after_the_other() -> None:
     assert text_of(row_by_row(*columns)) == "\n".join([*LEFT, *MIDDLE, *RIGHT]) + "\n\n"
 
 
-def test_a_headline_across_the_columns_divides_them() -> None:
+def test_a_headline_across_all_columns_separates_the_columns_above_and_below() -> None:
     headline = "Rules for the crew and for all passengers of the ferry, as they were agreed upon in May"
     above = row_by_row(column(60, LEFT, top=700), column(310, MIDDLE, top=700))
     below = row_by_row(column(60, RIGHT, top=600), column(310, LEFT, top=600))

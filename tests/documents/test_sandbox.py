@@ -38,7 +38,7 @@ def test_the_sandbox_returns_the_same_document_as_this_process(loader: Loader) -
     assert loader.load(Path("/b.html"), raw_file(page)) == load(Path("/b.html"), raw_file(page))
 
 
-def test_a_safe_format_starts_no_process(loader: Loader) -> None:
+def test_a_safe_format_is_loaded_without_a_parser_process(loader: Loader) -> None:
     assert loader.load(Path("/a.md"), raw_file(b"# A\n")).title == "A"
     assert children() == set()
 
@@ -81,7 +81,7 @@ def test_a_file_that_exceeds_its_processor_time_does_not_affect_the_next() -> No
         assert loader.load(Path("/b.html"), raw_file(b"<p>x")).text == "x"
 
 
-def test_large_plain_text_starts_no_process(loader: Loader) -> None:
+def test_large_plain_text_is_loaded_without_a_parser_process(loader: Loader) -> None:
     assert len(loader.load(Path("/a.txt"), raw_file(b"word\n" * 400_000)).text) == 2_000_000
     assert children() == set()
 

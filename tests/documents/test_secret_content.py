@@ -46,7 +46,7 @@ PAGES = (
 @pytest.mark.fault("secrets-withheld")
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("token", TOKENS)
-def test_a_token_is_found_in_any_file(name: str, token: str) -> None:
+def test_an_access_token_is_found_in_any_file(name: str, token: str) -> None:
     assert secret_reason(PurePath(name), f"before\nkey = '{token}'\nafter".encode()) == TOKENS[token]
 
 

@@ -110,14 +110,14 @@ def test_xml_becomes_lines_of_names_and_text() -> None:
 
 
 @pytest.mark.fault("hostile-markup")
-def test_xml_that_defines_entities_is_plain_text() -> None:
+def test_xml_that_defines_entities_is_loaded_as_plain_text() -> None:
     bomb = '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;">]>\n<a>&c;</a>\n'
 
     assert loaded("a.xml", bomb).text == bomb
 
 
 @pytest.mark.fault("hostile-markup")
-def test_an_alias_is_not_expanded() -> None:
+def test_a_yaml_alias_is_not_expanded() -> None:
     bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n"
 
     assert loaded("a.yaml", bomb).text.split() == bomb.split()

@@ -149,7 +149,9 @@ def test_removing_a_whole_collection_needs_yes(cli_with_notes: WarmCommandLine) 
 
 
 @pytest.mark.parametrize("arguments", [("--all",), ("--remove", "--all", "notes"), ("--remove", "--all", "--rebuild")])
-def test_all_requires_remove_and_takes_no_path(cli_with_notes: WarmCommandLine, arguments: tuple[str, ...]) -> None:
+def test_the_all_flag_requires_remove_and_takes_no_path(
+    cli_with_notes: WarmCommandLine, arguments: tuple[str, ...]
+) -> None:
     assert (cli_with_notes.run("ingest", *arguments, "--yes").code, documents(cli_with_notes)) == (2, MANY + 1)
 
 

@@ -145,7 +145,7 @@ def test_only_the_callers_thread_uses_the_store(in_pairs: Ingests, monkeypatch: 
     assert users == {current_thread().name}
 
 
-def test_the_same_text_is_embedded_once_and_longer_texts_come_first(in_pairs: Ingests, embedder: FakeEmbedder) -> None:
+def test_each_text_is_embedded_only_once_and_longer_texts_come_first(in_pairs: Ingests, embedder: FakeEmbedder) -> None:
     texts = {"docs/a.md": "short", "docs/b.md": "rather long", "docs/c.md": "short", "docs/d.md": "longer than short"}
     for name, text in texts.items():
         in_pairs.put(name, f"# T\n\n{text}")

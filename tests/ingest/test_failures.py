@@ -75,7 +75,7 @@ def test_a_rebuild_keeps_the_old_collection_if_the_embedder_fails(
 
 
 @pytest.mark.fault("embedding-service-dies")
-def test_an_ingest_continues_after_the_embedder_failed(
+def test_the_next_ingest_continues_after_the_embedder_failed(
     in_pairs: Ingests,
 ) -> None:
     ingests, revived = in_pairs, FakeEmbedder()

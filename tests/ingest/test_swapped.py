@@ -134,7 +134,9 @@ def test_documents_stay_if_their_whole_root_disappears_after_discovery(
     assert ingests.stored() == {"docs/a.md": "text"}
 
 
-def test_allow_empty_also_deletes_the_last_document_of_a_folder(ingests: Ingests, after_finding: AfterFinding) -> None:
+def test_the_allow_empty_flag_also_removes_the_last_document_of_a_folder(
+    ingests: Ingests, after_finding: AfterFinding
+) -> None:
     last = ingests.put("docs/a.md", "text")
     ingests.run("docs")
     after_finding(last.unlink)

@@ -80,7 +80,7 @@ def test_no_link_definition_is_late_if_the_text_is_a_single_piece() -> None:
     assert emulator.text[:3] == ["See a (http://a.example).", "", "More."]
 
 
-def test_an_open_block_does_not_delay_final_blocks() -> None:
+def test_an_open_block_does_not_delay_finished_blocks() -> None:
     assert committed("One.\n\nTwo [three] four five") == ["One."]
 
 

@@ -164,7 +164,7 @@ def test_other_output_appears_above_the_open_block() -> None:
     assert emulator.text == ["Done.", "note: slow", "", "Half a sentence"]
 
 
-def test_no_color_keeps_all_other_styles() -> None:
+def test_the_no_color_option_keeps_all_other_styles() -> None:
     out = io.StringIO()
     stream = MarkdownStream(out, columns=40, lines=10, no_color=True)
     stream.feed("**bold** `code`\n\n## head\n", 1.0)

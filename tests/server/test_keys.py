@@ -57,7 +57,7 @@ def test_each_key_works_as_a_bearer_token_and_as_a_password(key: str, settings: 
     assert wrong == ["key_refused"] * 3
 
 
-def test_each_key_has_its_own_rate(settings: Settings) -> None:
+def test_each_key_has_its_own_rate_limit(settings: Settings) -> None:
     with running_server(settings, ServerSettings(rate_limit="2/hour", server_key=KEYS, grace_s=3.0)) as server:
         first = [search(server, bearer("Ru7-sunny-Wq2-balcony")).status for _ in range(3)]
         second = search(server, bearer("9d1e0c77b2a4f658")).status
@@ -65,7 +65,7 @@ def test_each_key_has_its_own_rate(settings: Settings) -> None:
     assert (first, second) == ([200, 200, 429], 200)
 
 
-def test_two_keys_with_one_name_share_a_rate(settings: Settings) -> None:
+def test_two_keys_with_one_name_share_a_rate_limit(settings: Settings) -> None:
     both = "ci:Ru7-sunny-Wq2-balcony,ci:9d1e0c77b2a4f658"
     with running_server(settings, ServerSettings(rate_limit="2/hour", server_key=both, grace_s=3.0)) as server:
         keys = ["Ru7-sunny-Wq2-balcony", "9d1e0c77b2a4f658", "9d1e0c77b2a4f658"]

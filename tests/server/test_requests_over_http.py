@@ -360,7 +360,7 @@ def test_an_invalid_request_under_v1_gets_an_example_conversation(
     assert '"messages": [{"role": "user"' in error["message"]
 
 
-def test_an_invalid_request_is_400_for_openai_clients(settings: Settings) -> None:
+def test_an_openai_client_gets_status_400_for_an_invalid_request(settings: Settings) -> None:
     with running_server(settings, PLENTY) as server:
         reply = post_json(f"{server.url}/v1/chat/completions", {"model": "streamrag", "messages": []})
 

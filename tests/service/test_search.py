@@ -46,7 +46,7 @@ def test_an_irrelevant_search_yields_one_error(settings: Settings) -> None:
     assert "--min-score 0" in error.hint
 
 
-def test_an_irrelevant_search_over_http_has_an_empty_list_and_an_error(settings: Settings) -> None:
+def test_an_irrelevant_search_over_http_returns_an_empty_list_and_an_error(settings: Settings) -> None:
     with running_server(settings) as server:
         reply = request(f"{server.url}/search?query=quantum+chromodynamics&min_score=0.99")
 

@@ -164,7 +164,7 @@ def test_a_word_repeated_thousands_of_times_takes_no_longer_than_once(store: Sto
         assert ranking == reader.search_text(["number"] * 4, 5)
 
 
-def test_rarest_words_are_weighted_by_their_count_in_the_question() -> None:
+def test_the_rarest_words_are_weighted_by_their_count_in_the_question() -> None:
     counts = {f"w{each:03}": 1 for each in range(100)} | {"often": 9, "unheard": 3}
     frequencies = {word: 1000 - place for place, word in enumerate(counts)} | {"often": 1, "unheard": 0}
 

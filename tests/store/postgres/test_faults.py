@@ -108,7 +108,7 @@ def run_as(role: str, hint: str, database: "psycopg.Connection[tuple[object, ...
     database.execute("RESET ROLE")
 
 
-def test_no_hint_grants_membership_in_a_superuser(store: PostgresStore) -> None:
+def test_no_hint_grants_membership_in_a_superuser_role(store: PostgresStore) -> None:
     store.put(APPLES)
 
     assert writing_raises(guarded(store.place, password=quote(PASSWORD, safe=""))) == (

@@ -61,7 +61,7 @@ def test_a_rebuild_and_another_writer_exclude_each_other(store: PostgresStore) -
             pass
 
 
-def test_a_locked_folder_is_free_in_other_collections(store: PostgresStore) -> None:
+def test_a_folder_is_locked_in_only_one_collection(store: PostgresStore) -> None:
     elsewhere = PostgresStore(store.place, "elsewhere")
     with store.writing() as one, elsewhere.writing() as other:
         one.add_roots(["/docs"])
