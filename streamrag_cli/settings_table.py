@@ -173,7 +173,7 @@ class Settings:
         600.0,
         parse=value.number_between(0.1, 86_400),
         no_flag=_RARE,
-        meaning="Seconds without a question after which the engine stops.",
+        meaning="The engine stops after this many seconds without a question.",
     )
     state_directory: str = ""
 
@@ -204,7 +204,7 @@ class ServerSettings:
         "127.0.0.1",
         parse=value.listening_address,
         flag="--host ADDRESS",
-        meaning="IP address to listen on. Any other than a loopback address requires a key.",
+        meaning="IP address to listen on. Any address other than a loopback address requires a key.",
         help="IP address to listen on.",
     )
     port: int = setting(

@@ -60,7 +60,7 @@ def read_all(stdin: TextIO, err: TextIO) -> str:
     Raises UsageError `stdin_unreadable`, or `stdin_too_long` above 1 MB.
     """
     if stdin.isatty():
-        err.write("streamrag: reading from the terminal; end with Ctrl-D\n")
+        err.write("streamrag: reading from the terminal; press Ctrl-D to end\n")
         err.flush()
     hint = 'streamrag ask --stdin "QUESTION" < FILE'
     try:

@@ -109,12 +109,13 @@ def _recorded(request: IngestRequest, settings: Settings) -> set[Path]:
 
 def _confirm_size(roots: Sequence[Path], request: IngestRequest) -> None:
     named = sanitise_line(" ".join(map(str, roots)))
-    many = f"{named} has more than {LARGE_FILES:,} files"
+    question = f"{named} has more than {LARGE_FILES:,} files. Ingest them all?"
     if any(_is_home_or_above(root, request.home) for root in roots):
         hint = f"name the folders to ingest, or confirm: streamrag ingest --yes {shlex.join(map(str, roots))}"
-        request.confirmation.require(f"{many}. Ingest them all?", message=many, hint=hint)
+        message = f"the command would ingest more than {LARGE_FILES:,} files from {named}"
+        request.confirmation.require(question, message=message, hint=hint)
     else:
-        request.confirmation.ask_if_possible(f"{many}. Ingest them all?")
+        request.confirmation.ask_if_possible(question)
 
 
 def _is_home_or_above(root: Path, home: Path | None) -> bool:
@@ -200,7 +201,7 @@ def confirm_removal(documents: int | None, what: str, request: IngestRequest, *,
     target = sanitise_line(what)
     request.confirmation.require(
         f"Remove {counted} {target}?",
-        message=f"{counted} {target} would be removed",
+        message=f"the command would remove {counted} {target}",
         hint=f"list them first, then use --yes instead of --dry-run -v: {command} --dry-run -v",
     )
 

@@ -49,7 +49,9 @@ class KeyRing:
             )
         if name is None:
             self._failures.hit(client)
-            raise RefusedError(401, "the key is wrong", code="key_refused", hint="see STREAMRAG_SERVER_KEY")
+            raise RefusedError(
+                401, "the key is wrong", code="key_refused", hint="send the key that is set in STREAMRAG_SERVER_KEY"
+            )
         self._remember(client, name)
         return name
 

@@ -42,7 +42,7 @@ _HTTP: Final[Mapping[int, tuple[str, str, str]]] = {
 
 def invalid_request(path: str, errors: Sequence[Mapping[str, Any]]) -> RefusedError:
     """The refusal of a request that FastAPI found invalid, based on the first of its `errors`."""
-    # For a list of too many items where text is allowed as well, the first error says only that it is not text.
+    # If a field accepts text or a list and the list is too long, the first error reports only that it is not text.
     first = next((each for each in errors if each["type"] == "too_long"), errors[0])
     status, example = (400, _CHAT_EXAMPLE) if is_openai(path) else (422, _EXAMPLE)
     kind, field = str(first["type"]), _field_name(first["loc"])

@@ -86,7 +86,7 @@ def test_removing_many_documents_needs_yes_without_a_terminal(cli_with_notes: Wa
         2,
         b"",
         [
-            f"streamrag: {MANY + 1} documents below {work} from the collection 'default' would be removed:"
+            f"streamrag: the command would remove {MANY + 1} documents below {work} from the collection 'default':"
             " this requires --yes",
             "hint: list them first, then use --yes instead of --dry-run -v: streamrag ingest --remove . --dry-run -v",
         ],
@@ -136,7 +136,8 @@ def test_removing_a_whole_collection_needs_yes(cli_with_notes: WarmCommandLine) 
 
     assert (tried.code, tried.stderr.splitlines()[0]) == (
         2,
-        f"streamrag: {MANY + 1} documents and the collection 'default' itself would be removed: this requires --yes",
+        f"streamrag: the command would remove {MANY + 1} documents and the collection 'default' itself:"
+        " this requires --yes",
     )
     assert (dry.code, documents(cli_with_notes, "-c", "default")) == (0, MANY + 1)
     assert cli_with_notes.run("ingest", "--remove", "--all", "--yes").code == 0
@@ -329,7 +330,7 @@ def test_a_home_directory_with_very_many_files_needs_yes(cli_with_many_files: Wa
         2,
         b"",
         [
-            f"streamrag: {home} has more than 5,000 files: this requires --yes",
+            f"streamrag: the command would ingest more than 5,000 files from {home}: this requires --yes",
             f"hint: name the folders to ingest, or confirm: streamrag ingest --yes {home}",
         ],
     )
