@@ -273,7 +273,7 @@ def test_model_loading_is_reported_once(settings: Settings) -> None:
     events, requests = ask_model([loading, loading, answer("Ada Brandt [1].")], settings)
 
     notices = [each for each in events if isinstance(each, Notice)]
-    assert notices == [Notice(message="the server is loading m: waiting up to 5 s", code="model_loading")]
+    assert notices == [Notice(message="the model server is loading m: waiting up to 5 s", code="model_loading")]
     assert (text(events), requests) == ("Ada Brandt [1].", 3)
 
 
