@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _SUFFIXES_SHOWN: Final = 8
 _NAME_SHOWN: Final = 20
 SAY_EVERY_S: Final = 5.0
-"""Interval of progress lines if stderr is not a terminal."""
+"""The interval between progress lines if stderr is not a terminal."""
 _SKIPPED: Final = {
     "secret": "possible secret",
     "gitignored": "ignored by git",

@@ -291,9 +291,8 @@ def test_a_rebuild_from_one_folder_is_confirmed_on_a_terminal(
         terminal.type(answer)
         ended = terminal.wait_for_end(process)
 
-    question = (
-        f"A rebuild from only notes removes the 1 document from {cli_with_notes.directory}/letters. Continue? [y/N]"
-    )
+    letters = cli_with_notes.directory / "letters"
+    question = f"A rebuild from only notes would remove the 1 document from {letters}. Continue? [y/N]"
     assert question in re.sub(r"\s+", " ", " ".join(terminal.lines))
     assert (ended, documents(cli_with_notes)) == (code, left)
 
