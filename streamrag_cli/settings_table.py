@@ -305,7 +305,7 @@ class ServerSettings:
         flag="-c, --collection NAME",
         repeated=True,
         meaning="Collections that the server answers from, separated by commas; the first is the default.",
-        help="Collection to serve; may be repeated, the first is the default.",
+        help="Collection to serve; may be repeated, and the first is the default.",
         default_text="the setting `collection`",
     )
     all_collections: bool = setting(

@@ -117,7 +117,7 @@ class Completion:
         """The error, with a hint at the options of this request if they may be why the model server refused it."""
         if error.code != "request_refused" or not self._options:
             return error
-        return replace(error, hint=f"the model may not support these options: {', '.join(self._options)}")
+        return replace(error, hint=f"leave out options that the model may not support: {', '.join(self._options)}")
 
 
 def _used(done: Done) -> Usage | None:

@@ -34,8 +34,8 @@ _TYPES: Final[Mapping[str, str]] = {
     "dict": "must be an object",
 }
 _HTTP: Final[Mapping[int, tuple[str, str, str]]] = {
-    404: ("not_found", "there is no route for this path", "GET /openapi.json lists all routes"),
-    405: ("method_not_allowed", "this route does not support this method", "GET /openapi.json lists the methods"),
+    404: ("not_found", "there is no route for this path", "see GET /openapi.json for all routes"),
+    405: ("method_not_allowed", "this route does not support this method", "see GET /openapi.json for its methods"),
     413: ("too_large", "", "send less text"),
 }
 
@@ -98,4 +98,4 @@ def _message(field: str, kind: str, limits: Mapping[str, Any]) -> str:
 def _known_fields(name: str) -> str:
     close = difflib.get_close_matches(name.casefold(), _FIELDS, n=1) or (["query"] if name in {"q", "question"} else [])
     fields = f"{', '.join(_FIELDS[:-1])} and {_FIELDS[-1]}"
-    return f"did you mean {close[0]}? The fields are {fields}" if close else f"the fields are {fields}"
+    return f"did you mean {close[0]}? The fields are {fields}" if close else f"use only the fields {fields}"

@@ -111,7 +111,7 @@ def test_the_error_for_a_refused_request_names_the_requested_options(settings: S
             reply = post_json(f"{server.url}/v1/chat/completions", {"messages": MESSAGES, "seed": 1, "top_p": 1})
 
     assert reply.json["error"]["message"] == (
-        "the model server refused the request; the model may not support these options: seed, top_p"
+        "the model server refused the request; leave out options that the model may not support: seed, top_p"
     )
 
 
