@@ -61,7 +61,7 @@ def report(*, whole_ms: float, streamed_ms: float, model: str = "m") -> Report:
     ("values_ms", "p50_ms", "p95_ms"),
     [([4.0], 4.0, 4.0), ([4.0, 2.0], 2.0, 4.0), ([*map(float, range(1, 101))], 50.0, 95.0)],
 )
-def test_percentiles_are_measured_values(values_ms: list[float], p50_ms: float, p95_ms: float) -> None:
+def test_each_percentile_is_one_of_the_measured_values(values_ms: list[float], p50_ms: float, p95_ms: float) -> None:
     assert Spread.of(values_ms) == Spread(p50_ms=p50_ms, p95_ms=p95_ms)
 
 

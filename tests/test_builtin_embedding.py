@@ -68,7 +68,7 @@ def test_threads_that_share_a_fresh_embedder_get_the_same_vectors(embedder: Buil
     assert vectors == [embedder.embed_query("one").tobytes()] * 4
 
 
-def test_only_the_first_256_tokens_of_a_text_count(embedder: BuiltinEmbedder) -> None:
+def test_only_the_first_256_tokens_of_a_text_are_embedded(embedder: BuiltinEmbedder) -> None:
     filler = "word " * 300
 
     np.testing.assert_array_equal(embedder.embed_query(filler), embedder.embed_query(filler + "and something else"))

@@ -264,7 +264,7 @@ def test_predefined_strings_of_manual_pages_are_expanded() -> None:
 
 
 @pytest.mark.parametrize("paragraph", [".PP", ".sp", ".LP"])
-def test_a_term_before_indented_text_becomes_a_list_item(paragraph: str) -> None:
+def test_a_term_before_indented_text_in_a_manual_page_is_a_list_item(paragraph: str) -> None:
     source = (
         f".TH FORGE 1\n.SH OPTIONS\n{paragraph}\n\\fB\\-q\\fR, \\fB\\-\\-quench=\\fR\\fB\\fIn\\fR\\fR\n.RS 4\n"
         f"Cool after\n\\fIn\\fR\nseconds\\&. The default is 600\\&.\n.sp\nOr by hand\\&.\n.RE\n{paragraph}\n"
@@ -295,7 +295,7 @@ def test_a_term_before_indented_text_becomes_a_list_item(paragraph: str) -> None
          "It heats the iron until it is white and then cools\n\nslowly"),
     ],
 )  # fmt: skip
-def test_a_sentence_before_indented_text_is_not_a_term(above: str, shown: str) -> None:
+def test_a_sentence_before_indented_text_in_a_manual_page_is_not_a_term(above: str, shown: str) -> None:
     assert loaded("a.1", f".TH FORGE 1\n.SH USE\n.PP\n{above}\n").text == f"# USE\n\n{shown}"
 
 

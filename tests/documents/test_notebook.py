@@ -12,7 +12,7 @@ def notebook(**fields: Any) -> Document:
     return loaded("a.ipynb", json.dumps(fields))
 
 
-def test_cells_are_read_in_order_under_the_headings_of_markdown_cells() -> None:
+def test_notebook_cells_are_read_in_order_under_their_markdown_headings() -> None:
     document = notebook(
         nbformat=4,
         metadata={"kernelspec": {"language": "python"}},

@@ -86,7 +86,7 @@ def test_large_plain_text_is_loaded_without_a_parser_process(loader: Loader) -> 
     assert children() == set()
 
 
-def test_one_process_serves_many_files_and_ends_with_the_loader() -> None:
+def test_one_parser_process_loads_many_files_and_ends_with_the_loader() -> None:
     with Loader() as loader:
         loader.load(Path("/a.pdf"), raw_file(PDF))
         (first,) = children()
@@ -96,7 +96,7 @@ def test_one_process_serves_many_files_and_ends_with_the_loader() -> None:
     assert children() == set()
 
 
-def test_loader_errors_are_reported_and_the_process_survives(loader: Loader) -> None:
+def test_loader_errors_are_reported_and_the_parser_process_survives(loader: Loader) -> None:
     assert code_of(lambda: loader.load(Path("/a.pdf"), raw_file(b"%PDF"))) == "corrupt"
     (worker,) = children()
     assert code_of(lambda: loader.load(Path("/a.pdf"), raw_file(pdf_bytes([["x"]], encrypted=True)))) == "encrypted"
@@ -113,7 +113,7 @@ def test_a_file_that_exceeds_the_time_limit_is_reported() -> None:
 
 
 @pytest.mark.fault("oversized-files")
-def test_a_process_that_hangs_is_killed_at_the_limit_and_replaced() -> None:
+def test_a_parser_process_that_hangs_is_killed_and_replaced() -> None:
     with Loader(time_limit_s=1) as loader:
         loader.load(Path("/a.pdf"), raw_file(PDF))
         (hung,) = children()
@@ -154,7 +154,7 @@ def test_an_interrupt_leaves_no_stale_reply_for_the_next_file(loader: Loader) ->
     assert loader.load(Path("/second.pdf"), raw_file(PDF)).path == "/second.pdf"
 
 
-def test_the_process_inherits_no_environment_and_no_descriptors(
+def test_a_parser_process_inherits_no_environment_and_no_descriptors(
     loader: Loader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "a-secret")
@@ -171,7 +171,7 @@ def test_the_process_inherits_no_environment_and_no_descriptors(
     assert os.getsid(worker) == worker
 
 
-def test_the_process_ends_when_its_parent_is_killed() -> None:
+def test_a_parser_process_ends_when_its_parent_is_killed() -> None:
     program = (
         "import sys, time\nfrom pathlib import Path\n"
         "from streamrag_cli.documents.sandbox import Loader\nfrom tests.documents.test_sandbox import PDF, children\n"

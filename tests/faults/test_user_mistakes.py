@@ -190,7 +190,7 @@ def test_ingesting_an_unmounted_folder_removes_no_documents(cli_with_notes: Warm
     assert documents(cli_with_notes) == 1
 
 
-def test_an_unmounted_share_below_the_folder_loses_no_documents(tmp_path: Path) -> None:
+def test_unmounting_a_share_below_a_folder_removes_no_documents(tmp_path: Path) -> None:
     within = ("unshare", "-m")
     if subprocess.run(
         [*within, "mount", "-t", "tmpfs", "tmpfs", tmp_path], capture_output=True, check=False

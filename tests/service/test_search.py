@@ -31,7 +31,7 @@ def search(text: str, settings: Settings) -> list[AskEvent]:
     return asyncio.run(collect(LocalService().search(Question(text=text, accepted_at=0.0), settings)))
 
 
-def test_hits_are_returned_as_one_event(settings: Settings) -> None:
+def test_a_search_returns_its_hits_in_one_event(settings: Settings) -> None:
     (sources,) = search("Who built the lighthouse?", settings)
 
     assert isinstance(sources, Sources)
