@@ -266,7 +266,7 @@ def test_an_empty_or_long_question_is_refused_before_the_stream(settings: Settin
 EXAMPLE = 'send Content-Type: application/json and a body such as {"query": "How long is the warranty?", "k": 3}'
 FIELDS = "query, k, collection, min_score and model"
 USE_FIELDS = f"use only the fields {FIELDS}"
-LISTED = "GET /openapi.json lists"
+LISTED = "see GET /openapi.json for"
 
 
 @pytest.mark.fault("invalid-requests")
@@ -315,7 +315,7 @@ LISTED = "GET /openapi.json lists"
         (("POST", "/rag/stream", "[]"), 422, "the body is not a JSON object", EXAMPLE),
         (("POST", "/rag/stream", "[" * 20_000), 400, "the body is not JSON in UTF-8", EXAMPLE),
         (("GET", "/answers", ""), 404, "there is no route for this path", f"{LISTED} all routes"),
-        (("PUT", "/search", "{}"), 405, "this route does not support this method", f"{LISTED} the methods"),
+        (("PUT", "/search", "{}"), 405, "this route does not support this method", f"{LISTED} its methods"),
         (
             ("POST", "/rag/stream", '{"' + "n" * 9000 + '": 1}'),
             422,
